@@ -1,0 +1,104 @@
+"""WhatsApp addresses: what a JID names, and a key under which equal addresses compare equal.
+
+One phone number can be written in two ways where a country lengthened its mobile numbers: Brazil's ninth digit, and
+the 1 and the 9 that WhatsApp puts into Mexico's and Argentina's. Both ways have one key.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Server(StrEnum):
+    """What kind of thing an address names; the first part of its key."""
+
+    PHONE = "phone"
+    LID = "lid"
+    GROUP = "group"
+    BROADCAST = "broadcast"
+    STATUS = "status"
+    NEWSLETTER = "newsletter"
+    OTHER = "other"
+
+
+_SERVERS = {
+    "s.whatsapp.net": Server.PHONE,
+    "c.us": Server.PHONE,
+    "hosted": Server.PHONE,
+    "lid": Server.LID,
+    "hosted.lid": Server.LID,
+    "g.us": Server.GROUP,
+    "broadcast": Server.BROADCAST,
+    "newsletter": Server.NEWSLETTER,
+}
+_CANONICAL_HOST = {Server.PHONE: "s.whatsapp.net", Server.LID: "lid"}
+_LONGEST = 128
+
+# (a pattern of the longer form, what the shorter one is made of)
+_VARIANTS = (
+    (re.compile(r"55(\d\d)9([6-9]\d{7})"), r"55\1\2"),
+    (re.compile(r"521(\d{10})"), r"52\1"),
+    (re.compile(r"549(\d{10})"), r"54\1"),
+)
+
+
+@dataclass(frozen=True, order=True)
+class Address:
+    """One address: `key` is its identity, `jid` the way it was written (without a device)."""
+
+    key: str
+    jid: str
+
+    @property
+    def server(self) -> Server:
+        """What kind of thing it names."""
+        return Server(self.key.partition(":")[0])
+
+    @property
+    def is_person(self) -> bool:
+        """Whether it names one person, who may have other addresses too."""
+        return self.server in (Server.PHONE, Server.LID)
+
+    @property
+    def number(self) -> str:
+        """The part before the @."""
+        return self.jid.partition("@")[0]
+
+
+def parse(text: object) -> Address | None:
+    """Read a JID, or bare digits as a phone number; None for what is no address.
+
+    The device (`:12`) and the agent (`_1`) are dropped, legacy `@c.us` becomes `@s.whatsapp.net`.
+    """
+    if not isinstance(text, str) or not text or len(text) > _LONGEST:
+        return None
+    user, _, host = text.strip().partition("@")
+    user = re.sub(r"(_\d+)?(:\d+)?$", "", user) if host not in ("g.us", "newsletter") else user
+    if not user:
+        return None
+    if not host:
+        host = "s.whatsapp.net" if user.isdecimal() and user.isascii() else ""
+    if (user, host) == ("status", "broadcast"):
+        return Address("status:status", "status@broadcast")
+    server = _SERVERS.get(host.lower(), Server.OTHER)
+    if server in _CANONICAL_HOST and not (user.isascii() and user.isdecimal()):
+        return None
+    host = _CANONICAL_HOST.get(server, host)
+    name = _shortest(user) if server is Server.PHONE else user
+    key = f"{server}:{name}" if server is not Server.OTHER else f"{server}:{user}@{host}"
+    return Address(key, f"{user}@{host}" if host else user)
+
+
+def _shortest(number: str) -> str:
+    for longer, shorter in _VARIANTS:
+        if match := longer.fullmatch(number):
+            return match.expand(shorter)
+    return number
+
+
+def best(jids: list[str]) -> str:
+    """Return the address to show and to write to: a phone number before a LID, the long form before the short one.
+
+    The choice does not depend on the order of `jids`; "" when there are none.
+    """
+    return max(jids, key=lambda jid: (not jid.endswith("@lid"), len(jid), jid), default="")

@@ -1,0 +1,133 @@
+"""Operations on conversations: the twelve that an inbox needs."""
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
+
+from cachelayer.managers import FetchManager
+from cachelayer.pages import Page
+from conversations.evolution import jid as jids
+from conversations.managers import PAGE
+
+if TYPE_CHECKING:
+    from conversations.models import Conversation, Instance
+
+LATEST = ("-last_message_at", "-id")
+CHANGED = ("updated_at", "id")
+
+
+class ConversationManager(FetchManager["Conversation"]):
+    """Operations on conversations. Each write locks the row, so that it never loses to an event applied meanwhile."""
+
+    def for_instance(  # noqa: PLR0913 - one argument a filter, as the API has them
+        self,
+        instance: "Instance | int | None",
+        *,
+        archived: bool | None = None,
+        pinned: bool | None = None,
+        unread: bool | None = None,
+        deleted: bool | None = False,
+        kind: str = "",
+        search: str = "",
+        updated_after: dt.datetime | None = None,
+        cursor: str = "",
+        limit: int = PAGE,
+    ) -> Page["Conversation"]:
+        """Return a page of an instance's conversations (of all instances' for None), latest message first.
+
+        Args:
+            instance: the instance, its primary key, or None.
+            archived: only those that are, or are not; None for both. `pinned`, `unread` and `deleted` likewise.
+            pinned: see `archived`.
+            unread: see `archived`.
+            deleted: see `archived`; what was deleted on the phone is left out unless asked for.
+            kind: one of `Conversation.Kind`, or "".
+            search: part of a name or of an address.
+            updated_after: only rows changed after that moment, in the order of their changes: for those who follow.
+            cursor: "" or a cursor of another page.
+            limit: rows at most.
+        """
+        rows = self.all() if instance is None else self.filter(instance=instance)
+        flags = {"is_archived": archived, "is_pinned": pinned, "is_deleted": deleted}
+        rows = rows.filter(**{name: value for name, value in flags.items() if value is not None})
+        if unread is not None:
+            rows = rows.filter(unread_count__gt=0) if unread else rows.filter(unread_count=0)
+        if kind:
+            rows = rows.filter(kind=kind)
+        if search:
+            rows = rows.filter(Q(name__icontains=search) | Q(jid__contains=search))
+        if updated_after is not None:
+            return self.fetch_page(rows.filter(updated_at__gt=updated_after), CHANGED, cursor=cursor, limit=limit)
+        return self.fetch_page(rows, LATEST, cursor=cursor, limit=limit)
+
+    def upsert(self, instance: "Instance", jid: str, **fields: Any) -> tuple["Conversation", bool]:
+        """Return the conversation with that address, made or updated with `fields`, and whether it was made.
+
+        Raises:
+            ValueError: `jid` is no address.
+        """
+        address = jids.parse(jid)
+        if address is None:
+            raise ValueError("not a JID")
+        if not address.is_person:
+            return self.update_or_create(
+                instance=instance, jid=address.jid, defaults={"kind": str(address.server), **fields}
+            )
+        with transaction.atomic():
+            contact, _ = instance.contacts.upsert(instance, jid)
+            defaults = {"kind": "direct", "jid": contact.jid, "name": contact.name, **fields}
+            return self.update_or_create(instance=instance, contact=contact, defaults=fields, create_defaults=defaults)
+
+    def mark_read(self, pk: int) -> "Conversation":
+        """Mark everything up to the last message as read."""
+        with transaction.atomic():
+            row = self._locked().get(pk=pk)
+            row.marked_read_until = max(row.marked_read_until, row.last_message_at)
+            row.read_until = max(row.read_until, row.marked_read_until)
+            row.unread_count = 0
+            row.save(update_fields=["marked_read_until", "read_until", "unread_count", "updated_at"])
+        return row
+
+    def increment_unread(self, pk: int, by: int = 1) -> "Conversation":
+        """Add to the unread count, for messages that are kept elsewhere; the next mark-read starts from 0 again."""
+        with transaction.atomic():
+            row = self._locked().get(pk=pk)
+            row.unread_count = F("unread_count") + by
+            row.save(update_fields=["unread_count", "updated_at"])
+            row.refresh_from_db(fields=["unread_count"])
+        return row
+
+    def archive(self, pk: int) -> "Conversation":
+        """Put the conversation into the archive."""
+        return self._set(pk, is_archived=True)
+
+    def unarchive(self, pk: int) -> "Conversation":
+        """Take the conversation out of the archive."""
+        return self._set(pk, is_archived=False)
+
+    def pin(self, pk: int) -> "Conversation":
+        """Pin the conversation."""
+        return self._set(pk, is_pinned=True)
+
+    def unpin(self, pk: int) -> "Conversation":
+        """Unpin the conversation."""
+        return self._set(pk, is_pinned=False)
+
+    def delete(self, pk: int) -> bool:
+        """Delete the conversation with its messages; return whether it was there."""
+        return bool(self.filter(pk=pk).delete()[0])
+
+    def _set(self, pk: int, **fields: bool) -> "Conversation":
+        with transaction.atomic():
+            row = self._locked().get(pk=pk)
+            changed = [name for name, value in fields.items() if getattr(row, name) != value]
+            for name in changed:
+                setattr(row, name, fields[name])
+            if changed:
+                row.save(update_fields=[*changed, "updated_at"])
+        return row
+
+    def _locked(self) -> "QuerySet[Conversation]":
+        return self.select_for_update(no_key=True)

@@ -1,0 +1,63 @@
+"""Operations on messages."""
+
+from typing import TYPE_CHECKING, Any
+
+from cachelayer.managers import FetchManager
+from cachelayer.pages import Page
+from conversations.managers import PAGE
+
+if TYPE_CHECKING:
+    from conversations.models import Conversation, Instance, Message
+
+LATEST = ("-timestamp", "-key_id", "-id")
+
+
+class MessageManager(FetchManager["Message"]):
+    """Operations on messages. Pages are ordered by WhatsApp's timestamp, latest first; never by arrival."""
+
+    def for_conversation(
+        self, conversation: "Conversation | int", *, cursor: str = "", limit: int = PAGE
+    ) -> Page["Message"]:
+        """Return a page of a conversation's messages, latest first."""
+        return self.fetch_page(self.filter(conversation=conversation), LATEST, cursor=cursor, limit=limit)
+
+    def for_instance(
+        self,
+        instance: "Instance | int | None",
+        *,
+        kind: str = "",
+        from_me: bool | None = None,
+        cursor: str = "",
+        limit: int = PAGE,
+    ) -> Page["Message"]:
+        """Return a page of an instance's messages (of all instances' for None), latest first.
+
+        Args:
+            instance: the instance, its primary key, or None.
+            kind: one of `Message.Kind`, or "".
+            from_me: only the instance's own, or only others'; None for both.
+            cursor: "" or a cursor of another page.
+            limit: rows at most.
+        """
+        rows = self.all() if instance is None else self.filter(instance=instance)
+        if kind:
+            rows = rows.filter(kind=kind)
+        if from_me is not None:
+            rows = rows.filter(from_me=from_me)
+        return self.fetch_page(rows, LATEST, cursor=cursor, limit=limit)
+
+    def upsert(
+        self, conversation: "Conversation", key_id: str, *, from_me: bool, **fields: Any
+    ) -> tuple["Message", bool]:
+        """Return the message with that key, made or updated with `fields`, and whether it was made."""
+        return self.update_or_create(
+            instance_id=conversation.instance_id,
+            conversation=conversation,
+            key_id=key_id,
+            from_me=from_me,
+            defaults=fields,
+        )
+
+    def delete(self, pk: int) -> bool:
+        """Delete the row; return whether it was there. A message that its sender deleted keeps its row."""
+        return bool(self.filter(pk=pk).delete()[0])

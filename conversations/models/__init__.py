@@ -1,0 +1,20 @@
+"""The domain's rows. Import models from here."""
+
+from conversations.models.contact import Contact, ContactAddress
+from conversations.models.conversation import EPOCH, Conversation, Participant
+from conversations.models.ingestion import ParkedUpdate, StateClock, WebhookEvent
+from conversations.models.instance import Instance
+from conversations.models.message import Message
+
+__all__ = [
+    "EPOCH",
+    "Contact",
+    "ContactAddress",
+    "Conversation",
+    "Instance",
+    "Message",
+    "ParkedUpdate",
+    "Participant",
+    "StateClock",
+    "WebhookEvent",
+]

@@ -1,0 +1,97 @@
+"""What ingestion keeps beside the domain's rows, so that any order of events ends in the same rows."""
+
+from django.db import models
+
+from conversations.models.instance import Instance
+
+
+class WebhookEvent(models.Model):
+    """One webhook body as it came, without its secrets; the same body twice is one row."""
+
+    class Outcome(models.TextChoices):
+        """What became of it."""
+
+        STORED = "stored", "stored, not yet applied"
+        APPLIED = "applied"
+        IGNORED = "ignored", "understood, nothing to keep"
+        UNKNOWN = "unknown", "not understood"
+        FOREIGN = "foreign", "names another instance"
+        FAILED = "failed", "could not be applied"
+
+    instance = models.ForeignKey(Instance, models.CASCADE, related_name="events")
+    name = models.CharField(max_length=64)
+    payload = models.JSONField()
+    digest = models.CharField(max_length=64, editable=False)
+    outcome = models.CharField(max_length=16, choices=Outcome, default=Outcome.STORED)
+    reason = models.CharField(max_length=255, blank=True, default="")
+    received_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["instance", "digest"], name="event_digest")]
+        indexes = [models.Index(fields=["outcome", "id"], name="event_outcome")]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.pk} ({self.outcome})"
+
+
+class ParkedUpdate(models.Model):
+    """What an event says about a message, kept while another message may still come that it is meant for.
+
+    `chat` is the key of the address it names, or "" when it names none that can be trusted; `from_me` may be unknown.
+    One row holds the join of all that was said in the same way of the same message.
+    """
+
+    class Kind(models.TextChoices):
+        """What is said."""
+
+        STATUS = "status"
+        EDIT = "edit"
+        DELETE = "delete"
+        REACTION = "reaction"
+        POLL = "poll"
+
+    class FromMe(models.IntegerChoices):
+        """Whose message it is about."""
+
+        UNSAID = -1
+        NO = 0
+        YES = 1
+
+    instance = models.ForeignKey(Instance, models.CASCADE, related_name="+")
+    key_id = models.CharField(max_length=255)
+    chat = models.CharField(max_length=128, blank=True, default="")
+    from_me = models.SmallIntegerField(choices=FromMe)
+    kind = models.CharField(max_length=16, choices=Kind)
+    subject = models.CharField(max_length=128, blank=True, default="", help_text="who reacted")
+    at = models.BigIntegerField(help_text="ms since the epoch, or the rank of a status")
+    value = models.JSONField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["instance", "key_id", "chat", "from_me", "kind", "subject"], name="parked_update"
+            )
+        ]
+        indexes = [models.Index(fields=["instance", "chat"], name="parked_chat")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pk}"
+
+
+class StateClock(models.Model):
+    """When each latest-state value of a row was said; kept apart, for the row need not change when nothing new is said.
+
+    `subject` names the row: `instance`, `contact:12`, `conversation:34`. `clocks` maps a field to Evolution's
+    `date_time`: the host's wall clock with a false Z, compared with nothing but other clocks of the same instance.
+    """
+
+    instance = models.ForeignKey(Instance, models.CASCADE, related_name="+")
+    subject = models.CharField(max_length=64)
+    clocks = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["instance", "subject"], name="state_clock")]
+
+    def __str__(self) -> str:
+        return self.subject

@@ -1,0 +1,107 @@
+"""A message: one bubble of a conversation, with everything later events say about it."""
+
+from django.db import models
+
+from conversations.managers.message import MessageManager
+from conversations.models.base import Row
+from conversations.models.contact import Contact
+from conversations.models.conversation import Conversation
+from conversations.models.instance import Instance
+
+
+class Message(Row):
+    """One bubble. It is named by (instance, conversation, key id, from me): key ids alone are chosen by the sender."""
+
+    class Kind(models.TextChoices):
+        """What is in the bubble."""
+
+        TEXT = "text"
+        IMAGE = "image"
+        VIDEO = "video"
+        VIDEO_NOTE = "video_note"
+        AUDIO = "audio"
+        DOCUMENT = "document"
+        STICKER = "sticker"
+        LOCATION = "location"
+        LIVE_LOCATION = "live_location"
+        CONTACT = "contact"
+        CONTACTS = "contacts"
+        POLL = "poll"
+        BUTTON_REPLY = "button_reply"
+        LIST_REPLY = "list_reply"
+        TEMPLATE_REPLY = "template_reply"
+        INTERACTIVE_REPLY = "interactive_reply"
+        LIST = "list"
+        BUTTONS = "buttons"
+        TEMPLATE = "template"
+        INTERACTIVE = "interactive"
+        PRODUCT = "product"
+        ORDER = "order"
+        EVENT = "event"
+        GROUP_INVITE = "group_invite"
+        CALL = "call"
+        UNKNOWN = "unknown"
+
+    class Status(models.IntegerChoices):
+        """How far delivery has come; a status only rises.
+
+        FAILED stands between SENT and DELIVERED: an error can follow PENDING or SENT only, and only a receipt of
+        the recipient's proves it wrong. That makes "rise" one order, whichever way events arrive.
+        """
+
+        PENDING = 0
+        SENT = 1
+        FAILED = 2
+        DELIVERED = 3
+        READ = 4
+        PLAYED = 5
+
+    instance = models.ForeignKey(Instance, models.CASCADE, related_name="messages")
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages")
+    key_id = models.CharField(max_length=255)
+    from_me = models.BooleanField()
+    sender = models.ForeignKey(
+        Contact,
+        models.RESTRICT,
+        null=True,
+        blank=True,
+        related_name="messages",
+        help_text="null when from me",
+    )
+    sender_name = models.CharField(max_length=255, blank=True, default="", help_text="as it was then")
+    timestamp = models.DateTimeField(help_text="WhatsApp's, not the arrival")
+    status = models.SmallIntegerField(choices=Status, default=Status.PENDING)
+    source = models.CharField(max_length=16, blank=True, default="", help_text="ios, android, web, desktop")
+
+    kind = models.CharField(max_length=24, choices=Kind)
+    text = models.TextField(blank=True, default="", help_text="text or caption, as last edited")
+    media = models.JSONField(default=dict, blank=True, help_text="mimetype, size (bytes), seconds, width, …")
+    details = models.JSONField(default=dict, blank=True, help_text="what the kind has beside text and media")
+    quoted_key_id = models.CharField(max_length=255, blank=True, default="")
+    quoted_sender = models.CharField(max_length=128, blank=True, default="")
+    quoted_text = models.TextField(blank=True, default="")
+
+    original_text = models.TextField(blank=True, default="", help_text="before the edits; empty if never edited")
+    edited_at = models.DateTimeField(null=True, blank=True)
+    is_deleted = models.BooleanField(default=False)
+    reactions = models.JSONField(default=dict, blank=True, help_text="who → {emoji, at (ms)}; no emoji: removed")
+    poll_results = models.JSONField(default=dict, blank=True, help_text="{at (ms), options: [{name, voters}]}")
+
+    is_history = models.BooleanField(default=False, help_text="came in a history import, too or only")
+    precedence = models.CharField(
+        max_length=64, editable=False, default="", help_text="which of several copies the row shows"
+    )
+
+    objects: MessageManager = MessageManager()
+    shown = ("pk", "kind")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["instance", "conversation", "key_id", "from_me"], name="message_identity")
+        ]
+        indexes = [
+            models.Index(fields=["conversation", "timestamp", "key_id", "id"], name="message_thread"),
+            models.Index(fields=["instance", "timestamp", "key_id", "id"], name="message_timeline"),
+            models.Index(fields=["timestamp", "key_id", "id"], name="message_all_timeline"),
+            models.Index(fields=["instance", "key_id"], name="message_key"),
+        ]

@@ -1,0 +1,1 @@
+"""The project: settings from the environment, URLs, the WSGI entry point, health and the one-command start."""

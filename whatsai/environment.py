@@ -1,0 +1,119 @@
+"""Typed readers of the environment: every variable the project knows, its type and its default.
+
+All wrong values are reported together, in one error that names each variable and quotes none of them. `settings.py`
+is built from the result and reads the environment nowhere else.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import available_timezones
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+from environs import Env, EnvValidationError, ValidationError, validate
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+DATABASES = ("sqlite", "postgres", "postgresql")
+REDIS = ("redis", "rediss", "unix")
+WEB = ("http", "https")
+SHORTEST_SECRET = 50
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The environment, read and checked; field names are the variables' names in lower case."""
+
+    debug: bool
+    https: bool
+    secret_key: str
+    allowed_hosts: list[str]
+    csrf_trusted_origins: list[str]
+    database: dict[str, Any]
+    redis_url: str
+    log_dir: Path
+    log_level: str
+    media_dir: Path
+    public_url: str
+    time_zone: str
+    language_code: str
+
+
+def read(base_dir: Path = BASE_DIR, dotenv: Path | None = None) -> Environment:
+    """Read every variable from the process's environment, then from `.env` for those it does not set.
+
+    Raises:
+        ImproperlyConfigured: one line that names each variable that is missing or wrong.
+    """
+    env = Env(eager=False)
+    env.read_env(str(dotenv or base_dir / ".env"), recurse=False)
+    debug = env.bool("DEBUG", default=False)
+    values = {
+        "debug": debug,
+        "https": env.bool("HTTPS", default=not debug),
+        "secret_key": env.str("SECRET_KEY", default="debug-only-" * 5 if debug else "", validate=_secret),
+        "allowed_hosts": env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"]),
+        "csrf_trusted_origins": env.list("CSRF_TRUSTED_ORIGINS", default=[], validate=_each(_scheme(*WEB))),
+        "database": env.str("DATABASE_URL", default=f"sqlite:///{base_dir}/var/db.sqlite3", validate=_database),
+        "redis_url": env.str("REDIS_URL", default="", validate=_optional(_scheme(*REDIS))),
+        "log_dir": env.path("LOG_DIR", default=base_dir / "var" / "log"),
+        "log_level": env.str("LOG_LEVEL", default="INFO", validate=validate.OneOf(LEVELS)),
+        "media_dir": env.path("MEDIA_DIR", default=base_dir / "var" / "media"),
+        "public_url": env.str("PUBLIC_URL", default="http://127.0.0.1:8000", validate=_scheme(*WEB)),
+        "time_zone": env.str("TIME_ZONE", default="UTC", validate=_time_zone),
+        "language_code": env.str("LANGUAGE_CODE", default="en-us"),
+    }
+    try:
+        env.seal()
+    except EnvValidationError as error:
+        raise ImproperlyConfigured(_sentence(error.error_messages)) from None
+    values["database"] = dj_database_url.parse(str(values["database"]))
+    return Environment(**values)  # type: ignore[arg-type]  # seal() has just checked each against its reader
+
+
+def _sentence(errors: Any) -> str:
+    return "; ".join(f"{name}: {' '.join(map(str, messages))}" for name, messages in dict(errors).items())
+
+
+def _secret(value: str) -> None:
+    if len(value) < SHORTEST_SECRET:
+        raise ValidationError(
+            f"set it to a random text of at least {SHORTEST_SECRET} characters (only DEBUG=true has a default)."
+        )
+
+
+def _scheme(*names: str) -> Callable[[str], None]:
+    def check(value: str) -> None:
+        if urlsplit(value).scheme not in names:
+            raise ValidationError(f"must be a URL that starts with {' or '.join(f'{n}://' for n in names)}.")
+
+    return check
+
+
+def _optional(check: Callable[[str], None]) -> Callable[[str], None]:
+    return lambda value: check(value) if value else None
+
+
+def _each(check: Callable[[str], None]) -> Callable[[list[str]], None]:
+    def check_all(values: list[str]) -> None:
+        for value in values:
+            check(value)
+
+    return check_all
+
+
+def _database(value: str) -> None:
+    _scheme(*DATABASES)(value)
+    try:
+        dj_database_url.parse(value)
+    except ValueError:
+        raise ValidationError("is not a database URL; user, password and name must be URL-quoted.") from None
+
+
+def _time_zone(value: str) -> None:
+    if value not in available_timezones():
+        raise ValidationError("must name a time zone of the IANA database, such as America/Sao_Paulo.")

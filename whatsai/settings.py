@@ -1,0 +1,137 @@
+"""Every setting, built from the environment (`environment.py` lists the variables) and nothing else."""
+
+from whatsai import environment
+
+env = environment.read()
+
+BASE_DIR = environment.BASE_DIR
+VAR_DIR = BASE_DIR / "var"
+
+# --- the site ---------------------------------------------------------------------------------------------------------
+DEBUG = env.debug
+SECRET_KEY = env.secret_key
+ALLOWED_HOSTS = env.allowed_hosts
+CSRF_TRUSTED_ORIGINS = env.csrf_trusted_origins
+PUBLIC_URL = env.public_url.rstrip("/")
+ROOT_URLCONF = "whatsai.urls"
+WSGI_APPLICATION = "whatsai.wsgi.application"
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "knox",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "logs",
+    "cachelayer",
+    "conversations",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# --- transport security -----------------------------------------------------------------------------------------------
+SECURE_SSL_REDIRECT = env.https
+# A redirected webhook is a lost one: Evolution follows a 301/302 with a GET and counts it as delivered.
+SECURE_REDIRECT_EXEMPT = [r"^/*webhooks/"]
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.https else None
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if env.https else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.https
+SECURE_HSTS_PRELOAD = env.https
+SESSION_COOKIE_SECURE = env.https
+CSRF_COOKIE_SECURE = env.https
+
+# --- stores -----------------------------------------------------------------------------------------------------------
+DATABASES = {"default": env.database}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+if env.database["ENGINE"].endswith("sqlite3"):
+    # IMMEDIATE takes the write lock at BEGIN, so that a transaction which reads and then writes cannot fail half-way.
+    env.database["OPTIONS"] = {
+        "timeout": 20,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+else:
+    env.database.update(CONN_MAX_AGE=60, CONN_HEALTH_CHECKS=True)
+
+CACHES = {
+    "default": (
+        {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": env.redis_url}
+        if env.redis_url
+        else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    )
+}
+
+MEDIA_ROOT = env.media_dir
+STATIC_URL = "static/"
+STATIC_ROOT = VAR_DIR / "static"
+# Files are served from where the installed packages keep them: no collectstatic step to forget.
+WHITENOISE_USE_FINDERS = True
+
+# --- people and languages ---------------------------------------------------------------------------------------------
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LANGUAGE_CODE = env.language_code
+TIME_ZONE = env.time_zone
+USE_TZ = True
+
+# --- the API ----------------------------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "knox.auth.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+}
+REST_KNOX = {"AUTH_HEADER_PREFIX": "Token", "TOKEN_TTL": None}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "WhatsAI",
+    "DESCRIPTION": "Instances, contacts, conversations and messages of many WhatsApp numbers.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+
+# --- logs -------------------------------------------------------------------------------------------------------------
+LOG_DIR = env.log_dir
+LOGGING_CONFIG = "logs.config.configure"
+LOGGING = {"level": env.log_level, "directory": LOG_DIR}
