@@ -38,6 +38,8 @@ class InstanceManager(FetchManager["Instance"]):
 
     def upsert(self, name: str, server_url: str = "", **fields: Any) -> tuple["Instance", bool]:
         """Return the instance, made or updated with `fields`, and whether it was made."""
+        if not fields:
+            return self.get_or_create(name=name, server_url=server_url)
         return self.update_or_create(name=name, server_url=server_url, defaults=fields)
 
     def issue_token(self, pk: int, *, token: str = "", revoke_old: bool = False) -> str:

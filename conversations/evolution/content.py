@@ -1,0 +1,217 @@
+"""What is in a bubble: one table from Evolution's content keys to a kind, its text, its media and its details.
+
+A content key that is in no table is a bubble all the same, of kind `unknown`: new kinds appear without notice.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from conversations.evolution import wire
+from conversations.evolution.wire import Json
+
+WRAPPERS = frozenset(
+    {
+        "ephemeralMessage",
+        "viewOnceMessage",
+        "viewOnceMessageV2",
+        "viewOnceMessageV2Extension",
+        "documentWithCaptionMessage",
+        "editedMessage",
+        "associatedChildMessage",
+        "groupMentionedMessage",
+        "lottieStickerMessage",
+        "botInvokeMessage",
+        "deviceSentMessage",
+    }
+)
+DEEPEST = 5
+
+# Beside the content, not the content.
+ASIDE = frozenset(
+    {
+        "messageContextInfo",
+        "senderKeyDistributionMessage",
+        "base64",
+        "mediaUrl",
+        "speechToText",
+        "contextInfo",
+        "quoted",
+    }
+)
+
+# Signals between clients: no bubble, nothing unread.
+CONTROL = frozenset(
+    {
+        "protocolMessage",
+        "reactionMessage",
+        "pollUpdateMessage",
+        "keepInChatMessage",
+        "pinInChatMessage",
+        "encReactionMessage",
+        "secretEncryptedMessage",
+        "albumMessage",
+        "senderKeyDistributionMessage",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Content:
+    """One bubble's content. `key` is "" where the payload has no content and only names a type."""
+
+    key: str
+    body: Any
+    kind: str
+    text: str = ""
+    media: Json = field(default_factory=dict)
+    details: Json = field(default_factory=dict)
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it is a signal and no bubble."""
+        return self.key in CONTROL
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """How to read one content key: paths to its text (the first that is there), media or not, names of details."""
+
+    name: str
+    texts: tuple[str, ...] = ()
+    is_media: bool = False
+    details: tuple[str, ...] = ()
+
+
+_KINDS = {
+    "conversation": _Kind("text"),
+    "extendedTextMessage": _Kind("text", ("text",)),
+    "imageMessage": _Kind("image", ("caption",), is_media=True),
+    "videoMessage": _Kind("video", ("caption",), is_media=True),
+    "ptvMessage": _Kind("video_note", ("caption",), is_media=True),
+    "audioMessage": _Kind("audio", is_media=True),
+    "documentMessage": _Kind("document", ("caption",), is_media=True),
+    "stickerMessage": _Kind("sticker", is_media=True),
+    "locationMessage": _Kind(
+        "location", ("name", "address"), details=("degreesLatitude", "degreesLongitude", "address")
+    ),
+    "liveLocationMessage": _Kind("live_location", ("caption",), details=("degreesLatitude", "degreesLongitude")),
+    "contactMessage": _Kind("contact", ("displayName",), details=("vcard",)),
+    "contactsArrayMessage": _Kind("contacts", ("displayName",), details=("contacts",)),
+    "pollCreationMessage": _Kind("poll", ("name",), details=("options", "selectableOptionsCount")),
+    "buttonsResponseMessage": _Kind("button_reply", ("selectedDisplayText",), details=("selectedButtonId",)),
+    "listResponseMessage": _Kind("list_reply", ("title",), details=("description", "singleSelectReply")),
+    "templateButtonReplyMessage": _Kind("template_reply", ("selectedDisplayText",), details=("selectedId",)),
+    "interactiveResponseMessage": _Kind("interactive_reply", ("body.text",), details=("nativeFlowResponseMessage",)),
+    "listMessage": _Kind("list", ("title", "description"), details=("description", "buttonText", "sections")),
+    "buttonsMessage": _Kind("buttons", ("contentText",), details=("buttons", "footerText")),
+    "templateMessage": _Kind("template", ("hydratedTemplate.hydratedContentText", "body.text")),
+    "interactiveMessage": _Kind("interactive", ("body.text",), details=("nativeFlowMessage", "footer")),
+    "productMessage": _Kind("product", ("product.title", "body"), details=("product",)),
+    "orderMessage": _Kind("order", ("orderTitle", "message"), details=("orderId", "itemCount", "status")),
+    "eventMessage": _Kind(
+        "event", ("name", "description"), details=("description", "location", "startTime", "endTime")
+    ),
+    "groupInviteMessage": _Kind("group_invite", ("groupName", "caption"), details=("groupJid", "inviteCode")),
+}
+_KINDS |= {f"pollCreationMessageV{n}": _KINDS["pollCreationMessage"] for n in (2, 3, 4, 5)}
+
+# `messageType` alone decides where the Cloud API flattens the content to `conversation`, or sends none.
+_FLATTENED = {"buttonMessage": "button_reply", "interactiveMessage": "interactive_reply"}
+
+# ours: the names of Baileys, of the Cloud API and of Evolution itself
+_MEDIA: dict[str, tuple[tuple[str, ...], Callable[[object], Any]]] = {
+    "mimetype": (("mimetype", "mime_type"), lambda value: wire.text(value, 255)),
+    "size": (("fileLength", "file_size"), wire.integer),
+    "file_name": (("fileName", "filename"), lambda value: wire.text(value, 255)),
+    "title": (("title",), lambda value: wire.text(value, 255)),
+    "seconds": (("seconds",), wire.integer),
+    "width": (("width",), wire.integer),
+    "height": (("height",), wire.integer),
+    "pages": (("pageCount",), wire.integer),
+    "is_voice": (("ptt", "voice"), bool),
+    "is_gif": (("gifPlayback",), bool),
+    "is_animated": (("isAnimated", "isLottie", "animated"), bool),
+    "is_view_once": (("viewOnce",), bool),
+    "id": (("id",), lambda value: wire.text(value, 255)),
+}
+
+
+def unwrapped(message: Json) -> Json:
+    """Take a message out of the wrappers that clients put round it, five deep at most."""
+    for _ in range(DEEPEST):
+        inner = next((message[name] for name in message if name in WRAPPERS), None)
+        inner = inner.get("message") if isinstance(inner, dict) else None
+        if not isinstance(inner, dict):
+            break
+        message = {
+            **{name: message[name] for name in ("base64", "mediaUrl", "speechToText") if name in message},
+            **inner,
+        }
+    return message
+
+
+def read(message: object, message_type: str = "") -> Content:
+    """Read a record's `message`; `message_type` helps where the content alone does not tell."""
+    outer = message if isinstance(message, dict) else {}
+    inner = unwrapped(outer)
+    key = next((name for name in inner if name not in ASIDE), "")
+    if not key and "senderKeyDistributionMessage" in inner:
+        key = "senderKeyDistributionMessage"
+    body = inner.get(key)
+    kind = _KINDS.get(key or message_type)
+    name = kind.name if kind else "unknown"
+    if key in ("", "conversation"):
+        name = _FLATTENED.get(message_type, name)
+    fields = body if isinstance(body, dict) else {}
+    media = _media(fields, inner) if kind and kind.is_media else {}
+    return Content(
+        key=key,
+        body=body,
+        kind=name,
+        text=_text(kind, body),
+        media=media,
+        details=_details(kind, fields, key, outer),
+    )
+
+
+def quoted_text(message: object) -> str:
+    """Return what a quoted message shows: its text, or its kind where it has none."""
+    if not isinstance(message, dict) or not message:
+        return ""
+    content = read(message)
+    return content.text or f"[{content.kind}]"
+
+
+def _text(kind: _Kind | None, body: object) -> str:
+    if isinstance(body, str):
+        return body
+    for path in kind.texts if kind else ("text", "caption"):
+        value: object = body
+        for name in path.split("."):
+            value = value.get(name) if isinstance(value, dict) else None
+        if isinstance(value, str) and value:
+            return value
+    return ""
+
+
+def _media(fields: Json, inner: Json) -> Json:
+    media = {}
+    for name, (sources, convert) in _MEDIA.items():
+        given = next((fields[source] for source in sources if fields.get(source) is not None), None)
+        value = None if given is None else convert(given)
+        if value not in (None, "", False):
+            media[name] = value
+    for name, source in (("url", "mediaUrl"), ("transcript", "speechToText")):
+        if value := wire.text(inner.get(source)):
+            media[name] = value
+    return media
+
+
+def _details(kind: _Kind | None, fields: Json, key: str, outer: Json) -> Json:
+    details = {name: fields[name] for name in (kind.details if kind else ()) if fields.get(name) not in (None, "", [])}
+    if kind is None and key:
+        details["content"] = key
+    if any(name.startswith("viewOnce") for name in outer):
+        details["viewOnce"] = True
+    return details

@@ -1,0 +1,98 @@
+"""Every event that Evolution sends, and what reads it: one table. A payload in, facts out."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from conversations.evolution import connection, people, records, updates, wire
+from conversations.evolution.envelope import Envelope
+from conversations.evolution.facts import Fact
+from conversations.evolution.wire import UnknownShapeError
+
+Reader = Callable[[object, Envelope], Iterator[Fact]]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a body said. `problems` tell which of its items were not understood; the others' facts are there."""
+
+    facts: tuple[Fact, ...]
+    problems: tuple[str, ...] = ()
+
+
+# Events whose data is one item, or an array of such items: each version and channel does it its own way.
+_READERS: dict[str, Reader] = {
+    "messages.upsert": records.read,
+    "messages.set": partial(records.read, is_history=True),
+    "send.message": records.read,
+    "messages.update": updates.status,
+    "messages.edited": updates.edited,
+    "send.message.update": updates.sent_edit,
+    "messages.delete": updates.deleted,
+    "contacts.set": people.contact,
+    "contacts.upsert": people.contact,
+    "contacts.update": people.contact,
+    "chats.set": people.listed_chat,
+    "chats.upsert": people.named_chat,
+    "chats.update": people.named_chat,
+    "chats.delete": people.deleted_chat,
+    "presence.update": people.presence,
+    "groups.upsert": people.group,
+    "groups.update": people.group,
+    "group.update": people.group,
+    "group.participants.update": people.participants,
+    "labels.association": people.label_association,
+    "labels.edit": connection.label,
+    "connection.update": connection.connection,
+    "qrcode.updated": connection.pairing_image,
+    "status.instance": connection.closed_status,
+    "call": connection.call,
+}
+
+# Events that say all by their name; their data may be null.
+_BARE: dict[str, Reader] = {
+    "logout.instance": connection.logged_out,
+    "remove.instance": connection.removed,
+    "instance.delete": connection.removed,
+    "instance.create": connection.created,
+}
+
+# Known, and nothing in them belongs into the domain's rows.
+_NOTHING = frozenset(
+    {
+        "application.startup",
+        "messaging.history.set",
+        "typebot.start",
+        "typebot.change.status",
+        "error",
+    }
+)
+
+
+class UnknownEventError(ValueError):
+    """No reader knows the event."""
+
+
+def read(envelope: Envelope) -> Reading:
+    """Return what an event says.
+
+    Raises:
+        UnknownEventError: no reader knows the event.
+    """
+    if envelope.event in _NOTHING:
+        return Reading(())
+    if envelope.event in _BARE:
+        return Reading(tuple(_BARE[envelope.event](envelope.data, envelope)))
+    reader = _READERS.get(envelope.event)
+    if reader is None:
+        raise UnknownEventError("the event is not known")
+    if envelope.data is None:
+        return Reading((), ("the event carries no data",))
+    facts: list[Fact] = []
+    problems: list[str] = []
+    for item in wire.items(envelope.data):
+        try:
+            facts += reader(item, envelope)
+        except UnknownShapeError as error:
+            problems.append(str(error))
+    return Reading(tuple(facts), tuple(problems))

@@ -1,0 +1,105 @@
+"""What an event says, in the domain's words. Each fact holds whatever came before it and whatever comes after.
+
+Facts that carry only a latest state have a `clock` (see `wire.clock`); a message has its own timestamp.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from conversations.evolution.jid import Address
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Alias:
+    """Two addresses name one person."""
+
+    one: Address
+    other: Address
+
+
+@dataclass(frozen=True)
+class InstanceState:
+    """Latest values of the instance's fields; `label:<id>` names a label."""
+
+    values: Values
+    clock: str
+
+
+@dataclass(frozen=True)
+class ContactState:
+    """Latest values of a contact's fields."""
+
+    address: Address
+    values: Values
+    clock: str
+
+
+@dataclass(frozen=True)
+class ConversationState:
+    """A conversation is there, with latest values of its fields; `label:<id>` says whether it has a label."""
+
+    chat: Address
+    values: Values
+    clock: str
+
+
+@dataclass(frozen=True)
+class Member:
+    """One participant of a group, or one who has left it."""
+
+    address: Address
+    role: str
+    is_present: bool
+
+
+@dataclass(frozen=True)
+class Membership:
+    """Participants of a group: all of them if `complete`, else those that changed."""
+
+    chat: Address
+    members: tuple[Member, ...]
+    clock: str
+    complete: bool
+
+
+@dataclass(frozen=True)
+class MessageSeen:
+    """One copy of a message. Of several copies the one with the least `precedence` is shown."""
+
+    chat: Address
+    key_id: str
+    from_me: bool
+    timestamp: dt.datetime
+    kind: str
+    status: int
+    precedence: str
+    sender: Address | None = None
+    sender_name: str = ""
+    source: str = ""
+    text: str = ""
+    media: Values = field(default_factory=dict)
+    details: Values = field(default_factory=dict)
+    quoted_key_id: str = ""
+    quoted_sender: str = ""
+    quoted_text: str = ""
+    is_history: bool = False
+
+
+@dataclass(frozen=True)
+class MessageUpdate:
+    """Something said of a message that may not have come yet (see `models.ParkedUpdate`, which has the same fields)."""
+
+    key_id: str
+    kind: str
+    at: int
+    value: Values
+    chat: str = ""
+    from_me: int = -1
+    subject: str = ""
+
+
+Fact = Alias | InstanceState | ContactState | ConversationState | Membership | MessageSeen | MessageUpdate

@@ -1,0 +1,188 @@
+"""Message records (`messages.upsert`, `messages.set`, `send.message`): one record → the facts it holds."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from conversations.evolution import content, jid, wire
+from conversations.evolution.envelope import Envelope
+from conversations.evolution.facts import Alias, ContactState, ConversationState, Fact, InstanceState, MessageSeen
+from conversations.evolution.jid import Address, Server
+from conversations.evolution.status import status_of
+from conversations.evolution.updates import protocol_update, reaction_update, vote_update
+from conversations.evolution.wire import Json, UnknownShapeError
+
+LONGEST_KEY = 255
+YOU = "Você"  # what Evolution puts for our own name
+
+# Where the other address of the same person may stand. The sender's are the contact's only when we are not the sender.
+_CHAT_ALIASES = ("remoteJidAlt",)
+_INBOUND_CHAT_ALIASES = ("remoteJidAlt", "senderPn", "senderLid")
+_PARTICIPANT_ALIASES = ("participantAlt", "participantPn", "participantLid")
+
+
+@dataclass(frozen=True)
+class Key:
+    """A message's key, read: where it is, who wrote it, and which addresses are one person's."""
+
+    chat: Address
+    key_id: str
+    from_me: bool
+    sender: Address | None
+    aliases: tuple[Alias, ...]
+
+
+def key_of(raw: object, owner: Address | None) -> Key:
+    """Read a message key.
+
+    Raises:
+        UnknownShapeError: it has no id or no address.
+    """
+    key = wire.mapping(raw, "the message key")
+    key_id, chat, from_me = wire.text(key.get("id")), jid.parse(key.get("remoteJid")), key.get("fromMe") is True
+    if not 0 < len(key_id) <= LONGEST_KEY:
+        raise UnknownShapeError("the message key has no id of a usable length")
+    if chat is None:
+        raise UnknownShapeError("the message key has no address")
+    if chat.is_person:
+        chat, aliases = _person(chat, key, _CHAT_ALIASES if from_me else _INBOUND_CHAT_ALIASES, owner)
+        return Key(chat, key_id, from_me, None if from_me else chat, aliases)
+    sender, aliases = jid.parse(key.get("participant")), ()
+    if sender is not None and sender.is_person:
+        sender, aliases = _person(sender, key, _PARTICIPANT_ALIASES, owner)
+    return Key(chat, key_id, from_me, None if from_me else sender, aliases)
+
+
+def _person(
+    address: Address, key: Json, names: tuple[str, ...], owner: Address | None
+) -> tuple[Address, tuple[Alias, ...]]:
+    """Return the person's phone address where it is known, and what that says of the LID."""
+    others = [other for name in names if (other := jid.parse(key.get(name))) and other.is_person]
+    # Our own address beside somebody else's is never an alias, whatever a version writes there.
+    others = [other for other in others if owner is None or owner.key not in (other.key, address.key)]
+    aliases = tuple(Alias(address, other) for other in others if other.server is not address.server)
+    phones = [one for one in (address, *others) if one.server is Server.PHONE]
+    return (phones[0] if phones else address), aliases
+
+
+def read(raw: object, envelope: Envelope, *, is_history: bool = False) -> Iterator[Fact]:
+    """Yield what one message record says.
+
+    Raises:
+        UnknownShapeError: it is no message record.
+    """
+    record = wire.mapping(raw, "the message record")
+    key = key_of(record.get("key"), envelope.owner)
+    yield from key.aliases
+    bubble = content.read(record.get("message"), wire.text(record.get("messageType")))
+    if bubble.is_control:
+        yield from _signal(bubble, key, record, envelope)
+        return
+    if not bubble.key and not record.get("messageType"):
+        return  # a stub: a notice of the group, or a message that could not be decrypted
+    seen = _seen(record, key, bubble, envelope, is_history=is_history)
+    yield seen
+    yield from _names(seen, envelope)
+    if not is_history:
+        yield ConversationState(key.chat, {"is_deleted": False}, f"1:{envelope.clock}")
+        if envelope.owner:
+            yield InstanceState({"owner_jid": envelope.owner.jid}, f"1:{envelope.clock}")
+    yield from vote_update(record.get("pollUpdates"), key.key_id, key.chat, seen.timestamp)
+
+
+def _signal(bubble: content.Content, key: Key, record: Json, envelope: Envelope) -> Iterator[Fact]:
+    at = wire.milliseconds(record.get("messageTimestamp")) or wire.clock_ms(envelope.clock)
+    body = bubble.body if isinstance(bubble.body, dict) else {}
+    if bubble.key == "reactionMessage":
+        yield from reaction_update(body, key.chat, "me" if key.from_me else (key.sender or key.chat).key, at)
+    elif bubble.key == "pollUpdateMessage":
+        poll = body.get("pollCreationMessageKey")
+        poll_id = wire.text(poll.get("id")) if isinstance(poll, dict) else ""
+        sent = wire.milliseconds(body.get("senderTimestampMs")) or at
+        yield from vote_update(record.get("pollUpdates"), poll_id, key.chat, wire.moment(sent))
+    elif bubble.key == "protocolMessage":
+        yield from protocol_update(body, chat=key.chat.key, from_me=-1, fallback_at=at)
+
+
+def _seen(record: Json, key: Key, bubble: content.Content, envelope: Envelope, *, is_history: bool) -> MessageSeen:
+    context = _context(record, bubble)
+    ms = wire.milliseconds(record.get("messageTimestamp"))
+    ms = wire.clock_ms(envelope.clock) if ms is None else ms
+    push_name = wire.text(record.get("pushName"), 255)
+    shown: dict[str, Any] = {
+        "sender_name": "" if push_name == YOU else push_name,
+        "source": _source(record.get("source")),
+        "kind": bubble.kind,
+        "text": bubble.text,
+        "media": bubble.media,
+        "details": {**bubble.details, **_context_details(context)},
+        "quoted_key_id": wire.text(context.get("stanzaId"), LONGEST_KEY) or _quoted_id(record),
+        "quoted_sender": wire.text(context.get("participant"), 128),
+        "quoted_text": content.quoted_text(context.get("quotedMessage")),
+    }
+    return MessageSeen(
+        chat=key.chat,
+        key_id=key.key_id,
+        from_me=key.from_me,
+        timestamp=wire.moment(ms),
+        status=status_of(record.get("status"), default="PENDING" if key.from_me else "DELIVERY_ACK") or 0,
+        sender=key.sender,
+        is_history=is_history,
+        precedence=precedence({**shown, "sender": key.sender and key.sender.key}, ms, is_empty=not bubble.key),
+        **shown,
+    )
+
+
+def precedence(shown: Json, ms: int, *, is_empty: bool = False) -> str:
+    """Rank one copy of a message among all copies of it; the least is shown.
+
+    A copy with content comes before one without (a message not yet decrypted), then the earliest (Evolution stamps
+    late copies anew), then the fullest; a digest decides the rest, so that no two different copies are equal.
+    """
+    fullness = sum(value not in ("", None, {}, []) for value in shown.values())
+    digest = hashlib.sha256(json.dumps(shown, sort_keys=True, default=str).encode()).hexdigest()
+    return f"{int(is_empty)}{ms:014d}{99 - fullness:02d}{digest[:16]}"
+
+
+def _names(seen: MessageSeen, envelope: Envelope) -> Iterator[Fact]:
+    """The sender's own name; in a history import it may be an old one, so it counts less than any live one."""
+    if seen.sender and (name := usable_name(seen.sender_name)):
+        yield ContactState(seen.sender, {"name": name}, f"{int(not seen.is_history)}:{envelope.clock}")
+
+
+def usable_name(value: object) -> str:
+    """Return a name worth showing; "" for none, for mere digits, and for Evolution's word for ourselves."""
+    name = wire.text(value, 255).strip()
+    return "" if name == YOU or name.lstrip("+").isdecimal() else name
+
+
+def _context(record: Json, bubble: content.Content) -> Json:
+    """Evolution copies the content's context to the record; where it did not, it is in the content itself."""
+    inside = bubble.body.get("contextInfo") if isinstance(bubble.body, dict) else None
+    beside = record.get("message")
+    beside = beside.get("contextInfo") if isinstance(beside, dict) else None
+    return next((c for c in (record.get("contextInfo"), inside, beside) if isinstance(c, dict)), {})
+
+
+def _context_details(context: Json) -> Json:
+    names = ("mentionedJid", "isForwarded", "forwardingScore", "externalAdReply", "expiration")
+    kept = {name: context[name] for name in names if context.get(name) not in (None, [], 0, False, "")}
+    advert = kept.get("externalAdReply")
+    if isinstance(advert, dict):  # without its thumbnail
+        kept["externalAdReply"] = {name: value for name, value in advert.items() if isinstance(value, str | bool)}
+    return kept
+
+
+def _quoted_id(record: Json) -> str:
+    """The Evolution channel says what is quoted in its own way."""
+    message = record.get("message")
+    quoted = message.get("quoted") if isinstance(message, dict) else None
+    quoted = quoted.get("key", quoted) if isinstance(quoted, dict) else None
+    return wire.text(quoted.get("id"), LONGEST_KEY) if isinstance(quoted, dict) else ""
+
+
+def _source(value: object) -> str:
+    source = wire.text(value, 16)
+    return "" if source == "unknown" else source

@@ -1,0 +1,36 @@
+"""Makes a body fit to be stored: without its credentials, and without characters that a database refuses.
+
+Credentials are the instance's and the server's API keys, and the webhook token inside `destination`.
+"""
+
+from typing import Any
+
+SECRET_NAMES = frozenset({"apikey", "api_key", "authorization", "jwt_key", "token", "access_token", "password"})
+MASK = "[redacted]"
+
+
+def scrubbed(value: Any) -> Any:
+    """Return a copy of decoded JSON without secrets, NUL characters and lone surrogates.
+
+    Raises:
+        RecursionError: nested deeper than Python's stack.
+    """
+    if isinstance(value, dict):
+        return {_clean(name): _member(name, item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [scrubbed(item) for item in value]
+    return _clean(value) if isinstance(value, str) else value
+
+
+def _member(name: str, value: Any) -> Any:
+    if name.lower() in SECRET_NAMES:
+        return value if value is None else MASK
+    if name == "destination" and isinstance(value, str):
+        return _clean(value.partition("?")[0])
+    return scrubbed(value)
+
+
+def _clean(text: str) -> str:
+    if "\x00" in text:
+        text = text.replace("\x00", "")
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

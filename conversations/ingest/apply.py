@@ -1,0 +1,109 @@
+"""Applies facts: loads the rows they are about, joins, writes what differs. One transaction, one lock an instance.
+
+Everything an instance's events write happens under that lock, so that two batches never decide from the same old row;
+instances do not wait for one another.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from django.db import transaction
+
+from conversations.evolution.facts import (
+    Alias,
+    ContactState,
+    ConversationState,
+    Fact,
+    InstanceState,
+    Membership,
+    MessageSeen,
+    MessageUpdate,
+)
+from conversations.evolution.jid import Address
+from conversations.ingest import chats as conversations
+from conversations.ingest import totals
+from conversations.ingest.changes import Changes
+from conversations.ingest.chats import Chats
+from conversations.ingest.identity import People, resolve
+from conversations.ingest.messages import Messages
+from conversations.ingest.states import States, chat_subject, contact_subject, direct_subject
+from conversations.models import Instance
+
+BATCH = 500  # facts; a history import brings thousands in one body
+F = TypeVar("F")
+
+
+def apply(instance: Instance, facts: Iterable[Fact]) -> None:
+    """Apply facts of one instance, in one transaction; where they are cut into batches makes no difference."""
+    facts = list(facts)
+    if not facts:
+        return
+    with transaction.atomic():
+        row = Instance.objects.select_for_update(no_key=True).get(pk=instance.pk)
+        for start in range(0, len(facts), BATCH):
+            _apply(row, facts[start : start + BATCH])
+
+
+def _apply(instance: Instance, facts: list[Fact]) -> None:
+    changes = Changes()
+    seen, updates = _of(MessageSeen, facts), _of(MessageUpdate, facts)
+    memberships = _of(Membership, facts)
+    of_contacts, of_chats = _of(ContactState, facts), _of(ConversationState, facts)
+    mentioned = {update.chat for update in updates if update.chat}
+    people = resolve(instance, _persons(facts), _of(Alias, facts), mentioned, changes)
+    states = States(instance, _subjects(facts, people))
+    for fact in _of(InstanceState, facts):
+        states.tell(instance, fact.values, fact.clock, changes)
+    shown = conversations.tell_contacts(of_contacts, people, states, changes)
+    key_ids = {fact.key_id for fact in seen} | {update.key_id for update in updates}
+    messages = Messages(instance, key_ids, people.gained, people, changes)
+    chats = Chats(instance, people)
+    addresses = {*_chats(seen), *_chats(of_chats), *_chats(memberships)}
+    chats.load(addresses, shown, messages.conversations)
+    conversations.show_contacts(shown, chats, changes)
+    conversations.tell_conversations(of_chats, chats, states, changes)
+    conversations.tell_members(memberships, chats, people, changes)
+    for copy in seen:
+        messages.see(copy, chats.get(copy.chat))
+    messages.tell(updates, chats.by_pk)
+    touched = messages.save()
+    changes.save()
+    for pk, what in touched.items():
+        totals.update(chats.by_pk[pk], what, changes)
+    changes.save()
+    states.save()
+
+
+def _of(kind: type[F], facts: Iterable[object]) -> list[F]:
+    return [fact for fact in facts if isinstance(fact, kind)]
+
+
+def _chats(facts: Iterable[MessageSeen | ConversationState | Membership]) -> Iterator[Address]:
+    return (fact.chat for fact in facts)
+
+
+def _persons(facts: Iterable[Fact]) -> Iterator[Address]:
+    """The people that facts speak of."""
+    for fact in facts:
+        found: tuple[Address | None, ...] = ()
+        if isinstance(fact, ContactState):
+            found = (fact.address,)
+        elif isinstance(fact, MessageSeen):
+            found = (fact.chat, fact.sender)
+        elif isinstance(fact, ConversationState):
+            found = (fact.chat,)
+        elif isinstance(fact, Membership):
+            found = tuple(member.address for member in fact.members)
+        yield from (address for address in found if address is not None and address.is_person)
+
+
+def _subjects(facts: Iterable[Fact], people: People) -> Iterator[str]:
+    """The names of the rows whose latest values facts carry."""
+    for fact in facts:
+        if isinstance(fact, InstanceState):
+            yield "instance"
+        elif isinstance(fact, ContactState):
+            yield contact_subject(people.get(fact.address).pk)
+        elif isinstance(fact, ConversationState):
+            chat = fact.chat
+            yield direct_subject(people.get(chat).pk) if chat.is_person else chat_subject(chat.jid)

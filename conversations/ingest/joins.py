@@ -1,0 +1,156 @@
+"""Pure decisions: what a row becomes by a fact. Each is a join — commutative, associative, idempotent.
+
+Rows are the models' instances, used as plain values: nothing here reads or writes the database. That any order and any
+repetition of events end in the same rows follows from these functions being joins, and is tested as a property.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from conversations.evolution import wire
+from conversations.models import Message
+
+Values = Mapping[str, Any]
+
+# What one copy of a message shows, all of it from the same copy. `text` is apart: an edit covers it.
+COPIED = (
+    "sender_id",
+    "sender_name",
+    "source",
+    "kind",
+    "media",
+    "details",
+    "quoted_key_id",
+    "quoted_sender",
+    "quoted_text",
+    "precedence",
+)
+JOINED = (
+    *COPIED,
+    "text",
+    "timestamp",
+    "status",
+    "is_history",
+    "original_text",
+    "edited_at",
+    "is_deleted",
+    "reactions",
+    "poll_results",
+)
+
+
+class Update(Protocol):
+    """Something said of a message: `facts.MessageUpdate`, or its row `models.ParkedUpdate`."""
+
+    @property
+    def kind(self) -> str:
+        """What is said, one of `models.ParkedUpdate.Kind`."""
+
+    @property
+    def at(self) -> int:
+        """When, in ms since the epoch; the rank of a status."""
+
+    @property
+    def value(self) -> Any:
+        """What the kind needs beside the time."""
+
+    @property
+    def subject(self) -> str:
+        """Who reacted."""
+
+
+def snapshot(row: Message) -> dict[str, Any]:
+    """Return the values of a row that joins may change."""
+    return {name: getattr(row, name) for name in JOINED}
+
+
+def differing(row: Message, before: Values) -> set[str]:
+    """Return the names of the fields that have changed since `before`, a snapshot."""
+    return {name for name, value in before.items() if getattr(row, name) != value}
+
+
+def order(value: Any) -> str:
+    """Return a text that orders values of one field where their times are equal."""
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def see(row: Message, copy: Values) -> None:
+    """Join one copy of the message into its row: `copy` has the fields of JOINED that a copy can have."""
+    if not row.precedence or copy["precedence"] < row.precedence:
+        for name in COPIED:
+            setattr(row, name, copy[name])
+        setattr(row, "text" if row.edited_at is None else "original_text", copy["text"])
+    row.timestamp = min(row.timestamp, copy["timestamp"])
+    row.status = max(row.status, copy["status"])
+    row.is_history = row.is_history or copy["is_history"]
+
+
+def tell(row: Message, update: Update) -> None:
+    """Join something said of the message into its row."""
+    _TOLD[update.kind](row, update)
+
+
+def unite(row: Message, other: Message) -> None:
+    """Join a second row of the same message into the first (two halves of a conversation have met)."""
+    base = other.text if other.edited_at is None else other.original_text
+    see(row, {name: getattr(other, name) for name in JOINED} | {"text": base})
+    if other.edited_at is not None:
+        _edit(row, wire.ms_of(other.edited_at), other.text)
+    row.is_deleted = row.is_deleted or other.is_deleted
+    for who, said in other.reactions.items():
+        _react(row, who, said)
+    _count(row, other.poll_results)
+
+
+def latest(value: Any, clock: str, new: Any, new_clock: str) -> bool:
+    """Say whether a newly said value takes the place of one said before, each with its clock."""
+    return (new_clock, order(new)) > (clock, order(value))
+
+
+def _edit(row: Message, at: int, text: str) -> None:
+    if row.edited_at is None:
+        row.original_text = row.text
+    elif (at, text) <= (wire.ms_of(row.edited_at), row.text):
+        return
+    row.text, row.edited_at = text, wire.moment(at)
+
+
+def _react(row: Message, who: str, said: Values) -> None:
+    known = row.reactions.get(who)
+    if known is None or (said["at"], said["emoji"]) > (known["at"], known["emoji"]):
+        row.reactions = {**row.reactions, who: dict(said)}
+
+
+def _count(row: Message, results: Values) -> None:
+    if results and (results["at"], order(results)) > (row.poll_results.get("at", -1), order(row.poll_results)):
+        row.poll_results = dict(results)
+
+
+def _told_status(row: Message, update: Update) -> None:
+    row.status = max(row.status, update.at)
+
+
+def _told_edit(row: Message, update: Update) -> None:
+    _edit(row, update.at, update.value["text"])
+
+
+def _told_delete(row: Message, _update: Update) -> None:
+    row.is_deleted = True
+
+
+def _told_reaction(row: Message, update: Update) -> None:
+    _react(row, update.subject, {"emoji": update.value["emoji"], "at": update.at})
+
+
+def _told_poll(row: Message, update: Update) -> None:
+    _count(row, {"at": update.at, "options": update.value["options"]})
+
+
+_TOLD: dict[str, Callable[[Message, Update], None]] = {
+    "status": _told_status,
+    "edit": _told_edit,
+    "delete": _told_delete,
+    "reaction": _told_reaction,
+    "poll": _told_poll,
+}

@@ -1,0 +1,134 @@
+"""Messages and what is said of them: copies joined into rows, updates joined or parked until their message comes."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+
+from conversations.evolution.facts import MessageSeen, MessageUpdate
+from conversations.evolution.jid import Server
+from conversations.ingest import joins
+from conversations.ingest.changes import Changes
+from conversations.ingest.identity import People
+from conversations.ingest.totals import Touched
+from conversations.models import Conversation, Instance, Message, ParkedUpdate
+
+Identity = tuple[int, str, bool]
+UNSAID = ParkedUpdate.FromMe.UNSAID
+PERSONS = (Server.PHONE, Server.LID)
+
+
+class Messages:
+    """The messages that a batch touches, by their identity, and what is parked for them."""
+
+    def __init__(
+        self, instance: Instance, key_ids: Iterable[str], gained: Iterable[str], people: People, changes: Changes
+    ) -> None:
+        """Load the rows of `key_ids`, and of those whose updates were parked for one of the `gained` addresses."""
+        self._instance = instance
+        self._people = people
+        self._changes = changes
+        wanted = set(key_ids)
+        parked = ParkedUpdate.objects.filter(instance=instance)
+        self._parked = {_name(row): row for row in parked.filter(key_id__in=wanted)}
+        if gained:
+            self._parked |= {_name(row): row for row in parked.filter(chat__in=set(gained))}
+        wanted |= {row.key_id for row in self._parked.values()}
+        rows = Message.objects.filter(instance=instance, key_id__in=wanted) if wanted else ()
+        self._rows: dict[Identity, Message] = {_identity(row): row for row in rows}
+        self._before = {row: joins.snapshot(row) for row in self._rows.values()}
+        self._new: list[Message] = []
+
+    @property
+    def conversations(self) -> set[int]:
+        """The primary keys of the loaded rows' conversations."""
+        return {row.conversation_id for row in self._rows.values()}
+
+    def see(self, fact: MessageSeen, conversation: Conversation) -> None:
+        """Join one copy of a message into its row, made if need be."""
+        identity = (conversation.pk, fact.key_id, fact.from_me)
+        row = self._rows.get(identity)
+        if row is None:
+            row = Message(
+                instance=self._instance,
+                conversation=conversation,
+                key_id=fact.key_id,
+                from_me=fact.from_me,
+                timestamp=fact.timestamp,
+            )
+            self._rows[identity] = row
+            self._new.append(row)
+        sender = self._people.get(fact.sender) if fact.sender and fact.sender.is_person else None
+        copy = {name: getattr(fact, name) for name in joins.JOINED if hasattr(fact, name)}
+        joins.see(row, copy | {"sender_id": sender and sender.pk})
+
+    def tell(self, facts: Iterable[MessageUpdate], chats: Mapping[int, Conversation]) -> None:
+        """Join updates, and what was parked, into the rows they mean; park what may still find another row."""
+        waiting = self._with_parked(facts)
+        by_key_id: dict[str, list[Message]] = {}
+        for row in self._rows.values():
+            by_key_id.setdefault(row.key_id, []).append(row)
+        for update in waiting:
+            rows = [row for row in by_key_id.get(update.key_id, ()) if self._means(update, row, chats)]
+            for row in rows:
+                joins.tell(row, update)
+            found = bool(rows) and _is_exact(update)
+            if found:
+                self._unpark(update)
+            else:
+                self._park(update)
+
+    def save(self) -> dict[int, Touched]:
+        """Write what is new and what has changed; return it by conversation."""
+        touched: dict[int, Touched] = {}
+        for row in Message.objects.bulk_create(self._new, batch_size=500):
+            touched.setdefault(row.conversation_id, Touched()).new.append(row)
+        for row, before in self._before.items():
+            if fields := joins.differing(row, before):
+                self._changes.mark(row, fields)
+                touched.setdefault(row.conversation_id, Touched()).changed[row] = fields
+        return touched
+
+    def _with_parked(self, facts: Iterable[MessageUpdate]) -> list[ParkedUpdate]:
+        """Join equal updates with one another and with what is parked: of each kind the greatest is left."""
+        waiting = dict(self._parked)
+        for fact in facts:
+            new = ParkedUpdate(instance=self._instance, **asdict(fact))
+            known = waiting.get(_name(new))
+            if known is None:
+                waiting[_name(new)] = new
+            elif joins.latest(known.value, f"{known.at:020d}", new.value, f"{new.at:020d}"):
+                self._changes.set(known, at=new.at, value=new.value) if known.pk else waiting.update({_name(new): new})
+        return list(waiting.values())
+
+    def _means(self, update: ParkedUpdate, row: Message, chats: Mapping[int, Conversation]) -> bool:
+        if update.from_me != UNSAID and bool(update.from_me) != row.from_me:
+            return False
+        conversation = chats[row.conversation_id]
+        if not update.chat:
+            return conversation.kind == Conversation.Kind.DIRECT
+        server, _, name = update.chat.partition(":")
+        if server in PERSONS:
+            contact = self._people.contacts.get(update.chat)
+            return contact is not None and contact.pk == conversation.contact_id
+        return conversation.kind == server and conversation.jid.startswith(f"{name.partition('@')[0]}@")
+
+    def _park(self, update: ParkedUpdate) -> None:
+        if not update.pk:
+            update.save(force_insert=True)
+
+    def _unpark(self, update: ParkedUpdate) -> None:
+        if update.pk:
+            self._changes.forget(update)
+            update.delete()
+
+
+def _identity(row: Message) -> Identity:
+    return row.conversation_id, row.key_id, row.from_me
+
+
+def _name(update: ParkedUpdate) -> tuple[str, str, int, str, str]:
+    return update.key_id, update.chat, update.from_me, update.kind, update.subject
+
+
+def _is_exact(update: ParkedUpdate) -> bool:
+    """Whether one message at most can be meant, now or ever."""
+    return bool(update.chat) and update.from_me != UNSAID

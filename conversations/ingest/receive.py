@@ -1,0 +1,79 @@
+"""Takes one webhook body in: stored first, without its secrets, then applied; what cannot be applied stays visible."""
+
+import hashlib
+import json
+
+from django.db import InterfaceError, OperationalError
+
+from conversations.evolution import envelope, events
+from conversations.evolution.scrub import scrubbed
+from conversations.evolution.wire import UnknownShapeError
+from conversations.ingest.apply import apply
+from conversations.models import Instance, WebhookEvent
+from logs.contexts import Context
+
+log = Context.WEBHOOK.logger
+Outcome = WebhookEvent.Outcome
+
+DONE = (Outcome.APPLIED, Outcome.IGNORED, Outcome.UNKNOWN, Outcome.FOREIGN)
+LONGEST_REASON = 255
+
+
+def receive(instance: Instance, body: object, *, suffix: str = "") -> WebhookEvent:
+    """Store a body and apply what it says; the same body again is the same event, and applied once.
+
+    Args:
+        instance: whose webhook it came through.
+        body: decoded JSON of any type.
+        suffix: the event that the URL named, or "".
+
+    Raises:
+        OperationalError, InterfaceError: the database does not answer, and the sender must try again.
+        RecursionError: nested too deeply to be read.
+    """
+    event = _stored(instance, scrubbed(body), suffix)
+    if event.outcome in DONE:
+        return event
+    outcome, reason = _applied(instance, event, suffix)
+    event.outcome, event.reason = outcome, reason[:LONGEST_REASON]
+    event.save(update_fields=["outcome", "reason"])
+    return event
+
+
+def _stored(instance: Instance, payload: object, suffix: str) -> WebhookEvent:
+    text = json.dumps([suffix, payload], sort_keys=True, ensure_ascii=False)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    named = payload.get("event") if isinstance(payload, dict) else None
+    name = envelope.event_name(named if isinstance(named, str) and named else suffix)
+    event, _ = WebhookEvent.objects.get_or_create(
+        instance=instance, digest=digest, defaults={"payload": payload, "name": name}
+    )
+    return event
+
+
+def _applied(instance: Instance, event: WebhookEvent, suffix: str) -> tuple[Outcome, str]:
+    """Apply a stored event; return what became of it and why."""
+    try:
+        opened = envelope.opened(event.payload, suffix)
+        if opened.instance not in ("", instance.name):
+            log.warning("an event names another instance than its webhook's", extra=_names(instance, event))
+            return Outcome.FOREIGN, "names another instance than its webhook's"
+        reading = events.read(opened)
+        apply(instance, reading.facts)
+    except (UnknownShapeError, events.UnknownEventError) as error:
+        log.warning("an event was not understood: %s", error, extra=_names(instance, event))
+        return Outcome.UNKNOWN, str(error)
+    except (OperationalError, InterfaceError):
+        raise  # the database's fault, and a passing one: the sender is to try again
+    except Exception as error:  # ours: the event is kept, shown as failed, and can be applied again
+        log.exception("an event could not be applied", extra=_names(instance, event))
+        return Outcome.FAILED, type(error).__name__
+    if reading.problems:
+        reason = f"{len(reading.problems)} items not understood: {reading.problems[0]}"
+        log.warning("an event was not wholly understood: %s", reason, extra=_names(instance, event))
+        return Outcome.UNKNOWN, reason
+    return (Outcome.APPLIED if reading.facts else Outcome.IGNORED), ""
+
+
+def _names(instance: Instance, event: WebhookEvent) -> dict[str, object]:
+    return {"instance": instance.name, "event": event.name, "event_id": event.pk}

@@ -1,0 +1,99 @@
+"""Latest-state values of instances, contacts and conversations: each with the clock at which it was said.
+
+The clocks are kept in `models.StateClock`, so that a value said again leaves the row itself alone.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from conversations.evolution.facts import Values
+from conversations.ingest import joins
+from conversations.ingest.changes import Changes
+from conversations.models import Contact, Conversation, Instance, StateClock
+
+Subject = Instance | Contact | Conversation
+LABEL = "label:"
+
+
+def subject_of(row: Subject) -> str:
+    """Return the name under which a row's clocks are kept."""
+    if isinstance(row, Instance):
+        return "instance"
+    if isinstance(row, Contact):
+        return contact_subject(row.pk)
+    return direct_subject(row.contact_id) if row.contact_id else chat_subject(row.jid)
+
+
+def contact_subject(contact_id: int) -> str:
+    """Return a contact's name here."""
+    return f"contact:{contact_id}"
+
+
+def direct_subject(contact_id: int) -> str:
+    """Return the name of a contact's conversation here."""
+    return f"direct:{contact_id}"
+
+
+def chat_subject(jid: str) -> str:
+    """Return the name of a group's or a list's conversation here."""
+    return f"chat:{jid}"
+
+
+class States:
+    """The clocks of a batch's rows, loaded once and written once."""
+
+    def __init__(self, instance: Instance, subjects: Iterable[str]) -> None:
+        """Load the clocks of `subjects`."""
+        self._instance = instance
+        names = set(subjects)
+        self._clocks = {name: dict[str, str]() for name in names}
+        rows = StateClock.objects.filter(instance=instance, subject__in=names) if names else ()
+        self._clocks |= {row.subject: row.clocks for row in rows}
+        self._changed: set[str] = set()
+
+    def tell(self, row: Subject, values: Values, clock: str, changes: Changes) -> set[str]:
+        """Take the values that are later than what the row has; return the names of the fields that changed."""
+        subject = subject_of(row)
+        clocks = self._clocks[subject]
+        changed: set[str] = set()
+        for name, value in values.items():
+            current, known = _get(row, name), clocks.get(name, "")
+            if not joins.latest(current, known, value, clock):
+                continue
+            if clock != known:
+                clocks[name] = clock
+                self._changed.add(subject)
+            changed |= changes.set(row, **_field(row, name, value))
+        return changed
+
+    def unite(self, row: Subject, other: Subject, names: Iterable[str], changes: Changes) -> None:
+        """Take of `other`'s values those that are later, and forget `other`."""
+        clocks = self._clocks[subject_of(other)]
+        labels = [f"{LABEL}{label}" for label in getattr(other, "labels", {})]
+        for name in (*names, *labels):
+            self.tell(row, {name: _get(other, name)}, clocks.get(name, ""), changes)
+        StateClock.objects.filter(instance=self._instance, subject=subject_of(other)).delete()
+
+    def save(self) -> None:
+        """Write the clocks that moved."""
+        if self._changed:
+            rows = [
+                StateClock(instance=self._instance, subject=name, clocks=self._clocks[name])
+                for name in sorted(self._changed)
+            ]
+            StateClock.objects.bulk_create(
+                rows, update_conflicts=True, unique_fields=["instance", "subject"], update_fields=["clocks"]
+            )
+            self._changed = set()
+
+
+def _get(row: Subject, name: str) -> Any:
+    if name.startswith(LABEL):
+        return getattr(row, "labels", {}).get(name.removeprefix(LABEL))
+    return getattr(row, name)
+
+
+def _field(row: Subject, name: str, value: Any) -> dict[str, Any]:
+    if name.startswith(LABEL):
+        return {"labels": {**getattr(row, "labels", {}), name.removeprefix(LABEL): value}}
+    return {name: value}
