@@ -25,7 +25,7 @@ from conversations.ingest import totals
 from conversations.ingest.changes import Changes
 from conversations.ingest.chats import Chats
 from conversations.ingest.identity import People, resolve
-from conversations.ingest.messages import Messages
+from conversations.ingest.messages import Messages, parked_for_chats, parked_for_keys
 from conversations.ingest.states import States, chat_subject, contact_subject, direct_subject
 from conversations.models import Instance
 
@@ -49,14 +49,16 @@ def _apply(instance: Instance, facts: list[Fact]) -> None:
     seen, updates = _of(MessageSeen, facts), _of(MessageUpdate, facts)
     memberships = _of(Membership, facts)
     of_contacts, of_chats = _of(ContactState, facts), _of(ConversationState, facts)
-    mentioned = {update.chat for update in updates if update.chat}
+    key_ids = {fact.key_id for fact in seen} | {update.key_id for update in updates}
+    parked = parked_for_keys(instance, key_ids)
+    mentioned = {update.chat for update in updates} | {update.chat for update in parked}
     people = resolve(instance, _persons(facts), _of(Alias, facts), mentioned, changes)
     states = States(instance, _subjects(facts, people))
     for fact in _of(InstanceState, facts):
         states.tell(instance, fact.values, fact.clock, changes)
     shown = conversations.tell_contacts(of_contacts, people, states, changes)
-    key_ids = {fact.key_id for fact in seen} | {update.key_id for update in updates}
-    messages = Messages(instance, key_ids, people.gained, people, changes)
+    parked += parked_for_chats(instance, people.gained)
+    messages = Messages(instance, key_ids, parked, people, changes)
     chats = Chats(instance, people)
     addresses = {*_chats(seen), *_chats(of_chats), *_chats(memberships)}
     chats.load(addresses, shown, messages.conversations)

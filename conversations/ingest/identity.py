@@ -75,7 +75,9 @@ def _unite(instance: Instance, people: People, found: list[Person]) -> None:
         people.contacts |= {key: kept for key, contact in people.contacts.items() if contact in gone}
         for contact in gone:
             unions.unite_contacts(instance, kept, contact)
-        people.gained |= set(kept.addresses.values_list("key", flat=True))
+        keys = set(kept.addresses.values_list("key", flat=True))
+        people.contacts |= dict.fromkeys(keys, kept)
+        people.gained |= keys
         people.renamed.add(kept)
 
 
@@ -115,7 +117,7 @@ def _write_addresses(
     for key, row in known.items():
         better = jid.best([row.jid, *jids.get(key, ())])
         if better != row.jid:
-            changes.set(row, jid=better)
+            changes.set(row, jid=better, contact=people.contacts[key])
             moved.add(people.contacts[key])
     if not moved:
         return

@@ -71,8 +71,8 @@ def differing(row: Message, before: Values) -> set[str]:
 
 
 def order(value: Any) -> str:
-    """Return a text that orders values of one field where their times are equal."""
-    return json.dumps(value, sort_keys=True, default=str)
+    """Return a text that orders values of one field where their times are equal; no value is the least."""
+    return "" if value is None else json.dumps(value, sort_keys=True, default=str)
 
 
 def see(row: Message, copy: Values) -> None:

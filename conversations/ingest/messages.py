@@ -16,22 +16,35 @@ UNSAID = ParkedUpdate.FromMe.UNSAID
 PERSONS = (Server.PHONE, Server.LID)
 
 
+def parked_for_keys(instance: Instance, key_ids: Iterable[str]) -> list[ParkedUpdate]:
+    """Return what is parked for messages with these key ids."""
+    wanted = set(key_ids)
+    return list(ParkedUpdate.objects.filter(instance=instance, key_id__in=wanted)) if wanted else []
+
+
+def parked_for_chats(instance: Instance, chats: Iterable[str]) -> list[ParkedUpdate]:
+    """Return what is parked for messages of chats under these addresses."""
+    wanted = set(chats)
+    return list(ParkedUpdate.objects.filter(instance=instance, chat__in=wanted)) if wanted else []
+
+
 class Messages:
     """The messages that a batch touches, by their identity, and what is parked for them."""
 
     def __init__(
-        self, instance: Instance, key_ids: Iterable[str], gained: Iterable[str], people: People, changes: Changes
+        self,
+        instance: Instance,
+        key_ids: Iterable[str],
+        parked: Iterable[ParkedUpdate],
+        people: People,
+        changes: Changes,
     ) -> None:
-        """Load the rows of `key_ids`, and of those whose updates were parked for one of the `gained` addresses."""
+        """Load the rows of `key_ids`, and those that parked updates may mean."""
         self._instance = instance
         self._people = people
         self._changes = changes
-        wanted = set(key_ids)
-        parked = ParkedUpdate.objects.filter(instance=instance)
-        self._parked = {_name(row): row for row in parked.filter(key_id__in=wanted)}
-        if gained:
-            self._parked |= {_name(row): row for row in parked.filter(chat__in=set(gained))}
-        wanted |= {row.key_id for row in self._parked.values()}
+        self._parked = {_name(row): row for row in parked}
+        wanted = {*key_ids, *(row.key_id for row in self._parked.values())}
         rows = Message.objects.filter(instance=instance, key_id__in=wanted) if wanted else ()
         self._rows: dict[Identity, Message] = {_identity(row): row for row in rows}
         self._before = {row: joins.snapshot(row) for row in self._rows.values()}

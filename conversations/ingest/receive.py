@@ -4,6 +4,7 @@ import hashlib
 import json
 
 from django.db import InterfaceError, OperationalError
+from django.db.models import JSONField, Value
 
 from conversations.evolution import envelope, events
 from conversations.evolution.scrub import scrubbed
@@ -45,9 +46,11 @@ def _stored(instance: Instance, payload: object, suffix: str) -> WebhookEvent:
     digest = hashlib.sha256(text.encode()).hexdigest()
     named = payload.get("event") if isinstance(payload, dict) else None
     name = envelope.event_name(named if isinstance(named, str) and named else suffix)
+    kept = Value(None, JSONField()) if payload is None else payload  # as it is, None would be SQL's NULL
     event, _ = WebhookEvent.objects.get_or_create(
-        instance=instance, digest=digest, defaults={"payload": payload, "name": name}
+        instance=instance, digest=digest, defaults={"payload": kept, "name": name}
     )
+    event.payload = payload
     return event
 
 

@@ -1,0 +1,202 @@
+"""Streams of webhook bodies for property tests: a small world, so that events meet, collide and contradict.
+
+Two people with two addresses each, one group, and key ids so few that the same one turns up in several chats.
+"""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+Body = dict[str, Any]
+
+OWNER = "5511940028922@s.whatsapp.net"
+PEOPLE = (
+    ("5521987654321@s.whatsapp.net", "204857316940182@lid"),
+    ("5531991234567@s.whatsapp.net", "176093845520917@lid"),
+)
+ANA = PEOPLE[0]
+SHORT_FORM = "552187654321@s.whatsapp.net"  # Ana's number without Brazil's ninth digit
+GROUP = "120363041785296310@g.us"
+SECOND = 1765458000
+
+key_ids = st.sampled_from(["A1", "A2", "A3"])
+texts = st.sampled_from(["oi", "bom dia", "ok", ""])
+names = st.sampled_from(["Ana", "Ana Lima", "Você", "", "5521987654321", None])
+booleans = st.booleans()
+seconds = st.integers(SECOND, SECOND + 5)
+clocks = st.integers(0, 5).map(lambda n: f"2025-12-11T10:00:0{n}.000Z") | st.just("")
+people = st.sampled_from(PEOPLE)
+addresses = st.sampled_from([*ANA, *PEOPLE[1], SHORT_FORM])
+statuses = st.sampled_from(["ERROR", "PENDING", "SERVER_ACK", "DELIVERY_ACK", "READ", "PLAYED", "DELETED", 4, "FAILED"])
+
+
+def envelope(event: str, data: Any, clock: str = "2025-12-11T10:00:00.000Z", **more: Any) -> Body:
+    return {"event": event, "instance": "", "data": data, "date_time": clock, "sender": OWNER, **more}
+
+
+@st.composite
+def keys(draw: st.DrawFn) -> Body:
+    """A message's key: direct under either address or both, or in the group."""
+    key: Body = {"id": draw(key_ids), "fromMe": draw(booleans)}
+    phone, lid = draw(people)
+    if draw(st.integers(0, 3)) == 0:
+        shown = draw(st.sampled_from([{"participant": lid, "participantAlt": phone}, {"participant": lid}]))
+        return {**key, "remoteJid": GROUP, **({} if key["fromMe"] else shown)}
+    forms = [
+        {"remoteJid": phone},
+        {"remoteJid": lid},
+        {"remoteJid": phone, "remoteJidAlt": lid},
+        {"remoteJid": lid, "remoteJidAlt": phone},
+    ]
+    return {**key, **draw(st.sampled_from(forms))}
+
+
+contents = st.one_of(
+    texts.map(lambda text: {"conversation": text}),
+    texts.map(lambda text: {"imageMessage": {"caption": text, "mimetype": "image/jpeg"}}),
+    st.just({"pollCreationMessageV3": {"name": "Qual?", "options": [{"optionName": "a"}]}}),
+    st.just({}),
+    st.builds(
+        lambda key_id, emoji, at: {"reactionMessage": {"key": {"id": key_id}, "text": emoji, "senderTimestampMs": at}},
+        key_ids,
+        st.sampled_from(["👍", "❤", ""]),
+        seconds.map(lambda s: s * 1000),
+    ),
+    st.builds(
+        lambda key_id, text: {
+            "protocolMessage": {"key": {"id": key_id}, "type": 14, "editedMessage": {"conversation": text}}
+        },
+        key_ids,
+        texts,
+    ),
+)
+
+
+@st.composite
+def records(draw: st.DrawFn) -> Body:
+    record = {
+        "key": draw(keys()),
+        "pushName": draw(names),
+        "message": draw(contents),
+        "messageType": "conversation",
+        "messageTimestamp": draw(seconds),
+    }
+    if draw(booleans):
+        record["status"] = draw(statuses)
+    return record
+
+
+upserts = st.builds(envelope, st.sampled_from(["messages.upsert", "send.message"]), records(), clocks)
+histories = st.builds(envelope, st.just("messages.set"), st.lists(records(), max_size=4), clocks)
+acks = st.builds(
+    lambda key_id, jid, mine, status, clock: envelope(
+        "messages.update", {"keyId": key_id, "remoteJid": jid, "fromMe": mine, "status": status}, clock
+    ),
+    key_ids,
+    addresses | st.just(GROUP) | st.just("5521987654321"),
+    booleans,
+    statuses,
+    clocks,
+)
+edits = st.builds(
+    lambda event, key_id, jid, text, at, kind: envelope(
+        event,
+        {
+            "key": {"id": key_id, "remoteJid": jid, "fromMe": True},
+            "type": kind,
+            "editedMessage": {"conversation": text},
+            "timestampMs": str(at * 1000),
+        },
+    ),
+    st.sampled_from(["messages.edited", "send.message.update"]),
+    key_ids,
+    st.sampled_from([OWNER, GROUP, *ANA]),
+    texts,
+    seconds,
+    st.sampled_from(["MESSAGE_EDIT", 14, 0, "REVOKE", "EPHEMERAL_SETTING"]),
+)
+deletes = st.builds(lambda key: envelope("messages.delete", {**key, "status": "DELETED"}), keys())
+contacts = st.builds(
+    lambda jid, name, picture, clock: envelope(
+        "contacts.update", [{"remoteJid": jid, "pushName": name, "profilePicUrl": picture}], clock
+    ),
+    addresses,
+    names,
+    st.sampled_from([None, "https://pps.whatsapp.net/1", "https://pps.whatsapp.net/2"]),
+    clocks,
+)
+chats = st.one_of(
+    st.builds(
+        lambda jid, name, clock: envelope("chats.set", [{"remoteJid": jid, "name": name}], clock),
+        addresses | st.just(GROUP),
+        names,
+        clocks,
+    ),
+    st.builds(lambda jid, clock: envelope("chats.delete", [jid], clock), addresses | st.just(GROUP), clocks),
+    st.builds(
+        lambda jid, kind, clock: envelope("labels.association", {"type": kind, "chatId": jid, "labelId": "7"}, clock),
+        addresses | st.just(GROUP),
+        st.sampled_from(["add", "remove"]),
+        clocks,
+    ),
+)
+members = st.lists(
+    st.one_of(
+        people.map(lambda pair: {"id": pair[1], "phoneNumber": pair[0], "admin": None}),
+        people.map(lambda pair: {"id": pair[1], "admin": "admin"}),
+        people.map(lambda pair: pair[0]),
+    ),
+    max_size=3,
+)
+groups = st.one_of(
+    st.builds(
+        lambda subject, found, clock: envelope(
+            "groups.upsert", [{"id": GROUP, "subject": subject, "participants": found}], clock
+        ),
+        st.sampled_from(["Equipe", "Equipe RJ"]),
+        members,
+        clocks,
+    ),
+    st.builds(
+        lambda action, found, clock: envelope(
+            "group-participants.update", {"id": GROUP, "action": action, "participants": found}, clock
+        ),
+        st.sampled_from(["add", "remove", "promote", "demote", "modify"]),
+        members,
+        clocks,
+    ),
+)
+presences = st.builds(
+    lambda jid, state, clock: envelope(
+        "presence.update", {"id": jid, "presences": {jid: {"lastKnownPresence": state}}}, clock
+    ),
+    addresses,
+    st.sampled_from(["available", "composing", "unavailable"]),
+    clocks,
+)
+calls = st.builds(
+    lambda jid, stage, second, clock: envelope(
+        "call",
+        {"chatId": jid, "from": jid, "id": "C1", "date": f"2025-12-11T13:00:0{second}.000Z", "status": stage},
+        clock,
+    ),
+    addresses,
+    st.sampled_from(["offer", "ringing", "terminate", "accept", "reject", "timeout"]),
+    st.integers(0, 3),
+    clocks,
+)
+connections = st.one_of(
+    st.builds(
+        lambda state, clock: envelope("connection.update", {"state": state, "statusReason": 200, "wuid": OWNER}, clock),
+        st.sampled_from(["open", "connecting", "close", "refused"]),
+        clocks,
+    ),
+    st.builds(
+        lambda event, clock: envelope(event, None, clock),
+        st.sampled_from(["logout.instance", "remove.instance", "instance.create", "instance.delete"]),
+        clocks,
+    ),
+)
+events = st.one_of(
+    upserts, upserts, histories, acks, edits, deletes, contacts, chats, groups, presences, calls, connections
+)
