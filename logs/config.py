@@ -10,7 +10,7 @@ from typing import Any
 ROTATE_AT = 10 * 1024 * 1024  # bytes
 KEEP = 5  # old files
 
-JSON_FIELDS = ["timestamp", "level", "name", "message"]
+JSON_FIELDS = ["timestamp", "levelname", "name", "message"]
 
 
 def configure(options: dict[str, Any]) -> None:

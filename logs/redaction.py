@@ -19,9 +19,12 @@ def redact(text: str) -> str:
 
 
 class RedactionFilter(logging.Filter):
-    """Redacts a record's finished message; always lets the record pass."""
+    """Redacts a record's finished message and its request; always lets the record pass."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Replace the record's message by its redacted form; its arguments are spent."""
         record.msg, record.args = redact(record.getMessage()), None
+        # Django adds the request to what it logs of an answer, and a request's text form has its query string.
+        if hasattr(record, "request"):
+            record.request = redact(str(record.request))
         return True

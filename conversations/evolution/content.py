@@ -202,6 +202,8 @@ def _media(fields: Json, inner: Json) -> Json:
         value = None if given is None else convert(given)
         if value not in (None, "", False):
             media[name] = value
+    if isinstance(inner.get("base64"), dict):  # detached by ingestion: a file of ours
+        media["file"] = wire.text(inner["base64"].get("file"), 255)
     for name, source in (("url", "mediaUrl"), ("transcript", "speechToText")):
         if value := wire.text(inner.get(source)):
             media[name] = value

@@ -141,7 +141,8 @@ def precedence(shown: Json, ms: int, *, is_empty: bool = False) -> str:
     A copy with content comes before one without (a message not yet decrypted), then the earliest (Evolution stamps
     late copies anew), then the fullest; a digest decides the rest, so that no two different copies are equal.
     """
-    fullness = sum(value not in ("", None, {}, []) for value in shown.values())
+    values = [*shown.values(), *shown.get("media", {}).values(), *shown.get("details", {}).values()]
+    fullness = min(sum(value not in ("", None, {}, []) for value in values), 99)
     digest = hashlib.sha256(json.dumps(shown, sort_keys=True, default=str).encode()).hexdigest()
     return f"{int(is_empty)}{ms:014d}{99 - fullness:02d}{digest[:16]}"
 

@@ -75,6 +75,14 @@ def order(value: Any) -> str:
     return "" if value is None else json.dumps(value, sort_keys=True, default=str)
 
 
+def rank(at: int, value: Values) -> tuple[int, bool, str]:
+    """Return what orders two statements of one thing; the greater one holds.
+
+    At the same moment a removed reaction comes after the reaction: there was one to remove.
+    """
+    return at, value.get("emoji") == "", order(value)
+
+
 def see(row: Message, copy: Values) -> None:
     """Join one copy of the message into its row: `copy` has the fields of JOINED that a copy can have."""
     if not row.precedence or copy["precedence"] < row.precedence:
@@ -111,20 +119,27 @@ def latest(value: Any, clock: str, new: Any, new_clock: str) -> bool:
 def _edit(row: Message, at: int, text: str) -> None:
     if row.edited_at is None:
         row.original_text = row.text
-    elif (at, text) <= (wire.ms_of(row.edited_at), row.text):
+    elif rank(at, {"text": text}) <= rank(wire.ms_of(row.edited_at), {"text": row.text}):
         return
     row.text, row.edited_at = text, wire.moment(at)
 
 
 def _react(row: Message, who: str, said: Values) -> None:
-    known = row.reactions.get(who)
-    if known is None or (said["at"], said["emoji"]) > (known["at"], known["emoji"]):
-        row.reactions = {**row.reactions, who: dict(said)}
+    row.reactions = {**row.reactions, who: _later(row.reactions.get(who), said)}
 
 
 def _count(row: Message, results: Values) -> None:
-    if results and (results["at"], order(results)) > (row.poll_results.get("at", -1), order(row.poll_results)):
-        row.poll_results = dict(results)
+    if results:
+        row.poll_results = _later(row.poll_results, results)
+
+
+def _later(known: Values | None, said: Values) -> dict[str, Any]:
+    """Of two statements, each with its own time `at`, return the one that holds."""
+    if not known:
+        return dict(said)
+    values = ({name: value for name, value in one.items() if name != "at"} for one in (known, said))
+    (old, new), (was, now) = values, (known["at"], said["at"])
+    return dict(said if rank(now, new) > rank(was, old) else known)
 
 
 def _told_status(row: Message, update: Update) -> None:

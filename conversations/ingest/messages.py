@@ -108,7 +108,7 @@ class Messages:
             known = waiting.get(_name(new))
             if known is None:
                 waiting[_name(new)] = new
-            elif joins.latest(known.value, f"{known.at:020d}", new.value, f"{new.at:020d}"):
+            elif joins.rank(new.at, new.value) > joins.rank(known.at, known.value):
                 self._changes.set(known, at=new.at, value=new.value) if known.pk else waiting.update({_name(new): new})
         return list(waiting.values())
 

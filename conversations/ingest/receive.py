@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import traceback
 
 from django.db import InterfaceError, OperationalError
 from django.db.models import JSONField, Value
@@ -10,6 +11,7 @@ from conversations.evolution import envelope, events
 from conversations.evolution.scrub import scrubbed
 from conversations.evolution.wire import UnknownShapeError
 from conversations.ingest.apply import apply
+from conversations.ingest.media import detached
 from conversations.models import Instance, WebhookEvent
 from logs.contexts import Context
 
@@ -30,9 +32,10 @@ def receive(instance: Instance, body: object, *, suffix: str = "") -> WebhookEve
 
     Raises:
         OperationalError, InterfaceError: the database does not answer, and the sender must try again.
+        OSError: media cannot be written, and the sender must try again.
         RecursionError: nested too deeply to be read.
     """
-    event = _stored(instance, scrubbed(body), suffix)
+    event = _stored(instance, detached(instance, scrubbed(body)), suffix)
     if event.outcome in DONE:
         return event
     outcome, reason = _applied(instance, event, suffix)
@@ -68,8 +71,11 @@ def _applied(instance: Instance, event: WebhookEvent, suffix: str) -> tuple[Outc
         return Outcome.UNKNOWN, str(error)
     except (OperationalError, InterfaceError):
         raise  # the database's fault, and a passing one: the sender is to try again
-    except Exception as error:  # ours: the event is kept, shown as failed, and can be applied again
-        log.exception("an event could not be applied", extra=_names(instance, event))
+    except Exception as error:  # noqa: BLE001 - ours: the event is kept, shown as failed, and can be applied again
+        # Where it went wrong, and not what the exception says: a database quotes the row that it refused.
+        stack = "".join(traceback.format_tb(error.__traceback__))
+        names = {**_names(instance, event), "stack": stack}
+        log.error("an event could not be applied: %s", type(error).__name__, extra=names)  # noqa: TRY400
         return Outcome.FAILED, type(error).__name__
     if reading.problems:
         reason = f"{len(reading.problems)} items not understood: {reading.problems[0]}"

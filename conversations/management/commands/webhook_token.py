@@ -1,0 +1,128 @@
+"""`manage.py webhook_token`: a new webhook token for an instance, with the settings that make Evolution use it."""
+
+import json
+import shlex
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.http.request import validate_host
+
+from conversations.models import Instance
+from conversations.webhooks import instances, subscription
+
+NO_SERVER = "none"
+
+
+class Command(BaseCommand):
+    """Creates the instance if need be, issues its token, and shows it once."""
+
+    help = "Issue a webhook token for an instance, creating it if need be, and print the settings for Evolution."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the instance, its server, and what to do with the token before."""
+        parser.add_argument("instance", metavar="INSTANCE", help="the instance's name in Evolution")
+        parser.add_argument(
+            "--server",
+            metavar="URL",
+            help=f"URL of its Evolution server, or {NO_SERVER!r}; needed when several servers have that name",
+        )
+        parser.add_argument(
+            "--for-server",
+            action="store_true",
+            help="the token is good for every instance of the server: for Evolution's global webhook",
+        )
+        parser.add_argument("--revoke-old", action="store_true", help="end the old token now, not in an hour")
+        parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+
+    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
+        """Issue the token and print it."""
+        _allow_host(self)
+        instance, created = _instance(options["instance"], options["server"], for_server=options["for_server"])
+        token = Instance.objects.issue_token(instance.pk, revoke_old=options["revoke_old"])
+        instance.refresh_from_db()
+        report = _report(instance, token, created=created)
+        self.stdout.write(json.dumps(report, ensure_ascii=False) if options["json"] else _text(report))
+
+
+def _allow_host(command: Command) -> None:
+    host = urlsplit(settings.PUBLIC_URL).hostname or ""
+    if settings.ALLOWED_HOSTS and not validate_host(host, settings.ALLOWED_HOSTS):
+        # Django answers 400 to other hosts, and at a 400 Evolution drops the event for good.
+        command.stderr.write(f"warning: add {host!r}, the host of PUBLIC_URL, to ALLOWED_HOSTS, or webhooks are lost")
+
+
+def _instance(name: str, server: str | None, *, for_server: bool) -> tuple[Instance, bool]:
+    if reason := instances.objection(name):
+        raise CommandError(f"the instance's name {reason}")
+    fields = {"speaks_for_server": True} if for_server else {}
+    return Instance.objects.upsert(name, _server(name, server), **fields)
+
+
+def _server(name: str, given: str | None) -> str:
+    if given is None:
+        return _only_server(name)
+    if given == NO_SERVER:
+        return ""
+    try:
+        return instances.server_url(given)
+    except ValueError as error:
+        raise CommandError(f"--server {error}") from None
+
+
+def _only_server(name: str) -> str:
+    servers = [instance.server_url for instance in Instance.objects.named(name)]
+    if len(servers) > 1:
+        listed = ", ".join(server or NO_SERVER for server in servers)
+        raise CommandError(f"several servers have an instance of that name; say which with --server: {listed}")
+    return servers[0] if servers else ""
+
+
+def _report(instance: Instance, token: str, *, created: bool) -> dict[str, Any]:
+    until = instance.previous_token_until
+    body = subscription.instance_settings(instance.name, token)
+    return {
+        "instance": instance.name,
+        "server": instance.server_url,
+        "created": created,
+        "token": token,
+        "old_token_until": until and until.isoformat(timespec="seconds"),
+        "url": subscription.webhook_url(instance.name),
+        "path": (path := f"/webhook/set/{subscription.segment(instance.name)}"),
+        "body": body,
+        "curl": _curl(instance.server_url, path, body),
+        "global": subscription.global_settings(instance.name, token) if instance.speaks_for_server else None,
+    }
+
+
+def _curl(server: str, path: str, body: dict[str, Any]) -> str:
+    url = shlex.quote(server + path) if server else f'"$EVOLUTION_URL"{shlex.quote(path)}'
+    return (
+        f'curl -X POST {url} -H "apikey: $EVOLUTION_API_KEY" '
+        f"-H 'Content-Type: application/json' -d {shlex.quote(json.dumps(body))}"
+    )
+
+
+def _text(report: dict[str, Any]) -> str:
+    server = f" of {report['server']}" if report["server"] else ""
+    done = "is new; its webhook token" if report["created"] else "has a new webhook token"
+    lines = [
+        f"Instance {report['instance']}{server} {done}, shown this once:",
+        "",
+        f"  {report['token']}",
+        "",
+        f"Body of POST {report['server']}{report['path']}:",
+        "",
+        json.dumps(report["body"], indent=2),
+        "",
+        "The same with curl:",
+        "",
+        report["curl"],
+    ]
+    if report["global"]:
+        lines += ["", "Or, for all instances of the server, in Evolution's environment:", ""]
+        lines += [f"{name}={value}" for name, value in report["global"].items()]
+    if report["old_token_until"]:
+        lines += ["", f"The old token stays good until {report['old_token_until']}, unless --revoke-old is given."]
+    return "\n".join(lines)

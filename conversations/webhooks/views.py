@@ -1,0 +1,49 @@
+"""The webhook view: authenticate, read, decode, hand over to ingestion, and answer in a way that Evolution acts on."""
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from conversations.ingest.receive import receive
+from conversations.models import WebhookEvent
+from conversations.webhooks import body, instances
+from conversations.webhooks.authentication import authenticate, event_in_query
+from conversations.webhooks.refusals import Reason, Refused
+from logs.contexts import Context
+
+logger = Context.WEBHOOK.logger
+
+
+@csrf_exempt
+def evolution(request: HttpRequest, name: str, suffix: str = "") -> JsonResponse:
+    """Take one webhook of the instance `name`; 2xx means stored, whatever became of it, for that can be replayed."""
+    try:
+        event = _stored(request, name, suffix)
+    except Refused as refused:
+        logger.warning("refused a webhook of instance %r: %s, %s", name, refused.status, refused.detail)
+        return refused.response()
+    except (OperationalError, InterfaceError, OSError):  # no database, or no room for its media
+        logger.exception("a webhook of instance %r could not be stored", name)
+        return Refused(Reason.DATABASE_UNAVAILABLE, "it could not be stored; send it again").response()
+    logger.debug("webhook event %s of instance %r: %s", event.pk, name, event.outcome)
+    return JsonResponse({"status": event.outcome, "event": event.name, "id": event.pk})
+
+
+@csrf_exempt
+def unknown(request: HttpRequest) -> JsonResponse:
+    """Answer what comes to any other URL beneath /webhooks/."""
+    refused = Refused(Reason.UNKNOWN_URL, "webhooks are taken at /webhooks/evolution/<instance>[/<event>]")
+    logger.warning("refused a webhook at %r: %s, %s", request.path, refused.status, refused.detail)
+    return refused.response()
+
+
+def _stored(request: HttpRequest, name: str, suffix: str) -> WebhookEvent:
+    if request.method != "POST":
+        raise Refused(Reason.METHOD_NOT_ALLOWED, f"{request.method} is not allowed: webhooks are posted")
+    sender = authenticate(request, name)  # before the body is read: 100 MB are for those who may post
+    decoded = body.decode(body.read(request))
+    instance = instances.addressee(sender, decoded)
+    try:
+        return receive(instance, decoded, suffix=suffix or event_in_query(request))
+    except RecursionError:  # storing needs more of the stack than decoding did
+        raise Refused(Reason.MALFORMED_JSON, body.TOO_DEEP) from None

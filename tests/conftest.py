@@ -1,0 +1,24 @@
+"""The suite's settings: Django set up apart from the developer's environment, and what makes tests quick."""
+
+import os
+
+import hypothesis
+
+from tests import isolation
+
+isolation.set_up(database="sqlite://:memory:")
+
+from django.conf import settings  # noqa: E402 - there are settings from here on
+from django.db import connection  # noqa: E402
+
+# Hashing a password slowly on purpose is of no use here.
+settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+# The same examples at each run in CI, new ones elsewhere. No deadline: a slow machine is not a failure.
+hypothesis.settings.register_profile("whatsai", deadline=None, derandomize=os.environ.get("CI") == "true")
+hypothesis.settings.load_profile("whatsai")
+
+
+def pytest_report_header() -> str:
+    """Say on which stores the suite runs."""
+    return f"database: {connection.vendor}, cache: {settings.CACHES['default']['BACKEND'].rsplit('.', 1)[-1]}"

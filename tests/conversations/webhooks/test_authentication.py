@@ -1,0 +1,117 @@
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.test import RequestFactory
+from django.utils import timezone
+
+from conversations.models import Instance
+from conversations.webhooks.authentication import authenticate, event_in_query, token_of
+from conversations.webhooks.refusals import Reason, Refused
+from tests.conversations.webhooks.conftest import SERVER, TOKEN
+
+
+def request(path: str = "/", **headers: str) -> Any:
+    return RequestFactory().post(path, headers=headers)
+
+
+def refusal(name: str, token: str) -> Reason:
+    with pytest.raises(Refused) as caught:
+        authenticate(request(authorization=f"Bearer {token}"), name)
+    return caught.value.reason
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "token"),
+    [
+        ("/", {}, ""),
+        ("/", {"authorization": "Bearer abc"}, "abc"),
+        ("/", {"authorization": "bearer   abc "}, "abc"),
+        ("/", {"x-webhook-token": " abc "}, "abc"),
+        ("/?token=abc", {}, "abc"),
+        ("/?token=abc/messages-upsert", {}, "abc"),
+        ("/?token=abc//messages-upsert/", {}, "abc"),
+        ("/?other=1&token=abc", {}, "abc"),
+        ("/?token=c", {"authorization": "Bearer a", "x-webhook-token": "b"}, "a"),
+        ("/?token=c", {"x-webhook-token": "b"}, "b"),
+        ("/?token=c", {"authorization": "Basic dXNlcjpwYXNz"}, "c"),
+        ("/?token=c", {"authorization": "Bearer", "x-webhook-token": ""}, "c"),
+        ("/", {"x-webhook-token": "b", "authorization": "a"}, "b"),
+    ],
+)
+def test_the_first_token_in_the_request_counts(path: str, headers: dict[str, str], token: str) -> None:
+    assert token_of(request(path, **headers)) == token
+
+
+@pytest.mark.parametrize(
+    ("path", "event"),
+    [
+        ("/", ""),
+        ("/?token=abc", ""),
+        ("/?token=abc/", ""),
+        ("/?token=abc/messages-upsert", "messages-upsert"),
+        ("/?token=abc//messages-upsert/", "messages-upsert"),
+    ],
+)
+def test_an_event_behind_the_token_is_found(path: str, event: str) -> None:
+    assert event_in_query(request(path)) == event
+
+
+def test_the_token_tells_which_server_s_instance_it_is(sales: Instance) -> None:
+    other, _ = Instance.objects.upsert("sales", "https://other.example.com")
+    token = Instance.objects.issue_token(other.pk)
+    assert authenticate(request(authorization=f"Bearer {TOKEN}"), "sales") == sales
+    assert authenticate(request(authorization=f"Bearer {token}"), "sales") == other
+
+
+@pytest.mark.parametrize(
+    "token", ["", "wrong", TOKEN[:-1], TOKEN + "x", "tóken", "\xff\xfe", "€".encode().decode("latin-1")]
+)
+@pytest.mark.usefixtures("sales")
+def test_any_other_token_is_refused(token: str) -> None:
+    assert refusal("sales", token) is Reason.UNAUTHORIZED
+
+
+@pytest.mark.usefixtures("sales")
+def test_a_token_in_the_url_need_not_be_ascii() -> None:
+    with pytest.raises(Refused) as caught:
+        authenticate(request("/?token=%ff%E2%82%AC%00"), "sales")
+    assert caught.value.reason is Reason.UNAUTHORIZED
+
+
+@pytest.mark.parametrize("name", ["Sales", "sales ", "unknown", "\x00", "a\x00b", ".", " ", "n" * 5000])
+@pytest.mark.usefixtures("sales")
+def test_what_names_no_instance_is_unknown(name: str) -> None:
+    assert refusal(name, TOKEN) is Reason.UNKNOWN_INSTANCE
+
+
+def test_another_instance_s_token_is_refused(sales: Instance) -> None:
+    other, _ = Instance.objects.upsert("support", SERVER)
+    token = Instance.objects.issue_token(other.pk)
+    assert refusal(sales.name, token) is Reason.UNAUTHORIZED
+
+
+@pytest.mark.django_db
+def test_an_instance_without_a_token_takes_none() -> None:
+    Instance.objects.upsert("new")
+    for token in ("", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"):
+        assert refusal("new", token) is Reason.UNAUTHORIZED
+
+
+def test_the_stored_hash_is_no_token(sales: Instance) -> None:
+    sales.refresh_from_db()
+    assert refusal("sales", sales.token_hash) is Reason.UNAUTHORIZED
+
+
+def test_the_token_before_is_good_until_its_time(sales: Instance) -> None:
+    new = Instance.objects.issue_token(sales.pk)
+    for token in (TOKEN, new):
+        assert authenticate(request(authorization=f"Bearer {token}"), "sales") == sales
+    Instance.objects.filter(pk=sales.pk).update(previous_token_until=timezone.now() - dt.timedelta(seconds=1))
+    assert refusal("sales", TOKEN) is Reason.UNAUTHORIZED
+    assert authenticate(request(authorization=f"Bearer {new}"), "sales") == sales
+
+
+def test_a_revoked_token_is_refused_at_once(sales: Instance) -> None:
+    Instance.objects.issue_token(sales.pk, revoke_old=True)
+    assert refusal("sales", TOKEN) is Reason.UNAUTHORIZED

@@ -1,0 +1,195 @@
+"""The endpoint under the production server, on its own database, over real connections."""
+
+import json
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from conversations.models import WebhookEvent
+from tests.conversations.webhooks.conftest import event
+
+PATH = "/webhooks/evolution/Vendas%20S%C3%A3o%20Paulo"
+NAME = "Vendas São Paulo"
+
+
+class Server:
+    """gunicorn in a directory of its own, with one instance and its token."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.environment = os.environ | {
+            "DATABASE_URL": f"sqlite:///{directory}/db.sqlite3",
+            "REDIS_URL": "",
+            "LOG_DIR": str(directory / "log"),
+            "LOG_LEVEL": "DEBUG",
+            "HTTPS": "false",
+        }
+        self._manage("migrate", "--verbosity=0")
+        self.token: str = json.loads(self._manage("webhook_token", NAME, "--json"))["token"]
+        # Bound here, so that the port is free, and a request waits until the server takes it: nothing to poll.
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.process = self._gunicorn()
+
+    def _manage(self, *arguments: str) -> str:
+        command = [sys.executable, "manage.py", *arguments]
+        done = subprocess.run(  # noqa: S603 - the project's own command
+            command, cwd=settings.BASE_DIR, env=self.environment, check=True, capture_output=True
+        )
+        return done.stdout.decode()
+
+    def _gunicorn(self) -> subprocess.Popen[bytes]:
+        command = [
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "whatsai.wsgi",
+            "--threads=4",
+            f"--bind=fd://{self.socket.fileno()}",
+        ]
+        with (self.directory / "output").open("wb") as output:
+            return subprocess.Popen(  # noqa: S603 - the project's own server
+                command,
+                cwd=settings.BASE_DIR,
+                env=self.environment,
+                pass_fds=[self.socket.fileno()],
+                stdout=output,
+                stderr=output,
+            )
+
+    def stop(self) -> None:
+        self.socket.close()
+        self.process.terminate()
+        self.process.wait(timeout=30)
+
+    def post(self, path: str, body: Any, *, token: str = "", **headers: str) -> tuple[int, dict[str, Any]]:
+        """Post, and return the status and the decoded answer."""
+        fields = {name.replace("_", "-"): value for name, value in headers.items()}
+        if token:
+            fields["Authorization"] = f"Bearer {token}"
+        with closing(self.connection()) as connection:
+            connection.request("POST", path, body, fields, encode_chunked="Transfer-Encoding" in fields)
+            response = connection.getresponse()
+            return response.status, json.loads(response.read())
+
+    def connection(self) -> HTTPConnection:
+        return HTTPConnection("127.0.0.1", self.socket.getsockname()[1], timeout=60)
+
+    def stored(self) -> list[tuple[str, str]]:
+        """Return (name, outcome) of each stored event, in order."""
+        with closing(sqlite3.connect(self.directory / "db.sqlite3")) as database:
+            table = WebhookEvent._meta.db_table  # noqa: SLF001 - Django's documented API
+            return database.execute(f"SELECT name, outcome FROM {table} ORDER BY id").fetchall()  # noqa: S608 - our table
+
+    def written(self) -> str:
+        """Return all that the server has logged and printed."""
+        files = [self.directory / "output", *(self.directory / "log").iterdir()]
+        return "".join(file.read_text(encoding="utf-8") for file in files)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    running = Server(tmp_path_factory.mktemp("gunicorn"))
+    yield running
+    running.stop()
+
+
+def body(key_id: str, **message: Any) -> bytes:
+    return json.dumps(event(key_id=key_id, instance=NAME) | message).encode()
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        (PATH, {"Content_Type": "application/vnd.x+json"}),
+        (PATH + "/", {}),
+        (f"/{PATH}//", {}),
+        (f"//{PATH}//messages-upsert", {}),
+        (PATH.replace("/", "//") + "/messages-upsert/", {}),
+        (PATH, {"Transfer_Encoding": "chunked"}),
+    ],
+)
+def test_an_event_is_stored_however_it_is_sent(path: str, headers: dict[str, str], server: Server) -> None:
+    before = server.stored()
+    sent = body(path + str(headers))
+    chunks: Any = iter([sent[:10], sent[10:]]) if "Transfer_Encoding" in headers else sent
+    status, answer = server.post(path, chunks, token=server.token, **headers)
+    assert (status, answer["status"]) == (200, "applied")
+    assert server.stored() == [*before, ("messages.upsert", "applied")]
+
+
+def test_the_event_may_stand_behind_the_token(server: Server) -> None:
+    sent = json.dumps({"instance": NAME, "data": json.loads(body("behind"))["data"]}).encode()
+    status, answer = server.post(f"{PATH}?token={server.token}/messages-upsert", sent)
+    assert (status, answer["status"], answer["event"]) == (200, "applied", "messages.upsert")
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_twenty_megabytes_are_stored(chunked: bool, server: Server) -> None:  # noqa: FBT001 - a parameter of the test
+    sent = body(f"large {chunked}", padding="x" * 20_000_000)
+    headers = {"Transfer_Encoding": "chunked"} if chunked else {}
+    status, answer = server.post(PATH, iter([sent]) if chunked else sent, token=server.token, **headers)
+    assert (status, answer["status"]) == (200, "applied")
+
+
+@pytest.mark.parametrize(
+    ("path", "token", "sent", "status"),
+    [
+        ("/webhooks/evolution/unknown", "right", b"{}", 404),
+        (PATH, "wrong", b"{}", 401),
+        (PATH, "", b"{}", 401),
+        (f"{PATH}?token=wrong/messages-upsert", "", b"{}", 401),
+        (PATH, "right", b"not JSON", 400),
+        (PATH, "right", b"", 400),
+    ],
+)
+def test_what_is_refused_is_not_stored(path: str, token: str, sent: bytes, status: int, server: Server) -> None:
+    before = server.stored()
+    answered, answer = server.post(path, sent, token=server.token if token == "right" else token)
+    assert answered == status
+    assert answer.keys() == {"error", "detail"}
+    assert server.stored() == before
+
+
+@pytest.mark.parametrize(
+    ("length", "sent"),
+    [
+        (b"Content-Length: 100", b'{"event": "cut'),
+        (b"Transfer-Encoding: chunked", b'e\r\n{"event": "cut\r\n'),
+        (b"Transfer-Encoding: chunked", b'ff\r\n{"event": "cut'),
+        (b"Transfer-Encoding: chunked", b'e\r\n{"event": "cut'),
+        (b"Transfer-Encoding: chunked", b"not a length\r\n{}\r\n0\r\n\r\n"),
+    ],
+)
+def test_a_body_cut_short_is_to_be_sent_again(length: bytes, sent: bytes, server: Server) -> None:
+    before = server.stored()
+    with closing(server.connection()) as connection:
+        connection.connect()
+        head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nX-Webhook-Token: {server.token}\r\n".encode()
+        connection.sock.sendall(head + length + b"\r\n\r\n" + sent)
+        connection.sock.shutdown(socket.SHUT_WR)
+        response = HTTPResponse(connection.sock)
+        response.begin()
+        assert response.status == 408
+        assert json.loads(response.read())["error"] == "incomplete_body"
+    assert server.stored() == before
+
+
+def test_nothing_that_the_server_wrote_holds_a_token(server: Server) -> None:
+    for token in (server.token, "wrong-" + server.token):
+        for sent in (b"{}", b"not JSON"):
+            server.post(f"{PATH}?token={token}", sent)
+            server.post(f"{PATH}?token={token}/messages-upsert", sent)
+            server.post("/webhooks/evolution/unknown", sent, token=token)
+    written = server.written()
+    assert "refused a webhook" in written
+    assert server.token not in written
