@@ -25,7 +25,7 @@ def connection(raw: object, envelope: Envelope) -> Iterator[Fact]:
     update = wire.mapping(raw, "the connection's update")
     if update.get("state") not in STATES:
         raise UnknownShapeError("the connection has an unknown state")
-    values: dict[str, Any] = {"state": update["state"], "state_reason": wire.integer(update.get("statusReason"))}
+    values: dict[str, Any] = {"state": update["state"], "state_reason": wire.small_integer(update.get("statusReason"))}
     if update["state"] == "open":
         owner = jid.parse(update.get("wuid"))
         said = {
@@ -40,7 +40,9 @@ def connection(raw: object, envelope: Envelope) -> Iterator[Fact]:
 def closed_status(raw: object, envelope: Envelope) -> Iterator[Fact]:
     """Yield what status.instance says: the number was logged out, banned or refused."""
     update = wire.mapping(raw, "the instance's status")
-    yield _state({"state": "close", "state_reason": wire.integer(update.get("disconnectionReasonCode"))}, envelope)
+    yield _state(
+        {"state": "close", "state_reason": wire.small_integer(update.get("disconnectionReasonCode"))}, envelope
+    )
 
 
 def logged_out(_raw: object, envelope: Envelope) -> Iterator[Fact]:
@@ -74,7 +76,7 @@ def label(raw: object, envelope: Envelope) -> Iterator[Fact]:
         raise UnknownShapeError("the label has no id")
     value = {
         "name": wire.text(edit.get("name"), 255),
-        "color": wire.integer(edit.get("color")),
+        "color": wire.small_integer(edit.get("color")),
         "deleted": edit.get("deleted") is True,
     }
     yield _state({f"label:{label_id}": value}, envelope)
@@ -85,7 +87,7 @@ def call(raw: object, envelope: Envelope) -> Iterator[Fact]:
     event = wire.mapping(raw, "the call")
     caller = jid.parse(event.get("from"))
     chat = jid.parse(event.get("groupJid")) or jid.parse(event.get("chatId")) or caller
-    key_id, stage = wire.text(event.get("id"), 255), event.get("status")
+    key_id, stage = wire.key_id(event.get("id")), event.get("status")
     if chat is None or not key_id or stage not in STAGES:
         raise UnknownShapeError("the call is not complete")
     at = wire.iso_ms(event.get("date"))

@@ -69,6 +69,9 @@ _NOTHING = frozenset(
 )
 
 
+NAMES = tuple(sorted({*_READERS, *_BARE, *_NOTHING}))
+
+
 class UnknownEventError(ValueError):
     """No reader knows the event."""
 

@@ -32,7 +32,8 @@ _SERVERS = {
     "newsletter": Server.NEWSLETTER,
 }
 _CANONICAL_HOST = {Server.PHONE: "s.whatsapp.net", Server.LID: "lid"}
-_LONGEST = 128
+_LONGEST = 100  # characters of a JID
+_LONGEST_NUMBER = 30  # digits; a phone number has 15 at most
 
 # (a pattern of the longer form, what the shorter one is made of)
 _VARIANTS = (
@@ -81,7 +82,7 @@ def parse(text: object) -> Address | None:
     if (user, host) == ("status", "broadcast"):
         return Address("status:status", "status@broadcast")
     server = _SERVERS.get(host.lower(), Server.OTHER)
-    if server in _CANONICAL_HOST and not (user.isascii() and user.isdecimal()):
+    if server in _CANONICAL_HOST and not (user.isascii() and user.isdecimal() and len(user) <= _LONGEST_NUMBER):
         return None
     host = _CANONICAL_HOST.get(server, host)
     name = _shortest(user) if server is Server.PHONE else user

@@ -14,7 +14,6 @@ from conversations.evolution.status import status_of
 from conversations.evolution.updates import protocol_update, reaction_update, vote_update
 from conversations.evolution.wire import Json, UnknownShapeError
 
-LONGEST_KEY = 255
 YOU = "Você"  # what Evolution puts for our own name
 
 # Where the other address of the same person may stand. The sender's are the contact's only when we are not the sender.
@@ -41,8 +40,8 @@ def key_of(raw: object, owner: Address | None) -> Key:
         UnknownShapeError: it has no id or no address.
     """
     key = wire.mapping(raw, "the message key")
-    key_id, chat, from_me = wire.text(key.get("id")), jid.parse(key.get("remoteJid")), key.get("fromMe") is True
-    if not 0 < len(key_id) <= LONGEST_KEY:
+    key_id, chat, from_me = wire.key_id(key.get("id")), jid.parse(key.get("remoteJid")), key.get("fromMe") is True
+    if not key_id:
         raise UnknownShapeError("the message key has no id of a usable length")
     if chat is None:
         raise UnknownShapeError("the message key has no address")
@@ -96,10 +95,10 @@ def _signal(bubble: content.Content, key: Key, record: Json, envelope: Envelope)
     at = wire.milliseconds(record.get("messageTimestamp")) or wire.clock_ms(envelope.clock)
     body = bubble.body if isinstance(bubble.body, dict) else {}
     if bubble.key == "reactionMessage":
-        yield from reaction_update(body, key.chat, "me" if key.from_me else (key.sender or key.chat).key, at)
+        yield from reaction_update(body, key.chat, "me" if key.from_me else (key.sender or key.chat).jid, at)
     elif bubble.key == "pollUpdateMessage":
         poll = body.get("pollCreationMessageKey")
-        poll_id = wire.text(poll.get("id")) if isinstance(poll, dict) else ""
+        poll_id = wire.key_id(poll.get("id")) if isinstance(poll, dict) else ""
         sent = wire.milliseconds(body.get("senderTimestampMs")) or at
         yield from vote_update(record.get("pollUpdates"), poll_id, key.chat, wire.moment(sent))
     elif bubble.key == "protocolMessage":
@@ -118,7 +117,7 @@ def _seen(record: Json, key: Key, bubble: content.Content, envelope: Envelope, *
         "text": bubble.text,
         "media": bubble.media,
         "details": {**bubble.details, **_context_details(context)},
-        "quoted_key_id": wire.text(context.get("stanzaId"), LONGEST_KEY) or _quoted_id(record),
+        "quoted_key_id": wire.key_id(context.get("stanzaId")) or _quoted_id(record),
         "quoted_sender": wire.text(context.get("participant"), 128),
         "quoted_text": content.quoted_text(context.get("quotedMessage")),
     }
@@ -181,7 +180,7 @@ def _quoted_id(record: Json) -> str:
     message = record.get("message")
     quoted = message.get("quoted") if isinstance(message, dict) else None
     quoted = quoted.get("key", quoted) if isinstance(quoted, dict) else None
-    return wire.text(quoted.get("id"), LONGEST_KEY) if isinstance(quoted, dict) else ""
+    return wire.key_id(quoted.get("id")) if isinstance(quoted, dict) else ""
 
 
 def _source(value: object) -> str:

@@ -25,7 +25,7 @@ def status(raw: object, envelope: Envelope) -> Iterator[Fact]:
     """Yield what one item of messages.update says: a status, the votes of a poll, or an edit."""
     update = wire.mapping(raw, "the update")
     key = update["key"] if isinstance(update.get("key"), dict) else update
-    key_id = wire.text(update.get("keyId")) or wire.text(key.get("id"))
+    key_id = wire.key_id(update.get("keyId")) or wire.key_id(key.get("id"))
     if not key_id:
         raise UnknownShapeError("the update names no message")
     chat, from_me = trusted_chat(key.get("remoteJid"), envelope.owner), _from_me(key.get("fromMe"))
@@ -64,7 +64,7 @@ def deleted(raw: object, envelope: Envelope) -> Iterator[Fact]:
     key = body["key"] if isinstance(body.get("key"), dict) else body
     addresses = [a for name in ("remoteJid", "remoteJidAlt", "senderPn") if (a := jid.parse(key.get(name)))]
     addresses = [a for a in addresses if envelope.owner is None or a.key != envelope.owner.key]
-    if not wire.text(key.get("id")) or not addresses:
+    if not wire.key_id(key.get("id")) or not addresses:
         raise UnknownShapeError("the deletion names no message")
     chat = next((a for a in addresses if a.server is Server.PHONE and addresses[0].is_person), addresses[0])
     yield MessageUpdate(key["id"], "delete", 0, {}, chat.key)
@@ -80,7 +80,7 @@ def protocol_update(body: Json, *, chat: str, from_me: int, fallback_at: int) ->
         fallback_at: ms since the epoch, for an edit without its own time.
     """
     key, kind = body.get("key"), str(body.get("type", ""))
-    key_id = wire.text(key.get("id")) if isinstance(key, dict) else ""
+    key_id = wire.key_id(key.get("id")) if isinstance(key, dict) else ""
     if not key_id:
         return
     if kind in REVOKE:
@@ -94,7 +94,7 @@ def protocol_update(body: Json, *, chat: str, from_me: int, fallback_at: int) ->
 def reaction_update(body: Json, chat: Address, who: str, at: int) -> Iterator[Fact]:
     """Yield one person's reaction: the latest counts, and one without a text removes it."""
     key = body.get("key")
-    key_id = wire.text(key.get("id")) if isinstance(key, dict) else ""
+    key_id = wire.key_id(key.get("id")) if isinstance(key, dict) else ""
     if key_id:
         sent = wire.milliseconds(body.get("senderTimestampMs")) or at
         emoji = wire.text(body.get("text"), 64)

@@ -7,6 +7,8 @@ from typing import Any
 Json = dict[str, Any]
 
 _CLOCK = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z?")
+LONGEST_KEY = 255  # characters of a message's key id
+_INT32, _INT64 = 2**31, 2**63
 _SECONDS_END = 10**11  # a timestamp from here on is in milliseconds
 _MS_END = 10**14  # the year 5138
 
@@ -38,8 +40,27 @@ def text(value: object, limit: int | None = None) -> str:
     return value[:limit] if isinstance(value, str) else ""
 
 
+def key_id(value: object) -> str:
+    """Return a message's key id; "" for what is none, or too long to be one."""
+    return value if isinstance(value, str) and len(value) <= LONGEST_KEY else ""
+
+
+def small_integer(value: object) -> int | None:
+    """Return an integer of at most 32 bits; None for what is none."""
+    number = integer(value)
+    return number if number is not None and -_INT32 <= number < _INT32 else None
+
+
 def integer(value: object) -> int | None:
-    """Return an integer given as a number, as a decimal string or as `{low, high}` (two's complement halves)."""
+    """Return an integer given as a number, as a decimal string or as `{low, high}` (two's complement halves).
+
+    None for what is none, or has more than 64 bits.
+    """
+    number = _number(value)
+    return number if number is not None and -_INT64 <= number < _INT64 else None
+
+
+def _number(value: object) -> int | None:
     if isinstance(value, dict) and isinstance(value.get("low"), int) and isinstance(value.get("high"), int):
         return int(value["high"]) * 2**32 + (int(value["low"]) & 0xFFFFFFFF)
     if isinstance(value, str) and re.fullmatch(r"-?\d{1,20}", value):

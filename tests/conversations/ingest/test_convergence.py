@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 numbers = itertools.count()
 # Each example works on instances of its own, so that one transaction serves them all.
-on_its_own = settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+on_its_own = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def applied(bodies: Iterable[Body]) -> Rows:

@@ -1,0 +1,65 @@
+"""Rows in numbers, and people who may do one thing or another in the admin."""
+
+import datetime as dt
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+
+from conversations.models import Contact, Conversation, Instance, Message, WebhookEvent
+
+START = dt.datetime(2026, 3, 2, 12, 0, tzinfo=dt.UTC)
+MODELS = (Instance, Contact, Conversation, Message, WebhookEvent)
+
+Populate = Callable[[int], None]
+Staff = Callable[..., Client]
+
+
+@pytest.fixture
+def populate(db: None) -> Populate:  # noqa: ARG001 - asks for the database
+    """Make that many rows of each model, no two of which share a parent."""
+
+    def make(count: int) -> None:
+        first = Instance.objects.count()
+        for i in range(first, first + count):
+            at = START + dt.timedelta(minutes=i)
+            instance = Instance.objects.create(
+                name=f"loja-{i:03}", state="open", owner_jid=f"55114000{i:04}@s.whatsapp.net"
+            )
+            contact, _ = Contact.objects.upsert(instance, f"551199900{i:04}@s.whatsapp.net", name=f"Ana {i:03}")
+            chat, _ = Conversation.objects.upsert(instance, contact.jid, name=contact.name)
+            message = Message.objects.create(
+                instance=instance, conversation=chat, key_id=f"3EB0{i}", from_me=False, sender=contact,
+                timestamp=at, kind="text", text=f"Bom dia {i:03}", status=Message.Status.DELIVERED,
+            )  # fmt: skip
+            Conversation.objects.filter(pk=chat.pk).update(
+                last_message=message, last_message_at=at, last_message_text=message.text, last_message_kind="text",
+                unread_count=i % 3, is_pinned=i % 2 == 0, is_archived=i % 5 == 0,
+            )  # fmt: skip
+            WebhookEvent.objects.create(
+                instance=instance, name="messages.upsert", payload={"event": "messages.upsert"}, digest=f"{i:064}"
+            )
+
+    return make
+
+
+@pytest.fixture
+def staff(db: None) -> Staff:  # noqa: ARG001 - asks for the database
+    """Log in as one of the staff who has just these permissions."""
+
+    def log_in(*codenames: str) -> Client:
+        user = User.objects.create_user("ines", is_staff=True)
+        user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return log_in
+
+
+@pytest.fixture
+def chat(populate: Populate) -> Conversation:
+    """The conversation of the only instance there is; it has one message."""
+    populate(1)
+    return Conversation.objects.get()

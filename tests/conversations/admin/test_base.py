@@ -1,0 +1,202 @@
+import re
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from conversations.admin.base import MOST_AT_ONCE, digits_of_number
+from conversations.admin.paginator import BoundedPaginator
+from conversations.models import Contact, Conversation, Instance, Message, WebhookEvent
+from tests.conversations.admin.conftest import MODELS, Populate, Staff
+from tests.conversations.admin.pages import delete_url, list_url, listing, page_url, url
+
+# model → queries that its list has to answer
+QUESTIONS = {
+    Instance: ["q=loja", "state__exact=open", "is_removed__exact=0", "o=-1", "q=nobody"],
+    Contact: ["q=Ana", "q=%2B55+11+99900-0001", "instance=1", "presence__exact=composing", "o=-1"],
+    Conversation: [
+        "q=Ana", "q=%2B55+11+99900-0001", "instance=1",  "unread=1", "unread=0", "is_archived__exact=1",
+        "is_pinned__exact=0", "kind__exact=group", "is_deleted__exact=1", "o=5", "o=1.-2",
+    ],
+    Message: [
+        "q=Bom", "q=3EB01", "instance=1", "kind__exact=image", "from_me__exact=1", "status__exact=3",
+        "timestamp__gte=2026-03-02+00%3A00%3A00%2B00%3A00", "conversation__id__exact=1", "is_history__exact=0", "o=-1",
+    ],
+    WebhookEvent: ["q=messages", "instance=1", "outcome__exact=failed", "event=messages.upsert", "o=1"],
+}  # fmt: skip
+ASKED = [
+    (model, question)
+    for model, questions in QUESTIONS.items()
+    for question in ("", "p=0", "p=999", "all=", "_facets=True", *questions)
+]
+
+
+@pytest.mark.parametrize(("model", "question"), ASKED)
+def test_every_list_answers_search_filter_and_page_without_a_count_of_the_table(
+    admin_client: Client, populate: Populate, model: Any, question: str
+) -> None:
+    populate(3)
+    with CaptureQueriesContext(connection) as queries:
+        response = admin_client.get(f"{list_url(model)}?{question}")
+    assert response.status_code == 200
+    counts = [query["sql"] for query in queries if "COUNT(" in query["sql"]]
+    assert len(counts) == 1
+    assert "LIMIT" in counts[0]
+    assert not any("DISTINCT" in query["sql"] for query in queries)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_list_shows_its_rows(admin_client: Client, populate: Populate, model: Any) -> None:
+    populate(3)
+    content = admin_client.get(list_url(model)).content.decode()
+    for row in model.objects.all():
+        assert page_url(row) in content
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_list_of_fifty_takes_as_many_queries_as_one_of_five(
+    admin_client: Client, populate: Populate, model: Any
+) -> None:
+    taken = []
+    for more in (5, 45):
+        populate(more)
+        with CaptureQueriesContext(connection) as queries:
+            admin_client.get(list_url(model))
+        taken.append(len(queries))
+    assert taken[0] == taken[1]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_list_leaves_payloads_images_and_token_hashes_in_the_database(
+    admin_client: Client, populate: Populate, model: Any
+) -> None:
+    populate(1)
+    with CaptureQueriesContext(connection) as queries:
+        admin_client.get(list_url(model))
+    read = " ".join(query["sql"] for query in queries)
+    assert not re.search(r'"(payload|qr_code|previous_token_hash|media|details)"', read)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("query", ["", "o=1", "o=-1", "o=2.3", "o=5", "o=-5"])
+def test_no_order_that_can_be_asked_for_needs_a_sort(
+    admin_user: Any, populate: Populate, model: Any, query: str
+) -> None:
+    populate(3)
+    rows = listing(model, admin_user, query).queryset
+    with transaction.atomic(), connection.cursor() as cursor:
+        if connection.vendor == "postgresql":  # which would sort three rows, index or not
+            cursor.execute("SET LOCAL enable_sort = off; SET LOCAL enable_seqscan = off")
+        plan = rows[:50].explain()
+    assert "TEMP B-TREE" not in plan
+    assert "Sort" not in plan
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_list_can_be_turned_round(admin_user: Any, populate: Populate, model: Any) -> None:
+    populate(3)
+    shown = listing(model, admin_user)
+    column = shown.list_display.index(shown.sortable_by[0])
+    forwards, *orders = [
+        tuple(row.pk for row in listing(model, admin_user, query).queryset)
+        for query in ("", f"o={column}", f"o=-{column}")
+    ]
+    assert sorted(orders) == sorted([forwards, forwards[::-1]])
+
+
+def test_a_list_beyond_the_bound_says_so_and_stops_there(
+    admin_client: Client, populate: Populate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BoundedPaginator, "bound", 60)
+    populate(70)
+    content = admin_client.get(f"{list_url(Message)}?p=9&q=Bom").content.decode()
+    assert "more than 60 messages" in content
+    assert "60 results" not in content
+    assert content.count('class="field-timestamp') == 10
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_row_has_a_page(admin_client: Client, populate: Populate, model: Any) -> None:
+    populate(1)
+    assert admin_client.get(page_url(model.objects.get())).status_code == 200
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("pk", ["0", "x", "-1", "9" * 40, "1_27"])
+def test_what_is_no_row_leads_back_with_a_word(admin_client: Client, model: Any, pk: str) -> None:
+    response = admin_client.get(url(model, "change", pk), follow=True)
+    assert response.redirect_chain
+    assert "exist" in response.content.decode()
+
+
+@pytest.mark.parametrize("model", [Instance, Contact, Message, WebhookEvent])
+def test_what_whatsapp_said_cannot_be_changed(admin_client: Client, populate: Populate, model: Any) -> None:
+    populate(1)
+    before = model.objects.values().get()
+    data = {"text": "forged", "name": "forged", "server_url": "https://other.example.com", "reason": "forged"}
+    assert admin_client.post(page_url(model.objects.get()), data).status_code == 403
+    assert model.objects.values().get() == before
+
+
+@pytest.mark.parametrize("model", [Contact, Conversation, Message, WebhookEvent])
+def test_only_instances_can_be_added(admin_client: Client, db: None, model: Any) -> None:  # noqa: ARG001
+    assert admin_client.get(url(model, "add")).status_code == 403
+
+
+@pytest.mark.parametrize("model", [Contact, Message])
+def test_contacts_and_messages_cannot_be_deleted(admin_client: Client, populate: Populate, model: Any) -> None:
+    populate(1)
+    row = model.objects.get()
+    assert admin_client.post(delete_url(row), {"post": "yes"}).status_code == 403
+    assert model.objects.exists()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_staff_without_permission_see_nothing(staff: Staff, populate: Populate, model: Any) -> None:
+    populate(1)
+    client = staff()
+    assert client.get(list_url(model)).status_code == 403
+    assert client.get(page_url(model.objects.get())).status_code == 403
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_strangers_are_asked_to_log_in(client: Client, db: None, model: Any) -> None:  # noqa: ARG001
+    assert client.get(list_url(model)).url.startswith(reverse("admin:login"))  # type: ignore[attr-defined]
+
+
+def test_an_action_on_more_rows_than_one_request_may_touch_is_refused(
+    admin_client: Client, populate: Populate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("conversations.admin.base.MOST_AT_ONCE", 2)
+    populate(3)
+    pk = Conversation.objects.values_list("pk", flat=True)[0]
+    data = {"action": "mark_read", "select_across": "1", "index": "0", "_selected_action": [str(pk)]}
+    response = admin_client.post(list_url(Conversation), data, follow=True)
+    assert "narrow the list" in response.content.decode()
+    assert Conversation.objects.filter(unread_count__gt=0).count() == 2
+    monkeypatch.setattr("conversations.admin.base.MOST_AT_ONCE", MOST_AT_ONCE)
+    admin_client.post(list_url(Conversation), data)
+    assert not Conversation.objects.filter(unread_count__gt=0).exists()
+
+
+def test_the_site_is_called_whatsai(admin_client: Client) -> None:
+    content = admin_client.get(reverse("admin:index")).content.decode()
+    assert "WhatsAI" in content
+    assert "Django administration" not in content
+
+
+@pytest.mark.parametrize(
+    ("typed", "searched"),
+    [
+        ("+55 (11) 94002-8922", "5511940028922"),
+        ("94002.8922", "940028922"),
+        ("Ana 2", "Ana 2"),
+        ("12-3", "12-3"),
+        ("", ""),
+    ],
+)
+def test_a_phone_number_is_searched_by_its_digits(typed: str, searched: str) -> None:
+    assert digits_of_number(typed) == searched

@@ -1,0 +1,60 @@
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from conversations.models import Instance, WebhookEvent
+from tests.conversations.admin.conftest import Populate, Staff
+from tests.conversations.admin.pages import delete_url, list_url, page_url
+
+
+@pytest.fixture
+def event(populate: Populate) -> WebhookEvent:
+    populate(1)
+    return WebhookEvent.objects.get()
+
+
+def chosen(event: WebhookEvent) -> dict[str, Any]:
+    return {"action": "delete_selected", "post": "yes", "_selected_action": [str(event.pk)]}
+
+
+def test_the_body_is_readable_escaped_and_cut(admin_client: Client, event: WebhookEvent) -> None:
+    payload = {"text": "Olá <script>alert(1)</script>", "base64": "A" * 50_000}
+    WebhookEvent.objects.filter(pk=event.pk).update(payload=payload)
+    content = admin_client.get(page_url(event)).content.decode()
+    assert "&quot;text&quot;: &quot;Olá &lt;script&gt;" in content
+    assert "(50,000 characters)" in content
+    assert len(content) < 40_000
+
+
+def test_the_page_reads_the_event_once(admin_client: Client, event: WebhookEvent) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        admin_client.get(page_url(event))
+    assert len([query for query in queries if 'FROM "conversations_webhookevent"' in query["sql"]]) == 1
+
+
+def test_the_outcome_is_seen_at_a_glance(admin_client: Client, event: WebhookEvent) -> None:
+    WebhookEvent.objects.filter(pk=event.pk).update(outcome="failed", reason="no such thing")
+    content = admin_client.get(list_url(WebhookEvent)).content.decode()
+    assert '<span class="badge badge-bad">failed</span>' in content
+    assert "no such thing" in content
+
+
+def test_superusers_may_delete_one_or_several(admin_client: Client, event: WebhookEvent) -> None:
+    other = WebhookEvent.objects.create(instance=Instance.objects.get(), name="call", payload={}, digest="c")
+    admin_client.post(list_url(WebhookEvent), chosen(event))
+    assert list(WebhookEvent.objects.all()) == [other]
+    admin_client.post(delete_url(other), {"post": "yes"})
+    assert not WebhookEvent.objects.exists()
+
+
+def test_nobody_else_may_whatever_their_permissions(staff: Staff, event: WebhookEvent) -> None:
+    client = staff("view_webhookevent", "change_webhookevent", "delete_webhookevent")
+    assert client.get(list_url(WebhookEvent)).status_code == 200
+    client.post(list_url(WebhookEvent), chosen(event))
+    assert client.post(delete_url(event), {"post": "yes"}).status_code == 403
+    assert User.objects.get().is_superuser is False
+    assert WebhookEvent.objects.exists()

@@ -1,0 +1,39 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conversations.admin.links import Segment, segments, web_url
+
+
+@pytest.mark.parametrize(
+    ("text", "urls"),
+    [
+        ("veja https://example.com/a?b=1&c=2.", ["https://example.com/a?b=1&c=2"]),
+        ("(HTTP://EXAMPLE.COM/a)", ["HTTP://EXAMPLE.COM/a"]),
+        ("*https://example.com* e http://a.example/x!", ["https://example.com", "http://a.example/x"]),
+        ('https://example.com/"onmouseover="alert(1)', ["https://example.com/"]),
+        ("https://example.com/<script>", ["https://example.com/"]),
+        ("javascript:alert(1) data:text/html,x ftp://example.com www.example.com a@example.com", []),
+        ("http:// https://[ http://:80", []),
+    ],
+)
+def test_only_addresses_of_the_web_become_links(text: str, urls: list[str]) -> None:
+    assert [segment.url for segment in segments(text) if segment.url] == urls
+
+
+def test_a_link_is_cut_out_of_its_sentence() -> None:
+    assert segments("Pague em https://example.com/p, por favor") == [
+        Segment("Pague em "),
+        Segment("https://example.com/p", "https://example.com/p"),
+        Segment(", por favor"),
+    ]
+
+
+@given(st.lists(st.sampled_from(["https://example.com/a", "http://[", " ", "<", "olá", ".", "\n", "*"])).map("".join))
+def test_the_pieces_make_the_text_again(text: str) -> None:
+    assert "".join(segment.text for segment in segments(text)) == text
+
+
+@pytest.mark.parametrize("value", [None, 5, {}, "", "//example.com", "javascript://example.com/%0aalert(1)", "http://"])
+def test_what_is_no_address_of_the_web(value: object) -> None:
+    assert web_url(value) == ""

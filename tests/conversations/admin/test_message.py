@@ -1,0 +1,36 @@
+import pytest
+from django.test import Client
+
+from conversations.models import Conversation, Message
+from tests.conversations.admin.conftest import Populate
+from tests.conversations.admin.pages import list_url, page_url
+
+
+def test_the_page_tells_all_of_a_message(admin_client: Client, chat: Conversation) -> None:
+    Message.objects.update(
+        media={"mimetype": "image/png"}, details={"isForwarded": True}, quoted_text="antes", original_text="Bom dai",
+        reactions={"me": {"emoji": "👍", "at": 1}}, poll_results={"at": 1, "options": []}, is_deleted=True,
+    )  # fmt: skip
+    content = admin_client.get(page_url(Message.objects.get())).content.decode()
+    for told in ("3EB00", "Bom dia 000", "image/png", "isForwarded", "antes", "Bom dai", "👍", "options"):
+        assert told in content
+    assert page_url(chat) in content
+    assert 'name="_save"' not in content
+
+
+def test_the_list_previews_what_was_written(admin_client: Client, chat: Conversation) -> None:
+    Message.objects.update(kind="image", text="x" * 200, is_deleted=True, sender_name="Aninha")
+    content = admin_client.get(list_url(Message)).content.decode()
+    assert f"🗑 🖼 {'x' * 80}…" in content
+    assert "x" * 81 not in content
+    assert "Aninha" in content
+    assert chat.name in content
+
+
+@pytest.mark.parametrize(("term", "found"), [("dia 001", 1), ("DIA 001", 1), ("3EB01", 1), ("3EB", 0), ("adeus", 0)])
+def test_a_message_is_found_by_part_of_its_text_or_by_its_whole_id(
+    admin_client: Client, populate: Populate, term: str, found: int
+) -> None:
+    populate(3)
+    content = admin_client.get(list_url(Message), {"q": term}).content.decode()
+    assert content.count('class="field-timestamp') == found

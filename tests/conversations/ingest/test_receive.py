@@ -1,0 +1,166 @@
+"""What becomes of a body: stored first, applied once, and visible when it could not be."""
+
+import base64
+import logging
+from typing import Any
+
+import pytest
+from django.core.files.storage import default_storage
+from django.db import OperationalError
+
+from conversations.evolution import events
+from conversations.ingest.receive import receive
+from conversations.models import Contact, Conversation, Instance, Message, WebhookEvent
+from tests.payloads import sample
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def instance() -> Instance:
+    return Instance.objects.create(name="vendas-sp-01")
+
+
+def test_the_same_body_again_is_the_same_event(instance: Instance) -> None:
+    body = sample("messages.upsert.json")
+    first, second = receive(instance, body), receive(instance, body)
+    assert (first.pk, first.outcome, second.outcome) == (second.pk, "applied", "applied")
+    assert Message.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "outcome"),
+    [
+        ({"event": "somebody.new", "instance": "vendas-sp-01", "data": {}}, "unknown"),
+        ({"event": "messages.upsert", "data": {"no": "key"}}, "unknown"),
+        ({"event": "messages.upsert", "data": None}, "unknown"),
+        ({"data": {}}, "unknown"),
+        ([], "unknown"),
+        ("text", "unknown"),
+        (None, "unknown"),
+        (5, "unknown"),
+        ({"event": "chats.upsert", "data": []}, "ignored"),
+        ({"event": "typebot.start", "data": {}}, "ignored"),
+    ],
+)
+def test_odd_bodies_are_kept_and_say_what_became_of_them(instance: Instance, body: Any, outcome: str) -> None:
+    event = receive(instance, body)
+    stored = WebhookEvent.objects.get(pk=event.pk)
+    assert (stored.outcome, stored.payload) == (outcome, body)
+    assert bool(stored.reason) == (outcome == "unknown")
+
+
+def test_another_tenants_event_changes_nothing(instance: Instance, caplog: pytest.LogCaptureFixture) -> None:
+    body = sample("messages.upsert.json") | {"instance": "somebody-else"}
+    with caplog.at_level(logging.WARNING):
+        event = receive(instance, body)
+    assert event.outcome == "foreign"
+    assert not Message.objects.exists()
+    assert "another instance" in caplog.text
+    assert "Niterói" not in caplog.text
+
+
+def test_half_understood_bodies_keep_what_was_understood(instance: Instance) -> None:
+    body = sample("messages.set.json")
+    body["data"].append({"key": {}})
+    event = receive(instance, body)
+    assert (event.outcome, event.reason) == (
+        "unknown",
+        "1 items not understood: the message key has no id of a usable length",
+    )
+    assert Message.objects.count() == 3
+
+
+def test_a_fault_of_ours_keeps_the_event_and_applies_it_once_mended(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = sample("messages.upsert.json")
+
+    def broken(*_: object) -> None:
+        raise KeyError("Bom dia! Vocês entregam em Niterói?")
+
+    with monkeypatch.context() as fault, caplog.at_level(logging.DEBUG):
+        fault.setattr(events, "read", broken)
+        event = receive(instance, body)
+    assert (event.outcome, event.reason) == ("failed", "KeyError")
+    assert "Niterói" not in caplog.text
+    assert receive(instance, body).outcome == "applied"
+    assert Message.objects.count() == 1
+
+
+def test_a_database_that_does_not_answer_is_the_senders_to_know(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise OperationalError("gone")
+
+    body = sample("messages.upsert.json")
+    with monkeypatch.context() as fault:
+        fault.setattr(events, "read", away)
+        with pytest.raises(OperationalError):
+            receive(instance, body)
+    assert receive(instance, body).outcome == "applied"
+
+
+def test_characters_that_a_database_refuses_do_not_stop_a_message(instance: Instance) -> None:
+    body = sample("messages.upsert.json")
+    body["data"]["message"]["conversation"] = "a\x00b\ud83d"
+    body["data"]["pushName"] = "N" * 5000
+    assert receive(instance, body).outcome == "applied"
+    assert Message.objects.get().text == "ab\ufffd"
+    assert len(Contact.objects.get().name) == 255
+
+
+def test_absurd_values_never_fail(instance: Instance) -> None:
+    body = sample("messages.upsert.image.json")
+    image = body["data"]["message"]["imageMessage"]
+    image["fileLength"] = {"low": 1, "high": 2**40, "unsigned": True}
+    image["height"], image["mimetype"] = "tall", {"no": "text"}
+    body["data"]["messageTimestamp"] = 10**30
+    body["data"]["source"] = "a client with a very long name"
+    assert receive(instance, body).outcome == "applied"
+    ack = sample("messages.update.json")
+    ack["data"]["status"] = {"no": "status"}
+    assert receive(instance, ack).outcome == "ignored"
+    code = sample("connection.update.close.json")
+    code["data"]["statusReason"] = 2**80
+    assert receive(instance, code).outcome in ("applied", "unknown")
+
+
+def test_media_that_comes_inside_is_a_file_and_not_a_row(instance: Instance) -> None:
+    content = b"\x89PNG" + bytes(range(256)) * 40
+    body = sample("messages.upsert.image.json")
+    body["data"]["message"]["base64"] = base64.b64encode(content).decode()
+    event = receive(instance, body)
+    row = Message.objects.get()
+    with default_storage.open(row.media["file"]) as file:
+        assert file.read() == content
+    assert event.payload["data"]["message"]["base64"] == {"file": row.media["file"]}
+    assert row.media["mimetype"] == "image/jpeg"
+
+
+def test_a_copy_with_its_file_is_shown_before_one_without(instance: Instance) -> None:
+    with_file, without = sample("messages.upsert.image.json"), sample("messages.upsert.image.json")
+    with_file["data"]["message"]["base64"] = base64.b64encode(b"content").decode()
+    without["date_time"] = "2025-12-11T10:00:07.000Z"
+    receive(instance, without)
+    receive(instance, with_file)
+    assert Message.objects.get().media["file"]
+
+
+def test_what_is_no_base64_is_left_out(instance: Instance) -> None:
+    body = sample("messages.upsert.image.json")
+    body["data"]["message"]["base64"] = "not base64!"
+    assert receive(instance, body).outcome == "applied"
+    assert "file" not in Message.objects.get().media
+
+
+def test_two_instances_with_the_same_key_ids_do_not_meet(instance: Instance) -> None:
+    other = Instance.objects.create(name="vendas-sp-01", server_url="https://second.example.com")
+    body = sample("messages.upsert.json")
+    receive(instance, body)
+    receive(other, body)
+    assert sorted(Conversation.objects.values_list("instance", "unread_count")) == [(instance.pk, 1), (other.pk, 1)]
+    receive(other, sample("messages.delete.json") | {"data": {**body["data"]["key"], "status": "DELETED"}})
+    assert Message.objects.get(instance=instance).is_deleted is False
+    assert Message.objects.get(instance=other).is_deleted is True
