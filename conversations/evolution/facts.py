@@ -87,6 +87,7 @@ class MessageSeen:
     quoted_sender: str = ""
     quoted_text: str = ""
     is_history: bool = False
+    from_device: bool = False
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,7 @@ def _seen(record: Json, key: Key, bubble: content.Content, envelope: Envelope, *
         status=status_of(record.get("status"), default="PENDING" if key.from_me else "DELIVERY_ACK") or 0,
         sender=key.sender,
         is_history=is_history,
+        from_device=key.from_me and envelope.event != "send.message",
         precedence=precedence({**shown, "sender": key.sender and key.sender.key}, ms, is_empty=not bubble.key),
         **shown,
     )

@@ -19,6 +19,8 @@ from conversations.evolution.wire import Json, UnknownShapeError
 EDIT = ("14", "MESSAGE_EDIT")
 REVOKE = ("0", "REVOKE")
 ANYBODY = -1
+# The Cloud API's statuses are of our messages, and Evolution writes `fromMe: false` beside them.
+CLOUD_KEY = "wamid."
 
 
 def status(raw: object, envelope: Envelope) -> Iterator[Fact]:
@@ -29,6 +31,8 @@ def status(raw: object, envelope: Envelope) -> Iterator[Fact]:
     if not key_id:
         raise UnknownShapeError("the update names no message")
     chat, from_me = trusted_chat(key.get("remoteJid"), envelope.owner), _from_me(key.get("fromMe"))
+    if key_id.startswith(CLOUD_KEY):
+        from_me = ANYBODY
     rank = status_of(update.get("status"))
     if rank is not None:
         yield MessageUpdate(key_id, "status", rank, {}, chat, from_me)

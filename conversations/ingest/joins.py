@@ -32,6 +32,7 @@ JOINED = (
     "timestamp",
     "status",
     "is_history",
+    "from_device",
     "original_text",
     "edited_at",
     "is_deleted",
@@ -92,6 +93,7 @@ def see(row: Message, copy: Values) -> None:
     row.timestamp = min(row.timestamp, copy["timestamp"])
     row.status = max(row.status, copy["status"])
     row.is_history = row.is_history or copy["is_history"]
+    row.from_device = row.from_device or copy["from_device"]
 
 
 def tell(row: Message, update: Update) -> None:

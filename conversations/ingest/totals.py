@@ -14,6 +14,7 @@ from conversations.ingest.changes import Changes
 from conversations.models import EPOCH, Conversation, Message
 
 PREVIEW = 255  # characters
+INSTANT = dt.timedelta(microseconds=1)
 # An incoming call is a bubble, but nobody reads it; a status is shown elsewhere.
 UNCOUNTED_KINDS = ("call",)
 UNCOUNTED_CHATS = ("status", "broadcast")
@@ -32,13 +33,15 @@ def place(message: Message) -> tuple[dt.datetime, str, bool]:
     return message.timestamp, message.key_id, message.from_me
 
 
-def reads(message: Message) -> bool:
-    """Say whether a message shows that everything up to it was read.
+def read_until(message: Message) -> dt.datetime:
+    """Return the moment up to which a message shows that its conversation was read.
 
-    An inbound one that was read (here or on another device) does; and so does an answer of ours that comes in a
-    history import, where nothing else tells what was read.
+    An inbound one that was read shows it up to itself. One of ours shows it up to just before itself, if it was written
+    on a device: whoever wrote it had the chat before them. A bot that sends through the API reads nothing.
     """
-    return message.is_history if message.from_me else message.status >= Message.Status.READ
+    if message.from_me:
+        return message.timestamp - INSTANT if message.from_device else EPOCH
+    return message.timestamp if message.status >= Message.Status.READ else EPOCH
 
 
 def update(conversation: Conversation, touched: Touched, changes: Changes) -> None:
@@ -47,24 +50,27 @@ def update(conversation: Conversation, touched: Touched, changes: Changes) -> No
         recount(conversation, changes)
         return
     rows = [*touched.new, *touched.changed]
-    read_until = max([conversation.read_until, *(row.timestamp for row in rows if reads(row))])
+    until = max([conversation.read_until, *map(read_until, rows)])
     last = _last(conversation, rows)
     if last is not None:
         _show(conversation, last, changes)
-    moved = changes.set(conversation, read_until=read_until)
+    moved = changes.set(conversation, read_until=until)
     if moved or any(_may_uncount(fields) for fields in touched.changed.values()):
         changes.set(conversation, unread_count=_unread(conversation))
     else:
-        fresh = sum(1 for row in touched.new if _counts(conversation, row) and row.timestamp > read_until)
+        fresh = sum(1 for row in touched.new if _counts(conversation, row) and row.timestamp > until)
         changes.set(conversation, unread_count=conversation.unread_count + fresh)
 
 
 def recount(conversation: Conversation, changes: Changes) -> None:
     """Take a conversation's totals from its messages in the database."""
     messages = Message.objects.filter(conversation=conversation)
-    shown = Q(from_me=True, is_history=True) | Q(from_me=False, status__gte=Message.Status.READ)
-    read = messages.filter(shown).aggregate(at=Max("timestamp"))["at"] or EPOCH
-    changes.set(conversation, read_until=max(read, conversation.marked_read_until))
+    read = messages.aggregate(
+        theirs=Max("timestamp", filter=Q(from_me=False, status__gte=Message.Status.READ)),
+        ours=Max("timestamp", filter=Q(from_me=True, from_device=True)),
+    )
+    ours = read["ours"] - INSTANT if read["ours"] else EPOCH
+    changes.set(conversation, read_until=max(read["theirs"] or EPOCH, ours, conversation.marked_read_until))
     changes.set(conversation, unread_count=_unread(conversation))
     last = messages.order_by("-timestamp", "-key_id", "-from_me").first()
     if last is not None:

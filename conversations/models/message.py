@@ -88,6 +88,9 @@ class Message(Row):
     poll_results = models.JSONField(default=dict, blank=True, help_text="{at (ms), options: [{name, voters}]}")
 
     is_history = models.BooleanField(default=False, help_text="came in a history import, too or only")
+    from_device = models.BooleanField(
+        default=False, help_text="ours, and written on a phone or another client: there the chat was read"
+    )
     precedence = models.CharField(
         max_length=64, editable=False, default="", help_text="which of several copies the row shows"
     )

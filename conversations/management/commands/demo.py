@@ -1,6 +1,7 @@
 """`manage.py demo`: a believable history, posted through the webhook endpoint."""
 
 import time
+from contextlib import closing
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -37,16 +38,19 @@ class Command(BaseCommand):
         events = generate.history(options["seed"], options["conversations"], options["messages"])
         deliveries = samples + [event.delivery for event in events]
         try:
-            poster: Poster = OverHttp(options["url"]) if options["url"] else InProcess()
-            tokens = access.admit()
-            accepted = posted(deliveries, poster, tokens)
-            for _delivery in tqdm(
-                accepted, total=len(deliveries), unit=" webhooks", disable=True if options["quiet"] else None
-            ):
-                pass
+            poster: Poster = OverHttp(options["url"]) if options["url"] is not None else InProcess()
+            with closing(poster):
+                _post(deliveries, poster, is_quiet=options["quiet"])
         except (access.NameInUseError, PostingError) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(_summary(deliveries, time.monotonic() - began))
+
+
+def _post(deliveries: list[Delivery], poster: Poster, *, is_quiet: bool) -> None:
+    accepted = posted(deliveries, poster, access.admit())
+    # None: no bar where nobody looks, in a file or a pipe.
+    for _ in tqdm(accepted, total=len(deliveries), unit=" webhooks", disable=True if is_quiet else None):
+        pass
 
 
 def _summary(deliveries: list[Delivery], seconds: float) -> str:

@@ -184,3 +184,26 @@ def test_a_participant_who_is_not_in_the_latest_full_list_has_left() -> None:
     as_of = rows["conversations"][0]["participants_as_of"]
     present = [row["contact_id"] for row in rows["participants"] if row["is_present"] and row["clock"] >= as_of]
     assert present == [PHONE]
+
+
+def test_an_answer_from_the_phone_shows_that_the_chat_was_read_and_one_of_a_bot_does_not() -> None:
+    def answered(event: str, at: int) -> Body:
+        return text("OURS", PHONE, mine=True, at=at) | {"event": event}
+
+    asked = [text("M1", PHONE, at=0), text("M2", PHONE, at=5), text("M3", PHONE, at=9)]
+    (chat,) = permutations_agree(*asked, answered("messages.upsert", 5))["conversations"]
+    assert chat["unread_count"] == 2  # the one of the same second may have come after the answer
+    (chat,) = permutations_agree(*asked, answered("send.message", 20))["conversations"]
+    assert chat["unread_count"] == 3
+
+
+def test_the_cloud_apis_statuses_are_of_our_messages_whatever_it_says() -> None:
+    def status(name: str) -> Body:
+        said = {"keyId": "wamid.1", "remoteJid": PHONE, "fromMe": False, "participant": PHONE, "status": name}
+        return wrap("messages.update", said)
+
+    sent = text("wamid.1", PHONE, mine=True) | {"event": "send.message"}
+    (row,) = permutations_agree(sent, status("SENT"), status("DELIVERED"))["messages"]
+    assert row["status"] == 3
+    (row,) = permutations_agree(sent, status("READ"), status("DELIVERED"))["messages"]
+    assert row["status"] == 4

@@ -1,0 +1,114 @@
+import socket
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db.models import Manager
+
+from conversations.models import (
+    Contact,
+    ContactAddress,
+    Conversation,
+    Instance,
+    Message,
+    ParkedUpdate,
+    Participant,
+    StateClock,
+    WebhookEvent,
+)
+
+TABLES: tuple[Manager[Any], ...] = (
+    Instance.objects,
+    Contact.objects,
+    ContactAddress.objects,
+    Conversation.objects,
+    Participant.objects,
+    Message.objects,
+    ParkedUpdate.objects,
+    StateClock.objects,
+    WebhookEvent.objects,
+)
+
+
+def demo(*arguments: str) -> str:
+    out = StringIO()
+    call_command("demo", "--conversations", "12", "--messages", "6", "--quiet", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def rows() -> dict[str, list[dict[str, Any]]]:
+    return {table.model.__name__: list(table.order_by("pk").values()) for table in TABLES}
+
+
+@pytest.mark.django_db
+def test_run_again_it_changes_no_row() -> None:
+    demo()
+    before = rows()
+    demo()
+    assert rows() == before
+
+
+@pytest.mark.django_db
+def test_the_rows_are_what_a_person_would_expect() -> None:
+    line = demo("--no-samples")
+    counts = f"{Instance.objects.count()} instances, {Conversation.objects.count()} conversations, "
+    assert counts + f"{Message.objects.count()} messages" in line
+
+    outcomes = set(WebhookEvent.objects.values_list("outcome", flat=True))
+    assert outcomes == {WebhookEvent.Outcome.APPLIED, WebhookEvent.Outcome.IGNORED}
+    assert dict(Instance.objects.exclude(name="support-en-03").values_list("name", "state")) == {
+        "vendas-sp-01": Instance.State.OPEN,
+        "suporte-rj-02": Instance.State.OPEN,
+    }
+    assert not Instance.objects.filter(is_removed=True).exists()
+
+    groups = Conversation.objects.filter(kind=Conversation.Kind.GROUP)
+    assert {group.name for group in groups} == {"Entregas zona oeste 🛵", "Técnicos zona sul"}
+    assert all(group.participants.count() == 5 for group in groups)
+
+    direct = Conversation.objects.filter(kind=Conversation.Kind.DIRECT)
+    assert not direct.filter(name="").exists()
+    assert all(0 <= chat.unread_count <= chat.messages.filter(from_me=False).count() for chat in direct)
+    revealed = [chat for chat in direct if chat.contact and chat.contact.addresses.count() > 1]
+    assert revealed
+    assert all(chat.jid.endswith("@s.whatsapp.net") for chat in revealed)
+
+    media = Message.objects.filter(kind__in=["image", "video", "audio", "document", "sticker"])
+    assert set(media.values_list("kind", flat=True)) >= {"image", "audio", "document", "sticker"}
+    assert all(message.media["mimetype"] for message in media)
+    assert Message.objects.exclude(quoted_text="").exists()
+    assert Message.objects.exclude(reactions={}).exists()
+    assert Message.objects.filter(from_me=True, status=Message.Status.READ).exists()
+    assert all(chat.last_message_at == max(m.timestamp for m in chat.messages.all()) for chat in direct)
+
+
+@pytest.mark.django_db
+def test_a_name_in_use_is_an_error_and_nothing_is_posted() -> None:
+    mine = Instance.objects.create(name="vendas-sp-01")
+    Instance.objects.issue_token(mine.pk, token="mine")
+    with pytest.raises(CommandError, match="vendas-sp-01 is in use"):
+        demo()
+    assert not WebhookEvent.objects.exists()
+    assert Instance.objects.count() == 1
+
+
+@pytest.mark.parametrize("arguments", [("--conversations", "2"), ("--messages", "0")])
+def test_a_history_of_nothing_is_an_error(arguments: tuple[str, str]) -> None:
+    with pytest.raises(CommandError, match="at least 3 conversations"):
+        call_command("demo", *arguments)
+
+
+@pytest.mark.django_db
+def test_where_no_server_listens_it_says_so() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        free = server.getsockname()[1]
+    with pytest.raises(CommandError, match=f"nobody answers at http://127.0.0.1:{free}"):
+        demo("--url", f"http://127.0.0.1:{free}")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("url", ["", "localhost:8000"])
+def test_what_is_no_address_is_refused(url: str) -> None:
+    with pytest.raises(CommandError, match="--url must be an address"):
+        demo("--url", url)

@@ -1,0 +1,147 @@
+import datetime as dt
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conversations.demo import generate, moments
+from conversations.demo.events import Delivery, Event
+from tests.conversations.demo.variants import EXPECTED, records, variants
+
+SAMPLES = Path(__file__).parents[2] / "payloads" / "samples"
+NUMBERS = re.compile(r"55\d\d90000\d{4}|447700900\d{3}|1\d{3}55501\d\d")  # of people who do not exist
+OWNERS = {"5511940028922", "5521900100001"}
+
+
+@pytest.fixture(scope="module")
+def events() -> list[Event]:
+    return generate.history(seed=7, conversations=300, messages=25)
+
+
+def digest(deliveries: list[Delivery]) -> str:
+    return hashlib.sha256(b"\n".join(item.path.encode() + item.body for item in deliveries)).hexdigest()
+
+
+def history(seed: int, conversations: int = 12) -> list[Delivery]:
+    return [event.delivery for event in generate.history(seed, conversations, 10)]
+
+
+def test_the_same_seed_gives_the_same_bytes_in_the_same_order() -> None:
+    assert digest(history(7)) == digest(history(7))
+
+
+def test_another_seed_gives_another_history() -> None:
+    assert digest(history(7)) != digest(history(8))
+
+
+def test_pythons_hash_seed_changes_nothing() -> None:
+    program = (
+        "import hashlib; from conversations.demo import generate; "
+        "print(hashlib.sha256(b''.join(e.delivery.body for e in generate.history(7, 6, 5))).hexdigest())"
+    )
+    seen = {
+        subprocess.run(  # noqa: S603 - this interpreter, and the program above
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(seen) == 1
+
+
+def test_the_samples_are_those_that_the_tests_know() -> None:
+    shipped = {item.body for item in generate.samples()}
+    known = {
+        json.dumps(json.loads(file.read_text("utf-8")), ensure_ascii=False, separators=(",", ":")).encode()
+        for file in SAMPLES.glob("*.json")
+    }
+    assert shipped == known
+    assert {item.path for item in generate.samples()} == {"/webhooks/evolution/vendas-sp-01"}
+
+
+def test_the_history_is_as_large_as_was_asked_for(events: list[Event]) -> None:
+    bubbles = {
+        (event.channel.name, record["key"]["remoteJid"], record["key"]["id"])
+        for event in events
+        for record in records(event)
+        if record["messageType"] not in ("reactionMessage", "pollUpdateMessage")
+    }
+    assert 300 * 20 < len(bubbles) < 300 * 30
+    assert len(events) + len(list(generate.samples())) <= 2500
+
+
+@pytest.mark.parametrize("conversations", [3, 4, 12, 50])
+def test_each_instance_has_a_part_in_a_history_of_any_size(conversations: int) -> None:
+    events = generate.history(7, conversations, 5)
+    chats = {
+        (event.channel.name, record["key"]["remoteJid"].replace("@lid", "@s.whatsapp.net"))
+        for event in events
+        for record in records(event)
+    }
+    assert {name for name, _ in chats} == {"vendas-sp-01", "suporte-rj-02", "support-en-03"}
+
+
+def test_longer_conversations_make_more_messages() -> None:
+    def count(messages: int) -> int:
+        return sum(len(records(event)) for event in generate.history(7, 40, messages))
+
+    assert count(5) * 1.5 < count(25) < count(100) / 2
+
+
+@pytest.mark.parametrize("seed", [1, 2, 7])
+def test_every_event_that_can_arrive_does_in_all_its_variants(seed: int) -> None:
+    seen = {(event.name, variant) for event in generate.history(seed, 300, 25) for variant in variants(event)}
+    missing = {(name, variant) for name, expected in EXPECTED.items() for variant in expected} - seen
+    assert not missing
+    assert {name for name, _ in seen} == set(EXPECTED)
+
+
+def test_a_body_tells_the_hosts_wall_clock_with_a_false_z(events: list[Event]) -> None:
+    for event in events:
+        if event.name == "messages.upsert" and not event.is_again:
+            told = dt.datetime.fromisoformat(event.body["date_time"]).timestamp()
+            late = told + 3 * 3600 - event.data["messageTimestamp"]
+            assert 0 <= late < 2
+
+
+def test_nothing_is_said_after_the_end(events: list[Event]) -> None:
+    assert max(record["messageTimestamp"] for event in events for record in records(event)) * 1000 <= moments.END
+
+
+def test_no_two_messages_of_an_instance_have_one_id(events: list[Event]) -> None:
+    ids: dict[tuple[str, str], set[int]] = {}
+    for event in events:
+        for record in records(event):
+            ids.setdefault((event.channel.name, record["key"]["id"]), set()).add(record["messageTimestamp"])
+    assert all(len(times) == 1 for times in ids.values())
+
+
+def test_every_number_is_an_invented_one(events: list[Event]) -> None:
+    text = b"".join(event.delivery.body for event in events).decode()
+    numbers = set(re.findall(r"(\d+)@s\.whatsapp\.net", text))
+    assert {number for number in numbers if not NUMBERS.fullmatch(number)} == OWNERS
+
+
+def test_the_owner_is_named_from_the_first_connection_on_and_never_on_the_cloud_api(events: list[Event]) -> None:
+    for event in events:
+        is_named = "sender" in event.body
+        assert not (is_named and event.channel.is_cloud_api)
+        if event.name in ("instance.create", "qrcode.updated", "messages.upsert"):
+            assert is_named == (event.name == "messages.upsert" and not event.channel.is_cloud_api)
+
+
+def test_by_events_the_url_names_the_event(events: list[Event]) -> None:
+    paths = {event.name: event.delivery.path for event in events if event.channel.posts_by_event}
+    assert paths["messages.upsert"] == "/webhooks/evolution/support-en-03/messages-upsert"
+    assert {event.delivery.path for event in events if not event.channel.posts_by_event} == {
+        "/webhooks/evolution/vendas-sp-01",
+        "/webhooks/evolution/suporte-rj-02",
+    }
