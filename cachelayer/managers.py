@@ -12,6 +12,8 @@ from cachelayer.pages import Page, keyset_page
 
 Row = TypeVar("Row", bound=models.Model)
 
+GREATEST_ID = 2**63 - 1  # of a BigAutoField; `get` knows that there is nothing beyond it, `in_bulk` does not
+
 
 class FetchManager(models.Manager[Row]):
     """A manager with reads that say at the call site that they may be answered from a cache."""
@@ -27,7 +29,7 @@ class FetchManager(models.Manager[Row]):
     def fetch_many(self, pks: Iterable[int]) -> dict[int, Row]:
         """Return the rows that exist, by primary key, in the order asked for."""
         wanted = list(dict.fromkeys(pks))
-        found = self.in_bulk(wanted)
+        found = self.in_bulk([pk for pk in wanted if pk <= GREATEST_ID])
         return {pk: found[pk] for pk in wanted if pk in found}
 
     def fetch_page(self, queryset: models.QuerySet[Row], order: Sequence[str], *, cursor: str, limit: int) -> Page[Row]:

@@ -7,6 +7,7 @@ others (https://use-the-index-luke.com/no-offset). The order must end in a uniqu
 import base64
 import datetime as dt
 import json
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar, cast
@@ -16,6 +17,8 @@ from django.db.models import Field, Model, Q, QuerySet
 
 Row = TypeVar("Row", bound=Model)
 Direction = Literal["next", "previous"]
+
+LONGEST_CURSOR = 4096  # characters; a text of 255 fits, however it is escaped
 
 
 class InvalidCursor(ValueError):
@@ -57,8 +60,8 @@ def keyset_page(queryset: QuerySet[Row], order: Sequence[str], *, cursor: str = 
     has_previous = bool(edge) if forward else more
     return Page(
         rows,
-        next_cursor=_encode("next", rows[-1], order) if rows and has_next else "",
-        previous_cursor=_encode("previous", rows[0], order) if rows and has_previous else "",
+        next_cursor=_cursor("next", rows[-1], order) if rows and has_next else "",
+        previous_cursor=_cursor("previous", rows[0], order) if rows and has_previous else "",
     )
 
 
@@ -77,23 +80,40 @@ def _beyond(order: Sequence[str], edge: Sequence[Any]) -> Q:
     return Q(**{f"{first}__{comparison}e": edge[0]}) & beyond
 
 
-def _value(model: type[Model], name: str, value: Any) -> Any:
-    field = model._meta.get_field(name)  # noqa: SLF001 - Django's documented way to a field
-    return cast("Field[Any, Any]", field).to_python(value)
+def _cursor(direction: Direction, row: Model, order: Sequence[str]) -> str:
+    return _encode(direction, type(row), order, [getattr(row, name.lstrip("-")) for name in order])
 
 
-def _encode(direction: Direction, row: Model, order: Sequence[str]) -> str:
-    values = [getattr(row, name.lstrip("-")) for name in order]
-    text = json.dumps([direction, *[v.isoformat() if isinstance(v, dt.datetime) else v for v in values]])
+def _encode(direction: Direction, model: type[Model], order: Sequence[str], edge: Sequence[Any]) -> str:
+    values = [value.astimezone(dt.UTC).isoformat() if isinstance(value, dt.datetime) else value for value in edge]
+    text = json.dumps([_list_name(model, order), direction, *values], ensure_ascii=False, separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
 
 
 def _decode(cursor: str, model: type[Model], order: Sequence[str]) -> tuple[Direction, list[Any]]:
+    """Read a cursor back. It is good when what it says is written as exactly the same cursor again."""
     try:
-        direction, *values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if direction not in ("next", "previous"):
-            raise InvalidCursor("the cursor has no direction")
-        names = [name.lstrip("-") for name in order]
-        return direction, [_value(model, name, value) for name, value in zip(names, values, strict=True)]
-    except (ValueError, TypeError, ValidationError) as error:
+        if len(cursor) > LONGEST_CURSOR:
+            raise InvalidCursor("the cursor is too long")
+        _, direction, *values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        edge = [_value(model, name.lstrip("-"), value) for name, value in zip(order, values, strict=True)]
+        if direction not in ("next", "previous") or _encode(direction, model, order, edge) != cursor:
+            raise InvalidCursor("the cursor is not one of this list's")
+    except (ValueError, TypeError, OverflowError, RecursionError, ValidationError) as error:
         raise InvalidCursor("the cursor is not one of this list's") from error
+    return direction, edge
+
+
+def _value(model: type[Model], name: str, value: Any) -> Any:
+    """Return a field's value as Python has it, one that the field can hold."""
+    field = cast("Field[Any, Any]", model._meta.get_field(name))  # noqa: SLF001 - Django's documented way to a field
+    value = field.to_python(value)
+    if value is None or (isinstance(value, str) and "\0" in value):
+        raise InvalidCursor("no list is ordered by nulls, and no text holds a NUL character")
+    field.run_validators(value)
+    return value
+
+
+def _list_name(model: type[Model], order: Sequence[str]) -> int:
+    """Name a list, by its rows and their order: no other list takes its cursors."""
+    return zlib.crc32(" ".join([model._meta.label_lower, *order]).encode())  # noqa: SLF001 - likewise

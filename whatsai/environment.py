@@ -4,6 +4,7 @@ All wrong values are reported together, in one error that names each variable an
 is built from the result and reads the environment nowhere else.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,19 +44,25 @@ class Environment:
     language_code: str
 
 
-def read(base_dir: Path = BASE_DIR, dotenv: Path | None = None) -> Environment:
-    """Read every variable from the process's environment, then from `.env` for those it does not set.
+def reader(base_dir: Path = BASE_DIR) -> Env:
+    """Return what reads a variable: from the process's environment, else from the file `ENV_FILE`, else from `.env`."""
+    env = Env(eager=False)
+    env.read_env(os.environ.get("ENV_FILE") or base_dir / ".env", recurse=False)
+    return env
+
+
+def read(base_dir: Path = BASE_DIR) -> Environment:
+    """Read and check every variable.
 
     Raises:
         ImproperlyConfigured: one line that names each variable that is missing or wrong.
     """
-    env = Env(eager=False)
-    env.read_env(str(dotenv or base_dir / ".env"), recurse=False)
+    env = reader(base_dir)
     debug = env.bool("DEBUG", default=False)
     values = {
         "debug": debug,
         "https": env.bool("HTTPS", default=not debug),
-        "secret_key": env.str("SECRET_KEY", default="debug-only-" * 5 if debug else "", validate=_secret),
+        "secret_key": env.str("SECRET_KEY", validate=_secret, **_kept_secret(base_dir, debug=debug)),
         "allowed_hosts": env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"]),
         "csrf_trusted_origins": env.list("CSRF_TRUSTED_ORIGINS", default=[], validate=_each(_scheme(*WEB))),
         "database": env.str("DATABASE_URL", default=f"sqlite:///{base_dir}/var/db.sqlite3", validate=_database),
@@ -79,6 +86,14 @@ def _sentence(errors: Any) -> str:
     return "; ".join(f"{name}: {' '.join(map(str, messages))}" for name, messages in dict(errors).items())
 
 
+def _kept_secret(base_dir: Path, *, debug: bool) -> dict[str, str]:
+    """The default: the key that `make run` made for this machine, so that `manage.py` finds it, or debug's, if any."""
+    try:
+        return {"default": (base_dir / "var" / "secret_key").read_text(encoding="utf-8").strip()}
+    except OSError:
+        return {"default": "debug-only-" * 5} if debug else {}
+
+
 def _secret(value: str) -> None:
     if len(value) < SHORTEST_SECRET:
         raise ValidationError(
@@ -88,7 +103,11 @@ def _secret(value: str) -> None:
 
 def _scheme(*names: str) -> Callable[[str], None]:
     def check(value: str) -> None:
-        if urlsplit(value).scheme not in names:
+        try:
+            scheme = urlsplit(value).scheme
+        except ValueError:
+            raise ValidationError("is not a URL; what is special in its parts must be URL-quoted.") from None
+        if scheme not in names:
             raise ValidationError(f"must be a URL that starts with {' or '.join(f'{n}://' for n in names)}.")
 
     return check

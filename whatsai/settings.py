@@ -5,7 +5,6 @@ from whatsai import environment
 env = environment.read()
 
 BASE_DIR = environment.BASE_DIR
-VAR_DIR = BASE_DIR / "var"
 
 # --- the site ---------------------------------------------------------------------------------------------------------
 DEBUG = env.debug
@@ -33,6 +32,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "whatsai.health.middleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -92,8 +92,7 @@ CACHES = {
 
 MEDIA_ROOT = env.media_dir
 STATIC_URL = "static/"
-STATIC_ROOT = VAR_DIR / "static"
-# Files are served from where the installed packages keep them: no collectstatic step to forget.
+# Files are served from where the installed packages keep them: no STATIC_ROOT, no collectstatic step to forget.
 WHITENOISE_USE_FINDERS = True
 
 # --- people and languages ---------------------------------------------------------------------------------------------
@@ -113,7 +112,7 @@ USE_TZ = True
 # --- the API ----------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "knox.auth.TokenAuthentication",
+        "conversations.api.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -129,6 +128,15 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_NAME_OVERRIDES": {
+        "ConversationKind": "conversations.models.Conversation.Kind",
+        "MessageKind": "conversations.models.Message.Kind",
+        "MessageStatus": "conversations.api.serializers.STATUSES.values",
+        "InstanceState": "conversations.models.Instance.State",
+        "ParticipantRole": "conversations.models.Participant.Role",
+    },
 }
 
 # --- logs -------------------------------------------------------------------------------------------------------------

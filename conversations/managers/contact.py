@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from cachelayer.managers import FetchManager
@@ -42,17 +42,28 @@ class ContactManager(FetchManager["Contact"]):
         address = jids.parse(jid)
         if address is None or not address.is_person:
             raise ValueError("the JID names no person")
+        known = self.filter(addresses__instance=instance, addresses__key=address.key)
         with transaction.atomic():
-            contact = self.filter(addresses__instance=instance, addresses__key=address.key).first()
+            contact = known.first()
             if contact is None:
-                kind = "phone" if address.server is jids.Server.PHONE else "lid"
-                contact = self.create(**{"instance": instance, "jid": address.jid, kind: address.number, **fields})
-                contact.addresses.create(instance=instance, key=address.key, jid=address.jid)
-                return contact, True
+                try:
+                    return self._create_at(instance, address, fields), True
+                except IntegrityError:  # made by someone else since we looked
+                    contact = known.first()
+                    if contact is None:
+                        raise
             for name, value in fields.items():
                 setattr(contact, name, value)
-            contact.save(update_fields=[*fields, "updated_at"])
+            if fields:
+                contact.save(update_fields=[*fields, "updated_at"])
         return contact, False
+
+    def _create_at(self, instance: "Instance", address: jids.Address, fields: dict[str, Any]) -> "Contact":
+        kind = "phone" if address.server is jids.Server.PHONE else "lid"
+        with transaction.atomic():
+            contact = self.create(**{"instance": instance, "jid": address.jid, kind: address.number, **fields})
+            contact.addresses.create(instance=instance, key=address.key, jid=address.jid)
+        return contact
 
     def delete(self, pk: int) -> bool:
         """Delete the contact; return whether it was there.

@@ -12,7 +12,7 @@ from conversations.evolution import jid as jids
 from conversations.managers import PAGE
 
 if TYPE_CHECKING:
-    from conversations.models import Conversation, Instance
+    from conversations.models import Conversation, Instance, Participant
 
 LATEST = ("-last_message_at", "-id")
 CHANGED = ("updated_at", "id")
@@ -62,6 +62,13 @@ class ConversationManager(FetchManager["Conversation"]):
             return self.fetch_page(rows.filter(updated_at__gt=updated_after), CHANGED, cursor=cursor, limit=limit)
         return self.fetch_page(rows, LATEST, cursor=cursor, limit=limit)
 
+    def participants(self, conversation: "Conversation") -> list["Participant"]:
+        """Return who is in a group now, with their contacts, by name; nobody for what is no group."""
+        if conversation.kind != "group":
+            return []
+        present = conversation.participants.filter(is_present=True, clock__gte=conversation.participants_as_of)
+        return list(present.select_related("contact").order_by("contact__name", "id"))
+
     def upsert(self, instance: "Instance", jid: str, **fields: Any) -> tuple["Conversation", bool]:
         """Return the conversation with that address, made or updated with `fields`, and whether it was made.
 
@@ -84,11 +91,8 @@ class ConversationManager(FetchManager["Conversation"]):
         """Mark everything up to the last message as read."""
         with transaction.atomic():
             row = self._locked().get(pk=pk)
-            row.marked_read_until = max(row.marked_read_until, row.last_message_at)
-            row.read_until = max(row.read_until, row.marked_read_until)
-            row.unread_count = 0
-            row.save(update_fields=["marked_read_until", "read_until", "unread_count", "updated_at"])
-        return row
+            marked = max(row.marked_read_until, row.last_message_at)
+            return _change(row, marked_read_until=marked, read_until=max(row.read_until, marked), unread_count=0)
 
     def increment_unread(self, pk: int, by: int = 1) -> "Conversation":
         """Add to the unread count, for messages that are kept elsewhere; the next mark-read starts from 0 again."""
@@ -121,13 +125,17 @@ class ConversationManager(FetchManager["Conversation"]):
 
     def _set(self, pk: int, **fields: bool) -> "Conversation":
         with transaction.atomic():
-            row = self._locked().get(pk=pk)
-            changed = [name for name, value in fields.items() if getattr(row, name) != value]
-            for name in changed:
-                setattr(row, name, fields[name])
-            if changed:
-                row.save(update_fields=[*changed, "updated_at"])
-        return row
+            return _change(self._locked().get(pk=pk), **fields)
 
     def _locked(self) -> "QuerySet[Conversation]":
         return self.select_for_update(no_key=True)
+
+
+def _change(row: "Conversation", **fields: Any) -> "Conversation":
+    """Save what differs; a row that is already so is not written, and so not news to those who follow changes."""
+    changed = [name for name, value in fields.items() if getattr(row, name) != value]
+    for name in changed:
+        setattr(row, name, fields[name])
+    if changed:
+        row.save(update_fields=[*changed, "updated_at"])
+    return row

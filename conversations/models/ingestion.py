@@ -83,8 +83,8 @@ class StateClock(models.Model):
     """When each latest-state value of a row was said; kept apart, for the row need not change when nothing new is said.
 
     `subject` names the row: `instance`, `contact:12`, `direct:12` (that contact's conversation), `chat:<jid>`. `clocks`
-    maps a field to Evolution's `date_time`: the host's wall clock with a false Z, compared with nothing but other clocks
-    of the same instance.
+    maps a field to Evolution's `date_time`: the host's wall clock with a false Z, compared with nothing but the other
+    clocks of its instance.
     """
 
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="+")
