@@ -84,7 +84,11 @@ else:
 
 CACHES = {
     "default": (
-        {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": env.redis_url}
+        {
+            "BACKEND": "django_redis.cache.RedisCache",
+            "LOCATION": env.redis_url,
+            "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 0.5, "SOCKET_TIMEOUT": 0.5},  # seconds
+        }
         if env.redis_url
         else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
     )

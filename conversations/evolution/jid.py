@@ -78,7 +78,9 @@ def parse(text: object) -> Address | None:
     if not user:
         return None
     if not host:
-        host = "s.whatsapp.net" if user.isdecimal() and user.isascii() else ""
+        if not user.isdecimal():
+            return None
+        host = "s.whatsapp.net"
     if (user, host) == ("status", "broadcast"):
         return Address("status:status", "status@broadcast")
     server = _SERVERS.get(host.lower(), Server.OTHER)
@@ -87,7 +89,7 @@ def parse(text: object) -> Address | None:
     host = _CANONICAL_HOST.get(server, host)
     name = _shortest(user) if server is Server.PHONE else user
     key = f"{server}:{name}" if server is not Server.OTHER else f"{server}:{user}@{host}"
-    return Address(key, f"{user}@{host}" if host else user)
+    return Address(key, f"{user}@{host}")
 
 
 def _shortest(number: str) -> str:

@@ -39,7 +39,7 @@ def apply(instance: Instance, facts: Iterable[Fact]) -> None:
     if not facts:
         return
     with transaction.atomic():
-        row = Instance.objects.select_for_update(no_key=True).get(pk=instance.pk)
+        row = Instance.objects.lock(instance.pk)
         for start in range(0, len(facts), BATCH):
             _apply(row, facts[start : start + BATCH])
 

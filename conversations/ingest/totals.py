@@ -73,8 +73,14 @@ def recount(conversation: Conversation, changes: Changes) -> None:
     changes.set(conversation, read_until=max(read["theirs"] or EPOCH, ours, conversation.marked_read_until))
     changes.set(conversation, unread_count=_unread(conversation))
     last = messages.order_by("-timestamp", "-key_id", "-from_me").first()
-    if last is not None:
-        _show(conversation, last, changes)
+    _show(conversation, last, changes)
+
+
+def recount_one(conversation_id: int) -> None:
+    """Recount one conversation and save it; the caller holds the instance's lock."""
+    changes = Changes()
+    recount(Conversation.objects.select_for_update(no_key=True).get(pk=conversation_id), changes)
+    changes.save()
 
 
 def _last(conversation: Conversation, rows: Iterable[Message]) -> Message | None:
@@ -84,10 +90,12 @@ def _last(conversation: Conversation, rows: Iterable[Message]) -> Message | None
     return max(later, key=place, default=None)
 
 
-def _show(conversation: Conversation, last: Message, changes: Changes) -> None:
+def _show(conversation: Conversation, last: Message | None, changes: Changes) -> None:
+    if last is None:  # the only one was deleted here
+        last = Message(conversation=conversation, timestamp=EPOCH, from_me=False)
     changes.set(
         conversation,
-        last_message=last,
+        last_message=last if last.pk else None,
         last_message_at=last.timestamp,
         last_message_text="" if last.is_deleted else last.text[:PREVIEW],
         last_message_kind=last.kind,

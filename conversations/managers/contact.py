@@ -2,13 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import Q
 
 from cachelayer.managers import FetchManager
 from cachelayer.pages import Page
 from conversations.evolution import jid as jids
 from conversations.managers import PAGE
+from conversations.managers.locking import delete_locked, owner
 
 if TYPE_CHECKING:
     from conversations.models import Contact, Instance
@@ -42,16 +43,11 @@ class ContactManager(FetchManager["Contact"]):
         address = jids.parse(jid)
         if address is None or not address.is_person:
             raise ValueError("the JID names no person")
-        known = self.filter(addresses__instance=instance, addresses__key=address.key)
         with transaction.atomic():
-            contact = known.first()
+            owner(self.model).lock(instance.pk)
+            contact = self.filter(addresses__instance=instance, addresses__key=address.key).first()
             if contact is None:
-                try:
-                    return self._create_at(instance, address, fields), True
-                except IntegrityError:  # made by someone else since we looked
-                    contact = known.first()
-                    if contact is None:
-                        raise
+                return self._create_at(instance, address, fields), True
             for name, value in fields.items():
                 setattr(contact, name, value)
             if fields:
@@ -60,9 +56,8 @@ class ContactManager(FetchManager["Contact"]):
 
     def _create_at(self, instance: "Instance", address: jids.Address, fields: dict[str, Any]) -> "Contact":
         kind = "phone" if address.server is jids.Server.PHONE else "lid"
-        with transaction.atomic():
-            contact = self.create(**{"instance": instance, "jid": address.jid, kind: address.number, **fields})
-            contact.addresses.create(instance=instance, key=address.key, jid=address.jid)
+        contact = self.create(**{"instance": instance, "jid": address.jid, kind: address.number, **fields})
+        contact.addresses.create(instance=instance, key=address.key, jid=address.jid)
         return contact
 
     def delete(self, pk: int) -> bool:
@@ -71,4 +66,4 @@ class ContactManager(FetchManager["Contact"]):
         Raises:
             RestrictedError: a conversation or a message still refers to it.
         """
-        return bool(self.filter(pk=pk).delete()[0])
+        return delete_locked(self.filter(pk=pk))

@@ -10,6 +10,7 @@ from cachelayer.managers import FetchManager
 from cachelayer.pages import Page
 from conversations.evolution import jid as jids
 from conversations.managers import PAGE
+from conversations.managers.locking import delete_locked, owner
 
 if TYPE_CHECKING:
     from conversations.models import Conversation, Instance, Participant
@@ -78,11 +79,11 @@ class ConversationManager(FetchManager["Conversation"]):
         address = jids.parse(jid)
         if address is None:
             raise ValueError("not a JID")
-        if not address.is_person:
-            return self.update_or_create(
-                instance=instance, jid=address.jid, defaults={"kind": str(address.server), **fields}
-            )
         with transaction.atomic():
+            owner(self.model).lock(instance.pk)
+            if not address.is_person:
+                defaults = {"kind": str(address.server), **fields}
+                return self.update_or_create(instance=instance, jid=address.jid, defaults=defaults)
             contact, _ = instance.contacts.upsert(instance, jid)
             defaults = {"kind": "direct", "jid": contact.jid, "name": contact.name, **fields}
             return self.update_or_create(instance=instance, contact=contact, defaults=fields, create_defaults=defaults)
@@ -121,7 +122,7 @@ class ConversationManager(FetchManager["Conversation"]):
 
     def delete(self, pk: int) -> bool:
         """Delete the conversation with its messages; return whether it was there."""
-        return bool(self.filter(pk=pk).delete()[0])
+        return delete_locked(self.filter(pk=pk))
 
     def _set(self, pk: int, **fields: bool) -> "Conversation":
         with transaction.atomic():

@@ -36,6 +36,10 @@ class InstanceManager(FetchManager["Instance"]):
         """Return the instances of that name, one a server."""
         return list(self.filter(name=name).order_by("id"))
 
+    def lock(self, pk: int) -> "Instance":
+        """Lock the instance until the transaction's end: whoever writes several of its rows does it under this lock."""
+        return self.select_for_update(no_key=True).get(pk=pk)
+
     def upsert(self, name: str, server_url: str = "", **fields: Any) -> tuple["Instance", bool]:
         """Return the instance, made or updated with `fields`, and whether it was made."""
         if not fields:

@@ -1,10 +1,15 @@
 """Operations on messages."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
 
 from cachelayer.managers import FetchManager
 from cachelayer.pages import Page
 from conversations.managers import PAGE
+from conversations.managers.locking import owner
 
 if TYPE_CHECKING:
     from conversations.models import Conversation, Instance, Message
@@ -50,14 +55,29 @@ class MessageManager(FetchManager["Message"]):
         self, conversation: "Conversation", key_id: str, *, from_me: bool, **fields: Any
     ) -> tuple["Message", bool]:
         """Return the message with that key, made or updated with `fields`, and whether it was made."""
-        return self.update_or_create(
-            instance_id=conversation.instance_id,
-            conversation=conversation,
-            key_id=key_id,
-            from_me=from_me,
-            defaults=fields,
-        )
+        with self._counted(conversation.instance_id, conversation.pk):
+            return self.update_or_create(
+                instance_id=conversation.instance_id,
+                conversation=conversation,
+                key_id=key_id,
+                from_me=from_me,
+                defaults=fields,
+            )
 
     def delete(self, pk: int) -> bool:
         """Delete the row; return whether it was there. A message that its sender deleted keeps its row."""
-        return bool(self.filter(pk=pk).delete()[0])
+        place = self.filter(pk=pk).values_list("instance", "conversation").first()
+        if place is None:
+            return False
+        with self._counted(*place):
+            return bool(self.filter(pk=pk).delete()[0])
+
+    @contextmanager
+    def _counted(self, instance_id: int, conversation_id: int) -> Iterator[None]:
+        """Under the instance's lock, take the conversation's last message and unread count anew afterwards."""
+        from conversations.ingest import totals  # noqa: PLC0415 - it reads the models, which have this manager
+
+        with transaction.atomic():
+            owner(self.model).lock(instance_id)
+            yield
+            totals.recount_one(conversation_id)

@@ -20,7 +20,7 @@ class Contact(Row):
         RECORDING = "recording"
         PAUSED = "paused"
 
-    instance = models.ForeignKey(Instance, models.CASCADE, related_name="contacts")
+    instance = models.ForeignKey(Instance, models.CASCADE, related_name="contacts", db_index=False)
     jid = models.CharField(max_length=128)
     phone = models.CharField(max_length=32, blank=True, default="", help_text="digits with the country code")
     lid = models.CharField(max_length=64, blank=True, default="", help_text="digits of the LID")
@@ -43,7 +43,7 @@ class Contact(Row):
 class ContactAddress(models.Model):
     """One address of a contact, by its key (`evolution/jid.py`): two keys with one contact are one person."""
 
-    instance = models.ForeignKey(Instance, models.CASCADE, related_name="+")
+    instance = models.ForeignKey(Instance, models.CASCADE, related_name="+", db_index=False)
     key = models.CharField(max_length=128)
     jid = models.CharField(max_length=128, help_text="the address as WhatsApp wrote it")
     contact = models.ForeignKey(Contact, models.CASCADE, related_name="addresses")

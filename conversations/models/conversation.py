@@ -30,7 +30,7 @@ class Conversation(Row):
         NEWSLETTER = "newsletter"
         OTHER = "other"
 
-    instance = models.ForeignKey(Instance, models.CASCADE, related_name="conversations")
+    instance = models.ForeignKey(Instance, models.CASCADE, related_name="conversations", db_index=False)
     kind = models.CharField(max_length=16, choices=Kind)
     jid = models.CharField(max_length=128)
     contact = models.OneToOneField(Contact, models.RESTRICT, null=True, blank=True, related_name="conversation")
@@ -69,10 +69,14 @@ class Conversation(Row):
             models.Index(fields=["instance", "updated_at", "id"], name="conversation_updated"),
             models.Index(fields=["instance", "is_pinned", "last_message_at", "id"], name="conversation_pinned"),
             models.Index(fields=["instance", "is_archived", "last_message_at", "id"], name="conversation_archived"),
+            models.Index(fields=["updated_at", "id"], name="conversation_all_updated"),
             models.Index(
                 fields=["instance", "last_message_at", "id"],
                 condition=Q(unread_count__gt=0),
                 name="conversation_unread",
+            ),
+            models.Index(
+                fields=["last_message_at", "id"], condition=Q(unread_count__gt=0), name="conversation_all_unread"
             ),
         ]
 
@@ -87,7 +91,7 @@ class Participant(models.Model):
         ADMIN = "admin"
         SUPERADMIN = "superadmin"
 
-    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="participants")
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="participants", db_index=False)
     contact = models.ForeignKey(Contact, models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=16, choices=Role, default=Role.MEMBER)
     is_present = models.BooleanField(default=True)

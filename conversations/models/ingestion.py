@@ -18,7 +18,7 @@ class WebhookEvent(models.Model):
         FOREIGN = "foreign", "names another instance"
         FAILED = "failed", "could not be applied"
 
-    instance = models.ForeignKey(Instance, models.CASCADE, related_name="events")
+    instance = models.ForeignKey(Instance, models.CASCADE, related_name="events", db_index=False)
     name = models.CharField(max_length=64)
     payload = models.JSONField()
     digest = models.CharField(max_length=64, editable=False)
@@ -57,7 +57,7 @@ class ParkedUpdate(models.Model):
         NO = 0
         YES = 1
 
-    instance = models.ForeignKey(Instance, models.CASCADE, related_name="+")
+    instance = models.ForeignKey(Instance, models.CASCADE, related_name="+", db_index=False)
     key_id = models.CharField(max_length=255)
     chat = models.CharField(max_length=128, blank=True, default="")
     from_me = models.SmallIntegerField(choices=FromMe)
@@ -87,7 +87,7 @@ class StateClock(models.Model):
     clocks of its instance.
     """
 
-    instance = models.ForeignKey(Instance, models.CASCADE, related_name="+")
+    instance = models.ForeignKey(Instance, models.CASCADE, related_name="+", db_index=False)
     subject = models.CharField(max_length=160)
     clocks = models.JSONField(default=dict)
 

@@ -56,8 +56,8 @@ class Message(Row):
         READ = 4
         PLAYED = 5
 
-    instance = models.ForeignKey(Instance, models.CASCADE, related_name="messages")
-    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages")
+    instance = models.ForeignKey(Instance, models.CASCADE, related_name="messages", db_index=False)
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages", db_index=False)
     key_id = models.CharField(max_length=255)
     from_me = models.BooleanField()
     sender = models.ForeignKey(
@@ -100,11 +100,11 @@ class Message(Row):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["instance", "conversation", "key_id", "from_me"], name="message_identity")
+            # The key id second: what is said of a message often names nothing else.
+            models.UniqueConstraint(fields=["instance", "key_id", "conversation", "from_me"], name="message_identity")
         ]
         indexes = [
             models.Index(fields=["conversation", "timestamp", "key_id", "id"], name="message_thread"),
             models.Index(fields=["instance", "timestamp", "key_id", "id"], name="message_timeline"),
             models.Index(fields=["timestamp", "key_id", "id"], name="message_all_timeline"),
-            models.Index(fields=["instance", "key_id"], name="message_key"),
         ]

@@ -55,7 +55,7 @@ anything = st.recursive(
 @given(st.sampled_from(events.NAMES), anything)
 def test_any_data_gives_facts_or_named_problems(name: str, data: Any) -> None:
     reading = events.read(envelope.opened({"event": name, "data": data, "date_time": "2025-12-11T10:00:00.000Z"}))
-    assert all(isinstance(problem, str) and problem for problem in reading.problems)
+    assert "" not in reading.problems
 
 
 def test_one_item_that_is_not_understood_does_not_lose_the_others() -> None:

@@ -54,7 +54,9 @@ def test_a_brazilian_landline_is_not_a_mobile_number_with_nine_digits() -> None:
     assert mobile.key != landline.key
 
 
-@pytest.mark.parametrize("text", [None, "", 5, [], "@s.whatsapp.net", "abc@s.whatsapp.net", "٣٤@lid", "1" * 200])
+@pytest.mark.parametrize(
+    "text", [None, "", 5, "nobody", [], "@s.whatsapp.net", "abc@s.whatsapp.net", "٣٤@lid", "1" * 200]
+)
 def test_what_is_no_address_is_none(text: object) -> None:
     assert jid.parse(text) is None
 

@@ -1,0 +1,224 @@
+"""How each row looks, field by field."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from conversations.models import Contact, Conversation, Instance, Message, Participant
+from tests.conversations.api.conftest import Ask
+from tests.conversations.rows import NOON, a_chat, a_contact, a_group, a_message, an_instance
+
+pytestmark = pytest.mark.django_db
+
+NOON_TEXT = "2026-03-01T12:00:00Z"
+NOON_MS = 1772366400000
+MADE = {"created_at": NOON, "updated_at": NOON}
+
+
+def set_times(*rows: Any) -> None:
+    for row in rows:
+        type(row).objects.filter(pk=row.pk).update(**MADE)
+
+
+def test_an_instance(get: Ask) -> None:
+    labels = {
+        "2": {"name": "novo", "color": 3, "deleted": False},
+        "1": {"name": "pago", "color": None, "deleted": False},
+        "9": {"name": "velho", "color": 1, "deleted": True},
+    }
+    fields = {"name": "sales", "server_url": "https://evo.example", "state": "open", "state_reason": 200}
+    fields |= {"owner_jid": "5511@s.whatsapp.net", "profile_name": "Sales", "picture_url": "https://cdn.example/p"}
+    instance = an_instance(**fields, labels=labels, qr_code="data:image/png;base64,AA", evolution_id="uuid")
+    set_times(instance)
+    expected = {
+        **fields,
+        "id": instance.pk,
+        "is_removed": False,
+        "labels": [{"id": "1", "name": "pago", "color": None}, {"id": "2", "name": "novo", "color": 3}],
+        "created_at": NOON_TEXT,
+        "updated_at": NOON_TEXT,
+    }
+    assert get("instances/")["results"] == [expected]
+    assert get(f"instances/{instance.pk}/") == {**expected, "qr_code": "data:image/png;base64,AA"}
+
+
+def test_no_secret_of_an_instance_is_shown(api: APIClient) -> None:
+    instance = an_instance()
+    token = Instance.objects.issue_token(instance.pk)
+    Instance.objects.issue_token(instance.pk)
+    instance.refresh_from_db()
+    for path in ("instances/", f"instances/{instance.pk}/"):
+        body = api.get(f"/api/v1/{path}").content.decode()
+        assert "token" not in body
+        assert not any(secret in body for secret in (token, instance.token_hash, instance.previous_token_hash))
+
+
+def test_a_contact(get: Ask) -> None:
+    instance = an_instance()
+    contact = a_contact(instance, jid="5511@s.whatsapp.net", phone="5511", lid="77", name="Ana", presence="composing")
+    set_times(contact)
+    expected = {
+        "id": contact.pk,
+        "instance": instance.pk,
+        "jid": "5511@s.whatsapp.net",
+        "phone": "5511",
+        "lid": "77",
+        "name": "Ana",
+        "picture_url": "",
+        "presence": "composing",
+        "last_seen_at": None,
+        "created_at": NOON_TEXT,
+        "updated_at": NOON_TEXT,
+    }
+    assert get(f"contacts/{contact.pk}/") == expected
+    assert get("contacts/")["results"] == [expected]
+
+
+def test_a_contact_that_was_never_seen_has_no_presence(get: Ask) -> None:
+    contact = a_contact(an_instance())
+    shown = get(f"contacts/{contact.pk}/")
+    assert (shown["presence"], shown["last_seen_at"]) == (None, None)
+    Contact.objects.filter(pk=contact.pk).update(last_seen_at=NOON)
+    assert get(f"contacts/{contact.pk}/")["last_seen_at"] == NOON_TEXT
+
+
+def test_a_conversation(get: Ask) -> None:
+    instance = an_instance()
+    chat = a_chat(instance, name="Ana", unread_count=2, is_pinned=True, labels={"2": True, "10": True, "1": False})
+    message = a_message(chat, timestamp=NOON)
+    last = {"last_message": message, "last_message_at": NOON, "last_message_text": "oi", "last_message_kind": "text"}
+    Conversation.objects.filter(pk=chat.pk).update(**last, **MADE)
+    expected = {
+        "id": chat.pk,
+        "instance": instance.pk,
+        "kind": "direct",
+        "jid": chat.jid,
+        "contact": chat.contact_id,
+        "name": "Ana",
+        "last_message": {"id": message.pk, "at": NOON_TEXT, "text": "oi", "kind": "text", "from_me": False},
+        "unread_count": 2,
+        "is_archived": False,
+        "is_pinned": True,
+        "muted_until": None,
+        "is_deleted": False,
+        "labels": ["10", "2"],
+        "created_at": NOON_TEXT,
+        "updated_at": NOON_TEXT,
+    }
+    assert get("conversations/")["results"] == [expected]
+    assert get(f"conversations/{chat.pk}/") == {**expected, "participants": []}
+
+
+def test_a_conversation_without_messages_shows_no_epoch(api: APIClient, get: Ask) -> None:
+    chat = a_chat(an_instance())
+    assert get(f"conversations/{chat.pk}/")["last_message"] is None
+    assert b"1970" not in api.get("/api/v1/conversations/").content
+
+
+def test_a_group_has_the_participants_that_are_there_now(get: Ask) -> None:
+    instance = an_instance()
+    group = a_group(instance, participants_as_of="5")
+    members = {name: a_contact(instance, name=name) for name in ("Caio", "Ana", "left", "gone")}
+    for name, clock, is_present, role in (
+        ("Caio", "5", True, "admin"),
+        ("Ana", "6", True, "member"),
+        ("left", "6", False, "member"),
+        ("gone", "4", True, "member"),
+    ):
+        member = Participant(contact=members[name], clock=clock, is_present=is_present, role=role)
+        group.participants.add(member, bulk=False)
+    ana, caio = members["Ana"], members["Caio"]
+    shown = get(f"conversations/{group.pk}/")
+    assert (shown["kind"], shown["contact"]) == ("group", None)
+    assert shown["participants"] == [
+        {"contact": ana.pk, "jid": ana.jid, "phone": ana.phone, "name": "Ana", "role": "member"},
+        {"contact": caio.pk, "jid": caio.jid, "phone": caio.phone, "name": "Caio", "role": "admin"},
+    ]
+    assert "participants" not in get("conversations/")["results"][0]
+
+
+def test_a_message(get: Ask) -> None:
+    chat = a_chat(an_instance())
+    message = a_message(
+        chat,
+        key_id="3EB0",
+        sender=chat.contact,
+        sender_name="Ana",
+        timestamp=NOON,
+        status=Message.Status.DELIVERED,
+        source="ios",
+        text="olá",
+    )
+    expected = {
+        "id": message.pk,
+        "instance": chat.instance_id,
+        "conversation": chat.pk,
+        "key_id": "3EB0",
+        "from_me": False,
+        "sender": chat.contact_id,
+        "sender_name": "Ana",
+        "timestamp": NOON_TEXT,
+        "status": "delivered",
+        "kind": "text",
+        "text": "olá",
+        "media": None,
+        "details": {},
+        "quoted": None,
+        "edited_at": None,
+        "original_text": "",
+        "is_deleted": False,
+        "reactions": [],
+        "poll_results": None,
+        "source": "ios",
+    }
+    assert get(f"messages/{message.pk}/") == expected
+    assert get("messages/")["results"] == [expected]
+    assert get(f"conversations/{chat.pk}/messages/")["results"] == [expected]
+
+
+def test_a_message_with_everything_said_of_it_later(get: Ask) -> None:
+    message = a_message(
+        a_chat(an_instance()),
+        kind="image",
+        media={"mimetype": "image/jpeg", "size": 9},
+        details={"isForwarded": True},
+        quoted_key_id="3EB1",
+        quoted_sender="5511@s.whatsapp.net",
+        quoted_text="[image]",
+        original_text="ola",
+        edited_at=NOON,
+        is_deleted=True,
+        reactions={
+            "phone:5512": {"emoji": "👍", "at": NOON_MS + 5000},
+            "me": {"emoji": "❤️", "at": NOON_MS},
+            "phone:5513": {"emoji": "", "at": NOON_MS},
+        },
+        poll_results={"at": NOON_MS, "options": [{"name": "sim", "voters": ["5511@s.whatsapp.net"]}]},
+    )
+    shown = get(f"messages/{message.pk}/")
+    assert shown["media"] == {"mimetype": "image/jpeg", "size": 9}
+    assert shown["details"] == {"isForwarded": True}
+    assert shown["quoted"] == {"key_id": "3EB1", "sender": "5511@s.whatsapp.net", "text": "[image]"}
+    assert (shown["original_text"], shown["edited_at"], shown["is_deleted"]) == ("ola", NOON_TEXT, True)
+    assert shown["reactions"] == [
+        {"who": "me", "emoji": "❤️", "at": NOON_TEXT},
+        {"who": "phone:5512", "emoji": "👍", "at": "2026-03-01T12:00:05Z"},
+    ]
+    voters = ["5511@s.whatsapp.net"]
+    assert shown["poll_results"] == {"at": NOON_TEXT, "options": [{"name": "sim", "voters": voters}]}
+
+
+@pytest.mark.parametrize("status", list(Message.Status))
+def test_a_status_is_a_word(get: Ask, status: Message.Status) -> None:
+    message = a_message(a_chat(an_instance()), status=status)
+    words = ["pending", "sent", "failed", "delivered", "read", "played"]
+    assert get(f"messages/{message.pk}/")["status"] == words[status]
+
+
+def test_times_are_exact_so_that_they_can_be_asked_for_again(get: Ask) -> None:
+    chat = a_chat(an_instance())
+    shown = get(f"conversations/{chat.pk}/")["updated_at"]
+    assert dt.datetime.fromisoformat(shown) == chat.updated_at
+    assert get("conversations/", updated_after=shown)["results"] == []

@@ -1,0 +1,114 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.models import RestrictedError
+from pytest_django import DjangoAssertNumQueries
+
+from conversations.models import Contact, ContactAddress
+from tests.conversations.rows import a_chat, a_contact, an_instance
+
+pytestmark = pytest.mark.django_db
+
+ANA = "5511940028922@s.whatsapp.net"
+ANA_SHORT = "551140028922@s.whatsapp.net"  # a landline's length: not hers
+BIA = "5511987654321@s.whatsapp.net"
+BIA_SHORT = "551187654321@s.whatsapp.net"
+
+
+def test_contacts_come_by_name_of_one_instance_or_of_all() -> None:
+    one, two = an_instance(), an_instance()
+    caio, ana, bia = (a_contact(one, name="Caio"), a_contact(one, name="Ana"), a_contact(two, name="Bia"))
+    assert Contact.objects.for_instance(one).rows == [ana, caio]
+    assert Contact.objects.for_instance(one.pk).rows == [ana, caio]
+    assert Contact.objects.for_instance(None).rows == [ana, bia, caio]
+
+
+@pytest.mark.parametrize("search", ["maria", "ARIA S", "94002", "777"])
+def test_search_finds_a_part_of_the_name_the_phone_or_the_lid(search: str) -> None:
+    instance = an_instance()
+    maria = a_contact(instance, name="Maria Silva", phone="5511940028922", lid="1777")
+    a_contact(instance, name="João", phone="5521", lid="1888")
+    assert Contact.objects.for_instance(instance, search=search).rows == [maria]
+
+
+def test_a_page_is_one_query(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    instance = an_instance()
+    a_contact(instance)
+    with django_assert_num_queries(1):
+        Contact.objects.for_instance(instance, search="a")
+
+
+def test_upsert_makes_a_contact_with_its_address() -> None:
+    instance = an_instance()
+    contact, created = Contact.objects.upsert(instance, BIA, name="Bia")
+    assert created
+    assert (contact.jid, contact.phone, contact.lid, contact.name) == (BIA, "5511987654321", "", "Bia")
+    assert ContactAddress.objects.get(contact=contact).key == "phone:551187654321"
+
+
+def test_upsert_of_a_lid_has_no_phone() -> None:
+    contact, _ = Contact.objects.upsert(an_instance(), "123456@lid")
+    assert (contact.phone, contact.lid) == ("", "123456")
+
+
+def test_upsert_finds_the_person_under_the_other_form_of_the_number() -> None:
+    instance = an_instance()
+    contact, _ = Contact.objects.upsert(instance, BIA, name="Bia")
+    same, created = Contact.objects.upsert(instance, BIA_SHORT, name="Beatriz")
+    assert (same, created) == (contact, False)
+    contact.refresh_from_db()
+    assert (contact.name, contact.jid) == ("Beatriz", BIA)
+
+
+def test_upsert_keeps_instances_and_persons_apart() -> None:
+    one, two = an_instance(), an_instance()
+    contacts = {Contact.objects.upsert(i, jid)[0] for i in (one, two) for jid in (ANA, ANA_SHORT, BIA)}
+    assert len(contacts) == 6
+
+
+def test_upsert_with_nothing_new_to_say_changes_nothing() -> None:
+    instance = an_instance()
+    contact, _ = Contact.objects.upsert(instance, BIA)
+    Contact.objects.upsert(instance, BIA)
+    before = contact.updated_at
+    contact.refresh_from_db()
+    assert contact.updated_at == before
+
+
+def test_upsert_takes_the_row_that_somebody_else_has_just_made() -> None:
+    instance = an_instance()
+    rivals: list[Contact] = []
+
+    def just_after_the_look(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        found = execute(sql, *rest)
+        if sql.startswith("SELECT") and not rivals:
+            rivals.append(a_contact(instance, jid=BIA, name="rival"))
+            rivals[0].addresses.create(instance=instance, key="phone:551187654321", jid=BIA)
+        return found
+
+    with connection.execute_wrapper(just_after_the_look):
+        contact, created = Contact.objects.upsert(instance, BIA, name="Bia")
+    assert ([contact], created) == (rivals, False)
+    contact.refresh_from_db()
+    assert contact.name == "Bia"
+
+
+@pytest.mark.parametrize("jid", ["", "nobody", "120363041234567890@g.us", "status@broadcast"])
+def test_upsert_of_what_is_no_person_is_an_error(jid: str) -> None:
+    with pytest.raises(ValueError, match="no person"):
+        Contact.objects.upsert(an_instance(), jid)
+
+
+def test_delete_tells_whether_the_row_was_there() -> None:
+    contact = a_contact(an_instance())
+    assert Contact.objects.delete(contact.pk)
+    assert not Contact.objects.delete(contact.pk)
+
+
+def test_a_contact_with_a_conversation_is_not_deleted() -> None:
+    chat = a_chat(an_instance())
+    assert chat.contact_id is not None
+    with pytest.raises(RestrictedError):
+        Contact.objects.delete(chat.contact_id)

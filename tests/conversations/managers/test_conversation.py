@@ -1,0 +1,212 @@
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connection
+from django.test.utils import CaptureQueriesContext
+from pytest_django import DjangoAssertNumQueries
+
+from conversations.models import EPOCH, Contact, Conversation, Message, Participant
+from tests.conversations.rows import NOON, a_chat, a_contact, a_group, a_message, an_instance
+
+pytestmark = pytest.mark.django_db
+
+UNKNOWN = 10**9
+OPERATIONS = ["mark_read", "increment_unread", "archive", "unarchive", "pin", "unpin"]
+
+
+def at(minute: int) -> dt.datetime:
+    return NOON + dt.timedelta(minutes=minute)
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+def test_conversations_come_with_the_latest_message_first() -> None:
+    one, two = an_instance(), an_instance()
+    early, late = a_chat(one, last_message_at=at(1)), a_chat(one, last_message_at=at(3))
+    elsewhere, silent = a_chat(two, last_message_at=at(2)), a_chat(one)
+    assert Conversation.objects.for_instance(one).rows == [late, early, silent]
+    assert Conversation.objects.for_instance(one.pk).rows == [late, early, silent]
+    assert Conversation.objects.for_instance(None).rows == [late, elsewhere, early, silent]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "names"),
+    [
+        ({}, "plain archived pinned unread group"),
+        ({"archived": True}, "archived"),
+        ({"archived": False}, "plain pinned unread group"),
+        ({"pinned": True}, "pinned"),
+        ({"pinned": False}, "plain archived unread group"),
+        ({"unread": True}, "unread"),
+        ({"unread": False}, "plain archived pinned group"),
+        ({"deleted": True}, "deleted"),
+        ({"deleted": None}, "plain archived pinned unread deleted group"),
+        ({"kind": "group"}, "group"),
+        ({"search": "PLAI"}, "plain"),
+        ({"search": "g.us"}, "group"),
+        ({"archived": False, "kind": "direct", "unread": False}, "plain pinned"),
+    ],
+)
+def test_filters_leave_what_they_say(wanted: dict[str, Any], names: str) -> None:
+    instance = an_instance()
+    a_chat(instance, name="plain")
+    a_chat(instance, name="archived", is_archived=True)
+    a_chat(instance, name="pinned", is_pinned=True)
+    a_chat(instance, name="unread", unread_count=2)
+    a_chat(instance, name="deleted", is_deleted=True)
+    a_group(instance, name="group")
+    found = Conversation.objects.for_instance(instance, **wanted).rows
+    assert {row.name for row in found} == set(names.split())
+
+
+def test_changes_after_a_moment_come_oldest_first() -> None:
+    instance = an_instance()
+    first, second, third = (a_chat(instance) for _ in range(3))
+    Conversation.objects.pin(first.pk)
+    rows = Conversation.objects.for_instance(instance, updated_after=second.updated_at).rows
+    assert rows == [third, first]
+
+
+def test_a_page_is_one_query(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    instance = an_instance()
+    a_chat(instance)
+    with django_assert_num_queries(1):
+        Conversation.objects.for_instance(instance, search="a", unread=False)
+
+
+def test_a_group_has_the_participants_that_are_there_now() -> None:
+    instance = an_instance()
+    group = a_group(instance, participants_as_of="5")
+    for name, clock, is_present in (("Caio", "5", True), ("Ana", "6", True), ("left", "6", False), ("gone", "4", True)):
+        contact = a_contact(instance, name=name)
+        Participant.objects.create(conversation=group, contact=contact, clock=clock, is_present=is_present)
+    assert [member.contact.name for member in Conversation.objects.participants(group)] == ["Ana", "Caio"]
+    assert Conversation.objects.participants(a_chat(instance)) == []
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("operation", "field", "value"),
+    [
+        ("archive", "is_archived", True),
+        ("unarchive", "is_archived", False),
+        ("pin", "is_pinned", True),
+        ("unpin", "is_pinned", False),
+    ],
+)
+def test_a_flag_is_set_stored_and_returned(operation: str, field: str, value: object) -> None:
+    chat = a_chat(an_instance(), **{field: not value}, unread_count=3)
+    row = getattr(Conversation.objects, operation)(chat.pk)
+    stored = Conversation.objects.get(pk=chat.pk)
+    assert getattr(row, field) is getattr(stored, field) is value
+    assert row.updated_at == stored.updated_at > chat.updated_at
+    assert stored.unread_count == 3
+
+
+@pytest.mark.parametrize("operation", ["archive", "pin", "mark_read"])
+def test_a_row_that_is_already_so_is_not_written(
+    operation: str, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    chat = a_chat(an_instance(), is_archived=True, is_pinned=True)
+    with django_assert_num_queries(3) as queries:
+        getattr(Conversation.objects, operation)(chat.pk)
+    assert [query["sql"].split()[0] for query in queries.captured_queries] == ["SAVEPOINT", "SELECT", "RELEASE"]
+
+
+def test_mark_read_reaches_up_to_the_last_message() -> None:
+    chat = a_chat(an_instance(), last_message_at=at(5), unread_count=2)
+    row = Conversation.objects.mark_read(chat.pk)
+    stored = Conversation.objects.get(pk=chat.pk)
+    for seen in (row, stored):
+        assert (seen.unread_count, seen.read_until, seen.marked_read_until) == (0, at(5), at(5))
+
+
+def test_mark_read_never_goes_back() -> None:
+    chat = a_chat(an_instance(), last_message_at=at(5), read_until=at(9), marked_read_until=at(7), unread_count=1)
+    row = Conversation.objects.mark_read(chat.pk)
+    assert (row.unread_count, row.read_until, row.marked_read_until) == (0, at(9), at(7))
+
+
+def test_mark_read_of_a_silent_conversation_moves_nothing() -> None:
+    row = Conversation.objects.mark_read(a_chat(an_instance()).pk)
+    assert (row.read_until, row.marked_read_until) == (EPOCH, EPOCH)
+
+
+def test_increment_unread_counts_from_what_is_stored() -> None:
+    chat = a_chat(an_instance())
+    assert Conversation.objects.increment_unread(chat.pk).unread_count == 1
+    assert Conversation.objects.increment_unread(chat.pk, by=4).unread_count == 5
+    chat.refresh_from_db()
+    assert chat.unread_count == 5
+
+
+def test_unread_messages_are_never_fewer_than_none() -> None:
+    chat = a_chat(an_instance())
+    with pytest.raises(IntegrityError):
+        Conversation.objects.increment_unread(chat.pk, by=-1)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_an_operation_on_an_unknown_conversation_is_an_error(operation: str) -> None:
+    with pytest.raises(Conversation.DoesNotExist):
+        getattr(Conversation.objects, operation)(UNKNOWN)
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_an_operation_locks_its_row_before_it_reads_it(operation: str) -> None:
+    chat = a_chat(an_instance(), is_archived=True)
+    with CaptureQueriesContext(connection) as queries:
+        getattr(Conversation.objects, operation)(chat.pk)
+    (read,) = [query["sql"] for query in queries if "WHERE" in query["sql"] and query["sql"].startswith("SELECT")][:1]
+    assert read.endswith("FOR NO KEY UPDATE")
+
+
+def test_delete_takes_the_messages_and_leaves_the_contact() -> None:
+    chat = a_chat(an_instance())
+    a_message(chat)
+    assert Conversation.objects.delete(chat.pk)
+    assert not Conversation.objects.delete(chat.pk)
+    assert not Message.objects.exists()
+    assert list(Contact.objects.all()) == [chat.contact]
+
+
+# --- upsert -----------------------------------------------------------------------------------------------------------
+def test_upsert_of_a_person_makes_the_contact_too() -> None:
+    instance = an_instance()
+    chat, created = Conversation.objects.upsert(instance, "5511987654321@s.whatsapp.net", name="Bia")
+    assert created
+    assert chat.contact is not None
+    assert (chat.kind, chat.name, chat.contact.phone) == ("direct", "Bia", "5511987654321")
+
+
+def test_upsert_finds_the_conversation_under_the_other_form_of_the_number() -> None:
+    instance = an_instance()
+    chat, _ = Conversation.objects.upsert(instance, "5511987654321@s.whatsapp.net", name="Bia")
+    same, created = Conversation.objects.upsert(instance, "551187654321@s.whatsapp.net", is_archived=True)
+    assert (same, created) == (chat, False)
+    chat.refresh_from_db()
+    assert (chat.is_archived, chat.name, chat.jid) == (True, "Bia", "5511987654321@s.whatsapp.net")
+
+
+@pytest.mark.parametrize(
+    ("jid", "kind"),
+    [
+        ("120363041234567890@g.us", "group"),
+        ("status@broadcast", "status"),
+        ("1234@broadcast", "broadcast"),
+        ("1234@newsletter", "newsletter"),
+        ("1234@bot", "other"),
+    ],
+)
+def test_upsert_tells_the_kind_by_the_address(jid: str, kind: str) -> None:
+    instance = an_instance()
+    chat, created = Conversation.objects.upsert(instance, jid, name="x")
+    same, created_again = Conversation.objects.upsert(instance, jid, name="y")
+    assert (chat.kind, chat.contact, created, created_again) == (kind, None, True, False)
+    assert (same.pk, same.name) == (chat.pk, "y")
+
+
+def test_upsert_of_no_address_is_an_error() -> None:
+    with pytest.raises(ValueError, match="not a JID"):
+        Conversation.objects.upsert(an_instance(), "")

@@ -1,0 +1,58 @@
+"""A database large enough that PostgreSQL chooses its plans as it would in production."""
+
+import datetime as dt
+
+from django.db import connection
+
+from conversations.models import Contact, Conversation, Instance, Message
+from tests.conversations.rows import NOON
+
+INSTANCES = 500
+BUSY = 2  # of them have what follows
+CHATS = 2_500
+MESSAGES = 4_000
+THREADS = 5  # conversations that the messages are in
+
+
+def fill() -> Instance:
+    """Make the rows, let PostgreSQL count them, and return a busy instance."""
+    instances = Instance.objects.bulk_create(Instance(name=f"instance {n:05}") for n in range(INSTANCES))
+    for instance in instances[:BUSY]:
+        contacts = Contact.objects.bulk_create(_contact(instance, n) for n in range(CHATS))
+        chats = Conversation.objects.bulk_create(_chat(one, n) for n, one in enumerate(contacts))
+        Message.objects.bulk_create(_message(chats[n % THREADS], n) for n in range(MESSAGES))
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    return instances[0]
+
+
+def _contact(instance: Instance, n: int) -> Contact:
+    return Contact(instance=instance, jid=f"55119{n:08}@s.whatsapp.net", phone=f"55119{n:08}", name=f"name {n % 1500}")
+
+
+def _chat(contact: Contact, n: int) -> Conversation:
+    """A conversation; some are pinned, archived, unread or deleted, about as often as with people."""
+    return Conversation(
+        instance=contact.instance,
+        contact=contact,
+        kind="direct",
+        jid=contact.jid,
+        name=contact.name,
+        last_message_at=NOON + dt.timedelta(seconds=n * 7919 % CHATS),
+        unread_count=int(n % 9 == 0),
+        is_pinned=n % 10 == 0,
+        is_archived=n % 5 == 1,
+        is_deleted=n % 50 == 2,
+    )
+
+
+def _message(chat: Conversation, n: int) -> Message:
+    return Message(
+        instance=chat.instance,
+        conversation=chat,
+        key_id=f"3EB0{n:08X}",
+        from_me=n % 2 == 0,
+        kind="text",
+        text="olá",
+        timestamp=NOON + dt.timedelta(seconds=n * 7919 % MESSAGES),
+    )

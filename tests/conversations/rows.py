@@ -1,0 +1,39 @@
+"""Rows for tests, made as plainly as can be: what a test does not name has a value that does not matter."""
+
+import datetime as dt
+import itertools
+from typing import Any
+
+from conversations.models import Contact, Conversation, Instance, Message
+
+NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
+
+_numbers = itertools.count(1)
+
+
+def an_instance(**fields: Any) -> Instance:
+    return Instance.objects.create(**{"name": f"instance-{next(_numbers)}", **fields})
+
+
+def a_contact(instance: Instance, **fields: Any) -> Contact:
+    phone = f"55119{next(_numbers):08}"
+    return Contact.objects.create(instance=instance, **{"jid": f"{phone}@s.whatsapp.net", "phone": phone, **fields})
+
+
+def a_chat(instance: Instance, **fields: Any) -> Conversation:
+    """A direct conversation, with a contact of its own unless one is named."""
+    contact = fields.pop("contact", None) or a_contact(instance)
+    known = {"kind": "direct", "contact": contact, "jid": contact.jid, "name": contact.name}
+    return Conversation.objects.create(instance=instance, **{**known, **fields})
+
+
+def a_group(instance: Instance, **fields: Any) -> Conversation:
+    known = {"kind": "group", "jid": f"1203630{next(_numbers):08}@g.us"}
+    return Conversation.objects.create(instance=instance, **{**known, **fields})
+
+
+def a_message(conversation: Conversation, **fields: Any) -> Message:
+    number = next(_numbers)
+    known = {"key_id": f"3EB0{number:08X}", "from_me": False, "kind": "text", "text": f"message {number}"}
+    known |= {"timestamp": NOON + dt.timedelta(seconds=number), "instance_id": conversation.instance_id}
+    return Message.objects.create(conversation=conversation, **{**known, **fields})

@@ -1,0 +1,167 @@
+"""What each variable of the environment may be, and what is said of one that is wrong."""
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from whatsai import environment
+from whatsai.environment import Environment
+
+SECRET = "s3cret-" * 10
+Read = Callable[..., Environment]
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment() -> Iterator[None]:
+    """Reading `.env` writes to the process's environment: what a test does to it is undone."""
+    with mock.patch.dict(os.environ, clear=True):
+        yield
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Read:
+    """Read the environment, made of these variables alone, for a project in an empty folder."""
+
+    def read_with(**variables: str) -> Environment:
+        os.environ.update({"SECRET_KEY": SECRET} | variables)
+        return environment.read(tmp_path)
+
+    return read_with
+
+
+def refusal(read: Read, **variables: str) -> str:
+    with pytest.raises(ImproperlyConfigured) as caught:
+        read(**variables)
+    return str(caught.value)
+
+
+def test_a_secret_key_is_all_that_is_needed(read: Read, tmp_path: Path) -> None:
+    found = read()
+    assert (found.debug, found.https, found.secret_key) == (False, True, SECRET)
+    assert (found.redis_url, found.log_dir) == ("", tmp_path / "var" / "log")
+    assert found.database["ENGINE"] == "django.db.backends.sqlite3"
+    assert found.database["NAME"] == str(tmp_path / "var" / "db.sqlite3")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "field", "expected"),
+    [
+        ("DEBUG", "true", "debug", True),
+        ("HTTPS", "false", "https", False),
+        ("ALLOWED_HOSTS", "a.example,b.example", "allowed_hosts", ["a.example", "b.example"]),
+        ("CSRF_TRUSTED_ORIGINS", "https://a.example", "csrf_trusted_origins", ["https://a.example"]),
+        ("REDIS_URL", "redis://127.0.0.1:6379/0", "redis_url", "redis://127.0.0.1:6379/0"),
+        ("REDIS_URL", "unix:///run/valkey.sock", "redis_url", "unix:///run/valkey.sock"),
+        ("LOG_DIR", "/var/log/whatsai", "log_dir", Path("/var/log/whatsai")),
+        ("LOG_LEVEL", "DEBUG", "log_level", "DEBUG"),
+        ("MEDIA_DIR", "/srv/media", "media_dir", Path("/srv/media")),
+        ("PUBLIC_URL", "https://wa.example", "public_url", "https://wa.example"),
+        ("TIME_ZONE", "America/Sao_Paulo", "time_zone", "America/Sao_Paulo"),
+        ("LANGUAGE_CODE", "pt-br", "language_code", "pt-br"),
+    ],
+)
+def test_a_variable_is_read_by_its_type(read: Read, variable: str, value: str, field: str, expected: Any) -> None:
+    assert getattr(read(**{variable: value}), field) == expected
+
+
+def test_a_database_url_is_taken_apart(read: Read) -> None:
+    found = read(DATABASE_URL="postgresql://ana:p%40ss@db.example:5433/inbox").database
+    assert found["ENGINE"] == "django.db.backends.postgresql"
+    assert [found[part] for part in ("USER", "PASSWORD", "HOST", "PORT", "NAME")] == [
+        *("ana", "p@ss", "db.example", 5433, "inbox")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("DEBUG", "maybe-hunter2"),
+        ("HTTPS", "hunter2"),
+        ("SECRET_KEY", "hunter2"),
+        ("SECRET_KEY", ""),
+        ("CSRF_TRUSTED_ORIGINS", "https://good.example,hunter2.example"),
+        ("DATABASE_URL", "mysql://ana:hunter2@db.example/inbox"),
+        ("DATABASE_URL", "hunter2"),
+        ("DATABASE_URL", ""),
+        ("DATABASE_URL", "postgres://ana:hunter2@db.example:port/inbox"),
+        ("DATABASE_URL", "postgres://ana:[hunter2@db.example/inbox"),
+        ("REDIS_URL", "http://:hunter2@cache.example"),
+        ("REDIS_URL", "redis://:[hunter2@cache.example"),
+        ("LOG_LEVEL", "hunter2"),
+        ("PUBLIC_URL", "hunter2.example"),
+        ("PUBLIC_URL", ""),
+        ("TIME_ZONE", "Mars/hunter2"),
+        ("TIME_ZONE", ""),
+    ],
+)
+def test_a_wrong_value_is_one_line_that_names_the_variable_and_quotes_nothing(
+    read: Read, variable: str, value: str
+) -> None:
+    error = refusal(read, **{variable: value})
+    assert error.startswith(f"{variable}: ")
+    assert "\n" not in error
+    assert "hunter2" not in error
+
+
+def test_all_that_is_wrong_is_said_at_once(read: Read) -> None:
+    error = refusal(read, DEBUG="x", SECRET_KEY="short", TIME_ZONE="Mars")
+    assert all(f"{name}: " in error for name in ("DEBUG", "SECRET_KEY", "TIME_ZONE"))
+
+
+def test_only_debug_has_a_secret_key_by_default(tmp_path: Path) -> None:
+    with pytest.raises(ImproperlyConfigured, match="SECRET_KEY: "):
+        environment.read(tmp_path)
+    os.environ["DEBUG"] = "true"
+    assert environment.read(tmp_path).secret_key
+
+
+def test_a_file_sets_what_the_process_does_not(read: Read, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("LOG_LEVEL=ERROR\nTIME_ZONE=America/Bahia\n", encoding="utf-8")
+    found = read(LOG_LEVEL="DEBUG")
+    assert (found.log_level, found.time_zone) == ("DEBUG", "America/Bahia")
+
+
+def test_another_file_can_be_named(read: Read, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("LOG_LEVEL=ERROR\n", encoding="utf-8")
+    (tmp_path / "other").write_text("LOG_LEVEL=DEBUG\n", encoding="utf-8")
+    assert read(ENV_FILE=str(tmp_path / "other")).log_level == "DEBUG"
+
+
+# --- the whole, in a process of its own -------------------------------------------------------------------------------
+def manage(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    known = {"ENV_FILE": os.devnull, "DATABASE_URL": "sqlite://:memory:", "LOG_DIR": variables.pop("LOG_DIR")}
+    return subprocess.run(  # noqa: S603 - our own command line
+        [sys.executable, "manage.py", *arguments],
+        cwd=environment.BASE_DIR,
+        env=known | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_production_settings_pass_djangos_deployment_checks(tmp_path: Path) -> None:
+    arguments = ("check", "--deploy", "--fail-level", "WARNING")
+    checked = manage(
+        *arguments, SECRET_KEY=secrets.token_urlsafe(50), ALLOWED_HOSTS="wa.example", LOG_DIR=str(tmp_path)
+    )
+    assert checked.returncode == 0, checked.stderr
+    assert "no issues" in checked.stdout
+
+
+def test_a_wrong_setting_is_one_line_on_the_command_line(tmp_path: Path) -> None:
+    refused = manage("check", SECRET_KEY="hunter2", LOG_LEVEL="loud", LOG_DIR=str(tmp_path))
+    assert refused.returncode == 1
+    assert refused.stdout == ""
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith("configuration error: SECRET_KEY: ")
+    assert "LOG_LEVEL: " in line
+    assert "hunter2" not in line

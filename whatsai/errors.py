@@ -1,0 +1,26 @@
+"""What a request gets when no view could answer it: JSON under `/api/`, Django's own pages elsewhere."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
+
+Handler = Callable[..., HttpResponse]
+
+
+def handler(status: int, detail: str, page: Handler) -> Handler:
+    """Make the handler of one status (https://docs.djangoproject.com/en/stable/ref/urls/#handler400)."""
+
+    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.path_info.startswith("/api/"):
+            return JsonResponse({"detail": detail}, status=status)
+        return page(request, *args, **kwargs)
+
+    return answer
+
+
+bad_request = handler(400, "Bad request.", defaults.bad_request)
+permission_denied = handler(403, "Forbidden.", defaults.permission_denied)
+not_found = handler(404, "Not found.", defaults.page_not_found)
+server_error = handler(500, "The server failed. It has been logged.", defaults.server_error)
