@@ -107,7 +107,7 @@ class MessageViewSet(RowViewSet):
     parameters = MessageParameters
     serializer_class = detail_serializer_class = serializers.MessageSerializer
 
-    @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})
+    @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY, 404: OpenApiTypes.OBJECT})
     @action(detail=True)
     def media(self, request: Request, pk: str) -> FileResponse:  # noqa: ARG002 - DRF's signature
         """Return the file that came with the message; its type is in the message, for a sender may claim any."""

@@ -26,7 +26,7 @@ def test_every_route_is_described(described: Any) -> None:
     operations = {(path, method) for path, methods in described["paths"].items() for method in methods}
     resources = ("instances", "contacts", "conversations", "messages")
     expected = {(f"/api/v1/{name}/{tail}", "get") for name in resources for tail in ("", "{id}/")}
-    expected.add(("/api/v1/conversations/{id}/messages/", "get"))
+    expected |= {("/api/v1/conversations/{id}/messages/", "get"), ("/api/v1/messages/{id}/media/", "get")}
     changes = ("mark-read", "archive", "unarchive", "pin", "unpin")
     expected |= {(f"/api/v1/conversations/{{id}}/{change}/", "post") for change in changes}
     assert operations == expected
