@@ -6,6 +6,8 @@ from typing import Any
 
 Json = dict[str, Any]
 
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
 _CLOCK = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z?")
 LONGEST_KEY = 255  # characters of a message's key id
 _INT32, _INT64 = 2**31, 2**63
@@ -81,7 +83,7 @@ def milliseconds(value: object) -> int | None:
 
 def moment(ms: int) -> dt.datetime:
     """Return the UTC time of a number of milliseconds since the epoch."""
-    return dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(milliseconds=ms)
+    return EPOCH + dt.timedelta(milliseconds=ms)
 
 
 def ms_of(time: dt.datetime) -> int:

@@ -5,9 +5,10 @@ Both halves' conversations become one, inside the transaction that learned of it
 
 from django.utils import timezone
 
-from conversations.ingest import joins, totals
+from conversations.ingest import joins
 from conversations.ingest.changes import Changes
 from conversations.ingest.states import States, direct_subject, subject_of
+from conversations.managers import totals
 from conversations.models import Contact, ContactAddress, Conversation, Instance, Message, Participant, StateClock
 
 CONTACT_VALUES = ("name", "picture_url", "presence", "last_seen_at")
@@ -53,7 +54,7 @@ def _unite_conversations(kept: Conversation, gone: Conversation, states: States,
         muted_until=max(muted, default=None),
         marked_read_until=max(kept.marked_read_until, gone.marked_read_until),
     )
-    totals.recount(kept, changes)
+    changes.set(kept, **totals.recounted(kept))
     changes.save()
     gone.delete()
 

@@ -9,7 +9,7 @@ from django.db.models import F, Q, QuerySet
 from cachelayer.managers import FetchManager
 from cachelayer.pages import Page
 from conversations.evolution import jid as jids
-from conversations.managers import PAGE
+from conversations.managers import PAGE, totals
 from conversations.managers.locking import delete_locked, owner
 
 if TYPE_CHECKING:
@@ -103,6 +103,12 @@ class ConversationManager(FetchManager["Conversation"]):
             row.save(update_fields=["unread_count", "updated_at"])
             row.refresh_from_db(fields=["unread_count"])
         return row
+
+    def recount(self, pk: int) -> "Conversation":
+        """Take the last message, the read watermark and the unread count from the messages anew."""
+        with transaction.atomic():
+            row = self._locked().get(pk=pk)
+            return _change(row, **totals.recounted(row))
 
     def archive(self, pk: int) -> "Conversation":
         """Put the conversation into the archive."""

@@ -55,7 +55,7 @@ class MessageManager(FetchManager["Message"]):
         self, conversation: "Conversation", key_id: str, *, from_me: bool, **fields: Any
     ) -> tuple["Message", bool]:
         """Return the message with that key, made or updated with `fields`, and whether it was made."""
-        with self._counted(conversation.instance_id, conversation.pk):
+        with self._counted(conversation):
             return self.update_or_create(
                 instance_id=conversation.instance_id,
                 conversation=conversation,
@@ -66,18 +66,16 @@ class MessageManager(FetchManager["Message"]):
 
     def delete(self, pk: int) -> bool:
         """Delete the row; return whether it was there. A message that its sender deleted keeps its row."""
-        place = self.filter(pk=pk).values_list("instance", "conversation").first()
-        if place is None:
+        row = self.select_related("conversation").filter(pk=pk).first()
+        if row is None:
             return False
-        with self._counted(*place):
+        with self._counted(row.conversation):
             return bool(self.filter(pk=pk).delete()[0])
 
     @contextmanager
-    def _counted(self, instance_id: int, conversation_id: int) -> Iterator[None]:
+    def _counted(self, conversation: "Conversation") -> Iterator[None]:
         """Under the instance's lock, take the conversation's last message and unread count anew afterwards."""
-        from conversations.ingest import totals  # noqa: PLC0415 - it reads the models, which have this manager
-
         with transaction.atomic():
-            owner(self.model).lock(instance_id)
+            owner(self.model).lock(conversation.instance_id)
             yield
-            totals.recount_one(conversation_id)
+            type(conversation).objects.recount(conversation.pk)

@@ -1,7 +1,8 @@
 """The domain's rows. Import models from here."""
 
+from conversations.evolution.wire import EPOCH
 from conversations.models.contact import Contact, ContactAddress
-from conversations.models.conversation import EPOCH, Conversation, Participant
+from conversations.models.conversation import Conversation, Participant
 from conversations.models.ingestion import ParkedUpdate, StateClock, WebhookEvent
 from conversations.models.instance import Instance
 from conversations.models.message import Message

@@ -1,16 +1,13 @@
 """A conversation: one chat of one instance, with a person, a group or a list."""
 
-import datetime as dt
-
 from django.db import models
 from django.db.models import Q
 
+from conversations.evolution.wire import EPOCH
 from conversations.managers.conversation import ConversationManager
 from conversations.models.base import Row
 from conversations.models.contact import Contact
 from conversations.models.instance import Instance
-
-EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 class Conversation(Row):
