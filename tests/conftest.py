@@ -21,4 +21,4 @@ hypothesis.settings.load_profile("whatsai")
 
 def pytest_report_header() -> str:
     """Say on which stores the suite runs."""
-    return f"database: {connection.vendor}, cache: {settings.CACHES['default']['BACKEND'].rsplit('.', 1)[-1]}"
+    return f"database: {connection.vendor}, cache: {settings.CACHES['default']['BACKEND']}"

@@ -1,0 +1,66 @@
+# WhatsAI's commands. `make` lists them; `make run` and `make test` need Python 3.11+ and nothing else.
+
+PORT ?= 8000
+ARGS ?=
+PY := .venv/bin/python
+
+# The first of these that is 3.11+ and can make virtual environments; PYTHON=… names another.
+PYTHONS := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+install = @for needs in 'import ensurepip, venv' pass; do for python in $(PYTHONS); do \
+	"$$python" -c "$$needs; $(NEW_ENOUGH)" >/dev/null 2>&1 && exec "$$python" -I whatsai/install.py $(1); done; done; \
+	echo "make: needs Python 3.11 or newer (looked for: $(PYTHONS)); name one with PYTHON=…" >&2; exit 1
+
+# Settings of a production site, for the checks that look at them; the database is empty and in memory.
+PRODUCTION = ENV_FILE=/dev/null DEBUG=false HTTPS=true DATABASE_URL=sqlite://:memory: REDIS_URL= \
+	SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(50))')
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench lock clean venv run-venv dev-venv
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo "  Choices: PORT=8001 (run), ARGS='-k webhook' (passed on to the command), PYTHON=python3.12."
+
+run: run-venv ## set up, load the demo once, serve at http://127.0.0.1:8000
+	@exec $(PY) -m whatsai.quickstart --port "$(PORT)" $(ARGS)
+
+test: dev-venv ## the whole suite, on SQLite, then on PostgreSQL and Valkey
+	@echo "=== SQLite, no servers"; \
+	env -u DATABASE_URL -u REDIS_URL $(PY) -m pytest $(ARGS); sqlite=$$?; \
+	echo "=== PostgreSQL and Valkey"; \
+	$(PY) -m tests.servers $(PY) -m pytest $(ARGS); servers=$$?; \
+	echo "=== exit status on SQLite: $$sqlite, on PostgreSQL and Valkey: $$servers"; \
+	test "$$sqlite$$servers" = 00
+
+check: dev-venv ## lint, format, types, layers, migrations, deployment settings, API schema
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	@echo "$(PY) -m mypy"; $(PRODUCTION) $(PY) -m mypy
+	.venv/bin/lint-imports
+	@echo "manage.py makemigrations --check"; $(PRODUCTION) $(PY) manage.py makemigrations --check --dry-run
+	@echo "manage.py check --deploy"; $(PRODUCTION) $(PY) manage.py check --deploy --fail-level WARNING
+	@echo "manage.py spectacular"; $(PRODUCTION) $(PY) manage.py spectacular --validate --fail-on-warn --file /dev/null
+
+bench: dev-venv ## measure ingestion and the API against their floors
+	@$(PY) -m tests.benchmarks.ingest $(ARGS)
+
+# Universal locks for 3.11 and newer; the second agrees with the first. ARGS=--upgrade takes newer versions.
+COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(ARGS) \
+	pyproject.toml
+lock: venv ## compile both lock files from pyproject.toml
+	@$(PY) -I -m pip install --quiet uv
+	$(COMPILE) -o whatsai/requirements.txt
+	$(COMPILE) --group dev -c whatsai/requirements.txt -o tests/requirements.txt
+	@! grep -n '://' whatsai/requirements.txt tests/requirements.txt || { echo "make: a lock names an address" >&2; exit 1; }
+
+clean: ## remove .venv and caches; var/ (the database, the logs) stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+venv:
+	$(call install)
+run-venv:
+	$(call install,whatsai/requirements.txt)
+dev-venv:
+	$(call install,tests/requirements.txt)

@@ -1,0 +1,37 @@
+"""The server's settings: `gunicorn -c python:whatsai.gunicorn whatsai.wsgi` (docs/decisions/web-server.md says why).
+
+One process with threads, because the embedded default keeps its cache and its ingestion in that process.
+"""
+
+import os
+
+bind = "127.0.0.1:8000"
+worker_class = "gthread"
+workers = 1
+threads = 8
+preload_app = False
+
+# Seconds without a sign of life from the worker's main loop; requests run in threads and may take longer.
+timeout = 60
+# Seconds that requests under way are given at SIGTERM; Evolution repeats what it got no answer to.
+graceful_timeout = 20
+# Evolution posts over kept-alive connections; a few idle seconds cost one descriptor each.
+keepalive = 15
+
+# Workers show they are alive through a file; in memory, a busy disk cannot make them look dead.
+MEMORY = "/dev/shm"  # noqa: S108 - gunicorn makes a private, nameless file there
+worker_tmp_dir = MEMORY if os.access(MEMORY, os.W_OK) else None
+
+# No access log: its request lines would hold `?token=`. The server's own records are redacted like all others.
+# `--log-level` decides how much of them is shown.
+accesslog = None
+control_socket_disable = True
+logconfig_dict = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"redact": {"()": "logs.redaction.RedactionFilter"}},
+    "formatters": {"console": {"format": "%(asctime)s %(levelname)-7s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "console", "filters": ["redact"]}},
+    "loggers": {"gunicorn.error": {"handlers": ["console"], "propagate": False}},
+    "root": {"level": "WARNING", "handlers": ["console"]},
+}
