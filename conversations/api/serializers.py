@@ -208,7 +208,7 @@ class PollOptionSerializer(serializers.Serializer[Any]):
 
 
 class PollResultsSerializer(serializers.Serializer[Any]):
-    """A poll's latest count."""
+    """A poll's count, and when it last changed."""
 
     at = serializers.DateTimeField()
     options = PollOptionSerializer(many=True)
@@ -262,7 +262,7 @@ class MessageSerializer(serializers.ModelSerializer[Message]):
     @extend_schema_field(ReactionSerializer(many=True))
     def get_reactions(self, row: Message) -> list[dict[str, Any]]:
         """Return the reactions that were not taken back, in the order they came."""
-        given = [{"who": who, **said} for who, said in row.reactions.items() if said["emoji"]]
+        given = [said for said in row.reactions.values() if said["emoji"]]
         given.sort(key=lambda reaction: (reaction["at"], reaction["who"]))
         return list(ReactionSerializer([{**one, "at": wire.moment(one["at"])} for one in given], many=True).data)
 
@@ -271,4 +271,5 @@ class MessageSerializer(serializers.ModelSerializer[Message]):
         """Return the latest count of a poll; null before the first vote."""
         if not row.poll_results:
             return None
-        return PollResultsSerializer({**row.poll_results, "at": wire.moment(row.poll_results["at"])}).data
+        at = max(vote["at"] for vote in row.poll_results.values())
+        return PollResultsSerializer({"at": wire.moment(at), "options": row.poll_count}).data

@@ -61,6 +61,7 @@ class Content:
     """One bubble's content. `key` is "" where the payload has no content and only names a type."""
 
     key: str
+    named: str
     body: Any
     kind: str
     text: str = ""
@@ -70,7 +71,7 @@ class Content:
     @property
     def is_control(self) -> bool:
         """Whether it is a signal and no bubble."""
-        return self.key in CONTROL
+        return (self.key or self.named) in CONTROL
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,12 @@ class _Kind:
     is_media: bool = False
     details: tuple[str, ...] = ()
 
+
+TEMPLATE_TEXTS = (
+    "hydratedTemplate.hydratedContentText",
+    "hydratedFourRowTemplate.hydratedContentText",
+    "interactiveMessageTemplate.body.text",
+)
 
 _KINDS = {
     "conversation": _Kind("text"),
@@ -105,8 +112,8 @@ _KINDS = {
     "interactiveResponseMessage": _Kind("interactive_reply", ("body.text",), details=("nativeFlowResponseMessage",)),
     "listMessage": _Kind("list", ("title", "description"), details=("description", "buttonText", "sections")),
     "buttonsMessage": _Kind("buttons", ("contentText",), details=("buttons", "footerText")),
-    "templateMessage": _Kind("template", ("hydratedTemplate.hydratedContentText", "body.text")),
-    "interactiveMessage": _Kind("interactive", ("body.text",), details=("nativeFlowMessage", "footer")),
+    "templateMessage": _Kind("template", TEMPLATE_TEXTS),
+    "interactiveMessage": _Kind("interactive", ("body.text", "header.title"), details=("nativeFlowMessage", "footer")),
     "productMessage": _Kind("product", ("product.title", "body"), details=("product",)),
     "orderMessage": _Kind("order", ("orderTitle", "message"), details=("orderId", "itemCount", "status")),
     "eventMessage": _Kind(
@@ -119,7 +126,7 @@ _KINDS |= {f"pollCreationMessageV{n}": _KINDS["pollCreationMessage"] for n in (2
 # `messageType` alone decides where the Cloud API flattens the content to `conversation`, or sends none.
 _FLATTENED = {"buttonMessage": "button_reply", "interactiveMessage": "interactive_reply"}
 
-# ours: the names of Baileys, of the Cloud API and of Evolution itself
+# our name → the names that Baileys and the Cloud API have for it, and how to read its value
 _MEDIA: dict[str, tuple[tuple[str, ...], Callable[[object], Any]]] = {
     "mimetype": (("mimetype", "mime_type"), lambda value: wire.text(value, 255)),
     "size": (("fileLength", "file_size"), wire.integer),
@@ -155,7 +162,7 @@ def read(message: object, message_type: str = "") -> Content:
     """Read a record's `message`; `message_type` helps where the content alone does not tell."""
     outer = message if isinstance(message, dict) else {}
     inner = unwrapped(outer)
-    key = next((name for name in inner if name not in ASIDE), "")
+    key = next((name for name, value in inner.items() if name not in ASIDE and value is not None), "")
     if not key and "senderKeyDistributionMessage" in inner:
         key = "senderKeyDistributionMessage"
     body = inner.get(key)
@@ -167,6 +174,7 @@ def read(message: object, message_type: str = "") -> Content:
     media = _media(fields, inner) if kind and kind.is_media else {}
     return Content(
         key=key,
+        named=message_type,
         body=body,
         kind=name,
         text=_text(kind, body),
@@ -214,6 +222,16 @@ def _details(kind: _Kind | None, fields: Json, key: str, outer: Json) -> Json:
     details = {name: fields[name] for name in (kind.details if kind else ()) if fields.get(name) not in (None, "", [])}
     if kind is None and key:
         details["content"] = key
-    if any(name.startswith("viewOnce") for name in outer):
+    if _is_view_once(outer):
         details["viewOnce"] = True
     return details
+
+
+def _is_view_once(message: Json) -> bool:
+    for _ in range(DEEPEST):
+        wrapper = next((name for name in message if name in WRAPPERS), "")
+        if wrapper.startswith("viewOnce"):
+            return True
+        inner = message.get(wrapper)
+        message = inner["message"] if isinstance(inner, dict) and isinstance(inner.get("message"), dict) else {}
+    return False

@@ -17,7 +17,6 @@ class Envelope:
     data: Any
     clock: str
     owner: Address | None
-    progress: int | None = None
 
 
 def event_name(text: str) -> str:
@@ -45,5 +44,4 @@ def opened(body: object, suffix: str = "") -> Envelope:
         data=envelope.get("data"),
         clock=wire.clock(envelope.get("date_time")),
         owner=jid.parse(envelope.get("sender")),
-        progress=wire.integer(envelope.get("progress")),
     )

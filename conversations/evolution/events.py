@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from conversations.evolution import connection, people, records, updates, wire
+from conversations.evolution import calls, connection, labels, people, records, updates, wire
 from conversations.evolution.envelope import Envelope
 from conversations.evolution.facts import Fact
 from conversations.evolution.wire import UnknownShapeError
@@ -41,12 +41,12 @@ _READERS: dict[str, Reader] = {
     "groups.update": people.group,
     "group.update": people.group,
     "group.participants.update": people.participants,
-    "labels.association": people.label_association,
-    "labels.edit": connection.label,
+    "labels.association": labels.association,
+    "labels.edit": labels.label,
     "connection.update": connection.connection,
     "qrcode.updated": connection.pairing_image,
     "status.instance": connection.closed_status,
-    "call": connection.call,
+    "call": calls.call,
 }
 
 # Events that say all by their name; their data may be null.

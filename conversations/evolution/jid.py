@@ -66,6 +66,11 @@ class Address:
         return self.jid.partition("@")[0]
 
 
+def is_person_key(key: str) -> bool:
+    """Say whether a key is a person's address's; "" counts as one, for it stands for some direct chat."""
+    return not key or key.partition(":")[0] in (Server.PHONE, Server.LID)
+
+
 def parse(text: object) -> Address | None:
     """Read a JID, or bare digits as a phone number; None for what is no address.
 
@@ -74,6 +79,7 @@ def parse(text: object) -> Address | None:
     if not isinstance(text, str) or not text or len(text) > _LONGEST:
         return None
     user, _, host = text.strip().partition("@")
+    host = host.lower()
     user = re.sub(r"(_\d+)?(:\d+)?$", "", user) if host not in ("g.us", "newsletter") else user
     if not user:
         return None
@@ -83,7 +89,7 @@ def parse(text: object) -> Address | None:
         host = "s.whatsapp.net"
     if (user, host) == ("status", "broadcast"):
         return Address("status:status", "status@broadcast")
-    server = _SERVERS.get(host.lower(), Server.OTHER)
+    server = _SERVERS.get(host, Server.OTHER)
     if server in _CANONICAL_HOST and not (user.isascii() and user.isdecimal() and len(user) <= _LONGEST_NUMBER):
         return None
     host = _CANONICAL_HOST.get(server, host)

@@ -51,8 +51,8 @@ def listed_chat(raw: object, envelope: Envelope) -> Iterator[Fact]:
 def named_chat(raw: object, envelope: Envelope) -> Iterator[Fact]:
     """Yield what one item of chats.upsert or chats.update says: a name, if any.
 
-    Most items only say that something happened, and may name a LID where the chat is kept under a phone number:
-    they make no conversation.
+    Most items only say that something happened, and may name a LID where the chat is kept under a phone number: without
+    a name they make no conversation.
     """
     address = _chat_address(raw)
     if address is not None:
@@ -76,7 +76,7 @@ def group(raw: object, envelope: Envelope) -> Iterator[Fact]:
     for one, other in PAIRS:
         yield from _alias(metadata.get(one), metadata.get(other))
     participants = metadata.get("participants")
-    if isinstance(participants, list):
+    if isinstance(participants, list) and participants:
         yield from _membership(chat, _members(participants, "member"), envelope, complete=True)
 
 
@@ -89,9 +89,10 @@ def participants(raw: object, envelope: Envelope) -> Iterator[Fact]:
     if action == NEW_NUMBERS:
         yield from (fact for fact in _members(changed, "member") if isinstance(fact, Alias))
         return
-    if action not in ACTIONS:
+    known = ACTIONS.get(wire.one_of(action, ACTIONS))
+    if known is None:
         raise UnknownShapeError("the participants' update has an unknown action")
-    role, is_present = ACTIONS[action]
+    role, is_present = known
     yield from _membership(chat, _members(changed, role, is_present=is_present), envelope, complete=False)
 
 
@@ -103,22 +104,12 @@ def presence(raw: object, envelope: Envelope) -> Iterator[Fact]:
         if address is None or not address.is_person or not isinstance(state, dict):
             continue
         values: dict[str, Any] = {}
-        if state.get("lastKnownPresence") in PRESENCES:
-            values["presence"] = state["lastKnownPresence"]
+        if doing := wire.one_of(state.get("lastKnownPresence"), PRESENCES):
+            values["presence"] = doing
         seen = wire.milliseconds(state.get("lastSeen"))
         if seen:
             values["last_seen_at"] = wire.moment(seen)
         yield ContactState(address, values, _live(envelope))
-
-
-def label_association(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield that a chat has a label, or no longer (labels.association). Of a message it looks the same."""
-    association = wire.mapping(raw, "the label's association")
-    chat, label = jid.parse(association.get("chatId")), wire.text(association.get("labelId"), 64)
-    kind = association.get("type")
-    if chat is None or not label or kind not in ("add", "remove"):
-        raise UnknownShapeError("the label's association is not complete")
-    yield ConversationState(chat, {f"label:{label}": kind == "add"}, _live(envelope))
 
 
 def _live(envelope: Envelope) -> str:
@@ -164,8 +155,7 @@ def _members(raw: list[Any], role: str, *, is_present: bool = True) -> Iterator[
             continue
         for name in ("phoneNumber", "lid", "jid"):
             yield from _alias(fields.get("id"), fields.get(name))
-        given = fields.get("admin")
-        yield Member(address, given if given in ROLES else role, is_present)
+        yield Member(address, wire.one_of(fields.get("admin"), ROLES) or role, is_present)
 
 
 def _membership(

@@ -11,9 +11,12 @@ from conversations.evolution.envelope import Envelope
 from conversations.evolution.facts import Alias, ContactState, ConversationState, Fact, InstanceState, MessageSeen
 from conversations.evolution.jid import Address, Server
 from conversations.evolution.status import status_of
-from conversations.evolution.updates import protocol_update, reaction_update, vote_update
+from conversations.evolution.updates import Said, protocol_update
+from conversations.evolution.votes import counted_votes, reaction, vote
 from conversations.evolution.wire import Json, UnknownShapeError
 
+# What a message says of where it comes from and of whom it speaks; `ctwa…`, of the advert that was clicked, too.
+CONTEXT = frozenset({"mentionedJid", "isForwarded", "forwardingScore", "externalAdReply", "expiration"})
 YOU = "Você"  # what Evolution puts for our own name
 
 # Where the other address of the same person may stand. The sender's are the contact's only when we are not the sender.
@@ -88,21 +91,19 @@ def read(raw: object, envelope: Envelope, *, is_history: bool = False) -> Iterat
         yield ConversationState(key.chat, {"is_deleted": False}, f"1:{envelope.clock}")
         if envelope.owner:
             yield InstanceState({"owner_jid": envelope.owner.jid}, f"1:{envelope.clock}")
-    yield from vote_update(record.get("pollUpdates"), key.key_id, key.chat, seen.timestamp)
+    yield from counted_votes(record.get("pollUpdates"), seen.key_id, key.chat.key, wire.ms_of(seen.timestamp), envelope)
 
 
 def _signal(bubble: content.Content, key: Key, record: Json, envelope: Envelope) -> Iterator[Fact]:
     at = wire.milliseconds(record.get("messageTimestamp")) or wire.clock_ms(envelope.clock)
     body = bubble.body if isinstance(bubble.body, dict) else {}
+    author = None if key.from_me else key.sender or key.chat
     if bubble.key == "reactionMessage":
-        yield from reaction_update(body, key.chat, "me" if key.from_me else (key.sender or key.chat).jid, at)
+        yield from reaction(body, key.chat, author, at)
     elif bubble.key == "pollUpdateMessage":
-        poll = body.get("pollCreationMessageKey")
-        poll_id = wire.key_id(poll.get("id")) if isinstance(poll, dict) else ""
-        sent = wire.milliseconds(body.get("senderTimestampMs")) or at
-        yield from vote_update(record.get("pollUpdates"), poll_id, key.chat, wire.moment(sent))
+        yield from vote(body, record.get("pollUpdates"), key.chat, author, at)
     elif bubble.key == "protocolMessage":
-        yield from protocol_update(body, chat=key.chat.key, from_me=-1, fallback_at=at)
+        yield from protocol_update(body, Said(key.chat.key, int(key.from_me), key.sender, at))
 
 
 def _seen(record: Json, key: Key, bubble: content.Content, envelope: Envelope, *, is_history: bool) -> MessageSeen:
@@ -149,7 +150,7 @@ def precedence(shown: Json, ms: int, *, is_empty: bool = False) -> str:
 
 def _names(seen: MessageSeen, envelope: Envelope) -> Iterator[Fact]:
     """The sender's own name; in a history import it may be an old one, so it counts less than any live one."""
-    if seen.sender and (name := usable_name(seen.sender_name)):
+    if seen.sender and seen.sender.is_person and (name := usable_name(seen.sender_name)):
         yield ContactState(seen.sender, {"name": name}, f"{int(not seen.is_history)}:{envelope.clock}")
 
 
@@ -168,11 +169,15 @@ def _context(record: Json, bubble: content.Content) -> Json:
 
 
 def _context_details(context: Json) -> Json:
-    names = ("mentionedJid", "isForwarded", "forwardingScore", "externalAdReply", "expiration")
-    kept = {name: context[name] for name in names if context.get(name) not in (None, [], 0, False, "")}
+    kept = {
+        name: value
+        for name, value in context.items()
+        if (name in CONTEXT or name.startswith("ctwa")) and value not in (None, [], {}, 0, False, "")
+    }
     advert = kept.get("externalAdReply")
-    if isinstance(advert, dict):  # without its thumbnail
-        kept["externalAdReply"] = {name: value for name, value in advert.items() if isinstance(value, str | bool)}
+    if isinstance(advert, dict):
+        texts = {name: value for name, value in advert.items() if isinstance(value, str | bool)}
+        kept["externalAdReply"] = {name: value for name, value in texts.items() if name != "thumbnail"}
     return kept
 
 

@@ -3,9 +3,13 @@
 Credentials are the instance's and the server's API keys, and the webhook token inside `destination`.
 """
 
+import re
 from typing import Any
 
-SECRET_NAMES = frozenset({"apikey", "api_key", "authorization", "jwt_key", "token", "access_token", "password"})
+SECRET_NAMES = frozenset(
+    {"apikey", "api_key", "authorization", "jwt_key", "token", "access_token", "password", "x-api-key"}
+)
+ADDRESSES = ("destination", "server_url")  # kept without user, password and query
 MASK = "[redacted]"
 
 
@@ -25,8 +29,8 @@ def scrubbed(value: Any) -> Any:
 def _member(name: str, value: Any) -> Any:
     if name.lower() in SECRET_NAMES:
         return value if value is None else MASK
-    if name == "destination" and isinstance(value, str):
-        return _clean(value.partition("?")[0])
+    if name in ADDRESSES and isinstance(value, str):
+        return _clean(re.sub(r"//[^/@]*@", "//", value.partition("?")[0]))
     return scrubbed(value)
 
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from collections.abc import Iterable
 from typing import Any
 
 Json = dict[str, Any]
@@ -40,6 +41,11 @@ def items(data: object) -> list[Any]:
 def text(value: object, limit: int | None = None) -> str:
     """Return a text, cut to `limit` characters; "" for what is no text."""
     return value[:limit] if isinstance(value, str) else ""
+
+
+def one_of(value: object, allowed: Iterable[str]) -> str:
+    """Return a text that is one of `allowed`; "" for anything else."""
+    return value if isinstance(value, str) and value in allowed else ""
 
 
 def key_id(value: object) -> str:
@@ -114,6 +120,6 @@ def iso_ms(value: object) -> int | None:
         time = dt.datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         return None
-    if time is None:
+    if time is None or not 1970 < time.year < 5138:  # noqa: PLR2004 - the years of `milliseconds`
         return None
     return ms_of(time if time.tzinfo else time.replace(tzinfo=dt.UTC))

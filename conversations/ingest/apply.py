@@ -20,12 +20,11 @@ from conversations.evolution.facts import (
     MessageUpdate,
 )
 from conversations.evolution.jid import Address
-from conversations.ingest import chats as conversations
 from conversations.ingest import totals
 from conversations.ingest.changes import Changes
-from conversations.ingest.chats import Chats
+from conversations.ingest.chats import Chats, show_contacts, tell_contacts, tell_conversations, tell_members
 from conversations.ingest.identity import People, resolve
-from conversations.ingest.messages import Messages, parked_for_chats, parked_for_keys
+from conversations.ingest.messages import Messages, parked_for_keys, parked_for_persons
 from conversations.ingest.states import States, chat_subject, contact_subject, direct_subject
 from conversations.models import Instance
 
@@ -51,20 +50,21 @@ def _apply(instance: Instance, facts: list[Fact]) -> None:
     of_contacts, of_chats = _of(ContactState, facts), _of(ConversationState, facts)
     key_ids = {fact.key_id for fact in seen} | {update.key_id for update in updates}
     parked = parked_for_keys(instance, key_ids)
-    mentioned = {update.chat for update in updates} | {update.chat for update in parked}
+    mentioned = {key for update in updates for key in (update.chat, update.subject)}
+    mentioned |= {key for update in parked for key in (update.chat, update.subject)}
     people = resolve(instance, _persons(facts), _of(Alias, facts), mentioned, changes)
     states = States(instance, _subjects(facts, people))
     for fact in _of(InstanceState, facts):
         states.tell(instance, fact.values, fact.clock, changes)
-    shown = conversations.tell_contacts(of_contacts, people, states, changes)
-    parked += parked_for_chats(instance, people.gained)
+    shown = tell_contacts(of_contacts, people, states, changes)
+    parked += parked_for_persons(instance, people.gained)
     messages = Messages(instance, key_ids, parked, people, changes)
     chats = Chats(instance, people)
     addresses = {*_chats(seen), *_chats(of_chats), *_chats(memberships)}
     chats.load(addresses, shown, messages.conversations)
-    conversations.show_contacts(shown, chats, changes)
-    conversations.tell_conversations(of_chats, chats, states, changes)
-    conversations.tell_members(memberships, chats, people, changes)
+    show_contacts(shown, chats, changes)
+    tell_conversations(of_chats, chats, states, changes)
+    tell_members(memberships, chats, people, changes)
     for copy in seen:
         messages.see(copy, chats.get(copy.chat))
     messages.tell(updates, chats.by_pk)

@@ -1,6 +1,6 @@
 """Who is who: finds or makes the contact of each address, and unites contacts that turn out to be one person."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from conversations.evolution import jid
@@ -10,6 +10,8 @@ from conversations.ingest import unions
 from conversations.ingest.changes import Changes
 from conversations.ingest.components import Person, persons
 from conversations.models import Contact, ContactAddress, Instance
+
+AT_ONCE = 5000
 
 
 @dataclass
@@ -49,9 +51,7 @@ def resolve(
     jids: dict[str, set[str]] = {}
     for address in (*addresses, *(one.one for one in aliases), *(one.other for one in aliases)):
         jids.setdefault(address.key, set()).add(address.jid)
-    wanted = {*jids, *mentioned}
-    rows = ContactAddress.objects.filter(instance=instance, key__in=wanted).select_related("contact") if wanted else ()
-    known = {row.key: row for row in rows}
+    known = {row.key: row for row in _known(instance, sorted({*jids, *mentioned}))}
     one_each: dict[int, Contact] = {}  # several addresses, one object: what is set on it is set for all of them
     people = People({key: one_each.setdefault(row.contact_id, row.contact) for key, row in known.items()})
     pairs = [(alias.one.key, alias.other.key) for alias in aliases]
@@ -65,6 +65,13 @@ def resolve(
             people.gained.add(key)
     _write_addresses(instance, people, jids, known, changes)
     return people
+
+
+def _known(instance: Instance, keys: list[str]) -> Iterator[ContactAddress]:
+    """Yield the addresses that are known, with their contacts; a database takes so many values in one statement."""
+    rows = ContactAddress.objects.filter(instance=instance).select_related("contact")
+    for start in range(0, len(keys), AT_ONCE):
+        yield from rows.filter(key__in=keys[start : start + AT_ONCE])
 
 
 def _unite(instance: Instance, people: People, found: list[Person]) -> None:

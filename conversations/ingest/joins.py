@@ -58,7 +58,7 @@ class Update(Protocol):
 
     @property
     def subject(self) -> str:
-        """Who reacted."""
+        """Who says it, where each person has a say."""
 
 
 def snapshot(row: Message) -> dict[str, Any]:
@@ -110,7 +110,8 @@ def unite(row: Message, other: Message) -> None:
     row.is_deleted = row.is_deleted or other.is_deleted
     for who, said in other.reactions.items():
         _react(row, who, said)
-    _count(row, other.poll_results)
+    for who, said in other.poll_results.items():
+        _vote(row, who, said)
 
 
 def latest(value: Any, clock: str, new: Any, new_clock: str) -> bool:
@@ -130,9 +131,8 @@ def _react(row: Message, who: str, said: Values) -> None:
     row.reactions = {**row.reactions, who: _later(row.reactions.get(who), said)}
 
 
-def _count(row: Message, results: Values) -> None:
-    if results:
-        row.poll_results = _later(row.poll_results, results)
+def _vote(row: Message, who: str, said: Values) -> None:
+    row.poll_results = {**row.poll_results, who: _later(row.poll_results.get(who), said)}
 
 
 def _later(known: Values | None, said: Values) -> dict[str, Any]:
@@ -157,11 +157,11 @@ def _told_delete(row: Message, _update: Update) -> None:
 
 
 def _told_reaction(row: Message, update: Update) -> None:
-    _react(row, update.subject, {"emoji": update.value["emoji"], "at": update.at})
+    _react(row, update.subject, {**update.value, "at": update.at})
 
 
-def _told_poll(row: Message, update: Update) -> None:
-    _count(row, {"at": update.at, "options": update.value["options"]})
+def _told_vote(row: Message, update: Update) -> None:
+    _vote(row, update.subject, {**update.value, "at": update.at})
 
 
 _TOLD: dict[str, Callable[[Message, Update], None]] = {
@@ -169,5 +169,5 @@ _TOLD: dict[str, Callable[[Message, Update], None]] = {
     "edit": _told_edit,
     "delete": _told_delete,
     "reaction": _told_reaction,
-    "poll": _told_poll,
+    "poll": _told_vote,
 }

@@ -30,14 +30,16 @@ def detached(instance: Instance, body: Any) -> Any:
     """
     for record in items(body.get("data")) if isinstance(body, dict) else ():
         message = record.get("message") if isinstance(record, dict) else None
-        if isinstance(message, dict) and isinstance(message.get(FIELD), str):
+        if isinstance(message, dict) and FIELD in message:
             name = _kept(instance, message[FIELD])
             message[FIELD] = {"file": name} if name else None
     return body
 
 
-def _kept(instance: Instance, text: str) -> str:
+def _kept(instance: Instance, text: object) -> str:
     """Write one file and return its name; "" for what is no base64."""
+    if not isinstance(text, str):
+        return ""
     try:
         content = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):

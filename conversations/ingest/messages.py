@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
+from django.db.models import Q
+
+from conversations.evolution import jid
 from conversations.evolution.facts import MessageSeen, MessageUpdate
 from conversations.evolution.jid import Server
 from conversations.ingest import joins
@@ -22,10 +25,11 @@ def parked_for_keys(instance: Instance, key_ids: Iterable[str]) -> list[ParkedUp
     return list(ParkedUpdate.objects.filter(instance=instance, key_id__in=wanted)) if wanted else []
 
 
-def parked_for_chats(instance: Instance, chats: Iterable[str]) -> list[ParkedUpdate]:
-    """Return what is parked for messages of chats under these addresses."""
-    wanted = set(chats)
-    return list(ParkedUpdate.objects.filter(instance=instance, chat__in=wanted)) if wanted else []
+def parked_for_persons(instance: Instance, keys: Iterable[str]) -> list[ParkedUpdate]:
+    """Return what is parked for messages of chats with, or edited by, the persons with these addresses."""
+    wanted = set(keys)
+    named = Q(chat__in=wanted) | Q(kind=ParkedUpdate.Kind.EDIT, subject__in=wanted)
+    return list(ParkedUpdate.objects.filter(named, instance=instance)) if wanted else []
 
 
 class Messages:
@@ -116,13 +120,19 @@ class Messages:
         if update.from_me != UNSAID and bool(update.from_me) != row.from_me:
             return False
         conversation = chats[row.conversation_id]
+        if update.kind == ParkedUpdate.Kind.EDIT and update.subject and not self._is(update.subject, row.sender_id):
+            return False
         if not update.chat:
             return conversation.kind == Conversation.Kind.DIRECT
-        server, _, name = update.chat.partition(":")
-        if server in PERSONS:
-            contact = self._people.contacts.get(update.chat)
-            return contact is not None and contact.pk == conversation.contact_id
-        return conversation.kind == server and conversation.jid.startswith(f"{name.partition('@')[0]}@")
+        if update.chat.partition(":")[0] in PERSONS:
+            return self._is(update.chat, conversation.contact_id)
+        address = jid.parse(conversation.jid)
+        return address is not None and address.key == update.chat
+
+    def _is(self, key: str, contact_id: int | None) -> bool:
+        """Whether an address is that contact's, as far as is known."""
+        contact = self._people.contacts.get(key)
+        return contact is not None and contact.pk == contact_id
 
     def _park(self, update: ParkedUpdate) -> None:
         if not update.pk:

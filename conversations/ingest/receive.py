@@ -18,7 +18,8 @@ from logs.contexts import Context
 log = Context.WEBHOOK.logger
 Outcome = WebhookEvent.Outcome
 
-DONE = (Outcome.APPLIED, Outcome.IGNORED, Outcome.UNKNOWN, Outcome.FOREIGN)
+# What failed, or was not understood by an earlier version, is tried again when it comes again.
+DONE = (Outcome.APPLIED, Outcome.IGNORED, Outcome.FOREIGN)
 LONGEST_REASON = 255
 
 
@@ -35,6 +36,7 @@ def receive(instance: Instance, body: object, *, suffix: str = "") -> WebhookEve
         OSError: media cannot be written, and the sender must try again.
         RecursionError: nested too deeply to be read.
     """
+    suffix = scrubbed(suffix)
     event = _stored(instance, detached(instance, scrubbed(body)), suffix)
     if event.outcome in DONE:
         return event

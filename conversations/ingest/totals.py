@@ -27,11 +27,12 @@ def update(conversation: Conversation, touched: Touched, changes: Changes) -> No
         return
     rows = [*touched.new, *touched.changed]
     until = max([conversation.read_until, *map(totals.read_until, rows)])
+    is_new = conversation.last_message is None  # all its messages are at hand, none needs to be counted
     last = _last(conversation, rows)
     if last is not None:
         changes.set(conversation, **totals.showing(last))
     moved = changes.set(conversation, read_until=until)
-    if moved or any("kind" in fields for fields in touched.changed.values()):
+    if (moved and not is_new) or any("kind" in fields for fields in touched.changed.values()):
         unread = totals.unread(conversation, until)
     else:
         fresh = [row for row in touched.new if totals.counts(conversation, row) and row.timestamp > until]

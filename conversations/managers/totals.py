@@ -67,8 +67,10 @@ def recounted(conversation: "Conversation") -> dict[str, Any]:
     read = conversation.messages.aggregate(
         theirs=Max("timestamp", filter=Q(from_me=False, status__gte=READ)),
         ours=Max("timestamp", filter=Q(from_me=True, from_device=True)),
+        last=Max("timestamp"),
     )
     ours = read["ours"] - INSTANT if read["ours"] else EPOCH
     until = max(read["theirs"] or EPOCH, ours, conversation.marked_read_until)
-    last = conversation.messages.order_by("-timestamp", "-key_id", "-from_me").first()
+    # Not ordered by the database, whose collation may order key ids in another way than `place` does.
+    last = max(conversation.messages.filter(timestamp=read["last"]), key=place, default=None)
     return {"read_until": until, "unread_count": unread(conversation, until), **showing(last)}

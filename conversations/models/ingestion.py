@@ -62,7 +62,9 @@ class ParkedUpdate(models.Model):
     chat = models.CharField(max_length=128, blank=True, default="")
     from_me = models.SmallIntegerField(choices=FromMe)
     kind = models.CharField(max_length=16, choices=Kind)
-    subject = models.CharField(max_length=128, blank=True, default="", help_text="who reacted")
+    subject = models.CharField(
+        max_length=128, blank=True, default="", help_text="the address key of who says it, or `me`"
+    )
     at = models.BigIntegerField(help_text="ms since the epoch, or the rank of a status")
     value = models.JSONField()
     created_at = models.DateTimeField(auto_now_add=True)
@@ -73,7 +75,10 @@ class ParkedUpdate(models.Model):
                 fields=["instance", "key_id", "chat", "from_me", "kind", "subject"], name="parked_update"
             )
         ]
-        indexes = [models.Index(fields=["instance", "chat"], name="parked_chat")]
+        indexes = [
+            models.Index(fields=["instance", "chat"], name="parked_chat"),
+            models.Index(fields=["instance", "subject"], name="parked_subject"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.pk}"

@@ -1,5 +1,7 @@
 """A message: one bubble of a conversation, with everything later events say about it."""
 
+from typing import Any
+
 from django.db import models
 
 from conversations.managers.message import MessageManager
@@ -84,8 +86,8 @@ class Message(Row):
     original_text = models.TextField(blank=True, default="", help_text="before the edits; empty if never edited")
     edited_at = models.DateTimeField(null=True, blank=True)
     is_deleted = models.BooleanField(default=False)
-    reactions = models.JSONField(default=dict, blank=True, help_text="who → {emoji, at (ms)}; no emoji: removed")
-    poll_results = models.JSONField(default=dict, blank=True, help_text="{at (ms), options: [{name, voters}]}")
+    reactions = models.JSONField(default=dict, blank=True, help_text="whose → {emoji, who, at (ms)}; no emoji: removed")
+    poll_results = models.JSONField(default=dict, blank=True, help_text="whose vote → {options, who, at (ms)}")
 
     is_history = models.BooleanField(default=False, help_text="came in a history import, too or only")
     from_device = models.BooleanField(
@@ -108,3 +110,15 @@ class Message(Row):
             models.Index(fields=["instance", "timestamp", "key_id", "id"], name="message_timeline"),
             models.Index(fields=["timestamp", "key_id", "id"], name="message_all_timeline"),
         ]
+
+    @property
+    def poll_count(self) -> list[dict[str, Any]]:
+        """A poll's options as they stand in the question, each with who has chosen it: `{name, voters}`."""
+        asked = self.details.get("options")
+        options = asked if isinstance(asked, list) else []
+        names = [option.get("optionName") for option in options if isinstance(option, dict)]
+        voters: dict[str, list[str]] = {name: [] for name in names if isinstance(name, str)}
+        for vote in self.poll_results.values():
+            for name in vote["options"]:
+                voters.setdefault(name, []).append(vote["who"])
+        return [{"name": name, "voters": sorted(who)} for name, who in voters.items()]

@@ -70,32 +70,30 @@ def test_a_file_is_named_and_linked_where_it_can_be_had(media: Any, lines: list[
 
 
 @pytest.mark.parametrize(
-    ("kind", "details", "results", "texts"),
+    ("kind", "details", "count", "texts"),
     [
-        ("location", {"address": "Av. Paulista", "degreesLatitude": -23.5, "degreesLongitude": -46.6}, {},
+        ("location", {"address": "Av. Paulista", "degreesLatitude": -23.5, "degreesLongitude": -46.6}, [],
          ["Av. Paulista", "-23.50000, -46.60000"]),
-        ("location", {"degreesLatitude": "-23.5"}, {}, []),
-        ("contact", {"vcard": "TEL;waid=5511988887777:+55"}, {}, ["+5511988887777"]),
-        ("contacts", {"contacts": [{"displayName": "Mãe", "vcard": "waid=1"}, {"displayName": "Pai"}, 3]}, {},
+        ("location", {"degreesLatitude": "-23.5"}, [], []),
+        ("contact", {"vcard": "TEL;waid=5511988887777:+55"}, [], ["+5511988887777"]),
+        ("contacts", {"contacts": [{"displayName": "Mãe", "vcard": "waid=1"}, {"displayName": "Pai"}, 3]}, [],
          ["Mãe · +1", "Pai"]),
-        ("poll", {"options": [{"optionName": "Sim"}, {"optionName": "Não"}]}, {}, ["Sim", "Não"]),
-        ("poll", {"options": []}, {"options": [{"name": "Sim", "voters": ["a", "b"]}, {"name": "Não"}]},
-         ["Sim: 2", "Não: 0"]),
-        ("call", {"stage": "timeout", "is_video": True}, {}, ["video, timeout"]),
-        ("order", {"orderId": "77", "itemCount": 2, "isForwarded": 1, "raw": {}}, {}, ["orderId: 77", "itemCount: 2"]),
+        ("poll", {}, [{"name": "Sim", "voters": ["a", "b"]}, {"name": "Não", "voters": []}], ["Sim: 2", "Não: 0"]),
+        ("call", {"stage": "timeout", "is_video": True}, [], ["video, timeout"]),
+        ("order", {"orderId": "77", "itemCount": 2, "isForwarded": 1, "raw": {}}, [], ["orderId: 77", "itemCount: 2"]),
     ],
 )  # fmt: skip
-def test_details_are_told_by_kind(kind: str, details: Any, results: Any, texts: list[str]) -> None:
-    assert [line.text for line in content.detail_lines(kind, details, results)] == texts
+def test_details_are_told_by_kind(kind: str, details: Any, count: Any, texts: list[str]) -> None:
+    assert [line.text for line in content.detail_lines(kind, details, count)] == texts
 
 
 def test_a_place_leads_to_a_map() -> None:
-    line = content.detail_lines("location", {"degreesLatitude": -23.5, "degreesLongitude": -46.6}, {})[-1]
+    line = content.detail_lines("location", {"degreesLatitude": -23.5, "degreesLongitude": -46.6}, [])[-1]
     assert line.url == "https://www.openstreetmap.org/?mlat=-23.500000&mlon=-46.600000#map=16/-23.500000/-46.600000"
 
 
 @given(st.sampled_from(Message.Kind.values), st.dictionaries(NAMES, JSON), st.dictionaries(NAMES, JSON))
 def test_whatever_a_server_sent_can_be_shown(kind: str, media: Any, details: Any) -> None:
-    lines = [*content.media_lines(media), *content.detail_lines(kind, details, details)]
+    lines = [*content.media_lines(media), *content.detail_lines(kind, details, Message(details=details).poll_count)]
     assert all(isinstance(text, str) for text in (*content.media_facts(media), *(line.text for line in lines)))
     assert all(line.url.startswith(("", "http://", "https://")) for line in lines)

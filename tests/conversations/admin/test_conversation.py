@@ -60,7 +60,8 @@ def test_whatever_strangers_write_is_text_and_not_markup(admin_client: Client, c
         sender_name=HOSTILE, kind="document", text=f"{HOSTILE} https://example.com/{HOSTILE}", original_text=HOSTILE,
         media={"mimetype": HOSTILE, "file_name": HOSTILE, "url": f"javascript:{HOSTILE}", "transcript": HOSTILE},
         details={"note": HOSTILE}, quoted_key_id="K", quoted_sender=HOSTILE, quoted_text=HOSTILE,
-        reactions={HOSTILE: {"emoji": HOSTILE, "at": 1}}, poll_results={"options": [{"name": HOSTILE, "voters": []}]},
+        reactions={HOSTILE: {"emoji": HOSTILE, "who": HOSTILE, "at": 1}},
+        poll_results={"me": {"options": [HOSTILE], "who": "me", "at": 1}},
     )  # fmt: skip
     Conversation.objects.filter(pk=group.pk).update(
         last_message=message, last_message_at=START, last_message_text=HOSTILE, last_message_kind="text"

@@ -9,7 +9,8 @@ from tests.conversations.admin.pages import list_url, page_url
 def test_the_page_tells_all_of_a_message(admin_client: Client, chat: Conversation) -> None:
     Message.objects.update(
         media={"mimetype": "image/png"}, details={"isForwarded": True}, quoted_text="antes", original_text="Bom dai",
-        reactions={"me": {"emoji": "👍", "at": 1}}, poll_results={"at": 1, "options": []}, is_deleted=True,
+        reactions={"me": {"emoji": "👍", "who": "me", "at": 1}}, is_deleted=True,
+        poll_results={"me": {"options": [], "who": "me", "at": 1}},
     )  # fmt: skip
     content = admin_client.get(page_url(Message.objects.get())).content.decode()
     for told in ("3EB00", "Bom dia 000", "image/png", "isForwarded", "antes", "Bom dai", "👍", "options"):

@@ -60,7 +60,8 @@ def test_answers_are_as_described(api: APIClient, described: Any) -> None:
     instance = an_instance(labels={"1": {"name": "pago", "color": 1, "deleted": False}})
     chat, group = a_chat(instance, last_message_at=NOON), a_group(instance, labels={"1": True})
     Participant.objects.create(conversation=group, contact=a_contact(instance), clock="1")
-    reactions, poll = {"me": {"emoji": "👍", "at": 1}}, {"at": 1, "options": [{"name": "sim", "voters": []}]}
+    reactions = {"me": {"emoji": "👍", "who": "me", "at": 1}}
+    poll = {"me": {"options": ["sim"], "who": "me", "at": 1}}
     chat.last_message = a_message(chat, quoted_key_id="3EB0", reactions=reactions, poll_results=poll, kind="poll")
     chat.last_message_kind = "poll"
     chat.save()

@@ -191,11 +191,11 @@ def test_a_message_with_everything_said_of_it_later(get: Ask) -> None:
         edited_at=NOON,
         is_deleted=True,
         reactions={
-            "phone:5512": {"emoji": "👍", "at": NOON_MS + 5000},
-            "me": {"emoji": "❤️", "at": NOON_MS},
-            "phone:5513": {"emoji": "", "at": NOON_MS},
+            "phone:5512": {"emoji": "👍", "who": "5512@s.whatsapp.net", "at": NOON_MS + 5000},
+            "me": {"emoji": "❤️", "who": "me", "at": NOON_MS},
+            "phone:5513": {"emoji": "", "who": "5513@s.whatsapp.net", "at": NOON_MS},
         },
-        poll_results={"at": NOON_MS, "options": [{"name": "sim", "voters": ["5511@s.whatsapp.net"]}]},
+        poll_results={"phone:5511": {"options": ["sim"], "who": "5511@s.whatsapp.net", "at": NOON_MS}},
     )
     shown = get(f"messages/{message.pk}/")
     assert shown["media"] == {"mimetype": "image/jpeg", "size": 9}
@@ -204,7 +204,7 @@ def test_a_message_with_everything_said_of_it_later(get: Ask) -> None:
     assert (shown["original_text"], shown["edited_at"], shown["is_deleted"]) == ("ola", NOON_TEXT, True)
     assert shown["reactions"] == [
         {"who": "me", "emoji": "❤️", "at": NOON_TEXT},
-        {"who": "phone:5512", "emoji": "👍", "at": "2026-03-01T12:00:05Z"},
+        {"who": "5512@s.whatsapp.net", "emoji": "👍", "at": "2026-03-01T12:00:05Z"},
     ]
     voters = ["5511@s.whatsapp.net"]
     assert shown["poll_results"] == {"at": NOON_TEXT, "options": [{"name": "sim", "voters": voters}]}

@@ -40,7 +40,8 @@ def keys(draw: st.DrawFn) -> Body:
     key: Body = {"id": draw(key_ids), "fromMe": draw(booleans)}
     phone, lid = draw(people)
     if draw(st.integers(0, 3)) == 0:
-        shown = draw(st.sampled_from([{"participant": lid, "participantAlt": phone}, {"participant": lid}]))
+        members = [{"participant": lid, "participantAlt": phone}, {"participant": lid}, {"participant": phone}]
+        shown = draw(st.sampled_from([*members, {"participant": "867051314767696@bot"}]))
         return {**key, "remoteJid": GROUP, **({} if key["fromMe"] else shown)}
     forms = [
         {"remoteJid": phone},
@@ -63,11 +64,24 @@ contents = st.one_of(
         seconds.map(lambda s: s * 1000),
     ),
     st.builds(
-        lambda key_id, text: {
-            "protocolMessage": {"key": {"id": key_id}, "type": 14, "editedMessage": {"conversation": text}}
+        lambda key_id, text, kind: {
+            "protocolMessage": {"key": {"id": key_id}, "type": kind, "editedMessage": {"conversation": text}}
         },
         key_ids,
         texts,
+        st.sampled_from([14, 14, 0]),
+    ),
+    st.builds(
+        lambda key_id, options, at: {
+            "pollUpdateMessage": {
+                "pollCreationMessageKey": {"id": key_id},
+                "vote": {"selectedOptions": options},
+                "senderTimestampMs": at,
+            }
+        },
+        key_ids,
+        st.sampled_from([["a"], ["a", "b"], []]),
+        seconds.map(lambda s: s * 1000),
     ),
 )
 
