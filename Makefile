@@ -25,11 +25,14 @@ help: ## list the commands
 run: run-venv ## set up, load the demo once, serve at http://127.0.0.1:8000
 	@exec $(PY) -m whatsai.quickstart --port "$(PORT)" $(ARGS)
 
+# A process a core; a test that is slow holds up nobody.
+AT_ONCE = -n auto --dist worksteal
+
 test: dev-venv ## the whole suite, on SQLite, then on PostgreSQL and Valkey
 	@echo "=== SQLite, no servers"; \
-	env -u DATABASE_URL -u REDIS_URL $(PY) -m pytest $(ARGS); sqlite=$$?; \
+	env -u DATABASE_URL -u REDIS_URL $(PY) -m pytest $(AT_ONCE) $(ARGS); sqlite=$$?; \
 	echo "=== PostgreSQL and Valkey"; \
-	$(PY) -m tests.servers $(PY) -m pytest $(ARGS); servers=$$?; \
+	$(PY) -m tests.servers $(PY) -m pytest $(AT_ONCE) $(ARGS); servers=$$?; \
 	echo "=== exit status on SQLite: $$sqlite, on PostgreSQL and Valkey: $$servers"; \
 	test "$$sqlite$$servers" = 00
 
