@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +21,9 @@ pytestmark = pytest.mark.django_db
 
 numbers = itertools.count()
 # Each example works on instances of its own, so that one transaction serves them all.
-on_its_own = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# Fewer on a server, where each takes several times as long and nothing else is tried.
+EXAMPLES = 60 if connection.vendor == "sqlite" else 20
+on_its_own = settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def applied(bodies: Iterable[Body]) -> Rows:
