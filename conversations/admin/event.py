@@ -44,7 +44,7 @@ class WebhookEventAdmin(InstanceRowsAdmin):
         return WebhookEvent.objects.select_related("instance").get(pk=pk)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's hook
-        """Superusers only: an event that is gone cannot be replayed."""
+        """Superusers only: an event that is gone cannot be looked into again."""
         return bool(request.user.is_active and request.user.is_superuser)
 
     @admin.display(description="received", ordering="id")
