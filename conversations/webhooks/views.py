@@ -16,7 +16,7 @@ logger = Context.WEBHOOK.logger
 
 @csrf_exempt
 def evolution(request: HttpRequest, name: str, suffix: str = "") -> JsonResponse:
-    """Take one webhook of the instance `name`; 2xx means stored, whatever became of it: what could not be applied is kept."""
+    """Take one webhook of the instance `name`; 2xx means stored: what could not be applied is kept."""
     try:
         event = _stored(request, name, suffix)
     except Refused as refused:
