@@ -7,7 +7,6 @@ from django.db.models import Q
 
 from conversations.evolution import jid
 from conversations.evolution.facts import MessageSeen, MessageUpdate
-from conversations.evolution.jid import Server
 from conversations.ingest import joins
 from conversations.ingest.changes import Changes
 from conversations.ingest.identity import People
@@ -16,7 +15,6 @@ from conversations.models import Conversation, Instance, Message, ParkedUpdate
 
 Identity = tuple[int, str, bool]
 UNSAID = ParkedUpdate.FromMe.UNSAID
-PERSONS = (Server.PHONE, Server.LID)
 
 
 def parked_for_keys(instance: Instance, key_ids: Iterable[str]) -> list[ParkedUpdate]:
@@ -87,8 +85,7 @@ class Messages:
             rows = [row for row in by_key_id.get(update.key_id, ()) if self._means(update, row, chats)]
             for row in rows:
                 joins.tell(row, update)
-            found = bool(rows) and _is_exact(update)
-            if found:
+            if rows and _is_exact(update):
                 self._unpark(update)
             else:
                 self._park(update)
@@ -109,11 +106,13 @@ class Messages:
         waiting = dict(self._parked)
         for fact in facts:
             new = ParkedUpdate(instance=self._instance, **asdict(fact))
-            known = waiting.get(_name(new))
-            if known is None:
+            known = waiting.setdefault(_name(new), new)
+            if joins.rank(new.at, new.value) <= joins.rank(known.at, known.value):
+                continue
+            if known.pk:
+                self._changes.set(known, at=new.at, value=new.value)
+            else:
                 waiting[_name(new)] = new
-            elif joins.rank(new.at, new.value) > joins.rank(known.at, known.value):
-                self._changes.set(known, at=new.at, value=new.value) if known.pk else waiting.update({_name(new): new})
         return list(waiting.values())
 
     def _means(self, update: ParkedUpdate, row: Message, chats: Mapping[int, Conversation]) -> bool:
@@ -124,7 +123,7 @@ class Messages:
             return False
         if not update.chat:
             return conversation.kind == Conversation.Kind.DIRECT
-        if update.chat.partition(":")[0] in PERSONS:
+        if jid.is_person_key(update.chat):
             return self._is(update.chat, conversation.contact_id)
         address = jid.parse(conversation.jid)
         return address is not None and address.key == update.chat
