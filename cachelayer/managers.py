@@ -1,37 +1,211 @@
-"""The manager through which rows are read: `fetch` may be answered from a cache, `get` is always the database's.
+"""The manager through which rows are read: `fetch` may be answered from the cache, `get` is always the database's.
 
-Everything that reads single rows, sets of rows or pages of a list goes through the three methods here.
+Everything that reads single rows, sets of rows or lists goes through the methods here. Only the manager of the model
+itself is bound to the cache: one that is related to a row, or of another database, reads that database.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
-from django.db import models
+from asgiref.sync import sync_to_async
+from django.core.exceptions import ValidationError
+from django.db import connections, models, router
 
+from cachelayer import names, service, transactions
+from cachelayer.entries import Wanted
+from cachelayer.local import LocalTier
+from cachelayer.namespaces import ROOT, Namespace
 from cachelayer.pages import Page, keyset_page
+from cachelayer.querysets import CachedQuerySet
+from cachelayer.reading import ABSENT, Absent, Reader
+from cachelayer.shapes import RowShape, RowsShape
 
 Row = TypeVar("Row", bound=models.Model)
 
 GREATEST_ID = 2**63 - 1  # of a BigAutoField; `get` knows that there is nothing beyond it, `in_bulk` does not
 
 
+class Binding:
+    """How one model's rows are read through one service.
+
+    `has_rows` says whether the namespace's rows are this model's; of another model it has lists only.
+    """
+
+    def __init__(
+        self, model: type[models.Model], namespace: Namespace, now: service.Service, *, has_rows: bool
+    ) -> None:
+        self.alias = router.db_for_write(model)
+        row = RowShape(model, self.alias)
+        self.namespace = namespace
+        self.has_rows = has_rows
+        self.tier = now.local.tier(namespace)
+        self.rows: Reader[Any] = Reader(now, namespace, row)
+        self.lists: Reader[Page[Any]] = Reader(now, namespace, RowsShape(row))
+
+    def wanted(self, pk: int) -> Wanted:
+        """Name one row and its tags."""
+        tag = self.namespace.row_tag(pk)
+        return Wanted(tag, (tag, self.namespace.name, ROOT), self.namespace.births)
+
+    def may_fill(self) -> bool:
+        """Whether what is read now is what is committed: in a transaction it may be older, or never be committed."""
+        return not transactions.is_in_transaction(connections[self.alias])
+
+
+_UNBOUND: Final = LocalTier(Namespace("", "", ttl=0, max_items=0))  # never has an entry
+
+
 class FetchManager(models.Manager[Row]):
     """A manager with reads that say at the call site that they may be answered from a cache."""
 
-    def fetch(self, pk: int) -> Row:
+    _binding: Binding | None = None
+    _tier: LocalTier = _UNBOUND
+
+    def bind(self, namespace: Namespace, *, has_rows: bool) -> None:
+        """Read through the cache from now on."""
+        service.follow(lambda now: self._bind(Binding(self.model, namespace, now, has_rows=has_rows)))
+
+    def _bind(self, binding: Binding | None) -> None:
+        self._binding = binding
+        self._tier = binding.tier if binding is not None and binding.has_rows else _UNBOUND
+
+    def db_manager(self, using: str | None = None, hints: dict[str, Any] | None = None) -> Any:
+        """Return a manager of another database, which is not cached."""
+        manager = super().db_manager(using, hints)  # type: ignore[arg-type]  # None is what Django takes too
+        manager._bind(None)  # noqa: SLF001 - a copy of our own class
+        return manager
+
+    # --- rows ---------------------------------------------------------------------------------------------------------
+    def fetch(self, pk: int, *, fresh: bool = False) -> Row:
         """Return the row.
+
+        Args:
+            pk: its primary key.
+            fresh: pass over the local tier, which may be behind other processes by the time of a message.
 
         Raises:
             Model.DoesNotExist: there is none.
         """
-        return self.get(pk=pk)
+        tier = self._tier
+        entry = tier.entries.get(pk)
+        if entry is not None and not fresh:
+            now = monotonic()
+            if now < entry.expires and now < tier.trusted_until:
+                entry.used = True
+                tier.hits += 1
+                row = entry.thaw()
+                if row is not ABSENT:
+                    return cast("Row", row)
+                raise self._does_not_exist()
+        return self._fetch_beyond(pk)
 
-    def fetch_many(self, pks: Iterable[int]) -> dict[int, Row]:
+    async def afetch(self, pk: int, *, fresh: bool = False) -> Row:
+        """Return the row, from a coroutine; see `fetch`."""
+        return await sync_to_async(self.fetch)(pk, fresh=fresh)
+
+    def _fetch_beyond(self, given: Any) -> Row:
+        """Fetch what the local tier does not have."""
+        binding = self._binding
+        if binding is None or not binding.has_rows:
+            return self.get(pk=given)
+        try:
+            pk = self.model._meta.pk.to_python(given)  # noqa: SLF001 - Django's documented way to a field
+        except ValidationError:
+            return self.get(pk=given)  # raises what Django raises
+        row = binding.rows.read(pk, binding.wanted(pk), lambda: self._load(pk), fills=binding.may_fill())
+        if isinstance(row, Absent):
+            raise self._does_not_exist()
+        return cast("Row", row)
+
+    def fetch_many(self, pks: Iterable[int], *, fresh: bool = False) -> dict[int, Row]:
         """Return the rows that exist, by primary key, in the order asked for."""
         wanted = list(dict.fromkeys(pks))
-        found = self.in_bulk([pk for pk in wanted if pk <= GREATEST_ID])
-        return {pk: found[pk] for pk in wanted if pk in found}
+        binding = self._binding
+        if binding is None or not binding.has_rows:
+            found: Mapping[Any, Row] = self._load_many(wanted)
+        else:
+            found = {} if fresh else self._local(wanted)
+            rest = {pk: binding.wanted(pk) for pk in wanted if pk not in found}
+            if rest:
+                found = {**found, **binding.rows.read_many(rest, self._load_many, fills=binding.may_fill())}
+        return {pk: row for pk in wanted if (row := found.get(pk, ABSENT)) is not ABSENT}  # type: ignore[misc]
 
-    def fetch_page(self, queryset: models.QuerySet[Row], order: Sequence[str], *, cursor: str, limit: int) -> Page[Row]:
-        """Return one page of `queryset` in `order` (see `pages.keyset_page` for both, and for the error raised)."""
-        return keyset_page(queryset, order, cursor=cursor, limit=limit)
+    def _local(self, pks: Iterable[int]) -> dict[int, Any]:
+        get = self._tier.get
+        return {pk: entry.thaw() for pk in pks if (entry := get(pk)) is not None}
+
+    # --- lists --------------------------------------------------------------------------------------------------------
+    def fetch_page(  # noqa: PLR0913 - what names a page
+        self,
+        tag: str,
+        load: Callable[[], models.QuerySet[Row]],
+        order: Sequence[str],
+        *,
+        cursor: str,
+        limit: int,
+        fresh: bool = False,
+        **filters: object,
+    ) -> Page[Row]:
+        """Return one page of a list.
+
+        Args:
+            tag: what is touched when the list changes; the page's name begins with it.
+            load: returns the rows, filtered and not yet ordered.
+            order: see `pages.keyset_page`.
+            cursor: see there.
+            limit: see there.
+            fresh: see `fetch`.
+            filters: all that `load` depends on, beside the tag: other filters, another page.
+
+        Raises:
+            InvalidCursor: see `pages.keyset_page`.
+        """
+        key = (tag, *order, cursor, limit, *filters.items())
+        return self._fetch_list(
+            tag, key, lambda: keyset_page(self._primary(load()), order, cursor=cursor, limit=limit), fresh=fresh
+        )
+
+    def fetch_rows(self, tag: str, load: Callable[[], models.QuerySet[Row]], **filters: object) -> list[Row]:
+        """Return the rows of a list that is short; see `fetch_page`."""
+        return self._fetch_list(tag, (tag, *filters.items()), lambda: Page(list(self._primary(load())))).rows
+
+    def _fetch_list(
+        self, tag: str, key: tuple[object, ...], load: Callable[[], Page[Row]], *, fresh: bool = False
+    ) -> Page[Row]:
+        binding = self._binding
+        if binding is None:
+            return load()
+        if not fresh and (entry := binding.tier.get(key)) is not None:
+            return cast("Page[Row]", entry.thaw())
+        wanted = Wanted(names.of_list(key), (tag, service.namespaces.of(tag).name, ROOT))
+        return cast("Page[Row]", binding.lists.read(key, wanted, load, fills=binding.may_fill()))
+
+    # --- the database -------------------------------------------------------------------------------------------------
+    def _primary(self, rows: models.QuerySet[Row]) -> models.QuerySet[Row]:
+        """Read where writes go: a replica may be behind."""
+        return rows if self._binding is None else rows.using(self._binding.alias)
+
+    def _load(self, pk: int) -> Row | Absent:
+        row = self._primary(self.all()).filter(pk=pk).first()
+        return ABSENT if row is None else row
+
+    def _load_many(self, pks: Sequence[Any]) -> dict[Any, Row]:
+        return self._primary(self.all()).in_bulk([pk for pk in pks if pk <= GREATEST_ID])
+
+    def _does_not_exist(self) -> Exception:
+        return self.model.DoesNotExist(f"{self.model._meta.object_name} matching query does not exist.")  # noqa: SLF001
+
+
+if TYPE_CHECKING:
+
+    class CachedManager(FetchManager[Row]):
+        """See below."""
+
+else:
+
+    class CachedManager(FetchManager.from_queryset(CachedQuerySet)):
+        """The manager of a cached model: cache-first reads, and bulk writes that are announced."""
+
+        def __class_getitem__(cls, _row):
+            return cls

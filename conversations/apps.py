@@ -4,6 +4,13 @@ from django.apps import AppConfig
 
 
 class ConversationsConfig(AppConfig):
-    """Registers the domain's models, admin and commands."""
+    """Registers the domain's models, admin and commands, and what of it is cached."""
 
     name = "conversations"
+
+    def ready(self) -> None:
+        """Wire the cache."""
+        from cachelayer import cascade  # noqa: PLC0415 - models are there from here on
+        from conversations.cascade import CASCADE, NAMESPACES  # noqa: PLC0415 - as above
+
+        cascade.install(NAMESPACES, CASCADE)

@@ -11,6 +11,11 @@ isolation.set_up(database="sqlite://:memory:")
 from django.conf import settings  # noqa: E402 - there are settings from here on
 from django.db import connection  # noqa: E402
 
+from cachelayer import service  # noqa: E402 - as above
+
+# Without Redis one process has the cache; here it is this one, and not a guest of a server.
+service.use(service.make(is_guest=False))
+
 # Hashing a password slowly on purpose is of no use here.
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 

@@ -33,6 +33,7 @@ def set_up(database: str) -> None:
         "DEBUG": "false",
         "HTTPS": "false",
         "DATABASE_URL": database.format(scratch=scratch),
+        "CACHE_PREFIX": f"test-{os.getpid()}",
         "LOG_DIR": str(scratch / "log"),
         "MEDIA_DIR": str(scratch / "media"),
     }

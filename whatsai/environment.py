@@ -36,6 +36,7 @@ class Environment:
     csrf_trusted_origins: list[str]
     database: dict[str, Any]
     redis_url: str
+    cache_prefix: str
     log_dir: Path
     log_level: str
     media_dir: Path
@@ -67,6 +68,7 @@ def read(base_dir: Path = BASE_DIR) -> Environment:
         "csrf_trusted_origins": env.list("CSRF_TRUSTED_ORIGINS", default=[], validate=_each(_scheme(*WEB))),
         "database": env.str("DATABASE_URL", default=f"sqlite:///{base_dir}/var/db.sqlite3", validate=_database),
         "redis_url": env.str("REDIS_URL", default="", validate=_optional(_scheme(*REDIS))),
+        "cache_prefix": env.str("CACHE_PREFIX", default="whatsai", validate=validate.Regexp(r"^[\w.-]+$")),
         "log_dir": env.path("LOG_DIR", default=base_dir / "var" / "log"),
         "log_level": env.str("LOG_LEVEL", default="INFO", validate=validate.OneOf(LEVELS)),
         "media_dir": env.path("MEDIA_DIR", default=base_dir / "var" / "media"),

@@ -1,5 +1,6 @@
 """Every setting, built from the environment (`environment.py` lists the variables) and nothing else."""
 
+from cachelayer import connection
 from whatsai import environment
 
 env = environment.read()
@@ -87,12 +88,15 @@ CACHES = {
         {
             "BACKEND": "django_redis.cache.RedisCache",
             "LOCATION": env.redis_url,
-            "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 0.5, "SOCKET_TIMEOUT": 0.5},  # seconds
+            "OPTIONS": connection.OPTIONS,
         }
         if env.redis_url
         else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
     )
 }
+
+# Each database its own prefix: on the server rows are known by their primary key.
+CACHELAYER = {"PREFIX": env.cache_prefix}
 
 MEDIA_ROOT = env.media_dir
 STATIC_URL = "static/"

@@ -3,23 +3,29 @@
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
-from cachelayer.managers import FetchManager
 from cachelayer.pages import Page
 from conversations.evolution import jid as jids
 from conversations.managers import PAGE
 from conversations.managers.locking import delete_locked, owner
+from conversations.managers.owned import OwnedManager
 
 if TYPE_CHECKING:
     from conversations.models import Contact, Instance
 
 
-class ContactManager(FetchManager["Contact"]):
+class ContactManager(OwnedManager["Contact"]):
     """Operations on contacts."""
 
     def for_instance(
-        self, instance: "Instance | int | None", *, search: str = "", cursor: str = "", limit: int = PAGE
+        self,
+        instance: "Instance | int | None",
+        *,
+        search: str = "",
+        cursor: str = "",
+        limit: int = PAGE,
+        fresh: bool = False,
     ) -> Page["Contact"]:
         """Return a page of an instance's contacts (of all instances' for None), by name.
 
@@ -28,11 +34,16 @@ class ContactManager(FetchManager["Contact"]):
             search: part of a name, a phone number or a LID.
             cursor: "" or a cursor of another page.
             limit: rows at most.
+            fresh: see `fetch`.
         """
-        rows = self.all() if instance is None else self.filter(instance=instance)
-        if search:
-            rows = rows.filter(Q(name__icontains=search) | Q(phone__contains=search) | Q(lid__contains=search))
-        return self.fetch_page(rows, ("name", "id"), cursor=cursor, limit=limit)
+
+        def rows() -> QuerySet["Contact"]:
+            rows = self.of_owner(instance)
+            found = Q(name__icontains=search) | Q(phone__contains=search) | Q(lid__contains=search)
+            return rows.filter(found) if search else rows
+
+        tag = self.list_tag(instance)
+        return self.fetch_page(tag, rows, ("name", "id"), cursor=cursor, limit=limit, fresh=fresh, search=search)
 
     def upsert(self, instance: "Instance", jid: str, **fields: Any) -> tuple["Contact", bool]:
         """Return the contact that has the address, made or updated with `fields`, and whether it was made.

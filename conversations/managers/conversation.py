@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
-from cachelayer.managers import FetchManager
 from cachelayer.pages import Page
 from conversations.evolution import jid as jids
 from conversations.managers import PAGE, totals
 from conversations.managers.locking import delete_locked, owner
+from conversations.managers.owned import OwnedManager
 
 if TYPE_CHECKING:
     from conversations.models import Conversation, Instance, Participant
@@ -19,7 +19,7 @@ LATEST = ("-last_message_at", "-id")
 CHANGED = ("updated_at", "id")
 
 
-class ConversationManager(FetchManager["Conversation"]):
+class ConversationManager(OwnedManager["Conversation"]):
     """Operations on conversations. Each write locks the row, so that it never loses to an event applied meanwhile."""
 
     def for_instance(  # noqa: PLR0913 - one argument a filter, as the API has them
@@ -35,6 +35,7 @@ class ConversationManager(FetchManager["Conversation"]):
         updated_after: dt.datetime | None = None,
         cursor: str = "",
         limit: int = PAGE,
+        fresh: bool = False,
     ) -> Page["Conversation"]:
         """Return a page of an instance's conversations (of all instances' for None), latest message first.
 
@@ -49,26 +50,51 @@ class ConversationManager(FetchManager["Conversation"]):
             updated_after: only rows changed after that moment, in the order of their changes: for those who follow.
             cursor: "" or a cursor of another page.
             limit: rows at most.
+            fresh: see `fetch`.
         """
-        rows = self.all() if instance is None else self.filter(instance=instance)
         flags = {"is_archived": archived, "is_pinned": pinned, "is_deleted": deleted}
-        rows = rows.filter(**{name: value for name, value in flags.items() if value is not None})
+        filters = {name: value for name, value in flags.items() if value is not None}
+        filters |= {"unread": unread, "kind": kind, "search": search, "updated_after": updated_after}
+        order = LATEST if updated_after is None else CHANGED
+        return self.fetch_page(
+            self.list_tag(instance),
+            lambda: self._filtered(instance, **filters),
+            order,
+            cursor=cursor,
+            limit=limit,
+            fresh=fresh,
+            **filters,
+        )
+
+    def _filtered(
+        self,
+        instance: "Instance | int | None",
+        *,
+        unread: bool | None,
+        kind: str,
+        search: str,
+        updated_after: dt.datetime | None,
+        **flags: bool,
+    ) -> "QuerySet[Conversation]":
+        rows = self.of_owner(instance).filter(**flags)
         if unread is not None:
             rows = rows.filter(unread_count__gt=0) if unread else rows.filter(unread_count=0)
         if kind:
             rows = rows.filter(kind=kind)
         if search:
             rows = rows.filter(Q(name__icontains=search) | Q(jid__contains=search))
-        if updated_after is not None:
-            return self.fetch_page(rows.filter(updated_at__gt=updated_after), CHANGED, cursor=cursor, limit=limit)
-        return self.fetch_page(rows, LATEST, cursor=cursor, limit=limit)
+        return rows if updated_after is None else rows.filter(updated_at__gt=updated_after)
 
     def participants(self, conversation: "Conversation") -> list["Participant"]:
         """Return who is in a group now, with their contacts, by name; nobody for what is no group."""
         if conversation.kind != "group":
             return []
-        present = conversation.participants.filter(is_present=True, clock__gte=conversation.participants_as_of)
-        return list(present.select_related("contact").order_by("contact__name", "id"))
+        members = conversation.participants.model.objects.of(conversation.pk)
+        present = [one for one in members if one.is_present and one.clock >= conversation.participants_as_of]
+        contacts = conversation.instance.contacts.model.objects.fetch_many(one.contact_id for one in present)
+        for one in present:
+            one.contact = contacts[one.contact_id]
+        return sorted(present, key=lambda one: (one.contact.name, one.pk))
 
     def upsert(self, instance: "Instance", jid: str, **fields: Any) -> tuple["Conversation", bool]:
         """Return the conversation with that address, made or updated with `fields`, and whether it was made.

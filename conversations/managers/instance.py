@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.utils import timezone
 
-from cachelayer.managers import FetchManager
+from cachelayer.managers import CachedManager
 from cachelayer.pages import Page
 from conversations.managers import PAGE
 
@@ -25,16 +25,16 @@ def hash_token(token: str) -> str:
     return sha256(token.encode()).hexdigest()
 
 
-class InstanceManager(FetchManager["Instance"]):
+class InstanceManager(CachedManager["Instance"]):
     """Operations on instances."""
 
-    def page(self, *, cursor: str = "", limit: int = PAGE) -> Page["Instance"]:
-        """Return a page of all instances, by name."""
-        return self.fetch_page(self.all(), ("name", "id"), cursor=cursor, limit=limit)
+    def page(self, *, cursor: str = "", limit: int = PAGE, fresh: bool = False) -> Page["Instance"]:
+        """Return a page of all instances, by name; see `fetch` for `fresh`."""
+        return self.fetch_page("instances:all", self.all, ("name", "id"), cursor=cursor, limit=limit, fresh=fresh)
 
     def named(self, name: str) -> list["Instance"]:
         """Return the instances of that name, one a server."""
-        return list(self.filter(name=name).order_by("id"))
+        return self.fetch_rows("instances:all", lambda: self.filter(name=name).order_by("id"), name=name)
 
     def lock(self, pk: int) -> "Instance":
         """Lock the instance until the transaction's end: whoever writes several of its rows does it under this lock."""

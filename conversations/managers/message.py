@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 
-from cachelayer.managers import FetchManager
 from cachelayer.pages import Page
 from conversations.managers import PAGE
 from conversations.managers.locking import owner
+from conversations.managers.owned import OwnedManager, key_of
 
 if TYPE_CHECKING:
     from conversations.models import Conversation, Instance, Message
@@ -17,14 +19,16 @@ if TYPE_CHECKING:
 LATEST = ("-timestamp", "-key_id", "-id")
 
 
-class MessageManager(FetchManager["Message"]):
+class MessageManager(OwnedManager["Message"]):
     """Operations on messages. Pages are ordered by WhatsApp's timestamp, latest first; never by arrival."""
 
     def for_conversation(
-        self, conversation: "Conversation | int", *, cursor: str = "", limit: int = PAGE
+        self, conversation: "Conversation | int", *, cursor: str = "", limit: int = PAGE, fresh: bool = False
     ) -> Page["Message"]:
-        """Return a page of a conversation's messages, latest first."""
-        return self.fetch_page(self.filter(conversation=conversation), LATEST, cursor=cursor, limit=limit)
+        """Return a page of a conversation's messages, latest first; see `fetch` for `fresh`."""
+        pk = key_of(conversation)
+        rows = partial(self.filter, conversation=pk)
+        return self.fetch_page(f"messages:{pk}", rows, LATEST, cursor=cursor, limit=limit, fresh=fresh)
 
     def for_instance(
         self,
@@ -34,6 +38,7 @@ class MessageManager(FetchManager["Message"]):
         from_me: bool | None = None,
         cursor: str = "",
         limit: int = PAGE,
+        fresh: bool = False,
     ) -> Page["Message"]:
         """Return a page of an instance's messages (of all instances' for None), latest first.
 
@@ -43,13 +48,16 @@ class MessageManager(FetchManager["Message"]):
             from_me: only the instance's own, or only others'; None for both.
             cursor: "" or a cursor of another page.
             limit: rows at most.
+            fresh: see `fetch`.
         """
-        rows = self.all() if instance is None else self.filter(instance=instance)
-        if kind:
-            rows = rows.filter(kind=kind)
-        if from_me is not None:
-            rows = rows.filter(from_me=from_me)
-        return self.fetch_page(rows, LATEST, cursor=cursor, limit=limit)
+        given = {"kind": kind or None, "from_me": from_me}
+        filters = {name: value for name, value in given.items() if value is not None}
+        tag = self.list_tag(instance)
+
+        def rows() -> QuerySet["Message"]:
+            return self.of_owner(instance).filter(**filters)
+
+        return self.fetch_page(tag, rows, LATEST, cursor=cursor, limit=limit, fresh=fresh, **filters)
 
     def upsert(
         self, conversation: "Conversation", key_id: str, *, from_me: bool, **fields: Any

@@ -5,8 +5,10 @@ from typing import ClassVar
 from django.db import models
 from django.utils import timezone
 
+from cachelayer.models import CachedModel
 
-class Row(models.Model):
+
+class Row(CachedModel):
     """A row with its two times; `updated_at` is set by `save()` and, in bulk, by whoever changes the row."""
 
     created_at = models.DateTimeField(default=timezone.now, editable=False)

@@ -3,8 +3,10 @@
 from django.db import models
 from django.db.models import Q
 
+from cachelayer.models import CachedModel
 from conversations.evolution.wire import EPOCH
 from conversations.managers.conversation import ConversationManager
+from conversations.managers.participant import ParticipantManager
 from conversations.models.base import Row
 from conversations.models.contact import Contact
 from conversations.models.instance import Instance
@@ -78,7 +80,7 @@ class Conversation(Row):
         ]
 
 
-class Participant(models.Model):
+class Participant(CachedModel):
     """A member of a group, as of a clock; one whose clock is before the group's last full list has left."""
 
     class Role(models.TextChoices):
@@ -93,6 +95,8 @@ class Participant(models.Model):
     role = models.CharField(max_length=16, choices=Role, default=Role.MEMBER)
     is_present = models.BooleanField(default=True)
     clock = models.CharField(max_length=32, editable=False)
+
+    objects: ParticipantManager = ParticipantManager()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["conversation", "contact"], name="participant")]

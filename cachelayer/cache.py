@@ -1,0 +1,157 @@
+"""The cache by hand: any value under a name, and the operators' controls.
+
+A key's first word is its namespace, whose time to live it gets: `cache.set("conversations:digest:7", …)`. Values are
+what msgpack can say, datetimes, decimals and the like included; each `get` returns one of its own.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+from django.db import DEFAULT_DB_ALIAS, connections
+
+from cachelayer import names, outbox, service, transactions
+from cachelayer.entries import Wanted
+from cachelayer.namespaces import ROOT, Namespace
+from cachelayer.reading import ABSENT, Absent, Reader
+from cachelayer.service import PATTERN, Service
+from cachelayer.shapes import ValueShape
+from cachelayer.store.base import StoreDown, StoreFull
+from logs.contexts import Context
+
+T = TypeVar("T")
+log = Context.CACHE.logger
+
+
+class _Values:
+    """The values of one namespace, read through one service."""
+
+    def __init__(self, namespace: Namespace, now: Service) -> None:
+        self.namespace = namespace
+        self.tier = now.local.tier(namespace)
+        self.reader: Reader[Any] = Reader(now, namespace, ValueShape())
+
+
+_by_word: dict[str, _Values] = {}
+
+
+def _use(_now: Service) -> None:
+    """Forget how the service before was read through."""
+    _by_word.clear()
+
+
+service.follow(_use)
+
+
+def _of(key: str) -> _Values:
+    now = service.current()
+    namespace = now.namespaces.of_key(key)
+    values = _Values(namespace, now)
+    if namespace.name != "values":  # the words without a namespace are without number
+        _by_word[key.partition(":")[0]] = values
+    return values
+
+
+# --- values -----------------------------------------------------------------------------------------------------------
+def get(key: str, default: Any = None) -> Any:
+    """Return the value, or `default` when there is none."""
+    values = _by_word.get(key.partition(":")[0]) or _of(key)
+    entry = values.tier.get(key)
+    if entry is not None:
+        return entry.thaw()
+    value = values.reader.peek(key, _wanted(key, values))
+    return default if value is ABSENT else value
+
+
+def fetch(key: str, load: Callable[[], T], *, tags: tuple[str, ...] = ()) -> T:
+    """Return the value, loaded when there is none, and valid until one of the tags is touched.
+
+    Unlike a `get` followed by a `set` this never keeps what was loaded before a write and stored after it. The same key
+    must always come with the same tags.
+
+    Raises:
+        UnknownNamespace: a tag belongs to none.
+        Exception: whatever `load` raises.
+    """
+    values = _by_word.get(key.partition(":")[0]) or _of(key)
+    entry = values.tier.get(key)
+    if entry is not None:
+        return entry.thaw()  # type: ignore[no-any-return]  # what was stored under this key
+    fills = not transactions.is_in_transaction(connections[DEFAULT_DB_ALIAS])
+    return values.reader.read(key, _wanted(key, values, tags), load, fills=fills)  # type: ignore[return-value]  # as above
+
+
+def set(key: str, value: Any, ttl: float | None = None) -> None:  # noqa: A001 - the field's word for it
+    """Store a value for `ttl` seconds (its namespace's unless given); what was there is gone, whatever happens.
+
+    Raises:
+        NotCacheable: the value is of a type that has no encoding.
+    """
+    values = _of(key)
+    if not values.reader.put(_wanted(key, values), value, values.namespace.ttl if ttl is None else ttl):
+        delete(key)
+
+
+def delete(key: str) -> None:
+    """Remove a value."""
+    touch(_tag(key, _of(key)))
+
+
+# --- operators' controls ----------------------------------------------------------------------------------------------
+def touch(*tags: str, using: str = DEFAULT_DB_ALIAS) -> None:
+    """Announce a change that was made past the ORM: entries that depend on these tags are no longer valid.
+
+    Inside a transaction it holds from now until the commit; it is best called before the change. Outside one it is to
+    be called after the change.
+
+    Raises:
+        UnknownNamespace: a tag belongs to none.
+    """
+    transactions.begin(using, tags)
+
+
+def clear(pattern: str) -> int:
+    """Remove the entries whose name matches a glob, such as `conversations:instance:7*`; return how many.
+
+    Looks at every key of the server: for operators, not for requests. Where this process has no cache of its own or
+    the store is away, that is asked of those who have it, and 0 is returned.
+    """
+    now = service.current()
+    removed = 0
+    try:
+        if now.is_guest:
+            raise StoreDown("the cache is another process'")
+        removed = now.store.remove(pattern)
+        now.store.announce(PATTERN + pattern)
+    except (StoreDown, StoreFull):
+        outbox.record(DEFAULT_DB_ALIAS, [PATTERN + pattern])
+    now.local.remove(partial(names.matches, pattern=pattern))
+    log.info("Cache CLEAR pattern %s (%d keys)", pattern, removed)
+    return removed
+
+
+def clear_namespace(name: str) -> None:
+    """Make everything in a namespace invalid, in one step however much that is.
+
+    Raises:
+        UnknownNamespace: there is none of that name.
+    """
+    touch(service.current().namespaces.of(name).name)
+    log.info("Cache CLEAR namespace %s", name)
+
+
+def clear_all() -> None:
+    """Make everything invalid, in one step."""
+    touch(ROOT)
+    log.info("Cache CLEAR all")
+
+
+def _tag(key: str, values: _Values) -> str:
+    namespace = values.namespace
+    return f"{namespace.name}:{key}" if namespace.name == "values" else key
+
+
+def _wanted(key: str, values: _Values, tags: tuple[str, ...] = ()) -> Wanted:
+    tag = _tag(key, values)
+    all_tags = service.current().namespaces.with_namespaces((tag, *tags))
+    return Wanted(tag, all_tags, namespaces=sum(":" not in one for one in all_tags) - 1)

@@ -1,0 +1,184 @@
+"""The cascade: which tags a write to a model touches. Rules are data; `connect` wires them to Django's signals.
+
+There is no transitivity: what a rule does not name is not touched. A rule sees one row at a time; where the rows are
+not known, as in `QuerySet.update`, the namespaces of its tags are touched instead (`querysets.py`).
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from django.apps import apps
+from django.core.signals import request_finished
+from django.db.models import Model
+from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete, pre_save
+
+from cachelayer import service, transactions
+from cachelayer.namespaces import Namespace
+
+_UID = "cachelayer"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A write to a row of `model` touches `tags`.
+
+    Attributes:
+        model: a subclass of `CachedModel`.
+        tags: names with fields of the row in braces, such as `messages:{conversation_id}`; the row's own tag first.
+        fixed: those of these fields, beside the primary key, that never change in the database. When one of the others
+            may have changed, the tags of the old row are touched too, which costs a query.
+        deleting: namespaces that lose rows with this one, by a cascade that does not tell which.
+    """
+
+    model: type[Model]
+    tags: tuple[str, ...]
+    fixed: tuple[str, ...] = ()
+    deleting: tuple[str, ...] = ()
+
+    @cached_property
+    def movable(self) -> tuple[str, ...]:
+        """The fields that the tags of a row depend on and that may change."""
+        named = dict.fromkeys(name for tag in self.tags for name in re.findall(r"{(\w+)}", tag))
+        return tuple(name for name in named if name not in (*self.fixed, "pk"))
+
+    @cached_property
+    def namespaces(self) -> tuple[Namespace, ...]:
+        """The namespaces of the tags."""
+        return tuple(dict.fromkeys(service.namespaces.of(tag) for tag in self.tags))
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The namespaces' tags: all that can be said where the rows are not known."""
+        return tuple(namespace.name for namespace in self.namespaces)
+
+    @cached_property
+    def _templates(self) -> tuple[str, ...]:
+        return tuple(re.sub(r"{(\w+)}", r"{0.\1}", tag) for tag in self.tags)
+
+    @property
+    def births(self) -> str:
+        """The tag that known absences depend on."""
+        return self.namespaces[0].births
+
+    def of(self, row: Any) -> list[str]:
+        """Return the tags of a row; one that is not in the database yet has none of its own, but is a birth."""
+        tags = [template.format(row) for template in self._templates]
+        if row.pk is None:
+            tags = [tag for tag, plain in zip(tags, self.tags, strict=True) if "{pk}" not in plain]
+        return [*tags, self.births] if row._state.adding else tags  # noqa: SLF001 - Django's documented way to ask
+
+    def of_old(self, row: Any, using: str) -> list[str]:
+        """Return the tags of the row as the database has it, locked until the end of the transaction."""
+        if not self.movable or row.pk is None:
+            return []
+        rows = self.model._base_manager.using(using).select_for_update()  # noqa: SLF001 - sees every row
+        old = rows.filter(pk=row.pk).only(*self.movable).first()
+        return [] if old is None else [template.format(_Mixed(old, row)) for template in self._templates]
+
+
+class _Mixed:
+    """A row as it is in the database where that differs, and as it is in memory where it cannot."""
+
+    def __init__(self, old: Any, new: Any) -> None:
+        self._rows = (old, new)
+
+    def __getattr__(self, name: str) -> Any:
+        old, new = self._rows
+        return getattr(new if name in old.get_deferred_fields() else old, name)
+
+
+_rules: dict[type[Model], Rule] = {}
+
+
+def rules() -> Iterable[Rule]:
+    """Return all rules there are."""
+    return _rules.values()
+
+
+def rule_of(model: type[Model]) -> Rule | None:
+    """Return the rule of a model, or of the one that it is a proxy of."""
+    return _rules.get(model) or _rules.get(model._meta.concrete_model)  # type: ignore[arg-type]  # noqa: SLF001
+
+
+def install(namespaces: Iterable[Namespace], rules: Iterable[Rule]) -> None:
+    """Register a project's namespaces and rules, wire the signals, and let the models' managers read cache-first.
+
+    Raises:
+        UnknownNamespace: a tag of a rule belongs to none.
+        ValueError: two namespaces share a word.
+    """
+    for namespace in namespaces:
+        service.namespaces.add(namespace)
+    for rule in rules:
+        _rules[rule.model] = rule
+        _ = rule.names  # raises now, not at the first write
+        _bind(rule)
+    connect()
+
+
+def connect() -> None:
+    """Wire the rules to Django's signals, once."""
+    for model, rule in _wired():
+        for signal, receiver in _RECEIVERS:
+            signal.connect(receiver, sender=model, weak=False, dispatch_uid=(_UID, model))
+        for field in rule.model._meta.many_to_many:  # noqa: SLF001 - Django's documented way to its fields
+            m2m_changed.connect(_on_m2m, sender=field.remote_field.through, weak=False, dispatch_uid=(_UID, field))
+    request_finished.connect(transactions.end_leftovers, weak=False, dispatch_uid=_UID)
+
+
+def disconnect() -> None:
+    """Unwire the signals: for measuring what they cost."""
+    for model, rule in _wired():
+        for signal, _ in _RECEIVERS:
+            signal.disconnect(sender=model, dispatch_uid=(_UID, model))
+        for field in rule.model._meta.many_to_many:  # noqa: SLF001 - as above
+            m2m_changed.disconnect(sender=field.remote_field.through, dispatch_uid=(_UID, field))
+
+
+def _wired() -> Iterator[tuple[type[Model], Rule]]:
+    """Yield the models of the rules and their proxies: a signal's sender is the class that was saved."""
+    for model in apps.get_models():
+        rule = rule_of(model)
+        if rule is not None:
+            yield model, rule
+
+
+def _bind(rule: Rule) -> None:
+    from cachelayer.managers import CachedManager  # noqa: PLC0415 - managers know rules
+
+    for manager in rule.model._meta.managers:  # noqa: SLF001 - Django's documented way to them
+        if isinstance(manager, CachedManager):
+            manager.bind(rule.namespaces[0], has_rows=rule.tags[0] == rule.namespaces[0].row_tag("{pk}"))
+
+
+# --- the signals ------------------------------------------------------------------------------------------------------
+def _before_save(sender: type[Model], instance: Model, using: str, **_signal: Any) -> None:
+    rule = rule_of(sender)
+    if rule is not None:
+        transactions.begin(using, [*rule.of(instance), *rule.of_old(instance, using)])
+
+
+def _before_delete(sender: type[Model], instance: Model, using: str, **_signal: Any) -> None:
+    rule = rule_of(sender)
+    if rule is not None:
+        transactions.begin(using, [*rule.of(instance), *rule.of_old(instance, using), *rule.deleting])
+
+
+def _after(sender: type[Model], using: str, **_signal: Any) -> None:  # noqa: ARG001 - a signal's receiver
+    transactions.settle(using)
+
+
+def _on_m2m(sender: Any, instance: Model, action: str, using: str, **signal: Any) -> None:  # noqa: ARG001 - as above
+    """Touch what shows the relation: the row on whose side it was changed, or all of the other side's."""
+    if not action.startswith("pre_"):
+        return
+    rule = rule_of(type(instance))
+    tags: Sequence[str] = rule.of(instance) if rule is not None else ()
+    other = None if signal["model"] is None else rule_of(signal["model"])
+    transactions.begin(using, [*tags, *(other.names if other is not None else ())])
+
+
+_RECEIVERS = ((pre_save, _before_save), (pre_delete, _before_delete), (post_save, _after), (post_delete, _after))

@@ -1,0 +1,38 @@
+"""The options of django-redis that the cache needs: short time-outs, and a look at the server before it is used."""
+
+from typing import Any
+
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.retry import Retry
+
+TIMEOUT = 0.05  # seconds; slower than that, the database is the quicker one
+
+
+def connected(connection: Any) -> None:
+    """Greet a server, and vouch for it before anything is read from it (called by redis-py)."""
+    from cachelayer import service  # noqa: PLC0415 - the settings import this module, and a service reads the settings
+    from cachelayer.store.base import StoreDown  # noqa: PLC0415 - as above
+    from cachelayer.store.redis import RedisStore  # noqa: PLC0415 - as above
+
+    connection.on_connect()
+    now = service.current()
+    if not isinstance(now.store, RedisStore):
+        return
+    try:
+        is_strange = now.store.vouch(connection)
+    except StoreDown as error:
+        raise RedisConnectionError(str(error)) from error
+    if is_strange:
+        now.strange_store()
+
+
+# A connection that the server has closed is made anew once; a server that is slow is not asked twice.
+OPTIONS: dict[str, Any] = {
+    "SOCKET_CONNECT_TIMEOUT": TIMEOUT,
+    "SOCKET_TIMEOUT": TIMEOUT,
+    "CONNECTION_POOL_KWARGS": {
+        "redis_connect_func": connected,
+        "retry": Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+    },
+}

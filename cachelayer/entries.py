@@ -1,0 +1,87 @@
+"""What an entry is in the shared tier, and what a reader makes of one. Pure: no I/O, no clock.
+
+An entry is one string of bytes: its kind, the moment it ends, the versions its tags had before its value was read, and
+the value. It is valid while every one of those tags still has that version (DESIGN: versioned tags with intents).
+"""
+
+import enum
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+VERSION = 16  # bytes
+INTENT = b"!"  # what the state of a tag begins with while a write to what it names is in flight
+_HEAD = struct.Struct(">cI")
+HEAD = _HEAD.size
+
+
+class Kind(enum.Enum):
+    """What an entry says."""
+
+    PRESENT = b"+"
+    ABSENT = b"-"  # the row does not exist; such an entry depends on the births of its namespace as well
+
+
+class Verdict(enum.Enum):
+    """What a reader does."""
+
+    HIT = "hit"
+    MISS = "miss"
+    BYPASS = "bypass"
+    LOST = "lost"  # the server has forgotten a namespace: it was emptied
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One entry that is asked for.
+
+    Attributes:
+        name: its name, which patterns are matched against.
+        tags: all that its value depends on: its own, their namespaces', `*`.
+        births: the tag that its absence depends on besides, or "" for what is never absent.
+        namespaces: how many of the last tags stand for namespaces, `*` not counted.
+    """
+
+    name: str
+    tags: tuple[str, ...]
+    births: str = ""
+    namespaces: int = 1
+
+    @property
+    def all_tags(self) -> tuple[str, ...]:
+        """The tags whose state is needed, the births last."""
+        return (*self.tags, self.births) if self.births else self.tags
+
+
+def judge(wanted: Wanted, entry: bytes | None, states: Sequence[bytes | None]) -> Verdict:
+    """Decide what to do, from an entry and the states of `wanted.all_tags`, all read at one moment."""
+    own = states[: len(wanted.tags)]
+    if entry is not None and None not in own:
+        needed = states if entry[:1] == Kind.ABSENT.value else own
+        if None not in needed and entry.startswith(b"".join(needed), HEAD):  # type: ignore[arg-type]  # none is None
+            return Verdict.HIT
+    if any(state is not None and state.startswith(INTENT) for state in own):
+        return Verdict.BYPASS
+    if None in own[-1 - wanted.namespaces : -1]:
+        return Verdict.LOST
+    return Verdict.MISS
+
+
+def versions(wanted: Wanted, states: Sequence[bytes | None], kind: Kind) -> bytes | None:
+    """Return the versions that an entry of that kind would depend on; None while one of its tags has none."""
+    needed = states if kind is Kind.ABSENT else states[: len(wanted.tags)]
+    if any(state is None or len(state) != VERSION or state.startswith(INTENT) for state in needed):
+        return None
+    return b"".join(needed)  # type: ignore[arg-type]  # none is None
+
+
+def written(kind: Kind, ends: int, seen: bytes, payload: bytes) -> bytes:
+    """Return an entry's bytes; `ends` is in seconds since the epoch."""
+    return _HEAD.pack(kind.value, ends) + seen + payload
+
+
+def opened(wanted: Wanted, entry: bytes) -> tuple[Kind, int, memoryview]:
+    """Return the kind, the end and the payload of an entry that `judge` called a hit."""
+    kind, ends = _HEAD.unpack_from(entry)
+    tags = len(wanted.tags) + (kind == Kind.ABSENT.value)
+    return Kind(kind), ends, memoryview(entry)[HEAD + VERSION * tags :]

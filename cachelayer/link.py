@@ -1,0 +1,47 @@
+"""The circuit breaker: whether this process believes the shared tier now.
+
+While it does not, reads go to the database and nothing is stored; the keeper (`keeper.py`) tries to recover. A write
+that could not be announced opens it at once, reads only after a few failures on end.
+"""
+
+from collections.abc import Callable
+
+from logs.contexts import Context
+
+FAILURES = 3  # reads in a row
+
+log = Context.CACHE.logger
+
+
+class Link:
+    """The breaker's state. `usable` is read on every path past the local tier."""
+
+    def __init__(self, on_open: Callable[[], None]) -> None:
+        """Start closed; `on_open` is called when that ends."""
+        self.usable = True
+        self._on_open = on_open
+        self._failures = 0
+
+    def succeeded(self) -> None:
+        """Note that the store has answered."""
+        self._failures = 0
+
+    def failed(self, error: Exception) -> None:
+        """Note that a read had no answer."""
+        self._failures += 1
+        if self._failures >= FAILURES:
+            self.open(error)
+
+    def open(self, error: Exception) -> None:
+        """Stop believing the store."""
+        if self.usable:
+            self.usable = False
+            self._on_open()
+            log.warning("Cache DEGRADED: %s; reads go to the database until it is back", error)
+
+    def close(self) -> None:
+        """Believe the store again."""
+        if not self.usable:
+            self._failures = 0
+            self.usable = True
+            log.warning("Cache RECOVERED")

@@ -1,0 +1,56 @@
+"""Cached rows' base class, and what the cache itself keeps in the database."""
+
+from functools import partial
+from typing import Any
+
+from django.db import models, router
+
+from cachelayer import cascade, transactions
+from cachelayer.managers import CachedManager
+
+
+class CachedModel(models.Model):
+    """A model whose writes the cache must hear of: those of one row here, all others in its manager's querysets."""
+
+    objects: models.Manager[Any] = CachedManager()
+
+    class Meta:
+        abstract = True
+        # Django's own code, such as that of cascading deletes, goes through it too.
+        base_manager_name = "objects"
+
+    def save_base(self, *args: Any, using: str | None = None, **kwargs: Any) -> None:
+        """Save as Django does, inside what the cache needs around it."""
+        alias = using or router.db_for_write(type(self), instance=self)
+        rule = cascade.rule_of(type(self))
+        needs_transaction = rule is not None and bool(rule.movable) and self.pk is not None
+        save = partial(super().save_base, *args, using=alias, **kwargs)
+        transactions.around_save(alias, save, needs_transaction=needs_transaction)
+
+
+class Outbox(models.Model):
+    """Tags touched by a committed write that the store has not heard of, one a line."""
+
+    tags = models.TextField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name_plural = "outbox"
+
+    def __str__(self) -> str:
+        return f"outbox {self.pk}"
+
+
+class Statistic(models.Model):
+    """One count, summed up over all processes that have reported so far."""
+
+    namespace = models.CharField(max_length=64)
+    tier = models.CharField(max_length=16, blank=True)
+    name = models.CharField(max_length=64)
+    value = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["namespace", "tier", "name"], name="statistic")]
+
+    def __str__(self) -> str:
+        return f"{self.namespace} {self.tier} {self.name}"

@@ -1,0 +1,78 @@
+"""The outbox: what was written while the store was away, kept in the database until the store knows of it.
+
+A row is inserted in the transaction of its write. Rows go in one transaction too, which commits only after the store
+has taken their tags: who dies in between leaves them to the next.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from django.db import connections, router, transaction
+
+from cachelayer.service import PATTERN, Service
+
+AT_ONCE = 1000  # rows
+WORDS = 500  # tags a round trip
+
+
+def record(alias: str, tags: Sequence[str]) -> None:
+    """Insert a row of tags; to be called inside the transaction of the write.
+
+    Raises:
+        DatabaseError: it cannot be inserted; then the write must not commit either.
+    """
+    from cachelayer.models import Outbox  # noqa: PLC0415 - models need what needs this
+
+    Outbox.objects.using(alias).create(tags="\n".join(tags))
+
+
+def drain(service: Service) -> int:
+    """Touch everything in the outboxes of all databases; return how many rows those were.
+
+    Raises:
+        StoreDown: the store does not answer.
+        DatabaseError: a database does not.
+    """
+    drained = sum(_drain(service, alias) for alias in databases())
+    service.counters.count("drained", drained)
+    return drained
+
+
+def databases() -> Iterator[str]:
+    """Yield the aliases of the databases that have an outbox."""
+    for alias in connections:
+        mirrored = connections[alias].settings_dict.get("TEST", {}).get("MIRROR")
+        if not mirrored and router.allow_migrate(alias, "cachelayer", model_name="outbox"):
+            yield alias
+
+
+def forget() -> None:
+    """Empty the outboxes without touching anything: for who starts with an empty cache."""
+    from cachelayer.models import Outbox  # noqa: PLC0415 - as above
+
+    for alias in databases():
+        Outbox.objects.using(alias).all().delete()
+
+
+def _drain(service: Service, alias: str) -> int:
+    from cachelayer.models import Outbox  # noqa: PLC0415 - as above
+
+    rows, drained = Outbox.objects.using(alias).order_by("pk"), 0
+    # Looked at first: an empty outbox is to cost no writer's lock.
+    while found := list(rows.values_list("pk", "tags")[:AT_ONCE]):
+        with transaction.atomic(using=alias):
+            # Whoever deletes them first touches them; the others wait here until that is done.
+            rows.filter(pk__in=[pk for pk, _ in found]).delete()
+            tags = list(dict.fromkeys(tag for _, line in found for tag in line.split("\n")))
+            for start in range(0, len(tags), WORDS):
+                touch(service, tags[start : start + WORDS])
+        drained += len(found)
+    return drained
+
+
+def touch(service: Service, tags: Sequence[str]) -> None:
+    """Touch tags; a word that begins with `~` is a pattern, to be cleared (`cache.clear`)."""
+    service.store.touch([tag for tag in tags if not tag.startswith(PATTERN)])
+    for pattern in (tag for tag in tags if tag.startswith(PATTERN)):
+        service.store.remove(pattern[1:])
+        service.heard([pattern])
+        service.store.announce(pattern)

@@ -1,0 +1,64 @@
+"""Querysets whose bulk writes are announced too: no way through the ORM goes past the cache.
+
+Where the rows that change are not known without a query, everything in their namespaces is touched: coarse, and right.
+"""
+
+from collections.abc import Collection, Iterable
+from typing import Any, TypeVar
+
+from django.db import models, transaction
+
+from cachelayer import cascade, transactions
+
+Row = TypeVar("Row", bound=models.Model)
+EXACTLY = 100  # rows; more of them touch their namespaces
+
+
+class CachedQuerySet(models.QuerySet[Row]):
+    """A queryset of a cached model."""
+
+    def update(self, **values: Any) -> int:
+        """Update as Django does, in a transaction, all that the rows are part of being touched."""
+        self._not_support_combined_queries("update")  # type: ignore[attr-defined]  # before anything is touched
+        with transaction.atomic(using=self.db, savepoint=False):
+            self._touch_all()
+            return super().update(**values)
+
+    update.alters_data = True  # type: ignore[attr-defined]  # Django's mark: templates must not call it
+
+    def bulk_create(self, objs: Iterable[Row], *args: Any, **kwargs: Any) -> list[Row]:
+        """Insert as Django does; with conflicts to be resolved, rows may change that nobody has named."""
+        objs = list(objs)
+        known = not (kwargs.get("update_conflicts") or kwargs.get("ignore_conflicts")) and not args[1:]
+        with transaction.atomic(using=self.db, savepoint=False):
+            if objs:
+                self._touch(objs, exactly=known)
+            return super().bulk_create(objs, *args, **kwargs)
+
+    def bulk_update(self, objs: Iterable[Row], fields: Collection[str], *args: Any, **kwargs: Any) -> int:
+        """Update as Django does."""
+        with transaction.atomic(using=self.db, savepoint=False):
+            self._touch_all()
+            return super().bulk_update(objs, fields, *args, **kwargs)
+
+    def _raw_delete(self, using: str) -> int:
+        """Delete in SQL alone: what Django does where no signal is asked for, as in large cascades."""
+        with transaction.atomic(using=using, savepoint=False):
+            rule = cascade.rule_of(self.model)
+            if rule is not None:
+                transactions.begin(using, [*rule.names, *rule.deleting])
+            return super()._raw_delete(using)  # type: ignore[misc]  # no part of the stubs
+
+    def _touch_all(self) -> None:
+        rule = cascade.rule_of(self.model)
+        if rule is not None:
+            transactions.begin(self.db, rule.names)
+
+    def _touch(self, rows: Collection[Row], *, exactly: bool) -> None:
+        rule = cascade.rule_of(self.model)
+        if rule is None:
+            return
+        if exactly and len(rows) <= EXACTLY:
+            transactions.begin(self.db, list(dict.fromkeys(tag for row in rows for tag in rule.of(row))))
+        else:
+            self._touch_all()

@@ -1,0 +1,325 @@
+"""One read: the shared tier, the loader, the fill. The steps and their order are DESIGN's; `entries` decides.
+
+The local tier comes before all this, in the caller, who has nothing to pay there but a look into a dict.
+"""
+
+import random
+import time
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, Protocol, TypeVar, cast
+
+from cachelayer import observed
+from cachelayer.codec import Garbage, NotCacheable
+from cachelayer.entries import Kind, Verdict, Wanted, judge, opened, versions, written
+from cachelayer.local import LocalTier
+from cachelayer.namespaces import Namespace
+from cachelayer.service import Service
+from cachelayer.store.base import States, StoreDown, StoreFull
+from logs.contexts import Context
+
+T = TypeVar("T")
+LEASE_MS = 3000  # for a loader in another process
+POLL = 0.01  # seconds
+PATIENCE = 5  # polls; then the database is asked here as well
+JITTER = 0.1  # of the time to live, either way
+
+log = Context.CACHE.logger
+
+
+class Absent:
+    """What a loader returns for what does not exist."""
+
+
+ABSENT: Final = Absent()
+
+
+class Shape(Protocol[T]):
+    """How values of one kind are written and made anew."""
+
+    fingerprint: str
+
+    def dump(self, value: T) -> bytes:
+        """Return the payload."""
+
+    def freeze(self, payload: bytes | memoryview) -> Callable[[], T]:
+        """Return what makes a fresh copy at each call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Generic[T]):
+    """One entry from the shared tier, in three states: a hit with its copies, an absence, or neither."""
+
+    verdict: Verdict
+    thaw: Callable[[], Any] | None = None
+
+
+class Reader(Generic[T]):
+    """Reads entries of one shape in one namespace."""
+
+    def __init__(self, service: Service, namespace: Namespace, shape: Shape[T]) -> None:
+        self._service = service
+        self._shape = shape
+        self._ttl = namespace.ttl
+        self._tier: LocalTier = service.local.tier(namespace)
+        self._counts = service.counters.shared(namespace)
+
+    # --- one entry ----------------------------------------------------------------------------------------------------
+    def read(self, key: Hashable, wanted: Wanted, load: Callable[[], T | Absent], *, fills: bool = True) -> T | Absent:
+        """Return a value, or ABSENT.
+
+        Args:
+            key: under which the local tier has it.
+            wanted: its name and tags.
+            load: reads the database.
+            fills: whether what `load` returns may be kept: not what a transaction sees, whose view may be an old one.
+
+        Raises:
+            Exception: whatever `load` raises.
+        """
+        self._counts.local_misses += 1
+        found, value = self._look(key, wanted)
+        if found is Verdict.HIT:
+            return value
+        if found is Verdict.MISS and fills:
+            return self._fly(key, wanted, load)
+        return self._bypass(load)
+
+    def peek(self, key: Hashable, wanted: Wanted) -> T | Absent:
+        """Return a value that someone has put there, or ABSENT."""
+        self._counts.local_misses += 1
+        found, value = self._look(key, wanted)
+        if found is Verdict.HIT:
+            return cast("T | Absent", value)
+        self._counts.misses += 1
+        return ABSENT
+
+    def put(self, wanted: Wanted, value: T, ttl: float) -> bool:
+        """Store a value in the place of what was there; return whether the store has taken it.
+
+        Raises:
+            NotCacheable: it has no encoding.
+        """
+        payload, head = self._shape.dump(value), written(Kind.PRESENT, int(time.time() + ttl), b"", b"")
+        try:
+            if self._service.is_guest:
+                return False
+            self._service.store.put(self._entry(wanted), head, payload, wanted.tags, int(ttl * 1000))
+        except StoreFull:
+            self._counts.errors += 1
+            return False
+        except StoreDown as error:
+            self._failed(error)
+            return False
+        self._counts.fills += 1
+        return True
+
+    def _fly(self, key: Hashable, wanted: Wanted, load: Callable[[], T | Absent]) -> T | Absent:
+        """Load as the only one of this process; or wait for who does, and look again."""
+        flights = self._service.flights
+        if flights.lead(wanted.name):
+            try:
+                return self._lead(key, wanted, load)
+            finally:
+                flights.land(wanted.name)
+        found, value = self._look(key, wanted)
+        if found is Verdict.HIT:
+            return value
+        return self._lead(key, wanted, load) if found is Verdict.MISS else self._bypass(load)
+
+    def _lead(self, key: Hashable, wanted: Wanted, load: Callable[[], T | Absent]) -> T | Absent:
+        """Make sure that all tags have versions, and only then load."""
+        service, mark = self._service, self._service.local.mark()
+        try:
+            states, is_ours = service.store.claim(wanted.all_tags, wanted.name, LEASE_MS)
+            for _ in range(0 if is_ours else PATIENCE):
+                time.sleep(POLL)
+                found, value = self._look(key, wanted)
+                if found is Verdict.HIT:
+                    return value
+        except StoreFull:
+            self._counts.errors += 1
+            states = []
+        except StoreDown as error:
+            self._failed(error)
+            return self._bypass(load)
+        observed.note(Verdict.MISS)
+        self._counts.misses += 1
+        value = load()
+        self._fill([(key, wanted, states, value)], mark, lease=wanted.name)
+        return value
+
+    def _bypass(self, load: Callable[[], T | Absent]) -> T | Absent:
+        observed.note(Verdict.BYPASS)
+        self._counts.bypasses += 1
+        return load()
+
+    def _look(self, key: Hashable, wanted: Wanted) -> tuple[Verdict, Any]:
+        """Ask the shared tier for one entry."""
+        (found,) = self._look_at([(key, wanted)], wanted.all_tags)
+        if found.verdict is not Verdict.HIT:
+            return found.verdict, None
+        return Verdict.HIT, found.thaw() if found.thaw else ABSENT
+
+    # --- many entries -------------------------------------------------------------------------------------------------
+    def read_many(
+        self,
+        wanted: Mapping[Hashable, Wanted],
+        load: Callable[[Sequence[Any]], Mapping[Any, T]],
+        *,
+        fills: bool = True,
+    ) -> dict[Hashable, T]:
+        """Return the values that exist, by key: one round trip for all that are hits.
+
+        Args:
+            wanted: names and tags, by the key that the local tier has each under.
+            load: reads these keys from the database and returns what exists.
+            fills: see `read`.
+
+        Raises:
+            Exception: whatever `load` raises.
+        """
+        counts = self._counts
+        counts.local_misses += len(wanted)
+        mark = self._service.local.mark()
+        tags = list(dict.fromkeys(tag for one in wanted.values() for tag in one.all_tags))
+        answers = dict(zip(wanted, self._look_at(wanted.items(), tags), strict=True))
+        values = {key: one.thaw() for key, one in answers.items() if one.verdict is Verdict.HIT and one.thaw}
+        rest = [key for key, one in answers.items() if one.verdict is not Verdict.HIT]
+        if not rest:
+            return values
+        missed = [key for key in rest if answers[key].verdict is Verdict.MISS] if fills else []
+        states = self._claimed([wanted[key] for key in missed])
+        counts.misses += len(missed)
+        counts.bypasses += len(rest) - len(missed)
+        observed.note(Verdict.BYPASS if len(rest) > len(missed) else Verdict.MISS)
+        loaded = load(rest)
+        values.update(loaded)
+        if states:
+            found = [
+                (key, wanted[key], [states.get(tag) for tag in wanted[key].all_tags], loaded.get(key, ABSENT))
+                for key in missed
+            ]
+            self._fill(found, mark)
+        return values
+
+    def _claimed(self, wanted: Sequence[Wanted]) -> dict[str, bytes | None]:
+        tags = list(dict.fromkeys(tag for one in wanted for tag in one.all_tags))
+        if not tags:
+            return {}
+        try:
+            states, _ = self._service.store.claim(tags, "", 0)
+        except StoreFull:
+            self._counts.errors += 1
+            return {}
+        except StoreDown as error:
+            self._failed(error)
+            return {}
+        return dict(zip(tags, states, strict=True))
+
+    # --- the shared tier ----------------------------------------------------------------------------------------------
+    def _look_at(self, wanted: Iterable[tuple[Hashable, Wanted]], tags: Sequence[str]) -> list[Found[T]]:
+        """Ask for entries, whose tags are among `tags`, in one round trip; what is a hit goes into the local tier."""
+        wanted, service = list(wanted), self._service
+        if not service.link.usable:
+            return [Found(Verdict.BYPASS)] * len(wanted)
+        service.awake()
+        mark = service.local.mark()
+        try:
+            data, states = service.store.read([self._entry(one) for _, one in wanted], tags)
+        except (StoreDown, StoreFull) as error:
+            self._failed(error)
+            return [Found(Verdict.BYPASS)] * len(wanted)
+        service.link.succeeded()
+        if len(wanted) == 1:
+            return [self._judged(*wanted[0], data[0], states, mark)]
+        by_tag = dict(zip(tags, states, strict=True))
+        return [
+            self._judged(key, one, entry, [by_tag[tag] for tag in one.all_tags], mark)
+            for (key, one), entry in zip(wanted, data, strict=True)
+        ]
+
+    def _judged(self, key: Hashable, wanted: Wanted, entry: bytes | None, states: States, mark: int) -> Found[T]:
+        verdict = judge(wanted, entry, states)
+        if verdict is Verdict.HIT and entry is not None:
+            return self._opened(key, wanted, entry, mark)
+        if verdict is Verdict.LOST:
+            self._restore()
+            return Found(Verdict.BYPASS)
+        return Found(verdict)
+
+    def _opened(self, key: Hashable, wanted: Wanted, entry: bytes, mark: int) -> Found[T]:
+        kind, ends, payload = opened(wanted, entry)
+        tags, thaw = wanted.tags, None
+        if kind is Kind.PRESENT:
+            try:
+                thaw = self._shape.freeze(payload)
+            except Garbage:
+                log.exception("Cache entry %s cannot be read", wanted.name)
+                self._counts.errors += 1
+                return Found(Verdict.MISS)
+            self._counts.hits += 1
+        else:
+            tags = wanted.all_tags
+            self._counts.absences += 1
+        observed.note(Verdict.HIT)
+        self._service.local.fill(self._tier, key, thaw or _absent, tags, ends - time.time(), mark)
+        return Found(Verdict.HIT, thaw)
+
+    def _fill(self, found: Sequence[tuple[Hashable, Wanted, States, T | Absent]], mark: int, lease: str = "") -> None:
+        """Store what was loaded, under the versions that its tags had before."""
+        items, local = [], []
+        ttl = self._ttl * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - so that not all end at once
+        for key, wanted, states, value in found:
+            kind = Kind.ABSENT if isinstance(value, Absent) else Kind.PRESENT
+            seen = versions(wanted, states, kind)
+            payload = self._dumped(wanted, value)
+            if seen is None or payload is None:
+                continue
+            tags = wanted.all_tags if kind is Kind.ABSENT else wanted.tags
+            items.append((self._entry(wanted), written(kind, int(time.time() + ttl), seen, payload), int(ttl * 1000)))
+            local.append((key, _absent if kind is Kind.ABSENT else self._shape.freeze(payload), tags))
+        if items and self._stored(items, lease):
+            self._counts.fills += len(items)
+        for key, thaw, tags in local:
+            self._service.local.fill(self._tier, key, thaw, tags, ttl, mark)
+
+    def _dumped(self, wanted: Wanted, value: T | Absent) -> bytes | None:
+        if isinstance(value, Absent):
+            return b""
+        try:
+            return self._shape.dump(value)
+        except NotCacheable as error:
+            self._counts.errors += 1
+            log.warning("Cache entry %s cannot be stored: %s", wanted.name, error)
+            return None
+
+    def _stored(self, items: Sequence[tuple[str, bytes, int]], lease: str) -> bool:
+        try:
+            self._service.store.fill(items, lease)
+        except StoreFull:
+            self._counts.errors += 1
+        except StoreDown as error:
+            self._failed(error)
+        else:
+            return True
+        return False
+
+    def _entry(self, wanted: Wanted) -> str:
+        return f"{wanted.name}@{self._shape.fingerprint}"
+
+    def _restore(self) -> None:
+        try:
+            if self._service.store.restore(quarantine=False):
+                self._service.strange_store()
+        except (StoreDown, StoreFull) as error:
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        self._counts.errors += 1
+        self._service.link.failed(error)
+        self._service.awake()
+
+
+def _absent() -> Absent:
+    return ABSENT

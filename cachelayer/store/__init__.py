@@ -1,0 +1,1 @@
+"""Where tags and shared entries are kept: on a Redis or Valkey server, or inside this process."""

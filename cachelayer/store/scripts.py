@@ -1,0 +1,145 @@
+"""The steps of the protocol that must be one step on the server, in Lua.
+
+The state of a tag is a string: a version, or an intent `!id:end,id:end`, each write's id with the millisecond (of the
+server's clock) at which it is taken for dead. A holder that died does not live on because others hold the tag too.
+
+Shebang flags (Redis 7): these run even when memory is full; a write that could not be announced would be a stale read.
+"""
+
+_SHEBANG = "#!lua flags=allow-oom\n"
+
+# Milliseconds now; the holders of an intent that are alive, as a list of {id, end}; a list of holders as a state.
+_HOLDERS = """
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+
+local function holders(state)
+  local alive = {}
+  if state and state:sub(1, 1) == '!' then
+    for id, ends in state:gmatch('([^!:,]+):(%d+)') do
+      if tonumber(ends) > now then alive[#alive + 1] = {id, tonumber(ends)} end
+    end
+  end
+  return alive
+end
+
+local function hold(key, alive)
+  local words, last = {}, 0
+  for i, holder in ipairs(alive) do
+    words[i] = holder[1] .. ':' .. string.format('%d', holder[2])
+    last = math.max(last, holder[2])
+  end
+  redis.call('SET', key, '!' .. table.concat(words, ','), 'PX', last - now)
+end
+
+local function without(alive, id)
+  local others = {}
+  for _, holder in ipairs(alive) do
+    if holder[1] ~= id then others[#others + 1] = holder end
+  end
+  return others
+end
+
+-- Namespaces' versions stay for good: that one is missing says that the server was emptied.
+local function renew(key, version, ttl)
+  if tonumber(ttl) > 0 then redis.call('SET', key, version, 'PX', ttl) else redis.call('SET', key, version) end
+end
+"""
+
+# KEYS tags · ARGV id, ms to live, channel, message
+BEGIN = (
+    _SHEBANG
+    + _HOLDERS
+    + """
+for _, key in ipairs(KEYS) do
+  local alive = without(holders(redis.call('GET', key)), ARGV[1])
+  alive[#alive + 1] = {ARGV[1], now + ARGV[2]}
+  hold(key, alive)
+end
+redis.call('PUBLISH', ARGV[3], ARGV[4])
+return 1
+"""
+)
+
+# KEYS tags · ARGV id, version, channel, message, ms a version lives for each key (0: for good) → tags that were lost
+END = (
+    _SHEBANG
+    + _HOLDERS
+    + """
+local lost = 0
+for i, key in ipairs(KEYS) do
+  local alive = holders(redis.call('GET', key))
+  local others = without(alive, ARGV[1])
+  if #others == #alive then lost = lost + 1 end
+  if #others > 0 then hold(key, others) else renew(key, ARGV[2], ARGV[4 + i]) end
+end
+redis.call('PUBLISH', ARGV[3], ARGV[4])
+return lost
+"""
+)
+
+# KEYS tags · ARGV version, channel, message, ms a version lives for each key
+TOUCH = (
+    _SHEBANG
+    + _HOLDERS
+    + """
+for i, key in ipairs(KEYS) do
+  if #holders(redis.call('GET', key)) == 0 then renew(key, ARGV[1], ARGV[3 + i]) end
+end
+redis.call('PUBLISH', ARGV[2], ARGV[3])
+return 1
+"""
+)
+
+# KEYS entry, tags (the first is touched) · ARGV version, channel, message, head, payload, ms to live, ms for each tag
+PUT = (
+    _SHEBANG
+    + _HOLDERS
+    + """
+local versions = {}
+local held = false
+for i = 2, #KEYS do
+  local state = redis.call('GET', KEYS[i])
+  if #holders(state) > 0 then
+    held = true
+  elseif i == 2 or not state or state:sub(1, 1) == '!' then
+    renew(KEYS[i], ARGV[1], ARGV[5 + i])
+    state = ARGV[1]
+  end
+  versions[i - 1] = state
+end
+if held then
+  redis.call('DEL', KEYS[1])
+else
+  redis.call('SET', KEYS[1], ARGV[4] .. table.concat(versions) .. ARGV[5], 'PX', ARGV[6])
+end
+redis.call('PUBLISH', ARGV[2], ARGV[3])
+return 1
+"""
+)
+
+# KEYS the vouched-for run, `*`, namespaces · ARGV version, channel, message, quarantine ms, its id, forced (0 or 1)
+# → 1 for a quarantine, 0 for none, or what the server is when it is no master
+RESTORE = (
+    _SHEBANG
+    + _HOLDERS
+    + """
+local role = redis.call('INFO', 'replication'):match('role:(%a+)')
+if role ~= 'master' then return role end
+local run = redis.call('INFO', 'server'):match('run_id:(%w+)')
+local strange = ARGV[6] == '1' or redis.call('GET', KEYS[1]) ~= run
+for i = 3, #KEYS do
+  if redis.call('EXISTS', KEYS[i]) == 0 then
+    strange = true
+    renew(KEYS[i], ARGV[1], 0)
+  end
+end
+if not strange then return 0 end
+redis.call('SET', KEYS[1], run)
+local alive = without(holders(redis.call('GET', KEYS[2])), ARGV[5])
+alive[#alive + 1] = {ARGV[5], now + ARGV[4]}
+hold(KEYS[2], alive)
+redis.call('PUBLISH', ARGV[2], ARGV[3])
+return 1
+"""
+)
