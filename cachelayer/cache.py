@@ -13,7 +13,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from cachelayer import names, outbox, service, transactions
 from cachelayer.entries import Wanted
 from cachelayer.namespaces import ROOT, Namespace
-from cachelayer.reading import ABSENT, Absent, Reader
+from cachelayer.reading import ABSENT, Reader
 from cachelayer.service import PATTERN, Service
 from cachelayer.shapes import ValueShape
 from cachelayer.store.base import StoreDown, StoreFull
@@ -44,11 +44,12 @@ service.follow(_use)
 
 
 def _of(key: str) -> _Values:
+    """Return the values among which a key is, made at its namespace's first."""
     now = service.current()
     namespace = now.namespaces.of_key(key)
-    values = _Values(namespace, now)
-    if namespace.name != "values":  # the words without a namespace are without number
-        _by_word[key.partition(":")[0]] = values
+    values = _by_word.get(namespace.name)
+    if values is None:
+        values = _by_word[namespace.name] = _Values(namespace, now)
     return values
 
 
@@ -119,11 +120,11 @@ def clear(pattern: str) -> int:
     now = service.current()
     removed = 0
     try:
-        if now.is_guest:
-            raise StoreDown("the cache is another process'")
         removed = now.store.remove(pattern)
         now.store.announce(PATTERN + pattern)
     except (StoreDown, StoreFull):
+        outbox.record(DEFAULT_DB_ALIAS, [PATTERN + pattern])
+    if now.is_guest:
         outbox.record(DEFAULT_DB_ALIAS, [PATTERN + pattern])
     now.local.remove(partial(names.matches, pattern=pattern))
     log.info("Cache CLEAR pattern %s (%d keys)", pattern, removed)

@@ -30,13 +30,11 @@ class Rule:
         tags: names with fields of the row in braces, such as `messages:{conversation_id}`; the row's own tag first.
         fixed: those of these fields, beside the primary key, that never change in the database. When one of the others
             may have changed, the tags of the old row are touched too, which costs a query.
-        deleting: namespaces that lose rows with this one, by a cascade that does not tell which.
     """
 
     model: type[Model]
     tags: tuple[str, ...]
     fixed: tuple[str, ...] = ()
-    deleting: tuple[str, ...] = ()
 
     @cached_property
     def movable(self) -> tuple[str, ...]:
@@ -155,20 +153,14 @@ def _bind(rule: Rule) -> None:
 
 
 # --- the signals ------------------------------------------------------------------------------------------------------
-def _before_save(sender: type[Model], instance: Model, using: str, **_signal: Any) -> None:
+def _before(sender: type[Model], instance: Model, using: str, **_signal: Any) -> None:
     rule = rule_of(sender)
     if rule is not None:
-        transactions.begin(using, [*rule.of(instance), *rule.of_old(instance, using)])
+        transactions.begin(using, [*rule.of(instance), *rule.of_old(instance, using)], row=instance)
 
 
-def _before_delete(sender: type[Model], instance: Model, using: str, **_signal: Any) -> None:
-    rule = rule_of(sender)
-    if rule is not None:
-        transactions.begin(using, [*rule.of(instance), *rule.of_old(instance, using), *rule.deleting])
-
-
-def _after(sender: type[Model], using: str, **_signal: Any) -> None:  # noqa: ARG001 - a signal's receiver
-    transactions.settle(using)
+def _after(sender: type[Model], instance: Model, using: str, **_signal: Any) -> None:  # noqa: ARG001 - a receiver
+    transactions.settle(using, instance)
 
 
 def _on_m2m(sender: Any, instance: Model, action: str, using: str, **signal: Any) -> None:  # noqa: ARG001 - as above
@@ -181,4 +173,4 @@ def _on_m2m(sender: Any, instance: Model, action: str, using: str, **signal: Any
     transactions.begin(using, [*tags, *(other.names if other is not None else ())])
 
 
-_RECEIVERS = ((pre_save, _before_save), (pre_delete, _before_delete), (post_save, _after), (post_delete, _after))
+_RECEIVERS = ((pre_save, _before), (pre_delete, _before), (post_save, _after), (post_delete, _after))

@@ -80,8 +80,8 @@ def written(kind: Kind, ends: int, seen: bytes, payload: bytes) -> bytes:
     return _HEAD.pack(kind.value, ends) + seen + payload
 
 
-def opened(wanted: Wanted, entry: bytes) -> tuple[Kind, int, memoryview]:
+def opened(wanted: Wanted, entry: bytes) -> tuple[Kind, int, bytes]:
     """Return the kind, the end and the payload of an entry that `judge` called a hit."""
     kind, ends = _HEAD.unpack_from(entry)
     tags = len(wanted.tags) + (kind == Kind.ABSENT.value)
-    return Kind(kind), ends, memoryview(entry)[HEAD + VERSION * tags :]
+    return Kind(kind), ends, entry[HEAD + VERSION * tags :]

@@ -104,7 +104,7 @@ class Local:
         """Return the present moment, for `fill`: to be taken before anything is read elsewhere."""
         return self._sequence
 
-    def fill(
+    def fill(  # noqa: PLR0913, PLR0917 - an entry, and when it was read
         self, tier: LocalTier, key: Hashable, thaw: Callable[[], Any], tags: tuple[str, ...], ttl: float, mark: int
     ) -> bool:
         """Store what was read since `mark`, unless one of its tags was touched meanwhile; return whether it was stored.

@@ -72,7 +72,7 @@ class FetchManager(models.Manager[Row]):
 
     def db_manager(self, using: str | None = None, hints: dict[str, Any] | None = None) -> Any:
         """Return a manager of another database, which is not cached."""
-        manager = super().db_manager(using, hints)  # type: ignore[arg-type]  # None is what Django takes too
+        manager = super().db_manager(using, hints)
         manager._bind(None)  # noqa: SLF001 - a copy of our own class
         return manager
 
@@ -194,7 +194,9 @@ class FetchManager(models.Manager[Row]):
         return self._primary(self.all()).in_bulk([pk for pk in pks if pk <= GREATEST_ID])
 
     def _does_not_exist(self) -> Exception:
-        return self.model.DoesNotExist(f"{self.model._meta.object_name} matching query does not exist.")  # noqa: SLF001
+        model: Any = self.model
+        missing: Exception = model.DoesNotExist(f"{model.__name__} matching query does not exist.")
+        return missing
 
 
 if TYPE_CHECKING:
@@ -207,5 +209,5 @@ else:
     class CachedManager(FetchManager.from_queryset(CachedQuerySet)):
         """The manager of a cached model: cache-first reads, and bulk writes that are announced."""
 
-        def __class_getitem__(cls, _row):
+        def __class_getitem__(cls, _row: object) -> type:
             return cls

@@ -19,13 +19,13 @@ class CachedModel(models.Model):
         # Django's own code, such as that of cascading deletes, goes through it too.
         base_manager_name = "objects"
 
-    def save_base(self, *args: Any, using: str | None = None, **kwargs: Any) -> None:
+    def save_base(self, raw: bool = False, using: str | None = None, **options: Any) -> None:  # type: ignore[override] # noqa: FBT001, FBT002 - Django's
         """Save as Django does, inside what the cache needs around it."""
         alias = using or router.db_for_write(type(self), instance=self)
         rule = cascade.rule_of(type(self))
         needs_transaction = rule is not None and bool(rule.movable) and self.pk is not None
-        save = partial(super().save_base, *args, using=alias, **kwargs)
-        transactions.around_save(alias, save, needs_transaction=needs_transaction)
+        save = partial(super().save_base, raw=raw, using=alias, **options)
+        transactions.around_save(alias, self, save, needs_transaction=needs_transaction)
 
 
 class Outbox(models.Model):

@@ -17,8 +17,6 @@ def of_list(key: tuple[object, ...]) -> str:
 
 def matches(tier: LocalTier, key: Hashable, pattern: str) -> bool:
     """Whether the name of a local entry matches a glob. Rows are known by their primary key there, lists by a tuple."""
-    if isinstance(key, str):
-        name = key
-    else:
-        name = of_list(key) if isinstance(key, tuple) else tier.namespace.row_tag(key)
-    return fnmatch.fnmatchcase(name, pattern)
+    if isinstance(key, tuple):
+        key = of_list(key)
+    return fnmatch.fnmatchcase(key if isinstance(key, str) else tier.namespace.row_tag(key), pattern)

@@ -35,19 +35,19 @@ class CachedQuerySet(models.QuerySet[Row]):
                 self._touch(objs, exactly=known)
             return super().bulk_create(objs, *args, **kwargs)
 
-    def bulk_update(self, objs: Iterable[Row], fields: Collection[str], *args: Any, **kwargs: Any) -> int:
+    def bulk_update(self, objs: Iterable[Row], fields: Iterable[str], batch_size: int | None = None) -> int:
         """Update as Django does."""
         with transaction.atomic(using=self.db, savepoint=False):
             self._touch_all()
-            return super().bulk_update(objs, fields, *args, **kwargs)
+            return super().bulk_update(objs, fields, batch_size)
 
-    def _raw_delete(self, using: str) -> int:
+    def _raw_delete(self, using: str | None) -> int:
         """Delete in SQL alone: what Django does where no signal is asked for, as in large cascades."""
         with transaction.atomic(using=using, savepoint=False):
             rule = cascade.rule_of(self.model)
             if rule is not None:
-                transactions.begin(using, [*rule.names, *rule.deleting])
-            return super()._raw_delete(using)  # type: ignore[misc]  # no part of the stubs
+                transactions.begin(using or self.db, rule.names)
+            return super()._raw_delete(using)
 
     def _touch_all(self) -> None:
         rule = cascade.rule_of(self.model)

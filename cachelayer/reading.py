@@ -7,18 +7,18 @@ import random
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, Protocol, TypeVar, cast
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from cachelayer import observed
 from cachelayer.codec import Garbage, NotCacheable
 from cachelayer.entries import Kind, Verdict, Wanted, judge, opened, versions, written
-from cachelayer.local import LocalTier
 from cachelayer.namespaces import Namespace
 from cachelayer.service import Service
 from cachelayer.store.base import States, StoreDown, StoreFull
 from logs.contexts import Context
 
 T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 LEASE_MS = 3000  # for a loader in another process
 POLL = 0.01  # seconds
 PATIENCE = 5  # polls; then the database is asked here as well
@@ -42,7 +42,7 @@ class Shape(Protocol[T]):
     def dump(self, value: T) -> bytes:
         """Return the payload."""
 
-    def freeze(self, payload: bytes | memoryview) -> Callable[[], T]:
+    def freeze(self, payload: bytes) -> Callable[[], T]:
         """Return what makes a fresh copy at each call."""
 
 
@@ -61,7 +61,7 @@ class Reader(Generic[T]):
         self._service = service
         self._shape = shape
         self._ttl = namespace.ttl
-        self._tier: LocalTier = service.local.tier(namespace)
+        self._tier = service.local.tier(namespace)
         self._counts = service.counters.shared(namespace)
 
     # --- one entry ----------------------------------------------------------------------------------------------------
@@ -90,7 +90,7 @@ class Reader(Generic[T]):
         self._counts.local_misses += 1
         found, value = self._look(key, wanted)
         if found is Verdict.HIT:
-            return cast("T | Absent", value)
+            return value
         self._counts.misses += 1
         return ABSENT
 
@@ -154,21 +154,21 @@ class Reader(Generic[T]):
         self._counts.bypasses += 1
         return load()
 
-    def _look(self, key: Hashable, wanted: Wanted) -> tuple[Verdict, Any]:
+    def _look(self, key: Hashable, wanted: Wanted) -> tuple[Verdict, T | Absent]:
         """Ask the shared tier for one entry."""
         (found,) = self._look_at([(key, wanted)], wanted.all_tags)
         if found.verdict is not Verdict.HIT:
-            return found.verdict, None
+            return found.verdict, ABSENT
         return Verdict.HIT, found.thaw() if found.thaw else ABSENT
 
     # --- many entries -------------------------------------------------------------------------------------------------
     def read_many(
         self,
-        wanted: Mapping[Hashable, Wanted],
-        load: Callable[[Sequence[Any]], Mapping[Any, T]],
+        wanted: Mapping[K, Wanted],
+        load: Callable[[Sequence[K]], Mapping[K, T]],
         *,
         fills: bool = True,
-    ) -> dict[Hashable, T]:
+    ) -> dict[K, T]:
         """Return the values that exist, by key: one round trip for all that are hits.
 
         Args:

@@ -135,7 +135,7 @@ def follow(use_it: Callable[[Service], None]) -> None:
 
 def use(service: Service) -> Service:
     """Make a service the current one, and return it."""
-    global _current  # noqa: PLW0603 - a process has one
+    global _current
     with _lock:
         before, _current = _current, service
         for use_it in _followers:

@@ -50,7 +50,7 @@ class ValueShape:
         """Return the payload."""
         return encode(value)
 
-    def freeze(self, payload: bytes | memoryview) -> Thaw:
+    def freeze(self, payload: bytes) -> Thaw:
         """Return what makes copies of the value."""
         value = decode(payload)
         return copier(value) or (lambda: value)
@@ -90,7 +90,7 @@ class RowShape(Generic[Row]):
         """Return the payload of a row."""
         return encode(self.values(row))
 
-    def freeze(self, payload: bytes | memoryview) -> Callable[[], Row]:
+    def freeze(self, payload: bytes) -> Callable[[], Row]:
         """Return what makes the row anew at each call.
 
         Raises:
@@ -142,7 +142,7 @@ class RowsShape(Generic[Row]):
         """Return the payload of a page."""
         return encode([page.next_cursor, page.previous_cursor, [self._row.values(row) for row in page.rows]])
 
-    def freeze(self, payload: bytes | memoryview) -> Callable[[], Page[Row]]:
+    def freeze(self, payload: bytes) -> Callable[[], Page[Row]]:
         """Return what makes the page anew, with new rows.
 
         Raises:

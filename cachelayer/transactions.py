@@ -4,12 +4,13 @@ Inside a transaction there is one write, which ends on commit. It is put on the 
 `on_commit`, which would drop it when a savepoint is rolled back. Whether a transaction is over is read off that list:
 Django empties it at commit and at rollback.
 
-Outside a transaction each `save()` is a write of its own (`around_save`). While the store is away it gets a
-transaction, for the outbox's row must commit with it.
+Outside a transaction each save is a write of its own, from the first signal to the last (`around_save`). While the
+store is away it gets a transaction, for the outbox's row must commit with it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -17,13 +18,21 @@ from weakref import WeakKeyDictionary
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-
 from cachelayer import outbox, service
 from cachelayer.writing import Write
 
 
 class TransactionNeeded(Exception):
-    """The store is away, and what was to be saved is not in a transaction yet."""
+    """The cache's store is away, so what is saved must be saved inside `transaction.atomic()`."""
+
+
+@dataclass
+class Alone:
+    """A save outside a transaction: its row, its write, and whether `around_save` is around it."""
+
+    row: object
+    write: Write
+    is_enclosed: bool
 
 
 class Session:
@@ -32,35 +41,46 @@ class Session:
     def __init__(self) -> None:
         self.write: Write | None = None  # of the transaction
         self.hook: Any = None
-        self.alone: list[Write] = []  # of saves outside a transaction, the innermost last
+        self.alone: list[Alone] = []  # the innermost last: a receiver of a signal may save another row
 
 
 _sessions: WeakKeyDictionary[BaseDatabaseWrapper, Session] = WeakKeyDictionary()
 
 
-def begin(alias: str, tags: Sequence[str]) -> None:
+def begin(alias: str, tags: Sequence[str], row: object = None) -> None:
     """Announce that what these tags name is about to change in a database.
 
+    Args:
+        alias: the database.
+        tags: what changes.
+        row: the row that is being saved, for which `settle` will be called; None when there is none.
+
     Raises:
-        TransactionNeeded: see there.
+        TransactionNeeded: a row is saved outside a transaction, and the store is away.
     """
     connection = connections[alias]
     session = _session(connection)
     if is_in_transaction(connection):
         _write_of(connection, session, alias).begin(tags)
-    elif session.alone:
-        session.alone[-1].begin(tags)
-    else:
+    elif row is None:
         with transaction.atomic(using=alias, savepoint=False):
             begin(alias, tags)
+    else:
+        if not session.alone or session.alone[-1].row is not row:
+            session.alone.append(Alone(row, _alone(), is_enclosed=False))
+        session.alone[-1].write.begin(tags)
 
 
-def settle(alias: str) -> None:
+def settle(alias: str, row: object) -> None:
     """End the write of a save outside a transaction: it is committed."""
-    session = _session(connections[alias])
-    if session.alone:
-        session.alone[-1].end()
-        session.alone[-1] = _alone()
+    alone = _session(connections[alias]).alone
+    if not any(one.row is row for one in alone):
+        return
+    while alone[-1].row is not row:
+        alone.pop().write.end()  # a save that failed, and was forgiven
+    alone[-1].write.end()
+    if not alone[-1].is_enclosed:
+        alone.pop()
 
 
 def is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
@@ -68,11 +88,12 @@ def is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
     return connection.in_atomic_block or not connection.get_autocommit()
 
 
-def around_save(alias: str, save: Callable[[], None], *, needs_transaction: bool = False) -> None:
+def around_save(alias: str, row: object, save: Callable[[], None], *, needs_transaction: bool = False) -> None:
     """Save one row.
 
     Args:
         alias: the database.
+        row: what is saved.
         save: does it; is called a second time if the store turns out to be away before anything was written.
         needs_transaction: whether what the save looks at must not change before it is done.
     """
@@ -81,8 +102,9 @@ def around_save(alias: str, save: Callable[[], None], *, needs_transaction: bool
         save()
         return
     if not needs_transaction and service.current().link.usable:
-        session = _session(connection)
-        session.alone.append(_alone())
+        alone = _session(connection).alone
+        depth = len(alone)
+        alone.append(Alone(row, _alone(), is_enclosed=True))
         try:
             save()
         except TransactionNeeded:
@@ -90,7 +112,9 @@ def around_save(alias: str, save: Callable[[], None], *, needs_transaction: bool
         else:
             return
         finally:
-            session.alone.pop().end()
+            for one in reversed(alone[depth:]):
+                one.write.end()
+            del alone[depth:]
     with transaction.atomic(using=alias, savepoint=False):
         save()
 
@@ -107,7 +131,12 @@ def end_leftovers(**_signal: Any) -> None:
     """End what was rolled back in this thread: a request, a job or a command is over."""
     for connection in connections.all(initialized_only=True):
         session = _sessions.get(connection)
-        if session is not None and session.write is not None and not connection.in_atomic_block:
+        if session is None or connection.in_atomic_block:
+            continue
+        for one in session.alone:
+            one.write.end()
+        session.alone.clear()
+        if session.write is not None:
             session.write.end()
             session.write = None
 

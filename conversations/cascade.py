@@ -21,30 +21,17 @@ NAMESPACES = (
 OWNED = ("instance_id",)
 
 CASCADE = (
-    Rule(
-        Instance,
-        tags=("instance:{pk}", "instances:all"),
-        deleting=("contacts", "conversations", "messages"),
-    ),
-    Rule(
-        Contact,
-        tags=("contact:{pk}", "contacts:instance:{instance_id}", "contacts:all"),
-        fixed=OWNED,
-        deleting=("conversations",),  # it leaves groups
-    ),
+    Rule(Instance, ("instance:{pk}", "instances:all")),
+    Rule(Contact, ("contact:{pk}", "contacts:instance:{instance_id}", "contacts:all"), fixed=OWNED),
     Rule(
         Conversation,
-        tags=("conversation:{pk}", "messages:{pk}", "conversations:instance:{instance_id}", "conversations:all"),
+        ("conversation:{pk}", "messages:{pk}", "conversations:instance:{instance_id}", "conversations:all"),
         fixed=OWNED,
-        deleting=("messages",),
     ),
-    Rule(
-        Participant,
-        tags=("conversations:participants:{conversation_id}",),
-    ),
+    Rule(Participant, ("conversations:participants:{conversation_id}",)),
     Rule(
         Message,
-        tags=("message:{pk}", "messages:{conversation_id}", "messages:instance:{instance_id}", "messages:all"),
+        ("message:{pk}", "messages:{conversation_id}", "messages:instance:{instance_id}", "messages:all"),
         fixed=OWNED,
     ),
 )

@@ -53,7 +53,7 @@ class ConversationManager(OwnedManager["Conversation"]):
             fresh: see `fetch`.
         """
         flags = {"is_archived": archived, "is_pinned": pinned, "is_deleted": deleted}
-        filters = {name: value for name, value in flags.items() if value is not None}
+        filters: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
         filters |= {"unread": unread, "kind": kind, "search": search, "updated_after": updated_after}
         order = LATEST if updated_after is None else CHANGED
         return self.fetch_page(
@@ -89,9 +89,10 @@ class ConversationManager(OwnedManager["Conversation"]):
         """Return who is in a group now, with their contacts, by name; nobody for what is no group."""
         if conversation.kind != "group":
             return []
-        members = conversation.participants.model.objects.of(conversation.pk)
-        present = [one for one in members if one.is_present and one.clock >= conversation.participants_as_of]
-        contacts = conversation.instance.contacts.model.objects.fetch_many(one.contact_id for one in present)
+        members = _related(self.model, "participants").of(conversation.pk)
+        members = [one for one in members if one.is_present and one.clock >= conversation.participants_as_of]
+        contacts = _related(self.model, "contact").fetch_many(one.contact_id for one in members)
+        present = [one for one in members if one.contact_id in contacts]  # a contact may have gone meanwhile
         for one in present:
             one.contact = contacts[one.contact_id]
         return sorted(present, key=lambda one: (one.contact.name, one.pk))
@@ -162,6 +163,12 @@ class ConversationManager(OwnedManager["Conversation"]):
 
     def _locked(self) -> "QuerySet[Conversation]":
         return self.select_for_update(no_key=True)
+
+
+def _related(model: "type[Conversation]", name: str) -> Any:
+    """Return the manager of the rows at the other end of a relation (models import managers, not they models)."""
+    related: Any = model._meta.get_field(name).related_model  # noqa: SLF001 - Django's documented way to a field
+    return related.objects
 
 
 def _change(row: "Conversation", **fields: Any) -> "Conversation":

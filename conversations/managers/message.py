@@ -30,7 +30,7 @@ class MessageManager(OwnedManager["Message"]):
         rows = partial(self.filter, conversation=pk)
         return self.fetch_page(f"messages:{pk}", rows, LATEST, cursor=cursor, limit=limit, fresh=fresh)
 
-    def for_instance(
+    def for_instance(  # noqa: PLR0913 - one argument a filter, as the API has them
         self,
         instance: "Instance | int | None",
         *,

@@ -2,6 +2,7 @@
 
 from django.db import models
 
+from cachelayer.deletion import in_sql
 from conversations.managers.contact import ContactManager
 from conversations.models.base import Row
 from conversations.models.instance import Instance
@@ -20,7 +21,7 @@ class Contact(Row):
         RECORDING = "recording"
         PAUSED = "paused"
 
-    instance = models.ForeignKey(Instance, models.CASCADE, related_name="contacts", db_index=False)
+    instance = models.ForeignKey(Instance, in_sql, related_name="contacts", db_index=False)
     jid = models.CharField(max_length=128)
     phone = models.CharField(max_length=32, blank=True, default="", help_text="digits with the country code")
     lid = models.CharField(max_length=64, blank=True, default="", help_text="digits of the LID")

@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
+from cachelayer.deletion import in_sql
 from cachelayer.models import CachedModel
 from conversations.evolution.wire import EPOCH
 from conversations.managers.conversation import ConversationManager
@@ -29,7 +30,7 @@ class Conversation(Row):
         NEWSLETTER = "newsletter"
         OTHER = "other"
 
-    instance = models.ForeignKey(Instance, models.CASCADE, related_name="conversations", db_index=False)
+    instance = models.ForeignKey(Instance, in_sql, related_name="conversations", db_index=False)
     kind = models.CharField(max_length=16, choices=Kind)
     jid = models.CharField(max_length=128)
     contact = models.OneToOneField(Contact, models.RESTRICT, null=True, blank=True, related_name="conversation")

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db import models
 
+from cachelayer.deletion import in_sql
 from conversations.managers.message import MessageManager
 from conversations.models.base import Row
 from conversations.models.contact import Contact
@@ -58,8 +59,8 @@ class Message(Row):
         READ = 4
         PLAYED = 5
 
-    instance = models.ForeignKey(Instance, models.CASCADE, related_name="messages", db_index=False)
-    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages", db_index=False)
+    instance = models.ForeignKey(Instance, in_sql, related_name="messages", db_index=False)
+    conversation = models.ForeignKey(Conversation, in_sql, related_name="messages", db_index=False)
     key_id = models.CharField(max_length=255)
     from_me = models.BooleanField()
     sender = models.ForeignKey(
