@@ -12,13 +12,13 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from django.db import DatabaseError, InterfaceError, connections
 from redis.exceptions import RedisError
 
 from cachelayer import outbox
-from cachelayer.store.base import StoreDown, StoreFull
+from cachelayer.store.base import LOST, StoreDown, StoreFull
 from cachelayer.store.redis import RedisStore
 from logs.contexts import Context
 
@@ -27,10 +27,13 @@ if TYPE_CHECKING:
 
 QUESTION_EVERY = 0.2  # seconds
 TRUSTED_FOR = 1.0
+NAP = 0.002  # after announcements of our own: while we write, hearing ourselves is not to cost as much again
 MEND_EVERY = 1.0
 RECOVER_EVERY = 0.25
 RENEW_AFTER = 8.0  # of the 30 that an intent lives
 POLL_OUTBOX_EVERY = 2.0
+
+_LOST = f"\n{LOST}".encode()  # what only the server knows is news to the sender too
 
 log = Context.CACHE.logger
 
@@ -41,6 +44,7 @@ class Keeper:
     def __init__(self, service: "Service") -> None:
         self._service = service
         self._store = cast("RedisStore", service.store)
+        self._own = f"{service.sender}\n".encode()
         self._stopped = threading.Event()
         self._due = threading.Event()
         self._is_awake = False
@@ -83,31 +87,32 @@ class Keeper:
     def _hear(self) -> None:
         """Listen on one connection until it is lost."""
         service = self._service
-        with self._store.client.pubsub() as subscription:
-            subscription.subscribe(self._store.channel)
-            asked = 0.0
+        with self._store.subscription() as subscription:
+            asked, wrote = 0.0, False
             while not self._stopped.is_set():
                 now = monotonic()
                 if now - asked >= QUESTION_EVERY:
                     asked = now
-                    subscription.ping(repr(now))
-                message = subscription.get_message(timeout=max(asked + QUESTION_EVERY - monotonic(), 0.001))
-                if message is not None:
-                    self._take(message)
+                    subscription.ask(repr(now))
+                kind, said = subscription.hear(0 if wrote else max(asked + QUESTION_EVERY - monotonic(), 0.001))
+                if kind == "message" and said.startswith(self._own) and _LOST not in said:
+                    wrote = True
+                elif kind:
+                    self._take(kind, said)
+                elif wrote:
+                    wrote = self._stopped.wait(NAP)
                 if monotonic() - service.local.heard_at > TRUSTED_FOR and service.local.trusted_until:
                     raise StoreDown("no answer for a second")
 
-    def _take(self, message: dict[str, Any]) -> None:
+    def _take(self, kind: str, said: bytes) -> None:
         service = self._service
-        if message["type"] == "message":
-            sender, *words = message["data"].decode().split("\n")
-            if sender != service.sender:
-                service.heard(words)
-        elif message["type"] == "subscribe":
+        if kind == "message":
+            service.heard(said.decode().split("\n")[1:])
+        elif kind == "subscribe":
             service.local.distrust()  # what was read before may have been touched unheard
             service.local.heard_at = monotonic()
-        elif message["type"] == "pong":
-            service.local.heard_at = sent = float(message["data"])
+        elif kind == "pong":
+            service.local.heard_at = sent = float(said)
             if service.link.usable:
                 service.local.trust(sent + TRUSTED_FOR)
 

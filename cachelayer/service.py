@@ -22,7 +22,7 @@ from cachelayer.flights import Flights
 from cachelayer.link import Link
 from cachelayer.local import FOREVER, Local
 from cachelayer.namespaces import ROOT, Namespaces
-from cachelayer.store.base import Store, StoreFull
+from cachelayer.store.base import LOST, Store, StoreFull
 from cachelayer.store.memory import MemoryStore
 from cachelayer.store.redis import RedisStore
 from cachelayer.writing import RETRY, Write
@@ -88,7 +88,10 @@ class Service:
             self.keeper.hurry()
 
     def heard(self, words: Sequence[str]) -> None:
-        """Take what another process has announced."""
+        """Take what has been announced."""
+        for word in words:
+            if word.startswith(LOST):
+                self.counters.count("lost intents", int(word[1:]))
         if DOWN in words:
             self.link.open(StoreFull("another process cannot write to it"))
         for pattern in (word[1:] for word in words if word.startswith(PATTERN)):

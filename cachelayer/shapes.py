@@ -23,6 +23,15 @@ Row = TypeVar("Row", bound=Model)
 Thaw = Callable[[], Any]
 
 _IMMUTABLE = (str, int, float, bool, bytes, type(None))
+# Fields whose values cannot be altered.
+_OF_IMMUTABLES = frozenset(
+    f"{name}Field"
+    for name in (
+        "Auto", "BigAuto", "SmallAuto", "Integer", "BigInteger", "SmallInteger", "PositiveInteger",
+        "PositiveBigInteger", "PositiveSmallInteger", "Boolean", "Char", "Text", "Slug", "Date", "DateTime", "Time",
+        "Duration", "Decimal", "Float", "UUID", "GenericIPAddress", "IPAddress", "File", "FilePath",
+    )
+) | {"ForeignKey", "OneToOneField"}  # fmt: skip
 # Descriptors that take nothing but a place in the row's `__dict__`, or that do no more when a row is new.
 _PLAIN = (DeferredAttribute, ForeignKeyDeferredAttribute, FileDescriptor)
 
@@ -65,6 +74,7 @@ class RowShape(Generic[Row]):
         self.alias = alias
         self.names = [field.attname for field in fields]
         self.fingerprint = _fingerprint(fields)
+        self._mutable = [field.attname for field in fields if field.get_internal_type() not in _OF_IMMUTABLES]
         self._state = {"adding": False, "db": alias}
         self._values = cast("Callable[[Row], Sequence[Any]]", attrgetter(*self.names))
         # A class that does something of its own when a row is made is made as Django makes it.
@@ -110,7 +120,7 @@ class RowShape(Generic[Row]):
         if not self._is_plain:
             return as_django_does
         model, state, known = self.model, self._state, dict(zip(self.names, values, strict=True))
-        mutable = [(name, copy) for name, value in known.items() if (copy := copier(value)) is not None]
+        mutable = [(name, copy) for name in self._mutable if (copy := copier(known[name])) is not None]
 
         def thaw() -> Row:
             if (post_init.receivers or pre_init.receivers) and _is_listened_to(model):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # Puts tags into the outbox, in the transaction of the write.
 Record = Callable[[Sequence[str]], None]
+MANY = 1000  # tags; a write that touches more touches all of their namespaces
 RETRY = 0.1  # seconds; a store that has just failed is not tried again by every write
 
 
@@ -46,6 +47,8 @@ class Write:
         new = [tag for tag in dict.fromkeys(tags) if not self._holds(tag)]
         if not new:
             return
+        if len(self.tags) + len(new) > MANY:
+            new = list(dict.fromkeys(tag if tag == ROOT else self._service.namespaces.of(tag).name for tag in new))
         self.tags.update(dict.fromkeys(new))
         self._service.live.add(self)
         if not self._announced(new):
@@ -95,9 +98,7 @@ class Write:
         if not self.tags or service.is_guest:
             return
         try:
-            lost = service.store.end(self.id, list(self.tags))
+            service.store.end(self.id, list(self.tags))
         except (StoreDown, StoreFull) as error:
             service.local.invalidate(self.tags)
             service.end_failed(self, error)
-        else:
-            service.counters.count("lost intents", lost)

@@ -14,6 +14,8 @@ INTENT_S = 30.0  # a write that says nothing for that long is taken for dead
 QUARANTINE_S = 2.0  # nothing is believed for that long after a store came back
 QUARANTINE = b"quarantine------"  # who holds `*` then
 
+LOST = "^"  # what the number of lost intents begins with where tags are announced
+
 States = list[bytes | None]
 # Called with tags that someone has touched, here or in another process.
 Listener = Callable[[Sequence[str]], None]
@@ -21,6 +23,10 @@ Listener = Callable[[Sequence[str]], None]
 
 class StoreDown(Exception):
     """The store does not answer, or not as one that can be written to: nothing in it may be believed."""
+
+
+class StoreSlow(StoreDown):
+    """The store did not answer in time; it may be there all the same."""
 
 
 class StoreFull(Exception):
@@ -56,11 +62,11 @@ class Store(Protocol):
     def begin(self, write: bytes, tags: Sequence[str]) -> None:
         """Make each tag an intent that the write holds, for 30 s at most, and announce it."""
 
-    def end(self, write: bytes, tags: Sequence[str]) -> int:
-        """Take the write out of the intents, give tags that nobody holds a new version, and announce it.
+    def end(self, write: bytes, tags: Sequence[str]) -> None:
+        """Take the write out of the intents, and give tags that nobody holds a new version.
 
-        Returns:
-            How many of the tags the write no longer held: the store had lost them.
+        Tags that the write no longer held, because the store had lost them, are announced again, with their number
+        (`LOST`). It need not have happened when this returns.
         """
 
     def touch(self, tags: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from time import monotonic
 
 from cachelayer.entries import INTENT
 from cachelayer.namespaces import ROOT, Namespaces
-from cachelayer.store.base import INTENT_S, QUARANTINE, QUARANTINE_S, Listener, States, bare, token
+from cachelayer.store.base import INTENT_S, LOST, QUARANTINE, QUARANTINE_S, Listener, States, bare, token
 
 REMEMBERED = 100_000  # versions; a forgotten one is a miss
 
@@ -77,7 +77,7 @@ class MemoryStore:
                 self._hold(tag, write, INTENT_S)
         self._listener(tags)
 
-    def end(self, write: bytes, tags: Sequence[str]) -> int:
+    def end(self, write: bytes, tags: Sequence[str]) -> None:
         """See `Store.end`."""
         lost = 0
         with self._lock:
@@ -87,8 +87,8 @@ class MemoryStore:
                 lost += holders.pop(write, None) is None
                 if not holders:
                     self._renew(tag)
-        self._listener(tags)
-        return lost
+        if lost:
+            self._listener([*tags, f"{LOST}{lost}"])
 
     def touch(self, tags: Sequence[str]) -> None:
         """See `Store.touch`."""

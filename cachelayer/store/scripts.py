@@ -13,12 +13,13 @@ _HOLDERS = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
+local NOBODY = {}
+
 local function holders(state)
+  if not state or state:byte() ~= 33 then return NOBODY end  -- 33 is '!'
   local alive = {}
-  if state and state:sub(1, 1) == '!' then
-    for id, ends in state:gmatch('([^!:,]+):(%d+)') do
-      if tonumber(ends) > now then alive[#alive + 1] = {id, tonumber(ends)} end
-    end
+  for id, ends in state:gmatch('([^!:,]+):(%d+)') do
+    if tonumber(ends) > now then alive[#alive + 1] = {id, tonumber(ends)} end
   end
   return alive
 end
@@ -51,10 +52,17 @@ BEGIN = (
     _SHEBANG
     + _HOLDERS
     + """
-for _, key in ipairs(KEYS) do
-  local alive = without(holders(redis.call('GET', key)), ARGV[1])
-  alive[#alive + 1] = {ARGV[1], now + ARGV[2]}
-  hold(key, alive)
+local id, ttl = ARGV[1], ARGV[2]
+local alone = '!' .. id .. ':' .. string.format('%d', now + ttl)
+for i, state in ipairs(redis.call('MGET', unpack(KEYS))) do
+  local alive = holders(state)
+  if #alive == 0 then
+    redis.call('SET', KEYS[i], alone, 'PX', ttl)
+  else
+    alive = without(alive, id)
+    alive[#alive + 1] = {id, now + ttl}
+    hold(KEYS[i], alive)
+  end
 end
 redis.call('PUBLISH', ARGV[3], ARGV[4])
 return 1
@@ -62,18 +70,24 @@ return 1
 )
 
 # KEYS tags · ARGV id, version, channel, message, ms a version lives for each key (0: for good) → tags that were lost
+# Readers bypassed the tags since BEGIN announced them, so there is nothing to announce unless an intent was lost.
+# Nobody waits for the answer; how many were lost is said in the announcement.
 END = (
     _SHEBANG
     + _HOLDERS
     + """
-local lost = 0
-for i, key in ipairs(KEYS) do
-  local alive = holders(redis.call('GET', key))
-  local others = without(alive, ARGV[1])
-  if #others == #alive then lost = lost + 1 end
-  if #others > 0 then hold(key, others) else renew(key, ARGV[2], ARGV[4 + i]) end
+local id, version, lost = ARGV[1], ARGV[2], 0
+for i, state in ipairs(redis.call('MGET', unpack(KEYS))) do
+  local alive = holders(state)
+  if #alive == 1 and alive[1][1] == id then
+    renew(KEYS[i], version, ARGV[4 + i])
+  else
+    local others = without(alive, id)
+    if #others == #alive then lost = lost + 1 end
+    if #others > 0 then hold(KEYS[i], others) else renew(KEYS[i], version, ARGV[4 + i]) end
+  end
 end
-redis.call('PUBLISH', ARGV[3], ARGV[4])
+if lost > 0 then redis.call('PUBLISH', ARGV[3], ARGV[4] .. string.char(10) .. '^' .. lost) end
 return lost
 """
 )
