@@ -11,6 +11,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ from cachelayer.flights import Flights
 from cachelayer.link import Link
 from cachelayer.local import FOREVER, Local
 from cachelayer.namespaces import ROOT, Namespaces
-from cachelayer.store.base import LOST, Store, StoreFull
+from cachelayer.store.base import LOST, Store, StoreDown, StoreFull, StoreSlow
 from cachelayer.store.memory import MemoryStore
 from cachelayer.store.redis import RedisStore
 from cachelayer.writing import RETRY, Write
@@ -72,6 +73,9 @@ class Service:
         self.no_writes_before = monotonic() + RETRY
         self.counters.count("unannounced writes")
         self.link.open(error)
+        if not isinstance(error, StoreSlow):
+            with suppress(StoreDown, StoreFull):
+                self.store.announce(DOWN)
         self.awake()
 
     def end_failed(self, write: Write, error: Exception) -> None:
@@ -124,10 +128,12 @@ _followers: list[Callable[[Service], None]] = []
 
 def current() -> Service:
     """Return this process' service, made from the settings when there is none yet."""
-    if _current is None:
-        with _lock:
-            return _current or use(make())
-    return _current
+    return _current if _current is not None else _first()
+
+
+def _first() -> Service:
+    with _lock:  # another thread may have been quicker
+        return _current if _current is not None else use(make())
 
 
 def follow(use_it: Callable[[Service], None]) -> None:

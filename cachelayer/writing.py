@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from cachelayer.namespaces import ROOT
-from cachelayer.store.base import StoreDown, StoreFull, token
+from cachelayer.store.base import StoreDown, StoreFull, StoreSlow, token
 
 if TYPE_CHECKING:
     from cachelayer.service import Service
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # Puts tags into the outbox, in the transaction of the write.
 Record = Callable[[Sequence[str]], None]
 MANY = 1000  # tags; a write that touches more touches all of their namespaces
+ATTEMPTS = 3  # at a store that does not answer in time
 RETRY = 0.1  # seconds; a store that has just failed is not tried again by every write
 
 
@@ -65,13 +66,20 @@ class Write:
         service = self._service
         if service.is_guest or monotonic() < service.no_writes_before:
             return False
-        try:
-            service.store.begin(self.id, tags)
-        except (StoreDown, StoreFull) as error:
-            service.write_failed(error)
-            return False
-        self._renewed = monotonic()
-        return True
+        for attempt in range(ATTEMPTS):
+            try:
+                service.store.begin(self.id, tags)
+            except StoreSlow as error:
+                # Others may go on believing a store that is slow to us alone: it is worth more than one try.
+                if attempt == ATTEMPTS - 1:
+                    service.write_failed(error)
+            except (StoreDown, StoreFull) as error:
+                service.write_failed(error)
+                break
+            else:
+                self._renewed = monotonic()
+                return True
+        return False
 
     def renew(self, older_than: float = 0.0) -> None:
         """Put the intents into the store again, if that was longer ago than so many seconds.

@@ -85,6 +85,9 @@ class Store(Protocol):
             Whether that was so.
         """
 
+    def probe(self) -> None:
+        """Make sure that the store can be written to."""
+
     def remove(self, pattern: str) -> int:
         """Remove the entries and renew the tags whose name matches a glob; return how many entries that were."""
 

@@ -120,6 +120,9 @@ class MemoryStore:
             self._listener([ROOT])
         return quarantine
 
+    def probe(self) -> None:
+        """See `Store.probe`."""
+
     def remove(self, pattern: str) -> int:
         """See `Store.remove`."""
         with self._lock:

@@ -7,7 +7,6 @@ old data, or replaced by another, is recognised by its `run_id`.
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import redis
 from django_redis import get_redis_connection
 
 from cachelayer.namespaces import ROOT, Namespaces
@@ -28,8 +27,8 @@ INTENT_MS = int(INTENT_S * 1000)
 VERSION_MS = 2 * 60 * 60 * 1000  # longer than any entry lives; what is not asked for does not stay for ever
 SCAN = 500  # keys a step
 
-_SCRIPTS = _BEGIN, _END, _TOUCH, _PUT, _RESTORE = tuple(
-    map(Script, (scripts.BEGIN, scripts.END, scripts.TOUCH, scripts.PUT, scripts.RESTORE))
+_SCRIPTS = _BEGIN, _END, _TOUCH, _PUT, _RESTORE, _PROBE = tuple(
+    map(Script, (scripts.BEGIN, scripts.END, scripts.TOUCH, scripts.PUT, scripts.RESTORE, scripts.PROBE))
 )
 
 
@@ -45,7 +44,7 @@ class RedisStore:
     """
 
     def __init__(self, alias: str, prefix: str, sender: str, namespaces: Namespaces, listener: Listener) -> None:
-        self._client: redis.Redis = get_redis_connection(alias)
+        self._client = get_redis_connection(alias)
         self._prefix = prefix
         self._sender = sender
         self._namespaces = namespaces
@@ -115,6 +114,10 @@ class RedisStore:
     def restore(self, *, quarantine: bool) -> bool:
         """See `Store.restore`."""
         return _checked(self._wire.run(_RESTORE, *self._restoring(quarantine=quarantine)))
+
+    def probe(self) -> None:
+        """See `Store.probe`; a server that became a replica, or cannot save, goes on answering reads."""
+        self._wire.run(_PROBE, [f"{self._prefix}:probe"], [self._sender])
 
     def remove(self, pattern: str) -> int:
         """See `Store.remove`."""

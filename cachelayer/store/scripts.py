@@ -157,3 +157,6 @@ redis.call('PUBLISH', ARGV[2], ARGV[3])
 return 1
 """
 )
+
+# KEYS a key · ARGV a value: what BEGIN needs, a server that takes writes even when its memory is full
+PROBE = _SHEBANG + "return redis.call('SET', KEYS[1], ARGV[1], 'PX', 60000)"

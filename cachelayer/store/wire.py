@@ -103,7 +103,7 @@ class Wire:
         self._with_connection(once, is_answered=False)
 
     def load_scripts(self, connection: Any) -> None:
-        """Make all scripts known to the server: of one that is only posted it would not say that it does not know it."""
+        """Make all scripts known to the server, which would not say so if it did not know one that is posted."""
         connection.send_packed_command(
             [b"".join(packed(("SCRIPT", "LOAD", script.source)) for script in self._scripts)]
         )

@@ -1,0 +1,69 @@
+"""What a server process does before it takes requests: it gets its cache ready, or says loudly why it cannot."""
+
+import atexit
+from contextlib import suppress
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, InterfaceError, connections
+from redis import exceptions
+
+from cachelayer import outbox, service
+from cachelayer.conf import Options
+from cachelayer.keeper import Keeper
+from cachelayer.service import Service
+from cachelayer.store.base import StoreDown, StoreFull
+from logs.contexts import Context
+
+log = Context.CACHE.logger
+
+
+def start() -> Service:
+    """Start the cache of this process, and return it.
+
+    A store that cannot be reached is no reason not to serve: everything is answered from the database until it is.
+
+    Raises:
+        ImproperlyConfigured: the store is there and will not have us, which only a change of the settings can mend.
+    """
+    shared = Options.read().is_shared
+    now = service.current() if shared else _own()
+    mode = "shared by all processes" if shared else "of this process alone"
+    try:
+        now.store.restore(quarantine=False)
+    except (StoreDown, StoreFull) as error:
+        _refuse_if_for_good(error)
+        now.link.open(error)
+        log.critical("Cache FATAL: the store cannot be reached: %s; the database answers until it can", error)
+    keeper = now.keeper = now.keeper or Keeper(now)
+    keeper.serve()
+    atexit.register(_report, keeper)
+    names = ", ".join(namespace.name for namespace in now.namespaces)
+    log.info("Cache STARTED, %s; namespaces: %s", mode, names)
+    return now
+
+
+def _own() -> Service:
+    """Make this process the one that has the cache: without a server there is one only."""
+    try:
+        outbox.forget()  # the cache is empty, so it has missed nothing
+    except DatabaseError as error:
+        log.error("Cache outbox cannot be emptied: %s", type(error).__name__)  # noqa: TRY400 - it may quote rows
+    finally:
+        connections.close_all()
+    return service.use(service.make(is_guest=False))
+
+
+def _refuse_if_for_good(error: Exception) -> None:
+    """Tell a server that refuses us from one that is not there."""
+    cause = error.__cause__
+    if isinstance(cause, exceptions.AuthenticationError | exceptions.AuthorizationError | exceptions.ResponseError):
+        passing = (exceptions.ReadOnlyError, exceptions.BusyLoadingError, exceptions.OutOfMemoryError)
+        if not isinstance(cause, passing):
+            raise ImproperlyConfigured(f"REDIS_URL: the server refuses: {cause}") from error
+
+
+def _report(keeper: Keeper) -> None:
+    """Report what was counted last, at the end of the process."""
+    with suppress(DatabaseError, InterfaceError):
+        keeper.report()
+    connections.close_all()
