@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS
 
 from cachelayer import names, outbox, service, transactions
 from cachelayer.entries import Wanted
@@ -78,7 +78,7 @@ def fetch(key: str, load: Callable[[], T], *, tags: tuple[str, ...] = ()) -> T:
     entry = values.tier.get(key)
     if entry is not None:
         return entry.thaw()  # type: ignore[no-any-return]  # what was stored under this key
-    fills = not transactions.is_in_transaction(connections[DEFAULT_DB_ALIAS])
+    fills = transactions.sees_what_is_committed(DEFAULT_DB_ALIAS)
     return values.reader.read(key, _wanted(key, values, tags), load, fills=fills)  # type: ignore[return-value]  # as above
 
 

@@ -47,6 +47,11 @@ class Rule:
         """The namespaces of the tags."""
         return tuple(dict.fromkeys(service.namespaces.of(tag) for tag in self.tags))
 
+    @property
+    def has_rows(self) -> bool:
+        """Whether the rows of its namespace are this model's; of another one it has lists only."""
+        return self.tags[0] == self.namespaces[0].row_tag("{pk}")
+
     @cached_property
     def names(self) -> tuple[str, ...]:
         """The namespaces' tags: all that can be said where the rows are not known."""
@@ -149,7 +154,7 @@ def _bind(rule: Rule) -> None:
 
     for manager in rule.model._meta.managers:  # noqa: SLF001 - Django's documented way to them
         if isinstance(manager, CachedManager):
-            manager.bind(rule.namespaces[0], has_rows=rule.tags[0] == rule.namespaces[0].row_tag("{pk}"))
+            manager.bind(rule.namespaces[0], has_rows=rule.has_rows)
 
 
 # --- the signals ------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cachelayer.namespaces import Namespace
+from cachelayer.namespaces import ROOT, Namespace, Namespaces
 
 SHARED = ("hits", "misses", "bypasses", "absences", "fills", "invalidations", "errors")
 LOCAL = ("hits", "misses", "fills", "evictions", "invalidations")
@@ -30,7 +30,8 @@ class SharedCounts:
 class Counters:
     """Everything counted outside the local tier, which counts for itself."""
 
-    def __init__(self, namespaces: Iterable[Namespace]) -> None:
+    def __init__(self, namespaces: Namespaces) -> None:
+        self._namespaces = namespaces
         self._shared = {namespace.name: SharedCounts() for namespace in namespaces}
         self._events: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -45,6 +46,12 @@ class Counters:
         if times:
             with self._lock:
                 self._events[event] += times
+
+    def invalidated(self, tags: Iterable[str]) -> None:
+        """Count tags that a write touches."""
+        for tag in tags:
+            if tag != ROOT:
+                self.shared(self._namespaces.of(tag)).invalidations += 1
 
     def snapshot(self, tiers: Iterable[Any]) -> Snapshot:
         """Return all counts that are not 0, those of the local tiers among them."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import ValidationError
-from django.db import connections, models, router
+from django.db import models, router
 
 from cachelayer import names, service, transactions
 from cachelayer.entries import Wanted
@@ -49,8 +49,8 @@ class Binding:
         return Wanted(tag, (tag, self.namespace.name, ROOT), self.namespace.births)
 
     def may_fill(self) -> bool:
-        """Whether what is read now is what is committed: in a transaction it may be older, or never be committed."""
-        return not transactions.is_in_transaction(connections[self.alias])
+        """Whether what is read now may be kept."""
+        return transactions.sees_what_is_committed(self.alias)
 
 
 _UNBOUND: Final = LocalTier(Namespace("", "", ttl=0, max_items=0))  # never has an entry

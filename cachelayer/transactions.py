@@ -88,6 +88,15 @@ def is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
     return connection.in_atomic_block or not connection.get_autocommit()
 
 
+def sees_what_is_committed(alias: str) -> bool:
+    """Whether what is read now is what is committed: in a transaction it may be older, or never be committed."""
+    connection = connections[alias]
+    if is_in_transaction(connection):
+        return False
+    _end_rolled_back(_session(connection))
+    return True
+
+
 def around_save(alias: str, row: object, save: Callable[[], None], *, needs_transaction: bool = False) -> None:
     """Save one row.
 
@@ -102,7 +111,9 @@ def around_save(alias: str, row: object, save: Callable[[], None], *, needs_tran
         save()
         return
     if not needs_transaction and service.current().link.usable:
-        alone = _session(connection).alone
+        session = _session(connection)
+        _end_rolled_back(session)
+        alone = session.alone
         depth = len(alone)
         alone.append(Alone(row, _alone(), is_enclosed=True))
         try:
@@ -136,9 +147,14 @@ def end_leftovers(**_signal: Any) -> None:
         for one in session.alone:
             one.write.end()
         session.alone.clear()
-        if session.write is not None:
-            session.write.end()
-            session.write = None
+        _end_rolled_back(session)
+
+
+def _end_rolled_back(session: Session) -> None:
+    """End the write of a transaction that is over, which a commit would have done."""
+    if session.write is not None:
+        session.write.end()
+        session.write = None
 
 
 def _session(connection: BaseDatabaseWrapper) -> Session:

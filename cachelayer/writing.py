@@ -52,6 +52,7 @@ class Write:
             new = list(dict.fromkeys(tag if tag == ROOT else self._service.namespaces.of(tag).name for tag in new))
         self.tags.update(dict.fromkeys(new))
         self._service.live.add(self)
+        self._service.counters.invalidated(new)
         if not self._announced(new):
             self._service.local.invalidate(new)
             self._service.counters.count("outboxed", len(new))

@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import GenericViewSet
 
+from cachelayer.observed import observed
 from cachelayer.pages import InvalidCursor, Page
 from conversations.api import serializers
 from conversations.api.negotiation import JSONOnly
@@ -25,6 +26,7 @@ from conversations.api.schema import Schema
 from conversations.models import Contact, Conversation, Instance, Message
 
 Found = TypeVar("Found")
+ANSWERED = (200, 404)  # from what was read; anything else was decided before
 
 
 def found(operation: Callable[[int], Found], pk: str) -> Found:
@@ -56,6 +58,14 @@ class RowViewSet(GenericViewSet[Any]):
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
         """Return how a row looks: a little more of it by itself than in a list."""
         return self.serializer_class if self.action == "list" else self.detail_serializer_class
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        """Answer, and say where what was read came from (`Cache-Status`, RFC 9211)."""
+        with observed() as reads:
+            response = super().dispatch(request, *args, **kwargs)
+        if request.method in ("GET", "HEAD") and response.status_code in ANSWERED:
+            response["Cache-Status"] = reads.cache_status
+        return response
 
     def list(self, request: Request) -> Response:  # noqa: D102 - OpenAPI shows the viewset's text instead
         return self.answer_page(request, self.read_page, self.parameters)

@@ -1,6 +1,9 @@
+from functools import partial
+
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
+from cachelayer.pages import Page
 from conversations.models import Contact, Instance
 from tests.conversations.rows import a_contact, an_instance
 
@@ -46,8 +49,13 @@ def test_a_page_starts_where_the_one_before_ended() -> None:
     names = ["Ana", "Bia", "Bia", "Caio", "Davi"]
     for name in names:
         a_contact(instance, name=name)
-    rows = Contact.objects.filter(instance=instance)
-    first = Contact.objects.fetch_page(rows, ("name", "id"), cursor="", limit=3)
-    second = Contact.objects.fetch_page(rows, ("name", "id"), cursor=first.next_cursor, limit=3)
+    tag = f"contacts:instance:{instance.pk}"
+
+    def read(cursor: str) -> Page[Contact]:
+        rows = partial(Contact.objects.filter, instance=instance)
+        return Contact.objects.fetch_page(tag, rows, ("name", "id"), cursor=cursor, limit=3)
+
+    first = read("")
+    second = read(first.next_cursor)
     assert [row.name for row in (*first.rows, *second.rows)] == names
     assert (first.previous_cursor, second.next_cursor) == ("", "")

@@ -1,0 +1,88 @@
+"""Fixtures of the cache's tests: a cache that starts empty and believes in its store, and a store that can fail."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django_redis import get_redis_connection
+
+from cachelayer import listener, mender, service
+from cachelayer.store import memory, redis
+from cachelayer.store.redis import RedisStore
+from tests import valkey
+from tests.valkey import Valkey
+
+QUARANTINE_S = 0.05  # instead of 2 s: what is tested is that it happens
+PATIENCE = 10.0  # seconds
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten what waits."""
+    for module in (memory, redis):
+        monkeypatch.setattr(module, "QUARANTINE_S", QUARANTINE_S)
+    monkeypatch.setattr(mender, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(mender, "RECOVER_EVERY", 0.05)
+    monkeypatch.setattr(listener, "RETRY_AFTER", 0.05)
+
+
+@pytest.fixture
+def cached(quick: None) -> Iterator[service.Service]:  # noqa: ARG001 - a fixture's fixture
+    """This process' service, with nothing in it, in step with its store."""
+    yield use_new()
+    use_new()
+
+
+@pytest.fixture
+def server(quick: None, settings: Any) -> Iterator[Valkey]:  # noqa: ARG001 - a fixture's fixture
+    """A Valkey of the test's own, with this process' service on it."""
+    with valkey.running() as running:
+        options = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": running.url, "OPTIONS": _options()}
+        settings.CACHES = {"default": options}
+        use_new()
+        yield running
+    settings.CACHES = _CACHES
+    use_new()
+
+
+_CACHES = django_settings.CACHES
+
+
+def _options() -> dict[str, Any]:
+    from cachelayer import connection  # noqa: PLC0415 - beside `settings.CACHES`, whose options these are
+
+    return connection.OPTIONS
+
+
+def use_new() -> service.Service:
+    """Start anew: an empty store, no counts, no threads of before."""
+    now = service.use(service.make(is_guest=False))
+    if isinstance(now.store, RedisStore):
+        client = get_redis_connection()
+        for key in client.scan_iter(match=f"{django_settings.CACHELAYER['PREFIX']}:*"):
+            client.unlink(key)
+        now.store.restore(quarantine=False)
+        believe(now)
+    return now
+
+
+def believe(now: service.Service) -> None:
+    """Wait until both tiers of a service are in use."""
+    now.awake()
+    wait_until(lambda: now.link.usable and now.local.trusted_until > time.monotonic())
+    wait_until(lambda: not (now.store.read([], ["*"])[1][0] or b"").startswith(b"!"))
+
+
+def wait_until(is_so: Callable[[], object]) -> None:
+    """Wait for something that another thread or process does.
+
+    Raises:
+        TimeoutError: it does not happen.
+    """
+    ends = time.monotonic() + PATIENCE
+    while not is_so():
+        if time.monotonic() > ends:
+            raise TimeoutError(f"still not so after {PATIENCE:.0f} s")
+        time.sleep(0.005)

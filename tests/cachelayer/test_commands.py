@@ -1,0 +1,157 @@
+"""`cache_stats`, `cache_clear` and `cache_audit`, as an operator runs them."""
+
+import json
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from cachelayer import cache, outbox, service, statistics
+from cachelayer.service import Service
+from conversations.models import Conversation, Instance, Message
+from tests.conversations.rows import a_chat, a_message, an_instance
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cached")]
+
+
+def run(name: str, *arguments: str, **options: Any) -> str:
+    out = StringIO()
+    call_command(name, *arguments, stdout=out, **options)
+    return out.getvalue()
+
+
+# --- cache_stats ------------------------------------------------------------------------------------------------------
+def test_the_figures_of_the_first_document_again(cached: Service) -> None:
+    """3 misses and 1003 hits are a hit rate of 99.70 %."""
+    rows = [a_chat(an_instance()) for _ in range(3)]
+    for row in rows:
+        Conversation.objects.fetch(row.pk)
+    for _ in range(1003):
+        Conversation.objects.fetch(rows[0].pk)
+    statistics.Reporter(cached).report()
+    figures = json.loads(run("cache_stats", "--json"))["namespaces"]["conversations"]
+    assert (figures["local"]["hits"], figures["shared"]["misses"]) == (1003, 3)
+    assert f"{figures['hit_rate']:.2%}" == "99.70%"
+    assert "99.70%" in run("cache_stats")
+
+
+def test_reports_of_several_processes_add_up(cached: Service) -> None:
+    row = a_chat(an_instance())
+    statistics.add({("conversations", "local", "hits"): 40, ("events", "", "recoveries"): 2})
+    Conversation.objects.fetch(row.pk)
+    Conversation.objects.fetch(row.pk)
+    reporter = statistics.Reporter(cached)
+    reporter.report()
+    reporter.report()  # says nothing twice
+    found = json.loads(run("cache_stats", "--json"))
+    assert found["namespaces"]["conversations"]["local"]["hits"] == 41
+    assert found["events"]["recoveries"] == 2
+    assert "recoveries" in run("cache_stats")
+
+
+def test_after_a_reset_the_sums_start_from_nothing() -> None:
+    statistics.add({("conversations", "local", "hits"): 40})
+    assert "40" in run("cache_stats", "--reset")
+    assert run("cache_stats") == "Nothing has been counted yet.\n"
+
+
+# --- cache_clear ------------------------------------------------------------------------------------------------------
+def test_a_pattern_is_cleared_and_its_neighbours_stay() -> None:
+    for key in ("conversations:digest:7", "conversations:digest:70", "messages:42:x", "messages:420:x"):
+        cache.set(key, key)
+    assert run("cache_clear", "messages:42:*") == "1 entries removed\n"
+    assert cache.get("messages:42:x") is None
+    assert cache.get("messages:420:x") == "messages:420:x"
+    run("cache_clear", "conversations:digest:7")
+    assert cache.get("conversations:digest:7") is None
+    assert cache.get("conversations:digest:70") == "conversations:digest:70"
+
+
+def test_a_list_of_one_instance_is_cleared_by_its_pattern(cached: Service) -> None:
+    one, other = an_instance(), an_instance()
+    for instance in (one, other):
+        Conversation.objects.for_instance(instance)
+    misses = cached.counters.shared(cached.namespaces.of("conversations"))
+    before = misses.misses
+    run("cache_clear", f"conversations:instance:{one.pk}:*")
+    Conversation.objects.for_instance(other)
+    assert misses.misses == before
+    Conversation.objects.for_instance(one)
+    assert misses.misses == before + 1
+
+
+@pytest.mark.parametrize("option", ["--namespace=conversations", "--all"])
+def test_a_namespace_or_all_is_cleared(option: str) -> None:
+    cache.set("conversations:x", 1)
+    run("cache_clear", option)
+    assert cache.get("conversations:x") is None
+
+
+def test_what_is_to_be_cleared_must_be_said() -> None:
+    with pytest.raises(CommandError):
+        run("cache_clear")
+    with pytest.raises(CommandError, match="no namespace"):
+        run("cache_clear", "--namespace=nonsense")
+
+
+def test_a_guest_asks_the_server_through_the_outbox() -> None:
+    owner = service.current()
+    cache.set("conversations:x", 1)
+    service.use(Service(service.namespaces, is_guest=True))
+    assert "asked the server" in run("cache_clear", "conversations:*")
+    service.use(owner)
+    assert cache.get("conversations:x") == 1
+    assert outbox.drain(owner) == 1
+    assert cache.get("conversations:x") is None
+
+
+# --- cache_audit ------------------------------------------------------------------------------------------------------
+def test_a_cache_that_agrees_with_the_database() -> None:
+    chat = a_chat(an_instance())
+    a_message(chat)
+    Conversation.objects.fetch(chat.pk)
+    Conversation.objects.for_instance(chat.instance_id)
+    Message.objects.for_conversation(chat)
+    with pytest.raises(Conversation.DoesNotExist):
+        Conversation.objects.fetch(chat.pk + 1)
+    found = json.loads(run("cache_audit", "--json"))
+    assert (found["entries"], found["rows"], found["differences"]) == (4, 4, [])
+
+
+@pytest.mark.parametrize(
+    ("sql", "what"),
+    [
+        ("UPDATE conversations_instance SET profile_name = 'Ana' WHERE id = %s", "differs in profile_name"),
+        ("DELETE FROM conversations_instance WHERE id = %s", "is not in the database"),
+    ],
+)
+def test_what_was_written_past_the_cache_is_found_and_nothing_personal_is_said(sql: str, what: str) -> None:
+    instance = an_instance()
+    Instance.objects.fetch(instance.pk)
+    Instance.objects.page()
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [instance.pk])
+    out = StringIO()
+    with pytest.raises(SystemExit) as ended:
+        call_command("cache_audit", "--grace=0", stdout=out)
+    assert ended.value.code == 1
+    assert f"instance:{instance.pk}: conversations.Instance {instance.pk} {what}" in out.getvalue()
+    assert "2 entries with 2 rows, 2 disagreements" in out.getvalue()
+    assert "Ana" not in out.getvalue()
+
+
+def test_a_cached_absence_of_a_row_that_is_there_is_found() -> None:
+    an_instance(name="there")
+    with pytest.raises(Instance.DoesNotExist):
+        Instance.objects.fetch(77)
+    columns = [field.column for field in Instance._meta.concrete_fields]  # noqa: SLF001 - Django's way
+    new = ["77" if name == "id" else "'new'" if name == "name" else name for name in columns]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO conversations_instance ({', '.join(columns)}) "  # noqa: S608 - columns of a model
+            f"SELECT {', '.join(new)} FROM conversations_instance"
+        )
+    with pytest.raises(SystemExit):
+        run("cache_audit", "--grace=0")

