@@ -16,7 +16,7 @@ PRODUCTION = ENV_FILE=/dev/null DEBUG=false HTTPS=true DATABASE_URL=sqlite://:me
 	SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(50))')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench lock clean venv run-venv dev-venv
+.PHONY: help run test check bench soak lock clean venv run-venv dev-venv
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -47,6 +47,10 @@ check: dev-venv ## lint, format, types, layers, migrations, deployment settings,
 
 bench: dev-venv ## measure ingestion and the API against their floors
 	@$(PY) -m tests.benchmarks.ingest $(ARGS)
+
+DURATION ?= 60
+soak: dev-venv ## readers and writers while the store fails in every way; DURATION=60 seconds
+	@exec $(PY) -m tests.soak --duration "$(DURATION)" $(ARGS)
 
 # Universal locks for 3.11 and newer; the second agrees with the first. ARGS=--upgrade takes newer versions.
 COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(ARGS) \
