@@ -12,6 +12,7 @@ from typing import Any
 
 from django.apps import apps
 from django.core.signals import request_finished
+from django.db import connections
 from django.db.models import Model
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete, pre_save
 
@@ -67,18 +68,20 @@ class Rule:
         return self.namespaces[0].births
 
     def of(self, row: Any) -> list[str]:
-        """Return the tags of a row; one that is not in the database yet has none of its own, but is a birth."""
+        """Return the tags of a row; one that has no primary key yet has none of its own, but is a birth."""
         tags = [template.format(row) for template in self._templates]
-        if row.pk is None:
-            tags = [tag for tag, plain in zip(tags, self.tags, strict=True) if "{pk}" not in plain]
-        return [*tags, self.births] if row._state.adding else tags  # noqa: SLF001 - Django's documented way to ask
+        if row.pk is not None:
+            return tags
+        return [*(tag for tag, plain in zip(tags, self.tags, strict=True) if "{pk}" not in plain), self.births]
 
     def of_old(self, row: Any, using: str) -> list[str]:
-        """Return the tags of the row as the database has it, locked until the end of the transaction."""
+        """Return the tags of the row as the database has it, locked until the end of a transaction if there is one."""
         if not self.movable or row.pk is None:
             return []
-        rows = self.model._base_manager.using(using).select_for_update()  # noqa: SLF001 - sees every row
-        old = rows.filter(pk=row.pk).only(*self.movable).first()
+        rows = self.model._base_manager.using(using).filter(pk=row.pk)  # noqa: SLF001 - sees every row
+        if transactions.is_in_transaction(connections[using]):
+            rows = rows.select_for_update()
+        old = rows.only(*self.movable).first()
         return [] if old is None else [template.format(_Mixed(old, row)) for template in self._templates]
 
 

@@ -20,6 +20,7 @@ class CachedQuerySet(models.QuerySet[Row]):
     def update(self, **values: Any) -> int:
         """Update as Django does, in a transaction, all that the rows are part of being touched."""
         self._not_support_combined_queries("update")  # type: ignore[attr-defined]  # before anything is touched
+        self._for_write = True  # so that `db` is the one that is written to
         with transaction.atomic(using=self.db, savepoint=False):
             self._touch_all()
             return super().update(**values)
@@ -30,6 +31,7 @@ class CachedQuerySet(models.QuerySet[Row]):
         """Insert as Django does; with conflicts to be resolved, rows may change that nobody has named."""
         objs = list(objs)
         known = not (kwargs.get("update_conflicts") or kwargs.get("ignore_conflicts")) and not args[1:]
+        self._for_write = True  # so that `db` is the one that is written to
         with transaction.atomic(using=self.db, savepoint=False):
             if objs:
                 self._touch(objs, exactly=known)
@@ -37,6 +39,7 @@ class CachedQuerySet(models.QuerySet[Row]):
 
     def bulk_update(self, objs: Iterable[Row], fields: Iterable[str], batch_size: int | None = None) -> int:
         """Update as Django does."""
+        self._for_write = True  # so that `db` is the one that is written to
         with transaction.atomic(using=self.db, savepoint=False):
             self._touch_all()
             return super().bulk_update(objs, fields, batch_size)
