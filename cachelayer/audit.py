@@ -65,7 +65,8 @@ class Auditor:
 
     def look(self, names: Iterable[str]) -> Result:
         """Compare these entries with the database now."""
-        result, differences = Result(), set()
+        result = Result()
+        differences: set[Difference] = set()
         for name in names:
             rows = self._rows_in(name)
             if rows is None:

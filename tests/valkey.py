@@ -31,7 +31,14 @@ class Valkey:
 
     def start(self, *options: str) -> None:
         """Start with the data of the last save, if there was one."""
-        command = [self._program, *OPTIONS, "--dir", self._folder, "--unixsocket", self._folder / "valkey.sock"]
+        command: list[str | Path] = [
+            self._program,
+            *OPTIONS,
+            "--dir",
+            self._folder,
+            "--unixsocket",
+            self._folder / "valkey.sock",
+        ]
         output = subprocess.DEVNULL
         self._process = subprocess.Popen([*command, *options], stdout=output, stderr=output, process_group=0)
         ends = time.monotonic() + START_WITHIN
@@ -48,7 +55,20 @@ class Valkey:
 
     def forget(self) -> None:
         """Let the next start have no data."""
-        (self._folder / "dump.rdb").unlink(missing_ok=True)
+        self.dump.unlink(missing_ok=True)
+
+    @property
+    def dump(self) -> Path:
+        """The file of its last save."""
+        return self._folder / "dump.rdb"
+
+    def shut_down(self) -> None:
+        """Stop it as an operator does: it saves what it has once it does nothing more."""
+        if self._process is not None:
+            self.client.shutdown(save=True)
+            self._process.wait(START_WITHIN)
+            self._process = None
+            self.client.connection_pool.disconnect()
 
     def stop(self) -> None:
         """Kill it: nobody gets a farewell."""

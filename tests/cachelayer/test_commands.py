@@ -146,7 +146,7 @@ def test_a_cached_absence_of_a_row_that_is_there_is_found() -> None:
     an_instance(name="there")
     with pytest.raises(Instance.DoesNotExist):
         Instance.objects.fetch(77)
-    columns = [field.column for field in Instance._meta.concrete_fields]  # noqa: SLF001 - Django's way
+    columns = [str(field.column) for field in Instance._meta.concrete_fields]  # noqa: SLF001 - Django's way
     new = ["77" if name == "id" else "'new'" if name == "name" else name for name in columns]
     with connection.cursor() as cursor:
         cursor.execute(

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from cachelayer import statistics
-from cachelayer.counters import LOCAL, SHARED
+from cachelayer.counters import LOCAL, SHARED, Snapshot
 
 COLUMNS = tuple(dict.fromkeys((*LOCAL, *SHARED)))
 CLEAR_SCREEN = "\x1b[2J\x1b[H"
@@ -44,7 +44,7 @@ class Command(BaseCommand):
             statistics.reset()
 
 
-def as_json(found: statistics.Snapshot) -> str:
+def as_json(found: Snapshot) -> str:
     """Lay the sums out for scripts."""
     namespaces = {
         name: {"hit_rate": statistics.hit_rate(counts), **_by_tier(counts)}
@@ -53,7 +53,7 @@ def as_json(found: statistics.Snapshot) -> str:
     return json.dumps({"namespaces": namespaces, "events": statistics.events(found)}, indent=2)
 
 
-def as_table(found: statistics.Snapshot) -> str:
+def as_table(found: Snapshot) -> str:
     """Lay the sums out for people."""
     rows = [["namespace", "tier", *COLUMNS, "hit rate"]]
     for name, counts in statistics.by_namespace(found).items():

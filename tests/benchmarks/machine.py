@@ -1,0 +1,32 @@
+"""Where it was measured: cores and versions, and nothing by which the machine could be told."""
+
+import os
+import platform
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+
+import redis
+from django.db import connection
+
+PACKAGES = ("Django", "psycopg", "redis", "django-redis", "django-cacheops", "django-cachalot")
+
+
+def describe() -> str:
+    """Return a line about the machine, its servers and the packages."""
+    versions = [f"Python {platform.python_version()}", *_servers(), *_packages()]
+    return f"{os.cpu_count()} cores, {platform.system()} on {platform.machine()}. {', '.join(versions)}."
+
+
+def _servers() -> Iterator[str]:
+    connection.ensure_connection()
+    yield f"PostgreSQL {connection.cursor().connection.info.server_version // 10000}"
+    with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+        yield f"Valkey {client.info('server')['valkey_version']}"
+
+
+def _packages() -> Iterator[str]:
+    for package in PACKAGES:
+        try:
+            yield f"{package} {version(package)}"
+        except PackageNotFoundError:
+            continue

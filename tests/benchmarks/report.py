@@ -1,0 +1,90 @@
+"""The report: what was to be reached and was, and a table for each measure, as Markdown that reads well as it is."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+
+from tests.benchmarks import peers
+from tests.benchmarks.measures import OPERATIONS, SEED_READS, THREADS, WRITES
+from tests.benchmarks.peers import BY_NAME
+from tests.benchmarks.processes import Result
+from tests.benchmarks.targets import TARGETS, Medians
+
+Results = Mapping[str, Mapping[str, Sequence[Result]]]  # measure → peer → one a round
+
+TITLES = {
+    "row": "One row by its primary key",
+    "value": "Any value: a conversation as plain data",
+    "page": "A list of 50",
+    "many": "100 rows by their primary keys",
+    "threads": f"One row, {THREADS} threads in a process",
+    "save": "One `save()`",
+    "replay": f"A day in short: {OPERATIONS:,} operations, {WRITES:.0%} writes, 10,000 conversations, Zipf",
+    "seed": f"The seed's own test: {SEED_READS:,} reads of one conversation, the first of them cold",
+}
+
+
+def medians(results: Results) -> Medians:
+    """Return the median of each figure."""
+    return {
+        measure: {
+            name: {figure: statistics.median(one[figure] for one in rounds) for figure in rounds[0]}
+            for name, rounds in by_peer.items()
+        }
+        for measure, by_peer in results.items()
+    }
+
+
+def write(results: Results, machine: str, left_out: Sequence[str]) -> str:
+    """Return the whole report."""
+    found = medians(results)
+    parts = [machine, *left_out, "## What was to be reached\n\n" + _targets(found)]
+    parts += [f"## {TITLES[name]}\n\n" + _table(name, found, results) for name in TITLES if name in results]
+    return "\n\n".join(parts) + "\n"
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+def _targets(found: Medians) -> str:
+    rows = [(target.text, *target.verdict(found)) for target in TARGETS]
+    return _markdown(("target", "wanted", "measured", ""), rows)
+
+
+def _table(measure: str, found: Medians, results: Results) -> str:
+    """Lay one measure out, the fastest first."""
+    figures = found[measure]
+    ours = figures.get(peers.OURS) or figures.get(peers.OURS_SHARED)
+    rows = []
+    for name in sorted(figures, key=lambda name: figures[name]["seconds"]):
+        one = figures[name]
+        row = [name, str(BY_NAME[name].tier), _time(one["seconds"])]
+        row.append(f"{one['seconds'] / ours['seconds']:.2f}" if ours else "")
+        row.append(_spread([result["seconds"] for result in results[measure][name]]))
+        if measure == "threads":
+            row.append(f"{1 / one['seconds']:,.0f}")
+        if "hits" in one:
+            row += [f"{one['hits']:.1%}", f"{one['queries']:.3f}"]
+        rows.append(row)
+    heads = ["", "answered by", "time", f"× {peers.OURS}", "spread"]
+    heads += ["reads/s"] if measure == "threads" else []
+    heads += ["hits", "queries a read"] if "hits" in next(iter(figures.values())) else []
+    return _markdown(heads, rows)
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds * 1e6:.3g} µs" if seconds < 1e-3 else f"{seconds * 1e3:.3g} ms"
+
+
+def _spread(seconds: Sequence[float]) -> str:
+    return f"±{(max(seconds) - min(seconds)) / 2 / statistics.median(seconds):.0%}"
+
+
+def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table, its columns aligned, that a terminal shows as well as a page."""
+    lines = [heads, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
+    text = [_line(line, widths) for line in lines]
+    text.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(text)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "| " + " | ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)) + " |"

@@ -1,0 +1,57 @@
+"""The rows that everybody reads: 10,000 conversations of ten instances."""
+
+import datetime as dt
+from typing import Any
+
+from django.core.management import call_command
+
+from conversations.models import Contact, Conversation, Instance
+from tests.benchmarks.scene import Scene
+
+INSTANCES = 10
+EACH = 1000  # conversations of an instance
+NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
+
+
+def create() -> Scene:
+    """Make the tables and fill them."""
+    call_command("migrate", verbosity=0)
+    instances = Instance.objects.bulk_create([Instance(name=f"number-{number}") for number in range(INSTANCES)])
+    contacts = Contact.objects.bulk_create(
+        [_contact(instance, number) for instance in instances for number in range(EACH)]
+    )
+    rows = Conversation.objects.bulk_create([_conversation(contact, number) for number, contact in enumerate(contacts)])
+    keys = [row.pk for row in rows]
+    return Scene(
+        all_rows=keys,
+        hot_rows=keys[:100],
+        saved_rows=keys[2 * EACH : 2 * EACH + 100],
+        instance=instances[1].pk,
+        value=_plain(rows[0]),
+    )
+
+
+def _contact(instance: Instance, number: int) -> Contact:
+    phone = f"55119{instance.pk:03}{number:05}"
+    return Contact(instance=instance, jid=f"{phone}@s.whatsapp.net", phone=phone, name=f"Mariana Couto {number}")
+
+
+def _conversation(contact: Contact, number: int) -> Conversation:
+    return Conversation(
+        instance_id=contact.instance_id,
+        contact=contact,
+        kind=Conversation.Kind.DIRECT,
+        jid=contact.jid,
+        name=contact.name,
+        labels={"1": True, "4": False} if number % 3 == 0 else {},
+        last_message_at=NOON + dt.timedelta(seconds=number),
+        last_message_text="Perfeito, pode mandar o orçamento até sexta-feira? Obrigada!",
+        last_message_kind="text",
+        unread_count=number % 5,
+    )
+
+
+def _plain(row: Conversation) -> dict[str, Any]:
+    """Return a row as JSON can say it."""
+    fields = {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
+    return {name: value.isoformat() if isinstance(value, dt.datetime) else value for name, value in fields.items()}

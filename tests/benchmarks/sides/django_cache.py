@@ -1,0 +1,48 @@
+"""Django's cache interface, with models and lists put into it by hand: LocMem, or django-redis, which both pickle."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.cache import caches
+
+from conversations.models import Conversation
+from tests.benchmarks.scene import Scene
+from tests.benchmarks.sides.orm import Orm
+
+
+class DjangoCache(Orm):
+    """What a careful project writes: get, or load and set; save and delete."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._cache = caches["peer"]
+        self._cache.set_many(dict.fromkeys(scene.value_keys, scene.value))
+        self.value = self._cache.get
+
+    def row(self, pk: int) -> Conversation:
+        row: Conversation | None = self._cache.get(f"conversation:{pk}")
+        if row is None:
+            row = super().row(pk)
+            self._cache.set(f"conversation:{pk}", row)
+        return row
+
+    def many(self, pks: Sequence[int]) -> dict[int, Conversation]:
+        found = self._cache.get_many([f"conversation:{pk}" for pk in pks])
+        rows = {row.pk: row for row in found.values()}
+        missing = [pk for pk in pks if pk not in rows]
+        if missing:
+            loaded = super().many(missing)
+            self._cache.set_many({f"conversation:{pk}": row for pk, row in loaded.items()})
+            rows |= loaded
+        return rows
+
+    def page(self, instance: int) -> list[Conversation]:
+        rows: list[Conversation] | None = self._cache.get(f"conversations:{instance}")
+        if rows is None:
+            rows = super().page(instance)
+            self._cache.set(f"conversations:{instance}", rows)
+        return rows
+
+    def save(self, row: Any) -> None:
+        row.save()
+        self._cache.delete_many([f"conversation:{row.pk}", f"conversations:{row.instance_id}"])

@@ -1,0 +1,107 @@
+"""What the cache is meant to reach. Ratios are of one run, for machines differ; two are the seed's own figures."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from tests.benchmarks import peers
+from tests.benchmarks.peers import BY_NAME, Tier
+
+Medians = Mapping[str, Mapping[str, Mapping[str, float]]]  # measure → peer → figure → its median
+
+
+@dataclass(frozen=True)
+class Target:
+    """One thing to reach.
+
+    Attributes:
+        text: says it, without the bound.
+        bound: the number to reach; in `unit`.
+        unit: of the bound.
+        reached: takes the medians and returns the number, None when a peer is missing.
+        at_least: whether more is better.
+    """
+
+    text: str
+    bound: float
+    unit: str
+    reached: Callable[[Medians], float | None]
+    at_least: bool = True
+
+    def verdict(self, medians: Medians) -> tuple[str, str, str]:
+        """Return what is to be, what is, and whether it is met."""
+        wanted = f"{'≥' if self.at_least else '≤'} {self.bound:g} {self.unit}"
+        reached = self.reached(medians)
+        if reached is None:
+            return wanted, "", "not measured: the peer was left out"
+        met = reached >= self.bound if self.at_least else reached <= self.bound
+        return wanted, f"{reached:.3g} {self.unit}", "met" if met else f"not met: {reached:.3g} of {self.bound:g}"
+
+
+def _ratio(measure: str, ours: str, theirs: str) -> Callable[[Medians], float | None]:
+    """How many times our time theirs is."""
+
+    def reached(medians: Medians) -> float | None:
+        seconds = {name: figures["seconds"] for name, figures in medians.get(measure, {}).items()}
+        return seconds[theirs] / seconds[ours] if ours in seconds and theirs in seconds else None
+
+    return reached
+
+
+def _fastest(measure: str, ours: str, tier: Tier) -> Callable[[Medians], float | None]:
+    """How many times our time the fastest peer's of that tier is."""
+
+    def reached(medians: Medians) -> float | None:
+        seconds = {name: figures["seconds"] for name, figures in medians.get(measure, {}).items()}
+        rivals = [one for name, one in seconds.items() if _is_rival(name, tier)]
+        return min(rivals) / seconds[ours] if rivals and ours in seconds else None
+
+    return reached
+
+
+def _is_rival(name: str, tier: Tier) -> bool:
+    peer = BY_NAME[name]
+    return peer.tier is tier and not peer.is_floor and name not in (peers.OURS, peers.OURS_SHARED)
+
+
+def _cost(measure: str, ours: str, theirs: str) -> Callable[[Medians], float | None]:
+    """How many times their time ours is."""
+    return _ratio(measure, theirs, ours)
+
+
+def _figure(measure: str, name: str, figure: str, scale: float) -> Callable[[Medians], float | None]:
+    def reached(medians: Medians) -> float | None:
+        return medians[measure][name][figure] * scale if name in medians.get(measure, {}) else None
+
+    return reached
+
+
+_OURS, _SHARED = peers.OURS, peers.OURS_SHARED
+FASTER, TIMES = "× as fast", "× the time"
+
+TARGETS = (
+    Target("A row, local hit, against cacheops' `local_get`", 4, FASTER, _ratio("row", _OURS, peers.CACHEOPS_LOCAL)),
+    Target("A row, local hit, against LocMem", 6, FASTER, _ratio("row", _OURS, peers.LOCMEM)),
+    Target("Any value, local hit, against warm cache-manager", 1, FASTER, _ratio("value", _OURS, peers.CACHE_MANAGER)),
+    Target(
+        "A row, shared hit, against MGET of the same keys",
+        1.3,
+        TIMES,
+        _cost("row", _SHARED, peers.MGET),
+        at_least=False,
+    ),
+    Target("A row, shared hit, against cacheops", 2, FASTER, _ratio("row", _SHARED, peers.CACHEOPS)),
+    Target("A row, shared hit, against cachalot", 3, FASTER, _ratio("row", _SHARED, peers.CACHALOT)),
+    Target("A list of 50, local hit, against the fastest peer's", 8, FASTER, _fastest("page", _OURS, Tier.LOCAL)),
+    Target("A list of 50, shared hit, against the fastest peer's", 3, FASTER, _fastest("page", _SHARED, Tier.SHARED)),
+    Target(
+        "One `save()`, against Django's without a cache", 1.5, TIMES, _cost("save", _OURS, peers.ORM), at_least=False
+    ),
+    Target(
+        "The seed's test: 1000 reads of one conversation",
+        9,
+        "ms",
+        _figure("seed", _OURS, "seconds", 1e3),
+        at_least=False,
+    ),
+    Target("The seed's test: hits", 99.7, "%", _figure("seed", _OURS, "hits", 100)),
+)

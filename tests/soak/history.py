@@ -1,0 +1,173 @@
+"""What was written when, in memory that all processes share: what every read is held against.
+
+Each write to a row has a number, one greater than that of the write before it, and leaves it in the row. A writer notes
+here that it is about to commit number n, and then that it has. So a read that began when n was committed, and ended
+when m was about to be, may return n to m and nothing else. The clock (`monotonic_ns`) is the same in all processes.
+
+Of some stale reads DESIGN says that they happen. They are told apart here, write by write, so that nothing else hides
+among them: the store itself lost a live intent (LOST), or the write could not be announced and is in the outbox, because
+the store did not answer its process, and no other either (OUTBOX), or that one process alone (ALONE). They may last
+until the write's `end` or the outbox's draining, and no longer.
+"""
+
+import enum
+import mmap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from time import monotonic_ns
+from typing import NamedTuple
+
+WRITERS = 2
+RING = 256  # writes to a row that are remembered
+LOSSES = 4096
+FAR = 2**62
+OUTBOX_WITHIN = 5_000_000_000  # ns; processes poll the outbox every few seconds, so nothing stays in it for longer
+
+_RECORD = 5  # numbers: those of `Written`
+_BEGAN, _COMMITTED, _ENDED, _OUTBOXED = range(1, _RECORD)
+
+
+class Excuse(enum.Enum):
+    """Why a read was stale; the worst first."""
+
+    NONE = "no excuse"
+    OUTBOX = "in the outbox"
+    ALONE = "in the outbox, cut off alone"
+    LOST = "lost intent"
+
+
+class Written(NamedTuple):
+    """One write to one row. Times are in ns, 0 for what has not happened (yet, or because its writer died).
+
+    `outboxed` is 0 for a write that was announced, 1 for one that was not, 2 when its process alone was cut off.
+    """
+
+    number: int
+    began: int
+    committed: int
+    ended: int
+    outboxed: int
+
+
+@dataclass(frozen=True)
+class Stale:
+    """A read of a row that was behind.
+
+    Attributes:
+        seen: the number that it returned; the first one that it missed is one greater.
+        needed: the number that was committed when it began.
+        began: when, in ns.
+        behind: ns since the first write that it missed was committed.
+    """
+
+    slot: int
+    seen: int
+    needed: int
+    began: int
+    behind: int
+    excuse: Excuse
+
+
+class History:
+    """The history of `slots` rows. To be made before the processes are forked; each writer notes under its own number."""
+
+    def __init__(self, slots: int) -> None:
+        self._slots = slots
+        sizes = [slots] * (2 * WRITERS) + [slots * RING * _RECORD, 2 * LOSSES, 1]
+        numbers = memoryview(mmap.mmap(-1, 8 * sum(sizes))).cast("q")
+        views = []
+        for size in sizes:
+            views.append(numbers[:size])
+            numbers = numbers[size:]
+        self.about = views[:WRITERS]
+        self.committed = views[WRITERS : 2 * WRITERS]
+        self._records, self._losses, self._lost = views[2 * WRITERS :]
+
+    # --- for writers --------------------------------------------------------------------------------------------------
+    def opens(self, writer: int, slot: int, number: int) -> None:
+        """Note that a write is about to begin."""
+        at = self._at(slot, number)
+        self._records[at] = 0
+        for field, value in ((_BEGAN, monotonic_ns()), (_COMMITTED, 0), (_ENDED, 0), (_OUTBOXED, 0)):
+            self._records[at + field] = value
+        self._records[at] = number
+        self.about[writer][slot] = number
+
+    def commits(self, writer: int, slot: int, number: int) -> None:
+        """Note that a write is committed."""
+        self._records[self._at(slot, number) + _COMMITTED] = monotonic_ns()
+        self.committed[writer][slot] = number
+
+    def outboxed(self, slot: int, number: int, *, alone: bool) -> None:
+        """Note that the store does not know of a write; whether its process alone was cut off."""
+        self._records[self._at(slot, number) + _OUTBOXED] = 1 + alone
+
+    def ends(self, slot: int, number: int) -> None:
+        """Note that the store knows that a write is over."""
+        at = self._at(slot, number)
+        if self._records[at] == number and not self._records[at + _ENDED]:
+            self._records[at + _ENDED] = monotonic_ns()
+
+    def touched(self, slot: int, since: int) -> None:
+        """Note that a row was touched from the outbox, which is as good as the end of all that was committed before."""
+        for number in range(max(1, self.needed(slot) - RING + 1), self.needed(slot) + 1):
+            one = self.written(slot, number)
+            if one is not None and 0 < one.committed <= since:
+                self.ends(slot, number)
+
+    # --- for who injects faults ---------------------------------------------------------------------------------------
+    def loses(self) -> int:
+        """Note that the store may lose intents from now on; return what `lost` is to be given."""
+        which = self._lost[0]
+        self._losses[2 * which] = monotonic_ns()
+        self._losses[2 * which + 1] = FAR
+        self._lost[0] = which + 1
+        return which
+
+    def lost(self, which: int) -> None:
+        """Note that the store loses no more."""
+        self._losses[2 * which + 1] = monotonic_ns()
+
+    # --- for readers --------------------------------------------------------------------------------------------------
+    def needed(self, slot: int) -> int:
+        """Return the last number that is committed."""
+        return max(committed[slot] for committed in self.committed)
+
+    def upto(self, slot: int) -> int:
+        """Return the last number that may be committed."""
+        return max(about[slot] for about in self.about)
+
+    def written(self, slot: int, number: int) -> Written | None:
+        """Return what is known of a write."""
+        at = self._at(slot, number)
+        found = Written(*self._records[at : at + _RECORD])
+        return found if found.number == number else None
+
+    def stale(self, slot: int, seen: int, needed: int, began: int) -> Stale:
+        """Return what is to be said of a stale read."""
+        missed = self.written(slot, seen + 1)
+        behind = began - missed.committed if missed is not None and missed.committed else 0
+        excuses = {self._excuse(slot, number, began) for number in range(seen + 1, needed + 1)}
+        # Each of the writes that it missed would have been enough to make the value invalid.
+        return Stale(slot, seen, needed, began, behind, next(excuse for excuse in Excuse if excuse in excuses))
+
+    def _excuse(self, slot: int, number: int, began: int) -> Excuse:
+        """Tell why a read that began then could miss a write."""
+        one = self.written(slot, number)
+        if one is None or (one.ended and one.ended <= began):
+            return Excuse.NONE
+        committed = one.committed or began  # a writer that was killed could not note it
+        # What was lost after the commit harms nobody: what is loaded from then on has the new value.
+        if any(start <= committed and one.began <= end for start, end in self.losses()):
+            return Excuse.LOST
+        if one.outboxed and began <= committed + OUTBOX_WITHIN:
+            return Excuse.ALONE if one.outboxed > 1 else Excuse.OUTBOX
+        return Excuse.NONE
+
+    def losses(self) -> Iterator[tuple[int, int]]:
+        """Yield from when until when the store lost intents."""
+        for which in range(self._lost[0]):
+            yield self._losses[2 * which], self._losses[2 * which + 1]
+
+    def _at(self, slot: int, number: int) -> int:
+        return (slot * RING + number % RING) * _RECORD

@@ -1,0 +1,52 @@
+"""Steps of the protocol, to be left out by name: each makes stale reads, and the soak has to find them."""
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+from cachelayer.entries import Wanted
+from cachelayer.reading import Reader
+from cachelayer.store import redis, scripts
+from cachelayer.store.redis import RedisStore
+from cachelayer.store.wire import Script
+
+
+def begin() -> None:
+    """Announce nothing before a write."""
+
+    def silent(_self: RedisStore, _write: bytes, _tags: Sequence[str]) -> None:
+        return
+
+    RedisStore.begin = silent  # type: ignore[method-assign]
+
+
+def holders() -> None:
+    """Let `end` ignore who else holds a tag."""
+    _rewrite("_END", scripts.END, "if #others > 0 then", "if false then")
+
+
+def strange() -> None:
+    """Take a store that came back for the one that it was."""
+    _rewrite("_RESTORE", scripts.RESTORE, "if not strange then return 0 end", "if true then return 0 end")
+
+
+def late() -> None:
+    """Take the versions after the loading, as if they had been there before it."""
+
+    def lead(self: Any, key: Hashable, wanted: Wanted, load: Callable[[], Any]) -> Any:
+        mark, value = self._service.local.mark(), load()
+        states, _ = self._service.store.claim(wanted.all_tags, "", 0)
+        self._fill([(key, wanted, states, value)], mark)
+        return value
+
+    Reader._lead = lead  # type: ignore[method-assign]  # noqa: SLF001 - the step itself
+
+
+def _rewrite(name: str, source: str, old: str, new: str) -> None:
+    assert old in source
+    script = Script(source.replace(old, new))
+    scripts_of_the_store = (*redis._SCRIPTS, script)  # noqa: SLF001 - as above
+    setattr(redis, name, script)
+    setattr(redis, "_SCRIPTS", scripts_of_the_store)  # noqa: B010 - mypy takes it for a constant
+
+
+SABOTAGES: dict[str, Callable[[], None]] = {one.__name__: one for one in (begin, holders, strange, late)}
