@@ -7,3 +7,4 @@ class CachelayerConfig(AppConfig):
     """Registers the read layer."""
 
     name = "cachelayer"
+    verbose_name = "Cache"

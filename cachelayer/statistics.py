@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from django.db import connections, router
 
-from cachelayer.counters import EVENTS, Snapshot
+from cachelayer.counters import EVENTS, LOCAL, SHARED, Snapshot
 from cachelayer.models import Statistic
 
 if TYPE_CHECKING:
     from cachelayer.service import Service
+
+COLUMNS = tuple(dict.fromkeys((*LOCAL, *SHARED)))  # of a table with a row for each tier
 
 _ADD = """
 INSERT INTO {table} (namespace, tier, name, value) VALUES {rows}
@@ -85,6 +87,14 @@ def by_namespace(found: Snapshot) -> dict[str, dict[str, int]]:
     return {
         one: {f"{tier} {name}": value for (namespace, tier, name), value in found.items() if namespace == one}
         for one in names
+    }
+
+
+def by_tier(counts: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """Return one namespace's counts by tier; every count there is, also those that are 0."""
+    return {
+        tier: {name: counts.get(f"{tier} {name}", 0) for name in names}
+        for tier, names in (("local", LOCAL), ("shared", SHARED))
     }
 
 

@@ -3,15 +3,14 @@
 import json
 import time
 from argparse import ArgumentParser
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from django.core.management.base import BaseCommand
 
 from cachelayer import statistics
-from cachelayer.counters import LOCAL, SHARED, Snapshot
+from cachelayer.counters import Snapshot
 
-COLUMNS = tuple(dict.fromkeys((*LOCAL, *SHARED)))
 CLEAR_SCREEN = "\x1b[2J\x1b[H"
 
 
@@ -47,7 +46,7 @@ class Command(BaseCommand):
 def as_json(found: Snapshot) -> str:
     """Lay the sums out for scripts."""
     namespaces = {
-        name: {"hit_rate": statistics.hit_rate(counts), **_by_tier(counts)}
+        name: {"hit_rate": statistics.hit_rate(counts), **statistics.by_tier(counts)}
         for name, counts in statistics.by_namespace(found).items()
     }
     return json.dumps({"namespaces": namespaces, "events": statistics.events(found)}, indent=2)
@@ -55,25 +54,17 @@ def as_json(found: Snapshot) -> str:
 
 def as_table(found: Snapshot) -> str:
     """Lay the sums out for people."""
-    rows = [["namespace", "tier", *COLUMNS, "hit rate"]]
+    rows = [["namespace", "tier", *statistics.COLUMNS, "hit rate"]]
     for name, counts in statistics.by_namespace(found).items():
         rate = statistics.hit_rate(counts)
         shown = "" if rate is None else f"{rate:.2%}"
-        for tier, of_tier in _by_tier(counts).items():
+        for tier, of_tier in statistics.by_tier(counts).items():
             first = tier == "local"
-            numbers = [str(of_tier.get(column, "")) for column in COLUMNS]
+            numbers = [str(of_tier.get(column, "")) for column in statistics.COLUMNS]
             rows.append([name if first else "", tier, *numbers, shown if first else ""])
     lines = list(_aligned(rows)) if len(rows) > 1 else ["Nothing has been counted yet."]
     lines += ["", *(f"{times:>9}  {event}" for event, times in statistics.events(found).items())]
     return "\n".join(lines).rstrip()
-
-
-def _by_tier(counts: Mapping[str, int]) -> dict[str, dict[str, int]]:
-    """Return the counts of each tier; every count there is, also those that are 0."""
-    return {
-        tier: {name: counts.get(f"{tier} {name}", 0) for name in names}
-        for tier, names in (("local", LOCAL), ("shared", SHARED))
-    }
 
 
 def _aligned(rows: list[list[str]]) -> Iterable[str]:

@@ -1,0 +1,12 @@
+"""The ASGI entry point, for servers that speak it. Once it is imported, the process is ready for requests."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "whatsai.settings")
+application = get_asgi_application()
+
+from cachelayer import startup  # noqa: E402 - there are apps from here on
+
+startup.start()
