@@ -146,7 +146,7 @@ class RedisStore:
         """
         self._wire.made_anew(connection)
         keys, arguments = self._restoring(quarantine=False)
-        self._wire.load_scripts(connection)
+        self._wire.greet(connection)
         connection.send_command("EVALSHA", _RESTORE.digest, len(keys), *keys, *arguments)
         return _checked(connection.read_response())
 

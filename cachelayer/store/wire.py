@@ -79,7 +79,7 @@ class Wire:
             try:
                 return connection.read_response()
             except exceptions.NoScriptError:
-                self.load_scripts(connection)
+                self.greet(connection)
                 connection.send_packed_command([packed(("EVALSHA", script.digest, len(keys), *keys, *arguments))])
                 return connection.read_response()
 
@@ -102,13 +102,17 @@ class Wire:
 
         self._with_connection(once, is_answered=False)
 
-    def load_scripts(self, connection: Any) -> None:
-        """Make all scripts known to the server, which would not say so if it did not know one that is posted."""
-        connection.send_packed_command(
-            [b"".join(packed(("SCRIPT", "LOAD", script.source)) for script in self._scripts)]
-        )
-        for _ in self._scripts:
-            connection.read_response()
+    def greet(self, connection: Any) -> None:
+        """Make sure that the server will do what is posted, for it would not say so if it did not.
+
+        Raises:
+            ResponseError: it refuses a command.
+        """
+        words = [("CLIENT", "REPLY", "ON"), *(("SCRIPT", "LOAD", script.source) for script in self._scripts)]
+        connection.send_packed_command([b"".join(map(packed, words))])
+        for answer in [_answer(connection) for _ in words]:
+            if isinstance(answer, exceptions.ResponseError):
+                raise answer
 
     def made_anew(self, connection: Any) -> None:
         """Run again, by another connection, what was posted on this one before it was lost."""
@@ -121,11 +125,7 @@ class Wire:
         try:
             connection = pool.get_connection()
             try:
-                try:
-                    answer = once(connection)
-                except exceptions.ConnectionError:
-                    connection.disconnect()
-                    answer = once(connection)
+                answer = _in_step(connection, once)
                 if is_answered and self._posted:
                     self._posted.pop(connection, None)
                 return answer
@@ -146,6 +146,24 @@ class Wire:
             # The server became a replica. Each connection is to find out for itself, when it is made anew.
             self._pool.disconnect()
         return StoreDown(text)
+
+
+def _in_step(connection: Any, once: Callable[[Any], T]) -> T:
+    """Send and read by one connection, made anew once; it is left with no answer that the next would take for its own.
+
+    redis-py looks for such answers when it hands a connection out, but one may still be on its way then.
+    """
+    try:
+        try:
+            return once(connection)
+        except exceptions.ConnectionError:
+            connection.disconnect()
+            return once(connection)
+    except exceptions.ResponseError:
+        raise  # an answer, too
+    except BaseException:
+        connection.disconnect()
+        raise
 
 
 def _answer(connection: Any) -> Any:

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
 from django_redis import get_redis_connection
 
-from cachelayer import listener, mender, service
+from cachelayer import connection, listener, mender, service
 from cachelayer.store import memory, redis
 from cachelayer.store.redis import RedisStore
 from tests import valkey
@@ -39,8 +40,7 @@ def cached(quick: None) -> Iterator[service.Service]:  # noqa: ARG001 - a fixtur
 def server(quick: None, settings: Any) -> Iterator[Valkey]:  # noqa: ARG001 - a fixture's fixture
     """A Valkey of the test's own, with this process' service on it."""
     with valkey.running() as running:
-        options = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": running.url, "OPTIONS": _options()}
-        settings.CACHES = {"default": options}
+        on_server(settings, running.url)
         use_new()
         yield running
     settings.CACHES = _CACHES
@@ -50,10 +50,22 @@ def server(quick: None, settings: Any) -> Iterator[Valkey]:  # noqa: ARG001 - a 
 _CACHES = django_settings.CACHES
 
 
-def _options() -> dict[str, Any]:
-    from cachelayer import connection  # noqa: PLC0415 - beside `settings.CACHES`, whose options these are
+def on_server(settings: Any, url: str) -> service.Service:
+    """Put this process' service on a server, which need not be there."""
+    options = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url, "OPTIONS": connection.OPTIONS}
+    settings.CACHES = {"default": options}
+    return service.use(service.make(is_guest=False))
 
-    return connection.OPTIONS
+
+@contextmanager
+def full(server: Valkey) -> Iterator[None]:
+    """Let a server have no memory left."""
+    server.client.config_set("maxmemory-policy", "noeviction")
+    server.client.config_set("maxmemory", 1)
+    try:
+        yield
+    finally:
+        server.client.config_set("maxmemory", 0)
 
 
 def use_new() -> service.Service:
