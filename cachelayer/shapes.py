@@ -11,18 +11,18 @@ from typing import Any, Generic, TypeVar, cast
 
 from django.db.models import Field, Model
 from django.db.models.base import ModelState
-from django.db.models.fields.files import FileDescriptor
+from django.db.models.fields.files import FieldFile, FileDescriptor
 from django.db.models.fields.related_descriptors import ForeignKeyDeferredAttribute
 from django.db.models.query_utils import DeferredAttribute
 from django.db.models.signals import post_init, pre_init
 
-from cachelayer.codec import Garbage, decode, encode
+from cachelayer.codec import Garbage, NotCacheable, decode, encode
 from cachelayer.pages import Page
 
 Row = TypeVar("Row", bound=Model)
 Thaw = Callable[[], Any]
 
-_IMMUTABLE = (str, int, float, bool, bytes, type(None))
+_HOLDERS = (dict, list, tuple, set)  # what can be altered, or may hold what can
 # Fields whose values cannot be altered.
 _OF_IMMUTABLES = frozenset(
     f"{name}Field"
@@ -39,15 +39,22 @@ _new = object.__new__
 
 
 def copier(value: Any) -> Thaw | None:
-    """Return what makes fresh copies of a decoded value; None when it cannot be altered, and needs none."""
-    if not isinstance(value, dict | list | set | bytearray | tuple):
+    """Return what makes fresh copies of a decoded value; None when it cannot be altered, and needs none.
+
+    Raises:
+        Garbage: `encode` would never have written it.
+    """
+    if not isinstance(value, _HOLDERS):
         return None
     inside: Iterable[Any] = value.values() if isinstance(value, dict) else value
-    if all(copier(one) is None for one in inside):
+    if not any(isinstance(one, _HOLDERS) for one in inside):
         if isinstance(value, tuple):
             return None
         return type(value) if not value else value.copy
-    return partial(decode, encode(value))
+    try:
+        return partial(decode, encode(value))
+    except NotCacheable as error:
+        raise Garbage(str(error)) from error
 
 
 class ValueShape:
@@ -74,12 +81,12 @@ class RowShape(Generic[Row]):
         self.alias = alias
         self.names = [field.attname for field in fields]
         self.fingerprint = _fingerprint(fields)
-        self._mutable = [field.attname for field in fields if field.get_internal_type() not in _OF_IMMUTABLES]
+        self._mutable = [field.attname for field in fields if not _is_of_immutables(field)]
         self._state = {"adding": False, "db": alias}
         self._values = cast("Callable[[Row], Sequence[Any]]", attrgetter(*self.names))
         # A class that does something of its own when a row is made is made as Django makes it.
         self._is_plain = (
-            model.__init__ is Model.__init__
+            all(getattr(model, name) is getattr(Model, name) for name in ("__init__", "__new__", "__setattr__"))
             and getattr(model.from_db, "__func__", None) is getattr(Model.from_db, "__func__", None)
             and not hasattr(model, "__slots__")
             and all(type(model.__dict__.get(name, _inherited(model, name))) in _PLAIN for name in self.names)
@@ -93,8 +100,8 @@ class RowShape(Generic[Row]):
         """
         if row.get_deferred_fields():
             raise ValueError("a row with deferred fields is not the whole row")
-        values = self._values(row)
-        return list(values) if len(self.names) > 1 else [values]
+        values = self._values(row) if len(self.names) > 1 else (self._values(row),)
+        return [value.name if isinstance(value, FieldFile) else value for value in values]
 
     def dump(self, row: Row) -> bytes:
         """Return the payload of a row."""
@@ -164,6 +171,11 @@ class RowsShape(Generic[Row]):
         except (TypeError, ValueError) as error:
             raise Garbage("not a page") from error
         return lambda: Page([thaw() for thaw in templates], next_cursor, previous_cursor)
+
+
+def _is_of_immutables(field: "Field[Any, Any]") -> bool:
+    """Whether its values cannot be altered; a field of somebody's own may make anything of what is in its column."""
+    return field.get_internal_type() in _OF_IMMUTABLES and not hasattr(field, "from_db_value")
 
 
 def _inherited(model: type[Model], name: str) -> Any:
