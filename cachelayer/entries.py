@@ -9,6 +9,8 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cachelayer.codec import Garbage
+
 VERSION = 16  # bytes
 INTENT = b"!"  # what the state of a tag begins with while a write to what it names is in flight
 _HEAD = struct.Struct(">cI")
@@ -69,10 +71,13 @@ def judge(wanted: Wanted, entry: bytes | None, states: Sequence[bytes | None]) -
 
 def versions(wanted: Wanted, states: Sequence[bytes | None], kind: Kind) -> bytes | None:
     """Return the versions that an entry of that kind would depend on; None while one of its tags has none."""
-    needed = states if kind is Kind.ABSENT else states[: len(wanted.tags)]
-    if any(state is None or len(state) != VERSION or state.startswith(INTENT) for state in needed):
-        return None
-    return b"".join(needed)  # type: ignore[arg-type]  # none is None
+    number = len(wanted.all_tags if kind is Kind.ABSENT else wanted.tags)
+    seen = [state for state in states[:number] if state is not None and _is_version(state)]
+    return b"".join(seen) if len(seen) == number else None
+
+
+def _is_version(state: bytes) -> bool:
+    return len(state) == VERSION and not state.startswith(INTENT)
 
 
 def written(kind: Kind, ends: int, seen: bytes, payload: bytes) -> bytes:
@@ -81,7 +86,15 @@ def written(kind: Kind, ends: int, seen: bytes, payload: bytes) -> bytes:
 
 
 def opened(wanted: Wanted, entry: bytes) -> tuple[Kind, int, bytes]:
-    """Return the kind, the end and the payload of an entry that `judge` called a hit."""
-    kind, ends = _HEAD.unpack_from(entry)
-    tags = len(wanted.tags) + (kind == Kind.ABSENT.value)
-    return Kind(kind), ends, entry[HEAD + VERSION * tags :]
+    """Return the kind, the end and the payload of an entry that `judge` called a hit.
+
+    Raises:
+        Garbage: there is no such kind.
+    """
+    word, ends = _HEAD.unpack_from(entry)
+    try:
+        kind = Kind(word)
+    except ValueError as error:
+        raise Garbage("an entry of no kind") from error
+    needed = wanted.all_tags if kind is Kind.ABSENT else wanted.tags
+    return kind, ends, entry[HEAD + VERSION * len(needed) :]

@@ -249,19 +249,18 @@ class Reader(Generic[T]):
         return Found(verdict)
 
     def _opened(self, key: Hashable, wanted: Wanted, entry: bytes, mark: int) -> Found[T]:
-        kind, ends, payload = opened(wanted, entry)
-        tags, thaw = wanted.tags, None
-        if kind is Kind.PRESENT:
-            try:
-                thaw = self._shape.freeze(payload)
-            except Garbage:
-                log.exception("Cache entry %s cannot be read", wanted.name)
-                self._counts.errors += 1
-                return Found(Verdict.MISS)
+        try:
+            kind, ends, payload = opened(wanted, entry)
+            thaw = self._shape.freeze(payload) if kind is Kind.PRESENT else None
+        except Garbage:
+            log.exception("Cache entry %s cannot be read", wanted.name)
+            self._counts.errors += 1
+            return Found(Verdict.MISS)
+        if thaw:
             self._counts.hits += 1
         else:
-            tags = wanted.all_tags
             self._counts.absences += 1
+        tags = wanted.tags if thaw else wanted.all_tags
         observed.note(Verdict.HIT)
         self._service.local.fill(self._tier, key, thaw or _absent, tags, ends - time.time(), mark)
         return Found(Verdict.HIT, thaw)
@@ -273,23 +272,26 @@ class Reader(Generic[T]):
         for key, wanted, states, value in found:
             kind = Kind.ABSENT if isinstance(value, Absent) else Kind.PRESENT
             seen = versions(wanted, states, kind)
-            payload = self._dumped(wanted, value)
-            if seen is None or payload is None:
+            frozen = self._frozen(wanted, value)
+            if seen is None or frozen is None:
                 continue
+            payload, thaw = frozen
             tags = wanted.all_tags if kind is Kind.ABSENT else wanted.tags
             items.append((self._entry(wanted), written(kind, int(time.time() + ttl), seen, payload), int(ttl * 1000)))
-            local.append((key, _absent if kind is Kind.ABSENT else self._shape.freeze(payload), tags))
-        if items and self._stored(items, lease):
+            local.append((key, thaw, tags))
+        if (items or lease) and self._stored(items, lease):
             self._counts.fills += len(items)
         for key, thaw, tags in local:
             self._service.local.fill(self._tier, key, thaw, tags, ttl, mark)
 
-    def _dumped(self, wanted: Wanted, value: T | Absent) -> bytes | None:
+    def _frozen(self, wanted: Wanted, value: T | Absent) -> tuple[bytes, Callable[[], T | Absent]] | None:
+        """Return the payload and what makes copies of it; None for a value that cannot be kept."""
         if isinstance(value, Absent):
-            return b""
+            return b"", _absent
         try:
-            return self._shape.dump(value)
-        except NotCacheable as error:
+            payload = self._shape.dump(value)
+            return payload, self._shape.freeze(payload)
+        except (NotCacheable, Garbage) as error:
             self._counts.errors += 1
             log.warning("Cache entry %s cannot be stored: %s", wanted.name, error)
             return None
