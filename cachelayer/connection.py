@@ -15,6 +15,7 @@ def connected(connection: Any) -> None:
     from cachelayer.store.base import StoreDown  # noqa: PLC0415 - as above
     from cachelayer.store.redis import RedisStore  # noqa: PLC0415 - as above
 
+    connection.driver_info = None  # redis-py would introduce itself: two round trips
     connection.on_connect()
     now = service.current()
     if not isinstance(now.store, RedisStore):

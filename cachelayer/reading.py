@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from cachelayer import observed
@@ -22,6 +23,7 @@ K = TypeVar("K", bound=Hashable)
 LEASE_MS = 3000  # for a loader in another process
 POLL = 0.01  # seconds
 PATIENCE = 5  # polls; then the database is asked here as well
+WAITS = 2  # for loads of other threads
 JITTER = 0.1  # of the time to live, either way
 
 log = Context.CACHE.logger
@@ -78,11 +80,12 @@ class Reader(Generic[T]):
             Exception: whatever `load` raises.
         """
         self._counts.local_misses += 1
+        since = monotonic()
         found, value = self._look(key, wanted)
         if found is Verdict.HIT:
             return value
         if found is Verdict.MISS and fills:
-            return self._fly(key, wanted, load)
+            return self._fly(key, wanted, load, since)
         return self._bypass(load)
 
     def peek(self, key: Hashable, wanted: Wanted) -> T | Absent:
@@ -114,38 +117,44 @@ class Reader(Generic[T]):
         self._counts.fills += 1
         return True
 
-    def _fly(self, key: Hashable, wanted: Wanted, load: Callable[[], T | Absent]) -> T | Absent:
+    def _fly(self, key: Hashable, wanted: Wanted, load: Callable[[], T | Absent], since: float) -> T | Absent:
         """Load as the only one of this process; or wait for who does, and look again."""
         flights = self._service.flights
-        if flights.lead(wanted.name):
-            try:
-                return self._lead(key, wanted, load)
-            finally:
-                flights.land(wanted.name)
-        found, value = self._look(key, wanted)
-        if found is Verdict.HIT:
-            return value
-        return self._lead(key, wanted, load) if found is Verdict.MISS else self._bypass(load)
+        for _ in range(WAITS):
+            if flights.lead(wanted.name, since):
+                try:
+                    return self._lead(key, wanted, load)
+                finally:
+                    flights.land(wanted.name)
+            since = monotonic()
+            found, value = self._look(key, wanted)
+            if found is not Verdict.MISS:
+                return value if found is Verdict.HIT else self._bypass(load)
+        return self._lead(key, wanted, load)
 
     def _lead(self, key: Hashable, wanted: Wanted, load: Callable[[], T | Absent]) -> T | Absent:
         """Make sure that all tags have versions, and only then load."""
         service, mark = self._service, self._service.local.mark()
         try:
             states, is_ours = service.store.claim(wanted.all_tags, wanted.name, LEASE_MS)
-            for _ in range(0 if is_ours else PATIENCE):
-                time.sleep(POLL)
-                found, value = self._look(key, wanted)
-                if found is Verdict.HIT:
-                    return value
         except StoreFull:
             self._counts.errors += 1
-            states = []
+            return self._bypass(load)
         except StoreDown as error:
             self._failed(error)
             return self._bypass(load)
+        for _ in range(0 if is_ours else PATIENCE):
+            time.sleep(POLL)
+            found, value = self._look(key, wanted)
+            if found is Verdict.HIT:
+                return value
         observed.note(Verdict.MISS)
         self._counts.misses += 1
-        value = load()
+        try:
+            value = load()
+        except BaseException:
+            self._stored([], wanted.name)  # others need not wait for us
+            raise
         self._fill([(key, wanted, states, value)], mark, lease=wanted.name)
         return value
 

@@ -144,11 +144,9 @@ class RedisStore:
         Returns:
             Whether the server was a strange one.
         """
-        self._wire.made_anew(connection)
-        keys, arguments = self._restoring(quarantine=False)
-        self._wire.greet(connection)
-        connection.send_command("EVALSHA", _RESTORE.digest, len(keys), *keys, *arguments)
-        return _checked(connection.read_response())
+        is_strange = _checked(self._wire.greet(connection, _RESTORE, *self._restoring(quarantine=False)))
+        self._wire.catch_up(connection)
+        return is_strange
 
     def _restoring(self, *, quarantine: bool) -> tuple[list[str], list[Any]]:
         tags = (ROOT, *(namespace.name for namespace in self._namespaces))

@@ -5,7 +5,7 @@ It does what redis-py's client does with a command, without what that does aroun
 
 import hashlib
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from queue import SimpleQueue
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -13,6 +13,10 @@ import redis
 from redis import exceptions
 
 from cachelayer.store.base import StoreDown, StoreFull, StoreSlow
+
+# Threads that ask at once; others wait for their turn. A hundred that connect at one moment would keep each other, and
+# the server, from answering in time.
+AT_ONCE = 8
 
 T = TypeVar("T")
 Post = tuple["Script", Sequence[str], Sequence[Any]]
@@ -24,6 +28,7 @@ def packed(command: Sequence[str | bytes | int]) -> bytes:
     return b"*%d\r\n" % len(words) + b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words])
 
 
+_LOUDLY = packed(("CLIENT", "REPLY", "ON"))
 _SILENTLY = packed(("CLIENT", "REPLY", "SKIP"))  # no answer to the command after it
 
 
@@ -35,6 +40,10 @@ class Script:
         self.digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
 
 
+def _evaluation(script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> bytes:
+    return packed(("EVALSHA", script.digest, len(keys), *keys, *arguments))
+
+
 class Wire:
     """Sends commands and waits for their answers. A connection that the server has closed is made anew, once."""
 
@@ -43,6 +52,10 @@ class Wire:
         self._pool: Any = client.connection_pool
         # What was posted on each connection since its last answer: gone, should it turn out to be dead.
         self._posted: WeakKeyDictionary[Any, list[Post]] = WeakKeyDictionary()
+        self._turns: SimpleQueue[None] = SimpleQueue()  # a semaphore, at a thirtieth of its price
+        for _ in range(AT_ONCE):
+            self._turns.put(None)
+        self._has_loaded = False  # our scripts: all of them, at the first connection
 
     def call(self, *command: Any) -> Any:
         """Send one command and return its answer.
@@ -63,11 +76,7 @@ class Wire:
 
         def once(connection: Any) -> list[Any]:
             connection.send_packed_command([b"".join(map(packed, commands))])
-            answers = [_answer(connection) for _ in commands]
-            for answer in answers:
-                if isinstance(answer, exceptions.ResponseError):
-                    raise answer
-            return answers
+            return _unless_refused([_answer(connection) for _ in commands])
 
         return self._with_connection(once)
 
@@ -75,12 +84,12 @@ class Wire:
         """Run a script and return its answer; see `call`."""
 
         def once(connection: Any) -> Any:
-            connection.send_packed_command([packed(("EVALSHA", script.digest, len(keys), *keys, *arguments))])
+            connection.send_packed_command([_evaluation(script, keys, arguments)])
             try:
                 return connection.read_response()
             except exceptions.NoScriptError:
-                self.greet(connection)
-                connection.send_packed_command([packed(("EVALSHA", script.digest, len(keys), *keys, *arguments))])
+                self._load_scripts(connection)
+                connection.send_packed_command([_evaluation(script, keys, arguments)])
                 return connection.read_response()
 
         return self._with_connection(once)
@@ -95,33 +104,43 @@ class Wire:
         """
 
         def once(connection: Any) -> None:
-            connection.send_packed_command(
-                [_SILENTLY + packed(("EVALSHA", script.digest, len(keys), *keys, *arguments))]
-            )
+            connection.send_packed_command([_SILENTLY + _evaluation(script, keys, arguments)])
             self._posted.setdefault(connection, []).append((script, keys, arguments))
 
         self._with_connection(once, is_answered=False)
 
-    def greet(self, connection: Any) -> None:
-        """Make sure that the server will do what is posted, for it would not say so if it did not.
+    def greet(self, connection: Any, script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+        """Run a script by a connection that is new, and make sure that the server will do what is posted on it.
+
+        It would not say so if it did not: it may refuse to be silent, and it may not know a script.
 
         Raises:
-            ResponseError: it refuses a command.
+            ResponseError: it refuses.
         """
-        words = [("CLIENT", "REPLY", "ON"), *(("SCRIPT", "LOAD", script.source) for script in self._scripts)]
-        connection.send_packed_command([b"".join(map(packed, words))])
-        for answer in [_answer(connection) for _ in words]:
-            if isinstance(answer, exceptions.ResponseError):
-                raise answer
+        if not self._has_loaded:
+            self._load_scripts(connection)
+        connection.send_packed_command([_LOUDLY + _evaluation(script, keys, arguments)])
+        answers = [_answer(connection), _answer(connection)]
+        if isinstance(answers[1], exceptions.NoScriptError):
+            self._load_scripts(connection)
+            connection.send_packed_command([_evaluation(script, keys, arguments)])
+            answers[1] = _answer(connection)
+        return _unless_refused(answers)[1]
 
-    def made_anew(self, connection: Any) -> None:
-        """Run again, by another connection, what was posted on this one before it was lost."""
-        for post in self._posted.pop(connection, ()):
-            with suppress(StoreDown, StoreFull):  # an intent that is not ended expires
-                self.run(*post)
+    def _load_scripts(self, connection: Any) -> None:
+        connection.send_packed_command([b"".join(packed(("SCRIPT", "LOAD", one.source)) for one in self._scripts)])
+        _unless_refused([_answer(connection) for _ in self._scripts])
+        self._has_loaded = True
+
+    def catch_up(self, connection: Any) -> None:
+        """Run what was posted on this connection before it was lost and made anew."""
+        for script, keys, arguments in self._posted.pop(connection, ()):
+            connection.send_packed_command([_evaluation(script, keys, arguments)])
+            _answer(connection)  # an intent that is not ended expires
 
     def _with_connection(self, once: Callable[[Any], T], *, is_answered: bool = True) -> T:
-        pool = self._pool
+        pool, turns = self._pool, self._turns
+        turns.get()
         try:
             connection = pool.get_connection()
             try:
@@ -135,6 +154,8 @@ class Wire:
             raise self._as_ours(error) from error
         except OSError as error:
             raise StoreDown(f"{type(error).__name__}: {error}") from error
+        finally:
+            turns.put(None)
 
     def _as_ours(self, error: exceptions.RedisError) -> StoreDown | StoreFull:
         text = f"{type(error).__name__}: {error}"
@@ -172,3 +193,10 @@ def _answer(connection: Any) -> Any:
         return connection.read_response()
     except exceptions.ResponseError as error:
         return error
+
+
+def _unless_refused(answers: list[Any]) -> list[Any]:
+    for answer in answers:
+        if isinstance(answer, exceptions.ResponseError):
+            raise answer
+    return answers

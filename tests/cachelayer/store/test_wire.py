@@ -1,7 +1,9 @@
 """An answer is that of the question asked, whatever happened on the connection before."""
 
 import socket
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from redis import exceptions
 from cachelayer import service
 from cachelayer.store.base import StoreDown, StoreFull, StoreSlow
 from cachelayer.store.redis import RedisStore
-from cachelayer.store.wire import Script, Wire
+from cachelayer.store.wire import AT_ONCE, Script, Wire
 from tests.cachelayer.conftest import full, on_server, wait_until
 from tests.valkey import Valkey
 
@@ -102,6 +104,20 @@ def test_a_server_that_hangs_is_slow_and_what_it_says_later_is_nobodys(wire: Wir
     finally:
         server.resume()
     assert wire.call("GET", "a") == b"1"
+
+
+def test_a_crowd_asks_a_few_at_a_time(wire: Wire, server: Valkey) -> None:
+    """A hundred connections made at one moment would keep one another from being answered in time."""
+    crowd, before = 100, server.client.info("stats")["total_connections_received"]
+    barrier = threading.Barrier(crowd)
+
+    def ask(number: int) -> Any:
+        barrier.wait()
+        return wire.call("ECHO", number)
+
+    with ThreadPoolExecutor(crowd) as threads:
+        assert list(threads.map(ask, range(crowd))) == [b"%d" % number for number in range(crowd)]
+    assert server.client.info("stats")["total_connections_received"] - before <= AT_ONCE
 
 
 def test_a_script_that_the_server_forgot_is_loaded_again(wire: Wire, server: Valkey) -> None:
