@@ -84,8 +84,9 @@ def settle(alias: str, row: object) -> None:
 
 
 def is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
-    """Whether what is written now is committed later."""
-    return connection.in_atomic_block or not connection.get_autocommit()
+    """Whether what is written now is committed later. To ask is not to connect: a hit needs no database."""
+    commits = connection.settings_dict["AUTOCOMMIT"] if connection.connection is None else connection.autocommit
+    return connection.in_atomic_block or not commits
 
 
 def sees_what_is_committed(alias: str) -> bool:
