@@ -10,6 +10,7 @@ from django.conf import settings as django_settings
 from django_redis import get_redis_connection
 
 from cachelayer import connection, listener, mender, service
+from cachelayer.namespaces import ROOT
 from cachelayer.store import memory, redis
 from cachelayer.store.base import StoreSlow
 from cachelayer.store.redis import RedisStore
@@ -84,6 +85,7 @@ def use_new() -> service.Service:
         for key in client.scan_iter(match=f"{django_settings.CACHELAYER['PREFIX']}:*"):
             client.unlink(key)
         wait_until(lambda: has_restored(now))
+        client.unlink(f"{django_settings.CACHELAYER['PREFIX']}:t:{ROOT}")  # no quarantine: it was us who emptied it
         believe(now)
     return now
 
