@@ -12,7 +12,6 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -99,10 +98,14 @@ class Service:
         if DOWN in words:
             self.link.open(StoreFull("another process cannot write to it"))
         for pattern in (word[1:] for word in words if word.startswith(PATTERN)):
-            self.local.remove(partial(names.matches, pattern=pattern))
+            self.forget(pattern)
         self.local.invalidate(words)
         if ROOT in words and self.keeper is not None:
             self.keeper.hurry()
+
+    def forget(self, pattern: str) -> None:
+        """Remove from the local tier what matches a glob (`names.matches`)."""
+        self.local.remove(lambda tier, key: names.matches(names.of_local(tier, key), pattern))
 
     # --- the process --------------------------------------------------------------------------------------------------
     def awake(self) -> None:

@@ -4,11 +4,12 @@ Before a connection is used for the first time, it vouches for its server (`_vou
 old data, or replaced by another, is recognised by its `run_id`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from django_redis import get_redis_connection
 
+from cachelayer.names import beginnings, matches
 from cachelayer.namespaces import ROOT, Namespaces
 from cachelayer.store import scripts
 from cachelayer.store.base import (
@@ -18,6 +19,7 @@ from cachelayer.store.base import (
     Listener,
     States,
     StoreDown,
+    bare,
     token,
 )
 from cachelayer.store.subscription import Subscription
@@ -108,7 +110,8 @@ class RedisStore:
         """See `Store.put`."""
         keys = [self._entry_prefix + entry, *(self._tag_prefix + tag for tag in tags)]
         message = self._message(tags[:1])
-        self._wire.run(_PUT, keys, [token(), self.channel, message, head, payload, ttl_ms, *self._lives(tags)])
+        lives = [max(life, ttl_ms) if life else 0 for life in self._lives(tags)]
+        self._wire.run(_PUT, keys, [token(), self.channel, message, head, payload, ttl_ms, *lives])
         self._listener(tags[:1])
 
     def restore(self, *, quarantine: bool) -> bool:
@@ -122,16 +125,16 @@ class RedisStore:
     def remove(self, pattern: str) -> int:
         """See `Store.remove`."""
         removed = 0
-        for keys in self._scan(f"{self._entry_prefix}{pattern}@*"):
-            removed += self._wire.call("UNLINK", *keys)
-        for keys in self._scan(self._tag_prefix + pattern):
-            self.touch([key.decode().removeprefix(self._tag_prefix) for key in keys])
+        for names in self._scan(self._entry_prefix, pattern, bare):
+            removed += self._wire.call("UNLINK", *[self._entry_prefix + name for name in names])
+        for tags in self._scan(self._tag_prefix, pattern, str):
+            self.touch(tags)
         return removed
 
     def names(self, pattern: str) -> Iterator[str]:
         """See `Store.names`."""
-        for keys in self._scan(f"{self._entry_prefix}{pattern}@*"):
-            yield from (key.decode().removeprefix(self._entry_prefix) for key in keys)
+        for names in self._scan(self._entry_prefix, pattern, bare):
+            yield from names
 
     def announce(self, *words: str) -> None:
         """See `Store.announce`."""
@@ -171,15 +174,20 @@ class RedisStore:
     def _lease(self, name: str) -> str:
         return f"{self._prefix}:l:{name}"
 
-    def _scan(self, pattern: str) -> Iterator[list[bytes]]:
-        """Yield the keys that match, some at a time: the whole server is looked through."""
-        cursor: Any = 0
-        while True:
-            cursor, keys = self._wire.call("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN)
-            if keys:
-                yield keys
-            if int(cursor) == 0:
-                return
+    def _scan(self, prefix: str, pattern: str, named: Callable[[str], str]) -> Iterator[list[str]]:
+        """Yield keys whose name matches, without their prefix and some at a time: the whole server is looked through.
+
+        Its globs are not Python's, so it is asked for no more than what names begin with.
+        """
+        for beginning in beginnings(pattern):
+            cursor: Any = 0
+            while True:
+                cursor, keys = self._wire.call("SCAN", cursor, "MATCH", f"{prefix}{beginning}*", "COUNT", SCAN)
+                found = [key.decode().removeprefix(prefix) for key in keys]
+                if found := [key for key in found if matches(named(key), pattern)]:
+                    yield found
+                if int(cursor) == 0:
+                    break
 
 
 def _checked(answer: Any) -> bool:
