@@ -13,7 +13,7 @@ from django.db import DatabaseError, InterfaceError, connections
 
 from cachelayer import outbox
 from cachelayer.statistics import Reporter
-from cachelayer.store.base import StoreDown, StoreFull
+from cachelayer.store.base import StoreDown, StoreFull, StoreSlow
 from logs.contexts import Context
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ class Mender:
             self._due.clear()
             try:
                 self._mend(0.0 if hurried else RENEW_AFTER)
+            except StoreSlow as error:
+                self._service.link.failed(error)
             except (StoreDown, StoreFull) as error:
                 self._service.link.open(error)
             except (DatabaseError, InterfaceError) as error:
@@ -63,6 +65,7 @@ class Mender:
         service = self._service
         if service.link.usable:
             service.store.probe()
+            service.link.succeeded()
             self._renew(older_than)
         else:
             self._recover()

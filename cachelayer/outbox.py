@@ -9,9 +9,12 @@ from collections.abc import Iterator, Sequence
 from django.db import connections, router, transaction
 
 from cachelayer.service import PATTERN, Service
+from logs.contexts import Context
 
 AT_ONCE = 1000  # rows
 WORDS = 500  # tags a round trip
+
+log = Context.CACHE.logger
 
 
 def record(alias: str, tags: Sequence[str]) -> None:
@@ -34,6 +37,8 @@ def drain(service: Service) -> int:
     """
     drained = sum(_drain(service, alias) for alias in databases())
     service.counters.count("drained", drained)
+    if drained:
+        log.info("Cache outbox DRAINED: %d writes that could not be announced before", drained)
     return drained
 
 

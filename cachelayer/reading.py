@@ -108,10 +108,7 @@ class Reader(Generic[T]):
             if self._service.is_guest:
                 return False
             self._service.store.put(self._entry(wanted), head, payload, wanted.tags, int(ttl * 1000))
-        except StoreFull:
-            self._counts.errors += 1
-            return False
-        except StoreDown as error:
+        except (StoreFull, StoreDown) as error:
             self._failed(error)
             return False
         self._counts.fills += 1
@@ -137,10 +134,7 @@ class Reader(Generic[T]):
         service, mark = self._service, self._service.local.mark()
         try:
             states, is_ours = service.store.claim(wanted.all_tags, wanted.name, LEASE_MS)
-        except StoreFull:
-            self._counts.errors += 1
-            return self._bypass(load)
-        except StoreDown as error:
+        except (StoreFull, StoreDown) as error:
             self._failed(error)
             return self._bypass(load)
         for _ in range(0 if is_ours else PATIENCE):
@@ -218,10 +212,7 @@ class Reader(Generic[T]):
             return {}
         try:
             states, _ = self._service.store.claim(tags, "", 0)
-        except StoreFull:
-            self._counts.errors += 1
-            return {}
-        except StoreDown as error:
+        except (StoreFull, StoreDown) as error:
             self._failed(error)
             return {}
         return dict(zip(tags, states, strict=True))
@@ -308,13 +299,10 @@ class Reader(Generic[T]):
     def _stored(self, items: Sequence[tuple[str, bytes, int]], lease: str) -> bool:
         try:
             self._service.store.fill(items, lease)
-        except StoreFull:
-            self._counts.errors += 1
-        except StoreDown as error:
+        except (StoreFull, StoreDown) as error:
             self._failed(error)
-        else:
-            return True
-        return False
+            return False
+        return True
 
     def _entry(self, wanted: Wanted) -> str:
         return f"{wanted.name}@{self._shape.fingerprint}"
@@ -328,8 +316,7 @@ class Reader(Generic[T]):
 
     def _failed(self, error: Exception) -> None:
         self._counts.errors += 1
-        self._service.link.failed(error)
-        self._service.awake()
+        self._service.failed(error)
 
 
 def _absent() -> Absent:

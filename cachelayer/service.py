@@ -26,10 +26,14 @@ from cachelayer.store.base import LOST, Store, StoreDown, StoreFull, StoreSlow
 from cachelayer.store.memory import MemoryStore
 from cachelayer.store.redis import RedisStore
 from cachelayer.writing import RETRY, Write
+from logs.contexts import Context
 
 if TYPE_CHECKING:
     from cachelayer.keeper import Keeper
 
+log = Context.CACHE.logger
+
+FULL_EVERY = 60.0  # seconds; how often that is said
 PATTERN = "~"  # what a pattern begins with where tags are announced
 DOWN = "!"  # announced by who finds that the store can be read and not written
 
@@ -52,10 +56,11 @@ class Service:
         self.local = Local(namespaces)
         self.counters = Counters(namespaces)
         self.flights = Flights()
-        self.link = Link(self.local.distrust)
+        self.link = Link(self._degraded)
         self.live: weakref.WeakSet[Write] = weakref.WeakSet()
         self.unfinished: deque[Write] = deque(maxlen=10_000)
         self.no_writes_before = 0.0
+        self._full_again_at = 0.0
         self.is_guest = is_guest
         self.sender = secrets.token_hex(6)
         self.keeper: Keeper | None = None
@@ -64,6 +69,26 @@ class Service:
             self.link.usable = False
 
     # --- what happens to the store ------------------------------------------------------------------------------------
+    def _degraded(self) -> None:
+        self.counters.count("outages")
+        self.local.distrust()
+
+    def failed(self, error: Exception) -> None:
+        """Note that the store did not do what a reader asked for."""
+        if isinstance(error, StoreFull):
+            self._full(error)
+        else:
+            self.link.failed(error)
+            self.awake()
+
+    def _full(self, error: StoreFull) -> None:
+        """Note that the store took no entry; what is in it is good."""
+        self.counters.count("refused entries")
+        now = monotonic()
+        if now >= self._full_again_at:
+            self._full_again_at = now + FULL_EVERY
+            log.warning("Cache FULL: %s; nothing new is kept until there is room", error)
+
     def write_failed(self, error: Exception) -> None:
         """Note that a write could not be announced: nothing here is believed until the store is back.
 
@@ -86,6 +111,7 @@ class Service:
     def strange_store(self) -> None:
         """Note that the store is not the one it was: what it held of our writes may be gone."""
         self.counters.count("strange stores")
+        log.warning("Cache store was emptied, restarted, or is another one: what was in it is not believed")
         self.local.invalidate([ROOT])
         if self.keeper is not None:
             self.keeper.hurry()
@@ -95,6 +121,7 @@ class Service:
         for word in words:
             if word.startswith(LOST):
                 self.counters.count("lost intents", int(word[1:]))
+                log.warning("Cache store had lost what was announced of a write: %s tags", word[1:])
         if DOWN in words:
             self.link.open(StoreFull("another process cannot write to it"))
         for pattern in (word[1:] for word in words if word.startswith(PATTERN)):
@@ -166,7 +193,9 @@ def make(*, is_guest: bool = True) -> Service:
         return Service(namespaces, is_guest=is_guest)
     service = Service(
         namespaces,
-        lambda self: RedisStore(options.alias, options.prefix, self.sender, namespaces, self.local.invalidate),
+        lambda self: RedisStore(
+            options.alias, options.prefix, self.sender, namespaces, self.local.invalidate, self.counters.count
+        ),
     )
     service.keeper = Keeper(service)
     return service

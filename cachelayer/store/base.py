@@ -19,6 +19,8 @@ LOST = "^"  # what the number of lost intents begins with where tags are announc
 States = list[bytes | None]
 # Called with tags that someone has touched, here or in another process.
 Listener = Callable[[Sequence[str]], None]
+# Called with the name of what has happened.
+Count = Callable[[str], None]
 
 
 class StoreDown(Exception):

@@ -6,6 +6,7 @@ old data, or replaced by another, is recognised by its `run_id`.
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+from weakref import WeakSet
 
 from django_redis import get_redis_connection
 
@@ -16,6 +17,7 @@ from cachelayer.store.base import (
     INTENT_S,
     QUARANTINE,
     QUARANTINE_S,
+    Count,
     Listener,
     States,
     StoreDown,
@@ -24,10 +26,13 @@ from cachelayer.store.base import (
 )
 from cachelayer.store.subscription import Subscription
 from cachelayer.store.wire import Script, Wire
+from logs.contexts import Context
 
 INTENT_MS = int(INTENT_S * 1000)
 VERSION_MS = 2 * 60 * 60 * 1000  # longer than any entry lives; what is not asked for does not stay for ever
 SCAN = 500  # keys a step
+
+log = Context.CACHE.logger
 
 _SCRIPTS = _BEGIN, _END, _TOUCH, _PUT, _RESTORE, _PROBE = tuple(
     map(Script, (scripts.BEGIN, scripts.END, scripts.TOUCH, scripts.PUT, scripts.RESTORE, scripts.PROBE))
@@ -43,9 +48,12 @@ class RedisStore:
         sender: who announces, so that a process can tell its own announcements.
         namespaces: all there are.
         listener: called with the tags that this store announces.
+        count: called with what happens seldom.
     """
 
-    def __init__(self, alias: str, prefix: str, sender: str, namespaces: Namespaces, listener: Listener) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - what a store is of
+        self, alias: str, prefix: str, sender: str, namespaces: Namespaces, listener: Listener, count: Count
+    ) -> None:
         self._client = get_redis_connection(alias)
         self._prefix = prefix
         self._sender = sender
@@ -54,7 +62,9 @@ class RedisStore:
         self._tag_prefix = f"{prefix}:t:"
         self._entry_prefix = f"{prefix}:e:"
         self.channel = f"{prefix}:touched"
-        self._wire = Wire(self._client, _SCRIPTS)
+        self._wire = Wire(self._client, _SCRIPTS, count)
+        self._count = count
+        self._known: WeakSet[Any] = WeakSet()  # connections that were used before
 
     def subscription(self) -> Subscription:
         """Return a way to hear what is announced."""
@@ -147,8 +157,12 @@ class RedisStore:
         Returns:
             Whether the server was a strange one.
         """
+        if connection in self._known:
+            self._count("reconnections")
+            log.info("Cache connection made ANEW: the server had closed it")
         is_strange = _checked(self._wire.greet(connection, _RESTORE, *self._restoring(quarantine=False)))
         self._wire.catch_up(connection)
+        self._known.add(connection)
         return is_strange
 
     def _restoring(self, *, quarantine: bool) -> tuple[list[str], list[Any]]:

@@ -3,10 +3,12 @@
 The state of a tag is a string: a version, or an intent `!id:end,id:end`, each write's id with the millisecond (of the
 server's clock) at which it is taken for dead. A holder that died does not live on because others hold the tag too.
 
-Shebang flags (Redis 7): these run even when memory is full; a write that could not be announced would be a stale read.
+Shebang flags (Redis 7): what announces runs even when memory is full; a write that could not be announced would be a
+stale read. What stores a value does not.
 """
 
 _SHEBANG = "#!lua flags=allow-oom\n"
+_SHEBANG_OF_VALUES = "#!lua\n"
 
 # Milliseconds now; the holders of an intent that are alive, as a list of {id, end}; a list of holders as a state.
 _HOLDERS = """
@@ -107,7 +109,7 @@ return 1
 
 # KEYS entry, tags (the first is touched) · ARGV version, channel, message, head, payload, ms to live, ms for each tag
 PUT = (
-    _SHEBANG
+    _SHEBANG_OF_VALUES
     + _HOLDERS
     + """
 local versions = {}

@@ -12,7 +12,8 @@ from weakref import WeakKeyDictionary
 import redis
 from redis import exceptions
 
-from cachelayer.store.base import StoreDown, StoreFull, StoreSlow
+from cachelayer.store.base import Count, StoreDown, StoreFull, StoreSlow
+from logs.contexts import Context
 
 # Threads that ask at once; others wait for their turn. A hundred that connect at one moment would keep each other, and
 # the server, from answering in time.
@@ -20,6 +21,7 @@ AT_ONCE = 8
 
 T = TypeVar("T")
 Post = tuple["Script", Sequence[str], Sequence[Any]]
+log = Context.CACHE.logger
 
 
 def packed(command: Sequence[str | bytes | int]) -> bytes:
@@ -47,7 +49,7 @@ def _evaluation(script: Script, keys: Sequence[str], arguments: Sequence[Any]) -
 class Wire:
     """Sends commands and waits for their answers. A connection that the server has closed is made anew, once."""
 
-    def __init__(self, client: redis.Redis, scripts: Sequence[Script]) -> None:
+    def __init__(self, client: redis.Redis, scripts: Sequence[Script], count: Count) -> None:
         self._scripts = scripts
         self._pool: Any = client.connection_pool
         # What was posted on each connection since its last answer: gone, should it turn out to be dead.
@@ -55,6 +57,7 @@ class Wire:
         self._turns: SimpleQueue[None] = SimpleQueue()  # a semaphore, at a thirtieth of its price
         for _ in range(AT_ONCE):
             self._turns.put(None)
+        self._count = count
         self._has_loaded = False  # our scripts: all of them, at the first connection
 
     def call(self, *command: Any) -> Any:
@@ -131,6 +134,8 @@ class Wire:
         connection.send_packed_command([b"".join(packed(("SCRIPT", "LOAD", one.source)) for one in self._scripts)])
         _unless_refused([_answer(connection) for _ in self._scripts])
         self._has_loaded = True
+        self._count("loaded scripts")
+        log.info("Cache scripts LOADED")
 
     def catch_up(self, connection: Any) -> None:
         """Run what was posted on this connection before it was lost and made anew."""

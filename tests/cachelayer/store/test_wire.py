@@ -31,7 +31,7 @@ def wire(request: pytest.FixtureRequest, server: Valkey, settings: Any) -> Itera
         on_server(settings, f"redis://127.0.0.1:{port}/0")
     store = service.current().store
     assert isinstance(store, RedisStore)
-    yield Wire(store._client, [ECHO, WRITE])  # noqa: SLF001 - the connections that django-redis holds
+    yield Wire(store._client, [ECHO, WRITE], service.current().counters.count)  # noqa: SLF001 - the connections that django-redis holds
     store._client.connection_pool.disconnect()  # noqa: SLF001 - as above
 
 
