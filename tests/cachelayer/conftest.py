@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 from django_redis import get_redis_connection
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from cachelayer import connection, listener, mender, service
 from cachelayer.namespaces import ROOT
@@ -81,28 +82,35 @@ def use_new() -> service.Service:
     """Start anew: an empty store, no counts, no threads of before."""
     now = service.use(service.make(is_guest=False))
     if isinstance(now.store, RedisStore):
-        client = get_redis_connection()
-        for key in client.scan_iter(match=f"{django_settings.CACHELAYER['PREFIX']}:*"):
-            client.unlink(key)
-        wait_until(lambda: has_restored(now))
-        client.unlink(f"{django_settings.CACHELAYER['PREFIX']}:t:{ROOT}")  # no quarantine: it was us who emptied it
+        wait_until(lambda: is_emptied(now))
         believe(now)
     return now
-
-
-def has_restored(now: service.Service) -> bool:
-    """Vouch for the store; a busy machine may need more than one try."""
-    with suppress(StoreSlow):
-        now.store.restore(quarantine=False)
-        return True
-    return False
 
 
 def believe(now: service.Service) -> None:
     """Wait until both tiers of a service are in use."""
     now.awake()
     wait_until(lambda: now.link.usable and now.local.trusted_until > time.monotonic())
-    wait_until(lambda: not (now.store.read([], ["*"])[1][0] or b"").startswith(b"!"))
+    wait_until(lambda: is_out_of_quarantine(now))
+
+
+def is_emptied(now: service.Service) -> bool:
+    """Empty the store; a busy machine may need more than one try."""
+    with suppress(StoreSlow, RedisTimeoutError):
+        client, prefix = get_redis_connection(), django_settings.CACHELAYER["PREFIX"]
+        for key in client.scan_iter(match=f"{prefix}:*"):
+            client.unlink(key)
+        now.store.restore(quarantine=False)
+        client.unlink(f"{prefix}:t:{ROOT}")  # no quarantine: it was us who emptied it
+        return True
+    return False
+
+
+def is_out_of_quarantine(now: service.Service) -> bool:
+    """Look whether anything is believed; likewise."""
+    with suppress(StoreSlow):
+        return not (now.store.read([], [ROOT])[1][0] or b"").startswith(b"!")
+    return False
 
 
 def wait_until(is_so: Callable[[], object]) -> None:
