@@ -119,7 +119,9 @@ class Local:
         """
         now = monotonic()
         with self._lock:
-            if mark < self._floor or any(self._touched.get(tag, 0) > mark for tag in tags) or now >= self.trusted_until:
+            if now >= self.trusted_until or not tier.namespace.max_items:
+                return False
+            if mark < self._floor or any(self._touched.get(tag, 0) > mark for tag in tags):
                 return False
             if key in tier.entries:
                 self._remove(tier, key)
