@@ -9,6 +9,7 @@ from functools import partial
 from operator import attrgetter
 from typing import Any, Generic, TypeVar, cast
 
+from django.db import router
 from django.db.models import Field, Model
 from django.db.models.base import ModelState
 from django.db.models.fields.files import FieldFile, FileDescriptor
@@ -38,7 +39,7 @@ _PLAIN = (DeferredAttribute, ForeignKeyDeferredAttribute, FileDescriptor)
 _new = object.__new__
 
 
-def copier(value: Any) -> Thaw | None:
+def copier(value: Any, levels: int = 3) -> Thaw | None:
     """Return what makes fresh copies of a decoded value; None when it cannot be altered, and needs none.
 
     Raises:
@@ -46,15 +47,33 @@ def copier(value: Any) -> Thaw | None:
     """
     if not isinstance(value, _HOLDERS):
         return None
-    inside: Iterable[Any] = value.values() if isinstance(value, dict) else value
-    if not any(isinstance(one, _HOLDERS) for one in inside):
+    inside = [(key, one) for key, one in _items(value) if isinstance(one, _HOLDERS)]
+    if not inside:
         if isinstance(value, tuple):
             return None
         return type(value) if not value else value.copy
+    if levels and isinstance(value, dict | list):
+        return _copier_of(value, [(key, copy) for key, one in inside if (copy := copier(one, levels - 1))])
     try:
         return partial(decode, encode(value))
     except NotCacheable as error:
         raise Garbage(str(error)) from error
+
+
+def _items(value: Any) -> Iterable[tuple[Any, Any]]:
+    return value.items() if isinstance(value, dict) else enumerate(value)
+
+
+def _copier_of(value: Any, inside: Sequence[tuple[Any, Thaw]]) -> Thaw:
+    """Return what copies a dict or a list, and what can be altered inside it."""
+
+    def copied() -> Any:
+        fresh = value.copy()
+        for key, copy in inside:
+            fresh[key] = copy()
+        return fresh
+
+    return copied
 
 
 class ValueShape:
@@ -82,13 +101,13 @@ class RowShape(Generic[Row]):
         self.names = [field.attname for field in fields]
         self.fingerprint = _fingerprint(fields)
         self._mutable = [field.attname for field in fields if not _is_of_immutables(field)]
-        self._state = {"adding": False, "db": alias}
         self._values = cast("Callable[[Row], Sequence[Any]]", attrgetter(*self.names))
         # A class that does something of its own when a row is made is made as Django makes it.
         self._is_plain = (
             all(getattr(model, name) is getattr(Model, name) for name in ("__init__", "__new__", "__setattr__"))
             and getattr(model.from_db, "__func__", None) is getattr(Model.from_db, "__func__", None)
             and not hasattr(model, "__slots__")
+            and isinstance(_inherited(model, "_state"), LateState)
             and all(type(model.__dict__.get(name, _inherited(model, name))) in _PLAIN for name in self.names)
         )
 
@@ -113,39 +132,55 @@ class RowShape(Generic[Row]):
         Raises:
             Garbage: the payload is not one of ours.
         """
-        return self.template(decode(payload))
-
-    def template(self, values: Sequence[Any]) -> Callable[[], Row]:
-        """Return what makes the row of these values anew at each call.
-
-        Raises:
-            Garbage: they are not a row's.
-        """
-        if not isinstance(values, list) or len(values) != len(self.names):
-            raise Garbage("not a row")
-        as_django_does = self._as_django_does(values)
-        if not self._is_plain:
-            return as_django_does
-        model, state, known = self.model, self._state, dict(zip(self.names, values, strict=True))
-        mutable = [(name, copy) for name in self._mutable if (copy := copier(known[name])) is not None]
+        known = self._known(decode(payload))
+        model, mutable = self.model, [(name, copy) for name in self._mutable if (copy := copier(known[name]))]
 
         def thaw() -> Row:
             if (post_init.receivers or pre_init.receivers) and _is_listened_to(model):
-                return as_django_does()
+                return self._as_django_does(known)
             fresh = known.copy()
             for name, copy in mutable:
                 fresh[name] = copy()
-            fresh["_state"] = status = _new(ModelState)
-            status.__dict__ = state.copy()
             row = _new(model)
             row.__dict__ = fresh
             return row
 
+        return thaw if self._is_plain else partial(self._as_django_does, known)
+
+    def freeze_many(self, rows: Sequence[Sequence[Any]]) -> Callable[[], list[Row]]:
+        """Return what makes the rows of these values anew at each call; as `freeze`, but quicker than one by one.
+
+        Raises:
+            Garbage: they are no rows' values.
+        """
+        all_known = [self._known(values) for values in rows]
+        mutable = [(name, [_copying(known[name]) for known in all_known]) for name in self._mutable]
+        model = self.model
+
+        def thaw() -> list[Row]:
+            if not self._is_plain or ((post_init.receivers or pre_init.receivers) and _is_listened_to(model)):
+                return [self._as_django_does(known) for known in all_known]
+            all_fresh = [known.copy() for known in all_known]
+            for name, copies in mutable:
+                for fresh, copy in zip(all_fresh, copies, strict=True):
+                    fresh[name] = copy()
+            made = []
+            for fresh in all_fresh:
+                row = _new(model)
+                row.__dict__ = fresh
+                made.append(row)
+            return made
+
         return thaw
 
-    def _as_django_does(self, values: Sequence[Any]) -> Callable[[], Row]:
-        model, alias, names = self.model, self.alias, self.names
-        return lambda: model.from_db(alias, names, [(copier(value) or partial(_same, value))() for value in values])
+    def _known(self, values: Any) -> dict[str, Any]:
+        """Return the values by name; these are never given to anybody, only copied."""
+        if not isinstance(values, list) or len(values) != len(self.names):
+            raise Garbage("not a row")
+        return dict(zip(self.names, values, strict=False))  # their number was looked at
+
+    def _as_django_does(self, known: dict[str, Any]) -> Row:
+        return self.model.from_db(self.alias, self.names, [_copying(value)() for value in known.values()])
 
 
 class RowsShape(Generic[Row]):
@@ -167,10 +202,25 @@ class RowsShape(Generic[Row]):
         """
         try:
             next_cursor, previous_cursor, rows = decode(payload)
-            templates = [self._row.template(values) for values in rows]
+            thaw = self._row.freeze_many(rows)
         except (TypeError, ValueError) as error:
             raise Garbage("not a page") from error
-        return lambda: Page([thaw() for thaw in templates], next_cursor, previous_cursor)
+        return lambda: Page(thaw(), next_cursor, previous_cursor)
+
+
+class LateState:
+    """The `_state` of a row that came from the cache, made when somebody asks for it: most are read without.
+
+    Where Django makes a row it sets the attribute, and this is not asked.
+    """
+
+    def __get__(self, row: Model | None, model: type[Model] | None = None) -> Any:
+        """Make it, once a row."""
+        if row is None:
+            return self
+        state = row.__dict__["_state"] = ModelState()
+        state.adding, state.db = False, router.db_for_write(type(row))
+        return state
 
 
 def _is_of_immutables(field: "Field[Any, Any]") -> bool:
@@ -182,8 +232,8 @@ def _inherited(model: type[Model], name: str) -> Any:
     return next((base.__dict__[name] for base in model.__mro__ if name in base.__dict__), None)
 
 
-def _same(value: Any) -> Any:
-    return value
+def _copying(value: Any) -> Thaw:
+    return copier(value) or (lambda: value)
 
 
 def _is_listened_to(model: type[Model]) -> bool:

@@ -22,6 +22,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cachelayer.codec import Garbage, decode, encode
+from cachelayer.models import CachedModel
 from cachelayer.pages import Page
 from cachelayer.shapes import RowShape, RowsShape, ValueShape, copier
 from conversations.models import Contact, Instance, Message
@@ -198,9 +199,9 @@ def test_a_very_deep_value_is_copied() -> None:
 
 
 # --- models that do something of their own ----------------------------------------------------------------------------
-def a_class(bases: tuple[type[Model], ...] = (models.Model,), **body: Any) -> type[Any]:
+def a_class(bases: tuple[type[Model], ...] = (CachedModel,), **body: Any) -> type[Any]:
     meta = type("Meta", (), {"app_label": "conversations"})
-    name = "Thing" if bases == (models.Model,) else "Special"
+    name = "Thing" if bases == (CachedModel,) else "Special"
     return type(name, bases, {"__module__": __name__, "Meta": meta, **body})
 
 
