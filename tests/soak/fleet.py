@@ -15,8 +15,9 @@ from typing import Any, Self
 from django.db import connections
 
 from cachelayer import startup
-from tests.soak import pace
+from tests.soak import signals
 from tests.soak.history import WRITERS, History
+from tests.soak.judge import Judge
 from tests.soak.ledger import Ledger, note_draining
 from tests.soak.orders import Orders, obey
 from tests.soak.reader import Reader
@@ -25,8 +26,9 @@ from tests.soak.sabotage import SABOTAGES
 from tests.soak.writer import Writer
 
 READERS = 4
-REST = 0.02  # seconds between two writes
+REST = 0.01  # seconds between two writes
 STOP_WITHIN = 20.0  # seconds
+MOMENT = 0.01
 
 
 class ProcessFailed(Exception):
@@ -54,7 +56,7 @@ class Fleet:
         self._rows = rows
         self._orders = orders
         self._folder = folder
-        self._quicker = quicker
+        self._judge = Judge(history, rows, quicker)
         self._sabotage = sabotage
         self._started = 0
 
@@ -78,7 +80,9 @@ class Fleet:
 
         Raises:
             ProcessFailed: a process ended otherwise.
+            Ended: the soak is to end.
         """
+        signals.check()
         for processes in (self.readers, self.writers):
             for number, process in processes.items():
                 if process.exitcode is None:
@@ -92,14 +96,16 @@ class Fleet:
         ends = time.monotonic() + seconds
         while (left := ends - time.monotonic()) > 0:
             self.tend()
-            time.sleep(min(left, 0.01))
+            time.sleep(min(left, MOMENT))
 
     def finish(self) -> list[dict[str, Any]]:
         """Have all stop, and return the readers' reports."""
         self._orders.stop()
         ends = time.monotonic() + STOP_WITHIN
         for process in (*self.readers.values(), *self.writers.values()):
-            process.join(max(0.0, ends - time.monotonic()))
+            while process.exitcode is None and time.monotonic() < ends:
+                signals.check()
+                process.join(MOMENT)
             if process.exitcode != 0:
                 raise ProcessFailed(f"{process.name} ended with {process.exitcode} when it was to stop")
         return [json.loads(self._report(number).read_text()) for number in self.readers]
@@ -119,9 +125,7 @@ class Fleet:
 
     def _live(self, run: Callable[[int, int, Callable[[], bool]], None], number: int, seed: int, parent: int) -> None:
         """Be one of the processes: until all are told to stop, or there is nobody left to tell."""
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends us
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        pace.quicken(self._quicker)
+        signals.ignore()
         note_draining(self._history, self._rows)
         if self._sabotage:
             SABOTAGES[self._sabotage]()
@@ -132,7 +136,7 @@ class Fleet:
         logging.shutdown()
 
     def _read(self, number: int, seed: int, goes_on: Callable[[], bool]) -> None:
-        reader = Reader(self._history, self._rows, seed)
+        reader = Reader(self._history, self._rows, self._judge, seed)
         while goes_on():
             reader.batch()
         self._report(number).write_text(json.dumps(reader.report()))

@@ -4,8 +4,6 @@ The database's own connection is asked: a transaction is committed when its COMM
 when the statement has. What the cache does after it (`end`) has not begun then.
 """
 
-import os
-import signal
 from collections.abc import Callable, Sequence
 from time import monotonic_ns
 from typing import Any
@@ -90,17 +88,17 @@ class Ledger:
         for slot, number in writes:
             self._history.commits(self._writer, slot, number)
         self._ending += writes
-        if writes and self._orders.dies(self._writer):
-            os.kill(os.getpid(), signal.SIGKILL)
+        if writes:
+            self._orders.meet(self._writer)
 
 
 def note_draining(history: History, rows: Rows) -> None:
     """Note in the history what this process touches from the outbox."""
     touch = outbox.touch
 
-    def touching(now: Service, tags: Sequence[str]) -> None:
+    def touching(service: Service, tags: Sequence[str]) -> None:
         since = monotonic_ns()
-        touch(now, tags)
+        touch(service, tags)
         for slot in range(SLOTS):
             if tags_of(rows, slot) & set(tags):
                 history.touched(slot, since)
