@@ -203,10 +203,12 @@ def make(*, is_guest: bool = True) -> Service:
 
 def _in_child() -> None:
     """Start anew in a forked process: the threads are gone, and in-process the cache stays with the parent."""
-    global _current  # noqa: PLW0603 - as above
-    if _current is not None:
-        _current = None
-        use(make())
+    global _current, _lock
+    before, _current, _lock = _current, None, threading.RLock()  # a thread that is gone may have had the lock
+    if before is not None:
+        now = use(make())
+        if now.keeper is not None and before.keeper is not None:
+            now.keeper.take_after(before.keeper)
 
 
 os.register_at_fork(after_in_child=_in_child)
