@@ -45,14 +45,10 @@ PROBLEMS = {
     ),
     "E008": ("The rule of {0} depends on {1}, which is no column of it.", "Name columns, such as instance_id, or pk."),
     "E009": (
-        "{0} has rows of {1} and no rule: what is saved as one goes past the cache.",
-        "Give it a rule of its own, which names its parent's tags too.",
-    ),
-    "E010": (
         "{0} is written to the database {1!r}, which has no outbox: without the server, its writes would fail.",
         "Let the routers allow cachelayer to migrate there.",
     ),
-    "E011": ("The namespace {0} keeps {1} entries for {2} s.", "Let both be more than 0."),
+    "E010": ("The namespace {0} keeps {1} entries for {2} s.", "Let both be more than 0."),
     "W001": (
         "CACHES[{0!r}]['OPTIONS'] sets no {1}, or a long one: while the server hangs, every page would.",
         "Start from cachelayer.connection.OPTIONS.",
@@ -113,7 +109,7 @@ def _namespaces() -> Iterator[CheckMessage]:
 def of_namespace(namespace: Namespace) -> Iterator[CheckMessage]:
     """Look at one namespace."""
     if namespace.ttl <= 0 or namespace.max_items <= 0:
-        yield _problem("E011", namespace.name, namespace.max_items, namespace.ttl)
+        yield _problem("E010", namespace.name, namespace.max_items, namespace.ttl)
 
 
 def _rules() -> Iterator[CheckMessage]:
@@ -131,22 +127,18 @@ def of_rule(rule: Rule) -> Iterator[CheckMessage]:
         yield _problem("E006", label)
         return
     for model in (rule.model, *_derived(rule.model)):
-        if model is rule.model or model._meta.proxy:  # noqa: SLF001 - Django's documented way; likewise below
-            yield from _of_managers(model)
-        elif cascade.rule_of(model) is None:
-            yield _problem("E009", _label(model), label)
-    columns = {"pk", *(field.attname for field in rule.model._meta.concrete_fields)}  # noqa: SLF001
+        yield from _of_managers(model)
+    columns = {"pk", *(field.attname for field in rule.model._meta.concrete_fields)}  # noqa: SLF001 - documented
     for name in dict.fromkeys(name for tag in rule.tags for _, name, _, _ in Formatter().parse(tag) if name):
         if name not in columns:
             yield _problem("E008", label, name)
     if alias not in outbox.databases():
-        yield _problem("E010", label, alias)
+        yield _problem("E009", label, alias)
 
 
 def _of_managers(model: type[Model]) -> Iterator[CheckMessage]:
-    options = model._meta  # noqa: SLF001
-    named = {manager.name: manager for manager in options.managers} | {"_base_manager": model._base_manager}  # noqa: SLF001
-    for name, manager in named.items():
+    named = {manager.name: manager for manager in model._meta.managers}  # noqa: SLF001 - documented; likewise below
+    for name, manager in (*named.items(), ("_base_manager", model._base_manager)):  # noqa: SLF001
         if not isinstance(manager.get_queryset(), CachedQuerySet):
             yield _problem("E007", _label(model), name)
 
@@ -154,10 +146,10 @@ def _of_managers(model: type[Model]) -> Iterator[CheckMessage]:
 def _derived(model: type[Model]) -> Iterator[type[Model]]:
     """Yield the models that are derived from it, however far."""
     for child in model.__subclasses__():
-        if child._meta.apps is model._meta.apps and not child._meta.abstract:  # noqa: SLF001
+        if child._meta.apps is model._meta.apps and not child._meta.abstract:  # noqa: SLF001 - documented
             yield child
             yield from _derived(child)
 
 
 def _label(model: type[Model]) -> str:
-    return model._meta.label  # noqa: SLF001
+    return model._meta.label  # noqa: SLF001 - documented
