@@ -34,7 +34,7 @@ class Sent:
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> Sent:
     found, here = Sent(), threading.current_thread()
-    send = AbstractConnection.send_packed_command
+    send: Any = AbstractConnection.send_packed_command
 
     def count(self: Any, command: Any, *args: Any, **kwargs: Any) -> None:
         if threading.current_thread() is here:
