@@ -80,8 +80,11 @@ def fetch(key: str, load: Callable[[], T], *, tags: tuple[str, ...] = ()) -> T:
     entry = values.tier.get(key)
     if entry is not None:
         return entry.thaw()  # type: ignore[no-any-return]  # what was stored under this key
-    fills = transactions.sees_what_is_committed(DEFAULT_DB_ALIAS)
-    return values.reader.read(key, _wanted(key, values, tags), load, fills=fills)  # type: ignore[return-value]  # as above
+    return values.reader.read(key, _wanted(key, values, tags), load, _may_fill)  # type: ignore[return-value]  # as above
+
+
+def _may_fill() -> bool:
+    return transactions.sees_what_is_committed(DEFAULT_DB_ALIAS)
 
 
 def set(key: str, value: Any, ttl: float | None = None) -> None:  # noqa: A001 - the field's word for it

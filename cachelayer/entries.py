@@ -7,7 +7,7 @@ the value. It is valid while every one of those tags still has that version (DES
 import enum
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from cachelayer.codec import Garbage
 
@@ -24,6 +24,9 @@ class Kind(enum.Enum):
     ABSENT = b"-"  # the row does not exist; such an entry depends on the births of its namespace as well
 
 
+_KINDS = {kind.value: kind for kind in Kind}
+
+
 class Verdict(enum.Enum):
     """What a reader does."""
 
@@ -33,8 +36,7 @@ class Verdict(enum.Enum):
     LOST = "lost"  # the server has forgotten a namespace: it was emptied
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """One entry that is asked for.
 
     Attributes:
@@ -92,9 +94,8 @@ def opened(wanted: Wanted, entry: bytes) -> tuple[Kind, int, bytes]:
         Garbage: there is no such kind.
     """
     word, ends = _HEAD.unpack_from(entry)
-    try:
-        kind = Kind(word)
-    except ValueError as error:
-        raise Garbage("an entry of no kind") from error
+    kind = _KINDS.get(word)
+    if kind is None:
+        raise Garbage("an entry of no kind")
     needed = wanted.all_tags if kind is Kind.ABSENT else wanted.tags
     return kind, ends, entry[HEAD + VERSION * len(needed) :]

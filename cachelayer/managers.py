@@ -94,9 +94,9 @@ class FetchManager(models.Manager[Row]):
             if now < entry.expires and now < tier.trusted_until:
                 entry.used = True
                 tier.hits += 1
-                row = entry.thaw()
+                row: Row | Absent = entry.thaw()
                 if row is not ABSENT:
-                    return cast("Row", row)
+                    return row  # type: ignore[return-value]  # the only one of its class
                 raise self._does_not_exist()
         return self._fetch_beyond(pk)
 
@@ -113,7 +113,7 @@ class FetchManager(models.Manager[Row]):
             pk = self.model._meta.pk.to_python(given)  # noqa: SLF001 - Django's documented way to a field
         except ValidationError:
             return self.get(pk=given)  # raises what Django raises
-        row = binding.rows.read(pk, binding.wanted(pk), lambda: self._load(pk), fills=binding.may_fill())
+        row = binding.rows.read(pk, binding.wanted(pk), lambda: self._load(pk), binding.may_fill)
         if isinstance(row, Absent):
             raise self._does_not_exist()
         return cast("Row", row)
@@ -128,12 +128,12 @@ class FetchManager(models.Manager[Row]):
             found = {} if fresh else self._local(wanted)
             rest = {pk: binding.wanted(pk) for pk in wanted if pk not in found}
             if rest:
-                found = {**found, **binding.rows.read_many(rest, self._load_many, fills=binding.may_fill())}
+                found = {**found, **binding.rows.read_many(rest, self._load_many, binding.may_fill)}
         return {pk: row for pk in wanted if (row := found.get(pk, ABSENT)) is not ABSENT}  # type: ignore[misc]
 
     def _local(self, pks: Iterable[int]) -> dict[int, Any]:
-        get = self._tier.get
-        return {pk: entry.thaw() for pk in pks if (entry := get(pk)) is not None}
+        found = self._tier.get_many(pks)
+        return {pk: entry.thaw() for pk, entry in found.items()}
 
     # --- lists --------------------------------------------------------------------------------------------------------
     def fetch_page(  # noqa: PLR0913 - what names a page
@@ -179,7 +179,7 @@ class FetchManager(models.Manager[Row]):
         if not fresh and (entry := binding.tier.get(key)) is not None:
             return cast("Page[Row]", entry.thaw())
         wanted = Wanted(names.of_list(key), (tag, service.namespaces.of(tag).name, ROOT))
-        return cast("Page[Row]", binding.lists.read(key, wanted, load, fills=binding.may_fill()))
+        return cast("Page[Row]", binding.lists.read(key, wanted, load, binding.may_fill))
 
     # --- the database -------------------------------------------------------------------------------------------------
     def _primary(self, rows: models.QuerySet[Row]) -> models.QuerySet[Row]:

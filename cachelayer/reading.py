@@ -6,9 +6,8 @@ The local tier comes before all this, in the caller, who has nothing to pay ther
 import random
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from time import monotonic
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from cachelayer import observed
 from cachelayer.codec import Garbage, NotCacheable
@@ -48,8 +47,7 @@ class Shape(Protocol[T]):
         """Return what makes a fresh copy at each call."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found(Generic[T]):
+class Found(NamedTuple):
     """One entry from the shared tier, in three states: a hit with its copies, an absence, or neither."""
 
     verdict: Verdict
@@ -67,14 +65,16 @@ class Reader(Generic[T]):
         self._counts = service.counters.shared(namespace)
 
     # --- one entry ----------------------------------------------------------------------------------------------------
-    def read(self, key: Hashable, wanted: Wanted, load: Callable[[], T | Absent], *, fills: bool = True) -> T | Absent:
+    def read(
+        self, key: Hashable, wanted: Wanted, load: Callable[[], T | Absent], may_fill: Callable[[], bool]
+    ) -> T | Absent:
         """Return a value, or ABSENT.
 
         Args:
             key: under which the local tier has it.
             wanted: its name and tags.
             load: reads the database.
-            fills: whether what `load` returns may be kept: not what a transaction sees, whose view may be an old one.
+            may_fill: tells whether what `load` returns may be kept: not what a transaction sees, which may be old.
 
         Raises:
             Exception: whatever `load` raises.
@@ -84,7 +84,7 @@ class Reader(Generic[T]):
         found, value = self._look(key, wanted)
         if found is Verdict.HIT:
             return value
-        if found is Verdict.MISS and fills:
+        if may_fill() and found is Verdict.MISS:
             return self._fly(key, wanted, load, since)
         return self._bypass(load)
 
@@ -169,15 +169,14 @@ class Reader(Generic[T]):
         self,
         wanted: Mapping[K, Wanted],
         load: Callable[[Sequence[K]], Mapping[K, T]],
-        *,
-        fills: bool = True,
+        may_fill: Callable[[], bool],
     ) -> dict[K, T]:
         """Return the values that exist, by key: one round trip for all that are hits.
 
         Args:
             wanted: names and tags, by the key that the local tier has each under.
             load: reads these keys from the database and returns what exists.
-            fills: see `read`.
+            may_fill: see `read`.
 
         Raises:
             Exception: whatever `load` raises.
@@ -191,7 +190,7 @@ class Reader(Generic[T]):
         rest = [key for key, one in answers.items() if one.verdict is not Verdict.HIT]
         if not rest:
             return values
-        missed = [key for key in rest if answers[key].verdict is Verdict.MISS] if fills else []
+        missed = [key for key in rest if answers[key].verdict is Verdict.MISS] if may_fill() else []
         states = self._claimed([wanted[key] for key in missed])
         counts.misses += len(missed)
         counts.bypasses += len(rest) - len(missed)
@@ -218,7 +217,7 @@ class Reader(Generic[T]):
         return dict(zip(tags, states, strict=True))
 
     # --- the shared tier ----------------------------------------------------------------------------------------------
-    def _look_at(self, wanted: Iterable[tuple[Hashable, Wanted]], tags: Sequence[str]) -> list[Found[T]]:
+    def _look_at(self, wanted: Iterable[tuple[Hashable, Wanted]], tags: Sequence[str]) -> list[Found]:
         """Ask for entries, whose tags are among `tags`, in one round trip; what is a hit goes into the local tier."""
         wanted, service = list(wanted), self._service
         if not service.link.usable:
@@ -239,7 +238,7 @@ class Reader(Generic[T]):
             for (key, one), entry in zip(wanted, data, strict=True)
         ]
 
-    def _judged(self, key: Hashable, wanted: Wanted, entry: bytes | None, states: States, mark: int) -> Found[T]:
+    def _judged(self, key: Hashable, wanted: Wanted, entry: bytes | None, states: States, mark: int) -> Found:
         verdict = judge(wanted, entry, states)
         if verdict is Verdict.HIT and entry is not None:
             return self._opened(key, wanted, entry, mark)
@@ -248,7 +247,7 @@ class Reader(Generic[T]):
             return Found(Verdict.BYPASS)
         return Found(verdict)
 
-    def _opened(self, key: Hashable, wanted: Wanted, entry: bytes, mark: int) -> Found[T]:
+    def _opened(self, key: Hashable, wanted: Wanted, entry: bytes, mark: int) -> Found:
         try:
             kind, ends, payload = opened(wanted, entry)
             thaw = self._shape.freeze(payload) if kind is Kind.PRESENT else None

@@ -181,6 +181,8 @@ def use(service: Service) -> Service:
             use_it(service)
     if before is not None and before.keeper is not None:
         before.keeper.stop()
+    if before is not None and isinstance(before.store, RedisStore):
+        before.store.rest()
     return service
 
 

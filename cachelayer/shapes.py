@@ -36,6 +36,9 @@ _OF_IMMUTABLES = frozenset(
 # Descriptors that take nothing but a place in the row's `__dict__`, or that do no more when a row is new.
 _PLAIN = (DeferredAttribute, ForeignKeyDeferredAttribute, FileDescriptor)
 
+REMEMBERED = 4096  # decoded rows of a model
+SHORT = 2048  # bytes; what is longer is decoded each time
+
 _new = object.__new__
 
 
@@ -101,6 +104,7 @@ class RowShape(Generic[Row]):
         self.names = [field.attname for field in fields]
         self.fingerprint = _fingerprint(fields)
         self._mutable = [field.attname for field in fields if not _is_of_immutables(field)]
+        self._remembered: dict[bytes, tuple[dict[str, Any], Sequence[Thaw]]] = {}
         self._values = cast("Callable[[Row], Sequence[Any]]", attrgetter(*self.names))
         # A class that does something of its own when a row is made is made as Django makes it.
         self._is_plain = (
@@ -132,8 +136,8 @@ class RowShape(Generic[Row]):
         Raises:
             Garbage: the payload is not one of ours.
         """
-        known = self._known(decode(payload))
-        model, mutable = self.model, [(name, copy) for name in self._mutable if (copy := copier(known[name]))]
+        known, copies = self._remembered.get(payload) or self._prepared(payload)
+        model, mutable = self.model, list(zip(self._mutable, copies, strict=True))
 
         def thaw() -> Row:
             if (post_init.receivers or pre_init.receivers) and _is_listened_to(model):
@@ -147,14 +151,17 @@ class RowShape(Generic[Row]):
 
         return thaw if self._is_plain else partial(self._as_django_does, known)
 
-    def freeze_many(self, rows: Sequence[Sequence[Any]]) -> Callable[[], list[Row]]:
-        """Return what makes the rows of these values anew at each call; as `freeze`, but quicker than one by one.
+    def freeze_many(self, payloads: Sequence[bytes]) -> Callable[[], list[Row]]:
+        """Return what makes the rows anew at each call; as `freeze`, but quicker than one by one.
 
         Raises:
-            Garbage: they are no rows' values.
+            Garbage: some payload is not one of ours.
         """
-        all_known = [self._known(values) for values in rows]
-        mutable = [(name, [_copying(known[name]) for known in all_known]) for name in self._mutable]
+        remembered = self._remembered.get
+        prepared = [remembered(payload) or self._prepared(payload) for payload in payloads]
+        all_known = [known for known, _ in prepared]
+        columns = zip(*(copies for _, copies in prepared), strict=True)
+        mutable = list(zip(self._mutable, columns, strict=False))  # no rows have no columns
         model = self.model
 
         def thaw() -> list[Row]:
@@ -173,14 +180,33 @@ class RowShape(Generic[Row]):
 
         return thaw
 
-    def _known(self, values: Any) -> dict[str, Any]:
-        """Return the values by name; these are never given to anybody, only copied."""
+    def _prepared(self, payload: bytes) -> tuple[dict[str, Any], Sequence[Thaw]]:
+        """Return a row's values by name, and what makes copies of those that can be altered.
+
+        The values are never given to anybody. Of a list that has changed most rows are the same as before, and the same
+        row is in many lists: what has been decoded is not decoded again.
+        """
+        known = self._decoded(payload)
+        prepared = known, [copier(known[name]) or partial(_same, known[name]) for name in self._mutable]
+        if len(payload) <= SHORT:
+            if len(self._remembered) >= REMEMBERED:
+                self._remembered.clear()
+            self._remembered[payload] = prepared
+        return prepared
+
+    def _decoded(self, payload: bytes) -> dict[str, Any]:
+        values = decode(payload)
         if not isinstance(values, list) or len(values) != len(self.names):
             raise Garbage("not a row")
         return dict(zip(self.names, values, strict=False))  # their number was looked at
 
+    def forget(self) -> None:
+        """Decode again what has been decoded."""
+        self._remembered.clear()
+
     def _as_django_does(self, known: dict[str, Any]) -> Row:
-        return self.model.from_db(self.alias, self.names, [_copying(value)() for value in known.values()])
+        values = [(copier(value) or partial(_same, value))() for value in known.values()]
+        return self.model.from_db(self.alias, self.names, values)
 
 
 class RowsShape(Generic[Row]):
@@ -192,7 +218,7 @@ class RowsShape(Generic[Row]):
 
     def dump(self, page: Page[Row]) -> bytes:
         """Return the payload of a page."""
-        return encode([page.next_cursor, page.previous_cursor, [self._row.values(row) for row in page.rows]])
+        return encode([page.next_cursor, page.previous_cursor, [self._row.dump(row) for row in page.rows]])
 
     def freeze(self, payload: bytes) -> Callable[[], Page[Row]]:
         """Return what makes the page anew, with new rows.
@@ -201,8 +227,8 @@ class RowsShape(Generic[Row]):
             Garbage: the payload is not one of ours.
         """
         try:
-            next_cursor, previous_cursor, rows = decode(payload)
-            thaw = self._row.freeze_many(rows)
+            next_cursor, previous_cursor, payloads = decode(payload)
+            thaw = self._row.freeze_many(payloads)
         except (TypeError, ValueError) as error:
             raise Garbage("not a page") from error
         return lambda: Page(thaw(), next_cursor, previous_cursor)
@@ -232,8 +258,8 @@ def _inherited(model: type[Model], name: str) -> Any:
     return next((base.__dict__[name] for base in model.__mro__ if name in base.__dict__), None)
 
 
-def _copying(value: Any) -> Thaw:
-    return copier(value) or (lambda: value)
+def _same(value: Any) -> Any:
+    return value
 
 
 def _is_listened_to(model: type[Model]) -> bool:

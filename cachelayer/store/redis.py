@@ -70,6 +70,10 @@ class RedisStore:
         """Return a way to hear what is announced."""
         return Subscription(self._client, self.channel)
 
+    def rest(self) -> None:
+        """Hold no connections until there is something to ask."""
+        self._wire.rest()
+
     # --- reading ------------------------------------------------------------------------------------------------------
     def read(self, entries: Sequence[str], tags: Sequence[str]) -> tuple[States, States]:
         """See `Store.read`."""

@@ -382,7 +382,9 @@ anything = st.recursive(
 
 
 @given(shapes, st.binary(max_size=60) | anything.map(encode))
+@example(RowsShape(shape_of(Instance)), encode(["", "", [encode([None] * fields)]]))
 @example(RowsShape(shape_of(Instance)), encode(["", "", [[None] * fields]]))
+@example(RowsShape(shape_of(Instance)), encode(["", "", []]))
 @example(RowsShape(shape_of(Instance)), encode(["", "", [7]]))
 @example(RowsShape(shape_of(Instance)), encode(["", "", None]))
 def test_a_payload_is_of_that_shape_or_garbage(shape: Any, payload: bytes) -> None:
