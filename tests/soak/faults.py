@@ -22,8 +22,8 @@ from tests.valkey import Valkey
 AT_ONCE = 4
 GAP = 0.2  # seconds at most, between those
 DOWN = (0.0, 0.02, 0.1)
-HUNG = 0.3
-SHORT_OF_MEMORY = 0.25
+HUNG = 0.25
+SHORT_OF_MEMORY = 0.15
 CUT_OFF = 0.4
 PAUSED = 0.2
 MOMENT = 0.005  # between two looks
@@ -79,7 +79,7 @@ class Faults:
             "Valkey killed, started with older data": self._restart_with_older_data,
             "Valkey killed, started without data": self._restart_without_data,
             "FLUSHALL": self._flush,
-            "Valkey hung for 0.3 s": self._hang,
+            "Valkey hung for 0.25 s": self._hang,
         }
         light: dict[str, Inject] = {
             "writer killed between COMMIT and end": self._kill_after_commit,

@@ -14,8 +14,9 @@ from typing import Any, Self
 
 from django.db import connections
 
-from cachelayer import startup
-from tests.soak import signals
+from cachelayer import service, startup
+from tests.soak import endings
+from tests.soak.endings import ProcessFailed
 from tests.soak.history import WRITERS, History
 from tests.soak.judge import Judge
 from tests.soak.ledger import Ledger, note_draining
@@ -29,10 +30,6 @@ READERS = 4
 REST = 0.01  # seconds between two writes
 STOP_WITHIN = 20.0  # seconds
 MOMENT = 0.01
-
-
-class ProcessFailed(Exception):
-    """A reader or a writer ended by itself."""
 
 
 class Fleet:
@@ -82,7 +79,7 @@ class Fleet:
             ProcessFailed: a process ended otherwise.
             Ended: the soak is to end.
         """
-        signals.check()
+        endings.check()
         for processes in (self.readers, self.writers):
             for number, process in processes.items():
                 if process.exitcode is None:
@@ -104,7 +101,7 @@ class Fleet:
         ends = time.monotonic() + STOP_WITHIN
         for process in (*self.readers.values(), *self.writers.values()):
             while process.exitcode is None and time.monotonic() < ends:
-                signals.check()
+                endings.check()
                 process.join(MOMENT)
             if process.exitcode != 0:
                 raise ProcessFailed(f"{process.name} ended with {process.exitcode} when it was to stop")
@@ -125,10 +122,11 @@ class Fleet:
 
     def _live(self, run: Callable[[int, int, Callable[[], bool]], None], number: int, seed: int, parent: int) -> None:
         """Be one of the processes: until all are told to stop, or there is nobody left to tell."""
-        signals.ignore()
+        endings.ignore()
         note_draining(self._history, self._rows)
         if self._sabotage:
             SABOTAGES[self._sabotage]()
+            service.use(service.make())  # the one that was made at the fork has the steps as they are
         keeper = startup.start().keeper
         run(number, seed, lambda: not self._orders.is_stopped and os.getppid() == parent)
         if keeper is not None:

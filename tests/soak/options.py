@@ -12,7 +12,7 @@ class Options:
     """One soak's; see the help of each below."""
 
     duration: float = 60
-    pace: float = 4
+    pace: float = 5
     partition: bool = False
     sabotage: str = ""
     only: str = ""
@@ -26,7 +26,7 @@ class Options:
         )
         add = parser.add_argument
         add("--duration", type=float, default=cls.duration, help="seconds (default 60)")
-        add("--pace", type=float, default=cls.pace, help="the protocol's slow clocks, times as fast (default 4)")
+        add("--pace", type=float, default=cls.pace, help="the protocol's slow clocks, times as fast (default 5)")
         add("--partition", action="store_true", help="let Valkey be slow to one writer alone, too")
         add("--sabotage", choices=SABOTAGES, default=cls.sabotage, help="leave a step of the protocol out")
         add("--only", default=cls.only, help="inject only faults whose name has this in it; - for none")

@@ -16,10 +16,10 @@ from tests.soak.history import History
 from tests.soak.judge import DATABASE, LOCAL, SHARED, Judge, Stale
 from tests.soak.rows import FIRST_PK, INSTANCES, NOBODY, SLOTS, Rows, by_heat
 
-SINGLES = 600  # rows, one after the other
-FRESH = 50  # of them, past the local tier
+SINGLES = 800  # rows, one after the other
+FRESH = 70  # of them, past the local tier
 MANY = 10  # rows in one round trip
-REST = 0.001  # seconds after each bypass: while the cache is off, the processor is for those who recover it
+REST = 0.0005  # seconds after each bypass: while the cache is off, the processor is for those who recover it
 SLOW = 1 / 50  # of the answers from the database
 SLOWEST = 0.02  # seconds
 SHOWN = 20  # stale reads that are told in detail
@@ -59,8 +59,9 @@ class Reader:
         self.one_by_one(slots[FRESH:], fresh=False)
         self.one_by_one(slots[:FRESH], fresh=True)
         self.many(slots[:MANY])
-        (which,) = by_heat(range(INSTANCES), 1, self._draw)
-        self.whole_list(which, fresh=self._draw.random() < 1 / 2)
+        which = self._draw.randrange(INSTANCES)
+        for fresh in (False, True):
+            self.whole_list(which, fresh=fresh)
 
     # --- ways of reading ----------------------------------------------------------------------------------------------
     def one_by_one(self, slots: Sequence[int], *, fresh: bool) -> None:

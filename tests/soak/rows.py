@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from conversations.models import Conversation, Instance
 from tests.soak.history import WRITERS, History
 
-INSTANCES = 10
+INSTANCES = 4
 SLOTS = 100
 FIRST_PK = 1_000_000  # past the sequence, for the mortal ones are made anew under the same key
 NOBODY = -1  # what is read where there is no row

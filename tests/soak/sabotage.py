@@ -1,11 +1,13 @@
 """Steps of the protocol, to be left out by name: each makes stale reads, and the soak has to find them."""
 
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from cachelayer.entries import Wanted
 from cachelayer.reading import Reader
 from cachelayer.store import redis, scripts
+from cachelayer.store.base import StoreDown, StoreFull
 from cachelayer.store.redis import RedisStore
 from cachelayer.store.wire import Script
 
@@ -34,8 +36,9 @@ def late() -> None:
 
     def lead(self: Any, key: Hashable, wanted: Wanted, load: Callable[[], Any]) -> Any:
         mark, value = self._service.local.mark(), load()
-        states, _ = self._service.store.claim(wanted.all_tags, "", 0)
-        self._fill([(key, wanted, states, value)], mark)
+        with suppress(StoreDown, StoreFull):
+            states, _ = self._service.store.claim(wanted.all_tags, "", 0)
+            self._fill([(key, wanted, states, value)], mark)
         return value
 
     Reader._lead = lead  # type: ignore[method-assign]  # noqa: SLF001 - the step itself

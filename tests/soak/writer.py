@@ -16,7 +16,7 @@ FIELDS = ["unread_count", "updated_at"]
 AHEAD = 1000  # slots drawn at a time
 TARDY = 1 / 4  # of the transactions take a moment before they commit
 MOMENT = 0.005  # seconds at most
-LONG = 1 / 200  # of the writes are transactions that outlast a quarantine
+LONG = 1 / 100  # of the writes are transactions that outlast a quarantine
 LONGEST = 1.5  # seconds
 COARSE = 1 / 500
 

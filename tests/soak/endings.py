@@ -1,4 +1,4 @@
-"""Ctrl-C and the like: noted when they come, raised where nothing is half started."""
+"""How a soak ends before its time: by a signal, noted when it comes and raised where nothing is half started."""
 
 import signal
 
@@ -15,6 +15,10 @@ class Ended(Exception):
         self.number = number
 
 
+class ProcessFailed(Exception):
+    """A reader or a writer ended by itself."""
+
+
 def listen() -> None:
     """Note the signals that end the soak from now on."""
     for number in ENDING:
@@ -28,7 +32,12 @@ def ignore() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
+def caught() -> int:
+    """Return the first signal that has come; 0 for none."""
+    return _caught[0] if _caught else 0
+
+
 def check() -> None:
     """Raise `Ended` if one has come."""
-    if _caught:
-        raise Ended(_caught[0])
+    if number := caught():
+        raise Ended(number)
