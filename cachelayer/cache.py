@@ -155,6 +155,12 @@ def clear_all() -> None:
     log.info("Cache CLEAR all")
 
 
+def on_migrated(using: str, **_signal: Any) -> None:
+    """Make everything invalid: migrations and `flush` change rows past managers and signals (hears `post_migrate`)."""
+    if outbox.exists(using):
+        transactions.begin(using, (ROOT,))
+
+
 def _wanted(key: str, values: _Values, tags: tuple[str, ...] = ()) -> Wanted:
     tag, namespaces = names.of_value(values.namespace, key), service.current().namespaces
     all_tags = namespaces.with_namespaces((tag, *tags))

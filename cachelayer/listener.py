@@ -44,7 +44,7 @@ class Listener:
         while not self._stopped.is_set():
             try:
                 self._listen()
-            except (RedisError, OSError, StoreDown) as error:
+            except (RedisError, OSError, StoreDown, ValueError) as error:  # the last: it is none of our words
                 self._lost(error)
                 self._stopped.wait(RETRY_AFTER)
         self._service.local.distrust()

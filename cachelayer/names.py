@@ -16,7 +16,7 @@ def of_list(key: tuple[object, ...]) -> str:
 
     Only a digest, for what people search for is nobody's business on the server.
     """
-    return f"{key[0]}:{blake2s(repr(key).encode(), digest_size=8).hexdigest()}"
+    return f"{key[0]}:{blake2s(repr(key).encode(), digest_size=16).hexdigest()}"
 
 
 def of_value(namespace: Namespace, key: str) -> str:

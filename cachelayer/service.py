@@ -8,12 +8,13 @@ read past the cache, and tell it what they write by the outbox.
 import os
 import secrets
 import threading
-import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
+
+from django.core.exceptions import ImproperlyConfigured
 
 from cachelayer import names
 from cachelayer.conf import Options
@@ -25,7 +26,7 @@ from cachelayer.namespaces import ROOT, Namespaces
 from cachelayer.store.base import LOST, Store, StoreDown, StoreFull, StoreSlow
 from cachelayer.store.memory import MemoryStore
 from cachelayer.store.redis import RedisStore
-from cachelayer.writing import RETRY, Write
+from cachelayer.writing import RETRY, Live, Write
 from logs.contexts import Context
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class Service:
     Attributes:
         live: the writes that have not ended.
         unfinished: the ended ones that the store does not know of yet.
+        unheard: whether a write of this process, or of another that said so, could not be announced since the store was
+            last believed.
         no_writes_before: until then a write does not try the store, which has just failed (monotonic clock).
         is_guest: whether another process is the one that has the cache.
     """
@@ -57,9 +60,10 @@ class Service:
         self.counters = Counters(namespaces)
         self.flights = Flights()
         self.link = Link(self._degraded)
-        self.live: weakref.WeakSet[Write] = weakref.WeakSet()
+        self.live = Live()
         self.unfinished: deque[Write] = deque(maxlen=10_000)
         self.no_writes_before = 0.0
+        self.unheard = False
         self._full_again_at = 0.0
         self.is_guest = is_guest
         self.sender = secrets.token_hex(6)
@@ -94,7 +98,7 @@ class Service:
 
         A store that is full or read-only may still answer other processes; they are told, as far as they can be.
         """
-        self.no_writes_before = monotonic() + RETRY
+        self.no_writes_before, self.unheard = monotonic() + RETRY, True
         self.counters.count("unannounced writes")
         self.link.open(error)
         if not isinstance(error, StoreSlow):
@@ -123,6 +127,7 @@ class Service:
                 self.counters.count("lost intents", int(word[1:]))
                 log.warning("Cache store had lost what was announced of a write: %s tags", word[1:])
         if DOWN in words:
+            self.unheard = True
             self.link.open(StoreFull("another process cannot write to it"))
         for pattern in (word[1:] for word in words if word.startswith(PATTERN)):
             self.forget(pattern)
@@ -187,18 +192,25 @@ def use(service: Service) -> Service:
 
 
 def make(*, is_guest: bool = True) -> Service:
-    """Make a service as the settings say. Without Redis it is a guest's, unless told otherwise."""
+    """Make a service as the settings say. Without Redis it is a guest's, unless told otherwise.
+
+    Raises:
+        ImproperlyConfigured: the server's URL is none.
+    """
     from cachelayer.keeper import Keeper  # noqa: PLC0415 - it knows the outbox, a model, and apps may still be loading
 
     options = Options.read()
     if not options.is_shared:
         return Service(namespaces, is_guest=is_guest)
-    service = Service(
-        namespaces,
-        lambda self: RedisStore(
-            options.alias, options.prefix, self.sender, namespaces, self.local.invalidate, self.counters.count
-        ),
-    )
+    try:
+        service = Service(
+            namespaces,
+            lambda self: RedisStore(
+                options.alias, options.prefix, self.sender, namespaces, self.local.invalidate, self.counters.count
+            ),
+        )
+    except ValueError as error:  # redis-py's, of a URL
+        raise ImproperlyConfigured(f"CACHES[{options.alias!r}]: {error}") from error
     service.keeper = Keeper(service)
     return service
 

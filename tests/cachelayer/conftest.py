@@ -10,7 +10,7 @@ from django.conf import settings as django_settings
 from django_redis import get_redis_connection
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from cachelayer import connection, listener, mender, service
+from cachelayer import connection, listener, mender, pulse, service
 from cachelayer.namespaces import ROOT
 from cachelayer.store import memory, redis
 from cachelayer.store.base import StoreSlow
@@ -25,9 +25,10 @@ PATIENCE = 10.0  # seconds
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten what waits."""
-    for module in (memory, redis):
+    for module in (memory, redis, mender):
         monkeypatch.setattr(module, "QUARANTINE_S", QUARANTINE_S)
-    monkeypatch.setattr(mender, "LOOK_EVERY", 0.05)
+    for module in (mender, pulse):
+        monkeypatch.setattr(module, "LOOK_EVERY", 0.05)
     monkeypatch.setattr(mender, "RECOVER_EVERY", 0.05)
     monkeypatch.setattr(listener, "RETRY_AFTER", 0.05)
 

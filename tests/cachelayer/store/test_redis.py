@@ -46,7 +46,7 @@ def test_every_key_begins_with_the_prefix_and_says_what_it_is(server: Valkey) ->
     entries = {key.removeprefix(f"{PREFIX}:e:").rpartition("@")[0] for key in keys_of(server, f"{PREFIX}:e:*")}
     pk, instance = Conversation.objects.get().pk, Instance.objects.get().pk
     assert {f"conversation:{pk}", f"conversation:{pk + 1}", "conversations:digest:7", "values:x"} < entries
-    assert any(re.fullmatch(rf"contacts:instance:{instance}:[0-9a-f]{{16}}", name) for name in entries)
+    assert any(re.fullmatch(rf"contacts:instance:{instance}:[0-9a-f]{{32}}", name) for name in entries)
 
 
 def test_no_key_tells_what_was_searched_for(server: Valkey) -> None:
