@@ -109,10 +109,7 @@ class FetchManager(models.Manager[Row]):
         binding = self._binding
         if binding is None or not binding.has_rows:
             return self.get(pk=given)
-        try:
-            pk = self.model._meta.pk.to_python(given)  # noqa: SLF001 - Django's documented way to a field
-        except ValidationError:
-            return self.get(pk=given)  # raises what Django raises
+        pk = self._key(given)
         row = binding.rows.read(pk, binding.wanted(pk), lambda: self._load(pk), binding.may_fill)
         if isinstance(row, Absent):
             raise self._does_not_exist()
@@ -120,8 +117,10 @@ class FetchManager(models.Manager[Row]):
 
     def fetch_many(self, pks: Iterable[int], *, fresh: bool = False) -> dict[int, Row]:
         """Return the rows that exist, by primary key, in the order asked for."""
-        wanted = list(dict.fromkeys(pks))
-        binding = self._binding
+        wanted, binding = list(dict.fromkeys(pks)), self._binding
+        # 2.0 is found where 2 is, and is another tag: no key may be anything but what the database gives.
+        if not all(type(pk) is int for pk in wanted):
+            wanted = list(dict.fromkeys(map(self._key, wanted)))
         if binding is None or not binding.has_rows:
             found: Mapping[Any, Row] = self._load_many(wanted)
         else:
@@ -192,6 +191,13 @@ class FetchManager(models.Manager[Row]):
 
     def _load_many(self, pks: Sequence[Any]) -> dict[Any, Row]:
         return self._primary(self.all()).in_bulk([pk for pk in pks if pk <= GREATEST_ID])
+
+    def _key(self, given: Any) -> Any:
+        """Return a primary key as the database gives it; what can be none raises what Django raises."""
+        try:
+            return self.model._meta.pk.to_python(given)  # noqa: SLF001 - Django's documented way to a field
+        except ValidationError:
+            return self.get(pk=given).pk
 
     def _does_not_exist(self) -> Exception:
         model: Any = self.model
