@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import partial
 from time import monotonic_ns
 
 import pytest
@@ -206,7 +207,7 @@ def test_what_has_not_begun_when_its_time_is_over_is_left_out() -> None:
         yield from ()
 
     def spread(until: int) -> None:
-        jobs = [lambda number=number: job(number) for number in range(3)]
+        jobs = [partial(job, number) for number in range(3)]
         lanes.run([lanes.spread(jobs, until, at_once=3, gap=float)], rest=lambda _seconds: None)
 
     spread(0)

@@ -72,7 +72,7 @@ class Faults:
         self._history = history
         self._orders = orders
         self._prefix = prefix
-        self._draw = random.Random(0)
+        self._draw = random.Random()
         self._old_dump = b""
         heavy: dict[str, Inject] = {
             "Valkey stopped, started with its data": self._restart,

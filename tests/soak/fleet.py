@@ -31,6 +31,8 @@ REST = 0.01  # seconds between two writes
 STOP_WITHIN = 20.0  # seconds
 MOMENT = 0.01
 
+Run = Callable[[int, Callable[[], bool]], None]  # a process' number, and whether it goes on
+
 
 class Fleet:
     """The processes of one soak, from entering its context to leaving it.
@@ -55,7 +57,6 @@ class Fleet:
         self._folder = folder
         self._judge = Judge(history, rows, quicker)
         self._sabotage = sabotage
-        self._started = 0
 
     def __enter__(self) -> Self:
         """Start them all."""
@@ -111,16 +112,15 @@ class Fleet:
         return self._folder / f"reader-{reader}.json"
 
     # --- in the processes ---------------------------------------------------------------------------------------------
-    def _start(self, run: Callable[[int, int, Callable[[], bool]], None], number: int) -> BaseProcess:
-        self._started += 1
+    def _start(self, run: Run, number: int) -> BaseProcess:
         name = f"{run.__name__.strip('_')}r-{number}"
         process = multiprocessing.get_context("fork").Process(
-            target=self._live, args=(run, number, self._started, os.getpid()), name=name
+            target=self._live, args=(run, number, os.getpid()), name=name
         )
         process.start()
         return process
 
-    def _live(self, run: Callable[[int, int, Callable[[], bool]], None], number: int, seed: int, parent: int) -> None:
+    def _live(self, run: Run, number: int, parent: int) -> None:
         """Be one of the processes: until all are told to stop, or there is nobody left to tell."""
         endings.ignore()
         note_draining(self._history, self._rows)
@@ -128,21 +128,21 @@ class Fleet:
             SABOTAGES[self._sabotage]()
             service.use(service.make())  # the one that was made at the fork has the steps as they are
         keeper = startup.start().keeper
-        run(number, seed, lambda: not self._orders.is_stopped and os.getppid() == parent)
+        run(number, lambda: not self._orders.is_stopped and os.getppid() == parent)
         if keeper is not None:
             keeper.report()
         logging.shutdown()
 
-    def _read(self, number: int, seed: int, goes_on: Callable[[], bool]) -> None:
-        reader = Reader(self._history, self._rows, self._judge, seed)
+    def _read(self, number: int, goes_on: Callable[[], bool]) -> None:
+        reader = Reader(self._history, self._rows, self._judge)
         while goes_on():
             reader.batch()
         self._report(number).write_text(json.dumps(reader.report()))
 
-    def _write(self, number: int, seed: int, goes_on: Callable[[], bool]) -> None:
+    def _write(self, number: int, goes_on: Callable[[], bool]) -> None:
         obey(self._orders, number)
         ledger = Ledger(self._history, self._rows, self._orders, number)
-        writer = Writer(self._history, self._rows, ledger, number, seed)
+        writer = Writer(self._history, self._rows, ledger, number)
         while goes_on():
             writer.step()
             time.sleep(REST)

@@ -5,7 +5,7 @@ What takes its time is an iterator of the seconds until its next step.
 
 import heapq
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 Steps = Iterator[float]
 
@@ -26,7 +26,7 @@ def run(lanes: Iterable[Steps], rest: Callable[[float], None]) -> None:
             break
 
 
-def spread(jobs: list[Callable[[], Steps]], until: float, *, at_once: int, gap: Callable[[], float]) -> Steps:
+def spread(jobs: Sequence[Callable[[], Steps]], until: float, *, at_once: int, gap: Callable[[], float]) -> Steps:
     """Do jobs one after the other, some at once and then none for a while, spread evenly until then.
 
     Args:

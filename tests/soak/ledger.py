@@ -19,6 +19,8 @@ from tests.soak.history import History
 from tests.soak.orders import Orders
 from tests.soak.rows import SLOTS, Rows
 
+UNTRIED = 0.2  # seconds in which a store that has failed is not tried again, and a little more
+
 Write = tuple[int, int]  # slot, number
 
 
@@ -31,6 +33,7 @@ class Ledger:
         self._orders = orders
         self._writer = writer
         self._open: list[Write] = []
+        self._outboxed: set[Write] = set()
         self._ending: list[Write] = []
         self._listen()
 
@@ -71,7 +74,9 @@ class Ledger:
             record(alias, tags)
             for slot, number in self._open:
                 if tags_of(self._rows, slot) & set(tags):
-                    self._history.outboxed(slot, number, alone=self._orders.is_cut_off(self._writer))
+                    self._outboxed.add((slot, number))
+                    alone = self._orders.is_cut_off(self._writer, or_was=UNTRIED)
+                    self._history.outboxed(slot, number, alone=alone)
 
         def executing(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001 - Django's
             done = execute(sql, params, many, context)
@@ -87,7 +92,8 @@ class Ledger:
         writes, self._open = self._open, []
         for slot, number in writes:
             self._history.commits(self._writer, slot, number)
-        self._ending += writes
+        self._ending += [one for one in writes if one not in self._outboxed]  # those end when the outbox is drained
+        self._outboxed.clear()
         if writes:
             self._orders.meet(self._writer)
 

@@ -56,9 +56,9 @@ class Orders:
         """Let the store be slow to one writer alone."""
         self._cut_off[writer] = monotonic_ns() + int(seconds * 1e9)
 
-    def is_cut_off(self, writer: int) -> bool:
-        """Whether the store is slow to that writer."""
-        return monotonic_ns() < self._cut_off[writer]
+    def is_cut_off(self, writer: int, *, or_was: float = 0.0) -> bool:
+        """Whether the store is slow to that writer, or was so many seconds ago."""
+        return monotonic_ns() < self._cut_off[writer] + int(or_was * 1e9)
 
 
 def obey(orders: Orders, writer: int) -> None:

@@ -33,10 +33,9 @@ class Reader:
         history: what reads are held against.
         rows: the rows.
         judge: judges what is not plainly right.
-        seed: of what it draws.
     """
 
-    def __init__(self, history: History, rows: Rows, judge: Judge, seed: int) -> None:
+    def __init__(self, history: History, rows: Rows, judge: Judge) -> None:
         self.reads = dict.fromkeys((LOCAL, SHARED, DATABASE), 0)
         self.rows_seen: Counter[str] = Counter()
         self.stale: Counter[tuple[str, str]] = Counter()
@@ -45,7 +44,7 @@ class Reader:
         self._history = history
         self._rows = rows
         self._judge = judge
-        self._draw = random.Random(seed)
+        self._draw = random.Random()
         namespace = service.namespaces.of("conversations")
         self._tier = service.current().local.tier(namespace)
         self._counts = service.current().counters.shared(namespace)

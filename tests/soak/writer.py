@@ -24,12 +24,12 @@ COARSE = 1 / 500
 class Writer:
     """Writes one row, or a few, at each `step`."""
 
-    def __init__(self, history: History, rows: Rows, ledger: Ledger, number: int, seed: int) -> None:
+    def __init__(self, history: History, rows: Rows, ledger: Ledger, number: int) -> None:
         self._history = history
         self._rows = rows
         self._ledger = ledger
         self._number = number
-        self._draw = random.Random(seed)
+        self._draw = random.Random()
         self._slots = {kind: rows.of_writer(number, kind) for kind in Kind}
         self._next: dict[Kind, list[int]] = {kind: [] for kind in Kind}
         self._ways = (
