@@ -35,8 +35,8 @@ class Past(History):
         if ends:
             self.ends(slot, number)
 
-    def loses_now(self) -> None:
-        self.lost(self.loses())
+    def loses_now(self, *, by_eviction: bool = False) -> None:
+        self.lost(self.loses(by_eviction=by_eviction))
 
     def judged(self, tier: str, number: int, *, slot: int = ROW, later: int = 0) -> Stale | None:
         """Judge a read that begins now, or ns later, and ends at once."""
@@ -99,12 +99,15 @@ def test_what_nobody_has_committed_is_from_nowhere(past: Past) -> None:
 
 
 # --- excuses ----------------------------------------------------------------------------------------------------------
-def test_an_intent_that_was_lost_while_its_write_was_under_way_excuses_until_the_end(past: Past) -> None:
+@pytest.mark.parametrize(("by_eviction", "why"), [(False, Why.LOST), (True, Why.EVICTED)])
+def test_an_intent_that_was_lost_while_its_write_was_under_way_excuses_until_the_end(
+    past: Past, *, by_eviction: bool, why: Why
+) -> None:
     past.opens(WRITER, ROW, 2)
-    past.loses_now()
+    past.loses_now(by_eviction=by_eviction)
     past.commits(WRITER, ROW, 2)
-    assert past.why(SHARED, 1) is Why.LOST
-    assert past.why(LOCAL, 1, later=SECOND) is Why.LOST
+    assert past.why(SHARED, 1) is why
+    assert past.why(LOCAL, 1, later=SECOND) is why
     past.ends(ROW, 2)
     assert past.why(SHARED, 1) is Why.NONE
 
@@ -150,10 +153,10 @@ def test_each_write_that_was_missed_needs_an_excuse_of_its_own(past: Past) -> No
 
 
 def test_what_is_too_long_ago_to_be_remembered_has_no_excuse(past: Past) -> None:
-    past.loses()
+    past.loses(by_eviction=True)
     for number in range(2, RING + 3):
         past.writes(ROW, number, ends=False)
-    assert past.why(SHARED, RING + 1) is Why.LOST
+    assert past.why(SHARED, RING + 1) is Why.EVICTED
     for tier in (LOCAL, SHARED):
         found = past.judged(tier, 1)
         assert found is not None

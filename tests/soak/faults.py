@@ -190,7 +190,7 @@ class Faults:
 
     def _evict(self) -> Steps:
         """Let the server throw out what it likes, live intents as well."""
-        with self._losing():
+        with self._losing(by_eviction=True):
             yield from self._short_of_memory(self._draw.choice(POLICIES))
 
     def _fill_up(self) -> Steps:
@@ -216,8 +216,8 @@ class Faults:
         self.gone["removed"] += client.eval(UNLINK, len(keys) // 3, *self._draw.sample(keys, len(keys) // 3))
 
     @contextmanager
-    def _losing(self) -> Iterator[None]:
-        which = self._history.loses()
+    def _losing(self, *, by_eviction: bool = False) -> Iterator[None]:
+        which = self._history.loses(by_eviction=by_eviction)
         try:
             yield
         finally:

@@ -15,7 +15,7 @@ RING = 256  # writes to a row that are remembered
 LOSSES = 4096
 FAR = 2**62
 
-_RECORD = 5  # numbers: those of `Written`
+_RECORD, _LOSS = 5, 3  # numbers: those of `Written` and `Loss`
 _BEGAN, _COMMITTED, _ENDED, _OUTBOXED = range(1, _RECORD)
 
 
@@ -32,11 +32,19 @@ class Written(NamedTuple):
     outboxed: int
 
 
+class Loss(NamedTuple):
+    """From when until when (ns) the store may have lost intents, and whether by evicting them, which nobody notices."""
+
+    start: int
+    end: int
+    by_eviction: int
+
+
 class History:
     """The history of some rows. To be made before the processes are forked; each writer notes under its own number."""
 
     def __init__(self, slots: int) -> None:
-        sizes = [slots] * (2 * WRITERS) + [slots * RING * _RECORD, 2 * LOSSES, 1]
+        sizes = [slots] * (2 * WRITERS) + [slots * RING * _RECORD, _LOSS * LOSSES, 1]
         numbers = memoryview(mmap.mmap(-1, 8 * sum(sizes))).cast("q")
         views = []
         for size in sizes:
@@ -79,17 +87,17 @@ class History:
                 self.ends(slot, number)
 
     # --- for who injects faults ---------------------------------------------------------------------------------------
-    def loses(self) -> int:
+    def loses(self, *, by_eviction: bool) -> int:
         """Note that the store may lose intents from now on; return what `lost` is to be given."""
         which = self._lost[0]
-        self._losses[2 * which] = monotonic_ns()
-        self._losses[2 * which + 1] = FAR
+        for place, value in enumerate(Loss(monotonic_ns(), FAR, int(by_eviction))):
+            self._losses[_LOSS * which + place] = value
         self._lost[0] = which + 1
         return which
 
     def lost(self, which: int) -> None:
         """Note that the store loses no more."""
-        self._losses[2 * which + 1] = monotonic_ns()
+        self._losses[_LOSS * which + 1] = monotonic_ns()
 
     # --- for readers --------------------------------------------------------------------------------------------------
     def needed(self, slot: int) -> int:
@@ -106,10 +114,10 @@ class History:
         found = Written(*self._records[at : at + _RECORD])
         return found if found.number == number else None
 
-    def losses(self) -> Iterator[tuple[int, int]]:
-        """Yield from when until when the store lost intents."""
+    def losses(self) -> Iterator[Loss]:
+        """Yield when the store lost intents."""
         for which in range(self._lost[0]):
-            yield self._losses[2 * which], self._losses[2 * which + 1]
+            yield Loss(*self._losses[_LOSS * which : _LOSS * (which + 1)])
 
     def _at(self, slot: int, number: int) -> int:
         return (slot * RING + number % RING) * _RECORD

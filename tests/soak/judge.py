@@ -1,9 +1,10 @@
 """What a read is called that does not return what was committed when it began.
 
 DESIGN names one window in which that happens in the shared tier: the store itself lost a live intent, and the write's
-`end` has not run. The README names another one, of a process that alone is cut off, which only `--partition` brings
-about. Both are told apart here, write by write, so that nothing else hides among them. The local tier may be behind by
-the time of a message, and never by more than a second.
+`end` has not run. It is counted by what the intent was lost to: a restart or a flush is noticed, and leaves a window to
+transactions only that are silent while nobody believes the store; an eviction is not. The README names another one, of
+a process that alone is cut off, which only `--partition` brings about. All that is told apart here, write by write, so
+that nothing else hides among it. The local tier may be behind by the time of a message, never by more than a second.
 """
 
 import enum
@@ -24,13 +25,14 @@ class Why(enum.Enum):
     NONE = "no excuse"
     OUTBOX = "in the outbox"
     ALONE = "in the outbox, its writer cut off alone"
-    LOST = "the store lost a live intent"
+    LOST = "a live intent was lost to a restart or flush"
+    EVICTED = "a live intent was evicted"
     BEHIND = "behind by a message, at most 1 s"
 
     @property
     def is_named(self) -> bool:
         """Whether it is said beforehand that this happens."""
-        return self in (Why.ALONE, Why.LOST, Why.BEHIND)
+        return self in (Why.ALONE, Why.LOST, Why.EVICTED, Why.BEHIND)
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class Judge:
         # Each of the writes that it missed would have been enough to make the value invalid.
         whys = {self._why(one, began) for one in missed}
         why = next(why for why in Why if why in whys)
-        if tier == LOCAL and why is not Why.LOST and behind is not None and behind <= SECOND:
+        if tier == LOCAL and why not in (Why.LOST, Why.EVICTED) and behind is not None and behind <= SECOND:
             why = Why.BEHIND
         return Stale(slot, number, needed, began, behind, why)
 
@@ -101,8 +103,9 @@ class Judge:
             return Why.NONE
         committed = one.committed or began  # a writer that was killed could not note it
         # What was lost after the commit harms nobody: what is loaded from then on has the new value.
-        if any(start <= committed and one.began <= end for start, end in self._history.losses()):
-            return Why.LOST
+        losses = [loss for loss in self._history.losses() if loss.start <= committed and one.began <= loss.end]
+        if losses:
+            return Why.EVICTED if any(loss.by_eviction for loss in losses) else Why.LOST
         if one.outboxed and began <= committed + self._outbox_within:
             return Why.ALONE if one.outboxed > 1 else Why.OUTBOX
         return Why.NONE

@@ -149,9 +149,9 @@ class Reader:
             times = {} if one is None else {"began": one.began, "committed": one.committed, "ended": one.ended}
             writes.append({name: (at - found.began) / 1e6 for name, at in times.items() if at})
         losses = [
-            [(start - found.began) / 1e6, (end - found.began) / 1e6]
-            for start, end in self._history.losses()
-            if abs(start - found.began) < NEAR
+            [(loss.start - found.began) / 1e6, (loss.end - found.began) / 1e6]
+            for loss in self._history.losses()
+            if abs(loss.start - found.began) < NEAR
         ]
         return {**asdict(found), "why": found.why.value, "tier": where, "writes": writes, "losses": losses}
 
