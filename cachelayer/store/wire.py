@@ -61,6 +61,7 @@ class Wire:
         for _ in range(AT_ONCE):
             self._turns.put(None)
         self._count = count
+        self._epoch = 0  # counts servers that were left
         self._has_loaded = False  # our scripts: all of them, at the first connection
 
     def rest(self) -> None:
@@ -156,13 +157,15 @@ class Wire:
         turns = self._turns
         turns.get()
         try:
-            connection = self._taken()
+            epoch, connection = self._epoch, self._taken()
             try:
                 answer = _in_step(connection, once)
                 if is_answered and self._posted:
                     self._posted.pop(connection, None)
                 return answer
             finally:
+                if epoch != self._epoch:
+                    connection.disconnect()
                 self._free.append(connection)
         except exceptions.RedisError as error:
             raise self._as_ours(error) from error
@@ -184,9 +187,15 @@ class Wire:
         if isinstance(error, exceptions.TimeoutError):
             return StoreSlow(text)
         if isinstance(error, exceptions.ReadOnlyError):
-            # The server became a replica. Each connection is to find out for itself, when it is made anew.
-            self._pool.disconnect()
+            self._leave()
         return StoreDown(text)
+
+    def _leave(self) -> None:
+        """Make every connection anew, for the server became a replica; those that are in use as they come back."""
+        self._epoch += 1
+        self.rest()
+        self._pool.disconnect(inuse_connections=False)
+        self._epoch += 1  # one may have been taken in between
 
 
 def _in_step(connection: Any, once: Callable[[Any], T]) -> T:

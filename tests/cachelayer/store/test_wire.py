@@ -14,6 +14,7 @@ from cachelayer.store.base import StoreDown, StoreFull, StoreSlow
 from cachelayer.store.redis import RedisStore
 from cachelayer.store.wire import AT_ONCE, Script, Wire
 from tests.cachelayer.conftest import full, on_server, wait_until
+from tests.cachelayer.test_faults import a_replica
 from tests.valkey import Valkey
 
 ECHO = Script("return ARGV[1]")
@@ -166,3 +167,28 @@ def test_a_server_that_does_not_let_us_skip_answers_is_refused(server: Valkey, s
     with pytest.raises(StoreDown, match=r"client\|reply") as caught:
         service.current().store.restore(quarantine=False)
     assert isinstance(caught.value.__cause__, exceptions.NoPermissionError)
+
+
+def test_a_server_that_became_a_replica_is_left_by_all_and_nobody_is_interrupted(wire: Wire, server: Valkey) -> None:
+    """The next connection may lead to another server; one that is in use elsewhere is not to vanish under its user."""
+    asked, go_on, used = threading.Event(), threading.Event(), []
+
+    def slowly(connection: Any) -> Any:
+        used.append(connection)
+        connection.send_command("ECHO", "mine")
+        asked.set()
+        go_on.wait()
+        return connection.read_response()
+
+    with ThreadPoolExecutor(1) as threads:
+        other = threads.submit(wire._with_connection, slowly)  # noqa: SLF001 - a command that takes as long as is needed
+        asked.wait()
+        used.append(connection_of(wire))
+        with a_replica(server):
+            try:
+                with pytest.raises(StoreDown, match="ReadOnlyError"):
+                    wire.call("SET", "a", 1)
+            finally:
+                go_on.set()
+            assert other.result() == b"mine"
+            assert [connection._sock for connection in used] == [None, None]  # noqa: SLF001 - is it connected?
