@@ -163,5 +163,4 @@ def on_migrated(using: str, **_signal: Any) -> None:
 
 def _wanted(key: str, values: _Values, tags: tuple[str, ...] = ()) -> Wanted:
     tag, namespaces = names.of_value(values.namespace, key), service.current().namespaces
-    all_tags = namespaces.with_namespaces((tag, *tags))
-    return Wanted(tag, all_tags, namespaces=len({namespaces.of(one) for one in all_tags if one != ROOT}))
+    return Wanted(tag, namespaces.with_namespaces((tag, *tags)))

@@ -33,7 +33,6 @@ class Verdict(enum.Enum):
     HIT = "hit"
     MISS = "miss"
     BYPASS = "bypass"
-    LOST = "lost"  # the server has forgotten a namespace: it was emptied
 
 
 class Wanted(NamedTuple):
@@ -43,13 +42,11 @@ class Wanted(NamedTuple):
         name: its name, which patterns are matched against.
         tags: all that its value depends on: its own, their namespaces', `*`.
         births: the tag that its absence depends on besides, or "" for what is never absent.
-        namespaces: how many of the last tags stand for namespaces, `*` not counted.
     """
 
     name: str
     tags: tuple[str, ...]
     births: str = ""
-    namespaces: int = 1
 
     @property
     def all_tags(self) -> tuple[str, ...]:
@@ -66,8 +63,6 @@ def judge(wanted: Wanted, entry: bytes | None, states: Sequence[bytes | None]) -
             return Verdict.HIT
     if any(state is not None and state.startswith(INTENT) for state in own):
         return Verdict.BYPASS
-    if None in own[-1 - wanted.namespaces : -1]:
-        return Verdict.LOST
     return Verdict.MISS
 
 

@@ -14,7 +14,7 @@ from cachelayer.codec import Garbage, NotCacheable
 from cachelayer.entries import Kind, Verdict, Wanted, judge, opened, versions, written
 from cachelayer.namespaces import Namespace
 from cachelayer.service import Service
-from cachelayer.store.base import States, StoreDown, StoreFull
+from cachelayer.store.base import States, StoreDown, StoreEmptied, StoreFull
 from logs.contexts import Context
 
 T = TypeVar("T")
@@ -226,6 +226,9 @@ class Reader(Generic[T]):
         mark = service.local.mark()
         try:
             data, states = service.store.read([self._entry(one) for _, one in wanted], tags)
+        except StoreEmptied:
+            self._restore()
+            return [Found(Verdict.BYPASS)] * len(wanted)
         except (StoreDown, StoreFull) as error:
             self._failed(error)
             return [Found(Verdict.BYPASS)] * len(wanted)
@@ -242,9 +245,6 @@ class Reader(Generic[T]):
         verdict = judge(wanted, entry, states)
         if verdict is Verdict.HIT and entry is not None:
             return self._opened(key, wanted, entry, mark)
-        if verdict is Verdict.LOST:
-            self._restore()
-            return Found(Verdict.BYPASS)
         return Found(verdict)
 
     def _opened(self, key: Hashable, wanted: Wanted, entry: bytes, mark: int) -> Found:

@@ -21,6 +21,7 @@ from cachelayer.store.base import (
     Listener,
     States,
     StoreDown,
+    StoreEmptied,
     bare,
     token,
 )
@@ -61,6 +62,7 @@ class RedisStore:
         self._listener = listener
         self._tag_prefix = f"{prefix}:t:"
         self._entry_prefix = f"{prefix}:e:"
+        self._run_key = f"{prefix}:run"
         self.channel = f"{prefix}:touched"
         self._wire = Wire(self._client, _SCRIPTS, count)
         self._count = count
@@ -79,7 +81,9 @@ class RedisStore:
         """See `Store.read`."""
         keys = [self._entry_prefix + name for name in entries]
         keys += [self._tag_prefix + tag for tag in tags]
-        values = self._wire.call("MGET", *keys)
+        values = self._wire.call("MGET", *keys, self._run_key)
+        if values.pop() is None:
+            raise StoreEmptied("the server was emptied")
         return values[: len(entries)], values[len(entries) :]
 
     def claim(self, tags: Sequence[str], lease: str, lease_ms: int) -> tuple[States, bool]:
@@ -171,7 +175,7 @@ class RedisStore:
 
     def _restoring(self, *, quarantine: bool) -> tuple[list[str], list[Any]]:
         tags = (ROOT, *(namespace.name for namespace in self._namespaces))
-        keys = [f"{self._prefix}:run", *(self._tag_prefix + tag for tag in tags)]
+        keys = [self._run_key, *(self._tag_prefix + tag for tag in tags)]
         message = self._message([ROOT])
         return keys, [token(), self.channel, message, int(QUARANTINE_S * 1000), QUARANTINE, int(quarantine)]
 

@@ -43,7 +43,7 @@ local function without(alive, id)
   return others
 end
 
--- Namespaces' versions stay for good: that one is missing says that the server was emptied.
+-- Namespaces' versions stay for good.
 local function renew(key, version, ttl)
   if tonumber(ttl) > 0 then redis.call('SET', key, version, 'PX', ttl) else redis.call('SET', key, version) end
 end
@@ -145,10 +145,7 @@ if role ~= 'master' then return role end
 local run = redis.call('INFO', 'server'):match('run_id:(%w+)')
 local strange = ARGV[6] == '1' or redis.call('GET', KEYS[1]) ~= run
 for i = 3, #KEYS do
-  if redis.call('EXISTS', KEYS[i]) == 0 then
-    strange = true
-    renew(KEYS[i], ARGV[1], 0)
-  end
+  if redis.call('EXISTS', KEYS[i]) == 0 then renew(KEYS[i], ARGV[1], 0) end
 end
 if not strange then return 0 end
 redis.call('SET', KEYS[1], run)
