@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 from django.apps import apps
+from django.core.management import call_command
 from django.db import connection, models, transaction
+from django.db.models.signals import post_migrate
 from django.test.utils import isolate_apps
 
 from cachelayer import cache, cascade, service
 from cachelayer.cascade import Rule
-from cachelayer.models import CachedModel
+from cachelayer.models import CachedModel, Outbox
 from cachelayer.namespaces import Namespace, UnknownNamespace
 from conversations.cascade import CASCADE, NAMESPACES
 from conversations.models import Contact, Conversation, Instance, Message, Participant
@@ -290,3 +292,40 @@ def test_what_was_touched_in_a_savepoint_that_is_rolled_back_is_let_go_with_the_
         transaction.savepoint_rollback(point)
         assert Instance.objects.fetch(scene.instance.pk) == scene.instance
     assert not service.current().live
+
+
+# --- what is done to a database as a whole ----------------------------------------------------------------------------
+def test_what_was_there_before_a_flush_is_gone_from_the_cache(scene: Scene) -> None:
+    pk = scene.instance.pk
+    Instance.objects.fetch(pk)
+    call_command("flush", interactive=False, verbosity=0)
+    with pytest.raises(Instance.DoesNotExist):
+        Instance.objects.fetch(pk)
+    assert not service.current().live
+
+
+def migrate() -> None:
+    config = apps.get_app_config("cachelayer")
+    post_migrate.send(config, app_config=config, verbosity=0, interactive=False, using="default", plan=[], apps=apps)
+
+
+def test_what_a_migration_has_written_is_seen_when_it_ends(scene: Scene) -> None:
+    """Its models are not ours, nor their managers."""
+    pk = scene.instance.pk
+    Instance.objects.fetch(pk)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE conversations_instance SET profile_name = 'migrated' WHERE id = %s", [pk])
+    assert Instance.objects.fetch(pk).profile_name == ""
+    migrate()
+    assert Instance.objects.fetch(pk).profile_name == "migrated"
+
+
+def test_a_migration_that_comes_before_our_tables_is_not_kept_from_ending() -> None:
+    service.use(service.Service(service.namespaces, is_guest=True))
+    with connection.schema_editor() as editor:
+        editor.delete_model(Outbox)
+    try:
+        migrate()
+    finally:
+        with connection.schema_editor() as editor:
+            editor.create_model(Outbox)

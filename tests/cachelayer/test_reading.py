@@ -1,5 +1,7 @@
 """What a read does when the store, the loader or the value is not as it should be."""
 
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -23,7 +25,7 @@ def only_entry(cached: Service) -> tuple[str, bytes]:
     return name, entry
 
 
-def is_no_row(values: list[object]) -> bool:
+def is_no_row(values: list[Any]) -> bool:
     return len(values) != len(Instance._meta.concrete_fields)  # noqa: SLF001 - Django's documented way to them
 
 
