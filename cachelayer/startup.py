@@ -7,7 +7,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError, connections
 from redis import exceptions
 
-from cachelayer import checks, outbox, service
+from cachelayer import checks, outbox, ownership, service
 from cachelayer.conf import Options
 from cachelayer.keeper import Keeper
 from cachelayer.service import Service
@@ -36,7 +36,8 @@ def start() -> Service:
 
     Raises:
         ImproperlyConfigured: something is set that the cache would be wrong with (`checks.py`); or the store is there
-            and will not have us, which only a change of the settings can mend.
+            and will not have us, which only a change of the settings can mend; or there is to be none, and another
+            process has the cache.
     """
     _refuse_errors()
     shared = Options.read().is_shared
@@ -58,6 +59,7 @@ def start() -> Service:
 
 def _own() -> Service:
     """Make this process the one that has the cache: without a server there is one only."""
+    ownership.take()
     try:
         outbox.forget()  # the cache is empty, so it has missed nothing
     except DatabaseError as error:
