@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -44,10 +45,15 @@ class Fleet:
 
     def shown(self) -> dict[str, Any]:
         """What `cache_stats` says of the conversations."""
-        command = [sys.executable, "manage.py", "cache_stats", "--json"]
-        said = subprocess.run(command, env=self._environ, text=True, capture_output=True, check=True).stdout  # noqa: S603 - our own
+        with self.cache_stats("--json") as process:
+            said, _ = process.communicate()
         found: dict[str, Any] = json.loads(said)["namespaces"]["conversations"]
         return found
+
+    def cache_stats(self, *options: str) -> Process:
+        """Start the command."""
+        command = [sys.executable, "manage.py", "cache_stats", *options]
+        return subprocess.Popen(command, env=self._environ, text=True, stdout=subprocess.PIPE)  # noqa: S603 - our own
 
     def has_reported(self) -> bool:
         """Whether the counts of a process that goes on have come in."""
@@ -97,3 +103,13 @@ def test_with_a_server_the_counts_of_all_processes_add_up(tmp_path: Path) -> Non
     assert hits_and_misses(found) == (2 * (READS - 1), 2)
     assert found["shared"]["fills"] == 2
     assert found["hit_rate"] == pytest.approx(0.9)
+
+
+def test_the_figures_can_be_watched_until_ctrl_c(tmp_path: Path) -> None:
+    with Fleet(tmp_path, redis_url="").cache_stats("--watch", "0.01") as process:
+        assert process.stdout is not None
+        screens = [process.stdout.readline() for _ in range(3)]
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+    assert screens == ["\x1b[2J\x1b[HNothing has been counted yet.\n"] * 3
+    assert process.returncode == 0
