@@ -4,6 +4,10 @@ One process with threads, because the embedded default keeps its cache and its i
 """
 
 import os
+import sys
+from typing import Any
+
+from whatsai import environment
 
 bind = "127.0.0.1:8000"
 worker_class = "gthread"
@@ -35,3 +39,10 @@ logconfig_dict = {
     "loggers": {"gunicorn.error": {"handlers": ["console"], "propagate": False}},
     "root": {"level": "WARNING", "handlers": ["console"]},
 }
+
+
+def on_starting(server: Any) -> None:
+    """Refuse, before anything is served, what the cache would refuse later (called by gunicorn)."""
+    options = server.cfg
+    if (options.workers > 1 or options.preload_app) and not environment.reader().str("REDIS_URL", ""):
+        sys.exit("configuration error: REDIS_URL: is empty; without a server there is one worker, and no preloading")

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import signal
 import subprocess
 import sys
 import threading
@@ -244,11 +245,28 @@ def test_gunicorn_serves_without_its_store_and_finds_it_when_it_comes(server: Va
 
 
 @pytest.mark.postgresql
+def test_gunicorn_is_reloaded_without_ever_having_two_caches(tmp_path: Path) -> None:
+    with serving(tmp_path, REDIS_URL="", TMPDIR=str(tmp_path)) as site:
+        assert json.loads(site.get("/health/"))["status"] == "ok"
+        site.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: site.said().count("Cache STARTED, of this process alone") == 2)
+        assert json.loads(site.get("/health/"))["status"] == "ok"
+    assert "Traceback" not in site.said()
+
+
+@pytest.mark.postgresql
 def test_gunicorn_does_not_start_with_a_store_that_refuses(server: Valkey, tmp_path: Path) -> None:
     demand_a_password(server)
     with serving(tmp_path, REDIS_URL=server.url) as site:
         assert site.process.wait(PATIENCE) != 0
         assert "ImproperlyConfigured: REDIS_URL: the server refuses: " in site.said()
+
+
+@pytest.mark.parametrize("option", ["--workers=2", "--preload"])
+def test_gunicorn_does_not_start_with_several_processes_and_no_store(tmp_path: Path, option: str) -> None:
+    with serving(tmp_path, option, REDIS_URL="") as site:
+        assert site.process.wait(PATIENCE) == 1
+        assert site.said().splitlines()[-1].startswith("configuration error: REDIS_URL: is empty")
 
 
 @pytest.mark.parametrize(
