@@ -34,7 +34,7 @@ def is_no_row(values: list[Any]) -> bool:
     | st.lists(st.none() | st.integers() | st.text(), max_size=30).filter(is_no_row).map(encode)
     | st.integers(0, 400).map(lambda depth: b"\x91" * depth + b"\xc0")
 )
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_payload_that_cannot_be_read_is_a_miss(cached: Service, payload: bytes) -> None:
     row = Instance.objects.first() or an_instance()
     Instance.objects.fetch(row.pk)
