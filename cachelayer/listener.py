@@ -77,12 +77,18 @@ class Listener:
                 elif monotonic() - self._heard_at > TRUSTED_FOR:
                     raise StoreDown("no answer for a second")
 
+    def _has_missed(self) -> None:
+        """Make good what may have been said unheard: of tags that were touched, of intents of ours that were lost."""
+        self._service.local.distrust()
+        if self._service.keeper is not None:
+            self._service.keeper.hurry()
+
     def _take(self, kind: str, said: bytes) -> None:
         service = self._service
         if kind == "message":
             service.heard(said.decode().split("\n")[1:])
         elif kind == "subscribe":
-            service.local.distrust()  # what was read before may have been touched unheard
+            self._has_missed()
         elif kind == "pong":
             self._heard_at, self._is_lost = float(said), False
             if service.link.usable:
