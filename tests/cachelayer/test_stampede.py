@@ -19,6 +19,7 @@ from django.db import connection
 from cachelayer import cache, flights
 from cachelayer.service import Service
 from conversations.models import Conversation
+from tests.cachelayer.conftest import wait_until
 from tests.conversations.rows import a_chat, a_message, an_instance
 from tests.valkey import Valkey
 
@@ -103,8 +104,7 @@ def test_a_load_that_takes_very_long_keeps_nobody(monkeypatch: pytest.MonkeyPatc
     load = Loader(may_end.wait)
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(cache.fetch, KEY, load)
-        while not load.loads:
-            pass
+        wait_until(lambda: load.loads or slow.done())
         assert cache.fetch(KEY, load) == {}
         may_end.set()
         assert slow.result() is True
