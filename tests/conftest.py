@@ -14,6 +14,8 @@ from django.db import connection  # noqa: E402
 
 from cachelayer import service  # noqa: E402 - as above
 
+# A worker of pytest-xdist has the settings of the environment that it was started in: they are not to share keys.
+settings.CACHELAYER = {"PREFIX": os.environ["CACHE_PREFIX"]}
 # Without Redis one process has the cache; here it is this one, and not a guest of a server.
 service.use(service.make(is_guest=False))
 
