@@ -4,7 +4,8 @@ An entry's name ends in `@` and the fingerprint of what it holds: another shape 
 The state of a tag is None, a version (16 bytes), or an intent: `!` and the ids of the writes that hold it.
 """
 
-import secrets
+import os
+from binascii import b2a_hex
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
@@ -41,7 +42,7 @@ class StoreFull(Exception):
 
 def token() -> bytes:
     """Return a new random version, or the id of a write."""
-    return secrets.token_hex(VERSION // 2).encode()
+    return b2a_hex(os.urandom(VERSION // 2))
 
 
 def bare(name: str) -> str:

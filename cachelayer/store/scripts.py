@@ -79,11 +79,12 @@ END = (
     + _HOLDERS
     + """
 local id, version, lost = ARGV[1], ARGV[2], 0
+local ours = '!' .. id .. ':'
 for i, state in ipairs(redis.call('MGET', unpack(KEYS))) do
-  local alive = holders(state)
-  if #alive == 1 and alive[1][1] == id then
+  if state and state:sub(1, #ours) == ours and not state:find(',', 1, true) then
     renew(KEYS[i], version, ARGV[4 + i])
   else
+    local alive = holders(state)
     local others = without(alive, id)
     if #others == #alive then lost = lost + 1 end
     if #others > 0 then hold(KEYS[i], others) else renew(KEYS[i], version, ARGV[4 + i]) end

@@ -27,7 +27,7 @@ log = Context.CACHE.logger
 
 def packed(command: Sequence[str | bytes | int]) -> bytes:
     """Write a command as the server reads it (RESP: https://redis.io/docs/latest/develop/reference/protocol-spec/)."""
-    words = [word if isinstance(word, bytes) else str(word).encode() for word in command]
+    words = [word if type(word) is bytes else str(word).encode() for word in command]
     return b"*%d\r\n" % len(words) + b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words])
 
 
