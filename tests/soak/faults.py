@@ -88,6 +88,7 @@ class Faults:
             "process paused for 0.2 s": self._pause,
             "keys evicted for want of memory": self._evict,
             "Valkey full (OOM errors)": self._fill_up,
+            "Valkey restarted unseen, with older data": self._restart_unseen,
             "entries and versions removed": self._unlink,
             "connections cut": self._cut,
             "subscriptions cut": self._cut_subscriptions,
@@ -158,14 +159,28 @@ class Faults:
 
     def _restart_with_older_data(self) -> Steps:
         """Start with what was saved some seconds ago, or just before the end."""
-        self._server.save()
-        saved = self._server.dump.read_bytes()
-        data, self._old_dump = self._draw.choice([self._old_dump or saved, saved]), saved
+        older = self._older_data()
         with self._losing():
             yield self._draw.choice(DOWN)
             self._server.stop()
-        self._server.dump.write_bytes(data)
+        self._server.dump.write_bytes(older)
         yield from self._start()
+
+    def _restart_unseen(self) -> Steps:
+        """Restart it while nobody asks: only its run id tells that it is not the server it was."""
+        yield from self._awaited_server()
+        older = self._older_data()
+        with self._fleet.frozen():
+            with self._losing():
+                self._server.stop()
+            self._server.dump.write_bytes(older)
+            self._server.start()
+
+    def _older_data(self) -> bytes:
+        self._server.save()
+        saved = self._server.dump.read_bytes()
+        older, self._old_dump = self._draw.choice([self._old_dump or saved, saved]), saved
+        return older
 
     def _restart_without_data(self) -> Steps:
         with self._losing():

@@ -6,7 +6,8 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import TracebackType
@@ -88,6 +89,18 @@ class Fleet:
                 if process.exitcode != -signal.SIGKILL or processes is self.readers:
                     raise ProcessFailed(f"{process.name} ended with {process.exitcode}")
                 processes[number] = self._start(self._write, number)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let no process do anything for as long as the block lasts."""
+        pids = [one.pid for one in (*self.readers.values(), *self.writers.values()) if one.pid and one.exitcode is None]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
 
     def rest(self, seconds: float) -> None:
         """Let time go by."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management import call_command
 
-from cachelayer import statistics
+from cachelayer import service, statistics
 from tests.soak import pace
 from tests.soak.faults import Faults
 from tests.soak.fleet import Fleet
@@ -23,6 +23,7 @@ from tests.soak.rows import SLOTS, make
 from tests.valkey import Valkey
 
 CALM = 1.5  # seconds at the beginning, for the caches to fill
+PATIENCE = 5.0  # seconds
 TOLD = 5  # stale reads that are shown in detail
 EVENTS = ("lost intents", "recoveries", "strange stores", "unannounced writes", "outboxed", "drained", "lost channels")
 
@@ -36,6 +37,7 @@ def soak(server: Valkey, options: Options) -> int:
     pace.quicken(options.pace)  # for all, who are forked from here
     history, orders = History(SLOTS), Orders()
     rows = make(history)
+    _leave_the_cache()
     with (
         tempfile.TemporaryDirectory(prefix="whatsai-soak-") as folder,
         Fleet(history, rows, orders, Path(folder), quicker=options.pace, sabotage=options.sabotage) as fleet,
@@ -62,6 +64,13 @@ def soak(server: Valkey, options: Options) -> int:
         table(f"clocks made {options.pace:g} times as fast, in seconds", dict(pace.seconds())),
     )
     return _judged(report, report.missing(options.duration, faults.injected, options.pace / pace.PACE))
+
+
+def _leave_the_cache() -> None:
+    """Have no part in it from here on: who injects faults is to mend none, and to have no threads when it forks."""
+    keeper = service.current().keeper
+    if keeper is not None:
+        keeper.stop(within=PATIENCE)
 
 
 def _rounds(options: Options) -> int:
