@@ -35,8 +35,20 @@ def soak(server: Valkey, options: Options) -> int:
         logging.getLogger().removeHandler(*console)
     call_command("migrate", verbosity=0)
     pace.quicken(options.pace)  # for all, who are forked from here
-    history, orders = History(SLOTS), Orders()
-    rows = make(history)
+    history = History(SLOTS)
+    report, faults = _run(server, history, options)
+    _print(
+        report.text(),
+        table("faults injected", faults.injected),
+        table("beside that", _beside(history, faults)),
+        table(f"clocks made {options.pace:g} times as fast, in seconds", dict(pace.seconds())),
+    )
+    return _judged(report, report.missing(options.duration, faults.injected, options.pace / pace.PACE))
+
+
+def _run(server: Valkey, history: History, options: Options) -> tuple[Report, Faults]:
+    """Have all processes read and write while everything goes wrong."""
+    orders, rows = Orders(), make(history)
     _leave_the_cache()
     with (
         tempfile.TemporaryDirectory(prefix="whatsai-soak-") as folder,
@@ -44,26 +56,21 @@ def soak(server: Valkey, options: Options) -> int:
     ):
         prefix, partition = settings.CACHELAYER["PREFIX"], options.partition
         faults = Faults(server, fleet, history, orders, prefix, only=options.only, partition=partition)
-        began = time.monotonic()
+        ends = time.monotonic() + options.duration
         fleet.rest(min(CALM, options.duration / 4))
-        faults.inject(began + options.duration, _rounds(options))
-        fleet.rest(began + options.duration - time.monotonic())
-        report = Report(fleet.finish())
+        faults.inject(ends, _rounds(options))
+        fleet.rest(ends - time.monotonic())
+        return Report(fleet.finish()), faults
+
+
+def _beside(history: History, faults: Faults) -> dict[str, int]:
+    """Return what else is worth counting."""
     counted = statistics.events(statistics.totals())
-    _print(
-        report.text(),
-        table("faults injected", faults.injected),
-        table(
-            "beside that",
-            {
-                "writes committed to rows": sum(history.needed(slot) for slot in range(SLOTS)) - SLOTS,
-                **{f"keys {what}": times for what, times in faults.gone.items()},
-                **{f"{name} that the cache has counted": counted.get(name, 0) for name in EVENTS},
-            },
-        ),
-        table(f"clocks made {options.pace:g} times as fast, in seconds", dict(pace.seconds())),
-    )
-    return _judged(report, report.missing(options.duration, faults.injected, options.pace / pace.PACE))
+    return {
+        "writes committed to rows": sum(history.needed(slot) for slot in range(SLOTS)) - SLOTS,
+        **{f"keys {what}": times for what, times in faults.gone.items()},
+        **{f"{name} that the cache has counted": counted.get(name, 0) for name in EVENTS},
+    }
 
 
 def _leave_the_cache() -> None:
