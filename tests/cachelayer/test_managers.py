@@ -71,7 +71,7 @@ def test_a_key_of_another_type_leaves_nothing_behind_that_no_write_touches(odd: 
     instance = an_instance(profile_name="old")
     found = Instance.objects.fetch_many([odd(instance.pk)])
     assert list(found) == [instance.pk]
-    assert type(*found) is int
+    assert [type(pk) for pk in found] == [int]
     instance.profile_name = "new"
     instance.save()
     assert Instance.objects.fetch(instance.pk).profile_name == "new"
