@@ -193,14 +193,15 @@ def _session(connection: BaseDatabaseWrapper) -> Session:
 
 def _write_of(connection: BaseDatabaseWrapper, session: Session, alias: str) -> Write:
     write = session.write
+    hooks: list[Any] = connection.run_on_commit
     # Django makes the list anew when a savepoint is rolled back: the functions in it stay the same.
-    if write is not None and not write.ended and any(hook == write.end for _, hook, _ in connection.run_on_commit):
+    if write is not None and not write.ended and any(hook == write.end for _, hook, *_ in hooks):
         return write
     _end_rolled_back(connection, session)  # a transaction that was rolled back, or the one whose hooks run now
     connection.ensure_connection()
     write = session.write = Write(service.current(), partial(outbox.record, alias), partial(outbox.keep, alias))
     session.raw = connection.connection
-    connection.run_on_commit.insert(0, (set(), write.end, True))
+    hooks.insert(0, (set(), write.end, True))
     return write
 
 

@@ -55,7 +55,8 @@ def test_nothing_is_lost_when_the_store_does_not_take_it(
 @pytest.mark.usefixtures("row")
 def test_the_store_is_asked_before_anything_is_locked(cached: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process may drain at the same time, and one that is frozen meanwhile holds up nobody."""
-    touch, drained = outbox.touch, []
+    touch = outbox.touch
+    drained: list[object] = []
 
     def touch_and_let_another_drain(now: Service, tags: list[str]) -> None:
         touch(now, tags)
