@@ -11,8 +11,16 @@ isolation.set_up(database="sqlite://:memory:")
 
 from django.conf import settings  # noqa: E402 - there are settings from here on
 from django.db import connection  # noqa: E402
+from django_redis import get_redis_connection  # noqa: E402
 
 from cachelayer import service  # noqa: E402 - as above
+from cachelayer.conf import Options  # noqa: E402 - as above
+
+# A machine that runs every test there is may be late: that is not to be taken for a server that hangs.
+if Options.read().is_shared:
+    pool = get_redis_connection().connection_pool  # which the first service has made by now
+    pool.connection_kwargs.update(socket_connect_timeout=5.0, socket_timeout=5.0)
+    pool.disconnect()
 
 # A worker of pytest-xdist has the settings of the environment that it was started in: they are not to share keys.
 settings.CACHELAYER = {"PREFIX": os.environ["CACHE_PREFIX"]}
