@@ -1,7 +1,8 @@
 """The cache against its peers: `python -m tests.benchmarks.cache`, which prints a report and puts it into `docs/`.
 
-It starts PostgreSQL and Valkey, fills them, and starts a process for each peer. In each round every process makes each
-of its measurements once, in turn, so that a slow moment of the machine falls on all alike; medians count.
+It starts PostgreSQL and Valkey and fills them. For each measure it starts a process a peer, with the server empty, sees
+that they all read the same, and lets them be measured in turn, round by round, so that a slow moment of the machine
+falls on all alike. Medians count.
 """
 
 import argparse
@@ -11,10 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import redis
+
 from tests import isolation
 from tests.benchmarks import plot, report
 from tests.benchmarks.peers import PEERS
-from tests.benchmarks.processes import PeerProcess, Result, running
+from tests.benchmarks.processes import Commands, Result, commands, running
+from tests.benchmarks.scene import Scene
 from tests.servers import servers
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
@@ -54,19 +58,22 @@ def benchmark(effort: Effort, measures: Sequence[str]) -> tuple[report.Results, 
     from tests.benchmarks import machine, rows  # noqa: PLC0415 - there are settings from here on
 
     scene = rows.create()
-    with running(PEERS, scene, effort.seconds) as (processes, left_out):
-        results = {name: _rounds(name, processes, effort) for name in measures}
+    with commands(PEERS) as (found, left_out):
+        results = {name: _rounds(name, found, scene, effort) for name in measures}
     return results, report.write(results, machine.describe(), left_out)
 
 
-def _rounds(measure: str, processes: Sequence[PeerProcess], effort: Effort) -> Mapping[str, Sequence[Result]]:
+def _rounds(measure: str, found: Commands, scene: Scene, effort: Effort) -> Mapping[str, Sequence[Result]]:
     """Measure one thing at everybody, some times over."""
-    measured = [process for process in processes if measure in process.peer.measures]
-    found: dict[str, list[Result]] = {process.peer.name: [] for process in measured}
-    for _ in range(effort.replays if measure == "replay" else effort.rounds):
-        for process in measured:
-            found[process.peer.name].append(process.measure(measure))
-    return found
+    measured = {peer: command for peer, command in found.items() if measure in peer.measures}
+    results: dict[str, list[Result]] = {peer.name: [] for peer in measured}
+    with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+        client.flushall()
+    with running(measured, scene, measure, effort.seconds) as processes:
+        for _ in range(effort.replays if measure == "replay" else effort.rounds):
+            for process in processes:
+                results[process.peer.name].append(process.measure(measure))
+    return results
 
 
 if __name__ == "__main__":

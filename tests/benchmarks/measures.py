@@ -1,6 +1,7 @@
 """What is measured, of any side: how long one call takes, and how often the database is asked."""
 
 import gc
+import hashlib
 import random
 import threading
 import time
@@ -10,6 +11,7 @@ from itertools import accumulate
 from typing import Any
 
 from django.db import connection, connections
+from django.db.models import Model
 
 from tests.benchmarks.scene import Scene
 
@@ -44,6 +46,17 @@ class Measures:
         }  # fmt: skip
         return special[name]() if name in special else self._speed(name)
 
+    def digest(self, name: str) -> str:
+        """Return a digest of what this side reads, for others to compare theirs with."""
+        side, scene = self._side, self._scene
+        read: dict[str, Callable[[], object]] = {
+            "many": lambda: [_plain(row) for row in side.many(scene.hot_rows).values()],
+            "page": lambda: [_plain(row) for row in _rows(side.page(scene.instance))],
+            "value": lambda: side.value(scene.value_keys[0]),
+        }
+        answer = read.get(name, lambda: [_plain(side.row(pk)) for pk in scene.hot_rows])()
+        return hashlib.blake2s(repr(answer).encode()).hexdigest()
+
     # --- the time of one call -----------------------------------------------------------------------------------------
     def _speed(self, name: str) -> Result:
         call, arguments = getattr(self._side, name), self._arguments(name)
@@ -54,9 +67,10 @@ class Measures:
         scene = self._scene
         if name == "save":
             return [self._side.row(pk) for pk in scene.saved_rows]
-        return {
+        arguments: dict[str, Sequence[Any]] = {
             "row": scene.hot_rows, "many": [scene.hot_rows], "page": [scene.instance], "value": scene.value_keys,
-        }[name]  # fmt: skip
+        }  # fmt: skip
+        return arguments[name]
 
     def _warm(self, name: str, call: Call, arguments: Sequence[Any]) -> int:
         """Fill what is to be hit, and return how many passes over the arguments take as long as they should."""
@@ -72,14 +86,19 @@ class Measures:
         call, arguments = self._side.row, self._scene.hot_rows
         passes = max(1, self._warm("row", call, arguments) // THREADS)
 
+        together = threading.Barrier(THREADS + 1)
+
         def read() -> None:
+            call(arguments[0])  # connects, where that is needed
+            together.wait()
             _timed(call, arguments, passes)
             connections.close_all()
 
         readers = [threading.Thread(target=read) for _ in range(THREADS)]
-        began = time.perf_counter()
         for reader in readers:
             reader.start()
+        together.wait()
+        began = time.perf_counter()
         for reader in readers:
             reader.join()
         return {"seconds": (time.perf_counter() - began) / (THREADS * passes * len(arguments))}
@@ -112,13 +131,25 @@ class Measures:
         return _rated(taken / OPERATIONS, len(queries) - asked, reads)
 
     def _seed(self) -> Result:
-        """Read one conversation a thousand times; at the first read it is nowhere but in the database."""
+        """Read one conversation a thousand times; at the first read it is nowhere but in the database.
+
+        Then clear a pattern, where the side can.
+        """
         pk = self._scene.hot_rows[0]
         read = self._side.row
         self._side.save(read(pk))
         with _counted() as queries:
             taken = _timed(read, [pk], SEED_READS)
-        return _rated(taken, len(queries), SEED_READS)
+        return {**_rated(taken, len(queries), SEED_READS), **getattr(self._side, "clear", dict)()}
+
+
+def _plain(row: Model) -> list[str]:
+    return [str(getattr(row, field.attname)) for field in row._meta.concrete_fields]  # noqa: SLF001 - Django's own way
+
+
+def _rows(page: Any) -> Sequence[Model]:
+    rows: Sequence[Model] = getattr(page, "rows", page)
+    return rows
 
 
 def _rated(seconds: float, queries: int, reads: int) -> Result:

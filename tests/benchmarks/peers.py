@@ -89,6 +89,7 @@ def _with_app(name: str) -> Settings:
 
 # --- the table --------------------------------------------------------------------------------------------------------
 OURS, OURS_SHARED = "WhatsAI", "WhatsAI, fresh=True"
+OURS_UNSEEN = "WhatsAI, fresh=True, rows never seen"
 ORM = "Django ORM"
 LOCMEM, DJANGO_REDIS = "Django LocMem", "django-redis"
 CACHEOPS, CACHEOPS_LOCAL = "cacheops", "cacheops, local_get"
@@ -110,6 +111,7 @@ PEERS = (
     Peer(CACHALOT_LOCAL, Tier.LOCAL, "orm.Orm", WHOLE, "django-cachalot", lambda: _cachalot(_locmem)),
     Peer(CACHE_MANAGER, Tier.LOCAL, "", ("value", "seed")),
     Peer(OURS_SHARED, Tier.SHARED, "whatsai.Shared", READS),
+    Peer(OURS_UNSEEN, Tier.SHARED, "whatsai.Unseen", READS),
     Peer(DJANGO_REDIS, Tier.SHARED, "django_cache.DjangoCache", WHOLE, settings=_django_redis),
     Peer(CACHEOPS, Tier.SHARED, "orm.Orm", WHOLE, "django-cacheops", _cacheops),
     Peer(CACHALOT, Tier.SHARED, "orm.Orm", WHOLE, "django-cachalot", lambda: _cachalot(_django_redis)),
@@ -117,4 +119,5 @@ PEERS = (
     Peer(MGET, Tier.SHARED, "redis_py.Mget", READS, is_floor=True),
     Peer(ORM, Tier.DATABASE, "orm.Orm", WHOLE),
 )
+ALL_OURS = (OURS, OURS_SHARED, OURS_UNSEEN)
 BY_NAME = {peer.name: peer for peer in PEERS}

@@ -1,6 +1,7 @@
 """The plot: a panel a measure, a bar a peer, logarithmic, for what is compared differs a thousandfold."""
 
 from pathlib import Path
+from typing import Any
 
 from tests.benchmarks import peers
 from tests.benchmarks.report import TITLES
@@ -22,8 +23,7 @@ def draw(found: Medians, path: Path) -> None:
     figure.savefig(path, metadata={"Date": None})
 
 
-def _panel(panel: object, title: str, seconds: dict[str, float]) -> None:
-    axes = panel  # type: ignore
+def _panel(axes: Any, title: str, seconds: dict[str, float]) -> None:
     names = sorted(seconds, key=lambda name: -seconds[name])
     micros = [seconds[name] * 1e6 for name in names]
     bars = axes.barh(names, micros, color=[_color(name) for name in names], log=True)
@@ -36,4 +36,4 @@ def _panel(panel: object, title: str, seconds: dict[str, float]) -> None:
 def _color(name: str) -> str:
     if peers.BY_NAME[name].is_floor:
         return FLOOR
-    return OURS if name in (peers.OURS, peers.OURS_SHARED) else THEIRS
+    return OURS if name in peers.ALL_OURS else THEIRS

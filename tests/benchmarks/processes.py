@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
@@ -19,6 +19,7 @@ from tests.benchmarks.scene import Scene
 NODE = Path(__file__).resolve().parent / "node"
 STOP_WITHIN = 10.0  # seconds
 Result = dict[str, float]
+Commands = Mapping[Peer, Sequence[str]]
 
 
 class LeftOut(Exception):
@@ -60,23 +61,22 @@ class PeerProcess:
         return result
 
 
+# --- what is to be run ------------------------------------------------------------------------------------------------
 @contextmanager
-def running(peers: Sequence[Peer], scene: Scene, seconds: float) -> Iterator[tuple[list[PeerProcess], list[str]]]:
-    """Start all peers' processes; yield those that run, and why others do not."""
+def commands(peers: Sequence[Peer]) -> Iterator[tuple[Commands, list[str]]]:
+    """Yield how each peer that can run here is started, and why the others cannot."""
     with ExitStack() as stack:
-        at_work, left_out = [], []
+        found: dict[Peer, Sequence[str]] = {}
+        left_out = []
         for peer in peers:
             try:
-                command = stack.enter_context(_node()) if not peer.side else _python(peer)
+                found[peer] = _python(peer) if peer.side else stack.enter_context(_node())
             except LeftOut as reason:
                 left_out.append(f"{peer.name} is left out: {reason}.")
-                continue
-            at_work.append(PeerProcess(peer, stack.enter_context(_started(command))))
-            at_work[-1].ask({"scene": asdict(scene), "seconds": seconds})
-        yield at_work, left_out
+        yield found, left_out
 
 
-def _python(peer: Peer) -> list[str]:
+def _python(peer: Peer) -> Sequence[str]:
     try:
         if peer.package:
             version(peer.package)
@@ -86,7 +86,7 @@ def _python(peer: Peer) -> list[str]:
 
 
 @contextmanager
-def _node() -> Iterator[list[str]]:
+def _node() -> Iterator[Sequence[str]]:
     """Install what Node needs into a folder that goes, from a lock file with checksums."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if not node or not npm:
@@ -99,9 +99,31 @@ def _node() -> Iterator[list[str]]:
         yield [node, str(Path(folder) / "cache_manager.mjs")]
 
 
+# --- running it -------------------------------------------------------------------------------------------------------
 @contextmanager
-def _started(command: list[str]) -> Iterator["subprocess.Popen[str]"]:
-    process = subprocess.Popen(command, env=os.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def running(commands: Commands, scene: Scene, measure: str, seconds: float) -> Iterator[list[PeerProcess]]:
+    """Run these peers, ready to be measured, until the block ends; nobody else is there to be woken by what they do.
+
+    Raises:
+        PeerFailed: one cannot start, or does not read what the others read.
+    """
+    with ExitStack() as stack:
+        at_work = [
+            PeerProcess(peer, stack.enter_context(_started(command, index)))
+            for index, (peer, command) in enumerate(commands.items())
+        ]
+        start = {"scene": asdict(scene), "measure": measure, "seconds": seconds}
+        read = {process.peer.name: process.ask(start)["read"] for process in at_work}
+        if len(set(filter(None, read.values()))) > 1:
+            raise PeerFailed(f"they do not all read the same: {read}")
+        yield at_work
+
+
+@contextmanager
+def _started(command: Sequence[str], index: int) -> Iterator["subprocess.Popen[str]"]:
+    # A prefix of its own on the server: what one stores, and whom one tells of it, is not the others' business.
+    environ = {**os.environ, "CACHE_PREFIX": f"bench-{index}"}
+    process = subprocess.Popen(command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         yield process
     finally:

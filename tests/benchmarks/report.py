@@ -11,6 +11,8 @@ from tests.benchmarks.targets import TARGETS, Medians
 
 Results = Mapping[str, Mapping[str, Sequence[Result]]]  # measure → peer → one a round
 
+TIMES_OURS = f"× {peers.OURS}"  # noqa: RUF001 - the sign is meant
+
 TITLES = {
     "row": "One row by its primary key",
     "value": "Any value: a conversation as plain data",
@@ -63,7 +65,7 @@ def _table(measure: str, found: Medians, results: Results) -> str:
         if "hits" in one:
             row += [f"{one['hits']:.1%}", f"{one['queries']:.3f}"]
         rows.append(row)
-    heads = ["", "answered by", "time", f"× {peers.OURS}", "spread"]
+    heads = ["", "answered by", "time", TIMES_OURS, "spread"]
     heads += ["reads/s"] if measure == "threads" else []
     heads += ["hits", "queries a read"] if "hits" in next(iter(figures.values())) else []
     return _markdown(heads, rows)

@@ -1,7 +1,7 @@
 """One peer's process: `python -m tests.benchmarks.worker PEER`. It is asked for one measurement a line.
 
-Lines are JSON: first the scene, then `{"measure": name}`, each answered by the figures. `cache_manager.mjs` does the
-same in Node.
+Lines are JSON: first the scene and what will be measured, answered by a digest of what this peer reads there, which is
+to be everybody's; then `{"measure": name}`, each answered by the figures. `cache_manager.mjs` does the same in Node.
 """
 
 import json
@@ -27,7 +27,8 @@ def main(name: str, lines: Iterable[str], answers: TextIO) -> None:
     scene = Scene(**opening["scene"])
     side = import_string(f"tests.benchmarks.sides.{peer.side}")(scene)
     measures = Measures(side, scene, opening["seconds"])
-    print(json.dumps({"ready": True}), file=answers, flush=True)
+    read = "" if peer.is_floor else measures.digest(opening["measure"])
+    print(json.dumps({"read": read}), file=answers, flush=True)
     for line in lines:
         print(json.dumps(measures.measure(json.loads(line)["measure"])), file=answers, flush=True)
 

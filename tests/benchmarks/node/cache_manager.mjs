@@ -39,5 +39,5 @@ const measures = {
   },
 };
 
-answer({ ready: process.version });
+answer({ read: "" });
 for (let asked = await next(); asked; asked = await next()) answer(await measures[asked.measure]());

@@ -17,7 +17,7 @@ from tests.benchmarks.scene import Scene
 PAGE = 50
 
 cascade.disconnect()
-CachedModel.save_base = Model.save_base  # type: ignore[method-assign]
+CachedModel.save_base = Model.save_base  # type: ignore[assignment,method-assign]
 
 
 class Orm:

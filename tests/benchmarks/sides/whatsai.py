@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from cachelayer import cache, service
+from cachelayer import cache, service, shapes
 from conversations.models import Conversation
 from tests.benchmarks.scene import Scene
 
@@ -23,6 +23,15 @@ class Local:
         self.save = Conversation.save
         self.value = cache.get
 
+    def clear(self) -> dict[str, float]:
+        """Clear one instance's lists; return which share of the keys is there or gone as it should be."""
+        keys = {"instance:7:a": False, "instance:7:b": False, "instance:70:a": True, "instances:7:a": True, "7:a": True}
+        for key in keys:
+            cache.set(f"conversations:{key}", key)
+        cache.clear("conversations:instance:7:*")
+        right = [(cache.get(f"conversations:{key}") == key) is stays for key, stays in keys.items()]
+        return {"cleared": right.count(True) / len(right)}
+
 
 class Shared:
     """Answered from the server: the local tier is passed over."""
@@ -38,6 +47,14 @@ class Shared:
 
     def page(self, instance: int) -> object:
         return Conversation.objects.for_instance(instance, fresh=True)
+
+
+class Unseen(Shared):
+    """As above, by a process that has never seen the rows: nothing that was decoded is remembered."""
+
+    def __init__(self, scene: Scene) -> None:
+        shapes.SHORT = -1  # no row is short enough
+        super().__init__(scene)
 
 
 def _await_cache() -> None:
