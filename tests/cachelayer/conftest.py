@@ -13,7 +13,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from cachelayer import connection, listener, mender, pulse, service
 from cachelayer.namespaces import ROOT
 from cachelayer.store import memory, redis
-from cachelayer.store.base import StoreSlow
+from cachelayer.store.base import StoreDown, StoreSlow
 from cachelayer.store.redis import RedisStore
 from tests import valkey
 from tests.valkey import Valkey
@@ -63,9 +63,9 @@ _CACHES = django_settings.CACHES
 
 
 def on_server(settings: Any, url: str) -> service.Service:
-    """Put this process' service on a server, which need not be there."""
-    options = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url, "OPTIONS": connection.OPTIONS}
-    settings.CACHES = {"default": options}
+    """Put this process' service on a server, which need not be there, with the time-outs of production."""
+    options = connection.OPTIONS | dict.fromkeys(("SOCKET_CONNECT_TIMEOUT", "SOCKET_TIMEOUT"), connection.TIMEOUT)
+    settings.CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url, "OPTIONS": options}}
     return service.use(service.make(is_guest=False))
 
 
@@ -81,7 +81,9 @@ def full(server: Valkey) -> Iterator[None]:
 
 
 def use_new() -> service.Service:
-    """Start anew: an empty store, no counts, no threads of before."""
+    """Start anew: an empty store, no counts, no threads of before, and no end of a write on its way."""
+    with suppress(StoreDown):
+        service.current().store.read([], [ROOT])  # comes after what was posted by the same connection
     now = service.use(service.make(is_guest=False))
     if isinstance(now.store, RedisStore):
         wait_until(lambda: is_emptied(now))

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -89,7 +90,7 @@ def hung(server: Valkey, settings: Any) -> Callable[[], None]:  # noqa: ARG001 -
 def loading(server: Valkey, settings: Any) -> Callable[[], None]:  # noqa: ARG001 - as above
     """The server has a dump to read, and takes its time."""
     for number in range(200):
-        server.client.set(f"x{number}", "x" * 4000)
+        server.client.set(f"x{number}", os.urandom(2000))  # it looks up from its work every so many bytes
     server.save()
     server.stop()
     slowly = ("--key-load-delay", "100000", "--loading-process-events-interval-bytes", "1024", "--rdbcompression", "no")
