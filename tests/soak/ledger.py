@@ -15,10 +15,13 @@ from cachelayer.namespaces import ROOT
 from cachelayer.service import Service
 from cachelayer.store.base import StoreDown, StoreFull
 from cachelayer.store.redis import RedisStore
+from conversations.models import Conversation
 from tests.soak.history import History
 from tests.soak.orders import Orders
 from tests.soak.rows import SLOTS, Rows
 
+TABLE = connection.ops.quote_name(Conversation._meta.db_table)  # noqa: SLF001 - documented
+CHANGES = tuple(f"{verb} {TABLE}" for verb in ("UPDATE", "INSERT INTO", "DELETE FROM"))
 UNTRIED = 0.2  # seconds in which a store that has failed is not tried again, and a little more
 
 Write = tuple[int, int]  # slot, number
@@ -80,7 +83,7 @@ class Ledger:
 
         def executing(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001 - Django's
             done = execute(sql, params, many, context)
-            if not connection.in_atomic_block and not sql.startswith("SELECT"):
+            if not connection.in_atomic_block and sql.startswith(CHANGES):  # and not the outbox
                 self._commits()
             return done
 
