@@ -160,14 +160,14 @@ class FetchManager(models.Manager[Row]):
         Raises:
             InvalidCursor: see `pages.keyset_page`.
         """
-        key = (tag, *order, cursor, limit, *filters.items())
+        key = (tag, *order, cursor, limit, *filters, *filters.values())
         return self._fetch_list(
             tag, key, lambda: keyset_page(self._primary(load()), order, cursor=cursor, limit=limit), fresh=fresh
         )
 
     def fetch_rows(self, tag: str, load: Callable[[], models.QuerySet[Row]], **filters: object) -> list[Row]:
         """Return the rows of a list that is short; see `fetch_page`."""
-        return self._fetch_list(tag, (tag, *filters.items()), lambda: Page(list(self._primary(load())))).rows
+        return self._fetch_list(tag, (tag, *filters, *filters.values()), lambda: Page(list(self._primary(load())))).rows
 
     def _fetch_list(
         self, tag: str, key: tuple[object, ...], load: Callable[[], Page[Row]], *, fresh: bool = False

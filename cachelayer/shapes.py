@@ -22,6 +22,7 @@ from cachelayer.pages import Page
 
 Row = TypeVar("Row", bound=Model)
 Thaw = Callable[[], Any]
+Prepared = tuple[Any, ...]  # a row's values by name, and a `Thaw` for each field whose values can be altered
 
 _HOLDERS = (dict, list, tuple, set)  # what can be altered, or may hold what can
 # Fields whose values cannot be altered.
@@ -50,11 +51,11 @@ def copier(value: Any, levels: int = 3) -> Thaw | None:
     """
     if not isinstance(value, _HOLDERS):
         return None
+    if not value:
+        return type(value)
     inside = [(key, one) for key, one in _items(value) if isinstance(one, _HOLDERS)]
     if not inside:
-        if isinstance(value, tuple):
-            return None
-        return type(value) if not value else value.copy
+        return None if isinstance(value, tuple) else value.copy
     if levels and isinstance(value, dict | list):
         return _copier_of(value, [(key, copy) for key, one in inside if (copy := copier(one, levels - 1))])
     try:
@@ -69,14 +70,21 @@ def _items(value: Any) -> Iterable[tuple[Any, Any]]:
 
 def _copier_of(value: Any, inside: Sequence[tuple[Any, Thaw]]) -> Thaw:
     """Return what copies a dict or a list, and what can be altered inside it."""
+    (first, copy_first), *rest = inside
 
     def copied() -> Any:
         fresh = value.copy()
-        for key, copy in inside:
+        fresh[first] = copy_first()
+        for key, copy in rest:
             fresh[key] = copy()
         return fresh
 
-    return copied
+    def copied_one() -> Any:
+        fresh = value.copy()
+        fresh[first] = copy_first()
+        return fresh
+
+    return copied if rest else copied_one
 
 
 class ValueShape:
@@ -104,7 +112,7 @@ class RowShape(Generic[Row]):
         self.names = [field.attname for field in fields]
         self.fingerprint = _fingerprint(fields)
         self._mutable = [field.attname for field in fields if not _is_of_immutables(field)]
-        self._remembered: dict[bytes, tuple[dict[str, Any], Sequence[Thaw]]] = {}
+        self._remembered: dict[bytes, Prepared] = {}
         self._values = cast("Callable[[Row], Sequence[Any]]", attrgetter(*self.names))
         # A class that does something of its own when a row is made is made as Django makes it.
         self._is_plain = (
@@ -136,7 +144,7 @@ class RowShape(Generic[Row]):
         Raises:
             Garbage: the payload is not one of ours.
         """
-        known, copies = self._remembered.get(payload) or self._prepared(payload)
+        known, *copies = self._remembered.get(payload) or self._prepared(payload)
         model, mutable = self.model, list(zip(self._mutable, copies, strict=True))
 
         def thaw() -> Row:
@@ -159,10 +167,8 @@ class RowShape(Generic[Row]):
         """
         remembered = self._remembered.get
         prepared = [remembered(payload) or self._prepared(payload) for payload in payloads]
-        all_known = [known for known, _ in prepared]
-        columns = zip(*(copies for _, copies in prepared), strict=True)
-        mutable = list(zip(self._mutable, columns, strict=False))  # no rows have no columns
-        model = self.model
+        all_known, *columns = zip(*prepared, strict=True) if prepared else ((),)
+        model, mutable = self.model, list(zip(self._mutable, columns, strict=False))  # no rows have no columns
 
         def thaw() -> list[Row]:
             if not self._is_plain or ((post_init.receivers or pre_init.receivers) and _is_listened_to(model)):
@@ -180,14 +186,14 @@ class RowShape(Generic[Row]):
 
         return thaw
 
-    def _prepared(self, payload: bytes) -> tuple[dict[str, Any], Sequence[Thaw]]:
+    def _prepared(self, payload: bytes) -> Prepared:
         """Return a row's values by name, and what makes copies of those that can be altered.
 
         The values are never given to anybody. Of a list that has changed most rows are the same as before, and the same
         row is in many lists: what has been decoded is not decoded again.
         """
         known = self._decoded(payload)
-        prepared = known, [copier(known[name]) or partial(_same, known[name]) for name in self._mutable]
+        prepared = known, *[copier(known[name]) or partial(_same, known[name]) for name in self._mutable]
         if len(payload) <= SHORT:
             if len(self._remembered) >= REMEMBERED:
                 self._remembered.clear()

@@ -12,8 +12,12 @@ _SHEBANG_OF_VALUES = "#!lua\n"
 
 # Milliseconds now; the holders of an intent that are alive, as a list of {id, end}; a list of holders as a state.
 _HOLDERS = """
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local clock
+
+local function now()
+  clock = clock or redis.call('TIME')
+  return clock[1] * 1000 + math.floor(clock[2] / 1000)
+end
 
 local NOBODY = {}
 
@@ -21,7 +25,7 @@ local function holders(state)
   if not state or state:byte() ~= 33 then return NOBODY end  -- 33 is '!'
   local alive = {}
   for id, ends in state:gmatch('([^!:,]+):(%d+)') do
-    if tonumber(ends) > now then alive[#alive + 1] = {id, tonumber(ends)} end
+    if tonumber(ends) > now() then alive[#alive + 1] = {id, tonumber(ends)} end
   end
   return alive
 end
@@ -32,7 +36,7 @@ local function hold(key, alive)
     words[i] = holder[1] .. ':' .. string.format('%d', holder[2])
     last = math.max(last, holder[2])
   end
-  redis.call('SET', key, '!' .. table.concat(words, ','), 'PX', last - now)
+  redis.call('SET', key, '!' .. table.concat(words, ','), 'PX', last - now())
 end
 
 local function without(alive, id)
@@ -55,14 +59,14 @@ BEGIN = (
     + _HOLDERS
     + """
 local id, ttl = ARGV[1], ARGV[2]
-local alone = '!' .. id .. ':' .. string.format('%d', now + ttl)
+local alone = '!' .. id .. ':' .. string.format('%d', now() + ttl)
 for i, state in ipairs(redis.call('MGET', unpack(KEYS))) do
   local alive = holders(state)
   if #alive == 0 then
     redis.call('SET', KEYS[i], alone, 'PX', ttl)
   else
     alive = without(alive, id)
-    alive[#alive + 1] = {id, now + ttl}
+    alive[#alive + 1] = {id, now() + ttl}
     hold(KEYS[i], alive)
   end
 end
@@ -151,7 +155,7 @@ end
 if not strange then return 0 end
 redis.call('SET', KEYS[1], run)
 local alive = without(holders(redis.call('GET', KEYS[2])), ARGV[5])
-alive[#alive + 1] = {ARGV[5], now + ARGV[4]}
+alive[#alive + 1] = {ARGV[5], now() + ARGV[4]}
 hold(KEYS[2], alive)
 redis.call('PUBLISH', ARGV[2], ARGV[3])
 return 1

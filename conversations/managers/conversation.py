@@ -52,9 +52,10 @@ class ConversationManager(OwnedManager["Conversation"]):
             limit: rows at most.
             fresh: see `fetch`.
         """
-        flags = {"is_archived": archived, "is_pinned": pinned, "is_deleted": deleted}
-        filters: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
-        filters |= {"unread": unread, "kind": kind, "search": search, "updated_after": updated_after}
+        filters: dict[str, Any] = {
+            "is_archived": archived, "is_pinned": pinned, "is_deleted": deleted,
+            "unread": unread, "kind": kind, "search": search, "updated_after": updated_after,
+        }  # fmt: skip
         order = LATEST if updated_after is None else CHANGED
         return self.fetch_page(
             self.list_tag(instance),
@@ -74,9 +75,9 @@ class ConversationManager(OwnedManager["Conversation"]):
         kind: str,
         search: str,
         updated_after: dt.datetime | None,
-        **flags: bool,
+        **flags: bool | None,
     ) -> "QuerySet[Conversation]":
-        rows = self.of_owner(instance).filter(**flags)
+        rows = self.of_owner(instance).filter(**{name: value for name, value in flags.items() if value is not None})
         if unread is not None:
             rows = rows.filter(unread_count__gt=0) if unread else rows.filter(unread_count=0)
         if kind:
