@@ -265,7 +265,7 @@ def test_gunicorn_does_not_start_with_a_store_that_refuses(server: Valkey, tmp_p
 
 @pytest.mark.parametrize("option", ["--workers=2", "--preload"])
 def test_gunicorn_does_not_start_with_several_processes_and_no_store(tmp_path: Path, option: str) -> None:
-    with serving(tmp_path, option, REDIS_URL="") as site:
+    with serving(tmp_path, option, REDIS_URL="", TMPDIR=str(tmp_path)) as site:
         assert site.process.wait(PATIENCE) == 1
         said = [line for line in site.said().splitlines() if line.startswith("configuration error: ")]
         assert said == [
