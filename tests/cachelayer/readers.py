@@ -19,6 +19,8 @@ from typing import Any
 import django
 from django.db import connection
 
+from cachelayer.connection import OPTIONS
+
 THREADS = 50
 
 
@@ -65,6 +67,8 @@ def die(*_query: Any) -> None:
 
 
 if __name__ == "__main__":
+    # Two hundred threads on a machine with other work are late: that is not to be taken for a server that hangs.
+    OPTIONS |= {"SOCKET_CONNECT_TIMEOUT": 1.0, "SOCKET_TIMEOUT": 1.0}
     django.setup()
     with suppress(KeyboardInterrupt):
         main()
