@@ -40,6 +40,7 @@ class Mender:
         self.reporter = Reporter(service)
         self._reported = monotonic()
         self._answers_since: float | None = None  # of a store that is not believed yet
+        self._unheard = 0  # writes that nobody has believed anything after, for a moment
 
     def hurry(self) -> None:
         """Mend now."""
@@ -92,15 +93,20 @@ class Mender:
             DatabaseError: the outbox cannot be read, so nothing is known to be in step.
         """
         service, now = self._service, monotonic()
-        service.store.restore(quarantine=service.unheard)
+        unheard = service.unheard  # asked once: what goes unheard from now on is for the next round
+        is_quarantine = unheard != self._unheard
+        service.store.restore(quarantine=is_quarantine)
         self._answers_since = self._answers_since or now
         pulse.renew(service, 0.0)
-        if not service.unheard and now - self._answers_since < QUARANTINE_S:
+        if not is_quarantine and now - self._answers_since < QUARANTINE_S:
             return
         self._with_database(lambda: outbox.drain(service))
-        service.counters.count("recoveries")
-        service.unheard, self._answers_since = False, None
+        self._unheard, self._answers_since = unheard, None
         service.link.close()
+        if service.unheard == unheard:
+            service.counters.count("recoveries")
+        else:
+            service.link.open(StoreDown("a write went unheard meanwhile"))
 
     def _with_database(self, act: Callable[[], object]) -> None:
         """Use the database from this thread, and leave no connection behind."""

@@ -45,8 +45,7 @@ class Service:
     Attributes:
         live: the writes that have not ended.
         unfinished: the ended ones that the store does not know of yet.
-        unheard: whether a write of this process, or of another that said so, could not be announced since the store was
-            last believed.
+        unheard: how many writes of this process, and of others that said so, could not be announced.
         no_writes_before: until then a write does not try the store, which has just failed (monotonic clock).
         is_guest: whether another process is the one that has the cache.
     """
@@ -63,7 +62,7 @@ class Service:
         self.live = Live()
         self.unfinished: deque[Write] = deque(maxlen=10_000)
         self.no_writes_before = 0.0
-        self.unheard = False
+        self.unheard = 0
         self._full_again_at = 0.0
         self.is_guest = is_guest
         self.sender = secrets.token_hex(6)
@@ -98,7 +97,8 @@ class Service:
 
         A store that is full or read-only may still answer other processes; they are told, as far as they can be.
         """
-        self.no_writes_before, self.unheard = monotonic() + RETRY, True
+        self.no_writes_before = monotonic() + RETRY
+        self.unheard += 1
         self.counters.count("unannounced writes")
         self.link.open(error)
         if not isinstance(error, StoreSlow):
@@ -127,7 +127,7 @@ class Service:
                 self.counters.count("lost intents", int(word[1:]))
                 log.warning("Cache store had lost what was announced of a write: %s tags", word[1:])
         if DOWN in words:
-            self.unheard = True
+            self.unheard += 1
             self.link.open(StoreFull("another process cannot write to it"))
         for pattern in (word[1:] for word in words if word.startswith(PATTERN)):
             self.forget(pattern)
