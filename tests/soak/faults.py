@@ -19,7 +19,7 @@ from tests.soak.lanes import Steps
 from tests.soak.orders import Orders
 from tests.valkey import Valkey
 
-AT_ONCE = 4
+AT_ONCE = 5
 GAP = 0.2  # seconds at most, between those
 DOWN = (0.0, 0.02, 0.1)
 HUNG = 0.25

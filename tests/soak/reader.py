@@ -19,7 +19,8 @@ from tests.soak.rows import FIRST_PK, INSTANCES, NOBODY, SLOTS, Rows, by_heat
 SINGLES = 800  # rows, one after the other
 FRESH = 70  # of them, past the local tier
 MANY = 10  # rows in one round trip
-REST = 0.0005  # seconds after each bypass: while the cache is off, the processor is for those who recover it
+REST = 0.0003  # seconds after a bypass, and so much more after each in a row: while the cache is off ...
+LONGEST_REST = 0.01  # ... the processor is for those who recover it
 SLOW = 1 / 50  # of the answers from the database
 SLOWEST = 0.02  # seconds
 SHOWN = 20  # stale reads that are told in detail
@@ -48,7 +49,7 @@ class Reader:
         namespace = service.namespaces.of("conversations")
         self._tier = service.current().local.tier(namespace)
         self._counts = service.current().counters.shared(namespace)
-        self._answers = self._bypasses = 0
+        self._answers = self._bypasses = self._in_a_row = 0
         self._lists = [(instance, rows.listed(instance)) for instance in rows.instances]
         connection.execute_wrappers.append(self._now_and_then_slow)
 
@@ -109,10 +110,12 @@ class Reader:
         counts = self._counts
         before, self._answers = self._answers, counts.hits + counts.absences
         if self._answers == before + answers:
+            self._in_a_row = 0
             return SHARED
         if counts.bypasses != self._bypasses:
             self._bypasses = counts.bypasses
-            time.sleep(REST)
+            self._in_a_row += 1
+            time.sleep(min(REST * self._in_a_row, LONGEST_REST))
         return DATABASE
 
     def _now_and_then_slow(self, execute: Callable[..., Any], *statement: Any) -> Any:
