@@ -2,6 +2,8 @@
 
 import os
 import platform
+import shutil
+import subprocess
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
@@ -13,8 +15,15 @@ PACKAGES = ("Django", "psycopg", "redis", "django-redis", "django-cacheops", "dj
 
 def describe() -> str:
     """Return a line about the machine, its servers and the packages."""
-    versions = [f"Python {platform.python_version()}", *_servers(), *_packages()]
+    versions = [f"Python {platform.python_version()}", *_node(), *_servers(), *_packages()]
     return f"{os.cpu_count()} cores, {platform.system()} on {platform.machine()}. {', '.join(versions)}."
+
+
+def _node() -> Iterator[str]:
+    node = shutil.which("node")
+    if node:
+        told = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
+        yield f"Node {told.stdout.strip().removeprefix('v')}"
 
 
 def _servers() -> Iterator[str]:

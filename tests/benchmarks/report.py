@@ -11,6 +11,25 @@ from tests.benchmarks.targets import TARGETS, Medians
 
 Results = Mapping[str, Mapping[str, Sequence[Result]]]  # measure → peer → one a round
 
+HEAD = """# Benchmarks
+
+`make bench` writes this page: the cache against its peers, in one run on one machine.
+
+![Times of one row, a list of 50, 100 rows and one save, by peer](benchmarks.svg)"""
+
+NOTES = """How to read it:
+
+* Times are medians of all rounds; the spread is half of what lies between the fastest and the slowest. What differs
+  between machines, and from one hour to the next, is times; ratios are what to compare.
+* Each peer has a process of its own, without our signals and our `save`, and is used the way its documentation shows.
+  All read the same rows, by unix sockets from the same two servers; that they return the same is checked before
+  anything is measured.
+* They do not promise the same. Django's LocMem and django-redis are filled and emptied by hand; another process' write
+  does not reach LocMem, nor cacheops' `local_get`, which also answers from before one's own. cacheops' `local_get` and
+  cache-manager give every caller the very object that they keep; here each read makes one anew.
+* `fresh=True` passes over this process' memory and asks Valkey. Of a list that has changed most rows are the ones that
+  were there before, so rows that were decoded once are not decoded again; “rows never seen” does without that."""
+
 TIMES_OURS = f"× {peers.OURS}"  # noqa: RUF001 - the sign is meant
 
 TITLES = {
@@ -39,7 +58,7 @@ def medians(results: Results) -> Medians:
 def write(results: Results, machine: str, left_out: Sequence[str]) -> str:
     """Return the whole report."""
     found = medians(results)
-    parts = [machine, *left_out, "## What was to be reached\n\n" + _targets(found)]
+    parts = [HEAD, machine, *left_out, NOTES, "## What was to be reached\n\n" + _targets(found)]
     parts += [f"## {TITLES[name]}\n\n" + _table(name, found, results) for name in TITLES if name in results]
     return "\n\n".join(parts) + "\n"
 
