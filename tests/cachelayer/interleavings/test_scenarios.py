@@ -4,9 +4,13 @@ The larger scenarios are explored in part, unless EXPLORE=all says otherwise (so
 """
 
 import os
+import threading
+from collections.abc import Iterator
 
 import pytest
 
+from cachelayer import service
+from tests.cachelayer.conftest import wait_until
 from tests.cachelayer.interleavings.doubles import doubles
 from tests.cachelayer.interleavings.explorer import Counterexample, Explored, explore
 from tests.cachelayer.interleavings.mutants import MUTANTS, Mutant
@@ -15,6 +19,17 @@ from tests.cachelayer.interleavings.scenarios import SCENARIOS, Scenario
 WHOLE = "two_writers_two_readers"
 PART = 1500  # runs
 LIMIT = 10**9 if os.environ.get("EXPLORE") == "all" else PART
+
+
+@pytest.fixture(autouse=True, scope="module")
+def alone() -> Iterator[None]:
+    """End the threads of the cache of this process: what they look at is about to be doubles."""
+    keeper = service.current().keeper
+    if keeper is not None:
+        keeper.stop()
+    wait_until(lambda: not any(thread.name.startswith("cachelayer") for thread in threading.enumerate()))
+    yield
+    service.use(service.make(is_guest=False))
 
 
 def explored(scenario: Scenario, limit: int, mutant: Mutant | None = None) -> Explored:
