@@ -2,8 +2,7 @@
 
 **What runs.** Managers, readers, signals, Django's `atomic`, writes, the outbox, menders: `cachelayer` as it is. Four
 things are doubles, at their narrowest places (`doubles.py`): the ORM's SQL, the connection to the database
-(`database.py`), the store (`server.py`, over the store of the embedded default, which is held against a real server in
-`test_conformance.py`), and clocks. `test_servers.py` explores smaller casts on real servers.
+(`database.py`), the store (`server.py`, over the store of the embedded default), and clocks.
 
 **What a step is.** Whatever others can notice: on the store each command, of a pipeline each one, and each script; a
 SELECT, a write that may wait for a lock, a COMMIT, a ROLLBACK; on the local tier of a process in which anybody else is
