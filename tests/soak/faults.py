@@ -7,12 +7,14 @@ that the cache is on in between; and those that it has to bear while it is on.
 import os
 import random
 import signal
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from tests.soak import lanes
+from tests.soak.endings import ProcessFailed
 from tests.soak.fleet import Fleet
 from tests.soak.history import WRITERS, History
 from tests.soak.lanes import Steps
@@ -26,6 +28,7 @@ HUNG = 0.25
 SHORT_OF_MEMORY = 0.15
 CUT_OFF = 0.4
 PAUSED = 0.2
+OBEYED_WITHIN = 20.0
 MOMENT = 0.005  # between two looks
 POLICIES = ("allkeys-lru", "allkeys-random", "volatile-lru", "volatile-random", "volatile-ttl")
 
@@ -123,15 +126,12 @@ class Faults:
         number = self._draw.randrange(WRITERS)
         victim = self._fleet.writers[number]
         self._orders.die(number)
-        while victim.exitcode is None:
-            yield MOMENT
-        assert victim.exitcode == -signal.SIGKILL, "a writer did not die as it was told to"
+        yield from _obeyed(lambda: victim.exitcode is not None)
 
     def _hold_after_commit(self) -> Steps:
         number = self._draw.randrange(WRITERS)
         self._orders.hold(number)
-        while self._orders.is_to_meet(number):
-            yield MOMENT
+        yield from _obeyed(lambda: not self._orders.is_to_meet(number))
 
     def _kill(self) -> Steps:
         yield self._draw.uniform(0, 0.01)
@@ -258,3 +258,16 @@ class Faults:
         """Wait until the other lane lets the server answer."""
         while not self._server.is_up:
             yield MOMENT
+
+
+def _obeyed(has_obeyed: Callable[[], bool]) -> Steps:
+    """Wait until a writer has done as it was told.
+
+    Raises:
+        ProcessFailed: it does nothing any more.
+    """
+    ends = time.monotonic() + OBEYED_WITHIN
+    while not has_obeyed():
+        if time.monotonic() > ends:
+            raise ProcessFailed(f"a writer has committed nothing for {OBEYED_WITHIN:.0f} s")
+        yield MOMENT
