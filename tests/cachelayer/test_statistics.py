@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,15 @@ def test_with_a_server_the_counts_of_all_processes_add_up(tmp_path: Path) -> Non
     assert found["hit_rate"] == pytest.approx(0.9)
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Let Ctrl-C be what it is at a terminal, for children too: whoever started this run may ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_the_figures_can_be_watched_until_ctrl_c(tmp_path: Path) -> None:
     with Fleet(tmp_path, redis_url="").cache_stats("--watch", "0.01") as process:
         assert process.stdout is not None
