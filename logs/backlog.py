@@ -9,8 +9,15 @@ import logging
 import queue
 from collections import Counter, deque
 from collections.abc import Iterator
+from contextlib import suppress
 from operator import attrgetter
-from threading import Event, Lock
+from threading import Event, RLock
+from typing import TypeVar
+
+from logs import levels
+from logs.contexts import Context
+
+T = TypeVar("T")
 
 _BANDS = (logging.INFO, logging.WARNING, logging.ERROR)  # a record is in the first band whose level is above its own
 _moment = attrgetter("created")
@@ -21,10 +28,11 @@ class Backlog:
 
     def __init__(self, capacity: int) -> None:
         self.dropped: Counter[int] = Counter()  # by level
+        self._told: Counter[int] = Counter()
         self._capacity = capacity
         self._bands: tuple[deque[logging.LogRecord], ...] = tuple(deque() for _ in range(len(_BANDS) + 1))
         self._marks: deque[Event] = deque()
-        self._dropping = Lock()
+        self._dropping = RLock()  # a signal's handler may log while its thread is at it
         self._is_called = False
         self._calls: queue.SimpleQueue[None] = queue.SimpleQueue()
 
@@ -51,17 +59,19 @@ class Backlog:
         self.call()
         return mark
 
-    def wait(self) -> None:
-        """Wait until there is something to take."""
+    def wait(self, linger: float) -> None:
+        """Wait until there is something to take, and some seconds for more of it, unless somebody calls again."""
         self._calls.get()
+        with suppress(queue.Empty):
+            self._calls.get(timeout=linger)
 
     def take(self) -> tuple[list[logging.LogRecord], list[Event]]:
         """Take everything, in the order of time, and the marks that are to be set when it is written."""
         self._is_called = False  # before looking: who adds something from here on calls again
-        marks = [self._marks.popleft() for _ in range(len(self._marks))]
+        marks = list(_emptied(self._marks))
         records = [record for band in self._bands for record in _emptied(band)]
         records.sort(key=_moment)
-        return records, marks
+        return records + self._about_drops(), marks
 
     def _drop_one(self) -> None:
         with self._dropping:
@@ -70,9 +80,20 @@ class Backlog:
                     self.dropped[gone.levelno] += 1
                     return
 
+    def _about_drops(self) -> list[logging.LogRecord]:
+        """Say what was dropped since this was last said."""
+        with self._dropping:
+            new = self.dropped - self._told
+            self._told += new
+        if not new:
+            return []
+        lost = ", ".join(f"{times} {levels.name(level)}" for level, times in sorted(new.items()))
+        text = f"Logs DROPPED {lost}: too many at once"
+        return [logging.LogRecord(Context.GENERAL.logger.name, logging.WARNING, "", 0, text, None, None)]
 
-def _emptied(band: deque[logging.LogRecord], most: int | None = None) -> Iterator[logging.LogRecord]:
-    """Yield what is in a band now, the oldest first, and take it out; others may do so at the same time."""
+
+def _emptied(band: deque[T], most: int | None = None) -> Iterator[T]:
+    """Yield what is in a deque now, the oldest first, and take it out; others may do so at the same time."""
     for _ in range(len(band) if most is None else most):
         try:
             yield band.popleft()

@@ -16,8 +16,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from logs import levels
-from logs.files import ContextFiles
+from logs import files, levels
 from logs.handler import CAPACITY, ServiceHandler
 from logs.redaction import RedactionFilter
 
@@ -35,7 +34,7 @@ class Options:
         console: whether records are shown on the standard error as well.
     """
 
-    directory: str | Path
+    directory: Path
     level: str = "INFO"
     keep: int = 5
     capacity: int = CAPACITY
@@ -50,7 +49,7 @@ def configure(options: dict[str, Any]) -> None:
         ImproperlyConfigured: there is no writing to the directory.
     """
     chosen = Options(**options)
-    probe(Path(chosen.directory))
+    probe(chosen.directory)
     levels.install()
     logging.captureWarnings(capture=True)
     logging.config.dictConfig(described(chosen))
@@ -64,14 +63,16 @@ def described(options: Options) -> dict[str, Any]:
     heard = passed_on | {"level": level}
     # In detail, Django logs every query with its parameters, and those are people's.
     no_detail = passed_on | {"level": max(level, logging.INFO)}
+    # What was answered, the middleware logs, without its query.
+    quiet = passed_on | {"level": max(level, logging.WARNING)}
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "handlers": {"service": {"()": "logs.config.service", "options": options}},
-        "root": {"level": logging.WARNING, "handlers": ["service"]},
+        "root": {"level": max(level, logging.WARNING), "handlers": ["service"]},
         "loggers": {
-            "whatsai": heard, "django": heard, "django.server": heard, "django.db.backends": no_detail,
-            "gunicorn.error": passed_on, "gunicorn.access": passed_on,
+            "whatsai": heard, "django": heard, "django.server": quiet, "django.db.backends": no_detail,
+            "gunicorn.error": passed_on, "gunicorn.access": quiet,
         },
     }  # fmt: skip
 
@@ -79,7 +80,7 @@ def described(options: Options) -> dict[str, Any]:
 def service(options: Options) -> ServiceHandler:
     """Make the handler."""
     return ServiceHandler(
-        ContextFiles(Path(options.directory), keep=options.keep),
+        files.ContextFiles(options.directory, keep=options.keep),
         RedactionFilter(options.key),
         sys.stderr if options.console else None,
         capacity=options.capacity,
@@ -87,26 +88,33 @@ def service(options: Options) -> ServiceHandler:
 
 
 def probe(directory: Path) -> None:
-    """Make sure that the directory, or the nearest one above it that is there, takes a file.
+    """Make sure that the directory, or the nearest one above it that is there, takes a file, and so do its files.
 
     Raises:
         ImproperlyConfigured: it does not.
     """
-    there = next(path for path in (directory.absolute(), *directory.absolute().parents) if path.exists())
+    written = directory
     try:
+        there = next(path for path in (directory.absolute(), *directory.absolute().parents) if path.exists())
         with tempfile.TemporaryFile(dir=there):
             pass
+        for written in filter(Path.exists, (directory / name for name in files.ALL)):
+            written.open("ab").close()
     except OSError as error:
-        raise ImproperlyConfigured(f"LOG_DIR: cannot write to {directory}: {error.strerror}") from None
+        raise ImproperlyConfigured(f"LOG_DIR: cannot write to {written}: {error.strerror}") from None
 
 
 def _flush_when_terminated() -> None:
-    """Write everything before SIGTERM ends a process that has no handler of its own for it."""
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _terminated)
+    """Write everything before a signal ends a process that has no handler of its own for it."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, _terminated)
 
 
 def _terminated(number: int, _frame: FrameType | None) -> None:
-    logging.shutdown()
-    signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)
+    try:
+        logging.shutdown()
+    finally:
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)

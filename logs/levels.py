@@ -32,4 +32,4 @@ def number(name: str) -> int:
 
 def name(level: int) -> str:
     """Return the name of a level, or of the next one below it that has a name."""
-    return NAMES[max((known for known in NAMES if known <= level), default=logging.DEBUG)]
+    return NAMES.get(level) or NAMES[max((known for known in NAMES if known <= level), default=logging.DEBUG)]

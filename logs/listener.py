@@ -5,19 +5,17 @@ again, and says so on the standard error; meanwhile the backlog drops what it mu
 """
 
 import logging
-import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
-from logs import levels
 from logs.backlog import Backlog
-from logs.contexts import Context
 
 LINGER = 0.02  # seconds between the first record of a batch and its writing
 RETRY_AFTER = 0.5
-STOP_WITHIN = 5.0  # seconds that a process which ends waits for a disk that stalls
+WITHIN = 4.0  # seconds that a process which ends waits for a disk that stalls
 
 Write = Callable[[Sequence[logging.LogRecord]], None]
 
@@ -27,74 +25,80 @@ class Listener:
 
     Args:
         backlog: what is to be written.
-        write: writes records, and what it could not write before; raises `OSError` when it still cannot.
+        write: writes records, and what it could not write before; raises when it still cannot.
     """
 
     def __init__(self, backlog: Backlog, write: Write) -> None:
         self._backlog = backlog
         self._write = write
-        self._hurried = threading.Event()
+        self._starting = threading.Lock()
         self._stopped = False
-        self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._process = 0
-        self._told: dict[int, int] = {}
         self.is_running = False
 
-    def start(self) -> None:
-        """Start the thread, once a process."""
-        with self._lock:
-            if self.is_running or self._stopped:
-                return
-            self._process, self.is_running = os.getpid(), True
-            self._thread = threading.Thread(target=self._run, name="logs-listener", daemon=True)
-            self._thread.start()
+    def start(self) -> bool:
+        """Start the thread, once a process; return whether there is one, or somebody is at it.
 
-    def flush(self, within: float = STOP_WITHIN) -> bool:
-        """Wait until everything logged so far is written; return whether it is."""
-        if not self.is_running:
+        A thread that cannot be had (the interpreter goes down, the system has no more) is tried again with the next
+        record.
+        """
+        if not self._starting.acquire(blocking=False):
             return True
-        self._hurried.set()
-        return self._backlog.mark().wait(within)
+        try:
+            if not self.is_running and not self._stopped:
+                thread = threading.Thread(target=self._run, name="logs-listener", daemon=True)
+                thread.start()
+                self._thread, self.is_running = thread, True
+                if self._stopped:  # meanwhile
+                    self.is_running = False
+        except RuntimeError:
+            return False
+        finally:
+            self._starting.release()
+        return self.is_running
 
-    def stop(self) -> None:
-        """Write everything, and let the thread end; what is logged afterwards is written by who logs it."""
-        self.flush()
+    def flush(self, within: float = WITHIN) -> bool:
+        """Wait until everything logged so far is written; return whether it is."""
+        return not self.is_running or self._backlog.mark().wait(within)
+
+    def stop(self, within: float = WITHIN) -> bool:
+        """Let the thread finish what it has in hand, and end; return whether it has.
+
+        From here on who logs writes, what the thread has left behind too.
+        """
         self._stopped, self.is_running = True, False
-        self._hurried.set()
         self._backlog.call()
+        if self._thread is None:
+            return True
+        self._thread.join(within)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         while not self._stopped:
-            self._backlog.wait()
-            self._hurried.wait(LINGER)
-            self._hurried.clear()
+            self._backlog.wait(LINGER)
             records, marks = self._backlog.take()
-            self._persist([*records, *self._about_drops()])
-            for mark in marks:
-                mark.set()
+            if self._persist(records):
+                for mark in marks:
+                    mark.set()
 
-    def _persist(self, records: Sequence[logging.LogRecord]) -> None:
-        """Write, however long the disk refuses."""
+    def _persist(self, records: Sequence[logging.LogRecord]) -> bool:
+        """Write, however long the disk refuses; return whether it is written, for a listener may be stopped before."""
         is_said = False
-        while not self._stopped:
+        while True:
             try:
                 self._write(records)
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, without this thread nobody would hear of anything
                 if not is_said:
-                    print(f"logs: cannot write, trying again: {error}", file=sys.stderr, flush=True)  # noqa: T201 - the only place left
+                    complain(f"cannot write, trying again: {type(error).__name__}: {error}")
                 records, is_said = (), True
-                time.sleep(RETRY_AFTER)
             else:
-                return
+                return True
+            if self._stopped:
+                return False
+            time.sleep(RETRY_AFTER)
 
-    def _about_drops(self) -> list[logging.LogRecord]:
-        """Say what was dropped since this was last said."""
-        dropped = dict(self._backlog.dropped)
-        new = {level: times - self._told.get(level, 0) for level, times in dropped.items()}
-        self._told = dropped
-        lost = ", ".join(f"{times} {levels.name(level)}" for level, times in sorted(new.items()) if times)
-        if not lost:
-            return []
-        text = f"Logs DROPPED {lost}: too many at once"
-        return [logging.LogRecord(Context.GENERAL.logger.name, logging.WARNING, "", 0, text, None, None)]
+
+def complain(text: str) -> None:
+    """Say on the standard error what cannot be logged: it is the only place left."""
+    with suppress(Exception):
+        print(f"logs: {text}", file=sys.stderr, flush=True)  # noqa: T201 - as the docstring says

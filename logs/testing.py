@@ -46,7 +46,7 @@ class _Capture(logging.Handler):
         self._format, self._redact = JsonLines().format, RedactionFilter()
 
     def emit(self, record: logging.LogRecord) -> None:
-        taken = snapshot(record, self._redact)
+        taken = snapshot(record, self._redact.redactor)
         self._redact.filter(taken)
         self.lines.append(json.loads(self._format(taken)))
 

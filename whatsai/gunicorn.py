@@ -5,7 +5,7 @@ One process with threads, because the embedded default keeps its cache and its i
 
 import os
 
-from logs.config import Options, described
+from logs.config import Options, described, probe
 from whatsai import environment
 
 bind = "127.0.0.1:8000"
@@ -29,4 +29,6 @@ worker_tmp_dir = MEMORY if os.access(MEMORY, os.W_OK) else None
 accesslog = None
 control_socket_disable = True
 # What the server says goes where everything goes; `--log-level` decides how much of it that is.
-logconfig_dict = described(Options(**environment.read().logging))
+_logs = Options(**environment.read().logging)
+probe(_logs.directory)
+logconfig_dict = described(_logs)

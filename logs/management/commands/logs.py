@@ -2,11 +2,14 @@
 
 import datetime as dt
 import json
+import os
 import re
+import sys
+import time
 from argparse import ArgumentParser, ArgumentTypeError
 from collections import deque
-from collections.abc import Callable, Iterable
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +18,11 @@ from django.core.management.base import BaseCommand
 
 from logs import levels
 from logs.contexts import Context
-from logs.formats import for_people
+from logs.formats import for_people, timestamp
 from logs.reading import Followers, Line, history
 
 RECENT = 1000  # lines of the past that may turn up again among those that come
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 class Command(BaseCommand):
@@ -32,35 +35,47 @@ class Command(BaseCommand):
         """Declare the options."""
         parser.add_argument("-c", "--context", action="append", type=_context, metavar="CONTEXT", help="one or more")
         parser.add_argument("-l", "--level", type=_level, default=0, help="from this level up, such as warn")
-        parser.add_argument("--since", type=_since, metavar="10m", help="a time ago (s, m, h, d), or an ISO date")
+        parser.add_argument("--since", type=_since, default=0.0, metavar="10m", help="a time ago, or an ISO date")
         parser.add_argument("--request", metavar="ID", help="what one request logged (X-Request-ID)")
         parser.add_argument("-g", "--grep", type=_pattern, metavar="REGEX", help="in the message or a field")
-        parser.add_argument("-n", "--lines", type=int, metavar="N", help="the last N only (0: none)")
+        parser.add_argument("-n", "--lines", type=_count, metavar="N", help="the last N only (0: none)")
         parser.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C")
         parser.add_argument("--json", action="store_true", help="as it is in the files")
 
     def handle(self, *_args: object, **options: Any) -> None:
         """Show what there is, then what comes."""
-        paths = _paths(options["context"] or list(Context), options["level"])
-        is_wanted, since = _filter(options), options["since"]
+        with suppress(AttributeError):  # what stands in for a terminal or a file may have no encoding
+            self.stdout.reconfigure(errors="backslashreplace")
+        paths, is_wanted = _paths(options["context"] or list(Context), options["level"]), _filter(options)
         # Followed from before the past is read, so that nothing falls in between.
         coming = Followers(paths if options["follow"] else [])
-        past: Iterable[Line] = filter(is_wanted, history(paths, since.timestamp() if since else 0.0))
+        past: Iterable[Line] = filter(is_wanted, history(paths, options["since"]))
         if options["lines"] is not None:
             past = deque(past, maxlen=options["lines"])
         shown: deque[Line] = deque(maxlen=RECENT)
-        with suppress(KeyboardInterrupt, BrokenPipeError), closing(coming):
+        with suppress(KeyboardInterrupt), _unless_nobody_reads(), closing(coming):
             for line in past:
                 self._show(line, as_json=options["json"])
                 shown.append(line)
+            newest = max((line["timestamp"] for line in shown), default="")
             for line in filter(is_wanted, coming if options["follow"] else ()):
-                if line not in shown:
+                if line["timestamp"] > newest or line not in shown:
                     self._show(line, as_json=options["json"])
 
     def _show(self, line: Line, *, as_json: bool) -> None:
         text = json.dumps(line, ensure_ascii=False) if as_json else for_people(line, colored=self.stdout.isatty())
         self.stdout.write(text)
         self.stdout.flush()
+
+
+@contextmanager
+def _unless_nobody_reads() -> Iterator[None]:
+    """End quietly when what reads the output has ended, such as `head`."""
+    try:
+        yield
+    except BrokenPipeError:
+        # Python writes what is left in its buffer once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _paths(contexts: Iterable[Context], level: int) -> list[Path]:
@@ -71,7 +86,7 @@ def _paths(contexts: Iterable[Context], level: int) -> list[Path]:
 
 def _filter(options: dict[str, Any]) -> Callable[[Line], bool]:
     level, request, pattern = options["level"], options["request"], options["grep"]
-    since = options["since"].isoformat().replace("+00:00", "Z") if options["since"] else ""
+    since = timestamp(options["since"])
 
     def is_wanted(line: Line) -> bool:
         return (
@@ -99,14 +114,21 @@ def _level(text: str) -> int:
         raise ArgumentTypeError(str(error)) from None
 
 
-def _since(text: str) -> dt.datetime:
-    ago = re.fullmatch(r"(\d+)([smhd])", text)
-    if ago:
-        return dt.datetime.now(dt.UTC) - dt.timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+def _since(text: str) -> float:
+    """Return seconds since the epoch."""
+    ago = re.fullmatch(r"(\d{1,9})([smhd])", text)
     try:
-        return dt.datetime.fromisoformat(text).astimezone(dt.UTC)
-    except ValueError:
+        if ago:
+            return max(0.0, time.time() - int(ago[1]) * SECONDS[ago[2]])
+        return dt.datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError):
         raise ArgumentTypeError(f"{text!r} is neither such as 10m or 2h, nor an ISO date") from None
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise ArgumentTypeError(f"{text!r} is no number of lines")
+    return int(text)
 
 
 def _pattern(text: str) -> re.Pattern[str]:
