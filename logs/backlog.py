@@ -19,6 +19,7 @@ from logs.contexts import Context
 
 T = TypeVar("T")
 
+_OWN = Context.GENERAL.logger.name
 _BANDS = (logging.INFO, logging.WARNING, logging.ERROR)  # a record is in the first band whose level is above its own
 _moment = attrgetter("created")
 
@@ -89,7 +90,7 @@ class Backlog:
             return []
         lost = ", ".join(f"{times} {levels.name(level)}" for level, times in sorted(new.items()))
         text = f"Logs DROPPED {lost}: too many at once"
-        return [logging.LogRecord(Context.GENERAL.logger.name, logging.WARNING, "", 0, text, None, None)]
+        return [logging.LogRecord(_OWN, logging.WARNING, "", 0, text, None, None)]
 
 
 def _emptied(band: deque[T], most: int | None = None) -> Iterator[T]:

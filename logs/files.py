@@ -100,10 +100,12 @@ class ContextFiles:
     """
 
     def __init__(self, directory: Path, *, keep: int, rotate_at: int = ROTATE_AT) -> None:
-        self._directory = directory
-        self._keep = keep
-        self._rotate_at = rotate_at
-        self._files: dict[str, RotatingFile] = {}
+        # All handlers now: to make one takes a lock of `logging`, which somebody may hold who waits for the listener.
+        self._files = {
+            name: RotatingFile(str(directory / name), maxBytes=rotate_at, backupCount=keep, encoding="utf-8")
+            for one in Context
+            for name in names(one, logging.WARNING)
+        }
         self._waiting: dict[str, list[str]] = {}
 
     def add(self, record: logging.LogRecord, line: str) -> None:
@@ -120,7 +122,7 @@ class ContextFiles:
         failure: OSError | None = None
         for name in list(self._waiting):
             try:
-                self._file(name).write(self._waiting[name])
+                self._files[name].write(self._waiting[name])
             except OSError as error:
                 failure = error
             else:
@@ -134,16 +136,8 @@ class ContextFiles:
 
     def close(self) -> None:
         """Close all files; the next write opens them again."""
-        while self._files:
-            self._files.popitem()[1].shut()
-
-    def _file(self, name: str) -> RotatingFile:
-        file = self._files.get(name)
-        if file is None:
-            path = str(self._directory / name)
-            file = RotatingFile(path, maxBytes=self._rotate_at, backupCount=self._keep, encoding="utf-8")
-            self._files[name] = file
-        return file
+        for file in self._files.values():
+            file.shut()
 
 
 def names(context: Context, level: int) -> Sequence[str]:

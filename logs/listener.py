@@ -14,6 +14,7 @@ from contextlib import suppress
 from logs.backlog import Backlog
 
 LINGER = 0.02  # seconds between the first record of a batch and its writing
+AT_ONCE = 500  # records
 RETRY_AFTER = 0.5
 WITHIN = 4.0  # seconds that a process which ends waits for a disk that stalls
 
@@ -57,11 +58,11 @@ class Listener:
             self._starting.release()
         return self.is_running
 
-    def flush(self, within: float = WITHIN) -> bool:
-        """Wait until everything logged so far is written; return whether it is."""
-        return not self.is_running or self._backlog.mark().wait(within)
+    def flush(self, within: float | None = None) -> bool:
+        """Wait until everything logged so far is written, `WITHIN` at most; return whether it is."""
+        return not self.is_running or self._backlog.mark().wait(WITHIN if within is None else within)
 
-    def stop(self, within: float = WITHIN) -> bool:
+    def stop(self, within: float | None = None) -> bool:
         """Let the thread finish what it has in hand, and end; return whether it has.
 
         From here on who logs writes, what the thread has left behind too.
@@ -70,16 +71,17 @@ class Listener:
         self._backlog.call()
         if self._thread is None:
             return True
-        self._thread.join(within)
+        self._thread.join(WITHIN if within is None else within)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
         while not self._stopped:
             self._backlog.wait(LINGER)
             records, marks = self._backlog.take()
-            if self._persist(records):
-                for mark in marks:
-                    mark.set()
+            # In parts, for a fork waits for the end of a write.
+            written = [self._persist(records[start : start + AT_ONCE]) for start in range(0, len(records), AT_ONCE)]
+            for mark in marks if all(written) else ():
+                mark.set()
 
     def _persist(self, records: Sequence[logging.LogRecord]) -> bool:
         """Write, however long the disk refuses; return whether it is written, for a listener may be stopped before."""
