@@ -62,7 +62,7 @@ _PHONE = re.compile(r"(?<![0-9A-Za-z.-])(?:\+\d[\d ().-]{8,18}\d|\d{10,15})(?![0
 _NO_DIGIT = re.compile(r"\D")
 
 # --- texts that show a structure, as `repr` and JSON do ---------------------------------------------------------------
-_STRUCTURE = re.compile(r"""['"]?[\[{][^'"\n\]}]{0,40}['"]|\([bru]?['"]|\b\w+=[bru]?['"]""")
+_STRUCTURE = re.compile(r"""['"]?[\[{][^'"\]}]{0,40}['"]|\([bru]?['"]|\b\w+=[bru]?['"]""")
 _STRING = re.compile(
     r"""(?xs)
     (?P<name> (?<![\w.-]) ['"]? [\w.-]{1,60} ['"]? (?: \s{0,9}:\s{0,9} | = ) )?
@@ -77,10 +77,12 @@ _PLAIN_WORD = re.compile(r"[\w.:/<>-]{1,40}\Z", re.ASCII)
 # Where it happened: source code, which says nothing about anybody. What is between is what exceptions say.
 _FRAMES = re.compile(r'(?m)^((?: *\| )?)  File ".*", line \d+.*(?:\n\1    .*)*')
 # Where a database quotes a row.
-_ROW = re.compile(r"(?ms)^(DETAIL|CONTEXT|HINT|LINE \d+):.*?(?=\n\n(?:The above|During handling)|\Z)")
+_ROW = re.compile(
+    r"(?ms)^([ |]*(?:DETAIL|CONTEXT|HINT|LINE \d+)):.*?(?=\n[ |]*\n[ |]*(?:The above|During handling)|\n *\+-|\Z)"
+)
 _QUOTED = re.compile(r"""'([^'\n]*)'|"([^"\n]*)"|“([^”\n]*)”""")
 _CODE_WORD = re.compile(
-    r"[a-z_<./][\w.:/<>-]{0,60}\Z | (?=.{0,60}\Z)[A-Z]\w*[a-z_]\w*[A-Z_.]\w*\Z | \[redacted]\Z | \Z",
+    r"[a-z0-9_<./][\w.:/<>-]{0,60}\Z | (?=.{0,60}\Z)[A-Z]\w*[a-z_]\w*[A-Z_.]\w*\Z | \[redacted]\Z | \Z",
     re.ASCII | re.VERBOSE,
 )
 

@@ -41,6 +41,7 @@ class Environment:
     log_dir: Path
     log_level: str
     log_keep: int
+    log_console: bool
     log_slow_sql_ms: float
     media_dir: Path
     public_url: str
@@ -50,7 +51,13 @@ class Environment:
     @property
     def logging(self) -> dict[str, Any]:
         """What `logs.config` is told: the setting `LOGGING`, and the server's."""
-        return {"directory": self.log_dir, "level": self.log_level, "keep": self.log_keep, "key": self.secret_key}
+        return {
+            "directory": self.log_dir,
+            "level": self.log_level,
+            "keep": self.log_keep,
+            "console": self.log_console,
+            "key": self.secret_key,
+        }
 
 
 def reader(base_dir: Path = BASE_DIR) -> Env:
@@ -80,6 +87,7 @@ def read(base_dir: Path = BASE_DIR) -> Environment:
         "log_dir": env.path("LOG_DIR", default=base_dir / "var" / "log"),
         "log_level": env.str("LOG_LEVEL", default="INFO", validate=_level),
         "log_keep": env.int("LOG_KEEP", default=5, validate=validate.Range(min=1, max=1000)),
+        "log_console": env.bool("LOG_CONSOLE", default=True),
         "log_slow_sql_ms": env.float("LOG_SLOW_SQL_MS", default=200.0, validate=validate.Range(min=0)),
         "media_dir": env.path("MEDIA_DIR", default=base_dir / "var" / "media"),
         "public_url": env.str("PUBLIC_URL", default="http://127.0.0.1:8000", validate=_scheme(*WEB)),

@@ -8,7 +8,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -60,6 +60,11 @@ def messages(directory: Path, name: str = "cache.log") -> list[str]:
     return [line["message"] for line in lines(directory, name)]
 
 
+def throw(error: BaseException) -> NoReturn:
+    """Raise."""
+    raise error
+
+
 # --- programs ---------------------------------------------------------------------------------------------------------
 PREAMBLE = """
 import logging, multiprocessing, os, signal, sys, threading, time
@@ -78,7 +83,7 @@ def program(directory: Path, source: str, **popen: Any) -> "subprocess.Popen[str
     directory.parent.mkdir(parents=True, exist_ok=True)
     script = directory.parent / f"program-{len(list(directory.parent.glob('program-*')))}.py"
     script.write_text(PREAMBLE + textwrap.dedent(source), encoding="utf-8")
-    return subprocess.Popen(
+    return subprocess.Popen(  # noqa: S603 - a test's own program
         [sys.executable, str(script), str(directory)],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT)} | popen.pop("variables", {}),

@@ -157,9 +157,7 @@ def _no_more(_: threading.Thread) -> None:
     raise RuntimeError("can't start new thread")
 
 
-def test_without_a_thread_whoever_logs_writes(
-    serve: Serve, directory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_thread_whoever_logs_writes(serve: Serve, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     handler = serve()
     log = logger(handler)
     with monkeypatch.context() as limits:
