@@ -16,10 +16,10 @@ PRODUCTION = ENV_FILE=/dev/null DEBUG=false HTTPS=true DATABASE_URL=sqlite://:me
 	SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(50))')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench soak lock clean venv run-venv dev-venv
+.PHONY: help run test check bench bench-ingest soak lock clean venv run-venv dev-venv bench-venv
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo "  Choices: PORT=8001 (run), ARGS='-k webhook' (passed on to the command), PYTHON=python3.12."
 
 run: run-venv ## set up, load the demo once, serve at http://127.0.0.1:8000
@@ -45,24 +45,31 @@ check: dev-venv ## lint, format, types, layers, migrations, deployment settings,
 	@echo "manage.py check --deploy"; $(PRODUCTION) $(PY) manage.py check --deploy --fail-level WARNING
 	@echo "manage.py spectacular"; $(PRODUCTION) $(PY) manage.py spectacular --validate --fail-on-warn --file /dev/null
 
-bench: dev-venv ## measure ingestion and the API against their floors
-	@$(PY) -m tests.benchmarks.ingest $(ARGS)
+# Peers and what draws the plot have an environment of their own; the one of `make test` stays as it is.
+BENCH = .venv-bench/bin/python
+bench: bench-venv ## measure the cache against its peers, into docs/benchmarks.md and .svg (8 minutes; ARGS=--quick)
+	@exec $(BENCH) -m tests.benchmarks.cache $(ARGS)
+
+bench-ingest: dev-venv ## measure ingestion and the API against their floors
+	@exec $(PY) -m tests.benchmarks.ingest $(ARGS)
 
 DURATION ?= 60
 soak: dev-venv ## readers and writers while the store fails in every way; DURATION=60 seconds
 	@exec $(PY) -m tests.soak --duration "$(DURATION)" $(ARGS)
 
-# Universal locks for 3.11 and newer; the second agrees with the first. ARGS=--upgrade takes newer versions.
+# Universal locks for 3.11 and newer; each agrees with the one before. ARGS=--upgrade takes newer versions.
 COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(ARGS) \
 	pyproject.toml
-lock: venv ## compile both lock files from pyproject.toml
+LOCKS = whatsai/requirements.txt tests/requirements.txt tests/benchmarks/requirements.txt
+lock: venv ## compile the lock files from pyproject.toml, and the peers' from tests/benchmarks/requirements.in
 	@$(PY) -I -m pip install --quiet uv
 	$(COMPILE) -o whatsai/requirements.txt
 	$(COMPILE) --group dev -c whatsai/requirements.txt -o tests/requirements.txt
-	@! grep -n '://' whatsai/requirements.txt tests/requirements.txt || { echo "make: a lock names an address" >&2; exit 1; }
+	$(COMPILE) tests/benchmarks/requirements.in --group test -c tests/requirements.txt -o tests/benchmarks/requirements.txt
+	@! grep -n '://' $(LOCKS) tests/benchmarks/node/package-lock.json || { echo "make: a lock names an address" >&2; exit 1; }
 
-clean: ## remove .venv and caches; var/ (the database, the logs) stays
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+clean: ## remove the environments and caches; var/ (the database, the logs) stays
+	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 venv:
@@ -71,3 +78,5 @@ run-venv:
 	$(call install,whatsai/requirements.txt)
 dev-venv:
 	$(call install,tests/requirements.txt)
+bench-venv:
+	$(call install,tests/benchmarks/requirements.txt .venv-bench)

@@ -99,7 +99,7 @@ class Auditor:
         try:
             if kind is Kind.ABSENT:
                 return model, {model._meta.pk.to_python(rest): None}  # noqa: SLF001 - Django's documented way
-            found = [decode(payload)] if is_row else decode(payload)[2]
+            found = [decode(row) for row in ([payload] if is_row else decode(payload)[2])]
             return model, {values[pk_place]: values for values in found}
         except (Garbage, LookupError, TypeError):
             return None

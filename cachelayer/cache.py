@@ -5,7 +5,6 @@ what msgpack can say, datetimes, decimals and the like included; each `get` retu
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS
@@ -20,6 +19,9 @@ from cachelayer.store.base import StoreDown, StoreFull
 from logs.contexts import Context
 
 T = TypeVar("T")
+SHORTEST = 0.001  # seconds; likewise below
+YEAR = 365 * 24 * 60 * 60
+
 log = Context.CACHE.logger
 
 
@@ -78,24 +80,30 @@ def fetch(key: str, load: Callable[[], T], *, tags: tuple[str, ...] = ()) -> T:
     entry = values.tier.get(key)
     if entry is not None:
         return entry.thaw()  # type: ignore[no-any-return]  # what was stored under this key
-    fills = transactions.sees_what_is_committed(DEFAULT_DB_ALIAS)
-    return values.reader.read(key, _wanted(key, values, tags), load, fills=fills)  # type: ignore[return-value]  # as above
+    return values.reader.read(key, _wanted(key, values, tags), load, _may_fill)  # type: ignore[return-value]  # as above
+
+
+def _may_fill() -> bool:
+    return transactions.sees_what_is_committed(DEFAULT_DB_ALIAS)
 
 
 def set(key: str, value: Any, ttl: float | None = None) -> None:  # noqa: A001 - the field's word for it
     """Store a value for `ttl` seconds (its namespace's unless given); what was there is gone, whatever happens.
 
+    A value that is to live for no time is not stored, one that is to live for more than a year lives for one.
+
     Raises:
         NotCacheable: the value is of a type that has no encoding.
     """
     values = _of(key)
-    if not values.reader.put(_wanted(key, values), value, values.namespace.ttl if ttl is None else ttl):
+    ttl = values.namespace.ttl if ttl is None else min(ttl, YEAR)
+    if ttl < SHORTEST or not values.reader.put(_wanted(key, values), value, ttl):
         delete(key)
 
 
 def delete(key: str) -> None:
     """Remove a value."""
-    touch(_tag(key, _of(key)))
+    touch(names.of_value(_of(key).namespace, key))
 
 
 # --- operators' controls ----------------------------------------------------------------------------------------------
@@ -126,7 +134,7 @@ def clear(pattern: str) -> int:
         outbox.record(DEFAULT_DB_ALIAS, [PATTERN + pattern])
     if now.is_guest:
         outbox.record(DEFAULT_DB_ALIAS, [PATTERN + pattern])
-    now.local.remove(partial(names.matches, pattern=pattern))
+    now.forget(pattern)
     log.info("Cache CLEAR pattern %s (%d keys)", pattern, removed)
     return removed
 
@@ -147,12 +155,12 @@ def clear_all() -> None:
     log.info("Cache CLEAR all")
 
 
-def _tag(key: str, values: _Values) -> str:
-    namespace = values.namespace
-    return f"{namespace.name}:{key}" if namespace.name == "values" else key
+def on_migrated(using: str, **_signal: Any) -> None:
+    """Make everything invalid: migrations and `flush` change rows past managers and signals (hears `post_migrate`)."""
+    if outbox.exists(using):
+        transactions.begin(using, (ROOT,))
 
 
 def _wanted(key: str, values: _Values, tags: tuple[str, ...] = ()) -> Wanted:
-    tag = _tag(key, values)
-    all_tags = service.current().namespaces.with_namespaces((tag, *tags))
-    return Wanted(tag, all_tags, namespaces=sum(":" not in one for one in all_tags) - 1)
+    tag, namespaces = names.of_value(values.namespace, key), service.current().namespaces
+    return Wanted(tag, namespaces.with_namespaces((tag, *tags)))

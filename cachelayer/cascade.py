@@ -105,8 +105,12 @@ def rules() -> Iterable[Rule]:
 
 
 def rule_of(model: type[Model]) -> Rule | None:
-    """Return the rule of a model, or of the one that it is a proxy of."""
-    return _rules.get(model) or _rules.get(model._meta.concrete_model)  # type: ignore[arg-type]  # noqa: SLF001
+    """Return the rule of a model, or of the one that it is a proxy of, or part of whose row is in that one's table."""
+    rule = _rules.get(model)
+    if rule is None:
+        others = (model._meta.concrete_model, *model._meta.get_parent_list())  # noqa: SLF001 - documented
+        rule = next((_rules[other] for other in others if other in _rules), None)
+    return rule
 
 
 def install(namespaces: Iterable[Namespace], rules: Iterable[Rule]) -> None:

@@ -6,6 +6,7 @@ Beside msgpack's own types there are those of Django's fields. A value of any ot
 import datetime as dt
 import uuid
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import msgpack
@@ -19,6 +20,10 @@ class Garbage(ValueError):
     """Bytes that are no value of ours."""
 
 
+# Tuples and sets inside one another: each is a message in a message, and takes 40 kB of the C stack to read.
+DEEPEST = 8
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _WRITE: dict[type, tuple[int, Any]] = {
     dt.datetime: (1, dt.datetime.isoformat),  # naive, or in a zone other than UTC; the usual ones are msgpack's own
     dt.date: (2, dt.date.isoformat),
@@ -29,6 +34,7 @@ _WRITE: dict[type, tuple[int, Any]] = {
     tuple: (7, None),
     set: (8, None),
     frozenset: (9, None),
+    int: (10, str),  # beyond 64 bits
 }
 _READ: dict[int, Any] = {
     1: dt.datetime.fromisoformat,
@@ -40,6 +46,7 @@ _READ: dict[int, Any] = {
     7: tuple,
     8: set,
     9: frozenset,
+    10: int,
 }
 _CONTAINERS = (7, 8, 9)
 
@@ -50,11 +57,7 @@ def encode(value: object) -> bytes:
     Raises:
         NotCacheable: it cannot be said in them.
     """
-    try:
-        packed: bytes = msgpack.packb(value, default=_extension, datetime=True, strict_types=True)
-    except (TypeError, ValueError, OverflowError, RecursionError, UnicodeError) as error:
-        raise NotCacheable(f"{type(value).__name__}: {error}") from error
-    return packed
+    return _packed(value, 0)
 
 
 def decode(data: bytes) -> Any:
@@ -63,19 +66,42 @@ def decode(data: bytes) -> Any:
     Raises:
         Garbage: `data` did not come from `encode`.
     """
+    return _unpacked(data, _value)
+
+
+def _packed(value: object, depth: int) -> bytes:
     try:
-        return msgpack.unpackb(data, ext_hook=_value, timestamp=3, strict_map_key=False)
+        packed: bytes = msgpack.packb(value, default=partial(_extension, depth=depth), strict_types=True)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise NotCacheable(f"{type(value).__name__}: {error}") from error
+    return packed
+
+
+def _extension(value: Any, depth: int) -> msgpack.ExtType | msgpack.Timestamp:
+    if type(value) is dt.datetime and value.tzinfo is dt.UTC:
+        since = value - _EPOCH
+        return msgpack.Timestamp(since.days * 86_400 + since.seconds, since.microseconds * 1000)
+    code, write = _WRITE.get(type(value), (0, None))
+    if not code:
+        raise TypeError(f"{type(value).__name__} has no encoding")
+    if code not in _CONTAINERS:
+        return msgpack.ExtType(code, write(value).encode())
+    if depth == DEEPEST:
+        raise ValueError("too deep")
+    return msgpack.ExtType(code, _packed(list(value), depth + 1))
+
+
+def _unpacked(data: bytes, hook: Any) -> Any:
+    try:
+        return msgpack.unpackb(data, ext_hook=hook, timestamp=3, strict_map_key=False)
     except Exception as error:
         raise Garbage(f"{len(data)} bytes: {error}") from error
 
 
-def _extension(value: object) -> msgpack.ExtType:
-    code, write = _WRITE.get(type(value), (0, None))
-    if not code:
-        raise TypeError(f"{type(value).__name__} has no encoding")
-    return msgpack.ExtType(code, encode(list(value)) if code in _CONTAINERS else write(value).encode())  # type: ignore[call-overload]
-
-
-def _value(code: int, data: bytes) -> Any:
+def _value(code: int, data: bytes, depth: int = 0) -> Any:
     read = _READ[code]
-    return read(decode(data)) if code in _CONTAINERS else read(data.decode())
+    if code not in _CONTAINERS:
+        return read(data.decode())
+    if depth == DEEPEST:
+        raise ValueError("too deep")
+    return read(_unpacked(data, partial(_value, depth=depth + 1)))

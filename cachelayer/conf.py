@@ -1,11 +1,13 @@
-"""The setting `CACHELAYER`, with its defaults."""
+"""The setting `CACHELAYER`, with its defaults. What is wrong in it is said by the system checks (`checks.py`)."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 from django.conf import settings
 
-IN_PROCESS = "django.core.cache.backends.locmem.LocMemCache"
+SHARED = "django_redis"  # a part of the backend's path
+IN_PROCESS = ("django.core.cache.backends.locmem.LocMemCache", "django.core.cache.backends.dummy.DummyCache")
 
 
 @dataclass(frozen=True)
@@ -22,15 +24,28 @@ class Options:
 
     @classmethod
     def read(cls) -> "Options":
-        """Read the settings.
+        """Read the settings, and leave out what is no option."""
+        names = cls.names()
+        return cls(**{name.lower(): value for name, value in given().items() if name in names})
 
-        Raises:
-            TypeError: there is an option that is none.
-        """
-        given: dict[str, Any] = getattr(settings, "CACHELAYER", {})
-        return cls(**{name.lower(): value for name, value in given.items()})
+    @classmethod
+    def names(cls) -> list[str]:
+        """Return the options there are."""
+        return [field.name.upper() for field in fields(cls)]
+
+    @property
+    def cache(self) -> Mapping[str, Any]:
+        """What `CACHES` says of the alias."""
+        found: Mapping[str, Any] = settings.CACHES.get(self.alias, {})
+        return found
 
     @property
     def is_shared(self) -> bool:
         """Whether there is a server."""
-        return "django_redis" in settings.CACHES.get(self.alias, {}).get("BACKEND", "")
+        return SHARED in self.cache.get("BACKEND", "")
+
+
+def given() -> Mapping[str, Any]:
+    """Return what is set, even if it is nonsense."""
+    found = getattr(settings, "CACHELAYER", {})
+    return found if isinstance(found, Mapping) else {repr(found): None}

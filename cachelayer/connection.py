@@ -15,6 +15,7 @@ def connected(connection: Any) -> None:
     from cachelayer.store.base import StoreDown  # noqa: PLC0415 - as above
     from cachelayer.store.redis import RedisStore  # noqa: PLC0415 - as above
 
+    connection.driver_info = None  # redis-py would introduce itself: two round trips
     connection.on_connect()
     now = service.current()
     if not isinstance(now.store, RedisStore):
@@ -27,11 +28,13 @@ def connected(connection: Any) -> None:
         now.strange_store()
 
 
-# A connection that the server has closed is made anew once; a server that is slow is not asked twice.
+# A connection that the server has closed is made anew once; a server that is slow is not asked twice. In version 3 of
+# the protocol redis-py hands out connections on which there is an answer that nobody has taken.
 OPTIONS: dict[str, Any] = {
     "SOCKET_CONNECT_TIMEOUT": TIMEOUT,
     "SOCKET_TIMEOUT": TIMEOUT,
     "CONNECTION_POOL_KWARGS": {
+        "protocol": 2,
         "redis_connect_func": connected,
         "retry": Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
     },

@@ -7,7 +7,9 @@ the value. It is valid while every one of those tags still has that version (DES
 import enum
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
+
+from cachelayer.codec import Garbage
 
 VERSION = 16  # bytes
 INTENT = b"!"  # what the state of a tag begins with while a write to what it names is in flight
@@ -22,30 +24,29 @@ class Kind(enum.Enum):
     ABSENT = b"-"  # the row does not exist; such an entry depends on the births of its namespace as well
 
 
+_KINDS = {kind.value: kind for kind in Kind}
+
+
 class Verdict(enum.Enum):
     """What a reader does."""
 
     HIT = "hit"
     MISS = "miss"
     BYPASS = "bypass"
-    LOST = "lost"  # the server has forgotten a namespace: it was emptied
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """One entry that is asked for.
 
     Attributes:
         name: its name, which patterns are matched against.
         tags: all that its value depends on: its own, their namespaces', `*`.
         births: the tag that its absence depends on besides, or "" for what is never absent.
-        namespaces: how many of the last tags stand for namespaces, `*` not counted.
     """
 
     name: str
     tags: tuple[str, ...]
     births: str = ""
-    namespaces: int = 1
 
     @property
     def all_tags(self) -> tuple[str, ...]:
@@ -62,17 +63,18 @@ def judge(wanted: Wanted, entry: bytes | None, states: Sequence[bytes | None]) -
             return Verdict.HIT
     if any(state is not None and state.startswith(INTENT) for state in own):
         return Verdict.BYPASS
-    if None in own[-1 - wanted.namespaces : -1]:
-        return Verdict.LOST
     return Verdict.MISS
 
 
 def versions(wanted: Wanted, states: Sequence[bytes | None], kind: Kind) -> bytes | None:
     """Return the versions that an entry of that kind would depend on; None while one of its tags has none."""
-    needed = states if kind is Kind.ABSENT else states[: len(wanted.tags)]
-    if any(state is None or len(state) != VERSION or state.startswith(INTENT) for state in needed):
-        return None
-    return b"".join(needed)  # type: ignore[arg-type]  # none is None
+    number = len(wanted.all_tags if kind is Kind.ABSENT else wanted.tags)
+    seen = [state for state in states[:number] if state is not None and _is_version(state)]
+    return b"".join(seen) if len(seen) == number else None
+
+
+def _is_version(state: bytes) -> bool:
+    return len(state) == VERSION and not state.startswith(INTENT)
 
 
 def written(kind: Kind, ends: int, seen: bytes, payload: bytes) -> bytes:
@@ -81,7 +83,14 @@ def written(kind: Kind, ends: int, seen: bytes, payload: bytes) -> bytes:
 
 
 def opened(wanted: Wanted, entry: bytes) -> tuple[Kind, int, bytes]:
-    """Return the kind, the end and the payload of an entry that `judge` called a hit."""
-    kind, ends = _HEAD.unpack_from(entry)
-    tags = len(wanted.tags) + (kind == Kind.ABSENT.value)
-    return Kind(kind), ends, entry[HEAD + VERSION * tags :]
+    """Return the kind, the end and the payload of an entry that `judge` called a hit.
+
+    Raises:
+        Garbage: there is no such kind.
+    """
+    word, ends = _HEAD.unpack_from(entry)
+    kind = _KINDS.get(word)
+    if kind is None:
+        raise Garbage("an entry of no kind")
+    needed = wanted.all_tags if kind is Kind.ABSENT else wanted.tags
+    return kind, ends, entry[HEAD + VERSION * len(needed) :]

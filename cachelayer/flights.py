@@ -5,28 +5,41 @@ already seen the end of.
 """
 
 import threading
+from time import monotonic
 
 LONGEST_WAIT = 5.0  # seconds; a loader that takes longer keeps nobody
+REMEMBERED = 1000  # landings
 
 
 class Flights:
-    """The loads that are under way in this process, by the name of the entry."""
+    """The loads that are under way in this process, by the name of the entry, and when the last ones were done."""
 
     def __init__(self) -> None:
         self._under_way: dict[str, threading.Event] = {}
+        self._landed: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def lead(self, name: str) -> bool:
-        """Become the one who loads, and return True; or wait for the one who does, and return False."""
+    def lead(self, name: str, since: float) -> bool:
+        """Become the one who loads, and return True; or return False once another has loaded, for a look at that.
+
+        Args:
+            name: the entry.
+            since: when it was last looked for (monotonic clock).
+        """
         with self._lock:
-            landed = self._under_way.get(name)
-            if landed is None:
+            landing = self._under_way.get(name)
+            if landing is None:
+                if self._landed.get(name, 0.0) >= since:
+                    return False
                 self._under_way[name] = threading.Event()
                 return True
-        landed.wait(LONGEST_WAIT)
+        landing.wait(LONGEST_WAIT)
         return False
 
     def land(self, name: str) -> None:
         """Let go those who wait."""
         with self._lock:
+            if len(self._landed) >= REMEMBERED:
+                self._landed.clear()
+            self._landed[name] = monotonic()
             self._under_way.pop(name).set()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cachelayer.listener import Listener
 from cachelayer.mender import Mender
+from cachelayer.pulse import Pulse
 from cachelayer.store.redis import RedisStore
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Keeper:
-    """A mender, and where there is a server a listener. They are daemons, started by `awake` in the process that asks.
+    """A pulse, a mender, and where there is a server a listener: daemons, started by `awake` in the process that asks.
 
     Which processes those are differs: with a server every process that reads needs them; without one, the one process
     that has the cache.
@@ -23,9 +24,11 @@ class Keeper:
         self._stopped = threading.Event()
         self._is_awake = False
         self._lock = threading.Lock()
+        self._pulse = Pulse(service, self._stopped)
         self._mender = Mender(service, self._stopped)
         self.report = self._mender.reporter.report
-        self._threads = {"mender": self._mender.run}
+        self._running: list[threading.Thread] = []
+        self._threads = {"pulse": self._pulse.run, "mender": self._mender.run}
         if isinstance(service.store, RedisStore):
             self._threads["listener"] = Listener(service, service.store, self._stopped).run
 
@@ -38,18 +41,27 @@ class Keeper:
             self._is_awake = True
             for name, run in threads.items():
                 with suppress(RuntimeError):  # no thread can be started while the interpreter goes down
-                    threading.Thread(target=run, name=f"cachelayer-{name}", daemon=True).start()
+                    thread = threading.Thread(target=run, name=f"cachelayer-{name}", daemon=True)
+                    thread.start()
+                    self._running.append(thread)
 
     def serve(self) -> None:
         """Start the threads in a process that answers requests."""
         self._mender.serves = True
         self.awake()
 
+    def take_after(self, parent: "Keeper") -> None:
+        """Serve, once awake, in a process that was forked from one that does."""
+        self._mender.serves = parent._mender.serves  # noqa: SLF001 - of our own class
+
     def hurry(self) -> None:
-        """Mend now: the store may have lost what it held of ours."""
+        """Renew and mend now: the store may have lost what it held of ours."""
+        self._pulse.hurry()
         self._mender.hurry()
 
-    def stop(self) -> None:
-        """Let the threads end."""
+    def stop(self, within: float = 0.0) -> None:
+        """Let the threads end, and wait for each of them for so many seconds at most."""
         self._stopped.set()
-        self._mender.hurry()
+        self.hurry()
+        for thread in self._running if within else ():
+            thread.join(within)

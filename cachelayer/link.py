@@ -5,10 +5,12 @@ that could not be announced opens it at once, reads only after a few failures on
 """
 
 from collections.abc import Callable
+from time import monotonic
 
 from logs.contexts import Context
 
 FAILURES = 3  # reads in a row
+APART = 0.03  # seconds; those that ask together fail together
 
 log = Context.CACHE.logger
 
@@ -21,6 +23,7 @@ class Link:
         self.usable = True
         self._on_open = on_open
         self._failures = 0
+        self._failed_at = 0.0
 
     def succeeded(self) -> None:
         """Note that the store has answered."""
@@ -28,6 +31,10 @@ class Link:
 
     def failed(self, error: Exception) -> None:
         """Note that a read had no answer."""
+        now = monotonic()
+        if now - self._failed_at < APART:
+            return
+        self._failed_at = now
         self._failures += 1
         if self._failures >= FAILURES:
             self.open(error)

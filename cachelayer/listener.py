@@ -37,18 +37,25 @@ class Listener:
         self._stopped = stopped
         self._own = f"{service.sender}\n".encode()
         self._heard_at = 0.0
+        self._is_lost = False
 
     def run(self) -> None:
         """Listen, and connect again whenever the channel is lost. The local tier is off meanwhile, and empty."""
         while not self._stopped.is_set():
             try:
                 self._listen()
-            except (RedisError, OSError, StoreDown) as error:
-                self._service.local.distrust()
-                self._service.counters.count("lost channels")
-                log.info("Cache channel lost: %s; the local tier is off", error)
+            except (RedisError, OSError, StoreDown, ValueError) as error:  # the last: it is none of our words
+                self._lost(error)
                 self._stopped.wait(RETRY_AFTER)
         self._service.local.distrust()
+
+    def _lost(self, error: Exception) -> None:
+        """Note, once, that nothing can be heard."""
+        self._service.local.distrust()
+        if not self._is_lost:
+            self._is_lost = True
+            self._service.counters.count("lost channels")
+            log.warning("Cache channel LOST: %s; the memory of this process is off until it is back", error)
 
     def _listen(self) -> None:
         """Listen on one connection until it is lost."""
@@ -70,13 +77,19 @@ class Listener:
                 elif monotonic() - self._heard_at > TRUSTED_FOR:
                     raise StoreDown("no answer for a second")
 
+    def _has_missed(self) -> None:
+        """Make good what may have been said unheard: of tags that were touched, of intents of ours that were lost."""
+        self._service.local.distrust()
+        if self._service.keeper is not None:
+            self._service.keeper.hurry()
+
     def _take(self, kind: str, said: bytes) -> None:
         service = self._service
         if kind == "message":
             service.heard(said.decode().split("\n")[1:])
         elif kind == "subscribe":
-            service.local.distrust()  # what was read before may have been touched unheard
+            self._has_missed()
         elif kind == "pong":
-            self._heard_at = float(said)
+            self._heard_at, self._is_lost = float(said), False
             if service.link.usable:
                 service.local.trust(self._heard_at + TRUSTED_FOR)

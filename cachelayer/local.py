@@ -51,6 +51,17 @@ class LocalTier:
                 return entry
         return None
 
+    def get_many(self, keys: Iterable[Hashable]) -> dict[Any, Entry]:
+        """Return the entries that are valid now, by key; see `get`."""
+        now, entries = monotonic(), self.entries
+        if now >= self.trusted_until:
+            return {}
+        found = {key: entry for key in keys if (entry := entries.get(key)) is not None and now < entry.expires}
+        for entry in found.values():
+            entry.used = True
+        self.hits += len(found)
+        return found
+
     def victims(self) -> Iterator[Hashable]:
         """Yield keys to evict until there is room for one more; the caller removes them."""
         while len(self.entries) >= self.namespace.max_items:
@@ -119,17 +130,24 @@ class Local:
         """
         now = monotonic()
         with self._lock:
-            if mark < self._floor or any(self._touched.get(tag, 0) > mark for tag in tags) or now >= self.trusted_until:
+            if now >= self.trusted_until or not tier.namespace.max_items:
+                return False
+            if mark != self._sequence and self._is_touched(tags, mark):
                 return False
             if key in tier.entries:
                 self._remove(tier, key)
             for victim in tier.victims():
                 self._remove(tier, victim)
             tier.entries[key] = Entry(thaw, now + ttl, tags)
+            place = (tier, key)
             for tag in tags:
-                self._by_tag.setdefault(tag, set()).add((tier, key))
+                self._by_tag.setdefault(tag, set()).add(place)
             tier.fills += 1
         return True
+
+    def _is_touched(self, tags: Iterable[str], mark: int) -> bool:
+        """Whether one of the tags was touched since then, as far as is known."""
+        return mark < self._floor or any(self._touched.get(tag, 0) > mark for tag in tags)
 
     def invalidate(self, tags: Iterable[str]) -> None:
         """Remove every entry that depends on one of these tags."""
@@ -156,9 +174,9 @@ class Local:
         return len(found)
 
     def _remove(self, tier: LocalTier, key: Hashable) -> None:
-        entry = tier.entries.pop(key)
+        entry, place = tier.entries.pop(key), (tier, key)
         for tag in entry.tags:
             keys = self._by_tag[tag]
-            keys.discard((tier, key))
+            keys.discard(place)
             if not keys:
                 del self._by_tag[tag]

@@ -94,9 +94,9 @@ class FetchManager(models.Manager[Row]):
             if now < entry.expires and now < tier.trusted_until:
                 entry.used = True
                 tier.hits += 1
-                row = entry.thaw()
+                row: Row | Absent = entry.thaw()
                 if row is not ABSENT:
-                    return cast("Row", row)
+                    return row  # type: ignore[return-value]  # the only one of its class
                 raise self._does_not_exist()
         return self._fetch_beyond(pk)
 
@@ -109,31 +109,30 @@ class FetchManager(models.Manager[Row]):
         binding = self._binding
         if binding is None or not binding.has_rows:
             return self.get(pk=given)
-        try:
-            pk = self.model._meta.pk.to_python(given)  # noqa: SLF001 - Django's documented way to a field
-        except ValidationError:
-            return self.get(pk=given)  # raises what Django raises
-        row = binding.rows.read(pk, binding.wanted(pk), lambda: self._load(pk), fills=binding.may_fill())
+        pk = self._key(given)
+        row = binding.rows.read(pk, binding.wanted(pk), lambda: self._load(pk), binding.may_fill)
         if isinstance(row, Absent):
             raise self._does_not_exist()
         return cast("Row", row)
 
     def fetch_many(self, pks: Iterable[int], *, fresh: bool = False) -> dict[int, Row]:
         """Return the rows that exist, by primary key, in the order asked for."""
-        wanted = list(dict.fromkeys(pks))
-        binding = self._binding
+        wanted, binding = list(dict.fromkeys(pks)), self._binding
+        # 2.0 is found where 2 is, and is another tag: no key may be anything but what the database gives.
+        if not all(type(pk) is int for pk in wanted):
+            wanted = list(dict.fromkeys(map(self._key, wanted)))
         if binding is None or not binding.has_rows:
             found: Mapping[Any, Row] = self._load_many(wanted)
         else:
             found = {} if fresh else self._local(wanted)
             rest = {pk: binding.wanted(pk) for pk in wanted if pk not in found}
             if rest:
-                found = {**found, **binding.rows.read_many(rest, self._load_many, fills=binding.may_fill())}
+                found = {**found, **binding.rows.read_many(rest, self._load_many, binding.may_fill)}
         return {pk: row for pk in wanted if (row := found.get(pk, ABSENT)) is not ABSENT}  # type: ignore[misc]
 
     def _local(self, pks: Iterable[int]) -> dict[int, Any]:
-        get = self._tier.get
-        return {pk: entry.thaw() for pk in pks if (entry := get(pk)) is not None}
+        found = self._tier.get_many(pks)
+        return {pk: entry.thaw() for pk, entry in found.items()}
 
     # --- lists --------------------------------------------------------------------------------------------------------
     def fetch_page(  # noqa: PLR0913 - what names a page
@@ -179,7 +178,7 @@ class FetchManager(models.Manager[Row]):
         if not fresh and (entry := binding.tier.get(key)) is not None:
             return cast("Page[Row]", entry.thaw())
         wanted = Wanted(names.of_list(key), (tag, service.namespaces.of(tag).name, ROOT))
-        return cast("Page[Row]", binding.lists.read(key, wanted, load, fills=binding.may_fill()))
+        return cast("Page[Row]", binding.lists.read(key, wanted, load, binding.may_fill))
 
     # --- the database -------------------------------------------------------------------------------------------------
     def _primary(self, rows: models.QuerySet[Row]) -> models.QuerySet[Row]:
@@ -192,6 +191,13 @@ class FetchManager(models.Manager[Row]):
 
     def _load_many(self, pks: Sequence[Any]) -> dict[Any, Row]:
         return self._primary(self.all()).in_bulk([pk for pk in pks if pk <= GREATEST_ID])
+
+    def _key(self, given: Any) -> Any:
+        """Return a primary key as the database gives it; what can be none raises what Django raises."""
+        try:
+            return self.model._meta.pk.to_python(given)  # noqa: SLF001 - Django's documented way to a field
+        except ValidationError:
+            return self.get(pk=given).pk
 
     def _does_not_exist(self) -> Exception:
         model: Any = self.model

@@ -1,7 +1,6 @@
 """The thread that mends: what other processes wrote while nobody could hear them, and what an outage left behind.
 
 After an outage it sees to it that the store is in step with the database before anybody in this process believes it.
-It keeps the intents of long transactions alive, and ends what could not be ended.
 """
 
 import threading
@@ -11,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from django.db import DatabaseError, InterfaceError, connections
 
-from cachelayer import outbox
+from cachelayer import outbox, pulse
 from cachelayer.statistics import Reporter
-from cachelayer.store.base import StoreDown, StoreFull
+from cachelayer.store.base import QUARANTINE_S, StoreDown, StoreFull, StoreSlow
 from logs.contexts import Context
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 LOOK_EVERY = 1.0  # seconds
 RECOVER_EVERY = 0.25
-RENEW_AFTER = 8.0  # of the 30 that an intent lives
 REPORT_EVERY = 2.0
 
 log = Context.CACHE.logger
@@ -41,6 +39,7 @@ class Mender:
         self.serves = False
         self.reporter = Reporter(service)
         self._reported = monotonic()
+        self._answers_since: float | None = None  # of a store that is not believed yet
 
     def hurry(self) -> None:
         """Mend now."""
@@ -52,18 +51,25 @@ class Mender:
             hurried = self._due.is_set()
             self._due.clear()
             try:
-                self._mend(0.0 if hurried else RENEW_AFTER)
+                self._mend(0.0 if hurried else pulse.RENEW_AFTER)
             except (StoreDown, StoreFull) as error:
-                self._service.link.open(error)
+                self._answers_since = None
+                self._failed(error)
             except (DatabaseError, InterfaceError) as error:
                 log.warning("Cache outbox cannot be read: %s", type(error).__name__)
+            except Exception:
+                log.exception("Cache mender FAILED; it goes on")
             self._due.wait(LOOK_EVERY if self._service.link.usable else RECOVER_EVERY)
 
+    def _failed(self, error: Exception) -> None:
+        if isinstance(error, StoreSlow):
+            self._service.link.failed(error)
+        else:
+            self._service.link.open(error)
+
     def _mend(self, older_than: float) -> None:
-        service = self._service
-        if service.link.usable:
-            service.store.probe()
-            self._renew(older_than)
+        if self._service.link.usable:
+            pulse.renew(self._service, older_than)
         else:
             self._recover()
         if self.serves:
@@ -78,26 +84,23 @@ class Mender:
     def _recover(self) -> None:
         """Get in step with the database, then believe the store again.
 
+        Others may be about to commit what they could not announce. If a write is known to have been unheard, nobody is
+        to believe anything for a moment; if only this process had no answer, it alone waits as long.
+
         Raises:
             StoreDown: it is still away.
             DatabaseError: the outbox cannot be read, so nothing is known to be in step.
         """
-        service = self._service
-        # Others may be about to commit what they could not announce: nobody believes anything for a moment.
-        service.store.restore(quarantine=True)
-        self._renew(0.0)
+        service, now = self._service, monotonic()
+        service.store.restore(quarantine=service.unheard)
+        self._answers_since = self._answers_since or now
+        pulse.renew(service, 0.0)
+        if not service.unheard and now - self._answers_since < QUARANTINE_S:
+            return
         self._with_database(lambda: outbox.drain(service))
         service.counters.count("recoveries")
+        service.unheard, self._answers_since = False, None
         service.link.close()
-
-    def _renew(self, older_than: float) -> None:
-        service = self._service
-        for write in list(service.live):
-            write.renew(older_than)
-        while service.unfinished:
-            write = service.unfinished[0]
-            service.store.end(write.id, list(write.tags))
-            service.unfinished.popleft()
 
     def _with_database(self, act: Callable[[], object]) -> None:
         """Use the database from this thread, and leave no connection behind."""

@@ -7,17 +7,24 @@ from django.db import models, router
 
 from cachelayer import cascade, transactions
 from cachelayer.managers import CachedManager
+from cachelayer.shapes import LateState
 
 
 class CachedModel(models.Model):
     """A model whose writes the cache must hear of: those of one row here, all others in its manager's querysets."""
 
+    _state = LateState()  # type: ignore[assignment]  # it gives what Django puts there
     objects: models.Manager[Any] = CachedManager()
 
     class Meta:
         abstract = True
         # Django's own code, such as that of cascading deletes, goes through it too.
         base_manager_name = "objects"
+
+    def __getstate__(self) -> Any:
+        """Return what is copied and pickled, as Django does, which looks for `_state` where it puts it."""
+        _ = self._state
+        return super().__getstate__()  # type: ignore[misc]  # Django's
 
     def save_base(self, raw: bool = False, using: str | None = None, **options: Any) -> None:  # type: ignore[override] # noqa: FBT001, FBT002 - Django's
         """Save as Django does, inside what the cache needs around it."""

@@ -1,10 +1,14 @@
 """The names of entries: what patterns are matched against, and what the server shows."""
 
 import fnmatch
+import re
 from collections.abc import Hashable
 from hashlib import blake2s
 
 from cachelayer.local import LocalTier
+from cachelayer.namespaces import VALUES, Namespace
+
+_OF_VALUES = f"{VALUES.name}:"
 
 
 def of_list(key: tuple[object, ...]) -> str:
@@ -12,11 +16,32 @@ def of_list(key: tuple[object, ...]) -> str:
 
     Only a digest, for what people search for is nobody's business on the server.
     """
-    return f"{key[0]}:{blake2s(repr(key).encode(), digest_size=8).hexdigest()}"
+    return f"{key[0]}:{blake2s(repr(key).encode(), digest_size=16).hexdigest()}"
 
 
-def matches(tier: LocalTier, key: Hashable, pattern: str) -> bool:
-    """Whether the name of a local entry matches a glob. Rows are known by their primary key there, lists by a tuple."""
+def of_value(namespace: Namespace, key: str) -> str:
+    """Return the name of a value, which begins with its namespace's, or its row's, and a colon."""
+    return key if ":" in key and namespace is not VALUES else f"{namespace.name}:{key}"
+
+
+def of_local(tier: LocalTier, key: Hashable) -> str:
+    """Return the name of what the local tier has under a key: a tuple for a list, a row's primary key, or a value's."""
     if isinstance(key, tuple):
-        key = of_list(key)
-    return fnmatch.fnmatchcase(key if isinstance(key, str) else tier.namespace.row_tag(key), pattern)
+        return of_list(key)
+    namespace = tier.namespace
+    if isinstance(key, str) and (namespace is VALUES or key.partition(":")[0] in (namespace.name, namespace.row)):
+        return of_value(namespace, key)
+    return namespace.row_tag(key)
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Whether a name matches a glob as Python's `fnmatch` has it. That a value is one of `values` need not be said."""
+    return fnmatch.fnmatchcase(name, pattern) or (
+        name.startswith(_OF_VALUES) and fnmatch.fnmatchcase(name.removeprefix(_OF_VALUES), pattern)
+    )
+
+
+def beginnings(pattern: str) -> list[str]:
+    """Return what the names that match a glob begin with, one or the other."""
+    literal = re.split(r"[*?\[\\]", pattern, maxsplit=1)[0]
+    return [literal, _OF_VALUES + literal] if literal else [""]

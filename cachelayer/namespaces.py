@@ -83,6 +83,7 @@ class Namespaces:
         return self._by_word.get(key.partition(":")[0], VALUES)
 
     def with_namespaces(self, tags: Iterable[str]) -> tuple[str, ...]:
-        """Return the tags with those that stand for them: their namespaces and `*`."""
-        tags = tuple(dict.fromkeys(tags))
-        return (*tags, *dict.fromkeys(self.of(tag).name for tag in tags if tag != ROOT), ROOT)
+        """Return the tags, then those that stand for them: their namespaces and `*`. None comes twice."""
+        tags = dict.fromkeys(tags)
+        names = dict.fromkeys(self.of(tag).name for tag in tags if tag != ROOT)
+        return (*(tag for tag in tags if tag not in names and tag != ROOT), *names, ROOT)

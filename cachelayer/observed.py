@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from cachelayer.entries import Verdict
 
 _SHOWN = ("hit; detail=local", "hit; detail=shared", "fwd=miss", "fwd=bypass")
-_RANKS = {Verdict.HIT: 1, Verdict.MISS: 2, Verdict.BYPASS: 3, Verdict.LOST: 3}
+_RANKS = {Verdict.HIT: 1, Verdict.MISS: 2, Verdict.BYPASS: 3}
 
 
 @dataclass

@@ -1,17 +1,20 @@
 """The outbox: what was written while the store was away, kept in the database until the store knows of it.
 
-A row is inserted in the transaction of its write. Rows go in one transaction too, which commits only after the store
-has taken their tags: who dies in between leaves them to the next.
+A row is inserted in the transaction of its write, and deleted once the store has taken its tags: who dies in between
+leaves it to the next, and no lock is held while the store is asked. That some are touched twice harms nobody.
 """
 
 from collections.abc import Iterator, Sequence
 
-from django.db import connections, router, transaction
+from django.db import Error, connections, router
 
 from cachelayer.service import PATTERN, Service
+from logs.contexts import Context
 
 AT_ONCE = 1000  # rows
 WORDS = 500  # tags a round trip
+
+log = Context.CACHE.logger
 
 
 def record(alias: str, tags: Sequence[str]) -> None:
@@ -25,6 +28,14 @@ def record(alias: str, tags: Sequence[str]) -> None:
     Outbox.objects.using(alias).create(tags="\n".join(tags))
 
 
+def keep(alias: str, tags: Sequence[str]) -> None:
+    """Insert a row of tags for a write that is over; never raises."""
+    try:
+        record(alias, tags)
+    except Error as error:
+        log.error("Cache outbox cannot be written: %s", type(error).__name__)  # noqa: TRY400 - it may quote rows
+
+
 def drain(service: Service) -> int:
     """Touch everything in the outboxes of all databases; return how many rows those were.
 
@@ -34,6 +45,8 @@ def drain(service: Service) -> int:
     """
     drained = sum(_drain(service, alias) for alias in databases())
     service.counters.count("drained", drained)
+    if drained:
+        log.info("Cache outbox DRAINED: %d writes that could not be announced before", drained)
     return drained
 
 
@@ -43,6 +56,14 @@ def databases() -> Iterator[str]:
         mirrored = connections[alias].settings_dict.get("TEST", {}).get("MIRROR")
         if not mirrored and router.allow_migrate(alias, "cachelayer", model_name="outbox"):
             yield alias
+
+
+def exists(alias: str) -> bool:
+    """Whether a database has the outbox's table: not before the first migration, nor after the last is undone."""
+    from cachelayer.models import Outbox  # noqa: PLC0415 - as above
+
+    table = Outbox._meta.db_table  # noqa: SLF001 - Django's documented way to it
+    return alias in databases() and table in connections[alias].introspection.table_names()
 
 
 def waiting() -> int:
@@ -64,15 +85,11 @@ def _drain(service: Service, alias: str) -> int:
     from cachelayer.models import Outbox  # noqa: PLC0415 - as above
 
     rows, drained = Outbox.objects.using(alias).order_by("pk"), 0
-    # Looked at first: an empty outbox is to cost no writer's lock.
     while found := list(rows.values_list("pk", "tags")[:AT_ONCE]):
-        with transaction.atomic(using=alias):
-            # Whoever deletes them first touches them; the others wait here until that is done.
-            rows.filter(pk__in=[pk for pk, _ in found]).delete()
-            tags = list(dict.fromkeys(tag for _, line in found for tag in line.split("\n")))
-            for start in range(0, len(tags), WORDS):
-                touch(service, tags[start : start + WORDS])
-        drained += len(found)
+        tags = list(dict.fromkeys(tag for _, line in found for tag in line.split("\n")))
+        for start in range(0, len(tags), WORDS):
+            touch(service, tags[start : start + WORDS])
+        drained += rows.filter(pk__in=[pk for pk, _ in found]).delete()[0]
     return drained
 
 

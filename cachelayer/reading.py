@@ -6,15 +6,15 @@ The local tier comes before all this, in the caller, who has nothing to pay ther
 import random
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Generic, Protocol, TypeVar
+from time import monotonic
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from cachelayer import observed
 from cachelayer.codec import Garbage, NotCacheable
 from cachelayer.entries import Kind, Verdict, Wanted, judge, opened, versions, written
 from cachelayer.namespaces import Namespace
 from cachelayer.service import Service
-from cachelayer.store.base import States, StoreDown, StoreFull
+from cachelayer.store.base import States, StoreDown, StoreEmptied, StoreFull
 from logs.contexts import Context
 
 T = TypeVar("T")
@@ -22,6 +22,7 @@ K = TypeVar("K", bound=Hashable)
 LEASE_MS = 3000  # for a loader in another process
 POLL = 0.01  # seconds
 PATIENCE = 5  # polls; then the database is asked here as well
+WAITS = 2  # for loads of other threads
 JITTER = 0.1  # of the time to live, either way
 
 log = Context.CACHE.logger
@@ -46,8 +47,7 @@ class Shape(Protocol[T]):
         """Return what makes a fresh copy at each call."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found(Generic[T]):
+class Found(NamedTuple):
     """One entry from the shared tier, in three states: a hit with its copies, an absence, or neither."""
 
     verdict: Verdict
@@ -65,24 +65,27 @@ class Reader(Generic[T]):
         self._counts = service.counters.shared(namespace)
 
     # --- one entry ----------------------------------------------------------------------------------------------------
-    def read(self, key: Hashable, wanted: Wanted, load: Callable[[], T | Absent], *, fills: bool = True) -> T | Absent:
+    def read(
+        self, key: Hashable, wanted: Wanted, load: Callable[[], T | Absent], may_fill: Callable[[], bool]
+    ) -> T | Absent:
         """Return a value, or ABSENT.
 
         Args:
             key: under which the local tier has it.
             wanted: its name and tags.
             load: reads the database.
-            fills: whether what `load` returns may be kept: not what a transaction sees, whose view may be an old one.
+            may_fill: tells whether what `load` returns may be kept: not what a transaction sees, which may be old.
 
         Raises:
             Exception: whatever `load` raises.
         """
         self._counts.local_misses += 1
+        since = monotonic()
         found, value = self._look(key, wanted)
         if found is Verdict.HIT:
             return value
-        if found is Verdict.MISS and fills:
-            return self._fly(key, wanted, load)
+        if may_fill() and found is Verdict.MISS:
+            return self._fly(key, wanted, load, since)
         return self._bypass(load)
 
     def peek(self, key: Hashable, wanted: Wanted) -> T | Absent:
@@ -105,47 +108,47 @@ class Reader(Generic[T]):
             if self._service.is_guest:
                 return False
             self._service.store.put(self._entry(wanted), head, payload, wanted.tags, int(ttl * 1000))
-        except StoreFull:
-            self._counts.errors += 1
-            return False
-        except StoreDown as error:
+        except (StoreFull, StoreDown) as error:
             self._failed(error)
             return False
         self._counts.fills += 1
         return True
 
-    def _fly(self, key: Hashable, wanted: Wanted, load: Callable[[], T | Absent]) -> T | Absent:
+    def _fly(self, key: Hashable, wanted: Wanted, load: Callable[[], T | Absent], since: float) -> T | Absent:
         """Load as the only one of this process; or wait for who does, and look again."""
         flights = self._service.flights
-        if flights.lead(wanted.name):
-            try:
-                return self._lead(key, wanted, load)
-            finally:
-                flights.land(wanted.name)
-        found, value = self._look(key, wanted)
-        if found is Verdict.HIT:
-            return value
-        return self._lead(key, wanted, load) if found is Verdict.MISS else self._bypass(load)
+        for _ in range(WAITS):
+            if flights.lead(wanted.name, since):
+                try:
+                    return self._lead(key, wanted, load)
+                finally:
+                    flights.land(wanted.name)
+            since = monotonic()
+            found, value = self._look(key, wanted)
+            if found is not Verdict.MISS:
+                return value if found is Verdict.HIT else self._bypass(load)
+        return self._lead(key, wanted, load)
 
     def _lead(self, key: Hashable, wanted: Wanted, load: Callable[[], T | Absent]) -> T | Absent:
         """Make sure that all tags have versions, and only then load."""
         service, mark = self._service, self._service.local.mark()
         try:
             states, is_ours = service.store.claim(wanted.all_tags, wanted.name, LEASE_MS)
-            for _ in range(0 if is_ours else PATIENCE):
-                time.sleep(POLL)
-                found, value = self._look(key, wanted)
-                if found is Verdict.HIT:
-                    return value
-        except StoreFull:
-            self._counts.errors += 1
-            states = []
-        except StoreDown as error:
+        except (StoreFull, StoreDown) as error:
             self._failed(error)
             return self._bypass(load)
+        for _ in range(0 if is_ours else PATIENCE):
+            time.sleep(POLL)
+            found, value = self._look(key, wanted)
+            if found is Verdict.HIT:
+                return value
         observed.note(Verdict.MISS)
         self._counts.misses += 1
-        value = load()
+        try:
+            value = load()
+        except BaseException:
+            self._stored([], wanted.name)  # others need not wait for us
+            raise
         self._fill([(key, wanted, states, value)], mark, lease=wanted.name)
         return value
 
@@ -166,15 +169,14 @@ class Reader(Generic[T]):
         self,
         wanted: Mapping[K, Wanted],
         load: Callable[[Sequence[K]], Mapping[K, T]],
-        *,
-        fills: bool = True,
+        may_fill: Callable[[], bool],
     ) -> dict[K, T]:
         """Return the values that exist, by key: one round trip for all that are hits.
 
         Args:
             wanted: names and tags, by the key that the local tier has each under.
             load: reads these keys from the database and returns what exists.
-            fills: see `read`.
+            may_fill: see `read`.
 
         Raises:
             Exception: whatever `load` raises.
@@ -188,7 +190,7 @@ class Reader(Generic[T]):
         rest = [key for key, one in answers.items() if one.verdict is not Verdict.HIT]
         if not rest:
             return values
-        missed = [key for key in rest if answers[key].verdict is Verdict.MISS] if fills else []
+        missed = [key for key in rest if answers[key].verdict is Verdict.MISS] if may_fill() else []
         states = self._claimed([wanted[key] for key in missed])
         counts.misses += len(missed)
         counts.bypasses += len(rest) - len(missed)
@@ -209,16 +211,13 @@ class Reader(Generic[T]):
             return {}
         try:
             states, _ = self._service.store.claim(tags, "", 0)
-        except StoreFull:
-            self._counts.errors += 1
-            return {}
-        except StoreDown as error:
+        except (StoreFull, StoreDown) as error:
             self._failed(error)
             return {}
         return dict(zip(tags, states, strict=True))
 
     # --- the shared tier ----------------------------------------------------------------------------------------------
-    def _look_at(self, wanted: Iterable[tuple[Hashable, Wanted]], tags: Sequence[str]) -> list[Found[T]]:
+    def _look_at(self, wanted: Iterable[tuple[Hashable, Wanted]], tags: Sequence[str]) -> list[Found]:
         """Ask for entries, whose tags are among `tags`, in one round trip; what is a hit goes into the local tier."""
         wanted, service = list(wanted), self._service
         if not service.link.usable:
@@ -227,6 +226,9 @@ class Reader(Generic[T]):
         mark = service.local.mark()
         try:
             data, states = service.store.read([self._entry(one) for _, one in wanted], tags)
+        except StoreEmptied:
+            self._restore()
+            return [Found(Verdict.BYPASS)] * len(wanted)
         except (StoreDown, StoreFull) as error:
             self._failed(error)
             return [Found(Verdict.BYPASS)] * len(wanted)
@@ -239,29 +241,25 @@ class Reader(Generic[T]):
             for (key, one), entry in zip(wanted, data, strict=True)
         ]
 
-    def _judged(self, key: Hashable, wanted: Wanted, entry: bytes | None, states: States, mark: int) -> Found[T]:
+    def _judged(self, key: Hashable, wanted: Wanted, entry: bytes | None, states: States, mark: int) -> Found:
         verdict = judge(wanted, entry, states)
         if verdict is Verdict.HIT and entry is not None:
             return self._opened(key, wanted, entry, mark)
-        if verdict is Verdict.LOST:
-            self._restore()
-            return Found(Verdict.BYPASS)
         return Found(verdict)
 
-    def _opened(self, key: Hashable, wanted: Wanted, entry: bytes, mark: int) -> Found[T]:
-        kind, ends, payload = opened(wanted, entry)
-        tags, thaw = wanted.tags, None
-        if kind is Kind.PRESENT:
-            try:
-                thaw = self._shape.freeze(payload)
-            except Garbage:
-                log.exception("Cache entry %s cannot be read", wanted.name)
-                self._counts.errors += 1
-                return Found(Verdict.MISS)
+    def _opened(self, key: Hashable, wanted: Wanted, entry: bytes, mark: int) -> Found:
+        try:
+            kind, ends, payload = opened(wanted, entry)
+            thaw = self._shape.freeze(payload) if kind is Kind.PRESENT else None
+        except Garbage:
+            log.exception("Cache entry %s cannot be read", wanted.name)
+            self._counts.errors += 1
+            return Found(Verdict.MISS)
+        if thaw:
             self._counts.hits += 1
         else:
-            tags = wanted.all_tags
             self._counts.absences += 1
+        tags = wanted.tags if thaw else wanted.all_tags
         observed.note(Verdict.HIT)
         self._service.local.fill(self._tier, key, thaw or _absent, tags, ends - time.time(), mark)
         return Found(Verdict.HIT, thaw)
@@ -273,23 +271,26 @@ class Reader(Generic[T]):
         for key, wanted, states, value in found:
             kind = Kind.ABSENT if isinstance(value, Absent) else Kind.PRESENT
             seen = versions(wanted, states, kind)
-            payload = self._dumped(wanted, value)
-            if seen is None or payload is None:
+            frozen = self._frozen(wanted, value)
+            if seen is None or frozen is None:
                 continue
+            payload, thaw = frozen
             tags = wanted.all_tags if kind is Kind.ABSENT else wanted.tags
             items.append((self._entry(wanted), written(kind, int(time.time() + ttl), seen, payload), int(ttl * 1000)))
-            local.append((key, _absent if kind is Kind.ABSENT else self._shape.freeze(payload), tags))
-        if items and self._stored(items, lease):
+            local.append((key, thaw, tags))
+        if (items or lease) and self._stored(items, lease):
             self._counts.fills += len(items)
         for key, thaw, tags in local:
             self._service.local.fill(self._tier, key, thaw, tags, ttl, mark)
 
-    def _dumped(self, wanted: Wanted, value: T | Absent) -> bytes | None:
+    def _frozen(self, wanted: Wanted, value: T | Absent) -> tuple[bytes, Callable[[], T | Absent]] | None:
+        """Return the payload and what makes copies of it; None for a value that cannot be kept."""
         if isinstance(value, Absent):
-            return b""
+            return b"", _absent
         try:
-            return self._shape.dump(value)
-        except NotCacheable as error:
+            payload = self._shape.dump(value)
+            return payload, self._shape.freeze(payload)
+        except (NotCacheable, Garbage) as error:
             self._counts.errors += 1
             log.warning("Cache entry %s cannot be stored: %s", wanted.name, error)
             return None
@@ -297,13 +298,10 @@ class Reader(Generic[T]):
     def _stored(self, items: Sequence[tuple[str, bytes, int]], lease: str) -> bool:
         try:
             self._service.store.fill(items, lease)
-        except StoreFull:
-            self._counts.errors += 1
-        except StoreDown as error:
+        except (StoreFull, StoreDown) as error:
             self._failed(error)
-        else:
-            return True
-        return False
+            return False
+        return True
 
     def _entry(self, wanted: Wanted) -> str:
         return f"{wanted.name}@{self._shape.fingerprint}"
@@ -317,8 +315,7 @@ class Reader(Generic[T]):
 
     def _failed(self, error: Exception) -> None:
         self._counts.errors += 1
-        self._service.link.failed(error)
-        self._service.awake()
+        self._service.failed(error)
 
 
 def _absent() -> Absent:

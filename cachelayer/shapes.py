@@ -9,20 +9,21 @@ from functools import partial
 from operator import attrgetter
 from typing import Any, Generic, TypeVar, cast
 
+from django.db import router
 from django.db.models import Field, Model
 from django.db.models.base import ModelState
-from django.db.models.fields.files import FileDescriptor
+from django.db.models.fields.files import FieldFile, FileDescriptor
 from django.db.models.fields.related_descriptors import ForeignKeyDeferredAttribute
 from django.db.models.query_utils import DeferredAttribute
 from django.db.models.signals import post_init, pre_init
 
-from cachelayer.codec import Garbage, decode, encode
+from cachelayer.codec import Garbage, NotCacheable, decode, encode
 from cachelayer.pages import Page
 
 Row = TypeVar("Row", bound=Model)
 Thaw = Callable[[], Any]
 
-_IMMUTABLE = (str, int, float, bool, bytes, type(None))
+_HOLDERS = (dict, list, tuple, set)  # what can be altered, or may hold what can
 # Fields whose values cannot be altered.
 _OF_IMMUTABLES = frozenset(
     f"{name}Field"
@@ -35,19 +36,47 @@ _OF_IMMUTABLES = frozenset(
 # Descriptors that take nothing but a place in the row's `__dict__`, or that do no more when a row is new.
 _PLAIN = (DeferredAttribute, ForeignKeyDeferredAttribute, FileDescriptor)
 
+REMEMBERED = 4096  # decoded rows of a model
+SHORT = 2048  # bytes; what is longer is decoded each time
+
 _new = object.__new__
 
 
-def copier(value: Any) -> Thaw | None:
-    """Return what makes fresh copies of a decoded value; None when it cannot be altered, and needs none."""
-    if not isinstance(value, dict | list | set | bytearray | tuple):
+def copier(value: Any, levels: int = 3) -> Thaw | None:
+    """Return what makes fresh copies of a decoded value; None when it cannot be altered, and needs none.
+
+    Raises:
+        Garbage: `encode` would never have written it.
+    """
+    if not isinstance(value, _HOLDERS):
         return None
-    inside: Iterable[Any] = value.values() if isinstance(value, dict) else value
-    if all(copier(one) is None for one in inside):
+    inside = [(key, one) for key, one in _items(value) if isinstance(one, _HOLDERS)]
+    if not inside:
         if isinstance(value, tuple):
             return None
         return type(value) if not value else value.copy
-    return partial(decode, encode(value))
+    if levels and isinstance(value, dict | list):
+        return _copier_of(value, [(key, copy) for key, one in inside if (copy := copier(one, levels - 1))])
+    try:
+        return partial(decode, encode(value))
+    except NotCacheable as error:
+        raise Garbage(str(error)) from error
+
+
+def _items(value: Any) -> Iterable[tuple[Any, Any]]:
+    return value.items() if isinstance(value, dict) else enumerate(value)
+
+
+def _copier_of(value: Any, inside: Sequence[tuple[Any, Thaw]]) -> Thaw:
+    """Return what copies a dict or a list, and what can be altered inside it."""
+
+    def copied() -> Any:
+        fresh = value.copy()
+        for key, copy in inside:
+            fresh[key] = copy()
+        return fresh
+
+    return copied
 
 
 class ValueShape:
@@ -74,14 +103,15 @@ class RowShape(Generic[Row]):
         self.alias = alias
         self.names = [field.attname for field in fields]
         self.fingerprint = _fingerprint(fields)
-        self._mutable = [field.attname for field in fields if field.get_internal_type() not in _OF_IMMUTABLES]
-        self._state = {"adding": False, "db": alias}
+        self._mutable = [field.attname for field in fields if not _is_of_immutables(field)]
+        self._remembered: dict[bytes, tuple[dict[str, Any], Sequence[Thaw]]] = {}
         self._values = cast("Callable[[Row], Sequence[Any]]", attrgetter(*self.names))
         # A class that does something of its own when a row is made is made as Django makes it.
         self._is_plain = (
-            model.__init__ is Model.__init__
+            all(getattr(model, name) is getattr(Model, name) for name in ("__init__", "__new__", "__setattr__"))
             and getattr(model.from_db, "__func__", None) is getattr(Model.from_db, "__func__", None)
             and not hasattr(model, "__slots__")
+            and isinstance(_inherited(model, "_state"), LateState)
             and all(type(model.__dict__.get(name, _inherited(model, name))) in _PLAIN for name in self.names)
         )
 
@@ -93,8 +123,8 @@ class RowShape(Generic[Row]):
         """
         if row.get_deferred_fields():
             raise ValueError("a row with deferred fields is not the whole row")
-        values = self._values(row)
-        return list(values) if len(self.names) > 1 else [values]
+        values = self._values(row) if len(self.names) > 1 else (self._values(row),)
+        return [value.name if isinstance(value, FieldFile) else value for value in values]
 
     def dump(self, row: Row) -> bytes:
         """Return the payload of a row."""
@@ -106,39 +136,77 @@ class RowShape(Generic[Row]):
         Raises:
             Garbage: the payload is not one of ours.
         """
-        return self.template(decode(payload))
-
-    def template(self, values: Sequence[Any]) -> Callable[[], Row]:
-        """Return what makes the row of these values anew at each call.
-
-        Raises:
-            Garbage: they are not a row's.
-        """
-        if not isinstance(values, list) or len(values) != len(self.names):
-            raise Garbage("not a row")
-        as_django_does = self._as_django_does(values)
-        if not self._is_plain:
-            return as_django_does
-        model, state, known = self.model, self._state, dict(zip(self.names, values, strict=True))
-        mutable = [(name, copy) for name in self._mutable if (copy := copier(known[name])) is not None]
+        known, copies = self._remembered.get(payload) or self._prepared(payload)
+        model, mutable = self.model, list(zip(self._mutable, copies, strict=True))
 
         def thaw() -> Row:
             if (post_init.receivers or pre_init.receivers) and _is_listened_to(model):
-                return as_django_does()
+                return self._as_django_does(known)
             fresh = known.copy()
             for name, copy in mutable:
                 fresh[name] = copy()
-            fresh["_state"] = status = _new(ModelState)
-            status.__dict__ = state.copy()
             row = _new(model)
             row.__dict__ = fresh
             return row
 
+        return thaw if self._is_plain else partial(self._as_django_does, known)
+
+    def freeze_many(self, payloads: Sequence[bytes]) -> Callable[[], list[Row]]:
+        """Return what makes the rows anew at each call; as `freeze`, but quicker than one by one.
+
+        Raises:
+            Garbage: some payload is not one of ours.
+        """
+        remembered = self._remembered.get
+        prepared = [remembered(payload) or self._prepared(payload) for payload in payloads]
+        all_known = [known for known, _ in prepared]
+        columns = zip(*(copies for _, copies in prepared), strict=True)
+        mutable = list(zip(self._mutable, columns, strict=False))  # no rows have no columns
+        model = self.model
+
+        def thaw() -> list[Row]:
+            if not self._is_plain or ((post_init.receivers or pre_init.receivers) and _is_listened_to(model)):
+                return [self._as_django_does(known) for known in all_known]
+            all_fresh = [known.copy() for known in all_known]
+            for name, copies in mutable:
+                for fresh, copy in zip(all_fresh, copies, strict=True):
+                    fresh[name] = copy()
+            made = []
+            for fresh in all_fresh:
+                row = _new(model)
+                row.__dict__ = fresh
+                made.append(row)
+            return made
+
         return thaw
 
-    def _as_django_does(self, values: Sequence[Any]) -> Callable[[], Row]:
-        model, alias, names = self.model, self.alias, self.names
-        return lambda: model.from_db(alias, names, [(copier(value) or partial(_same, value))() for value in values])
+    def _prepared(self, payload: bytes) -> tuple[dict[str, Any], Sequence[Thaw]]:
+        """Return a row's values by name, and what makes copies of those that can be altered.
+
+        The values are never given to anybody. Of a list that has changed most rows are the same as before, and the same
+        row is in many lists: what has been decoded is not decoded again.
+        """
+        known = self._decoded(payload)
+        prepared = known, [copier(known[name]) or partial(_same, known[name]) for name in self._mutable]
+        if len(payload) <= SHORT:
+            if len(self._remembered) >= REMEMBERED:
+                self._remembered.clear()
+            self._remembered[payload] = prepared
+        return prepared
+
+    def _decoded(self, payload: bytes) -> dict[str, Any]:
+        values = decode(payload)
+        if not isinstance(values, list) or len(values) != len(self.names):
+            raise Garbage("not a row")
+        return dict(zip(self.names, values, strict=False))  # their number was looked at
+
+    def forget(self) -> None:
+        """Decode again what has been decoded."""
+        self._remembered.clear()
+
+    def _as_django_does(self, known: dict[str, Any]) -> Row:
+        values = [(copier(value) or partial(_same, value))() for value in known.values()]
+        return self.model.from_db(self.alias, self.names, values)
 
 
 class RowsShape(Generic[Row]):
@@ -150,7 +218,7 @@ class RowsShape(Generic[Row]):
 
     def dump(self, page: Page[Row]) -> bytes:
         """Return the payload of a page."""
-        return encode([page.next_cursor, page.previous_cursor, [self._row.values(row) for row in page.rows]])
+        return encode([page.next_cursor, page.previous_cursor, [self._row.dump(row) for row in page.rows]])
 
     def freeze(self, payload: bytes) -> Callable[[], Page[Row]]:
         """Return what makes the page anew, with new rows.
@@ -159,11 +227,31 @@ class RowsShape(Generic[Row]):
             Garbage: the payload is not one of ours.
         """
         try:
-            next_cursor, previous_cursor, rows = decode(payload)
-            templates = [self._row.template(values) for values in rows]
+            next_cursor, previous_cursor, payloads = decode(payload)
+            thaw = self._row.freeze_many(payloads)
         except (TypeError, ValueError) as error:
             raise Garbage("not a page") from error
-        return lambda: Page([thaw() for thaw in templates], next_cursor, previous_cursor)
+        return lambda: Page(thaw(), next_cursor, previous_cursor)
+
+
+class LateState:
+    """The `_state` of a row that came from the cache, made when somebody asks for it: most are read without.
+
+    Where Django makes a row it sets the attribute, and this is not asked.
+    """
+
+    def __get__(self, row: Model | None, model: type[Model] | None = None) -> Any:
+        """Make it, once a row."""
+        if row is None:
+            return self
+        state = row.__dict__["_state"] = ModelState()
+        state.adding, state.db = False, router.db_for_write(type(row))
+        return state
+
+
+def _is_of_immutables(field: "Field[Any, Any]") -> bool:
+    """Whether its values cannot be altered; a field of somebody's own may make anything of what is in its column."""
+    return field.get_internal_type() in _OF_IMMUTABLES and not hasattr(field, "from_db_value")
 
 
 def _inherited(model: type[Model], name: str) -> Any:

@@ -7,12 +7,24 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError, connections
 from redis import exceptions
 
-from cachelayer import outbox, service
+from cachelayer import checks, outbox, ownership, service
 from cachelayer.conf import Options
 from cachelayer.keeper import Keeper
 from cachelayer.service import Service
 from cachelayer.store.base import StoreDown, StoreFull
 from logs.contexts import Context
+
+STOP_WITHIN = 2.0  # seconds
+
+# What only a change of the settings, or of the server's, can mend.
+_REFUSALS = (exceptions.AuthenticationError, exceptions.AuthorizationError, exceptions.ResponseError)
+_PASSING = (
+    exceptions.ReadOnlyError,
+    exceptions.OutOfMemoryError,
+    exceptions.ClusterDownError,
+    exceptions.TryAgainError,
+)
+_PASSING_WORDS = ("BUSY", "MISCONF", "NOREPLICAS")  # redis-py has no classes for these
 
 log = Context.CACHE.logger
 
@@ -23,8 +35,11 @@ def start() -> Service:
     A store that cannot be reached is no reason not to serve: everything is answered from the database until it is.
 
     Raises:
-        ImproperlyConfigured: the store is there and will not have us, which only a change of the settings can mend.
+        ImproperlyConfigured: something is set that the cache would be wrong with (`checks.py`); or the store is there
+            and will not have us, which only a change of the settings can mend; or there is to be none, and another
+            process has the cache.
     """
+    _refuse_errors()
     shared = Options.read().is_shared
     now = service.current() if shared else _own()
     mode = "shared by all processes" if shared else "of this process alone"
@@ -36,7 +51,7 @@ def start() -> Service:
         log.critical("Cache FATAL: the store cannot be reached: %s; the database answers until it can", error)
     keeper = now.keeper = now.keeper or Keeper(now)
     keeper.serve()
-    atexit.register(_report, keeper)
+    atexit.register(_stop)
     names = ", ".join(namespace.name for namespace in now.namespaces)
     log.info("Cache STARTED, %s; namespaces: %s", mode, names)
     return now
@@ -44,6 +59,7 @@ def start() -> Service:
 
 def _own() -> Service:
     """Make this process the one that has the cache: without a server there is one only."""
+    ownership.take()
     try:
         outbox.forget()  # the cache is empty, so it has missed nothing
     except DatabaseError as error:
@@ -53,17 +69,28 @@ def _own() -> Service:
     return service.use(service.make(is_guest=False))
 
 
+def _refuse_errors() -> None:
+    """Take the errors of the system checks seriously; a server process need not have been started by `manage.py`."""
+    found = [one for one in checks.check() if one.is_serious() and not one.is_silenced()]
+    if found:
+        raise ImproperlyConfigured("; ".join(f"{one.id}: {one.msg} {one.hint}" for one in found))
+
+
 def _refuse_if_for_good(error: Exception) -> None:
     """Tell a server that refuses us from one that is not there."""
     cause = error.__cause__
-    if isinstance(cause, exceptions.AuthenticationError | exceptions.AuthorizationError | exceptions.ResponseError):
-        passing = (exceptions.ReadOnlyError, exceptions.BusyLoadingError, exceptions.OutOfMemoryError)
-        if not isinstance(cause, passing):
-            raise ImproperlyConfigured(f"REDIS_URL: the server refuses: {cause}") from error
+    if not isinstance(cause, _REFUSALS) or isinstance(cause, _PASSING) or str(cause).startswith(_PASSING_WORDS):
+        return
+    raise ImproperlyConfigured(
+        f"REDIS_URL: the server refuses: {cause}; it must be Redis 7 or newer, or Valkey, and let us run scripts"
+    ) from error
 
 
-def _report(keeper: Keeper) -> None:
-    """Report what was counted last, at the end of the process."""
-    with suppress(DatabaseError, InterfaceError):
-        keeper.report()
+def _stop() -> None:
+    """End the threads at the end of the process, and report what was counted last."""
+    keeper = service.current().keeper
+    if keeper is not None:
+        keeper.stop(STOP_WITHIN)
+        with suppress(DatabaseError, InterfaceError):
+            keeper.report()
     connections.close_all()

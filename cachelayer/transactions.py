@@ -1,13 +1,17 @@
 """Writes and Django's transactions: when a write begins, and when it ends.
 
 Inside a transaction there is one write, which ends on commit. It is put on the connection's list of commit hooks past
-`on_commit`, which would drop it when a savepoint is rolled back. Whether a transaction is over is read off that list:
-Django empties it at commit and at rollback.
+`on_commit`, which would drop it when a savepoint is rolled back, and before all others, which may read or fail. Whether
+a transaction is over is read off that list: Django empties it at commit and at rollback.
 
 Outside a transaction each save is a write of its own, from the first signal to the last (`around_save`). While the
 store is away it gets a transaction, for the outbox's row must commit with it.
+
+A write whose end nobody has seen, because the connection was lost or the statement broken off, is not ended: the
+database may be about to commit it. Its intents expire.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +37,7 @@ class Alone:
     row: object
     write: Write
     is_enclosed: bool
+    raw: object = None  # the connection to the database that it began on
 
 
 class Session:
@@ -40,7 +45,7 @@ class Session:
 
     def __init__(self) -> None:
         self.write: Write | None = None  # of the transaction
-        self.hook: Any = None
+        self.raw: object = None  # the connection to the database that it began on
         self.alone: list[Alone] = []  # the innermost last: a receiver of a signal may save another row
 
 
@@ -67,7 +72,9 @@ def begin(alias: str, tags: Sequence[str], row: object = None) -> None:
             begin(alias, tags)
     else:
         if not session.alone or session.alone[-1].row is not row:
-            session.alone.append(Alone(row, _alone(), is_enclosed=False))
+            session.alone.append(Alone(row, _alone(alias), is_enclosed=False))
+        connection.ensure_connection()
+        session.alone[-1].raw = connection.connection
         session.alone[-1].write.begin(tags)
 
 
@@ -84,8 +91,9 @@ def settle(alias: str, row: object) -> None:
 
 
 def is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
-    """Whether what is written now is committed later."""
-    return connection.in_atomic_block or not connection.get_autocommit()
+    """Whether what is written now is committed later. To ask is not to connect: a hit needs no database."""
+    commits = connection.settings_dict["AUTOCOMMIT"] if connection.connection is None else connection.autocommit
+    return connection.in_atomic_block or not commits
 
 
 def sees_what_is_committed(alias: str) -> bool:
@@ -93,7 +101,7 @@ def sees_what_is_committed(alias: str) -> bool:
     connection = connections[alias]
     if is_in_transaction(connection):
         return False
-    _end_rolled_back(_session(connection))
+    _end_rolled_back(connection, _session(connection))
     return True
 
 
@@ -112,10 +120,10 @@ def around_save(alias: str, row: object, save: Callable[[], None], *, needs_tran
         return
     if not needs_transaction and service.current().link.usable:
         session = _session(connection)
-        _end_rolled_back(session)
+        _end_rolled_back(connection, session)
         alone = session.alone
         depth = len(alone)
-        alone.append(Alone(row, _alone(), is_enclosed=True))
+        alone.append(Alone(row, _alone(alias), is_enclosed=True))
         try:
             save()
         except TransactionNeeded:
@@ -124,7 +132,7 @@ def around_save(alias: str, row: object, save: Callable[[], None], *, needs_tran
             return
         finally:
             for one in reversed(alone[depth:]):
-                one.write.end()
+                _let_go(connection, one.write, one.raw)
             del alone[depth:]
     with transaction.atomic(using=alias, savepoint=False):
         save()
@@ -145,16 +153,35 @@ def end_leftovers(**_signal: Any) -> None:
         if session is None or connection.in_atomic_block:
             continue
         for one in session.alone:
-            one.write.end()
+            _let_go(connection, one.write, one.raw)
         session.alone.clear()
-        _end_rolled_back(session)
+        _end_rolled_back(connection, session)
 
 
-def _end_rolled_back(session: Session) -> None:
+def _end_rolled_back(connection: BaseDatabaseWrapper, session: Session) -> None:
     """End the write of a transaction that is over, which a commit would have done."""
     if session.write is not None:
-        session.write.end()
+        _let_go(connection, session.write, session.raw)
         session.write = None
+
+
+def _let_go(connection: BaseDatabaseWrapper, write: Write, raw: object) -> None:
+    """End a write that is over, if it is known to be."""
+    if write.ended or raw is None or _has_answered(connection, raw):
+        write.end()
+    else:
+        write.abandon()
+
+
+def _has_answered(connection: BaseDatabaseWrapper, raw: Any) -> bool:
+    """Whether a database has answered all that was sent by a connection: else it may be about to commit it."""
+    if connection.vendor == "sqlite":  # it is in this process, and does nothing by itself
+        return True
+    if connection.connection is not raw:
+        return False
+    if connection.vendor == "postgresql":
+        return not raw.closed and raw.info.transaction_status in _AT_REST
+    return connection.is_usable()
 
 
 def _session(connection: BaseDatabaseWrapper) -> Session:
@@ -166,19 +193,32 @@ def _session(connection: BaseDatabaseWrapper) -> Session:
 
 def _write_of(connection: BaseDatabaseWrapper, session: Session, alias: str) -> Write:
     write = session.write
-    if write is not None and not write.ended and any(hook is session.hook for hook in connection.run_on_commit):
+    # Django makes the list anew when a savepoint is rolled back: the functions in it stay the same.
+    if write is not None and not write.ended and any(hook == write.end for _, hook, _ in connection.run_on_commit):
         return write
-    if write is not None:
-        write.end()  # its transaction was rolled back, or ended before the hooks that run now
-    write = session.write = Write(service.current(), partial(outbox.record, alias))
-    session.hook = (set(), write.end, True)
-    connection.run_on_commit.append(session.hook)
+    _end_rolled_back(connection, session)  # a transaction that was rolled back, or the one whose hooks run now
+    connection.ensure_connection()
+    write = session.write = Write(service.current(), partial(outbox.record, alias), partial(outbox.keep, alias))
+    session.raw = connection.connection
+    connection.run_on_commit.insert(0, (set(), write.end, True))
     return write
 
 
-def _alone() -> Write:
-    return Write(service.current(), _refuse)
+def _alone(alias: str) -> Write:
+    return Write(service.current(), _refuse, partial(outbox.keep, alias))
 
 
 def _refuse(_tags: Sequence[str]) -> None:
     raise TransactionNeeded
+
+
+# Of libpq's transaction statuses (IDLE, INTRANS, INERROR) those in which nothing is under way.
+_AT_REST = (0, 2, 3)
+
+
+def _in_child() -> None:
+    """Forget the writes of the process that this one was forked from: they are its."""
+    _sessions.clear()
+
+
+os.register_at_fork(after_in_child=_in_child)

@@ -5,7 +5,8 @@ or, while the store is away, in the same database transaction as a row of the ou
 """
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -15,51 +16,96 @@ from cachelayer.store.base import StoreDown, StoreFull, StoreSlow, token
 if TYPE_CHECKING:
     from cachelayer.service import Service
 
-# Puts tags into the outbox, in the transaction of the write.
+# Puts tags into the outbox.
 Record = Callable[[Sequence[str]], None]
 MANY = 1000  # tags; a write that touches more touches all of their namespaces
 ATTEMPTS = 3  # at a store that does not answer in time
 RETRY = 0.1  # seconds; a store that has just failed is not tried again by every write
+OVERDUE = 12.0  # seconds; an intent that was to be renewed by now may be lost
+
+
+class Live:
+    """The writes that have not ended. Those whose thread is gone, and nobody remembers, are none."""
+
+    def __init__(self) -> None:
+        self._writes: weakref.WeakSet[Write] = weakref.WeakSet()
+        self._lock = threading.Lock()
+
+    def __iter__(self) -> Iterator["Write"]:
+        """Yield those that are live now."""
+        with self._lock:
+            return iter(list(self._writes))
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._writes)
+
+    def add(self, write: "Write") -> None:
+        """Add one."""
+        with self._lock:
+            self._writes.add(write)
+
+    def discard(self, write: "Write") -> None:
+        """Forget one."""
+        with self._lock:
+            self._writes.discard(write)
 
 
 class Write:
     """The intents of one transaction.
 
+    Args:
+        service: whose store they are in.
+        record: puts tags into the outbox in the write's own transaction, for what the store could not be told before.
+        keep: puts tags into the outbox by itself, for what the store could not be told after it; never raises.
+
     Attributes:
-        tags: what it holds, in the order in which it was touched.
+        tags: what it has touched, in that order.
+        told: those of them that the store was told of; it may have heard of them although it did not answer.
         ended: whether it has let go of everything.
     """
 
-    def __init__(self, service: "Service", record: Record) -> None:
+    def __init__(self, service: "Service", record: Record, keep: Record) -> None:
         self.id = token()
         self.tags: dict[str, None] = {}
         self.ended = False
+        self.told: dict[str, None] = {}
+        self._held: dict[str, None] = {}  # of those told, what was answered
         self._service = service
         self._record = record
+        self._keep = keep
         self._renewed = 0.0
         self._lock = threading.Lock()  # the keeper's thread renews what this one ends
 
     def begin(self, tags: Iterable[str]) -> None:
         """Announce that things are about to change. Must return before they are committed.
 
+        What went into the outbox is not held: a savepoint that is rolled back takes its row with it.
+
         Raises:
             Exception: whatever `record` raises; then nothing may be written.
         """
-        new = [tag for tag in dict.fromkeys(tags) if not self._holds(tag)]
+        wanted = dict.fromkeys(tags)
+        if self._held and monotonic() - self._renewed > OVERDUE:
+            wanted, self._held = {**self.tags, **wanted}, {}
+        new = [tag for tag in wanted if not self._holds(tag)]
         if not new:
             return
         if len(self.tags) + len(new) > MANY:
             new = list(dict.fromkeys(tag if tag == ROOT else self._service.namespaces.of(tag).name for tag in new))
         self.tags.update(dict.fromkeys(new))
         self._service.live.add(self)
+        self._service.awake()
         self._service.counters.invalidated(new)
-        if not self._announced(new):
+        if self._announced(new):
+            self._held.update(dict.fromkeys(new))
+        else:
             self._service.local.invalidate(new)
             self._service.counters.count("outboxed", len(new))
             self._record(new)
 
     def _holds(self, tag: str) -> bool:
-        held = self.tags
+        held = self._held
         return tag in held or ROOT in held or (tag != ROOT and self._service.namespaces.of(tag).name in held)
 
     def _announced(self, tags: Sequence[str]) -> bool:
@@ -67,6 +113,7 @@ class Write:
         service = self._service
         if service.is_guest or monotonic() < service.no_writes_before:
             return False
+        self.told.update(dict.fromkeys(tags))
         for attempt in range(ATTEMPTS):
             try:
                 service.store.begin(self.id, tags)
@@ -90,24 +137,37 @@ class Write:
         """
         with self._lock:
             if not self.ended and monotonic() - self._renewed >= older_than:
-                self._service.store.begin(self.id, list(self.tags))
+                tags = dict.fromkeys(self.tags)
+                self.told.update(tags)
+                self._service.store.begin(self.id, list(tags))
                 self._renewed = monotonic()
+                self._held.update(tags)
 
     def end(self) -> None:
         """Let go of everything: what was written is committed, or was rolled back. Never raises because of the store.
 
-        When the store does not answer, its intents expire by themselves, and the outbox holds what it never had.
+        When the store does not answer, its intents expire by themselves. Those of a write that was committed only after
+        that would not be enough, so its tags go into the outbox as well.
         """
-        with self._lock:
-            if self.ended:
-                return
-            self.ended = True
-        service = self._service
-        service.live.discard(self)
-        if not self.tags or service.is_guest:
+        if not self._ends() or not self.told:
             return
+        service = self._service
         try:
-            service.store.end(self.id, list(self.tags))
+            service.store.end(self.id, list(self.told))
         except (StoreDown, StoreFull) as error:
-            service.local.invalidate(self.tags)
+            service.local.invalidate(self.told)
             service.end_failed(self, error)
+            if self._held:
+                self._keep(list(self._held))
+
+    def abandon(self) -> None:
+        """Let the intents expire: it is not known whether what was written will yet be committed."""
+        if self._ends():
+            self._service.counters.count("abandoned writes")
+
+    def _ends(self) -> bool:
+        """Be over, once."""
+        with self._lock:
+            is_first, self.ended = not self.ended, True
+        self._service.live.discard(self)
+        return is_first

@@ -3,6 +3,7 @@
 import os
 
 import hypothesis
+import pytest
 
 from tests import isolation
 
@@ -27,3 +28,12 @@ hypothesis.settings.load_profile("whatsai")
 def pytest_report_header() -> str:
     """Say on which stores the suite runs."""
     return f"database: {connection.vendor}, cache: {settings.CACHES['default']['BACKEND']}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out, where the database is another one, what only PostgreSQL can show."""
+    if connection.vendor == "postgresql":
+        return
+    theirs = [item for item in items if item.get_closest_marker("postgresql")]
+    config.hook.pytest_deselected(items=theirs)
+    items[:] = [item for item in items if item not in theirs]

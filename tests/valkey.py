@@ -11,6 +11,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 OPTIONS = ("--port", "0", "--save", "", "--appendonly", "no", "--loglevel", "warning", "--dbfilename", "dump.rdb")
 START_WITHIN = 10.0  # seconds
@@ -26,8 +28,12 @@ class Valkey:
         self._program = next(Path(found.origin).parent.glob("_binaries/*/valkey-server"))
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
+        self._is_hung = False
         self.url = f"unix://{folder}/valkey.sock?db=0"
-        self.client: Any = redis.Redis(unix_socket_path=str(folder / "valkey.sock"), socket_timeout=5)
+        # Not tried again by itself: a server that is to be away for a moment would be waited for in seconds.
+        self.client: Any = redis.Redis(
+            unix_socket_path=str(folder / "valkey.sock"), socket_timeout=5, retry=Retry(NoBackoff(), 0)
+        )
 
     def start(self, *options: str) -> None:
         """Start with the data of the last save, if there was one."""
@@ -58,6 +64,11 @@ class Valkey:
         self.dump.unlink(missing_ok=True)
 
     @property
+    def is_up(self) -> bool:
+        """Whether it answers."""
+        return self._process is not None and not self._is_hung
+
+    @property
     def dump(self) -> Path:
         """The file of its last save."""
         return self._folder / "dump.rdb"
@@ -75,18 +86,20 @@ class Valkey:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-            self._process = None
+            self._process, self._is_hung = None, False
             self.client.connection_pool.disconnect()
 
     def pause(self) -> None:
         """Let it hang."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        self._is_hung = True
 
     def resume(self) -> None:
         """Let it go on."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
+        self._is_hung = False
 
 
 @contextmanager

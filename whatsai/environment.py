@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 from zoneinfo import available_timezones
 
 import dj_database_url
@@ -82,7 +82,7 @@ def read(base_dir: Path = BASE_DIR) -> Environment:
         "allowed_hosts": env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"]),
         "csrf_trusted_origins": env.list("CSRF_TRUSTED_ORIGINS", default=[], validate=_each(_scheme(*WEB))),
         "database": env.str("DATABASE_URL", default=f"sqlite:///{base_dir}/var/db.sqlite3", validate=_database),
-        "redis_url": env.str("REDIS_URL", default="", validate=_optional(_scheme(*REDIS))),
+        "redis_url": env.str("REDIS_URL", default="", validate=_optional(_redis)),
         "cache_prefix": env.str("CACHE_PREFIX", default="whatsai", validate=validate.Regexp(r"^[\w.-]+$")),
         "log_dir": env.path("LOG_DIR", default=base_dir / "var" / "log"),
         "log_level": env.str("LOG_LEVEL", default="INFO", validate=_level),
@@ -158,6 +158,25 @@ def _database(value: str) -> None:
         dj_database_url.parse(value)
     except ValueError:
         raise ValidationError("is not a database URL; user, password and name must be URL-quoted.") from None
+
+
+def _redis(value: str) -> None:
+    """Refuse what redis-py would take for something else: no host for this one, no number of a database for 0."""
+    _scheme(*REDIS)(value)
+    url, options = urlsplit(value), parse_qs(urlsplit(value).query, keep_blank_values=True)
+    numbers = options.pop("db", [])
+    if url.scheme != "unix" and url.path not in ("", "/"):
+        numbers.append(url.path[1:])
+    if not (url.path.strip("/") if url.scheme == "unix" else url.hostname):
+        raise ValidationError("names no server: redis://host:6379/0, rediss://host:6380/0 or unix:///path?db=0.")
+    if len(numbers) > 1 or not all(number.isdecimal() for number in numbers):
+        raise ValidationError("its database is not one number: redis://host:6379/0 or unix:///path?db=0.")
+    if not all(name.startswith("ssl_") for name in options):
+        raise ValidationError("may have no options but db and ssl_…: what else there is to set, the cache sets.")
+    try:
+        _ = url.port
+    except ValueError:
+        raise ValidationError("its port is not a number from 0 to 65535.") from None
 
 
 def _time_zone(value: str) -> None:

@@ -4,6 +4,8 @@ One process with threads, because the embedded default keeps its cache and its i
 """
 
 import os
+import sys
+from typing import Any
 
 from logs.config import Options, described, probe
 from whatsai import environment
@@ -32,3 +34,10 @@ control_socket_disable = True
 _logs = Options(**environment.read().logging)
 probe(_logs.directory)
 logconfig_dict = described(_logs)
+
+
+def on_starting(server: Any) -> None:
+    """Refuse, before anything is served, what the cache would refuse later (called by gunicorn)."""
+    options = server.cfg
+    if (options.workers > 1 or options.preload_app) and not environment.reader().str("REDIS_URL", ""):
+        sys.exit("configuration error: REDIS_URL: is empty; without a server there is one worker, and no preloading")

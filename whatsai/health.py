@@ -13,6 +13,7 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from redis.exceptions import RedisError
 
+from cachelayer import service
 from logs.contexts import Context
 
 PATHS = ("/health", "/health/")
@@ -52,7 +53,9 @@ def database() -> State:
 
 
 def shared_cache() -> State:
-    """Ask the cache."""
+    """Ask whether the cache answers; that it can be reached is not enough while this process does not believe it."""
+    if not service.current().link.usable:
+        return "unavailable"
     try:
         cache.get("health")
     except (RedisError, OSError):

@@ -1,4 +1,4 @@
-"""Makes `.venv` hold what a lock file lists: `python3 -I whatsai/install.py [LOCK]`, which `make` runs first.
+"""Makes `.venv` hold what a lock file lists: `python3 -I whatsai/install.py [LOCK [VENV]]`, which `make` runs first.
 
 Runs on the system's Python with the standard library only. An environment is trusted when it carries a copy of the
 very lock file and its interpreter starts; one whose making or filling was cut short is made again from nothing.
@@ -20,11 +20,12 @@ NO_VENV += " python3-venv), or name another Python, 3.11 or newer, with PYTHON=�
 
 
 def main(arguments: list[str]) -> int:
-    """Install the lock file named, if any; one clear line when that cannot be done."""
+    """Install the lock file named, if any, into the folder named; one clear line when that cannot be done."""
     lock = (ROOT / arguments[0]) if arguments else None
+    venv = ROOT / (arguments[1] if arguments[1:] else ".venv")
     try:
         with _alone(ROOT):
-            ensure(ROOT / ".venv", lock)
+            ensure(venv, lock)
     except (OSError, InstallFailed) as error:
         print(f"make: {error}", file=sys.stderr)
         return 1
@@ -47,7 +48,7 @@ def ensure(venv: Path, lock: Path | None) -> None:
         _make(venv, unfinished)
     if lock is None or _installed(venv, lock):
         return
-    print(f"Installing the packages of {lock.relative_to(ROOT)} into .venv (once) …", file=sys.stderr)
+    print(f"Installing the packages of {lock.relative_to(ROOT)} into {venv.name} (once) …", file=sys.stderr)
     unfinished.touch()
     _run([venv / "bin" / "python", "-I", "-m", "pip", "install", "--quiet", "--require-hashes", "-r", lock])
     _record(venv, lock).write_bytes(lock.read_bytes())

@@ -19,6 +19,8 @@ LOST = "^"  # what the number of lost intents begins with where tags are announc
 States = list[bytes | None]
 # Called with tags that someone has touched, here or in another process.
 Listener = Callable[[Sequence[str]], None]
+# Called with the name of what has happened.
+Count = Callable[[str], None]
 
 
 class StoreDown(Exception):
@@ -27,6 +29,10 @@ class StoreDown(Exception):
 
 class StoreSlow(StoreDown):
     """The store did not answer in time; it may be there all the same."""
+
+
+class StoreEmptied(StoreDown):
+    """The store has been emptied since it was vouched for: nobody knows what of ours is gone."""
 
 
 class StoreFull(Exception):
@@ -47,7 +53,11 @@ class Store(Protocol):
     """The shared tier. Every method may raise `StoreDown`; each is one round trip."""
 
     def read(self, entries: Sequence[str], tags: Sequence[str]) -> tuple[States, States]:
-        """Return entries and states of tags, all of one moment."""
+        """Return entries and states of tags, all of one moment.
+
+        Raises:
+            StoreEmptied: nobody has vouched for it since it was emptied.
+        """
 
     def claim(self, tags: Sequence[str], lease: str, lease_ms: int) -> tuple[States, bool]:
         """Give tags that have no version one; return the states of all, and whether the lease was free and is ours."""
@@ -76,10 +86,10 @@ class Store(Protocol):
         """Touch the first tag and store an entry of the versions that all the tags have then, in one step."""
 
     def restore(self, *, quarantine: bool) -> bool:
-        """Vouch for the store: make sure that it has a version for each namespace.
+        """Vouch for the store, and make sure that it has a version for each namespace.
 
-        If it had not, if this is not the server that was vouched for before, or if `quarantine` says so, nothing in it
-        is believed by anybody for a moment: writes that begun without it may be about to commit.
+        If it was emptied, if this is not the server that was vouched for before, or if `quarantine` says so, nothing in
+        it is believed by anybody for a moment: writes that begun without it may be about to commit.
 
         Returns:
             Whether that was so.

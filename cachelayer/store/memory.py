@@ -1,12 +1,12 @@
 """The store inside one process: what the embedded default runs on, and what tests run beside a real server."""
 
-import fnmatch
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from time import monotonic
 
 from cachelayer.entries import INTENT
+from cachelayer.names import matches
 from cachelayer.namespaces import ROOT, Namespaces
 from cachelayer.store.base import INTENT_S, LOST, QUARANTINE, QUARANTINE_S, Listener, States, bare, token
 
@@ -129,14 +129,14 @@ class MemoryStore:
             found = list(self.names(pattern))
             for name in found:
                 del self._entries[name]
-            tags = [tag for tag in self._versions if fnmatch.fnmatchcase(tag, pattern)]
+            tags = [tag for tag in self._versions if matches(tag, pattern)]
         self.touch(tags)
         return len(found)
 
     def names(self, pattern: str) -> Iterator[str]:
         """See `Store.names`."""
         with self._lock:
-            return iter([name for name in self._entries if fnmatch.fnmatchcase(bare(name), pattern)])
+            return iter([name for name in self._entries if matches(bare(name), pattern)])
 
     def announce(self, *words: str) -> None:
         """See `Store.announce`; there are no others."""

@@ -4,28 +4,36 @@ Before a connection is used for the first time, it vouches for its server (`_vou
 old data, or replaced by another, is recognised by its `run_id`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+from weakref import WeakSet
 
 from django_redis import get_redis_connection
 
+from cachelayer.names import beginnings, matches
 from cachelayer.namespaces import ROOT, Namespaces
 from cachelayer.store import scripts
 from cachelayer.store.base import (
     INTENT_S,
     QUARANTINE,
     QUARANTINE_S,
+    Count,
     Listener,
     States,
     StoreDown,
+    StoreEmptied,
+    bare,
     token,
 )
 from cachelayer.store.subscription import Subscription
 from cachelayer.store.wire import Script, Wire
+from logs.contexts import Context
 
 INTENT_MS = int(INTENT_S * 1000)
 VERSION_MS = 2 * 60 * 60 * 1000  # longer than any entry lives; what is not asked for does not stay for ever
 SCAN = 500  # keys a step
+
+log = Context.CACHE.logger
 
 _SCRIPTS = _BEGIN, _END, _TOUCH, _PUT, _RESTORE, _PROBE = tuple(
     map(Script, (scripts.BEGIN, scripts.END, scripts.TOUCH, scripts.PUT, scripts.RESTORE, scripts.PROBE))
@@ -41,9 +49,12 @@ class RedisStore:
         sender: who announces, so that a process can tell its own announcements.
         namespaces: all there are.
         listener: called with the tags that this store announces.
+        count: called with what happens seldom.
     """
 
-    def __init__(self, alias: str, prefix: str, sender: str, namespaces: Namespaces, listener: Listener) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - what a store is of
+        self, alias: str, prefix: str, sender: str, namespaces: Namespaces, listener: Listener, count: Count
+    ) -> None:
         self._client = get_redis_connection(alias)
         self._prefix = prefix
         self._sender = sender
@@ -51,19 +62,28 @@ class RedisStore:
         self._listener = listener
         self._tag_prefix = f"{prefix}:t:"
         self._entry_prefix = f"{prefix}:e:"
+        self._run_key = f"{prefix}:run"
         self.channel = f"{prefix}:touched"
-        self._wire = Wire(self._client, _SCRIPTS)
+        self._wire = Wire(self._client, _SCRIPTS, count)
+        self._count = count
+        self._known: WeakSet[Any] = WeakSet()  # connections that were used before
 
     def subscription(self) -> Subscription:
         """Return a way to hear what is announced."""
         return Subscription(self._client, self.channel)
+
+    def rest(self) -> None:
+        """Hold no connections until there is something to ask."""
+        self._wire.rest()
 
     # --- reading ------------------------------------------------------------------------------------------------------
     def read(self, entries: Sequence[str], tags: Sequence[str]) -> tuple[States, States]:
         """See `Store.read`."""
         keys = [self._entry_prefix + name for name in entries]
         keys += [self._tag_prefix + tag for tag in tags]
-        values = self._wire.call("MGET", *keys)
+        values = self._wire.call("MGET", *keys, self._run_key)
+        if values.pop() is None:
+            raise StoreEmptied("the server was emptied")
         return values[: len(entries)], values[len(entries) :]
 
     def claim(self, tags: Sequence[str], lease: str, lease_ms: int) -> tuple[States, bool]:
@@ -108,7 +128,8 @@ class RedisStore:
         """See `Store.put`."""
         keys = [self._entry_prefix + entry, *(self._tag_prefix + tag for tag in tags)]
         message = self._message(tags[:1])
-        self._wire.run(_PUT, keys, [token(), self.channel, message, head, payload, ttl_ms, *self._lives(tags)])
+        lives = [max(life, ttl_ms) if life else 0 for life in self._lives(tags)]
+        self._wire.run(_PUT, keys, [token(), self.channel, message, head, payload, ttl_ms, *lives])
         self._listener(tags[:1])
 
     def restore(self, *, quarantine: bool) -> bool:
@@ -122,16 +143,16 @@ class RedisStore:
     def remove(self, pattern: str) -> int:
         """See `Store.remove`."""
         removed = 0
-        for keys in self._scan(f"{self._entry_prefix}{pattern}@*"):
-            removed += self._wire.call("UNLINK", *keys)
-        for keys in self._scan(self._tag_prefix + pattern):
-            self.touch([key.decode().removeprefix(self._tag_prefix) for key in keys])
+        for names in self._scan(self._entry_prefix, pattern, bare):
+            removed += self._wire.call("UNLINK", *[self._entry_prefix + name for name in names])
+        for tags in self._scan(self._tag_prefix, pattern, str):
+            self.touch(tags)
         return removed
 
     def names(self, pattern: str) -> Iterator[str]:
         """See `Store.names`."""
-        for keys in self._scan(f"{self._entry_prefix}{pattern}@*"):
-            yield from (key.decode().removeprefix(self._entry_prefix) for key in keys)
+        for names in self._scan(self._entry_prefix, pattern, bare):
+            yield from names
 
     def announce(self, *words: str) -> None:
         """See `Store.announce`."""
@@ -144,15 +165,17 @@ class RedisStore:
         Returns:
             Whether the server was a strange one.
         """
-        self._wire.made_anew(connection)
-        keys, arguments = self._restoring(quarantine=False)
-        self._wire.load_scripts(connection)
-        connection.send_command("EVALSHA", _RESTORE.digest, len(keys), *keys, *arguments)
-        return _checked(connection.read_response())
+        if connection in self._known:
+            self._count("reconnections")
+            log.info("Cache connection made ANEW: the server had closed it")
+        is_strange = _checked(self._wire.greet(connection, _RESTORE, *self._restoring(quarantine=False)))
+        self._wire.catch_up(connection)
+        self._known.add(connection)
+        return is_strange
 
     def _restoring(self, *, quarantine: bool) -> tuple[list[str], list[Any]]:
         tags = (ROOT, *(namespace.name for namespace in self._namespaces))
-        keys = [f"{self._prefix}:run", *(self._tag_prefix + tag for tag in tags)]
+        keys = [self._run_key, *(self._tag_prefix + tag for tag in tags)]
         message = self._message([ROOT])
         return keys, [token(), self.channel, message, int(QUARANTINE_S * 1000), QUARANTINE, int(quarantine)]
 
@@ -173,15 +196,20 @@ class RedisStore:
     def _lease(self, name: str) -> str:
         return f"{self._prefix}:l:{name}"
 
-    def _scan(self, pattern: str) -> Iterator[list[bytes]]:
-        """Yield the keys that match, some at a time: the whole server is looked through."""
-        cursor: Any = 0
-        while True:
-            cursor, keys = self._wire.call("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN)
-            if keys:
-                yield keys
-            if int(cursor) == 0:
-                return
+    def _scan(self, prefix: str, pattern: str, named: Callable[[str], str]) -> Iterator[list[str]]:
+        """Yield keys whose name matches, without their prefix and some at a time: the whole server is looked through.
+
+        Its globs are not Python's, so it is asked for no more than what names begin with.
+        """
+        for beginning in beginnings(pattern):
+            cursor: Any = 0
+            while True:
+                cursor, keys = self._wire.call("SCAN", cursor, "MATCH", f"{prefix}{beginning}*", "COUNT", SCAN)
+                found = [key.decode().removeprefix(prefix) for key in keys]
+                if found := [key for key in found if matches(named(key), pattern)]:
+                    yield found
+                if int(cursor) == 0:
+                    break
 
 
 def _checked(answer: Any) -> bool:

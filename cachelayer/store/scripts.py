@@ -3,10 +3,12 @@
 The state of a tag is a string: a version, or an intent `!id:end,id:end`, each write's id with the millisecond (of the
 server's clock) at which it is taken for dead. A holder that died does not live on because others hold the tag too.
 
-Shebang flags (Redis 7): these run even when memory is full; a write that could not be announced would be a stale read.
+Shebang flags (Redis 7): what announces runs even when memory is full; a write that could not be announced would be a
+stale read. What stores a value does not.
 """
 
 _SHEBANG = "#!lua flags=allow-oom\n"
+_SHEBANG_OF_VALUES = "#!lua\n"
 
 # Milliseconds now; the holders of an intent that are alive, as a list of {id, end}; a list of holders as a state.
 _HOLDERS = """
@@ -41,7 +43,7 @@ local function without(alive, id)
   return others
 end
 
--- Namespaces' versions stay for good: that one is missing says that the server was emptied.
+-- Namespaces' versions stay for good.
 local function renew(key, version, ttl)
   if tonumber(ttl) > 0 then redis.call('SET', key, version, 'PX', ttl) else redis.call('SET', key, version) end
 end
@@ -107,7 +109,7 @@ return 1
 
 # KEYS entry, tags (the first is touched) · ARGV version, channel, message, head, payload, ms to live, ms for each tag
 PUT = (
-    _SHEBANG
+    _SHEBANG_OF_VALUES
     + _HOLDERS
     + """
 local versions = {}
@@ -143,10 +145,7 @@ if role ~= 'master' then return role end
 local run = redis.call('INFO', 'server'):match('run_id:(%w+)')
 local strange = ARGV[6] == '1' or redis.call('GET', KEYS[1]) ~= run
 for i = 3, #KEYS do
-  if redis.call('EXISTS', KEYS[i]) == 0 then
-    strange = true
-    renew(KEYS[i], ARGV[1], 0)
-  end
+  if redis.call('EXISTS', KEYS[i]) == 0 then renew(KEYS[i], ARGV[1], 0) end
 end
 if not strange then return 0 end
 redis.call('SET', KEYS[1], run)

@@ -2,14 +2,18 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
 from django_redis import get_redis_connection
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from cachelayer import listener, mender, service
+from cachelayer import connection, listener, mender, pulse, service
+from cachelayer.namespaces import ROOT
 from cachelayer.store import memory, redis
+from cachelayer.store.base import StoreSlow
 from cachelayer.store.redis import RedisStore
 from tests import valkey
 from tests.valkey import Valkey
@@ -21,11 +25,19 @@ PATIENCE = 10.0  # seconds
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten what waits."""
-    for module in (memory, redis):
+    for module in (memory, redis, mender):
         monkeypatch.setattr(module, "QUARANTINE_S", QUARANTINE_S)
-    monkeypatch.setattr(mender, "LOOK_EVERY", 0.05)
+    for module in (mender, pulse):
+        monkeypatch.setattr(module, "LOOK_EVERY", 0.05)
     monkeypatch.setattr(mender, "RECOVER_EVERY", 0.05)
     monkeypatch.setattr(listener, "RETRY_AFTER", 0.05)
+
+
+@pytest.fixture
+def connected(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:  # noqa: ARG001 - a fixture's fixture
+    """A database in which transactions begin and end, and nothing is written: so there is nothing to empty."""
+    with django_db_blocker.unblock():
+        yield
 
 
 @pytest.fixture
@@ -39,8 +51,7 @@ def cached(quick: None) -> Iterator[service.Service]:  # noqa: ARG001 - a fixtur
 def server(quick: None, settings: Any) -> Iterator[Valkey]:  # noqa: ARG001 - a fixture's fixture
     """A Valkey of the test's own, with this process' service on it."""
     with valkey.running() as running:
-        options = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": running.url, "OPTIONS": _options()}
-        settings.CACHES = {"default": options}
+        on_server(settings, running.url)
         use_new()
         yield running
     settings.CACHES = _CACHES
@@ -50,20 +61,29 @@ def server(quick: None, settings: Any) -> Iterator[Valkey]:  # noqa: ARG001 - a 
 _CACHES = django_settings.CACHES
 
 
-def _options() -> dict[str, Any]:
-    from cachelayer import connection  # noqa: PLC0415 - beside `settings.CACHES`, whose options these are
+def on_server(settings: Any, url: str) -> service.Service:
+    """Put this process' service on a server, which need not be there."""
+    options = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url, "OPTIONS": connection.OPTIONS}
+    settings.CACHES = {"default": options}
+    return service.use(service.make(is_guest=False))
 
-    return connection.OPTIONS
+
+@contextmanager
+def full(server: Valkey) -> Iterator[None]:
+    """Let a server have no memory left."""
+    server.client.config_set("maxmemory-policy", "noeviction")
+    server.client.config_set("maxmemory", 1)
+    try:
+        yield
+    finally:
+        server.client.config_set("maxmemory", 0)
 
 
 def use_new() -> service.Service:
     """Start anew: an empty store, no counts, no threads of before."""
     now = service.use(service.make(is_guest=False))
     if isinstance(now.store, RedisStore):
-        client = get_redis_connection()
-        for key in client.scan_iter(match=f"{django_settings.CACHELAYER['PREFIX']}:*"):
-            client.unlink(key)
-        now.store.restore(quarantine=False)
+        wait_until(lambda: is_emptied(now))
         believe(now)
     return now
 
@@ -72,7 +92,26 @@ def believe(now: service.Service) -> None:
     """Wait until both tiers of a service are in use."""
     now.awake()
     wait_until(lambda: now.link.usable and now.local.trusted_until > time.monotonic())
-    wait_until(lambda: not (now.store.read([], ["*"])[1][0] or b"").startswith(b"!"))
+    wait_until(lambda: is_out_of_quarantine(now))
+
+
+def is_emptied(now: service.Service) -> bool:
+    """Empty the store; a busy machine may need more than one try."""
+    with suppress(StoreSlow, RedisTimeoutError):
+        client, prefix = get_redis_connection(), django_settings.CACHELAYER["PREFIX"]
+        for key in client.scan_iter(match=f"{prefix}:*"):
+            client.unlink(key)
+        now.store.restore(quarantine=False)
+        client.unlink(f"{prefix}:t:{ROOT}")  # no quarantine: it was us who emptied it
+        return True
+    return False
+
+
+def is_out_of_quarantine(now: service.Service) -> bool:
+    """Look whether anything is believed; likewise."""
+    with suppress(StoreSlow):
+        return not (now.store.read([], [ROOT])[1][0] or b"").startswith(b"!")
+    return False
 
 
 def wait_until(is_so: Callable[[], object]) -> None:

@@ -126,13 +126,41 @@ class Inbox(RuleBasedStateMachine):
     def delete_in_bulk(self, word: str) -> None:
         Contact.objects.filter(name=word).delete()
 
+    @rule(place=PLACES, word=WORDS, in_transaction=st.booleans())
+    def write_sql(self, place: int, word: str, in_transaction: bool) -> None:  # noqa: FBT001 - a rule's argument
+        """In a transaction the touch comes first, else afterwards."""
+        row = self._contact(place)
+        if row is None:
+            return
+        tags = f"contact:{row.pk}", f"contacts:instance:{self.instance.pk}", "contacts:all"
+        if in_transaction:
+            with transaction.atomic():
+                cache.touch(*tags)
+                rename(row.pk, word)
+        else:
+            rename(row.pk, word)
+            cache.touch(*tags)
+
+    @precondition(lambda self: not self.stack)
     @rule(place=PLACES, word=WORDS)
-    def write_sql(self, place: int, word: str) -> None:
+    def save_elsewhere(self, place: int, word: str) -> None:
+        """In another thread, as another request does."""
         row = self._contact(place)
         if row is not None:
-            with transaction.atomic(), connection.cursor() as cursor:
-                cache.touch(f"contact:{row.pk}", f"contacts:instance:{self.instance.pk}", "contacts:all")
-                cursor.execute("UPDATE conversations_contact SET name = %s WHERE id = %s", [word, row.pk])
+            row.name = word
+            self.executor.submit(row.save).result()
+
+    @rule(place=PLACES, word=WORDS)
+    def update_or_create(self, place: int, word: str) -> None:
+        row = self._contact(place)
+        jid = "new@lid" if row is None else row.jid
+        self.instance.contacts.update_or_create(instance=self.instance, jid=jid, defaults={"name": word})
+
+    @rule(place=st.integers(0, 1))
+    def delete_a_group(self, place: int) -> None:
+        """With its messages, in SQL; another one takes its place."""
+        self.groups[place].delete()
+        self.groups[place] = a_group(self.instance)
 
     @rule(place=PLACES, to=st.integers(0, 1))
     def move_message(self, place: int, to: int) -> None:
@@ -224,6 +252,11 @@ class Inbox(RuleBasedStateMachine):
         return Contact.objects.order_by("pk")[place : place + 1].first()
 
 
+def rename(pk: int, word: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE conversations_contact SET name = %s WHERE id = %s", [word, pk])
+
+
 Said = dict[str, Any]
 
 
@@ -234,6 +267,7 @@ def said_by_the_database(instance: Instance) -> Said:
         "rows": contacts,
         "absent": [pk for pk in range(greatest, greatest + 3) if pk not in contacts],
         "list": sorted((name, pk) for pk, name in contacts.items()),
+        "values": {word: list(contacts.values()).count(word) for word in ("ana", "bia")},
         "messages": [
             [row.text for row in group.messages.order_by("-timestamp", "-key_id", "-id")]
             for group in Conversation.objects.filter(instance=instance).order_by("pk")
@@ -249,11 +283,21 @@ def said_by_the_cache(instance: Instance, *, fresh: bool) -> Said:
         "rows": {row.pk: row.name for row in Contact.objects.fetch_many(everyone, fresh=fresh).values()},
         "absent": [pk for pk in range(greatest, greatest + 3) if not exists(pk, fresh=fresh)],
         "list": sorted((row.name, row.pk) for row in listed),
+        "values": {word: number_of(instance, word) for word in ("ana", "bia")},
         "messages": [
             [row.text for row in Message.objects.for_conversation(group, limit=LIMIT, fresh=fresh).rows]
             for group in Conversation.objects.filter(instance=instance).order_by("pk")
         ],
     }
+
+
+def number_of(instance: Instance, name: str) -> int:
+    """A value that depends on rows."""
+    return cache.fetch(
+        f"contacts:named:{instance.pk}:{name}",
+        Contact.objects.filter(name=name).count,
+        tags=(f"contacts:instance:{instance.pk}",),
+    )
 
 
 def exists(pk: int, *, fresh: bool) -> bool:

@@ -1,4 +1,7 @@
+from collections.abc import Callable
+from decimal import Decimal
 from functools import partial
+from typing import Any
 
 import pytest
 from pytest_django import DjangoAssertNumQueries
@@ -59,3 +62,16 @@ def test_a_page_starts_where_the_one_before_ended() -> None:
     second = read(first.next_cursor)
     assert [row.name for row in (*first.rows, *second.rows)] == names
     assert (first.previous_cursor, second.next_cursor) == ("", "")
+
+
+@pytest.mark.parametrize("odd", [float, str, Decimal], ids=["float", "text", "decimal"])
+@pytest.mark.usefixtures("cached")
+@pytest.mark.django_db(transaction=True)
+def test_a_key_of_another_type_leaves_nothing_behind_that_no_write_touches(odd: Callable[[int], Any]) -> None:
+    instance = an_instance(profile_name="old")
+    found = Instance.objects.fetch_many([odd(instance.pk)])
+    assert list(found) == [instance.pk]
+    assert type(*found) is int
+    instance.profile_name = "new"
+    instance.save()
+    assert Instance.objects.fetch(instance.pk).profile_name == "new"

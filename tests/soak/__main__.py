@@ -1,44 +1,36 @@
 """The command line: `python -m tests.soak --duration 60`.
 
-Exit status: 0 when no read of the shared tier was stale, 1 when one was, 2 when too little happened to say so.
+Exit status: 0 when no read of the shared tier was stale and none of the local tier by more than a second, 1 when one
+was, 2 when too little was read, or went wrong, to say so, or a process ended by itself.
 """
 
-import argparse
 import os
-import signal
 import sys
-from types import FrameType
 
 from tests import isolation, valkey
-from tests.servers import postgresql
-
-SABOTAGES = ("begin", "holders", "strange", "late")
+from tests.servers import ServerFailed, postgresql
+from tests.soak import endings
+from tests.soak.endings import Ended, ProcessFailed
+from tests.soak.options import Options
 
 
 def main(arguments: list[str]) -> int:
-    """Start the servers, soak, print the report; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
-    parser.add_argument("--duration", type=float, default=60, help="seconds (default 60)")
-    parser.add_argument("--pace", type=float, default=4, help="the protocol's slow clocks, times as fast (default 4)")
-    parser.add_argument("--sabotage", choices=SABOTAGES, default="", help="leave a step of the protocol out")
-    parser.add_argument("--only", default="", help="inject only faults whose name has this in it; - for none")
-    parser.add_argument("--log", action="store_true", help="show what the cache logs")
-    options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _terminated)
-    with postgresql() as database, valkey.running() as server:
-        os.environ |= {"DATABASE_URL": database, "REDIS_URL": server.url}
-        isolation.set_up(database=database)
-        from tests.soak.soak import soak  # noqa: PLC0415 - there are settings from here on
+    """Start the servers, soak, print the report; return the exit status, or 128 + the number of what ended it."""
+    options = Options.read(arguments, __doc__)
+    endings.listen()
+    try:
+        with postgresql() as database, valkey.running() as server:
+            os.environ |= {"DATABASE_URL": database, "REDIS_URL": server.url}
+            isolation.set_up(database=database)
+            from tests.soak.soak import soak  # noqa: PLC0415 - there are settings from here on
 
-        return soak(server, options)
-
-
-def _terminated(_number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(128 + signal.SIGTERM)
+            return soak(server, options)
+    except Ended as ended:
+        return 128 + ended.number
+    except (ServerFailed, ProcessFailed) as error:
+        sys.stderr.write(f"tests.soak: {error}\n")
+        return 128 + number if (number := endings.caught()) else 2  # Ctrl-C ends what starts a server as well
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
+    sys.exit(main(sys.argv[1:]))

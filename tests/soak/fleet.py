@@ -14,9 +14,11 @@ from typing import Any, Self
 
 from django.db import connections
 
-from cachelayer import startup
-from tests.soak import pace
+from cachelayer import service, startup
+from tests.soak import endings
+from tests.soak.endings import ProcessFailed
 from tests.soak.history import WRITERS, History
+from tests.soak.judge import Judge
 from tests.soak.ledger import Ledger, note_draining
 from tests.soak.orders import Orders, obey
 from tests.soak.reader import Reader
@@ -25,12 +27,11 @@ from tests.soak.sabotage import SABOTAGES
 from tests.soak.writer import Writer
 
 READERS = 4
-REST = 0.02  # seconds between two writes
+REST = 0.01  # seconds between two writes
 STOP_WITHIN = 20.0  # seconds
+MOMENT = 0.01
 
-
-class ProcessFailed(Exception):
-    """A reader or a writer ended by itself."""
+Run = Callable[[int, Callable[[], bool]], None]  # a process' number, and whether it goes on
 
 
 class Fleet:
@@ -54,9 +55,8 @@ class Fleet:
         self._rows = rows
         self._orders = orders
         self._folder = folder
-        self._quicker = quicker
+        self._judge = Judge(history, rows, quicker)
         self._sabotage = sabotage
-        self._started = 0
 
     def __enter__(self) -> Self:
         """Start them all."""
@@ -78,7 +78,9 @@ class Fleet:
 
         Raises:
             ProcessFailed: a process ended otherwise.
+            Ended: the soak is to end.
         """
+        endings.check()
         for processes in (self.readers, self.writers):
             for number, process in processes.items():
                 if process.exitcode is None:
@@ -92,14 +94,16 @@ class Fleet:
         ends = time.monotonic() + seconds
         while (left := ends - time.monotonic()) > 0:
             self.tend()
-            time.sleep(min(left, 0.01))
+            time.sleep(min(left, MOMENT))
 
     def finish(self) -> list[dict[str, Any]]:
         """Have all stop, and return the readers' reports."""
         self._orders.stop()
         ends = time.monotonic() + STOP_WITHIN
         for process in (*self.readers.values(), *self.writers.values()):
-            process.join(max(0.0, ends - time.monotonic()))
+            while process.exitcode is None and time.monotonic() < ends:
+                endings.check()
+                process.join(MOMENT)
             if process.exitcode != 0:
                 raise ProcessFailed(f"{process.name} ended with {process.exitcode} when it was to stop")
         return [json.loads(self._report(number).read_text()) for number in self.readers]
@@ -108,39 +112,37 @@ class Fleet:
         return self._folder / f"reader-{reader}.json"
 
     # --- in the processes ---------------------------------------------------------------------------------------------
-    def _start(self, run: Callable[[int, int, Callable[[], bool]], None], number: int) -> BaseProcess:
-        self._started += 1
+    def _start(self, run: Run, number: int) -> BaseProcess:
         name = f"{run.__name__.strip('_')}r-{number}"
         process = multiprocessing.get_context("fork").Process(
-            target=self._live, args=(run, number, self._started, os.getpid()), name=name
+            target=self._live, args=(run, number, os.getpid()), name=name
         )
         process.start()
         return process
 
-    def _live(self, run: Callable[[int, int, Callable[[], bool]], None], number: int, seed: int, parent: int) -> None:
+    def _live(self, run: Run, number: int, parent: int) -> None:
         """Be one of the processes: until all are told to stop, or there is nobody left to tell."""
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends us
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        pace.quicken(self._quicker)
+        endings.ignore()
         note_draining(self._history, self._rows)
         if self._sabotage:
             SABOTAGES[self._sabotage]()
+            service.use(service.make())  # the one that was made at the fork has the steps as they are
         keeper = startup.start().keeper
-        run(number, seed, lambda: not self._orders.is_stopped and os.getppid() == parent)
+        run(number, lambda: not self._orders.is_stopped and os.getppid() == parent)
         if keeper is not None:
             keeper.report()
         logging.shutdown()
 
-    def _read(self, number: int, seed: int, goes_on: Callable[[], bool]) -> None:
-        reader = Reader(self._history, self._rows, seed)
+    def _read(self, number: int, goes_on: Callable[[], bool]) -> None:
+        reader = Reader(self._history, self._rows, self._judge)
         while goes_on():
             reader.batch()
         self._report(number).write_text(json.dumps(reader.report()))
 
-    def _write(self, number: int, seed: int, goes_on: Callable[[], bool]) -> None:
+    def _write(self, number: int, goes_on: Callable[[], bool]) -> None:
         obey(self._orders, number)
         ledger = Ledger(self._history, self._rows, self._orders, number)
-        writer = Writer(self._history, self._rows, ledger, number, seed)
+        writer = Writer(self._history, self._rows, ledger, number)
         while goes_on():
             writer.step()
             time.sleep(REST)

@@ -1,19 +1,12 @@
-"""What was written when, in memory that all processes share: what every read is held against.
+"""What was written when, in memory that all processes share: what every read is held against (`judge.py`).
 
 Each write to a row has a number, one greater than that of the write before it, and leaves it in the row. A writer notes
 here that it is about to commit number n, and then that it has. So a read that began when n was committed, and ended
 when m was about to be, may return n to m and nothing else. The clock (`monotonic_ns`) is the same in all processes.
-
-Of some stale reads DESIGN says that they happen. They are told apart here, write by write, so that nothing else hides
-among them: the store itself lost a live intent (LOST), or the write could not be announced and is in the outbox, because
-the store did not answer its process, and no other either (OUTBOX), or that one process alone (ALONE). They may last
-until the write's `end` or the outbox's draining, and no longer.
 """
 
-import enum
 import mmap
 from collections.abc import Iterator
-from dataclasses import dataclass
 from time import monotonic_ns
 from typing import NamedTuple
 
@@ -21,19 +14,9 @@ WRITERS = 2
 RING = 256  # writes to a row that are remembered
 LOSSES = 4096
 FAR = 2**62
-OUTBOX_WITHIN = 5_000_000_000  # ns; processes poll the outbox every few seconds, so nothing stays in it for longer
 
-_RECORD = 5  # numbers: those of `Written`
+_RECORD, _LOSS = 5, 3  # numbers: those of `Written` and `Loss`
 _BEGAN, _COMMITTED, _ENDED, _OUTBOXED = range(1, _RECORD)
-
-
-class Excuse(enum.Enum):
-    """Why a read was stale; the worst first."""
-
-    NONE = "no excuse"
-    OUTBOX = "in the outbox"
-    ALONE = "in the outbox, cut off alone"
-    LOST = "lost intent"
 
 
 class Written(NamedTuple):
@@ -49,31 +32,19 @@ class Written(NamedTuple):
     outboxed: int
 
 
-@dataclass(frozen=True)
-class Stale:
-    """A read of a row that was behind.
+class Loss(NamedTuple):
+    """From when until when (ns) the store may have lost intents, and whether by evicting them, which nobody notices."""
 
-    Attributes:
-        seen: the number that it returned; the first one that it missed is one greater.
-        needed: the number that was committed when it began.
-        began: when, in ns.
-        behind: ns since the first write that it missed was committed.
-    """
-
-    slot: int
-    seen: int
-    needed: int
-    began: int
-    behind: int
-    excuse: Excuse
+    start: int
+    end: int
+    by_eviction: int
 
 
 class History:
-    """The history of `slots` rows. To be made before the processes are forked; each writer notes under its own number."""
+    """The history of some rows. To be made before the processes are forked; each writer notes under its own number."""
 
     def __init__(self, slots: int) -> None:
-        self._slots = slots
-        sizes = [slots] * (2 * WRITERS) + [slots * RING * _RECORD, 2 * LOSSES, 1]
+        sizes = [slots] * (2 * WRITERS) + [slots * RING * _RECORD, _LOSS * LOSSES, 1]
         numbers = memoryview(mmap.mmap(-1, 8 * sum(sizes))).cast("q")
         views = []
         for size in sizes:
@@ -116,17 +87,17 @@ class History:
                 self.ends(slot, number)
 
     # --- for who injects faults ---------------------------------------------------------------------------------------
-    def loses(self) -> int:
+    def loses(self, *, by_eviction: bool) -> int:
         """Note that the store may lose intents from now on; return what `lost` is to be given."""
         which = self._lost[0]
-        self._losses[2 * which] = monotonic_ns()
-        self._losses[2 * which + 1] = FAR
+        for place, value in enumerate(Loss(monotonic_ns(), FAR, int(by_eviction))):
+            self._losses[_LOSS * which + place] = value
         self._lost[0] = which + 1
         return which
 
     def lost(self, which: int) -> None:
         """Note that the store loses no more."""
-        self._losses[2 * which + 1] = monotonic_ns()
+        self._losses[_LOSS * which + 1] = monotonic_ns()
 
     # --- for readers --------------------------------------------------------------------------------------------------
     def needed(self, slot: int) -> int:
@@ -138,36 +109,15 @@ class History:
         return max(about[slot] for about in self.about)
 
     def written(self, slot: int, number: int) -> Written | None:
-        """Return what is known of a write."""
+        """Return what is known of a write; None when it is too long ago."""
         at = self._at(slot, number)
         found = Written(*self._records[at : at + _RECORD])
         return found if found.number == number else None
 
-    def stale(self, slot: int, seen: int, needed: int, began: int) -> Stale:
-        """Return what is to be said of a stale read."""
-        missed = self.written(slot, seen + 1)
-        behind = began - missed.committed if missed is not None and missed.committed else 0
-        excuses = {self._excuse(slot, number, began) for number in range(seen + 1, needed + 1)}
-        # Each of the writes that it missed would have been enough to make the value invalid.
-        return Stale(slot, seen, needed, began, behind, next(excuse for excuse in Excuse if excuse in excuses))
-
-    def _excuse(self, slot: int, number: int, began: int) -> Excuse:
-        """Tell why a read that began then could miss a write."""
-        one = self.written(slot, number)
-        if one is None or (one.ended and one.ended <= began):
-            return Excuse.NONE
-        committed = one.committed or began  # a writer that was killed could not note it
-        # What was lost after the commit harms nobody: what is loaded from then on has the new value.
-        if any(start <= committed and one.began <= end for start, end in self.losses()):
-            return Excuse.LOST
-        if one.outboxed and began <= committed + OUTBOX_WITHIN:
-            return Excuse.ALONE if one.outboxed > 1 else Excuse.OUTBOX
-        return Excuse.NONE
-
-    def losses(self) -> Iterator[tuple[int, int]]:
-        """Yield from when until when the store lost intents."""
+    def losses(self) -> Iterator[Loss]:
+        """Yield when the store lost intents."""
         for which in range(self._lost[0]):
-            yield self._losses[2 * which], self._losses[2 * which + 1]
+            yield Loss(*self._losses[_LOSS * which : _LOSS * (which + 1)])
 
     def _at(self, slot: int, number: int) -> int:
         return (slot * RING + number % RING) * _RECORD

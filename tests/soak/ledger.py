@@ -4,8 +4,6 @@ The database's own connection is asked: a transaction is committed when its COMM
 when the statement has. What the cache does after it (`end`) has not begun then.
 """
 
-import os
-import signal
 from collections.abc import Callable, Sequence
 from time import monotonic_ns
 from typing import Any
@@ -21,6 +19,8 @@ from tests.soak.history import History
 from tests.soak.orders import Orders
 from tests.soak.rows import SLOTS, Rows
 
+UNTRIED = 0.2  # seconds in which a store that has failed is not tried again, and a little more
+
 Write = tuple[int, int]  # slot, number
 
 
@@ -33,6 +33,7 @@ class Ledger:
         self._orders = orders
         self._writer = writer
         self._open: list[Write] = []
+        self._outboxed: set[Write] = set()
         self._ending: list[Write] = []
         self._listen()
 
@@ -73,7 +74,9 @@ class Ledger:
             record(alias, tags)
             for slot, number in self._open:
                 if tags_of(self._rows, slot) & set(tags):
-                    self._history.outboxed(slot, number, alone=self._orders.is_cut_off(self._writer))
+                    self._outboxed.add((slot, number))
+                    alone = self._orders.is_cut_off(self._writer, or_was=UNTRIED)
+                    self._history.outboxed(slot, number, alone=alone)
 
         def executing(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001 - Django's
             done = execute(sql, params, many, context)
@@ -89,18 +92,19 @@ class Ledger:
         writes, self._open = self._open, []
         for slot, number in writes:
             self._history.commits(self._writer, slot, number)
-        self._ending += writes
-        if writes and self._orders.dies(self._writer):
-            os.kill(os.getpid(), signal.SIGKILL)
+        self._ending += [one for one in writes if one not in self._outboxed]  # those end when the outbox is drained
+        self._outboxed.clear()
+        if writes:
+            self._orders.meet(self._writer)
 
 
 def note_draining(history: History, rows: Rows) -> None:
     """Note in the history what this process touches from the outbox."""
     touch = outbox.touch
 
-    def touching(now: Service, tags: Sequence[str]) -> None:
+    def touching(service: Service, tags: Sequence[str]) -> None:
         since = monotonic_ns()
-        touch(now, tags)
+        touch(service, tags)
         for slot in range(SLOTS):
             if tags_of(rows, slot) & set(tags):
                 history.touched(slot, since)

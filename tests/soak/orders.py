@@ -1,6 +1,9 @@
 """What the processes are told to do, in memory that they share: no lock, for whoever held it could be killed."""
 
 import mmap
+import os
+import signal
+import time
 from collections.abc import Callable
 from time import monotonic_ns
 from typing import Any
@@ -9,13 +12,16 @@ from cachelayer.store.base import StoreSlow
 from cachelayer.store.wire import Wire
 from tests.soak.history import WRITERS
 
+DIE, HOLD = 1, 2
+HELD_UP = 0.1  # seconds
+
 
 class Orders:
     """To be made before the processes are forked."""
 
     def __init__(self) -> None:
         numbers = memoryview(mmap.mmap(-1, 8 * (1 + 2 * WRITERS))).cast("q")
-        self._stop, self._die, self._cut_off = numbers[:1], numbers[1 : 1 + WRITERS], numbers[1 + WRITERS :]
+        self._stop, self._fate, self._cut_off = numbers[:1], numbers[1 : 1 + WRITERS], numbers[1 + WRITERS :]
 
     def stop(self) -> None:
         """Tell all to stop."""
@@ -28,20 +34,31 @@ class Orders:
 
     def die(self, writer: int) -> None:
         """Tell a writer to die after its next commit, before the cache hears of it."""
-        self._die[writer] = 1
+        self._fate[writer] = DIE
 
-    def dies(self, writer: int) -> bool:
-        """Whether a writer is to die now; it is told once."""
-        told, self._die[writer] = self._die[writer], 0
-        return bool(told)
+    def hold(self, writer: int) -> None:
+        """Tell a writer to take its time there, instead."""
+        self._fate[writer] = HOLD
+
+    def is_to_meet(self, writer: int) -> bool:
+        """Whether a writer has not come there yet."""
+        return bool(self._fate[writer])
+
+    def meet(self, writer: int) -> None:
+        """Be a writer between its commit and what the cache does after it."""
+        fate, self._fate[writer] = self._fate[writer], 0
+        if fate == DIE:
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif fate == HOLD:
+            time.sleep(HELD_UP)
 
     def cut_off(self, writer: int, seconds: float) -> None:
         """Let the store be slow to one writer alone."""
         self._cut_off[writer] = monotonic_ns() + int(seconds * 1e9)
 
-    def is_cut_off(self, writer: int) -> bool:
-        """Whether the store is slow to that writer."""
-        return monotonic_ns() < self._cut_off[writer]
+    def is_cut_off(self, writer: int, *, or_was: float = 0.0) -> bool:
+        """Whether the store is slow to that writer, or was so many seconds ago."""
+        return monotonic_ns() < self._cut_off[writer] + int(or_was * 1e9)
 
 
 def obey(orders: Orders, writer: int) -> None:

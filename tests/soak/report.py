@@ -1,16 +1,14 @@
-"""The report: what was read, what was stale, what went wrong."""
+"""The report: what was read, what was stale, and whether it was enough to say so."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.soak.history import Excuse
-from tests.soak.reader import DATABASE, FROM_NOWHERE, LOCAL, SHARED
+from tests.soak.judge import DATABASE, LOCAL, SHARED, Why
 
 TIERS = (LOCAL, SHARED, DATABASE)
-EVENTS = ("lost intents", "recoveries", "strange stores", "unannounced writes", "outboxed", "drained", "lost channels")
 MILLISECOND = 1e6  # ns
-A_MINUTE = {"reads": 1_000_000, "shared": 100_000, "faults": 10}  # what one has to have, for its result to count
+READS, OF_SHARED, FAULTS = 1_000_000, 100_000, 10  # a minute; fewer, and the result does not count
 
 
 class Report:
@@ -32,43 +30,42 @@ class Report:
 
     @property
     def is_stale(self) -> bool:
-        """Whether a read was stale that may not be: local ones may, by the time of a message; nothing may be invented."""
-        return any(
-            times and (why == FROM_NOWHERE or (why == Excuse.NONE.value and tier != LOCAL))
-            for (tier, why), times in self.stale.items()
-        )
+        """Whether a read was stale that nobody has said may be."""
+        return any(times and not Why(why).is_named for (_, why), times in self.stale.items())
 
-    def is_enough(self, duration: float, faults: Mapping[str, int]) -> bool:
-        """Whether so much was read, and went wrong, that the result means something."""
-        minutes = duration / 60
-        return (
-            sum(self.reads.values()) >= A_MINUTE["reads"] * minutes
-            and self.reads[SHARED] >= A_MINUTE["shared"] * minutes
-            and min(faults.values(), default=0) >= int(A_MINUTE["faults"] * minutes)
-        )
+    def missing(self, duration: float, faults: Mapping[str, int], pace: float) -> list[str]:
+        """Return what there was too little of for the result to mean something.
+
+        Args:
+            duration: seconds.
+            faults: how often each was injected.
+            pace: see `pace.py`; by the usual clocks as much takes as many times as long.
+        """
+        share = duration / 60 * min(1.0, pace)
+        have = {"reads": sum(self.reads.values()), "reads of the shared tier": self.reads[SHARED], **faults}
+        least = {"reads": READS * share, "reads of the shared tier": OF_SHARED * share}
+        return [what for what, times in have.items() if times < int(least.get(what, FAULTS * share))]
 
     def text(self) -> str:
-        """Return the table of reads, and the local tier's window."""
-        reasons = (*(one.value for one in Excuse), FROM_NOWHERE)
-        lines = [_row("reads checked", *TIERS, "all"), _numbers("", [self.reads[tier] for tier in TIERS])]
-        lines.append(_numbers("rows in lists and sets", [self.rows[tier] for tier in TIERS]))
-        for why in reasons:
-            lines.append(_numbers(f"stale: {why}", [self.stale[tier, why] for tier in TIERS]))
-        lines += ["", "how long after the commit (ms)             median       99 %    longest"]
+        """Return the table of reads, and how long after a commit stale ones were."""
+        lines = [_row("reads", *TIERS, "all"), _numbers("checked", [self.reads[tier] for tier in TIERS])]
+        lines.append(_numbers("rows in sets and lists", [self.rows[tier] for tier in TIERS]))
+        lines += [_numbers(f"stale: {why.value}", [self.stale[tier, why.value] for tier in TIERS]) for why in Why]
+        lines += ["", _row("how long after the commit, in ms", "median", "99 %", "longest")]
         for (tier, why), behind in sorted(self.behind.items()):
             values = sorted(behind)
             shown = (values[len(values) // 2], values[len(values) * 99 // 100], values[-1])
-            lines.append(f"  {f'{tier}, {why}':<38}" + "".join(f"{value:>11.2f}" for value in shown))
+            lines.append(_row(f"  {tier}: {why}", *(f"{value:,.2f}" for value in shown)))
         return "\n".join(lines)
 
 
-def table(title: str, counts: Mapping[str, int]) -> str:
+def table(title: str, counts: Mapping[str, float]) -> str:
     """Return counts as a table."""
-    return "\n".join([title, *(f"  {name:<48}{times:>9,}" for name, times in counts.items())])
+    return "\n".join([title, *(_row(f"  {name}", f"{times:,}") for name, times in counts.items())])
 
 
 def _row(title: str, *words: str) -> str:
-    return f"{title:<40}" + "".join(f"{word:>12}" for word in words)
+    return f"{title:<48}" + "".join(f"{word:>11}" for word in words)
 
 
 def _numbers(title: str, numbers: Sequence[int]) -> str:

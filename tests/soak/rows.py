@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from conversations.models import Conversation, Instance
 from tests.soak.history import WRITERS, History
 
-INSTANCES = 20
-SLOTS = 400
+INSTANCES = 4
+SLOTS = 100
 FIRST_PK = 1_000_000  # past the sequence, for the mortal ones are made anew under the same key
 NOBODY = -1  # what is read where there is no row
+PEAK = 20  # ranks that are missing at the top
 FORBIDDEN = 2**31 - 1  # written, and always rolled back
 
 
@@ -80,6 +81,6 @@ def make(history: History) -> Rows:
 
 
 def by_heat(slots: Sequence[int], count: int, draw: random.Random) -> list[int]:
-    """Draw slots with Zipf's distribution: the second is half as hot as the first, the third a third."""
-    weights = list(itertools.accumulate(1 / rank for rank in range(1, len(slots) + 1)))
+    """Draw slots, the first the hottest: a Zipf distribution without its peak, which one dead writer would take out."""
+    weights = list(itertools.accumulate(1 / (PEAK + rank) for rank in range(len(slots))))
     return draw.choices(slots, cum_weights=weights, k=count)

@@ -1,11 +1,13 @@
 """Steps of the protocol, to be left out by name: each makes stale reads, and the soak has to find them."""
 
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from cachelayer.entries import Wanted
 from cachelayer.reading import Reader
 from cachelayer.store import redis, scripts
+from cachelayer.store.base import StoreDown, StoreFull
 from cachelayer.store.redis import RedisStore
 from cachelayer.store.wire import Script
 
@@ -13,8 +15,8 @@ from cachelayer.store.wire import Script
 def begin() -> None:
     """Announce nothing before a write."""
 
-    def silent(_self: RedisStore, _write: bytes, _tags: Sequence[str]) -> None:
-        return
+    def silent(self: RedisStore, write: bytes, tags: Sequence[str]) -> None:
+        """Do nothing."""
 
     RedisStore.begin = silent  # type: ignore[method-assign]
 
@@ -25,8 +27,8 @@ def holders() -> None:
 
 
 def strange() -> None:
-    """Take a store that came back for the one that it was."""
-    _rewrite("_RESTORE", scripts.RESTORE, "if not strange then return 0 end", "if true then return 0 end")
+    """Take a server that was started anew for the one that it was."""
+    _rewrite("_RESTORE", scripts.RESTORE, "redis.call('GET', KEYS[1]) ~= run", "false")
 
 
 def late() -> None:
@@ -34,19 +36,20 @@ def late() -> None:
 
     def lead(self: Any, key: Hashable, wanted: Wanted, load: Callable[[], Any]) -> Any:
         mark, value = self._service.local.mark(), load()
-        states, _ = self._service.store.claim(wanted.all_tags, "", 0)
-        self._fill([(key, wanted, states, value)], mark)
+        with suppress(StoreDown, StoreFull):
+            states, _ = self._service.store.claim(wanted.all_tags, "", 0)
+            self._fill([(key, wanted, states, value)], mark)
         return value
 
     Reader._lead = lead  # type: ignore[method-assign]  # noqa: SLF001 - the step itself
 
 
 def _rewrite(name: str, source: str, old: str, new: str) -> None:
-    assert old in source
+    assert source.count(old) == 1
     script = Script(source.replace(old, new))
-    scripts_of_the_store = (*redis._SCRIPTS, script)  # noqa: SLF001 - as above
-    setattr(redis, name, script)
-    setattr(redis, "_SCRIPTS", scripts_of_the_store)  # noqa: B010 - mypy takes it for a constant
+    known = (*redis._SCRIPTS, script)  # noqa: SLF001 - as above
+    for attribute, value in ((name, script), ("_SCRIPTS", known)):
+        setattr(redis, attribute, value)
 
 
 SABOTAGES: dict[str, Callable[[], None]] = {one.__name__: one for one in (begin, holders, strange, late)}

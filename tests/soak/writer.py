@@ -1,6 +1,7 @@
 """A writer: writes hot rows in all the ways there are, and notes it in the history."""
 
 import random
+import time
 from collections.abc import Sequence
 
 from django.db import connection, transaction
@@ -13,21 +14,22 @@ from tests.soak.rows import FORBIDDEN, Kind, Rows, by_heat
 
 FIELDS = ["unread_count", "updated_at"]
 AHEAD = 1000  # slots drawn at a time
-
-
-class Undone(Exception):
-    """Rolls back."""
+TARDY = 1 / 4  # of the transactions take a moment before they commit
+MOMENT = 0.005  # seconds at most
+LONG = 1 / 100  # of the writes are transactions that outlast a quarantine
+LONGEST = 1.5  # seconds
+COARSE = 1 / 500
 
 
 class Writer:
     """Writes one row, or a few, at each `step`."""
 
-    def __init__(self, history: History, rows: Rows, ledger: Ledger, number: int, seed: int) -> None:
+    def __init__(self, history: History, rows: Rows, ledger: Ledger, number: int) -> None:
         self._history = history
         self._rows = rows
         self._ledger = ledger
         self._number = number
-        self._draw = random.Random(seed)
+        self._draw = random.Random()
         self._slots = {kind: rows.of_writer(number, kind) for kind in Kind}
         self._next: dict[Kind, list[int]] = {kind: [] for kind in Kind}
         self._ways = (
@@ -43,8 +45,11 @@ class Writer:
         self._catch_up()
 
     def step(self) -> None:
-        """Write, in one of the ways; now and then in one that touches everything."""
-        way = self._draw.choice(self._ways) if self._draw.random() > 1 / 500 else self._coarsely
+        """Write, in one of the ways; now and then for long, or what touches everything."""
+        drawn = self._draw.random()
+        way = (
+            self._slowly if drawn < LONG else self._coarsely if drawn < LONG + COARSE else self._draw.choice(self._ways)
+        )
         way()
         self._ledger.closes()
 
@@ -60,11 +65,13 @@ class Writer:
         with transaction.atomic():
             (row,) = self._locked(self._slot(Kind.SHARED))
             row.save(update_fields=FIELDS)
+            self._tarry()
 
     def _several(self) -> None:
         with transaction.atomic():
             for row in self._locked(*(self._slot(Kind.SHARED) for _ in range(4))):
                 row.save(update_fields=FIELDS)
+            self._tarry()
 
     def _increment(self) -> None:
         with transaction.atomic():
@@ -76,24 +83,19 @@ class Writer:
         with transaction.atomic():
             (row,) = self._locked(self._slot(Kind.SHARED))
             number, row.unread_count = row.unread_count, FORBIDDEN
-            try:
-                with transaction.atomic():
-                    row.save(update_fields=FIELDS)
-                    raise Undone
-            except Undone:
-                row.unread_count = number
+            with transaction.atomic():
+                row.save(update_fields=FIELDS)
+                transaction.set_rollback(True)
+            row.unread_count = number
             row.save(update_fields=FIELDS)
 
     def _undo(self) -> None:
         """Write what nobody may ever see."""
-        try:
-            with transaction.atomic():
-                row = Conversation.objects.select_for_update().get(pk=self._rows.pk(self._slot(Kind.SHARED)))
-                row.unread_count = FORBIDDEN
-                row.save(update_fields=FIELDS)
-                raise Undone
-        except Undone:
-            pass
+        with transaction.atomic():
+            row = Conversation.objects.select_for_update().get(pk=self._rows.pk(self._slot(Kind.SHARED)))
+            row.unread_count = FORBIDDEN
+            row.save(update_fields=FIELDS)
+            transaction.set_rollback(True)
 
     def _in_sql(self) -> None:
         with transaction.atomic():
@@ -120,6 +122,10 @@ class Writer:
         self._ledger.opens([(self._rows.slot(row.pk), row.unread_count) for row in rows])
         return rows
 
+    def _tarry(self) -> None:
+        if self._draw.random() < TARDY:
+            time.sleep(self._draw.uniform(0, MOMENT))
+
     # --- rows of this writer ------------------------------------------------------------------------------------------
     def _own(self) -> None:
         slot = self._slot(Kind.OWNED)
@@ -127,6 +133,16 @@ class Writer:
         row.unread_count += 1
         self._ledger.opens([(slot, row.unread_count)])
         row.save(update_fields=FIELDS)
+
+    def _slowly(self) -> None:
+        """Write in a transaction that may still be under way when the store has come back."""
+        slot = self._slot(Kind.OWNED)
+        with transaction.atomic():
+            row = Conversation.objects.get(pk=self._rows.pk(slot))
+            row.unread_count += 1
+            self._ledger.opens([(slot, row.unread_count)])
+            row.save(update_fields=FIELDS)
+            time.sleep(self._draw.uniform(0, LONGEST))
 
     def _make_or_delete(self) -> None:
         slot = self._slot(Kind.MORTAL)

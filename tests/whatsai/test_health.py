@@ -2,12 +2,16 @@
 
 import logging
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.db.utils import ConnectionHandler
 from django.test import Client
 
+from cachelayer import service
+from cachelayer.service import Service
+from cachelayer.store.base import StoreDown
 from whatsai import health
 
 pytestmark = pytest.mark.django_db
@@ -35,6 +39,13 @@ def without_database(monkeypatch: pytest.MonkeyPatch, dead_port: int) -> None:
 def without_cache(settings: Any, dead_port: int) -> None:
     url = f"redis://:hunter2@127.0.0.1:{dead_port}/0"
     settings.CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url}}
+
+
+@pytest.fixture
+def own_cache() -> Iterator[Service]:
+    """A cache that nobody mends."""
+    yield service.use(Service(service.namespaces))
+    service.use(service.make(is_guest=False))
 
 
 def test_all_is_well() -> None:
@@ -80,6 +91,15 @@ def test_without_the_cache_it_is_only_slower(caplog: pytest.LogCaptureFixture) -
     (record,) = [record for record in caplog.records if record.name == "whatsai.cache"]
     assert record.levelno == logging.WARNING
     assert "hunter2" not in caplog.text
+
+
+def test_while_the_cache_is_not_believed_everything_is_only_slower(own_cache: Service) -> None:
+    own_cache.link.open(StoreDown("away"))
+    answer = Client().get("/health/")
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "degraded", "database": "ok", "cache": "unavailable"}
+    own_cache.link.close()
+    assert Client().get("/health/").json() == WELL
 
 
 @pytest.mark.usefixtures("without_cache", "without_database")

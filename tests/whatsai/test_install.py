@@ -52,6 +52,12 @@ def test_a_changed_lock_is_installed_into_the_same_environment(root: Path, capfd
     assert capfd.readouterr().err == ""
 
 
+def test_another_environment_may_stand_beside_it(root: Path) -> None:
+    assert install.main([LOCK, ".venv-other"]) == 0
+    assert install.works(root / ".venv-other")
+    assert not made_again(root)
+
+
 def test_a_failed_installation_is_one_line_and_begins_from_nothing_the_next_time(
     root: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

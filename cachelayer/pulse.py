@@ -1,0 +1,68 @@
+"""The thread that keeps what this process has told the store alive. It never asks the database: nobody's lock stops it.
+
+It looks every second whether the store can still be written to, renews the intents of long transactions, and ends what
+could not be ended.
+"""
+
+import threading
+from typing import TYPE_CHECKING
+
+from cachelayer.store.base import StoreDown, StoreFull, StoreSlow
+from logs.contexts import Context
+
+if TYPE_CHECKING:
+    from cachelayer.service import Service
+
+LOOK_EVERY = 1.0  # seconds
+RENEW_AFTER = 8.0  # of the 30 that an intent lives
+
+log = Context.CACHE.logger
+
+
+class Pulse:
+    """Beats for a service until it is told to stop."""
+
+    def __init__(self, service: "Service", stopped: threading.Event) -> None:
+        self._service = service
+        self._stopped = stopped
+        self._due = threading.Event()
+
+    def hurry(self) -> None:
+        """Renew everything now."""
+        self._due.set()
+
+    def run(self) -> None:
+        """Beat every second."""
+        while not self._stopped.is_set():
+            hurried = self._due.is_set()
+            self._due.clear()
+            try:
+                self._beat(0.0 if hurried else RENEW_AFTER)
+            except StoreSlow as error:
+                self._service.link.failed(error)
+            except (StoreDown, StoreFull) as error:
+                self._service.link.open(error)
+            except Exception:
+                log.exception("Cache pulse FAILED; it goes on")
+            self._due.wait(LOOK_EVERY)
+
+    def _beat(self, older_than: float) -> None:
+        service = self._service
+        if service.link.usable:  # else the mender recovers
+            service.store.probe()
+            service.link.succeeded()
+            renew(service, older_than)
+
+
+def renew(service: "Service", older_than: float) -> None:
+    """Announce live writes again that were last announced so many seconds ago, and end those that are to be ended.
+
+    Raises:
+        StoreDown: the store does not answer.
+    """
+    for write in service.live:
+        write.renew(older_than)
+    while service.unfinished:
+        write = service.unfinished[0]
+        service.store.end(write.id, list(write.told))
+        service.unfinished.popleft()
