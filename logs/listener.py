@@ -50,8 +50,7 @@ class Listener:
                 thread = threading.Thread(target=self._run, name="logs-listener", daemon=True)
                 thread.start()
                 self._thread, self.is_running = thread, True
-                if self._stopped:  # meanwhile
-                    self.is_running = False
+                self.is_running = not self._stopped  # which may have come in between
         except RuntimeError:
             return False
         finally:

@@ -33,8 +33,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "whatsai.health.middleware",
     "logs.middleware.middleware",
+    "whatsai.health.middleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -152,5 +152,5 @@ SPECTACULAR_SETTINGS = {
 LOG_DIR = env.log_dir
 LOGGING_CONFIG = "logs.config.configure"
 LOGGING = env.logging
-LOGS_AREAS = {"/webhooks/": "webhook"}
+LOGS_AREAS = {"/health": "general", "/webhooks/": "webhook"}
 LOGS_SLOW_SQL_MS = env.log_slow_sql_ms

@@ -17,6 +17,7 @@ from logs.binding import bound
 from logs.contexts import Context
 
 log = Context.WEBHOOK.logger
+about_evolution = Context.EVOLUTION.logger  # what it sends that nobody here knows
 Outcome = WebhookEvent.Outcome
 
 # What failed, or was not understood by an earlier version, is tried again when it comes again.
@@ -70,7 +71,7 @@ def _applied(instance: Instance, event: WebhookEvent, suffix: str) -> tuple[Outc
         reading = events.read(opened)
         apply(instance, reading.facts)
     except (UnknownShapeError, events.UnknownEventError) as error:
-        log.warning("an event was not understood: %s", error)
+        about_evolution.warning("an event was not understood: %s", error)
         return Outcome.UNKNOWN, str(error)
     except (OperationalError, InterfaceError):
         raise  # the database's fault, and a passing one: the sender is to try again
@@ -81,6 +82,6 @@ def _applied(instance: Instance, event: WebhookEvent, suffix: str) -> tuple[Outc
         return Outcome.FAILED, type(error).__name__
     if reading.problems:
         reason = f"{len(reading.problems)} items not understood: {reading.problems[0]}"
-        log.warning("an event was not wholly understood: %s", reason)
+        about_evolution.warning("an event was not wholly understood: %s", reason)
         return Outcome.UNKNOWN, reason
     return (Outcome.APPLIED if reading.facts else Outcome.IGNORED), ""

@@ -120,7 +120,7 @@ class Disk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.room = 1_000_000
         self._write = os.write
-        monkeypatch.setattr(files.os, "write", self.write)
+        monkeypatch.setattr(os, "write", self.write)
 
     def write(self, handle: int, data: memoryview) -> int:
         if not self.room:

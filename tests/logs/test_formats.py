@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from logs.binding import BOUND
 from logs.formats import JsonLines, Lines, for_people, timestamp
 
 CREATED = 1772366400.123456  # 2026-03-01T12:00:00.123456Z
@@ -32,7 +31,7 @@ def said(one: logging.LogRecord) -> dict[str, Any]:
 
 # --- machines ---------------------------------------------------------------------------------------------------------
 def test_a_line_begins_with_what_every_line_has() -> None:
-    line = said(record(**{BOUND: {"request_id": "a1"}, "key": "conversation:42", "duration_ms": 0.5}))
+    line = said(record(bound={"request_id": "a1"}, key="conversation:42", duration_ms=0.5))
     assert list(line.items())[:7] == [
         ("timestamp", "2026-03-01T12:00:00.123456Z"),
         ("level", "INFO"),

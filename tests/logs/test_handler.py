@@ -310,7 +310,11 @@ def test_a_fork_waits_for_a_write_and_not_for_ever(handler: ServiceHandler, monk
 
 
 def test_threads_share_it(handler: ServiceHandler, log: logging.Logger, directory: Path) -> None:
-    threads = [threading.Thread(target=lambda: [log.info("x") for _ in range(500)]) for _ in range(4)]
+    def work() -> None:
+        for _ in range(500):
+            log.info("x")
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -21,7 +21,8 @@ Json = dict[str, Any]
 
 # Whose values are words of the protocol.
 TECHNICAL = HARMLESS | {
-    "action", "addressingmode", "admin", "error", "instancename", "lastknownpresence", "mimetype", "mime_type", "source",
+    "action", "addressingmode", "admin", "error", "instancename", "lastknownpresence", "mimetype", "mime_type",
+    "source",
 }  # fmt: skip
 SHORTEST = 3  # characters; what is shorter is in every text
 NUMBER = re.compile(r"\d{8,}")
@@ -80,7 +81,7 @@ WAYS: dict[str, Callable[[Json], None]] = {
     "as an argument": lambda body: log.info("got %s", body),
     "as one of several": lambda body: log.info("got %s from %r", body, [body]),
     "as what was added": lambda body: log.info("got it", extra={"payload": body, "data": body["data"], "key": [body]}),
-    "as the message": lambda body: log.info(body),
+    "as the message": log.info,
     "as repr": lambda body: log.info(f"got {body}"),  # noqa: G004 - what somebody will write
     "as repr of the data": lambda body: log.info(f"got {body['data']!r} of it"),  # noqa: G004 - as above
     "as JSON": lambda body: log.info("got %s", json.dumps(body, ensure_ascii=False)),
