@@ -64,17 +64,17 @@ class ServiceHandler(logging.Handler):
     def handle(self, record: logging.LogRecord) -> bool:
         """Take a record in."""
         self.backlog.put(snapshot(record, self._redactor))
-        if not self._listener.is_running and not self._listener.start():
+        if not self.listener.is_running and not self.listener.start():
             self._write_here()
         return True
 
     def flush(self) -> None:
         """Wait until everything logged so far is written; not for ever, should the disk stall."""
-        self._listener.flush()
+        self.listener.flush()
 
     def close(self) -> None:
         """Write everything, and stop; what is logged afterwards is written at once."""
-        if not (self._listener.stop() and self._write_here()):
+        if not (self.listener.stop() and self._write_here()):
             complain("what is not written yet is lost: the disk does not take it")
         super().close()
 
@@ -82,7 +82,7 @@ class ServiceHandler(logging.Handler):
         """Start anew: in a forked process the thread is gone, and what waits is the parent's to write."""
         self.backlog = Backlog(self._capacity)
         self.writing = threading.Lock()
-        self._listener = Listener(self.backlog, self._write)
+        self.listener = Listener(self.backlog, self._write)
         self._files.forget()
 
     # --- writing: the listener's, unless there is none ----------------------------------------------------------------

@@ -70,6 +70,7 @@ _STRING = re.compile(
     (?P<names> (?= \s{0,9}: ) )?
     """
 )
+_LITERAL = re.compile(r"'(?:[^']|'')*(?:'|\Z)")  # of SQL
 _NAME = re.compile(r"[\w.:@+-]{1,60}\Z", re.ASCII)
 _PLAIN_WORD = re.compile(r"[\w.:/<>-]{1,40}\Z", re.ASCII)
 
@@ -115,9 +116,12 @@ class Redactor:
         return _QUOTED.sub(_unless_code, self.text(text))
 
     def _redacted(self, text: str) -> str:
-        """Look for each thing only where a quicker look says that there may be one: most texts have nothing in them."""
         if "'" in text or '"' in text:
             text = _without_structures(text)
+        return self._without_secrets(text)
+
+    def _without_secrets(self, text: str) -> str:
+        """Look for each thing only where a quicker look says that there may be one: most texts have nothing in them."""
         if "\n" in text:
             text = _ROW.sub(rf"\1: {MASK}", text)
         if "://" in text:
@@ -154,6 +158,8 @@ class Redactor:
         if isinstance(value, str):
             if name == "request_id":  # by which everything is found again
                 return value
+            if name == "sql":  # whose double quotes are around names
+                return self._without_secrets(_LITERAL.sub(f"'{MASK}'", cut(value)))
             return MASK if _is_personal(name) else self.text(value)
         if value is None or isinstance(value, bool | float):
             return value

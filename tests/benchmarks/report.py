@@ -45,7 +45,7 @@ def write(results: Results, machine: str, left_out: Sequence[str]) -> str:
 # --- tables -----------------------------------------------------------------------------------------------------------
 def _targets(found: Medians) -> str:
     rows = [(target.text, *target.verdict(found)) for target in TARGETS]
-    return _markdown(("target", "wanted", "measured", ""), rows)
+    return markdown(("target", "wanted", "measured", ""), rows)
 
 
 def _table(measure: str, found: Medians, results: Results) -> str:
@@ -66,7 +66,7 @@ def _table(measure: str, found: Medians, results: Results) -> str:
     heads = ["", "answered by", "time", f"× {peers.OURS}", "spread"]
     heads += ["reads/s"] if measure == "threads" else []
     heads += ["hits", "queries a read"] if "hits" in next(iter(figures.values())) else []
-    return _markdown(heads, rows)
+    return markdown(heads, rows)
 
 
 def _time(seconds: float) -> str:
@@ -77,7 +77,7 @@ def _spread(seconds: Sequence[float]) -> str:
     return f"±{(max(seconds) - min(seconds)) / 2 / statistics.median(seconds):.0%}"
 
 
-def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table, its columns aligned, that a terminal shows as well as a page."""
     lines = [heads, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]

@@ -127,7 +127,9 @@ def test_a_failing_query_is_an_error_of_the_database(server: Server) -> None:
     line = server.one("database-errors.log", request_id="broken")
     assert (line["level"], line["message"]) == ("ERROR", "SQL failed: OperationalError")
     assert "no such table" in line["exc_info"]
+    assert 'FROM "knox_authtoken"' in line["sql"]
     assert "%s" in line["sql"]
+    assert "redacted" not in line["sql"]
     assert "Mariana" not in str(line)
 
 

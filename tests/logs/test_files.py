@@ -184,7 +184,7 @@ def test_a_limit_of_the_system_is_like_a_full_disk(directory: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, most))
         for place in range(1000):
             log.info("%d", place)
-        logging.getLogger().handlers[0]._listener.flush(0.3)
+        logging.getLogger().handlers[0].listener.flush(0.3)
         size = os.stat(os.path.join(sys.argv[1], "cache.log")).st_size
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
         assert 0 < size <= 50_000, size

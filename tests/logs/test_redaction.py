@@ -202,6 +202,8 @@ def test_a_structure_is_shown_as_far_as_one_reads(redactor: Redactor) -> None:
         ("request_id", "5511987654321", "5511987654321"),
         ("error", ValueError("bad value 'Mariana Couto'"), f"bad value '{MASK}'"),
         ("files", ["a"], [MASK]),
+        ("sql", 'INSERT INTO "a" ("b", "c") VALUES (%s, %s)', 'INSERT INTO "a" ("b", "c") VALUES (%s, %s)'),
+        ("sql", "SELECT a WHERE (b = 'It''s Mari' AND c = 'Ma", f"SELECT a WHERE (b = '{MASK}' AND c = '{MASK}'"),
     ],
 )
 def test_a_field_is_shown_by_its_name_and_form(name: str, value: object, shown: object, redactor: Redactor) -> None:
