@@ -109,6 +109,12 @@ def rule_of(model: type[Model]) -> Rule | None:
     return _rules.get(model) or _rules.get(model._meta.concrete_model)  # type: ignore[arg-type]  # noqa: SLF001
 
 
+def tags_of(rows: Iterable[Model]) -> list[str]:
+    """Return the tags of rows as they are in memory; a row whose model has no rule has none."""
+    tags = (tag for row in rows if (rule := rule_of(type(row))) is not None for tag in rule.of(row))
+    return list(dict.fromkeys(tags))
+
+
 def install(namespaces: Iterable[Namespace], rules: Iterable[Rule]) -> None:
     """Register a project's namespaces and rules, wire the signals, and let the models' managers read cache-first.
 

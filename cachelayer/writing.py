@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Puts tags into the outbox, in the transaction of the write.
 Record = Callable[[Sequence[str]], None]
-MANY = 1000  # tags; a write that touches more touches all of their namespaces
+MANY = 2000  # tags; a write that touches more touches all of their namespaces
 ATTEMPTS = 3  # at a store that does not answer in time
 RETRY = 0.1  # seconds; a store that has just failed is not tried again by every write
 
