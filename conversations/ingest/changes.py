@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import models
 
-from cachelayer.managers import CachedManager
+from cachelayer import cascade
 from conversations.models.base import Row
 
 
@@ -46,7 +46,7 @@ class Changes:
             alike.setdefault((type(row), frozenset(names | times)), []).append(row)
         for (model, shared), rows in alike.items():
             manager: Any = model._default_manager  # noqa: SLF001 - Django's documented way to it
-            if isinstance(manager, CachedManager):
+            if cascade.rule_of(model) is not None:
                 manager.save_rows(rows, shared)
             else:
                 for row in rows:
