@@ -16,7 +16,7 @@ PRODUCTION = ENV_FILE=/dev/null DEBUG=false HTTPS=true DATABASE_URL=sqlite://:me
 	SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(50))')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench soak lock clean venv run-venv dev-venv
+.PHONY: help run test check bench soak stack lock clean venv run-venv dev-venv
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -60,6 +60,9 @@ lock: venv ## compile both lock files from pyproject.toml
 	$(COMPILE) -o whatsai/requirements.txt
 	$(COMPILE) --group dev -c whatsai/requirements.txt -o tests/requirements.txt
 	@! grep -n '://' whatsai/requirements.txt tests/requirements.txt || { echo "make: a lock names an address" >&2; exit 1; }
+
+stack: dev-venv ## the production topology here: PostgreSQL, Valkey, web processes, ingest workers, the demo
+	@exec $(PY) -m whatsai.stack --port "$(PORT)" $(ARGS)
 
 clean: ## remove .venv and caches; var/ (the database, the logs) stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

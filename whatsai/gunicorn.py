@@ -5,8 +5,17 @@ One process with threads, because the embedded default keeps its cache and its i
 
 import os
 
+from gunicorn.glogging import Logger
+
 from logs.config import Options, described
 from whatsai import environment
+
+
+class Unobserved(Logger):  # type: ignore[misc]  # gunicorn ships no types
+    """No access log: its request lines would hold `?token=`. What was answered, the application logs itself."""
+
+    access_log_enabled = False  # a `logconfig_dict` would switch it on
+
 
 bind = "127.0.0.1:8000"
 worker_class = "gthread"
@@ -25,8 +34,8 @@ keepalive = 15
 MEMORY = "/dev/shm"  # noqa: S108 - gunicorn makes a private, nameless file there
 worker_tmp_dir = MEMORY if os.access(MEMORY, os.W_OK) else None
 
-# No access log: its request lines would hold `?token=`. What was answered, the application logs itself.
 accesslog = None
+logger_class = Unobserved
 control_socket_disable = True
 # What the server says goes where everything goes; `--log-level` decides how much of it that is.
 logconfig_dict = described(Options(**environment.read().logging))
