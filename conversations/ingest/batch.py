@@ -9,103 +9,124 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import F
+from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from conversations.evolution.facts import ContactState, ConversationState, Fact, InstanceState, MessageUpdate
 from conversations.ingest import counts, verdicts
 from conversations.ingest.apply import apply
 from conversations.ingest.conf import Options, retry_after
-from conversations.ingest.policy import LATEST_STATE
+from conversations.ingest.policy import ACKNOWLEDGEMENT, LATEST_STATE
+from conversations.ingest.trouble import is_of_database
 from conversations.ingest.verdicts import Verdict
-from conversations.models import Instance, Turn, WebhookEvent
+from conversations.models import EPOCH, Instance, Turn, WebhookEvent
 from logs.contexts import Context
 
+LARGEST = 8_000_000  # characters of JSON in a batch of several events; in memory they take ten times as much
 LONGEST_REASON = 255
 Outcome = WebhookEvent.Outcome
 log = Context.WEBHOOK.logger
 
 
-@dataclass
+@dataclass(frozen=True)
 class Item:
-    """An event, or the next part of an import, and what it says."""
+    """An event, and what it says."""
 
     event: WebhookEvent
     verdict: Verdict
-    upto: int = 0  # items of an import that are applied with this
 
 
-def apply_due(instance_id: int, options: Options) -> int:
+def apply_due(instance_id: int, options: Options, *, hurry: bool = False) -> int:
     """Apply an instance's due events; return how many those were. 0 when it is another worker's turn, or not yet time.
 
+    Args:
+        instance_id: whose.
+        options: how many at once, and how soon the next ones.
+        hurry: do not wait for its turn and for the end of windows; what has failed before is left for later.
+
     Raises:
-        OperationalError, InterfaceError: the database does not answer; nothing was done.
+        DatabaseError, InterfaceError: the database does not do it; nothing was done.
+        Instance.DoesNotExist: it is gone.
     """
     with transaction.atomic():
-        turn = _turn(instance_id)
+        turn = _turn(instance_id, hurry=hurry)
         if turn is None:
             return 0
         instance = Instance.objects.lock(instance_id)
-        events = _due(instance, options)
+        events = _due(instance, options, hurry=hurry)
         if not events:
             return 0
         tally = apply_events(instance, events, options)
+        tally["delayed"] = sum(event.due_at < turn.next_at for event in events)
         turn.next_at = timezone.now() + dt.timedelta(seconds=options.interval)
         turn.save(update_fields=["next_at"])
-    counts.add(tally)
+        counts.write({(instance.pk, name): times for name, times in tally.items()})
     return len(events)
 
 
 def apply_events(instance: Instance, events: Sequence[WebhookEvent], options: Options) -> "Counter[str]":
     """Apply events of an instance, and note what became of each, inside a transaction; return how many of which."""
-    items = [_read(instance, event, options) for event in events]
+    items = [Item(event, verdicts.read(instance, event)) for event in events]
     failed = {item.event: item.verdict.reason for item in items if item.verdict.outcome is Outcome.FAILED}
     failed |= _applied(instance, [item for item in items if item.event not in failed])
     done = [item for item in items if item.event not in failed]
     tally = Counter(coalesced=_coalesced(done))
     tally.update(_fail(event, reason, options) for event, reason in failed.items())
-    tally.update(_settle(done))
+    tally.update(_settle(instance, done))
     return tally
 
 
 # --- which ------------------------------------------------------------------------------------------------------------
-def _turn(instance_id: int) -> Turn | None:
+def _turn(instance_id: int, *, hurry: bool) -> Turn | None:
     """Return an instance's turn, locked; None when another worker has it, or it is too early."""
     skips = connection.features.has_select_for_update_skip_locked
-    turns = Turn.objects.select_for_update(skip_locked=skips).filter(pk=instance_id, next_at__lte=timezone.now())
-    if (turn := turns.first()) is not None:
-        return turn
-    _, is_new = Turn.objects.get_or_create(pk=instance_id)
-    return turns.first() if is_new else None
+    turns = Turn.objects.select_for_update(skip_locked=skips).filter(pk=instance_id)
+    if (turn := turns.first()) is None and not Turn.objects.filter(pk=instance_id).exists():
+        Turn.objects.bulk_create([Turn(pk=instance_id, next_at=EPOCH)], ignore_conflicts=True)
+        turn = turns.first()
+    return turn if turn and (hurry or turn.next_at <= timezone.now()) else None
 
 
-def _due(instance: Instance, options: Options) -> list[WebhookEvent]:
-    """Return what is due: new events in the order in which they came, and beside them one import's next part."""
-    due = WebhookEvent.objects.filter(instance=instance, outcome=Outcome.STORED, due_at__lte=timezone.now())
-    new = list(due.filter(is_history=False).order_by("id")[: options.batch])
-    if len(new) < options.batch:
-        new += due.filter(is_history=True).order_by("id")[:1]
-    return new
+def _due(instance: Instance, options: Options, *, hurry: bool) -> list[WebhookEvent]:
+    """Return what is due, the longest waiting first: new events, and beside them one part of an import."""
+    stored = WebhookEvent.objects.filter(instance=instance, outcome=Outcome.STORED)
+    due = stored.filter(attempts=0) if hurry else stored.filter(due_at__lte=timezone.now())
+    due = due.order_by("due_at", "id")
+    pks = _within(due.filter(is_history=False)[: options.batch])
+    if len(pks) < options.batch:
+        pks += due.filter(is_history=True).values_list("pk", flat=True)[:1]
+    return list(WebhookEvent.objects.filter(pk__in=pks).order_by("id")) if pks else []
 
 
-def _read(instance: Instance, event: WebhookEvent, options: Options) -> Item:
-    if not event.is_history or event.total <= options.chunk:
-        return Item(event, verdicts.read(instance, event))
-    upto = min(event.done + options.chunk, event.total)
-    return Item(event, verdicts.read(instance, event, slice(event.done, upto)), upto)
+def _within(events: QuerySet[WebhookEvent]) -> list[int]:
+    """Return the first events that are not too large together; one may be as large as it is."""
+    pks: list[int] = []
+    total = 0
+    for pk, size in events.values_list("pk", "size"):
+        total += size
+        if pks and total > LARGEST:
+            break
+        pks.append(pk)
+    return pks
 
 
-# --- what ------------------------------------------------------------------------------------------------------------
+# --- what -------------------------------------------------------------------------------------------------------------
 def _applied(instance: Instance, items: Sequence[Item]) -> dict[WebhookEvent, str]:
-    """Apply what items say; return those that could not be, and why."""
+    """Apply what items say; return those that could not be, and why.
+
+    Raises:
+        DatabaseError, InterfaceError: the database's fault, and a passing one.
+    """
     facts = [fact for item in items for fact in item.verdict.facts]
+    if not facts:
+        return {}
     try:
         with transaction.atomic():
             apply(instance, facts)
-    except (OperationalError, InterfaceError):
-        raise  # the database's fault, and a passing one
-    except Exception as error:  # noqa: BLE001 - ours, and one event's: it is found, kept, and can be applied again
+    except Exception as error:  # ours, and one event's: it is found, kept, and can be applied again
+        if is_of_database(error):
+            raise
         if len(items) == 1:
             event = items[0].event
             names = verdicts.told(instance, event, error)
@@ -129,29 +150,26 @@ def _fail(event: WebhookEvent, reason: str, options: Options) -> str:
     return "failed" if event.outcome == Outcome.FAILED else "retried"
 
 
-def _settle(items: Iterable[Item]) -> dict[str, int]:
+def _settle(instance: Instance, items: Iterable[Item]) -> dict[str, int]:
     """Write the outcomes down, those that are alike in one statement; return how many there are of each."""
     now = timezone.now()
     alike: dict[tuple[Outcome, str], list[int]] = {}
     for item in items:
         event, verdict = item.event, item.verdict
-        if item.upto and item.upto < event.total:
-            event.done = item.upto
-            event.save(update_fields=["done"])
-            continue
         if verdict.outcome in (Outcome.UNKNOWN, Outcome.FOREIGN):
-            log.warning("Event %s: %s", verdict.outcome, verdict.reason, extra=verdicts.told(event.instance, event))
+            log.warning("Event %s: %s", verdict.outcome, verdict.reason, extra=verdicts.told(instance, event))
         alike.setdefault((verdict.outcome, verdict.reason[:LONGEST_REASON]), []).append(event.pk)
     settled: Counter[str] = Counter()
     for (outcome, reason), pks in alike.items():
-        WebhookEvent.objects.filter(pk__in=pks).update(outcome=outcome, reason=reason, settled_at=now, done=F("total"))
+        WebhookEvent.objects.filter(pk__in=pks).update(outcome=outcome, reason=reason, settled_at=now)
         settled[str(outcome)] += len(pks)
     return settled
 
 
 def _coalesced(items: Iterable[Item]) -> int:
     """Return how many statements of a latest state another one of the same thing has made unnecessary."""
-    said = [key for item in items if item.event.name in LATEST_STATE for key in map(_thing, item.verdict.facts) if key]
+    told = (*LATEST_STATE, ACKNOWLEDGEMENT)
+    said = [key for item in items if item.event.name in told for key in map(_thing, item.verdict.facts) if key]
     return len(said) - len(set(said))
 
 

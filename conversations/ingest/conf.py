@@ -17,10 +17,11 @@ class Options:
         batch: events of one instance that are applied in one transaction.
         chunk: messages of a history import that are applied with a batch.
         backlog: events that may wait; beyond it new ones are answered 503.
-        flood: latest-state events that one instance may post a second to one process; more are answered 429.
+        flood: repeated states that one instance may post a second to one process; more are answered 429.
         attempts: how often an event that cannot be applied is tried.
         keep_days: for which events are kept once they are applied.
         park_days: for which an update waits for its message.
+        inside: whether a server process applies events too; else only `manage.py ingest` does.
     """
 
     window: float = 1.0
@@ -32,6 +33,7 @@ class Options:
     attempts: int = 8
     keep_days: float = 7.0
     park_days: float = 7.0
+    inside: bool = False
 
     @classmethod
     def read(cls) -> "Options":

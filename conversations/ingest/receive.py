@@ -1,4 +1,4 @@
-"""Takes one body in and applies it at once, in the calling process: for the demo's own history, tests and benchmarks.
+"""Takes one body in and applies it at once, in the calling process: for tests and benchmarks.
 
 Webhooks do not come this way: the endpoint stores them, and workers apply them.
 """
@@ -19,14 +19,18 @@ def receive(instance: Instance, body: object, *, suffix: str = "") -> WebhookEve
         body: decoded JSON of any type.
         suffix: the event that the URL named, or "".
 
+    Returns:
+        The event; of a long import its last part.
+
     Raises:
-        OperationalError, InterfaceError, OSError, RecursionError: see `inbox.store`.
+        DatabaseError, InterfaceError, OSError, RecursionError: see `inbox.store`.
     """
-    digest = store(instance, body, suffix=suffix)
+    digests = store(instance, body, suffix=suffix)
     with transaction.atomic():
         row = Instance.objects.lock(instance.pk)
-        event = WebhookEvent.objects.get(instance=instance, digest=digest)
-        while event.outcome == WebhookEvent.Outcome.STORED:
-            apply_events(row, [event], Options.read())
-            event.refresh_from_db()
-    return event
+        events = list(WebhookEvent.objects.filter(instance=instance, digest__in=digests).order_by("part"))
+        for event in events:
+            if event.outcome == WebhookEvent.Outcome.STORED:
+                apply_events(row, [event], Options.read())
+    events[-1].refresh_from_db()
+    return events[-1]

@@ -1,10 +1,10 @@
 """What a stored event says, and what is to become of it: pure, so that no event can do harm by being read."""
 
-import traceback
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from conversations.evolution import envelope, events, wire
 from conversations.evolution.facts import Fact
+from conversations.ingest.trouble import stack_of
 from conversations.models import Instance, WebhookEvent
 from logs.contexts import Context
 
@@ -21,8 +21,8 @@ class Verdict:
     facts: tuple[Fact, ...] = field(default=(), repr=False)
 
 
-def read(instance: Instance, event: WebhookEvent, part: slice | None = None) -> Verdict:
-    """Read an event of an instance, or a part of its items. Whatever it holds, there is a verdict.
+def read(instance: Instance, event: WebhookEvent) -> Verdict:
+    """Read an event of an instance. Whatever it holds, there is a verdict.
 
     Outcomes: APPLIED or IGNORED, by whether it says anything; UNKNOWN with the facts of what was understood; FOREIGN;
     FAILED when reading it is beyond us.
@@ -31,8 +31,6 @@ def read(instance: Instance, event: WebhookEvent, part: slice | None = None) -> 
         opened = envelope.opened(event.payload, event.name)
         if opened.instance not in ("", instance.name):
             return Verdict(Outcome.FOREIGN, "names another instance than its webhook's")
-        if part is not None:
-            opened = replace(opened, data=wire.items(opened.data)[part])
         reading = events.read(opened)
     except (wire.UnknownShapeError, events.UnknownEventError) as error:
         return Verdict(Outcome.UNKNOWN, str(error))
@@ -46,8 +44,8 @@ def read(instance: Instance, event: WebhookEvent, part: slice | None = None) -> 
 
 
 def told(instance: Instance, event: WebhookEvent, error: Exception | None = None) -> dict[str, object]:
-    """Return what a log is told of an event. Of an error where it was, and not what it says: databases quote rows."""
+    """Return what a log is told of an event, and of an error."""
     names: dict[str, object] = {"instance": instance.name, "event": event.name, "event_id": event.pk}
     if error is not None:
-        names["stack"] = "".join(traceback.format_tb(error.__traceback__))
+        names["stack"] = stack_of(error)
     return names

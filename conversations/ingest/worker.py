@@ -1,25 +1,26 @@
 """The worker: applies due events, instance by instance, until it is told to stop. Many may run, on many hosts.
 
 In each round it asks which instances have something due, and takes those whose turn it can get. It stops between two
-batches; a batch that is cut short was never done.
+batches; a batch that is cut short was never done. Nothing that an event holds, and no fault of ours, ends it.
 """
 
-import threading
 from time import monotonic, sleep
 
 from django.db import Error as DatabaseError
 from django.db import connection
-from django.db.models import Min
-from django.utils import timezone
 
-from conversations.ingest import counts, retention
+from cachelayer import transactions
+from conversations.ingest import schedule
 from conversations.ingest.batch import apply_due
 from conversations.ingest.conf import Options
+from conversations.ingest.retention import Retention
+from conversations.ingest.trouble import is_of_database, stack_of
 from conversations.ingest.wake import POLL, Waiter
-from conversations.models import WebhookEvent
+from conversations.models import Instance, WebhookEvent
 from logs.contexts import Context
 
-REPORT_EVERY = 2.0  # seconds
+MOMENT = 0.05  # seconds; when another worker has what is due
+PUT_OFF = 5.0  # an instance whose batch cannot be applied at all
 RETRY_AFTER = 1.0  # when the database does not answer
 log = Context.WEBHOOK.logger
 
@@ -29,81 +30,81 @@ class Worker:
 
     def __init__(self, options: Options | None = None) -> None:
         self._options = options or Options.read()
-        self._stopped = threading.Event()
+        self._is_stopped = False  # no lock: a signal's handler must be able to set it
         self._waiter = Waiter()
-        self._reported = 0.0
+        self._retention = Retention(self._options)
+        self._put_off: dict[int, float] = {}  # until when, by instance
 
     def run(self) -> None:
         """Work until told to stop."""
         log.info("Ingest STARTED")
-        while not self._stopped.is_set():
-            try:
-                applied = self.round()
-                self._housekeep()
-            except DatabaseError as error:
-                log.warning("Ingest WAITS: the database does not answer: %s", type(error).__name__)
-                connection.close()
-                self._stopped.wait(RETRY_AFTER)
-                continue
-            if not self._stopped.is_set():
-                self._rest(applied)
-        self._end()
+        while not self._is_stopped:
+            self._waiter.wait(self._safe_round())
+        self._waiter.close()
+        connection.close()
         log.info("Ingest STOPPED")
 
     def stop(self) -> None:
         """Have it stop after the batch in hand."""
-        self._stopped.set()
-        self._waiter.interrupt()
+        self._is_stopped = True
 
-    def round(self) -> int:
-        """Give each instance that has something due one batch, the longest waiting first; return how many events.
+    def round(self, *, hurry: bool = False) -> tuple[int, float]:
+        """Give each instance that has something due one batch, the longest waiting first.
+
+        Args:
+            hurry: see `batch.apply_due`.
+
+        Returns:
+            How many events were applied, and for how many seconds there is nothing to do.
 
         Raises:
-            DatabaseError: the database does not answer.
+            DatabaseError, InterfaceError: the database does not answer.
         """
+        found = schedule.look(hurry=hurry)
+        ripe = [instance for instance in found.ripe if self._put_off.get(instance, 0.0) <= monotonic()]
         applied = 0
-        for instance in waiting(timezone.now()):
-            if self._stopped.is_set():
-                break
-            applied += apply_due(instance, self._options)
-        return applied
+        for instance in ripe:
+            if not self._is_stopped:
+                applied += self._apply(instance, hurry=hurry)
+        return applied, 0.0 if applied else min(MOMENT if ripe else POLL, found.next_in)
 
     def drain(self) -> int:
-        """Apply everything that is due now or at the end of its window; return how many events that were."""
-        applied = 0
+        """Apply everything that waits, without waiting for turns and windows; return how many events that were."""
+        total = 0
         while True:
-            new = self.round()
-            applied += new
-            if not new and not WebhookEvent.objects.filter(outcome="stored", attempts=0).exists():
-                counts.flush()
-                return applied
-            sleep(0 if new else self._options.interval / 2)
+            applied, seconds = self.round(hurry=True)
+            total += applied
+            if not applied:
+                if not WebhookEvent.objects.filter(outcome=WebhookEvent.Outcome.STORED, attempts=0).exists():
+                    return total
+                sleep(min(seconds, MOMENT))
 
-    def _rest(self, applied: int) -> None:
-        """Wait for the next round: for a moment, so that batches are worth their while, or until there is a word."""
-        if applied:
-            self._stopped.wait(self._options.interval / 4)
-        else:
-            self._waiter.wait(min(POLL, self._options.window))
-
-    def _housekeep(self) -> None:
-        if monotonic() - self._reported >= REPORT_EVERY:
-            self._reported = monotonic()
-            counts.flush()
-            retention.step(self._options)
-
-    def _end(self) -> None:
+    def _safe_round(self) -> float:
+        """Do a round, whatever comes; return how long to wait."""
         try:
-            counts.flush()
-        except DatabaseError:
-            log.warning("Ingest counts are lost: the database does not answer")
-        self._waiter.close()
-        connection.close()
+            seconds = self.round()[1]
+            self._retention.step()
+        except DatabaseError as error:
+            log.warning("Ingest WAITS: the database does not answer: %s", type(error).__name__)
+            connection.close()
+        except Exception as error:  # noqa: BLE001 - ours, and no reason to stop for good
+            log.critical("Ingest FATAL: %s", type(error).__name__, extra={"stack": stack_of(error)})
+        else:
+            return seconds
+        transactions.end_leftovers()
+        return RETRY_AFTER
 
-
-def waiting(now: object) -> list[int]:
-    """Return the instances that have something due, the one that has waited longest first."""
-    due = WebhookEvent.objects.filter(outcome="stored", due_at__lte=now)
-    return list(
-        due.values("instance").annotate(since=Min("due_at")).order_by("since").values_list("instance", flat=True)
-    )
+    def _apply(self, instance: int, *, hurry: bool) -> int:
+        """Apply one batch. If that fails as a whole, the instance is put off, and the others are not."""
+        try:
+            return apply_due(instance, self._options, hurry=hurry)
+        except Instance.DoesNotExist:
+            return 0
+        except Exception as error:
+            if hurry or is_of_database(error):
+                raise
+            told = {"instance": instance, "stack": stack_of(error)}
+            log.error("Batch NOT APPLIED: %s", type(error).__name__, extra=told)  # noqa: TRY400 - it may quote rows
+            self._put_off[instance] = monotonic() + PUT_OFF
+            transactions.end_leftovers()
+            return 0

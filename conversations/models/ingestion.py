@@ -8,7 +8,7 @@ from conversations.models.instance import Instance
 
 
 class WebhookEvent(models.Model):
-    """One webhook body as it came, without its secrets; the same body twice is one row."""
+    """One webhook body as it came, without its secrets; the same body twice is one row, or one for each part of it."""
 
     class Outcome(models.TextChoices):
         """What became of it."""
@@ -30,15 +30,16 @@ class WebhookEvent(models.Model):
     due_at = models.DateTimeField(default=timezone.now, help_text="when it is to be applied, or to be tried again")
     settled_at = models.DateTimeField(null=True, blank=True, help_text="when it got its outcome")
     attempts = models.PositiveSmallIntegerField(default=0, help_text="how often applying it has failed")
-    is_history = models.BooleanField(default=False, help_text="an import, applied in parts beside what is new")
-    done = models.PositiveIntegerField(default=0, help_text="items of an import that are applied")
-    total = models.PositiveIntegerField(default=0, help_text="items of an import")
+    is_history = models.BooleanField(default=False, help_text="of an import, applied beside what is new")
+    part = models.PositiveIntegerField(default=1, help_text="a long import is kept in parts")
+    parts = models.PositiveIntegerField(default=1)
+    size = models.PositiveIntegerField(default=0, help_text="characters of the body")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["instance", "digest"], name="event_digest")]
         indexes = [
             models.Index(fields=["outcome", "id"], name="event_outcome"),
-            models.Index(fields=["instance", "is_history", "id"], condition=Q(outcome="stored"), name="event_waiting"),
+            models.Index(fields=["instance", "due_at"], condition=Q(outcome="stored"), name="event_waiting"),
         ]
 
     def __str__(self) -> str:
@@ -56,10 +57,14 @@ class Turn(models.Model):
 
 
 class IngestCount(models.Model):
-    """How often something has happened to events, summed up over all processes."""
+    """How often something has happened to an instance's events, summed up over all processes."""
 
-    name = models.CharField(max_length=64, primary_key=True)
+    instance = models.ForeignKey(Instance, models.CASCADE, related_name="ingest_counts", db_index=False)
+    name = models.CharField(max_length=32)
     value = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["instance", "name"], name="ingest_count")]
 
     def __str__(self) -> str:
         return f"{self.name} {self.value}"

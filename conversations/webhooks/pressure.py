@@ -1,41 +1,20 @@
 """What is not taken now, so that what was taken is not late: Evolution tries again after 503 and 429; nothing is lost.
 
-503 while more events wait than workers will soon apply. 429 at an instance that floods: only what carries a latest
-state is held back so, never a message.
+503 while more events wait than workers will soon apply. 429 at an instance that floods: only what it says over and over
+is held off so, never a message.
 """
 
 import threading
 from time import monotonic
 
 from conversations.ingest import counts
+from conversations.ingest.backlog import backlog
 from conversations.ingest.conf import Options
-from conversations.ingest.policy import LATEST_STATE
-from conversations.models import Instance, WebhookEvent
+from conversations.ingest.policy import REPEATED
+from conversations.models import Instance
 from conversations.webhooks.refusals import Reason, Refused
 
-LOOK_EVERY = 1.0  # seconds; counting what waits costs more than an event
 BURST = 3.0  # seconds of the allowed rate that may come at once
-
-
-class Backlog:
-    """Whether too much waits, looked at now and then."""
-
-    def __init__(self) -> None:
-        self._looked_at = -LOOK_EVERY
-        self._is_over = False
-
-    def is_over(self, limit: int) -> bool:
-        """Whether more than so many events wait.
-
-        Raises:
-            DatabaseError: the database does not answer.
-        """
-        now = monotonic()
-        if now - self._looked_at >= LOOK_EVERY:
-            self._looked_at = now
-            waiting = WebhookEvent.objects.filter(outcome="stored").order_by().values("pk")
-            self._is_over = len(waiting[limit : limit + 1]) > 0
-        return self._is_over
 
 
 class Buckets:
@@ -51,21 +30,22 @@ class Buckets:
         with self._lock:
             level, then = self._buckets.get(instance, (rate * BURST, now))
             level = min(level + (now - then) * rate, rate * BURST)
-            self._buckets[instance] = (max(level - 1, 0.0), now)
-            return level >= 1
+            has_one = level >= 1
+            self._buckets[instance] = (level - has_one, now)
+            return has_one
 
 
-_backlog = Backlog()
 _buckets = Buckets()
 
 
-def refuse_overload() -> None:
+def refuse_overload(sender: Instance) -> None:
     """Let an event in, unless too many wait.
 
     Raises:
         Refused: they do.
     """
-    if _backlog.is_over(Options.read().backlog):
+    if backlog.is_over():
+        counts.note(sender.pk, "overloaded")
         raise Refused(Reason.OVERLOADED, "too many events wait to be applied; send it again later")
 
 
@@ -75,7 +55,6 @@ def refuse_flood(instance: Instance, event: str) -> None:
     Raises:
         Refused: it is.
     """
-    counts.add({"received": 1})
-    if event in LATEST_STATE and not _buckets.take(instance.pk, Options.read().flood):
-        counts.add({"delayed": 1})
+    if event in REPEATED and not _buckets.take(instance.pk, Options.read().flood):
+        counts.note(instance.pk, "delayed")
         raise Refused(Reason.FLOODING, f"too many {event} at once; send it again later")

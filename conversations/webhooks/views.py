@@ -1,10 +1,10 @@
 """The webhook view: authenticate, read, decode, store, and answer in a way that Evolution acts on."""
 
-from django.db import InterfaceError, OperationalError
+from django.db import Error as DatabaseError
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from conversations.ingest import inbox, wake
+from conversations.ingest import counts, inbox, wake
 from conversations.webhooks import body, instances, pressure
 from conversations.webhooks.authentication import authenticate, event_in_query
 from conversations.webhooks.refusals import Reason, Refused
@@ -23,7 +23,7 @@ def evolution(request: HttpRequest, name: str, suffix: str = "") -> JsonResponse
     except Refused as refused:
         logger.warning("Webhook REFUSED: %s, %s", refused.status, refused.detail)
         return refused.response()
-    except (OperationalError, InterfaceError, OSError):  # no database, or no room for its media
+    except (DatabaseError, OSError):  # no database, or no room for its media
         logger.exception("Webhook NOT STORED: the sender is to try again")
         return Refused(Reason.DATABASE_UNAVAILABLE, "it could not be stored; send it again").response()
     logger.debug("Webhook STORED", extra={"event": event})
@@ -43,7 +43,7 @@ def _stored(request: HttpRequest, name: str, suffix: str) -> str:
     if request.method != "POST":
         raise Refused(Reason.METHOD_NOT_ALLOWED, f"{request.method} is not allowed: webhooks are posted")
     sender = authenticate(request, name)  # before the body is read: 100 MB are for those who may post
-    pressure.refuse_overload()
+    pressure.refuse_overload(sender)
     decoded = body.decode(body.read(request))
     instance = instances.addressee(sender, decoded)
     suffix = suffix or event_in_query(request)
@@ -53,5 +53,6 @@ def _stored(request: HttpRequest, name: str, suffix: str) -> str:
         inbox.store(instance, decoded, suffix=suffix)
     except RecursionError:  # storing needs more of the stack than decoding did
         raise Refused(Reason.MALFORMED_JSON, body.TOO_DEEP) from None
+    counts.note(instance.pk, "received")
     wake.tell()
     return event

@@ -2,15 +2,13 @@
 
 import signal
 from argparse import ArgumentParser
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.db.models import Count, Min
-from django.utils import timezone
 
-from conversations.ingest import counts, replay
+from conversations.ingest import replay, status
 from conversations.ingest.worker import Worker
-from conversations.models import WebhookEvent
 
 
 class Command(BaseCommand):
@@ -22,7 +20,7 @@ class Command(BaseCommand):
         """Declare the options."""
         what = parser.add_mutually_exclusive_group()
         what.add_argument("--drain", action="store_true", help="apply what is there, then end")
-        what.add_argument("--status", action="store_true", help="show what waits and what was done")
+        what.add_argument("--status", action="store_true", help="show what waits, what failed, and how far imports are")
         what.add_argument(
             "--replay", nargs="*", metavar="ID", type=int, help="let these events, or all failed ones, be tried again"
         )
@@ -30,7 +28,7 @@ class Command(BaseCommand):
     def handle(self, *_args: object, **options: Any) -> None:
         """Do one of them."""
         if options["status"]:
-            self.stdout.write(_status())
+            self.stdout.write("\n".join(_told(status.read())))
         elif options["replay"] is not None:
             self.stdout.write(f"{replay.again(options['replay'] or None)} events are due again")
         elif options["drain"]:
@@ -42,15 +40,12 @@ class Command(BaseCommand):
             worker.run()
 
 
-def _status() -> str:
-    by_outcome = WebhookEvent.objects.values("outcome").annotate(events=Count("pk"), first=Min("received_at"))
-    lines = [
-        f"{row['events']:>9}  {row['outcome']}, the first of {row['first']:%Y-%m-%d %H:%M:%S}" for row in by_outcome
-    ]
-    waits = WebhookEvent.objects.filter(outcome="stored", due_at__lte=timezone.now()).aggregate(since=Min("due_at"))
-    if waits["since"]:
-        lines.append(f"the longest waiting is {(timezone.now() - waits['since']).total_seconds():.1f} s late")
-    imports = WebhookEvent.objects.filter(outcome="stored", is_history=True)
-    lines += [f"{row.done:>9} of {row.total} items of import {row.pk} are applied" for row in imports]
-    lines += ["", *(f"{times:>9}  {name}" for name, times in sorted(counts.totals().items()))]
-    return "\n".join(lines) or "Nothing has come yet."
+def _told(found: status.Status) -> Iterator[str]:
+    yield f"{found.waiting} events wait, the longest for {found.late:.1f} s; {found.retried} of them have failed before"
+    yield f"{found.failed} events have failed for good: `manage.py ingest --replay` lets them be tried again"
+    for one in found.imports:
+        import_ = f"import of {one.received_at:%Y-%m-%d %H:%M} into {one.instance}"
+        yield f"{import_}: {one.applied} of {one.parts} parts are applied"
+    yield ""
+    yield "since ever"
+    yield from (f"{times:>12}  {name}" for name, times in found.counts.items())

@@ -11,11 +11,13 @@ from conversations.models import (
     Contact,
     ContactAddress,
     Conversation,
+    IngestCount,
     Instance,
     Message,
     ParkedUpdate,
     Participant,
     StateClock,
+    Turn,
     WebhookEvent,
 )
 from tests.conversations.rows import NOON, a_chat, a_contact, a_group, a_message, an_instance
@@ -175,6 +177,8 @@ def full(instance: Instance) -> None:
     WebhookEvent.objects.create(instance=instance, name="call", payload={}, digest="0")
     ParkedUpdate.objects.create(instance=instance, key_id="1", from_me=0, kind="delete", at=0, value={})
     StateClock.objects.create(instance=instance, subject="instance")
+    Turn.objects.create(instance=instance)
+    IngestCount.objects.create(instance=instance, name="applied", value=1)
 
 
 def test_an_instance_goes_with_all_it_has_and_nothing_of_another() -> None:
