@@ -99,6 +99,9 @@ CACHES = {
 # Each database its own prefix: on the server rows are known by their primary key.
 CACHELAYER = {"PREFIX": env.cache_prefix}
 
+# How webhooks become rows: conversations/ingest/conf.py says what can be set.
+INGEST = env.ingest
+
 MEDIA_ROOT = env.media_dir
 STATIC_URL = "static/"
 # Files are served from where the installed packages keep them: no STATIC_ROOT, no collectstatic step to forget.
