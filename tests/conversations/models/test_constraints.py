@@ -116,6 +116,15 @@ def test_an_instances_name_is_its_own_on_its_server() -> None:
     )
 
 
+def test_an_instance_keeps_its_name() -> None:
+    instance = an_instance(name="sales", server_url="https://one.example")
+    refuses(lambda: Instance.objects.filter(pk=instance.pk).update(name="support"), "an instance never changes")
+    instance.name = "support"
+    refuses(instance.save, "an instance never changes")
+    Instance.objects.filter(pk=instance.pk).update(name="sales", server_url="https://two.example")
+    assert Instance.objects.get(name="sales").server_url == "https://two.example"
+
+
 def test_a_contacts_address_is_its_own_in_its_instance() -> None:
     one, two = an_instance(), an_instance()
     contact = a_contact(one)
