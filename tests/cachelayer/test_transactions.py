@@ -234,7 +234,7 @@ def test_a_transaction_that_touches_very_much_touches_everything(cached: Service
             row.save(update_fields=["name"])
         (write,) = cached.live
         assert "contacts" in write.tags
-        assert len(write.tags) <= 1001
+        assert len(write.tags) <= 2001
     found = Contact.objects.fetch_many(row.pk for row in rows)
     assert all(row.name.endswith("!") for row in found.values())
 
