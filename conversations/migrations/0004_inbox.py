@@ -19,6 +19,10 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=32)),
                 ('value', models.BigIntegerField()),
             ],
+            options={
+                'verbose_name': 'inbox',
+                'verbose_name_plural': 'inbox',
+            },
         ),
         migrations.CreateModel(
             name='Turn',

@@ -64,6 +64,7 @@ class IngestCount(models.Model):
     value = models.BigIntegerField()
 
     class Meta:
+        verbose_name = verbose_name_plural = "inbox"
         constraints = [models.UniqueConstraint(fields=["instance", "name"], name="ingest_count")]
 
     def __str__(self) -> str:
