@@ -12,6 +12,10 @@ class Backlog:
     """What waits, as it was seen less than a moment ago."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget what was seen."""
         self._looked_at = float("-inf")
         self._is_over = False
 

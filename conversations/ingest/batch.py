@@ -49,6 +49,9 @@ def apply_due(instance_id: int, options: Options, *, hurry: bool = False) -> int
         DatabaseError, InterfaceError: the database does not do it; nothing was done.
         Instance.DoesNotExist: it is gone.
     """
+    if not Turn.objects.filter(pk=instance_id).exists():
+        # By itself: others would wait for the end of a transaction that has made it, instead of leaving the turn to it.
+        Turn.objects.bulk_create([Turn(pk=instance_id, next_at=EPOCH)], ignore_conflicts=True)
     with transaction.atomic():
         turn = _turn(instance_id, hurry=hurry)
         if turn is None:
@@ -81,10 +84,7 @@ def apply_events(instance: Instance, events: Sequence[WebhookEvent], options: Op
 def _turn(instance_id: int, *, hurry: bool) -> Turn | None:
     """Return an instance's turn, locked; None when another worker has it, or it is too early."""
     skips = connection.features.has_select_for_update_skip_locked
-    turns = Turn.objects.select_for_update(skip_locked=skips).filter(pk=instance_id)
-    if (turn := turns.first()) is None and not Turn.objects.filter(pk=instance_id).exists():
-        Turn.objects.bulk_create([Turn(pk=instance_id, next_at=EPOCH)], ignore_conflicts=True)
-        turn = turns.first()
+    turn = Turn.objects.select_for_update(skip_locked=skips).filter(pk=instance_id).first()
     return turn if turn and (hurry or turn.next_at <= timezone.now()) else None
 
 

@@ -46,6 +46,11 @@ def leave_it_to(crier: threading.Event | None) -> None:
     _crier = crier
 
 
+def is_left_to_another() -> bool:
+    """Whether another thread tells others."""
+    return _crier is not None
+
+
 def _tell() -> None:
     tell_here()
     if _crier is not None:
