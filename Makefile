@@ -16,7 +16,7 @@ PRODUCTION = ENV_FILE=/dev/null DEBUG=false HTTPS=true DATABASE_URL=sqlite://:me
 	SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(50))')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench soak stack lock clean venv run-venv dev-venv
+.PHONY: help run test check bench soak stack simulate lock clean venv run-venv dev-venv
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -63,6 +63,11 @@ lock: venv ## compile both lock files from pyproject.toml
 
 stack: dev-venv ## the production topology here: PostgreSQL, Valkey, web processes, ingest workers, the demo
 	@exec $(PY) -m whatsai.stack --port "$(PORT)" $(ARGS)
+
+RATE ?= 500
+SITE = env -u DATABASE_URL -u REDIS_URL ENV_FILE=var/stack/env
+simulate: dev-venv ## post to a running stack as Evolution does, and judge: RATE=500 a second for DURATION=60 seconds
+	@exec $(SITE) $(PY) manage.py simulate --url "http://127.0.0.1:$(PORT)" --rate "$(RATE)" --seconds "$(DURATION)" $(ARGS)
 
 clean: ## remove .venv and caches; var/ (the database, the logs) stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
