@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Callable
 
-from conversations.ingest import counts, wake
+from conversations.ingest import counts, wake, writing
 from conversations.ingest.conf import Options
 from conversations.ingest.door import Door
 from conversations.ingest.worker import Worker
@@ -42,6 +42,7 @@ def _begin() -> None:
 
 def _begin_anew() -> None:
     counts.forget()
+    writing.forget()
     _begin()
 
 

@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from conversations.evolution.facts import ContactState, ConversationState, Fact, InstanceState, MessageUpdate
-from conversations.ingest import counts, verdicts
+from conversations.ingest import counts, verdicts, writing
 from conversations.ingest.apply import apply
 from conversations.ingest.conf import Options, retry_after
 from conversations.ingest.policy import ACKNOWLEDGEMENT, LATEST_STATE
@@ -50,9 +50,8 @@ def apply_due(instance_id: int, options: Options, *, hurry: bool = False) -> int
         Instance.DoesNotExist: it is gone.
     """
     if not Turn.objects.filter(pk=instance_id).exists():
-        # By itself: others would wait for the end of a transaction that has made it, instead of leaving the turn to it.
-        Turn.objects.bulk_create([Turn(pk=instance_id, next_at=EPOCH)], ignore_conflicts=True)
-    with transaction.atomic():
+        _give_turn(instance_id)
+    with writing.in_turn(), transaction.atomic():
         turn = _turn(instance_id, hurry=hurry)
         if turn is None:
             return 0
@@ -88,13 +87,20 @@ def _turn(instance_id: int, *, hurry: bool) -> Turn | None:
     return turn if turn and (hurry or turn.next_at <= timezone.now()) else None
 
 
+def _give_turn(instance_id: int) -> None:
+    """Make an instance's turn, by itself: for the end of a batch that had made it others would wait."""
+    there = Instance.objects.filter(pk=instance_id).values_list("pk", flat=True)
+    Turn.objects.bulk_create([Turn(pk=pk, next_at=EPOCH) for pk in there], ignore_conflicts=True)
+
+
 def _due(instance: Instance, options: Options, *, hurry: bool) -> list[WebhookEvent]:
     """Return what is due, the longest waiting first: new events, and beside them one part of an import."""
     stored = WebhookEvent.objects.filter(instance=instance, outcome=Outcome.STORED)
     due = stored.filter(attempts=0) if hurry else stored.filter(due_at__lte=timezone.now())
     due = due.order_by("due_at", "id")
-    pks = _within(due.filter(is_history=False)[: options.batch])
-    if len(pks) < options.batch:
+    size = writing.longest_batch(options.batch)
+    pks = _within(due.filter(is_history=False)[:size])
+    if len(pks) < size:
         pks += due.filter(is_history=True).values_list("pk", flat=True)[:1]
     return list(WebhookEvent.objects.filter(pk__in=pks).order_by("id")) if pks else []
 

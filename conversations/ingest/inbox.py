@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from conversations.evolution import envelope
 from conversations.evolution.scrub import scrubbed
-from conversations.ingest import policy
+from conversations.ingest import policy, writing
 from conversations.ingest.conf import Options
 from conversations.ingest.media import detached
 from conversations.models import Instance, WebhookEvent
@@ -59,7 +59,7 @@ def store(instance: Instance, body: object, *, suffix: str = "") -> list[str]:
         whose = suffix if len(bodies) == 1 else f"{suffix} {part}/{len(bodies)}"
         digests.append(hashlib.sha256(f"{whose}\n{text}".encode()).hexdigest())
         values += [instance.pk, name, text, digests[-1], *times, name in policy.HISTORY, part, len(bodies), len(text)]
-    with connection.cursor() as cursor:
+    with writing.in_turn(), connection.cursor() as cursor:
         cursor.execute(_insert(connection.vendor, len(bodies)), values)
     return digests
 
