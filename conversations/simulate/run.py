@@ -41,6 +41,7 @@ class Target:
     api_token: str
     disasters: Path | None = None  # the pipe of the stack's supervisor
     retry_scale: float = 1.0
+    patience: float = 60.0  # seconds to wait for the workers
 
     @property
     def name(self) -> str:
@@ -70,7 +71,8 @@ async def drive(
     """Post everything, with disasters if they are wanted; return what happened and the lags that were seen."""
     questions = Pool(target.host, target.port, QUESTIONS)
     watched = list(instances)[:WATCHED]
-    looking = Watch(questions, {one.name: watch.latest(one.pk, target.api_token, target.name) for one in watched})
+    asked = {one.name: watch.latest(one.pk, target.api_token, target.name) for one in watched}
+    looking = Watch(questions, asked, target.patience)
     pool = Pool(target.host, target.port, CONNECTIONS)
     sender = Sender(pool, target.retry_scale, looking.taken, step)
     seconds = max((post.due for post in posts), default=0.0)

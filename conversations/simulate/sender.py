@@ -11,7 +11,7 @@ from conversations.simulate.connection import Pool
 from conversations.simulate.retry import Next
 from conversations.simulate.schedule import Post
 
-CONNECTIONS = 200  # at once
+CONNECTIONS = 500  # at once
 LEAD = 0.2  # seconds before the first post
 NO_ANSWER = "no answer"
 

@@ -15,7 +15,7 @@ from conversations.simulate.schedule import Post
 
 EVERY = 0.2  # seconds
 LATEST, DEEP = 20, 200  # messages asked for
-PATIENCE, VERY_LONG = 60.0, 2.0  # seconds
+VERY_LONG = 2.0  # seconds
 TIMEOUT = 10.0
 
 
@@ -25,10 +25,12 @@ class Watch:
     Args:
         pool: the connections.
         asked: the requests for the latest messages, of few and of many, by the instance's name.
+        patience: seconds after which a message is not waited for any longer.
     """
 
-    def __init__(self, pool: Pool, asked: Mapping[str, tuple[bytes, bytes]]) -> None:
+    def __init__(self, pool: Pool, asked: Mapping[str, tuple[bytes, bytes]], patience: float) -> None:
         self._pool = pool
+        self._patience = patience
         self._asked = asked
         self._waiting: dict[str, dict[str, float]] = {name: {} for name in asked}
         self._is_over = False
@@ -73,7 +75,7 @@ class Watch:
             # Cheaper than reading the JSON, and key ids are too long to stand there by chance.
             if f'"key_id":"{key_id}"'.encode() in shown:
                 self.lags.append(now - since)
-            elif now - since > PATIENCE:
+            elif now - since > self._patience:
                 self.lags.append(math.inf)
             else:
                 continue

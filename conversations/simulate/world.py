@@ -26,11 +26,11 @@ SERVER = "https://load.example.com"
 BUBBLES = frozenset({"messages.upsert", "send.message"})
 BEGIN = moments.CONNECTED
 _SPAN = 3 * HOUR  # in which chats begin
-_GROUP_EVERY = 8  # chats
+_CHATS = 5  # of which one is a group
 _MEMBERS = 4
 _MORE = 1.2  # than needed: the end of the story is cut off
 _SILENCE = 10 * MINUTE  # between two scenes of a chat
-_SCENES = 2
+_SCENES = 2  # of a chat, at most
 _RECONNECTS = 3
 _THUMBNAIL = (600, 1000)  # bytes; ten times as many characters
 _FILE = (10_000, 40_000)  # bytes
@@ -89,7 +89,7 @@ def channel(seed: int, number: int) -> Channel:
 
 def _chat(seed: int, one: Channel, number: int, people: Iterator[Person]) -> Chat:
     chance = stream(seed, one.name, "chat", number)
-    if number % _GROUP_EVERY == _GROUP_EVERY - 1:
+    if number % _CHATS == _CHATS // 2:
         members = tuple(itertools.islice(people, _MEMBERS))
         chat = Chat(seed, one, number, members, f"Entregas {number}", f"120363{digits(chance, 12)}@g.us")
         scenes = screenplay.repertoire("deliveries", "pt")
@@ -97,7 +97,7 @@ def _chat(seed: int, one: Channel, number: int, people: Iterator[Person]) -> Cha
         chat = Chat(seed, one, number, (next(people),), live_number=number)
         scenes = screenplay.repertoire(one.repertoire, "pt")
     at = BEGIN + MINUTE + chance.randrange(_SPAN)
-    for scene in chance.sample(scenes, min(_SCENES, len(scenes))):
+    for scene in chance.sample(scenes, chance.randint(1, _SCENES)):
         chat.live += Performance(chat, scene, chance, at).play()
         at = chat.live[-1].at + _SILENCE
     return chat

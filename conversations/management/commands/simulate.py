@@ -41,7 +41,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--retry-scale", type=_positive, default=0.1, help="by which Evolution's waits are shortened (%(default)s)"
         )
-        parser.add_argument("--drain-within", type=_positive, default=120.0, help="seconds to wait for the workers")
+        parser.add_argument(
+            "--patience", type=_positive, default=60.0, help="seconds to wait for workers (%(default)s)"
+        )
         parser.add_argument("--expect-p99-answer", type=_positive, help="ms; says whether it is met")
         parser.add_argument("--expect-p99-lag", type=_positive, help="ms, from the answer to the API; likewise")
 
@@ -56,7 +58,8 @@ class Command(BaseCommand):
             raise CommandError(f"--url {error}") from None
         disasters = options["orders"] if options["chaos"] else None
         with access.api_token() as token:
-            judgement = self._simulate(plan, Target(host, port, token, disasters, options["retry_scale"]), options)
+            target = Target(host, port, token, disasters, options["retry_scale"], options["patience"])
+            judgement = self._simulate(plan, target, options)
         if not judgement.is_right:
             sys.exit(1)
 
@@ -74,7 +77,7 @@ class Command(BaseCommand):
                 tally, lags = asyncio.run(run.drive(target, posts, sent, instances, bar.update))
         except* NoStackError as group:
             raise CommandError(str(group.exceptions[0])) from None
-        waited = run.drained(instances, options["drain_within"])
+        waited = run.drained(instances, target.patience)
         delivered = {sent[number]: posts[number].event for number in tally.delivered}
         judgement, threads = run.judged(whole, instances, delivered)
         for number, said in tally.lost.items():
