@@ -1,4 +1,4 @@
-"""SQLite has one writer at a time, and who finds it busy looks again later and later: in one process they queue instead.
+"""SQLite has one writer at a time, and who finds it busy looks again later and later: in one process they queue.
 
 A batch is short there, for webhooks wait for its end.
 """
