@@ -24,7 +24,7 @@ from conversations.simulate.sender import CONNECTIONS, LEAD, Sender, Tally
 from conversations.simulate.watch import Watch
 from conversations.simulate.world import World
 
-WATCHED = 4  # instances whose messages are looked for in the API
+WATCHED = 3  # instances whose messages are looked for in the API
 QUESTIONS = 20  # connections for them
 LOOK_EVERY = 0.25  # seconds
 JUDGED_AT_ONCE = 4  # conversations

@@ -13,7 +13,7 @@ from conversations.simulate import requests, world
 from conversations.simulate.connection import Pool
 from conversations.simulate.schedule import Post
 
-EVERY = 0.2  # seconds
+EVERY = 0.25  # seconds
 LATEST, DEEP = 20, 200  # messages asked for
 VERY_LONG = 2.0  # seconds
 TIMEOUT = 10.0
