@@ -27,7 +27,7 @@ def _panel(axes: Any, title: str, seconds: dict[str, float]) -> None:
     names = sorted(seconds, key=lambda name: -seconds[name])
     micros = [seconds[name] * 1e6 for name in names]
     bars = axes.barh(names, micros, color=[_color(name) for name in names], log=True)
-    axes.bar_label(bars, labels=[f"{one:.3g}" for one in micros], padding=3)
+    axes.bar_label(bars, labels=[f"{one:,.0f}" if one >= 100 else f"{one:.3g}" for one in micros], padding=3)
     axes.set(title=title, xlabel="µs, less is better")
     axes.margins(x=0.15)
     axes.spines[["top", "right"]].set_visible(False)
