@@ -43,9 +43,18 @@ class Stack:
             text=True,
         )
         assert self.process.stdout
-        self.welcome = "".join(
-            iter(self.process.stdout.readline, f"Ctrl-C stops all of it; the data stay in {folder}.\n")
-        )
+        self.welcome = ""
+        while not self.welcome.endswith(f"the data stay in {folder}.\n"):
+            line = self.process.stdout.readline()
+            assert line, self.welcome
+            self.welcome += line
+
+    def stop(self, number: int) -> int:
+        """Send a signal; return the exit status."""
+        assert self.process.stdout
+        self.process.send_signal(number)
+        with self.process.stdout:
+            return self.process.wait(PATIENCE)
 
     @property
     def pids(self) -> dict[str, int]:
@@ -86,8 +95,7 @@ def test_it_runs_survives_the_death_of_its_parts_keeps_its_data_and_leaves_nothi
         assert _answers(stack)  # the token of the welcome, which was made before the database was killed
         everything = psutil.Process(stack.process.pid).children(recursive=True)
     finally:
-        stack.process.send_signal(signal.SIGTERM)
-        assert stack.process.wait(PATIENCE) == 0
+        assert stack.stop(signal.SIGTERM) == 0
     assert not psutil.wait_procs(everything, timeout=PATIENCE)[1]
     assert not {"env", "orders", "state.json"} & {path.name for path in folder.iterdir()}
 
@@ -107,7 +115,6 @@ def test_two_in_one_folder_are_one_too_many(folder: Path) -> None:
             command, cwd=environment.BASE_DIR, capture_output=True, text=True, timeout=PATIENCE, check=False
         )
     finally:
-        stack.process.send_signal(signal.SIGINT)
-        assert stack.process.wait(PATIENCE) == 0
+        assert stack.stop(signal.SIGINT) == 0
     assert second.returncode == 1
     assert second.stderr == f"make stack: it runs already, with its data in {folder}\n"
