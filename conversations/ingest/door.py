@@ -8,11 +8,11 @@ import threading
 from collections.abc import Callable
 from time import monotonic
 
-from django.db import Error as DatabaseError
 from django.db import connection
 
 from conversations.ingest import counts, wake
 from conversations.ingest.backlog import LOOK_EVERY, backlog
+from conversations.ingest.trouble import stack_of
 from logs.contexts import Context
 
 TELL_EVERY = 0.1  # seconds
@@ -26,22 +26,20 @@ class Door:
     def __init__(self) -> None:
         self._told = threading.Event()
         self._stopped = threading.Event()
-        self._added_at = monotonic()
+        self._chores = [Chore(backlog.look, LOOK_EVERY / 2), Chore(counts.flush, ADD_EVERY)]
 
     def run(self) -> None:
         """Work until told to stop, and add up what was counted last."""
         wake.leave_it_to(self._told)
         while not self._stopped.is_set():
-            if self._told.wait(LOOK_EVERY / 2):
+            if self._told.wait(LOOK_EVERY / 4):
                 self._told.clear()
-                self._try(wake.tell_others)
-            self._try(backlog.look)
-            if monotonic() - self._added_at >= ADD_EVERY:
-                self._added_at = monotonic()
-                self._try(counts.flush)
+                _try(wake.tell_others)
+            for chore in self._chores:
+                chore.do()
             self._stopped.wait(TELL_EVERY)
         wake.leave_it_to(None)
-        self._try(counts.flush)
+        _try(counts.flush)
         connection.close()
 
     def stop(self) -> None:
@@ -49,10 +47,26 @@ class Door:
         self._stopped.set()
         self._told.set()
 
-    def _try(self, work: Callable[[], None]) -> None:
-        """Do something, or let it be until next time: requests find out by themselves that there is no database."""
-        try:
-            work()
-        except DatabaseError as error:
-            log.debug("Door: %s", type(error).__name__)
-            connection.close()
+
+class Chore:
+    """Something to be done every so many seconds."""
+
+    def __init__(self, work: Callable[[], None], every: float) -> None:
+        self._work = work
+        self._every = every
+        self._due = monotonic()
+
+    def do(self) -> None:
+        """Do it, if it is time to."""
+        if monotonic() >= self._due:
+            self._due = monotonic() + self._every
+            _try(self._work)
+
+
+def _try(work: Callable[[], None]) -> None:
+    """Do something, or let it be until next time: requests find out by themselves that there is no database."""
+    try:
+        work()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the thread is needed
+        log.debug("Door: %s", type(error).__name__, extra={"stack": stack_of(error)})
+        connection.close()
