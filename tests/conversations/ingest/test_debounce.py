@@ -128,7 +128,9 @@ def played(bodies: Iterable[Body], cuts: Iterable[bool], options: Options, *, st
     """
     instance = Instance.objects.create(name=f"debounce-{next(numbers)}")
     waiting: list[Body] = []
-    for body, cut in zip(bodies, itertools.chain(cuts, itertools.repeat(False)), strict=False):
+    for body, cut in itertools.zip_longest(bodies, cuts):
+        if body is None:
+            break
         if states_last and is_latest_state(body["event"], body):
             waiting.append(body)
         else:

@@ -58,6 +58,7 @@ def test_whether_the_pair_is_known_before_or_after_the_messages(first: str) -> N
 # --- what a reader sees meanwhile -------------------------------------------------------------------------------------
 PEOPLE = 12
 EACH = 3  # messages of each half
+TOTAL = 2 * EACH * PEOPLE
 
 
 def person(n: int) -> tuple[str, str]:
@@ -89,45 +90,47 @@ def readers(*reads: Any) -> Iterator[list[str]]:
             thread.join(PATIENCE)
 
 
+class Reader:
+    """What a consumer reads of one instance, and what is wrong with it. All messages are unread."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._least = 2 * PEOPLE  # conversations seen
+
+    def chats(self) -> str:
+        """However the halves stand, the list's counts add up; and halves that have met never come back."""
+        rows = Conversation.objects.for_instance(self._instance, limit=100).rows
+        unread = sum(row.unread_count for row in rows)
+        if unread != TOTAL or len({row.jid for row in rows}) != len(rows) or len(rows) > self._least:
+            return f"{unread} unread of {TOTAL}, in {len(rows)} conversations, after {self._least}"
+        self._least = len(rows)
+        return ""
+
+    def messages(self) -> str:
+        """Each message is there once."""
+        names = [row.key_id for row in Message.objects.for_instance(self._instance, limit=100).rows]
+        return "" if len(names) == len(set(names)) == TOTAL else f"{len(set(names))} of {TOTAL}, {len(names)} rows"
+
+    def threads(self) -> str:
+        """A conversation has one half or both; none, if it has gone since the list was read."""
+        for row in Conversation.objects.for_instance(self._instance, limit=100).rows:
+            found = Message.objects.for_conversation(row.pk, limit=100).rows
+            if len(found) not in (0, EACH, 2 * EACH):
+                return f"{len(found)} messages in one conversation"
+        return ""
+
+
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("cached")
 def test_no_reader_sees_a_half_twice_or_not_at_all_while_they_meet() -> None:
     instance = Instance.objects.create(name="sales")
     for n in range(PEOPLE):
-        phone, lid = person(n)
-        put(instance, *[text(f"{n}-P{m}", phone, at=m) for m in range(EACH)])
-        put(instance, *[text(f"{n}-L{m}", lid, at=m) for m in range(EACH)])
+        put(instance, *[text(f"{n}-{jid[-3:]}{m}", jid, at=m) for jid in person(n) for m in range(EACH)])
     while apply_due(instance.pk, AT_ONCE):
         pass
-    total = 2 * EACH * PEOPLE
-    seen_least = [2 * PEOPLE]
-
-    def list_is_whole() -> str:
-        """All messages are unread; however the halves stand, the list's counts add up, and halves never come back."""
-        rows = Conversation.objects.for_instance(instance, limit=100).rows
-        if (unread := sum(row.unread_count for row in rows)) != total:
-            return f"{unread} unread of {total}, in {len(rows)} conversations"
-        if len({row.jid for row in rows}) != len(rows):
-            return "an address twice"
-        if len(rows) > seen_least[0]:
-            return f"{len(rows)} conversations after {seen_least[0]}"
-        seen_least[0] = len(rows)
-        return ""
-
-    def messages_are_whole() -> str:
-        rows = Message.objects.for_instance(instance, limit=100).rows
-        names = [row.key_id for row in rows]
-        return "" if len(names) == len(set(names)) == total else f"{len(set(names))} of {total}, {len(names)} rows"
-
-    def threads_are_whole() -> str:
-        for row in Conversation.objects.for_instance(instance, limit=100).rows:
-            found = Message.objects.for_conversation(row.pk, limit=100).rows
-            if len(found) not in (0, EACH, 2 * EACH):  # 0: it has just gone, since the list was read
-                return f"{len(found)} messages in one conversation"
-        return ""
-
-    with readers(list_is_whole, messages_are_whole, threads_are_whole) as wrong:
+    reader = Reader(instance)
+    with readers(reader.chats, reader.messages, reader.threads) as wrong:
         for n in range(PEOPLE):
             phone, lid = person(n)
             group = {"id": "120363041785296310@g.us", "participants": [{"id": lid, "phoneNumber": phone}]}
