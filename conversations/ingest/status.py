@@ -50,8 +50,9 @@ def read(instance: int | None = None) -> Status:
     if instance is not None:
         events = events.filter(instance=instance)
     stored = events.filter(outcome=Outcome.STORED)
-    some = WebhookEvent.objects.filter(pk__in=stored.values("pk")[:COUNTED]) if instance is None else stored
-    seen = some.aggregate(waiting=Count("pk"), retried=Count("pk", filter=Q(attempts__gt=0)), due=Min("due_at"))
+    seen = stored[:COUNTED].aggregate(
+        waiting=Count("pk"), retried=Count("pk", filter=Q(attempts__gt=0)), due=Min("due_at")
+    )
     return Status(
         waiting=seen["waiting"],
         retried=seen["retried"],
