@@ -28,7 +28,12 @@ class Options:
         add("--duration", type=float, default=cls.duration, help="seconds (default 60)")
         add("--pace", type=float, default=cls.pace, help="the protocol's slow clocks, times as fast (default 5)")
         add("--partition", action="store_true", help="let Valkey be slow to one writer alone, too")
-        add("--sabotage", choices=SABOTAGES, default=cls.sabotage, help="leave a step of the protocol out")
+        add(
+            "--sabotage",
+            choices=SABOTAGES,
+            default=cls.sabotage,
+            help="leave out a step of the protocol, under the faults that it is for",
+        )
         add("--only", default=cls.only, help="inject only faults whose name has this in it; - for none")
         add("--log", action="store_true", help="show what the cache logs")
         return cls(**vars(parser.parse_args(arguments)))

@@ -53,3 +53,5 @@ def _rewrite(name: str, source: str, old: str, new: str) -> None:
 
 
 SABOTAGES: dict[str, Callable[[], None]] = {one.__name__: one for one in (begin, holders, strange, late)}
+# What is in the names of the faults that each of them is there for.
+AGAINST = {"begin": "COMMIT and end", "holders": "COMMIT and end", "strange": "unseen", "late": "removed"}

@@ -20,10 +20,12 @@ from tests.soak.options import Options
 from tests.soak.orders import Orders
 from tests.soak.report import FAULTS, Report, table
 from tests.soak.rows import SLOTS, make
+from tests.soak.sabotage import AGAINST
 from tests.valkey import Valkey
 
 CALM = 1.5  # seconds at the beginning, for the caches to fill
 PATIENCE = 5.0  # seconds
+FEWER = 5  # times as few kinds of faults, at the least, where a step of the protocol is left out
 TOLD = 5  # stale reads that are shown in detail
 EVENTS = ("lost intents", "recoveries", "strange stores", "unannounced writes", "outboxed", "drained", "lost channels")
 
@@ -55,7 +57,8 @@ def _run(server: Valkey, history: History, options: Options) -> tuple[Report, Fa
         Fleet(history, rows, orders, Path(folder), quicker=options.pace, sabotage=options.sabotage) as fleet,
     ):
         prefix, partition = settings.CACHELAYER["PREFIX"], options.partition
-        faults = Faults(server, fleet, history, orders, prefix, only=options.only, partition=partition)
+        only = options.only or AGAINST.get(options.sabotage, "")
+        faults = Faults(server, fleet, history, orders, prefix, only=only, partition=partition)
         ends = time.monotonic() + options.duration
         fleet.rest(min(CALM, options.duration / 4))
         faults.inject(ends, _rounds(options))
@@ -82,7 +85,8 @@ def _leave_the_cache() -> None:
 
 def _rounds(options: Options) -> int:
     """Return how often each fault is to be injected: a little more often than has to be."""
-    return math.ceil(FAULTS * options.duration / 60 * min(1, options.pace / pace.PACE)) + 1
+    rounds = math.ceil(FAULTS * options.duration / 60 * min(1, options.pace / pace.PACE)) + 1
+    return rounds * FEWER if options.sabotage else rounds
 
 
 def _judged(report: Report, missing: list[str]) -> int:

@@ -28,6 +28,7 @@ class Explored:
         steps: in all runs.
         longest: steps of a schedule.
         hits: reads that the shared tier answered, in all runs.
+        is_whole: whether there is no more.
     """
 
     states: int = 0
@@ -36,10 +37,11 @@ class Explored:
     steps: int = 0
     longest: int = 0
     hits: int = 0
+    is_whole: bool = False
 
 
-def explore(make: Make, limit: int = 10**9) -> Explored:
-    """Explore what `make` makes anew for each run.
+def explore(make: Make, limit: float = float("inf")) -> Explored:
+    """Explore what `make` makes anew for each run, in so many runs at most.
 
     Raises:
         Counterexample: one was found; it is as short as leaving out steps makes it.
@@ -71,7 +73,7 @@ def explore(make: Make, limit: int = 10**9) -> Explored:
         explored.steps += len(path)
         explored.longest = max(explored.longest, len(path))
         explored.hits += world.hits
-    explored.states = len(known)
+    explored.states, explored.is_whole = len(known), not todo
     return explored
 
 

@@ -27,6 +27,8 @@ class Scenario:
         warm: what the store holds already, as a read that has been made.
         noisy: tags that somebody touches, or that may get lost, beside rows' own.
         polls: see `doubles`.
+        coarse: whether a pipeline is one step.
+        is_large: whether it is explored in part, unless all is asked for.
     """
 
     cast: Callable[[World], object]
@@ -35,6 +37,7 @@ class Scenario:
     noisy: tuple[str, ...] = ()
     polls: int = 0
     coarse: bool = False
+    is_large: bool = False
 
     @property
     def name(self) -> str:
@@ -89,6 +92,14 @@ def two_transactions(world: World) -> None:
     """They wait for each other's lock."""
     for number in (1, 2):
         world.writer(f"w{number}", world.process(f"W{number}"), acts.commit)
+    world.reader("r", world.process("R"), fetch, fetch)
+
+
+@scenario(is_large=True)
+def two_transactions_two_readers(world: World) -> None:
+    """The same, and more of it."""
+    for number in (1, 2):
+        world.writer(f"w{number}", world.process(f"W{number}"), acts.commit)
         world.reader(f"r{number}", world.process(f"R{number}"), fetch)
 
 
@@ -102,6 +113,7 @@ def a_commit_and_a_rollback(world: World) -> None:
 
 @scenario()
 def a_savepoint(world: World) -> None:
+    """What is rolled back in it takes no end with it."""
     world.writer("w", world.process("W"), acts.roll_back_a_part)
     world.writer("v", world.process("V"), acts.save)
     world.reader("r", world.process("R"), fetch, fetch)
@@ -109,14 +121,15 @@ def a_savepoint(world: World) -> None:
 
 @scenario(warm=fetch, noisy=(NAMESPACE,))
 def a_bulk_write(world: World) -> None:
+    """Who writes in bulk does not know which rows there are."""
     world.writer("u", world.process("U"), acts.update)
     world.writer("w", world.process("W"), acts.save)
-    world.reader("r1", world.process("R1"), fetch)
-    world.reader("r2", world.process("R2"), fetch)
+    world.reader("r", world.process("R"), fetch, fetch)
 
 
 @scenario(rows={}, noisy=(BIRTHS,))
 def a_birth(world: World) -> None:
+    """A known absence ends with it."""
     world.writer("w", world.process("W"), acts.insert)
     world.reader("r1", world.process("R1"), fetch, fetch)
     world.reader("r2", world.process("R2"), fetch)
@@ -124,14 +137,23 @@ def a_birth(world: World) -> None:
 
 @scenario(rows={acts.PK: FIRST, 2: SECOND}, noisy=())
 def a_list(world: World) -> None:
+    """It changes with each of its rows."""
     world.writer("w", world.process("W"), acts.save)
     world.writer("v", world.process("V"), acts.save_another)
-    world.reader("r1", world.process("R1"), fetch_list)
-    world.reader("r2", world.process("R2"), fetch_list)
+    world.reader("r", world.process("R"), fetch_list, fetch_list)
 
 
-@scenario(rows={acts.PK: FIRST, 2: SECOND}, noisy=(NAMESPACE,))
+@scenario(rows={acts.PK: FIRST, 2: SECOND})
 def many_rows(world: World) -> None:
+    """Each of them is of a moment of its own."""
+    world.writer("w", world.process("W"), acts.save)
+    world.writer("v", world.process("V"), acts.save_another)
+    world.reader("r", world.process("R"), fetch_many, fetch_many)
+
+
+@scenario(rows={acts.PK: FIRST, 2: SECOND}, noisy=(NAMESPACE,), is_large=True)
+def many_rows_and_a_bulk_write(world: World) -> None:
+    """The same, with two readers."""
     world.writer("w", world.process("W"), acts.save)
     world.writer("u", world.process("U"), acts.update)
     world.reader("r1", world.process("R1"), fetch_many)
@@ -140,14 +162,15 @@ def many_rows(world: World) -> None:
 
 @scenario()
 def a_snapshot(world: World) -> None:
+    """Who reads in a transaction may see what is not true any more, and keeps none of it."""
     world.writer("w", world.process("W"), acts.save)
     world.writer("t", world.process("T"), acts.read_in_a_transaction, snapshot=True)
-    world.reader("r1", world.process("R1"), fetch)
-    world.reader("r2", world.process("R2"), fetch)
+    world.reader("r", world.process("R"), fetch, fetch)
 
 
 @scenario(warm=fetch)
 def sql(world: World) -> None:
+    """Past the ORM, and announced."""
     world.writer("w", world.process("W"), acts.touch)
     world.writer("v", world.process("V"), acts.save)
     world.reader("r", world.process("R"), fetch, fetch)
@@ -155,16 +178,23 @@ def sql(world: World) -> None:
 
 @scenario(polls=1)
 def a_lease(world: World) -> None:
+    """Readers wait for one another's loads."""
     world.writer("w", world.process("W"), acts.save)
     world.reader("r1", world.process("R1"), fetch)
     world.reader("r2", world.process("R2"), fetch)
-    world.reader("r3", world.process("R3"), fetch)
 
 
 # --- the local tier ---------------------------------------------------------------------------------------------------
 @scenario()
 def another_process(world: World) -> None:
     """A process keeps what others change."""
+    world.reader("r", world.process("R", listens=True), fetch, fetch, fetch)
+    world.writer("w", world.process("W"), acts.save)
+
+
+@scenario(is_large=True)
+def two_other_processes(world: World) -> None:
+    """The same, with two writers."""
     world.reader("r", world.process("R", listens=True), fetch, fetch, fetch)
     for number in (1, 2):
         world.writer(f"w{number}", world.process(f"W{number}"), acts.save)
@@ -179,7 +209,7 @@ def one_process(world: World) -> None:
         world.reader(f"r{number}", process, fetch, fetch)
 
 
-@scenario()
+@scenario(is_large=True)
 def two_processes(world: World) -> None:
     """Both read and write."""
     for number in (1, 2):
@@ -190,6 +220,7 @@ def two_processes(world: World) -> None:
 
 @scenario()
 def a_lost_channel(world: World) -> None:
+    """What is announced meanwhile is missed."""
     process = world.process("R", listens=True)
     world.reader("r", process, fetch, fetch, fetch)
     world.writer("w", world.process("W"), acts.save)
@@ -197,7 +228,7 @@ def a_lost_channel(world: World) -> None:
 
 
 # --- faults -----------------------------------------------------------------------------------------------------------
-@scenario(warm=fetch)
+@scenario(warm=fetch, is_large=True)
 def an_outage_of_its_own(world: World) -> None:
     """A process writes, and cannot reach the store for a while."""
     process = world.process("A")
@@ -209,17 +240,18 @@ def an_outage_of_its_own(world: World) -> None:
 
 @scenario(warm=fetch)
 def an_outage_of_another(world: World) -> None:
-    """A process writes, and cannot reach the store; another can."""
+    """A process writes, and cannot reach the store any more; another can, and polls the outbox."""
     one, other = world.process("A"), world.process("B")
-    world.cut(one)
+    world.cut(one, for_good=True)
     world.writer("w", one, acts.save)
     world.mender("n", other)
     world.reader("s", other, fetch, fetch)
-    world.must_settle = False  # the one has no mender
+    world.must_settle = False  # what the one held expires
 
 
-@scenario(warm=fetch)
+@scenario(warm=fetch, is_large=True)
 def an_outage_of_all(world: World) -> None:
+    """Nobody can reach it, and one recovers before the other."""
     one, other = world.process("A"), world.process("B")
     world.cut(one, other)
     world.mender("m", one)
@@ -230,6 +262,7 @@ def an_outage_of_all(world: World) -> None:
 
 @scenario()
 def a_full_store(world: World) -> None:
+    """It takes no entries, and intents all the same."""
     process = world.process("R", listens=True)
     world.writer("w", world.process("W"), acts.save)
     world.reader("r1", process, fetch, fetch)
@@ -238,6 +271,7 @@ def a_full_store(world: World) -> None:
 
 @scenario()
 def a_lost_intent(world: World) -> None:
+    """The one window: from the commit to the end."""
     for number in (1, 2):
         world.writer(f"w{number}", world.process(f"W{number}"), acts.save)
     world.reader("r", world.process("R"), fetch, fetch, fetch)
@@ -246,6 +280,7 @@ def a_lost_intent(world: World) -> None:
 
 @scenario(noisy=(NAMESPACE, ROOT, BIRTHS, LIST), coarse=True)
 def an_emptied_store(world: World) -> None:
+    """Intents are gone with all the rest, which is noticed."""
     one, other = world.process("A"), world.process("B")
     world.writer("w", one, acts.save)
     world.mender("m", one)
@@ -255,6 +290,7 @@ def an_emptied_store(world: World) -> None:
 
 @scenario(noisy=(NAMESPACE, ROOT, BIRTHS, LIST), coarse=True)
 def a_restarted_store(world: World) -> None:
+    """It holds what it held before."""
     one, other = world.process("A"), world.process("B")
     world.writer("w", one, acts.save)
     world.mender("m", one)

@@ -1,6 +1,6 @@
 """No schedule of any scenario breaks what is promised; and one does in every mutant.
 
-The larger scenarios are explored in part, unless EXPLORE=all says otherwise (some minutes).
+Scenarios that are large are explored in part, unless EXPLORE=all says otherwise (many minutes).
 """
 
 import os
@@ -16,9 +16,10 @@ from tests.cachelayer.interleavings.explorer import Counterexample, Explored, ex
 from tests.cachelayer.interleavings.mutants import MUTANTS, Mutant
 from tests.cachelayer.interleavings.scenarios import SCENARIOS, Scenario
 
-WHOLE = "two_writers_two_readers"
+ALL = os.environ.get("EXPLORE") == "all"
 PART = 1500  # runs
-LIMIT = 10**9 if os.environ.get("EXPLORE") == "all" else PART
+LONGEST_HUNT = 20_000
+LEAST = 250  # states; fewer are no scenario
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -32,7 +33,7 @@ def alone() -> Iterator[None]:
     service.use(service.make(is_guest=False))
 
 
-def explored(scenario: Scenario, limit: int, mutant: Mutant | None = None) -> Explored:
+def explored(scenario: Scenario, limit: float, mutant: Mutant | None = None) -> Explored:
     with doubles(polls=scenario.polls) as stage, pytest.MonkeyPatch.context() as patch:
         if mutant is not None:
             mutant.leave_out(patch)
@@ -41,13 +42,17 @@ def explored(scenario: Scenario, limit: int, mutant: Mutant | None = None) -> Ex
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_no_read_is_stale(name: str) -> None:
-    found = explored(SCENARIOS[name], 10**9 if name == WHOLE else LIMIT)
+    is_part = SCENARIOS[name].is_large and not ALL
+    found = explored(SCENARIOS[name], PART if is_part else float("inf"))
+    print(name, found)  # noqa: T201 - for who wants to know how much that was
+    assert found.is_whole is not is_part
+    assert found.states >= LEAST, "hardly anything was explored"
     assert found.schedules > 0
-    assert found.runs >= (10_000 if name == WHOLE else 900), "hardly anything was explored"
+    assert found.hits > 0 or is_part, "nothing was cached"
 
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_every_step_is_needed(name: str) -> None:
     mutant = MUTANTS[name]
     with pytest.raises(Counterexample, match="Stale"):
-        explored(SCENARIOS[mutant.scenario], 20_000, mutant)
+        explored(SCENARIOS[mutant.scenario], LONGEST_HUNT, mutant)

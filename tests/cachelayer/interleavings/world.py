@@ -162,8 +162,8 @@ class World(Schedule):
         del self.actors["warm"], self.floors["warm"]
         self.log.clear()
 
-    def cut(self, *processes: Process) -> None:
-        """Let a process lose and find its way to the store."""
+    def cut(self, *processes: Process, for_good: bool = False) -> None:
+        """Let processes lose their way to the store, and find it again unless it is `for_good`."""
         self.database.has_outbox = True
         for process in processes:
             process.is_busy, process.role = True, "cut"
@@ -173,7 +173,8 @@ class World(Schedule):
                 process.is_cut = is_cut
 
         self.happen_once("the store is away", lambda: turn(is_cut=True))
-        self.happen_once("the store is back", lambda: turn(is_cut=False), lambda: processes[0].is_cut)
+        if not for_good:
+            self.happen_once("the store is back", lambda: turn(is_cut=False), lambda: processes[0].is_cut)
 
     def fill_up(self) -> None:
         """Let the store be full for a while."""
