@@ -39,6 +39,9 @@ _PLAIN = (DeferredAttribute, ForeignKeyDeferredAttribute, FileDescriptor)
 
 REMEMBERED = 4096  # decoded rows of a model
 SHORT = 2048  # bytes; what is longer is decoded each time
+PAGES = 64  # remembered pages of a model
+LONG = 65_536  # bytes; longer pages are decoded each time
+MARK = 96  # bytes of a page, by which it is looked for: its cursors, or its first row
 
 _new = object.__new__
 
@@ -220,6 +223,7 @@ class RowsShape(Generic[Row]):
 
     def __init__(self, row: RowShape[Row]) -> None:
         self._row = row
+        self._remembered: dict[bytes, tuple[bytes, Thaw]] = {}
         self.fingerprint = row.fingerprint
 
     def dump(self, page: Page[Row]) -> bytes:
@@ -232,6 +236,17 @@ class RowsShape(Generic[Row]):
         Raises:
             Garbage: the payload is not one of ours.
         """
+        mark = payload[:MARK]  # a whole page takes as long to hash as to fetch; to compare it takes next to nothing
+        seen, thaw = self._remembered.get(mark, (None, None))
+        if thaw is None or seen != payload:
+            thaw = self._prepared(payload)
+            if len(payload) <= LONG:
+                if len(self._remembered) >= PAGES:
+                    self._remembered.clear()
+                self._remembered[mark] = payload, thaw
+        return thaw
+
+    def _prepared(self, payload: bytes) -> Callable[[], Page[Row]]:
         try:
             next_cursor, previous_cursor, payloads = decode(payload)
             thaw = self._row.freeze_many(payloads)

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from cachelayer.codec import Garbage, decode, encode
 from cachelayer.models import CachedModel
 from cachelayer.pages import Page
-from cachelayer.shapes import RowShape, RowsShape, ValueShape, copier
+from cachelayer.shapes import MARK, RowShape, RowsShape, ValueShape, copier
 from conversations.models import Contact, Instance, Message
 from tests.conversations.rows import NOON, a_chat, a_contact, a_group, a_message, an_instance
 
@@ -406,3 +406,29 @@ def test_a_page_keeps_its_cursors_and_its_order() -> None:
     assert thaw() == page
     thaw().rows.clear()
     assert thaw() == page
+
+
+def test_pages_that_begin_alike_are_told_apart() -> None:
+    shape = RowsShape(shape_of(Instance))
+    first = loaded(Instance, id=2, name="a" * MARK)
+    pages = [Page([first, loaded(Instance, id=number)], "next", "") for number in (1, 3, 1)]
+    payloads = [shape.dump(page) for page in pages]
+    assert len({payload[:MARK] for payload in payloads}) == 1
+    assert [shape.freeze(payload)() for payload in payloads] == pages
+
+
+def test_of_a_page_that_is_remembered_each_copy_is_its_own() -> None:
+    shape = RowsShape(shape_of(Instance))
+    payload = shape.dump(Page([loaded(Instance, id=1)], "next", ""))
+    for _ in range(2):
+        page = shape.freeze(payload)()
+        assert [row.pk for row in page.rows] == [1]
+        page.rows[0].pk = 7
+        page.rows.clear()
+
+
+def test_no_more_pages_are_remembered_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cachelayer.shapes.PAGES", 2)
+    shape = RowsShape(shape_of(Instance))
+    pages = [Page([loaded(Instance, id=number)], str(number), "") for number in range(5)]
+    assert [shape.freeze(shape.dump(page))() for page in pages * 2] == pages * 2

@@ -53,7 +53,7 @@ class Unseen(Shared):
     """As above, by a process that has never seen the rows: nothing that was decoded is remembered."""
 
     def __init__(self, scene: Scene) -> None:
-        shapes.SHORT = -1  # no row is short enough
+        shapes.SHORT = shapes.LONG = -1  # no row is short enough, and no page
         super().__init__(scene)
 
 
