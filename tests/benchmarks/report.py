@@ -28,7 +28,7 @@ NOTES = """How to read it:
   does not reach LocMem, nor cacheops' `local_get`, which also answers from before one's own. cacheops' `local_get` and
   cache-manager give every caller the very object that they keep; here each read makes one anew.
 * `fresh=True` passes over this process' memory and asks Valkey. Of a list that has changed most rows are the ones that
-  were there before, so what was decoded once, row or page, is not decoded again; “rows never seen” does without that."""
+  were there before, so a row or a page is decoded once only; “rows never seen” does without that."""
 
 TIMES_OURS = f"× {peers.OURS}"  # noqa: RUF001 - the sign is meant
 
