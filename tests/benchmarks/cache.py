@@ -2,14 +2,16 @@
 
 It starts PostgreSQL and Valkey and fills them. For each measure it starts a process a peer, with the server empty, sees
 that they all read the same, and lets them be measured in turn, round by round, so that a slow moment of the machine
-falls on all alike. Medians count.
+falls on all alike. Medians count. What asks a server is measured again with everything on one core (`report.NOTES`).
 """
 
 import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import redis
@@ -21,6 +23,8 @@ from tests.benchmarks.processes import Commands, PeerFailed, Result, commands, r
 from tests.benchmarks.scene import Scene
 from tests.servers import servers
 
+Benchmarked = tuple[report.Results, str, Sequence[str]]
+ASKING = ("row", "page", "many", "save")  # measures whose time is mostly that of asking a server
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 
 
@@ -43,24 +47,36 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--only", default="", metavar="MEASURES", help=f"of {', '.join(report.TITLES)}; docs/ stays")
     options = parser.parse_args(arguments)
     only = tuple(filter(None, options.only.split(",")))
-    with servers({}) as variables:
-        os.environ.update(variables)
-        isolation.set_up(database=variables["DATABASE_URL"])
-        results, text = benchmark(QUICK if options.quick else FULL, only or tuple(report.TITLES))
+    effort, measures = QUICK if options.quick else FULL, only or tuple(report.TITLES)
+    results, machine, left_out = _apart(effort, measures, on_one_core=False)
+    asking = [name for name in ASKING if name in measures and hasattr(os, "sched_setaffinity")]
+    again, *_ = _apart(effort, asking, on_one_core=True)
+    text = report.write(results, again, machine, left_out)
     print(text)
     if not (options.quick or only):
         (DOCS / "benchmarks.md").write_text(text, encoding="utf-8")
         plot.draw(report.medians(results), DOCS / "benchmarks.svg")
 
 
-def benchmark(effort: Effort, measures: Sequence[str]) -> tuple[report.Results, str]:
-    """Measure everybody, and return the figures and the report."""
-    from tests.benchmarks import machine, rows  # noqa: PLC0415 - there are settings from here on
+def _apart(effort: Effort, measures: Sequence[str], *, on_one_core: bool) -> Benchmarked:
+    """Measure in a process of its own: in each there are settings of Django, and servers, for one time only."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(_benchmark, effort, measures, on_one_core).result()
 
-    scene = rows.create()
-    with commands(PEERS) as (found, left_out):
-        results = {name: _measured(name, found, scene, effort) for name in measures}
-    return results, report.write(results, machine.describe(), left_out)
+
+def _benchmark(effort: Effort, measures: Sequence[str], on_one_core: bool) -> Benchmarked:  # noqa: FBT001 - `submit` takes no names
+    """Measure everybody; return the figures, what the machine is, and who was left out."""
+    if on_one_core:
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # and all that is started from here on
+    with servers({}) as variables:
+        os.environ.update(variables)
+        isolation.set_up(database=variables["DATABASE_URL"])
+        from tests.benchmarks import machine, rows  # noqa: PLC0415 - there are settings from here on
+
+        scene = rows.create()
+        with commands(PEERS) as (found, left_out):
+            results = {name: _measured(name, found, scene, effort) for name in measures}
+        return results, machine.describe(), left_out
 
 
 def _measured(measure: str, found: Commands, scene: Scene, effort: Effort) -> Mapping[str, Sequence[Result]]:

@@ -27,14 +27,18 @@ class Target:
     reached: Callable[[Medians], float | None]
     at_least: bool = True
 
-    def verdict(self, medians: Medians) -> tuple[str, str, str]:
-        """Return what is to be, what is, and whether it is met."""
-        wanted = f"{'≥' if self.at_least else '≤'} {self.bound:g} {self.unit}"
+    @property
+    def wanted(self) -> str:
+        """What is to be reached."""
+        return f"{'≥' if self.at_least else '≤'} {self.bound:g} {self.unit}"
+
+    def verdict(self, medians: Medians) -> str:
+        """Return what is, and whether it is enough; nothing where it was not measured."""
         reached = self.reached(medians)
         if reached is None:
-            return wanted, "", "not measured: the peer was left out"
+            return ""
         met = reached >= self.bound if self.at_least else reached <= self.bound
-        return wanted, f"{reached:.3g} {self.unit}", "met" if met else f"not met: {reached:.3g} of {self.bound:g}"
+        return f"{reached:.3g} {self.unit}: {'met' if met else '**not met**'}"
 
 
 def _ratio(measure: str, ours: str, theirs: str) -> Callable[[Medians], float | None]:
