@@ -29,10 +29,10 @@ NOTES = """How to read it:
   cache-manager give every caller the very object that they keep; here each read makes one anew.
 * `fresh=True` passes over this process' memory and asks Valkey. Of a list that has changed most rows are the ones that
   were there before, so a row or a page is decoded once only; “rows never seen” does without that.
-* To wake another core costs more than to ask Valkey something, and the system chooses whether one has to be woken: a GET
-  takes 25 µs or 65 µs, from one moment to the next. So what asks a server is measured again with everybody, servers
-  included, on one core: there it is work that is compared, and the spread is small. What is done while a caller no
-  longer waits, such as the end of a write, counts in full there."""
+* To wake another core costs more than to ask Valkey something, and the system chooses whether one has to be woken: the
+  same GET takes 25 µs or 65 µs, from one moment to the next. So what asks a server is measured again with everybody,
+  servers included, on one core: there it is work that is compared, and the spread is small. What is done while a caller
+  no longer waits, such as the end of a write, counts in full there."""
 
 TIMES_OURS = f"× {peers.OURS}"  # noqa: RUF001 - the sign is meant
 
