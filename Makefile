@@ -16,7 +16,7 @@ PRODUCTION = ENV_FILE=/dev/null DEBUG=false HTTPS=true DATABASE_URL=sqlite://:me
 	SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(50))')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench bench-ingest soak lock clean venv run-venv dev-venv bench-venv
+.PHONY: help run test check bench bench-ingest bench-logs soak lock clean venv run-venv dev-venv bench-venv
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -52,6 +52,9 @@ bench: bench-venv ## measure the cache against its peers, into docs/benchmarks.m
 
 bench-ingest: dev-venv ## measure ingestion and the API against their floors
 	@exec $(PY) -m tests.benchmarks.ingest $(ARGS)
+
+bench-logs: bench-venv ## measure the logs against their peers, into docs/benchmarks-logs.md (2 minutes; ARGS=--quick)
+	@exec $(BENCH) -m tests.benchmarks.logs $(ARGS)
 
 DURATION ?= 60
 soak: dev-venv ## readers and writers while the store fails in every way; DURATION=60 seconds

@@ -7,3 +7,12 @@ class LogsConfig(AppConfig):
     """Registers the logging service."""
 
     name = "logs"
+
+    def ready(self) -> None:
+        """Watch the database, and the ends of requests."""
+        from django.core.signals import request_finished  # noqa: PLC0415 - there are settings from here on
+
+        from logs import database, middleware  # noqa: PLC0415 - as above
+
+        database.watch()
+        request_finished.connect(middleware.end, dispatch_uid="logs")

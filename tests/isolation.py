@@ -35,6 +35,7 @@ def set_up(database: str) -> None:
         "DATABASE_URL": database.format(scratch=scratch),
         "CACHE_PREFIX": f"test-{os.getpid()}",
         "LOG_DIR": str(scratch / "log"),
+        "LOG_CONSOLE": "false",
         "MEDIA_DIR": str(scratch / "media"),
     }
     os.environ |= from_outside

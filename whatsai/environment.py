@@ -16,9 +16,10 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvValidationError, ValidationError, validate
 
+from logs import levels
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 DATABASES = ("sqlite", "postgres", "postgresql")
 REDIS = ("redis", "rediss", "unix")
 WEB = ("http", "https")
@@ -39,10 +40,24 @@ class Environment:
     cache_prefix: str
     log_dir: Path
     log_level: str
+    log_keep: int
+    log_console: bool
+    log_slow_sql_ms: float
     media_dir: Path
     public_url: str
     time_zone: str
     language_code: str
+
+    @property
+    def logging(self) -> dict[str, Any]:
+        """What `logs.config` is told: the setting `LOGGING`, and the server's."""
+        return {
+            "directory": self.log_dir,
+            "level": self.log_level,
+            "keep": self.log_keep,
+            "console": self.log_console,
+            "key": self.secret_key,
+        }
 
 
 def reader(base_dir: Path = BASE_DIR) -> Env:
@@ -70,7 +85,10 @@ def read(base_dir: Path = BASE_DIR) -> Environment:
         "redis_url": env.str("REDIS_URL", default="", validate=_optional(_redis)),
         "cache_prefix": env.str("CACHE_PREFIX", default="whatsai", validate=validate.Regexp(r"^[\w.-]+$")),
         "log_dir": env.path("LOG_DIR", default=base_dir / "var" / "log"),
-        "log_level": env.str("LOG_LEVEL", default="INFO", validate=validate.OneOf(LEVELS)),
+        "log_level": env.str("LOG_LEVEL", default="INFO", validate=_level),
+        "log_keep": env.int("LOG_KEEP", default=5, validate=validate.Range(min=1, max=1000)),
+        "log_console": env.bool("LOG_CONSOLE", default=True),
+        "log_slow_sql_ms": env.float("LOG_SLOW_SQL_MS", default=200.0, validate=validate.Range(min=0)),
         "media_dir": env.path("MEDIA_DIR", default=base_dir / "var" / "media"),
         "public_url": env.str("PUBLIC_URL", default="http://127.0.0.1:8000", validate=_scheme(*WEB)),
         "time_zone": env.str("TIME_ZONE", default="UTC", validate=_time_zone),
@@ -101,6 +119,13 @@ def _secret(value: str) -> None:
         raise ValidationError(
             f"set it to a random text of at least {SHORTEST_SECRET} characters (only DEBUG=true has a default)."
         )
+
+
+def _level(value: str) -> None:
+    try:
+        levels.number(value)
+    except ValueError:
+        raise ValidationError(f"must be one of {', '.join(levels.NAMES.values())}.") from None
 
 
 def _scheme(*names: str) -> Callable[[str], None]:

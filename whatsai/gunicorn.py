@@ -7,6 +7,7 @@ import os
 import sys
 from typing import Any
 
+from logs.config import Options, described, probe
 from whatsai import environment
 
 bind = "127.0.0.1:8000"
@@ -26,19 +27,13 @@ keepalive = 15
 MEMORY = "/dev/shm"  # noqa: S108 - gunicorn makes a private, nameless file there
 worker_tmp_dir = MEMORY if os.access(MEMORY, os.W_OK) else None
 
-# No access log: its request lines would hold `?token=`. The server's own records are redacted like all others.
-# `--log-level` decides how much of them is shown.
+# No access log: its request lines would hold `?token=`. What was answered, the application logs itself.
 accesslog = None
 control_socket_disable = True
-logconfig_dict = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {"redact": {"()": "logs.redaction.RedactionFilter"}},
-    "formatters": {"console": {"format": "%(asctime)s %(levelname)-7s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "console", "filters": ["redact"]}},
-    "loggers": {"gunicorn.error": {"handlers": ["console"], "propagate": False}},
-    "root": {"level": "WARNING", "handlers": ["console"]},
-}
+# What the server says goes where everything goes; `--log-level` decides how much of it that is.
+_logs = Options(**environment.read().logging)
+probe(_logs.directory)
+logconfig_dict = described(_logs)
 
 
 def on_starting(server: Any) -> None:

@@ -33,6 +33,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "logs.middleware.middleware",
     "whatsai.health.middleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -150,4 +151,6 @@ SPECTACULAR_SETTINGS = {
 # --- logs -------------------------------------------------------------------------------------------------------------
 LOG_DIR = env.log_dir
 LOGGING_CONFIG = "logs.config.configure"
-LOGGING = {"level": env.log_level, "directory": LOG_DIR}
+LOGGING = env.logging
+LOGS_AREAS = {"/health": "general", "/webhooks/": "webhook"}
+LOGS_SLOW_SQL_MS = env.log_slow_sql_ms

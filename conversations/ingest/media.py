@@ -14,8 +14,11 @@ from django.core.files.storage import default_storage
 
 from conversations.evolution.wire import items
 from conversations.models import Instance
+from logs.contexts import Context
 
 FIELD = "base64"
+
+log = Context.MEDIA.logger
 
 
 def detached(instance: Instance, body: Any) -> Any:
@@ -46,6 +49,16 @@ def _kept(instance: Instance, text: object) -> str:
         return ""
     digest = hashlib.sha256(content).hexdigest()
     name = f"{instance.pk}/{digest[:2]}/{digest}"
-    if content and not default_storage.exists(name):
-        default_storage.save(name, BytesIO(content))
+    if content:
+        _written(name, content)
     return name if content else ""
+
+
+def _written(name: str, content: bytes) -> None:
+    try:
+        if not default_storage.exists(name):
+            default_storage.save(name, BytesIO(content))
+            log.debug("Media WRITTEN", extra={"file": name, "size": len(content)})
+    except OSError:
+        log.exception("Media NOT WRITTEN", extra={"file": name, "size": len(content)})
+        raise

@@ -13,9 +13,11 @@ from conversations.evolution.wire import UnknownShapeError
 from conversations.ingest.apply import apply
 from conversations.ingest.media import detached
 from conversations.models import Instance, WebhookEvent
+from logs.binding import bound
 from logs.contexts import Context
 
 log = Context.WEBHOOK.logger
+about_evolution = Context.EVOLUTION.logger  # what it sends that nobody here knows
 Outcome = WebhookEvent.Outcome
 
 # What failed, or was not understood by an earlier version, is tried again when it comes again.
@@ -38,12 +40,12 @@ def receive(instance: Instance, body: object, *, suffix: str = "") -> WebhookEve
     """
     suffix = scrubbed(suffix)
     event = _stored(instance, detached(instance, scrubbed(body)), suffix)
-    if event.outcome in DONE:
+    with bound(instance=instance.name, event=event.name, event_id=event.pk):
+        if event.outcome not in DONE:
+            event.outcome, reason = _applied(instance, event, suffix)
+            event.reason = reason[:LONGEST_REASON]
+            event.save(update_fields=["outcome", "reason"])
         return event
-    outcome, reason = _applied(instance, event, suffix)
-    event.outcome, event.reason = outcome, reason[:LONGEST_REASON]
-    event.save(update_fields=["outcome", "reason"])
-    return event
 
 
 def _stored(instance: Instance, payload: object, suffix: str) -> WebhookEvent:
@@ -64,27 +66,22 @@ def _applied(instance: Instance, event: WebhookEvent, suffix: str) -> tuple[Outc
     try:
         opened = envelope.opened(event.payload, suffix)
         if opened.instance not in ("", instance.name):
-            log.warning("an event names another instance than its webhook's", extra=_names(instance, event))
+            log.warning("an event names another instance than its webhook's")
             return Outcome.FOREIGN, "names another instance than its webhook's"
         reading = events.read(opened)
         apply(instance, reading.facts)
     except (UnknownShapeError, events.UnknownEventError) as error:
-        log.warning("an event was not understood: %s", error, extra=_names(instance, event))
+        about_evolution.warning("an event was not understood: %s", error)
         return Outcome.UNKNOWN, str(error)
     except (OperationalError, InterfaceError):
         raise  # the database's fault, and a passing one: the sender is to try again
     except Exception as error:  # noqa: BLE001 - ours: the event is kept, shown as failed, and can be applied again
-        # Where it went wrong, and not what the exception says: a database quotes the row that it refused.
+        # Where it went wrong, and not what the exception says: it may quote what was written.
         stack = "".join(traceback.format_tb(error.__traceback__))
-        names = {**_names(instance, event), "stack": stack}
-        log.error("an event could not be applied: %s", type(error).__name__, extra=names)  # noqa: TRY400
+        log.error("an event could not be applied: %s", type(error).__name__, extra={"stack": stack})  # noqa: TRY400
         return Outcome.FAILED, type(error).__name__
     if reading.problems:
         reason = f"{len(reading.problems)} items not understood: {reading.problems[0]}"
-        log.warning("an event was not wholly understood: %s", reason, extra=_names(instance, event))
+        about_evolution.warning("an event was not wholly understood: %s", reason)
         return Outcome.UNKNOWN, reason
     return (Outcome.APPLIED if reading.facts else Outcome.IGNORED), ""
-
-
-def _names(instance: Instance, event: WebhookEvent) -> dict[str, object]:
-    return {"instance": instance.name, "event": event.name, "event_id": event.pk}

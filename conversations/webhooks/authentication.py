@@ -27,7 +27,7 @@ def authenticate(request: HttpRequest, name: str) -> Instance:
     token = token_of(request)
     if not token:
         raise Refused(
-            Reason.UNAUTHORIZED, "no token: send it as `Authorization: Bearer …`, `X-Webhook-Token: …` or `?token=…`"
+            Reason.UNAUTHORIZED, "no token; send it as `Authorization: Bearer …`, `X-Webhook-Token: …` or `?token=…`"
         )
     digest, now = hash_token(token), timezone.now()
     for instance in candidates:

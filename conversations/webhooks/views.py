@@ -9,6 +9,7 @@ from conversations.models import WebhookEvent
 from conversations.webhooks import body, instances
 from conversations.webhooks.authentication import authenticate, event_in_query
 from conversations.webhooks.refusals import Reason, Refused
+from logs.binding import bind
 from logs.contexts import Context
 
 logger = Context.WEBHOOK.logger
@@ -17,15 +18,16 @@ logger = Context.WEBHOOK.logger
 @csrf_exempt
 def evolution(request: HttpRequest, name: str, suffix: str = "") -> JsonResponse:
     """Take one webhook of the instance `name`; 2xx means stored: what could not be applied is kept."""
+    bind(instance=name)
     try:
         event = _stored(request, name, suffix)
     except Refused as refused:
-        logger.warning("refused a webhook of instance %r: %s, %s", name, refused.status, refused.detail)
+        logger.warning("Webhook REFUSED: %s, %s", refused.status, refused.detail)
         return refused.response()
     except (OperationalError, InterfaceError, OSError):  # no database, or no room for its media
-        logger.exception("a webhook of instance %r could not be stored", name)
+        logger.exception("Webhook NOT STORED: the sender is to try again")
         return Refused(Reason.DATABASE_UNAVAILABLE, "it could not be stored; send it again").response()
-    logger.debug("webhook event %s of instance %r: %s", event.pk, name, event.outcome)
+    logger.debug("Webhook %s", event.outcome, extra={"event": event.name, "event_id": event.pk})
     return JsonResponse({"status": event.outcome, "event": event.name, "id": event.pk})
 
 
@@ -33,7 +35,7 @@ def evolution(request: HttpRequest, name: str, suffix: str = "") -> JsonResponse
 def unknown(request: HttpRequest) -> JsonResponse:
     """Answer what comes to any other URL beneath /webhooks/."""
     refused = Refused(Reason.UNKNOWN_URL, "webhooks are taken at /webhooks/evolution/<instance>[/<event>]")
-    logger.warning("refused a webhook at %r: %s, %s", request.path, refused.status, refused.detail)
+    logger.warning("Webhook REFUSED: %s, %s", refused.status, refused.detail, extra={"path": request.path})
     return refused.response()
 
 

@@ -69,7 +69,7 @@ def write(results: Results, on_one_core: Results, machine: str, left_out: Sequen
 # --- tables -----------------------------------------------------------------------------------------------------------
 def _targets(found: Medians, on_one_core: Medians) -> str:
     rows = [(one.text, one.wanted, one.verdict(found), one.verdict(on_one_core)) for one in TARGETS]
-    return _markdown(("target", "wanted", "measured", "on one core"), rows)
+    return markdown(("target", "wanted", "measured", "on one core"), rows)
 
 
 def _tables(results: Results, where: str) -> list[str]:
@@ -95,7 +95,7 @@ def _table(measure: str, found: Medians, results: Results) -> str:
     heads = ["", "answered by", "time", TIMES_OURS, "spread"]
     heads += ["reads/s"] if measure == "threads" else []
     heads += ["hits", "queries a read"] if "hits" in next(iter(figures.values())) else []
-    return _markdown(heads, rows)
+    return markdown(heads, rows)
 
 
 def _time(seconds: float) -> str:
@@ -106,7 +106,7 @@ def _spread(seconds: Sequence[float]) -> str:
     return f"±{(max(seconds) - min(seconds)) / 2 / statistics.median(seconds):.0%}"
 
 
-def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table, its columns aligned, that a terminal shows as well as a page."""
     lines = [heads, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]

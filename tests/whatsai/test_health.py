@@ -1,5 +1,6 @@
 """What a load balancer is told."""
 
+import logging
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -88,7 +89,7 @@ def test_without_the_cache_it_is_only_slower(caplog: pytest.LogCaptureFixture) -
     assert answer.status_code == 200
     assert answer.json() == {"status": "degraded", "database": "ok", "cache": "unavailable"}
     (record,) = [record for record in caplog.records if record.name == "whatsai.cache"]
-    assert record.levelname == "WARNING"
+    assert record.levelno == logging.WARNING
     assert "hunter2" not in caplog.text
 
 

@@ -249,7 +249,7 @@ def test_when_the_database_fails_the_event_is_to_be_sent_again(
 def test_a_refusal_is_logged_with_the_instance_and_the_reason(post: Post, caplog: pytest.LogCaptureFixture) -> None:
     post(token="wrong")
     (record,) = [record for record in caplog.records if record.name == "whatsai.webhook"]
-    assert record.levelname == "WARNING"
+    assert record.levelno == logging.WARNING
     assert "'sales'" in record.getMessage()
     assert "401" in record.getMessage()
 

@@ -1,0 +1,102 @@
+"""A service of a test's own, and programs that log."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from logs.config import Options, service
+from logs.handler import ServiceHandler
+from logs.reading import generations
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+WITHIN = 60  # seconds, for a program
+
+Line = dict[str, Any]
+Serve = Callable[..., ServiceHandler]
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """Where the files of a test are; made by whoever writes the first one."""
+    return tmp_path / "var" / "log"
+
+
+@pytest.fixture
+def serve(directory: Path) -> Iterator[Serve]:
+    """Return what makes handlers, which are closed after the test."""
+    handlers: list[ServiceHandler] = []
+
+    def start(**options: Any) -> ServiceHandler:
+        handlers.append(service(Options(**{"directory": directory, "console": False, **options})))
+        return handlers[-1]
+
+    yield start
+    for handler in handlers:
+        handler.close()
+
+
+def logger(handler: logging.Handler, name: str = "whatsai.cache") -> logging.Logger:
+    """Return a logger that nobody else has, and whose records go to that handler alone."""
+    alone = logging.Logger(name, logging.DEBUG)  # noqa: LOG001 - as the docstring says
+    alone.addHandler(handler)
+    return alone
+
+
+def lines(directory: Path, name: str = "cache.log") -> list[Line]:
+    """Return what is in a file and the older ones, each line of which must be JSON."""
+    return [json.loads(line) for path in generations(directory / name) for line in path.read_bytes().splitlines()]
+
+
+def messages(directory: Path, name: str = "cache.log") -> list[str]:
+    """Return the messages in a file and the older ones."""
+    return [line["message"] for line in lines(directory, name)]
+
+
+def throw(error: BaseException) -> NoReturn:
+    """Raise."""
+    raise error
+
+
+# --- programs ---------------------------------------------------------------------------------------------------------
+PREAMBLE = """
+import logging, multiprocessing, os, signal, sys, threading, time
+from pathlib import Path
+from logs.config import configure
+
+def set_up(**options):
+    configure({"directory": Path(sys.argv[1]), "console": False, "level": "DEBUG", **options})
+
+log = logging.getLogger("whatsai.cache")
+"""
+
+
+def program(directory: Path, source: str, **popen: Any) -> "subprocess.Popen[str]":
+    """Start a program that has `set_up(**options)` and `log`."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    script = directory.parent / f"program-{len(list(directory.parent.glob('program-*')))}.py"
+    script.write_text(PREAMBLE + textwrap.dedent(source), encoding="utf-8")
+    return subprocess.Popen(  # noqa: S603 - a test's own program
+        [sys.executable, str(script), str(directory)],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | popen.pop("variables", {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **popen,
+    )
+
+
+def run(directory: Path, source: str, **popen: Any) -> str:
+    """Run such a program to its end, and return what it printed to its standard error."""
+    process = program(directory, source, **popen)
+    _, errors = process.communicate(timeout=WITHIN)
+    assert process.returncode == 0, errors
+    return errors

@@ -1,0 +1,237 @@
+"""The real application under its server: whatever goes wrong is where operators look, with its request's id."""
+
+import base64
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conversations.webhooks.conftest import event
+from tests.logs.conftest import ROOT, Line, lines
+
+WITHIN = 60  # seconds
+WEBHOOK = "/webhooks/evolution/sales"
+CONTACTS = "/api/v1/contacts/?search=Mariana"
+
+
+class Server:
+    """gunicorn, with its own configuration, in a directory of its own."""
+
+    def __init__(self, directory: Path, **variables: str) -> None:
+        self.directory = directory
+        self.logs = directory / "log"
+        self.environment = os.environ | {
+            "DATABASE_URL": f"sqlite:///{directory}/db.sqlite3",
+            "REDIS_URL": "",
+            "LOG_DIR": str(self.logs),
+            "LOG_CONSOLE": "true",
+            "MEDIA_DIR": str(directory / "media"),
+            **variables,
+        }
+
+    def prepare(self) -> None:
+        self.manage("migrate", "--verbosity=0")
+        self.token = json.loads(self.manage("webhook_token", "sales", "--json"))["token"]
+        self.api_token = json.loads(self.manage("api_token", "u", "--json"))["token"]
+
+    def manage(self, *arguments: str) -> str:
+        command = [sys.executable, "manage.py", *arguments]
+        return subprocess.run(  # noqa: S603 - the project's own command
+            command, cwd=ROOT, env=self.environment, check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
+
+    def start(self, *arguments: str) -> None:
+        # Bound here, so that the port is free, and a request waits until the server takes it: nothing to poll.
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        command = [sys.executable, "-m", "gunicorn", "-c", "python:whatsai.gunicorn", *arguments]
+        with (self.directory / "output").open("wb") as output:
+            self.process = subprocess.Popen(  # noqa: S603 - the project's own server
+                [*command, f"--bind=fd://{self.socket.fileno()}", "whatsai.wsgi"],
+                cwd=ROOT,
+                env=self.environment,
+                pass_fds=[self.socket.fileno()],
+                stdout=output,
+                stderr=output,
+            )
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        self.socket.close()
+        self.process.send_signal(number)
+        self.process.wait(timeout=WITHIN)
+
+    def ask(self, method: str, path: str, request_id: str, body: Any = None, **headers: str) -> int:
+        """Ask, and return the status; the answer has the request's id."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()} | {"X-Request-ID": request_id}
+        with closing(HTTPConnection("127.0.0.1", self.socket.getsockname()[1], timeout=WITHIN)) as connection:
+            connection.request(method, path, None if body is None else json.dumps(body), sent)
+            response = connection.getresponse()
+            response.read()
+            assert response.headers["X-Request-ID"] == request_id
+            return response.status
+
+    def sql(self, statement: str) -> None:
+        with closing(sqlite3.connect(self.directory / "db.sqlite3")) as database:
+            database.execute(statement)
+            database.commit()
+
+    def lines(self, name: str) -> list[Line]:
+        return lines(self.logs, name)
+
+    def one(self, name: str, **wanted: str) -> Line:
+        """Return the only line of a file that has these fields."""
+        (line,) = [one for one in self.lines(name) if wanted.items() <= one.items()]
+        return line
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Server:
+    """Return a server that everything has happened to, and that has ended."""
+    directory = tmp_path_factory.mktemp("server")
+    one = Server(directory, REDIS_URL=f"unix://{directory}/nobody", CACHE_PREFIX="nobody")
+    one.prepare()
+    one.start("--log-level=info")
+    try:
+        everything_happens(one)
+    finally:
+        one.stop()
+    return one
+
+
+def everything_happens(one: Server) -> None:
+    as_user, as_sales = {"Authorization": f"Token {one.api_token}"}, {"X_Webhook_Token": one.token}
+    media = event(key_id="3EB0M", instance="sales")
+    media["data"]["message"]["base64"] = base64.b64encode(b"a picture").decode()
+
+    assert one.ask("GET", CONTACTS, "fine", **as_user) == 200
+    assert one.ask("POST", f"{WEBHOOK}?token=wrong-{one.token}", "bad-token", {}) == 401
+    assert one.ask("POST", WEBHOOK, "unknown-event", {"event": "a.new.one", "data": {}}, **as_sales) == 200
+    assert one.ask("POST", WEBHOOK, "good", event(key_id="3EB0G", instance="sales"), **as_sales) == 200
+    (one.directory / "media").write_text("where the folder should be")
+    assert one.ask("POST", WEBHOOK, "media", media, **as_sales) == 503
+    one.sql("DROP TABLE knox_authtoken")
+    assert one.ask("GET", CONTACTS, "broken", **as_user) == 500
+    one.sql("DROP TABLE conversations_webhookevent")
+    assert one.ask("POST", WEBHOOK, "no-table", event(key_id="3EB0N", instance="sales"), **as_sales) == 503
+
+
+def test_a_failing_query_is_an_error_of_the_database(server: Server) -> None:
+    line = server.one("database-errors.log", request_id="broken")
+    assert (line["level"], line["message"]) == ("ERROR", "SQL failed: OperationalError")
+    assert "no such table" in line["exc_info"]
+    assert 'FROM "knox_authtoken"' in line["sql"]
+    assert "%s" in line["sql"]
+    assert "redacted" not in line["sql"]
+    assert "Mariana" not in str(line)
+
+
+def test_an_unhandled_exception_in_a_view_is_an_error_of_the_api(server: Server) -> None:
+    line = server.one("api-errors.log", request_id="broken", level="ERROR")
+    assert line["message"] == "Internal Server Error: /api/v1/contacts/"
+    assert "Traceback (most recent call last)" in line["exc_info"]
+    assert "conversations/api/" in line["exc_info"]
+
+
+def test_a_webhook_that_is_refused_is_a_warning(server: Server) -> None:
+    line = server.one("webhook-errors.log", request_id="bad-token")
+    assert (line["level"], line["instance"]) == ("WARN", "sales")
+    assert line["message"].startswith("Webhook REFUSED: 401")
+
+
+def test_a_webhook_that_cannot_be_stored_is_an_error(server: Server) -> None:
+    for request_id, reason in (("no-table", "no such table"), ("media", "NotADirectoryError")):
+        line = server.one("webhook-errors.log", request_id=request_id)
+        assert (line["level"], line["instance"]) == ("ERROR", "sales")
+        assert reason in line["exc_info"]
+    assert "no such table" in server.one("database-errors.log", request_id="no-table")["exc_info"]
+
+
+def test_media_that_cannot_be_written_is_an_error_of_media(server: Server) -> None:
+    line = server.one("media-errors.log")
+    assert (line["level"], line["request_id"], line["size"]) == ("ERROR", "media", len(b"a picture"))
+    assert "NotADirectoryError" in line["exc_info"]
+
+
+def test_an_event_that_nobody_knows_is_a_warning_about_evolution(server: Server) -> None:
+    line = server.one("evolution-errors.log")
+    assert (line["request_id"], line["instance"], line["event"]) == ("unknown-event", "sales", "a.new.one")
+
+
+def test_a_redis_that_cannot_be_reached_is_an_error_of_the_cache(server: Server) -> None:
+    errors = server.lines("cache-errors.log")
+    (fatal,) = [line for line in errors if line["level"] == "FATAL"]
+    assert fatal["message"].startswith("Cache FATAL: the store cannot be reached")
+    assert f"{server.directory}/nobody" in fatal["message"]
+    assert any(line["level"] == "WARN" and line["message"].startswith("Cache DEGRADED") for line in errors)
+
+
+def test_what_the_server_says_is_general(server: Server) -> None:
+    said = [line["message"] for line in server.lines("general.log") if line["logger"] == "gunicorn.error"]
+    assert any(text.startswith("Starting gunicorn") for text in said)
+    assert any("Shutting down" in text for text in said)
+
+
+def test_a_request_that_went_well_is_one_line(server: Server) -> None:
+    line = server.one("api.log", request_id="fine")
+    assert (line["message"], line["level"]) == ("GET /api/v1/contacts/ 200", "INFO")
+    assert isinstance(line["user"], int)
+    everything = [line for path in server.logs.glob("*.log") for line in server.lines(path.name)]
+    assert not [line for line in everything if line.get("request_id") == "good"]
+
+
+def test_the_console_says_the_same_as_json(server: Server) -> None:
+    shown = [json.loads(line) for line in (server.directory / "output").read_text().splitlines()]
+    assert server.one("api-errors.log", request_id="broken", level="ERROR") in shown
+
+
+def test_nothing_that_was_written_is_a_secret_or_somebodys(server: Server) -> None:
+    written = "".join(path.read_text() for path in [*server.logs.glob("*.log"), server.directory / "output"])
+    assert "request_id" in written
+    for secret in (server.token, server.api_token, "Mariana", "Olá", "a picture", event()["data"]["key"]["remoteJid"]):
+        assert secret not in written
+
+
+# --- ends -------------------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Server:
+    return Server(tmp_path_factory.mktemp("fresh"))
+
+
+def test_a_worker_that_is_recycled_or_terminated_writes_every_line(fresh: Server) -> None:
+    fresh.manage("migrate", "--verbosity=0")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        fresh.start("--max-requests=10")
+        for place in range(35):
+            assert fresh.ask("GET", "/api/v1/contacts/", f"{number}-{place}") == 401
+        fresh.stop(number)
+    answered = [line for line in fresh.lines("api.log") if line["message"] == "GET /api/v1/contacts/ 401"]
+    assert [line["request_id"] for line in answered] == [
+        f"{number}-{place}" for number in (signal.SIGTERM, signal.SIGINT) for place in range(35)
+    ]
+    assert len({line["process"] for line in answered}) >= 8
+
+
+# --- a folder that cannot be written ----------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("command", "before"),
+    [
+        (["manage.py", "check"], "configuration error: "),
+        (["-m", "gunicorn", "-c", "python:whatsai.gunicorn", "whatsai.wsgi"], "Error: "),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_one_line(command: list[str], before: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    one = Server(tmp_path, LOG_DIR=f"{tmp_path}/file/log")
+    done = subprocess.run(  # noqa: S603 - as above
+        [sys.executable, *command], cwd=ROOT, env=one.environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip() == f"{before}LOG_DIR: cannot write to {tmp_path}/file/log: Not a directory"

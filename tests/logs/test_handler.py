@@ -1,0 +1,324 @@
+"""The handler: what it keeps of a record at once, and that nothing anybody logs can harm who logs it."""
+
+import datetime as dt
+import decimal
+import io
+import json
+import logging
+import math
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.http import HttpRequest
+
+from logs import handler as handler_module
+from logs.binding import bound
+from logs.handler import ServiceHandler
+from tests.logs.conftest import Line, Serve, lines, logger, messages, throw
+
+
+@pytest.fixture
+def handler(serve: Serve) -> ServiceHandler:
+    return serve()
+
+
+@pytest.fixture
+def log(handler: ServiceHandler) -> logging.Logger:
+    return logger(handler)
+
+
+def only(handler: ServiceHandler, directory: Path, name: str = "cache.log") -> Line:
+    handler.flush()
+    (line,) = lines(directory, name)
+    return line
+
+
+# --- a snapshot -------------------------------------------------------------------------------------------------------
+def test_a_record_says_what_its_values_were_when_it_was_logged(
+    handler: ServiceHandler, log: logging.Logger, directory: Path
+) -> None:
+    class Thing:
+        state = "before"
+
+        def __str__(self) -> str:
+            return self.state
+
+    tags, thing = ["one"], Thing()
+    with bound(instance="sales"):
+        log.info("%s %s", thing, len(tags), extra={"count": tags, "thing": thing})
+    tags.append("two")
+    thing.state = "after"
+    line = only(handler, directory)
+    assert line["message"] == "before 1"
+    assert line["count"] == ["[redacted]"]
+    assert line["thing"] == "before"
+    assert line["instance"] == "sales"
+
+
+def test_a_record_is_as_it_was_for_other_handlers(handler: ServiceHandler, log: logging.Logger) -> None:
+    seen: list[logging.LogRecord] = []
+
+    class Other(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            seen.append(record)
+
+    log.addHandler(Other())
+    try:
+        throw(KeyError("x"))
+    except KeyError:
+        log.exception("%s", "5511999999999", extra={"key": {"a": "b"}})
+    handler.flush()
+    (record,) = seen
+    assert record.args == ("5511999999999",)
+    assert record.exc_info
+    assert vars(record)["key"] == {"a": "b"}
+
+
+def test_an_exception_goes_through_with_its_causes(
+    handler: ServiceHandler, log: logging.Logger, directory: Path
+) -> None:
+    try:
+        try:
+            throw(KeyError("inner"))
+        except KeyError as inner:
+            raise RuntimeError("outer") from inner
+    except RuntimeError:
+        log.exception("failed")
+    trace = only(handler, directory, "cache-errors.log")["exc_info"]
+    assert "KeyError: 'inner'" in trace
+    assert "RuntimeError: outer" in trace
+    assert "throw(KeyError" in trace
+    assert "direct cause" in trace
+
+
+def test_an_exception_is_not_kept_alive(handler: ServiceHandler, log: logging.Logger) -> None:
+    try:
+        throw(RuntimeError("with all its frames"))
+    except RuntimeError:
+        log.exception("failed")
+    assert not any(one.exc_info for one in handler.backlog.take()[0])
+
+
+def test_where_it_was_logged_from_can_be_had(handler: ServiceHandler, log: logging.Logger, directory: Path) -> None:
+    log.info("here", stack_info=True)
+    assert "test_where_it_was_logged_from" in only(handler, directory)["stack_info"]
+
+
+def test_a_request_that_django_adds_is_not_kept(handler: ServiceHandler, log: logging.Logger, directory: Path) -> None:
+    log.warning("Not Found: %s", "/x", extra={"status_code": 404, "request": HttpRequest()})
+    line = only(handler, directory)
+    assert line["status_code"] == 404
+    assert "request" not in line
+
+
+# --- hostile values ---------------------------------------------------------------------------------------------------
+class Hostile:
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+    __repr__ = __str__
+
+    def __format__(self, _: str) -> str:
+        raise RuntimeError("no")
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError("no")
+
+
+class HostileMapping(Mapping[str, str]):
+    def __getitem__(self, key: str) -> str:
+        raise RuntimeError("no")
+
+    def __iter__(self) -> Iterator[str]:
+        raise RuntimeError("no")
+
+    def __len__(self) -> int:
+        return 1
+
+
+def _cyclic() -> dict[str, Any]:
+    cyclic: dict[str, Any] = {}
+    cyclic["key"] = cyclic
+    return cyclic
+
+
+def _deep() -> list[Any]:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    return deep
+
+
+VALUES: dict[str, Any] = {
+    "hostile": Hostile(),
+    "hostile mapping": HostileMapping(),
+    "hostile exception": type("Bad", (Exception,), {"__str__": Hostile.__str__})(),
+    "cyclic": _cyclic(),
+    "deep": _deep(),
+    "not a number": math.nan,
+    "infinity": -math.inf,
+    "numbers": {"a": math.nan, "b": [math.inf, 1.5, 10**5000], "c": 2**70},
+    "a huge number": 10**5000,
+    "surrogate": "a\udc80b\ud800",
+    "surrogates": {"kind": "\udc80", "\ud800": 1},
+    "control characters": "a\x00\x1b[2J\r\n\u2028\x85b",
+    "a megabyte": "x" * 1_000_000,
+    "a megabyte of words": "word @ 12 " * 100_000,
+    "bytes": b"\xff\x00",
+    "object": object(),
+    "class": Hostile,
+    "set": {1, 2, 3},
+    "odd keys": {(1, 2): 1, None: 2, 3.5: 3},
+    "time": dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
+    "decimal": decimal.Decimal("1.50"),
+    "uuid": uuid.UUID(int=1),
+    "path": Path("/x"),
+    "a percent sign": "100 % of %s",
+    "nothing": None,
+}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_whatever_is_logged_is_a_line_of_json_and_harms_nobody(
+    name: str, handler: ServiceHandler, log: logging.Logger, directory: Path
+) -> None:
+    value = VALUES[name]
+    log.info("first")
+    log.info("said %s", value)
+    log.info("named %(value)s", {"value": value})
+    log.info("whole %s", {"value": value})
+    log.info("with", extra={"value": value, "key": 1})
+    log.info(value)
+    with bound(value=value):
+        log.info("bound")
+    try:
+        throw(RuntimeError(value))
+    except RuntimeError:
+        log.exception("raised")
+    log.info("last")
+    handler.flush()
+    written = lines(directory)
+    assert [line["message"] for line in (written[0], written[-1])] == ["first", "last"]
+    assert len(written) == 9
+    assert written[4]["key"] == 1
+
+
+@pytest.mark.parametrize(
+    ("template", "arguments"),
+    [("%s %s", ("a",)), ("%d", ("a",)), ("none", ("a",)), ("%(b)s", ({"a": 1},)), ("%s %", ("a",)), ("%s", ())],
+)
+def test_a_wrong_call_is_still_a_line(
+    template: str, arguments: tuple[Any, ...], handler: ServiceHandler, log: logging.Logger, directory: Path
+) -> None:
+    log.info(template, *arguments)
+    assert template in only(handler, directory)["message"]
+
+
+def test_what_was_added_does_not_take_the_place_of_what_everything_has(
+    handler: ServiceHandler, log: logging.Logger, directory: Path
+) -> None:
+    log.info("true", extra={"timestamp": "1999", "level": "FATAL", "context": "x", "logger": "x", "exc_info_": 1})
+    line = only(handler, directory)
+    assert (line["level"], line["context"], line["logger"]) == ("INFO", "CACHE", "whatsai.cache")
+    assert line["timestamp"] > "2"
+
+
+def test_a_value_with_a_decimal_point_keeps_its_form(
+    handler: ServiceHandler, log: logging.Logger, directory: Path
+) -> None:
+    log.info("%.2f %5s %r", decimal.Decimal("1.5"), "a", "b")
+    assert only(handler, directory)["message"] == "1.50     a 'b'"
+
+
+# --- who reads --------------------------------------------------------------------------------------------------------
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_is_shown_lines_for_people_and_anything_else_json(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    for console in (Terminal(), io.StringIO()):
+        monkeypatch.setattr("sys.stderr", console)
+        handler = serve(console=True)
+        logger(handler).warning("Cache DEGRADED")
+        handler.flush()
+        shown.append(console.getvalue())
+    assert "\x1b[33mWARN \x1b[0m cache" in shown[0]
+    assert json.loads(shown[1])["message"] == "Cache DEGRADED"
+
+
+def test_a_console_that_is_gone_does_not_matter(serve: Serve, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    console = io.StringIO()
+    monkeypatch.setattr("sys.stderr", console)
+    handler = serve(console=True)
+    console.close()
+    logger(handler).info("still")
+    handler.flush()
+    assert messages(directory) == ["still"]
+
+
+# --- the end, and disks -----------------------------------------------------------------------------------------------
+def test_what_is_logged_after_the_end_is_written_at_once(
+    handler: ServiceHandler, log: logging.Logger, directory: Path
+) -> None:
+    log.info("before")
+    handler.close()
+    log.info("after")
+    assert messages(directory) == ["before", "after"]
+    handler.close()
+
+
+def test_a_disk_that_stalls_keeps_neither_who_logs_nor_the_end(
+    handler: ServiceHandler,
+    log: logging.Logger,
+    directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log.info("first")
+    handler.flush()
+    with monkeypatch.context() as limits, handler.writing:  # which is where a disk that stalls keeps the listener
+        limits.setattr(handler_module, "LOCK_WITHIN", 0.01)
+        limits.setattr("logs.listener.WITHIN", 0.01)
+        for _ in range(30_000):
+            log.info("more")
+        log.error("an error")
+        handler.close()
+        assert "lost" in capsys.readouterr().err
+    assert handler.dropped[logging.INFO] >= 9_000
+    handler.close()
+    assert "an error" in messages(directory)
+
+
+def test_a_fork_waits_for_a_write_and_not_for_ever(handler: ServiceHandler, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handler_module, "LOCK_WITHIN", 0.01)
+    with handler.writing:
+        handler_module._before_fork()  # noqa: SLF001 - what a fork does
+        handler_module._in_parent()  # noqa: SLF001 - as above
+        assert handler.writing.locked()
+    handler_module._before_fork()  # noqa: SLF001 - as above
+    assert handler.writing.locked()
+    handler_module._in_parent()  # noqa: SLF001 - as above
+    assert not handler.writing.locked()
+
+
+def test_threads_share_it(handler: ServiceHandler, log: logging.Logger, directory: Path) -> None:
+    def work() -> None:
+        for _ in range(500):
+            log.info("x")
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    handler.flush()
+    assert len(lines(directory)) == 2000
+    assert len({line["thread"] for line in lines(directory)}) == 4

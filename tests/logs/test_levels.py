@@ -1,0 +1,25 @@
+"""Five names, and the library's two others, whatever their case."""
+
+import logging
+
+import pytest
+
+from logs import levels
+
+NAMES = [("DEBUG", 10), ("INFO", 20), ("WARN", 30), ("WARNING", 30), ("ERROR", 40), ("FATAL", 50), ("CRITICAL", 50)]
+
+
+@pytest.mark.parametrize(("name", "level"), NAMES)
+def test_a_name_is_understood_whatever_its_case(name: str, level: int) -> None:
+    assert levels.number(name) == levels.number(name.lower()) == level
+    assert logging.getLevelName(level) == levels.name(level)
+
+
+def test_an_unknown_name_is_an_error_that_names_the_others() -> None:
+    with pytest.raises(ValueError, match="'LOUD' is none of the levels DEBUG, INFO, WARN, ERROR, FATAL"):
+        levels.number("LOUD")
+
+
+@pytest.mark.parametrize(("level", "name"), [(0, "DEBUG"), (5, "DEBUG"), (25, "INFO"), (45, "ERROR"), (99, "FATAL")])
+def test_a_level_without_a_name_has_the_next_one_below(level: int, name: str) -> None:
+    assert levels.name(level) == name

@@ -1,0 +1,167 @@
+"""A request has one id: in every line, in the answer, and in nothing that comes after it."""
+
+import logging
+import re
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.conf import LazySettings
+from django.contrib.auth.models import User
+from django.test import AsyncClient, Client
+from knox.models import AuthToken
+
+from conversations.models import Instance
+from logs import middleware
+from logs.binding import begin, current
+from logs.contexts import Context
+from logs.testing import Captured, capture
+from tests.conversations.webhooks.conftest import PATH, TOKEN
+
+Get = Callable[..., Any]
+GIVEN = re.compile(r"[0-9a-f]{16}")
+
+
+@pytest.fixture(autouse=True)
+def nothing_bound() -> Iterator[None]:
+    begin()
+    yield
+    begin()
+
+
+@pytest.fixture(params=["WSGI", "ASGI"])
+def get(request: pytest.FixtureRequest, settings: LazySettings) -> Get:
+    """Return what gets an answer of the test's views, from the one server or the other."""
+    settings.ROOT_URLCONF = "tests.logs.urls"
+    if request.param == "WSGI":
+        return Client(raise_request_exception=False).get
+    return async_to_sync(AsyncClient(raise_request_exception=False).get)
+
+
+@pytest.fixture
+def logged() -> Iterator[Captured]:
+    with capture(logging.INFO) as lines:
+        yield lines
+
+
+# --- the id -----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("path", ["/ok/", "/async/", "/thread/", "/stream/", "/gone/", "/nowhere/", "/fail/"])
+def test_a_request_is_given_an_id_that_every_line_and_the_answer_have(path: str, get: Get, logged: Captured) -> None:
+    answer = get(path)
+    given = answer.headers["X-Request-ID"]
+    assert GIVEN.fullmatch(given)
+    assert logged
+    lines = [line for line in logged if line["logger"] != "asyncio"]
+    assert {line["request_id"] for line in lines} == {given}
+
+
+def test_an_id_that_a_proxy_gives_is_taken(get: Get, logged: Captured) -> None:
+    answer = get("/ok/", headers={"X-Request-ID": "Root-1.5759e988_bd86"})
+    assert answer.headers["X-Request-ID"] == answer.content.decode() == "Root-1.5759e988_bd86"
+    assert {line["request_id"] for line in logged} == {"Root-1.5759e988_bd86"}
+
+
+@pytest.mark.parametrize("odd", ["", " ", "a b", "a\nb", "x" * 65, "é", '{"a":1}', "a;b", "<b>", "a\x00"])
+def test_an_odd_one_is_not_repeated(odd: str, get: Get, logged: Captured) -> None:
+    answer = get("/ok/", headers={"X-Request-ID": odd})
+    assert GIVEN.fullmatch(answer.headers["X-Request-ID"])
+    assert {line["request_id"] for line in logged} == {answer.headers["X-Request-ID"]}
+
+
+def test_a_request_keeps_nothing_of_the_last(get: Get) -> None:
+    assert "one" not in get("/leftover/?instance=one").content.decode()
+    assert "one" not in get("/leftover/?instance=two").content.decode()
+
+
+def test_when_it_is_over_nothing_is_bound(settings: LazySettings) -> None:
+    settings.ROOT_URLCONF = "tests.logs.urls"
+    found: list[object] = []
+
+    def serve() -> None:
+        Client().get("/leftover/?instance=one")
+        found.append(dict(current()))
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    thread.join()
+    assert found == [{}]
+
+
+# --- the line about the answer ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("path", "status", "level"),
+    [("/ok/", 200, "INFO"), ("/gone/", 404, "WARN"), ("/nowhere/", 404, "WARN"), ("/stream/", 200, "INFO")],
+)
+def test_an_answer_is_one_line_with_what_operators_ask_for(
+    path: str, status: int, level: str, get: Get, logged: Captured
+) -> None:
+    get(f"{path}?search=Mariana&token=hunter2")
+    line = logged.one(message=f"GET {path} {status}")
+    assert (line["context"], line["level"], line["status"]) == ("API", level, status)
+    assert line["duration_ms"] >= 0
+    assert not [one for one in logged if "Mariana" in str(one) or "hunter2" in str(one)]
+    assert not logged.matching(logger="django.request")
+
+
+def test_an_exception_that_nobody_handled_is_an_error_with_its_trace(get: Get, logged: Captured) -> None:
+    answer = get("/fail/")
+    line = logged.one(level="ERROR")
+    assert line["context"] == "API"
+    assert line["request_id"] == answer.headers["X-Request-ID"]
+    assert "RuntimeError: no" in line["exc_info"]
+    assert logged.one(message="GET /fail/ 500", level="INFO")
+
+
+def test_what_is_under_an_area_belongs_to_it(get: Get, logged: Captured) -> None:
+    get("/webhooks/fail/")
+    assert logged.one(level="ERROR")["context"] == "WEBHOOK"
+    get("/webhooks/nowhere/")
+    get("/webhooks/ok/")
+    assert {line["context"] for line in logged} == {"WEBHOOK"}
+    assert not logged.matching(message="GET /webhooks")  # at DEBUG
+
+
+@pytest.mark.parametrize(
+    ("path", "area"), [("/webhooks/x", Context.WEBHOOK), ("/api/", Context.API), ("/", Context.API)]
+)
+def test_the_area_is_that_of_the_path(path: str, area: Context) -> None:
+    assert middleware.area_of(path) is area
+
+
+# --- through the real application -------------------------------------------------------------------------------------
+@pytest.mark.django_db
+def test_who_asked_is_in_the_lines(client: Client, logged: Captured) -> None:
+    user = User.objects.create(username="Mariana")
+    _, token = AuthToken.objects.create(user)
+    client.get("/api/v1/conversations/?limit=1", headers={"Authorization": f"Token {token}"})
+    assert logged.one(message="GET /api/v1/conversations/ 200")["user"] == user.pk
+    client.get("/api/v1/conversations/")
+    assert "user" not in logged.one(message="GET /api/v1/conversations/ 401")
+    client.force_login(user)
+    client.get("/api/v1/conversations/")
+    assert logged[-1]["user"] == user.pk
+    assert not [line for line in logged if "Mariana" in str(line) or token in str(line)]
+
+
+@pytest.mark.django_db
+def test_a_webhook_has_an_id_too(client: Client) -> None:
+    Instance.objects.issue_token(Instance.objects.create(name="sales").pk, token=TOKEN)
+    with capture() as logged:
+        answer = client.post(PATH, b"{}", "application/json", headers={"X-Webhook-Token": TOKEN, "X-Request-ID": "a1"})
+        client.post(PATH, b"{}", "application/json", headers={"X-Request-ID": "a2"})
+        client.post("/webhooks/nowhere", b"{}", "application/json", headers={"X-Request-ID": "a3"})
+    assert answer.headers["X-Request-ID"] == "a1"
+    assert {line["context"] for line in logged.matching(request_id="a1")} >= {"WEBHOOK"}
+    assert all(line["instance"] == "sales" for line in logged.matching(request_id="a1", context="webhook"))
+    assert logged.one(request_id="a2", level="WARN")["message"].startswith("Webhook REFUSED: 401")
+    assert logged.one(request_id="a3", level="WARN")["message"].startswith("Webhook REFUSED: 404")
+
+
+@pytest.mark.django_db
+def test_djangos_own_lines_have_it(client: Client, logged: Captured, settings: LazySettings) -> None:
+    settings.ALLOWED_HOSTS = ["example.com"]
+    client.get("/api/v1/conversations/", headers={"host": "evil.example", "X-Request-ID": "a1"})
+    line = logged.one(logger="django.security.DisallowedHost")
+    assert (line["context"], line["request_id"]) == ("API", "a1")

@@ -1,0 +1,125 @@
+"""Every payload there is, logged in every way there is: what people are called and what they write is in no line."""
+
+import json
+import logging
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from conversations.ingest.receive import receive
+from conversations.models import Instance
+from logs.contexts import Context
+from logs.redaction import HARMLESS
+from logs.testing import Captured, capture
+from tests.logs.conftest import throw
+from tests.payloads import SAMPLES, captured, sample
+
+log = Context.WEBHOOK.logger
+Json = dict[str, Any]
+
+# Whose values are words of the protocol.
+TECHNICAL = HARMLESS | {
+    "action", "addressingmode", "admin", "error", "instancename", "lastknownpresence", "mimetype", "mime_type",
+    "source",
+}  # fmt: skip
+SHORTEST = 3  # characters; what is shorter is in every text
+NUMBER = re.compile(r"\d{8,}")
+
+
+def leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Yield each text in a structure, with the name it has."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from leaves(item, key)
+    elif isinstance(value, list):
+        for item in value:
+            yield from leaves(item, name)
+    elif isinstance(value, str):
+        yield name, value
+
+
+def personal(body: Json) -> set[str]:
+    """Return every text of a payload that is not the protocol's, and every number in one."""
+    texts = [text for name, text in leaves(body) if name.lower() not in TECHNICAL and len(text) >= SHORTEST]
+    numbers = [number for text in texts if "@" in text or "VCARD" in text for number in NUMBER.findall(text)]
+    cards = [line.partition(":")[2] for text in texts if "VCARD" in text for line in text.split("\n") if ":" in line]
+    harmless = {text for name, text in leaves(body) if name.lower() in TECHNICAL} | {"VCARD", "3.0", "Celular"}
+    return {text for text in [*texts, *numbers, *cards] if len(text) >= SHORTEST} - harmless
+
+
+def told(texts: set[str], logged: Captured) -> list[str]:
+    """Return those of the texts that can be read in what was logged, as words of their own."""
+    found = said(logged)
+    return [text for text in texts if text in found and re.search(rf"(?<!\w){re.escape(text)}(?!\w)", found)]
+
+
+def said(logged: Captured) -> str:
+    """Return all that was logged, as it reads: not escaped, as JSON is."""
+    return "\n".join(f"{name} {text}" for line in logged for name, text in leaves(line))
+
+
+def in_an_exception(body: Json) -> None:
+    try:
+        throw(ValueError(f"not understood: {body}"))
+    except ValueError:
+        log.exception("failed")
+
+
+def in_a_cause(body: Json) -> None:
+    try:
+        try:
+            throw(ValueError(json.dumps(body)))
+        except ValueError as cause:
+            raise KeyError(body) from cause
+    except KeyError as error:
+        log.warning("failed: %s", error, exc_info=True, extra={"reason": error})
+
+
+WAYS: dict[str, Callable[[Json], None]] = {
+    "as an argument": lambda body: log.info("got %s", body),
+    "as one of several": lambda body: log.info("got %s from %r", body, [body]),
+    "as what was added": lambda body: log.info("got it", extra={"payload": body, "data": body["data"], "key": [body]}),
+    "as the message": log.info,
+    "as repr": lambda body: log.info(f"got {body}"),  # noqa: G004 - what somebody will write
+    "as repr of the data": lambda body: log.info(f"got {body['data']!r} of it"),  # noqa: G004 - as above
+    "as JSON": lambda body: log.info("got %s", json.dumps(body, ensure_ascii=False)),
+    "as JSON that one can read": lambda body: log.info("got %s", json.dumps(body, indent=2)),
+    "as the body that came": lambda body: log.info("got %r", json.dumps(body).encode()),
+    "as JSON in a field": lambda body: log.info("got it", extra={"reason": json.dumps(body), "raw": repr(body)}),
+    "cut short": lambda body: log.info("got %.300s", body),
+    "in an exception": in_an_exception,
+    "in a cause": in_a_cause,
+}
+
+BODIES = [(name, sample(name)) for name in SAMPLES] + [
+    (f"captured {place}", recorded["body"]) for place, recorded in enumerate(captured())
+]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_no_payload_says_who_and_what(way: str) -> None:
+    for name, body in BODIES:
+        with capture(logging.INFO) as logged:
+            WAYS[way](body)
+        assert logged
+        assert not told(personal(body), logged), name
+
+
+def test_there_is_something_to_keep_quiet_about() -> None:
+    found = set().union(*(personal(body) for _, body in BODIES))
+    assert {"Mariana Couto", "5521987654321", "Bom dia! Vocês entregam em Niterói?", "Ana Financeiro"} <= found
+    assert {"9F0C2B7A-4E1D-4A63-B7C5-0D2E8F316A94", "GLOBALKEY-TEST", "+55 11 97777-6666", "Plaza Niterói"} <= found
+    assert len(found) > 300
+
+
+@pytest.mark.django_db
+def test_taking_all_of_them_in_says_nothing_either() -> None:
+    instance = Instance.objects.create(name="vendas-sp-01")
+    with capture(logging.DEBUG) as logged:
+        for _, body in BODIES:
+            receive(instance, body)
+            receive(instance, {**body, "instance": instance.name})
+    assert logged.matching(level="WARN", instance=instance.name)
+    assert not told(set().union(*(personal(body) for _, body in BODIES)), logged)
