@@ -6,7 +6,7 @@ The local tier comes before all this, in the caller, who has nothing to pay ther
 import random
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from cachelayer import observed
@@ -15,6 +15,7 @@ from cachelayer.entries import Kind, Verdict, Wanted, judge, opened, versions, w
 from cachelayer.namespaces import Namespace
 from cachelayer.service import Service
 from cachelayer.store.base import States, StoreDown, StoreEmptied, StoreFull
+from cachelayer.told import DATABASE, SHARED, tell, telling
 from logs.contexts import Context
 
 T = TypeVar("T")
@@ -60,6 +61,7 @@ class Reader(Generic[T]):
     def __init__(self, service: Service, namespace: Namespace, shape: Shape[T]) -> None:
         self._service = service
         self._shape = shape
+        self._name = namespace.name
         self._ttl = namespace.ttl
         self._tier = service.local.tier(namespace)
         self._counts = service.counters.shared(namespace)
@@ -86,7 +88,7 @@ class Reader(Generic[T]):
             return value
         if may_fill() and found is Verdict.MISS:
             return self._fly(key, wanted, load, since)
-        return self._bypass(load)
+        return self._bypass(wanted, load)
 
     def peek(self, key: Hashable, wanted: Wanted) -> T | Absent:
         """Return a value that someone has put there, or ABSENT."""
@@ -126,7 +128,7 @@ class Reader(Generic[T]):
             since = monotonic()
             found, value = self._look(key, wanted)
             if found is not Verdict.MISS:
-                return value if found is Verdict.HIT else self._bypass(load)
+                return value if found is Verdict.HIT else self._bypass(wanted, load)
         return self._lead(key, wanted, load)
 
     def _lead(self, key: Hashable, wanted: Wanted, load: Callable[[], T | Absent]) -> T | Absent:
@@ -136,7 +138,7 @@ class Reader(Generic[T]):
             states, is_ours = service.store.claim(wanted.all_tags, wanted.name, LEASE_MS)
         except (StoreFull, StoreDown) as error:
             self._failed(error)
-            return self._bypass(load)
+            return self._bypass(wanted, load)
         for _ in range(0 if is_ours else PATIENCE):
             time.sleep(POLL)
             found, value = self._look(key, wanted)
@@ -144,25 +146,33 @@ class Reader(Generic[T]):
                 return value
         observed.note(Verdict.MISS)
         self._counts.misses += 1
+        began = perf_counter()
         try:
             value = load()
         except BaseException:
             self._stored([], wanted.name)  # others need not wait for us
             raise
+        tell(Verdict.MISS, wanted.tags[0], DATABASE, began)
         self._fill([(key, wanted, states, value)], mark, lease=wanted.name)
         return value
 
-    def _bypass(self, load: Callable[[], T | Absent]) -> T | Absent:
+    def _bypass(self, wanted: Wanted, load: Callable[[], T | Absent]) -> T | Absent:
         observed.note(Verdict.BYPASS)
         self._counts.bypasses += 1
-        return load()
+        began = perf_counter()
+        value = load()
+        tell(Verdict.BYPASS, wanted.tags[0], DATABASE, began)
+        return value
 
     def _look(self, key: Hashable, wanted: Wanted) -> tuple[Verdict, T | Absent]:
         """Ask the shared tier for one entry."""
+        began = perf_counter()
         (found,) = self._look_at([(key, wanted)], wanted.all_tags)
         if found.verdict is not Verdict.HIT:
             return found.verdict, ABSENT
-        return Verdict.HIT, found.thaw() if found.thaw else ABSENT
+        value = found.thaw() if found.thaw else ABSENT
+        tell(Verdict.HIT, wanted.tags[0], SHARED, began)
+        return Verdict.HIT, value
 
     # --- many entries -------------------------------------------------------------------------------------------------
     def read_many(
@@ -183,11 +193,13 @@ class Reader(Generic[T]):
         """
         counts = self._counts
         counts.local_misses += len(wanted)
+        began = perf_counter()
         mark = self._service.local.mark()
         tags = list(dict.fromkeys(tag for one in wanted.values() for tag in one.all_tags))
         answers = dict(zip(wanted, self._look_at(wanted.items(), tags), strict=True))
         values = {key: one.thaw() for key, one in answers.items() if one.verdict is Verdict.HIT and one.thaw}
         rest = [key for key, one in answers.items() if one.verdict is not Verdict.HIT]
+        tell(Verdict.HIT, self._name, SHARED, began, len(wanted) - len(rest))
         if not rest:
             return values
         missed = [key for key in rest if answers[key].verdict is Verdict.MISS] if may_fill() else []
@@ -195,7 +207,10 @@ class Reader(Generic[T]):
         counts.misses += len(missed)
         counts.bypasses += len(rest) - len(missed)
         observed.note(Verdict.BYPASS if len(rest) > len(missed) else Verdict.MISS)
+        began = perf_counter()
         loaded = load(rest)
+        tell(Verdict.MISS, self._name, DATABASE, began, len(missed))
+        tell(Verdict.BYPASS, self._name, DATABASE, began, len(rest) - len(missed))
         values.update(loaded)
         if states:
             found = [
@@ -252,7 +267,7 @@ class Reader(Generic[T]):
             kind, ends, payload = opened(wanted, entry)
             thaw = self._shape.freeze(payload) if kind is Kind.PRESENT else None
         except Garbage:
-            log.exception("Cache entry %s cannot be read", wanted.name)
+            log.exception("Cache entry of %s cannot be read", wanted.tags[0])
             self._counts.errors += 1
             return Found(Verdict.MISS)
         if thaw:
@@ -261,7 +276,8 @@ class Reader(Generic[T]):
             self._counts.absences += 1
         tags = wanted.tags if thaw else wanted.all_tags
         observed.note(Verdict.HIT)
-        self._service.local.fill(self._tier, key, thaw or _absent, tags, ends - time.time(), mark)
+        copies = telling(thaw or _absent, tags[0])
+        self._service.local.fill(self._tier, key, copies, tags, ends - time.time(), mark)
         return Found(Verdict.HIT, thaw)
 
     def _fill(self, found: Sequence[tuple[Hashable, Wanted, States, T | Absent]], mark: int, lease: str = "") -> None:
@@ -281,7 +297,7 @@ class Reader(Generic[T]):
         if (items or lease) and self._stored(items, lease):
             self._counts.fills += len(items)
         for key, thaw, tags in local:
-            self._service.local.fill(self._tier, key, thaw, tags, ttl, mark)
+            self._service.local.fill(self._tier, key, telling(thaw, tags[0]), tags, ttl, mark)
 
     def _frozen(self, wanted: Wanted, value: T | Absent) -> tuple[bytes, Callable[[], T | Absent]] | None:
         """Return the payload and what makes copies of it; None for a value that cannot be kept."""
@@ -292,7 +308,7 @@ class Reader(Generic[T]):
             return payload, self._shape.freeze(payload)
         except (NotCacheable, Garbage) as error:
             self._counts.errors += 1
-            log.warning("Cache entry %s cannot be stored: %s", wanted.name, error)
+            log.warning("Cache entry of %s cannot be stored: %s", wanted.tags[0], error)
             return None
 
     def _stored(self, items: Sequence[tuple[str, bytes, int]], lease: str) -> bool:
