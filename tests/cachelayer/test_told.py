@@ -10,7 +10,7 @@ from cachelayer.service import Service
 from cachelayer.store.base import StoreDown
 from conversations.models import Contact, Conversation
 from logs.testing import capture
-from tests.conversations.rows import a_contact, a_chat, an_instance
+from tests.conversations.rows import a_chat, a_contact, an_instance
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cached")]
 
