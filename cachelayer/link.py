@@ -38,13 +38,15 @@ class Link:
         self._failures += 1
         if self._failures >= FAILURES:
             self.open(error)
+        else:
+            log.warning("Cache has NO ANSWER: %s; this is read from the database", error, exc_info=error)
 
     def open(self, error: Exception) -> None:
         """Stop believing the store."""
         if self.usable:
             self.usable = False
             self._on_open()
-            log.warning("Cache DEGRADED: %s; reads go to the database until it is back", error)
+            log.warning("Cache DEGRADED: %s; reads go to the database until it is back", error, exc_info=error)
 
     def close(self) -> None:
         """Believe the store again."""

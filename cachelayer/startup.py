@@ -48,7 +48,8 @@ def start() -> Service:
     except (StoreDown, StoreFull) as error:
         _refuse_if_for_good(error)
         now.link.open(error)
-        log.critical("Cache FATAL: the store cannot be reached: %s; the database answers until it can", error)
+        told = "Cache FATAL: the store cannot be reached: %s; the database answers until it can"
+        log.critical(told, error, exc_info=error)
     keeper = now.keeper = now.keeper or Keeper(now)
     keeper.serve()
     atexit.register(_stop)

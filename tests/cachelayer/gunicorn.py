@@ -22,7 +22,7 @@ def environment(**variables: str) -> dict[str, str]:
     if connection.vendor == "postgresql":
         database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
         variables = {"DATABASE_URL": database, **variables}
-    return os.environ | {"LOG_LEVEL": "INFO"} | variables
+    return os.environ | {"LOG_LEVEL": "INFO", "LOG_CONSOLE": "true"} | variables
 
 
 class Gunicorn:

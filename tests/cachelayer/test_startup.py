@@ -239,6 +239,7 @@ def test_gunicorn_serves_without_its_store_and_finds_it_when_it_comes(server: Va
     server.stop()
     with serving(tmp_path, REDIS_URL=server.url) as site:
         assert json.loads(site.get("/health/")) == {"status": "degraded", "database": "ok", "cache": "unavailable"}
+        wait_until(lambda: "Cache STARTED" in site.said())
         assert site.said().index("Cache FATAL") < site.said().index("Cache STARTED")
         server.start()
         wait_until(lambda: json.loads(site.get("/health/"))["status"] == "ok")
@@ -260,7 +261,7 @@ def test_gunicorn_does_not_start_with_a_store_that_refuses(server: Valkey, tmp_p
     demand_a_password(server)
     with serving(tmp_path, REDIS_URL=server.url) as site:
         assert site.process.wait(PATIENCE) != 0
-        assert "ImproperlyConfigured: REDIS_URL: the server refuses: " in site.said()
+        assert "REDIS_URL: the server refuses: " in site.said()
 
 
 @pytest.mark.parametrize("option", ["--workers=2", "--preload"])

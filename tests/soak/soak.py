@@ -32,9 +32,8 @@ EVENTS = ("lost intents", "recoveries", "strange stores", "unannounced writes", 
 
 def soak(server: Valkey, options: Options) -> int:
     """Soak as the command line says, print the report, and return the exit status."""
-    if not options.log:
-        console = [one for one in logging.getLogger().handlers if type(one) is logging.StreamHandler]
-        logging.getLogger().removeHandler(*console)
+    if options.log:
+        logging.getLogger().addHandler(logging.StreamHandler())
     call_command("migrate", verbosity=0)
     pace.quicken(options.pace)  # for all, who are forked from here
     history = History(SLOTS)
