@@ -4,11 +4,13 @@ It does what redis-py's client does with a command, without what that does aroun
 """
 
 import hashlib
+import os
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import redis
 from redis import exceptions
@@ -53,6 +55,7 @@ class Wire:
     def __init__(self, client: redis.Redis, scripts: Sequence[Script], count: Count) -> None:
         self._scripts = scripts
         self._pool: Any = client.connection_pool
+        _pools.add(self._pool)
         # Taken from the pool and kept, the one used last at the end: asking it each time is a seventh of a hit's time.
         self._free: list[Any] = []
         # What was posted on each connection since its last answer: gone, should it turn out to be dead.
@@ -229,3 +232,15 @@ def _unless_refused(answers: list[Any]) -> list[Any]:
         if isinstance(answer, exceptions.ResponseError):
             raise answer
     return answers
+
+
+_pools: WeakSet[Any] = WeakSet()
+
+
+def _in_child() -> None:
+    """Give pools new locks: a thread that is gone may have held them, and redis-py takes them to start anew."""
+    for pool in list(_pools):
+        pool._lock, pool._fork_lock = threading.RLock(), threading.RLock()  # noqa: SLF001 - it has no way to say so
+
+
+os.register_at_fork(after_in_child=_in_child)

@@ -356,6 +356,49 @@ def test_a_process_and_its_fork_report_what_each_has_counted_and_leave_nothing_b
     assert sum(statistics.reads(counted)) == 4
 
 
+# Forks while another thread holds what connections are taken from.
+FORKING_BUSILY = """
+import os, signal, sys, threading
+import django
+django.setup()
+from django_redis import get_redis_connection
+from cachelayer import startup
+from conversations.models import Instance
+startup.start()
+pk, pool, held = int(sys.argv[1]), get_redis_connection("default").connection_pool, threading.Event()
+
+def hold():
+    with pool._lock:
+        held.set()
+        threading.Event().wait()
+
+Instance.objects.fetch(pk)
+threading.Thread(target=hold, daemon=True).start()
+held.wait()
+child = os.fork()
+if not child:
+    signal.alarm(20)
+    Instance.objects.fetch(pk, fresh=True)
+    get_redis_connection("default").ping()
+    os._exit(0)
+os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.postgresql
+def test_a_fork_does_not_wait_for_a_lock_of_a_thread_that_is_gone(server: Valkey) -> None:
+    command = [sys.executable, "-c", FORKING_BUSILY, str(an_instance().pk)]
+    done = subprocess.run(  # noqa: S603 - our own words
+        command,
+        cwd=project.BASE_DIR,
+        env=environment(REDIS_URL=server.url),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.postgresql
 @pytest.mark.parametrize("options", [(), ("--preload",)], ids=["each for itself", "preloaded"])
 def test_gunicorns_workers_are_coherent_and_report_what_they_counted(
