@@ -18,7 +18,7 @@ from logs.binding import BOUND, current
 from logs.files import ContextFiles
 from logs.formats import JsonLines, Lines
 from logs.listener import Listener, complain
-from logs.redaction import SCALARS, STANDARD, RedactionFilter, Redactor, cut, is_structure
+from logs.redaction import SCALARS, RedactionFilter, Redactor, cut, is_structure
 
 CAPACITY = 10_000  # records
 LOCK_WITHIN = 1.0  # seconds that a fork, and who logs after the end, waits for a disk that stalls
@@ -142,7 +142,7 @@ def snapshot(record: logging.LogRecord, redactor: Redactor) -> logging.LogRecord
         said["exc_info"] = None
     if len(said) > _PLAIN:
         said.pop("request", None)  # which Django adds: a whole request, with all that is in it
-        for name in said.keys() - STANDARD:
+        for name in list(said)[_PLAIN:]:  # what was added comes last
             if type(said[name]) not in SCALARS:
                 said[name] = _settled(said[name], redactor)
     said[BOUND] = current()
