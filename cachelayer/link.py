@@ -38,8 +38,8 @@ class Link:
         self._failures += 1
         if self._failures >= FAILURES:
             self.open(error)
-        else:
-            log.warning("Cache has NO ANSWER: %s; this is read from the database", error, exc_info=error)
+        elif self.usable:
+            log.warning("Cache has NO ANSWER: %s", error, exc_info=error)
 
     def open(self, error: Exception) -> None:
         """Stop believing the store."""
