@@ -6,7 +6,7 @@ Context variables carry it: into coroutines and tasks by themselves, into a thre
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
-from functools import partial
+from functools import wraps
 from types import MappingProxyType
 from typing import ParamSpec, TypeVar
 
@@ -42,5 +42,11 @@ def bound(**fields: object) -> Iterator[None]:
 
 
 def carried(call: Callable[P, T]) -> Callable[P, T]:
-    """Return a callable that logs, in another thread, with what is bound here now."""
-    return partial(copy_context().run, call)
+    """Return a callable that logs, in other threads, with what is bound here now."""
+    context = copy_context()
+
+    @wraps(call)
+    def in_context(*args: P.args, **kwargs: P.kwargs) -> T:
+        return context.copy().run(call, *args, **kwargs)  # a copy: one context cannot be entered twice at once
+
+    return in_context

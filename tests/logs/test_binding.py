@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 
@@ -120,3 +121,17 @@ def test_the_area_chooses_the_context_and_is_no_field() -> None:
         Context.API.logger.info("x")
     line = logged.one(context="webhook")
     assert binding.AREA not in line
+
+
+def test_a_carried_callable_runs_in_several_threads_at_once_and_each_is_apart() -> None:
+    together = Barrier(3, timeout=60)
+
+    def work(place: int) -> dict[str, object]:
+        together.wait()
+        before = dict(current())
+        bind(place=place)
+        together.wait()
+        return before
+
+    with bound(request_id="1"), ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(carried(work), range(3))) == [{"request_id": "1"}] * 3
