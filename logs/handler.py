@@ -17,10 +17,11 @@ from logs.backlog import Backlog
 from logs.binding import BOUND, current
 from logs.files import ContextFiles
 from logs.formats import JsonLines, Lines
-from logs.listener import Listener, complain
+from logs.listener import Listener, complain, takes
 from logs.redaction import SCALARS, RedactionFilter, Redactor, cut, is_structure
 
 CAPACITY = 10_000  # records
+AT_ONCE = 1024  # characters that are shown at once: a pipe that takes anything takes as many
 LOCK_WITHIN = 1.0  # seconds that a fork, and who logs after the end, waits for a disk that stalls
 
 _PLAIN = len(vars(logging.makeLogRecord({})))  # attributes of a record to which nothing was added
@@ -47,6 +48,7 @@ class ServiceHandler(logging.Handler):
         self._redact, self._redactor = redact, redact.redactor
         self._console = console
         self._capacity = capacity
+        self._patience = LOCK_WITHIN
         self._json = JsonLines().format
         self._for_people = Lines().format if console is not None and console.isatty() else None
         self.renew()
@@ -93,17 +95,23 @@ class ServiceHandler(logging.Handler):
             OSError: a file cannot be written; its lines wait for the next time.
         """
         with self.writing:
-            self._lay_out(records)
-            self._files.write()
+            shown = self._lay_out(records)
+            try:
+                self._files.write()
+            finally:
+                self._show(shown)
 
     def _write_here(self) -> bool:
         """Write what waits in the thread that logs, and leave no file open; return whether it is written."""
         if not self.writing.acquire(timeout=LOCK_WITHIN):
             return False
         try:
-            self._lay_out(self.backlog.take()[0])
-            self._files.write()
-            self._files.close()
+            shown = self._lay_out(self.backlog.take()[0])
+            try:
+                self._files.write()
+                self._files.close()
+            finally:
+                self._show(shown)
         except OSError as error:
             complain(f"cannot write: {error}")
             return False
@@ -111,7 +119,8 @@ class ServiceHandler(logging.Handler):
             self.writing.release()
         return True
 
-    def _lay_out(self, records: Iterable[logging.LogRecord]) -> None:
+    def _lay_out(self, records: Iterable[logging.LogRecord]) -> list[str]:
+        """Add records to the files, and return what the console shows of them."""
         shown = []
         for record in records:
             try:
@@ -122,9 +131,20 @@ class ServiceHandler(logging.Handler):
                 record = _unsayable(record, error)  # noqa: PLW2901 - it stands for the other
                 line = self._json(record)
             self._files.add(record, line)
-        if self._console is not None and shown:
-            with suppress(OSError, ValueError):  # nobody is looking any more
-                print("\n".join(shown), file=self._console, flush=True)
+        return shown
+
+    def _show(self, shown: Sequence[str]) -> None:
+        """Show lines on the console, unless nobody reads it: that must not keep them from the files."""
+        if self._console is None:
+            return
+        text = "".join(f"{line}\n" for line in shown)
+        with suppress(OSError, ValueError):  # nobody is looking any more
+            for start in range(0, len(text), AT_ONCE):
+                if not takes(self._console, self._patience):
+                    self._patience = 0.0
+                    return
+                print(text[start : start + AT_ONCE], end="", file=self._console, flush=True)
+                self._patience = LOCK_WITHIN
 
 
 # --- what a record says now -------------------------------------------------------------------------------------------

@@ -5,11 +5,13 @@ again, and says so on the standard error; meanwhile the backlog drops what it mu
 """
 
 import logging
+import select
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import TextIO
 
 from logs.backlog import Backlog
 
@@ -102,4 +104,13 @@ class Listener:
 def complain(text: str) -> None:
     """Say on the standard error what cannot be logged: it is the only place left."""
     with suppress(Exception):
-        print(f"logs: {text}", file=sys.stderr, flush=True)  # noqa: T201 - as the docstring says
+        if takes(sys.stderr):
+            print(f"logs: {text}", file=sys.stderr, flush=True)  # noqa: T201 - as the docstring says
+
+
+def takes(stream: TextIO, within: float = 0.0) -> bool:
+    """Whether a stream takes a little text: a pipe that nobody reads would hold for ever who writes to it."""
+    try:
+        return bool(select.select([], [stream], [], within)[1])
+    except (OSError, ValueError):  # it is no file, so there is nothing to wait for
+        return True

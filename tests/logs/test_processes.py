@@ -219,6 +219,27 @@ def test_a_kill_loses_at_most_what_waited_and_leaves_no_half_line(attempt: int, 
     assert len(killed) >= max([flushed, *map(int, output.split("\n")[:-1])])
 
 
+@pytest.mark.parametrize("number", [0, signal.SIGTERM])
+def test_a_console_that_nobody_reads_keeps_nothing_from_the_files_nor_the_program_from_its_end(
+    number: int, directory: Path
+) -> None:
+    process = program(
+        directory,
+        f"""
+        set_up(console=True)
+        for place in range(3000):
+            log.info("%d", place)
+        logging.getLogger().handlers[0].flush()
+        log.info("last")
+        if {number}:
+            os.kill(os.getpid(), {number})
+        """,
+    )
+    assert process.wait(timeout=60) == -number
+    assert messages(directory) == [*map(str, range(3000)), "last"]
+    process.communicate()
+
+
 # --- many at once -----------------------------------------------------------------------------------------------------
 def test_four_processes_over_many_rotations_write_every_record_once(directory: Path) -> None:
     count = 4000
