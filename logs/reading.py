@@ -1,5 +1,6 @@
 """Reads log files: lines of many files in the order of time, old files among them, and what is added from now on."""
 
+import datetime as dt
 import heapq
 import json
 import os
@@ -34,7 +35,7 @@ def history(paths: Iterable[Path], since: float = 0.0) -> Iterator[Line]:
 
 def _lines_of(path: Path, since: float) -> Iterator[Line]:
     for one in generations(path):
-        with suppress(FileNotFoundError):  # it was rotated away just now, and the next one is it
+        with suppress(FileNotFoundError, IsADirectoryError):  # it was rotated away just now, and the next one is it
             if one.stat().st_mtime >= since:
                 with one.open("rb") as file:
                     yield from _parsed(file)
@@ -61,10 +62,12 @@ def _parsed(lines: Iterable[bytes]) -> Iterator[Line]:
     for line in lines:
         try:
             said = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(said, dict) and all(isinstance(said.get(name), str) for name in _ALWAYS):
-            yield said
+            with suppress(ValueError):
+                dt.datetime.fromisoformat(said["timestamp"])
+                yield said
 
 
 class Follower:

@@ -96,6 +96,11 @@ def test_each_filter(arguments: tuple[str, ...], expected: list[str]) -> None:
     assert messages(*arguments) == expected
 
 
+@pytest.mark.usefixtures("some")
+def test_more_lines_than_there_could_be_are_all_lines() -> None:
+    assert messages("-n", "9" * 30) == messages()
+
+
 def test_since_is_to_the_microsecond(handler: ServiceHandler) -> None:
     logger(handler).info("x")
     handler.flush()

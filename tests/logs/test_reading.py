@@ -55,6 +55,12 @@ def test_there_may_be_nothing(path: Path) -> None:
     assert list(history([path, path.parent / "nowhere" / "api.log"])) == []
 
 
+def test_a_folder_that_is_called_like_an_old_file_is_passed_over(path: Path) -> None:
+    path.with_name("cache.log.1").mkdir()
+    append(path, text(1))
+    assert messages(history([path])) == ["1"]
+
+
 def test_many_files_are_one_story(path: Path) -> None:
     append(path.with_name("cache.log.1"), text(1), text(4))
     append(path, text(6), text(9))
@@ -71,7 +77,8 @@ def test_lines_that_several_processes_wrote_are_put_in_order(path: Path, monkeyp
 @pytest.mark.parametrize(
     "garbage",
     ["not JSON\n", "[]\n", "5\n", "{}\n", '{"timestamp": 5, "level": "INFO", "context": "", "message": ""}\n', "\n",
-     "{" * 10_000 + "\n", '{"timestamp"'],
+     '{"timestamp": "then", "level": "INFO", "context": "", "message": ""}\n', "{" * 10_000 + "\n",
+     "[" * 100_000 + "\n", '{"timestamp"'],
 )  # fmt: skip
 def test_what_is_no_line_of_ours_is_passed_over(garbage: str, path: Path) -> None:
     append(path, text(1), garbage, text(2) if garbage.endswith("\n") else "")

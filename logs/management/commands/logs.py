@@ -128,7 +128,7 @@ def _since(text: str) -> float:
 def _count(text: str) -> int:
     if not text.isdecimal():
         raise ArgumentTypeError(f"{text!r} is no number of lines")
-    return int(text)
+    return min(int(text), sys.maxsize)
 
 
 def _pattern(text: str) -> re.Pattern[str]:
