@@ -45,12 +45,13 @@ SCALARS = frozenset((str, int, float, bool, type(None)))  # looked up first, for
 _IN_AUTHORITY = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,20}://)[^\s/@'\"]{0,500}@")
 # The by-events form `?token=abc/messages-upsert` too, with its suffix; and what somebody looked for.
 _IN_QUERY = re.compile(r"([?&][\w.%\[\]-]{1,60}=)[^&\s\"'<>]+")
-_IN_HEADER = re.compile(r"(?i)\b(Bearer|Token|Basic)\s+[\w.~+/=-]{8,}")
+_IN_HEADER = re.compile(r"(?i)\b(Bearer|Token|Basic|Api-?Key)\s+[\w.~+/=-]{8,}")
 _NAMED = re.compile(
     r"""(?ix)(\b [\w-]{0,40} (?:token|api_?key|passw(?:or)?d|secret(?:_?key)?|session_?id|authorization)
         \\?['"]? \s{0,9} [:=] \s{0,9} \\?['"]?) [^\s'",;}&\\]{4,}"""
 )
 _CREDENTIALS = ("token", "key", "pass", "secret", "session", "auth", "bearer", "basic")  # one is in all of the above
+_MODEL = re.compile(r"<([A-Z]\w{0,60}): (?:.*>|.*)")  # as Django shows one: with what it is called
 _BLOB = re.compile(rf"[A-Za-z0-9+/=_-]{{{BLOB},}}")
 _JID = re.compile(
     r"(?i)[\w.+-]{1,64}(?::\d{1,9})?@(?:s\.whatsapp\.net|c\.us|g\.us|lid|hosted(?:\.lid)?|newsletter|broadcast|bot)\b"
@@ -72,6 +73,7 @@ _STRING = re.compile(
 )
 _LITERAL = re.compile(r"'(?:[^']|'')*(?:'|\Z)")  # of SQL
 _NAME = re.compile(r"[\w.:@+-]{1,60}\Z", re.ASCII)
+_LAST_WORD = re.compile(r"[A-Za-z][a-z]*\Z")  # of `contact_name` and `messageText`
 _PLAIN_WORD = re.compile(r"[\w.:/<>-]{1,40}\Z", re.ASCII)
 
 # --- tracebacks -------------------------------------------------------------------------------------------------------
@@ -81,7 +83,7 @@ _FRAMES = re.compile(r'(?m)^((?: *\| )?)  File ".*", line \d+.*(?:\n\1    .*)*')
 _ROW = re.compile(
     r"(?ms)^([ |]*(?:DETAIL|CONTEXT|HINT|LINE \d+)):.*?(?=\n[ |]*\n[ |]*(?:The above|During handling)|\n *\+-|\Z)"
 )
-_QUOTED = re.compile(r"""'([^'\n]*)'|"([^"\n]*)"|“([^”\n]*)”""")
+_QUOTED = re.compile(r"""'([^'\n]*)'|"([^"\n]*)"|“([^”\n]*)”|»([^«\n]*)«|«([^»\n]*)»""")
 _CODE_WORD = re.compile(
     r"[a-z0-9_<./][\w.:/<>-]{0,60}\Z | (?=.{0,60}\Z)[A-Z]\w*[a-z_]\w*[A-Z_.]\w*\Z | \[redacted]\Z | \Z",
     re.ASCII | re.VERBOSE,
@@ -126,6 +128,8 @@ class Redactor:
             text = _ROW.sub(rf"\1: {MASK}", text)
         if "://" in text:
             text = _IN_AUTHORITY.sub(rf"\1{MASK}@", text)
+        if "<" in text:
+            text = _MODEL.sub(rf"<\1: {MASK}>", text)
         if "=" in text:
             text = _IN_QUERY.sub(rf"\1{MASK}", text)
         lower = text.lower()
@@ -199,7 +203,8 @@ class Redactor:
 
 @lru_cache(REMEMBERED)
 def _is_personal(name: str) -> bool:
-    return name.replace("_", "").lower() in PERSONAL
+    last = _LAST_WORD.search(name)
+    return name.replace("_", "").lower() in PERSONAL or (last is not None and last[0].lower() in PERSONAL)
 
 
 def cut(text: str) -> str:
@@ -241,8 +246,13 @@ def _unless_harmless(found: re.Match[str]) -> str:
 
 
 def _unless_code(found: re.Match[str]) -> str:
+    """Return what is quoted as it is, if it is a word of the code, and not the value that something was given."""
     quoted = found[0][1:-1]
-    return found[0] if _CODE_WORD.match(quoted) else f"{found[0][0]}{MASK}{found[0][-1]}"
+    before = found.string[max(0, found.start() - 100) : found.start()].rpartition("\n")[2].lstrip(" |")
+    # A class stands before a colon alone: `KeyError: 'remoteJid'`.
+    is_value = before.endswith(" got ") or (before.endswith(": ") and " " in before[:-1])
+    is_code = _CODE_WORD.match(quoted) and (not is_value or quoted[:1] in "/<[")
+    return found[0] if is_code else f"{found[0][0]}{MASK}{found[0][-1]}"
 
 
 _traceback = logging.Formatter().formatException

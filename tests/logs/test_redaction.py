@@ -36,6 +36,8 @@ def redactor() -> Redactor:
         ("Authorization: Bearer hunter2hunter2", ""),
         ("authorization: Token hunter2hunter2 was refused", "was refused"),
         ("'HTTP_AUTHORIZATION': 'Basic hunter2hunter2=='", ""),
+        ("Authorization: ApiKey hunter2hunter2", ""),
+        ("Invalid HTTP Header: 'apikey hunter2hunter2'", "Invalid HTTP Header: 'apikey "),
         ("X-Webhook-Token: hunter2", "X-Webhook-Token: "),
         ("apikey=hunter2, instance=sales", "instance=sales"),
         ("api_key: 'hunter2'", "api_key: "),
@@ -195,6 +197,10 @@ def test_a_structure_is_shown_as_far_as_one_reads(redactor: Redactor) -> None:
         ("pushName", "Mariana", MASK),
         ("push_name", "Mariana", MASK),
         ("payload", "x", MASK),
+        ("contact_name", "Mariana", MASK),
+        ("messageText", "Mariana", MASK),
+        ("hostname", "db-1", "db-1"),
+        ("content_type", "image/png", "image/png"),
         ("duration_ms", 0.123456789012, 0.123456789012),
         ("event_id", 12345678901, 12345678901),
         ("count", True, True),
@@ -236,7 +242,14 @@ def raised(error: Exception) -> str:
         (ModuleNotFoundError("No module named 'x.y'"), "No module named 'x.y'"),
         (OSError(28, "No space left on device", "/var/log/x.log"), "No space left on device: '/var/log/x.log'"),
         (ValueError("invalid literal for int() with base 10: 'Mariana'"), f"with base 10: '{MASK}'"),
+        (ValueError("invalid literal for int() with base 10: 'mari'"), f"with base 10: '{MASK}'"),
+        (ValueError("Field 'id' expected a number but got 'mari'."), f"Field 'id' expected a number but got '{MASK}'."),
+        (ValueError('invalid input syntax for type bigint: "mari"'), f'for type bigint: "{MASK}"'),
+        (ExceptionGroup("some", [KeyError("remoteJid")]), "KeyError: 'remoteJid'"),
         (ValueError("cannot read “Olá, Mari”"), f"cannot read “{MASK}”"),
+        (ValueError("ungültige Eingabesyntax für Typ bigint: »Mari«"), f"für Typ bigint: »{MASK}«"),
+        (ValueError("syntaxe en entrée invalide : « Mari »"), f"invalide : «{MASK}»"),
+        (TypeError("a model instance, <Contact: Mari <3 (3)>. Use"), f"a model instance, <Contact: {MASK}>. Use"),
     ],
 )
 def test_an_exception_says_what_went_wrong(error: Exception, said: str) -> None:
@@ -292,6 +305,11 @@ def test_a_model_is_its_table_and_its_key() -> None:
     with capture() as logged:
         log.info("for %s", User(pk=7, username="Mariana"), extra={"about": User(pk=8, username="Mariana")})
     assert logged.one(message="for auth.User 7", about="auth.User 8")
+
+
+def test_a_model_that_a_text_shows_is_only_its_kind(redactor: Redactor) -> None:
+    assert redactor.text("no <Contact: Mari > Ana> here") == f"no <Contact: {MASK}> here"
+    assert "Mari" not in redactor.text("<QuerySet [<Contact: Mari>, <Contact: Mari>]> and <Contact: Mari")
 
 
 def test_an_exception_as_an_argument_is_looked_at_like_a_traceback() -> None:
