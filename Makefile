@@ -16,7 +16,7 @@ PRODUCTION = ENV_FILE=/dev/null DEBUG=false HTTPS=true DATABASE_URL=sqlite://:me
 	SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(50))')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench bench-ingest bench-logs soak lock clean venv run-venv dev-venv bench-venv
+.PHONY: help run test check bench bench-ingest bench-logs soak stack simulate lock clean venv run-venv dev-venv bench-venv
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -70,6 +70,15 @@ lock: venv ## compile the lock files from pyproject.toml, and the peers' from te
 	$(COMPILE) --group dev -c whatsai/requirements.txt -o tests/requirements.txt
 	$(COMPILE) tests/benchmarks/requirements.in --group test -c tests/requirements.txt -o tests/benchmarks/requirements.txt
 	@! grep -n '://' $(LOCKS) tests/benchmarks/node/package-lock.json || { echo "make: a lock names an address" >&2; exit 1; }
+
+stack: dev-venv ## the production topology here: PostgreSQL, Valkey, web processes, ingest workers, the demo
+	@exec $(PY) -m whatsai.stack --port "$(PORT)" $(ARGS)
+
+RATE ?= 500
+SITE = env -u DATABASE_URL -u REDIS_URL ENV_FILE=var/stack/env
+simulate: dev-venv ## post to a running stack as Evolution does, and judge: RATE=500 a second for DURATION=60 seconds
+	@test -f var/stack/env || { echo "make: no stack runs here; start one: make stack" >&2; exit 1; }
+	@exec $(SITE) $(PY) manage.py simulate --url "http://127.0.0.1:$(PORT)" --rate "$(RATE)" --seconds "$(DURATION)" $(ARGS)
 
 clean: ## remove the environments and caches; var/ (the database, the logs) stays
 	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -113,6 +113,12 @@ def rule_of(model: type[Model]) -> Rule | None:
     return rule
 
 
+def tags_of(rows: Iterable[Model]) -> list[str]:
+    """Return the tags of rows as they are in memory; a row whose model has no rule has none."""
+    tags = (tag for row in rows if (rule := rule_of(type(row))) is not None for tag in rule.of(row))
+    return list(dict.fromkeys(tags))
+
+
 def install(namespaces: Iterable[Namespace], rules: Iterable[Rule]) -> None:
     """Register a project's namespaces and rules, wire the signals, and let the models' managers read cache-first.
 

@@ -3,15 +3,15 @@
 Where the rows that change are not known without a query, everything in their namespaces is touched: coarse, and right.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TypeVar
 
-from django.db import models, transaction
+from django.db import connections, models, transaction
 
 from cachelayer import cascade, transactions
 
 Row = TypeVar("Row", bound=models.Model)
-EXACTLY = 100  # rows; more of them touch their namespaces
+EXACTLY = 500  # rows; more of them touch their namespaces
 
 
 class CachedQuerySet(models.QuerySet[Row]):
@@ -43,6 +43,34 @@ class CachedQuerySet(models.QuerySet[Row]):
         with transaction.atomic(using=self.db, savepoint=False):
             self._touch_all()
             return super().bulk_update(objs, fields, batch_size)
+
+    def save_rows(self, rows: Sequence[Row], fields: Collection[str]) -> None:
+        """Write some fields of rows, by one statement that is sent once for all; exactly what they are in is touched.
+
+        Unlike `bulk_update`, which has one statement with a case for each row, it is quick. Unlike `save` it sends no
+        signals, and does not look whether a row has moved since it was read: lock the rows first.
+
+        Args:
+            rows: rows that are in the database.
+            fields: names of fields, none of which a tag depends on.
+        """
+        self._for_write = True  # so that `db` is the one that is written to
+        connection = connections[self.db]
+        meta = self.model._meta  # noqa: SLF001 - Django's documented way to its fields
+        columns: list[Any] = [meta.get_field(name) for name in sorted(fields)]
+        pk: Any = meta.pk
+        quote = connection.ops.quote_name
+        assignments = ", ".join(f"{quote(column.column)} = %s" for column in columns)
+        table = quote(meta.db_table)
+        values = [
+            [column.get_db_prep_save(column.pre_save(row, add=False), connection) for column in (*columns, pk)]
+            for row in rows
+        ]
+        with transaction.atomic(using=self.db, savepoint=False), connection.cursor() as cursor:
+            self._touch(rows, exactly=True)
+            cursor.executemany(f"UPDATE {table} SET {assignments} WHERE {quote(pk.column)} = %s", values)  # noqa: S608 - names of a model
+
+    save_rows.alters_data = True  # type: ignore[attr-defined]  # as above
 
     def _raw_delete(self, using: str | None) -> int:
         """Delete in SQL alone: what Django does where no signal is asked for, as in large cascades."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # Puts tags into the outbox.
 Record = Callable[[Sequence[str]], None]
-MANY = 1000  # tags; a write that touches more touches all of their namespaces
+MANY = 2000  # tags; a write that touches more touches all of their namespaces
 ATTEMPTS = 3  # at a store that does not answer in time
 RETRY = 0.1  # seconds; a store that has just failed is not tried again by every write
 OVERDUE = 12.0  # seconds; an intent that was to be renewed by now may be lost

@@ -17,11 +17,13 @@ NAMESPACES = (
     Namespace("messages", row="message", ttl=10 * MINUTE, max_items=2000),
 )
 
-# A row keeps its instance: triggers see to it (migration 0002).
+# A row keeps its instance, and an instance its name: triggers see to it (migrations 0002 and 0005).
 OWNED = ("instance_id",)
+NAMED = ("quoted_name",)
 
 CASCADE = (
-    Rule(Instance, ("instance:{pk}", "instances:all")),
+    # Each webhook is authenticated by what is cached under a name: other instances' writes leave that alone.
+    Rule(Instance, ("instance:{pk}", "instances:named:{quoted_name}", "instances:all"), fixed=NAMED),
     Rule(Contact, ("contact:{pk}", "contacts:instance:{instance_id}", "contacts:all"), fixed=OWNED),
     Rule(
         Conversation,

@@ -44,6 +44,13 @@ class Environment:
     log_console: bool
     log_slow_sql_ms: float
     media_dir: Path
+    ingest_inside: bool
+    ingest_window: float
+    ingest_interval: float
+    ingest_backlog: int
+    ingest_flood: float
+    ingest_keep_days: float
+    ingest_park_days: float
     public_url: str
     time_zone: str
     language_code: str
@@ -57,6 +64,14 @@ class Environment:
             "keep": self.log_keep,
             "console": self.log_console,
             "key": self.secret_key,
+        }
+
+    @property
+    def ingest(self) -> dict[str, Any]:
+        """The setting `INGEST`: what `conversations.ingest.conf` is told."""
+        prefix = "ingest_"
+        return {
+            name.removeprefix(prefix).upper(): value for name, value in vars(self).items() if name.startswith(prefix)
         }
 
 
@@ -75,13 +90,14 @@ def read(base_dir: Path = BASE_DIR) -> Environment:
     """
     env = reader(base_dir)
     debug = env.bool("DEBUG", default=False)
+    database = env.str("DATABASE_URL", default=f"sqlite:///{base_dir}/var/db.sqlite3", validate=_database)
     values = {
         "debug": debug,
         "https": env.bool("HTTPS", default=not debug),
         "secret_key": env.str("SECRET_KEY", validate=_secret, **_kept_secret(base_dir, debug=debug)),
         "allowed_hosts": env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"]),
         "csrf_trusted_origins": env.list("CSRF_TRUSTED_ORIGINS", default=[], validate=_each(_scheme(*WEB))),
-        "database": env.str("DATABASE_URL", default=f"sqlite:///{base_dir}/var/db.sqlite3", validate=_database),
+        "database": database,
         "redis_url": env.str("REDIS_URL", default="", validate=_optional(_redis)),
         "cache_prefix": env.str("CACHE_PREFIX", default="whatsai", validate=validate.Regexp(r"^[\w.-]+$")),
         "log_dir": env.path("LOG_DIR", default=base_dir / "var" / "log"),
@@ -90,6 +106,14 @@ def read(base_dir: Path = BASE_DIR) -> Environment:
         "log_console": env.bool("LOG_CONSOLE", default=True),
         "log_slow_sql_ms": env.float("LOG_SLOW_SQL_MS", default=200.0, validate=validate.Range(min=0)),
         "media_dir": env.path("MEDIA_DIR", default=base_dir / "var" / "media"),
+        # SQLite has one process, which then has to do it all.
+        "ingest_inside": env.bool("INGEST_INSIDE", default=str(database).startswith("sqlite")),
+        "ingest_window": env.float("INGEST_WINDOW", default=1.0, validate=validate.Range(min=0, max=60)),
+        "ingest_interval": env.float("INGEST_INTERVAL", default=0.25, validate=validate.Range(min=0, max=60)),
+        "ingest_backlog": env.int("INGEST_BACKLOG", default=100_000, validate=validate.Range(min=1)),
+        "ingest_flood": env.float("INGEST_FLOOD", default=100.0, validate=validate.Range(min=1)),
+        "ingest_keep_days": env.float("INGEST_KEEP_DAYS", default=7.0, validate=validate.Range(min=0)),
+        "ingest_park_days": env.float("INGEST_PARK_DAYS", default=7.0, validate=validate.Range(min=0.1)),
         "public_url": env.str("PUBLIC_URL", default="http://127.0.0.1:8000", validate=_scheme(*WEB)),
         "time_zone": env.str("TIME_ZONE", default="UTC", validate=_time_zone),
         "language_code": env.str("LANGUAGE_CODE", default="en-us"),

@@ -7,8 +7,17 @@ import os
 import sys
 from typing import Any
 
+from gunicorn.glogging import Logger
+
 from logs.config import Options, described, probe
 from whatsai import environment
+
+
+class Unobserved(Logger):  # type: ignore[misc]  # gunicorn ships no types
+    """No access log: its request lines would hold `?token=`. What was answered, the application logs itself."""
+
+    access_log_enabled = False  # a `logconfig_dict` would switch it on
+
 
 bind = "127.0.0.1:8000"
 worker_class = "gthread"
@@ -27,8 +36,8 @@ keepalive = 15
 MEMORY = "/dev/shm"  # noqa: S108 - gunicorn makes a private, nameless file there
 worker_tmp_dir = MEMORY if os.access(MEMORY, os.W_OK) else None
 
-# No access log: its request lines would hold `?token=`. What was answered, the application logs itself.
 accesslog = None
+logger_class = Unobserved
 control_socket_disable = True
 # What the server says goes where everything goes; `--log-level` decides how much of it that is.
 _logs = Options(**environment.read().logging)

@@ -29,7 +29,7 @@ def ensure_secret_key(file: Path) -> None:
         OSError: the file cannot be written.
     """
     if not file.exists():
-        _write(file, secrets.token_urlsafe(50) + "\n")
+        write(file, secrets.token_urlsafe(50) + "\n")
 
 
 def ensure(file: Path) -> Local:
@@ -44,11 +44,11 @@ def ensure(file: Path) -> Local:
 
     from conversations.models import Instance  # noqa: PLC0415 - see above
 
-    kept = _read(file)
-    password = kept.password or secrets.token_urlsafe(12)
+    known = kept(file)
+    password = known.password or secrets.token_urlsafe(12)
     user = User.objects.filter(username=USERNAME).first() or User.objects.create_superuser(USERNAME, password=password)
-    made = replace(kept, password=password if user.check_password(password) else "")
-    if not _opens(kept.token):
+    made = replace(known, password=password if user.check_password(password) else "")
+    if not _opens(known.token):
         token = get_token_model().objects.create(user, expiry=None)[1]
         made = replace(made, token=token, demo_due=not Instance.objects.exists())
     return keep(file, made)
@@ -56,19 +56,20 @@ def ensure(file: Path) -> Local:
 
 def keep(file: Path, local: Local) -> Local:
     """Write `local` to `file`, unless that is what it holds, and return it."""
-    if local != _read(file):
-        _write(file, json.dumps(asdict(local), indent=2) + "\n")
+    if local != kept(file):
+        write(file, json.dumps(asdict(local), indent=2) + "\n")
     return local
 
 
-def _read(file: Path) -> Local:
+def kept(file: Path) -> Local:
+    """Return what `file` keeps; nothing where it is not there or not readable as such."""
     try:
         return Local(**json.loads(file.read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
         return Local()
 
 
-def _write(file: Path, text: str) -> None:
+def write(file: Path, text: str) -> None:
     """Write a file that only its owner can read, all of it or nothing."""
     part = file.with_name(file.name + ".part")
     part.unlink(missing_ok=True)

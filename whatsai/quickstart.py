@@ -54,13 +54,18 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m whatsai.quickstart", description="Set up and serve on one machine."
     )
-    parser.add_argument("--port", type=_port, default=8000, help="default 8000; 0 takes any free one")
+    parser.add_argument("--port", type=port_number, default=8000, help="default 8000; 0 takes any free one")
     parser.add_argument("--host", default=LOOPBACK, help="the address to listen on (default: this machine only)")
     parser.add_argument("--no-demo", dest="demo", action="store_false", help="do not load the demo")
     return parser
 
 
-def _port(text: str) -> int:
+def port_number(text: str) -> int:
+    """Read a port.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
     if not text.isdecimal() or int(text) > HIGHEST_PORT:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port (0 to {HIGHEST_PORT})")
     return int(text)

@@ -73,6 +73,7 @@ CSRF_COOKIE_SECURE = env.https
 
 # --- stores -----------------------------------------------------------------------------------------------------------
 DATABASES = {"default": env.database}
+env.database.update(CONN_MAX_AGE=60, CONN_HEALTH_CHECKS=True)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 if env.database["ENGINE"].endswith("sqlite3"):
     # IMMEDIATE takes the write lock at BEGIN, so that a transaction which reads and then writes cannot fail half-way.
@@ -81,8 +82,6 @@ if env.database["ENGINE"].endswith("sqlite3"):
         "transaction_mode": "IMMEDIATE",
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
-else:
-    env.database.update(CONN_MAX_AGE=60, CONN_HEALTH_CHECKS=True)
 
 CACHES = {
     "default": (
@@ -98,6 +97,9 @@ CACHES = {
 
 # Each database its own prefix: on the server rows are known by their primary key.
 CACHELAYER = {"PREFIX": env.cache_prefix}
+
+# How webhooks become rows: conversations/ingest/conf.py says what can be set.
+INGEST = env.ingest
 
 MEDIA_ROOT = env.media_dir
 STATIC_URL = "static/"

@@ -7,6 +7,8 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "whatsai.settings")
 application = get_wsgi_application()
 
-from cachelayer import startup  # noqa: E402 - there are apps from here on
+from cachelayer import startup as cache  # noqa: E402 - there are apps from here on
+from conversations import startup as ingestion  # noqa: E402 - as above
 
-startup.start()
+cache.start()
+ingestion.start()

@@ -1,14 +1,16 @@
-"""Webhook events as they came, for who asks what became of one. Read only; superusers may delete old ones."""
+"""Webhook events as they came, for who asks what became of one. They can be tried again; superusers may delete some."""
 
 from typing import Any, ClassVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from conversations.admin.base import InstanceRowsAdmin
 from conversations.admin.filters import EventNameFilter, InstanceFilter
 from conversations.admin.markup import badge, pretty_json
+from conversations.ingest import replay
 from conversations.models import WebhookEvent
 
 # outcome → how its badge looks
@@ -28,14 +30,18 @@ class WebhookEventAdmin(InstanceRowsAdmin):
 
     ordering = ("-id",)
     sortable_by = ("received",)
-    list_display = ("received", "name", "outcome_badge", "reason", "instance_name")
-    listed = ("received_at", "name", "outcome", "reason", "instance__name")
+    list_display = ("received", "named", "outcome_badge", "reason", "tries", "next_try", "instance_name")
+    listed = (
+        "received_at", "name", "part", "parts", "outcome", "reason", "attempts", "due_at", "instance__name",
+    )  # fmt: skip
     list_filter = (InstanceFilter, "outcome", EventNameFilter)
     search_fields = ("name__startswith", "reason")
     search_help_text = "The beginning of an event's name, or part of a reason."
+    actions = ("replay",)
 
     fieldsets: ClassVar[Any] = (
-        (None, {"fields": ("name", "instance", "received_at", "outcome", "reason")}),
+        (None, {"fields": ("named", "instance", "received_at", "outcome", "reason")}),
+        ("Applying it", {"fields": ("tries", "next_try", "settled_at")}),
         ("Body, without its secrets", {"fields": ("body",)}),
     )
 
@@ -47,15 +53,40 @@ class WebhookEventAdmin(InstanceRowsAdmin):
         """Superusers only: an event that is gone cannot be looked into again."""
         return bool(request.user.is_active and request.user.is_superuser)
 
+    def has_replay_permission(self, request: HttpRequest) -> bool:
+        """Who may change events, of which this is the only change."""
+        return super(admin.ModelAdmin, self).has_change_permission(request)
+
+    @admin.action(description="Try again", permissions=["replay"])
+    def replay(self, request: HttpRequest, queryset: QuerySet[WebhookEvent]) -> None:
+        """Make the chosen events due again, as far as they came to a bad end."""
+        due = replay.again(queryset.values_list("pk", flat=True))
+        self.message_user(request, f"Try again: {due} done.", messages.SUCCESS)
+
     @admin.display(description="received", ordering="id")
     def received(self, row: WebhookEvent) -> Any:
         """Show when it came; rows are numbered in that order."""
         return row.received_at
 
+    @admin.display(description="event")
+    def named(self, row: WebhookEvent) -> str:
+        """Show its name, and which part of an import it is."""
+        return row.name if row.parts == 1 else f"{row.name} {row.part}/{row.parts}"
+
     @admin.display(description="outcome")
     def outcome_badge(self, row: WebhookEvent) -> SafeString:
         """Show the outcome at a glance."""
         return badge(row.outcome, _STYLES.get(WebhookEvent.Outcome(row.outcome), "plain"))
+
+    @admin.display(description="failed tries")
+    def tries(self, row: WebhookEvent) -> int | None:
+        """Show how often it could not be applied."""
+        return row.attempts or None
+
+    @admin.display(description="next try")
+    def next_try(self, row: WebhookEvent) -> Any:
+        """Show when it will be applied, or tried again."""
+        return row.due_at if row.outcome == WebhookEvent.Outcome.STORED else None
 
     @admin.display(description="body")
     def body(self, row: WebhookEvent) -> SafeString | str:

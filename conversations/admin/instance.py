@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from conversations.admin.base import BoundedAdmin
@@ -132,6 +132,8 @@ class InstanceAdmin(BoundedAdmin):
                     ("webhookevent", "webhook events", row.events),
                 )
             ),
+        ) + format_html(
+            ' · <a href="{}?instance={}">inbox</a>', reverse("admin:conversations_ingestcount_changelist"), row.pk
         )
 
 

@@ -1,14 +1,17 @@
 """Posts the demo's requests as Evolution would: over HTTP to a running server, or to this process's own endpoint."""
 
 import http.client
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.test import Client
+from django.test import Client, override_settings
 
 from conversations.demo.events import Delivery
+from conversations.ingest.worker import Worker
+from conversations.models import WebhookEvent
 
 _CONNECTIONS: dict[str, type[http.client.HTTPConnection]] = {
     "http": http.client.HTTPConnection,
@@ -17,6 +20,9 @@ _CONNECTIONS: dict[str, type[http.client.HTTPConnection]] = {
 _SECONDS = 60
 _ATTEMPTS = 2
 _ACCEPTED = range(200, 300)
+_LATER = (429, 503)
+_PATIENCE = 120  # seconds for which a server may ask to come back later, and its worker may be behind
+_POLL = 0.2
 
 
 class PostingError(Exception):
@@ -29,14 +35,19 @@ class Poster(Protocol):
     def post(self, path: str, body: bytes, token: str) -> int:
         """Post and return the answer's status."""
 
+    def finish(self) -> None:
+        """Return once everything posted is applied."""
+
     def close(self) -> None:
         """Let go of whatever was held between requests."""
 
 
 class InProcess:
-    """Django's own client: no server is needed, all of its middleware is passed."""
+    """Django's own client: no server is needed, all of its middleware is passed. Nothing is too much at once."""
 
     def __init__(self) -> None:
+        self._limits = override_settings(INGEST={**settings.INGEST, "FLOOD": 1e9, "BACKLOG": 10**9})
+        self._limits.enable()
         self._client = Client(raise_request_exception=False, headers={"host": _allowed_host()})
 
     def post(self, path: str, body: bytes, token: str) -> int:
@@ -44,8 +55,13 @@ class InProcess:
         headers = {"authorization": f"Bearer {token}"}
         return self._client.post(path, body, content_type="application/json", headers=headers).status_code
 
+    def finish(self) -> None:
+        """Apply what was posted, in this process."""
+        Worker().drain()
+
     def close(self) -> None:
-        """Let go of nothing."""
+        """Let the limits be as they were."""
+        self._limits.disable()
 
 
 def _allowed_host() -> str:
@@ -87,6 +103,19 @@ class OverHttp:
                 raise PostingError(f"nobody answers at {self._address}: {error}") from error
         raise PostingError(f"{self._address} hangs up before it answers")
 
+    def finish(self) -> None:
+        """Wait for the server's worker.
+
+        Raises:
+            PostingError: it does nothing.
+        """
+        stored = WebhookEvent.objects.filter(outcome=WebhookEvent.Outcome.STORED, attempts=0)
+        patience = time.monotonic() + _PATIENCE
+        while stored.exists():
+            if time.monotonic() > patience:
+                raise PostingError("what was posted is stored, and nobody applies it: does `manage.py ingest` run?")
+            time.sleep(_POLL)
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
@@ -110,10 +139,18 @@ def posted(deliveries: Iterable[Delivery], poster: Poster, tokens: Mapping[str, 
         PostingError: one was not; the ones after it have not been posted.
     """
     for delivery in deliveries:
-        status = poster.post(delivery.path, delivery.body, tokens[delivery.instance])
+        status = _status(delivery, poster, tokens[delivery.instance])
         if status not in _ACCEPTED:
             raise PostingError(f"{delivery.event} of {delivery.instance} was answered {status}{_HINTS.get(status, '')}")
         yield delivery
+
+
+def _status(delivery: Delivery, poster: Poster, token: str) -> int:
+    """Post one request, again and again while the server is busy, as Evolution would."""
+    patience = time.monotonic() + _PATIENCE
+    while (status := poster.post(delivery.path, delivery.body, token)) in _LATER and time.monotonic() < patience:
+        time.sleep(_POLL)
+    return status
 
 
 _HINTS = {

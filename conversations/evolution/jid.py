@@ -7,6 +7,7 @@ the 1 and the 9 that WhatsApp puts into Mexico's and Argentina's. Both ways have
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 
 class Server(StrEnum):
@@ -32,6 +33,9 @@ _SERVERS = {
     "newsletter": Server.NEWSLETTER,
 }
 _CANONICAL_HOST = {Server.PHONE: "s.whatsapp.net", Server.LID: "lid"}
+_BY_WORD = {str(server): server for server in Server}
+_PERSONS = (f"{Server.PHONE}:", f"{Server.LID}:")
+REMEMBERED = 20_000  # texts; each address is read many times in a batch, and again in the next one
 _LONGEST = 100  # characters of a JID
 _LONGEST_NUMBER = 30  # digits; a phone number has 15 at most
 
@@ -53,12 +57,12 @@ class Address:
     @property
     def server(self) -> Server:
         """What kind of thing it names."""
-        return Server(self.key.partition(":")[0])
+        return _BY_WORD[self.key.partition(":")[0]]
 
     @property
     def is_person(self) -> bool:
         """Whether it names one person, who may have other addresses too."""
-        return self.server in (Server.PHONE, Server.LID)
+        return self.key.startswith(_PERSONS)
 
     @property
     def number(self) -> str:
@@ -68,7 +72,7 @@ class Address:
 
 def is_person_key(key: str) -> bool:
     """Say whether a key is a person's address's; "" counts as one, for it stands for some direct chat."""
-    return not key or key.partition(":")[0] in (Server.PHONE, Server.LID)
+    return not key or key.startswith(_PERSONS)
 
 
 def parse(text: object) -> Address | None:
@@ -76,8 +80,11 @@ def parse(text: object) -> Address | None:
 
     The device (`:12`) and the agent (`_1`) are dropped, legacy `@c.us` becomes `@s.whatsapp.net`.
     """
-    if not isinstance(text, str) or not text or len(text) > _LONGEST:
-        return None
+    return _parsed(text) if isinstance(text, str) and 0 < len(text) <= _LONGEST else None
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _parsed(text: str) -> Address | None:
     user, _, host = text.strip().partition("@")
     host = host.lower()
     user = re.sub(r"(_\d+)?(:\d+)?$", "", user) if host not in ("g.us", "newsletter") else user

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from django.db import transaction
 
+from cachelayer import cache, cascade
 from conversations.evolution.facts import (
     Alias,
     ContactState,
@@ -68,7 +69,12 @@ def _apply(instance: Instance, facts: list[Fact]) -> None:
     for copy in seen:
         messages.see(copy, chats.get(copy.chat))
     messages.tell(updates, chats.by_pk)
-    touched = messages.save()
+    touched = messages.touched()
+    chats_touched = [chats.by_pk[pk] for pk in touched]
+    new = [row for what in touched.values() for row in what.new]
+    # All at once, for each announcement is a round trip.
+    cache.touch(*cascade.tags_of([*new, *chats_touched, *changes.rows]))
+    messages.save()
     changes.save()
     for pk, what in touched.items():
         totals.update(chats.by_pk[pk], what, changes)

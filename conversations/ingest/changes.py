@@ -1,10 +1,11 @@
 """Collects what changes on rows, and writes it once: only fields that differ, only rows that changed."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.db import models
 
+from cachelayer import cascade
 from conversations.models.base import Row
 
 
@@ -31,9 +32,22 @@ class Changes:
         """Drop what was noted of a row that is no more."""
         self._fields.pop(row, None)
 
+    @property
+    def rows(self) -> Collection[models.Model]:
+        """The rows that are to be written."""
+        return self._fields.keys()
+
     def save(self) -> None:
-        """Write everything noted, row by row: one statement with a CASE for each takes longer to build than these."""
+        """Write everything noted: rows of one model that differ in the same fields together."""
         fields, self._fields = self._fields, {}
+        alike: dict[tuple[type[models.Model], frozenset[str]], list[models.Model]] = {}
         for row, names in fields.items():
             times = {"updated_at"} if isinstance(row, Row) else set()
-            row.save(update_fields=sorted(names | times))
+            alike.setdefault((type(row), frozenset(names | times)), []).append(row)
+        for (model, shared), rows in alike.items():
+            manager: Any = model._default_manager  # noqa: SLF001 - Django's documented way to it
+            if cascade.rule_of(model) is not None:
+                manager.save_rows(rows, shared)
+            else:
+                for row in rows:
+                    row.save(update_fields=sorted(shared))

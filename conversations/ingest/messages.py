@@ -51,6 +51,8 @@ class Messages:
         self._rows: dict[Identity, Message] = {_identity(row): row for row in rows}
         self._before = {row: joins.snapshot(row) for row in self._rows.values()}
         self._new: list[Message] = []
+        self._parking: list[ParkedUpdate] = []  # updates that wait from now on
+        self._found: list[int] = []  # parked ones that have found their message
 
     @property
     def conversations(self) -> set[int]:
@@ -90,16 +92,23 @@ class Messages:
             else:
                 self._park(update)
 
-    def save(self) -> dict[int, Touched]:
-        """Write what is new and what has changed; return it by conversation."""
+    def touched(self) -> dict[int, Touched]:
+        """Return what is new and what has changed, by conversation; note what has changed."""
         touched: dict[int, Touched] = {}
-        for row in Message.objects.bulk_create(self._new, batch_size=500):
+        for row in self._new:
             touched.setdefault(row.conversation_id, Touched()).new.append(row)
         for row, before in self._before.items():
             if fields := joins.differing(row, before):
                 self._changes.mark(row, fields)
                 touched.setdefault(row.conversation_id, Touched()).changed[row] = fields
         return touched
+
+    def save(self) -> None:
+        """Write what is new, what waits from now on, and that other things wait no longer."""
+        Message.objects.bulk_create(self._new, batch_size=500)
+        ParkedUpdate.objects.bulk_create(self._parking, batch_size=500)
+        if self._found:
+            ParkedUpdate.objects.filter(pk__in=self._found).delete()
 
     def _with_parked(self, facts: Iterable[MessageUpdate]) -> list[ParkedUpdate]:
         """Join equal updates with one another and with what is parked: of each kind the greatest is left."""
@@ -135,12 +144,12 @@ class Messages:
 
     def _park(self, update: ParkedUpdate) -> None:
         if not update.pk:
-            update.save(force_insert=True)
+            self._parking.append(update)
 
     def _unpark(self, update: ParkedUpdate) -> None:
         if update.pk:
             self._changes.forget(update)
-            update.delete()
+            self._found.append(update.pk)
 
 
 def _identity(row: Message) -> Identity:

@@ -4,6 +4,7 @@ import datetime as dt
 import secrets
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from django.db import transaction
 from django.utils import timezone
@@ -25,6 +26,11 @@ def hash_token(token: str) -> str:
     return sha256(token.encode()).hexdigest()
 
 
+def quoted(name: str) -> str:
+    """Return a name as a part of a tag."""
+    return quote(name, safe=" ", errors="replace")
+
+
 class InstanceManager(CachedManager["Instance"]):
     """Operations on instances."""
 
@@ -34,7 +40,7 @@ class InstanceManager(CachedManager["Instance"]):
 
     def named(self, name: str) -> list["Instance"]:
         """Return the instances of that name, one a server."""
-        return self.fetch_rows("instances:all", lambda: self.filter(name=name).order_by("id"), name=name)
+        return self.fetch_rows(f"instances:named:{quoted(name)}", lambda: self.filter(name=name).order_by("id"))
 
     def lock(self, pk: int) -> "Instance":
         """Lock the instance until the transaction's end: whoever writes several of its rows does it under this lock."""

@@ -3,7 +3,7 @@
 from conversations.evolution.wire import EPOCH
 from conversations.models.contact import Contact, ContactAddress
 from conversations.models.conversation import Conversation, Participant
-from conversations.models.ingestion import ParkedUpdate, StateClock, WebhookEvent
+from conversations.models.ingestion import IngestCount, ParkedUpdate, StateClock, Turn, WebhookEvent
 from conversations.models.instance import Instance
 from conversations.models.message import Message
 
@@ -12,10 +12,12 @@ __all__ = [
     "Contact",
     "ContactAddress",
     "Conversation",
+    "IngestCount",
     "Instance",
     "Message",
     "ParkedUpdate",
     "Participant",
     "StateClock",
+    "Turn",
     "WebhookEvent",
 ]

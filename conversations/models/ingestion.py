@@ -1,12 +1,14 @@
 """What ingestion keeps beside the domain's rows, so that any order of events ends in the same rows."""
 
 from django.db import models
+from django.db.models import Q
+from django.utils import timezone
 
 from conversations.models.instance import Instance
 
 
 class WebhookEvent(models.Model):
-    """One webhook body as it came, without its secrets; the same body twice is one row."""
+    """One webhook body as it came, without its secrets; the same body twice is one row, or one for each part of it."""
 
     class Outcome(models.TextChoices):
         """What became of it."""
@@ -25,13 +27,48 @@ class WebhookEvent(models.Model):
     outcome = models.CharField(max_length=16, choices=Outcome, default=Outcome.STORED)
     reason = models.CharField(max_length=255, blank=True, default="")
     received_at = models.DateTimeField(auto_now_add=True)
+    due_at = models.DateTimeField(default=timezone.now, help_text="when it is to be applied, or to be tried again")
+    settled_at = models.DateTimeField(null=True, blank=True, help_text="when it got its outcome")
+    attempts = models.PositiveSmallIntegerField(default=0, help_text="how often applying it has failed")
+    is_history = models.BooleanField(default=False, help_text="of an import, applied beside what is new")
+    part = models.PositiveIntegerField(default=1, help_text="a long import is kept in parts")
+    parts = models.PositiveIntegerField(default=1)
+    size = models.PositiveIntegerField(default=0, help_text="characters of the body")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["instance", "digest"], name="event_digest")]
-        indexes = [models.Index(fields=["outcome", "id"], name="event_outcome")]
+        indexes = [
+            models.Index(fields=["outcome", "id"], name="event_outcome"),
+            models.Index(fields=["instance", "due_at"], condition=Q(outcome="stored"), name="event_waiting"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} {self.pk} ({self.outcome})"
+
+
+class Turn(models.Model):
+    """An instance's turn at being applied: locked by the worker who applies its events, and how soon the next may."""
+
+    instance = models.OneToOneField(Instance, models.CASCADE, related_name="+", primary_key=True)
+    next_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"turn of {self.instance_id}"
+
+
+class IngestCount(models.Model):
+    """How often something has happened to an instance's events, summed up over all processes."""
+
+    instance = models.ForeignKey(Instance, models.CASCADE, related_name="ingest_counts", db_index=False)
+    name = models.CharField(max_length=32)
+    value = models.BigIntegerField()
+
+    class Meta:
+        verbose_name = verbose_name_plural = "inbox"
+        constraints = [models.UniqueConstraint(fields=["instance", "name"], name="ingest_count")]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.value}"
 
 
 class ParkedUpdate(models.Model):

@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from conversations.managers.instance import InstanceManager
+from conversations.managers.instance import InstanceManager, quoted
 from conversations.models.base import Row
 
 
@@ -44,3 +44,8 @@ class Instance(Row):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["server_url", "name"], name="instance_name")]
         indexes = [models.Index(fields=["name", "id"], name="instance_by_name")]
+
+    @property
+    def quoted_name(self) -> str:
+        """The name as a part of a tag, which has no line breaks and no patterns."""
+        return quoted(self.name)

@@ -17,6 +17,8 @@ class Reason(enum.StrEnum):
     LENGTH_REQUIRED = "length_required"
     BODY_TOO_LARGE = "body_too_large"
     DATABASE_UNAVAILABLE = "database_unavailable"
+    OVERLOADED = "overloaded"
+    FLOODING = "flooding"
 
 
 STATUS = {
@@ -30,13 +32,17 @@ STATUS = {
     Reason.INCOMPLETE_BODY: 408,
     Reason.LENGTH_REQUIRED: 411,
     Reason.BODY_TOO_LARGE: 413,
+    Reason.FLOODING: 429,
     Reason.DATABASE_UNAVAILABLE: 503,
+    Reason.OVERLOADED: 503,
 }
 
 HEADERS = {
     Reason.UNAUTHORIZED: {"WWW-Authenticate": 'Bearer realm="webhooks"'},
     Reason.METHOD_NOT_ALLOWED: {"Allow": "POST"},
     Reason.DATABASE_UNAVAILABLE: {"Retry-After": "5"},  # seconds
+    Reason.OVERLOADED: {"Retry-After": "30"},
+    Reason.FLOODING: {"Retry-After": "10"},
 }
 
 

@@ -51,6 +51,7 @@ def _post(deliveries: list[Delivery], poster: Poster, *, is_quiet: bool) -> None
     # None: no bar where nobody looks, in a file or a pipe.
     for _ in tqdm(accepted, total=len(deliveries), unit=" webhooks", disable=True if is_quiet else None):
         pass
+    poster.finish()
 
 
 def _summary(deliveries: list[Delivery], seconds: float) -> str:

@@ -1,3 +1,4 @@
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -58,3 +59,24 @@ def test_nobody_else_may_whatever_their_permissions(staff: Staff, event: Webhook
     assert client.post(delete_url(event), {"post": "yes"}).status_code == 403
     assert User.objects.get().is_superuser is False
     assert WebhookEvent.objects.exists()
+
+
+def test_what_fails_shows_its_tries_and_the_next_one(admin_client: Client, event: WebhookEvent) -> None:
+    due = dt.datetime(2031, 5, 6, 7, 8, tzinfo=dt.UTC)
+    WebhookEvent.objects.filter(pk=event.pk).update(attempts=3, due_at=due, reason="KeyError")
+    for page in (list_url(WebhookEvent), page_url(event)):
+        content = admin_client.get(page).content.decode()
+        assert "KeyError" in content
+        assert "2031" in content
+    assert '<td class="field-tries">3</td>' in admin_client.get(list_url(WebhookEvent)).content.decode()
+
+
+def test_what_failed_can_be_tried_again_by_who_may_change_it(staff: Staff, event: WebhookEvent) -> None:
+    WebhookEvent.objects.filter(pk=event.pk).update(outcome="failed", attempts=8)
+    again = {"action": "replay", "_selected_action": [str(event.pk)]}
+    staff("view_webhookevent").post(list_url(WebhookEvent), again)
+    assert WebhookEvent.objects.get().outcome == "failed"
+    User.objects.all().delete()
+    content = staff("view_webhookevent", "change_webhookevent").post(list_url(WebhookEvent), again, follow=True)
+    assert "Try again: 1 done." in content.content.decode()
+    assert (WebhookEvent.objects.get().outcome, WebhookEvent.objects.get().attempts) == ("stored", 0)

@@ -39,7 +39,7 @@ def test_it_makes_the_instance_with_a_token_that_works(client: Client) -> None:
     webhook = report["body"]["webhook"]
     assert report["created"]
     assert not instance.speaks_for_server
-    assert deliver(client, webhook["url"], **webhook["headers"]) == 200
+    assert deliver(client, webhook["url"], **webhook["headers"]) == 202
     assert WebhookEvent.objects.get().instance == instance
 
 
@@ -92,8 +92,8 @@ def test_for_the_server_it_gives_a_global_webhook_that_works(client: Client) -> 
     report = report_of("gateway", "--server", SERVER, "--for-server")
     variables = report["global"]
     assert variables["WEBHOOK_GLOBAL_ENABLED"] == "true"
-    assert deliver(client, variables["WEBHOOK_GLOBAL_URL"]) == 200
-    assert deliver(client, variables["WEBHOOK_GLOBAL_URL"] + "/connection-update", {**BODY, "x": 1}) == 200
+    assert deliver(client, variables["WEBHOOK_GLOBAL_URL"]) == 202
+    assert deliver(client, variables["WEBHOOK_GLOBAL_URL"] + "/connection-update", {**BODY, "x": 1}) == 202
     assert {row.instance.name for row in WebhookEvent.objects.select_related("instance")} == {"sales"}
     assert Instance.objects.get(name="sales").server_url == SERVER
 
@@ -111,7 +111,7 @@ def test_the_old_token_stays_good_for_an_hour(client: Client) -> None:
     assert not new["created"]
     assert new["old_token_until"]
     for report in (old, new):
-        assert deliver(client, report["url"], authorization=f"Bearer {report['token']}") == 200
+        assert deliver(client, report["url"], authorization=f"Bearer {report['token']}") == 202
     assert "The old token stays good until" in text_of("sales")
 
 
@@ -120,7 +120,7 @@ def test_the_old_token_can_be_ended_at_once(client: Client) -> None:
     new = report_of("sales", "--revoke-old")
     assert new["old_token_until"] is None
     assert deliver(client, old["url"], authorization=f"Bearer {old['token']}") == 401
-    assert deliver(client, new["url"], authorization=f"Bearer {new['token']}") == 200
+    assert deliver(client, new["url"], authorization=f"Bearer {new['token']}") == 202
 
 
 def test_the_only_instance_of_that_name_needs_no_server() -> None:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from django.core.files.storage import default_storage
-from django.db import OperationalError
+from django.db import InterfaceError
 
 from conversations.evolution import events
+from conversations.ingest import batch
 from conversations.ingest.receive import receive
 from conversations.models import Contact, Conversation, Instance, Message, WebhookEvent
 from tests.payloads import sample
@@ -82,23 +83,24 @@ def test_a_fault_of_ours_keeps_the_event_and_applies_it_once_mended(
     with monkeypatch.context() as fault, caplog.at_level(logging.DEBUG):
         fault.setattr(events, "read", broken)
         event = receive(instance, body)
-    assert (event.outcome, event.reason) == ("failed", "KeyError")
+    assert (event.outcome, event.reason, event.attempts) == ("stored", "KeyError", 1)
     assert "Niterói" not in caplog.text
     assert receive(instance, body).outcome == "applied"
     assert Message.objects.count() == 1
 
 
-def test_a_database_that_does_not_answer_is_the_senders_to_know(
+def test_a_database_that_does_not_answer_is_no_fault_of_the_event(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: object) -> None:
-        raise OperationalError("gone")
+        raise InterfaceError("gone")
 
     body = sample("messages.upsert.json")
     with monkeypatch.context() as fault:
-        fault.setattr(events, "read", away)
-        with pytest.raises(OperationalError):
+        fault.setattr(batch, "apply", away)
+        with pytest.raises(InterfaceError):
             receive(instance, body)
+    assert WebhookEvent.objects.get().attempts == 0
     assert receive(instance, body).outcome == "applied"
 
 

@@ -11,11 +11,13 @@ from conversations.models import (
     Contact,
     ContactAddress,
     Conversation,
+    IngestCount,
     Instance,
     Message,
     ParkedUpdate,
     Participant,
     StateClock,
+    Turn,
     WebhookEvent,
 )
 from tests.conversations.rows import NOON, a_chat, a_contact, a_group, a_message, an_instance
@@ -114,6 +116,15 @@ def test_an_instances_name_is_its_own_on_its_server() -> None:
     )
 
 
+def test_an_instance_keeps_its_name() -> None:
+    instance = an_instance(name="sales", server_url="https://one.example")
+    refuses(lambda: Instance.objects.filter(pk=instance.pk).update(name="support"), "an instance never changes")
+    instance.name = "support"
+    refuses(instance.save, "an instance never changes")
+    Instance.objects.filter(pk=instance.pk).update(name="sales", server_url="https://two.example")
+    assert Instance.objects.get(name="sales").server_url == "https://two.example"
+
+
 def test_a_contacts_address_is_its_own_in_its_instance() -> None:
     one, two = an_instance(), an_instance()
     contact = a_contact(one)
@@ -175,6 +186,8 @@ def full(instance: Instance) -> None:
     WebhookEvent.objects.create(instance=instance, name="call", payload={}, digest="0")
     ParkedUpdate.objects.create(instance=instance, key_id="1", from_me=0, kind="delete", at=0, value={})
     StateClock.objects.create(instance=instance, subject="instance")
+    Turn.objects.create(instance=instance)
+    IngestCount.objects.create(instance=instance, name="applied", value=1)
 
 
 def test_an_instance_goes_with_all_it_has_and_nothing_of_another() -> None:

@@ -1,0 +1,59 @@
+"""The setting `INGEST`, with its defaults."""
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+
+
+@dataclass(frozen=True)
+class Options:
+    """What can be set.
+
+    Attributes:
+        window: seconds within which events that only carry a latest state are applied together (debounce).
+        interval: seconds between two batches of one instance (throttle).
+        batch: events of one instance that are applied in one transaction.
+        chunk: messages of a history import that are applied with a batch.
+        backlog: events that may wait; beyond it new ones are answered 503.
+        flood: repeated states that one instance may post a second to one process; more are answered 429.
+        attempts: how often an event that cannot be applied is tried.
+        keep_days: for which events are kept once they are applied.
+        park_days: for which an update waits for its message.
+        inside: whether a server process applies events too; else only `manage.py ingest` does.
+    """
+
+    window: float = 1.0
+    interval: float = 0.25
+    batch: int = 500
+    chunk: int = 200
+    backlog: int = 100_000
+    flood: float = 100.0
+    attempts: int = 8
+    keep_days: float = 7.0
+    park_days: float = 7.0
+    inside: bool = False
+
+    @classmethod
+    def read(cls) -> "Options":
+        """Read the settings.
+
+        Raises:
+            TypeError: there is an option that is none.
+        """
+        given: dict[str, Any] = getattr(settings, "INGEST", {})
+        return cls(**{name.lower(): value for name, value in given.items()})
+
+
+FIRST_RETRY = dt.timedelta(seconds=2)
+LONGEST_RETRY = dt.timedelta(hours=1)
+
+
+def retry_after(attempts: int) -> dt.timedelta:
+    """Return how long an event waits that has failed so many times: twice as long each time.
+
+    >>> [retry_after(attempts).seconds for attempts in (1, 2, 3, 20)]
+    [2, 4, 8, 3600]
+    """
+    return min(FIRST_RETRY * float(2 ** min(attempts - 1, 20)), LONGEST_RETRY)

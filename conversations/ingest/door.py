@@ -1,0 +1,72 @@
+"""What a server process does beside its requests, so that a webhook costs one insert and nothing else.
+
+A thread tells the workers of other processes, at most ten times a second, for each word takes a lock of the whole
+server at its commit; looks how much waits; and adds what was counted to everybody's sums.
+"""
+
+import threading
+from collections.abc import Callable
+from time import monotonic
+
+from django.db import connection
+
+from conversations.ingest import counts, wake
+from conversations.ingest.backlog import LOOK_EVERY, backlog
+from conversations.ingest.trouble import stack_of
+from logs.contexts import Context
+
+TELL_EVERY = 0.1  # seconds
+ADD_EVERY = 2.0
+log = Context.WEBHOOK.logger
+
+
+class Door:
+    """The thread's work. `run` returns once `stop` was called."""
+
+    def __init__(self) -> None:
+        self._told = threading.Event()
+        self._stopped = threading.Event()
+        self._chores = [Chore(backlog.look, LOOK_EVERY / 2), Chore(counts.flush, ADD_EVERY)]
+
+    def run(self) -> None:
+        """Work until told to stop, and add up what was counted last."""
+        wake.leave_it_to(self._told)
+        while not self._stopped.is_set():
+            if self._told.wait(LOOK_EVERY / 4):
+                self._told.clear()
+                _try(wake.tell_others)
+            for chore in self._chores:
+                chore.do()
+            self._stopped.wait(TELL_EVERY)
+        wake.leave_it_to(None)
+        _try(counts.flush)
+        connection.close()
+
+    def stop(self) -> None:
+        """Have it stop."""
+        self._stopped.set()
+        self._told.set()
+
+
+class Chore:
+    """Something to be done every so many seconds."""
+
+    def __init__(self, work: Callable[[], None], every: float) -> None:
+        self._work = work
+        self._every = every
+        self._due = monotonic()
+
+    def do(self) -> None:
+        """Do it, if it is time to."""
+        if monotonic() >= self._due:
+            self._due = monotonic() + self._every
+            _try(self._work)
+
+
+def _try(work: Callable[[], None]) -> None:
+    """Do something, or let it be until next time: requests find out by themselves that there is no database."""
+    try:
+        work()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the thread is needed
+        log.debug("Door: %s", type(error).__name__, extra={"stack": stack_of(error)})
+        connection.close()

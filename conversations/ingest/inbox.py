@@ -1,0 +1,77 @@
+"""The inbox: every webhook body, stored before anything is made of it, in one insert.
+
+The same body again is the same row; one that failed, or was not understood by an earlier version, is due again when it
+comes again. A long import is stored as several rows by the same insert, so that each is applied, or fails, by itself.
+"""
+
+import hashlib
+import json
+from functools import cache
+from typing import Any
+
+from django.db import connection
+from django.utils import timezone
+
+from conversations.evolution import envelope
+from conversations.evolution.scrub import scrubbed
+from conversations.ingest import policy, writing
+from conversations.ingest.conf import Options
+from conversations.ingest.media import detached
+from conversations.models import Instance, WebhookEvent
+
+_COLUMNS = ("instance_id", "name", "payload", "digest", "received_at", "due_at", "is_history", "part", "parts", "size")
+_INSERT = """
+INSERT INTO {table} ({columns}, outcome, reason, attempts) VALUES {rows}
+ON CONFLICT (instance_id, digest) DO UPDATE
+    SET outcome = 'stored', attempts = 0, reason = '', settled_at = NULL, due_at = excluded.due_at
+    WHERE {table}.outcome IN ('failed', 'unknown')
+"""
+
+
+def name_of(body: object, suffix: str = "") -> str:
+    """Return the event's name, from the body or else from the URL; "" when neither says it."""
+    named = body.get("event") if isinstance(body, dict) else None
+    return envelope.event_name(named if isinstance(named, str) and named else suffix)
+
+
+def store(instance: Instance, body: object, *, suffix: str = "") -> list[str]:
+    """Store a body, its media as files and its secrets left out; return the digest of each part of it.
+
+    Args:
+        instance: whose webhook it came through.
+        body: decoded JSON of any type.
+        suffix: the event that the URL named, or "".
+
+    Raises:
+        DatabaseError, InterfaceError: the database does not take it now, and the sender must try again.
+        OSError: media cannot be written, and the sender must try again.
+        RecursionError: nested too deeply to be stored.
+    """
+    options, now = Options.read(), timezone.now()
+    suffix, payload = scrubbed(suffix), detached(instance, scrubbed(body))
+    name = name_of(payload, suffix)
+    due = policy.due_at(now, options.window, instance.pk) if policy.is_latest_state(name, payload) else now
+    times = [connection.ops.adapt_datetimefield_value(moment) for moment in (now, due)]
+    bodies = policy.parts_of(name, payload, options.chunk)
+    digests, values = [], list[Any]()
+    for part, text in enumerate(map(_text, bodies), start=1):
+        # A part may be equal to another one of the same import, and is yet another row.
+        whose = suffix if len(bodies) == 1 else f"{suffix} {part}/{len(bodies)}"
+        digests.append(hashlib.sha256(f"{whose}\n{text}".encode()).hexdigest())
+        values += [instance.pk, name, text, digests[-1], *times, name in policy.HISTORY, part, len(bodies), len(text)]
+    with writing.in_turn(), connection.cursor() as cursor:
+        cursor.execute(_insert(connection.vendor, len(bodies)), values)
+    return digests
+
+
+def _text(payload: object) -> str:
+    return json.dumps(payload, ensure_ascii=False, sort_keys=True)
+
+
+@cache
+def _insert(vendor: str, rows: int) -> str:
+    table = WebhookEvent._meta.db_table  # noqa: SLF001 - Django's documented way to it
+    json_of = {"payload": "%s::jsonb"} if vendor == "postgresql" else {}
+    row = ", ".join(json_of.get(column, "%s") for column in _COLUMNS)
+    given = ", ".join([f"({row}, 'stored', '', 0)"] * rows)
+    return _INSERT.format(table=table, columns=", ".join(_COLUMNS), rows=given)

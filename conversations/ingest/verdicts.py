@@ -1,0 +1,51 @@
+"""What a stored event says, and what is to become of it: pure, so that no event can do harm by being read."""
+
+from dataclasses import dataclass, field
+
+from conversations.evolution import envelope, events, wire
+from conversations.evolution.facts import Fact
+from conversations.ingest.trouble import stack_of
+from conversations.models import Instance, WebhookEvent
+from logs.contexts import Context
+
+Outcome = WebhookEvent.Outcome
+log = Context.WEBHOOK.logger
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a read event is to become once its facts are applied, and why."""
+
+    outcome: Outcome
+    reason: str = ""
+    facts: tuple[Fact, ...] = field(default=(), repr=False)
+
+
+def read(instance: Instance, event: WebhookEvent) -> Verdict:
+    """Read an event of an instance. Whatever it holds, there is a verdict.
+
+    Outcomes: APPLIED or IGNORED, by whether it says anything; UNKNOWN with the facts of what was understood; FOREIGN;
+    FAILED when reading it is beyond us.
+    """
+    try:
+        opened = envelope.opened(event.payload, event.name)
+        if opened.instance not in ("", instance.name):
+            return Verdict(Outcome.FOREIGN, "names another instance than its webhook's")
+        reading = events.read(opened)
+    except (wire.UnknownShapeError, events.UnknownEventError) as error:
+        return Verdict(Outcome.UNKNOWN, str(error))
+    except Exception as error:  # noqa: BLE001 - ours: the event is kept, shown as failed, and can be applied again
+        log.error("Event NOT READ: %s", type(error).__name__, extra=told(instance, event, error))  # noqa: TRY400
+        return Verdict(Outcome.FAILED, type(error).__name__)
+    if reading.problems:
+        reason = f"{len(reading.problems)} items not understood: {reading.problems[0]}"
+        return Verdict(Outcome.UNKNOWN, reason, reading.facts)
+    return Verdict(Outcome.APPLIED if reading.facts else Outcome.IGNORED, facts=reading.facts)
+
+
+def told(instance: Instance, event: WebhookEvent, error: Exception | None = None) -> dict[str, object]:
+    """Return what a log is told of an event, and of an error."""
+    names: dict[str, object] = {"instance": instance.name, "event": event.name, "event_id": event.pk}
+    if error is not None:
+        names["stack"] = stack_of(error)
+    return names

@@ -1,0 +1,81 @@
+"""Real worker processes on the tests' database, and threads that work until a test is over."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from urllib.parse import quote
+
+from django.conf import settings
+from django.db import connection
+
+from conversations.ingest import wake
+from conversations.ingest.worker import Worker
+
+PATIENCE = 60.0  # seconds
+INGEST = ("manage.py", "ingest")
+STALLED = ("-m", "tests.conversations.ingest.stalled")
+
+
+def wait_until(is_so: Callable[[], object]) -> None:
+    """Wait for something that another thread or process does."""
+    ends = time.monotonic() + PATIENCE
+    while not is_so():
+        assert time.monotonic() < ends, f"still not so after {PATIENCE:.0f} s"
+        time.sleep(0.01)
+
+
+def database_url() -> str:
+    """The PostgreSQL database that this test is on."""
+    database = connection.settings_dict
+    return f"postgresql://{database['USER']}@{quote(database['HOST'], safe='')}:{database['PORT']}/{database['NAME']}"
+
+
+@contextmanager
+def process(*command: str, **environment: str) -> Iterator["subprocess.Popen[str]"]:
+    """Run Python with the project's settings on the tests' database; killed at the end if it still runs."""
+    environ = os.environ | {"DATABASE_URL": database_url(), "PYTHONUNBUFFERED": "1"} | environment
+    running = subprocess.Popen(  # noqa: S603 - the project's own programs
+        [sys.executable, *command], cwd=settings.BASE_DIR, env=environ, stdout=subprocess.PIPE, text=True
+    )
+    with running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+@contextmanager
+def threads(*workers: Worker) -> Iterator[None]:
+    """Run workers, each in a thread, for as long as the block takes."""
+
+    def work(worker: Worker) -> None:
+        try:
+            worker.run()
+        finally:
+            connection.close()
+
+    running = [threading.Thread(target=work, args=(worker,)) for worker in workers]
+    for thread in running:
+        thread.start()
+    try:
+        yield
+    finally:
+        for worker in workers:
+            worker.stop()
+        wake.tell_here()
+        wake.tell_others()
+        for thread in running:
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+
+
+def listeners() -> list[int]:
+    """The server's processes behind the connections that wait for a word."""
+    with connection.cursor() as cursor:
+        query = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query = %s"
+        cursor.execute(query, [f"LISTEN {wake.CHANNEL}"])
+        return [pid for (pid,) in cursor.fetchall()]

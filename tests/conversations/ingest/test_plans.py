@@ -1,0 +1,70 @@
+"""With many settled events, nothing that workers ask of the inbox reads the table whole."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from pytest_django import DjangoDbBlocker
+
+from conversations.ingest import batch, replay, retention, schedule, status
+from conversations.ingest.backlog import backlog
+from conversations.ingest.conf import Options
+from conversations.models import Instance, WebhookEvent
+
+pytestmark = [pytest.mark.postgresql, pytest.mark.django_db]
+
+SETTLED = 30_000
+FILL = """
+INSERT INTO conversations_webhookevent (instance_id, name, payload, digest, outcome, reason, received_at, due_at,
+    settled_at, attempts, is_history, part, parts, size)
+SELECT %(first)s + g %% 50, 'messages.upsert', '{{}}', '{outcome}' || g, '{outcome}', '', now(), now(), now(), 0,
+    g %% 500 = 0, 1, 1, 2
+FROM generate_series(1, {count}) AS g
+"""
+
+
+@pytest.fixture(scope="module")
+def busy(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Instance]:  # noqa: ARG001
+    """One of fifty instances, a few of whose many events wait."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        first, *_ = Instance.objects.bulk_create([Instance(name=f"sales-{n}") for n in range(50)])
+        with connection.cursor() as cursor:
+            for outcome, count in (("applied", SETTLED), ("stored", 600), ("failed", 20)):
+                cursor.execute(FILL.format(outcome=outcome, count=count), {"first": first.pk})
+            cursor.execute("ANALYZE conversations_webhookevent")
+        yield first
+        transaction.set_rollback(True)
+
+
+def due(instance: Instance) -> object:
+    return batch._due(instance, Options(), hurry=False)  # noqa: SLF001 - the query itself
+
+
+ASKED: dict[str, Callable[[Instance], object]] = {
+    "look": lambda _: schedule.look(),
+    "due": due,
+    "backlog": lambda _: backlog.look(),
+    "retention": lambda _: retention.remove_events(1),
+    "status": lambda _: status.read(),
+    "status of one": lambda instance: status.read(instance.pk),
+    "replay": lambda _: replay.again(),
+}
+
+
+@pytest.mark.parametrize("what", ASKED)
+def test_no_question_reads_all_events(busy: Instance, what: str) -> None:
+    scans: list[str] = []
+
+    def explain(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001
+        if sql.lstrip().startswith(("SELECT", "WITH", "UPDATE", "DELETE")):
+            execute(f"EXPLAIN {sql}", params, many, context)
+            scans.extend(line.strip() for (line,) in context["cursor"].fetchall() if "Scan" in line)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(explain), transaction.atomic():
+        ASKED[what](busy)
+        transaction.set_rollback(True)
+    on_events = [line for line in scans if WebhookEvent._meta.db_table in line]  # noqa: SLF001 - documented
+    assert on_events
+    assert not [line for line in on_events if "Seq Scan" in line]

@@ -1,0 +1,160 @@
+"""The worker inside the server's process: it applies, ends with the process, and lives on in a new one."""
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from tests.conversations.webhooks.conftest import event
+
+PATIENCE = 60.0  # seconds
+FORK = """
+import os, signal, sys
+import whatsai.wsgi
+from conversations.ingest import wake
+from conversations.ingest.inbox import store
+from conversations.models import Instance, WebhookEvent
+from tests.conversations.test_startup import wait_until
+from tests.conversations.webhooks.conftest import event
+
+def applies(key_id):
+    store(Instance.objects.get(name="sales"), event(key_id=key_id))
+    wake.tell()
+    wait_until(lambda: not WebhookEvent.objects.filter(outcome="stored").exists())
+
+applies("PARENT")
+child = os.fork()
+if child == 0:
+    os.kill(os.getppid(), signal.SIGSTOP)  # its worker stands still: it is the child's that applies
+    try:
+        applies("CHILD")
+    finally:
+        os.kill(os.getppid(), signal.SIGCONT)
+    sys.exit(0)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def wait_until(is_so: Callable[[], object]) -> None:
+    """Wait for something that another thread or process does."""
+    ends = time.monotonic() + PATIENCE
+    while not is_so():
+        assert time.monotonic() < ends, f"still not so after {PATIENCE:.0f} s"
+        time.sleep(0.02)
+
+
+class Site:
+    """A project of its own on SQLite, with one instance and its token."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = os.environ | {
+            "DATABASE_URL": f"sqlite:///{folder}/db.sqlite3",
+            "REDIS_URL": "",
+            "LOG_DIR": str(folder / "log"),
+        }
+        self.run("manage.py", "migrate", "--verbosity=0")
+        self.token: str = json.loads(self.run("manage.py", "webhook_token", "sales", "--json"))["token"]
+
+    def run(self, *command: str) -> str:
+        done = subprocess.run(  # noqa: S603 - the project's own programs
+            [sys.executable, *command], cwd=settings.BASE_DIR, env=self.environment, check=True, capture_output=True
+        )
+        return done.stdout.decode()
+
+    def outcomes(self) -> dict[str, int]:
+        with closing(sqlite3.connect(self.folder / "db.sqlite3")) as database:
+            query = "SELECT outcome, count(*) FROM conversations_webhookevent GROUP BY outcome"
+            return dict(database.execute(query).fetchall())
+
+    def log(self) -> str:
+        return "".join(file.read_text(encoding="utf-8") for file in (self.folder / "log").glob("webhook*"))
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+class Gunicorn:
+    """The production server on a site."""
+
+    def __init__(self, site: Site, *options: str) -> None:
+        self._token = site.token
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        command = [sys.executable, "-m", "gunicorn", "-c", "python:whatsai.gunicorn", "whatsai.wsgi", *options]
+        bind = f"--bind=fd://{self._socket.fileno()}"
+        self.process = subprocess.Popen(  # noqa: S603 - the project's own server
+            [*command, bind], cwd=settings.BASE_DIR, env=site.environment, pass_fds=[self._socket.fileno()]
+        )
+
+    def stop(self) -> None:
+        self._socket.close()
+        self.process.terminate()
+        self.process.wait(PATIENCE)
+
+    def post(self, key_id: str) -> int:
+        """Post a message on a connection of its own."""
+        with closing(HTTPConnection("127.0.0.1", self._socket.getsockname()[1], timeout=PATIENCE)) as connection:
+            body, headers = json.dumps(event(key_id=key_id)), {"X-Webhook-Token": self._token}
+            connection.request("POST", "/webhooks/evolution/sales", body, headers)
+            return connection.getresponse().status
+
+
+@pytest.fixture
+def serve(site: Site) -> Iterator[Callable[..., Gunicorn]]:
+    running: list[Gunicorn] = []
+
+    def start(*options: str) -> Gunicorn:
+        running.append(Gunicorn(site, *options))
+        return running[-1]
+
+    yield start
+    for server in running:
+        server.stop()
+
+
+def test_the_server_applies_what_it_takes_and_finishes_its_batch_at_sigterm(site: Site, serve: Any) -> None:
+    server = serve()
+    for n in range(30):
+        assert server.post(f"M{n}") == 202
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(PATIENCE) == 0
+    assert "Ingest STARTED" in site.log()
+    assert "Ingest STOPPED" in site.log()
+    assert sum(site.outcomes().values()) == 30
+    site.run("manage.py", "ingest", "--drain")
+    assert site.outcomes() == {"applied": 30}
+
+
+def test_a_process_that_is_renewed_has_a_worker_again(site: Site, serve: Any) -> None:
+    server = serve("--max-requests=3")
+    for n in range(10):
+        assert server.post(f"M{n}") == 202
+    wait_until(lambda: site.outcomes() == {"applied": 10})
+    assert site.log().count("Ingest STARTED") >= 3
+
+
+def test_a_forked_process_has_a_worker_of_its_own(site: Site) -> None:
+    site.run("-c", FORK)
+    assert site.outcomes() == {"applied": 2}
+
+
+def test_where_another_process_applies_the_server_does_not(site: Site, serve: Any) -> None:
+    site.environment["INGEST_INSIDE"] = "false"
+    assert serve().post("M0") == 202
+    assert site.outcomes() == {"stored": 1}
+    site.run("manage.py", "ingest", "--drain")
+    assert site.outcomes() == {"applied": 1}
