@@ -43,7 +43,10 @@ PROBLEMS = {
         "{0}.{1} is not a CachedManager: what is written through it goes past the cache.",
         "Derive it from CachedManager; the base manager is what Meta.base_manager_name names.",
     ),
-    "E008": ("The rule of {0} depends on {1}, which is no column of it.", "Name columns, such as instance_id, or pk."),
+    "E008": (
+        "The rule of {0} depends on {1}, which is no column of it.",
+        "Name columns, such as instance_id, or pk; or properties that never change, among the rule's fixed names.",
+    ),
     "E009": (
         "{0} is written to the database {1!r}, which has no outbox: without the server, its writes would fail.",
         "Let the routers allow cachelayer to migrate there.",
@@ -128,9 +131,10 @@ def of_rule(rule: Rule) -> Iterator[CheckMessage]:
         return
     for model in (rule.model, *_derived(rule.model)):
         yield from _of_managers(model)
-    columns = {"pk", *(field.attname for field in rule.model._meta.concrete_fields)}  # noqa: SLF001 - documented
+    known = {"pk", *(field.attname for field in rule.model._meta.concrete_fields)}  # noqa: SLF001 - documented
+    known.update(name for name in rule.fixed if isinstance(getattr(rule.model, name, None), property))
     for name in dict.fromkeys(name for tag in rule.tags for _, name, _, _ in Formatter().parse(tag) if name):
-        if name not in columns:
+        if name not in known:
             yield _problem("E008", label, name)
     if alias not in outbox.databases():
         yield _problem("E009", label, alias)

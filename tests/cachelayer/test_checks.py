@@ -136,6 +136,20 @@ def test_a_rule_of_a_cached_model() -> None:
 
 
 @pytest.mark.usefixtures("apps")
+def test_a_rule_may_depend_on_a_property_if_it_is_said_to_be_fixed() -> None:
+    class Order(CachedModel):
+        class Meta:
+            app_label = "conversations"
+
+        @property
+        def label(self) -> str:
+            return f"no. {self.pk}"
+
+    assert list(checks.of_rule(Rule(Order, ("order:{pk}", "orders:{label}"), fixed=("label",)))) == []
+    assert_is(the_only_problem(Order, "order:{pk}", "orders:{label}"), "E008", "label, which is no column")
+
+
+@pytest.mark.usefixtures("apps")
 def test_managers_past_which_writes_go() -> None:
     class Order(CachedModel):
         objects = CachedManager()

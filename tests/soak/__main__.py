@@ -8,10 +8,11 @@ import os
 import sys
 
 from tests import isolation, valkey
-from tests.servers import ServerFailed, postgresql
+from tests.servers import postgresql
 from tests.soak import endings
 from tests.soak.endings import Ended, ProcessFailed
 from tests.soak.options import Options
+from whatsai.stack.program import ServerFailed
 
 
 def main(arguments: list[str]) -> int:

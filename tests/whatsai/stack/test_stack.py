@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -22,7 +22,7 @@ PATIENCE = 120  # seconds after which a hung process fails its test
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that another user, whom root lends PostgreSQL, can reach."""
     path = tmp_path_factory.mktemp("stack")
     for parent in (path, *path.parents):
