@@ -19,11 +19,11 @@ NAMESPACES = (
 
 # A row keeps its instance, and an instance its name: triggers see to it (migrations 0002 and 0005).
 OWNED = ("instance_id",)
-NAMED = ("quoted_name",)
+NAMED = ("name_digest",)
 
 CASCADE = (
     # Each webhook is authenticated by what is cached under a name: other instances' writes leave that alone.
-    Rule(Instance, ("instance:{pk}", "instances:named:{quoted_name}", "instances:all"), fixed=NAMED),
+    Rule(Instance, ("instance:{pk}", "instances:named:{name_digest}", "instances:all"), fixed=NAMED),
     Rule(Contact, ("contact:{pk}", "contacts:instance:{instance_id}", "contacts:all"), fixed=OWNED),
     Rule(
         Conversation,

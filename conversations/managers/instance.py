@@ -4,7 +4,6 @@ import datetime as dt
 import secrets
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from django.db import transaction
 from django.utils import timezone
@@ -26,9 +25,9 @@ def hash_token(token: str) -> str:
     return sha256(token.encode()).hexdigest()
 
 
-def quoted(name: str) -> str:
-    """Return a name as a part of a tag."""
-    return quote(name, safe=" ", errors="replace")
+def digest_of(name: str) -> str:
+    """Return what stands for a name in a tag: no key of the store says what was looked for, or is as long as that."""
+    return sha256(name.encode(errors="surrogatepass")).hexdigest()[:32]
 
 
 class InstanceManager(CachedManager["Instance"]):
@@ -40,7 +39,7 @@ class InstanceManager(CachedManager["Instance"]):
 
     def named(self, name: str) -> list["Instance"]:
         """Return the instances of that name, one a server."""
-        return self.fetch_rows(f"instances:named:{quoted(name)}", lambda: self.filter(name=name).order_by("id"))
+        return self.fetch_rows(f"instances:named:{digest_of(name)}", lambda: self.filter(name=name).order_by("id"))
 
     def lock(self, pk: int) -> "Instance":
         """Lock the instance until the transaction's end: whoever writes several of its rows does it under this lock."""

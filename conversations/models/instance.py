@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from conversations.managers.instance import InstanceManager, quoted
+from conversations.managers.instance import InstanceManager, digest_of
 from conversations.models.base import Row
 
 
@@ -46,6 +46,6 @@ class Instance(Row):
         indexes = [models.Index(fields=["name", "id"], name="instance_by_name")]
 
     @property
-    def quoted_name(self) -> str:
-        """The name as a part of a tag, which has no line breaks and no patterns."""
-        return quoted(self.name)
+    def name_digest(self) -> str:
+        """What stands for the name in a tag."""
+        return digest_of(self.name)

@@ -46,7 +46,7 @@ class Scene:
         """What a write to a row touches, said once more."""
         pk, instance = row.pk, self.instance.pk
         by_model: dict[type[models.Model], set[str]] = {
-            Instance: {f"instance:{pk}", "instances:all"},
+            Instance: {f"instance:{pk}", f"instances:named:{self.instance.name_digest}", "instances:all"},
             Contact: {f"contact:{pk}", f"contacts:instance:{instance}", "contacts:all"},
             Conversation: {
                 f"conversation:{pk}", f"messages:{pk}", f"conversations:instance:{instance}", "conversations:all",
@@ -81,7 +81,9 @@ def test_a_row_that_is_saved_touches_its_own_tags(scene: Scene) -> None:
 def test_a_row_that_is_born_touches_the_lists_it_will_be_in_and_what_knows_that_it_is_not_there(scene: Scene) -> None:
     instance = scene.instance
     births: dict[Callable[[], Any], set[str]] = {
-        an_instance: {"instances:all", "instances:new"},
+        lambda: an_instance(name="Loja"): {
+            f"instances:named:{Instance(name='Loja').name_digest}", "instances:all", "instances:new",
+        },
         lambda: a_contact(instance): {f"contacts:instance:{instance.pk}", "contacts:all", "contacts:new"},
         lambda: a_group(instance): {
             f"conversations:instance:{instance.pk}", "conversations:all", "conversations:new",
@@ -139,8 +141,8 @@ def test_a_few_new_rows_touch_their_own_lists_and_many_the_namespace() -> None:
         return [Contact(instance=(one, other)[i % 2], jid=f"{number}-{i}@lid") for i in range(number)]
 
     lists = {"contacts:new", "contacts:all", f"contacts:instance:{one.pk}", f"contacts:instance:{other.pk}"}
-    assert touched(lambda: Contact.objects.bulk_create(rows(100))) == lists
-    assert touched(lambda: Contact.objects.bulk_create(rows(101))) == {"contacts"}
+    assert touched(lambda: Contact.objects.bulk_create(rows(500))) == lists
+    assert touched(lambda: Contact.objects.bulk_create(rows(501))) == {"contacts"}
     assert touched(lambda: Contact.objects.bulk_create([])) == set()
 
 

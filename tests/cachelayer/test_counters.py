@@ -98,7 +98,7 @@ def test_writes(counted: Counting) -> None:
     contact = a_contact(row)
     Instance.objects.fetch(row.pk)
     Instance.objects.page()
-    with counted.so("instances", shared_invalidations=2, local_invalidations=2), counted.so("contacts"):
+    with counted.so("instances", shared_invalidations=3, local_invalidations=2), counted.so("contacts"):
         row.save()
     with counted.so("contacts", shared_invalidations=3):
         contact.save()

@@ -67,6 +67,7 @@ VALUES: dict[str, Any] = {
     "IntegerField": -7,
     "SmallIntegerField": 3,
     "PositiveIntegerField": 7,
+    "PositiveSmallIntegerField": 5,
     "BigIntegerField": 2**62,
     "DateTimeField": NOON + dt.timedelta(microseconds=123_456),
 }
@@ -74,7 +75,7 @@ VALUES: dict[str, Any] = {
 
 def a_row_of(model: type[Model]) -> Model:
     """A row with something in every field."""
-    chat = a_group(an_instance())
+    chat = a_group(an_instance(name=VALUES["CharField"]))  # which it keeps
     sources = (a_message(chat, sender=a_contact(chat.instance)), chat, a_chat(chat.instance).contact, chat.instance)
     row = next((one for one in sources if type(one) is model), None) or model()
     for field in cast("list[Field[Any, Any]]", model._meta.concrete_fields):  # noqa: SLF001 - Django's documented way
