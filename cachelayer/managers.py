@@ -4,7 +4,7 @@ Everything that reads single rows, sets of rows or lists goes through the method
 itself is bound to the cache: one that is related to a row, or of another database, reads that database.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
@@ -209,6 +209,9 @@ if TYPE_CHECKING:
 
     class CachedManager(FetchManager[Row]):
         """See below."""
+
+        def save_rows(self, rows: Sequence[Row], fields: Collection[str]) -> None:
+            """See `CachedQuerySet`."""
 
 else:
 

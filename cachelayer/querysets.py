@@ -51,7 +51,7 @@ class CachedQuerySet(models.QuerySet[Row]):
         signals, and does not look whether a row has moved since it was read: lock the rows first.
 
         Args:
-            rows: rows that are in the database.
+            rows: rows that are in the database, in one table.
             fields: names of fields, none of which a tag depends on.
         """
         self._for_write = True  # so that `db` is the one that is written to

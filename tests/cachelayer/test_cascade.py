@@ -16,7 +16,7 @@ from cachelayer.cascade import Rule
 from cachelayer.models import CachedModel, Outbox
 from cachelayer.namespaces import Namespace, UnknownNamespace
 from conversations.cascade import CASCADE, NAMESPACES
-from conversations.models import Contact, Conversation, Instance, Message, Participant
+from conversations.models import Contact, Conversation, Instance, Message, Participant, WebhookEvent
 from tests.cachelayer.conftest import use_new
 from tests.conversations.rows import a_chat, a_contact, a_group, a_message, an_instance
 
@@ -144,6 +144,19 @@ def test_a_few_new_rows_touch_their_own_lists_and_many_the_namespace() -> None:
     assert touched(lambda: Contact.objects.bulk_create(rows(500))) == lists
     assert touched(lambda: Contact.objects.bulk_create(rows(501))) == {"contacts"}
     assert touched(lambda: Contact.objects.bulk_create([])) == set()
+
+
+def test_rows_that_are_saved_together_touch_exactly_their_own_tags_and_very_many_the_namespace(scene: Scene) -> None:
+    a_contact(scene.instance)
+    assert touched(lambda: Contact.objects.save_rows([scene.contact], ["name"])) == scene.tags_of(scene.contact)
+    contacts = [Contact(pk=pk, instance=scene.instance) for pk in range(1000, 1501)]
+    assert len(touched(lambda: Contact.objects.save_rows(contacts[1:], ["name"]))) == 502
+    assert touched(lambda: Contact.objects.save_rows(contacts, ["name"])) == {"contacts"}
+
+
+def test_the_tags_of_rows_of_any_models(scene: Scene) -> None:
+    rows = [*scene, Contact(instance=scene.instance), WebhookEvent(instance=scene.instance)]
+    assert set(cascade.tags_of(rows)) == set().union(*map(scene.tags_of, scene)) | {"contacts:new"}
 
 
 # --- models of every make ---------------------------------------------------------------------------------------------

@@ -115,6 +115,13 @@ class Inbox(RuleBasedStateMachine):
             row.name = word
         Contact.objects.bulk_update(rows, ["name"])
 
+    @rule(word=WORDS, number=st.integers(0, 3))
+    def save_together(self, word: str, number: int) -> None:
+        rows = list(Contact.objects.all()[:number])
+        for row in rows:
+            row.name = word
+        Contact.objects.save_rows(rows, ["name"])
+
     @rule(place=PLACES)
     def delete(self, place: int) -> None:
         row = self._contact(place)

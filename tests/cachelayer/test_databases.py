@@ -80,6 +80,9 @@ WRITES: dict[str, Any] = {
     "bulk_update": lambda row: Instance.objects.using("other").bulk_update(
         [Instance(pk=row.pk, profile_name="new")], ["profile_name"]
     ),
+    "save_rows": lambda row: Instance.objects.db_manager("other").save_rows(
+        [Instance(pk=row.pk, profile_name="new")], ["profile_name"]
+    ),
     "bulk_create": lambda _: Instance.objects.using("other").bulk_create([Instance(name=f"{uuid.uuid4()}")]),
     "create": lambda _: Instance.objects.db_manager("other").create(name=f"{uuid.uuid4()}"),
     "delete": lambda row: Instance.objects.using("other").filter(pk=row.pk)._raw_delete("other"),  # noqa: SLF001 - as Django
