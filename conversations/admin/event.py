@@ -40,7 +40,7 @@ class WebhookEventAdmin(InstanceRowsAdmin):
     actions = ("replay",)
 
     fieldsets: ClassVar[Any] = (
-        (None, {"fields": ("named", "instance", "received_at", "outcome", "reason")}),
+        (None, {"fields": ("named", "instance", "received_at", "request_id", "outcome", "reason")}),
         ("Applying it", {"fields": ("tries", "next_try", "settled_at")}),
         ("Body, without its secrets", {"fields": ("body",)}),
     )

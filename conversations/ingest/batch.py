@@ -7,6 +7,7 @@ be applied holds up nobody: the batch is cut in two until it is alone.
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from django.db import connection, transaction
@@ -18,9 +19,10 @@ from conversations.ingest import counts, verdicts, writing
 from conversations.ingest.apply import apply
 from conversations.ingest.conf import Options, retry_after
 from conversations.ingest.policy import ACKNOWLEDGEMENT, LATEST_STATE
-from conversations.ingest.trouble import is_of_database
+from conversations.ingest.trouble import is_of_database, stack_of
 from conversations.ingest.verdicts import Verdict
 from conversations.models import EPOCH, Instance, Turn, WebhookEvent
+from logs.binding import bound
 from logs.contexts import Context
 
 LARGEST = 8_000_000  # characters of JSON in a batch of several events; in memory they take ten times as much
@@ -69,13 +71,14 @@ def apply_due(instance_id: int, options: Options, *, hurry: bool = False) -> int
 
 def apply_events(instance: Instance, events: Sequence[WebhookEvent], options: Options) -> "Counter[str]":
     """Apply events of an instance, and note what became of each, inside a transaction; return how many of which."""
-    items = [Item(event, verdicts.read(instance, event)) for event in events]
-    failed = {item.event: item.verdict.reason for item in items if item.verdict.outcome is Outcome.FAILED}
-    failed |= _applied(instance, [item for item in items if item.event not in failed])
-    done = [item for item in items if item.event not in failed]
-    tally = Counter(coalesced=_coalesced(done))
-    tally.update(_fail(event, reason, options) for event, reason in failed.items())
-    tally.update(_settle(instance, done))
+    with bound(instance=instance.name):
+        items = [Item(event, verdicts.read(instance, event)) for event in events]
+        failed = {item.event: item.verdict.reason for item in items if item.verdict.outcome is Outcome.FAILED}
+        failed |= _applied(instance, [item for item in items if item.event not in failed])
+        done = [item for item in items if item.event not in failed]
+        tally = Counter(coalesced=_coalesced(done))
+        tally.update(_fail(event, reason, options) for event, reason in failed.items())
+        tally.update(_settle(done))
     return tally
 
 
@@ -128,19 +131,24 @@ def _applied(instance: Instance, items: Sequence[Item]) -> dict[WebhookEvent, st
     if not facts:
         return {}
     try:
-        with transaction.atomic():
+        with _about(items), transaction.atomic():
             apply(instance, facts)
     except Exception as error:  # ours, and one event's: it is found, kept, and can be applied again
         if is_of_database(error):
             raise
-        if len(items) == 1:
-            event = items[0].event
-            names = verdicts.told(instance, event, error)
-            log.error("Event NOT APPLIED: %s", type(error).__name__, extra=names)  # noqa: TRY400 - it may quote rows
-            return {event: type(error).__name__}
-        half = len(items) // 2
-        return _applied(instance, items[:half]) | _applied(instance, items[half:])
+        if len(items) > 1:
+            half = len(items) // 2
+            return _applied(instance, items[:half]) | _applied(instance, items[half:])
+        what = type(error).__name__
+        with _about(items):
+            log.error("Event NOT APPLIED: %s", what, extra=stack_of(error))  # noqa: TRY400 - it may quote rows
+        return {items[0].event: what}
     return {}
+
+
+def _about(items: Sequence[Item]) -> AbstractContextManager[None]:
+    """Have what is logged meanwhile say which event it is about, where there is only one."""
+    return verdicts.about(items[0].event) if len(items) == 1 else nullcontext()
 
 
 # --- what became of them ----------------------------------------------------------------------------------------------
@@ -156,15 +164,14 @@ def _fail(event: WebhookEvent, reason: str, options: Options) -> str:
     return "failed" if event.outcome == Outcome.FAILED else "retried"
 
 
-def _settle(instance: Instance, items: Iterable[Item]) -> dict[str, int]:
+def _settle(items: Iterable[Item]) -> dict[str, int]:
     """Write the outcomes down, those that are alike in one statement; return how many there are of each."""
     now = timezone.now()
     alike: dict[tuple[Outcome, str], list[int]] = {}
     for item in items:
-        event, verdict = item.event, item.verdict
-        if verdict.outcome in (Outcome.UNKNOWN, Outcome.FOREIGN):
-            log.warning("Event %s: %s", verdict.outcome, verdict.reason, extra=verdicts.told(instance, event))
-        alike.setdefault((verdict.outcome, verdict.reason[:LONGEST_REASON]), []).append(event.pk)
+        verdicts.tell(item.event, item.verdict)
+        verdict = item.verdict
+        alike.setdefault((verdict.outcome, verdict.reason[:LONGEST_REASON]), []).append(item.event.pk)
     settled: Counter[str] = Counter()
     for (outcome, reason), pks in alike.items():
         WebhookEvent.objects.filter(pk__in=pks).update(outcome=outcome, reason=reason, settled_at=now)

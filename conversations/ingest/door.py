@@ -4,6 +4,7 @@ A thread tells the workers of other processes, at most ten times a second, for e
 server at its commit; looks how much waits; and adds what was counted to everybody's sums.
 """
 
+import logging
 import threading
 from collections.abc import Callable
 from time import monotonic
@@ -12,7 +13,7 @@ from django.db import connection
 
 from conversations.ingest import counts, wake
 from conversations.ingest.backlog import LOOK_EVERY, backlog
-from conversations.ingest.trouble import stack_of
+from conversations.ingest.trouble import is_of_database, stack_of
 from logs.contexts import Context
 
 TELL_EVERY = 0.1  # seconds
@@ -64,9 +65,10 @@ class Chore:
 
 
 def _try(work: Callable[[], None]) -> None:
-    """Do something, or let it be until next time: requests find out by themselves that there is no database."""
+    """Do something, or let it be until next time: that there is no database, requests find out by themselves."""
     try:
         work()
     except Exception as error:  # noqa: BLE001 - whatever it is, the thread is needed
-        log.debug("Door: %s", type(error).__name__, extra={"stack": stack_of(error)})
+        level = logging.DEBUG if is_of_database(error) else logging.ERROR
+        log.log(level, "Door FAILED: %s", type(error).__name__, extra=stack_of(error))
         connection.close()

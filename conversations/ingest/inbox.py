@@ -18,12 +18,17 @@ from conversations.ingest import policy, writing
 from conversations.ingest.conf import Options
 from conversations.ingest.media import detached
 from conversations.models import Instance, WebhookEvent
+from logs.binding import current
 
-_COLUMNS = ("instance_id", "name", "payload", "digest", "received_at", "due_at", "is_history", "part", "parts", "size")
+_COLUMNS = (
+    "instance_id", "name", "payload", "digest", "received_at", "due_at", "is_history", "part", "parts", "size",
+    "request_id",
+)  # fmt: skip
 _INSERT = """
 INSERT INTO {table} ({columns}, outcome, reason, attempts) VALUES {rows}
 ON CONFLICT (instance_id, digest) DO UPDATE
-    SET outcome = 'stored', attempts = 0, reason = '', settled_at = NULL, due_at = excluded.due_at
+    SET outcome = 'stored', attempts = 0, reason = '', settled_at = NULL, due_at = excluded.due_at,
+        request_id = excluded.request_id
     WHERE {table}.outcome IN ('failed', 'unknown')
 """
 
@@ -53,12 +58,14 @@ def store(instance: Instance, body: object, *, suffix: str = "") -> list[str]:
     due = policy.due_at(now, options.window, instance.pk) if policy.is_latest_state(name, payload) else now
     times = [connection.ops.adapt_datetimefield_value(moment) for moment in (now, due)]
     bodies = policy.parts_of(name, payload, options.chunk)
+    request_id = current().get("request_id", "")
     digests, values = [], list[Any]()
     for part, text in enumerate(map(_text, bodies), start=1):
         # A part may be equal to another one of the same import, and is yet another row.
         whose = suffix if len(bodies) == 1 else f"{suffix} {part}/{len(bodies)}"
         digests.append(hashlib.sha256(f"{whose}\n{text}".encode()).hexdigest())
         values += [instance.pk, name, text, digests[-1], *times, name in policy.HISTORY, part, len(bodies), len(text)]
+        values.append(request_id)
     with writing.in_turn(), connection.cursor() as cursor:
         cursor.execute(_insert(connection.vendor, len(bodies)), values)
     return digests

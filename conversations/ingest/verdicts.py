@@ -1,15 +1,18 @@
 """What a stored event says, and what is to become of it: pure, so that no event can do harm by being read."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from conversations.evolution import envelope, events, wire
 from conversations.evolution.facts import Fact
 from conversations.ingest.trouble import stack_of
 from conversations.models import Instance, WebhookEvent
+from logs.binding import bound
 from logs.contexts import Context
 
 Outcome = WebhookEvent.Outcome
 log = Context.WEBHOOK.logger
+about_evolution = Context.EVOLUTION.logger  # what it sends that nobody here knows
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,8 @@ def read(instance: Instance, event: WebhookEvent) -> Verdict:
     except (wire.UnknownShapeError, events.UnknownEventError) as error:
         return Verdict(Outcome.UNKNOWN, str(error))
     except Exception as error:  # noqa: BLE001 - ours: the event is kept, shown as failed, and can be applied again
-        log.error("Event NOT READ: %s", type(error).__name__, extra=told(instance, event, error))  # noqa: TRY400
+        with about(event):
+            log.error("Event NOT READ: %s", type(error).__name__, extra=stack_of(error))  # noqa: TRY400 - it may quote it
         return Verdict(Outcome.FAILED, type(error).__name__)
     if reading.problems:
         reason = f"{len(reading.problems)} items not understood: {reading.problems[0]}"
@@ -43,9 +47,16 @@ def read(instance: Instance, event: WebhookEvent) -> Verdict:
     return Verdict(Outcome.APPLIED if reading.facts else Outcome.IGNORED, facts=reading.facts)
 
 
-def told(instance: Instance, event: WebhookEvent, error: Exception | None = None) -> dict[str, object]:
-    """Return what a log is told of an event, and of an error."""
-    names: dict[str, object] = {"instance": instance.name, "event": event.name, "event_id": event.pk}
-    if error is not None:
-        names["stack"] = stack_of(error)
-    return names
+def about(event: WebhookEvent) -> AbstractContextManager[None]:
+    """Have what is logged meanwhile say which event it is about, and which request brought it."""
+    request = {"request_id": event.request_id} if event.request_id else {}
+    return bound(event=event.name, event_id=event.pk, **request)
+
+
+def tell(event: WebhookEvent, verdict: Verdict) -> None:
+    """Log a verdict that somebody should know of."""
+    with about(event):
+        if verdict.outcome is Outcome.UNKNOWN:
+            about_evolution.warning("Event NOT UNDERSTOOD: %s", verdict.reason)
+        elif verdict.outcome is Outcome.FOREIGN:
+            log.warning("Event FOREIGN: %s", verdict.reason)

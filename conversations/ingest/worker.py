@@ -85,10 +85,10 @@ class Worker:
             seconds = self.round()[1]
             self._retention.step()
         except DatabaseError as error:
-            log.warning("Ingest WAITS: the database does not answer: %s", type(error).__name__)
+            log.warning("Ingest WAITS: the database does not answer: %s", type(error).__name__, extra=stack_of(error))
             connection.close()
         except Exception as error:  # noqa: BLE001 - ours, and no reason to stop for good
-            log.critical("Ingest FATAL: %s", type(error).__name__, extra={"stack": stack_of(error)})
+            log.critical("Ingest FATAL: %s", type(error).__name__, extra=stack_of(error))
         else:
             return seconds
         transactions.end_leftovers()
@@ -103,7 +103,7 @@ class Worker:
         except Exception as error:
             if hurry or is_of_database(error):
                 raise
-            told = {"instance": instance, "stack": stack_of(error)}
+            told = {"instance_id": instance, **stack_of(error)}
             log.error("Batch NOT APPLIED: %s", type(error).__name__, extra=told)  # noqa: TRY400 - it may quote rows
             self._put_off[instance] = monotonic() + PUT_OFF
             transactions.end_leftovers()

@@ -66,6 +66,11 @@ class Migration(migrations.Migration):
             name='size',
             field=models.PositiveIntegerField(default=0, help_text='characters of the body'),
         ),
+        migrations.AddField(
+            model_name='webhookevent',
+            name='request_id',
+            field=models.CharField(blank=True, default='', help_text='by which the logs know it', max_length=64),
+        ),
         migrations.AddIndex(
             model_name='webhookevent',
             index=models.Index(condition=models.Q(('outcome', 'stored')), fields=['instance', 'due_at'], name='event_waiting'),

@@ -34,6 +34,7 @@ class WebhookEvent(models.Model):
     part = models.PositiveIntegerField(default=1, help_text="a long import is kept in parts")
     parts = models.PositiveIntegerField(default=1)
     size = models.PositiveIntegerField(default=0, help_text="characters of the body")
+    request_id = models.CharField(max_length=64, blank=True, default="", help_text="by which the logs know it")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["instance", "digest"], name="event_digest")]

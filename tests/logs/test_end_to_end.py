@@ -15,12 +15,14 @@ from typing import Any
 
 import pytest
 
+from tests.conversations.ingest.processes import wait_until
 from tests.conversations.webhooks.conftest import event
 from tests.logs.conftest import ROOT, Line, lines
 
 WITHIN = 60  # seconds
 WEBHOOK = "/webhooks/evolution/sales"
 CONTACTS = "/api/v1/contacts/?search=Mariana"
+ABORT = "SELECT RAISE(ABORT, 'no')"
 
 
 class Server:
@@ -78,10 +80,15 @@ class Server:
             assert response.headers["X-Request-ID"] == request_id
             return response.status
 
-    def sql(self, statement: str) -> None:
+    def sql(self, statement: str) -> list[Any]:
         with closing(sqlite3.connect(self.directory / "db.sqlite3")) as database:
-            database.execute(statement)
+            rows = database.execute(statement).fetchall()
             database.commit()
+            return rows
+
+    def waiting(self) -> list[Any]:
+        """Return the events that no worker has looked at."""
+        return self.sql("SELECT id FROM conversations_webhookevent WHERE outcome = 'stored' AND attempts = 0")
 
     def lines(self, name: str) -> list[Line]:
         return lines(self.logs, name)
@@ -113,8 +120,11 @@ def everything_happens(one: Server) -> None:
 
     assert one.ask("GET", CONTACTS, "fine", **as_user) == 200
     assert one.ask("POST", f"{WEBHOOK}?token=wrong-{one.token}", "bad-token", {}) == 401
-    assert one.ask("POST", WEBHOOK, "unknown-event", {"event": "a.new.one", "data": {}}, **as_sales) == 200
-    assert one.ask("POST", WEBHOOK, "good", event(key_id="3EB0G", instance="sales"), **as_sales) == 200
+    assert one.ask("POST", WEBHOOK, "unknown-event", {"event": "a.new.one", "data": {}}, **as_sales) == 202
+    assert one.ask("POST", WEBHOOK, "good", event(key_id="3EB0G", instance="sales"), **as_sales) == 202
+    one.sql(f"CREATE TRIGGER t BEFORE INSERT ON conversations_message WHEN NEW.key_id = '3EB0P' BEGIN {ABORT}; END")
+    assert one.ask("POST", WEBHOOK, "poison", event(key_id="3EB0P", instance="sales"), **as_sales) == 202
+    wait_until(lambda: not one.waiting())
     (one.directory / "media").write_text("where the folder should be")
     assert one.ask("POST", WEBHOOK, "media", media, **as_sales) == 503
     one.sql("DROP TABLE knox_authtoken")
@@ -158,6 +168,16 @@ def test_media_that_cannot_be_written_is_an_error_of_media(server: Server) -> No
     line = server.one("media-errors.log")
     assert (line["level"], line["request_id"], line["size"]) == ("ERROR", "media", len(b"a picture"))
     assert "NotADirectoryError" in line["exc_info"]
+
+
+def test_an_event_that_cannot_be_applied_is_an_error_that_names_the_request_it_came_by(server: Server) -> None:
+    line = server.one("webhook-errors.log", request_id="poison")
+    assert (line["level"], line["message"]) == ("ERROR", "Event NOT APPLIED: IntegrityError")
+    assert (line["instance"], line["event"], line["thread"]) == ("sales", "messages.upsert", "ingest-worker")
+    assert "conversations/ingest/apply.py" in line["stack"]
+    failed = server.one("database-errors.log", request_id="poison")
+    assert 'INSERT INTO "conversations_message"' in failed["sql"]
+    assert failed["event_id"] == line["event_id"]
 
 
 def test_an_event_that_nobody_knows_is_a_warning_about_evolution(server: Server) -> None:
