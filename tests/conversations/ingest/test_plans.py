@@ -17,9 +17,9 @@ pytestmark = [pytest.mark.postgresql, pytest.mark.django_db]
 SETTLED = 30_000
 FILL = """
 INSERT INTO conversations_webhookevent (instance_id, name, payload, digest, outcome, reason, received_at, due_at,
-    settled_at, attempts, is_history, part, parts, size)
+    settled_at, attempts, is_history, part, parts, size, request_id)
 SELECT %(first)s + g %% 50, 'messages.upsert', '{{}}', '{outcome}' || g, '{outcome}', '', now(), now(), now(), 0,
-    g %% 500 = 0, 1, 1, 2
+    g %% 500 = 0, 1, 1, 2, ''
 FROM generate_series(1, {count}) AS g
 """
 

@@ -23,6 +23,7 @@ from tests.payloads import SAMPLES, captured, sample
 
 pytestmark = pytest.mark.django_db
 
+CLIENT = Client(raise_request_exception=False)  # one, for each loads all middleware anew
 TOKEN = "fuzz-token-fuzz-token-fuzz-token"
 ONCE = Options(window=0, interval=0, attempts=1)
 BODIES = [sample(name) for name in SAMPLES] + [line["body"] for line in captured()]
@@ -95,9 +96,8 @@ def an_instance() -> Instance:
 
 
 def posted(instance: Instance, raw: bytes, suffix: str = "") -> Any:
-    client = Client(raise_request_exception=False)
     path = f"/webhooks/evolution/{instance.name}{suffix}"
-    return client.generic("POST", path, raw, content_type="application/json", headers={"X-Webhook-Token": TOKEN})
+    return CLIENT.generic("POST", path, raw, content_type="application/json", headers={"X-Webhook-Token": TOKEN})
 
 
 def check(instance: Instance, raw: bytes, suffix: str = "") -> None:
