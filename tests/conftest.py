@@ -27,6 +27,9 @@ settings.CACHELAYER = {"PREFIX": os.environ["CACHE_PREFIX"]}
 # Without Redis one process has the cache; here it is this one, and not a guest of a server.
 service.use(service.make(is_guest=False))
 
+# Each client loads all middleware anew: it need not look at every static file there is.
+settings.WHITENOISE_AUTOREFRESH = True
+
 # Hashing a password slowly on purpose is of no use here.
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 

@@ -68,10 +68,10 @@ def answer_and_what_follows(n: int, chat: int) -> Iterator[Body]:
 
 
 def realistic() -> list[list[Body]]:
-    """What comes in each of ten seconds: six chats at once, and beside them all that a real server sent."""
+    """What comes in each of five seconds: six chats at once, and beside them all that a real server sent."""
     real = iter([{**line["body"], "instance": ""} for line in captured()])
     seconds = []
-    for second in range(10):
+    for second in range(5):
         bodies = list(itertools.islice(real, 21))
         for m in range(5):
             n = 5 * second + m

@@ -26,7 +26,9 @@ HALVES = {
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(("cuts", "every"), [((), 1), ((2,), 5), ((1, 2, 3, 4), 7)])
+@pytest.mark.parametrize(
+    ("cuts", "every"), [((), 1 if connection.vendor == "sqlite" else 3), ((2,), 5), ((1, 2, 3, 4), 7)]
+)
 def test_in_every_order_one_person_has_one_conversation_with_everything(cuts: tuple[int, ...], every: int) -> None:
     orders = itertools.permutations(HALVES.values())
     for number, order in enumerate(itertools.islice(orders, 0, None, every)):
@@ -56,7 +58,7 @@ def test_whether_the_pair_is_known_before_or_after_the_messages(first: str) -> N
 
 
 # --- what a reader sees meanwhile -------------------------------------------------------------------------------------
-PEOPLE = 12
+PEOPLE = 6
 EACH = 3  # messages of each half
 TOTAL = 2 * EACH * PEOPLE
 

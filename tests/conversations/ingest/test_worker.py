@@ -318,7 +318,8 @@ def test_nothing_ends_a_worker_but_being_told_to_stop(
             worker.stop()
         return found
 
-    monkeypatch.setattr("conversations.ingest.worker.RETRY_AFTER", 0.0)
+    for pause in ("POLL", "RETRY_AFTER"):
+        monkeypatch.setattr(f"conversations.ingest.worker.{pause}", 0.0)
     monkeypatch.setattr(schedule, "look", faulty)
     monkeypatch.setattr(connection, "close", lambda: None)  # the test's own
     put(instance, *texts(3))

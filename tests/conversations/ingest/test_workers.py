@@ -141,7 +141,8 @@ def test_what_the_door_has_counted_is_added_up(instance: Instance, door: Door) -
     wait_until(lambda: counts.totals() == {"received": 2})
 
 
-def test_without_a_word_it_looks_by_itself(instance: Instance) -> None:
+def test_without_a_word_it_looks_by_itself(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conversations.ingest.worker.POLL", 0.1)
     with threads(Worker(AT_ONCE)):
         wait_until(listeners)
         put(instance, *texts(1))  # and nobody tells
@@ -165,7 +166,9 @@ def test_a_worker_whose_line_was_cut_is_told_again(instance: Instance, monkeypat
         wait_until(is_applied)
 
 
-def test_a_worker_whose_database_goes_away_finds_it_again(instance: Instance) -> None:
+def test_a_worker_whose_database_goes_away_finds_it_again(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    for pause in ("POLL", "RETRY_AFTER"):
+        monkeypatch.setattr(f"conversations.ingest.worker.{pause}", 0.1)
     with threads(Worker(AT_ONCE)):
         wait_until(listeners)
         for n in range(3):

@@ -37,7 +37,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 def test_all_that_was_posted_is_there_once_and_right(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     Instance.objects.create(name="left over", server_url=world.SERVER)
     with running(site.worker(1)):
-        call_command("simulate", url=site.url, rate=60, seconds=3, instances=3, copies=20)
+        call_command("simulate", url=site.url, rate=90, seconds=2, instances=3, copies=20)
     said = capsys.readouterr().out
     assert "202: 200; 0 sent again, 0 given up" in said
     assert "0 lost, 0 duplicated, 0 out of order, 0 wrong unread" in said
@@ -48,7 +48,7 @@ def test_all_that_was_posted_is_there_once_and_right(site: Site, capsys: pytest.
 
 def test_what_nobody_applies_is_lost_and_exit_status_1(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        call_command("simulate", url=site.url, rate=30, seconds=1, instances=1, patience=0.5)
+        call_command("simulate", url=site.url, rate=60, seconds=0.5, instances=1, patience=0.5)
     assert ended.value.code == 1
     assert "drained     NOT" in capsys.readouterr().out
 

@@ -21,7 +21,7 @@ def test_a_program_that_ends_before_it_answers_says_why(tmp_path: Path) -> None:
 
 def test_who_does_not_heed_a_signal_is_killed(tmp_path: Path) -> None:
     ready = tmp_path / "ready"
-    deaf = Program("deaf", ["sh", "-c", "trap '' TERM; touch ready; sleep 60"], tmp_path, answers=ready.exists)
+    deaf = Program("deaf", ["sh", "-c", "trap '' TERM; touch ready; exec sleep 60"], tmp_path, answers=ready.exists)
     process = program.start(deaf)
     program.await_answer(deaf, process)
     program.stop(process, signal.SIGTERM, within=0.1)
