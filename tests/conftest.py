@@ -44,9 +44,8 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, where the database is another one, what only PostgreSQL can show."""
-    if connection.vendor == "postgresql":
-        return
-    theirs = [item for item in items if item.get_closest_marker("postgresql")]
+    """Leave out, where the database is another one, what only PostgreSQL can show; and there, what was shown here."""
+    left_out = "once" if connection.vendor == "postgresql" else "postgresql"
+    theirs = [item for item in items if item.get_closest_marker(left_out)]
     config.hook.pytest_deselected(items=theirs)
     items[:] = [item for item in items if item not in theirs]

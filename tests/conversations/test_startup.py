@@ -139,6 +139,7 @@ def serve(site: Site) -> Iterator[Callable[..., Gunicorn]]:
         server.stop()
 
 
+@pytest.mark.once
 def test_the_server_applies_what_it_takes_and_finishes_its_batch_at_sigterm(site: Site, serve: Any) -> None:
     server = serve()
     for n in range(30):
@@ -152,6 +153,7 @@ def test_the_server_applies_what_it_takes_and_finishes_its_batch_at_sigterm(site
     assert site.outcomes() == {"applied": 30}
 
 
+@pytest.mark.once
 def test_a_process_that_is_renewed_has_a_worker_again(site: Site, serve: Any) -> None:
     server = serve("--max-requests=3")
     for n in range(10):
@@ -170,6 +172,7 @@ def test_a_forked_process_has_a_worker_of_its_own() -> None:
     assert outcomes(instance) == {"applied": 2}
 
 
+@pytest.mark.once
 def test_where_another_process_applies_the_server_does_not(site: Site, serve: Any) -> None:
     site.environment["INGEST_INSIDE"] = "false"
     assert serve().post("M0") == 202

@@ -23,15 +23,14 @@ HALVES = {
     "read": text("P0", PHONE, "já lida", status="READ", at=-5),
     "both": text("B1", LID, "os dois", at=2, key={"remoteJidAlt": PHONE}),
 }
+SPARED = 1 if connection.vendor == "sqlite" else 4  # orders of which one is tried: on a server each takes long
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(
-    ("cuts", "every"), [((), 1 if connection.vendor == "sqlite" else 3), ((2,), 5), ((1, 2, 3, 4), 7)]
-)
+@pytest.mark.parametrize(("cuts", "every"), [((), 1), ((2,), 5), ((1, 2, 3, 4), 7)])
 def test_in_every_order_one_person_has_one_conversation_with_everything(cuts: tuple[int, ...], every: int) -> None:
     orders = itertools.permutations(HALVES.values())
-    for number, order in enumerate(itertools.islice(orders, 0, None, every)):
+    for number, order in enumerate(itertools.islice(orders, 0, None, every * SPARED)):
         instance = Instance.objects.create(name=f"merging-{number}")
         for start, end in itertools.pairwise((0, *cuts, len(order))):
             put(instance, *order[start:end])

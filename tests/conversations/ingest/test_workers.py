@@ -125,12 +125,12 @@ def door() -> Iterator[Door]:
 def test_the_door_tells_of_the_last_event_of_a_burst_too(instance: Instance) -> None:
     with process(*INGEST, INGEST_INTERVAL="0"):
         wait_until(listeners)
-        for n in range(10):
+        for n in range(5):
             for m in range(3):
                 put(instance, *texts(1, first=3 * n + m))
                 wake.tell()
             wait_until(is_applied)
-    assert Message.objects.count() == 30
+    assert Message.objects.count() == 15
 
 
 def test_what_the_door_has_counted_is_added_up(instance: Instance, door: Door) -> None:

@@ -1,11 +1,16 @@
 import asyncio
 from collections.abc import Sequence
 
+import pytest
+
 from conversations.simulate import requests, world
 from conversations.simulate.connection import Pool
 from conversations.simulate.schedule import Post
 from conversations.simulate.sender import Sender, Tally
 from tests.conversations.simulate.server import HANG_UP, Server, serving
+
+pytestmark = pytest.mark.once
+
 
 CHANNEL = world.channel(7, 1)
 

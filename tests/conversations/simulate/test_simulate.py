@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
@@ -22,14 +21,14 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+@pytest.fixture(scope="module")
+def site(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:  # noqa: ARG001 - its name
     """A web server on the test's database, without a worker."""
     database = urlsplit(os.environ["DATABASE_URL"])
     database_url = urlunsplit(database._replace(path=f"/{connection.settings_dict['NAME']}"))
     with quickstart.listen(quickstart.LOOPBACK, 0) as listener:
         url = quickstart.address(quickstart.LOOPBACK, listener.getsockname()[1])
-        site = Site(tmp_path, url, database_url, os.environ.get("REDIS_URL", ""))
+        site = Site(tmp_path_factory.mktemp("site"), url, database_url, os.environ.get("REDIS_URL", ""))
         with running(site.web(listener.fileno(), processes=1, threads=4)):
             yield site
 
@@ -37,7 +36,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 def test_all_that_was_posted_is_there_once_and_right(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     Instance.objects.create(name="left over", server_url=world.SERVER)
     with running(site.worker(1)):
-        call_command("simulate", url=site.url, rate=90, seconds=2, instances=3, copies=20)
+        call_command("simulate", url=site.url, rate=180, seconds=1, instances=3, copies=20)
     said = capsys.readouterr().out
     assert "202: 200; 0 sent again, 0 given up" in said
     assert "0 lost, 0 duplicated, 0 out of order, 0 wrong unread" in said

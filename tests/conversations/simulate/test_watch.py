@@ -2,11 +2,16 @@ import asyncio
 import math
 from typing import Any
 
+import pytest
+
 from conversations.demo.events import Event
 from conversations.simulate import world
 from conversations.simulate.connection import Answer, Pool
 from conversations.simulate.schedule import Post
 from conversations.simulate.watch import Watch, latest
+
+pytestmark = pytest.mark.once
+
 
 CHANNEL = world.channel(7, 1)
 

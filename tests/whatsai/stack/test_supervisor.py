@@ -12,6 +12,8 @@ import pytest
 from whatsai.stack.program import Program
 from whatsai.stack.supervisor import Supervisor
 
+pytestmark = pytest.mark.once
+
 PATIENCE = 30  # seconds
 
 
