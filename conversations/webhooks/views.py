@@ -26,7 +26,7 @@ def evolution(request: HttpRequest, name: str, suffix: str = "") -> JsonResponse
     except (DatabaseError, OSError):  # no database, or no room for its media
         logger.exception("Webhook NOT STORED: the sender is to try again")
         return Refused(Reason.DATABASE_UNAVAILABLE, "it could not be stored; send it again").response()
-    logger.debug("Webhook STORED", extra={"event": event})
+    logger.debug("Webhook STORED")
     return JsonResponse({"status": "stored", "event": event}, status=202)
 
 
@@ -48,6 +48,7 @@ def _stored(request: HttpRequest, name: str, suffix: str) -> str:
     instance = instances.addressee(sender, decoded)
     suffix = suffix or event_in_query(request)
     event = inbox.name_of(decoded, suffix)
+    bind(event=event)
     pressure.refuse_flood(instance, event)
     try:
         inbox.store(instance, decoded, suffix=suffix)

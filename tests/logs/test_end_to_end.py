@@ -159,7 +159,7 @@ def test_a_webhook_that_is_refused_is_a_warning(server: Server) -> None:
 def test_a_webhook_that_cannot_be_stored_is_an_error(server: Server) -> None:
     for request_id, reason in (("no-table", "no such table"), ("media", "NotADirectoryError")):
         line = server.one("webhook-errors.log", request_id=request_id)
-        assert (line["level"], line["instance"]) == ("ERROR", "sales")
+        assert (line["level"], line["instance"], line["event"]) == ("ERROR", "sales", "messages.upsert")
         assert reason in line["exc_info"]
     assert "no such table" in server.one("database-errors.log", request_id="no-table")["exc_info"]
 
