@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from conversations.demo import access, generate
+from conversations.demo import access, generate, scale
 from conversations.demo.events import Delivery
 from conversations.demo.post import InProcess, OverHttp, Poster, PostingError, posted
 from conversations.models import Conversation, Instance, Message
@@ -28,9 +28,18 @@ class Command(BaseCommand):
         parser.add_argument("--url", help="post to the server at this address; without it, within this process")
         parser.add_argument("--no-samples", action="store_true", help="leave the sample payloads out")
         parser.add_argument("--quiet", action="store_true", help="show no progress")
+        parser.add_argument(
+            "--scale",
+            type=int,
+            metavar="N",
+            help="instead, fill the tables with N messages, fast: past the endpoint",
+        )
 
     def handle(self, *_: Any, **options: Any) -> None:
-        """Generate everything, then post it."""
+        """Generate everything, then post it; or only fill the tables."""
+        if options["scale"] is not None:
+            self._fill(options["scale"], is_quiet=options["quiet"])
+            return
         if options["conversations"] < generate.FEWEST or options["messages"] < 1:
             raise CommandError(f"needs at least {generate.FEWEST} conversations, of one message on average")
         began = time.monotonic()
@@ -45,6 +54,16 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         self.stdout.write(_summary(deliveries, time.monotonic() - began))
 
+    def _fill(self, messages: int, *, is_quiet: bool) -> None:
+        if messages < 1:
+            raise CommandError("--scale needs a number of messages, 1 or more")
+        began, filled = time.monotonic(), 0
+        with tqdm(total=messages, unit=" messages", unit_scale=True, disable=True if is_quiet else None) as bar:
+            for count in scale.fill(messages):
+                filled += count
+                bar.update(count)
+        self.stdout.write(f"Wrote {filled} messages in {time.monotonic() - began:.1f} s; now here: {_counts()}.")
+
 
 def _post(deliveries: list[Delivery], poster: Poster, *, is_quiet: bool) -> None:
     accepted = posted(deliveries, poster, access.admit())
@@ -56,6 +75,9 @@ def _post(deliveries: list[Delivery], poster: Poster, *, is_quiet: bool) -> None
 
 def _summary(deliveries: list[Delivery], seconds: float) -> str:
     again = sum(delivery.is_again for delivery in deliveries)
+    return f"Posted {len(deliveries)} webhooks, {again} of them repetitions, in {seconds:.1f} s; now here: {_counts()}."
+
+
+def _counts() -> str:
     rows = ((Instance, "instances"), (Conversation, "conversations"), (Message, "messages"))
-    counts = ", ".join(f"{model.objects.count()} {name}" for model, name in rows)
-    return f"Posted {len(deliveries)} webhooks, {again} of them repetitions, in {seconds:.1f} s; now here: {counts}."
+    return ", ".join(f"{model.objects.count()} {name}" for model, name in rows)

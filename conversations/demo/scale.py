@@ -1,0 +1,53 @@
+"""Fills the tables fast, an instance a transaction: `manage.py demo --scale 10000000`."""
+
+from collections.abc import Iterator
+
+from django.db import transaction
+
+from cachelayer import cache
+from conversations.demo import bulk, crowd
+from conversations.demo.crowd import EACH, Numbers, Values
+from conversations.models import Contact, ContactAddress, Conversation, Instance, Message
+
+NAME = "scale-{:02d}"
+AT_ONCE = 2000  # conversations; their rows are in memory together
+
+
+def fill(messages: int) -> Iterator[int]:
+    """Add about so many messages, in conversations of twenty instances; yield how many each step has added.
+
+    Who is interrupted keeps whole instances.
+    """
+    persons = Contact.objects.count()  # those of an earlier time
+    for place, conversations in enumerate(crowd.shared(messages)):
+        if conversations:
+            with transaction.atomic():
+                yield from _instance(NAME.format(place + 1), conversations, persons)
+        persons += conversations
+
+
+def _instance(name: str, conversations: int, persons: int) -> Iterator[int]:
+    instance, _ = Instance.objects.get_or_create(name=name)
+    first = Numbers(
+        bulk.reserve(Contact, conversations),
+        bulk.reserve(Conversation, conversations),
+        bulk.reserve(Message, conversations * EACH),
+        persons,
+    )
+    bulk.trust()
+    rows = crowd.crowd(conversations, first)
+    while batch := [one for one, _ in zip(rows, range(AT_ONCE), strict=False)]:
+        yield _write(instance, batch)
+    # Last, so that nobody has to do without the cache for long; none of this can be seen before the commit.
+    cache.clear_all()
+
+
+def _write(instance: Instance, batch: list[Values]) -> int:
+    of = {"instance_id": instance.pk}
+    messages = [message for one in batch for message in one.messages]
+    bulk.write(Contact, of, crowd.CONTACT, [one.contact for one in batch])
+    bulk.write(ContactAddress, of, crowd.ADDRESS, [one.address for one in batch])
+    of_conversations = of | {"kind": Conversation.Kind.DIRECT.value, "last_message_kind": Message.Kind.TEXT.value}
+    bulk.write(Conversation, of_conversations, crowd.CONVERSATION, [one.conversation for one in batch])
+    bulk.write(Message, of | {"kind": Message.Kind.TEXT.value}, crowd.MESSAGE, messages)
+    return len(messages)
