@@ -1,5 +1,6 @@
 """`manage.py ingest`: a worker, and what an operator does with events."""
 
+import os
 import signal
 from argparse import ArgumentParser
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from django.core.management.base import BaseCommand
 
 from conversations.ingest import replay, status
 from conversations.ingest.worker import Worker
+
+NICE = 10  # where server processes are on the same machine, whoever waits for an answer goes first
 
 
 class Command(BaseCommand):
@@ -25,6 +28,8 @@ class Command(BaseCommand):
             "--replay", nargs="*", metavar="ID", type=int, help="let these events, or all failed ones, be tried again"
         )
 
+        parser.add_argument("--nice", type=int, default=NICE, help="how much others go first (default %(default)s)")
+
     def handle(self, *_args: object, **options: Any) -> None:
         """Do one of them."""
         if options["status"]:
@@ -34,6 +39,7 @@ class Command(BaseCommand):
         elif options["drain"]:
             self.stdout.write(f"{Worker().drain()} events applied")
         else:
+            os.nice(options["nice"])
             worker = Worker()
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: worker.stop())

@@ -1,5 +1,6 @@
 """Many workers, in threads and in processes: each event is applied once, at once, and whoever dies has done nothing."""
 
+import os
 import signal
 import threading
 from collections import Counter
@@ -235,3 +236,10 @@ def test_the_last_state_is_applied_even_if_everything_is_killed_before_it_is_due
         wait_until(is_applied)
     instance.refresh_from_db()
     assert instance.state == "open"
+
+
+def test_a_worker_lets_others_on_its_machine_go_first(instance: Instance) -> None:
+    put(instance, *texts(1))
+    with process(*INGEST) as worker:
+        wait_until(lambda: outcomes(instance) == {"applied": 1})
+        assert os.getpriority(os.PRIO_PROCESS, worker.pid) == os.nice(0) + 10
