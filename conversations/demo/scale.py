@@ -10,6 +10,7 @@ from conversations.demo.crowd import EACH, Numbers, Values
 from conversations.models import Contact, ContactAddress, Conversation, Instance, Message
 
 NAME = "scale-{:02d}"
+MODELS = (Contact, ContactAddress, Conversation, Message)
 AT_ONCE = 2000  # conversations; their rows are in memory together
 
 
@@ -24,6 +25,7 @@ def fill(messages: int) -> Iterator[int]:
             with transaction.atomic():
                 yield from _instance(NAME.format(place + 1), conversations, persons)
         persons += conversations
+    bulk.analyze(MODELS)
 
 
 def _instance(name: str, conversations: int, persons: int) -> Iterator[int]:
