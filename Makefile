@@ -16,7 +16,7 @@ PRODUCTION = ENV_FILE=/dev/null DEBUG=false HTTPS=true DATABASE_URL=sqlite://:me
 	SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(50))')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench bench-ingest bench-logs soak stack simulate lock clean venv run-venv dev-venv bench-venv
+.PHONY: help run test check bench bench-ingest bench-inbox bench-logs soak stack simulate lock clean venv run-venv dev-venv bench-venv
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -52,6 +52,9 @@ bench: bench-venv ## measure the cache against its peers, into docs/benchmarks.m
 
 bench-ingest: dev-venv ## measure ingestion and the API against their floors
 	@exec $(PY) -m tests.benchmarks.ingest $(ARGS)
+
+bench-inbox: dev-venv ## measure events in small and in large tables, into docs/benchmarks-inbox.md (10 minutes)
+	@exec $(PY) -m tests.benchmarks.inbox $(ARGS)
 
 bench-logs: bench-venv ## measure the logs against their peers, into docs/benchmarks-logs.md (2 minutes; ARGS=--quick)
 	@exec $(BENCH) -m tests.benchmarks.logs $(ARGS)
