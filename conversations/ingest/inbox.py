@@ -6,31 +6,18 @@ comes again. A long import is stored as several rows by the same insert, so that
 
 import hashlib
 import json
-from functools import cache
-from typing import Any
 
 from django.db import connection
 from django.utils import timezone
 
 from conversations.evolution import envelope
 from conversations.evolution.scrub import scrubbed
-from conversations.ingest import policy, writing
+from conversations.ingest import insert, policy
 from conversations.ingest.conf import Options
+from conversations.ingest.insert import Row
 from conversations.ingest.media import detached
-from conversations.models import Instance, WebhookEvent
+from conversations.models import Instance
 from logs.binding import current
-
-_COLUMNS = (
-    "instance_id", "name", "payload", "digest", "received_at", "due_at", "is_history", "part", "parts", "size",
-    "request_id",
-)  # fmt: skip
-_INSERT = """
-INSERT INTO {table} ({columns}, outcome, reason, attempts) VALUES {rows}
-ON CONFLICT (instance_id, digest) DO UPDATE
-    SET outcome = 'stored', attempts = 0, reason = '', settled_at = NULL, due_at = excluded.due_at,
-        request_id = excluded.request_id
-    WHERE {table}.outcome IN ('failed', 'unknown')
-"""
 
 
 def name_of(body: object, suffix: str = "") -> str:
@@ -59,26 +46,16 @@ def store(instance: Instance, body: object, *, suffix: str = "") -> list[str]:
     times = [connection.ops.adapt_datetimefield_value(moment) for moment in (now, due)]
     bodies = policy.parts_of(name, payload, options.chunk)
     request_id = current().get("request_id", "")
-    digests, values = [], list[Any]()
+    rows: list[Row] = []
     for part, text in enumerate(map(_text, bodies), start=1):
         # A part may be equal to another one of the same import, and is yet another row.
         whose = suffix if len(bodies) == 1 else f"{suffix} {part}/{len(bodies)}"
-        digests.append(hashlib.sha256(f"{whose}\n{text}".encode()).hexdigest())
-        values += [instance.pk, name, text, digests[-1], *times, name in policy.HISTORY, part, len(bodies), len(text)]
-        values.append(request_id)
-    with writing.in_turn(), connection.cursor() as cursor:
-        cursor.execute(_insert(connection.vendor, len(bodies)), values)
-    return digests
+        digest = hashlib.sha256(f"{whose}\n{text}".encode()).hexdigest()
+        event = request_id, name, text, *times, name in policy.HISTORY, part, len(bodies), len(text)
+        rows.append((instance.pk, digest, *event))
+    insert.add(rows)
+    return [digest for _, digest, *_ in rows]
 
 
 def _text(payload: object) -> str:
     return json.dumps(payload, ensure_ascii=False, sort_keys=True)
-
-
-@cache
-def _insert(vendor: str, rows: int) -> str:
-    table = WebhookEvent._meta.db_table  # noqa: SLF001 - Django's documented way to it
-    json_of = {"payload": "%s::jsonb"} if vendor == "postgresql" else {}
-    row = ", ".join(json_of.get(column, "%s") for column in _COLUMNS)
-    given = ", ".join([f"({row}, 'stored', '', 0)"] * rows)
-    return _INSERT.format(table=table, columns=", ".join(_COLUMNS), rows=given)

@@ -56,6 +56,13 @@ def test_every_way_of_writing_the_url_is_taken_and_none_redirected(
     assert len(stored()) == 1
 
 
+@pytest.mark.usefixtures("sales")
+def test_the_server_may_be_called_by_any_name_and_says_how_long_its_answer_is(post: Post) -> None:
+    response = post(HTTP_HOST="a-name-in-the-same-network:8000")
+    assert response.status_code == 202
+    assert response["Content-Length"] == str(len(response.content))
+
+
 @pytest.mark.parametrize("path", ["/webhooks/evolution/unknown", "/webhooks/evolution", "//webhooks/other/sales/a/b"])
 @pytest.mark.django_db
 def test_a_url_that_leads_nowhere_is_not_redirected_either(path: str, settings: LazySettings, post: Post) -> None:
