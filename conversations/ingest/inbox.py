@@ -14,7 +14,6 @@ from conversations.evolution import envelope
 from conversations.evolution.scrub import scrubbed
 from conversations.ingest import insert, policy
 from conversations.ingest.conf import Options
-from conversations.ingest.insert import Row
 from conversations.ingest.media import detached
 from conversations.models import Instance
 from logs.binding import current
@@ -46,7 +45,7 @@ def store(instance: Instance, body: object, *, suffix: str = "") -> list[str]:
     times = [connection.ops.adapt_datetimefield_value(moment) for moment in (now, due)]
     bodies = policy.parts_of(name, payload, options.chunk)
     request_id = current().get("request_id", "")
-    rows: list[Row] = []
+    rows: list[insert.Row] = []
     for part, text in enumerate(map(_text, bodies), start=1):
         # A part may be equal to another one of the same import, and is yet another row.
         whose = suffix if len(bodies) == 1 else f"{suffix} {part}/{len(bodies)}"
