@@ -19,6 +19,8 @@ from tests.conversations.ingest.processes import wait_until
 from tests.conversations.webhooks.conftest import event
 from tests.logs.conftest import ROOT, Line, lines
 
+pytestmark = pytest.mark.once
+
 WITHIN = 60  # seconds
 WEBHOOK = "/webhooks/evolution/sales"
 CONTACTS = "/api/v1/contacts/?search=Mariana"

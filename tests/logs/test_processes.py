@@ -11,6 +11,8 @@ import pytest
 from logs.reading import generations
 from tests.logs.conftest import lines, messages, program, run
 
+pytestmark = pytest.mark.once
+
 SMALL = 64 * 1024  # bytes: so that a few thousand lines rotate a file often
 
 

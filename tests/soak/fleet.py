@@ -117,7 +117,8 @@ class Fleet:
             while process.exitcode is None and time.monotonic() < ends:
                 endings.check()
                 process.join(MOMENT)
-            if process.exitcode != 0:
+            is_killed = process in self.writers.values() and process.exitcode == -signal.SIGKILL  # just now
+            if process.exitcode != 0 and not is_killed:
                 raise ProcessFailed(f"{process.name} ended with {process.exitcode} when it was to stop")
         return [json.loads(self._report(number).read_text()) for number in self.readers]
 

@@ -7,6 +7,8 @@ import pytest
 
 from whatsai import install
 
+pytestmark = pytest.mark.once
+
 LOCK = "app/requirements.txt"
 NOTHING = "# lists nothing: pip has nothing to fetch\n"
 

@@ -20,6 +20,8 @@ import pytest
 
 from whatsai import environment, quickstart
 
+pytestmark = pytest.mark.once
+
 PATIENCE = 120  # seconds after which a hung process fails its test
 TREE = ("manage.py", "whatsai", "conversations", "cachelayer", "logs")
 

@@ -16,6 +16,8 @@ from tests.cachelayer.interleavings.explorer import Counterexample, Explored, ex
 from tests.cachelayer.interleavings.mutants import MUTANTS, Mutant
 from tests.cachelayer.interleavings.scenarios import SCENARIOS, Scenario
 
+pytestmark = pytest.mark.once
+
 ALL = os.environ.get("EXPLORE") == "all"
 PART = 1500  # runs
 LONGEST_HUNT = 20_000
