@@ -10,6 +10,7 @@ from django.conf import settings
 from django.test import Client, override_settings
 
 from conversations.demo.events import Delivery
+from conversations.ingest import counts
 from conversations.ingest.worker import Worker
 from conversations.models import WebhookEvent
 
@@ -56,8 +57,9 @@ class InProcess:
         return self._client.post(path, body, content_type="application/json", headers=headers).status_code
 
     def finish(self) -> None:
-        """Apply what was posted, in this process."""
+        """Apply what was posted, in this process, and add up what was counted."""
         Worker().drain()
+        counts.flush()
 
     def close(self) -> None:
         """Let the limits be as they were."""

@@ -62,7 +62,7 @@ def apply_due(instance_id: int, options: Options, *, hurry: bool = False) -> int
         if not events:
             return 0
         tally = apply_events(instance, events, options)
-        tally["delayed"] = sum(event.due_at < turn.next_at for event in events)
+        tally["delayed"] = 0 if hurry else sum(event.due_at < turn.next_at for event in events)
         turn.next_at = timezone.now() + dt.timedelta(seconds=options.interval)
         turn.save(update_fields=["next_at"])
         counts.write({(instance.pk, name): times for name, times in tally.items()})
