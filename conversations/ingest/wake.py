@@ -61,7 +61,7 @@ def _tell() -> None:
 
 def forget() -> None:
     """Start anew, in a process that was forked off: threads of its parent may have held the event's lock."""
-    global _here, _crier  # noqa: PLW0603 - as above
+    global _here, _crier
     _here, _crier = threading.Event(), None
 
 
