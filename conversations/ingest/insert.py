@@ -18,7 +18,7 @@ _COLUMNS = (
     "instance_id", "digest", "request_id", "name", "payload", "received_at", "due_at", "is_history", "part", "parts",
     "size",
 )  # fmt: skip
-# What is there already is not locked by an insert that does nothing: others could wait for it in a circle.
+# What is there already is not locked by an insert that does nothing: with several rows, others could wait in a circle.
 _INSERT = """
 INSERT INTO {table} ({columns}, outcome, reason, attempts) VALUES {rows}
 ON CONFLICT (instance_id, digest) DO {what}
@@ -66,7 +66,13 @@ def _place(row: Row) -> tuple[Any, ...]:
 
 
 def _insert(rows: Sequence[Row]) -> None:
-    """Insert those that are new; of the others, which are few, those are made due again that came to a bad end."""
+    """Insert those that are new; of the others those are made due again that came to a bad end.
+
+    One row does both in one statement: who holds nothing yet, nobody waits for.
+    """
+    if len(rows) == 1:
+        _execute(rows, _REVIVE)
+        return
     if _execute(rows, "NOTHING") == len(rows):
         return
     instances, digests = {row[0] for row in rows}, {row[1] for row in rows}
