@@ -43,6 +43,7 @@ def _begin() -> None:
 def _begin_anew() -> None:
     counts.forget()
     writing.forget()
+    wake.forget()
     _begin()
 
 

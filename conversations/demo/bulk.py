@@ -27,16 +27,25 @@ def trust() -> None:
 
 
 def reserve(model: type[models.Model], count: int) -> int:
-    """Return the first of so many primary keys that nobody else will be given; inside a transaction."""
+    """Return the first of so many primary keys that nobody else will be given.
+
+    To be called outside a transaction: until its end nobody else is given any.
+    """
     meta = model._meta  # noqa: SLF001 - Django's documented way to a model's table
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            sequence = f"pg_get_serial_sequence('{meta.db_table}', '{meta.pk.column}')"
-            cursor.execute(f"SELECT setval({sequence}, nextval({sequence}) + %s) - %s", [count, count])
+            cursor.execute("SELECT pg_get_serial_sequence(%s, %s)", [meta.db_table, meta.pk.column])
+            (sequence,) = cursor.fetchone()
+            # It changes nothing. Without its lock others would be given keys between the two halves of what follows.
+            cursor.execute(f"ALTER SEQUENCE {sequence} INCREMENT BY 1")
+            cursor.execute("SELECT setval(%s, nextval(%s) + %s)", [sequence, sequence, count - 1])
         else:
-            cursor.execute(f"SELECT COALESCE(MAX({meta.pk.column}), 0) + 1 FROM {meta.db_table}")  # noqa: S608 - likewise
-        first: int = cursor.fetchone()[0]
-    return first
+            cursor.execute("UPDATE sqlite_sequence SET seq = seq + %s WHERE name = %s", [count, meta.db_table])
+            if not cursor.rowcount:  # nothing was ever inserted
+                cursor.execute("INSERT INTO sqlite_sequence (seq, name) VALUES (%s, %s)", [count, meta.db_table])
+            cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = %s", [meta.db_table])
+        last: int = cursor.fetchone()[0]
+    return last - count + 1
 
 
 def write(

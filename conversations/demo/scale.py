@@ -22,20 +22,24 @@ def fill(messages: int) -> Iterator[int]:
     persons = Contact.objects.count()  # those of an earlier time
     for place, conversations in enumerate(crowd.shared(messages)):
         if conversations:
+            numbers = _numbers(conversations, persons)
             with transaction.atomic():
-                yield from _instance(NAME.format(place + 1), conversations, persons)
+                yield from _instance(NAME.format(place + 1), conversations, numbers)
         persons += conversations
     bulk.analyze(MODELS)
 
 
-def _instance(name: str, conversations: int, persons: int) -> Iterator[int]:
-    instance, _ = Instance.objects.get_or_create(name=name)
-    first = Numbers(
+def _numbers(conversations: int, persons: int) -> Numbers:
+    return Numbers(
         bulk.reserve(Contact, conversations),
         bulk.reserve(Conversation, conversations),
         bulk.reserve(Message, conversations * EACH),
         persons,
     )
+
+
+def _instance(name: str, conversations: int, first: Numbers) -> Iterator[int]:
+    instance, _ = Instance.objects.get_or_create(name=name)
     bulk.trust()
     rows = crowd.crowd(conversations, first)
     while batch := [one for one, _ in zip(rows, range(AT_ONCE), strict=False)]:

@@ -14,7 +14,7 @@ from typing import Any
 from django.db import IntegrityError, connection
 from django.db.models import Sum
 
-from conversations.models import IngestCount
+from conversations.models import IngestCount, Instance
 
 _ADD = """
 INSERT INTO {table} (instance_id, name, value) VALUES {rows}
@@ -44,8 +44,10 @@ def flush() -> None:
         _counted.clear()
     try:
         write(new)
-    except IntegrityError:  # of an instance that is no more; the others' are lost with it, a second's worth
-        return
+    except IntegrityError:  # of an instance that is no more; the others' are added next time
+        there = set(Instance.objects.values_list("pk", flat=True))
+        with _lock:
+            _counted.update({key: times for key, times in new.items() if key[0] in there})
     except BaseException:
         with _lock:
             _counted.update(new)

@@ -18,13 +18,17 @@ _COLUMNS = (
     "instance_id", "digest", "request_id", "name", "payload", "received_at", "due_at", "is_history", "part", "parts",
     "size",
 )  # fmt: skip
+# What is there already is not locked by an insert that does nothing: with several rows, others could wait in a circle.
 _INSERT = """
 INSERT INTO {table} ({columns}, outcome, reason, attempts) VALUES {rows}
-ON CONFLICT (instance_id, digest) DO UPDATE
+ON CONFLICT (instance_id, digest) DO {what}
+"""
+_REVIVE = """UPDATE
     SET outcome = 'stored', attempts = 0, reason = '', settled_at = NULL, due_at = excluded.due_at,
         request_id = excluded.request_id
     WHERE {table}.outcome IN ('failed', 'unknown')
 """
+_REVIVED = (WebhookEvent.Outcome.FAILED, WebhookEvent.Outcome.UNKNOWN)
 
 
 def add(rows: Sequence[Row]) -> None:
@@ -40,36 +44,58 @@ def add(rows: Sequence[Row]) -> None:
 
 
 def _write(rows: Sequence[Row]) -> None:
-    """Insert rows in one statement, each once: it would fail at the second of two that are the same.
+    """Insert rows, each once and in one order everywhere, so that two processes never wait for each other.
 
     By the connection that is there, or by a new one if the server has closed it meanwhile. Django would ask first
     whether it is still there: a round trip as dear as the insert. To insert twice does no harm.
     """
-    rows = list({row[:2]: row for row in rows}.values())
-    statement, values = _insert(connection.vendor, len(rows)), [value for row in rows for value in row]
+    rows = sorted({row[:2]: row for row in rows}.values(), key=_place)
     connection.health_check_done = True  # type: ignore[attr-defined]  # the stubs do not know it
     with writing.in_turn():
         try:
-            _execute(statement, values)
+            _insert(rows)
         except (OperationalError, InterfaceError):
             if connection.in_atomic_block or connection.is_usable():
                 raise
             connection.close()
-            _execute(statement, values)
+            _insert(rows)
 
 
-def _execute(statement: str, values: Sequence[Any]) -> None:
+def _place(row: Row) -> tuple[Any, ...]:
+    return row[_COLUMNS.index("part")], *row[:2]  # an import's parts keep their order
+
+
+def _insert(rows: Sequence[Row]) -> None:
+    """Insert those that are new; of the others those are made due again that came to a bad end.
+
+    One row does both in one statement: who holds nothing yet, nobody waits for.
+    """
+    if len(rows) == 1:
+        _execute(rows, _REVIVE)
+        return
+    if _execute(rows, "NOTHING") == len(rows):
+        return
+    instances, digests = {row[0] for row in rows}, {row[1] for row in rows}
+    ended = WebhookEvent.objects.filter(instance__in=instances, digest__in=digests, outcome__in=_REVIVED)
+    names = set(ended.values_list("instance", "digest"))
+    if again := [row for row in rows if row[:2] in names]:
+        _execute(again, _REVIVE)
+
+
+def _execute(rows: Sequence[Row], what: str) -> int:
+    """Insert rows; return how many were written."""
     with connection.cursor() as cursor:
-        cursor.execute(statement, values)
+        cursor.execute(_statement(connection.vendor, len(rows), what), [value for row in rows for value in row])
+        return int(cursor.rowcount)
 
 
 @cache
-def _insert(vendor: str, rows: int) -> str:
+def _statement(vendor: str, rows: int, what: str) -> str:
     table = WebhookEvent._meta.db_table  # noqa: SLF001 - Django's documented way to it
     json_of = {"payload": "%s::jsonb"} if vendor == "postgresql" else {}
     row = ", ".join(json_of.get(column, "%s") for column in _COLUMNS)
     given = ", ".join([f"({row}, 'stored', '', 0)"] * rows)
-    return _INSERT.format(table=table, columns=", ".join(_COLUMNS), rows=given)
+    return _INSERT.format(table=table, columns=", ".join(_COLUMNS), rows=given, what=what.format(table=table))
 
 
 _together = Together(_write)

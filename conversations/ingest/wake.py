@@ -59,6 +59,12 @@ def _tell() -> None:
         tell_others()
 
 
+def forget() -> None:
+    """Start anew, in a process that was forked off: threads of its parent may have held the event's lock."""
+    global _here, _crier
+    _here, _crier = threading.Event(), None
+
+
 class Waiter:
     """Waits for a word. Its connection is its own: a server that goes away is noticed, and asked again."""
 

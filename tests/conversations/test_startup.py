@@ -23,7 +23,7 @@ from tests.conversations.ingest.processes import PATIENCE, process, wait_until
 from tests.conversations.webhooks.conftest import event
 
 FORK = """
-import os, sys
+import os, sys, threading
 import whatsai.wsgi  # which starts them
 from django.db import connections
 from conversations import startup
@@ -43,7 +43,17 @@ def applies(key_id):
 applies("PARENT")
 connections.close_all()
 has_ended, ends = os.pipe()
+is_held, has_forked = threading.Event(), threading.Event()
+
+def hold():
+    with wake._here._cond:
+        is_held.set()
+        has_forked.wait()
+
+threading.Thread(target=hold).start()
+is_held.wait()
 child = os.fork()
+has_forked.set()
 if child == 0:
     os.read(has_ended, 1)  # the parent's worker: it is the child's that applies
     applies("CHILD")

@@ -1,10 +1,15 @@
 """Rows in bulk: as many as were asked for, each as ingestion would have left it."""
 
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection, connections
 from django.forms import model_to_dict
 
-from conversations.demo import crowd, scale
+from conversations.demo import bulk, crowd, scale
 from conversations.models import Contact, ContactAddress, Conversation, Instance, Message
 
 pytestmark = pytest.mark.django_db
@@ -41,6 +46,33 @@ def test_what_is_made_afterwards_has_primary_keys_of_its_own() -> None:
     Message.objects.create(
         instance=instance, conversation=conversation, key_id="A", from_me=True, kind="text", timestamp=crowd.FIRST
     )
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_a_reserved_key_is_given_to_nobody_else() -> None:
+    both = threading.Barrier(2)
+
+    def given(by: Callable[[], list[int]]) -> list[int]:
+        connection.ensure_connection()
+        both.wait()
+        keys = [key for _ in range(300) for key in by()]
+        connections.close_all()
+        return keys
+
+    def reserved() -> list[int]:
+        first = bulk.reserve(Contact, 100)
+        return list(range(first, first + 100))
+
+    def one_by_one() -> list[int]:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT nextval(pg_get_serial_sequence('conversations_contact', 'id'))")
+            return [cursor.fetchone()[0]]
+
+    for other in (one_by_one, reserved):
+        with ThreadPoolExecutor(2) as threads:
+            ours, theirs = threads.map(given, (reserved, other))
+        assert len({*ours, *theirs}) == len(ours) + len(theirs)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -376,6 +376,18 @@ def test_what_is_rolled_back_was_not_counted(instance: Instance) -> None:
     assert counts.totals()["applied"] == 3
 
 
+@pytest.mark.django_db(transaction=True)
+def test_what_the_door_has_counted_is_not_lost_with_an_instance_that_goes(instance: Instance) -> None:
+    gone = Instance.objects.create(name="gone")
+    counts.forget()
+    for one in (gone, instance):
+        counts.note(one.pk, "received")
+    gone.delete()
+    for _ in range(2):
+        counts.flush()
+    assert counts.of(instance.pk) == {"received": 1}
+
+
 def test_counts_of_the_door_wait_for_a_database_that_takes_them(instance: Instance) -> None:
     counts.forget()
     for name in ("received", "received", "delayed"):
