@@ -44,12 +44,20 @@ class Retention:
 
 def remove_events(days: float) -> int:
     """Remove a step of the events that were applied so long ago; return how many."""
-    removed = 0
-    for outcome in REMOVED:
-        oldest = _oldest(WebhookEvent.objects.filter(outcome=outcome))
-        old = oldest.alias(at=Coalesce("settled_at", "received_at")).filter(at__lt=_ago(days))
-        removed += old.delete()[0]
-    return removed
+    before = _ago(days)
+    return sum(_remove(WebhookEvent.objects.filter(outcome=outcome), before) for outcome in REMOVED)
+
+
+def _remove(events: "QuerySet[WebhookEvent]", before: dt.datetime) -> int:
+    """Remove a step of those settled before a moment, the first that came first; pass over those tried again since."""
+    after = 0
+    while True:
+        step = list(events.filter(pk__gt=after).order_by("pk").values_list("pk", "received_at")[:STEP])
+        old = WebhookEvent.objects.filter(pk__in=[pk for pk, _ in step])
+        removed = old.alias(at=Coalesce("settled_at", "received_at")).filter(at__lt=before).delete()[0]
+        if removed or not step or step[-1][1] >= before:
+            return removed
+        after = step[-1][0]
 
 
 def expire_parked(days: float) -> int:

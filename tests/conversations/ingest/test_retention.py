@@ -43,6 +43,19 @@ def test_applied_events_go_after_their_time_in_small_steps(instance: Instance, m
     assert Message.objects.count() == 12
 
 
+def test_events_that_were_tried_again_lately_keep_no_others(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "STEP", 2)
+    put(instance, *texts(10))
+    Worker(AT_ONCE).drain()
+    make_old(8)
+    again = WebhookEvent.objects.order_by("pk").values_list("pk", flat=True)[:5]
+    WebhookEvent.objects.filter(pk__in=list(again)).update(settled_at=timezone.now())
+    assert sum(retention.remove_events(7) for _ in range(5)) == 5
+    assert WebhookEvent.objects.count() == 5
+
+
 @pytest.mark.parametrize("outcome", [Outcome.STORED, Outcome.FAILED, Outcome.UNKNOWN, Outcome.FOREIGN])
 def test_what_someone_may_need_stays(instance: Instance, outcome: str) -> None:
     put(instance, *texts(1))
