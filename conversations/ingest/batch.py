@@ -11,13 +11,13 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from conversations.evolution.facts import ContactState, ConversationState, Fact, InstanceState, MessageUpdate
 from conversations.ingest import counts, verdicts, writing
 from conversations.ingest.apply import apply
-from conversations.ingest.conf import Options, retry_after
+from conversations.ingest.conf import FAR, Options, is_reached, retry_after
 from conversations.ingest.policy import ACKNOWLEDGEMENT, LATEST_STATE
 from conversations.ingest.trouble import is_of_database, stack_of
 from conversations.ingest.verdicts import Verdict
@@ -87,7 +87,7 @@ def _turn(instance_id: int, *, hurry: bool) -> Turn | None:
     """Return an instance's turn, locked; None when another worker has it, or it is too early."""
     skips = connection.features.has_select_for_update_skip_locked
     turn = Turn.objects.select_for_update(skip_locked=skips).filter(pk=instance_id).first()
-    return turn if turn and (hurry or turn.next_at <= timezone.now()) else None
+    return turn if turn and (hurry or is_reached(turn.next_at, timezone.now())) else None
 
 
 def _give_turn(instance_id: int) -> None:
@@ -99,7 +99,8 @@ def _give_turn(instance_id: int) -> None:
 def _due(instance: Instance, options: Options, *, hurry: bool) -> list[WebhookEvent]:
     """Return what is due, the longest waiting first: new events, and beside them one part of an import."""
     stored = WebhookEvent.objects.filter(instance=instance, outcome=Outcome.STORED)
-    due = stored.filter(attempts=0) if hurry else stored.filter(due_at__lte=timezone.now())
+    now = timezone.now()
+    due = stored.filter(attempts=0) if hurry else stored.filter(Q(due_at__lte=now) | Q(due_at__gt=now + FAR))
     due = due.order_by("due_at", "id")
     size = writing.longest_batch(options.batch)
     pks = _within(due.filter(is_history=False)[:size])

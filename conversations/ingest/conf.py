@@ -48,6 +48,12 @@ class Options:
 
 FIRST_RETRY = dt.timedelta(seconds=2)
 LONGEST_RETRY = dt.timedelta(hours=1)
+FAR = 2 * LONGEST_RETRY  # nothing waits for so long: who wrote down such a time had a clock that was ahead
+
+
+def is_reached(moment: dt.datetime, now: dt.datetime) -> bool:
+    """Say whether it is time: it is past, or no time that anybody meant."""
+    return moment <= now or moment > now + FAR
 
 
 def retry_after(attempts: int) -> dt.timedelta:

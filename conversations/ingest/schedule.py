@@ -11,6 +11,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
+from conversations.ingest.conf import is_reached
 from conversations.models import EPOCH, Turn, WebhookEvent
 
 _LOOK = """
@@ -50,8 +51,8 @@ def look(*, hurry: bool = False) -> Schedule:
         rows = cursor.fetchall()
     now = timezone.now()
     waiting = sorted((max(map(_moment, times)), instance) for instance, *times in rows)
-    ripe = tuple(instance for since, instance in waiting if hurry or since <= now)
-    later = [(since - now).total_seconds() for since, _ in waiting if since > now]
+    ripe = tuple(instance for since, instance in waiting if hurry or is_reached(since, now))
+    later = [(since - now).total_seconds() for since, _ in waiting if not is_reached(since, now)]
     return Schedule(ripe, min(later, default=float("inf")))
 
 

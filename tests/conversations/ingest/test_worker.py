@@ -459,3 +459,15 @@ def test_a_late_word_of_the_storm_changes_nothing(instance: Instance) -> None:
     instance.refresh_from_db()
     assert instance.state == "open"
     assert PHONE not in instance.owner_jid
+
+
+# --- a clock that was ahead -------------------------------------------------------------------------------------------
+def test_what_was_put_off_by_a_clock_that_was_ahead_is_due(instance: Instance) -> None:
+    put(instance, *texts(2))
+    Worker(AT_ONCE).drain()
+    put(instance, *texts(3, first=2))
+    ahead = timezone.now() + dt.timedelta(days=365)
+    Turn.objects.update(next_at=ahead)
+    WebhookEvent.objects.filter(outcome="stored").update(due_at=ahead)
+    assert Worker(AT_ONCE).round()[0] == 3
+    assert Message.objects.count() == 5
