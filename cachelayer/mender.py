@@ -58,8 +58,10 @@ class Mender:
                 self._failed(error)
             except (DatabaseError, InterfaceError) as error:
                 log.warning("Cache outbox cannot be read: %s", type(error).__name__)
-            except Exception:
-                log.exception("Cache mender FAILED; it goes on")
+            except Exception as error:
+                log.exception("Cache mender FAILED; the database answers until it does not")
+                self._service.counters.count("failed rounds")
+                self._service.link.open(error)
             self._due.wait(LOOK_EVERY if self._service.link.usable else RECOVER_EVERY)
 
     def _failed(self, error: Exception) -> None:

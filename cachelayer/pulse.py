@@ -42,8 +42,10 @@ class Pulse:
                 self._service.link.failed(error)
             except (StoreDown, StoreFull) as error:
                 self._service.link.open(error)
-            except Exception:
-                log.exception("Cache pulse FAILED; it goes on")
+            except Exception as error:
+                log.exception("Cache pulse FAILED; the database answers until the mender has looked after everything")
+                self._service.counters.count("failed rounds")
+                self._service.link.open(error)
             self._due.wait(LOOK_EVERY)
 
     def _beat(self, older_than: float) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 from cachelayer.mender import Mender
 from cachelayer.pulse import Pulse
 from cachelayer.store.base import QUARANTINE_S
-from tests.cachelayer.interleavings.process import Process
+from tests.cachelayer.interleavings.process import Process, Signal
 from tests.cachelayer.interleavings.schedule import running, step
 
 if TYPE_CHECKING:
@@ -28,20 +28,8 @@ class Once:
         return self._asked % 2 == 0
 
 
-class Due:
+class Due(Signal):
     """What a thread waits for between its rounds, when it does not; see `await_work` below."""
-
-    def __init__(self) -> None:
-        self._is_set = False
-
-    def is_set(self) -> bool:
-        return self._is_set
-
-    def set(self) -> None:
-        self._is_set = True
-
-    def clear(self) -> None:
-        self._is_set = False
 
     def wait(self, _timeout: float) -> None:
         """Do not."""
