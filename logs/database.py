@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError
+from django.db import Error, IntegrityError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
@@ -28,7 +28,8 @@ def watch() -> None:
 
 def _watch(connection: BaseDatabaseWrapper, **_signal: Any) -> None:
     if not any(isinstance(one, Watch) for one in connection.execute_wrappers):
-        connection.execute_wrappers.append(Watch(connection.alias))
+        # Around all others: whoever has put one there until the end of a block takes the last one away again.
+        connection.execute_wrappers.insert(0, Watch(connection.alias))
 
 
 class Watch:
@@ -42,12 +43,12 @@ class Watch:
         """Execute a statement, and say so if it is slow or fails.
 
         Raises:
-            DatabaseError: whatever executing it raises.
+            Error: the database's; and whatever a wrapper of someone else raises.
         """
         began = perf_counter()
         try:
             result = execute(sql, params, many, context)
-        except Exception as error:
+        except Error as error:
             # That a row is there already is how writers who race each other learn of it.
             level = log.warning if isinstance(error, IntegrityError) else log.error
             level("SQL failed: %s", type(error).__name__, extra=self._about(sql, began), exc_info=True)

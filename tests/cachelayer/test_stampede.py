@@ -215,4 +215,4 @@ def test_two_hundred_readers_in_four_processes_load_a_cold_list_four_times_at_mo
     assert victim.wait() == -signal.SIGKILL
     answers = ask(processes, f"{chat.pk} {time.monotonic() + AHEAD}")
     assert all(answer["agree"] and answer["read"] == texts for answer in answers)
-    assert 1 <= sum(answer["loads"] for answer in answers) <= PROCESSES  # on a busy machine one may wait in vain
+    assert 1 <= sum(answer["loads"] for answer in answers) <= len(processes)

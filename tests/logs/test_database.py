@@ -90,6 +90,26 @@ def test_a_connection_is_watched_once_however_often_it_is_made() -> None:
     assert len([one for one in connection.execute_wrappers if isinstance(one, Watch)]) == 1
 
 
+def test_a_connection_that_opens_under_a_wrapper_keeps_no_more_than_ours() -> None:
+    fresh = connection.copy()
+    try:
+        with fresh.execute_wrapper(_refuse):
+            fresh.connect()
+        assert [type(one) for one in fresh.execute_wrappers] == [Watch]
+    finally:
+        fresh.close()
+
+
+def test_what_another_wrapper_refuses_has_not_failed(logged: Captured) -> None:
+    with connection.execute_wrapper(_refuse), pytest.raises(LookupError):
+        User.objects.exists()
+    assert not logged.matching(context="database")
+
+
+def _refuse(*_call: object) -> None:
+    raise LookupError
+
+
 def test_a_long_statement_is_cut(logged: Captured) -> None:
     with pytest.raises(DatabaseError):
         execute("SELECT nothing FROM nowhere" + " " * 5000)
