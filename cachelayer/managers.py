@@ -210,6 +210,9 @@ if TYPE_CHECKING:
     class CachedManager(FetchManager[Row]):
         """See below."""
 
+        def insert_rows(self, rows: Sequence[Row]) -> None:
+            """See `CachedQuerySet`."""
+
         def save_rows(self, rows: Sequence[Row], fields: Collection[str]) -> None:
             """See `CachedQuerySet`."""
 

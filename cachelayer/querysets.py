@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from django.db import connections, models, transaction
 
-from cachelayer import cascade, transactions
+from cachelayer import cascade, recordset, transactions
 
 Row = TypeVar("Row", bound=models.Model)
 EXACTLY = 500  # rows; more of them touch their namespaces
@@ -44,8 +44,25 @@ class CachedQuerySet(models.QuerySet[Row]):
             self._touch_all()
             return super().bulk_update(objs, fields, batch_size)
 
+    def insert_rows(self, rows: Sequence[Row]) -> None:
+        """Insert new rows by one statement that is as long for many as for one; exactly what they are in is touched.
+
+        Where `bulk_create` spends most of its time on writing the statement, this takes half as long in all. Like it,
+        it sends no signals.
+
+        Args:
+            rows: rows of one table that are not in the database, whose related rows are. They get primary keys.
+        """
+        self._for_write = True  # so that `db` is the one that is written to
+        with transaction.atomic(using=self.db, savepoint=False):
+            if rows:
+                self._touch(rows, exactly=True)
+                recordset.insert(connections[self.db], rows)
+
+    insert_rows.alters_data = True  # type: ignore[attr-defined]  # as above
+
     def save_rows(self, rows: Sequence[Row], fields: Collection[str]) -> None:
-        """Write some fields of rows, by one statement that is sent once for all; exactly what they are in is touched.
+        """Write some fields of rows by one statement; exactly what they are in is touched.
 
         Unlike `bulk_update`, which has one statement with a case for each row, it is quick. Unlike `save` it sends no
         signals, and does not look whether a row has moved since it was read: lock the rows first.
@@ -55,20 +72,10 @@ class CachedQuerySet(models.QuerySet[Row]):
             fields: names of fields, none of which a tag depends on.
         """
         self._for_write = True  # so that `db` is the one that is written to
-        connection = connections[self.db]
-        meta = self.model._meta  # noqa: SLF001 - Django's documented way to its fields
-        columns: list[Any] = [meta.get_field(name) for name in sorted(fields)]
-        pk: Any = meta.pk
-        quote = connection.ops.quote_name
-        assignments = ", ".join(f"{quote(column.column)} = %s" for column in columns)
-        table = quote(meta.db_table)
-        values = [
-            [column.get_db_prep_save(column.pre_save(row, add=False), connection) for column in (*columns, pk)]
-            for row in rows
-        ]
-        with transaction.atomic(using=self.db, savepoint=False), connection.cursor() as cursor:
-            self._touch(rows, exactly=True)
-            cursor.executemany(f"UPDATE {table} SET {assignments} WHERE {quote(pk.column)} = %s", values)  # noqa: S608 - names of a model
+        with transaction.atomic(using=self.db, savepoint=False):
+            if rows:
+                self._touch(rows, exactly=True)
+                recordset.update(connections[self.db], rows, fields)
 
     save_rows.alters_data = True  # type: ignore[attr-defined]  # as above
 

@@ -3,6 +3,7 @@
 One process with threads, because the embedded default keeps its cache and its ingestion in that process.
 """
 
+import gc
 import os
 import sys
 from typing import Any
@@ -43,6 +44,11 @@ control_socket_disable = True
 _logs = Options(**environment.read().logging)
 probe(_logs.directory)
 logconfig_dict = described(_logs)
+
+
+def post_worker_init(_worker: Any) -> None:
+    """Let no collection look through what is loaded by now, and stays (called by gunicorn)."""
+    gc.freeze()
 
 
 def on_starting(server: Any) -> None:

@@ -1,7 +1,6 @@
 """Message records (`messages.upsert`, `messages.set`, `send.message`): one record → the facts it holds."""
 
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -144,7 +143,7 @@ def precedence(shown: Json, ms: int, *, is_empty: bool = False) -> str:
     """
     values = [*shown.values(), *shown.get("media", {}).values(), *shown.get("details", {}).values()]
     fullness = min(sum(value not in ("", None, {}, []) for value in values), 99)
-    digest = hashlib.sha256(json.dumps(shown, sort_keys=True, default=str).encode()).hexdigest()
+    digest = hashlib.sha256(wire.canonical(shown).encode()).hexdigest()
     return f"{int(is_empty)}{ms:014d}{99 - fullness:02d}{digest[:16]}"
 
 

@@ -1,8 +1,9 @@
 """Numbers, flags and times as Evolution writes them: three encodings of one integer, depending on version and event."""
 
 import datetime as dt
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 Json = dict[str, Any]
@@ -14,6 +15,10 @@ LONGEST_KEY = 255  # characters of a message's key id
 _INT32, _INT64 = 2**31, 2**63
 _SECONDS_END = 10**11  # a timestamp from here on is in milliseconds
 _MS_END = 10**14  # the year 5138
+
+
+# Of equal values the same text, whatever the order of their members was.
+canonical: Callable[[Any], str] = json.JSONEncoder(sort_keys=True, default=str).encode
 
 
 class UnknownShapeError(ValueError):

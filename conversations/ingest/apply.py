@@ -29,7 +29,7 @@ from conversations.ingest.messages import Messages, parked_for_keys, parked_for_
 from conversations.ingest.states import States, chat_subject, contact_subject, direct_subject
 from conversations.models import Instance
 
-BATCH = 500  # facts; a history import brings thousands in one body
+BATCH = 2500  # facts; a history import brings thousands in one body
 F = TypeVar("F")
 
 

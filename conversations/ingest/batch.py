@@ -27,6 +27,7 @@ from logs.contexts import Context
 
 LARGEST = 8_000_000  # characters of JSON in a batch of several events; in memory they take ten times as much
 LONGEST_REASON = 255
+_READ = ("name", "payload", "request_id", "due_at", "attempts")  # of an event, to apply it and to say how that went
 Outcome = WebhookEvent.Outcome
 log = Context.WEBHOOK.logger
 
@@ -106,7 +107,7 @@ def _due(instance: Instance, options: Options, *, hurry: bool) -> list[WebhookEv
     pks = _within(due.filter(is_history=False)[:size])
     if len(pks) < size:
         pks += due.filter(is_history=True).values_list("pk", flat=True)[:1]
-    return list(WebhookEvent.objects.filter(pk__in=pks).order_by("id")) if pks else []
+    return list(WebhookEvent.objects.only(*_READ).filter(pk__in=pks).order_by("id")) if pks else []
 
 
 def _within(events: QuerySet[WebhookEvent]) -> list[int]:

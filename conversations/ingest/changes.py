@@ -1,6 +1,6 @@
 """Collects what changes on rows, and writes it once: only fields that differ, only rows that changed."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Any
 
 from django.db import models
@@ -23,10 +23,10 @@ class Changes:
         self.mark(row, differing)
         return differing
 
-    def mark(self, row: models.Model, fields: Iterable[str]) -> None:
+    def mark(self, row: models.Model, fields: Collection[str]) -> None:
         """Note fields as changed; nothing to note is nothing to write."""
-        if names := {name.removesuffix("_id") if name == "sender_id" else name for name in fields}:
-            self._fields.setdefault(row, set()).update(names)
+        if fields:
+            self._fields.setdefault(row, set()).update(fields)
 
     def forget(self, row: models.Model) -> None:
         """Drop what was noted of a row that is no more."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from django.db.models import Q
+from django.db.models import F, Q
 
 from conversations.evolution.facts import ContactState, ConversationState, Membership
 from conversations.evolution.jid import Address
@@ -33,7 +33,9 @@ class Chats:
         wanted = Q(pk__in=set(pks)) | Q(contact__in={*persons, *(contact.pk for contact in contacts)})
         if jids:
             wanted |= Q(jid__in=jids)
-        rows = Conversation.objects.select_for_update(of=("self",), no_key=True).select_related("last_message")
+        rows = Conversation.objects.select_for_update(of=("self",), no_key=True)
+        # All that is needed of the last message; to load it takes as long as the conversation does.
+        rows = rows.annotate(last_key_id=F("last_message__key_id"))  # type: ignore[no-redef]  # declared, for others to read
         self._add(rows.filter(wanted, instance=self._instance).order_by("pk"))
         made = [
             Conversation(instance=self._instance, kind="direct", contact=contact, jid=contact.jid, name=contact.name)

@@ -4,7 +4,6 @@ Rows are the models' instances, used as plain values: nothing here reads or writ
 repetition of events end in the same rows follows from these functions being joins, and is tested as a property.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -73,7 +72,7 @@ def differing(row: Message, before: Values) -> set[str]:
 
 def order(value: Any) -> str:
     """Return a text that orders values of one field where their times are equal; no value is the least."""
-    return "" if value is None else json.dumps(value, sort_keys=True, default=str)
+    return "" if value is None else wire.canonical(value)
 
 
 def rank(at: int, value: Values) -> tuple[int, bool, str]:
@@ -116,7 +115,7 @@ def unite(row: Message, other: Message) -> None:
 
 def latest(value: Any, clock: str, new: Any, new_clock: str) -> bool:
     """Say whether a newly said value takes the place of one said before, each with its clock."""
-    return (new_clock, order(new)) > (clock, order(value))
+    return new_clock > clock if new_clock != clock else order(new) > order(value)
 
 
 def _edit(row: Message, at: int, text: str) -> None:

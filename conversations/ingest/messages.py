@@ -1,7 +1,7 @@
 """Messages and what is said of them: copies joined into rows, updates joined or parked until their message comes."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 
 from django.db.models import Q
 
@@ -15,6 +15,7 @@ from conversations.models import Conversation, Instance, Message, ParkedUpdate
 
 Identity = tuple[int, str, bool]
 UNSAID = ParkedUpdate.FromMe.UNSAID
+_SAID = tuple(field.name for field in dataclasses.fields(MessageSeen) if field.name in joins.JOINED)
 
 
 def parked_for_keys(instance: Instance, key_ids: Iterable[str]) -> list[ParkedUpdate]:
@@ -74,7 +75,7 @@ class Messages:
             self._rows[identity] = row
             self._new.append(row)
         sender = self._people.get(fact.sender) if fact.sender and fact.sender.is_person else None
-        copy = {name: getattr(fact, name) for name in joins.JOINED if hasattr(fact, name)}
+        copy = {name: getattr(fact, name) for name in _SAID}
         joins.see(row, copy | {"sender_id": sender and sender.pk})
 
     def tell(self, facts: Iterable[MessageUpdate], chats: Mapping[int, Conversation]) -> None:
@@ -105,7 +106,7 @@ class Messages:
 
     def save(self) -> None:
         """Write what is new, what waits from now on, and that other things wait no longer."""
-        Message.objects.bulk_create(self._new, batch_size=500)
+        Message.objects.insert_rows(self._new)
         ParkedUpdate.objects.bulk_create(self._parking, batch_size=500)
         if self._found:
             ParkedUpdate.objects.filter(pk__in=self._found).delete()
@@ -114,7 +115,7 @@ class Messages:
         """Join equal updates with one another and with what is parked: of each kind the greatest is left."""
         waiting = dict(self._parked)
         for fact in facts:
-            new = ParkedUpdate(instance=self._instance, **asdict(fact))
+            new = ParkedUpdate(instance=self._instance, **dataclasses.asdict(fact))
             known = waiting.setdefault(_name(new), new)
             if joins.rank(new.at, new.value) <= joins.rank(known.at, known.value):
                 continue

@@ -6,6 +6,9 @@ The clocks are kept in `models.StateClock`, so that a value said again leaves th
 from collections.abc import Iterable
 from typing import Any
 
+from django.db import connection
+
+from cachelayer import recordset
 from conversations.evolution.facts import Values
 from conversations.ingest import joins
 from conversations.ingest.changes import Changes
@@ -46,15 +49,16 @@ class States:
         """Load the clocks of `subjects`."""
         self._instance = instance
         names = set(subjects)
-        self._clocks = {name: dict[str, str]() for name in names}
         rows = StateClock.objects.filter(instance=instance, subject__in=names) if names else ()
-        self._clocks |= {row.subject: row.clocks for row in rows}
-        self._changed: set[str] = set()
+        known = {row.subject: row for row in rows}
+        self._rows = {name: known.get(name) or StateClock(instance=instance, subject=name) for name in names}
+        self._new = names - known.keys()
+        self._changed: dict[str, StateClock] = {}
 
     def tell(self, row: Subject, values: Values, clock: str, changes: Changes) -> set[str]:
         """Take the values that are later than what the row has; return the names of the fields that changed."""
         subject = subject_of(row)
-        clocks = self._clocks[subject]
+        clocks = self._rows[subject].clocks
         changed: set[str] = set()
         for name, value in values.items():
             current, known = _get(row, name), clocks.get(name, "")
@@ -62,13 +66,13 @@ class States:
                 continue
             if clock != known:
                 clocks[name] = clock
-                self._changed.add(subject)
+                self._changed[subject] = self._rows[subject]
             changed |= changes.set(row, **_field(row, name, value))
         return changed
 
     def unite(self, row: Subject, other: Subject, names: Iterable[str], changes: Changes) -> None:
         """Take of `other`'s values those that are later, and forget `other`."""
-        clocks = self._clocks[subject_of(other)]
+        clocks = self._rows[subject_of(other)].clocks
         labels = [f"{LABEL}{label}" for label in getattr(other, "labels", {})]
         for name in (*names, *labels):
             self.tell(row, {name: _get(other, name)}, clocks.get(name, ""), changes)
@@ -76,15 +80,10 @@ class States:
 
     def save(self) -> None:
         """Write the clocks that moved."""
-        if self._changed:
-            rows = [
-                StateClock(instance=self._instance, subject=name, clocks=self._clocks[name])
-                for name in sorted(self._changed)
-            ]
-            StateClock.objects.bulk_create(
-                rows, update_conflicts=True, unique_fields=["instance", "subject"], update_fields=["clocks"]
-            )
-            self._changed = set()
+        changed, self._changed = self._changed, {}
+        recordset.insert(connection, [row for name, row in changed.items() if name in self._new])
+        recordset.update(connection, [row for name, row in changed.items() if name not in self._new], ["clocks"])
+        self._new -= changed.keys()
 
 
 def _get(row: Subject, name: str) -> Any:

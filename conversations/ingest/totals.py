@@ -27,7 +27,7 @@ def update(conversation: Conversation, touched: Touched, changes: Changes) -> No
         return
     rows = [*touched.new, *touched.changed]
     until = max([conversation.read_until, *map(totals.read_until, rows)])
-    is_new = conversation.last_message is None  # all its messages are at hand, none needs to be counted
+    is_new = conversation.last_message_id is None  # all its messages are at hand, none needs to be counted
     last = _last(conversation, rows)
     if last is not None:
         changes.set(conversation, **totals.showing(last))
@@ -42,6 +42,7 @@ def update(conversation: Conversation, touched: Touched, changes: Changes) -> No
 
 def _last(conversation: Conversation, rows: Iterable[Message]) -> Message | None:
     """The last message, if it is among `rows`: because it is new, or because it has changed."""
-    known = conversation.last_message
-    later = [row for row in rows if known is None or row.pk == known.pk or totals.place(row) > totals.place(known)]
+    known = conversation.last_message_id
+    place = known and (conversation.last_message_at, conversation.last_key_id, conversation.last_message_from_me)
+    later = [row for row in rows if not place or row.pk == known or totals.place(row) > place]
     return max(later, key=totals.place, default=None)

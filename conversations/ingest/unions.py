@@ -18,7 +18,7 @@ def unite_contacts(instance: Instance, kept: Contact, gone: Contact) -> None:
     """Make `gone`'s rows `kept`'s and delete `gone`; the caller holds the instance's lock."""
     changes = Changes()
     halves = Conversation.objects.select_for_update(of=("self",)).filter(contact__in=(kept, gone))
-    by_contact = {half.contact_id: half for half in halves.select_related("last_message").order_by("pk")}
+    by_contact = {half.contact_id: half for half in halves.order_by("pk")}
     ours, theirs = by_contact.get(kept.pk), by_contact.get(gone.pk)
     rows = [row for row in (kept, gone, ours, theirs) if row is not None]
     states = States(instance, [subject_of(row) for row in rows])

@@ -14,6 +14,11 @@ Outcome = WebhookEvent.Outcome
 log = Context.WEBHOOK.logger
 about_evolution = Context.EVOLUTION.logger  # what it sends that nobody here knows
 
+_TOLD = {
+    Outcome.UNKNOWN: (about_evolution, "Event NOT UNDERSTOOD: %s"),
+    Outcome.FOREIGN: (log, "Event FOREIGN: %s"),
+}
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -55,8 +60,7 @@ def about(event: WebhookEvent) -> AbstractContextManager[None]:
 
 def tell(event: WebhookEvent, verdict: Verdict) -> None:
     """Log a verdict that somebody should know of."""
-    with about(event):
-        if verdict.outcome is Outcome.UNKNOWN:
-            about_evolution.warning("Event NOT UNDERSTOOD: %s", verdict.reason)
-        elif verdict.outcome is Outcome.FOREIGN:
-            log.warning("Event FOREIGN: %s", verdict.reason)
+    if told := _TOLD.get(verdict.outcome):
+        logger, words = told
+        with about(event):
+            logger.warning(words, verdict.reason)

@@ -54,7 +54,7 @@ def unread(conversation: "Conversation", until: dt.datetime) -> int:
 def showing(last: "Message | None") -> dict[str, Any]:
     """Return a conversation's fields that show its last message; None: it has none."""
     return {
-        "last_message": last,
+        "last_message_id": last.pk if last else None,
         "last_message_at": last.timestamp if last else EPOCH,
         "last_message_text": last.text[:PREVIEW] if last and not last.is_deleted else "",
         "last_message_kind": last.kind if last else "",

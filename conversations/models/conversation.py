@@ -52,6 +52,8 @@ class Conversation(Row):
     is_deleted = models.BooleanField(default=False, help_text="deleted on the phone, and quiet since")
     participants_as_of = models.CharField(max_length=32, blank=True, default="", editable=False)
 
+    last_key_id: str  # the last message's, where a query asks for it
+
     objects: ConversationManager = ConversationManager()
     shown = ("pk", "kind", "name")
 

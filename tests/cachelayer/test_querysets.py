@@ -1,16 +1,19 @@
 """Rows that are saved together: they are what `save` would have made of each, and nobody else's are."""
 
 import datetime as dt
+from collections.abc import Sequence
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from conversations.models import Contact, Conversation, Message
 from tests.conversations.rows import NOON, a_contact, a_group, a_message, an_instance
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FIELDS = ("sender", "status", "text", "edited_at", "is_deleted", "reactions", "updated_at")
+WRITTEN = (*FIELDS, "details", "kind", "from_me", "timestamp", "media", "original_text")
 
 
 @pytest.fixture
@@ -26,8 +29,8 @@ def changed(row: Message, sender: Contact | None) -> Message:
     return row
 
 
-def values(row: Message) -> dict[str, object]:
-    return {name: getattr(row, name) for name in FIELDS if name != "updated_at"}
+def values(row: Message, names: Sequence[str] = FIELDS) -> dict[str, object]:
+    return {name: getattr(row, name) for name in names if name != "updated_at"}
 
 
 def test_they_are_what_each_would_be_by_itself(chat: Conversation) -> None:
@@ -44,10 +47,53 @@ def test_they_are_what_each_would_be_by_itself(chat: Conversation) -> None:
     assert vars(Message.objects.get(pk=bystander.pk)) | {"_state": None} == vars(kept) | {"_state": None}
 
 
-def test_it_is_one_statement_for_all(chat: Conversation) -> None:
-    rows = [a_message(chat) for _ in range(10)]
+def test_new_rows_are_what_bulk_create_would_have_made(chat: Conversation) -> None:
+    sender = a_contact(chat.instance)
+    alike, other = [[_new(chat, f"{make}{n}", sender) for n in range(3)] for make in ("a", "b")]
+    Message.objects.bulk_create(alike)
+    before = timezone.now()
+    Message.objects.insert_rows(other)
+    for one, row in zip(alike, other, strict=True):
+        found = Message.objects.get(pk=row.pk)
+        assert found.key_id == row.key_id
+        assert values(found, WRITTEN) == values(Message.objects.get(pk=one.pk), WRITTEN)
+        assert found.updated_at == row.updated_at >= before
+        assert (row._state.adding, row._state.db) == (False, "default")  # noqa: SLF001 - what `save` goes by
+    other[0].save()
+    assert Message.objects.count() == 6
+
+
+def test_none_is_nothing_to_do(chat: Conversation) -> None:
     with CaptureQueriesContext(connection) as queries:
+        Message.objects.insert_rows([])
+        Message.objects.save_rows([], ["text"])
+    assert not [query["sql"] for query in queries if "conversations_message" in query["sql"]]
+    assert chat.messages.count() == 0
+
+
+def test_a_value_that_json_has_no_form_for_is_refused(chat: Conversation) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("only there rows are written as JSON")
+    row = _new(chat, "a", None)
+    row.details = {"raw": b"bytes"}
+    with pytest.raises(TypeError, match="a bytes cannot be written"):
+        Message.objects.insert_rows([row])
+
+
+@pytest.mark.parametrize("many", [2, 20])
+def test_it_is_one_statement_for_all(chat: Conversation, many: int) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        rows = [_new(chat, f"{n}", None) for n in range(many)]
+        Message.objects.insert_rows(rows)
         Message.objects.save_rows(rows, ["text"])
-    assert [query["sql"] for query in queries if "UPDATE" in query["sql"]] == [
-        '10 times: UPDATE "conversations_message" SET "text" = %s WHERE "id" = %s'
-    ]
+    inserted, updated = [query["sql"] for query in queries if "conversations_message" in query["sql"]]
+    assert "INSERT" in inserted
+    one_each = connection.vendor == "sqlite"
+    assert updated.startswith(f"{many} times: UPDATE" if one_each else "\nUPDATE")
+
+
+def _new(chat: Conversation, key_id: str, sender: Contact | None) -> Message:
+    row = changed(Message(instance=chat.instance, conversation=chat, from_me=False, kind=Message.Kind.TEXT), sender)
+    row.key_id, row.timestamp = key_id, NOON
+    row.details = {"caption": '\u2028 \\ "', "count": 2**60, "none": None}
+    return row
