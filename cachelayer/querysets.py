@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from django.db import connections, models, transaction
 
 from cachelayer import cascade, recordset, transactions
+from cachelayer.writing import MANY
 
 Row = TypeVar("Row", bound=models.Model)
-EXACTLY = 500  # rows; more of them touch their namespaces
 
 
 class CachedQuerySet(models.QuerySet[Row]):
@@ -47,8 +47,8 @@ class CachedQuerySet(models.QuerySet[Row]):
     def insert_rows(self, rows: Sequence[Row]) -> None:
         """Insert new rows by one statement that is as long for many as for one; exactly what they are in is touched.
 
-        Where `bulk_create` spends most of its time on writing the statement, this takes half as long in all. Like it,
-        it sends no signals.
+        Where `bulk_create` spends most of its time on writing the statement, this takes 0.7 of its time in all. Like
+        it, it sends no signals.
 
         Args:
             rows: rows of one table that are not in the database, whose related rows are. They get primary keys.
@@ -92,11 +92,15 @@ class CachedQuerySet(models.QuerySet[Row]):
         if rule is not None:
             transactions.begin(self.db, rule.names)
 
-    def _touch(self, rows: Collection[Row], *, exactly: bool) -> None:
+    def _touch(self, rows: Iterable[Row], *, exactly: bool) -> None:
+        """Touch what rows are in, or everything in their namespaces if that is not known or too much."""
         rule = cascade.rule_of(self.model)
         if rule is None:
             return
-        if exactly and len(rows) <= EXACTLY:
-            transactions.begin(self.db, list(dict.fromkeys(tag for row in rows for tag in rule.of(row))))
-        else:
-            self._touch_all()
+        tags: dict[str, None] = {}
+        for row in rows:
+            tags.update(dict.fromkeys(rule.of(row)))
+            if not exactly or len(tags) > MANY:
+                self._touch_all()
+                return
+        transactions.begin(self.db, list(tags))

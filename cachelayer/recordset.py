@@ -46,12 +46,12 @@ def insert(connection: BaseDatabaseWrapper, rows: Sequence[models.Model]) -> Non
     """Insert new rows, and give them the primary keys that the database has given them.
 
     Raises:
-        TypeError: JSON has no form for a value.
+        TypeError: JSON has no form for a value; a time, a UUID or a decimal inside of a JSON field becomes text.
     """
     if not rows:
         return
     meta = rows[0]._meta  # noqa: SLF001 - Django's documented way to a model's fields
-    if connection.vendor != "postgresql":
+    if connection.vendor != "postgresql" or any(row.pk is not None for row in rows):
         models.QuerySet[Any](type(rows[0]), using=connection.alias).bulk_create(rows)
         return
     fields = [field for field in meta.concrete_fields if not field.primary_key and not field.generated]

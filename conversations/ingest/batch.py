@@ -27,7 +27,8 @@ from logs.contexts import Context
 
 LARGEST = 8_000_000  # characters of JSON in a batch of several events; in memory they take ten times as much
 LONGEST_REASON = 255
-_READ = ("name", "payload", "request_id", "due_at", "attempts")  # of an event, to apply it and to say how that went
+# Of an event, to apply it, and to write down how that went.
+_READ = ("name", "payload", "request_id", "due_at", "attempts", "reason", "outcome", "settled_at")
 Outcome = WebhookEvent.Outcome
 log = Context.WEBHOOK.logger
 
