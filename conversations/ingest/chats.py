@@ -25,12 +25,14 @@ class Chats:
 
     def load(self, addresses: Iterable[Address], contacts: Iterable[Contact], pks: Iterable[int]) -> None:
         """Load what is there: of these addresses, of these contacts, and these rows. Make what the addresses lack."""
-        addresses = set(addresses)
+        addresses, contacts, pks = set(addresses), set(contacts), set(pks)
+        if not (addresses or contacts or pks):
+            return
         persons = {
             self._people.get(address).pk: self._people.get(address) for address in addresses if address.is_person
         }
         jids = {address.jid: address for address in addresses if not address.is_person}
-        wanted = Q(pk__in=set(pks)) | Q(contact__in={*persons, *(contact.pk for contact in contacts)})
+        wanted = Q(pk__in=pks) | Q(contact__in={*persons, *(contact.pk for contact in contacts)})
         if jids:
             wanted |= Q(jid__in=jids)
         rows = Conversation.objects.select_for_update(of=("self",), no_key=True)
