@@ -96,10 +96,11 @@ class Valkey:
         self._is_hung = True
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Let it go on, and wait until it does: on a busy machine that takes longer than clients wait for an answer."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
         self._is_hung = False
+        self.client.ping()
 
 
 @contextmanager
