@@ -1,28 +1,26 @@
 """Many rows of one table by one statement.
 
 PostgreSQL takes them as one JSON text and reads it as rows of the table (`json_populate_recordset`): the statement does
-not grow with the rows, and to write the text costs a fraction of what a parameter for each value does. Other databases
-get what they are quickest with.
+not grow with the rows, and to write the text costs a fraction of what a parameter for each value does. On other
+databases, and where a field says its values in a way of its own, it is a parameter for each.
 """
 
 import datetime as dt
-import decimal
 import json
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-# What rows of these have is what the database is told. Of any other field, subclasses among them, the field is asked.
+# What rows have of these, and not of subclasses of theirs, is what the database is told: as it is, or times as text.
+_TIMES = (models.DateField, models.DateTimeField)
 _PLAIN = (
+    *_TIMES,
     models.BigAutoField,
     models.BigIntegerField,
     models.BooleanField,
     models.CharField,
-    models.DateField,
-    models.DateTimeField,
     models.ForeignKey,
     models.IntegerField,
     models.JSONField,
@@ -46,18 +44,18 @@ def insert(connection: BaseDatabaseWrapper, rows: Sequence[models.Model]) -> Non
     """Insert new rows, and give them the primary keys that the database has given them.
 
     Raises:
-        TypeError: JSON has no form for a value; a time, a UUID or a decimal inside of a JSON field becomes text.
+        TypeError: JSON has no form for a value.
     """
     if not rows:
         return
     meta = rows[0]._meta  # noqa: SLF001 - Django's documented way to a model's fields
-    if connection.vendor != "postgresql" or any(row.pk is not None for row in rows):
+    fields: list[Any] = [field for field in meta.concrete_fields if not field.primary_key and not field.generated]
+    if not _is_read_as_json(connection, fields) or any(row.pk is not None for row in rows):
         models.QuerySet[Any](type(rows[0]), using=connection.alias).bulk_create(rows)
         return
-    fields = [field for field in meta.concrete_fields if not field.primary_key and not field.generated]
     names = {"columns": ", ".join(_quoted(connection, fields)), **_named(connection, meta)}
     with connection.cursor() as cursor:
-        cursor.execute(_INSERT.format(**names), [_text(connection, fields, rows, add=True)])
+        cursor.execute(_INSERT.format(**names), [_text(fields, rows, add=True)])
         for row, (pk,) in zip(rows, cursor.fetchall(), strict=True):
             row.pk = pk
             row._state.adding, row._state.db = False, connection.alias  # noqa: SLF001 - as Django does
@@ -73,10 +71,10 @@ def update(connection: BaseDatabaseWrapper, rows: Sequence[models.Model], names:
         return
     meta = rows[0]._meta  # noqa: SLF001 - as above
     fields: list[Any] = [meta.get_field(name) for name in sorted(names)]
-    if connection.vendor == "postgresql":
+    if _is_read_as_json(connection, [meta.pk, *fields]):
         assignments = ", ".join(f"{column} = new.{column}" for column in _quoted(connection, fields))
         with connection.cursor() as cursor:
-            text = _text(connection, [meta.pk, *fields], rows, add=False)
+            text = _text([meta.pk, *fields], rows, add=False)
             cursor.execute(_UPDATE.format(assignments=assignments, **_named(connection, meta)), [text])
         return
     assignments = ", ".join(f"{column} = %s" for column in _quoted(connection, fields))
@@ -96,32 +94,24 @@ def _named(connection: BaseDatabaseWrapper, meta: Any) -> dict[str, str]:
     return {"table": connection.ops.quote_name(meta.db_table), "pk": connection.ops.quote_name(meta.pk.column)}
 
 
-def _text(connection: BaseDatabaseWrapper, fields: Sequence[Any], rows: Sequence[models.Model], *, add: bool) -> str:
+def _is_read_as_json(connection: BaseDatabaseWrapper, fields: Iterable[Any]) -> bool:
+    plain = (type(field) in _PLAIN and not getattr(field, "encoder", None) for field in fields)
+    return connection.vendor == "postgresql" and all(plain)
+
+
+def _text(fields: Sequence[Any], rows: Sequence[models.Model], *, add: bool) -> str:
     """Return rows as a JSON array of objects, by column."""
-    for field in fields:
-        if type(field).pre_save is not models.Field.pre_save:
-            for row in rows:
-                field.pre_save(row, add)  # such as `auto_now`: it sets the row's value
+    times = [field for field in fields if type(field) in _TIMES]
+    for field in times:
+        for row in rows:
+            field.pre_save(row, add)  # `auto_now` sets the row's value
     places = [(field.column, field.attname) for field in fields]
     records: list[dict[str, Any]] = [{column: getattr(row, name) for column, name in places} for row in rows]
-    for field in fields:
-        if not _is_plain(field):
-            for record in records:
-                record[field.column] = field.get_db_prep_save(record[field.column], connection)
+    for field in times:
+        for record in records:
+            if isinstance(time := record[field.column], dt.date):  # and `datetime`
+                record[field.column] = time.isoformat()
     return _encoded(records)
 
 
-def _is_plain(field: Any) -> bool:
-    return type(field) in _PLAIN and not getattr(field, "encoder", None)
-
-
-def _plain(value: object) -> Any:
-    """Return what JSON has no form for as the database reads it."""
-    if isinstance(value, dt.date | dt.time):  # and `datetime`
-        return value.isoformat()
-    if isinstance(value, decimal.Decimal | uuid.UUID):
-        return str(value)
-    raise TypeError(f"a {type(value).__name__} cannot be written together with other rows")
-
-
-_encoded: Callable[[Any], str] = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_plain).encode
+_encoded: Callable[[Any], str] = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

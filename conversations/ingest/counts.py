@@ -28,7 +28,7 @@ _lock = threading.Lock()
 
 
 def note(instance: int, name: str) -> None:
-    """Count, in this process for now."""
+    """Count in this process; `flush` adds it to the sums."""
     with _lock:
         _counted[instance, name] += 1
 

@@ -2,8 +2,10 @@
 
 import datetime as dt
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -72,12 +74,31 @@ def test_none_is_nothing_to_do(chat: Conversation) -> None:
 
 
 def test_a_value_that_json_has_no_form_for_is_refused(chat: Conversation) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("only there rows are written as JSON")
+    for value in (b"bytes", NOON):
+        row = _new(chat, "a", None)
+        row.details = {"raw": value}
+        with pytest.raises(TypeError, match="not JSON serializable"):
+            Message.objects.insert_rows([row])
+
+
+def test_a_field_that_says_its_values_in_its_own_way_is_asked(chat: Conversation, monkeypatch: Any) -> None:
+    field = Message._meta.get_field("details")  # noqa: SLF001 - Django's documented way to a field
+    monkeypatch.setattr(field, "encoder", DjangoJSONEncoder)
+    monkeypatch.setattr(field, "decoder", None)
     row = _new(chat, "a", None)
-    row.details = {"raw": b"bytes"}
-    with pytest.raises(TypeError, match="a bytes cannot be written"):
-        Message.objects.insert_rows([row])
+    row.details = {"at": NOON}
+    Message.objects.insert_rows([row])
+    assert Message.objects.get(pk=row.pk).details == {"at": "2026-03-01T12:00:00Z"}
+    row.details = {"at": NOON + dt.timedelta(hours=1)}
+    Message.objects.save_rows([row], ["details"])
+    assert Message.objects.get(pk=row.pk).details == {"at": "2026-03-01T13:00:00Z"}
+
+
+def test_a_key_that_was_given_is_kept(chat: Conversation) -> None:
+    row = _new(chat, "a", None)
+    row.pk = 10**9
+    Message.objects.insert_rows([row])
+    assert Message.objects.get(pk=10**9).key_id == "a"
 
 
 @pytest.mark.parametrize("many", [2, 20])

@@ -46,9 +46,8 @@ def test_a_row_that_is_there_already_is_a_warning_without_the_row(logged: Captur
     assert "Mariana" not in str(line)
 
 
+@pytest.mark.postgresql
 def test_a_value_that_the_database_quotes_is_not_in_the_line(logged: Captured) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite takes every value")
     for sql in (
         "SELECT %s::int",
         "SELECT %s::jsonb",

@@ -47,9 +47,9 @@ def explore(make: Make, limit: float = float("inf")) -> Explored:
         Counterexample: one was found; it is as short as leaving out steps makes it.
     """
     explored, known = Explored(), set[int]()
-    todo: list[tuple[str, ...]] = [()]
-    while todo and explored.runs < limit:
-        path = list(todo.pop())
+    ahead: list[tuple[str, ...]] = [()]
+    while ahead and explored.runs < limit:
+        path = list(ahead.pop())
         world = make()
         try:
             for choice in path:
@@ -59,7 +59,7 @@ def explore(make: Make, limit: float = float("inf")) -> Explored:
                 if not first:
                     explored.schedules += 1
                     break
-                todo.extend((*path, choice) for choice in rest)
+                ahead.extend((*path, choice) for choice in rest)
                 path.append(first)
                 world.take(first)
         except (Stale, Held) as error:
@@ -73,7 +73,7 @@ def explore(make: Make, limit: float = float("inf")) -> Explored:
         explored.steps += len(path)
         explored.longest = max(explored.longest, len(path))
         explored.hits += world.hits
-    explored.states, explored.is_whole = len(known), not todo
+    explored.states, explored.is_whole = len(known), not ahead
     return explored
 
 
