@@ -13,15 +13,18 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.views.decorators.http import require_POST
 
-from cachelayer import cache, outbox, service, statistics
-from cachelayer.models import Statistic
-from cachelayer.namespaces import Namespace, UnknownNamespace
+from cachelayer import cache
+from cachelayer.models import CounterTotal
+from cachelayer.ops import statistics
+from cachelayer.protocol.tags import Namespace, UnknownNamespace
+from cachelayer.runtime import runtime
+from cachelayer.write import outbox
 
-PAGE = "cachelayer_statistic_changelist"
-CLEAR = "cachelayer_statistic_clear"
+PAGE = "cachelayer_countertotal_changelist"
+CLEAR = "cachelayer_countertotal_clear"
 
 
-@admin.register(Statistic)
+@admin.register(CounterTotal)
 class CacheAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's class takes no argument at run time
     """One page, and one form on it."""
 
@@ -49,7 +52,7 @@ class CacheAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's class t
             "columns": statistics.COLUMNS,
             "namespaces": list(_namespaces(statistics.by_namespace(found))),
             "events": statistics.events(found),
-            "waiting": outbox.waiting(),
+            "waiting": outbox.pending_count(),
             "may_clear": self.has_change_permission(request),
             "clear_url": reverse(f"admin:{CLEAR}"),
             **(extra_context or {}),
@@ -98,17 +101,17 @@ _CLEARS: dict[str, Callable[[str], str]] = {
 # --- what the page shows ----------------------------------------------------------------------------------------------
 def _state() -> str:
     """Say what this process thinks of its cache."""
-    now = service.current()
-    if now.is_guest:
+    now = runtime.current()
+    if now.bypasses_cache:
         return "This process reads past the cache, which another one has."
-    if now.link.usable:
+    if now.breaker.is_closed:
         return "In use."
     return "The store is away: reads go to the database until it is back."
 
 
 def _namespaces(counted: dict[str, dict[str, int]]) -> Iterator[dict[str, Any]]:
     """Yield each namespace's policy and counts."""
-    for namespace in service.namespaces:
+    for namespace in runtime.namespaces:
         counts = counted.get(namespace.name, {})
         yield {
             "name": namespace.name,

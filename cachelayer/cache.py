@@ -10,18 +10,20 @@ from typing import Any, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS
 
-from cachelayer import names, outbox, service, transactions
-from cachelayer.entries import Wanted
-from cachelayer.namespaces import ROOT, Namespace
-from cachelayer.reading import ABSENT, Reader
-from cachelayer.service import PATTERN, Service
-from cachelayer.shapes import ValueShape
-from cachelayer.store.base import StoreDown, StoreFull
+from cachelayer.protocol import keys
+from cachelayer.protocol.entries import EntryKey
+from cachelayer.protocol.tags import GLOBAL_TAG, Namespace
+from cachelayer.read.reader import MISSING, Reader
+from cachelayer.read.serializers import ValueSerializer
+from cachelayer.runtime import runtime
+from cachelayer.runtime.runtime import PATTERN, CacheRuntime
+from cachelayer.stores.base import StoreDown, StoreFull
+from cachelayer.write import outbox, transactions
 from logs.contexts import Context
 
 T = TypeVar("T")
-SHORTEST = 0.001  # seconds; likewise below
-YEAR = 365 * 24 * 60 * 60
+MIN_TTL = 0.001  # seconds; likewise below
+MAX_TTL = 365 * 24 * 60 * 60
 
 log = Context.CACHE.logger
 
@@ -29,27 +31,27 @@ log = Context.CACHE.logger
 class _Values:
     """The values of one namespace, read through one service."""
 
-    def __init__(self, namespace: Namespace, now: Service) -> None:
+    def __init__(self, namespace: Namespace, now: CacheRuntime) -> None:
         self.namespace = namespace
-        self.tier = now.local.tier(namespace)
-        self.reader: Reader[Any] = Reader(now, namespace, ValueShape())
+        self.tier = now.local.namespace(namespace)
+        self.reader: Reader[Any] = Reader(now, namespace, ValueSerializer())
 
 
 _by_word: dict[str, _Values] = {}
 
 
-def _use(_now: Service) -> None:
+def _use(_now: CacheRuntime) -> None:
     """Forget how the service before was read through."""
     _by_word.clear()
 
 
-service.follow(_use)
+runtime.follow(_use)
 
 
 def _of(key: str) -> _Values:
     """Return the values among which a key is, made at its namespace's first."""
-    now = service.current()
-    namespace = now.namespaces.of_key(key)
+    now = runtime.current()
+    namespace = now.namespaces.for_key(key)
     values = _by_word.get(namespace.name)
     if values is None:
         values = _by_word[namespace.name] = _Values(namespace, now)
@@ -65,10 +67,10 @@ def get(key: str, default: Any = None) -> Any:
     except KeyError:
         return _get_beyond(key, default)
     now = monotonic()
-    if now < entry.expires and now < tier.trusted_until:
+    if now < entry.expires and now < tier.valid_until:
         entry.used = True
         tier.hits += 1
-        return entry.thaw()
+        return entry.load()
     return _get_beyond(key, default)
 
 
@@ -76,9 +78,9 @@ def _get_beyond(key: str, default: Any) -> Any:
     values = _of(key)
     entry = values.tier.get(key)
     if entry is not None:
-        return entry.thaw()
-    value = values.reader.peek(key, _wanted(key, values))
-    return default if value is ABSENT else value
+        return entry.load()
+    value = values.reader.get(key, _wanted(key, values))
+    return default if value is MISSING else value
 
 
 def fetch(key: str, load: Callable[[], T], *, tags: tuple[str, ...] = ()) -> T:
@@ -94,12 +96,12 @@ def fetch(key: str, load: Callable[[], T], *, tags: tuple[str, ...] = ()) -> T:
     values = _by_word.get(key.partition(":")[0]) or _of(key)
     entry = values.tier.get(key)
     if entry is not None:
-        return entry.thaw()  # type: ignore[no-any-return]  # what was stored under this key
+        return entry.load()  # type: ignore[no-any-return]  # what was stored under this key
     return values.reader.read(key, _wanted(key, values, tags), load, _may_fill)  # type: ignore[return-value]  # as above
 
 
 def _may_fill() -> bool:
-    return transactions.sees_what_is_committed(DEFAULT_DB_ALIAS)
+    return transactions.reads_committed_data(DEFAULT_DB_ALIAS)
 
 
 def set(key: str, value: Any, ttl: float | None = None) -> None:  # noqa: A001 - the field's word for it
@@ -111,14 +113,14 @@ def set(key: str, value: Any, ttl: float | None = None) -> None:  # noqa: A001 -
         NotCacheable: the value is of a type that has no encoding.
     """
     values = _of(key)
-    ttl = values.namespace.ttl if ttl is None else min(ttl, YEAR)
-    if ttl < SHORTEST or not values.reader.put(_wanted(key, values), value, ttl):
+    ttl = values.namespace.ttl if ttl is None else min(ttl, MAX_TTL)
+    if ttl < MIN_TTL or not values.reader.set(_wanted(key, values), value, ttl):
         delete(key)
 
 
 def delete(key: str) -> None:
     """Remove a value."""
-    touch(names.of_value(_of(key).namespace, key))
+    touch(keys.value_key(_of(key).namespace, key))
 
 
 # --- operators' controls ----------------------------------------------------------------------------------------------
@@ -140,16 +142,16 @@ def clear(pattern: str) -> int:
     Looks at every key of the server: for operators, not for requests. Where this process has no cache of its own or
     the store is away, that is asked of those who have it, and 0 is returned.
     """
-    now = service.current()
+    now = runtime.current()
     removed = 0
     try:
         removed = now.store.remove(pattern)
         now.store.announce(PATTERN + pattern)
     except (StoreDown, StoreFull):
         outbox.record(DEFAULT_DB_ALIAS, [PATTERN + pattern])
-    if now.is_guest:
+    if now.bypasses_cache:
         outbox.record(DEFAULT_DB_ALIAS, [PATTERN + pattern])
-    now.forget(pattern)
+    now.evict_matching(pattern)
     log.info("Cache CLEAR pattern %s (%d keys)", pattern, removed)
     return removed
 
@@ -160,22 +162,22 @@ def clear_namespace(name: str) -> None:
     Raises:
         UnknownNamespace: there is none of that name.
     """
-    touch(service.current().namespaces.of(name).name)
+    touch(runtime.current().namespaces.for_tag(name).name)
     log.info("Cache CLEAR namespace %s", name)
 
 
 def clear_all() -> None:
     """Make everything invalid, in one step."""
-    touch(ROOT)
+    touch(GLOBAL_TAG)
     log.info("Cache CLEAR all")
 
 
 def on_migrated(using: str, **_signal: Any) -> None:
     """Make everything invalid: migrations and `flush` change rows past managers and signals (hears `post_migrate`)."""
-    if outbox.exists(using):
-        transactions.begin(using, (ROOT,))
+    if outbox.table_exists(using):
+        transactions.begin(using, (GLOBAL_TAG,))
 
 
-def _wanted(key: str, values: _Values, tags: tuple[str, ...] = ()) -> Wanted:
-    tag, namespaces = names.of_value(values.namespace, key), service.current().namespaces
-    return Wanted(tag, namespaces.with_namespaces((tag, *tags)))
+def _wanted(key: str, values: _Values, tags: tuple[str, ...] = ()) -> EntryKey:
+    tag, namespaces = keys.value_key(values.namespace, key), runtime.current().namespaces
+    return EntryKey(tag, namespaces.expand((tag, *tags)))

@@ -12,13 +12,16 @@ from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Djan
 from django.db import connections, router
 from django.db.models import Model
 
-from cachelayer import cascade, conf, outbox, service
-from cachelayer.cascade import Rule
+from cachelayer import conf
 from cachelayer.conf import Options
-from cachelayer.connection import OPTIONS
 from cachelayer.models import CachedModel
-from cachelayer.namespaces import Namespace
-from cachelayer.querysets import CachedQuerySet
+from cachelayer.orm import rules
+from cachelayer.orm.querysets import CachedQuerySet
+from cachelayer.orm.rules import InvalidationRule
+from cachelayer.protocol.tags import Namespace
+from cachelayer.runtime import runtime
+from cachelayer.stores.redis_options import OPTIONS
+from cachelayer.write import outbox
 
 PREFIX = re.compile(r"[\w.-]+")
 LONGEST_TIMEOUT = 1.0  # seconds
@@ -36,7 +39,7 @@ PROBLEMS = {
     ),
     "E005": (
         "CACHES[{0!r}]['OPTIONS']['CONNECTION_POOL_KWARGS'] has not the cache's {1}.",
-        "Start from cachelayer.connection.OPTIONS: else a server that comes back with old data would be believed.",
+        "Start from cachelayer.stores.redis_options.OPTIONS: else a server that comes back with old data would be believed.",
     ),
     "E006": ("The rule of {0}: it is no CachedModel.", "Derive it from one, or its writes go past the cache."),
     "E007": (
@@ -54,7 +57,7 @@ PROBLEMS = {
     "E010": ("The namespace {0} keeps {1} entries for {2} s.", "Let both be more than 0."),
     "W001": (
         "CACHES[{0!r}]['OPTIONS'] sets no {1}, or a long one: while the server hangs, every page would.",
-        "Start from cachelayer.connection.OPTIONS.",
+        "Start from cachelayer.stores.redis_options.OPTIONS.",
     ),
     "W002": (
         "ATOMIC_REQUESTS is on for the database {0!r}: what is read inside a transaction is not kept.",
@@ -76,7 +79,7 @@ def _problem(name: str, *words: object) -> CheckMessage:
 
 # --- settings ---------------------------------------------------------------------------------------------------------
 def _options() -> Iterator[CheckMessage]:
-    for name in conf.given():
+    for name in conf.raw_options():
         if name not in Options.names():
             yield _problem("E001", name, " and ".join(Options.names()))
     options = Options.read()
@@ -105,7 +108,7 @@ def _server() -> Iterator[CheckMessage]:
 
 # --- the policy -------------------------------------------------------------------------------------------------------
 def _namespaces() -> Iterator[CheckMessage]:
-    for namespace in service.namespaces:
+    for namespace in runtime.namespaces:
         yield from of_namespace(namespace)
 
 
@@ -116,14 +119,14 @@ def of_namespace(namespace: Namespace) -> Iterator[CheckMessage]:
 
 
 def _rules() -> Iterator[CheckMessage]:
-    for rule in cascade.rules():
+    for rule in rules.rules():
         yield from of_rule(rule)
-    for alias in dict.fromkeys(router.db_for_write(rule.model) for rule in cascade.rules()):
+    for alias in dict.fromkeys(router.db_for_write(rule.model) for rule in rules.rules()):
         if connections[alias].settings_dict["ATOMIC_REQUESTS"]:
             yield _problem("W002", alias)
 
 
-def of_rule(rule: Rule) -> Iterator[CheckMessage]:
+def of_rule(rule: InvalidationRule) -> Iterator[CheckMessage]:
     """Look at one rule and its model."""
     label, alias = _label(rule.model), router.db_for_write(rule.model)
     if not issubclass(rule.model, CachedModel):
@@ -132,7 +135,7 @@ def of_rule(rule: Rule) -> Iterator[CheckMessage]:
     for model in (rule.model, *_derived(rule.model)):
         yield from _of_managers(model)
     known = {"pk", *(field.attname for field in rule.model._meta.concrete_fields)}  # noqa: SLF001 - documented
-    known.update(name for name in rule.fixed if isinstance(getattr(rule.model, name, None), property))
+    known.update(name for name in rule.immutable if isinstance(getattr(rule.model, name, None), property))
     for name in dict.fromkeys(name for tag in rule.tags for _, name, _, _ in Formatter().parse(tag) if name):
         if name not in known:
             yield _problem("E008", label, name)

@@ -26,7 +26,7 @@ class Options:
     def read(cls) -> "Options":
         """Read the settings, and leave out what is no option."""
         names = cls.names()
-        return cls(**{name.lower(): value for name, value in given().items() if name in names})
+        return cls(**{name.lower(): value for name, value in raw_options().items() if name in names})
 
     @classmethod
     def names(cls) -> list[str]:
@@ -45,7 +45,7 @@ class Options:
         return SHARED in self.cache.get("BACKEND", "")
 
 
-def given() -> Mapping[str, Any]:
+def raw_options() -> Mapping[str, Any]:
     """Return what is set, even if it is nonsense."""
     found = getattr(settings, "CACHELAYER", {})
     return found if isinstance(found, Mapping) else {repr(found): None}

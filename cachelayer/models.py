@@ -5,15 +5,16 @@ from typing import Any
 
 from django.db import models, router
 
-from cachelayer import cascade, transactions
-from cachelayer.managers import CachedManager
-from cachelayer.shapes import LateState
+from cachelayer.orm import rules
+from cachelayer.orm.managers import CachedManager
+from cachelayer.read.serializers import LazyModelState
+from cachelayer.write import transactions
 
 
 class CachedModel(models.Model):
     """A model whose writes the cache must hear of: those of one row here, all others in its manager's querysets."""
 
-    _state = LateState()  # gives what Django puts there
+    _state = LazyModelState()  # gives what Django puts there
     objects: models.Manager[Any] = CachedManager()
 
     class Meta:
@@ -29,10 +30,10 @@ class CachedModel(models.Model):
     def save_base(self, raw: bool = False, using: str | None = None, **options: Any) -> None:  # type: ignore[override] # noqa: FBT001, FBT002 - Django's
         """Save as Django does, inside what the cache needs around it."""
         alias = using or router.db_for_write(type(self), instance=self)
-        rule = cascade.rule_of(type(self))
-        needs_transaction = rule is not None and bool(rule.movable) and self.pk is not None
+        rule = rules.get_rule(type(self))
+        needs_transaction = rule is not None and bool(rule.mutable_fields) and self.pk is not None
         save = partial(super().save_base, raw=raw, using=alias, **options)
-        transactions.around_save(alias, self, save, needs_transaction=needs_transaction)
+        transactions.save_with_intent(alias, self, save, needs_transaction=needs_transaction)
 
 
 class Outbox(models.Model):
@@ -48,7 +49,7 @@ class Outbox(models.Model):
         return f"outbox {self.pk}"
 
 
-class Statistic(models.Model):
+class CounterTotal(models.Model):
     """One count, summed up over all processes that have reported so far."""
 
     namespace = models.CharField(max_length=64)

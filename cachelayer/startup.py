@@ -7,11 +7,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError, connections
 from redis import exceptions
 
-from cachelayer import checks, outbox, ownership, service
+from cachelayer import checks
+from cachelayer.background.threads import BackgroundThreads
 from cachelayer.conf import Options
-from cachelayer.keeper import Keeper
-from cachelayer.service import Service
-from cachelayer.store.base import StoreDown, StoreFull
+from cachelayer.runtime import process_lock, runtime
+from cachelayer.runtime.runtime import CacheRuntime
+from cachelayer.stores.base import StoreDown, StoreFull
+from cachelayer.write import outbox
 from logs.contexts import Context
 
 STOP_WITHIN = 2.0  # seconds
@@ -29,7 +31,7 @@ _PASSING_WORDS = ("BUSY", "MISCONF", "NOREPLICAS")  # redis-py has no classes fo
 log = Context.CACHE.logger
 
 
-def start() -> Service:
+def start() -> CacheRuntime:
     """Start the cache of this process, and return it.
 
     A store that cannot be reached is no reason not to serve: everything is answered from the database until it is.
@@ -41,33 +43,33 @@ def start() -> Service:
     """
     _refuse_errors()
     shared = Options.read().is_shared
-    now = service.current() if shared else _own()
+    now = runtime.current() if shared else _own()
     mode = "shared by all processes" if shared else "of this process alone"
     try:
-        now.store.restore(quarantine=False)
+        now.store.reinitialize(quarantine=False)
     except (StoreDown, StoreFull) as error:
         _refuse_if_for_good(error)
-        now.link.open(error)
+        now.breaker.trip(error)
         told = "Cache FATAL: the store cannot be reached: %s; the database answers until it can"
         log.critical(told, error, exc_info=error)
-    keeper = now.keeper = now.keeper or Keeper(now)
-    keeper.serve()
+    keeper = now.threads = now.threads or BackgroundThreads(now)
+    keeper.start_serving()
     atexit.register(_stop)
     names = ", ".join(namespace.name for namespace in now.namespaces)
     log.info("Cache STARTED, %s; namespaces: %s", mode, names)
     return now
 
 
-def _own() -> Service:
+def _own() -> CacheRuntime:
     """Make this process the one that has the cache: without a server there is one only."""
-    ownership.take()
+    process_lock.acquire()
     try:
-        outbox.forget()  # the cache is empty, so it has missed nothing
+        outbox.clear()  # the cache is empty, so it has missed nothing
     except DatabaseError as error:
         log.error("Cache outbox cannot be emptied: %s", type(error).__name__)  # noqa: TRY400 - it may quote rows
     finally:
         connections.close_all()
-    return service.use(service.make(is_guest=False))
+    return runtime.use(runtime.make(is_guest=False))
 
 
 def _refuse_errors() -> None:
@@ -89,7 +91,7 @@ def _refuse_if_for_good(error: Exception) -> None:
 
 def _stop() -> None:
     """End the threads at the end of the process, and report what was counted last."""
-    keeper = service.current().keeper
+    keeper = runtime.current().threads
     if keeper is not None:
         keeper.stop(STOP_WITHIN)
         with suppress(DatabaseError, InterfaceError):

@@ -10,7 +10,7 @@ class ConversationsConfig(AppConfig):
 
     def ready(self) -> None:
         """Wire the cache."""
-        from cachelayer import cascade  # noqa: PLC0415 - models are there from here on
-        from conversations.cascade import CASCADE, NAMESPACES  # noqa: PLC0415 - as above
+        from cachelayer.orm import rules  # noqa: PLC0415 - models are there from here on
+        from conversations.cache_policy import INVALIDATION_RULES, NAMESPACES  # noqa: PLC0415 - as above
 
-        cascade.install(NAMESPACES, CASCADE)
+        rules.register(NAMESPACES, INVALIDATION_RULES)

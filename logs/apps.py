@@ -12,7 +12,7 @@ class LogsConfig(AppConfig):
         """Watch the database, and the ends of requests."""
         from django.core.signals import request_finished  # noqa: PLC0415 - there are settings from here on
 
-        from logs import database, middleware  # noqa: PLC0415 - as above
+        from logs import middleware, sql_logging  # noqa: PLC0415 - as above
 
-        database.watch()
+        sql_logging.install()
         request_finished.connect(middleware.end, dispatch_uid="logs")

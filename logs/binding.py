@@ -21,7 +21,7 @@ _bound: ContextVar[Mapping[str, object]] = ContextVar("logs_bound", default=Mapp
 current = _bound.get
 
 
-def begin(**fields: object) -> None:
+def reset(**fields: object) -> None:
     """Start anew, with these fields alone: a thread that serves one request after another keeps nothing of the last."""
     _bound.set(MappingProxyType(fields))
 
@@ -41,7 +41,7 @@ def bound(**fields: object) -> Iterator[None]:
         _bound.reset(before)
 
 
-def carried(call: Callable[P, T]) -> Callable[P, T]:
+def with_bindings(call: Callable[P, T]) -> Callable[P, T]:
     """Return a callable that logs, in other threads, with what is bound here now."""
     context = copy_context()
 

@@ -49,14 +49,14 @@ def configure(options: dict[str, Any]) -> None:
         ImproperlyConfigured: there is no writing to the directory.
     """
     chosen = Options(**options)
-    probe(chosen.directory)
+    check_writable(chosen.directory)
     levels.install()
     logging.captureWarnings(capture=True)
-    logging.config.dictConfig(described(chosen))
+    logging.config.dictConfig(build_dict_config(chosen))
     _flush_when_terminated()
 
 
-def described(options: Options) -> dict[str, Any]:
+def build_dict_config(options: Options) -> dict[str, Any]:
     """Describe the service to `logging.config.dictConfig`."""
     level = levels.number(options.level)
     passed_on = {"handlers": [], "propagate": True}
@@ -77,7 +77,7 @@ def described(options: Options) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def service(options: Options) -> ServiceHandler:
+def build_handler(options: Options) -> ServiceHandler:
     """Make the handler."""
     return ServiceHandler(
         files.ContextFiles(options.directory, keep=options.keep),
@@ -87,7 +87,7 @@ def service(options: Options) -> ServiceHandler:
     )
 
 
-def probe(directory: Path) -> None:
+def check_writable(directory: Path) -> None:
     """Make sure that the directory, or the nearest one above it that is there, takes a file, and so do its files.
 
     Raises:

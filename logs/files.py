@@ -14,7 +14,7 @@ from pathlib import Path
 from concurrent_log_handler import ConcurrentRotatingFileHandler
 
 from logs.contexts import Context
-from logs.formats import context
+from logs.formatters import context
 
 ROTATE_AT = 10 * 1024 * 1024  # bytes
 AT_ONCE = 200  # lines

@@ -13,11 +13,11 @@ from contextlib import suppress
 from multiprocessing import util as multiprocessing_util
 from typing import Any, TextIO
 
-from logs.backlog import Backlog
 from logs.binding import BOUND, current
 from logs.files import ContextFiles
-from logs.formats import JsonLines, Lines
-from logs.listener import Listener, complain, takes
+from logs.formatters import ConsoleFormatter, JsonFormatter
+from logs.log_writer import LogWriter, is_writable, write_stderr
+from logs.record_queue import RecordQueue
 from logs.redaction import SCALARS, RedactionFilter, Redactor, cut, is_structure
 
 CAPACITY = 10_000  # records
@@ -49,9 +49,9 @@ class ServiceHandler(logging.Handler):
         self._console = console
         self._capacity = capacity
         self._patience = LOCK_WITHIN
-        self._json = JsonLines().format
-        self._for_people = Lines().format if console is not None and console.isatty() else None
-        self.renew()
+        self._json = JsonFormatter().format
+        self._for_people = ConsoleFormatter().format if console is not None and console.isatty() else None
+        self.reset_after_fork()
         _handlers.add(self)
 
     def createLock(self) -> None:  # noqa: N802 - logging's name
@@ -77,14 +77,14 @@ class ServiceHandler(logging.Handler):
     def close(self) -> None:
         """Write everything, and stop; what is logged afterwards is written at once."""
         if not (self.listener.stop() and self._write_here()):
-            complain("what is not written yet is lost: the disk does not take it")
+            write_stderr("what is not written yet is lost: the disk does not take it")
         super().close()
 
-    def renew(self) -> None:
+    def reset_after_fork(self) -> None:
         """Start anew: in a forked process the thread is gone, and what waits is the parent's to write."""
-        self.backlog = Backlog(self._capacity)
+        self.backlog = RecordQueue(self._capacity)
         self.writing = threading.Lock()
-        self.listener = Listener(self.backlog, self._write)
+        self.listener = LogWriter(self.backlog, self._write)
         self._files.forget()
 
     # --- writing: the listener's, unless there is none ----------------------------------------------------------------
@@ -106,14 +106,14 @@ class ServiceHandler(logging.Handler):
         if not self.writing.acquire(timeout=LOCK_WITHIN):
             return False
         try:
-            shown = self._lay_out(self.backlog.take()[0])
+            shown = self._lay_out(self.backlog.drain()[0])
             try:
                 self._files.write()
                 self._files.close()
             finally:
                 self._show(shown)
         except OSError as error:
-            complain(f"cannot write: {error}")
+            write_stderr(f"cannot write: {error}")
             return False
         finally:
             self.writing.release()
@@ -128,7 +128,7 @@ class ServiceHandler(logging.Handler):
                 line = self._json(record)
                 shown.append(self._for_people(record) if self._for_people else line)
             except Exception as error:  # noqa: BLE001 - whatever it is about a record, the others are to be written
-                record = _unsayable(record, error)  # noqa: PLW2901 - it stands for the other
+                record = _fallback_record(record, error)  # noqa: PLW2901 - it stands for the other
                 line = self._json(record)
             self._files.add(record, line)
         return shown
@@ -140,7 +140,7 @@ class ServiceHandler(logging.Handler):
         text = "".join(f"{line}\n" for line in shown)
         with suppress(OSError, ValueError):  # nobody is looking any more
             for start in range(0, len(text), AT_ONCE):
-                if not takes(self._console, self._patience):
+                if not is_writable(self._console, self._patience):
                     self._patience = 0.0
                     return
                 print(text[start : start + AT_ONCE], end="", file=self._console, flush=True)
@@ -164,7 +164,7 @@ def snapshot(record: logging.LogRecord, redactor: Redactor) -> logging.LogRecord
         said.pop("request", None)  # which Django adds: a whole request, with all that is in it
         for name in list(said)[_PLAIN:]:  # what was added comes last
             if type(said[name]) not in SCALARS:
-                said[name] = _settled(said[name], redactor)
+                said[name] = _freeze_value(said[name], redactor)
     said[BOUND] = current()
     return taken
 
@@ -189,7 +189,7 @@ def _arguments(template: str, arguments: Any, redactor: Redactor) -> Any:
     return redactor.structure(arguments)
 
 
-def _settled(value: object, redactor: Redactor) -> object:
+def _freeze_value(value: object, redactor: Redactor) -> object:
     """Return what a field says now: a structure, or a text."""
     try:
         settled = redactor.argument(value)
@@ -198,7 +198,7 @@ def _settled(value: object, redactor: Redactor) -> object:
         return f"{type(value)!r} cannot be said: {type(error).__name__}"
 
 
-def _unsayable(record: logging.LogRecord, error: Exception) -> logging.LogRecord:
+def _fallback_record(record: logging.LogRecord, error: Exception) -> logging.LogRecord:
     """Return what is written in place of a record that cannot be laid out."""
     text = f"a record of {record.pathname}:{record.lineno} could not be laid out: {type(error).__name__}"
     said = {name: vars(record).get(name) for name in ("name", "levelno", "created", "process", "threadName")}
@@ -222,7 +222,7 @@ def _in_parent() -> None:
 def _in_child() -> None:
     _held.clear()
     for handler in list(_handlers):
-        handler.renew()
+        handler.reset_after_fork()
 
 
 def _flush_all() -> None:

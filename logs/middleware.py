@@ -53,7 +53,7 @@ def _begin(request: HttpRequest) -> Callable[[Response], Response]:
     given = request.headers.get(HEADER, "")
     request_id = given if _ACCEPTED.match(given) else secrets.token_hex(8)
     area, began = area_of(request.path), perf_counter()
-    binding.begin(request_id=request_id, **{binding.AREA: area})
+    binding.reset(request_id=request_id, **{binding.AREA: area})
 
     def answered(response: Response) -> Response:
         response[HEADER] = request_id
@@ -65,7 +65,7 @@ def _begin(request: HttpRequest) -> Callable[[Response], Response]:
 
 def end(**_signal: Any) -> None:
     """Forget what was bound: the request is over (a receiver of `request_finished`)."""
-    binding.begin()
+    binding.reset()
 
 
 def area_of(path: str) -> Context:

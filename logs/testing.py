@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from logs.formats import JsonLines
+from logs.formatters import JsonFormatter
 from logs.handler import snapshot
 from logs.redaction import RedactionFilter
 
@@ -43,7 +43,7 @@ class _Capture(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self.lines = Captured()
-        self._format, self._redact = JsonLines().format, RedactionFilter()
+        self._format, self._redact = JsonFormatter().format, RedactionFilter()
 
     def emit(self, record: logging.LogRecord) -> None:
         taken = snapshot(record, self._redact.redactor)

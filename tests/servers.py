@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
-from whatsai.stack import folders, program, stores
-from whatsai.stack.program import Program, ServerFailed
+from whatsai.devstack import folders
+from whatsai.devstack import process as program
+from whatsai.devstack import servers as stores
+from whatsai.devstack.process import Program, ServerFailed
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -33,7 +35,7 @@ def servers(environ: Mapping[str, str]) -> Iterator[dict[str, str]]:
 @contextmanager
 def postgresql() -> Iterator[str]:
     """Run PostgreSQL with one empty database, `whatsai`, and yield its URL."""
-    with folders.short() as folder:
+    with folders.short_tempdir() as folder:
         server, url = stores.postgresql(folder, folder, stores.FLEETING)
         with running(server):
             yield url
@@ -42,7 +44,7 @@ def postgresql() -> Iterator[str]:
 @contextmanager
 def valkey() -> Iterator[str]:
     """Run Valkey, which keeps nothing on disk, and yield its URL."""
-    with folders.short() as folder:
+    with folders.short_tempdir() as folder:
         server, url = stores.valkey(folder, folder)
         with running(server):
             yield url

@@ -44,13 +44,13 @@ class Environment:
     log_console: bool
     log_slow_sql_ms: float
     media_dir: Path
-    ingest_inside: bool
+    ingest_in_web_process: bool
     ingest_window: float
     ingest_interval: float
-    ingest_backlog: int
-    ingest_flood: float
+    ingest_queue_limit: int
+    ingest_rate_limit: float
     ingest_keep_days: float
-    ingest_park_days: float
+    ingest_pending_days: float
     public_url: str
     time_zone: str
     language_code: str
@@ -107,13 +107,13 @@ def read(base_dir: Path = BASE_DIR) -> Environment:
         "log_slow_sql_ms": env.float("LOG_SLOW_SQL_MS", default=200.0, validate=validate.Range(min=0)),
         "media_dir": env.path("MEDIA_DIR", default=base_dir / "var" / "media"),
         # SQLite has one process, which then has to do it all.
-        "ingest_inside": env.bool("INGEST_INSIDE", default=str(database).startswith("sqlite")),
+        "ingest_in_web_process": env.bool("INGEST_IN_WEB_PROCESS", default=str(database).startswith("sqlite")),
         "ingest_window": env.float("INGEST_WINDOW", default=1.0, validate=validate.Range(min=0, max=60)),
         "ingest_interval": env.float("INGEST_INTERVAL", default=0.25, validate=validate.Range(min=0, max=60)),
-        "ingest_backlog": env.int("INGEST_BACKLOG", default=100_000, validate=validate.Range(min=1)),
-        "ingest_flood": env.float("INGEST_FLOOD", default=100.0, validate=validate.Range(min=1)),
+        "ingest_queue_limit": env.int("INGEST_QUEUE_LIMIT", default=100_000, validate=validate.Range(min=1)),
+        "ingest_rate_limit": env.float("INGEST_RATE_LIMIT", default=100.0, validate=validate.Range(min=1)),
         "ingest_keep_days": env.float("INGEST_KEEP_DAYS", default=7.0, validate=validate.Range(min=0)),
-        "ingest_park_days": env.float("INGEST_PARK_DAYS", default=7.0, validate=validate.Range(min=0.1)),
+        "ingest_pending_days": env.float("INGEST_PENDING_DAYS", default=7.0, validate=validate.Range(min=0.1)),
         "public_url": env.str("PUBLIC_URL", default="http://127.0.0.1:8000", validate=_scheme(*WEB)),
         "time_zone": env.str("TIME_ZONE", default="UTC", validate=_time_zone),
         "language_code": env.str("LANGUAGE_CODE", default="en-us"),

@@ -10,11 +10,11 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
-from logs.config import Options, described, probe
+from logs.config import Options, build_dict_config, check_writable
 from whatsai import environment
 
 
-class Unobserved(Logger):  # type: ignore[misc]  # gunicorn ships no types
+class NoAccessLogLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
     """No access log: its request lines would hold `?token=`. What was answered, the application logs itself."""
 
     access_log_enabled = False  # a `logconfig_dict` would switch it on
@@ -38,12 +38,12 @@ MEMORY = "/dev/shm"  # noqa: S108 - gunicorn makes a private, nameless file ther
 worker_tmp_dir = MEMORY if os.access(MEMORY, os.W_OK) else None
 
 accesslog = None
-logger_class = Unobserved
+logger_class = NoAccessLogLogger
 control_socket_disable = True
 # What the server says goes where everything goes; `--log-level` decides how much of it that is.
 _logs = Options(**environment.read().logging)
-probe(_logs.directory)
-logconfig_dict = described(_logs)
+check_writable(_logs.directory)
+logconfig_dict = build_dict_config(_logs)
 
 
 def post_worker_init(_worker: Any) -> None:

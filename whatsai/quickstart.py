@@ -23,7 +23,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connections
 
-from whatsai import environment, local
+from whatsai import environment, local_state
 
 VAR = environment.BASE_DIR / "var"
 HIGHEST_PORT = 65535
@@ -100,7 +100,7 @@ def machine_defaults(host: str, url: str) -> dict[str, str]:
 
 
 # --- what -------------------------------------------------------------------------------------------------------------
-def set_up(var: Path, defaults: dict[str, str], *, demo: bool) -> local.Local:
+def set_up(var: Path, defaults: dict[str, str], *, demo: bool) -> local_state.LocalState:
     """Bring the database up to date and make the way in; load the demo where it is due. Quick when all is there.
 
     Raises:
@@ -126,15 +126,15 @@ def _add_to_environment(defaults: dict[str, str]) -> None:
     os.environ |= {name: value for name, value in defaults.items() if users.str(name, None) is None}
 
 
-def _set_up_django(var: Path, *, demo: bool) -> local.Local:
-    local.ensure_secret_key(var / "secret_key")
+def _set_up_django(var: Path, *, demo: bool) -> local_state.LocalState:
+    local_state.ensure_secret_key(var / "secret_key")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "whatsai.settings")
     django.setup()
     call_command("migrate", verbosity=0, interactive=False)
-    way_in = local.ensure(var / "local.json")
+    way_in = local_state.ensure(var / "local.json")
     if way_in.demo_due and demo:
         call_command("demo")
-        way_in = local.keep(var / "local.json", replace(way_in, demo_due=False))
+        way_in = local_state.save(var / "local.json", replace(way_in, demo_due=False))
     connections.close_all()
     return way_in
 
@@ -165,13 +165,13 @@ def _wait_for_lock(handle: int) -> None:
 
 
 # --- how to get in ----------------------------------------------------------------------------------------------------
-def welcome(url: str, way_in: local.Local) -> str:
+def welcome(url: str, way_in: local_state.LocalState) -> str:
     """Return what the newcomer reads: the addresses, the login, and a request that works."""
     password = way_in.password or "(set by you; forgotten? .venv/bin/python manage.py changepassword admin)"
     return f"""
 WhatsAI answers at {url}
 
-  admin     {url}/admin/   user {local.USERNAME}, password {password}
+  admin     {url}/admin/   user {local_state.USERNAME}, password {password}
   API       {url}/api/v1/conversations/
   API docs  {url}/api/docs/
   webhook   {url}/webhooks/evolution/<instance name>

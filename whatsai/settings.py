@@ -1,6 +1,6 @@
 """Every setting, built from the environment (`environment.py` lists the variables) and nothing else."""
 
-from cachelayer import connection
+from cachelayer.stores import redis_options
 from whatsai import environment
 
 env = environment.read()
@@ -89,7 +89,7 @@ CACHES = {
         {
             "BACKEND": "django_redis.cache.RedisCache",
             "LOCATION": env.redis_url,
-            "OPTIONS": connection.OPTIONS,
+            "OPTIONS": redis_options.OPTIONS,
         }
         if env.redis_url
         else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}

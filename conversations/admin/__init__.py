@@ -2,9 +2,9 @@
 
 from django.contrib import admin
 
-from conversations.admin import contact, conversation, event, inbox, instance, message
+from conversations.admin import contact, conversation, event, ingestion, instance, message
 
-__all__ = ["contact", "conversation", "event", "inbox", "instance", "message"]
+__all__ = ["contact", "conversation", "event", "ingestion", "instance", "message"]
 
 admin.site.site_header = "WhatsAI"
 admin.site.site_title = "WhatsAI"

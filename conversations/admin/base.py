@@ -17,10 +17,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from conversations.admin.paginator import BoundedPaginator, count_within
 
 PAGE = 50
-MOST_AT_ONCE = 500  # rows that one action may touch
+MAX_ACTION_ROWS = 500  # rows that one action may touch
 
 
-class OneOrderList(ChangeList):
+class FixedOrderChangeList(ChangeList):
     """A list in its admin's `ordering` or in the reverse of it, whatever is asked for: no other order has an index."""
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
@@ -45,8 +45,8 @@ class BoundedAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's class
     the fields that people may set, of all that `fieldsets` show.
     """
 
-    listed: ClassVar[tuple[str, ...]] = ()
-    local: ClassVar[tuple[str, ...]] = ()
+    list_only_fields: ClassVar[tuple[str, ...]] = ()
+    editable_fields: ClassVar[tuple[str, ...]] = ()
 
     paginator = BoundedPaginator
     list_per_page = PAGE
@@ -59,11 +59,11 @@ class BoundedAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's class
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:  # noqa: ARG002 - Django's hook
         """Use the list of one order."""
-        return OneOrderList
+        return FixedOrderChangeList
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the rows of the list."""
-        return super().get_queryset(request).only(*self.listed)
+        return super().get_queryset(request).only(*self.list_only_fields)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:  # noqa: ARG002 - Django's hook
         """Return one row, whole; None for what is no primary key of any."""
@@ -80,7 +80,7 @@ class BoundedAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's class
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:  # noqa: ARG002 - Django's hook
         """Return all that is shown and not `local`."""
-        return [name for name in flatten_fieldsets(self.fieldsets or ()) if name not in self.local]
+        return [name for name in flatten_fieldsets(self.fieldsets or ()) if name not in self.editable_fields]
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's hook
         """Rows come from webhooks."""
@@ -96,8 +96,8 @@ class BoundedAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's class
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:  # type: ignore[override] # Django 6 has one argument more
         """Refuse an action on all rows of a list that is too long for one request."""
-        if request.POST.get("select_across", "0") != "0" and count_within(queryset, MOST_AT_ONCE)[1]:
-            text = f"An action takes {MOST_AT_ONCE} rows at most: narrow the list by a search or a filter first."
+        if request.POST.get("select_across", "0") != "0" and count_within(queryset, MAX_ACTION_ROWS)[1]:
+            text = f"An action takes {MAX_ACTION_ROWS} rows at most: narrow the list by a search or a filter first."
             self.message_user(request, text, messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
         return super().response_action(request, queryset)

@@ -9,9 +9,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from conversations.admin.base import InstanceRowsAdmin, digits_of_number
+from conversations.admin.display_names import name_of
 from conversations.admin.filters import InstanceFilter
 from conversations.admin.markup import NOTHING, web_link
-from conversations.admin.people import name_of
 from conversations.models import Contact, Conversation
 
 

@@ -9,13 +9,13 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from conversations.admin import chat
+from conversations.admin import chat_page
 from conversations.admin.actions import conversation_actions
 from conversations.admin.base import BoundedAdmin, InstanceRowsAdmin, digits_of_number
 from conversations.admin.content import preview
+from conversations.admin.display_names import name_of, name_of_chat
 from conversations.admin.filters import InstanceFilter, UnreadFilter
 from conversations.admin.markup import NOTHING, badge, moment
-from conversations.admin.people import name_of, name_of_chat
 from conversations.models import EPOCH, Conversation
 
 
@@ -71,7 +71,7 @@ class ConversationAdmin(InstanceRowsAdmin):
         """Put the chat beside the form."""
         row = kwargs.get("obj")
         if row is not None and _may_read_messages(request):
-            context["chat"] = chat.read(row, request.GET.get("cursor", ""))
+            context["chat"] = chat_page.read(row, request.GET.get("cursor", ""))
             if context["chat"].is_lost:
                 text = "That place in the conversation is not known; these are the latest messages."
                 self.message_user(request, text, messages.WARNING)

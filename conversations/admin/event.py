@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from conversations.admin.base import InstanceRowsAdmin
 from conversations.admin.filters import EventNameFilter, InstanceFilter
 from conversations.admin.markup import badge, pretty_json
-from conversations.ingest import replay
+from conversations.ingest.worker import replay
 from conversations.models import WebhookEvent
 
 # outcome → how its badge looks
@@ -41,7 +41,7 @@ class WebhookEventAdmin(InstanceRowsAdmin):
 
     fieldsets: ClassVar[Any] = (
         (None, {"fields": ("named", "instance", "received_at", "request_id", "outcome", "reason")}),
-        ("Applying it", {"fields": ("tries", "next_try", "settled_at")}),
+        ("Applying it", {"fields": ("tries", "next_try", "finished_at")}),
         ("Body, without its secrets", {"fields": ("body",)}),
     )
 
@@ -60,7 +60,7 @@ class WebhookEventAdmin(InstanceRowsAdmin):
     @admin.action(description="Try again", permissions=["replay"])
     def replay(self, request: HttpRequest, queryset: QuerySet[WebhookEvent]) -> None:
         """Make the chosen events due again, as far as they came to a bad end."""
-        due = replay.again(queryset.values_list("pk", flat=True))
+        due = replay.requeue(queryset.values_list("pk", flat=True))
         self.message_user(request, f"Try again: {due} done.", messages.SUCCESS)
 
     @admin.display(description="received", ordering="id")

@@ -12,9 +12,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from conversations.admin.base import BoundedAdmin
+from conversations.admin.display_names import number_of
 from conversations.admin.markup import NOTHING, badge, png_image, pretty_json, web_link
 from conversations.admin.paginator import count_within
-from conversations.admin.people import number_of
 from conversations.models import Instance
 from conversations.webhooks import instances
 
@@ -36,7 +36,7 @@ class InstanceForm(forms.ModelForm):  # type: ignore[type-arg] # Django's class 
     def clean_name(self) -> str:
         """Refuse a name that no webhook URL could carry."""
         name: str = self.cleaned_data["name"]
-        if reason := instances.objection(name):
+        if reason := instances.name_error(name):
             raise ValidationError(f"The name {reason}.")
         return name
 
@@ -66,7 +66,7 @@ class InstanceAdmin(BoundedAdmin):
         (None, {"fields": ("name", "server_url", "related")}),
         ("Connection", {"fields": ("state_badge", "state_reason", "pairing_image", "is_removed")}),
         ("WhatsApp", {"fields": ("profile_name", "owner_jid", "picture", "evolution_id", "label_list")}),
-        ("Webhook token", {"fields": ("has_token", "previous_token_until", "speaks_for_server")}),
+        ("Webhook token", {"fields": ("has_token", "previous_token_until", "is_global_webhook")}),
         ("Row", {"fields": ("id", "created_at", "updated_at")}),
     )
 
@@ -81,7 +81,7 @@ class InstanceAdmin(BoundedAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:  # noqa: ARG002 - Django's hook
         """Ask for the name and the server when adding; nothing else is known then."""
-        return self.fieldsets if obj else ((None, {"fields": self.local, "description": _NEXT_STEP}),)
+        return self.fieldsets if obj else ((None, {"fields": self.editable_fields, "description": _NEXT_STEP}),)
 
     @admin.display(description="state")
     def state_badge(self, row: Instance) -> SafeString:
@@ -133,7 +133,7 @@ class InstanceAdmin(BoundedAdmin):
                 )
             ),
         ) + format_html(
-            ' · <a href="{}?instance={}">inbox</a>', reverse("admin:conversations_ingestcount_changelist"), row.pk
+            ' · <a href="{}?instance={}">inbox</a>', reverse("admin:conversations_ingestcounter_changelist"), row.pk
         )
 
 

@@ -17,7 +17,7 @@ class Segment:
     url: str = ""
 
 
-def segments(text: str) -> list[Segment]:
+def linkify(text: str) -> list[Segment]:
     """Cut a text into plain pieces and links; joined again they are the text."""
     found: list[Segment] = []
     end = 0

@@ -7,9 +7,9 @@ from django.utils.safestring import SafeString
 
 from conversations.admin.base import InstanceRowsAdmin
 from conversations.admin.content import preview
+from conversations.admin.display_names import YOU, name_of_chat
 from conversations.admin.filters import InstanceFilter
 from conversations.admin.markup import pretty_json
-from conversations.admin.people import YOU, name_of_chat
 from conversations.models import Message
 
 

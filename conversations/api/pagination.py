@@ -7,12 +7,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
-from cachelayer.pages import Page
+from conversations.db.keyset import Page
 
 LINK = {"type": "string", "format": "uri", "nullable": True}
 
 
-class Links(BasePagination):
+class CursorLinksPagination(BasePagination):
     """`{"next": url or null, "previous": url or null, "results": […]}`; the managers cut the pages."""
 
     def answer(self, request: Request, page: Page[Any], results: Any) -> Response:

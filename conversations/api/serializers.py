@@ -8,23 +8,23 @@ from typing import Any, ClassVar
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from conversations.evolution import wire
+from conversations.evolution import coerce
 from conversations.models import Contact, Conversation, Instance, Message, Participant
 
 STATUSES = {status.value: status.name.lower() for status in Message.Status}
 
 
-class PartOfRow(serializers.Serializer[Any]):
+class NestedFieldsSerializer(serializers.Serializer[Any]):
     """An object made of some of a row's fields; null in a row whose field `without` is empty."""
 
-    without: ClassVar[str]
+    null_when_empty: ClassVar[str]
 
     def __init__(self, **options: Any) -> None:
         super().__init__(source="*", allow_null=True, read_only=True, **options)
 
     def to_representation(self, instance: Any) -> dict[str, Any] | None:  # type: ignore[override]  # or null, as it says
         """Return the object."""
-        return super().to_representation(instance) if getattr(instance, self.without) else None
+        return super().to_representation(instance) if getattr(instance, self.null_when_empty) else None
 
 
 # --- instances --------------------------------------------------------------------------------------------------------
@@ -109,7 +109,7 @@ class ContactSerializer(serializers.ModelSerializer[Contact]):
 
 
 # --- conversations ----------------------------------------------------------------------------------------------------
-class LastMessageSerializer(PartOfRow):
+class LastMessageSerializer(NestedFieldsSerializer):
     """What a list shows of a conversation's latest message."""
 
     without = "last_message_id"
@@ -182,7 +182,7 @@ class ConversationDetailSerializer(ConversationSerializer):
 
 
 # --- messages ---------------------------------------------------------------------------------------------------------
-class QuotedSerializer(PartOfRow):
+class QuotedSerializer(NestedFieldsSerializer):
     """What a message replies to, as it carries it."""
 
     without = "quoted_key_id"
@@ -264,7 +264,7 @@ class MessageSerializer(serializers.ModelSerializer[Message]):
         """Return the reactions that were not taken back, in the order they came."""
         given = [said for said in row.reactions.values() if said["emoji"]]
         given.sort(key=lambda reaction: (reaction["at"], reaction["who"]))
-        return list(ReactionSerializer([{**one, "at": wire.moment(one["at"])} for one in given], many=True).data)
+        return list(ReactionSerializer([{**one, "at": coerce.from_ms(one["at"])} for one in given], many=True).data)
 
     @extend_schema_field(PollResultsSerializer(allow_null=True))
     def get_poll_results(self, row: Message) -> dict[str, Any] | None:
@@ -272,4 +272,4 @@ class MessageSerializer(serializers.ModelSerializer[Message]):
         if not row.poll_results:
             return None
         at = max(vote["at"] for vote in row.poll_results.values())
-        return PollResultsSerializer({"at": wire.moment(at), "options": row.poll_count}).data
+        return PollResultsSerializer({"at": coerce.from_ms(at), "options": row.poll_count}).data

@@ -16,20 +16,20 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import GenericViewSet
 
-from cachelayer.observed import observed
-from cachelayer.pages import InvalidCursor, Page
+from cachelayer.read.cache_status import track_reads
 from conversations.api import serializers
 from conversations.api.negotiation import JSONOnly
-from conversations.api.pagination import Links
-from conversations.api.parameters import ContactParameters, ConversationParameters, MessageParameters, PageParameters
+from conversations.api.pagination import CursorLinksPagination
+from conversations.api.query_params import ContactParameters, ConversationParameters, MessageParameters, PageParameters
 from conversations.api.schema import Schema
+from conversations.db.keyset import InvalidCursor, Page
 from conversations.models import Contact, Conversation, Instance, Message
 
 Found = TypeVar("Found")
-ANSWERED = (200, 404)  # from what was read; anything else was decided before
+CACHE_STATUS_CODES = (200, 404)  # from what was read; anything else was decided before
 
 
-def found(operation: Callable[[int], Found], pk: str) -> Found:
+def get_or_404(operation: Callable[[int], Found], pk: str) -> Found:
     """Call a manager's method that takes a primary key.
 
     Raises:
@@ -51,7 +51,7 @@ class RowViewSet(GenericViewSet[Any]):
     detail_serializer_class: type[BaseSerializer[Any]]
 
     lookup_value_regex = "[0-9]{1,19}"  # as long as the greatest there can be
-    pagination_class = Links
+    pagination_class = CursorLinksPagination
     content_negotiation_class = JSONOnly
     schema = Schema()
 
@@ -61,23 +61,25 @@ class RowViewSet(GenericViewSet[Any]):
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         """Answer, and say where what was read came from (`Cache-Status`, RFC 9211)."""
-        with observed() as reads:
+        with track_reads() as reads:
             response = super().dispatch(request, *args, **kwargs)
-        if request.method in ("GET", "HEAD") and response.status_code in ANSWERED:
+        if request.method in ("GET", "HEAD") and response.status_code in CACHE_STATUS_CODES:
             response["Cache-Status"] = reads.cache_status
         return response
 
     def list(self, request: Request) -> Response:  # noqa: D102 - OpenAPI shows the viewset's text instead
-        return self.answer_page(request, self.read_page, self.parameters)
+        return self.page_response(request, self.read_page, self.parameters)
 
     def retrieve(self, request: Request, pk: str) -> Response:  # noqa: ARG002, D102 - as above
-        return self.answer_row(found(self.read_row, pk))
+        return self.row_response(get_or_404(self.read_row, pk))
 
-    def answer_row(self, row: Any) -> Response:
+    def row_response(self, row: Any) -> Response:
         """Answer with one row."""
         return Response(self.get_serializer(row).data)
 
-    def answer_page(self, request: Request, read: Callable[..., Page[Any]], accepted: type[PageParameters]) -> Response:
+    def page_response(
+        self, request: Request, read: Callable[..., Page[Any]], accepted: type[PageParameters]
+    ) -> Response:
         """Answer with the page that the request's parameters ask for.
 
         Raises:
@@ -87,7 +89,7 @@ class RowViewSet(GenericViewSet[Any]):
             page = read(**accepted.read(request.query_params))
         except InvalidCursor as error:
             raise ValidationError({"cursor": [str(error)]}) from error
-        return Links().answer(request, page, self.get_serializer(page.rows, many=True).data)
+        return CursorLinksPagination().answer(request, page, self.get_serializer(page.rows, many=True).data)
 
 
 class InstanceViewSet(RowViewSet):
@@ -121,7 +123,7 @@ class MessageViewSet(RowViewSet):
     @action(detail=True)
     def media(self, request: Request, pk: str) -> FileResponse:  # noqa: ARG002 - DRF's signature
         """Return the file that came with the message; its type is in the message, for a sender may claim any."""
-        row = found(self.read_row, pk)
+        row = get_or_404(self.read_row, pk)
         name = row.media.get("file")
         if not name or not default_storage.exists(name):
             raise NotFound
@@ -131,12 +133,12 @@ class MessageViewSet(RowViewSet):
         )
 
 
-def change(name: str) -> Any:
+def conversation_action(name: str) -> Any:
     """Make the POST action of the manager's method of that name, which answers with the conversation as it now is."""
     operation = getattr(Conversation.objects, name)
 
     def run(self: "ConversationViewSet", request: Request, pk: str) -> Response:  # noqa: ARG001 - no body is read
-        return self.answer_row(found(operation, pk))
+        return self.row_response(get_or_404(operation, pk))
 
     run.__name__ = name
     run.__doc__ = operation.__doc__
@@ -152,18 +154,18 @@ class ConversationViewSet(RowViewSet):
     serializer_class = serializers.ConversationSerializer
     detail_serializer_class = serializers.ConversationDetailSerializer
 
-    mark_read = change("mark_read")
-    archive = change("archive")
-    unarchive = change("unarchive")
-    pin = change("pin")
-    unpin = change("unpin")
+    mark_read = conversation_action("mark_read")
+    archive = conversation_action("archive")
+    unarchive = conversation_action("unarchive")
+    pin = conversation_action("pin")
+    unpin = conversation_action("unpin")
 
     @extend_schema(parameters=[PageParameters], responses=serializers.MessageSerializer(many=True))
     @action(detail=True, detail_serializer_class=serializers.MessageSerializer)
     def messages(self, request: Request, pk: str) -> Response:
         """Return a page of the conversation's messages, by WhatsApp's time, latest first."""
-        conversation = found(self.read_row, pk)
-        return self.answer_page(request, partial(Message.objects.for_conversation, conversation), PageParameters)
+        conversation = get_or_404(self.read_row, pk)
+        return self.page_response(request, partial(Message.objects.for_conversation, conversation), PageParameters)
 
 
 def not_found(_request: HttpRequest) -> JsonResponse:

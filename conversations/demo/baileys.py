@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from conversations.demo import contents, moments
-from conversations.demo.chance import cuid, hexadecimal
-from conversations.demo.chat import Chat, Turn
+from conversations.demo import contents, demo_clock
+from conversations.demo.addressing import ChatAddressing, Json, envelope, record
+from conversations.demo.chat_plan import Chat, ChatAction
+from conversations.demo.demo_clock import SECOND
 from conversations.demo.events import Event
-from conversations.demo.moments import SECOND
-from conversations.demo.records import Json, Names, envelope, record
+from conversations.demo.rng import cuid, hexadecimal
 
 _TYPING_SHARE = 0.25  # of the inbound bubbles are seen being typed; of voice messages, all
 _ACKS = (("SERVER_ACK", 700), ("DELIVERY_ACK", 2_500), ("READ", 20_000), ("PLAYED", 60_000))  # ms after sending
@@ -25,11 +25,11 @@ class LiveChat:
     def __init__(self, chat: Chat) -> None:
         self._chat = chat
         self._chance = chat.noise("live")
-        self._names = Names(chat)
+        self._names = ChatAddressing(chat)
         self._unread = 0
         self._is_known = bool(chat.past)
-        self._votes: dict[Turn, dict[str, list[str]]] = {}
-        self._writers: dict[str, Callable[[Turn], Iterator[Event]]] = {
+        self._votes: dict[ChatAction, dict[str, list[str]]] = {}
+        self._writers: dict[str, Callable[[ChatAction], Iterator[Event]]] = {
             "react": self._reaction,
             "unreact": self._reaction,
             "vote": self._vote,
@@ -43,19 +43,19 @@ class LiveChat:
         for turn in self._chat.live:
             yield from self._writers.get(turn.kind, self._bubble)(turn)
 
-    def _event(self, turn: Turn, after: int, name: str, data: Any) -> Event:
+    def _event(self, turn: ChatAction, after: int, name: str, data: Any) -> Event:
         return Event(turn.at + after + self._chance.randrange(250), self._chat.channel, name, data)
 
     # --- bubbles ------------------------------------------------------------------------------------------------------
 
-    def _bubble(self, turn: Turn) -> Iterator[Event]:
+    def _bubble(self, turn: ChatAction) -> Iterator[Event]:
         if turn.who:
             yield from self._inbound(turn)
             return
         yield from self._read_there(turn)
         yield from self._from_phone(turn) if turn.by_phone else self._from_api(turn)
 
-    def _inbound(self, turn: Turn) -> Iterator[Event]:
+    def _inbound(self, turn: ChatAction) -> Iterator[Event]:
         self._unread += 1
         if turn.kind == "voice" or self._chance.random() < _TYPING_SHARE:
             yield self._presence(turn, -3 * SECOND, "recording" if turn.kind == "voice" else "composing")
@@ -68,31 +68,31 @@ class LiveChat:
         yield from self._echo(turn)
         self._is_known = True
 
-    def _from_phone(self, turn: Turn) -> Iterator[Event]:
+    def _from_phone(self, turn: ChatAction) -> Iterator[Event]:
         """Yield an answer typed on the phone itself."""
         yield self._upsert(turn, "SERVER_ACK")
         yield from self._echo(turn)
         yield from self._acks(turn, first=1)
 
-    def _from_api(self, turn: Turn) -> Iterator[Event]:
+    def _from_api(self, turn: ChatAction) -> Iterator[Event]:
         key = self._names.plain_key(turn)
         data = record(self._names, turn, self._chance, key=key, status="PENDING")
         yield self._event(turn, 300, "send.message", data)
         yield from self._acks(turn)
 
-    def _upsert(self, turn: Turn, status: str) -> Event:
+    def _upsert(self, turn: ChatAction, status: str) -> Event:
         key = self._names.key(turn)
         data = record(self._names, turn, self._chance, key=key, status=status)
         return self._event(turn, 300, "messages.upsert", data)
 
-    def _echo(self, turn: Turn) -> Iterator[Event]:
+    def _echo(self, turn: ChatAction) -> Iterator[Event]:
         """Yield what follows every message: twice the contact, once the chat."""
         item = self._chat_item(turn)
         yield self._event(turn, 310, "contacts.update", [{**item, "profilePicUrl": self._picture(turn)}])
         yield self._event(turn, 340, "contacts.update", self._contact(turn))
         yield self._event(turn, 370, "chats.update", [item])
 
-    def _contact(self, turn: Turn) -> Json:
+    def _contact(self, turn: ChatAction) -> Json:
         """Return the object form: in a group it has the group's address and the author's name, from us no name."""
         is_alias = self._names.naming == "alias"
         return {
@@ -102,15 +102,15 @@ class LiveChat:
             "instanceId": self._chat.channel.instance_id,
         }
 
-    def _chat_item(self, turn: Turn, **more: Any) -> Json:
+    def _chat_item(self, turn: ChatAction, **more: Any) -> Json:
         return {"remoteJid": self._names.update_jid(turn), "instanceId": self._chat.channel.instance_id, **more}
 
-    def _picture(self, turn: Turn) -> str | None:
+    def _picture(self, turn: ChatAction) -> str | None:
         return None if self._chat.group_jid or not turn.who else turn.who.picture
 
     # --- acknowledgements ---------------------------------------------------------------------------------------------
 
-    def _acks(self, turn: Turn, first: int = 0) -> Iterator[Event]:
+    def _acks(self, turn: ChatAction, first: int = 0) -> Iterator[Event]:
         """Yield what the server and the other end say of our bubble; of a group's they say nothing to webhooks."""
         if self._chat.group_jid:
             return
@@ -121,13 +121,13 @@ class LiveChat:
             yield self._update(turn, after, status)
             yield self._event(turn, after + 250, "chats.upsert", [self._chat_item(turn, unreadMessages=0)])
 
-    def _reached(self, turn: Turn) -> int:
+    def _reached(self, turn: ChatAction) -> int:
         """Return how many acknowledgements come: all, if the other end has answered since."""
         if self._chat.is_answered(turn):
             return 4 if turn.kind == "voice" else 3
         return self._chance.choices((1, 2, 3), (1, 4, 10))[0]
 
-    def _update(self, turn: Turn, after: int, status: str) -> Event:
+    def _update(self, turn: ChatAction, after: int, status: str) -> Event:
         data = {
             "keyId": turn.key_id,
             "remoteJid": self._names.update_jid(turn),
@@ -138,7 +138,7 @@ class LiveChat:
         }
         return self._event(turn, after, "messages.update", data)
 
-    def _read_there(self, answer: Turn) -> Iterator[Event]:
+    def _read_there(self, answer: ChatAction) -> Iterator[Event]:
         """Yield that what came before was read, on another device: who answers has looked at it."""
         before = [turn for turn in self._chat.live if turn.who and turn.is_bubble and turn.at < answer.at]
         for turn in before[-self._unread :] if self._unread and not self._chat.group_jid else ():
@@ -147,19 +147,19 @@ class LiveChat:
 
     # --- what is done to a bubble -------------------------------------------------------------------------------------
 
-    def _signal(self, turn: Turn, kind: str, body: Json, **more: Any) -> Event:
+    def _signal(self, turn: ChatAction, kind: str, body: Json, **more: Any) -> Event:
         """Return a message that is no bubble; ours go through the API."""
         key = self._names.key(turn) if turn.who else self._names.plain_key(turn)
         status = "DELIVERY_ACK" if turn.who else "PENDING"
         data = envelope(self._chat, turn, key=key, message={kind: body}, status=status) | more
         return self._event(turn, 300, "messages.upsert" if turn.who else "send.message", data)
 
-    def _reaction(self, turn: Turn) -> Iterator[Event]:
+    def _reaction(self, turn: ChatAction) -> Iterator[Event]:
         if turn.about:
             body = contents.reaction(turn, self._names.plain_key(turn.about))
             yield self._signal(turn, "reactionMessage", body)
 
-    def _vote(self, turn: Turn) -> Iterator[Event]:
+    def _vote(self, turn: ChatAction) -> Iterator[Event]:
         """Yield a vote with the poll's count so far; who votes again has changed their mind."""
         if not turn.about or not turn.who:
             return
@@ -171,7 +171,7 @@ class LiveChat:
         body = contents.vote(turn, self._names.plain_key(turn.about), self._chance)
         yield self._signal(turn, "pollUpdateMessage", body, pollUpdates=updates)
 
-    def _edit(self, turn: Turn) -> Iterator[Event]:
+    def _edit(self, turn: ChatAction) -> Iterator[Event]:
         if not turn.about:
             return
         protocol: Json = {"type": "MESSAGE_EDIT", "timestampMs": str(turn.at)}
@@ -185,7 +185,7 @@ class LiveChat:
             key = self._editors_key(turn.about)
             yield self._event(turn, 300, "messages.edited", {"key": key, **protocol, "editedMessage": edited})
 
-    def _delete(self, turn: Turn) -> Iterator[Event]:
+    def _delete(self, turn: ChatAction) -> Iterator[Event]:
         if not turn.about:
             return
         if turn.who is None:
@@ -196,12 +196,12 @@ class LiveChat:
             data = {**self._names.key(turn.about), "status": "DELETED"}
             yield self._event(turn, 600, "messages.delete", data)
 
-    def _editors_key(self, bubble: Turn) -> Json:
+    def _editors_key(self, bubble: ChatAction) -> Json:
         """Return the key as the editor's phone has it: there it is theirs, and we are the other end."""
         jid = self._chat.group_jid or self._chat.channel.owner_jid
         return {"remoteJid": jid, "fromMe": True, "id": bubble.key_id}
 
-    def _deleted_by_api(self, bubble: Turn) -> Json:
+    def _deleted_by_api(self, bubble: ChatAction) -> Json:
         key = {**self._names.plain_key(bubble), "deleted": True}
         kind, body = contents.content(bubble, self._chance)
         data = envelope(self._chat, bubble, key=key, message={kind: body}, status="DELETED")
@@ -209,12 +209,12 @@ class LiveChat:
 
     # --- signs of life ------------------------------------------------------------------------------------------------
 
-    def _presence(self, turn: Turn, after: int, state: str) -> Event:
+    def _presence(self, turn: ChatAction, after: int, state: str) -> Event:
         jid = self._names.author(turn)
         presence = {"id": self._names.jid(turn), "presences": {jid: {"lastKnownPresence": state}}}
         return self._event(turn, after, "presence.update", presence)
 
-    def _call(self, turn: Turn) -> Iterator[Event]:
+    def _call(self, turn: ChatAction) -> Iterator[Event]:
         medium, outcome = turn.argument.split()
         call_id = hexadecimal(self._chance, 32)
         for status, seconds in _CALLS[outcome]:
@@ -222,7 +222,7 @@ class LiveChat:
                 "chatId": self._names.jid(turn),
                 "from": self._names.author(turn),
                 "id": call_id,
-                "date": moments.utc(turn.at).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                "date": demo_clock.utc(turn.at).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
                 "offline": False,
                 "status": status,
                 "isVideo": medium == "video",

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from conversations.demo import contents
-from conversations.demo.chance import Chance, cuid, digits, hexadecimal
-from conversations.demo.chat import Chat, Turn
+from conversations.demo.chat_plan import Chat, ChatAction
+from conversations.demo.demo_clock import SECOND
 from conversations.demo.events import Event
-from conversations.demo.moments import SECOND
+from conversations.demo.rng import Random, cuid, digits, hexadecimal
 
 Json = dict[str, Any]
 
@@ -36,7 +36,7 @@ class CloudChat:
         for turn in self._chat.live:
             yield from self._inbound(turn) if turn.who else self._outbound(turn)
 
-    def _inbound(self, turn: Turn) -> Iterator[Event]:
+    def _inbound(self, turn: ChatAction) -> Iterator[Event]:
         kind, message = _received(turn, self._chance)
         data = {
             **self._key(turn),
@@ -47,7 +47,7 @@ class CloudChat:
         yield self._event(turn, 500, "messages.upsert", data)
         yield self._event(turn, 520, "contacts.upsert", contact)
 
-    def _outbound(self, turn: Turn) -> Iterator[Event]:
+    def _outbound(self, turn: ChatAction) -> Iterator[Event]:
         kind, message = _sent(turn)
         yield self._event(
             turn, 400, "send.message", {**self._key(turn), **self._record(turn, kind, message), "status": "PENDING"}
@@ -58,10 +58,10 @@ class CloudChat:
         ):
             yield self._event(turn, after, "messages.update", self._update(turn, status))
 
-    def _key(self, turn: Turn) -> Json:
+    def _key(self, turn: ChatAction) -> Json:
         return {"key": {"id": turn.key_id, "remoteJid": self._chat.person.jid, "fromMe": turn.who is None}}
 
-    def _record(self, turn: Turn, kind: str, message: Json) -> Json:
+    def _record(self, turn: ChatAction, kind: str, message: Json) -> Json:
         context = _context(turn)
         return {
             "message": {**message, **context},
@@ -72,7 +72,7 @@ class CloudChat:
             "instanceId": self._chat.channel.instance_id,
         }
 
-    def _update(self, turn: Turn, status: str) -> Json:
+    def _update(self, turn: ChatAction, status: str) -> Json:
         """Return an acknowledgement of our message; 2.3.7 says of it, wrongly, that it is not ours."""
         jid = self._chat.person.jid
         return {
@@ -85,17 +85,17 @@ class CloudChat:
             "instanceId": self._chat.channel.instance_id,
         }
 
-    def _event(self, turn: Turn, after: int, name: str, data: Any) -> Event:
+    def _event(self, turn: ChatAction, after: int, name: str, data: Any) -> Event:
         return Event(turn.at + after + self._chance.randrange(250), self._chat.channel, name, data)
 
 
-def _context(turn: Turn) -> Json:
+def _context(turn: ChatAction) -> Json:
     if turn.kind in ("react", "unreact") or not turn.about:
         return {}
     return {"contextInfo": {"stanzaId": turn.about.key_id}}
 
 
-def _received(turn: Turn, chance: Chance) -> tuple[str, Json]:
+def _received(turn: ChatAction, chance: Random) -> tuple[str, Json]:
     """Return the type and the content of what a customer sent."""
     if turn.kind in _MEDIA:
         key, mimetype = _MEDIA[turn.kind]
@@ -104,7 +104,7 @@ def _received(turn: Turn, chance: Chance) -> tuple[str, Json]:
     return _OTHERS.get(turn.kind, _text)(turn, chance)
 
 
-def _media_details(turn: Turn) -> Json:
+def _media_details(turn: ChatAction) -> Json:
     if turn.kind == "voice":
         return {"voice": True, "ptt": True}
     if turn.kind == "document":
@@ -114,33 +114,33 @@ def _media_details(turn: Turn) -> Json:
     return {"caption": turn.text} if turn.text else {}
 
 
-def _text(turn: Turn, _: Chance) -> tuple[str, Json]:
+def _text(turn: ChatAction, _: Random) -> tuple[str, Json]:
     return "conversation", {"conversation": turn.text}
 
 
-def _button(turn: Turn, _: Chance) -> tuple[str, Json]:
+def _button(turn: ChatAction, _: Random) -> tuple[str, Json]:
     return "buttonMessage", {"conversation": turn.argument}
 
 
-def _reaction(turn: Turn, _: Chance) -> tuple[str, Json]:
+def _reaction(turn: ChatAction, _: Random) -> tuple[str, Json]:
     """Return a reaction; one taken back has no text."""
     emoji = {"text": turn.argument} if turn.kind == "react" else {}
     return "reactionMessage", {"reactionMessage": {"key": {"id": turn.about.key_id if turn.about else ""}, **emoji}}
 
 
-def _location(turn: Turn, _: Chance) -> tuple[str, Json]:
+def _location(turn: ChatAction, _: Random) -> tuple[str, Json]:
     point, name, address = turn.argument.split("|")
     latitude, longitude = map(float, point.split())
     place = {"degreesLatitude": latitude, "degreesLongitude": longitude, "name": name, "address": address}
     return "locationMessage", {"locationMessage": place}
 
 
-def _contact(turn: Turn, chance: Chance) -> tuple[str, Json]:
+def _contact(turn: ChatAction, chance: Random) -> tuple[str, Json]:
     card = {"displayName": contents.card_name(turn), "vcard": contents.vcard(turn, chance)}
     return "contactMessage", {"contactMessage": card}
 
 
-_OTHERS: dict[str, Callable[[Turn, Chance], tuple[str, Json]]] = {
+_OTHERS: dict[str, Callable[[ChatAction, Random], tuple[str, Json]]] = {
     "button": _button,
     "react": _reaction,
     "unreact": _reaction,
@@ -149,7 +149,7 @@ _OTHERS: dict[str, Callable[[Turn, Chance], tuple[str, Json]]] = {
 }
 
 
-def _sent(turn: Turn) -> tuple[str, Json]:
+def _sent(turn: ChatAction) -> tuple[str, Json]:
     """Return the type and the content of what the API sent."""
     if turn.kind == "document":
         media = {

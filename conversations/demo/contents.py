@@ -5,9 +5,9 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
-from conversations.demo.chance import Chance, digits, hexadecimal, index_bytes
-from conversations.demo.chat import Turn
-from conversations.demo.moments import SECOND
+from conversations.demo.chat_plan import ChatAction
+from conversations.demo.demo_clock import SECOND
+from conversations.demo.rng import Random, digits, hexadecimal, index_bytes
 
 Json = dict[str, Any]
 
@@ -29,18 +29,18 @@ def int64(value: int, *, unsigned: bool = True) -> Json:
     return {"low": low - 2**32 if low >= 2**31 else low, "high": value >> 32, "unsigned": unsigned}
 
 
-def content(turn: Turn, chance: Chance) -> tuple[str, Any]:
+def content(turn: ChatAction, chance: Random) -> tuple[str, Any]:
     """Return a bubble's content: its key in `message`, and what is under it."""
     return _BUILDERS[turn.kind](turn, chance)
 
 
-def reaction(turn: Turn, key: Json) -> Json:
+def reaction(turn: ChatAction, key: Json) -> Json:
     """Return a reaction to the message of that key; an empty text takes one back."""
     text = turn.argument if turn.kind == "react" else ""
     return {"key": key, "text": text, "senderTimestampMs": int64(turn.at, unsigned=False)}
 
 
-def vote(turn: Turn, key: Json, chance: Chance) -> Json:
+def vote(turn: ChatAction, key: Json, chance: Random) -> Json:
     """Return a vote in the poll of that key."""
     return {
         "pollCreationMessageKey": key,
@@ -53,7 +53,7 @@ def vote(turn: Turn, key: Json, chance: Chance) -> Json:
     }
 
 
-def secret(turn: Turn, chance: Chance) -> Json:
+def secret(turn: ChatAction, chance: Random) -> Json:
     """Return what clients put beside a content."""
     return {
         "deviceListMetadata": {
@@ -67,16 +67,16 @@ def secret(turn: Turn, chance: Chance) -> Json:
     }
 
 
-def poll_options(turn: Turn) -> list[str]:
+def poll_options(turn: ChatAction) -> list[str]:
     """Return the names of a poll's options."""
     return turn.argument.split("|")[1:]
 
 
-def _text(turn: Turn, _: Chance) -> tuple[str, Any]:
+def _text(turn: ChatAction, _: Random) -> tuple[str, Any]:
     return "conversation", turn.text
 
 
-def _media(key: str, mimetype: str, size: int, turn: Turn, chance: Chance) -> Json:
+def _media(key: str, mimetype: str, size: int, turn: ChatAction, chance: Random) -> Json:
     path = f"/v/{_MEDIA_FOLDERS[key]}/{base64.urlsafe_b64encode(chance.randbytes(18)).decode()}?ccb=11-4&oe=6B000000"
     return {
         "url": f"https://mmg.whatsapp.net{path}&mms3=true",
@@ -90,11 +90,11 @@ def _media(key: str, mimetype: str, size: int, turn: Turn, chance: Chance) -> Js
     }
 
 
-def _captioned(turn: Turn) -> Json:
+def _captioned(turn: ChatAction) -> Json:
     return {"caption": turn.text} if turn.text else {}
 
 
-def _image(turn: Turn, chance: Chance) -> tuple[str, Any]:
+def _image(turn: ChatAction, chance: Random) -> tuple[str, Any]:
     dimensions, size = turn.argument.split()
     width, height = map(int, dimensions.split("x"))
     return "imageMessage", {
@@ -108,8 +108,8 @@ def _image(turn: Turn, chance: Chance) -> tuple[str, Any]:
     }
 
 
-def _video(key: str) -> Callable[[Turn, Chance], tuple[str, Any]]:
-    def build(turn: Turn, chance: Chance) -> tuple[str, Any]:
+def _video(key: str) -> Callable[[ChatAction, Random], tuple[str, Any]]:
+    def build(turn: ChatAction, chance: Random) -> tuple[str, Any]:
         dimensions, size, seconds = turn.argument.split()
         width, height = map(int, dimensions.split("x"))
         return key, {
@@ -125,7 +125,7 @@ def _video(key: str) -> Callable[[Turn, Chance], tuple[str, Any]]:
     return build
 
 
-def _voice(turn: Turn, chance: Chance) -> tuple[str, Any]:
+def _voice(turn: ChatAction, chance: Random) -> tuple[str, Any]:
     seconds = int(turn.argument)
     return "audioMessage", {
         **_media("audioMessage", "audio/ogg; codecs=opus", 2280 * seconds, turn, chance),
@@ -135,7 +135,7 @@ def _voice(turn: Turn, chance: Chance) -> tuple[str, Any]:
     }
 
 
-def _document(turn: Turn, chance: Chance) -> tuple[str, Any]:
+def _document(turn: ChatAction, chance: Random) -> tuple[str, Any]:
     mimetype, size, pages = turn.argument.split()
     return "documentMessage", {
         **_media("documentMessage", mimetype, int(size), turn, chance),
@@ -146,7 +146,7 @@ def _document(turn: Turn, chance: Chance) -> tuple[str, Any]:
     }
 
 
-def _sticker(turn: Turn, chance: Chance) -> tuple[str, Any]:
+def _sticker(turn: ChatAction, chance: Random) -> tuple[str, Any]:
     return "stickerMessage", {
         **_media("stickerMessage", "image/webp", chance.randrange(9_000, 60_000), turn, chance),
         "height": 512,
@@ -155,30 +155,30 @@ def _sticker(turn: Turn, chance: Chance) -> tuple[str, Any]:
     }
 
 
-def _location(turn: Turn, chance: Chance) -> tuple[str, Any]:
+def _location(turn: ChatAction, chance: Random) -> tuple[str, Any]:
     point, name, address = turn.argument.split("|")
     latitude, longitude = map(float, point.split())
     place = {"degreesLatitude": latitude, "degreesLongitude": longitude, "name": name, "address": address}
     return "locationMessage", {**place, "jpegThumbnail": index_bytes(chance, _SHORT)}
 
 
-def _contact(turn: Turn, chance: Chance) -> tuple[str, Any]:
+def _contact(turn: ChatAction, chance: Random) -> tuple[str, Any]:
     return "contactMessage", {"displayName": card_name(turn), "vcard": vcard(turn, chance)}
 
 
-def card_name(turn: Turn) -> str:
+def card_name(turn: ChatAction) -> str:
     """Return the name on a contact card: who it is, and what to the sender."""
     return " ".join(turn.argument.split("|"))
 
 
-def vcard(turn: Turn, chance: Chance) -> str:
+def vcard(turn: ChatAction, chance: Random) -> str:
     """Return a contact card with an invented number."""
     name, number = card_name(turn), digits(chance, 4)
     tel = f"item1.TEL;waid=551190000{number}:+55 11 90000-{number}"
     return f"BEGIN:VCARD\nVERSION:3.0\nN:;{name};;;\nFN:{name}\n{tel}\nitem1.X-ABLabel:Celular\nEND:VCARD"
 
 
-def _poll(turn: Turn, _: Chance) -> tuple[str, Any]:
+def _poll(turn: ChatAction, _: Random) -> tuple[str, Any]:
     options = [
         {"optionName": name, "optionHash": sha256(name.encode()).hexdigest()[:16]} for name in poll_options(turn)
     ]
@@ -189,7 +189,7 @@ def _poll(turn: Turn, _: Chance) -> tuple[str, Any]:
     }
 
 
-def _button(turn: Turn, chance: Chance) -> tuple[str, Any]:
+def _button(turn: ChatAction, chance: Random) -> tuple[str, Any]:
     return "buttonsResponseMessage", {
         "selectedButtonId": hexadecimal(chance, 6).lower(),
         "type": 1,
@@ -197,7 +197,7 @@ def _button(turn: Turn, chance: Chance) -> tuple[str, Any]:
     }
 
 
-_BUILDERS: dict[str, Callable[[Turn, Chance], tuple[str, Any]]] = {
+_BUILDERS: dict[str, Callable[[ChatAction, Random], tuple[str, Any]]] = {
     "text": _text,
     "fails": _text,
     "image": _image,

@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from conversations.demo import moments
-from conversations.demo.channels import Channel
+from conversations.demo import demo_clock
+from conversations.demo.demo_instances import DemoInstance
 
 # Before a number is connected Evolution does not know its owner; these come before, whenever they come.
 _OWNERLESS = frozenset({"instance.create", "qrcode.updated"})
@@ -16,7 +16,7 @@ class Event:
     """One event: `at` is when Evolution built it, `root` what it has beside `data`; `is_again` marks a repetition."""
 
     at: int
-    channel: Channel
+    channel: DemoInstance
     name: str
     data: Any
     root: dict[str, Any] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Event:
             "instance": channel.name,
             "data": self.data,
             "destination": f"https://whatsai.example.com{self._address}",
-            "date_time": moments.date_time(self.at),
+            "date_time": demo_clock.date_time(self.at),
             **({"sender": channel.owner_jid} if has_owner else {}),
             "server_url": channel.server_url,
             "apikey": channel.api_key,

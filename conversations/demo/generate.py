@@ -4,13 +4,14 @@ import json
 from collections.abc import Iterator
 from importlib.resources import files
 
-from conversations.demo import backlog, disorder, pairing, story, surroundings
+from conversations.demo import background_events, connection_events, delivery_order, initial_sync
+from conversations.demo import conversations as chats_module
 from conversations.demo.baileys import LiveChat
-from conversations.demo.chance import stream
-from conversations.demo.channels import CHANNELS, SUPORTE, SUPPORT, VENDAS, Channel
-from conversations.demo.chat import Chat
+from conversations.demo.chat_plan import Chat
 from conversations.demo.cloud import CloudChat
+from conversations.demo.demo_instances import CHANNELS, SUPORTE, SUPPORT, VENDAS, DemoInstance
 from conversations.demo.events import Delivery, Event, encoded
+from conversations.demo.rng import rng_for
 
 FEWEST = len(CHANNELS)
 
@@ -33,22 +34,22 @@ def history(seed: int, conversations: int, messages: int) -> list[Event]:
     events = [
         event
         for channel, count in _shares(conversations).items()
-        for event in _events(seed, channel, story.chats(seed, channel, count, messages))
+        for event in _events(seed, channel, chats_module.build_chats(seed, channel, count, messages))
     ]
     events.sort(key=lambda event: event.at)
-    return disorder.arrivals(events, stream(seed, "arrivals"))
+    return delivery_order.shuffle_and_repeat(events, rng_for(seed, "arrivals"))
 
 
-def _shares(conversations: int) -> dict[Channel, int]:
+def _shares(conversations: int) -> dict[DemoInstance, int]:
     """Return how many conversations each instance has; each has one."""
     support, suporte = (max(1, round(conversations * channel.share)) for channel in (SUPPORT, SUPORTE))
     return {VENDAS: max(1, conversations - support - suporte), SUPORTE: suporte, SUPPORT: support}
 
 
-def _events(seed: int, channel: Channel, chats: list[Chat]) -> Iterator[Event]:
-    yield from pairing.events(seed, channel)
+def _events(seed: int, channel: DemoInstance, chats: list[Chat]) -> Iterator[Event]:
+    yield from connection_events.events(seed, channel)
     if not channel.is_cloud_api:
-        yield from backlog.events(seed, channel, chats)
-        yield from surroundings.events(seed, channel, chats)
+        yield from initial_sync.events(seed, channel, chats)
+        yield from background_events.events(seed, channel, chats)
     for chat in chats:
         yield from CloudChat(chat).events() if channel.is_cloud_api else LiveChat(chat).events()

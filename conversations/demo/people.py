@@ -7,7 +7,7 @@ that the United States (555-01xx) and the United Kingdom (07700 900xxx) keep for
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from conversations.demo.chance import Chance, digits
+from conversations.demo.rng import Random, digits
 
 _FEMININE = {
     "pt": "Mariana Beatriz Camila Larissa Fernanda Juliana Patrícia Aline Renata Tatiane Luana Bruna Débora Simone "
@@ -67,7 +67,7 @@ class Person:
         return f"https://pps.whatsapp.net/v/t61.24694-24/{self.lid[-9:]}_n.jpg?ccb=11-4&oh=01_Q5Aa&oe=6B000000"
 
 
-def cast(chance: Chance, language: str, region: str) -> Iterator[Person]:
+def generate_people(chance: Random, language: str, region: str) -> Iterator[Person]:
     """Yield people without end, no two with one number; names repeat only after thousands.
 
     Args:
@@ -98,7 +98,7 @@ def cast(chance: Chance, language: str, region: str) -> Iterator[Person]:
         index += 1
 
 
-def _push_name(chance: Chance, first: str, surname: str) -> str:
+def _push_name(chance: Random, first: str, surname: str) -> str:
     forms = (f"{first} {surname}", first, f"{first} {surname[0]}.", f"{first} {chance.choice(_PUSH_MARKS)}")
     return chance.choices(forms, (6, 2, 1, 1))[0]
 

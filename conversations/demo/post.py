@@ -10,8 +10,8 @@ from django.conf import settings
 from django.test import Client, override_settings
 
 from conversations.demo.events import Delivery
-from conversations.ingest import counts
-from conversations.ingest.worker import Worker
+from conversations.ingest import metrics
+from conversations.ingest.worker.worker import Worker
 from conversations.models import WebhookEvent
 
 _CONNECTIONS: dict[str, type[http.client.HTTPConnection]] = {
@@ -36,7 +36,7 @@ class Poster(Protocol):
     def post(self, path: str, body: bytes, token: str) -> int:
         """Post and return the answer's status."""
 
-    def finish(self) -> None:
+    def wait_until_applied(self) -> None:
         """Return once everything posted is applied."""
 
     def close(self) -> None:
@@ -56,10 +56,10 @@ class InProcess:
         headers = {"authorization": f"Bearer {token}"}
         return self._client.post(path, body, content_type="application/json", headers=headers).status_code
 
-    def finish(self) -> None:
+    def wait_until_applied(self) -> None:
         """Apply what was posted, in this process, and add up what was counted."""
         Worker().drain()
-        counts.flush()
+        metrics.flush()
 
     def close(self) -> None:
         """Let the limits be as they were."""
@@ -105,7 +105,7 @@ class OverHttp:
                 raise PostingError(f"nobody answers at {self._address}: {error}") from error
         raise PostingError(f"{self._address} hangs up before it answers")
 
-    def finish(self) -> None:
+    def wait_until_applied(self) -> None:
         """Wait for the server's worker.
 
         Raises:
@@ -134,7 +134,7 @@ def _not_an_address() -> PostingError:
     return PostingError("--url must be an address such as http://127.0.0.1:8000")
 
 
-def posted(deliveries: Iterable[Delivery], poster: Poster, tokens: Mapping[str, str]) -> Iterator[Delivery]:
+def post_all(deliveries: Iterable[Delivery], poster: Poster, tokens: Mapping[str, str]) -> Iterator[Delivery]:
     """Post each request in turn, and yield it when it was accepted.
 
     Raises:

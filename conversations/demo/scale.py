@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from django.db import transaction
 
 from cachelayer import cache
-from conversations.demo import bulk, crowd
-from conversations.demo.crowd import EACH, Numbers, Values
+from conversations.demo import bulk_insert, bulk_rows
+from conversations.demo.bulk_rows import EACH, IdRanges, Values
 from conversations.models import Contact, ContactAddress, Conversation, Instance, Message
 
 NAME = "scale-{:02d}"
@@ -20,28 +20,28 @@ def fill(messages: int) -> Iterator[int]:
     Who is interrupted keeps whole instances.
     """
     persons = Contact.objects.count()  # those of an earlier time
-    for place, conversations in enumerate(crowd.shared(messages)):
+    for place, conversations in enumerate(bulk_rows.split_across_instances(messages)):
         if conversations:
             numbers = _numbers(conversations, persons)
             with transaction.atomic():
                 yield from _instance(NAME.format(place + 1), conversations, numbers)
         persons += conversations
-    bulk.analyze(MODELS)
+    bulk_insert.analyze(MODELS)
 
 
-def _numbers(conversations: int, persons: int) -> Numbers:
-    return Numbers(
-        bulk.reserve(Contact, conversations),
-        bulk.reserve(Conversation, conversations),
-        bulk.reserve(Message, conversations * EACH),
+def _numbers(conversations: int, persons: int) -> IdRanges:
+    return IdRanges(
+        bulk_insert.reserve(Contact, conversations),
+        bulk_insert.reserve(Conversation, conversations),
+        bulk_insert.reserve(Message, conversations * EACH),
         persons,
     )
 
 
-def _instance(name: str, conversations: int, first: Numbers) -> Iterator[int]:
+def _instance(name: str, conversations: int, first: IdRanges) -> Iterator[int]:
     instance, _ = Instance.objects.get_or_create(name=name)
-    bulk.trust()
-    rows = crowd.crowd(conversations, first)
+    bulk_insert.skip_foreign_key_checks()
+    rows = bulk_rows.generate_rows(conversations, first)
     while batch := [one for one, _ in zip(rows, range(AT_ONCE), strict=False)]:
         yield _write(instance, batch)
     # Last, so that nobody has to do without the cache for long; none of this can be seen before the commit.
@@ -51,9 +51,9 @@ def _instance(name: str, conversations: int, first: Numbers) -> Iterator[int]:
 def _write(instance: Instance, batch: list[Values]) -> int:
     of = {"instance_id": instance.pk}
     messages = [message for one in batch for message in one.messages]
-    bulk.write(Contact, of, crowd.CONTACT, [one.contact for one in batch])
-    bulk.write(ContactAddress, of, crowd.ADDRESS, [one.address for one in batch])
+    bulk_insert.write(Contact, of, bulk_rows.CONTACT, [one.contact for one in batch])
+    bulk_insert.write(ContactAddress, of, bulk_rows.ADDRESS, [one.address for one in batch])
     of_conversations = of | {"kind": Conversation.Kind.DIRECT.value, "last_message_kind": Message.Kind.TEXT.value}
-    bulk.write(Conversation, of_conversations, crowd.CONVERSATION, [one.conversation for one in batch])
-    bulk.write(Message, of | {"kind": Message.Kind.TEXT.value}, crowd.MESSAGE, messages)
+    bulk_insert.write(Conversation, of_conversations, bulk_rows.CONVERSATION, [one.conversation for one in batch])
+    bulk_insert.write(Message, of | {"kind": Message.Kind.TEXT.value}, bulk_rows.MESSAGE, messages)
     return len(messages)

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from conversations.evolution import jid, wire
+from conversations.evolution import coerce, jid
+from conversations.evolution.coerce import UnknownShapeError
 from conversations.evolution.envelope import Envelope
 from conversations.evolution.facts import Fact, InstanceState
-from conversations.evolution.wire import UnknownShapeError
 
 STATES = frozenset({"open", "connecting", "close", "refused"})
 IMAGE = "data:image/png;base64,"
@@ -21,17 +21,17 @@ def connection(raw: object, envelope: Envelope) -> Iterator[Fact]:
 
     It proves that the instance exists: after a deletion only attempts to connect still come.
     """
-    update = wire.mapping(raw, "the connection's update")
-    state = wire.one_of(update.get("state"), STATES)
+    update = coerce.require_object(raw, "the connection's update")
+    state = coerce.one_of(update.get("state"), STATES)
     if not state:
         raise UnknownShapeError("the connection has an unknown state")
-    values: dict[str, Any] = {"state": state, "state_reason": wire.small_integer(update.get("statusReason"))}
+    values: dict[str, Any] = {"state": state, "state_reason": coerce.small_integer(update.get("statusReason"))}
     if state == "open":
         owner = jid.parse(update.get("wuid"))
         said = {
             "owner_jid": owner.jid if owner else "",
-            "profile_name": wire.text(update.get("profileName"), 255),
-            "picture_url": wire.text(update.get("profilePictureUrl")),
+            "profile_name": coerce.text(update.get("profileName"), 255),
+            "picture_url": coerce.text(update.get("profilePictureUrl")),
         }
         values |= {name: value for name, value in said.items() if value} | {"qr_code": "", "is_removed": False}
     yield _state(values, envelope)
@@ -39,9 +39,9 @@ def connection(raw: object, envelope: Envelope) -> Iterator[Fact]:
 
 def closed_status(raw: object, envelope: Envelope) -> Iterator[Fact]:
     """Yield what status.instance says: the number was logged out, banned or refused."""
-    update = wire.mapping(raw, "the instance's status")
+    update = coerce.require_object(raw, "the instance's status")
     yield _state(
-        {"state": "close", "state_reason": wire.small_integer(update.get("disconnectionReasonCode"))}, envelope
+        {"state": "close", "state_reason": coerce.small_integer(update.get("disconnectionReasonCode"))}, envelope
     )
 
 
@@ -62,12 +62,12 @@ def created(raw: object, envelope: Envelope) -> Iterator[Fact]:
 
 def pairing_image(raw: object, envelope: Envelope) -> Iterator[Fact]:
     """Yield what qrcode.updated says: the image to scan, or that there will be no more of them."""
-    update = wire.mapping(raw, "the pairing image's update")
+    update = coerce.require_object(raw, "the pairing image's update")
     code = update.get("qrcode")
-    image = wire.text(code.get("base64")) if isinstance(code, dict) else ""
+    image = coerce.text(code.get("base64")) if isinstance(code, dict) else ""
     yield _state({"qr_code": image if image.startswith(IMAGE) else ""}, envelope)
 
 
 def _evolution_id(raw: object) -> dict[str, str]:
-    identity = wire.text(raw.get("instanceId"), 64) if isinstance(raw, dict) else ""
+    identity = coerce.text(raw.get("instanceId"), 64) if isinstance(raw, dict) else ""
     return {"evolution_id": identity} if identity else {}

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from conversations.evolution import wire
-from conversations.evolution.wire import Json
+from conversations.evolution import coerce
+from conversations.evolution.coerce import Json
 
 WRAPPERS = frozenset(
     {
@@ -28,7 +28,7 @@ WRAPPERS = frozenset(
 DEEPEST = 5
 
 # Beside the content, not the content.
-ASIDE = frozenset(
+METADATA_KEYS = frozenset(
     {
         "messageContextInfo",
         "senderKeyDistributionMessage",
@@ -75,7 +75,7 @@ class Content:
 
 
 @dataclass(frozen=True)
-class _Kind:
+class ContentSpec:
     """How to read one content key: paths to its text (the first that is there), media or not, names of details."""
 
     name: str
@@ -91,35 +91,39 @@ TEMPLATE_TEXTS = (
 )
 
 _KINDS = {
-    "conversation": _Kind("text"),
-    "extendedTextMessage": _Kind("text", ("text",)),
-    "imageMessage": _Kind("image", ("caption",), is_media=True),
-    "videoMessage": _Kind("video", ("caption",), is_media=True),
-    "ptvMessage": _Kind("video_note", ("caption",), is_media=True),
-    "audioMessage": _Kind("audio", is_media=True),
-    "documentMessage": _Kind("document", ("caption",), is_media=True),
-    "stickerMessage": _Kind("sticker", is_media=True),
-    "locationMessage": _Kind(
+    "conversation": ContentSpec("text"),
+    "extendedTextMessage": ContentSpec("text", ("text",)),
+    "imageMessage": ContentSpec("image", ("caption",), is_media=True),
+    "videoMessage": ContentSpec("video", ("caption",), is_media=True),
+    "ptvMessage": ContentSpec("video_note", ("caption",), is_media=True),
+    "audioMessage": ContentSpec("audio", is_media=True),
+    "documentMessage": ContentSpec("document", ("caption",), is_media=True),
+    "stickerMessage": ContentSpec("sticker", is_media=True),
+    "locationMessage": ContentSpec(
         "location", ("name", "address"), details=("degreesLatitude", "degreesLongitude", "address")
     ),
-    "liveLocationMessage": _Kind("live_location", ("caption",), details=("degreesLatitude", "degreesLongitude")),
-    "contactMessage": _Kind("contact", ("displayName",), details=("vcard",)),
-    "contactsArrayMessage": _Kind("contacts", ("displayName",), details=("contacts",)),
-    "pollCreationMessage": _Kind("poll", ("name",), details=("options", "selectableOptionsCount")),
-    "buttonsResponseMessage": _Kind("button_reply", ("selectedDisplayText",), details=("selectedButtonId",)),
-    "listResponseMessage": _Kind("list_reply", ("title",), details=("description", "singleSelectReply")),
-    "templateButtonReplyMessage": _Kind("template_reply", ("selectedDisplayText",), details=("selectedId",)),
-    "interactiveResponseMessage": _Kind("interactive_reply", ("body.text",), details=("nativeFlowResponseMessage",)),
-    "listMessage": _Kind("list", ("title", "description"), details=("description", "buttonText", "sections")),
-    "buttonsMessage": _Kind("buttons", ("contentText",), details=("buttons", "footerText")),
-    "templateMessage": _Kind("template", TEMPLATE_TEXTS),
-    "interactiveMessage": _Kind("interactive", ("body.text", "header.title"), details=("nativeFlowMessage", "footer")),
-    "productMessage": _Kind("product", ("product.title", "body"), details=("product",)),
-    "orderMessage": _Kind("order", ("orderTitle", "message"), details=("orderId", "itemCount", "status")),
-    "eventMessage": _Kind(
+    "liveLocationMessage": ContentSpec("live_location", ("caption",), details=("degreesLatitude", "degreesLongitude")),
+    "contactMessage": ContentSpec("contact", ("displayName",), details=("vcard",)),
+    "contactsArrayMessage": ContentSpec("contacts", ("displayName",), details=("contacts",)),
+    "pollCreationMessage": ContentSpec("poll", ("name",), details=("options", "selectableOptionsCount")),
+    "buttonsResponseMessage": ContentSpec("button_reply", ("selectedDisplayText",), details=("selectedButtonId",)),
+    "listResponseMessage": ContentSpec("list_reply", ("title",), details=("description", "singleSelectReply")),
+    "templateButtonReplyMessage": ContentSpec("template_reply", ("selectedDisplayText",), details=("selectedId",)),
+    "interactiveResponseMessage": ContentSpec(
+        "interactive_reply", ("body.text",), details=("nativeFlowResponseMessage",)
+    ),
+    "listMessage": ContentSpec("list", ("title", "description"), details=("description", "buttonText", "sections")),
+    "buttonsMessage": ContentSpec("buttons", ("contentText",), details=("buttons", "footerText")),
+    "templateMessage": ContentSpec("template", TEMPLATE_TEXTS),
+    "interactiveMessage": ContentSpec(
+        "interactive", ("body.text", "header.title"), details=("nativeFlowMessage", "footer")
+    ),
+    "productMessage": ContentSpec("product", ("product.title", "body"), details=("product",)),
+    "orderMessage": ContentSpec("order", ("orderTitle", "message"), details=("orderId", "itemCount", "status")),
+    "eventMessage": ContentSpec(
         "event", ("name", "description"), details=("description", "location", "startTime", "endTime")
     ),
-    "groupInviteMessage": _Kind("group_invite", ("groupName", "caption"), details=("groupJid", "inviteCode")),
+    "groupInviteMessage": ContentSpec("group_invite", ("groupName", "caption"), details=("groupJid", "inviteCode")),
 }
 _KINDS |= {f"pollCreationMessageV{n}": _KINDS["pollCreationMessage"] for n in (2, 3, 4, 5)}
 
@@ -128,23 +132,23 @@ _FLATTENED = {"buttonMessage": "button_reply", "interactiveMessage": "interactiv
 
 # our name → the names that Baileys and the Cloud API have for it, and how to read its value
 _MEDIA: dict[str, tuple[tuple[str, ...], Callable[[object], Any]]] = {
-    "mimetype": (("mimetype", "mime_type"), lambda value: wire.text(value, 255)),
-    "size": (("fileLength", "file_size"), wire.integer),
-    "file_name": (("fileName", "filename"), lambda value: wire.text(value, 255)),
-    "title": (("title",), lambda value: wire.text(value, 255)),
-    "seconds": (("seconds",), wire.integer),
-    "width": (("width",), wire.integer),
-    "height": (("height",), wire.integer),
-    "pages": (("pageCount",), wire.integer),
+    "mimetype": (("mimetype", "mime_type"), lambda value: coerce.text(value, 255)),
+    "size": (("fileLength", "file_size"), coerce.integer),
+    "file_name": (("fileName", "filename"), lambda value: coerce.text(value, 255)),
+    "title": (("title",), lambda value: coerce.text(value, 255)),
+    "seconds": (("seconds",), coerce.integer),
+    "width": (("width",), coerce.integer),
+    "height": (("height",), coerce.integer),
+    "pages": (("pageCount",), coerce.integer),
     "is_voice": (("ptt", "voice"), bool),
     "is_gif": (("gifPlayback",), bool),
     "is_animated": (("isAnimated", "isLottie", "animated"), bool),
     "is_view_once": (("viewOnce",), bool),
-    "id": (("id",), lambda value: wire.text(value, 255)),
+    "id": (("id",), lambda value: coerce.text(value, 255)),
 }
 
 
-def unwrapped(message: Json) -> Json:
+def unwrap(message: Json) -> Json:
     """Take a message out of the wrappers that clients put round it, five deep at most."""
     for _ in range(DEEPEST):
         inner = next((message[name] for name in message if name in WRAPPERS), None)
@@ -161,8 +165,8 @@ def unwrapped(message: Json) -> Json:
 def read(message: object, message_type: str = "") -> Content:
     """Read a record's `message`; `message_type` helps where the content alone does not tell."""
     outer = message if isinstance(message, dict) else {}
-    inner = unwrapped(outer)
-    key = next((name for name, value in inner.items() if name not in ASIDE and value is not None), "")
+    inner = unwrap(outer)
+    key = next((name for name, value in inner.items() if name not in METADATA_KEYS and value is not None), "")
     if not key and "senderKeyDistributionMessage" in inner:
         key = "senderKeyDistributionMessage"
     body = inner.get(key)
@@ -191,7 +195,7 @@ def quoted_text(message: object) -> str:
     return content.text or f"[{content.kind}]"
 
 
-def _text(kind: _Kind | None, body: object) -> str:
+def _text(kind: ContentSpec | None, body: object) -> str:
     if isinstance(body, str):
         return body
     for path in kind.texts if kind else ("text", "caption"):
@@ -211,14 +215,14 @@ def _media(fields: Json, inner: Json) -> Json:
         if value not in (None, "", False):
             media[name] = value
     if isinstance(inner.get("base64"), dict):  # detached by ingestion: a file of ours
-        media["file"] = wire.text(inner["base64"].get("file"), 255)
+        media["file"] = coerce.text(inner["base64"].get("file"), 255)
     for name, source in (("url", "mediaUrl"), ("transcript", "speechToText")):
-        if value := wire.text(inner.get(source)):
+        if value := coerce.text(inner.get(source)):
             media[name] = value
     return media
 
 
-def _details(kind: _Kind | None, fields: Json, key: str, outer: Json) -> Json:
+def _details(kind: ContentSpec | None, fields: Json, key: str, outer: Json) -> Json:
     details = {name: fields[name] for name in (kind.details if kind else ()) if fields.get(name) not in (None, "", [])}
     if kind is None and key:
         details["content"] = key

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from conversations.evolution import jid, wire
+from conversations.evolution import coerce, jid
 from conversations.evolution.jid import Address
 
 
@@ -28,20 +28,20 @@ def event_name(text: str) -> str:
     return re.sub(r"[._\-]+", ".", text.strip()).strip(".").lower()[:64]
 
 
-def opened(body: object, suffix: str = "") -> Envelope:
+def parse_envelope(body: object, suffix: str = "") -> Envelope:
     """Open a webhook body; `suffix` is the event in the URL, used where the body names none.
 
     Raises:
         UnknownShapeError: the body is no object, or nothing names an event.
     """
-    envelope = wire.mapping(body, "the body")
-    event = event_name(wire.text(envelope.get("event")) or suffix)
+    envelope = coerce.require_object(body, "the body")
+    event = event_name(coerce.text(envelope.get("event")) or suffix)
     if not event:
-        raise wire.UnknownShapeError("no event is named")
+        raise coerce.UnknownShapeError("no event is named")
     return Envelope(
         event=event,
-        instance=wire.text(envelope.get("instance")),
+        instance=coerce.text(envelope.get("instance")),
         data=envelope.get("data"),
-        clock=wire.clock(envelope.get("date_time")),
+        clock=coerce.sortable_clock(envelope.get("date_time")),
         owner=jid.parse(envelope.get("sender")),
     )

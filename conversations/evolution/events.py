@@ -4,16 +4,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from conversations.evolution import calls, connection, labels, people, records, updates, wire
+from conversations.evolution import calls, coerce, connection, labels, people, records, updates
+from conversations.evolution.coerce import UnknownShapeError
 from conversations.evolution.envelope import Envelope
 from conversations.evolution.facts import Fact
-from conversations.evolution.wire import UnknownShapeError
 
 Reader = Callable[[object, Envelope], Iterator[Fact]]
 
 
 @dataclass(frozen=True)
-class Reading:
+class ParseResult:
     """What a body said. `problems` tell which of its items were not understood; the others' facts are there."""
 
     facts: tuple[Fact, ...]
@@ -50,7 +50,7 @@ _READERS: dict[str, Reader] = {
 }
 
 # Events that say all by their name; their data may be null.
-_BARE: dict[str, Reader] = {
+_NO_DATA: dict[str, Reader] = {
     "logout.instance": connection.logged_out,
     "remove.instance": connection.removed,
     "instance.delete": connection.removed,
@@ -58,7 +58,7 @@ _BARE: dict[str, Reader] = {
 }
 
 # Known, and nothing in them belongs into the domain's rows.
-_NOTHING = frozenset(
+_IGNORED = frozenset(
     {
         "application.startup",
         "messaging.history.set",
@@ -69,33 +69,33 @@ _NOTHING = frozenset(
 )
 
 
-NAMES = tuple(sorted({*_READERS, *_BARE, *_NOTHING}))
+NAMES = tuple(sorted({*_READERS, *_NO_DATA, *_IGNORED}))
 
 
 class UnknownEventError(ValueError):
     """No reader knows the event."""
 
 
-def read(envelope: Envelope) -> Reading:
+def read(envelope: Envelope) -> ParseResult:
     """Return what an event says.
 
     Raises:
         UnknownEventError: no reader knows the event.
     """
-    if envelope.event in _NOTHING:
-        return Reading(())
-    if envelope.event in _BARE:
-        return Reading(tuple(_BARE[envelope.event](envelope.data, envelope)))
+    if envelope.event in _IGNORED:
+        return ParseResult(())
+    if envelope.event in _NO_DATA:
+        return ParseResult(tuple(_NO_DATA[envelope.event](envelope.data, envelope)))
     reader = _READERS.get(envelope.event)
     if reader is None:
         raise UnknownEventError("the event is not known")
     if envelope.data is None:
-        return Reading((), ("the event carries no data",))
+        return ParseResult((), ("the event carries no data",))
     facts: list[Fact] = []
     problems: list[str] = []
-    for item in wire.items(envelope.data):
+    for item in coerce.as_list(envelope.data):
         try:
             facts += reader(item, envelope)
         except UnknownShapeError as error:
             problems.append(str(error))
-    return Reading(tuple(facts), tuple(problems))
+    return ParseResult(tuple(facts), tuple(problems))

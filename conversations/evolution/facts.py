@@ -14,7 +14,7 @@ Values = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Alias:
+class SamePerson:
     """Two addresses name one person."""
 
     one: Address
@@ -67,7 +67,7 @@ class Membership:
 
 
 @dataclass(frozen=True)
-class MessageSeen:
+class MessageCopy:
     """One copy of a message. Of several copies the one with the least `precedence` is shown."""
 
     chat: Address
@@ -103,4 +103,4 @@ class MessageUpdate:
     subject: str = ""
 
 
-Fact = Alias | InstanceState | ContactState | ConversationState | Membership | MessageSeen | MessageUpdate
+Fact = SamePerson | InstanceState | ContactState | ConversationState | Membership | MessageCopy | MessageUpdate

@@ -35,7 +35,7 @@ _SERVERS = {
 _CANONICAL_HOST = {Server.PHONE: "s.whatsapp.net", Server.LID: "lid"}
 _BY_WORD = {str(server): server for server in Server}
 _PERSONS = (f"{Server.PHONE}:", f"{Server.LID}:")
-REMEMBERED = 20_000  # texts; each address is read many times in a batch, and again in the next one
+CACHE_SIZE = 20_000  # texts; each address is read many times in a batch, and again in the next one
 _LONGEST = 100  # characters of a JID
 _LONGEST_NUMBER = 30  # digits; a phone number has 15 at most
 
@@ -83,7 +83,7 @@ def parse(text: object) -> Address | None:
     return _parsed(text) if isinstance(text, str) and 0 < len(text) <= _LONGEST else None
 
 
-@lru_cache(maxsize=REMEMBERED)
+@lru_cache(maxsize=CACHE_SIZE)
 def _parsed(text: str) -> Address | None:
     user, _, host = text.strip().partition("@")
     host = host.lower()
@@ -112,7 +112,7 @@ def _shortest(number: str) -> str:
     return number
 
 
-def best(jids: list[str]) -> str:
+def preferred_jid(jids: list[str]) -> str:
     """Return the address to show and to write to: a phone number before a LID, the long form before the short one.
 
     The choice does not depend on the order of `jids`; "" when there are none.

@@ -2,21 +2,21 @@
 
 from collections.abc import Iterator
 
-from conversations.evolution import jid, wire
+from conversations.evolution import coerce, jid
+from conversations.evolution.coerce import UnknownShapeError
 from conversations.evolution.envelope import Envelope
 from conversations.evolution.facts import ConversationState, Fact, InstanceState
-from conversations.evolution.wire import UnknownShapeError
 
 
 def label(raw: object, envelope: Envelope) -> Iterator[Fact]:
     """Yield what labels.edit says."""
-    edit = wire.mapping(raw, "the label")
-    label_id = wire.text(edit.get("id"), 64)
+    edit = coerce.require_object(raw, "the label")
+    label_id = coerce.text(edit.get("id"), 64)
     if not label_id:
         raise UnknownShapeError("the label has no id")
     value = {
-        "name": wire.text(edit.get("name"), 255),
-        "color": wire.small_integer(edit.get("color")),
+        "name": coerce.text(edit.get("name"), 255),
+        "color": coerce.small_integer(edit.get("color")),
         "deleted": edit.get("deleted") is True,
     }
     yield InstanceState({f"label:{label_id}": value}, f"1:{envelope.clock}")
@@ -24,9 +24,9 @@ def label(raw: object, envelope: Envelope) -> Iterator[Fact]:
 
 def association(raw: object, envelope: Envelope) -> Iterator[Fact]:
     """Yield that a chat has a label, or no longer (labels.association). Of a message it looks the same."""
-    said = wire.mapping(raw, "the label's association")
-    chat, label_id = jid.parse(said.get("chatId")), wire.text(said.get("labelId"), 64)
-    kind = wire.one_of(said.get("type"), ("add", "remove"))
+    said = coerce.require_object(raw, "the label's association")
+    chat, label_id = jid.parse(said.get("chatId")), coerce.text(said.get("labelId"), 64)
+    kind = coerce.one_of(said.get("type"), ("add", "remove"))
     if chat is None or not label_id or not kind:
         raise UnknownShapeError("the label's association is not complete")
     yield ConversationState(chat, {f"label:{label_id}": kind == "add"}, f"1:{envelope.clock}")

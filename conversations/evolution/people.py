@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
-from conversations.evolution import jid, wire
+from conversations.evolution import coerce, jid
+from conversations.evolution.coerce import Json, UnknownShapeError
 from conversations.evolution.envelope import Envelope
-from conversations.evolution.facts import Alias, ContactState, ConversationState, Fact, Member, Membership
+from conversations.evolution.facts import ContactState, ConversationState, Fact, Member, Membership, SamePerson
 from conversations.evolution.jid import Address, Server
 from conversations.evolution.records import usable_name
-from conversations.evolution.wire import Json, UnknownShapeError
 
 PRESENCES = frozenset({"available", "unavailable", "composing", "recording", "paused"})
 ROLES = frozenset({"admin", "superadmin"})
@@ -29,13 +29,13 @@ def contact(raw: object, envelope: Envelope) -> Iterator[Fact]:
 
     A group's item carries the participant's name, the Cloud API's no address: nothing can be kept of either.
     """
-    item = wire.mapping(raw, "the contact")
+    item = coerce.require_object(raw, "the contact")
     address = jid.parse(item.get("remoteJid") or item.get("id"))
     if address is None or not address.is_person:
         return
     values: dict[str, Any] = {
         "name": usable_name(item.get("pushName")),
-        "picture_url": wire.text(item.get("profilePicUrl")),
+        "picture_url": coerce.text(item.get("profilePicUrl")),
     }
     yield ContactState(address, {name: value for name, value in values.items() if value}, _live(envelope))
 
@@ -69,9 +69,9 @@ def deleted_chat(raw: object, envelope: Envelope) -> Iterator[Fact]:
 
 def group(raw: object, envelope: Envelope) -> Iterator[Fact]:
     """Yield what one group's metadata says; only groups.upsert brings all participants."""
-    metadata = wire.mapping(raw, "the group")
+    metadata = coerce.require_object(raw, "the group")
     chat = _group_address(metadata)
-    subject = wire.text(metadata.get("subject"), 255)
+    subject = coerce.text(metadata.get("subject"), 255)
     yield ConversationState(chat, {"name": subject} if subject else {}, _live(envelope))
     for one, other in PAIRS:
         yield from _alias(metadata.get(one), metadata.get(other))
@@ -82,14 +82,14 @@ def group(raw: object, envelope: Envelope) -> Iterator[Fact]:
 
 def participants(raw: object, envelope: Envelope) -> Iterator[Fact]:
     """Yield what group-participants.update says."""
-    update = wire.mapping(raw, "the participants' update")
+    update = coerce.require_object(raw, "the participants' update")
     chat, action = _group_address(update), update.get("action")
     yield from _alias(update.get("author"), update.get("authorPn"))
-    changed = wire.items(update.get("participants"))
+    changed = coerce.as_list(update.get("participants"))
     if action == NEW_NUMBERS:
-        yield from (fact for fact in _members(changed, "member") if isinstance(fact, Alias))
+        yield from (fact for fact in _members(changed, "member") if isinstance(fact, SamePerson))
         return
-    known = ACTIONS.get(wire.one_of(action, ACTIONS))
+    known = ACTIONS.get(coerce.one_of(action, ACTIONS))
     if known is None:
         raise UnknownShapeError("the participants' update has an unknown action")
     role, is_present = known
@@ -98,17 +98,17 @@ def participants(raw: object, envelope: Envelope) -> Iterator[Fact]:
 
 def presence(raw: object, envelope: Envelope) -> Iterator[Fact]:
     """Yield what presence.update says of each person."""
-    presences = wire.mapping(wire.mapping(raw, "the presence").get("presences"), "presences")
+    presences = coerce.require_object(coerce.require_object(raw, "the presence").get("presences"), "presences")
     for address_text, state in presences.items():
         address = jid.parse(address_text)
         if address is None or not address.is_person or not isinstance(state, dict):
             continue
         values: dict[str, Any] = {}
-        if doing := wire.one_of(state.get("lastKnownPresence"), PRESENCES):
+        if doing := coerce.one_of(state.get("lastKnownPresence"), PRESENCES):
             values["presence"] = doing
-        seen = wire.milliseconds(state.get("lastSeen"))
+        seen = coerce.milliseconds(state.get("lastSeen"))
         if seen:
-            values["last_seen_at"] = wire.moment(seen)
+            values["last_seen_at"] = coerce.from_ms(seen)
         yield ContactState(address, values, _live(envelope))
 
 
@@ -120,7 +120,7 @@ def _chat_address(raw: object) -> Address | None:
     """A chat's item is a JID, or an object with one; the object whose `id` is no JID has none."""
     if isinstance(raw, str):
         return jid.parse(raw)
-    item = wire.mapping(raw, "the chat")
+    item = coerce.require_object(raw, "the chat")
     remote = item.get("remoteJid") or item.get("id")
     return jid.parse(remote) if isinstance(remote, str) and ("@" in remote or "remoteJid" in item) else None
 
@@ -141,13 +141,13 @@ def _group_address(metadata: Json) -> Address:
     return chat
 
 
-def _alias(one: object, other: object) -> Iterator[Alias]:
+def _alias(one: object, other: object) -> Iterator[SamePerson]:
     first, second = jid.parse(one), jid.parse(other)
     if first and second and first.is_person and second.is_person and first.server is not second.server:
-        yield Alias(first, second)
+        yield SamePerson(first, second)
 
 
-def _members(raw: list[Any], role: str, *, is_present: bool = True) -> Iterator[Alias | Member]:
+def _members(raw: list[Any], role: str, *, is_present: bool = True) -> Iterator[SamePerson | Member]:
     for item in raw:
         fields = item if isinstance(item, dict) else {"id": item}
         address = jid.parse(fields.get("id"))
@@ -155,11 +155,11 @@ def _members(raw: list[Any], role: str, *, is_present: bool = True) -> Iterator[
             continue
         for name in ("phoneNumber", "lid", "jid"):
             yield from _alias(fields.get("id"), fields.get(name))
-        yield Member(address, wire.one_of(fields.get("admin"), ROLES) or role, is_present)
+        yield Member(address, coerce.one_of(fields.get("admin"), ROLES) or role, is_present)
 
 
 def _membership(
-    chat: Address, found: Iterator[Alias | Member], envelope: Envelope, *, complete: bool
+    chat: Address, found: Iterator[SamePerson | Member], envelope: Envelope, *, complete: bool
 ) -> Iterator[Fact]:
     members = []
     for fact in found:

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from conversations.evolution import content, jid, wire
+from conversations.evolution import coerce, content, jid
+from conversations.evolution.coerce import Json, UnknownShapeError
 from conversations.evolution.envelope import Envelope
-from conversations.evolution.facts import Alias, ContactState, ConversationState, Fact, InstanceState, MessageSeen
+from conversations.evolution.facts import ContactState, ConversationState, Fact, InstanceState, MessageCopy, SamePerson
 from conversations.evolution.jid import Address, Server
 from conversations.evolution.status import status_of
-from conversations.evolution.updates import Said, protocol_update
+from conversations.evolution.updates import UpdateContext, protocol_update
 from conversations.evolution.votes import counted_votes, reaction, vote
-from conversations.evolution.wire import Json, UnknownShapeError
 
 # What a message says of where it comes from and of whom it speaks; `ctwa…`, of the advert that was clicked, too.
 CONTEXT = frozenset({"mentionedJid", "isForwarded", "forwardingScore", "externalAdReply", "expiration"})
@@ -32,7 +32,7 @@ class Key:
     key_id: str
     from_me: bool
     sender: Address | None
-    aliases: tuple[Alias, ...]
+    aliases: tuple[SamePerson, ...]
 
 
 def key_of(raw: object, owner: Address | None) -> Key:
@@ -41,8 +41,8 @@ def key_of(raw: object, owner: Address | None) -> Key:
     Raises:
         UnknownShapeError: it has no id or no address.
     """
-    key = wire.mapping(raw, "the message key")
-    key_id, chat, from_me = wire.key_id(key.get("id")), jid.parse(key.get("remoteJid")), key.get("fromMe") is True
+    key = coerce.require_object(raw, "the message key")
+    key_id, chat, from_me = coerce.key_id(key.get("id")), jid.parse(key.get("remoteJid")), key.get("fromMe") is True
     if not key_id:
         raise UnknownShapeError("the message key has no id of a usable length")
     if chat is None:
@@ -58,12 +58,12 @@ def key_of(raw: object, owner: Address | None) -> Key:
 
 def _person(
     address: Address, key: Json, names: tuple[str, ...], owner: Address | None
-) -> tuple[Address, tuple[Alias, ...]]:
+) -> tuple[Address, tuple[SamePerson, ...]]:
     """Return the person's phone address where it is known, and what that says of the LID."""
     others = [other for name in names if (other := jid.parse(key.get(name))) and other.is_person]
     # Our own address beside somebody else's is never an alias, whatever a version writes there.
     others = [other for other in others if owner is None or owner.key not in (other.key, address.key)]
-    aliases = tuple(Alias(address, other) for other in others if other.server is not address.server)
+    aliases = tuple(SamePerson(address, other) for other in others if other.server is not address.server)
     phones = [one for one in (address, *others) if one.server is Server.PHONE]
     return (phones[0] if phones else address), aliases
 
@@ -74,10 +74,10 @@ def read(raw: object, envelope: Envelope, *, is_history: bool = False) -> Iterat
     Raises:
         UnknownShapeError: it is no message record.
     """
-    record = wire.mapping(raw, "the message record")
+    record = coerce.require_object(raw, "the message record")
     key = key_of(record.get("key"), envelope.owner)
     yield from key.aliases
-    bubble = content.read(record.get("message"), wire.text(record.get("messageType")))
+    bubble = content.read(record.get("message"), coerce.text(record.get("messageType")))
     if bubble.is_control:
         yield from _signal(bubble, key, record, envelope)
         return
@@ -90,11 +90,13 @@ def read(raw: object, envelope: Envelope, *, is_history: bool = False) -> Iterat
         yield ConversationState(key.chat, {"is_deleted": False}, f"1:{envelope.clock}")
         if envelope.owner:
             yield InstanceState({"owner_jid": envelope.owner.jid}, f"1:{envelope.clock}")
-    yield from counted_votes(record.get("pollUpdates"), seen.key_id, key.chat.key, wire.ms_of(seen.timestamp), envelope)
+    yield from counted_votes(
+        record.get("pollUpdates"), seen.key_id, key.chat.key, coerce.ms_of(seen.timestamp), envelope
+    )
 
 
 def _signal(bubble: content.Content, key: Key, record: Json, envelope: Envelope) -> Iterator[Fact]:
-    at = wire.milliseconds(record.get("messageTimestamp")) or wire.clock_ms(envelope.clock)
+    at = coerce.milliseconds(record.get("messageTimestamp")) or coerce.clock_ms(envelope.clock)
     body = bubble.body if isinstance(bubble.body, dict) else {}
     author = None if key.from_me else key.sender or key.chat
     if bubble.key == "reactionMessage":
@@ -102,14 +104,14 @@ def _signal(bubble: content.Content, key: Key, record: Json, envelope: Envelope)
     elif bubble.key == "pollUpdateMessage":
         yield from vote(body, record.get("pollUpdates"), key.chat, author, at)
     elif bubble.key == "protocolMessage":
-        yield from protocol_update(body, Said(key.chat.key, int(key.from_me), key.sender, at))
+        yield from protocol_update(body, UpdateContext(key.chat.key, int(key.from_me), key.sender, at))
 
 
-def _seen(record: Json, key: Key, bubble: content.Content, envelope: Envelope, *, is_history: bool) -> MessageSeen:
+def _seen(record: Json, key: Key, bubble: content.Content, envelope: Envelope, *, is_history: bool) -> MessageCopy:
     context = _context(record, bubble)
-    ms = wire.milliseconds(record.get("messageTimestamp"))
-    ms = wire.clock_ms(envelope.clock) if ms is None else ms
-    push_name = wire.text(record.get("pushName"), 255)
+    ms = coerce.milliseconds(record.get("messageTimestamp"))
+    ms = coerce.clock_ms(envelope.clock) if ms is None else ms
+    push_name = coerce.text(record.get("pushName"), 255)
     shown: dict[str, Any] = {
         "sender_name": "" if push_name == YOU else push_name,
         "source": _source(record.get("source")),
@@ -117,15 +119,15 @@ def _seen(record: Json, key: Key, bubble: content.Content, envelope: Envelope, *
         "text": bubble.text,
         "media": bubble.media,
         "details": {**bubble.details, **_context_details(context)},
-        "quoted_key_id": wire.key_id(context.get("stanzaId")) or _quoted_id(record),
-        "quoted_sender": wire.text(context.get("participant"), 128),
+        "quoted_key_id": coerce.key_id(context.get("stanzaId")) or _quoted_id(record),
+        "quoted_sender": coerce.text(context.get("participant"), 128),
         "quoted_text": content.quoted_text(context.get("quotedMessage")),
     }
-    return MessageSeen(
+    return MessageCopy(
         chat=key.chat,
         key_id=key.key_id,
         from_me=key.from_me,
-        timestamp=wire.moment(ms),
+        timestamp=coerce.from_ms(ms),
         status=status_of(record.get("status"), default="PENDING" if key.from_me else "DELIVERY_ACK") or 0,
         sender=key.sender,
         is_history=is_history,
@@ -143,11 +145,11 @@ def precedence(shown: Json, ms: int, *, is_empty: bool = False) -> str:
     """
     values = [*shown.values(), *shown.get("media", {}).values(), *shown.get("details", {}).values()]
     fullness = min(sum(value not in ("", None, {}, []) for value in values), 99)
-    digest = hashlib.sha256(wire.canonical(shown).encode()).hexdigest()
+    digest = hashlib.sha256(coerce.canonical_json(shown).encode()).hexdigest()
     return f"{int(is_empty)}{ms:014d}{99 - fullness:02d}{digest[:16]}"
 
 
-def _names(seen: MessageSeen, envelope: Envelope) -> Iterator[Fact]:
+def _names(seen: MessageCopy, envelope: Envelope) -> Iterator[Fact]:
     """The sender's own name; in a history import it may be an old one, so it counts less than any live one."""
     if seen.sender and seen.sender.is_person and (name := usable_name(seen.sender_name)):
         yield ContactState(seen.sender, {"name": name}, f"{int(not seen.is_history)}:{envelope.clock}")
@@ -155,7 +157,7 @@ def _names(seen: MessageSeen, envelope: Envelope) -> Iterator[Fact]:
 
 def usable_name(value: object) -> str:
     """Return a name worth showing; "" for none, for mere digits, and for Evolution's word for ourselves."""
-    name = wire.text(value, 255).strip()
+    name = coerce.text(value, 255).strip()
     return "" if name == YOU or name.lstrip("+").isdecimal() else name
 
 
@@ -185,9 +187,9 @@ def _quoted_id(record: Json) -> str:
     message = record.get("message")
     quoted = message.get("quoted") if isinstance(message, dict) else None
     quoted = quoted.get("key", quoted) if isinstance(quoted, dict) else None
-    return wire.key_id(quoted.get("id")) if isinstance(quoted, dict) else ""
+    return coerce.key_id(quoted.get("id")) if isinstance(quoted, dict) else ""
 
 
 def _source(value: object) -> str:
-    source = wire.text(value, 16)
+    source = coerce.text(value, 16)
     return "" if source == "unknown" else source

@@ -6,11 +6,11 @@ Whose it is stands in `subject`: the key of an address, or `me`. The value has t
 from collections.abc import Iterator
 from dataclasses import replace
 
-from conversations.evolution import jid, wire
+from conversations.evolution import coerce, jid
+from conversations.evolution.coerce import Json
 from conversations.evolution.envelope import Envelope
 from conversations.evolution.facts import Fact, MessageUpdate
 from conversations.evolution.jid import Address
-from conversations.evolution.wire import Json
 
 ME = "me"
 
@@ -24,7 +24,7 @@ def reaction(body: Json, chat: Address, author: Address | None, at: int) -> Iter
         author: who reacts; None for us.
         at: ms since the epoch, for one without its own time.
     """
-    value = {"emoji": wire.text(body.get("text"), 64)}
+    value = {"emoji": coerce.text(body.get("text"), 64)}
     yield from _said(MessageUpdate(_id(body.get("key")), "reaction", _sent(body, at), value, chat.key), author)
 
 
@@ -68,15 +68,15 @@ def _said(update: MessageUpdate, author: Address | None) -> Iterator[Fact]:
 
 
 def _id(key: object) -> str:
-    return wire.key_id(key.get("id")) if isinstance(key, dict) else ""
+    return coerce.key_id(key.get("id")) if isinstance(key, dict) else ""
 
 
 def _sent(body: Json, at: int) -> int:
-    return wire.milliseconds(body.get("senderTimestampMs")) or at
+    return coerce.milliseconds(body.get("senderTimestampMs")) or at
 
 
 def _options(results: object) -> Iterator[tuple[str, list[Address]]]:
-    for option in wire.items(results):
+    for option in coerce.as_list(results):
         if isinstance(option, dict) and isinstance(option.get("name"), str):
-            voters = [jid.parse(voter) for voter in wire.items(option.get("voters"))]
+            voters = [jid.parse(voter) for voter in coerce.as_list(option.get("voters"))]
             yield option["name"], [voter for voter in voters if voter is not None]

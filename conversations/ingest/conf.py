@@ -28,12 +28,12 @@ class Options:
     interval: float = 0.25
     batch: int = 500
     chunk: int = 200
-    backlog: int = 100_000
-    flood: float = 100.0
+    queue_limit: int = 100_000
+    rate_limit: float = 100.0
     attempts: int = 8
     keep_days: float = 7.0
-    park_days: float = 7.0
-    inside: bool = False
+    pending_days: float = 7.0
+    in_web_process: bool = False
 
     @classmethod
     def read(cls) -> "Options":
@@ -48,12 +48,12 @@ class Options:
 
 FIRST_RETRY = dt.timedelta(seconds=2)
 LONGEST_RETRY = dt.timedelta(hours=1)
-FAR = 2 * LONGEST_RETRY  # nothing waits for so long: who wrote down such a time had a clock that was ahead
+CLOCK_SKEW_LIMIT = 2 * LONGEST_RETRY  # nothing waits for so long: who wrote down such a time had a clock that was ahead
 
 
-def is_reached(moment: dt.datetime, now: dt.datetime) -> bool:
+def is_due(moment: dt.datetime, now: dt.datetime) -> bool:
     """Say whether it is time: it is past, or no time that anybody meant."""
-    return moment <= now or moment > now + FAR
+    return moment <= now or moment > now + CLOCK_SKEW_LIMIT
 
 
 def retry_after(attempts: int) -> dt.timedelta:

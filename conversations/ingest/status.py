@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.db.models import Count, Min, Q
 from django.utils import timezone
 
-from conversations.ingest import counts
+from conversations.ingest import metrics
 from conversations.models import WebhookEvent
 
 Outcome = WebhookEvent.Outcome
@@ -59,7 +59,7 @@ def read(instance: int | None = None) -> Status:
         late=max(0.0, (timezone.now() - seen["due"]).total_seconds()) if seen["due"] else 0.0,
         failed=events.filter(outcome=Outcome.FAILED).values("pk")[:COUNTED].count(),
         imports=tuple(_imports(instance)),
-        counts=counts.totals() if instance is None else counts.of(instance),
+        counts=metrics.totals() if instance is None else metrics.for_instance(instance),
     )
 
 

@@ -5,17 +5,17 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from cachelayer.pages import Page
+from conversations.db.keyset import Page
 from conversations.evolution import jid as jids
 from conversations.managers import PAGE
+from conversations.managers.instance_scoped import InstanceScopedManager
 from conversations.managers.locking import delete_locked, owner
-from conversations.managers.owned import OwnedManager
 
 if TYPE_CHECKING:
     from conversations.models import Contact, Instance
 
 
-class ContactManager(OwnedManager["Contact"]):
+class ContactManager(InstanceScopedManager["Contact"]):
     """Operations on contacts."""
 
     def for_instance(
@@ -38,7 +38,7 @@ class ContactManager(OwnedManager["Contact"]):
         """
 
         def rows() -> QuerySet["Contact"]:
-            rows = self.of_owner(instance)
+            rows = self.scoped_to(instance)
             found = Q(name__icontains=search) | Q(phone__contains=search) | Q(lid__contains=search)
             return rows.filter(found) if search else rows
 

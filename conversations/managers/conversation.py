@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
-from cachelayer.pages import Page
+from conversations.db.keyset import Page
 from conversations.evolution import jid as jids
-from conversations.managers import PAGE, totals
+from conversations.managers import PAGE, conversation_summary
+from conversations.managers.instance_scoped import InstanceScopedManager
 from conversations.managers.locking import delete_locked, owner
-from conversations.managers.owned import OwnedManager
 
 if TYPE_CHECKING:
     from conversations.models import Conversation, Instance, Participant
@@ -19,7 +19,7 @@ LATEST = ("-last_message_at", "-id")
 CHANGED = ("updated_at", "id")
 
 
-class ConversationManager(OwnedManager["Conversation"]):
+class ConversationManager(InstanceScopedManager["Conversation"]):
     """Operations on conversations. Each write locks the row, so that it never loses to an event applied meanwhile."""
 
     def for_instance(  # noqa: PLR0913 - one argument a filter, as the API has them
@@ -77,7 +77,7 @@ class ConversationManager(OwnedManager["Conversation"]):
         updated_after: dt.datetime | None,
         **flags: bool | None,
     ) -> "QuerySet[Conversation]":
-        rows = self.of_owner(instance).filter(**{name: value for name, value in flags.items() if value is not None})
+        rows = self.scoped_to(instance).filter(**{name: value for name, value in flags.items() if value is not None})
         if unread is not None:
             rows = rows.filter(unread_count__gt=0) if unread else rows.filter(unread_count=0)
         if kind:
@@ -136,7 +136,7 @@ class ConversationManager(OwnedManager["Conversation"]):
         """Take the last message, the read watermark and the unread count from the messages anew."""
         with transaction.atomic():
             row = self._locked().get(pk=pk)
-            return _change(row, **totals.recounted(row))
+            return _change(row, **conversation_summary.recompute(row))
 
     def archive(self, pk: int) -> "Conversation":
         """Put the conversation into the archive."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.utils import timezone
 
-from cachelayer.managers import CachedManager
-from cachelayer.pages import Page
+from cachelayer.orm.managers import CachedManager
+from conversations.db.keyset import Page
 from conversations.managers import PAGE
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Evolution retries an event with the headers it first had, for up to half an hour; and somebody has to paste the new
 # token. An hour covers both.
-OVERLAP = dt.timedelta(hours=1)
+TOKEN_GRACE_PERIOD = dt.timedelta(hours=1)
 
 
 def hash_token(token: str) -> str:
@@ -25,7 +25,7 @@ def hash_token(token: str) -> str:
     return sha256(token.encode()).hexdigest()
 
 
-def digest_of(name: str) -> str:
+def name_digest(name: str) -> str:
     """Return what stands for a name in a tag: no key of the store says what was looked for, or is as long as that."""
     return sha256(name.encode(errors="surrogatepass")).hexdigest()[:32]
 
@@ -37,9 +37,9 @@ class InstanceManager(CachedManager["Instance"]):
         """Return a page of all instances, by name; see `fetch` for `fresh`."""
         return self.fetch_page("instances:all", self.all, ("name", "id"), cursor=cursor, limit=limit, fresh=fresh)
 
-    def named(self, name: str) -> list["Instance"]:
+    def by_name(self, name: str) -> list["Instance"]:
         """Return the instances of that name, one a server."""
-        return self.fetch_rows(f"instances:named:{digest_of(name)}", lambda: self.filter(name=name).order_by("id"))
+        return self.fetch_rows(f"instances:named:{name_digest(name)}", lambda: self.filter(name=name).order_by("id"))
 
     def lock(self, pk: int) -> "Instance":
         """Lock the instance until the transaction's end: whoever writes several of its rows does it under this lock."""
@@ -61,7 +61,7 @@ class InstanceManager(CachedManager["Instance"]):
         with transaction.atomic():
             row = self.select_for_update().get(pk=pk)
             row.previous_token_hash = "" if revoke_old else row.token_hash
-            row.previous_token_until = timezone.now() + OVERLAP if row.previous_token_hash else None
+            row.previous_token_until = timezone.now() + TOKEN_GRACE_PERIOD if row.previous_token_hash else None
             row.token_hash = hash_token(token)
             row.save(update_fields=["token_hash", "previous_token_hash", "previous_token_until", "updated_at"])
         return token

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.db.models import QuerySet
 
-from cachelayer.pages import Page
+from conversations.db.keyset import Page
 from conversations.managers import PAGE
+from conversations.managers.instance_scoped import InstanceScopedManager, pk_of
 from conversations.managers.locking import owner
-from conversations.managers.owned import OwnedManager, key_of
 
 if TYPE_CHECKING:
     from conversations.models import Conversation, Instance, Message
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 LATEST = ("-timestamp", "-key_id", "-id")
 
 
-class MessageManager(OwnedManager["Message"]):
+class MessageManager(InstanceScopedManager["Message"]):
     """Operations on messages. Pages are ordered by WhatsApp's timestamp, latest first; never by arrival."""
 
     def for_conversation(
         self, conversation: "Conversation | int", *, cursor: str = "", limit: int = PAGE, fresh: bool = False
     ) -> Page["Message"]:
         """Return a page of a conversation's messages, latest first; see `fetch` for `fresh`."""
-        pk = key_of(conversation)
+        pk = pk_of(conversation)
         rows = partial(self.filter, conversation=pk)
         return self.fetch_page(f"messages:{pk}", rows, LATEST, cursor=cursor, limit=limit, fresh=fresh)
 
@@ -55,7 +55,7 @@ class MessageManager(OwnedManager["Message"]):
         tag = self.list_tag(instance)
 
         def rows() -> QuerySet["Message"]:
-            return self.of_owner(instance).filter(**filters)
+            return self.scoped_to(instance).filter(**filters)
 
         return self.fetch_page(tag, rows, LATEST, cursor=cursor, limit=limit, fresh=fresh, **filters)
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from cachelayer.managers import CachedManager
+from cachelayer.orm.managers import CachedManager
 
 if TYPE_CHECKING:
     from conversations.models import Participant
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 class ParticipantManager(CachedManager["Participant"]):
     """Reads of groups' members."""
 
-    def of(self, conversation_id: int) -> list["Participant"]:
+    def for_conversation(self, conversation_id: int) -> list["Participant"]:
         """Return all that were ever said to be in a group."""
         return self.fetch_rows(
             f"conversations:participants:{conversation_id}", lambda: self.filter(conversation=conversation_id)

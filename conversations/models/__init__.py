@@ -1,9 +1,9 @@
 """The domain's rows. Import models from here."""
 
-from conversations.evolution.wire import EPOCH
+from conversations.evolution.coerce import EPOCH
 from conversations.models.contact import Contact, ContactAddress
 from conversations.models.conversation import Conversation, Participant
-from conversations.models.ingestion import IngestCount, ParkedUpdate, StateClock, Turn, WebhookEvent
+from conversations.models.ingestion import IngestCounter, IngestLease, PendingUpdate, StateClock, WebhookEvent
 from conversations.models.instance import Instance
 from conversations.models.message import Message
 
@@ -12,12 +12,12 @@ __all__ = [
     "Contact",
     "ContactAddress",
     "Conversation",
-    "IngestCount",
+    "IngestCounter",
     "Instance",
     "Message",
-    "ParkedUpdate",
+    "PendingUpdate",
     "Participant",
     "StateClock",
-    "Turn",
+    "IngestLease",
     "WebhookEvent",
 ]

@@ -2,13 +2,13 @@
 
 from django.db import models
 
-from cachelayer.deletion import in_sql
+from conversations.db.deletion import DB_CASCADE
 from conversations.managers.contact import ContactManager
-from conversations.models.base import Row
+from conversations.models.base import TimestampedModel
 from conversations.models.instance import Instance
 
 
-class Contact(Row):
+class Contact(TimestampedModel):
     """One person. `phone` and `lid` are the best of their addresses; `jid` is the one to write to."""
 
     class Presence(models.TextChoices):
@@ -21,7 +21,7 @@ class Contact(Row):
         RECORDING = "recording"
         PAUSED = "paused"
 
-    instance = models.ForeignKey(Instance, in_sql, related_name="contacts", db_index=False)
+    instance = models.ForeignKey(Instance, DB_CASCADE, related_name="contacts", db_index=False)
     jid = models.CharField(max_length=128)
     phone = models.CharField(max_length=32, blank=True, default="", help_text="digits with the country code")
     lid = models.CharField(max_length=64, blank=True, default="", help_text="digits of the LID")

@@ -3,17 +3,17 @@
 from django.db import models
 from django.db.models import Q
 
-from cachelayer.deletion import in_sql
 from cachelayer.models import CachedModel
-from conversations.evolution.wire import EPOCH
+from conversations.db.deletion import DB_CASCADE
+from conversations.evolution.coerce import EPOCH
 from conversations.managers.conversation import ConversationManager
 from conversations.managers.participant import ParticipantManager
-from conversations.models.base import Row
+from conversations.models.base import TimestampedModel
 from conversations.models.contact import Contact
 from conversations.models.instance import Instance
 
 
-class Conversation(Row):
+class Conversation(TimestampedModel):
     """One chat. A direct one is its contact's, whichever address a message came under; others are known by their JID.
 
     `last_message*` describe the greatest message by (timestamp, key id); `last_message_at` is the epoch while there
@@ -30,7 +30,7 @@ class Conversation(Row):
         NEWSLETTER = "newsletter"
         OTHER = "other"
 
-    instance = models.ForeignKey(Instance, in_sql, related_name="conversations", db_index=False)
+    instance = models.ForeignKey(Instance, DB_CASCADE, related_name="conversations", db_index=False)
     kind = models.CharField(max_length=16, choices=Kind)
     jid = models.CharField(max_length=128)
     contact = models.OneToOneField(Contact, models.RESTRICT, null=True, blank=True, related_name="conversation")

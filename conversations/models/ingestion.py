@@ -28,7 +28,7 @@ class WebhookEvent(models.Model):
     reason = models.CharField(max_length=255, blank=True, default="")
     received_at = models.DateTimeField(auto_now_add=True)
     due_at = models.DateTimeField(default=timezone.now, help_text="when it is to be applied, or to be tried again")
-    settled_at = models.DateTimeField(null=True, blank=True, help_text="when it got its outcome")
+    finished_at = models.DateTimeField(null=True, blank=True, help_text="when it got its outcome")
     attempts = models.PositiveSmallIntegerField(default=0, help_text="how often applying it has failed")
     is_history = models.BooleanField(default=False, help_text="of an import, applied beside what is new")
     part = models.PositiveIntegerField(default=1, help_text="a long import is kept in parts")
@@ -47,7 +47,7 @@ class WebhookEvent(models.Model):
         return f"{self.name} {self.pk} ({self.outcome})"
 
 
-class Turn(models.Model):
+class IngestLease(models.Model):
     """An instance's turn at being applied: locked by the worker who applies its events, and how soon the next may."""
 
     instance = models.OneToOneField(Instance, models.CASCADE, related_name="+", primary_key=True)
@@ -57,7 +57,7 @@ class Turn(models.Model):
         return f"turn of {self.instance_id}"
 
 
-class IngestCount(models.Model):
+class IngestCounter(models.Model):
     """How often something has happened to an instance's events, summed up over all processes."""
 
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="ingest_counts", db_index=False)
@@ -72,7 +72,7 @@ class IngestCount(models.Model):
         return f"{self.name} {self.value}"
 
 
-class ParkedUpdate(models.Model):
+class PendingUpdate(models.Model):
     """What an event says about a message, kept while another message may still come that it is meant for.
 
     `chat` is the key of the address it names, or "" when it names none that can be trusted; `from_me` may be unknown.
@@ -91,7 +91,7 @@ class ParkedUpdate(models.Model):
     class FromMe(models.IntegerChoices):
         """Whose message it is about."""
 
-        UNSAID = -1
+        UNKNOWN = -1
         NO = 0
         YES = 1
 

@@ -2,11 +2,11 @@
 
 from django.db import models
 
-from conversations.managers.instance import InstanceManager, digest_of
-from conversations.models.base import Row
+from conversations.managers.instance import InstanceManager, name_digest
+from conversations.models.base import TimestampedModel
 
 
-class Instance(Row):
+class Instance(TimestampedModel):
     """One WhatsApp number. Its name is unique within one Evolution server only, so the server is part of its key."""
 
     class State(models.TextChoices):
@@ -34,7 +34,7 @@ class Instance(Row):
     token_hash = models.CharField(max_length=64, blank=True, default="", editable=False)
     previous_token_hash = models.CharField(max_length=64, blank=True, default="", editable=False)
     previous_token_until = models.DateTimeField(null=True, blank=True, editable=False)
-    speaks_for_server = models.BooleanField(
+    is_global_webhook = models.BooleanField(
         default=False, help_text="its webhook token is good for every instance of its server (global webhook)"
     )
 
@@ -48,4 +48,4 @@ class Instance(Row):
     @property
     def name_digest(self) -> str:
         """What stands for the name in a tag."""
-        return digest_of(self.name)
+        return name_digest(self.name)

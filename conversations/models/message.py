@@ -4,15 +4,15 @@ from typing import Any
 
 from django.db import models
 
-from cachelayer.deletion import in_sql
+from conversations.db.deletion import DB_CASCADE
 from conversations.managers.message import MessageManager
-from conversations.models.base import Row
+from conversations.models.base import TimestampedModel
 from conversations.models.contact import Contact
 from conversations.models.conversation import Conversation
 from conversations.models.instance import Instance
 
 
-class Message(Row):
+class Message(TimestampedModel):
     """One bubble. It is named by (instance, conversation, key id, from me): key ids alone are chosen by the sender."""
 
     class Kind(models.TextChoices):
@@ -59,8 +59,8 @@ class Message(Row):
         READ = 4
         PLAYED = 5
 
-    instance = models.ForeignKey(Instance, in_sql, related_name="messages", db_index=False)
-    conversation = models.ForeignKey(Conversation, in_sql, related_name="messages", db_index=False)
+    instance = models.ForeignKey(Instance, DB_CASCADE, related_name="messages", db_index=False)
+    conversation = models.ForeignKey(Conversation, DB_CASCADE, related_name="messages", db_index=False)
     key_id = models.CharField(max_length=255)
     from_me = models.BooleanField()
     sender = models.ForeignKey(

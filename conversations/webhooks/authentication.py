@@ -10,7 +10,7 @@ from django.utils import timezone
 from conversations.managers.instance import hash_token
 from conversations.models import Instance
 from conversations.webhooks import instances
-from conversations.webhooks.refusals import Reason, Refused
+from conversations.webhooks.errors import ErrorCode, WebhookError
 
 _BEARER = re.compile(r"bearer\s+(\S+)", re.IGNORECASE)
 
@@ -21,19 +21,21 @@ def authenticate(request: HttpRequest, name: str) -> Instance:
     Raises:
         Refused: no instance has that name, or none of them that token.
     """
-    candidates = instances.named(name)
+    candidates = instances.find_by_name(name)
     if not candidates:
-        raise Refused(Reason.UNKNOWN_INSTANCE, f"no instance is named {name!r}; `manage.py webhook_token` creates it")
+        raise WebhookError(
+            ErrorCode.UNKNOWN_INSTANCE, f"no instance is named {name!r}; `manage.py webhook_token` creates it"
+        )
     token = token_of(request)
     if not token:
-        raise Refused(
-            Reason.UNAUTHORIZED, "no token; send it as `Authorization: Bearer …`, `X-Webhook-Token: …` or `?token=…`"
+        raise WebhookError(
+            ErrorCode.UNAUTHORIZED, "no token; send it as `Authorization: Bearer …`, `X-Webhook-Token: …` or `?token=…`"
         )
     digest, now = hash_token(token), timezone.now()
     for instance in candidates:
         if _accepts(instance, digest, now):
             return instance
-    raise Refused(Reason.UNAUTHORIZED, f"not a valid webhook token of instance {name!r}")
+    raise WebhookError(ErrorCode.UNAUTHORIZED, f"not a valid webhook token of instance {name!r}")
 
 
 def token_of(request: HttpRequest) -> str:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from django.http import HttpRequest
 
-from conversations.webhooks.refusals import Reason, Refused
+from conversations.webhooks.errors import ErrorCode, WebhookError
 
 LIMIT = 100 * 1024 * 1024  # bytes; a history import or a long video comes in one body
 PIECE = 1024 * 1024  # bytes read at a time
@@ -36,7 +36,7 @@ def read(request: HttpRequest, limit: int = LIMIT) -> bytearray:
         if len(raw) > limit:
             raise _too_large(limit)
     if length is not None and len(raw) < length:
-        raise Refused(Reason.INCOMPLETE_BODY, f"{len(raw)} of {length} bytes came")
+        raise WebhookError(ErrorCode.INCOMPLETE_BODY, f"{len(raw)} of {length} bytes came")
     return raw
 
 
@@ -52,18 +52,18 @@ def _source(request: HttpRequest, length: int | None) -> Callable[[int], bytes]:
     if request.META.get("wsgi.input_terminated"):
         read_stream: Callable[[int], bytes] = request.META["wsgi.input"].read
         return read_stream
-    raise Refused(Reason.LENGTH_REQUIRED, "send a valid Content-Length")
+    raise WebhookError(ErrorCode.LENGTH_REQUIRED, "send a valid Content-Length")
 
 
 def _next_piece(source: Callable[[int], bytes]) -> bytes:
     try:
         return source(PIECE)
     except Exception as error:  # each server has exceptions of its own for a lost connection or a broken chunk
-        raise Refused(Reason.INCOMPLETE_BODY, f"the body could not be read: {type(error).__name__}") from error
+        raise WebhookError(ErrorCode.INCOMPLETE_BODY, f"the body could not be read: {type(error).__name__}") from error
 
 
-def _too_large(limit: int) -> Refused:
-    return Refused(Reason.BODY_TOO_LARGE, f"the body is larger than {limit} bytes")
+def _too_large(limit: int) -> WebhookError:
+    return WebhookError(ErrorCode.BODY_TOO_LARGE, f"the body is larger than {limit} bytes")
 
 
 def decode(raw: bytearray) -> Any:
@@ -75,15 +75,15 @@ def decode(raw: bytearray) -> Any:
         Refused: it is not JSON in UTF-8, or nested deeper than can be read.
     """
     if not raw:
-        raise Refused(Reason.MALFORMED_JSON, "the body is empty")
+        raise WebhookError(ErrorCode.MALFORMED_JSON, "the body is empty")
     try:
         text = raw.decode("utf-8-sig")
         raw.clear()
         return _DECODER.decode(text)
     except RecursionError:
-        raise Refused(Reason.MALFORMED_JSON, TOO_DEEP) from None
+        raise WebhookError(ErrorCode.MALFORMED_JSON, TOO_DEEP) from None
     except ValueError as error:  # what the codec, the decoder and int() raise; their messages quote no content
-        raise Refused(Reason.MALFORMED_JSON, f"the body is not JSON: {error}") from None
+        raise WebhookError(ErrorCode.MALFORMED_JSON, f"the body is not JSON: {error}") from None
 
 
 def _no_constant(name: str) -> NoReturn:

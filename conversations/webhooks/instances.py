@@ -18,7 +18,7 @@ _OBJECTIONS: tuple[tuple[str, Callable[[str], bool]], ...] = (
 )
 
 
-def objection(name: str) -> str:
+def name_error(name: str) -> str:
     """Return why an instance cannot have that name, as the end of a sentence, or "" when it can."""
     return next((reason for reason, objects in _OBJECTIONS if objects(name)), "")
 
@@ -50,22 +50,22 @@ def _is_http(url: str) -> bool:
     return parts.scheme in ("http", "https") and is_address and url.isprintable() and " " not in url
 
 
-def named(name: str) -> list[Instance]:
+def find_by_name(name: str) -> list[Instance]:
     """Return the instances of that name, one a server; none for what is no name."""
-    return [] if objection(name) else Instance.objects.named(name)
+    return [] if name_error(name) else Instance.objects.by_name(name)
 
 
-def addressee(sender: Instance, body: Any) -> Instance:
+def resolve_instance(sender: Instance, body: Any) -> Instance:
     """Return the instance that an authenticated body is about.
 
     That is the sender, unless its webhook is its server's global one: that speaks for every instance of the server,
     also for one that is heard of for the first time.
     """
     name = body.get("instance") if isinstance(body, dict) else None
-    if not sender.speaks_for_server or not isinstance(name, str) or name == sender.name or objection(name):
+    if not sender.is_global_webhook or not isinstance(name, str) or name == sender.name or name_error(name):
         return sender
     # Looked up first: `upsert` writes to a row that is there, and most events come from a known instance.
-    for instance in named(name):
+    for instance in find_by_name(name):
         if instance.server_url == sender.server_url:
             return instance
     return Instance.objects.upsert(name, sender.server_url)[0]

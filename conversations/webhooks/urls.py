@@ -12,6 +12,6 @@ from conversations.webhooks import views
 _ROOT = r"^(?:/*)webhooks"
 
 urlpatterns = [
-    re_path(_ROOT + r"/+evolution/+(?P<name>[^/]+)(?:/+(?P<suffix>[^/]+))?/*$", views.evolution, name="webhook"),
-    re_path(_ROOT + r"(?:/.*)?$", views.unknown, name="webhook-unknown"),
+    re_path(_ROOT + r"/+evolution/+(?P<name>[^/]+)(?:/+(?P<suffix>[^/]+))?/*$", views.receive_webhook, name="webhook"),
+    re_path(_ROOT + r"(?:/.*)?$", views.unknown_url, name="webhook-unknown"),
 ]

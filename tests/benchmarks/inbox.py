@@ -23,7 +23,8 @@ from typing import Any
 
 from tests import isolation, servers
 from tests.benchmarks.report import markdown
-from whatsai.stack import folders, stores
+from whatsai.devstack import folders
+from whatsai.devstack import servers as stores
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 SAMPLE = Path(__file__).resolve().parent.parent / "payloads" / "samples" / "messages.upsert.json"
@@ -61,7 +62,7 @@ def main(arguments: list[str]) -> None:
 @contextmanager
 def _servers() -> Iterator[None]:
     """Run the servers as in production, and set Django up on them."""
-    with folders.short() as folder, servers.valkey() as redis_url:
+    with folders.short_tempdir() as folder, servers.valkey() as redis_url:
         server, database_url = stores.postgresql(folder, folder, stores.DURABLE)
         with servers.running(server):
             os.environ |= {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
@@ -102,10 +103,10 @@ class _Work:
     _numbers = itertools.count(1)
 
     def __init__(self, in_play: int) -> None:
-        from conversations.demo import crowd, scale  # noqa: PLC0415 - as above
+        from conversations.demo import bulk_rows, scale  # noqa: PLC0415 - as above
         from conversations.models import Instance  # noqa: PLC0415 - as above
 
-        names = [scale.NAME.format(place + 1) for place in range(crowd.INSTANCES)]
+        names = [scale.NAME.format(place + 1) for place in range(bulk_rows.INSTANCES)]
         self._instances = list(Instance.objects.filter(name__in=names))
         sample = random.Random(2026).sample
         self._conversations = {}
@@ -117,16 +118,16 @@ class _Work:
 
     def round(self) -> Iterator[tuple[str, float]]:
         """Measure each thing once; yield what, and the seconds of an event."""
-        from conversations.ingest.inbox import store  # noqa: PLC0415 - as above
-        from conversations.ingest.receive import receive  # noqa: PLC0415 - as above
+        from conversations.ingest.inbox.store import store_body  # noqa: PLC0415 - as above
         from conversations.models import WebhookEvent  # noqa: PLC0415 - as above
+        from tests.conversations.ingest.receive import receive  # noqa: PLC0415 - as above
 
         few = EVENTS // 25
         rows = [self._row(place) for place in range(few)]
         yield SAVED, _timed([row.save for row in rows])
         yield SINGLE, _timed([partial(receive, *self._event(place)) for place in range(few)])
         for name, workers in ((ALONE, 1), (BOTH, WORKERS)):
-            stored = _timed([partial(store, *self._event(place)) for place in range(EVENTS)])
+            stored = _timed([partial(store_body, *self._event(place)) for place in range(EVENTS)])
             yield STORED, stored
             yield name, _timed([partial(_apply, workers)]) / EVENTS
             if others := WebhookEvent.objects.exclude(outcome=WebhookEvent.Outcome.APPLIED).count():
@@ -162,7 +163,7 @@ def _apply(workers: int) -> None:
     from django.db import connections  # noqa: PLC0415 - as above
 
     from conversations.ingest.conf import Options  # noqa: PLC0415 - as above
-    from conversations.ingest.worker import Worker  # noqa: PLC0415 - as above
+    from conversations.ingest.worker.worker import Worker  # noqa: PLC0415 - as above
 
     connections.close_all()
     children = []

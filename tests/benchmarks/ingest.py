@@ -26,8 +26,8 @@ from django.test.utils import setup_databases, setup_test_environment, teardown_
 from knox.models import get_token_model  # noqa: E402
 from rest_framework.test import APIClient  # noqa: E402
 
-from conversations.ingest.receive import receive  # noqa: E402
 from conversations.models import Instance  # noqa: E402
+from tests.conversations.ingest.receive import receive  # noqa: E402
 
 SAMPLE = Path(__file__).resolve().parent.parent / "payloads" / "samples" / "messages.upsert.json"
 CHATS = 50

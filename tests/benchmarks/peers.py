@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 MINUTE = 60  # seconds
-TTL = 30 * MINUTE  # of conversations, here as in `conversations.cascade`
+TTL = 30 * MINUTE  # of conversations, here as in `conversations.cache_policy`
 LOCAL_ITEMS = 1000  # likewise
 Settings = dict[str, Any]
 

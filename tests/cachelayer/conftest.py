@@ -10,11 +10,12 @@ from django.conf import settings as django_settings
 from django_redis import get_redis_connection
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from cachelayer import connection, listener, mender, pulse, service
-from cachelayer.namespaces import ROOT
-from cachelayer.store import memory, redis
-from cachelayer.store.base import StoreDown, StoreSlow
-from cachelayer.store.redis import RedisStore
+from cachelayer.background import heartbeat, recovery, subscriber
+from cachelayer.protocol.tags import GLOBAL_TAG
+from cachelayer.runtime import runtime
+from cachelayer.stores import memory, redis, redis_options
+from cachelayer.stores.base import StoreDown, StoreSlow
+from cachelayer.stores.redis import RedisStore
 from tests import valkey
 from tests.valkey import Valkey
 
@@ -25,12 +26,12 @@ PATIENCE = 10.0  # seconds
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten what waits."""
-    for module in (memory, redis, mender):
+    for module in (memory, redis, recovery):
         monkeypatch.setattr(module, "QUARANTINE_S", QUARANTINE_S)
-    for module in (mender, pulse):
+    for module in (recovery, heartbeat):
         monkeypatch.setattr(module, "LOOK_EVERY", 0.05)
-    monkeypatch.setattr(mender, "RECOVER_EVERY", 0.05)
-    monkeypatch.setattr(listener, "RETRY_AFTER", 0.05)
+    monkeypatch.setattr(recovery, "RECOVER_EVERY", 0.05)
+    monkeypatch.setattr(subscriber, "RETRY_AFTER", 0.05)
 
 
 @pytest.fixture
@@ -41,9 +42,9 @@ def connected(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]: 
 
 
 @pytest.fixture
-def cached(quick: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[service.Service]:  # noqa: ARG001 - a fixture's fixture
+def cached(quick: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[runtime.CacheRuntime]:  # noqa: ARG001 - a fixture's fixture
     """This process' service, with nothing in it, in step with its store."""
-    monkeypatch.setattr(listener, "TRUSTED_FOR", PATIENCE)  # for the machine may be busy
+    monkeypatch.setattr(subscriber, "TRUSTED_FOR", PATIENCE)  # for the machine may be busy
     yield use_new()
     use_new()
 
@@ -62,11 +63,11 @@ def server(quick: None, settings: Any) -> Iterator[Valkey]:  # noqa: ARG001 - a 
 _CACHES = django_settings.CACHES
 
 
-def on_server(settings: Any, url: str) -> service.Service:
+def on_server(settings: Any, url: str) -> runtime.CacheRuntime:
     """Put this process' service on a server, which need not be there, with the time-outs of production."""
-    options = connection.OPTIONS | dict.fromkeys(("SOCKET_CONNECT_TIMEOUT", "SOCKET_TIMEOUT"), connection.TIMEOUT)
+    options = redis_options.OPTIONS | dict.fromkeys(("SOCKET_CONNECT_TIMEOUT", "SOCKET_TIMEOUT"), redis_options.TIMEOUT)
     settings.CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url, "OPTIONS": options}}
-    return service.use(service.make(is_guest=False))
+    return runtime.use(runtime.make(is_guest=False))
 
 
 @contextmanager
@@ -80,40 +81,40 @@ def full(server: Valkey) -> Iterator[None]:
         server.client.config_set("maxmemory", 0)
 
 
-def use_new() -> service.Service:
+def use_new() -> runtime.CacheRuntime:
     """Start anew: an empty store, no counts, no threads of before, and no end of a write on its way."""
     with suppress(StoreDown):
-        service.current().store.read([], [ROOT])  # comes after what was posted by the same connection
-    now = service.use(service.make(is_guest=False))
+        runtime.current().store.read([], [GLOBAL_TAG])  # comes after what was posted by the same connection
+    now = runtime.use(runtime.make(is_guest=False))
     if isinstance(now.store, RedisStore):
         wait_until(lambda: is_emptied(now))
         believe(now)
     return now
 
 
-def believe(now: service.Service) -> None:
+def believe(now: runtime.CacheRuntime) -> None:
     """Wait until both tiers of a service are in use."""
-    now.awake()
-    wait_until(lambda: now.link.usable and now.local.trusted_until > time.monotonic())
+    now.ensure_started()
+    wait_until(lambda: now.breaker.is_closed and now.local.valid_until > time.monotonic())
     wait_until(lambda: is_out_of_quarantine(now))
 
 
-def is_emptied(now: service.Service) -> bool:
+def is_emptied(now: runtime.CacheRuntime) -> bool:
     """Empty the store; a busy machine may need more than one try."""
     with suppress(StoreSlow, RedisTimeoutError):
         client, prefix = get_redis_connection(), django_settings.CACHELAYER["PREFIX"]
         for key in client.scan_iter(match=f"{prefix}:*"):
             client.unlink(key)
-        now.store.restore(quarantine=False)
-        client.unlink(f"{prefix}:t:{ROOT}")  # no quarantine: it was us who emptied it
+        now.store.reinitialize(quarantine=False)
+        client.unlink(f"{prefix}:t:{GLOBAL_TAG}")  # no quarantine: it was us who emptied it
         return True
     return False
 
 
-def is_out_of_quarantine(now: service.Service) -> bool:
+def is_out_of_quarantine(now: runtime.CacheRuntime) -> bool:
     """Look whether anything is believed; likewise."""
     with suppress(StoreSlow):
-        return not (now.store.read([], [ROOT])[1][0] or b"").startswith(b"!")
+        return not (now.store.read([], [GLOBAL_TAG])[1][0] or b"").startswith(b"!")
     return False
 
 

@@ -11,12 +11,12 @@ import django
 django.setup()
 
 from cachelayer import cache, startup  # noqa: E402 - there are settings from here on
-from cachelayer.service import Service  # noqa: E402 - as above
+from cachelayer.runtime.runtime import CacheRuntime  # noqa: E402 - as above
 
 
-def is_in_use(now: Service) -> bool:
+def is_in_use(now: CacheRuntime) -> bool:
     cache.fetch("warm", dict)
-    return now.local.trusted_until > time.monotonic() and cache.get("warm") == {}
+    return now.local.valid_until > time.monotonic() and cache.get("warm") == {}
 
 
 def main(key: str, times: int) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import django
 from django.db import connection
 
-from cachelayer.connection import OPTIONS
+from cachelayer.stores.redis_options import OPTIONS
 
 THREADS = 50
 

@@ -7,11 +7,13 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
-from cachelayer import cache, outbox, statistics
-from cachelayer.service import Service
+from cachelayer import cache
+from cachelayer.ops import statistics
+from cachelayer.runtime.runtime import CacheRuntime
+from cachelayer.write import outbox
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cached")]
-PAGE, CLEAR = "admin:cachelayer_statistic_changelist", "admin:cachelayer_statistic_clear"
+PAGE, CLEAR = "admin:cachelayer_countertotal_changelist", "admin:cachelayer_countertotal_clear"
 Staff = Callable[..., Client]
 
 
@@ -32,7 +34,7 @@ def shown(client: Client) -> str:
 
 
 def test_it_shows_policy_counts_and_events(staff: Staff) -> None:
-    statistics.add(
+    statistics.increment(
         {
             ("conversations", "local", "hits"): 1003,
             ("conversations", "shared", "misses"): 3,
@@ -45,10 +47,10 @@ def test_it_shows_policy_counts_and_events(staff: Staff) -> None:
     assert reverse(CLEAR) not in page
 
 
-def test_it_says_what_is_wrong(staff: Staff, cached: Service) -> None:
+def test_it_says_what_is_wrong(staff: Staff, cached: CacheRuntime) -> None:
     client = staff("view_statistic")
     outbox.record("default", ["contact:1"])
-    cached.link.usable = False
+    cached.breaker.is_closed = False
     page = shown(client)
     assert "The store is away" in page
     assert "1 write waits in the outbox" in page
@@ -67,7 +69,7 @@ def test_it_says_what_is_wrong(staff: Staff, cached: Service) -> None:
 )
 def test_it_clears_what_is_asked_for(staff: Staff, asked: dict[str, str], survives: set[str]) -> None:
     client = staff("view_statistic", "change_statistic")
-    statistics.add({("conversations", "local", "hits"): 1003})
+    statistics.increment({("conversations", "local", "hits"): 1003})
     for key in ("conversations:digest:7", "messages:7"):
         cache.set(key, key)
     answer = client.post(reverse(CLEAR), asked, follow=True)

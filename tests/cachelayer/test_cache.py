@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from cachelayer import cache, service
-from cachelayer.codec import NotCacheable
-from cachelayer.namespaces import UnknownNamespace
-from cachelayer.service import Service
-from conversations.cascade import NAMESPACES
+from cachelayer import cache
+from cachelayer.protocol.codec import NotCacheable
+from cachelayer.protocol.tags import UnknownNamespace
+from cachelayer.runtime import runtime
+from cachelayer.runtime.runtime import CacheRuntime
+from conversations.cache_policy import NAMESPACES
 from conversations.models import Contact, Conversation, Instance, Message
 from tests.conversations.rows import a_chat, a_contact, a_message, an_instance
 
@@ -25,7 +26,7 @@ MINUTE = 60
 
 
 @pytest.fixture(params=["local", "shared"])
-def forget(request: pytest.FixtureRequest, cached: Service) -> Callable[[], None]:
+def forget(request: pytest.FixtureRequest, cached: CacheRuntime) -> Callable[[], None]:
     """What to do before a read, so that it is answered by one tier or the other."""
     return (lambda: None) if request.param == "local" else (lambda: cached.local.invalidate(["*"]))
 
@@ -49,25 +50,25 @@ def test_the_policy() -> None:
         ("instances", 1 * HOUR, 100),
         ("messages", 10 * MINUTE, 2000),
     }
-    assert {one.name for one in service.namespaces} == {one.name for one in NAMESPACES} | {"values"}
+    assert {one.name for one in runtime.namespaces} == {one.name for one in NAMESPACES} | {"values"}
 
 
 @writes_rows
-def test_the_local_tier_holds_no_more_than_the_policy_says(cached: Service) -> None:
+def test_the_local_tier_holds_no_more_than_the_policy_says(cached: CacheRuntime) -> None:
     instances = Instance.objects.bulk_create(Instance(name=f"{number}") for number in range(120))
     Instance.objects.fetch_many(row.pk for row in instances)
-    tier = cached.local.tiers["instances"]
+    tier = cached.local.namespaces["instances"]
     assert len(tier.entries) == 100
     assert tier.evictions == 20
     assert len(Instance.objects.fetch_many(row.pk for row in instances)) == 120
 
 
 @pytest.mark.parametrize("name", [one.name for one in NAMESPACES])
-def test_times_to_live_are_a_tenth_longer_or_shorter(cached: Service, name: str) -> None:
+def test_times_to_live_are_a_tenth_longer_or_shorter(cached: CacheRuntime, name: str) -> None:
     (namespace,) = (one for one in NAMESPACES if one.name == name)
     for number in range(100):
         cache.fetch(f"{name}:digest:{number}", lambda: 1)
-    now = cached.local.tiers[name]
+    now = cached.local.namespaces[name]
     lives = [entry.expires - monotonic() for entry in now.entries.values()]
     assert all(0.89 * namespace.ttl < life < 1.11 * namespace.ttl for life in lives)
     assert max(lives) - min(lives) > 0.1 * namespace.ttl
@@ -105,10 +106,10 @@ def test_neighbours_know_nothing_of_each_other(forget: Callable[[], None]) -> No
 
 @writes_rows
 @pytest.mark.parametrize("key", ["conversations", "conversation", "conversations:all", "x"])
-def test_a_value_leaves_the_rows_of_its_namespace_alone(cached: Service, key: str) -> None:
+def test_a_value_leaves_the_rows_of_its_namespace_alone(cached: CacheRuntime, key: str) -> None:
     pk = a_chat(an_instance()).pk
     Conversation.objects.fetch(pk)
-    misses = cached.counters.shared(cached.namespaces.of("conversations"))
+    misses = cached.counters.shared(cached.namespaces.for_tag("conversations"))
     before = misses.misses
     cache.set(key, 1)
     cache.get(key)
@@ -123,7 +124,7 @@ def test_a_value_that_has_no_encoding_is_refused() -> None:
         cache.set("x", object())
 
 
-def test_a_set_replaces_what_was_there_also_when_it_cannot_be_stored(cached: Service) -> None:
+def test_a_set_replaces_what_was_there_also_when_it_cannot_be_stored(cached: CacheRuntime) -> None:
     cache.set("x", "old")
     cached.store.begin(b"somebody--------", ["values:x"])
     cache.set("x", "new")
@@ -133,7 +134,7 @@ def test_a_set_replaces_what_was_there_also_when_it_cannot_be_stored(cached: Ser
 
 
 def test_a_guest_keeps_nothing() -> None:
-    service.use(Service(service.namespaces, is_guest=True))
+    runtime.use(CacheRuntime(runtime.namespaces, is_guest=True))
     cache.set("x", 1)
     assert cache.get("x") is None
     assert cache.fetch("x", lambda: 2) == 2
@@ -141,22 +142,22 @@ def test_a_guest_keeps_nothing() -> None:
 
 
 @pytest.mark.parametrize("ttl", [0, -1, 0.0001])
-def test_what_has_no_time_to_live_is_not_stored(cached: Service, ttl: float) -> None:
+def test_what_has_no_time_to_live_is_not_stored(cached: CacheRuntime, ttl: float) -> None:
     for _ in range(5):
         cache.set("x", "old")
         cache.set("x", "new", ttl=ttl)
         assert cache.get("x") != "old"
-    assert cached.link.usable
+    assert cached.breaker.is_closed
     cache.set("x", 1, ttl=0)
     assert cache.get("x") is None
 
 
 @pytest.mark.parametrize("ttl", [3 * HOUR, 400 * 24 * HOUR, 10**12, float("inf")])
-def test_a_long_time_to_live_is_one(cached: Service, forget: Callable[[], None], ttl: float) -> None:
+def test_a_long_time_to_live_is_one(cached: CacheRuntime, forget: Callable[[], None], ttl: float) -> None:
     cache.set("x", 1, ttl=ttl)
     forget()
     assert cache.get("x") == 1
-    assert cached.link.usable
+    assert cached.breaker.is_closed
 
 
 # --- fetch ------------------------------------------------------------------------------------------------------------
@@ -290,7 +291,9 @@ def test_what_matches_is_cleared_in_both_tiers_and_nothing_else(
 
 def lists_of(instance: Instance) -> int:
     """Read an instance's lists; return how many of them were loaded."""
-    counts = [service.current().counters.shared(service.namespaces.of(name)) for name in ("conversations", "contacts")]
+    counts = [
+        runtime.current().counters.shared(runtime.namespaces.for_tag(name)) for name in ("conversations", "contacts")
+    ]
     before = sum(one.misses for one in counts)
     Conversation.objects.for_instance(instance)
     Conversation.objects.for_instance(instance, unread=True)
@@ -320,7 +323,7 @@ def test_messages_of_one_conversation_are_cleared_and_those_of_others_stay(forge
     Message.objects.filter(pk=messages[0].pk)
     assert cache.clear(f"messages:{chats[0].pk}:*") == 1
     forget()
-    counts = service.current().counters.shared(service.namespaces.of("messages"))
+    counts = runtime.current().counters.shared(runtime.namespaces.for_tag("messages"))
     before = counts.misses
     for chat in chats:
         Message.objects.for_conversation(chat)
@@ -334,7 +337,7 @@ def test_rows_are_cleared_by_their_names(forget: Callable[[], None]) -> None:
     Contact.objects.fetch_many(row.pk for row in rows)
     assert cache.clear(f"contact:{rows[0].pk}") == 1
     forget()
-    counts = service.current().counters.shared(service.namespaces.of("contacts"))
+    counts = runtime.current().counters.shared(runtime.namespaces.for_tag("contacts"))
     before = counts.misses
     Contact.objects.fetch_many(row.pk for row in rows)
     assert counts.misses - before == 1
@@ -352,7 +355,7 @@ def test_a_value_that_is_being_loaded_while_all_is_cleared_is_not_kept() -> None
 @writes_rows
 @pytest.mark.parametrize("clear", [lambda: cache.clear_namespace("conversations"), cache.clear_all])
 def test_a_namespace_is_cleared_in_one_step(
-    cached: Service, forget: Callable[[], None], clear: Callable[[], None]
+    cached: CacheRuntime, forget: Callable[[], None], clear: Callable[[], None]
 ) -> None:
     instance = an_instance()
     chat = a_chat(instance)
@@ -363,7 +366,7 @@ def test_a_namespace_is_cleared_in_one_step(
         cache.set("messages:x", 1)
         clear()
         forget()
-        counts = cached.counters.shared(cached.namespaces.of("conversations"))
+        counts = cached.counters.shared(cached.namespaces.for_tag("conversations"))
         before = counts.misses
         assert cache.get("conversations:x") is None
         Conversation.objects.fetch(chat.pk)

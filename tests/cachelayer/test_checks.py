@@ -11,11 +11,11 @@ from django.db import connection, models
 from django.test.utils import isolate_apps
 
 from cachelayer import checks, startup
-from cachelayer.cascade import Rule
-from cachelayer.connection import OPTIONS
-from cachelayer.managers import CachedManager
 from cachelayer.models import CachedModel
-from cachelayer.namespaces import Namespace
+from cachelayer.orm.managers import CachedManager
+from cachelayer.orm.rules import InvalidationRule
+from cachelayer.protocol.tags import Namespace
+from cachelayer.stores.redis_options import OPTIONS
 from conversations.models import Instance
 
 # --- both ways --------------------------------------------------------------------------------------------------------
@@ -109,7 +109,7 @@ def apps() -> Iterator[None]:
 
 
 def the_only_problem(model: type[models.Model], *tags: str) -> CheckMessage:
-    (found,) = checks.of_rule(Rule(model, tags or ("order:{pk}",)))
+    (found,) = checks.of_rule(InvalidationRule(model, tags or ("order:{pk}",)))
     return found
 
 
@@ -130,7 +130,7 @@ def test_a_rule_of_a_cached_model() -> None:
         class Meta:
             app_label = "conversations"
 
-    assert list(checks.of_rule(Rule(Order, ("order:{pk}", "orders:{customer_id}")))) == []
+    assert list(checks.of_rule(InvalidationRule(Order, ("order:{pk}", "orders:{customer_id}")))) == []
     assert_is(the_only_problem(Order, "order:{pk}", "orders:{client_id}"), "E008", "client_id, which is no column")
     assert_is(the_only_problem(Order, "order:{customer}"), "E008", "depends on customer")
 
@@ -145,7 +145,7 @@ def test_a_rule_may_depend_on_a_property_if_it_is_said_to_be_fixed() -> None:
         def label(self) -> str:
             return f"no. {self.pk}"
 
-    assert list(checks.of_rule(Rule(Order, ("order:{pk}", "orders:{label}"), fixed=("label",)))) == []
+    assert list(checks.of_rule(InvalidationRule(Order, ("order:{pk}", "orders:{label}"), immutable=("label",)))) == []
     assert_is(the_only_problem(Order, "order:{pk}", "orders:{label}"), "E008", "label, which is no column")
 
 
@@ -167,7 +167,7 @@ def test_managers_past_which_writes_go() -> None:
             base_manager_name = "plain"
 
     assert_is(the_only_problem(Order), "E007", "conversations.Order.plain is not")
-    found = [one.msg.split(" ")[0] for one in checks.of_rule(Rule(Parcel, ("parcel:{pk}",)))]
+    found = [one.msg.split(" ")[0] for one in checks.of_rule(InvalidationRule(Parcel, ("parcel:{pk}",)))]
     assert found == ["conversations.Parcel.plain", "conversations.Parcel._base_manager"]
 
 
@@ -182,7 +182,7 @@ def test_models_that_are_derived_from_one_with_a_rule() -> None:
             app_label = "conversations"
             proxy = True
 
-    assert list(checks.of_rule(Rule(Order, ("order:{pk}",)))) == []
+    assert list(checks.of_rule(InvalidationRule(Order, ("order:{pk}",)))) == []
 
     class Plain(Order):
         objects = models.Manager()
@@ -191,7 +191,7 @@ def test_models_that_are_derived_from_one_with_a_rule() -> None:
             app_label = "conversations"
             proxy = True
 
-    assert {one.id for one in checks.of_rule(Rule(Order, ("order:{pk}",)))} == {"cachelayer.E007"}
+    assert {one.id for one in checks.of_rule(InvalidationRule(Order, ("order:{pk}",)))} == {"cachelayer.E007"}
 
     class Parcel(Order):
         objects = models.Manager()
@@ -199,7 +199,7 @@ def test_models_that_are_derived_from_one_with_a_rule() -> None:
         class Meta:
             app_label = "conversations"
 
-    named = {one.msg.split(" ")[0] for one in checks.of_rule(Rule(Order, ("order:{pk}",)))}
+    named = {one.msg.split(" ")[0] for one in checks.of_rule(InvalidationRule(Order, ("order:{pk}",)))}
     managers = ("objects", "_base_manager")
     assert named == {f"conversations.{model}.{manager}" for model in ("Plain", "Parcel") for manager in managers}
 

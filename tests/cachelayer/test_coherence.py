@@ -23,7 +23,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from cachelayer import cache, service
+from cachelayer import cache
+from cachelayer.runtime import runtime
 from conversations.models import Contact, Conversation, Instance, Message
 from tests.cachelayer.conftest import believe
 from tests.conversations.rows import a_contact, a_group, a_message, an_instance
@@ -66,7 +67,7 @@ class Inbox(RuleBasedStateMachine):
             self.come_back(with_data=False)
         self.executor.submit(connections.close_all).result()
         self.executor.shutdown()
-        counts = service.current().counters.snapshot(service.current().local.tiers.values())
+        counts = runtime.current().counters.snapshot(runtime.current().local.namespaces.values())
         Inbox.hits += sum(times for (_, _, what), times in counts.items() if what == "hits")
 
     # --- writes -------------------------------------------------------------------------------------------------------
@@ -239,8 +240,8 @@ class Inbox(RuleBasedStateMachine):
     @rule()
     def calm_down(self) -> None:
         """Let both tiers come back into use, so that there is something to be wrong."""
-        now = service.current()
-        now.store.restore(quarantine=False)
+        now = runtime.current()
+        now.store.reinitialize(quarantine=False)
         believe(now)
 
     # --- what must hold -----------------------------------------------------------------------------------------------

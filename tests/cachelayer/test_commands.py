@@ -8,8 +8,11 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from cachelayer import cache, outbox, service, statistics
-from cachelayer.service import Service
+from cachelayer import cache
+from cachelayer.ops import statistics
+from cachelayer.runtime import runtime
+from cachelayer.runtime.runtime import CacheRuntime
+from cachelayer.write import outbox
 from conversations.models import Conversation, Instance, Message
 from tests.conversations.rows import a_chat, a_message, an_instance
 
@@ -23,7 +26,7 @@ def run(name: str, *arguments: str, **options: Any) -> str:
 
 
 # --- cache_stats ------------------------------------------------------------------------------------------------------
-def test_the_figures_of_the_first_document_again(cached: Service) -> None:
+def test_the_figures_of_the_first_document_again(cached: CacheRuntime) -> None:
     """3 misses and 1003 hits are a hit rate of 99.70 %."""
     rows = [a_chat(an_instance()) for _ in range(3)]
     for row in rows:
@@ -37,9 +40,9 @@ def test_the_figures_of_the_first_document_again(cached: Service) -> None:
     assert "99.70%" in run("cache_stats")
 
 
-def test_reports_of_several_processes_add_up(cached: Service) -> None:
+def test_reports_of_several_processes_add_up(cached: CacheRuntime) -> None:
     row = a_chat(an_instance())
-    statistics.add({("conversations", "local", "hits"): 40, ("events", "", "recoveries"): 2})
+    statistics.increment({("conversations", "local", "hits"): 40, ("events", "", "recoveries"): 2})
     Conversation.objects.fetch(row.pk)
     Conversation.objects.fetch(row.pk)
     reporter = statistics.Reporter(cached)
@@ -52,7 +55,7 @@ def test_reports_of_several_processes_add_up(cached: Service) -> None:
 
 
 def test_after_a_reset_the_sums_start_from_nothing() -> None:
-    statistics.add({("conversations", "local", "hits"): 40})
+    statistics.increment({("conversations", "local", "hits"): 40})
     assert "40" in run("cache_stats", "--reset")
     assert run("cache_stats") == "Nothing has been counted yet.\n"
 
@@ -69,11 +72,11 @@ def test_a_pattern_is_cleared_and_its_neighbours_stay() -> None:
     assert cache.get("conversations:digest:70") == "conversations:digest:70"
 
 
-def test_a_list_of_one_instance_is_cleared_by_its_pattern(cached: Service) -> None:
+def test_a_list_of_one_instance_is_cleared_by_its_pattern(cached: CacheRuntime) -> None:
     one, other = an_instance(), an_instance()
     for instance in (one, other):
         Conversation.objects.for_instance(instance)
-    misses = cached.counters.shared(cached.namespaces.of("conversations"))
+    misses = cached.counters.shared(cached.namespaces.for_tag("conversations"))
     before = misses.misses
     run("cache_clear", f"conversations:instance:{one.pk}:*")
     Conversation.objects.for_instance(other)
@@ -97,11 +100,11 @@ def test_what_is_to_be_cleared_must_be_said() -> None:
 
 
 def test_a_guest_asks_the_server_through_the_outbox() -> None:
-    owner = service.current()
+    owner = runtime.current()
     cache.set("conversations:x", 1)
-    service.use(Service(service.namespaces, is_guest=True))
+    runtime.use(CacheRuntime(runtime.namespaces, is_guest=True))
     assert "asked the server" in run("cache_clear", "conversations:*")
-    service.use(owner)
+    runtime.use(owner)
     assert cache.get("conversations:x") == 1
     assert outbox.drain(owner) == 1
     assert cache.get("conversations:x") is None

@@ -14,9 +14,11 @@ from django.contrib.auth.models import User
 from knox.models import AuthToken
 from rest_framework.test import APIClient
 
-from cachelayer import cache, link, service, writing
-from cachelayer.counters import EVENTS
+from cachelayer import cache
 from cachelayer.models import Outbox
+from cachelayer.runtime import circuit_breaker, runtime
+from cachelayer.runtime.metrics import EVENTS
+from cachelayer.write import intents
 from conversations.models import Conversation, Instance
 from tests.cachelayer.conftest import believe, full, wait_until
 from tests.conversations.rows import a_chat, a_message, an_instance
@@ -26,13 +28,13 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 
 
 def events() -> dict[str, int]:
-    now = service.current()
-    counted = now.counters.snapshot(now.local.tiers.values())
+    now = runtime.current()
+    counted = now.counters.snapshot(now.local.namespaces.values())
     return {name: times for (namespace, _, name), times in counted.items() if namespace == EVENTS}
 
 
 def errors() -> int:
-    now = service.current()
+    now = runtime.current()
     return sum(now.counters.shared(namespace).errors for namespace in now.namespaces)
 
 
@@ -132,16 +134,16 @@ def evicted(server: Valkey) -> Iterator[None]:
     for key in server.client.scan_iter():
         if not key.endswith(b":run"):
             server.client.unlink(key)
-    service.current().local.distrust()  # or nothing would ask for them
+    runtime.current().local.invalidate_all()  # or nothing would ask for them
     yield
 
 
 @contextmanager
 def without_intents(server: Valkey) -> Iterator[None]:
     """A write is announced, its intents are lost, and then it ends."""
-    now = service.current()
+    now = runtime.current()
     instance = Instance.objects.get()
-    write = writing.Write(now, lambda _: None, lambda _: None)
+    write = intents.WriteIntent(now, lambda _: None, lambda _: None)
     write.begin([f"instance:{instance.pk}"])
     (key,) = server.client.keys(f"*:t:instance:{instance.pk}")
     server.client.unlink(key)
@@ -232,7 +234,7 @@ def test_the_api_answers_and_it_is_said_what_happened(
         wait_until(lambda: fault.said in caplog.text)
         site.is_right()
     site.is_right()
-    believe(service.current())
+    believe(runtime.current())
     site.changes()
     assert not Outbox.objects.exists()
     row = Conversation.objects.fetch(site.chat.pk)
@@ -242,7 +244,7 @@ def test_the_api_answers_and_it_is_said_what_happened(
 
 
 def test_what_the_server_evicts_is_only_missed(site: Site, server: Valkey) -> None:
-    misses = service.current().counters.shared(service.namespaces.of("conversations"))
+    misses = runtime.current().counters.shared(runtime.namespaces.for_tag("conversations"))
     before, quiet = misses.misses, events()
     with evicted(server):
         site.is_right()
@@ -263,14 +265,14 @@ def test_a_hung_server_costs_a_few_reads_a_short_time_each(site: Site) -> None:
     before = errors()
     for _ in range(5):
         site.is_right()
-    assert errors() - before <= link.FAILURES
+    assert errors() - before <= circuit_breaker.FAILURES
 
 
 def test_a_write_tries_a_hung_server_a_few_times_and_the_next_one_not_at_once(
     hanging: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cachelayer.service.RETRY", 60.0)
-    now, attempts = service.current(), []
+    monkeypatch.setattr("cachelayer.runtime.runtime.RETRY", 60.0)
+    now, attempts = runtime.current(), []
     begin = now.store.begin
 
     def counted(*arguments: Any) -> None:
@@ -281,7 +283,7 @@ def test_a_write_tries_a_hung_server_a_few_times_and_the_next_one_not_at_once(
     monkeypatch.setattr(now.store, "begin", counted)
     for _ in range(5):
         hanging.changes()
-    assert len(attempts) == writing.ATTEMPTS
+    assert len(attempts) == intents.ATTEMPTS
     assert events()["unannounced writes"] == 1
 
 
@@ -293,7 +295,7 @@ def test_what_could_not_be_announced_is_kept_and_then_made_up_for(
         site.changes()
         assert Outbox.objects.exists()
         assert events()["outboxed"] >= 1
-    believe(service.current())
+    believe(runtime.current())
     assert not Outbox.objects.exists()
     assert events()["drained"] >= 1
     assert "Cache outbox DRAINED" in caplog.text
@@ -302,9 +304,9 @@ def test_what_could_not_be_announced_is_kept_and_then_made_up_for(
 
 
 def test_a_process_that_serves_takes_in_what_another_one_could_not_announce(site: Site) -> None:
-    now = service.current()
-    assert now.keeper is not None
-    now.keeper.serve()
+    now = runtime.current()
+    assert now.threads is not None
+    now.threads.start_serving()
     pk = site.chat.pk
     Conversation.objects.fetch(pk)
     Outbox.objects.create(tags=f"conversation:{pk}")
@@ -332,9 +334,9 @@ def test_what_is_read_while_a_server_is_full_is_not_kept_unseen(
     server: Valkey, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without versions nobody could tell that it was read before a write had ended."""
-    now, pk = service.current(), site.chat.instance_id
+    now, pk = runtime.current(), site.chat.instance_id
     cache.touch(f"instance:{pk}")
-    claim = now.store.claim
+    claim = now.store.claim_versions
 
     def claim_late(*arguments: Any) -> Any:
         monkeypatch.setattr(now.store, "claim", claim)
@@ -344,7 +346,7 @@ def test_what_is_read_while_a_server_is_full_is_not_kept_unseen(
     with full(server):
         monkeypatch.setattr(now.store, "claim", claim_late)
         Instance.objects.fetch(pk)
-    assert pk not in now.local.tier(service.namespaces.of("instances")).entries
+    assert pk not in now.local.namespace(runtime.namespaces.for_tag("instances")).entries
 
 
 @pytest.mark.parametrize("first", ["update", "touch", "nothing"])

@@ -20,8 +20,10 @@ from django.core.exceptions import ImproperlyConfigured
 from knox.models import AuthToken
 from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError  # noqa: A004 - redis-py's
 
-from cachelayer import ownership, service, startup, statistics
+from cachelayer import startup
 from cachelayer.models import Outbox
+from cachelayer.ops import statistics
+from cachelayer.runtime import process_lock, runtime
 from conversations.models import Instance
 from tests.cachelayer.conftest import believe, on_server, wait_until
 from tests.cachelayer.gunicorn import PATIENCE, ask, environment, serving
@@ -139,7 +141,7 @@ def test_a_server_that_is_not_there_is_fatal_for_the_cache_alone(
     now = startup.start()
     (fatal,) = [record for record in caplog.records if record.levelno == logging.CRITICAL]
     assert fatal.message.startswith("Cache FATAL: the store cannot be reached: ")
-    assert not now.link.usable
+    assert not now.breaker.is_closed
     assert Instance.objects.fetch(row.pk) == row
     row.profile_name = "new"
     row.save()
@@ -155,26 +157,26 @@ def test_a_server_that_is_not_there_is_fatal_for_the_cache_alone(
 @pytest.fixture
 def alone(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The embedded default, whatever the tests run on; nobody else has it."""
-    monkeypatch.setattr(ownership, "_path", lambda _: None)
+    monkeypatch.setattr(process_lock, "_path", lambda _: None)
     before = settings.CACHES
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
-    service.use(service.make())
+    runtime.use(runtime.make())
     yield
     settings.CACHES = before
-    service.use(service.make(is_guest=False))
+    runtime.use(runtime.make(is_guest=False))
 
 
 @pytest.mark.usefixtures("alone")
 def test_one_process_takes_the_cache_and_has_missed_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    assert service.current().is_guest
+    assert runtime.current().bypasses_cache
     Outbox.objects.create(tags="instance:1")
     now = startup.start()
-    assert not now.is_guest
+    assert not now.bypasses_cache
     assert not Outbox.objects.exists()
     assert "Cache STARTED, of this process alone; namespaces: values, instances, contacts, con" in caplog.text
     row = an_instance()
     assert Instance.objects.fetch(row.pk) == Instance.objects.fetch(row.pk) == row
-    assert now.local.tier(service.namespaces.of("instances")).hits == 1
+    assert now.local.namespace(runtime.namespaces.for_tag("instances")).hits == 1
 
 
 HOLDER = """
@@ -189,9 +191,9 @@ with open(sys.argv[1], "a") as handle:
 @pytest.fixture
 def other(alone: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["subprocess.Popen[str]"]:  # noqa: ARG001 - a fixture's fixture
     """Another process, which has the cache."""
-    monkeypatch.setattr(ownership, "_held", None)
-    monkeypatch.setattr(ownership, "_path", lambda _: tmp_path / "lock")
-    monkeypatch.setattr(ownership, "POLL", 0.01)
+    monkeypatch.setattr(process_lock, "_held", None)
+    monkeypatch.setattr(process_lock, "_path", lambda _: tmp_path / "lock")
+    monkeypatch.setattr(process_lock, "POLL", 0.01)
     command = [sys.executable, "-c", HOLDER, str(tmp_path / "lock")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own words
         assert process.stdout is not None
@@ -202,7 +204,7 @@ def other(alone: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 @pytest.mark.usefixtures("other")
 def test_a_second_process_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ownership, "WAIT", 0.05)
+    monkeypatch.setattr(process_lock, "WAIT", 0.05)
     for _ in range(2):
         assert refusal().startswith("REDIS_URL: is empty, and another process has the cache")
 
@@ -210,14 +212,14 @@ def test_a_second_process_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_process_that_follows_another_waits_for_its_end(
     other: "subprocess.Popen[str]", caplog: pytest.LogCaptureFixture
 ) -> None:
-    thread = threading.Thread(target=ownership.take)
+    thread = threading.Thread(target=process_lock.acquire)
     thread.start()
     wait_until(lambda: "Cache WAITS" in caplog.text)
     assert thread.is_alive()
     other.communicate("\n")
     thread.join(PATIENCE)
     assert not thread.is_alive()
-    ownership.take()  # ours already
+    process_lock.acquire()  # ours already
 
 
 @pytest.mark.parametrize(
@@ -230,7 +232,7 @@ def test_a_process_that_follows_another_waits_for_its_end(
     ],
 )
 def test_the_lock_is_where_the_database_is(database: dict[str, Any], name: str) -> None:
-    assert name in str(ownership._path(database))  # noqa: SLF001 - what is tested
+    assert name in str(process_lock._path(database))  # noqa: SLF001 - what is tested
 
 
 # --- whole processes --------------------------------------------------------------------------------------------------
@@ -353,7 +355,7 @@ def test_a_process_and_its_fork_report_what_each_has_counted_and_leave_nothing_b
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "['MainThread']\n" * 2
     counted = statistics.by_namespace(statistics.totals())["instances"]
-    assert sum(statistics.reads(counted)) == 4
+    assert sum(statistics.hits_and_misses(counted)) == 4
 
 
 # Forks while another thread holds what connections are taken from.
@@ -415,7 +417,7 @@ def test_gunicorns_workers_are_coherent_and_report_what_they_counted(
 
     with serving(tmp_path, "--workers=2", *options, REDIS_URL=server.url) as site:
         workers = [site.connection() for _ in range(8)]  # some to the one, some to the other
-        believe(service.current())  # this process writes, as a third one
+        believe(runtime.current())  # this process writes, as a third one
         for number in range(3):
             row.profile_name = f"name {number}"
             row.save()
@@ -428,4 +430,4 @@ def test_gunicorns_workers_are_coherent_and_report_what_they_counted(
             worker.close()
     assert "Traceback" not in site.said()
     counted = statistics.by_namespace(statistics.totals())["instances"]
-    assert sum(statistics.reads(counted)) == reads
+    assert sum(statistics.hits_and_misses(counted)) == reads

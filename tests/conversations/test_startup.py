@@ -27,8 +27,9 @@ import os, sys, threading
 import whatsai.wsgi  # which starts them
 from django.db import connections
 from conversations import startup
-from conversations.ingest import wake, worker
-from conversations.ingest.inbox import store
+from conversations.ingest import notify as wake
+from conversations.ingest.worker import worker
+from conversations.ingest.inbox.store import store
 from conversations.models import Instance, WebhookEvent
 from tests.conversations.ingest.processes import wait_until
 from tests.conversations.webhooks.conftest import event
@@ -177,14 +178,14 @@ def test_a_process_that_is_renewed_has_a_worker_again(site: Site, serve: Any) ->
 @pytest.mark.django_db(transaction=True)
 def test_a_forked_process_has_a_worker_of_its_own() -> None:
     instance = Instance.objects.create(name="sales")
-    with process("-c", FORK, INGEST_INSIDE="true") as forking:
+    with process("-c", FORK, INGEST_IN_WEB_PROCESS="true") as forking:
         assert forking.wait(PATIENCE) == 0
     assert outcomes(instance) == {"applied": 2}
 
 
 @pytest.mark.once
 def test_where_another_process_applies_the_server_does_not(site: Site, serve: Any) -> None:
-    site.environment["INGEST_INSIDE"] = "false"
+    site.environment["INGEST_IN_WEB_PROCESS"] = "false"
     assert serve().post("M0") == 202
     assert site.outcomes() == {"stored": 1}
     site.run("manage.py", "ingest", "--drain")

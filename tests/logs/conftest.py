@@ -12,9 +12,9 @@ from typing import Any, NoReturn
 
 import pytest
 
-from logs.config import Options, service
+from logs.config import Options, build_handler
 from logs.handler import ServiceHandler
-from logs.reading import generations
+from logs.tail import rotated_files
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WITHIN = 60  # seconds, for a program
@@ -35,7 +35,7 @@ def serve(directory: Path) -> Iterator[Serve]:
     handlers: list[ServiceHandler] = []
 
     def start(**options: Any) -> ServiceHandler:
-        handlers.append(service(Options(**{"directory": directory, "console": False, **options})))
+        handlers.append(build_handler(Options(**{"directory": directory, "console": False, **options})))
         return handlers[-1]
 
     yield start
@@ -52,7 +52,7 @@ def logger(handler: logging.Handler, name: str = "whatsai.cache") -> logging.Log
 
 def lines(directory: Path, name: str = "cache.log") -> list[Line]:
     """Return what is in a file and the older ones, each line of which must be JSON."""
-    return [json.loads(line) for path in generations(directory / name) for line in path.read_bytes().splitlines()]
+    return [json.loads(line) for path in rotated_files(directory / name) for line in path.read_bytes().splitlines()]
 
 
 def messages(directory: Path, name: str = "cache.log") -> list[str]:

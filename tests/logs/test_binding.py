@@ -9,7 +9,7 @@ from threading import Barrier
 import pytest
 
 from logs import binding
-from logs.binding import begin, bind, bound, carried, current
+from logs.binding import bind, bound, current, reset, with_bindings
 from logs.contexts import Context
 from logs.testing import capture
 
@@ -18,9 +18,9 @@ log = Context.EVOLUTION.logger
 
 @pytest.fixture(autouse=True)
 def nothing_bound() -> Iterator[None]:
-    begin()
+    reset()
     yield
-    begin()
+    reset()
 
 
 def test_what_is_bound_is_in_every_record_and_ends_with_its_block() -> None:
@@ -59,12 +59,12 @@ def test_what_a_record_adds_itself_comes_first() -> None:
 
 def test_whoever_begins_keeps_nothing_of_the_last() -> None:
     bind(instance="sales")
-    begin(request_id="a")
+    reset(request_id="a")
     assert current() == {"request_id": "a"}
 
 
 def test_what_is_bound_cannot_be_changed_from_outside() -> None:
-    begin(request_id="a")
+    reset(request_id="a")
     with pytest.raises(TypeError):
         current()["request_id"] = "b"  # type: ignore[index]
 
@@ -79,7 +79,7 @@ def test_a_record_keeps_what_was_bound_when_it_was_logged() -> None:
 # --- threads and tasks ------------------------------------------------------------------------------------------------
 def test_a_thread_starts_with_nothing_unless_it_is_carried() -> None:
     with capture() as logged, bound(instance="sales"):
-        for call in (log.info, carried(log.info)):
+        for call in (log.info, with_bindings(log.info)):
             thread = threading.Thread(target=call, args=("x",))
             thread.start()
             thread.join()
@@ -88,7 +88,7 @@ def test_a_thread_starts_with_nothing_unless_it_is_carried() -> None:
 
 def test_what_a_thread_binds_stays_there() -> None:
     with bound(instance="sales"), ThreadPoolExecutor(1) as pool:
-        pool.submit(carried(bind), instance="other").result()
+        pool.submit(with_bindings(bind), instance="other").result()
         assert pool.submit(current).result() == {}
         assert current() == {"instance": "sales"}
 
@@ -134,4 +134,4 @@ def test_a_carried_callable_runs_in_several_threads_at_once_and_each_is_apart() 
         return before
 
     with bound(request_id="1"), ThreadPoolExecutor(3) as pool:
-        assert list(pool.map(carried(work), range(3))) == [{"request_id": "1"}] * 3
+        assert list(pool.map(with_bindings(work), range(3))) == [{"request_id": "1"}] * 3

@@ -15,7 +15,7 @@ import pytest
 from django.conf import LazySettings
 from django.core.management import CommandError, call_command
 
-from logs import reading
+from logs import tail
 from logs.binding import bound
 from logs.handler import ServiceHandler
 from logs.testing import capture
@@ -194,14 +194,14 @@ class Output(io.StringIO):
 def test_what_comes_is_shown_once_across_a_rotation(
     handler: ServiceHandler, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "POLL", 0.01)
+    monkeypatch.setattr(tail, "POLL", 0.01)
     stopped = threading.Event()
 
     def until_stopped(_: float) -> None:
         if stopped.wait(0.01):
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("logs.reading.time.sleep", until_stopped)
+    monkeypatch.setattr("logs.tail.time.sleep", until_stopped)
     log, out = logger(handler), Output()
     log.info("past")
     handler.flush()

@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 
 from logs import config
-from logs.config import Options, configure, described
+from logs.config import Options, build_dict_config, configure
 from logs.handler import ServiceHandler
 from tests.logs.conftest import lines, messages
 
@@ -94,7 +94,7 @@ def test_what_waited_in_a_service_is_written_when_another_takes_its_place(config
 
 def test_any_program_may_use_the_description(configured: Any, tmp_path: Path) -> None:
     configured()
-    logging.config.dictConfig(described(Options(directory=tmp_path / "other", console=False)))
+    logging.config.dictConfig(build_dict_config(Options(directory=tmp_path / "other", console=False)))
     logging.getLogger("whatsai.media").info("here")
     for handler in logging.getLogger().handlers:
         handler.flush()
@@ -114,12 +114,12 @@ def test_nothing_is_made_before_something_is_logged(configured: Any, directory: 
 def test_a_folder_below_a_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ImproperlyConfigured, match=r"LOG_DIR: cannot write to .*file/log: Not a directory"):
-        config.probe(tmp_path / "file" / "log")
+        config.check_writable(tmp_path / "file" / "log")
 
 
 def test_probing_leaves_nothing_behind(directory: Path) -> None:
     directory.mkdir(parents=True)
-    config.probe(directory)
+    config.check_writable(directory)
     assert list(directory.iterdir()) == []
 
 

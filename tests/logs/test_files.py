@@ -15,7 +15,7 @@ import pytest
 from logs import files
 from logs.contexts import Context
 from logs.files import ContextFiles
-from logs.reading import generations
+from logs.tail import rotated_files
 from tests.logs.conftest import run
 
 Make = Callable[..., ContextFiles]
@@ -63,7 +63,7 @@ def test_a_file_is_rotated_before_it_is_too_large_and_old_ones_go(make: Make, di
     where = make(rotate_at=10)
     for text in ("one", "two", "three", "four", "five", "six", "seven"):
         write(where, text * 2)
-    found = {path.name: path.read_text().split() for path in generations(directory / "cache.log")}
+    found = {path.name: path.read_text().split() for path in rotated_files(directory / "cache.log")}
     assert found == {
         "cache.log": ["sevenseven"],
         "cache.log.1": ["sixsix"],
@@ -76,7 +76,7 @@ def test_a_line_that_is_too_large_for_a_file_has_one_of_its_own(make: Make, dire
     where = make(rotate_at=10)
     for text in ("a", "x" * 100, "b"):
         write(where, text)
-    assert [path.read_text() for path in generations(directory / "cache.log")] == ["a\n", "x" * 100 + "\n", "b\n"]
+    assert [path.read_text() for path in rotated_files(directory / "cache.log")] == ["a\n", "x" * 100 + "\n", "b\n"]
 
 
 def test_a_rotation_that_was_cut_short_loses_nothing(make: Make, directory: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_rotation_that_was_cut_short_loses_nothing(make: Make, directory: Path
     shutil.move(directory / "cache.log.2", directory / "cache.log.3")
     (directory / "cache.log.2.new").rename(directory / "cache.log.2")  # killed before the last step
     write(where, "44")
-    assert [path.read_text().strip() for path in generations(directory / "cache.log")] == ["11", "22", "33", "44"]
+    assert [path.read_text().strip() for path in rotated_files(directory / "cache.log")] == ["11", "22", "33", "44"]
 
 
 def test_another_process_may_have_rotated_the_file(make: Make, directory: Path) -> None:
@@ -95,7 +95,7 @@ def test_another_process_may_have_rotated_the_file(make: Make, directory: Path) 
     for place in range(4):
         write(ours, f"o{place}")
         write(theirs, f"t{place}")
-    found = "".join(path.read_text() for path in generations(directory / "cache.log")).split()
+    found = "".join(path.read_text() for path in rotated_files(directory / "cache.log")).split()
     assert found == ["o0", "t0", "o1", "t1", "o2", "t2", "o3", "t3"]
 
 
@@ -109,7 +109,7 @@ def test_two_that_rotate_at_once_lose_nothing(make: Make, directory: Path) -> No
         thread.start()
     for thread in threads:
         thread.join()
-    found = [line for path in generations(directory / "cache.log") for line in path.read_text().splitlines()]
+    found = [line for path in rotated_files(directory / "cache.log") for line in path.read_text().splitlines()]
     assert sorted(found) == sorted(f"{name} {place}" for name in range(2) for place in range(300))
 
 

@@ -100,7 +100,7 @@ def test_an_exception_is_not_kept_alive(handler: ServiceHandler, log: logging.Lo
         throw(RuntimeError("with all its frames"))
     except RuntimeError:
         log.exception("failed")
-    assert not any(one.exc_info for one in handler.backlog.take()[0])
+    assert not any(one.exc_info for one in handler.backlog.drain()[0])
 
 
 def test_where_it_was_logged_from_can_be_had(handler: ServiceHandler, log: logging.Logger, directory: Path) -> None:
@@ -286,7 +286,7 @@ def test_a_disk_that_stalls_keeps_neither_who_logs_nor_the_end(
     handler.flush()
     with monkeypatch.context() as limits, handler.writing:  # which is where a disk that stalls keeps the listener
         limits.setattr(handler_module, "LOCK_WITHIN", 0.01)
-        limits.setattr("logs.listener.WITHIN", 0.01)
+        limits.setattr("logs.log_writer.WITHIN", 0.01)
         for _ in range(30_000):
             log.info("more")
         log.error("an error")

@@ -15,7 +15,7 @@ from knox.models import AuthToken
 
 from conversations.models import Instance
 from logs import middleware
-from logs.binding import begin, current
+from logs.binding import current, reset
 from logs.contexts import Context
 from logs.testing import Captured, capture
 from tests.conversations.webhooks.conftest import PATH, TOKEN
@@ -26,9 +26,9 @@ GIVEN = re.compile(r"[0-9a-f]{16}")
 
 @pytest.fixture(autouse=True)
 def nothing_bound() -> Iterator[None]:
-    begin()
+    reset()
     yield
-    begin()
+    reset()
 
 
 @pytest.fixture(params=["WSGI", "ASGI"])

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from conversations.ingest.receive import receive
 from conversations.models import Instance
 from logs.contexts import Context
 from logs.redaction import HARMLESS
 from logs.testing import Captured, capture
+from tests.conversations.ingest.receive import receive
 from tests.logs.conftest import throw
 from tests.payloads import SAMPLES, captured, sample
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from logs.reading import generations
+from logs.tail import rotated_files
 from tests.logs.conftest import lines, messages, program, run
 
 pytestmark = pytest.mark.once
@@ -265,8 +265,8 @@ def test_four_processes_over_many_rotations_write_every_record_once(directory: P
     found = [tuple(map(int, text.split())) for text in messages(directory)]
     assert sorted(found) == sorted(wanted)
     assert len(messages(directory, "cache-errors.log")) == 4 * count / 10
-    assert len(generations(directory / "cache.log")) > 20
-    assert max(path.stat().st_size for path in generations(directory / "cache.log")) <= SMALL
+    assert len(rotated_files(directory / "cache.log")) > 20
+    assert max(path.stat().st_size for path in rotated_files(directory / "cache.log")) <= SMALL
 
 
 def test_each_process_keeps_its_own_order(directory: Path) -> None:

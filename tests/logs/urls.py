@@ -7,7 +7,7 @@ from threading import Thread
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
 
-from logs.binding import bind, bound, carried, current
+from logs.binding import bind, bound, current, with_bindings
 from logs.contexts import Context
 
 log = Context.API.logger
@@ -42,7 +42,7 @@ def stream(_: HttpRequest) -> StreamingHttpResponse:
 
 
 def thread(_: HttpRequest) -> HttpResponse:
-    one = Thread(target=carried(log.info), args=("in a thread",))
+    one = Thread(target=with_bindings(log.info), args=("in a thread",))
     one.start()
     one.join()
     return HttpResponse()

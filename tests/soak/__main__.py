@@ -12,7 +12,7 @@ from tests.servers import postgresql
 from tests.soak import endings
 from tests.soak.endings import Ended, ProcessFailed
 from tests.soak.options import Options
-from whatsai.stack.program import ServerFailed
+from whatsai.devstack.process import ServerFailed
 
 
 def main(arguments: list[str]) -> int:

@@ -10,11 +10,12 @@ from typing import Any
 
 from django.db import connection
 
-from cachelayer import outbox, service
-from cachelayer.namespaces import ROOT
-from cachelayer.service import Service
-from cachelayer.store.base import StoreDown, StoreFull
-from cachelayer.store.redis import RedisStore
+from cachelayer.protocol.tags import GLOBAL_TAG
+from cachelayer.runtime import runtime
+from cachelayer.runtime.runtime import CacheRuntime
+from cachelayer.stores.base import StoreDown, StoreFull
+from cachelayer.stores.redis import RedisStore
+from cachelayer.write import outbox
 from conversations.models import Conversation
 from tests.soak.history import History
 from tests.soak.orders import Orders
@@ -54,13 +55,13 @@ class Ledger:
     def closes(self) -> None:
         """Note that the cache has done all that it does for a write; what the store knows of as well has ended."""
         self._open.clear()
-        now = service.current()
+        now = runtime.current()
         assert isinstance(now.store, RedisStore)
         try:
-            now.store.probe()  # an answer comes after what was posted before it
+            now.store.check_writable()  # an answer comes after what was posted before it
         except (StoreDown, StoreFull):
             return
-        if not now.unfinished and not now.store._wire._posted:  # noqa: SLF001 - only they know what is still unknown
+        if not now.pending_ends and not now.store._wire._posted:  # noqa: SLF001 - only they know what is still unknown
             for slot, number in self._ending:
                 self._history.ends(slot, number)
             self._ending.clear()
@@ -103,18 +104,23 @@ class Ledger:
 
 def note_draining(history: History, rows: Rows) -> None:
     """Note in the history what this process touches from the outbox."""
-    touch = outbox.touch
+    touch = outbox.apply
 
-    def touching(service: Service, tags: Sequence[str]) -> None:
+    def touching(service: CacheRuntime, tags: Sequence[str]) -> None:
         since = monotonic_ns()
         touch(service, tags)
         for slot in range(SLOTS):
             if tags_of(rows, slot) & set(tags):
                 history.touched(slot, since)
 
-    outbox.touch = touching
+    outbox.apply = touching
 
 
 def tags_of(rows: Rows, slot: int) -> set[str]:
     """Return the tags of what is read of a row."""
-    return {f"conversation:{rows.pk(slot)}", f"conversations:instance:{rows.instance(slot)}", "conversations", ROOT}
+    return {
+        f"conversation:{rows.pk(slot)}",
+        f"conversations:instance:{rows.instance(slot)}",
+        "conversations",
+        GLOBAL_TAG,
+    }

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from time import monotonic_ns
 from typing import Any
 
-from cachelayer.store.base import StoreSlow
-from cachelayer.store.wire import Wire
+from cachelayer.stores.base import StoreSlow
+from cachelayer.stores.transport import RedisTransport
 from tests.soak.history import WRITERS
 
 DIE, HOLD = 1, 2
@@ -63,11 +63,11 @@ class Orders:
 
 def obey(orders: Orders, writer: int) -> None:
     """Let the store be slow to this process when it is told so."""
-    with_connection = Wire._with_connection  # noqa: SLF001 - every round trip goes through it
+    with_connection = RedisTransport._with_connection  # noqa: SLF001 - every round trip goes through it
 
-    def slow(self: Wire, once: Callable[[Any], Any], **options: Any) -> Any:
+    def slow(self: RedisTransport, once: Callable[[Any], Any], **options: Any) -> Any:
         if orders.is_cut_off(writer):
             raise StoreSlow("cut off")
         return with_connection(self, once, **options)
 
-    Wire._with_connection = slow  # type: ignore[method-assign]  # noqa: SLF001 - as above
+    RedisTransport._with_connection = slow  # type: ignore[method-assign]  # noqa: SLF001 - as above

@@ -7,20 +7,20 @@ after things. Time-outs and the time for which the local tier trusts itself stay
 from collections.abc import Iterator
 from types import ModuleType
 
-from cachelayer import listener, mender, pulse
-from cachelayer.store import redis
+from cachelayer.background import heartbeat, recovery, subscriber
+from cachelayer.stores import redis
 
 PACE = 5.0  # times as fast
 CLOCKS: dict[str, tuple[ModuleType, str, float]] = {  # where each is, and how many of it are a second
     "an intent lives": (redis, "INTENT_MS", 1000),
     "a store that came back is not believed": (redis, "QUARANTINE_S", 1),
-    "one that came back to a process alone": (mender, "QUARANTINE_S", 1),
-    "the outbox is polled": (mender, "LOOK_EVERY", 1),
-    "the store is probed": (pulse, "LOOK_EVERY", 1),
-    "recovering is tried": (mender, "RECOVER_EVERY", 1),
-    "intents are renewed": (pulse, "RENEW_AFTER", 1),
-    "statistics are reported": (mender, "REPORT_EVERY", 1),
-    "a lost channel is tried": (listener, "RETRY_AFTER", 1),
+    "one that came back to a process alone": (recovery, "QUARANTINE_S", 1),
+    "the outbox is polled": (recovery, "LOOK_EVERY", 1),
+    "the store is probed": (heartbeat, "LOOK_EVERY", 1),
+    "recovering is tried": (recovery, "RECOVER_EVERY", 1),
+    "intents are renewed": (heartbeat, "RENEW_AFTER", 1),
+    "statistics are reported": (recovery, "REPORT_EVERY", 1),
+    "a lost channel is tried": (subscriber, "RETRY_AFTER", 1),
 }
 
 

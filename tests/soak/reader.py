@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import connection
 
-from cachelayer import service
+from cachelayer.runtime import runtime
 from conversations.models import Conversation
 from tests.soak.history import History
 from tests.soak.judge import DATABASE, LOCAL, SHARED, Judge, Stale
@@ -46,9 +46,9 @@ class Reader:
         self._rows = rows
         self._judge = judge
         self._draw = random.Random()
-        namespace = service.namespaces.of("conversations")
-        self._tier = service.current().local.tier(namespace)
-        self._counts = service.current().counters.shared(namespace)
+        namespace = runtime.namespaces.for_tag("conversations")
+        self._tier = runtime.current().local.namespace(namespace)
+        self._counts = runtime.current().counters.shared(namespace)
         self._answers = self._bypasses = self._in_a_row = 0
         self._lists = [(instance, rows.listed(instance)) for instance in rows.instances]
         connection.execute_wrappers.append(self._now_and_then_slow)

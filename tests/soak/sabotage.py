@@ -4,12 +4,12 @@ from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from cachelayer.entries import Wanted
-from cachelayer.reading import Reader
-from cachelayer.store import redis, scripts
-from cachelayer.store.base import StoreDown, StoreFull
-from cachelayer.store.redis import RedisStore
-from cachelayer.store.wire import Script
+from cachelayer.protocol.entries import EntryKey
+from cachelayer.read.reader import Reader
+from cachelayer.stores import redis, scripts
+from cachelayer.stores.base import StoreDown, StoreFull
+from cachelayer.stores.redis import RedisStore
+from cachelayer.stores.transport import Script
 
 
 def begin() -> None:
@@ -34,14 +34,14 @@ def strange() -> None:
 def late() -> None:
     """Take the versions after the loading, as if they had been there before it."""
 
-    def lead(self: Any, key: Hashable, wanted: Wanted, load: Callable[[], Any]) -> Any:
+    def lead(self: Any, key: Hashable, wanted: EntryKey, load: Callable[[], Any]) -> Any:
         mark, value = self._service.local.mark(), load()
         with suppress(StoreDown, StoreFull):
             states, _ = self._service.store.claim(wanted.all_tags, "", 0)
             self._fill([(key, wanted, states, value)], mark)
         return value
 
-    Reader._lead = lead  # type: ignore[method-assign]  # noqa: SLF001 - the step itself
+    Reader._load_and_fill = lead  # type: ignore[method-assign]  # noqa: SLF001 - the step itself
 
 
 def _rewrite(name: str, source: str, old: str, new: str) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management import call_command
 
-from cachelayer import service, statistics
+from cachelayer.ops import statistics
+from cachelayer.runtime import runtime
 from tests.soak import pace
 from tests.soak.faults import Faults
 from tests.soak.fleet import Fleet
@@ -77,7 +78,7 @@ def _beside(history: History, faults: Faults) -> dict[str, int]:
 
 def _leave_the_cache() -> None:
     """Have no part in it from here on: who injects faults is to mend none, and to have no threads when it forks."""
-    keeper = service.current().keeper
+    keeper = runtime.current().threads
     if keeper is not None:
         keeper.stop(within=PATIENCE)
 

@@ -9,9 +9,9 @@ import pytest
 from django.db.utils import ConnectionHandler
 from django.test import Client
 
-from cachelayer import service
-from cachelayer.service import Service
-from cachelayer.store.base import StoreDown
+from cachelayer.runtime import runtime
+from cachelayer.runtime.runtime import CacheRuntime
+from cachelayer.stores.base import StoreDown
 from whatsai import health
 
 pytestmark = pytest.mark.django_db
@@ -42,10 +42,10 @@ def without_cache(settings: Any, dead_port: int) -> None:
 
 
 @pytest.fixture
-def own_cache() -> Iterator[Service]:
+def own_cache() -> Iterator[CacheRuntime]:
     """A cache that nobody mends."""
-    yield service.use(Service(service.namespaces))
-    service.use(service.make(is_guest=False))
+    yield runtime.use(CacheRuntime(runtime.namespaces))
+    runtime.use(runtime.make(is_guest=False))
 
 
 def test_all_is_well() -> None:
@@ -93,12 +93,12 @@ def test_without_the_cache_it_is_only_slower(caplog: pytest.LogCaptureFixture) -
     assert "hunter2" not in caplog.text
 
 
-def test_while_the_cache_is_not_believed_everything_is_only_slower(own_cache: Service) -> None:
-    own_cache.link.open(StoreDown("away"))
+def test_while_the_cache_is_not_believed_everything_is_only_slower(own_cache: CacheRuntime) -> None:
+    own_cache.breaker.trip(StoreDown("away"))
     answer = Client().get("/health/")
     assert answer.status_code == 200
     assert answer.json() == {"status": "degraded", "database": "ok", "cache": "unavailable"}
-    own_cache.link.close()
+    own_cache.breaker.reset()
     assert Client().get("/health/").json() == WELL
 
 

@@ -10,9 +10,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS
 
-from cachelayer import service
-from cachelayer.audit import Auditor
-from cachelayer.store.base import StoreDown, bare
+from cachelayer.ops.audit import Auditor
+from cachelayer.runtime import runtime
+from cachelayer.stores.base import StoreDown, strip_fingerprint
 
 
 class Command(BaseCommand):
@@ -30,16 +30,16 @@ class Command(BaseCommand):
 
     def handle(self, *_args: object, **options: Any) -> None:
         """Look, wait, look again at what differed."""
-        now = service.current()
-        if now.is_guest:
+        now = runtime.current()
+        if now.bypasses_cache:
             self.stdout.write("Without REDIS_URL the entries are inside the server's process, where none can look.")
             return
         auditor = Auditor(now, DEFAULT_DB_ALIAS)
         try:
-            result = auditor.look(auditor.sample(options["sample"]))
+            result = auditor.compare(auditor.sample(options["sample"]))
             if result.differences:
                 time.sleep(options["grace"])
-                again = auditor.look(sorted({one.entry for one in result.differences}))
+                again = auditor.compare(sorted({one.entry for one in result.differences}))
                 result.differences &= again.differences
         except StoreDown as error:
             raise CommandError(f"the store does not answer: {error}") from None
@@ -49,7 +49,7 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(report, default=str))
         else:
             for one in found:
-                self.stdout.write(f"{bare(one.entry)}: {one.model} {one.pk} {one.what}")
+                self.stdout.write(f"{strip_fingerprint(one.entry)}: {one.model} {one.pk} {one.description}")
             self.stdout.write(f"{result.entries} entries with {result.rows} rows, {len(found)} disagreements")
         if found:
             sys.exit(1)

@@ -5,8 +5,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from cachelayer import cache, service
-from cachelayer.namespaces import UnknownNamespace
+from cachelayer import cache
+from cachelayer.protocol.tags import UnknownNamespace
+from cachelayer.runtime import runtime
 
 
 class Command(BaseCommand):
@@ -35,6 +36,6 @@ class Command(BaseCommand):
         else:
             cache.clear_all()
             done = "everything is invalid"
-        if service.current().is_guest:
+        if runtime.current().bypasses_cache:
             done = "asked the server's process, whose cache it is; a running one does it within a second"
         self.stdout.write(done)

@@ -8,8 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from cachelayer import statistics
-from cachelayer.counters import Snapshot
+from cachelayer.ops import statistics
+from cachelayer.runtime.metrics import Snapshot
 
 CLEAR_SCREEN = "\x1b[2J\x1b[H"
 

@@ -7,9 +7,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from conversations.demo import access, generate, scale
+from conversations.demo import demo_access, generate, scale
 from conversations.demo.events import Delivery
-from conversations.demo.post import InProcess, OverHttp, Poster, PostingError, posted
+from conversations.demo.post import InProcess, OverHttp, Poster, PostingError, post_all
 from conversations.models import Conversation, Instance, Message
 
 
@@ -50,7 +50,7 @@ class Command(BaseCommand):
             poster: Poster = OverHttp(options["url"]) if options["url"] is not None else InProcess()
             with closing(poster):
                 _post(deliveries, poster, is_quiet=options["quiet"])
-        except (access.NameInUseError, PostingError) as error:
+        except (demo_access.NameInUseError, PostingError) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(_summary(deliveries, time.monotonic() - began))
 
@@ -66,11 +66,11 @@ class Command(BaseCommand):
 
 
 def _post(deliveries: list[Delivery], poster: Poster, *, is_quiet: bool) -> None:
-    accepted = posted(deliveries, poster, access.admit())
+    accepted = post_all(deliveries, poster, demo_access.ensure_instances())
     # None: no bar where nobody looks, in a file or a pipe.
     for _ in tqdm(accepted, total=len(deliveries), unit=" webhooks", disable=True if is_quiet else None):
         pass
-    poster.finish()
+    poster.wait_until_applied()
 
 
 def _summary(deliveries: list[Delivery], seconds: float) -> str:

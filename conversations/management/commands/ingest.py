@@ -9,8 +9,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from conversations.ingest import replay, status
-from conversations.ingest.worker import Worker
+from conversations.ingest import status
+from conversations.ingest.worker import replay
+from conversations.ingest.worker.worker import Worker
 
 NICE = 10  # where server processes are on the same machine, whoever waits for an answer goes first
 
@@ -36,7 +37,7 @@ class Command(BaseCommand):
         if options["status"]:
             self.stdout.write("\n".join(_told(status.read())))
         elif options["replay"] is not None:
-            self.stdout.write(f"{replay.again(options['replay'] or None)} events are due again")
+            self.stdout.write(f"{replay.requeue(options['replay'] or None)} events are due again")
         elif options["drain"]:
             self.stdout.write(f"{_worker().drain()} events applied")
         else:

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.http.request import validate_host
 
 from conversations.models import Instance
-from conversations.webhooks import instances, subscription
+from conversations.webhooks import evolution_config, instances
 
 NO_SERVER = "none"
 
@@ -54,9 +54,9 @@ def _allow_host(command: Command) -> None:
 
 
 def _instance(name: str, server: str | None, *, for_server: bool) -> tuple[Instance, bool]:
-    if reason := instances.objection(name):
+    if reason := instances.name_error(name):
         raise CommandError(f"the instance's name {reason}")
-    fields = {"speaks_for_server": True} if for_server else {}
+    fields = {"is_global_webhook": True} if for_server else {}
     return Instance.objects.upsert(name, _server(name, server), **fields)
 
 
@@ -72,7 +72,7 @@ def _server(name: str, given: str | None) -> str:
 
 
 def _only_server(name: str) -> str:
-    servers = [instance.server_url for instance in Instance.objects.named(name)]
+    servers = [instance.server_url for instance in Instance.objects.by_name(name)]
     if len(servers) > 1:
         listed = ", ".join(server or NO_SERVER for server in servers)
         raise CommandError(f"several servers have an instance of that name; say which with --server: {listed}")
@@ -81,18 +81,18 @@ def _only_server(name: str) -> str:
 
 def _report(instance: Instance, token: str, *, created: bool) -> dict[str, Any]:
     until = instance.previous_token_until
-    body = subscription.instance_settings(instance.name, token)
+    body = evolution_config.instance_settings(instance.name, token)
     return {
         "instance": instance.name,
         "server": instance.server_url,
         "created": created,
         "token": token,
         "old_token_until": until and until.isoformat(timespec="seconds"),
-        "url": subscription.webhook_url(instance.name),
-        "path": (path := f"/webhook/set/{subscription.segment(instance.name)}"),
+        "url": evolution_config.webhook_url(instance.name),
+        "path": (path := f"/webhook/set/{evolution_config.quote_segment(instance.name)}"),
         "body": body,
         "curl": _curl(instance.server_url, path, body),
-        "global": subscription.global_settings(instance.name, token) if instance.speaks_for_server else None,
+        "global": evolution_config.global_settings(instance.name, token) if instance.is_global_webhook else None,
     }
 
 

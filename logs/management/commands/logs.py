@@ -18,8 +18,8 @@ from django.core.management.base import BaseCommand
 
 from logs import levels
 from logs.contexts import Context
-from logs.formats import for_people, timestamp
-from logs.reading import Followers, Line, history
+from logs.formatters import format_line, timestamp
+from logs.tail import Line, Tails, merged
 
 RECENT = 1000  # lines of the past that may turn up again among those that come
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -48,8 +48,8 @@ class Command(BaseCommand):
             self.stdout.reconfigure(errors="backslashreplace")
         paths, is_wanted = _paths(options["context"] or list(Context), options["level"]), _filter(options)
         # Followed from before the past is read, so that nothing falls in between.
-        coming = Followers(paths if options["follow"] else [])
-        past: Iterable[Line] = filter(is_wanted, history(paths, options["since"]))
+        coming = Tails(paths if options["follow"] else [])
+        past: Iterable[Line] = filter(is_wanted, merged(paths, options["since"]))
         if options["lines"] is not None:
             past = deque(past, maxlen=options["lines"])
         shown: deque[Line] = deque(maxlen=RECENT)
@@ -63,7 +63,7 @@ class Command(BaseCommand):
                     self._show(line, as_json=options["json"])
 
     def _show(self, line: Line, *, as_json: bool) -> None:
-        text = json.dumps(line, ensure_ascii=False) if as_json else for_people(line, colored=self.stdout.isatty())
+        text = json.dumps(line, ensure_ascii=False) if as_json else format_line(line, colored=self.stdout.isatty())
         self.stdout.write(text)
         self.stdout.flush()
 

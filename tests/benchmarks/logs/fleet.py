@@ -8,7 +8,7 @@ from collections import Counter
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
-from logs.reading import generations
+from logs.tail import rotated_files
 from tests.benchmarks.logs.sides import FILE, Ours
 
 Figures = dict[str, float]
@@ -41,7 +41,7 @@ def _write(directory: Path, name: int, count: int, start: Barrier) -> None:
 def _found(directory: Path, processes: int, count: int) -> Figures:
     """Look at every line."""
     found: Counter[str] = Counter()
-    files, invalid = generations(directory / FILE), 0
+    files, invalid = rotated_files(directory / FILE), 0
     for path in files:
         for line in path.read_bytes().splitlines(keepends=True):
             try:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 
-from logs.config import Options, service
+from logs.config import Options, build_handler
 from logs.files import ROTATE_AT
 
 FILE = "cache.log"
@@ -93,7 +93,7 @@ class Ours(Side):
     def handlers(self) -> list[logging.Handler]:
         """Return the service's handler."""
         options = Options(self.directory, keep=KEPT, capacity=self.capacity, console=False)
-        self._service = service(options)
+        self._service = build_handler(options)
         return [self._service]
 
     def drain(self) -> None:

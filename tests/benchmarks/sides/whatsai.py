@@ -3,7 +3,9 @@
 import time
 from collections.abc import Callable
 
-from cachelayer import cache, service, shapes
+from cachelayer import cache
+from cachelayer.read import serializers
+from cachelayer.runtime import runtime
 from conversations.models import Conversation
 from tests.benchmarks.scene import Scene
 
@@ -53,14 +55,14 @@ class Unseen(Shared):
     """As above, by a process that has never seen the rows: nothing that was decoded is remembered."""
 
     def __init__(self, scene: Scene) -> None:
-        shapes.SHORT = shapes.LONG = -1  # no row is short enough, and no page
+        serializers.MAX_ROW_BYTES = serializers.MAX_PAGE_BYTES = -1  # no row is short enough, and no page
         super().__init__(scene)
 
 
 def _await_cache() -> None:
     """Wait until this process believes the server, which is new to it, and hears what others announce."""
-    service.current().awake()
-    _await(lambda: service.current().local.trusted_until > 0)
+    runtime.current().ensure_started()
+    _await(lambda: runtime.current().local.valid_until > 0)
     _await(_keeps_values)
 
 

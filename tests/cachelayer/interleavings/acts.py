@@ -9,12 +9,13 @@ from typing import Any
 from django.db import transaction
 
 from cachelayer import cache as values
-from cachelayer import service, transactions
-from cachelayer.managers import Binding, FetchManager
-from cachelayer.querysets import CachedQuerySet
-from cachelayer.reading import ABSENT
-from cachelayer.service import Service
-from cachelayer.shapes import RowShape
+from cachelayer.orm.managers import Binding, FetchManager
+from cachelayer.orm.querysets import CachedQuerySet
+from cachelayer.read.reader import MISSING
+from cachelayer.read.serializers import RowSerializer
+from cachelayer.runtime import runtime
+from cachelayer.runtime.runtime import CacheRuntime
+from cachelayer.write import transactions
 from conversations.models import Instance
 from tests.cachelayer.interleavings.database import Rows as Committed
 from tests.cachelayer.interleavings.process import shown
@@ -23,12 +24,12 @@ from tests.cachelayer.interleavings.schedule import running
 PK, OTHER = 1, 2
 ABSENCE = "-"
 LIST = "instances:all"
-_shape = RowShape(Instance, "default")
+_shape = RowSerializer(Instance, "default")
 
 
 @cache
 def _row(pk: int, value: str) -> Callable[[], Instance]:
-    return _shape.freeze(_shape.dump(Instance(pk=pk, name="an instance", state="open", profile_name=value)))
+    return _shape.loader(_shape.dumps(Instance(pk=pk, name="an instance", state="open", profile_name=value)))
 
 
 def row(pk: int, value: str) -> Instance:
@@ -46,13 +47,13 @@ def read_rows() -> dict[int, Instance]:
 class Rows(FetchManager[Instance]):
     """The manager of instances as it is, in one process, but for its SQL."""
 
-    def __init__(self, now: Service) -> None:
+    def __init__(self, now: CacheRuntime) -> None:
         super().__init__()
         self.model = Instance
-        self._bind(Binding(Instance, service.namespaces.of("instance:1"), now, has_rows=True))
+        self._bind(Binding(Instance, runtime.namespaces.for_tag("instance:1"), now, has_rows=True))
 
     def _load(self, pk: int) -> Any:
-        return read_rows().get(pk, ABSENT)
+        return read_rows().get(pk, MISSING)
 
     def _load_many(self, pks: Any) -> dict[Any, Any]:
         return {pk: found for pk, found in read_rows().items() if pk in pks}
@@ -124,7 +125,7 @@ def roll_back(value: str) -> None:
     with suppress(RolledBack), transaction.atomic():
         save(value)
         raise RolledBack
-    transactions.end_leftovers()
+    transactions.release_finished()
 
 
 def roll_back_a_part(value: str) -> None:

@@ -13,21 +13,13 @@ import pytest
 from django.db import transaction
 from django.db.models import QuerySet
 
-from cachelayer import (
-    flights,
-    link,
-    local,
-    managers,
-    mender,
-    models,
-    outbox,
-    pulse,
-    reading,
-    service,
-    transactions,
-    writing,
-)
-from cachelayer.entries import Verdict
+from cachelayer import models
+from cachelayer.background import heartbeat, recovery
+from cachelayer.orm import managers
+from cachelayer.protocol.entries import LookupStatus
+from cachelayer.read import reader
+from cachelayer.runtime import circuit_breaker, local_cache, runtime, single_flight
+from cachelayer.write import intents, outbox, transactions
 from conversations.models import Instance
 from tests.cachelayer.interleavings.acts import PK
 from tests.cachelayer.interleavings.database import Outbox, connections
@@ -69,48 +61,48 @@ def doubles(*, polls: int = 0) -> Iterator[Stage]:
     with pytest.MonkeyPatch.context() as patch:
         _of_threads(patch, stage, polls)
         _of_the_database(patch)
-        patch.setattr(service, "Local", SteppedLocal)
-        patch.setattr(service, "Flights", SteppedFlights)
-        patch.setattr(writing, "token", lambda: stage.world.name_of_write())  # noqa: PLW0108 - of the world that is on then
-        patch.setattr(reading, "random", SimpleNamespace(uniform=lambda _least, _most: 1))
-        patch.setattr(reading.Reader, "_look_at", _judged(stage, reading.Reader._look_at))  # noqa: SLF001 - at its narrowest
-        patch.setattr(link, "FAILURES", 1)
+        patch.setattr(runtime, "Local", SteppedLocal)
+        patch.setattr(runtime, "Flights", SteppedFlights)
+        patch.setattr(intents, "token", lambda: stage.world.name_of_write())  # noqa: PLW0108 - of the world that is on then
+        patch.setattr(reader, "random", SimpleNamespace(uniform=lambda _least, _most: 1))
+        patch.setattr(reader.Reader, "_look_at", _judged(stage, reader.Reader._lookup_many))  # noqa: SLF001 - at its narrowest
+        patch.setattr(circuit_breaker, "FAILURES", 1)
         with _quiet():
             yield stage
 
 
 def _of_threads(patch: pytest.MonkeyPatch, stage: Stage, polls: int) -> None:
-    patch.setattr(service, "current", lambda: running().process.service)
-    patch.setattr(flights, "threading", SimpleNamespace(Lock=threading.Lock, Event=Signal))
-    patch.setattr(writing, "threading", SimpleNamespace(Lock=Lock))
-    for module in (mender, pulse):
+    patch.setattr(runtime, "current", lambda: running().process.service)
+    patch.setattr(single_flight, "threading", SimpleNamespace(Lock=threading.Lock, Event=Signal))
+    patch.setattr(intents, "threading", SimpleNamespace(Lock=Lock))
+    for module in (recovery, heartbeat):
         patch.setattr(module, "threading", SimpleNamespace(Event=Due))
-    patch.setattr(mender, "REPORT_EVERY", float("inf"))
-    patch.setattr(reading, "PATIENCE", polls)
+    patch.setattr(recovery, "REPORT_EVERY", float("inf"))
+    patch.setattr(reader, "PATIENCE", polls)
 
     def clock() -> float:
         return stage.world.clock()
 
     def noted_clock() -> float:
-        now, found = clock(), running().process.service.flights
+        now, found = clock(), running().process.service.single_flight
         note(Since(lambda: found.landed_since(now)))  # type: ignore[attr-defined]  # it is one of ours
         return now
 
-    for module in (local, managers, mender, writing, service, flights, link):
+    for module in (local_cache, managers, recovery, intents, runtime, single_flight, circuit_breaker):
         patch.setattr(module, "monotonic", clock)
-    patch.setattr(reading, "monotonic", noted_clock)
-    patch.setattr(reading, "time", SimpleNamespace(time=clock, sleep=lambda _: step("poll")))
+    patch.setattr(reader, "monotonic", noted_clock)
+    patch.setattr(reader, "time", SimpleNamespace(time=clock, sleep=lambda _: step("poll")))
 
 
 def _of_the_database(patch: pytest.MonkeyPatch) -> None:
-    for module in (transaction, transactions, outbox, mender):
+    for module in (transaction, transactions, outbox, recovery):
         patch.setattr(module, "connections", connections)
     patch.setattr(outbox, "databases", lambda: iter(["default"]))
     patch.setattr(models, "Outbox", Outbox)
     patch.setattr(Instance, "_do_update", _do_update)
     patch.setattr(Instance, "_do_insert", _do_insert)
     patch.setattr(QuerySet, "update", _update)
-    patch.setattr(managers, "RowShape", cache(managers.RowShape))  # type: ignore[attr-defined]  # only for speed
+    patch.setattr(managers, "RowShape", cache(managers.RowSerializer))  # type: ignore[attr-defined]  # only for speed
 
 
 def _do_update(self: Instance, *_given: Any) -> bool:
@@ -137,7 +129,7 @@ def _judged(stage: Stage, look_at: Callable[..., Any]) -> Callable[..., Any]:
         size = len(seen)
         found = look_at(*given)
         del seen[size:]
-        stage.world.hits += any(one.verdict is Verdict.HIT for one in found)
+        stage.world.hits += any(one.verdict is LookupStatus.HIT for one in found)
         note(tuple((one.verdict.value, one.thaw and shown(one.thaw())) for one in found))
         return found
 

@@ -7,9 +7,9 @@ each living process has been through a whole round, and has heard what was annou
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from cachelayer.mender import Mender
-from cachelayer.pulse import Pulse
-from cachelayer.store.base import QUARANTINE_S
+from cachelayer.background.heartbeat import LeaseRenewer
+from cachelayer.background.recovery import RecoveryThread
+from cachelayer.stores.base import QUARANTINE_S
 from tests.cachelayer.interleavings.process import Process, Signal
 from tests.cachelayer.interleavings.schedule import running, step
 
@@ -53,10 +53,10 @@ class Mending:
         self._epoch = epoch
         self._has_outbox = has_outbox
         self._mended = 0  # the epoch in which the last whole round began
-        self._pulse = Pulse(process.service, cast("threading.Event", Once()))
-        self._mender = Mender(process.service, cast("threading.Event", Once()))
-        self._mender.serves = True
-        process.keeper.hurry = self._hurry
+        self._pulse = LeaseRenewer(process.service, cast("threading.Event", Once()))
+        self._mender = RecoveryThread(process.service, cast("threading.Event", Once()))
+        self._mender.is_server = True
+        process.threads.hurry = self._hurry
 
     def run(self) -> None:
         """Be an actor."""
@@ -69,8 +69,8 @@ class Mending:
             self._mended = began
 
     def _hurry(self) -> None:
-        self._pulse.hurry()
-        self._mender.hurry()
+        self._pulse.wake()
+        self._mender.wake()
 
     @property
     def _is_due(self) -> bool:
@@ -90,12 +90,12 @@ class Mending:
         """Whether a round now would change anything."""
         service = self.process.service
         if self.process.is_cut:
-            return service.link.usable
+            return service.breaker.is_closed
         return (
             self._is_due
             or self._mended != self._epoch()
-            or (not service.link.usable and not self.is_waiting)
-            or bool(service.unfinished)
+            or (not service.breaker.is_closed and not self.is_waiting)
+            or bool(service.pending_ends)
             or self._has_outbox()
         )
 
@@ -105,11 +105,11 @@ class Mending:
         if process.is_dead:
             return True
         has_been = self._mended == self._epoch() and not self._is_due
-        return not process.channel and (has_been or (process.is_cut and not process.service.link.usable))
+        return not process.channel and (has_been or (process.is_cut and not process.service.breaker.is_closed))
 
     def contents(self) -> tuple[object, ...]:
         """Return what it will do follows from."""
-        is_unheard = self.process.service.unheard != vars(self._mender)["_unheard"]
+        is_unheard = self.process.service.unannounced_count != vars(self._mender)["_unheard"]
         return (
             is_unheard,
             self._is_due,

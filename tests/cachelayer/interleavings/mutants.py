@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from cachelayer import managers, outbox, transactions
-from cachelayer.entries import Wanted
-from cachelayer.local import Local
-from cachelayer.namespaces import ROOT
-from cachelayer.reading import Reader
-from cachelayer.store.base import States
-from cachelayer.store.memory import MemoryStore
+from cachelayer.orm import managers
+from cachelayer.protocol.entries import EntryKey
+from cachelayer.protocol.tags import GLOBAL_TAG
+from cachelayer.read.reader import Reader
+from cachelayer.runtime.local_cache import LocalCache
+from cachelayer.stores.base import States
+from cachelayer.stores.memory import MemoryStore
+from cachelayer.write import outbox, transactions
 from tests.cachelayer.interleavings.schedule import note
 from tests.cachelayer.interleavings.server import Reached, Server
 
@@ -44,9 +45,9 @@ def _end_ignores_other_holders(patch: pytest.MonkeyPatch) -> None:
 
 
 def _version_after_the_load(patch: pytest.MonkeyPatch) -> None:
-    def lead(self: Any, key: Hashable, wanted: Wanted, load: Callable[[], Any]) -> Any:
+    def lead(self: Any, key: Hashable, wanted: EntryKey, load: Callable[[], Any]) -> Any:
         mark, value = self._service.local.mark(), load()
-        states, _ = self._service.store.claim(wanted.all_tags, "", 0)
+        states, _ = self._service.store.claim_versions(wanted.all_tags, "", 0)
         self._fill([(key, wanted, states, value)], mark)
         return value
 
@@ -54,23 +55,23 @@ def _version_after_the_load(patch: pytest.MonkeyPatch) -> None:
 
 
 def _no_namespace(patch: pytest.MonkeyPatch) -> None:
-    def wanted(self: Any, pk: int) -> Wanted:
+    def wanted(self: Any, pk: int) -> EntryKey:
         tag = self.namespace.row_tag(pk)
-        return Wanted(tag, (tag, ROOT), self.namespace.births)
+        return EntryKey(tag, (tag, GLOBAL_TAG), self.namespace.births)
 
     patch.setattr(managers.Binding, "wanted", wanted)
 
 
 def _no_births(patch: pytest.MonkeyPatch) -> None:
-    def wanted(self: Any, pk: int) -> Wanted:
+    def wanted(self: Any, pk: int) -> EntryKey:
         tag = self.namespace.row_tag(pk)
-        return Wanted(tag, (tag, self.namespace.name, ROOT))
+        return EntryKey(tag, (tag, self.namespace.name, GLOBAL_TAG))
 
     patch.setattr(managers.Binding, "wanted", wanted)
 
 
 def _no_local_guard(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Local, "_is_touched", lambda _self, _tags, _mark: False)
+    patch.setattr(LocalCache, "_is_touched", lambda _self, _tags, _mark: False)
 
 
 def _no_outbox(patch: pytest.MonkeyPatch) -> None:
@@ -90,7 +91,7 @@ def _no_vouching(patch: pytest.MonkeyPatch) -> None:
 def _no_quarantine(patch: pytest.MonkeyPatch) -> None:
     def restore(self: Any, *, quarantine: bool) -> bool:  # noqa: ARG001 - what is left out
         self.vouched = self.run
-        return MemoryStore.restore(self, quarantine=False)
+        return MemoryStore.reinitialize(self, quarantine=False)
 
     patch.setattr(Server, "restore", restore)
 

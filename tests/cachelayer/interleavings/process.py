@@ -4,10 +4,10 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, cast
 
-from cachelayer.flights import Flights
-from cachelayer.local import FOREVER, Local, LocalTier
-from cachelayer.namespaces import Namespaces
-from cachelayer.service import Service
+from cachelayer.protocol.tags import Namespaces
+from cachelayer.runtime.local_cache import FOREVER, LocalCache, LocalNamespace
+from cachelayer.runtime.runtime import CacheRuntime
+from cachelayer.runtime.single_flight import SingleFlight
 from tests.cachelayer.interleavings.schedule import is_running, note, running, step
 from tests.cachelayer.interleavings.server import Reached, Server
 
@@ -24,7 +24,7 @@ class Since:
         return repr(self._happened())
 
 
-class SteppedLocal(Local):
+class SteppedLocal(LocalCache):
     """The local tier. While it is trusted, others may be at work in it, and what is kept and dropped are steps.
 
     Attributes:
@@ -37,23 +37,23 @@ class SteppedLocal(Local):
         self._shown: dict[tuple[str, Hashable], str] = {}
 
     def mark(self) -> int:
-        mark = super().mark()
+        mark = super().sequence()
         note(Since(lambda: self._since(mark)))
         return mark
 
     def _since(self, mark: int) -> object:
-        return self._floor > mark, sorted(tag for tag, when in self._touched.items() if when > mark)
+        return self._oldest_sequence > mark, sorted(tag for tag, when in self._touched.items() if when > mark)
 
     def fill(  # noqa: PLR0913, PLR0917 - as it is
-        self, tier: LocalTier, key: Hashable, thaw: Callable[[], Any], tags: tuple[str, ...], ttl: float, mark: int
+        self, tier: LocalNamespace, key: Hashable, thaw: Callable[[], Any], tags: tuple[str, ...], ttl: float, mark: int
     ) -> bool:
-        if self.trusted_until:
+        if self.valid_until:
             step("keep")
             self._shown[tier.namespace.name, key] = shown(thaw())
-        return super().fill(tier, key, thaw, tags, ttl, mark)
+        return super().put(tier, key, thaw, tags, ttl, mark)
 
     def invalidate(self, tags: Iterable[str]) -> None:
-        if self.trusted_until:
+        if self.valid_until:
             step("drop")
         super().invalidate(tags)
         if is_running():
@@ -61,15 +61,15 @@ class SteppedLocal(Local):
 
     def contents(self) -> Hashable:
         """Return all that threads can find here."""
-        kept = [(name, key) for name, tier in self.tiers.items() for key in sorted(tier.entries, key=str)]
-        return [(key, self._shown[name, key]) for name, key in kept], self.trusted_until > 0
+        kept = [(name, key) for name, tier in self.namespaces.items() for key in sorted(tier.entries, key=str)]
+        return [(key, self._shown[name, key]) for name, key in kept], self.valid_until > 0
 
 
-class SteppedFlights(Flights):
+class SteppedFlights(SingleFlight):
     """Loads that are under way."""
 
     def lead(self, *given: Any) -> bool:
-        leads = super().lead(*given)
+        leads = super().acquire(*given)
         note(leads)
         return leads
 
@@ -161,14 +161,14 @@ class Process:
         self.is_dead = self.is_cut = self.has_failed = False
         self.listens = self.is_busy = listens
         self.channel: deque[tuple[str, tuple[str, ...]]] = deque()
-        self.keeper = Keeper()
-        self.service = Service(
+        self.threads = Keeper()
+        self.service = CacheRuntime(
             namespaces, lambda service: Reached(server, self, service.local.invalidate, quiet, is_coarse=is_coarse)
         )
-        self.service.keeper = self.keeper  # type: ignore[assignment]  # stands for it
+        self.service.threads = self.threads  # type: ignore[assignment]  # stands for it
         if listens:
             server.subscribers.append(self)
-            self.local.trust(FOREVER)
+            self.local.set_valid_until(FOREVER)
 
     @property
     def local(self) -> SteppedLocal:
@@ -182,24 +182,24 @@ class Process:
             self._has_missed()
             return
         self.local.told.update((sender, word) for word in words)
-        self.service.heard(words)
+        self.service.on_message(words)
 
     def _has_missed(self) -> None:
         """Do as `listener` does: it listens again, and then it knows that it hears all."""
-        self.local.distrust()
-        self.keeper.hurry()
+        self.local.invalidate_all()
+        self.threads.hurry()
         if self.listens:
-            self.local.trust(FOREVER)
+            self.local.set_valid_until(FOREVER)
 
     def contents(self) -> Hashable:
         """Return all that its threads can find here."""
         service = self.service
         return (
             self.role,
-            (self.is_cut, self.has_failed, service.link.usable, vars(service.link)["_failures"]),
-            [write.id for write in service.unfinished],
+            (self.is_cut, self.has_failed, service.breaker.is_closed, vars(service.breaker)["_failures"]),
+            [write.id for write in service.pending_ends],
             self.local.contents(),
-            cast("SteppedFlights", service.flights).contents(),
+            cast("SteppedFlights", service.single_flight).contents(),
             list(self.channel),
         )
 

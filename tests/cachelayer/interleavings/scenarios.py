@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from cachelayer import service
-from cachelayer.namespaces import ROOT
+from cachelayer.protocol.tags import GLOBAL_TAG
+from cachelayer.runtime import runtime
 from tests.cachelayer.interleavings import acts
 from tests.cachelayer.interleavings.acts import fetch, fetch_list, fetch_many
 from tests.cachelayer.interleavings.database import Key
@@ -14,7 +14,7 @@ from tests.cachelayer.interleavings.world import World
 
 FIRST, SECOND = "<first row>     ", "<second row>    "
 ROW, BIRTHS, LIST, NAMESPACE = "instance:1", "instances:new", acts.LIST, "instances"
-OTHERS = tuple(namespace.name for namespace in service.namespaces if namespace.name != NAMESPACE)
+OTHERS = tuple(namespace.name for namespace in runtime.namespaces if namespace.name != NAMESPACE)
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Scenario:
 
     def make(self, stage: Stage) -> World:
         """Make its world."""
-        quiet = {BIRTHS, NAMESPACE, ROOT, *OTHERS}.difference(self.noisy)
+        quiet = {BIRTHS, NAMESPACE, GLOBAL_TAG, *OTHERS}.difference(self.noisy)
         world = stage.use(World(dict(self.rows), sorted(quiet), self.coarse))
         if self.warm is not None:
             world.warm_up(self.warm)
@@ -278,7 +278,7 @@ def a_lost_intent(world: World) -> None:
     world.lose_intents()
 
 
-@scenario(noisy=(NAMESPACE, ROOT, BIRTHS, LIST), coarse=True)
+@scenario(noisy=(NAMESPACE, GLOBAL_TAG, BIRTHS, LIST), coarse=True)
 def an_emptied_store(world: World) -> None:
     """Intents are gone with all the rest, which is noticed."""
     one, other = world.process("A"), world.process("B")
@@ -288,7 +288,7 @@ def an_emptied_store(world: World) -> None:
     world.flush()
 
 
-@scenario(noisy=(NAMESPACE, ROOT, BIRTHS, LIST), coarse=True)
+@scenario(noisy=(NAMESPACE, GLOBAL_TAG, BIRTHS, LIST), coarse=True)
 def a_restarted_store(world: World) -> None:
     """It holds what it held before."""
     one, other = world.process("A"), world.process("B")

@@ -8,17 +8,17 @@ one step after the server has taken it.
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from cachelayer.entries import HEAD, VERSION
-from cachelayer.namespaces import ROOT, Namespaces
-from cachelayer.service import DOWN
-from cachelayer.store.base import LOST, QUARANTINE, Listener, States, StoreDown, StoreEmptied, StoreFull
-from cachelayer.store.memory import MemoryStore
+from cachelayer.protocol.entries import HEAD, VERSION
+from cachelayer.protocol.tags import GLOBAL_TAG, Namespaces
+from cachelayer.runtime.runtime import DOWN
+from cachelayer.stores.base import LOST, QUARANTINE, OnTouch, States, StoreDown, StoreEmptied, StoreFull
+from cachelayer.stores.memory import MemoryStore
 from tests.cachelayer.interleavings.schedule import note, running, step
 
 if TYPE_CHECKING:
     from tests.cachelayer.interleavings.process import Process
 
-OF_INTEREST = frozenset({ROOT, DOWN})  # where nothing is kept in a local tier
+OF_INTEREST = frozenset({GLOBAL_TAG, DOWN})  # where nothing is kept in a local tier
 ENTRIES = 100  # more than there are
 
 
@@ -39,7 +39,7 @@ class Server(MemoryStore):
         self.is_full = False
         self.run = self.vouched = 1
         self.quarantines = 0
-        super().restore(quarantine=False)
+        super().reinitialize(quarantine=False)
 
     def _publish(self, words: Sequence[str]) -> None:
         """Send a message to all; its sender leaves it aside, unless only the server could know what it says."""
@@ -48,12 +48,12 @@ class Server(MemoryStore):
             if is_news and (process.listens or OF_INTEREST.intersection(words)):
                 process.channel.append((running().name, tuple(words)))
 
-    def restore(self, *, quarantine: bool) -> bool:
+    def reinitialize(self, *, quarantine: bool) -> bool:
         """Do as the script does: a server that was emptied, or started again, is a strange one."""
         is_strange = quarantine or self.vouched != self.run
         self.vouched = self.run
         self.quarantines += is_strange
-        return super().restore(quarantine=is_strange)
+        return super().reinitialize(quarantine=is_strange)
 
     def announce(self, *words: str) -> None:
         """See `Store.announce`."""
@@ -97,7 +97,7 @@ class Server(MemoryStore):
     @property
     def is_quarantined(self) -> bool:
         """Whether nothing is believed for a moment."""
-        return QUARANTINE in (self._state(ROOT) or b"")
+        return QUARANTINE in (self._state(GLOBAL_TAG) or b"")
 
     def contents(self) -> Hashable:
         """Return all that anybody can find here."""
@@ -134,7 +134,7 @@ class Reached:
         self,
         server: Server,
         process: "Process",
-        listener: Listener,
+        listener: OnTouch,
         quiet: frozenset[str],
         *,
         is_coarse: bool,
@@ -155,18 +155,18 @@ class Reached:
         note((tuple(found), tuple(states)))
         return found, states
 
-    def claim(self, tags: Sequence[str], lease: str, lease_ms: int) -> tuple[States, bool]:
+    def claim_versions(self, tags: Sequence[str], lease: str, lease_ms: int) -> tuple[States, bool]:
         states: States = []
         if self._is_coarse:
             self._reach("SET NX", needs_room=True)
         for tag in tags:
             if tag not in self._quiet and not self._is_coarse:
                 self._reach(f"SET NX {tag}", needs_room=True)
-            states += self._server.claim([tag], "", 0)[0]
+            states += self._server.claim_versions([tag], "", 0)[0]
             if tag not in self._quiet:
                 note(states[-1])
         # With the last tag: a lease decides nothing but who waits for whom.
-        _, is_ours = self._server.claim([], lease, lease_ms)
+        _, is_ours = self._server.claim_versions([], lease, lease_ms)
         note(is_ours)
         return states, is_ours
 
@@ -197,13 +197,13 @@ class Reached:
         self._server.put(entry, head, payload, tags, ttl_ms)
         self._listener(tags[:1])
 
-    def restore(self, *, quarantine: bool) -> bool:
+    def reinitialize(self, *, quarantine: bool) -> bool:
         self._reach("restore")
-        is_strange = self._server.restore(quarantine=quarantine)
+        is_strange = self._server.reinitialize(quarantine=quarantine)
         note(is_strange)
         return is_strange
 
-    def probe(self) -> None:
+    def check_writable(self) -> None:
         if self._process.role:  # else it is never cut off
             self._reach("probe")
 
@@ -211,8 +211,8 @@ class Reached:
         self._reach("remove")
         return self._server.remove(pattern)
 
-    def names(self, pattern: str) -> Iterator[str]:
-        return self._server.names(pattern)
+    def entry_names(self, pattern: str) -> Iterator[str]:
+        return self._server.entry_names(pattern)
 
     def announce(self, *words: str) -> None:
         if self._server.subscribers != [self._process]:
@@ -234,8 +234,8 @@ class Reached:
     def _connect_anew(self) -> None:
         """Vouch for a server that was started again, as `connection.connected` does."""
         self._run = self._server.run
-        if self._server.restore(quarantine=False):
-            self._process.service.strange_store()
+        if self._server.reinitialize(quarantine=False):
+            self._process.service.on_store_replaced()
 
     def _changes(self, tags: Sequence[str]) -> None:
         assert not self._quiet.intersection(tags), f"the scenario takes these to be quiet: {tags}"

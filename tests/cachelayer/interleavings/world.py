@@ -8,9 +8,9 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
-from cachelayer import service
-from cachelayer.pulse import LOOK_EVERY
-from cachelayer.store.base import INTENT_S, QUARANTINE
+from cachelayer.background.heartbeat import LOOK_EVERY
+from cachelayer.runtime import runtime
+from cachelayer.stores.base import INTENT_S, QUARANTINE
 from tests.cachelayer.interleavings import acts
 from tests.cachelayer.interleavings.acts import Read
 from tests.cachelayer.interleavings.database import Changes, Connection, Database, Key
@@ -41,8 +41,8 @@ class World(Schedule):
         super().__init__()
         self.time = 1000.0
         self._names = 0
-        self.server = Server(service.namespaces, lambda: self.time, self.name)
-        self.server.claim(quiet, "", 0)
+        self.server = Server(runtime.namespaces, lambda: self.time, self.name)
+        self.server.claim_versions(quiet, "", 0)
         self.quiet = frozenset(quiet)
         self.is_coarse = is_coarse
         self.database = Database(rows)
@@ -78,7 +78,7 @@ class World(Schedule):
     # --- the cast -----------------------------------------------------------------------------------------------------
     def process(self, name: str, *, listens: bool = False) -> Process:
         """Add a process; it has a local tier when it `listens`."""
-        process = Process(name, self.server, service.namespaces, self.quiet, listens=listens, is_coarse=self.is_coarse)
+        process = Process(name, self.server, runtime.namespaces, self.quiet, listens=listens, is_coarse=self.is_coarse)
         self.processes.append(process)
         if listens:
             self._let_hear(process)
@@ -156,7 +156,7 @@ class World(Schedule):
 
     def warm_up(self, read: Read) -> None:
         """Let the store hold what somebody has read before."""
-        self.reader("warm", Process("warm", self.server, service.namespaces, self.quiet, listens=False), read)
+        self.reader("warm", Process("warm", self.server, runtime.namespaces, self.quiet, listens=False), read)
         while not self.actors["warm"].is_over:
             self.take("warm")
         del self.actors["warm"], self.floors["warm"]
@@ -214,7 +214,7 @@ class World(Schedule):
         def lose() -> None:
             process.channel.clear()
             self.server.subscribers.remove(process)
-            process.local.distrust()
+            process.local.invalidate_all()
 
         def find() -> None:
             self.server.subscribers.append(process)
@@ -282,7 +282,7 @@ class World(Schedule):
         super().take(choice)
         self._waits += sum(m.waits_since is not None and name not in waiting for name, m in self.menders.items())
         for process in self.processes:
-            process.has_failed |= not process.service.link.usable
+            process.has_failed |= not process.service.breaker.is_closed
         if self.must_settle and self._is_settled() and self.server.holders():
             raise Held(f"by {[self.writes[write].name for write in self.server.holders() - {QUARANTINE}]}")
 
@@ -319,7 +319,7 @@ class World(Schedule):
                 sorted((self._state_of_actor(actor, first) for actor in actors), key=nameless),
                 process.contents(),
                 [mending.contents() for mending in self.menders.values() if mending.process is process],
-                process.service.no_writes_before > self.time,
+                process.service.retry_writes_at > self.time,
                 self.oracle.floor(process) - first,
                 process.listens and self.oracle.told(process) - first,
             )

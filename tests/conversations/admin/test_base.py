@@ -7,7 +7,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from conversations.admin.base import MOST_AT_ONCE, digits_of_number
+from conversations.admin.base import MAX_ACTION_ROWS, digits_of_number
 from conversations.admin.paginator import BoundedPaginator
 from conversations.models import Contact, Conversation, Instance, Message, WebhookEvent
 from tests.conversations.admin.conftest import MODELS, Populate, Staff
@@ -177,7 +177,7 @@ def test_an_action_on_more_rows_than_one_request_may_touch_is_refused(
     response = admin_client.post(list_url(Conversation), data, follow=True)
     assert "narrow the list" in response.content.decode()
     assert Conversation.objects.filter(unread_count__gt=0).count() == 2
-    monkeypatch.setattr("conversations.admin.base.MOST_AT_ONCE", MOST_AT_ONCE)
+    monkeypatch.setattr("conversations.admin.base.MOST_AT_ONCE", MAX_ACTION_ROWS)
     admin_client.post(list_url(Conversation), data)
     assert not Conversation.objects.filter(unread_count__gt=0).exists()
 

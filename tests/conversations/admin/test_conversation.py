@@ -12,7 +12,7 @@ from django.utils import timezone
 from conversations.models import Contact, Conversation, Message, Participant
 from tests.conversations.admin.conftest import START, Populate, Staff
 from tests.conversations.admin.pages import delete_url, list_url, page_url
-from tests.conversations.admin.test_chat import say
+from tests.conversations.admin.test_chat_page import say
 
 HOSTILE = "<script>alert(1)</script>"
 

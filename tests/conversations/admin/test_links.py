@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conversations.admin.links import Segment, segments, web_url
+from conversations.admin.links import Segment, linkify, web_url
 
 
 @pytest.mark.parametrize(
@@ -18,11 +18,11 @@ from conversations.admin.links import Segment, segments, web_url
     ],
 )
 def test_only_addresses_of_the_web_become_links(text: str, urls: list[str]) -> None:
-    assert [segment.url for segment in segments(text) if segment.url] == urls
+    assert [segment.url for segment in linkify(text) if segment.url] == urls
 
 
 def test_a_link_is_cut_out_of_its_sentence() -> None:
-    assert segments("Pague em https://example.com/p, por favor") == [
+    assert linkify("Pague em https://example.com/p, por favor") == [
         Segment("Pague em "),
         Segment("https://example.com/p", "https://example.com/p"),
         Segment(", por favor"),
@@ -31,7 +31,7 @@ def test_a_link_is_cut_out_of_its_sentence() -> None:
 
 @given(st.lists(st.sampled_from(["https://example.com/a", "http://[", " ", "<", "olá", ".", "\n", "*"])).map("".join))
 def test_the_pieces_make_the_text_again(text: str) -> None:
-    assert "".join(segment.text for segment in segments(text)) == text
+    assert "".join(segment.text for segment in linkify(text)) == text
 
 
 @pytest.mark.parametrize("value", [None, 5, {}, "", "//example.com", "javascript://example.com/%0aalert(1)", "http://"])

@@ -15,8 +15,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from rest_framework.test import APIClient
 
-from cachelayer import listener
-from cachelayer.service import Service
+from cachelayer.background import subscriber
+from cachelayer.runtime.runtime import CacheRuntime
 from conversations.models import Contact, Conversation, Instance, Message
 from tests.cachelayer.conftest import PATIENCE, use_new
 from tests.conversations.rows import a_chat, a_contact, a_group, a_message, an_instance
@@ -31,9 +31,9 @@ SYNTAX = re.compile(r"[A-Za-z*][\w!#$%&'*+.^`|~:/-]*((; hit)|(; fwd=(bypass|miss
 
 
 @pytest.fixture(autouse=True)
-def cached(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+def cached(monkeypatch: pytest.MonkeyPatch) -> Iterator[CacheRuntime]:
     """A cache with nothing in it."""
-    monkeypatch.setattr(listener, "TRUSTED_FOR", PATIENCE)  # for the machine may be busy
+    monkeypatch.setattr(subscriber, "TRUSTED_FOR", PATIENCE)  # for the machine may be busy
     yield use_new()
     use_new()
 
@@ -87,7 +87,9 @@ def status_of(api: APIClient, path: str, status: int = 200) -> str:
     return found
 
 
-def test_each_resource_says_where_its_answer_comes_from(api: APIClient, group: Conversation, cached: Service) -> None:
+def test_each_resource_says_where_its_answer_comes_from(
+    api: APIClient, group: Conversation, cached: CacheRuntime
+) -> None:
     everything = ["instances", "contacts", "conversations", "messages"]
     for name, path_of in PATHS.items():
         path, found = path_of(group), []
@@ -104,7 +106,7 @@ def test_each_resource_says_where_its_answer_comes_from(api: APIClient, group: C
 
 
 def test_an_answer_is_as_good_as_the_worst_of_what_it_is_made_of(
-    api: APIClient, group: Conversation, cached: Service
+    api: APIClient, group: Conversation, cached: CacheRuntime
 ) -> None:
     path = f"conversations/{group.pk}/"
     status_of(api, path)
@@ -116,7 +118,7 @@ def test_an_answer_is_as_good_as_the_worst_of_what_it_is_made_of(
     assert status_of(api, path) == BYPASS
 
 
-def test_what_is_not_there_is_known_not_to_be(api: APIClient, cached: Service) -> None:
+def test_what_is_not_there_is_known_not_to_be(api: APIClient, cached: CacheRuntime) -> None:
     assert status_of(api, "instances/77/", 404) == MISS
     assert status_of(api, "instances/77/", 404) == LOCAL
     cached.local.invalidate(["*"])

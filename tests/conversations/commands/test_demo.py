@@ -12,8 +12,8 @@ from conversations.models import (
     Conversation,
     Instance,
     Message,
-    ParkedUpdate,
     Participant,
+    PendingUpdate,
     StateClock,
     WebhookEvent,
 )
@@ -25,7 +25,7 @@ TABLES: tuple[Manager[Any], ...] = (
     Conversation.objects,
     Participant.objects,
     Message.objects,
-    ParkedUpdate.objects,
+    PendingUpdate.objects,
     StateClock.objects,
     WebhookEvent.objects,
 )

@@ -4,10 +4,11 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from conversations.ingest import batch, counts
+from conversations.ingest import metrics
 from conversations.ingest.conf import Options
-from conversations.ingest.inbox import store
-from conversations.ingest.worker import Worker
+from conversations.ingest.inbox.store import store_body
+from conversations.ingest.worker import batch
+from conversations.ingest.worker.worker import Worker
 from conversations.models import Instance, Message, WebhookEvent
 from tests.conversations.ingest.inboxes import AT_ONCE, connecting, outcomes, put, text, texts
 from tests.conversations.ingest.streams import envelope
@@ -54,12 +55,12 @@ def test_the_status_shows_what_waits_what_failed_how_far_imports_are_and_the_cou
     put(instance, text("RETRIED"))
     fail_all(monkeypatch, attempts=8)
     with monkeypatch.context() as patch:
-        patch.setattr("conversations.ingest.inbox.Options.read", lambda: Options(chunk=10))
-        store(instance, envelope("messages.set", [text(f"H{n}", at=n)["data"] for n in range(35)]))
+        patch.setattr("conversations.ingest.inbox.store.Options.read", lambda: Options(chunk=10))
+        store_body(instance, envelope("messages.set", [text(f"H{n}", at=n)["data"] for n in range(35)]))
     batch.apply_due(instance.pk, AT_ONCE)
-    counts.forget()
-    counts.note(instance.pk, "received")
-    counts.flush()
+    metrics.reset_after_fork()
+    metrics.increment(instance.pk, "received")
+    metrics.flush()
     told = ingest("--status")
     assert "4 events wait" in told
     assert "1 of them have failed before" in told

@@ -38,7 +38,7 @@ def test_it_makes_the_instance_with_a_token_that_works(client: Client) -> None:
     instance = Instance.objects.get(name="sales", server_url=SERVER)
     webhook = report["body"]["webhook"]
     assert report["created"]
-    assert not instance.speaks_for_server
+    assert not instance.is_global_webhook
     assert deliver(client, webhook["url"], **webhook["headers"]) == 202
     assert WebhookEvent.objects.get().instance == instance
 
@@ -101,7 +101,7 @@ def test_for_the_server_it_gives_a_global_webhook_that_works(client: Client) -> 
 def test_the_text_has_the_global_webhook_s_variables_for_an_instance_that_speaks_for_its_server() -> None:
     assert "\nWEBHOOK_GLOBAL_ENABLED=true\n" in text_of("gateway", "--for-server")
     assert "\nWEBHOOK_GLOBAL_URL=http" in text_of("gateway"), "a new token keeps what the instance is"
-    assert Instance.objects.get().speaks_for_server
+    assert Instance.objects.get().is_global_webhook
 
 
 def test_the_old_token_stays_good_for_an_hour(client: Client) -> None:

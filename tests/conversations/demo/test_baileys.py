@@ -2,26 +2,28 @@ from collections.abc import Iterable
 
 import pytest
 
-from conversations.demo import baileys, screenplay, story
-from conversations.demo.chance import stream
-from conversations.demo.channels import SUPORTE, VENDAS
-from conversations.demo.chat import Chat
+from conversations.demo import baileys, conversations, script
+from conversations.demo.addressing import LIVE_NAMINGS, ChatAddressing
+from conversations.demo.chat_plan import Chat
+from conversations.demo.conversation_builder import ConversationBuilder
+from conversations.demo.demo_clock import CONNECTED
+from conversations.demo.demo_instances import SUPORTE, VENDAS
 from conversations.demo.events import Event
-from conversations.demo.moments import CONNECTED
-from conversations.demo.people import cast
-from conversations.demo.performance import Performance
-from conversations.demo.records import LIVE_NAMINGS, Names
+from conversations.demo.people import generate_people
+from conversations.demo.rng import rng_for
 
 
 def chat(text: str, naming: str = "phone", *, group: bool = False) -> Chat:
     """A live chat that plays `text`, one line each."""
-    people = cast(stream("test"), "pt", "rio")
+    people = generate_people(rng_for("test"), "pt", "rio")
     made = Chat(1, SUPORTE, 0, tuple(next(people) for _ in range(4)), live_number=LIVE_NAMINGS.index(naming))
     if group:
         made.group_jid, made.live_number = "120363000000000000@g.us", None
-    (scene,) = screenplay.read(f"== test\n{text}\n", "pt")
+    (scene,) = script.read(f"== test\n{text}\n", "pt")
     # The first of these streams whose instance answers through the API.
-    performances = (Performance(made, scene, stream("play", number), CONNECTED).play() for number in range(100))
+    performances = (
+        ConversationBuilder(made, scene, rng_for("play", number), CONNECTED).build() for number in range(100)
+    )
     made.live = next(turns for turns in performances if not any(turn.by_phone for turn in turns))
     return made
 
@@ -132,7 +134,7 @@ def test_a_quotation_names_the_author_of_what_it_quotes() -> None:
 
 
 def test_a_quiet_chat_may_have_hidden_its_number_all_the_time() -> None:
-    quiet = [chat for chat in story.chats(7, VENDAS, 160, 10) if not chat.group_jid and not chat.live]
-    namings = [Names(chat).naming for chat in quiet]
+    quiet = [chat for chat in conversations.build_chats(7, VENDAS, 160, 10) if not chat.group_jid and not chat.live]
+    namings = [ChatAddressing(chat).naming for chat in quiet]
     assert set(namings) == {"phone", "hidden"}
     assert namings.count("hidden") < len(quiet) / 10

@@ -1,17 +1,17 @@
-from conversations.demo import screenplay
-from conversations.demo.chance import stream
-from conversations.demo.channels import SUPPORT
-from conversations.demo.chat import Chat
+from conversations.demo import script
+from conversations.demo.chat_plan import Chat
 from conversations.demo.cloud import CloudChat
+from conversations.demo.conversation_builder import ConversationBuilder
+from conversations.demo.demo_instances import SUPPORT
 from conversations.demo.events import Event
-from conversations.demo.people import cast
-from conversations.demo.performance import Performance
+from conversations.demo.people import generate_people
+from conversations.demo.rng import rng_for
 
 
 def told(text: str) -> list[Event]:
-    (scene,) = screenplay.read(f"== test\n{text}\n", "en")
-    chat = Chat(1, SUPPORT, 0, (next(cast(stream("test"), "en", "en")),), live_number=0)
-    chat.live = Performance(chat, scene, stream("play"), SUPPORT.connected_at).play()
+    (scene,) = script.read(f"== test\n{text}\n", "en")
+    chat = Chat(1, SUPPORT, 0, (next(generate_people(rng_for("test"), "en", "en")),), live_number=0)
+    chat.live = ConversationBuilder(chat, scene, rng_for("play"), SUPPORT.connected_at).build()
     return list(CloudChat(chat).events())
 
 

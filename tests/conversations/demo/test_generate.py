@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conversations.demo import generate, moments
+from conversations.demo import demo_clock, generate
 from conversations.demo.events import Delivery, Event
 from tests.conversations.demo.variants import EXPECTED, records, variants
 
@@ -113,7 +113,7 @@ def test_a_body_tells_the_hosts_wall_clock_with_a_false_z(events: list[Event]) -
 
 
 def test_nothing_is_said_after_the_end(events: list[Event]) -> None:
-    assert max(record["messageTimestamp"] for event in events for record in records(event)) * 1000 <= moments.END
+    assert max(record["messageTimestamp"] for event in events for record in records(event)) * 1000 <= demo_clock.END
 
 
 def test_no_two_messages_of_an_instance_have_one_id(events: list[Event]) -> None:

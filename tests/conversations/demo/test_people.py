@@ -3,8 +3,8 @@ from itertools import islice
 
 import pytest
 
-from conversations.demo.chance import stream
-from conversations.demo.people import cast
+from conversations.demo.people import generate_people
+from conversations.demo.rng import rng_for
 from conversations.evolution import jid
 
 FICTION = {
@@ -17,17 +17,19 @@ FICTION = {
 
 @pytest.mark.parametrize(("language", "region"), FICTION)
 def test_everybody_has_addresses_of_their_own_in_a_range_that_is_nobodys(language: str, region: str) -> None:
-    people = list(islice(cast(stream("test"), language, region), 4000))
+    people = list(islice(generate_people(rng_for("test"), language, region), 4000))
     assert all(re.fullmatch(FICTION[language, region], person.phone) for person in people)
     assert len({jid.parse(person.jid) for person in people}) == 4000
     assert len({jid.parse(person.lid_jid) for person in people}) == 4000
 
 
 def test_speakers_of_two_languages_in_one_region_share_no_number() -> None:
-    numbers = [{person.phone for person in islice(cast(stream(name), name, "rio"), 4000)} for name in ("pt", "en")]
+    numbers = [
+        {person.phone for person in islice(generate_people(rng_for(name), name, "rio"), 4000)} for name in ("pt", "en")
+    ]
     assert not numbers[0] & numbers[1]
 
 
 def test_names_repeat_only_after_all_have_been_given() -> None:
-    names = [person.name for person in islice(cast(stream("test"), "pt", "pt"), 1000)]
+    names = [person.name for person in islice(generate_people(rng_for("test"), "pt", "pt"), 1000)]
     assert len(set(names)) == 1000

@@ -8,9 +8,9 @@ import pytest
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
-from conversations.demo import access, generate
+from conversations.demo import demo_access, generate
 from conversations.demo.events import Delivery
-from conversations.demo.post import InProcess, OverHttp, PostingError, posted
+from conversations.demo.post import InProcess, OverHttp, PostingError, post_all
 from conversations.models import WebhookEvent
 
 TOKEN = "a-secret-token"
@@ -64,7 +64,7 @@ def deliveries(count: int = 3) -> list[Delivery]:
 
 def test_everything_is_posted_with_its_token_over_one_connection(server: ThreadingHTTPServer) -> None:
     poster = OverHttp(url(server))
-    assert list(posted(deliveries(), poster, {"an-instance": TOKEN})) == deliveries()
+    assert list(post_all(deliveries(), poster, {"an-instance": TOKEN})) == deliveries()
     assert Listener.seen == [(f"/hook/{n}", b'{"n":%d}' % n, f"Bearer {TOKEN}") for n in range(3)]
     assert len(Listener.connections) == 1
     poster.close()
@@ -73,7 +73,7 @@ def test_everything_is_posted_with_its_token_over_one_connection(server: Threadi
 def test_a_server_that_hangs_up_is_called_again(server: ThreadingHTTPServer) -> None:
     Listener.hangs_up = True
     poster = OverHttp(url(server) + "/behind/")
-    assert len(list(posted(deliveries(), poster, {"an-instance": TOKEN}))) == 3
+    assert len(list(post_all(deliveries(), poster, {"an-instance": TOKEN}))) == 3
     assert [path for path, _, _ in Listener.seen] == ["/behind/hook/0", "/behind/hook/1", "/behind/hook/2"]
     poster.close()
 
@@ -82,7 +82,7 @@ def test_an_answer_that_is_no_success_stops_and_names_the_event_and_not_the_toke
     Listener.status = 401
     poster = OverHttp(url(server))
     with pytest.raises(PostingError, match=r"messages\.upsert of an-instance was answered 401") as caught:
-        list(posted(deliveries(), poster, {"an-instance": TOKEN}))
+        list(post_all(deliveries(), poster, {"an-instance": TOKEN}))
     assert len(Listener.seen) == 1
     assert TOKEN not in str(caught.value)
     poster.close()
@@ -113,5 +113,5 @@ def test_within_the_process_a_host_is_named_that_the_project_answers_to(settings
 def test_the_real_endpoint_takes_what_is_posted(live_server: LiveServer) -> None:
     some = list(generate.samples())[:10]
     with closing(OverHttp(live_server.url)) as poster:
-        assert list(posted(some, poster, access.admit())) == some
+        assert list(post_all(some, poster, demo_access.ensure_instances())) == some
     assert WebhookEvent.objects.filter(instance__name="vendas-sp-01").count() == 10

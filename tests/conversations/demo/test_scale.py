@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection, connections
 from django.forms import model_to_dict
 
-from conversations.demo import bulk, crowd, scale
+from conversations.demo import bulk_insert, bulk_rows, scale
 from conversations.models import Contact, ContactAddress, Conversation, Instance, Message
 
 pytestmark = pytest.mark.django_db
@@ -18,8 +18,8 @@ pytestmark = pytest.mark.django_db
 def test_the_tables_are_filled(capsys: pytest.CaptureFixture[str]) -> None:
     call_command("demo", "--scale=600", "--quiet")
     assert Conversation.objects.count() == Contact.objects.count() == ContactAddress.objects.count() == 60
-    assert Instance.objects.count() == crowd.INSTANCES
-    messages = 60 * crowd.EACH - crowd.INSTANCES  # the first of each instance's is one short
+    assert Instance.objects.count() == bulk_rows.INSTANCES
+    messages = 60 * bulk_rows.EACH - bulk_rows.INSTANCES  # the first of each instance's is one short
     assert Message.objects.count() == messages
     assert capsys.readouterr().out.startswith(f"Wrote {messages} messages")
 
@@ -35,7 +35,7 @@ def test_rows_are_as_their_messages_say() -> None:
     for conversation in Conversation.objects.all()[:20]:
         before = model_to_dict(conversation)
         assert model_to_dict(Conversation.objects.recount(conversation.pk)) == before
-    assert Conversation.objects.filter(unread_count=1).count() == crowd.INSTANCES
+    assert Conversation.objects.filter(unread_count=1).count() == bulk_rows.INSTANCES
 
 
 def test_what_is_made_afterwards_has_primary_keys_of_its_own() -> None:
@@ -44,7 +44,7 @@ def test_what_is_made_afterwards_has_primary_keys_of_its_own() -> None:
     conversation, is_new = Conversation.objects.upsert(instance, "5521987654321@s.whatsapp.net")
     assert is_new
     Message.objects.create(
-        instance=instance, conversation=conversation, key_id="A", from_me=True, kind="text", timestamp=crowd.FIRST
+        instance=instance, conversation=conversation, key_id="A", from_me=True, kind="text", timestamp=bulk_rows.FIRST
     )
 
 
@@ -61,7 +61,7 @@ def test_a_reserved_key_is_given_to_nobody_else() -> None:
         return keys
 
     def reserved() -> list[int]:
-        first = bulk.reserve(Contact, 100)
+        first = bulk_insert.reserve(Contact, 100)
         return list(range(first, first + 100))
 
     def one_by_one() -> list[int]:

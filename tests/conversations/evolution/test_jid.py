@@ -44,7 +44,7 @@ def test_both_ways_of_writing_a_number_are_one_address(one: str, other: str) -> 
     assert first is not None
     assert second is not None
     assert first.key == second.key
-    assert jid.best([first.jid, second.jid]) == f"{one}@s.whatsapp.net"
+    assert jid.preferred_jid([first.jid, second.jid]) == f"{one}@s.whatsapp.net"
 
 
 def test_a_brazilian_landline_is_not_a_mobile_number_with_nine_digits() -> None:
@@ -70,5 +70,5 @@ def test_any_text_is_read_or_refused_and_reading_again_changes_nothing(text: str
 
 def test_the_best_address_does_not_depend_on_the_order() -> None:
     jids = ["204857316940182@lid", "553191234567@s.whatsapp.net", "5531991234567@s.whatsapp.net"]
-    assert jid.best(jids) == jid.best(jids[::-1]) == "5531991234567@s.whatsapp.net"
-    assert jid.best([]) == ""
+    assert jid.preferred_jid(jids) == jid.preferred_jid(jids[::-1]) == "5531991234567@s.whatsapp.net"
+    assert jid.preferred_jid([]) == ""

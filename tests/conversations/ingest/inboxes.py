@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from conversations.ingest.conf import Options
-from conversations.ingest.inbox import store
+from conversations.ingest.inbox.store import store_body
 from conversations.models import Instance, WebhookEvent
 from tests.conversations.ingest.streams import ANA, envelope
 
@@ -36,7 +36,7 @@ def connecting(state: str = "connecting") -> dict[str, Any]:
 
 def put(instance: Instance, *bodies: Any) -> None:
     for body in bodies:
-        store(instance, body)
+        store_body(instance, body)
 
 
 def outcomes(instance: Instance) -> dict[str, int]:

@@ -8,8 +8,8 @@ from conversations.models import (
     Conversation,
     Instance,
     Message,
-    ParkedUpdate,
     Participant,
+    PendingUpdate,
     StateClock,
 )
 
@@ -51,6 +51,6 @@ def rows_of(instance: Instance) -> Rows:
         "conversations": table(chats.values()),
         "messages": table(messages.values()),
         "participants": table(Participant.objects.filter(conversation__instance=instance)),
-        "parked": table(ParkedUpdate.objects.filter(instance=instance)),
+        "parked": table(PendingUpdate.objects.filter(instance=instance)),
         "clocks": table(StateClock.objects.filter(instance=instance)),
     }

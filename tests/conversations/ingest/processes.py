@@ -12,8 +12,8 @@ from urllib.parse import quote
 from django.conf import settings
 from django.db import connection
 
-from conversations.ingest import wake
-from conversations.ingest.worker import Worker
+from conversations.ingest import notify
+from conversations.ingest.worker.worker import Worker
 
 PATIENCE = 60.0  # seconds
 INGEST = ("manage.py", "ingest")
@@ -66,8 +66,8 @@ def threads(*workers: Worker) -> Iterator[None]:
     finally:
         for worker in workers:
             worker.stop()
-        wake.tell_here()
-        wake.tell_others()
+        notify.notify_local()
+        notify.notify_postgres()
         for thread in running:
             thread.join(PATIENCE)
             assert not thread.is_alive()
@@ -77,5 +77,5 @@ def listeners() -> list[int]:
     """The server's processes behind the connections that wait for a word."""
     with connection.cursor() as cursor:
         query = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query = %s"
-        cursor.execute(query, [f"LISTEN {wake.CHANNEL}"])
+        cursor.execute(query, [f"LISTEN {notify.CHANNEL}"])
         return [pid for (pid,) in cursor.fetchall()]

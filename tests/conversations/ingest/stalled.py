@@ -11,8 +11,8 @@ import django
 
 django.setup()
 
-from conversations.ingest import batch  # noqa: E402 - there are apps from here on
-from conversations.ingest.worker import Worker  # noqa: E402 - as above
+from conversations.ingest.worker import batch  # noqa: E402 - there are apps from here on
+from conversations.ingest.worker.worker import Worker  # noqa: E402 - as above
 
 settle = batch._settle  # noqa: SLF001 - where a batch is all but done
 

@@ -7,9 +7,10 @@ import pytest
 from django.db import connection, transaction
 from pytest_django import DjangoDbBlocker
 
-from conversations.ingest import batch, replay, retention, schedule, status
-from conversations.ingest.backlog import backlog
+from conversations.ingest import status
 from conversations.ingest.conf import Options
+from conversations.ingest.inbox.overload import queue_depth
+from conversations.ingest.worker import batch, replay, retention, schedule
 from conversations.models import Instance, WebhookEvent
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db]
@@ -17,7 +18,7 @@ pytestmark = [pytest.mark.postgresql, pytest.mark.django_db]
 SETTLED = 30_000
 FILL = """
 INSERT INTO conversations_webhookevent (instance_id, name, payload, digest, outcome, reason, received_at, due_at,
-    settled_at, attempts, is_history, part, parts, size, request_id)
+    finished_at, attempts, is_history, part, parts, size, request_id)
 SELECT %(first)s + g %% 50, 'messages.upsert', '{{}}', '{outcome}' || g, '{outcome}', '', now(), now(), now(), 0,
     g %% 500 = 0, 1, 1, 2, ''
 FROM generate_series(1, {count}) AS g
@@ -42,13 +43,13 @@ def due(instance: Instance) -> object:
 
 
 ASKED: dict[str, Callable[[Instance], object]] = {
-    "look": lambda _: schedule.look(),
+    "look": lambda _: schedule.find_due(),
     "due": due,
-    "backlog": lambda _: backlog.look(),
+    "backlog": lambda _: queue_depth.refresh(),
     "retention": lambda _: retention.remove_events(1),
     "status": lambda _: status.read(),
     "status of one": lambda instance: status.read(instance.pk),
-    "replay": lambda _: replay.again(),
+    "replay": lambda _: replay.requeue(),
 }
 
 

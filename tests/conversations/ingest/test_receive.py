@@ -9,9 +9,9 @@ from django.core.files.storage import default_storage
 from django.db import InterfaceError
 
 from conversations.evolution import events
-from conversations.ingest import batch
-from conversations.ingest.receive import receive
+from conversations.ingest.worker import batch
 from conversations.models import Contact, Conversation, Instance, Message, WebhookEvent
+from tests.conversations.ingest.receive import receive
 from tests.payloads import sample
 
 pytestmark = pytest.mark.django_db

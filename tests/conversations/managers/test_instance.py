@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from conversations.managers.instance import OVERLAP, hash_token
+from conversations.managers.instance import TOKEN_GRACE_PERIOD, hash_token
 from conversations.models import Conversation, Instance, Message
 from tests.conversations.rows import a_chat, a_message, an_instance
 
@@ -22,8 +22,8 @@ def test_instances_of_one_name_are_told_apart_by_their_server() -> None:
     one = an_instance(name="sales", server_url="https://one.example")
     two = an_instance(name="sales", server_url="https://two.example")
     an_instance(name="support")
-    assert Instance.objects.named("sales") == [one, two]
-    assert Instance.objects.named("nobody") == []
+    assert Instance.objects.by_name("sales") == [one, two]
+    assert Instance.objects.by_name("nobody") == []
 
 
 def test_upsert_makes_an_instance_once() -> None:
@@ -53,8 +53,8 @@ def test_the_token_before_stays_good_for_the_overlap() -> None:
     instance.refresh_from_db()
     assert (instance.token_hash, instance.previous_token_hash) == (hash_token(second), hash_token(first))
     assert instance.previous_token_until is not None
-    assert before + OVERLAP <= instance.previous_token_until <= timezone.now() + OVERLAP
-    assert dt.timedelta(minutes=30) < OVERLAP  # Evolution's last retry carries the headers of the first
+    assert before + TOKEN_GRACE_PERIOD <= instance.previous_token_until <= timezone.now() + TOKEN_GRACE_PERIOD
+    assert dt.timedelta(minutes=30) < TOKEN_GRACE_PERIOD  # Evolution's last retry carries the headers of the first
 
 
 def test_the_token_before_can_be_revoked_at_once() -> None:

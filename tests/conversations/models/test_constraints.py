@@ -11,13 +11,13 @@ from conversations.models import (
     Contact,
     ContactAddress,
     Conversation,
-    IngestCount,
+    IngestCounter,
+    IngestLease,
     Instance,
     Message,
-    ParkedUpdate,
     Participant,
+    PendingUpdate,
     StateClock,
-    Turn,
     WebhookEvent,
 )
 from tests.conversations.rows import NOON, a_chat, a_contact, a_group, a_message, an_instance
@@ -184,10 +184,10 @@ def full(instance: Instance) -> None:
     chat.contact.addresses.create(instance=instance, key="phone:1", jid=chat.jid)
     Participant.objects.create(conversation=group, contact=chat.contact, clock="1")
     WebhookEvent.objects.create(instance=instance, name="call", payload={}, digest="0")
-    ParkedUpdate.objects.create(instance=instance, key_id="1", from_me=0, kind="delete", at=0, value={})
+    PendingUpdate.objects.create(instance=instance, key_id="1", from_me=0, kind="delete", at=0, value={})
     StateClock.objects.create(instance=instance, subject="instance")
-    Turn.objects.create(instance=instance)
-    IngestCount.objects.create(instance=instance, name="applied", value=1)
+    IngestLease.objects.create(instance=instance)
+    IngestCounter.objects.create(instance=instance, name="applied", value=1)
 
 
 def test_an_instance_goes_with_all_it_has_and_nothing_of_another() -> None:
@@ -195,7 +195,7 @@ def test_an_instance_goes_with_all_it_has_and_nothing_of_another() -> None:
     full(one)
     full(two)
     models = list(apps.get_app_config("conversations").get_models())
-    assert {Contact, ContactAddress, Conversation, Instance, Message, ParkedUpdate, Participant} <= set(models)
+    assert {Contact, ContactAddress, Conversation, Instance, Message, PendingUpdate, Participant} <= set(models)
     before = {model: model._default_manager.count() for model in models}  # noqa: SLF001 - Django's public name
     assert all(count >= 2 for count in before.values())
     one.delete()

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, transaction
 from pytest_django import DjangoDbBlocker
 
-from cachelayer.pages import Page
+from conversations.db.keyset import Page
 from conversations.models import Contact, Conversation, Instance, Message
 from tests.conversations.models import inbox
 from tests.conversations.rows import NOON
@@ -94,7 +94,7 @@ LISTS: list[tuple[str, Callable[..., Page[Any]]]] = [
 
 # (the index, an operation that finds its row by it)
 LOOKUPS: list[tuple[str, Callable[[Instance], object]]] = [
-    ("instance_by_name", lambda _: Instance.objects.named("instance 00007")),
+    ("instance_by_name", lambda _: Instance.objects.by_name("instance 00007")),
     ("message_identity", lambda instance: _upsert(instance.conversations.earliest("pk"))),
 ]
 

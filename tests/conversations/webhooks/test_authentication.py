@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from conversations.models import Instance
 from conversations.webhooks.authentication import authenticate, event_in_query, token_of
-from conversations.webhooks.refusals import Reason, Refused
+from conversations.webhooks.errors import ErrorCode, WebhookError
 from tests.conversations.webhooks.conftest import SERVER, TOKEN
 
 
@@ -15,8 +15,8 @@ def request(path: str = "/", **headers: str) -> Any:
     return RequestFactory().post(path, headers=headers)
 
 
-def refusal(name: str, token: str) -> Reason:
-    with pytest.raises(Refused) as caught:
+def refusal(name: str, token: str) -> ErrorCode:
+    with pytest.raises(WebhookError) as caught:
         authenticate(request(authorization=f"Bearer {token}"), name)
     return caught.value.reason
 
@@ -69,38 +69,38 @@ def test_the_token_tells_which_server_s_instance_it_is(sales: Instance) -> None:
 )
 @pytest.mark.usefixtures("sales")
 def test_any_other_token_is_refused(token: str) -> None:
-    assert refusal("sales", token) is Reason.UNAUTHORIZED
+    assert refusal("sales", token) is ErrorCode.UNAUTHORIZED
 
 
 @pytest.mark.usefixtures("sales")
 def test_a_token_in_the_url_need_not_be_ascii() -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(WebhookError) as caught:
         authenticate(request("/?token=%ff%E2%82%AC%00"), "sales")
-    assert caught.value.reason is Reason.UNAUTHORIZED
+    assert caught.value.reason is ErrorCode.UNAUTHORIZED
 
 
 @pytest.mark.parametrize("name", ["Sales", "sales ", "unknown", "\x00", "a\x00b", ".", " ", "n" * 5000])
 @pytest.mark.usefixtures("sales")
 def test_what_names_no_instance_is_unknown(name: str) -> None:
-    assert refusal(name, TOKEN) is Reason.UNKNOWN_INSTANCE
+    assert refusal(name, TOKEN) is ErrorCode.UNKNOWN_INSTANCE
 
 
 def test_another_instance_s_token_is_refused(sales: Instance) -> None:
     other, _ = Instance.objects.upsert("support", SERVER)
     token = Instance.objects.issue_token(other.pk)
-    assert refusal(sales.name, token) is Reason.UNAUTHORIZED
+    assert refusal(sales.name, token) is ErrorCode.UNAUTHORIZED
 
 
 @pytest.mark.django_db
 def test_an_instance_without_a_token_takes_none() -> None:
     Instance.objects.upsert("new")
     for token in ("", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"):
-        assert refusal("new", token) is Reason.UNAUTHORIZED
+        assert refusal("new", token) is ErrorCode.UNAUTHORIZED
 
 
 def test_the_stored_hash_is_no_token(sales: Instance) -> None:
     sales.refresh_from_db()
-    assert refusal("sales", sales.token_hash) is Reason.UNAUTHORIZED
+    assert refusal("sales", sales.token_hash) is ErrorCode.UNAUTHORIZED
 
 
 def test_the_token_before_is_good_until_its_time(sales: Instance) -> None:
@@ -108,10 +108,10 @@ def test_the_token_before_is_good_until_its_time(sales: Instance) -> None:
     for token in (TOKEN, new):
         assert authenticate(request(authorization=f"Bearer {token}"), "sales") == sales
     Instance.objects.filter(pk=sales.pk).update(previous_token_until=timezone.now() - dt.timedelta(seconds=1))
-    assert refusal("sales", TOKEN) is Reason.UNAUTHORIZED
+    assert refusal("sales", TOKEN) is ErrorCode.UNAUTHORIZED
     assert authenticate(request(authorization=f"Bearer {new}"), "sales") == sales
 
 
 def test_a_revoked_token_is_refused_at_once(sales: Instance) -> None:
     Instance.objects.issue_token(sales.pk, revoke_old=True)
-    assert refusal("sales", TOKEN) is Reason.UNAUTHORIZED
+    assert refusal("sales", TOKEN) is ErrorCode.UNAUTHORIZED

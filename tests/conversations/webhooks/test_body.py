@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.test import RequestFactory
 
 from conversations.webhooks import body
-from conversations.webhooks.refusals import Reason, Refused
+from conversations.webhooks.errors import ErrorCode, WebhookError
 
 
 def request(raw: bytes, length: object = None, *, terminated: bool = False) -> HttpRequest:
@@ -15,8 +15,8 @@ def request(raw: bytes, length: object = None, *, terminated: bool = False) -> H
     return RequestFactory().generic("POST", "/", CONTENT_LENGTH="" if length is None else str(length), **environ)
 
 
-def refused(function: Any, *args: Any, **options: Any) -> Refused:
-    with pytest.raises(Refused) as caught:
+def refused(function: Any, *args: Any, **options: Any) -> WebhookError:
+    with pytest.raises(WebhookError) as caught:
         function(*args, **options)
     return caught.value
 
@@ -36,7 +36,7 @@ def test_a_chunked_body_ends_where_the_server_says_that_the_stream_ends() -> Non
 
 @pytest.mark.parametrize("length", [None, "ten", "-1", "+1", "1_0", "9" * 5000])
 def test_a_body_of_unknowable_length_is_not_read(length: object) -> None:
-    assert refused(body.read, request(b"{}", length)).reason is Reason.LENGTH_REQUIRED
+    assert refused(body.read, request(b"{}", length)).reason is ErrorCode.LENGTH_REQUIRED
 
 
 def test_a_body_cut_short_is_to_be_sent_again() -> None:
@@ -58,12 +58,12 @@ class BrokenChunk(io.RawIOBase):
 @pytest.mark.parametrize("length", ["10", ""])
 def test_a_body_that_cannot_be_read_is_to_be_sent_again(stream: io.RawIOBase, length: str) -> None:
     environ: dict[str, Any] = {"wsgi.input": stream, "wsgi.input_terminated": True, "CONTENT_LENGTH": length}
-    assert refused(body.read, RequestFactory().generic("POST", "/", **environ)).reason is Reason.INCOMPLETE_BODY
+    assert refused(body.read, RequestFactory().generic("POST", "/", **environ)).reason is ErrorCode.INCOMPLETE_BODY
 
 
 def test_the_limit_is_a_hundred_megabytes() -> None:
     environ: dict[str, Any] = {"wsgi.input": Lost(), "CONTENT_LENGTH": str(100 * 1024 * 1024 + 1)}
-    assert refused(body.read, RequestFactory().generic("POST", "/", **environ)).reason is Reason.BODY_TOO_LARGE
+    assert refused(body.read, RequestFactory().generic("POST", "/", **environ)).reason is ErrorCode.BODY_TOO_LARGE
 
 
 def test_a_body_as_large_as_the_limit_is_read() -> None:

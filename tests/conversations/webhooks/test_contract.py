@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from conversations.ingest.worker import Worker
+from conversations.ingest.worker.worker import Worker
 from conversations.models import Instance, WebhookEvent
 from tests.conversations.ingest.natural import Rows, rows_of
 from tests.payloads import SAMPLES, captured, sample

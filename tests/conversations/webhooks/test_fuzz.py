@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conversations.ingest.conf import Options
-from conversations.ingest.worker import Worker
+from conversations.ingest.worker.worker import Worker
 from conversations.managers.instance import hash_token
 from conversations.models import Instance
 from tests.payloads import SAMPLES, captured, sample

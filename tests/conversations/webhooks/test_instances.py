@@ -11,13 +11,13 @@ from tests.conversations.webhooks.conftest import SERVER
     "name", ["sales", "Vendas São Paulo", "客服", "a.b", "...", "👨‍👩‍👧", "n" * 255, "100%", "a?b#c"]
 )
 def test_a_name_may_be_any_text(name: str) -> None:
-    assert instances.objection(name) == ""
+    assert instances.name_error(name) == ""
 
 
 @pytest.mark.parametrize("name", ["", " ", "\t", "a/b", "/", ".", "..", "n" * 256, "a\x00b", "a\nb", "\x7f", "\ud800"])
 def test_a_name_that_no_url_or_no_database_could_carry_is_none(name: str) -> None:
-    assert instances.objection(name)
-    assert instances.named(name) == []
+    assert instances.name_error(name)
+    assert instances.find_by_name(name) == []
 
 
 def test_the_longest_name_and_url_are_the_model_s() -> None:
@@ -68,29 +68,29 @@ def test_what_is_no_server_s_url_is_an_error(text: str) -> None:
     "body", [{"instance": "support"}, {"instance": "sales"}, {}, [], None, "sales", {"instance": 7}]
 )
 def test_a_body_is_the_sender_s_whatever_it_says(sales: Instance, body: Any) -> None:
-    assert instances.addressee(sales, body) == sales
+    assert instances.resolve_instance(sales, body) == sales
 
 
 def test_a_global_webhook_speaks_for_the_instances_of_its_server(sales: Instance) -> None:
-    sales.speaks_for_server = True
+    sales.is_global_webhook = True
     elsewhere, _ = Instance.objects.upsert("support", "https://other.example.com")
-    found = instances.addressee(sales, {"instance": "support"})
+    found = instances.resolve_instance(sales, {"instance": "support"})
     assert (found.name, found.server_url) == ("support", SERVER)
     assert found != elsewhere
-    assert not found.speaks_for_server
-    assert instances.addressee(sales, {"instance": "support"}) == found
+    assert not found.is_global_webhook
+    assert instances.resolve_instance(sales, {"instance": "support"}) == found
 
 
 def test_a_known_instance_is_not_written_to(sales: Instance) -> None:
-    sales.speaks_for_server = True
+    sales.is_global_webhook = True
     known, _ = Instance.objects.upsert("support", SERVER)
-    assert instances.addressee(sales, {"instance": "support"}).updated_at == known.updated_at
+    assert instances.resolve_instance(sales, {"instance": "support"}).updated_at == known.updated_at
     known.refresh_from_db()
-    assert instances.addressee(sales, {"instance": "support"}).updated_at == known.updated_at
+    assert instances.resolve_instance(sales, {"instance": "support"}).updated_at == known.updated_at
 
 
 @pytest.mark.parametrize("name", [None, 7, "", "sales", "a/b", "a\x00b", "\ud800", "n" * 256, ["support"], {"a": 1}])
 def test_a_global_webhook_keeps_what_names_nobody_else(sales: Instance, name: object) -> None:
-    sales.speaks_for_server = True
-    assert instances.addressee(sales, {"instance": name}) == sales
+    sales.is_global_webhook = True
+    assert instances.resolve_instance(sales, {"instance": name}) == sales
     assert Instance.objects.count() == 1

@@ -10,7 +10,7 @@ from django.conf import LazySettings
 from django.db import InterfaceError, OperationalError, connection
 from django.test import Client
 
-from conversations.ingest.worker import Worker
+from conversations.ingest.worker.worker import Worker
 from conversations.models import Instance, WebhookEvent
 from tests.conversations.webhooks.conftest import PATH, SERVER, TOKEN, Post, event
 
@@ -230,7 +230,7 @@ def test_a_body_about_another_instance_is_kept_apart(sales: Instance, post: Post
 
 
 def test_a_global_webhook_stores_with_the_instance_that_the_body_names(sales: Instance, post: Post) -> None:
-    Instance.objects.filter(pk=sales.pk).update(speaks_for_server=True)
+    Instance.objects.filter(pk=sales.pk).update(is_global_webhook=True)
     assert post(body=event(instance="support")).status_code == 202
     Worker().drain()
     (row,) = stored()

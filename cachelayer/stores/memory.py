@@ -1,0 +1,175 @@
+"""The store inside one process: what the embedded default runs on, and what tests run beside a real server."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from time import monotonic
+
+from cachelayer.protocol.entries import INTENT
+from cachelayer.protocol.keys import matches
+from cachelayer.protocol.tags import GLOBAL_TAG, Namespaces
+from cachelayer.stores.base import INTENT_S, LOST, QUARANTINE, QUARANTINE_S, OnTouch, States, strip_fingerprint, token
+
+REMEMBERED = 100_000  # versions; a forgotten one is a miss
+
+
+def _nobody(_tags: Sequence[str]) -> None:
+    """Listen to nothing."""
+
+
+class MemoryStore:
+    """Tags and entries under one lock. `entries` bounds how many entries are kept, the least recently used go first.
+
+    `clock` (seconds) and `make_token` are there for tests that decide what happens when.
+    """
+
+    def __init__(
+        self,
+        entries: int,
+        namespaces: Namespaces,
+        *,
+        listener: OnTouch = _nobody,
+        clock: Callable[[], float] = monotonic,
+        make_token: Callable[[], bytes] = token,
+    ) -> None:
+        self._entries: OrderedDict[str, tuple[bytes, float]] = OrderedDict()
+        self._max_entries = entries
+        self._namespaces = namespaces
+        self._versions: OrderedDict[str, bytes] = OrderedDict()
+        self._intents: dict[str, dict[bytes, float]] = {}
+        self._leases: dict[str, float] = {}
+        self._listener = listener
+        self._clock = clock
+        self._token = make_token
+        self._lock = threading.RLock()
+
+    def read(self, entries: Sequence[str], tags: Sequence[str]) -> tuple[States, States]:
+        """See `Store.read`."""
+        with self._lock:
+            return [self._entry(name) for name in entries], [self._state(tag) for tag in tags]
+
+    def claim_versions(self, tags: Sequence[str], lease: str, lease_ms: int) -> tuple[States, bool]:
+        """See `Store.claim`."""
+        with self._lock:
+            for tag in tags:
+                if self._state(tag) is None:
+                    self._renew(tag)
+            now = self._clock()
+            free = self._leases.get(lease, 0.0) <= now
+            if free:
+                self._leases[lease] = now + lease_ms / 1000
+            return [self._state(tag) for tag in tags], free
+
+    def fill(self, entries: Sequence[tuple[str, bytes, int]], lease: str) -> None:
+        """See `Store.fill`."""
+        with self._lock:
+            for name, data, ttl_ms in entries:
+                self._entries[name] = (data, self._clock() + ttl_ms / 1000)
+                self._entries.move_to_end(name)
+            while len(self._entries) > self._max_entries:
+                self._entries.popitem(last=False)
+            self._leases.pop(lease, None)
+
+    def begin(self, write: bytes, tags: Sequence[str]) -> None:
+        """See `Store.begin`."""
+        with self._lock:
+            for tag in tags:
+                self._hold(tag, write, INTENT_S)
+        self._listener(tags)
+
+    def end(self, write: bytes, tags: Sequence[str]) -> None:
+        """See `Store.end`."""
+        lost = 0
+        with self._lock:
+            for tag in tags:
+                self._state(tag)
+                holders = self._intents.get(tag, {})
+                lost += holders.pop(write, None) is None
+                if not holders:
+                    self._renew(tag)
+        if lost:
+            self._listener([*tags, f"{LOST}{lost}"])
+
+    def touch(self, tags: Sequence[str]) -> None:
+        """See `Store.touch`."""
+        with self._lock:
+            for tag in tags:
+                if not (self._state(tag) or b"").startswith(INTENT):
+                    self._renew(tag)
+        self._listener(tags)
+
+    def put(self, entry: str, head: bytes, payload: bytes, tags: Sequence[str], ttl_ms: int) -> None:
+        """See `Store.put`."""
+        with self._lock:
+            self.touch(tags[:1])
+            self._entries.pop(entry, None)
+            states, _ = self.claim_versions(tags, "", 0)
+            versions = [state for state in states if state is not None and not state.startswith(INTENT)]
+            if len(versions) == len(tags):
+                self.fill([(entry, head + b"".join(versions) + payload, ttl_ms)], "")
+
+    def reinitialize(self, *, quarantine: bool) -> bool:
+        """See `Store.restore`; of what is kept here only `REMEMBERED` may have dropped a namespace."""
+        with self._lock:
+            for namespace in self._namespaces:
+                if self._state(namespace.name) is None:
+                    self._renew(namespace.name)
+            if quarantine:
+                self._hold(GLOBAL_TAG, QUARANTINE, QUARANTINE_S)
+        if quarantine:
+            self._listener([GLOBAL_TAG])
+        return quarantine
+
+    def check_writable(self) -> None:
+        """See `Store.probe`."""
+
+    def remove(self, pattern: str) -> int:
+        """See `Store.remove`."""
+        with self._lock:
+            found = list(self.entry_names(pattern))
+            for name in found:
+                del self._entries[name]
+            tags = [tag for tag in self._versions if matches(tag, pattern)]
+        self.touch(tags)
+        return len(found)
+
+    def entry_names(self, pattern: str) -> Iterator[str]:
+        """See `Store.names`."""
+        with self._lock:
+            return iter([name for name in self._entries if matches(strip_fingerprint(name), pattern)])
+
+    def announce(self, *words: str) -> None:
+        """See `Store.announce`; there are no others."""
+
+    def _entry(self, name: str) -> bytes | None:
+        data, ends = self._entries.get(name, (None, 0.0))
+        if data is None:
+            return None
+        if ends <= self._clock():
+            del self._entries[name]
+            return None
+        self._entries.move_to_end(name)
+        return data
+
+    def _state(self, tag: str) -> bytes | None:
+        holders = self._intents.get(tag)
+        if holders is not None:
+            now = self._clock()
+            for write in [write for write, ends in holders.items() if ends <= now]:
+                del holders[write]
+            if holders:
+                return INTENT + b",".join(holders)
+            del self._intents[tag]
+        return self._versions.get(tag)
+
+    def _hold(self, tag: str, write: bytes, seconds: float) -> None:
+        self._state(tag)
+        self._versions.pop(tag, None)
+        self._intents.setdefault(tag, {})[write] = self._clock() + seconds
+
+    def _renew(self, tag: str) -> None:
+        self._intents.pop(tag, None)
+        self._versions[tag] = self._token()
+        self._versions.move_to_end(tag)
+        if len(self._versions) > REMEMBERED:
+            self._versions.popitem(last=False)

@@ -1,0 +1,107 @@
+"""The demo's three instances: two numbers paired by Baileys on two servers, and one of Meta's Cloud API."""
+
+from dataclasses import dataclass
+
+from conversations.demo import demo_clock
+
+
+@dataclass(frozen=True)
+class DemoInstance:
+    """One instance: who owns it, where it is connected, and how it posts its webhooks.
+
+    `connected_at` is the moment of its first `open`. `share` is its part of the demo's conversations, `group_share`
+    the part of those that are groups; `languages` and `groups` have a weight and a repertoire beside each name.
+    """
+
+    name: str
+    server_url: str
+    instance_id: str
+    is_cloud_api: bool
+    owner: str
+    owner_lid: str
+    profile_name: str
+    agents: tuple[tuple[str, bool], ...]
+    repertoire: str
+    languages: tuple[tuple[str, float], ...]
+    region: str
+    groups: tuple[tuple[str, str], ...]
+    share: float
+    group_share: float
+    connected_at: int
+    posts_by_event: bool = False
+    api_key: str | None = None
+
+    @property
+    def owner_jid(self) -> str:
+        """The owner's address."""
+        return f"{self.owner}@s.whatsapp.net"
+
+    @property
+    def owner_lid_jid(self) -> str:
+        """The owner's address in groups that hide numbers."""
+        return f"{self.owner_lid}@lid"
+
+
+VENDAS = DemoInstance(
+    name="vendas-sp-01",  # the instance of the sample payloads
+    server_url="https://evo.example.com",
+    instance_id="7d3f0c52-94f1-4c7e-9a6b-1f2d5e8a4c10",
+    is_cloud_api=False,
+    owner="5511940028922",
+    owner_lid="118340028922417",
+    profile_name="Loja Vendas SP",
+    agents=(("Júlia", True), ("Caio", False)),
+    repertoire="sale",
+    languages=(("pt", 1.0),),
+    region="pt",
+    groups=(
+        ("Entregas zona oeste 🛵", "deliveries"),
+        ("Loja Vendas | interno", "social"),
+        ("Feirão de novembro", "social"),
+        ("Motoboys parceiros", "deliveries"),
+    ),
+    share=0.58,
+    group_share=0.03,
+    connected_at=demo_clock.CONNECTED,
+    api_key="9F0C2B7A-4E1D-4A63-B7C5-0D2E8F316A94",
+)
+SUPORTE = DemoInstance(
+    name="suporte-rj-02",
+    server_url="https://evo-rj.example.com",
+    instance_id="b81e6d0f-3a57-4d29-8c14-52f7a90b6e33",
+    is_cloud_api=False,
+    owner="5521900100001",
+    owner_lid="221900009999056",
+    profile_name="Suporte Fibra RJ",
+    agents=(("Beatriz", True), ("Anderson", False), ("Carla", True)),
+    repertoire="isp",
+    languages=(("pt", 0.75), ("en", 0.25)),
+    region="rio",
+    groups=(
+        ("Técnicos zona sul", "field"),
+        ("Plantão fim de semana", "field"),
+        ("Churras da firma 🥩", "social"),
+    ),
+    share=0.38,
+    group_share=0.03,
+    connected_at=demo_clock.CONNECTED - 20 * demo_clock.MINUTE,
+)
+SUPPORT = DemoInstance(
+    name="support-en-03",
+    server_url="https://evo.example.com",
+    instance_id="4c92f7e1-60bd-4f18-a3d5-9e0871c6b2fa",
+    is_cloud_api=True,
+    owner="442079460100",
+    owner_lid="",
+    profile_name="Trailhead Support",
+    agents=(("Kate", True), ("Liam", False)),
+    repertoire="store",
+    languages=(("en", 1.0),),
+    region="en",
+    groups=(),
+    share=0.04,
+    group_share=0.0,
+    connected_at=demo_clock.END - 10 * demo_clock.DAY,
+    posts_by_event=True,
+)
+CHANNELS = (VENDAS, SUPORTE, SUPPORT)

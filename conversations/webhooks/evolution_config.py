@@ -1,0 +1,67 @@
+"""The settings that make Evolution post here, ready to paste: one instance's webhook, or a server's global one."""
+
+from typing import Any
+from urllib.parse import quote
+
+from django.conf import settings
+
+# Every event that tells something, without those that only repeat what these say.
+# Left out: MESSAGES_SET and CHATS_SET, wanted only while a history is imported.
+EVENTS = (
+    "MESSAGES_UPSERT",
+    "MESSAGES_UPDATE",
+    "MESSAGES_EDITED",
+    "MESSAGES_DELETE",
+    "SEND_MESSAGE",
+    "SEND_MESSAGE_UPDATE",
+    "CONTACTS_UPSERT",
+    "CONTACTS_UPDATE",
+    "CHATS_DELETE",
+    "CONNECTION_UPDATE",
+    "QRCODE_UPDATED",
+    "STATUS_INSTANCE",
+    "LOGOUT_INSTANCE",
+    "REMOVE_INSTANCE",
+    "LABELS_EDIT",
+    "LABELS_ASSOCIATION",
+    "GROUPS_UPSERT",
+    "GROUP_PARTICIPANTS_UPDATE",
+    "CALL",
+)
+
+# These have no WEBHOOK_EVENTS_… switch: a global webhook never sends them.
+NEVER_GLOBAL = frozenset({"STATUS_INSTANCE", "LOGOUT_INSTANCE", "REMOVE_INSTANCE"})
+
+
+def webhook_url(name: str) -> str:
+    """Return the public URL to which that instance's events are posted."""
+    return f"{settings.PUBLIC_URL}/webhooks/evolution/{quote_segment(name)}"
+
+
+def quote_segment(name: str) -> str:
+    """Return the name as one segment of a URL."""
+    return quote(name, safe="")
+
+
+def instance_settings(name: str, token: str) -> dict[str, Any]:
+    """Return the body of Evolution's `POST /webhook/set/<instance>`."""
+    return {
+        "webhook": {
+            "enabled": True,
+            "url": webhook_url(name),
+            "headers": {"Authorization": f"Bearer {token}"},
+            "byEvents": False,
+            "base64": False,
+            "events": list(EVENTS),
+        }
+    }
+
+
+def global_settings(name: str, token: str) -> dict[str, str]:
+    """Return the variables of Evolution's environment for a global webhook, which can send no headers."""
+    return {
+        "WEBHOOK_GLOBAL_ENABLED": "true",
+        "WEBHOOK_GLOBAL_URL": f"{webhook_url(name)}?token={quote_segment(token)}",
+        "WEBHOOK_GLOBAL_WEBHOOK_BY_EVENTS": "false",
+        **{f"WEBHOOK_EVENTS_{event}": "true" for event in EVENTS if event not in NEVER_GLOBAL},
+    }

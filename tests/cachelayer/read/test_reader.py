@@ -1,0 +1,74 @@
+"""What a read does when the store, the loader or the value is not as it should be."""
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cachelayer import cache
+from cachelayer.protocol.codec import encode
+from cachelayer.protocol.entries import HEAD, VERSION
+from cachelayer.runtime.runtime import CacheRuntime
+from conversations.models import Instance
+from tests.conversations.rows import an_instance
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SEEN = HEAD + 3 * VERSION  # what comes before the payload of a row that is there
+
+
+def only_entry(cached: CacheRuntime) -> tuple[str, bytes]:
+    (name,) = cached.store.entry_names("instance:*")
+    ((entry,), _) = cached.store.read([name], [])
+    assert entry is not None
+    return name, entry
+
+
+def is_no_row(values: list[Any]) -> bool:
+    return len(values) != len(Instance._meta.concrete_fields)  # noqa: SLF001 - Django's documented way to them
+
+
+@given(
+    st.binary(max_size=30)
+    | st.lists(st.none() | st.integers() | st.text(), max_size=30).filter(is_no_row).map(encode)
+    | st.integers(0, 400).map(lambda depth: b"\x91" * depth + b"\xc0")
+)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_payload_that_cannot_be_read_is_a_miss(cached: CacheRuntime, payload: bytes) -> None:
+    row = Instance.objects.first() or an_instance()
+    Instance.objects.fetch(row.pk)
+    name, entry = only_entry(cached)
+    cached.store.fill([(name, entry[:SEEN] + payload, 60_000)], "")
+    assert Instance.objects.fetch(row.pk, fresh=True) == row
+    assert only_entry(cached)[1][SEEN:] == entry[SEEN:]
+
+
+@pytest.mark.parametrize("kind", [b"?", b"\0", b"-"])
+def test_an_entry_of_no_kind_is_a_miss(cached: CacheRuntime, kind: bytes) -> None:
+    row = an_instance()
+    Instance.objects.fetch(row.pk)
+    name, entry = only_entry(cached)
+    cached.store.fill([(name, kind + entry[1:], 60_000)], "")
+    assert Instance.objects.fetch(row.pk, fresh=True) == row
+
+
+def is_free(cached: CacheRuntime, lease: str) -> bool:
+    return cached.store.claim_versions([], lease, 1)[1]
+
+
+def test_a_value_that_cannot_be_kept_is_given_all_the_same_and_keeps_nobody_waiting(cached: CacheRuntime) -> None:
+    deepest: list[object] = []
+    for _ in range(1024):  # can be written, and not be read
+        deepest = [deepest]
+    for value in (object(), deepest):
+        assert cache.fetch("x", lambda value=value: value) is value  # type: ignore[misc]
+        assert cache.get("x") is None
+        assert is_free(cached, "values:x")
+
+
+def test_an_absence_that_may_be_over_at_any_moment_keeps_nobody_waiting(cached: CacheRuntime) -> None:
+    cached.store.begin(b"somebody--------", ["instances:new"])
+    with pytest.raises(Instance.DoesNotExist):
+        Instance.objects.fetch(77)
+    assert is_free(cached, "instance:77")

@@ -1,0 +1,95 @@
+import datetime as dt
+import inspect
+from typing import Any
+
+import pytest
+from django.http import QueryDict
+from rest_framework.exceptions import ValidationError
+
+from conversations.api.query_params import ContactParameters, ConversationParameters, MessageParameters, PageParameters
+from conversations.models import Contact, Conversation, Instance, Message
+
+DEFAULTS = {"cursor": "", "limit": 50, "instance": None, "search": "", "kind": "", "updated_after": None}
+FLAGS = {"archived": None, "pinned": None, "unread": None, "deleted": False}
+
+
+def read(query: str, accepted: type[PageParameters] = ConversationParameters) -> dict[str, Any]:
+    return accepted.read(QueryDict(query))
+
+
+def errors(query: str, accepted: type[PageParameters] = ConversationParameters) -> Any:
+    with pytest.raises(ValidationError) as caught:
+        read(query, accepted)
+    return caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("accepted", "operation"),
+    [
+        (PageParameters, Instance.objects.page),
+        (ContactParameters, Contact.objects.for_instance),
+        (ConversationParameters, Conversation.objects.for_instance),
+        (MessageParameters, Message.objects.for_instance),
+    ],
+)
+def test_a_list_offers_what_its_manager_offers_with_the_same_defaults(accepted: Any, operation: Any) -> None:
+    offered = {name: parameter.default for name, parameter in inspect.signature(operation).parameters.items()}
+    del offered["fresh"]  # for those in the house
+    if "instance" in offered:
+        offered["instance"] = None  # the manager wants it said
+    assert read("", accepted) == offered
+
+
+def test_the_defaults_are_as_documented() -> None:
+    assert read("") == {**DEFAULTS, **FLAGS}
+
+
+@pytest.mark.parametrize(
+    ("query", "name", "value"),
+    [
+        ("limit=200", "limit", 200),
+        ("instance=7", "instance", 7),
+        ("cursor=abc", "cursor", "abc"),
+        ("archived=true", "archived", True),
+        ("archived=False", "archived", False),
+        ("deleted=any", "deleted", None),
+        ("kind=group", "kind", "group"),
+        ("kind=", "kind", ""),
+        ("search=Jo%C3%A3o", "search", "João"),
+        ("search=", "search", ""),
+        ("updated_after=2026-03-01T12:00:00Z", "updated_after", dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)),
+        ("updated_after=2026-03-01T09:00:00-03:00", "updated_after", dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)),
+        ("updated_after=2026-03-01", "updated_after", dt.datetime(2026, 3, 1, tzinfo=dt.UTC)),
+        ("updated_after=2026-03-01T12:00", "updated_after", dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)),
+    ],
+)
+def test_a_value_is_read_by_its_type(query: str, name: str, value: object) -> None:
+    assert read(query)[name] == value
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("limit=0", "limit=201", "limit=-1", "limit=many", "limit=", "limit=1.5", f"limit={'9' * 5000}"),
+        *("instance=0", "instance=-1", "instance=sales", "instance=", f"instance={10**30}", "instance=%00"),
+        *("archived=maybe", "pinned=", "unread=2", "deleted=null", "archived=%00"),
+        *("kind=person", "kind=%00", "search=a%00b", f"search={'x' * 256}", "cursor=%00"),
+        *("updated_after=yesterday", "updated_after=", "updated_after=0001-01-01T00:00:00%2B14:00"),
+        "updated_after=2026-13-01T00:00:00Z",
+    ],
+)
+def test_a_wrong_value_is_an_error_of_its_parameter(query: str) -> None:
+    assert list(errors(query)) == [query.partition("=")[0]]
+
+
+def test_an_unknown_parameter_is_an_error_that_names_it() -> None:
+    assert errors("archive=true") == {"archive": ["Unknown parameter."]}
+    assert errors("search=a", PageParameters) == {"search": ["Unknown parameter."]}
+
+
+def test_a_parameter_given_twice_is_an_error() -> None:
+    assert errors("kind=group&kind=direct") == {"kind": ["Given more than once."]}
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    assert set(errors("limit=0&instance=x&colour=red")) == {"limit", "instance", "colour"}

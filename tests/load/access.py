@@ -1,0 +1,38 @@
+"""What the load needs of the site: its instances, made anew, their tokens, and a user who asks the API."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from django.contrib.auth.models import User
+from django.utils.crypto import salted_hmac
+from knox.models import get_token_model
+
+from conversations.demo.demo_instances import DemoInstance
+from conversations.models import Instance
+from tests.load.scenario import SERVER
+
+USERNAME = "load"
+
+
+def recreate_instances(channels: Iterable[DemoInstance]) -> dict[str, tuple[Instance, str]]:
+    """Make the instances, without what an earlier run has left of them; return each with its webhook token, by name."""
+    for pk in Instance.objects.filter(server_url=SERVER).values_list("pk", flat=True):
+        Instance.objects.delete(pk)
+    admitted = {}
+    for channel in channels:
+        token = salted_hmac("tests.load", channel.name, algorithm="sha256").hexdigest()
+        instance = Instance.objects.create(name=channel.name, server_url=SERVER)
+        admitted[channel.name] = (instance, Instance.objects.issue_token(instance.pk, token=token))
+    return admitted
+
+
+@contextmanager
+def api_token() -> Iterator[str]:
+    """A token for the API, good until the block ends."""
+    user, _ = User.objects.get_or_create(username=USERNAME)
+    user.set_unusable_password()
+    user.save()
+    try:
+        yield get_token_model().objects.create(user, expiry=None)[1]
+    finally:
+        user.delete()

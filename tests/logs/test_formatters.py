@@ -1,0 +1,127 @@
+"""How a line looks, for machines and for people."""
+
+import datetime as dt
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from logs.formatters import ConsoleFormatter, JsonFormatter, format_line, timestamp
+
+CREATED = 1772366400.123456  # 2026-03-01T12:00:00.123456Z
+
+
+def record(level: int = logging.INFO, text: str = "Cache CLEAR all", **fields: Any) -> logging.LogRecord:
+    one = logging.LogRecord("whatsai.cache", level, "", 0, text, None, None)
+    one.created = CREATED
+    vars(one).update(fields)
+    return one
+
+
+def said(one: logging.LogRecord) -> dict[str, Any]:
+    line = JsonFormatter().format(one)
+    assert "\n" not in line
+    return dict(json.loads(line))
+
+
+# --- machines ---------------------------------------------------------------------------------------------------------
+def test_a_line_begins_with_what_every_line_has() -> None:
+    line = said(record(bound={"request_id": "a1"}, key="conversation:42", duration_ms=0.5))
+    assert list(line.items())[:7] == [
+        ("timestamp", "2026-03-01T12:00:00.123456Z"),
+        ("level", "INFO"),
+        ("context", "CACHE"),
+        ("message", "Cache CLEAR all"),
+        ("request_id", "a1"),
+        ("key", "conversation:42"),
+        ("duration_ms", 0.5),
+    ]
+    assert line["logger"] == "whatsai.cache"
+    assert line["process"] == os.getpid()
+    assert line["thread"] == "MainThread"
+
+
+@pytest.mark.parametrize(
+    ("level", "name"), [(10, "DEBUG"), (20, "INFO"), (30, "WARN"), (40, "ERROR"), (50, "FATAL"), (25, "INFO")]
+)
+def test_levels_have_one_name_everywhere(level: int, name: str) -> None:
+    assert said(record(level))["level"] == name
+    assert name in ConsoleFormatter().format(record(level))
+
+
+@pytest.mark.parametrize("created", [0.0, 1.0, CREATED, 1772366400.0, 1772366400.9999999, 4102444799.5])
+def test_a_timestamp_is_iso_8601_in_utc_to_the_microsecond(created: float) -> None:
+    text = timestamp(created)
+    assert len(text) == len("2026-03-01T12:00:00.123456Z")
+    assert abs(dt.datetime.fromisoformat(text).timestamp() - created) < 1e-6
+
+
+def test_the_names_that_later_pythons_give_a_record_are_no_fields() -> None:
+    assert "taskName" not in said(record(taskName="Task-1"))
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (float("nan"), "nan"),
+        ([1.5, float("inf")], [1.5, "inf"]),
+        ({"a": {1, 2}, 3: None}, {"a": [1, 2], "3": None}),
+        ([10**5000], [hex(10**5000)]),
+        (b"\xff", "b'\\xff'"),
+    ],
+)
+def test_what_json_has_no_word_for_is_said_all_the_same(value: object, shown: object) -> None:
+    assert said(record(key=value, count=1.5))["key"] == shown
+    assert said(record(key=value, count=1.5))["count"] == 1.5
+
+
+def test_what_goes_round_or_very_deep_ends_somewhere() -> None:
+    cyclic: dict[str, Any] = {}
+    cyclic["again"] = cyclic
+    deep: list[Any] = []
+    for _ in range(sys.getrecursionlimit() * 2):
+        deep = [deep]
+    assert said(record(cyclic=cyclic, deep=deep))["message"] == "Cache CLEAR all"
+
+
+# --- people -----------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def in_sao_paulo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as where:
+        where.setenv("TZ", "America/Sao_Paulo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_sao_paulo")
+def test_people_are_shown_their_own_time_and_what_matters_first() -> None:
+    line = said(record(logging.WARNING, key="a b", count=3, tags=["x"]))
+    assert format_line(line, colored=False) == (
+        '03-01 09:00:00.123 WARN  cache     Cache CLEAR all key="a b" count=3 tags=["x"]'
+    )
+
+
+def test_a_line_for_people_says_what_its_json_says() -> None:
+    one = record(logging.ERROR, key="k")
+    one.exc_text = "Traceback (most recent call last):\nKeyError: 'x'"
+    assert ConsoleFormatter().format(one) == format_line(said(one))
+    assert ConsoleFormatter().format(one).endswith("\nTraceback (most recent call last):\nKeyError: 'x'")
+
+
+@pytest.mark.parametrize("text", ["a\n11-24 12:00:00 ERROR forged", "\x1b[2J", "a\rb", "\u202egnp", "\ud800", "\x9b2J"])
+def test_nothing_that_is_logged_can_pose_as_a_line_or_steer_a_terminal(text: str) -> None:
+    for one in (record(text=text), record(key=text), record(exc_text=text)):
+        shown = format_line(said(one), colored=False)
+        assert all(character.isprintable() for character in shown.replace("\n", ""))
+        shown.encode()
+    assert "\n" not in format_line(said(record(text=text, key=text)), colored=False)
+
+
+def test_what_people_write_is_shown_as_they_write_it() -> None:
+    assert "Cardápio 🍕 ok" in format_line(said(record(text="Cardápio 🍕 ok")), colored=False)
