@@ -38,7 +38,7 @@ def stop() -> None:
 def _start_threads() -> None:
     parts: list[WebBackgroundThread | Worker] = [
         WebBackgroundThread(),
-        *([Worker()] if Options.read().run_in_web_process else []),
+        *([Worker()] if Options.read().in_web_process else []),
     ]
     _running[:] = [(part, _started(part.run, type(part).__name__.lower())) for part in parts]
 

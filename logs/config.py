@@ -68,7 +68,7 @@ def build_dict_config(options: Options) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "handlers": {"service": {"()": "logs.config.service", "options": options}},
+        "handlers": {"service": {"()": "logs.config.build_handler", "options": options}},
         "root": {"level": max(level, logging.WARNING), "handlers": ["service"]},
         "loggers": {
             "whatsai": heard, "django": heard, "django.server": quiet, "django.db.backends": no_detail,

@@ -212,10 +212,10 @@ if TYPE_CHECKING:
     class CachedManager(FetchManager[Row]):
         """See below."""
 
-        def insert_rows(self, rows: Sequence[Row]) -> None:
+        def fast_bulk_create(self, rows: Sequence[Row]) -> None:
             """See `CachedQuerySet`."""
 
-        def save_rows(self, rows: Sequence[Row], fields: Collection[str]) -> None:
+        def fast_bulk_update(self, rows: Sequence[Row], fields: Collection[str]) -> None:
             """See `CachedQuerySet`."""
 
 else:

@@ -92,7 +92,7 @@ class MessageCopy:
 
 @dataclass(frozen=True)
 class MessageUpdate:
-    """Something said of a message that may not have come yet (see `models.ParkedUpdate`, which has the same fields)."""
+    """Something said of a message that may not have come yet (see `models.PendingUpdate`, which has the same fields)."""
 
     key_id: str
     kind: str

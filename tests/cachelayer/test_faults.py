@@ -339,12 +339,12 @@ def test_what_is_read_while_a_server_is_full_is_not_kept_unseen(
     claim = now.store.claim_versions
 
     def claim_late(*arguments: Any) -> Any:
-        monkeypatch.setattr(now.store, "claim", claim)
+        monkeypatch.setattr(now.store, "claim_versions", claim)
         now.store.begin(b"w" * 16, [f"instance:{pk}"])  # after the look
         return claim(*arguments)
 
     with full(server):
-        monkeypatch.setattr(now.store, "claim", claim_late)
+        monkeypatch.setattr(now.store, "claim_versions", claim_late)
         Instance.objects.fetch(pk)
     assert pk not in now.local.namespace(runtime.namespaces.for_tag("instances")).entries
 

@@ -136,7 +136,7 @@ def test_many_rows_at_once_are_one_write(sent: Sent, row: Instance) -> None:
     with sent.trips(1, posts=1):
         Contact.objects.bulk_update(rows, ["name"])
     with sent.trips(1, posts=1):
-        Contact.objects.save_rows(rows, ["name"])
+        Contact.objects.fast_bulk_update(rows, ["name"])
     with sent.trips(1, posts=1):
         Contact.objects.filter(name="x").update(name="y")
     with sent.trips(1, posts=1):

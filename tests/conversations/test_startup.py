@@ -38,7 +38,7 @@ worker.POLL = 0.1
 
 def applies(key_id):
     store(Instance.objects.get(name="sales"), event(key_id=key_id))
-    wake.tell()
+    wake.notify()
     wait_until(lambda: not WebhookEvent.objects.filter(outcome="stored").exists())
 
 applies("PARENT")

@@ -41,11 +41,11 @@ MERGED_FIELDS = (
 
 
 class Update(Protocol):
-    """Something said of a message: `facts.MessageUpdate`, or its row `models.ParkedUpdate`."""
+    """Something said of a message: `facts.MessageUpdate`, or its row `models.PendingUpdate`."""
 
     @property
     def kind(self) -> str:
-        """What is said, one of `models.ParkedUpdate.Kind`."""
+        """What is said, one of `models.PendingUpdate.Kind`."""
 
     @property
     def at(self) -> int:

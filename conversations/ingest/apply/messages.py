@@ -14,7 +14,7 @@ from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Conversation, Instance, Message, PendingUpdate
 
 Identity = tuple[int, str, bool]
-UNKNOWN_AUTHOR = PendingUpdate.FromMe.UNSAID
+UNKNOWN_AUTHOR = PendingUpdate.FromMe.UNKNOWN
 _SAID = tuple(field.name for field in dataclasses.fields(MessageCopy) if field.name in merge_rules.MERGED_FIELDS)
 
 
@@ -106,7 +106,7 @@ class MessageBatch:
 
     def save(self) -> None:
         """Write what is new, what waits from now on, and that other things wait no longer."""
-        Message.objects.insert_rows(self._new)
+        Message.objects.fast_bulk_create(self._new)
         PendingUpdate.objects.bulk_create(self._parking, batch_size=500)
         if self._found:
             PendingUpdate.objects.filter(pk__in=self._found).delete()

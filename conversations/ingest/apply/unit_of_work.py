@@ -47,7 +47,7 @@ class UnitOfWork:
         for (model, shared), rows in alike.items():
             manager: Any = model._default_manager  # noqa: SLF001 - Django's documented way to it
             if rules.get_rule(model) is not None:
-                manager.save_rows(rows, shared)
+                manager.fast_bulk_update(rows, shared)
             else:
                 for row in rows:
                     row.save(update_fields=sorted(shared))

@@ -61,11 +61,11 @@ def doubles(*, polls: int = 0) -> Iterator[Stage]:
     with pytest.MonkeyPatch.context() as patch:
         _of_threads(patch, stage, polls)
         _of_the_database(patch)
-        patch.setattr(runtime, "Local", SteppedLocal)
-        patch.setattr(runtime, "Flights", SteppedFlights)
+        patch.setattr(runtime, "LocalCache", SteppedLocal)
+        patch.setattr(runtime, "SingleFlight", SteppedFlights)
         patch.setattr(intents, "token", lambda: stage.world.name_of_write())  # noqa: PLW0108 - of the world that is on then
         patch.setattr(reader, "random", SimpleNamespace(uniform=lambda _least, _most: 1))
-        patch.setattr(reader.Reader, "_look_at", _judged(stage, reader.Reader._lookup_many))  # noqa: SLF001 - at its narrowest
+        patch.setattr(reader.Reader, "_lookup_many", _judged(stage, reader.Reader._lookup_many))  # noqa: SLF001 - at its narrowest
         patch.setattr(circuit_breaker, "FAILURES", 1)
         with _quiet():
             yield stage
@@ -102,7 +102,7 @@ def _of_the_database(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Instance, "_do_update", _do_update)
     patch.setattr(Instance, "_do_insert", _do_insert)
     patch.setattr(QuerySet, "update", _update)
-    patch.setattr(managers, "RowShape", cache(managers.RowSerializer))  # type: ignore[attr-defined]  # only for speed
+    patch.setattr(managers, "RowSerializer", cache(managers.RowSerializer))  # type: ignore[attr-defined]  # only for speed
 
 
 def _do_update(self: Instance, *_given: Any) -> bool:

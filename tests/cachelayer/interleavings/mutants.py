@@ -51,7 +51,7 @@ def _version_after_the_load(patch: pytest.MonkeyPatch) -> None:
         self._fill([(key, wanted, states, value)], mark)
         return value
 
-    patch.setattr(Reader, "_lead", lead)
+    patch.setattr(Reader, "_load_and_fill", lead)
 
 
 def _no_namespace(patch: pytest.MonkeyPatch) -> None:
@@ -59,7 +59,7 @@ def _no_namespace(patch: pytest.MonkeyPatch) -> None:
         tag = self.namespace.row_tag(pk)
         return EntryKey(tag, (tag, GLOBAL_TAG), self.namespace.births)
 
-    patch.setattr(managers.Binding, "wanted", wanted)
+    patch.setattr(managers.Binding, "entry_key", wanted)
 
 
 def _no_births(patch: pytest.MonkeyPatch) -> None:
@@ -67,7 +67,7 @@ def _no_births(patch: pytest.MonkeyPatch) -> None:
         tag = self.namespace.row_tag(pk)
         return EntryKey(tag, (tag, self.namespace.name, GLOBAL_TAG))
 
-    patch.setattr(managers.Binding, "wanted", wanted)
+    patch.setattr(managers.Binding, "entry_key", wanted)
 
 
 def _no_local_guard(patch: pytest.MonkeyPatch) -> None:
@@ -93,11 +93,11 @@ def _no_quarantine(patch: pytest.MonkeyPatch) -> None:
         self.vouched = self.run
         return MemoryStore.reinitialize(self, quarantine=False)
 
-    patch.setattr(Server, "restore", restore)
+    patch.setattr(Server, "reinitialize", restore)
 
 
 def _fills_in_a_transaction(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(transactions, "sees_what_is_committed", lambda _alias: True)
+    patch.setattr(transactions, "reads_committed_data", lambda _alias: True)
 
 
 MUTANTS = {

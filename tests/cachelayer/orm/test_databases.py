@@ -80,7 +80,7 @@ WRITES: dict[str, Any] = {
     "bulk_update": lambda row: Instance.objects.using("other").bulk_update(
         [Instance(pk=row.pk, profile_name="new")], ["profile_name"]
     ),
-    "save_rows": lambda row: Instance.objects.db_manager("other").save_rows(
+    "fast_bulk_update": lambda row: Instance.objects.db_manager("other").fast_bulk_update(
         [Instance(pk=row.pk, profile_name="new")], ["profile_name"]
     ),
     "bulk_create": lambda _: Instance.objects.using("other").bulk_create([Instance(name=f"{uuid.uuid4()}")]),

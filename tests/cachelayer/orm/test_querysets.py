@@ -40,7 +40,7 @@ def test_they_are_what_each_would_be_by_itself(chat: Conversation) -> None:
     sender = a_contact(chat.instance)
     before, kept = one.updated_at, Message.objects.get(pk=bystander.pk)
     changed(alone, sender).save(update_fields=FIELDS)
-    Message.objects.save_rows([changed(one, sender), changed(other, None)], FIELDS)
+    Message.objects.fast_bulk_update([changed(one, sender), changed(other, None)], FIELDS)
     alone, one, other = (Message.objects.get(pk=row.pk) for row in (alone, one, other))
     assert values(one) == values(alone)
     assert (other.sender_id, other.text) == (None, alone.text)
@@ -54,7 +54,7 @@ def test_new_rows_are_what_bulk_create_would_have_made(chat: Conversation) -> No
     alike, other = [[_new(chat, f"{make}{n}", sender) for n in range(3)] for make in ("a", "b")]
     Message.objects.bulk_create(alike)
     before = timezone.now()
-    Message.objects.insert_rows(other)
+    Message.objects.fast_bulk_create(other)
     for one, row in zip(alike, other, strict=True):
         found = Message.objects.get(pk=row.pk)
         assert found.key_id == row.key_id
@@ -67,8 +67,8 @@ def test_new_rows_are_what_bulk_create_would_have_made(chat: Conversation) -> No
 
 def test_none_is_nothing_to_do(chat: Conversation) -> None:
     with CaptureQueriesContext(connection) as queries:
-        Message.objects.insert_rows([])
-        Message.objects.save_rows([], ["text"])
+        Message.objects.fast_bulk_create([])
+        Message.objects.fast_bulk_update([], ["text"])
     assert not [query["sql"] for query in queries if "conversations_message" in query["sql"]]
     assert chat.messages.count() == 0
 
@@ -78,7 +78,7 @@ def test_a_value_that_json_has_no_form_for_is_refused(chat: Conversation) -> Non
         row = _new(chat, "a", None)
         row.details = {"raw": value}
         with pytest.raises(TypeError, match="not JSON serializable"):
-            Message.objects.insert_rows([row])
+            Message.objects.fast_bulk_create([row])
 
 
 def test_a_field_that_says_its_values_in_its_own_way_is_asked(chat: Conversation, monkeypatch: Any) -> None:
@@ -87,17 +87,17 @@ def test_a_field_that_says_its_values_in_its_own_way_is_asked(chat: Conversation
     monkeypatch.setattr(field, "decoder", None)
     row = _new(chat, "a", None)
     row.details = {"at": NOON}
-    Message.objects.insert_rows([row])
+    Message.objects.fast_bulk_create([row])
     assert Message.objects.get(pk=row.pk).details == {"at": "2026-03-01T12:00:00Z"}
     row.details = {"at": NOON + dt.timedelta(hours=1)}
-    Message.objects.save_rows([row], ["details"])
+    Message.objects.fast_bulk_update([row], ["details"])
     assert Message.objects.get(pk=row.pk).details == {"at": "2026-03-01T13:00:00Z"}
 
 
 def test_a_key_that_was_given_is_kept(chat: Conversation) -> None:
     row = _new(chat, "a", None)
     row.pk = 10**9
-    Message.objects.insert_rows([row])
+    Message.objects.fast_bulk_create([row])
     assert Message.objects.get(pk=10**9).key_id == "a"
 
 
@@ -105,8 +105,8 @@ def test_a_key_that_was_given_is_kept(chat: Conversation) -> None:
 def test_it_is_one_statement_for_all(chat: Conversation, many: int) -> None:
     with CaptureQueriesContext(connection) as queries:
         rows = [_new(chat, f"{n}", None) for n in range(many)]
-        Message.objects.insert_rows(rows)
-        Message.objects.save_rows(rows, ["text"])
+        Message.objects.fast_bulk_create(rows)
+        Message.objects.fast_bulk_update(rows, ["text"])
     inserted, updated = [query["sql"] for query in queries if "conversations_message" in query["sql"]]
     assert "INSERT" in inserted
     one_each = connection.vendor == "sqlite"

@@ -144,16 +144,16 @@ def test_new_rows_touch_their_own_lists_however_many_they_are() -> None:
 
     lists = {"contacts:new", "contacts:all", f"contacts:instance:{one.pk}", f"contacts:instance:{other.pk}"}
     assert touched(lambda: Contact.objects.bulk_create(rows(2))) == lists
-    assert touched(lambda: Contact.objects.insert_rows(rows(2500))) == lists
+    assert touched(lambda: Contact.objects.fast_bulk_create(rows(2500))) == lists
     assert touched(lambda: Contact.objects.bulk_create([])) == set()
 
 
 def test_rows_that_are_saved_together_touch_exactly_their_own_tags_and_very_many_the_namespace(scene: Scene) -> None:
     a_contact(scene.instance)
-    assert touched(lambda: Contact.objects.save_rows([scene.contact], ["name"])) == scene.tags_of(scene.contact)
+    assert touched(lambda: Contact.objects.fast_bulk_update([scene.contact], ["name"])) == scene.tags_of(scene.contact)
     contacts = [Contact(pk=pk, instance=scene.instance) for pk in range(1000, 2999)]
-    assert len(touched(lambda: Contact.objects.save_rows(contacts[1:], ["name"]))) == 2000
-    assert touched(lambda: Contact.objects.save_rows(contacts, ["name"])) == {"contacts"}
+    assert len(touched(lambda: Contact.objects.fast_bulk_update(contacts[1:], ["name"]))) == 2000
+    assert touched(lambda: Contact.objects.fast_bulk_update(contacts, ["name"])) == {"contacts"}
 
 
 def test_the_tags_of_rows_of_any_models(scene: Scene) -> None:

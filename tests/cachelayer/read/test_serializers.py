@@ -390,7 +390,7 @@ anything = st.recursive(
 @example(PageSerializer(shape_of(Instance)), encode(["", "", None]))
 def test_a_payload_is_of_that_shape_or_garbage(shape: Any, payload: bytes) -> None:
     with suppress(DecodeError):
-        shape.freeze(payload)()
+        shape.loader(payload)()
 
 
 def test_a_payload_that_is_deeper_than_ours_can_be_is_garbage() -> None:
@@ -429,7 +429,7 @@ def test_of_a_page_that_is_remembered_each_copy_is_its_own() -> None:
 
 
 def test_no_more_pages_are_remembered_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cachelayer.read.serializers.PAGES", 2)
+    monkeypatch.setattr("cachelayer.read.serializers.MAX_PAGES", 2)
     shape = PageSerializer(shape_of(Instance))
     pages = [Page([loaded(Instance, id=number)], str(number), "") for number in range(5)]
     assert [shape.loader(shape.dumps(page))() for page in pages * 2] == pages * 2

@@ -77,11 +77,11 @@ def test_who_looked_just_before_the_fill_does_not_load_again(
     load, lead = Loader(), cached.single_flight.acquire
 
     def late(name: str, since: float) -> bool:
-        monkeypatch.setattr(cached.single_flight, "lead", lead)
+        monkeypatch.setattr(cached.single_flight, "acquire", lead)
         cache.fetch(KEY, load)  # another thread, from its first look to its fill
         return lead(name, since)
 
-    monkeypatch.setattr(cached.single_flight, "lead", late)
+    monkeypatch.setattr(cached.single_flight, "acquire", late)
     assert cache.fetch(KEY, load) == {}
     assert load.loads == 1
 
@@ -140,11 +140,11 @@ def test_who_loads_while_a_write_is_in_flight_gives_the_lease_back(
     claim = cached.store.claim_versions
 
     def claim_late(*arguments: Any) -> Any:
-        monkeypatch.setattr(cached.store, "claim", claim)
+        monkeypatch.setattr(cached.store, "claim_versions", claim)
         cached.store.begin(b"w" * 16, ["conversations"])  # after the look
         return claim(*arguments)
 
-    monkeypatch.setattr(cached.store, "claim", claim_late)
+    monkeypatch.setattr(cached.store, "claim_versions", claim_late)
     cache.fetch(KEY, dict)
     assert lease_is_free(cached)
     cached.store.end(b"w" * 16, ["conversations"])

@@ -98,7 +98,7 @@ def test_a_namespace_that_allows_nothing_keeps_nothing() -> None:
 
 
 def test_of_touched_tags_no_more_is_remembered_than_is_needed(tiers: Tiers, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_cache, "REMEMBERED", 100)
+    monkeypatch.setattr(local_cache, "MAX_TOUCH_LOG", 100)
     mark = tiers.all.sequence()
     for number in range(1000):
         tiers.all.invalidate([f"thing:{number}"])

@@ -92,7 +92,7 @@ def test_what_was_to_be_renewed_long_ago_is_announced_again(
     cached.store.end(write.id, ["instance:1"])  # as if it had expired
     write.begin(["instance:1"])
     assert not is_held(cached, "instance:1"), "it was told only a moment ago"
-    monkeypatch.setattr(intents, "OVERDUE", -1.0)
+    monkeypatch.setattr(intents, "RENEWAL_DEADLINE", -1.0)
     write.begin(["instance:2"])
     assert is_held(cached, "instance:1")
     assert is_held(cached, "instance:2")

@@ -64,7 +64,7 @@ def test_the_store_is_asked_before_anything_is_locked(cached: CacheRuntime, monk
             drained.append(True)
             drained.append(in_a_thread(lambda: outbox.drain(cached)))
 
-    monkeypatch.setattr(outbox, "touch", touch_and_let_another_drain)
+    monkeypatch.setattr(outbox, "apply", touch_and_let_another_drain)
     assert outbox.drain(cached) == 0
     assert drained == [True, 1]
 

@@ -265,7 +265,7 @@ WRITES: dict[str, Callable[[Instance, Contact], object]] = {
         update_fields=["name"],
     ),
     "bulk_update": lambda _, row: Contact.objects.bulk_update([changed(row)], ["name"]),
-    "save_rows": lambda _, row: Contact.objects.save_rows([changed(row)], ["name"]),
+    "fast_bulk_update": lambda _, row: Contact.objects.fast_bulk_update([changed(row)], ["name"]),
     "update_or_create": lambda instance, row: Contact.objects.update_or_create(
         instance=instance, jid=row.jid, defaults={"name": "new"}
     ),

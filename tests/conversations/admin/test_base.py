@@ -170,14 +170,14 @@ def test_strangers_are_asked_to_log_in(client: Client, db: None, model: Any) -> 
 def test_an_action_on_more_rows_than_one_request_may_touch_is_refused(
     admin_client: Client, populate: Populate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("conversations.admin.base.MOST_AT_ONCE", 2)
+    monkeypatch.setattr("conversations.admin.base.MAX_ACTION_ROWS", 2)
     populate(3)
     pk = Conversation.objects.values_list("pk", flat=True)[0]
     data = {"action": "mark_read", "select_across": "1", "index": "0", "_selected_action": [str(pk)]}
     response = admin_client.post(list_url(Conversation), data, follow=True)
     assert "narrow the list" in response.content.decode()
     assert Conversation.objects.filter(unread_count__gt=0).count() == 2
-    monkeypatch.setattr("conversations.admin.base.MOST_AT_ONCE", MAX_ACTION_ROWS)
+    monkeypatch.setattr("conversations.admin.base.MAX_ACTION_ROWS", MAX_ACTION_ROWS)
     admin_client.post(list_url(Conversation), data)
     assert not Conversation.objects.filter(unread_count__gt=0).exists()
 

@@ -50,7 +50,7 @@ def test_those_who_come_meanwhile_are_written_together() -> None:
 
 
 def test_so_many_at_once_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(group_commit, "MOST", 2)
+    monkeypatch.setattr(group_commit, "MAX_CALLERS", 2)
     table = Table()
     all_at_once(table, "a", "b", "c", "d", "e", "f")
     assert table.writes == [["a"], ["b", "c"], ["d", "e"], ["f"]]

@@ -104,7 +104,7 @@ def test_a_worker_tells_what_it_waits_for_and_where(monkeypatch: pytest.MonkeyPa
         return schedule.Schedule((), 0.0)
 
     monkeypatch.setattr("conversations.ingest.worker.worker.RETRY_AFTER", 0.0)
-    monkeypatch.setattr(schedule, "look", faulty)
+    monkeypatch.setattr(schedule, "find_due", faulty)
     monkeypatch.setattr(connection, "close", lambda: None)  # the test's own
     with capture() as logged:
         worker.run()

@@ -25,7 +25,7 @@ def instance() -> Instance:
 
 def make_old(days: float) -> None:
     then = timezone.now() - dt.timedelta(days=days)
-    WebhookEvent.objects.filter(settled_at__isnull=False).update(finished_at=then)
+    WebhookEvent.objects.filter(finished_at__isnull=False).update(finished_at=then)
     WebhookEvent.objects.update(received_at=then)
     PendingUpdate.objects.update(created_at=then)
 

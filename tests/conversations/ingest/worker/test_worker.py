@@ -154,7 +154,7 @@ def test_a_batch_has_so_many_events_at_most_the_longest_waiting_first(instance: 
 
 
 def test_a_batch_is_not_larger_than_memory_holds(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch, "LARGEST", 3000)
+    monkeypatch.setattr(batch, "MAX_BATCH_CHARS", 3000)
     put(instance, *[text(f"M{n}", body="x" * 1000) for n in range(4)], text("M4", body="x" * 100_000), text("M5"))
     sizes = []
     while applied := batch.apply_due(instance.pk, AT_ONCE):
@@ -321,7 +321,7 @@ def test_nothing_ends_a_worker_but_being_told_to_stop(
 
     for pause in ("POLL", "RETRY_AFTER"):
         monkeypatch.setattr(f"conversations.ingest.worker.worker.{pause}", 0.0)
-    monkeypatch.setattr(schedule, "look", faulty)
+    monkeypatch.setattr(schedule, "find_due", faulty)
     monkeypatch.setattr(connection, "close", lambda: None)  # the test's own
     put(instance, *texts(3))
     worker.run()
@@ -339,7 +339,7 @@ def test_an_instance_that_goes_is_nobodys_trouble(instance: Instance, monkeypatc
         instance.delete()
         return found
 
-    monkeypatch.setattr(schedule, "look", and_gone)
+    monkeypatch.setattr(schedule, "find_due", and_gone)
     assert Worker(AT_ONCE).round()[0] == 0
 
 
