@@ -1,1 +1,46 @@
-"""The one place through which rows and pages are read, so that a cache can stand beneath every reader at once."""
+"""A coherent cache for Django models: what applications import from here.
+
+Names are imported when they are first used, because settings import this package before Django's apps are ready.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cachelayer import cache as cache
+    from cachelayer.orm.base import CachedModel as CachedModel
+    from cachelayer.orm.managers import CachedManager as CachedManager
+    from cachelayer.orm.managers import FetchManager as FetchManager
+    from cachelayer.orm.querysets import CachedQuerySet as CachedQuerySet
+    from cachelayer.orm.registration import register as register
+    from cachelayer.orm.rules import InvalidationRule as InvalidationRule
+    from cachelayer.orm.rules import tags_for as tags_for
+    from cachelayer.protocol.tags import Namespace as Namespace
+    from cachelayer.read.instrumentation import track_reads as track_reads
+    from cachelayer.read.page import Page as Page
+    from cachelayer.runtime.redis_options import REDIS_OPTIONS as REDIS_OPTIONS
+    from cachelayer.write.transactions import release_finished as release_finished
+
+_MODULES = {
+    "CachedModel": "orm.base",
+    "CachedManager": "orm.managers",
+    "FetchManager": "orm.managers",
+    "CachedQuerySet": "orm.querysets",
+    "register": "orm.registration",
+    "InvalidationRule": "orm.rules",
+    "tags_for": "orm.rules",
+    "Namespace": "protocol.tags",
+    "track_reads": "read.instrumentation",
+    "Page": "read.page",
+    "REDIS_OPTIONS": "runtime.redis_options",
+    "release_finished": "write.transactions",
+}
+
+__all__ = ["cache", *_MODULES]  # noqa: PLE0604 - all are strings
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name (PEP 562)."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -17,7 +17,7 @@ from cachelayer import cache
 from cachelayer.models import CounterTotal
 from cachelayer.ops import statistics
 from cachelayer.protocol.tags import Namespace, UnknownNamespace
-from cachelayer.runtime import runtime
+from cachelayer.runtime.runtime import get_runtime, namespaces
 from cachelayer.write import outbox
 
 PAGE = "cachelayer_countertotal_changelist"
@@ -101,17 +101,17 @@ _CLEARS: dict[str, Callable[[str], str]] = {
 # --- what the page shows ----------------------------------------------------------------------------------------------
 def _state() -> str:
     """Say what this process thinks of its cache."""
-    now = runtime.current()
-    if now.bypasses_cache:
+    runtime = get_runtime()
+    if runtime.bypasses_cache:
         return "This process reads past the cache, which another one has."
-    if now.breaker.is_closed:
+    if runtime.breaker.is_closed:
         return "In use."
     return "The store is away: reads go to the database until it is back."
 
 
 def _namespaces(counted: dict[str, dict[str, int]]) -> Iterator[dict[str, Any]]:
     """Yield each namespace's policy and counts."""
-    for namespace in runtime.namespaces:
+    for namespace in namespaces:
         counts = counted.get(namespace.name, {})
         yield {
             "name": namespace.name,

@@ -6,14 +6,17 @@ from django.db.models.signals import post_migrate
 
 
 class CachelayerConfig(AppConfig):
-    """Registers the read layer."""
+    """Registers the cache."""
 
     name = "cachelayer"
     verbose_name = "Cache"
 
     def ready(self) -> None:
-        """Have the configuration checked, and the cache cleared after migrations, which change rows past everything."""
-        from cachelayer import cache, checks  # noqa: PLC0415 - models are there from here on
+        """Register the system checks, provide the background threads, and clear the cache after migrations."""
+        from cachelayer import cache, checks  # noqa: PLC0415 - models can be imported only now
+        from cachelayer.background.threads import BackgroundThreads  # noqa: PLC0415 - as above
+        from cachelayer.runtime.runtime import runtime  # noqa: PLC0415 - as above
 
+        runtime.make_threads = BackgroundThreads
         register(checks.check, "cachelayer")
         post_migrate.connect(cache.on_migrated, sender=self, dispatch_uid="cachelayer")

@@ -12,11 +12,11 @@ from django.db import DEFAULT_DB_ALIAS
 
 from cachelayer.protocol import keys
 from cachelayer.protocol.entries import EntryKey
+from cachelayer.protocol.messages import PATTERN
 from cachelayer.protocol.tags import GLOBAL_TAG, Namespace
 from cachelayer.read.reader import MISSING, Reader
 from cachelayer.read.serializers import ValueSerializer
-from cachelayer.runtime import runtime
-from cachelayer.runtime.runtime import PATTERN, CacheRuntime
+from cachelayer.runtime.runtime import get_runtime, runtime
 from cachelayer.stores.base import StoreDown, StoreFull
 from cachelayer.write import outbox, transactions
 from logs.contexts import Context
@@ -29,32 +29,23 @@ log = Context.CACHE.logger
 
 
 class _Values:
-    """The values of one namespace, read through one service."""
+    """The values of one namespace."""
 
-    def __init__(self, namespace: Namespace, now: CacheRuntime) -> None:
+    def __init__(self, namespace: Namespace) -> None:
         self.namespace = namespace
-        self.tier = now.local.namespace(namespace)
-        self.reader: Reader[Any] = Reader(now, namespace, ValueSerializer())
+        self.local = runtime.local.namespace(namespace)
+        self.reader: Reader[Any] = Reader(runtime, namespace, ValueSerializer())
 
 
-_by_word: dict[str, _Values] = {}
+_by_namespace: dict[str, _Values] = {}
 
 
-def _use(_now: CacheRuntime) -> None:
-    """Forget how the service before was read through."""
-    _by_word.clear()
-
-
-runtime.follow(_use)
-
-
-def _of(key: str) -> _Values:
-    """Return the values among which a key is, made at its namespace's first."""
-    now = runtime.current()
-    namespace = now.namespaces.for_key(key)
-    values = _by_word.get(namespace.name)
+def _values_of(key: str) -> _Values:
+    """Return the values of a key's namespace, created at its first use."""
+    namespace = runtime.namespaces.for_key(key)
+    values = _by_namespace.get(namespace.name)
     if values is None:
-        values = _by_word[namespace.name] = _Values(namespace, now)
+        values = _by_namespace[namespace.name] = _Values(namespace)
     return values
 
 
@@ -62,21 +53,21 @@ def _of(key: str) -> _Values:
 def get(key: str, default: Any = None) -> Any:
     """Return the value, or `default` when there is none."""
     try:  # `LocalTier.get` by hand, as in `fetch` of the managers: a call is a fifth of a hit
-        tier = _by_word[key.partition(":")[0]].tier
-        entry = tier.entries[key]
+        local = _by_namespace[key.partition(":")[0]].local
+        entry = local.entries[key]
     except KeyError:
         return _get_beyond(key, default)
     now = monotonic()
-    if now < entry.expires and now < tier.valid_until:
+    if now < entry.expires and now < local.valid_until:
         entry.used = True
-        tier.hits += 1
+        local.hits += 1
         return entry.load()
     return _get_beyond(key, default)
 
 
 def _get_beyond(key: str, default: Any) -> Any:
-    values = _of(key)
-    entry = values.tier.get(key)
+    values = _values_of(key)
+    entry = values.local.get(key)
     if entry is not None:
         return entry.load()
     value = values.reader.get(key, _wanted(key, values))
@@ -93,8 +84,8 @@ def fetch(key: str, load: Callable[[], T], *, tags: tuple[str, ...] = ()) -> T:
         UnknownNamespace: a tag belongs to none.
         Exception: whatever `load` raises.
     """
-    values = _by_word.get(key.partition(":")[0]) or _of(key)
-    entry = values.tier.get(key)
+    values = _by_namespace.get(key.partition(":")[0]) or _values_of(key)
+    entry = values.local.get(key)
     if entry is not None:
         return entry.load()  # type: ignore[no-any-return]  # what was stored under this key
     return values.reader.read(key, _wanted(key, values, tags), load, _may_fill)  # type: ignore[return-value]  # as above
@@ -112,7 +103,7 @@ def set(key: str, value: Any, ttl: float | None = None) -> None:  # noqa: A001 -
     Raises:
         NotCacheable: the value is of a type that has no encoding.
     """
-    values = _of(key)
+    values = _values_of(key)
     ttl = values.namespace.ttl if ttl is None else min(ttl, MAX_TTL)
     if ttl < MIN_TTL or not values.reader.set(_wanted(key, values), value, ttl):
         delete(key)
@@ -120,7 +111,7 @@ def set(key: str, value: Any, ttl: float | None = None) -> None:  # noqa: A001 -
 
 def delete(key: str) -> None:
     """Remove a value."""
-    touch(keys.value_key(_of(key).namespace, key))
+    touch(keys.value_key(_values_of(key).namespace, key))
 
 
 # --- operators' controls ----------------------------------------------------------------------------------------------
@@ -142,16 +133,16 @@ def clear(pattern: str) -> int:
     Looks at every key of the server: for operators, not for requests. Where this process has no cache of its own or
     the store is away, that is asked of those who have it, and 0 is returned.
     """
-    now = runtime.current()
+    cache = get_runtime()
     removed = 0
     try:
-        removed = now.store.remove(pattern)
-        now.store.announce(PATTERN + pattern)
+        removed = cache.store.remove(pattern)
+        cache.store.announce(PATTERN + pattern)
     except (StoreDown, StoreFull):
         outbox.record(DEFAULT_DB_ALIAS, [PATTERN + pattern])
-    if now.bypasses_cache:
+    if cache.bypasses_cache:
         outbox.record(DEFAULT_DB_ALIAS, [PATTERN + pattern])
-    now.evict_matching(pattern)
+    cache.evict_matching(pattern)
     log.info("Cache CLEAR pattern %s (%d keys)", pattern, removed)
     return removed
 
@@ -162,7 +153,7 @@ def clear_namespace(name: str) -> None:
     Raises:
         UnknownNamespace: there is none of that name.
     """
-    touch(runtime.current().namespaces.for_tag(name).name)
+    touch(runtime.namespaces.for_tag(name).name)
     log.info("Cache CLEAR namespace %s", name)
 
 
@@ -179,5 +170,5 @@ def on_migrated(using: str, **_signal: Any) -> None:
 
 
 def _wanted(key: str, values: _Values, tags: tuple[str, ...] = ()) -> EntryKey:
-    tag, namespaces = keys.value_key(values.namespace, key), runtime.current().namespaces
+    tag, namespaces = keys.value_key(values.namespace, key), runtime.namespaces
     return EntryKey(tag, namespaces.expand((tag, *tags)))

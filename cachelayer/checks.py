@@ -14,13 +14,13 @@ from django.db.models import Model
 
 from cachelayer import conf
 from cachelayer.conf import Options
-from cachelayer.models import CachedModel
 from cachelayer.orm import rules
+from cachelayer.orm.base import CachedModel
 from cachelayer.orm.querysets import CachedQuerySet
 from cachelayer.orm.rules import InvalidationRule
 from cachelayer.protocol.tags import Namespace
-from cachelayer.runtime import runtime
-from cachelayer.stores.redis_options import OPTIONS
+from cachelayer.runtime.redis_options import REDIS_OPTIONS
+from cachelayer.runtime.runtime import namespaces
 from cachelayer.write import outbox
 
 PREFIX = re.compile(r"[\w.-]+")
@@ -39,7 +39,7 @@ PROBLEMS = {
     ),
     "E005": (
         "CACHES[{0!r}]['OPTIONS']['CONNECTION_POOL_KWARGS'] has not the cache's {1}.",
-        "Start from cachelayer.stores.redis_options.OPTIONS: else a server that comes back with old data would be believed.",
+        "Start from cachelayer.REDIS_OPTIONS: else a server that comes back with old data would be believed.",
     ),
     "E006": ("The rule of {0}: it is no CachedModel.", "Derive it from one, or its writes go past the cache."),
     "E007": (
@@ -57,7 +57,7 @@ PROBLEMS = {
     "E010": ("The namespace {0} keeps {1} entries for {2} s.", "Let both be more than 0."),
     "W001": (
         "CACHES[{0!r}]['OPTIONS'] sets no {1}, or a long one: while the server hangs, every page would.",
-        "Start from cachelayer.stores.redis_options.OPTIONS.",
+        "Start from cachelayer.REDIS_OPTIONS.",
     ),
     "W002": (
         "ATOMIC_REQUESTS is on for the database {0!r}: what is read inside a transaction is not kept.",
@@ -98,7 +98,7 @@ def _server() -> Iterator[CheckMessage]:
         return
     found = options.cache.get("OPTIONS", {})
     pool = found.get("CONNECTION_POOL_KWARGS", {})
-    for name, ours in OPTIONS["CONNECTION_POOL_KWARGS"].items():
+    for name, ours in REDIS_OPTIONS["CONNECTION_POOL_KWARGS"].items():
         if pool.get(name) != ours:
             yield _problem("E005", options.alias, name)
     for name in ("SOCKET_CONNECT_TIMEOUT", "SOCKET_TIMEOUT"):
@@ -108,7 +108,7 @@ def _server() -> Iterator[CheckMessage]:
 
 # --- the policy -------------------------------------------------------------------------------------------------------
 def _namespaces() -> Iterator[CheckMessage]:
-    for namespace in runtime.namespaces:
+    for namespace in namespaces:
         yield from of_namespace(namespace)
 
 
@@ -119,9 +119,9 @@ def of_namespace(namespace: Namespace) -> Iterator[CheckMessage]:
 
 
 def _rules() -> Iterator[CheckMessage]:
-    for rule in rules.rules():
+    for rule in rules.all_rules():
         yield from of_rule(rule)
-    for alias in dict.fromkeys(router.db_for_write(rule.model) for rule in rules.rules()):
+    for alias in dict.fromkeys(router.db_for_write(rule.model) for rule in rules.all_rules()):
         if connections[alias].settings_dict["ATOMIC_REQUESTS"]:
             yield _problem("W002", alias)
 

@@ -1,4 +1,4 @@
-"""What a server process does before it takes requests: it gets its cache ready, or says loudly why it cannot."""
+"""What a server process does before it takes requests: start its cache, or log clearly why it cannot."""
 
 import atexit
 from contextlib import suppress
@@ -10,90 +10,92 @@ from redis import exceptions
 from cachelayer import checks
 from cachelayer.background.threads import BackgroundThreads
 from cachelayer.conf import Options
-from cachelayer.runtime import process_lock, runtime
-from cachelayer.runtime.runtime import CacheRuntime
+from cachelayer.runtime import process_lock
+from cachelayer.runtime.runtime import CacheRuntime, get_runtime
 from cachelayer.stores.base import StoreDown, StoreFull
 from cachelayer.write import outbox
 from logs.contexts import Context
 
 STOP_WITHIN = 2.0  # seconds
 
-# What only a change of the settings, or of the server's, can mend.
-_REFUSALS = (exceptions.AuthenticationError, exceptions.AuthorizationError, exceptions.ResponseError)
-_PASSING = (
+# Errors that only a change of the settings, or of the server's configuration, can fix …
+_PERMANENT = (exceptions.AuthenticationError, exceptions.AuthorizationError, exceptions.ResponseError)
+# … except these subclasses of `ResponseError` and these messages, for which redis-py has no classes.
+_TEMPORARY = (
     exceptions.ReadOnlyError,
     exceptions.OutOfMemoryError,
     exceptions.ClusterDownError,
     exceptions.TryAgainError,
 )
-_PASSING_WORDS = ("BUSY", "MISCONF", "NOREPLICAS")  # redis-py has no classes for these
+_TEMPORARY_MESSAGES = ("BUSY", "MISCONF", "NOREPLICAS")
 
 log = Context.CACHE.logger
 
 
 def start() -> CacheRuntime:
-    """Start the cache of this process, and return it.
+    """Start the cache of this process, and return its runtime.
 
-    A store that cannot be reached is no reason not to serve: everything is answered from the database until it is.
+    A store that cannot be reached does not stop the server: reads use the database until the store is back.
 
     Raises:
-        ImproperlyConfigured: something is set that the cache would be wrong with (`checks.py`); or the store is there
-            and will not have us, which only a change of the settings can mend; or there is to be none, and another
-            process has the cache.
+        ImproperlyConfigured: a system check found an error; or the store rejects this client for good; or there is no
+            Redis and another process owns the cache.
     """
-    _refuse_errors()
-    shared = Options.read().is_shared
-    now = runtime.current() if shared else _own()
-    mode = "shared by all processes" if shared else "of this process alone"
+    _raise_check_errors()
+    is_shared = Options.read().is_shared
+    runtime = get_runtime()
+    if not is_shared:
+        _own_cache(runtime)
     try:
-        now.store.reinitialize(quarantine=False)
+        runtime.store.reinitialize(quarantine=False)
     except (StoreDown, StoreFull) as error:
-        _refuse_if_for_good(error)
-        now.breaker.trip(error)
-        told = "Cache FATAL: the store cannot be reached: %s; the database answers until it can"
-        log.critical(told, error, exc_info=error)
-    keeper = now.threads = now.threads or BackgroundThreads(now)
-    keeper.start_serving()
+        _raise_if_permanent(error)
+        runtime.breaker.trip(error)
+        log.critical("Cache FATAL: the store cannot be reached: %s; reads use the database", error, exc_info=error)
+    if runtime.threads is None:
+        runtime.threads = BackgroundThreads(runtime)
+    runtime.threads.start_serving()
     atexit.register(_stop)
-    names = ", ".join(namespace.name for namespace in now.namespaces)
-    log.info("Cache STARTED, %s; namespaces: %s", mode, names)
-    return now
+    mode = "shared by all processes" if is_shared else "of this process alone"
+    log.info("Cache STARTED, %s; namespaces: %s", mode, ", ".join(one.name for one in runtime.namespaces))
+    return runtime
 
 
-def _own() -> CacheRuntime:
-    """Make this process the one that has the cache: without a server there is one only."""
+def _own_cache(runtime: CacheRuntime) -> None:
+    """Make this process the one that owns the cache, because without Redis there is only one."""
     process_lock.acquire()
     try:
-        outbox.clear()  # the cache is empty, so it has missed nothing
+        outbox.clear()  # the cache is empty, so it has missed no invalidation
     except DatabaseError as error:
-        log.error("Cache outbox cannot be emptied: %s", type(error).__name__)  # noqa: TRY400 - it may quote rows
+        log.error("Cache outbox UNWRITABLE: %s", type(error).__name__)  # noqa: TRY400 - a traceback may quote rows
     finally:
         connections.close_all()
-    return runtime.use(runtime.make(is_guest=False))
+    runtime.use_configured_store(owns_cache=True)
 
 
-def _refuse_errors() -> None:
-    """Take the errors of the system checks seriously; a server process need not have been started by `manage.py`."""
-    found = [one for one in checks.check() if one.is_serious() and not one.is_silenced()]
-    if found:
-        raise ImproperlyConfigured("; ".join(f"{one.id}: {one.msg} {one.hint}" for one in found))
+def _raise_check_errors() -> None:
+    """Raise the errors of the system checks, because a server process need not have been started by `manage.py`."""
+    errors = [one for one in checks.check() if one.is_serious() and not one.is_silenced()]
+    if errors:
+        raise ImproperlyConfigured("; ".join(f"{one.id}: {one.msg} {one.hint}" for one in errors))
 
 
-def _refuse_if_for_good(error: Exception) -> None:
-    """Tell a server that refuses us from one that is not there."""
+def _raise_if_permanent(error: Exception) -> None:
+    """Raise if the server answers and rejects this client for good."""
     cause = error.__cause__
-    if not isinstance(cause, _REFUSALS) or isinstance(cause, _PASSING) or str(cause).startswith(_PASSING_WORDS):
+    if isinstance(cause, _TEMPORARY) or str(cause).startswith(_TEMPORARY_MESSAGES):
         return
-    raise ImproperlyConfigured(
-        f"REDIS_URL: the server refuses: {cause}; it must be Redis 7 or newer, or Valkey, and let us run scripts"
-    ) from error
+    if isinstance(cause, _PERMANENT):
+        raise ImproperlyConfigured(
+            f"REDIS_URL: the server refuses: {cause}; it must be Redis 7 or newer, or Valkey, and allow scripts"
+        ) from error
 
 
 def _stop() -> None:
-    """End the threads at the end of the process, and report what was counted last."""
-    keeper = runtime.current().threads
-    if keeper is not None:
-        keeper.stop(STOP_WITHIN)
+    """Stop the threads when the process ends, and report the last counts."""
+    threads = get_runtime().threads
+    if threads is not None:
+        threads.stop(STOP_WITHIN)
         with suppress(DatabaseError, InterfaceError):
-            keeper.report()
+            threads.report()
     connections.close_all()

@@ -10,7 +10,7 @@ class ConversationsConfig(AppConfig):
 
     def ready(self) -> None:
         """Wire the cache."""
-        from cachelayer.orm import rules  # noqa: PLC0415 - models are there from here on
+        from cachelayer import register  # noqa: PLC0415 - models can be imported only now
         from conversations.cache_policy import INVALIDATION_RULES, NAMESPACES  # noqa: PLC0415 - as above
 
-        rules.register(NAMESPACES, INVALIDATION_RULES)
+        register(NAMESPACES, INVALIDATION_RULES)

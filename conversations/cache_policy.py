@@ -3,8 +3,7 @@
 The seed of it: a conversation's write invalidates the conversation, its messages and its instance's list.
 """
 
-from cachelayer.orm.rules import InvalidationRule
-from cachelayer.protocol.tags import Namespace
+from cachelayer import InvalidationRule, Namespace
 from conversations.models import Contact, Conversation, Instance, Message, Participant
 
 MINUTE = 60  # seconds

@@ -14,7 +14,7 @@ from django.db import connection  # noqa: E402
 from django_redis import get_redis_connection  # noqa: E402
 
 from cachelayer.conf import Options  # noqa: E402 - as above
-from cachelayer.runtime import runtime  # noqa: E402 - as above
+from cachelayer.runtime.runtime import runtime  # noqa: E402 - as above
 
 # A machine that runs every test there is may be late: that is not to be taken for a server that hangs.
 if Options.read().is_shared:
@@ -25,7 +25,7 @@ if Options.read().is_shared:
 # A worker of pytest-xdist has the settings of the environment that it was started in: they are not to share keys.
 settings.CACHELAYER = {"PREFIX": os.environ["CACHE_PREFIX"]}
 # Without Redis one process has the cache; here it is this one, and not a guest of a server.
-runtime.use(runtime.make(is_guest=False))
+runtime.use_configured_store(owns_cache=True)
 
 # Each client loads all middleware anew: it need not look at every static file there is.
 settings.WHITENOISE_AUTOREFRESH = True

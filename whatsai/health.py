@@ -13,7 +13,7 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from redis.exceptions import RedisError
 
-from cachelayer.runtime import runtime
+from cachelayer.runtime.runtime import get_runtime
 from logs.contexts import Context
 
 PATHS = ("/health", "/health/")
@@ -54,7 +54,7 @@ def database() -> State:
 
 def shared_cache() -> State:
     """Ask whether the cache answers; that it can be reached is not enough while this process does not believe it."""
-    if not runtime.current().breaker.is_closed:
+    if not get_runtime().breaker.is_closed:
         return "unavailable"
     try:
         cache.get("health")

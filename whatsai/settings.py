@@ -1,6 +1,6 @@
 """Every setting, built from the environment (`environment.py` lists the variables) and nothing else."""
 
-from cachelayer.stores import redis_options
+from cachelayer import REDIS_OPTIONS
 from whatsai import environment
 
 env = environment.read()
@@ -89,7 +89,7 @@ CACHES = {
         {
             "BACKEND": "django_redis.cache.RedisCache",
             "LOCATION": env.redis_url,
-            "OPTIONS": redis_options.OPTIONS,
+            "OPTIONS": REDIS_OPTIONS,
         }
         if env.redis_url
         else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}

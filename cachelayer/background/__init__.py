@@ -1,1 +1,1 @@
-"""."""
+"""The threads that keep a process in step with the store and with other processes."""

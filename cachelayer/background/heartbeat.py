@@ -1,70 +1,57 @@
-"""The thread that keeps what this process has told the store alive. It never asks the database: nobody's lock stops it.
+"""The heartbeat: a thread that renews the write intents of this process in the store.
 
-It looks every second whether the store can still be written to, renews the intents of long transactions, and ends what
-could not be ended.
+Every second it checks that the store accepts writes, renews the intents of long transactions, and ends writes whose
+end could not be sent. It never uses the database, so that no database lock can stop it.
 """
 
 import threading
-from typing import TYPE_CHECKING
 
+from cachelayer.runtime.runtime import CacheRuntime
 from cachelayer.stores.base import StoreDown, StoreFull, StoreSlow
 from logs.contexts import Context
+from logs.periodic import PeriodicThread
 
-if TYPE_CHECKING:
-    from cachelayer.runtime.runtime import CacheRuntime
-
-LOOK_EVERY = 1.0  # seconds
-RENEW_AFTER = 8.0  # of the 30 that an intent lives
+INTERVAL = 1.0  # seconds
+RENEW_AFTER = 8.0  # seconds since an intent was sent; it expires after 30
 
 log = Context.CACHE.logger
 
 
-class LeaseRenewer:
-    """Beats for a service until it is told to stop."""
+class LeaseRenewer(PeriodicThread):
+    """The heartbeat of one runtime."""
 
-    def __init__(self, service: "CacheRuntime", stopped: threading.Event) -> None:
-        self._service = service
-        self._stopped = stopped
-        self._due = threading.Event()
+    def __init__(self, runtime: CacheRuntime, stopped: threading.Event) -> None:
+        super().__init__(stopped)
+        self._runtime = runtime
 
-    def wake(self) -> None:
-        """Renew everything now."""
-        self._due.set()
-
-    def run(self) -> None:
-        """Beat every second."""
-        while not self._stopped.is_set():
-            hurried = self._due.is_set()
-            self._due.clear()
-            try:
-                self._tick(0.0 if hurried else RENEW_AFTER)
-            except StoreSlow as error:
-                self._service.breaker.record_failure(error)
-            except (StoreDown, StoreFull) as error:
-                self._service.breaker.trip(error)
-            except Exception as error:
-                log.exception("Cache pulse FAILED; the database answers until the mender has looked after everything")
-                self._service.counters.count("failed rounds")
-                self._service.breaker.trip(error)
-            self._due.wait(LOOK_EVERY)
-
-    def _tick(self, older_than: float) -> None:
-        service = self._service
-        if service.breaker.is_closed:  # else the mender recovers
-            service.store.check_writable()
-            service.breaker.record_success()
-            renew_intents(service, older_than)
+    def tick(self, *, woken: bool) -> float:
+        """Check the store and renew; when woken, renew all intents."""
+        breaker = self._runtime.breaker
+        try:
+            if breaker.is_closed:  # otherwise the recovery thread is at work
+                self._runtime.store.check_writable()
+                breaker.record_success()
+                renew_intents(self._runtime, 0.0 if woken else RENEW_AFTER)
+        except StoreSlow as error:
+            breaker.record_failure(error)
+        except (StoreDown, StoreFull) as error:
+            breaker.trip(error)
+        except Exception as error:
+            log.exception("Cache heartbeat FAILED; reads use the database until the recovery thread has finished")
+            self._runtime.counters.count("failed rounds")
+            breaker.trip(error)
+        return INTERVAL
 
 
-def renew_intents(service: "CacheRuntime", older_than: float) -> None:
-    """Announce live writes again that were last announced so many seconds ago, and end those that are to be ended.
+def renew_intents(runtime: CacheRuntime, older_than: float) -> None:
+    """Send again the intents that were sent more than `older_than` seconds ago, and end the writes that are pending.
 
     Raises:
         StoreDown: the store does not answer.
     """
-    for write in service.in_flight:
+    for write in runtime.in_flight:
         write.renew(older_than)
-    while service.pending_ends:
-        write = service.pending_ends[0]
-        service.store.end(write.id, list(write.announced))
-        service.pending_ends.popleft()
+    while runtime.pending_ends:
+        write = runtime.pending_ends[0]
+        runtime.store.end(write.id, list(write.announced))
+        runtime.pending_ends.popleft()

@@ -1,119 +1,111 @@
-"""The thread that mends: what other processes wrote while nobody could hear them, and what an outage left behind.
+"""The recovery thread: it applies the outbox, and after an outage brings the store in step with the database.
 
-After an outage it sees to it that the store is in step with the database before anybody in this process believes it.
+No reader of this process uses the store again before that is done.
 """
 
 import threading
 from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING
 
 from django.db import DatabaseError, InterfaceError, connections
 
 from cachelayer.background import heartbeat
 from cachelayer.ops.statistics import Reporter
+from cachelayer.runtime.runtime import CacheRuntime
 from cachelayer.stores.base import QUARANTINE_S, StoreDown, StoreFull, StoreSlow
 from cachelayer.write import outbox
 from logs.contexts import Context
+from logs.periodic import PeriodicThread
 
-if TYPE_CHECKING:
-    from cachelayer.runtime.runtime import CacheRuntime
-
-LOOK_EVERY = 1.0  # seconds
-RECOVER_EVERY = 0.25
-REPORT_EVERY = 2.0
+INTERVAL = 1.0  # seconds; likewise below
+RECOVERY_INTERVAL = 0.25
+REPORT_INTERVAL = 2.0
 
 log = Context.CACHE.logger
 
 
-class RecoveryThread:
-    """Mends for a service until it is told to stop.
+class RecoveryThread(PeriodicThread):
+    """The recovery thread of one runtime.
 
-    `serves` says that the process answers requests: then it polls the outbox and reports what it counted. In other
-    processes the thread keeps away from the database, except to recover.
+    Attributes:
+        is_server: whether the process answers requests. Then the thread polls the outbox and reports the counters;
+            in other processes it uses the database only to recover.
     """
 
-    def __init__(self, service: "CacheRuntime", stopped: threading.Event) -> None:
-        self._service = service
-        self._stopped = stopped
-        self._due = threading.Event()
+    def __init__(self, runtime: CacheRuntime, stopped: threading.Event) -> None:
+        super().__init__(stopped)
+        self._runtime = runtime
         self.is_server = False
-        self.reporter = Reporter(service)
-        self._reported = monotonic()
-        self._reachable_since: float | None = None  # of a store that is not believed yet
-        self._recovered_epoch = 0  # writes that nobody has believed anything after, for a moment
+        self.reporter = Reporter(runtime)
+        self._reported_at = monotonic()
+        self._reachable_since: float | None = None  # of a store that is not in use yet
+        self._recovered_epoch = 0  # the unannounced writes that the last recovery took into account
 
-    def wake(self) -> None:
-        """Mend now."""
-        self._due.set()
+    def tick(self, *, woken: bool) -> float:
+        """Renew intents or recover, then serve; during an outage more often."""
+        try:
+            self._run_once(0.0 if woken else heartbeat.RENEW_AFTER)
+        except (StoreDown, StoreFull) as error:
+            self._reachable_since = None
+            self._on_store_error(error)
+        except (DatabaseError, InterfaceError) as error:
+            log.warning("Cache outbox UNREADABLE: %s", type(error).__name__)
+        except Exception as error:
+            log.exception("Cache recovery FAILED; reads use the database until it succeeds")
+            self._runtime.counters.count("failed rounds")
+            self._runtime.breaker.trip(error)
+        return INTERVAL if self._runtime.breaker.is_closed else RECOVERY_INTERVAL
 
-    def run(self) -> None:
-        """Look after things every second, and more often while the store is away."""
-        while not self._stopped.is_set():
-            hurried = self._due.is_set()
-            self._due.clear()
-            try:
-                self._tick(0.0 if hurried else heartbeat.RENEW_AFTER)
-            except (StoreDown, StoreFull) as error:
-                self._reachable_since = None
-                self._failed(error)
-            except (DatabaseError, InterfaceError) as error:
-                log.warning("Cache outbox cannot be read: %s", type(error).__name__)
-            except Exception as error:
-                log.exception("Cache mender FAILED; the database answers until it does not")
-                self._service.counters.count("failed rounds")
-                self._service.breaker.trip(error)
-            self._due.wait(LOOK_EVERY if self._service.breaker.is_closed else RECOVER_EVERY)
-
-    def _failed(self, error: Exception) -> None:
+    def _on_store_error(self, error: Exception) -> None:
         if isinstance(error, StoreSlow):
-            self._service.breaker.record_failure(error)
+            self._runtime.breaker.record_failure(error)
         else:
-            self._service.breaker.trip(error)
+            self._runtime.breaker.trip(error)
 
-    def _tick(self, older_than: float) -> None:
-        if self._service.breaker.is_closed:
-            heartbeat.renew_intents(self._service, older_than)
+    def _run_once(self, renew_older_than: float) -> None:
+        if self._runtime.breaker.is_closed:
+            heartbeat.renew_intents(self._runtime, renew_older_than)
         else:
             self._recover()
         if self.is_server:
             self._with_database(self._serve)
 
     def _serve(self) -> None:
-        outbox.drain(self._service)
-        if monotonic() - self._reported >= REPORT_EVERY:
-            self._reported = monotonic()
+        outbox.drain(self._runtime)
+        if monotonic() - self._reported_at >= REPORT_INTERVAL:
+            self._reported_at = monotonic()
             self.reporter.report()
 
     def _recover(self) -> None:
-        """Get in step with the database, then believe the store again.
+        """Bring the store in step with the database, then close the breaker.
 
-        Others may be about to commit what they could not announce. If a write is known to have been unheard, nobody is
-        to believe anything for a moment; if only this process had no answer, it alone waits as long.
+        Another process may be about to commit a write that it could not announce. If such a write is known, all
+        processes are kept from using entries for a moment (quarantine). If only this process had no answer, only this
+        process waits that long.
 
         Raises:
-            StoreDown: it is still away.
+            StoreDown: the store is still away.
             DatabaseError: the outbox cannot be read, so nothing is known to be in step.
         """
-        service, now = self._service, monotonic()
-        unheard = service.unannounced_count  # asked once: what goes unheard from now on is for the next round
-        is_quarantine = unheard != self._recovered_epoch
-        service.store.reinitialize(quarantine=is_quarantine)
+        runtime, now = self._runtime, monotonic()
+        epoch = runtime.unannounced_count  # read once: later unannounced writes are for the next round
+        needs_quarantine = epoch != self._recovered_epoch
+        runtime.store.reinitialize(quarantine=needs_quarantine)
         self._reachable_since = self._reachable_since or now
-        heartbeat.renew_intents(service, 0.0)
-        if not is_quarantine and now - self._reachable_since < QUARANTINE_S:
+        heartbeat.renew_intents(runtime, 0.0)
+        if not needs_quarantine and now - self._reachable_since < QUARANTINE_S:
             return
-        self._with_database(lambda: outbox.drain(service))
-        self._recovered_epoch, self._reachable_since = unheard, None
-        service.breaker.reset()
-        if service.unannounced_count == unheard:
-            service.counters.count("recoveries")
+        self._with_database(lambda: outbox.drain(runtime))
+        self._recovered_epoch, self._reachable_since = epoch, None
+        runtime.breaker.reset()
+        if runtime.unannounced_count == epoch:
+            runtime.counters.count("recoveries")
         else:
-            service.breaker.trip(StoreDown("a write went unheard meanwhile"))
+            runtime.breaker.trip(StoreDown("a write could not be announced meanwhile"))
 
-    def _with_database(self, act: Callable[[], object]) -> None:
-        """Use the database from this thread, and leave no connection behind."""
+    def _with_database(self, work: Callable[[], object]) -> None:
+        """Use the database in this thread, and leave no connection behind."""
         try:
-            act()
+            work()
         finally:
             connections.close_all()

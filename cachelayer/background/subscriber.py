@@ -1,95 +1,100 @@
-"""The thread that hears what other processes touch.
+"""The subscriber: a thread that receives the invalidations of other processes.
 
-It also asks the server, on the same connection, for an answer to each of its questions: whatever was announced before
-a question has arrived by the time of its answer. So the local tier may be trusted for a second from the moment when
-the last answered question was sent, and for no longer.
+Every 0.2 s it sends a ping on the subscribed connection. Its answer arrives after every message that was published
+before the ping. So the local cache is valid for one second from the moment at which the last answered ping was sent.
 """
 
 import threading
 from time import monotonic
-from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
-from cachelayer.stores.base import LOST, StoreDown
+from cachelayer.protocol import messages
+from cachelayer.runtime.runtime import CacheRuntime
+from cachelayer.stores.base import StoreDown
 from logs.contexts import Context
 
-if TYPE_CHECKING:
-    from cachelayer.runtime.runtime import CacheRuntime
-    from cachelayer.stores.redis import RedisStore
-
-QUESTION_EVERY = 0.2  # seconds
-TRUSTED_FOR = 1.0
-RETRY_AFTER = 0.25
-NAP = 0.002  # after announcements of our own: while we write, hearing ourselves is not to cost as much again
-
-_LOST = f"\n{LOST}".encode()  # what only the server knows is news to the sender too
+PING_INTERVAL = 0.2  # seconds; likewise below
+LOCAL_CACHE_VALID_FOR = 1.0
+RECONNECT_DELAY = 0.25
+OWN_MESSAGES_PAUSE = 0.002  # after messages of this process, so that a process that writes does not wake for each one
 
 log = Context.CACHE.logger
 
 
 class InvalidationSubscriber:
-    """Listens for a service until it is told to stop."""
+    """The subscriber of one runtime."""
 
-    def __init__(self, service: "CacheRuntime", store: "RedisStore", stopped: threading.Event) -> None:
-        self._service = service
-        self._store = store
+    def __init__(self, runtime: CacheRuntime, stopped: threading.Event) -> None:
+        self._runtime = runtime
+        self._store = runtime.store
         self._stopped = stopped
-        self._own = f"{service.client_id}\n".encode()
-        self._heard_at = 0.0
+        self._own_prefix = messages.sender_prefix(runtime.client_id)
+        self._answered_at = 0.0
         self._is_lost = False
 
     def run(self) -> None:
-        """Listen, and connect again whenever the channel is lost. The local tier is off meanwhile, and empty."""
+        """Receive messages, and reconnect whenever the channel is lost. Meanwhile the local cache is off and empty."""
         while not self._stopped.is_set():
             try:
-                self._listen()
-            except (RedisError, OSError, StoreDown, ValueError) as error:  # the last: it is none of our words
-                self._lost(error)
-                self._stopped.wait(RETRY_AFTER)
-        self._service.local.invalidate_all()
+                self._receive_messages()
+            except (RedisError, OSError, StoreDown, ValueError) as error:  # ValueError: a malformed message
+                self._on_channel_lost(error)
+                self._stopped.wait(RECONNECT_DELAY)
+        self._disable_local_cache()
 
-    def _lost(self, error: Exception) -> None:
-        """Note, once, that nothing can be heard."""
-        self._service.local.invalidate_all()
-        if not self._is_lost:
+    def _on_channel_lost(self, error: Exception) -> None:
+        self._disable_local_cache()
+        if not self._is_lost:  # log an outage once
             self._is_lost = True
-            self._service.counters.count("lost channels")
-            log.warning("Cache channel LOST: %s; the memory of this process is off until it is back", error)
+            self._runtime.counters.count("lost channels")
+            log.warning("Cache channel LOST: %s; the local cache is off until it is back", error)
 
-    def _listen(self) -> None:
-        """Listen on one connection until it is lost."""
+    def _receive_messages(self) -> None:
+        """Receive from one connection until it is lost."""
         with self._store.subscribe() as subscription:
-            self._heard_at = monotonic()
-            asked, wrote = 0.0, False
+            self._answered_at = monotonic()
+            pinged_at, received_own = 0.0, False
             while not self._stopped.is_set():
                 now = monotonic()
-                if now - asked >= QUESTION_EVERY:
-                    asked = now
+                if now - pinged_at >= PING_INTERVAL:
+                    pinged_at = now
                     subscription.ping(repr(now))
-                kind, said = subscription.receive(0 if wrote else max(asked + QUESTION_EVERY - monotonic(), 0.001))
-                if kind == "message" and said.startswith(self._own) and _LOST not in said:
-                    wrote = True
+                timeout = 0 if received_own else max(pinged_at + PING_INTERVAL - monotonic(), 0.001)
+                kind, text = subscription.receive(timeout)
+                if kind == "message" and self._is_own(text):
+                    received_own = True
                 elif kind:
-                    self._handle(kind, said)
-                elif wrote:
-                    wrote = self._stopped.wait(NAP)
-                elif monotonic() - self._heard_at > TRUSTED_FOR:
-                    raise StoreDown("no answer for a second")
+                    self._handle(kind, text)
+                elif received_own:
+                    received_own = self._stopped.wait(OWN_MESSAGES_PAUSE)
+                elif monotonic() - self._answered_at > LOCAL_CACHE_VALID_FOR:
+                    raise StoreDown("no answer to a ping for a second")
 
-    def _resync(self) -> None:
-        """Make good what may have been said unheard: of tags that were touched, of intents of ours that were lost."""
-        self._service.local.invalidate_all()
-        if self._service.threads is not None:
-            self._service.threads.wake()
+    def _is_own(self, message: bytes) -> bool:
+        """Tell whether this process sent the message and knows what it says. The server adds lost intents."""
+        return message.startswith(self._own_prefix) and not messages.reports_lost_intents(message)
 
-    def _handle(self, kind: str, said: bytes) -> None:
-        service = self._service
+    def _handle(self, kind: str, text: bytes) -> None:
         if kind == "message":
-            service.on_message(said.decode().split("\n")[1:])
+            self._runtime.on_message(messages.decode(text))
         elif kind == "subscribe":
             self._resync()
         elif kind == "pong":
-            self._heard_at, self._is_lost = float(said), False
-            if service.breaker.is_closed:
-                service.local.set_valid_until(self._heard_at + TRUSTED_FOR)
+            self._answered_at, self._is_lost = float(text), False
+            if self._runtime.breaker.is_closed and self._is_current():
+                self._runtime.local.set_valid_until(self._answered_at + LOCAL_CACHE_VALID_FOR)
+
+    def _resync(self) -> None:
+        """Make up for messages that may have been missed: drop the local cache, and renew intents that may be lost."""
+        self._disable_local_cache()
+        if self._runtime.threads is not None:
+            self._runtime.threads.wake()
+
+    def _disable_local_cache(self) -> None:
+        if self._is_current():
+            self._runtime.local.invalidate_all()
+
+    def _is_current(self) -> bool:
+        """Tell whether the runtime still uses the store that this thread is subscribed to."""
+        return self._runtime.store is self._store

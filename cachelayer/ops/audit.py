@@ -40,13 +40,13 @@ class Result:
 
 
 class Auditor:
-    """Audits the shared tier of one service."""
+    """Audits the shared tier of one runtime."""
 
-    def __init__(self, service: CacheRuntime, alias: str) -> None:
-        self._service = service
+    def __init__(self, runtime: CacheRuntime, alias: str) -> None:
+        self._runtime = runtime
         self._alias = alias
         self._models: dict[Namespace, type[Model]] = {
-            rule.namespaces[0]: rule.model for rule in rules.rules() if rule.has_rows
+            rule.namespaces[0]: rule.model for rule in rules.all_rules() if rule.has_rows
         }
 
     def sample(self, size: int) -> list[str]:
@@ -56,7 +56,7 @@ class Auditor:
             StoreDown: the store does not answer; likewise below.
         """
         found: list[str] = []
-        for number, name in enumerate(self._service.store.entry_names("*")):  # Vitter's algorithm R, 1985
+        for number, name in enumerate(self._runtime.store.entry_names("*")):  # Vitter's algorithm R, 1985
             if number < size:
                 found.append(name)
             elif (place := random.randrange(number + 1)) < size:  # noqa: S311 - a sample is no secret
@@ -82,7 +82,7 @@ class Auditor:
         """Return the rows that a valid entry holds, by primary key (None for an absent one); None for no such entry."""
         word, _, rest = strip_fingerprint(name).partition(":")
         try:
-            namespace = self._service.namespaces.for_tag(word)
+            namespace = self._runtime.namespaces.for_tag(word)
         except LookupError:
             return None
         model = self._models.get(namespace)
@@ -93,7 +93,7 @@ class Auditor:
         wanted = EntryKey(
             strip_fingerprint(name), (tag, namespace.name, GLOBAL_TAG), namespace.insert_tag if is_row else ""
         )
-        data, states = self._service.store.read([name], wanted.all_tags)
+        data, states = self._runtime.store.read([name], wanted.all_tags)
         if data[0] is None or validate(wanted, data[0], states) is not LookupStatus.HIT:
             return None
         kind, _, payload = unpack(wanted, data[0])

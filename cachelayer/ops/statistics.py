@@ -1,105 +1,89 @@
-"""What all processes have counted, summed up in the database: so that any process sees it, with a server or without.
+"""The counters of all processes, summed in the database, so that every process can read them.
 
-A process adds what it has counted since its last report, every two seconds (`mender.py`) and when it ends. What it
-counted after its last report is lost if it is killed.
+A process adds what it has counted since its last report every two seconds (`background/recovery.py`) and when it ends.
+A process that is killed loses what it counted after its last report.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-from django.db import connections, router
+from django.db import router
 
 from cachelayer.models import CounterTotal
+from cachelayer.ops.counter_table import add_counts
 from cachelayer.runtime.metrics import EVENTS, LOCAL, SHARED, Snapshot
+from cachelayer.runtime.runtime import CacheRuntime
 
-if TYPE_CHECKING:
-    from cachelayer.runtime.runtime import CacheRuntime
-
-COLUMNS = tuple(dict.fromkeys((*LOCAL, *SHARED)))  # of a table with a row for each tier
-
-_ADD = """
-INSERT INTO {table} (namespace, tier, name, value) VALUES {rows}
-ON CONFLICT (namespace, tier, name) DO UPDATE SET value = {table}.value + excluded.value
-"""
+COLUMNS = tuple(dict.fromkeys((*LOCAL, *SHARED)))  # of a table with one row for each tier
+_KEY = ("namespace", "tier", "name")
 
 
 class Reporter:
-    """Adds one process' counts to everybody's."""
+    """Adds the counters of one process to the sums."""
 
-    def __init__(self, service: "CacheRuntime") -> None:
-        self._service = service
+    def __init__(self, runtime: CacheRuntime) -> None:
+        self._runtime = runtime
         self._reported: Snapshot = {}
 
     def report(self) -> None:
-        """Add what was counted since the last time.
+        """Add what was counted since the last report.
 
         Raises:
-            DatabaseError: it cannot be written; the next report has it.
+            DatabaseError: the sums cannot be written; the next report includes these counts.
         """
-        counted = self._service.counters.snapshot(self._service.local.namespaces.values())
-        new = {key: value - self._reported.get(key, 0) for key, value in counted.items()}
-        increment({key: value for key, value in new.items() if value})
+        counted = self._runtime.counters.snapshot(self._runtime.local.namespaces.values())
+        increment({key: value - self._reported.get(key, 0) for key, value in counted.items()})
         self._reported = counted
 
 
 def increment(counts: Snapshot) -> None:
     """Add to the sums, in one statement."""
-    if not counts:
-        return
-    alias = router.db_for_write(CounterTotal)
-    # Always in the same order: two processes that report at once wait for each other, and never both.
-    values = [value for key in sorted(counts) for value in (*key, counts[key])]
-    rows = ", ".join(["(%s, %s, %s, %s)"] * len(counts))
-    with connections[alias].cursor() as cursor:
-        cursor.execute(_ADD.format(table=CounterTotal._meta.db_table, rows=rows), values)  # noqa: SLF001 - documented
+    add_counts(CounterTotal, _KEY, counts, using=router.db_for_write(CounterTotal))
 
 
 def totals() -> Snapshot:
     """Return the sums."""
-    rows = CounterTotal.objects.using(router.db_for_write(CounterTotal)).values_list(
-        "namespace", "tier", "name", "value"
-    )
+    rows = CounterTotal.objects.using(router.db_for_write(CounterTotal)).values_list(*_KEY, "value")
     return {(namespace, tier, name): value for namespace, tier, name, value in rows}
 
 
 def reset() -> None:
-    """Start the sums from nothing. Processes go on with what they count from here."""
+    """Set the sums to 0. Processes keep adding what they count from now on."""
     CounterTotal.objects.using(router.db_for_write(CounterTotal)).all().delete()
 
 
 def hits_and_misses(counts: Mapping[str, int]) -> tuple[int, int]:
-    """Return how many reads of a namespace were answered from a tier, and how many were not.
+    """Return how many reads of a namespace were answered from a tier, and how many from the database.
 
     Args:
-        counts: one namespace's, as `local hits`, `shared misses` and so on.
+        counts: the counters of one namespace, as `local hits`, `shared misses` and so on.
     """
     hits = sum(counts.get(name, 0) for name in ("local hits", "shared hits", "shared absences"))
     return hits, sum(counts.get(name, 0) for name in ("shared misses", "shared bypasses"))
 
 
 def hit_rate(counts: Mapping[str, int]) -> float | None:
-    """Return the share of a namespace's reads that were answered from a tier; None when there were none."""
-    hits, rest = hits_and_misses(counts)
-    return hits / (hits + rest) if hits + rest else None
+    """Return the share of a namespace's reads that were answered from a tier; None when there were no reads."""
+    hits, misses = hits_and_misses(counts)
+    return hits / (hits + misses) if hits + misses else None
 
 
-def by_namespace(found: Snapshot) -> dict[str, dict[str, int]]:
-    """Return the counts of each namespace as `local hits`, `shared misses` and so on, events left out."""
-    names = sorted({namespace for namespace, _, _ in found if namespace != EVENTS})
+def by_namespace(totals: Snapshot) -> dict[str, dict[str, int]]:
+    """Return the counters of each namespace as `local hits`, `shared misses` and so on, without events."""
+    names = sorted({namespace for namespace, _, _ in totals if namespace != EVENTS})
     return {
-        one: {f"{tier} {name}": value for (namespace, tier, name), value in found.items() if namespace == one}
+        one: {f"{tier} {name}": value for (namespace, tier, name), value in totals.items() if namespace == one}
         for one in names
     }
 
 
 def by_tier(counts: Mapping[str, int]) -> dict[str, dict[str, int]]:
-    """Return one namespace's counts by tier; every count there is, also those that are 0."""
+    """Return the counters of one namespace by tier, including those that are 0."""
     return {
         tier: {name: counts.get(f"{tier} {name}", 0) for name in names}
         for tier, names in (("local", LOCAL), ("shared", SHARED))
     }
 
 
-def events(found: Snapshot) -> dict[str, int]:
-    """Return how often what concerns no namespace has happened."""
-    return {name: value for (namespace, _, name), value in sorted(found.items()) if namespace == EVENTS}
+def events(totals: Snapshot) -> dict[str, int]:
+    """Return the counts of events that belong to no namespace."""
+    return {name: value for (namespace, _, name), value in sorted(totals.items()) if namespace == EVENTS}

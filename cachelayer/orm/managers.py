@@ -1,10 +1,10 @@
-"""The manager through which rows are read: `fetch` may be answered from the cache, `get` is always the database's.
+"""Managers that read cache-first: `fetch` may be answered from the cache, `get` always reads the database.
 
-Everything that reads single rows, sets of rows or lists goes through the methods here. Only the manager of the model
-itself is bound to the cache: one that is related to a row, or of another database, reads that database.
+Only the manager of the model itself is bound to the cache. A related manager, or one of another database, reads that
+database.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
@@ -16,42 +16,43 @@ from cachelayer.orm.querysets import CachedQuerySet
 from cachelayer.protocol import keys
 from cachelayer.protocol.entries import EntryKey
 from cachelayer.protocol.tags import GLOBAL_TAG, Namespace
+from cachelayer.read.page import Page
 from cachelayer.read.reader import MISSING, Missing, Reader
 from cachelayer.read.serializers import PageSerializer, RowSerializer
-from cachelayer.runtime import runtime
 from cachelayer.runtime.local_cache import LocalNamespace
+from cachelayer.runtime.runtime import CacheRuntime, runtime
 from cachelayer.write import transactions
-from conversations.db.keyset import Page, keyset_page
 
 Row = TypeVar("Row", bound=models.Model)
 
-MAX_ID = 2**63 - 1  # of a BigAutoField; `get` knows that there is nothing beyond it, `in_bulk` does not
+MAX_ID = 2**63 - 1  # of a BigAutoField; `get` handles larger numbers, `in_bulk` does not
 
 
 class Binding:
-    """How one model's rows are read through one service.
+    """How the rows of one model are read through a runtime.
 
-    `has_rows` says whether the namespace's rows are this model's; of another model it has lists only.
+    Attributes:
+        has_rows: whether the rows of the namespace are rows of this model; otherwise the model has only lists in it.
     """
 
     def __init__(
-        self, model: type[models.Model], namespace: Namespace, now: runtime.CacheRuntime, *, has_rows: bool
+        self, model: type[models.Model], namespace: Namespace, runtime: CacheRuntime, *, has_rows: bool
     ) -> None:
         self.alias = router.db_for_write(model)
-        row = RowSerializer(model, self.alias)
+        serializer = RowSerializer(model, self.alias)
         self.namespace = namespace
         self.has_rows = has_rows
-        self.tier = now.local.namespace(namespace)
-        self.rows: Reader[Any] = Reader(now, namespace, row)
-        self.lists: Reader[Page[Any]] = Reader(now, namespace, PageSerializer(row))
+        self.local = runtime.local.namespace(namespace)
+        self.rows: Reader[Any] = Reader(runtime, namespace, serializer)
+        self.lists: Reader[Page[Any]] = Reader(runtime, namespace, PageSerializer(serializer))
 
     def entry_key(self, pk: int) -> EntryKey:
-        """Name one row and its tags."""
+        """Return the key and tags of one row's entry."""
         tag = self.namespace.row_tag(pk)
         return EntryKey(tag, (tag, self.namespace.name, GLOBAL_TAG), self.namespace.insert_tag)
 
     def may_fill(self) -> bool:
-        """Whether what is read now may be kept."""
+        """Tell whether what the database returns now may be cached."""
         return transactions.reads_committed_data(self.alias)
 
 
@@ -59,145 +60,128 @@ _UNBOUND: Final = LocalNamespace(Namespace("", "", ttl=0, max_items=0))  # never
 
 
 class FetchManager(models.Manager[Row]):
-    """A manager with reads that say at the call site that they may be answered from a cache."""
+    """A manager whose `fetch…` methods may be answered from a cache."""
 
     _binding: Binding | None = None
-    _tier: LocalNamespace = _UNBOUND
+    _local: LocalNamespace = _UNBOUND
 
     def bind(self, namespace: Namespace, *, has_rows: bool) -> None:
         """Read through the cache from now on."""
-        runtime.follow(lambda now: self._bind(Binding(self.model, namespace, now, has_rows=has_rows)))
+        self._bind(Binding(self.model, namespace, runtime, has_rows=has_rows))
 
     def _bind(self, binding: Binding | None) -> None:
         self._binding = binding
-        self._tier = binding.tier if binding is not None and binding.has_rows else _UNBOUND
+        self._local = binding.local if binding is not None and binding.has_rows else _UNBOUND
 
     def db_manager(self, using: str | None = None, hints: dict[str, Any] | None = None) -> Any:
         """Return a manager of another database, which is not cached."""
         manager = super().db_manager(using, hints)
-        manager._bind(None)  # noqa: SLF001 - a copy of our own class
+        manager._bind(None)  # noqa: SLF001 - an object of this class
         return manager
 
     # --- rows ---------------------------------------------------------------------------------------------------------
     def fetch(self, pk: int, *, fresh: bool = False) -> Row:
-        """Return the row.
+        """Return a row.
 
         Args:
             pk: its primary key.
-            fresh: pass over the local tier, which may be behind other processes by the time of a message.
+            fresh: skip the local cache, which may be behind other processes by the delay of a message.
 
         Raises:
-            Model.DoesNotExist: there is none.
+            Model.DoesNotExist: there is no such row.
         """
-        tier = self._tier
-        entry = tier.entries.get(pk)
+        local = self._local
+        entry = local.entries.get(pk)
         if entry is not None and not fresh:
             now = monotonic()
-            if now < entry.expires and now < tier.valid_until:
+            if now < entry.expires and now < local.valid_until:
                 entry.used = True
-                tier.hits += 1
+                local.hits += 1
                 row: Row | Missing = entry.load()
                 if row is not MISSING:
-                    return row  # type: ignore[return-value]  # the only one of its class
+                    return row  # type: ignore[return-value]  # MISSING is the only instance of Missing
                 raise self._does_not_exist()
         return self._fetch_remote(pk)
 
     async def afetch(self, pk: int, *, fresh: bool = False) -> Row:
-        """Return the row, from a coroutine; see `fetch`."""
+        """Return a row, from a coroutine; see `fetch`."""
         return await sync_to_async(self.fetch)(pk, fresh=fresh)
 
     def _fetch_remote(self, given: Any) -> Row:
-        """Fetch what the local tier does not have."""
+        """Fetch a row that the local cache does not have."""
         binding = self._binding
         if binding is None or not binding.has_rows:
             return self.get(pk=given)
-        pk = self._key(given)
+        pk = self._to_pk(given)
         row = binding.rows.read(pk, binding.entry_key(pk), lambda: self._load(pk), binding.may_fill)
         if isinstance(row, Missing):
             raise self._does_not_exist()
         return cast("Row", row)
 
     def fetch_many(self, pks: Iterable[int], *, fresh: bool = False) -> dict[int, Row]:
-        """Return the rows that exist, by primary key, in the order asked for."""
+        """Return the rows that exist, by primary key, in the order of `pks`."""
         wanted, binding = list(dict.fromkeys(pks)), self._binding
-        # 2.0 is found where 2 is, and is another tag: no key may be anything but what the database gives.
+        # 2.0 equals 2 as a dict key, but has another tag. So every key is made what the database returns.
         if not all(type(pk) is int for pk in wanted):
-            wanted = list(dict.fromkeys(map(self._key, wanted)))
+            wanted = list(dict.fromkeys(map(self._to_pk, wanted)))
         if binding is None or not binding.has_rows:
             found: Mapping[Any, Row] = self._load_many(wanted)
         else:
-            found = {} if fresh else self._local(wanted)
+            found = {} if fresh else self._fetch_local(wanted)
             rest = {pk: binding.entry_key(pk) for pk in wanted if pk not in found}
             if rest:
                 found = {**found, **binding.rows.read_many(rest, self._load_many, binding.may_fill)}
         return {pk: row for pk in wanted if (row := found.get(pk, MISSING)) is not MISSING}  # type: ignore[misc]
 
-    def _local(self, pks: Iterable[int]) -> dict[int, Any]:
-        found = self._tier.get_many(pks)
-        return {pk: entry.load() for pk, entry in found.items()}
+    def _fetch_local(self, pks: Iterable[int]) -> dict[int, Any]:
+        return {pk: entry.load() for pk, entry in self._local.get_many(pks).items()}
 
     # --- lists --------------------------------------------------------------------------------------------------------
-    def fetch_page(  # noqa: PLR0913 - what names a page
-        self,
-        tag: str,
-        load: Callable[[], models.QuerySet[Row]],
-        order: Sequence[str],
-        *,
-        cursor: str,
-        limit: int,
-        fresh: bool = False,
-        **filters: object,
+    def fetch_list(
+        self, tag: str, load: Callable[[], Page[Row]], *parameters: object, fresh: bool = False
     ) -> Page[Row]:
         """Return one page of a list.
 
         Args:
-            tag: what is touched when the list changes; the page's name begins with it.
-            load: returns the rows, filtered and not yet ordered.
-            order: see `pages.keyset_page`.
-            cursor: see there.
-            limit: see there.
+            tag: is touched when the list changes; the entry's key begins with it.
+            load: reads the page from the database (see `primary`).
+            parameters: everything else that `load` depends on: filters, order, cursor, limit.
             fresh: see `fetch`.
-            filters: all that `load` depends on, beside the tag: other filters, another page.
-
-        Raises:
-            InvalidCursor: see `pages.keyset_page`.
         """
-        key = (tag, *order, cursor, limit, *filters, *filters.values())
-        return self._fetch_list(
-            tag, key, lambda: keyset_page(self._primary(load()), order, cursor=cursor, limit=limit), fresh=fresh
-        )
-
-    def fetch_rows(self, tag: str, load: Callable[[], models.QuerySet[Row]], **filters: object) -> list[Row]:
-        """Return the rows of a list that is short; see `fetch_page`."""
-        return self._fetch_list(tag, (tag, *filters, *filters.values()), lambda: Page(list(self._primary(load())))).rows
-
-    def _fetch_list(
-        self, tag: str, key: tuple[object, ...], load: Callable[[], Page[Row]], *, fresh: bool = False
-    ) -> Page[Row]:
-        binding = self._binding
+        binding, key = self._binding, (tag, *parameters)
         if binding is None:
             return load()
-        if not fresh and (entry := binding.tier.get(key)) is not None:
+        if not fresh and (entry := binding.local.get(key)) is not None:
             return cast("Page[Row]", entry.load())
-        wanted = EntryKey(keys.list_key(key), (tag, runtime.namespaces.for_tag(tag).name, GLOBAL_TAG))
-        return cast("Page[Row]", binding.lists.read(key, wanted, load, binding.may_fill))
+        entry_key = EntryKey(keys.list_key(key), (tag, runtime.namespaces.for_tag(tag).name, GLOBAL_TAG))
+        return cast("Page[Row]", binding.lists.read(key, entry_key, load, binding.may_fill))
+
+    def fetch_rows(self, tag: str, load: Callable[[], models.QuerySet[Row]], **filters: object) -> list[Row]:
+        """Return all rows of a short list.
+
+        Args:
+            tag: see `fetch_list`.
+            load: returns the queryset of the rows.
+            filters: everything that `load` depends on beside the tag.
+        """
+        return self.fetch_list(tag, lambda: Page(list(self.primary(load()))), *filters, *filters.values()).rows
 
     # --- the database -------------------------------------------------------------------------------------------------
-    def _primary(self, rows: models.QuerySet[Row]) -> models.QuerySet[Row]:
-        """Read where writes go: a replica may be behind."""
+    def primary(self, rows: models.QuerySet[Row]) -> models.QuerySet[Row]:
+        """Return a queryset of the database that is written to, because a replica may be behind."""
         return rows if self._binding is None else rows.using(self._binding.alias)
 
     def _load(self, pk: int) -> Row | Missing:
-        row = self._primary(self.all()).filter(pk=pk).first()
+        row = self.primary(self.all()).filter(pk=pk).first()
         return MISSING if row is None else row
 
     def _load_many(self, pks: Sequence[Any]) -> dict[Any, Row]:
-        return self._primary(self.all()).in_bulk([pk for pk in pks if pk <= MAX_ID])
+        return self.primary(self.all()).in_bulk([pk for pk in pks if pk <= MAX_ID])
 
-    def _key(self, given: Any) -> Any:
-        """Return a primary key as the database gives it; what can be none raises what Django raises."""
+    def _to_pk(self, given: Any) -> Any:
+        """Return a primary key as the database returns it; for an invalid one raise what Django raises."""
         try:
-            return self.model._meta.pk.to_python(given)  # noqa: SLF001 - Django's documented way to a field
+            return self.model._meta.pk.to_python(given)  # noqa: SLF001 - Django documents _meta
         except ValidationError:
             return self.get(pk=given).pk
 
@@ -210,18 +194,12 @@ class FetchManager(models.Manager[Row]):
 if TYPE_CHECKING:
 
     class CachedManager(FetchManager[Row]):
-        """See below."""
-
-        def fast_bulk_create(self, rows: Sequence[Row]) -> None:
-            """See `CachedQuerySet`."""
-
-        def fast_bulk_update(self, rows: Sequence[Row], fields: Collection[str]) -> None:
-            """See `CachedQuerySet`."""
+        """See below; mypy does not understand `from_queryset` of a generic class."""
 
 else:
 
     class CachedManager(FetchManager.from_queryset(CachedQuerySet)):
-        """The manager of a cached model: cache-first reads, and bulk writes that are announced."""
+        """The manager of a cached model: cache-first reads, and bulk writes that invalidate."""
 
         def __class_getitem__(cls, _row: object) -> type:
             return cls

@@ -1,1 +1,1 @@
-"""."""
+"""What is stored and sent: tags, entry keys, entries, the value encoding, channel messages. Pure, no I/O."""

@@ -6,7 +6,6 @@ from collections.abc import Hashable
 from hashlib import blake2s
 
 from cachelayer.protocol.tags import DEFAULT_NAMESPACE, Namespace
-from cachelayer.runtime.local_cache import LocalNamespace
 
 _OF_VALUES = f"{DEFAULT_NAMESPACE.name}:"
 
@@ -24,11 +23,10 @@ def value_key(namespace: Namespace, key: str) -> str:
     return key if ":" in key and namespace is not DEFAULT_NAMESPACE else f"{namespace.name}:{key}"
 
 
-def local_key(tier: LocalNamespace, key: Hashable) -> str:
+def local_key(namespace: Namespace, key: Hashable) -> str:
     """Return the name of what the local tier has under a key: a tuple for a list, a row's primary key, or a value's."""
     if isinstance(key, tuple):
         return list_key(key)
-    namespace = tier.namespace
     if isinstance(key, str) and (
         namespace is DEFAULT_NAMESPACE or key.partition(":")[0] in (namespace.name, namespace.row)
     ):

@@ -12,8 +12,8 @@ from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 from cachelayer.protocol.codec import DecodeError, NotCacheable
 from cachelayer.protocol.entries import EntryKey, Kind, LookupStatus, pack, unpack, validate, version_prefix
 from cachelayer.protocol.tags import Namespace
-from cachelayer.read import cache_status
-from cachelayer.read.read_logging import DATABASE, SHARED, log_read, with_hit_logging
+from cachelayer.read import instrumentation
+from cachelayer.read.instrumentation import DATABASE, SHARED, log_read, with_hit_logging
 from cachelayer.runtime.runtime import CacheRuntime
 from cachelayer.stores.base import States, StoreDown, StoreEmptied, StoreFull
 from logs.contexts import Context
@@ -58,13 +58,13 @@ class Lookup(NamedTuple):
 class Reader(Generic[T]):
     """Reads entries of one shape in one namespace."""
 
-    def __init__(self, service: CacheRuntime, namespace: Namespace, shape: Serializer[T]) -> None:
-        self._service = service
+    def __init__(self, runtime: CacheRuntime, namespace: Namespace, shape: Serializer[T]) -> None:
+        self._runtime = runtime
         self._shape = shape
         self._name = namespace.name
         self._ttl = namespace.ttl
-        self._tier = service.local.namespace(namespace)
-        self._counts = service.counters.shared(namespace)
+        self._tier = runtime.local.namespace(namespace)
+        self._counts = runtime.counters.shared(namespace)
 
     # --- one entry ----------------------------------------------------------------------------------------------------
     def read(
@@ -107,9 +107,10 @@ class Reader(Generic[T]):
         """
         payload, head = self._shape.dumps(value), pack(Kind.PRESENT, int(time.time() + ttl), b"", b"")
         try:
-            if self._service.bypasses_cache:
+            self._runtime.ensure_started()
+            if self._runtime.bypasses_cache:
                 return False
-            self._service.store.put(self._entry(wanted), head, payload, wanted.tags, int(ttl * 1000))
+            self._runtime.store.put(self._entry(wanted), head, payload, wanted.tags, int(ttl * 1000))
         except (StoreFull, StoreDown) as error:
             self._failed(error)
             return False
@@ -118,7 +119,7 @@ class Reader(Generic[T]):
 
     def _load_once(self, key: Hashable, wanted: EntryKey, load: Callable[[], T | Missing], since: float) -> T | Missing:
         """Load as the only one of this process; or wait for who does, and look again."""
-        flights = self._service.single_flight
+        flights = self._runtime.single_flight
         for _ in range(WAITS):
             if flights.acquire(wanted.name, since):
                 try:
@@ -133,9 +134,9 @@ class Reader(Generic[T]):
 
     def _load_and_fill(self, key: Hashable, wanted: EntryKey, load: Callable[[], T | Missing]) -> T | Missing:
         """Make sure that all tags have versions, and only then load."""
-        service, mark = self._service, self._service.local.sequence()
+        runtime, mark = self._runtime, self._runtime.local.sequence()
         try:
-            states, is_ours = service.store.claim_versions(wanted.all_tags, wanted.name, LEASE_MS)
+            states, is_ours = runtime.store.claim_versions(wanted.all_tags, wanted.name, LEASE_MS)
         except (StoreFull, StoreDown) as error:
             self._failed(error)
             return self._bypass(wanted, load)
@@ -144,7 +145,7 @@ class Reader(Generic[T]):
             found, value = self._lookup(key, wanted)
             if found is LookupStatus.HIT:
                 return value
-        cache_status.record(LookupStatus.MISS)
+        instrumentation.record(LookupStatus.MISS)
         self._counts.misses += 1
         began = perf_counter()
         try:
@@ -157,7 +158,7 @@ class Reader(Generic[T]):
         return value
 
     def _bypass(self, wanted: EntryKey, load: Callable[[], T | Missing]) -> T | Missing:
-        cache_status.record(LookupStatus.BYPASS)
+        instrumentation.record(LookupStatus.BYPASS)
         self._counts.bypasses += 1
         began = perf_counter()
         value = load()
@@ -194,7 +195,7 @@ class Reader(Generic[T]):
         counts = self._counts
         counts.local_misses += len(wanted)
         began = perf_counter()
-        mark = self._service.local.sequence()
+        mark = self._runtime.local.sequence()
         tags = list(dict.fromkeys(tag for one in wanted.values() for tag in one.all_tags))
         answers = dict(zip(wanted, self._lookup_many(wanted.items(), tags), strict=True))
         values = {key: one.thaw() for key, one in answers.items() if one.verdict is LookupStatus.HIT and one.thaw}
@@ -206,7 +207,7 @@ class Reader(Generic[T]):
         states = self._claimed([wanted[key] for key in missed])
         counts.misses += len(missed)
         counts.bypasses += len(rest) - len(missed)
-        cache_status.record(LookupStatus.BYPASS if len(rest) > len(missed) else LookupStatus.MISS)
+        instrumentation.record(LookupStatus.BYPASS if len(rest) > len(missed) else LookupStatus.MISS)
         began = perf_counter()
         loaded = load(rest)
         log_read(LookupStatus.MISS, self._name, DATABASE, began, len(missed))
@@ -225,7 +226,7 @@ class Reader(Generic[T]):
         if not tags:
             return {}
         try:
-            states, _ = self._service.store.claim_versions(tags, "", 0)
+            states, _ = self._runtime.store.claim_versions(tags, "", 0)
         except (StoreFull, StoreDown) as error:
             self._failed(error)
             return {}
@@ -234,20 +235,20 @@ class Reader(Generic[T]):
     # --- the shared tier ----------------------------------------------------------------------------------------------
     def _lookup_many(self, wanted: Iterable[tuple[Hashable, EntryKey]], tags: Sequence[str]) -> list[Lookup]:
         """Ask for entries, whose tags are among `tags`, in one round trip; what is a hit goes into the local tier."""
-        wanted, service = list(wanted), self._service
-        if not service.breaker.is_closed:
+        wanted, runtime = list(wanted), self._runtime
+        runtime.ensure_started()
+        if not runtime.breaker.is_closed:
             return [Lookup(LookupStatus.BYPASS)] * len(wanted)
-        service.ensure_started()
-        mark = service.local.sequence()
+        mark = runtime.local.sequence()
         try:
-            data, states = service.store.read([self._entry(one) for _, one in wanted], tags)
+            data, states = runtime.store.read([self._entry(one) for _, one in wanted], tags)
         except StoreEmptied:
             self._restore()
             return [Lookup(LookupStatus.BYPASS)] * len(wanted)
         except (StoreDown, StoreFull) as error:
             self._failed(error)
             return [Lookup(LookupStatus.BYPASS)] * len(wanted)
-        service.breaker.record_success()
+        runtime.breaker.record_success()
         if len(wanted) == 1:
             return [self._validate(*wanted[0], data[0], states, mark)]
         by_tag = dict(zip(tags, states, strict=True))
@@ -275,9 +276,9 @@ class Reader(Generic[T]):
         else:
             self._counts.absences += 1
         tags = wanted.tags if thaw else wanted.all_tags
-        cache_status.record(LookupStatus.HIT)
+        instrumentation.record(LookupStatus.HIT)
         copies = with_hit_logging(thaw or _absent, tags[0])
-        self._service.local.put(self._tier, key, copies, tags, ends - time.time(), mark)
+        self._runtime.local.put(self._tier, key, copies, tags, ends - time.time(), mark)
         return Lookup(LookupStatus.HIT, thaw)
 
     def _fill(
@@ -299,7 +300,7 @@ class Reader(Generic[T]):
         if (items or lease) and self._store(items, lease):
             self._counts.fills += len(items)
         for key, thaw, tags in local:
-            self._service.local.put(self._tier, key, with_hit_logging(thaw, tags[0]), tags, ttl, mark)
+            self._runtime.local.put(self._tier, key, with_hit_logging(thaw, tags[0]), tags, ttl, mark)
 
     def _serialize(self, wanted: EntryKey, value: T | Missing) -> tuple[bytes, Callable[[], T | Missing]] | None:
         """Return the payload and what makes copies of it; None for a value that cannot be kept."""
@@ -315,7 +316,7 @@ class Reader(Generic[T]):
 
     def _store(self, items: Sequence[tuple[str, bytes, int]], lease: str) -> bool:
         try:
-            self._service.store.fill(items, lease)
+            self._runtime.store.fill(items, lease)
         except (StoreFull, StoreDown) as error:
             self._failed(error)
             return False
@@ -326,14 +327,14 @@ class Reader(Generic[T]):
 
     def _restore(self) -> None:
         try:
-            if self._service.store.reinitialize(quarantine=False):
-                self._service.on_store_replaced()
+            if self._runtime.store.reinitialize(quarantine=False):
+                self._runtime.on_store_replaced()
         except (StoreDown, StoreFull) as error:
             self._failed(error)
 
     def _failed(self, error: Exception) -> None:
         self._counts.errors += 1
-        self._service.failed(error)
+        self._runtime.on_read_error(error)
 
 
 def _absent() -> Missing:

@@ -18,7 +18,7 @@ from django.db.models.query_utils import DeferredAttribute
 from django.db.models.signals import post_init, pre_init
 
 from cachelayer.protocol.codec import DecodeError, NotCacheable, decode, encode
-from conversations.db.keyset import Page
+from cachelayer.read.page import Page
 
 Row = TypeVar("Row", bound=Model)
 Factory = Callable[[], Any]

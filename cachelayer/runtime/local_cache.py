@@ -38,6 +38,10 @@ class LocalNamespace:
         self.namespace = namespace
         self.entries: dict[Hashable, Entry] = {}
         self.valid_until = 0.0
+        self.reset_counts()
+
+    def reset_counts(self) -> None:
+        """Count from 0 again."""
         self.hits = self.fills = self.evictions = self.invalidations = 0
 
     def get(self, key: Hashable) -> Entry | None:
@@ -86,7 +90,6 @@ class LocalCache:
         self._touched: dict[str, int] = {}
         self._oldest_sequence = 0  # nothing is remembered of touches before this one
         self.valid_until = 0.0
-        self.heard_at = 0.0  # when the others were last known to be heard
         for namespace in namespaces:
             self.namespace(namespace)
 
@@ -109,6 +112,20 @@ class LocalCache:
         """Answer nothing from here, and forget it all."""
         self.set_valid_until(0.0)
         self.invalidate([GLOBAL_TAG])
+
+    def reset(self) -> None:
+        """Drop all entries, refuse fills that began before, and count from 0 again."""
+        self.set_valid_until(0.0)
+        self.remove_matching(lambda _entries, _key: True)
+        for entries in self.namespaces.values():
+            entries.reset_counts()
+
+    def reset_after_fork(self) -> None:
+        """Start empty in a forked child, where another thread of the parent may have held the lock."""
+        self._lock = threading.Lock()
+        self._by_tag.clear()
+        for entries in self.namespaces.values():
+            entries.entries.clear()
 
     # --- changes ------------------------------------------------------------------------------------------------------
     def sequence(self) -> int:

@@ -23,6 +23,10 @@ class SharedCounts:
     """One namespace's shared tier."""
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Count from 0 again."""
         self.hits = self.misses = self.bypasses = self.absences = self.fills = self.invalidations = self.errors = 0
         self.local_misses = 0
 
@@ -34,6 +38,17 @@ class Counters:
         self._namespaces = namespaces
         self._shared = {namespace.name: SharedCounts() for namespace in namespaces}
         self._events: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def reset(self) -> None:
+        """Count from 0 again."""
+        with self._lock:
+            self._events.clear()
+        for counts in self._shared.values():
+            counts.reset()
+
+    def reset_after_fork(self) -> None:
+        """Use a new lock in a forked child: another thread of the parent may have held the old one."""
         self._lock = threading.Lock()
 
     def shared(self, namespace: Namespace) -> SharedCounts:

@@ -1,232 +1,284 @@
-"""The cache of this process: its store, its local tier, its counters, and whether it believes the store.
+"""The cache of one process: its store, its local cache, its counters, and whether it trusts the store.
 
-One `Service` is current at a time, made from the settings when it is first asked for (`current`). A server process
-calls `start` before it takes requests. Without Redis there can be one such process; all others are its guests: they
-read past the cache, and tell it what they write by the outbox.
+There is one `CacheRuntime` a process (`get_runtime`). Its store is opened from the settings when it is first needed,
+and can be replaced (`use_store`): readers and managers keep the runtime, not the store.
+
+Without Redis, one server process owns the cache. Every other process bypasses it: it reads from the database, and
+reports its writes through the outbox.
 """
 
-import os
 import secrets
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import Any, Protocol, Self
 
 from django.core.exceptions import ImproperlyConfigured
 
 from cachelayer.conf import Options
 from cachelayer.protocol import keys
+from cachelayer.protocol.messages import LOST, PATTERN, STORE_READ_ONLY
 from cachelayer.protocol.tags import GLOBAL_TAG, Namespaces
 from cachelayer.runtime.circuit_breaker import CircuitBreaker
+from cachelayer.runtime.in_flight import InFlightWrite, InFlightWrites
 from cachelayer.runtime.local_cache import FOREVER, LocalCache
 from cachelayer.runtime.metrics import Counters
 from cachelayer.runtime.single_flight import SingleFlight
-from cachelayer.stores.base import LOST, Store, StoreDown, StoreFull, StoreSlow
+from cachelayer.stores.base import Store, StoreDown, StoreFull, StoreSlow
 from cachelayer.stores.memory import MemoryStore
 from cachelayer.stores.redis import RedisStore
-from cachelayer.write.intents import RETRY, InFlightWrites, WriteIntent
 from logs.contexts import Context
-
-if TYPE_CHECKING:
-    from cachelayer.background.threads import BackgroundThreads
+from logs.fork import after_fork
 
 log = Context.CACHE.logger
 
-FULL_EVERY = 60.0  # seconds; how often that is said
-PATTERN = "~"  # what a pattern begins with where tags are announced
-DOWN = "!"  # announced by who finds that the store can be read and not written
+FULL_LOG_INTERVAL = 60.0  # seconds between two log lines that say that the store is full
+WRITE_RETRY_DELAY = 0.1  # seconds in which writes do not try a store that has just failed
+MAX_PENDING_ENDS = 10_000
+
+
+class Background(Protocol):
+    """The background threads, as the runtime sees them (`cachelayer.background.threads.BackgroundThreads`)."""
+
+    def start(self) -> None:
+        """Start the threads, once."""
+
+    def start_serving(self) -> None:
+        """Start the threads in a process that answers requests."""
+
+    def wake(self) -> None:
+        """Renew intents and recover now."""
+
+    def report(self) -> None:
+        """Add the counters to the sums in the database."""
+
+    def stop(self, within: float = 0.0) -> None:
+        """Stop the threads; wait for each of them up to `within` seconds."""
+
+    def inherit(self, parent: Any) -> None:
+        """Serve requests if the process that this one was forked from did."""
 
 
 class CacheRuntime:
     """What readers and writers of one process share.
 
     Attributes:
-        live: the writes that have not ended.
-        unfinished: the ended ones that the store does not know of yet.
-        unheard: how many writes of this process, and of others that said so, could not be announced.
-        no_writes_before: until then a write does not try the store, which has just failed (monotonic clock).
-        is_guest: whether another process is the one that has the cache.
+        store: the shared store, or one inside this process.
+        threads: the background threads; None while this process needs none.
+        bypasses_cache: whether another process owns the cache, so that this one reads from the database.
+        in_flight: the writes that have not ended.
+        pending_ends: writes that have ended although the store could not be told.
+        unannounced_count: how many writes, here and reported by other processes, could not be announced.
+        retry_writes_at: until then writes do not try the store, which has just failed (monotonic clock).
+        client_id: names this process on the invalidation channel.
     """
 
-    def __init__(
-        self,
-        namespaces: Namespaces,
-        make_store: "Callable[[CacheRuntime], Store] | None" = None,
-        *,
-        is_guest: bool = False,
-    ) -> None:
-        """Put the parts together; the store is one in this process unless another is made."""
+    store: Store
+
+    def __init__(self, namespaces: Namespaces) -> None:
+        """Prepare a runtime without a store."""
         self.namespaces = namespaces
         self.local = LocalCache(namespaces)
         self.counters = Counters(namespaces)
+        self.breaker = CircuitBreaker(self._on_breaker_open)
+        self.make_threads: Callable[[CacheRuntime], Background] | None = None
+        self.threads: Background | None = None
+        self._lock = threading.RLock()
+        self._init_state()
+
+    def _init_state(self) -> None:
+        """Set everything that belongs to one store."""
+        self.is_open = False
+        self.bypasses_cache = False
         self.single_flight = SingleFlight()
-        self.breaker = CircuitBreaker(self._degraded)
         self.in_flight = InFlightWrites()
-        self.pending_ends: deque[WriteIntent] = deque(maxlen=10_000)
-        self.retry_writes_at = 0.0
+        self.pending_ends: deque[InFlightWrite] = deque(maxlen=MAX_PENDING_ENDS)
         self.unannounced_count = 0
-        self._full_again_at = 0.0
-        self.bypasses_cache = is_guest
+        self.retry_writes_at = 0.0
         self.client_id = secrets.token_hex(6)
-        self.threads: BackgroundThreads | None = None
-        self.store: Store = (make_store or _in_process)(self)
-        if is_guest:
-            self.breaker.is_closed = False
+        self._log_full_at = 0.0
+
+    # --- the store ----------------------------------------------------------------------------------------------------
+    def open(self) -> None:
+        """Use the store that the settings name, unless there is a store already.
+
+        Raises:
+            ImproperlyConfigured: REDIS_URL is not a URL.
+        """
+        with self._lock:  # another thread may have been faster
+            if not self.is_open:
+                self.use_configured_store()
+
+    def use_configured_store(self, *, owns_cache: bool = False) -> Self:
+        """Use the store that the settings name; return this runtime.
+
+        Args:
+            owns_cache: without Redis, keep the cache in this process; otherwise this process bypasses the cache.
+
+        Raises:
+            ImproperlyConfigured: REDIS_URL is not a URL.
+        """
+        options = Options.read()
+        if not options.is_shared:
+            return self.use_store(memory_store, bypasses_cache=not owns_cache)
+        try:
+            return self.use_store(lambda runtime: _redis_store(runtime, options))
+        except ValueError as error:  # redis-py raises it for a malformed URL
+            raise ImproperlyConfigured(f"CACHES[{options.alias!r}]: {error}") from error
+
+    def use_store(self, make_store: "Callable[[CacheRuntime], Store]", *, bypasses_cache: bool = False) -> Self:
+        """Replace the store; return this runtime. The local cache is emptied, and the counters start at 0."""
+        with self._lock:
+            if self.is_open:
+                if self.threads is not None:
+                    self.threads.stop()
+                self.store.release_idle()
+            self._replace(make_store, bypasses_cache=bypasses_cache)
+        return self
+
+    def _replace(self, make_store: "Callable[[CacheRuntime], Store]", *, bypasses_cache: bool) -> None:
+        self._init_state()
+        self.local.reset()
+        self.counters.reset()
+        self.breaker.is_closed = not bypasses_cache
+        self.bypasses_cache = bypasses_cache
+        self.store = make_store(self)
+        self.is_open = True
+        shares = self.store.is_shared and self.make_threads is not None
+        self.threads = self.make_threads(self) if shares and self.make_threads is not None else None
+
+    def verify_connection(self, connection: Any) -> None:
+        """Check the server behind a new connection before anything is read from it.
+
+        Raises:
+            StoreDown: the server cannot be used.
+        """
+        if self.store.verify_connection(connection):
+            self.on_store_replaced()
+
+    def reset_after_fork(self) -> None:
+        """Start again in a forked child: threads do not survive a fork, and an in-process cache stays the parent's."""
+        self._lock = threading.RLock()  # a thread of the parent may have held the old one
+        self.local.reset_after_fork()
+        self.counters.reset_after_fork()
+        if not self.is_open:
+            return
+        parent, self.is_open = self.threads, False
+        self.use_configured_store()
+        if self.threads is not None and parent is not None:
+            self.threads.inherit(parent)
 
     # --- what happens to the store ------------------------------------------------------------------------------------
-    def _degraded(self) -> None:
+    def _on_breaker_open(self) -> None:
         self.counters.count("outages")
         self.local.invalidate_all()
 
-    def failed(self, error: Exception) -> None:
-        """Note that the store did not do what a reader asked for."""
+    def on_read_error(self, error: Exception) -> None:
+        """Handle a store error of a reader."""
         if isinstance(error, StoreFull):
-            self._full(error)
+            self._on_full(error)
         else:
             self.breaker.record_failure(error)
             self.ensure_started()
 
-    def _full(self, error: StoreFull) -> None:
-        """Note that the store took no entry; what is in it is good."""
+    def _on_full(self, error: StoreFull) -> None:
+        """Count a fill that was rejected; entries in the store stay valid."""
         self.counters.count("refused entries")
         now = monotonic()
-        if now >= self._full_again_at:
-            self._full_again_at = now + FULL_EVERY
-            log.warning("Cache FULL: %s; nothing new is kept until there is room", error)
+        if now >= self._log_full_at:
+            self._log_full_at = now + FULL_LOG_INTERVAL
+            log.warning("Cache FULL: %s; new entries are not stored until there is room", error)
 
-    def write_failed(self, error: Exception) -> None:
-        """Note that a write could not be announced: nothing here is believed until the store is back.
+    def on_write_error(self, error: Exception) -> None:
+        """Handle a write that could not be announced: trip the breaker, because other writes may be missing as well.
 
-        A store that is full or read-only may still answer other processes; they are told, as far as they can be.
+        A store that is full or read-only may still answer other processes, so they are notified if that is possible.
         """
-        self.retry_writes_at = monotonic() + RETRY
+        self.retry_writes_at = monotonic() + WRITE_RETRY_DELAY
         self.unannounced_count += 1
         self.counters.count("unannounced writes")
         self.breaker.trip(error)
         if not isinstance(error, StoreSlow):
             with suppress(StoreDown, StoreFull):
-                self.store.announce(DOWN)
+                self.store.announce(STORE_READ_ONLY)
         self.ensure_started()
 
-    def end_failed(self, write: WriteIntent, error: Exception) -> None:
-        """Note that a write has ended and the store does not know it."""
+    def on_end_error(self, write: InFlightWrite, error: Exception) -> None:
+        """Handle a write that has ended although the store could not be told: the heartbeat tries again."""
         self.pending_ends.append(write)
         self.breaker.record_failure(error)
         self.ensure_started()
 
     def on_store_replaced(self) -> None:
-        """Note that the store is not the one it was: what it held of our writes may be gone."""
+        """Handle a store that was emptied, restarted or replaced: intents of this process may be gone."""
         self.counters.count("strange stores")
-        log.warning("Cache store was emptied, restarted, or is another one: what was in it is not believed")
+        log.warning("Cache store REPLACED: it was emptied, restarted, or is another server; its entries are not used")
         self.local.invalidate([GLOBAL_TAG])
-        if self.threads is not None:
-            self.threads.wake()
+        self._wake_threads()
 
     def on_message(self, words: Sequence[str]) -> None:
-        """Take what has been announced."""
+        """Handle the words of a message on the invalidation channel (`cachelayer.protocol.messages`)."""
         for word in words:
             if word.startswith(LOST):
-                self.counters.count("lost intents", int(word[1:]))
-                log.warning("Cache store had lost what was announced of a write: %s tags", word[1:])
-        if DOWN in words:
+                self.counters.count("lost intents", int(word.removeprefix(LOST)))
+                log.warning("Cache store LOST intents of a write: %s tags", word.removeprefix(LOST))
+            elif word.startswith(PATTERN):
+                self.evict_matching(word.removeprefix(PATTERN))
+        if STORE_READ_ONLY in words:
             self.unannounced_count += 1
             self.breaker.trip(StoreFull("another process cannot write to it"))
-        for pattern in (word[1:] for word in words if word.startswith(PATTERN)):
-            self.evict_matching(pattern)
         self.local.invalidate(words)
-        if GLOBAL_TAG in words and self.threads is not None:
-            self.threads.wake()
+        if GLOBAL_TAG in words:
+            self._wake_threads()
 
     def evict_matching(self, pattern: str) -> None:
-        """Remove from the local tier what matches a glob (`names.matches`)."""
-        self.local.remove_matching(lambda tier, key: keys.matches(keys.local_key(tier, key), pattern))
+        """Remove the entries of the local cache whose key matches a glob (`keys.matches`)."""
+        self.local.remove_matching(lambda entries, key: keys.matches(keys.local_key(entries.namespace, key), pattern))
 
-    # --- the process --------------------------------------------------------------------------------------------------
+    # --- background threads -------------------------------------------------------------------------------------------
     def ensure_started(self) -> None:
-        """See to it that this process hears what others announce, and recovers from what it lost."""
+        """Open the store, and start the background threads if this process needs them."""
+        if not self.is_open:
+            self.open()
         if self.threads is not None:
             self.threads.start()
 
+    def _wake_threads(self) -> None:
+        if self.threads is not None:
+            self.threads.wake()
 
-def _in_process(service: CacheRuntime) -> Store:
-    entries = 2 * sum(namespace.max_items for namespace in service.namespaces)
-    store = MemoryStore(entries, service.namespaces, listener=service.local.invalidate)
+
+def memory_store(runtime: CacheRuntime) -> Store:
+    max_entries = 2 * sum(namespace.max_items for namespace in runtime.namespaces)
+    store = MemoryStore(max_entries, runtime.namespaces, on_touch=runtime.local.invalidate)
     store.reinitialize(quarantine=False)
-    service.local.set_valid_until(FOREVER)
+    runtime.local.set_valid_until(FOREVER)
     return store
 
 
-# --- the one of this process ------------------------------------------------------------------------------------------
+def _redis_store(runtime: CacheRuntime, options: Options) -> Store:
+    return RedisStore(
+        options.alias,
+        options.prefix,
+        runtime.client_id,
+        runtime.namespaces,
+        on_touch=runtime.local.invalidate,
+        count=runtime.counters.count,
+    )
+
+
+# --- the runtime of this process --------------------------------------------------------------------------------------
 namespaces = Namespaces()
-_current: CacheRuntime | None = None
-_lock = threading.RLock()
-_followers: list[Callable[[CacheRuntime], None]] = []
+runtime = CacheRuntime(namespaces)
 
 
-def current() -> CacheRuntime:
-    """Return this process' service, made from the settings when there is none yet."""
-    return _current if _current is not None else _first()
+def get_runtime() -> CacheRuntime:
+    """Return the runtime of this process, with its store opened."""
+    if not runtime.is_open:
+        runtime.open()
+    return runtime
 
 
-def _first() -> CacheRuntime:
-    with _lock:  # another thread may have been quicker
-        return _current if _current is not None else use(make())
-
-
-def follow(use_it: Callable[[CacheRuntime], None]) -> None:
-    """Have a function called with the current service now, and whenever another takes its place."""
-    _followers.append(use_it)
-    use_it(current())
-
-
-def use(service: CacheRuntime) -> CacheRuntime:
-    """Make a service the current one, and return it."""
-    global _current
-    with _lock:
-        before, _current = _current, service
-        for use_it in _followers:
-            use_it(service)
-    if before is not None and before.threads is not None:
-        before.threads.stop()
-    if before is not None and isinstance(before.store, RedisStore):
-        before.store.release_idle()
-    return service
-
-
-def make(*, is_guest: bool = True) -> CacheRuntime:
-    """Make a service as the settings say. Without Redis it is a guest's, unless told otherwise.
-
-    Raises:
-        ImproperlyConfigured: the server's URL is none.
-    """
-    from cachelayer.background.threads import BackgroundThreads  # noqa: PLC0415 - it knows the outbox, a model, and apps may still be loading
-
-    options = Options.read()
-    if not options.is_shared:
-        return CacheRuntime(namespaces, is_guest=is_guest)
-    try:
-        service = CacheRuntime(
-            namespaces,
-            lambda self: RedisStore(
-                options.alias, options.prefix, self.client_id, namespaces, self.local.invalidate, self.counters.count
-            ),
-        )
-    except ValueError as error:  # redis-py's, of a URL
-        raise ImproperlyConfigured(f"CACHES[{options.alias!r}]: {error}") from error
-    service.threads = BackgroundThreads(service)
-    return service
-
-
-def _in_child() -> None:
-    """Start anew in a forked process: the threads are gone, and in-process the cache stays with the parent."""
-    global _current, _lock
-    before, _current, _lock = _current, None, threading.RLock()  # a thread that is gone may have had the lock
-    if before is not None:
-        now = use(make())
-        if now.threads is not None and before.threads is not None:
-            now.threads.inherit(before.threads)
-
-
-os.register_at_fork(after_in_child=_in_child)
+after_fork(runtime.reset_after_fork)

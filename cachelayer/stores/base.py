@@ -7,15 +7,14 @@ The state of a tag is None, a version (16 bytes), or an intent: `!` and the ids 
 import os
 from binascii import b2a_hex
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 from cachelayer.protocol.entries import VERSION
 
 INTENT_S = 30.0  # a write that says nothing for that long is taken for dead
 QUARANTINE_S = 2.0  # nothing is believed for that long after a store came back
 QUARANTINE = b"quarantine------"  # who holds `*` then
-
-LOST = "^"  # what the number of lost intents begins with where tags are announced
 
 States = list[bytes | None]
 # Called with tags that someone has touched, here or in another process.
@@ -50,8 +49,20 @@ def strip_fingerprint(name: str) -> str:
     return name.rpartition("@")[0]
 
 
+class Subscription(Protocol):
+    """A subscription to the invalidation channel. Every method may raise `OSError` or the client's errors."""
+
+    def ping(self, text: str) -> None:
+        """Send a ping; its answer comes after every message that was published before."""
+
+    def receive(self, timeout: float) -> tuple[str, bytes]:
+        """Return the next reply as kind (`subscribe`, `message`, `pong`) and text; kind "" after `timeout` seconds."""
+
+
 class Store(Protocol):
     """The shared tier. Every method may raise `StoreDown`; each is one round trip."""
+
+    is_shared: bool  # with other processes
 
     def read(self, entries: Sequence[str], tags: Sequence[str]) -> tuple[States, States]:
         """Return entries and states of tags, all of one moment.
@@ -107,3 +118,12 @@ class Store(Protocol):
 
     def announce(self, *words: str) -> None:
         """Tell the other processes something that is no tag."""
+
+    def subscribe(self) -> AbstractContextManager[Subscription]:
+        """Return a subscription to the invalidation channel; only a shared store has one."""
+
+    def verify_connection(self, connection: Any) -> bool:
+        """Check the server behind a new connection; return whether it is not the one that was used before."""
+
+    def release_idle(self) -> None:
+        """Give back the connections that are not in use."""

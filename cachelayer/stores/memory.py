@@ -3,14 +3,26 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from time import monotonic
+from typing import Any
 
 from cachelayer.protocol.entries import INTENT
 from cachelayer.protocol.keys import matches
+from cachelayer.protocol.messages import LOST
 from cachelayer.protocol.tags import GLOBAL_TAG, Namespaces
-from cachelayer.stores.base import INTENT_S, LOST, QUARANTINE, QUARANTINE_S, OnTouch, States, strip_fingerprint, token
+from cachelayer.stores.base import (
+    INTENT_S,
+    QUARANTINE,
+    QUARANTINE_S,
+    OnTouch,
+    States,
+    Subscription,
+    strip_fingerprint,
+    token,
+)
 
-REMEMBERED = 100_000  # versions; a forgotten one is a miss
+MAX_VERSIONS = 100_000  # versions; a forgotten one is a miss
 
 
 def _nobody(_tags: Sequence[str]) -> None:
@@ -23,12 +35,14 @@ class MemoryStore:
     `clock` (seconds) and `make_token` are there for tests that decide what happens when.
     """
 
+    is_shared = False
+
     def __init__(
         self,
         entries: int,
         namespaces: Namespaces,
         *,
-        listener: OnTouch = _nobody,
+        on_touch: OnTouch = _nobody,
         clock: Callable[[], float] = monotonic,
         make_token: Callable[[], bytes] = token,
     ) -> None:
@@ -38,7 +52,7 @@ class MemoryStore:
         self._versions: OrderedDict[str, bytes] = OrderedDict()
         self._intents: dict[str, dict[bytes, float]] = {}
         self._leases: dict[str, float] = {}
-        self._listener = listener
+        self._on_touch = on_touch
         self._clock = clock
         self._token = make_token
         self._lock = threading.RLock()
@@ -49,7 +63,7 @@ class MemoryStore:
             return [self._entry(name) for name in entries], [self._state(tag) for tag in tags]
 
     def claim_versions(self, tags: Sequence[str], lease: str, lease_ms: int) -> tuple[States, bool]:
-        """See `Store.claim`."""
+        """See `Store.claim_versions`."""
         with self._lock:
             for tag in tags:
                 if self._state(tag) is None:
@@ -75,7 +89,7 @@ class MemoryStore:
         with self._lock:
             for tag in tags:
                 self._hold(tag, write, INTENT_S)
-        self._listener(tags)
+        self._on_touch(tags)
 
     def end(self, write: bytes, tags: Sequence[str]) -> None:
         """See `Store.end`."""
@@ -88,7 +102,7 @@ class MemoryStore:
                 if not holders:
                     self._renew(tag)
         if lost:
-            self._listener([*tags, f"{LOST}{lost}"])
+            self._on_touch([*tags, f"{LOST}{lost}"])
 
     def touch(self, tags: Sequence[str]) -> None:
         """See `Store.touch`."""
@@ -96,7 +110,7 @@ class MemoryStore:
             for tag in tags:
                 if not (self._state(tag) or b"").startswith(INTENT):
                     self._renew(tag)
-        self._listener(tags)
+        self._on_touch(tags)
 
     def put(self, entry: str, head: bytes, payload: bytes, tags: Sequence[str], ttl_ms: int) -> None:
         """See `Store.put`."""
@@ -109,7 +123,7 @@ class MemoryStore:
                 self.fill([(entry, head + b"".join(versions) + payload, ttl_ms)], "")
 
     def reinitialize(self, *, quarantine: bool) -> bool:
-        """See `Store.restore`; of what is kept here only `REMEMBERED` may have dropped a namespace."""
+        """See `Store.reinitialize`; of what is kept here only `MAX_VERSIONS` may have dropped a namespace."""
         with self._lock:
             for namespace in self._namespaces:
                 if self._state(namespace.name) is None:
@@ -117,11 +131,11 @@ class MemoryStore:
             if quarantine:
                 self._hold(GLOBAL_TAG, QUARANTINE, QUARANTINE_S)
         if quarantine:
-            self._listener([GLOBAL_TAG])
+            self._on_touch([GLOBAL_TAG])
         return quarantine
 
     def check_writable(self) -> None:
-        """See `Store.probe`."""
+        """See `Store.check_writable`."""
 
     def remove(self, pattern: str) -> int:
         """See `Store.remove`."""
@@ -134,9 +148,20 @@ class MemoryStore:
         return len(found)
 
     def entry_names(self, pattern: str) -> Iterator[str]:
-        """See `Store.names`."""
+        """See `Store.entry_names`."""
         with self._lock:
             return iter([name for name in self._entries if matches(strip_fingerprint(name), pattern)])
+
+    def subscribe(self) -> AbstractContextManager[Subscription]:
+        """See `Store.subscribe`."""
+        raise NotImplementedError("a store in this process has no channel")
+
+    def verify_connection(self, connection: Any) -> bool:  # noqa: ARG002 - the interface's
+        """See `Store.verify_connection`; there are no connections."""
+        return False
+
+    def release_idle(self) -> None:
+        """See `Store.release_idle`; there are no connections."""
 
     def announce(self, *words: str) -> None:
         """See `Store.announce`; there are no others."""
@@ -171,5 +196,5 @@ class MemoryStore:
         self._intents.pop(tag, None)
         self._versions[tag] = self._token()
         self._versions.move_to_end(tag)
-        if len(self._versions) > REMEMBERED:
+        if len(self._versions) > MAX_VERSIONS:
             self._versions.popitem(last=False)

@@ -6,7 +6,7 @@ from typing import Any, Self
 import redis
 
 
-class Subscription:
+class RedisSubscription:
     """A subscription to one channel, from entering its context to leaving it."""
 
     def __init__(self, client: redis.Redis, channel: str) -> None:

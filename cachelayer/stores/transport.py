@@ -4,7 +4,6 @@ It does what redis-py's client does with a command, without what that does aroun
 """
 
 import hashlib
-import os
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -17,6 +16,7 @@ from redis import exceptions
 
 from cachelayer.stores.base import CountEvent, StoreDown, StoreFull, StoreSlow
 from logs.contexts import Context
+from logs.fork import after_fork
 
 # Threads that ask at once; others wait for their turn. A hundred that connect at one moment would keep each other, and
 # the server, from answering in time.
@@ -245,4 +245,4 @@ def _in_child() -> None:
         pool._lock, pool._fork_lock = threading.RLock(), threading.RLock()  # noqa: SLF001 - it has no way to say so
 
 
-os.register_at_fork(after_in_child=_in_child)
+after_fork(_in_child)

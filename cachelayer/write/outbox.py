@@ -1,30 +1,31 @@
-"""The outbox: what was written while the store was away, kept in the database until the store knows of it.
+"""The outbox: tags of committed writes that the store has not heard of, kept in the database until it has.
 
-A row is inserted in the transaction of its write, and deleted once the store has taken its tags: who dies in between
-leaves it to the next, and no lock is held while the store is asked. That some are touched twice harms nobody.
+A row is inserted in the transaction of its write and deleted after the store has taken its tags. If the process dies in
+between, the next one applies the row. No database lock is held while the store is called. Touching a tag twice is
+harmless.
 """
 
 from collections.abc import Iterator, Sequence
 
 from django.db import Error, connections, router
 
-from cachelayer.runtime.runtime import PATTERN, CacheRuntime
+from cachelayer.models import Outbox
+from cachelayer.protocol.messages import PATTERN
+from cachelayer.runtime.runtime import CacheRuntime
 from logs.contexts import Context
 
-AT_ONCE = 1000  # rows
-WORDS = 500  # tags a round trip
+BATCH_ROWS = 1000
+TAGS_A_ROUND_TRIP = 500
 
 log = Context.CACHE.logger
 
 
 def record(alias: str, tags: Sequence[str]) -> None:
-    """Insert a row of tags; to be called inside the transaction of the write.
+    """Insert a row of tags; call it inside the transaction of the write.
 
     Raises:
-        DatabaseError: it cannot be inserted; then the write must not commit either.
+        DatabaseError: the row cannot be inserted; then the write must not commit either.
     """
-    from cachelayer.models import Outbox  # noqa: PLC0415 - models need what needs this
-
     Outbox.objects.using(alias).create(tags="\n".join(tags))
 
 
@@ -33,18 +34,18 @@ def record_after_commit(alias: str, tags: Sequence[str]) -> None:
     try:
         record(alias, tags)
     except Error as error:
-        log.error("Cache outbox cannot be written: %s", type(error).__name__)  # noqa: TRY400 - it may quote rows
+        log.error("Cache outbox UNWRITABLE: %s", type(error).__name__)  # noqa: TRY400 - a traceback may quote rows
 
 
-def drain(service: CacheRuntime) -> int:
-    """Touch everything in the outboxes of all databases; return how many rows those were.
+def drain(runtime: CacheRuntime) -> int:
+    """Touch everything in the outboxes of all databases; return the number of rows.
 
     Raises:
         StoreDown: the store does not answer.
-        DatabaseError: a database does not.
+        DatabaseError: a database does not answer.
     """
-    drained = sum(_drain(service, alias) for alias in databases())
-    service.counters.count("drained", drained)
+    drained = sum(_drain(runtime, alias) for alias in databases())
+    runtime.counters.count("drained", drained)
     if drained:
         log.info("Cache outbox DRAINED: %d writes that could not be announced before", drained)
     return drained
@@ -59,44 +60,36 @@ def databases() -> Iterator[str]:
 
 
 def table_exists(alias: str) -> bool:
-    """Whether a database has the outbox's table: not before the first migration, nor after the last is undone."""
-    from cachelayer.models import Outbox  # noqa: PLC0415 - as above
-
-    table = Outbox._meta.db_table  # noqa: SLF001 - Django's documented way to it
+    """Tell whether a database has the outbox table, which the first migration creates."""
+    table = Outbox._meta.db_table  # noqa: SLF001 - Django documents _meta
     return alias in databases() and table in connections[alias].introspection.table_names()
 
 
 def pending_count() -> int:
-    """Return how many rows nobody has drained yet."""
-    from cachelayer.models import Outbox  # noqa: PLC0415 - as above
-
+    """Return the number of rows that have not been drained yet."""
     return sum(Outbox.objects.using(alias).count() for alias in databases())
 
 
 def clear() -> None:
-    """Empty the outboxes without touching anything: for who starts with an empty cache."""
-    from cachelayer.models import Outbox  # noqa: PLC0415 - as above
-
+    """Delete all rows without touching their tags: for a process that starts with an empty cache."""
     for alias in databases():
         Outbox.objects.using(alias).all().delete()
 
 
-def _drain(service: CacheRuntime, alias: str) -> int:
-    from cachelayer.models import Outbox  # noqa: PLC0415 - as above
-
+def _drain(runtime: CacheRuntime, alias: str) -> int:
     rows, drained = Outbox.objects.using(alias).order_by("pk"), 0
-    while found := list(rows.values_list("pk", "tags")[:AT_ONCE]):
-        tags = list(dict.fromkeys(tag for _, line in found for tag in line.split("\n")))
-        for start in range(0, len(tags), WORDS):
-            apply(service, tags[start : start + WORDS])
-        drained += rows.filter(pk__in=[pk for pk, _ in found]).delete()[0]
+    while batch := list(rows.values_list("pk", "tags")[:BATCH_ROWS]):
+        words = list(dict.fromkeys(word for _, text in batch for word in text.split("\n")))
+        for start in range(0, len(words), TAGS_A_ROUND_TRIP):
+            apply(runtime, words[start : start + TAGS_A_ROUND_TRIP])
+        drained += rows.filter(pk__in=[pk for pk, _ in batch]).delete()[0]
     return drained
 
 
-def apply(service: CacheRuntime, tags: Sequence[str]) -> None:
-    """Touch tags; a word that begins with `~` is a pattern, to be cleared (`cache.clear`)."""
-    service.store.touch([tag for tag in tags if not tag.startswith(PATTERN)])
-    for pattern in (tag for tag in tags if tag.startswith(PATTERN)):
-        service.store.remove(pattern[1:])
-        service.on_message([pattern])
-        service.store.announce(pattern)
+def apply(runtime: CacheRuntime, words: Sequence[str]) -> None:
+    """Touch tags; a word that begins with `~` is a pattern whose entries are removed (`cache.clear`)."""
+    runtime.store.touch([word for word in words if not word.startswith(PATTERN)])
+    for word in (word for word in words if word.startswith(PATTERN)):
+        runtime.store.remove(word.removeprefix(PATTERN))
+        runtime.on_message([word])
+        runtime.store.announce(word)

@@ -11,9 +11,7 @@ A write whose end nobody has seen, because the connection was lost or the statem
 database may be about to commit it. Its intents expire.
 """
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -22,9 +20,10 @@ from weakref import WeakKeyDictionary
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from cachelayer.runtime import runtime
+from cachelayer.runtime.runtime import get_runtime
 from cachelayer.write import outbox
 from cachelayer.write.intents import WriteIntent
+from logs.fork import after_fork
 
 
 class TransactionNeeded(Exception):
@@ -119,7 +118,7 @@ def save_with_intent(alias: str, row: object, save: Callable[[], None], *, needs
     if is_in_transaction(connection):
         save()
         return
-    if not needs_transaction and runtime.current().breaker.is_closed:
+    if not needs_transaction and get_runtime().breaker.is_closed:
         session = _session(connection)
         _end_rolled_back(connection, session)
         alone = session.alone
@@ -137,14 +136,6 @@ def save_with_intent(alias: str, row: object, save: Callable[[], None], *, needs
             del alone[depth:]
     with transaction.atomic(using=alias, savepoint=False):
         save()
-
-
-@contextmanager
-def touching(alias: str, tags: Iterable[str]) -> Iterator[None]:
-    """Announce a change for as long as the block changes things, which is in one transaction."""
-    with transaction.atomic(using=alias, savepoint=False):
-        begin(alias, list(tags))
-        yield
 
 
 def release_finished(**_signal: Any) -> None:
@@ -201,7 +192,7 @@ def _write_of(connection: BaseDatabaseWrapper, session: ConnectionWrites, alias:
     _end_rolled_back(connection, session)  # a transaction that was rolled back, or the one whose hooks run now
     connection.ensure_connection()
     write = session.write = WriteIntent(
-        runtime.current(), partial(outbox.record, alias), partial(outbox.record_after_commit, alias)
+        get_runtime(), partial(outbox.record, alias), partial(outbox.record_after_commit, alias)
     )
     session.raw = connection.connection
     hooks.insert(0, (set(), write.end, True))
@@ -209,7 +200,7 @@ def _write_of(connection: BaseDatabaseWrapper, session: ConnectionWrites, alias:
 
 
 def _alone(alias: str) -> WriteIntent:
-    return WriteIntent(runtime.current(), _refuse, partial(outbox.record_after_commit, alias))
+    return WriteIntent(get_runtime(), _refuse, partial(outbox.record_after_commit, alias))
 
 
 def _refuse(_tags: Sequence[str]) -> None:
@@ -225,4 +216,4 @@ def _in_child() -> None:
     _sessions.clear()
 
 
-os.register_at_fork(after_in_child=_in_child)
+after_fork(_in_child)

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from django.utils import timezone
 
+from cachelayer import Page
 from conversations.admin.display_names import DisplayNames, addresses
 from conversations.admin.thread_view import Day, group_by_day
-from conversations.db.keyset import InvalidCursor, Page
+from conversations.db.keyset import InvalidCursor
 from conversations.models import Contact, ContactAddress, Conversation, Message
 
 BUBBLES = 50

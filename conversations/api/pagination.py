@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
-from conversations.db.keyset import Page
+from cachelayer import Page
 
 LINK = {"type": "string", "format": "uri", "nullable": True}
 

@@ -16,13 +16,13 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import GenericViewSet
 
-from cachelayer.read.cache_status import track_reads
+from cachelayer import Page, track_reads
 from conversations.api import serializers
 from conversations.api.negotiation import JSONOnly
 from conversations.api.pagination import CursorLinksPagination
 from conversations.api.query_params import ContactParameters, ConversationParameters, MessageParameters, PageParameters
 from conversations.api.schema import Schema
-from conversations.db.keyset import InvalidCursor, Page
+from conversations.db.keyset import InvalidCursor
 from conversations.models import Contact, Conversation, Instance, Message
 
 Found = TypeVar("Found")

@@ -9,11 +9,12 @@ import datetime as dt
 import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from django.core.exceptions import ValidationError
 from django.db.models import Field, Model, Q, QuerySet
+
+from cachelayer import Page
 
 Row = TypeVar("Row", bound=Model)
 Direction = Literal["next", "previous"]
@@ -23,15 +24,6 @@ LONGEST_CURSOR = 4096  # characters; a text of 255 fits, however it is escaped
 
 class InvalidCursor(ValueError):
     """The cursor is not one that this order has given out."""
-
-
-@dataclass(frozen=True)
-class Page(Generic[Row]):
-    """At most `limit` rows in order, and the cursors of the pages around them ("" where there is none)."""
-
-    rows: list[Row]
-    next_cursor: str = ""
-    previous_cursor: str = ""
 
 
 def keyset_page(queryset: QuerySet[Row], order: Sequence[str], *, cursor: str = "", limit: int) -> Page[Row]:

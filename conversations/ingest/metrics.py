@@ -9,17 +9,12 @@ throttle. What happens at the door is counted in the process, and added up now a
 import threading
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
 
 from django.db import IntegrityError, connection
 from django.db.models import Sum
 
+from cachelayer.ops.counter_table import add_counts
 from conversations.models import IngestCounter, Instance
-
-_ADD = """
-INSERT INTO {table} (instance_id, name, value) VALUES {rows}
-ON CONFLICT (instance_id, name) DO UPDATE SET value = {table}.value + excluded.value
-"""
 
 Counted = Mapping[tuple[int, str], int]
 
@@ -67,13 +62,7 @@ def add_to_totals(times: Counted) -> None:
     Raises:
         DatabaseError, InterfaceError: it cannot be written.
     """
-    # In one order everywhere, so that two processes never wait for each other.
-    rows = [(instance, name, value) for (instance, name), value in sorted(times.items()) if value]
-    if rows:
-        table = IngestCounter._meta.db_table  # noqa: SLF001 - Django's documented way to it
-        values: list[Any] = [value for row in rows for value in row]
-        with connection.cursor() as cursor:
-            cursor.execute(_ADD.format(table=table, rows=", ".join(["(%s, %s, %s)"] * len(rows))), values)
+    add_counts(IngestCounter, ("instance_id", "name"), times, using=connection.alias)
 
 
 def totals() -> dict[str, int]:

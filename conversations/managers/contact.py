@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from conversations.db.keyset import Page
+from cachelayer import Page
 from conversations.evolution import jid as jids
 from conversations.managers import PAGE
 from conversations.managers.instance_scoped import InstanceScopedManager

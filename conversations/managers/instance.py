@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.utils import timezone
 
-from cachelayer.orm.managers import CachedManager
-from conversations.db.keyset import Page
+from cachelayer import Page
+from conversations.db.managers import TableManager
 from conversations.managers import PAGE
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def name_digest(name: str) -> str:
     return sha256(name.encode(errors="surrogatepass")).hexdigest()[:32]
 
 
-class InstanceManager(CachedManager["Instance"]):
+class InstanceManager(TableManager["Instance"]):
     """Operations on instances."""
 
     def page(self, *, cursor: str = "", limit: int = PAGE, fresh: bool = False) -> Page["Instance"]:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from django.db import models
 
-from cachelayer.orm.managers import CachedManager
+from conversations.db.managers import TableManager
 
 if TYPE_CHECKING:
     from conversations.models import Instance
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 Row = TypeVar("Row", bound=models.Model)
 
 
-class InstanceScopedManager(CachedManager[Row]):
+class InstanceScopedManager(TableManager[Row]):
     """A manager of rows that each belong to an instance."""
 
     def scoped_to(self, instance: "Instance | int | None") -> models.QuerySet[Row]:

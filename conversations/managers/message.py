@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.db.models import QuerySet
 
-from conversations.db.keyset import Page
+from cachelayer import Page
 from conversations.managers import PAGE
 from conversations.managers.instance_scoped import InstanceScopedManager, pk_of
 from conversations.managers.locking import owner

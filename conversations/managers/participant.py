@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from cachelayer.orm.managers import CachedManager
+from conversations.db.managers import TableManager
 
 if TYPE_CHECKING:
     from conversations.models import Participant
 
 
-class ParticipantManager(CachedManager["Participant"]):
+class ParticipantManager(TableManager["Participant"]):
     """Reads of groups' members."""
 
     def for_conversation(self, conversation_id: int) -> list["Participant"]:

@@ -5,7 +5,7 @@ from typing import ClassVar
 from django.db import models
 from django.utils import timezone
 
-from cachelayer.models import CachedModel
+from cachelayer import CachedModel
 
 
 class TimestampedModel(CachedModel):

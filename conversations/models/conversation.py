@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from cachelayer.models import CachedModel
+from cachelayer import CachedModel
 from conversations.db.deletion import DB_CASCADE
 from conversations.evolution.coerce import EPOCH
 from conversations.managers.conversation import ConversationManager

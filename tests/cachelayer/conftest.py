@@ -12,8 +12,9 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from cachelayer.background import heartbeat, recovery, subscriber
 from cachelayer.protocol.tags import GLOBAL_TAG
-from cachelayer.runtime import runtime
-from cachelayer.stores import memory, redis, redis_options
+from cachelayer.runtime import redis_options
+from cachelayer.runtime.runtime import CacheRuntime, get_runtime, runtime
+from cachelayer.stores import memory, redis
 from cachelayer.stores.base import StoreDown, StoreSlow
 from cachelayer.stores.redis import RedisStore
 from tests import valkey
@@ -29,9 +30,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (memory, redis, recovery):
         monkeypatch.setattr(module, "QUARANTINE_S", QUARANTINE_S)
     for module in (recovery, heartbeat):
-        monkeypatch.setattr(module, "LOOK_EVERY", 0.05)
-    monkeypatch.setattr(recovery, "RECOVER_EVERY", 0.05)
-    monkeypatch.setattr(subscriber, "RETRY_AFTER", 0.05)
+        monkeypatch.setattr(module, "INTERVAL", 0.05)
+    monkeypatch.setattr(recovery, "RECOVERY_INTERVAL", 0.05)
+    monkeypatch.setattr(subscriber, "RECONNECT_DELAY", 0.05)
 
 
 @pytest.fixture
@@ -42,9 +43,9 @@ def connected(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]: 
 
 
 @pytest.fixture
-def cached(quick: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[runtime.CacheRuntime]:  # noqa: ARG001 - a fixture's fixture
+def cached(quick: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[CacheRuntime]:  # noqa: ARG001 - a fixture's fixture
     """This process' service, with nothing in it, in step with its store."""
-    monkeypatch.setattr(subscriber, "TRUSTED_FOR", PATIENCE)  # for the machine may be busy
+    monkeypatch.setattr(subscriber, "LOCAL_CACHE_VALID_FOR", PATIENCE)  # for the machine may be busy
     yield use_new()
     use_new()
 
@@ -63,11 +64,13 @@ def server(quick: None, settings: Any) -> Iterator[Valkey]:  # noqa: ARG001 - a 
 _CACHES = django_settings.CACHES
 
 
-def on_server(settings: Any, url: str) -> runtime.CacheRuntime:
+def on_server(settings: Any, url: str) -> CacheRuntime:
     """Put this process' service on a server, which need not be there, with the time-outs of production."""
-    options = redis_options.OPTIONS | dict.fromkeys(("SOCKET_CONNECT_TIMEOUT", "SOCKET_TIMEOUT"), redis_options.TIMEOUT)
+    options = redis_options.REDIS_OPTIONS | dict.fromkeys(
+        ("SOCKET_CONNECT_TIMEOUT", "SOCKET_TIMEOUT"), redis_options.TIMEOUT
+    )
     settings.CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url, "OPTIONS": options}}
-    return runtime.use(runtime.make(is_guest=False))
+    return runtime.use_configured_store(owns_cache=True)
 
 
 @contextmanager
@@ -81,25 +84,25 @@ def full(server: Valkey) -> Iterator[None]:
         server.client.config_set("maxmemory", 0)
 
 
-def use_new() -> runtime.CacheRuntime:
+def use_new() -> CacheRuntime:
     """Start anew: an empty store, no counts, no threads of before, and no end of a write on its way."""
     with suppress(StoreDown):
-        runtime.current().store.read([], [GLOBAL_TAG])  # comes after what was posted by the same connection
-    now = runtime.use(runtime.make(is_guest=False))
+        get_runtime().store.read([], [GLOBAL_TAG])  # comes after what was posted by the same connection
+    now = runtime.use_configured_store(owns_cache=True)
     if isinstance(now.store, RedisStore):
         wait_until(lambda: is_emptied(now))
         believe(now)
     return now
 
 
-def believe(now: runtime.CacheRuntime) -> None:
+def believe(now: CacheRuntime) -> None:
     """Wait until both tiers of a service are in use."""
     now.ensure_started()
     wait_until(lambda: now.breaker.is_closed and now.local.valid_until > time.monotonic())
     wait_until(lambda: is_out_of_quarantine(now))
 
 
-def is_emptied(now: runtime.CacheRuntime) -> bool:
+def is_emptied(now: CacheRuntime) -> bool:
     """Empty the store; a busy machine may need more than one try."""
     with suppress(StoreSlow, RedisTimeoutError):
         client, prefix = get_redis_connection(), django_settings.CACHELAYER["PREFIX"]
@@ -111,7 +114,7 @@ def is_emptied(now: runtime.CacheRuntime) -> bool:
     return False
 
 
-def is_out_of_quarantine(now: runtime.CacheRuntime) -> bool:
+def is_out_of_quarantine(now: CacheRuntime) -> bool:
     """Look whether anything is believed; likewise."""
     with suppress(StoreSlow):
         return not (now.store.read([], [GLOBAL_TAG])[1][0] or b"").startswith(b"!")

@@ -11,7 +11,7 @@ import django
 django.setup()
 
 from cachelayer import cache, startup  # noqa: E402 - there are settings from here on
-from cachelayer.runtime.runtime import CacheRuntime  # noqa: E402 - as above
+from cachelayer.runtime.runtime import CacheRuntime
 
 
 def is_in_use(now: CacheRuntime) -> bool:

@@ -19,7 +19,7 @@ from typing import Any
 import django
 from django.db import connection
 
-from cachelayer.stores.redis_options import OPTIONS
+from cachelayer import REDIS_OPTIONS
 
 THREADS = 50
 
@@ -68,7 +68,7 @@ def die(*_query: Any) -> None:
 
 if __name__ == "__main__":
     # Two hundred threads on a machine with other work are late: that is not to be taken for a server that hangs.
-    OPTIONS |= {"SOCKET_CONNECT_TIMEOUT": 1.0, "SOCKET_TIMEOUT": 1.0}
+    REDIS_OPTIONS |= {"SOCKET_CONNECT_TIMEOUT": 1.0, "SOCKET_TIMEOUT": 1.0}
     django.setup()
     with suppress(KeyboardInterrupt):
         main()

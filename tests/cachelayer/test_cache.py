@@ -12,8 +12,7 @@ from django.db import transaction
 from cachelayer import cache
 from cachelayer.protocol.codec import NotCacheable
 from cachelayer.protocol.tags import UnknownNamespace
-from cachelayer.runtime import runtime
-from cachelayer.runtime.runtime import CacheRuntime
+from cachelayer.runtime.runtime import CacheRuntime, get_runtime, memory_store, runtime
 from conversations.cache_policy import NAMESPACES
 from conversations.models import Contact, Conversation, Instance, Message
 from tests.conversations.rows import a_chat, a_contact, a_message, an_instance
@@ -134,7 +133,7 @@ def test_a_set_replaces_what_was_there_also_when_it_cannot_be_stored(cached: Cac
 
 
 def test_a_guest_keeps_nothing() -> None:
-    runtime.use(CacheRuntime(runtime.namespaces, is_guest=True))
+    runtime.use_store(memory_store, bypasses_cache=True)
     cache.set("x", 1)
     assert cache.get("x") is None
     assert cache.fetch("x", lambda: 2) == 2
@@ -291,9 +290,7 @@ def test_what_matches_is_cleared_in_both_tiers_and_nothing_else(
 
 def lists_of(instance: Instance) -> int:
     """Read an instance's lists; return how many of them were loaded."""
-    counts = [
-        runtime.current().counters.shared(runtime.namespaces.for_tag(name)) for name in ("conversations", "contacts")
-    ]
+    counts = [get_runtime().counters.shared(runtime.namespaces.for_tag(name)) for name in ("conversations", "contacts")]
     before = sum(one.misses for one in counts)
     Conversation.objects.for_instance(instance)
     Conversation.objects.for_instance(instance, unread=True)
@@ -323,7 +320,7 @@ def test_messages_of_one_conversation_are_cleared_and_those_of_others_stay(forge
     Message.objects.filter(pk=messages[0].pk)
     assert cache.clear(f"messages:{chats[0].pk}:*") == 1
     forget()
-    counts = runtime.current().counters.shared(runtime.namespaces.for_tag("messages"))
+    counts = get_runtime().counters.shared(runtime.namespaces.for_tag("messages"))
     before = counts.misses
     for chat in chats:
         Message.objects.for_conversation(chat)
@@ -337,7 +334,7 @@ def test_rows_are_cleared_by_their_names(forget: Callable[[], None]) -> None:
     Contact.objects.fetch_many(row.pk for row in rows)
     assert cache.clear(f"contact:{rows[0].pk}") == 1
     forget()
-    counts = runtime.current().counters.shared(runtime.namespaces.for_tag("contacts"))
+    counts = get_runtime().counters.shared(runtime.namespaces.for_tag("contacts"))
     before = counts.misses
     Contact.objects.fetch_many(row.pk for row in rows)
     assert counts.misses - before == 1

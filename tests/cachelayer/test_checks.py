@@ -10,12 +10,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, models
 from django.test.utils import isolate_apps
 
-from cachelayer import checks, startup
-from cachelayer.models import CachedModel
+from cachelayer import REDIS_OPTIONS, CachedModel, checks, startup
 from cachelayer.orm.managers import CachedManager
 from cachelayer.orm.rules import InvalidationRule
 from cachelayer.protocol.tags import Namespace
-from cachelayer.stores.redis_options import OPTIONS
 from conversations.models import Instance
 
 # --- both ways --------------------------------------------------------------------------------------------------------
@@ -24,11 +22,11 @@ REDIS = "django_redis.cache.RedisCache"
 
 
 def on_redis(**options: Any) -> dict[str, Any]:
-    return {"default": {"BACKEND": REDIS, "LOCATION": "redis://127.0.0.1:1/0", "OPTIONS": {**OPTIONS, **options}}}
+    return {"default": {"BACKEND": REDIS, "LOCATION": "redis://127.0.0.1:1/0", "OPTIONS": {**REDIS_OPTIONS, **options}}}
 
 
 def pool(**options: Any) -> dict[str, Any]:
-    return {"CONNECTION_POOL_KWARGS": {**OPTIONS["CONNECTION_POOL_KWARGS"], **options}}
+    return {"CONNECTION_POOL_KWARGS": {**REDIS_OPTIONS["CONNECTION_POOL_KWARGS"], **options}}
 
 
 RIGHT: list[dict[str, Any]] = [

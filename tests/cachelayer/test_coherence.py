@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 )
 
 from cachelayer import cache
-from cachelayer.runtime import runtime
+from cachelayer.runtime.runtime import get_runtime
 from conversations.models import Contact, Conversation, Instance, Message
 from tests.cachelayer.conftest import believe
 from tests.conversations.rows import a_contact, a_group, a_message, an_instance
@@ -67,7 +67,7 @@ class Inbox(RuleBasedStateMachine):
             self.come_back(with_data=False)
         self.executor.submit(connections.close_all).result()
         self.executor.shutdown()
-        counts = runtime.current().counters.snapshot(runtime.current().local.namespaces.values())
+        counts = get_runtime().counters.snapshot(get_runtime().local.namespaces.values())
         Inbox.hits += sum(times for (_, _, what), times in counts.items() if what == "hits")
 
     # --- writes -------------------------------------------------------------------------------------------------------
@@ -240,7 +240,7 @@ class Inbox(RuleBasedStateMachine):
     @rule()
     def calm_down(self) -> None:
         """Let both tiers come back into use, so that there is something to be wrong."""
-        now = runtime.current()
+        now = get_runtime()
         now.store.reinitialize(quarantine=False)
         believe(now)
 

@@ -10,8 +10,7 @@ from django.db import connection
 
 from cachelayer import cache
 from cachelayer.ops import statistics
-from cachelayer.runtime import runtime
-from cachelayer.runtime.runtime import CacheRuntime
+from cachelayer.runtime.runtime import CacheRuntime, get_runtime, memory_store, runtime
 from cachelayer.write import outbox
 from conversations.models import Conversation, Instance, Message
 from tests.conversations.rows import a_chat, a_message, an_instance
@@ -100,13 +99,13 @@ def test_what_is_to_be_cleared_must_be_said() -> None:
 
 
 def test_a_guest_asks_the_server_through_the_outbox() -> None:
-    owner = runtime.current()
     cache.set("conversations:x", 1)
-    runtime.use(CacheRuntime(runtime.namespaces, is_guest=True))
+    owned = get_runtime().store
+    runtime.use_store(memory_store, bypasses_cache=True)
     assert "asked the server" in run("cache_clear", "conversations:*")
-    runtime.use(owner)
+    runtime.use_store(lambda _runtime: owned)
     assert cache.get("conversations:x") == 1
-    assert outbox.drain(owner) == 1
+    assert outbox.drain(runtime) == 1
     assert cache.get("conversations:x") is None
 
 

@@ -16,8 +16,9 @@ from rest_framework.test import APIClient
 
 from cachelayer import cache
 from cachelayer.models import Outbox
-from cachelayer.runtime import circuit_breaker, runtime
+from cachelayer.runtime import circuit_breaker
 from cachelayer.runtime.metrics import EVENTS
+from cachelayer.runtime.runtime import get_runtime, runtime
 from cachelayer.write import intents
 from conversations.models import Conversation, Instance
 from tests.cachelayer.conftest import believe, full, wait_until
@@ -28,13 +29,13 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 
 
 def events() -> dict[str, int]:
-    now = runtime.current()
+    now = get_runtime()
     counted = now.counters.snapshot(now.local.namespaces.values())
     return {name: times for (namespace, _, name), times in counted.items() if namespace == EVENTS}
 
 
 def errors() -> int:
-    now = runtime.current()
+    now = get_runtime()
     return sum(now.counters.shared(namespace).errors for namespace in now.namespaces)
 
 
@@ -134,14 +135,14 @@ def evicted(server: Valkey) -> Iterator[None]:
     for key in server.client.scan_iter():
         if not key.endswith(b":run"):
             server.client.unlink(key)
-    runtime.current().local.invalidate_all()  # or nothing would ask for them
+    get_runtime().local.invalidate_all()  # or nothing would ask for them
     yield
 
 
 @contextmanager
 def without_intents(server: Valkey) -> Iterator[None]:
     """A write is announced, its intents are lost, and then it ends."""
-    now = runtime.current()
+    now = get_runtime()
     instance = Instance.objects.get()
     write = intents.WriteIntent(now, lambda _: None, lambda _: None)
     write.begin([f"instance:{instance.pk}"])
@@ -234,7 +235,7 @@ def test_the_api_answers_and_it_is_said_what_happened(
         wait_until(lambda: fault.said in caplog.text)
         site.is_right()
     site.is_right()
-    believe(runtime.current())
+    believe(get_runtime())
     site.changes()
     assert not Outbox.objects.exists()
     row = Conversation.objects.fetch(site.chat.pk)
@@ -244,7 +245,7 @@ def test_the_api_answers_and_it_is_said_what_happened(
 
 
 def test_what_the_server_evicts_is_only_missed(site: Site, server: Valkey) -> None:
-    misses = runtime.current().counters.shared(runtime.namespaces.for_tag("conversations"))
+    misses = get_runtime().counters.shared(runtime.namespaces.for_tag("conversations"))
     before, quiet = misses.misses, events()
     with evicted(server):
         site.is_right()
@@ -272,7 +273,7 @@ def test_a_write_tries_a_hung_server_a_few_times_and_the_next_one_not_at_once(
     hanging: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cachelayer.runtime.runtime.RETRY", 60.0)
-    now, attempts = runtime.current(), []
+    now, attempts = get_runtime(), []
     begin = now.store.begin
 
     def counted(*arguments: Any) -> None:
@@ -295,7 +296,7 @@ def test_what_could_not_be_announced_is_kept_and_then_made_up_for(
         site.changes()
         assert Outbox.objects.exists()
         assert events()["outboxed"] >= 1
-    believe(runtime.current())
+    believe(get_runtime())
     assert not Outbox.objects.exists()
     assert events()["drained"] >= 1
     assert "Cache outbox DRAINED" in caplog.text
@@ -304,7 +305,7 @@ def test_what_could_not_be_announced_is_kept_and_then_made_up_for(
 
 
 def test_a_process_that_serves_takes_in_what_another_one_could_not_announce(site: Site) -> None:
-    now = runtime.current()
+    now = get_runtime()
     assert now.threads is not None
     now.threads.start_serving()
     pk = site.chat.pk
@@ -334,7 +335,7 @@ def test_what_is_read_while_a_server_is_full_is_not_kept_unseen(
     server: Valkey, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without versions nobody could tell that it was read before a write had ended."""
-    now, pk = runtime.current(), site.chat.instance_id
+    now, pk = get_runtime(), site.chat.instance_id
     cache.touch(f"instance:{pk}")
     claim = now.store.claim_versions
 

@@ -10,7 +10,7 @@ from django.db import transaction
 from redis.connection import AbstractConnection
 
 from cachelayer import cache
-from cachelayer.runtime import runtime
+from cachelayer.runtime.runtime import get_runtime
 from conversations.models import Contact, Conversation, Instance, Message
 from tests.conversations.rows import a_chat, a_contact, a_message, an_instance
 
@@ -99,7 +99,7 @@ def test_a_value(sent: Sent) -> None:
         cache.fetch("x", dict)
     with sent.trips(0):
         cache.get("x")
-    runtime.current().local.invalidate(["*"])
+    get_runtime().local.invalidate(["*"])
     with sent.trips(1):
         cache.get("x")
     with sent.trips(1):

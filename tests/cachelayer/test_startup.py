@@ -23,7 +23,8 @@ from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError  # 
 from cachelayer import startup
 from cachelayer.models import Outbox
 from cachelayer.ops import statistics
-from cachelayer.runtime import process_lock, runtime
+from cachelayer.runtime import process_lock
+from cachelayer.runtime.runtime import get_runtime, runtime
 from conversations.models import Instance
 from tests.cachelayer.conftest import believe, on_server, wait_until
 from tests.cachelayer.gunicorn import PATIENCE, ask, environment, serving
@@ -160,15 +161,15 @@ def alone(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(process_lock, "_path", lambda _: None)
     before = settings.CACHES
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
-    runtime.use(runtime.make())
+    runtime.use_configured_store()
     yield
     settings.CACHES = before
-    runtime.use(runtime.make(is_guest=False))
+    runtime.use_configured_store(owns_cache=True)
 
 
 @pytest.mark.usefixtures("alone")
 def test_one_process_takes_the_cache_and_has_missed_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    assert runtime.current().bypasses_cache
+    assert get_runtime().bypasses_cache
     Outbox.objects.create(tags="instance:1")
     now = startup.start()
     assert not now.bypasses_cache
@@ -417,7 +418,7 @@ def test_gunicorns_workers_are_coherent_and_report_what_they_counted(
 
     with serving(tmp_path, "--workers=2", *options, REDIS_URL=server.url) as site:
         workers = [site.connection() for _ in range(8)]  # some to the one, some to the other
-        believe(runtime.current())  # this process writes, as a third one
+        believe(get_runtime())  # this process writes, as a third one
         for number in range(3):
             row.profile_name = f"name {number}"
             row.save()

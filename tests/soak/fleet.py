@@ -16,7 +16,7 @@ from typing import Any, Self
 from django.db import connections
 
 from cachelayer import startup
-from cachelayer.runtime import runtime
+from cachelayer.runtime.runtime import runtime
 from tests.soak import endings
 from tests.soak.endings import ProcessFailed
 from tests.soak.history import WRITERS, History
@@ -141,7 +141,7 @@ class Fleet:
         note_draining(self._history, self._rows)
         if self._sabotage:
             SABOTAGES[self._sabotage]()
-            runtime.use(runtime.make())  # the one that was made at the fork has the steps as they are
+            runtime.use_configured_store()  # the one that was made at the fork has the steps as they are
         keeper = startup.start().threads
         run(number, lambda: not self._orders.is_stopped and os.getppid() == parent)
         if keeper is not None:

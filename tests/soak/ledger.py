@@ -11,8 +11,7 @@ from typing import Any
 from django.db import connection
 
 from cachelayer.protocol.tags import GLOBAL_TAG
-from cachelayer.runtime import runtime
-from cachelayer.runtime.runtime import CacheRuntime
+from cachelayer.runtime.runtime import CacheRuntime, get_runtime
 from cachelayer.stores.base import StoreDown, StoreFull
 from cachelayer.stores.redis import RedisStore
 from cachelayer.write import outbox
@@ -55,13 +54,13 @@ class Ledger:
     def closes(self) -> None:
         """Note that the cache has done all that it does for a write; what the store knows of as well has ended."""
         self._open.clear()
-        now = runtime.current()
+        now = get_runtime()
         assert isinstance(now.store, RedisStore)
         try:
             now.store.check_writable()  # an answer comes after what was posted before it
         except (StoreDown, StoreFull):
             return
-        if not now.pending_ends and not now.store._wire._posted:  # noqa: SLF001 - only they know what is still unknown
+        if not now.pending_ends and not now.store._transport._posted:  # noqa: SLF001 - only they know what is still unknown
             for slot, number in self._ending:
                 self._history.ends(slot, number)
             self._ending.clear()
@@ -106,11 +105,11 @@ def note_draining(history: History, rows: Rows) -> None:
     """Note in the history what this process touches from the outbox."""
     touch = outbox.apply
 
-    def touching(service: CacheRuntime, tags: Sequence[str]) -> None:
+    def touching(runtime: CacheRuntime, words: Sequence[str]) -> None:
         since = monotonic_ns()
-        touch(service, tags)
+        touch(runtime, words)
         for slot in range(SLOTS):
-            if tags_of(rows, slot) & set(tags):
+            if tags_of(rows, slot) & set(words):
                 history.touched(slot, since)
 
     outbox.apply = touching

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import connection
 
-from cachelayer.runtime import runtime
+from cachelayer.runtime.runtime import get_runtime, runtime
 from conversations.models import Conversation
 from tests.soak.history import History
 from tests.soak.judge import DATABASE, LOCAL, SHARED, Judge, Stale
@@ -47,8 +47,8 @@ class Reader:
         self._judge = judge
         self._draw = random.Random()
         namespace = runtime.namespaces.for_tag("conversations")
-        self._tier = runtime.current().local.namespace(namespace)
-        self._counts = runtime.current().counters.shared(namespace)
+        self._tier = get_runtime().local.namespace(namespace)
+        self._counts = get_runtime().counters.shared(namespace)
         self._answers = self._bypasses = self._in_a_row = 0
         self._lists = [(instance, rows.listed(instance)) for instance in rows.instances]
         connection.execute_wrappers.append(self._now_and_then_slow)

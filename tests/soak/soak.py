@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.management import call_command
 
 from cachelayer.ops import statistics
-from cachelayer.runtime import runtime
+from cachelayer.runtime.runtime import get_runtime
 from tests.soak import pace
 from tests.soak.faults import Faults
 from tests.soak.fleet import Fleet
@@ -78,7 +78,7 @@ def _beside(history: History, faults: Faults) -> dict[str, int]:
 
 def _leave_the_cache() -> None:
     """Have no part in it from here on: who injects faults is to mend none, and to have no threads when it forks."""
-    keeper = runtime.current().threads
+    keeper = get_runtime().threads
     if keeper is not None:
         keeper.stop(within=PATIENCE)
 

@@ -9,8 +9,7 @@ import pytest
 from django.db.utils import ConnectionHandler
 from django.test import Client
 
-from cachelayer.runtime import runtime
-from cachelayer.runtime.runtime import CacheRuntime
+from cachelayer.runtime.runtime import CacheRuntime, memory_store, runtime
 from cachelayer.stores.base import StoreDown
 from whatsai import health
 
@@ -44,8 +43,8 @@ def without_cache(settings: Any, dead_port: int) -> None:
 @pytest.fixture
 def own_cache() -> Iterator[CacheRuntime]:
     """A cache that nobody mends."""
-    yield runtime.use(CacheRuntime(runtime.namespaces))
-    runtime.use(runtime.make(is_guest=False))
+    yield runtime.use_store(memory_store)
+    runtime.use_configured_store(owns_cache=True)
 
 
 def test_all_is_well() -> None:

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS
 
 from cachelayer.ops.audit import Auditor
-from cachelayer.runtime import runtime
+from cachelayer.runtime.runtime import get_runtime
 from cachelayer.stores.base import StoreDown, strip_fingerprint
 
 
@@ -30,11 +30,11 @@ class Command(BaseCommand):
 
     def handle(self, *_args: object, **options: Any) -> None:
         """Look, wait, look again at what differed."""
-        now = runtime.current()
-        if now.bypasses_cache:
+        runtime = get_runtime()
+        if runtime.bypasses_cache:
             self.stdout.write("Without REDIS_URL the entries are inside the server's process, where none can look.")
             return
-        auditor = Auditor(now, DEFAULT_DB_ALIAS)
+        auditor = Auditor(runtime, DEFAULT_DB_ALIAS)
         try:
             result = auditor.compare(auditor.sample(options["sample"]))
             if result.differences:

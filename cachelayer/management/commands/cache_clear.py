@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from cachelayer import cache
 from cachelayer.protocol.tags import UnknownNamespace
-from cachelayer.runtime import runtime
+from cachelayer.runtime.runtime import get_runtime
 
 
 class Command(BaseCommand):
@@ -36,6 +36,6 @@ class Command(BaseCommand):
         else:
             cache.clear_all()
             done = "everything is invalid"
-        if runtime.current().bypasses_cache:
+        if get_runtime().bypasses_cache:
             done = "asked the server's process, whose cache it is; a running one does it within a second"
         self.stdout.write(done)

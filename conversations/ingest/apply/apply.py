@@ -9,8 +9,7 @@ from typing import TypeVar
 
 from django.db import transaction
 
-from cachelayer import cache
-from cachelayer.orm import rules
+from cachelayer import cache, tags_for
 from conversations.evolution.facts import (
     ContactState,
     ConversationState,
@@ -80,7 +79,7 @@ def _apply(instance: Instance, facts: list[Fact]) -> None:
     chats_touched = [chats.by_pk[pk] for pk in touched]
     new = [row for what in touched.values() for row in what.new]
     # All at once, for each announcement is a round trip.
-    cache.touch(*rules.tags_of([*new, *chats_touched, *changes.rows]))
+    cache.touch(*tags_for([*new, *chats_touched, *changes.rows]))
     messages.save()
     changes.save()
     for pk, what in touched.items():

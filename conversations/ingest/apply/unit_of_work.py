@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import models
 
-from cachelayer.orm import rules
+from cachelayer.orm.rules import get_rule
 from conversations.models.base import TimestampedModel
 
 
@@ -46,7 +46,7 @@ class UnitOfWork:
             alike.setdefault((type(row), frozenset(names | times)), []).append(row)
         for (model, shared), rows in alike.items():
             manager: Any = model._default_manager  # noqa: SLF001 - Django's documented way to it
-            if rules.get_rule(model) is not None:
+            if get_rule(model) is not None:
                 manager.fast_bulk_update(rows, shared)
             else:
                 for row in rows:

@@ -1,6 +1,5 @@
 """The insert: rows of the inbox, those of several requests by one statement (`together.py`)."""
 
-import os
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -10,6 +9,7 @@ from django.db import InterfaceError, OperationalError, connection
 from conversations.ingest import sqlite_lock
 from conversations.ingest.inbox.group_commit import GroupCommit
 from conversations.models import WebhookEvent
+from logs.fork import after_fork
 
 GROUP_COMMIT_LIMIT = 65_536  # characters; a larger body is inserted by itself, for others would wait for it
 Row = tuple[Any, ...]  # by column; the first two name it, the last one is its size
@@ -99,4 +99,4 @@ def _statement(vendor: str, rows: int, what: str) -> str:
 
 
 _together = GroupCommit(_write)
-os.register_at_fork(after_in_child=_together.forget)
+after_fork(_together.forget)

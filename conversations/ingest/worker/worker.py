@@ -9,7 +9,7 @@ from time import monotonic, sleep
 from django.db import Error as DatabaseError
 from django.db import connection
 
-from cachelayer.write import transactions
+from cachelayer import release_finished
 from conversations.ingest.conf import Options
 from conversations.ingest.errors import is_transient_db_error, traceback_extra
 from conversations.ingest.notify import POLL, WorkerWaiter
@@ -95,7 +95,7 @@ class Worker:
             log.critical("Ingest FATAL: %s", type(error).__name__, extra=traceback_extra(error))
         else:
             return seconds
-        transactions.release_finished()
+        release_finished()
         return RETRY_AFTER
 
     def _apply(self, instance: int, *, hurry: bool) -> int:
@@ -110,5 +110,5 @@ class Worker:
             told = {"instance_id": instance, **traceback_extra(error)}
             log.error("Batch NOT APPLIED: %s", type(error).__name__, extra=told)  # noqa: TRY400 - it may quote rows
             self._put_off[instance] = monotonic() + FAILED_INSTANCE_DELAY
-            transactions.release_finished()
+            release_finished()
             return 0

@@ -8,15 +8,15 @@ from typing import Any
 
 from django.db.models import Model
 
-from cachelayer.models import CachedModel
-from cachelayer.orm import rules
+from cachelayer import CachedModel
+from cachelayer.orm import signals
 from conversations.managers.conversation import LATEST
 from conversations.models import Conversation
 from tests.benchmarks.scene import Scene
 
 PAGE = 50
 
-rules.disconnect()
+signals.disconnect()
 CachedModel.save_base = Model.save_base  # type: ignore[assignment,method-assign]
 
 

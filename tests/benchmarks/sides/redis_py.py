@@ -9,7 +9,7 @@ from typing import Any
 
 import redis
 
-from cachelayer.runtime import runtime
+from cachelayer.runtime.runtime import runtime
 from tests.benchmarks.scene import Scene
 from tests.benchmarks.sides import whatsai
 
@@ -23,7 +23,7 @@ class Mget:
         self._row_keys = {pk: self._asked(read.row, pk) for pk in scene.hot_rows}
         self._many_keys = self._asked(read.many, scene.hot_rows)
         self._page_keys = self._asked(read.page, scene.instance)
-        runtime.use(runtime.make())  # nothing of ours listens any more
+        runtime.use_configured_store()  # nothing of ours listens any more
 
     def _asked(self, read: Callable[[Any], object], what: Any) -> list[str]:
         """Return the keys of the MGET that a hit sends."""

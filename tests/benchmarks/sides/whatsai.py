@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from cachelayer import cache
 from cachelayer.read import serializers
-from cachelayer.runtime import runtime
+from cachelayer.runtime.runtime import get_runtime
 from conversations.models import Conversation
 from tests.benchmarks.scene import Scene
 
@@ -61,8 +61,8 @@ class Unseen(Shared):
 
 def _await_cache() -> None:
     """Wait until this process believes the server, which is new to it, and hears what others announce."""
-    runtime.current().ensure_started()
-    _await(lambda: runtime.current().local.valid_until > 0)
+    get_runtime().ensure_started()
+    _await(lambda: get_runtime().local.valid_until > 0)
     _await(_keeps_values)
 
 

@@ -4,7 +4,7 @@ import pytest
 from django.db import transaction
 
 from cachelayer.background import heartbeat, subscriber
-from cachelayer.runtime import runtime
+from cachelayer.runtime.runtime import get_runtime
 from conversations.models import Contact
 from tests.cachelayer.conftest import wait_until
 from tests.conversations.rows import a_contact, an_instance
@@ -25,11 +25,11 @@ def test_writes_under_way_are_announced_again_after_another_process_has_met_an_e
         assert is_announced(row)
         server.client.client_kill_filter(_type="pubsub")
         server.client.flushall()
-        runtime.current().store.reinitialize(quarantine=False)  # as the other process does
+        get_runtime().store.reinitialize(quarantine=False)  # as the other process does
         assert not is_announced(row)
         wait_until(lambda: is_announced(row))
 
 
 def is_announced(row: Contact) -> bool:
-    (state,) = runtime.current().store.read([], [f"contact:{row.pk}"])[1]
+    (state,) = get_runtime().store.read([], [f"contact:{row.pk}"])[1]
     return (state or b"").startswith(b"!")

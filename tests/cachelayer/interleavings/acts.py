@@ -13,8 +13,7 @@ from cachelayer.orm.managers import Binding, FetchManager
 from cachelayer.orm.querysets import CachedQuerySet
 from cachelayer.read.reader import MISSING
 from cachelayer.read.serializers import RowSerializer
-from cachelayer.runtime import runtime
-from cachelayer.runtime.runtime import CacheRuntime
+from cachelayer.runtime.runtime import CacheRuntime, runtime
 from cachelayer.write import transactions
 from conversations.models import Instance
 from tests.cachelayer.interleavings.database import Rows as Committed

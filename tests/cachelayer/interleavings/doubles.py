@@ -1,11 +1,11 @@
 """What stands in for what while scenarios are explored: SQL, connections, clocks, and what waits for other threads."""
 
+import functools
 import gc
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,14 +13,15 @@ import pytest
 from django.db import transaction
 from django.db.models import QuerySet
 
-from cachelayer import models
-from cachelayer.background import heartbeat, recovery
+from cachelayer import cache
+from cachelayer.background import recovery
 from cachelayer.orm import managers
 from cachelayer.protocol.entries import LookupStatus
 from cachelayer.read import reader
 from cachelayer.runtime import circuit_breaker, local_cache, runtime, single_flight
 from cachelayer.write import intents, outbox, transactions
 from conversations.models import Instance
+from logs import periodic
 from tests.cachelayer.interleavings.acts import PK
 from tests.cachelayer.interleavings.database import Outbox, connections
 from tests.cachelayer.interleavings.mending import Due
@@ -72,12 +73,12 @@ def doubles(*, polls: int = 0) -> Iterator[Stage]:
 
 
 def _of_threads(patch: pytest.MonkeyPatch, stage: Stage, polls: int) -> None:
-    patch.setattr(runtime, "current", lambda: running().process.service)
+    for module in (transactions, cache):
+        patch.setattr(module, "get_runtime", lambda: running().process.service)
     patch.setattr(single_flight, "threading", SimpleNamespace(Lock=threading.Lock, Event=Signal))
     patch.setattr(intents, "threading", SimpleNamespace(Lock=Lock))
-    for module in (recovery, heartbeat):
-        patch.setattr(module, "threading", SimpleNamespace(Event=Due))
-    patch.setattr(recovery, "REPORT_EVERY", float("inf"))
+    patch.setattr(periodic, "threading", SimpleNamespace(Event=Due))
+    patch.setattr(recovery, "REPORT_INTERVAL", float("inf"))
     patch.setattr(reader, "PATIENCE", polls)
 
     def clock() -> float:
@@ -98,11 +99,11 @@ def _of_the_database(patch: pytest.MonkeyPatch) -> None:
     for module in (transaction, transactions, outbox, recovery):
         patch.setattr(module, "connections", connections)
     patch.setattr(outbox, "databases", lambda: iter(["default"]))
-    patch.setattr(models, "Outbox", Outbox)
+    patch.setattr(outbox, "Outbox", Outbox)
     patch.setattr(Instance, "_do_update", _do_update)
     patch.setattr(Instance, "_do_insert", _do_insert)
     patch.setattr(QuerySet, "update", _update)
-    patch.setattr(managers, "RowSerializer", cache(managers.RowSerializer))  # type: ignore[attr-defined]  # only for speed
+    patch.setattr(managers, "RowSerializer", functools.cache(managers.RowSerializer))  # type: ignore[attr-defined]  # only for speed
 
 
 def _do_update(self: Instance, *_given: Any) -> bool:

@@ -56,7 +56,7 @@ class Mending:
         self._pulse = LeaseRenewer(process.service, cast("threading.Event", Once()))
         self._mender = RecoveryThread(process.service, cast("threading.Event", Once()))
         self._mender.is_server = True
-        process.threads.hurry = self._hurry
+        process.threads.wake = self._hurry
 
     def run(self) -> None:
         """Be an actor."""
@@ -74,7 +74,7 @@ class Mending:
 
     @property
     def _is_due(self) -> bool:
-        return any(vars(thread)["_due"].is_set() for thread in (self._pulse, self._mender))
+        return any(vars(thread)["_woken"].is_set() for thread in (self._pulse, self._mender))
 
     @property
     def waits_since(self) -> float | None:

@@ -120,9 +120,9 @@ class Keeper:
     """What a service takes its keeper for."""
 
     def __init__(self) -> None:
-        self.hurry: Callable[[], object] = lambda: None
+        self.wake: Callable[[], object] = lambda: None
 
-    def awake(self) -> None:
+    def start(self) -> None:
         """It is."""
 
     def stop(self) -> None:
@@ -162,8 +162,8 @@ class Process:
         self.listens = self.is_busy = listens
         self.channel: deque[tuple[str, tuple[str, ...]]] = deque()
         self.threads = Keeper()
-        self.service = CacheRuntime(
-            namespaces, lambda service: Reached(server, self, service.local.invalidate, quiet, is_coarse=is_coarse)
+        self.service = CacheRuntime(namespaces).use_store(
+            lambda runtime: Reached(server, self, runtime.local.invalidate, quiet, is_coarse=is_coarse)
         )
         self.service.threads = self.threads  # type: ignore[assignment]  # stands for it
         if listens:
@@ -187,7 +187,7 @@ class Process:
     def _has_missed(self) -> None:
         """Do as `listener` does: it listens again, and then it knows that it hears all."""
         self.local.invalidate_all()
-        self.threads.hurry()
+        self.threads.wake()
         if self.listens:
             self.local.set_valid_until(FOREVER)
 

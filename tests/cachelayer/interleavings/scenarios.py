@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cachelayer.protocol.tags import GLOBAL_TAG
-from cachelayer.runtime import runtime
+from cachelayer.runtime.runtime import runtime
 from tests.cachelayer.interleavings import acts
 from tests.cachelayer.interleavings.acts import fetch, fetch_list, fetch_many
 from tests.cachelayer.interleavings.database import Key

@@ -6,19 +6,20 @@ one step after the server has taken it.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
 
 from cachelayer.protocol.entries import HEAD, VERSION
+from cachelayer.protocol.messages import LOST, STORE_READ_ONLY
 from cachelayer.protocol.tags import GLOBAL_TAG, Namespaces
-from cachelayer.runtime.runtime import DOWN
-from cachelayer.stores.base import LOST, QUARANTINE, OnTouch, States, StoreDown, StoreEmptied, StoreFull
+from cachelayer.stores.base import QUARANTINE, OnTouch, States, StoreDown, StoreEmptied, StoreFull, Subscription
 from cachelayer.stores.memory import MemoryStore
 from tests.cachelayer.interleavings.schedule import note, running, step
 
 if TYPE_CHECKING:
     from tests.cachelayer.interleavings.process import Process
 
-OF_INTEREST = frozenset({GLOBAL_TAG, DOWN})  # where nothing is kept in a local tier
+OF_INTEREST = frozenset({GLOBAL_TAG, STORE_READ_ONLY})  # where nothing is kept in a local tier
 ENTRIES = 100  # more than there are
 
 
@@ -34,7 +35,7 @@ class Server(MemoryStore):
     """
 
     def __init__(self, namespaces: Namespaces, clock: Callable[[], float], make_token: Callable[[], bytes]) -> None:
-        super().__init__(ENTRIES, namespaces, listener=self._publish, clock=clock, make_token=make_token)
+        super().__init__(ENTRIES, namespaces, on_touch=self._publish, clock=clock, make_token=make_token)
         self.subscribers: list[Process] = []
         self.is_full = False
         self.run = self.vouched = 1
@@ -130,6 +131,8 @@ class Reached:
         is_coarse: whether the commands of a pipeline are one step.
     """
 
+    is_shared = False
+
     def __init__(
         self,
         server: Server,
@@ -218,6 +221,15 @@ class Reached:
         if self._server.subscribers != [self._process]:
             self._reach("announce")
         self._server.announce(*words)
+
+    def subscribe(self) -> AbstractContextManager[Subscription]:
+        raise NotImplementedError("the world delivers the messages")
+
+    def verify_connection(self, connection: Any) -> bool:  # noqa: ARG002 - the interface's
+        return False
+
+    def release_idle(self) -> None:
+        """There are no connections."""
 
     def _reach(self, what: str, *, needs_room: bool = False) -> None:
         step(what)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cachelayer.runtime import runtime
+from cachelayer.runtime.runtime import get_runtime, runtime
 from tests.cachelayer.conftest import wait_until
 from tests.cachelayer.interleavings.doubles import doubles
 from tests.cachelayer.interleavings.explorer import Counterexample, Explored, explore
@@ -27,12 +27,12 @@ LEAST = 250  # states; fewer are no scenario
 @pytest.fixture(autouse=True, scope="module")
 def alone() -> Iterator[None]:
     """End the threads of the cache of this process: what they look at is about to be doubles."""
-    keeper = runtime.current().threads
+    keeper = get_runtime().threads
     if keeper is not None:
         keeper.stop()
     wait_until(lambda: not any(thread.name.startswith("cachelayer") for thread in threading.enumerate()))
     yield
-    runtime.use(runtime.make(is_guest=False))
+    runtime.use_configured_store(owns_cache=True)
 
 
 def explored(scenario: Scenario, limit: float, mutant: Mutant | None = None) -> Explored:

@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
-from cachelayer.background.heartbeat import LOOK_EVERY
-from cachelayer.runtime import runtime
+from cachelayer.background.heartbeat import INTERVAL
+from cachelayer.runtime.runtime import runtime
 from cachelayer.stores.base import INTENT_S, QUARANTINE
 from tests.cachelayer.interleavings import acts
 from tests.cachelayer.interleavings.acts import Read
@@ -258,7 +258,7 @@ class World(Schedule):
 
     def _pass_a_second(self) -> None:
         self._seconds += 1
-        self._pass(LOOK_EVERY)
+        self._pass(INTERVAL)
 
     def _can_a_second_pass(self) -> bool:
         """Whether anybody waits for it, and every pulse and mender has been at work since the last began."""

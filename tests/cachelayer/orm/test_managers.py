@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
-from conversations.db.keyset import Page
+from cachelayer import Page
 from conversations.models import Contact, Instance
 from tests.conversations.rows import a_contact, an_instance
 

@@ -11,12 +11,13 @@ from django.db import connection, models, transaction
 from django.db.models.signals import post_migrate
 from django.test.utils import isolate_apps
 
-from cachelayer import cache
-from cachelayer.models import CachedModel, Outbox
-from cachelayer.orm import rules
+from cachelayer import CachedModel, cache
+from cachelayer.models import Outbox
+from cachelayer.orm import rules, signals
+from cachelayer.orm.registration import register
 from cachelayer.orm.rules import InvalidationRule
 from cachelayer.protocol.tags import Namespace, UnknownNamespace
-from cachelayer.runtime import runtime
+from cachelayer.runtime.runtime import get_runtime, memory_store, runtime
 from conversations.cache_policy import INVALIDATION_RULES, NAMESPACES
 from conversations.models import Contact, Conversation, Instance, Message, Participant, WebhookEvent
 from tests.cachelayer.conftest import use_new
@@ -29,7 +30,7 @@ def touched(write: Callable[[], object]) -> set[str]:
     """The tags that are held before the write is committed."""
     with transaction.atomic():
         write()
-        return {tag for held in runtime.current().in_flight for tag in held.tags}
+        return {tag for held in get_runtime().in_flight for tag in held.tags}
 
 
 # --- the project's table ----------------------------------------------------------------------------------------------
@@ -158,7 +159,7 @@ def test_rows_that_are_saved_together_touch_exactly_their_own_tags_and_very_many
 
 def test_the_tags_of_rows_of_any_models(scene: Scene) -> None:
     rows = [*scene, Contact(instance=scene.instance), WebhookEvent(instance=scene.instance)]
-    assert set(rules.tags_of(rows)) == set().union(*map(scene.tags_of, scene)) | {"contacts:new"}
+    assert set(rules.tags_for(rows)) == set().union(*map(scene.tags_of, scene)) | {"contacts:new"}
 
 
 # --- models of every make ---------------------------------------------------------------------------------------------
@@ -192,18 +193,18 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
             class Meta:
                 app_label = "conversations"
 
-        for module, name in ((rules, "_rules"), (runtime.namespaces, "_by_word"), (runtime, "_followers")):
+        for module, name in ((rules, "_rules"), (runtime.namespaces, "_by_word")):
             monkeypatch.setattr(module, name, getattr(module, name).copy())
-        monkeypatch.setattr(rules, "apps", isolated)
+        monkeypatch.setattr(signals, "apps", isolated)
         tables = (Label, Thing, Special)
         with connection.schema_editor() as editor:
             for model in tables:
                 editor.create_model(model)
         things = Namespace("things", "thing", ttl=60, max_items=10)
-        rules.register([things], [InvalidationRule(Thing, ("thing:{pk}", "things:all"))])
+        register([things], [InvalidationRule(Thing, ("thing:{pk}", "things:all"))])
         use_new()
         yield SimpleNamespace(Label=Label, Thing=Thing, Renamed=Renamed, Special=Special)
-        rules.disconnect()
+        signals.disconnect()
         with connection.schema_editor() as editor:
             for model in reversed(tables):
                 editor.delete_model(model)
@@ -273,7 +274,7 @@ def test_many_to_many_relations(make: SimpleNamespace) -> None:
         expected = [thing.pk] if name.startswith(("add", "set")) else []
         write(thing, label)
         assert labelled() == labelled() == expected, name
-        assert not runtime.current().in_flight
+        assert not get_runtime().in_flight
 
 
 def test_many_to_many_relations_of_rows_to_their_like_touch_both(make: SimpleNamespace) -> None:
@@ -291,14 +292,14 @@ def test_a_tag_of_no_namespace_is_an_error_from_the_start() -> None:
 def test_touch_holds_its_tags_until_the_commit(scene: Scene) -> None:
     tag = f"instance:{scene.instance.pk}"
     assert touched(lambda: cache.touch(tag, "messages")) == {tag, "messages"}
-    assert not runtime.current().in_flight
+    assert not get_runtime().in_flight
     assert touched(cache.touch) == set()
     cache.touch(tag)
     cache.touch("*")
-    assert not runtime.current().in_flight
+    assert not get_runtime().in_flight
     with pytest.raises(UnknownNamespace):
         cache.touch(tag, "nonsense:1")
-    assert not runtime.current().in_flight
+    assert not get_runtime().in_flight
 
 
 def test_what_was_touched_in_a_savepoint_that_is_rolled_back_is_let_go_with_the_transaction(scene: Scene) -> None:
@@ -308,7 +309,7 @@ def test_what_was_touched_in_a_savepoint_that_is_rolled_back_is_let_go_with_the_
         cache.touch(tag)
         transaction.savepoint_rollback(point)
         assert Instance.objects.fetch(scene.instance.pk) == scene.instance
-    assert not runtime.current().in_flight
+    assert not get_runtime().in_flight
 
 
 # --- what is done to a database as a whole ----------------------------------------------------------------------------
@@ -318,7 +319,7 @@ def test_what_was_there_before_a_flush_is_gone_from_the_cache(scene: Scene) -> N
     call_command("flush", interactive=False, verbosity=0)
     with pytest.raises(Instance.DoesNotExist):
         Instance.objects.fetch(pk)
-    assert not runtime.current().in_flight
+    assert not get_runtime().in_flight
 
 
 def migrate() -> None:
@@ -338,7 +339,7 @@ def test_what_a_migration_has_written_is_seen_when_it_ends(scene: Scene) -> None
 
 
 def test_a_migration_that_comes_before_our_tables_is_not_kept_from_ending() -> None:
-    runtime.use(runtime.CacheRuntime(runtime.namespaces, is_guest=True))
+    runtime.use_store(memory_store, bypasses_cache=True)
     with connection.schema_editor() as editor:
         editor.delete_model(Outbox)
     try:

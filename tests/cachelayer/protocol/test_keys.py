@@ -43,18 +43,18 @@ def test_every_part_of_a_list_makes_another_name() -> None:
     [("chats:digest", "chats:digest"), ("chat:1:x", "chat:1:x"), ("chats", "chats:chats"), ("chat", "chats:chat")],
 )
 def test_a_value_is_never_named_as_its_namespace(key: str, name: str) -> None:
-    assert names.value_key(CHATS, key) == name == names.local_key(TIER, key)
+    assert names.value_key(CHATS, key) == name == names.local_key(CHATS, key)
 
 
 @pytest.mark.parametrize("key", ["x", "x:1", "values:x", "value", ""])
 def test_a_value_of_no_namespace_is_among_the_values(key: str) -> None:
-    assert names.value_key(DEFAULT_NAMESPACE, key) == f"values:{key}" == names.local_key(TIER_OF_VALUES, key)
+    assert names.value_key(DEFAULT_NAMESPACE, key) == f"values:{key}" == names.local_key(DEFAULT_NAMESPACE, key)
 
 
 def test_what_is_in_the_local_tier_is_named_as_on_the_server() -> None:
-    assert names.local_key(TIER, 42) == "chat:42"
-    assert names.local_key(TIER, "a-slug") == "chat:a-slug"
-    assert names.local_key(TIER, ("chats:7", 1)) == names.list_key(("chats:7", 1))
+    assert names.local_key(CHATS, 42) == "chat:42"
+    assert names.local_key(CHATS, "a-slug") == "chat:a-slug"
+    assert names.local_key(CHATS, ("chats:7", 1)) == names.list_key(("chats:7", 1))
 
 
 @given(words, words)

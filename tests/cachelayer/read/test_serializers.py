@@ -21,10 +21,9 @@ from django.test.utils import CaptureQueriesContext, isolate_apps
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cachelayer.models import CachedModel
+from cachelayer import CachedModel, Page
 from cachelayer.protocol.codec import DecodeError, decode, encode
 from cachelayer.read.serializers import PREFIX, PageSerializer, RowSerializer, ValueSerializer, copy_factory
-from conversations.db.keyset import Page
 from conversations.models import Contact, Instance, Message
 from tests.conversations.rows import NOON, a_chat, a_contact, a_group, a_message, an_instance
 

@@ -9,9 +9,8 @@ import pytest
 from django.db import transaction
 
 from cachelayer import cache
-from cachelayer.runtime import runtime
 from cachelayer.runtime.metrics import Snapshot
-from cachelayer.runtime.runtime import CacheRuntime
+from cachelayer.runtime.runtime import CacheRuntime, memory_store, runtime
 from conversations.models import Contact, Instance
 from tests.conversations.rows import a_contact, an_instance
 
@@ -131,9 +130,7 @@ def hasty() -> Iterator[None]:
 
 @pytest.mark.usefixtures("cached", "hasty")
 def test_hits_of_many_threads_are_all_counted() -> None:
-    now = runtime.use(
-        CacheRuntime(runtime.namespaces)
-    )  # in this process: a server's channel would need its share of time
+    now = runtime.use_store(memory_store)  # in this process: a server's channel would need its share of time
     row, times, threads = an_instance(), 20_000, 4
     Instance.objects.fetch(row.pk)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from cachelayer.protocol.entries import INTENT, VERSION
 from cachelayer.protocol.tags import GLOBAL_TAG
-from cachelayer.runtime import runtime
+from cachelayer.runtime.runtime import runtime
 from cachelayer.stores import redis
 from cachelayer.stores.base import Store
 from cachelayer.stores.memory import MemoryStore
@@ -175,7 +175,7 @@ def stores(server: Valkey) -> Iterator[Callable[[], tuple[Side, Side]]]:
         server.client.delete(f"{PREFIX}:t:{GLOBAL_TAG}")  # it was a strange server, and is in quarantine
         channel.heard()
         said: list[list[str]] = []
-        here = MemoryStore(100, runtime.namespaces, listener=lambda words: said.append(list(words)))
+        here = MemoryStore(100, runtime.namespaces, on_touch=lambda words: said.append(list(words)))
         here.reinitialize(quarantine=False)
 
         def heard() -> list[list[str]]:

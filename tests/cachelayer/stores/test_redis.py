@@ -9,8 +9,8 @@ from django.conf import settings as django_settings
 from django.core.cache import cache as django_cache  # noqa: TID251 - what is asked is whether it can be used beside ours
 
 from cachelayer import cache
-from cachelayer.runtime import runtime
-from cachelayer.runtime.runtime import CacheRuntime
+from cachelayer.background.threads import BackgroundThreads
+from cachelayer.runtime.runtime import CacheRuntime, get_runtime, runtime
 from conversations.cache_policy import NAMESPACES
 from conversations.models import Contact, Conversation, Instance
 from tests.cachelayer.conftest import believe, wait_until
@@ -100,7 +100,7 @@ def test_clearing_the_ordinary_cache_empties_ours_too_and_no_read_is_wrong(serve
     row.save()
     for fresh in (False, True):
         assert Instance.objects.fetch(row.pk, fresh=fresh).profile_name == "new"
-    believe(runtime.current())
+    believe(get_runtime())
     Instance.objects.fetch(row.pk)
     assert keys_of(server, f"{PREFIX}:e:instance:{row.pk}@*")
 
@@ -112,7 +112,9 @@ def services(server: Valkey, settings: Any) -> Iterator[list[CacheRuntime]]:  # 
     made = []
     for prefix in ("shop", "shop-test"):
         settings.CACHELAYER = {"PREFIX": prefix}
-        now = runtime.make(is_guest=False)
+        now = CacheRuntime(runtime.namespaces)
+        now.make_threads = BackgroundThreads
+        now.use_configured_store()
         now.store.reinitialize(quarantine=False)
         believe(now)
         made.append(now)

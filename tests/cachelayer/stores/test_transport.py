@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from redis import exceptions
 
-from cachelayer.runtime import runtime
+from cachelayer.runtime.runtime import get_runtime
 from cachelayer.stores.base import StoreDown, StoreFull, StoreSlow
 from cachelayer.stores.redis import RedisStore
 from cachelayer.stores.transport import AT_ONCE, RedisTransport, Script
@@ -30,9 +30,9 @@ def wire(request: pytest.FixtureRequest, server: Valkey, settings: Any) -> Itera
             port = free.getsockname()[1]
         server.client.config_set("port", port)
         on_server(settings, f"redis://127.0.0.1:{port}/0")
-    store = runtime.current().store
+    store = get_runtime().store
     assert isinstance(store, RedisStore)
-    yield RedisTransport(store._client, [ECHO, WRITE], runtime.current().counters.count)  # noqa: SLF001 - the connections that django-redis holds
+    yield RedisTransport(store._client, [ECHO, WRITE], get_runtime().counters.count)  # noqa: SLF001 - the connections that django-redis holds
     store._client.connection_pool.disconnect()  # noqa: SLF001 - as above
 
 
@@ -147,7 +147,7 @@ def test_what_is_posted_comes_before_what_is_asked_next(wire: RedisTransport) ->
 
 
 def test_what_was_posted_on_a_dead_connection_is_run_by_the_store_on_another(server: Valkey) -> None:
-    store = runtime.current().store
+    store = get_runtime().store
     store.begin(b"w" * 16, ["instance:1"])
     server.pause()
     try:
@@ -165,7 +165,7 @@ def test_a_server_that_does_not_let_us_skip_answers_is_refused(server: Valkey, s
     server.client.execute_command("ACL", "SETUSER", "ana", "on", ">secret", "~*", "&*", "+@all", "-client|reply")
     on_server(settings, server.url.replace("unix://", "unix://ana:secret@"))
     with pytest.raises(StoreDown, match=r"client\|reply") as caught:
-        runtime.current().store.reinitialize(quarantine=False)
+        get_runtime().store.reinitialize(quarantine=False)
     assert isinstance(caught.value.__cause__, exceptions.NoPermissionError)
 
 

@@ -7,10 +7,11 @@ import pytest
 from django.db import IntegrityError, OperationalError, connection, transaction
 
 from cachelayer.models import Outbox
+from cachelayer.runtime.in_flight import InFlightWrites
 from cachelayer.runtime.runtime import CacheRuntime
 from cachelayer.stores.base import StoreDown
 from cachelayer.write import intents, outbox
-from cachelayer.write.intents import InFlightWrites, WriteIntent
+from cachelayer.write.intents import WriteIntent
 from conversations.models import Instance
 from tests.cachelayer.conftest import wait_until
 from tests.cachelayer.write.test_transactions import in_a_thread, name_of

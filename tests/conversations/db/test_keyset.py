@@ -10,7 +10,8 @@ from django.db.models import QuerySet
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from conversations.db.keyset import InvalidCursor, Page, keyset_page
+from cachelayer import Page
+from conversations.db.keyset import InvalidCursor, keyset_page
 from conversations.models import Contact, Conversation, Instance, Message
 from tests.conversations.rows import NOON, a_group, an_instance
 

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, transaction
 from pytest_django import DjangoDbBlocker
 
-from conversations.db.keyset import Page
+from cachelayer import Page
 from conversations.models import Contact, Conversation, Instance, Message
 from tests.conversations.models import inbox
 from tests.conversations.rows import NOON

@@ -10,7 +10,7 @@ from django.db import DatabaseError, InternalError, connection
 from pytest_django import Settings
 from pytest_django.fixtures import DjangoAssertNumQueries
 
-from cachelayer.runtime import runtime
+from cachelayer.runtime.runtime import get_runtime
 from conversations.ingest import metrics, notify
 from conversations.ingest.event_policy import LATEST_STATE, RATE_LIMITED
 from conversations.ingest.inbox import overload as looking
@@ -73,7 +73,7 @@ def test_a_webhook_costs_one_insert_and_nothing_else(
     is_import = bool(body) and body["event"] == "messages.set"  # several rows, which it would be wrong to lock
     with django_assert_num_queries(2 if is_import else 1):
         assert post(body=body).status_code == 202, "the same again is found by the insert itself"
-    assert runtime.current().breaker.is_closed
+    assert get_runtime().breaker.is_closed
     assert sales.events.exists()
 
 
