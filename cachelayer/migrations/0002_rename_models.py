@@ -1,8 +1,23 @@
-"""Gives the table of counters the name that the code uses."""
+"""Gives the table of counters the name that the code uses, and its permissions the new codenames."""
+
+from functools import partial
 
 from django.db import migrations
 
 
+def rename_permissions(apps, schema_editor, *, old, new):
+    """Rename the permissions of a model; on a new database there are none yet."""
+    rows = apps.get_model("auth", "Permission").objects.using(schema_editor.connection.alias)
+    for action in ("add", "change", "delete", "view"):
+        rows.filter(content_type__app_label="cachelayer", codename=f"{action}_{old}").update(codename=f"{action}_{new}")
+
+
 class Migration(migrations.Migration):
-    dependencies = [("cachelayer", "0001_initial")]
-    operations = [migrations.RenameModel("Statistic", "CounterTotal")]
+    dependencies = [("cachelayer", "0001_initial"), ("auth", "0012_alter_user_first_name_max_length")]
+    operations = [
+        migrations.RenameModel("Statistic", "CounterTotal"),
+        migrations.RunPython(
+            partial(rename_permissions, old="statistic", new="countertotal"),
+            partial(rename_permissions, old="countertotal", new="statistic"),
+        ),
+    ]

@@ -90,7 +90,7 @@ class ConversationManager(InstanceScopedManager["Conversation"]):
         """Return who is in a group now, with their contacts, by name; nobody for what is no group."""
         if conversation.kind != "group":
             return []
-        members = _related(self.model, "participants").of(conversation.pk)
+        members = _related(self.model, "participants").for_conversation(conversation.pk)
         members = [one for one in members if one.is_present and one.clock >= conversation.participants_as_of]
         contacts = _related(self.model, "contact").fetch_many(one.contact_id for one in members)
         present = [one for one in members if one.contact_id in contacts]  # a contact may have gone meanwhile

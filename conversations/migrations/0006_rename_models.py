@@ -1,14 +1,36 @@
-"""Gives the tables and columns of ingestion the names that the code uses."""
+"""Gives the tables and columns of ingestion the names that the code uses, and their permissions the new codenames."""
 
 from django.db import migrations
 
+MODELS = {"Turn": "IngestLease", "IngestCount": "IngestCounter", "ParkedUpdate": "PendingUpdate"}
+FIELDS = (("instance", "speaks_for_server", "is_global_webhook"), ("webhookevent", "settled_at", "finished_at"))
+
+
+def rename_permissions(apps, schema_editor):
+    """Rename the permissions of the models; on a new database there are none yet."""
+    _rename(apps, schema_editor, MODELS)
+
+
+def restore_permissions(apps, schema_editor):
+    """Undo `rename_permissions`."""
+    _rename(apps, schema_editor, {new: old for old, new in MODELS.items()})
+
+
+def _rename(apps, schema_editor, names):
+    rows = apps.get_model("auth", "Permission").objects.using(schema_editor.connection.alias)
+    for old, new in names.items():
+        for action in ("add", "change", "delete", "view"):
+            found = rows.filter(content_type__app_label="conversations", codename=f"{action}_{old.lower()}")
+            found.update(codename=f"{action}_{new.lower()}")
+
 
 class Migration(migrations.Migration):
-    dependencies = [("conversations", "0005_instance_keeps_its_name")]
+    dependencies = [
+        ("conversations", "0005_instance_keeps_its_name"),
+        ("auth", "0012_alter_user_first_name_max_length"),
+    ]
     operations = [
-        migrations.RenameModel("Turn", "IngestLease"),
-        migrations.RenameModel("IngestCount", "IngestCounter"),
-        migrations.RenameModel("ParkedUpdate", "PendingUpdate"),
-        migrations.RenameField("instance", "speaks_for_server", "is_global_webhook"),
-        migrations.RenameField("webhookevent", "settled_at", "finished_at"),
+        *(migrations.RenameModel(old, new) for old, new in MODELS.items()),
+        *(migrations.RenameField(*names) for names in FIELDS),
+        migrations.RunPython(rename_permissions, restore_permissions),
     ]

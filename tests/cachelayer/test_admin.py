@@ -41,14 +41,14 @@ def test_it_shows_policy_counts_and_events(staff: Staff) -> None:
             ("events", "", "recoveries"): 2,
         }
     )
-    page = shown(staff("view_statistic"))
+    page = shown(staff("view_countertotal"))
     for words in ("conversations", "30 min, 1000 items", "1003", "99.70%", "recoveries", "In use."):
         assert words in page
     assert reverse(CLEAR) not in page
 
 
 def test_it_says_what_is_wrong(staff: Staff, cached: CacheRuntime) -> None:
-    client = staff("view_statistic")
+    client = staff("view_countertotal")
     outbox.record("default", ["contact:1"])
     cached.breaker.is_closed = False
     page = shown(client)
@@ -68,7 +68,7 @@ def test_it_says_what_is_wrong(staff: Staff, cached: CacheRuntime) -> None:
     ],
 )
 def test_it_clears_what_is_asked_for(staff: Staff, asked: dict[str, str], survives: set[str]) -> None:
-    client = staff("view_statistic", "change_statistic")
+    client = staff("view_countertotal", "change_countertotal")
     statistics.increment({("conversations", "local", "hits"): 1003})
     for key in ("conversations:digest:7", "messages:7"):
         cache.set(key, key)
@@ -80,7 +80,7 @@ def test_it_clears_what_is_asked_for(staff: Staff, asked: dict[str, str], surviv
 
 
 def test_who_may_not_is_refused(staff: Staff) -> None:
-    client = staff("view_statistic")
+    client = staff("view_countertotal")
     cache.set("messages:7", "kept")
     assert client.post(reverse(CLEAR), {"all": "1"}).status_code == 403
     assert cache.get("messages:7") == "kept"

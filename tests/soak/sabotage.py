@@ -35,9 +35,9 @@ def late() -> None:
     """Take the versions after the loading, as if they had been there before it."""
 
     def lead(self: Any, key: Hashable, wanted: EntryKey, load: Callable[[], Any]) -> Any:
-        mark, value = self._service.local.mark(), load()
+        mark, value = self._runtime.local.sequence(), load()
         with suppress(StoreDown, StoreFull):
-            states, _ = self._service.store.claim(wanted.all_tags, "", 0)
+            states, _ = self._runtime.store.claim_versions(wanted.all_tags, "", 0)
             self._fill([(key, wanted, states, value)], mark)
         return value
 

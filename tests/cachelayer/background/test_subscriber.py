@@ -18,7 +18,7 @@ def test_writes_under_way_are_announced_again_after_another_process_has_met_an_e
 ) -> None:
     """They were told so while this one's channel was lost, and the store has all its namespaces again."""
     monkeypatch.setattr(heartbeat, "RENEW_AFTER", 1000)
-    monkeypatch.setattr(subscriber, "RETRY_AFTER", 0.2)
+    monkeypatch.setattr(subscriber, "RECONNECT_DELAY", 0.2)
     row = a_contact(an_instance())
     with transaction.atomic():
         row.save()

@@ -46,8 +46,8 @@ def _end_ignores_other_holders(patch: pytest.MonkeyPatch) -> None:
 
 def _version_after_the_load(patch: pytest.MonkeyPatch) -> None:
     def lead(self: Any, key: Hashable, wanted: EntryKey, load: Callable[[], Any]) -> Any:
-        mark, value = self._service.local.mark(), load()
-        states, _ = self._service.store.claim_versions(wanted.all_tags, "", 0)
+        mark, value = self._runtime.local.sequence(), load()
+        states, _ = self._runtime.store.claim_versions(wanted.all_tags, "", 0)
         self._fill([(key, wanted, states, value)], mark)
         return value
 
@@ -57,7 +57,7 @@ def _version_after_the_load(patch: pytest.MonkeyPatch) -> None:
 def _no_namespace(patch: pytest.MonkeyPatch) -> None:
     def wanted(self: Any, pk: int) -> EntryKey:
         tag = self.namespace.row_tag(pk)
-        return EntryKey(tag, (tag, GLOBAL_TAG), self.namespace.births)
+        return EntryKey(tag, (tag, GLOBAL_TAG), self.namespace.insert_tag)
 
     patch.setattr(managers.Binding, "entry_key", wanted)
 

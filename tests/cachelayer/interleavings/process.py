@@ -36,7 +36,7 @@ class SteppedLocal(LocalCache):
         self.told: set[tuple[str, str]] = set()
         self._shown: dict[tuple[str, Hashable], str] = {}
 
-    def mark(self) -> int:
+    def sequence(self) -> int:
         mark = super().sequence()
         note(Since(lambda: self._since(mark)))
         return mark
@@ -44,7 +44,7 @@ class SteppedLocal(LocalCache):
     def _since(self, mark: int) -> object:
         return self._oldest_sequence > mark, sorted(tag for tag, when in self._touched.items() if when > mark)
 
-    def fill(  # noqa: PLR0913, PLR0917 - as it is
+    def put(  # noqa: PLR0913, PLR0917 - as it is
         self, tier: LocalNamespace, key: Hashable, thaw: Callable[[], Any], tags: tuple[str, ...], ttl: float, mark: int
     ) -> bool:
         if self.valid_until:
@@ -68,7 +68,7 @@ class SteppedLocal(LocalCache):
 class SteppedFlights(SingleFlight):
     """Loads that are under way."""
 
-    def lead(self, *given: Any) -> bool:
+    def acquire(self, *given: Any) -> bool:
         leads = super().acquire(*given)
         note(leads)
         return leads

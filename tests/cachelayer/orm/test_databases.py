@@ -58,7 +58,7 @@ def test_what_is_read_there_comes_from_there_and_is_not_kept(row: Instance, cach
         assert (found.profile_name, found._state.db) == ("there", "other")  # noqa: SLF001 - Django's documented way
         assert there.fetch_many([row.pk])[row.pk].profile_name == "there"
         assert [one.profile_name for one in there.page().rows] == ["there"]
-        assert [one.profile_name for one in there.named(row.name)] == ["there"]
+        assert [one.profile_name for one in there.by_name(row.name)] == ["there"]
     assert cached.counters.snapshot(cached.local.namespaces.values()) == before
     assert read(row.pk) == "here"
     assert Instance.objects.fetch(row.pk)._state.db == "default"  # noqa: SLF001 - as above

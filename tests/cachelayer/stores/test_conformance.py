@@ -136,8 +136,8 @@ questions = st.one_of(
     puts(),
     some_tags.map(lambda tags: lambda side: side.store.touch(tags)),
     removals(),
-    st.sampled_from(["*", "instance:?"]).map(lambda glob: lambda side: frozenset(side.store.names(glob))),
-    st.just(lambda side: side.store.restore(quarantine=False)),
+    st.sampled_from(["*", "instance:?"]).map(lambda glob: lambda side: frozenset(side.store.entry_names(glob))),
+    st.just(lambda side: side.store.reinitialize(quarantine=False)),
 )
 
 

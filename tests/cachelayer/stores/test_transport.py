@@ -152,7 +152,7 @@ def test_what_was_posted_on_a_dead_connection_is_run_by_the_store_on_another(ser
     server.pause()
     try:
         store.end(b"w" * 16, ["instance:1"])
-        connection_of(store._wire)._sock.close()  # type: ignore[attr-defined]  # noqa: SLF001 - it dies before it is read
+        connection_of(store._transport)._sock.close()  # type: ignore[attr-defined]  # noqa: SLF001 - it dies before it is read
     finally:
         server.resume()
     (state,) = store.read([], ["instance:1"])[1]

@@ -49,7 +49,7 @@ def test_of_no_instance_there_is_none(admin_client: Client, instance: str) -> No
 
 
 def test_it_is_for_who_may_view_it(staff: Staff) -> None:
-    client = staff("view_ingestcount")
+    client = staff("view_ingestcounter")
     assert client.get(PAGE).status_code == 200
     assert client.get(f"{PAGE}add/").status_code == 404
 
