@@ -146,6 +146,17 @@ def test_system_checks_are_all_documented() -> None:
     assert sorted(documented) == sorted({f"cachelayer.{name}" for name in re.findall(r'"([EW]\d{3})"', source)})
 
 
+def test_log_lines_of_the_cache_exist_in_the_code() -> None:
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "cachelayer").rglob("*.py"))
+    section = (
+        text_of(ROOT / "docs" / "operations.md").partition("\n### Log lines of the cache\n")[2].partition("\n## ")[0]
+    )
+    lines = re.findall(r"`(Cache [^`]+)`", section)
+
+    assert lines
+    assert [line for line in lines if f'"{line}' not in source] == []
+
+
 # --- files and links --------------------------------------------------------------------------------------------------
 def test_files_that_are_named_exist(page: Path) -> None:
     path = re.compile(rf"(?:{PACKAGES}|docs|\.ci)/[\w./-]*|pyproject\.toml|\.env\.example|Makefile")
