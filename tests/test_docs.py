@@ -123,7 +123,8 @@ def test_imports_in_examples_exist_in_the_code(page: Path) -> None:
 def test_sequence_diagrams_use_the_names_of_the_code(page: Path) -> None:
     names: list[str] = []
     for diagram in fenced(page, "mermaid"):
-        modules = dict(re.findall(rf"participant (\w+) as ((?:{PACKAGES})\.\S+)", diagram))
+        participants = re.findall(r"participant (\w+) as (.+)", diagram.replace("<br/>", ""))
+        modules = {alias: name for alias, name in participants if re.match(rf"(?:{PACKAGES})\.", name)}
         names += modules.values()
         calls = re.findall(r"\w+->>(\w+): *(\w+)\(", diagram)
         names += [f"{modules[target]}.{function}" for target, function in calls if target in modules]
