@@ -95,7 +95,8 @@ class ConversationParameters(PageParameters, InstanceParameter):
     pinned = FlagField(default=None, help_text="Only conversations that are pinned (true) or not (false).")
     unread = FlagField(default=None, help_text="Only conversations with (true) or without (false) unread messages.")
     deleted = FlagField(
-        default=False, help_text="Only conversations that were deleted on the phone (true) or were not (false, default)."
+        default=False,
+        help_text="Only conversations that were deleted on the phone (true) or were not (false, default).",
     )
     kind = _kind_field(Conversation.Kind, "Only conversations of this kind.")
     search = _search_field("Part of a name or of an address.")

@@ -79,7 +79,7 @@ class InstanceDetailSerializer(InstanceSerializer):
 
 # --- contacts ---------------------------------------------------------------------------------------------------------
 class ContactSerializer(serializers.ModelSerializer[Contact]):
-    """One person or business that an instance has exchanged messages with or knows from its address book."""
+    """One person or business known to an instance."""
 
     presence = serializers.SerializerMethodField()
 
