@@ -1,4 +1,4 @@
-"""Rows in numbers, and people who may do one thing or another in the admin."""
+"""Fixtures that create rows, and clients of staff users with chosen permissions."""
 
 import datetime as dt
 from collections.abc import Callable
@@ -17,10 +17,10 @@ Staff = Callable[..., Client]
 
 
 @pytest.fixture
-def populate(db: None) -> Populate:  # noqa: ARG001 - asks for the database
-    """Make that many rows of each model, no two of which share a parent."""
+def populate(db: None) -> Populate:  # noqa: ARG001 - enables database access
+    """Return a function that creates `count` rows of each model; every row has parents of its own."""
 
-    def make(count: int) -> None:
+    def create(count: int) -> None:
         first = Instance.objects.count()
         for i in range(first, first + count):
             at = START + dt.timedelta(minutes=i)
@@ -41,12 +41,12 @@ def populate(db: None) -> Populate:  # noqa: ARG001 - asks for the database
                 instance=instance, name="messages.upsert", payload={"event": "messages.upsert"}, digest=f"{i:064}"
             )
 
-    return make
+    return create
 
 
 @pytest.fixture
-def staff(db: None) -> Staff:  # noqa: ARG001 - asks for the database
-    """Log in as one of the staff who has just these permissions."""
+def staff(db: None) -> Staff:  # noqa: ARG001 - enables database access
+    """Return a function that logs in a staff user with only the given permissions and returns the client."""
 
     def log_in(*codenames: str) -> Client:
         user = User.objects.create_user("ines", is_staff=True)
@@ -60,6 +60,6 @@ def staff(db: None) -> Staff:  # noqa: ARG001 - asks for the database
 
 @pytest.fixture
 def chat(populate: Populate) -> Conversation:
-    """The conversation of the only instance there is; it has one message."""
+    """Return the only conversation in the database; it has one message."""
     populate(1)
     return Conversation.objects.get()
