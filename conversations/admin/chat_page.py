@@ -14,9 +14,13 @@ MESSAGES_PER_PAGE = 50
 
 @dataclass(frozen=True)
 class ChatPage:
-    """The messages of one page by day, and the cursors of the adjacent pages ("" if there is none).
+    """One page of messages, grouped by day.
 
-    `is_cursor_invalid` is true if the requested cursor was invalid; then the page has the latest messages.
+    Attributes:
+        days: the days of the page, oldest first.
+        older_cursor: cursor of the page with older messages, or "".
+        newer_cursor: cursor of the page with newer messages, or "".
+        is_cursor_invalid: whether the requested cursor was invalid. Then the page has the latest messages.
     """
 
     days: list[Day]

@@ -16,7 +16,7 @@ from conversations.admin.display_names import contact_display_name, conversation
 from conversations.admin.filters import InstanceFilter, UnreadFilter
 from conversations.admin.markup import EMPTY, badge, format_time
 from conversations.admin.message_content import preview
-from conversations.models import EPOCH, Conversation
+from conversations.models import EPOCH, Conversation, Participant
 
 
 @admin.register(Conversation)
@@ -77,7 +77,7 @@ class ConversationAdmin(PhoneSearchAdmin):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Render the form and, for users who may view messages, the chat."""
+        """Render the form, and the chat if the user has the permission to view messages."""
         row = kwargs.get("obj")
         if row is not None and _can_view_messages(request):
             chat_page = load_chat_page(row, request.GET.get("cursor", ""))
@@ -129,10 +129,10 @@ class ConversationAdmin(PhoneSearchAdmin):
 
     @admin.display(description="participants")
     def participant_names(self, row: Conversation) -> SafeString | str:
-        """Return the names of the group's members, with the role of those who are more than members."""
+        """Return the names of the group's participants; the role follows the name of each admin."""
         names_and_roles = (
-            (contact_display_name(one.contact), "" if one.role == one.Role.MEMBER else f" ({one.role})")
-            for one in Conversation.objects.participants(row)
+            (contact_display_name(participant.contact), _role_suffix(participant))
+            for participant in Conversation.objects.participants(row)
         )
         return format_html_join(", ", "<bdi>{}</bdi>{}", names_and_roles) or EMPTY
 
@@ -146,3 +146,7 @@ class ConversationAdmin(PhoneSearchAdmin):
 
 def _can_view_messages(request: HttpRequest) -> bool:
     return any(request.user.has_perm(f"conversations.{verb}_message") for verb in ("view", "change"))
+
+
+def _role_suffix(participant: Participant) -> str:
+    return "" if participant.role == Participant.Role.MEMBER else f" ({participant.role})"

@@ -14,7 +14,7 @@ class DisplayNames:
     """Display names of the people in one conversation, by contact and by address.
 
     Args:
-        contacts: the senders, the quoted people and those who reacted, by primary key.
+        contacts: the authors of messages, quoted messages and reactions, by primary key.
         contact_ids: address key → primary key of the contact.
         owner_jid: the instance's own address, or "".
     """
@@ -37,8 +37,8 @@ class DisplayNames:
 
 
 def referenced_keys(messages: Iterable[Message]) -> set[str]:
-    """Return the address keys of the quoted senders and of those who reacted."""
-    return {address_key(who) for row in messages for who in (row.quoted_sender, *row.reactions) if who}
+    """Return the address keys of the authors of quoted messages and reactions."""
+    return {address_key(author) for row in messages for author in (row.quoted_sender, *row.reactions) if author}
 
 
 def address_key(address: str) -> str:

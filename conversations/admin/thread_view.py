@@ -158,8 +158,8 @@ def _quote(row: Message, names: DisplayNames, anchors: Mapping[str, str]) -> Quo
 
 def _reactions(row: Message, names: DisplayNames) -> list[Reaction]:
     people_by_emoji: dict[str, list[str]] = {}
-    for who, reaction in row.reactions.items():
+    for author, reaction in row.reactions.items():
         emoji = reaction.get("emoji") if isinstance(reaction, dict) else None
         if isinstance(emoji, str) and emoji:
-            people_by_emoji.setdefault(emoji, []).append(names.for_address(who))
+            people_by_emoji.setdefault(emoji, []).append(names.for_address(author))
     return [Reaction(emoji, tuple(people)) for emoji, people in people_by_emoji.items()]

@@ -157,7 +157,7 @@ class ConversationSerializer(serializers.ModelSerializer[Conversation]):
 
 
 class ParticipantSerializer(serializers.ModelSerializer[Participant]):
-    """A member of a group."""
+    """A participant of a group."""
 
     jid = serializers.CharField(source="contact.jid")
     phone = serializers.CharField(source="contact.phone")
@@ -180,7 +180,7 @@ class ConversationDetailSerializer(ConversationSerializer):
 
     @extend_schema_field(ParticipantSerializer(many=True))
     def get_participants(self, row: Conversation) -> list[dict[str, Any]]:
-        """Return the current members of the group."""
+        """Return the current participants of the group."""
         return list(ParticipantSerializer(Conversation.objects.participants(row), many=True).data)
 
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -13,12 +14,12 @@ START = dt.datetime(2026, 3, 2, 12, 0, tzinfo=dt.UTC)
 MODELS = (Instance, Contact, Conversation, Message, WebhookEvent)
 
 Populate = Callable[[int], None]
-Staff = Callable[..., Client]
+StaffClient = Callable[..., Client]
 
 
 @pytest.fixture
 def populate(db: None) -> Populate:  # noqa: ARG001 - enables database access
-    """Return a function that creates `count` rows of each model; every row has parents of its own."""
+    """Return a function that creates `count` rows of each model. No two rows share a parent."""
 
     def create(count: int) -> None:
         first = Instance.objects.count()
@@ -45,7 +46,7 @@ def populate(db: None) -> Populate:  # noqa: ARG001 - enables database access
 
 
 @pytest.fixture
-def staff(db: None) -> Staff:  # noqa: ARG001 - enables database access
+def staff_client(db: None) -> StaffClient:  # noqa: ARG001 - enables database access
     """Return a function that logs in a staff user with only the given permissions and returns the client."""
 
     def log_in(*codenames: str) -> Client:
@@ -63,3 +64,13 @@ def chat(populate: Populate) -> Conversation:
     """Return the only conversation in the database; it has one message."""
     populate(1)
     return Conversation.objects.get()
+
+
+def add_messages(chat: Conversation, count: int, *, first: int = 0, **fields: Any) -> None:
+    """Add messages to a conversation, one per minute, numbered from `first`."""
+    for i in range(first, first + count):
+        at = START + dt.timedelta(hours=1, minutes=i)
+        values = {"from_me": False, "kind": "text", "text": f"nº {i:03}", "sender": chat.contact, **fields}
+        Message.objects.create(
+            instance=chat.instance, conversation=chat, key_id=f"K{chat.pk}-{i:03}", timestamp=at, **values
+        )

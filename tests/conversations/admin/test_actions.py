@@ -5,7 +5,7 @@ from django.db.models.signals import post_save
 from django.test import Client
 
 from conversations.models import Conversation
-from tests.conversations.admin.conftest import Populate, Staff
+from tests.conversations.admin.conftest import Populate, StaffClient
 from tests.conversations.admin.pages import list_url
 
 
@@ -41,9 +41,9 @@ def test_mark_as_read_moves_the_read_watermark(admin_client: Client, chat: Conve
     assert chat.read_until == chat.last_message_at
 
 
-def test_actions_require_the_change_permission(staff: Staff, chat: Conversation) -> None:
+def test_actions_require_the_change_permission(staff_client: StaffClient, chat: Conversation) -> None:
     Conversation.objects.update(is_archived=False)
-    client = staff("view_conversation")
+    client = staff_client("view_conversation")
     assert 'name="action"' not in client.get(list_url(Conversation)).content.decode()
     run_action(client, "archive", chat)
     assert not Conversation.objects.filter(is_archived=True).exists()

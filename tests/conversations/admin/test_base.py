@@ -10,7 +10,7 @@ from django.urls import reverse
 from conversations.admin.base import MAX_ACTION_ROWS, normalize_phone
 from conversations.admin.paginator import BoundedPaginator
 from conversations.models import Contact, Conversation, Instance, Message, WebhookEvent
-from tests.conversations.admin.conftest import MODELS, Populate, Staff
+from tests.conversations.admin.conftest import MODELS, Populate, StaffClient
 from tests.conversations.admin.pages import admin_url, change_list, delete_url, list_url, page_url
 
 # model → query strings that its list must support
@@ -153,9 +153,9 @@ def test_contacts_and_messages_cannot_be_deleted(admin_client: Client, populate:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_staff_without_permissions_are_refused(staff: Staff, populate: Populate, model: Any) -> None:
+def test_staff_without_permissions_are_refused(staff_client: StaffClient, populate: Populate, model: Any) -> None:
     populate(1)
-    client = staff()
+    client = staff_client()
     assert client.get(list_url(model)).status_code == 403
     assert client.get(page_url(model.objects.get())).status_code == 403
 

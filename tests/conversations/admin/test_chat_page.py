@@ -1,22 +1,10 @@
-import datetime as dt
-from typing import Any
-
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from conversations.admin.chat_page import ChatPage, load_chat_page
 from conversations.models import Contact, Conversation, Message
-from tests.conversations.admin.conftest import START
-
-
-def add_messages(chat: Conversation, count: int, *, first: int = 0, **fields: Any) -> None:
-    for i in range(first, first + count):
-        at = START + dt.timedelta(hours=1, minutes=i)
-        values = {"from_me": False, "kind": "text", "text": f"nº {i:03}", "sender": chat.contact, **fields}
-        Message.objects.create(
-            instance=chat.instance, conversation=chat, key_id=f"K{chat.pk}-{i:03}", timestamp=at, **values
-        )
+from tests.conversations.admin.conftest import START, add_messages
 
 
 def texts(page: ChatPage) -> list[str]:

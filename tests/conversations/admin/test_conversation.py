@@ -10,11 +10,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from conversations.models import Contact, Conversation, Message, Participant
-from tests.conversations.admin.conftest import START, Populate, Staff
+from tests.conversations.admin.conftest import START, Populate, StaffClient, add_messages
 from tests.conversations.admin.pages import delete_url, list_url, page_url
-from tests.conversations.admin.test_chat_page import add_messages
 
-HOSTILE = "<script>alert(1)</script>"
+SCRIPT = "<script>alert(1)</script>"
 
 
 def form_data(**changed: str) -> dict[str, str]:
@@ -26,8 +25,8 @@ def test_the_page_shows_messages_oldest_first_and_links_to_older_and_newer_pages
 ) -> None:
     add_messages(chat, 60)
     content = admin_client.get(page_url(chat)).content.decode()
-    shown = re.findall(r"nº \d{3}", content)
-    assert shown == [f"nº {i:03}" for i in range(10, 60)]
+    texts = re.findall(r"nº \d{3}", content)
+    assert texts == [f"nº {i:03}" for i in range(10, 60)]
     older = re.search(r'href="(\?cursor=[^"]+)">↑ Older', content)
     assert older
     assert "Newer messages" not in content
@@ -37,38 +36,38 @@ def test_the_page_shows_messages_oldest_first_and_links_to_older_and_newer_pages
     newer = re.search(r'href="(\?cursor=[^"#]+)#thread-top">↓ Newer', content)
     assert newer
     content = admin_client.get(page_url(chat) + newer[1]).content.decode()
-    assert re.findall(r"nº \d{3}", content) == shown
+    assert re.findall(r"nº \d{3}", content) == texts
 
 
 def test_an_invalid_cursor_shows_the_latest_messages_and_a_warning(admin_client: Client, chat: Conversation) -> None:
-    content = admin_client.get(page_url(chat), {"cursor": HOSTILE}).content.decode()
+    content = admin_client.get(page_url(chat), {"cursor": SCRIPT}).content.decode()
     assert "The page link is invalid" in content
     assert "Bom dia 000" in content
-    assert HOSTILE not in content
+    assert SCRIPT not in content
 
 
 def test_text_from_whatsapp_is_escaped(admin_client: Client, chat: Conversation) -> None:
     group = Conversation.objects.create(
-        instance=chat.instance, kind="group", jid="1@g.us", name=HOSTILE, labels={"1": True, HOSTILE: True}
+        instance=chat.instance, kind="group", jid="1@g.us", name=SCRIPT, labels={"1": True, SCRIPT: True}
     )
-    chat.instance.labels = {"1": {"name": HOSTILE}}
+    chat.instance.labels = {"1": {"name": SCRIPT}}
     chat.instance.save()
-    sender, _ = Contact.objects.upsert(chat.instance, "5521999990000@s.whatsapp.net", name=HOSTILE)
+    sender, _ = Contact.objects.upsert(chat.instance, "5521999990000@s.whatsapp.net", name=SCRIPT)
     Participant.objects.create(conversation=group, contact=sender, clock="1")
     message = Message.objects.create(
-        instance=chat.instance, conversation=group, key_id=HOSTILE, timestamp=START, from_me=False, sender=sender,
-        sender_name=HOSTILE, kind="document", text=f"{HOSTILE} https://example.com/{HOSTILE}", original_text=HOSTILE,
-        media={"mimetype": HOSTILE, "file_name": HOSTILE, "url": f"javascript:{HOSTILE}", "transcript": HOSTILE},
-        details={"note": HOSTILE}, quoted_key_id="K", quoted_sender=HOSTILE, quoted_text=HOSTILE,
-        reactions={HOSTILE: {"emoji": HOSTILE, "who": HOSTILE, "at": 1}},
-        poll_results={"me": {"options": [HOSTILE], "who": "me", "at": 1}},
+        instance=chat.instance, conversation=group, key_id=SCRIPT, timestamp=START, from_me=False, sender=sender,
+        sender_name=SCRIPT, kind="document", text=f"{SCRIPT} https://example.com/{SCRIPT}", original_text=SCRIPT,
+        media={"mimetype": SCRIPT, "file_name": SCRIPT, "url": f"javascript:{SCRIPT}", "transcript": SCRIPT},
+        details={"note": SCRIPT}, quoted_key_id="K", quoted_sender=SCRIPT, quoted_text=SCRIPT,
+        reactions={SCRIPT: {"emoji": SCRIPT, "who": SCRIPT, "at": 1}},
+        poll_results={"me": {"options": [SCRIPT], "who": "me", "at": 1}},
     )  # fmt: skip
     Conversation.objects.filter(pk=group.pk).update(
-        last_message=message, last_message_at=START, last_message_text=HOSTILE, last_message_kind="text"
+        last_message=message, last_message_at=START, last_message_text=SCRIPT, last_message_kind="text"
     )
     Message.objects.create(
         instance=chat.instance, conversation=group, key_id="P", timestamp=START, from_me=False, kind="poll",
-        text=HOSTILE, sender_name=HOSTILE, details={"options": [{"optionName": HOSTILE}]},
+        text=SCRIPT, sender_name=SCRIPT, details={"options": [{"optionName": SCRIPT}]},
     )  # fmt: skip
     for url in (page_url(group), page_url(message), page_url(sender), list_url(Conversation), list_url(Message)):
         content = admin_client.get(url).content.decode()
@@ -131,18 +130,20 @@ def test_a_form_with_errors_is_shown_with_the_chat(admin_client: Client, chat: C
     assert "Bom dia 000" in content
 
 
-def test_users_with_view_permission_cannot_change_or_delete(staff: Staff, chat: Conversation) -> None:
+def test_users_with_view_permission_cannot_change_or_delete(staff_client: StaffClient, chat: Conversation) -> None:
     Conversation.objects.update(is_archived=False)
-    client = staff("view_conversation", "view_message")
+    client = staff_client("view_conversation", "view_message")
     assert "Bom dia 000" in client.get(page_url(chat)).content.decode()
     assert client.post(page_url(chat), form_data(is_archived="on")).status_code == 403
     assert client.post(delete_url(chat), {"post": "yes"}).status_code == 403
     assert Conversation.objects.filter(is_archived=False).exists()
 
 
-def test_messages_are_shown_only_with_the_permission_to_view_messages(staff: Staff, chat: Conversation) -> None:
+def test_messages_are_shown_only_with_the_permission_to_view_messages(
+    staff_client: StaffClient, chat: Conversation
+) -> None:
     add_messages(chat, 1, text="segredo")
-    content = staff("view_conversation").get(page_url(chat)).content.decode()
+    content = staff_client("view_conversation").get(page_url(chat)).content.decode()
     assert "segredo" not in content
     assert "You need the permission" in content
 
@@ -160,8 +161,8 @@ def test_the_list_shows_names_numbers_previews_and_flags(admin_client: Client, c
         last_message_kind="image", last_message_text="Férias", muted_until=timezone.now() + dt.timedelta(days=1),
     )  # fmt: skip
     content = admin_client.get(list_url(Conversation)).content.decode()
-    for shown in ("+5511999000000", "You: 🖼 Férias", "📌", "📥", "🔇", "🗑", '<span class="badge badge-good">7</span>'):
-        assert shown in content
+    for text in ("+5511999000000", "You: 🖼 Férias", "📌", "📥", "🔇", "🗑", '<span class="badge badge-good">7</span>'):
+        assert text in content
 
 
 def test_a_conversation_without_messages_has_no_time_and_no_preview(admin_client: Client, chat: Conversation) -> None:

@@ -8,7 +8,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from conversations.models import Instance, WebhookEvent
-from tests.conversations.admin.conftest import Populate, Staff
+from tests.conversations.admin.conftest import Populate, StaffClient
 from tests.conversations.admin.pages import delete_url, list_url, page_url
 
 
@@ -52,8 +52,10 @@ def test_superusers_can_delete_one_or_several_events(admin_client: Client, event
     assert not WebhookEvent.objects.exists()
 
 
-def test_other_users_cannot_delete_events_even_with_the_permission(staff: Staff, event: WebhookEvent) -> None:
-    client = staff("view_webhookevent", "change_webhookevent", "delete_webhookevent")
+def test_other_users_cannot_delete_events_even_with_the_permission(
+    staff_client: StaffClient, event: WebhookEvent
+) -> None:
+    client = staff_client("view_webhookevent", "change_webhookevent", "delete_webhookevent")
     assert client.get(list_url(WebhookEvent)).status_code == 200
     client.post(list_url(WebhookEvent), delete_data(event))
     assert client.post(delete_url(event), {"post": "yes"}).status_code == 403
@@ -71,12 +73,16 @@ def test_a_failed_event_shows_its_failures_and_the_next_attempt(admin_client: Cl
     assert '<td class="field-failures">3</td>' in admin_client.get(list_url(WebhookEvent)).content.decode()
 
 
-def test_a_failed_event_can_be_replayed_with_the_change_permission(staff: Staff, event: WebhookEvent) -> None:
+def test_a_failed_event_can_be_replayed_with_the_change_permission(
+    staff_client: StaffClient, event: WebhookEvent
+) -> None:
     WebhookEvent.objects.filter(pk=event.pk).update(outcome="failed", attempts=8)
     replay_data = {"action": "replay", "_selected_action": [str(event.pk)]}
-    staff("view_webhookevent").post(list_url(WebhookEvent), replay_data)
+    staff_client("view_webhookevent").post(list_url(WebhookEvent), replay_data)
     assert WebhookEvent.objects.get().outcome == "failed"
     User.objects.all().delete()
-    content = staff("view_webhookevent", "change_webhookevent").post(list_url(WebhookEvent), replay_data, follow=True)
+    content = staff_client("view_webhookevent", "change_webhookevent").post(
+        list_url(WebhookEvent), replay_data, follow=True
+    )
     assert "1 event queued to be processed again." in content.content.decode()
     assert (WebhookEvent.objects.get().outcome, WebhookEvent.objects.get().attempts) == ("stored", 0)

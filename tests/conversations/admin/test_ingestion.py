@@ -3,7 +3,7 @@ from django.test import Client
 from django.urls import reverse
 
 from conversations.models import IngestCounter, WebhookEvent
-from tests.conversations.admin.conftest import Populate, Staff
+from tests.conversations.admin.conftest import Populate, StaffClient
 from tests.conversations.admin.pages import page_url
 
 URL = reverse("admin:conversations_ingestcounter_changelist")
@@ -51,11 +51,11 @@ def test_an_unknown_instance_is_not_found(admin_client: Client, instance: str) -
     assert admin_client.get(f"{URL}?instance={instance}").status_code == 404
 
 
-def test_the_view_permission_is_sufficient_and_there_is_no_add_page(staff: Staff) -> None:
-    client = staff("view_ingestcounter")
+def test_the_view_permission_is_sufficient_and_there_is_no_add_page(staff_client: StaffClient) -> None:
+    client = staff_client("view_ingestcounter")
     assert client.get(URL).status_code == 200
     assert client.get(f"{URL}add/").status_code == 404
 
 
-def test_users_without_the_view_permission_are_refused(staff: Staff) -> None:
-    assert staff("view_webhookevent").get(URL).status_code == 403
+def test_users_without_the_view_permission_are_refused(staff_client: StaffClient) -> None:
+    assert staff_client("view_webhookevent").get(URL).status_code == 403

@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from conversations.admin import instance as instance_admin
 from conversations.models import Conversation, Instance, WebhookEvent
-from tests.conversations.admin.conftest import Populate, Staff
+from tests.conversations.admin.conftest import Populate, StaffClient
 from tests.conversations.admin.pages import delete_url, list_url, page_url
 
 ADD_URL_NAME = "admin:conversations_instance_add"
@@ -43,8 +43,8 @@ def test_a_name_is_unique_per_server(admin_client: Client, row: Instance) -> Non
     assert admin_client.post(reverse(ADD_URL_NAME), data | {"server_url": ""}).status_code == 302
 
 
-def test_adding_requires_the_add_permission(staff: Staff, db: None) -> None:  # noqa: ARG001 - enables database access
-    assert staff("view_instance").get(reverse(ADD_URL_NAME)).status_code == 403
+def test_adding_requires_the_add_permission(staff_client: StaffClient, db: None) -> None:  # noqa: ARG001 - enables database access
+    assert staff_client("view_instance").get(reverse(ADD_URL_NAME)).status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -107,11 +107,11 @@ def test_an_instance_with_events_cannot_be_deleted(admin_client: Client, row: In
 
 
 def test_texts_from_whatsapp_are_escaped(admin_client: Client, row: Instance) -> None:
-    hostile: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "profile_name": "<script>x",
         "picture_url": "javascript:<script>x",
         "labels": {"<script>x": {}},
     }
-    Instance.objects.filter(pk=row.pk).update(**hostile)
+    Instance.objects.filter(pk=row.pk).update(**fields)
     assert "<script>x" not in admin_client.get(page_url(row)).content.decode()
     assert "<script>x" not in admin_client.get(list_url(Instance)).content.decode()

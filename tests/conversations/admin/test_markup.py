@@ -41,9 +41,9 @@ def test_a_web_url_becomes_a_link_that_sends_no_referrer() -> None:
     assert 'href="https://example.com/?a=1&amp;b=&lt;"' in html
 
 
-@pytest.mark.parametrize(("url", "shown"), [("javascript:alert(1)", "javascript:alert(1)"), ("", markup.EMPTY)])
-def test_any_other_url_is_shown_as_text(url: str, shown: str) -> None:
-    assert markup.web_link(url) == shown
+@pytest.mark.parametrize(("url", "text"), [("javascript:alert(1)", "javascript:alert(1)"), ("", markup.EMPTY)])
+def test_any_other_url_is_shown_as_text(url: str, text: str) -> None:
+    assert markup.web_link(url) == text
     assert not hasattr(markup.web_link(url), "__html__")
 
 

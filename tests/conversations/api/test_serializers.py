@@ -78,8 +78,8 @@ def test_a_contact_has_these_fields(get: ApiCall) -> None:
 
 def test_an_unknown_presence_is_null(get: ApiCall) -> None:
     contact = a_contact(an_instance())
-    shown = get(f"contacts/{contact.pk}/")
-    assert (shown["presence"], shown["last_seen_at"]) == (None, None)
+    data = get(f"contacts/{contact.pk}/")
+    assert (data["presence"], data["last_seen_at"]) == (None, None)
     Contact.objects.filter(pk=contact.pk).update(last_seen_at=NOON)
     assert get(f"contacts/{contact.pk}/")["last_seen_at"] == NOON_TEXT
 
@@ -130,9 +130,9 @@ def test_a_group_lists_its_current_participants(get: ApiCall) -> None:
         member = Participant(contact=members[name], clock=clock, is_present=is_present, role=role)
         group.participants.add(member, bulk=False)
     ana, caio = members["Ana"], members["Caio"]
-    shown = get(f"conversations/{group.pk}/")
-    assert (shown["kind"], shown["contact"]) == ("group", None)
-    assert shown["participants"] == [
+    data = get(f"conversations/{group.pk}/")
+    assert (data["kind"], data["contact"]) == ("group", None)
+    assert data["participants"] == [
         {"contact": ana.pk, "jid": ana.jid, "phone": ana.phone, "name": "Ana", "role": "member"},
         {"contact": caio.pk, "jid": caio.jid, "phone": caio.phone, "name": "Caio", "role": "admin"},
     ]
@@ -197,17 +197,17 @@ def test_a_message_with_media_quote_edit_reactions_and_votes(get: ApiCall) -> No
         },
         poll_results={"phone:5511": {"options": ["sim"], "who": "5511@s.whatsapp.net", "at": NOON_MS}},
     )
-    shown = get(f"messages/{message.pk}/")
-    assert shown["media"] == {"mimetype": "image/jpeg", "size": 9}
-    assert shown["details"] == {"isForwarded": True}
-    assert shown["quoted"] == {"key_id": "3EB1", "sender": "5511@s.whatsapp.net", "text": "[image]"}
-    assert (shown["original_text"], shown["edited_at"], shown["is_deleted"]) == ("ola", NOON_TEXT, True)
-    assert shown["reactions"] == [
+    data = get(f"messages/{message.pk}/")
+    assert data["media"] == {"mimetype": "image/jpeg", "size": 9}
+    assert data["details"] == {"isForwarded": True}
+    assert data["quoted"] == {"key_id": "3EB1", "sender": "5511@s.whatsapp.net", "text": "[image]"}
+    assert (data["original_text"], data["edited_at"], data["is_deleted"]) == ("ola", NOON_TEXT, True)
+    assert data["reactions"] == [
         {"who": "me", "emoji": "❤️", "at": NOON_TEXT},
         {"who": "5512@s.whatsapp.net", "emoji": "👍", "at": "2026-03-01T12:00:05Z"},
     ]
     voters = ["5511@s.whatsapp.net"]
-    assert shown["poll_results"] == {"at": NOON_TEXT, "options": [{"name": "sim", "voters": voters}]}
+    assert data["poll_results"] == {"at": NOON_TEXT, "options": [{"name": "sim", "voters": voters}]}
 
 
 @pytest.mark.parametrize("status", list(Message.Status))
@@ -219,6 +219,6 @@ def test_the_status_is_a_word(get: ApiCall, status: Message.Status) -> None:
 
 def test_updated_at_can_be_passed_back_as_updated_after(get: ApiCall) -> None:
     chat = a_chat(an_instance())
-    shown = get(f"conversations/{chat.pk}/")["updated_at"]
-    assert dt.datetime.fromisoformat(shown) == chat.updated_at
-    assert get("conversations/", updated_after=shown)["results"] == []
+    updated_at = get(f"conversations/{chat.pk}/")["updated_at"]
+    assert dt.datetime.fromisoformat(updated_at) == chat.updated_at
+    assert get("conversations/", updated_after=updated_at)["results"] == []
