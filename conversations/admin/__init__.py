@@ -1,4 +1,4 @@
-"""Django's admin of the domain: for people who look for one conversation among many, or ask what became of an event."""
+"""Django admin pages for the models of this app. Operators search conversations and inspect webhook events here."""
 
 from django.contrib import admin
 
@@ -8,4 +8,4 @@ __all__ = ["contact", "conversation", "event", "ingestion", "instance", "message
 
 admin.site.site_header = "WhatsAI"
 admin.site.site_title = "WhatsAI"
-admin.site.index_title = "What the numbers have"
+admin.site.index_title = "Administration"

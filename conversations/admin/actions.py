@@ -1,4 +1,4 @@
-"""What can be done to several conversations at once: the manager's operations, one row after the other."""
+"""Admin actions on conversations. Each calls a manager method once per selected row."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,14 +6,15 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.template.defaultfilters import pluralize
 
 from conversations.models import Conversation
 
-# operation of the manager → its label
+# name of a manager method → label of its action
 LABELS = {
     "mark_read": "Mark as read",
     "archive": "Archive",
-    "unarchive": "Take out of the archive",
+    "unarchive": "Unarchive",
     "pin": "Pin",
     "unpin": "Unpin",
 }
@@ -22,20 +23,21 @@ Action = Callable[[Any, HttpRequest, QuerySet[Conversation]], None]
 
 
 def conversation_actions() -> list[Action]:
-    """Return one admin action for each operation."""
-    return [_action(operation, label) for operation, label in LABELS.items()]
+    """Return one admin action per entry of `LABELS`."""
+    return [_make_action(operation, label) for operation, label in LABELS.items()]
 
 
-def _action(operation: str, label: str) -> Action:
+def _make_action(operation: str, label: str) -> Action:
     def run(modeladmin: Any, request: HttpRequest, queryset: QuerySet[Conversation]) -> None:
-        done = 0
+        updated = 0
         for pk in queryset.values_list("pk", flat=True):
             try:
                 getattr(Conversation.objects, operation)(pk)
             except Conversation.DoesNotExist:
-                continue  # deleted since the list was read
-            done += 1
-        modeladmin.message_user(request, f"{label}: {done} done.", messages.SUCCESS)
+                continue  # the row was deleted after the queryset was read
+            updated += 1
+        text = f"{label}: {updated} conversation{pluralize(updated)} updated."
+        modeladmin.message_user(request, text, messages.SUCCESS)
 
     run.__name__ = operation
     return admin.action(run, description=label, permissions=["change"])

@@ -1,47 +1,61 @@
-"""One page of a conversation, read for the screen by a handful of queries, however many people speak in it."""
+"""Loads one page of a conversation's messages for display. The number of queries does not depend on the senders."""
 
 from dataclasses import dataclass
 
 from django.utils import timezone
 
 from cachelayer import Page
-from conversations.admin.display_names import DisplayNames, addresses
+from conversations.admin.display_names import DisplayNames, referenced_keys
 from conversations.admin.thread_view import Day, group_by_day
 from conversations.db.keyset import InvalidCursor
 from conversations.models import Contact, ContactAddress, Conversation, Message
 
-BUBBLES = 50
+MESSAGES_PER_PAGE = 50
 
 
 @dataclass(frozen=True)
 class ChatPage:
-    """Days of bubbles, and cursors to the pages around them; `is_lost` says that the cursor asked for was none."""
+    """One page of messages, grouped by day.
+
+    Attributes:
+        days: the days of the page, oldest first.
+        older_cursor: cursor of the page with older messages, or "".
+        newer_cursor: cursor of the page with newer messages, or "".
+        is_cursor_invalid: whether the requested cursor was invalid. Then the page has the latest messages.
+    """
 
     days: list[Day]
-    older: str
-    newer: str
-    is_lost: bool = False
+    older_cursor: str
+    newer_cursor: str
+    is_cursor_invalid: bool = False
 
 
-def read(row: Conversation, cursor: str = "") -> ChatPage:
-    """Read the page at `cursor`, or the latest messages where there is no such place."""
-    is_lost = False
+def load_chat_page(conversation: Conversation, cursor: str = "") -> ChatPage:
+    """Load the page at `cursor`, or the latest messages if the cursor is empty or invalid."""
+    is_cursor_invalid = False
     try:
-        page = Message.objects.for_conversation(row.pk, cursor=cursor, limit=BUBBLES)
+        page = Message.objects.for_conversation(conversation.pk, cursor=cursor, limit=MESSAGES_PER_PAGE)
     except InvalidCursor:
-        page = Message.objects.for_conversation(row.pk, limit=BUBBLES)
-        is_lost = True
-    bubbles = group_by_day(
+        page = Message.objects.for_conversation(conversation.pk, limit=MESSAGES_PER_PAGE)
+        is_cursor_invalid = True
+    days = group_by_day(
         page.rows,
-        _people(row, page),
+        _load_display_names(conversation, page),
         zone=timezone.get_current_timezone(),
-        is_group=row.kind != Conversation.Kind.DIRECT,
+        is_group=conversation.kind != Conversation.Kind.DIRECT,
     )
-    return ChatPage(bubbles, older=page.next_cursor, newer=page.previous_cursor, is_lost=is_lost)
+    return ChatPage(
+        days,
+        older_cursor=page.next_cursor,
+        newer_cursor=page.previous_cursor,
+        is_cursor_invalid=is_cursor_invalid,
+    )
 
 
-def _people(row: Conversation, page: Page[Message]) -> DisplayNames:
-    found = ContactAddress.objects.filter(instance=row.instance_id, key__in=addresses(page.rows))
-    known = dict(found.values_list("key", "contact_id"))
-    senders = {message.sender_id for message in page.rows if message.sender_id}
-    return DisplayNames(Contact.objects.fetch_many(senders | set(known.values())), known, row.instance.owner_jid)
+def _load_display_names(conversation: Conversation, page: Page[Message]) -> DisplayNames:
+    instance_id, keys = conversation.instance_id, referenced_keys(page.rows)
+    addresses = ContactAddress.objects.filter(instance=instance_id, key__in=keys)
+    contact_ids = dict(addresses.values_list("key", "contact_id"))
+    sender_ids = {message.sender_id for message in page.rows if message.sender_id}
+    contacts = Contact.objects.fetch_many(sender_ids | set(contact_ids.values()))
+    return DisplayNames(contacts, contact_ids, conversation.instance.owner_jid)

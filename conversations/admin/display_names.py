@@ -1,68 +1,69 @@
-"""What people and their chats are called: by a name if there is one, else by the number as people write it. Pure."""
+"""Display names of contacts and conversations: the name if there is one, else the formatted number. Pure functions."""
 
 from collections.abc import Iterable, Mapping
 
 from conversations.evolution import jid
 from conversations.models import Contact, Conversation, Message
 
-ME = "me"  # what `Message.reactions` has for the instance's own
+ME = "me"  # key of the instance's own reaction in `Message.reactions`
 YOU = "You"
 _SERVERS = frozenset(jid.Server)
 
 
 class DisplayNames:
-    """Who is who in one conversation: names by a contact's primary key, and by the key of any of their addresses.
+    """Display names of the people in one conversation, by contact and by address.
 
     Args:
-        contacts: the senders and all who reacted or are quoted, by primary key.
-        addresses: address key → primary key of a contact.
+        contacts: the authors of messages, quoted messages and reactions, by primary key.
+        contact_ids: address key → primary key of the contact.
         owner_jid: the instance's own address, or "".
     """
 
-    def __init__(self, contacts: Mapping[int, Contact], addresses: Mapping[str, int], owner_jid: str = "") -> None:
+    def __init__(self, contacts: Mapping[int, Contact], contact_ids: Mapping[str, int], owner_jid: str = "") -> None:
         self._contacts = contacts
-        self._by_key = {key: name_of(contacts[pk]) for key, pk in addresses.items() if pk in contacts}
+        self._names = {key: contact_display_name(contacts[pk]) for key, pk in contact_ids.items() if pk in contacts}
         owner = jid.parse(owner_jid)
-        self._by_key |= {ME: YOU} | ({owner.key: YOU} if owner else {})
+        self._names |= {ME: YOU} | ({owner.key: YOU} if owner else {})
 
-    def sender(self, message: Message) -> str:
-        """Return the name of the one who wrote it: today's, or what it was then, or the number."""
+    def for_sender(self, message: Message) -> str:
+        """Return the sender's current name, else the name in the message, else the sender's number."""
         contact = self._contacts.get(message.sender_id or 0)
-        return (contact.name if contact else "") or message.sender_name or (name_of(contact) if contact else "Unknown")
+        number = contact_display_name(contact) if contact else "Unknown"
+        return (contact.name if contact else "") or message.sender_name or number
 
-    def named(self, address: str) -> str:
-        """Return the name of whoever has the address, or the number; `address` is a JID, a key, or "me"."""
-        return self._by_key.get(key_of(address)) or number_of(address)
-
-
-def addresses(messages: Iterable[Message]) -> set[str]:
-    """Return the keys of all who are quoted in the messages or reacted to them."""
-    return {key_of(who) for row in messages for who in (row.quoted_sender, *row.reactions) if who}
+    def for_address(self, address: str) -> str:
+        """Return the name of the contact with this address, else the number; `address` is a JID, a key or "me"."""
+        return self._names.get(address_key(address)) or format_address(address)
 
 
-def key_of(address: str) -> str:
-    """Return the key of an address, which may be one already."""
+def referenced_keys(messages: Iterable[Message]) -> set[str]:
+    """Return the address keys of the authors of quoted messages and reactions."""
+    return {address_key(author) for row in messages for author in (row.quoted_sender, *row.reactions) if author}
+
+
+def address_key(address: str) -> str:
+    """Return the key of an address; return a key unchanged."""
     if address.partition(":")[0] in _SERVERS:
         return address
     parsed = jid.parse(address)
     return parsed.key if parsed and address != ME else address
 
 
-def name_of(contact: Contact) -> str:
-    """Return what a person calls the contact."""
-    return contact.name or number_of(contact.jid)
+def contact_display_name(contact: Contact) -> str:
+    """Return the contact's name, else its number."""
+    return contact.name or format_address(contact.jid)
 
 
-def name_of_chat(row: Conversation) -> str:
-    """Return what a person calls the conversation."""
-    return row.name or number_of(row.jid)
+def conversation_display_name(conversation: Conversation) -> str:
+    """Return the conversation's name, else its number."""
+    return conversation.name or format_address(conversation.jid)
 
 
-def number_of(address: str) -> str:
-    """Return an address, or its key, as a person writes a number; what is no number is left as it is."""
-    server, _, rest = address.partition(":")
+def format_address(address: str) -> str:
+    """Return the number of a JID or an address key, with "+" if it is a phone number; return other text unchanged."""
+    server, _, number = address.partition(":")
     if server in _SERVERS:
-        return f"+{rest}" if server == jid.Server.PHONE else rest
+        return f"+{number}" if server == jid.Server.PHONE else number
     parsed = jid.parse(address)
     if parsed is None:
         return address

@@ -1,4 +1,4 @@
-"""Filters of the lists, whose choices are known without reading the table that they filter."""
+"""List filters. Their choices do not require a query on the filtered table."""
 
 from typing import Any
 
@@ -11,35 +11,38 @@ from conversations.models import Instance
 
 
 class InstanceFilter(admin.SimpleListFilter):
-    """One instance of the first hundred by name; the pages of the others lead to their lists too."""
+    """Selects the rows of one instance. It lists the first `max_choices` instances by name.
+
+    The pages of the other instances link to their filtered lists.
+    """
 
     title = "instance"
     parameter_name = "instance"
-    shown = 100
+    max_choices = 100
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's hook
-        """Return the choices, with the chosen one wherever it stands."""
-        rows = Instance.objects.only("name", "server_url").order_by("name", "id")
-        found = list(rows[: self.shown])
-        chosen = self._chosen()
-        if chosen is not None and chosen not in [row.pk for row in found]:
-            found += rows.filter(pk=chosen)
-        return [(str(row.pk), str(row)) for row in found]
+        """Return the choices, always including the selected instance."""
+        instances = Instance.objects.only("name", "server_url").order_by("name", "id")
+        choices = list(instances[: self.max_choices])
+        selected = self._selected_id()
+        if selected is not None and selected not in [instance.pk for instance in choices]:
+            choices += instances.filter(pk=selected)
+        return [(str(instance.pk), str(instance)) for instance in choices]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002 - Django's hook
-        """Keep the instance's rows; none for what names no instance."""
+        """Return the rows of the selected instance; no rows if the value is not an id."""
         if not self.value():
             return queryset
-        chosen = self._chosen()
-        return queryset.none() if chosen is None else queryset.filter(instance_id=chosen)
+        selected = self._selected_id()
+        return queryset.none() if selected is None else queryset.filter(instance_id=selected)
 
-    def _chosen(self) -> int | None:
+    def _selected_id(self) -> int | None:
         value = self.value() or ""
         return int(value) if value.isdecimal() and len(value) < len(str(2**63)) else None
 
 
 class UnreadFilter(admin.SimpleListFilter):
-    """Conversations with something unread, or without."""
+    """Selects conversations with or without unread messages."""
 
     title = "unread"
     parameter_name = "unread"
@@ -49,7 +52,7 @@ class UnreadFilter(admin.SimpleListFilter):
         return [("1", "Yes"), ("0", "No")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002 - Django's hook
-        """Keep the chosen ones."""
+        """Return the selected conversations; all of them for an unknown value."""
         match self.value():
             case "1":
                 return queryset.filter(unread_count__gt=0)
@@ -59,15 +62,15 @@ class UnreadFilter(admin.SimpleListFilter):
 
 
 class EventNameFilter(admin.SimpleListFilter):
-    """One kind of event."""
+    """Selects webhook events by name."""
 
     title = "event"
     parameter_name = "event"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's hook
-        """Return the choices."""
+        """Return the known event names."""
         return [(name, name) for name in events.NAMES]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002 - Django's hook
-        """Keep the chosen ones."""
+        """Return the events with the selected name."""
         return queryset.filter(name=self.value()) if self.value() else queryset

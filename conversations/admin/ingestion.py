@@ -1,6 +1,7 @@
-"""The admin's page of the inbox: what waits, what has failed, how far imports are, and what has happened ever since.
+"""The Ingestion page: the queue of stored webhook events, failed events, running imports, and counters.
 
-It is the page of the model `IngestCount`: who may view that sees it. `?instance=7` shows that instance's.
+It replaces the list of the model `IngestCounter`, so it requires that model's view permission. The query parameter
+`instance` restricts it to one instance, as in `?instance=7`.
 """
 
 from typing import Any
@@ -14,42 +15,47 @@ from django.urls import path, reverse
 from conversations.ingest import status
 from conversations.models import IngestCounter, Instance
 
-PAGE = "conversations_ingestcounter_changelist"
+URL_NAME = "conversations_ingestcounter_changelist"
 
 
 @admin.register(IngestCounter)
-class InboxAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's class takes no argument at run time
-    """One page."""
+class IngestionAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's class takes no argument at run time
+    """Serves the Ingestion page."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's hook
-        """Counts are counted."""
+        """Return False: only workers and web processes write counters."""
         return False
 
     def get_urls(self) -> list[Any]:
-        """Serve the page, and none of a model's other pages."""
-        return [path("", self.admin_site.admin_view(self.changelist_view), name=PAGE)]
+        """Return the URL of the page, without the add, change and delete URLs."""
+        return [path("", self.admin_site.admin_view(self.changelist_view), name=URL_NAME)]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Show everything."""
+        """Render the status of one instance or of all instances.
+
+        Raises:
+            Http404: the `instance` parameter is not the id of an instance.
+            PermissionDenied: the user lacks the view permission.
+        """
         if not self.has_view_permission(request):
             raise PermissionDenied
-        instance = _chosen(request)
+        instance = _selected_instance(request)
         pk = instance.pk if instance else ""
         context = {
             **self.admin_site.each_context(request),
-            "title": f"Inbox of {instance.name}" if instance else "Inbox",
-            "inbox": status.read(instance.pk if instance else None),
+            "title": f"Ingestion of {instance.name}" if instance else "Ingestion",
+            "status": status.read(instance.pk if instance else None),
             "events_url": f"{reverse('admin:conversations_webhookevent_changelist')}?instance={pk}",
             **(extra_context or {}),
         }
-        return TemplateResponse(request, "admin/conversations/inbox.html", context)
+        return TemplateResponse(request, "admin/conversations/ingestion.html", context)
 
 
-def _chosen(request: HttpRequest) -> Instance | None:
-    wanted = request.GET.get("instance", "")
-    if not wanted:
+def _selected_instance(request: HttpRequest) -> Instance | None:
+    pk = request.GET.get("instance", "")
+    if not pk:
         return None
     try:
-        return Instance.objects.fetch(int(wanted))
+        return Instance.objects.fetch(int(pk))
     except (ValueError, OverflowError, Instance.DoesNotExist):
-        raise Http404("no such instance") from None
+        raise Http404("There is no such instance.") from None

@@ -1,37 +1,37 @@
-"""Web links inside text that somebody else wrote: only http and https become links, and nothing else is markup."""
+"""Finds links in untrusted text. Only http and https URLs become links; all other text stays plain."""
 
 import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 _URL = re.compile(r"https?://[^\s<>\"'`]+", re.IGNORECASE)
-# What ends a sentence, a bracket or WhatsApp's own marks is no part of an address.
-_CLOSING = ".,;:!?)]}*_~…»”"
+# Trailing punctuation, closing brackets and WhatsApp's formatting characters are not part of a URL.
+_TRAILING = ".,;:!?)]}*_~…»”"
 
 
 @dataclass(frozen=True)
-class Segment:
-    """A piece of text; `url` is "" where it is no link."""
+class LinkedText:
+    """A piece of text; `url` is "" if it is not a link."""
 
     text: str
     url: str = ""
 
 
-def linkify(text: str) -> list[Segment]:
-    """Cut a text into plain pieces and links; joined again they are the text."""
-    found: list[Segment] = []
+def linkify(text: str) -> list[LinkedText]:
+    """Split a text into plain pieces and links. Concatenating the pieces gives the original text."""
+    pieces: list[LinkedText] = []
     end = 0
     for match in _URL.finditer(text):
-        url = web_url(match[0].rstrip(_CLOSING))
+        url = web_url(match[0].rstrip(_TRAILING))
         if not url:
             continue
-        found += [Segment(text[end : match.start()]), Segment(url, url)]
+        pieces += [LinkedText(text[end : match.start()]), LinkedText(url, url)]
         end = match.start() + len(url)
-    return [segment for segment in (*found, Segment(text[end:])) if segment.text]
+    return [piece for piece in (*pieces, LinkedText(text[end:])) if piece.text]
 
 
 def web_url(value: object) -> str:
-    """Return `value` if it is an address of the web, else ""."""
+    """Return `value` if it is an http or https URL with a host, else ""."""
     if not isinstance(value, str):
         return ""
     try:

@@ -1,6 +1,6 @@
-"""Page numbers without counting a large table: rows are counted up to a bound, and beyond it there is only "more than".
+"""Pagination without counting a large table. Rows are counted up to a limit; a longer list shows "more than".
 
-A page costs at most `BOUND` index entries; who looks for something further down searches or filters.
+A page reads at most `MAX_ROWS` index entries. To reach later rows, users search or filter.
 """
 
 from typing import Any
@@ -9,35 +9,38 @@ from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.utils.functional import cached_property
 
-BOUND = 5000
+MAX_ROWS = 5000
 
 
-def count_within(queryset: QuerySet[Any], bound: int) -> tuple[int, bool]:
-    """Return how many rows there are, `bound` at most, and whether there are more than that."""
-    seen = queryset.order_by().values("pk")[: bound + 1].count()
-    return min(seen, bound), seen > bound
+def count_up_to(queryset: QuerySet[Any], limit: int) -> tuple[int, bool]:
+    """Return the number of rows, at most `limit`, and whether there are more."""
+    count = queryset.order_by().values("pk")[: limit + 1].count()
+    return min(count, limit), count > limit
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg] # Django's class takes no argument at run time
-    """Pages of the first `bound` rows. A page number beyond either end means that end: lists change while read."""
+    """Paginates the first `max_rows` rows.
 
-    bound = BOUND
+    A page number that is out of range selects the nearest page, because lists change between two requests.
+    """
+
+    max_rows = MAX_ROWS
 
     @cached_property
     def count(self) -> int:
-        """How many rows there are, `bound` at most."""
-        return self._counted[0]
+        """The number of rows, at most `max_rows`."""
+        return self._bounded_count[0]
 
     @property
-    def is_more(self) -> bool:
+    def has_more(self) -> bool:
         """Whether there are more rows than `count`."""
-        return self._counted[1]
+        return self._bounded_count[1]
 
     def validate_number(self, number: float | str) -> int:
-        """Return the number of the page nearest to `number`."""
+        """Return the existing page number that is nearest to `number`."""
         return min(max(int(number), 1), self.num_pages)
 
     @cached_property
-    def _counted(self) -> tuple[int, bool]:
+    def _bounded_count(self) -> tuple[int, bool]:
         queryset: Any = self.object_list
-        return count_within(queryset, self.bound)
+        return count_up_to(queryset, self.max_rows)

@@ -1,27 +1,29 @@
-"""A page of messages as a person reads a chat: days, bubbles on two sides, names where the speaker changes. Pure."""
+"""View models of a page of messages, shown as a chat: grouped by day, with sender names and delivery marks.
+
+The functions are pure.
+"""
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from conversations.admin import content, links
-from conversations.admin.content import Line
+from conversations.admin import message_content
 from conversations.admin.display_names import DisplayNames
-from conversations.admin.links import Segment
+from conversations.admin.links import LinkedText, linkify
 from conversations.models import Message
 
 
 @dataclass(frozen=True)
 class DeliveryMark:
-    """How far delivery has come: a sign for the eye, a name for the ear."""
+    """The delivery status of a sent message: the displayed sign, its accessible name and its CSS class suffix."""
 
     sign: str
     name: str
     style: str
 
 
-_TICKS: dict[int, DeliveryMark] = {
+_DELIVERY_MARKS: dict[int, DeliveryMark] = {
     Message.Status.PENDING: DeliveryMark("🕓", "pending", "pending"),
     Message.Status.SENT: DeliveryMark("✓", "sent", "sent"),
     Message.Status.FAILED: DeliveryMark("⚠", "failed", "failed"),
@@ -33,7 +35,7 @@ _TICKS: dict[int, DeliveryMark] = {
 
 @dataclass(frozen=True)
 class Quote:
-    """What a bubble answers; `anchor` is the answered bubble's, "" where it is on another page."""
+    """The quoted message of a reply; `anchor` is its HTML id, or "" if it is not on this page."""
 
     author: str
     text: str
@@ -42,7 +44,7 @@ class Quote:
 
 @dataclass(frozen=True)
 class Reaction:
-    """An emoji and all who gave it."""
+    """An emoji and the names of the people who reacted with it."""
 
     emoji: str
     people: tuple[str, ...]
@@ -50,90 +52,93 @@ class Reaction:
 
 @dataclass(frozen=True)
 class MessageView:
-    """One message, ready to be shown. `author` is "" where it goes without saying."""
+    """One message, ready for the template. `author` is "" if the template should not show a name."""
 
     pk: int
     from_me: bool
-    at: dt.datetime
+    time: dt.datetime
     author: str = ""
     symbol: str = ""
-    kind: str = ""
-    text: list[Segment] = field(default_factory=list)
-    facts: list[str] = field(default_factory=list)
-    file: list[Line] = field(default_factory=list)
-    lines: list[Line] = field(default_factory=list)
-    marks: list[str] = field(default_factory=list)
-    original: str = ""
+    kind_name: str = ""
+    text: list[LinkedText] = field(default_factory=list)
+    media_facts: list[str] = field(default_factory=list)
+    media_lines: list[LinkedText] = field(default_factory=list)
+    detail_lines: list[LinkedText] = field(default_factory=list)
+    flags: list[str] = field(default_factory=list)
+    original_text: str = ""
     is_deleted: bool = False
     quote: Quote | None = None
     reactions: list[Reaction] = field(default_factory=list)
-    tick: DeliveryMark | None = None
+    delivery: DeliveryMark | None = None
 
     @property
     def anchor(self) -> str:
-        """The bubble's name on its page."""
-        return f"message-{self.pk}"
+        """The HTML id of the message."""
+        return _anchor(self.pk)
 
 
 @dataclass(frozen=True)
 class Day:
-    """One day's bubbles."""
+    """The messages of one day."""
 
     date: dt.date
-    bubbles: list[MessageView]
+    messages: list[MessageView]
 
 
-def group_by_day(messages: Sequence[Message], people: DisplayNames, *, zone: dt.tzinfo, is_group: bool) -> list[Day]:
-    """Turn messages into bubbles by day, oldest first.
+def group_by_day(messages: Sequence[Message], names: DisplayNames, *, zone: dt.tzinfo, is_group: bool) -> list[Day]:
+    """Return the messages as view models, grouped by day, oldest first.
 
     Args:
         messages: a page of one conversation, latest first, as `Message.objects.for_conversation` returns it.
-        people: who is who.
-        zone: the time zone in which a day begins at midnight.
-        is_group: whether bubbles of others need a name.
+        names: display names of the people in the messages.
+        zone: the time zone that defines the days.
+        is_group: whether to show a name above the first of consecutive messages of a sender.
     """
     rows = list(reversed(messages))
-    anchors = {row.key_id: f"message-{row.pk}" for row in rows}
-    shown: list[Day] = []
-    for date, of_day in groupby(rows, lambda row: row.timestamp.astimezone(zone).date()):
-        bubbles: list[MessageView] = []
-        speaker: object = None
-        for row in of_day:
-            speaks = row.sender_id or row.sender_name
-            named = is_group and not row.from_me and speaks != speaker
-            speaker = None if row.from_me else speaks
-            author = people.sender(row) if named else ""
-            bubbles.append(message_view(row, people, zone=zone, author=author, anchors=anchors))
-        shown.append(Day(date, bubbles))
-    return shown
+    anchors = {row.key_id: _anchor(row.pk) for row in rows}
+    days: list[Day] = []
+    for date, rows_of_day in groupby(rows, lambda row: row.timestamp.astimezone(zone).date()):
+        views: list[MessageView] = []
+        previous_sender: object = None
+        for row in rows_of_day:
+            sender = None if row.from_me else row.sender_id or row.sender_name
+            author = names.for_sender(row) if is_group and not row.from_me and sender != previous_sender else ""
+            previous_sender = sender
+            views.append(message_view(row, names, zone=zone, author=author, anchors=anchors))
+        days.append(Day(date, views))
+    return days
 
 
 def message_view(
-    row: Message, people: DisplayNames, *, zone: dt.tzinfo, author: str, anchors: Mapping[str, str]
+    row: Message, names: DisplayNames, *, zone: dt.tzinfo, author: str, anchors: Mapping[str, str]
 ) -> MessageView:
-    """Turn one message into a bubble; `anchors` maps the key ids of its page to their bubbles' anchors."""
-    symbol, kind = content.kind_of(row.kind)
+    """Return the view model of one message; `anchors` maps the key ids of the page's messages to their HTML ids."""
+    symbol, kind_name = message_content.kind_label(row.kind)
     return MessageView(
         pk=row.pk,
         from_me=row.from_me,
-        at=row.timestamp.astimezone(zone),
+        time=row.timestamp.astimezone(zone),
         author=author,
         symbol=symbol,
-        kind=kind,
-        text=links.linkify(row.text),
-        facts=content.media_facts(row.media),
-        file=list(content.media_lines(row.media)),
-        lines=content.detail_lines(row.kind, row.details, row.poll_count),
-        marks=list(_marks(row)),
-        original=row.original_text,
+        kind_name=kind_name,
+        text=linkify(row.text),
+        media_facts=message_content.media_facts(row.media),
+        media_lines=list(message_content.media_lines(row.media)),
+        detail_lines=message_content.detail_lines(row.kind, row.details, row.poll_count),
+        flags=list(_flags(row)),
+        original_text=row.original_text,
         is_deleted=row.is_deleted,
-        quote=_quote(row, people, anchors),
-        reactions=_reactions(row, people),
-        tick=_TICKS.get(row.status) if row.from_me else None,
+        quote=_quote(row, names, anchors),
+        reactions=_reactions(row, names),
+        delivery=_DELIVERY_MARKS.get(row.status) if row.from_me else None,
     )
 
 
-def _marks(row: Message) -> Iterator[str]:
+def _anchor(pk: int) -> str:
+    return f"message-{pk}"
+
+
+def _flags(row: Message) -> Iterator[str]:
     if row.details.get("isForwarded"):
         yield "forwarded"
     if row.details.get("viewOnce"):
@@ -141,20 +146,20 @@ def _marks(row: Message) -> Iterator[str]:
     if row.edited_at:
         yield "edited"
     if row.is_history:
-        yield "history"
+        yield "imported"
 
 
-def _quote(row: Message, people: DisplayNames, anchors: Mapping[str, str]) -> Quote | None:
+def _quote(row: Message, names: DisplayNames, anchors: Mapping[str, str]) -> Quote | None:
     if not row.quoted_key_id:
         return None
-    author = people.named(row.quoted_sender) if row.quoted_sender else ""
+    author = names.for_address(row.quoted_sender) if row.quoted_sender else ""
     return Quote(author, row.quoted_text or "[message]", anchors.get(row.quoted_key_id, ""))
 
 
-def _reactions(row: Message, people: DisplayNames) -> list[Reaction]:
-    given: dict[str, list[str]] = {}
-    for who, reaction in row.reactions.items():
+def _reactions(row: Message, names: DisplayNames) -> list[Reaction]:
+    people_by_emoji: dict[str, list[str]] = {}
+    for author, reaction in row.reactions.items():
         emoji = reaction.get("emoji") if isinstance(reaction, dict) else None
         if isinstance(emoji, str) and emoji:
-            given.setdefault(emoji, []).append(people.named(who))
-    return [Reaction(emoji, tuple(names)) for emoji, names in given.items()]
+            people_by_emoji.setdefault(emoji, []).append(names.for_address(author))
+    return [Reaction(emoji, tuple(people)) for emoji, people in people_by_emoji.items()]

@@ -1,4 +1,4 @@
-"""Who asks: API tokens of knox, read so that no header, however odd, is more than a refused one."""
+"""Authentication with knox API tokens. A malformed `Authorization` header gets 401 and never a server error."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ from logs.binding import bind
 
 
 class TokenAuthentication(KnoxTokenAuthentication):  # type: ignore[misc]  # knox ships no types
-    """`Authorization: Token …`."""
+    """Authenticates requests with an `Authorization: Token …` header."""
 
     def authenticate_credentials(self, token: bytes) -> Any:
         """Return the user and the token's row.
 
         Raises:
-            AuthenticationFailed: the token is not one of ours.
+            AuthenticationFailed: the token is malformed, unknown or expired, or its user is inactive.
         """
-        # Knox decodes it as UTF-8 and asks the database for it, neither of which takes every byte.
+        # Knox decodes the token as UTF-8 and queries the database with it. Both raise errors on some bytes.
         if not (token.isascii() and token.decode("ascii").isprintable()):
             raise AuthenticationFailed("Invalid token.")
         user, row = super().authenticate_credentials(token)
@@ -26,8 +26,8 @@ class TokenAuthentication(KnoxTokenAuthentication):  # type: ignore[misc]  # kno
         return user, row
 
 
-class TokenScheme(KnoxTokenScheme):  # type: ignore[no-untyped-call]  # registers itself when it is made
-    """How OpenAPI describes it."""
+class TokenScheme(KnoxTokenScheme):  # type: ignore[no-untyped-call]  # subclassing registers the extension
+    """Describes `TokenAuthentication` in the OpenAPI schema."""
 
     target_class = "conversations.api.authentication.TokenAuthentication"
     name = "token"

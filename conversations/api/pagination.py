@@ -1,4 +1,4 @@
-"""The answer of a list: a page's rows, with links to the pages beside it."""
+"""The response of a list endpoint: one page of rows and the URLs of the next and previous pages."""
 
 from typing import Any
 
@@ -9,25 +9,25 @@ from rest_framework.utils.urls import replace_query_param
 
 from cachelayer import Page
 
-LINK = {"type": "string", "format": "uri", "nullable": True}
+LINK_SCHEMA = {"type": "string", "format": "uri", "nullable": True}
 
 
 class CursorLinksPagination(BasePagination):
-    """`{"next": url or null, "previous": url or null, "results": […]}`; the managers cut the pages."""
+    """Builds `{"next": url or null, "previous": url or null, "results": […]}` from a page that a manager has read."""
 
-    def answer(self, request: Request, page: Page[Any], results: Any) -> Response:
-        """Return the answer for one page, whose rows are rendered as `results`."""
+    def build_response(self, request: Request, page: Page[Any], results: Any) -> Response:
+        """Return the response for `page`, whose serialized rows are `results`."""
         cursors = {"next": page.next_cursor, "previous": page.previous_cursor}
-        here = request.build_absolute_uri()
+        url = request.build_absolute_uri()
         links = {
-            name: replace_query_param(here, "cursor", cursor) if cursor else None for name, cursor in cursors.items()
+            name: replace_query_param(url, "cursor", cursor) if cursor else None for name, cursor in cursors.items()
         }
         return Response({**links, "results": results})
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """Return the answer's OpenAPI schema, for rows of that schema."""
+        """Return the OpenAPI schema of the response; `schema` describes the list of rows."""
         return {
             "type": "object",
             "required": ["next", "previous", "results"],
-            "properties": {"next": LINK, "previous": LINK, "results": schema},
+            "properties": {"next": LINK_SCHEMA, "previous": LINK_SCHEMA, "results": schema},
         }

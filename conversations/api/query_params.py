@@ -1,7 +1,7 @@
-"""What a list can be asked for: one serializer a list, each field an argument of the manager's method, by its name.
+"""Query parameters of the list endpoints: one serializer per list.
 
-A wrong value, a name that is not known, and a name given twice are each an error of that parameter: a misspelt filter
-that is ignored would answer with rows that were not asked for.
+Each field has the name of an argument of the manager's list method. A wrong value, an unknown name and a repeated name
+are errors of that parameter. Ignoring a misspelt filter would return rows that the client did not ask for.
 """
 
 import datetime as dt
@@ -16,95 +16,100 @@ from cachelayer.orm.managers import MAX_ID
 from conversations.managers import PAGE
 from conversations.models import Conversation, Message
 
-LONGEST_PAGE = 200  # rows
-LONGEST_SEARCH = 255  # characters, as the longest name
+MAX_PAGE_ROWS = 200
+MAX_SEARCH_LENGTH = 255  # characters, the maximum length of a name
 
 
 @extend_schema_field({"type": "string", "enum": ["true", "false", "any"]})
 class FlagField(serializers.Field[bool | None, str, bool | None, Any]):
-    """`true`, `false`, or `any` for both."""
+    """A filter by a boolean column: `true`, `false`, or `any` for no filter."""
 
-    meanings: ClassVar[dict[str, bool | None]] = {"true": True, "false": False, "any": None}
+    words: ClassVar[dict[str, bool | None]] = {"true": True, "false": False, "any": None}
     default_error_messages = {"invalid": "Must be true, false or any."}
 
     def to_internal_value(self, data: str) -> bool | None:
-        """Return what the word says, in whatever case."""
+        """Return the value of a word, in upper or lower case."""
         word = data.lower()
-        if word not in self.meanings:
+        if word not in self.words:
             self.fail("invalid")
-        return self.meanings[word]
+        return self.words[word]
 
     def to_representation(self, value: bool | None) -> Any:  # noqa: FBT001 - DRF's signature
-        """Return the word for it."""
-        return next(word for word, meaning in self.meanings.items() if meaning is value)
+        """Return the word for a value."""
+        return next(word for word, meaning in self.words.items() if meaning is value)
 
 
 class PageParameters(serializers.Serializer[Any]):
-    """Which page of a list."""
+    """The parameters that select one page of a list."""
 
     cursor = serializers.CharField(
-        default="", allow_blank=True, help_text="From `next` or `previous` of another page; empty for the first."
+        default="",
+        allow_blank=True,
+        help_text="The cursor in the `next` or `previous` URL of another page. Empty for the first page.",
     )
-    limit = serializers.IntegerField(default=PAGE, min_value=1, max_value=LONGEST_PAGE, help_text="Rows a page.")
+    limit = serializers.IntegerField(
+        default=PAGE, min_value=1, max_value=MAX_PAGE_ROWS, help_text="Maximum number of rows per page."
+    )
 
     @classmethod
-    def read(cls, query: QueryDict) -> dict[str, Any]:
-        """Return the manager's arguments, with a default for each that is not given.
+    def parse(cls, query: QueryDict) -> dict[str, Any]:
+        """Return the arguments for the manager's list method, with defaults for parameters that are absent.
 
         Raises:
-            ValidationError: by the name of each parameter that is wrong, what is wrong with it.
+            ValidationError: a dict from the name of each wrong parameter to its errors.
         """
-        given = cls(data=query.dict())
-        errors = {name: ["Unknown parameter."] for name in query if name not in given.fields}
+        serializer = cls(data=query.dict())
+        errors = {name: ["Unknown parameter."] for name in query if name not in serializer.fields}
         errors |= {name: ["Given more than once."] for name, values in query.lists() if len(values) > 1}
-        if not given.is_valid() or errors:
-            raise serializers.ValidationError({**given.errors, **errors})
-        return dict(given.validated_data)
+        if not serializer.is_valid() or errors:
+            raise serializers.ValidationError({**serializer.errors, **errors})
+        return dict(serializer.validated_data)
 
 
-class InstanceFilter(serializers.Serializer[Any]):
-    """Whose rows."""
+class InstanceParameter(serializers.Serializer[Any]):
+    """The parameter that selects the rows of one instance."""
 
     instance = serializers.IntegerField(
-        default=None, min_value=1, max_value=MAX_ID, help_text="Only this instance's rows, by its id."
+        default=None, min_value=1, max_value=MAX_ID, help_text="Only rows of the instance with this id."
     )
 
 
-def _search(help_text: str) -> serializers.CharField:
-    return serializers.CharField(default="", allow_blank=True, max_length=LONGEST_SEARCH, help_text=help_text)
+def _search_field(help_text: str) -> serializers.CharField:
+    return serializers.CharField(default="", allow_blank=True, max_length=MAX_SEARCH_LENGTH, help_text=help_text)
 
 
-def _kind(kinds: type[TextChoices], help_text: str) -> serializers.ChoiceField:
+def _kind_field(kinds: type[TextChoices], help_text: str) -> serializers.ChoiceField:
     return serializers.ChoiceField(kinds.choices, default="", allow_blank=True, help_text=help_text)
 
 
-class ContactParameters(PageParameters, InstanceFilter):
-    """Which contacts."""
+class ContactParameters(PageParameters, InstanceParameter):
+    """Parameters of the list of contacts."""
 
-    search = _search("Part of a name, a phone number or a LID.")
+    search = _search_field("Part of a name, a phone number or a LID.")
 
 
-class ConversationParameters(PageParameters, InstanceFilter):
-    """Which conversations."""
+class ConversationParameters(PageParameters, InstanceParameter):
+    """Parameters of the list of conversations."""
 
-    archived = FlagField(default=None, help_text="Whether it is archived.")
-    pinned = FlagField(default=None, help_text="Whether it is pinned.")
-    unread = FlagField(default=None, help_text="Whether it has unread messages.")
+    archived = FlagField(default=None, help_text="Only conversations that are archived (true) or not (false).")
+    pinned = FlagField(default=None, help_text="Only conversations that are pinned (true) or not (false).")
+    unread = FlagField(default=None, help_text="Only conversations with (true) or without (false) unread messages.")
     deleted = FlagField(
-        default=False, help_text="Whether it was deleted on the phone; those are left out unless asked for."
+        default=False,
+        help_text="Only conversations that were deleted on the phone (true) or were not (false, default).",
     )
-    kind = _kind(Conversation.Kind, "What is at the other end.")
-    search = _search("Part of a name or of an address.")
+    kind = _kind_field(Conversation.Kind, "Only conversations of this kind.")
+    search = _search_field("Part of a name or of an address.")
     updated_after = serializers.DateTimeField(
         default=None,
         default_timezone=dt.UTC,
-        help_text="Only rows changed after this moment, oldest change first: to follow an inbox, ask again with the "
-        "last row's `updated_at`.",
+        help_text="Only conversations changed after this time, oldest change first. To poll for changes, pass the "
+        "`updated_at` of the last row that you received.",
     )
 
 
-class MessageParameters(PageParameters, InstanceFilter):
-    """Which messages of all conversations."""
+class MessageParameters(PageParameters, InstanceParameter):
+    """Parameters of the list of messages of all conversations."""
 
-    kind = _kind(Message.Kind, "What is in the bubble.")
-    from_me = FlagField(default=None, help_text="Whether the instance sent it.")
+    kind = _kind_field(Message.Kind, "Only messages of this kind.")
+    from_me = FlagField(default=None, help_text="Only messages that the instance sent (true) or received (false).")

@@ -1,31 +1,40 @@
-"""How OpenAPI learns what a viewset declares: the parameters of its list, that ids are numbers, what a row is."""
+"""OpenAPI descriptions of the viewsets: query parameters of their lists, the type of ids, and row descriptions."""
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import get_doc
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
+from rest_framework.serializers import BaseSerializer
 
-if TYPE_CHECKING:
-    from conversations.api.views import RowViewSet
-
-ID = OpenApiParameter("id", OpenApiTypes.INT64, OpenApiParameter.PATH)
+ID_PARAMETER = OpenApiParameter("id", OpenApiTypes.INT64, OpenApiParameter.PATH)
 
 
-class Schema(AutoSchema):
-    """Describes an operation of a `RowViewSet`."""
+class DescribedViewSet(Protocol):
+    """What `RowSchema` reads from a viewset."""
+
+    action: str
+    detail: bool
+    query_params: type[BaseSerializer[Any]]
+
+    def get_serializer_class(self) -> type[BaseSerializer[Any]]:
+        """Return the serializer of the current action's rows."""
+
+
+class RowSchema(AutoSchema):
+    """Describes one operation of a `RowViewSet`."""
 
     def get_override_parameters(self) -> list[Any]:
-        """Return the parameters that the routes alone do not tell."""
-        return [ID if self.viewset.detail else self.viewset.parameters]
+        """Return the parameters that drf-spectacular cannot infer from the URL pattern."""
+        return [ID_PARAMETER if self.viewset.detail else self.viewset.query_params]
 
-    def get_description(self) -> str:  # type: ignore[override]  # as the class we extend
-        """Return what one row is, from its serializer; the viewset's own text tells what a list is."""
-        one = self.viewset.action == "retrieve"
-        return get_doc(self.viewset.get_serializer_class()) if one else super().get_description()
+    def get_description(self) -> str:  # type: ignore[override]  # AutoSchema overrides it like this too
+        """Return the serializer's docstring for a single row, and the action's or viewset's docstring otherwise."""
+        is_single_row = self.viewset.action == "retrieve"
+        return get_doc(self.viewset.get_serializer_class()) if is_single_row else super().get_description()
 
     @property
-    def viewset(self) -> "RowViewSet":
-        """The view."""
-        return cast("RowViewSet", self.view)
+    def viewset(self) -> DescribedViewSet:
+        """The viewset that is being described."""
+        return cast("DescribedViewSet", self.view)

@@ -1,6 +1,6 @@
-"""How rows look to consumers of the API. Fields are named one by one: a new column is no part of it by itself.
+"""JSON representation of the rows. Each serializer lists its fields, so a new column does not appear by itself.
 
-What is unknown is null where it has a type of its own (a moment, an object, a presence), and "" where it is a text.
+An unknown value is null, except that an unknown text is "".
 """
 
 from typing import Any, ClassVar
@@ -15,21 +15,21 @@ STATUSES = {status.value: status.name.lower() for status in Message.Status}
 
 
 class NestedFieldsSerializer(serializers.Serializer[Any]):
-    """An object made of some of a row's fields; null in a row whose field `without` is empty."""
+    """A nested object made of fields of the same row; null if the field named by `null_when_empty` is empty."""
 
     null_when_empty: ClassVar[str]
 
     def __init__(self, **options: Any) -> None:
         super().__init__(source="*", allow_null=True, read_only=True, **options)
 
-    def to_representation(self, instance: Any) -> dict[str, Any] | None:  # type: ignore[override]  # or null, as it says
-        """Return the object."""
+    def to_representation(self, instance: Any) -> dict[str, Any] | None:  # type: ignore[override]  # may return None
+        """Return the nested object or None."""
         return super().to_representation(instance) if getattr(instance, self.null_when_empty) else None
 
 
 # --- instances --------------------------------------------------------------------------------------------------------
 class LabelSerializer(serializers.Serializer[Any]):
-    """A label that an instance's conversations can have."""
+    """A label that can be attached to the instance's conversations."""
 
     id = serializers.CharField()
     name = serializers.CharField()
@@ -61,7 +61,7 @@ class InstanceSerializer(serializers.ModelSerializer[Instance]):
 
     @extend_schema_field(LabelSerializer(many=True))
     def get_labels(self, row: Instance) -> list[dict[str, Any]]:
-        """Return the labels there are now, by id."""
+        """Return the labels that are not deleted, ordered by id."""
         return [
             {"id": label_id, "name": label.get("name", ""), "color": label.get("color")}
             for label_id, label in sorted(row.labels.items())
@@ -70,7 +70,7 @@ class InstanceSerializer(serializers.ModelSerializer[Instance]):
 
 
 class InstanceDetailSerializer(InstanceSerializer):
-    """One WhatsApp number, with the image that pairs it with a phone."""
+    """One WhatsApp number, with the QR code that pairs it with a phone."""
 
     class Meta(InstanceSerializer.Meta):
         fields = (*InstanceSerializer.Meta.fields, "qr_code")
@@ -79,7 +79,7 @@ class InstanceDetailSerializer(InstanceSerializer):
 
 # --- contacts ---------------------------------------------------------------------------------------------------------
 class ContactSerializer(serializers.ModelSerializer[Contact]):
-    """One person or business that an instance knows."""
+    """One person or business known to an instance."""
 
     presence = serializers.SerializerMethodField()
 
@@ -101,31 +101,34 @@ class ContactSerializer(serializers.ModelSerializer[Contact]):
         read_only_fields = fields
 
     @extend_schema_field(
-        serializers.ChoiceField([c for c in Contact.Presence.choices if c[0]], allow_null=True)  # "" is null here
+        # The model stores an unknown presence as ""; the API returns null.
+        serializers.ChoiceField([choice for choice in Contact.Presence.choices if choice[0]], allow_null=True)
     )
     def get_presence(self, row: Contact) -> str | None:
-        """Return what the person was last seen doing; null where nothing was seen."""
+        """Return the contact's latest known presence; null if none was received."""
         return row.presence or None
 
 
 # --- conversations ----------------------------------------------------------------------------------------------------
 class LastMessageSerializer(NestedFieldsSerializer):
-    """What a list shows of a conversation's latest message."""
+    """The summary of a conversation's last message that the list of conversations contains."""
 
-    without = "last_message_id"
+    null_when_empty = "last_message_id"
 
     id = serializers.IntegerField(source="last_message_id")
     at = serializers.DateTimeField(source="last_message_at")
-    text = serializers.CharField(source="last_message_text", help_text="Its beginning.")
+    text = serializers.CharField(source="last_message_text", help_text="The beginning of the text.")
     kind = serializers.ChoiceField(Message.Kind.choices, source="last_message_kind")
     from_me = serializers.BooleanField(source="last_message_from_me")
 
 
 class ConversationSerializer(serializers.ModelSerializer[Conversation]):
-    """One chat of one instance."""
+    """One conversation of one instance."""
 
     last_message = LastMessageSerializer()
-    labels = serializers.SerializerMethodField(help_text="The ids of its labels; the instance has their names.")
+    labels = serializers.SerializerMethodField(
+        help_text="Ids of the labels attached to the conversation. Their names are in the instance's `labels`."
+    )
 
     class Meta:
         model = Conversation
@@ -149,12 +152,12 @@ class ConversationSerializer(serializers.ModelSerializer[Conversation]):
         read_only_fields = fields
 
     def get_labels(self, row: Conversation) -> list[str]:
-        """Return the ids of the labels it has now."""
-        return sorted(label_id for label_id, is_present in row.labels.items() if is_present)
+        """Return the ids of the labels that are attached now, in order."""
+        return sorted(label_id for label_id, is_attached in row.labels.items() if is_attached)
 
 
 class ParticipantSerializer(serializers.ModelSerializer[Participant]):
-    """A member of a group."""
+    """A participant of a group."""
 
     jid = serializers.CharField(source="contact.jid")
     phone = serializers.CharField(source="contact.phone")
@@ -167,9 +170,9 @@ class ParticipantSerializer(serializers.ModelSerializer[Participant]):
 
 
 class ConversationDetailSerializer(ConversationSerializer):
-    """One chat of one instance, with the members of a group."""
+    """One conversation of one instance, with the participants if it is a group."""
 
-    participants = serializers.SerializerMethodField(help_text="Empty for what is no group.")
+    participants = serializers.SerializerMethodField(help_text="Empty unless the conversation is a group.")
 
     class Meta(ConversationSerializer.Meta):
         fields = (*ConversationSerializer.Meta.fields, "participants")
@@ -177,49 +180,51 @@ class ConversationDetailSerializer(ConversationSerializer):
 
     @extend_schema_field(ParticipantSerializer(many=True))
     def get_participants(self, row: Conversation) -> list[dict[str, Any]]:
-        """Return who is in the group now."""
+        """Return the current participants of the group."""
         return list(ParticipantSerializer(Conversation.objects.participants(row), many=True).data)
 
 
 # --- messages ---------------------------------------------------------------------------------------------------------
 class QuotedSerializer(NestedFieldsSerializer):
-    """What a message replies to, as it carries it."""
+    """The message that a message replies to, as copied into the reply."""
 
-    without = "quoted_key_id"
+    null_when_empty = "quoted_key_id"
 
     key_id = serializers.CharField(source="quoted_key_id")
-    sender = serializers.CharField(source="quoted_sender", help_text="The address of who wrote it; may be empty.")
+    sender = serializers.CharField(
+        source="quoted_sender", help_text="Address of the quoted message's author; may be empty."
+    )
     text = serializers.CharField(source="quoted_text")
 
 
 class ReactionSerializer(serializers.Serializer[Any]):
     """One person's reaction to a message."""
 
-    who = serializers.CharField(help_text="`me`, or the address of who reacted.")
+    who = serializers.CharField(help_text="`me` for the instance itself, or the address of the person who reacted.")
     emoji = serializers.CharField()
     at = serializers.DateTimeField()
 
 
 class PollOptionSerializer(serializers.Serializer[Any]):
-    """One answer of a poll, and who gave it."""
+    """One option of a poll and its voters."""
 
     name = serializers.CharField()
     voters = serializers.ListField(child=serializers.CharField())
 
 
 class PollResultsSerializer(serializers.Serializer[Any]):
-    """A poll's count, and when it last changed."""
+    """The results of a poll and the time of the latest vote."""
 
     at = serializers.DateTimeField()
     options = PollOptionSerializer(many=True)
 
 
 class MessageSerializer(serializers.ModelSerializer[Message]):
-    """One bubble of a conversation."""
+    """One message of a conversation."""
 
     status = serializers.SerializerMethodField()
-    media = serializers.SerializerMethodField(help_text="null for what is no media.")
-    details = serializers.DictField(help_text="What the kind has beside text and media.")
+    media = serializers.SerializerMethodField(help_text="null if the message has no media.")
+    details = serializers.DictField(help_text="Data specific to the message's kind, other than text and media.")
     quoted = QuotedSerializer()
     reactions = serializers.SerializerMethodField()
     poll_results = serializers.SerializerMethodField()
@@ -252,23 +257,24 @@ class MessageSerializer(serializers.ModelSerializer[Message]):
 
     @extend_schema_field(serializers.ChoiceField(list(STATUSES.values())))
     def get_status(self, row: Message) -> str:
-        """Return how far delivery has come, as a word."""
+        """Return the delivery status."""
         return STATUSES[row.status]
 
     def get_media(self, row: Message) -> dict[str, Any] | None:
-        """Return mimetype, size (bytes), seconds, width, … as far as they are known."""
+        """Return the known properties of the file: mimetype, size (bytes), seconds, width and others."""
         return row.media or None
 
     @extend_schema_field(ReactionSerializer(many=True))
     def get_reactions(self, row: Message) -> list[dict[str, Any]]:
-        """Return the reactions that were not taken back, in the order they came."""
-        given = [said for said in row.reactions.values() if said["emoji"]]
-        given.sort(key=lambda reaction: (reaction["at"], reaction["who"]))
-        return list(ReactionSerializer([{**one, "at": coerce.from_ms(one["at"])} for one in given], many=True).data)
+        """Return the reactions that were not removed, oldest first."""
+        reactions = [reaction for reaction in row.reactions.values() if reaction["emoji"]]
+        reactions.sort(key=lambda reaction: (reaction["at"], reaction["who"]))
+        rows = [{**reaction, "at": coerce.from_ms(reaction["at"])} for reaction in reactions]
+        return list(ReactionSerializer(rows, many=True).data)
 
     @extend_schema_field(PollResultsSerializer(allow_null=True))
     def get_poll_results(self, row: Message) -> dict[str, Any] | None:
-        """Return the latest count of a poll; null before the first vote."""
+        """Return the current results of the poll; null before the first vote."""
         if not row.poll_results:
             return None
         at = max(vote["at"] for vote in row.poll_results.values())

@@ -1,6 +1,6 @@
-"""The routes under `/api/`: version 1, its description, and JSON for what is not there.
+"""Routes under `/api/`: version 1, the OpenAPI schema, its documentation page, and a JSON 404 for other paths.
 
-A path answers with and without its last slash: a redirect would turn a POST into a GET.
+The trailing slash of a path is optional, because a redirect would turn a POST into a GET.
 """
 
 from typing import Any
@@ -18,12 +18,12 @@ router.register("contacts", views.ContactViewSet, basename="contact")
 router.register("conversations", views.ConversationViewSet, basename="conversation")
 router.register("messages", views.MessageViewSet, basename="message")
 
-# The description holds no data; a wrong token must not keep anyone from reading how tokens are given.
-open_to_all: dict[str, Any] = {"authentication_classes": [], "permission_classes": []}
+# The schema contains no data. A client with a wrong token must be able to read how to authenticate.
+public: dict[str, Any] = {"authentication_classes": [], "permission_classes": []}
 
 urlpatterns = [
     path("v1/", include(router.urls)),
-    re_path(r"^schema/?$", SpectacularAPIView.as_view(**open_to_all), name="schema"),
-    re_path(r"^docs/?$", SpectacularSwaggerView.as_view(**open_to_all, url_name="schema"), name="docs"),
+    re_path(r"^schema/?$", SpectacularAPIView.as_view(**public), name="schema"),
+    re_path(r"^docs/?$", SpectacularSwaggerView.as_view(**public, url_name="schema"), name="docs"),
     re_path(r"", views.not_found),
 ]

@@ -1,4 +1,4 @@
-"""The API's resources. They read and write through the managers alone, so that what those know holds here too."""
+"""Viewsets of the REST API. They read and write only through the managers, which enforce caching and locking."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,22 +18,24 @@ from rest_framework.viewsets import GenericViewSet
 
 from cachelayer import Page, track_reads
 from conversations.api import serializers
-from conversations.api.negotiation import JSONOnly
+from conversations.api.negotiation import JSONOnlyNegotiation
 from conversations.api.pagination import CursorLinksPagination
 from conversations.api.query_params import ContactParameters, ConversationParameters, MessageParameters, PageParameters
-from conversations.api.schema import Schema
+from conversations.api.schema import RowSchema
 from conversations.db.keyset import InvalidCursor
 from conversations.models import Contact, Conversation, Instance, Message
 
-Found = TypeVar("Found")
-CACHE_STATUS_CODES = (200, 404)  # from what was read; anything else was decided before
+Result = TypeVar("Result")
+
+# Responses with another status code do not depend on cached data.
+CACHE_STATUS_CODES = (200, 404)
 
 
-def get_or_404(operation: Callable[[int], Found], pk: str) -> Found:
-    """Call a manager's method that takes a primary key.
+def get_or_404(operation: Callable[[int], Result], pk: str) -> Result:
+    """Call a manager method with a primary key and return its result.
 
     Raises:
-        NotFound: there is no such row.
+        NotFound: the row does not exist.
     """
     try:
         return operation(int(pk))
@@ -42,88 +44,92 @@ def get_or_404(operation: Callable[[int], Found], pk: str) -> Found:
 
 
 class RowViewSet(GenericViewSet[Any]):
-    """One model's rows: pages of them, and each by its id. Subclasses declare what is theirs."""
+    """The list and detail endpoints of one model. Subclasses set the manager methods and the serializers."""
 
-    read_row: ClassVar[Callable[..., Any]]
-    read_page: ClassVar[Callable[..., Page[Any]]]
-    parameters: ClassVar[type[PageParameters]]
+    fetch_row: ClassVar[Callable[..., Any]]
+    fetch_page: ClassVar[Callable[..., Page[Any]]]
+    query_params: ClassVar[type[PageParameters]]
     serializer_class: type[BaseSerializer[Any]]
     detail_serializer_class: type[BaseSerializer[Any]]
 
-    lookup_value_regex = "[0-9]{1,19}"  # as long as the greatest there can be
+    lookup_value_regex = "[0-9]{1,19}"  # the largest 64-bit integer has 19 digits
     pagination_class = CursorLinksPagination
-    content_negotiation_class = JSONOnly
-    schema = Schema()
+    content_negotiation_class = JSONOnlyNegotiation
+    schema = RowSchema()
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
-        """Return how a row looks: a little more of it by itself than in a list."""
+        """Return the list serializer for the list, and the detail serializer for other actions."""
         return self.serializer_class if self.action == "list" else self.detail_serializer_class
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        """Answer, and say where what was read came from (`Cache-Status`, RFC 9211)."""
+        """Handle the request and add a `Cache-Status` header (RFC 9211) to responses to GET and HEAD."""
         with track_reads() as reads:
             response = super().dispatch(request, *args, **kwargs)
         if request.method in ("GET", "HEAD") and response.status_code in CACHE_STATUS_CODES:
             response["Cache-Status"] = reads.cache_status
         return response
 
-    def list(self, request: Request) -> Response:  # noqa: D102 - OpenAPI shows the viewset's text instead
-        return self.page_response(request, self.read_page, self.parameters)
+    def list(self, request: Request) -> Response:  # noqa: D102 - OpenAPI shows the viewset's docstring instead
+        return self.page_response(request, self.fetch_page, self.query_params)
 
     def retrieve(self, request: Request, pk: str) -> Response:  # noqa: ARG002, D102 - as above
-        return self.row_response(get_or_404(self.read_row, pk))
+        return self.row_response(get_or_404(self.fetch_row, pk))
 
     def row_response(self, row: Any) -> Response:
-        """Answer with one row."""
+        """Return the response for a single row."""
         return Response(self.get_serializer(row).data)
 
     def page_response(
-        self, request: Request, read: Callable[..., Page[Any]], accepted: type[PageParameters]
+        self, request: Request, fetch: Callable[..., Page[Any]], params_class: type[PageParameters]
     ) -> Response:
-        """Answer with the page that the request's parameters ask for.
+        """Return the response for the page that the query parameters select.
 
         Raises:
-            ValidationError: by a parameter's name, what is wrong with it.
+            ValidationError: a dict from the name of each wrong parameter to its errors.
         """
         try:
-            page = read(**accepted.read(request.query_params))
+            page = fetch(**params_class.parse(request.query_params))
         except InvalidCursor as error:
             raise ValidationError({"cursor": [str(error)]}) from error
-        return CursorLinksPagination().answer(request, page, self.get_serializer(page.rows, many=True).data)
+        results = self.get_serializer(page.rows, many=True).data
+        return CursorLinksPagination().build_response(request, page, results)
 
 
 class InstanceViewSet(RowViewSet):
-    """WhatsApp numbers, by name."""
+    """WhatsApp numbers, ordered by name."""
 
-    read_row = Instance.objects.fetch
-    read_page = Instance.objects.page
-    parameters = PageParameters
+    fetch_row = Instance.objects.fetch
+    fetch_page = Instance.objects.page
+    query_params = PageParameters
     serializer_class = serializers.InstanceSerializer
     detail_serializer_class = serializers.InstanceDetailSerializer
 
 
 class ContactViewSet(RowViewSet):
-    """The people that instances know, by name."""
+    """Contacts of the instances, ordered by name."""
 
-    read_row = Contact.objects.fetch
-    read_page = Contact.objects.for_instance
-    parameters = ContactParameters
+    fetch_row = Contact.objects.fetch
+    fetch_page = Contact.objects.for_instance
+    query_params = ContactParameters
     serializer_class = detail_serializer_class = serializers.ContactSerializer
 
 
 class MessageViewSet(RowViewSet):
-    """Messages of all conversations, by WhatsApp's time, latest first."""
+    """Messages of all conversations, ordered by WhatsApp's timestamp, latest first."""
 
-    read_row = Message.objects.fetch
-    read_page = Message.objects.for_instance
-    parameters = MessageParameters
+    fetch_row = Message.objects.fetch
+    fetch_page = Message.objects.for_instance
+    query_params = MessageParameters
     serializer_class = detail_serializer_class = serializers.MessageSerializer
 
     @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY, 404: OpenApiTypes.OBJECT})
     @action(detail=True)
     def media(self, request: Request, pk: str) -> FileResponse:  # noqa: ARG002 - DRF's signature
-        """Return the file that came with the message; its type is in the message, for a sender may claim any."""
-        row = get_or_404(self.read_row, pk)
+        """Download the message's file, always as `application/octet-stream`.
+
+        The message's `media` field contains the type that the sender claimed; it is not verified.
+        """
+        row = get_or_404(self.fetch_row, pk)
         name = row.media.get("file")
         if not name or not default_storage.exists(name):
             raise NotFound
@@ -134,10 +140,10 @@ class MessageViewSet(RowViewSet):
 
 
 def conversation_action(name: str) -> Any:
-    """Make the POST action of the manager's method of that name, which answers with the conversation as it now is."""
+    """Return a POST action that calls the manager method `name` and responds with the updated conversation."""
     operation = getattr(Conversation.objects, name)
 
-    def run(self: "ConversationViewSet", request: Request, pk: str) -> Response:  # noqa: ARG001 - no body is read
+    def run(self: "ConversationViewSet", request: Request, pk: str) -> Response:  # noqa: ARG001 - the body is ignored
         return self.row_response(get_or_404(operation, pk))
 
     run.__name__ = name
@@ -146,11 +152,11 @@ def conversation_action(name: str) -> Any:
 
 
 class ConversationViewSet(RowViewSet):
-    """Chats with people, groups and lists, latest message first."""
+    """Conversations with contacts, groups and lists, ordered by their last message, latest first."""
 
-    read_row = Conversation.objects.fetch
-    read_page = Conversation.objects.for_instance
-    parameters = ConversationParameters
+    fetch_row = Conversation.objects.fetch
+    fetch_page = Conversation.objects.for_instance
+    query_params = ConversationParameters
     serializer_class = serializers.ConversationSerializer
     detail_serializer_class = serializers.ConversationDetailSerializer
 
@@ -163,11 +169,11 @@ class ConversationViewSet(RowViewSet):
     @extend_schema(parameters=[PageParameters], responses=serializers.MessageSerializer(many=True))
     @action(detail=True, detail_serializer_class=serializers.MessageSerializer)
     def messages(self, request: Request, pk: str) -> Response:
-        """Return a page of the conversation's messages, by WhatsApp's time, latest first."""
-        conversation = get_or_404(self.read_row, pk)
+        """List the conversation's messages, ordered by WhatsApp's timestamp, latest first."""
+        conversation = get_or_404(self.fetch_row, pk)
         return self.page_response(request, partial(Message.objects.for_conversation, conversation), PageParameters)
 
 
 def not_found(_request: HttpRequest) -> JsonResponse:
-    """Answer where no route leads, in JSON."""
-    return JsonResponse({"detail": "Not found. The API is described at /api/docs/."}, status=404)
+    """Return a JSON 404 response for a path that has no route."""
+    return JsonResponse({"detail": "Not found. The API is documented at /api/docs/."}, status=404)

@@ -31,7 +31,7 @@ class Contact(TimestampedModel):
     last_seen_at = models.DateTimeField(null=True, blank=True)
 
     objects: ContactManager = ContactManager()
-    shown = ("pk", "name")
+    str_fields = ("pk", "name")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["instance", "jid"], name="contact_jid")]

@@ -55,7 +55,7 @@ class Conversation(TimestampedModel):
     last_key_id: str  # the last message's, where a query asks for it
 
     objects: ConversationManager = ConversationManager()
-    shown = ("pk", "kind", "name")
+    str_fields = ("pk", "kind", "name")
 
     class Meta:
         constraints = [

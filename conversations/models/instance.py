@@ -39,7 +39,7 @@ class Instance(TimestampedModel):
     )
 
     objects: InstanceManager = InstanceManager()
-    shown = ("name", "server_url")
+    str_fields = ("name", "server_url")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["server_url", "name"], name="instance_name")]

@@ -99,7 +99,7 @@ class Message(TimestampedModel):
     )
 
     objects: MessageManager = MessageManager()
-    shown = ("pk", "kind")
+    str_fields = ("pk", "kind")
 
     class Meta:
         constraints = [

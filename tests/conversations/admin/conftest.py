@@ -1,7 +1,8 @@
-"""Rows in numbers, and people who may do one thing or another in the admin."""
+"""Fixtures that create rows, and clients of staff users with chosen permissions."""
 
 import datetime as dt
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -13,14 +14,14 @@ START = dt.datetime(2026, 3, 2, 12, 0, tzinfo=dt.UTC)
 MODELS = (Instance, Contact, Conversation, Message, WebhookEvent)
 
 Populate = Callable[[int], None]
-Staff = Callable[..., Client]
+StaffClient = Callable[..., Client]
 
 
 @pytest.fixture
-def populate(db: None) -> Populate:  # noqa: ARG001 - asks for the database
-    """Make that many rows of each model, no two of which share a parent."""
+def populate(db: None) -> Populate:  # noqa: ARG001 - enables database access
+    """Return a function that creates `count` rows of each model. No two rows share a parent."""
 
-    def make(count: int) -> None:
+    def create(count: int) -> None:
         first = Instance.objects.count()
         for i in range(first, first + count):
             at = START + dt.timedelta(minutes=i)
@@ -41,12 +42,12 @@ def populate(db: None) -> Populate:  # noqa: ARG001 - asks for the database
                 instance=instance, name="messages.upsert", payload={"event": "messages.upsert"}, digest=f"{i:064}"
             )
 
-    return make
+    return create
 
 
 @pytest.fixture
-def staff(db: None) -> Staff:  # noqa: ARG001 - asks for the database
-    """Log in as one of the staff who has just these permissions."""
+def staff_client(db: None) -> StaffClient:  # noqa: ARG001 - enables database access
+    """Return a function that logs in a staff user with only the given permissions and returns the client."""
 
     def log_in(*codenames: str) -> Client:
         user = User.objects.create_user("ines", is_staff=True)
@@ -60,6 +61,16 @@ def staff(db: None) -> Staff:  # noqa: ARG001 - asks for the database
 
 @pytest.fixture
 def chat(populate: Populate) -> Conversation:
-    """The conversation of the only instance there is; it has one message."""
+    """Return the only conversation in the database; it has one message."""
     populate(1)
     return Conversation.objects.get()
+
+
+def add_messages(chat: Conversation, count: int, *, first: int = 0, **fields: Any) -> None:
+    """Add messages to a conversation, one per minute, numbered from `first`."""
+    for i in range(first, first + count):
+        at = START + dt.timedelta(hours=1, minutes=i)
+        values = {"from_me": False, "kind": "text", "text": f"nº {i:03}", "sender": chat.contact, **fields}
+        Message.objects.create(
+            instance=chat.instance, conversation=chat, key_id=f"K{chat.pk}-{i:03}", timestamp=at, **values
+        )

@@ -1,4 +1,4 @@
-"""Addresses of the admin's pages, and the list behind one."""
+"""URLs of the admin pages, and the change list of a model."""
 
 from typing import Any
 
@@ -7,24 +7,24 @@ from django.test import RequestFactory
 from django.urls import reverse
 
 
-def url(model: Any, page: str, *args: Any) -> str:
-    return reverse(f"admin:conversations_{model._meta.model_name}_{page}", args=args)  # noqa: SLF001 - documented API
+def admin_url(model: Any, page: str, *args: Any) -> str:
+    return reverse(f"admin:conversations_{model._meta.model_name}_{page}", args=args)  # noqa: SLF001 - Django documents _meta
 
 
 def list_url(model: Any) -> str:
-    return url(model, "changelist")
+    return admin_url(model, "changelist")
 
 
 def page_url(row: Any) -> str:
-    return url(row, "change", row.pk)
+    return admin_url(row, "change", row.pk)
 
 
 def delete_url(row: Any) -> str:
-    return url(row, "delete", row.pk)
+    return admin_url(row, "delete", row.pk)
 
 
-def listing(model: Any, user: Any, query: str = "") -> Any:
-    """Return the list that a user asks for."""
+def change_list(model: Any, user: Any, query: str = "") -> Any:
+    """Return the change list of a request by `user` with the query string `query`."""
     request = RequestFactory().get(f"/?{query}")
     request.user = user
     return admin.site.get_model_admin(model).get_changelist_instance(request)

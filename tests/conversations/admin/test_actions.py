@@ -5,11 +5,11 @@ from django.db.models.signals import post_save
 from django.test import Client
 
 from conversations.models import Conversation
-from tests.conversations.admin.conftest import Populate, Staff
+from tests.conversations.admin.conftest import Populate, StaffClient
 from tests.conversations.admin.pages import list_url
 
 
-def run(client: Client, action: str, *rows: Conversation) -> Any:
+def run_action(client: Client, action: str, *rows: Conversation) -> Any:
     data = {"action": action, "index": "0", "_selected_action": [str(row.pk) for row in rows]}
     return client.post(list_url(Conversation), data, follow=True)
 
@@ -24,32 +24,32 @@ def run(client: Client, action: str, *rows: Conversation) -> Any:
         ("unpin", {"is_pinned": True}, {"is_pinned": False}),
     ],
 )
-def test_an_action_does_what_the_manager_does_to_the_chosen_rows(
+def test_an_action_updates_the_selected_rows_only(
     admin_client: Client, populate: Populate, action: str, before: dict[str, Any], after: dict[str, Any]
 ) -> None:
     populate(3)
     Conversation.objects.update(**before)
-    one, other, rest = Conversation.objects.order_by("id")
-    assert "2 done" in run(admin_client, action, one, other).content.decode()
-    assert Conversation.objects.filter(pk__in=(one.pk, other.pk), **after).count() == 2
-    assert Conversation.objects.filter(pk=rest.pk, **before).exists()
+    first, second, unselected = Conversation.objects.order_by("id")
+    assert "2 conversations updated" in run_action(admin_client, action, first, second).content.decode()
+    assert Conversation.objects.filter(pk__in=(first.pk, second.pk), **after).count() == 2
+    assert Conversation.objects.filter(pk=unselected.pk, **before).exists()
 
 
-def test_marking_read_moves_the_watermark(admin_client: Client, chat: Conversation) -> None:
-    run(admin_client, "mark_read", chat)
+def test_mark_as_read_moves_the_read_watermark(admin_client: Client, chat: Conversation) -> None:
+    run_action(admin_client, "mark_read", chat)
     chat.refresh_from_db()
     assert chat.read_until == chat.last_message_at
 
 
-def test_actions_take_the_permission_to_change(staff: Staff, chat: Conversation) -> None:
+def test_actions_require_the_change_permission(staff_client: StaffClient, chat: Conversation) -> None:
     Conversation.objects.update(is_archived=False)
-    client = staff("view_conversation")
+    client = staff_client("view_conversation")
     assert 'name="action"' not in client.get(list_url(Conversation)).content.decode()
-    run(client, "archive", chat)
+    run_action(client, "archive", chat)
     assert not Conversation.objects.filter(is_archived=True).exists()
 
 
-def test_a_row_deleted_meanwhile_is_passed_over(admin_client: Client, populate: Populate) -> None:
+def test_a_row_that_is_deleted_during_the_action_is_skipped(admin_client: Client, populate: Populate) -> None:
     populate(3)
     Conversation.objects.update(is_pinned=False)
 
@@ -59,7 +59,7 @@ def test_a_row_deleted_meanwhile_is_passed_over(admin_client: Client, populate: 
 
     post_save.connect(delete_another, sender=Conversation)
     try:
-        content = run(admin_client, "pin", *Conversation.objects.all()[:2]).content.decode()
+        content = run_action(admin_client, "pin", *Conversation.objects.all()[:2]).content.decode()
     finally:
         post_save.disconnect(delete_another, sender=Conversation)
-    assert "Pin: 1 done" in content
+    assert "Pin: 1 conversation updated" in content

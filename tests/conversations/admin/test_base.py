@@ -7,14 +7,14 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from conversations.admin.base import MAX_ACTION_ROWS, digits_of_number
+from conversations.admin.base import MAX_ACTION_ROWS, normalize_phone
 from conversations.admin.paginator import BoundedPaginator
 from conversations.models import Contact, Conversation, Instance, Message, WebhookEvent
-from tests.conversations.admin.conftest import MODELS, Populate, Staff
-from tests.conversations.admin.pages import delete_url, list_url, listing, page_url, url
+from tests.conversations.admin.conftest import MODELS, Populate, StaffClient
+from tests.conversations.admin.pages import admin_url, change_list, delete_url, list_url, page_url
 
-# model → queries that its list has to answer
-QUESTIONS = {
+# model → query strings that its list must support
+QUERIES = {
     Instance: ["q=loja", "state__exact=open", "is_removed__exact=0", "o=-1", "q=nobody"],
     Contact: ["q=Ana", "q=%2B55+11+99900-0001", "instance=1", "presence__exact=composing", "o=-1"],
     Conversation: [
@@ -27,25 +27,25 @@ QUESTIONS = {
     ],
     WebhookEvent: ["q=messages", "instance=1", "outcome__exact=failed", "event=messages.upsert", "o=1"],
 }  # fmt: skip
-ASKED = [
-    (model, question)
-    for model, questions in QUESTIONS.items()
-    for question in ("", "p=0", "p=999", "all=", "_facets=True", *questions)
+MODELS_AND_QUERIES = [
+    (model, query)
+    for model, queries in QUERIES.items()
+    for query in ("", "p=0", "p=999", "all=", "_facets=True", *queries)
 ]
 
 
-@pytest.mark.parametrize(("model", "question"), ASKED)
-def test_every_list_answers_search_filter_and_page_without_a_count_of_the_table(
-    admin_client: Client, populate: Populate, model: Any, question: str
+@pytest.mark.parametrize(("model", "query"), MODELS_AND_QUERIES)
+def test_every_list_searches_filters_and_pages_without_counting_the_table(
+    admin_client: Client, populate: Populate, model: Any, query: str
 ) -> None:
     populate(3)
     with CaptureQueriesContext(connection) as queries:
-        response = admin_client.get(f"{list_url(model)}?{question}")
+        response = admin_client.get(f"{list_url(model)}?{query}")
     assert response.status_code == 200
-    counts = [query["sql"] for query in queries if "COUNT(" in query["sql"]]
+    counts = [entry["sql"] for entry in queries if "COUNT(" in entry["sql"]]
     assert len(counts) == 1
     assert "LIMIT" in counts[0]
-    assert not any("DISTINCT" in query["sql"] for query in queries)
+    assert not any("DISTINCT" in entry["sql"] for entry in queries)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -60,35 +60,33 @@ def test_a_list_shows_its_rows(admin_client: Client, populate: Populate, model: 
 def test_a_list_of_fifty_takes_as_many_queries_as_one_of_five(
     admin_client: Client, populate: Populate, model: Any
 ) -> None:
-    taken = []
-    for more in (5, 45):
-        populate(more)
+    query_counts = []
+    for added in (5, 45):
+        populate(added)
         with CaptureQueriesContext(connection) as queries:
             admin_client.get(list_url(model))
-        taken.append(len(queries))
-    assert taken[0] == taken[1]
+        query_counts.append(len(queries))
+    assert query_counts[0] == query_counts[1]
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_list_leaves_payloads_images_and_token_hashes_in_the_database(
+def test_a_list_does_not_read_payloads_images_and_token_hashes(
     admin_client: Client, populate: Populate, model: Any
 ) -> None:
     populate(1)
     with CaptureQueriesContext(connection) as queries:
         admin_client.get(list_url(model))
-    read = " ".join(query["sql"] for query in queries)
-    assert not re.search(r'"(payload|qr_code|previous_token_hash|media|details)"', read)
+    sql = " ".join(query["sql"] for query in queries)
+    assert not re.search(r'"(payload|qr_code|previous_token_hash|media|details)"', sql)
 
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("query", ["", "o=1", "o=-1", "o=2.3", "o=5", "o=-5"])
-def test_no_order_that_can_be_asked_for_needs_a_sort(
-    admin_user: Any, populate: Populate, model: Any, query: str
-) -> None:
+def test_every_order_of_a_list_uses_an_index(admin_user: Any, populate: Populate, model: Any, query: str) -> None:
     populate(3)
-    rows = listing(model, admin_user, query).queryset
+    rows = change_list(model, admin_user, query).queryset
     with transaction.atomic(), connection.cursor() as cursor:
-        if connection.vendor == "postgresql":  # which would sort three rows, index or not
+        if connection.vendor == "postgresql":  # the planner would sort so few rows
             cursor.execute("SET LOCAL enable_sort = off; SET LOCAL enable_seqscan = off")
         plan = rows[:50].explain()
     assert "TEMP B-TREE" not in plan
@@ -96,21 +94,21 @@ def test_no_order_that_can_be_asked_for_needs_a_sort(
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_list_can_be_turned_round(admin_user: Any, populate: Populate, model: Any) -> None:
+def test_the_order_of_a_list_can_be_reversed(admin_user: Any, populate: Populate, model: Any) -> None:
     populate(3)
-    shown = listing(model, admin_user)
-    column = shown.list_display.index(shown.sortable_by[0])
-    forwards, *orders = [
-        tuple(row.pk for row in listing(model, admin_user, query).queryset)
+    default = change_list(model, admin_user)
+    column = default.list_display.index(default.sortable_by[0])
+    default_order, *orders = [
+        tuple(row.pk for row in change_list(model, admin_user, query).queryset)
         for query in ("", f"o={column}", f"o=-{column}")
     ]
-    assert sorted(orders) == sorted([forwards, forwards[::-1]])
+    assert sorted(orders) == sorted([default_order, default_order[::-1]])
 
 
-def test_a_list_beyond_the_bound_says_so_and_stops_there(
+def test_a_list_longer_than_the_limit_shows_more_than_and_ends_there(
     admin_client: Client, populate: Populate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(BoundedPaginator, "bound", 60)
+    monkeypatch.setattr(BoundedPaginator, "max_rows", 60)
     populate(70)
     content = admin_client.get(f"{list_url(Message)}?p=9&q=Bom").content.decode()
     assert "more than 60 messages" in content
@@ -126,14 +124,14 @@ def test_every_row_has_a_page(admin_client: Client, populate: Populate, model: A
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("pk", ["0", "x", "-1", "9" * 40, "1_27"])
-def test_what_is_no_row_leads_back_with_a_word(admin_client: Client, model: Any, pk: str) -> None:
-    response = admin_client.get(url(model, "change", pk), follow=True)
+def test_an_unknown_id_redirects_with_a_message(admin_client: Client, model: Any, pk: str) -> None:
+    response = admin_client.get(admin_url(model, "change", pk), follow=True)
     assert response.redirect_chain
     assert "exist" in response.content.decode()
 
 
 @pytest.mark.parametrize("model", [Instance, Contact, Message, WebhookEvent])
-def test_what_whatsapp_said_cannot_be_changed(admin_client: Client, populate: Populate, model: Any) -> None:
+def test_rows_from_whatsapp_cannot_be_changed(admin_client: Client, populate: Populate, model: Any) -> None:
     populate(1)
     before = model.objects.values().get()
     data = {"text": "forged", "name": "forged", "server_url": "https://other.example.com", "reason": "forged"}
@@ -143,7 +141,7 @@ def test_what_whatsapp_said_cannot_be_changed(admin_client: Client, populate: Po
 
 @pytest.mark.parametrize("model", [Contact, Conversation, Message, WebhookEvent])
 def test_only_instances_can_be_added(admin_client: Client, db: None, model: Any) -> None:  # noqa: ARG001
-    assert admin_client.get(url(model, "add")).status_code == 403
+    assert admin_client.get(admin_url(model, "add")).status_code == 403
 
 
 @pytest.mark.parametrize("model", [Contact, Message])
@@ -155,19 +153,19 @@ def test_contacts_and_messages_cannot_be_deleted(admin_client: Client, populate:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_staff_without_permission_see_nothing(staff: Staff, populate: Populate, model: Any) -> None:
+def test_staff_without_permissions_are_refused(staff_client: StaffClient, populate: Populate, model: Any) -> None:
     populate(1)
-    client = staff()
+    client = staff_client()
     assert client.get(list_url(model)).status_code == 403
     assert client.get(page_url(model.objects.get())).status_code == 403
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_strangers_are_asked_to_log_in(client: Client, db: None, model: Any) -> None:  # noqa: ARG001
+def test_anonymous_users_are_redirected_to_the_login(client: Client, db: None, model: Any) -> None:  # noqa: ARG001
     assert client.get(list_url(model)).url.startswith(reverse("admin:login"))  # type: ignore[attr-defined]
 
 
-def test_an_action_on_more_rows_than_one_request_may_touch_is_refused(
+def test_an_action_on_too_many_rows_is_refused(
     admin_client: Client, populate: Populate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("conversations.admin.base.MAX_ACTION_ROWS", 2)
@@ -175,7 +173,7 @@ def test_an_action_on_more_rows_than_one_request_may_touch_is_refused(
     pk = Conversation.objects.values_list("pk", flat=True)[0]
     data = {"action": "mark_read", "select_across": "1", "index": "0", "_selected_action": [str(pk)]}
     response = admin_client.post(list_url(Conversation), data, follow=True)
-    assert "narrow the list" in response.content.decode()
+    assert "to narrow the list" in response.content.decode()
     assert Conversation.objects.filter(unread_count__gt=0).count() == 2
     monkeypatch.setattr("conversations.admin.base.MAX_ACTION_ROWS", MAX_ACTION_ROWS)
     admin_client.post(list_url(Conversation), data)
@@ -189,7 +187,7 @@ def test_the_site_is_called_whatsai(admin_client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "searched"),
+    ("term", "normalized"),
     [
         ("+55 (11) 94002-8922", "5511940028922"),
         ("94002.8922", "940028922"),
@@ -198,5 +196,5 @@ def test_the_site_is_called_whatsai(admin_client: Client) -> None:
         ("", ""),
     ],
 )
-def test_a_phone_number_is_searched_by_its_digits(typed: str, searched: str) -> None:
-    assert digits_of_number(typed) == searched
+def test_a_phone_number_is_reduced_to_its_digits(term: str, normalized: str) -> None:
+    assert normalize_phone(term) == normalized

@@ -1,51 +1,39 @@
-import datetime as dt
-from typing import Any
-
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from conversations.admin import chat_page as chats
+from conversations.admin.chat_page import ChatPage, load_chat_page
 from conversations.models import Contact, Conversation, Message
-from tests.conversations.admin.conftest import START
+from tests.conversations.admin.conftest import START, add_messages
 
 
-def say(chat: Conversation, count: int, *, first: int = 0, **fields: Any) -> None:
-    for i in range(first, first + count):
-        at = START + dt.timedelta(hours=1, minutes=i)
-        values = {"from_me": False, "kind": "text", "text": f"nº {i:03}", "sender": chat.contact, **fields}
-        Message.objects.create(
-            instance=chat.instance, conversation=chat, key_id=f"K{chat.pk}-{i:03}", timestamp=at, **values
-        )
+def texts(page: ChatPage) -> list[str]:
+    return [piece.text for day in page.days for message in day.messages for piece in message.text]
 
 
-def texts(read: chats.ChatPage) -> list[str]:
-    return [segment.text for day in read.days for bubble in day.bubbles for segment in bubble.text]
-
-
-def test_the_latest_messages_come_first_and_cursors_lead_away_and_back(chat: Conversation) -> None:
-    say(chat, 119)
-    latest = chats.read(chat)
+def test_the_first_page_has_the_latest_messages_and_cursors_lead_to_the_others(chat: Conversation) -> None:
+    add_messages(chat, 119)
+    latest = load_chat_page(chat)
     assert texts(latest) == [f"nº {i:03}" for i in range(69, 119)]
-    assert latest.newer == ""
-    older = chats.read(chat, latest.older)
+    assert latest.newer_cursor == ""
+    older = load_chat_page(chat, latest.older_cursor)
     assert texts(older) == [f"nº {i:03}" for i in range(19, 69)]
-    assert texts(chats.read(chat, older.newer)) == texts(latest)
-    oldest = chats.read(chat, older.older)
+    assert texts(load_chat_page(chat, older.newer_cursor)) == texts(latest)
+    oldest = load_chat_page(chat, older.older_cursor)
     assert texts(oldest) == ["Bom dia 000", *(f"nº {i:03}" for i in range(19))]
-    assert oldest.older == ""
+    assert oldest.older_cursor == ""
 
 
 @pytest.mark.parametrize("cursor", ["x", "Zm9v", "é", "0" * 9999])
-def test_a_cursor_that_is_none_shows_the_latest(chat: Conversation, cursor: str) -> None:
-    read = chats.read(chat, cursor)
-    assert read.is_lost
-    assert texts(read) == ["Bom dia 000"]
+def test_an_invalid_cursor_selects_the_latest_messages(chat: Conversation, cursor: str) -> None:
+    page = load_chat_page(chat, cursor)
+    assert page.is_cursor_invalid
+    assert texts(page) == ["Bom dia 000"]
 
 
-def test_a_group_of_many_is_read_by_as_many_queries_as_one_of_few(chat: Conversation) -> None:
+def test_the_number_of_queries_does_not_depend_on_the_number_of_senders(chat: Conversation) -> None:
     group = Conversation.objects.create(instance=chat.instance, kind="group", jid="1@g.us")
-    taken: list[int] = []
+    query_counts: list[int] = []
     for people in (2, 30):
         for i in range(people):
             jid = f"55219{people:04}{i:04}@s.whatsapp.net"
@@ -55,8 +43,8 @@ def test_a_group_of_many_is_read_by_as_many_queries_as_one_of_few(chat: Conversa
                 kind="text", text="oi", sender=sender, reactions={sender.addresses.get().key: {"emoji": "👍", "at": 1}},
             )  # fmt: skip
         with CaptureQueriesContext(connection) as queries:
-            read = chats.read(Conversation.objects.select_related("instance").get(pk=group.pk))
-        taken.append(len(queries))
-        bubbles = read.days[0].bubbles
-        assert all(bubble.reactions[0].people == (bubble.author,) for bubble in bubbles)
-    assert taken[0] == taken[1]
+            page = load_chat_page(Conversation.objects.select_related("instance").get(pk=group.pk))
+        query_counts.append(len(queries))
+        messages = page.days[0].messages
+        assert all(message.reactions[0].people == (message.author,) for message in messages)
+    assert query_counts[0] == query_counts[1]

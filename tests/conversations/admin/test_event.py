@@ -8,7 +8,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from conversations.models import Instance, WebhookEvent
-from tests.conversations.admin.conftest import Populate, Staff
+from tests.conversations.admin.conftest import Populate, StaffClient
 from tests.conversations.admin.pages import delete_url, list_url, page_url
 
 
@@ -18,11 +18,11 @@ def event(populate: Populate) -> WebhookEvent:
     return WebhookEvent.objects.get()
 
 
-def chosen(event: WebhookEvent) -> dict[str, Any]:
+def delete_data(event: WebhookEvent) -> dict[str, Any]:
     return {"action": "delete_selected", "post": "yes", "_selected_action": [str(event.pk)]}
 
 
-def test_the_body_is_readable_escaped_and_cut(admin_client: Client, event: WebhookEvent) -> None:
+def test_the_body_is_readable_escaped_and_truncated(admin_client: Client, event: WebhookEvent) -> None:
     payload = {"text": "Olá <script>alert(1)</script>", "base64": "A" * 50_000}
     WebhookEvent.objects.filter(pk=event.pk).update(payload=payload)
     content = admin_client.get(page_url(event)).content.decode()
@@ -37,46 +37,52 @@ def test_the_page_reads_the_event_once(admin_client: Client, event: WebhookEvent
     assert len([query for query in queries if 'FROM "conversations_webhookevent"' in query["sql"]]) == 1
 
 
-def test_the_outcome_is_seen_at_a_glance(admin_client: Client, event: WebhookEvent) -> None:
+def test_the_list_shows_the_outcome_and_the_reason(admin_client: Client, event: WebhookEvent) -> None:
     WebhookEvent.objects.filter(pk=event.pk).update(outcome="failed", reason="no such thing")
     content = admin_client.get(list_url(WebhookEvent)).content.decode()
     assert '<span class="badge badge-bad">failed</span>' in content
     assert "no such thing" in content
 
 
-def test_superusers_may_delete_one_or_several(admin_client: Client, event: WebhookEvent) -> None:
+def test_superusers_can_delete_one_or_several_events(admin_client: Client, event: WebhookEvent) -> None:
     other = WebhookEvent.objects.create(instance=Instance.objects.get(), name="call", payload={}, digest="c")
-    admin_client.post(list_url(WebhookEvent), chosen(event))
+    admin_client.post(list_url(WebhookEvent), delete_data(event))
     assert list(WebhookEvent.objects.all()) == [other]
     admin_client.post(delete_url(other), {"post": "yes"})
     assert not WebhookEvent.objects.exists()
 
 
-def test_nobody_else_may_whatever_their_permissions(staff: Staff, event: WebhookEvent) -> None:
-    client = staff("view_webhookevent", "change_webhookevent", "delete_webhookevent")
+def test_other_users_cannot_delete_events_even_with_the_permission(
+    staff_client: StaffClient, event: WebhookEvent
+) -> None:
+    client = staff_client("view_webhookevent", "change_webhookevent", "delete_webhookevent")
     assert client.get(list_url(WebhookEvent)).status_code == 200
-    client.post(list_url(WebhookEvent), chosen(event))
+    client.post(list_url(WebhookEvent), delete_data(event))
     assert client.post(delete_url(event), {"post": "yes"}).status_code == 403
     assert User.objects.get().is_superuser is False
     assert WebhookEvent.objects.exists()
 
 
-def test_what_fails_shows_its_tries_and_the_next_one(admin_client: Client, event: WebhookEvent) -> None:
+def test_a_failed_event_shows_its_failures_and_the_next_attempt(admin_client: Client, event: WebhookEvent) -> None:
     due = dt.datetime(2031, 5, 6, 7, 8, tzinfo=dt.UTC)
     WebhookEvent.objects.filter(pk=event.pk).update(attempts=3, due_at=due, reason="KeyError")
     for page in (list_url(WebhookEvent), page_url(event)):
         content = admin_client.get(page).content.decode()
         assert "KeyError" in content
         assert "2031" in content
-    assert '<td class="field-tries">3</td>' in admin_client.get(list_url(WebhookEvent)).content.decode()
+    assert '<td class="field-failures">3</td>' in admin_client.get(list_url(WebhookEvent)).content.decode()
 
 
-def test_what_failed_can_be_tried_again_by_who_may_change_it(staff: Staff, event: WebhookEvent) -> None:
+def test_a_failed_event_can_be_replayed_with_the_change_permission(
+    staff_client: StaffClient, event: WebhookEvent
+) -> None:
     WebhookEvent.objects.filter(pk=event.pk).update(outcome="failed", attempts=8)
-    again = {"action": "replay", "_selected_action": [str(event.pk)]}
-    staff("view_webhookevent").post(list_url(WebhookEvent), again)
+    replay_data = {"action": "replay", "_selected_action": [str(event.pk)]}
+    staff_client("view_webhookevent").post(list_url(WebhookEvent), replay_data)
     assert WebhookEvent.objects.get().outcome == "failed"
     User.objects.all().delete()
-    content = staff("view_webhookevent", "change_webhookevent").post(list_url(WebhookEvent), again, follow=True)
-    assert "Try again: 1 done." in content.content.decode()
+    content = staff_client("view_webhookevent", "change_webhookevent").post(
+        list_url(WebhookEvent), replay_data, follow=True
+    )
+    assert "1 event queued to be processed again." in content.content.decode()
     assert (WebhookEvent.objects.get().outcome, WebhookEvent.objects.get().attempts) == ("stored", 0)

@@ -5,23 +5,23 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from conversations.admin import instance as pages
+from conversations.admin import instance as instance_admin
 from conversations.models import Conversation, Instance, WebhookEvent
-from tests.conversations.admin.conftest import Populate, Staff
+from tests.conversations.admin.conftest import Populate, StaffClient
 from tests.conversations.admin.pages import delete_url, list_url, page_url
 
-ADD = "admin:conversations_instance_add"
+ADD_URL_NAME = "admin:conversations_instance_add"
 PNG = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n....").decode()
 
 
 @pytest.fixture
-def row(db: None) -> Instance:  # noqa: ARG001 - asks for the database
+def row(db: None) -> Instance:  # noqa: ARG001 - enables database access
     return Instance.objects.create(name="loja", server_url="https://evo.example.com")
 
 
-def test_an_instance_is_added_by_its_name_and_server(admin_client: Client) -> None:
+def test_adding_an_instance_sets_only_its_name_and_server(admin_client: Client) -> None:
     data = {"name": "loja", "server_url": "https://evo.example.com/", "state": "open", "token_hash": "f" * 64}
-    assert admin_client.post(reverse(ADD), data).status_code == 302
+    assert admin_client.post(reverse(ADD_URL_NAME), data).status_code == 302
     row = Instance.objects.get()
     assert (row.name, row.server_url, row.state, row.token_hash) == ("loja", "https://evo.example.com", "unknown", "")
 
@@ -30,42 +30,42 @@ def test_an_instance_is_added_by_its_name_and_server(admin_client: Client) -> No
     ("name", "server"),
     [("a/b", ""), ("..", ""), ("", ""), ("loja", "evo.example.com"), ("loja", "https://user:secret@evo.example.com")],
 )
-def test_what_no_webhook_could_name_is_refused(admin_client: Client, name: str, server: str) -> None:
-    response = admin_client.post(reverse(ADD), {"name": name, "server_url": server})
+def test_an_invalid_name_or_server_url_is_refused(admin_client: Client, name: str, server: str) -> None:
+    response = admin_client.post(reverse(ADD_URL_NAME), {"name": name, "server_url": server})
     assert response.status_code == 200
     assert "errorlist" in response.content.decode()
     assert not Instance.objects.exists()
 
 
-def test_one_name_is_there_once_a_server(admin_client: Client, row: Instance) -> None:
+def test_a_name_is_unique_per_server(admin_client: Client, row: Instance) -> None:
     data = {"name": row.name, "server_url": row.server_url}
-    assert "already exists" in admin_client.post(reverse(ADD), data).content.decode()
-    assert admin_client.post(reverse(ADD), data | {"server_url": ""}).status_code == 302
+    assert "already exists" in admin_client.post(reverse(ADD_URL_NAME), data).content.decode()
+    assert admin_client.post(reverse(ADD_URL_NAME), data | {"server_url": ""}).status_code == 302
 
 
-def test_adding_takes_its_permission(staff: Staff, db: None) -> None:  # noqa: ARG001 - asks for the database
-    assert staff("view_instance").get(reverse(ADD)).status_code == 403
+def test_adding_requires_the_add_permission(staff_client: StaffClient, db: None) -> None:  # noqa: ARG001 - enables database access
+    assert staff_client("view_instance").get(reverse(ADD_URL_NAME)).status_code == 403
 
 
 @pytest.mark.parametrize(
-    ("values", "shown"),
+    ("fields", "html"),
     [
         ({"state": "open"}, '<span class="badge badge-good">open</span>'),
         ({"state": "close"}, '<span class="badge badge-bad">close</span>'),
         ({"state": "open", "is_removed": True}, '<span class="badge badge-plain">removed</span>'),
     ],
 )
-def test_its_state_is_seen_at_a_glance(admin_client: Client, row: Instance, values: dict[str, Any], shown: str) -> None:
-    Instance.objects.filter(pk=row.pk).update(**values)
-    assert shown in admin_client.get(list_url(Instance)).content.decode()
-    assert shown in admin_client.get(page_url(row)).content.decode()
+def test_the_state_is_shown_as_a_badge(admin_client: Client, row: Instance, fields: dict[str, Any], html: str) -> None:
+    Instance.objects.filter(pk=row.pk).update(**fields)
+    assert html in admin_client.get(list_url(Instance)).content.decode()
+    assert html in admin_client.get(page_url(row)).content.decode()
 
 
 @pytest.mark.parametrize(
     ("state", "qr_code", "images"),
     [("connecting", PNG, 1), ("open", PNG, 0), ("connecting", "data:text/html;base64,PHNjcmlwdD4=", 0)],
 )
-def test_the_pairing_image_is_shown_while_it_can_be_scanned(
+def test_the_qr_code_is_shown_only_while_the_instance_is_connecting(
     admin_client: Client, row: Instance, state: str, qr_code: str, images: int
 ) -> None:
     Instance.objects.filter(pk=row.pk).update(state=state, qr_code=qr_code)
@@ -83,10 +83,10 @@ def test_no_page_shows_a_token_or_its_hash(admin_client: Client, row: Instance) 
         assert not any(secret in content for secret in (first, second, row.token_hash, row.previous_token_hash))
 
 
-def test_its_rows_are_led_to_and_counted_to_a_bound(
+def test_the_page_links_to_related_rows_and_counts_them_up_to_a_limit(
     admin_client: Client, populate: Populate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pages, "_COUNTED", 1)
+    monkeypatch.setattr(instance_admin, "MAX_COUNTED_ROWS", 1)
     populate(1)
     row = Instance.objects.get()
     Conversation.objects.create(instance=row, kind="group", jid="1@g.us")
@@ -95,23 +95,23 @@ def test_its_rows_are_led_to_and_counted_to_a_bound(
     assert f'/admin/conversations/contact/?instance={row.pk}">contacts: 1</a>' in content
 
 
-def test_one_without_history_can_be_deleted(admin_client: Client, row: Instance) -> None:
+def test_an_instance_without_rows_can_be_deleted(admin_client: Client, row: Instance) -> None:
     assert admin_client.post(delete_url(row), {"post": "yes"}).status_code == 302
     assert not Instance.objects.exists()
 
 
-def test_one_with_history_cannot(admin_client: Client, row: Instance) -> None:
+def test_an_instance_with_events_cannot_be_deleted(admin_client: Client, row: Instance) -> None:
     WebhookEvent.objects.create(instance=row, name="call", payload={}, digest="c")
     assert admin_client.post(delete_url(row), {"post": "yes"}).status_code == 403
     assert Instance.objects.exists()
 
 
-def test_its_own_texts_are_escaped(admin_client: Client, row: Instance) -> None:
-    hostile: dict[str, Any] = {
+def test_texts_from_whatsapp_are_escaped(admin_client: Client, row: Instance) -> None:
+    fields: dict[str, Any] = {
         "profile_name": "<script>x",
         "picture_url": "javascript:<script>x",
         "labels": {"<script>x": {}},
     }
-    Instance.objects.filter(pk=row.pk).update(**hostile)
+    Instance.objects.filter(pk=row.pk).update(**fields)
     assert "<script>x" not in admin_client.get(page_url(row)).content.decode()
     assert "<script>x" not in admin_client.get(list_url(Instance)).content.decode()

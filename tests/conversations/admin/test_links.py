@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conversations.admin.links import Segment, linkify, web_url
+from conversations.admin.links import LinkedText, linkify, web_url
 
 
 @pytest.mark.parametrize(
@@ -17,23 +17,23 @@ from conversations.admin.links import Segment, linkify, web_url
         ("http:// https://[ http://:80", []),
     ],
 )
-def test_only_addresses_of_the_web_become_links(text: str, urls: list[str]) -> None:
-    assert [segment.url for segment in linkify(text) if segment.url] == urls
+def test_only_web_urls_become_links(text: str, urls: list[str]) -> None:
+    assert [piece.url for piece in linkify(text) if piece.url] == urls
 
 
-def test_a_link_is_cut_out_of_its_sentence() -> None:
+def test_a_link_is_separated_from_the_text_around_it() -> None:
     assert linkify("Pague em https://example.com/p, por favor") == [
-        Segment("Pague em "),
-        Segment("https://example.com/p", "https://example.com/p"),
-        Segment(", por favor"),
+        LinkedText("Pague em "),
+        LinkedText("https://example.com/p", "https://example.com/p"),
+        LinkedText(", por favor"),
     ]
 
 
 @given(st.lists(st.sampled_from(["https://example.com/a", "http://[", " ", "<", "olá", ".", "\n", "*"])).map("".join))
-def test_the_pieces_make_the_text_again(text: str) -> None:
-    assert "".join(segment.text for segment in linkify(text)) == text
+def test_the_pieces_concatenate_to_the_original_text(text: str) -> None:
+    assert "".join(piece.text for piece in linkify(text)) == text
 
 
 @pytest.mark.parametrize("value", [None, 5, {}, "", "//example.com", "javascript://example.com/%0aalert(1)", "http://"])
-def test_what_is_no_address_of_the_web(value: object) -> None:
+def test_other_values_are_not_web_urls(value: object) -> None:
     assert web_url(value) == ""

@@ -10,9 +10,9 @@ from conversations.models import Contact, Message
 
 ANA = Contact(pk=1, name="Ana", jid="5511999990001@s.whatsapp.net")
 RUI = Contact(pk=2, name="Rui", jid="5511999990002@s.whatsapp.net")
-PEOPLE = DisplayNames({1: ANA, 2: RUI}, {"phone:551199990001": 1, "phone:551199990002": 2})
+NAMES = DisplayNames({1: ANA, 2: RUI}, {"phone:551199990001": 1, "phone:551199990002": 2})
 SAO_PAULO = ZoneInfo("America/Sao_Paulo")
-NOON = dt.datetime(2026, 3, 2, 15, 0, tzinfo=dt.UTC)  # in São Paulo
+NOON = dt.datetime(2026, 3, 2, 15, 0, tzinfo=dt.UTC)  # 12:00 in São Paulo
 
 
 def message(pk: int, minutes: int = 0, **fields: Any) -> Message:
@@ -20,42 +20,42 @@ def message(pk: int, minutes: int = 0, **fields: Any) -> Message:
     return Message(pk=pk, timestamp=NOON + dt.timedelta(minutes=minutes), **fields)
 
 
-def shown(*oldest_first: Message, is_group: bool = False) -> list[MessageView]:
-    days_shown = group_by_day(oldest_first[::-1], PEOPLE, zone=SAO_PAULO, is_group=is_group)
-    return [bubble for day in days_shown for bubble in day.bubbles]
+def views(*oldest_first: Message, is_group: bool = False) -> list[MessageView]:
+    days = group_by_day(oldest_first[::-1], NAMES, zone=SAO_PAULO, is_group=is_group)
+    return [view for day in days for view in day.messages]
 
 
-def test_the_oldest_is_at_the_top() -> None:
-    assert [bubble.pk for bubble in shown(message(1), message(2, 1), message(3, 2))] == [1, 2, 3]
+def test_messages_are_ordered_oldest_first() -> None:
+    assert [view.pk for view in views(message(1), message(2, 1), message(3, 2))] == [1, 2, 3]
 
 
-def test_days_begin_at_midnight_where_the_reader_is() -> None:
+def test_days_begin_at_midnight_in_the_given_time_zone() -> None:
     rows = [message(2, minutes=12 * 60), message(1, minutes=12 * 60 - 1)]
-    found = group_by_day(rows, PEOPLE, zone=SAO_PAULO, is_group=False)
-    assert [(day.date.isoformat(), [bubble.pk for bubble in day.bubbles]) for day in found] == [
+    days = group_by_day(rows, NAMES, zone=SAO_PAULO, is_group=False)
+    assert [(day.date.isoformat(), [view.pk for view in day.messages]) for day in days] == [
         ("2026-03-02", [1]),
         ("2026-03-03", [2]),
     ]
-    assert found[0].bubbles[0].at.strftime("%H:%M") == "23:59"
+    assert days[0].messages[0].time.strftime("%H:%M") == "23:59"
 
 
-def test_a_group_names_whoever_begins_to_speak() -> None:
+def test_a_group_shows_the_author_when_the_sender_changes() -> None:
     mine = message(4, from_me=True, sender_id=None)
     rows = [message(1), message(2), message(3, sender_id=2), mine, message(5, sender_id=2)]
-    assert [bubble.author for bubble in shown(*rows, is_group=True)] == ["Ana", "", "Rui", "", "Rui"]
+    assert [view.author for view in views(*rows, is_group=True)] == ["Ana", "", "Rui", "", "Rui"]
 
 
-def test_a_new_day_names_the_speaker_again() -> None:
-    assert [bubble.author for bubble in shown(message(1), message(2, 24 * 60), is_group=True)] == ["Ana", "Ana"]
+def test_a_new_day_shows_the_author_again() -> None:
+    assert [view.author for view in views(message(1), message(2, 24 * 60), is_group=True)] == ["Ana", "Ana"]
 
 
-def test_two_strangers_in_a_group_are_two() -> None:
+def test_senders_without_a_contact_are_distinguished_by_name() -> None:
     rows = [message(1, sender_id=None, sender_name="Zé"), message(2, sender_id=None, sender_name="Bia")]
-    assert [bubble.author for bubble in shown(*rows, is_group=True)] == ["Zé", "Bia"]
+    assert [view.author for view in views(*rows, is_group=True)] == ["Zé", "Bia"]
 
 
-def test_a_direct_chat_names_nobody() -> None:
-    assert [bubble.author for bubble in shown(message(1), message(2, from_me=True))] == ["", ""]
+def test_a_direct_conversation_shows_no_authors() -> None:
+    assert [view.author for view in views(message(1), message(2, from_me=True))] == ["", ""]
 
 
 @pytest.mark.parametrize(
@@ -69,28 +69,28 @@ def test_a_direct_chat_names_nobody() -> None:
         (5, "✓✓", "played"),
     ],
 )
-def test_our_own_messages_say_how_far_they_came(status: int, sign: str, name: str) -> None:
-    (bubble,) = shown(message(1, from_me=True, status=status))
-    assert bubble.tick
-    assert (bubble.tick.sign, bubble.tick.name) == (sign, name)
+def test_sent_messages_show_their_delivery_status(status: int, sign: str, name: str) -> None:
+    (view,) = views(message(1, from_me=True, status=status))
+    assert view.delivery
+    assert (view.delivery.sign, view.delivery.name) == (sign, name)
 
 
-def test_others_messages_have_no_ticks() -> None:
-    assert shown(message(1, status=3))[0].tick is None
+def test_received_messages_show_no_delivery_status() -> None:
+    assert views(message(1, status=3))[0].delivery is None
 
 
-def test_an_answer_leads_to_what_it_answers_if_that_is_on_the_page() -> None:
+def test_a_reply_links_to_the_quoted_message_if_it_is_on_the_page() -> None:
     quoted: dict[str, Any] = {
         "quoted_key_id": "K1",
         "quoted_sender": "5511999990001@s.whatsapp.net",
         "quoted_text": "nº 1",
     }
-    first, second = shown(message(1), message(2, **quoted))
+    first, second = views(message(1), message(2, **quoted))
     assert second.quote == Quote("Ana", "nº 1", anchor=first.anchor)
-    assert shown(message(2, **quoted))[0].quote == Quote("Ana", "nº 1")
+    assert views(message(2, **quoted))[0].quote == Quote("Ana", "nº 1")
 
 
-def test_reactions_are_counted_by_emoji_without_those_taken_back() -> None:
+def test_reactions_are_grouped_by_emoji_without_removed_ones() -> None:
     reactions = {
         "phone:551199990001": {"emoji": "👍", "at": 1},
         "me": {"emoji": "👍", "at": 2},
@@ -98,28 +98,26 @@ def test_reactions_are_counted_by_emoji_without_those_taken_back() -> None:
         "phone:5521": {"emoji": "🙏", "at": 4},
         "odd": "shape",
     }
-    (bubble,) = shown(message(1, reactions=reactions))
-    assert bubble.reactions == [Reaction("👍", ("Ana", "You")), Reaction("🙏", ("+5521",))]
+    (view,) = views(message(1, reactions=reactions))
+    assert view.reactions == [Reaction("👍", ("Ana", "You")), Reaction("🙏", ("+5521",))]
 
 
-def test_edits_deletions_and_marks_are_told() -> None:
-    (bubble,) = shown(
+def test_edits_deletions_and_flags_are_shown() -> None:
+    (view,) = views(
         message(
             1, is_deleted=True, edited_at=NOON, original_text="antes", is_history=True,
             details={"isForwarded": True, "viewOnce": True},
         )
     )  # fmt: skip
-    assert bubble.is_deleted
-    assert bubble.original == "antes"
-    assert bubble.marks == ["forwarded", "view once", "edited", "history"]
+    assert view.is_deleted
+    assert view.original_text == "antes"
+    assert view.flags == ["forwarded", "view once", "edited", "imported"]
 
 
-def test_media_are_described() -> None:
-    (bubble,) = shown(
-        message(1, kind="audio", text="", media={"mimetype": "audio/ogg", "seconds": 23, "is_voice": True})
-    )
-    assert (bubble.kind, bubble.facts, bubble.text) == ("Audio", ["audio/ogg", "0:23", "voice"], [])
+def test_a_voice_message_shows_its_kind_and_media_facts() -> None:
+    (view,) = views(message(1, kind="audio", text="", media={"mimetype": "audio/ogg", "seconds": 23, "is_voice": True}))
+    assert (view.kind_name, view.media_facts, view.text) == ("Audio", ["audio/ogg", "0:23", "voice"], [])
 
 
-def test_no_messages_have_no_days() -> None:
-    assert shown() == []
+def test_no_messages_give_no_days() -> None:
+    assert views() == []

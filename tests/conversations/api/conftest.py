@@ -1,4 +1,4 @@
-"""Somebody with an API token, and short ways to ask."""
+"""An API token, and functions that send requests with it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,11 +8,11 @@ from django.contrib.auth.models import User
 from knox.models import AuthToken
 from rest_framework.test import APIClient
 
-Ask = Callable[..., Any]
+ApiCall = Callable[..., Any]
 
 
 @pytest.fixture
-def token(db: None) -> str:  # noqa: ARG001 - asks for the database
+def token(db: None) -> str:  # noqa: ARG001 - enables database access
     _, token = AuthToken.objects.create(User.objects.create_user("ana"))
     return str(token)
 
@@ -23,25 +23,25 @@ def api(token: str) -> APIClient:
 
 
 @pytest.fixture
-def get(api: APIClient) -> Ask:
-    """GET a path under `/api/v1/` with query parameters; the answer's JSON, after its status has been checked."""
+def get(api: APIClient) -> ApiCall:
+    """Return a function that sends a GET to a path under `/api/v1/`, checks the status and returns the JSON body."""
 
-    def ask(path: str, status: int = 200, **query: Any) -> Any:
-        answer = api.get(f"/api/v1/{path}", query)
-        assert answer.status_code == status, answer.content
-        assert answer["Content-Type"] == "application/json"
-        return answer.json()
+    def send(path: str, status: int = 200, **query: Any) -> Any:
+        response = api.get(f"/api/v1/{path}", query)
+        assert response.status_code == status, response.content
+        assert response["Content-Type"] == "application/json"
+        return response.json()
 
-    return ask
+    return send
 
 
 @pytest.fixture
-def post(api: APIClient) -> Ask:
-    """POST to a path under `/api/v1/`, as `get`."""
+def post(api: APIClient) -> ApiCall:
+    """Return a function that sends a POST to a path under `/api/v1/`, checks the status and returns the JSON body."""
 
-    def ask(path: str, status: int = 200) -> Any:
-        answer = api.post(f"/api/v1/{path}")
-        assert answer.status_code == status, answer.content
-        return answer.json()
+    def send(path: str, status: int = 200) -> Any:
+        response = api.post(f"/api/v1/{path}")
+        assert response.status_code == status, response.content
+        return response.json()
 
-    return ask
+    return send

@@ -1,4 +1,4 @@
-"""Where answers come from, as they say themselves (`Cache-Status`, RFC 9211) and as the database sees it."""
+"""The `Cache-Status` header (RFC 9211), checked against the queries that reach the database."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -26,21 +26,21 @@ pytestmark = pytest.mark.django_db(transaction=True)
 MISS, BYPASS = "whatsai; fwd=miss", "whatsai; fwd=bypass"
 LOCAL, SHARED = "whatsai; hit; detail=local", "whatsai; hit; detail=shared"
 
-# One member of a list of tokens with parameters (RFC 8941), those of RFC 9211 §2 that have tokens as values.
-SYNTAX = re.compile(r"[A-Za-z*][\w!#$%&'*+.^`|~:/-]*((; hit)|(; fwd=(bypass|miss)))(; detail=[A-Za-z*][\w]*)?")
+# One list member: a token with parameters (RFC 8941). Only the parameters of RFC 9211 §2 with token values occur.
+HEADER_PATTERN = re.compile(r"[A-Za-z*][\w!#$%&'*+.^`|~:/-]*((; hit)|(; fwd=(bypass|miss)))(; detail=[A-Za-z*][\w]*)?")
 
 
 @pytest.fixture(autouse=True)
-def cached(monkeypatch: pytest.MonkeyPatch) -> Iterator[CacheRuntime]:
-    """A cache with nothing in it."""
-    monkeypatch.setattr(subscriber, "TRUSTED_FOR", PATIENCE)  # for the machine may be busy
+def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[CacheRuntime]:
+    """Return the runtime of a new, empty cache."""
+    monkeypatch.setattr(subscriber, "TRUSTED_FOR", PATIENCE)  # a busy machine may delay the subscriber
     yield use_new()
     use_new()
 
 
 @pytest.fixture
 def group() -> Conversation:
-    """A group of an instance, with a member, messages, and one with a file."""
+    """Return a group with a member and two messages, one of which has a file."""
     group = a_group(an_instance(), name="Ana")
     contact = a_contact(group.instance, name="Ana")
     group.participants.create(contact=contact, clock="1")
@@ -59,7 +59,7 @@ PATHS: dict[str, Path] = {
     "a contact": lambda _: f"contacts/{Contact.objects.get().pk}/",
     "conversations": lambda _: "conversations/",
     "conversations of an instance": lambda row: f"conversations/?instance={row.instance_id}&unread=false&kind=group",
-    "conversations that changed": lambda _: "conversations/?updated_after=2020-01-01T00:00:00Z&search=an&pinned=false",
+    "changed conversations": lambda _: "conversations/?updated_after=2020-01-01T00:00:00Z&search=an&pinned=false",
     "a conversation": lambda row: f"conversations/{row.pk}/",
     "a conversation's messages": lambda row: f"conversations/{row.pk}/messages/?limit=1",
     "messages": lambda _: "messages/",
@@ -70,78 +70,78 @@ PATHS: dict[str, Path] = {
 
 
 @contextmanager
-def no_queries_of(table: str) -> Iterator[None]:
-    """See that no table whose name begins so is read."""
+def no_queries_from(table_prefix: str) -> Iterator[None]:
+    """Check that no query reads a table whose name begins with `table_prefix`."""
     with CaptureQueriesContext(connection) as queries:
         yield
-    assert not [query["sql"] for query in queries if f'FROM "{table}' in query["sql"]]
+    assert not [query["sql"] for query in queries if f'FROM "{table_prefix}' in query["sql"]]
 
 
-def status_of(api: APIClient, path: str, status: int = 200) -> str:
-    answer: Any = api.get(f"/api/v1/{path}")
-    assert answer.status_code == status
-    if answer.streaming:
-        b"".join(answer.streaming_content)
-    found: str = answer["Cache-Status"]
-    assert SYNTAX.fullmatch(found)
-    return found
+def cache_status(api: APIClient, path: str, status: int = 200) -> str:
+    response: Any = api.get(f"/api/v1/{path}")
+    assert response.status_code == status
+    if response.streaming:
+        b"".join(response.streaming_content)
+    header: str = response["Cache-Status"]
+    assert HEADER_PATTERN.fullmatch(header)
+    return header
 
 
-def test_each_resource_says_where_its_answer_comes_from(
-    api: APIClient, group: Conversation, cached: CacheRuntime
+def test_each_resource_reports_the_tier_that_served_it(
+    api: APIClient, group: Conversation, runtime: CacheRuntime
 ) -> None:
-    everything = ["instances", "contacts", "conversations", "messages"]
+    tags = ["instances", "contacts", "conversations", "messages"]
     for name, path_of in PATHS.items():
-        path, found = path_of(group), []
-        found.append(status_of(api, path))
-        with no_queries_of("conversations_"):
-            found.append(status_of(api, path))
-            cached.local.invalidate(["*"])
-            found.append(status_of(api, path))
-            found.append(status_of(api, path))
-        cached.store.begin(b"w" * 16, everything)
-        found.append(status_of(api, path))
-        cached.store.end(b"w" * 16, everything)
-        assert found == [MISS, LOCAL, SHARED, LOCAL, BYPASS], name
+        path, statuses = path_of(group), []
+        statuses.append(cache_status(api, path))
+        with no_queries_from("conversations_"):
+            statuses.append(cache_status(api, path))
+            runtime.local.invalidate(["*"])
+            statuses.append(cache_status(api, path))
+            statuses.append(cache_status(api, path))
+        runtime.store.begin(b"w" * 16, tags)
+        statuses.append(cache_status(api, path))
+        runtime.store.end(b"w" * 16, tags)
+        assert statuses == [MISS, LOCAL, SHARED, LOCAL, BYPASS], name
 
 
-def test_an_answer_is_as_good_as_the_worst_of_what_it_is_made_of(
-    api: APIClient, group: Conversation, cached: CacheRuntime
+def test_the_header_reports_the_slowest_of_several_reads(
+    api: APIClient, group: Conversation, runtime: CacheRuntime
 ) -> None:
     path = f"conversations/{group.pk}/"
-    status_of(api, path)
-    cached.local.invalidate(["contacts"])
-    assert status_of(api, path) == SHARED
-    cached.store.touch(["contacts"])
-    assert status_of(api, path) == MISS
-    cached.store.begin(b"w" * 16, ["contacts"])
-    assert status_of(api, path) == BYPASS
+    cache_status(api, path)
+    runtime.local.invalidate(["contacts"])
+    assert cache_status(api, path) == SHARED
+    runtime.store.touch(["contacts"])
+    assert cache_status(api, path) == MISS
+    runtime.store.begin(b"w" * 16, ["contacts"])
+    assert cache_status(api, path) == BYPASS
 
 
-def test_what_is_not_there_is_known_not_to_be(api: APIClient, cached: CacheRuntime) -> None:
-    assert status_of(api, "instances/77/", 404) == MISS
-    assert status_of(api, "instances/77/", 404) == LOCAL
-    cached.local.invalidate(["*"])
-    assert status_of(api, "instances/77/", 404) == SHARED
+def test_a_row_that_does_not_exist_is_cached_as_absent(api: APIClient, runtime: CacheRuntime) -> None:
+    assert cache_status(api, "instances/77/", 404) == MISS
+    assert cache_status(api, "instances/77/", 404) == LOCAL
+    runtime.local.invalidate(["*"])
+    assert cache_status(api, "instances/77/", 404) == SHARED
 
 
-def test_after_a_write_an_answer_is_read_anew(api: APIClient, group: Conversation) -> None:
+def test_a_read_after_a_write_is_a_miss(api: APIClient, group: Conversation) -> None:
     for path in ("conversations/", f"conversations/{group.pk}/"):
-        status_of(api, path)
-        assert status_of(api, path) == LOCAL
-        changed = api.post(f"/api/v1/conversations/{group.pk}/pin/")
-        assert "Cache-Status" not in changed
-        assert status_of(api, path) == MISS
+        cache_status(api, path)
+        assert cache_status(api, path) == LOCAL
+        response = api.post(f"/api/v1/conversations/{group.pk}/pin/")
+        assert "Cache-Status" not in response
+        assert cache_status(api, path) == MISS
         api.post(f"/api/v1/conversations/{group.pk}/unpin/")
 
 
-def test_head_says_it_too(api: APIClient) -> None:
+def test_a_head_response_has_the_header(api: APIClient) -> None:
     assert api.head("/api/v1/instances/")["Cache-Status"] == MISS
     assert api.head("/api/v1/instances/")["Cache-Status"] == LOCAL
 
 
-def test_what_was_decided_before_anything_was_read_says_nothing(api: APIClient) -> None:
-    for answer in (
+def test_a_response_that_read_no_rows_has_no_header(api: APIClient) -> None:
+    for response in (
         api.get("/api/v1/instances/?limit=0"),
         api.get("/api/v1/instances/?cursor=x"),
         api.delete("/api/v1/instances/1/"),
@@ -149,16 +149,16 @@ def test_what_was_decided_before_anything_was_read_says_nothing(api: APIClient) 
         api.get("/api/v1/nothing/"),
         APIClient().get("/api/v1/instances/"),
     ):
-        assert "Cache-Status" not in answer
+        assert "Cache-Status" not in response
 
 
 @pytest.mark.parametrize("model", [Instance, Contact, Conversation, Message])
-def test_the_admin_finds_a_single_row_in_the_cache(group: Conversation, model: Any) -> None:
+def test_an_admin_page_reads_its_row_from_the_cache(group: Conversation, model: Any) -> None:
     a_chat(group.instance, contact=Contact.objects.get())
     row = model.objects.earliest("pk")
     client = Client()
     client.force_login(User.objects.create_superuser("ines"))
-    url = reverse(f"admin:conversations_{model._meta.model_name}_change", args=[row.pk])  # noqa: SLF001 - documented
+    url = reverse(f"admin:conversations_{model._meta.model_name}_change", args=[row.pk])  # noqa: SLF001 - Django documents _meta
     assert client.get(url).status_code == 200
-    with no_queries_of(f'{model._meta.db_table}"'):  # noqa: SLF001 - as above
+    with no_queries_from(f'{model._meta.db_table}"'):  # noqa: SLF001 - as above
         assert client.get(url).status_code == 200

@@ -13,18 +13,18 @@ DEFAULTS = {"cursor": "", "limit": 50, "instance": None, "search": "", "kind": "
 FLAGS = {"archived": None, "pinned": None, "unread": None, "deleted": False}
 
 
-def read(query: str, accepted: type[PageParameters] = ConversationParameters) -> dict[str, Any]:
-    return accepted.read(QueryDict(query))
+def parse(query: str, params_class: type[PageParameters] = ConversationParameters) -> dict[str, Any]:
+    return params_class.parse(QueryDict(query))
 
 
-def errors(query: str, accepted: type[PageParameters] = ConversationParameters) -> Any:
+def errors(query: str, params_class: type[PageParameters] = ConversationParameters) -> Any:
     with pytest.raises(ValidationError) as caught:
-        read(query, accepted)
+        parse(query, params_class)
     return caught.value.detail
 
 
 @pytest.mark.parametrize(
-    ("accepted", "operation"),
+    ("params_class", "list_method"),
     [
         (PageParameters, Instance.objects.page),
         (ContactParameters, Contact.objects.for_instance),
@@ -32,16 +32,16 @@ def errors(query: str, accepted: type[PageParameters] = ConversationParameters) 
         (MessageParameters, Message.objects.for_instance),
     ],
 )
-def test_a_list_offers_what_its_manager_offers_with_the_same_defaults(accepted: Any, operation: Any) -> None:
-    offered = {name: parameter.default for name, parameter in inspect.signature(operation).parameters.items()}
-    del offered["fresh"]  # for those in the house
-    if "instance" in offered:
-        offered["instance"] = None  # the manager wants it said
-    assert read("", accepted) == offered
+def test_the_parameters_of_a_list_are_the_arguments_of_its_manager_method(params_class: Any, list_method: Any) -> None:
+    arguments = {name: parameter.default for name, parameter in inspect.signature(list_method).parameters.items()}
+    del arguments["fresh"]  # only for callers inside the process
+    if "instance" in arguments:
+        arguments["instance"] = None  # required by the manager, optional in the API
+    assert parse("", params_class) == arguments
 
 
 def test_the_defaults_are_as_documented() -> None:
-    assert read("") == {**DEFAULTS, **FLAGS}
+    assert parse("") == {**DEFAULTS, **FLAGS}
 
 
 @pytest.mark.parametrize(
@@ -63,8 +63,8 @@ def test_the_defaults_are_as_documented() -> None:
         ("updated_after=2026-03-01T12:00", "updated_after", dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)),
     ],
 )
-def test_a_value_is_read_by_its_type(query: str, name: str, value: object) -> None:
-    assert read(query)[name] == value
+def test_a_value_is_converted_to_the_type_of_its_parameter(query: str, name: str, value: object) -> None:
+    assert parse(query)[name] == value
 
 
 @pytest.mark.parametrize(
@@ -91,5 +91,5 @@ def test_a_parameter_given_twice_is_an_error() -> None:
     assert errors("kind=group&kind=direct") == {"kind": ["Given more than once."]}
 
 
-def test_all_that_is_wrong_is_said_at_once() -> None:
+def test_all_wrong_parameters_are_reported_together() -> None:
     assert set(errors("limit=0&instance=x&colour=red")) == {"limit", "instance", "colour"}

@@ -1,4 +1,4 @@
-"""How each row looks, field by field."""
+"""The JSON representation of each model, field by field."""
 
 import datetime as dt
 from typing import Any
@@ -7,22 +7,22 @@ import pytest
 from rest_framework.test import APIClient
 
 from conversations.models import Contact, Conversation, Instance, Message, Participant
-from tests.conversations.api.conftest import Ask
+from tests.conversations.api.conftest import ApiCall
 from tests.conversations.rows import NOON, a_chat, a_contact, a_group, a_message, an_instance
 
 pytestmark = pytest.mark.django_db
 
 NOON_TEXT = "2026-03-01T12:00:00Z"
 NOON_MS = 1772366400000
-MADE = {"created_at": NOON, "updated_at": NOON}
+TIMES = {"created_at": NOON, "updated_at": NOON}
 
 
 def set_times(*rows: Any) -> None:
     for row in rows:
-        type(row).objects.filter(pk=row.pk).update(**MADE)
+        type(row).objects.filter(pk=row.pk).update(**TIMES)
 
 
-def test_an_instance(get: Ask) -> None:
+def test_an_instance_has_these_fields(get: ApiCall) -> None:
     labels = {
         "2": {"name": "novo", "color": 3, "deleted": False},
         "1": {"name": "pago", "color": None, "deleted": False},
@@ -44,7 +44,7 @@ def test_an_instance(get: Ask) -> None:
     assert get(f"instances/{instance.pk}/") == {**expected, "qr_code": "data:image/png;base64,AA"}
 
 
-def test_no_secret_of_an_instance_is_shown(api: APIClient) -> None:
+def test_an_instance_exposes_no_token_or_hash(api: APIClient) -> None:
     instance = an_instance()
     token = Instance.objects.issue_token(instance.pk)
     Instance.objects.issue_token(instance.pk)
@@ -55,7 +55,7 @@ def test_no_secret_of_an_instance_is_shown(api: APIClient) -> None:
         assert not any(secret in body for secret in (token, instance.token_hash, instance.previous_token_hash))
 
 
-def test_a_contact(get: Ask) -> None:
+def test_a_contact_has_these_fields(get: ApiCall) -> None:
     instance = an_instance()
     contact = a_contact(instance, jid="5511@s.whatsapp.net", phone="5511", lid="77", name="Ana", presence="composing")
     set_times(contact)
@@ -76,20 +76,20 @@ def test_a_contact(get: Ask) -> None:
     assert get("contacts/")["results"] == [expected]
 
 
-def test_a_contact_that_was_never_seen_has_no_presence(get: Ask) -> None:
+def test_an_unknown_presence_is_null(get: ApiCall) -> None:
     contact = a_contact(an_instance())
-    shown = get(f"contacts/{contact.pk}/")
-    assert (shown["presence"], shown["last_seen_at"]) == (None, None)
+    data = get(f"contacts/{contact.pk}/")
+    assert (data["presence"], data["last_seen_at"]) == (None, None)
     Contact.objects.filter(pk=contact.pk).update(last_seen_at=NOON)
     assert get(f"contacts/{contact.pk}/")["last_seen_at"] == NOON_TEXT
 
 
-def test_a_conversation(get: Ask) -> None:
+def test_a_conversation_has_these_fields(get: ApiCall) -> None:
     instance = an_instance()
     chat = a_chat(instance, name="Ana", unread_count=2, is_pinned=True, labels={"2": True, "10": True, "1": False})
     message = a_message(chat, timestamp=NOON)
     last = {"last_message": message, "last_message_at": NOON, "last_message_text": "oi", "last_message_kind": "text"}
-    Conversation.objects.filter(pk=chat.pk).update(**last, **MADE)
+    Conversation.objects.filter(pk=chat.pk).update(**last, **TIMES)
     expected = {
         "id": chat.pk,
         "instance": instance.pk,
@@ -111,13 +111,13 @@ def test_a_conversation(get: Ask) -> None:
     assert get(f"conversations/{chat.pk}/") == {**expected, "participants": []}
 
 
-def test_a_conversation_without_messages_shows_no_epoch(api: APIClient, get: Ask) -> None:
+def test_a_conversation_without_messages_has_no_last_message(api: APIClient, get: ApiCall) -> None:
     chat = a_chat(an_instance())
     assert get(f"conversations/{chat.pk}/")["last_message"] is None
     assert b"1970" not in api.get("/api/v1/conversations/").content
 
 
-def test_a_group_has_the_participants_that_are_there_now(get: Ask) -> None:
+def test_a_group_lists_its_current_participants(get: ApiCall) -> None:
     instance = an_instance()
     group = a_group(instance, participants_as_of="5")
     members = {name: a_contact(instance, name=name) for name in ("Caio", "Ana", "left", "gone")}
@@ -130,16 +130,16 @@ def test_a_group_has_the_participants_that_are_there_now(get: Ask) -> None:
         member = Participant(contact=members[name], clock=clock, is_present=is_present, role=role)
         group.participants.add(member, bulk=False)
     ana, caio = members["Ana"], members["Caio"]
-    shown = get(f"conversations/{group.pk}/")
-    assert (shown["kind"], shown["contact"]) == ("group", None)
-    assert shown["participants"] == [
+    data = get(f"conversations/{group.pk}/")
+    assert (data["kind"], data["contact"]) == ("group", None)
+    assert data["participants"] == [
         {"contact": ana.pk, "jid": ana.jid, "phone": ana.phone, "name": "Ana", "role": "member"},
         {"contact": caio.pk, "jid": caio.jid, "phone": caio.phone, "name": "Caio", "role": "admin"},
     ]
     assert "participants" not in get("conversations/")["results"][0]
 
 
-def test_a_message(get: Ask) -> None:
+def test_a_message_has_these_fields(get: ApiCall) -> None:
     chat = a_chat(an_instance())
     message = a_message(
         chat,
@@ -178,7 +178,7 @@ def test_a_message(get: Ask) -> None:
     assert get(f"conversations/{chat.pk}/messages/")["results"] == [expected]
 
 
-def test_a_message_with_everything_said_of_it_later(get: Ask) -> None:
+def test_a_message_with_media_quote_edit_reactions_and_votes(get: ApiCall) -> None:
     message = a_message(
         a_chat(an_instance()),
         kind="image",
@@ -197,28 +197,28 @@ def test_a_message_with_everything_said_of_it_later(get: Ask) -> None:
         },
         poll_results={"phone:5511": {"options": ["sim"], "who": "5511@s.whatsapp.net", "at": NOON_MS}},
     )
-    shown = get(f"messages/{message.pk}/")
-    assert shown["media"] == {"mimetype": "image/jpeg", "size": 9}
-    assert shown["details"] == {"isForwarded": True}
-    assert shown["quoted"] == {"key_id": "3EB1", "sender": "5511@s.whatsapp.net", "text": "[image]"}
-    assert (shown["original_text"], shown["edited_at"], shown["is_deleted"]) == ("ola", NOON_TEXT, True)
-    assert shown["reactions"] == [
+    data = get(f"messages/{message.pk}/")
+    assert data["media"] == {"mimetype": "image/jpeg", "size": 9}
+    assert data["details"] == {"isForwarded": True}
+    assert data["quoted"] == {"key_id": "3EB1", "sender": "5511@s.whatsapp.net", "text": "[image]"}
+    assert (data["original_text"], data["edited_at"], data["is_deleted"]) == ("ola", NOON_TEXT, True)
+    assert data["reactions"] == [
         {"who": "me", "emoji": "❤️", "at": NOON_TEXT},
         {"who": "5512@s.whatsapp.net", "emoji": "👍", "at": "2026-03-01T12:00:05Z"},
     ]
     voters = ["5511@s.whatsapp.net"]
-    assert shown["poll_results"] == {"at": NOON_TEXT, "options": [{"name": "sim", "voters": voters}]}
+    assert data["poll_results"] == {"at": NOON_TEXT, "options": [{"name": "sim", "voters": voters}]}
 
 
 @pytest.mark.parametrize("status", list(Message.Status))
-def test_a_status_is_a_word(get: Ask, status: Message.Status) -> None:
+def test_the_status_is_a_word(get: ApiCall, status: Message.Status) -> None:
     message = a_message(a_chat(an_instance()), status=status)
     words = ["pending", "sent", "failed", "delivered", "read", "played"]
     assert get(f"messages/{message.pk}/")["status"] == words[status]
 
 
-def test_times_are_exact_so_that_they_can_be_asked_for_again(get: Ask) -> None:
+def test_updated_at_can_be_passed_back_as_updated_after(get: ApiCall) -> None:
     chat = a_chat(an_instance())
-    shown = get(f"conversations/{chat.pk}/")["updated_at"]
-    assert dt.datetime.fromisoformat(shown) == chat.updated_at
-    assert get("conversations/", updated_after=shown)["results"] == []
+    updated_at = get(f"conversations/{chat.pk}/")["updated_at"]
+    assert dt.datetime.fromisoformat(updated_at) == chat.updated_at
+    assert get("conversations/", updated_after=updated_at)["results"] == []

@@ -1,4 +1,4 @@
-"""What the resources answer; how rows look is in `test_serializers.py`."""
+"""Responses of the endpoints. The fields of the rows are tested in `test_serializers.py`."""
 
 import datetime as dt
 from io import BytesIO
@@ -12,20 +12,21 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from conversations.models import Conversation, Instance, Message, Participant
-from tests.conversations.api.conftest import Ask
+from tests.conversations.api.conftest import ApiCall
 from tests.conversations.rows import NOON, a_chat, a_contact, a_group, a_message, an_instance
 
 pytestmark = pytest.mark.django_db
 
 LISTS = ["instances/", "contacts/", "conversations/", "messages/"]
+TOKEN_QUERIES = 2  # one for the token and its user, one for the user's other tokens
 
 
-def ids(answer: Any) -> list[int]:
-    return [row["id"] for row in answer["results"]]
+def ids(response: Any) -> list[int]:
+    return [row["id"] for row in response["results"]]
 
 
 # --- single rows ------------------------------------------------------------------------------------------------------
-def test_each_resource_gives_a_row_by_its_id(get: Ask) -> None:
+def test_each_resource_returns_a_row_by_its_id(get: ApiCall) -> None:
     message = a_message(a_chat(an_instance()))
     chat = message.conversation
     for path, pk in (
@@ -39,11 +40,11 @@ def test_each_resource_gives_a_row_by_its_id(get: Ask) -> None:
 
 @pytest.mark.parametrize("path", LISTS)
 @pytest.mark.parametrize("pk", ["0", "99", str(2**63), "9" * 19, "9" * 20, "9" * 5000, "-1", "abc", "1.5", "%00", "٣"])
-def test_an_id_that_no_row_has_is_not_found(get: Ask, path: str, pk: str) -> None:
+def test_an_unknown_id_is_not_found(get: ApiCall, path: str, pk: str) -> None:
     assert "detail" in get(f"{path}{pk}/", status=404)
 
 
-def test_what_the_api_does_not_offer_is_refused(api: APIClient) -> None:
+def test_an_unsupported_method_is_refused(api: APIClient) -> None:
     chat = a_chat(an_instance())
     for method in ("put", "patch", "delete"):
         assert getattr(api, method)(f"/api/v1/conversations/{chat.pk}/").status_code == 405
@@ -51,28 +52,28 @@ def test_what_the_api_does_not_offer_is_refused(api: APIClient) -> None:
     assert api.get(f"/api/v1/conversations/{chat.pk}/archive/").status_code == 405
 
 
-def test_options_and_head_answer(api: APIClient) -> None:
+def test_options_and_head_are_supported(api: APIClient) -> None:
     assert api.options("/api/v1/conversations/").status_code == 200
     assert api.head("/api/v1/conversations/").status_code == 200
 
 
 # --- lists ------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("path", LISTS)
-def test_an_empty_list_is_a_page_without_rows(get: Ask, path: str) -> None:
+def test_an_empty_list_is_a_page_without_rows(get: ApiCall, path: str) -> None:
     assert get(path) == {"next": None, "previous": None, "results": []}
 
 
-def test_lists_are_of_one_instance_when_it_is_named(get: Ask) -> None:
+def test_the_instance_parameter_selects_the_rows_of_one_instance(get: ApiCall) -> None:
     one, two = an_instance(), an_instance()
-    theirs = [a_message(a_chat(instance)) for instance in (one, two)]
-    assert ids(get("conversations/", instance=one.pk)) == [theirs[0].conversation_id]
-    assert ids(get("contacts/", instance=one.pk)) == [theirs[0].conversation.contact_id]
-    assert ids(get("messages/", instance=two.pk)) == [theirs[1].pk]
-    assert ids(get("messages/")) == [theirs[1].pk, theirs[0].pk]
+    messages = [a_message(a_chat(instance)) for instance in (one, two)]
+    assert ids(get("conversations/", instance=one.pk)) == [messages[0].conversation_id]
+    assert ids(get("contacts/", instance=one.pk)) == [messages[0].conversation.contact_id]
+    assert ids(get("messages/", instance=two.pk)) == [messages[1].pk]
+    assert ids(get("messages/")) == [messages[1].pk, messages[0].pk]
     assert get("messages/", instance=10**9)["results"] == []
 
 
-def test_filters_reach_the_rows(get: Ask) -> None:
+def test_filters_select_rows(get: ApiCall) -> None:
     instance = an_instance()
     chat, pinned = a_chat(instance, name="Ana", unread_count=1), a_chat(instance, is_pinned=True)
     group, gone = a_group(instance), a_chat(instance, is_deleted=True)
@@ -82,11 +83,11 @@ def test_filters_reach_the_rows(get: Ask) -> None:
     assert ids(get("conversations/", search="an")) == [chat.pk]
     assert ids(get("conversations/", deleted="true")) == [gone.pk]
     assert len(ids(get("conversations/", deleted="any"))) == 4
-    changed_after = chat.updated_at.isoformat()
-    assert ids(get("conversations/", updated_after=changed_after)) == [pinned.pk, group.pk]
+    updated_after = chat.updated_at.isoformat()
+    assert ids(get("conversations/", updated_after=updated_after)) == [pinned.pk, group.pk]
 
 
-def test_a_conversation_has_its_messages(get: Ask) -> None:
+def test_the_messages_of_a_conversation_are_listed(get: ApiCall) -> None:
     instance = an_instance()
     chat, other = a_chat(instance), a_chat(instance)
     messages = [a_message(chat) for _ in range(3)]
@@ -98,7 +99,7 @@ def test_a_conversation_has_its_messages(get: Ask) -> None:
 
 
 # --- pages ------------------------------------------------------------------------------------------------------------
-def test_links_lead_through_the_whole_list_and_back(api: APIClient, get: Ask) -> None:
+def test_the_links_lead_through_the_whole_list_and_back(api: APIClient, get: ApiCall) -> None:
     chat = a_chat(an_instance())
     for _ in range(5):
         a_message(chat)
@@ -111,7 +112,7 @@ def test_links_lead_through_the_whole_list_and_back(api: APIClient, get: Ask) ->
     assert ids(api.get(pages[2]["previous"]).json()) == ids(pages[1])
 
 
-def test_a_link_keeps_the_other_parameters(get: Ask) -> None:
+def test_a_link_keeps_the_other_parameters(get: ApiCall) -> None:
     for _ in range(3):
         an_instance()
     link = get("instances/", limit=1)["next"]
@@ -121,23 +122,23 @@ def test_a_link_keeps_the_other_parameters(get: Ask) -> None:
 
 @pytest.mark.parametrize("path", LISTS)
 @pytest.mark.parametrize("cursor", ["x", "bm9uc2Vuc2U", "é", "W10", "0" * 5000])
-def test_a_wrong_cursor_is_an_error_of_the_cursor(get: Ask, path: str, cursor: str) -> None:
+def test_a_wrong_cursor_is_an_error_of_the_cursor(get: ApiCall, path: str, cursor: str) -> None:
     assert list(get(path, status=400, cursor=cursor)) == ["cursor"]
 
 
-def test_a_cursor_of_another_list_is_an_error_of_the_cursor(api: APIClient, get: Ask) -> None:
+def test_a_cursor_of_another_list_is_an_error_of_the_cursor(api: APIClient, get: ApiCall) -> None:
     for _ in range(2):
         a_contact(an_instance())
-    other = get("contacts/", limit=1)["next"].replace("/contacts/", "/instances/")
-    answer = api.get(other)
-    assert (answer.status_code, list(answer.json())) == (400, ["cursor"])
+    url = get("contacts/", limit=1)["next"].replace("/contacts/", "/instances/")
+    response = api.get(url)
+    assert (response.status_code, list(response.json())) == (400, ["cursor"])
 
 
 @pytest.mark.parametrize("path", LISTS)
 @pytest.mark.parametrize("query", ["limit=0", "limit=201", "colour=red", "format=xml", "limit=1&limit=2", "%00=1"])
 def test_a_wrong_parameter_is_named(api: APIClient, path: str, query: str) -> None:
-    answer = api.get(f"/api/v1/{path}?{query}")
-    assert (answer.status_code, list(answer.json())) == (400, list(QueryDict(query)))
+    response = api.get(f"/api/v1/{path}?{query}")
+    assert (response.status_code, list(response.json())) == (400, list(QueryDict(query)))
 
 
 SEARCHES = [("a%00b", 400), ("%ED%A0%80", 200), ("%25_\\'", 200), ("%F0%9F%91%8D", 200)]
@@ -145,18 +146,18 @@ SEARCHES = [("a%00b", 400), ("%ED%A0%80", 200), ("%25_\\'", 200), ("%F0%9F%91%8D
 
 @pytest.mark.parametrize("path", ["contacts/", "conversations/"])
 @pytest.mark.parametrize(("search", "status"), SEARCHES)
-def test_no_search_breaks_the_server(api: APIClient, path: str, search: str, status: int) -> None:
+def test_an_odd_search_text_causes_no_server_error(api: APIClient, path: str, search: str, status: int) -> None:
     a_chat(an_instance())
     assert api.get(f"/api/v1/{path}?search={search}").status_code == status
 
 
-def test_whatever_is_accepted_the_answer_is_json(api: APIClient) -> None:
+def test_the_response_is_json_for_any_accept_header(api: APIClient) -> None:
     for accept in ("text/html", "application/xml", "nonsense", "*/*; q=0"):
-        answer = api.get("/api/v1/instances/", headers={"Accept": accept})
-        assert (answer.status_code, answer["Content-Type"]) == (200, "application/json")
+        response = api.get("/api/v1/instances/", headers={"Accept": accept})
+        assert (response.status_code, response["Content-Type"]) == (200, "application/json")
 
 
-# --- changes ----------------------------------------------------------------------------------------------------------
+# --- actions ----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("operation", "before", "after"),
     [
@@ -167,25 +168,25 @@ def test_whatever_is_accepted_the_answer_is_json(api: APIClient) -> None:
         ("mark-read", {"unread_count": 3}, {"unread_count": 0}),
     ],
 )
-def test_a_change_answers_with_the_conversation_as_it_now_is(
-    get: Ask, post: Ask, operation: str, before: dict[str, Any], after: dict[str, Any]
+def test_an_action_returns_the_updated_conversation(
+    get: ApiCall, post: ApiCall, operation: str, before: dict[str, Any], after: dict[str, Any]
 ) -> None:
     chat = a_chat(an_instance(), **before)
     path = f"conversations/{chat.pk}/"
     assert get(path).items() >= before.items()
-    changed = post(f"{path}{operation}/")
-    assert changed.items() >= after.items()
-    assert get(path) == changed == post(f"{path}{operation}/")
+    response = post(f"{path}{operation}/")
+    assert response.items() >= after.items()
+    assert get(path) == response == post(f"{path}{operation}/")
 
 
-def test_a_message_that_comes_after_mark_read_is_unread(post: Ask) -> None:
+def test_mark_read_moves_the_read_watermark_to_the_last_message(post: ApiCall) -> None:
     chat = a_chat(an_instance(), unread_count=1, last_message_at=NOON)
     post(f"conversations/{chat.pk}/mark-read/")
     chat.refresh_from_db()
     assert chat.read_until == NOON
 
 
-def test_a_change_reads_no_body(api: APIClient) -> None:
+def test_an_action_ignores_the_request_body(api: APIClient) -> None:
     chat = a_chat(an_instance())
     for body, kind in (("{", "application/json"), ("a=1", "application/x-www-form-urlencoded"), ("\0", "text/plain")):
         assert api.post(f"/api/v1/conversations/{chat.pk}/pin/", body, content_type=kind).status_code == 200
@@ -193,12 +194,12 @@ def test_a_change_reads_no_body(api: APIClient) -> None:
 
 @pytest.mark.parametrize("operation", ["mark-read", "archive", "unarchive", "pin", "unpin"])
 @pytest.mark.parametrize("pk", ["999", "9" * 19, "9" * 40, "abc"])
-def test_a_change_of_an_unknown_conversation_is_not_found(post: Ask, operation: str, pk: str) -> None:
+def test_an_action_on_an_unknown_conversation_is_not_found(post: ApiCall, operation: str, pk: str) -> None:
     post(f"conversations/{pk}/{operation}/", status=404)
 
 
 # --- slashes, unknown routes, failures --------------------------------------------------------------------------------
-def test_the_last_slash_may_be_left_out(api: APIClient) -> None:
+def test_the_trailing_slash_is_optional(api: APIClient) -> None:
     chat = a_chat(an_instance())
     assert api.get("/api/v1/conversations").status_code == 200
     assert api.get(f"/api/v1/conversations/{chat.pk}").status_code == 200
@@ -207,14 +208,14 @@ def test_the_last_slash_may_be_left_out(api: APIClient) -> None:
 
 @pytest.mark.parametrize("path", ["", "v1/", "v2/instances/", "v1/instances/1/2/", "v1/%00/"])
 @pytest.mark.parametrize("debug", [True, False])
-def test_a_route_that_is_not_there_is_json(api: APIClient, settings: Any, path: str, *, debug: bool) -> None:
+def test_an_unknown_route_returns_a_json_404(api: APIClient, settings: Any, path: str, *, debug: bool) -> None:
     settings.DEBUG = debug
-    answer = api.get(f"/api/{path}")
-    assert (answer.status_code, answer["Content-Type"]) == (404, "application/json")
+    response = api.get(f"/api/{path}")
+    assert (response.status_code, response["Content-Type"]) == (404, "application/json")
 
 
 # --- the number of queries --------------------------------------------------------------------------------------------
-def inbox(instance: Instance, rows: int) -> None:
+def add_conversations(instance: Instance, rows: int) -> None:
     for number in range(rows):
         contact = a_contact(instance, name=f"contact {number}")
         chat = a_chat(instance, contact=contact)
@@ -223,31 +224,31 @@ def inbox(instance: Instance, rows: int) -> None:
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_a_list_takes_as_many_queries_for_fifty_rows_as_for_five(get: Ask, path: str) -> None:
+def test_a_list_of_fifty_rows_takes_as_many_queries_as_one_of_five(get: ApiCall, path: str) -> None:
     counts = []
     for rows in (5, 45):
-        inbox(an_instance(), rows)
+        add_conversations(an_instance(), rows)
         for _ in range(rows - 1 if path == "instances/" else 0):
             an_instance()
         with CaptureQueriesContext(connection) as queries:
-            found = get(path, limit=200)["results"]
-        counts.append((len(found), len(queries)))
-    assert counts == [(5, OF_THE_TOKEN + 1), (50, OF_THE_TOKEN + 1)]
+            rows_read = get(path, limit=200)["results"]
+        counts.append((len(rows_read), len(queries)))
+    assert counts == [(5, TOKEN_QUERIES + 1), (50, TOKEN_QUERIES + 1)]
 
 
-def test_the_messages_of_a_conversation_take_as_many_queries_for_fifty_as_for_five(get: Ask) -> None:
+def test_fifty_messages_of_a_conversation_take_as_many_queries_as_five(get: ApiCall) -> None:
     chat = a_chat(an_instance())
     counts = []
     for rows in (5, 45):
         for _ in range(rows):
             a_message(chat, sender=chat.contact)
         with CaptureQueriesContext(connection) as queries:
-            found = get(f"conversations/{chat.pk}/messages/")["results"]
-        counts.append((len(found), len(queries)))
-    assert counts == [(5, OF_THE_TOKEN + 2), (50, OF_THE_TOKEN + 2)]
+            rows_read = get(f"conversations/{chat.pk}/messages/")["results"]
+        counts.append((len(rows_read), len(queries)))
+    assert counts == [(5, TOKEN_QUERIES + 2), (50, TOKEN_QUERIES + 2)]
 
 
-def test_a_group_takes_as_many_queries_for_fifty_members_as_for_five(get: Ask) -> None:
+def test_a_group_of_fifty_members_takes_as_many_queries_as_one_of_five(get: ApiCall) -> None:
     instance = an_instance()
     group = a_group(instance)
     counts = []
@@ -255,27 +256,24 @@ def test_a_group_takes_as_many_queries_for_fifty_members_as_for_five(get: Ask) -
         for _ in range(members):
             Participant.objects.create(conversation=group, contact=a_contact(instance), clock="1")
         with CaptureQueriesContext(connection) as queries:
-            found = get(f"conversations/{group.pk}/")["participants"]
-        counts.append((len(found), len(queries)))
-    assert counts == [(5, OF_THE_TOKEN + 3), (50, OF_THE_TOKEN + 3)]  # the group, its members, their contacts
-
-
-OF_THE_TOKEN = 2  # the token with its user, and the user's other tokens
+            rows_read = get(f"conversations/{group.pk}/")["participants"]
+        counts.append((len(rows_read), len(queries)))
+    assert counts == [(5, TOKEN_QUERIES + 3), (50, TOKEN_QUERIES + 3)]  # the group, its members, their contacts
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
-def test_the_file_that_came_with_a_message_is_given_as_a_file_and_never_as_a_page(api: APIClient) -> None:
+def test_the_file_of_a_message_is_sent_as_an_attachment(api: APIClient) -> None:
     name = default_storage.save("1/ab/abc", BytesIO(b"<script>alert(1)</script>"))
     media = {"file": name, "file_name": 'nota "1"\r\n.html', "mimetype": "text/html"}
     row = a_message(a_chat(an_instance()), kind="document", media=media)
-    answer = api.get(f"/api/v1/messages/{row.pk}/media/")
-    assert b"".join(answer.streaming_content) == b"<script>alert(1)</script>"  # type: ignore[attr-defined]
-    assert answer["Content-Type"] == "application/octet-stream"
-    assert answer["X-Content-Type-Options"] == "nosniff"
-    assert answer["Content-Disposition"].startswith("attachment; ")
+    response = api.get(f"/api/v1/messages/{row.pk}/media/")
+    assert b"".join(response.streaming_content) == b"<script>alert(1)</script>"  # type: ignore[attr-defined]
+    assert response["Content-Type"] == "application/octet-stream"
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert response["Content-Disposition"].startswith("attachment; ")
 
 
-def test_a_message_without_a_file_has_none_to_give(get: Ask) -> None:
+def test_the_file_of_a_message_without_one_is_not_found(get: ApiCall) -> None:
     for media in ({}, {"mimetype": "image/png"}, {"file": "1/00/nothing-there"}):
         row = a_message(a_chat(an_instance()), kind="image", media=media)
         get(f"messages/{row.pk}/media/", status=404)

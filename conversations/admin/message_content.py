@@ -1,0 +1,160 @@
+"""Display text of a message's content: the name of its kind, a preview, facts about its file, and lines of details.
+
+The functions are pure. `media` and `details` come from an external server, so each value's type is checked.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from django.template.defaultfilters import filesizeformat
+
+from conversations.admin.links import LinkedText, web_url
+
+# kind → (symbol, name); plain text has neither
+KINDS = {
+    "text": ("", ""),
+    "image": ("🖼", "Photo"),
+    "video": ("🎬", "Video"),
+    "video_note": ("🎬", "Video note"),
+    "audio": ("🎵", "Audio"),
+    "document": ("📄", "Document"),
+    "sticker": ("🏷", "Sticker"),
+    "location": ("📍", "Location"),
+    "live_location": ("📍", "Live location"),
+    "contact": ("👤", "Contact"),
+    "contacts": ("👥", "Contacts"),
+    "poll": ("📊", "Poll"),
+    "button_reply": ("↪", "Button reply"),
+    "list_reply": ("↪", "List reply"),
+    "template_reply": ("↪", "Template reply"),
+    "interactive_reply": ("↪", "Form reply"),
+    "list": ("☰", "List"),
+    "buttons": ("☰", "Buttons"),
+    "template": ("☰", "Template"),
+    "interactive": ("☰", "Interactive"),
+    "product": ("🛍", "Product"),
+    "order": ("🛒", "Order"),
+    "event": ("📅", "Event"),
+    "group_invite": ("👥", "Group invitation"),
+    "call": ("📞", "Call"),
+}
+UNKNOWN_KIND = ("❔", "Unknown kind of message")
+
+# boolean key of `media` → displayed word
+_MEDIA_FLAGS = {"is_voice": "voice", "is_gif": "GIF", "is_animated": "animated", "is_view_once": "view once"}
+_PREVIEW_LENGTH = 80  # characters
+_MAP_URL = "https://www.openstreetmap.org/?mlat={0:.6f}&mlon={1:.6f}#map=16/{0:.6f}/{1:.6f}"
+_VCARD_NUMBER = re.compile(r"waid=(\d{1,20})")
+# Keys of `details` that any kind can have. The message view shows them as flags or not at all.
+_COMMON_DETAIL_KEYS = frozenset({"viewOnce", "isForwarded", "forwardingScore", "expiration", "mentionedJid"})
+
+Json = Mapping[str, Any]
+
+
+def kind_label(kind: str) -> tuple[str, str]:
+    """Return the symbol and the name of a kind."""
+    return KINDS.get(kind, UNKNOWN_KIND)
+
+
+def preview(kind: str, text: str) -> str:
+    """Return the kind's symbol and the beginning of the text; the kind's name replaces an empty text."""
+    symbol, name = kind_label(kind)
+    shortened = text if len(text) <= _PREVIEW_LENGTH else f"{text[:_PREVIEW_LENGTH]}…"
+    return f"{symbol} {shortened or name}".strip()
+
+
+def media_facts(media: Json) -> list[str]:
+    """Return the known properties of a file: type, size, duration, dimensions, pages, flags."""
+    width, height, pages = (_as_integer(media.get(name)) for name in ("width", "height", "pages"))
+    facts = [
+        _as_text(media.get("mimetype")),
+        filesizeformat(media["size"]) if _as_integer(media.get("size")) else "",
+        format_duration(media["seconds"]) if _as_integer(media.get("seconds")) else "",
+        f"{width} × {height}" if width and height else "",  # noqa: RUF001 - the usual sign in dimensions
+        f"{pages} pages" if pages else "",
+        *(word for name, word in _MEDIA_FLAGS.items() if media.get(name) is True),
+    ]
+    return [fact for fact in facts if fact]
+
+
+def format_duration(seconds: int) -> str:
+    """Return a duration in minutes and seconds, with hours if necessary.
+
+    >>> format_duration(75), format_duration(3725)
+    ('1:15', '1:02:05')
+    """
+    minutes, remainder = divmod(max(seconds, 0), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{remainder:02}" if hours else f"{minutes}:{remainder:02}"
+
+
+def media_lines(media: Json) -> Iterator[LinkedText]:
+    """Yield the file's name, linked if its URL is known, and the transcript of a voice message."""
+    name = _as_text(media.get("file_name")) or _as_text(media.get("title"))
+    url = web_url(media.get("url"))
+    if name or url:
+        yield LinkedText(name or "file", url)
+    if transcript := _as_text(media.get("transcript")):
+        yield LinkedText(f"“{transcript}”")
+
+
+def detail_lines(kind: str, details: Json, poll_count: Sequence[Json]) -> list[LinkedText]:
+    """Return the data of the kind beside text and media.
+
+    Args:
+        kind: one of `Message.Kind`.
+        details: the message's details.
+        poll_count: `{"name": …, "voters": […]}` per option, see `Message.poll_count`.
+    """
+    if kind == "poll":
+        return [LinkedText(f"{option['name']}: {len(option['voters'])}") for option in poll_count]
+    formatter = _DETAIL_FORMATTERS.get(kind, _scalar_lines)
+    return list(formatter(details))
+
+
+def _location_lines(details: Json) -> Iterator[LinkedText]:
+    latitude, longitude = details.get("degreesLatitude"), details.get("degreesLongitude")
+    if _as_text(details.get("address")):
+        yield LinkedText(details["address"])
+    if isinstance(latitude, int | float) and isinstance(longitude, int | float):
+        yield LinkedText(f"{latitude:.5f}, {longitude:.5f}", _MAP_URL.format(latitude, longitude))
+
+
+def _vcard_lines(details: Json) -> Iterator[LinkedText]:
+    """Yield the name and numbers of each vCard. A single contact's details are themselves the card."""
+    cards = details["contacts"] if isinstance(details.get("contacts"), list) else [details]
+    for card in cards:
+        if isinstance(card, dict):
+            numbers = ", ".join(f"+{number}" for number in _VCARD_NUMBER.findall(_as_text(card.get("vcard"))))
+            text = " · ".join(part for part in (_as_text(card.get("displayName")), numbers) if part)
+            yield from [LinkedText(text)] if text else []
+
+
+def _call_lines(details: Json) -> Iterator[LinkedText]:
+    stage = _as_text(details.get("stage"))
+    yield LinkedText(f"{'video' if details.get('is_video') is True else 'voice'}{stage and f', {stage}'}")
+
+
+def _scalar_lines(details: Json) -> Iterator[LinkedText]:
+    """Yield texts and numbers. The message's own admin page shows the complete details."""
+    for name, value in details.items():
+        if isinstance(value, str | int | float) and not isinstance(value, bool) and name not in _COMMON_DETAIL_KEYS:
+            yield LinkedText(f"{name}: {value}")
+
+
+_DETAIL_FORMATTERS: dict[str, Callable[[Json], Iterator[LinkedText]]] = {
+    "location": _location_lines,
+    "live_location": _location_lines,
+    "contact": _vcard_lines,
+    "contacts": _vcard_lines,
+    "call": _call_lines,
+}
+
+
+def _as_text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _as_integer(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
