@@ -13,8 +13,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from cachelayer.orm.managers import MAX_ID
-from conversations.managers import PAGE
 from conversations.models import Conversation, Message
+from conversations.models.base import PAGE_SIZE
 
 LONGEST_PAGE = 200  # rows
 LONGEST_SEARCH = 255  # characters, as the longest name
@@ -45,7 +45,7 @@ class PageParameters(serializers.Serializer[Any]):
     cursor = serializers.CharField(
         default="", allow_blank=True, help_text="From `next` or `previous` of another page; empty for the first."
     )
-    limit = serializers.IntegerField(default=PAGE, min_value=1, max_value=LONGEST_PAGE, help_text="Rows a page.")
+    limit = serializers.IntegerField(default=PAGE_SIZE, min_value=1, max_value=LONGEST_PAGE, help_text="Rows a page.")
 
     @classmethod
     def read(cls, query: QueryDict) -> dict[str, Any]:

@@ -4,8 +4,8 @@ import pytest
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from conversations.managers.instance import TOKEN_GRACE_PERIOD, hash_token
 from conversations.models import Conversation, Instance, Message
+from conversations.models.instance import TOKEN_GRACE_PERIOD, hash_token
 from tests.conversations.rows import a_chat, a_message, an_instance
 
 pytestmark = pytest.mark.django_db
