@@ -1,16 +1,16 @@
-"""The app's registration with Django."""
+"""The Django app configuration."""
 
 from django.apps import AppConfig
 
 
 class ConversationsConfig(AppConfig):
-    """Registers the domain's models, admin and commands, and what of it is cached."""
+    """Registers the models, the admin, the commands and the cache policy."""
 
     name = "conversations"
 
     def ready(self) -> None:
-        """Wire the cache."""
-        from cachelayer.orm import rules  # noqa: PLC0415 - models are there from here on
-        from conversations.cache_policy import INVALIDATION_RULES, NAMESPACES  # noqa: PLC0415 - as above
+        """Register the cache policy."""
+        from cachelayer.orm import rules  # noqa: PLC0415 - models are not loaded before
+        from conversations.cache_policy import INVALIDATION_RULES, NAMESPACES  # noqa: PLC0415 - likewise
 
         rules.register(NAMESPACES, INVALIDATION_RULES)

@@ -74,7 +74,7 @@ class MessageManager(InstanceScopedManager["Message"]):
             )
 
     def delete(self, pk: int) -> bool:
-        """Delete the row; return whether it existed. (WhatsApp's "delete for everyone" keeps the row.)"""
+        """Delete the row; return whether it existed. WhatsApp's "delete for everyone", in contrast, keeps the row."""
         row = self.select_related("conversation").filter(pk=pk).first()
         if row is None:
             return False
