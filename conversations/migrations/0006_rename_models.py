@@ -1,4 +1,4 @@
-"""Gives the tables and columns of ingestion the names that the code uses."""
+"""Renames the models and fields of ingestion to standard terms."""
 
 from django.db import migrations
 

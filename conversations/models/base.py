@@ -1,4 +1,4 @@
-"""What all models share: timestamps, a text form without personal data, and the page size."""
+"""The base of the models: timestamps, a text form for the admin and logs, and the page size."""
 
 from typing import ClassVar
 
