@@ -21,24 +21,15 @@ UNCOUNTED_CONVERSATION_KINDS = ("status", "broadcast")
 class SummarizedMessage(Protocol):
     """The fields of `Message` that a summary depends on."""
 
-    @property
-    def pk(self) -> Any: ...  # noqa: D102 - the fields of `Message`
-    @property
-    def key_id(self) -> str: ...  # noqa: D102
-    @property
-    def from_me(self) -> bool: ...  # noqa: D102
-    @property
-    def from_device(self) -> bool: ...  # noqa: D102
-    @property
-    def timestamp(self) -> dt.datetime: ...  # noqa: D102
-    @property
-    def status(self) -> int: ...  # noqa: D102
-    @property
-    def kind(self) -> str: ...  # noqa: D102
-    @property
-    def text(self) -> str: ...  # noqa: D102
-    @property
-    def is_deleted(self) -> bool: ...  # noqa: D102
+    pk: Any
+    key_id: str
+    from_me: bool
+    from_device: bool
+    timestamp: dt.datetime
+    status: int
+    kind: str
+    text: str
+    is_deleted: bool
 
 
 def sort_key(message: SummarizedMessage) -> tuple[dt.datetime, str, bool]:

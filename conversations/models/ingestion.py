@@ -73,7 +73,7 @@ class IngestCounter(models.Model):
     value = models.BigIntegerField()
 
     class Meta:
-        verbose_name = verbose_name_plural = "inbox"
+        verbose_name = verbose_name_plural = "ingestion"
         constraints = [models.UniqueConstraint(fields=["instance", "name"], name="ingest_count")]
 
     def __str__(self) -> str:
