@@ -60,14 +60,14 @@ class Command(BaseCommand):
 
     def _fill(self, messages: int, *, is_quiet: bool) -> None:
         if messages < 1:
-            raise CommandError("--scale must be at least 1")
+            raise CommandError("--scale must be 1 or more")
         started, filled = time.monotonic(), 0
         with tqdm(total=messages, unit=" messages", unit_scale=True, disable=True if is_quiet else None) as bar:
             for count in scale.fill(messages):
                 filled += count
                 bar.update(count)
         self.stdout.write(
-            f"Inserted {filled} messages in {time.monotonic() - started:.1f} s; the database now has {_counts()}."
+            f"Wrote {filled} messages in {time.monotonic() - started:.1f} s; the database now has {_counts()}."
         )
 
 
