@@ -1,10 +1,10 @@
-"""The app's registration with Django."""
+"""The Django app configuration."""
 
 from django.apps import AppConfig
 
 
 class ConversationsConfig(AppConfig):
-    """Registers the domain's models, admin and commands, and what of it is cached."""
+    """Registers the models, the admin, the commands and the cache policy."""
 
     name = "conversations"
 

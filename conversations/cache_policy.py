@@ -1,6 +1,6 @@
-"""What is cached, and what each write makes invalid: the whole policy of the cache, at a glance.
+"""The cache policy: which models are cached for how long, and which tags a write of each model invalidates.
 
-The seed of it: a conversation's write invalidates the conversation, its messages and its instance's list.
+For example, writing a conversation invalidates its row, the pages of its messages and its instance's list.
 """
 
 from cachelayer import InvalidationRule, Namespace
@@ -16,12 +16,12 @@ NAMESPACES = (
     Namespace("messages", row="message", ttl=10 * MINUTE, max_items=2000),
 )
 
-# A row keeps its instance, and an instance its name: triggers see to it (migrations 0002 and 0005).
+# Database triggers enforce that these fields never change (migrations 0002 and 0005).
 IMMUTABLE_INSTANCE = ("instance_id",)
 IMMUTABLE_NAME = ("name_digest",)
 
 INVALIDATION_RULES = (
-    # Each webhook is authenticated by what is cached under a name: other instances' writes leave that alone.
+    # Authentication of a webhook reads the list of one name, so writes to other instances do not invalidate it.
     InvalidationRule(
         Instance, ("instance:{pk}", "instances:named:{name_digest}", "instances:all"), immutable=IMMUTABLE_NAME
     ),

@@ -1,25 +1,24 @@
-"""What a server process does before it takes requests: it starts the threads that ingestion needs beside them.
+"""Starts the ingestion threads of a web process: the background thread and, if configured, a worker.
 
-They end with the process, whoever ends it, and are started anew in one that is forked off.
+The threads stop when the process exits, and a forked child process starts its own.
 """
 
 import atexit
 import os
 import threading
-from collections.abc import Callable
 
 from conversations.ingest import metrics, notify, sqlite_lock
 from conversations.ingest.conf import Options
 from conversations.ingest.inbox.web_background import WebBackgroundThread
 from conversations.ingest.worker.worker import Worker
 
-STOP_WITHIN = 10.0  # seconds, for the batch in hand
+STOP_TIMEOUT = 10.0  # seconds for each thread to finish its current batch
 
 _running: list[tuple[WebBackgroundThread | Worker, threading.Thread]] = []
 
 
 def start() -> None:
-    """Start this process' threads, once."""
+    """Start the threads of this process; further calls do nothing."""
     if not _running:
         _start_threads()
         os.register_at_fork(after_in_child=_restart_after_fork)
@@ -27,20 +26,20 @@ def start() -> None:
 
 
 def stop() -> None:
-    """Let the threads finish what they have in hand, the worker first."""
-    for part, thread in reversed(_running):
-        part.stop()
+    """Stop the threads, the worker first, and wait until they have finished their current work."""
+    for service, thread in reversed(_running):
+        service.stop()
         notify.notify_local()
-        thread.join(STOP_WITHIN)
+        thread.join(STOP_TIMEOUT)
     _running.clear()
 
 
 def _start_threads() -> None:
-    parts: list[WebBackgroundThread | Worker] = [
+    services: list[WebBackgroundThread | Worker] = [
         WebBackgroundThread(),
         *([Worker()] if Options.read().in_web_process else []),
     ]
-    _running[:] = [(part, _started(part.run, type(part).__name__.lower())) for part in parts]
+    _running[:] = [(service, _start_thread(service)) for service in services]
 
 
 def _restart_after_fork() -> None:
@@ -50,7 +49,8 @@ def _restart_after_fork() -> None:
     _start_threads()
 
 
-def _started(run: Callable[[], None], name: str) -> threading.Thread:
-    thread = threading.Thread(target=run, name=f"ingest-{name}", daemon=True)
+def _start_thread(service: WebBackgroundThread | Worker) -> threading.Thread:
+    name = f"ingest-{type(service).__name__.lower()}"
+    thread = threading.Thread(target=service.run, name=name, daemon=True)
     thread.start()
     return thread

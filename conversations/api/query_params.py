@@ -13,8 +13,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from cachelayer.orm.managers import MAX_ID
-from conversations.managers import PAGE
 from conversations.models import Conversation, Message
+from conversations.models.base import PAGE_SIZE
 
 MAX_PAGE_ROWS = 200
 MAX_SEARCH_LENGTH = 255  # characters, the maximum length of a name
@@ -48,7 +48,7 @@ class PageParameters(serializers.Serializer[Any]):
         help_text="The cursor in the `next` or `previous` URL of another page. Empty for the first page.",
     )
     limit = serializers.IntegerField(
-        default=PAGE, min_value=1, max_value=MAX_PAGE_ROWS, help_text="Maximum number of rows per page."
+        default=PAGE_SIZE, min_value=1, max_value=MAX_PAGE_ROWS, help_text="Maximum number of rows per page."
     )
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Cascades that delete in SQL: for relations with more rows than memory should hold."""
+"""An `on_delete` that deletes the referring rows in SQL, for relations with too many rows to load into memory."""
 
 from typing import Any
 
@@ -6,19 +6,24 @@ from django.db.models import CASCADE, Field, QuerySet
 from django.db.models.deletion import Collector, get_candidate_relations_to_delete
 
 
-def DB_CASCADE(collector: Collector, field: "Field[Any, Any]", rows: QuerySet[Any], using: str) -> None:  # noqa: ARG001 - Django's
-    """Delete the rows that refer to what is deleted, and what hangs on them, without loading any (an `on_delete`).
+def DB_CASCADE(  # noqa: N802 - an `on_delete` value like CASCADE
+    collector: Collector,
+    field: "Field[Any, Any]",  # noqa: ARG001 - Django passes it
+    rows: QuerySet[Any],
+    using: str,
+) -> None:
+    """Delete the referring rows, and the rows that cascade from those, without loading any.
 
-    No signal is sent for them. Their querysets announce it to the cache (`CachedQuerySet`), which touches all of their
-    namespace. A row that refers to them by a relation that is no cascade makes the transaction fail at its commit.
+    Django sends no delete signals for these rows. `CachedQuerySet` invalidates their whole namespace instead. A row
+    that refers to them by a relation which does not cascade makes the transaction fail when it commits.
     """
-    relations: Any = get_candidate_relations_to_delete(rows.model._meta)  # noqa: SLF001 - Django's documented way to it
+    relations: Any = get_candidate_relations_to_delete(rows.model._meta)  # noqa: SLF001 - Django documents _meta
     for related in relations:
         if related.on_delete in (CASCADE, DB_CASCADE):
-            manager = related.related_model._base_manager  # noqa: SLF001 - sees every row
-            hanging = manager.using(using).filter(**{f"{related.field.name}__in": rows.values("pk")})
-            DB_CASCADE(collector, related.field, hanging, using)
+            manager = related.related_model._base_manager  # noqa: SLF001 - Django documents _base_manager
+            dependents = manager.using(using).filter(**{f"{related.field.name}__in": rows.values("pk")})
+            DB_CASCADE(collector, related.field, dependents, using)
     collector.fast_deletes.append(rows)
 
 
-DB_CASCADE.lazy_sub_objs = True  # type: ignore[attr-defined]  # Django's mark: it is not to look whether there are any
+DB_CASCADE.lazy_sub_objs = True  # type: ignore[attr-defined]  # Django reads it: do not query the referring rows first

@@ -1,7 +1,8 @@
-"""Keyset pages: a bounded slice of an ordered queryset, and opaque cursors to the slices beside it.
+"""Keyset pagination: a page of an ordered queryset, with opaque cursors to the next and the previous page.
 
-A page costs the same however deep it lies, and rows that arrive while someone turns pages neither repeat nor hide
-others (https://use-the-index-luke.com/no-offset). The order must end in a unique field and hold no nulls.
+Every page costs the same, however far from the first one. Rows inserted or deleted between two requests neither repeat
+nor hide other rows (https://use-the-index-luke.com/no-offset). The order must end in a unique field, and its fields
+must not be null.
 """
 
 import base64
@@ -19,37 +20,37 @@ from cachelayer import Page
 Row = TypeVar("Row", bound=Model)
 Direction = Literal["next", "previous"]
 
-LONGEST_CURSOR = 4096  # characters; a text of 255 fits, however it is escaped
+MAX_CURSOR_CHARS = 4096  # enough for a text of 255 characters in any escaped form
 
 
 class InvalidCursor(ValueError):
-    """The cursor is not one that this order has given out."""
+    """The cursor was not created for this list."""
 
 
 def keyset_page(queryset: QuerySet[Row], order: Sequence[str], *, cursor: str = "", limit: int) -> Page[Row]:
     """Read one page.
 
     Args:
-        queryset: the rows, filtered and not yet ordered.
-        order: field names, each with `-` for descending; the last is unique.
-        cursor: "" for the first page, else a cursor of a page read in the same order.
-        limit: rows a page at most, 1 or more.
+        queryset: the rows, filtered and not ordered.
+        order: field names, `-` before a name for descending order; the last field is unique.
+        cursor: "" for the first page, or a cursor from a page of the same order.
+        limit: maximum number of rows, at least 1.
 
     Raises:
-        InvalidCursor: `cursor` was not made by this function for this order.
+        InvalidCursor: `cursor` was not created by this function for this model and order.
     """
-    direction, edge = _decode(cursor, queryset.model, order) if cursor else ("next", None)
-    forward = direction == "next"
-    wanted = order if forward else [_reversed(name) for name in order]
-    if edge is not None:
-        queryset = queryset.filter(_beyond(wanted, edge))
-    rows = list(queryset.order_by(*wanted)[: limit + 1])
-    more, rows = len(rows) > limit, rows[:limit]
-    if not forward:
+    direction, boundary = _decode(cursor, queryset.model, order) if cursor else ("next", None)
+    is_forward = direction == "next"
+    scan_order = order if is_forward else [_reverse(name) for name in order]
+    if boundary is not None:
+        queryset = queryset.filter(_is_after(scan_order, boundary))
+    rows = list(queryset.order_by(*scan_order)[: limit + 1])
+    has_more, rows = len(rows) > limit, rows[:limit]
+    if not is_forward:
         rows.reverse()
-    # Coming from a page, that page is still there on the side we came from.
-    has_next = more if forward else bool(edge)
-    has_previous = bool(edge) if forward else more
+    # The page that the cursor comes from exists on the side opposite to the direction.
+    has_next = has_more if is_forward else bool(boundary)
+    has_previous = bool(boundary) if is_forward else has_more
     return Page(
         rows,
         next_cursor=_cursor("next", rows[-1], order) if rows and has_next else "",
@@ -57,55 +58,58 @@ def keyset_page(queryset: QuerySet[Row], order: Sequence[str], *, cursor: str = 
     )
 
 
-def _reversed(name: str) -> str:
+def _reverse(name: str) -> str:
     return name[1:] if name.startswith("-") else f"-{name}"
 
 
-def _beyond(order: Sequence[str], edge: Sequence[Any]) -> Q:
-    """Rows strictly after `edge`; the first, redundant bound lets the database start its index scan there."""
-    steps = [(name.lstrip("-"), "lt" if name.startswith("-") else "gt") for name in order]
-    beyond = Q()
-    for depth, (field, comparison) in enumerate(steps):
-        equal = {steps[i][0]: edge[i] for i in range(depth)}
-        beyond |= Q(**equal, **{f"{field}__{comparison}": edge[depth]})
-    first, comparison = steps[0]
-    return Q(**{f"{first}__{comparison}e": edge[0]}) & beyond
+def _is_after(order: Sequence[str], boundary: Sequence[Any]) -> Q:
+    """Return the condition for rows strictly after `boundary`, the values of the order's fields.
+
+    The condition on the first field is redundant; it lets the database start its index scan at the boundary.
+    """
+    comparisons = [(name.lstrip("-"), "lt" if name.startswith("-") else "gt") for name in order]
+    condition = Q()
+    for depth, (field, comparison) in enumerate(comparisons):
+        equal = {comparisons[i][0]: boundary[i] for i in range(depth)}
+        condition |= Q(**equal, **{f"{field}__{comparison}": boundary[depth]})
+    first, comparison = comparisons[0]
+    return Q(**{f"{first}__{comparison}e": boundary[0]}) & condition
 
 
 def _cursor(direction: Direction, row: Model, order: Sequence[str]) -> str:
     return _encode(direction, type(row), order, [getattr(row, name.lstrip("-")) for name in order])
 
 
-def _encode(direction: Direction, model: type[Model], order: Sequence[str], edge: Sequence[Any]) -> str:
-    values = [value.astimezone(dt.UTC).isoformat() if isinstance(value, dt.datetime) else value for value in edge]
-    text = json.dumps([_list_name(model, order), direction, *values], ensure_ascii=False, separators=(",", ":"))
+def _encode(direction: Direction, model: type[Model], order: Sequence[str], boundary: Sequence[Any]) -> str:
+    values = [value.astimezone(dt.UTC).isoformat() if isinstance(value, dt.datetime) else value for value in boundary]
+    text = json.dumps([_list_checksum(model, order), direction, *values], ensure_ascii=False, separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
 
 
 def _decode(cursor: str, model: type[Model], order: Sequence[str]) -> tuple[Direction, list[Any]]:
-    """Read a cursor back. It is good when what it says is written as exactly the same cursor again."""
+    """Decode a cursor. It is valid only if encoding the decoded values yields exactly the same cursor."""
     try:
-        if len(cursor) > LONGEST_CURSOR:
+        if len(cursor) > MAX_CURSOR_CHARS:
             raise InvalidCursor("the cursor is too long")
         _, direction, *values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        edge = [_value(model, name.lstrip("-"), value) for name, value in zip(order, values, strict=True)]
-        if direction not in ("next", "previous") or _encode(direction, model, order, edge) != cursor:
-            raise InvalidCursor("the cursor is not one of this list's")
+        boundary = [_parse_value(model, name.lstrip("-"), value) for name, value in zip(order, values, strict=True)]
+        if direction not in ("next", "previous") or _encode(direction, model, order, boundary) != cursor:
+            raise InvalidCursor("the cursor does not belong to this list")
     except (ValueError, TypeError, OverflowError, RecursionError, ValidationError) as error:
-        raise InvalidCursor("the cursor is not one of this list's") from error
-    return direction, edge
+        raise InvalidCursor("the cursor does not belong to this list") from error
+    return direction, boundary
 
 
-def _value(model: type[Model], name: str, value: Any) -> Any:
-    """Return a field's value as Python has it, one that the field can hold."""
-    field = cast("Field[Any, Any]", model._meta.get_field(name))  # noqa: SLF001 - Django's documented way to a field
+def _parse_value(model: type[Model], name: str, value: Any) -> Any:
+    """Convert a JSON value to the field's Python type, and validate it."""
+    field = cast("Field[Any, Any]", model._meta.get_field(name))  # noqa: SLF001 - Django documents _meta
     value = field.to_python(value)
     if value is None or (isinstance(value, str) and "\0" in value):
-        raise InvalidCursor("no list is ordered by nulls, and no text holds a NUL character")
+        raise InvalidCursor("a cursor contains neither nulls nor NUL characters")
     field.run_validators(value)
     return value
 
 
-def _list_name(model: type[Model], order: Sequence[str]) -> int:
-    """Name a list, by its rows and their order: no other list takes its cursors."""
-    return zlib.crc32(" ".join([model._meta.label_lower, *order]).encode())  # noqa: SLF001 - likewise
+def _list_checksum(model: type[Model], order: Sequence[str]) -> int:
+    """Return a checksum of the model and the order, so that a cursor is only valid for lists of the same kind."""
+    return zlib.crc32(" ".join([model._meta.label_lower, *order]).encode())  # noqa: SLF001 - Django documents _meta

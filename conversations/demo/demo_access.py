@@ -3,8 +3,8 @@
 from django.utils.crypto import salted_hmac
 
 from conversations.demo.demo_instances import CHANNELS, DemoInstance
-from conversations.managers.instance import hash_token
 from conversations.models import Instance
+from conversations.models.instance import hash_token
 
 
 class NameInUseError(Exception):

@@ -1,7 +1,8 @@
-"""Rules that no declared constraint can say: a row keeps its instance, and refers only to rows of the same instance.
+"""Triggers that prevent a row from changing its instance, or from referring to a row of another instance.
 
-Triggers hold them on both databases. Django rebuilds a table on SQLite when a later migration alters it, which drops
-its triggers: such a migration has to call `create` again, and tests/conversations/models/test_constraints.py tells.
+Declared constraints cannot express these rules. On SQLite, Django rebuilds a table when a later migration alters it,
+which drops the table's triggers. Such a migration must call `create` again; otherwise
+tests/conversations/models/test_constraints.py fails.
 """
 
 from django.db import migrations
@@ -40,7 +41,7 @@ FUNCTIONS = (
 
 
 def create(apps, schema_editor):
-    """Create the functions (PostgreSQL) and the triggers (both)."""
+    """Create the triggers, and on PostgreSQL their functions."""
     vendor = schema_editor.connection.vendor
     statements = {"postgresql": _postgresql, "sqlite": _sqlite}[vendor]
     for statement in statements():
@@ -48,7 +49,7 @@ def create(apps, schema_editor):
 
 
 def drop(apps, schema_editor):
-    """Drop what `create` made."""
+    """Drop what `create` created."""
     on = schema_editor.connection.vendor == "postgresql"
     for name, table in _names():
         schema_editor.execute(f"DROP TRIGGER {name}" + (f" ON {table}" if on else ""))

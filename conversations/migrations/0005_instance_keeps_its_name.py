@@ -1,7 +1,7 @@
-"""An instance keeps its name: events are addressed by it, and what is cached of it is found under it.
+"""A trigger that prevents an instance from changing its name, because webhook URLs and cache tags contain the name.
 
-As in migration 0002, triggers hold it on both databases, and a later migration that alters the table on SQLite has to
-call `create` again; tests/conversations/models/test_constraints.py tells.
+As in migration 0002, a later migration that alters the table on SQLite must call `create` again; otherwise
+tests/conversations/models/test_constraints.py fails.
 """
 
 from django.db import migrations
@@ -42,7 +42,7 @@ def create(apps, schema_editor):
 
 
 def drop(apps, schema_editor):
-    """Drop what `create` made."""
+    """Drop what `create` created."""
     for statement in DROP[schema_editor.connection.vendor]:
         schema_editor.execute(statement)
 

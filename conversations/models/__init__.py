@@ -1,4 +1,7 @@
-"""The domain's rows. Import models from here."""
+"""The domain's models, each with its manager. Other packages import the models from here.
+
+The modules depend on each other in one direction: `instance`, `contact`, `conversation`, `message`.
+"""
 
 from conversations.evolution.coerce import EPOCH
 from conversations.models.contact import Contact, ContactAddress
@@ -13,11 +16,11 @@ __all__ = [
     "ContactAddress",
     "Conversation",
     "IngestCounter",
+    "IngestLease",
     "Instance",
     "Message",
-    "PendingUpdate",
     "Participant",
+    "PendingUpdate",
     "StateClock",
-    "IngestLease",
     "WebhookEvent",
 ]

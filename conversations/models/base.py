@@ -1,4 +1,4 @@
-"""What every row of the domain has: when it was made, when it last changed, and a text form free of personal data."""
+"""The base of the models: timestamps, a text form for the admin and logs, and the page size."""
 
 from typing import ClassVar
 
@@ -7,14 +7,16 @@ from django.utils import timezone
 
 from cachelayer import CachedModel
 
+PAGE_SIZE = 50  # rows per page, unless the caller passes a limit
+
 
 class TimestampedModel(CachedModel):
-    """A row with its two times; `updated_at` is set by `save()` and, in bulk, by whoever changes the row."""
+    """A cached row with two timestamps. `save()` sets `updated_at`; bulk writes must set it themselves."""
 
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
-    # The fields that name the row to a person; never a body or a secret.
+    # The fields that `str()` shows. They never contain a message body or a secret.
     str_fields: ClassVar[tuple[str, ...]] = ("pk",)
 
     class Meta:
@@ -22,3 +24,8 @@ class TimestampedModel(CachedModel):
 
     def __str__(self) -> str:
         return " ".join(str(value) for name in self.str_fields if (value := getattr(self, name)) not in ("", None))
+
+
+def pk_of(row: models.Model | int) -> int:
+    """Return the primary key of a row; a primary key is returned unchanged."""
+    return row if isinstance(row, int) else row.pk

@@ -1,18 +1,80 @@
-"""A contact: one person or business that an instance knows, under all the addresses WhatsApp gives them."""
+"""A contact: one person or business that an instance knows, with all their WhatsApp addresses."""
 
-from django.db import models
+from typing import Any
 
+from django.db import models, transaction
+from django.db.models import Q, QuerySet
+
+from cachelayer import Page
 from conversations.db.deletion import DB_CASCADE
-from conversations.managers.contact import ContactManager
-from conversations.models.base import TimestampedModel
+from conversations.evolution import jid as jids
+from conversations.models.base import PAGE_SIZE, TimestampedModel
 from conversations.models.instance import Instance
+from conversations.models.instance_scoped import InstanceScopedManager
+
+
+class ContactManager(InstanceScopedManager["Contact"]):
+    """Lists and upserts contacts."""
+
+    def for_instance(
+        self,
+        instance: Instance | int | None,
+        *,
+        search: str = "",
+        cursor: str = "",
+        limit: int = PAGE_SIZE,
+        fresh: bool = False,
+    ) -> Page["Contact"]:
+        """Return a page of an instance's contacts, ordered by name.
+
+        Args:
+            instance: the instance, its primary key, or None for all instances.
+            search: part of a name, a phone number or a LID.
+            cursor: a cursor from another page; "" for the first page.
+            limit: maximum number of rows.
+            fresh: see `fetch`.
+        """
+
+        def rows() -> QuerySet["Contact"]:
+            rows = self.scoped_to(instance)
+            matches = Q(name__icontains=search) | Q(phone__contains=search) | Q(lid__contains=search)
+            return rows.filter(matches) if search else rows
+
+        tag = self.list_tag(instance)
+        return self.fetch_page(tag, rows, ("name", "id"), cursor=cursor, limit=limit, fresh=fresh, search=search)
+
+    def upsert(self, instance: Instance, jid: str, **fields: Any) -> tuple["Contact", bool]:
+        """Create the contact with this address, or update it with `fields`; return it and whether it was created.
+
+        Raises:
+            ValueError: `jid` is not the address of a person.
+        """
+        address = jids.parse(jid)
+        if address is None or not address.is_person:
+            raise ValueError("the JID is not the address of a person")
+        with transaction.atomic():
+            Instance.objects.lock(instance.pk)
+            contact = self.filter(addresses__instance=instance, addresses__key=address.key).first()
+            if contact is None:
+                return self._create_with_address(instance, address, fields), True
+            for name, value in fields.items():
+                setattr(contact, name, value)
+            if fields:
+                contact.save(update_fields=[*fields, "updated_at"])
+        return contact, False
+
+    def _create_with_address(self, instance: Instance, address: jids.Address, fields: dict[str, Any]) -> "Contact":
+        number_field = "phone" if address.server is jids.Server.PHONE else "lid"
+        contact = self.create(**{"instance": instance, "jid": address.jid, number_field: address.number, **fields})
+        contact.addresses.create(instance=instance, key=address.key, jid=address.jid)
+        return contact
 
 
 class Contact(TimestampedModel):
-    """One person. `phone` and `lid` are the best of their addresses; `jid` is the one to write to."""
+    """One person. `phone` and `lid` are their preferred addresses of each kind; messages are sent to `jid`."""
 
     class Presence(models.TextChoices):
-        """What the person was last seen doing."""
+        """The person's latest known activity."""
 
         UNKNOWN = "", "unknown"
         AVAILABLE = "available"
@@ -42,7 +104,7 @@ class Contact(TimestampedModel):
 
 
 class ContactAddress(models.Model):
-    """One address of a contact, by its key (`evolution/jid.py`): two keys with one contact are one person."""
+    """One address of a contact, identified by its key (see `evolution/jid.py`). A contact may have several."""
 
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="+", db_index=False)
     key = models.CharField(max_length=128)

@@ -1,27 +1,190 @@
-"""A conversation: one chat of one instance, with a person, a group or a list."""
+"""A conversation: one chat of one instance, with a person, a group or a list; and the members of a group."""
 
-from django.db import models
-from django.db.models import Q
+import datetime as dt
+from typing import Any
 
-from cachelayer import CachedModel
+from django.db import models, transaction
+from django.db.models import F, Max, Q, QuerySet
+
+from cachelayer import CachedModel, Page
 from conversations.db.deletion import DB_CASCADE
+from conversations.db.managers import TableManager
+from conversations.evolution import jid as jids
 from conversations.evolution.coerce import EPOCH
-from conversations.managers.conversation import ConversationManager
-from conversations.managers.participant import ParticipantManager
-from conversations.models.base import TimestampedModel
+from conversations.evolution.status import READ
+from conversations.models import conversation_summary
+from conversations.models.base import PAGE_SIZE, TimestampedModel
 from conversations.models.contact import Contact
 from conversations.models.instance import Instance
+from conversations.models.instance_scoped import InstanceScopedManager
+
+LATEST_FIRST = ("-last_message_at", "-id")
+OLDEST_CHANGE_FIRST = ("updated_at", "id")
+
+
+class ConversationManager(InstanceScopedManager["Conversation"]):
+    """Lists conversations and changes them. Each write locks the row first, so that concurrent writes are not lost."""
+
+    def for_instance(  # noqa: PLR0913 - one argument per filter, as in the API
+        self,
+        instance: Instance | int | None,
+        *,
+        archived: bool | None = None,
+        pinned: bool | None = None,
+        unread: bool | None = None,
+        deleted: bool | None = False,
+        kind: str = "",
+        search: str = "",
+        updated_after: dt.datetime | None = None,
+        cursor: str = "",
+        limit: int = PAGE_SIZE,
+        fresh: bool = False,
+    ) -> Page["Conversation"]:
+        """Return a page of an instance's conversations, latest message first.
+
+        Args:
+            instance: the instance, its primary key, or None for all instances.
+            archived: True for archived conversations only, False for the others only, None for both.
+            pinned: likewise.
+            unread: likewise, for conversations with unread messages.
+            deleted: likewise, for conversations that were deleted on the phone; the default leaves them out.
+            kind: one of `Conversation.Kind`, or "" for all kinds.
+            search: part of a name or of an address.
+            updated_after: only rows changed after this time, oldest change first, for clients that poll for changes.
+            cursor: a cursor from another page; "" for the first page.
+            limit: maximum number of rows.
+            fresh: see `fetch`.
+        """
+        filters: dict[str, Any] = {
+            "is_archived": archived, "is_pinned": pinned, "is_deleted": deleted,
+            "unread": unread, "kind": kind, "search": search, "updated_after": updated_after,
+        }  # fmt: skip
+        return self.fetch_page(
+            self.list_tag(instance),
+            lambda: self._filtered(instance, **filters),
+            LATEST_FIRST if updated_after is None else OLDEST_CHANGE_FIRST,
+            cursor=cursor,
+            limit=limit,
+            fresh=fresh,
+            **filters,
+        )
+
+    def _filtered(
+        self,
+        instance: Instance | int | None,
+        *,
+        unread: bool | None,
+        kind: str,
+        search: str,
+        updated_after: dt.datetime | None,
+        **flags: bool | None,
+    ) -> QuerySet["Conversation"]:
+        rows = self.scoped_to(instance).filter(**{name: value for name, value in flags.items() if value is not None})
+        if unread is not None:
+            rows = rows.filter(unread_count__gt=0) if unread else rows.filter(unread_count=0)
+        if kind:
+            rows = rows.filter(kind=kind)
+        if search:
+            rows = rows.filter(Q(name__icontains=search) | Q(jid__contains=search))
+        return rows if updated_after is None else rows.filter(updated_at__gt=updated_after)
+
+    def participants(self, conversation: "Conversation") -> list["Participant"]:
+        """Return the present members of a group with their contacts, ordered by name; empty for other kinds."""
+        if conversation.kind != "group":
+            return []
+        as_of = conversation.participants_as_of
+        members = Participant.objects.for_conversation(conversation.pk)
+        members = [member for member in members if member.is_present and member.clock >= as_of]
+        contacts = Contact.objects.fetch_many(member.contact_id for member in members)
+        # The list of members may be older than the contacts: another process may have deleted a contact.
+        members = [member for member in members if member.contact_id in contacts]
+        for member in members:
+            member.contact = contacts[member.contact_id]
+        return sorted(members, key=lambda member: (member.contact.name, member.pk))
+
+    def upsert(self, instance: Instance, jid: str, **fields: Any) -> tuple["Conversation", bool]:
+        """Create the conversation with this address, or update it with `fields`; return it and whether it was created.
+
+        Raises:
+            ValueError: `jid` is not a JID.
+        """
+        address = jids.parse(jid)
+        if address is None:
+            raise ValueError("not a JID")
+        with transaction.atomic():
+            Instance.objects.lock(instance.pk)
+            if not address.is_person:
+                defaults = {"kind": str(address.server), **fields}
+                return self.update_or_create(instance=instance, jid=address.jid, defaults=defaults)
+            contact, _ = Contact.objects.upsert(instance, jid)
+            defaults = {"kind": "direct", "jid": contact.jid, "name": contact.name, **fields}
+            return self.update_or_create(instance=instance, contact=contact, defaults=fields, create_defaults=defaults)
+
+    def mark_read(self, pk: int) -> "Conversation":
+        """Mark all messages up to the last one as read."""
+        with transaction.atomic():
+            row = self._lock(pk)
+            marked = max(row.marked_read_until, row.last_message_at)
+            return _save_changes(row, marked_read_until=marked, read_until=max(row.read_until, marked), unread_count=0)
+
+    def increment_unread(self, pk: int, by: int = 1) -> "Conversation":
+        """Add to the unread count, for messages that are stored elsewhere. `mark_read` sets the count back to 0."""
+        with transaction.atomic():
+            row = self._lock(pk)
+            row.unread_count = F("unread_count") + by
+            row.save(update_fields=["unread_count", "updated_at"])
+            row.refresh_from_db(fields=["unread_count"])
+        return row
+
+    def recount(self, pk: int) -> "Conversation":
+        """Compute the last message, the read watermark and the unread count again from the messages."""
+        with transaction.atomic():
+            row = self._lock(pk)
+            return _save_changes(row, **row.summarize())
+
+    def archive(self, pk: int) -> "Conversation":
+        """Archive the conversation."""
+        return self._update(pk, is_archived=True)
+
+    def unarchive(self, pk: int) -> "Conversation":
+        """Move the conversation out of the archive."""
+        return self._update(pk, is_archived=False)
+
+    def pin(self, pk: int) -> "Conversation":
+        """Pin the conversation."""
+        return self._update(pk, is_pinned=True)
+
+    def unpin(self, pk: int) -> "Conversation":
+        """Unpin the conversation."""
+        return self._update(pk, is_pinned=False)
+
+    def _update(self, pk: int, **fields: bool) -> "Conversation":
+        with transaction.atomic():
+            return _save_changes(self._lock(pk), **fields)
+
+    def _lock(self, pk: int) -> "Conversation":
+        return self.select_for_update(no_key=True).get(pk=pk)
+
+
+def _save_changes(row: "Conversation", **fields: Any) -> "Conversation":
+    """Save the fields that differ. An unchanged row is not written, so `updated_at` shows real changes only."""
+    changed = [name for name, value in fields.items() if getattr(row, name) != value]
+    for name in changed:
+        setattr(row, name, fields[name])
+    if changed:
+        row.save(update_fields=[*changed, "updated_at"])
+    return row
 
 
 class Conversation(TimestampedModel):
-    """One chat. A direct one is its contact's, whichever address a message came under; others are known by their JID.
+    """One chat. A direct chat is identified by its contact, whichever address a message used; others by their JID.
 
-    `last_message*` describe the greatest message by (timestamp, key id); `last_message_at` is the epoch while there
-    is none, so that lists can be ordered without nulls. `unread_count` counts inbound messages after `read_until`.
+    `last_message*` describe the greatest message by `conversation_summary.sort_key`. Without messages `last_message_at`
+    is the epoch, so that lists can be ordered without nulls. `unread_count` counts inbound messages after `read_until`.
     """
 
     class Kind(models.TextChoices):
-        """What is at the other end."""
+        """The kind of chat."""
 
         DIRECT = "direct"
         GROUP = "group"
@@ -35,7 +198,7 @@ class Conversation(TimestampedModel):
     jid = models.CharField(max_length=128)
     contact = models.OneToOneField(Contact, models.RESTRICT, null=True, blank=True, related_name="conversation")
     name = models.CharField(max_length=255, blank=True, default="")
-    labels = models.JSONField(default=dict, blank=True, help_text="label id → present or not")
+    labels = models.JSONField(default=dict, blank=True, help_text="label id → whether the chat has the label")
 
     last_message = models.ForeignKey("conversations.Message", models.SET_NULL, null=True, blank=True, related_name="+")
     last_message_at = models.DateTimeField(default=EPOCH)
@@ -44,15 +207,15 @@ class Conversation(TimestampedModel):
     last_message_from_me = models.BooleanField(default=False)
 
     unread_count = models.PositiveIntegerField(default=0)
-    read_until = models.DateTimeField(default=EPOCH, help_text="inbound messages up to here are read")
-    marked_read_until = models.DateTimeField(default=EPOCH, help_text="the part of read_until said here")
+    read_until = models.DateTimeField(default=EPOCH, help_text="inbound messages up to this time are read")
+    marked_read_until = models.DateTimeField(default=EPOCH, help_text="up to where mark-read was called here")
     is_archived = models.BooleanField(default=False)
     is_pinned = models.BooleanField(default=False)
     muted_until = models.DateTimeField(null=True, blank=True)
-    is_deleted = models.BooleanField(default=False, help_text="deleted on the phone, and quiet since")
+    is_deleted = models.BooleanField(default=False, help_text="deleted on the phone, without messages since")
     participants_as_of = models.CharField(max_length=32, blank=True, default="", editable=False)
 
-    last_key_id: str  # the last message's, where a query asks for it
+    last_key_id: str  # `key_id` of the last message; only queries that annotate it set this
 
     objects: ConversationManager = ConversationManager()
     str_fields = ("pk", "kind", "name")
@@ -82,12 +245,52 @@ class Conversation(TimestampedModel):
             ),
         ]
 
+    def summarize(self) -> dict[str, Any]:
+        """Compute the fields of the summary from the messages in the database; see `conversation_summary`."""
+        latest = self.messages.aggregate(
+            read_inbound=Max("timestamp", filter=Q(from_me=False, status__gte=READ)),
+            from_device=Max("timestamp", filter=Q(from_me=True, from_device=True)),
+            any=Max("timestamp"),
+        )
+        read_inbound = latest["read_inbound"] or EPOCH
+        from_device = latest["from_device"] - conversation_summary.RESOLUTION if latest["from_device"] else EPOCH
+        until = max(read_inbound, from_device, self.marked_read_until)
+        # Python compares the key ids, because the database's collation may order them differently.
+        candidates = self.messages.filter(timestamp=latest["any"])
+        last = max(candidates, key=conversation_summary.sort_key, default=None)
+        return {
+            "read_until": until,
+            "unread_count": self.count_unread(until),
+            **conversation_summary.last_message_fields(last),
+        }
+
+    def count_unread(self, until: dt.datetime) -> int:
+        """Count the messages after `until` that `conversation_summary.counts_as_unread`."""
+        if self.kind in conversation_summary.UNCOUNTED_CONVERSATION_KINDS:
+            return 0
+        rows = self.messages.filter(from_me=False, timestamp__gt=until)
+        return rows.exclude(kind__in=conversation_summary.UNCOUNTED_MESSAGE_KINDS).count()
+
+
+class ParticipantManager(TableManager["Participant"]):
+    """Reads the members of groups."""
+
+    def for_conversation(self, conversation_id: int) -> list["Participant"]:
+        """Return all present and former members of a group."""
+        return self.fetch_rows(
+            f"conversations:participants:{conversation_id}", lambda: self.filter(conversation=conversation_id)
+        )
+
 
 class Participant(CachedModel):
-    """A member of a group, as of a clock; one whose clock is before the group's last full list has left."""
+    """A member of a group.
+
+    `clock` is the clock of the latest event about the membership. A row with a clock before the group's
+    `participants_as_of`, the clock of its latest full member list, is a former member.
+    """
 
     class Role(models.TextChoices):
-        """What the member may do in the group."""
+        """The member's rights in the group."""
 
         MEMBER = "member"
         ADMIN = "admin"

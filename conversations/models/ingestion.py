@@ -1,4 +1,4 @@
-"""What ingestion keeps beside the domain's rows, so that any order of events ends in the same rows."""
+"""The tables of ingestion: stored webhook events, the lease of each instance, counters, pending updates and clocks."""
 
 from django.db import models
 from django.db.models import Q
@@ -8,14 +8,17 @@ from conversations.models.instance import Instance
 
 
 class WebhookEvent(models.Model):
-    """One webhook body as it came, without its secrets; the same body twice is one row, or one for each part of it."""
+    """One webhook body as received, without its secrets. A body that is received twice is stored once.
+
+    A long history import is stored in several parts, each in a row of its own.
+    """
 
     class Outcome(models.TextChoices):
-        """What became of it."""
+        """The result of applying the event."""
 
         STORED = "stored", "stored, not yet applied"
         APPLIED = "applied"
-        IGNORED = "ignored", "understood, nothing to keep"
+        IGNORED = "ignored", "understood, nothing to store"
         UNKNOWN = "unknown", "not understood"
         FOREIGN = "foreign", "names another instance"
         FAILED = "failed", "could not be applied"
@@ -27,14 +30,16 @@ class WebhookEvent(models.Model):
     outcome = models.CharField(max_length=16, choices=Outcome, default=Outcome.STORED)
     reason = models.CharField(max_length=255, blank=True, default="")
     received_at = models.DateTimeField(auto_now_add=True)
-    due_at = models.DateTimeField(default=timezone.now, help_text="when it is to be applied, or to be tried again")
-    finished_at = models.DateTimeField(null=True, blank=True, help_text="when it got its outcome")
-    attempts = models.PositiveSmallIntegerField(default=0, help_text="how often applying it has failed")
-    is_history = models.BooleanField(default=False, help_text="of an import, applied beside what is new")
-    part = models.PositiveIntegerField(default=1, help_text="a long import is kept in parts")
-    parts = models.PositiveIntegerField(default=1)
-    size = models.PositiveIntegerField(default=0, help_text="characters of the body")
-    request_id = models.CharField(max_length=64, blank=True, default="", help_text="by which the logs know it")
+    due_at = models.DateTimeField(default=timezone.now, help_text="when to apply it, or to retry it")
+    finished_at = models.DateTimeField(null=True, blank=True, help_text="when its outcome was set")
+    attempts = models.PositiveSmallIntegerField(default=0, help_text="number of failed attempts to apply it")
+    is_history = models.BooleanField(
+        default=False, help_text="part of a history import, applied in small portions beside new events"
+    )
+    part = models.PositiveIntegerField(default=1, help_text="number of this part of a long import")
+    parts = models.PositiveIntegerField(default=1, help_text="number of parts of the import")
+    size = models.PositiveIntegerField(default=0, help_text="length of the body in characters")
+    request_id = models.CharField(max_length=64, blank=True, default="", help_text="the request's id in the logs")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["instance", "digest"], name="event_digest")]
@@ -48,17 +53,20 @@ class WebhookEvent(models.Model):
 
 
 class IngestLease(models.Model):
-    """An instance's turn at being applied: locked by the worker who applies its events, and how soon the next may."""
+    """The lease of an instance: a worker locks this row while it applies the instance's events.
+
+    `next_at` is the earliest time of the next batch.
+    """
 
     instance = models.OneToOneField(Instance, models.CASCADE, related_name="+", primary_key=True)
     next_at = models.DateTimeField(default=timezone.now)
 
     def __str__(self) -> str:
-        return f"turn of {self.instance_id}"
+        return f"lease of instance {self.instance_id}"
 
 
 class IngestCounter(models.Model):
-    """How often something has happened to an instance's events, summed up over all processes."""
+    """A counter of an instance's events, such as `received` or `failed`, summed over all processes."""
 
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="ingest_counts", db_index=False)
     name = models.CharField(max_length=32)
@@ -73,14 +81,14 @@ class IngestCounter(models.Model):
 
 
 class PendingUpdate(models.Model):
-    """What an event says about a message, kept while another message may still come that it is meant for.
+    """An update that waits for its message, because events may arrive in any order.
 
-    `chat` is the key of the address it names, or "" when it names none that can be trusted; `from_me` may be unknown.
-    One row holds the join of all that was said in the same way of the same message.
+    `chat` is the key of the address in the update, or "" when the update contains no reliable address. Updates with the
+    same identifiers are merged into one row.
     """
 
     class Kind(models.TextChoices):
-        """What is said."""
+        """The kind of update."""
 
         STATUS = "status"
         EDIT = "edit"
@@ -89,7 +97,7 @@ class PendingUpdate(models.Model):
         POLL = "poll"
 
     class FromMe(models.IntegerChoices):
-        """Whose message it is about."""
+        """Whether the message is outbound; some updates do not contain this."""
 
         UNKNOWN = -1
         NO = 0
@@ -101,9 +109,9 @@ class PendingUpdate(models.Model):
     from_me = models.SmallIntegerField(choices=FromMe)
     kind = models.CharField(max_length=16, choices=Kind)
     subject = models.CharField(
-        max_length=128, blank=True, default="", help_text="the address key of who says it, or `me`"
+        max_length=128, blank=True, default="", help_text="address key of the author of the update, or `me`"
     )
-    at = models.BigIntegerField(help_text="ms since the epoch, or the rank of a status")
+    at = models.BigIntegerField(help_text="milliseconds since the epoch, or the rank of a status")
     value = models.JSONField()
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -123,11 +131,12 @@ class PendingUpdate(models.Model):
 
 
 class StateClock(models.Model):
-    """When each latest-state value of a row was said; kept apart, for the row need not change when nothing new is said.
+    """The clocks of a row's latest-state values.
 
-    `subject` names the row: `instance`, `contact:12`, `direct:12` (that contact's conversation), `chat:<jid>`. `clocks`
-    maps a field to Evolution's `date_time`: the host's wall clock with a false Z, compared with nothing but the other
-    clocks of its instance.
+    They have their own table, so that an event which repeats a value does not write the row itself. `subject` names the
+    row: `instance`, `contact:12`, `direct:12` (the conversation of that contact) or `chat:<jid>`. `clocks` maps a field
+    to Evolution's `date_time`. That is the local time of the Evolution host, although it ends in Z, so clocks are only
+    compared with other clocks of the same instance.
     """
 
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="+", db_index=False)

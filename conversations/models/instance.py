@@ -1,16 +1,87 @@
 """An instance: one WhatsApp number that an Evolution server connects."""
 
-from django.db import models
+import datetime as dt
+import secrets
+from hashlib import sha256
+from typing import Any
 
-from conversations.managers.instance import InstanceManager, name_digest
-from conversations.models.base import TimestampedModel
+from django.db import models, transaction
+from django.utils import timezone
+
+from cachelayer import Page
+from conversations.db.managers import TableManager
+from conversations.models.base import PAGE_SIZE, TimestampedModel
+
+# How long the previous token stays valid. Evolution retries an event with its original headers for up to half an hour,
+# and an operator needs time to paste the new token.
+TOKEN_GRACE_PERIOD = dt.timedelta(hours=1)
+
+
+def hash_token(token: str) -> str:
+    """Return the stored form of a token. One round of SHA-256 is enough, because tokens are long and random."""
+    return sha256(token.encode()).hexdigest()
+
+
+def name_digest(name: str) -> str:
+    """Return a short hash of an instance name for cache tags, so that keys in the store never contain the name."""
+    return sha256(name.encode(errors="surrogatepass")).hexdigest()[:32]
+
+
+class InstanceManager(TableManager["Instance"]):
+    """Reads, upsert and webhook tokens of instances."""
+
+    def page(self, *, cursor: str = "", limit: int = PAGE_SIZE, fresh: bool = False) -> Page["Instance"]:
+        """Return a page of all instances, ordered by name; see `fetch` for `fresh`."""
+        return self.fetch_page("instances:all", self.all, ("name", "id"), cursor=cursor, limit=limit, fresh=fresh)
+
+    def by_name(self, name: str) -> list["Instance"]:
+        """Return the instances with this name. A name is unique per server only."""
+        return self.fetch_rows(f"instances:named:{name_digest(name)}", lambda: self.filter(name=name).order_by("id"))
+
+    def lock(self, pk: int) -> "Instance":
+        """Lock the instance's row until the transaction ends, and return it.
+
+        This is the instance lock: code that writes several rows of one instance must hold it.
+        """
+        return self.select_for_update(no_key=True).get(pk=pk)
+
+    def upsert(self, name: str, server_url: str = "", **fields: Any) -> tuple["Instance", bool]:
+        """Create the instance, or update it with `fields`; return it and whether it was created."""
+        if not fields:
+            return self.get_or_create(name=name, server_url=server_url)
+        return self.update_or_create(name=name, server_url=server_url, defaults=fields)
+
+    def issue_token(self, pk: int, *, token: str = "", revoke_old: bool = False) -> str:
+        """Give the instance a new webhook token and return it; only its hash is stored.
+
+        Args:
+            pk: the instance.
+            token: the new token; "" generates a random one.
+            revoke_old: reject the previous token from now on. Otherwise it stays valid for `TOKEN_GRACE_PERIOD`, so
+                that no webhook is rejected while the operator configures the new token.
+
+        Raises:
+            Instance.DoesNotExist: there is no such instance.
+        """
+        token = token or secrets.token_urlsafe(32)
+        with transaction.atomic():
+            row = self.select_for_update().get(pk=pk)
+            row.previous_token_hash = "" if revoke_old else row.token_hash
+            row.previous_token_until = timezone.now() + TOKEN_GRACE_PERIOD if row.previous_token_hash else None
+            row.token_hash = hash_token(token)
+            row.save(update_fields=["token_hash", "previous_token_hash", "previous_token_until", "updated_at"])
+        return token
+
+    def delete(self, pk: int) -> bool:
+        """Delete the instance and all its rows; return whether it existed."""
+        return bool(self.filter(pk=pk).delete()[0])
 
 
 class Instance(TimestampedModel):
-    """One WhatsApp number. Its name is unique within one Evolution server only, so the server is part of its key."""
+    """One WhatsApp number. Two Evolution servers may use the same name, so `server_url` is part of the key."""
 
     class State(models.TextChoices):
-        """The connection's state, in Evolution's words."""
+        """The state of the connection to WhatsApp; the values are Evolution's."""
 
         UNKNOWN = "unknown"
         CLOSED = "close", "closed"
@@ -35,7 +106,7 @@ class Instance(TimestampedModel):
     previous_token_hash = models.CharField(max_length=64, blank=True, default="", editable=False)
     previous_token_until = models.DateTimeField(null=True, blank=True, editable=False)
     is_global_webhook = models.BooleanField(
-        default=False, help_text="its webhook token is good for every instance of its server (global webhook)"
+        default=False, help_text="the webhook token is valid for every instance of the server (global webhook)"
     )
 
     objects: InstanceManager = InstanceManager()
@@ -47,5 +118,5 @@ class Instance(TimestampedModel):
 
     @property
     def name_digest(self) -> str:
-        """What stands for the name in a tag."""
+        """The hash of the name that cache tags contain."""
         return name_digest(self.name)

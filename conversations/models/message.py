@@ -1,22 +1,103 @@
-"""A message: one bubble of a conversation, with everything later events say about it."""
+"""A message of a conversation, with the changes of later events: status, edits, reactions and poll votes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
-from django.db import models
+from django.db import models, transaction
+from django.db.models import QuerySet
 
+from cachelayer import Page
 from conversations.db.deletion import DB_CASCADE
-from conversations.managers.message import MessageManager
-from conversations.models.base import TimestampedModel
+from conversations.models.base import PAGE_SIZE, TimestampedModel, pk_of
 from conversations.models.contact import Contact
 from conversations.models.conversation import Conversation
 from conversations.models.instance import Instance
+from conversations.models.instance_scoped import InstanceScopedManager
+
+LATEST_FIRST = ("-timestamp", "-key_id", "-id")
+
+
+class MessageManager(InstanceScopedManager["Message"]):
+    """Lists and writes messages. Lists are ordered by WhatsApp's timestamp, never by time of arrival."""
+
+    def for_conversation(
+        self, conversation: Conversation | int, *, cursor: str = "", limit: int = PAGE_SIZE, fresh: bool = False
+    ) -> Page["Message"]:
+        """Return a page of a conversation's messages, latest first; see `fetch` for `fresh`."""
+        pk = pk_of(conversation)
+        rows = partial(self.filter, conversation=pk)
+        return self.fetch_page(f"messages:{pk}", rows, LATEST_FIRST, cursor=cursor, limit=limit, fresh=fresh)
+
+    def for_instance(  # noqa: PLR0913 - one argument per filter, as in the API
+        self,
+        instance: Instance | int | None,
+        *,
+        kind: str = "",
+        from_me: bool | None = None,
+        cursor: str = "",
+        limit: int = PAGE_SIZE,
+        fresh: bool = False,
+    ) -> Page["Message"]:
+        """Return a page of an instance's messages, latest first.
+
+        Args:
+            instance: the instance, its primary key, or None for all instances.
+            kind: one of `Message.Kind`, or "" for all kinds.
+            from_me: True for outbound messages only, False for inbound messages only, None for both.
+            cursor: a cursor from another page; "" for the first page.
+            limit: maximum number of rows.
+            fresh: see `fetch`.
+        """
+        filters = {
+            name: value for name, value in {"kind": kind or None, "from_me": from_me}.items() if value is not None
+        }
+        tag = self.list_tag(instance)
+
+        def rows() -> QuerySet["Message"]:
+            return self.scoped_to(instance).filter(**filters)
+
+        return self.fetch_page(tag, rows, LATEST_FIRST, cursor=cursor, limit=limit, fresh=fresh, **filters)
+
+    def upsert(
+        self, conversation: Conversation, key_id: str, *, from_me: bool, **fields: Any
+    ) -> tuple["Message", bool]:
+        """Create the message with this key, or update it with `fields`; return it and whether it was created."""
+        with self._recounting(conversation):
+            return self.update_or_create(
+                instance_id=conversation.instance_id,
+                conversation=conversation,
+                key_id=key_id,
+                from_me=from_me,
+                defaults=fields,
+            )
+
+    def delete(self, pk: int) -> bool:
+        """Delete the row; return whether it existed. WhatsApp's "delete for everyone", in contrast, keeps the row."""
+        row = self.select_related("conversation").filter(pk=pk).first()
+        if row is None:
+            return False
+        with self._recounting(row.conversation):
+            return bool(self.filter(pk=pk).delete()[0])
+
+    @contextmanager
+    def _recounting(self, conversation: Conversation) -> Iterator[None]:
+        """Hold the instance lock, and recount the conversation at the end."""
+        with transaction.atomic():
+            Instance.objects.lock(conversation.instance_id)
+            yield
+            Conversation.objects.recount(conversation.pk)
 
 
 class Message(TimestampedModel):
-    """One bubble. It is named by (instance, conversation, key id, from me): key ids alone are chosen by the sender."""
+    """One message, identified by (instance, conversation, key id, from me).
+
+    The key id alone does not identify a message, because the sender chooses it.
+    """
 
     class Kind(models.TextChoices):
-        """What is in the bubble."""
+        """The kind of content."""
 
         TEXT = "text"
         IMAGE = "image"
@@ -46,10 +127,10 @@ class Message(TimestampedModel):
         UNKNOWN = "unknown"
 
     class Status(models.IntegerChoices):
-        """How far delivery has come; a status only rises.
+        """The delivery status. It only ever increases, so the order of events does not matter.
 
-        FAILED stands between SENT and DELIVERED: an error can follow PENDING or SENT only, and only a receipt of
-        the recipient's proves it wrong. That makes "rise" one order, whichever way events arrive.
+        FAILED is between SENT and DELIVERED, because an error can only follow PENDING or SENT, and a receipt from the
+        recipient disproves it.
         """
 
         PENDING = 0
@@ -69,33 +150,37 @@ class Message(TimestampedModel):
         null=True,
         blank=True,
         related_name="messages",
-        help_text="null when from me",
+        help_text="null for outbound messages",
     )
-    sender_name = models.CharField(max_length=255, blank=True, default="", help_text="as it was then")
-    timestamp = models.DateTimeField(help_text="WhatsApp's, not the arrival")
+    sender_name = models.CharField(max_length=255, blank=True, default="", help_text="the sender's name at that time")
+    timestamp = models.DateTimeField(help_text="WhatsApp's time, not the time of arrival")
     status = models.SmallIntegerField(choices=Status, default=Status.PENDING)
     source = models.CharField(max_length=16, blank=True, default="", help_text="ios, android, web, desktop")
 
     kind = models.CharField(max_length=24, choices=Kind)
-    text = models.TextField(blank=True, default="", help_text="text or caption, as last edited")
+    text = models.TextField(blank=True, default="", help_text="text or caption after the latest edit")
     media = models.JSONField(default=dict, blank=True, help_text="mimetype, size (bytes), seconds, width, …")
-    details = models.JSONField(default=dict, blank=True, help_text="what the kind has beside text and media")
+    details = models.JSONField(default=dict, blank=True, help_text="the content that is neither text nor media")
     quoted_key_id = models.CharField(max_length=255, blank=True, default="")
     quoted_sender = models.CharField(max_length=128, blank=True, default="")
     quoted_text = models.TextField(blank=True, default="")
 
-    original_text = models.TextField(blank=True, default="", help_text="before the edits; empty if never edited")
+    original_text = models.TextField(
+        blank=True, default="", help_text="text before the first edit; empty if never edited"
+    )
     edited_at = models.DateTimeField(null=True, blank=True)
     is_deleted = models.BooleanField(default=False)
-    reactions = models.JSONField(default=dict, blank=True, help_text="whose → {emoji, who, at (ms)}; no emoji: removed")
-    poll_results = models.JSONField(default=dict, blank=True, help_text="whose vote → {options, who, at (ms)}")
+    reactions = models.JSONField(
+        default=dict, blank=True, help_text="address key or `me` → {emoji, who, at (ms)}; an empty emoji means removed"
+    )
+    poll_results = models.JSONField(default=dict, blank=True, help_text="address key or `me` → {options, who, at (ms)}")
 
-    is_history = models.BooleanField(default=False, help_text="came in a history import, too or only")
+    is_history = models.BooleanField(default=False, help_text="a history import contained it")
     from_device = models.BooleanField(
-        default=False, help_text="ours, and written on a phone or another client: there the chat was read"
+        default=False, help_text="outbound, and written on a phone or another client, where the chat was read"
     )
     precedence = models.CharField(
-        max_length=64, editable=False, default="", help_text="which of several copies the row shows"
+        max_length=64, editable=False, default="", help_text="which of several copies the row contains"
     )
 
     objects: MessageManager = MessageManager()
@@ -103,7 +188,7 @@ class Message(TimestampedModel):
 
     class Meta:
         constraints = [
-            # The key id second: what is said of a message often names nothing else.
+            # The key id comes second, because events about a message often contain no other identifier.
             models.UniqueConstraint(fields=["instance", "key_id", "conversation", "from_me"], name="message_identity")
         ]
         indexes = [
@@ -114,12 +199,12 @@ class Message(TimestampedModel):
 
     @property
     def poll_count(self) -> list[dict[str, Any]]:
-        """A poll's options as they stand in the question, each with who has chosen it: `{name, voters}`."""
-        asked = self.details.get("options")
-        options = asked if isinstance(asked, list) else []
+        """A poll's options in the order of the question, each with its voters: `{name, voters}`."""
+        options = self.details.get("options")
+        options = options if isinstance(options, list) else []
         names = [option.get("optionName") for option in options if isinstance(option, dict)]
         voters: dict[str, list[str]] = {name: [] for name in names if isinstance(name, str)}
         for vote in self.poll_results.values():
             for name in vote["options"]:
                 voters.setdefault(name, []).append(vote["who"])
-        return [{"name": name, "voters": sorted(who)} for name, who in voters.items()]
+        return [{"name": name, "voters": sorted(chosen_by)} for name, chosen_by in voters.items()]

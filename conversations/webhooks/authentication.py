@@ -7,8 +7,8 @@ import secrets
 from django.http import HttpRequest
 from django.utils import timezone
 
-from conversations.managers.instance import hash_token
 from conversations.models import Instance
+from conversations.models.instance import hash_token
 from conversations.webhooks import instances
 from conversations.webhooks.errors import ErrorCode, WebhookError
 

@@ -1,4 +1,4 @@
-"""Rows for tests, made as plainly as can be: what a test does not name has a value that does not matter."""
+"""Creates rows for tests. A field that a test does not pass gets an arbitrary value."""
 
 import datetime as dt
 import itertools
@@ -21,19 +21,19 @@ def a_contact(instance: Instance, **fields: Any) -> Contact:
 
 
 def a_chat(instance: Instance, **fields: Any) -> Conversation:
-    """A direct conversation, with a contact of its own unless one is named."""
+    """Create a direct conversation; without `contact`, its contact is created too."""
     contact = fields.pop("contact", None) or a_contact(instance)
-    known = {"kind": "direct", "contact": contact, "jid": contact.jid, "name": contact.name}
-    return Conversation.objects.create(instance=instance, **{**known, **fields})
+    defaults = {"kind": "direct", "contact": contact, "jid": contact.jid, "name": contact.name}
+    return Conversation.objects.create(instance=instance, **{**defaults, **fields})
 
 
 def a_group(instance: Instance, **fields: Any) -> Conversation:
-    known = {"kind": "group", "jid": f"1203630{next(_numbers):08}@g.us"}
-    return Conversation.objects.create(instance=instance, **{**known, **fields})
+    defaults = {"kind": "group", "jid": f"1203630{next(_numbers):08}@g.us"}
+    return Conversation.objects.create(instance=instance, **{**defaults, **fields})
 
 
 def a_message(conversation: Conversation, **fields: Any) -> Message:
     number = next(_numbers)
-    known = {"key_id": f"3EB0{number:08X}", "from_me": False, "kind": "text", "text": f"message {number}"}
-    known |= {"timestamp": NOON + dt.timedelta(seconds=number), "instance_id": conversation.instance_id}
-    return Message.objects.create(conversation=conversation, **{**known, **fields})
+    defaults = {"key_id": f"3EB0{number:08X}", "from_me": False, "kind": "text", "text": f"message {number}"}
+    defaults |= {"timestamp": NOON + dt.timedelta(seconds=number), "instance_id": conversation.instance_id}
+    return Message.objects.create(conversation=conversation, **{**defaults, **fields})

@@ -1,4 +1,4 @@
-"""The worker inside the server's process: it applies, ends with the process, and lives on in a new one."""
+"""The worker inside a web process: it applies events, stops with the process, and starts again after a fork."""
 
 import json
 import os
@@ -24,49 +24,49 @@ from tests.conversations.webhooks.conftest import event
 
 FORK = """
 import os, sys, threading
-import whatsai.wsgi  # which starts them
+import whatsai.wsgi  # starts the threads
 from django.db import connections
 from conversations import startup
-from conversations.ingest import notify as wake
+from conversations.ingest import notify
 from conversations.ingest.worker import worker
-from conversations.ingest.inbox.store import store
+from conversations.ingest.inbox.store import store_body
 from conversations.models import Instance, WebhookEvent
 from tests.conversations.ingest.processes import wait_until
 from tests.conversations.webhooks.conftest import event
 
 worker.POLL = 0.1
 
-def applies(key_id):
-    store(Instance.objects.get(name="sales"), event(key_id=key_id))
-    wake.notify()
+def store_and_wait(key_id):
+    store_body(Instance.objects.get(name="sales"), event(key_id=key_id))
+    notify.notify()
     wait_until(lambda: not WebhookEvent.objects.filter(outcome="stored").exists())
 
-applies("PARENT")
+store_and_wait("PARENT")
 connections.close_all()
-has_ended, ends = os.pipe()
-is_held, has_forked = threading.Event(), threading.Event()
+parent_stopped, signal_stopped = os.pipe()
+lock_acquired, forked = threading.Event(), threading.Event()
 
-def hold():
-    with wake._here._cond:
-        is_held.set()
-        has_forked.wait()
+def hold_lock_during_fork():
+    with notify._here._cond:
+        lock_acquired.set()
+        forked.wait()
 
-threading.Thread(target=hold).start()
-is_held.wait()
+threading.Thread(target=hold_lock_during_fork).start()
+lock_acquired.wait()
 child = os.fork()
-has_forked.set()
+forked.set()
 if child == 0:
-    os.read(has_ended, 1)  # the parent's worker: it is the child's that applies
-    applies("CHILD")
+    os.read(parent_stopped, 1)  # the parent's worker has stopped, so only the child's can apply the event
+    store_and_wait("CHILD")
     sys.exit(0)
 startup.stop()
-os.write(ends, b"x")
+os.write(signal_stopped, b"x")
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
 class Site:
-    """A project of its own on SQLite, with one instance and its token; made once, and copied."""
+    """A deployment with its own SQLite database and logs, which has one instance and its webhook token."""
 
     def __init__(self, folder: Path, token: str = "") -> None:
         self.folder = folder
@@ -81,15 +81,15 @@ class Site:
         self.run("manage.py", "migrate", "--verbosity=0")
         self.token = json.loads(self.run("manage.py", "webhook_token", "sales", "--json"))["token"]
 
-    def copied(self, folder: Path) -> "Site":
+    def copy_to(self, folder: Path) -> "Site":
         shutil.copy(self.folder / "db.sqlite3", folder)
         return Site(folder, self.token)
 
     def run(self, *command: str) -> str:
-        done = subprocess.run(  # noqa: S603 - the project's own programs
+        completed = subprocess.run(  # noqa: S603 - runs the project's commands
             [sys.executable, *command], cwd=settings.BASE_DIR, env=self.environment, check=True, capture_output=True
         )
-        return done.stdout.decode()
+        return completed.stdout.decode()
 
     def outcomes(self) -> dict[str, int]:
         with closing(sqlite3.connect(self.folder / "db.sqlite3")) as database:
@@ -102,25 +102,25 @@ class Site:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    one = Site(tmp_path_factory.mktemp("site"))
-    one.prepare()
-    return one
+    site = Site(tmp_path_factory.mktemp("site"))
+    site.prepare()
+    return site
 
 
 @pytest.fixture
 def site(prepared: Site, tmp_path: Path) -> Site:
-    return prepared.copied(tmp_path)
+    return prepared.copy_to(tmp_path)
 
 
 class Gunicorn:
-    """The production server on a site."""
+    """A Gunicorn server of a site, with the production configuration."""
 
     def __init__(self, site: Site, *options: str) -> None:
         self._token = site.token
         self._socket = socket.create_server(("127.0.0.1", 0))
         command = [sys.executable, "-m", "gunicorn", "-c", "python:whatsai.gunicorn", "whatsai.wsgi", *options]
         bind = f"--bind=fd://{self._socket.fileno()}"
-        self.process = subprocess.Popen(  # noqa: S603 - the project's own server
+        self.process = subprocess.Popen(  # noqa: S603 - runs the project's server
             [*command, bind], cwd=settings.BASE_DIR, env=site.environment, pass_fds=[self._socket.fileno()]
         )
 
@@ -130,7 +130,7 @@ class Gunicorn:
         self.process.wait(PATIENCE)
 
     def post(self, key_id: str) -> int:
-        """Post a message on a connection of its own."""
+        """Post a message event on a new connection; return the status code."""
         with closing(HTTPConnection("127.0.0.1", self._socket.getsockname()[1], timeout=PATIENCE)) as connection:
             body, headers = json.dumps(event(key_id=key_id)), {"X-Webhook-Token": self._token}
             connection.request("POST", "/webhooks/evolution/sales", body, headers)
@@ -151,7 +151,7 @@ def serve(site: Site) -> Iterator[Callable[..., Gunicorn]]:
 
 
 @pytest.mark.once
-def test_the_server_applies_what_it_takes_and_finishes_its_batch_at_sigterm(site: Site, serve: Any) -> None:
+def test_the_server_applies_events_and_finishes_its_batch_after_sigterm(site: Site, serve: Any) -> None:
     server = serve()
     for n in range(30):
         assert server.post(f"M{n}") == 202
@@ -165,7 +165,7 @@ def test_the_server_applies_what_it_takes_and_finishes_its_batch_at_sigterm(site
 
 
 @pytest.mark.once
-def test_a_process_that_is_renewed_has_a_worker_again(site: Site, serve: Any) -> None:
+def test_a_restarted_server_process_has_a_worker(site: Site, serve: Any) -> None:
     server = serve("--max-requests=3")
     for n in range(10):
         assert server.post(f"M{n}") == 202
@@ -173,18 +173,18 @@ def test_a_process_that_is_renewed_has_a_worker_again(site: Site, serve: Any) ->
     assert site.log().count("Ingest STARTED") >= 3
 
 
-# SQLite's connections, which the worker has, do not outlive a fork; nor is a server with SQLite ever forked so.
+# Not on SQLite: its connections cannot be used after a fork, and a server with SQLite never forks after startup.
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
-def test_a_forked_process_has_a_worker_of_its_own() -> None:
+def test_a_forked_process_starts_its_own_worker() -> None:
     instance = Instance.objects.create(name="sales")
-    with process("-c", FORK, INGEST_IN_WEB_PROCESS="true") as forking:
-        assert forking.wait(PATIENCE) == 0
+    with process("-c", FORK, INGEST_IN_WEB_PROCESS="true") as parent:
+        assert parent.wait(PATIENCE) == 0
     assert outcomes(instance) == {"applied": 2}
 
 
 @pytest.mark.once
-def test_where_another_process_applies_the_server_does_not(site: Site, serve: Any) -> None:
+def test_the_server_applies_no_events_when_ingestion_in_the_web_process_is_off(site: Site, serve: Any) -> None:
     site.environment["INGEST_IN_WEB_PROCESS"] = "false"
     assert serve().post("M0") == 202
     assert site.outcomes() == {"stored": 1}

@@ -8,7 +8,6 @@ from django.utils import timezone
 from conversations.ingest.apply import merge_rules
 from conversations.ingest.apply.latest_state import LatestState, direct_subject, subject_for
 from conversations.ingest.apply.unit_of_work import UnitOfWork
-from conversations.managers import conversation_summary
 from conversations.models import Contact, ContactAddress, Conversation, Instance, Message, Participant, StateClock
 
 CONTACT_VALUES = ("name", "picture_url", "presence", "last_seen_at")
@@ -54,7 +53,7 @@ def _unite_conversations(kept: Conversation, gone: Conversation, states: LatestS
         muted_until=max(muted, default=None),
         marked_read_until=max(kept.marked_read_until, gone.marked_read_until),
     )
-    changes.set(kept, **conversation_summary.recompute(kept))
+    changes.set(kept, **kept.summarize())
     changes.save()
     gone.delete()
 

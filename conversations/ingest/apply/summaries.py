@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from conversations.ingest.apply.unit_of_work import UnitOfWork
-from conversations.managers import conversation_summary
-from conversations.models import Conversation, Message
+from conversations.models import Conversation, Message, conversation_summary
 
 
 @dataclass
@@ -23,7 +22,7 @@ class MessageChanges:
 def update_summary(conversation: Conversation, touched: MessageChanges, changes: UnitOfWork) -> None:
     """Move the totals of one conversation."""
     if any("timestamp" in fields for fields in touched.changed.values()):
-        changes.set(conversation, **conversation_summary.recompute(conversation))
+        changes.set(conversation, **conversation.summarize())
         return
     rows = [*touched.new, *touched.changed]
     until = max([conversation.read_until, *map(conversation_summary.read_until, rows)])
@@ -33,12 +32,12 @@ def update_summary(conversation: Conversation, touched: MessageChanges, changes:
         changes.set(conversation, **conversation_summary.last_message_fields(last))
     moved = changes.set(conversation, read_until=until)
     if (moved and not is_new) or any("kind" in fields for fields in touched.changed.values()):
-        unread = conversation_summary.count_unread(conversation, until)
+        unread = conversation.count_unread(until)
     else:
         fresh = [
             row
             for row in touched.new
-            if conversation_summary.counts_as_unread(conversation, row) and row.timestamp > until
+            if conversation_summary.counts_as_unread(row, conversation.kind) and row.timestamp > until
         ]
         unread = conversation.unread_count + len(fresh)
     changes.set(conversation, unread_count=unread)

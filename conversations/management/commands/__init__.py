@@ -1,1 +1,1 @@
-"""Management commands."""
+"""Management commands for operators and developers."""

@@ -1,4 +1,4 @@
-"""`manage.py api_token`: a new API token for a user, with a request that works."""
+"""`manage.py api_token`: issues an API token for a user, and prints an example request."""
 
 import json
 from typing import Any
@@ -11,40 +11,40 @@ from knox.models import get_token_model
 
 
 class Command(BaseCommand):
-    """Creates the user if need be, issues a token that does not expire, and shows it once."""
+    """Creates the user if necessary, issues a token that does not expire, and prints it."""
 
-    help = "Issue an API token for a user, creating the user if need be."
+    help = "Issue an API token for a user, and create the user if necessary."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Declare the user and the form of the output."""
-        parser.add_argument("user", metavar="USER", help="the user's name; a new user cannot log in, only call the API")
-        parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+        """Declare the arguments."""
+        parser.add_argument("user", metavar="USER", help="user name; a new user can call the API but not log in")
+        parser.add_argument("--json", action="store_true", help="print only one JSON object")
 
-    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
+    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django passes it
         """Issue the token and print it."""
-        user, created = _user(options["user"])
+        user, created = _get_or_create_user(options["user"])
         _, token = get_token_model().objects.create(user, expiry=None)
         report = {"user": user.get_username(), "created": created, "token": token, "curl": _curl(token)}
-        self.stdout.write(json.dumps(report, ensure_ascii=False) if options["json"] else _text(report))
+        self.stdout.write(json.dumps(report, ensure_ascii=False) if options["json"] else _format(report))
 
 
-def _user(name: str) -> tuple[User, bool]:
+def _get_or_create_user(name: str) -> tuple[User, bool]:
     name = User.normalize_username(name)
     user = User.objects.filter(username=name).first()
     if user is None:
-        return _new_user(name), True
+        return _create_user(name), True
     if not user.is_active:
-        raise CommandError(f"user {name!r} is inactive: the API would refuse the token")
+        raise CommandError(f"user {name!r} is inactive, so the API would reject the token")
     return user, False
 
 
-def _new_user(name: str) -> User:
+def _create_user(name: str) -> User:
     user = User(username=name)
     user.set_unusable_password()
     try:
         user.full_clean()
     except ValidationError as error:
-        raise CommandError(f"not a user's name: {' '.join(error.messages)}") from None
+        raise CommandError(f"invalid user name: {' '.join(error.messages)}") from None
     user.save()
     return user
 
@@ -54,6 +54,6 @@ def _curl(token: str) -> str:
     return f"curl -H '{header}' {settings.PUBLIC_URL}/api/v1/conversations/"
 
 
-def _text(report: dict[str, Any]) -> str:
-    done = "is new; its API token" if report["created"] else "has a new API token"
-    return f"User {report['user']} {done}, shown this once:\n\n  {report['token']}\n\nTry it:\n\n{report['curl']}"
+def _format(report: dict[str, Any]) -> str:
+    title = f"Created user {report['user']}." if report["created"] else f"User {report['user']} already exists."
+    return f"{title} New API token, which cannot be shown again:\n\n  {report['token']}\n\nTry it:\n\n{report['curl']}"

@@ -1,4 +1,4 @@
-"""`manage.py demo`: a believable history, posted through the webhook endpoint."""
+"""`manage.py demo`: generates a realistic history, and posts it to the webhook endpoint."""
 
 import time
 from contextlib import closing
@@ -14,35 +14,39 @@ from conversations.models import Conversation, Instance, Message
 
 
 class Command(BaseCommand):
-    """Posts the sample payloads and a history of three instances; the same options, the same rows, however often."""
+    """Posts the sample payloads and a history of three instances. Repeating it with the same options changes no row."""
 
-    help = "Load a demo through the webhook endpoint: every sample payload, then a history of three instances."
+    help = "Load demo data through the webhook endpoint: every sample payload, then a history of three instances."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Say how much, of what, and to whom."""
-        parser.add_argument("--seed", type=int, default=7, help="the same seed gives the same history (%(default)s)")
+        """Declare the arguments."""
+        parser.add_argument("--seed", type=int, default=7, help="seed of the generated history (default %(default)s)")
         parser.add_argument(
-            "--conversations", type=int, default=300, help="of all three instances together (%(default)s)"
+            "--conversations", type=int, default=300, help="total of the three instances (default %(default)s)"
         )
-        parser.add_argument("--messages", type=int, default=25, help="average length of a conversation (%(default)s)")
-        parser.add_argument("--url", help="post to the server at this address; without it, within this process")
-        parser.add_argument("--no-samples", action="store_true", help="leave the sample payloads out")
-        parser.add_argument("--quiet", action="store_true", help="show no progress")
+        parser.add_argument(
+            "--messages", type=int, default=25, help="average messages per conversation (default %(default)s)"
+        )
+        parser.add_argument(
+            "--url", help="URL of the server to post to; without it, the events are handled in this process"
+        )
+        parser.add_argument("--no-samples", action="store_true", help="do not post the sample payloads")
+        parser.add_argument("--quiet", action="store_true", help="show no progress bar")
         parser.add_argument(
             "--scale",
             type=int,
             metavar="N",
-            help="instead, fill the tables with N messages, fast: past the endpoint",
+            help="instead, insert N messages directly into the tables, without the endpoint",
         )
 
     def handle(self, *_: Any, **options: Any) -> None:
-        """Generate everything, then post it; or only fill the tables."""
+        """Generate the events and post them; with --scale, fill the tables instead."""
         if options["scale"] is not None:
             self._fill(options["scale"], is_quiet=options["quiet"])
             return
         if options["conversations"] < generate.FEWEST or options["messages"] < 1:
-            raise CommandError(f"needs at least {generate.FEWEST} conversations, of one message on average")
-        began = time.monotonic()
+            raise CommandError(f"--conversations must be at least {generate.FEWEST}, and --messages at least 1")
+        started = time.monotonic()
         samples = [] if options["no_samples"] else list(generate.samples())
         events = generate.history(options["seed"], options["conversations"], options["messages"])
         deliveries = samples + [event.delivery for event in events]
@@ -52,30 +56,33 @@ class Command(BaseCommand):
                 _post(deliveries, poster, is_quiet=options["quiet"])
         except (demo_access.NameInUseError, PostingError) as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(_summary(deliveries, time.monotonic() - began))
+        self.stdout.write(_summary(deliveries, time.monotonic() - started))
 
     def _fill(self, messages: int, *, is_quiet: bool) -> None:
         if messages < 1:
-            raise CommandError("--scale needs a number of messages, 1 or more")
-        began, filled = time.monotonic(), 0
+            raise CommandError("--scale must be 1 or more")
+        started, filled = time.monotonic(), 0
         with tqdm(total=messages, unit=" messages", unit_scale=True, disable=True if is_quiet else None) as bar:
             for count in scale.fill(messages):
                 filled += count
                 bar.update(count)
-        self.stdout.write(f"Wrote {filled} messages in {time.monotonic() - began:.1f} s; now here: {_counts()}.")
+        self.stdout.write(
+            f"Wrote {filled} messages in {time.monotonic() - started:.1f} s; the database now has {_counts()}."
+        )
 
 
 def _post(deliveries: list[Delivery], poster: Poster, *, is_quiet: bool) -> None:
     accepted = post_all(deliveries, poster, demo_access.ensure_instances())
-    # None: no bar where nobody looks, in a file or a pipe.
+    # `None` disables the progress bar when the output is not a terminal.
     for _ in tqdm(accepted, total=len(deliveries), unit=" webhooks", disable=True if is_quiet else None):
         pass
     poster.wait_until_applied()
 
 
 def _summary(deliveries: list[Delivery], seconds: float) -> str:
-    again = sum(delivery.is_again for delivery in deliveries)
-    return f"Posted {len(deliveries)} webhooks, {again} of them repetitions, in {seconds:.1f} s; now here: {_counts()}."
+    repeated = sum(delivery.is_again for delivery in deliveries)
+    posted = f"Posted {len(deliveries)} webhooks, including {repeated} repetitions, in {seconds:.1f} s"
+    return f"{posted}; the database now has {_counts()}."
 
 
 def _counts() -> str:

@@ -1,4 +1,4 @@
-"""`manage.py ingest`: a worker, and what an operator does with events."""
+"""`manage.py ingest`: runs a worker, shows the state of ingestion, or replays events."""
 
 import gc
 import os
@@ -13,31 +13,38 @@ from conversations.ingest import status
 from conversations.ingest.worker import replay
 from conversations.ingest.worker.worker import Worker
 
-NICE = 10  # where server processes are on the same machine, whoever waits for an answer goes first
+NICE = 10  # server processes on the same host go first, because their clients wait for a response
 
 
 class Command(BaseCommand):
-    """Without options it applies events until SIGTERM or Ctrl-C, and finishes the batch in hand then."""
+    """Applies events until SIGTERM or Ctrl-C, then finishes the current batch. Options select other actions."""
 
-    help = "Apply stored webhook events, until stopped. Many may run, on many hosts."
+    help = "Apply stored webhook events until stopped. Several workers may run, also on several hosts."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        what = parser.add_mutually_exclusive_group()
-        what.add_argument("--drain", action="store_true", help="apply what is there, then end")
-        what.add_argument("--status", action="store_true", help="show what waits, what failed, and how far imports are")
-        what.add_argument(
-            "--replay", nargs="*", metavar="ID", type=int, help="let these events, or all failed ones, be tried again"
+        action = parser.add_mutually_exclusive_group()
+        action.add_argument("--drain", action="store_true", help="apply all stored events, then exit")
+        action.add_argument(
+            "--status", action="store_true", help="show waiting and failed events, progress of imports, and counters"
+        )
+        action.add_argument(
+            "--replay",
+            nargs="*",
+            metavar="ID",
+            type=int,
+            help="apply these events again; without IDs, all failed events",
+        )
+        parser.add_argument(
+            "--nice", type=int, default=NICE, help="niceness of the worker process (default %(default)s)"
         )
 
-        parser.add_argument("--nice", type=int, default=NICE, help="how much others go first (default %(default)s)")
-
     def handle(self, *_args: object, **options: Any) -> None:
-        """Do one of them."""
+        """Run the selected action."""
         if options["status"]:
-            self.stdout.write("\n".join(_told(status.read())))
+            self.stdout.write("\n".join(_format(status.read())))
         elif options["replay"] is not None:
-            self.stdout.write(f"{replay.requeue(options['replay'] or None)} events are due again")
+            self.stdout.write(f"{replay.requeue(options['replay'] or None)} events queued again")
         elif options["drain"]:
             self.stdout.write(f"{_worker().drain()} events applied")
         else:
@@ -49,16 +56,17 @@ class Command(BaseCommand):
 
 
 def _worker() -> Worker:
-    gc.freeze()  # what is loaded by now stays: to look through it each time would take a tenth of a batch's time
+    gc.freeze()  # loaded modules stay in memory; scanning them would take a tenth of the time of each batch
     return Worker()
 
 
-def _told(found: status.Status) -> Iterator[str]:
-    yield f"{found.waiting} events wait, the longest for {found.late:.1f} s; {found.retried} of them have failed before"
-    yield f"{found.failed} events have failed for good: `manage.py ingest --replay` lets them be tried again"
-    for one in found.imports:
-        import_ = f"import of {one.received_at:%Y-%m-%d %H:%M} into {one.instance}"
-        yield f"{import_}: {one.applied} of {one.parts} parts are applied"
+def _format(current: status.Status) -> Iterator[str]:
+    yield f"waiting events: {current.waiting}, {current.retried} of them after a failed attempt"
+    yield f"longest delay: {current.late:.1f} s"
+    yield f"failed events: {current.failed} (apply them again with `manage.py ingest --replay`)"
+    for history in current.imports:
+        title = f"import into {history.instance} of {history.received_at:%Y-%m-%d %H:%M}"
+        yield f"{title}: {history.applied} of {history.parts} parts applied"
     yield ""
-    yield "since ever"
-    yield from (f"{times:>12}  {name}" for name, times in found.counts.items())
+    yield "all-time counters:"
+    yield from (f"{count:>12}  {name}" for name, count in current.counts.items())

@@ -1,4 +1,4 @@
-"""`manage.py webhook_token`: a new webhook token for an instance, with the settings that make Evolution use it."""
+"""`manage.py webhook_token`: issues a webhook token for an instance, and prints the settings for Evolution."""
 
 import json
 import shlex
@@ -16,57 +16,61 @@ NO_SERVER = "none"
 
 
 class Command(BaseCommand):
-    """Creates the instance if need be, issues its token, and shows it once."""
+    """Creates the instance if necessary, issues its token, and prints it."""
 
-    help = "Issue a webhook token for an instance, creating it if need be, and print the settings for Evolution."
+    help = (
+        "Issue a webhook token for an instance, create the instance if necessary, and print the settings for Evolution."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Declare the instance, its server, and what to do with the token before."""
+        """Declare the arguments."""
         parser.add_argument("instance", metavar="INSTANCE", help="the instance's name in Evolution")
         parser.add_argument(
             "--server",
             metavar="URL",
-            help=f"URL of its Evolution server, or {NO_SERVER!r}; needed when several servers have that name",
+            help=f"URL of its Evolution server, or {NO_SERVER!r}; required if the name exists on several servers",
         )
         parser.add_argument(
             "--for-server",
             action="store_true",
-            help="the token is good for every instance of the server: for Evolution's global webhook",
+            help="make the token valid for every instance of the server, for Evolution's global webhook",
         )
-        parser.add_argument("--revoke-old", action="store_true", help="end the old token now, not in an hour")
-        parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+        parser.add_argument("--revoke-old", action="store_true", help="revoke the old token now instead of in an hour")
+        parser.add_argument("--json", action="store_true", help="print only one JSON object")
 
-    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
+    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django passes it
         """Issue the token and print it."""
-        _allow_host(self)
-        instance, created = _instance(options["instance"], options["server"], for_server=options["for_server"])
+        _check_allowed_hosts(self)
+        instance, created = _upsert_instance(options["instance"], options["server"], for_server=options["for_server"])
         token = Instance.objects.issue_token(instance.pk, revoke_old=options["revoke_old"])
         instance.refresh_from_db()
         report = _report(instance, token, created=created)
-        self.stdout.write(json.dumps(report, ensure_ascii=False) if options["json"] else _text(report))
+        self.stdout.write(json.dumps(report, ensure_ascii=False) if options["json"] else _format(report))
 
 
-def _allow_host(command: Command) -> None:
+def _check_allowed_hosts(command: Command) -> None:
     host = urlsplit(settings.PUBLIC_URL).hostname or ""
     if settings.ALLOWED_HOSTS and not validate_host(host, settings.ALLOWED_HOSTS):
-        # Django answers 400 to other hosts, and at a 400 Evolution drops the event for good.
-        command.stderr.write(f"warning: add {host!r}, the host of PUBLIC_URL, to ALLOWED_HOSTS, or webhooks are lost")
+        # Django answers 400 for other hosts, and Evolution does not retry an event after a 400.
+        command.stderr.write(
+            f"warning: add {host!r}, the host of PUBLIC_URL, to ALLOWED_HOSTS; otherwise webhooks are lost"
+        )
 
 
-def _instance(name: str, server: str | None, *, for_server: bool) -> tuple[Instance, bool]:
+def _upsert_instance(name: str, server: str | None, *, for_server: bool) -> tuple[Instance, bool]:
     if reason := instances.name_error(name):
         raise CommandError(f"the instance's name {reason}")
     fields = {"is_global_webhook": True} if for_server else {}
-    return Instance.objects.upsert(name, _server(name, server), **fields)
+    return Instance.objects.upsert(name, _server_url(name, server), **fields)
 
 
-def _server(name: str, given: str | None) -> str:
-    if given is None:
+def _server_url(name: str, option: str | None) -> str:
+    if option is None:
         return _only_server(name)
-    if given == NO_SERVER:
+    if option == NO_SERVER:
         return ""
     try:
-        return instances.server_url(given)
+        return instances.server_url(option)
     except ValueError as error:
         raise CommandError(f"--server {error}") from None
 
@@ -74,8 +78,8 @@ def _server(name: str, given: str | None) -> str:
 def _only_server(name: str) -> str:
     servers = [instance.server_url for instance in Instance.objects.by_name(name)]
     if len(servers) > 1:
-        listed = ", ".join(server or NO_SERVER for server in servers)
-        raise CommandError(f"several servers have an instance of that name; say which with --server: {listed}")
+        choices = ", ".join(server or NO_SERVER for server in servers)
+        raise CommandError(f"several servers have an instance of this name; choose one with --server: {choices}")
     return servers[0] if servers else ""
 
 
@@ -104,11 +108,12 @@ def _curl(server: str, path: str, body: dict[str, Any]) -> str:
     )
 
 
-def _text(report: dict[str, Any]) -> str:
+def _format(report: dict[str, Any]) -> str:
     server = f" of {report['server']}" if report["server"] else ""
-    done = "is new; its webhook token" if report["created"] else "has a new webhook token"
+    name = f"{report['instance']}{server}"
+    title = f"Created instance {name}." if report["created"] else f"Instance {name} already exists."
     lines = [
-        f"Instance {report['instance']}{server} {done}, shown this once:",
+        f"{title} New webhook token, which cannot be shown again:",
         "",
         f"  {report['token']}",
         "",
@@ -121,8 +126,8 @@ def _text(report: dict[str, Any]) -> str:
         report["curl"],
     ]
     if report["global"]:
-        lines += ["", "Or, for all instances of the server, in Evolution's environment:", ""]
+        lines += ["", "Or configure all instances of the server with these environment variables of Evolution:", ""]
         lines += [f"{name}={value}" for name, value in report["global"].items()]
     if report["old_token_until"]:
-        lines += ["", f"The old token stays good until {report['old_token_until']}, unless --revoke-old is given."]
+        lines += ["", f"The old token is valid until {report['old_token_until']}. Use --revoke-old to revoke it now."]
     return "\n".join(lines)

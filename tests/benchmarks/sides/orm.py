@@ -10,8 +10,8 @@ from django.db.models import Model
 
 from cachelayer import CachedModel
 from cachelayer.orm import signals
-from conversations.managers.conversation import LATEST
 from conversations.models import Conversation
+from conversations.models.conversation import LATEST_FIRST
 from tests.benchmarks.scene import Scene
 
 PAGE = 50
@@ -33,7 +33,7 @@ class Orm:
         return Conversation.objects.in_bulk(pks)
 
     def page(self, instance: int) -> list[Conversation]:
-        return list(Conversation.objects.filter(instance=instance, is_deleted=False).order_by(*LATEST)[:PAGE])
+        return list(Conversation.objects.filter(instance=instance, is_deleted=False).order_by(*LATEST_FIRST)[:PAGE])
 
     def save(self, row: Any) -> None:
         row.save()

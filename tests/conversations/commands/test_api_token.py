@@ -12,19 +12,19 @@ from knox.models import get_token_model
 pytestmark = pytest.mark.django_db
 
 
-def text_of(*arguments: str) -> str:
+def run_command(*arguments: str) -> str:
     out = StringIO()
     call_command("api_token", *arguments, stdout=out)
     return out.getvalue()
 
 
-def report_of(*arguments: str) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads(text_of(*arguments, "--json"))
+def issue_token(*arguments: str) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads(run_command(*arguments, "--json"))
     return report
 
 
-def user_of(curl: str) -> Any:
-    """Do what the curl line does; return the user whom the API takes the caller for."""
+def user_authenticated_by(curl: str) -> Any:
+    """Send the request of the curl command; return the user that the API authenticates."""
     command, option, header, url = shlex.split(curl)
     assert (command, option) == ("curl", "-H")
     name, value = header.split(": ")
@@ -33,53 +33,53 @@ def user_of(curl: str) -> Any:
     return response.wsgi_request.user
 
 
-def test_it_makes_a_user_who_can_call_the_api_and_nothing_else() -> None:
-    report = report_of("dashboard")
+def test_a_new_user_can_call_the_api_and_nothing_else() -> None:
+    report = issue_token("dashboard")
     user = User.objects.get(username="dashboard")
     assert report["created"]
-    assert user_of(report["curl"]) == user
+    assert user_authenticated_by(report["curl"]) == user
     assert not user.has_usable_password()
     assert not user.is_staff
     assert not user.is_superuser
 
 
-def test_a_user_who_is_there_stays_as_it_is() -> None:
+def test_an_existing_user_is_not_changed() -> None:
     user = User.objects.create_superuser("admin", password="a password")
-    report = report_of("admin")
+    report = issue_token("admin")
     user.refresh_from_db()
     assert not report["created"]
-    assert user_of(report["curl"]) == user
+    assert user_authenticated_by(report["curl"]) == user
     assert user.is_staff
     assert user.check_password("a password")
 
 
-def test_each_call_gives_another_token_and_none_ends() -> None:
-    first, second = report_of("dashboard"), report_of("dashboard")
+def test_each_call_issues_another_token_and_tokens_do_not_expire() -> None:
+    first, second = issue_token("dashboard"), issue_token("dashboard")
     assert first["token"] != second["token"]
-    assert user_of(first["curl"]) == user_of(second["curl"])
+    assert user_authenticated_by(first["curl"]) == user_authenticated_by(second["curl"])
     assert [row.expiry for row in get_token_model().objects.all()] == [None, None]
 
 
-def test_the_text_shows_the_token_and_a_request_that_works() -> None:
-    lines = text_of("dashboard").splitlines()
-    assert user_of(lines[-1]).username == "dashboard"
+def test_the_text_contains_the_token_and_a_working_request() -> None:
+    lines = run_command("dashboard").splitlines()
+    assert user_authenticated_by(lines[-1]).username == "dashboard"
     assert f"  {shlex.split(lines[-1])[2].split()[-1]}" in lines
 
 
 def test_the_token_is_not_stored() -> None:
-    token = report_of("dashboard")["token"]
+    token = issue_token("dashboard")["token"]
     assert token not in map(str, get_token_model().objects.values_list().get())
 
 
 @pytest.mark.parametrize("name", ["", " ", "two words", "n" * 151, "a/b"])
-def test_what_is_no_user_s_name_is_an_error(name: str) -> None:
-    with pytest.raises(CommandError, match="not a user's name"):
-        text_of(name)
+def test_an_invalid_user_name_is_an_error(name: str) -> None:
+    with pytest.raises(CommandError, match="invalid user name"):
+        run_command(name)
     assert not User.objects.exists()
 
 
 def test_an_inactive_user_gets_no_token() -> None:
-    User.objects.create_user("gone", is_active=False)
+    User.objects.create_user("inactive", is_active=False)
     with pytest.raises(CommandError, match="inactive"):
-        text_of("gone")
+        run_command("inactive")
     assert not get_token_model().objects.exists()

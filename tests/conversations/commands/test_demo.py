@@ -42,7 +42,7 @@ def rows() -> dict[str, list[dict[str, Any]]]:
 
 
 @pytest.mark.django_db
-def test_run_again_it_changes_no_row() -> None:
+def test_repeating_the_demo_changes_no_row() -> None:
     demo()
     before = rows()
     demo()
@@ -50,10 +50,10 @@ def test_run_again_it_changes_no_row() -> None:
 
 
 @pytest.mark.django_db
-def test_the_rows_are_what_a_person_would_expect() -> None:
-    line = demo("--no-samples")
+def test_the_demo_creates_realistic_rows() -> None:
+    output = demo("--no-samples")
     counts = f"{Instance.objects.count()} instances, {Conversation.objects.count()} conversations, "
-    assert counts + f"{Message.objects.count()} messages" in line
+    assert counts + f"{Message.objects.count()} messages" in output
 
     outcomes = set(WebhookEvent.objects.values_list("outcome", flat=True))
     assert outcomes == {WebhookEvent.Outcome.APPLIED, WebhookEvent.Outcome.IGNORED}
@@ -70,9 +70,9 @@ def test_the_rows_are_what_a_person_would_expect() -> None:
     direct = Conversation.objects.filter(kind=Conversation.Kind.DIRECT)
     assert not direct.filter(name="").exists()
     assert all(0 <= chat.unread_count <= chat.messages.filter(from_me=False).count() for chat in direct)
-    revealed = [chat for chat in direct if chat.contact and chat.contact.addresses.count() > 1]
-    assert revealed
-    assert all(chat.jid.endswith("@s.whatsapp.net") for chat in revealed)
+    merged = [chat for chat in direct if chat.contact and chat.contact.addresses.count() > 1]
+    assert merged
+    assert all(chat.jid.endswith("@s.whatsapp.net") for chat in merged)
 
     media = Message.objects.filter(kind__in=["image", "video", "audio", "document", "sticker"])
     assert set(media.values_list("kind", flat=True)) >= {"image", "audio", "document", "sticker"}
@@ -84,9 +84,9 @@ def test_the_rows_are_what_a_person_would_expect() -> None:
 
 
 @pytest.mark.django_db
-def test_a_name_in_use_is_an_error_and_nothing_is_posted() -> None:
-    mine = Instance.objects.create(name="vendas-sp-01")
-    Instance.objects.issue_token(mine.pk, token="mine")
+def test_an_instance_name_in_use_is_an_error_and_nothing_is_posted() -> None:
+    existing = Instance.objects.create(name="vendas-sp-01")
+    Instance.objects.issue_token(existing.pk, token="existing")
     with pytest.raises(CommandError, match="vendas-sp-01 is in use"):
         demo()
     assert not WebhookEvent.objects.exists()
@@ -94,21 +94,21 @@ def test_a_name_in_use_is_an_error_and_nothing_is_posted() -> None:
 
 
 @pytest.mark.parametrize("arguments", [("--conversations", "2"), ("--messages", "0")])
-def test_a_history_of_nothing_is_an_error(arguments: tuple[str, str]) -> None:
-    with pytest.raises(CommandError, match="at least 3 conversations"):
+def test_too_few_conversations_or_messages_are_an_error(arguments: tuple[str, str]) -> None:
+    with pytest.raises(CommandError, match="--conversations must be at least 3"):
         call_command("demo", *arguments)
 
 
 @pytest.mark.django_db
-def test_where_no_server_listens_it_says_so() -> None:
+def test_an_unreachable_server_is_an_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        free = server.getsockname()[1]
-    with pytest.raises(CommandError, match=f"nobody answers at http://127.0.0.1:{free}"):
-        demo("--url", f"http://127.0.0.1:{free}")
+        unused_port = server.getsockname()[1]
+    with pytest.raises(CommandError, match=f"http://127.0.0.1:{unused_port}"):
+        demo("--url", f"http://127.0.0.1:{unused_port}")
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("url", ["", "localhost:8000"])
-def test_what_is_no_address_is_refused(url: str) -> None:
-    with pytest.raises(CommandError, match="--url must be an address"):
+def test_an_invalid_url_is_an_error(url: str) -> None:
+    with pytest.raises(CommandError, match="--url must be"):
         demo("--url", url)

@@ -27,33 +27,33 @@ def ingest(*arguments: str) -> str:
     return out.getvalue()
 
 
-def fail_all(monkeypatch: pytest.MonkeyPatch, attempts: int) -> None:
-    def broken(*_: Any) -> None:
+def apply_with_failures(monkeypatch: pytest.MonkeyPatch, attempts: int) -> None:
+    def fail(*_: Any) -> None:
         raise KeyError
 
-    with monkeypatch.context() as fault:
-        fault.setattr(batch, "apply", broken)
+    with monkeypatch.context() as patch:
+        patch.setattr(batch, "apply", fail)
         Worker(Options(attempts=attempts, interval=0)).drain()
 
 
-def test_drain_applies_what_is_there_and_waits_for_no_window(instance: Instance) -> None:
+def test_drain_applies_all_events_without_waiting_for_debounce_windows(instance: Instance) -> None:
     put(instance, *texts(3), connecting("open"))
     assert ingest("--drain") == "4 events applied\n"
     instance.refresh_from_db()
     assert instance.state == "open"
 
 
-def test_the_status_of_an_empty_inbox() -> None:
-    assert "0 events wait" in ingest("--status")
+def test_the_status_without_events() -> None:
+    assert "waiting events: 0" in ingest("--status")
 
 
-def test_the_status_shows_what_waits_what_failed_how_far_imports_are_and_the_counts(
+def test_the_status_shows_waiting_and_failed_events_imports_and_counters(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(instance, *texts(2))
-    fail_all(monkeypatch, attempts=1)
+    apply_with_failures(monkeypatch, attempts=1)
     put(instance, text("RETRIED"))
-    fail_all(monkeypatch, attempts=8)
+    apply_with_failures(monkeypatch, attempts=8)
     with monkeypatch.context() as patch:
         patch.setattr("conversations.ingest.inbox.store.Options.read", lambda: Options(chunk=10))
         store_body(instance, envelope("messages.set", [text(f"H{n}", at=n)["data"] for n in range(35)]))
@@ -61,45 +61,47 @@ def test_the_status_shows_what_waits_what_failed_how_far_imports_are_and_the_cou
     metrics.reset_after_fork()
     metrics.increment(instance.pk, "received")
     metrics.flush()
-    told = ingest("--status")
-    assert "4 events wait" in told
-    assert "1 of them have failed before" in told
-    assert "2 events have failed for good" in told
-    assert "into sales: 1 of 4 parts are applied" in told
+    output = ingest("--status")
+    assert "waiting events: 4, 1 of them after a failed attempt" in output
+    assert "failed events: 2" in output
+    assert "import into sales" in output
+    assert "1 of 4 parts applied" in output
     for line in ("1  applied", "2  failed", "1  received", "1  retried"):
-        assert line in told
+        assert line in output
 
 
-def test_replay_lets_all_that_failed_be_tried_again(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replay_without_ids_applies_all_failed_events_again(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     put(instance, *texts(3))
-    fail_all(monkeypatch, attempts=1)
+    apply_with_failures(monkeypatch, attempts=1)
     put(instance, envelope("somebody.new", {}))
     Worker(AT_ONCE).drain()
-    assert ingest("--replay") == "3 events are due again\n"
+    assert ingest("--replay") == "3 events queued again\n"
     assert outcomes(instance) == {"stored": 3, "unknown": 1}
     ingest("--drain")
     assert outcomes(instance) == {"applied": 3, "unknown": 1}
     assert Message.objects.count() == 3
 
 
-def test_replay_takes_the_numbers_of_events(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replay_with_ids_applies_these_events_again(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
     put(instance, *texts(3))
-    fail_all(monkeypatch, attempts=1)
+    apply_with_failures(monkeypatch, attempts=1)
     put(instance, envelope("somebody.new", {}), text("FINE", at=9))
     Worker(AT_ONCE).drain()
     first, *_, unknown, fine = WebhookEvent.objects.order_by("id").values_list("pk", flat=True)
-    assert ingest("--replay", str(first), str(unknown), str(fine)) == "2 events are due again\n"
+    assert ingest("--replay", str(first), str(unknown), str(fine)) == "2 events queued again\n"
     assert outcomes(instance) == {"failed": 2, "stored": 2, "applied": 1}
 
 
-def test_replay_makes_a_waiting_retry_due_now(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replay_applies_an_event_that_waits_for_its_retry(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
     put(instance, *texts(1))
-    fail_all(monkeypatch, attempts=8)
+    apply_with_failures(monkeypatch, attempts=8)
     assert Worker(AT_ONCE).round()[0] == 0
     ingest("--replay", str(WebhookEvent.objects.get().pk))
     assert Worker(AT_ONCE).round()[0] == 1
 
 
-def test_it_does_one_thing_at_a_time() -> None:
+def test_two_actions_are_an_error() -> None:
     with pytest.raises(CommandError, match="not allowed with"):
         ingest("--drain", "--status")

@@ -1,4 +1,4 @@
-"""An instance goes with all it has: in a few statements, in little memory, and from the cache as well."""
+"""Deleting an instance or a conversation: few statements, little memory, and no stale cache entries."""
 
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -16,28 +16,28 @@ from tests.conversations.rows import a_chat, a_contact, a_group, a_message, an_i
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cached")]
 
-MANY = 100_000
+MESSAGES = 100_000
 MEGABYTE = 2**20
 
 
 def multiply(message: Message, times: int) -> None:
-    """Copy a message so many times, in SQL."""
-    columns = [str(field.column) for field in Message._meta.concrete_fields[1:]]  # noqa: SLF001 - all but the key
-    copied = {"key_id": "m.key_id || n.i"}
+    """Copy a message `times` times in SQL."""
+    columns = [str(field.column) for field in Message._meta.concrete_fields[1:]]  # noqa: SLF001 - Django documents _meta
+    expressions = {"key_id": "m.key_id || n.i"}
     with transaction.atomic(), connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            cursor.execute("SET LOCAL session_replication_role = replica")  # no triggers: the rows are right
+            cursor.execute("SET LOCAL session_replication_role = replica")  # skip the triggers
         cursor.execute(
-            f"INSERT INTO conversations_message ({', '.join(columns)}) "  # noqa: S608 - columns of a model
+            f"INSERT INTO conversations_message ({', '.join(columns)}) "  # noqa: S608 - the columns come from the model
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %s) "
-            f"SELECT {', '.join(copied.get(name, f'm.{name}') for name in columns)} "
+            f"SELECT {', '.join(expressions.get(name, f'm.{name}') for name in columns)} "
             "FROM conversations_message m, n WHERE m.id = %s",
             [times, message.pk],
         )
 
 
 @contextmanager
-def in_little_memory(megabytes: float) -> Iterator[None]:
+def memory_limit(megabytes: float) -> Iterator[None]:
     tracemalloc.start()
     try:
         yield
@@ -47,49 +47,49 @@ def in_little_memory(megabytes: float) -> Iterator[None]:
 
 
 @contextmanager
-def making_no_row_of(*models: type[Model]) -> Iterator[None]:
-    made: list[type[Model]] = []
+def creating_no_instances_of(*models: type[Model]) -> Iterator[None]:
+    created: list[type[Model]] = []
 
-    def make(sender: type[Model], **_signal: object) -> None:
-        made.append(sender)
+    def record(sender: type[Model], **_signal: object) -> None:
+        created.append(sender)
 
     for model in models:
-        post_init.connect(make, sender=model)
+        post_init.connect(record, sender=model)
     try:
         yield
-        assert not made
+        assert not created
     finally:
         for model in models:
-            post_init.disconnect(make, sender=model)
+            post_init.disconnect(record, sender=model)
 
 
-def an_instance_with_much(messages: int) -> Instance:
+def an_instance_with_messages(count: int) -> Instance:
     instance = an_instance()
     chat, group = a_chat(instance, name="Ana"), a_group(instance)
     group.participants.create(contact=a_contact(instance), clock="1")
     message = a_message(chat, sender=chat.contact)
-    multiply(message, messages)
+    multiply(message, count)
     chat.last_message = message
     chat.save()
     WebhookEvent.objects.create(instance=instance, name="x", payload={}, digest="1")
     return instance
 
 
-def test_an_instance_with_a_hundred_thousand_messages(cached: CacheRuntime) -> None:
-    instance, other = an_instance_with_much(MANY), an_instance_with_much(3)
+def test_deleting_an_instance_with_a_hundred_thousand_messages(cached: CacheRuntime) -> None:
+    instance, other = an_instance_with_messages(MESSAGES), an_instance_with_messages(3)
     message = Message.objects.filter(instance=instance).earliest("pk")
     Message.objects.fetch(message.pk)
     page = Message.objects.for_conversation(message.conversation_id)
     assert len(page.rows) == 50
     with (
         CaptureQueriesContext(connection) as queries,
-        in_little_memory(2),
-        making_no_row_of(Message, Conversation, Contact, Participant),
+        memory_limit(2),
+        creating_no_instances_of(Message, Conversation, Contact, Participant),
     ):
         assert Instance.objects.delete(instance.pk)
     assert len(queries) <= 20, queries.captured_queries
     for model in (Message, Conversation, Contact, WebhookEvent):
-        assert set(model._default_manager.values_list("instance", flat=True)) == {other.pk}  # noqa: SLF001 - documented
+        assert set(model._default_manager.values_list("instance", flat=True)) == {other.pk}  # noqa: SLF001 - Django documents it
     with pytest.raises(Message.DoesNotExist):
         Message.objects.fetch(message.pk)
     assert Message.objects.for_conversation(message.conversation_id).rows == []
@@ -106,10 +106,10 @@ DELETIONS: dict[str, Callable[[Instance], object]] = {
 
 
 @pytest.mark.parametrize("delete", DELETIONS.values(), ids=DELETIONS)
-def test_the_number_of_statements_does_not_depend_on_what_there_is(delete: Callable[[Instance], object]) -> None:
+def test_the_number_of_statements_does_not_depend_on_the_number_of_rows(delete: Callable[[Instance], object]) -> None:
     counts = []
-    for number in (1, 500):
-        instance = an_instance_with_much(number)
+    for count in (1, 500):
+        instance = an_instance_with_messages(count)
         with CaptureQueriesContext(connection) as queries:
             delete(instance)
         counts.append(len(queries))
@@ -117,13 +117,13 @@ def test_the_number_of_statements_does_not_depend_on_what_there_is(delete: Calla
     assert not Message.objects.exists()
 
 
-def test_a_conversation_goes_with_its_messages(cached: CacheRuntime) -> None:
-    an_instance_with_much(1000)
+def test_deleting_a_conversation_deletes_its_messages(cached: CacheRuntime) -> None:
+    an_instance_with_messages(1000)
     chat, group = Conversation.objects.order_by("pk")
     a_message(group)
     message = chat.messages.earliest("pk")
     Message.objects.fetch(message.pk)
-    with in_little_memory(2), making_no_row_of(Message):
+    with memory_limit(2), creating_no_instances_of(Message):
         assert Conversation.objects.delete(chat.pk)
     assert [row.conversation_id for row in Message.objects.all()] == [group.pk]
     with pytest.raises(Message.DoesNotExist):

@@ -21,11 +21,11 @@ LATEST = ("-timestamp", "-key_id", "-id")
 ORDERS = (LATEST, ("timestamp", "-kind", "id"), ("kind", "id"), ("-id",))
 
 numbers = itertools.count()
-# Each example has a conversation of its own, so that one transaction serves them all.
-few = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-many = settings(few, max_examples=200)
+# Each example creates its own conversation, so all examples can share one transaction.
+few_examples = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many_examples = settings(few_examples, max_examples=200)
 
-# Two seconds and two kinds for up to a dozen rows: nearly every row ties with another one.
+# Up to twelve rows share two timestamps and two kinds, so most rows tie with another one.
 ties = st.tuples(st.integers(0, 1), st.sampled_from(["text", "image"]))
 tied_rows = st.lists(ties, max_size=12)
 orders = st.sampled_from(ORDERS)
@@ -53,113 +53,115 @@ def messages_of(rows: Sequence[tuple[int, str]]) -> tuple[Conversation, QuerySet
 
 
 def walk(
-    rows: QuerySet[Message], order: Sequence[str], limit: int, side: Callable[[Page[Message]], str], cursor: str = ""
+    rows: QuerySet[Message], order: Sequence[str], limit: int, follow: Callable[[Page[Message]], str], cursor: str = ""
 ) -> Iterator[Page[Message]]:
-    """Turn pages until there is none on that side."""
+    """Follow the cursors of one direction until the last page."""
     while True:
         page = keyset_page(rows, order, cursor=cursor, limit=limit)
         yield page
-        cursor = side(page)
+        cursor = follow(page)
         if not cursor:
             return
 
 
-def following(page: Page[Message]) -> str:
+def next_cursor(page: Page[Message]) -> str:
     return page.next_cursor
 
 
-def preceding(page: Page[Message]) -> str:
+def previous_cursor(page: Page[Message]) -> str:
     return page.previous_cursor
 
 
-def from_the_end(
-    rows: QuerySet[Message], order: Sequence[str], limit: int, side: Callable[[Page[Message]], str]
+def walk_all(
+    rows: QuerySet[Message], order: Sequence[str], limit: int, follow: Callable[[Page[Message]], str]
 ) -> Iterator[Page[Message]]:
-    """Turn pages from the first one forward, or from the last one back."""
-    if side is following:
-        yield from walk(rows, order, limit, following)
+    """Walk from the first page forward, or from the last page back."""
+    if follow is next_cursor:
+        yield from walk(rows, order, limit, next_cursor)
         return
-    *_, last = walk(rows, order, limit, following)
+    *_, last = walk(rows, order, limit, next_cursor)
     yield last
     if last.previous_cursor:
-        yield from walk(rows, order, limit, preceding, last.previous_cursor)
+        yield from walk(rows, order, limit, previous_cursor, last.previous_cursor)
 
 
-@few
+@few_examples
 @given(tied_rows, orders, limits)
 def test_walking_forward_visits_each_row_once_in_order(rows: Any, order: Any, limit: int) -> None:
-    _, found = messages_of(rows)
-    pages = list(walk(found, order, limit, following))
-    assert [row for page in pages for row in page.rows] == list(found.order_by(*order))
+    _, queryset = messages_of(rows)
+    pages = list(walk(queryset, order, limit, next_cursor))
+    assert [row for page in pages for row in page.rows] == list(queryset.order_by(*order))
     assert all(len(page.rows) == limit for page in pages[:-1])
     assert not pages[0].previous_cursor
 
 
-@few
+@few_examples
 @given(tied_rows, orders, limits)
-def test_walking_back_from_the_end_shows_the_same_rows_in_the_same_order(rows: Any, order: Any, limit: int) -> None:
-    _, found = messages_of(rows)
-    pages = list(from_the_end(found, order, limit, preceding))
-    assert [row for page in reversed(pages) for row in page.rows] == list(found.order_by(*order))
+def test_walking_back_from_the_last_page_visits_the_same_rows(rows: Any, order: Any, limit: int) -> None:
+    _, queryset = messages_of(rows)
+    pages = list(walk_all(queryset, order, limit, previous_cursor))
+    assert [row for page in reversed(pages) for row in page.rows] == list(queryset.order_by(*order))
     assert not pages[-1].previous_cursor
 
 
-@few
+@few_examples
 @given(tied_rows, orders, limits)
-def test_a_page_forward_and_back_is_the_same_page(rows: Any, order: Any, limit: int) -> None:
-    _, found = messages_of(rows)
-    for one, other in itertools.pairwise(walk(found, order, limit, following)):
-        assert keyset_page(found, order, cursor=other.previous_cursor, limit=limit) == one
+def test_the_previous_page_of_the_next_page_is_the_same_page(rows: Any, order: Any, limit: int) -> None:
+    _, queryset = messages_of(rows)
+    for page, next_page in itertools.pairwise(walk(queryset, order, limit, next_cursor)):
+        assert keyset_page(queryset, order, cursor=next_page.previous_cursor, limit=limit) == page
 
 
-@few
+@few_examples
 @given(
     tied_rows,
     orders,
     limits,
     st.lists(st.lists(ties, max_size=3), min_size=1, max_size=6),
-    st.sampled_from([following, preceding]),
+    st.sampled_from([next_cursor, previous_cursor]),
 )
-def test_rows_that_come_and_go_meanwhile_hide_and_repeat_no_others(
-    rows: Any, order: Any, limit: int, arrivals: Any, side: Any
+def test_concurrent_inserts_and_deletes_neither_hide_nor_repeat_other_rows(
+    rows: Any, order: Any, limit: int, arrivals: Any, follow: Any
 ) -> None:
-    chat, found = messages_of(rows)
-    at_first, gone = set(found), set()
+    chat, queryset = messages_of(rows)
+    initial, deleted = set(queryset), set()
     visited: list[Message] = []
-    for page, arriving in zip(from_the_end(found, order, limit, side), itertools.cycle(arrivals), strict=False):
-        visited = [*visited, *page.rows] if side is following else [*page.rows, *visited]
+    for page, arriving in zip(walk_all(queryset, order, limit, follow), itertools.cycle(arrivals), strict=False):
+        visited = [*visited, *page.rows] if follow is next_cursor else [*page.rows, *visited]
         add(chat, arriving if len(visited) < 24 else [])
-        if page.rows:  # even the row that the next page starts at
-            edge = page.rows[-1 if side is following else 0]
-            Message.objects.filter(pk=edge.pk).delete()
-            gone.add(edge)
+        if page.rows:  # delete the row that the cursor points at
+            boundary = page.rows[-1 if follow is next_cursor else 0]
+            Message.objects.filter(pk=boundary.pk).delete()
+            deleted.add(boundary)
     assert len(set(visited)) == len(visited)
-    assert [row for row in visited if row not in gone] == [row for row in found.order_by(*order) if row in visited]
-    assert at_first <= set(visited)
+    assert [row for row in visited if row not in deleted] == [
+        row for row in queryset.order_by(*order) if row in visited
+    ]
+    assert initial <= set(visited)
 
 
-def encoded(raw: bytes) -> str:
+def encode(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def cursor_of(values: Any) -> str:
+def encode_cursor(values: Any) -> str:
     text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
-    return encoded(text.encode("utf-8", "surrogatepass"))
+    return encode(text.encode("utf-8", "surrogatepass"))
 
 
-def values_of(cursor: str) -> list[Any]:
+def decode_cursor(cursor: str) -> list[Any]:
     values: list[Any] = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     return values
 
 
 @pytest.fixture
-def genuine() -> str:
-    """The cursor of a second page of messages."""
-    _, found = messages_of([(0, "text")] * 3)
-    return keyset_page(found, LATEST, limit=1).next_cursor
+def valid_cursor() -> str:
+    """A valid cursor: that of a second page of messages."""
+    _, queryset = messages_of([(0, "text")] * 3)
+    return keyset_page(queryset, LATEST, limit=1).next_cursor
 
 
-def refused(cursor: str, order: Sequence[str] = LATEST) -> bool:
+def is_rejected(cursor: str, order: Sequence[str] = LATEST) -> bool:
     try:
         keyset_page(Message.objects.all(), order, cursor=cursor, limit=1)
     except InvalidCursor:
@@ -167,19 +169,19 @@ def refused(cursor: str, order: Sequence[str] = LATEST) -> bool:
     return False
 
 
-def test_a_cursor_says_what_it_is_of_and_can_be_read_back(genuine: str) -> None:
-    assert cursor_of(values_of(genuine)) == genuine
-    assert not refused(genuine)
+def test_a_cursor_can_be_decoded_and_encoded_again(valid_cursor: str) -> None:
+    assert encode_cursor(decode_cursor(valid_cursor)) == valid_cursor
+    assert not is_rejected(valid_cursor)
 
 
 @pytest.mark.parametrize(
     "order", [("-timestamp", "-id"), ("timestamp", "-key_id", "-id"), ("-edited_at", "-text", "-id")]
 )
-def test_a_cursor_of_another_order_is_refused(genuine: str, order: Sequence[str]) -> None:
-    assert refused(genuine, order)
+def test_a_cursor_of_another_order_is_rejected(valid_cursor: str, order: Sequence[str]) -> None:
+    assert is_rejected(valid_cursor, order)
 
 
-def test_a_cursor_of_another_model_is_refused() -> None:
+def test_a_cursor_of_another_model_is_rejected() -> None:
     for _ in range(2):
         an_instance()
     cursor = keyset_page(Instance.objects.all(), ("name", "id"), limit=1).next_cursor
@@ -187,10 +189,10 @@ def test_a_cursor_of_another_model_is_refused() -> None:
         keyset_page(Contact.objects.all(), ("name", "id"), cursor=cursor, limit=1)
 
 
-@many
-@given(st.text(min_size=1) | st.binary(min_size=1).map(encoded))
-def test_random_text_is_refused(cursor: str) -> None:
-    assert refused(cursor)
+@many_examples
+@given(st.text(min_size=1) | st.binary(min_size=1).map(encode))
+def test_random_text_is_rejected(cursor: str) -> None:
+    assert is_rejected(cursor)
 
 
 WRONG_TIMES = ["", "noon", "2026-03-01", "2026-03-01T12:00:00", "2026-03-01T12:00:00Z", "0001-01-01T00:00:00+14:00"]
@@ -201,36 +203,36 @@ WRONG = (
 )
 
 
-@pytest.mark.parametrize("place", range(5))
+@pytest.mark.parametrize("position", range(5))
 @pytest.mark.parametrize("value", [None, {}, [], float("nan"), 0.5])
-def test_a_value_that_no_cursor_has_is_refused_in_every_place(genuine: str, place: int, value: Any) -> None:
-    values = values_of(genuine)
-    values[place] = value
-    assert refused(cursor_of(values))
+def test_a_value_of_a_wrong_type_is_rejected_in_every_position(valid_cursor: str, position: int, value: Any) -> None:
+    values = decode_cursor(valid_cursor)
+    values[position] = value
+    assert is_rejected(encode_cursor(values))
 
 
-@pytest.mark.parametrize(("place", "value"), WRONG)
-def test_a_value_that_the_field_cannot_have_is_refused(genuine: str, place: int, value: Any) -> None:
-    values = values_of(genuine)
-    values[place] = value
-    assert refused(cursor_of(values))
+@pytest.mark.parametrize(("position", "value"), WRONG)
+def test_a_value_that_the_field_cannot_hold_is_rejected(valid_cursor: str, position: int, value: Any) -> None:
+    values = decode_cursor(valid_cursor)
+    values[position] = value
+    assert is_rejected(encode_cursor(values))
 
 
 @pytest.mark.parametrize(
-    "cursor", ["A" * 1_000_000, cursor_of(["x" * 10_000]), encoded(b"[" * 3000), encoded(b"9" * 3000)]
+    "cursor", ["A" * 1_000_000, encode_cursor(["x" * 10_000]), encode(b"[" * 3000), encode(b"9" * 3000)]
 )
-def test_a_huge_cursor_is_refused(cursor: str) -> None:
-    assert refused(cursor)
+def test_a_huge_cursor_is_rejected(cursor: str) -> None:
+    assert is_rejected(cursor)
 
 
 @pytest.mark.parametrize("values", ["x", [], ["next"], {"next": 1}, 7, None])
-def test_a_cursor_of_another_shape_is_refused(values: Any) -> None:
-    assert refused(cursor_of(values))
+def test_a_cursor_of_another_shape_is_rejected(values: Any) -> None:
+    assert is_rejected(encode_cursor(values))
 
 
-def test_padding_and_line_ends_do_not_make_a_second_form_of_a_cursor(genuine: str) -> None:
-    assert refused(genuine + "=")
-    assert refused(genuine + "\n")
+def test_padding_and_line_ends_make_a_cursor_invalid(valid_cursor: str) -> None:
+    assert is_rejected(valid_cursor + "=")
+    assert is_rejected(valid_cursor + "\n")
 
 
 json_values = st.recursive(
@@ -239,20 +241,20 @@ json_values = st.recursive(
 )
 
 
-@many
+@many_examples
 @given(st.lists(json_values, max_size=6), st.integers(0, 5))
 @example(["next", "2026-03-01T12:00:00+00:00", "key", 10**19], 1)
-def test_whatever_a_cursor_says_it_is_refused_or_serves_a_page(values: list[Any], kept: int) -> None:
-    """Whatever the mixture of a genuine cursor's values and any others, there is no third outcome."""
-    _, found = messages_of([(0, "text")] * 2)
-    genuine_values = values_of(keyset_page(found, LATEST, limit=1).next_cursor)
-    refused(cursor_of([*genuine_values[:kept], *values]))
+def test_any_cursor_is_either_rejected_or_returns_a_page(values: list[Any], kept: int) -> None:
+    """Mix the values of a valid cursor with arbitrary ones; no other exception may escape."""
+    _, queryset = messages_of([(0, "text")] * 2)
+    valid_values = decode_cursor(keyset_page(queryset, LATEST, limit=1).next_cursor)
+    is_rejected(encode_cursor([*valid_values[:kept], *values]))
 
 
-def test_the_edges_of_what_fields_hold_serve_a_page(genuine: str) -> None:
-    values = values_of(genuine)
+def test_the_smallest_and_largest_values_of_the_fields_are_valid(valid_cursor: str) -> None:
+    values = decode_cursor(valid_cursor)
     for time, key, number in (
         ("0001-01-01T00:00:00+00:00", "", -(2**63)),
         ("9999-12-31T23:59:59+00:00", "é" * 255, 2**63 - 1),
     ):
-        assert not refused(cursor_of([*values[:2], time, key, number]))
+        assert not is_rejected(encode_cursor([*values[:2], time, key, number]))

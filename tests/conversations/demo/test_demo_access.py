@@ -4,8 +4,8 @@ from pytest_django import Settings
 from conversations.demo import demo_access
 from conversations.demo.demo_access import NameInUseError
 from conversations.demo.demo_instances import CHANNELS, VENDAS
-from conversations.managers.instance import hash_token
 from conversations.models import Instance
+from conversations.models.instance import hash_token
 
 pytestmark = pytest.mark.django_db
 

@@ -1,4 +1,4 @@
-"""What the database itself refuses, whoever writes; and what goes when an instance goes."""
+"""What the database rejects by constraints and triggers, and which rows a deletion removes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,30 +25,32 @@ from tests.conversations.rows import NOON, a_chat, a_contact, a_group, a_message
 pytestmark = pytest.mark.django_db
 
 
-def refuses(write: Callable[[], object], *names: str) -> None:
-    """Check that the database refuses the write; PostgreSQL names the constraint, SQLite its columns."""
+def assert_rejects(write: Callable[[], object], *expected: str) -> None:
+    """Check that a write violates a constraint. PostgreSQL's error contains its name, SQLite's its columns."""
     with pytest.raises(IntegrityError) as caught, transaction.atomic():
         write()
-    assert any(name in str(caught.value) for name in names), caught.value
+    assert any(text in str(caught.value) for text in expected), caught.value
 
 
 # --- messages ---------------------------------------------------------------------------------------------------------
-def test_a_message_is_there_once() -> None:
+def test_a_message_cannot_be_stored_twice() -> None:
     message = a_message(a_chat(an_instance()), key_id="3EB0", from_me=False)
-    again = {"key_id": "3EB0", "from_me": False}
-    refuses(lambda: a_message(message.conversation, **again), "message_identity", "conversations_message.key_id")
-    refuses(
-        lambda: Message.objects.bulk_create([Message(**row(message), **again)]),
+    identity = {"key_id": "3EB0", "from_me": False}
+    assert_rejects(
+        lambda: a_message(message.conversation, **identity), "message_identity", "conversations_message.key_id"
+    )
+    assert_rejects(
+        lambda: Message.objects.bulk_create([Message(**required_fields(message), **identity)]),
         "message_identity",
         "conversations_message.key_id",
     )
 
 
-def row(message: Message) -> dict[str, Any]:
+def required_fields(message: Message) -> dict[str, Any]:
     return {name: getattr(message, name) for name in ("instance_id", "conversation_id", "timestamp", "kind")}
 
 
-def test_each_part_of_a_messages_identity_counts() -> None:
+def test_messages_that_differ_in_one_part_of_the_identity_are_different() -> None:
     one, two = an_instance(), an_instance()
     chat = a_chat(one)
     for conversation, key_id, from_me in (
@@ -63,42 +65,42 @@ def test_each_part_of_a_messages_identity_counts() -> None:
 
 
 @pytest.mark.parametrize("missing", ["key_id", "from_me", "timestamp", "kind", "conversation_id", "instance_id"])
-def test_a_message_without_a_part_it_needs_is_refused(missing: str) -> None:
+def test_a_message_without_a_required_field_is_rejected(missing: str) -> None:
     chat = a_chat(an_instance())
-    whole = {"key_id": "3EB0", "from_me": True, "timestamp": NOON, "kind": "text"}
-    whole |= {"conversation_id": chat.pk, "instance_id": chat.instance_id}
-    refuses(lambda: Message.objects.create(**whole | {missing: None}), missing)
+    fields = {"key_id": "3EB0", "from_me": True, "timestamp": NOON, "kind": "text"}
+    fields |= {"conversation_id": chat.pk, "instance_id": chat.instance_id}
+    assert_rejects(lambda: Message.objects.create(**fields | {missing: None}), missing)
 
 
 # --- conversations ----------------------------------------------------------------------------------------------------
-def test_a_direct_conversation_has_a_contact_and_no_other_has_one() -> None:
+def test_direct_conversations_and_no_others_have_a_contact() -> None:
     instance = an_instance()
-    refuses(lambda: a_group(instance, kind="direct"), "conversation_direct_has_contact")
-    refuses(lambda: a_chat(instance, kind="group"), "conversation_direct_has_contact")
+    assert_rejects(lambda: a_group(instance, kind="direct"), "conversation_direct_has_contact")
+    assert_rejects(lambda: a_chat(instance, kind="group"), "conversation_direct_has_contact")
 
 
-def test_a_contact_has_one_conversation() -> None:
+def test_a_contact_cannot_have_two_conversations() -> None:
     instance = an_instance()
     chat = a_chat(instance)
-    refuses(lambda: a_chat(instance, contact=chat.contact, jid="other"), "contact_id")
+    assert_rejects(lambda: a_chat(instance, contact=chat.contact, jid="other"), "contact_id")
 
 
-def test_an_address_has_one_conversation_in_an_instance() -> None:
+def test_an_address_cannot_have_two_conversations_in_an_instance() -> None:
     one, two = an_instance(), an_instance()
     group = a_group(one)
-    refuses(lambda: a_group(one, jid=group.jid), "conversation_jid", "conversations_conversation.jid")
+    assert_rejects(lambda: a_group(one, jid=group.jid), "conversation_jid", "conversations_conversation.jid")
     assert a_group(two, jid=group.jid).pk
 
 
-def test_unread_messages_are_never_fewer_than_none() -> None:
-    refuses(lambda: a_group(an_instance(), unread_count=-1), "unread_count")
+def test_the_unread_count_cannot_be_negative() -> None:
+    assert_rejects(lambda: a_group(an_instance(), unread_count=-1), "unread_count")
 
 
-def test_somebody_is_in_a_group_once() -> None:
+def test_a_contact_cannot_be_in_a_group_twice() -> None:
     instance = an_instance()
     group, contact = a_group(instance), a_contact(instance)
     Participant.objects.create(conversation=group, contact=contact, clock="1")
-    refuses(
+    assert_rejects(
         lambda: Participant.objects.create(conversation=group, contact=contact, clock="2"),
         '"participant"',
         "conversations_participant.contact_id",
@@ -106,33 +108,33 @@ def test_somebody_is_in_a_group_once() -> None:
 
 
 # --- names and addresses ----------------------------------------------------------------------------------------------
-def test_an_instances_name_is_its_own_on_its_server() -> None:
+def test_an_instance_name_is_unique_per_server() -> None:
     an_instance(name="sales", server_url="https://one.example")
     an_instance(name="sales", server_url="https://two.example")
-    refuses(
+    assert_rejects(
         lambda: an_instance(name="sales", server_url="https://one.example"),
         "instance_name",
         "conversations_instance.name",
     )
 
 
-def test_an_instance_keeps_its_name() -> None:
+def test_an_instance_cannot_change_its_name() -> None:
     instance = an_instance(name="sales", server_url="https://one.example")
-    refuses(lambda: Instance.objects.filter(pk=instance.pk).update(name="support"), "an instance never changes")
+    assert_rejects(lambda: Instance.objects.filter(pk=instance.pk).update(name="support"), "an instance never changes")
     instance.name = "support"
-    refuses(instance.save, "an instance never changes")
+    assert_rejects(instance.save, "an instance never changes")
     Instance.objects.filter(pk=instance.pk).update(name="sales", server_url="https://two.example")
     assert Instance.objects.get(name="sales").server_url == "https://two.example"
 
 
-def test_a_contacts_address_is_its_own_in_its_instance() -> None:
+def test_a_contact_address_is_unique_per_instance() -> None:
     one, two = an_instance(), an_instance()
     contact = a_contact(one)
     contact.addresses.create(instance=one, key="phone:1", jid=contact.jid)
     other = a_contact(two, jid=contact.jid)
     other.addresses.create(instance=two, key="phone:1", jid=contact.jid)
-    refuses(lambda: a_contact(one, jid=contact.jid), "contact_jid", "conversations_contact.jid")
-    refuses(
+    assert_rejects(lambda: a_contact(one, jid=contact.jid), "contact_jid", "conversations_contact.jid")
+    assert_rejects(
         lambda: a_contact(one).addresses.create(instance=one, key="phone:1", jid="x"),
         "contact_address",
         "conversations_contactaddress.key",
@@ -140,15 +142,15 @@ def test_a_contacts_address_is_its_own_in_its_instance() -> None:
 
 
 # --- instances --------------------------------------------------------------------------------------------------------
-KEEPS = "a row never changes its instance"
-FOREIGN = "a row refers to rows of its own instance only"
+CHANGED_INSTANCE = "a row never changes its instance"
+OTHER_INSTANCE = "a row refers to rows of its own instance only"
 
 
 @pytest.mark.parametrize("model", [Contact, ContactAddress, Conversation, Message])
-def test_a_row_never_changes_its_instance(model: Any) -> None:
+def test_a_row_cannot_change_its_instance(model: Any) -> None:
     one, two = an_instance(), an_instance()
-    full(one)
-    refuses(lambda: model.objects.filter(instance=one).update(instance=two), KEEPS)
+    fill(one)
+    assert_rejects(lambda: model.objects.filter(instance=one).update(instance=two), CHANGED_INSTANCE)
     assert model.objects.filter(instance=one).update(instance=one)
 
 
@@ -161,21 +163,21 @@ def test_a_row_never_changes_its_instance(model: Any) -> None:
         (Message, "sender", a_contact),
     ],
 )
-def test_a_row_refers_to_rows_of_its_own_instance_only(model: Any, relation: str, make: Callable[..., Any]) -> None:
+def test_a_row_cannot_refer_to_a_row_of_another_instance(model: Any, relation: str, make: Callable[..., Any]) -> None:
     one, two = an_instance(), an_instance()
-    full(one)
+    fill(one)
     row = model.objects.filter(instance=one, **{f"{relation}__isnull": False}).first()
     foreign, own = make(two), make(one)
-    refuses(lambda: model.objects.filter(pk=row.pk).update(**{relation: foreign}), FOREIGN)
+    assert_rejects(lambda: model.objects.filter(pk=row.pk).update(**{relation: foreign}), OTHER_INSTANCE)
     assert model.objects.filter(pk=row.pk).update(**{relation: own})
-    row.pk, row._state.adding = None, True  # noqa: SLF001 - Django's documented way to copy a row
+    row.pk, row._state.adding = None, True  # noqa: SLF001 - Django documents this as how to copy a row
     setattr(row, relation, foreign)
-    refuses(row.save, FOREIGN)
+    assert_rejects(row.save, OTHER_INSTANCE)
 
 
 # --- deletion ---------------------------------------------------------------------------------------------------------
-def full(instance: Instance) -> None:
-    """Give the instance a row in each table, every relation used."""
+def fill(instance: Instance) -> None:
+    """Give the instance rows in each table, with every foreign key set."""
     chat, group = a_chat(instance), a_group(instance)
     assert chat.contact is not None
     chat.last_message = a_message(chat, sender=chat.contact)
@@ -190,20 +192,20 @@ def full(instance: Instance) -> None:
     IngestCounter.objects.create(instance=instance, name="applied", value=1)
 
 
-def test_an_instance_goes_with_all_it_has_and_nothing_of_another() -> None:
+def test_deleting_an_instance_deletes_its_rows_and_no_others() -> None:
     one, two = an_instance(), an_instance()
-    full(one)
-    full(two)
+    fill(one)
+    fill(two)
     models = list(apps.get_app_config("conversations").get_models())
     assert {Contact, ContactAddress, Conversation, Instance, Message, PendingUpdate, Participant} <= set(models)
-    before = {model: model._default_manager.count() for model in models}  # noqa: SLF001 - Django's public name
+    before = {model: model._default_manager.count() for model in models}  # noqa: SLF001 - Django documents _default_manager
     assert all(count >= 2 for count in before.values())
     one.delete()
-    after = {model: model._default_manager.count() for model in models}  # noqa: SLF001 - likewise
+    after = {model: model._default_manager.count() for model in models}  # noqa: SLF001 - Django documents _default_manager
     assert {model: 2 * count for model, count in after.items()} == before
 
 
-def test_a_message_goes_and_its_conversation_stays() -> None:
+def test_deleting_a_message_keeps_its_conversation() -> None:
     chat = a_chat(an_instance())
     message = a_message(chat)
     Conversation.objects.filter(pk=chat.pk).update(last_message=message)

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from conversations.ingest.conf import Options
 from conversations.ingest.worker.worker import Worker
-from conversations.managers.instance import hash_token
 from conversations.models import Instance
+from conversations.models.instance import hash_token
 from tests.payloads import SAMPLES, captured, sample
 
 pytestmark = pytest.mark.django_db

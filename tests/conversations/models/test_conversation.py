@@ -19,18 +19,18 @@ def at(minute: int) -> dt.datetime:
     return NOON + dt.timedelta(minutes=minute)
 
 
-# --- reading ----------------------------------------------------------------------------------------------------------
-def test_conversations_come_with_the_latest_message_first() -> None:
+# --- lists ------------------------------------------------------------------------------------------------------------
+def test_lists_are_ordered_by_latest_message() -> None:
     one, two = an_instance(), an_instance()
     early, late = a_chat(one, last_message_at=at(1)), a_chat(one, last_message_at=at(3))
-    elsewhere, silent = a_chat(two, last_message_at=at(2)), a_chat(one)
-    assert Conversation.objects.for_instance(one).rows == [late, early, silent]
-    assert Conversation.objects.for_instance(one.pk).rows == [late, early, silent]
-    assert Conversation.objects.for_instance(None).rows == [late, elsewhere, early, silent]
+    elsewhere, without_messages = a_chat(two, last_message_at=at(2)), a_chat(one)
+    assert Conversation.objects.for_instance(one).rows == [late, early, without_messages]
+    assert Conversation.objects.for_instance(one.pk).rows == [late, early, without_messages]
+    assert Conversation.objects.for_instance(None).rows == [late, elsewhere, early, without_messages]
 
 
 @pytest.mark.parametrize(
-    ("wanted", "names"),
+    ("filters", "names"),
     [
         ({}, "plain archived pinned unread group"),
         ({"archived": True}, "archived"),
@@ -47,7 +47,7 @@ def test_conversations_come_with_the_latest_message_first() -> None:
         ({"archived": False, "kind": "direct", "unread": False}, "plain pinned"),
     ],
 )
-def test_filters_leave_what_they_say(wanted: dict[str, Any], names: str) -> None:
+def test_filters(filters: dict[str, Any], names: str) -> None:
     instance = an_instance()
     a_chat(instance, name="plain")
     a_chat(instance, name="archived", is_archived=True)
@@ -55,11 +55,11 @@ def test_filters_leave_what_they_say(wanted: dict[str, Any], names: str) -> None
     a_chat(instance, name="unread", unread_count=2)
     a_chat(instance, name="deleted", is_deleted=True)
     a_group(instance, name="group")
-    found = Conversation.objects.for_instance(instance, **wanted).rows
-    assert {row.name for row in found} == set(names.split())
+    rows = Conversation.objects.for_instance(instance, **filters).rows
+    assert {row.name for row in rows} == set(names.split())
 
 
-def test_changes_after_a_moment_come_oldest_first() -> None:
+def test_changes_after_a_time_are_ordered_oldest_first() -> None:
     instance = an_instance()
     first, second, third = (a_chat(instance) for _ in range(3))
     Conversation.objects.pin(first.pk)
@@ -67,14 +67,14 @@ def test_changes_after_a_moment_come_oldest_first() -> None:
     assert rows == [third, first]
 
 
-def test_a_page_is_one_query(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_a_page_takes_one_query(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     instance = an_instance()
     a_chat(instance)
     with django_assert_num_queries(1):
         Conversation.objects.for_instance(instance, search="a", unread=False)
 
 
-def test_a_group_has_the_participants_that_are_there_now() -> None:
+def test_participants_are_the_present_members_of_a_group_ordered_by_name() -> None:
     instance = an_instance()
     group = a_group(instance, participants_as_of="5")
     for name, clock, is_present in (("Caio", "5", True), ("Ana", "6", True), ("left", "6", False), ("gone", "4", True)):
@@ -94,7 +94,7 @@ def test_a_group_has_the_participants_that_are_there_now() -> None:
         ("unpin", "is_pinned", False),
     ],
 )
-def test_a_flag_is_set_stored_and_returned(operation: str, field: str, value: object) -> None:
+def test_a_flag_is_stored_and_returned(operation: str, field: str, value: object) -> None:
     chat = a_chat(an_instance(), **{field: not value}, unread_count=3)
     row = getattr(Conversation.objects, operation)(chat.pk)
     stored = Conversation.objects.get(pk=chat.pk)
@@ -104,7 +104,7 @@ def test_a_flag_is_set_stored_and_returned(operation: str, field: str, value: ob
 
 
 @pytest.mark.parametrize("operation", ["archive", "pin", "mark_read"])
-def test_a_row_that_is_already_so_is_not_written(
+def test_an_operation_without_effect_does_not_write_the_row(
     operation: str, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     chat = a_chat(an_instance(), is_archived=True, is_pinned=True)
@@ -113,26 +113,26 @@ def test_a_row_that_is_already_so_is_not_written(
     assert [query["sql"].split()[0] for query in queries.captured_queries] == ["SAVEPOINT", "SELECT", "RELEASE"]
 
 
-def test_mark_read_reaches_up_to_the_last_message() -> None:
+def test_mark_read_marks_up_to_the_last_message() -> None:
     chat = a_chat(an_instance(), last_message_at=at(5), unread_count=2)
     row = Conversation.objects.mark_read(chat.pk)
     stored = Conversation.objects.get(pk=chat.pk)
-    for seen in (row, stored):
-        assert (seen.unread_count, seen.read_until, seen.marked_read_until) == (0, at(5), at(5))
+    for current in (row, stored):
+        assert (current.unread_count, current.read_until, current.marked_read_until) == (0, at(5), at(5))
 
 
-def test_mark_read_never_goes_back() -> None:
+def test_mark_read_never_moves_backwards() -> None:
     chat = a_chat(an_instance(), last_message_at=at(5), read_until=at(9), marked_read_until=at(7), unread_count=1)
     row = Conversation.objects.mark_read(chat.pk)
     assert (row.unread_count, row.read_until, row.marked_read_until) == (0, at(9), at(7))
 
 
-def test_mark_read_of_a_silent_conversation_moves_nothing() -> None:
+def test_mark_read_without_messages_moves_nothing() -> None:
     row = Conversation.objects.mark_read(a_chat(an_instance()).pk)
     assert (row.read_until, row.marked_read_until) == (EPOCH, EPOCH)
 
 
-def test_increment_unread_counts_from_what_is_stored() -> None:
+def test_increment_unread_adds_to_the_stored_count() -> None:
     chat = a_chat(an_instance())
     assert Conversation.objects.increment_unread(chat.pk).unread_count == 1
     assert Conversation.objects.increment_unread(chat.pk, by=4).unread_count == 5
@@ -140,29 +140,29 @@ def test_increment_unread_counts_from_what_is_stored() -> None:
     assert chat.unread_count == 5
 
 
-def test_unread_messages_are_never_fewer_than_none() -> None:
+def test_the_unread_count_cannot_become_negative() -> None:
     chat = a_chat(an_instance())
     with pytest.raises(IntegrityError):
         Conversation.objects.increment_unread(chat.pk, by=-1)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_an_operation_on_an_unknown_conversation_is_an_error(operation: str) -> None:
+def test_an_operation_on_an_unknown_conversation_raises(operation: str) -> None:
     with pytest.raises(Conversation.DoesNotExist):
         getattr(Conversation.objects, operation)(UNKNOWN)
 
 
 @pytest.mark.postgresql
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_an_operation_locks_its_row_before_it_reads_it(operation: str) -> None:
+def test_an_operation_reads_its_row_with_a_lock(operation: str) -> None:
     chat = a_chat(an_instance(), is_archived=True)
     with CaptureQueriesContext(connection) as queries:
         getattr(Conversation.objects, operation)(chat.pk)
-    (read,) = [query["sql"] for query in queries if "WHERE" in query["sql"] and query["sql"].startswith("SELECT")][:1]
-    assert read.endswith("FOR NO KEY UPDATE")
+    selects = [query["sql"] for query in queries if "WHERE" in query["sql"] and query["sql"].startswith("SELECT")]
+    assert selects[0].endswith("FOR NO KEY UPDATE")
 
 
-def test_delete_takes_the_messages_and_leaves_the_contact() -> None:
+def test_delete_removes_the_messages_and_keeps_the_contact() -> None:
     chat = a_chat(an_instance())
     a_message(chat)
     assert Conversation.objects.delete(chat.pk)
@@ -172,7 +172,7 @@ def test_delete_takes_the_messages_and_leaves_the_contact() -> None:
 
 
 # --- upsert -----------------------------------------------------------------------------------------------------------
-def test_upsert_of_a_person_makes_the_contact_too() -> None:
+def test_upsert_with_a_persons_address_creates_the_contact_too() -> None:
     instance = an_instance()
     chat, created = Conversation.objects.upsert(instance, "5511987654321@s.whatsapp.net", name="Bia")
     assert created
@@ -180,7 +180,7 @@ def test_upsert_of_a_person_makes_the_contact_too() -> None:
     assert (chat.kind, chat.name, chat.contact.phone) == ("direct", "Bia", "5511987654321")
 
 
-def test_upsert_finds_the_conversation_under_the_other_form_of_the_number() -> None:
+def test_upsert_finds_the_conversation_by_the_other_form_of_the_number() -> None:
     instance = an_instance()
     chat, _ = Conversation.objects.upsert(instance, "5511987654321@s.whatsapp.net", name="Bia")
     same, created = Conversation.objects.upsert(instance, "551187654321@s.whatsapp.net", is_archived=True)
@@ -199,7 +199,7 @@ def test_upsert_finds_the_conversation_under_the_other_form_of_the_number() -> N
         ("1234@bot", "other"),
     ],
 )
-def test_upsert_tells_the_kind_by_the_address(jid: str, kind: str) -> None:
+def test_upsert_derives_the_kind_from_the_address(jid: str, kind: str) -> None:
     instance = an_instance()
     chat, created = Conversation.objects.upsert(instance, jid, name="x")
     same, created_again = Conversation.objects.upsert(instance, jid, name="y")
@@ -207,6 +207,6 @@ def test_upsert_tells_the_kind_by_the_address(jid: str, kind: str) -> None:
     assert (same.pk, same.name) == (chat.pk, "y")
 
 
-def test_upsert_of_no_address_is_an_error() -> None:
+def test_upsert_without_an_address_raises() -> None:
     with pytest.raises(ValueError, match="not a JID"):
         Conversation.objects.upsert(an_instance(), "")

@@ -12,12 +12,12 @@ from tests.conversations.rows import a_chat, a_contact, an_instance
 pytestmark = pytest.mark.django_db
 
 ANA = "5511940028922@s.whatsapp.net"
-ANA_SHORT = "551140028922@s.whatsapp.net"  # a landline's length: not hers
+ANA_SHORT = "551140028922@s.whatsapp.net"  # as long as a landline number, so a different number
 BIA = "5511987654321@s.whatsapp.net"
 BIA_SHORT = "551187654321@s.whatsapp.net"
 
 
-def test_contacts_come_by_name_of_one_instance_or_of_all() -> None:
+def test_lists_are_of_one_instance_or_of_all_ordered_by_name() -> None:
     one, two = an_instance(), an_instance()
     caio, ana, bia = (a_contact(one, name="Caio"), a_contact(one, name="Ana"), a_contact(two, name="Bia"))
     assert Contact.objects.for_instance(one).rows == [ana, caio]
@@ -26,21 +26,21 @@ def test_contacts_come_by_name_of_one_instance_or_of_all() -> None:
 
 
 @pytest.mark.parametrize("search", ["maria", "ARIA S", "94002", "777"])
-def test_search_finds_a_part_of_the_name_the_phone_or_the_lid(search: str) -> None:
+def test_search_matches_part_of_the_name_the_phone_or_the_lid(search: str) -> None:
     instance = an_instance()
     maria = a_contact(instance, name="Maria Silva", phone="5511940028922", lid="1777")
     a_contact(instance, name="João", phone="5521", lid="1888")
     assert Contact.objects.for_instance(instance, search=search).rows == [maria]
 
 
-def test_a_page_is_one_query(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_a_page_takes_one_query(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     instance = an_instance()
     a_contact(instance)
     with django_assert_num_queries(1):
         Contact.objects.for_instance(instance, search="a")
 
 
-def test_upsert_makes_a_contact_with_its_address() -> None:
+def test_upsert_creates_a_contact_with_its_address() -> None:
     instance = an_instance()
     contact, created = Contact.objects.upsert(instance, BIA, name="Bia")
     assert created
@@ -48,12 +48,12 @@ def test_upsert_makes_a_contact_with_its_address() -> None:
     assert ContactAddress.objects.get(contact=contact).key == "phone:551187654321"
 
 
-def test_upsert_of_a_lid_has_no_phone() -> None:
+def test_upsert_with_a_lid_leaves_the_phone_empty() -> None:
     contact, _ = Contact.objects.upsert(an_instance(), "123456@lid")
     assert (contact.phone, contact.lid) == ("", "123456")
 
 
-def test_upsert_finds_the_person_under_the_other_form_of_the_number() -> None:
+def test_upsert_finds_the_contact_by_the_other_form_of_the_number() -> None:
     instance = an_instance()
     contact, _ = Contact.objects.upsert(instance, BIA, name="Bia")
     same, created = Contact.objects.upsert(instance, BIA_SHORT, name="Beatriz")
@@ -62,13 +62,13 @@ def test_upsert_finds_the_person_under_the_other_form_of_the_number() -> None:
     assert (contact.name, contact.jid) == ("Beatriz", BIA)
 
 
-def test_upsert_keeps_instances_and_persons_apart() -> None:
+def test_other_instances_and_other_numbers_have_other_contacts() -> None:
     one, two = an_instance(), an_instance()
     contacts = {Contact.objects.upsert(i, jid)[0] for i in (one, two) for jid in (ANA, ANA_SHORT, BIA)}
     assert len(contacts) == 6
 
 
-def test_upsert_with_nothing_new_to_say_changes_nothing() -> None:
+def test_upsert_without_fields_does_not_write_the_row() -> None:
     instance = an_instance()
     contact, _ = Contact.objects.upsert(instance, BIA)
     Contact.objects.upsert(instance, BIA)
@@ -77,37 +77,37 @@ def test_upsert_with_nothing_new_to_say_changes_nothing() -> None:
     assert contact.updated_at == before
 
 
-def test_upsert_takes_the_row_that_somebody_else_has_just_made() -> None:
+def test_upsert_updates_a_contact_that_was_created_concurrently() -> None:
     instance = an_instance()
-    rivals: list[Contact] = []
+    concurrent: list[Contact] = []
 
-    def just_after_the_look(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
-        found = execute(sql, *rest)
-        if sql.startswith("SELECT") and not rivals:
-            rivals.append(a_contact(instance, jid=BIA, name="rival"))
-            rivals[0].addresses.create(instance=instance, key="phone:551187654321", jid=BIA)
-        return found
+    def insert_after_first_select(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        result = execute(sql, *rest)
+        if sql.startswith("SELECT") and not concurrent:
+            concurrent.append(a_contact(instance, jid=BIA, name="concurrent"))
+            concurrent[0].addresses.create(instance=instance, key="phone:551187654321", jid=BIA)
+        return result
 
-    with connection.execute_wrapper(just_after_the_look):
+    with connection.execute_wrapper(insert_after_first_select):
         contact, created = Contact.objects.upsert(instance, BIA, name="Bia")
-    assert ([contact], created) == (rivals, False)
+    assert ([contact], created) == (concurrent, False)
     contact.refresh_from_db()
     assert contact.name == "Bia"
 
 
 @pytest.mark.parametrize("jid", ["", "nobody", "120363041234567890@g.us", "status@broadcast"])
-def test_upsert_of_what_is_no_person_is_an_error(jid: str) -> None:
-    with pytest.raises(ValueError, match="no person"):
+def test_upsert_rejects_a_jid_that_is_not_a_persons(jid: str) -> None:
+    with pytest.raises(ValueError, match="not the address of a person"):
         Contact.objects.upsert(an_instance(), jid)
 
 
-def test_delete_tells_whether_the_row_was_there() -> None:
+def test_delete_returns_whether_the_row_existed() -> None:
     contact = a_contact(an_instance())
     assert Contact.objects.delete(contact.pk)
     assert not Contact.objects.delete(contact.pk)
 
 
-def test_a_contact_with_a_conversation_is_not_deleted() -> None:
+def test_a_contact_with_a_conversation_cannot_be_deleted() -> None:
     chat = a_chat(an_instance())
     assert chat.contact_id is not None
     with pytest.raises(RestrictedError):

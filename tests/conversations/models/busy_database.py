@@ -1,4 +1,4 @@
-"""A database large enough that PostgreSQL chooses its plans as it would in production."""
+"""Fills the database with enough rows that PostgreSQL chooses the same query plans as in production."""
 
 import datetime as dt
 
@@ -8,19 +8,19 @@ from conversations.models import Contact, Conversation, Instance, Message
 from tests.conversations.rows import NOON
 
 INSTANCES = 500
-BUSY = 2  # of them have what follows
-CHATS = 2_500
-MESSAGES = 4_000
-THREADS = 5  # conversations that the messages are in
+BUSY_INSTANCES = 2  # instances with the rows below
+CHATS = 2_500  # per busy instance
+MESSAGES = 4_000  # per busy instance
+CHATS_WITH_MESSAGES = 5
 
 
 def fill() -> Instance:
-    """Make the rows, let PostgreSQL count them, and return a busy instance."""
+    """Insert the rows, update PostgreSQL's statistics, and return a busy instance."""
     instances = Instance.objects.bulk_create(Instance(name=f"instance {n:05}") for n in range(INSTANCES))
-    for instance in instances[:BUSY]:
+    for instance in instances[:BUSY_INSTANCES]:
         contacts = Contact.objects.bulk_create(_contact(instance, n) for n in range(CHATS))
-        chats = Conversation.objects.bulk_create(_chat(one, n) for n, one in enumerate(contacts))
-        Message.objects.bulk_create(_message(chats[n % THREADS], n) for n in range(MESSAGES))
+        chats = Conversation.objects.bulk_create(_chat(contact, n) for n, contact in enumerate(contacts))
+        Message.objects.bulk_create(_message(chats[n % CHATS_WITH_MESSAGES], n) for n in range(MESSAGES))
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     return instances[0]
@@ -31,7 +31,7 @@ def _contact(instance: Instance, n: int) -> Contact:
 
 
 def _chat(contact: Contact, n: int) -> Conversation:
-    """A conversation; some are pinned, archived, unread or deleted, about as often as with people."""
+    """Return a conversation; realistic shares of them are pinned, archived, unread or deleted."""
     return Conversation(
         instance=contact.instance,
         contact=contact,
