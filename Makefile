@@ -41,6 +41,7 @@ check: dev-venv ## lint, format, types, layers, migrations, deployment settings,
 	$(PY) -m ruff format --check
 	@echo "$(PY) -m mypy"; $(PRODUCTION) $(PY) -m mypy
 	.venv/bin/lint-imports
+	$(PY) -m pytest -q -p no:cacheprovider tests/test_imports.py
 	@echo "manage.py makemigrations --check"; $(PRODUCTION) $(PY) manage.py makemigrations --check --dry-run
 	@echo "manage.py check --deploy"; $(PRODUCTION) $(PY) manage.py check --deploy --fail-level WARNING
 	@echo "manage.py spectacular"; $(PRODUCTION) $(PY) manage.py spectacular --validate --fail-on-warn --file /dev/null

@@ -4,13 +4,13 @@ The threads stop when the process exits, and a forked child process starts its o
 """
 
 import atexit
-import os
 import threading
 
 from conversations.ingest import metrics, notify, sqlite_lock
 from conversations.ingest.conf import Options
 from conversations.ingest.inbox.web_background import WebBackgroundThread
 from conversations.ingest.worker.worker import Worker
+from logs.fork import after_fork
 
 STOP_TIMEOUT = 10.0  # seconds for each thread to finish its current batch
 
@@ -21,7 +21,7 @@ def start() -> None:
     """Start the threads of this process; further calls do nothing."""
     if not _running:
         _start_threads()
-        os.register_at_fork(after_in_child=_restart_after_fork)
+        after_fork(_restart_after_fork)
         atexit.register(stop)
 
 

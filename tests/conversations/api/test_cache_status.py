@@ -33,7 +33,7 @@ HEADER_PATTERN = re.compile(r"[A-Za-z*][\w!#$%&'*+.^`|~:/-]*((; hit)|(; fwd=(byp
 @pytest.fixture(autouse=True)
 def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[CacheRuntime]:
     """Return the runtime of a new, empty cache."""
-    monkeypatch.setattr(subscriber, "TRUSTED_FOR", PATIENCE)  # a busy machine may delay the subscriber
+    monkeypatch.setattr(subscriber, "LOCAL_CACHE_VALID_FOR", PATIENCE)  # a busy machine may delay the subscriber
     yield use_new()
     use_new()
 
