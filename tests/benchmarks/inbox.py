@@ -103,10 +103,10 @@ class _Work:
     _numbers = itertools.count(1)
 
     def __init__(self, in_play: int) -> None:
-        from conversations.demo import bulk_rows, scale  # noqa: PLC0415 - as above
+        from conversations.demo import scale  # noqa: PLC0415 - as above
         from conversations.models import Instance  # noqa: PLC0415 - as above
 
-        names = [scale.NAME.format(place + 1) for place in range(bulk_rows.INSTANCES)]
+        names = [scale.INSTANCE_NAME.format(place + 1) for place in range(scale.INSTANCE_COUNT)]
         self._instances = list(Instance.objects.filter(name__in=names))
         sample = random.Random(2026).sample
         self._conversations = {}

@@ -103,7 +103,7 @@ def test_a_history_of_nothing_is_an_error(arguments: tuple[str, str]) -> None:
 def test_where_no_server_listens_it_says_so() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         free = server.getsockname()[1]
-    with pytest.raises(CommandError, match=f"nobody answers at http://127.0.0.1:{free}"):
+    with pytest.raises(CommandError, match=f"no response from http://127.0.0.1:{free}"):
         demo("--url", f"http://127.0.0.1:{free}")
 
 
