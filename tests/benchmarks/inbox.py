@@ -97,11 +97,11 @@ def _measured(size: int, active: int, rounds: int) -> Seconds:
         cursor.execute("VACUUM")  # so that autovacuum does not start during the measurement
         cursor.execute("CHECKPOINT")
     workload = _Workload(active)
-    taken: dict[str, list[float]] = {}
+    durations: dict[str, list[float]] = {}
     for _ in range(rounds + 1):
         for name, seconds in workload.round():
-            taken.setdefault(name, []).append(seconds)
-    return {name: statistics.median(seconds[1:]) for name, seconds in taken.items()}  # the first round warms up
+            durations.setdefault(name, []).append(seconds)
+    return {name: statistics.median(seconds[1:]) for name, seconds in durations.items()}  # the first round warms up
 
 
 class _Workload:
@@ -113,7 +113,7 @@ class _Workload:
         from conversations.demo import scale  # noqa: PLC0415 - needs configured settings
         from conversations.models import Instance  # noqa: PLC0415 - needs configured settings
 
-        names = [scale.INSTANCE_NAME.format(place + 1) for place in range(scale.INSTANCE_COUNT)]
+        names = [scale.INSTANCE_NAME.format(index + 1) for index in range(scale.INSTANCE_COUNT)]
         self._instances = list(Instance.objects.filter(name__in=names))
         sample = random.Random(2026).sample
         self._conversations = {}
@@ -130,31 +130,31 @@ class _Workload:
         from tests.conversations.ingest.receive import receive  # noqa: PLC0415 - needs configured settings
 
         few = EVENTS // 25
-        rows = [self._row(place) for place in range(few)]
+        rows = [self._row(index) for index in range(few)]
         yield SAVED, _timed([row.save for row in rows])
-        yield SINGLE, _timed([partial(receive, *self._event(place)) for place in range(few)])
+        yield SINGLE, _timed([partial(receive, *self._event(index)) for index in range(few)])
         for name, workers in ((ONE_WORKER, 1), (ALL_WORKERS, WORKERS)):
-            stored = _timed([partial(store_body, *self._event(place)) for place in range(EVENTS)])
+            stored = _timed([partial(store_body, *self._event(index)) for index in range(EVENTS)])
             yield STORED, stored
             yield name, _timed([partial(_apply, workers)]) / EVENTS
             if others := WebhookEvent.objects.exclude(outcome=WebhookEvent.Outcome.APPLIED).count():
                 raise RuntimeError(f"{others} events were not applied")
 
-    def _conversation(self, place: int) -> tuple[Any, Any]:
-        instance = self._instances[place % len(self._instances)]
+    def _conversation(self, index: int) -> tuple[Any, Any]:
+        instance = self._instances[index % len(self._instances)]
         return instance, next(self._conversations[instance])
 
-    def _row(self, place: int) -> Any:
+    def _row(self, index: int) -> Any:
         from conversations.models import Message  # noqa: PLC0415 - needs configured settings
 
-        instance, conversation = self._conversation(place)
+        instance, conversation = self._conversation(index)
         number = next(self._numbers)
         at = dt.datetime.fromtimestamp(START, dt.UTC)
         values = {"key_id": f"3EB1{number:028X}", "from_me": False, "kind": "text", "text": "Bom dia!", "timestamp": at}
         return Message(instance=instance, conversation=conversation, sender_id=conversation.contact_id, **values)
 
-    def _event(self, place: int) -> tuple[Any, Body]:
-        instance, conversation = self._conversation(place)
+    def _event(self, index: int) -> tuple[Any, Body]:
+        instance, conversation = self._conversation(index)
         number = next(self._numbers)
         body: Body = json.loads(self._sample)
         body["instance"] = instance.name
@@ -190,18 +190,18 @@ def _apply(workers: int) -> None:
 
 
 def _timed(calls: Sequence[Callable[[], object]]) -> float:
-    began = time.perf_counter()
+    start = time.perf_counter()
     for call in calls:
         call()
-    return (time.perf_counter() - began) / len(calls)
+    return (time.perf_counter() - start) / len(calls)
 
 
 def report(smaller: int, larger: int, small: Seconds, large: Seconds, many_active: Seconds) -> str:
     """Return the report; `many_active` is measured with the large tables and MANY active conversations."""
     headings = [f"{smaller:,}, {FEW} active", f"{larger:,}, {FEW} active", f"{larger:,}, {MANY:,} active"]
     columns = small, large, many_active
-    rows = [[name, *(f"{one[name] * 1e6:,.0f} µs" for one in columns)] for name in small]
-    events = (one[STORED] + one[ONE_WORKER] for one in columns)
+    rows = [[name, *(f"{column[name] * 1e6:,.0f} µs" for column in columns)] for name in small]
+    events = (column[STORED] + column[ONE_WORKER] for column in columns)
     ratios = [
         ["events/s of one worker ÷ save() calls/s of one process", "≥ 5", *_faster(columns, ONE_WORKER)],
         [f"events/s of {WORKERS} workers ÷ save() calls/s of one process", "≥ 5", *_faster(columns, ALL_WORKERS)],
@@ -225,12 +225,12 @@ conversation and its clocks, and writes the event's outcome. One process saves a
 
 
 def _faster(columns: Sequence[Seconds], name: str) -> list[str]:
-    ratios = [one[SAVED] / one[name] for one in columns]
+    ratios = [column[SAVED] / column[name] for column in columns]
     return [_verdict(ratio, is_met=ratio >= 5) for ratio in ratios]
 
 
 def _slower(events: Sequence[float]) -> list[str]:
-    return [_verdict(one / events[0], is_met=one / events[0] <= 1.3) for one in events]
+    return [_verdict(seconds / events[0], is_met=seconds / events[0] <= 1.3) for seconds in events]
 
 
 def _verdict(ratio: float, *, is_met: bool) -> str:

@@ -69,32 +69,32 @@ def bodies() -> Iterator[Body]:
 
 
 def measure(count: int, rounds: int) -> Seconds:
-    """Return the seconds per call of each round, by the name of the work."""
+    """Return the seconds per call of each round, by name."""
     instance = Instance.objects.create(name="vendas-sp-01")
     stream = bodies()
     for body in islice(stream, 2 * CHATS):  # so that all chats exist and a page is full
         receive(instance, body)
     read_page = page_reader()
     create_baseline_table()
-    taken: Seconds = {}
+    durations: Seconds = {}
     for _ in range(rounds):
         batch = list(islice(stream, count))
-        work: tuple[tuple[str, Callable[[Body], object]], ...] = (
+        calls: tuple[tuple[str, Callable[[Body], object]], ...] = (
             (BASELINES["webhook"], insert_baseline),
             ("webhook, new", partial(receive, instance)),
             ("webhook, repeated", partial(receive, instance)),
             (BASELINES["page"], lambda _body: select_baseline()),
             ("page of conversations", lambda _body: read_page()),
         )
-        for name, run in work:
-            began = time.perf_counter()
+        for name, call in calls:
+            start = time.perf_counter()
             for body in batch:
-                run(body)
-            taken.setdefault(name, []).append((time.perf_counter() - began) / count)
-    return taken
+                call(body)
+            durations.setdefault(name, []).append((time.perf_counter() - start) / count)
+    return durations
 
 
-# --- the work ---------------------------------------------------------------------------------------------------------
+# --- the measured calls -----------------------------------------------------------------------------------------------
 def page_reader() -> Callable[[], None]:
     """Return a function that reads a page of conversations as an API client does: URL, token, JSON."""
     user = User.objects.create_user("bench")
@@ -129,12 +129,12 @@ def select_baseline() -> None:
 
 
 # --- the table --------------------------------------------------------------------------------------------------------
-def table(taken: Seconds) -> str:
+def table(durations: Seconds) -> str:
     """Return a table of the medians: microseconds, calls per second, and the ratio to the baseline above."""
-    lines = [f"{connection.vendor}, medians of {len(next(iter(taken.values())))} rounds, in process"]
+    lines = [f"{connection.vendor}, medians of {len(next(iter(durations.values())))} rounds, in process"]
     lines.append(f"{'':32}{'us':>9}{'per s':>9}{'ratio':>9}{'spread':>9}")
     baseline = 0.0
-    for name, seconds in taken.items():
+    for name, seconds in durations.items():
         median = statistics.median(seconds)
         baseline = median if name in BASELINES.values() else baseline
         spread = (max(seconds) - min(seconds)) / median

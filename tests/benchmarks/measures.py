@@ -80,9 +80,9 @@ class Measures:
         _timed(call, arguments, 1)
         if name not in self._passes:
             passes = 1
-            while (taken := _timed(call, arguments, passes)) < self._seconds / 4:
+            while (elapsed := _timed(call, arguments, passes)) < self._seconds / 4:
                 passes *= 2
-            self._passes[name] = max(1, round(passes * self._seconds / taken))
+            self._passes[name] = max(1, round(passes * self._seconds / elapsed))
         return self._passes[name]
 
     def _threads(self) -> Result:
@@ -101,10 +101,10 @@ class Measures:
         for reader in readers:
             reader.start()
         barrier.wait()
-        began = time.perf_counter()
+        start = time.perf_counter()
         for reader in readers:
             reader.join()
-        return {"seconds": (time.perf_counter() - began) / (THREADS * passes * len(arguments))}
+        return {"seconds": (time.perf_counter() - start) / (THREADS * passes * len(arguments))}
 
     # --- database queries ---------------------------------------------------------------------------------------------
     def _replay(self) -> Result:
@@ -120,7 +120,7 @@ class Measures:
         is_write = [self._rng.random() < WRITE_SHARE for _ in pks]
         read, save, reads = self._adapter.row, self._adapter.save, is_write.count(False)
         with _recorded_queries() as queries:
-            write_queries, began = 0, time.perf_counter()
+            write_queries, start = 0, time.perf_counter()
             for pk, writes in zip(pks, is_write, strict=True):
                 if writes:
                     write_queries -= len(queries)
@@ -130,8 +130,8 @@ class Measures:
                     write_queries += len(queries)
                 else:
                     read(pk)
-            taken = time.perf_counter() - began
-        return _result(taken / REPLAY_OPERATIONS, len(queries) - write_queries, reads)
+            elapsed = time.perf_counter() - start
+        return _result(elapsed / REPLAY_OPERATIONS, len(queries) - write_queries, reads)
 
     def _seed(self) -> Result:
         """Read one conversation a thousand times, the first time from the database.
@@ -142,8 +142,8 @@ class Measures:
         read = self._adapter.row
         self._adapter.save(read(pk))
         with _recorded_queries() as queries:
-            taken = _timed(read, [pk], SEED_READS)
-        return {**_result(taken, len(queries), SEED_READS), **getattr(self._adapter, "clear", dict)()}
+            elapsed = _timed(read, [pk], SEED_READS)
+        return {**_result(elapsed, len(queries), SEED_READS), **getattr(self._adapter, "clear", dict)()}
 
 
 def _plain(row: Model) -> list[str]:
@@ -161,11 +161,11 @@ def _result(seconds: float, queries: int, reads: int) -> Result:
 
 def _timed(call: Call, arguments: Sequence[Any], passes: int) -> float:
     clock = time.perf_counter
-    began = clock()
+    start = clock()
     for _ in range(passes):
         for argument in arguments:
             call(argument)
-    return clock() - began
+    return clock() - start
 
 
 @contextmanager

@@ -13,7 +13,7 @@ Results = Mapping[str, Mapping[str, Sequence[Result]]]  # measure → peer → o
 
 HEAD = """# Benchmarks
 
-`make bench` writes this page: the cache against its peers, in one run on one machine.
+`make bench` writes this page: a comparison of the cache with its peers in one run on one machine.
 
 ![Times of one row, a list of 50, 100 rows and one save, by peer](benchmarks.svg)"""
 
@@ -53,7 +53,7 @@ def medians(results: Results) -> Medians:
     """Return the median of each figure."""
     return {
         measure: {
-            name: {figure: statistics.median(one[figure] for one in rounds) for figure in rounds[0]}
+            name: {figure: statistics.median(result[figure] for result in rounds) for figure in rounds[0]}
             for name, rounds in by_peer.items()
         }
         for measure, by_peer in results.items()
@@ -68,30 +68,32 @@ def write(results: Results, on_one_core: Results, machine: str, skipped: Sequenc
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
-def _targets(found: Medians, on_one_core: Medians) -> str:
-    rows = [(one.text, one.requirement, one.verdict(found), one.verdict(on_one_core)) for one in TARGETS]
+def _targets(by_measure: Medians, on_one_core: Medians) -> str:
+    rows = [
+        (target.text, target.requirement, target.verdict(by_measure), target.verdict(on_one_core)) for target in TARGETS
+    ]
     return markdown(("measure", "target", "result", "on one core"), rows)
 
 
 def _tables(results: Results, where: str) -> list[str]:
-    found = medians(results)
-    return [f"## {TITLES[name]}{where}\n\n{_table(name, found, results)}" for name in TITLES if name in results]
+    by_measure = medians(results)
+    return [f"## {TITLES[name]}{where}\n\n{_table(name, by_measure, results)}" for name in TITLES if name in results]
 
 
-def _table(measure: str, found: Medians, results: Results) -> str:
+def _table(measure: str, by_measure: Medians, results: Results) -> str:
     """Return the table of one measure, the fastest peer first."""
-    figures = found[measure]
+    figures = by_measure[measure]
     ours = figures.get(peers.OURS) or figures.get(peers.OURS_SHARED)
     rows = []
     for name in sorted(figures, key=lambda name: figures[name]["seconds"]):
-        one = figures[name]
-        row = [name, str(BY_NAME[name].tier), _time(one["seconds"])]
-        row.append(f"{one['seconds'] / ours['seconds']:.2f}" if ours else "")
+        peer_figures = figures[name]
+        row = [name, str(BY_NAME[name].tier), _time(peer_figures["seconds"])]
+        row.append(f"{peer_figures['seconds'] / ours['seconds']:.2f}" if ours else "")
         row.append(_spread([result["seconds"] for result in results[measure][name]]))
         if measure == "threads":
-            row.append(f"{1 / one['seconds']:,.0f}")
-        if "hits" in one:
-            row += [f"{one['hits']:.1%}", f"{one['queries']:.3f}"]
+            row.append(f"{1 / peer_figures['seconds']:,.0f}")
+        if "hits" in peer_figures:
+            row += [f"{peer_figures['hits']:.1%}", f"{peer_figures['queries']:.3f}"]
         rows.append(row)
     heads = ["", "read from", "time", TIMES_OURS, "spread"]
     heads += ["reads/s"] if measure == "threads" else []

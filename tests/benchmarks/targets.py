@@ -56,7 +56,7 @@ def _fastest(measure: str, ours: str, tier: Tier) -> Callable[[Medians], float |
 
     def value(medians: Medians) -> float | None:
         seconds = {name: figures["seconds"] for name, figures in medians.get(measure, {}).items()}
-        peer_times = [one for name, one in seconds.items() if _is_peer_of(name, tier)]
+        peer_times = [value for name, value in seconds.items() if _is_peer_of(name, tier)]
         return min(peer_times) / seconds[ours] if peer_times and ours in seconds else None
 
     return value

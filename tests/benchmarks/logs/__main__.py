@@ -46,12 +46,12 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--quick", action="store_true", help="a short run that does not write to docs/")
     options = parser.parse_args(arguments)
     effort = QUICK if options.quick else FULL
-    found, skipped = measure(effort)
-    text = report(found, skipped, effort)
+    by_measure, skipped = measure(effort)
+    text = report(by_measure, skipped, effort)
     print(text)
     if not options.quick:
         (DOCS / "benchmarks-logs.md").write_text(text, encoding="utf-8")
-    sys.exit(any(found["full"][OURS][name] for name in ("lost", "duplicated", "invalid JSON")))
+    sys.exit(any(by_measure["full"][OURS][name] for name in ("lost", "duplicated", "invalid JSON")))
 
 
 # --- measuring --------------------------------------------------------------------------------------------------------
@@ -87,14 +87,14 @@ def _stalled(name: str) -> Figures:
 def _rounds(
     adapters: dict[str, Adapter], measure_once: Callable[[Adapter], Figures], rounds: int
 ) -> dict[str, dict[str, float]]:
-    found: dict[str, list[Figures]] = {name: [] for name in adapters}
+    results: dict[str, list[Figures]] = {name: [] for name in adapters}
     for _ in range(rounds + 1):
         for name, adapter in adapters.items():
-            found[name].append(measure_once(adapter))
+            results[name].append(measure_once(adapter))
     # The first round warms up and does not count.
     return {
-        name: {figure: statistics.median(one[figure] for one in figures[1:]) for figure in figures[0]}
-        for name, figures in found.items()
+        name: {figure: statistics.median(result[figure] for result in figures[1:]) for figure in figures[0]}
+        for name, figures in results.items()
     }
 
 
@@ -103,8 +103,8 @@ def _running_adapters() -> Iterator[tuple[dict[str, Adapter], list[str]]]:
     adapters: dict[str, Adapter] = {}
     skipped = []
     with _folder() as folder:
-        for place, (name, make) in enumerate(ADAPTERS.items()):
-            own = folder / str(place)
+        for index, (name, make) in enumerate(ADAPTERS.items()):
+            own = folder / str(index)
             own.mkdir()
             try:
                 adapters[name] = make(own)
@@ -123,11 +123,11 @@ def _folder() -> Iterator[Path]:
 
 # --- reporting --------------------------------------------------------------------------------------------------------
 def _figure(measure: str, figure: str, scale: float) -> Callable[[Medians], float | None]:
-    return lambda found: found[measure][OURS][figure] * scale
+    return lambda by_measure: by_measure[measure][OURS][figure] * scale
 
 
 def _ratio(peer: str) -> Callable[[Medians], float | None]:
-    return lambda found: found["call"][OURS]["seconds"] / found["call"][peer]["seconds"]
+    return lambda by_measure: by_measure["call"][OURS]["seconds"] / by_measure["call"][peer]["seconds"]
 
 
 TARGETS = (
@@ -142,22 +142,22 @@ TARGETS = (
 )  # fmt: skip
 
 
-def report(found: Medians, skipped: Sequence[str], effort: Effort) -> str:
+def report(by_measure: Medians, skipped: Sequence[str], effort: Effort) -> str:
     """Return the whole report."""
-    full = found["full"][OURS]
+    full = by_measure["full"][OURS]
     parts = [
         _machine(), *skipped,
         "## Targets", markdown(("measure", "target", "result"), [
-            (target.text, target.requirement, target.verdict(found)) for target in TARGETS
+            (target.text, target.requirement, target.verdict(by_measure)) for target in TARGETS
         ]),
         "## Time of a call for its caller",
-        _table(found["call"], "seconds", {"wall time": _micro("seconds"), "CPU time": _micro("work")}),
+        _table(by_measure["call"], "seconds", {"wall time": _micro("seconds"), "CPU time": _micro("cpu")}),
         f"## Calls during a disk stall of {STALL:g} s",
-        _table(found["stalled"], "longest", {"longest": _longest, f"calls over {LATE_CALL * 1e3:g} ms": _late}),
+        _table(by_measure["stalled"], "longest", {"longest": _longest, f"calls over {LATE_CALL * 1e3:g} ms": _late}),
         f"## {effort.records:,} records without a pause",
-        _table(found["throughput"], "records", {
-            "written to disk": lambda one: f"{one['records']:,.0f}/s",
-            "logged": lambda one: f"{one['logged']:,.0f}/s",
+        _table(by_measure["throughput"], "records", {
+            "written to disk": lambda figures: f"{figures['records']:,.0f}/s",
+            "logged": lambda figures: f"{figures['logged']:,.0f}/s",
         }),
         f"## {effort.processes} processes of {effort.records_per_process:,} records each, in the same files",
         markdown(list(full), [[f"{value:,.0f}" for value in full.values()]]),
@@ -182,15 +182,15 @@ def _table(by_peer: Mapping[str, Figures], by: str, columns: dict[str, Callable[
 
 
 def _micro(figure: str) -> Callable[[Figures], str]:
-    return lambda one: f"{one[figure] * 1e6:.1f} µs"
+    return lambda figures: f"{figures[figure] * 1e6:.1f} µs"
 
 
-def _longest(one: Figures) -> str:
-    return f"{one['longest'] * 1e3:,.1f} ms"
+def _longest(figures: Figures) -> str:
+    return f"{figures['longest'] * 1e3:,.1f} ms"
 
 
-def _late(one: Figures) -> str:
-    return f"{one['late']:.0f}"
+def _late(figures: Figures) -> str:
+    return f"{figures['late']:.0f}"
 
 
 if __name__ == "__main__":

@@ -21,10 +21,10 @@ def check(directory: Path, processes: int, count: int) -> Figures:
     for writer in writers:
         writer.start()
     start.wait()
-    began = time.perf_counter()
+    begin = time.perf_counter()
     for writer in writers:
         writer.join()
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - begin
     return {"records/s": processes * count / seconds, **_check_files(directory, processes, count)}
 
 

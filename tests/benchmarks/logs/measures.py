@@ -16,46 +16,46 @@ LATE_CALL = 0.010  # seconds: a noticeable delay
 
 def call(adapter: Adapter) -> Figures:
     """Return the time of a call for its caller: wall time and the thread's CPU time, in seconds."""
-    wall, work = time.perf_counter(), time.thread_time()
+    wall, cpu = time.perf_counter(), time.thread_time()
     for number in range(BURST_CALLS):
         adapter.log(number)
-    wall, work = time.perf_counter() - wall, time.thread_time() - work
+    wall, cpu = time.perf_counter() - wall, time.thread_time() - cpu
     adapter.drain()
-    return {"seconds": wall / BURST_CALLS, "work": work / BURST_CALLS}
+    return {"seconds": wall / BURST_CALLS, "cpu": cpu / BURST_CALLS}
 
 
 def disabled(adapter: Adapter) -> Figures:
     """Return the seconds of a call below the logger's level, without the loop's own time."""
     numbers, log = range(DISABLED_CALLS), adapter.logger
-    began = time.perf_counter()
+    start = time.perf_counter()
     for number in numbers:
         log.debug("Cache hit %s", number)
     between = time.perf_counter()
     for _ in numbers:
         pass
     ended = time.perf_counter()
-    return {"seconds": ((between - began) - (ended - between)) / DISABLED_CALLS}
+    return {"seconds": ((between - start) - (ended - between)) / DISABLED_CALLS}
 
 
 def throughput(adapter: Adapter, count: int) -> Figures:
     """Return how many records per second are logged and written to disk, for `count` calls without a pause."""
-    began = time.perf_counter()
+    start = time.perf_counter()
     for number in range(count):
         adapter.log(number)
-    logged = time.perf_counter() - began
+    logged = time.perf_counter() - start
     adapter.drain()
-    return {"records": count / (time.perf_counter() - began), "logged": count / logged}
+    return {"records": count / (time.perf_counter() - start), "logged": count / logged}
 
 
 def stalled(adapter: Adapter) -> Figures:
     """Return the longest call, and the number of late calls, during and after a disk stall."""
     durations = []
-    began = time.perf_counter()
-    adapter.stall(began + STALL)
+    start = time.perf_counter()
+    adapter.stall(start + STALL)
     for number in range(int((STALL + 1) * CALLS_PER_SECOND)):
-        time.sleep(max(0.0, began + number / CALLS_PER_SECOND - time.perf_counter()))
+        time.sleep(max(0.0, start + number / CALLS_PER_SECOND - time.perf_counter()))
         before = time.perf_counter()
         adapter.log(number)
         durations.append(time.perf_counter() - before)
     adapter.drain()
-    return {"longest": max(durations), "late": sum(one >= LATE_CALL for one in durations)}
+    return {"longest": max(durations), "late": sum(duration >= LATE_CALL for duration in durations)}
