@@ -13,7 +13,7 @@ from conversations.demo.demo_instances import INSTANCES, SALES_SP, SUPPORT_CLOUD
 from conversations.demo.events import Delivery, Event, encode
 from conversations.demo.rng import rng_for
 
-MIN_CONVERSATIONS = len(INSTANCES)
+FEWEST = len(INSTANCES)
 
 
 def samples() -> Iterator[Delivery]:
@@ -28,7 +28,7 @@ def history(seed: int, conversations: int, messages: int) -> list[Event]:
 
     Args:
         seed: the same seed gives the same events.
-        conversations: number of conversations of all instances together, at least `MIN_CONVERSATIONS`.
+        conversations: number of conversations of all instances together, at least `FEWEST`.
         messages: average number of messages of a conversation that began before its number was connected.
     """
     events = [

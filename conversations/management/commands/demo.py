@@ -40,8 +40,8 @@ class Command(BaseCommand):
         if options["scale"] is not None:
             self._fill(options["scale"], is_quiet=options["quiet"])
             return
-        if options["conversations"] < generate.MIN_CONVERSATIONS or options["messages"] < 1:
-            raise CommandError(f"needs at least {generate.MIN_CONVERSATIONS} conversations, of one message on average")
+        if options["conversations"] < generate.FEWEST or options["messages"] < 1:
+            raise CommandError(f"needs at least {generate.FEWEST} conversations, of one message on average")
         began = time.monotonic()
         samples = [] if options["no_samples"] else list(generate.samples())
         events = generate.history(options["seed"], options["conversations"], options["messages"])
