@@ -1,1 +1,1 @@
-"""A believable history for a new installation, posted through the webhook endpoint like any other."""
+"""Generates demo data and posts it through the webhook endpoint."""

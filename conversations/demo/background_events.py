@@ -1,49 +1,45 @@
-"""What goes on round the chats of a paired number: labels, groups changing, statuses, presences, a chat deleted."""
+"""Builds a Baileys number's events besides messages: labels, group members, statuses, presences, a deleted chat."""
 
 from collections.abc import Iterator
-from typing import Any
 
-from conversations.demo import demo_instances
 from conversations.demo.addressing import ChatAddressing
 from conversations.demo.chat_plan import Chat
 from conversations.demo.demo_clock import END, HOUR, MINUTE, SECOND
-from conversations.demo.demo_instances import DemoInstance
-from conversations.demo.events import Event
+from conversations.demo.demo_instances import SUPPORT_RJ, DemoInstance
+from conversations.demo.events import Event, Json, TimedEvent
 from conversations.demo.rng import hexadecimal, index_bytes, rng_for
 
-_LABELLED = 12  # chats
-_RETIRED_LABEL = {"id": "5", "name": "Campanha antiga", "color": 9, "predefinedId": 0}
+_LABELED_CHATS = 12
+_DELETED_LABEL = {"id": "5", "name": "Campanha antiga", "color": 9, "predefinedId": 0}
 _STATUSES = ("Promoção só hoje! ☕", "Estamos abertos no feriado")
 
-TimedEvent = tuple[int, str, Any]  # when, event, data
 
-
-def events(seed: int, channel: DemoInstance, chats: list[Chat]) -> list[Event]:
-    """Return what happens round the instance's chats after the number was connected."""
-    chance = rng_for(seed, channel.name, "surroundings")
+def events(seed: int, instance: DemoInstance, chats: list[Chat]) -> list[Event]:
+    """Return the instance's events besides messages after the number was connected."""
+    rng = rng_for(seed, instance.name, "surroundings")
     direct = [chat for chat in chats if not chat.group_jid]
     live = [chat for chat in direct if chat.live]
     quiet = [chat for chat in direct if not chat.live]
-    happenings = [
-        *_labels(channel, live),
-        *(item for chat in chats if chat.group_jid for item in _membership(chat)),
+    timed = [
+        *_labels(instance, live),
+        *(item for chat in chats if chat.group_jid for item in _membership_changes(chat)),
         *_presences(live),
-        *_statuses(channel, live, hexadecimal(chance, 30)),
+        *_statuses(instance, live, hexadecimal(rng, 30)),
         *_deletion(quiet),
-        *_renaming(channel, quiet),
+        *_renaming(instance, quiet),
     ]
-    if channel is demo_instances.SUPORTE:  # whose server runs 2.4 already
-        counts = {"messageCount": sum(len(chat.past) for chat in chats), "chatCount": len(chats)}
+    if instance is SUPPORT_RJ:  # only this server runs Evolution 2.4
+        counts = {"messageCount": sum(len(chat.history) for chat in chats), "chatCount": len(chats)}
         counts |= {"contactCount": len(direct), "progress": 100}
-        happenings.append((channel.connected_at + 5 * MINUTE, "messaging-history.set", counts))
-    return [Event(at + chance.randrange(SECOND), channel, name, data) for at, name, data in happenings]
+        timed.append((instance.connected_at + 5 * MINUTE, "messaging-history.set", counts))
+    return [Event(at + rng.randrange(SECOND), instance, name, data) for at, name, data in timed]
 
 
-def _labels(channel: DemoInstance, live: list[Chat]) -> Iterator[TimedEvent]:
-    """Yield labels given to chats and taken away, and one label deleted: that is told twice."""
-    for number, chat in enumerate(live[:_LABELLED]):
+def _labels(instance: DemoInstance, live: list[Chat]) -> Iterator[TimedEvent]:
+    """Yield labels added to chats and removed, and a deleted label, whose deletion is sent twice."""
+    for number, chat in enumerate(live[:_LABELED_CHATS]):
         label = {
-            "instance": channel.name,
+            "instance": instance.name,
             "chatId": ChatAddressing(chat).jid(chat.live[-1]),
             "labelId": str(1 + number % 3),
         }
@@ -52,12 +48,12 @@ def _labels(channel: DemoInstance, live: list[Chat]) -> Iterator[TimedEvent]:
         if number % 4 == 1:
             yield at + HOUR, "labels.association", {**label, "type": "remove"}
     for at, deleted in ((20, False), (90, True), (90, True)):
-        retired = {**_RETIRED_LABEL, "deleted": deleted, "instance": channel.name}
-        yield channel.connected_at + at * MINUTE, "labels.edit", retired
+        label_event = {**_DELETED_LABEL, "deleted": deleted, "instance": instance.name}
+        yield instance.connected_at + at * MINUTE, "labels.edit", label_event
 
 
-def _membership(chat: Chat) -> Iterator[TimedEvent]:
-    """Yield a member promoted, and one who leaves and is taken in again."""
+def _membership_changes(chat: Chat) -> Iterator[TimedEvent]:
+    """Yield a member's promotion, and another member's removal and return."""
     owner, promoted, leaver = chat.people[0], chat.people[1], chat.people[-1]
     for minutes, person, action, admin in (
         (40, promoted, "promote", "admin"),
@@ -80,7 +76,7 @@ def _membership(chat: Chat) -> Iterator[TimedEvent]:
 
 
 def _presences(live: list[Chat]) -> Iterator[TimedEvent]:
-    """Yield the end of each visit: somebody goes offline after the last thing they said."""
+    """Yield presences around each chat's last action: online before it, offline after it."""
     for chat in live:
         last = chat.live[-1]
         jid = ChatAddressing(chat).jid(last)
@@ -89,14 +85,14 @@ def _presences(live: list[Chat]) -> Iterator[TimedEvent]:
         yield last.at + 40 * SECOND, "presence.update", _presence(jid, seen)
 
 
-def _presence(jid: str, state: dict[str, Any]) -> dict[str, Any]:
+def _presence(jid: str, state: Json) -> Json:
     return {"id": jid, "presences": {jid: state}}
 
 
-def _statuses(channel: DemoInstance, live: list[Chat], ids: str) -> Iterator[TimedEvent]:
-    """Yield what contacts published to all of theirs."""
+def _statuses(instance: DemoInstance, live: list[Chat], ids: str) -> Iterator[TimedEvent]:
+    """Yield status messages, which contacts publish to all of their contacts."""
     for number, (chat, text) in enumerate(zip(live, _STATUSES, strict=False)):
-        at = channel.connected_at + (2 + number) * HOUR
+        at = instance.connected_at + (2 + number) * HOUR
         key = {
             "remoteJid": "status@broadcast",
             "remoteJidAlt": chat.person.lid_jid,
@@ -118,21 +114,21 @@ def _statuses(channel: DemoInstance, live: list[Chat], ids: str) -> Iterator[Tim
                 },
                 "messageType": "conversation",
                 "messageTimestamp": at // SECOND,
-                "instanceId": channel.instance_id,
+                "instanceId": instance.instance_id,
                 "source": chat.person.source,
             },
         )
 
 
 def _deletion(quiet: list[Chat]) -> Iterator[TimedEvent]:
-    """Yield a chat deleted on the phone: the one that fell silent first."""
-    for chat in sorted(quiet, key=lambda chat: chat.past[-1].at)[:1]:
-        yield END - 2 * HOUR, "chats.delete", [ChatAddressing(chat).first_jid()]
+    """Yield the deletion of a chat on the phone: the chat whose last message is the oldest."""
+    for chat in sorted(quiet, key=lambda chat: chat.history[-1].at)[:1]:
+        yield END - 2 * HOUR, "chats.delete", [ChatAddressing(chat).initial_jid()]
 
 
-def _renaming(channel: DemoInstance, quiet: list[Chat]) -> Iterator[TimedEvent]:
-    """Yield a contact given another name in the phone's address book."""
+def _renaming(instance: DemoInstance, quiet: list[Chat]) -> Iterator[TimedEvent]:
+    """Yield a contact's new name in the phone's address book."""
     for chat in quiet[:1]:
         name = f"{chat.person.name} (antigo)" if chat.person.is_saved else chat.person.name
-        item = {"remoteJid": ChatAddressing(chat).first_jid(), "pushName": name, "instanceId": channel.instance_id}
+        item = {"remoteJid": ChatAddressing(chat).initial_jid(), "pushName": name, "instanceId": instance.instance_id}
         yield END - 3 * HOUR, "contacts.update", [{**item, "profilePicUrl": chat.person.picture}]

@@ -1,4 +1,4 @@
-"""A chat of the story and the turns it is made of; the same on every channel, and nothing of payloads yet."""
+"""The content of one chat, independent of the payload format: its people, its history and its live actions."""
 
 from dataclasses import dataclass, field
 
@@ -10,28 +10,45 @@ from conversations.demo.rng import Random, rng_for
 
 @dataclass(frozen=True, eq=False)
 class ChatAction:
-    """One thing somebody did: a bubble, or something done to the bubble `about`. `who` is None for the instance."""
+    """One action in a chat: a message, or something done to an earlier message, the `target`.
+
+    Attributes:
+        at: its time.
+        author: the person; None for the instance's own number.
+        kind, argument, text: as in `script.ScriptLine`, with the slots filled.
+        key_id: the message id.
+        target: the message that it quotes, edits, deletes, votes in or reacts to.
+        is_from_phone: whether the instance's owner acts on the phone, and not through the API.
+    """
 
     at: int
-    who: Person | None
+    author: Person | None
     kind: str
     argument: str
     text: str
     key_id: str
-    about: "ChatAction | None" = None
-    by_phone: bool = False
+    target: "ChatAction | None" = None
+    is_from_phone: bool = False
 
     @property
-    def is_bubble(self) -> bool:
-        """Whether it is a message of its own."""
-        return self.kind in script.BUBBLES
+    def is_message(self) -> bool:
+        """Whether it is a message, and not an action on an earlier one."""
+        return self.kind in script.MESSAGE_KINDS
 
 
 @dataclass
 class Chat:
-    """One conversation of an instance: what was said before the number was connected, and what after.
+    """One chat of an instance.
 
-    `live_number` counts the direct chats that have a live part; None for the others.
+    Attributes:
+        seed: the demo's seed.
+        channel: its instance.
+        number: its number within the instance.
+        people: the customer, or the group's members; the first of them owns the group.
+        subject, group_jid: empty for a direct chat.
+        history: actions from before the number was connected.
+        live: actions from afterwards.
+        live_number: counts the direct chats with live actions; None for other chats.
     """
 
     seed: int
@@ -40,19 +57,19 @@ class Chat:
     people: tuple[Person, ...]
     subject: str = ""
     group_jid: str = ""
-    past: list[ChatAction] = field(default_factory=list)
+    history: list[ChatAction] = field(default_factory=list)
     live: list[ChatAction] = field(default_factory=list)
     live_number: int | None = None
 
     @property
     def person(self) -> Person:
-        """The other end of a direct chat; a group's owner."""
+        """The customer of a direct chat; the owner of a group."""
         return self.people[0]
 
-    def noise(self, what: str) -> Random:
-        """Return a stream for what the channel adds to the story: ids, times of delivery, acknowledgements."""
-        return rng_for(self.seed, self.channel.name, self.number, what)
+    def noise(self, purpose: str) -> Random:
+        """Return the chat's random generator for one purpose, such as ids and delays of live webhooks."""
+        return rng_for(self.seed, self.channel.name, self.number, purpose)
 
-    def is_answered(self, turn: ChatAction) -> bool:
-        """Whether the other end has said something since a live turn."""
-        return any(later.who and later.at > turn.at for later in self.live)
+    def is_answered(self, action: ChatAction) -> bool:
+        """Whether a person at the other end acts after this live action."""
+        return any(later.author and later.at > action.at for later in self.live)

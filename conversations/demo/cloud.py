@@ -1,21 +1,18 @@
-"""A chat's live turns as the webhooks of an instance on Meta's Cloud API: fewer, and of other shapes."""
+"""Builds the webhooks of a chat's live actions on Meta's Cloud API: fewer webhooks, in other formats, than Baileys."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from conversations.demo import contents
+from conversations.demo.baileys_messages import card_name, location, vcard
 from conversations.demo.chat_plan import Chat, ChatAction
 from conversations.demo.demo_clock import SECOND
-from conversations.demo.events import Event
+from conversations.demo.events import Event, Json
 from conversations.demo.rng import Random, cuid, digits, hexadecimal
 
-Json = dict[str, Any]
+_ACKNOWLEDGEMENTS = [("SENT", 800), ("DELIVERED", 2_200), ("READ", 25_000)]  # ms after sending
+_FAILED = [("SENT", 800), ("FAILED", 1_500)]
 
-_ACKS = (("SENT", 800), ("DELIVERED", 2_200), ("READ", 25_000))  # ms after sending
-_FAILED = (("SENT", 800), ("FAILED", 1_500))
-
-# kind: (content key, Meta's MIME type)
-_MEDIA = {
+_MEDIA = {  # kind: (content key, Meta's MIME type)
     "image": ("imageMessage", "image/jpeg"),
     "video": ("videoMessage", "video/mp4"),
     "voice": ("audioMessage", "audio/ogg; codecs=opus"),
@@ -25,59 +22,62 @@ _MEDIA = {
 
 
 class CloudChat:
-    """Tells one chat's live part in webhooks, in the order in which Evolution builds them."""
+    """Builds the webhooks of one chat's live actions, in the order in which Evolution builds them."""
 
     def __init__(self, chat: Chat) -> None:
         self._chat = chat
-        self._chance = chat.noise("cloud")
+        self._rng = chat.noise("cloud")
 
     def events(self) -> Iterator[Event]:
         """Yield the webhooks."""
-        for turn in self._chat.live:
-            yield from self._inbound(turn) if turn.who else self._outbound(turn)
+        for action in self._chat.live:
+            yield from self._inbound(action) if action.author else self._outbound(action)
 
-    def _inbound(self, turn: ChatAction) -> Iterator[Event]:
-        kind, message = _received(turn, self._chance)
+    def _inbound(self, action: ChatAction) -> Iterator[Event]:
+        kind, message = _inbound_content(action, self._rng)
         data = {
-            **self._key(turn),
+            **self._key(action),
             "pushName": self._chat.person.push_name,
-            **self._record(turn, kind, message),
+            **self._record(action, kind, message),
         }
         contact = {"pushName": self._chat.person.push_name, "instanceId": self._chat.channel.instance_id}
-        yield self._event(turn, 500, "messages.upsert", data)
-        yield self._event(turn, 520, "contacts.upsert", contact)
+        yield self._event(action, 500, "messages.upsert", data)
+        yield self._event(action, 520, "contacts.upsert", contact)
 
-    def _outbound(self, turn: ChatAction) -> Iterator[Event]:
-        kind, message = _sent(turn)
+    def _outbound(self, action: ChatAction) -> Iterator[Event]:
+        kind, message = _outbound_content(action)
         yield self._event(
-            turn, 400, "send.message", {**self._key(turn), **self._record(turn, kind, message), "status": "PENDING"}
+            action,
+            400,
+            "send.message",
+            {**self._key(action), **self._record(action, kind, message), "status": "PENDING"},
         )
-        acks = _FAILED if turn.kind == "fails" else _ACKS
-        for status, after in (
-            acks if self._chat.is_answered(turn) else acks[: self._chance.choices((1, 2, 3), (1, 4, 10))[0]]
-        ):
-            yield self._event(turn, after, "messages.update", self._update(turn, status))
+        updates = _FAILED if action.kind == "fails" else _ACKNOWLEDGEMENTS
+        if not self._chat.is_answered(action):
+            updates = updates[: self._rng.choices((1, 2, 3), (1, 4, 10))[0]]
+        for status, after in updates:
+            yield self._event(action, after, "messages.update", self._update(action, status))
 
-    def _key(self, turn: ChatAction) -> Json:
-        return {"key": {"id": turn.key_id, "remoteJid": self._chat.person.jid, "fromMe": turn.who is None}}
+    def _key(self, action: ChatAction) -> Json:
+        return {"key": {"id": action.key_id, "remoteJid": self._chat.person.jid, "fromMe": action.author is None}}
 
-    def _record(self, turn: ChatAction, kind: str, message: Json) -> Json:
-        context = _context(turn)
+    def _record(self, action: ChatAction, kind: str, message: Json) -> Json:
+        context = _context(action)
         return {
             "message": {**message, **context},
             **context,
             "messageType": kind,
-            "messageTimestamp": turn.at // SECOND,
+            "messageTimestamp": action.at // SECOND,
             "source": "unknown",
             "instanceId": self._chat.channel.instance_id,
         }
 
-    def _update(self, turn: ChatAction, status: str) -> Json:
-        """Return an acknowledgement of our message; 2.3.7 says of it, wrongly, that it is not ours."""
+    def _update(self, action: ChatAction, status: str) -> Json:
+        """Return an acknowledgement of an outbound message; Evolution 2.3.7 wrongly sets `fromMe` to false."""
         jid = self._chat.person.jid
         return {
-            "messageId": cuid(self._chance),
-            "keyId": turn.key_id,
+            "messageId": cuid(self._rng),
+            "keyId": action.key_id,
             "remoteJid": jid,
             "fromMe": False,
             "participant": jid,
@@ -85,62 +85,61 @@ class CloudChat:
             "instanceId": self._chat.channel.instance_id,
         }
 
-    def _event(self, turn: ChatAction, after: int, name: str, data: Any) -> Event:
-        return Event(turn.at + after + self._chance.randrange(250), self._chat.channel, name, data)
+    def _event(self, action: ChatAction, after: int, name: str, data: Any) -> Event:
+        return Event(action.at + after + self._rng.randrange(250), self._chat.channel, name, data)
 
 
-def _context(turn: ChatAction) -> Json:
-    if turn.kind in ("react", "unreact") or not turn.about:
+def _context(action: ChatAction) -> Json:
+    if action.kind in ("react", "unreact") or not action.target:
         return {}
-    return {"contextInfo": {"stanzaId": turn.about.key_id}}
+    return {"contextInfo": {"stanzaId": action.target.key_id}}
 
 
-def _received(turn: ChatAction, chance: Random) -> tuple[str, Json]:
-    """Return the type and the content of what a customer sent."""
-    if turn.kind in _MEDIA:
-        key, mimetype = _MEDIA[turn.kind]
-        media = {"id": digits(chance, 15), "mime_type": mimetype, "sha256": hexadecimal(chance, 16).lower()}
-        return key, {key: media | _media_details(turn)}
-    return _OTHERS.get(turn.kind, _text)(turn, chance)
+def _inbound_content(action: ChatAction, rng: Random) -> tuple[str, Json]:
+    """Return the type and the content of an inbound message."""
+    if action.kind in _MEDIA:
+        key, mimetype = _MEDIA[action.kind]
+        media = {"id": digits(rng, 15), "mime_type": mimetype, "sha256": hexadecimal(rng, 16).lower()}
+        return key, {key: media | _media_details(action)}
+    return _CONTENTS.get(action.kind, _text)(action, rng)
 
 
-def _media_details(turn: ChatAction) -> Json:
-    if turn.kind == "voice":
+def _media_details(action: ChatAction) -> Json:
+    if action.kind == "voice":
         return {"voice": True, "ptt": True}
-    if turn.kind == "document":
-        return {"filename": turn.text}
-    if turn.kind == "sticker":
+    if action.kind == "document":
+        return {"filename": action.text}
+    if action.kind == "sticker":
         return {"animated": False}
-    return {"caption": turn.text} if turn.text else {}
+    return {"caption": action.text} if action.text else {}
 
 
-def _text(turn: ChatAction, _: Random) -> tuple[str, Json]:
-    return "conversation", {"conversation": turn.text}
+def _text(action: ChatAction, _: Random) -> tuple[str, Json]:
+    return "conversation", {"conversation": action.text}
 
 
-def _button(turn: ChatAction, _: Random) -> tuple[str, Json]:
-    return "buttonMessage", {"conversation": turn.argument}
+def _button(action: ChatAction, _: Random) -> tuple[str, Json]:
+    return "buttonMessage", {"conversation": action.argument}
 
 
-def _reaction(turn: ChatAction, _: Random) -> tuple[str, Json]:
-    """Return a reaction; one taken back has no text."""
-    emoji = {"text": turn.argument} if turn.kind == "react" else {}
-    return "reactionMessage", {"reactionMessage": {"key": {"id": turn.about.key_id if turn.about else ""}, **emoji}}
+def _reaction(action: ChatAction, _: Random) -> tuple[str, Json]:
+    """Return a reaction; a removed reaction has no text."""
+    emoji = {"text": action.argument} if action.kind == "react" else {}
+    return "reactionMessage", {
+        "reactionMessage": {"key": {"id": action.target.key_id if action.target else ""}, **emoji}
+    }
 
 
-def _location(turn: ChatAction, _: Random) -> tuple[str, Json]:
-    point, name, address = turn.argument.split("|")
-    latitude, longitude = map(float, point.split())
-    place = {"degreesLatitude": latitude, "degreesLongitude": longitude, "name": name, "address": address}
-    return "locationMessage", {"locationMessage": place}
+def _location(action: ChatAction, _: Random) -> tuple[str, Json]:
+    return "locationMessage", {"locationMessage": location(action)}
 
 
-def _contact(turn: ChatAction, chance: Random) -> tuple[str, Json]:
-    card = {"displayName": contents.card_name(turn), "vcard": contents.vcard(turn, chance)}
+def _contact(action: ChatAction, rng: Random) -> tuple[str, Json]:
+    card = {"displayName": card_name(action), "vcard": vcard(action, rng)}
     return "contactMessage", {"contactMessage": card}
 
 
-_OTHERS: dict[str, Callable[[ChatAction, Random], tuple[str, Json]]] = {
+_CONTENTS: dict[str, Callable[[ChatAction, Random], tuple[str, Json]]] = {
     "button": _button,
     "react": _reaction,
     "unreact": _reaction,
@@ -149,15 +148,15 @@ _OTHERS: dict[str, Callable[[ChatAction, Random], tuple[str, Json]]] = {
 }
 
 
-def _sent(turn: ChatAction) -> tuple[str, Json]:
-    """Return the type and the content of what the API sent."""
-    if turn.kind == "document":
+def _outbound_content(action: ChatAction) -> tuple[str, Json]:
+    """Return the type and the content of an outbound message."""
+    if action.kind == "document":
         media = {
             "mediaType": "document",
-            "fileName": turn.text,
-            "media": f"https://files.example.com/{turn.text}",
+            "fileName": action.text,
+            "media": f"https://files.example.com/{action.text}",
             "mimetype": "application/pdf",
             "type": "link",
         }
         return "documentMessage", {"documentMessage": media}
-    return "conversation", {"conversation": turn.text}
+    return "conversation", {"conversation": action.text}

@@ -1,4 +1,4 @@
-"""A scene played in a chat: lines become turns, with speakers, times, words, ids, and the bubbles they refer to."""
+"""Turns a script into the actions of one chat: authors, times, texts, ids, and the messages that lines refer to."""
 
 from conversations.demo import script
 from conversations.demo.chat_plan import Chat, ChatAction
@@ -8,73 +8,73 @@ from conversations.demo.rng import Random, hexadecimal
 from conversations.demo.script import Script, ScriptLine
 from conversations.demo.template_values import TemplateValues
 
-_PHONE_SHARE = 0.3  # of the scenes are answered on the phone itself, the others through the API
-_QUICKEST, _QUICK, _SLOW = 4, 30, 90  # seconds between lines; what is done to a bubble is done quickly
+_PHONE_SHARE = 0.3  # fraction of scripts in which the owner answers on the phone; in the others, through the API
+_MIN_DELAY, _MAX_ACTION_DELAY, _MAX_MESSAGE_DELAY = 4, 30, 90  # seconds between two lines
 
 
 class ConversationBuilder:
-    """One scene in one chat; who answers, and on what, stays the same throughout.
+    """Builds the actions of one script in one chat; the agent and their device stay the same throughout.
 
     Args:
-        chat: where it is played.
-        scene: what is played.
-        chance: where everything that varies comes from.
-        start: when it begins.
+        chat: the chat.
+        dialogue: the script.
+        rng: draws everything that varies.
+        start: when the script begins.
     """
 
-    def __init__(self, chat: Chat, scene: Script, chance: Random, start: int) -> None:
+    def __init__(self, chat: Chat, dialogue: Script, rng: Random, start: int) -> None:
         self._chat = chat
-        self._scene = scene
-        self._chance = chance
+        self._lines = dialogue.lines
+        self._rng = rng
         self._at = start // SECOND * SECOND
-        self._props = TemplateValues(chance, scene.language, chance.choice(chat.channel.agents), chat.people, start)
-        self._by_phone = not chat.channel.is_cloud_api and chance.random() < _PHONE_SHARE
-        self._turns: list[ChatAction] = []
+        self._values = TemplateValues(rng, dialogue.language, rng.choice(chat.channel.agents), chat.people, start)
+        self._answers_on_phone = not chat.channel.is_cloud_api and rng.random() < _PHONE_SHARE
+        self._actions: list[ChatAction] = []
 
     def build(self) -> list[ChatAction]:
-        """Return the scene's turns."""
-        for line in self._scene.lines:
-            slowest = _QUICK if line.kind in script.ACTIONS else _SLOW
-            self._at += line.pause + self._chance.randrange(_QUICKEST, slowest) * SECOND
-            self._turns.append(self._turn(line))
-        return self._turns
+        """Return the script's actions."""
+        for line in self._lines:
+            max_delay = _MAX_ACTION_DELAY if line.kind in script.ACTION_KINDS else _MAX_MESSAGE_DELAY
+            self._at += line.pause + self._rng.randrange(_MIN_DELAY, max_delay) * SECOND
+            self._actions.append(self._action(line))
+        return self._actions
 
-    def _turn(self, line: ScriptLine) -> ChatAction:
-        who = self._speaker(line)
-        by_phone = who is None and self._by_phone and line.kind != "fails"
+    def _action(self, line: ScriptLine) -> ChatAction:
+        author = self._author(line)
+        is_from_phone = author is None and self._answers_on_phone and line.kind != "fails"
         return ChatAction(
             at=self._at,
-            who=who,
+            author=author,
             kind=line.kind,
-            argument=self._props.render(line.argument, self._at),
-            text=self._props.render(line.text, self._at),
-            key_id=self._key_id(who, by_phone=by_phone),
-            about=self._about(line, who),
-            by_phone=by_phone,
+            argument=self._values.render(line.argument, self._at),
+            text=self._values.render(line.text, self._at),
+            key_id=self._key_id(author, is_from_phone=is_from_phone),
+            target=self._target(line, author),
+            is_from_phone=is_from_phone,
         )
 
-    def _speaker(self, line: ScriptLine) -> Person | None:
-        if line.who == "a":
+    def _author(self, line: ScriptLine) -> Person | None:
+        if line.speaker == "a":
             return None
-        return self._chat.people[0 if line.who == "c" else int(line.who) - 1]
+        return self._chat.people[0 if line.speaker == "c" else int(line.speaker) - 1]
 
-    def _about(self, line: ScriptLine, who: Person | None) -> ChatAction | None:
-        """Return the bubble that a line quotes, or does something to."""
-        bubbles = [turn for turn in reversed(self._turns) if turn.is_bubble]
+    def _target(self, line: ScriptLine, author: Person | None) -> ChatAction | None:
+        """Return the latest message that the line can quote or act on."""
+        messages = [action for action in reversed(self._actions) if action.is_message]
         if line.kind == "vote":
-            bubbles = [turn for turn in bubbles if turn.kind == "poll"]
+            messages = [action for action in messages if action.kind == "poll"]
         elif line.kind in ("edit", "delete"):
-            bubbles = [turn for turn in bubbles if turn.who is who]
+            messages = [action for action in messages if action.author is author]
         elif line.kind in ("react", "unreact") or line.quotes:
-            bubbles = [turn for turn in bubbles if turn.who is not who]
+            messages = [action for action in messages if action.author is not author]
         else:
             return None
-        return next(iter(bubbles), None)
+        return next(iter(messages), None)
 
-    def _key_id(self, who: Person | None, *, by_phone: bool) -> str:
-        """Return an id in the form that the author's client gives it."""
+    def _key_id(self, author: Person | None, *, is_from_phone: bool) -> str:
+        """Return a message id in the format of the author's client."""
         if self._chat.channel.is_cloud_api:
-            return f"wamid.HBgM{hexadecimal(self._chance, 32)}A="
-        if by_phone or (who and who.source == "ios"):
-            return f"3A{hexadecimal(self._chance, 18)}"
-        return f"AC{hexadecimal(self._chance, 30)}" if who else f"3EB0{hexadecimal(self._chance, 18)}"
+            return f"wamid.HBgM{hexadecimal(self._rng, 32)}A="
+        if is_from_phone or (author and author.source == "ios"):
+            return f"3A{hexadecimal(self._rng, 18)}"
+        return f"AC{hexadecimal(self._rng, 30)}" if author else f"3EB0{hexadecimal(self._rng, 18)}"

@@ -1,7 +1,7 @@
-"""How webhooks arrive: not in order, and not once. Pure: events in, the same events and some repetitions out.
+"""Reorders and repeats events, as Evolution's deliveries do. Pure function of its input and the random generator.
 
-Evolution awaits few of its requests, so they race; one that failed is tried again minutes later; and a message can be
-told anew, with a new `date_time`, while nothing else of it has changed.
+Evolution does not wait for most of its requests, so they overtake each other. It retries a failed request minutes
+later. It also sends some messages again, with a new `date_time` and nothing else changed.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,29 +10,29 @@ from conversations.demo.demo_clock import MINUTE, SECOND
 from conversations.demo.events import Event
 from conversations.demo.rng import Random
 
-_RACE = 400  # ms by which neighbours may overtake each other
-_RETRIED = 0.01
-_RETRIES = (5 * SECOND, 16 * SECOND, 36 * SECOND, 2 * MINUTE)
-_TWICE = 0.02  # answered too late: the very same body again
-_TOLD_ANEW = 0.03
-
-_MESSAGES = frozenset({"messages.upsert", "messages.update"})
-
-
-def shuffle_and_repeat(events: Iterable[Event], chance: Random) -> list[Event]:
-    """Return the events in the order of their arrival, with the repetitions among them."""
-    arriving = [item for event in events for item in _arriving(event, chance)]
-    return [event for _, event in sorted(arriving, key=lambda item: item[0])]
+_MAX_RACE = 400  # ms by which an event can be late and so overtaken
+_RETRIED_SHARE = 0.01  # the first request failed
+_RETRY_DELAYS = (5 * SECOND, 16 * SECOND, 36 * SECOND, 2 * MINUTE)
+_DUPLICATED_SHARE = 0.02  # the response came too late, so the same body is sent again
+_RESTAMPED_SHARE = 0.03  # sent again with a new `date_time`
+_RESTAMPED_EVENTS = frozenset({"messages.upsert", "messages.update"})
 
 
-def _arriving(event: Event, chance: Random) -> Iterator[tuple[int, Event]]:
-    at = event.at + chance.randrange(_RACE)
-    luck = chance.random()
-    if luck < _RETRIED:
-        at += chance.choice(_RETRIES)
+def shuffle_and_repeat(events: Iterable[Event], rng: Random) -> list[Event]:
+    """Return the events and their repetitions in the order of arrival."""
+    arrivals = [item for event in events for item in _arrivals(event, rng)]
+    return [event for _, event in sorted(arrivals, key=lambda item: item[0])]
+
+
+def _arrivals(event: Event, rng: Random) -> Iterator[tuple[int, Event]]:
+    """Yield the event and its repetition, if any, each with its time of arrival."""
+    at = event.at + rng.randrange(_MAX_RACE)
+    draw = rng.random()
+    if draw < _RETRIED_SHARE:
+        at += rng.choice(_RETRY_DELAYS)
     yield at, event
-    if _RETRIED <= luck < _RETRIED + _TWICE:
-        yield at + chance.choice(_RETRIES), event.again(0)
-    elif event.name in _MESSAGES and luck > 1 - _TOLD_ANEW:
-        later = chance.choice((3 * SECOND, 9 * MINUTE))
+    if _RETRIED_SHARE <= draw < _RETRIED_SHARE + _DUPLICATED_SHARE:
+        yield at + rng.choice(_RETRY_DELAYS), event.again(0)
+    elif event.name in _RESTAMPED_EVENTS and draw > 1 - _RESTAMPED_SHARE:
+        later = rng.choice((3 * SECOND, 9 * MINUTE))
         yield at + later, event.again(later)

@@ -1,6 +1,6 @@
-"""The demo's time: it ends on a fixed day, in the offices' time zone, whenever it is loaded.
+"""The demo's time. It ends on a fixed day, whenever the demo is loaded, and uses the offices' time zone.
 
-Moments are milliseconds since the epoch.
+All times are milliseconds since the epoch.
 """
 
 import datetime as dt
@@ -14,8 +14,8 @@ DAY = 24 * HOUR
 OFFSET = -3 * HOUR
 
 END = int(dt.datetime(2026, 11, 20, 18, tzinfo=dt.UTC).timestamp()) * SECOND
-CONNECTED = END - 31 * HOUR  # the day before at 8:00 there: the numbers have just been connected
-OPENS, CLOSES = 8, 19  # hours of the day, there
+CONNECTED = END - 31 * HOUR  # when the numbers are connected: the day before, at 8:00 local time
+OPENING_HOUR, CLOSING_HOUR = 8, 19  # local time
 
 _WEEKDAYS = {
     "pt": ("segunda", "terça", "quarta", "quinta", "sexta", "sábado", "domingo"),
@@ -30,38 +30,43 @@ _SUNDAY = 6
 
 
 def utc(at: int) -> dt.datetime:
-    """Return the moment as a time."""
+    """Return the time as an aware datetime in UTC."""
     return _EPOCH + dt.timedelta(milliseconds=at)
 
 
-def wall_clock(at: int) -> dt.datetime:
-    """Return what a clock in the office shows; its zone is a pretence, as in Evolution's `date_time`."""
+def utc_text(at: int) -> str:
+    """Return the time in ISO 8601 with milliseconds and a Z, as JavaScript writes it."""
+    return utc(at).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def local_time(at: int) -> dt.datetime:
+    """Return the local wall clock time; its UTC zone is wrong, as in Evolution's `date_time`."""
     return utc(at + OFFSET)
 
 
 def date_time(at: int) -> str:
-    """Return the moment as Evolution writes `date_time`: the host's wall clock with a false Z."""
-    return wall_clock(at).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """Return Evolution's `date_time`: the host's wall clock time, with a Z although it is not UTC."""
+    return utc_text(at + OFFSET)
 
 
 def at_hour(day: int, hours: float) -> int:
-    """Return the moment of that hour, in the office, on the day that `day` falls on."""
+    """Return the time at this local hour of the day that contains the time `day`."""
     midnight = (day + OFFSET) // DAY * DAY - OFFSET
     return midnight + round(hours * HOUR)
 
 
 def hour(at: int) -> float:
-    """Return the time of the day, in the office, in hours."""
+    """Return the local time of day in hours."""
     return (at + OFFSET) % DAY / HOUR
 
 
 def weekday(at: int, language: str) -> str:
-    """Return the day's name; on a Sunday, the next day's."""
-    day = wall_clock(at).weekday()
+    """Return the name of the weekday; a Sunday becomes Monday, because nothing is promised for a Sunday."""
+    day = local_time(at).weekday()
     return _WEEKDAYS[language][0 if day == _SUNDAY else day]
 
 
 def greeting(at: int, language: str) -> str:
-    """Return what one says at that hour."""
-    hour = wall_clock(at).hour
+    """Return the greeting for the local time of day."""
+    hour = local_time(at).hour
     return _GREETINGS[language][(hour >= 12) + (hour >= 18)]  # noqa: PLR2004 - noon and six o'clock

@@ -1,4 +1,4 @@
-"""The demo's three instances: two numbers paired by Baileys on two servers, and one of Meta's Cloud API."""
+"""The demo's three instances: two Baileys numbers on two servers, and one number on Meta's Cloud API."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,18 @@ from conversations.demo import demo_clock
 
 @dataclass(frozen=True)
 class DemoInstance:
-    """One instance: who owns it, where it is connected, and how it posts its webhooks.
+    """One instance: its owner, its server, its chats, and how it posts its webhooks.
 
-    `connected_at` is the moment of its first `open`. `share` is its part of the demo's conversations, `group_share`
-    the part of those that are groups; `languages` and `groups` have a weight and a repertoire beside each name.
+    Attributes:
+        agents: people who answer: (name, is feminine).
+        repertoire: topic of the scripts for its direct chats.
+        languages: (language, weight) of its contacts.
+        region: selects the contacts' phone numbers, see `people.generate_people`.
+        groups: (subject, script topic) of its groups.
+        share: fraction of the demo's conversations.
+        group_share: fraction of its conversations that are groups.
+        connected_at: time of its first `connection.update` with state `open`.
+        webhook_by_events: whether the event name is the last segment of the webhook URL.
     """
 
     name: str
@@ -28,22 +36,22 @@ class DemoInstance:
     share: float
     group_share: float
     connected_at: int
-    posts_by_event: bool = False
+    webhook_by_events: bool = False
     api_key: str | None = None
 
     @property
     def owner_jid(self) -> str:
-        """The owner's address."""
+        """The owner's JID with the phone number."""
         return f"{self.owner}@s.whatsapp.net"
 
     @property
     def owner_lid_jid(self) -> str:
-        """The owner's address in groups that hide numbers."""
+        """The owner's JID with the LID, as groups use it."""
         return f"{self.owner_lid}@lid"
 
 
-VENDAS = DemoInstance(
-    name="vendas-sp-01",  # the instance of the sample payloads
+SALES_SP = DemoInstance(
+    name="vendas-sp-01",  # also used by the sample payloads
     server_url="https://evo.example.com",
     instance_id="7d3f0c52-94f1-4c7e-9a6b-1f2d5e8a4c10",
     is_cloud_api=False,
@@ -65,7 +73,7 @@ VENDAS = DemoInstance(
     connected_at=demo_clock.CONNECTED,
     api_key="9F0C2B7A-4E1D-4A63-B7C5-0D2E8F316A94",
 )
-SUPORTE = DemoInstance(
+SUPPORT_RJ = DemoInstance(
     name="suporte-rj-02",
     server_url="https://evo-rj.example.com",
     instance_id="b81e6d0f-3a57-4d29-8c14-52f7a90b6e33",
@@ -86,7 +94,7 @@ SUPORTE = DemoInstance(
     group_share=0.03,
     connected_at=demo_clock.CONNECTED - 20 * demo_clock.MINUTE,
 )
-SUPPORT = DemoInstance(
+SUPPORT_CLOUD = DemoInstance(
     name="support-en-03",
     server_url="https://evo.example.com",
     instance_id="4c92f7e1-60bd-4f18-a3d5-9e0871c6b2fa",
@@ -102,6 +110,6 @@ SUPPORT = DemoInstance(
     share=0.04,
     group_share=0.0,
     connected_at=demo_clock.END - 10 * demo_clock.DAY,
-    posts_by_event=True,
+    webhook_by_events=True,
 )
-CHANNELS = (VENDAS, SUPORTE, SUPPORT)
+INSTANCES = (SALES_SP, SUPPORT_RJ, SUPPORT_CLOUD)

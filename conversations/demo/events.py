@@ -1,4 +1,4 @@
-"""Webhooks as Evolution posts them: an event, the envelope round it, and the request's path and body."""
+"""Webhooks as Evolution posts them: an event, the envelope around its data, and the HTTP request."""
 
 import json
 from dataclasses import dataclass, field, replace
@@ -7,56 +7,69 @@ from typing import Any
 from conversations.demo import demo_clock
 from conversations.demo.demo_instances import DemoInstance
 
-# Before a number is connected Evolution does not know its owner; these come before, whenever they come.
-_OWNERLESS = frozenset({"instance.create", "qrcode.updated"})
+Json = dict[str, Any]
+TimedEvent = tuple[int, str, Any]  # time, event name, data
+
+# These events never have a `sender`, because Evolution does not know the owner before a number is connected.
+_SENDERLESS = frozenset({"instance.create", "qrcode.updated"})
 
 
 @dataclass(frozen=True)
 class Event:
-    """One event: `at` is when Evolution built it, `root` what it has beside `data`; `is_again` marks a repetition."""
+    """One event.
+
+    Attributes:
+        at: when Evolution built it.
+        channel: its instance.
+        name: the event's name, such as "messages.upsert".
+        data: the value of `data` in the body.
+        root: further top-level values of the body.
+        is_again: whether it repeats an earlier event.
+    """
 
     at: int
     channel: DemoInstance
     name: str
     data: Any
-    root: dict[str, Any] = field(default_factory=dict)
+    root: Json = field(default_factory=dict)
     is_again: bool = False
 
     def again(self, later: int) -> "Event":
-        """Return the event once more: the same words, `later` ms later by the host's clock."""
+        """Return a repetition of the event, built `later` milliseconds later."""
         return replace(self, at=self.at + later, is_again=True)
 
     @property
-    def body(self) -> dict[str, Any]:
-        """What is posted."""
-        channel = self.channel
-        has_owner = not channel.is_cloud_api and self.at >= channel.connected_at and self.name not in _OWNERLESS
+    def body(self) -> Json:
+        """The request's JSON body."""
+        instance = self.channel
+        is_connected = self.at >= instance.connected_at
+        has_sender = not instance.is_cloud_api and is_connected and self.name not in _SENDERLESS
         return {
             **self.root,
             "event": self.name,
-            "instance": channel.name,
+            "instance": instance.name,
             "data": self.data,
-            "destination": f"https://whatsai.example.com{self._address}",
+            "destination": f"https://whatsai.example.com{self._path}",
             "date_time": demo_clock.date_time(self.at),
-            **({"sender": channel.owner_jid} if has_owner else {}),
-            "server_url": channel.server_url,
-            "apikey": channel.api_key,
+            **({"sender": instance.owner_jid} if has_sender else {}),
+            "server_url": instance.server_url,
+            "apikey": instance.api_key,
         }
 
     @property
     def delivery(self) -> "Delivery":
-        """The request that brings it."""
-        suffix = f"/{self.name.replace('.', '-')}" if self.channel.posts_by_event else ""
-        return Delivery(f"{self._address}{suffix}", encoded(self.body), self.channel.name, self.name, self.is_again)
+        """The HTTP request that delivers the event."""
+        suffix = f"/{self.name.replace('.', '-')}" if self.channel.webhook_by_events else ""
+        return Delivery(f"{self._path}{suffix}", encode(self.body), self.channel.name, self.name, self.is_again)
 
     @property
-    def _address(self) -> str:
+    def _path(self) -> str:
         return f"/webhooks/evolution/{self.channel.name}"
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """One request: where to, what, and what to call it in an error."""
+    """One HTTP request; `instance` and `event` are names that error messages use."""
 
     path: str
     body: bytes
@@ -65,6 +78,6 @@ class Delivery:
     is_again: bool = False
 
 
-def encoded(body: Any) -> bytes:
-    """Return JSON as axios writes it."""
+def encode(body: Any) -> bytes:
+    """Return the value as JSON, formatted as axios formats it."""
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()

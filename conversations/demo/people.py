@@ -1,7 +1,7 @@
-"""Who appears: invented names and numbers.
+"""Generates invented people: names, phone numbers, addresses.
 
-Brazilian numbers are 55, an area code, 9 and 0000-xxxx, a range that no operator has; the others come from the ranges
-that the United States (555-01xx) and the United Kingdom (07700 900xxx) keep for fiction.
+Brazilian numbers are 55, an area code, 9 and 0000-xxxx; no operator has this range. The other numbers come from the
+ranges that the United States (555-01xx) and the United Kingdom (07700 900xxx) reserve for fiction.
 """
 
 from collections.abc import Iterator
@@ -24,15 +24,18 @@ _SURNAMES = {
     "Ribeiro Sampaio Teixeira Vasconcelos Xavier Zanetti Moura Pacheco Siqueira Tavares Brandão Farias",
     "en": "Baker Carter Hughes Mitchell Turner Walsh Bennett Foster Reid Palmer Shaw Murphy Ellis Grant Lawson Price",
 }
-_AREAS = {"pt": ("11", "19", "13", "12"), "rio": ("21", "22", "24", "21")}
-_PUSH_MARKS = ("☕", "🌻", "⚽", "🎸", "✨", "🐾")
-_NUMBERS_AN_AREA = 10_000
-_BRITISH = 2_000
+_AREA_CODES = {"pt": ("11", "19", "13", "12"), "rio": ("21", "22", "24", "21")}
+_PUSH_NAME_EMOJI = ("☕", "🌻", "⚽", "🎸", "✨", "🐾")
+_NUMBERS_PER_AREA = 10_000
+_BRITISH_PEOPLE = 2_000
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody at the other end: the name in the address book, the one they gave themselves, and their addresses."""
+    """A contact: `name` is the name in the address book, `push_name` the name in their own profile.
+
+    `source` is their device ("android" or "ios"); `is_saved`: whether the address book contains them.
+    """
 
     name: str
     push_name: str
@@ -46,68 +49,68 @@ class Person:
 
     @property
     def first(self) -> str:
-        """The first name."""
+        """The first word of the name."""
         return self.name.split()[0]
 
     @property
     def jid(self) -> str:
-        """The address by the phone number."""
+        """The JID with the phone number."""
         return f"{self.phone}@s.whatsapp.net"
 
     @property
     def lid_jid(self) -> str:
-        """The address that keeps the number to itself."""
+        """The JID with the LID, which hides the phone number."""
         return f"{self.lid}@lid"
 
     @property
     def picture(self) -> str | None:
-        """Where WhatsApp would have the picture."""
+        """The profile picture's URL, in WhatsApp's format."""
         if not self.has_picture:
             return None
         return f"https://pps.whatsapp.net/v/t61.24694-24/{self.lid[-9:]}_n.jpg?ccb=11-4&oh=01_Q5Aa&oe=6B000000"
 
 
-def generate_people(chance: Random, language: str, region: str) -> Iterator[Person]:
-    """Yield people without end, no two with one number; names repeat only after thousands.
+def generate_people(rng: Random, language: str, region: str) -> Iterator[Person]:
+    """Yield an endless series of people. Phone numbers are unique; names repeat only after more than a thousand people.
 
     Args:
-        chance: the stream that shuffles the names and draws the rest.
+        rng: shuffles the names and draws everything else.
         language: "pt" or "en".
-        region: whose numbers: "pt" São Paulo's, "rio", or "en".
+        region: selects the phone numbers: "pt" (São Paulo), "rio", or "en" (United Kingdom and United States).
     """
     firsts = [(name, True) for name in _FEMININE[language].split()]
     firsts += [(name, False) for name in _MASCULINE[language].split()]
     surnames = _SURNAMES[language].split()
-    chance.shuffle(firsts)
-    chance.shuffle(surnames)
+    rng.shuffle(firsts)
+    rng.shuffle(surnames)
     index = 0
     while True:
         first, is_feminine = firsts[index % len(firsts)]
         surname = surnames[(index + index // len(firsts)) % len(surnames)]
         yield Person(
             name=f"{first} {surname}",
-            push_name=_push_name(chance, first, surname),
+            push_name=_push_name(rng, first, surname),
             is_feminine=is_feminine,
             language=language,
             phone=_phone(region, language, index),
-            lid=f"{digits(chance, 3)}{index:05d}{digits(chance, 7)}",
-            source=chance.choices(("android", "ios"), (7, 3))[0],
-            has_picture=chance.random() < 0.7,  # noqa: PLR2004 - as in any address book
-            is_saved=chance.random() < 0.75,  # noqa: PLR2004 - likewise
+            lid=f"{digits(rng, 3)}{index:05d}{digits(rng, 7)}",
+            source=rng.choices(("android", "ios"), (7, 3))[0],
+            has_picture=rng.random() < 0.7,  # noqa: PLR2004 - most people have a picture
+            is_saved=rng.random() < 0.75,  # noqa: PLR2004 - most people are in the address book
         )
         index += 1
 
 
-def _push_name(chance: Random, first: str, surname: str) -> str:
-    forms = (f"{first} {surname}", first, f"{first} {surname[0]}.", f"{first} {chance.choice(_PUSH_MARKS)}")
-    return chance.choices(forms, (6, 2, 1, 1))[0]
+def _push_name(rng: Random, first: str, surname: str) -> str:
+    forms = (f"{first} {surname}", first, f"{first} {surname[0]}.", f"{first} {rng.choice(_PUSH_NAME_EMOJI)}")
+    return rng.choices(forms, (6, 2, 1, 1))[0]
 
 
 def _phone(region: str, language: str, index: int) -> str:
     if region == "en":
-        british = index % 2 == 0 and index < _BRITISH
-        return f"447700900{index // 2:03d}" if british else f"1{212 + index // 100}55501{index % 100:02d}"
-    # English speakers in Rio have numbers of their own, from the top of the range.
-    number = index if language == "pt" else _NUMBERS_AN_AREA - 1 - index
-    areas = _AREAS[region]
-    return f"55{areas[number % len(areas)]}90000{number % _NUMBERS_AN_AREA:04d}"
+        is_british = index % 2 == 0 and index < _BRITISH_PEOPLE
+        return f"447700900{index // 2:03d}" if is_british else f"1{212 + index // 100}55501{index % 100:02d}"
+    # English speakers in Rio get numbers from the top of the range, so that they share none with the others.
+    number = index if language == "pt" else _NUMBERS_PER_AREA - 1 - index
+    areas = _AREA_CODES[region]
+    return f"55{areas[number % len(areas)]}90000{number % _NUMBERS_PER_AREA:04d}"

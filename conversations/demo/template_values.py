@@ -1,4 +1,4 @@
-"""What people talk about in a scene: goods and prices that add up, places, dates, order numbers."""
+"""Fills the slots of scripts with values: goods, prices that add up, places, dates, order numbers."""
 
 import re
 
@@ -37,30 +37,30 @@ _MACHINES = ("Bella 15 bar", "Prima Duo", "Aroma Compact")
 _COLLEAGUES = {"pt": ("Ana Paula", "Cristina", "Dona Marta", "Sandra"), "en": ("Jenny", "Maggie", "Susan")}
 _TECHNICIANS = ("Wagner", "Cleiton", "Josué")
 _SPEEDS = ((200, 400, "89,90"), (300, 500, "99,90"), (500, 700, "119,90"))
-_LAST_VISIT = 20  # o'clock
+_LAST_VISIT_HOUR = 20
 _THANKS = {True: "obrigada", False: "obrigado"}
 
 _SLOT = re.compile(r"\{([^{}]+)\}")
 
 
 class TemplateValues:
-    """The props of one scene, drawn once, so that a price said twice is the same price.
+    """The slot values of one script. They are drawn once, so a slot has the same value in every line.
 
     Args:
-        chance: where they are drawn from.
+        rng: draws the values.
         language: "pt" or "en".
-        agent: who answers for the instance, and whether that is a woman.
-        others: the people at the other end: one, or a group's members.
-        start: when the scene begins.
+        agent: the person who answers for the instance: (name, is feminine).
+        others: the customer, or the group's members.
+        start: when the script begins.
     """
 
     def __init__(
-        self, chance: Random, language: str, agent: tuple[str, bool], others: tuple[Person, ...], start: int
+        self, rng: Random, language: str, agent: tuple[str, bool], others: tuple[Person, ...], start: int
     ) -> None:
-        self._chance = chance
+        self._rng = rng
         self._language = language
-        visit = start + chance.randrange(2, 5) * demo_clock.DAY
-        speed, faster, amount = chance.choice(_SPEEDS)
+        visit = start + rng.randrange(2, 5) * demo_clock.DAY
+        speed, faster, amount = rng.choice(_SPEEDS)
         self._values = {
             "agent": agent[0],
             "agent_thanks": _THANKS[agent[1]],
@@ -70,48 +70,54 @@ class TemplateValues:
             **{f"m{number}": person.first for number, person in enumerate(others, 1)},
             **{f"lid{number}": person.lid for number, person in enumerate(others, 1)},
             "weekday": demo_clock.weekday(visit, language),
-            "date": f"{demo_clock.wall_clock(visit):%d/%m}",
-            "missed": f"{demo_clock.wall_clock(start).hour}h",
-            "hour": f"{min(demo_clock.wall_clock(start).hour + chance.randrange(2, 5), _LAST_VISIT)}h",
+            "date": f"{demo_clock.local_time(visit):%d/%m}",
+            "missed": f"{demo_clock.local_time(start).hour}h",
+            "hour": f"{min(demo_clock.local_time(start).hour + rng.randrange(2, 5), _LAST_VISIT_HOUR)}h",
             "speed": str(speed),
             "faster": str(faster),
             "slow": str(speed // 40),
             "amount": f"R$ {amount}",
-            "order": f"#{digits(chance, 5)}",
-            "invoice": digits(chance, 6),
-            "protocol": f"2026{digits(chance, 8)}",
-            "tracking": f"BR{digits(chance, 9)}XX",
+            "order": f"#{digits(rng, 5)}",
+            "invoice": digits(rng, 6),
+            "protocol": f"2026{digits(rng, 8)}",
+            "tracking": f"BR{digits(rng, 9)}XX",
             "cnpj": "00.000.000/0001-00",
-            "district": chance.choice(_DISTRICTS),
-            "rio_district": chance.choice(_RIO_DISTRICTS),
-            "street": f"{chance.choice(_STREETS)}, {chance.randrange(10, 990)}",
-            "street_en": f"{chance.randrange(1, 120)} {chance.choice(_STREETS_EN)}",
-            "machine": chance.choice(_MACHINES),
-            "colleague": chance.choice(_COLLEAGUES[language]),
-            "technician": chance.choice(_TECHNICIANS),
-            **_bill(chance, language),
+            "district": rng.choice(_DISTRICTS),
+            "rio_district": rng.choice(_RIO_DISTRICTS),
+            "street": f"{rng.choice(_STREETS)}, {rng.randrange(10, 990)}",
+            "street_en": f"{rng.randrange(1, 120)} {rng.choice(_STREETS_EN)}",
+            "machine": rng.choice(_MACHINES),
+            "colleague": rng.choice(_COLLEAGUES[language]),
+            "technician": rng.choice(_TECHNICIANS),
+            **_bill(rng, language),
         }
 
     def render(self, text: str, at: int) -> str:
-        """Fill a line's slots: `{item}` by the prop, `{a|b}` by one of the words, `{Greeting}` with a capital letter.
+        """Replace the slots of a line.
+
+        `{item}` becomes the value of that name, `{Item}` the same with a capital letter, `{a|b}` one of the words.
+
+        Args:
+            text: the line.
+            at: the time of the line, which selects the greeting.
 
         Raises:
-            KeyError: no prop has that name.
+            KeyError: no value has that name.
         """
-        return _SLOT.sub(lambda match: self._filled(match[1], at), text)
+        return _SLOT.sub(lambda match: self._value(match[1], at), text)
 
-    def _filled(self, slot: str, at: int) -> str:
+    def _value(self, slot: str, at: int) -> str:
         if "|" in slot:
-            return self._chance.choice(slot.split("|"))
+            return self._rng.choice(slot.split("|"))
         name = slot.lower()
         value = demo_clock.greeting(at, self._language) if name == "greeting" else self._values[name]
         return value if slot == name else value[0].upper() + value[1:]
 
 
-def _bill(chance: Random, language: str) -> dict[str, str]:
-    item, price = chance.choice(_GOODS[language])
-    quantity = chance.randrange(1, 5)
-    freight = chance.randrange(12, 31) * 100 + 90
+def _bill(rng: Random, language: str) -> dict[str, str]:
+    item, price = rng.choice(_GOODS[language])
+    quantity = rng.randrange(1, 5)
+    freight = rng.randrange(12, 31) * 100 + 90
     cents = {
         "price": price,
         "freight": freight,

@@ -1,1 +1,1 @@
-"""Measurements, run by `make bench` and not part of the test run; each compares with a floor taken in the same run."""
+"""Benchmarks, run by `make bench*` and not with the tests. Each compares with a baseline measured in the same run."""

@@ -1,9 +1,10 @@
-"""The cache against its peers: `python -m tests.benchmarks.cache`, which prints a report and puts it into `docs/`.
+"""Compares the cache with its peers: `python -m tests.benchmarks.cache` prints a report and writes it to `docs/`.
 
-It starts PostgreSQL and Valkey and fills them. For each measure it starts a process a peer, with the server empty, sees
-that they all read the same, and lets them be measured in turn, round by round, so that a slow moment of the machine
-falls on all alike; and all that again with other processes, for by where things lie in memory one is a tenth faster
-than the next. Medians count. What asks a server is measured again with everything on one core (`report.NOTES`).
+It starts PostgreSQL and Valkey and creates the rows. For each measure it empties Valkey, starts one process per peer,
+and checks that all peers read the same data. It then measures the peers in turn, round by round, so that a slow moment
+of the machine affects all of them. It repeats this with new processes, because memory layout alone makes one process
+about 10 % faster than the next. The report shows medians. Measures that send requests to a server are repeated with all
+processes on one core (see `report.NOTES`).
 """
 
 import argparse
@@ -19,19 +20,19 @@ import redis
 
 from tests import isolation
 from tests.benchmarks import plot, report
+from tests.benchmarks.dataset import Dataset
 from tests.benchmarks.peers import PEERS
 from tests.benchmarks.processes import Commands, PeerFailed, Result, commands, running
-from tests.benchmarks.scene import Scene
 from tests.servers import servers
 
 Benchmarked = tuple[report.Results, str, Sequence[str]]
-ASKING = ("row", "page", "many", "save")  # measures whose time is mostly that of asking a server
+SERVER_BOUND = ("row", "page", "many", "save")  # measures that mostly wait for a server
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How long to measure: seconds of one measurement, processes one after the other, and rounds of each."""
+    """How long to measure: seconds of one round, number of successive processes, and rounds of each."""
 
     seconds: float
     starts: int
@@ -42,62 +43,64 @@ FULL, QUICK = Effort(seconds=0.1, starts=3, rounds=3), Effort(seconds=0.02, star
 
 
 def main(arguments: list[str]) -> None:
-    """Measure, and report."""
+    """Measure, print the report, and write it to `docs/`."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.cache", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a short run, for a look: docs/ stays as it is")
-    parser.add_argument("--only", default="", metavar="MEASURES", help=f"of {', '.join(report.TITLES)}; docs/ stays")
+    parser.add_argument("--quick", action="store_true", help="a short run that does not write to docs/")
+    parser.add_argument("--only", default="", metavar="MEASURES", help=f"only these of {', '.join(report.TITLES)}")
     options = parser.parse_args(arguments)
     only = tuple(filter(None, options.only.split(",")))
     effort, measures = QUICK if options.quick else FULL, only or tuple(report.TITLES)
-    results, machine, left_out = _apart(effort, measures, on_one_core=False)
-    asking = [name for name in ASKING if name in measures and hasattr(os, "sched_setaffinity")]
-    again, *_ = _apart(effort, asking, on_one_core=True)
-    text = report.write(results, again, machine, left_out)
+    results, machine, skipped = _run_in_process(effort, measures, on_one_core=False)
+    server_bound = [name for name in SERVER_BOUND if name in measures and hasattr(os, "sched_setaffinity")]
+    on_one_core, *_ = _run_in_process(effort, server_bound, on_one_core=True)
+    text = report.write(results, on_one_core, machine, skipped)
     print(text)
     if not (options.quick or only):
         (DOCS / "benchmarks.md").write_text(text, encoding="utf-8")
         plot.draw(report.medians(results), DOCS / "benchmarks.svg")
 
 
-def _apart(effort: Effort, measures: Sequence[str], *, on_one_core: bool) -> Benchmarked:
-    """Measure in a process of its own: in each there are settings of Django, and servers, for one time only."""
+def _run_in_process(effort: Effort, measures: Sequence[str], *, on_one_core: bool) -> Benchmarked:
+    """Measure in a separate process, because Django's settings and the servers can be set up only once per process."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
         return process.submit(_benchmark, effort, measures, on_one_core).result()
 
 
-def _benchmark(effort: Effort, measures: Sequence[str], on_one_core: bool) -> Benchmarked:  # noqa: FBT001 - `submit` takes no names
-    """Measure everybody; return the figures, what the machine is, and who was left out."""
+def _benchmark(effort: Effort, measures: Sequence[str], on_one_core: bool) -> Benchmarked:  # noqa: FBT001 - passed by position to `submit`
+    """Measure all peers; return the figures, the machine's description, and the reasons of skipped peers."""
     if on_one_core:
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # and all that is started from here on
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # child processes inherit it
     with servers({}) as variables:
         os.environ.update(variables)
         isolation.set_up(database=variables["DATABASE_URL"])
-        from tests.benchmarks import machine, rows  # noqa: PLC0415 - there are settings from here on
+        from tests.benchmarks import machine, rows  # noqa: PLC0415 - needs configured settings
 
-        scene = rows.create()
-        with commands(PEERS) as (found, left_out):
-            results = {name: _measured(name, found, scene, effort) for name in measures}
-        return results, machine.describe(), left_out
+        dataset = rows.create()
+        with commands(PEERS) as (found, skipped):
+            results = {name: _measure_with_retry(name, found, dataset, effort) for name in measures}
+        return results, machine.describe(), skipped
 
 
-def _measured(measure: str, found: Commands, scene: Scene, effort: Effort) -> Mapping[str, Sequence[Result]]:
-    """Measure one thing at everybody; once more, all of them, if somebody failed: a machine stands still sometimes."""
+def _measure_with_retry(
+    measure: str, found: Commands, dataset: Dataset, effort: Effort
+) -> Mapping[str, Sequence[Result]]:
+    """Measure all peers; if one fails, measure all of them once more, because a slow machine can cause timeouts."""
     try:
-        return _rounds(measure, found, scene, effort)
+        return _rounds(measure, found, dataset, effort)
     except PeerFailed as error:
-        print(f"{measure} is measured again: {error}", file=sys.stderr)
-        return _rounds(measure, found, scene, effort)
+        print(f"measuring {measure} again: {error}", file=sys.stderr)
+        return _rounds(measure, found, dataset, effort)
 
 
-def _rounds(measure: str, found: Commands, scene: Scene, effort: Effort) -> Mapping[str, Sequence[Result]]:
-    """Measure one thing at everybody, some times over."""
-    measured = {peer: command for peer, command in found.items() if measure in peer.measures}
-    results: dict[str, list[Result]] = {peer.name: [] for peer in measured}
-    starts, rounds = (1, 1) if measure == "replay" else (effort.starts, effort.rounds)  # that takes long by itself
+def _rounds(measure: str, found: Commands, dataset: Dataset, effort: Effort) -> Mapping[str, Sequence[Result]]:
+    """Measure all peers that support the measure, several times."""
+    supported = {peer: command for peer, command in found.items() if measure in peer.measures}
+    results: dict[str, list[Result]] = {peer.name: [] for peer in supported}
+    starts, rounds = (1, 1) if measure == "replay" else (effort.starts, effort.rounds)  # a replay takes long
     for _ in range(starts):
         with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
             client.flushall()
-        with running(measured, scene, measure, effort.seconds) as processes:
+        with running(supported, dataset, measure, effort.seconds) as processes:
             for _ in range(rounds):
                 for process in processes:
                     results[process.peer.name].append(process.measure(measure))

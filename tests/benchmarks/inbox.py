@@ -1,8 +1,8 @@
-"""What an event costs to store and to apply, and what that has to do with how much is stored already.
+"""Measures how long an event takes to store and to apply, with small and large tables.
 
-`python -m tests.benchmarks.inbox` starts Valkey, and PostgreSQL, which keeps what it commits; fills the tables,
-measures, fills them further, and measures again: with as many conversations in play as before, and with more. It prints
-a report and puts it into `docs/`.
+`python -m tests.benchmarks.inbox` starts Valkey, and PostgreSQL with durable commits. It fills the tables, measures,
+fills them further and measures twice more: with the same number of active conversations, and with more. It prints a
+report and writes it to `docs/`.
 """
 
 import argparse
@@ -29,31 +29,38 @@ from whatsai.devstack import servers as stores
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 SAMPLE = Path(__file__).resolve().parent.parent / "payloads" / "samples" / "messages.upsert.json"
 SMALL, LARGE = 10_000, 10_000_000  # messages; a tenth as many conversations
-FEW, MANY = 50, 1000  # conversations of an instance that are in play
-EVENTS, ROUNDS = 10_000, 5  # a full batch of each instance
+FEW, MANY = 50, 1000  # active conversations per instance
+EVENTS, ROUNDS = 10_000, 5  # events: a full batch of each instance
 WORKERS = 2  # as many as `make stack` starts
-START = 1_790_000_000  # seconds; later than all that is there, and each event is later than the one before
-SAVED, SINGLE, STORED = "one save() of a message", "applied one by one", "stored"
-ALONE, BOTH = "applied in batches by one worker", f"applied in batches by {WORKERS} workers"
+START = 1_790_000_000  # seconds; later than the existing messages, and each event is later than the one before
+SAVED, SINGLE, STORED = "one save() of a message", "stored and applied one by one", "stored"
+ONE_WORKER, ALL_WORKERS = "applied in batches by one worker", f"applied in batches by {WORKERS} workers"
 
-Seconds = Mapping[str, float]  # an event
+Seconds = Mapping[str, float]  # per event
 Body = dict[str, Any]
 
 
 def main(arguments: list[str]) -> None:
-    """Measure, and report."""
+    """Measure, print the report, and write it to `docs/`."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.inbox", description=__doc__)
-    parser.add_argument("--small", type=int, default=SMALL, help="messages at first (default %(default)s)")
     parser.add_argument(
-        "--large", type=int, default=LARGE, help="messages then (default %(default)s); else docs/ stays"
+        "--small", type=int, default=SMALL, help="number of messages in the small tables (default %(default)s)"
     )
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of which the median counts (default %(default)s)")
+    parser.add_argument(
+        "--large",
+        type=int,
+        default=LARGE,
+        help="number of messages in the large tables; only the default (%(default)s) writes to docs/",
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=ROUNDS, help="measured rounds; the report shows medians (default %(default)s)"
+    )
     options = parser.parse_args(arguments)
     with _servers():
-        gc.freeze()  # as servers and workers do
+        gc.freeze()  # as web servers and workers do
         small = _measured(options.small, FEW, options.rounds)
-        large, spread = (_measured(options.large, many, options.rounds) for many in (FEW, MANY))
-        text = report(options.small, options.large, small, large, spread)
+        large, many_active = (_measured(options.large, many, options.rounds) for many in (FEW, MANY))
+        text = report(options.small, options.large, small, large, many_active)
     print(text)
     if options.large == LARGE:
         (DOCS / "benchmarks-inbox.md").write_text(text, encoding="utf-8")
@@ -61,93 +68,93 @@ def main(arguments: list[str]) -> None:
 
 @contextmanager
 def _servers() -> Iterator[None]:
-    """Run the servers as in production, and set Django up on them."""
+    """Run the servers configured as in production, and configure Django for them."""
     with folders.short_tempdir() as folder, servers.valkey() as redis_url:
         server, database_url = stores.postgresql(folder, folder, stores.DURABLE)
         with servers.running(server):
             os.environ |= {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
             isolation.set_up(database=database_url)
-            from django.core.management import call_command  # noqa: PLC0415 - there are settings from here on
+            from django.core.management import call_command  # noqa: PLC0415 - needs configured settings
 
-            from cachelayer import startup  # noqa: PLC0415 - as above
+            from cachelayer import startup  # noqa: PLC0415 - needs configured settings
 
             call_command("migrate", verbosity=0)
             startup.start()
             yield
 
 
-def _measured(size: int, in_play: int, rounds: int) -> Seconds:
-    """Fill the tables up to a size, and return medians of what is done to so many conversations of each instance."""
-    from django.db import connection  # noqa: PLC0415 - as above
+def _measured(size: int, active: int, rounds: int) -> Seconds:
+    """Fill the tables up to `size` messages, and return medians with `active` active conversations per instance."""
+    from django.db import connection  # noqa: PLC0415 - needs configured settings
 
-    from conversations.demo import scale  # noqa: PLC0415 - as above
-    from conversations.models import Message  # noqa: PLC0415 - as above
+    from conversations.demo import scale  # noqa: PLC0415 - needs configured settings
+    from conversations.models import Message  # noqa: PLC0415 - needs configured settings
 
     if (missing := size - Message.objects.count()) > 0:
         for _ in scale.fill(missing):
             pass
     with connection.cursor() as cursor:
-        cursor.execute("VACUUM")  # else it would begin in the middle
+        cursor.execute("VACUUM")  # so that autovacuum does not start during the measurement
         cursor.execute("CHECKPOINT")
-    work = _Work(in_play)
-    taken: dict[str, list[float]] = {}
+    workload = _Workload(active)
+    durations: dict[str, list[float]] = {}
     for _ in range(rounds + 1):
-        for name, seconds in work.round():
-            taken.setdefault(name, []).append(seconds)
-    return {name: statistics.median(seconds[1:]) for name, seconds in taken.items()}  # the first round warms up
+        for name, seconds in workload.round():
+            durations.setdefault(name, []).append(seconds)
+    return {name: statistics.median(seconds[1:]) for name, seconds in durations.items()}  # the first round warms up
 
 
-class _Work:
-    """Messages to conversations that are there, picked by chance, and each in turn."""
+class _Workload:
+    """Messages to existing conversations, which are chosen at random and used in turn."""
 
     _numbers = itertools.count(1)
 
-    def __init__(self, in_play: int) -> None:
-        from conversations.demo import bulk_rows, scale  # noqa: PLC0415 - as above
-        from conversations.models import Instance  # noqa: PLC0415 - as above
+    def __init__(self, active: int) -> None:
+        from conversations.demo import scale  # noqa: PLC0415 - needs configured settings
+        from conversations.models import Instance  # noqa: PLC0415 - needs configured settings
 
-        names = [scale.NAME.format(place + 1) for place in range(bulk_rows.INSTANCES)]
+        names = [scale.INSTANCE_NAME.format(index + 1) for index in range(scale.INSTANCE_COUNT)]
         self._instances = list(Instance.objects.filter(name__in=names))
         sample = random.Random(2026).sample
         self._conversations = {}
         for instance in self._instances:
             pks = list(instance.conversations.order_by("pk").values_list("pk", flat=True))
-            chosen = instance.conversations.in_bulk(sample(pks, in_play)).values()
+            chosen = instance.conversations.in_bulk(sample(pks, active)).values()
             self._conversations[instance] = itertools.cycle(chosen)
         self._sample = SAMPLE.read_text(encoding="utf-8")
 
     def round(self) -> Iterator[tuple[str, float]]:
-        """Measure each thing once; yield what, and the seconds of an event."""
-        from conversations.ingest.inbox.store import store_body  # noqa: PLC0415 - as above
-        from conversations.models import WebhookEvent  # noqa: PLC0415 - as above
-        from tests.conversations.ingest.receive import receive  # noqa: PLC0415 - as above
+        """Measure everything once; yield each name and its seconds per event."""
+        from conversations.ingest.inbox.store import store_body  # noqa: PLC0415 - needs configured settings
+        from conversations.models import WebhookEvent  # noqa: PLC0415 - needs configured settings
+        from tests.conversations.ingest.receive import receive  # noqa: PLC0415 - needs configured settings
 
         few = EVENTS // 25
-        rows = [self._row(place) for place in range(few)]
+        rows = [self._row(index) for index in range(few)]
         yield SAVED, _timed([row.save for row in rows])
-        yield SINGLE, _timed([partial(receive, *self._event(place)) for place in range(few)])
-        for name, workers in ((ALONE, 1), (BOTH, WORKERS)):
-            stored = _timed([partial(store_body, *self._event(place)) for place in range(EVENTS)])
+        yield SINGLE, _timed([partial(receive, *self._event(index)) for index in range(few)])
+        for name, workers in ((ONE_WORKER, 1), (ALL_WORKERS, WORKERS)):
+            stored = _timed([partial(store_body, *self._event(index)) for index in range(EVENTS)])
             yield STORED, stored
             yield name, _timed([partial(_apply, workers)]) / EVENTS
             if others := WebhookEvent.objects.exclude(outcome=WebhookEvent.Outcome.APPLIED).count():
                 raise RuntimeError(f"{others} events were not applied")
 
-    def _conversation(self, place: int) -> tuple[Any, Any]:
-        instance = self._instances[place % len(self._instances)]
+    def _conversation(self, index: int) -> tuple[Any, Any]:
+        instance = self._instances[index % len(self._instances)]
         return instance, next(self._conversations[instance])
 
-    def _row(self, place: int) -> Any:
-        from conversations.models import Message  # noqa: PLC0415 - as above
+    def _row(self, index: int) -> Any:
+        from conversations.models import Message  # noqa: PLC0415 - needs configured settings
 
-        instance, conversation = self._conversation(place)
+        instance, conversation = self._conversation(index)
         number = next(self._numbers)
         at = dt.datetime.fromtimestamp(START, dt.UTC)
-        named = {"key_id": f"3EB1{number:028X}", "from_me": False, "kind": "text", "text": "Bom dia!", "timestamp": at}
-        return Message(instance=instance, conversation=conversation, sender_id=conversation.contact_id, **named)
+        values = {"key_id": f"3EB1{number:028X}", "from_me": False, "kind": "text", "text": "Bom dia!", "timestamp": at}
+        return Message(instance=instance, conversation=conversation, sender_id=conversation.contact_id, **values)
 
-    def _event(self, place: int) -> tuple[Any, Body]:
-        instance, conversation = self._conversation(place)
+    def _event(self, index: int) -> tuple[Any, Body]:
+        instance, conversation = self._conversation(index)
         number = next(self._numbers)
         body: Body = json.loads(self._sample)
         body["instance"] = instance.name
@@ -159,11 +166,11 @@ class _Work:
 
 
 def _apply(workers: int) -> None:
-    """Apply all that is stored by so many processes, each a worker that does not rest."""
-    from django.db import connections  # noqa: PLC0415 - as above
+    """Apply all stored events with this many worker processes, which do not pause between batches."""
+    from django.db import connections  # noqa: PLC0415 - needs configured settings
 
-    from conversations.ingest.conf import Options  # noqa: PLC0415 - as above
-    from conversations.ingest.worker.worker import Worker  # noqa: PLC0415 - as above
+    from conversations.ingest.conf import Options  # noqa: PLC0415 - needs configured settings
+    from conversations.ingest.worker.worker import Worker  # noqa: PLC0415 - needs configured settings
 
     connections.close_all()
     children = []
@@ -179,53 +186,54 @@ def _apply(workers: int) -> None:
         children.append(child)
     failed = [child for child in children if os.waitpid(child, 0)[1]]
     if failed:
-        raise RuntimeError(f"workers have failed: {failed}")
+        raise RuntimeError(f"workers failed: {failed}")
 
 
 def _timed(calls: Sequence[Callable[[], object]]) -> float:
-    began = time.perf_counter()
+    start = time.perf_counter()
     for call in calls:
         call()
-    return (time.perf_counter() - began) / len(calls)
+    return (time.perf_counter() - start) / len(calls)
 
 
-def report(smaller: int, larger: int, small: Seconds, large: Seconds, spread: Seconds) -> str:
-    """Return the whole report; `spread` is measured with the large tables, and MANY conversations in play."""
-    named = [f"{smaller:,}, {FEW} of each", f"{larger:,}, {FEW} of each", f"{larger:,}, {MANY:,} of each"]
-    columns = small, large, spread
-    rows = [[name, *(f"{one[name] * 1e6:,.0f} µs" for one in columns)] for name in small]
-    events = (one[STORED] + one[ALONE] for one in columns)
-    compared = [
-        ["one worker's events/s, of the messages/s that a process saves", "≥ 5", *_faster(columns, ALONE)],
-        [f"those of {WORKERS} workers, of the same one process", "≥ 5", *_faster(columns, BOTH)],
-        ["an event, stored and applied by one worker, of the first column's", "≤ 1.3", *_dearer(list(events))],
+def report(smaller: int, larger: int, small: Seconds, large: Seconds, many_active: Seconds) -> str:
+    """Return the report; `many_active` is measured with the large tables and MANY active conversations."""
+    headings = [f"{smaller:,}, {FEW} active", f"{larger:,}, {FEW} active", f"{larger:,}, {MANY:,} active"]
+    columns = small, large, many_active
+    rows = [[name, *(f"{column[name] * 1e6:,.0f} µs" for column in columns)] for name in small]
+    events = (column[STORED] + column[ONE_WORKER] for column in columns)
+    ratios = [
+        ["events/s of one worker ÷ save() calls/s of one process", "≥ 5", *_faster(columns, ONE_WORKER)],
+        [f"events/s of {WORKERS} workers ÷ save() calls/s of one process", "≥ 5", *_faster(columns, ALL_WORKERS)],
+        ["time to store and apply an event by one worker ÷ first column", "≤ 1.3", *_slower(list(events))],
     ]
     return f"""# The inbox
 
-`make bench-inbox` writes this page: text messages of 20 instances to conversations that are there, PostgreSQL that
-keeps what it commits, and Valkey, all on the two cores of one machine. A column is named by how many messages were
-there at first (each of {ROUNDS + 1} rounds adds {2 * EVENTS:,}), and how many conversations of each instance are in
-play; a batch has {EVENTS // 20} events of an instance. Medians, for one event.
+`make bench-inbox` writes this page. The webhook events are text messages of 20 instances to existing conversations.
+PostgreSQL (with durable commits), Valkey and all processes share the two cores of one machine. Each column's heading is
+the number of messages at the beginning and the number of active conversations per instance. Each of the
+{ROUNDS + 1} rounds adds {2 * EVENTS:,} messages; a batch has {EVENTS // 20} events of one instance. Times are medians
+per event.
 
-A `save()` writes a message and nothing else. An event that is applied is read from the inbox, moves its conversation
-and the clocks of what it says, and gets its outcome, too. To save and to store is one process' work.
+A `save()` only writes a message. Applying an event reads it from the inbox, writes the message, updates the
+conversation and its clocks, and writes the event's outcome. One process saves and stores.
 
-{markdown(["", *named], rows)}
+{markdown(["", *headings], rows)}
 
-{markdown(["", "wanted", *named], compared)}
+{markdown(["", "target", *headings], ratios)}
 """
 
 
 def _faster(columns: Sequence[Seconds], name: str) -> list[str]:
-    ratios = [one[SAVED] / one[name] for one in columns]
-    return [_judged(ratio, is_met=ratio >= 5) for ratio in ratios]
+    ratios = [column[SAVED] / column[name] for column in columns]
+    return [_verdict(ratio, is_met=ratio >= 5) for ratio in ratios]
 
 
-def _dearer(events: Sequence[float]) -> list[str]:
-    return [_judged(one / events[0], is_met=one / events[0] <= 1.3) for one in events]
+def _slower(events: Sequence[float]) -> list[str]:
+    return [_verdict(seconds / events[0], is_met=seconds / events[0] <= 1.3) for seconds in events]
 
 
-def _judged(ratio: float, *, is_met: bool) -> str:
+def _verdict(ratio: float, *, is_met: bool) -> str:
     return f"{ratio:.2f}" if is_met else f"{ratio:.2f}, **not met**"
 
 

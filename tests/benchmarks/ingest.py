@@ -1,7 +1,7 @@
-"""What one webhook and one page of the API cost in this process, beside the least that the database asks for.
+"""Measures one webhook and one API page in this process, next to the bare database operation as a baseline.
 
-`python -m tests.benchmarks.ingest`. The figures are medians of several rounds; in each round everything is measured
-once, in turn, so that a slow moment of the machine falls on all alike.
+`python -m tests.benchmarks.ingest`. The figures are medians of several rounds. Each round measures everything once, in
+turn, so that a slow moment of the machine affects all measures.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from tests import isolation
 
 isolation.set_up(database="sqlite:///{scratch}/db.sqlite3")
 
-from django.contrib.auth.models import User  # noqa: E402 - there are settings from here on
+from django.contrib.auth.models import User  # noqa: E402 - needs configured settings
 from django.db import connection  # noqa: E402
 from django.test.utils import setup_databases, setup_test_environment, teardown_databases  # noqa: E402
 from knox.models import get_token_model  # noqa: E402
@@ -31,10 +31,10 @@ from tests.conversations.ingest.receive import receive  # noqa: E402
 
 SAMPLE = Path(__file__).resolve().parent.parent / "payloads" / "samples" / "messages.upsert.json"
 CHATS = 50
-START = 1_765_458_000  # seconds; each message is one later than the one before
+START = 1_765_458_000  # seconds; each message is one second later than the one before
 
 PAGE = 50
-FLOORS = {"webhook": "floor: INSERT of the body", "page": f"floor: SELECT of {PAGE} rows"}
+BASELINES = {"webhook": "baseline: INSERT of the body", "page": f"baseline: SELECT of {PAGE} rows"}
 
 Body = dict[str, Any]
 Seconds = dict[str, list[float]]
@@ -43,8 +43,8 @@ Seconds = dict[str, list[float]]
 def main(arguments: list[str]) -> None:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.ingest", description=__doc__)
-    parser.add_argument("--count", type=int, default=200, help="webhooks, or pages, a round (default 200)")
-    parser.add_argument("--rounds", type=int, default=7, help="rounds, of which the median counts (default 7)")
+    parser.add_argument("--count", type=int, default=200, help="webhooks and pages per round (default 200)")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds; the table shows medians (default 7)")
     options = parser.parse_args(arguments)
     setup_test_environment(debug=False)
     databases = setup_databases(verbosity=0, interactive=False)
@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> None:
 
 
 def bodies() -> Iterator[Body]:
-    """Text messages of many chats in turn, as Evolution sends them, without end."""
+    """Yield an endless series of text messages of many chats in turn, as Evolution sends them."""
     sample = json.loads(SAMPLE.read_text(encoding="utf-8"))
     number = 0
     while True:
@@ -69,59 +69,59 @@ def bodies() -> Iterator[Body]:
 
 
 def measure(count: int, rounds: int) -> Seconds:
-    """Return the seconds that one piece of work took in each round, by what it was."""
+    """Return the seconds per call of each round, by name."""
     instance = Instance.objects.create(name="vendas-sp-01")
     stream = bodies()
-    for body in islice(stream, 2 * CHATS):  # every chat is known, and a page full, before anything is measured
+    for body in islice(stream, 2 * CHATS):  # so that all chats exist and a page is full
         receive(instance, body)
     read_page = page_reader()
-    create_floor()
-    taken: Seconds = {}
+    create_baseline_table()
+    durations: Seconds = {}
     for _ in range(rounds):
         batch = list(islice(stream, count))
-        work: tuple[tuple[str, Callable[[Body], object]], ...] = (
-            (FLOORS["webhook"], insert_floor),
+        calls: tuple[tuple[str, Callable[[Body], object]], ...] = (
+            (BASELINES["webhook"], insert_baseline),
             ("webhook, new", partial(receive, instance)),
             ("webhook, repeated", partial(receive, instance)),
-            (FLOORS["page"], lambda _body: select_floor()),
+            (BASELINES["page"], lambda _body: select_baseline()),
             ("page of conversations", lambda _body: read_page()),
         )
-        for name, run in work:
-            began = time.perf_counter()
+        for name, call in calls:
+            start = time.perf_counter()
             for body in batch:
-                run(body)
-            taken.setdefault(name, []).append((time.perf_counter() - began) / count)
-    return taken
+                call(body)
+            durations.setdefault(name, []).append((time.perf_counter() - start) / count)
+    return durations
 
 
-# --- the work ---------------------------------------------------------------------------------------------------------
+# --- the measured calls -----------------------------------------------------------------------------------------------
 def page_reader() -> Callable[[], None]:
-    """Return what reads a page of conversations as a consumer does: URL, token, JSON."""
+    """Return a function that reads a page of conversations as an API client does: URL, token, JSON."""
     user = User.objects.create_user("bench")
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Token {get_token_model().objects.create(user, expiry=None)[1]}")
 
     def read_page() -> None:
-        answer = client.get("/api/v1/conversations/", {"limit": PAGE})
-        if answer.status_code != 200 or len(answer.json()["results"]) != PAGE:
-            raise SystemExit(f"the API did not answer with a page: {answer.status_code}")
+        response = client.get("/api/v1/conversations/", {"limit": PAGE})
+        if response.status_code != 200 or len(response.json()["results"]) != PAGE:
+            raise SystemExit(f"the API did not return a full page: {response.status_code}")
 
     return read_page
 
 
-def create_floor() -> None:
-    """Make a table that has a body and nothing else: no key, no index, no constraint."""
+def create_baseline_table() -> None:
+    """Create a table with a body only: no key, no index, no constraint."""
     with connection.cursor() as cursor:
-        cursor.execute("CREATE TABLE bench_floor (body text)")
+        cursor.execute("CREATE TABLE bench_baseline (body text)")
 
 
-def insert_floor(body: Body) -> None:
-    """Store the body in a transaction of its own: what durability alone costs."""
+def insert_baseline(body: Body) -> None:
+    """Insert the body in its own transaction: the cost of durability alone."""
     with connection.cursor() as cursor:
-        cursor.execute("INSERT INTO bench_floor (body) VALUES (%s)", [json.dumps(body)])
+        cursor.execute("INSERT INTO bench_baseline (body) VALUES (%s)", [json.dumps(body)])
 
 
-def select_floor() -> None:
+def select_baseline() -> None:
     """Read a page of rows and write it as JSON, without models or serializers."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM conversations_conversation ORDER BY id DESC LIMIT %s", [PAGE])
@@ -129,16 +129,16 @@ def select_floor() -> None:
 
 
 # --- the table --------------------------------------------------------------------------------------------------------
-def table(taken: Seconds) -> str:
-    """Lay the medians out: microseconds, how many a second, and how many times the floor above."""
-    lines = [f"{connection.vendor}, medians of {len(next(iter(taken.values())))} rounds, in process"]
-    lines.append(f"{'':28}{'us':>9}{'per s':>9}{'x floor':>9}{'spread':>9}")
-    floor = 0.0
-    for name, seconds in taken.items():
+def table(durations: Seconds) -> str:
+    """Return a table of the medians: microseconds, calls per second, and the ratio to the baseline above."""
+    lines = [f"{connection.vendor}, medians of {len(next(iter(durations.values())))} rounds, in process"]
+    lines.append(f"{'':32}{'us':>9}{'per s':>9}{'ratio':>9}{'spread':>9}")
+    baseline = 0.0
+    for name, seconds in durations.items():
         median = statistics.median(seconds)
-        floor = median if name in FLOORS.values() else floor
+        baseline = median if name in BASELINES.values() else baseline
         spread = (max(seconds) - min(seconds)) / median
-        lines.append(f"{name:28}{median * 1e6:9.0f}{1 / median:9.0f}{median / floor:9.1f}{spread:9.0%}")
+        lines.append(f"{name:32}{median * 1e6:9.0f}{1 / median:9.0f}{median / baseline:9.1f}{spread:9.0%}")
     return "\n".join(lines)
 
 

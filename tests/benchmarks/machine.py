@@ -1,4 +1,4 @@
-"""Where it was measured: cores and versions, and nothing by which the machine could be told."""
+"""Describes the machine: cores and versions, nothing that identifies it."""
 
 import os
 import platform
@@ -14,7 +14,7 @@ PACKAGES = ("Django", "psycopg", "redis", "django-redis", "django-cacheops", "dj
 
 
 def describe() -> str:
-    """Return a line about the machine, its servers and the packages."""
+    """Return one line with the machine, its servers and its packages."""
     versions = [f"Python {platform.python_version()}", *_node(), *_servers(), *_packages()]
     return f"{os.cpu_count()} cores, {platform.system()} on {platform.machine()}. {', '.join(versions)}."
 
@@ -22,8 +22,8 @@ def describe() -> str:
 def _node() -> Iterator[str]:
     node = shutil.which("node")
     if node:
-        told = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
-        yield f"Node {told.stdout.strip().removeprefix('v')}"
+        result = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
+        yield f"Node {result.stdout.strip().removeprefix('v')}"
 
 
 def _servers() -> Iterator[str]:

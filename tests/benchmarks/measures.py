@@ -1,4 +1,4 @@
-"""What is measured, of any side: how long one call takes, and how often the database is asked."""
+"""Measures an adapter: the duration of one call, and the number of database queries."""
 
 import gc
 import hashlib
@@ -13,138 +13,141 @@ from typing import Any
 from django.db import connection, connections
 from django.db.models import Model
 
-from tests.benchmarks.scene import Scene
+from tests.benchmarks.dataset import Dataset
 
 THREADS = 4
-SEED_READS = 1000  # of one conversation: the seed's own test
-OPERATIONS = 10_000  # of a replay
-WRITES = 0.01  # of them
-EXPONENT = 1.0  # Zipf's: the n-th most wanted conversation is wanted 1/n as often as the first
+SEED_READS = 1000  # reads of one conversation, as in the seed's own test
+REPLAY_OPERATIONS = 10_000
+WRITE_SHARE = 0.01  # fraction of the replay's operations
+ZIPF_EXPONENT = 1.0  # the n-th most popular conversation is read 1/n as often as the first
 
 Result = dict[str, float]
 Call = Callable[[Any], object]
 
 
 class Measures:
-    """The measurements of one side. Each is made some times, in turn with those of the other sides."""
+    """The measurements of one adapter. Each is repeated, in turn with the other peers."""
 
-    def __init__(self, side: Any, scene: Scene, seconds: float) -> None:
-        """Measure a side for about that many seconds a round."""
-        self._side = side
-        self._scene = scene
+    def __init__(self, adapter: Any, dataset: Dataset, seconds: float) -> None:
+        """Measure `adapter` in rounds of about `seconds` seconds."""
+        self._adapter = adapter
+        self._dataset = dataset
         self._seconds = seconds
         self._passes: dict[str, int] = {}
-        self._is_warm = False  # for a replay
-        self._choose = random.Random(2026)
+        self._is_replay_warm = False
+        self._rng = random.Random(2026)
         gc.collect()
-        gc.freeze()  # what importing left behind is nobody's to go through
+        gc.freeze()  # so that collections skip the imported modules
 
     def measure(self, name: str) -> Result:
-        """Measure one thing, by its name."""
+        """Return the figures of one measure."""
         special: dict[str, Callable[[], Result]] = {
             "threads": self._threads, "replay": self._replay, "seed": self._seed,
         }  # fmt: skip
         return special[name]() if name in special else self._speed(name)
 
     def digest(self, name: str) -> str:
-        """Return a digest of what this side reads, for others to compare theirs with."""
-        side, scene = self._side, self._scene
+        """Return a digest of what this adapter reads, to compare it with the other peers."""
+        adapter, dataset = self._adapter, self._dataset
         read: dict[str, Callable[[], object]] = {
-            "many": lambda: [_plain(row) for row in side.many(scene.hot_rows).values()],
-            "page": lambda: [_plain(row) for row in _rows(side.page(scene.instance))],
-            "value": lambda: side.value(scene.value_keys[0]),
+            "many": lambda: [_plain(row) for row in adapter.many(dataset.hot_rows).values()],
+            "page": lambda: [_plain(row) for row in _rows(adapter.page(dataset.instance))],
+            "value": lambda: adapter.value(dataset.value_keys[0]),
         }
-        answer = read.get(name, lambda: [_plain(side.row(pk)) for pk in scene.hot_rows])()
-        return hashlib.blake2s(repr(answer).encode()).hexdigest()
+        rows = read.get(name, lambda: [_plain(adapter.row(pk)) for pk in dataset.hot_rows])()
+        return hashlib.blake2s(repr(rows).encode()).hexdigest()
 
     # --- the time of one call -----------------------------------------------------------------------------------------
     def _speed(self, name: str) -> Result:
-        call, arguments = getattr(self._side, name), self._arguments(name)
+        call, arguments = getattr(self._adapter, name), self._arguments(name)
         passes = self._warm(name, call, arguments)
         return {"seconds": _timed(call, arguments, passes) / (passes * len(arguments))}
 
     def _arguments(self, name: str) -> Sequence[Any]:
-        scene = self._scene
+        dataset = self._dataset
         if name == "save":
-            return [self._side.row(pk) for pk in scene.saved_rows]
-        arguments: dict[str, Sequence[Any]] = {
-            "row": scene.hot_rows, "many": [scene.hot_rows], "page": [scene.instance], "value": scene.value_keys,
-        }  # fmt: skip
-        return arguments[name]
+            return [self._adapter.row(pk) for pk in dataset.saved_rows]
+        by_name: dict[str, Sequence[Any]] = {
+            "row": dataset.hot_rows,
+            "many": [dataset.hot_rows],
+            "page": [dataset.instance],
+            "value": dataset.value_keys,
+        }
+        return by_name[name]
 
     def _warm(self, name: str, call: Call, arguments: Sequence[Any]) -> int:
-        """Fill what is to be hit, and return how many passes over the arguments take as long as they should."""
+        """Fill the cache, and return the number of passes over the arguments that takes one round's seconds."""
         _timed(call, arguments, 1)
         if name not in self._passes:
             passes = 1
-            while (taken := _timed(call, arguments, passes)) < self._seconds / 4:
+            while (elapsed := _timed(call, arguments, passes)) < self._seconds / 4:
                 passes *= 2
-            self._passes[name] = max(1, round(passes * self._seconds / taken))
+            self._passes[name] = max(1, round(passes * self._seconds / elapsed))
         return self._passes[name]
 
     def _threads(self) -> Result:
-        call, arguments = self._side.row, self._scene.hot_rows
+        call, arguments = self._adapter.row, self._dataset.hot_rows
         passes = max(1, self._warm("row", call, arguments) // THREADS)
 
-        together = threading.Barrier(THREADS + 1)
+        barrier = threading.Barrier(THREADS + 1)
 
         def read() -> None:
-            call(arguments[0])  # connects, where that is needed
-            together.wait()
+            call(arguments[0])  # opens this thread's connections
+            barrier.wait()
             _timed(call, arguments, passes)
             connections.close_all()
 
         readers = [threading.Thread(target=read) for _ in range(THREADS)]
         for reader in readers:
             reader.start()
-        together.wait()
-        began = time.perf_counter()
+        barrier.wait()
+        start = time.perf_counter()
         for reader in readers:
             reader.join()
-        return {"seconds": (time.perf_counter() - began) / (THREADS * passes * len(arguments))}
+        return {"seconds": (time.perf_counter() - start) / (THREADS * passes * len(arguments))}
 
-    # --- how often the database is asked ------------------------------------------------------------------------------
+    # --- database queries ---------------------------------------------------------------------------------------------
     def _replay(self) -> Result:
-        if not self._is_warm:
+        if not self._is_replay_warm:
             self._replay_once()
-            self._is_warm = True
+            self._is_replay_warm = True
         return self._replay_once()
 
     def _replay_once(self) -> Result:
-        """Read as people do: some conversations much oftener than others, and now and then one changes."""
-        weights = list(accumulate(1 / rank**EXPONENT for rank in range(1, len(self._scene.all_rows) + 1)))
-        wanted = self._choose.choices(self._scene.all_rows, cum_weights=weights, k=OPERATIONS)
-        changed = [self._choose.random() < WRITES for _ in wanted]
-        read, save, reads = self._side.row, self._side.save, changed.count(False)
-        with _counted() as queries:
-            asked, began = 0, time.perf_counter()
-            for pk, changes in zip(wanted, changed, strict=True):
-                if changes:
-                    asked -= len(queries)
+        """Read conversations with a Zipf distribution, and save one in a hundred."""
+        weights = list(accumulate(1 / rank**ZIPF_EXPONENT for rank in range(1, len(self._dataset.all_rows) + 1)))
+        pks = self._rng.choices(self._dataset.all_rows, cum_weights=weights, k=REPLAY_OPERATIONS)
+        is_write = [self._rng.random() < WRITE_SHARE for _ in pks]
+        read, save, reads = self._adapter.row, self._adapter.save, is_write.count(False)
+        with _recorded_queries() as queries:
+            write_queries, start = 0, time.perf_counter()
+            for pk, writes in zip(pks, is_write, strict=True):
+                if writes:
+                    write_queries -= len(queries)
                     row = read(pk)
                     row.unread_count += 1
                     save(row)
-                    asked += len(queries)
+                    write_queries += len(queries)
                 else:
                     read(pk)
-            taken = time.perf_counter() - began
-        return _rated(taken / OPERATIONS, len(queries) - asked, reads)
+            elapsed = time.perf_counter() - start
+        return _result(elapsed / REPLAY_OPERATIONS, len(queries) - write_queries, reads)
 
     def _seed(self) -> Result:
-        """Read one conversation a thousand times; at the first read it is nowhere but in the database.
+        """Read one conversation a thousand times, the first time from the database.
 
-        Then clear a pattern, where the side can.
+        Afterwards, clear by pattern if the adapter supports it.
         """
-        pk = self._scene.hot_rows[0]
-        read = self._side.row
-        self._side.save(read(pk))
-        with _counted() as queries:
-            taken = _timed(read, [pk], SEED_READS)
-        return {**_rated(taken, len(queries), SEED_READS), **getattr(self._side, "clear", dict)()}
+        pk = self._dataset.hot_rows[0]
+        read = self._adapter.row
+        self._adapter.save(read(pk))
+        with _recorded_queries() as queries:
+            elapsed = _timed(read, [pk], SEED_READS)
+        return {**_result(elapsed, len(queries), SEED_READS), **getattr(self._adapter, "clear", dict)()}
 
 
 def _plain(row: Model) -> list[str]:
-    return [str(getattr(row, field.attname)) for field in row._meta.concrete_fields]  # noqa: SLF001 - Django's own way
+    return [str(getattr(row, field.attname)) for field in row._meta.concrete_fields]  # noqa: SLF001 - Django documents _meta
 
 
 def _rows(page: Any) -> Sequence[Model]:
@@ -152,27 +155,27 @@ def _rows(page: Any) -> Sequence[Model]:
     return rows
 
 
-def _rated(seconds: float, queries: int, reads: int) -> Result:
+def _result(seconds: float, queries: int, reads: int) -> Result:
     return {"seconds": seconds, "queries": queries / reads, "hits": 1 - min(queries, reads) / reads}
 
 
 def _timed(call: Call, arguments: Sequence[Any], passes: int) -> float:
     clock = time.perf_counter
-    began = clock()
+    start = clock()
     for _ in range(passes):
         for argument in arguments:
             call(argument)
-    return clock() - began
+    return clock() - start
 
 
 @contextmanager
-def _counted() -> Iterator[list[None]]:
-    """Note each query of this thread."""
+def _recorded_queries() -> Iterator[list[None]]:
+    """Yield a list that gets one item for each query of this thread."""
     queries: list[None] = []
 
-    def note(execute: Callable[..., Any], *query: Any) -> Any:
+    def record(execute: Callable[..., Any], *query: Any) -> Any:
         queries.append(None)
         return execute(*query)
 
-    with connection.execute_wrapper(note):
+    with connection.execute_wrapper(record):
         yield queries

@@ -1,6 +1,6 @@
-"""The peers: what each is called, where it keeps its values, and what it is measured at.
+"""The peers: name, tier, adapter and measures of each.
 
-Each has a process of its own, for some change Django as a whole. All read the same rows on the same two servers.
+Each peer runs in its own process, because some of them patch Django. All read the same rows from the same two servers.
 """
 
 import os
@@ -10,13 +10,13 @@ from enum import StrEnum
 from typing import Any
 
 MINUTE = 60  # seconds
-TTL = 30 * MINUTE  # of conversations, here as in `conversations.cache_policy`
-LOCAL_ITEMS = 1000  # likewise
+TTL = 30 * MINUTE  # as for conversations in `conversations.cache_policy`
+LOCAL_ITEMS = 1000  # as for conversations in `conversations.cache_policy`
 Settings = dict[str, Any]
 
 
 class Tier(StrEnum):
-    """Where what is read comes from."""
+    """Where a peer reads from."""
 
     LOCAL = "process"
     SHARED = "Valkey"
@@ -24,7 +24,7 @@ class Tier(StrEnum):
 
 
 READS = ("row", "threads", "many", "page")
-WHOLE = (*READS, "save", "replay", "seed")
+ALL_MEASURES = (*READS, "save", "replay", "seed")
 
 
 @dataclass(frozen=True)
@@ -32,22 +32,22 @@ class Peer:
     """One way to read conversations.
 
     Attributes:
-        name: what the report calls it.
-        tier: where what it reads comes from.
-        side: the class of `sides` that reads; "" for the one that is no Python.
-        measures: what it is measured at.
-        package: what has to be installed for it.
-        settings: makes Django's settings for it, beside the project's.
-        is_floor: whether it caches nothing and only shows what the way to the server costs.
+        name: its name in the report.
+        tier: where it reads from.
+        adapter: the class in `adapters` that reads and writes; "" for the peer that runs in Node.
+        measures: the measures that it supports.
+        package: the package that it needs.
+        settings: returns the Django settings that it adds to the project's.
+        is_baseline: whether it is no cache and only shows the cost of the request to the server.
     """
 
     name: str
     tier: Tier
-    side: str
+    adapter: str
     measures: tuple[str, ...]
     package: str = ""
     settings: Callable[[], Settings] = dict
-    is_floor: bool = False
+    is_baseline: bool = False
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------
@@ -61,18 +61,18 @@ def _django_redis() -> Settings:
 
 
 def _peer_cache(**cache: Any) -> Settings:
-    from whatsai import settings  # noqa: PLC0415 - the environment is made up by now
+    from whatsai import settings  # noqa: PLC0415 - reads the environment
 
     return {"CACHES": {**settings.CACHES, "peer": cache}}
 
 
 def _cacheops(*, is_local: bool = False) -> Settings:
     profile = {"ops": "all", "timeout": TTL, "local_get": is_local}
-    # Keys of its own: what one of the two has loaded is not to be found by the other.
-    own = {"CACHEOPS_PREFIX": lambda _query: "local:" if is_local else ""}
+    # Each of the two peers has its own prefix, so that neither finds the other's entries.
+    prefix = {"CACHEOPS_PREFIX": lambda _query: "local:" if is_local else ""}
     return (
         _with_app("cacheops")
-        | own
+        | prefix
         | {"CACHEOPS_REDIS": os.environ["REDIS_URL"], "CACHEOPS": {"conversations.*": profile}}
     )
 
@@ -82,7 +82,7 @@ def _cachalot(cache: Callable[[], Settings]) -> Settings:
 
 
 def _with_app(name: str) -> Settings:
-    from whatsai import settings  # noqa: PLC0415 - as above
+    from whatsai import settings  # noqa: PLC0415 - reads the environment
 
     return {"INSTALLED_APPS": [*settings.INSTALLED_APPS, name]}
 
@@ -98,7 +98,7 @@ GET, MGET = "redis-py GET", "redis-py MGET"
 CACHE_MANAGER = "cache-manager"
 
 PEERS = (
-    Peer(OURS, Tier.LOCAL, "whatsai.Local", (*WHOLE, "value")),
+    Peer(OURS, Tier.LOCAL, "whatsai.Local", (*ALL_MEASURES, "value")),
     Peer(
         CACHEOPS_LOCAL,
         Tier.LOCAL,
@@ -107,17 +107,17 @@ PEERS = (
         "django-cacheops",
         lambda: _cacheops(is_local=True),
     ),
-    Peer(LOCMEM, Tier.LOCAL, "django_cache.DjangoCache", (*WHOLE, "value"), settings=_locmem),
-    Peer(CACHALOT_LOCAL, Tier.LOCAL, "orm.Orm", WHOLE, "django-cachalot", lambda: _cachalot(_locmem)),
+    Peer(LOCMEM, Tier.LOCAL, "django_cache.DjangoCache", (*ALL_MEASURES, "value"), settings=_locmem),
+    Peer(CACHALOT_LOCAL, Tier.LOCAL, "orm.Orm", ALL_MEASURES, "django-cachalot", lambda: _cachalot(_locmem)),
     Peer(CACHE_MANAGER, Tier.LOCAL, "", ("value", "seed")),
     Peer(OURS_SHARED, Tier.SHARED, "whatsai.Shared", READS),
     Peer(OURS_UNSEEN, Tier.SHARED, "whatsai.Unseen", READS),
-    Peer(DJANGO_REDIS, Tier.SHARED, "django_cache.DjangoCache", WHOLE, settings=_django_redis),
-    Peer(CACHEOPS, Tier.SHARED, "orm.Orm", WHOLE, "django-cacheops", _cacheops),
-    Peer(CACHALOT, Tier.SHARED, "orm.Orm", WHOLE, "django-cachalot", lambda: _cachalot(_django_redis)),
-    Peer(GET, Tier.SHARED, "redis_py.Get", ("row", "threads"), is_floor=True),
-    Peer(MGET, Tier.SHARED, "redis_py.Mget", READS, is_floor=True),
-    Peer(ORM, Tier.DATABASE, "orm.Orm", WHOLE),
+    Peer(DJANGO_REDIS, Tier.SHARED, "django_cache.DjangoCache", ALL_MEASURES, settings=_django_redis),
+    Peer(CACHEOPS, Tier.SHARED, "orm.Orm", ALL_MEASURES, "django-cacheops", _cacheops),
+    Peer(CACHALOT, Tier.SHARED, "orm.Orm", ALL_MEASURES, "django-cachalot", lambda: _cachalot(_django_redis)),
+    Peer(GET, Tier.SHARED, "redis_py.Get", ("row", "threads"), is_baseline=True),
+    Peer(MGET, Tier.SHARED, "redis_py.Mget", READS, is_baseline=True),
+    Peer(ORM, Tier.DATABASE, "orm.Orm", ALL_MEASURES),
 )
 ALL_OURS = (OURS, OURS_SHARED, OURS_UNSEEN)
 BY_NAME = {peer.name: peer for peer in PEERS}

@@ -1,4 +1,4 @@
-"""The plot: a panel a measure, a bar a peer, logarithmic, for what is compared differs a thousandfold."""
+"""Draws the plot: one panel per measure, one bar per peer, on a logarithmic scale."""
 
 from pathlib import Path
 from typing import Any
@@ -8,18 +8,22 @@ from tests.benchmarks.report import TITLES
 from tests.benchmarks.targets import Medians
 
 PANELS = ("row", "page", "many", "save")
-OURS, THEIRS, FLOOR = "#0a7d55", "#8c9bab", "#d5dbe1"
+OURS, PEER, BASELINE = "#0a7d55", "#8c9bab", "#d5dbe1"
 
 
-def draw(found: Medians, path: Path) -> None:
-    """Write the plot as SVG, the same bytes for the same figures."""
-    import matplotlib as mpl  # noqa: PLC0415 - only here, and not everywhere installed
-    from matplotlib.figure import Figure  # noqa: PLC0415 - as above
+def draw(by_measure: Medians, path: Path) -> None:
+    """Write the plot as SVG; the same figures give the same bytes."""
+    import matplotlib as mpl  # noqa: PLC0415 - optional dependency
+    from matplotlib.figure import Figure  # noqa: PLC0415 - optional dependency
 
     mpl.rcParams.update({"svg.hashsalt": "whatsai", "font.family": "sans-serif", "font.size": 9})
     figure = Figure(figsize=(10, 7), layout="constrained", facecolor="white")
     for panel, measure in zip(figure.subplots(2, 2).flat, PANELS, strict=True):
-        _panel(panel, TITLES[measure].replace("`", ""), {name: one["seconds"] for name, one in found[measure].items()})
+        _panel(
+            panel,
+            TITLES[measure].replace("`", ""),
+            {name: figures["seconds"] for name, figures in by_measure[measure].items()},
+        )
     figure.savefig(path, metadata={"Date": None})
 
 
@@ -27,13 +31,13 @@ def _panel(axes: Any, title: str, seconds: dict[str, float]) -> None:
     names = sorted(seconds, key=lambda name: -seconds[name])
     micros = [seconds[name] * 1e6 for name in names]
     bars = axes.barh(names, micros, color=[_color(name) for name in names], log=True)
-    axes.bar_label(bars, labels=[f"{one:,.0f}" if one >= 100 else f"{one:.3g}" for one in micros], padding=3)
-    axes.set(title=title, xlabel="µs, less is better")
+    axes.bar_label(bars, labels=[f"{value:,.0f}" if value >= 100 else f"{value:.3g}" for value in micros], padding=3)
+    axes.set(title=title, xlabel="µs, lower is better")
     axes.margins(x=0.15)
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def _color(name: str) -> str:
-    if peers.BY_NAME[name].is_floor:
-        return FLOOR
-    return OURS if name in peers.ALL_OURS else THEIRS
+    if peers.BY_NAME[name].is_baseline:
+        return BASELINE
+    return OURS if name in peers.ALL_OURS else PEER

@@ -1,4 +1,4 @@
-"""The peers' processes: started, asked in turn, stopped. A peer that cannot run here is left out, and says why."""
+"""Starts and stops the peers' processes and sends requests to them. Peers that cannot run here are skipped."""
 
 import json
 import os
@@ -13,41 +13,41 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks.dataset import Dataset
 from tests.benchmarks.peers import Peer
-from tests.benchmarks.scene import Scene
 
 NODE = Path(__file__).resolve().parent / "node"
-STOP_WITHIN = 10.0  # seconds
+STOP_TIMEOUT = 10.0  # seconds
 Result = dict[str, float]
 Commands = Mapping[Peer, Sequence[str]]
 
 
-class LeftOut(Exception):
-    """The peer cannot run here; the message says why."""
+class PeerUnavailable(Exception):
+    """The peer cannot run here; the message is the reason."""
 
 
 class PeerFailed(Exception):
-    """A peer's process has ended; what it had to say is on the standard error."""
+    """A peer's process has ended, or reads other data than the others; its standard error has the details."""
 
 
 class PeerProcess:
-    """One peer at work."""
+    """A peer's running process."""
 
     def __init__(self, peer: Peer, process: "subprocess.Popen[str]") -> None:
         self.peer = peer
         self._process = process
 
-    def ask(self, question: dict[str, Any]) -> Any:
-        """Send a line and return what is answered.
+    def request(self, body: dict[str, Any]) -> Any:
+        """Send one line and return the response.
 
         Raises:
-            PeerFailed: nothing is.
+            PeerFailed: there is no response.
         """
         pipes = self._process
         if pipes.stdin is None or pipes.stdout is None:
             raise PeerFailed(self.peer.name)
         try:
-            print(json.dumps(question), file=pipes.stdin, flush=True)
+            print(json.dumps(body), file=pipes.stdin, flush=True)
             line = pipes.stdout.readline()
         except BrokenPipeError:
             line = ""
@@ -56,24 +56,24 @@ class PeerProcess:
         return json.loads(line)
 
     def measure(self, name: str) -> Result:
-        """Let the peer be measured once."""
-        result: Result = self.ask({"measure": name})
+        """Measure the peer once."""
+        result: Result = self.request({"measure": name})
         return result
 
 
-# --- what is to be run ------------------------------------------------------------------------------------------------
+# --- commands ---------------------------------------------------------------------------------------------------------
 @contextmanager
 def commands(peers: Sequence[Peer]) -> Iterator[tuple[Commands, list[str]]]:
-    """Yield how each peer that can run here is started, and why the others cannot."""
+    """Yield the command of each peer that can run here, and why the others cannot."""
     with ExitStack() as stack:
         found: dict[Peer, Sequence[str]] = {}
-        left_out = []
+        skipped = []
         for peer in peers:
             try:
-                found[peer] = _python(peer) if peer.side else stack.enter_context(_node())
-            except LeftOut as reason:
-                left_out.append(f"{peer.name} is left out: {reason}.")
-        yield found, left_out
+                found[peer] = _python(peer) if peer.adapter else stack.enter_context(_node())
+            except PeerUnavailable as reason:
+                skipped.append(f"{peer.name} is skipped: {reason}.")
+        yield found, skipped
 
 
 def _python(peer: Peer) -> Sequence[str]:
@@ -81,56 +81,56 @@ def _python(peer: Peer) -> Sequence[str]:
         if peer.package:
             version(peer.package)
     except PackageNotFoundError:
-        raise LeftOut(f"{peer.package} is not installed (tests/benchmarks/requirements.txt)") from None
+        raise PeerUnavailable(f"{peer.package} is not installed (tests/benchmarks/requirements.txt)") from None
     return [sys.executable, "-m", "tests.benchmarks.worker", peer.name]
 
 
 @contextmanager
 def _node() -> Iterator[Sequence[str]]:
-    """Install what Node needs into a folder that goes, from a lock file with checksums."""
+    """Install the Node peer into a temporary directory, from a lock file with checksums."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if not node or not npm:
-        raise LeftOut("there is no Node here")
+        raise PeerUnavailable("Node is not installed")
     with tempfile.TemporaryDirectory(prefix="whatsai-bench-") as folder:
         shutil.copytree(NODE, folder, dirs_exist_ok=True)
         install = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=silent"]
         if subprocess.run(install, cwd=folder, capture_output=True, check=False).returncode:
-            raise LeftOut("npm could not install it")
+            raise PeerUnavailable("npm ci failed")
         yield [node, str(Path(folder) / "cache_manager.mjs")]
 
 
-# --- running it -------------------------------------------------------------------------------------------------------
+# --- processes --------------------------------------------------------------------------------------------------------
 @contextmanager
-def running(commands: Commands, scene: Scene, measure: str, seconds: float) -> Iterator[list[PeerProcess]]:
-    """Run these peers, ready to be measured, until the block ends; nobody else is there to be woken by what they do.
+def running(commands: Commands, dataset: Dataset, measure: str, seconds: float) -> Iterator[list[PeerProcess]]:
+    """Run these peers, ready for measurement, until the block ends.
 
     Raises:
-        PeerFailed: one cannot start, or does not read what the others read.
+        PeerFailed: a peer cannot start, or reads other data than the others.
     """
     with ExitStack() as stack:
-        at_work = [
+        processes = [
             PeerProcess(peer, stack.enter_context(_started(command, index)))
             for index, (peer, command) in enumerate(commands.items())
         ]
-        start = {"scene": asdict(scene), "measure": measure, "seconds": seconds}
-        read = {process.peer.name: process.ask(start)["read"] for process in at_work}
+        opening = {"dataset": asdict(dataset), "measure": measure, "seconds": seconds}
+        read = {process.peer.name: process.request(opening)["read"] for process in processes}
         if len(set(filter(None, read.values()))) > 1:
-            raise PeerFailed(f"they do not all read the same: {read}")
-        yield at_work
+            raise PeerFailed(f"the peers read different data: {read}")
+        yield processes
 
 
 @contextmanager
 def _started(command: Sequence[str], index: int) -> Iterator["subprocess.Popen[str]"]:
-    # A prefix of its own on the server: what one stores, and whom one tells of it, is not the others' business.
+    # Its own prefix, so that peers share neither entries nor invalidation channels.
     environ = {**os.environ, "CACHE_PREFIX": f"bench-{index}"}
     process = subprocess.Popen(command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         yield process
     finally:
         if process.stdin is not None:
-            process.stdin.close()  # no more questions
+            process.stdin.close()  # end of requests
         try:
-            process.wait(STOP_WITHIN)
+            process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -1,50 +1,51 @@
-"""The report: what was to be reached and was, and a table for each measure, as Markdown that reads well as it is."""
+"""Writes the report as Markdown: the targets, and a table for each measure."""
 
 import statistics
 from collections.abc import Mapping, Sequence
 
 from tests.benchmarks import peers
-from tests.benchmarks.measures import OPERATIONS, SEED_READS, THREADS, WRITES
+from tests.benchmarks.measures import REPLAY_OPERATIONS, SEED_READS, THREADS, WRITE_SHARE
 from tests.benchmarks.peers import BY_NAME
 from tests.benchmarks.processes import Result
 from tests.benchmarks.targets import TARGETS, Medians
 
-Results = Mapping[str, Mapping[str, Sequence[Result]]]  # measure → peer → one a round
+Results = Mapping[str, Mapping[str, Sequence[Result]]]  # measure → peer → one result per round
 
 HEAD = """# Benchmarks
 
-`make bench` writes this page: the cache against its peers, in one run on one machine.
+`make bench` writes this page: a comparison of the cache with its peers in one run on one machine.
 
 ![Times of one row, a list of 50, 100 rows and one save, by peer](benchmarks.svg)"""
 
-NOTES = """How to read it:
+NOTES = """Notes:
 
-* Times are medians of all rounds; the spread is half of what lies between the fastest and the slowest. What differs
-  between machines, and from one hour to the next, is times; ratios are what to compare.
-* Each peer has a process of its own, without our signals and our `save`, and is used the way its documentation shows.
-  All read the same rows, by unix sockets from the same two servers; that they return the same is checked before
-  anything is measured.
-* They do not promise the same. Django's LocMem and django-redis are filled and emptied by hand; another process' write
-  does not reach LocMem, nor cacheops' `local_get`, which also answers from before one's own. cacheops' `local_get` and
-  cache-manager give every caller the very object that they keep; here each read makes one anew.
-* `fresh=True` passes over this process' memory and asks Valkey. Of a list that has changed most rows are the ones that
-  were there before, so a row or a page is decoded once only; “rows never seen” does without that.
-* To wake another core costs more than to ask Valkey something, and the system chooses whether one has to be woken: the
-  same GET takes 25 µs or 65 µs, from one moment to the next. So what asks a server is measured again with everybody,
-  servers included, on one core: there it is work that is compared, and the spread is small. What is done while a caller
-  no longer waits, such as the end of a write, counts in full there."""
+* Times are medians of all rounds. The spread is half of the difference between the fastest and the slowest round.
+  Times differ between machines and hours; compare the ratios.
+* Each peer runs in its own process, without the project's signals and its `save`, and is used as its documentation
+  shows. All peers read the same rows from the same two servers over Unix sockets. Before each measurement the benchmark
+  checks that they return the same data.
+* The peers give different guarantees. With Django's LocMem and django-redis, the benchmark's adapter stores and
+  deletes entries. LocMem and cacheops' `local_get` do not see writes of other processes; `local_get` can even return
+  data from before the process' own write. cacheops' `local_get` and cache-manager return the cached object itself to
+  every caller; this cache returns a new object for each read.
+* `fresh=True` bypasses the local cache and reads from Valkey. Most rows of a changed list are unchanged, so a process
+  decodes an unchanged row or page only once. “rows never seen” measures without this memo.
+* Waking another core costs more than a Valkey request, and the operating system decides whether it happens: the same
+  GET takes 25 µs or 65 µs. Therefore measures that send requests to a server are repeated with all processes and
+  servers on one core. These times compare the work done, and their spread is small. They include work that happens
+  after the caller continues, such as the end of a write."""
 
-TIMES_OURS = f"× {peers.OURS}"  # noqa: RUF001 - the sign is meant
+TIMES_OURS = f"× {peers.OURS}"  # noqa: RUF001 - multiplication sign
 
 TITLES = {
-    "row": "One row by its primary key",
-    "value": "Any value: a conversation as plain data",
+    "row": "One row by primary key",
+    "value": "A plain value: a conversation as JSON data",
     "page": "A list of 50",
-    "many": "100 rows by their primary keys",
-    "threads": f"One row, {THREADS} threads in a process",
+    "many": "100 rows by primary key",
+    "threads": f"One row, {THREADS} threads in one process",
     "save": "One `save()`",
-    "replay": f"A day in short: {OPERATIONS:,} operations, {WRITES:.0%} writes, 10,000 conversations, Zipf",
-    "seed": f"The seed's own test: {SEED_READS:,} reads of one conversation, the first of them cold",
+    "replay": f"Replay: {REPLAY_OPERATIONS:,} operations, {WRITE_SHARE:.0%} writes, 10,000 Zipf-distributed rows",
+    "seed": f"The seed's own test: {SEED_READS:,} reads of one conversation, the first one cold",
 }
 
 
@@ -52,49 +53,51 @@ def medians(results: Results) -> Medians:
     """Return the median of each figure."""
     return {
         measure: {
-            name: {figure: statistics.median(one[figure] for one in rounds) for figure in rounds[0]}
+            name: {figure: statistics.median(result[figure] for result in rounds) for figure in rounds[0]}
             for name, rounds in by_peer.items()
         }
         for measure, by_peer in results.items()
     }
 
 
-def write(results: Results, on_one_core: Results, machine: str, left_out: Sequence[str]) -> str:
+def write(results: Results, on_one_core: Results, machine: str, skipped: Sequence[str]) -> str:
     """Return the whole report."""
-    targets = "## What was to be reached\n\n" + _targets(medians(results), medians(on_one_core))
-    parts = [HEAD, machine, *left_out, NOTES, targets, *_tables(results, ""), *_tables(on_one_core, ", on one core")]
+    targets = "## Targets\n\n" + _targets(medians(results), medians(on_one_core))
+    parts = [HEAD, machine, *skipped, NOTES, targets, *_tables(results, ""), *_tables(on_one_core, ", on one core")]
     return "\n\n".join(parts) + "\n"
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
-def _targets(found: Medians, on_one_core: Medians) -> str:
-    rows = [(one.text, one.wanted, one.verdict(found), one.verdict(on_one_core)) for one in TARGETS]
-    return markdown(("target", "wanted", "measured", "on one core"), rows)
+def _targets(by_measure: Medians, on_one_core: Medians) -> str:
+    rows = [
+        (target.text, target.requirement, target.verdict(by_measure), target.verdict(on_one_core)) for target in TARGETS
+    ]
+    return markdown(("measure", "target", "result", "on one core"), rows)
 
 
 def _tables(results: Results, where: str) -> list[str]:
-    found = medians(results)
-    return [f"## {TITLES[name]}{where}\n\n{_table(name, found, results)}" for name in TITLES if name in results]
+    by_measure = medians(results)
+    return [f"## {TITLES[name]}{where}\n\n{_table(name, by_measure, results)}" for name in TITLES if name in results]
 
 
-def _table(measure: str, found: Medians, results: Results) -> str:
-    """Lay one measure out, the fastest first."""
-    figures = found[measure]
+def _table(measure: str, by_measure: Medians, results: Results) -> str:
+    """Return the table of one measure, the fastest peer first."""
+    figures = by_measure[measure]
     ours = figures.get(peers.OURS) or figures.get(peers.OURS_SHARED)
     rows = []
     for name in sorted(figures, key=lambda name: figures[name]["seconds"]):
-        one = figures[name]
-        row = [name, str(BY_NAME[name].tier), _time(one["seconds"])]
-        row.append(f"{one['seconds'] / ours['seconds']:.2f}" if ours else "")
+        peer_figures = figures[name]
+        row = [name, str(BY_NAME[name].tier), _time(peer_figures["seconds"])]
+        row.append(f"{peer_figures['seconds'] / ours['seconds']:.2f}" if ours else "")
         row.append(_spread([result["seconds"] for result in results[measure][name]]))
         if measure == "threads":
-            row.append(f"{1 / one['seconds']:,.0f}")
-        if "hits" in one:
-            row += [f"{one['hits']:.1%}", f"{one['queries']:.3f}"]
+            row.append(f"{1 / peer_figures['seconds']:,.0f}")
+        if "hits" in peer_figures:
+            row += [f"{peer_figures['hits']:.1%}", f"{peer_figures['queries']:.3f}"]
         rows.append(row)
-    heads = ["", "answered by", "time", TIMES_OURS, "spread"]
+    heads = ["", "read from", "time", TIMES_OURS, "spread"]
     heads += ["reads/s"] if measure == "threads" else []
-    heads += ["hits", "queries a read"] if "hits" in next(iter(figures.values())) else []
+    heads += ["hits", "queries per read"] if "hits" in next(iter(figures.values())) else []
     return markdown(heads, rows)
 
 
@@ -107,7 +110,7 @@ def _spread(seconds: Sequence[float]) -> str:
 
 
 def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table, its columns aligned, that a terminal shows as well as a page."""
+    """Return a Markdown table with aligned columns, so that it is readable in a terminal too."""
     lines = [heads, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
     text = [_line(line, widths) for line in lines]

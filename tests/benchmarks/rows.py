@@ -1,4 +1,4 @@
-"""The rows that everybody reads: 10,000 conversations of ten instances."""
+"""Creates the rows that every peer reads: 10,000 conversations of ten instances."""
 
 import datetime as dt
 import json
@@ -7,26 +7,26 @@ from typing import Any
 from django.core.management import call_command
 
 from conversations.models import Contact, Conversation, Instance
-from tests.benchmarks.scene import Scene
+from tests.benchmarks.dataset import Dataset
 
 INSTANCES = 10
-EACH = 1000  # conversations of an instance
+CONVERSATIONS_PER_INSTANCE = 1000
 NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 
 
-def create() -> Scene:
-    """Make the tables and fill them."""
+def create() -> Dataset:
+    """Create the tables and the rows."""
     call_command("migrate", verbosity=0)
     instances = Instance.objects.bulk_create([Instance(name=f"number-{number}") for number in range(INSTANCES)])
     contacts = Contact.objects.bulk_create(
-        [_contact(instance, number) for instance in instances for number in range(EACH)]
+        [_contact(instance, number) for instance in instances for number in range(CONVERSATIONS_PER_INSTANCE)]
     )
     rows = Conversation.objects.bulk_create([_conversation(contact, number) for number, contact in enumerate(contacts)])
     keys = [row.pk for row in rows]
-    return Scene(
+    return Dataset(
         all_rows=keys,
         hot_rows=keys[:100],
-        saved_rows=keys[2 * EACH : 2 * EACH + 100],
+        saved_rows=keys[2 * CONVERSATIONS_PER_INSTANCE :][:100],
         instance=instances[1].pk,
         value=_plain(rows[0]),
     )
@@ -53,7 +53,7 @@ def _conversation(contact: Contact, number: int) -> Conversation:
 
 
 def _plain(row: Conversation) -> dict[str, Any]:
-    """Return a row as JSON says it."""
-    names = [field.attname for field in row._meta.concrete_fields]  # noqa: SLF001 - Django's documented way to them
+    """Return a row as JSON data."""
+    names = [field.attname for field in row._meta.concrete_fields]  # noqa: SLF001 - Django documents _meta
     plain: dict[str, Any] = json.loads(json.dumps({name: getattr(row, name) for name in names}, default=str))
     return plain

@@ -1,7 +1,8 @@
-"""One peer's process: `python -m tests.benchmarks.worker PEER`. It is asked for one measurement a line.
+"""One peer's process: `python -m tests.benchmarks.worker PEER`. Requests and responses are lines of JSON.
 
-Lines are JSON: first the scene and what will be measured, answered by a digest of what this peer reads there, which is
-to be everybody's; then `{"measure": name}`, each answered by the figures. `cache_manager.mjs` does the same in Node.
+The first request is the dataset, the measure and its duration; the response is a digest of what this peer reads, which
+must be the same for all peers. Each further request is `{"measure": name}`; the response is the figures.
+`cache_manager.mjs` implements the same protocol in Node.
 """
 
 import json
@@ -15,26 +16,26 @@ from django.utils.module_loading import import_string
 from tests.benchmarks.peers import BY_NAME, Peer
 
 
-def main(name: str, lines: Iterable[str], answers: TextIO) -> None:
-    """Set Django up as the peer needs it, and answer until there are no more lines."""
+def main(name: str, lines: Iterable[str], responses: TextIO) -> None:
+    """Configure Django for the peer, and respond to requests until the input ends."""
     peer = BY_NAME[name]
     _set_up(peer)
-    from tests.benchmarks.measures import Measures  # noqa: PLC0415 - there are settings from here on
-    from tests.benchmarks.scene import Scene  # noqa: PLC0415 - as above
+    from tests.benchmarks.dataset import Dataset  # noqa: PLC0415 - needs configured settings
+    from tests.benchmarks.measures import Measures  # noqa: PLC0415 - needs configured settings
 
     lines = iter(lines)
     opening = json.loads(next(lines))
-    scene = Scene(**opening["scene"])
-    side = import_string(f"tests.benchmarks.sides.{peer.side}")(scene)
-    measures = Measures(side, scene, opening["seconds"])
-    read = "" if peer.is_floor else measures.digest(opening["measure"])
-    print(json.dumps({"read": read}), file=answers, flush=True)
+    dataset = Dataset(**opening["dataset"])
+    adapter = import_string(f"tests.benchmarks.adapters.{peer.adapter}")(dataset)
+    measures = Measures(adapter, dataset, opening["seconds"])
+    read = "" if peer.is_baseline else measures.digest(opening["measure"])
+    print(json.dumps({"read": read}), file=responses, flush=True)
     for line in lines:
-        print(json.dumps(measures.measure(json.loads(line)["measure"])), file=answers, flush=True)
+        print(json.dumps(measures.measure(json.loads(line)["measure"])), file=responses, flush=True)
 
 
 def _set_up(peer: Peer) -> None:
-    """Set Django up with the peer's settings beside the project's, before anybody has looked at those."""
+    """Configure Django with the project's settings and the peer's, before anything reads the settings."""
     from whatsai import settings  # noqa: PLC0415 - reads the environment
 
     vars(settings).update(peer.settings())

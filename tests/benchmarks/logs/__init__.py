@@ -1,1 +1,1 @@
-"""The logging service against its peers: what a call costs its caller, what a disk does to it, how much is written."""
+"""Compares the logging service with its peers: time per call, calls during a disk stall, throughput."""

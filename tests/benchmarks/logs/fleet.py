@@ -1,4 +1,4 @@
-"""The full size: processes that write the same files at once, and every record is looked for afterwards."""
+"""Full-size check: several processes write to the same files at once; afterwards every record must be there."""
 
 import json
 import logging
@@ -9,37 +9,36 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from logs.tail import rotated_files
-from tests.benchmarks.logs.sides import FILE, Ours
-
-Figures = dict[str, float]
+from tests.benchmarks.logs.adapters import FILE, Ours
+from tests.benchmarks.logs.measures import Figures
 
 
 def check(directory: Path, processes: int, count: int) -> Figures:
-    """Let so many processes log so many records each, and return what became of them."""
+    """Log `count` records in each of `processes` processes, and return the throughput and the lost records."""
     context = multiprocessing.get_context("spawn")
     start = context.Barrier(processes + 1)
     writers = [context.Process(target=_write, args=(directory, name, count, start)) for name in range(processes)]
     for writer in writers:
         writer.start()
     start.wait()
-    began = time.perf_counter()
+    begin = time.perf_counter()
     for writer in writers:
         writer.join()
-    seconds = time.perf_counter() - began
-    return {"records a second": processes * count / seconds, **_found(directory, processes, count)}
+    seconds = time.perf_counter() - begin
+    return {"records/s": processes * count / seconds, **_check_files(directory, processes, count)}
 
 
 def _write(directory: Path, name: int, count: int, start: Barrier) -> None:
-    side = Ours(directory)
+    adapter = Ours(directory)
     start.wait()
-    for place in range(count):
-        side.logger.info("%d %d", name, place, extra={"namespace": "conversations", "duration_ms": 0.42})
-    side.close()
+    for number in range(count):
+        adapter.logger.info("%d %d", name, number, extra={"namespace": "conversations", "duration_ms": 0.42})
+    adapter.close()
     logging.shutdown()
 
 
-def _found(directory: Path, processes: int, count: int) -> Figures:
-    """Look at every line."""
+def _check_files(directory: Path, processes: int, count: int) -> Figures:
+    """Return counts of the records in the files, and of the lost, duplicated and invalid ones."""
     found: Counter[str] = Counter()
     files, invalid = rotated_files(directory / FILE), 0
     for path in files:
@@ -49,11 +48,11 @@ def _found(directory: Path, processes: int, count: int) -> Figures:
                 invalid += not line.endswith(b"\n")
             except (ValueError, KeyError):
                 invalid += 1
-    wanted = {f"{name} {place}" for name in range(processes) for place in range(count)}
+    expected = {f"{name} {number}" for name in range(processes) for number in range(count)}
     return {
         "records": found.total(),
-        "lost": len(wanted - found.keys()),
-        "doubled": sum(times - 1 for times in found.values()),
-        "not JSON": invalid,
+        "lost": len(expected - found.keys()),
+        "duplicated": sum(times - 1 for times in found.values()),
+        "invalid JSON": invalid,
         "rotations": len(files) - 1,
     }

@@ -1,60 +1,61 @@
-"""What is measured: a call, a call that is not wanted, calls while the disk stalls, and all that is written."""
+"""The measures: an enabled call, a disabled call, calls during a disk stall, and throughput."""
 
 import time
+from collections.abc import Mapping
 
-from tests.benchmarks.logs.sides import Side
+from tests.benchmarks.logs.adapters import Adapter
 
-Figures = dict[str, float]
+Figures = Mapping[str, float]
 
-BURST = 2000  # calls, as fast as they come
-OFF = 100_000
-STALL = 5.0  # seconds that a disk takes nothing
-PACE = 2000  # calls a second meanwhile
-LATE = 0.010  # seconds: a call that somebody would notice
-
-
-def call(side: Side) -> Figures:
-    """Return what a call costs its caller, in seconds that go by, and in those of its thread at work."""
-    wall, work = time.perf_counter(), time.thread_time()
-    for place in range(BURST):
-        side.log(place)
-    wall, work = time.perf_counter() - wall, time.thread_time() - work
-    side.drain()
-    return {"seconds": wall / BURST, "work": work / BURST}
+BURST_CALLS = 2000  # without a pause
+DISABLED_CALLS = 100_000
+STALL = 5.0  # seconds during which writes to the disk block
+CALLS_PER_SECOND = 2000  # during and after the stall
+LATE_CALL = 0.010  # seconds: a noticeable delay
 
 
-def off(side: Side) -> Figures:
-    """Return what a call costs whose level is off, without the loop around it."""
-    places, log = range(OFF), side.logger
-    began = time.perf_counter()
-    for place in places:
-        log.debug("Cache hit %s", place)
+def call(adapter: Adapter) -> Figures:
+    """Return the time of a call for its caller: wall time and the thread's CPU time, in seconds."""
+    wall, cpu = time.perf_counter(), time.thread_time()
+    for number in range(BURST_CALLS):
+        adapter.log(number)
+    wall, cpu = time.perf_counter() - wall, time.thread_time() - cpu
+    adapter.drain()
+    return {"seconds": wall / BURST_CALLS, "cpu": cpu / BURST_CALLS}
+
+
+def disabled(adapter: Adapter) -> Figures:
+    """Return the seconds of a call below the logger's level, without the loop's own time."""
+    numbers, log = range(DISABLED_CALLS), adapter.logger
+    start = time.perf_counter()
+    for number in numbers:
+        log.debug("Cache hit %s", number)
     between = time.perf_counter()
-    for _ in places:
+    for _ in numbers:
         pass
     ended = time.perf_counter()
-    return {"seconds": ((between - began) - (ended - between)) / OFF}
+    return {"seconds": ((between - start) - (ended - between)) / DISABLED_CALLS}
 
 
-def written(side: Side, count: int) -> Figures:
-    """Return how many records a second are on the disk, of so many logged in one go."""
-    began = time.perf_counter()
-    for place in range(count):
-        side.log(place)
-    logged = time.perf_counter() - began
-    side.drain()
-    return {"records": count / (time.perf_counter() - began), "logged": count / logged}
+def throughput(adapter: Adapter, count: int) -> Figures:
+    """Return how many records per second are logged and written to disk, for `count` calls without a pause."""
+    start = time.perf_counter()
+    for number in range(count):
+        adapter.log(number)
+    logged = time.perf_counter() - start
+    adapter.drain()
+    return {"records": count / (time.perf_counter() - start), "logged": count / logged}
 
 
-def stalled(side: Side) -> Figures:
-    """Return the longest call, while the disk takes nothing for a time and afterwards."""
-    took = []
-    began = time.perf_counter()
-    side.stall(began + STALL)
-    for place in range(int((STALL + 1) * PACE)):
-        time.sleep(max(0.0, began + place / PACE - time.perf_counter()))
+def stalled(adapter: Adapter) -> Figures:
+    """Return the longest call, and the number of late calls, during and after a disk stall."""
+    durations = []
+    start = time.perf_counter()
+    adapter.stall(start + STALL)
+    for number in range(int((STALL + 1) * CALLS_PER_SECOND)):
+        time.sleep(max(0.0, start + number / CALLS_PER_SECOND - time.perf_counter()))
         before = time.perf_counter()
-        side.log(place)
-        took.append(time.perf_counter() - before)
-    side.drain()
-    return {"longest": max(took), "late": sum(one >= LATE for one in took)}
+        adapter.log(number)
+        durations.append(time.perf_counter() - before)
+    adapter.drain()
+    return {"longest": max(durations), "late": sum(duration >= LATE_CALL for duration in durations)}

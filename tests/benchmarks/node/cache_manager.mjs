@@ -1,18 +1,18 @@
-// The seed's cache, cache-manager, as the seed used it: in memory, with a time to live. Speaks as `worker.py` does.
+// The seed's cache, cache-manager, as the seed used it: in memory, with a time to live. Same protocol as `worker.py`.
 import { createInterface } from "node:readline";
 import { createCache } from "cache-manager";
 
-const TTL = 30 * 60 * 1000; // milliseconds, as of conversations
+const TTL = 30 * 60 * 1000; // milliseconds, as for conversations
 const SEED_READS = 1000;
 const cache = createCache({ ttl: TTL });
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-const answer = (said) => process.stdout.write(JSON.stringify(said) + "\n");
+const respond = (response) => process.stdout.write(JSON.stringify(response) + "\n");
 const next = async () => JSON.parse((await lines.next()).value ?? "null");
 const seconds = (began) => Number(process.hrtime.bigint() - began) / 1e9;
 
-const { scene, seconds: long } = await next();
-const keys = scene.hot_rows.map((pk) => `conversations:value:${pk}`);
-for (const key of keys) await cache.set(key, { ...scene.value });
+const { dataset, seconds: duration } = await next();
+const keys = dataset.hot_rows.map((pk) => `conversations:value:${pk}`);
+for (const key of keys) await cache.set(key, { ...dataset.value });
 
 async function timed(passes) {
   const began = process.hrtime.bigint();
@@ -22,8 +22,8 @@ async function timed(passes) {
 
 const measures = {
   async value() {
-    let passes = 1000; // enough for the compiler to have seen it all
-    for (await timed(passes); (await timed(passes)) < long / 2; ) passes *= 2;
+    let passes = 1000; // enough for the JIT compiler to optimise
+    for (await timed(passes); (await timed(passes)) < duration / 2; ) passes *= 2;
     return { seconds: (await timed(passes)) / (passes * keys.length) };
   },
   async seed() {
@@ -32,12 +32,12 @@ const measures = {
     let loads = 0;
     for (let read = 0; read < SEED_READS; read++) {
       if (await cache.get(keys[0])) continue;
-      loads++; // a load costs nothing here: there is no database at this side
-      await cache.set(keys[0], scene.value);
+      loads++; // a load costs nothing, because there is no database
+      await cache.set(keys[0], dataset.value);
     }
     return { seconds: seconds(began), queries: loads / SEED_READS, hits: 1 - loads / SEED_READS };
   },
 };
 
-answer({ read: "" });
-for (let asked = await next(); asked; asked = await next()) answer(await measures[asked.measure]());
+respond({ read: "" });
+for (let request = await next(); request; request = await next()) respond(await measures[request.measure]());

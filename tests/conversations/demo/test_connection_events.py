@@ -1,14 +1,14 @@
 from conversations.demo import connection_events
-from conversations.demo.demo_instances import SUPORTE, SUPPORT, VENDAS, DemoInstance
+from conversations.demo.demo_instances import SALES_SP, SUPPORT_CLOUD, SUPPORT_RJ, DemoInstance
 
 
-def steps(channel: DemoInstance) -> list[tuple[str, str]]:
-    events = sorted(connection_events.events(7, channel), key=lambda event: event.at)
+def steps(instance: DemoInstance) -> list[tuple[str, str]]:
+    events = sorted(connection_events.events(7, instance), key=lambda event: event.at)
     return [(event.name, (event.data or {}).get("state", "")) for event in events]
 
 
-def test_a_number_is_made_shown_a_code_and_connected() -> None:
-    assert steps(VENDAS)[:8] == [
+def test_an_instance_is_created_shows_qr_codes_and_connects() -> None:
+    assert steps(SALES_SP)[:8] == [
         ("instance.create", ""),
         ("connection.update", "connecting"),
         ("connection.update", "connecting"),
@@ -18,28 +18,28 @@ def test_a_number_is_made_shown_a_code_and_connected() -> None:
     ]
 
 
-def test_a_moment_without_network_is_a_storm() -> None:
-    assert steps(VENDAS)[8:] == [("connection.update", "connecting")] * 9 + [("connection.update", "open")]
+def test_a_network_outage_is_many_connecting_states() -> None:
+    assert steps(SALES_SP)[8:] == [("connection.update", "connecting")] * 9 + [("connection.update", "open")]
 
 
-def test_a_code_that_nobody_scans_ends_in_a_refusal_and_the_instance_is_made_again() -> None:
-    told = steps(SUPORTE)
-    refused = told.index(("connection.update", "refused"))
-    assert told[refused - 1] == ("qrcode.updated", "")
-    assert told[refused + 1 : refused + 4] == [
+def test_unscanned_qr_codes_end_in_refused_and_the_instance_is_created_again() -> None:
+    sent = steps(SUPPORT_RJ)
+    refused = sent.index(("connection.update", "refused"))
+    assert sent[refused - 1] == ("qrcode.updated", "")
+    assert sent[refused + 1 : refused + 4] == [
         ("remove.instance", ""),
         ("instance.delete", ""),
         ("instance.create", ""),
     ]
 
 
-def test_a_logout_on_the_phone_is_told_in_evolutions_order_and_the_number_comes_back() -> None:
-    told = steps(SUPORTE)
-    logout = told.index(("logout.instance", ""))
-    assert told[logout - 1][0] == "status.instance"
-    assert told[logout + 1] == ("connection.update", "close")
-    assert told[-1] == ("connection.update", "open")
+def test_a_logout_has_evolutions_event_order_and_the_number_connects_again() -> None:
+    sent = steps(SUPPORT_RJ)
+    logout = sent.index(("logout.instance", ""))
+    assert sent[logout - 1][0] == "status.instance"
+    assert sent[logout + 1] == ("connection.update", "close")
+    assert sent[-1] == ("connection.update", "open")
 
 
-def test_the_cloud_api_only_says_that_the_instance_was_made() -> None:
-    assert steps(SUPPORT) == [("instance.create", "")]
+def test_the_cloud_api_sends_only_instance_create() -> None:
+    assert steps(SUPPORT_CLOUD) == [("instance.create", "")]

@@ -14,7 +14,7 @@ from conversations.demo.events import Delivery, Event
 from tests.conversations.demo.variants import EXPECTED, records, variants
 
 SAMPLES = Path(__file__).parents[2] / "payloads" / "samples"
-NUMBERS = re.compile(r"55\d\d90000\d{4}|447700900\d{3}|1\d{3}55501\d\d")  # of people who do not exist
+NUMBERS = re.compile(r"55\d\d90000\d{4}|447700900\d{3}|1\d{3}55501\d\d")  # the invented phone numbers
 OWNERS = {"5511940028922", "5521900100001"}
 
 
@@ -39,7 +39,7 @@ def test_another_seed_gives_another_history() -> None:
     assert digest(history(7)) != digest(history(8))
 
 
-def test_pythons_hash_seed_changes_nothing() -> None:
+def test_the_history_does_not_depend_on_pythons_hash_seed() -> None:
     program = (
         "import hashlib; from conversations.demo import generate; "
         "print(hashlib.sha256(b''.join(e.delivery.body for e in generate.history(7, 6, 5))).hexdigest())"
@@ -57,7 +57,7 @@ def test_pythons_hash_seed_changes_nothing() -> None:
     assert len(seen) == 1
 
 
-def test_the_samples_are_those_that_the_tests_know() -> None:
+def test_the_samples_are_the_tests_payloads() -> None:
     shipped = {item.body for item in generate.samples()}
     known = {
         json.dumps(json.loads(file.read_text("utf-8")), ensure_ascii=False, separators=(",", ":")).encode()
@@ -67,19 +67,19 @@ def test_the_samples_are_those_that_the_tests_know() -> None:
     assert {item.path for item in generate.samples()} == {"/webhooks/evolution/vendas-sp-01"}
 
 
-def test_the_history_is_as_large_as_was_asked_for(events: list[Event]) -> None:
-    bubbles = {
+def test_the_history_has_the_requested_size(events: list[Event]) -> None:
+    messages = {
         (event.channel.name, record["key"]["remoteJid"], record["key"]["id"])
         for event in events
         for record in records(event)
         if record["messageType"] not in ("reactionMessage", "pollUpdateMessage")
     }
-    assert 300 * 20 < len(bubbles) < 300 * 30
+    assert 300 * 20 < len(messages) < 300 * 30
     assert len(events) + len(list(generate.samples())) <= 2500
 
 
 @pytest.mark.parametrize("conversations", [3, 4, 12, 50])
-def test_each_instance_has_a_part_in_a_history_of_any_size(conversations: int) -> None:
+def test_each_instance_has_a_conversation_in_a_history_of_any_size(conversations: int) -> None:
     events = generate.history(7, conversations, 5)
     chats = {
         (event.channel.name, record["key"]["remoteJid"].replace("@lid", "@s.whatsapp.net"))
@@ -89,7 +89,7 @@ def test_each_instance_has_a_part_in_a_history_of_any_size(conversations: int) -
     assert {name for name, _ in chats} == {"vendas-sp-01", "suporte-rj-02", "support-en-03"}
 
 
-def test_longer_conversations_make_more_messages() -> None:
+def test_a_longer_average_gives_more_messages() -> None:
     def count(messages: int) -> int:
         return sum(len(records(event)) for event in generate.history(7, 40, messages))
 
@@ -97,26 +97,26 @@ def test_longer_conversations_make_more_messages() -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 7])
-def test_every_event_that_can_arrive_does_in_all_its_variants(seed: int) -> None:
+def test_every_event_occurs_in_all_its_variants(seed: int) -> None:
     seen = {(event.name, variant) for event in generate.history(seed, 300, 25) for variant in variants(event)}
     missing = {(name, variant) for name, expected in EXPECTED.items() for variant in expected} - seen
     assert not missing
     assert {name for name, _ in seen} == set(EXPECTED)
 
 
-def test_a_body_tells_the_hosts_wall_clock_with_a_false_z(events: list[Event]) -> None:
+def test_a_bodys_date_time_is_local_time_with_a_z(events: list[Event]) -> None:
     for event in events:
         if event.name == "messages.upsert" and not event.is_again:
-            told = dt.datetime.fromisoformat(event.body["date_time"]).timestamp()
-            late = told + 3 * 3600 - event.data["messageTimestamp"]
+            host_time = dt.datetime.fromisoformat(event.body["date_time"]).timestamp()
+            late = host_time + 3 * 3600 - event.data["messageTimestamp"]
             assert 0 <= late < 2
 
 
-def test_nothing_is_said_after_the_end(events: list[Event]) -> None:
+def test_no_message_is_later_than_the_end(events: list[Event]) -> None:
     assert max(record["messageTimestamp"] for event in events for record in records(event)) * 1000 <= demo_clock.END
 
 
-def test_no_two_messages_of_an_instance_have_one_id(events: list[Event]) -> None:
+def test_message_ids_are_unique_within_an_instance(events: list[Event]) -> None:
     ids: dict[tuple[str, str], set[int]] = {}
     for event in events:
         for record in records(event):
@@ -124,24 +124,24 @@ def test_no_two_messages_of_an_instance_have_one_id(events: list[Event]) -> None
     assert all(len(times) == 1 for times in ids.values())
 
 
-def test_every_number_is_an_invented_one(events: list[Event]) -> None:
+def test_every_phone_number_is_invented(events: list[Event]) -> None:
     text = b"".join(event.delivery.body for event in events).decode()
     numbers = set(re.findall(r"(\d+)@s\.whatsapp\.net", text))
     assert {number for number in numbers if not NUMBERS.fullmatch(number)} == OWNERS
 
 
-def test_the_owner_is_named_from_the_first_connection_on_and_never_on_the_cloud_api(events: list[Event]) -> None:
+def test_the_sender_is_present_after_the_connection_and_never_on_the_cloud_api(events: list[Event]) -> None:
     for event in events:
-        is_named = "sender" in event.body
-        assert not (is_named and event.channel.is_cloud_api)
+        has_sender = "sender" in event.body
+        assert not (has_sender and event.channel.is_cloud_api)
         if event.name in ("instance.create", "qrcode.updated", "messages.upsert"):
-            assert is_named == (event.name == "messages.upsert" and not event.channel.is_cloud_api)
+            assert has_sender == (event.name == "messages.upsert" and not event.channel.is_cloud_api)
 
 
-def test_by_events_the_url_names_the_event(events: list[Event]) -> None:
-    paths = {event.name: event.delivery.path for event in events if event.channel.posts_by_event}
+def test_the_url_ends_with_the_event_where_webhook_by_events_is_set(events: list[Event]) -> None:
+    paths = {event.name: event.delivery.path for event in events if event.channel.webhook_by_events}
     assert paths["messages.upsert"] == "/webhooks/evolution/support-en-03/messages-upsert"
-    assert {event.delivery.path for event in events if not event.channel.posts_by_event} == {
+    assert {event.delivery.path for event in events if not event.channel.webhook_by_events} == {
         "/webhooks/evolution/vendas-sp-01",
         "/webhooks/evolution/suporte-rj-02",
     }

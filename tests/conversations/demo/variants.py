@@ -1,4 +1,4 @@
-"""What is worth telling apart in events, as words, and the words that a full-size history must show."""
+"""Names the variants of each event, and lists the variants that a history of the default size must contain."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +13,7 @@ def records(event: Event) -> list[dict[str, Any]]:
 
 
 def variants(event: Event) -> Iterator[str]:
-    """What is worth telling apart in an event, as words."""
+    """Yield the names of the variants that an event represents."""
     data = event.data
     channel = "cloud" if event.channel.is_cloud_api else "baileys"
     yield {list: "array", dict: "object", type(None): "null"}[type(data)]
@@ -22,41 +22,41 @@ def variants(event: Event) -> Iterator[str]:
             if isinstance(item, dict) and isinstance(item.get(name), str):
                 yield f"{channel} {item[name]}"
     for record in records(event):
-        author = "ours" if record["key"]["fromMe"] else "theirs"
+        direction = "outbound" if record["key"]["fromMe"] else "inbound"
         yield f"{channel} {record['messageType']}"
-        yield f"{channel} {author} {addressing(record['key'])}"
+        yield f"{channel} {direction} {addressing(record['key'])}"
         if (record.get("contextInfo") or {}).get("stanzaId"):
             yield f"{channel} reply"
         if record["message"].get("reactionMessage", {}).get("text") == "":
-            yield "reaction taken back"
+            yield "reaction removed"
         if record["messageType"] == "reactionMessage" and "text" not in record["message"]["reactionMessage"]:
-            yield "reaction taken back, cloud"
+            yield "reaction removed, cloud"
     yield from odd_variants(event)
 
 
 def odd_variants(event: Event) -> Iterator[str]:
     data = event.data
     if event.name == "chats.upsert":
-        yield "empty" if not data else "names no chat" if any("remoteJid" not in item for item in data) else "usual"
+        yield "empty" if not data else "without chat" if any("remoteJid" not in item for item in data) else "usual"
     elif event.name == "contacts.update" and isinstance(data, dict):
         yield (
             "of a group" if data["remoteJid"].endswith("@g.us") else "without name" if not data["pushName"] else "usual"
         )
     elif event.name == "messages.update":
-        author = "ours" if data["fromMe"] else "theirs"
-        yield f"{author} {data['status']}"
-        yield f"{author} {data['remoteJid'].partition('@')[2]}"
+        direction = "outbound" if data["fromMe"] else "inbound"
+        yield f"{direction} {data['status']}"
+        yield f"{direction} {data['remoteJid'].partition('@')[2]}"
     elif event.name == "messages.delete":
-        yield "by the API" if "key" in data else "by somebody"
+        yield "by the API" if "key" in data else "by the author"
     elif event.name == "qrcode.updated":
         yield "limit" if "statusCode" in data else "code"
     elif event.name == "labels.edit":
-        yield "deleted" if data["deleted"] else "made"
+        yield "deleted" if data["deleted"] else "created"
     elif event.name == "presence.update":
         yield from (presence["lastKnownPresence"] for presence in data["presences"].values())
     elif event.name == "messages.set":
         yield "latest" if event.root["isLatest"] else "more to come"
-        yield "no progress told" if event.root["progress"] is None else "progress"
+        yield "without progress" if event.root["progress"] is None else "progress"
 
 
 def addressing(key: dict[str, Any]) -> str:
@@ -76,7 +76,7 @@ EXPECTED = {
     "chats.delete": ["array"],
     "chats.set": ["array"],
     "chats.update": ["array"],
-    "chats.upsert": ["empty", "names no chat", "usual"],
+    "chats.upsert": ["empty", "without chat", "usual"],
     "connection.update": ["baileys close", "baileys connecting", "baileys open", "baileys refused"],
     "contacts.update": ["array", "object", "of a group", "without name"],
     "contacts.upsert": ["array", "object"],
@@ -85,9 +85,9 @@ EXPECTED = {
     "instance.create": ["object"],
     "instance.delete": ["object"],
     "labels.association": ["baileys add", "baileys remove"],
-    "labels.edit": ["deleted", "made"],
+    "labels.edit": ["deleted", "created"],
     "logout.instance": ["null"],
-    "messages.delete": ["by somebody", "by the API"],
+    "messages.delete": ["by the author", "by the API"],
     "messages.edited": ["baileys MESSAGE_EDIT", "baileys REVOKE"],
     "messages.set": [
         "array",
@@ -95,25 +95,25 @@ EXPECTED = {
         "baileys ERROR",
         "baileys READ",
         "baileys reply",
-        "baileys theirs g.us plain",
-        "baileys theirs lid plain",
-        "baileys theirs s.whatsapp.net plain",
+        "baileys inbound g.us plain",
+        "baileys inbound lid plain",
+        "baileys inbound s.whatsapp.net plain",
         "latest",
         "more to come",
-        "no progress told",
+        "without progress",
     ],
     "messages.update": [
-        "ours DELIVERY_ACK",
-        "ours ERROR",
-        "ours PLAYED",
-        "ours READ",
-        "ours SERVER_ACK",
-        "ours lid",
-        "ours s.whatsapp.net",
-        "theirs DELIVERED",
-        "theirs FAILED",
-        "theirs READ",
-        "theirs SENT",
+        "outbound DELIVERY_ACK",
+        "outbound ERROR",
+        "outbound PLAYED",
+        "outbound READ",
+        "outbound SERVER_ACK",
+        "outbound lid",
+        "outbound s.whatsapp.net",
+        "inbound DELIVERED",
+        "inbound FAILED",
+        "inbound READ",
+        "inbound SENT",
     ],
     "messages.upsert": [
         "baileys audioMessage",
@@ -122,19 +122,19 @@ EXPECTED = {
         "baileys documentMessage",
         "baileys imageMessage",
         "baileys locationMessage",
-        "baileys ours g.us lid",
-        "baileys ours s.whatsapp.net pn with alternative",
+        "baileys outbound g.us lid",
+        "baileys outbound s.whatsapp.net pn with alternative",
         "baileys pollCreationMessageV3",
         "baileys pollUpdateMessage",
         "baileys ptvMessage",
         "baileys reactionMessage",
         "baileys reply",
         "baileys stickerMessage",
-        "baileys theirs broadcast pn with alternative",
-        "baileys theirs g.us lid",
-        "baileys theirs lid lid",
-        "baileys theirs s.whatsapp.net lid with alternative",
-        "baileys theirs s.whatsapp.net pn with alternative",
+        "baileys inbound broadcast pn with alternative",
+        "baileys inbound g.us lid",
+        "baileys inbound lid lid",
+        "baileys inbound s.whatsapp.net lid with alternative",
+        "baileys inbound s.whatsapp.net pn with alternative",
         "baileys videoMessage",
         "cloud audioMessage",
         "cloud buttonMessage",
@@ -147,8 +147,8 @@ EXPECTED = {
         "cloud reply",
         "cloud stickerMessage",
         "cloud videoMessage",
-        "reaction taken back",
-        "reaction taken back, cloud",
+        "reaction removed",
+        "reaction removed, cloud",
     ],
     "messaging-history.set": ["object"],
     "presence.update": ["available", "composing", "recording", "unavailable"],

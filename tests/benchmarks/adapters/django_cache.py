@@ -1,22 +1,22 @@
-"""Django's cache interface, with models and lists put into it by hand: LocMem, or django-redis, which both pickle."""
+"""Django's cache API with explicitly stored rows and lists: LocMem or django-redis. Both pickle."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from django.core.cache import caches  # noqa: TID251 - it is what is measured
+from django.core.cache import caches  # noqa: TID251 - the subject of the measurement
 
 from conversations.models import Conversation
-from tests.benchmarks.scene import Scene
-from tests.benchmarks.sides.orm import Orm
+from tests.benchmarks.adapters.orm import Orm
+from tests.benchmarks.dataset import Dataset
 
 
 class DjangoCache(Orm):
-    """What a careful project writes: get, or load and set; save and delete."""
+    """The usual pattern: get, or else load and set; save and delete."""
 
-    def __init__(self, scene: Scene) -> None:
-        super().__init__(scene)
+    def __init__(self, dataset: Dataset) -> None:
+        super().__init__(dataset)
         self._cache = caches["peer"]
-        self._cache.set_many(dict.fromkeys(scene.value_keys, scene.value))
+        self._cache.set_many(dict.fromkeys(dataset.value_keys, dataset.value))
         self.value = self._cache.get
 
     def row(self, pk: int) -> Conversation:

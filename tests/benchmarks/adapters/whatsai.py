@@ -1,4 +1,4 @@
-"""Our own side: the project's managers, as a process that serves has them."""
+"""The project's own cache, used through its managers as a server process uses it."""
 
 import time
 from collections.abc import Callable
@@ -7,18 +7,18 @@ from cachelayer import cache
 from cachelayer.read import serializers
 from cachelayer.runtime.runtime import get_runtime
 from conversations.models import Conversation
-from tests.benchmarks.scene import Scene
+from tests.benchmarks.dataset import Dataset
 
-READY_WITHIN = 10.0  # seconds
+READY_TIMEOUT = 10.0  # seconds
 
 
 class Local:
-    """Answered from this process while it can be."""
+    """Reads from the local cache if possible."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, dataset: Dataset) -> None:
         _await_cache()
-        for key in scene.value_keys:
-            cache.set(key, scene.value)
+        for key in dataset.value_keys:
+            cache.set(key, dataset.value)
         self.row = Conversation.objects.fetch
         self.many = Conversation.objects.fetch_many
         self.page = Conversation.objects.for_instance
@@ -26,19 +26,19 @@ class Local:
         self.value = cache.get
 
     def clear(self) -> dict[str, float]:
-        """Clear one instance's lists; return which share of the keys is there or gone as it should be."""
+        """Clear one instance's lists; return the fraction of keys that were correctly removed or kept."""
         keys = {"instance:7:a": False, "instance:7:b": False, "instance:70:a": True, "instances:7:a": True, "7:a": True}
         for key in keys:
             cache.set(f"conversations:{key}", key)
         cache.clear("conversations:instance:7:*")
-        right = [(cache.get(f"conversations:{key}") == key) is stays for key, stays in keys.items()]
-        return {"cleared": right.count(True) / len(right)}
+        correct = [(cache.get(f"conversations:{key}") == key) is kept for key, kept in keys.items()]
+        return {"cleared": correct.count(True) / len(correct)}
 
 
 class Shared:
-    """Answered from the server: the local tier is passed over."""
+    """Reads from the shared store and bypasses the local cache."""
 
-    def __init__(self, _scene: Scene) -> None:
+    def __init__(self, _dataset: Dataset) -> None:
         _await_cache()
 
     def row(self, pk: int) -> Conversation:
@@ -52,28 +52,28 @@ class Shared:
 
 
 class Unseen(Shared):
-    """As above, by a process that has never seen the rows: nothing that was decoded is remembered."""
+    """As `Shared`, with a process that has never decoded the rows, because the memos of decoded rows are disabled."""
 
-    def __init__(self, scene: Scene) -> None:
-        serializers.MAX_ROW_BYTES = serializers.MAX_PAGE_BYTES = -1  # no row is short enough, and no page
-        super().__init__(scene)
+    def __init__(self, dataset: Dataset) -> None:
+        serializers.MAX_ROW_BYTES = serializers.MAX_PAGE_BYTES = -1  # no row or page is short enough for the memos
+        super().__init__(dataset)
 
 
 def _await_cache() -> None:
-    """Wait until this process believes the server, which is new to it, and hears what others announce."""
+    """Wait until this process trusts the server's entries and receives invalidations."""
     get_runtime().ensure_started()
     _await(lambda: get_runtime().local.valid_until > 0)
-    _await(_keeps_values)
+    _await(_stores_values)
 
 
-def _keeps_values() -> bool:
-    cache.set("conversations:ready", True)  # noqa: FBT003 - a value like any other
+def _stores_values() -> bool:
+    cache.set("conversations:ready", True)  # noqa: FBT003 - the stored value
     return bool(cache.get("conversations:ready"))
 
 
 def _await(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + READY_WITHIN
+    deadline = time.monotonic() + READY_TIMEOUT
     while not condition():
         if time.monotonic() > deadline:
-            raise SystemExit("the cache did not come up")
+            raise SystemExit("the cache did not become ready")
         time.sleep(0.05)

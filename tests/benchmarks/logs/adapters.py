@@ -1,4 +1,4 @@
-"""Who is measured: each logs the same record, as JSON, into files that are rotated at 10 MB where it can do that."""
+"""Adapters of the peers. Each logs the same record, as JSON, to files that are rotated at 10 MB if it supports that."""
 
 import logging
 import logging.handlers
@@ -15,23 +15,23 @@ from logs.config import Options, build_handler
 from logs.files import ROTATE_AT
 
 FILE = "cache.log"
-KEPT = 1000  # old files
-FOR_EVER = 600.0  # seconds
-NEVER = 10**9  # records that may wait
+KEPT_FILES = 1000
+FLUSH_TIMEOUT = 600.0  # seconds
+UNLIMITED = 10**9  # queue capacity, in records
 
 PATTERN = "conversations:instance:7:*"
 FIELDS = {"namespace": "conversations", "duration_ms": 0.42}
 
 
-class Stalling:
-    """A file on a disk that takes nothing until some time."""
+class StalledFile:
+    """A file whose writes block until a given time."""
 
     def __init__(self, file: Any, until: float) -> None:
         self._file = file
         self._until = until
 
     def write(self, text: str) -> int:
-        """Wait for the disk, and write."""
+        """Wait until the stall ends, and write."""
         time.sleep(max(0.0, self._until - time.perf_counter()))
         written: int = self._file.write(text)
         return written
@@ -40,39 +40,39 @@ class Stalling:
         return getattr(self._file, name)
 
 
-class LeftOut(Exception):
-    """The side cannot run here; the message says why."""
+class PeerUnavailable(Exception):
+    """The peer cannot run here; the message is the reason."""
 
 
-class Side:
-    """One way to log, at work: `log(n)` logs the n-th record.
+class Adapter:
+    """A running peer; `log(n)` logs the n-th record.
 
     Attributes:
-        logger: the standard library's, if it is one.
+        logger: its logger, unless it does not use the standard library's.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.logger = logging.Logger("whatsai.cache", logging.INFO)  # noqa: LOG001 - nobody else's
+        self.logger = logging.Logger("whatsai.cache", logging.INFO)  # noqa: LOG001 - not shared with other code
         self._handlers = self.handlers()
         self.logger.addHandler(self._handlers[0])
 
     def handlers(self) -> list[logging.Handler]:
-        """Return the logger's handler, and others that are to be closed."""
+        """Return the logger's handler, followed by other handlers to close."""
         raise NotImplementedError
 
-    def log(self, place: int) -> None:
+    def log(self, number: int) -> None:
         """Log one record."""
-        self.logger.info("Cache CLEAR pattern %s (%d keys)", PATTERN, place, extra=FIELDS)
+        self.logger.info("Cache CLEAR pattern %s (%d keys)", PATTERN, number, extra=FIELDS)
 
     def drain(self) -> None:
-        """Wait until all is written."""
+        """Wait until all records are written."""
 
     def stall(self, until: float) -> None:
-        """Let writing to the disk take until then, a moment of `perf_counter`."""
+        """Block writes to the disk until this time of `perf_counter`."""
         for handler in self._handlers:
             if isinstance(handler, logging.StreamHandler):
-                handler.stream = Stalling(handler.stream, until)
+                handler.stream = StalledFile(handler.stream, until)
 
     def close(self) -> None:
         """Stop, and close the files."""
@@ -80,45 +80,47 @@ class Side:
             handler.close()
 
     def _file(self, formatter: logging.Formatter) -> logging.Handler:
-        handler = logging.handlers.RotatingFileHandler(self.directory / FILE, maxBytes=ROTATE_AT, backupCount=KEPT)
+        handler = logging.handlers.RotatingFileHandler(
+            self.directory / FILE, maxBytes=ROTATE_AT, backupCount=KEPT_FILES
+        )
         handler.setFormatter(formatter)
         return handler
 
 
-class Ours(Side):
-    """The service."""
+class Ours(Adapter):
+    """The project's logging service."""
 
-    capacity = NEVER
+    capacity = UNLIMITED
 
     def handlers(self) -> list[logging.Handler]:
         """Return the service's handler."""
-        options = Options(self.directory, keep=KEPT, capacity=self.capacity, console=False)
+        options = Options(self.directory, keep=KEPT_FILES, capacity=self.capacity, console=False)
         self._service = build_handler(options)
         return [self._service]
 
     def drain(self) -> None:
-        """Wait for the listener."""
-        self._service.listener.flush(FOR_EVER)
+        """Wait until the writer thread has written all records."""
+        self._service.listener.flush(FLUSH_TIMEOUT)
 
     def stall(self, until: float) -> None:
-        """Let the listener's writes take until then."""
+        """Block the writer thread's writes until this time."""
         write = os.write
 
-        def stalling(handle: int, data: Any) -> int:
+        def stalled_write(handle: int, data: Any) -> int:
             time.sleep(max(0.0, until - time.perf_counter()))
             return write(handle, data)
 
-        os.write = stalling
+        os.write = stalled_write
 
 
-class OursAsItIs(Ours):
-    """The service, as bounded as it is set up."""
+class OursWithCapacity(Ours):
+    """The project's logging service with its default queue capacity."""
 
     capacity = Options(Path()).capacity
 
 
-class Queue(Side):
-    """The standard library's queue, which is not bounded, and its thread."""
+class Queue(Adapter):
+    """The standard library's QueueHandler, with an unbounded queue, and QueueListener."""
 
     def handlers(self) -> list[logging.Handler]:
         """Return the queue's handler, and the file's."""
@@ -129,58 +131,58 @@ class Queue(Side):
         return [logging.handlers.QueueHandler(self._queue), file]
 
     def drain(self) -> None:
-        """Wait for the listener."""
+        """Wait until the writer thread has written all records."""
         self._queue.join()
 
     def close(self) -> None:
-        """Stop the listener too."""
+        """Stop the listener thread too."""
         self._listener.stop()
         super().close()
 
 
-class Direct(Side):
-    """A write for each record, by who logs it."""
+class Direct(Adapter):
+    """RotatingFileHandler: the calling thread writes each record."""
 
     def handlers(self) -> list[logging.Handler]:
         """Return the file's handler."""
         return [self._file(JsonFormatter("%(asctime)s %(levelname)s %(message)s"))]
 
 
-class Plain(Side):
-    """As `Direct`, and a line of text instead of JSON: less than anybody else writes."""
+class Plain(Adapter):
+    """As `Direct`, with a line of text instead of JSON, so that it writes less than the other peers."""
 
     def handlers(self) -> list[logging.Handler]:
         """Return the file's handler."""
         return [self._file(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))]
 
 
-class Structlog(Side):
-    """structlog's own way to be quick: JSON straight into a file, which nobody rotates."""
+class Structlog(Adapter):
+    """structlog's fastest configuration: JSON directly to a file, without rotation."""
 
     def handlers(self) -> list[logging.Handler]:
         """Return a handler that does nothing; structlog has none."""
         try:
-            import structlog  # noqa: PLC0415 - it may not be there
+            import structlog  # noqa: PLC0415 - optional dependency
         except ImportError:
-            raise LeftOut("it is not installed (tests/benchmarks/requirements.txt)") from None
+            raise PeerUnavailable("it is not installed (tests/benchmarks/requirements.txt)") from None
         self._structlog: Any = structlog
         self._open = (self.directory / FILE).open("a")
-        self._log = self._wrapped(self._open)
+        self._log = self._create_logger(self._open)
         return [logging.NullHandler()]
 
-    def log(self, place: int) -> None:
+    def log(self, number: int) -> None:
         """Log one record."""
-        self._log.info("Cache CLEAR pattern", pattern=PATTERN, keys=place, **FIELDS)
+        self._log.info("Cache CLEAR pattern", pattern=PATTERN, keys=number, **FIELDS)
 
     def stall(self, until: float) -> None:
-        """Let its writes take until then; it has looked the file's up once."""
-        self._log = self._wrapped(Stalling(self._open, until))
+        """Block its writes until this time; the logger is created anew because it caches the file's write method."""
+        self._log = self._create_logger(StalledFile(self._open, until))
 
     def close(self) -> None:
         """Close the file."""
         self._open.close()
 
-    def _wrapped(self, file: Any) -> Any:
+    def _create_logger(self, file: Any) -> Any:
         structlog = self._structlog
         processors = [
             structlog.contextvars.merge_contextvars,
@@ -195,6 +197,6 @@ class Structlog(Side):
 OURS = "logs"
 QUEUE, DIRECT, PLAIN = "QueueHandler, JSON", "RotatingFileHandler, JSON", "RotatingFileHandler, text"
 STRUCTLOG = "structlog, JSON"
-SIDES: dict[str, Callable[[Path], Side]] = {
+ADAPTERS: dict[str, Callable[[Path], Adapter]] = {
     OURS: Ours, QUEUE: Queue, DIRECT: Direct, STRUCTLOG: Structlog, PLAIN: Plain,
 }  # fmt: skip

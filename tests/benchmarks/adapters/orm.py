@@ -1,6 +1,6 @@
-"""Django's ORM as it is; cacheops and cachalot answer the same calls where their apps are installed.
+"""Django's plain ORM; cacheops and cachalot serve the same calls where their apps are installed.
 
-Our own cache is taken out of this process: its signals and what it has put around `save`.
+Importing it disables the project's own cache in this process: its signals and its wrapper around `save`.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from cachelayer import CachedModel
 from cachelayer.orm import signals
 from conversations.models import Conversation
 from conversations.models.conversation import LATEST_FIRST
-from tests.benchmarks.scene import Scene
+from tests.benchmarks.dataset import Dataset
 
 PAGE = 50
 
@@ -21,10 +21,10 @@ CachedModel.save_base = Model.save_base  # type: ignore[assignment,method-assign
 
 
 class Orm:
-    """Reads from the database, each time as far as this side can tell."""
+    """Reads from the database with each call, unless an installed app caches the query."""
 
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
 
     def row(self, pk: int) -> Conversation:
         return Conversation.objects.get(pk=pk)
