@@ -108,7 +108,8 @@ TEMPLATE_TEXT_PATHS = (
     "interactiveMessageTemplate.body.text",
 )
 
-_SPECS = {
+# content key → how to parse it
+SPECS = {
     "conversation": ContentSpec("text"),
     "extendedTextMessage": ContentSpec("text", ("text",)),
     "imageMessage": ContentSpec("image", ("caption",), has_media=True),
@@ -149,7 +150,7 @@ _SPECS = {
         "group_invite", ("groupName", "caption"), detail_names=("groupJid", "inviteCode")
     ),
 }
-_SPECS |= {f"pollCreationMessageV{n}": _SPECS["pollCreationMessage"] for n in (2, 3, 4, 5)}
+SPECS |= {f"pollCreationMessageV{n}": SPECS["pollCreationMessage"] for n in (2, 3, 4, 5)}
 
 # Kinds by `messageType`, used where the Cloud API sends the content as `conversation` or not at all.
 _KIND_BY_MESSAGE_TYPE = {"buttonMessage": "button_reply", "interactiveMessage": "interactive_reply"}
@@ -199,7 +200,7 @@ def parse_content(message: object, message_type: str = "") -> Content:
     if not key and "senderKeyDistributionMessage" in inner:
         key = "senderKeyDistributionMessage"
     body = inner.get(key)
-    spec = _SPECS.get(key or message_type)
+    spec = SPECS.get(key or message_type)
     kind = spec.kind if spec else "unknown"
     if key in ("", "conversation"):
         kind = _KIND_BY_MESSAGE_TYPE.get(message_type, kind)
