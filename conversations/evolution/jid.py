@@ -118,7 +118,7 @@ def _shorter_form(number: str) -> str:
 
 
 def preferred_jid(jids: list[str]) -> str:
-    """Return the address to show and to send to: a phone number rather than a LID, the longer form of a number.
+    """Return the address to show and to send to: a phone number before a LID, the longer form before the shorter.
 
     The choice does not depend on the order of `jids`; "" for an empty list.
     """

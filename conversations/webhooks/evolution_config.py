@@ -5,8 +5,8 @@ from urllib.parse import quote
 
 from django.conf import settings
 
-# Every event with information that no other event in this list has.
-# MESSAGES_SET and CHATS_SET are left out: they are only needed to import an instance's history.
+# The events to subscribe to. Events that only repeat the information of others are left out.
+# So are MESSAGES_SET and CHATS_SET: they are only needed to import an instance's history.
 EVENTS = (
     "MESSAGES_UPSERT",
     "MESSAGES_UPDATE",

@@ -8,7 +8,7 @@ from conversations.models import Instance
 
 MAX_LENGTH = 255  # characters of a name and of a server's URL; the model's fields have the same limit
 
-# (end of the error message, whether a name breaks the rule). A name is one segment of a URL, and storable text.
+# (end of the error message, whether a name breaks the rule). A name must fit one segment of a URL, and be storable.
 _NAME_RULES: tuple[tuple[str, Callable[[str], bool]], ...] = (
     ("is blank", lambda name: not name.strip()),
     (f"is longer than {MAX_LENGTH} characters", lambda name: len(name) > MAX_LENGTH),

@@ -18,6 +18,18 @@ pytestmark = pytest.mark.usefixtures("reset_counts")
 numbers = itertools.count()
 
 
+class Clock:
+    now = 0.0  # seconds
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Stop the time of the token buckets, so that the tests do not depend on the speed of the machine."""
+    stopped = Clock()
+    monkeypatch.setattr(rate_limit, "monotonic", lambda: stopped.now)
+    return stopped
+
+
 def new_event(name: str = "connection.update") -> dict[str, Any]:
     """Return a body that no earlier call has returned."""
     number = next(numbers)
@@ -25,15 +37,13 @@ def new_event(name: str = "connection.update") -> dict[str, Any]:
     return {"event": name, "instance": "sales", "data": {}, "date_time": date_time, "number": number}
 
 
-def test_a_bucket_allows_a_burst_and_then_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 0.0
-    monkeypatch.setattr(rate_limit, "monotonic", lambda: now)
+def test_a_bucket_allows_a_burst_and_then_the_rate(clock: Clock) -> None:
     buckets = rate_limit.TokenBuckets()
     burst = int(2 * rate_limit.BURST_SECONDS)
     assert [buckets.take(1, 2.0) for _ in range(burst + 1)] == [True] * burst + [False]
-    now = 0.5
+    clock.now = 0.5
     assert [buckets.take(1, 2.0) for _ in range(2)] == [True, False]
-    now = 1000.0
+    clock.now = 1000.0
     assert sum(buckets.take(1, 2.0) for _ in range(100)) == burst, "a bucket does not grow beyond the burst"
 
 
@@ -57,17 +67,14 @@ def test_every_event_is_rejected_while_the_queue_is_too_long(post: Post, setting
 @pytest.mark.usefixtures("sales")
 def test_repeated_states_are_rate_limited_and_messages_are_not(post: Post, settings: Settings) -> None:
     settings.INGEST = {"RATE_LIMIT": 1.0}
-    statuses = [post(body=new_event()).status_code for _ in range(8)]
-    assert statuses[:3] == [202] * 3
-    assert 429 in statuses
+    assert [post(body=new_event()).status_code for _ in range(5)] == [202] * 3 + [429] * 2
     assert {post(body=event(key_id=f"A{number}")).status_code for number in range(20)} == {202}
     rejected = post(body=new_event())
     assert (rejected.status_code, rejected.json()["error"]) == (429, "flooding")
     assert int(rejected["Retry-After"]) > 0
     metrics.flush()
-    totals = metrics.totals()
-    assert totals["received"] + totals["delayed"] == 29
-    assert totals["received"] == WebhookEvent.objects.count()
+    assert metrics.totals() == {"received": 23, "delayed": 3}
+    assert WebhookEvent.objects.count() == 23
 
 
 @pytest.mark.usefixtures("sales")
@@ -94,5 +101,5 @@ def test_each_instance_has_its_own_rate_limit(post: Post, settings: Settings) ->
         status: int = post(f"/webhooks/evolution/{name}", body, token=tokens[name]).status_code
         return status
 
-    assert 429 in [post_state("sales") for _ in range(6)]
+    assert [post_state("sales") for _ in range(4)] == [202, 202, 202, 429]
     assert post_state("support") == 202
