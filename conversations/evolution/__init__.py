@@ -1,1 +1,1 @@
-"""Evolution API's webhooks, read: payload in, facts out. Pure functions of their arguments; no database, no clock."""
+"""Parses Evolution API webhooks: turns a payload into facts. Pure functions: no database access, no clock."""

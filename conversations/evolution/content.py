@@ -1,6 +1,6 @@
-"""What is in a bubble: one table from Evolution's content keys to a kind, its text, its media and its details.
+"""Message content: one table maps Evolution's content keys to a kind, with its text, media and details.
 
-A content key that is in no table is a bubble all the same, of kind `unknown`: new kinds appear without notice.
+A content key that is not in the table gives a message of kind `unknown`, because WhatsApp adds kinds without notice.
 """
 
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from typing import Any
 from conversations.evolution import coerce
 from conversations.evolution.coerce import Json
 
+# Content keys that only wrap another message, in their `message` member.
 WRAPPERS = frozenset(
     {
         "ephemeralMessage",
@@ -25,9 +26,9 @@ WRAPPERS = frozenset(
         "deviceSentMessage",
     }
 )
-DEEPEST = 5
+MAX_WRAPPERS = 5  # nested wrappers that are removed
 
-# Beside the content, not the content.
+# Keys that may stand beside the content key.
 METADATA_KEYS = frozenset(
     {
         "messageContextInfo",
@@ -40,8 +41,8 @@ METADATA_KEYS = frozenset(
     }
 )
 
-# Signals between clients: no bubble, nothing unread.
-CONTROL = frozenset(
+# Content keys of control messages between clients. They are not shown and never unread.
+CONTROL_KEYS = frozenset(
     {
         "protocolMessage",
         "reactionMessage",
@@ -58,10 +59,20 @@ CONTROL = frozenset(
 
 @dataclass(frozen=True)
 class Content:
-    """One bubble's content. `key` is "" where the payload has no content and only names a type."""
+    """The parsed content of one message.
+
+    Attributes:
+        key: the content key; "" if the payload has no content and only a `messageType`.
+        message_type: the record's `messageType`.
+        body: the value of the content key, decoded JSON of any type.
+        kind: a value of `models.Message.Kind`.
+        text: the text or caption.
+        media: metadata of the media, by the names in `_MEDIA_FIELDS`.
+        details: other fields worth keeping, as the payload has them.
+    """
 
     key: str
-    named: str
+    message_type: str
     body: Any
     kind: str
     text: str = ""
@@ -70,76 +81,90 @@ class Content:
 
     @property
     def is_control(self) -> bool:
-        """Whether it is a signal and no bubble."""
-        return (self.key or self.named) in CONTROL
+        """Whether it is a control message, which is not shown."""
+        return (self.key or self.message_type) in CONTROL_KEYS
 
 
 @dataclass(frozen=True)
 class ContentSpec:
-    """How to read one content key: paths to its text (the first that is there), media or not, names of details."""
+    """How to parse one content key.
 
-    name: str
-    texts: tuple[str, ...] = ()
-    is_media: bool = False
-    details: tuple[str, ...] = ()
+    Attributes:
+        kind: the message's kind.
+        text_paths: dotted paths to its text; the first one with a text is used.
+        has_media: whether the body describes a media file.
+        detail_names: names of the body's fields that are kept as details.
+    """
+
+    kind: str
+    text_paths: tuple[str, ...] = ()
+    has_media: bool = False
+    detail_names: tuple[str, ...] = ()
 
 
-TEMPLATE_TEXTS = (
+TEMPLATE_TEXT_PATHS = (
     "hydratedTemplate.hydratedContentText",
     "hydratedFourRowTemplate.hydratedContentText",
     "interactiveMessageTemplate.body.text",
 )
 
-_KINDS = {
+# content key → how to parse it
+SPECS = {
     "conversation": ContentSpec("text"),
     "extendedTextMessage": ContentSpec("text", ("text",)),
-    "imageMessage": ContentSpec("image", ("caption",), is_media=True),
-    "videoMessage": ContentSpec("video", ("caption",), is_media=True),
-    "ptvMessage": ContentSpec("video_note", ("caption",), is_media=True),
-    "audioMessage": ContentSpec("audio", is_media=True),
-    "documentMessage": ContentSpec("document", ("caption",), is_media=True),
-    "stickerMessage": ContentSpec("sticker", is_media=True),
+    "imageMessage": ContentSpec("image", ("caption",), has_media=True),
+    "videoMessage": ContentSpec("video", ("caption",), has_media=True),
+    "ptvMessage": ContentSpec("video_note", ("caption",), has_media=True),
+    "audioMessage": ContentSpec("audio", has_media=True),
+    "documentMessage": ContentSpec("document", ("caption",), has_media=True),
+    "stickerMessage": ContentSpec("sticker", has_media=True),
     "locationMessage": ContentSpec(
-        "location", ("name", "address"), details=("degreesLatitude", "degreesLongitude", "address")
+        "location", ("name", "address"), detail_names=("degreesLatitude", "degreesLongitude", "address")
     ),
-    "liveLocationMessage": ContentSpec("live_location", ("caption",), details=("degreesLatitude", "degreesLongitude")),
-    "contactMessage": ContentSpec("contact", ("displayName",), details=("vcard",)),
-    "contactsArrayMessage": ContentSpec("contacts", ("displayName",), details=("contacts",)),
-    "pollCreationMessage": ContentSpec("poll", ("name",), details=("options", "selectableOptionsCount")),
-    "buttonsResponseMessage": ContentSpec("button_reply", ("selectedDisplayText",), details=("selectedButtonId",)),
-    "listResponseMessage": ContentSpec("list_reply", ("title",), details=("description", "singleSelectReply")),
-    "templateButtonReplyMessage": ContentSpec("template_reply", ("selectedDisplayText",), details=("selectedId",)),
+    "liveLocationMessage": ContentSpec(
+        "live_location", ("caption",), detail_names=("degreesLatitude", "degreesLongitude")
+    ),
+    "contactMessage": ContentSpec("contact", ("displayName",), detail_names=("vcard",)),
+    "contactsArrayMessage": ContentSpec("contacts", ("displayName",), detail_names=("contacts",)),
+    "pollCreationMessage": ContentSpec("poll", ("name",), detail_names=("options", "selectableOptionsCount")),
+    "buttonsResponseMessage": ContentSpec("button_reply", ("selectedDisplayText",), detail_names=("selectedButtonId",)),
+    "listResponseMessage": ContentSpec("list_reply", ("title",), detail_names=("description", "singleSelectReply")),
+    "templateButtonReplyMessage": ContentSpec("template_reply", ("selectedDisplayText",), detail_names=("selectedId",)),
     "interactiveResponseMessage": ContentSpec(
-        "interactive_reply", ("body.text",), details=("nativeFlowResponseMessage",)
+        "interactive_reply", ("body.text",), detail_names=("nativeFlowResponseMessage",)
     ),
-    "listMessage": ContentSpec("list", ("title", "description"), details=("description", "buttonText", "sections")),
-    "buttonsMessage": ContentSpec("buttons", ("contentText",), details=("buttons", "footerText")),
-    "templateMessage": ContentSpec("template", TEMPLATE_TEXTS),
+    "listMessage": ContentSpec(
+        "list", ("title", "description"), detail_names=("description", "buttonText", "sections")
+    ),
+    "buttonsMessage": ContentSpec("buttons", ("contentText",), detail_names=("buttons", "footerText")),
+    "templateMessage": ContentSpec("template", TEMPLATE_TEXT_PATHS),
     "interactiveMessage": ContentSpec(
-        "interactive", ("body.text", "header.title"), details=("nativeFlowMessage", "footer")
+        "interactive", ("body.text", "header.title"), detail_names=("nativeFlowMessage", "footer")
     ),
-    "productMessage": ContentSpec("product", ("product.title", "body"), details=("product",)),
-    "orderMessage": ContentSpec("order", ("orderTitle", "message"), details=("orderId", "itemCount", "status")),
+    "productMessage": ContentSpec("product", ("product.title", "body"), detail_names=("product",)),
+    "orderMessage": ContentSpec("order", ("orderTitle", "message"), detail_names=("orderId", "itemCount", "status")),
     "eventMessage": ContentSpec(
-        "event", ("name", "description"), details=("description", "location", "startTime", "endTime")
+        "event", ("name", "description"), detail_names=("description", "location", "startTime", "endTime")
     ),
-    "groupInviteMessage": ContentSpec("group_invite", ("groupName", "caption"), details=("groupJid", "inviteCode")),
+    "groupInviteMessage": ContentSpec(
+        "group_invite", ("groupName", "caption"), detail_names=("groupJid", "inviteCode")
+    ),
 }
-_KINDS |= {f"pollCreationMessageV{n}": _KINDS["pollCreationMessage"] for n in (2, 3, 4, 5)}
+SPECS |= {f"pollCreationMessageV{n}": SPECS["pollCreationMessage"] for n in (2, 3, 4, 5)}
 
-# `messageType` alone decides where the Cloud API flattens the content to `conversation`, or sends none.
-_FLATTENED = {"buttonMessage": "button_reply", "interactiveMessage": "interactive_reply"}
+# Kinds by `messageType`, used where the Cloud API sends the content as `conversation` or not at all.
+_KIND_BY_MESSAGE_TYPE = {"buttonMessage": "button_reply", "interactiveMessage": "interactive_reply"}
 
-# our name → the names that Baileys and the Cloud API have for it, and how to read its value
-_MEDIA: dict[str, tuple[tuple[str, ...], Callable[[object], Any]]] = {
+# name in `Content.media` → (field names in Baileys and the Cloud API, conversion of the value)
+_MEDIA_FIELDS: dict[str, tuple[tuple[str, ...], Callable[[object], Any]]] = {
     "mimetype": (("mimetype", "mime_type"), lambda value: coerce.text(value, 255)),
-    "size": (("fileLength", "file_size"), coerce.integer),
+    "size": (("fileLength", "file_size"), coerce.int64),
     "file_name": (("fileName", "filename"), lambda value: coerce.text(value, 255)),
     "title": (("title",), lambda value: coerce.text(value, 255)),
-    "seconds": (("seconds",), coerce.integer),
-    "width": (("width",), coerce.integer),
-    "height": (("height",), coerce.integer),
-    "pages": (("pageCount",), coerce.integer),
+    "seconds": (("seconds",), coerce.int64),
+    "width": (("width",), coerce.int64),
+    "height": (("height",), coerce.int64),
+    "pages": (("pageCount",), coerce.int64),
     "is_voice": (("ptt", "voice"), bool),
     "is_gif": (("gifPlayback",), bool),
     "is_animated": (("isAnimated", "isLottie", "animated"), bool),
@@ -149,8 +174,8 @@ _MEDIA: dict[str, tuple[tuple[str, ...], Callable[[object], Any]]] = {
 
 
 def unwrap(message: Json) -> Json:
-    """Take a message out of the wrappers that clients put round it, five deep at most."""
-    for _ in range(DEEPEST):
+    """Return a message without its wrappers; at most `MAX_WRAPPERS` are removed."""
+    for _ in range(MAX_WRAPPERS):
         inner = next((message[name] for name in message if name in WRAPPERS), None)
         inner = inner.get("message") if isinstance(inner, dict) else None
         if not isinstance(inner, dict):
@@ -162,43 +187,48 @@ def unwrap(message: Json) -> Json:
     return message
 
 
-def read(message: object, message_type: str = "") -> Content:
-    """Read a record's `message`; `message_type` helps where the content alone does not tell."""
+def parse_content(message: object, message_type: str = "") -> Content:
+    """Parse a record's `message`.
+
+    Args:
+        message: decoded JSON.
+        message_type: the record's `messageType`, used where the message alone does not determine the kind.
+    """
     outer = message if isinstance(message, dict) else {}
     inner = unwrap(outer)
     key = next((name for name, value in inner.items() if name not in METADATA_KEYS and value is not None), "")
     if not key and "senderKeyDistributionMessage" in inner:
         key = "senderKeyDistributionMessage"
     body = inner.get(key)
-    kind = _KINDS.get(key or message_type)
-    name = kind.name if kind else "unknown"
+    spec = SPECS.get(key or message_type)
+    kind = spec.kind if spec else "unknown"
     if key in ("", "conversation"):
-        name = _FLATTENED.get(message_type, name)
+        kind = _KIND_BY_MESSAGE_TYPE.get(message_type, kind)
     fields = body if isinstance(body, dict) else {}
-    media = _media(fields, inner) if kind and kind.is_media else {}
+    media = _media(fields, inner) if spec and spec.has_media else {}
     return Content(
         key=key,
-        named=message_type,
+        message_type=message_type,
         body=body,
-        kind=name,
-        text=_text(kind, body),
+        kind=kind,
+        text=_text(spec, body),
         media=media,
-        details=_details(kind, fields, key, outer),
+        details=_details(spec, fields, key, outer),
     )
 
 
 def quoted_text(message: object) -> str:
-    """Return what a quoted message shows: its text, or its kind where it has none."""
+    """Return the text to show for a quoted message: its text, or its kind in brackets if it has none."""
     if not isinstance(message, dict) or not message:
         return ""
-    content = read(message)
+    content = parse_content(message)
     return content.text or f"[{content.kind}]"
 
 
-def _text(kind: ContentSpec | None, body: object) -> str:
+def _text(spec: ContentSpec | None, body: object) -> str:
     if isinstance(body, str):
         return body
-    for path in kind.texts if kind else ("text", "caption"):
+    for path in spec.text_paths if spec else ("text", "caption"):
         value: object = body
         for name in path.split("."):
             value = value.get(name) if isinstance(value, dict) else None
@@ -209,12 +239,12 @@ def _text(kind: ContentSpec | None, body: object) -> str:
 
 def _media(fields: Json, inner: Json) -> Json:
     media = {}
-    for name, (sources, convert) in _MEDIA.items():
-        given = next((fields[source] for source in sources if fields.get(source) is not None), None)
-        value = None if given is None else convert(given)
+    for name, (sources, convert) in _MEDIA_FIELDS.items():
+        raw = next((fields[source] for source in sources if fields.get(source) is not None), None)
+        value = None if raw is None else convert(raw)
         if value not in (None, "", False):
             media[name] = value
-    if isinstance(inner.get("base64"), dict):  # detached by ingestion: a file of ours
+    if isinstance(inner.get("base64"), dict):  # ingestion has replaced the base64 text by the name of a stored file
         media["file"] = coerce.text(inner["base64"].get("file"), 255)
     for name, source in (("url", "mediaUrl"), ("transcript", "speechToText")):
         if value := coerce.text(inner.get(source)):
@@ -222,9 +252,10 @@ def _media(fields: Json, inner: Json) -> Json:
     return media
 
 
-def _details(kind: ContentSpec | None, fields: Json, key: str, outer: Json) -> Json:
-    details = {name: fields[name] for name in (kind.details if kind else ()) if fields.get(name) not in (None, "", [])}
-    if kind is None and key:
+def _details(spec: ContentSpec | None, fields: Json, key: str, outer: Json) -> Json:
+    names = spec.detail_names if spec else ()
+    details = {name: fields[name] for name in names if fields.get(name) not in (None, "", [])}
+    if spec is None and key:
         details["content"] = key
     if _is_view_once(outer):
         details["viewOnce"] = True
@@ -232,7 +263,7 @@ def _details(kind: ContentSpec | None, fields: Json, key: str, outer: Json) -> J
 
 
 def _is_view_once(message: Json) -> bool:
-    for _ in range(DEEPEST):
+    for _ in range(MAX_WRAPPERS):
         wrapper = next((name for name in message if name in WRAPPERS), "")
         if wrapper.startswith("viewOnce"):
             return True

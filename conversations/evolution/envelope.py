@@ -1,4 +1,4 @@
-"""The envelope round every event: its name in one form, whose it is, and its clock."""
+"""The envelope around every event: event name, instance, owner and clock."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,15 @@ from conversations.evolution.jid import Address
 
 @dataclass(frozen=True)
 class Envelope:
-    """One webhook body, opened. `event` is dotted and lower case, as in the body (`messages.upsert`)."""
+    """One parsed webhook body.
+
+    Attributes:
+        event: the event's name, dotted and in lower case (`messages.upsert`).
+        instance: the name of the instance, or "".
+        data: the event's own payload, decoded JSON of any type.
+        clock: `date_time` in sortable form (see `coerce.sortable_clock`), or "".
+        owner: the instance's own address, if the body has it.
+    """
 
     event: str
     instance: str
@@ -19,8 +27,18 @@ class Envelope:
     owner: Address | None
 
 
+def live_clock(envelope: Envelope) -> str:
+    """Return the clock of the latest-state values in an event; it sorts after every `history_clock`."""
+    return f"1:{envelope.clock}"
+
+
+def history_clock(envelope: Envelope) -> str:
+    """Return the clock of the values in a history import, which may be old: any live value replaces them."""
+    return f"0:{envelope.clock}"
+
+
 def event_name(text: str) -> str:
-    """Return an event's name in one form, from any of its three: `messages.upsert`, MESSAGES_UPSERT, messages-upsert.
+    """Normalize an event's name. Evolution writes it as `messages.upsert`, MESSAGES_UPSERT or messages-upsert.
 
     >>> event_name("GROUP_PARTICIPANTS_UPDATE")
     'group.participants.update'
@@ -29,10 +47,14 @@ def event_name(text: str) -> str:
 
 
 def parse_envelope(body: object, suffix: str = "") -> Envelope:
-    """Open a webhook body; `suffix` is the event in the URL, used where the body names none.
+    """Parse a webhook body.
+
+    Args:
+        body: decoded JSON.
+        suffix: the event's name in the URL, used if the body has none.
 
     Raises:
-        UnknownShapeError: the body is no object, or nothing names an event.
+        UnknownShapeError: the body is not an object, or neither body nor URL names an event.
     """
     envelope = coerce.require_object(body, "the body")
     event = event_name(coerce.text(envelope.get("event")) or suffix)

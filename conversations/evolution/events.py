@@ -1,4 +1,4 @@
-"""Every event that Evolution sends, and what reads it: one table. A payload in, facts out."""
+"""Maps every event that Evolution sends to its parser."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,55 +9,55 @@ from conversations.evolution.coerce import UnknownShapeError
 from conversations.evolution.envelope import Envelope
 from conversations.evolution.facts import Fact
 
-Reader = Callable[[object, Envelope], Iterator[Fact]]
+Parser = Callable[[object, Envelope], Iterator[Fact]]
 
 
 @dataclass(frozen=True)
 class ParseResult:
-    """What a body said. `problems` tell which of its items were not understood; the others' facts are there."""
+    """The facts of one body, and one message for each item that has an unknown shape."""
 
     facts: tuple[Fact, ...]
     problems: tuple[str, ...] = ()
 
 
-# Events whose data is one item, or an array of such items: each version and channel does it its own way.
-_READERS: dict[str, Reader] = {
-    "messages.upsert": records.read,
-    "messages.set": partial(records.read, is_history=True),
-    "send.message": records.read,
-    "messages.update": updates.status,
-    "messages.edited": updates.edited,
-    "send.message.update": updates.sent_edit,
-    "messages.delete": updates.deleted,
-    "contacts.set": people.contact,
-    "contacts.upsert": people.contact,
-    "contacts.update": people.contact,
-    "chats.set": people.listed_chat,
-    "chats.upsert": people.named_chat,
-    "chats.update": people.named_chat,
-    "chats.delete": people.deleted_chat,
-    "presence.update": people.presence,
-    "groups.upsert": people.group,
-    "groups.update": people.group,
-    "group.update": people.group,
-    "group.participants.update": people.participants,
-    "labels.association": labels.association,
-    "labels.edit": labels.label,
-    "connection.update": connection.connection,
-    "qrcode.updated": connection.pairing_image,
-    "status.instance": connection.closed_status,
-    "call": calls.call,
+# The data of these events is one item or an array of items, depending on version and channel.
+_PARSERS: dict[str, Parser] = {
+    "messages.upsert": records.parse_record,
+    "messages.set": partial(records.parse_record, is_history=True),
+    "send.message": records.parse_record,
+    "messages.update": updates.parse_update,
+    "messages.edited": updates.parse_edit,
+    "send.message.update": updates.parse_sent_edit,
+    "messages.delete": updates.parse_deletion,
+    "contacts.set": people.parse_contact,
+    "contacts.upsert": people.parse_contact,
+    "contacts.update": people.parse_contact,
+    "chats.set": people.parse_listed_chat,
+    "chats.upsert": people.parse_chat_update,
+    "chats.update": people.parse_chat_update,
+    "chats.delete": people.parse_chat_deletion,
+    "presence.update": people.parse_presence,
+    "groups.upsert": people.parse_group,
+    "groups.update": people.parse_group,
+    "group.update": people.parse_group,
+    "group.participants.update": people.parse_participants_update,
+    "labels.association": labels.parse_association,
+    "labels.edit": labels.parse_label,
+    "connection.update": connection.parse_connection_update,
+    "qrcode.updated": connection.parse_qr_code,
+    "status.instance": connection.parse_instance_status,
+    "call": calls.parse_call,
 }
 
-# Events that say all by their name; their data may be null.
-_NO_DATA: dict[str, Reader] = {
-    "logout.instance": connection.logged_out,
-    "remove.instance": connection.removed,
-    "instance.delete": connection.removed,
-    "instance.create": connection.created,
+# The name of these events is their whole content; their data may be null.
+_NO_DATA: dict[str, Parser] = {
+    "logout.instance": connection.parse_logout,
+    "remove.instance": connection.parse_removal,
+    "instance.delete": connection.parse_removal,
+    "instance.create": connection.parse_creation,
 }
 
-# Known, and nothing in them belongs into the domain's rows.
+# Known events that carry no facts.
 _IGNORED = frozenset(
     {
         "application.startup",
@@ -69,25 +69,26 @@ _IGNORED = frozenset(
 )
 
 
-NAMES = tuple(sorted({*_READERS, *_NO_DATA, *_IGNORED}))
+NAMES = tuple(sorted({*_PARSERS, *_NO_DATA, *_IGNORED}))
 
 
 class UnknownEventError(ValueError):
-    """No reader knows the event."""
+    """No parser is registered for the event."""
 
 
 def read(envelope: Envelope) -> ParseResult:
-    """Return what an event says.
+    """Parse an event. An item of unknown shape becomes a problem; the other items are still parsed.
 
     Raises:
-        UnknownEventError: no reader knows the event.
+        UnknownEventError: no parser is registered for the event.
+        UnknownShapeError: an event without items has an unknown shape.
     """
     if envelope.event in _IGNORED:
         return ParseResult(())
     if envelope.event in _NO_DATA:
         return ParseResult(tuple(_NO_DATA[envelope.event](envelope.data, envelope)))
-    reader = _READERS.get(envelope.event)
-    if reader is None:
+    parser = _PARSERS.get(envelope.event)
+    if parser is None:
         raise UnknownEventError("the event is not known")
     if envelope.data is None:
         return ParseResult((), ("the event carries no data",))
@@ -95,7 +96,7 @@ def read(envelope: Envelope) -> ParseResult:
     problems: list[str] = []
     for item in coerce.as_list(envelope.data):
         try:
-            facts += reader(item, envelope)
+            facts += parser(item, envelope)
         except UnknownShapeError as error:
             problems.append(str(error))
     return ParseResult(tuple(facts), tuple(problems))

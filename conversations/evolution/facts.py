@@ -1,6 +1,6 @@
-"""What an event says, in the domain's words. Each fact holds whatever came before it and whatever comes after.
+"""Facts: the parsed content of an event. A fact is valid whatever other facts arrive before or after it.
 
-Facts that carry only a latest state have a `clock` (see `wire.clock`); a message has its own timestamp.
+Facts with latest-state values have a `clock` (`envelope.live_clock` or `history_clock`); a message has a timestamp.
 """
 
 import datetime as dt
@@ -15,7 +15,7 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class SamePerson:
-    """Two addresses name one person."""
+    """Two addresses that belong to one person."""
 
     one: Address
     other: Address
@@ -23,7 +23,7 @@ class SamePerson:
 
 @dataclass(frozen=True)
 class InstanceState:
-    """Latest values of the instance's fields; `label:<id>` names a label."""
+    """Latest values of the instance's fields; the field `label:<id>` holds a label's name and color."""
 
     values: Values
     clock: str
@@ -40,7 +40,7 @@ class ContactState:
 
 @dataclass(frozen=True)
 class ConversationState:
-    """A conversation is there, with latest values of its fields; `label:<id>` says whether it has a label."""
+    """A conversation exists, with latest values of its fields; `label:<id>` is true while it has that label."""
 
     chat: Address
     values: Values
@@ -49,7 +49,7 @@ class ConversationState:
 
 @dataclass(frozen=True)
 class Member:
-    """One participant of a group, or one who has left it."""
+    """One current or former participant of a group."""
 
     address: Address
     role: str
@@ -58,7 +58,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Membership:
-    """Participants of a group: all of them if `complete`, else those that changed."""
+    """Participants of a group: all of them if `complete`, otherwise only those that changed."""
 
     chat: Address
     members: tuple[Member, ...]
@@ -68,7 +68,7 @@ class Membership:
 
 @dataclass(frozen=True)
 class MessageCopy:
-    """One copy of a message. Of several copies the one with the least `precedence` is shown."""
+    """One copy of a message. Of several copies, the one with the smallest `precedence` is shown."""
 
     chat: Address
     key_id: str
@@ -92,7 +92,7 @@ class MessageCopy:
 
 @dataclass(frozen=True)
 class MessageUpdate:
-    """Something said of a message that may not have come yet (see `models.PendingUpdate`, which has the same fields)."""
+    """An update of a message that may not have arrived yet. `models.PendingUpdate` has the same fields."""
 
     key_id: str
     kind: str

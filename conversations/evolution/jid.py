@@ -1,7 +1,7 @@
-"""WhatsApp addresses: what a JID names, and a key under which equal addresses compare equal.
+"""WhatsApp addresses (JIDs): the kind of each, and a normalized key that is equal for equal addresses.
 
-One phone number can be written in two ways where a country lengthened its mobile numbers: Brazil's ninth digit, and
-the 1 and the 9 that WhatsApp puts into Mexico's and Argentina's. Both ways have one key.
+Some phone numbers have a longer and a shorter form: with Brazil's ninth digit, or with the 1 (Mexico) or 9 (Argentina)
+that WhatsApp inserts. Both forms have the same key; see docs/decisions/identity.md.
 """
 
 import re
@@ -11,7 +11,7 @@ from functools import lru_cache
 
 
 class Server(StrEnum):
-    """What kind of thing an address names; the first part of its key."""
+    """The kind of an address, derived from the server part of its JID (after the @); also the prefix of its key."""
 
     PHONE = "phone"
     LID = "lid"
@@ -22,7 +22,7 @@ class Server(StrEnum):
     OTHER = "other"
 
 
-_SERVERS = {
+_SERVER_BY_HOST = {
     "s.whatsapp.net": Server.PHONE,
     "c.us": Server.PHONE,
     "hosted": Server.PHONE,
@@ -33,14 +33,14 @@ _SERVERS = {
     "newsletter": Server.NEWSLETTER,
 }
 _CANONICAL_HOST = {Server.PHONE: "s.whatsapp.net", Server.LID: "lid"}
-_BY_WORD = {str(server): server for server in Server}
-_PERSONS = (f"{Server.PHONE}:", f"{Server.LID}:")
-CACHE_SIZE = 20_000  # texts; each address is read many times in a batch, and again in the next one
-_LONGEST = 100  # characters of a JID
-_LONGEST_NUMBER = 30  # digits; a phone number has 15 at most
+_SERVER_BY_PREFIX = {str(server): server for server in Server}
+_PERSON_PREFIXES = (f"{Server.PHONE}:", f"{Server.LID}:")
+CACHE_SIZE = 20_000  # parsed JIDs; a batch parses the same address many times, and so does the next batch
+_MAX_JID_LENGTH = 100  # characters
+_MAX_NUMBER_LENGTH = 30  # digits of a phone number or LID; phone numbers have at most 15
 
-# (a pattern of the longer form, what the shorter one is made of)
-_VARIANTS = (
+# (pattern of the longer form, template of the shorter form)
+_NUMBER_FORMS = (
     (re.compile(r"55(\d\d)9([6-9]\d{7})"), r"55\1\2"),
     (re.compile(r"521(\d{10})"), r"52\1"),
     (re.compile(r"549(\d{10})"), r"54\1"),
@@ -49,20 +49,25 @@ _VARIANTS = (
 
 @dataclass(frozen=True, order=True)
 class Address:
-    """One address: `key` is its identity, `jid` the way it was written (without a device)."""
+    """One address.
+
+    Attributes:
+        key: the normalized form, by which addresses are compared.
+        jid: the address as it was written, without the device.
+    """
 
     key: str
     jid: str
 
     @property
     def server(self) -> Server:
-        """What kind of thing it names."""
-        return _BY_WORD[self.key.partition(":")[0]]
+        """The kind of the address."""
+        return _SERVER_BY_PREFIX[self.key.partition(":")[0]]
 
     @property
     def is_person(self) -> bool:
-        """Whether it names one person, who may have other addresses too."""
-        return self.key.startswith(_PERSONS)
+        """Whether it is the address of a person, who may have other addresses too."""
+        return self.key.startswith(_PERSON_PREFIXES)
 
     @property
     def number(self) -> str:
@@ -71,20 +76,20 @@ class Address:
 
 
 def is_person_key(key: str) -> bool:
-    """Say whether a key is a person's address's; "" counts as one, for it stands for some direct chat."""
-    return not key or key.startswith(_PERSONS)
+    """Return whether a key is that of a person's address. True for "", which stands for an unknown direct chat."""
+    return not key or key.startswith(_PERSON_PREFIXES)
 
 
 def parse(text: object) -> Address | None:
-    """Read a JID, or bare digits as a phone number; None for what is no address.
+    """Parse a JID, or bare digits as a phone number; None if it is not an address.
 
-    The device (`:12`) and the agent (`_1`) are dropped, legacy `@c.us` becomes `@s.whatsapp.net`.
+    The device (`:12`) and the agent (`_1`) are removed. Legacy `@c.us` becomes `@s.whatsapp.net`.
     """
-    return _parsed(text) if isinstance(text, str) and 0 < len(text) <= _LONGEST else None
+    return _parse(text) if isinstance(text, str) and 0 < len(text) <= _MAX_JID_LENGTH else None
 
 
 @lru_cache(maxsize=CACHE_SIZE)
-def _parsed(text: str) -> Address | None:
+def _parse(text: str) -> Address | None:
     user, _, host = text.strip().partition("@")
     host = host.lower()
     user = re.sub(r"(_\d+)?(:\d+)?$", "", user) if host not in ("g.us", "newsletter") else user
@@ -96,25 +101,25 @@ def _parsed(text: str) -> Address | None:
         host = "s.whatsapp.net"
     if (user, host) == ("status", "broadcast"):
         return Address("status:status", "status@broadcast")
-    server = _SERVERS.get(host, Server.OTHER)
-    if server in _CANONICAL_HOST and not (user.isascii() and user.isdecimal() and len(user) <= _LONGEST_NUMBER):
+    server = _SERVER_BY_HOST.get(host, Server.OTHER)
+    if server in _CANONICAL_HOST and not (user.isascii() and user.isdecimal() and len(user) <= _MAX_NUMBER_LENGTH):
         return None
     host = _CANONICAL_HOST.get(server, host)
-    name = _shortest(user) if server is Server.PHONE else user
+    name = _shorter_form(user) if server is Server.PHONE else user
     key = f"{server}:{name}" if server is not Server.OTHER else f"{server}:{user}@{host}"
     return Address(key, f"{user}@{host}")
 
 
-def _shortest(number: str) -> str:
-    for longer, shorter in _VARIANTS:
+def _shorter_form(number: str) -> str:
+    for longer, shorter in _NUMBER_FORMS:
         if match := longer.fullmatch(number):
             return match.expand(shorter)
     return number
 
 
 def preferred_jid(jids: list[str]) -> str:
-    """Return the address to show and to write to: a phone number before a LID, the long form before the short one.
+    """Return the address to show and to send to: a phone number before a LID, the longer form before the shorter.
 
-    The choice does not depend on the order of `jids`; "" when there are none.
+    The choice does not depend on the order of `jids`; "" for an empty list.
     """
     return max(jids, key=lambda jid: (not jid.endswith("@lid"), len(jid), jid), default="")

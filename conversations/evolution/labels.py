@@ -1,32 +1,42 @@
-"""Labels: what the instance calls them, and which chats have them."""
+"""Labels: the labels an instance defines, and the conversations they are attached to."""
 
 from collections.abc import Iterator
 
 from conversations.evolution import coerce, jid
 from conversations.evolution.coerce import UnknownShapeError
-from conversations.evolution.envelope import Envelope
+from conversations.evolution.envelope import Envelope, live_clock
 from conversations.evolution.facts import ConversationState, Fact, InstanceState
 
 
-def label(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield what labels.edit says."""
+def parse_label(raw: object, envelope: Envelope) -> Iterator[Fact]:
+    """Yield the facts of `labels.edit`: a label's name, color and whether it was deleted.
+
+    Raises:
+        UnknownShapeError: the label has no id.
+    """
     edit = coerce.require_object(raw, "the label")
     label_id = coerce.text(edit.get("id"), 64)
     if not label_id:
         raise UnknownShapeError("the label has no id")
     value = {
         "name": coerce.text(edit.get("name"), 255),
-        "color": coerce.small_integer(edit.get("color")),
+        "color": coerce.int32(edit.get("color")),
         "deleted": edit.get("deleted") is True,
     }
-    yield InstanceState({f"label:{label_id}": value}, f"1:{envelope.clock}")
+    yield InstanceState({f"label:{label_id}": value}, live_clock(envelope))
 
 
-def association(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield that a chat has a label, or no longer (labels.association). Of a message it looks the same."""
-    said = coerce.require_object(raw, "the label's association")
-    chat, label_id = jid.parse(said.get("chatId")), coerce.text(said.get("labelId"), 64)
-    kind = coerce.one_of(said.get("type"), ("add", "remove"))
-    if chat is None or not label_id or not kind:
+def parse_association(raw: object, envelope: Envelope) -> Iterator[Fact]:
+    """Yield the facts of `labels.association`: a label was added to a chat or removed from it.
+
+    Evolution sends the same payload when a single message is labelled, so that counts as a label of the chat.
+
+    Raises:
+        UnknownShapeError: the chat, the label's id or the action is missing.
+    """
+    association = coerce.require_object(raw, "the label's association")
+    chat, label_id = jid.parse(association.get("chatId")), coerce.text(association.get("labelId"), 64)
+    action = coerce.one_of(association.get("type"), ("add", "remove"))
+    if chat is None or not label_id or not action:
         raise UnknownShapeError("the label's association is not complete")
-    yield ConversationState(chat, {f"label:{label_id}": kind == "add"}, f"1:{envelope.clock}")
+    yield ConversationState(chat, {f"label:{label_id}": action == "add"}, live_clock(envelope))

@@ -1,33 +1,38 @@
-"""Contacts, chats, groups and presence: events that carry a latest state of somebody or of some chat."""
+"""Contacts, chats, groups and presence: events that carry latest-state values of a contact or a chat."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from conversations.evolution import coerce, jid
 from conversations.evolution.coerce import Json, UnknownShapeError
-from conversations.evolution.envelope import Envelope
+from conversations.evolution.envelope import Envelope, live_clock
 from conversations.evolution.facts import ContactState, ConversationState, Fact, Member, Membership, SamePerson
 from conversations.evolution.jid import Address, Server
 from conversations.evolution.records import usable_name
 
 PRESENCES = frozenset({"available", "unavailable", "composing", "recording", "paused"})
-ROLES = frozenset({"admin", "superadmin"})
-# action of group-participants.update → (the role it gives, whether they are in the group)
+ADMIN_ROLES = frozenset({"admin", "superadmin"})
+# action of group-participants.update → (role of the participants, whether they are in the group)
 ACTIONS = {
     "add": ("member", True),
     "promote": ("admin", True),
     "demote": ("member", True),
     "remove": ("member", False),
 }
-NEW_NUMBERS = "modify"  # tells only that addresses belong together
-# Fields of a group that name one person twice.
-PAIRS = (("author", "authorPn"), ("owner", "ownerPn"), ("subjectOwner", "subjectOwnerPn"), ("descOwner", "descOwnerPn"))
+MODIFY = "modify"  # an action that only pairs addresses of the same person: a participant's number changed
+# Fields of a group's metadata that hold two addresses of one person.
+ADDRESS_PAIRS = (
+    ("author", "authorPn"),
+    ("owner", "ownerPn"),
+    ("subjectOwner", "subjectOwnerPn"),
+    ("descOwner", "descOwnerPn"),
+)
 
 
-def contact(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield what one item of contacts.upsert or contacts.update says.
+def parse_contact(raw: object, envelope: Envelope) -> Iterator[Fact]:
+    """Yield the facts of one item of `contacts.set`, `contacts.upsert` or `contacts.update`.
 
-    A group's item carries the participant's name, the Cloud API's no address: nothing can be kept of either.
+    Items of groups are skipped because their name is a participant's; items of the Cloud API have no address.
     """
     item = coerce.require_object(raw, "the contact")
     address = jid.parse(item.get("remoteJid") or item.get("id"))
@@ -37,92 +42,99 @@ def contact(raw: object, envelope: Envelope) -> Iterator[Fact]:
         "name": usable_name(item.get("pushName")),
         "picture_url": coerce.text(item.get("profilePicUrl")),
     }
-    yield ContactState(address, {name: value for name, value in values.items() if value}, _live(envelope))
+    yield ContactState(address, {name: value for name, value in values.items() if value}, live_clock(envelope))
 
 
-def listed_chat(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield that the chat of one item of chats.set is there, and perhaps its name."""
+def parse_listed_chat(raw: object, envelope: Envelope) -> Iterator[Fact]:
+    """Yield the facts of one item of `chats.set`: the chat exists, and its name if there is one."""
     address = _chat_address(raw)
     if address is not None:
-        yield ConversationState(address, {}, _live(envelope))
+        yield ConversationState(address, {}, live_clock(envelope))
         yield from _chat_name(address, raw, envelope)
 
 
-def named_chat(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield what one item of chats.upsert or chats.update says: a name, if any.
+def parse_chat_update(raw: object, envelope: Envelope) -> Iterator[Fact]:
+    """Yield the facts of one item of `chats.upsert` or `chats.update`: a name, if there is one.
 
-    Most items only say that something happened, and may name a LID where the chat is kept under a phone number: without
-    a name they make no conversation.
+    An item without a name creates no conversation. Most items only report activity, and some have a LID where the
+    conversation is stored under a phone number.
     """
     address = _chat_address(raw)
     if address is not None:
         yield from _chat_name(address, raw, envelope)
 
 
-def deleted_chat(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield what one item of chats.delete says."""
+def parse_chat_deletion(raw: object, envelope: Envelope) -> Iterator[Fact]:
+    """Yield the facts of one item of `chats.delete`.
+
+    Raises:
+        UnknownShapeError: it has no address.
+    """
     address = _chat_address(raw)
     if address is None:
         raise UnknownShapeError("the chat has no address")
-    yield ConversationState(address, {"is_deleted": True}, _live(envelope))
+    yield ConversationState(address, {"is_deleted": True}, live_clock(envelope))
 
 
-def group(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield what one group's metadata says; only groups.upsert brings all participants."""
+def parse_group(raw: object, envelope: Envelope) -> Iterator[Fact]:
+    """Yield the facts of one group's metadata; only `groups.upsert` has the participants, and has all of them.
+
+    Raises:
+        UnknownShapeError: it has no group address.
+    """
     metadata = coerce.require_object(raw, "the group")
     chat = _group_address(metadata)
     subject = coerce.text(metadata.get("subject"), 255)
-    yield ConversationState(chat, {"name": subject} if subject else {}, _live(envelope))
-    for one, other in PAIRS:
-        yield from _alias(metadata.get(one), metadata.get(other))
+    yield ConversationState(chat, {"name": subject} if subject else {}, live_clock(envelope))
+    for one, other in ADDRESS_PAIRS:
+        yield from _same_person(metadata.get(one), metadata.get(other))
     participants = metadata.get("participants")
     if isinstance(participants, list) and participants:
         yield from _membership(chat, _members(participants, "member"), envelope, complete=True)
 
 
-def participants(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield what group-participants.update says."""
+def parse_participants_update(raw: object, envelope: Envelope) -> Iterator[Fact]:
+    """Yield the facts of `group-participants.update`.
+
+    Raises:
+        UnknownShapeError: it has no group address or an unknown action.
+    """
     update = coerce.require_object(raw, "the participants' update")
     chat, action = _group_address(update), update.get("action")
-    yield from _alias(update.get("author"), update.get("authorPn"))
+    yield from _same_person(update.get("author"), update.get("authorPn"))
     changed = coerce.as_list(update.get("participants"))
-    if action == NEW_NUMBERS:
+    if action == MODIFY:
         yield from (fact for fact in _members(changed, "member") if isinstance(fact, SamePerson))
         return
-    known = ACTIONS.get(coerce.one_of(action, ACTIONS))
-    if known is None:
+    effect = ACTIONS.get(coerce.one_of(action, ACTIONS))
+    if effect is None:
         raise UnknownShapeError("the participants' update has an unknown action")
-    role, is_present = known
+    role, is_present = effect
     yield from _membership(chat, _members(changed, role, is_present=is_present), envelope, complete=False)
 
 
-def presence(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield what presence.update says of each person."""
+def parse_presence(raw: object, envelope: Envelope) -> Iterator[Fact]:
+    """Yield the facts of `presence.update`, one for each person in it."""
     presences = coerce.require_object(coerce.require_object(raw, "the presence").get("presences"), "presences")
-    for address_text, state in presences.items():
-        address = jid.parse(address_text)
+    for jid_text, state in presences.items():
+        address = jid.parse(jid_text)
         if address is None or not address.is_person or not isinstance(state, dict):
             continue
         values: dict[str, Any] = {}
-        if doing := coerce.one_of(state.get("lastKnownPresence"), PRESENCES):
-            values["presence"] = doing
-        seen = coerce.milliseconds(state.get("lastSeen"))
-        if seen:
-            values["last_seen_at"] = coerce.from_ms(seen)
-        yield ContactState(address, values, _live(envelope))
-
-
-def _live(envelope: Envelope) -> str:
-    return f"1:{envelope.clock}"
+        if presence := coerce.one_of(state.get("lastKnownPresence"), PRESENCES):
+            values["presence"] = presence
+        if last_seen := coerce.epoch_ms(state.get("lastSeen")):
+            values["last_seen_at"] = coerce.from_ms(last_seen)
+        yield ContactState(address, values, live_clock(envelope))
 
 
 def _chat_address(raw: object) -> Address | None:
-    """A chat's item is a JID, or an object with one; the object whose `id` is no JID has none."""
+    """Return the address of a chat's item: a JID, or an object with one. An `id` without an @ is a database id."""
     if isinstance(raw, str):
         return jid.parse(raw)
     item = coerce.require_object(raw, "the chat")
-    remote = item.get("remoteJid") or item.get("id")
-    return jid.parse(remote) if isinstance(remote, str) and ("@" in remote or "remoteJid" in item) else None
+    jid_text = item.get("remoteJid") or item.get("id")
+    return jid.parse(jid_text) if isinstance(jid_text, str) and ("@" in jid_text or "remoteJid" in item) else None
 
 
 def _chat_name(address: Address, raw: object, envelope: Envelope) -> Iterator[Fact]:
@@ -130,8 +142,8 @@ def _chat_name(address: Address, raw: object, envelope: Envelope) -> Iterator[Fa
     if not name:
         return
     if address.is_person:
-        yield ContactState(address, {"name": name}, _live(envelope))
-    yield ConversationState(address, {} if address.is_person else {"name": name}, _live(envelope))
+        yield ContactState(address, {"name": name}, live_clock(envelope))
+    yield ConversationState(address, {} if address.is_person else {"name": name}, live_clock(envelope))
 
 
 def _group_address(metadata: Json) -> Address:
@@ -141,7 +153,7 @@ def _group_address(metadata: Json) -> Address:
     return chat
 
 
-def _alias(one: object, other: object) -> Iterator[SamePerson]:
+def _same_person(one: object, other: object) -> Iterator[SamePerson]:
     first, second = jid.parse(one), jid.parse(other)
     if first and second and first.is_person and second.is_person and first.server is not second.server:
         yield SamePerson(first, second)
@@ -154,17 +166,17 @@ def _members(raw: list[Any], role: str, *, is_present: bool = True) -> Iterator[
         if address is None or not address.is_person:
             continue
         for name in ("phoneNumber", "lid", "jid"):
-            yield from _alias(fields.get("id"), fields.get(name))
-        yield Member(address, coerce.one_of(fields.get("admin"), ROLES) or role, is_present)
+            yield from _same_person(fields.get("id"), fields.get(name))
+        yield Member(address, coerce.one_of(fields.get("admin"), ADMIN_ROLES) or role, is_present)
 
 
 def _membership(
-    chat: Address, found: Iterator[SamePerson | Member], envelope: Envelope, *, complete: bool
+    chat: Address, facts: Iterator[SamePerson | Member], envelope: Envelope, *, complete: bool
 ) -> Iterator[Fact]:
     members = []
-    for fact in found:
+    for fact in facts:
         if isinstance(fact, Member):
             members.append(fact)
         else:
             yield fact
-    yield Membership(chat, tuple(members), _live(envelope), complete)
+    yield Membership(chat, tuple(members), live_clock(envelope), complete)

@@ -1,32 +1,43 @@
-"""Message records (`messages.upsert`, `messages.set`, `send.message`): one record → the facts it holds."""
+"""Message records: the items of `messages.upsert`, `messages.set` and `send.message`."""
 
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from conversations.evolution import coerce, content, jid
+from conversations.evolution import coerce, jid
 from conversations.evolution.coerce import Json, UnknownShapeError
-from conversations.evolution.envelope import Envelope
+from conversations.evolution.content import Content, parse_content, quoted_text
+from conversations.evolution.envelope import Envelope, history_clock, live_clock
 from conversations.evolution.facts import ContactState, ConversationState, Fact, InstanceState, MessageCopy, SamePerson
 from conversations.evolution.jid import Address, Server
-from conversations.evolution.status import status_of
-from conversations.evolution.updates import UpdateContext, protocol_update
-from conversations.evolution.votes import counted_votes, reaction, vote
+from conversations.evolution.status import parse_status
+from conversations.evolution.updates import UpdateContext, parse_protocol_message
+from conversations.evolution.votes import parse_poll_results, parse_reaction, parse_vote
 
-# What a message says of where it comes from and of whom it speaks; `ctwa…`, of the advert that was clicked, too.
-CONTEXT = frozenset({"mentionedJid", "isForwarded", "forwardingScore", "externalAdReply", "expiration"})
-YOU = "Você"  # what Evolution puts for our own name
+# Fields of a message's context that are stored: mentions, forwarding, expiry and the advertisement that was clicked.
+# Fields whose names start with `ctwa` (click to WhatsApp) are stored as well.
+CONTEXT_FIELDS = frozenset({"mentionedJid", "isForwarded", "forwardingScore", "externalAdReply", "expiration"})
+OWN_NAME = "Você"  # Evolution's placeholder for the instance's own name
 
-# Where the other address of the same person may stand. The sender's are the contact's only when we are not the sender.
+# Fields of a key that may hold another address of the same person. In a direct chat, the sender fields hold the
+# contact's addresses only if the message is inbound.
 _CHAT_ALIASES = ("remoteJidAlt",)
 _INBOUND_CHAT_ALIASES = ("remoteJidAlt", "senderPn", "senderLid")
 _PARTICIPANT_ALIASES = ("participantAlt", "participantPn", "participantLid")
 
 
 @dataclass(frozen=True)
-class Key:
-    """A message's key, read: where it is, who wrote it, and which addresses are one person's."""
+class MessageKey:
+    """A parsed message key.
+
+    Attributes:
+        chat: the chat's address; a person's phone address, if the key has one.
+        key_id: the message's id in WhatsApp.
+        from_me: whether the message is outbound.
+        sender: the sender's address; None if the message is outbound or the key has no sender.
+        aliases: pairs of addresses in the key that belong to one person.
+    """
 
     chat: Address
     key_id: str
@@ -35,8 +46,12 @@ class Key:
     aliases: tuple[SamePerson, ...]
 
 
-def key_of(raw: object, owner: Address | None) -> Key:
-    """Read a message key.
+def parse_key(raw: object, owner: Address | None) -> MessageKey:
+    """Parse a message key.
+
+    Args:
+        raw: the record's `key`.
+        owner: the instance's own address, if known.
 
     Raises:
         UnknownShapeError: it has no id or no address.
@@ -48,142 +63,151 @@ def key_of(raw: object, owner: Address | None) -> Key:
     if chat is None:
         raise UnknownShapeError("the message key has no address")
     if chat.is_person:
-        chat, aliases = _person(chat, key, _CHAT_ALIASES if from_me else _INBOUND_CHAT_ALIASES, owner)
-        return Key(chat, key_id, from_me, None if from_me else chat, aliases)
+        chat, aliases = _resolve_person(chat, key, _CHAT_ALIASES if from_me else _INBOUND_CHAT_ALIASES, owner)
+        return MessageKey(chat, key_id, from_me, None if from_me else chat, aliases)
     sender, aliases = jid.parse(key.get("participant")), ()
     if sender is not None and sender.is_person:
-        sender, aliases = _person(sender, key, _PARTICIPANT_ALIASES, owner)
-    return Key(chat, key_id, from_me, None if from_me else sender, aliases)
+        sender, aliases = _resolve_person(sender, key, _PARTICIPANT_ALIASES, owner)
+    return MessageKey(chat, key_id, from_me, None if from_me else sender, aliases)
 
 
-def _person(
-    address: Address, key: Json, names: tuple[str, ...], owner: Address | None
+def _resolve_person(
+    address: Address, key: Json, alias_fields: tuple[str, ...], owner: Address | None
 ) -> tuple[Address, tuple[SamePerson, ...]]:
-    """Return the person's phone address where it is known, and what that says of the LID."""
-    others = [other for name in names if (other := jid.parse(key.get(name))) and other.is_person]
-    # Our own address beside somebody else's is never an alias, whatever a version writes there.
+    """Return a person's phone address if the key has it, and the pairs of addresses that belong together."""
+    others = [other for name in alias_fields if (other := jid.parse(key.get(name))) and other.is_person]
+    # The instance's own address is never an alias of a contact, although some versions write it there.
     others = [other for other in others if owner is None or owner.key not in (other.key, address.key)]
     aliases = tuple(SamePerson(address, other) for other in others if other.server is not address.server)
     phones = [one for one in (address, *others) if one.server is Server.PHONE]
     return (phones[0] if phones else address), aliases
 
 
-def read(raw: object, envelope: Envelope, *, is_history: bool = False) -> Iterator[Fact]:
-    """Yield what one message record says.
+def parse_record(raw: object, envelope: Envelope, *, is_history: bool = False) -> Iterator[Fact]:
+    """Yield the facts of one message record.
 
     Raises:
-        UnknownShapeError: it is no message record.
+        UnknownShapeError: it is not a message record.
     """
     record = coerce.require_object(raw, "the message record")
-    key = key_of(record.get("key"), envelope.owner)
+    key = parse_key(record.get("key"), envelope.owner)
     yield from key.aliases
-    bubble = content.read(record.get("message"), coerce.text(record.get("messageType")))
-    if bubble.is_control:
-        yield from _signal(bubble, key, record, envelope)
+    content = parse_content(record.get("message"), coerce.text(record.get("messageType")))
+    if content.is_control:
+        yield from _parse_control(content, key, record, envelope)
         return
-    if not bubble.key and not record.get("messageType"):
-        return  # a stub: a notice of the group, or a message that could not be decrypted
-    seen = _seen(record, key, bubble, envelope, is_history=is_history)
-    yield seen
-    yield from _names(seen, envelope)
+    if not content.key and not record.get("messageType"):
+        return  # a stub: a notice in a group, or a message that Evolution was unable to decrypt
+    copy = _message_copy(record, key, content, envelope, is_history=is_history)
+    yield copy
+    yield from _sender_name(copy, envelope)
     if not is_history:
-        yield ConversationState(key.chat, {"is_deleted": False}, f"1:{envelope.clock}")
+        yield ConversationState(key.chat, {"is_deleted": False}, live_clock(envelope))
         if envelope.owner:
-            yield InstanceState({"owner_jid": envelope.owner.jid}, f"1:{envelope.clock}")
-    yield from counted_votes(
-        record.get("pollUpdates"), seen.key_id, key.chat.key, coerce.ms_of(seen.timestamp), envelope
-    )
+            yield InstanceState({"owner_jid": envelope.owner.jid}, live_clock(envelope))
+    ms = coerce.ms_of(copy.timestamp)
+    yield from parse_poll_results(record.get("pollUpdates"), copy.key_id, key.chat.key, ms, envelope)
 
 
-def _signal(bubble: content.Content, key: Key, record: Json, envelope: Envelope) -> Iterator[Fact]:
-    at = coerce.milliseconds(record.get("messageTimestamp")) or coerce.clock_ms(envelope.clock)
-    body = bubble.body if isinstance(bubble.body, dict) else {}
+def _parse_control(content: Content, key: MessageKey, record: Json, envelope: Envelope) -> Iterator[Fact]:
+    ms = coerce.epoch_ms(record.get("messageTimestamp")) or coerce.clock_ms(envelope.clock)
+    body = content.body if isinstance(content.body, dict) else {}
     author = None if key.from_me else key.sender or key.chat
-    if bubble.key == "reactionMessage":
-        yield from reaction(body, key.chat, author, at)
-    elif bubble.key == "pollUpdateMessage":
-        yield from vote(body, record.get("pollUpdates"), key.chat, author, at)
-    elif bubble.key == "protocolMessage":
-        yield from protocol_update(body, UpdateContext(key.chat.key, int(key.from_me), key.sender, at))
+    if content.key == "reactionMessage":
+        yield from parse_reaction(body, key.chat, author, ms)
+    elif content.key == "pollUpdateMessage":
+        yield from parse_vote(body, record.get("pollUpdates"), key.chat, author, ms)
+    elif content.key == "protocolMessage":
+        yield from parse_protocol_message(body, UpdateContext(key.chat.key, int(key.from_me), key.sender, ms))
 
 
-def _seen(record: Json, key: Key, bubble: content.Content, envelope: Envelope, *, is_history: bool) -> MessageCopy:
-    context = _context(record, bubble)
-    ms = coerce.milliseconds(record.get("messageTimestamp"))
+def _message_copy(
+    record: Json, key: MessageKey, content: Content, envelope: Envelope, *, is_history: bool
+) -> MessageCopy:
+    context = _context(record, content)
+    ms = coerce.epoch_ms(record.get("messageTimestamp"))
     ms = coerce.clock_ms(envelope.clock) if ms is None else ms
     push_name = coerce.text(record.get("pushName"), 255)
     shown: dict[str, Any] = {
-        "sender_name": "" if push_name == YOU else push_name,
+        "sender_name": "" if push_name == OWN_NAME else push_name,
         "source": _source(record.get("source")),
-        "kind": bubble.kind,
-        "text": bubble.text,
-        "media": bubble.media,
-        "details": {**bubble.details, **_context_details(context)},
+        "kind": content.kind,
+        "text": content.text,
+        "media": content.media,
+        "details": {**content.details, **_context_details(context)},
         "quoted_key_id": coerce.key_id(context.get("stanzaId")) or _quoted_id(record),
         "quoted_sender": coerce.text(context.get("participant"), 128),
-        "quoted_text": content.quoted_text(context.get("quotedMessage")),
+        "quoted_text": quoted_text(context.get("quotedMessage")),
     }
     return MessageCopy(
         chat=key.chat,
         key_id=key.key_id,
         from_me=key.from_me,
         timestamp=coerce.from_ms(ms),
-        status=status_of(record.get("status"), default="PENDING" if key.from_me else "DELIVERY_ACK") or 0,
+        status=parse_status(record.get("status"), default="PENDING" if key.from_me else "DELIVERY_ACK") or 0,
         sender=key.sender,
         is_history=is_history,
         from_device=key.from_me and envelope.event != "send.message",
-        precedence=precedence({**shown, "sender": key.sender and key.sender.key}, ms, is_empty=not bubble.key),
+        precedence=precedence({**shown, "sender": key.sender and key.sender.key}, ms, is_empty=not content.key),
         **shown,
     )
 
 
 def precedence(shown: Json, ms: int, *, is_empty: bool = False) -> str:
-    """Rank one copy of a message among all copies of it; the least is shown.
+    """Return the sort key of one copy of a message; the copy with the smallest key is shown.
 
-    A copy with content comes before one without (a message not yet decrypted), then the earliest (Evolution stamps
-    late copies anew), then the fullest; a digest decides the rest, so that no two different copies are equal.
+    Copies with content sort before empty ones (not decrypted yet), then earlier ones (Evolution gives late copies a
+    new timestamp), then those with more fields set. A digest breaks ties, so two different copies never compare equal.
+
+    Args:
+        shown: the fields of the copy that are shown.
+        ms: its timestamp, in ms since the epoch.
+        is_empty: whether it has no content.
     """
     values = [*shown.values(), *shown.get("media", {}).values(), *shown.get("details", {}).values()]
-    fullness = min(sum(value not in ("", None, {}, []) for value in values), 99)
+    filled = min(sum(value not in ("", None, {}, []) for value in values), 99)
     digest = hashlib.sha256(coerce.canonical_json(shown).encode()).hexdigest()
-    return f"{int(is_empty)}{ms:014d}{99 - fullness:02d}{digest[:16]}"
+    return f"{int(is_empty)}{ms:014d}{99 - filled:02d}{digest[:16]}"
 
 
-def _names(seen: MessageCopy, envelope: Envelope) -> Iterator[Fact]:
-    """The sender's own name; in a history import it may be an old one, so it counts less than any live one."""
-    if seen.sender and seen.sender.is_person and (name := usable_name(seen.sender_name)):
-        yield ContactState(seen.sender, {"name": name}, f"{int(not seen.is_history)}:{envelope.clock}")
+def _sender_name(copy: MessageCopy, envelope: Envelope) -> Iterator[Fact]:
+    """Yield the sender's name. In a history import it may be outdated, so it gets the history clock."""
+    if copy.sender and copy.sender.is_person and (name := usable_name(copy.sender_name)):
+        clock = history_clock(envelope) if copy.is_history else live_clock(envelope)
+        yield ContactState(copy.sender, {"name": name}, clock)
 
 
 def usable_name(value: object) -> str:
-    """Return a name worth showing; "" for none, for mere digits, and for Evolution's word for ourselves."""
+    """Return a name worth showing; "" if it is missing, only digits, or Evolution's placeholder `OWN_NAME`."""
     name = coerce.text(value, 255).strip()
-    return "" if name == YOU or name.lstrip("+").isdecimal() else name
+    return "" if name == OWN_NAME or name.lstrip("+").isdecimal() else name
 
 
-def _context(record: Json, bubble: content.Content) -> Json:
-    """Evolution copies the content's context to the record; where it did not, it is in the content itself."""
-    inside = bubble.body.get("contextInfo") if isinstance(bubble.body, dict) else None
-    beside = record.get("message")
-    beside = beside.get("contextInfo") if isinstance(beside, dict) else None
-    return next((c for c in (record.get("contextInfo"), inside, beside) if isinstance(c, dict)), {})
+def _context(record: Json, content: Content) -> Json:
+    """Return the message's contextInfo: from the record, else from the content, else from beside the content."""
+    in_content = content.body.get("contextInfo") if isinstance(content.body, dict) else None
+    message = record.get("message")
+    in_message = message.get("contextInfo") if isinstance(message, dict) else None
+    candidates = (record.get("contextInfo"), in_content, in_message)
+    return next((context for context in candidates if isinstance(context, dict)), {})
 
 
 def _context_details(context: Json) -> Json:
-    kept = {
+    details = {
         name: value
         for name, value in context.items()
-        if (name in CONTEXT or name.startswith("ctwa")) and value not in (None, [], {}, 0, False, "")
+        if (name in CONTEXT_FIELDS or name.startswith("ctwa")) and value not in (None, [], {}, 0, False, "")
     }
-    advert = kept.get("externalAdReply")
+    advert = details.get("externalAdReply")
     if isinstance(advert, dict):
-        texts = {name: value for name, value in advert.items() if isinstance(value, str | bool)}
-        kept["externalAdReply"] = {name: value for name, value in texts.items() if name != "thumbnail"}
-    return kept
+        details["externalAdReply"] = {
+            name: value for name, value in advert.items() if isinstance(value, str | bool) and name != "thumbnail"
+        }
+    return details
 
 
 def _quoted_id(record: Json) -> str:
-    """The Evolution channel says what is quoted in its own way."""
+    """Return the key id of the quoted message as the Evolution channel writes it: in `message.quoted`."""
     message = record.get("message")
     quoted = message.get("quoted") if isinstance(message, dict) else None
     quoted = quoted.get("key", quoted) if isinstance(quoted, dict) else None

@@ -1,9 +1,9 @@
-"""Delivery statuses: every name and number in use, and the one order in which they rise (`models.Message.Status`)."""
+"""Delivery statuses: all names and numbers in use, and the rank of each (the values of `models.Message.Status`)."""
 
 PENDING, SENT, FAILED, DELIVERED, READ, PLAYED = range(6)
 
-# Baileys' names, its protobuf numbers, and the Cloud API's names. DELETED is missing on purpose: old versions put it
-# where a status is unknown, and a deletion has its own event.
+# Names and protobuf numbers of Baileys, and names of the Cloud API. DELETED is left out: old versions write it
+# for unknown statuses, and deletions have an event of their own.
 _STATUSES: dict[object, int] = {
     "PENDING": PENDING,
     "SERVER_ACK": SENT,
@@ -23,8 +23,8 @@ _STATUSES: dict[object, int] = {
 }
 
 
-def status_of(value: object, default: object = None) -> int | None:
-    """Return a status' rank; that of `default` where `value` is no status, None where that is none either."""
+def parse_status(value: object, default: object = None) -> int | None:
+    """Return the rank of a status; the rank of `default` if `value` is not a status; None if neither is one."""
     if isinstance(value, str):
         value = int(value) if value.isdecimal() and value.isascii() and len(value) == 1 else value.upper()
     if not isinstance(value, str | int) or isinstance(value, bool):

@@ -1,10 +1,10 @@
-"""What is said of messages after they were sent: statuses, edits and deletions.
+"""Updates of messages that were sent earlier: statuses, edits and deletions.
 
-`chat` decides which messages an update can mean. A group, or a phone number that is not ours, is taken at its word. A
-LID, bare digits or our own number say nothing about where the message is stored (versions differ, and an edit is
-written from its author's side), so that only the key id counts there, among direct chats.
+`chat` limits the messages that an update can match. A group's JID and the phone number of a contact are reliable.
+A LID, bare digits and the instance's own number are not: versions write them differently, and an edit is written from
+its author's point of view. Such an update has no `chat` and matches by key id, in direct conversations only.
 
-`from_me` and, for an edit, `subject` say who wrote the message: nobody edits another's.
+`from_me` and, for an edit, `subject` identify the author of the message, because only its author can edit a message.
 """
 
 from collections.abc import Iterator
@@ -15,116 +15,139 @@ from conversations.evolution.coerce import Json, UnknownShapeError
 from conversations.evolution.envelope import Envelope
 from conversations.evolution.facts import Fact, MessageUpdate
 from conversations.evolution.jid import Address, Server
-from conversations.evolution.status import status_of
-from conversations.evolution.votes import counted_votes
+from conversations.evolution.status import parse_status
+from conversations.evolution.votes import parse_poll_results
 
-EDIT = ("14", "MESSAGE_EDIT")
-REVOKE = ("0", "REVOKE")
-THEIRS, OURS, ANYBODY = 0, 1, -1
-# The Cloud API's statuses are of our messages, and Evolution writes `fromMe: false` beside them.
-CLOUD_KEY = "wamid."
+EDIT_TYPES = ("14", "MESSAGE_EDIT")
+REVOKE_TYPES = ("0", "REVOKE")
+# Values of `MessageUpdate.from_me`: the direction of the messages that an update can match.
+INBOUND, OUTBOUND, EITHER = 0, 1, -1
+# Key ids of the Cloud API. Its statuses are of outbound messages, but Evolution writes `fromMe: false` beside them.
+CLOUD_KEY_PREFIX = "wamid."
 
 
 @dataclass(frozen=True)
 class UpdateContext:
-    """Where an edit or a revocation was said, by whom, and when at the earliest."""
+    """The origin of an edit or revocation.
+
+    Attributes:
+        chat: the key of the chat's address, or "" if it is not reliable.
+        from_me: the direction of the messages it can match.
+        author: the person who sent it, if known.
+        fallback_ms: its time in ms since the epoch, used if it has none of its own.
+    """
 
     chat: str = ""
-    from_me: int = ANYBODY
+    from_me: int = EITHER
     author: Address | None = None
-    at: int = 0
+    fallback_ms: int = 0
 
 
-def status(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield what one item of messages.update says: a status, the votes of a poll, or an edit."""
+def parse_update(raw: object, envelope: Envelope) -> Iterator[Fact]:
+    """Yield the facts of one item of `messages.update`: a status, the votes of a poll, or an edit.
+
+    Raises:
+        UnknownShapeError: it has no key id.
+    """
     update = coerce.require_object(raw, "the update")
     key = update["key"] if isinstance(update.get("key"), dict) else update
     key_id = coerce.key_id(update.get("keyId")) or coerce.key_id(key.get("id"))
     if not key_id:
         raise UnknownShapeError("the update names no message")
     chat, from_me = reliable_chat_key(key.get("remoteJid"), envelope.owner), _from_me(key.get("fromMe"))
-    if key_id.startswith(CLOUD_KEY):
-        from_me = ANYBODY
-    rank = status_of(update.get("status"))
+    if key_id.startswith(CLOUD_KEY_PREFIX):
+        from_me = EITHER
+    rank = parse_status(update.get("status"))
     if rank is not None:
         yield MessageUpdate(key_id, "status", rank, {}, chat, from_me)
-    at = coerce.clock_ms(envelope.clock)
-    yield from counted_votes(update.get("pollUpdates"), key_id, chat, at, envelope)
+    ms = coerce.clock_ms(envelope.clock)
+    yield from parse_poll_results(update.get("pollUpdates"), key_id, chat, ms, envelope)
     message = update.get("message")
     if not isinstance(message, dict):
         return
     inner = content.unwrap(message)
+    context = UpdateContext(chat, from_me, fallback_ms=ms)
     if isinstance(inner.get("protocolMessage"), dict):
-        yield from protocol_update(inner["protocolMessage"], UpdateContext(chat, from_me, at=at))
+        yield from parse_protocol_message(inner["protocolMessage"], context)
     elif "editedMessage" in message:
-        yield from _edit(key_id, content.read(inner), UpdateContext(chat, from_me, at=at))
+        yield from _edit(key_id, content.parse_content(inner), context)
 
 
-def edited(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield what messages.edited says; its key is written from the editor's side, who calls the message his own."""
+def parse_edit(raw: object, envelope: Envelope) -> Iterator[Fact]:
+    """Yield the facts of `messages.edited`. Its key is the editor's view: `fromMe` is always true."""
     body = coerce.require_object(raw, "the protocol message")
     key = body["key"] if isinstance(body.get("key"), dict) else {}
-    address, at = jid.parse(key.get("remoteJid")), coerce.clock_ms(envelope.clock)
+    address, ms = jid.parse(key.get("remoteJid")), coerce.clock_ms(envelope.clock)
     if address is None:
-        yield from protocol_update(body, UpdateContext(at=at))
+        yield from parse_protocol_message(body, UpdateContext(fallback_ms=ms))
     elif envelope.owner is not None and address.key == envelope.owner.key:
-        # A contact edits what he wrote to us; or we edit a note to ourselves.
-        yield from protocol_update(body, UpdateContext("", THEIRS, at=at))
-        yield from protocol_update(body, UpdateContext(address.key, OURS, at=at))
+        # Either a contact edits a message to this instance, or the instance edits a note to itself.
+        yield from parse_protocol_message(body, UpdateContext("", INBOUND, fallback_ms=ms))
+        yield from parse_protocol_message(body, UpdateContext(address.key, OUTBOUND, fallback_ms=ms))
     elif address.is_person:
-        # Ours, from another device; or a contact's, where our own LID is what he calls us.
-        from_me = OURS if address.server is Server.PHONE else ANYBODY
-        yield from protocol_update(body, UpdateContext(reliable_chat_key(address.jid, envelope.owner), from_me, at=at))
+        # A phone number is a contact's: the instance edits from another device. A LID may be the instance's own.
+        from_me = OUTBOUND if address.server is Server.PHONE else EITHER
+        chat = reliable_chat_key(address.jid, envelope.owner)
+        yield from parse_protocol_message(body, UpdateContext(chat, from_me, fallback_ms=ms))
     else:
-        yield from protocol_update(body, UpdateContext(address.key, ANYBODY, jid.parse(key.get("participant")), at))
+        author = jid.parse(key.get("participant"))
+        yield from parse_protocol_message(body, UpdateContext(address.key, EITHER, author, ms))
 
 
-def sent_edit(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield what send.message.update says: an edit of ours, made through the API."""
+def parse_sent_edit(raw: object, envelope: Envelope) -> Iterator[Fact]:
+    """Yield the facts of `send.message.update`: an edit of an outbound message, made through Evolution's API."""
     body = coerce.require_object(raw, "the protocol message")
     key = body["key"] if isinstance(body.get("key"), dict) else {}
-    chat = reliable_chat_key(key.get("remoteJid"), envelope.owner)
-    yield from protocol_update(body, UpdateContext(chat, OURS, at=coerce.clock_ms(envelope.clock)))
+    chat, ms = reliable_chat_key(key.get("remoteJid"), envelope.owner), coerce.clock_ms(envelope.clock)
+    yield from parse_protocol_message(body, UpdateContext(chat, OUTBOUND, fallback_ms=ms))
 
 
-def deleted(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield what messages.delete says, in both its shapes. Participant and fromMe describe who deleted."""
+def parse_deletion(raw: object, envelope: Envelope) -> Iterator[Fact]:
+    """Yield the facts of `messages.delete`, in both its shapes.
+
+    Its `participant` and `fromMe` describe the person who deletes, not the author, and are ignored.
+
+    Raises:
+        UnknownShapeError: it has no key id or no address.
+    """
     body = coerce.require_object(raw, "the deletion")
     key = body["key"] if isinstance(body.get("key"), dict) else body
     addresses = [a for name in ("remoteJid", "remoteJidAlt", "senderPn") if (a := jid.parse(key.get(name)))]
     others = [a for a in addresses if envelope.owner is None or a.key != envelope.owner.key]
-    addresses = others or addresses  # a note to ourselves has no other
+    addresses = others or addresses  # in a note to oneself, the instance's own address is the only one
     if not coerce.key_id(key.get("id")) or not addresses:
         raise UnknownShapeError("the deletion names no message")
     chat = next((a for a in addresses if a.server is Server.PHONE and addresses[0].is_person), addresses[0])
     yield MessageUpdate(key["id"], "delete", 0, {}, chat.key)
 
 
-def protocol_update(body: Json, said: UpdateContext) -> Iterator[Fact]:
-    """Yield what a ProtocolMessage says: an edit or a revocation; its other types are between clients."""
+def parse_protocol_message(body: Json, context: UpdateContext) -> Iterator[Fact]:
+    """Yield the facts of a ProtocolMessage: an edit or a revocation. Its other types are ignored."""
     key, kind = body.get("key"), str(body.get("type", ""))
     key_id = coerce.key_id(key.get("id")) if isinstance(key, dict) else ""
     if not key_id:
         return
-    if kind in REVOKE:
-        # In a group its admins revoke anybody's.
-        from_me = said.from_me if jid.is_person_key(said.chat) else ANYBODY
-        yield MessageUpdate(key_id, "delete", 0, {}, said.chat, from_me)
-    elif kind in EDIT or not kind:
-        at = coerce.milliseconds(body.get("timestampMs"))
-        yield from _edit(key_id, content.read(body.get("editedMessage")), said, at)
+    if kind in REVOKE_TYPES:
+        # In a group, an admin can revoke other members' messages.
+        from_me = context.from_me if jid.is_person_key(context.chat) else EITHER
+        yield MessageUpdate(key_id, "delete", 0, {}, context.chat, from_me)
+    elif kind in EDIT_TYPES or not kind:
+        edited_ms = coerce.epoch_ms(body.get("timestampMs"))
+        yield from _edit(key_id, content.parse_content(body.get("editedMessage")), context, edited_ms)
 
 
-def _edit(key_id: str, edited_to: content.Content, said: UpdateContext, at: int | None = None) -> Iterator[Fact]:
-    """An edit whose content cannot be read says nothing: the message stays as it was."""
-    if edited_to.key:
-        author = said.author.key if said.author is not None and said.author.is_person else ""
-        value = {"text": edited_to.text}
-        yield MessageUpdate(key_id, "edit", said.at if at is None else at, value, said.chat, said.from_me, author)
+def _edit(
+    key_id: str, new_content: content.Content, context: UpdateContext, edited_ms: int | None = None
+) -> Iterator[Fact]:
+    """Yield an edit, or nothing if its content is missing."""
+    if new_content.key:
+        author = context.author.key if context.author is not None and context.author.is_person else ""
+        ms = context.fallback_ms if edited_ms is None else edited_ms
+        yield MessageUpdate(key_id, "edit", ms, {"text": new_content.text}, context.chat, context.from_me, author)
 
 
 def reliable_chat_key(raw: object, owner: Address | None) -> str:
-    """Return the key of the chat that `raw` names, or "" where it says nothing reliable (see the module's text)."""
+    """Return the key of the chat's address, or "" if the address is not reliable (see the module's docstring)."""
     address = jid.parse(raw)
     if address is None or address.server is Server.LID or (owner is not None and address.key == owner.key):
         return ""
@@ -134,4 +157,4 @@ def reliable_chat_key(raw: object, owner: Address | None) -> str:
 
 
 def _from_me(value: object) -> int:
-    return int(value) if isinstance(value, bool) else ANYBODY
+    return int(value) if isinstance(value, bool) else EITHER

@@ -1,1 +1,1 @@
-"""The webhook endpoint: who posts, for which instance, and is the body JSON. What it means is ingestion's business."""
+"""The webhook endpoint: authenticates requests, decodes their JSON and stores it. Workers interpret it later."""

@@ -1,7 +1,7 @@
-"""A request's body: read up to a limit, however it is sent, and decoded as strict JSON.
+"""Reads a request's body, with or without Content-Length, up to a limit, and decodes it as strict JSON.
 
-Django's own `request.body` cannot be used: it holds every body to 2.5 MB and answers 400 beyond that, at which
-Evolution drops the event; and it takes a chunked body for an empty one.
+Django's `request.body` does not fit. It answers 400 to a body over 2.5 MB, and Evolution drops the event at a 400.
+It also treats a chunked body as empty.
 """
 
 import json
@@ -14,51 +14,55 @@ from django.http import HttpRequest
 
 from conversations.webhooks.errors import ErrorCode, WebhookError
 
-LIMIT = 100 * 1024 * 1024  # bytes; a history import or a long video comes in one body
-PIECE = 1024 * 1024  # bytes read at a time
+MAX_BYTES = 100 * 1024 * 1024  # a history import or a long video comes in one body
+CHUNK_BYTES = 1024 * 1024  # per read
 TOO_DEEP = "the body is nested too deeply"
 
-_LENGTH = re.compile(r"[0-9]{1,18}")
+_CONTENT_LENGTH = re.compile(r"[0-9]{1,18}")
 
 
-def read(request: HttpRequest, limit: int = LIMIT) -> bytearray:
-    """Return the whole body, or nothing: one that is cut short must be sent again.
+def read(request: HttpRequest, limit: int = MAX_BYTES) -> bytearray:
+    """Return the whole body.
+
+    Args:
+        request: whose body was not read yet.
+        limit: bytes.
 
     Raises:
-        Refused: it is too large, incomplete, or there is no telling where it ends.
+        WebhookError: the body is too large or incomplete, or its length is unknown.
     """
-    length = _declared_length(request)
+    length = _content_length(request)
     if length is not None and length > limit:
         raise _too_large(limit)
-    source, raw = _source(request, length), bytearray()
-    while piece := _next_piece(source):
-        raw += piece
+    read_bytes, raw = _byte_source(request, length), bytearray()
+    while chunk := _read_chunk(read_bytes):
+        raw += chunk
         if len(raw) > limit:
             raise _too_large(limit)
     if length is not None and len(raw) < length:
-        raise WebhookError(ErrorCode.INCOMPLETE_BODY, f"{len(raw)} of {length} bytes came")
+        raise WebhookError(ErrorCode.INCOMPLETE_BODY, f"received {len(raw)} of {length} bytes")
     return raw
 
 
-def _declared_length(request: HttpRequest) -> int | None:
+def _content_length(request: HttpRequest) -> int | None:
     text = request.META.get("CONTENT_LENGTH") or ""
-    return int(text) if _LENGTH.fullmatch(text) else None
+    return int(text) if _CONTENT_LENGTH.fullmatch(text) else None
 
 
-def _source(request: HttpRequest, length: int | None) -> Callable[[int], bytes]:
+def _byte_source(request: HttpRequest, length: int | None) -> Callable[[int], bytes]:
     if length is not None:
         return request.read
-    # A chunked body has no length; a server that says so ends the stream where the body ends.
+    # A chunked body has no length. A server that sets this flag ends the stream at the end of the body.
     if request.META.get("wsgi.input_terminated"):
         read_stream: Callable[[int], bytes] = request.META["wsgi.input"].read
         return read_stream
     raise WebhookError(ErrorCode.LENGTH_REQUIRED, "send a valid Content-Length")
 
 
-def _next_piece(source: Callable[[int], bytes]) -> bytes:
+def _read_chunk(read_bytes: Callable[[int], bytes]) -> bytes:
     try:
-        return source(PIECE)
-    except Exception as error:  # each server has exceptions of its own for a lost connection or a broken chunk
+        return read_bytes(CHUNK_BYTES)
+    except Exception as error:  # servers raise different exceptions for a lost connection or a malformed chunk
         raise WebhookError(ErrorCode.INCOMPLETE_BODY, f"the body could not be read: {type(error).__name__}") from error
 
 
@@ -67,12 +71,13 @@ def _too_large(limit: int) -> WebhookError:
 
 
 def decode(raw: bytearray) -> Any:
-    """Return the JSON value in `raw`, which is emptied, so that a large body is not held twice.
+    """Decode JSON. Empties `raw`, so that a large body is not in memory twice.
 
-    Stricter than Python: numbers that JSON has no form for, and that a database would refuse, are errors.
+    Stricter than Python's default: NaN, Infinity and numbers that overflow a float are errors, because they are not
+    valid JSON and databases reject them.
 
     Raises:
-        Refused: it is not JSON in UTF-8, or nested deeper than can be read.
+        WebhookError: it is not JSON in UTF-8, or is nested too deeply.
     """
     if not raw:
         raise WebhookError(ErrorCode.MALFORMED_JSON, "the body is empty")
@@ -82,19 +87,19 @@ def decode(raw: bytearray) -> Any:
         return _DECODER.decode(text)
     except RecursionError:
         raise WebhookError(ErrorCode.MALFORMED_JSON, TOO_DEEP) from None
-    except ValueError as error:  # what the codec, the decoder and int() raise; their messages quote no content
+    except ValueError as error:  # raised by the codec, the decoder and int(); their messages quote no content
         raise WebhookError(ErrorCode.MALFORMED_JSON, f"the body is not JSON: {error}") from None
 
 
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON value")
+def _reject_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON value")
 
 
-def _finite(text: str) -> float:
+def _parse_float(text: str) -> float:
     number = float(text)
     if math.isinf(number):
         raise ValueError("a number is out of range")
     return number
 
 
-_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
+_DECODER = json.JSONDecoder(parse_constant=_reject_constant, parse_float=_parse_float)

@@ -1,4 +1,4 @@
-"""What the endpoint refuses, what Evolution then does with the event, and the one shape in which it is said."""
+"""Error responses of the webhook endpoint. Their status decides whether Evolution drops the event or retries it."""
 
 import enum
 
@@ -6,7 +6,7 @@ from django.http import JsonResponse
 
 
 class ErrorCode(enum.StrEnum):
-    """Why a request is refused; the value is the `error` of the answer."""
+    """Why a request is rejected: the `error` field of the response."""
 
     UNKNOWN_URL = "unknown_url"
     UNKNOWN_INSTANCE = "unknown_instance"
@@ -22,12 +22,12 @@ class ErrorCode(enum.StrEnum):
 
 
 STATUS = {
-    # At these Evolution drops the event for good: only for what can never succeed.
+    # Evolution drops the event at these statuses. They are only for requests that can never succeed.
     ErrorCode.MALFORMED_JSON: 400,
     ErrorCode.UNAUTHORIZED: 401,
     ErrorCode.UNKNOWN_INSTANCE: 404,
     ErrorCode.UNKNOWN_URL: 404,
-    # After these it tries again, ten times in up to half an hour.
+    # Evolution retries after these statuses: up to ten attempts within about half an hour.
     ErrorCode.METHOD_NOT_ALLOWED: 405,
     ErrorCode.INCOMPLETE_BODY: 408,
     ErrorCode.LENGTH_REQUIRED: 411,
@@ -47,19 +47,19 @@ HEADERS = {
 
 
 class WebhookError(Exception):
-    """A request that is not accepted, why, and a sentence for the person who set it up; never a secret."""
+    """A rejected request. `detail` explains it to the operator and never contains a secret."""
 
-    def __init__(self, reason: ErrorCode, detail: str) -> None:
-        super().__init__(reason, detail)
-        self.reason = reason
+    def __init__(self, code: ErrorCode, detail: str) -> None:
+        super().__init__(code, detail)
+        self.code = code
         self.detail = detail
 
     @property
     def status(self) -> int:
-        """The answer's HTTP status."""
-        return STATUS[self.reason]
+        """The response's HTTP status."""
+        return STATUS[self.code]
 
     def response(self) -> JsonResponse:
-        """Return the answer: `{"error": …, "detail": …}`."""
-        body = {"error": self.reason.value, "detail": self.detail}
-        return JsonResponse(body, status=self.status, headers=HEADERS.get(self.reason))
+        """Return the response: `{"error": …, "detail": …}`."""
+        body = {"error": self.code.value, "detail": self.detail}
+        return JsonResponse(body, status=self.status, headers=HEADERS.get(self.code))

@@ -1,12 +1,12 @@
-"""The settings that make Evolution post here, ready to paste: one instance's webhook, or a server's global one."""
+"""Evolution's webhook settings, ready to paste: the webhook of one instance, or the global webhook of a server."""
 
 from typing import Any
 from urllib.parse import quote
 
 from django.conf import settings
 
-# Every event that tells something, without those that only repeat what these say.
-# Left out: MESSAGES_SET and CHATS_SET, wanted only while a history is imported.
+# The events to subscribe to. Events that only repeat the information of others are left out.
+# So are MESSAGES_SET and CHATS_SET: they are only needed to import an instance's history.
 EVENTS = (
     "MESSAGES_UPSERT",
     "MESSAGES_UPDATE",
@@ -29,17 +29,17 @@ EVENTS = (
     "CALL",
 )
 
-# These have no WEBHOOK_EVENTS_… switch: a global webhook never sends them.
+# Evolution has no WEBHOOK_EVENTS_… variable for these events, so a global webhook never sends them.
 NEVER_GLOBAL = frozenset({"STATUS_INSTANCE", "LOGOUT_INSTANCE", "REMOVE_INSTANCE"})
 
 
 def webhook_url(name: str) -> str:
-    """Return the public URL to which that instance's events are posted."""
+    """Return the public URL to which Evolution posts the instance's events."""
     return f"{settings.PUBLIC_URL}/webhooks/evolution/{quote_segment(name)}"
 
 
 def quote_segment(name: str) -> str:
-    """Return the name as one segment of a URL."""
+    """Return the name percent-encoded, as one path segment or query value of a URL."""
     return quote(name, safe="")
 
 
@@ -58,7 +58,10 @@ def instance_settings(name: str, token: str) -> dict[str, Any]:
 
 
 def global_settings(name: str, token: str) -> dict[str, str]:
-    """Return the variables of Evolution's environment for a global webhook, which can send no headers."""
+    """Return the environment variables of an Evolution server's global webhook.
+
+    The token is in the URL, because a global webhook sends no custom headers.
+    """
     return {
         "WEBHOOK_GLOBAL_ENABLED": "true",
         "WEBHOOK_GLOBAL_URL": f"{webhook_url(name)}?token={quote_segment(token)}",

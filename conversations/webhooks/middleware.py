@@ -1,6 +1,6 @@
-"""Webhooks pass by what is for people: sessions, languages, cookies, frames. Of a short request that is a fifth.
+"""Answers webhooks before other middleware: sessions, languages, cookies and frames cost a fifth of a short request.
 
-Nor is the name asked by which the server is known here: an Evolution server in the same network may use any, and drops
+This also skips the check of ALLOWED_HOSTS. An Evolution server in the same network may use any host name, and it drops
 an event that is answered 400.
 """
 
@@ -10,17 +10,17 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 from django.urls import resolve
 
-_WEBHOOKS = re.compile(r"/+webhooks(?:/|$)")  # as in `urls.py`
+_WEBHOOKS = re.compile(r"/+webhooks(?:/|$)")  # the routes of `urls.py`
 
 
 def middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Answer webhooks, and pass on all other requests."""
+    """Answer webhooks, and pass all other requests to the next middleware."""
 
     def answer(request: HttpRequest) -> HttpResponse:
         if not _WEBHOOKS.match(request.path_info):
             return get_response(request)
-        view, arguments, named = resolve(request.path_info)
-        response: HttpResponse = view(request, *arguments, **named)
+        view, args, kwargs = resolve(request.path_info)
+        response: HttpResponse = view(request, *args, **kwargs)
         response.headers.setdefault("Content-Length", str(len(response.content)))
         return response
 

@@ -1,7 +1,7 @@
-"""What is not taken now, so that what was taken is not late: Evolution tries again after 503 and 429; nothing is lost.
+"""Rejects events under load, so that stored ones are applied in time. Evolution retries after 503 and 429.
 
-503 while more events wait than workers will soon apply. 429 at an instance that floods: only what it says over and over
-is held off so, never a message.
+503: the queue is longer than workers can apply soon. 429: one instance sends too many repeated states. Only events
+that repeat a latest state are limited, never messages; see docs/decisions/inbox.md.
 """
 
 import threading
@@ -14,35 +14,40 @@ from conversations.ingest.inbox.overload import queue_depth
 from conversations.models import Instance
 from conversations.webhooks.errors import ErrorCode, WebhookError
 
-BURST = 3.0  # seconds of the allowed rate that may come at once
+BURST_SECONDS = 3.0  # a full bucket holds the events of this time at the allowed rate
 
 
 class TokenBuckets:
-    """A token bucket an instance: it fills at the allowed rate, and each event takes one out."""
+    """One token bucket per instance. It fills at the allowed rate, and each event takes one token."""
 
     def __init__(self) -> None:
-        self._buckets: dict[int, tuple[float, float]] = {}  # how full, and when
+        self._buckets: dict[int, tuple[float, float]] = {}  # instance → (tokens, when they were counted)
         self._lock = threading.Lock()
 
     def take(self, instance: int, rate: float) -> bool:
-        """Take one out; return whether there was one."""
+        """Take one token; return whether there was one.
+
+        Args:
+            instance: its primary key.
+            rate: tokens per second.
+        """
         now = monotonic()
         with self._lock:
-            level, then = self._buckets.get(instance, (rate * BURST, now))
-            level = min(level + (now - then) * rate, rate * BURST)
-            has_one = level >= 1
-            self._buckets[instance] = (level - has_one, now)
-            return has_one
+            tokens, counted_at = self._buckets.get(instance, (rate * BURST_SECONDS, now))
+            tokens = min(tokens + (now - counted_at) * rate, rate * BURST_SECONDS)
+            has_token = tokens >= 1
+            self._buckets[instance] = (tokens - has_token, now)
+            return has_token
 
 
-_buckets = TokenBuckets()
+buckets = TokenBuckets()
 
 
 def check_overload(sender: Instance) -> None:
-    """Let an event in, unless too many wait.
+    """Check that the queue is not too long.
 
     Raises:
-        Refused: they do.
+        WebhookError: more events are waiting than the limit allows.
     """
     if queue_depth.is_over_limit():
         metrics.increment(sender.pk, "overloaded")
@@ -50,11 +55,11 @@ def check_overload(sender: Instance) -> None:
 
 
 def check_rate_limit(instance: Instance, event: str) -> None:
-    """Let an event in, unless it is one of a flood.
+    """Check that the instance does not exceed the rate limit, if the event is subject to it.
 
     Raises:
-        Refused: it is.
+        WebhookError: the instance exceeds it.
     """
-    if event in RATE_LIMITED and not _buckets.take(instance.pk, Options.read().rate_limit):
+    if event in RATE_LIMITED and not buckets.take(instance.pk, Options.read().rate_limit):
         metrics.increment(instance.pk, "delayed")
-        raise WebhookError(ErrorCode.FLOODING, f"too many {event} at once; send it again later")
+        raise WebhookError(ErrorCode.FLOODING, f"too many {event} events at once; send it again later")

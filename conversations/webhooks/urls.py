@@ -1,14 +1,14 @@
-"""The webhook routes, each with any number of slashes where one belongs.
+"""The webhook routes. They accept any number of slashes between segments and at the end.
 
-Evolution joins URLs blindly, so that slashes double; and it follows a redirect with a GET and counts that as
-delivered, so that no way of writing a URL may lead to one.
+Evolution concatenates URLs without normalizing slashes. It follows a redirect with a GET and then counts the event as
+delivered, so none of these URLs may be redirected.
 """
 
 from django.urls import re_path
 
 from conversations.webhooks import views
 
-# Django takes the first slash of a path before it asks; a second one is still there.
+# Django removes the path's first slash before it matches; further slashes remain.
 _ROOT = r"^(?:/*)webhooks"
 
 urlpatterns = [

@@ -1,4 +1,4 @@
-"""The webhook view: authenticate, read, decode, store, and answer in a way that Evolution acts on."""
+"""The webhook view: authenticates, reads, decodes and stores a request. Errors get a status that Evolution handles."""
 
 from django.db import Error as DatabaseError
 from django.http import HttpRequest, JsonResponse
@@ -17,33 +17,45 @@ logger = Context.WEBHOOK.logger
 
 @csrf_exempt
 def receive_webhook(request: HttpRequest, name: str, suffix: str = "") -> JsonResponse:
-    """Take one webhook of the instance `name`; 202 means stored: workers apply it, and what they cannot is kept."""
+    """Store one webhook request and answer 202. Workers apply the event later and keep it if that fails.
+
+    Args:
+        request: any method; only POST is allowed.
+        name: the instance's name in the URL.
+        suffix: the event's name in the URL, or "".
+    """
     bind(instance=name)
     try:
         event = _store_request(request, name, suffix)
-    except WebhookError as refused:
-        logger.warning("Webhook REFUSED: %s, %s", refused.status, refused.detail)
-        return refused.response()
-    except (DatabaseError, OSError):  # no database, or no room for its media
-        logger.exception("Webhook NOT STORED: the sender is to try again")
-        return WebhookError(ErrorCode.DATABASE_UNAVAILABLE, "it could not be stored; send it again").response()
+    except WebhookError as error:
+        logger.warning("Webhook REFUSED: %s, %s", error.status, error.detail)
+        return error.response()
+    except (DatabaseError, OSError):  # the database is unavailable, or the disk has no space for media
+        logger.exception("Webhook NOT STORED: the sender must retry")
+        return WebhookError(ErrorCode.DATABASE_UNAVAILABLE, "the event was not stored; send it again").response()
     logger.debug("Webhook STORED")
     return JsonResponse({"status": "stored", "event": event}, status=202)
 
 
 @csrf_exempt
 def unknown_url(request: HttpRequest) -> JsonResponse:
-    """Answer what comes to any other URL beneath /webhooks/."""
-    refused = WebhookError(ErrorCode.UNKNOWN_URL, "webhooks are taken at /webhooks/evolution/<instance>[/<event>]")
-    logger.warning("Webhook REFUSED: %s, %s", refused.status, refused.detail, extra={"path": request.path})
-    return refused.response()
+    """Answer 404 to a request for any other URL under /webhooks/."""
+    error = WebhookError(ErrorCode.UNKNOWN_URL, "webhooks are accepted at /webhooks/evolution/<instance>[/<event>]")
+    logger.warning("Webhook REFUSED: %s, %s", error.status, error.detail, extra={"path": request.path})
+    return error.response()
 
 
 def _store_request(request: HttpRequest, name: str, suffix: str) -> str:
-    """Store what was posted; return the event's name."""
+    """Store the request's body; return the event's name.
+
+    Raises:
+        WebhookError: the request is rejected.
+        DatabaseError, OSError: the body cannot be stored now.
+    """
     if request.method != "POST":
-        raise WebhookError(ErrorCode.METHOD_NOT_ALLOWED, f"{request.method} is not allowed: webhooks are posted")
-    sender = authenticate(request, name)  # before the body is read: 100 MB are for those who may post
+        raise WebhookError(ErrorCode.METHOD_NOT_ALLOWED, f"{request.method} is not allowed; use POST")
+    # Authenticate before reading, so that only authenticated senders can make the server read up to 100 MB.
+    sender = authenticate(request, name)
     rate_limit.check_overload(sender)
     decoded = body.decode(body.read(request))
     instance = instances.resolve_instance(sender, decoded)
@@ -53,7 +65,7 @@ def _store_request(request: HttpRequest, name: str, suffix: str) -> str:
     rate_limit.check_rate_limit(instance, event)
     try:
         store.store_body(instance, decoded, suffix=suffix)
-    except RecursionError:  # storing needs more of the stack than decoding did
+    except RecursionError:  # storing needs more stack than decoding
         raise WebhookError(ErrorCode.MALFORMED_JSON, body.TOO_DEEP) from None
     metrics.increment(instance.pk, "received")
     notify.notify()

@@ -1,4 +1,4 @@
-"""Payloads of the webhook contract: samples by event, and a real server's traffic in order of arrival."""
+"""Webhook payloads of Evolution API: one sample or more of each event, and a recording of a real server."""
 
 import json
 from pathlib import Path
@@ -9,12 +9,15 @@ SAMPLES = sorted(path.name for path in (HERE / "samples").glob("*.json"))
 
 
 def sample(name: str) -> dict[str, Any]:
-    """Return one sample's body."""
+    """Return the body in `samples/<name>`."""
     body: dict[str, Any] = json.loads((HERE / "samples" / name).read_text(encoding="utf-8"))
     return body
 
 
 def captured() -> list[dict[str, Any]]:
-    """Return the recording: `t` (seconds), `path`, `answered` (status), `body`."""
+    """Return the recorded requests in order of arrival.
+
+    Each has `t` (seconds since the start), `path`, `answered` (the response's status) and `body`.
+    """
     lines = (HERE / "captured.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]

@@ -1,13 +1,16 @@
-"""An instance with a webhook token, and a way to post as Evolution does."""
+"""An instance with a webhook token, and a fixture that posts webhooks as Evolution does."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from django.test import Client
 
+from conversations.ingest import metrics
+from conversations.ingest.inbox.overload import queue_depth
 from conversations.models import Instance
+from conversations.webhooks import rate_limit
 
 TOKEN = "a-token-that-nobody-may-see"
 SERVER = "https://evo.example.com"
@@ -17,13 +20,14 @@ Post = Callable[..., Any]
 
 
 def event(text: str = "Olá", *, key_id: str = "3EB0A1", instance: str = "sales") -> dict[str, Any]:
+    """Return the body of an inbound text message."""
     key = {"remoteJid": "5511999990001@s.whatsapp.net", "fromMe": False, "id": key_id}
     record = {"key": key, "pushName": "Ana", "message": {"conversation": text}, "messageType": "conversation"}
     return {"event": "messages.upsert", "instance": instance, "data": {**record, "messageTimestamp": 1764000000}}
 
 
 @pytest.fixture
-def sales(db: None) -> Instance:  # noqa: ARG001 - asks for the database
+def sales(db: None) -> Instance:  # noqa: ARG001 - enables database access
     instance, _ = Instance.objects.upsert("sales", SERVER)
     Instance.objects.issue_token(instance.pk, token=TOKEN)
     return instance
@@ -31,13 +35,24 @@ def sales(db: None) -> Instance:  # noqa: ARG001 - asks for the database
 
 @pytest.fixture
 def post(client: Client) -> Post:
-    """Post a body (bytes as they are, anything else as JSON), by default as the instance that `sales` makes."""
+    """Return a function that posts a body, as the instance `sales` by default. Bytes are sent as they are."""
 
     def send(path: str = PATH, body: Any = None, *, token: str = TOKEN, **extra: Any) -> Any:
         raw = body if isinstance(body, bytes) else json.dumps(event() if body is None else body).encode()
         headers = {"HTTP_AUTHORIZATION": f"Bearer {token}"} if token else {}
         extra = {"content_type": "application/json", "CONTENT_LENGTH": str(len(raw)), **headers, **extra}
-        # With a host before it, a path that starts with two slashes is still a path.
+        # With a host in front, the client does not take the first segment after two slashes for a host.
         return client.generic("POST", f"http://testserver{path}", raw, **extra)
 
     return send
+
+
+@pytest.fixture
+def reset_counts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Reset what the process remembers between requests: token buckets, the queue depth and counters."""
+    monkeypatch.setattr(rate_limit, "buckets", rate_limit.TokenBuckets())
+    queue_depth.reset()
+    metrics.reset_after_fork()
+    yield
+    queue_depth.reset()
+    metrics.reset_after_fork()

@@ -1,3 +1,5 @@
+"""The settings for Evolution subscribe to known events and point to the webhook view."""
+
 from urllib.parse import unquote, urlsplit
 
 from django.conf import LazySettings
@@ -5,8 +7,8 @@ from django.urls import resolve
 
 from conversations.webhooks import evolution_config, views
 
-# `webhook.events` of Evolution 2.3.7: one name outside of it and the whole setting is refused.
-EVOLUTION = """
+# The values that Evolution 2.3.7 allows in `webhook.events`. It rejects the whole setting if one value is unknown.
+ALLOWED_EVENTS = """
     APPLICATION_STARTUP QRCODE_UPDATED MESSAGES_SET MESSAGES_UPSERT MESSAGES_EDITED MESSAGES_UPDATE MESSAGES_DELETE
     SEND_MESSAGE SEND_MESSAGE_UPDATE CONTACTS_SET CONTACTS_UPSERT CONTACTS_UPDATE PRESENCE_UPDATE CHATS_SET CHATS_UPSERT
     CHATS_UPDATE CHATS_DELETE GROUPS_UPSERT GROUP_UPDATE GROUP_PARTICIPANTS_UPDATE CONNECTION_UPDATE LABELS_EDIT
@@ -15,13 +17,13 @@ EVOLUTION = """
 """
 
 
-def test_evolution_knows_every_event_of_the_subscription() -> None:
-    assert set(evolution_config.EVENTS) <= set(EVOLUTION.split())
+def test_evolution_allows_every_subscribed_event() -> None:
+    assert set(evolution_config.EVENTS) <= set(ALLOWED_EVENTS.split())
     assert len(set(evolution_config.EVENTS)) == len(evolution_config.EVENTS)
     assert set(evolution_config.EVENTS) >= evolution_config.NEVER_GLOBAL
 
 
-def test_the_url_leads_to_the_endpoint(settings: LazySettings) -> None:
+def test_the_url_resolves_to_the_webhook_view(settings: LazySettings) -> None:
     settings.PUBLIC_URL = "https://whatsai.example.com/base"
     url = evolution_config.webhook_url("Vendas São Paulo")
     assert url == "https://whatsai.example.com/base/webhooks/evolution/Vendas%20S%C3%A3o%20Paulo"
@@ -30,7 +32,7 @@ def test_the_url_leads_to_the_endpoint(settings: LazySettings) -> None:
     assert match.kwargs["name"] == "Vendas São Paulo"
 
 
-def test_the_global_webhook_s_variables_name_only_switches_that_there_are() -> None:
+def test_the_global_webhook_only_sets_variables_that_evolution_has() -> None:
     variables = evolution_config.global_settings("all", "token")
     assert "WEBHOOK_EVENTS_MESSAGES_UPSERT" in variables
     assert not {f"WEBHOOK_EVENTS_{event}" for event in evolution_config.NEVER_GLOBAL} & variables.keys()

@@ -1,6 +1,6 @@
-"""Bodies of every known shape, damaged in every way: nothing is answered 5xx, nothing accepted is lost.
+"""Samples that are damaged at random: no response is 5xx, and every accepted event gets an outcome.
 
-Damage is to a sample's tree (a part missing, doubled, of another type, huge, deep, no text) or to its bytes.
+The damage is to the JSON tree (members removed, duplicated or replaced by extreme values) or to the bytes.
 """
 
 import copy
@@ -24,24 +24,24 @@ from tests.payloads import SAMPLES, captured, sample
 
 pytestmark = pytest.mark.django_db
 
-CLIENT = Client(raise_request_exception=False)  # one, for each loads all middleware anew
+CLIENT = Client(raise_request_exception=False)  # shared, because each client loads all middleware
 TOKEN = "fuzz-token-fuzz-token-fuzz-token"
-ONCE = Options(window=0, interval=0, attempts=1)
+OPTIONS = Options(window=0, interval=0, attempts=1)
 BODIES = [sample(name) for name in SAMPLES] + [line["body"] for line in captured()]
 Path = tuple[Any, ...]
 numbers = itertools.count()
 
-# Fewer on a server, where each takes longer and nothing else is tried; EXPLORE=all is for looking on purpose.
-ALL = os.environ.get("EXPLORE") == "all"
-HERE = connection.vendor == "sqlite"
-EXAMPLES = 5000 if ALL else 150 if HERE else 60
-SAMPLED = SAMPLES if ALL or HERE else SAMPLES[::3]
-on_its_own = settings(
-    max_examples=EXAMPLES,
+# Run fewer examples on a database server, where each takes longer. EXPLORE=all runs far more.
+EXPLORE_ALL = os.environ.get("EXPLORE") == "all"
+IS_SQLITE = connection.vendor == "sqlite"
+MAX_EXAMPLES = 5000 if EXPLORE_ALL else 150 if IS_SQLITE else 60
+SAMPLE_NAMES = SAMPLES if EXPLORE_ALL or IS_SQLITE else SAMPLES[::3]
+fuzz_settings = settings(
+    max_examples=MAX_EXAMPLES,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
-junk = st.one_of(
+extreme_values = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(),
@@ -59,105 +59,106 @@ junk = st.one_of(
     st.integers(1, 80).map(lambda depth: json.loads("[" * depth + "]" * depth)),
     st.integers(1, 80).map(lambda depth: json.loads('{"message":' * depth + "{}" + "}" * depth)),
     st.lists(st.sampled_from([None, 1, "x", {}, []]), max_size=4),
-).map(copy.deepcopy)  # what is damaged further must not be what is drawn again
+).map(copy.deepcopy)  # the test modifies the values, and hypothesis reuses them
 
 
-def paths(value: Any, above: Path = ()) -> Iterator[Path]:
-    """Yield where every part of a tree stands."""
+def paths(value: Any, parent: Path = ()) -> Iterator[Path]:
+    """Yield the path of every member and item of a JSON tree."""
     members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for name, item in members:
-        yield (*above, name)
-        yield from paths(item, (*above, name))
+        yield (*parent, name)
+        yield from paths(item, (*parent, name))
 
 
 @st.composite
-def damaged(draw: st.DrawFn) -> Any:
-    """A sample, damaged in a few places."""
+def damaged_bodies(draw: st.DrawFn) -> Any:
+    """Draw a sample that is damaged in up to four places."""
     body = copy.deepcopy(draw(st.sampled_from(BODIES)))
     for _ in range(draw(st.integers(1, 4))):
-        where = list(paths(body))
-        if not where:
+        candidates = list(paths(body))
+        if not candidates:
             break
-        *above, name = draw(st.sampled_from(where))
-        holder = body
-        for step in above:
-            holder = holder[step]
-        match draw(st.sampled_from(["other", "other", "other", "missing", "more", "doubled"])):
-            case "other":
-                holder[name] = draw(junk)
-            case "missing":
-                del holder[name]
-            case "more" if isinstance(holder, dict):
-                holder[draw(st.text(max_size=5) | st.sampled_from(["key", "message", "base64", "status", "id"]))] = (
-                    draw(junk)
+        *parents, name = draw(st.sampled_from(candidates))
+        container = body
+        for step in parents:
+            container = container[step]
+        match draw(st.sampled_from(["replace", "replace", "replace", "remove", "add", "duplicate"])):
+            case "replace":
+                container[name] = draw(extreme_values)
+            case "remove":
+                del container[name]
+            case "add" if isinstance(container, dict):
+                container[draw(st.text(max_size=5) | st.sampled_from(["key", "message", "base64", "status", "id"]))] = (
+                    draw(extreme_values)
                 )
-            case _ if isinstance(holder, list):
-                holder.append(copy.deepcopy(holder[name]))
+            case _ if isinstance(container, list):
+                container.append(copy.deepcopy(container[name]))
     return body
 
 
-def an_instance() -> Instance:
-    """One for each example, so that whatever is posted is new."""
+def create_instance() -> Instance:
+    """Create an instance for one example, so that no body is a duplicate of an earlier one."""
     return Instance.objects.create(name=f"fuzz-{next(numbers)}", token_hash=hash_token(TOKEN))
 
 
-def posted(instance: Instance, raw: bytes, suffix: str = "") -> Any:
+def post(instance: Instance, raw: bytes, suffix: str = "") -> Any:
     path = f"/webhooks/evolution/{instance.name}{suffix}"
     return CLIENT.generic("POST", path, raw, content_type="application/json", headers={"X-Webhook-Token": TOKEN})
 
 
-def check(instance: Instance, raw: bytes, suffix: str = "") -> None:
-    """Post it; what was accepted is a row, and gets its outcome."""
-    answer = posted(instance, raw, suffix)
-    assert answer.status_code in (202, 400), answer.content
-    assert instance.events.exists() == (answer.status_code == 202)
-    Worker(ONCE).drain()
-    left = instance.events.filter(outcome__in=["stored", "failed"])
-    assert not left.exists(), [(event.outcome, event.reason, event.payload) for event in left]
+def check_outcome(instance: Instance, raw: bytes, suffix: str = "") -> None:
+    """Post a body. An accepted one must be stored, and must get an outcome other than `failed`."""
+    response = post(instance, raw, suffix)
+    assert response.status_code in (202, 400), response.content
+    assert instance.events.exists() == (response.status_code == 202)
+    Worker(OPTIONS).drain()
+    unfinished = instance.events.filter(outcome__in=["stored", "failed"])
+    assert not unfinished.exists(), [(event.outcome, event.reason, event.payload) for event in unfinished]
 
 
-@on_its_own
-@given(damaged(), st.sampled_from(["", "/messages-upsert", "/X", "/" + "é" * 90]))
-def test_a_damaged_body_is_kept_and_gets_its_outcome(body: dict[str, Any], suffix: str) -> None:
-    instance = an_instance()
+@fuzz_settings
+@given(damaged_bodies(), st.sampled_from(["", "/messages-upsert", "/X", "/" + "é" * 90]))
+def test_a_damaged_body_is_stored_and_gets_an_outcome(body: dict[str, Any], suffix: str) -> None:
+    instance = create_instance()
     if "instance" in body:
         body["instance"] = instance.name
-    check(instance, json.dumps(body).encode(), suffix)
+    check_outcome(instance, json.dumps(body).encode(), suffix)
 
 
-@on_its_own
+@fuzz_settings
 @given(st.sampled_from(BODIES), st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=3)), min_size=1, max_size=3))
-def test_damaged_bytes_are_refused_or_kept(body: dict[str, Any], damage: list[tuple[float, bytes]]) -> None:
-    instance = an_instance()
+def test_damaged_bytes_are_rejected_or_stored(body: dict[str, Any], damage: list[tuple[float, bytes]]) -> None:
+    instance = create_instance()
     raw = json.dumps(body | {"instance": instance.name}, ensure_ascii=False).encode()
-    for where, what in damage:
-        at = int(where * len(raw))
-        raw = raw[:at] + what + raw[at + 1 :]
-    check(instance, raw)
+    for position, replacement in damage:
+        index = int(position * len(raw))
+        raw = raw[:index] + replacement + raw[index + 1 :]
+    check_outcome(instance, raw)
 
 
-@on_its_own
+@fuzz_settings
 @given(
     st.recursive(
-        junk, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+        extreme_values,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     )
 )
-def test_any_json_at_all_is_kept(body: Any) -> None:
-    check(an_instance(), json.dumps(body).encode())
+def test_any_json_is_stored(body: Any) -> None:
+    check_outcome(create_instance(), json.dumps(body).encode())
 
 
-@pytest.mark.parametrize("name", SAMPLED)
-def test_a_sample_with_each_of_its_parts_missing(name: str) -> None:
-    instance = an_instance()
-    whole = sample(name) | {"instance": instance.name}
-    for *above, last in list(paths(whole)):
+@pytest.mark.parametrize("name", SAMPLE_NAMES)
+def test_a_sample_without_any_one_of_its_members_is_stored(name: str) -> None:
+    instance = create_instance()
+    complete = sample(name) | {"instance": instance.name}
+    for *parents, last in list(paths(complete)):
         if str(last).isdigit():
-            continue  # one of a thumbnail's thousand bytes
-        body = copy.deepcopy(whole)
-        holder = body
-        for step in above:
-            holder = holder[step]
-        del holder[last]
-        assert posted(instance, json.dumps(body).encode()).status_code == 202
-    Worker(ONCE).drain()
+            continue  # one of the thousand bytes of a thumbnail
+        body = copy.deepcopy(complete)
+        container = body
+        for step in parents:
+            container = container[step]
+        del container[last]
+        assert post(instance, json.dumps(body).encode()).status_code == 202
+    Worker(OPTIONS).drain()
     assert not instance.events.filter(outcome__in=["stored", "failed"]).exists()

@@ -1,3 +1,5 @@
+"""Names and server URLs of instances, and the instance to which a body belongs."""
+
 from typing import Any
 
 import pytest
@@ -15,14 +17,14 @@ def test_a_name_may_be_any_text(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", " ", "\t", "a/b", "/", ".", "..", "n" * 256, "a\x00b", "a\nb", "\x7f", "\ud800"])
-def test_a_name_that_no_url_or_no_database_could_carry_is_none(name: str) -> None:
+def test_a_name_that_fits_no_url_or_cannot_be_stored_is_invalid(name: str) -> None:
     assert instances.name_error(name)
     assert instances.find_by_name(name) == []
 
 
-def test_the_longest_name_and_url_are_the_model_s() -> None:
-    longest = {field.name: getattr(field, "max_length", None) for field in Instance._meta.get_fields()}  # noqa: SLF001 - Django's documented API
-    assert longest["name"] == longest["server_url"] == instances.LONGEST
+def test_the_maximum_length_is_that_of_the_model_fields() -> None:
+    max_lengths = {field.name: getattr(field, "max_length", None) for field in Instance._meta.get_fields()}  # noqa: SLF001 - Django documents _meta
+    assert max_lengths["name"] == max_lengths["server_url"] == instances.MAX_LENGTH
 
 
 @pytest.mark.parametrize(
@@ -35,7 +37,7 @@ def test_the_longest_name_and_url_are_the_model_s() -> None:
         ("http://[::1]:8080", "http://[::1]:8080"),
     ],
 )
-def test_a_server_s_url_is_stored_without_the_slash_at_its_end(text: str, url: str) -> None:
+def test_a_server_url_is_stored_without_trailing_slashes(text: str, url: str) -> None:
     assert instances.server_url(text) == url
 
 
@@ -59,7 +61,7 @@ def test_a_server_s_url_is_stored_without_the_slash_at_its_end(text: str, url: s
         "https://" + "e" * 255,
     ],
 )
-def test_what_is_no_server_s_url_is_an_error(text: str) -> None:
+def test_an_invalid_server_url_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match="must be"):
         instances.server_url(text)
 
@@ -67,11 +69,11 @@ def test_what_is_no_server_s_url_is_an_error(text: str) -> None:
 @pytest.mark.parametrize(
     "body", [{"instance": "support"}, {"instance": "sales"}, {}, [], None, "sales", {"instance": 7}]
 )
-def test_a_body_is_the_sender_s_whatever_it_says(sales: Instance, body: Any) -> None:
+def test_a_body_belongs_to_the_sender_unless_the_webhook_is_global(sales: Instance, body: Any) -> None:
     assert instances.resolve_instance(sales, body) == sales
 
 
-def test_a_global_webhook_speaks_for_the_instances_of_its_server(sales: Instance) -> None:
+def test_a_global_webhook_delivers_for_the_instances_of_its_server(sales: Instance) -> None:
     sales.is_global_webhook = True
     elsewhere, _ = Instance.objects.upsert("support", "https://other.example.com")
     found = instances.resolve_instance(sales, {"instance": "support"})
@@ -81,16 +83,16 @@ def test_a_global_webhook_speaks_for_the_instances_of_its_server(sales: Instance
     assert instances.resolve_instance(sales, {"instance": "support"}) == found
 
 
-def test_a_known_instance_is_not_written_to(sales: Instance) -> None:
+def test_resolving_an_existing_instance_does_not_write_to_it(sales: Instance) -> None:
     sales.is_global_webhook = True
-    known, _ = Instance.objects.upsert("support", SERVER)
-    assert instances.resolve_instance(sales, {"instance": "support"}).updated_at == known.updated_at
-    known.refresh_from_db()
-    assert instances.resolve_instance(sales, {"instance": "support"}).updated_at == known.updated_at
+    existing, _ = Instance.objects.upsert("support", SERVER)
+    assert instances.resolve_instance(sales, {"instance": "support"}).updated_at == existing.updated_at
+    existing.refresh_from_db()
+    assert instances.resolve_instance(sales, {"instance": "support"}).updated_at == existing.updated_at
 
 
 @pytest.mark.parametrize("name", [None, 7, "", "sales", "a/b", "a\x00b", "\ud800", "n" * 256, ["support"], {"a": 1}])
-def test_a_global_webhook_keeps_what_names_nobody_else(sales: Instance, name: object) -> None:
+def test_a_body_without_a_valid_other_name_belongs_to_the_global_webhook_itself(sales: Instance, name: object) -> None:
     sales.is_global_webhook = True
     assert instances.resolve_instance(sales, {"instance": name}) == sales
     assert Instance.objects.count() == 1

@@ -1,4 +1,4 @@
-"""The endpoint under the production server, on its own database, over real connections."""
+"""The endpoint under gunicorn, with its own database and real connections."""
 
 import json
 import os
@@ -24,7 +24,7 @@ NAME = "Vendas São Paulo"
 
 
 class Server:
-    """gunicorn in a directory of its own, with one instance and its token."""
+    """A gunicorn process with its own database and logs in `directory`, and one instance with a token."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -37,13 +37,13 @@ class Server:
         }
         self._manage("migrate", "--verbosity=0")
         self.token: str = json.loads(self._manage("webhook_token", NAME, "--json"))["token"]
-        # Bound here, so that the port is free, and a request waits until the server takes it: nothing to poll.
+        # Bind the port here, so that it is free and early requests wait in its backlog until the server accepts them.
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.process = self._gunicorn()
 
     def _manage(self, *arguments: str) -> str:
         command = [sys.executable, "manage.py", *arguments]
-        done = subprocess.run(  # noqa: S603 - the project's own command
+        done = subprocess.run(  # noqa: S603 - a fixed command of this project
             command, cwd=settings.BASE_DIR, env=self.environment, check=True, capture_output=True
         )
         return done.stdout.decode()
@@ -58,7 +58,7 @@ class Server:
             f"--bind=fd://{self.socket.fileno()}",
         ]
         with (self.directory / "output").open("wb") as output:
-            return subprocess.Popen(  # noqa: S603 - the project's own server
+            return subprocess.Popen(  # noqa: S603 - a fixed command of this project
                 command,
                 cwd=settings.BASE_DIR,
                 env=self.environment,
@@ -73,7 +73,7 @@ class Server:
         self.process.wait(timeout=30)
 
     def post(self, path: str, body: Any, *, token: str = "", **headers: str) -> tuple[int, dict[str, Any]]:
-        """Post, and return the status and the decoded answer."""
+        """Post a body; return the response's status and decoded JSON."""
         fields = {name.replace("_", "-"): value for name, value in headers.items()}
         if token:
             fields["Authorization"] = f"Bearer {token}"
@@ -86,20 +86,20 @@ class Server:
         return HTTPConnection("127.0.0.1", self.socket.getsockname()[1], timeout=60)
 
     def stored(self) -> list[tuple[str, str]]:
-        """Return (name, outcome) of each stored event, in order."""
+        """Return (name, outcome) of every stored event, in order of arrival."""
         with closing(sqlite3.connect(self.directory / "db.sqlite3")) as database:
-            table = WebhookEvent._meta.db_table  # noqa: SLF001 - Django's documented API
-            return database.execute(f"SELECT name, outcome FROM {table} ORDER BY id").fetchall()  # noqa: S608 - our table
+            table = WebhookEvent._meta.db_table  # noqa: SLF001 - Django documents _meta
+            return database.execute(f"SELECT name, outcome FROM {table} ORDER BY id").fetchall()  # noqa: S608 - the table's name is a constant
 
-    def applied(self) -> list[tuple[str, str]]:
-        """Return the same once the server's own worker has nothing left to do."""
+    def wait_until_applied(self) -> list[tuple[str, str]]:
+        """Wait until the server's worker has applied every event; return (name, outcome) of each."""
         while any(outcome == WebhookEvent.Outcome.STORED for _, outcome in self.stored()):
             assert self.process.poll() is None
             sleep(0.02)
         return self.stored()
 
-    def written(self) -> str:
-        """Return all that the server has logged and printed."""
+    def output(self) -> str:
+        """Return everything that the server has logged and printed."""
         files = [self.directory / "output", *(self.directory / "log").iterdir()]
         return "".join(file.read_text(encoding="utf-8") for file in files)
 
@@ -126,27 +126,27 @@ def body(key_id: str, **message: Any) -> bytes:
         (PATH, {"Transfer_Encoding": "chunked"}),
     ],
 )
-def test_an_event_is_stored_however_it_is_sent(path: str, headers: dict[str, str], server: Server) -> None:
-    before = server.applied()
+def test_every_form_of_a_request_is_stored_and_applied(path: str, headers: dict[str, str], server: Server) -> None:
+    before = server.wait_until_applied()
     sent = body(path + str(headers))
     chunks: Any = iter([sent[:10], sent[10:]]) if "Transfer_Encoding" in headers else sent
-    status, answer = server.post(path, chunks, token=server.token, **headers)
-    assert (status, answer["status"]) == (202, "stored")
-    assert server.applied() == [*before, ("messages.upsert", "applied")]
+    status, response = server.post(path, chunks, token=server.token, **headers)
+    assert (status, response["status"]) == (202, "stored")
+    assert server.wait_until_applied() == [*before, ("messages.upsert", "applied")]
 
 
-def test_the_event_may_stand_behind_the_token(server: Server) -> None:
+def test_the_event_may_follow_the_token_in_the_url(server: Server) -> None:
     sent = json.dumps({"instance": NAME, "data": json.loads(body("behind"))["data"]}).encode()
-    status, answer = server.post(f"{PATH}?token={server.token}/messages-upsert", sent)
-    assert (status, answer["status"], answer["event"]) == (202, "stored", "messages.upsert")
+    status, response = server.post(f"{PATH}?token={server.token}/messages-upsert", sent)
+    assert (status, response["status"], response["event"]) == (202, "stored", "messages.upsert")
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_twenty_megabytes_are_stored(chunked: bool, server: Server) -> None:  # noqa: FBT001 - a parameter of the test
+def test_twenty_megabytes_are_stored(chunked: bool, server: Server) -> None:  # noqa: FBT001 - a test parameter
     sent = body(f"large {chunked}", padding="x" * 20_000_000)
     headers = {"Transfer_Encoding": "chunked"} if chunked else {}
-    status, answer = server.post(PATH, iter([sent]) if chunked else sent, token=server.token, **headers)
-    assert (status, answer["status"]) == (202, "stored")
+    status, response = server.post(PATH, iter([sent]) if chunked else sent, token=server.token, **headers)
+    assert (status, response["status"]) == (202, "stored")
 
 
 @pytest.mark.parametrize(
@@ -160,12 +160,12 @@ def test_twenty_megabytes_are_stored(chunked: bool, server: Server) -> None:  # 
         (PATH, "right", b"", 400),
     ],
 )
-def test_what_is_refused_is_not_stored(path: str, token: str, sent: bytes, status: int, server: Server) -> None:
-    before = server.applied()
-    answered, answer = server.post(path, sent, token=server.token if token == "right" else token)
-    assert answered == status
-    assert answer.keys() == {"error", "detail"}
-    assert server.applied() == before
+def test_a_rejected_request_is_not_stored(path: str, token: str, sent: bytes, status: int, server: Server) -> None:
+    before = server.wait_until_applied()
+    got, response = server.post(path, sent, token=server.token if token == "right" else token)
+    assert got == status
+    assert response.keys() == {"error", "detail"}
+    assert server.wait_until_applied() == before
 
 
 @pytest.mark.parametrize(
@@ -178,8 +178,8 @@ def test_what_is_refused_is_not_stored(path: str, token: str, sent: bytes, statu
         (b"Transfer-Encoding: chunked", b"not a length\r\n{}\r\n0\r\n\r\n"),
     ],
 )
-def test_a_body_cut_short_is_to_be_sent_again(length: bytes, sent: bytes, server: Server) -> None:
-    before = server.applied()
+def test_a_truncated_body_can_be_retried(length: bytes, sent: bytes, server: Server) -> None:
+    before = server.wait_until_applied()
     with closing(server.connection()) as connection:
         connection.connect()
         head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nX-Webhook-Token: {server.token}\r\n".encode()
@@ -189,15 +189,15 @@ def test_a_body_cut_short_is_to_be_sent_again(length: bytes, sent: bytes, server
         response.begin()
         assert response.status == 408
         assert json.loads(response.read())["error"] == "incomplete_body"
-    assert server.applied() == before
+    assert server.wait_until_applied() == before
 
 
-def test_nothing_that_the_server_wrote_holds_a_token(server: Server) -> None:
+def test_no_output_of_the_server_contains_a_token(server: Server) -> None:
     for token in (server.token, "wrong-" + server.token):
         for sent in (b"{}", b"not JSON"):
             server.post(f"{PATH}?token={token}", sent)
             server.post(f"{PATH}?token={token}/messages-upsert", sent)
             server.post("/webhooks/evolution/unknown", sent, token=token)
-    written = server.written()
-    assert "Webhook REFUSED" in written
-    assert server.token not in written
+    output = server.output()
+    assert "Webhook REFUSED" in output
+    assert server.token not in output

@@ -1,6 +1,7 @@
-"""The whole contract through the endpoint: every sample, and every body that a real server sent."""
+"""Every sample, and every body of a recorded server, through the endpoint and the worker."""
 
 import random
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -13,21 +14,25 @@ from tests.payloads import SAMPLES, captured, sample
 
 pytestmark = pytest.mark.django_db
 
-TOKEN = "contract-token-contract-token"
+TOKEN = "payload-token-payload-token"
 BODIES = [(name, sample(name)) for name in SAMPLES] + [
     (f"captured {number}", line["body"]) for number, line in enumerate(captured())
 ]
-UNDERSTOOD = {WebhookEvent.Outcome.APPLIED, WebhookEvent.Outcome.IGNORED}
+EXPECTED_OUTCOMES = {WebhookEvent.Outcome.APPLIED, WebhookEvent.Outcome.IGNORED}
 
 
 @pytest.fixture
 def instances() -> dict[str, Instance]:
-    """Every instance that the payloads name, each with a token."""
+    """Create every instance that the payloads name, each with the same token."""
     names = {body.get("instance", "errors") for _, body in BODIES}
-    found = {name: Instance.objects.create(name=name) for name in sorted(names)}
-    for row in found.values():
-        Instance.objects.issue_token(row.pk, token=TOKEN)
-    return found
+    return create_instances(sorted(names))
+
+
+def create_instances(names: Iterable[str]) -> dict[str, Instance]:
+    created = {name: Instance.objects.create(name=name) for name in names}
+    for instance in created.values():
+        Instance.objects.issue_token(instance.pk, token=TOKEN)
+    return created
 
 
 def post(client: Client, body: dict[str, Any]) -> Any:
@@ -35,54 +40,52 @@ def post(client: Client, body: dict[str, Any]) -> Any:
     return client.post(path, body, content_type="application/json", headers={"X-Webhook-Token": TOKEN})
 
 
-def rows(instances: dict[str, Instance]) -> dict[str, Rows]:
-    return {name: rows_of(row) for name, row in instances.items()}
+def all_rows(instances: dict[str, Instance]) -> dict[str, Rows]:
+    return {name: rows_of(instance) for name, instance in instances.items()}
 
 
-def test_every_body_is_taken_understood_and_harmless_when_it_comes_again(
+def test_every_body_is_understood_and_changes_nothing_when_it_is_sent_again(
     client: Client, instances: dict[str, Instance]
 ) -> None:
     for name, body in BODIES:
         assert post(client, body).status_code == 202, name
     Worker().drain()
-    assert set(WebhookEvent.objects.values_list("outcome", flat=True)) == UNDERSTOOD
-    once = rows(instances)
+    assert set(WebhookEvent.objects.values_list("outcome", flat=True)) == EXPECTED_OUTCOMES
+    expected = all_rows(instances)
     shuffled = [body for _, body in BODIES]
     random.Random(7).shuffle(shuffled)
     for body in shuffled:
         assert post(client, body).status_code == 202
     Worker().drain()
-    assert rows(instances) == once
-    # The same again, with the memory of what was applied gone: it is the joins that hold, not that memory.
+    assert all_rows(instances) == expected
+    # Delete the stored events, so that duplicates are applied again instead of being recognised by their digest.
     WebhookEvent.objects.all().delete()
     for body in shuffled:
         assert post(client, body).status_code == 202
     Worker().drain()
-    assert rows(instances) == once
+    assert all_rows(instances) == expected
 
 
-def test_another_order_ends_in_the_same_rows(client: Client, instances: dict[str, Instance]) -> None:
+def test_the_reverse_order_gives_the_same_rows(client: Client, instances: dict[str, Instance]) -> None:
     for _, body in BODIES:
         post(client, body)
     Worker().drain()
-    once = rows(instances)
+    expected = all_rows(instances)
     Instance.objects.all().delete()
-    again = {name: Instance.objects.create(name=name) for name in instances}
-    for row in again.values():
-        Instance.objects.issue_token(row.pk, token=TOKEN)
+    recreated = create_instances(instances)
     for _, body in reversed(BODIES):
         post(client, body)
     Worker().drain()
-    assert rows(again) == once
+    assert all_rows(recreated) == expected
 
 
-def test_no_credential_of_a_body_is_stored(client: Client, instances: dict[str, Instance]) -> None:
+@pytest.mark.usefixtures("instances")
+def test_credentials_are_not_stored(client: Client) -> None:
     secrets = {body[name] for _, body in BODIES for name in ("apikey", "api_key") if body.get(name)}
     assert len(secrets) > 3
     body = sample("messages.upsert.json")
     body["destination"] = f"https://whatsai.example.com/webhooks/evolution/vendas-sp-01?token={TOKEN}"
-    for _, other in [*BODIES, ("with a token", body)]:
-        post(client, other)
+    for each in (*(other for _, other in BODIES), body):
+        post(client, each)
     stored = "\n".join(str(event.payload) for event in WebhookEvent.objects.all())
     assert not [secret for secret in {*secrets, TOKEN} if secret in stored]
-    assert instances

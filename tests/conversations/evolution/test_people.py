@@ -1,0 +1,101 @@
+"""Contacts, chats, groups and presence."""
+
+from typing import Any
+
+import pytest
+
+from conversations.evolution import people
+from conversations.evolution.coerce import UnknownShapeError, from_ms
+from conversations.evolution.events import Parser
+from conversations.evolution.facts import ContactState, ConversationState, Fact, Member, Membership, SamePerson
+from tests.conversations.evolution.envelopes import GROUP, LID, LIVE, PHONE, address, envelope
+
+CONTACT, CHAT = address(PHONE), address(GROUP)
+PAIR = SamePerson(address(LID), CONTACT)
+
+
+def facts(parser: Parser, raw: object) -> list[Fact]:
+    return list(parser(raw, envelope()))
+
+
+def test_a_contact_has_a_name_and_a_picture() -> None:
+    raw = {"remoteJid": PHONE, "pushName": "Mariana", "profilePicUrl": "https://x/y.jpg"}
+    values = {"name": "Mariana", "picture_url": "https://x/y.jpg"}
+    assert facts(people.parse_contact, raw) == [ContactState(CONTACT, values, LIVE)]
+
+
+def test_a_missing_value_does_not_clear_a_contact_s_field() -> None:
+    assert facts(people.parse_contact, {"id": PHONE, "pushName": ""}) == [ContactState(CONTACT, {}, LIVE)]
+
+
+@pytest.mark.parametrize("raw", [{"remoteJid": GROUP, "pushName": "Mariana"}, {"pushName": "Mariana"}])
+def test_an_item_that_is_not_a_person_s_is_skipped(raw: dict[str, Any]) -> None:
+    assert facts(people.parse_contact, raw) == []
+
+
+def test_a_listed_chat_exists_and_may_have_a_name() -> None:
+    exists = ConversationState(CONTACT, {}, LIVE)
+    assert facts(people.parse_listed_chat, {"remoteJid": PHONE}) == [exists]
+    named = [exists, ContactState(CONTACT, {"name": "Mariana"}, LIVE), exists]
+    assert facts(people.parse_listed_chat, {"remoteJid": PHONE, "name": "Mariana"}) == named
+
+
+def test_a_chat_update_without_a_name_creates_no_conversation() -> None:
+    assert facts(people.parse_chat_update, {"remoteJid": LID, "unreadMessages": 0}) == []
+    named = [ConversationState(CHAT, {"name": "Equipe"}, LIVE)]
+    assert facts(people.parse_chat_update, {"remoteJid": GROUP, "name": "Equipe"}) == named
+
+
+@pytest.mark.parametrize("raw", [PHONE, {"remoteJid": PHONE}, {"id": PHONE}])
+def test_a_deleted_chat_is_a_jid_or_an_object_with_one(raw: object) -> None:
+    assert facts(people.parse_chat_deletion, raw) == [ConversationState(CONTACT, {"is_deleted": True}, LIVE)]
+
+
+@pytest.mark.parametrize("raw", ["nobody", {}, {"id": "5521987654321"}])
+def test_a_deleted_chat_without_a_jid_is_an_unknown_shape(raw: object) -> None:
+    with pytest.raises(UnknownShapeError):
+        facts(people.parse_chat_deletion, raw)
+
+
+def test_a_group_has_all_its_participants_and_pairs_of_addresses() -> None:
+    participants = [{"id": LID, "phoneNumber": PHONE, "admin": "admin"}]
+    raw = {"id": GROUP, "subject": "Equipe", "owner": LID, "ownerPn": PHONE, "participants": participants}
+    assert facts(people.parse_group, raw) == [
+        ConversationState(CHAT, {"name": "Equipe"}, LIVE),
+        PAIR,
+        PAIR,
+        Membership(CHAT, (Member(address(LID), "admin", is_present=True),), LIVE, complete=True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("action", "role", "is_present"),
+    [("add", "member", True), ("promote", "admin", True), ("demote", "member", True), ("remove", "member", False)],
+)
+def test_an_action_changes_some_participants(action: str, role: str, is_present: bool) -> None:  # noqa: FBT001 - a test parameter
+    raw = {"id": GROUP, "action": action, "participants": [PHONE]}
+    member = Member(CONTACT, role, is_present)
+    assert facts(people.parse_participants_update, raw) == [Membership(CHAT, (member,), LIVE, complete=False)]
+
+
+def test_the_action_modify_only_pairs_addresses() -> None:
+    raw = {"id": GROUP, "action": "modify", "participants": [{"id": LID, "phoneNumber": PHONE}]}
+    assert facts(people.parse_participants_update, raw) == [PAIR]
+
+
+def test_an_unknown_action_is_an_unknown_shape() -> None:
+    with pytest.raises(UnknownShapeError):
+        facts(people.parse_participants_update, {"id": GROUP, "action": "ban", "participants": [PHONE]})
+
+
+def test_presence_is_a_value_of_each_person() -> None:
+    presences = {
+        PHONE: {"lastKnownPresence": "composing", "lastSeen": 1765458000},
+        LID: {"lastKnownPresence": "sleeping"},
+        GROUP: {"lastKnownPresence": "composing"},
+    }
+    values = {"presence": "composing", "last_seen_at": from_ms(1765458000000)}
+    assert facts(people.parse_presence, {"id": GROUP, "presences": presences}) == [
+        ContactState(CONTACT, values, LIVE),
+        ContactState(address(LID), {}, LIVE),
+    ]

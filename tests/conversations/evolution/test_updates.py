@@ -1,0 +1,114 @@
+"""Statuses, edits and deletions: which messages each of them can match."""
+
+from typing import Any
+
+import pytest
+
+from conversations.evolution import updates
+from conversations.evolution.coerce import UnknownShapeError
+from conversations.evolution.events import Parser
+from conversations.evolution.facts import Fact, MessageUpdate
+from conversations.evolution.status import DELIVERED
+from conversations.evolution.updates import EITHER, INBOUND, OUTBOUND
+from tests.conversations.evolution.envelopes import CLOCK_MS, GROUP, LID, OWNER, PHONE, address, envelope
+
+CHAT, GROUP_CHAT, OWN_CHAT = address(PHONE).key, address(GROUP).key, address(OWNER).key
+
+
+def facts(parser: Parser, raw: object) -> list[Fact]:
+    return list(parser(raw, envelope("messages.update")))
+
+
+def protocol_message(jid: str = PHONE, *, kind: str = "MESSAGE_EDIT", **key: Any) -> dict[str, Any]:
+    return {
+        "key": {"remoteJid": jid, "fromMe": True, "id": "A1", **key},
+        "type": kind,
+        "editedMessage": {"conversation": "novo"},
+        "timestampMs": "1765458005000",
+    }
+
+
+def edit(chat: str, from_me: int, *, at: int = 1765458005000, author: str = "") -> MessageUpdate:
+    return MessageUpdate("A1", "edit", at, {"text": "novo"}, chat, from_me, author)
+
+
+@pytest.mark.parametrize(
+    ("jid", "chat"),
+    [(PHONE, CHAT), (GROUP, GROUP_CHAT), (LID, ""), (OWNER, ""), ("5521987654321", ""), (None, "")],
+)
+def test_only_a_group_and_a_contact_s_phone_number_are_reliable(jid: str | None, chat: str) -> None:
+    assert updates.reliable_chat_key(jid, address(OWNER)) == chat
+
+
+def test_a_status_matches_messages_of_its_chat_and_direction() -> None:
+    raw = {"keyId": "A1", "remoteJid": PHONE, "fromMe": True, "status": "DELIVERY_ACK"}
+    assert facts(updates.parse_update, raw) == [MessageUpdate("A1", "status", DELIVERED, {}, CHAT, OUTBOUND)]
+    inbound = {"key": {"id": "A1", "remoteJid": GROUP, "fromMe": False}, "status": 3}
+    assert facts(updates.parse_update, inbound) == [MessageUpdate("A1", "status", DELIVERED, {}, GROUP_CHAT, INBOUND)]
+
+
+def test_a_status_of_the_cloud_api_matches_both_directions() -> None:
+    raw = {"keyId": "wamid.1", "remoteJid": PHONE, "fromMe": False, "status": "DELIVERED"}
+    assert facts(updates.parse_update, raw) == [MessageUpdate("wamid.1", "status", DELIVERED, {}, CHAT, EITHER)]
+
+
+def test_an_update_may_carry_an_edit() -> None:
+    update = {"keyId": "A1", "remoteJid": PHONE, "fromMe": False}
+    plain = {"editedMessage": {"message": {"conversation": "novo"}}}
+    assert facts(updates.parse_update, update | {"message": plain}) == [edit(CHAT, INBOUND, at=CLOCK_MS)]
+    wrapped = {"editedMessage": {"message": {"protocolMessage": protocol_message()}}}
+    assert facts(updates.parse_update, update | {"message": wrapped}) == [edit(CHAT, INBOUND)]
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        # The contact's view of a chat with this instance, or a note of the instance to itself.
+        (protocol_message(OWNER), [edit("", INBOUND), edit(OWN_CHAT, OUTBOUND)]),
+        (protocol_message(PHONE), [edit(CHAT, OUTBOUND)]),
+        (protocol_message(LID), [edit("", EITHER)]),
+        (protocol_message(GROUP, participant=PHONE), [edit(GROUP_CHAT, EITHER, author=CHAT)]),
+        (protocol_message(""), [edit("", EITHER)]),
+    ],
+)
+def test_an_edit_matches_messages_of_its_author_only(raw: dict[str, Any], expected: list[MessageUpdate]) -> None:
+    assert facts(updates.parse_edit, raw) == expected
+
+
+def test_an_edit_through_the_api_matches_outbound_messages() -> None:
+    assert facts(updates.parse_sent_edit, protocol_message()) == [edit(CHAT, OUTBOUND)]
+
+
+def test_an_edit_without_its_own_time_has_the_time_of_its_envelope() -> None:
+    assert facts(updates.parse_sent_edit, protocol_message() | {"timestampMs": None}) == [
+        edit(CHAT, OUTBOUND, at=CLOCK_MS)
+    ]
+
+
+def test_an_edit_without_content_is_ignored() -> None:
+    assert facts(updates.parse_sent_edit, protocol_message() | {"editedMessage": None}) == []
+
+
+def test_a_revocation_in_a_group_matches_messages_of_every_member() -> None:
+    raw = protocol_message(kind="REVOKE")
+    assert facts(updates.parse_sent_edit, raw) == [MessageUpdate("A1", "delete", 0, {}, CHAT, OUTBOUND)]
+    raw = protocol_message(GROUP, kind="REVOKE")
+    assert facts(updates.parse_sent_edit, raw) == [MessageUpdate("A1", "delete", 0, {}, GROUP_CHAT, EITHER)]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"id": "A1", "remoteJid": PHONE, "fromMe": True, "participant": PHONE},
+        {"key": {"id": "A1", "remoteJid": LID, "remoteJidAlt": PHONE}},
+        {"key": {"id": "A1", "remoteJid": OWNER, "senderPn": PHONE}},
+    ],
+)
+def test_a_deletion_matches_both_directions_of_its_chat(raw: dict[str, Any]) -> None:
+    assert facts(updates.parse_deletion, raw) == [MessageUpdate("A1", "delete", 0, {}, CHAT, EITHER)]
+
+
+@pytest.mark.parametrize("parser", [updates.parse_update, updates.parse_deletion])
+def test_an_update_without_a_key_id_is_an_unknown_shape(parser: Parser) -> None:
+    with pytest.raises(UnknownShapeError):
+        facts(parser, {"remoteJid": PHONE, "status": "READ"})

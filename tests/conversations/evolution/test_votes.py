@@ -1,0 +1,53 @@
+"""Reactions and votes belong to a person and to a message."""
+
+from typing import Any
+
+from conversations.evolution import votes
+from conversations.evolution.facts import MessageUpdate
+from tests.conversations.evolution.envelopes import GROUP, LID, OWNER, PHONE, address, envelope
+
+CHAT, CONTACT, PERSON = address(GROUP), address(PHONE), address(LID)
+
+
+def poll_update(author: str, who: str, *options: str, at: int = 5) -> MessageUpdate:
+    return MessageUpdate("P1", "poll", at, {"options": list(options), "who": who}, CHAT.key, subject=author)
+
+
+def test_a_reaction_has_its_author_and_its_own_time() -> None:
+    body = {"key": {"id": "A1", "remoteJid": OWNER}, "text": "👍", "senderTimestampMs": "1765458000000"}
+    value = {"emoji": "👍", "who": PHONE}
+    expected = MessageUpdate("A1", "reaction", 1765458000000, value, CHAT.key, subject=CONTACT.key)
+    assert list(votes.parse_reaction(body, CHAT, CONTACT, 5)) == [expected]
+
+
+def test_a_removed_reaction_has_an_empty_emoji() -> None:
+    (update,) = votes.parse_reaction({"key": {"id": "A1"}, "text": ""}, CHAT, None, 5)
+    assert isinstance(update, MessageUpdate)
+    assert (update.at, update.subject, update.value) == (5, "me", {"emoji": "", "who": "me"})
+
+
+def test_a_reaction_to_no_message_is_ignored() -> None:
+    assert list(votes.parse_reaction({"text": "👍"}, CHAT, CONTACT, 5)) == []
+
+
+def vote(body: dict[str, Any], results: object = None) -> list[Any]:
+    return list(votes.parse_vote({"pollCreationMessageKey": {"id": "P1"}} | body, results, CHAT, CONTACT, 5))
+
+
+def test_a_decrypted_vote_has_its_options() -> None:
+    assert vote({"vote": {"selectedOptions": ["B", "A", 7]}}) == [poll_update(CONTACT.key, PHONE, "A", "B")]
+    assert vote({"vote": {"selectedOptions": []}}) == [poll_update(CONTACT.key, PHONE)]
+
+
+def test_an_encrypted_vote_is_taken_from_the_poll_s_results() -> None:
+    results = [{"name": "A", "voters": [PHONE]}, {"name": "B", "voters": []}]
+    assert vote({"vote": {"encPayload": {}}}, results) == [poll_update(CONTACT.key, PHONE, "A")]
+    assert vote({"vote": {"encPayload": {}}}) == []
+
+
+def test_poll_results_give_one_vote_per_person() -> None:
+    results = [{"name": "B", "voters": [LID, OWNER]}, {"name": "A", "voters": [LID]}, {"name": "C", "voters": []}]
+    assert list(votes.parse_poll_results(results, "P1", CHAT.key, 5, envelope())) == [
+        poll_update(PERSON.key, LID, "A", "B"),
+        poll_update("me", "me", "B"),
+    ]
