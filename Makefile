@@ -79,9 +79,9 @@ stack: dev-venv ## the production topology here: PostgreSQL, Valkey, web process
 
 RATE ?= 500
 SITE = env -u DATABASE_URL -u REDIS_URL ENV_FILE=var/stack/env
-simulate: dev-venv ## post to a running stack as Evolution does, and judge: RATE=500 a second for DURATION=60 seconds
+simulate: dev-venv ## post to a running stack as Evolution does, then verify: RATE=500 requests a second for DURATION=60 seconds
 	@test -f var/stack/env || { echo "make: no stack runs here; start one: make stack" >&2; exit 1; }
-	@exec $(SITE) $(PY) manage.py simulate --url "http://127.0.0.1:$(PORT)" --rate "$(RATE)" --seconds "$(DURATION)" $(ARGS)
+	@exec $(SITE) $(PY) -m tests.load --url "http://127.0.0.1:$(PORT)" --rate "$(RATE)" --seconds "$(DURATION)" $(ARGS)
 
 clean: ## remove the environments and caches; var/ (the database, the logs) stays
 	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
