@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from tests.load.http_client import ConnectionPool, api_request
@@ -13,6 +14,13 @@ from tests.load.report import Report
 PAGE_SIZE = 200
 TIMEOUT = 30.0  # seconds
 CONCURRENT_CONVERSATIONS = 4
+
+
+class ApiError(Exception):
+    """A path returned another status than 200."""
+
+    def __init__(self, path: str, status: int) -> None:
+        super().__init__(f"{path} returned {status}")
 
 
 @dataclass(frozen=True)
@@ -28,9 +36,12 @@ class ApiClient:
 
         Raises:
             OSError: the request failed.
-            ValueError: the body is not JSON.
+            ApiError: the status is not 200.
         """
-        return json.loads((await self.pool.send(api_request(path, self.token, self.host), TIMEOUT)).body)
+        response = await self.pool.send(api_request(path, self.token, self.host), TIMEOUT)
+        if response.status != HTTPStatus.OK:
+            raise ApiError(path, response.status)
+        return json.loads(response.body)
 
 
 async def verify_api(
@@ -43,7 +54,10 @@ async def verify_api(
 
     async def verify(pk: int, conversation: ExpectedConversation) -> None:
         async with limit:
-            await _verify_conversation(client, pk, conversation, report)
+            try:
+                await _verify_conversation(client, pk, conversation, report)
+            except ApiError as error:
+                report.add("stale in the API", str(error))
 
     await asyncio.gather(*(verify(pk, conversation) for pk, conversation in conversations.items()))
     pool.close()
