@@ -60,7 +60,7 @@ bench-logs: bench-venv ## measure the logs against their peers, into docs/benchm
 	@exec $(BENCH) -m tests.benchmarks.logs $(ARGS)
 
 DURATION ?= 60
-soak: dev-venv ## readers and writers while the store fails in every way; DURATION=60 seconds
+soak: dev-venv ## check every read for staleness while Valkey and the writers fail, for DURATION=60 seconds
 	@exec $(PY) -m tests.soak --duration "$(DURATION)" $(ARGS)
 
 # Universal locks for 3.11 and newer; each agrees with the one before. ARGS=--upgrade takes newer versions.

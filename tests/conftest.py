@@ -22,7 +22,7 @@ if Options.read().is_shared:
     pool.connection_kwargs.update(socket_connect_timeout=5.0, socket_timeout=5.0)
     pool.disconnect()
 
-# A pytest-xdist worker inherits the settings of its parent's environment; each one needs keys of its own.
+# A pytest-xdist worker inherits its parent's environment; each worker needs its own key prefix.
 settings.CACHELAYER = {"PREFIX": os.environ["CACHE_PREFIX"]}
 # Without Redis only one process uses the cache: this one.
 runtime.use(runtime.make(is_guest=False))

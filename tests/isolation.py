@@ -1,4 +1,4 @@
-"""Sets Django up for tests and benchmarks with an environment of its own.
+"""Sets Django up for tests and benchmarks, isolated from the developer's environment.
 
 The developer's `.env` and variables have no effect, and nothing is written to `var/`. Only `DATABASE_URL` and
 `REDIS_URL` are kept: they select the servers of a run. Without them a run needs no servers.

@@ -1,8 +1,8 @@
 """Runs a command with PostgreSQL and Valkey: `python -m tests.servers COMMAND…` starts both, and stops them afterwards.
 
 The server programs are those of `make stack` (`whatsai/devstack/servers.py`). Both listen on unix sockets in a
-temporary folder. They are children of this process in process groups of their own: Ctrl-C does not reach them, so they
-run until the command has finished, and they never outlive this process.
+temporary folder. They are children of this process in separate process groups: Ctrl-C does not reach them, so they run
+until the command has finished, and they never outlive this process.
 """
 
 import os

@@ -101,7 +101,7 @@ def test_a_missing_command_is_a_one_line_error() -> None:
 
 @contextmanager
 def started(**variables: str) -> Iterator[tuple["subprocess.Popen[str]", dict[str, Any]]]:
-    """Run COMMAND with the servers; yield the process and what the command printed."""
+    """Run COMMAND with the servers; yield the process and the command's decoded output."""
     inherited = {name: value for name, value in os.environ.items() if name not in OWN_SERVERS}
     with subprocess.Popen(  # noqa: S603 - a constant command
         [sys.executable, "-m", "tests.servers", sys.executable, "-c", COMMAND],

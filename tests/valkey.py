@@ -23,7 +23,7 @@ class Valkey:
 
     Attributes:
         url: the server's URL.
-        client: a client with a connection of its own.
+        client: a client that does not retry.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -1,7 +1,7 @@
 """The command line of the load test: `python -m tests.load --url http://127.0.0.1:8000`.
 
-Posts to a running site as Evolution does, then compares its database and its API with what was posted. It needs the
-site's own settings, so that it reads the same database: `ENV_FILE=var/stack/env` for `make stack`.
+Posts webhooks to a running site as Evolution does, then compares the site's database and API with the posted events.
+It needs the site's settings because it reads the same database: `ENV_FILE=var/stack/env` for `make stack`.
 
 Exit status: 0 when every message is stored once and correctly, else 1. Response times do not affect it.
 """

@@ -16,7 +16,7 @@ class Options:
     """One run of the load test.
 
     Attributes:
-        plan: what is posted, and when.
+        plan: rate, duration, repetitions and disorder of the requests.
         host: the site's host.
         port: the site's port.
         chaos: whether processes of `make stack` are killed and restarted during the run.
@@ -42,7 +42,9 @@ class Options:
         """Parse the command line; print an error and exit if it is not valid."""
         parser = create_parser("tests.load", description)
         add = parser.add_argument
-        add("--url", default="http://127.0.0.1:8000", help="the site, on this database (%(default)s)")
+        add(
+            "--url", default="http://127.0.0.1:8000", help="URL of the site, which must use this database (%(default)s)"
+        )
         add("--rate", type=positive, default=Plan.rate, help="requests a second (%(default)s)")
         add("--seconds", type=positive, default=Plan.seconds, help="duration of the load (%(default)s)")
         add("--instances", type=int, default=Plan.instances, help="number of instances that post (%(default)s)")

@@ -140,7 +140,7 @@ class Oracle:
 
     @property
     def state(self) -> str:
-        """The expected connection state; "" if there is none, or if two states have the same time."""
+        """The expected connection state; "" if it is unknown or if the latest time has two states."""
         return _latest(self._states)
 
     @property

@@ -15,7 +15,7 @@ _DELIVERED = range(200, 400)  # axios follows redirects, so they count as delive
 
 
 class RetryDecision(enum.Enum):
-    """What Evolution does after an attempt."""
+    """Evolution's decision after an attempt."""
 
     DELIVERED = enum.auto()
     DROPPED = enum.auto()
@@ -24,7 +24,7 @@ class RetryDecision(enum.Enum):
 
 
 def decide(status: int | None, attempt: int) -> RetryDecision:
-    """Return what Evolution does after an attempt.
+    """Return Evolution's decision after an attempt.
 
     Args:
         status: the response's status; None if there was no response.

@@ -28,7 +28,7 @@ class Post:
 
     Attributes:
         due: seconds from the start of the load.
-        event: what is posted.
+        event: the posted event.
         is_on_time: whether it is an original event that the schedule does not delay.
     """
 

@@ -37,7 +37,7 @@ def site(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def test_every_post_is_stored_once_and_correctly(site: SiteConfig, capsys: pytest.CaptureFixture[str]) -> None:
     Instance.objects.create(name="of an earlier run", server_url=scenario.SERVER)
     with running(site.worker(1)):
-        assert run(parse(site, "--rate=180", "--seconds=1", "--instances=3", "--copies=20"))
+        assert run(parse(site, "--rate=180", "--seconds=1", "--instances=3", "--copies=20", "--retry-scale=1"))
     output = capsys.readouterr().out
     assert "202: 200; 0 sent again, 0 given up" in output
     assert "0 lost, 0 duplicated, 0 out of order, 0 wrong unread" in output

@@ -52,7 +52,7 @@ def verify_rows(instance: Instance, oracle: Oracle, report: Report) -> dict[str,
     """Compare an instance's messages and conversations.
 
     Returns:
-        The primary key of each chat's conversation, for chats that have one.
+        Chat → primary key of its conversation, without chats that have no conversation.
     """
     rows: dict[tuple[str, bool], list[Message]] = defaultdict(list)
     for row in Message.objects.filter(instance=instance):
