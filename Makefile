@@ -61,7 +61,7 @@ bench-logs: bench-venv ## measure the logs against their peers, into docs/benchm
 	@exec $(BENCH) -m tests.benchmarks.logs $(ARGS)
 
 DURATION ?= 60
-soak: dev-venv ## readers and writers while the store fails in every way; DURATION=60 seconds
+soak: dev-venv ## check every read for staleness while Valkey and the writers fail, for DURATION=60 seconds
 	@exec $(PY) -m tests.soak --duration "$(DURATION)" $(ARGS)
 
 # Universal locks for 3.11 and newer; each agrees with the one before. ARGS=--upgrade takes newer versions.
@@ -80,9 +80,9 @@ stack: dev-venv ## the production topology here: PostgreSQL, Valkey, web process
 
 RATE ?= 500
 SITE = env -u DATABASE_URL -u REDIS_URL ENV_FILE=var/stack/env
-simulate: dev-venv ## post to a running stack as Evolution does, and judge: RATE=500 a second for DURATION=60 seconds
+simulate: dev-venv ## post to a running stack as Evolution does, then verify: RATE=500 requests a second for DURATION=60 seconds
 	@test -f var/stack/env || { echo "make: no stack runs here; start one: make stack" >&2; exit 1; }
-	@exec $(SITE) $(PY) manage.py simulate --url "http://127.0.0.1:$(PORT)" --rate "$(RATE)" --seconds "$(DURATION)" $(ARGS)
+	@exec $(SITE) $(PY) -m tests.load --url "http://127.0.0.1:$(PORT)" --rate "$(RATE)" --seconds "$(DURATION)" $(ARGS)
 
 clean: ## remove the environments and caches; var/ (the database, the logs) stays
 	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,4 +1,4 @@
-"""The suite's settings: Django set up apart from the developer's environment, and what makes tests quick."""
+"""Sets Django up for the test suite, and changes the settings that would make tests slow or share state."""
 
 import os
 
@@ -9,43 +9,43 @@ from tests import isolation
 
 isolation.set_up(database="sqlite://:memory:")
 
-from django.conf import settings  # noqa: E402 - there are settings from here on
-from django.db import connection  # noqa: E402
-from django_redis import get_redis_connection  # noqa: E402
+from django.conf import settings  # noqa: E402 - needs the environment from above
+from django.db import connection  # noqa: E402 - as above
+from django_redis import get_redis_connection  # noqa: E402 - as above
 
 from cachelayer.conf import Options  # noqa: E402 - as above
 from cachelayer.runtime.runtime import runtime  # noqa: E402 - as above
 
-# A machine that runs every test there is may be late: that is not to be taken for a server that hangs.
+# Longer time-outs, because a server may respond slowly while many tests run in parallel.
 if Options.read().is_shared:
-    pool = get_redis_connection().connection_pool  # which the first service has made by now
+    pool = get_redis_connection().connection_pool
     pool.connection_kwargs.update(socket_connect_timeout=5.0, socket_timeout=5.0)
     pool.disconnect()
 
-# A worker of pytest-xdist has the settings of the environment that it was started in: they are not to share keys.
+# A pytest-xdist worker inherits its parent's environment; each worker needs its own key prefix.
 settings.CACHELAYER = {"PREFIX": os.environ["CACHE_PREFIX"]}
-# Without Redis one process has the cache; here it is this one, and not a guest of a server.
+# Without Redis only one process uses the cache: this one.
 runtime.use_configured_store(owns_cache=True)
 
-# Each client loads all middleware anew: it need not look at every static file there is.
+# Every test client loads the middleware, which would otherwise scan all static files each time.
 settings.WHITENOISE_AUTOREFRESH = True
 
-# Hashing a password slowly on purpose is of no use here.
+# The default password hasher is slow on purpose.
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
-# The same examples at each run in CI, new ones elsewhere. No deadline: a slow machine is not a failure.
+# The same examples in every CI run, random ones elsewhere. No deadline, because a slow machine is not a failure.
 hypothesis.settings.register_profile("whatsai", deadline=None, derandomize=os.environ.get("CI") == "true")
 hypothesis.settings.load_profile("whatsai")
 
 
 def pytest_report_header() -> str:
-    """Say on which stores the suite runs."""
+    """Return the database and the cache backend of the run."""
     return f"database: {connection.vendor}, cache: {settings.CACHES['default']['BACKEND']}"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, where the database is another one, what only PostgreSQL can show; and there, what was shown here."""
-    left_out = "once" if connection.vendor == "postgresql" else "postgresql"
-    theirs = [item for item in items if item.get_closest_marker(left_out)]
-    config.hook.pytest_deselected(items=theirs)
-    items[:] = [item for item in items if item not in theirs]
+    """Deselect tests that are marked for another database: `postgresql` on SQLite, `once` on PostgreSQL."""
+    marker = "once" if connection.vendor == "postgresql" else "postgresql"
+    deselected = [item for item in items if item.get_closest_marker(marker)]
+    config.hook.pytest_deselected(items=deselected)
+    items[:] = [item for item in items if item not in deselected]

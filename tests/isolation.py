@@ -1,6 +1,7 @@
-"""An environment for tests and benchmarks: nothing of the developer's leaks in, nothing reaches `var/`.
+"""Sets Django up for tests and benchmarks, isolated from the developer's environment.
 
-Which servers a run is on is its caller's to say, by `DATABASE_URL` and `REDIS_URL`; without them it needs none.
+The developer's `.env` and variables have no effect, and nothing is written to `var/`. Only `DATABASE_URL` and
+`REDIS_URL` are kept: they select the servers of a run. Without them a run needs no servers.
 """
 
 import atexit
@@ -12,19 +13,20 @@ from pathlib import Path
 
 import django
 
-KEPT = ("DATABASE_URL", "REDIS_URL")
+KEPT_VARIABLES = ("DATABASE_URL", "REDIS_URL")
 
 
 def set_up(database: str) -> None:
-    """Set Django up apart from everything.
+    """Replace the project's environment variables and call `django.setup`.
 
     Args:
-        database: the URL of the database when the environment names none; `{scratch}` in it is a folder that goes.
+        database: the database URL to use if DATABASE_URL is not set. `{scratch}` in it is replaced by a temporary
+            folder, which is deleted at exit.
     """
     scratch = Path(tempfile.mkdtemp(prefix="whatsai-scratch-"))
     atexit.register(shutil.rmtree, scratch, ignore_errors=True)
-    from_outside = {name: os.environ[name] for name in KEPT if os.environ.get(name)}
-    for name in _variables():
+    kept = {name: os.environ[name] for name in KEPT_VARIABLES if os.environ.get(name)}
+    for name in _project_variables():
         os.environ.pop(name, None)
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "whatsai.settings",
@@ -38,12 +40,12 @@ def set_up(database: str) -> None:
         "LOG_CONSOLE": "false",
         "MEDIA_DIR": str(scratch / "media"),
     }
-    os.environ |= from_outside
+    os.environ |= kept
     django.setup()
 
 
-def _variables() -> list[str]:
-    """Every variable of the project, as `.env.example` names them."""
+def _project_variables() -> list[str]:
+    """Return the names of all variables listed in `.env.example`."""
     example = Path(__file__).resolve().parent.parent / ".env.example"
     lines = example.read_text(encoding="utf-8").splitlines()
     return [line[2:].split("=")[0] for line in lines if line.startswith("# ") and line[2:].split("=")[0].isupper()]

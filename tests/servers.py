@@ -1,7 +1,8 @@
-"""PostgreSQL and Valkey for one command: `python -m tests.servers COMMAND…` starts them, runs it, and stops them.
+"""Runs a command with PostgreSQL and Valkey: `python -m tests.servers COMMAND…` starts both, and stops them afterwards.
 
-The programs are those of `make stack` (`whatsai/stack/stores.py`). Both run on unix sockets in a temporary folder, as
-children of this process and out of reach of the terminal's Ctrl-C: they outlive the command, not this process.
+The server programs are those of `make stack` (`whatsai/devstack/servers.py`). Both listen on unix sockets in a
+temporary folder. They are children of this process in separate process groups: Ctrl-C does not reach them, so they run
+until the command has finished, and they never outlive this process.
 """
 
 import os
@@ -12,40 +13,39 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
+from tests import signals
 from whatsai.devstack import folders
 from whatsai.devstack import process as program
-from whatsai.devstack import servers as stores
+from whatsai.devstack import servers as programs
 from whatsai.devstack.process import Program, ServerFailed
-
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
 def servers(environ: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Run the servers that `environ` does not name already, and yield the variables that name them.
+    """Start each server whose variable is not set in `environ`; yield the variables with the servers' URLs.
 
     Raises:
-        ServerFailed: one did not start.
+        ServerFailed: a server did not start.
     """
     with ExitStack() as stack:
-        wanted = {variable: run for variable, run in SERVERS.items() if not environ.get(variable)}
-        yield {variable: stack.enter_context(run()) for variable, run in wanted.items()}
+        missing = {variable: run for variable, run in SERVERS.items() if not environ.get(variable)}
+        yield {variable: stack.enter_context(run()) for variable, run in missing.items()}
 
 
 @contextmanager
 def postgresql() -> Iterator[str]:
-    """Run PostgreSQL with one empty database, `whatsai`, and yield its URL."""
+    """Run PostgreSQL with an empty database `whatsai`; yield its URL."""
     with folders.short_tempdir() as folder:
-        server, url = stores.postgresql(folder, folder, stores.FLEETING)
+        server, url = programs.postgresql(folder, folder, programs.FLEETING)
         with running(server):
             yield url
 
 
 @contextmanager
 def valkey() -> Iterator[str]:
-    """Run Valkey, which keeps nothing on disk, and yield its URL."""
+    """Run Valkey without persistence; yield its URL."""
     with folders.short_tempdir() as folder:
-        server, url = stores.valkey(folder, folder)
+        server, url = programs.valkey(folder, folder)
         with running(server):
             yield url
 
@@ -55,7 +55,7 @@ SERVERS: dict[str, Callable[[], AbstractContextManager[str]]] = {"DATABASE_URL":
 
 @contextmanager
 def running(server: Program) -> Iterator[None]:
-    """Run a server from the moment it answers until the block ends."""
+    """Start a program and wait until it is ready; stop it when the block ends."""
     process = program.start(server)
     try:
         program.await_answer(server, process)
@@ -66,37 +66,39 @@ def running(server: Program) -> Iterator[None]:
 
 # --- the command line -------------------------------------------------------------------------------------------------
 def main(command: Sequence[str]) -> int:
-    """Run `command` with the servers; return its exit status, or 128 + the number of the signal that ended it or us."""
+    """Run a command with the servers.
+
+    Returns:
+        The command's exit status, or 128 + the number of the signal that ended the command or this process.
+    """
     if not command:
         print("usage: python -m tests.servers COMMAND [ARGUMENT…]", file=sys.stderr)
         return 2
-    # Noted, not raised: no signal can come between starting a process and knowing it.
-    caught: list[signal.Signals] = []
-    for number in ENDING:
-        signal.signal(number, lambda number, _frame: caught.append(signal.Signals(number)))
+    signals.install_handlers()
     try:
         with servers(os.environ) as variables:
-            return _run(command, {**os.environ, **variables}, caught)
+            return _run(command, {**os.environ, **variables})
     except (ServerFailed, OSError) as error:
         print(f"tests.servers: {error}", file=sys.stderr)
         return 1
 
 
-def _run(command: Sequence[str], environ: dict[str, str], caught: list[signal.Signals]) -> int:
-    # This environment's programs first: `python -m tests.servers pytest` works without activating it.
+def _run(command: Sequence[str], environ: dict[str, str]) -> int:
+    # This interpreter's folder comes first in PATH, so that `pytest` runs without an activated environment.
     environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environ.get("PATH", os.defpath)])
-    if not caught:
+    if not signals.first_received():
         process = subprocess.Popen(command, env=environ)
-        while not caught:
+        while not signals.first_received():
             try:
                 status = process.wait(program.POLL)
             except subprocess.TimeoutExpired:
                 continue
-            if not caught:
+            if not signals.first_received():
                 return status if status >= 0 else 128 - status
-        # Ctrl-C has reached the command as well: it may finish its report before it is asked again.
-        program.stop(process, *((0, signal.SIGTERM) if caught[0] == signal.SIGINT else (signal.SIGTERM,)))
-    return 128 + caught[0]
+        # Ctrl-C has also reached the command: first wait for it to finish (0), then send SIGTERM.
+        first = signals.first_received()
+        program.stop(process, *((0, signal.SIGTERM) if first == signal.SIGINT else (signal.SIGTERM,)))
+    return 128 + signals.first_received()
 
 
 if __name__ == "__main__":

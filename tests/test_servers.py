@@ -1,4 +1,4 @@
-"""The run is on the stores its environment names, and `python -m tests.servers` starts, hands on and stops them."""
+"""The suite uses the servers of its environment, and `python -m tests.servers` starts and stops them."""
 
 import json
 import os
@@ -14,13 +14,14 @@ import psutil
 import pytest
 import redis
 from django.conf import settings
-from django.core.cache import caches  # noqa: TID251 - what is tested is the cache itself
+from django.core.cache import caches  # noqa: TID251 - this test is about Django's cache itself
 from django.db import connection
 
 VENDORS = {"sqlite": "sqlite", "postgres": "postgresql", "postgresql": "postgresql"}
-PATIENCE = 90  # seconds after which a hung process fails its test
+PROCESS_TIMEOUT = 90  # seconds
+OWN_SERVERS = {"DATABASE_URL": "sqlite://:memory:", "REDIS_URL": "redis://127.0.0.1:1/0"}
 
-# Says what it was given, then does as it is told on its standard input.
+# Prints its process id and the servers' URLs, then exits with the status read from its standard input.
 COMMAND = """
 import json, os, sys
 print(json.dumps({"pid": os.getpid()} | {name: os.environ[name] for name in ("DATABASE_URL", "REDIS_URL")}), flush=True)
@@ -47,66 +48,64 @@ def test_with_a_redis_url_the_cache_is_that_server() -> None:
     caches["default"].delete(key)
 
 
-def test_the_exit_status_is_the_commands_and_nothing_is_left() -> None:
-    with started() as (process, given):
-        assert running(given)
-        process.communicate("7\n", timeout=PATIENCE)
+def test_the_exit_status_is_that_of_the_command_and_no_process_is_left() -> None:
+    with started() as (process, printed):
+        assert running_processes(printed)
+        process.communicate("7\n", timeout=PROCESS_TIMEOUT)
 
     assert process.returncode == 7
-    assert not running(given)
+    assert not running_processes(printed)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_the_command_and_nothing_is_left(number: signal.Signals) -> None:
-    with started() as (process, given):
+def test_a_signal_ends_the_command_and_no_process_is_left(number: signal.Signals) -> None:
+    with started() as (process, printed):
         process.send_signal(number)
-        process.wait(PATIENCE)
+        process.wait(PROCESS_TIMEOUT)
 
     assert process.returncode == 128 + number
-    assert not running(given)
+    assert not running_processes(printed)
 
 
-def test_at_ctrl_c_the_command_may_finish_first() -> None:
-    with started() as (process, given):
+def test_after_ctrl_c_the_command_may_finish() -> None:
+    with started() as (process, printed):
         process.send_signal(signal.SIGINT)
-        process.communicate("0\n", timeout=PATIENCE)
+        process.communicate("0\n", timeout=PROCESS_TIMEOUT)
 
     assert process.returncode == 128 + signal.SIGINT
-    assert not running(given)
+    assert not running_processes(printed)
 
 
-def test_servers_of_the_user_are_taken_as_they_are() -> None:
-    own = {"DATABASE_URL": "sqlite://:memory:", "REDIS_URL": "redis://127.0.0.1:1/0"}
-    with started(**own) as (process, given):
+def test_servers_named_in_the_environment_are_used_and_none_is_started() -> None:
+    with started(**OWN_SERVERS) as (process, printed):
         children = psutil.Process(process.pid).children()
-        process.communicate("0\n", timeout=PATIENCE)
+        process.communicate("0\n", timeout=PROCESS_TIMEOUT)
 
-    assert [child.pid for child in children] == [given.pop("pid")]
-    assert given == own
+    assert [child.pid for child in children] == [printed.pop("pid")]
+    assert printed == OWN_SERVERS
 
 
-def test_a_command_that_is_not_there_is_one_line() -> None:
-    own = {"DATABASE_URL": "sqlite://:memory:", "REDIS_URL": "redis://127.0.0.1:1/0"}
-    answer = subprocess.run(
+def test_a_missing_command_is_a_one_line_error() -> None:
+    result = subprocess.run(
         [sys.executable, "-m", "tests.servers", "no-such-command"],
-        env=os.environ | own,
+        env=os.environ | OWN_SERVERS,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=PROCESS_TIMEOUT,
         check=False,
     )
 
-    assert answer.returncode == 1
-    assert answer.stderr == "tests.servers: [Errno 2] No such file or directory: 'no-such-command'\n"
+    assert result.returncode == 1
+    assert result.stderr == "tests.servers: [Errno 2] No such file or directory: 'no-such-command'\n"
 
 
 @contextmanager
-def started(**own: str) -> Iterator[tuple["subprocess.Popen[str]", dict[str, Any]]]:
-    """Run the command with servers; give it and what it was given once it runs."""
-    environ = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")} | own
-    with subprocess.Popen(  # noqa: S603 - our own words
+def started(**variables: str) -> Iterator[tuple["subprocess.Popen[str]", dict[str, Any]]]:
+    """Run COMMAND with the servers; yield the process and the command's decoded output."""
+    inherited = {name: value for name, value in os.environ.items() if name not in OWN_SERVERS}
+    with subprocess.Popen(  # noqa: S603 - a constant command
         [sys.executable, "-m", "tests.servers", sys.executable, "-c", COMMAND],
-        env=environ,
+        env=inherited | variables,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -115,13 +114,13 @@ def started(**own: str) -> Iterator[tuple["subprocess.Popen[str]", dict[str, Any
         yield process, json.loads(process.stdout.readline())
 
 
-def running(given: dict[str, Any]) -> list[int]:
-    """The command and every process started in the servers' folders, of those that still run."""
-    folders = [urlsplit(given[name]) for name in ("DATABASE_URL", "REDIS_URL")]
-    names = [part for url in folders for part in url.geturl().replace("%2F", "/").split("/") if "whatsai-" in part]
+def running_processes(printed: dict[str, Any]) -> list[int]:
+    """Return the ids of the running processes: the command, and all programs in the servers' folders."""
+    urls = [urlsplit(printed[name]) for name in OWN_SERVERS]
+    folders = [part for url in urls for part in url.geturl().replace("%2F", "/").split("/") if "whatsai-" in part]
     found = [
         process.pid
         for process in psutil.process_iter(["cmdline"])
-        if any(name.split(":")[0] in " ".join(process.info["cmdline"] or []) for name in names)
+        if any(folder.split(":")[0] in " ".join(process.info["cmdline"] or []) for folder in folders)
     ]
-    return found + [given["pid"]] * psutil.pid_exists(given["pid"])
+    return found + [printed["pid"]] * psutil.pid_exists(printed["pid"])

@@ -1,4 +1,4 @@
-"""The soak's judgement: which reads are right, which are stale, and which of those have an excuse. And a short soak."""
+"""The soak test's own rules: which reads are correct, which are stale, and for what cause. And a short soak test."""
 
 import subprocess
 import sys
@@ -7,229 +7,243 @@ from time import monotonic_ns
 
 import pytest
 
-from tests.soak import lanes
-from tests.soak.history import RING, History
-from tests.soak.judge import DATABASE, LOCAL, OUTBOX_WITHIN, SECOND, SHARED, Judge, Stale, Why
+from tests.soak import scheduler
+from tests.soak.history import KEPT_WRITES, History
 from tests.soak.report import Report
-from tests.soak.rows import FORBIDDEN, INSTANCES, NOBODY, SLOTS, Kind, Rows
+from tests.soak.rows import INSTANCES, NO_ROW, ROLLED_BACK, SLOTS, RowKind, Rows
+from tests.soak.scheduler import Task
+from tests.soak.staleness import (
+    DATABASE,
+    LOCAL,
+    OUTBOX_DELAY,
+    SECOND,
+    SHARED,
+    Cause,
+    StalenessChecker,
+    StaleRead,
+)
 
 WRITER = 0
-PATIENCE = 90  # seconds after which a hung process fails its test
+PROCESS_TIMEOUT = 90  # seconds
 
 ROWS = Rows(range(INSTANCES))
-ROW = next(slot for slot in range(SLOTS) if ROWS.kind(slot) is Kind.SHARED)
-MORTAL = next(slot for slot in range(SLOTS) if ROWS.kind(slot) is Kind.MORTAL)
+ROW = next(slot for slot in range(SLOTS) if ROWS.kind(slot) is RowKind.SHARED)
+RECREATED_ROW = next(slot for slot in range(SLOTS) if ROWS.kind(slot) is RowKind.RECREATED)
 
 
-class Past(History):
-    """A history that is written in one go."""
+class RecordedHistory(History):
+    """A history with one write to every row, and shortcuts to record more."""
 
     def __init__(self) -> None:
         super().__init__(SLOTS)
         for slot in range(SLOTS):
-            self.writes(slot, 1)
+            self.record_write(slot, 1)
 
-    def writes(self, slot: int, number: int, *, ends: bool = True) -> None:
-        self.opens(WRITER, slot, number)
-        self.commits(WRITER, slot, number)
-        if ends:
-            self.ends(slot, number)
+    def record_write(self, slot: int, number: int, *, has_ended: bool = True) -> None:
+        self.record_start(WRITER, slot, number)
+        self.record_commit(WRITER, slot, number)
+        if has_ended:
+            self.record_end(slot, number)
 
-    def loses_now(self, *, by_eviction: bool = False) -> None:
-        self.lost(self.loses(by_eviction=by_eviction))
+    def record_loss(self, *, by_eviction: bool = False) -> None:
+        self.end_loss(self.start_loss(by_eviction=by_eviction))
 
-    def judged(self, tier: str, number: int, *, slot: int = ROW, later: int = 0) -> Stale | None:
-        """Judge a read that begins now, or ns later, and ends at once."""
-        needed, upto = self.needed(slot), self.upto(slot)
-        return Judge(self, ROWS).judge(tier, slot, number, needed, upto, monotonic_ns() + later)
+    def check(self, tier: str, number: int, *, slot: int = ROW, later: int = 0) -> StaleRead | None:
+        """Check a read that starts and ends now, or `later` ns from now."""
+        minimum, maximum = self.last_committed(slot), self.last_started(slot)
+        return StalenessChecker(self, ROWS).check(tier, slot, number, minimum, maximum, monotonic_ns() + later)
 
-    def why(self, tier: str, number: int, *, slot: int = ROW, later: int = 0) -> Why | None:
-        stale = self.judged(tier, number, slot=slot, later=later)
-        return None if stale is None else stale.why
+    def cause(self, tier: str, number: int, *, slot: int = ROW, later: int = 0) -> Cause | None:
+        stale = self.check(tier, number, slot=slot, later=later)
+        return None if stale is None else stale.cause
 
 
 @pytest.fixture
-def past() -> Past:
-    return Past()
+def history() -> RecordedHistory:
+    return RecordedHistory()
 
 
-# --- right ------------------------------------------------------------------------------------------------------------
-def test_what_was_committed_when_a_read_began_is_right(past: Past) -> None:
-    past.writes(ROW, 2)
-    assert past.judged(SHARED, 2) is None
+# --- correct reads ----------------------------------------------------------------------------------------------------
+def test_the_last_committed_value_is_correct(history: RecordedHistory) -> None:
+    history.record_write(ROW, 2)
+    assert history.check(SHARED, 2) is None
 
 
-def test_what_was_being_written_while_a_read_lasted_is_right(past: Past) -> None:
-    past.writes(ROW, 2)
-    past.opens(WRITER, ROW, 3)
-    assert past.judged(SHARED, 2) is None
-    assert past.judged(SHARED, 3) is None
+def test_the_value_of_a_concurrent_write_is_correct(history: RecordedHistory) -> None:
+    history.record_write(ROW, 2)
+    history.record_start(WRITER, ROW, 3)
+    assert history.check(SHARED, 2) is None
+    assert history.check(SHARED, 3) is None
 
 
-def test_a_row_that_was_deleted_may_be_absent_and_one_that_was_made_anew_may_not(past: Past) -> None:
-    past.writes(MORTAL, 2)
-    assert past.judged(SHARED, NOBODY, slot=MORTAL) is None
-    past.opens(WRITER, MORTAL, 3)
-    assert past.judged(SHARED, NOBODY, slot=MORTAL) is None
-    past.commits(WRITER, MORTAL, 3)
-    assert past.why(SHARED, NOBODY, slot=MORTAL) is Why.NONE
+def test_a_deleted_row_may_be_missing_until_it_is_inserted_again(history: RecordedHistory) -> None:
+    history.record_write(RECREATED_ROW, 2)
+    assert history.check(SHARED, NO_ROW, slot=RECREATED_ROW) is None
+    history.record_start(WRITER, RECREATED_ROW, 3)
+    assert history.check(SHARED, NO_ROW, slot=RECREATED_ROW) is None
+    history.record_commit(WRITER, RECREATED_ROW, 3)
+    assert history.cause(SHARED, NO_ROW, slot=RECREATED_ROW) is Cause.UNEXPLAINED
 
 
-# --- stale ------------------------------------------------------------------------------------------------------------
+# --- stale reads ------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("tier", [SHARED, DATABASE])
-def test_an_older_value_has_no_excuse_though_its_write_has_not_ended(past: Past, tier: str) -> None:
-    past.writes(ROW, 2, ends=False)
-    found = past.judged(tier, 1)
-    assert found is not None
-    assert (found.why, found.seen, found.needed) == (Why.NONE, 1, 2)
-    assert found.behind is not None
-    assert 0 <= found.behind < SECOND
+def test_an_older_value_is_unexplained_even_before_the_end_of_the_write(history: RecordedHistory, tier: str) -> None:
+    history.record_write(ROW, 2, has_ended=False)
+    stale = history.check(tier, 1)
+    assert stale is not None
+    assert (stale.cause, stale.number, stale.minimum) == (Cause.UNEXPLAINED, 1, 2)
+    assert stale.staleness is not None
+    assert 0 <= stale.staleness < SECOND
 
 
-def test_the_local_tier_may_be_behind_by_a_second_and_no_more(past: Past) -> None:
-    past.writes(ROW, 2)
-    assert past.why(LOCAL, 1) is Why.BEHIND
-    assert past.why(LOCAL, 1, later=SECOND) is Why.NONE
+def test_the_local_tier_may_be_stale_for_at_most_a_second(history: RecordedHistory) -> None:
+    history.record_write(ROW, 2)
+    assert history.cause(LOCAL, 1) is Cause.LOCAL_DELAY
+    assert history.cause(LOCAL, 1, later=SECOND) is Cause.UNEXPLAINED
 
 
-def test_what_nobody_has_committed_is_from_nowhere(past: Past) -> None:
+def test_an_uncommitted_value_was_never_written(history: RecordedHistory) -> None:
     for tier in (LOCAL, SHARED, DATABASE):
-        assert past.why(tier, FORBIDDEN) is Why.NOWHERE
-        assert past.why(tier, NOBODY) is Why.NOWHERE
+        assert history.cause(tier, ROLLED_BACK) is Cause.NEVER_WRITTEN
+        assert history.cause(tier, NO_ROW) is Cause.NEVER_WRITTEN
 
 
-# --- excuses ----------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("by_eviction", "why"), [(False, Why.LOST), (True, Why.EVICTED)])
-def test_an_intent_that_was_lost_while_its_write_was_under_way_excuses_until_the_end(
-    past: Past, *, by_eviction: bool, why: Why
+# --- causes -----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("by_eviction", "cause"), [(False, Cause.INTENT_LOST), (True, Cause.INTENT_EVICTED)])
+def test_an_intent_lost_during_the_write_explains_stale_reads_until_the_end(
+    history: RecordedHistory, *, by_eviction: bool, cause: Cause
 ) -> None:
-    past.opens(WRITER, ROW, 2)
-    past.loses_now(by_eviction=by_eviction)
-    past.commits(WRITER, ROW, 2)
-    assert past.why(SHARED, 1) is why
-    assert past.why(LOCAL, 1, later=SECOND) is why
-    past.ends(ROW, 2)
-    assert past.why(SHARED, 1) is Why.NONE
+    history.record_start(WRITER, ROW, 2)
+    history.record_loss(by_eviction=by_eviction)
+    history.record_commit(WRITER, ROW, 2)
+    assert history.cause(SHARED, 1) is cause
+    assert history.cause(LOCAL, 1, later=SECOND) is cause
+    history.record_end(ROW, 2)
+    assert history.cause(SHARED, 1) is Cause.UNEXPLAINED
 
 
-def test_a_writer_that_died_before_the_end_leaves_the_window_open(past: Past) -> None:
-    past.opens(WRITER, ROW, 2)
-    past.loses_now()
-    past.commits(WRITER, ROW, 2)
-    assert past.why(SHARED, 1, later=60 * SECOND) is Why.LOST
+def test_a_lost_intent_of_a_killed_writer_explains_stale_reads_without_limit(history: RecordedHistory) -> None:
+    history.record_start(WRITER, ROW, 2)
+    history.record_loss()
+    history.record_commit(WRITER, ROW, 2)
+    assert history.cause(SHARED, 1, later=60 * SECOND) is Cause.INTENT_LOST
 
 
 @pytest.mark.parametrize("is_before", [True, False])
-def test_an_intent_that_was_lost_before_the_write_or_after_the_commit_excuses_nothing(
-    past: Past, *, is_before: bool
+def test_a_loss_before_the_write_or_after_its_commit_explains_nothing(
+    history: RecordedHistory, *, is_before: bool
 ) -> None:
     if is_before:
-        past.loses_now()
-    past.writes(ROW, 2, ends=False)
+        history.record_loss()
+    history.record_write(ROW, 2, has_ended=False)
     if not is_before:
-        past.loses_now()
-    assert past.why(SHARED, 1) is Why.NONE
+        history.record_loss()
+    assert history.cause(SHARED, 1) is Cause.UNEXPLAINED
 
 
-@pytest.mark.parametrize(("alone", "why"), [(False, Why.OUTBOX), (True, Why.ALONE)])
-def test_what_is_in_the_outbox_is_told_apart_until_it_is_polled(past: Past, *, alone: bool, why: Why) -> None:
-    past.writes(ROW, 2, ends=False)
-    past.outboxed(ROW, 2, alone=alone)
-    assert past.why(SHARED, 1) is why
-    assert why.is_named is alone
-    assert past.why(SHARED, 1, later=OUTBOX_WITHIN + 1) is Why.NONE
-    past.touched(ROW, since=monotonic_ns())
-    assert past.why(SHARED, 1) is Why.NONE
+@pytest.mark.parametrize(("is_partitioned", "cause"), [(False, Cause.OUTBOX), (True, Cause.PARTITION)])
+def test_the_outbox_explains_stale_reads_until_it_is_drained(
+    history: RecordedHistory, *, is_partitioned: bool, cause: Cause
+) -> None:
+    history.record_write(ROW, 2, has_ended=False)
+    history.record_outboxed(ROW, 2, is_partitioned=is_partitioned)
+    assert history.cause(SHARED, 1) is cause
+    assert cause.is_documented is is_partitioned
+    assert history.cause(SHARED, 1, later=OUTBOX_DELAY + 1) is Cause.UNEXPLAINED
+    history.record_applied(ROW, before=monotonic_ns())
+    assert history.cause(SHARED, 1) is Cause.UNEXPLAINED
 
 
-def test_each_write_that_was_missed_needs_an_excuse_of_its_own(past: Past) -> None:
-    past.opens(WRITER, ROW, 2)
-    past.loses_now()
-    past.commits(WRITER, ROW, 2)
-    assert past.why(SHARED, 1) is Why.LOST
-    past.writes(ROW, 3)
-    assert past.why(SHARED, 1) is Why.NONE
-    assert past.why(SHARED, 2) is Why.NONE
+def test_every_missed_write_needs_a_cause(history: RecordedHistory) -> None:
+    history.record_start(WRITER, ROW, 2)
+    history.record_loss()
+    history.record_commit(WRITER, ROW, 2)
+    assert history.cause(SHARED, 1) is Cause.INTENT_LOST
+    history.record_write(ROW, 3)
+    assert history.cause(SHARED, 1) is Cause.UNEXPLAINED
+    assert history.cause(SHARED, 2) is Cause.UNEXPLAINED
 
 
-def test_what_is_too_long_ago_to_be_remembered_has_no_excuse(past: Past) -> None:
-    past.loses(by_eviction=True)
-    for number in range(2, RING + 3):
-        past.writes(ROW, number, ends=False)
-    assert past.why(SHARED, RING + 1) is Why.EVICTED
+def test_an_overwritten_record_explains_nothing(history: RecordedHistory) -> None:
+    history.start_loss(by_eviction=True)
+    for number in range(2, KEPT_WRITES + 3):
+        history.record_write(ROW, number, has_ended=False)
+    assert history.cause(SHARED, KEPT_WRITES + 1) is Cause.INTENT_EVICTED
     for tier in (LOCAL, SHARED):
-        found = past.judged(tier, 1)
-        assert found is not None
-        assert (found.why, found.behind) == (Why.NONE, None)
+        stale = history.check(tier, 1)
+        assert stale is not None
+        assert (stale.cause, stale.staleness) == (Cause.UNEXPLAINED, None)
 
 
 # --- the report -------------------------------------------------------------------------------------------------------
-def reported(tier: str = LOCAL, why: Why = Why.BEHIND, **reads: int) -> Report:
-    one = {"reads": reads, "rows": {}, "stale": [[tier, why.value, 1]], "behind": [[tier, why.value, [2_500_000]]]}
-    return Report([{**one, "details": []}] * 2)
+def build_report(tier: str = LOCAL, cause: Cause = Cause.LOCAL_DELAY, **reads: int) -> Report:
+    stale, staleness = [[tier, cause.value, 1]], [[tier, cause.value, [2_500_000]]]
+    return Report([{"reads": reads, "rows": {}, "stale": stale, "staleness": staleness, "details": []}] * 2)
 
 
-@pytest.mark.parametrize("why", Why)
-def test_only_what_was_said_beforehand_may_happen(why: Why) -> None:
-    assert reported(SHARED, why).is_stale is (why in (Why.NOWHERE, Why.NONE, Why.OUTBOX))
+@pytest.mark.parametrize("cause", Cause)
+def test_only_documented_causes_are_accepted(cause: Cause) -> None:
+    undocumented = (Cause.NEVER_WRITTEN, Cause.UNEXPLAINED, Cause.OUTBOX)
+    assert build_report(SHARED, cause).is_stale is (cause in undocumented)
 
 
-def test_the_reports_of_all_readers_are_one() -> None:
-    lines = reported(local=1000, shared=20, database=3).text().splitlines()
+def test_the_reports_of_all_readers_are_added() -> None:
+    lines = build_report(local=1000, shared=20, database=3).text().splitlines()
     assert next(line for line in lines if "checked" in line).split()[1:] == ["2,000", "40", "6", "2,046"]
     assert lines[-1].split()[-3:] == ["2.50"] * 3
 
 
-def test_what_there_was_too_little_of_is_named_and_scales_with_the_duration() -> None:
-    report = reported(local=40_000, shared=10_000)
+def test_too_low_counts_are_named_and_the_minimums_scale_with_the_duration() -> None:
+    report = build_report(local=40_000, shared=10_000)
     assert report.missing(6, {"FLUSHALL": 1}, pace=1) == []
     assert report.missing(6, {"FLUSHALL": 0}, pace=1) == ["FLUSHALL"]
     assert report.missing(30, {"FLUSHALL": 9}, pace=1) == ["reads", "reads of the shared tier"]
     assert report.missing(30, {"FLUSHALL": 2}, pace=0.2) == []
 
 
-# --- the lanes --------------------------------------------------------------------------------------------------------
-def test_lanes_go_on_side_by_side_each_when_it_is_due() -> None:
+# --- the scheduler ----------------------------------------------------------------------------------------------------
+def test_the_steps_of_several_tasks_alternate() -> None:
     done: list[str] = []
 
-    def lane(name: str) -> lanes.Steps:
+    def task(name: str) -> Task:
         for step in range(2):
             done.append(f"{name}{step}")
             yield 0.0
 
-    lanes.run([lane("a"), lane("b")], rest=lambda _seconds: None)
+    scheduler.run([task("a"), task("b")], sleep=lambda _seconds: None)
     assert sorted(done) == ["a0", "a1", "b0", "b1"]
     assert done.index("b0") < done.index("a1")
 
 
-def test_what_has_not_begun_when_its_time_is_over_is_left_out() -> None:
+def test_jobs_that_have_not_started_at_the_end_are_skipped() -> None:
     done: list[int] = []
 
-    def job(number: int) -> lanes.Steps:
+    def job(number: int) -> Task:
         done.append(number)
         yield from ()
 
-    def spread(until: int) -> None:
+    def run_jobs(until: int) -> None:
         jobs = [partial(job, number) for number in range(3)]
-        lanes.run([lanes.spread(jobs, until, at_once=3, gap=float)], rest=lambda _seconds: None)
+        task = scheduler.spread_evenly(jobs, until, group_size=3, gap=float)
+        scheduler.run([task], sleep=lambda _seconds: None)
 
-    spread(0)
+    run_jobs(until=0)
     assert done == []
-    spread(2**40)
+    run_jobs(until=2**40)
     assert done == [0, 1, 2]
 
 
-# --- a short one ------------------------------------------------------------------------------------------------------
+# --- a short soak test ------------------------------------------------------------------------------------------------
 @pytest.mark.postgresql
-def test_a_short_soak_finds_nothing_stale_and_says_what_it_did() -> None:
+def test_a_short_soak_test_finds_no_stale_reads_and_reports_its_faults() -> None:
     command = [sys.executable, "-m", "tests.soak", "--duration", "2", "--only", "killed"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # noqa: S603 - ours
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # noqa: S603 - a constant command
     try:
-        said, _ = process.communicate(timeout=PATIENCE)
+        output, _ = process.communicate(timeout=PROCESS_TIMEOUT)
     finally:
-        process.terminate()  # and not killed: it ends the servers
-        process.wait(PATIENCE)
-    assert process.returncode in (0, 2), said  # 2 where a busy machine has not read enough
-    counts = dict(line.rsplit(maxsplit=1) for line in said.splitlines() if line.startswith("  "))
+        process.terminate()  # not kill: the process must stop its servers
+        process.wait(PROCESS_TIMEOUT)
+    assert process.returncode in (0, 2), output  # 2 if a busy machine has not read enough
+    counts = dict(line.rsplit(maxsplit=1) for line in output.splitlines() if line.startswith("  "))
     assert int(counts["  writer killed between COMMIT and end"]) > 0
     assert int(counts["  Valkey killed, started without data"]) > 0

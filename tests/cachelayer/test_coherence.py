@@ -221,10 +221,10 @@ class Inbox(RuleBasedStateMachine):
     @rule(saved=st.booleans())
     def go_away(self, saved: bool) -> None:  # noqa: FBT001 - as above
         assert self.server is not None
-        self.server.forget()
+        self.server.delete_dump()
         if saved:
             self.server.save()
-        self.server.stop()
+        self.server.kill()
         self.is_up = False
 
     @precondition(lambda self: not self.is_up and not self.stack)
@@ -232,7 +232,7 @@ class Inbox(RuleBasedStateMachine):
     def come_back(self, with_data: bool) -> None:  # noqa: FBT001 - as above
         assert self.server is not None
         if not with_data:
-            self.server.forget()
+            self.server.delete_dump()
         self.server.start()
         self.is_up = True
 

@@ -94,8 +94,8 @@ def site(server: Valkey) -> Site:  # noqa: ARG001 - what the site is on
 # --- the faults -------------------------------------------------------------------------------------------------------
 @contextmanager
 def killed(server: Valkey) -> Iterator[None]:
-    server.forget()
-    server.stop()
+    server.delete_dump()
+    server.kill()
     yield
     server.start()
 
@@ -111,7 +111,7 @@ def hung(server: Valkey) -> Iterator[None]:
 def restarted_with_old_data(server: Valkey) -> Iterator[None]:
     server.save()
     Conversation.objects.update(unread_count=2)  # what the data does not know
-    server.stop()
+    server.kill()
     server.start()
     yield
 

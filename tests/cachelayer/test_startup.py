@@ -81,7 +81,7 @@ def test_what_is_no_url_of_a_server_is_refused(settings: Any, url: str) -> None:
 
 # --- a server that is not there, or not ready -------------------------------------------------------------------------
 def away(server: Valkey, settings: Any) -> Callable[[], None]:  # noqa: ARG001 - one of several
-    server.stop()
+    server.kill()
     return server.start
 
 
@@ -95,7 +95,7 @@ def loading(server: Valkey, settings: Any) -> Callable[[], None]:  # noqa: ARG00
     for number in range(200):
         server.client.set(f"x{number}", os.urandom(2000))  # it looks up from its work every so many bytes
     server.save()
-    server.stop()
+    server.kill()
     slowly = ("--key-load-delay", "100000", "--loading-process-events-interval-bytes", "1024", "--rdbcompression", "no")
     thread = threading.Thread(target=server.start, args=slowly)
     thread.start()
@@ -239,7 +239,7 @@ def test_the_lock_is_where_the_database_is(database: dict[str, Any], name: str) 
 # --- whole processes --------------------------------------------------------------------------------------------------
 @pytest.mark.postgresql
 def test_gunicorn_serves_without_its_store_and_finds_it_when_it_comes(server: Valkey, tmp_path: Path) -> None:
-    server.stop()
+    server.kill()
     with serving(tmp_path, REDIS_URL=server.url) as site:
         assert json.loads(site.get("/health/")) == {"status": "degraded", "database": "ok", "cache": "unavailable"}
         wait_until(lambda: "Cache STARTED" in site.said())

@@ -1,4 +1,5 @@
-"""A load as Evolution makes it, posted over HTTP, and a judgement of what has become of it.
+"""A load test that posts webhooks over HTTP as Evolution does, then verifies the resulting rows and API responses.
 
-The words come from the demo (`conversations.demo`); the judgement from an oracle that knows nothing of ingestion.
+The payloads come from the demo (`conversations.demo`). The expected result comes from an oracle that shares no code
+with ingestion.
 """

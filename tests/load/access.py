@@ -1,4 +1,4 @@
-"""What the load needs of the site: its instances, made anew, their tokens, and a user who asks the API."""
+"""Database rows that the load test needs: new instances with webhook tokens, and a user with an API token."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,20 +15,24 @@ USERNAME = "load"
 
 
 def recreate_instances(channels: Iterable[DemoInstance]) -> dict[str, tuple[Instance, str]]:
-    """Make the instances, without what an earlier run has left of them; return each with its webhook token, by name."""
+    """Delete the instances of earlier runs and create new ones.
+
+    Returns:
+        Each instance and its webhook token, by the instance's name.
+    """
     for pk in Instance.objects.filter(server_url=SERVER).values_list("pk", flat=True):
         Instance.objects.delete(pk)
-    admitted = {}
+    created = {}
     for channel in channels:
         token = salted_hmac("tests.load", channel.name, algorithm="sha256").hexdigest()
         instance = Instance.objects.create(name=channel.name, server_url=SERVER)
-        admitted[channel.name] = (instance, Instance.objects.issue_token(instance.pk, token=token))
-    return admitted
+        created[channel.name] = (instance, Instance.objects.issue_token(instance.pk, token=token))
+    return created
 
 
 @contextmanager
 def api_token() -> Iterator[str]:
-    """A token for the API, good until the block ends."""
+    """Create a user and yield an API token; delete the user when the block ends."""
     user, _ = User.objects.get_or_create(username=USERNAME)
     user.set_unusable_password()
     user.save()

@@ -1,55 +1,63 @@
-"""Disasters while posts come: orders to the supervisor of `make stack`, through the pipe it listens on."""
+"""Kills and restarts processes during the load, with commands to the supervisor of `make stack` over its named pipe."""
 
 import asyncio
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-KILL_EVERY = 5.0  # seconds
+KILL_INTERVAL = 5.0  # seconds
 
 
 class NoStackError(Exception):
-    """Nobody takes orders there."""
+    """No supervisor reads commands from the pipe."""
 
     def __init__(self, pipe: Path) -> None:
-        super().__init__(f"no stack takes orders at {pipe}: start `make stack` on this machine first")
+        super().__init__(f"no stack reads commands at {pipe}: start `make stack` on this machine first")
 
 
 def chaos_plan(seconds: float) -> Iterator[tuple[float, str]]:
-    """Yield what is done when: a web process and a worker are killed every 5 s, and each store is restarted once."""
-    at = KILL_EVERY
+    """Yield commands with their times in seconds, unsorted.
+
+    A web process and a worker are killed every 5 s, and each store is restarted once.
+    """
+    at = KILL_INTERVAL
     while at < seconds:
         yield at, "kill web"
         yield at, "kill ingest"
-        at += KILL_EVERY
+        at += KILL_INTERVAL
     yield seconds / 3 + 1, "restart postgresql"
     yield seconds * 2 / 3 + 1, "restart valkey"
 
 
-def send_command(pipe: Path, order: str) -> None:
-    """Give an order.
+def send_command(pipe: Path, command: str) -> None:
+    """Write one command to the pipe.
 
     Raises:
-        NoStackError: nobody takes it.
+        NoStackError: the pipe does not exist, or no process has it open for reading.
     """
     try:
         handle = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
     except OSError as error:
         raise NoStackError(pipe) from error
     try:
-        os.write(handle, f"{order}\n".encode())
+        os.write(handle, f"{command}\n".encode())
     finally:
         os.close(handle)
 
 
-async def run_chaos(pipe: Path, seconds: float, lead: float) -> None:
-    """Give every order when it is time.
+async def run_chaos(pipe: Path, seconds: float, delay: float) -> None:
+    """Send every command of the plan at its time.
+
+    Args:
+        pipe: the supervisor's named pipe.
+        seconds: duration of the load.
+        delay: seconds from now until the load starts.
 
     Raises:
-        NoStackError: nobody takes them.
+        NoStackError: see `send_command`.
     """
     clock = asyncio.get_running_loop().time
-    begin = clock() + lead
-    for at, order in sorted(chaos_plan(seconds)):
-        await asyncio.sleep(max(0.0, begin + at - clock()))
-        send_command(pipe, order)
+    start = clock() + delay
+    for at, command in sorted(chaos_plan(seconds)):
+        await asyncio.sleep(max(0.0, start + at - clock()))
+        send_command(pipe, command)

@@ -1,105 +1,126 @@
-"""The least of HTTP/1.1 that posting needs, on kept-alive connections: a client must not cost what it measures."""
+"""A minimal HTTP/1.1 client with keep-alive connections.
+
+It implements only what the load test needs, because the client shares the machine's processors with the server.
+"""
 
 import asyncio
 import re
 from collections import deque
 from typing import NamedTuple
 
-_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
-_CLOSES = re.compile(rb"\r\nconnection: *close\r\n", re.IGNORECASE)
-_HEAD_ENDS = b"\r\n\r\n"
+from conversations.demo.events import Event
+
+_CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
+_CONNECTION_CLOSE = re.compile(rb"\r\nconnection: *close\r\n", re.IGNORECASE)
+_END_OF_HEAD = b"\r\n\r\n"
 _STATUS = slice(9, 12)  # of `HTTP/1.1 200 OK`
 
 
-class Answer(NamedTuple):
-    """An answer."""
+def webhook_request(event: Event, token: str, host: str) -> bytes:
+    """Return the bytes of the request with which Evolution posts an event."""
+    delivery = event.delivery
+    head = (
+        f"POST {delivery.path} HTTP/1.1\r\nHost: {host}\r\nAccept: application/json, text/plain, */*\r\n"
+        f"Content-Type: application/json\r\nUser-Agent: axios/1.7.9\r\nAuthorization: Bearer {token}\r\n"
+        f"Content-Length: {len(delivery.body)}\r\nConnection: keep-alive\r\n\r\n"
+    )
+    return head.encode() + delivery.body
+
+
+def api_request(path: str, token: str, host: str) -> bytes:
+    """Return the bytes of a GET request to the API."""
+    return f"GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Token {token}\r\n\r\n".encode()
+
+
+class Response(NamedTuple):
+    """One response."""
 
     status: int
     body: bytes
 
 
 class Connection(asyncio.Protocol):
-    """One connection: one request at a time."""
+    """One connection, which carries one request at a time."""
 
     def __init__(self) -> None:
         self.is_open = False
         self._transport: asyncio.Transport | None = None
         self._received = b""
-        self._waiting: asyncio.Future[Answer] | None = None
+        self._pending: asyncio.Future[Response] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Note that it is there."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - tells the type checker what TCP gives
+        """Store the transport."""
+        assert isinstance(transport, asyncio.Transport)  # asyncio types it as BaseTransport; TCP has a Transport
         self._transport, self.is_open = transport, True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Note that it has gone; a request under way has failed."""
+        """Fail the pending request, if there is one."""
         self.is_open = False
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_exception(exc or ConnectionResetError("the server hung up"))
+        if self._pending is not None and not self._pending.done():
+            self._pending.set_exception(exc or ConnectionResetError("the server closed the connection"))
 
     def data_received(self, data: bytes) -> None:
-        """Take a piece of an answer."""
+        """Buffer part of a response; resolve the pending request when the response is complete."""
         self._received += data
-        head, found, body = self._received.partition(_HEAD_ENDS)
-        if not found or self._waiting is None or self._waiting.done():
+        head, separator, body = self._received.partition(_END_OF_HEAD)
+        if not separator or self._pending is None or self._pending.done():
             return
-        length = _LENGTH.search(head + b"\r\n")
+        length = _CONTENT_LENGTH.search(head + b"\r\n")
         if length is None:
-            self._waiting.set_exception(ConnectionError("an answer without its length"))
+            self._pending.set_exception(ConnectionError("a response without Content-Length"))
         elif len(body) >= int(length[1]):
             self._received = b""
-            if _CLOSES.search(head + b"\r\n"):
+            if _CONNECTION_CLOSE.search(head + b"\r\n"):
                 self.close()
-            self._waiting.set_result(Answer(int(head[_STATUS]), body))
+            self._pending.set_result(Response(int(head[_STATUS]), body))
 
-    def ask(self, request: bytes) -> "asyncio.Future[Answer]":
-        """Send a request; the answer comes later, or a ConnectionError."""
-        self._waiting = asyncio.get_running_loop().create_future()
+    def send(self, request: bytes) -> "asyncio.Future[Response]":
+        """Send a request; the future resolves to the response or to a ConnectionError."""
+        self._pending = asyncio.get_running_loop().create_future()
         if self._transport is None or not self.is_open:
-            self._waiting.set_exception(ConnectionResetError("the connection is closed"))
+            self._pending.set_exception(ConnectionResetError("the connection is closed"))
         else:
             self._transport.write(request)
-        return self._waiting
+        return self._pending
 
     def close(self) -> None:
-        """Close it."""
+        """Close the connection."""
         self.is_open = False
         if self._transport is not None:
             self._transport.close()
 
 
-class Pool:
-    """Connections to one server: opened when all others are busy, used in turn, at most `limit`."""
+class ConnectionPool:
+    """At most `limit` connections to one server; a new one is opened only when no idle one is left."""
 
     def __init__(self, host: str, port: int, limit: int) -> None:
         self._host = host
         self._port = port
-        self._free = asyncio.Semaphore(limit)
+        self._slots = asyncio.Semaphore(limit)
         self._idle: deque[Connection] = deque()
 
-    async def ask(self, request: bytes, timeout: float) -> Answer:  # noqa: ASYNC109 - Evolution's own word for it
-        """Send a request and return the answer.
+    async def send(self, request: bytes, timeout: float) -> Response:  # noqa: ASYNC109 - the usual name for a client
+        """Send a request and return the response.
 
         Raises:
-            OSError: nobody answers, not within `timeout` seconds.
+            OSError: the connection failed, or no response arrived within `timeout` seconds.
         """
-        async with self._free:
+        async with self._slots:
             try:
                 async with asyncio.timeout(timeout):
-                    connection = await self._connection()
+                    connection = await self._acquire()
                     try:
-                        answer = await connection.ask(request)
+                        response = await connection.send(request)
                     except BaseException:
                         connection.close()
                         raise
             except TimeoutError:
-                raise TimeoutError("no answer in time") from None
+                raise TimeoutError("no response in time") from None
             if connection.is_open:
                 self._idle.append(connection)
-            return answer
+            return response
 
-    async def _connection(self) -> Connection:
+    async def _acquire(self) -> Connection:
         while self._idle:
             connection = self._idle.popleft()
             if connection.is_open:
@@ -108,6 +129,6 @@ class Pool:
         return connection
 
     def close(self) -> None:
-        """Close all that are idle."""
+        """Close all idle connections."""
         while self._idle:
             self._idle.pop().close()

@@ -1,4 +1,4 @@
-"""Posts by the clock, as Evolution does: whatever the answers are, the next post is sent when it is due."""
+"""Sends requests on a fixed schedule, as Evolution does: slow responses do not delay later requests (an open loop)."""
 
 import asyncio
 from collections import Counter
@@ -7,27 +7,27 @@ from dataclasses import dataclass, field
 
 from conversations.demo.rng import rng_for
 from tests.load import retry
-from tests.load.http_client import Pool
+from tests.load.http_client import ConnectionPool
 from tests.load.retry import RetryDecision
 from tests.load.schedule import Post
 
-CONNECTIONS = 500  # at once
-LEAD = 0.2  # seconds before the first post
+MAX_CONNECTIONS = 500
+START_DELAY = 0.2  # seconds before the first request
 NO_ANSWER = "no answer"
 
 
 @dataclass
 class Tally:
-    """What happened to the posts.
+    """Results of the requests.
 
     Attributes:
-        delivered: the numbers of the posts that were taken.
-        lost: of those that Evolution drops or gives up, by the last answer.
-        answers: how often which; a status, or why there was none.
-        latencies: seconds from sending to the answer, of each that was answered.
-        lateness: seconds by which each post was sent after it was due: the generator's own fault.
-        retries: posts sent again.
-        seconds: from the first post to the last one sent for the first time.
+        delivered: the indexes of the posts that the site accepted.
+        lost: the posts that Evolution would drop or give up: index → last status or error.
+        answers: the number of responses by status, and of failures by error.
+        latencies: seconds from each request to its response.
+        lateness: seconds between the scheduled and the actual time of each post's first attempt.
+        retries: the number of repeated attempts.
+        seconds: from the first post to the first attempt of the last one.
     """
 
     delivered: set[int] = field(default_factory=set)
@@ -40,65 +40,75 @@ class Tally:
 
 
 class LoadGenerator:
-    """Sends every post, and again what Evolution would send again.
+    """Sends every post, and retries it as Evolution would.
 
     Args:
-        pool: the connections.
-        retry_scale: by which Evolution's waiting times are shortened.
-        taken: is told each post that was taken, with the moment of the answer by the loop's clock.
-        step: is called whenever a post is done with.
+        pool: the connections to the site.
+        retry_scale: a factor for Evolution's delays and its time-out.
+        on_accepted: called with each accepted post and the event loop's time of the response.
+        on_finished: called after each post is accepted or lost.
     """
 
     def __init__(
-        self, pool: Pool, retry_scale: float, taken: Callable[[Post, float], None], step: Callable[[], object]
+        self,
+        pool: ConnectionPool,
+        retry_scale: float,
+        on_accepted: Callable[[Post, float], None],
+        on_finished: Callable[[], object],
     ) -> None:
         self._pool = pool
-        self._scale = retry_scale
-        self._taken = taken
-        self._step = step
-        self._luck = rng_for("retries")
+        self._retry_scale = retry_scale
+        self._on_accepted = on_accepted
+        self._on_finished = on_finished
+        self._random = rng_for("retries")
         self.tally = Tally()
 
     async def run(self, posts: Sequence[Post], requests: Sequence[bytes]) -> None:
-        """Send everything; return when each post is taken, or lost."""
-        clock = asyncio.get_running_loop().time
-        begin = clock() + LEAD
-        under_way: set[asyncio.Task[None]] = set()
-        for number, post in enumerate(posts):
-            if (early := begin + post.due - clock()) > 0:
-                await asyncio.sleep(early)
-            self.tally.lateness.append(clock() - begin - post.due)
-            task = asyncio.create_task(self._deliver(number, post, requests[number]))
-            under_way.add(task)
-            task.add_done_callback(under_way.discard)
-        self.tally.seconds = clock() - begin
-        while under_way:
-            await asyncio.wait(under_way)
+        """Send all posts; return when each one is accepted or lost.
 
-    async def _deliver(self, number: int, post: Post, request: bytes) -> None:
+        Args:
+            posts: the posts, ordered by `due`.
+            requests: the bytes of each post's request, in the same order.
+        """
+        clock = asyncio.get_running_loop().time
+        start = clock() + START_DELAY
+        tasks: set[asyncio.Task[None]] = set()
+        for index, post in enumerate(posts):
+            if (remaining := start + post.due - clock()) > 0:
+                await asyncio.sleep(remaining)
+            self.tally.lateness.append(clock() - start - post.due)
+            task = asyncio.create_task(self._deliver(index, post, requests[index]))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+        self.tally.seconds = clock() - start
+        while tasks:
+            await asyncio.wait(tasks)
+
+    async def _deliver(self, index: int, post: Post, request: bytes) -> None:
         attempt = 0
         while True:
             attempt += 1
-            status, said = await self._attempt(request)
-            self.tally.answers[said] += 1
-            match retry.after(status, attempt):
+            status, answer = await self._attempt(request)
+            self.tally.answers[answer] += 1
+            match retry.decide(status, attempt):
                 case RetryDecision.DELIVERED:
-                    self.tally.delivered.add(number)
-                    self._taken(post, asyncio.get_running_loop().time())
+                    self.tally.delivered.add(index)
+                    self._on_accepted(post, asyncio.get_running_loop().time())
                     break
                 case RetryDecision.DROPPED | RetryDecision.GIVEN_UP:
-                    self.tally.lost[number] = said
+                    self.tally.lost[index] = answer
                     break
             self.tally.retries += 1
-            await asyncio.sleep(retry.wait(attempt, self._luck.random()) * self._scale)
-        self._step()
+            await asyncio.sleep(retry.delay(attempt, self._random.random()) * self._retry_scale)
+        self._on_finished()
 
     async def _attempt(self, request: bytes) -> tuple[int | None, str]:
+        """Send a request once; return its status, and the status or the error as text."""
         clock = asyncio.get_running_loop().time
-        sent = clock()
+        started = clock()
         try:
-            answer = await self._pool.ask(request, retry.TIMEOUT * self._scale)
+            response = await self._pool.send(request, retry.TIMEOUT * self._retry_scale)
         except OSError as error:
             return None, f"{NO_ANSWER}: {type(error).__name__}"
-        self.tally.latencies.append(clock() - sent)
-        return answer.status, str(answer.status)
+        self.tally.latencies.append(clock() - started)
+        return response.status, str(response.status)

@@ -1,8 +1,8 @@
-"""What must be there in the end, computed from what was posted: a small model that knows nothing of ingestion.
+"""Computes the expected final state from the delivered events: a small model that shares no code with ingestion.
 
-It holds all that was said and looks at it once, at the end; so no order can matter to it. Its rules are the contract's:
-of copies the earliest timestamp, the highest status, the latest edit, reaction and vote, a deletion for ever; the last
-message by (timestamp, key id); unread is what came after the latest moment that is known to be read.
+It collects all statements and evaluates them once, at the end, so their order cannot matter. The rules are those of the
+contract. The earliest timestamp and the highest status win; so do the latest edit, reaction and vote. A deletion is
+final. The last message is the greatest by (timestamp, key id). Messages after the latest read one are unread.
 """
 
 import datetime as dt
@@ -15,11 +15,11 @@ from typing import Any
 from conversations.demo import demo_clock
 from conversations.demo.demo_clock import SECOND
 from conversations.demo.events import Event
-from tests.load import scenario
+from tests.load.scenario import file_digest
 
-_RANKS = {"PENDING": 0, "SERVER_ACK": 1, "ERROR": 2, "DELIVERY_ACK": 3, "READ": 4, "PLAYED": 5}
-_READ = _RANKS["READ"]
-_TEXTS = {
+_STATUSES = {"PENDING": 0, "SERVER_ACK": 1, "ERROR": 2, "DELIVERY_ACK": 3, "READ": 4, "PLAYED": 5}
+_READ = _STATUSES["READ"]
+_TEXT_FIELDS = {
     "imageMessage": "caption",
     "videoMessage": "caption",
     "ptvMessage": "caption",
@@ -29,14 +29,13 @@ _TEXTS = {
     "pollCreationMessageV3": "name",
     "buttonsResponseMessage": "selectedDisplayText",
 }
-_CALL = "call"
-_INSTANT = dt.timedelta(microseconds=1)
-Said = tuple[int, Any]  # when (ms), and what
+_RESOLUTION = dt.timedelta(microseconds=1)
+Timed = tuple[int, Any]  # a time in ms, and the value stated then
 
 
 @dataclass
-class Bubble:
-    """One message as it must be; `chat` is a phone number or a group's JID."""
+class ExpectedMessage:
+    """One message as it must be stored; `chat` is a phone number or the JID of a group."""
 
     chat: str
     key_id: str
@@ -53,181 +52,184 @@ class Bubble:
 
     @property
     def at(self) -> dt.datetime:
-        """The timestamp as a time."""
+        """The timestamp as a datetime."""
         return demo_clock.utc(self.timestamp * SECOND)
 
     @property
-    def place(self) -> tuple[dt.datetime, str, bool]:
-        """Its place in the conversation."""
+    def sort_key(self) -> tuple[dt.datetime, str, bool]:
+        """The message's position in its conversation."""
         return self.at, self.key_id, self.from_me
 
 
 @dataclass
-class Thread:
-    """One conversation as it must be, its messages latest first."""
+class ExpectedConversation:
+    """One conversation as it must be stored, with its messages from the latest to the earliest."""
 
-    bubbles: list[Bubble]
+    messages: list[ExpectedMessage]
 
     @property
-    def last(self) -> Bubble:
+    def last(self) -> ExpectedMessage:
         """The last message."""
-        return self.bubbles[0]
+        return self.messages[0]
 
     @property
     def unread(self) -> int:
-        """How many messages are unread."""
-        read = [bubble.at for bubble in self.bubbles if not bubble.from_me and bubble.status >= _READ]
-        read += [bubble.at - _INSTANT for bubble in self.bubbles if bubble.from_device]
-        until = max(read, default=demo_clock.utc(0))
-        theirs = (bubble for bubble in self.bubbles if not bubble.from_me and not bubble.is_call)
-        return sum(bubble.at > until for bubble in theirs)
+        """The number of unread messages.
+
+        A read message and a message sent from the phone both imply that all earlier ones are read.
+        """
+        read = [message.at for message in self.messages if not message.from_me and message.status >= _READ]
+        read += [message.at - _RESOLUTION for message in self.messages if message.from_device]
+        read_until = max(read, default=demo_clock.utc(0))
+        inbound = (message for message in self.messages if not message.from_me and not message.is_call)
+        return sum(message.at > read_until for message in inbound)
 
 
 @dataclass
-class _Told:
-    """What was said of one message, whether it is there or not."""
+class _Updates:
+    """The updates of one message, which may arrive before it or without it."""
 
     statuses: list[int] = field(default_factory=list)
-    edits: list[Said] = field(default_factory=list)
-    reactions: dict[str, list[Said]] = field(default_factory=lambda: defaultdict(list))
-    votes: dict[str, list[Said]] = field(default_factory=lambda: defaultdict(list))
+    edits: list[Timed] = field(default_factory=list)
+    reactions: dict[str, list[Timed]] = field(default_factory=lambda: defaultdict(list))
+    votes: dict[str, list[Timed]] = field(default_factory=lambda: defaultdict(list))
     is_deleted: bool = False
 
 
 class Oracle:
-    """Hears every event that was delivered, of one instance, in any order.
+    """The expected state of one instance.
 
     Args:
-        addresses: whose each address is: a phone number, or a group's JID (`world.addresses`, of this instance).
+        owners: JID → phone number, or the JID of a group; see `scenario.address_owners`.
     """
 
-    def __init__(self, addresses: Mapping[str, str]) -> None:
-        self._whose = addresses
-        self._bubbles: dict[str, Bubble] = {}
-        self._told: dict[str, _Told] = defaultdict(_Told)
-        self._states: list[Said] = []
-        self._presences: dict[str, list[Said]] = defaultdict(list)
-        self._hear: dict[str, Callable[[Event], None]] = {
-            "messages.upsert": self._record,
-            "send.message": self._record,
-            "messages.update": self._update,
-            "messages.edited": self._edited,
-            "send.message.update": self._edited,
-            "messages.delete": self._deleted,
-            "call": self._call,
-            "connection.update": self._connection,
-            "presence.update": self._presence,
+    def __init__(self, owners: Mapping[str, str]) -> None:
+        self._owners = owners
+        self._messages: dict[str, ExpectedMessage] = {}
+        self._updates: dict[str, _Updates] = defaultdict(_Updates)
+        self._states: list[Timed] = []
+        self._presences: dict[str, list[Timed]] = defaultdict(list)
+        self._handlers: dict[str, Callable[[Event], None]] = {
+            "messages.upsert": self._add_record,
+            "send.message": self._add_record,
+            "messages.update": self._add_status,
+            "messages.edited": self._add_edit,
+            "send.message.update": self._add_edit,
+            "messages.delete": self._add_deletion,
+            "call": self._add_call,
+            "connection.update": self._add_state,
+            "presence.update": self._add_presence,
         }
 
-    def hear(self, events: Iterable[Event]) -> None:
-        """Take in what was delivered; what carries nothing that is judged is passed over."""
+    def add_events(self, events: Iterable[Event]) -> None:
+        """Add delivered events, in any order; events that affect no verified value are ignored."""
         for event in events:
-            if event.name in self._hear:
-                self._hear[event.name](event)
+            if event.name in self._handlers:
+                self._handlers[event.name](event)
 
     @cached_property
-    def threads(self) -> dict[str, Thread]:
-        """The conversations that must be there, once everything was heard."""
-        chats: dict[str, list[Bubble]] = defaultdict(list)
-        for bubble in self._bubbles.values():
-            chats[bubble.chat].append(_joined(bubble, self._told[bubble.key_id]))
-        found = {}
-        for chat, bubbles in chats.items():
-            found[chat] = Thread(sorted(bubbles, key=lambda bubble: bubble.place, reverse=True))
-        return found
+    def conversations(self) -> dict[str, ExpectedConversation]:
+        """The expected conversations, by phone number or group JID. Read it only after all events are added."""
+        chats: dict[str, list[ExpectedMessage]] = defaultdict(list)
+        for message in self._messages.values():
+            chats[message.chat].append(_apply_updates(message, self._updates[message.key_id]))
+        return {
+            chat: ExpectedConversation(sorted(messages, key=lambda message: message.sort_key, reverse=True))
+            for chat, messages in chats.items()
+        }
 
     @property
     def state(self) -> str:
-        """The connection's state that must be shown; "" where nothing was said, or two things at once."""
+        """The expected connection state; "" if it is unknown or if the latest time has two states."""
         return _latest(self._states)
 
     @property
     def presences(self) -> dict[str, str]:
-        """What each person must be shown as doing, by phone number."""
-        return {phone: word for phone, said in self._presences.items() if (word := _latest(said))}
+        """The expected presence of each person, by phone number."""
+        return {phone: state for phone, states in self._presences.items() if (state := _latest(states))}
 
     # --- messages -----------------------------------------------------------------------------------------------------
-    def _record(self, event: Event) -> None:
+    def _add_record(self, event: Event) -> None:
         record = event.data
         key, message = record["key"], record["message"]
-        author = "me" if key["fromMe"] else self._whose[key.get("participant") or key["remoteJid"]]
+        author = "me" if key["fromMe"] else self._owners[key.get("participant") or key["remoteJid"]]
         if "reactionMessage" in message:
             body = message["reactionMessage"]
-            self._told[body["key"]["id"]].reactions[author].append((_int64(body["senderTimestampMs"]), body["text"]))
+            reaction = (_int64(body["senderTimestampMs"]), body["text"])
+            self._updates[body["key"]["id"]].reactions[author].append(reaction)
         elif "pollUpdateMessage" in message:
             body = message["pollUpdateMessage"]
             vote = (_int64(body["senderTimestampMs"]), body["vote"]["selectedOptions"])
-            self._told[body["pollCreationMessageKey"]["id"]].votes[author].append(vote)
+            self._updates[body["pollCreationMessageKey"]["id"]].votes[author].append(vote)
         else:
-            self._copy(event)
+            self._add_copy(event)
 
-    def _copy(self, event: Event) -> None:
+    def _add_copy(self, event: Event) -> None:
         record = event.data
-        key, message, kind = record["key"], record["message"], record["messageType"]
-        text = message[kind] if kind == "conversation" else message[kind].get(_TEXTS.get(kind, ""), "")
-        bubble = self._bubble(
-            Bubble(self._whose[key["remoteJid"]], key["id"], key["fromMe"], record["messageTimestamp"], text)
+        key, content, kind = record["key"], record["message"], record["messageType"]
+        text = content[kind] if kind == "conversation" else content[kind].get(_TEXT_FIELDS.get(kind, ""), "")
+        message = self._merge(
+            ExpectedMessage(self._owners[key["remoteJid"]], key["id"], key["fromMe"], record["messageTimestamp"], text)
         )
-        bubble.from_device |= key["fromMe"] and event.name == "messages.upsert"
-        bubble.file = scenario.file_digest(message["base64"]) if "base64" in message else ""
-        self._told[key["id"]].statuses.append(_RANKS[record["status"]])
+        message.from_device |= key["fromMe"] and event.name == "messages.upsert"
+        message.file = file_digest(content["base64"]) if "base64" in content else ""
+        self._updates[key["id"]].statuses.append(_STATUSES[record["status"]])
 
-    def _call(self, event: Event) -> None:
+    def _add_call(self, event: Event) -> None:
         call = event.data
         at = int(dt.datetime.fromisoformat(call["date"]).timestamp())
-        self._bubble(
-            Bubble(self._whose[call["chatId"]], call["id"], from_me=False, timestamp=at, text="", is_call=True)
-        )
+        chat = self._owners[call["chatId"]]
+        self._merge(ExpectedMessage(chat, call["id"], from_me=False, timestamp=at, text="", is_call=True))
 
-    def _bubble(self, copy: Bubble) -> Bubble:
-        known = self._bubbles.setdefault(copy.key_id, copy)
-        known.timestamp = min(known.timestamp, copy.timestamp)
-        return known
+    def _merge(self, copy: ExpectedMessage) -> ExpectedMessage:
+        message = self._messages.setdefault(copy.key_id, copy)
+        message.timestamp = min(message.timestamp, copy.timestamp)
+        return message
 
-    def _update(self, event: Event) -> None:
-        self._told[event.data["keyId"]].statuses.append(_RANKS[event.data["status"]])
+    def _add_status(self, event: Event) -> None:
+        self._updates[event.data["keyId"]].statuses.append(_STATUSES[event.data["status"]])
 
-    def _edited(self, event: Event) -> None:
+    def _add_edit(self, event: Event) -> None:
         body = event.data
-        told = self._told[body["key"]["id"]]
+        updates = self._updates[body["key"]["id"]]
         if body["type"] == "REVOKE":
-            told.is_deleted = True
+            updates.is_deleted = True
             return
         edited = body["editedMessage"]
         text = edited["conversation"] if "conversation" in edited else edited["extendedTextMessage"]["text"]
-        told.edits.append((int(body["timestampMs"]), text))
+        updates.edits.append((int(body["timestampMs"]), text))
 
-    def _deleted(self, event: Event) -> None:
-        by_api = event.data.get("key")
-        self._told[by_api["id"] if by_api else event.data["id"]].is_deleted = True
+    def _add_deletion(self, event: Event) -> None:
+        key = event.data.get("key")
+        self._updates[key["id"] if key else event.data["id"]].is_deleted = True
 
     # --- latest states ------------------------------------------------------------------------------------------------
-    def _connection(self, event: Event) -> None:
+    def _add_state(self, event: Event) -> None:
         self._states.append((event.at, event.data["state"]))
 
-    def _presence(self, event: Event) -> None:
+    def _add_presence(self, event: Event) -> None:
         for jid, state in event.data["presences"].items():
-            self._presences[self._whose[jid]].append((event.at, state["lastKnownPresence"]))
+            self._presences[self._owners[jid]].append((event.at, state["lastKnownPresence"]))
 
 
-def _joined(bubble: Bubble, told: _Told) -> Bubble:
-    bubble.status = max(told.statuses, default=0)
-    bubble.is_deleted = told.is_deleted
-    if told.edits:
-        bubble.text = max(told.edits)[1]
-    reactions = (max(said)[1] for said in told.reactions.values())
-    bubble.reactions = sorted(emoji for emoji in reactions if emoji)
-    bubble.votes = sorted(sorted(max(said)[1]) for said in told.votes.values())
-    return bubble
+def _apply_updates(message: ExpectedMessage, updates: _Updates) -> ExpectedMessage:
+    message.status = max(updates.statuses, default=0)
+    message.is_deleted = updates.is_deleted
+    if updates.edits:
+        message.text = max(updates.edits)[1]
+    reactions = (max(values)[1] for values in updates.reactions.values())
+    message.reactions = sorted(emoji for emoji in reactions if emoji)
+    message.votes = sorted(sorted(max(values)[1]) for values in updates.votes.values())
+    return message
 
 
-def _latest(said: list[Said]) -> str:
-    """Return the latest of what was said; "" where the latest moment has two words."""
-    if not said:
+def _latest(values: list[Timed]) -> str:
+    """Return the latest value; "" if the latest time has two different values."""
+    if not values:
         return ""
-    latest = max(at for at, _ in said)
-    words = {word for at, word in said if at == latest}
-    return words.pop() if len(words) == 1 else ""
+    latest = max(at for at, _ in values)
+    candidates = {value for at, value in values if at == latest}
+    return candidates.pop() if len(candidates) == 1 else ""
 
 
 def _int64(value: Mapping[str, Any]) -> int:

@@ -1,8 +1,8 @@
-"""What is asked for: how much, how fast, how badly ordered."""
+"""The shape of the load: rate, duration, repetitions and disorder."""
 
 from dataclasses import dataclass
 
-LONGEST_DELAY = 5.0  # seconds by which a post may come after its time
+MAX_DELAY = 5.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -10,15 +10,15 @@ class Plan:
     """One run.
 
     Attributes:
-        rate: posts a second, repetitions included, the storm and the copies not.
-        seconds: how long.
-        instances: numbers that post.
-        duplicates: part of the posts that repeat another one.
-        disorder: part of the posts that come late, by up to `LONGEST_DELAY` or a quarter of the run.
-        seed: the same one makes the same bodies in the same order.
-        storm: whether every instance posts 65 connection states a second beside it.
-        copies: how often one message is told, each time with another timestamp.
-        messages_only: whether only new messages are posted, without all that comes along with them.
+        rate: requests a second, including repetitions; the storm and the copies come on top.
+        seconds: duration of the load.
+        instances: number of instances that post.
+        duplicates: fraction of the requests that repeat another one.
+        disorder: fraction of the requests that are delayed, by at most `max_delay`.
+        seed: the same seed generates the same bodies in the same order.
+        storm: whether every instance also posts 65 connection states a second.
+        copies: how many copies of one message are posted, each with another timestamp.
+        messages_only: whether message events are limited to new messages.
     """
 
     rate: float = 100.0
@@ -33,15 +33,15 @@ class Plan:
 
     @property
     def posts(self) -> int:
-        """How many posts come at the rate."""
+        """The number of requests at the given rate."""
         return max(1, round(self.rate * self.seconds))
 
     @property
     def repetitions(self) -> int:
-        """How many of them repeat another one."""
+        """The number of these requests that repeat another one."""
         return min(round(self.posts * self.duplicates), self.posts - 1)
 
     @property
-    def longest_delay(self) -> float:
-        """The seconds by which one may come late."""
-        return min(LONGEST_DELAY, self.seconds / 4)
+    def max_delay(self) -> float:
+        """The longest delay of a request, in seconds: `MAX_DELAY`, or a quarter of a shorter run."""
+        return min(MAX_DELAY, self.seconds / 4)

@@ -1,19 +1,69 @@
-"""What the run is told in: counts, percentiles, and what is wrong."""
+"""The report: mismatches between the site and the oracle, request counts, and percentiles."""
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from tests.load.load_generator import Tally
 from tests.load.plan import Plan
-from tests.load.verify import CHECKS, EXAMPLES, Report
-from tests.load.visibility_probe import EVERY
+from tests.load.visibility_probe import POLL_SECONDS
 
 PERCENTILES = (50, 90, 99)
-LATE = 100.0  # ms; a generator that is later than this in a hundredth of its posts has not kept its schedule
+MAX_EXAMPLES = 3
+# If more than 1 % of the posts start later than this, the generator did not keep its schedule.
+MAX_LATENESS_MS = 100.0
+
+# All kinds of mismatch, in the order in which they are reported.
+CHECKS = (
+    "lost",
+    "duplicated",
+    "out of order",
+    "wrong unread",
+    "wrong last message",
+    "wrong status",
+    "wrong text",
+    "wrong timestamp",
+    "wrong deletion",
+    "wrong reactions",
+    "wrong media",
+    "wrong state",
+    "stale in the API",
+    "not applied",
+)
+
+
+@dataclass
+class Report:
+    """The result of a verification.
+
+    Attributes:
+        mismatches: descriptions of the mismatches, by check.
+        messages: how many messages were compared.
+        conversations: how many conversations were compared.
+    """
+
+    mismatches: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    messages: int = 0
+    conversations: int = 0
+
+    def add(self, check: str, description: str) -> None:
+        """Add a mismatch."""
+        self.mismatches[check].append(description)
+
+    def expect_equal(self, check: str, subject: str, actual: object, expected: object) -> None:
+        """Add a mismatch if the values differ."""
+        if actual != expected:
+            self.add(check, f"{subject}: {actual!r}, must be {expected!r}")
+
+    @property
+    def is_correct(self) -> bool:
+        """Whether there are no mismatches."""
+        return not any(self.mismatches.values())
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """Return the least value that so many percent are not above (nearest rank); NaN of none.
+    """Return a percentile by the nearest-rank method; NaN for an empty sequence.
 
     >>> percentile([4, 1, 3, 2], 50)
     2
@@ -24,40 +74,49 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def distribution(seconds: Sequence[float]) -> str:
-    """Return a line of percentiles, in ms."""
-    shown = [f"p{percent} {percentile(seconds, percent) * 1000:,.0f}" for percent in PERCENTILES]
-    return "  ".join([*shown, f"max {max(seconds, default=math.nan) * 1000:,.0f} ms"])
+    """Return the percentiles and the maximum as text, in ms."""
+    columns = [f"p{percent} {percentile(seconds, percent) * 1000:,.0f}" for percent in PERCENTILES]
+    return "  ".join([*columns, f"max {max(seconds, default=math.nan) * 1000:,.0f} ms"])
 
 
 def expectation(seconds: Sequence[float], limit: float | None) -> str:
-    """Return whether the 99th percentile is within a limit (ms), as the end of a line; "" without a limit."""
+    """Return text that states whether the 99th percentile is within a limit in ms; "" without a limit."""
     if limit is None:
         return ""
     is_met = percentile(seconds, 99) * 1000 <= limit
     return f"  (p99 ≤ {limit:,.0f} ms: {'met' if is_met else 'NOT met'})"
 
 
-def load(plan: Plan, tally: Tally, posts: int) -> Iterator[str]:
-    """Yield what was sent and how it was answered."""
+def load_lines(plan: Plan, tally: Tally, posts: int) -> Iterator[str]:
+    """Yield how many posts were sent, and the responses to them."""
     yield f"{posts:,} posts of {plan.instances} instances in {tally.seconds:.1f} s: {posts / tally.seconds:,.1f}/s"
-    late = percentile(tally.lateness, 99) * 1000
-    if late > LATE:
-        yield f"  THE GENERATOR WAS LATE: p99 {late:,.0f} ms; the rate and the latencies are not what they should be"
-    answers = ", ".join(f"{said}: {times:,}" for said, times in tally.answers.most_common())
+    lateness = percentile(tally.lateness, 99) * 1000
+    if lateness > MAX_LATENESS_MS:
+        yield f"  THE GENERATOR WAS LATE: p99 {lateness:,.0f} ms; the rate and the latencies are not reliable"
+    answers = ", ".join(f"{answer}: {times:,}" for answer, times in tally.answers.most_common())
     yield f"  answers     {answers}; {tally.retries:,} sent again, {len(tally.lost):,} given up"
 
 
-def timing(tally: Tally, lags: Sequence[float], answer: float | None, lag: float | None) -> Iterator[str]:
-    """Yield the percentiles: of the answers, of the generator's own lateness, and of the lag."""
-    yield f"  answered    {distribution(tally.latencies)}{expectation(tally.latencies, answer)}"
+def timing_lines(
+    tally: Tally, lags: Sequence[float], answer_limit: float | None, lag_limit: float | None
+) -> Iterator[str]:
+    """Yield percentiles of the response times, of the generator's lateness and of the visibility lag.
+
+    Args:
+        tally: results of the requests.
+        lags: seconds from a response until the API showed the message.
+        answer_limit: a limit in ms for the response times.
+        lag_limit: a limit in ms for the lags.
+    """
+    yield f"  answered    {distribution(tally.latencies)}{expectation(tally.latencies, answer_limit)}"
     yield f"  sent late   {distribution(tally.lateness)}"
-    seen = f"{len(lags)} messages watched, ±{EVERY * 1000:.0f} ms"
-    yield f"  visible     {distribution(lags)}{expectation(lags, lag)}  {seen}"
+    sample = f"{len(lags)} messages watched, ±{POLL_SECONDS * 1000:.0f} ms"
+    yield f"  visible     {distribution(lags)}{expectation(lags, lag_limit)}  {sample}"
 
 
-def verdict(judgement: Report) -> Iterator[str]:
-    """Yield what is wrong, with examples, or that nothing is."""
-    wrong = ", ".join(f"{len(judgement.mismatches.get(what, []))} {what}" for what in CHECKS)
-    yield f"  {judgement.messages:,} messages in {judgement.conversations:,} conversations: {wrong}"
-    for what in CHECKS:
-        yield from (f"    {what}: {example}" for example in judgement.mismatches.get(what, [])[:EXAMPLES])
+def mismatch_lines(report: Report) -> Iterator[str]:
+    """Yield the number of mismatches of each check, and examples."""
+    counts = ", ".join(f"{len(report.mismatches.get(check, []))} {check}" for check in CHECKS)
+    yield f"  {report.messages:,} messages in {report.conversations:,} conversations: {counts}"
+    for check in CHECKS:
+        yield from (f"    {check}: {example}" for example in report.mismatches.get(check, [])[:MAX_EXAMPLES])

@@ -1,156 +1,124 @@
-"""One run, step by step: post everything, wait until all of it is applied, judge."""
+"""One run of the load test: post everything, wait until the workers have applied it, verify, and print the report."""
 
 import asyncio
 import gc
+import sys
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import urlsplit
 
 from django.db import Error as DatabaseError
 from django.db import connection, connections
+from tqdm import tqdm
 
-from conversations.demo.events import Event
 from conversations.models import Instance, WebhookEvent
-from tests.load import chaos, scenario, verify, visibility_probe
-from tests.load.http_client import Pool
-from tests.load.load_generator import CONNECTIONS, LEAD, LoadGenerator, Tally
-from tests.load.oracle import Oracle, Thread
-from tests.load.scenario import Scenario
-from tests.load.schedule import Post
-from tests.load.verify import Consumer, Report
-from tests.load.visibility_probe import VisibilityProbe
+from tests.load import access, chaos
+from tests.load.http_client import ConnectionPool, webhook_request
+from tests.load.load_generator import MAX_CONNECTIONS, START_DELAY, LoadGenerator, Tally
+from tests.load.options import Options
+from tests.load.report import Report, load_lines, mismatch_lines, timing_lines
+from tests.load.scenario import build_scenario
+from tests.load.schedule import Post, schedule
+from tests.load.verify_api import verify_api
+from tests.load.verify_database import verify_database
+from tests.load.visibility_probe import VisibilityProbe, message_requests
 
-WATCHED = 3  # instances whose messages are looked for in the API
-QUESTIONS = 20  # connections for them
-LOOK_EVERY = 0.25  # seconds
-JUDGED_AT_ONCE = 4  # conversations
-
-Threads = dict[int, Thread]
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where the site is, and how it is asked and disturbed."""
-
-    host: str
-    port: int
-    api_token: str
-    disasters: Path | None = None  # the pipe of the stack's supervisor
-    retry_scale: float = 1.0
-    patience: float = 60.0  # seconds to wait for the workers
-
-    @property
-    def name(self) -> str:
-        """The host, as HTTP names it."""
-        return f"{self.host}:{self.port}"
+WATCHED_INSTANCES = 3  # whose messages the probe looks for in the API
+API_CONNECTIONS = 20
+DRAIN_POLL_SECONDS = 0.25
 
 
-def address(url: str) -> tuple[str, int]:
-    """Return a URL's host and port.
+def run(options: Options) -> bool:
+    """Run the load test and print its report; return whether everything is stored correctly.
 
     Raises:
-        ValueError: it is no http address.
+        ExceptionGroup: it contains a `NoStackError`, if `options.chaos` is set and no stack runs.
     """
-    parts = urlsplit(url)
-    if parts.scheme != "http" or not parts.hostname:
-        raise ValueError("must be an address such as http://127.0.0.1:8000")
-    return parts.hostname, parts.port or 80
+    with access.api_token() as token:
+        return _run(options, token).is_correct
+
+
+def _run(options: Options, api_token: str) -> Report:
+    plan = options.plan
+    host = f"{options.host}:{options.port}"
+    print(f"Writing {plan.posts:,} posts, with seed {plan.seed} …", file=sys.stderr)
+    scenario = build_scenario(plan)
+    posts = schedule(plan, scenario)
+    created = access.recreate_instances(scenario.channels)
+    instances = [instance for instance, _ in created.values()]
+    requests = [webhook_request(post.event, created[post.event.channel.name][1], host) for post in posts]
+    connections.close_all()
+    freeze_gc()
+    probe_requests = {
+        instance.name: message_requests(instance.pk, api_token, host) for instance in instances[:WATCHED_INSTANCES]
+    }
+    with tqdm(total=len(posts), unit=" posts", disable=None) as bar:
+        tally, lags = asyncio.run(post_all(options, posts, requests, probe_requests, bar.update))
+    drained_after = wait_until_drained(instances, options.patience)
+    # Identical repetitions are one event: ingestion stores them once.
+    delivered = {requests[index]: posts[index].event for index in tally.delivered}
+    report, conversations = verify_database(scenario, instances, delivered.values())
+    for index, answer in tally.lost.items():
+        report.add("lost", f"{posts[index].event.name} of {posts[index].event.channel.name}: {answer}")
+    connections.close_all()
+    asyncio.run(verify_api(options.host, options.port, api_token, conversations, report))
+    drained = f"{drained_after:.1f} s after the last answer" if drained_after is not None else "NOT"
+    print(*load_lines(plan, tally, len(posts)), sep="\n")
+    print(*timing_lines(tally, lags, options.expect_p99_answer, options.expect_p99_lag), sep="\n")
+    print(f"  drained     {drained}")
+    print(*mismatch_lines(report), sep="\n")
+    return report
 
 
 async def post_all(
-    target: Target,
+    options: Options,
     posts: Sequence[Post],
-    sent: Sequence[bytes],
-    instances: Iterable[Instance],
-    step: Callable[[], object],
+    requests: Sequence[bytes],
+    probe_requests: dict[str, tuple[bytes, bytes]],
+    on_finished: Callable[[], object],
 ) -> tuple[Tally, list[float]]:
-    """Post everything, with disasters if they are wanted; return what happened and the lags that were seen."""
-    questions = Pool(target.host, target.port, QUESTIONS)
-    watched = list(instances)[:WATCHED]
-    asked = {one.name: visibility_probe.latest(one.pk, target.api_token, target.name) for one in watched}
-    looking = VisibilityProbe(questions, asked, target.patience)
-    pool = Pool(target.host, target.port, CONNECTIONS)
-    sender = LoadGenerator(pool, target.retry_scale, looking.accepted, step)
+    """Send all posts, with chaos if the options ask for it.
+
+    Returns:
+        The results, and the visibility lags in seconds.
+    """
+    api_pool = ConnectionPool(options.host, options.port, API_CONNECTIONS)
+    probe = VisibilityProbe(api_pool, probe_requests, options.patience)
+    pool = ConnectionPool(options.host, options.port, MAX_CONNECTIONS)
+    generator = LoadGenerator(pool, options.retry_scale, probe.accepted, on_finished)
     seconds = max((post.due for post in posts), default=0.0)
     async with asyncio.TaskGroup() as group:
-        group.create_task(looking.run())
-        if target.disasters is not None:
-            group.create_task(chaos.run_chaos(target.disasters, seconds, LEAD))
-        await sender.run(posts, sent)
-        looking.stop()
+        group.create_task(probe.run())
+        if options.chaos:
+            group.create_task(chaos.run_chaos(options.orders, seconds, START_DELAY))
+        await generator.run(posts, requests)
+        probe.stop()
     pool.close()
-    questions.close()
-    return sender.tally, looking.lags
+    api_pool.close()
+    return generator.tally, probe.lags
 
 
 def freeze_gc() -> None:
-    """Spare the collector what was made before the clock starts: it would stop everything to look through it."""
+    """Exclude all existing objects from garbage collection: scanning them would pause the load."""
     gc.collect()
     gc.freeze()
 
 
-# --- until all is applied ---------------------------------------------------------------------------------------------
-def wait_until_drained(instances: Iterable[Instance], within: float) -> float | None:
-    """Wait until nothing waits to be applied; return the seconds that took, None when it is not in time."""
-    connections.close_all()
-    pks = [instance.pk for instance in instances]
-    begin = time.monotonic()
-    while (waited := time.monotonic() - begin) <= within:
-        with suppress(DatabaseError):  # it may be starting again
-            if not WebhookEvent.objects.filter(instance__in=pks, outcome=WebhookEvent.Outcome.STORED).exists():
-                return waited
-            time.sleep(LOOK_EVERY)
-            continue
-        connection.close()
-        time.sleep(LOOK_EVERY)
-    return None
-
-
-# --- the judgement ----------------------------------------------------------------------------------------------------
-def verify_load(
-    whole: Scenario, instances: Iterable[Instance], delivered: Mapping[bytes, Event]
-) -> tuple[Report, Threads]:
-    """Compare the database with what was taken.
-
-    Args:
-        whole: the world that was told of.
-        instances: whose rows are looked at.
-        delivered: the requests that were taken, and their events.
+def wait_until_drained(instances: Iterable[Instance], patience: float) -> float | None:
+    """Wait until no stored event of the instances is left to apply.
 
     Returns:
-        The judgement, and the conversations that must be there by the id that they have.
+        The seconds that it took; None if it took longer than `patience` seconds.
     """
-    judgement = Report()
-    shown: Threads = {}
-    heard: dict[str, list[Event]] = defaultdict(list)
-    for event in delivered.values():
-        heard[event.channel.name].append(event)
-    addresses: dict[str, dict[str, str]] = defaultdict(dict)
-    for (name, jid), who in scenario.addresses(whole.chats).items():
-        addresses[name][jid] = who
-    for instance in Instance.objects.filter(pk__in=[one.pk for one in instances]):
-        oracle = Oracle(addresses[instance.name])
-        oracle.hear(heard[instance.name])
-        verify.verify_inbox(instance, heard[instance.name], judgement)
-        homes = verify.verify_rows(instance, oracle, judgement)
-        verify.verify_states(instance, oracle, addresses[instance.name], judgement)
-        shown |= {pk: oracle.threads[chat] for chat, pk in homes.items()}
-    return judgement, shown
-
-
-async def judge_api(target: Target, threads: Threads, judgement: Report) -> None:
-    """Compare what the API shows with what must be there."""
-    pool = Pool(target.host, target.port, QUESTIONS)
-    consumer = Consumer(pool, target.api_token, target.name)
-    at_once = asyncio.Semaphore(JUDGED_AT_ONCE)
-
-    async def look(pk: int, thread: Thread) -> None:
-        async with at_once:
-            await verify.verify_shown(consumer, pk, thread, judgement)
-
-    await asyncio.gather(*(look(pk, thread) for pk, thread in threads.items()))
-    pool.close()
+    connections.close_all()
+    pks = [instance.pk for instance in instances]
+    start = time.monotonic()
+    while (elapsed := time.monotonic() - start) <= patience:
+        with suppress(DatabaseError):  # chaos may be restarting the database
+            if not WebhookEvent.objects.filter(instance__in=pks, outcome=WebhookEvent.Outcome.STORED).exists():
+                return elapsed
+            time.sleep(DRAIN_POLL_SECONDS)
+            continue
+        connection.close()
+        time.sleep(DRAIN_POLL_SECONDS)
+    return None

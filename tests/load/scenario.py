@@ -1,6 +1,7 @@
-"""Who is there, and what happens: instances, their chats, and every event of them in the order in which it was built.
+"""The generated scenario: instances, their chats, and all events in the order in which Evolution would build them.
 
-The moments are those of the story, hours long and always the same; when an event is posted is `schedule.py`'s matter.
+Event times are those of the scenario: they span hours and depend only on the seed. `schedule.py` decides when an event
+is posted.
 """
 
 import base64
@@ -23,24 +24,24 @@ from conversations.demo.rng import Random, digits, index_bytes, rng_for
 from tests.load.plan import Plan
 
 SERVER = "https://load.example.com"
-BUBBLES = frozenset({"messages.upsert", "send.message"})
-BEGIN = demo_clock.CONNECTED
-_SPAN = 3 * HOUR  # in which chats begin
-_CHATS = 5  # of which one is a group
-_MEMBERS = 4
-_MORE = 1.2  # than needed: the end of the story is cut off
-_SILENCE = 10 * MINUTE  # between two scenes of a chat
-_SCENES = 2  # of a chat, at most
+MESSAGE_EVENTS = frozenset({"messages.upsert", "send.message"})
+START = demo_clock.CONNECTED
+_START_SPAN = 3 * HOUR  # chats start within this time
+_GROUP_INTERVAL = 5  # one in five chats is a group
+_GROUP_MEMBERS = 4
+_SURPLUS = 1.2  # generates more events than needed, because the end of the scenario is cut off
+_SCRIPT_GAP = 10 * MINUTE  # between two scripts of a chat
+_MAX_SCRIPTS = 2  # per chat
 _RECONNECTS = 3
-_THUMBNAIL = (600, 1000)  # bytes; ten times as many characters
-_FILE = (10_000, 40_000)  # bytes
-_FILE_SHARE = 0.25  # of the pictures come with their file inside
+_THUMBNAIL_SIZE = (600, 1000)  # bytes; in JSON each takes about ten characters
+_FILE_SIZE = (10_000, 40_000)  # bytes
+_FILE_FRACTION = 0.25  # of the pictures include the file as base64
 _PICTURES = frozenset({"imageMessage", "videoMessage"})
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """The instances, their chats, and what happens, in the order in which it was built."""
+    """The instances, their chats, and the events in the order in which they are built."""
 
     channels: tuple[DemoInstance, ...]
     chats: tuple[Chat, ...]
@@ -48,30 +49,32 @@ class Scenario:
 
 
 def build_scenario(plan: Plan) -> Scenario:
-    """Return as much of a world as the plan needs."""
-    channels = tuple(channel(plan.seed, number) for number in range(1, plan.instances + 1))
-    wanted = plan.posts - plan.repetitions
+    """Generate as many chats and events as the plan needs."""
+    channels = tuple(build_instance(plan.seed, number) for number in range(1, plan.instances + 1))
+    needed = plan.posts - plan.repetitions
     chats: list[Chat] = []
-    events = [event for one in channels for event in _connection(one)]
-    casts = {one.name: generate_people(rng_for(plan.seed, one.name, "people"), "pt", "pt") for one in channels}
+    events = [event for channel in channels for event in _connection_events(channel)]
+    people = {
+        channel.name: generate_people(rng_for(plan.seed, channel.name, "people"), "pt", "pt") for channel in channels
+    }
     for number in itertools.count():
-        if len(events) >= wanted * _MORE:
+        if len(events) >= needed * _SURPLUS:
             break
-        for one in channels:
-            chat = _chat(plan.seed, one, number, casts[one.name])
+        for channel in channels:
+            chat = _build_chat(plan.seed, channel, number, people[channel.name])
             chats.append(chat)
-            events += _told(chat, messages_only=plan.messages_only)
+            events += _chat_events(chat, messages_only=plan.messages_only)
     events.sort(key=lambda event: event.at)
-    return Scenario(channels, tuple(chats), tuple(events[:wanted]))
+    return Scenario(channels, tuple(chats), tuple(events[:needed]))
 
 
-def channel(seed: int, number: int) -> DemoInstance:
+def build_instance(seed: int, number: int) -> DemoInstance:
     """Return one instance."""
-    chance = rng_for(seed, "channel", number)
+    rng = rng_for(seed, "channel", number)
     return DemoInstance(
         name=f"load-{number:02d}",
         server_url=SERVER,
-        instance_id=str(uuid.UUID(int=chance.getrandbits(128), version=4)),
+        instance_id=str(uuid.UUID(int=rng.getrandbits(128), version=4)),
         is_cloud_api=False,
         owner=f"55119400{number:05d}",
         owner_lid=f"{118_000_000_000_000 + number}",
@@ -83,79 +86,79 @@ def channel(seed: int, number: int) -> DemoInstance:
         groups=(),
         share=0.0,
         group_share=0.0,
-        connected_at=BEGIN,
+        connected_at=START,
     )
 
 
-def _chat(seed: int, one: DemoInstance, number: int, people: Iterator[Person]) -> Chat:
-    chance = rng_for(seed, one.name, "chat", number)
-    if number % _CHATS == _CHATS // 2:
-        members = tuple(itertools.islice(people, _MEMBERS))
-        chat = Chat(seed, one, number, members, f"Entregas {number}", f"120363{digits(chance, 12)}@g.us")
-        scenes = script.scripts_for("deliveries", "pt")
+def _build_chat(seed: int, channel: DemoInstance, number: int, people: Iterator[Person]) -> Chat:
+    rng = rng_for(seed, channel.name, "chat", number)
+    if number % _GROUP_INTERVAL == _GROUP_INTERVAL // 2:
+        members = tuple(itertools.islice(people, _GROUP_MEMBERS))
+        chat = Chat(seed, channel, number, members, f"Entregas {number}", f"120363{digits(rng, 12)}@g.us")
+        scripts = script.scripts_for("deliveries", "pt")
     else:
-        chat = Chat(seed, one, number, (next(people),), live_number=number)
-        scenes = script.scripts_for(one.repertoire, "pt")
-    at = BEGIN + MINUTE + chance.randrange(_SPAN)
-    for scene in chance.sample(scenes, chance.randint(1, _SCENES)):
-        chat.live += ConversationBuilder(chat, scene, chance, at).build()
-        at = chat.live[-1].at + _SILENCE
+        chat = Chat(seed, channel, number, (next(people),), live_number=number)
+        scripts = script.scripts_for(channel.repertoire, "pt")
+    at = START + MINUTE + rng.randrange(_START_SPAN)
+    for chosen in rng.sample(scripts, rng.randint(1, _MAX_SCRIPTS)):
+        chat.live += ConversationBuilder(chat, chosen, rng, at).build()
+        at = chat.live[-1].at + _SCRIPT_GAP
     return chat
 
 
-def _told(chat: Chat, *, messages_only: bool) -> Iterator[Event]:
-    chance = chat.noise("media")
+def _chat_events(chat: Chat, *, messages_only: bool) -> Iterator[Event]:
+    rng = chat.noise("media")
     for event in LiveChat(chat).events():
-        if messages_only and not is_bubble(event):
+        if messages_only and not is_new_message(event):
             continue
-        if event.name in BUBBLES:
-            _add_bytes(event.data["message"], chance)
+        if event.name in MESSAGE_EVENTS:
+            _add_media(event.data["message"], rng)
         yield event
 
 
-def is_bubble(event: Event) -> bool:
-    """Say whether an event brings a new message."""
-    signals = ("reactionMessage", "pollUpdateMessage")
-    return event.name in BUBBLES and not any(signal in event.data["message"] for signal in signals)
+def is_new_message(event: Event) -> bool:
+    """Return whether an event creates a message; reactions and poll votes change another one."""
+    updates = ("reactionMessage", "pollUpdateMessage")
+    return event.name in MESSAGE_EVENTS and not any(update in event.data["message"] for update in updates)
 
 
-def _add_bytes(message: dict[str, Any], chance: Random) -> None:
-    """Give pictures a thumbnail of the usual size, and some of them the file itself."""
+def _add_media(message: dict[str, Any], rng: Random) -> None:
+    """Add a thumbnail of realistic size to pictures, and the file itself to some of them."""
     for kind in _PICTURES & message.keys():
-        message[kind]["jpegThumbnail"] = index_bytes(chance, chance.randrange(*_THUMBNAIL))
-        if chance.random() < _FILE_SHARE:
-            message["base64"] = base64.b64encode(chance.randbytes(chance.randrange(*_FILE))).decode()
+        message[kind]["jpegThumbnail"] = index_bytes(rng, rng.randrange(*_THUMBNAIL_SIZE))
+        if rng.random() < _FILE_FRACTION:
+            message["base64"] = base64.b64encode(rng.randbytes(rng.randrange(*_FILE_SIZE))).decode()
 
 
 def file_digest(text: str) -> str:
-    """Return the digest of a file that came as base64."""
+    """Return the SHA-256 digest of a base64-encoded file."""
     return hashlib.sha256(base64.b64decode(text)).hexdigest()
 
 
-# --- the instances' connections ---------------------------------------------------------------------------------------
-def state(one: DemoInstance, at: int, word: str) -> Event:
-    """Return a connection's state as an event."""
-    data = {"instance": one.name, "state": word, "statusReason": 200}
-    if word == "open":
-        data |= {"wuid": one.owner_jid, "profileName": one.profile_name, "profilePictureUrl": None}
-    return Event(at, one, "connection.update", data)
+# --- connection states ------------------------------------------------------------------------------------------------
+def connection_event(channel: DemoInstance, at: int, state: str) -> Event:
+    """Return an event with the connection state of an instance."""
+    data = {"instance": channel.name, "state": state, "statusReason": 200}
+    if state == "open":
+        data |= {"wuid": channel.owner_jid, "profileName": channel.profile_name, "profilePictureUrl": None}
+    return Event(at, channel, "connection.update", data)
 
 
-def _connection(one: DemoInstance) -> Iterator[Event]:
-    """Yield the first connection, and some that were lost and made again."""
-    chance = rng_for(one.name, one.instance_id, "connection")
-    yield state(one, BEGIN + chance.randrange(SECOND), "open")
-    for at in sorted(BEGIN + MINUTE + chance.randrange(_SPAN) for _ in range(_RECONNECTS)):
-        yield from (state(one, at + 16 * step, "connecting") for step in range(3))
-        yield state(one, at + 2 * SECOND, "open")
+def _connection_events(channel: DemoInstance) -> Iterator[Event]:
+    """Yield the first connection and some reconnects."""
+    rng = rng_for(channel.name, channel.instance_id, "connection")
+    yield connection_event(channel, START + rng.randrange(SECOND), "open")
+    for at in sorted(START + MINUTE + rng.randrange(_START_SPAN) for _ in range(_RECONNECTS)):
+        yield from (connection_event(channel, at + 16 * step, "connecting") for step in range(3))
+        yield connection_event(channel, at + 2 * SECOND, "open")
 
 
-def addresses(chats: Iterable[Chat]) -> dict[tuple[str, str], str]:
-    """Return whose address each is: (instance, JID) → the phone number, or the group's JID."""
-    found: dict[tuple[str, str], str] = {}
+def address_owners(chats: Iterable[Chat]) -> dict[tuple[str, str], str]:
+    """Map every address to its owner: (instance name, JID) → phone number, or the JID of a group."""
+    owners: dict[tuple[str, str], str] = {}
     for chat in chats:
         for person in chat.people:
-            found |= {(chat.channel.name, jid): person.phone for jid in (person.jid, person.lid_jid)}
+            owners |= {(chat.channel.name, jid): person.phone for jid in (person.jid, person.lid_jid)}
         if chat.group_jid:
-            found[chat.channel.name, chat.group_jid] = chat.group_jid
-    return found
+            owners[chat.channel.name, chat.group_jid] = chat.group_jid
+    return owners

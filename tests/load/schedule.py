@@ -1,6 +1,6 @@
-"""When what is posted: events spread over the run, late ones, repetitions, a storm, and copies. Pure.
+"""Assigns a time to every request: original events, delays, repetitions, the storm and the copies. Pure functions.
 
-The schedule is kept whatever the answers are (an open loop): a slow server is not spared.
+The times do not depend on responses (an open loop), so that a slow server gets no relief.
 """
 
 import copy
@@ -12,97 +12,103 @@ from conversations.demo.demo_clock import SECOND
 from conversations.demo.demo_instances import DemoInstance
 from conversations.demo.events import Event
 from conversations.demo.rng import Random, hexadecimal, rng_for
-from tests.load import scenario
 from tests.load.plan import Plan
-from tests.load.scenario import Scenario
+from tests.load.scenario import Scenario, connection_event
 
 STORM_RATE = 65  # states a second of each instance without network, as seen on a real server
-_SOONEST = 0.05  # seconds after the original that a repetition comes
-_ANEW = 0.5  # of the repetitions of a message are told anew; the others are the very same bytes
-_LATER = (1 * SECOND, 600 * SECOND)  # than the original, by the host's clock, is what is told anew
-_TOLD_ANEW = frozenset({"messages.upsert", "messages.update"})
+_MIN_DELAY = 0.05  # seconds
+_RESTAMPED = 0.5  # fraction of the repetitions that get new timestamps; the others are identical bytes
+_RESTAMP_RANGE = (1 * SECOND, 600 * SECOND)  # added to the timestamps, in ms
+_RESTAMPED_EVENTS = frozenset({"messages.upsert", "messages.update"})
 
 
 @dataclass(frozen=True)
 class Post:
-    """One request: when, in seconds from the beginning, and what. `is_prompt` when it was not held back."""
+    """One request.
+
+    Attributes:
+        due: seconds from the start of the load.
+        event: the posted event.
+        is_on_time: whether it is an original event that the schedule does not delay.
+    """
 
     due: float
     event: Event
-    is_prompt: bool = False
+    is_on_time: bool = False
 
 
-def schedule(plan: Plan, whole: Scenario) -> list[Post]:
-    """Return every post of the run, in the order in which they are due."""
-    posts = schedule_events(plan, whole.events, rng_for(plan.seed, "arrivals"))
+def schedule(plan: Plan, scenario: Scenario) -> list[Post]:
+    """Return all posts of the run, ordered by `due`."""
+    posts = schedule_events(plan, scenario.events, rng_for(plan.seed, "arrivals"))
     if plan.storm:
-        posts += connection_storm(plan, whole.channels)
+        posts += connection_storm(plan, scenario.channels)
     if plan.copies:
-        posts += duplicate_message(plan, whole)
+        posts += duplicate_message(plan, scenario)
     return sorted(posts, key=lambda post: post.due)
 
 
-def schedule_events(plan: Plan, events: Sequence[Event], chance: Random) -> list[Post]:
-    """Return events and repetitions of them at an even rate; disorder is in their order, not in their pace."""
-    places: list[tuple[float, Event, bool]] = []
-    pace = plan.seconds / max(1, len(events))
+def schedule_events(plan: Plan, events: Sequence[Event], rng: Random) -> list[Post]:
+    """Return the events and their repetitions at an even rate; delays change the order, not the rate."""
+    positions: list[tuple[float, Event, bool]] = []
+    interval = plan.seconds / max(1, len(events))
     for index, event in enumerate(events):
-        late = _late(plan, chance)
-        places.append((index * pace + late, event, not late))
+        delay = _draw_delay(plan, rng)
+        positions.append((index * interval + delay, event, not delay))
     for _ in range(plan.posts - len(events)):
-        index = chance.randrange(len(events))
-        place = index * pace + chance.uniform(_SOONEST, plan.longest_delay) + _late(plan, chance)
-        places.append((place, _again(events[index], chance), False))
-    places.sort(key=lambda place: place[0])
-    return [Post(number / plan.rate, event, is_prompt) for number, (_, event, is_prompt) in enumerate(places)]
+        index = rng.randrange(len(events))
+        position = index * interval + rng.uniform(_MIN_DELAY, plan.max_delay) + _draw_delay(plan, rng)
+        positions.append((position, _repeat(events[index], rng), False))
+    positions.sort(key=lambda position: position[0])
+    return [Post(index / plan.rate, event, is_on_time) for index, (_, event, is_on_time) in enumerate(positions)]
 
 
-def _late(plan: Plan, chance: Random) -> float:
-    return chance.uniform(_SOONEST, plan.longest_delay) if chance.random() < plan.disorder else 0.0
+def _draw_delay(plan: Plan, rng: Random) -> float:
+    return rng.uniform(_MIN_DELAY, plan.max_delay) if rng.random() < plan.disorder else 0.0
 
 
-def _again(event: Event, chance: Random) -> Event:
-    if event.name in _TOLD_ANEW and chance.random() < _ANEW:
-        return restamp(event, chance.randrange(*_LATER))
+def _repeat(event: Event, rng: Random) -> Event:
+    if event.name in _RESTAMPED_EVENTS and rng.random() < _RESTAMPED:
+        return restamp(event, rng.randrange(*_RESTAMP_RANGE))
     return event.again(0)
 
 
-def restamp(event: Event, later: int) -> Event:
-    """Return the event built once more, so many ms later: its words are the same, its times are not."""
+def restamp(event: Event, added_ms: int) -> Event:
+    """Return a repetition of the event with later timestamps and the same content."""
     data = copy.copy(event.data)
     if "messageTimestamp" in data:
-        data["messageTimestamp"] += later // SECOND
-    return replace(event.again(later), data=data)
+        data["messageTimestamp"] += added_ms // SECOND
+    return replace(event.again(added_ms), data=data)
 
 
 def connection_storm(plan: Plan, channels: Iterable[DemoInstance]) -> Iterator[Post]:
-    """Yield the states of instances without network, which come back at the end."""
+    """Yield the connection states of instances without network; each one ends with "open"."""
     for number, channel in enumerate(channels):
-        first = number / STORM_RATE / plan.instances  # not all in the same millisecond
-        for turn in range(int(plan.seconds * STORM_RATE)):
-            due = first + turn / STORM_RATE
-            word = "close" if turn % 2 else "connecting"
-            yield Post(due, scenario.state(channel, demo_clock.END + round(due * SECOND), word))
-        yield Post(plan.seconds, scenario.state(channel, demo_clock.END + round((plan.seconds + 1) * SECOND), "open"))
+        offset = number / STORM_RATE / plan.instances  # instances must not post in the same millisecond
+        for index in range(int(plan.seconds * STORM_RATE)):
+            due = offset + index / STORM_RATE
+            state = "close" if index % 2 else "connecting"
+            yield Post(due, connection_event(channel, demo_clock.END + round(due * SECOND), state))
+        end = demo_clock.END + round((plan.seconds + 1) * SECOND)
+        yield Post(plan.seconds, connection_event(channel, end, "open"))
 
 
-def duplicate_message(plan: Plan, whole: Scenario) -> Iterator[Post]:
-    """Yield one inbound message of a chat, again and again, each time stamped later; they come in no order."""
-    chance = rng_for(plan.seed, "copies")
-    chat = next(chat for chat in whole.chats if not chat.group_jid)
-    first = demo_clock.END
+def duplicate_message(plan: Plan, scenario: Scenario) -> Iterator[Post]:
+    """Yield `plan.copies` copies of one inbound message, each with another timestamp, in random order."""
+    rng = rng_for(plan.seed, "copies")
+    chat = next(chat for chat in scenario.chats if not chat.group_jid)
+    at = demo_clock.END
     record = {
-        "key": {"remoteJid": chat.person.jid, "fromMe": False, "id": f"AC{hexadecimal(chance, 30)}", "participant": ""},
+        "key": {"remoteJid": chat.person.jid, "fromMe": False, "id": f"AC{hexadecimal(rng, 30)}", "participant": ""},
         "pushName": chat.person.push_name,
         "status": "DELIVERY_ACK",
         "message": {"conversation": "Sou eu de novo"},
         "messageType": "conversation",
-        "messageTimestamp": first // SECOND,
+        "messageTimestamp": at // SECOND,
         "instanceId": chat.channel.instance_id,
         "source": chat.person.source,
     }
-    event = Event(first, chat.channel, "messages.upsert", record)
+    event = Event(at, chat.channel, "messages.upsert", record)
     order = list(range(plan.copies))
-    chance.shuffle(order)
-    for place, number in enumerate(order):
-        yield Post(place * plan.seconds / plan.copies, restamp(event, number * SECOND))
+    rng.shuffle(order)
+    for position, seconds in enumerate(order):
+        yield Post(position * plan.seconds / plan.copies, restamp(event, seconds * SECOND))

@@ -1,21 +1,21 @@
-"""How long it takes from an answer until the API shows the message: seen by asking the API, as a consumer would.
+"""Measures the time from a webhook response until the API shows the message, by polling the API as a client would.
 
-A few instances are watched; their latest messages are asked for a few times a second, while one is waited for. The
-figure is too high by up to `EVERY` seconds, never too low. A message that Evolution sends again much later is not among
-the latest: who waits for long is looked for deeper down.
+The probe watches a few instances and requests their latest messages while it waits for one. A measured lag is too high
+by at most `POLL_SECONDS`, and never too low. A message that Evolution delivers late is older than the latest ones:
+after `DEEP_AFTER` seconds the probe requests more messages.
 """
 
 import asyncio
 import math
 from collections.abc import Mapping
 
-from tests.load import requests, scenario
-from tests.load.http_client import Pool
+from tests.load.http_client import ConnectionPool, api_request
+from tests.load.scenario import MESSAGE_EVENTS, is_new_message
 from tests.load.schedule import Post
 
-EVERY = 0.25  # seconds
-LATEST, DEEP = 20, 200  # messages asked for
-VERY_LONG = 2.0  # seconds
+POLL_SECONDS = 0.25
+RECENT_MESSAGES, DEEP_MESSAGES = 20, 200  # limits of the two requests
+DEEP_AFTER = 2.0  # seconds
 TIMEOUT = 10.0
 
 
@@ -23,57 +23,61 @@ class VisibilityProbe:
     """Watches some instances.
 
     Args:
-        pool: the connections.
-        asked: the requests for the latest messages, of few and of many, by the instance's name.
-        patience: seconds after which a message is not waited for any longer.
+        pool: the connections to the API.
+        requests: see `message_requests`, by the instance's name.
+        patience: seconds after which the probe records an infinite lag for a message.
+
+    Attributes:
+        lags: the measured seconds, one for each watched message.
     """
 
-    def __init__(self, pool: Pool, asked: Mapping[str, tuple[bytes, bytes]], patience: float) -> None:
+    def __init__(self, pool: ConnectionPool, requests: Mapping[str, tuple[bytes, bytes]], patience: float) -> None:
         self._pool = pool
         self._patience = patience
-        self._asked = asked
-        self._waiting: dict[str, dict[str, float]] = {name: {} for name in asked}
-        self._is_over = False
+        self._requests = requests
+        self._waiting: dict[str, dict[str, float]] = {name: {} for name in requests}  # key id → time of the response
+        self._is_stopped = False
         self._seen: set[str] = set()
         self.lags: list[float] = []
 
     def accepted(self, post: Post, at: float) -> None:
-        """Note a post that was taken; only the first copy of a new message that was not held back is waited for."""
+        """Start to watch an accepted message, if this is its first copy and the schedule did not delay it."""
         event = post.event
-        if not post.is_prompt or event.name not in scenario.BUBBLES or event.channel.name not in self._waiting:
+        if not post.is_on_time or event.name not in MESSAGE_EVENTS or event.channel.name not in self._waiting:
             return
         key_id = event.data["key"]["id"]
-        if scenario.is_bubble(event) and key_id not in self._seen:
+        if is_new_message(event) and key_id not in self._seen:
             self._seen.add(key_id)
             self._waiting[event.channel.name][key_id] = at
 
     async def run(self) -> None:
-        """Ask until `finish`, and then until nothing is waited for."""
-        await asyncio.gather(*(self._look(name, number) for number, name in enumerate(self._asked)))
+        """Poll until `stop` is called and no message is watched any more."""
+        await asyncio.gather(*(self._watch(name, index) for index, name in enumerate(self._requests)))
 
     def stop(self) -> None:
-        """Wait for nothing new."""
-        self._is_over = True
+        """Let `run` return once the watched messages are visible."""
+        self._is_stopped = True
 
-    async def _look(self, name: str, number: int) -> None:
-        await asyncio.sleep(EVERY * number / len(self._asked))  # not all at the same moment
+    async def _watch(self, name: str, index: int) -> None:
+        await asyncio.sleep(POLL_SECONDS * index / len(self._requests))  # spread the polls over the interval
         waiting = self._waiting[name]
-        while waiting or not self._is_over:
+        while waiting or not self._is_stopped:
             if waiting:
-                await self._ask(name, waiting)
-            await asyncio.sleep(EVERY)
+                await self._poll(name, waiting)
+            await asyncio.sleep(POLL_SECONDS)
 
-    async def _ask(self, name: str, waiting: dict[str, float]) -> None:
+    async def _poll(self, name: str, waiting: dict[str, float]) -> None:
         clock = asyncio.get_running_loop().time
-        few, many = self._asked[name]
+        recent, deep = self._requests[name]
+        request = deep if clock() - min(waiting.values()) > DEEP_AFTER else recent
         try:
-            shown = (await self._pool.ask(many if clock() - min(waiting.values()) > VERY_LONG else few, TIMEOUT)).body
+            body = (await self._pool.send(request, TIMEOUT)).body
         except OSError:
-            shown = b""
+            body = b""
         now = clock()
         for key_id, since in list(waiting.items()):
-            # Cheaper than reading the JSON, and key ids are too long to stand there by chance.
-            if f'"key_id":"{key_id}"'.encode() in shown:
+            # Cheaper than parsing the JSON, and a key id is too long to match by chance.
+            if f'"key_id":"{key_id}"'.encode() in body:
                 self.lags.append(now - since)
             elif now - since > self._patience:
                 self.lags.append(math.inf)
@@ -82,7 +86,10 @@ class VisibilityProbe:
             del waiting[key_id]
 
 
-def latest(instance: int, token: str, host: str) -> tuple[bytes, bytes]:
-    """Return the requests for an instance's latest messages, for few and for many."""
+def message_requests(instance: int, token: str, host: str) -> tuple[bytes, bytes]:
+    """Return two requests for an instance's latest messages, with a small and with a large limit."""
     path = f"/api/v1/messages/?instance={instance}&limit="
-    return requests.get(f"{path}{LATEST}", token, host), requests.get(f"{path}{DEEP}", token, host)
+    return (
+        api_request(f"{path}{RECENT_MESSAGES}", token, host),
+        api_request(f"{path}{DEEP_MESSAGES}", token, host),
+    )

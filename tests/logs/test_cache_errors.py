@@ -28,7 +28,7 @@ def _told(server: Server, store: Valkey, place: int) -> dict[str, str] | None:
     """Take the store away from a request; return what the cache said of that, if it did not know before."""
     as_user = {"Authorization": f"Token {server.api_token}"}
     assert server.ask("GET", f"{CONTACTS}-{place}", f"before-{place}", **as_user) == 200
-    store.stop()
+    store.kill()
     assert server.ask("GET", f"{CONTACTS}--{place}", f"cut-{place}", **as_user) == 200
     store.start()
     found = [line for line in server.lines("cache-errors.log") if line.get("request_id") == f"cut-{place}"]

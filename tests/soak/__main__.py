@@ -1,36 +1,43 @@
-"""The command line: `python -m tests.soak --duration 60`.
+"""The command line of the soak test: `python -m tests.soak --duration 60`.
 
-Exit status: 0 when no read of the shared tier was stale and none of the local tier by more than a second, 1 when one
-was, 2 when too little was read, or went wrong, to say so, or a process ended by itself.
+Exit status:
+  0  no read of the shared tier was stale, and none of the local tier by more than a second
+  1  a read was stale
+  2  there were too few reads or faults for a result, or a process failed
 """
 
 import os
 import sys
+from collections.abc import Sequence
 
-from tests import isolation, valkey
+from tests import isolation, signals, valkey
 from tests.servers import postgresql
-from tests.soak import endings
-from tests.soak.endings import Ended, ProcessFailed
+from tests.signals import Interrupted
 from tests.soak.options import Options
 from whatsai.devstack.process import ServerFailed
 
 
-def main(arguments: list[str]) -> int:
-    """Start the servers, soak, print the report; return the exit status, or 128 + the number of what ended it."""
-    options = Options.read(arguments, __doc__)
-    endings.listen()
+def main(arguments: Sequence[str]) -> int:
+    """Start the servers, run the soak test and print its report.
+
+    Returns:
+        The exit status, or 128 + the number of the signal that ended the run.
+    """
+    options = Options.parse(arguments, __doc__)
+    signals.install_handlers()
     try:
         with postgresql() as database, valkey.running() as server:
             os.environ |= {"DATABASE_URL": database, "REDIS_URL": server.url}
             isolation.set_up(database=database)
-            from tests.soak.soak import soak  # noqa: PLC0415 - there are settings from here on
+            from tests.soak.soak import soak  # noqa: PLC0415 - models can be imported only after Django's setup
 
             return soak(server, options)
-    except Ended as ended:
-        return 128 + ended.number
-    except (ServerFailed, ProcessFailed) as error:
-        sys.stderr.write(f"tests.soak: {error}\n")
-        return 128 + number if (number := endings.caught()) else 2  # Ctrl-C ends what starts a server as well
+    except Interrupted as interrupted:
+        return 128 + interrupted.number
+    except ServerFailed as error:
+        print(f"tests.soak: {error}", file=sys.stderr)
+        # Ctrl-C also ends the commands that start a server, so the signal explains the failure.
+        return 128 + number if (number := signals.first_received()) else 2
 
 
 if __name__ == "__main__":

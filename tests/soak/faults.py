@@ -1,7 +1,7 @@
-"""What goes wrong: writers die, and Valkey does everything that a server can do to its clients.
+"""The injected faults: killed and paused processes, and everything that Valkey can do to its clients.
 
-The faults come in two lanes, side by side: those after which nobody believes the store for a while, some at once, so
-that the cache is on in between; and those that it has to bear while it is on.
+Two tasks inject faults side by side. After a heavy fault the caches quarantine the store; heavy faults come in groups,
+so that the caches use the store in between. After a light fault the caches go on using it.
 """
 
 import os
@@ -13,69 +13,72 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from tests.soak import lanes
-from tests.soak.endings import ProcessFailed
-from tests.soak.fleet import Fleet
+from tests.soak import scheduler
+from tests.soak.commands import Commands
 from tests.soak.history import WRITERS, History
-from tests.soak.lanes import Steps
-from tests.soak.orders import Orders
+from tests.soak.processes import Processes, ProcessFailed
+from tests.soak.scheduler import Task
 from tests.valkey import Valkey
 
-AT_ONCE = 5
-GAP = 0.2  # seconds at most, between those
-DOWN = (0.0, 0.02, 0.1)
-HUNG = 0.25
-SHORT_OF_MEMORY = 0.15
-CUT_OFF = 0.4
-PAUSED = 0.2
-OBEYED_WITHIN = 20.0
-MOMENT = 0.005  # between two looks
-POLICIES = ("allkeys-lru", "allkeys-random", "volatile-lru", "volatile-random", "volatile-ttl")
+HEAVY_GROUP_SIZE = 5
+MAX_GROUP_GAP = 0.2  # seconds
+DOWN_SECONDS = (0.0, 0.02, 0.1)
+HANG_SECONDS = 0.25
+LOW_MEMORY_SECONDS = 0.15
+PARTITION_SECONDS = 0.4
+PAUSE_SECONDS = 0.2
+COMMAND_TIMEOUT = 20.0  # seconds
+POLL_SECONDS = 0.005
+EVICTION_POLICIES = ("allkeys-lru", "allkeys-random", "volatile-lru", "volatile-random", "volatile-ttl")
 
-# Entries and versions, never an intent.  KEYS candidates
+# Removes entries and versions but no intents, which begin with "!".  KEYS candidates
 UNLINK = """
-local gone = 0
+local removed = 0
 for _, key in ipairs(KEYS) do
   local state = redis.call('GET', key)
-  if state and state:byte() ~= 33 then gone = gone + redis.call('UNLINK', key) end
+  if state and state:byte() ~= 33 then removed = removed + redis.call('UNLINK', key) end
 end
-return gone
+return removed
 """
 
-Inject = Callable[[], Steps]
+Inject = Callable[[], Task]
 
 
 class Faults:
-    """The faults, by what they are called in the report. Where intents may be lost, the history is told.
+    """All faults, by their names in the report. Faults that may lose intents are recorded in the history.
 
     Args:
-        server: the Valkey.
-        fleet: the processes.
-        history: see there.
-        orders: what the processes are told.
-        prefix: what the cache's keys begin with.
-        only: what the names of the faults have in them; "" for all.
-        partition: whether the store is slow to one writer alone, too.
+        server: the Valkey server.
+        processes: the readers and writers.
+        history: the history of all writes.
+        commands: the commands to the processes.
+        prefix: the prefix of the cache's keys.
+        only: selects faults whose name contains this text.
+        partition: whether to include the fault in which the store is slow for one writer only.
+
+    Attributes:
+        injected: the number of injected faults by name.
+        removed_keys: the number of keys that were "evicted" or "removed".
     """
 
-    def __init__(  # noqa: PLR0913 - what there is to be harmed
+    def __init__(  # noqa: PLR0913 - one argument for each part of a soak test
         self,
         server: Valkey,
-        fleet: Fleet,
+        processes: Processes,
         history: History,
-        orders: Orders,
+        commands: Commands,
         prefix: str,
         *,
         only: str = "",
         partition: bool = False,
     ) -> None:
-        self.gone: Counter[str] = Counter()
+        self.removed_keys: Counter[str] = Counter()
         self._server = server
-        self._fleet = fleet
+        self._processes = processes
         self._history = history
-        self._orders = orders
+        self._commands = commands
         self._prefix = prefix
-        self._draw = random.Random()
+        self._rng = random.Random()
         self._old_dump = b""
         heavy: dict[str, Inject] = {
             "Valkey stopped, started with its data": self._restart,
@@ -87,187 +90,195 @@ class Faults:
         light: dict[str, Inject] = {
             "writer killed between COMMIT and end": self._kill_after_commit,
             "writer killed anywhere": self._kill,
-            "writer held up between COMMIT and end": self._hold_after_commit,
+            "writer paused between COMMIT and end": self._pause_after_commit,
             "process paused for 0.2 s": self._pause,
-            "keys evicted for want of memory": self._evict,
-            "Valkey full (OOM errors)": self._fill_up,
+            "keys evicted for lack of memory": self._evict,
+            "Valkey full (OOM errors)": self._fill_memory,
             "Valkey restarted unseen, with older data": self._restart_unseen,
             "entries and versions removed": self._unlink,
-            "connections cut": self._cut,
-            "subscriptions cut": self._cut_subscriptions,
+            "connections closed": self._close_connections,
+            "subscriptions closed": self._close_subscriptions,
         }
         if partition:
-            light["Valkey slow to one writer alone"] = self._cut_off
-        self._lanes = [{name: one for name, one in kinds.items() if only in name} for kinds in (heavy, light)]
-        self.injected = dict.fromkeys((name for kinds in self._lanes for name in kinds), 0)
+            light["Valkey slow for one writer only"] = self._partition
+        self._heavy, self._light = (
+            {name: inject for name, inject in faults.items() if only in name} for faults in (heavy, light)
+        )
+        self.injected = dict.fromkeys((*self._heavy, *self._light), 0)
 
     def inject(self, until: float, rounds: int) -> None:
-        """Inject every fault so many times, in one order and another, spread evenly until then (monotonic clock)."""
-        heavy, light = (self._deck(kinds, rounds) for kinds in self._lanes)
-        both = (
-            lanes.spread(heavy, until, at_once=AT_ONCE, gap=lambda: self._draw.uniform(0, GAP)),
-            lanes.spread(light, until, at_once=1, gap=float),
+        """Inject every fault `rounds` times in random order, evenly distributed until a time (monotonic clock)."""
+        heavy = scheduler.spread_evenly(
+            self._shuffled(self._heavy, rounds),
+            until,
+            group_size=HEAVY_GROUP_SIZE,
+            gap=lambda: self._rng.uniform(0, MAX_GROUP_GAP),
         )
-        lanes.run(both, self._fleet.rest)
+        light = scheduler.spread_evenly(self._shuffled(self._light, rounds), until, group_size=1, gap=float)
+        scheduler.run((heavy, light), self._processes.sleep)
 
-    def _deck(self, kinds: Mapping[str, Inject], rounds: int) -> list[Inject]:
-        names = [name for _ in range(rounds) for name in self._draw.sample(list(kinds), len(kinds))]
-        return [self._counted(name, kinds[name]) for name in names]
+    def _shuffled(self, faults: Mapping[str, Inject], rounds: int) -> list[Inject]:
+        names = [name for _ in range(rounds) for name in self._rng.sample(list(faults), len(faults))]
+        return [self._with_count(name, faults[name]) for name in names]
 
-    def _counted(self, name: str, inject: Inject) -> Inject:
-        def counted() -> Steps:
+    def _with_count(self, name: str, inject: Inject) -> Inject:
+        def inject_and_count() -> Task:
             yield from inject()
             self.injected[name] += 1
 
-        return counted
+        return inject_and_count
 
     # --- processes ----------------------------------------------------------------------------------------------------
-    def _kill_after_commit(self) -> Steps:
-        number = self._draw.randrange(WRITERS)
-        victim = self._fleet.writers[number]
-        self._orders.die(number)
-        yield from _obeyed(lambda: victim.exitcode is not None)
+    def _kill_after_commit(self) -> Task:
+        number = self._rng.randrange(WRITERS)
+        process = self._processes.writers[number]
+        self._commands.kill_after_commit(number)
+        yield from _wait_for(lambda: process.exitcode is not None)
 
-    def _hold_after_commit(self) -> Steps:
-        number = self._draw.randrange(WRITERS)
-        self._orders.hold(number)
-        yield from _obeyed(lambda: not self._orders.is_to_meet(number))
+    def _pause_after_commit(self) -> Task:
+        number = self._rng.randrange(WRITERS)
+        self._commands.pause_after_commit(number)
+        yield from _wait_for(lambda: not self._commands.is_pending(number))
 
-    def _kill(self) -> Steps:
-        yield self._draw.uniform(0, 0.01)
-        victim = self._draw.choice(list(self._fleet.writers.values()))
-        victim.kill()
-        victim.join()
+    def _kill(self) -> Task:
+        yield self._rng.uniform(0, 0.01)
+        process = self._rng.choice(list(self._processes.writers.values()))
+        process.kill()
+        process.join()
 
-    def _pause(self) -> Steps:
-        victim = self._draw.choice([*self._fleet.readers.values(), *self._fleet.writers.values()])
-        if victim.pid is None or victim.exitcode is not None:
+    def _pause(self) -> Task:
+        process = self._rng.choice([*self._processes.readers.values(), *self._processes.writers.values()])
+        if process.pid is None or process.exitcode is not None:
             return
-        os.kill(victim.pid, signal.SIGSTOP)
-        yield PAUSED
-        os.kill(victim.pid, signal.SIGCONT)
+        os.kill(process.pid, signal.SIGSTOP)
+        yield PAUSE_SECONDS
+        os.kill(process.pid, signal.SIGCONT)
 
-    def _cut_off(self) -> Steps:
-        self._orders.cut_off(self._draw.randrange(WRITERS), CUT_OFF)
-        yield CUT_OFF
+    def _partition(self) -> Task:
+        self._commands.partition(self._rng.randrange(WRITERS), PARTITION_SECONDS)
+        yield PARTITION_SECONDS
 
-    # --- the server stops ---------------------------------------------------------------------------------------------
-    def _restart(self) -> Steps:
-        """Stop as an operator does: nothing is lost."""
-        self._server.shut_down()
+    # --- the server restarts ------------------------------------------------------------------------------------------
+    def _restart(self) -> Task:
+        """Shut the server down cleanly, which loses nothing."""
+        self._server.shutdown()
         yield from self._start()
 
-    def _restart_with_older_data(self) -> Steps:
-        """Start with what was saved some seconds ago, or just before the end."""
-        older = self._older_data()
-        with self._losing():
-            yield self._draw.choice(DOWN)
-            self._server.stop()
-        self._server.dump.write_bytes(older)
+    def _restart_with_older_data(self) -> Task:
+        """Restart with data saved some seconds ago or just before the end."""
+        dump = self._older_dump()
+        with self._record_loss():
+            yield self._rng.choice(DOWN_SECONDS)
+            self._server.kill()
+        self._server.dump.write_bytes(dump)
         yield from self._start()
 
-    def _restart_unseen(self) -> Steps:
-        """Restart it while nobody asks: only its run id tells that it is not the server it was."""
-        yield from self._awaited_server()
-        older = self._older_data()
-        with self._fleet.frozen():
-            with self._losing():
-                self._server.stop()
-            self._server.dump.write_bytes(older)
+    def _restart_unseen(self) -> Task:
+        """Restart the server while all processes are paused: they can detect it only by the server's run id."""
+        yield from self._wait_until_up()
+        dump = self._older_dump()
+        with self._processes.all_paused():
+            with self._record_loss():
+                self._server.kill()
+            self._server.dump.write_bytes(dump)
             self._server.start()
 
-    def _older_data(self) -> bytes:
+    def _older_dump(self) -> bytes:
         self._server.save()
         saved = self._server.dump.read_bytes()
-        older, self._old_dump = self._draw.choice([self._old_dump or saved, saved]), saved
+        older, self._old_dump = self._rng.choice([self._old_dump or saved, saved]), saved
         return older
 
-    def _restart_without_data(self) -> Steps:
-        with self._losing():
-            self._server.stop()
-        self._server.forget()
+    def _restart_without_data(self) -> Task:
+        with self._record_loss():
+            self._server.kill()
+        self._server.delete_dump()
         yield from self._start()
 
-    def _start(self) -> Steps:
-        yield self._draw.choice(DOWN)
+    def _start(self) -> Task:
+        yield self._rng.choice(DOWN_SECONDS)
         self._server.start()
 
-    def _hang(self) -> Steps:
+    def _hang(self) -> Task:
         self._server.pause()
-        yield HUNG
+        yield HANG_SECONDS
         self._server.resume()
 
-    # --- the server forgets -------------------------------------------------------------------------------------------
-    def _flush(self) -> Steps:
-        with self._losing():
+    # --- the server loses data ----------------------------------------------------------------------------------------
+    def _flush(self) -> Task:
+        with self._record_loss():
             self._server.client.flushall()
         yield 0.0
 
-    def _evict(self) -> Steps:
-        """Let the server throw out what it likes, live intents as well."""
-        with self._losing(by_eviction=True):
-            yield from self._short_of_memory(self._draw.choice(POLICIES))
+    def _evict(self) -> Task:
+        """Let the server evict any keys, including live intents."""
+        with self._record_loss(by_eviction=True):
+            yield from self._lower_memory(self._rng.choice(EVICTION_POLICIES))
 
-    def _fill_up(self) -> Steps:
-        yield from self._short_of_memory("noeviction")
+    def _fill_memory(self) -> Task:
+        yield from self._lower_memory("noeviction")
 
-    def _short_of_memory(self, policy: str) -> Steps:
-        yield from self._awaited_server()
+    def _lower_memory(self, policy: str) -> Task:
+        """Set a memory limit below the current use for a moment."""
+        yield from self._wait_until_up()
         client = self._server.client
         before = client.info()
         client.config_set("maxmemory-policy", policy)
         client.config_set("maxmemory", int(before["used_memory"] - before["used_memory_dataset"] / 4))
-        yield SHORT_OF_MEMORY
-        yield from self._awaited_server()
+        yield LOW_MEMORY_SECONDS
+        yield from self._wait_until_up()
         client.config_set("maxmemory", 0)
         after = client.info()
         if after["run_id"] == before["run_id"]:
-            self.gone["evicted"] += after["evicted_keys"] - before["evicted_keys"]
+            self.removed_keys["evicted"] += after["evicted_keys"] - before["evicted_keys"]
 
-    def _unlink(self) -> Steps:
-        yield from self._awaited_server()
+    def _unlink(self) -> Task:
+        yield from self._wait_until_up()
         client = self._server.client
         keys = [key for kind in "et" for key in client.scan_iter(match=f"{self._prefix}:{kind}:*", count=1000)]
-        self.gone["removed"] += client.eval(UNLINK, len(keys) // 3, *self._draw.sample(keys, len(keys) // 3))
+        sample = self._rng.sample(keys, len(keys) // 3)
+        self.removed_keys["removed"] += client.eval(UNLINK, len(sample), *sample)
 
     @contextmanager
-    def _losing(self, *, by_eviction: bool = False) -> Iterator[None]:
-        which = self._history.loses(by_eviction=by_eviction)
+    def _record_loss(self, *, by_eviction: bool = False) -> Iterator[None]:
+        """Record in the history that the server may lose intents while the block runs."""
+        index = self._history.start_loss(by_eviction=by_eviction)
         try:
             yield
         finally:
-            self._history.lost(which)
+            self._history.end_loss(index)
 
-    # --- the server cuts off ------------------------------------------------------------------------------------------
-    def _cut(self) -> Steps:
-        """Cut all connections, or each second one."""
-        return self._cut_type("normal", self._draw.choice((1, 2)))
+    # --- the server closes connections --------------------------------------------------------------------------------
+    def _close_connections(self) -> Task:
+        return self._close("normal")
 
-    def _cut_subscriptions(self) -> Steps:
-        return self._cut_type("pubsub", self._draw.choice((1, 2)))
+    def _close_subscriptions(self) -> Task:
+        return self._close("pubsub")
 
-    def _cut_type(self, kind: str, each: int) -> Steps:
-        yield from self._awaited_server()
+    def _close(self, client_type: str) -> Task:
+        """Close all connections of a type, or every second one."""
+        step = self._rng.choice((1, 2))
+        yield from self._wait_until_up()
         client: Any = self._server.client
         own = client.client_id()
-        ids = [int(one["id"]) for one in client.client_list(_type=kind)]
-        for one in [one for one in ids if one != own][::each]:
-            client.client_kill_filter(_id=one)
+        ids = [int(entry["id"]) for entry in client.client_list(_type=client_type)]
+        for client_id in [client_id for client_id in ids if client_id != own][::step]:
+            client.client_kill_filter(_id=client_id)
 
-    def _awaited_server(self) -> Steps:
-        """Wait until the other lane lets the server answer."""
+    def _wait_until_up(self) -> Task:
+        """Wait until no fault of the other task keeps the server down."""
         while not self._server.is_up:
-            yield MOMENT
+            yield POLL_SECONDS
 
 
-def _obeyed(has_obeyed: Callable[[], bool]) -> Steps:
-    """Wait until a writer has done as it was told.
+def _wait_for(is_done: Callable[[], bool]) -> Task:
+    """Wait until a writer has executed a command.
 
     Raises:
-        ProcessFailed: it does nothing any more.
+        ProcessFailed: it did not within `COMMAND_TIMEOUT`.
     """
-    ends = time.monotonic() + OBEYED_WITHIN
-    while not has_obeyed():
-        if time.monotonic() > ends:
-            raise ProcessFailed(f"a writer has committed nothing for {OBEYED_WITHIN:.0f} s")
-        yield MOMENT
+    end = time.monotonic() + COMMAND_TIMEOUT
+    while not is_done():
+        if time.monotonic() > end:
+            raise ProcessFailed(f"a writer has committed nothing for {COMMAND_TIMEOUT:.0f} s")
+        yield POLL_SECONDS

@@ -1,8 +1,9 @@
-"""What was written when, in memory that all processes share: what every read is held against (`judge.py`).
+"""The history of all writes, in memory shared by all processes: the reference for every read (see `staleness.py`).
 
-Each write to a row has a number, one greater than that of the write before it, and leaves it in the row. A writer notes
-here that it is about to commit number n, and then that it has. So a read that began when n was committed, and ended
-when m was about to be, may return n to m and nothing else. The clock (`monotonic_ns`) is the same in all processes.
+Every write to a row has a number, one greater than that of the write before it, and stores it in the row. A writer
+records that it starts write n before it commits, and that it has committed it afterwards. If n was the last committed
+write when a read started, and m the last started write when it ended, then the read may return n to m. The clock
+(`monotonic_ns`) is the same in all processes.
 """
 
 import mmap
@@ -11,29 +12,39 @@ from time import monotonic_ns
 from typing import NamedTuple
 
 WRITERS = 2
-RING = 256  # writes to a row that are remembered
-LOSSES = 4096
-FAR = 2**62
+KEPT_WRITES = 256  # per row
+MAX_LOSSES = 4096
+NEVER = 2**62
 
-_RECORD, _LOSS = 5, 3  # numbers: those of `Written` and `Loss`
-_BEGAN, _COMMITTED, _ENDED, _OUTBOXED = range(1, _RECORD)
+_WRITE_FIELDS, _LOSS_FIELDS = 5, 3  # the fields of `WriteRecord` and `Loss`
+_STARTED, _COMMITTED, _ENDED, _OUTBOXED = range(1, _WRITE_FIELDS)
 
 
-class Written(NamedTuple):
-    """One write to one row. Times are in ns, 0 for what has not happened (yet, or because its writer died).
+class WriteRecord(NamedTuple):
+    """One write to one row. Times are in ns.
 
-    `outboxed` is 0 for a write that was announced, 1 for one that was not, 2 when its process alone was cut off.
+    A time is 0 if the step has not happened: it may be pending, or its writer was killed.
+
+    Attributes:
+        number: the write's number.
+        started: when the writer started it, before the cache's `begin`.
+        committed: when the transaction was committed.
+        ended: when the store knew that the write was over.
+        outboxed: 0 if the store knew the write; 1 if it went to the outbox; 2 if only its writer was partitioned.
     """
 
     number: int
-    began: int
+    started: int
     committed: int
     ended: int
     outboxed: int
 
 
 class Loss(NamedTuple):
-    """From when until when (ns) the store may have lost intents, and whether by evicting them, which nobody notices."""
+    """The time from `start` to `end` (ns) in which the store may have lost intents.
+
+    `by_eviction` is 1 if the store may have evicted them; the cache cannot detect that.
+    """
 
     start: int
     end: int
@@ -41,83 +52,89 @@ class Loss(NamedTuple):
 
 
 class History:
-    """The history of some rows. To be made before the processes are forked; each writer notes under its own number."""
+    """The history of `slots` rows. Create it before the processes are forked.
+
+    Attributes:
+        started: by writer and slot, the number of the last write that the writer started.
+        committed: by writer and slot, the number of the last write that the writer committed.
+    """
 
     def __init__(self, slots: int) -> None:
-        sizes = [slots] * (2 * WRITERS) + [slots * RING * _RECORD, _LOSS * LOSSES, 1]
+        sizes = [slots] * (2 * WRITERS) + [slots * KEPT_WRITES * _WRITE_FIELDS, _LOSS_FIELDS * MAX_LOSSES, 1]
         numbers = memoryview(mmap.mmap(-1, 8 * sum(sizes))).cast("q")
         views = []
         for size in sizes:
             views.append(numbers[:size])
             numbers = numbers[size:]
-        self.about = views[:WRITERS]
+        self.started = views[:WRITERS]
         self.committed = views[WRITERS : 2 * WRITERS]
-        self._records, self._losses, self._lost = views[2 * WRITERS :]
+        self._writes, self._losses, self._loss_count = views[2 * WRITERS :]
 
-    # --- for writers --------------------------------------------------------------------------------------------------
-    def opens(self, writer: int, slot: int, number: int) -> None:
-        """Note that a write is about to begin."""
-        at = self._at(slot, number)
-        self._records[at] = 0
-        for field, value in ((_BEGAN, monotonic_ns()), (_COMMITTED, 0), (_ENDED, 0), (_OUTBOXED, 0)):
-            self._records[at + field] = value
-        self._records[at] = number
-        self.about[writer][slot] = number
+    # --- called by writers --------------------------------------------------------------------------------------------
+    def record_start(self, writer: int, slot: int, number: int) -> None:
+        """Record that a writer is about to write."""
+        at = self._offset(slot, number)
+        self._writes[at] = 0  # the record is not valid while it is overwritten
+        for field, value in ((_STARTED, monotonic_ns()), (_COMMITTED, 0), (_ENDED, 0), (_OUTBOXED, 0)):
+            self._writes[at + field] = value
+        self._writes[at] = number
+        self.started[writer][slot] = number
 
-    def commits(self, writer: int, slot: int, number: int) -> None:
-        """Note that a write is committed."""
-        self._records[self._at(slot, number) + _COMMITTED] = monotonic_ns()
+    def record_commit(self, writer: int, slot: int, number: int) -> None:
+        """Record that a write is committed."""
+        self._writes[self._offset(slot, number) + _COMMITTED] = monotonic_ns()
         self.committed[writer][slot] = number
 
-    def outboxed(self, slot: int, number: int, *, alone: bool) -> None:
-        """Note that the store does not know of a write; whether its process alone was cut off."""
-        self._records[self._at(slot, number) + _OUTBOXED] = 1 + alone
+    def record_outboxed(self, slot: int, number: int, *, is_partitioned: bool) -> None:
+        """Record that a write went to the outbox, and whether only its writer was partitioned from the store."""
+        self._writes[self._offset(slot, number) + _OUTBOXED] = 1 + is_partitioned
 
-    def ends(self, slot: int, number: int) -> None:
-        """Note that the store knows that a write is over."""
-        at = self._at(slot, number)
-        if self._records[at] == number and not self._records[at + _ENDED]:
-            self._records[at + _ENDED] = monotonic_ns()
+    def record_end(self, slot: int, number: int) -> None:
+        """Record that the store knows that a write is over."""
+        at = self._offset(slot, number)
+        if self._writes[at] == number and not self._writes[at + _ENDED]:
+            self._writes[at + _ENDED] = monotonic_ns()
 
-    def touched(self, slot: int, since: int) -> None:
-        """Note that a row was touched from the outbox, which is as good as the end of all that was committed before."""
-        for number in range(max(1, self.needed(slot) - RING + 1), self.needed(slot) + 1):
-            one = self.written(slot, number)
-            if one is not None and 0 < one.committed <= since:
-                self.ends(slot, number)
+    def record_applied(self, slot: int, before: int) -> None:
+        """Record that the outbox invalidated a row: this ends every write committed before that time (ns)."""
+        last = self.last_committed(slot)
+        for number in range(max(1, last - KEPT_WRITES + 1), last + 1):
+            write = self.write(slot, number)
+            if write is not None and 0 < write.committed <= before:
+                self.record_end(slot, number)
 
-    # --- for who injects faults ---------------------------------------------------------------------------------------
-    def loses(self, *, by_eviction: bool) -> int:
-        """Note that the store may lose intents from now on; return what `lost` is to be given."""
-        which = self._lost[0]
-        for place, value in enumerate(Loss(monotonic_ns(), FAR, int(by_eviction))):
-            self._losses[_LOSS * which + place] = value
-        self._lost[0] = which + 1
-        return which
+    # --- called by the fault injection --------------------------------------------------------------------------------
+    def start_loss(self, *, by_eviction: bool) -> int:
+        """Record that the store may lose intents from now on; return an index for `end_loss`."""
+        index = self._loss_count[0]
+        for field, value in enumerate(Loss(monotonic_ns(), NEVER, int(by_eviction))):
+            self._losses[_LOSS_FIELDS * index + field] = value
+        self._loss_count[0] = index + 1
+        return index
 
-    def lost(self, which: int) -> None:
-        """Note that the store loses no more."""
-        self._losses[_LOSS * which + 1] = monotonic_ns()
+    def end_loss(self, index: int) -> None:
+        """Record that the store loses no more intents."""
+        self._losses[_LOSS_FIELDS * index + 1] = monotonic_ns()
 
-    # --- for readers --------------------------------------------------------------------------------------------------
-    def needed(self, slot: int) -> int:
-        """Return the last number that is committed."""
+    # --- called by readers --------------------------------------------------------------------------------------------
+    def last_committed(self, slot: int) -> int:
+        """Return the number of the last committed write."""
         return max(committed[slot] for committed in self.committed)
 
-    def upto(self, slot: int) -> int:
-        """Return the last number that may be committed."""
-        return max(about[slot] for about in self.about)
+    def last_started(self, slot: int) -> int:
+        """Return the number of the last started write, which may be committed."""
+        return max(started[slot] for started in self.started)
 
-    def written(self, slot: int, number: int) -> Written | None:
-        """Return what is known of a write; None when it is too long ago."""
-        at = self._at(slot, number)
-        found = Written(*self._records[at : at + _RECORD])
-        return found if found.number == number else None
+    def write(self, slot: int, number: int) -> WriteRecord | None:
+        """Return a write's record; None if it has been overwritten by a later one."""
+        at = self._offset(slot, number)
+        record = WriteRecord(*self._writes[at : at + _WRITE_FIELDS])
+        return record if record.number == number else None
 
     def losses(self) -> Iterator[Loss]:
-        """Yield when the store lost intents."""
-        for which in range(self._lost[0]):
-            yield Loss(*self._losses[_LOSS * which : _LOSS * (which + 1)])
+        """Yield all losses."""
+        for index in range(self._loss_count[0]):
+            yield Loss(*self._losses[_LOSS_FIELDS * index : _LOSS_FIELDS * (index + 1)])
 
-    def _at(self, slot: int, number: int) -> int:
-        return (slot * RING + number % RING) * _RECORD
+    def _offset(self, slot: int, number: int) -> int:
+        return (slot * KEPT_WRITES + number % KEPT_WRITES) * _WRITE_FIELDS

@@ -1,15 +1,25 @@
-"""What can be said on the command line."""
+"""The options of the soak test's command line."""
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from tests.command_line import create_parser, positive
 
 SABOTAGES = ("begin", "holders", "strange", "late")
 
 
 @dataclass(frozen=True)
 class Options:
-    """One soak's; see the help of each below."""
+    """One run of the soak test.
+
+    Attributes:
+        duration: seconds.
+        pace: the factor by which the protocol's long intervals are shortened; see `pace.py`.
+        partition: whether to inject a fault in which only one writer loses the store.
+        sabotage: the protocol step to disable (see `sabotage.py`), or "".
+        only: inject only faults whose name contains this text.
+        log: whether to print the cache's log.
+    """
 
     duration: float = 60
     pace: float = 5
@@ -19,21 +29,19 @@ class Options:
     log: bool = False
 
     @classmethod
-    def read(cls, arguments: Sequence[str], description: str | None) -> "Options":
-        """Read the command line; ends the process where it says what is not understood."""
-        parser = argparse.ArgumentParser(
-            "python -m tests.soak", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-        )
+    def parse(cls, arguments: Sequence[str], description: str | None = None) -> "Options":
+        """Parse the command line; print an error and exit if it is not valid."""
+        parser = create_parser("tests.soak", description)
         add = parser.add_argument
-        add("--duration", type=float, default=cls.duration, help="seconds (default 60)")
-        add("--pace", type=float, default=cls.pace, help="the protocol's slow clocks, times as fast (default 5)")
-        add("--partition", action="store_true", help="let Valkey be slow to one writer alone, too")
+        add("--duration", type=positive, default=cls.duration, help="seconds (default 60)")
+        add("--pace", type=positive, default=cls.pace, help="shorten the protocol's long intervals (default 5 times)")
+        add("--partition", action="store_true", help="also make Valkey slow for one writer only")
         add(
             "--sabotage",
             choices=SABOTAGES,
             default=cls.sabotage,
-            help="leave out a step of the protocol, under the faults that it is for",
+            help="disable a step of the protocol and inject the faults that it protects against",
         )
-        add("--only", default=cls.only, help="inject only faults whose name has this in it; - for none")
-        add("--log", action="store_true", help="show what the cache logs")
+        add("--only", default=cls.only, help="inject only faults whose name contains this text; - for no faults")
+        add("--log", action="store_true", help="print the cache's log")
         return cls(**vars(parser.parse_args(arguments)))

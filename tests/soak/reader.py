@@ -1,4 +1,4 @@
-"""A reader: reads hot rows and lists, from both tiers, and holds every answer against the history."""
+"""A reader: reads rows and lists from both tiers, and checks every result against the history."""
 
 import random
 import time
@@ -13,157 +13,167 @@ from django.db import connection
 from cachelayer.runtime.runtime import get_runtime, runtime
 from conversations.models import Conversation
 from tests.soak.history import History
-from tests.soak.judge import DATABASE, LOCAL, SHARED, Judge, Stale
-from tests.soak.rows import FIRST_PK, INSTANCES, NOBODY, SLOTS, Rows, by_heat
+from tests.soak.rows import FIRST_PK, INSTANCES, NO_ROW, SLOTS, Rows, draw_slots
+from tests.soak.staleness import DATABASE, LOCAL, SHARED, StalenessChecker, StaleRead
 
-SINGLES = 800  # rows, one after the other
-FRESH = 70  # of them, past the local tier
-MANY = 10  # rows in one round trip
-REST = 0.0003  # seconds after a bypass, and so much more after each in a row: while the cache is off ...
-LONGEST_REST = 0.01  # ... the processor is for those who recover it
-SLOW = 1 / 50  # of the answers from the database
-SLOWEST = 0.02  # seconds
-SHOWN = 20  # stale reads that are told in detail
-NEAR = 5_000_000_000  # ns
+BATCH_ROWS = 800  # read one by one
+FRESH_ROWS = 70  # of them, bypassing the local tier
+MANY_ROWS = 10  # read in one round trip
+# After each bypass in a row the reader sleeps longer: while the cache is off, its recovery needs the processor.
+BYPASS_PAUSE = 0.0003  # seconds
+MAX_BYPASS_PAUSE = 0.01
+SLOW_FRACTION = 1 / 50  # of the database queries
+MAX_SLOWDOWN = 0.02  # seconds
+MAX_DETAILS = 20  # stale reads reported in detail
+NEARBY_LOSS = 5_000_000_000  # ns
 
 
 class Reader:
-    """Reads, and counts what it finds: reads by tier, and stale ones by tier and what they are called.
+    """Reads, and counts the reads by tier and the stale reads by tier and cause.
 
     Args:
-        history: what reads are held against.
+        history: the history of all writes.
         rows: the rows.
-        judge: judges what is not plainly right.
+        checker: decides which reads are stale.
     """
 
-    def __init__(self, history: History, rows: Rows, judge: Judge) -> None:
+    def __init__(self, history: History, rows: Rows, checker: StalenessChecker) -> None:
         self.reads = dict.fromkeys((LOCAL, SHARED, DATABASE), 0)
-        self.rows_seen: Counter[str] = Counter()
+        self.rows_in_lists: Counter[str] = Counter()
         self.stale: Counter[tuple[str, str]] = Counter()
-        self.behind: dict[tuple[str, str], list[int]] = {}
+        self.staleness: dict[tuple[str, str], list[int]] = {}
         self.details: list[dict[str, Any]] = []
         self._history = history
         self._rows = rows
-        self._judge = judge
-        self._draw = random.Random()
+        self._checker = checker
+        self._rng = random.Random()
         namespace = runtime.namespaces.for_tag("conversations")
-        self._tier = get_runtime().local.namespace(namespace)
-        self._counts = get_runtime().counters.shared(namespace)
-        self._answers = self._bypasses = self._in_a_row = 0
-        self._lists = [(instance, rows.listed(instance)) for instance in rows.instances]
-        connection.execute_wrappers.append(self._now_and_then_slow)
+        self._local = get_runtime().local.namespace(namespace)
+        self._counters = get_runtime().counters.shared(namespace)
+        self._shared_hits = self._bypasses = self._bypasses_in_a_row = 0
+        self._lists = [(instance, rows.slots_of_instance(instance)) for instance in rows.instances]
+        connection.execute_wrappers.append(self._delay_some_queries)
 
-    def batch(self) -> None:
-        """Read for a moment in all ways."""
-        slots = by_heat(range(SLOTS), SINGLES, self._draw)
-        self.one_by_one(slots[FRESH:], fresh=False)
-        self.one_by_one(slots[:FRESH], fresh=True)
-        self.many(slots[:MANY])
-        which = self._draw.randrange(INSTANCES)
+    def read_batch(self) -> None:
+        """Read some rows in every way."""
+        slots = draw_slots(range(SLOTS), BATCH_ROWS, self._rng)
+        self.read_rows(slots[FRESH_ROWS:], fresh=False)
+        self.read_rows(slots[:FRESH_ROWS], fresh=True)
+        self.read_many(slots[:MANY_ROWS])
+        index = self._rng.randrange(INSTANCES)
         for fresh in (False, True):
-            self.whole_list(which, fresh=fresh)
+            self.read_list(index, fresh=fresh)
 
     # --- ways of reading ----------------------------------------------------------------------------------------------
-    def one_by_one(self, slots: Sequence[int], *, fresh: bool) -> None:
-        """Read single rows. What is done around a `fetch` is to cost no more than one."""
-        committed, committed_too = self._history.committed
-        about, about_too = self._history.about
-        tier, fetch, local = self._tier, Conversation.objects.fetch, 0
+    def read_rows(self, slots: Sequence[int], *, fresh: bool) -> None:
+        """Read single rows. The code around `fetch` is inlined, so that it costs no more than one `fetch`."""
+        committed_0, committed_1 = self._history.committed
+        started_0, started_1 = self._history.started
+        local, fetch, local_reads = self._local, Conversation.objects.fetch, 0
         for slot in slots:
-            needed = max(committed[slot], committed_too[slot])
-            hits, began = tier.hits, monotonic_ns()
+            minimum = max(committed_0[slot], committed_1[slot])
+            hits, started = local.hits, monotonic_ns()
             try:
                 number = fetch(FIRST_PK + slot, fresh=fresh).unread_count
             except Conversation.DoesNotExist:
-                number = NOBODY
-            upto = max(about[slot], about_too[slot])
-            if tier.hits != hits:
-                local, where = local + 1, LOCAL
+                number = NO_ROW
+            maximum = max(started_0[slot], started_1[slot])
+            if local.hits != hits:
+                local_reads, tier = local_reads + 1, LOCAL
             else:
-                where = self._beyond()
-                self.reads[where] += 1
-            if not needed <= number <= upto:
-                self._look_at(where, slot, number, needed, upto, began)
-        self.reads[LOCAL] += local
+                tier = self._last_tier()
+                self.reads[tier] += 1
+            if not minimum <= number <= maximum:
+                self._check(tier, slot, number, minimum, maximum, started)
+        self.reads[LOCAL] += local_reads
 
-    def many(self, slots: Sequence[int]) -> None:
-        """Read several rows from the shared tier, in one round trip."""
+    def read_many(self, slots: Sequence[int]) -> None:
+        """Read several rows from the shared tier in one round trip."""
         slots = list(dict.fromkeys(slots))
-        needed = [self._history.needed(slot) for slot in slots]
-        began = monotonic_ns()
+        minimums = [self._history.last_committed(slot) for slot in slots]
+        started = monotonic_ns()
         found = Conversation.objects.fetch_many([FIRST_PK + slot for slot in slots], fresh=True)
-        where = self._beyond(len(slots))
-        # Some may have come from the shared tier even where others did not; it is the one that is to be blamed.
-        self._check(where, SHARED, slots, needed, {row.pk: row.unread_count for row in found.values()}, began)
+        tier = self._last_tier(len(slots))
+        # If only some rows came from the database, a stale one must have come from the shared tier.
+        self._check_rows(tier, SHARED, slots, minimums, {row.pk: row.unread_count for row in found.values()}, started)
 
-    def whole_list(self, which: int, *, fresh: bool) -> None:
-        """Read an instance's list: every row of it counts, and every row that is not in it."""
-        instance, slots = self._lists[which]
-        needed = [self._history.needed(slot) for slot in slots]
-        hits, began = self._tier.hits, monotonic_ns()
+    def read_list(self, index: int, *, fresh: bool) -> None:
+        """Read the list of an instance, and check both the rows in it and the missing ones."""
+        instance, slots = self._lists[index]
+        minimums = [self._history.last_committed(slot) for slot in slots]
+        hits, started = self._local.hits, monotonic_ns()
         page = Conversation.objects.for_instance(instance, fresh=fresh)
-        where = LOCAL if self._tier.hits != hits else self._beyond()
-        self._check(where, where, slots, needed, {row.pk: row.unread_count for row in page.rows}, began)
+        tier = LOCAL if self._local.hits != hits else self._last_tier()
+        self._check_rows(tier, tier, slots, minimums, {row.pk: row.unread_count for row in page.rows}, started)
 
-    def _beyond(self, answers: int = 1) -> str:
-        """Tell where an answer came from that is not from the local tier."""
-        counts = self._counts
-        before, self._answers = self._answers, counts.hits + counts.absences
-        if self._answers == before + answers:
-            self._in_a_row = 0
+    def _last_tier(self, reads: int = 1) -> str:
+        """Return the tier of the last `reads`, which were not local hits; sleep after a bypass."""
+        counters = self._counters
+        before, self._shared_hits = self._shared_hits, counters.hits + counters.absences
+        if self._shared_hits == before + reads:
+            self._bypasses_in_a_row = 0
             return SHARED
-        if counts.bypasses != self._bypasses:
-            self._bypasses = counts.bypasses
-            self._in_a_row += 1
-            time.sleep(min(REST * self._in_a_row, LONGEST_REST))
+        if counters.bypasses != self._bypasses:
+            self._bypasses = counters.bypasses
+            self._bypasses_in_a_row += 1
+            time.sleep(min(BYPASS_PAUSE * self._bypasses_in_a_row, MAX_BYPASS_PAUSE))
         return DATABASE
 
-    def _now_and_then_slow(self, execute: Callable[..., Any], *statement: Any) -> Any:
-        """Let an answer be old when it comes; a wrapper for the database."""
-        answer = execute(*statement)
-        if self._draw.random() < SLOW:
-            time.sleep(self._draw.uniform(0, SLOWEST))
-        return answer
+    def _delay_some_queries(self, execute: Callable[..., Any], *statement: Any) -> Any:
+        """Delay some query results, so that they are old when the reader gets them; a database wrapper."""
+        result = execute(*statement)
+        if self._rng.random() < SLOW_FRACTION:
+            time.sleep(self._rng.uniform(0, MAX_SLOWDOWN))
+        return result
 
-    # --- what came of it ----------------------------------------------------------------------------------------------
-    def _check(  # noqa: PLR0913, PLR0917 - one read
-        self, where: str, blamed: str, slots: Sequence[int], needed: Sequence[int], found: dict[int, int], began: int
+    # --- checks -------------------------------------------------------------------------------------------------------
+    def _check_rows(  # noqa: PLR0913, PLR0917 - the values of one read
+        self,
+        tier: str,
+        checked_tier: str,
+        slots: Sequence[int],
+        minimums: Sequence[int],
+        found: dict[int, int],
+        started: int,
     ) -> None:
-        self.reads[where] += 1
-        self.rows_seen[where] += len(slots)
-        for slot, least in zip(slots, needed, strict=True):
-            self._look_at(blamed, slot, found.get(FIRST_PK + slot, NOBODY), least, self._history.upto(slot), began)
+        self.reads[tier] += 1
+        self.rows_in_lists[tier] += len(slots)
+        for slot, minimum in zip(slots, minimums, strict=True):
+            number, maximum = found.get(FIRST_PK + slot, NO_ROW), self._history.last_started(slot)
+            self._check(checked_tier, slot, number, minimum, maximum, started)
 
-    def _look_at(self, where: str, slot: int, number: int, needed: int, upto: int, began: int) -> None:  # noqa: PLR0913, PLR0917 - as above
-        found = self._judge.judge(where, slot, number, needed, upto, began)
-        if found is None:
+    def _check(self, tier: str, slot: int, number: int, minimum: int, maximum: int, started: int) -> None:  # noqa: PLR0913, PLR0917 - as above
+        stale = self._checker.check(tier, slot, number, minimum, maximum, started)
+        if stale is None:
             return
-        self.stale[where, found.why.value] += 1
-        if found.behind is not None:
-            self.behind.setdefault((where, found.why.value), []).append(found.behind)
-        if not found.why.is_named and len(self.details) < SHOWN:
-            self.details.append(self._told(where, found))
+        self.stale[tier, stale.cause.value] += 1
+        if stale.staleness is not None:
+            self.staleness.setdefault((tier, stale.cause.value), []).append(stale.staleness)
+        if not stale.cause.is_documented and len(self.details) < MAX_DETAILS:
+            self.details.append(self._describe(tier, stale))
 
-    def _told(self, where: str, found: Stale) -> dict[str, Any]:
-        """Tell all that is known of a stale read, in milliseconds from its beginning."""
+    def _describe(self, tier: str, stale: StaleRead) -> dict[str, Any]:
+        """Return a stale read with the missed writes and the losses near it, in ms from its start."""
         writes = []
-        for number in range(found.seen + 1, found.needed + 1):
-            one = self._history.written(found.slot, number)
-            times = {} if one is None else {"began": one.began, "committed": one.committed, "ended": one.ended}
-            writes.append({name: (at - found.began) / 1e6 for name, at in times.items() if at})
+        for number in range(stale.number + 1, stale.minimum + 1):
+            write = self._history.write(stale.slot, number)
+            times = (
+                {} if write is None else {"started": write.started, "committed": write.committed, "ended": write.ended}
+            )
+            writes.append({name: (at - stale.started) / 1e6 for name, at in times.items() if at})
         losses = [
-            [(loss.start - found.began) / 1e6, (loss.end - found.began) / 1e6]
+            [(loss.start - stale.started) / 1e6, (loss.end - stale.started) / 1e6]
             for loss in self._history.losses()
-            if abs(loss.start - found.began) < NEAR
+            if abs(loss.start - stale.started) < NEARBY_LOSS
         ]
-        return {**asdict(found), "why": found.why.value, "tier": where, "writes": writes, "losses": losses}
+        return {**asdict(stale), "cause": stale.cause.value, "tier": tier, "writes": writes, "losses": losses}
 
     def report(self) -> dict[str, Any]:
-        """Return what was counted, as JSON has it."""
+        """Return the counts as JSON-compatible data."""
         return {
             "reads": self.reads,
-            "rows": self.rows_seen,
-            "stale": [[*key, times] for key, times in self.stale.items()],
-            "behind": [[*key, times] for key, times in self.behind.items()],
+            "rows": self.rows_in_lists,
+            "stale": [[*key, count] for key, count in self.stale.items()],
+            "staleness": [[*key, values] for key, values in self.staleness.items()],
             "details": self.details,
         }

@@ -1,71 +1,73 @@
-"""The report: what was read, what was stale, and whether it was enough to say so."""
+"""The report: reads by tier, stale reads by cause, and whether there was enough of everything for a result."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.soak.judge import DATABASE, LOCAL, SHARED, Why
+from tests.soak.staleness import DATABASE, LOCAL, SHARED, Cause
 
 TIERS = (LOCAL, SHARED, DATABASE)
 MILLISECOND = 1e6  # ns
-READS, OF_SHARED, FAULTS = 1_000_000, 100_000, 10  # a minute; fewer, and the result does not count
+MIN_READS, MIN_SHARED_READS, MIN_FAULTS = 1_000_000, 100_000, 10  # per minute
 
 
 class Report:
-    """All readers' reports together."""
+    """The sum of all readers' reports (see `Reader.report`)."""
 
     def __init__(self, reports: Sequence[Mapping[str, Any]]) -> None:
         self.reads: Counter[str] = Counter()
         self.rows: Counter[str] = Counter()
         self.stale: Counter[tuple[str, str]] = Counter()
-        self.behind: dict[tuple[str, str], list[float]] = {}
+        self.staleness: dict[tuple[str, str], list[float]] = {}
         self.details: list[dict[str, Any]] = []
-        for one in reports:
-            self.reads.update(one["reads"])
-            self.rows.update(one["rows"])
-            self.stale.update({(tier, why): times for tier, why, times in one["stale"]})
-            for tier, why, behind in one["behind"]:
-                self.behind.setdefault((tier, why), []).extend(ns / MILLISECOND for ns in behind)
-            self.details += one["details"]
+        for report in reports:
+            self.reads.update(report["reads"])
+            self.rows.update(report["rows"])
+            self.stale.update({(tier, cause): count for tier, cause, count in report["stale"]})
+            for tier, cause, values in report["staleness"]:
+                self.staleness.setdefault((tier, cause), []).extend(ns / MILLISECOND for ns in values)
+            self.details += report["details"]
 
     @property
     def is_stale(self) -> bool:
-        """Whether a read was stale that nobody has said may be."""
-        return any(times and not Why(why).is_named for (_, why), times in self.stale.items())
+        """Whether a read was stale for a reason that the README does not document."""
+        return any(count and not Cause(cause).is_documented for (_, cause), count in self.stale.items())
 
     def missing(self, duration: float, faults: Mapping[str, int], pace: float) -> list[str]:
-        """Return what there was too little of for the result to mean something.
+        """Return the names of the counts that are too low for a result.
 
         Args:
             duration: seconds.
-            faults: how often each was injected.
-            pace: see `pace.py`; by the usual clocks as much takes as many times as long.
+            faults: the number of injected faults by name.
+            pace: the pace as a fraction of the default; a slower run needs fewer reads and faults.
         """
         share = duration / 60 * min(1.0, pace)
-        have = {"reads": sum(self.reads.values()), "reads of the shared tier": self.reads[SHARED], **faults}
-        least = {"reads": READS * share, "reads of the shared tier": OF_SHARED * share}
-        return [what for what, times in have.items() if times < int(least.get(what, FAULTS * share))]
+        counts = {"reads": sum(self.reads.values()), "reads of the shared tier": self.reads[SHARED], **faults}
+        minimums = {"reads": MIN_READS * share, "reads of the shared tier": MIN_SHARED_READS * share}
+        return [name for name, count in counts.items() if count < int(minimums.get(name, MIN_FAULTS * share))]
 
     def text(self) -> str:
-        """Return the table of reads, and how long after a commit stale ones were."""
+        """Return tables of the reads, and of the time from a commit to the stale reads after it."""
         lines = [_row("reads", *TIERS, "all"), _numbers("checked", [self.reads[tier] for tier in TIERS])]
         lines.append(_numbers("rows in sets and lists", [self.rows[tier] for tier in TIERS]))
-        lines += [_numbers(f"stale: {why.value}", [self.stale[tier, why.value] for tier in TIERS]) for why in Why]
-        lines += ["", _row("how long after the commit, in ms", "median", "99 %", "longest")]
-        for (tier, why), behind in sorted(self.behind.items()):
-            values = sorted(behind)
-            shown = (values[len(values) // 2], values[len(values) * 99 // 100], values[-1])
-            lines.append(_row(f"  {tier}: {why}", *(f"{value:,.2f}" for value in shown)))
+        lines += [
+            _numbers(f"stale: {cause.value}", [self.stale[tier, cause.value] for tier in TIERS]) for cause in Cause
+        ]
+        lines += ["", _row("ms from the commit to the stale read", "median", "99 %", "longest")]
+        for (tier, cause), staleness in sorted(self.staleness.items()):
+            values = sorted(staleness)
+            columns = (values[len(values) // 2], values[len(values) * 99 // 100], values[-1])
+            lines.append(_row(f"  {tier}: {cause}", *(f"{value:,.2f}" for value in columns)))
         return "\n".join(lines)
 
 
 def table(title: str, counts: Mapping[str, float]) -> str:
     """Return counts as a table."""
-    return "\n".join([title, *(_row(f"  {name}", f"{times:,}") for name, times in counts.items())])
+    return "\n".join([title, *(_row(f"  {name}", f"{count:,}") for name, count in counts.items())])
 
 
-def _row(title: str, *words: str) -> str:
-    return f"{title:<48}" + "".join(f"{word:>11}" for word in words)
+def _row(title: str, *columns: str) -> str:
+    return f"{title:<52}" + "".join(f"{column:>11}" for column in columns)
 
 
 def _numbers(title: str, numbers: Sequence[int]) -> str:

@@ -1,4 +1,4 @@
-"""Steps of the protocol, to be left out by name: each makes stale reads, and the soak has to find them."""
+"""Disables single steps of the protocol. Each one must cause stale reads that the soak test detects."""
 
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
@@ -12,46 +12,52 @@ from cachelayer.stores.redis import RedisStore
 from cachelayer.stores.transport import Script
 
 
-def begin() -> None:
-    """Announce nothing before a write."""
+def skip_begin() -> None:
+    """Do not store an intent before a write."""
 
-    def silent(self: RedisStore, write: bytes, tags: Sequence[str]) -> None:
+    def begin(self: RedisStore, write: bytes, tags: Sequence[str]) -> None:
         """Do nothing."""
 
-    RedisStore.begin = silent  # type: ignore[method-assign]
+    RedisStore.begin = begin  # type: ignore[method-assign]
 
 
-def holders() -> None:
-    """Let `end` ignore who else holds a tag."""
-    _rewrite("_END", scripts.END, "if #others > 0 then", "if false then")
+def ignore_other_holders() -> None:
+    """Let `end` ignore other writes that hold the same tag."""
+    _replace_script("_END", scripts.END, "if #others > 0 then", "if false then")
 
 
-def strange() -> None:
-    """Take a server that was started anew for the one that it was."""
-    _rewrite("_RESTORE", scripts.RESTORE, "redis.call('GET', KEYS[1]) ~= run", "false")
+def accept_restarted_server() -> None:
+    """Do not detect that the server has restarted."""
+    _replace_script("_RESTORE", scripts.RESTORE, "redis.call('GET', KEYS[1]) ~= run", "false")
 
 
-def late() -> None:
-    """Take the versions after the loading, as if they had been there before it."""
+def claim_versions_late() -> None:
+    """Read the versions of the tags after loading the value instead of before."""
 
-    def lead(self: Any, key: Hashable, wanted: EntryKey, load: Callable[[], Any]) -> Any:
-        mark, value = self._runtime.local.sequence(), load()
+    def load_and_fill(self: Reader[Any], key: Hashable, wanted: EntryKey, load: Callable[[], Any]) -> Any:
+        runtime = self._runtime
+        sequence, value = runtime.local.sequence(), load()
         with suppress(StoreDown, StoreFull):
-            states, _ = self._runtime.store.claim_versions(wanted.all_tags, "", 0)
-            self._fill([(key, wanted, states, value)], mark)
+            states, _ = runtime.store.claim_versions(wanted.all_tags, "", 0)
+            self._fill([(key, wanted, states, value)], sequence)
         return value
 
-    Reader._load_and_fill = lead  # type: ignore[method-assign]  # noqa: SLF001 - the step itself
+    Reader._load_and_fill = load_and_fill  # type: ignore[method-assign]  # noqa: SLF001 - as above
 
 
-def _rewrite(name: str, source: str, old: str, new: str) -> None:
+def _replace_script(name: str, source: str, old: str, new: str) -> None:
     assert source.count(old) == 1
     script = Script(source.replace(old, new))
-    known = (*redis._SCRIPTS, script)  # noqa: SLF001 - as above
-    for attribute, value in ((name, script), ("_SCRIPTS", known)):
+    all_scripts = (*redis._SCRIPTS, script)  # noqa: SLF001 - as above
+    for attribute, value in ((name, script), ("_SCRIPTS", all_scripts)):
         setattr(redis, attribute, value)
 
 
-SABOTAGES: dict[str, Callable[[], None]] = {one.__name__: one for one in (begin, holders, strange, late)}
-# What is in the names of the faults that each of them is there for.
-AGAINST = {"begin": "COMMIT and end", "holders": "COMMIT and end", "strange": "unseen", "late": "removed"}
+SABOTAGES: dict[str, Callable[[], None]] = {
+    "begin": skip_begin,
+    "holders": ignore_other_holders,
+    "strange": accept_restarted_server,
+    "late": claim_versions_late,
+}
+# Part of the name of the faults that the step protects against.
+FAULTS = {"begin": "COMMIT and end", "holders": "COMMIT and end", "strange": "unseen", "late": "removed"}

@@ -1,9 +1,8 @@
-"""One soak: the rows, the processes, the faults, and what came of it."""
+"""One soak test: create the rows, start the processes, inject the faults, and print the report."""
 
 import json
 import logging
 import math
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -13,96 +12,93 @@ from django.core.management import call_command
 
 from cachelayer.ops import statistics
 from cachelayer.runtime.runtime import get_runtime
-from tests.soak import pace
+from tests.soak import pace, sabotage
+from tests.soak.commands import Commands
 from tests.soak.faults import Faults
-from tests.soak.fleet import Fleet
 from tests.soak.history import History
 from tests.soak.options import Options
-from tests.soak.orders import Orders
-from tests.soak.report import FAULTS, Report, table
-from tests.soak.rows import SLOTS, make
-from tests.soak.sabotage import AGAINST
+from tests.soak.processes import Processes
+from tests.soak.report import MIN_FAULTS, Report, table
+from tests.soak.rows import SLOTS, create_rows
 from tests.valkey import Valkey
 
-CALM = 1.5  # seconds at the beginning, for the caches to fill
-PATIENCE = 5.0  # seconds
-FEWER = 5  # times as few kinds of faults, at the least, where a step of the protocol is left out
-TOLD = 5  # stale reads that are shown in detail
+WARM_UP = 1.5  # seconds in which the caches fill
+STOP_WITHIN = 5.0  # seconds
+SABOTAGE_FACTOR = 5  # sabotage injects only a few kinds of faults, so each one can be injected more often
+MAX_DETAILS = 5  # stale reads printed in detail
 EVENTS = ("lost intents", "recoveries", "strange stores", "unannounced writes", "outboxed", "drained", "lost channels")
 
 
 def soak(server: Valkey, options: Options) -> int:
-    """Soak as the command line says, print the report, and return the exit status."""
+    """Run the soak test, print the report, and return the exit status."""
     if options.log:
         logging.getLogger().addHandler(logging.StreamHandler())
     call_command("migrate", verbosity=0)
-    pace.quicken(options.pace)  # for all, who are forked from here
+    pace.shorten_intervals(options.pace)  # the forked processes inherit the change
     history = History(SLOTS)
     report, faults = _run(server, history, options)
     _print(
         report.text(),
         table("faults injected", faults.injected),
-        table("beside that", _beside(history, faults)),
-        table(f"clocks made {options.pace:g} times as fast, in seconds", dict(pace.seconds())),
+        table("other counts", _other_counts(history, faults)),
+        table(f"intervals shortened {options.pace:g} times, in seconds", dict(pace.seconds())),
     )
-    return _judged(report, report.missing(options.duration, faults.injected, options.pace / pace.PACE))
+    return _print_result(report, report.missing(options.duration, faults.injected, options.pace / pace.DEFAULT_PACE))
 
 
 def _run(server: Valkey, history: History, options: Options) -> tuple[Report, Faults]:
-    """Have all processes read and write while everything goes wrong."""
-    orders, rows = Orders(), make(history)
-    _leave_the_cache()
+    """Let all processes read and write while faults are injected."""
+    commands, rows = Commands(), create_rows(history)
+    _stop_own_threads()
     with (
         tempfile.TemporaryDirectory(prefix="whatsai-soak-") as folder,
-        Fleet(history, rows, orders, Path(folder), quicker=options.pace, sabotage=options.sabotage) as fleet,
+        Processes(history, rows, commands, Path(folder), pace=options.pace, sabotage=options.sabotage) as processes,
     ):
         prefix, partition = settings.CACHELAYER["PREFIX"], options.partition
-        only = options.only or AGAINST.get(options.sabotage, "")
-        faults = Faults(server, fleet, history, orders, prefix, only=only, partition=partition)
-        ends = time.monotonic() + options.duration
-        fleet.rest(min(CALM, options.duration / 4))
-        faults.inject(ends, _rounds(options))
-        fleet.rest(ends - time.monotonic())
-        return Report(fleet.finish()), faults
+        only = options.only or sabotage.FAULTS.get(options.sabotage, "")
+        faults = Faults(server, processes, history, commands, prefix, only=only, partition=partition)
+        end = time.monotonic() + options.duration
+        processes.sleep(min(WARM_UP, options.duration / 4))
+        faults.inject(end, _rounds(options))
+        processes.sleep(end - time.monotonic())
+        return Report(processes.stop()), faults
 
 
-def _beside(history: History, faults: Faults) -> dict[str, int]:
-    """Return what else is worth counting."""
+def _other_counts(history: History, faults: Faults) -> dict[str, int]:
     counted = statistics.events(statistics.totals())
     return {
-        "writes committed to rows": sum(history.needed(slot) for slot in range(SLOTS)) - SLOTS,
-        **{f"keys {what}": times for what, times in faults.gone.items()},
-        **{f"{name} that the cache has counted": counted.get(name, 0) for name in EVENTS},
+        "writes committed to rows": sum(history.last_committed(slot) for slot in range(SLOTS)) - SLOTS,
+        **{f"keys {reason}": count for reason, count in faults.removed_keys.items()},
+        **{f"{name}, counted by the cache": counted.get(name, 0) for name in EVENTS},
     }
 
 
-def _leave_the_cache() -> None:
-    """Have no part in it from here on: who injects faults is to mend none, and to have no threads when it forks."""
-    keeper = get_runtime().threads
-    if keeper is not None:
-        keeper.stop(within=PATIENCE)
+def _stop_own_threads() -> None:
+    """Stop the cache's threads in this process: they must not repair faults, and must not run during a fork."""
+    threads = get_runtime().threads
+    if threads is not None:
+        threads.stop(within=STOP_WITHIN)
 
 
 def _rounds(options: Options) -> int:
-    """Return how often each fault is to be injected: a little more often than has to be."""
-    rounds = math.ceil(FAULTS * options.duration / 60 * min(1, options.pace / pace.PACE)) + 1
-    return rounds * FEWER if options.sabotage else rounds
+    """Return how often to inject each fault: once more than the report requires."""
+    rounds = math.ceil(MIN_FAULTS * options.duration / 60 * min(1, options.pace / pace.DEFAULT_PACE)) + 1
+    return rounds * SABOTAGE_FACTOR if options.sabotage else rounds
 
 
-def _judged(report: Report, missing: list[str]) -> int:
-    """Say in words what the report says, and return the exit status."""
+def _print_result(report: Report, missing: list[str]) -> int:
+    """Print the result in words, and return the exit status."""
     if report.details:
-        _print("stale reads, times in ms from their beginning", *map(json.dumps, report.details[:TOLD]))
+        _print("stale reads, times in ms from their start", *map(json.dumps, report.details[:MAX_DETAILS]))
     if report.is_stale:
-        _print("STALE: a read returned what it must not.")
+        _print("STALE: a read returned an old value for a reason that is not documented.")
         return 1
     if missing:
-        _print(f"Nothing stale, but too little to say so: {', '.join(missing)}.")
+        _print(f"No stale reads, but too few for a result: {', '.join(missing)}.")
         return 2
-    _print("Not one stale read from the shared tier, outside of the window that is named.")
+    _print("No stale reads from the shared tier, except for the documented reasons.")
     return 0
 
 
 def _print(*parts: str) -> None:
-    sys.stdout.write("\n\n".join(parts) + "\n\n")
-    sys.stdout.flush()
+    print(*parts, sep="\n\n", end="\n\n", flush=True)

@@ -1,4 +1,4 @@
-"""A writer: writes hot rows in all the ways there are, and notes it in the history."""
+"""A writer: writes rows in every way that the ORM offers, and records each write in the history."""
 
 import random
 import time
@@ -8,169 +8,163 @@ from django.db import connection, transaction
 
 from cachelayer import cache
 from conversations.models import Conversation
+from tests.soak.commit_recorder import CommitRecorder
 from tests.soak.history import History
-from tests.soak.ledger import Ledger
-from tests.soak.rows import FORBIDDEN, Kind, Rows, by_heat
+from tests.soak.rows import ROLLED_BACK, RowKind, Rows, draw_slots
 
 FIELDS = ["unread_count", "updated_at"]
-AHEAD = 1000  # slots drawn at a time
-TARDY = 1 / 4  # of the transactions take a moment before they commit
-MOMENT = 0.005  # seconds at most
-LONG = 1 / 100  # of the writes are transactions that outlast a quarantine
-LONGEST = 1.5  # seconds
-COARSE = 1 / 500
+DRAWN_SLOTS = 1000  # drawn at a time
+DELAYED_FRACTION = 1 / 4  # of the transactions wait before they commit
+MAX_DELAY = 0.005  # seconds
+LONG_FRACTION = 1 / 100  # of the writes are transactions that may outlast a quarantine
+MAX_LONG_DELAY = 1.5  # seconds
+BULK_FRACTION = 1 / 500
 
 
 class Writer:
-    """Writes one row, or a few, at each `step`."""
+    """Writes one row or a few rows in each call of `write`."""
 
-    def __init__(self, history: History, rows: Rows, ledger: Ledger, number: int) -> None:
+    def __init__(self, history: History, rows: Rows, recorder: CommitRecorder, number: int) -> None:
         self._history = history
         self._rows = rows
-        self._ledger = ledger
-        self._number = number
-        self._draw = random.Random()
-        self._slots = {kind: rows.of_writer(number, kind) for kind in Kind}
-        self._next: dict[Kind, list[int]] = {kind: [] for kind in Kind}
-        self._ways = (
+        self._recorder = recorder
+        self._rng = random.Random()
+        self._slots = {kind: rows.slots_of_writer(number, kind) for kind in RowKind}
+        self._drawn: dict[RowKind, list[int]] = {kind: [] for kind in RowKind}
+        self._operations = (
             *[self._save] * 5,
-            *[self._own] * 5,
-            *[self._make_or_delete] * 3,
-            *[self._several] * 2,
+            *[self._save_in_autocommit] * 5,
+            *[self._insert_or_delete] * 3,
+            *[self._save_several] * 2,
             self._increment,
-            self._after_undoing,
-            self._in_sql,
-            self._undo,
+            self._save_after_savepoint_rollback,
+            self._update_with_raw_sql,
+            self._roll_back,
         )
-        self._catch_up()
+        self._record_existing_rows()
 
-    def step(self) -> None:
-        """Write, in one of the ways; now and then for long, or what touches everything."""
-        drawn = self._draw.random()
-        way = (
-            self._slowly if drawn < LONG else self._coarsely if drawn < LONG + COARSE else self._draw.choice(self._ways)
-        )
-        way()
-        self._ledger.closes()
+    def write(self) -> None:
+        """Write in a random way; rarely in a long transaction or in bulk."""
+        drawn = self._rng.random()
+        if drawn < LONG_FRACTION:
+            self._save_in_long_transaction()
+        elif drawn < LONG_FRACTION + BULK_FRACTION:
+            self._update_in_bulk()
+        else:
+            self._rng.choice(self._operations)()
+        self._recorder.finish()
 
-    def _catch_up(self) -> None:
-        """Note what the database has: whoever was killed before could not note all that it had committed."""
-        there = dict(Conversation.objects.values_list("pk", "unread_count"))
-        for slot in (slot for kind in Kind for slot in self._slots[kind]):
-            number = there.get(self._rows.pk(slot), self._deletion(slot))
-            self._ledger.knows(slot, number)
+    def _record_existing_rows(self) -> None:
+        """Record the numbers in the database: a killed predecessor could not record its last commit."""
+        numbers = dict(Conversation.objects.values_list("pk", "unread_count"))
+        for slot in (slot for kind in RowKind for slot in self._slots[kind]):
+            self._recorder.record_existing(slot, numbers.get(self._rows.pk(slot), self._last_deletion(slot)))
 
     # --- shared rows --------------------------------------------------------------------------------------------------
     def _save(self) -> None:
         with transaction.atomic():
-            (row,) = self._locked(self._slot(Kind.SHARED))
+            (row,) = self._lock(self._draw(RowKind.SHARED))
             row.save(update_fields=FIELDS)
-            self._tarry()
+            self._delay_some()
 
-    def _several(self) -> None:
+    def _save_several(self) -> None:
         with transaction.atomic():
-            for row in self._locked(*(self._slot(Kind.SHARED) for _ in range(4))):
+            for row in self._lock(*(self._draw(RowKind.SHARED) for _ in range(4))):
                 row.save(update_fields=FIELDS)
-            self._tarry()
+            self._delay_some()
 
     def _increment(self) -> None:
         with transaction.atomic():
-            (row,) = self._locked(self._slot(Kind.SHARED))
+            (row,) = self._lock(self._draw(RowKind.SHARED))
             Conversation.objects.increment_unread(row.pk)
 
-    def _after_undoing(self) -> None:
-        """Write in a savepoint, take it back, and write after all: the announcement must outlive the savepoint."""
+    def _save_after_savepoint_rollback(self) -> None:
+        """Save in a savepoint, roll it back, and save again: the intent must outlive the savepoint."""
         with transaction.atomic():
-            (row,) = self._locked(self._slot(Kind.SHARED))
-            number, row.unread_count = row.unread_count, FORBIDDEN
+            (row,) = self._lock(self._draw(RowKind.SHARED))
+            number, row.unread_count = row.unread_count, ROLLED_BACK
             with transaction.atomic():
                 row.save(update_fields=FIELDS)
                 transaction.set_rollback(True)
             row.unread_count = number
             row.save(update_fields=FIELDS)
 
-    def _undo(self) -> None:
-        """Write what nobody may ever see."""
+    def _roll_back(self) -> None:
+        """Write a number that no read may ever return."""
         with transaction.atomic():
-            row = Conversation.objects.select_for_update().get(pk=self._rows.pk(self._slot(Kind.SHARED)))
-            row.unread_count = FORBIDDEN
+            row = Conversation.objects.select_for_update().get(pk=self._rows.pk(self._draw(RowKind.SHARED)))
+            row.unread_count = ROLLED_BACK
             row.save(update_fields=FIELDS)
             transaction.set_rollback(True)
 
-    def _in_sql(self) -> None:
+    def _update_with_raw_sql(self) -> None:
         with transaction.atomic():
-            (row,) = self._locked(self._slot(Kind.SHARED))
+            (row,) = self._lock(self._draw(RowKind.SHARED))
             cache.touch(f"conversation:{row.pk}", f"conversations:instance:{row.instance_id}")
-            _update(row)
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "UPDATE conversations_conversation SET unread_count = %s WHERE id = %s", [row.unread_count, row.pk]
+                )
 
-    def _coarsely(self) -> None:
-        """Write in bulk, which touches the namespace."""
+    def _update_in_bulk(self) -> None:
+        """Use `bulk_update` or `QuerySet.update`, which invalidate the whole namespace."""
         with transaction.atomic():
-            rows = self._locked(*(self._slot(Kind.SHARED) for _ in range(3)))
-            if self._draw.random() < 1 / 2:
+            rows = self._lock(*(self._draw(RowKind.SHARED) for _ in range(3)))
+            if self._rng.random() < 1 / 2:
                 Conversation.objects.bulk_update(rows, ["unread_count"])
             else:
                 for row in rows:
                     Conversation.objects.filter(pk=row.pk).update(unread_count=row.unread_count)
 
-    def _locked(self, *slots: int) -> Sequence[Conversation]:
-        """Lock rows, always in the same order, and give them their next number."""
+    def _lock(self, *slots: int) -> Sequence[Conversation]:
+        """Lock rows, ordered by key so that writers cannot deadlock; set their next numbers and record the start."""
         pks = sorted({self._rows.pk(slot) for slot in slots})
         rows = list(Conversation.objects.select_for_update().filter(pk__in=pks).order_by("pk"))
         for row in rows:
             row.unread_count += 1
-        self._ledger.opens([(self._rows.slot(row.pk), row.unread_count) for row in rows])
+        self._recorder.start([(self._rows.slot(row.pk), row.unread_count) for row in rows])
         return rows
 
-    def _tarry(self) -> None:
-        if self._draw.random() < TARDY:
-            time.sleep(self._draw.uniform(0, MOMENT))
+    def _delay_some(self) -> None:
+        if self._rng.random() < DELAYED_FRACTION:
+            time.sleep(self._rng.uniform(0, MAX_DELAY))
 
-    # --- rows of this writer ------------------------------------------------------------------------------------------
-    def _own(self) -> None:
-        slot = self._slot(Kind.OWNED)
+    # --- rows of this writer only -------------------------------------------------------------------------------------
+    def _save_in_autocommit(self) -> None:
+        self._save_owned(self._draw(RowKind.OWNED))
+
+    def _save_in_long_transaction(self) -> None:
+        """Save in a transaction that may still be open when the quarantine of a store is over."""
+        with transaction.atomic():
+            self._save_owned(self._draw(RowKind.OWNED))
+            time.sleep(self._rng.uniform(0, MAX_LONG_DELAY))
+
+    def _save_owned(self, slot: int) -> None:
         row = Conversation.objects.get(pk=self._rows.pk(slot))
         row.unread_count += 1
-        self._ledger.opens([(slot, row.unread_count)])
+        self._recorder.start([(slot, row.unread_count)])
         row.save(update_fields=FIELDS)
 
-    def _slowly(self) -> None:
-        """Write in a transaction that may still be under way when the store has come back."""
-        slot = self._slot(Kind.OWNED)
-        with transaction.atomic():
-            row = Conversation.objects.get(pk=self._rows.pk(slot))
-            row.unread_count += 1
-            self._ledger.opens([(slot, row.unread_count)])
-            row.save(update_fields=FIELDS)
-            time.sleep(self._draw.uniform(0, LONGEST))
-
-    def _make_or_delete(self) -> None:
-        slot = self._slot(Kind.MORTAL)
+    def _insert_or_delete(self) -> None:
+        slot = self._draw(RowKind.RECREATED)
         row = Conversation.objects.filter(pk=self._rows.pk(slot)).first()
         if row is not None:
-            self._ledger.opens([(slot, row.unread_count + 1)])
+            self._recorder.start([(slot, row.unread_count + 1)])
             row.delete()
             return
-        new = self._rows.new(slot, self._deletion(slot) + 1)
-        self._ledger.opens([(slot, new.unread_count)])
-        if self._draw.random() < 1 / 2:
+        new = self._rows.build(slot, self._last_deletion(slot) + 1)
+        self._recorder.start([(slot, new.unread_count)])
+        if self._rng.random() < 1 / 2:
             new.save(force_insert=True)
         else:
             Conversation.objects.bulk_create([new])
 
-    def _deletion(self, slot: int) -> int:
-        """Return the number of the last deletion, of a row that is not there."""
-        upto = self._history.upto(slot)
-        return upto - upto % 2
+    def _last_deletion(self, slot: int) -> int:
+        """Return the number of the last deletion of a row that does not exist."""
+        last = self._history.last_started(slot)
+        return last - last % 2
 
-    def _slot(self, kind: Kind) -> int:
-        if not self._next[kind]:
-            self._next[kind] = by_heat(self._slots[kind], AHEAD, self._draw)
-        return self._next[kind].pop()
-
-
-def _update(row: Conversation) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE conversations_conversation SET unread_count = %s WHERE id = %s", [row.unread_count, row.pk]
-        )
+    def _draw(self, kind: RowKind) -> int:
+        if not self._drawn[kind]:
+            self._drawn[kind] = draw_slots(self._slots[kind], DRAWN_SLOTS, self._rng)
+        return self._drawn[kind].pop()

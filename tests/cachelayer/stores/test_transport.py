@@ -89,7 +89,7 @@ def test_a_connection_that_the_server_closed_is_made_anew(wire: RedisTransport, 
 
 
 def test_a_server_that_is_gone_is_down(wire: RedisTransport, server: Valkey) -> None:
-    server.stop()
+    server.kill()
     with pytest.raises(StoreDown) as caught:
         wire.execute("GET", "a")
     assert not isinstance(caught.value, StoreSlow)

@@ -61,7 +61,7 @@ def test_it_ends_before_other_hooks_of_the_commit_read() -> None:
 @pytest.mark.postgresql
 def test_what_a_savepoint_took_out_of_the_outbox_goes_into_it_again(server: Valkey) -> None:
     row = an_instance(profile_name="old")
-    server.stop()
+    server.kill()
     with transaction.atomic():
         row.profile_name = "new"
         with suppress(ZeroDivisionError), transaction.atomic():

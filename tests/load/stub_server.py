@@ -1,15 +1,15 @@
-"""A server that answers as a test tells it, one word a request."""
+"""An HTTP server for tests that replies from a script, one entry for each request."""
 
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
-HANG_UP, SILENCE = "hang up", "silence"
+CLOSE, NO_REPLY = "close", "no reply"
 
 
-class Server:
-    """Counts what it is asked, and says what comes next in `script`; 202 when that is over."""
+class StubServer:
+    """Records requests and replies with the statuses of `script`, then with 202."""
 
     def __init__(self, script: Iterator[int | str]) -> None:
         self.requests: list[bytes] = []
@@ -17,21 +17,21 @@ class Server:
         self.port = 0
         self._script = script
 
-    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 length = next(int(number) for number in re.findall(rb"Content-Length: (\d+)", head))
                 self.requests.append(head + await reader.readexactly(length))
-                word = next(self._script, 202)
-                if word == SILENCE:
+                reply = next(self._script, 202)
+                if reply == NO_REPLY:
                     await asyncio.sleep(3600)
-                if word == HANG_UP:
+                if reply == CLOSE:
                     break
-                body = f'{{"word": "{word}"}}'
-                # In two pieces, as a network may cut it.
-                writer.write(f"HTTP/1.1 {word} Word\r\nContent-Length: {len(body)}\r\n".encode())
+                body = f'{{"status": "{reply}"}}'
+                # In two writes, because a network may split a response.
+                writer.write(f"HTTP/1.1 {reply} Reason\r\nContent-Length: {len(body)}\r\n".encode())
                 await writer.drain()
                 writer.write(f"\r\n{body}".encode())
         except asyncio.IncompleteReadError:
@@ -41,11 +41,11 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(*script: int | str) -> AsyncIterator[Server]:
-    server = Server(iter(script))
-    listening = await asyncio.start_server(server.talk, "127.0.0.1", 0)
-    server.port = listening.sockets[0].getsockname()[1]
+async def stub_server(*script: int | str) -> AsyncIterator[StubServer]:
+    server = StubServer(iter(script))
+    listener = await asyncio.start_server(server.handle, "127.0.0.1", 0)
+    server.port = listener.sockets[0].getsockname()[1]
     try:
         yield server
     finally:
-        listening.close()
+        listener.close()
