@@ -24,10 +24,10 @@ class ChatAddressing:
         self.chat = chat
         if chat.group_jid:
             self.mode = "group"
-        elif chat.live_number is not None:
-            self.mode = LIVE_MODES[chat.live_number % len(LIVE_MODES)]
+        elif chat.live_index is not None:
+            self.mode = LIVE_MODES[chat.live_index % len(LIVE_MODES)]
         else:
-            self.mode = "lid" if chat.noise("naming").random() < _LID_SHARE else "phone"
+            self.mode = "lid" if chat.rng_for("naming").random() < _LID_SHARE else "phone"
         inbound = [action.at for action in chat.live if action.is_message and action.author]
         self._revealed_at = inbound[min(_REVEALING_MESSAGE, len(inbound) - 1)] if inbound else demo_clock.END
 
@@ -54,7 +54,7 @@ class ChatAddressing:
     def author(self, action: ChatAction) -> str:
         """Return the author's address, as a quotation of the message contains it."""
         if action.author is None:
-            return self.chat.channel.owner_lid_jid if self.chat.group_jid else self.chat.channel.owner_jid
+            return self.chat.instance.owner_lid_jid if self.chat.group_jid else self.chat.instance.owner_jid
         return action.author.lid_jid if self.chat.group_jid or self.has_only_lid(action) else action.author.jid
 
     def mentioned(self, action: ChatAction) -> list[str]:

@@ -62,7 +62,7 @@ def _membership_changes(chat: Chat) -> Iterator[TimedEvent]:
     ):
         member = {"id": person.lid_jid, "phoneNumber": person.jid, "admin": admin}
         yield (
-            chat.channel.connected_at + minutes * MINUTE,
+            chat.instance.connected_at + minutes * MINUTE,
             "group-participants.update",
             {
                 "id": chat.group_jid,

@@ -30,7 +30,7 @@ class LiveChat:
 
     def __init__(self, chat: Chat) -> None:
         self._chat = chat
-        self._rng = chat.noise("live")
+        self._rng = chat.rng_for("live")
         self._addressing = ChatAddressing(chat)
         self._unread = 0
         self._is_known_chat = bool(chat.history)
@@ -50,7 +50,7 @@ class LiveChat:
             yield from self._builders.get(action.kind, self._message)(action)
 
     def _event(self, action: ChatAction, after: int, name: str, data: Any) -> Event:
-        return Event(action.at + after + self._rng.randrange(250), self._chat.channel, name, data)
+        return Event(action.at + after + self._rng.randrange(250), self._chat.instance, name, data)
 
     # --- messages -----------------------------------------------------------------------------------------------------
 
@@ -108,11 +108,11 @@ class LiveChat:
             "remoteJid": self._chat.person.jid if is_phone_twice else self._addressing.jid(action),
             "pushName": action.author.push_name if action.author else "",
             "profilePicUrl": self._picture(action),
-            "instanceId": self._chat.channel.instance_id,
+            "instanceId": self._chat.instance.instance_id,
         }
 
     def _chat_item(self, action: ChatAction, **more: Any) -> Json:
-        return {"remoteJid": self._addressing.update_jid(action), "instanceId": self._chat.channel.instance_id, **more}
+        return {"remoteJid": self._addressing.update_jid(action), "instanceId": self._chat.instance.instance_id, **more}
 
     def _picture(self, action: ChatAction) -> str | None:
         return None if self._chat.group_jid or not action.author else action.author.picture
@@ -142,7 +142,7 @@ class LiveChat:
             "remoteJid": self._addressing.update_jid(action),
             "fromMe": action.author is None,
             "status": status,
-            "instanceId": self._chat.channel.instance_id,
+            "instanceId": self._chat.instance.instance_id,
             "messageId": cuid(self._rng),
         }
         return self._event(action, after, "messages.update", data)
@@ -207,7 +207,7 @@ class LiveChat:
 
     def _authors_key(self, message: ChatAction) -> Json:
         """Return the key as the author's phone has it: `fromMe` is true, and the chat is with the instance's owner."""
-        jid = self._chat.group_jid or self._chat.channel.owner_jid
+        jid = self._chat.group_jid or self._chat.instance.owner_jid
         return {"remoteJid": jid, "fromMe": True, "id": message.key_id}
 
     def _deletion_by_api(self, message: ChatAction) -> Json:

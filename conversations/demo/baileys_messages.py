@@ -56,7 +56,7 @@ def record_around(chat: Chat, action: ChatAction, *, key: Json, message: Json, s
         "message": message,
         "messageType": next(iter(message)),
         "messageTimestamp": action.at // SECOND,
-        "instanceId": chat.channel.instance_id,
+        "instanceId": chat.instance.instance_id,
         "source": _source(action),
     }
 
@@ -65,7 +65,7 @@ def _push_name(chat: Chat, action: ChatAction) -> str:
     """Return the author's name; the owner is "Você" when the API sends, and the profile's name on the phone."""
     if action.author:
         return action.author.push_name
-    return chat.channel.profile_name if action.is_from_phone else "Você"
+    return chat.instance.profile_name if action.is_from_phone else "Você"
 
 
 def _source(action: ChatAction) -> str:

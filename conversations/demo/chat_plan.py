@@ -42,33 +42,33 @@ class Chat:
 
     Attributes:
         seed: the demo's seed.
-        channel: its instance.
+        instance: its instance.
         number: its number within the instance.
         people: the customer, or the group's members; the first of them owns the group.
         subject, group_jid: empty for a direct chat.
         history: actions from before the number was connected.
         live: actions from afterwards.
-        live_number: counts the direct chats with live actions; None for other chats.
+        live_index: counts the direct chats with live actions; None for other chats.
     """
 
     seed: int
-    channel: DemoInstance
+    instance: DemoInstance
     number: int
     people: tuple[Person, ...]
     subject: str = ""
     group_jid: str = ""
     history: list[ChatAction] = field(default_factory=list)
     live: list[ChatAction] = field(default_factory=list)
-    live_number: int | None = None
+    live_index: int | None = None
 
     @property
     def person(self) -> Person:
         """The customer of a direct chat; the owner of a group."""
         return self.people[0]
 
-    def noise(self, purpose: str) -> Random:
+    def rng_for(self, purpose: str) -> Random:
         """Return the chat's random generator for one purpose, such as ids and delays of live webhooks."""
-        return rng_for(self.seed, self.channel.name, self.number, purpose)
+        return rng_for(self.seed, self.instance.name, self.number, purpose)
 
     def is_answered(self, action: ChatAction) -> bool:
         """Whether a person at the other end acts after this live action."""

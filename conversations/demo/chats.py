@@ -51,7 +51,7 @@ def build_chats(seed: int, instance: DemoInstance, count: int, messages: int) ->
         else:
             language = rng.choices(languages, weights)[0]
             chat = Chat(seed, instance, number, (next(people[language]),))
-            chat.live_number = number - groups if number < groups + live else None
+            chat.live_index = number - groups if number < groups + live else None
             _fill_chat(chat, rng, messages, direct[language])
             direct[language] += 1
         chats.append(chat)
@@ -73,19 +73,19 @@ def _fill_chat(chat: Chat, rng: Random, messages: int, script_index: int) -> Non
     scripts = script.scripts_for(_topic(chat), chat.person.language)
     order = list(scripts)
     rng.shuffle(order)
-    if chat.group_jid or chat.live_number is not None:
+    if chat.group_jid or chat.live_index is not None:
         live_script = scripts[script_index % len(scripts)]
         order.remove(live_script)
         chat.live = _live(chat, live_script, rng)
-        if chat.live_number is not None and chat.live_number % _OPEN_EVERY == 1:
+        if chat.live_index is not None and chat.live_index % _OPEN_EVERY == 1:
             chat.live += _unanswered(chat, order.pop(), rng)
-    if not chat.channel.is_cloud_api:
+    if not chat.instance.is_cloud_api:
         chat.history = _history(chat, order, rng, messages)
 
 
 def _topic(chat: Chat) -> str:
-    groups = chat.channel.groups
-    return groups[chat.number % len(groups)][1] if chat.group_jid else chat.channel.repertoire
+    groups = chat.instance.groups
+    return groups[chat.number % len(groups)][1] if chat.group_jid else chat.instance.topic
 
 
 def _history(chat: Chat, order: Sequence[Script], rng: Random, messages: int) -> list[ChatAction]:
@@ -111,7 +111,7 @@ def _history(chat: Chat, order: Sequence[Script], rng: Random, messages: int) ->
 
 def _live(chat: Chat, live_script: Script, rng: Random) -> list[ChatAction]:
     """Place a script within business hours after the number was connected."""
-    earliest = chat.channel.connected_at + 30 * MINUTE
+    earliest = chat.instance.connected_at + 30 * MINUTE
     latest = max(END - _max_duration(live_script) - HOUR, earliest + HOUR)
     latest_hour = _latest_hour(live_script)
     drawn = (rng.randrange(earliest, latest) for _ in range(_START_ATTEMPTS))

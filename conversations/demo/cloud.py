@@ -26,7 +26,7 @@ class CloudChat:
 
     def __init__(self, chat: Chat) -> None:
         self._chat = chat
-        self._rng = chat.noise("cloud")
+        self._rng = chat.rng_for("cloud")
 
     def events(self) -> Iterator[Event]:
         """Yield the webhooks."""
@@ -40,7 +40,7 @@ class CloudChat:
             "pushName": self._chat.person.push_name,
             **self._record(action, kind, message),
         }
-        contact = {"pushName": self._chat.person.push_name, "instanceId": self._chat.channel.instance_id}
+        contact = {"pushName": self._chat.person.push_name, "instanceId": self._chat.instance.instance_id}
         yield self._event(action, 500, "messages.upsert", data)
         yield self._event(action, 520, "contacts.upsert", contact)
 
@@ -69,7 +69,7 @@ class CloudChat:
             "messageType": kind,
             "messageTimestamp": action.at // SECOND,
             "source": "unknown",
-            "instanceId": self._chat.channel.instance_id,
+            "instanceId": self._chat.instance.instance_id,
         }
 
     def _update(self, action: ChatAction, status: str) -> Json:
@@ -82,11 +82,11 @@ class CloudChat:
             "fromMe": False,
             "participant": jid,
             "status": status,
-            "instanceId": self._chat.channel.instance_id,
+            "instanceId": self._chat.instance.instance_id,
         }
 
     def _event(self, action: ChatAction, after: int, name: str, data: Any) -> Event:
-        return Event(action.at + after + self._rng.randrange(250), self._chat.channel, name, data)
+        return Event(action.at + after + self._rng.randrange(250), self._chat.instance, name, data)
 
 
 def _context(action: ChatAction) -> Json:

@@ -27,8 +27,8 @@ class ConversationBuilder:
         self._lines = dialogue.lines
         self._rng = rng
         self._at = start // SECOND * SECOND
-        self._values = TemplateValues(rng, dialogue.language, rng.choice(chat.channel.agents), chat.people, start)
-        self._answers_on_phone = not chat.channel.is_cloud_api and rng.random() < _PHONE_SHARE
+        self._values = TemplateValues(rng, dialogue.language, rng.choice(chat.instance.agents), chat.people, start)
+        self._answers_on_phone = not chat.instance.is_cloud_api and rng.random() < _PHONE_SHARE
         self._actions: list[ChatAction] = []
 
     def build(self) -> list[ChatAction]:
@@ -73,7 +73,7 @@ class ConversationBuilder:
 
     def _key_id(self, author: Person | None, *, is_from_phone: bool) -> str:
         """Return a message id in the format of the author's client."""
-        if self._chat.channel.is_cloud_api:
+        if self._chat.instance.is_cloud_api:
             return f"wamid.HBgM{hexadecimal(self._rng, 32)}A="
         if is_from_phone or (author and author.source == "ios"):
             return f"3A{hexadecimal(self._rng, 18)}"

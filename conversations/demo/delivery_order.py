@@ -32,7 +32,7 @@ def _arrivals(event: Event, rng: Random) -> Iterator[tuple[int, Event]]:
         at += rng.choice(_RETRY_DELAYS)
     yield at, event
     if _RETRIED_SHARE <= draw < _RETRIED_SHARE + _DUPLICATED_SHARE:
-        yield at + rng.choice(_RETRY_DELAYS), event.again(0)
+        yield at + rng.choice(_RETRY_DELAYS), event.repeat(0)
     elif event.name in _RESTAMPED_EVENTS and draw > 1 - _RESTAMPED_SHARE:
         later = rng.choice((3 * SECOND, 9 * MINUTE))
-        yield at + later, event.again(later)
+        yield at + later, event.repeat(later)

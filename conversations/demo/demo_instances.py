@@ -11,7 +11,7 @@ class DemoInstance:
 
     Attributes:
         agents: people who answer: (name, is feminine).
-        repertoire: topic of the scripts for its direct chats.
+        topic: topic of the scripts for its direct chats.
         languages: (language, weight) of its contacts.
         region: selects the contacts' phone numbers, see `people.generate_people`.
         groups: (subject, script topic) of its groups.
@@ -29,7 +29,7 @@ class DemoInstance:
     owner_lid: str
     profile_name: str
     agents: tuple[tuple[str, bool], ...]
-    repertoire: str
+    topic: str
     languages: tuple[tuple[str, float], ...]
     region: str
     groups: tuple[tuple[str, str], ...]
@@ -59,7 +59,7 @@ SALES_SP = DemoInstance(
     owner_lid="118340028922417",
     profile_name="Loja Vendas SP",
     agents=(("Júlia", True), ("Caio", False)),
-    repertoire="sale",
+    topic="sale",
     languages=(("pt", 1.0),),
     region="pt",
     groups=(
@@ -82,7 +82,7 @@ SUPPORT_RJ = DemoInstance(
     owner_lid="221900009999056",
     profile_name="Suporte Fibra RJ",
     agents=(("Beatriz", True), ("Anderson", False), ("Carla", True)),
-    repertoire="isp",
+    topic="isp",
     languages=(("pt", 0.75), ("en", 0.25)),
     region="rio",
     groups=(
@@ -103,7 +103,7 @@ SUPPORT_CLOUD = DemoInstance(
     owner_lid="",
     profile_name="Trailhead Support",
     agents=(("Kate", True), ("Liam", False)),
-    repertoire="store",
+    topic="store",
     languages=(("en", 1.0),),
     region="en",
     groups=(),

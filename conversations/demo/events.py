@@ -20,32 +20,32 @@ class Event:
 
     Attributes:
         at: when Evolution built it.
-        channel: its instance.
+        instance: its instance.
         name: the event's name, such as "messages.upsert".
         data: the value of `data` in the body.
-        root: further top-level values of the body.
-        is_again: whether it repeats an earlier event.
+        extra: further top-level values of the body.
+        is_repetition: whether it repeats an earlier event.
     """
 
     at: int
-    channel: DemoInstance
+    instance: DemoInstance
     name: str
     data: Any
-    root: Json = field(default_factory=dict)
-    is_again: bool = False
+    extra: Json = field(default_factory=dict)
+    is_repetition: bool = False
 
-    def again(self, later: int) -> "Event":
+    def repeat(self, later: int) -> "Event":
         """Return a repetition of the event, built `later` milliseconds later."""
-        return replace(self, at=self.at + later, is_again=True)
+        return replace(self, at=self.at + later, is_repetition=True)
 
     @property
     def body(self) -> Json:
         """The request's JSON body."""
-        instance = self.channel
+        instance = self.instance
         is_connected = self.at >= instance.connected_at
         has_sender = not instance.is_cloud_api and is_connected and self.name not in _SENDERLESS
         return {
-            **self.root,
+            **self.extra,
             "event": self.name,
             "instance": instance.name,
             "data": self.data,
@@ -59,12 +59,12 @@ class Event:
     @property
     def delivery(self) -> "Delivery":
         """The HTTP request that delivers the event."""
-        suffix = f"/{self.name.replace('.', '-')}" if self.channel.webhook_by_events else ""
-        return Delivery(f"{self._path}{suffix}", encode(self.body), self.channel.name, self.name, self.is_again)
+        suffix = f"/{self.name.replace('.', '-')}" if self.instance.webhook_by_events else ""
+        return Delivery(f"{self._path}{suffix}", encode(self.body), self.instance.name, self.name, self.is_repetition)
 
     @property
     def _path(self) -> str:
-        return f"/webhooks/evolution/{self.channel.name}"
+        return f"/webhooks/evolution/{self.instance.name}"
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Delivery:
     body: bytes
     instance: str
     event: str
-    is_again: bool = False
+    is_repetition: bool = False
 
 
 def encode(body: Any) -> bytes:

@@ -13,7 +13,7 @@ from conversations.demo.demo_instances import INSTANCES, SALES_SP, SUPPORT_CLOUD
 from conversations.demo.events import Delivery, Event, encode
 from conversations.demo.rng import rng_for
 
-FEWEST = len(INSTANCES)
+MIN_CONVERSATIONS = len(INSTANCES)
 
 
 def samples() -> Iterator[Delivery]:

@@ -53,17 +53,17 @@ def _contact(chat: Chat) -> Json:
     """Return the contact; outside of the address book its name is the digits of its address."""
     jid = ChatAddressing(chat).initial_jid()
     name = chat.person.name if chat.person.is_saved else jid.partition("@")[0]
-    return {"remoteJid": jid, "pushName": name, "profilePicUrl": None, "instanceId": chat.channel.instance_id}
+    return {"remoteJid": jid, "pushName": name, "profilePicUrl": None, "instanceId": chat.instance.instance_id}
 
 
 def _picture(chat: Chat) -> Json:
     jid = ChatAddressing(chat).initial_jid()
-    return {"remoteJid": jid, "profilePicUrl": chat.person.picture, "instanceId": chat.channel.instance_id}
+    return {"remoteJid": jid, "profilePicUrl": chat.person.picture, "instanceId": chat.instance.instance_id}
 
 
 def _chat(chat: Chat) -> Json:
     name = chat.subject or (chat.person.name if chat.person.is_saved else "")
-    item = {"remoteJid": ChatAddressing(chat).initial_jid(), "instanceId": chat.channel.instance_id}
+    item = {"remoteJid": ChatAddressing(chat).initial_jid(), "instanceId": chat.instance.instance_id}
     return {**item, "name": name} if name else item
 
 
@@ -71,7 +71,7 @@ def _chat_upserts(chat: Chat, rng: Random) -> list[Json]:
     """Return the `chats.upsert` items in both formats of the initial sync; the second does not identify the chat."""
     jid, name = ChatAddressing(chat).initial_jid(), chat.person.name
     return [
-        {"remoteJid": jid, "instanceId": chat.channel.instance_id, "name": name, "unreadMessages": 0},
+        {"remoteJid": jid, "instanceId": chat.instance.instance_id, "name": name, "unreadMessages": 0},
         {"id": cuid(rng), "name": name},
     ]
 
@@ -80,7 +80,7 @@ def _group(chat: Chat) -> Json:
     """Return a group's metadata; members have their LID and their phone number."""
     owner, created = chat.person, demo_clock.END // SECOND - 200 * 86400 + chat.number
     people = [(person.lid_jid, person.jid, "superadmin" if person is owner else None) for person in chat.people]
-    people.append((chat.channel.owner_lid_jid, chat.channel.owner_jid, "admin"))
+    people.append((chat.instance.owner_lid_jid, chat.instance.owner_jid, "admin"))
     return {
         "id": chat.group_jid,
         "addressingMode": "lid",
@@ -121,7 +121,7 @@ def _records(chat: Chat, rng: Random) -> list[Json]:
     deleted = [action.target for action in chat.history if action.kind == "delete"]
     edited = {action.target: action.text for action in chat.history if action.kind == "edit"}
     messages = [action for action in chat.history if action.is_message and action not in deleted]
-    unread = _unread(messages) if chat.live_number is None and rng.random() < _UNREAD_SHARE else []
+    unread = _unread(messages) if chat.live_index is None and rng.random() < _UNREAD_SHARE else []
     records = []
     for message in messages:
         status = "DELIVERY_ACK" if message in unread else "ERROR" if message.kind == "fails" else "READ"

@@ -46,7 +46,7 @@ def _run(options: Options, api_token: str) -> Report:
     posts = schedule(plan, scenario)
     created = access.recreate_instances(scenario.channels)
     instances = [instance for instance, _ in created.values()]
-    requests = [webhook_request(post.event, created[post.event.channel.name][1], host) for post in posts]
+    requests = [webhook_request(post.event, created[post.event.instance.name][1], host) for post in posts]
     connections.close_all()
     freeze_gc()
     probe_requests = {
@@ -59,7 +59,7 @@ def _run(options: Options, api_token: str) -> Report:
     delivered = {requests[index]: posts[index].event for index in tally.delivered}
     report, conversations = verify_database(scenario, instances, delivered.values())
     for index, answer in tally.lost.items():
-        report.add("lost", f"{posts[index].event.name} of {posts[index].event.channel.name}: {answer}")
+        report.add("lost", f"{posts[index].event.name} of {posts[index].event.instance.name}: {answer}")
     connections.close_all()
     asyncio.run(verify_api(options.host, options.port, api_token, conversations, report))
     drained = f"{drained_after:.1f} s after the last answer" if drained_after is not None else "NOT"

@@ -80,7 +80,7 @@ def build_instance(seed: int, number: int) -> DemoInstance:
         owner_lid=f"{118_000_000_000_000 + number}",
         profile_name=f"Loja {number}",
         agents=(("Júlia", True), ("Caio", False)),
-        repertoire="sale",
+        topic="sale",
         languages=(("pt", 1.0),),
         region="pt",
         groups=(),
@@ -97,8 +97,8 @@ def _build_chat(seed: int, channel: DemoInstance, number: int, people: Iterator[
         chat = Chat(seed, channel, number, members, f"Entregas {number}", f"120363{digits(rng, 12)}@g.us")
         scripts = script.scripts_for("deliveries", "pt")
     else:
-        chat = Chat(seed, channel, number, (next(people),), live_number=number)
-        scripts = script.scripts_for(channel.repertoire, "pt")
+        chat = Chat(seed, channel, number, (next(people),), live_index=number)
+        scripts = script.scripts_for(channel.topic, "pt")
     at = START + MINUTE + rng.randrange(_START_SPAN)
     for chosen in rng.sample(scripts, rng.randint(1, _MAX_SCRIPTS)):
         chat.live += ConversationBuilder(chat, chosen, rng, at).build()
@@ -107,7 +107,7 @@ def _build_chat(seed: int, channel: DemoInstance, number: int, people: Iterator[
 
 
 def _chat_events(chat: Chat, *, messages_only: bool) -> Iterator[Event]:
-    rng = chat.noise("media")
+    rng = chat.rng_for("media")
     for event in LiveChat(chat).events():
         if messages_only and not is_new_message(event):
             continue
@@ -158,7 +158,7 @@ def address_owners(chats: Iterable[Chat]) -> dict[tuple[str, str], str]:
     owners: dict[tuple[str, str], str] = {}
     for chat in chats:
         for person in chat.people:
-            owners |= {(chat.channel.name, jid): person.phone for jid in (person.jid, person.lid_jid)}
+            owners |= {(chat.instance.name, jid): person.phone for jid in (person.jid, person.lid_jid)}
         if chat.group_jid:
-            owners[chat.channel.name, chat.group_jid] = chat.group_jid
+            owners[chat.instance.name, chat.group_jid] = chat.group_jid
     return owners

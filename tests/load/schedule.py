@@ -69,7 +69,7 @@ def _draw_delay(plan: Plan, rng: Random) -> float:
 def _repeat(event: Event, rng: Random) -> Event:
     if event.name in _RESTAMPED_EVENTS and rng.random() < _RESTAMPED:
         return restamp(event, rng.randrange(*_RESTAMP_RANGE))
-    return event.again(0)
+    return event.repeat(0)
 
 
 def restamp(event: Event, added_ms: int) -> Event:
@@ -77,7 +77,7 @@ def restamp(event: Event, added_ms: int) -> Event:
     data = copy.copy(event.data)
     if "messageTimestamp" in data:
         data["messageTimestamp"] += added_ms // SECOND
-    return replace(event.again(added_ms), data=data)
+    return replace(event.repeat(added_ms), data=data)
 
 
 def connection_storm(plan: Plan, channels: Iterable[DemoInstance]) -> Iterator[Post]:
@@ -104,10 +104,10 @@ def duplicate_message(plan: Plan, scenario: Scenario) -> Iterator[Post]:
         "message": {"conversation": "Sou eu de novo"},
         "messageType": "conversation",
         "messageTimestamp": at // SECOND,
-        "instanceId": chat.channel.instance_id,
+        "instanceId": chat.instance.instance_id,
         "source": chat.person.source,
     }
-    event = Event(at, chat.channel, "messages.upsert", record)
+    event = Event(at, chat.instance, "messages.upsert", record)
     order = list(range(plan.copies))
     rng.shuffle(order)
     for position, seconds in enumerate(order):

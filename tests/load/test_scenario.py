@@ -58,7 +58,7 @@ def test_some_chats_use_both_addresses_of_a_person(scenario: Scenario) -> None:
     for event in scenario.events:
         if is_new_message(event):
             jid = event.data["key"]["remoteJid"]
-            jids.setdefault((event.channel.name, owners[event.channel.name, jid]), set()).add(jid)
+            jids.setdefault((event.instance.name, owners[event.instance.name, jid]), set()).add(jid)
     assert any(len(addresses) == 2 for addresses in jids.values())
 
 

@@ -31,23 +31,23 @@ def test_the_seed_determines_the_posts(posts: list[Post]) -> None:
 
 
 def test_the_planned_number_of_posts_are_repetitions(posts: list[Post]) -> None:
-    assert sum(post.event.is_again for post in posts) == PLAN.repetitions == 600
+    assert sum(post.event.is_repetition for post in posts) == PLAN.repetitions == 600
 
 
 def test_every_event_is_posted(scenario: Scenario, posts: list[Post]) -> None:
-    originals = Counter(id(post.event) for post in posts if not post.event.is_again)
+    originals = Counter(id(post.event) for post in posts if not post.event.is_repetition)
     assert originals == Counter(map(id, scenario.events))
 
 
 def test_a_repetition_is_identical_or_differs_in_its_timestamps_only(posts: list[Post]) -> None:
     originals = defaultdict(list)
     for post in posts:
-        if not post.event.is_again:
-            originals[post.event.channel.name, post.event.name].append(post.event)
+        if not post.event.is_repetition:
+            originals[post.event.instance.name, post.event.name].append(post.event)
     restamped = 0
-    for post in (post for post in posts if post.event.is_again):
+    for post in (post for post in posts if post.event.is_repetition):
         event = post.event
-        bodies = [original.body for original in originals[event.channel.name, event.name]]
+        bodies = [original.body for original in originals[event.instance.name, event.name]]
         if event.body not in bodies:
             assert without_timestamps(event.body) in [without_timestamps(body) for body in bodies]
             assert event.name in ("messages.upsert", "messages.update")
@@ -62,7 +62,7 @@ def test_only_messages_and_their_statuses_are_restamped(posts: list[Post], scena
 
 
 def test_the_planned_fraction_of_events_is_delayed_up_to_the_limit(scenario: Scenario, posts: list[Post]) -> None:
-    delayed = [post for post in posts if not post.is_on_time and not post.event.is_again]
+    delayed = [post for post in posts if not post.is_on_time and not post.event.is_repetition]
     assert 0.15 < len(delayed) / len(scenario.events) < 0.25
     positions = {id(event): index * PLAN.seconds / len(scenario.events) for index, event in enumerate(scenario.events)}
     delays = [post.due - positions[id(post.event)] for post in delayed]
@@ -78,7 +78,7 @@ def test_without_disorder_and_duplicates_events_are_posted_in_their_order() -> N
 def test_a_storm_is_65_states_a_second_from_each_instance_and_ends_open(scenario: Scenario) -> None:
     by_instance = defaultdict(list)
     for post in sorted(connection_storm(PLAN, scenario.channels), key=lambda post: post.due):
-        by_instance[post.event.channel.name].append(post)
+        by_instance[post.event.instance.name].append(post)
     assert len(by_instance) == 5
     for posts in by_instance.values():
         assert [post.event.data["state"] for post in posts] == [*["connecting", "close"] * 325, "open"]

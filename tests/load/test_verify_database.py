@@ -43,7 +43,7 @@ def instances(scenario: Scenario, delivered: dict[bytes, Event]) -> list[Instanc
     bodies = list(delivered.items())
     random.Random(7).shuffle(bodies)
     for body, event in bodies:
-        put(created[event.channel.name], json.loads(body))
+        put(created[event.instance.name], json.loads(body))
     for instance in created.values():
         while apply_due(instance.pk, OPTIONS, hurry=True):
             pass
@@ -120,7 +120,7 @@ def test_a_missing_message_and_an_unexpected_one_are_found(
 
 def test_a_missing_event_and_a_failed_one_are_found(delivered: dict[bytes, Event], instances: list[Instance]) -> None:
     instance = instances[0]
-    accepted = [event for event in delivered.values() if event.channel.name == instance.name]
+    accepted = [event for event in delivered.values() if event.instance.name == instance.name]
     events = instance.events.filter(name="messages.upsert")
     events.filter(pk=events.earliest("pk").pk).delete()
     events.filter(pk=events.latest("pk").pk).update(outcome="failed")

@@ -34,7 +34,7 @@ def verify_database(
     conversations: dict[int, ExpectedConversation] = {}
     events: dict[str, list[Event]] = defaultdict(list)
     for event in delivered:
-        events[event.channel.name].append(event)
+        events[event.instance.name].append(event)
     owners: dict[str, dict[str, str]] = defaultdict(dict)
     for (name, jid), owner in address_owners(scenario.chats).items():
         owners[name][jid] = owner

@@ -43,12 +43,12 @@ class VisibilityProbe:
     def accepted(self, post: Post, at: float) -> None:
         """Start to watch an accepted message, if this is its first copy and the schedule did not delay it."""
         event = post.event
-        if not post.is_on_time or event.name not in MESSAGE_EVENTS or event.channel.name not in self._waiting:
+        if not post.is_on_time or event.name not in MESSAGE_EVENTS or event.instance.name not in self._waiting:
             return
         key_id = event.data["key"]["id"]
         if is_new_message(event) and key_id not in self._seen:
             self._seen.add(key_id)
-            self._waiting[event.channel.name][key_id] = at
+            self._waiting[event.instance.name][key_id] = at
 
     async def run(self) -> None:
         """Poll until `stop` is called and no message is watched any more."""

@@ -44,8 +44,10 @@ class Command(BaseCommand):
         if options["scale"] is not None:
             self._fill(options["scale"], is_quiet=options["quiet"])
             return
-        if options["conversations"] < generate.FEWEST or options["messages"] < 1:
-            raise CommandError(f"--conversations must be at least {generate.FEWEST}, and --messages at least 1")
+        if options["conversations"] < generate.MIN_CONVERSATIONS or options["messages"] < 1:
+            raise CommandError(
+                f"--conversations must be at least {generate.MIN_CONVERSATIONS}, and --messages at least 1"
+            )
         started = time.monotonic()
         samples = [] if options["no_samples"] else list(generate.samples())
         events = generate.history(options["seed"], options["conversations"], options["messages"])
@@ -80,7 +82,7 @@ def _post(deliveries: list[Delivery], poster: Poster, *, is_quiet: bool) -> None
 
 
 def _summary(deliveries: list[Delivery], seconds: float) -> str:
-    repeated = sum(delivery.is_again for delivery in deliveries)
+    repeated = sum(delivery.is_repetition for delivery in deliveries)
     posted = f"Posted {len(deliveries)} webhooks, including {repeated} repetitions, in {seconds:.1f} s"
     return f"{posted}; the database now has {_counts()}."
 

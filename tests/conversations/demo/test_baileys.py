@@ -17,9 +17,9 @@ from conversations.demo.rng import rng_for
 def chat(text: str, mode: str = "phone", *, group: bool = False) -> Chat:
     """Return a chat whose live actions are the script `text`."""
     people = generate_people(rng_for("test"), "pt", "rio")
-    made = Chat(1, SUPPORT_RJ, 0, tuple(next(people) for _ in range(4)), live_number=LIVE_MODES.index(mode))
+    made = Chat(1, SUPPORT_RJ, 0, tuple(next(people) for _ in range(4)), live_index=LIVE_MODES.index(mode))
     if group:
-        made.group_jid, made.live_number = "120363000000000000@g.us", None
+        made.group_jid, made.live_index = "120363000000000000@g.us", None
     (dialogue,) = script.parse(f"== test\n{text}\n", "pt")
     # The first random generator with which the instance answers through the API.
     variants = (

@@ -10,7 +10,7 @@ from conversations.demo.rng import rng_for
 
 def webhooks(text: str) -> list[Event]:
     (dialogue,) = script.parse(f"== test\n{text}\n", "en")
-    chat = Chat(1, SUPPORT_CLOUD, 0, (next(generate_people(rng_for("test"), "en", "en")),), live_number=0)
+    chat = Chat(1, SUPPORT_CLOUD, 0, (next(generate_people(rng_for("test"), "en", "en")),), live_index=0)
     chat.live = ConversationBuilder(chat, dialogue, rng_for("play"), SUPPORT_CLOUD.connected_at).build()
     return list(CloudChat(chat).events())
 

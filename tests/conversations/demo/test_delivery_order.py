@@ -17,11 +17,11 @@ def arrivals() -> list[Event]:
 
 
 def test_no_event_is_lost(arrivals: list[Event]) -> None:
-    assert [event for event in sorted(arrivals, key=lambda event: event.at) if not event.is_again] == EVENTS
+    assert [event for event in sorted(arrivals, key=lambda event: event.at) if not event.is_repetition] == EVENTS
 
 
 def test_some_events_are_out_of_order(arrivals: list[Event]) -> None:
-    first = [event.data["number"] for event in arrivals if not event.is_again]
+    first = [event.data["number"] for event in arrivals if not event.is_repetition]
     assert first != sorted(first)
 
 
@@ -37,9 +37,9 @@ def test_some_events_are_duplicated_and_some_restamped(arrivals: list[Event]) ->
 
 def test_events_other_than_messages_are_only_duplicated() -> None:
     states = [Event(1000 * number, SALES_SP, "chats.delete", [str(number)]) for number in range(2000)]
-    again = [event for event in shuffle_and_repeat(states, rng_for("states")) if event.is_again]
+    again = [event for event in shuffle_and_repeat(states, rng_for("states")) if event.is_repetition]
     assert again
-    assert all(event in states for event in (Event(e.at, e.channel, e.name, e.data) for e in again))
+    assert all(event in states for event in (Event(e.at, e.instance, e.name, e.data) for e in again))
 
 
 def test_some_acknowledgements_arrive_before_their_messages() -> None:

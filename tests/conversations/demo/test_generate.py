@@ -69,7 +69,7 @@ def test_the_samples_are_the_tests_payloads() -> None:
 
 def test_the_history_has_the_requested_size(events: list[Event]) -> None:
     messages = {
-        (event.channel.name, record["key"]["remoteJid"], record["key"]["id"])
+        (event.instance.name, record["key"]["remoteJid"], record["key"]["id"])
         for event in events
         for record in records(event)
         if record["messageType"] not in ("reactionMessage", "pollUpdateMessage")
@@ -82,7 +82,7 @@ def test_the_history_has_the_requested_size(events: list[Event]) -> None:
 def test_each_instance_has_a_conversation_in_a_history_of_any_size(conversations: int) -> None:
     events = generate.history(7, conversations, 5)
     chats = {
-        (event.channel.name, record["key"]["remoteJid"].replace("@lid", "@s.whatsapp.net"))
+        (event.instance.name, record["key"]["remoteJid"].replace("@lid", "@s.whatsapp.net"))
         for event in events
         for record in records(event)
     }
@@ -106,7 +106,7 @@ def test_every_event_occurs_in_all_its_variants(seed: int) -> None:
 
 def test_a_bodys_date_time_is_local_time_with_a_z(events: list[Event]) -> None:
     for event in events:
-        if event.name == "messages.upsert" and not event.is_again:
+        if event.name == "messages.upsert" and not event.is_repetition:
             host_time = dt.datetime.fromisoformat(event.body["date_time"]).timestamp()
             late = host_time + 3 * 3600 - event.data["messageTimestamp"]
             assert 0 <= late < 2
@@ -120,7 +120,7 @@ def test_message_ids_are_unique_within_an_instance(events: list[Event]) -> None:
     ids: dict[tuple[str, str], set[int]] = {}
     for event in events:
         for record in records(event):
-            ids.setdefault((event.channel.name, record["key"]["id"]), set()).add(record["messageTimestamp"])
+            ids.setdefault((event.instance.name, record["key"]["id"]), set()).add(record["messageTimestamp"])
     assert all(len(times) == 1 for times in ids.values())
 
 
@@ -133,15 +133,15 @@ def test_every_phone_number_is_invented(events: list[Event]) -> None:
 def test_the_sender_is_present_after_the_connection_and_never_on_the_cloud_api(events: list[Event]) -> None:
     for event in events:
         has_sender = "sender" in event.body
-        assert not (has_sender and event.channel.is_cloud_api)
+        assert not (has_sender and event.instance.is_cloud_api)
         if event.name in ("instance.create", "qrcode.updated", "messages.upsert"):
-            assert has_sender == (event.name == "messages.upsert" and not event.channel.is_cloud_api)
+            assert has_sender == (event.name == "messages.upsert" and not event.instance.is_cloud_api)
 
 
 def test_the_url_ends_with_the_event_where_webhook_by_events_is_set(events: list[Event]) -> None:
-    paths = {event.name: event.delivery.path for event in events if event.channel.webhook_by_events}
+    paths = {event.name: event.delivery.path for event in events if event.instance.webhook_by_events}
     assert paths["messages.upsert"] == "/webhooks/evolution/support-en-03/messages-upsert"
-    assert {event.delivery.path for event in events if not event.channel.webhook_by_events} == {
+    assert {event.delivery.path for event in events if not event.instance.webhook_by_events} == {
         "/webhooks/evolution/vendas-sp-01",
         "/webhooks/evolution/suporte-rj-02",
     }

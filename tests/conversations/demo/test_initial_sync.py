@@ -33,8 +33,8 @@ def test_the_history_is_sent_in_batches_and_the_last_one_is_marked(events: list[
     batches = [event for event in events if event.name == "messages.set"]
     assert len(batches) > 3
     assert [len(event.data) for event in batches[:-1]] == [initial_sync.MESSAGES_PER_BODY] * (len(batches) - 1)
-    assert [event.root["isLatest"] for event in batches] == [False] * (len(batches) - 1) + [True]
-    assert batches[-1].root["progress"] == 100
+    assert [event.extra["isLatest"] for event in batches] == [False] * (len(batches) - 1) + [True]
+    assert batches[-1].extra["progress"] == 100
 
 
 def test_a_historic_key_has_no_alternative_address(events: list[Event]) -> None:

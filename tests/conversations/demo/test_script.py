@@ -11,7 +11,7 @@ from conversations.demo.rng import rng_for
 from conversations.demo.script import Script, ScriptError, ScriptLine
 
 TOPICS = sorted(
-    {(instance.repertoire, language) for instance in INSTANCES for language, _ in instance.languages}
+    {(instance.topic, language) for instance in INSTANCES for language, _ in instance.languages}
     | {(name, "pt") for instance in INSTANCES for _, name in instance.groups}
 )
 SCRIPTS = [each for name, language in TOPICS for each in script.scripts_for(name, language)]

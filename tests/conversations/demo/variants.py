@@ -15,7 +15,7 @@ def records(event: Event) -> list[dict[str, Any]]:
 def variants(event: Event) -> Iterator[str]:
     """Yield the names of the variants that an event represents."""
     data = event.data
-    channel = "cloud" if event.channel.is_cloud_api else "baileys"
+    channel = "cloud" if event.instance.is_cloud_api else "baileys"
     yield {list: "array", dict: "object", type(None): "null"}[type(data)]
     for item in data if isinstance(data, list) else [data]:
         for name in ("status", "state", "action", "type"):
@@ -55,8 +55,8 @@ def odd_variants(event: Event) -> Iterator[str]:
     elif event.name == "presence.update":
         yield from (presence["lastKnownPresence"] for presence in data["presences"].values())
     elif event.name == "messages.set":
-        yield "latest" if event.root["isLatest"] else "more to come"
-        yield "without progress" if event.root["progress"] is None else "progress"
+        yield "latest" if event.extra["isLatest"] else "more to come"
+        yield "without progress" if event.extra["progress"] is None else "progress"
 
 
 def addressing(key: dict[str, Any]) -> str:
