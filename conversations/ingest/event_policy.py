@@ -73,8 +73,8 @@ def split_history(name: str, body: object, chunk: int) -> list[Any]:
     data = body.get("data") if isinstance(body, dict) and name in HISTORY else None
     if not isinstance(body, dict) or not isinstance(data, list) or len(data) <= chunk:
         return [body]
-    step = max(chunk, -(-len(data) // MOST_PARTS))
+    step = max(chunk, -(-len(data) // MAX_PARTS))
     return [{**body, "data": data[start : start + step]} for start in range(0, len(data), step)]
 
 
-MOST_PARTS = 500  # of one body, which are stored in one statement
+MAX_PARTS = 500  # of one body, which are stored in one statement

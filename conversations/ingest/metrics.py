@@ -21,16 +21,16 @@ INSERT INTO {table} (instance_id, name, value) VALUES {rows}
 ON CONFLICT (instance_id, name) DO UPDATE SET value = {table}.value + excluded.value
 """
 
-Counted = Mapping[tuple[int, str], int]
+Counts = Mapping[tuple[int, str], int]
 
-_counted: Counter[tuple[int, str]] = Counter()
+_counts: Counter[tuple[int, str]] = Counter()
 _lock = threading.Lock()
 
 
 def increment(instance: int, name: str) -> None:
     """Count in this process; `flush` adds it to the sums."""
     with _lock:
-        _counted[instance, name] += 1
+        _counts[instance, name] += 1
 
 
 def flush() -> None:
@@ -40,17 +40,17 @@ def flush() -> None:
         DatabaseError, InterfaceError: it cannot be written now; what was counted stays.
     """
     with _lock:
-        new = dict(_counted)
-        _counted.clear()
+        new = dict(_counts)
+        _counts.clear()
     try:
         add_to_totals(new)
     except IntegrityError:  # of an instance that is no more; the others' are added next time
         there = set(Instance.objects.values_list("pk", flat=True))
         with _lock:
-            _counted.update({key: times for key, times in new.items() if key[0] in there})
+            _counts.update({key: times for key, times in new.items() if key[0] in there})
     except BaseException:
         with _lock:
-            _counted.update(new)
+            _counts.update(new)
         raise
 
 
@@ -58,17 +58,17 @@ def reset_after_fork() -> None:
     """Forget what was counted, in a process that was forked off: its parent knows it."""
     global _lock  # noqa: PLW0603 - another thread of the parent may have had the old one
     _lock = threading.Lock()
-    _counted.clear()
+    _counts.clear()
 
 
-def add_to_totals(times: Counted) -> None:
+def add_to_totals(counts: Counts) -> None:
     """Add to the sums, in the transaction at hand if there is one.
 
     Raises:
         DatabaseError, InterfaceError: it cannot be written.
     """
     # In one order everywhere, so that two processes never wait for each other.
-    rows = [(instance, name, value) for (instance, name), value in sorted(times.items()) if value]
+    rows = [(instance, name, value) for (instance, name), value in sorted(counts.items()) if value]
     if rows:
         table = IngestCounter._meta.db_table  # noqa: SLF001 - Django's documented way to it
         values: list[Any] = [value for row in rows for value in row]

@@ -13,9 +13,9 @@ from django.db import Error as DatabaseError
 from django.db import connection, transaction
 
 CHANNEL = "whatsai_inbox"
-POLL = 1.0  # seconds
+POLL_SECONDS = 1.0  # seconds
 
-_here = threading.Event()
+_local_event = threading.Event()
 _delegate: threading.Event | None = None
 
 
@@ -26,7 +26,7 @@ def notify() -> None:
 
 def notify_local() -> None:
     """Tell the workers of this process."""
-    _here.set()
+    _local_event.set()
 
 
 def notify_postgres() -> None:
@@ -40,10 +40,10 @@ def notify_postgres() -> None:
             cursor.execute(f"NOTIFY {CHANNEL}")
 
 
-def delegate_to(crier: threading.Event | None) -> None:
+def delegate_to(event: threading.Event | None) -> None:
     """Let another thread tell others, which waits for this event; None: whoever has something to tell does it."""
     global _delegate  # noqa: PLW0603 - of this process
-    _delegate = crier
+    _delegate = event
 
 
 def is_left_to_another() -> bool:
@@ -61,8 +61,8 @@ def _tell() -> None:
 
 def reset_after_fork() -> None:
     """Start anew, in a process that was forked off: threads of its parent may have held the event's lock."""
-    global _here, _delegate
-    _here, _delegate = threading.Event(), None
+    global _local_event, _delegate
+    _local_event, _delegate = threading.Event(), None
 
 
 class WorkerWaiter:
@@ -76,8 +76,8 @@ class WorkerWaiter:
         if connection.vendor == "postgresql":
             self._listen(seconds)
         else:
-            _here.wait(seconds)
-        _here.clear()
+            _local_event.wait(seconds)
+        _local_event.clear()
 
     def close(self) -> None:
         """Close the connection."""
@@ -97,4 +97,4 @@ class WorkerWaiter:
                 list(self._own.connection.notifies(timeout=wait, stop_after=1))
         except (DatabaseError, psycopg.Error):
             self.close()
-            _here.wait(seconds)
+            _local_event.wait(seconds)

@@ -10,7 +10,7 @@ from conversations.ingest import metrics
 from conversations.models import WebhookEvent
 
 Outcome = WebhookEvent.Outcome
-COUNTED = 200_000  # events that wait are counted up to here, so that looking costs little
+MAX_COUNTED = 200_000  # events that wait are counted up to here, so that looking costs little
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,14 @@ def read(instance: int | None = None) -> Status:
     if instance is not None:
         events = events.filter(instance=instance)
     stored = events.filter(outcome=Outcome.STORED)
-    seen = stored[:COUNTED].aggregate(
+    seen = stored[:MAX_COUNTED].aggregate(
         waiting=Count("pk"), retried=Count("pk", filter=Q(attempts__gt=0)), due=Min("due_at")
     )
     return Status(
         waiting=seen["waiting"],
         retried=seen["retried"],
         late=max(0.0, (timezone.now() - seen["due"]).total_seconds()) if seen["due"] else 0.0,
-        failed=events.filter(outcome=Outcome.FAILED).values("pk")[:COUNTED].count(),
+        failed=events.filter(outcome=Outcome.FAILED).values("pk")[:MAX_COUNTED].count(),
         imports=tuple(_imports(instance)),
         counts=metrics.totals() if instance is None else metrics.for_instance(instance),
     )

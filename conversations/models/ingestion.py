@@ -103,7 +103,7 @@ class PendingUpdate(models.Model):
     subject = models.CharField(
         max_length=128, blank=True, default="", help_text="the address key of who says it, or `me`"
     )
-    at = models.BigIntegerField(help_text="ms since the epoch, or the rank of a status")
+    rank_or_ms = models.BigIntegerField(db_column="at", help_text="ms since the epoch, or the rank of a status")
     value = models.JSONField()
     created_at = models.DateTimeField(auto_now_add=True)
 

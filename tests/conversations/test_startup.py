@@ -19,7 +19,7 @@ from django.conf import settings
 
 from conversations.models import Instance
 from tests.conversations.ingest.inboxes import outcomes
-from tests.conversations.ingest.processes import PATIENCE, process, wait_until
+from tests.conversations.ingest.processes import TIMEOUT_SECONDS, run_process, wait_until
 from tests.conversations.webhooks.conftest import event
 
 FORK = """
@@ -29,15 +29,15 @@ from django.db import connections
 from conversations import startup
 from conversations.ingest import notify as wake
 from conversations.ingest.worker import worker
-from conversations.ingest.inbox.store import store
+from conversations.ingest.inbox.store import store_body
 from conversations.models import Instance, WebhookEvent
 from tests.conversations.ingest.processes import wait_until
 from tests.conversations.webhooks.conftest import event
 
-worker.POLL = 0.1
+worker.POLL_SECONDS = 0.1
 
 def applies(key_id):
-    store(Instance.objects.get(name="sales"), event(key_id=key_id))
+    store_body(Instance.objects.get(name="sales"), event(key_id=key_id))
     wake.notify()
     wait_until(lambda: not WebhookEvent.objects.filter(outcome="stored").exists())
 
@@ -47,7 +47,7 @@ has_ended, ends = os.pipe()
 is_held, has_forked = threading.Event(), threading.Event()
 
 def hold():
-    with wake._here._cond:
+    with wake._local_event._cond:
         is_held.set()
         has_forked.wait()
 
@@ -127,11 +127,11 @@ class Gunicorn:
     def stop(self) -> None:
         self._socket.close()
         self.process.terminate()
-        self.process.wait(PATIENCE)
+        self.process.wait(TIMEOUT_SECONDS)
 
     def post(self, key_id: str) -> int:
         """Post a message on a connection of its own."""
-        with closing(HTTPConnection("127.0.0.1", self._socket.getsockname()[1], timeout=PATIENCE)) as connection:
+        with closing(HTTPConnection("127.0.0.1", self._socket.getsockname()[1], timeout=TIMEOUT_SECONDS)) as connection:
             body, headers = json.dumps(event(key_id=key_id)), {"X-Webhook-Token": self._token}
             connection.request("POST", "/webhooks/evolution/sales", body, headers)
             return connection.getresponse().status
@@ -156,7 +156,7 @@ def test_the_server_applies_what_it_takes_and_finishes_its_batch_at_sigterm(site
     for n in range(30):
         assert server.post(f"M{n}") == 202
     server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(PATIENCE) == 0
+    assert server.process.wait(TIMEOUT_SECONDS) == 0
     assert "Ingest STARTED" in site.log()
     assert "Ingest STOPPED" in site.log()
     assert sum(site.outcomes().values()) == 30
@@ -178,8 +178,8 @@ def test_a_process_that_is_renewed_has_a_worker_again(site: Site, serve: Any) ->
 @pytest.mark.django_db(transaction=True)
 def test_a_forked_process_has_a_worker_of_its_own() -> None:
     instance = Instance.objects.create(name="sales")
-    with process("-c", FORK, INGEST_IN_WEB_PROCESS="true") as forking:
-        assert forking.wait(PATIENCE) == 0
+    with run_process("-c", FORK, INGEST_IN_WEB_PROCESS="true") as forking:
+        assert forking.wait(TIMEOUT_SECONDS) == 0
     assert outcomes(instance) == {"applied": 2}
 
 

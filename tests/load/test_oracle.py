@@ -11,7 +11,7 @@ from conversations.demo.events import Event
 from conversations.ingest.conf import Options
 from conversations.ingest.worker.batch import apply_due
 from conversations.models import Conversation, Instance, Message
-from tests.conversations.ingest.inboxes import put
+from tests.conversations.ingest.inboxes import store_all
 from tests.load import run, scenario, schedule, verify
 from tests.load.oracle import Oracle, Thread
 from tests.load.plan import Plan
@@ -137,9 +137,9 @@ def instances(whole: Scenario, delivered: dict[bytes, Event]) -> list[Instance]:
     bodies = list(delivered.items())
     random.Random(7).shuffle(bodies)
     for body, event in bodies:
-        put(made[event.channel.name], json.loads(body))
+        store_all(made[event.channel.name], json.loads(body))
     for instance in made.values():
-        while apply_due(instance.pk, BATCHES, hurry=True):
+        while apply_due(instance.pk, BATCHES, ignore_schedule=True):
             pass
     return list(made.values())
 

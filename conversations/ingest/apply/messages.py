@@ -117,10 +117,10 @@ class MessageBatch:
         for fact in facts:
             new = PendingUpdate(instance=self._instance, **dataclasses.asdict(fact))
             known = waiting.setdefault(_name(new), new)
-            if merge_rules.statement_key(new.at, new.value) <= merge_rules.statement_key(known.at, known.value):
+            if merge_rules.statement_key(new.rank_or_ms, new.value) <= merge_rules.statement_key(known.rank_or_ms, known.value):
                 continue
             if known.pk:
-                self._changes.set(known, at=new.at, value=new.value)
+                self._changes.set(known, at=new.rank_or_ms, value=new.value)
             else:
                 waiting[_name(new)] = new
         return list(waiting.values())

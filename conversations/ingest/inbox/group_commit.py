@@ -28,14 +28,14 @@ class GroupCommit(Generic[Row]):
 
     def __init__(self, write: Callable[[Sequence[Row]], object]) -> None:
         self._write = write
-        self.forget()
+        self.reset_after_fork()
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """Start anew, in a process that was forked off: those who wait are its parent's."""
         self._waiting: list[_Pending[Row]] = []
         self._adding, self._writing = threading.Lock(), threading.Lock()
 
-    def add(self, rows: Sequence[Row]) -> None:
+    def write(self, rows: Sequence[Row]) -> None:
         """Return once the rows are written.
 
         Raises:

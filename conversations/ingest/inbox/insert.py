@@ -40,7 +40,7 @@ def insert_events(rows: Sequence[Row]) -> None:
     if connection.in_atomic_block or sum(row[-1] for row in rows) > GROUP_COMMIT_LIMIT:
         _write(rows)
     else:
-        _together.add(rows)
+        _together.write(rows)
 
 
 def _write(rows: Sequence[Row]) -> None:
@@ -99,4 +99,4 @@ def _statement(vendor: str, rows: int, what: str) -> str:
 
 
 _together = GroupCommit(_write)
-os.register_at_fork(after_in_child=_together.forget)
+os.register_at_fork(after_in_child=_together.reset_after_fork)

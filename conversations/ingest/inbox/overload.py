@@ -5,7 +5,7 @@ from time import monotonic
 from conversations.ingest.conf import Options
 from conversations.models import WebhookEvent
 
-LOOK_EVERY = 1.0  # seconds; looking costs more than storing an event
+REFRESH_SECONDS = 1.0  # seconds; looking costs more than storing an event
 
 
 class QueueDepth:
@@ -25,7 +25,7 @@ class QueueDepth:
         Raises:
             DatabaseError, InterfaceError: the database does not answer.
         """
-        if monotonic() - self._looked_at >= LOOK_EVERY:
+        if monotonic() - self._looked_at >= REFRESH_SECONDS:
             self.refresh()
         return self._is_over
 

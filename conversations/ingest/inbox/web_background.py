@@ -13,11 +13,11 @@ from django.db import connection
 
 from conversations.ingest import metrics, notify
 from conversations.ingest.errors import is_transient_db_error, traceback_extra
-from conversations.ingest.inbox.overload import LOOK_EVERY, queue_depth
+from conversations.ingest.inbox.overload import REFRESH_SECONDS, queue_depth
 from logs.contexts import Context
 
-TELL_EVERY = 0.1  # seconds
-ADD_EVERY = 2.0
+NOTIFY_SECONDS = 0.1  # seconds
+FLUSH_SECONDS = 2.0
 log = Context.WEBHOOK.logger
 
 
@@ -27,18 +27,18 @@ class WebBackgroundThread:
     def __init__(self) -> None:
         self._told = threading.Event()
         self._stopped = threading.Event()
-        self._chores = [PeriodicTask(queue_depth.refresh, LOOK_EVERY / 2), PeriodicTask(metrics.flush, ADD_EVERY)]
+        self._chores = [PeriodicTask(queue_depth.refresh, REFRESH_SECONDS / 2), PeriodicTask(metrics.flush, FLUSH_SECONDS)]
 
     def run(self) -> None:
         """Work until told to stop, and add up what was counted last."""
         notify.delegate_to(self._told)
         while not self._stopped.is_set():
-            if self._told.wait(LOOK_EVERY / 4):
+            if self._told.wait(REFRESH_SECONDS / 4):
                 self._told.clear()
                 _try(notify.notify_postgres)
             for chore in self._chores:
-                chore.do()
-            self._stopped.wait(TELL_EVERY)
+                chore.run_if_due()
+            self._stopped.wait(NOTIFY_SECONDS)
         notify.delegate_to(None)
         _try(metrics.flush)
         connection.close()
@@ -57,7 +57,7 @@ class PeriodicTask:
         self._every = every
         self._due = monotonic()
 
-    def do(self) -> None:
+    def run_if_due(self) -> None:
         """Do it, if it is time to."""
         if monotonic() >= self._due:
             self._due = monotonic() + self._every

@@ -39,10 +39,10 @@ class ParsedItem:
     """An event, and what it says."""
 
     event: WebhookEvent
-    verdict: ParsedEvent
+    parsed: ParsedEvent
 
 
-def apply_due(instance_id: int, options: Options, *, hurry: bool = False) -> int:
+def apply_due(instance_id: int, options: Options, *, ignore_schedule: bool = False) -> int:
     """Apply an instance's due events; return how many those were. 0 when it is another worker's turn, or not yet time.
 
     Args:
@@ -57,15 +57,15 @@ def apply_due(instance_id: int, options: Options, *, hurry: bool = False) -> int
     if not IngestLease.objects.filter(pk=instance_id).exists():
         _give_turn(instance_id)
     with sqlite_lock.serialized_writes(), transaction.atomic():
-        turn = _turn(instance_id, hurry=hurry)
+        turn = _turn(instance_id, ignore_schedule=ignore_schedule)
         if turn is None:
             return 0
         instance = Instance.objects.lock(instance_id)
-        events = _due(instance, options, hurry=hurry)
+        events = find_due_events(instance, options, ignore_schedule=ignore_schedule)
         if not events:
             return 0
         tally = apply_events(instance, events, options)
-        tally["delayed"] = 0 if hurry else sum(event.due_at < turn.next_at for event in events)
+        tally["delayed"] = 0 if ignore_schedule else sum(event.due_at < turn.next_at for event in events)
         turn.next_at = timezone.now() + dt.timedelta(seconds=options.interval)
         turn.save(update_fields=["next_at"])
         metrics.add_to_totals({(instance.pk, name): times for name, times in tally.items()})
@@ -76,7 +76,7 @@ def apply_events(instance: Instance, events: Sequence[WebhookEvent], options: Op
     """Apply events of an instance, and note what became of each, inside a transaction; return how many of which."""
     with bound(instance=instance.name):
         items = [ParsedItem(event, parse.parse(instance, event)) for event in events]
-        failed = {item.event: item.verdict.reason for item in items if item.verdict.outcome is Outcome.FAILED}
+        failed = {item.event: item.parsed.reason for item in items if item.parsed.outcome is Outcome.FAILED}
         failed |= _applied(instance, [item for item in items if item.event not in failed])
         done = [item for item in items if item.event not in failed]
         tally = Counter(coalesced=_coalesced(done))
@@ -86,11 +86,11 @@ def apply_events(instance: Instance, events: Sequence[WebhookEvent], options: Op
 
 
 # --- which ------------------------------------------------------------------------------------------------------------
-def _turn(instance_id: int, *, hurry: bool) -> IngestLease | None:
+def _turn(instance_id: int, *, ignore_schedule: bool) -> IngestLease | None:
     """Return an instance's turn, locked; None when another worker has it, or it is too early."""
     skips = connection.features.has_select_for_update_skip_locked
     turn = IngestLease.objects.select_for_update(skip_locked=skips).filter(pk=instance_id).first()
-    return turn if turn and (hurry or is_due(turn.next_at, timezone.now())) else None
+    return turn if turn and (ignore_schedule or is_due(turn.next_at, timezone.now())) else None
 
 
 def _give_turn(instance_id: int) -> None:
@@ -99,12 +99,12 @@ def _give_turn(instance_id: int) -> None:
     IngestLease.objects.bulk_create([IngestLease(pk=pk, next_at=EPOCH) for pk in there], ignore_conflicts=True)
 
 
-def _due(instance: Instance, options: Options, *, hurry: bool) -> list[WebhookEvent]:
+def find_due_events(instance: Instance, options: Options, *, ignore_schedule: bool) -> list[WebhookEvent]:
     """Return what is due, the longest waiting first: new events, and beside them one part of an import."""
     stored = WebhookEvent.objects.filter(instance=instance, outcome=Outcome.STORED)
     now = timezone.now()
     due = (
-        stored.filter(attempts=0) if hurry else stored.filter(Q(due_at__lte=now) | Q(due_at__gt=now + CLOCK_SKEW_LIMIT))
+        stored.filter(attempts=0) if ignore_schedule else stored.filter(Q(due_at__lte=now) | Q(due_at__gt=now + CLOCK_SKEW_LIMIT))
     )
     due = due.order_by("due_at", "id")
     size = sqlite_lock.max_batch_size(options.batch)
@@ -133,7 +133,7 @@ def _applied(instance: Instance, items: Sequence[ParsedItem]) -> dict[WebhookEve
     Raises:
         DatabaseError, InterfaceError: the database's fault, and a passing one.
     """
-    facts = [fact for item in items for fact in item.verdict.facts]
+    facts = [fact for item in items for fact in item.parsed.facts]
     if not facts:
         return {}
     try:
@@ -175,8 +175,8 @@ def _settle(items: Iterable[ParsedItem]) -> dict[str, int]:
     now = timezone.now()
     alike: dict[tuple[Outcome, str], list[int]] = {}
     for item in items:
-        parse.log_outcome(item.event, item.verdict)
-        verdict = item.verdict
+        parse.log_outcome(item.event, item.parsed)
+        verdict = item.parsed
         alike.setdefault((verdict.outcome, verdict.reason[:LONGEST_REASON]), []).append(item.event.pk)
     settled: Counter[str] = Counter()
     for (outcome, reason), pks in alike.items():
@@ -188,7 +188,7 @@ def _settle(items: Iterable[ParsedItem]) -> dict[str, int]:
 def _coalesced(items: Iterable[ParsedItem]) -> int:
     """Return how many statements of a latest state another one of the same thing has made unnecessary."""
     told = (*LATEST_STATE, ACKNOWLEDGEMENT)
-    said = [key for item in items if item.event.name in told for key in map(_state_key, item.verdict.facts) if key]
+    said = [key for item in items if item.event.name in told for key in map(_state_key, item.parsed.facts) if key]
     return len(said) - len(set(said))
 
 

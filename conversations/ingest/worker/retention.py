@@ -14,9 +14,9 @@ from conversations.ingest import metrics
 from conversations.ingest.conf import Options
 from conversations.models import Message, PendingUpdate, WebhookEvent
 
-STEP = 1000  # rows
-EVERY = 1.0  # seconds between two steps
-LOOK_EVERY = 60.0  # when there was nothing to remove
+STEP_ROWS = 1000  # rows
+STEP_SECONDS = 1.0  # seconds between two steps
+IDLE_SECONDS = 60.0  # when there was nothing to remove
 
 # What nobody needs any more; what failed, or was not understood, is for people to look into.
 REMOVED = (WebhookEvent.Outcome.APPLIED, WebhookEvent.Outcome.IGNORED)
@@ -38,8 +38,8 @@ class Retention:
             DatabaseError, InterfaceError: the database does not answer.
         """
         if monotonic() >= self._next:
-            removed = remove_events(self._options.keep_days) + expire_parked(self._options.pending_days)
-            self._next = monotonic() + (EVERY if removed else LOOK_EVERY)
+            removed = remove_events(self._options.keep_days) + expire_pending_updates(self._options.pending_days)
+            self._next = monotonic() + (STEP_SECONDS if removed else IDLE_SECONDS)
 
 
 def remove_events(days: float) -> int:
@@ -52,7 +52,7 @@ def _remove(events: "QuerySet[WebhookEvent]", before: dt.datetime) -> int:
     """Remove a step of those settled before a moment, the first that came first; pass over those tried again since."""
     after = 0
     while True:
-        step = list(events.filter(pk__gt=after).order_by("pk").values_list("pk", "received_at")[:STEP])
+        step = list(events.filter(pk__gt=after).order_by("pk").values_list("pk", "received_at")[:STEP_ROWS])
         old = WebhookEvent.objects.filter(pk__in=[pk for pk, _ in step])
         removed = old.alias(at=Coalesce("finished_at", "received_at")).filter(at__lt=before).delete()[0]
         if removed or not step or step[-1][1] >= before:
@@ -60,7 +60,7 @@ def _remove(events: "QuerySet[WebhookEvent]", before: dt.datetime) -> int:
         after = step[-1][0]
 
 
-def expire_parked(days: float) -> int:
+def expire_pending_updates(days: float) -> int:
     """Remove a step of the updates that have waited so long; return how many.
 
     Those whose message has never come are counted. The others were applied, and waited for another it could mean.
@@ -78,7 +78,7 @@ def expire_parked(days: float) -> int:
 
 def _oldest(rows: "QuerySet[Row]") -> "QuerySet[Row]":
     """Return the rows that came first, by number, which is read off an index: if none of them is too old, none is."""
-    return rows.filter(pk__in=list(rows.order_by("pk").values_list("pk", flat=True)[:STEP]))
+    return rows.filter(pk__in=list(rows.order_by("pk").values_list("pk", flat=True)[:STEP_ROWS]))
 
 
 def _ago(days: float) -> dt.datetime:

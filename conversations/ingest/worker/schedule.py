@@ -36,7 +36,7 @@ class Schedule:
     next_due_in: float
 
 
-def find_due(*, hurry: bool = False) -> Schedule:
+def find_due(*, ignore_schedule: bool = False) -> Schedule:
     """Look what is due.
 
     Args:
@@ -51,7 +51,7 @@ def find_due(*, hurry: bool = False) -> Schedule:
         rows = cursor.fetchall()
     now = timezone.now()
     waiting = sorted((max(map(_moment, times)), instance) for instance, *times in rows)
-    ripe = tuple(instance for since, instance in waiting if hurry or is_due(since, now))
+    ripe = tuple(instance for since, instance in waiting if ignore_schedule or is_due(since, now))
     later = [(since - now).total_seconds() for since, _ in waiting if not is_due(since, now)]
     return Schedule(ripe, min(later, default=float("inf")))
 

@@ -12,7 +12,7 @@ from django.db import connection
 from cachelayer.write import transactions
 from conversations.ingest.conf import Options
 from conversations.ingest.errors import is_transient_db_error, traceback_extra
-from conversations.ingest.notify import POLL, WorkerWaiter
+from conversations.ingest.notify import POLL_SECONDS, WorkerWaiter
 from conversations.ingest.worker import schedule
 from conversations.ingest.worker.batch import apply_due
 from conversations.ingest.worker.retention import Retention
@@ -22,7 +22,7 @@ from logs.contexts import Context
 BUSY_RETRY = 0.05  # seconds; when another worker has what is due
 ROUND_PAUSE = 0.05  # after a round in which something was applied: to look costs as much for one event as for a hundred
 FAILED_INSTANCE_DELAY = 5.0  # an instance whose batch cannot be applied at all
-RETRY_AFTER = 1.0  # when the database does not answer
+DATABASE_RETRY = 1.0  # when the database does not answer
 log = Context.WEBHOOK.logger
 
 
@@ -49,7 +49,7 @@ class Worker:
         """Have it stop after the batch in hand."""
         self._is_stopped = True
 
-    def round(self, *, hurry: bool = False) -> tuple[int, float]:
+    def round(self, *, ignore_schedule: bool = False) -> tuple[int, float]:
         """Give each instance that has something due one batch, the longest waiting first.
 
         Args:
@@ -61,19 +61,19 @@ class Worker:
         Raises:
             DatabaseError, InterfaceError: the database does not answer.
         """
-        found = schedule.find_due(hurry=hurry)
+        found = schedule.find_due(ignore_schedule=ignore_schedule)
         ripe = [instance for instance in found.ready if self._put_off.get(instance, 0.0) <= monotonic()]
         applied = 0
         for instance in ripe:
             if not self._is_stopped:
-                applied += self._apply(instance, hurry=hurry)
-        return applied, 0.0 if applied else min(BUSY_RETRY if ripe else POLL, found.next_due_in)
+                applied += self._apply(instance, ignore_schedule=ignore_schedule)
+        return applied, 0.0 if applied else min(BUSY_RETRY if ripe else POLL_SECONDS, found.next_due_in)
 
     def drain(self) -> int:
         """Apply everything that waits, without waiting for turns and windows; return how many events that were."""
         total = 0
         while True:
-            applied, seconds = self.round(hurry=True)
+            applied, seconds = self.round(ignore_schedule=True)
             total += applied
             if not applied:
                 if not WebhookEvent.objects.filter(outcome=WebhookEvent.Outcome.STORED, attempts=0).exists():
@@ -96,16 +96,16 @@ class Worker:
         else:
             return seconds
         transactions.release_finished()
-        return RETRY_AFTER
+        return DATABASE_RETRY
 
-    def _apply(self, instance: int, *, hurry: bool) -> int:
+    def _apply(self, instance: int, *, ignore_schedule: bool) -> int:
         """Apply one batch. If that fails as a whole, the instance is put off, and the others are not."""
         try:
-            return apply_due(instance, self._options, hurry=hurry)
+            return apply_due(instance, self._options, ignore_schedule=ignore_schedule)
         except Instance.DoesNotExist:
             return 0
         except Exception as error:
-            if hurry or is_transient_db_error(error):
+            if ignore_schedule or is_transient_db_error(error):
                 raise
             told = {"instance_id": instance, **traceback_extra(error)}
             log.error("Batch NOT APPLIED: %s", type(error).__name__, extra=told)  # noqa: TRY400 - it may quote rows

@@ -10,7 +10,7 @@ from conversations.ingest.inbox.store import store_body
 from conversations.ingest.worker import batch
 from conversations.ingest.worker.worker import Worker
 from conversations.models import Instance, Message, WebhookEvent
-from tests.conversations.ingest.inboxes import AT_ONCE, connecting, outcomes, put, text, texts
+from tests.conversations.ingest.inboxes import NO_DELAY, connecting, outcomes, store_all, text, texts
 from tests.conversations.ingest.streams import envelope
 
 pytestmark = pytest.mark.django_db
@@ -37,7 +37,7 @@ def fail_all(monkeypatch: pytest.MonkeyPatch, attempts: int) -> None:
 
 
 def test_drain_applies_what_is_there_and_waits_for_no_window(instance: Instance) -> None:
-    put(instance, *texts(3), connecting("open"))
+    store_all(instance, *texts(3), connecting("open"))
     assert ingest("--drain") == "4 events applied\n"
     instance.refresh_from_db()
     assert instance.state == "open"
@@ -50,14 +50,14 @@ def test_the_status_of_an_empty_inbox() -> None:
 def test_the_status_shows_what_waits_what_failed_how_far_imports_are_and_the_counts(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put(instance, *texts(2))
+    store_all(instance, *texts(2))
     fail_all(monkeypatch, attempts=1)
-    put(instance, text("RETRIED"))
+    store_all(instance, text("RETRIED"))
     fail_all(monkeypatch, attempts=8)
     with monkeypatch.context() as patch:
         patch.setattr("conversations.ingest.inbox.store.Options.read", lambda: Options(chunk=10))
         store_body(instance, envelope("messages.set", [text(f"H{n}", at=n)["data"] for n in range(35)]))
-    batch.apply_due(instance.pk, AT_ONCE)
+    batch.apply_due(instance.pk, NO_DELAY)
     metrics.reset_after_fork()
     metrics.increment(instance.pk, "received")
     metrics.flush()
@@ -71,10 +71,10 @@ def test_the_status_shows_what_waits_what_failed_how_far_imports_are_and_the_cou
 
 
 def test_replay_lets_all_that_failed_be_tried_again(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
-    put(instance, *texts(3))
+    store_all(instance, *texts(3))
     fail_all(monkeypatch, attempts=1)
-    put(instance, envelope("somebody.new", {}))
-    Worker(AT_ONCE).drain()
+    store_all(instance, envelope("somebody.new", {}))
+    Worker(NO_DELAY).drain()
     assert ingest("--replay") == "3 events are due again\n"
     assert outcomes(instance) == {"stored": 3, "unknown": 1}
     ingest("--drain")
@@ -83,21 +83,21 @@ def test_replay_lets_all_that_failed_be_tried_again(instance: Instance, monkeypa
 
 
 def test_replay_takes_the_numbers_of_events(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
-    put(instance, *texts(3))
+    store_all(instance, *texts(3))
     fail_all(monkeypatch, attempts=1)
-    put(instance, envelope("somebody.new", {}), text("FINE", at=9))
-    Worker(AT_ONCE).drain()
+    store_all(instance, envelope("somebody.new", {}), text("FINE", at=9))
+    Worker(NO_DELAY).drain()
     first, *_, unknown, fine = WebhookEvent.objects.order_by("id").values_list("pk", flat=True)
     assert ingest("--replay", str(first), str(unknown), str(fine)) == "2 events are due again\n"
     assert outcomes(instance) == {"failed": 2, "stored": 2, "applied": 1}
 
 
 def test_replay_makes_a_waiting_retry_due_now(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
-    put(instance, *texts(1))
+    store_all(instance, *texts(1))
     fail_all(monkeypatch, attempts=8)
-    assert Worker(AT_ONCE).round()[0] == 0
+    assert Worker(NO_DELAY).round()[0] == 0
     ingest("--replay", str(WebhookEvent.objects.get().pk))
-    assert Worker(AT_ONCE).round()[0] == 1
+    assert Worker(NO_DELAY).round()[0] == 1
 
 
 def test_it_does_one_thing_at_a_time() -> None:

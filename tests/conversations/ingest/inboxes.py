@@ -9,7 +9,7 @@ from conversations.ingest.inbox.store import store_body
 from conversations.models import Instance, WebhookEvent
 from tests.conversations.ingest.streams import ANA, envelope
 
-AT_ONCE = Options(window=0, interval=0)
+NO_DELAY = Options(window=0, interval=0)
 SECOND = 1765458000
 PHONE, LID = ANA
 
@@ -34,7 +34,7 @@ def connecting(state: str = "connecting") -> dict[str, Any]:
     return envelope("connection.update", {"state": state, "statusReason": 200}, clock)
 
 
-def put(instance: Instance, *bodies: Any) -> None:
+def store_all(instance: Instance, *bodies: Any) -> None:
     for body in bodies:
         store_body(instance, body)
 

@@ -15,16 +15,16 @@ from django.db import connection
 from conversations.ingest import notify
 from conversations.ingest.worker.worker import Worker
 
-PATIENCE = 60.0  # seconds
-INGEST = ("manage.py", "ingest")
-STALLED = ("-m", "tests.conversations.ingest.stalled")
+TIMEOUT_SECONDS = 60.0  # seconds
+INGEST_COMMAND = ("manage.py", "ingest")
+STALLED_WORKER = ("-m", "tests.conversations.ingest.stalled_worker")
 
 
 def wait_until(is_so: Callable[[], object]) -> None:
     """Wait for something that another thread or process does."""
-    ends = time.monotonic() + PATIENCE
+    ends = time.monotonic() + TIMEOUT_SECONDS
     while not is_so():
-        assert time.monotonic() < ends, f"still not so after {PATIENCE:.0f} s"
+        assert time.monotonic() < ends, f"still not so after {TIMEOUT_SECONDS:.0f} s"
         time.sleep(0.01)
 
 
@@ -35,7 +35,7 @@ def database_url() -> str:
 
 
 @contextmanager
-def process(*command: str, **environment: str) -> Iterator["subprocess.Popen[str]"]:
+def run_process(*command: str, **environment: str) -> Iterator["subprocess.Popen[str]"]:
     """Run Python with the project's settings on the tests' database; killed at the end if it still runs."""
     environ = os.environ | {"DATABASE_URL": database_url(), "PYTHONUNBUFFERED": "1"} | environment
     running = subprocess.Popen(  # noqa: S603 - the project's own programs
@@ -49,7 +49,7 @@ def process(*command: str, **environment: str) -> Iterator["subprocess.Popen[str
 
 
 @contextmanager
-def threads(*workers: Worker) -> Iterator[None]:
+def run_workers(*workers: Worker) -> Iterator[None]:
     """Run workers, each in a thread, for as long as the block takes."""
 
     def work(worker: Worker) -> None:
@@ -69,11 +69,11 @@ def threads(*workers: Worker) -> Iterator[None]:
         notify.notify_local()
         notify.notify_postgres()
         for thread in running:
-            thread.join(PATIENCE)
+            thread.join(TIMEOUT_SECONDS)
             assert not thread.is_alive()
 
 
-def listeners() -> list[int]:
+def listener_pids() -> list[int]:
     """The server's processes behind the connections that wait for a word."""
     with connection.cursor() as cursor:
         query = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query = %s"

@@ -39,7 +39,7 @@ def busy(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[
 
 
 def due(instance: Instance) -> object:
-    return batch._due(instance, Options(), hurry=False)  # noqa: SLF001 - the query itself
+    return batch.find_due_events(instance, Options(), ignore_schedule=False)  # noqa: SLF001 - the query itself
 
 
 ASKED: dict[str, Callable[[Instance], object]] = {

@@ -50,7 +50,7 @@ def forgetful(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def attended(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Leave to the door's thread what is its to do, and let it do nothing."""
-    monkeypatch.setattr(looking, "LOOK_EVERY", float("inf"))
+    monkeypatch.setattr(looking, "REFRESH_SECONDS", float("inf"))
     notify.delegate_to(threading.Event())
     yield
     notify.delegate_to(None)

@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 
 from conversations.models import Conversation, Instance, WebhookEvent
-from tests.conversations.ingest.natural import rows_of
+from tests.conversations.ingest.row_snapshots import rows_of
 from tests.conversations.ingest.receive import receive
 from tests.conversations.ingest.streams import ANA, envelope
 from tests.payloads import SAMPLES, sample

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from conversations.evolution import envelope, events
 from conversations.ingest.apply.apply import apply
 from conversations.models import Instance
-from tests.conversations.ingest.natural import Rows, rows_of
+from tests.conversations.ingest.row_snapshots import Rows, rows_of
 from tests.conversations.ingest.streams import ANA, GROUP, Body, records
 from tests.conversations.ingest.streams import envelope as wrap
 from tests.conversations.ingest.streams import events as any_event

@@ -12,8 +12,8 @@ from django.db import connection
 from conversations.ingest.worker.batch import apply_due
 from conversations.models import Contact, Conversation, Instance, Message
 from tests.cachelayer.conftest import cached, quick  # noqa: F401 - fixtures
-from tests.conversations.ingest.inboxes import AT_ONCE, LID, PHONE, put, text
-from tests.conversations.ingest.processes import PATIENCE
+from tests.conversations.ingest.inboxes import NO_DELAY, LID, PHONE, store_all, text
+from tests.conversations.ingest.processes import TIMEOUT_SECONDS
 from tests.conversations.ingest.streams import envelope
 
 HALVES = {
@@ -33,8 +33,8 @@ def test_in_every_order_one_person_has_one_conversation_with_everything(cuts: tu
     for number, order in enumerate(itertools.islice(orders, 0, None, every * SPARED)):
         instance = Instance.objects.create(name=f"merging-{number}")
         for start, end in itertools.pairwise((0, *cuts, len(order))):
-            put(instance, *order[start:end])
-            apply_due(instance.pk, AT_ONCE)
+            store_all(instance, *order[start:end])
+            apply_due(instance.pk, NO_DELAY)
         (chat,) = Conversation.objects.filter(instance=instance)
         assert chat.jid == PHONE
         assert set(chat.messages.values_list("key_id", flat=True)) == {"L1", "L2", "P1", "P0", "B1"}
@@ -50,8 +50,8 @@ def test_whether_the_pair_is_known_before_or_after_the_messages(first: str) -> N
     group = {"id": "120363041785296310@g.us", "participants": [{"id": LID, "phoneNumber": PHONE, "admin": None}]}
     alias = [envelope("groups.upsert", [group])]
     for bodies in (messages, alias) if first == "messages" else (alias, messages):
-        put(instance, *bodies)
-        apply_due(instance.pk, AT_ONCE)
+        store_all(instance, *bodies)
+        apply_due(instance.pk, NO_DELAY)
     (chat,) = Conversation.objects.filter(instance=instance, kind="direct")
     assert (chat.messages.count(), chat.unread_count) == (2, 2)
 
@@ -88,7 +88,7 @@ def readers(*reads: Any) -> Iterator[list[str]]:
     finally:
         stopped.set()
         for thread in running:
-            thread.join(PATIENCE)
+            thread.join(TIMEOUT_SECONDS)
 
 
 class Reader:
@@ -127,16 +127,16 @@ class Reader:
 def test_no_reader_sees_a_half_twice_or_not_at_all_while_they_meet() -> None:
     instance = Instance.objects.create(name="sales")
     for n in range(PEOPLE):
-        put(instance, *[text(f"{n}-{jid[-3:]}{m}", jid, at=m) for jid in person(n) for m in range(EACH)])
-    while apply_due(instance.pk, AT_ONCE):
+        store_all(instance, *[text(f"{n}-{jid[-3:]}{m}", jid, at=m) for jid in person(n) for m in range(EACH)])
+    while apply_due(instance.pk, NO_DELAY):
         pass
     reader = Reader(instance)
     with readers(reader.chats, reader.messages, reader.threads) as wrong:
         for n in range(PEOPLE):
             phone, lid = person(n)
             group = {"id": "120363041785296310@g.us", "participants": [{"id": lid, "phoneNumber": phone}]}
-            put(instance, envelope("groups.upsert", [group], f"2025-12-11T10:00:{n:02}.000Z"))
-            assert apply_due(instance.pk, AT_ONCE) == 1
+            store_all(instance, envelope("groups.upsert", [group], f"2025-12-11T10:00:{n:02}.000Z"))
+            assert apply_due(instance.pk, NO_DELAY) == 1
     assert not wrong
     chats = Conversation.objects.filter(instance=instance, kind="direct")
     assert [chat.unread_count for chat in chats] == [2 * EACH] * PEOPLE

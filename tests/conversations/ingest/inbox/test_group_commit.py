@@ -32,10 +32,10 @@ def all_at_once(table: Table, *calls: Sequence[str]) -> list["Future[None]"]:
     """Let the first call be written, and all others come meanwhile."""
     group = GroupCommit(table.write)
     with ThreadPoolExecutor(len(calls)) as threads:
-        futures = [threads.submit(group.add, calls[0])]
+        futures = [threads.submit(group.write, calls[0])]
         assert table.began.wait(WITHIN)
         for place, call in enumerate(calls[1:], start=1):
-            futures.append(threads.submit(group.add, call))
+            futures.append(threads.submit(group.write, call))
             while len(group._waiting) < place:  # noqa: SLF001 - so that they come in order
                 pass
         table.may_go_on.set()

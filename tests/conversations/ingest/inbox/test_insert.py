@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from conversations.ingest.inbox import insert
 from conversations.models import Instance, WebhookEvent
-from tests.conversations.ingest.processes import PATIENCE, wait_until
+from tests.conversations.ingest.processes import TIMEOUT_SECONDS, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -30,7 +30,7 @@ def written(rows: list[insert.Row], both: threading.Barrier | None = None) -> No
     try:
         if both is not None:
             connection.ensure_connection()
-            both.wait(PATIENCE)
+            both.wait(TIMEOUT_SECONDS)
         insert._write(rows)  # noqa: SLF001 - past the queue of this process
     finally:
         connections.close_all()
@@ -64,7 +64,7 @@ def test_copies_do_not_wait_in_a_circle_with_the_worker_that_applies_what_they_a
             copies = threads.submit(written, both)
             wait_until(waiting)
             WebhookEvent.objects.filter(digest="a").update(outcome="ignored")
-        assert copies.exception(PATIENCE) is None
+        assert copies.exception(TIMEOUT_SECONDS) is None
     assert set(WebhookEvent.objects.values_list("digest", "outcome")) == {("a", "ignored"), ("b", "applied")}
 
 

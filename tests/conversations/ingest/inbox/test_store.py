@@ -8,7 +8,7 @@ from django.db import connection, connections
 from conversations.ingest.inbox.store import store_body
 from conversations.ingest.worker.batch import apply_due
 from conversations.models import Conversation, Instance, Message, WebhookEvent
-from tests.conversations.ingest.inboxes import AT_ONCE, put, text, texts
+from tests.conversations.ingest.inboxes import NO_DELAY, store_all, text, texts
 
 THREADS = 8
 
@@ -36,13 +36,13 @@ def test_many_threads_store_at_once_and_each_body_is_one_row(instance: Instance)
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 def test_a_connection_that_the_server_has_closed_is_made_anew(instance: Instance) -> None:
-    put(instance, *texts(1))
+    store_all(instance, *texts(1))
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         (backend,) = cursor.fetchone()
     with ThreadPoolExecutor(1) as threads:
         threads.submit(terminate, backend).result()
-    put(instance, *texts(2))
+    store_all(instance, *texts(2))
     assert WebhookEvent.objects.count() == 2
 
 
@@ -54,9 +54,9 @@ def terminate(backend: int) -> None:
 
 @pytest.mark.django_db
 def test_a_storm_of_copies_of_one_message_is_one_message_and_one_unread(instance: Instance) -> None:
-    put(instance, *(text("SAME", at=n) for n in range(837)))
+    store_all(instance, *(text("SAME", at=n) for n in range(837)))
     assert WebhookEvent.objects.count() == 837
-    while apply_due(instance.pk, AT_ONCE):
+    while apply_due(instance.pk, NO_DELAY):
         pass
     assert Message.objects.count() == 1
     assert Conversation.objects.get().unread_count == 1

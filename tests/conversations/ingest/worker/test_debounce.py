@@ -16,7 +16,7 @@ from conversations.ingest.inbox.store import store_body
 from conversations.ingest.worker import batch
 from conversations.ingest.worker.worker import Worker
 from conversations.models import IngestCounter, IngestLease, Instance, WebhookEvent
-from tests.conversations.ingest.natural import Rows, rows_of
+from tests.conversations.ingest.row_snapshots import Rows, rows_of
 from tests.conversations.ingest.streams import Body, envelope
 from tests.conversations.ingest.streams import events as any_event
 from tests.payloads import captured
@@ -136,14 +136,14 @@ def played(bodies: Iterable[Body], cuts: Iterable[bool], options: Options, *, st
         else:
             store_body(instance, body)
         if cut:
-            while batch.apply_due(instance.pk, options, hurry=True):
+            while batch.apply_due(instance.pk, options, ignore_schedule=True):
                 pass
             for state in waiting:
                 store_body(instance, state)
             waiting.clear()
     for state in waiting:
         store_body(instance, state)
-    while batch.apply_due(instance.pk, options, hurry=True):
+    while batch.apply_due(instance.pk, options, ignore_schedule=True):
         pass
     assert not instance.events.filter(outcome="stored").exists()
     return rows_of(instance)

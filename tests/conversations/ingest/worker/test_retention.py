@@ -10,7 +10,7 @@ from conversations.ingest.conf import Options
 from conversations.ingest.worker import retention
 from conversations.ingest.worker.worker import Worker
 from conversations.models import Instance, Message, PendingUpdate, WebhookEvent
-from tests.conversations.ingest.inboxes import AT_ONCE, PHONE, put, text, texts
+from tests.conversations.ingest.inboxes import NO_DELAY, PHONE, store_all, text, texts
 from tests.conversations.ingest.streams import envelope
 
 pytestmark = pytest.mark.django_db
@@ -31,14 +31,14 @@ def make_old(days: float) -> None:
 
 
 def test_applied_events_go_after_their_time_in_small_steps(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "STEP", 4)
-    put(instance, *texts(10))
-    Worker(AT_ONCE).drain()
+    monkeypatch.setattr(retention, "STEP_ROWS", 4)
+    store_all(instance, *texts(10))
+    Worker(NO_DELAY).drain()
     make_old(6.9)
     assert retention.remove_events(7) == 0
     make_old(7.1)
-    put(instance, *texts(2, first=10))
-    Worker(AT_ONCE).drain()
+    store_all(instance, *texts(2, first=10))
+    Worker(NO_DELAY).drain()
     assert [retention.remove_events(7) for _ in range(4)] == [4, 4, 2, 0]
     assert WebhookEvent.objects.count() == 2
     assert Message.objects.count() == 12
@@ -47,9 +47,9 @@ def test_applied_events_go_after_their_time_in_small_steps(instance: Instance, m
 def test_events_that_were_tried_again_lately_keep_no_others(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "STEP", 2)
-    put(instance, *texts(10))
-    Worker(AT_ONCE).drain()
+    monkeypatch.setattr(retention, "STEP_ROWS", 2)
+    store_all(instance, *texts(10))
+    Worker(NO_DELAY).drain()
     make_old(8)
     again = WebhookEvent.objects.order_by("pk").values_list("pk", flat=True)[:5]
     WebhookEvent.objects.filter(pk__in=list(again)).update(finished_at=timezone.now())
@@ -59,7 +59,7 @@ def test_events_that_were_tried_again_lately_keep_no_others(
 
 @pytest.mark.parametrize("outcome", [Outcome.STORED, Outcome.FAILED, Outcome.UNKNOWN, Outcome.FOREIGN])
 def test_what_someone_may_need_stays(instance: Instance, outcome: str) -> None:
-    put(instance, *texts(1))
+    store_all(instance, *texts(1))
     WebhookEvent.objects.update(outcome=outcome, finished_at=timezone.now())
     make_old(1000)
     assert retention.remove_events(7) == 0
@@ -67,7 +67,7 @@ def test_what_someone_may_need_stays(instance: Instance, outcome: str) -> None:
 
 
 def test_an_event_of_before_the_upgrade_goes_by_its_arrival(instance: Instance) -> None:
-    put(instance, *texts(1))
+    store_all(instance, *texts(1))
     WebhookEvent.objects.update(outcome=Outcome.APPLIED, finished_at=None)
     assert retention.remove_events(7) == 0
     make_old(8)
@@ -75,35 +75,35 @@ def test_an_event_of_before_the_upgrade_goes_by_its_arrival(instance: Instance) 
 
 
 def test_what_waits_for_a_message_that_never_comes_expires_and_is_counted(instance: Instance) -> None:
-    put(instance, envelope("messages.delete", {"id": "NEVER", "remoteJid": PHONE, "fromMe": False}))
-    Worker(AT_ONCE).drain()
-    assert retention.expire_parked(7) == 0
+    store_all(instance, envelope("messages.delete", {"id": "NEVER", "remoteJid": PHONE, "fromMe": False}))
+    Worker(NO_DELAY).drain()
+    assert retention.expire_pending_updates(7) == 0
     make_old(7.1)
-    assert retention.expire_parked(7) == 1
+    assert retention.expire_pending_updates(7) == 1
     assert metrics.for_instance(instance.pk)["expired"] == 1
     assert not PendingUpdate.objects.exists()
 
 
 def test_what_was_applied_and_waited_for_another_goes_uncounted(instance: Instance) -> None:
     said = {"key": {"id": "M1"}, "type": 14, "editedMessage": {"conversation": "olá"}, "timestampMs": 5}
-    put(instance, envelope("messages.edited", said), text("M1"))
-    Worker(AT_ONCE).drain()
+    store_all(instance, envelope("messages.edited", said), text("M1"))
+    Worker(NO_DELAY).drain()
     assert Message.objects.get().text == "olá"
     assert PendingUpdate.objects.count() == 1  # it names no chat: another one's message may be meant
     make_old(7.1)
-    assert retention.expire_parked(7) == 1
+    assert retention.expire_pending_updates(7) == 1
     assert "expired" not in metrics.for_instance(instance.pk)
 
 
 def test_a_worker_does_it_beside_its_work(instance: Instance) -> None:
-    put(instance, *texts(3))
-    Worker(AT_ONCE).drain()
+    store_all(instance, *texts(3))
+    Worker(NO_DELAY).drain()
     make_old(8)
     keeping = retention.Retention(Options(keep_days=7))
     keeping.step()
     assert not WebhookEvent.objects.exists()
-    put(instance, *texts(1, first=3))
-    Worker(AT_ONCE).drain()
+    store_all(instance, *texts(1, first=3))
+    Worker(NO_DELAY).drain()
     make_old(8)
     keeping.step()  # not again at once
     assert WebhookEvent.objects.exists()

@@ -1,6 +1,6 @@
 """A worker that stops for ever in the middle of its first batch, before it commits, for tests that kill it there.
 
-`python -m tests.conversations.ingest.stalled` prints a line once it is there.
+`python -m tests.conversations.ingest.stalled_worker` prints a line once it is there.
 """
 
 import os
