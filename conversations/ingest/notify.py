@@ -61,13 +61,13 @@ def reset_after_fork() -> None:
 
 
 class WorkerWaiter:
-    """Waits for notifications, on a database connection of its own. It reconnects when the server closes it."""
+    """Waits for notifications, on a separate database connection. It reconnects when the server closes it."""
 
     def __init__(self) -> None:
         self._connection: Any = None  # a Django connection that only listens
 
     def wait(self, seconds: float) -> None:
-        """Wait until a notification arrives, or for so many seconds."""
+        """Wait until a notification arrives, at most `seconds`."""
         if connection.vendor == "postgresql":
             self._listen(seconds)
         else:

@@ -58,7 +58,8 @@ def _apply(instance: Instance, facts: list[Fact]) -> None:
     contact_states, conversation_states = _of_type(ContactState, facts), _of_type(ConversationState, facts)
     key_ids = {copy.key_id for copy in copies} | {update.key_id for update in updates}
     pending = pending_for_keys(instance, key_ids)
-    lookup_keys = {key for update in (*updates, *pending) for key in (update.chat, update.subject)}
+    lookup_keys = {key for update in updates for key in (update.chat, update.subject)}
+    lookup_keys |= {key for update in pending for key in (update.chat, update.subject)}
     contacts = resolve_contacts(
         instance, _person_addresses(facts), _of_type(SamePerson, facts), lookup_keys, unit_of_work
     )
@@ -69,7 +70,7 @@ def _apply(instance: Instance, facts: list[Fact]) -> None:
     pending += pending_for_contacts(instance, contacts.new_keys)
     messages = MessageBatch(instance, key_ids, pending, contacts, unit_of_work)
     conversations = ConversationBatch(instance, contacts)
-    addresses = {fact.chat for fact in (*copies, *conversation_states, *memberships)}
+    addresses = {*_chats(copies), *_chats(conversation_states), *_chats(memberships)}
     conversations.load(addresses, renamed, messages.conversations)
     refresh_contact_names(renamed, conversations, unit_of_work)
     apply_conversation_states(conversation_states, conversations, states, unit_of_work)
@@ -92,6 +93,10 @@ def _apply(instance: Instance, facts: list[Fact]) -> None:
 
 def _of_type(kind: type[F], facts: Iterable[object]) -> list[F]:
     return [fact for fact in facts if isinstance(fact, kind)]
+
+
+def _chats(facts: Iterable[MessageCopy | ConversationState | Membership]) -> Iterator[Address]:
+    return (fact.chat for fact in facts)
 
 
 def _person_addresses(facts: Iterable[Fact]) -> Iterator[Address]:

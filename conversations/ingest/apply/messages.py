@@ -80,7 +80,7 @@ class MessageBatch:
         merge_rules.merge_copy(row, copy | {"sender_id": sender and sender.pk})
 
     def apply_updates(self, facts: Iterable[MessageUpdate], conversations: Mapping[int, Conversation]) -> None:
-        """Merge new and pending updates into the messages they match; keep those that may match other messages later."""
+        """Merge new and pending updates into the messages they match; keep those that may match others later."""
         updates = self._merge_with_pending(facts)
         by_key_id: dict[str, list[Message]] = {}
         for row in self._rows.values():

@@ -20,7 +20,7 @@ def group_addresses(
     Args:
         keys: address keys to group.
         aliases: pairs of keys of the same contact; they need not be in `keys`.
-        known: the primary key of the contact by address key, for addresses that have one.
+        known: the contact's primary key by address key; new addresses are missing.
 
     Returns:
         One group per contact. A group with several `contacts` means that these must be merged.

@@ -44,10 +44,10 @@ class UnitOfWork:
         for row, names in fields.items():
             times = {"updated_at"} if isinstance(row, TimestampedModel) else set()
             groups.setdefault((type(row), frozenset(names | times)), []).append(row)
-        for (model, names), rows in groups.items():
+        for (model, shared), rows in groups.items():
             manager: Any = model._default_manager  # noqa: SLF001 - Django documents _default_manager
             if rules.get_rule(model) is not None:
-                manager.fast_bulk_update(rows, names)
+                manager.fast_bulk_update(rows, shared)
             else:
                 for row in rows:
-                    row.save(update_fields=sorted(names))
+                    row.save(update_fields=sorted(shared))

@@ -144,7 +144,7 @@ def _apply_items(instance: Instance, items: Sequence[ParsedItem]) -> dict[Webhoo
     try:
         with _log_context(items), transaction.atomic():
             apply(instance, facts)
-    except Exception as error:  # a defect of ours: the event is kept and can be replayed after a fix
+    except Exception as error:  # a defect in this code: the event can be replayed after a fix
         if is_transient_db_error(error):
             raise
         if len(items) > 1:

@@ -46,7 +46,7 @@ def parse(instance: Instance, event: WebhookEvent) -> ParsedEvent:
         result = events.read(parsed)
     except (coerce.UnknownShapeError, events.UnknownEventError) as error:
         return ParsedEvent(Outcome.UNKNOWN, str(error))
-    except Exception as error:  # noqa: BLE001 - a defect of ours: the event is kept and can be replayed after a fix
+    except Exception as error:  # noqa: BLE001 - a defect in the parser: the event can be replayed after a fix
         with log_context(event):
             log.error("Event NOT READ: %s", type(error).__name__, extra=traceback_extra(error))  # noqa: TRY400 - its text may quote the payload
         return ParsedEvent(Outcome.FAILED, type(error).__name__)

@@ -1,7 +1,7 @@
 """Finds the instances with due events, and the time of the next ones, in one query whatever the queue depth.
 
-The query is a loose index scan (https://wiki.postgresql.org/wiki/Loose_indexscan): in the index of stored events it jumps
-from one instance to the next. It reads a few index entries per instance with events, and none for other instances.
+The query is a loose index scan (https://wiki.postgresql.org/wiki/Loose_indexscan): it jumps from one instance to the
+next in the index of stored events. It reads a few index entries per instance with events, and none for other instances.
 """
 
 import datetime as dt

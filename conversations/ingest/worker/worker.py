@@ -92,7 +92,7 @@ class Worker:
                 "Ingest WAITS: the database is unavailable: %s", type(error).__name__, extra=traceback_extra(error)
             )
             connection.close()
-        except Exception as error:  # noqa: BLE001 - a defect of ours must not stop the worker
+        except Exception as error:  # noqa: BLE001 - a defect must not stop the worker
             log.critical("Ingest FATAL: %s", type(error).__name__, extra=traceback_extra(error))
         else:
             return seconds

@@ -10,8 +10,8 @@ from conversations.ingest.inbox.store import store_body
 from conversations.ingest.worker import batch
 from conversations.ingest.worker.worker import Worker
 from conversations.models import Instance, Message, WebhookEvent
-from tests.conversations.ingest.inboxes import NO_DELAY, connecting, outcomes, store_all, text, texts
-from tests.conversations.ingest.streams import envelope
+from tests.conversations.ingest.bodies import connection_state, envelope, text, texts
+from tests.conversations.ingest.inboxes import NO_DELAY, outcomes, store_all
 
 pytestmark = pytest.mark.django_db
 
@@ -37,7 +37,7 @@ def fail_all(monkeypatch: pytest.MonkeyPatch, attempts: int) -> None:
 
 
 def test_drain_applies_what_is_there_and_waits_for_no_window(instance: Instance) -> None:
-    store_all(instance, *texts(3), connecting("open"))
+    store_all(instance, *texts(3), connection_state("open"))
     assert ingest("--drain") == "4 events applied\n"
     instance.refresh_from_db()
     assert instance.state == "open"

@@ -1,6 +1,6 @@
-"""A worker that stops for ever in the middle of its first batch, before it commits, for tests that kill it there.
+"""A worker that stops for ever inside its first batch, before the commit, so that a test can kill it there.
 
-`python -m tests.conversations.ingest.stalled_worker` prints a line once it is there.
+`python -m tests.conversations.ingest.stalled_worker` prints a line when it has stopped.
 """
 
 import os
@@ -11,17 +11,17 @@ import django
 
 django.setup()
 
-from conversations.ingest.worker import batch  # noqa: E402 - there are apps from here on
+from conversations.ingest.worker import batch  # noqa: E402 - the apps are loaded now
 from conversations.ingest.worker.worker import Worker  # noqa: E402 - as above
 
-settle = batch._settle  # noqa: SLF001 - where a batch is all but done
+record_outcomes = batch.record_outcomes  # the last step of a batch
 
 
 def stall(*arguments: Any) -> None:
-    settle(*arguments)
+    record_outcomes(*arguments)
     os.write(1, b"in the middle\n")
     signal.pause()
 
 
-batch._settle = stall  # type: ignore[assignment]  # noqa: SLF001 - as above
+batch.record_outcomes = stall  # type: ignore[assignment]
 Worker().run()
