@@ -203,7 +203,8 @@ def test_the_tie_breaker_ignores_the_order_of_members() -> None:
 
 
 def test_no_value_is_less_than_any_value_in_the_tie_breaker() -> None:
-    assert all(merge_rules.tie_breaker(None) < merge_rules.tie_breaker(value) for value in ("", 0, False, {}, []))
+    some: list[Any] = ["", 0, False, {}, []]
+    assert all(merge_rules.tie_breaker(None) < merge_rules.tie_breaker(value) for value in some)
 
 
 @pytest.mark.parametrize(
@@ -308,7 +309,6 @@ def test_the_winner_among_clocked_values_does_not_depend_on_their_order(
     statements: list[tuple[Any, str]], random: Any
 ) -> None:
     def winner() -> tuple[Any, str]:
-        value: Any
         value, clock = statements[0]
         for new, new_clock in statements[1:]:
             if merge_rules.is_newer(value, clock, new, new_clock):
