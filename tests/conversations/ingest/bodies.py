@@ -49,7 +49,7 @@ def text(  # noqa: PLR0913 - the parts of a message
 
 
 def texts(count: int, first: int = 0) -> list[Body]:
-    """Build so many messages of Ana's, with the key ids `M0`, `M1`, …."""
+    """Build `count` messages of one contact with the key ids `M0`, `M1`, …."""
     return [text(f"M{n}", at=n) for n in range(first, first + count)]
 
 

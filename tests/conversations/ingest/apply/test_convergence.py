@@ -14,7 +14,7 @@ from tests.conversations.ingest.streams import records
 
 pytestmark = pytest.mark.django_db
 
-# Each example creates instances of its own, so that one transaction serves all examples. There are fewer examples on
+# Each example creates new instances, so that one transaction serves all examples. There are fewer examples on
 # PostgreSQL, because each takes several times as long there.
 EXAMPLES = 60 if connection.vendor == "sqlite" else 20
 on_new_instances = settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -154,7 +154,7 @@ def test_a_participant_who_is_not_in_the_latest_full_list_has_left() -> None:
 
 def test_an_answer_from_a_device_marks_older_messages_read_and_one_through_the_api_does_not() -> None:
     def answer(event: str, at: int) -> Body:
-        return text("OURS", PHONE, from_me=True, at=at) | {"event": event}
+        return text("SENT", PHONE, from_me=True, at=at) | {"event": event}
 
     questions = [text("M1", PHONE, at=0), text("M2", PHONE, at=5), text("M3", PHONE, at=9)]
     (chat,) = apply_in_every_order(*questions, answer("messages.upsert", 5))["conversations"]

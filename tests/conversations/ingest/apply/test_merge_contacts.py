@@ -68,7 +68,7 @@ def addresses_of(n: int) -> tuple[str, str]:
 
 @contextmanager
 def run_readers(*reads: Any) -> Iterator[list[str]]:
-    """Call each function repeatedly in a thread of its own during the block; yield the errors they return."""
+    """Call each function repeatedly in a separate thread during the block; yield the errors they return."""
     errors: list[str] = []
     stopped = threading.Event()
 

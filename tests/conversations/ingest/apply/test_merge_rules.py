@@ -68,12 +68,21 @@ def test_a_row_shows_the_copy_with_the_least_precedence() -> None:
 
 
 def test_a_row_takes_all_copy_fields_from_the_same_copy() -> None:
-    better = copy(precedence="1", kind="image", sender_name="Ana", quoted_text="")
-    worse = copy(precedence="2", kind="text", sender_name="", quoted_text="quoted", source="ios")
-    row = merged(worse, better)
-    assert {name: getattr(row, name) for name in merge_rules.COPY_FIELDS} == {
-        name: better[name] for name in merge_rules.COPY_FIELDS
+    content: Copy = {
+        "sender_id": None,
+        "sender_name": "Ana",
+        "source": "",
+        "kind": "image",
+        "media": {"size": 1},
+        "details": {},
+        "quoted_key_id": "Q1",
+        "quoted_sender": "",
+        "quoted_text": "quoted",
     }
+    better = copy(precedence="1", **content)
+    worse = copy(precedence="2", sender_id=1, source="ios", details={"a": 1}, quoted_sender="bob", quoted_text="other")
+    row = merged(worse, better)
+    assert {name: getattr(row, name) for name in content} == content
 
 
 def test_the_earliest_timestamp_of_all_copies_wins() -> None:

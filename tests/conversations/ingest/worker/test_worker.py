@@ -218,7 +218,7 @@ def test_a_failed_event_that_is_posted_again_is_retried(instance: Instance, fail
 def test_a_database_error_that_one_event_causes_fails_only_that_event(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SQLite raises OperationalError, as for an unavailable database, for some invalid statements and values."""
+    """SQLite raises the error class of an unavailable database for some invalid statements too."""
 
     def apply_or_fail(instance: Instance, facts: Any) -> None:
         if any(isinstance(fact, MessageCopy) and fact.key_id == "M2" for fact in facts):
