@@ -182,6 +182,14 @@ def test_merging_two_rows_equals_merging_all_their_facts_into_one_row() -> None:
     assert (row.text, row.original_text, row.timestamp) == ("olá", "outro", NOON - SECOND)
 
 
+@pytest.mark.parametrize("is_swapped", [False, True])
+def test_a_deletion_of_either_row_is_final(is_swapped: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    deleted, other = merged(copy(), update("delete")), merged(copy())
+    row, merged_row = (other, deleted) if is_swapped else (deleted, other)
+    merge_rules.merge_messages(row, merged_row)
+    assert row.is_deleted
+
+
 # --- which of two values wins -----------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("value", "clock", "new", "new_clock", "is_newer"),
