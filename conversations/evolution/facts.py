@@ -96,7 +96,7 @@ class MessageUpdate:
 
     key_id: str
     kind: str
-    at: int
+    rank_or_ms: int
     value: Values
     chat: str = ""
     from_me: int = -1

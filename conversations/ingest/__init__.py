@@ -1,5 +1,5 @@
-"""Ingestion: events into rows. Applying events is a join: any order and any repetition end in the same rows.
+"""Ingestion: turns stored webhook events into rows. The same events in any order, repeated or not, give the same rows.
 
-What an event says is read in `conversations.evolution` (pure); what a row becomes by it is decided in `joins` (pure);
-only `apply` reads and writes. Nothing here knows of HTTP.
+The web process stores each webhook body (`inbox`). Workers take due events in batches and parse them (`worker`), then
+merge the parsed facts into rows (`apply`). `worker` imports `apply`; `inbox` imports neither. Nothing here uses HTTP.
 """

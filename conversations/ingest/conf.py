@@ -1,4 +1,4 @@
-"""The setting `INGEST`, with its defaults."""
+"""The setting `INGEST` with its defaults, and when an event is due or retried."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ from django.conf import settings
 
 @dataclass(frozen=True)
 class Options:
-    """What can be set.
+    """The options of the setting `INGEST`.
 
     Attributes:
-        window: seconds within which events that only carry a latest state are applied together (debounce).
-        interval: seconds between two batches of one instance (throttle).
-        batch: events of one instance that are applied in one transaction.
-        chunk: messages of a history import that are applied with a batch.
-        backlog: events that may wait; beyond it new ones are answered 503.
-        flood: repeated states that one instance may post a second to one process; more are answered 429.
-        attempts: how often an event that cannot be applied is tried.
-        keep_days: for which events are kept once they are applied.
-        park_days: for which an update waits for its message.
-        inside: whether a server process applies events too; else only `manage.py ingest` does.
+        window: debounce window in seconds: latest-state events of one window are applied together.
+        interval: minimum seconds between two batches of one instance.
+        batch: maximum number of an instance's events applied in one transaction.
+        chunk: number of messages of a history import stored as one event.
+        queue_limit: maximum queue depth; beyond it the endpoint answers 503.
+        rate_limit: repeated states accepted per second, instance and process; beyond it the endpoint answers 429.
+        attempts: how often the worker tries to apply an event before the event fails.
+        keep_days: days for which applied events are kept.
+        pending_days: days for which a pending update waits for its message.
+        in_web_process: whether a web process runs a worker too; otherwise only `manage.py ingest` does.
     """
 
     window: float = 1.0
@@ -37,27 +37,27 @@ class Options:
 
     @classmethod
     def read(cls) -> "Options":
-        """Read the settings.
+        """Read the options from Django's settings.
 
         Raises:
-            TypeError: there is an option that is none.
+            TypeError: the setting contains an unknown option.
         """
-        given: dict[str, Any] = getattr(settings, "INGEST", {})
-        return cls(**{name.lower(): value for name, value in given.items()})
+        values: dict[str, Any] = getattr(settings, "INGEST", {})
+        return cls(**{name.lower(): value for name, value in values.items()})
 
 
 FIRST_RETRY = dt.timedelta(seconds=2)
 LONGEST_RETRY = dt.timedelta(hours=1)
-CLOCK_SKEW_LIMIT = 2 * LONGEST_RETRY  # nothing waits for so long: who wrote down such a time had a clock that was ahead
+CLOCK_SKEW_LIMIT = 2 * LONGEST_RETRY  # no due time is set this far ahead; a later one comes from a wrong clock
 
 
 def is_due(moment: dt.datetime, now: dt.datetime) -> bool:
-    """Say whether it is time: it is past, or no time that anybody meant."""
+    """Return whether a due time has passed. Times beyond `CLOCK_SKEW_LIMIT` come from clock skew and count as due."""
     return moment <= now or moment > now + CLOCK_SKEW_LIMIT
 
 
 def retry_after(attempts: int) -> dt.timedelta:
-    """Return how long an event waits that has failed so many times: twice as long each time.
+    """Return the delay before the next attempt. It doubles with each failed attempt, up to `LONGEST_RETRY`.
 
     >>> [retry_after(attempts).seconds for attempts in (1, 2, 3, 20)]
     [2, 4, 8, 3600]

@@ -1,27 +1,27 @@
-"""Whose fault an error is: the database's, and then everything waits until it is over, or one event's."""
+"""Distinguishes errors of an unavailable database, after which everything is retried, from errors of one event."""
 
 import traceback
 
 from django.db import InterfaceError, OperationalError, connection
 
-# Classes of SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html): the connection, resources,
-# an operator's intervention, the system.
-_PASSING = ("08", "53", "57", "58")
-_READ_ONLY = "25006"  # a server that has become a replica
-# Likewise of SQLite (https://www.sqlite.org/rescode.html).
-_PASSING_HERE = ("SQLITE_BUSY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_LOCKED", "SQLITE_CANTOPEN")
+# SQLSTATE classes (https://www.postgresql.org/docs/current/errcodes-appendix.html): connection exception,
+# insufficient resources, operator intervention, system error.
+_TRANSIENT_SQLSTATE_CLASSES = ("08", "53", "57", "58")
+_READ_ONLY_SQLSTATE = "25006"  # the server has become a replica
+# SQLite's error names (https://www.sqlite.org/rescode.html).
+_TRANSIENT_SQLITE_ERRORS = ("SQLITE_BUSY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_LOCKED", "SQLITE_CANTOPEN")
 
 
 def is_transient_db_error(error: BaseException) -> bool:
-    """Say whether the database cannot work now, whatever it is asked."""
-    state: str = getattr(error.__cause__, "sqlstate", None) or ""
-    here: str = getattr(error.__cause__, "sqlite_errorname", "")
-    if isinstance(error, InterfaceError) or state == _READ_ONLY:
+    """Return whether the database is unavailable, so that any other statement would fail too."""
+    sqlstate: str = getattr(error.__cause__, "sqlstate", None) or ""
+    sqlite_error: str = getattr(error.__cause__, "sqlite_errorname", "")
+    if isinstance(error, InterfaceError) or sqlstate == _READ_ONLY_SQLSTATE:
         return True
-    is_passing = state.startswith(_PASSING) or here.startswith(_PASSING_HERE)
-    return isinstance(error, OperationalError) and (is_passing or not connection.is_usable())
+    is_transient = sqlstate.startswith(_TRANSIENT_SQLSTATE_CLASSES) or sqlite_error.startswith(_TRANSIENT_SQLITE_ERRORS)
+    return isinstance(error, OperationalError) and (is_transient or not connection.is_usable())
 
 
 def traceback_extra(error: BaseException) -> dict[str, str]:
-    """Return, for a log, where an error was, and not what it says: databases quote rows."""
+    """Return the log field `stack`: the traceback without the error's text, because databases quote rows in it."""
     return {"stack": "".join(traceback.format_tb(error.__traceback__))}

@@ -1,8 +1,8 @@
-"""Which events may wait for a moment, which may be held off, and which come in bulk: by what they are.
+"""Decides by an event's name which events are debounced, which are rate-limited, and which are split into parts.
 
-An event that only carries a latest state waits for the end of its window, and is applied with all others of the same
-window: their join is one write. Where a window ends is a matter of the clock alone, so all processes agree on it, and
-it is written down with the event: whoever is killed, the last state is applied.
+A latest-state event waits for the end of its debounce window. All events of one window are applied together, so a value
+that changed many times is written once. The window's end depends only on the clock, so all processes agree on it. It is
+stored with the event as its due time, so a killed process loses no event.
 """
 
 import datetime as dt
@@ -10,7 +10,7 @@ from typing import Any
 
 from conversations.evolution.coerce import as_list
 
-# What says nothing but how things are now; messages, edits and deletions never wait.
+# Events that carry only current values. New messages, edits and deletions are never debounced.
 LATEST_STATE = frozenset(
     {
         "presence.update",
@@ -25,24 +25,25 @@ LATEST_STATE = frozenset(
         "status.instance",
     }
 )
-ACKNOWLEDGEMENT = "messages.update"  # unless it brings an edit or a vote as well
+ACKNOWLEDGEMENT = "messages.update"  # debounced unless it contains an edit or a vote
 
-# What is said over and over, so that Evolution may be asked to come back with it: even if it never does, the next one
-# says the same. An acknowledgement is said once.
+# Events that Evolution sends repeatedly. Rejecting one with 429 is safe: even if Evolution does not retry it, the next
+# one carries the same values. Acknowledgements are not listed because each is sent once.
 RATE_LIMITED = frozenset(
     {"presence.update", "contacts.update", "chats.upsert", "chats.update", "connection.update", "qrcode.updated"}
 )
 HISTORY = frozenset({"messages.set"})
+MAX_PARTS = 500  # parts of one body; one statement inserts them all
 
 _EPOCH = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 
 
 def is_latest_state(name: str, body: object) -> bool:
-    """Say whether an event carries a latest state and nothing else.
+    """Return whether an event carries only latest-state values.
 
     Args:
-        name: the event's, in one form.
-        body: the whole of it, of any type.
+        name: the event's normalised name.
+        body: the whole body, of any type.
     """
     if name != ACKNOWLEDGEMENT:
         return name in LATEST_STATE
@@ -51,30 +52,27 @@ def is_latest_state(name: str, body: object) -> bool:
 
 
 def due_at(now: dt.datetime, window: float, instance: int) -> dt.datetime:
-    """Return the end of an instance's window.
+    """Return the end of an instance's current debounce window.
 
     Args:
-        now: a moment in it.
-        window: seconds; 0 for none.
-        instance: its primary key; instances' windows end at different moments, so that not all come due at once.
+        now: the current time.
+        window: length in seconds; 0 disables debouncing.
+        instance: its primary key. It shifts the window, so that not all instances become due at the same moment.
     """
     if not window:
         return now
-    phase = (instance * 0.618034) % 1.0  # the golden ratio spreads consecutive numbers evenly
-    past = (now - _EPOCH).total_seconds() / window - phase
-    return _EPOCH + dt.timedelta(seconds=(int(past) + 1 + phase) * window)
+    phase = (instance * 0.618034) % 1.0  # multiples of the golden ratio spread consecutive keys evenly
+    windows = (now - _EPOCH).total_seconds() / window - phase
+    return _EPOCH + dt.timedelta(seconds=(int(windows) + 1 + phase) * window)
 
 
 def split_history(name: str, body: object, chunk: int) -> list[Any]:
-    """Return the bodies as which one is kept: itself, or the parts of a long import, of `chunk` items each.
+    """Split a long history import into bodies of `chunk` items; return any other body as the only item of a list.
 
-    A part is a body of its own, that says of its items what the whole one says of them.
+    Each part keeps the body's other fields. With more than `MAX_PARTS` parts the parts become larger instead.
     """
     data = body.get("data") if isinstance(body, dict) and name in HISTORY else None
     if not isinstance(body, dict) or not isinstance(data, list) or len(data) <= chunk:
         return [body]
-    step = max(chunk, -(-len(data) // MOST_PARTS))
+    step = max(chunk, -(-len(data) // MAX_PARTS))
     return [{**body, "data": data[start : start + step]} for start in range(0, len(data), step)]
-
-
-MOST_PARTS = 500  # of one body, which are stored in one statement

@@ -1,9 +1,10 @@
-"""How often what has happened to events, summed up over all processes.
+"""Counters of ingestion, by instance and name, summed over all processes.
 
-What happens as events are applied is counted in the same transaction, so that it is counted if and only if it has
-happened: `applied`, `ignored`, `unknown`, `foreign`, `failed`, `retried`, `coalesced`, `expired`, and `delayed` by the
-throttle. What happens at the door is counted in the process, and added up now and then (`door.py`): `received`, and
-`delayed` or `overloaded` when the sender was asked to come back later.
+The worker adds its counts in the transaction that applies the events, so a rolled-back batch is not counted: `applied`,
+`ignored`, `unknown`, `foreign`, `failed`, `retried`, `coalesced`, `expired`, and `delayed` by the batch interval.
+
+The web process counts in memory, and its background thread flushes the counts to the database
+(`inbox.web_background`): `received`, and `delayed` or `overloaded` when the endpoint answers 429 or 503.
 """
 
 import threading
@@ -16,60 +17,60 @@ from django.db.models import Sum
 from cachelayer.ops.counter_table import add_counts
 from conversations.models import IngestCounter, Instance
 
-Counted = Mapping[tuple[int, str], int]
+Counts = Mapping[tuple[int, str], int]  # by instance and name
 
-_counted: Counter[tuple[int, str]] = Counter()
+_counts: Counter[tuple[int, str]] = Counter()
 _lock = threading.Lock()
 
 
 def increment(instance: int, name: str) -> None:
-    """Count in this process; `flush` adds it to the sums."""
+    """Count one in this process' memory; `flush` writes it to the database."""
     with _lock:
-        _counted[instance, name] += 1
+        _counts[instance, name] += 1
 
 
 def flush() -> None:
-    """Add what was counted in this process to the sums.
+    """Add the counts in memory to the totals in the database.
 
     Raises:
-        DatabaseError, InterfaceError: it cannot be written now; what was counted stays.
+        DatabaseError, InterfaceError: the database rejects the statement; the counts stay in memory.
     """
     with _lock:
-        new = dict(_counted)
-        _counted.clear()
+        new = dict(_counts)
+        _counts.clear()
     try:
         add_to_totals(new)
-    except IntegrityError:  # of an instance that is no more; the others' are added next time
-        there = set(Instance.objects.values_list("pk", flat=True))
+    except IntegrityError:  # an instance was deleted: drop its counts, keep the others for the next flush
+        existing = set(Instance.objects.values_list("pk", flat=True))
         with _lock:
-            _counted.update({key: times for key, times in new.items() if key[0] in there})
+            _counts.update({key: count for key, count in new.items() if key[0] in existing})
     except BaseException:
         with _lock:
-            _counted.update(new)
+            _counts.update(new)
         raise
 
 
 def reset_after_fork() -> None:
-    """Forget what was counted, in a process that was forked off: its parent knows it."""
-    global _lock  # noqa: PLW0603 - another thread of the parent may have had the old one
+    """Drop the counts in a forked child, because the parent flushes them."""
+    global _lock  # noqa: PLW0603 - another thread of the parent may have held the old lock during the fork
     _lock = threading.Lock()
-    _counted.clear()
+    _counts.clear()
 
 
-def add_to_totals(times: Counted) -> None:
-    """Add to the sums, in the transaction at hand if there is one.
+def add_to_totals(counts: Counts) -> None:
+    """Add counts to the totals in the database, inside the current transaction if there is one.
 
     Raises:
-        DatabaseError, InterfaceError: it cannot be written.
+        DatabaseError, InterfaceError: the database rejects the statement.
     """
-    add_counts(IngestCounter, ("instance_id", "name"), times, using=connection.alias)
+    add_counts(IngestCounter, ("instance_id", "name"), counts, using=connection.alias)
 
 
 def totals() -> dict[str, int]:
-    """Return the sums of all instances."""
+    """Return the totals over all instances, by name."""
     return dict(IngestCounter.objects.values_list("name").annotate(Sum("value")).order_by("name"))
 
 
 def for_instance(instance: int) -> dict[str, int]:
-    """Return the sums of one instance."""
+    """Return the totals of one instance, by name."""
     return dict(IngestCounter.objects.filter(instance=instance).order_by("name").values_list("name", "value"))

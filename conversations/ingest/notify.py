@@ -1,7 +1,7 @@
-"""How a worker learns that there is something to do: at once where that can be told, else by looking now and then.
+"""Wakes workers when events are stored.
 
-On PostgreSQL a word is sent to whoever listens; inside one process an event is set. A lost word costs as long as
-`POLL`, and nothing else.
+Workers of the same process wait for a `threading.Event`. Workers of other processes receive a PostgreSQL NOTIFY. A lost
+notification only delays events, because workers also poll every `POLL_SECONDS`.
 """
 
 import threading
@@ -13,45 +13,40 @@ from django.db import Error as DatabaseError
 from django.db import connection, transaction
 
 CHANNEL = "whatsai_inbox"
-POLL = 1.0  # seconds
+POLL_SECONDS = 1.0
 
-_here = threading.Event()
+_local_event = threading.Event()
 _delegate: threading.Event | None = None
 
 
 def notify() -> None:
-    """Tell all workers, once what is being written is committed."""
-    transaction.on_commit(_tell)
+    """Notify all workers once the current transaction commits."""
+    transaction.on_commit(_notify_all)
 
 
 def notify_local() -> None:
-    """Tell the workers of this process."""
-    _here.set()
+    """Notify the workers of this process."""
+    _local_event.set()
 
 
 def notify_postgres() -> None:
-    """Tell the workers of other processes.
+    """Notify the workers of other processes, if the database is PostgreSQL.
 
     Raises:
-        DatabaseError, InterfaceError: the database does not answer.
+        DatabaseError, InterfaceError: the database rejects the statement.
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(f"NOTIFY {CHANNEL}")
 
 
-def delegate_to(crier: threading.Event | None) -> None:
-    """Let another thread tell others, which waits for this event; None: whoever has something to tell does it."""
-    global _delegate  # noqa: PLW0603 - of this process
-    _delegate = crier
+def delegate_to(event: threading.Event | None) -> None:
+    """Leave `notify_postgres` to a thread that waits for `event`; with None each caller of `notify` runs it."""
+    global _delegate  # noqa: PLW0603 - one delegate per process
+    _delegate = event
 
 
-def is_left_to_another() -> bool:
-    """Whether another thread tells others."""
-    return _delegate is not None
-
-
-def _tell() -> None:
+def _notify_all() -> None:
     notify_local()
     if _delegate is not None:
         _delegate.set()
@@ -60,41 +55,41 @@ def _tell() -> None:
 
 
 def reset_after_fork() -> None:
-    """Start anew, in a process that was forked off: threads of its parent may have held the event's lock."""
-    global _here, _delegate
-    _here, _delegate = threading.Event(), None
+    """Replace the event in a forked child, because a thread of the parent may have held its lock during the fork."""
+    global _local_event, _delegate
+    _local_event, _delegate = threading.Event(), None
 
 
 class WorkerWaiter:
-    """Waits for a word. Its connection is its own: a server that goes away is noticed, and asked again."""
+    """Waits for notifications, on a separate database connection. It reconnects when the server closes it."""
 
     def __init__(self) -> None:
-        self._own: Any = None  # a connection of Django's beside the thread's
+        self._connection: Any = None  # a Django connection that only listens
 
     def wait(self, seconds: float) -> None:
-        """Wait until there may be something to do, or for so many seconds."""
+        """Wait until a notification arrives, at most `seconds`."""
         if connection.vendor == "postgresql":
             self._listen(seconds)
         else:
-            _here.wait(seconds)
-        _here.clear()
+            _local_event.wait(seconds)
+        _local_event.clear()
 
     def close(self) -> None:
         """Close the connection."""
-        own, self._own = self._own, None
-        if own is not None:
+        listening, self._connection = self._connection, None
+        if listening is not None:
             with suppress(DatabaseError, psycopg.Error):
-                own.close()
+                listening.close()
 
     def _listen(self, seconds: float) -> None:
         try:
-            if self._own is None:
-                self._own = connection.copy()
-                with self._own.cursor() as cursor:
+            if self._connection is None:
+                self._connection = connection.copy()
+                with self._connection.cursor() as cursor:
                     cursor.execute(f"LISTEN {CHANNEL}")
-                return  # what was stored before now, it was not told
-            for wait in (seconds, 0):  # all that has come by then says the same
-                list(self._own.connection.notifies(timeout=wait, stop_after=1))
+                return  # events stored before LISTEN sent no notification here, so the worker must look now
+            for timeout in (seconds, 0):  # the second call discards the notifications that are already queued
+                list(self._connection.connection.notifies(timeout=timeout, stop_after=1))
         except (DatabaseError, psycopg.Error):
             self.close()
-            _here.wait(seconds)
+            _local_event.wait(seconds)

@@ -1,6 +1,7 @@
-"""SQLite has one writer at a time, and who finds it busy looks again later and later: in one process they queue.
+"""Queues the writes of one process on SQLite, which allows one writer at a time.
 
-A batch is short there, for webhooks wait for its end.
+Without the queue, a writer that finds the database locked would poll it at growing intervals. Batches are shorter on
+SQLite because webhook inserts wait until a batch ends.
 """
 
 import threading
@@ -9,27 +10,27 @@ from contextlib import contextmanager
 
 from django.db import connection
 
-LONGEST_BATCH = 100  # events
+MAX_BATCH_EVENTS = 100
 
-_queue = threading.Lock()
+_lock = threading.Lock()
 
 
 @contextmanager
 def serialized_writes() -> Iterator[None]:
-    """Write when the others of this process have written, where the database cannot order that by itself."""
+    """Hold the process-wide write lock during the block; on PostgreSQL or inside a transaction do nothing."""
     if connection.vendor == "sqlite" and not connection.in_atomic_block:
-        with _queue:
+        with _lock:
             yield
     else:
         yield
 
 
-def max_batch_size(wanted: int) -> int:
-    """Return how many events one batch may have."""
-    return min(wanted, LONGEST_BATCH) if connection.vendor == "sqlite" else wanted
+def max_batch_size(configured: int) -> int:
+    """Return the maximum number of events in one batch: `configured`, limited on SQLite."""
+    return min(configured, MAX_BATCH_EVENTS) if connection.vendor == "sqlite" else configured
 
 
 def reset_after_fork() -> None:
-    """Forget who is writing, in a process that was forked off."""
-    global _queue  # noqa: PLW0603 - another thread of the parent may have had the old one
-    _queue = threading.Lock()
+    """Replace the lock in a forked child, because another thread of the parent may have held it during the fork."""
+    global _lock  # noqa: PLW0603 - one lock per process
+    _lock = threading.Lock()

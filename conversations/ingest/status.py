@@ -1,4 +1,4 @@
-"""What an operator wants to know of the inbox: what waits, how late it is, how far imports are, what has failed."""
+"""The inbox's status for operators: queue depth, delay, running history imports, failed events and counters."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from conversations.ingest import metrics
 from conversations.models import WebhookEvent
 
 Outcome = WebhookEvent.Outcome
-COUNTED = 200_000  # events that wait are counted up to here, so that looking costs little
+MAX_COUNTED = 200_000  # counting stops here, so that the queries stay cheap
 
 
 @dataclass(frozen=True)
 class Import:
-    """A history import that is under way: so many of its parts are applied."""
+    """A history import in progress: `applied` of its `parts` are applied."""
 
     instance: str
     received_at: dt.datetime
@@ -25,15 +25,15 @@ class Import:
 
 @dataclass(frozen=True)
 class Status:
-    """The inbox as it is now.
+    """The current state of the inbox.
 
     Attributes:
-        waiting: events that are stored and not yet applied, `COUNTED` at most.
-        retried: how many of them have failed before.
-        late: for how many seconds the longest waiting has been due.
-        failed: events that were given up, and can be replayed.
-        imports: the oldest first.
-        counts: how often what has happened, see `counts.py`.
+        waiting: stored events that are not applied yet, at most `MAX_COUNTED`.
+        retried: how many of the waiting events have failed at least once.
+        late: seconds since the oldest waiting event became due.
+        failed: events that used up their attempts and can be replayed, at most `MAX_COUNTED`.
+        imports: history imports in progress, the oldest first.
+        counts: the counters by name (see `metrics`).
     """
 
     waiting: int
@@ -50,14 +50,14 @@ def read(instance: int | None = None) -> Status:
     if instance is not None:
         events = events.filter(instance=instance)
     stored = events.filter(outcome=Outcome.STORED)
-    seen = stored[:COUNTED].aggregate(
+    queue = stored[:MAX_COUNTED].aggregate(
         waiting=Count("pk"), retried=Count("pk", filter=Q(attempts__gt=0)), due=Min("due_at")
     )
     return Status(
-        waiting=seen["waiting"],
-        retried=seen["retried"],
-        late=max(0.0, (timezone.now() - seen["due"]).total_seconds()) if seen["due"] else 0.0,
-        failed=events.filter(outcome=Outcome.FAILED).values("pk")[:COUNTED].count(),
+        waiting=queue["waiting"],
+        retried=queue["retried"],
+        late=max(0.0, (timezone.now() - queue["due"]).total_seconds()) if queue["due"] else 0.0,
+        failed=events.filter(outcome=Outcome.FAILED).values("pk")[:MAX_COUNTED].count(),
         imports=tuple(_imports(instance)),
         counts=metrics.totals() if instance is None else metrics.for_instance(instance),
     )

@@ -111,7 +111,7 @@ class PendingUpdate(models.Model):
     subject = models.CharField(
         max_length=128, blank=True, default="", help_text="address key of the author of the update, or `me`"
     )
-    at = models.BigIntegerField(help_text="milliseconds since the epoch, or the rank of a status")
+    rank_or_ms = models.BigIntegerField(db_column="at", help_text="ms since the epoch, or the rank of a status")
     value = models.JSONField()
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -19,7 +19,7 @@ from django.conf import settings
 
 from conversations.models import Instance
 from tests.conversations.ingest.inboxes import outcomes
-from tests.conversations.ingest.processes import PATIENCE, process, wait_until
+from tests.conversations.ingest.processes import TIMEOUT_SECONDS, run_process, wait_until
 from tests.conversations.webhooks.conftest import event
 
 FORK = """
@@ -34,7 +34,7 @@ from conversations.models import Instance, WebhookEvent
 from tests.conversations.ingest.processes import wait_until
 from tests.conversations.webhooks.conftest import event
 
-worker.POLL = 0.1
+worker.POLL_SECONDS = 0.1
 
 def store_and_wait(key_id):
     store_body(Instance.objects.get(name="sales"), event(key_id=key_id))
@@ -47,7 +47,7 @@ parent_stopped, signal_stopped = os.pipe()
 lock_acquired, forked = threading.Event(), threading.Event()
 
 def hold_lock_during_fork():
-    with notify._here._cond:
+    with notify._local_event._cond:
         lock_acquired.set()
         forked.wait()
 
@@ -127,11 +127,11 @@ class Gunicorn:
     def stop(self) -> None:
         self._socket.close()
         self.process.terminate()
-        self.process.wait(PATIENCE)
+        self.process.wait(TIMEOUT_SECONDS)
 
     def post(self, key_id: str) -> int:
         """Post a message event on a new connection; return the status code."""
-        with closing(HTTPConnection("127.0.0.1", self._socket.getsockname()[1], timeout=PATIENCE)) as connection:
+        with closing(HTTPConnection("127.0.0.1", self._socket.getsockname()[1], timeout=TIMEOUT_SECONDS)) as connection:
             body, headers = json.dumps(event(key_id=key_id)), {"X-Webhook-Token": self._token}
             connection.request("POST", "/webhooks/evolution/sales", body, headers)
             return connection.getresponse().status
@@ -156,7 +156,7 @@ def test_the_server_applies_events_and_finishes_its_batch_after_sigterm(site: Si
     for n in range(30):
         assert server.post(f"M{n}") == 202
     server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(PATIENCE) == 0
+    assert server.process.wait(TIMEOUT_SECONDS) == 0
     assert "Ingest STARTED" in site.log()
     assert "Ingest STOPPED" in site.log()
     assert sum(site.outcomes().values()) == 30
@@ -178,8 +178,8 @@ def test_a_restarted_server_process_has_a_worker(site: Site, serve: Any) -> None
 @pytest.mark.django_db(transaction=True)
 def test_a_forked_process_starts_its_own_worker() -> None:
     instance = Instance.objects.create(name="sales")
-    with process("-c", FORK, INGEST_IN_WEB_PROCESS="true") as parent:
-        assert parent.wait(PATIENCE) == 0
+    with run_process("-c", FORK, INGEST_IN_WEB_PROCESS="true") as parent:
+        assert parent.wait(TIMEOUT_SECONDS) == 0
     assert outcomes(instance) == {"applied": 2}
 
 

@@ -11,7 +11,7 @@ from conversations.demo.events import Event
 from conversations.ingest.conf import Options
 from conversations.ingest.worker.batch import apply_due
 from conversations.models import Conversation, Instance, Message
-from tests.conversations.ingest.inboxes import put
+from tests.conversations.ingest.inboxes import store_all
 from tests.load.plan import Plan
 from tests.load.report import Report
 from tests.load.scenario import SERVER, Scenario, build_scenario
@@ -43,9 +43,9 @@ def instances(scenario: Scenario, delivered: dict[bytes, Event]) -> list[Instanc
     bodies = list(delivered.items())
     random.Random(7).shuffle(bodies)
     for body, event in bodies:
-        put(created[event.instance.name], json.loads(body))
+        store_all(created[event.instance.name], json.loads(body))
     for instance in created.values():
-        while apply_due(instance.pk, OPTIONS, hurry=True):
+        while apply_due(instance.pk, OPTIONS, ignore_schedule=True):
             pass
     return list(created.values())
 

@@ -1,7 +1,7 @@
-"""Applies facts: loads the rows they are about, joins, writes what differs. One transaction, one lock an instance.
+"""Applies facts: loads the rows they concern, merges the facts into them, and writes the changed fields.
 
-Everything an instance's events write happens under that lock, so that two batches never decide from the same old row;
-instances do not wait for one another.
+All of this happens in one transaction under the instance lock, so two batches never merge into the same old row.
+Different instances do not wait for each other.
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from django.db import transaction
 
-from cachelayer import cache, tags_for
+from cachelayer import cache
 from conversations.evolution.facts import (
     ContactState,
     ConversationState,
@@ -35,60 +35,62 @@ from conversations.ingest.apply.messages import MessageBatch, pending_for_contac
 from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Instance
 
-BATCH = 2500  # facts; a history import brings thousands in one body
+MAX_FACTS = 2500  # facts merged at once; a history import contains thousands
 F = TypeVar("F")
 
 
 def apply(instance: Instance, facts: Iterable[Fact]) -> None:
-    """Apply facts of one instance, in one transaction; where they are cut into batches makes no difference."""
+    """Apply facts of one instance in one transaction. How the facts are divided into calls does not change the rows."""
     facts = list(facts)
     if not facts:
         return
     with transaction.atomic():
-        row = Instance.objects.lock(instance.pk)
-        for start in range(0, len(facts), BATCH):
-            _apply(row, facts[start : start + BATCH])
+        locked = Instance.objects.lock(instance.pk)
+        for start in range(0, len(facts), MAX_FACTS):
+            _apply(locked, facts[start : start + MAX_FACTS])
 
 
 def _apply(instance: Instance, facts: list[Fact]) -> None:
-    changes = UnitOfWork()
-    seen, updates = _of(MessageCopy, facts), _of(MessageUpdate, facts)
-    memberships = _of(Membership, facts)
-    of_contacts, of_chats = _of(ContactState, facts), _of(ConversationState, facts)
-    key_ids = {fact.key_id for fact in seen} | {update.key_id for update in updates}
-    parked = pending_for_keys(instance, key_ids)
-    mentioned = {key for update in updates for key in (update.chat, update.subject)}
-    mentioned |= {key for update in parked for key in (update.chat, update.subject)}
-    people = resolve_contacts(instance, _persons(facts), _of(SamePerson, facts), mentioned, changes)
-    states = LatestState(instance, _subjects(facts, people))
-    for fact in _of(InstanceState, facts):
-        states.apply(instance, fact.values, fact.clock, changes)
-    shown = apply_contact_states(of_contacts, people, states, changes)
-    parked += pending_for_contacts(instance, people.new_keys)
-    messages = MessageBatch(instance, key_ids, parked, people, changes)
-    chats = ConversationBatch(instance, people)
-    addresses = {*_chats(seen), *_chats(of_chats), *_chats(memberships)}
-    chats.load(addresses, shown, messages.conversations)
-    refresh_contact_names(shown, chats, changes)
-    apply_conversation_states(of_chats, chats, states, changes)
-    apply_memberships(memberships, chats, people, changes)
-    for copy in seen:
-        messages.add_copy(copy, chats.get(copy.chat))
-    messages.apply_updates(updates, chats.by_pk)
-    touched = messages.changes()
-    chats_touched = [chats.by_pk[pk] for pk in touched]
-    new = [row for what in touched.values() for row in what.new]
-    # All at once, for each announcement is a round trip.
-    cache.touch(*tags_for([*new, *chats_touched, *changes.rows]))
+    unit_of_work = UnitOfWork()
+    copies, updates = _of_type(MessageCopy, facts), _of_type(MessageUpdate, facts)
+    memberships = _of_type(Membership, facts)
+    contact_states, conversation_states = _of_type(ContactState, facts), _of_type(ConversationState, facts)
+    key_ids = {copy.key_id for copy in copies} | {update.key_id for update in updates}
+    pending = pending_for_keys(instance, key_ids)
+    lookup_keys = {key for update in updates for key in (update.chat, update.subject)}
+    lookup_keys |= {key for update in pending for key in (update.chat, update.subject)}
+    contacts = resolve_contacts(
+        instance, _person_addresses(facts), _of_type(SamePerson, facts), lookup_keys, unit_of_work
+    )
+    states = LatestState(instance, _state_subjects(facts, contacts))
+    for fact in _of_type(InstanceState, facts):
+        states.apply(instance, fact.values, fact.clock, unit_of_work)
+    renamed = apply_contact_states(contact_states, contacts, states, unit_of_work)
+    pending += pending_for_contacts(instance, contacts.new_keys)
+    messages = MessageBatch(instance, key_ids, pending, contacts, unit_of_work)
+    conversations = ConversationBatch(instance, contacts)
+    addresses = {*_chats(copies), *_chats(conversation_states), *_chats(memberships)}
+    conversations.load(addresses, renamed, messages.conversations)
+    refresh_contact_names(renamed, conversations, unit_of_work)
+    apply_conversation_states(conversation_states, conversations, states, unit_of_work)
+    apply_memberships(memberships, conversations, contacts, unit_of_work)
+    for copy in copies:
+        messages.add_copy(copy, conversations.get(copy.chat))
+    messages.apply_updates(updates, conversations.by_pk)
+    changes = messages.changes()
+    changed_conversations = [conversations.by_pk[pk] for pk in changes]
+    new_messages = [row for change in changes.values() for row in change.new]
+    # One call for all rows, because each announcement of a write intent is a round trip.
+    cache.touch(*tags_for([*new_messages, *changed_conversations, *unit_of_work.rows]))
     messages.save()
-    changes.save()
-    for pk, what in touched.items():
-        summaries.update_summary(chats.by_pk[pk], what, changes)
-    changes.save()
+    unit_of_work.save()
+    for pk, change in changes.items():
+        summaries.update_summary(conversations.by_pk[pk], change, unit_of_work)
+    unit_of_work.save()
     states.save()
 
 
-def _of(kind: type[F], facts: Iterable[object]) -> list[F]:
+def _of_type(kind: type[F], facts: Iterable[object]) -> list[F]:
     return [fact for fact in facts if isinstance(fact, kind)]
 
 
@@ -96,8 +98,8 @@ def _chats(facts: Iterable[MessageCopy | ConversationState | Membership]) -> Ite
     return (fact.chat for fact in facts)
 
 
-def _persons(facts: Iterable[Fact]) -> Iterator[Address]:
-    """The people that facts speak of."""
+def _person_addresses(facts: Iterable[Fact]) -> Iterator[Address]:
+    """Yield the addresses of persons that facts contain; each of them needs a contact."""
     for fact in facts:
         found: tuple[Address | None, ...] = ()
         if isinstance(fact, ContactState):
@@ -111,13 +113,13 @@ def _persons(facts: Iterable[Fact]) -> Iterator[Address]:
         yield from (address for address in found if address is not None and address.is_person)
 
 
-def _subjects(facts: Iterable[Fact], people: ContactIndex) -> Iterator[str]:
-    """The names of the rows whose latest values facts carry."""
+def _state_subjects(facts: Iterable[Fact], contacts: ContactIndex) -> Iterator[str]:
+    """Yield the `StateClock` subjects of the rows whose latest-state values facts contain."""
     for fact in facts:
         if isinstance(fact, InstanceState):
             yield "instance"
         elif isinstance(fact, ContactState):
-            yield contact_subject(people.get(fact.address).pk)
+            yield contact_subject(contacts.get(fact.address).pk)
         elif isinstance(fact, ConversationState):
             chat = fact.chat
-            yield direct_subject(people.get(chat).pk) if chat.is_person else chat_subject(chat.jid)
+            yield direct_subject(contacts.get(chat).pk) if chat.is_person else chat_subject(chat.jid)

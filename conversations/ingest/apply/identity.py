@@ -1,4 +1,4 @@
-"""Who is who: finds or makes the contact of each address, and unites contacts that turn out to be one person."""
+"""Resolves addresses to contacts: finds or creates the contact of each address, and merges contacts of one person."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,15 +11,18 @@ from conversations.ingest.apply.union_find import AddressGroup, group_addresses
 from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Contact, ContactAddress, Instance
 
-AT_ONCE = 5000
+MAX_QUERY_KEYS = 5000  # values in one IN clause; databases limit the parameters of a statement
 
 
 @dataclass
 class ContactIndex:
-    """The contacts of a batch's addresses, by key.
+    """The contacts of a batch's addresses.
 
-    `gained` are keys under which a contact that was already there is found only now: what was parked for them may have
-    found its message. `renamed` are contacts whose shown address changed.
+    Attributes:
+        contacts: the contact by address key.
+        new_keys: address keys of existing contacts that were unknown before this batch, or whose contact was merged. A
+            pending update that names one of them may now match a message.
+        renamed: contacts whose shown JID, phone number or LID changed.
     """
 
     contacts: dict[str, Contact] = field(default_factory=dict)
@@ -27,7 +30,7 @@ class ContactIndex:
     renamed: set[Contact] = field(default_factory=set)
 
     def get(self, address: Address) -> Contact:
-        """Return an address' contact."""
+        """Return the contact of an address."""
         return self.contacts[address.key]
 
 
@@ -35,67 +38,40 @@ def resolve_contacts(
     instance: Instance,
     addresses: Iterable[Address],
     aliases: Iterable[SamePerson],
-    mentioned: Iterable[str],
+    lookup_keys: Iterable[str],
     changes: UnitOfWork,
 ) -> ContactIndex:
-    """Find or make the contact of each address; the caller holds the instance's lock.
+    """Find or create the contact of each address; the caller holds the instance lock.
 
     Args:
-        instance: whose contacts.
-        addresses: people who have a contact from now on.
-        aliases: pairs that name one person; both are addresses of it from now on.
-        mentioned: keys to look up only.
-        changes: where changed contacts are noted.
+        instance: the instance that the contacts belong to.
+        addresses: addresses that need a contact.
+        aliases: pairs of addresses of one person; both need a contact too.
+        lookup_keys: address keys to find without creating a contact.
+        changes: collects the changed contacts.
     """
     aliases = list(aliases)
     jids: dict[str, set[str]] = {}
-    for address in (*addresses, *(one.one for one in aliases), *(one.other for one in aliases)):
+    for address in (*addresses, *(alias.one for alias in aliases), *(alias.other for alias in aliases)):
         jids.setdefault(address.key, set()).add(address.jid)
-    known = {row.key: row for row in _known(instance, sorted({*jids, *mentioned}))}
-    one_each: dict[int, Contact] = {}  # several addresses, one object: what is set on it is set for all of them
-    people = ContactIndex({key: one_each.setdefault(row.contact_id, row.contact) for key, row in known.items()})
+    known = {row.key: row for row in _find_addresses(instance, sorted({*jids, *lookup_keys}))}
+    by_pk: dict[int, Contact] = {}  # one object per contact, so that all its addresses see changes of it
+    index = ContactIndex({key: by_pk.setdefault(row.contact_id, row.contact) for key, row in known.items()})
     pairs = [(alias.one.key, alias.other.key) for alias in aliases]
-    found = group_addresses(jids, pairs, {key: row.contact_id for key, row in known.items()})
-    _unite(instance, people, [person for person in found if len(person.contacts) > 1])
-    _make(instance, people, [person for person in found if not person.contacts], jids)
-    for person in found:
-        contact = next(people.contacts[key] for key in person.keys if key in people.contacts)
-        for key in person.keys - people.contacts.keys():
-            people.contacts[key] = contact
-            people.new_keys.add(key)
-    _write_addresses(instance, people, jids, known, changes)
-    return people
+    groups = group_addresses(jids, pairs, {key: row.contact_id for key, row in known.items()})
+    _merge_groups(instance, index, [group for group in groups if len(group.contacts) > 1])
+    _create_contacts(instance, index, [group for group in groups if not group.contacts], jids)
+    for group in groups:
+        contact = next(index.contacts[key] for key in group.keys if key in index.contacts)
+        for key in group.keys - index.contacts.keys():
+            index.contacts[key] = contact
+            index.new_keys.add(key)
+    _write_addresses(instance, index, jids, known, changes)
+    return index
 
 
-def _known(instance: Instance, keys: list[str]) -> Iterator[ContactAddress]:
-    """Yield the addresses that are known, with their contacts; a database takes so many values in one statement."""
-    rows = ContactAddress.objects.filter(instance=instance).select_related("contact")
-    for start in range(0, len(keys), AT_ONCE):
-        yield from rows.filter(key__in=keys[start : start + AT_ONCE])
-
-
-def _unite(instance: Instance, people: ContactIndex, found: list[AddressGroup]) -> None:
-    """Of several contacts keep the one that was there first."""
-    by_pk = {contact.pk: contact for contact in people.contacts.values()}
-    for person in found:
-        kept, *gone = (by_pk[pk] for pk in sorted(person.contacts))
-        people.contacts |= {key: kept for key, contact in people.contacts.items() if contact in gone}
-        for contact in gone:
-            merge_contacts.merge_contacts(instance, kept, contact)
-        keys = set(kept.addresses.values_list("key", flat=True))
-        people.contacts |= dict.fromkeys(keys, kept)
-        people.new_keys |= keys
-        people.renamed.add(kept)
-
-
-def _make(instance: Instance, people: ContactIndex, found: list[AddressGroup], jids: Mapping[str, set[str]]) -> None:
-    made = [Contact(instance=instance, **_best(one for key in person.keys for one in jids[key])) for person in found]
-    for person, contact in zip(found, Contact.objects.bulk_create(made), strict=True):
-        people.contacts |= dict.fromkeys(person.keys, contact)
-
-
-def _best(jids: Iterable[str]) -> dict[str, str]:
-    """What a contact shows of all its addresses, whichever came first."""
+def address_fields(jids: Iterable[str]) -> dict[str, str]:
+    """Return a contact's fields `jid`, `phone` and `lid`, chosen from all its JIDs in any order. Pure."""
     found = list(jids)
     phones = [one for one in found if not one.endswith("@lid")]
     lids = [one for one in found if one.endswith("@lid")]
@@ -106,30 +82,63 @@ def _best(jids: Iterable[str]) -> dict[str, str]:
     }
 
 
+def _find_addresses(instance: Instance, keys: list[str]) -> Iterator[ContactAddress]:
+    """Yield the rows of known addresses, with their contacts."""
+    rows = ContactAddress.objects.filter(instance=instance).select_related("contact")
+    for start in range(0, len(keys), MAX_QUERY_KEYS):
+        yield from rows.filter(key__in=keys[start : start + MAX_QUERY_KEYS])
+
+
+def _merge_groups(instance: Instance, index: ContactIndex, groups: list[AddressGroup]) -> None:
+    """Merge the contacts of each group into the one that was created first."""
+    by_pk = {contact.pk: contact for contact in index.contacts.values()}
+    for group in groups:
+        kept, *removed = (by_pk[pk] for pk in sorted(group.contacts))
+        index.contacts |= {key: kept for key, contact in index.contacts.items() if contact in removed}
+        for contact in removed:
+            merge_contacts.merge_contacts(instance, kept, contact)
+        keys = set(kept.addresses.values_list("key", flat=True))
+        index.contacts |= dict.fromkeys(keys, kept)
+        index.new_keys |= keys
+        index.renamed.add(kept)
+
+
+def _create_contacts(
+    instance: Instance, index: ContactIndex, groups: list[AddressGroup], jids: Mapping[str, set[str]]
+) -> None:
+    new = [
+        Contact(instance=instance, **address_fields(one for key in group.keys for one in jids[key])) for group in groups
+    ]
+    for group, contact in zip(groups, Contact.objects.bulk_create(new), strict=True):
+        index.contacts |= dict.fromkeys(group.keys, contact)
+
+
 def _write_addresses(
     instance: Instance,
-    people: ContactIndex,
+    index: ContactIndex,
     jids: Mapping[str, set[str]],
     known: Mapping[str, ContactAddress],
     changes: UnitOfWork,
 ) -> None:
-    """Write new addresses and better ways of writing known ones, and what their contacts now show."""
+    """Insert new addresses, update known ones whose new JID is preferred, and update the fields of their contacts."""
     new = [
-        ContactAddress(instance=instance, key=key, jid=jid.preferred_jid(list(found)), contact=people.contacts[key])
+        ContactAddress(instance=instance, key=key, jid=jid.preferred_jid(list(found)), contact=index.contacts[key])
         for key, found in jids.items()
         if key not in known
     ]
     ContactAddress.objects.bulk_create(new)
-    moved = {people.contacts[row.key] for row in new if row.key in people.new_keys} | people.renamed
+    affected = {index.contacts[row.key] for row in new if row.key in index.new_keys} | index.renamed
     for key, row in known.items():
-        better = jid.preferred_jid([row.jid, *jids.get(key, ())])
-        if better != row.jid:
-            changes.set(row, jid=better, contact=people.contacts[key])
-            moved.add(people.contacts[key])
-    if not moved:
+        preferred = jid.preferred_jid([row.jid, *jids.get(key, ())])
+        if preferred != row.jid:
+            changes.set(row, jid=preferred, contact=index.contacts[key])
+            affected.add(index.contacts[key])
+    if not affected:
         return
     changes.save()
-    shown: dict[int, list[str]] = {contact.pk: [] for contact in moved}
-    for contact_id, one in ContactAddress.objects.filter(contact__in=moved).values_list("contact", "jid"):
-        shown[contact_id].append(one)
-    people.renamed |= {contact for contact in moved if changes.set(contact, **_best(shown[contact.pk]))}
+    jids_by_contact: dict[int, list[str]] = {contact.pk: [] for contact in affected}
+    for contact_id, one in ContactAddress.objects.filter(contact__in=affected).values_list("contact", "jid"):
+        jids_by_contact[contact_id].append(one)
+    index.renamed |= {
+        contact for contact in affected if changes.set(contact, **address_fields(jids_by_contact[contact.pk]))
+    }

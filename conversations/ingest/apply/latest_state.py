@@ -1,9 +1,9 @@
-"""Latest-state values of instances, contacts and conversations: each with the clock at which it was said.
+"""Latest-state values of instances, contacts and conversations: last-writer-wins registers with a clock per field.
 
-The clocks are kept in `models.StateClock`, so that a value said again leaves the row itself alone.
+The clocks are rows of `models.StateClock`, so that a repeated value does not write the row itself.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import connection
@@ -14,12 +14,12 @@ from conversations.ingest.apply import merge_rules
 from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Contact, Conversation, Instance, StateClock
 
-Subject = Instance | Contact | Conversation
-LABEL = "label:"
+StatefulRow = Instance | Contact | Conversation
+LABEL = "label:"  # prefix of a field name that stands for one label
 
 
-def subject_for(row: Subject) -> str:
-    """Return the name under which a row's clocks are kept."""
+def subject_for(row: StatefulRow) -> str:
+    """Return the `StateClock.subject` of a row."""
     if isinstance(row, Instance):
         return "instance"
     if isinstance(row, Contact):
@@ -28,22 +28,38 @@ def subject_for(row: Subject) -> str:
 
 
 def contact_subject(contact_id: int) -> str:
-    """Return a contact's name here."""
+    """Return the subject of a contact."""
     return f"contact:{contact_id}"
 
 
 def direct_subject(contact_id: int) -> str:
-    """Return the name of a contact's conversation here."""
+    """Return the subject of the direct conversation with a contact."""
     return f"direct:{contact_id}"
 
 
 def chat_subject(jid: str) -> str:
-    """Return the name of a group's or a list's conversation here."""
+    """Return the subject of any other conversation, such as a group."""
     return f"chat:{jid}"
 
 
+def newer_values(row: StatefulRow, clocks: Mapping[str, str], values: Values, clock: str) -> dict[str, Any]:
+    """Return those of `values` that replace the row's current ones. Pure.
+
+    Args:
+        row: the row with the current values.
+        clocks: the clocks of the current values, by field name.
+        values: new values by field name; `label:<id>` names one label.
+        clock: the clock of the new values.
+    """
+    return {
+        name: value
+        for name, value in values.items()
+        if merge_rules.is_newer(_get(row, name), clocks.get(name, ""), value, clock)
+    }
+
+
 class LatestState:
-    """The clocks of a batch's rows, loaded once and written once."""
+    """The clocks of a batch's rows: loaded once, and saved once at the end."""
 
     def __init__(self, instance: Instance, subjects: Iterable[str]) -> None:
         """Load the clocks of `subjects`."""
@@ -55,23 +71,20 @@ class LatestState:
         self._new = names - known.keys()
         self._changed: dict[str, StateClock] = {}
 
-    def apply(self, row: Subject, values: Values, clock: str, changes: UnitOfWork) -> set[str]:
-        """Take the values that are later than what the row has; return the names of the fields that changed."""
+    def apply(self, row: StatefulRow, values: Values, clock: str, changes: UnitOfWork) -> set[str]:
+        """Set the values that are newer than the row's; return the names of the changed model fields."""
         subject = subject_for(row)
         clocks = self._rows[subject].clocks
         changed: set[str] = set()
-        for name, value in values.items():
-            current, known = _get(row, name), clocks.get(name, "")
-            if not merge_rules.is_newer(current, known, value, clock):
-                continue
-            if clock != known:
+        for name, value in newer_values(row, clocks, values, clock).items():
+            if clock != clocks.get(name, ""):
                 clocks[name] = clock
                 self._changed[subject] = self._rows[subject]
             changed |= changes.set(row, **_field(row, name, value))
         return changed
 
-    def merge(self, row: Subject, other: Subject, names: Iterable[str], changes: UnitOfWork) -> None:
-        """Take of `other`'s values those that are later, and forget `other`."""
+    def merge(self, row: StatefulRow, other: StatefulRow, names: Iterable[str], changes: UnitOfWork) -> None:
+        """Set those of `other`'s values and labels that are newer than the row's, and delete `other`'s clocks."""
         clocks = self._rows[subject_for(other)].clocks
         labels = [f"{LABEL}{label}" for label in getattr(other, "labels", {})]
         for name in (*names, *labels):
@@ -79,20 +92,20 @@ class LatestState:
         StateClock.objects.filter(instance=self._instance, subject=subject_for(other)).delete()
 
     def save(self) -> None:
-        """Write the clocks that moved."""
+        """Write the changed clocks."""
         changed, self._changed = self._changed, {}
         bulk.bulk_insert(connection, [row for name, row in changed.items() if name in self._new])
         bulk.bulk_update(connection, [row for name, row in changed.items() if name not in self._new], ["clocks"])
         self._new -= changed.keys()
 
 
-def _get(row: Subject, name: str) -> Any:
+def _get(row: StatefulRow, name: str) -> Any:
     if name.startswith(LABEL):
         return getattr(row, "labels", {}).get(name.removeprefix(LABEL))
     return getattr(row, name)
 
 
-def _field(row: Subject, name: str, value: Any) -> dict[str, Any]:
+def _field(row: StatefulRow, name: str, value: Any) -> dict[str, Any]:
     if name.startswith(LABEL):
         return {"labels": {**getattr(row, "labels", {}), name.removeprefix(LABEL): value}}
     return {name: value}

@@ -1,18 +1,18 @@
-"""Pure decisions: what a row becomes by a fact. Each is a join — commutative, associative, idempotent.
+"""The merge rules: pure functions that decide what a row contains after a fact.
 
-Rows are the models' instances, used as plain values: nothing here reads or writes the database. That any order and any
-repetition of events end in the same rows follows from these functions being joins, and is tested as a property.
+Each rule is commutative, associative and idempotent, which property tests check. Therefore any order and any repetition
+of events give the same rows. Model instances are used as plain values; nothing here reads or writes the database.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from conversations.evolution import coerce
-from conversations.models import Message
+from conversations.models import Message, Participant
 
 Values = Mapping[str, Any]
 
-# What one copy of a message shows, all of it from the same copy. `text` is apart: an edit covers it.
+# Fields that a message takes together from one copy. `text` is not among them, because an edit replaces it.
 COPY_FIELDS = (
     "sender_id",
     "sender_name",
@@ -41,50 +41,70 @@ MERGED_FIELDS = (
 
 
 class Update(Protocol):
-    """Something said of a message: `facts.MessageUpdate`, or its row `models.PendingUpdate`."""
+    """An update of a message: `facts.MessageUpdate`, or a row of `models.PendingUpdate`."""
 
     @property
     def kind(self) -> str:
-        """What is said, one of `models.PendingUpdate.Kind`."""
+        """One of `models.PendingUpdate.Kind`."""
 
     @property
-    def at(self) -> int:
-        """When, in ms since the epoch; the rank of a status."""
+    def rank_or_ms(self) -> int:
+        """The rank of a status; for other kinds the time in ms since the epoch."""
 
     @property
     def value(self) -> Any:
-        """What the kind needs beside the time."""
+        """An object with the fields that the kind needs."""
 
     @property
     def subject(self) -> str:
-        """Who says it, where each person has a say."""
+        """The author of a reaction or a vote: an address key, or `me`."""
 
 
 def snapshot(row: Message) -> dict[str, Any]:
-    """Return the values of a row that joins may change."""
+    """Return the values of the fields that merges can change."""
     return {name: getattr(row, name) for name in MERGED_FIELDS}
 
 
 def changed_fields(row: Message, before: Values) -> set[str]:
-    """Return the names of the fields that have changed since `before`, a snapshot."""
+    """Return the names of the fields that differ from a snapshot."""
     return {name for name, value in before.items() if getattr(row, name) != value}
 
 
+# --- which of two values wins -----------------------------------------------------------------------------------------
 def tie_breaker(value: Any) -> str:
-    """Return a text that orders values of one field where their times are equal; no value is the least."""
+    """Return a text that orders values with equal clocks; None is the least."""
     return "" if value is None else coerce.canonical_json(value)
 
 
-def statement_key(at: int, value: Values) -> tuple[int, bool, str]:
-    """Return what orders two statements of one thing; the greater one holds.
+def statement_key(rank_or_ms: int, value: Values) -> tuple[int, bool, str]:
+    """Return the sort key of an update; of two updates of the same thing the greater one wins.
 
-    At the same moment a removed reaction comes after the reaction: there was one to remove.
+    At equal times a removed reaction wins over the reaction, because it can only have been removed after it was set.
     """
-    return at, value.get("emoji") == "", tie_breaker(value)
+    return rank_or_ms, value.get("emoji") == "", tie_breaker(value)
 
 
+def is_newer(value: Any, clock: str, new: Any, new_clock: str) -> bool:
+    """Return whether a new latest-state value replaces the current one; with equal clocks `tie_breaker` decides."""
+    return new_clock > clock if new_clock != clock else tie_breaker(new) > tie_breaker(value)
+
+
+def membership_order(row: Participant) -> tuple[str, bool, str]:
+    """Return the sort key of a membership; of two of the same participant the greater one wins."""
+    return row.clock, row.is_present, row.role
+
+
+# --- messages ---------------------------------------------------------------------------------------------------------
 def merge_copy(row: Message, copy: Values) -> None:
-    """Join one copy of the message into its row: `copy` has the fields of JOINED that a copy can have."""
+    """Merge a copy of the message into its row.
+
+    The least precedence decides which copy's content the row shows. The earliest timestamp and the highest status win,
+    and flags that any copy sets stay set.
+
+    Args:
+        row: the message; its `precedence` is "" before the first copy.
+        copy: values of `COPY_FIELDS`, `text`, `timestamp`, `status`, `is_history` and `from_device`.
+    """
     if not row.precedence or copy["precedence"] < row.precedence:
         for name in COPY_FIELDS:
             setattr(row, name, copy[name])
@@ -96,77 +116,55 @@ def merge_copy(row: Message, copy: Values) -> None:
 
 
 def merge_update(row: Message, update: Update) -> None:
-    """Join something said of the message into its row."""
-    _TOLD[update.kind](row, update)
+    """Merge an update into the message's row.
+
+    Raises:
+        ValueError: the kind is unknown.
+    """
+    match update.kind:
+        case "status":
+            row.status = max(row.status, update.rank_or_ms)
+        case "edit":
+            _merge_edit(row, update.rank_or_ms, update.value["text"])
+        case "delete":
+            row.is_deleted = True
+        case "reaction":
+            row.reactions = _merge_statement(row.reactions, update.subject, {**update.value, "at": update.rank_or_ms})
+        case "poll":
+            vote = {**update.value, "at": update.rank_or_ms}
+            row.poll_results = _merge_statement(row.poll_results, update.subject, vote)
+        case _:
+            raise ValueError(f"unknown kind of update: {update.kind}")
 
 
 def merge_messages(row: Message, other: Message) -> None:
-    """Join a second row of the same message into the first (two halves of a conversation have met)."""
-    base = other.text if other.edited_at is None else other.original_text
-    merge_copy(row, {name: getattr(other, name) for name in MERGED_FIELDS} | {"text": base})
+    """Merge a second row of the same message into the first; two contacts' conversations were merged."""
+    text = other.text if other.edited_at is None else other.original_text
+    merge_copy(row, {name: getattr(other, name) for name in MERGED_FIELDS} | {"text": text})
     if other.edited_at is not None:
-        _edit(row, coerce.ms_of(other.edited_at), other.text)
+        _merge_edit(row, coerce.ms_of(other.edited_at), other.text)
     row.is_deleted = row.is_deleted or other.is_deleted
-    for who, said in other.reactions.items():
-        _react(row, who, said)
-    for who, said in other.poll_results.items():
-        _vote(row, who, said)
+    for subject, reaction in other.reactions.items():
+        row.reactions = _merge_statement(row.reactions, subject, reaction)
+    for subject, vote in other.poll_results.items():
+        row.poll_results = _merge_statement(row.poll_results, subject, vote)
 
 
-def is_newer(value: Any, clock: str, new: Any, new_clock: str) -> bool:
-    """Say whether a newly said value takes the place of one said before, each with its clock."""
-    return new_clock > clock if new_clock != clock else tie_breaker(new) > tie_breaker(value)
-
-
-def _edit(row: Message, at: int, text: str) -> None:
+def _merge_edit(row: Message, ms: int, text: str) -> None:
+    """Show the text of the latest edit, and keep the text before all edits."""
     if row.edited_at is None:
         row.original_text = row.text
-    elif statement_key(at, {"text": text}) <= statement_key(coerce.ms_of(row.edited_at), {"text": row.text}):
+    elif statement_key(ms, {"text": text}) <= statement_key(coerce.ms_of(row.edited_at), {"text": row.text}):
         return
-    row.text, row.edited_at = text, coerce.from_ms(at)
+    row.text, row.edited_at = text, coerce.from_ms(ms)
 
 
-def _react(row: Message, who: str, said: Values) -> None:
-    row.reactions = {**row.reactions, who: _later(row.reactions.get(who), said)}
+def _merge_statement(statements: Mapping[str, Values], subject: str, new: Values) -> dict[str, Values]:
+    """Return the statements (reactions or votes) by subject; the subject's later one, by its time `at` in ms, wins."""
+    old = statements.get(subject)
+    return {**statements, subject: dict(new if not old or _statement_order(new) > _statement_order(old) else old)}
 
 
-def _vote(row: Message, who: str, said: Values) -> None:
-    row.poll_results = {**row.poll_results, who: _later(row.poll_results.get(who), said)}
-
-
-def _later(known: Values | None, said: Values) -> dict[str, Any]:
-    """Of two statements, each with its own time `at`, return the one that holds."""
-    if not known:
-        return dict(said)
-    values = ({name: value for name, value in one.items() if name != "at"} for one in (known, said))
-    (old, new), (was, now) = values, (known["at"], said["at"])
-    return dict(said if statement_key(now, new) > statement_key(was, old) else known)
-
-
-def _told_status(row: Message, update: Update) -> None:
-    row.status = max(row.status, update.at)
-
-
-def _told_edit(row: Message, update: Update) -> None:
-    _edit(row, update.at, update.value["text"])
-
-
-def _told_delete(row: Message, _update: Update) -> None:
-    row.is_deleted = True
-
-
-def _told_reaction(row: Message, update: Update) -> None:
-    _react(row, update.subject, {**update.value, "at": update.at})
-
-
-def _told_vote(row: Message, update: Update) -> None:
-    _vote(row, update.subject, {**update.value, "at": update.at})
-
-
-_TOLD: dict[str, Callable[[Message, Update], None]] = {
-    "status": _told_status,
-    "edit": _told_edit,
-    "delete": _told_delete,
-    "reaction": _told_reaction,
-    "poll": _told_vote,
-}
+def _statement_order(statement: Values) -> tuple[int, bool, str]:
+    value = {name: field for name, field in statement.items() if name != "at"}
+    return statement_key(statement["at"], value)

@@ -1,4 +1,4 @@
-"""Messages and what is said of them: copies joined into rows, updates joined or parked until their message comes."""
+"""Merges message copies and message updates into rows; an update whose message has not come yet is kept as pending."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -13,57 +13,58 @@ from conversations.ingest.apply.summaries import MessageChanges
 from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Conversation, Instance, Message, PendingUpdate
 
-Identity = tuple[int, str, bool]
+MessageKey = tuple[int, str, bool]  # conversation, key id, from me
+UpdateKey = tuple[str, str, int, str, str]  # key id, chat, from me, kind, subject
 UNKNOWN_AUTHOR = PendingUpdate.FromMe.UNKNOWN
-_SAID = tuple(field.name for field in dataclasses.fields(MessageCopy) if field.name in merge_rules.MERGED_FIELDS)
+_COPIED = tuple(field.name for field in dataclasses.fields(MessageCopy) if field.name in merge_rules.MERGED_FIELDS)
 
 
 def pending_for_keys(instance: Instance, key_ids: Iterable[str]) -> list[PendingUpdate]:
-    """Return what is parked for messages with these key ids."""
+    """Return the pending updates of messages with these key ids."""
     wanted = set(key_ids)
     return list(PendingUpdate.objects.filter(instance=instance, key_id__in=wanted)) if wanted else []
 
 
 def pending_for_contacts(instance: Instance, keys: Iterable[str]) -> list[PendingUpdate]:
-    """Return what is parked for messages of chats with, or edited by, the persons with these addresses."""
+    """Return the pending updates whose chat, or whose editor, has one of these address keys."""
     wanted = set(keys)
-    named = Q(chat__in=wanted) | Q(kind=PendingUpdate.Kind.EDIT, subject__in=wanted)
-    return list(PendingUpdate.objects.filter(named, instance=instance)) if wanted else []
+    has_address = Q(chat__in=wanted) | Q(kind=PendingUpdate.Kind.EDIT, subject__in=wanted)
+    return list(PendingUpdate.objects.filter(has_address, instance=instance)) if wanted else []
 
 
 class MessageBatch:
-    """The messages that a batch touches, by their identity, and what is parked for them."""
+    """The messages of a batch, and the pending updates that may match them."""
 
     def __init__(
         self,
         instance: Instance,
         key_ids: Iterable[str],
-        parked: Iterable[PendingUpdate],
-        people: ContactIndex,
+        pending: Iterable[PendingUpdate],
+        contacts: ContactIndex,
         changes: UnitOfWork,
     ) -> None:
-        """Load the rows of `key_ids`, and those that parked updates may mean."""
+        """Load the messages with `key_ids`, and those that pending updates may match."""
         self._instance = instance
-        self._people = people
+        self._contacts = contacts
         self._changes = changes
-        self._parked = {_name(row): row for row in parked}
-        wanted = {*key_ids, *(row.key_id for row in self._parked.values())}
+        self._pending = {_update_key(row): row for row in pending}
+        wanted = {*key_ids, *(row.key_id for row in self._pending.values())}
         rows = Message.objects.filter(instance=instance, key_id__in=wanted) if wanted else ()
-        self._rows: dict[Identity, Message] = {_identity(row): row for row in rows}
+        self._rows: dict[MessageKey, Message] = {_message_key(row): row for row in rows}
         self._before = {row: merge_rules.snapshot(row) for row in self._rows.values()}
         self._new: list[Message] = []
-        self._parking: list[PendingUpdate] = []  # updates that wait from now on
-        self._found: list[int] = []  # parked ones that have found their message
+        self._new_pending: list[PendingUpdate] = []
+        self._matched: list[int] = []  # primary keys of pending updates to delete
 
     @property
     def conversations(self) -> set[int]:
-        """The primary keys of the loaded rows' conversations."""
+        """The primary keys of the loaded messages' conversations."""
         return {row.conversation_id for row in self._rows.values()}
 
     def add_copy(self, fact: MessageCopy, conversation: Conversation) -> None:
-        """Join one copy of a message into its row, made if need be."""
-        identity = (conversation.pk, fact.key_id, fact.from_me)
-        row = self._rows.get(identity)
+        """Merge a copy of a message into its row; create the row if it does not exist."""
+        key = (conversation.pk, fact.key_id, fact.from_me)
+        row = self._rows.get(key)
         if row is None:
             row = Message(
                 instance=self._instance,
@@ -72,95 +73,102 @@ class MessageBatch:
                 from_me=fact.from_me,
                 timestamp=fact.timestamp,
             )
-            self._rows[identity] = row
+            self._rows[key] = row
             self._new.append(row)
-        sender = self._people.get(fact.sender) if fact.sender and fact.sender.is_person else None
-        copy = {name: getattr(fact, name) for name in _SAID}
+        sender = self._contacts.get(fact.sender) if fact.sender and fact.sender.is_person else None
+        copy = {name: getattr(fact, name) for name in _COPIED}
         merge_rules.merge_copy(row, copy | {"sender_id": sender and sender.pk})
 
-    def apply_updates(self, facts: Iterable[MessageUpdate], chats: Mapping[int, Conversation]) -> None:
-        """Join updates, and what was parked, into the rows they mean; park what may still find another row."""
-        waiting = self._with_parked(facts)
+    def apply_updates(self, facts: Iterable[MessageUpdate], conversations: Mapping[int, Conversation]) -> None:
+        """Merge new and pending updates into the messages they match; keep those that may match others later."""
+        updates = self._merge_with_pending(facts)
         by_key_id: dict[str, list[Message]] = {}
         for row in self._rows.values():
             by_key_id.setdefault(row.key_id, []).append(row)
-        for update in waiting:
-            rows = [row for row in by_key_id.get(update.key_id, ()) if self._matches(update, row, chats)]
+        for update in updates:
+            rows = [row for row in by_key_id.get(update.key_id, ()) if self._matches(update, row, conversations)]
             for row in rows:
                 merge_rules.merge_update(row, update)
-            if rows and _is_exact(update):
-                self._unpark(update)
+            if rows and _matches_at_most_one(update):
+                self._discard_pending(update)
             else:
-                self._park(update)
+                self._keep_pending(update)
 
     def changes(self) -> dict[int, MessageChanges]:
-        """Return what is new and what has changed, by conversation; note what has changed."""
-        touched: dict[int, MessageChanges] = {}
+        """Return new and changed messages by conversation, and record the changed fields in the unit of work."""
+        by_conversation: dict[int, MessageChanges] = {}
         for row in self._new:
-            touched.setdefault(row.conversation_id, MessageChanges()).new.append(row)
+            by_conversation.setdefault(row.conversation_id, MessageChanges()).new.append(row)
         for row, before in self._before.items():
             if fields := merge_rules.changed_fields(row, before):
                 self._changes.mark(row, fields)
-                touched.setdefault(row.conversation_id, MessageChanges()).changed[row] = fields
-        return touched
+                by_conversation.setdefault(row.conversation_id, MessageChanges()).changed[row] = fields
+        return by_conversation
 
     def save(self) -> None:
-        """Write what is new, what waits from now on, and that other things wait no longer."""
+        """Insert new messages and new pending updates; delete pending updates that found their message."""
         Message.objects.fast_bulk_create(self._new)
-        PendingUpdate.objects.bulk_create(self._parking, batch_size=500)
-        if self._found:
-            PendingUpdate.objects.filter(pk__in=self._found).delete()
+        PendingUpdate.objects.bulk_create(self._new_pending, batch_size=500)
+        if self._matched:
+            PendingUpdate.objects.filter(pk__in=self._matched).delete()
 
-    def _with_parked(self, facts: Iterable[MessageUpdate]) -> list[PendingUpdate]:
-        """Join equal updates with one another and with what is parked: of each kind the greatest is left."""
-        waiting = dict(self._parked)
+    def _merge_with_pending(self, facts: Iterable[MessageUpdate]) -> list[PendingUpdate]:
+        """Merge updates of the same thing with each other and with the pending ones; the greatest of each is kept."""
+        updates = dict(self._pending)
         for fact in facts:
             new = PendingUpdate(instance=self._instance, **dataclasses.asdict(fact))
-            known = waiting.setdefault(_name(new), new)
-            if merge_rules.statement_key(new.at, new.value) <= merge_rules.statement_key(known.at, known.value):
+            key = _update_key(new)
+            known = updates.setdefault(key, new)
+            if _statement_key(new) <= _statement_key(known):
                 continue
             if known.pk:
-                self._changes.set(known, at=new.at, value=new.value)
+                self._changes.set(known, rank_or_ms=new.rank_or_ms, value=new.value)
             else:
-                waiting[_name(new)] = new
-        return list(waiting.values())
+                updates[key] = new
+        return list(updates.values())
 
-    def _matches(self, update: PendingUpdate, row: Message, chats: Mapping[int, Conversation]) -> bool:
+    def _matches(self, update: PendingUpdate, row: Message, conversations: Mapping[int, Conversation]) -> bool:
+        """Return whether an update with the message's key id is about this message."""
         if update.from_me != UNKNOWN_AUTHOR and bool(update.from_me) != row.from_me:
             return False
-        conversation = chats[row.conversation_id]
-        if update.kind == PendingUpdate.Kind.EDIT and update.subject and not self._is(update.subject, row.sender_id):
+        conversation = conversations[row.conversation_id]
+        is_edit = update.kind == PendingUpdate.Kind.EDIT
+        if is_edit and update.subject and not self._belongs_to(update.subject, row.sender_id):
             return False
         if not update.chat:
             return conversation.kind == Conversation.Kind.DIRECT
         if jid.is_person_key(update.chat):
-            return self._is(update.chat, conversation.contact_id)
+            return self._belongs_to(update.chat, conversation.contact_id)
         address = jid.parse(conversation.jid)
         return address is not None and address.key == update.chat
 
-    def _is(self, key: str, contact_id: int | None) -> bool:
-        """Whether an address is that contact's, as far as is known."""
-        contact = self._people.contacts.get(key)
+    def _belongs_to(self, key: str, contact_id: int | None) -> bool:
+        """Return whether an address key is known to be the contact's."""
+        contact = self._contacts.contacts.get(key)
         return contact is not None and contact.pk == contact_id
 
-    def _park(self, update: PendingUpdate) -> None:
+    def _keep_pending(self, update: PendingUpdate) -> None:
         if not update.pk:
-            self._parking.append(update)
+            self._new_pending.append(update)
 
-    def _unpark(self, update: PendingUpdate) -> None:
+    def _discard_pending(self, update: PendingUpdate) -> None:
         if update.pk:
             self._changes.discard(update)
-            self._found.append(update.pk)
+            self._matched.append(update.pk)
 
 
-def _identity(row: Message) -> Identity:
+def _message_key(row: Message) -> MessageKey:
     return row.conversation_id, row.key_id, row.from_me
 
 
-def _name(update: PendingUpdate) -> tuple[str, str, int, str, str]:
+def _update_key(update: PendingUpdate) -> UpdateKey:
     return update.key_id, update.chat, update.from_me, update.kind, update.subject
 
 
-def _is_exact(update: PendingUpdate) -> bool:
-    """Whether one message at most can be meant, now or ever."""
+def _statement_key(update: PendingUpdate) -> tuple[int, bool, str]:
+    return merge_rules.statement_key(update.rank_or_ms, update.value)
+
+
+def _matches_at_most_one(update: PendingUpdate) -> bool:
+    """Return whether the update's chat and author are known, so that it can never match a second message."""
     return bool(update.chat) and update.from_me != UNKNOWN_AUTHOR

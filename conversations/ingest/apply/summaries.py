@@ -1,7 +1,7 @@
-"""Brings a conversation's totals up to date with what a batch did to its messages.
+"""Updates a conversation's summary: its last message, how far it is read, and its unread count.
 
-New messages move them by comparison; where a known message has changed in a way that may lower them, they are taken
-from the database anew.
+New messages update the summary by comparison. Where a changed message could lower a value, the value is recomputed from
+the database.
 """
 
 from collections.abc import Iterable
@@ -13,39 +13,39 @@ from conversations.models import Conversation, Message, conversation_summary
 
 @dataclass
 class MessageChanges:
-    """What happened to one conversation's messages in a batch."""
+    """A batch's changes to one conversation's messages: new rows, and the changed fields of known rows."""
 
     new: list[Message] = field(default_factory=list)
     changed: dict[Message, set[str]] = field(default_factory=dict)
 
 
-def update_summary(conversation: Conversation, touched: MessageChanges, changes: UnitOfWork) -> None:
-    """Move the totals of one conversation."""
-    if any("timestamp" in fields for fields in touched.changed.values()):
+def update_summary(conversation: Conversation, messages: MessageChanges, changes: UnitOfWork) -> None:
+    """Update one conversation's summary after a batch changed its messages."""
+    if any("timestamp" in fields for fields in messages.changed.values()):
         changes.set(conversation, **conversation.summarize())
         return
-    rows = [*touched.new, *touched.changed]
+    rows = [*messages.new, *messages.changed]
     until = max([conversation.read_until, *map(conversation_summary.read_until, rows)])
-    is_new = conversation.last_message_id is None  # all its messages are at hand, none needs to be counted
-    last = _last(conversation, rows)
+    is_new = conversation.last_message_id is None  # all its messages are in `rows`, so no query has to count them
+    last = _find_last_message(conversation, rows)
     if last is not None:
         changes.set(conversation, **conversation_summary.last_message_fields(last))
-    moved = changes.set(conversation, read_until=until)
-    if (moved and not is_new) or any("kind" in fields for fields in touched.changed.values()):
+    is_read_further = changes.set(conversation, read_until=until)
+    if (is_read_further and not is_new) or any("kind" in fields for fields in messages.changed.values()):
         unread = conversation.count_unread(until)
     else:
-        fresh = [
+        new_unread = [
             row
-            for row in touched.new
+            for row in messages.new
             if conversation_summary.counts_as_unread(row, conversation.kind) and row.timestamp > until
         ]
-        unread = conversation.unread_count + len(fresh)
+        unread = conversation.unread_count + len(new_unread)
     changes.set(conversation, unread_count=unread)
 
 
-def _last(conversation: Conversation, rows: Iterable[Message]) -> Message | None:
-    """The last message, if it is among `rows`: because it is new, or because it has changed."""
-    known = conversation.last_message_id
-    place = known and (conversation.last_message_at, conversation.last_key_id, conversation.last_message_from_me)
-    later = [row for row in rows if not place or row.pk == known or conversation_summary.sort_key(row) > place]
+def _find_last_message(conversation: Conversation, rows: Iterable[Message]) -> Message | None:
+    """Return the last message if it is in `rows`, because it is new or has changed; else None."""
+    pk = conversation.last_message_id
+    last_key = pk and (conversation.last_message_at, conversation.last_key_id, conversation.last_message_from_me)
+    later = [row for row in rows if not last_key or row.pk == pk or conversation_summary.sort_key(row) > last_key]
     return max(later, key=conversation_summary.sort_key, default=None)

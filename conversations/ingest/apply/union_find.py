@@ -1,4 +1,4 @@
-"""Pure decision: which addresses are one person's, given what was known and what has just been said (union-find)."""
+"""Groups addresses of the same contact with the union-find algorithm. Pure: no database."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class AddressGroup:
-    """The keys of one person's addresses, and the contacts (primary keys) that have some of them already."""
+    """Address keys of one contact, and the primary keys of the contacts that already have one of these addresses."""
 
     keys: set[str] = field(default_factory=set)
     contacts: set[int] = field(default_factory=set)
@@ -15,31 +15,33 @@ class AddressGroup:
 def group_addresses(
     keys: Iterable[str], aliases: Iterable[tuple[str, str]], known: Mapping[str, int]
 ) -> list[AddressGroup]:
-    """Group addresses into persons.
+    """Group address keys into contacts.
 
     Args:
-        keys: every address that is spoken of.
-        aliases: pairs of addresses of one person.
-        known: the contact of each address that has one.
+        keys: address keys to group.
+        aliases: pairs of keys of the same contact; they need not be in `keys`.
+        known: the contact's primary key by address key; new addresses are missing.
 
     Returns:
-        One person a group. More than one contact in a group: they have turned out to be the same person.
+        One group per contact. A group with several `contacts` means that these must be merged.
     """
     parents: dict[str | int, str | int] = {}
 
-    def root(node: str | int) -> str | int:
+    def find_root(node: str | int) -> str | int:
         parents.setdefault(node, node)
         while parents[node] != node:
             parents[node] = parents[parents[node]]
             node = parents[node]
         return node
 
-    pairs: list[tuple[str, str | int]] = [(one, other) for one, other in aliases]
-    pairs += [(key, contact) for key, contact in known.items()]
-    for one, other in pairs:
-        parents[root(one)] = root(other)
+    edges: list[tuple[str, str | int]] = [*aliases, *known.items()]
+    for one, other in edges:
+        parents[find_root(one)] = find_root(other)
     groups: dict[str | int, AddressGroup] = {}
     for node in sorted({*keys, *parents}, key=str):
-        person = groups.setdefault(root(node), AddressGroup())
-        (person.contacts if isinstance(node, int) else person.keys).add(node)  # type: ignore[arg-type]
+        group = groups.setdefault(find_root(node), AddressGroup())
+        if isinstance(node, int):
+            group.contacts.add(node)
+        else:
+            group.keys.add(node)
     return list(groups.values())

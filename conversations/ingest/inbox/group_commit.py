@@ -1,7 +1,7 @@
-"""One write for several threads: who comes while another one writes waits for its end, and is written with all others.
+"""Group commit: rows that several threads write at the same time go to the database in one statement.
 
-A database takes a statement and a commit for many rows as quickly as for one (what is called group commit). Nobody
-waits for company: the first one writes at once.
+A statement and a commit for many rows take hardly longer than for one. The first caller writes immediately. Callers
+that arrive meanwhile wait until it finishes; then one of them writes the rows of all.
 """
 
 import threading
@@ -11,11 +11,11 @@ from typing import Generic, TypeVar
 from conversations.ingest.errors import is_transient_db_error
 
 Row = TypeVar("Row")
-MAX_CALLERS = 64  # callers whose rows are written at once
+MAX_CALLERS = 64  # callers whose rows go into one statement
 
 
 class _Pending(Generic[Row]):
-    """What one thread wants written, and what has become of that."""
+    """The rows of one caller, and the result of writing them."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self.rows = rows
@@ -24,48 +24,48 @@ class _Pending(Generic[Row]):
 
 
 class GroupCommit(Generic[Row]):
-    """Writes rows by `write`, those of several threads at once."""
+    """Writes rows with the function `write_rows`, those of concurrent callers together."""
 
-    def __init__(self, write: Callable[[Sequence[Row]], object]) -> None:
-        self._write = write
-        self.forget()
+    def __init__(self, write_rows: Callable[[Sequence[Row]], object]) -> None:
+        self._write_rows = write_rows
+        self.reset_after_fork()
 
-    def forget(self) -> None:
-        """Start anew, in a process that was forked off: those who wait are its parent's."""
-        self._waiting: list[_Pending[Row]] = []
-        self._adding, self._writing = threading.Lock(), threading.Lock()
+    def reset_after_fork(self) -> None:
+        """Drop the queue and replace the locks in a forked child; the queued callers are threads of the parent."""
+        self._queue: list[_Pending[Row]] = []
+        self._queue_lock, self._write_lock = threading.Lock(), threading.Lock()
 
-    def add(self, rows: Sequence[Row]) -> None:
+    def write(self, rows: Sequence[Row]) -> None:
         """Return once the rows are written.
 
         Raises:
-            Exception: whatever writing them raises; nobody else's rows are the reason.
+            Exception: the error of writing these rows. If another caller's rows caused it, these are written alone.
         """
         call = _Pending(rows)
-        with self._adding:
-            self._waiting.append(call)
-        with self._writing:
+        with self._queue_lock:
+            self._queue.append(call)
+        with self._write_lock:
             if not call.is_done:
-                self._write_waiting()
+                self._write_queue()
         if call.error is not None:
             raise call.error
 
-    def _write_waiting(self) -> None:
-        """Write what waits, of all who do not fit in at first those who came first."""
+    def _write_queue(self) -> None:
+        """Write all queued rows, `MAX_CALLERS` callers at a time in order of arrival."""
         while True:
-            with self._adding:
-                calls, self._waiting = self._waiting[:MAX_CALLERS], self._waiting[MAX_CALLERS:]
+            with self._queue_lock:
+                calls, self._queue = self._queue[:MAX_CALLERS], self._queue[MAX_CALLERS:]
             if not calls:
                 return
-            self._settle(calls)
+            self._write_calls(calls)
 
-    def _settle(self, calls: Sequence[_Pending[Row]]) -> None:
+    def _write_calls(self, calls: Sequence[_Pending[Row]]) -> None:
         try:
-            self._write([row for call in calls for row in call.rows])
-        except BaseException as error:  # noqa: BLE001 - each of them raises it, or its own
+            self._write_rows([row for call in calls for row in call.rows])
+        except BaseException as error:  # noqa: BLE001 - each caller raises it in its own thread
             if len(calls) > 1 and not is_transient_db_error(error):
                 for call in calls:
-                    self._settle([call])
+                    self._write_calls([call])
                 return
             for call in calls:
                 call.error = error

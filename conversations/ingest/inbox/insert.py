@@ -1,4 +1,4 @@
-"""The insert: rows of the inbox, those of several requests by one statement (`together.py`)."""
+"""Inserts rows into the inbox table, those of concurrent requests in one statement (`group_commit`)."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -11,46 +11,47 @@ from conversations.ingest.inbox.group_commit import GroupCommit
 from conversations.models import WebhookEvent
 from logs.fork import after_fork
 
-GROUP_COMMIT_LIMIT = 65_536  # characters; a larger body is inserted by itself, for others would wait for it
-Row = tuple[Any, ...]  # by column; the first two name it, the last one is its size
+GROUP_COMMIT_LIMIT = 65_536  # characters; a larger body is inserted alone, so that other callers do not wait for it
+Row = tuple[Any, ...]  # values in the order of _COLUMNS: the first two are the unique key, the last is the size
 
 _COLUMNS = (
     "instance_id", "digest", "request_id", "name", "payload", "received_at", "due_at", "is_history", "part", "parts",
     "size",
 )  # fmt: skip
-# What is there already is not locked by an insert that does nothing: with several rows, others could wait in a circle.
 _INSERT = """
 INSERT INTO {table} ({columns}, outcome, reason, attempts) VALUES {rows}
-ON CONFLICT (instance_id, digest) DO {what}
+ON CONFLICT (instance_id, digest) DO {action}
 """
-_REVIVE = """UPDATE
+# DO NOTHING locks no existing row. DO UPDATE does, so with several rows it could deadlock with a worker.
+_DO_NOTHING = "NOTHING"
+_REQUEUE = """UPDATE
     SET outcome = 'stored', attempts = 0, reason = '', finished_at = NULL, due_at = excluded.due_at,
         request_id = excluded.request_id
     WHERE {table}.outcome IN ('failed', 'unknown')
 """
-_REVIVED = (WebhookEvent.Outcome.FAILED, WebhookEvent.Outcome.UNKNOWN)
+_REQUEUED = (WebhookEvent.Outcome.FAILED, WebhookEvent.Outcome.UNKNOWN)
 
 
 def insert_events(rows: Sequence[Row]) -> None:
-    """Insert rows; one that is there already is due again if it had failed, or was not understood.
+    """Insert rows. A row that exists already becomes due again if its outcome is failed or unknown.
 
     Raises:
-        DatabaseError, InterfaceError: the database does not take them.
+        DatabaseError, InterfaceError: the database rejects the statement.
     """
     if connection.in_atomic_block or sum(row[-1] for row in rows) > GROUP_COMMIT_LIMIT:
-        _write(rows)
+        write_rows(rows)
     else:
-        _together.add(rows)
+        _group_commit.write(rows)
 
 
-def _write(rows: Sequence[Row]) -> None:
-    """Insert rows, each once and in one order everywhere, so that two processes never wait for each other.
+def write_rows(rows: Sequence[Row]) -> None:
+    """Insert rows without group commit, sorted and without duplicates, so that two processes cannot deadlock.
 
-    By the connection that is there, or by a new one if the server has closed it meanwhile. Django would ask first
-    whether it is still there: a round trip as dear as the insert. To insert twice does no harm.
+    If the server has closed the connection, reconnect and insert again; inserting twice is harmless. Django's health
+    check before the statement is skipped, because that round trip costs as much as the insert.
     """
     rows = sorted({row[:2]: row for row in rows}.values(), key=_sort_key)
-    connection.health_check_done = True  # type: ignore[attr-defined]  # the stubs do not know it
+    connection.health_check_done = True  # type: ignore[attr-defined]  # missing in the stubs
     with sqlite_lock.serialized_writes():
         try:
             _insert(rows)
@@ -62,41 +63,41 @@ def _write(rows: Sequence[Row]) -> None:
 
 
 def _sort_key(row: Row) -> tuple[Any, ...]:
-    return row[_COLUMNS.index("part")], *row[:2]  # an import's parts keep their order
+    return row[_COLUMNS.index("part")], *row[:2]  # parts of an import get ascending primary keys
 
 
 def _insert(rows: Sequence[Row]) -> None:
-    """Insert those that are new; of the others those are made due again that came to a bad end.
+    """Insert new rows, and requeue the existing ones whose outcome is failed or unknown.
 
-    One row does both in one statement: who holds nothing yet, nobody waits for.
+    A single row can upsert directly: holding no other lock, it cannot deadlock.
     """
     if len(rows) == 1:
-        _execute(rows, _REVIVE)
+        _execute(rows, _REQUEUE)
         return
-    if _execute(rows, "NOTHING") == len(rows):
+    if _execute(rows, _DO_NOTHING) == len(rows):
         return
     instances, digests = {row[0] for row in rows}, {row[1] for row in rows}
-    ended = WebhookEvent.objects.filter(instance__in=instances, digest__in=digests, outcome__in=_REVIVED)
-    names = set(ended.values_list("instance", "digest"))
-    if again := [row for row in rows if row[:2] in names]:
-        _execute(again, _REVIVE)
+    finished = WebhookEvent.objects.filter(instance__in=instances, digest__in=digests, outcome__in=_REQUEUED)
+    keys = set(finished.values_list("instance", "digest"))
+    if existing := [row for row in rows if row[:2] in keys]:
+        _execute(existing, _REQUEUE)
 
 
-def _execute(rows: Sequence[Row], what: str) -> int:
-    """Insert rows; return how many were written."""
+def _execute(rows: Sequence[Row], action: str) -> int:
+    """Insert rows with this conflict action; return the number of rows written."""
     with connection.cursor() as cursor:
-        cursor.execute(_statement(connection.vendor, len(rows), what), [value for row in rows for value in row])
+        cursor.execute(_statement(connection.vendor, len(rows), action), [value for row in rows for value in row])
         return int(cursor.rowcount)
 
 
 @cache
-def _statement(vendor: str, rows: int, what: str) -> str:
-    table = WebhookEvent._meta.db_table  # noqa: SLF001 - Django's documented way to it
-    json_of = {"payload": "%s::jsonb"} if vendor == "postgresql" else {}
-    row = ", ".join(json_of.get(column, "%s") for column in _COLUMNS)
-    given = ", ".join([f"({row}, 'stored', '', 0)"] * rows)
-    return _INSERT.format(table=table, columns=", ".join(_COLUMNS), rows=given, what=what.format(table=table))
+def _statement(vendor: str, count: int, action: str) -> str:
+    table = WebhookEvent._meta.db_table  # noqa: SLF001 - Django documents _meta
+    placeholders = {"payload": "%s::jsonb"} if vendor == "postgresql" else {}
+    row = ", ".join(placeholders.get(column, "%s") for column in _COLUMNS)
+    rows = ", ".join([f"({row}, 'stored', '', 0)"] * count)
+    return _INSERT.format(table=table, columns=", ".join(_COLUMNS), rows=rows, action=action.format(table=table))
 
 
-_together = GroupCommit(_write)
-after_fork(_together.forget)
+_group_commit = GroupCommit(write_rows)
+after_fork(_group_commit.reset_after_fork)

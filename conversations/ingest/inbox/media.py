@@ -1,6 +1,6 @@
-"""Media that comes inside a webhook as base64: kept as files named by their content, so that rows stay small.
+"""Moves base64 media out of webhook bodies into files, so that rows stay small.
 
-The same file again is the same name: posting an event twice writes nothing. Where files live is Django's default
+A file's name is the hash of its content, so a repeated event writes no second file. The files are in Django's default
 storage (`MEDIA_DIR`).
 """
 
@@ -22,11 +22,12 @@ log = Context.MEDIA.logger
 
 
 def extract_media(instance: Instance, body: Any) -> Any:
-    """Move the media of a body's message records into files; each record then names its file.
+    """Move the media of a body's message records into files, and return the body.
 
     Args:
-        instance: whose folder the files go to.
-        body: decoded JSON of any type; its records' `message.base64` are replaced in place by `{"file": name}`.
+        instance: its primary key names the files' folder.
+        body: decoded JSON of any type. Each record's `message.base64` is replaced in place by `{"file": name}`, or by
+            None if it is empty or not base64.
 
     Raises:
         OSError: a file cannot be written.
@@ -39,12 +40,12 @@ def extract_media(instance: Instance, body: Any) -> Any:
     return body
 
 
-def _save(instance: Instance, text: object) -> str:
-    """Write one file and return its name; "" for what is no base64."""
-    if not isinstance(text, str):
+def _save(instance: Instance, encoded: object) -> str:
+    """Write one file and return its name; return "" if the value is empty or not base64."""
+    if not isinstance(encoded, str):
         return ""
     try:
-        content = base64.b64decode(text, validate=True)
+        content = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
         return ""
     digest = hashlib.sha256(content).hexdigest()

@@ -1,41 +1,41 @@
-"""Whether so much waits that nothing more should be let in."""
+"""Measures whether the queue is so deep that the endpoint must reject new events."""
 
 from time import monotonic
 
 from conversations.ingest.conf import Options
 from conversations.models import WebhookEvent
 
-LOOK_EVERY = 1.0  # seconds; looking costs more than storing an event
+REFRESH_SECONDS = 1.0  # a measured value is used for this long, because measuring costs more than storing an event
 
 
 class QueueDepth:
-    """What waits, as it was seen less than a moment ago."""
+    """Compares the number of stored events that are not applied yet with the limit, and caches the result."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Forget what was seen."""
-        self._looked_at = float("-inf")
+        """Drop the cached result."""
+        self._measured_at = float("-inf")
         self._is_over = False
 
     def is_over_limit(self) -> bool:
-        """Whether more than the allowed number of events wait.
+        """Return whether more than `Options.queue_limit` events wait.
 
         Raises:
-            DatabaseError, InterfaceError: the database does not answer.
+            DatabaseError, InterfaceError: the query fails.
         """
-        if monotonic() - self._looked_at >= LOOK_EVERY:
+        if monotonic() - self._measured_at >= REFRESH_SECONDS:
             self.refresh()
         return self._is_over
 
     def refresh(self) -> None:
-        """Look now; meanwhile other threads go by what was seen before.
+        """Measure now. Other threads use the previous result meanwhile.
 
         Raises:
-            DatabaseError, InterfaceError: the database does not answer.
+            DatabaseError, InterfaceError: the query fails.
         """
-        self._looked_at = monotonic()
+        self._measured_at = monotonic()
         limit = Options.read().queue_limit
         stored = WebhookEvent.objects.filter(outcome=WebhookEvent.Outcome.STORED).order_by().values("pk")
         self._is_over = len(stored[limit : limit + 1]) > 0

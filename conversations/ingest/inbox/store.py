@@ -1,7 +1,7 @@
-"""The inbox: every webhook body, stored before anything is made of it, in one insert.
+"""Stores each webhook body before anything parses it, with one insert.
 
-The same body again is the same row; one that failed, or was not understood by an earlier version, is due again when it
-comes again. A long import is stored as several rows by the same insert, so that each is applied, or fails, by itself.
+A repeated body is the same row. If that row's outcome is failed or unknown, it becomes due again. A long history import
+is stored as several rows by the same insert, so that each part is applied or fails alone.
 """
 
 import hashlib
@@ -21,41 +21,41 @@ from logs.binding import current
 
 
 def event_name(body: object, suffix: str = "") -> str:
-    """Return the event's name, from the body or else from the URL; "" when neither says it."""
-    named = body.get("event") if isinstance(body, dict) else None
-    return envelope.event_name(named if isinstance(named, str) and named else suffix)
+    """Return the event's normalised name, from the body or else from the URL; "" if neither contains one."""
+    name = body.get("event") if isinstance(body, dict) else None
+    return envelope.event_name(name if isinstance(name, str) and name else suffix)
 
 
 def store_body(instance: Instance, body: object, *, suffix: str = "") -> list[str]:
-    """Store a body, its media as files and its secrets left out; return the digest of each part of it.
+    """Store a body without its secrets and with its media in files; return the digests of its rows.
 
     Args:
-        instance: whose webhook it came through.
+        instance: the instance that received the webhook.
         body: decoded JSON of any type.
-        suffix: the event that the URL named, or "".
+        suffix: the event name in the URL, or "".
 
     Raises:
-        DatabaseError, InterfaceError: the database does not take it now, and the sender must try again.
-        OSError: media cannot be written, and the sender must try again.
-        RecursionError: nested too deeply to be stored.
+        DatabaseError, InterfaceError: the insert fails; the sender must retry.
+        OSError: media cannot be written; the sender must retry.
+        RecursionError: the body is nested too deeply.
     """
     options, now = Options.read(), timezone.now()
     suffix, payload = sanitize(suffix), extract_media(instance, sanitize(body))
     name = event_name(payload, suffix)
     due = event_policy.due_at(now, options.window, instance.pk) if event_policy.is_latest_state(name, payload) else now
     times = [connection.ops.adapt_datetimefield_value(moment) for moment in (now, due)]
-    bodies = event_policy.split_history(name, payload, options.chunk)
+    parts = event_policy.split_history(name, payload, options.chunk)
     request_id = current().get("request_id", "")
     rows: list[insert.Row] = []
-    for part, text in enumerate(map(_text, bodies), start=1):
-        # A part may be equal to another one of the same import, and is yet another row.
-        whose = suffix if len(bodies) == 1 else f"{suffix} {part}/{len(bodies)}"
-        digest = hashlib.sha256(f"{whose}\n{text}".encode()).hexdigest()
-        event = request_id, name, text, *times, name in event_policy.HISTORY, part, len(bodies), len(text)
+    for part, text in enumerate(map(_dump, parts), start=1):
+        # The part's number is in the digest, because two parts of one import may be equal.
+        salt = suffix if len(parts) == 1 else f"{suffix} {part}/{len(parts)}"
+        digest = hashlib.sha256(f"{salt}\n{text}".encode()).hexdigest()
+        event = request_id, name, text, *times, name in event_policy.HISTORY, part, len(parts), len(text)
         rows.append((instance.pk, digest, *event))
     insert.insert_events(rows)
     return [digest for _, digest, *_ in rows]
 
 
-def _text(payload: object) -> str:
+def _dump(payload: object) -> str:
     return json.dumps(payload, ensure_ascii=False, sort_keys=True)

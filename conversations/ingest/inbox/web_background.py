@@ -1,7 +1,7 @@
-"""What a server process does beside its requests, so that a webhook costs one insert and nothing else.
+"""The web process' background thread. It takes over work that would otherwise cost each webhook more than one insert.
 
-A thread tells the workers of other processes, at most ten times a second, for each word takes a lock of the whole
-server at its commit; looks how much waits; and adds what was counted to everybody's sums.
+The thread sends NOTIFY to the workers of other processes at most ten times a second, because the commit of each NOTIFY
+takes a server-wide lock. It also measures the queue depth and flushes the counters.
 """
 
 import logging
@@ -13,62 +13,65 @@ from django.db import connection
 
 from conversations.ingest import metrics, notify
 from conversations.ingest.errors import is_transient_db_error, traceback_extra
-from conversations.ingest.inbox.overload import LOOK_EVERY, queue_depth
+from conversations.ingest.inbox.overload import REFRESH_SECONDS, queue_depth
 from logs.contexts import Context
 
-TELL_EVERY = 0.1  # seconds
-ADD_EVERY = 2.0
+NOTIFY_SECONDS = 0.1  # minimum time between two NOTIFY statements
+FLUSH_SECONDS = 2.0
 log = Context.WEBHOOK.logger
 
 
 class WebBackgroundThread:
-    """The thread's work. `run` returns once `stop` was called."""
+    """The thread's work: `run` returns after another thread calls `stop`."""
 
     def __init__(self) -> None:
-        self._told = threading.Event()
-        self._stopped = threading.Event()
-        self._chores = [PeriodicTask(queue_depth.refresh, LOOK_EVERY / 2), PeriodicTask(metrics.flush, ADD_EVERY)]
+        self._must_notify = threading.Event()
+        self._is_stopped = threading.Event()
+        self._tasks = [
+            PeriodicTask(queue_depth.refresh, REFRESH_SECONDS / 2),
+            PeriodicTask(metrics.flush, FLUSH_SECONDS),
+        ]
 
     def run(self) -> None:
-        """Work until told to stop, and add up what was counted last."""
-        notify.delegate_to(self._told)
-        while not self._stopped.is_set():
-            if self._told.wait(LOOK_EVERY / 4):
-                self._told.clear()
-                _try(notify.notify_postgres)
-            for chore in self._chores:
-                chore.do()
-            self._stopped.wait(TELL_EVERY)
+        """Work until `stop` is called, then flush the counters a last time."""
+        notify.delegate_to(self._must_notify)
+        while not self._is_stopped.is_set():
+            if self._must_notify.wait(REFRESH_SECONDS / 4):
+                self._must_notify.clear()
+                _run_safely(notify.notify_postgres)
+            for task in self._tasks:
+                task.run_if_due()
+            self._is_stopped.wait(NOTIFY_SECONDS)
         notify.delegate_to(None)
-        _try(metrics.flush)
+        _run_safely(metrics.flush)
         connection.close()
 
     def stop(self) -> None:
-        """Have it stop."""
-        self._stopped.set()
-        self._told.set()
+        """Make `run` return."""
+        self._is_stopped.set()
+        self._must_notify.set()
 
 
 class PeriodicTask:
-    """Something to be done every so many seconds."""
+    """A function that runs at most once in `seconds`."""
 
-    def __init__(self, work: Callable[[], None], every: float) -> None:
-        self._work = work
-        self._every = every
+    def __init__(self, function: Callable[[], None], seconds: float) -> None:
+        self._function = function
+        self._seconds = seconds
         self._due = monotonic()
 
-    def do(self) -> None:
-        """Do it, if it is time to."""
+    def run_if_due(self) -> None:
+        """Run the function if it is due; log its errors."""
         if monotonic() >= self._due:
-            self._due = monotonic() + self._every
-            _try(self._work)
+            self._due = monotonic() + self._seconds
+            _run_safely(self._function)
 
 
-def _try(work: Callable[[], None]) -> None:
-    """Do something, or let it be until next time: that there is no database, requests find out by themselves."""
+def _run_safely(function: Callable[[], None]) -> None:
+    """Run a function and log its error. An unavailable database is logged at DEBUG, because requests report it."""
     try:
-        work()
-    except Exception as error:  # noqa: BLE001 - whatever it is, the thread is needed
+        function()
+    except Exception as error:  # noqa: BLE001 - the thread must survive any error
         level = logging.DEBUG if is_transient_db_error(error) else logging.ERROR
-        log.log(level, "Door FAILED: %s", type(error).__name__, extra=traceback_extra(error))
+        log.log(level, "Background FAILED: %s", type(error).__name__, extra=traceback_extra(error))
         connection.close()

@@ -1,7 +1,7 @@
-"""One batch: the due events of one instance, applied in one transaction together with what becomes of them.
+"""Applies one batch: the due events of one instance and their outcomes, in one transaction.
 
-Who dies in the middle has done nothing: the events are due still, and the next one applies them. An event that cannot
-be applied holds up nobody: the batch is cut in two until it is alone.
+A worker that dies inside a batch leaves the events due, and another worker applies them. If an event's facts cannot be
+applied, the batch is halved until that event is alone, so that it does not block the others.
 """
 
 import datetime as dt
@@ -27,95 +27,100 @@ from logs.binding import bound
 from logs.contexts import Context
 
 MAX_BATCH_CHARS = 8_000_000  # characters of JSON in a batch of several events; in memory they take ten times as much
-LONGEST_REASON = 255
-# Of an event, to apply it, and to write down how that went.
-_READ = ("name", "payload", "request_id", "due_at", "attempts", "reason", "outcome", "finished_at")
+MAX_REASON_CHARS = 255
+# The columns that applying an event and recording its outcome need.
+_EVENT_FIELDS = ("name", "payload", "request_id", "due_at", "attempts", "reason", "outcome", "finished_at")
 Outcome = WebhookEvent.Outcome
 log = Context.WEBHOOK.logger
 
 
 @dataclass(frozen=True)
 class ParsedItem:
-    """An event, and what it says."""
+    """An event and its parsed content."""
 
     event: WebhookEvent
-    verdict: ParsedEvent
+    parsed: ParsedEvent
 
 
-def apply_due(instance_id: int, options: Options, *, hurry: bool = False) -> int:
-    """Apply an instance's due events; return how many those were. 0 when it is another worker's turn, or not yet time.
+def apply_due(instance_id: int, options: Options, *, ignore_schedule: bool = False) -> int:
+    """Apply an instance's due events. Return their number; 0 if another worker holds the lease or nothing is due.
 
     Args:
-        instance_id: whose.
-        options: how many at once, and how soon the next ones.
-        hurry: do not wait for its turn and for the end of windows; what has failed before is left for later.
+        instance_id: the instance's primary key.
+        options: the batch size, the batch interval and the number of attempts.
+        ignore_schedule: ignore the batch interval and the debounce windows. Events that failed before are left out.
 
     Raises:
-        DatabaseError, InterfaceError: the database does not do it; nothing was done.
-        Instance.DoesNotExist: it is gone.
+        DatabaseError, InterfaceError: the database fails; the transaction is rolled back.
+        Instance.DoesNotExist: the instance was deleted.
     """
     if not IngestLease.objects.filter(pk=instance_id).exists():
-        _give_turn(instance_id)
+        _create_lease(instance_id)
     with sqlite_lock.serialized_writes(), transaction.atomic():
-        turn = _turn(instance_id, hurry=hurry)
-        if turn is None:
+        lease = _acquire_lease(instance_id, ignore_schedule=ignore_schedule)
+        if lease is None:
             return 0
         instance = Instance.objects.lock(instance_id)
-        events = _due(instance, options, hurry=hurry)
+        events = find_due_events(instance, options, ignore_schedule=ignore_schedule)
         if not events:
             return 0
-        tally = apply_events(instance, events, options)
-        tally["delayed"] = 0 if hurry else sum(event.due_at < turn.next_at for event in events)
-        turn.next_at = timezone.now() + dt.timedelta(seconds=options.interval)
-        turn.save(update_fields=["next_at"])
-        metrics.add_to_totals({(instance.pk, name): times for name, times in tally.items()})
+        counts = apply_events(instance, events, options)
+        counts["delayed"] = 0 if ignore_schedule else sum(event.due_at < lease.next_at for event in events)
+        lease.next_at = timezone.now() + dt.timedelta(seconds=options.interval)
+        lease.save(update_fields=["next_at"])
+        metrics.add_to_totals({(instance.pk, name): count for name, count in counts.items()})
     return len(events)
 
 
 def apply_events(instance: Instance, events: Sequence[WebhookEvent], options: Options) -> "Counter[str]":
-    """Apply events of an instance, and note what became of each, inside a transaction; return how many of which."""
+    """Apply events of an instance and record their outcomes, inside the caller's transaction.
+
+    Returns:
+        The number of events for each counter name (see `metrics`).
+    """
     with bound(instance=instance.name):
         items = [ParsedItem(event, parse.parse(instance, event)) for event in events]
-        failed = {item.event: item.verdict.reason for item in items if item.verdict.outcome is Outcome.FAILED}
-        failed |= _applied(instance, [item for item in items if item.event not in failed])
-        done = [item for item in items if item.event not in failed]
-        tally = Counter(coalesced=_coalesced(done))
-        tally.update(_fail(event, reason, options) for event, reason in failed.items())
-        tally.update(_settle(done))
-    return tally
+        failed = {item.event: item.parsed.reason for item in items if item.parsed.outcome is Outcome.FAILED}
+        failed |= _apply_items(instance, [item for item in items if item.event not in failed])
+        applied = [item for item in items if item.event not in failed]
+        counts = Counter(coalesced=_count_coalesced(applied))
+        counts.update(_record_failure(event, reason, options) for event, reason in failed.items())
+        counts.update(record_outcomes(applied))
+    return counts
 
 
-# --- which ------------------------------------------------------------------------------------------------------------
-def _turn(instance_id: int, *, hurry: bool) -> IngestLease | None:
-    """Return an instance's turn, locked; None when another worker has it, or it is too early."""
+# --- selecting events -------------------------------------------------------------------------------------------------
+def _acquire_lease(instance_id: int, *, ignore_schedule: bool) -> IngestLease | None:
+    """Lock and return an instance's lease; return None if another worker holds it or the interval has not passed."""
     skips = connection.features.has_select_for_update_skip_locked
-    turn = IngestLease.objects.select_for_update(skip_locked=skips).filter(pk=instance_id).first()
-    return turn if turn and (hurry or is_due(turn.next_at, timezone.now())) else None
+    lease = IngestLease.objects.select_for_update(skip_locked=skips).filter(pk=instance_id).first()
+    return lease if lease and (ignore_schedule or is_due(lease.next_at, timezone.now())) else None
 
 
-def _give_turn(instance_id: int) -> None:
-    """Make an instance's turn, by itself: for the end of a batch that had made it others would wait."""
-    there = Instance.objects.filter(pk=instance_id).values_list("pk", flat=True)
-    IngestLease.objects.bulk_create([IngestLease(pk=pk, next_at=EPOCH) for pk in there], ignore_conflicts=True)
+def _create_lease(instance_id: int) -> None:
+    """Create an instance's lease outside the batch's transaction, so that other workers do not wait for its commit."""
+    existing = Instance.objects.filter(pk=instance_id).values_list("pk", flat=True)
+    IngestLease.objects.bulk_create([IngestLease(pk=pk, next_at=EPOCH) for pk in existing], ignore_conflicts=True)
 
 
-def _due(instance: Instance, options: Options, *, hurry: bool) -> list[WebhookEvent]:
-    """Return what is due, the longest waiting first: new events, and beside them one part of an import."""
+def find_due_events(instance: Instance, options: Options, *, ignore_schedule: bool) -> list[WebhookEvent]:
+    """Return the due events, the longest waiting first: live events, and at most one part of a history import."""
     stored = WebhookEvent.objects.filter(instance=instance, outcome=Outcome.STORED)
     now = timezone.now()
-    due = (
-        stored.filter(attempts=0) if hurry else stored.filter(Q(due_at__lte=now) | Q(due_at__gt=now + CLOCK_SKEW_LIMIT))
-    )
+    if ignore_schedule:
+        due = stored.filter(attempts=0)
+    else:
+        due = stored.filter(Q(due_at__lte=now) | Q(due_at__gt=now + CLOCK_SKEW_LIMIT))
     due = due.order_by("due_at", "id")
     size = sqlite_lock.max_batch_size(options.batch)
-    pks = _within(due.filter(is_history=False)[:size])
+    pks = _limit_size(due.filter(is_history=False)[:size])
     if len(pks) < size:
         pks += due.filter(is_history=True).values_list("pk", flat=True)[:1]
-    return list(WebhookEvent.objects.only(*_READ).filter(pk__in=pks).order_by("id")) if pks else []
+    return list(WebhookEvent.objects.only(*_EVENT_FIELDS).filter(pk__in=pks).order_by("id")) if pks else []
 
 
-def _within(events: QuerySet[WebhookEvent]) -> list[int]:
-    """Return the first events that are not too large together; one may be as large as it is."""
+def _limit_size(events: QuerySet[WebhookEvent]) -> list[int]:
+    """Return the primary keys of the first events that fit into `MAX_BATCH_CHARS`; the first one always fits."""
     pks: list[int] = []
     total = 0
     for pk, size in events.values_list("pk", "size"):
@@ -126,42 +131,42 @@ def _within(events: QuerySet[WebhookEvent]) -> list[int]:
     return pks
 
 
-# --- what -------------------------------------------------------------------------------------------------------------
-def _applied(instance: Instance, items: Sequence[ParsedItem]) -> dict[WebhookEvent, str]:
-    """Apply what items say; return those that could not be, and why.
+# --- applying facts ---------------------------------------------------------------------------------------------------
+def _apply_items(instance: Instance, items: Sequence[ParsedItem]) -> dict[WebhookEvent, str]:
+    """Apply the items' facts; return the events that failed, with the reason.
 
     Raises:
-        DatabaseError, InterfaceError: the database's fault, and a passing one.
+        DatabaseError, InterfaceError: the database is unavailable.
     """
-    facts = [fact for item in items for fact in item.verdict.facts]
+    facts = [fact for item in items for fact in item.parsed.facts]
     if not facts:
         return {}
     try:
-        with _about(items), transaction.atomic():
+        with _log_context(items), transaction.atomic():
             apply(instance, facts)
-    except Exception as error:  # ours, and one event's: it is found, kept, and can be applied again
+    except Exception as error:  # a defect in this code: the event can be replayed after a fix
         if is_transient_db_error(error):
             raise
         if len(items) > 1:
             half = len(items) // 2
-            return _applied(instance, items[:half]) | _applied(instance, items[half:])
-        what = type(error).__name__
-        with _about(items):
-            log.error("Event NOT APPLIED: %s", what, extra=traceback_extra(error))  # noqa: TRY400 - it may quote rows
-        return {items[0].event: what}
+            return _apply_items(instance, items[:half]) | _apply_items(instance, items[half:])
+        reason = type(error).__name__
+        with _log_context(items):
+            log.error("Event NOT APPLIED: %s", reason, extra=traceback_extra(error))  # noqa: TRY400 - its text may quote rows
+        return {items[0].event: reason}
     return {}
 
 
-def _about(items: Sequence[ParsedItem]) -> AbstractContextManager[None]:
-    """Have what is logged meanwhile say which event it is about, where there is only one."""
+def _log_context(items: Sequence[ParsedItem]) -> AbstractContextManager[None]:
+    """Add the event's fields to log lines inside the block, if there is only one event."""
     return parse.log_context(items[0].event) if len(items) == 1 else nullcontext()
 
 
-# --- what became of them ----------------------------------------------------------------------------------------------
-def _fail(event: WebhookEvent, reason: str, options: Options) -> str:
-    """Let an event wait for its next try, or give it up: it stays, and can be replayed. Return which of the two."""
+# --- recording outcomes -----------------------------------------------------------------------------------------------
+def _record_failure(event: WebhookEvent, reason: str, options: Options) -> str:
+    """Schedule an event's next attempt, or mark it failed after the last one; return the counter's name."""
     event.attempts += 1
-    event.reason = reason[:LONGEST_REASON]
+    event.reason = reason[:MAX_REASON_CHARS]
     if event.attempts < options.attempts:
         event.due_at = timezone.now() + retry_after(event.attempts)
     else:
@@ -170,30 +175,29 @@ def _fail(event: WebhookEvent, reason: str, options: Options) -> str:
     return "failed" if event.outcome == Outcome.FAILED else "retried"
 
 
-def _settle(items: Iterable[ParsedItem]) -> dict[str, int]:
-    """Write the outcomes down, those that are alike in one statement; return how many there are of each."""
+def record_outcomes(items: Iterable[ParsedItem]) -> dict[str, int]:
+    """Log and save the outcomes of applied items, one UPDATE for each outcome and reason; return the number of each."""
     now = timezone.now()
-    alike: dict[tuple[Outcome, str], list[int]] = {}
+    groups: dict[tuple[Outcome, str], list[int]] = {}
     for item in items:
-        parse.log_outcome(item.event, item.verdict)
-        verdict = item.verdict
-        alike.setdefault((verdict.outcome, verdict.reason[:LONGEST_REASON]), []).append(item.event.pk)
-    settled: Counter[str] = Counter()
-    for (outcome, reason), pks in alike.items():
+        parse.log_outcome(item.event, item.parsed)
+        groups.setdefault((item.parsed.outcome, item.parsed.reason[:MAX_REASON_CHARS]), []).append(item.event.pk)
+    counts: Counter[str] = Counter()
+    for (outcome, reason), pks in groups.items():
         WebhookEvent.objects.filter(pk__in=pks).update(outcome=outcome, reason=reason, finished_at=now)
-        settled[str(outcome)] += len(pks)
-    return settled
+        counts[str(outcome)] += len(pks)
+    return counts
 
 
-def _coalesced(items: Iterable[ParsedItem]) -> int:
-    """Return how many statements of a latest state another one of the same thing has made unnecessary."""
-    told = (*LATEST_STATE, ACKNOWLEDGEMENT)
-    said = [key for item in items if item.event.name in told for key in map(_state_key, item.verdict.facts) if key]
-    return len(said) - len(set(said))
+def _count_coalesced(items: Iterable[ParsedItem]) -> int:
+    """Return how many latest-state values another value for the same thing in this batch made redundant."""
+    names = (*LATEST_STATE, ACKNOWLEDGEMENT)
+    keys = [key for item in items if item.event.name in names for key in map(_state_key, item.parsed.facts) if key]
+    return len(keys) - len(set(keys))
 
 
 def _state_key(fact: Fact) -> object:
-    """Return what a fact states the latest of; None for what is no such statement."""
+    """Return a key that is equal for latest-state facts about the same thing; None for other facts."""
     match fact:
         case InstanceState():
             return "instance"

@@ -1,4 +1,4 @@
-"""What a stored event says, and what is to become of it: pure, so that no event can do harm by being read."""
+"""Parses a stored event into facts and decides its outcome; never raises an error and never touches the database."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -12,17 +12,17 @@ from logs.contexts import Context
 
 Outcome = WebhookEvent.Outcome
 log = Context.WEBHOOK.logger
-about_evolution = Context.EVOLUTION.logger  # what it sends that nobody here knows
+evolution_log = Context.EVOLUTION.logger  # payloads that the parser does not know
 
-_TOLD = {
-    Outcome.UNKNOWN: (about_evolution, "Event NOT UNDERSTOOD: %s"),
+_LOGGED_OUTCOMES = {
+    Outcome.UNKNOWN: (evolution_log, "Event NOT UNDERSTOOD: %s"),
     Outcome.FOREIGN: (log, "Event FOREIGN: %s"),
 }
 
 
 @dataclass(frozen=True)
 class ParsedEvent:
-    """What a read event is to become once its facts are applied, and why."""
+    """An event's facts, its outcome once they are applied, and the reason for that outcome."""
 
     outcome: Outcome
     reason: str = ""
@@ -30,37 +30,41 @@ class ParsedEvent:
 
 
 def parse(instance: Instance, event: WebhookEvent) -> ParsedEvent:
-    """Read an event of an instance. Whatever it holds, there is a verdict.
+    """Parse an event of an instance.
 
-    Outcomes: APPLIED or IGNORED, by whether it says anything; UNKNOWN with the facts of what was understood; FOREIGN;
-    FAILED when reading it is beyond us.
+    Outcomes:
+        APPLIED: the event contains facts.
+        IGNORED: the event is known and contains no facts.
+        UNKNOWN: the event, or some of its items, are not known; the facts are those of the known items.
+        FOREIGN: the body names another instance.
+        FAILED: the parser raised an unexpected error.
     """
     try:
-        opened = envelope.parse_envelope(event.payload, event.name)
-        if opened.instance not in ("", instance.name):
-            return ParsedEvent(Outcome.FOREIGN, "names another instance than its webhook's")
-        reading = events.read(opened)
+        parsed = envelope.parse_envelope(event.payload, event.name)
+        if parsed.instance not in ("", instance.name):
+            return ParsedEvent(Outcome.FOREIGN, "the body names another instance than the webhook")
+        result = events.read(parsed)
     except (coerce.UnknownShapeError, events.UnknownEventError) as error:
         return ParsedEvent(Outcome.UNKNOWN, str(error))
-    except Exception as error:  # noqa: BLE001 - ours: the event is kept, shown as failed, and can be applied again
+    except Exception as error:  # noqa: BLE001 - a defect in the parser: the event can be replayed after a fix
         with log_context(event):
-            log.error("Event NOT READ: %s", type(error).__name__, extra=traceback_extra(error))  # noqa: TRY400 - it may quote it
+            log.error("Event NOT READ: %s", type(error).__name__, extra=traceback_extra(error))  # noqa: TRY400 - its text may quote the payload
         return ParsedEvent(Outcome.FAILED, type(error).__name__)
-    if reading.problems:
-        reason = f"{len(reading.problems)} items not understood: {reading.problems[0]}"
-        return ParsedEvent(Outcome.UNKNOWN, reason, reading.facts)
-    return ParsedEvent(Outcome.APPLIED if reading.facts else Outcome.IGNORED, facts=reading.facts)
+    if result.problems:
+        reason = f"{len(result.problems)} items not understood: {result.problems[0]}"
+        return ParsedEvent(Outcome.UNKNOWN, reason, result.facts)
+    return ParsedEvent(Outcome.APPLIED if result.facts else Outcome.IGNORED, facts=result.facts)
 
 
 def log_context(event: WebhookEvent) -> AbstractContextManager[None]:
-    """Have what is logged meanwhile say which event it is about, and which request brought it."""
+    """Add the event's name and id, and the id of the request that stored it, to log lines inside the block."""
     request = {"request_id": event.request_id} if event.request_id else {}
     return bound(event=event.name, event_id=event.pk, **request)
 
 
-def log_outcome(event: WebhookEvent, verdict: ParsedEvent) -> None:
-    """Log a verdict that somebody should know of."""
-    if told := _TOLD.get(verdict.outcome):
-        logger, words = told
+def log_outcome(event: WebhookEvent, parsed: ParsedEvent) -> None:
+    """Log an outcome that an operator should look at."""
+    if parsed.outcome in _LOGGED_OUTCOMES:
+        logger, message = _LOGGED_OUTCOMES[parsed.outcome]
         with log_context(event):
-            logger.warning(words, verdict.reason)
+            logger.warning(message, parsed.reason)

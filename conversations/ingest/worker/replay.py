@@ -1,4 +1,4 @@
-"""Events that failed, or were not understood, are let be tried again: by hand, or after an upgrade."""
+"""Makes failed or unknown events due again, on an operator's request."""
 
 from collections.abc import Iterable
 
@@ -8,19 +8,19 @@ from conversations.ingest import notify
 from conversations.models import WebhookEvent
 
 Outcome = WebhookEvent.Outcome
-REPLAYED = (Outcome.FAILED, Outcome.UNKNOWN, Outcome.FOREIGN)
+REPLAYABLE = (Outcome.FAILED, Outcome.UNKNOWN, Outcome.FOREIGN, Outcome.STORED)
 
 
 def requeue(pks: Iterable[int] | None = None) -> int:
-    """Make events due now; return how many.
+    """Make events due now, with all their attempts; return their number.
 
     Args:
-        pks: which of those that came to a bad end, or wait for their next try; all that failed for None.
+        pks: the events; those already applied or ignored are left out. None selects all failed events.
     """
     if pks is None:
         events = WebhookEvent.objects.filter(outcome=Outcome.FAILED)
     else:
-        events = WebhookEvent.objects.filter(pk__in=list(pks), outcome__in=(*REPLAYED, Outcome.STORED))
-    due = events.update(outcome=Outcome.STORED, attempts=0, due_at=timezone.now(), reason="", finished_at=None)
+        events = WebhookEvent.objects.filter(pk__in=list(pks), outcome__in=REPLAYABLE)
+    count = events.update(outcome=Outcome.STORED, attempts=0, due_at=timezone.now(), reason="", finished_at=None)
     notify.notify()
-    return due
+    return count

@@ -1,4 +1,4 @@
-"""What is not kept for ever: applied events, and updates whose message never came. Removed in small steps."""
+"""Deletes old applied events, and pending updates whose message never came, in small steps."""
 
 import datetime as dt
 from collections import Counter
@@ -14,72 +14,76 @@ from conversations.ingest import metrics
 from conversations.ingest.conf import Options
 from conversations.models import Message, PendingUpdate, WebhookEvent
 
-STEP = 1000  # rows
-EVERY = 1.0  # seconds between two steps
-LOOK_EVERY = 60.0  # when there was nothing to remove
+STEP_ROWS = 1000  # maximum rows of one kind per step
+STEP_SECONDS = 1.0  # pause after a step that deleted rows
+IDLE_SECONDS = 60.0  # pause after a step that found nothing to delete
 
-# What nobody needs any more; what failed, or was not understood, is for people to look into.
-REMOVED = (WebhookEvent.Outcome.APPLIED, WebhookEvent.Outcome.IGNORED)
+# Failed, unknown and foreign events are kept until an operator replays or deletes them.
+DELETED_OUTCOMES = (WebhookEvent.Outcome.APPLIED, WebhookEvent.Outcome.IGNORED)
 
 Row = TypeVar("Row", bound=Model)
 
 
 class Retention:
-    """Removes what is too old, a step now and then."""
+    """Runs deletion steps at intervals."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._next = monotonic()
+        self._next_at = monotonic()
 
     def step(self) -> None:
-        """Remove some, if it is time to.
+        """Run one step if it is due.
 
         Raises:
-            DatabaseError, InterfaceError: the database does not answer.
+            DatabaseError, InterfaceError: a statement fails.
         """
-        if monotonic() >= self._next:
-            removed = remove_events(self._options.keep_days) + expire_parked(self._options.pending_days)
-            self._next = monotonic() + (EVERY if removed else LOOK_EVERY)
+        if monotonic() >= self._next_at:
+            deleted = delete_events(self._options.keep_days) + expire_pending_updates(self._options.pending_days)
+            self._next_at = monotonic() + (STEP_SECONDS if deleted else IDLE_SECONDS)
 
 
-def remove_events(days: float) -> int:
-    """Remove a step of the events that were applied so long ago; return how many."""
-    before = _ago(days)
-    return sum(_remove(WebhookEvent.objects.filter(outcome=outcome), before) for outcome in REMOVED)
+def delete_events(days: float) -> int:
+    """Delete one step of the events that were applied more than `days` ago; return their number."""
+    before = _days_ago(days)
+    return sum(_delete(WebhookEvent.objects.filter(outcome=outcome), before) for outcome in DELETED_OUTCOMES)
 
 
-def _remove(events: "QuerySet[WebhookEvent]", before: dt.datetime) -> int:
-    """Remove a step of those settled before a moment, the first that came first; pass over those tried again since."""
-    after = 0
+def _delete(events: "QuerySet[WebhookEvent]", before: dt.datetime) -> int:
+    """Delete the first step of rows, by primary key, that contains events finished before a moment.
+
+    Steps that contain only events replayed since are skipped. The search ends at an event received after `before`.
+    """
+    last_pk = 0
     while True:
-        step = list(events.filter(pk__gt=after).order_by("pk").values_list("pk", "received_at")[:STEP])
-        old = WebhookEvent.objects.filter(pk__in=[pk for pk, _ in step])
-        removed = old.alias(at=Coalesce("finished_at", "received_at")).filter(at__lt=before).delete()[0]
-        if removed or not step or step[-1][1] >= before:
-            return removed
-        after = step[-1][0]
+        step = list(events.filter(pk__gt=last_pk).order_by("pk").values_list("pk", "received_at")[:STEP_ROWS])
+        rows = WebhookEvent.objects.filter(pk__in=[pk for pk, _ in step])
+        deleted = rows.alias(at=Coalesce("finished_at", "received_at")).filter(at__lt=before).delete()[0]
+        if deleted or not step or step[-1][1] >= before:
+            return deleted
+        last_pk = step[-1][0]
 
 
-def expire_parked(days: float) -> int:
-    """Remove a step of the updates that have waited so long; return how many.
+def expire_pending_updates(days: float) -> int:
+    """Delete one step of the pending updates older than `days`; return their number.
 
-    Those whose message has never come are counted. The others were applied, and waited for another it could mean.
+    The counter `expired` counts those whose message never came. The others were already merged into a message and were
+    kept only because they could match another one.
     """
     skips = connection.features.has_select_for_update_skip_locked
     with transaction.atomic():
-        old = _oldest(PendingUpdate.objects.all()).filter(created_at__lt=_ago(days))
-        mine = old.select_for_update(skip_locked=skips).order_by("pk").values_list("pk", flat=True)
-        rows = PendingUpdate.objects.filter(pk__in=list(mine))
+        old = _oldest(PendingUpdate.objects.all()).filter(created_at__lt=_days_ago(days))
+        locked = old.select_for_update(skip_locked=skips).order_by("pk").values_list("pk", flat=True)
+        rows = PendingUpdate.objects.filter(pk__in=list(locked))
         message = Message.objects.filter(instance=OuterRef("instance"), key_id=OuterRef("key_id"))
-        missed = Counter(rows.filter(~Exists(message)).values_list("instance", flat=True))
-        metrics.add_to_totals({(instance, "expired"): times for instance, times in missed.items()})
+        unmatched = Counter(rows.filter(~Exists(message)).values_list("instance", flat=True))
+        metrics.add_to_totals({(instance, "expired"): count for instance, count in unmatched.items()})
         return rows.delete()[0]
 
 
 def _oldest(rows: "QuerySet[Row]") -> "QuerySet[Row]":
-    """Return the rows that came first, by number, which is read off an index: if none of them is too old, none is."""
-    return rows.filter(pk__in=list(rows.order_by("pk").values_list("pk", flat=True)[:STEP]))
+    """Return the rows with the lowest primary keys, which an index scan finds; they are also the oldest."""
+    return rows.filter(pk__in=list(rows.order_by("pk").values_list("pk", flat=True)[:STEP_ROWS]))
 
 
-def _ago(days: float) -> dt.datetime:
+def _days_ago(days: float) -> dt.datetime:
     return timezone.now() - dt.timedelta(days=days)

@@ -1,7 +1,7 @@
-"""Which instances have something due now, and when the next one will: one query, however much waits.
+"""Finds the instances with due events, and the time of the next ones, in one query whatever the queue depth.
 
-It walks the index of what waits from one instance to the next, so that it costs a few index entries an instance that
-has something, and nothing for the others (https://wiki.postgresql.org/wiki/Loose_indexscan).
+The query is a loose index scan (https://wiki.postgresql.org/wiki/Loose_indexscan): it jumps from one instance to the
+next in the index of stored events. It reads a few index entries per instance with events, and none for other instances.
 """
 
 import datetime as dt
@@ -14,49 +14,54 @@ from django.utils import timezone
 from conversations.ingest.conf import is_due
 from conversations.models import EPOCH, IngestLease, WebhookEvent
 
-_LOOK = """
+_FIND_DUE = """
 WITH RECURSIVE waiting (instance_id) AS (
     SELECT MIN(instance_id) FROM {event} WHERE outcome = 'stored'
     UNION ALL
     SELECT (SELECT MIN(instance_id) FROM {event} WHERE outcome = 'stored' AND instance_id > waiting.instance_id)
     FROM waiting WHERE instance_id IS NOT NULL
 )
-SELECT waiting.instance_id, turn.next_at,
+SELECT waiting.instance_id, lease.next_at,
     (SELECT MIN(due_at) FROM {event} WHERE outcome = 'stored' AND instance_id = waiting.instance_id)
-FROM waiting LEFT JOIN {turn} AS turn ON turn.instance_id = waiting.instance_id
+FROM waiting LEFT JOIN {lease} AS lease ON lease.instance_id = waiting.instance_id
 WHERE waiting.instance_id IS NOT NULL
 """
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """`ripe` are the instances whose turn it is, the longest waiting first; more will be in `next_in` seconds."""
+    """The result of `find_due`.
+
+    Attributes:
+        ready: primary keys of the instances with due events, the longest waiting first.
+        next_due_in: seconds until another instance becomes ready; infinity if no other has stored events.
+    """
 
     ready: tuple[int, ...]
     next_due_in: float
 
 
-def find_due(*, hurry: bool = False) -> Schedule:
-    """Look what is due.
+def find_due(*, ignore_schedule: bool = False) -> Schedule:
+    """Find the instances with due events whose batch interval has passed.
 
     Args:
-        hurry: whatever waits is due.
+        ignore_schedule: return every instance with stored events.
 
     Raises:
-        DatabaseError, InterfaceError: the database does not answer.
+        DatabaseError, InterfaceError: the query fails.
     """
     with connection.cursor() as cursor:
-        tables = {"event": WebhookEvent._meta.db_table, "turn": IngestLease._meta.db_table}  # noqa: SLF001 - Django's way to it
-        cursor.execute(_LOOK.format(**tables))
+        tables = {"event": WebhookEvent._meta.db_table, "lease": IngestLease._meta.db_table}  # noqa: SLF001 - Django documents _meta
+        cursor.execute(_FIND_DUE.format(**tables))
         rows = cursor.fetchall()
     now = timezone.now()
-    waiting = sorted((max(map(_moment, times)), instance) for instance, *times in rows)
-    ripe = tuple(instance for since, instance in waiting if hurry or is_due(since, now))
-    later = [(since - now).total_seconds() for since, _ in waiting if not is_due(since, now)]
-    return Schedule(ripe, min(later, default=float("inf")))
+    due_times = sorted((max(map(_to_datetime, times)), instance) for instance, *times in rows)
+    ready = tuple(instance for due, instance in due_times if ignore_schedule or is_due(due, now))
+    later = [(due - now).total_seconds() for due, _ in due_times if not is_due(due, now)]
+    return Schedule(ready, min(later, default=float("inf")))
 
 
-def _moment(value: Any) -> dt.datetime:
-    """Return a time as a plain cursor gives it: in SQLite a computed one is text, and none has a time zone."""
+def _to_datetime(value: Any) -> dt.datetime:
+    """Convert a time from a raw cursor: SQLite returns computed times as text, without a time zone; NULL is EPOCH."""
     moment = dt.datetime.fromisoformat(value) if isinstance(value, str) else value or EPOCH
     return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)

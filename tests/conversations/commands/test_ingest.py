@@ -10,8 +10,8 @@ from conversations.ingest.inbox.store import store_body
 from conversations.ingest.worker import batch
 from conversations.ingest.worker.worker import Worker
 from conversations.models import Instance, Message, WebhookEvent
-from tests.conversations.ingest.inboxes import AT_ONCE, connecting, outcomes, put, text, texts
-from tests.conversations.ingest.streams import envelope
+from tests.conversations.ingest.bodies import connection_state, envelope, text, texts
+from tests.conversations.ingest.inboxes import NO_DELAY, outcomes, store_all
 
 pytestmark = pytest.mark.django_db
 
@@ -37,7 +37,7 @@ def apply_with_failures(monkeypatch: pytest.MonkeyPatch, attempts: int) -> None:
 
 
 def test_drain_applies_all_events_without_waiting_for_debounce_windows(instance: Instance) -> None:
-    put(instance, *texts(3), connecting("open"))
+    store_all(instance, *texts(3), connection_state("open"))
     assert ingest("--drain") == "4 events applied\n"
     instance.refresh_from_db()
     assert instance.state == "open"
@@ -50,14 +50,14 @@ def test_the_status_without_events() -> None:
 def test_the_status_shows_waiting_and_failed_events_imports_and_counters(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put(instance, *texts(2))
+    store_all(instance, *texts(2))
     apply_with_failures(monkeypatch, attempts=1)
-    put(instance, text("RETRIED"))
+    store_all(instance, text("RETRIED"))
     apply_with_failures(monkeypatch, attempts=8)
     with monkeypatch.context() as patch:
         patch.setattr("conversations.ingest.inbox.store.Options.read", lambda: Options(chunk=10))
         store_body(instance, envelope("messages.set", [text(f"H{n}", at=n)["data"] for n in range(35)]))
-    batch.apply_due(instance.pk, AT_ONCE)
+    batch.apply_due(instance.pk, NO_DELAY)
     metrics.reset_after_fork()
     metrics.increment(instance.pk, "received")
     metrics.flush()
@@ -73,10 +73,10 @@ def test_the_status_shows_waiting_and_failed_events_imports_and_counters(
 def test_replay_without_ids_applies_all_failed_events_again(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put(instance, *texts(3))
+    store_all(instance, *texts(3))
     apply_with_failures(monkeypatch, attempts=1)
-    put(instance, envelope("somebody.new", {}))
-    Worker(AT_ONCE).drain()
+    store_all(instance, envelope("somebody.new", {}))
+    Worker(NO_DELAY).drain()
     assert ingest("--replay") == "3 events queued again\n"
     assert outcomes(instance) == {"stored": 3, "unknown": 1}
     ingest("--drain")
@@ -85,21 +85,21 @@ def test_replay_without_ids_applies_all_failed_events_again(
 
 
 def test_replay_with_ids_applies_these_events_again(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
-    put(instance, *texts(3))
+    store_all(instance, *texts(3))
     apply_with_failures(monkeypatch, attempts=1)
-    put(instance, envelope("somebody.new", {}), text("FINE", at=9))
-    Worker(AT_ONCE).drain()
+    store_all(instance, envelope("somebody.new", {}), text("FINE", at=9))
+    Worker(NO_DELAY).drain()
     first, *_, unknown, fine = WebhookEvent.objects.order_by("id").values_list("pk", flat=True)
     assert ingest("--replay", str(first), str(unknown), str(fine)) == "2 events queued again\n"
     assert outcomes(instance) == {"failed": 2, "stored": 2, "applied": 1}
 
 
 def test_replay_applies_an_event_that_waits_for_its_retry(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
-    put(instance, *texts(1))
+    store_all(instance, *texts(1))
     apply_with_failures(monkeypatch, attempts=8)
-    assert Worker(AT_ONCE).round()[0] == 0
+    assert Worker(NO_DELAY).round()[0] == 0
     ingest("--replay", str(WebhookEvent.objects.get().pk))
-    assert Worker(AT_ONCE).round()[0] == 1
+    assert Worker(NO_DELAY).round()[0] == 1
 
 
 def test_two_actions_are_an_error() -> None:

@@ -23,7 +23,7 @@ def test_a_reaction_has_its_author_and_its_own_time() -> None:
 def test_a_removed_reaction_has_an_empty_emoji() -> None:
     (update,) = votes.parse_reaction({"key": {"id": "A1"}, "text": ""}, CHAT, None, 5)
     assert isinstance(update, MessageUpdate)
-    assert (update.at, update.subject, update.value) == (5, "me", {"emoji": "", "who": "me"})
+    assert (update.rank_or_ms, update.subject, update.value) == (5, "me", {"emoji": "", "who": "me"})
 
 
 def test_a_reaction_to_no_message_is_ignored() -> None:

@@ -1,4 +1,4 @@
-"""Real worker processes on the tests' database, and threads that work until a test is over."""
+"""Runs workers in processes or threads on the tests' database, for the duration of a test."""
 
 import os
 import subprocess
@@ -15,30 +15,30 @@ from django.db import connection
 from conversations.ingest import notify
 from conversations.ingest.worker.worker import Worker
 
-PATIENCE = 60.0  # seconds
-INGEST = ("manage.py", "ingest")
-STALLED = ("-m", "tests.conversations.ingest.stalled")
+TIMEOUT_SECONDS = 60.0
+INGEST_COMMAND = ("manage.py", "ingest")
+STALLED_WORKER = ("-m", "tests.conversations.ingest.stalled_worker")
 
 
-def wait_until(is_so: Callable[[], object]) -> None:
-    """Wait for something that another thread or process does."""
-    ends = time.monotonic() + PATIENCE
-    while not is_so():
-        assert time.monotonic() < ends, f"still not so after {PATIENCE:.0f} s"
+def wait_until(is_true: Callable[[], object]) -> None:
+    """Poll a condition that another thread or process makes true."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while not is_true():
+        assert time.monotonic() < deadline, f"the condition is still false after {TIMEOUT_SECONDS:.0f} s"
         time.sleep(0.01)
 
 
 def database_url() -> str:
-    """The PostgreSQL database that this test is on."""
+    """Return the URL of the PostgreSQL database of the current test."""
     database = connection.settings_dict
     return f"postgresql://{database['USER']}@{quote(database['HOST'], safe='')}:{database['PORT']}/{database['NAME']}"
 
 
 @contextmanager
-def process(*command: str, **environment: str) -> Iterator["subprocess.Popen[str]"]:
-    """Run Python with the project's settings on the tests' database; killed at the end if it still runs."""
+def run_process(*command: str, **environment: str) -> Iterator["subprocess.Popen[str]"]:
+    """Run Python with the project's settings on the tests' database; kill it at the end of the block."""
     environ = os.environ | {"DATABASE_URL": database_url(), "PYTHONUNBUFFERED": "1"} | environment
-    running = subprocess.Popen(  # noqa: S603 - the project's own programs
+    running = subprocess.Popen(  # noqa: S603 - it runs only programs of the project
         [sys.executable, *command], cwd=settings.BASE_DIR, env=environ, stdout=subprocess.PIPE, text=True
     )
     with running:
@@ -49,8 +49,8 @@ def process(*command: str, **environment: str) -> Iterator["subprocess.Popen[str
 
 
 @contextmanager
-def threads(*workers: Worker) -> Iterator[None]:
-    """Run workers, each in a thread, for as long as the block takes."""
+def run_workers(*workers: Worker) -> Iterator[None]:
+    """Run workers, each in a thread, during the block."""
 
     def work(worker: Worker) -> None:
         try:
@@ -69,12 +69,12 @@ def threads(*workers: Worker) -> Iterator[None]:
         notify.notify_local()
         notify.notify_postgres()
         for thread in running:
-            thread.join(PATIENCE)
+            thread.join(TIMEOUT_SECONDS)
             assert not thread.is_alive()
 
 
-def listeners() -> list[int]:
-    """The server's processes behind the connections that wait for a word."""
+def listener_pids() -> list[int]:
+    """Return the PIDs of the PostgreSQL backends whose connections listen for notifications."""
     with connection.cursor() as cursor:
         query = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query = %s"
         cursor.execute(query, [f"LISTEN {notify.CHANNEL}"])

@@ -1,6 +1,6 @@
-"""Takes one body in and applies it at once, in the calling process: for tests and benchmarks.
+"""Stores a body and applies it at once, in the calling process, for tests and benchmarks.
 
-Webhooks do not come this way: the endpoint stores them, and workers apply them.
+In production the endpoint stores it and a worker applies it.
 """
 
 from django.db import transaction
@@ -12,25 +12,25 @@ from conversations.models import Instance, WebhookEvent
 
 
 def receive(instance: Instance, body: object, *, suffix: str = "") -> WebhookEvent:
-    """Store a body and apply what it says; the same body again is the same event, and applied once.
+    """Store a body and apply its events, unless they are applied already.
 
     Args:
-        instance: whose webhook it came through.
+        instance: the instance that receives the webhook.
         body: decoded JSON of any type.
-        suffix: the event that the URL named, or "".
+        suffix: the event name in the URL, or "".
 
     Returns:
-        The event; of a long import its last part.
+        The event; of a history import in parts, the last part.
 
     Raises:
         DatabaseError, InterfaceError, OSError, RecursionError: see `inbox.store`.
     """
     digests = store_body(instance, body, suffix=suffix)
     with transaction.atomic():
-        row = Instance.objects.lock(instance.pk)
+        locked = Instance.objects.lock(instance.pk)
         events = list(WebhookEvent.objects.filter(instance=instance, digest__in=digests).order_by("part"))
         for event in events:
             if event.outcome == WebhookEvent.Outcome.STORED:
-                apply_events(row, [event], Options.read())
+                apply_events(locked, [event], Options.read())
     events[-1].refresh_from_db()
     return events[-1]

@@ -1,26 +1,14 @@
-"""Streams of webhook bodies for property tests: a small world, so that events meet, collide and contradict.
+"""Hypothesis strategies for streams of webhook bodies in a small world, so that events collide and contradict.
 
-Two people with two addresses each, one group, and key ids so few that the same one turns up in several chats.
+There are two people with two addresses each, one group, and so few key ids that one appears in several chats.
 """
-
-from typing import Any
 
 from hypothesis import strategies as st
 
-Body = dict[str, Any]
-
-OWNER = "5511940028922@s.whatsapp.net"
-PEOPLE = (
-    ("5521987654321@s.whatsapp.net", "204857316940182@lid"),
-    ("5531991234567@s.whatsapp.net", "176093845520917@lid"),
-)
-ANA = PEOPLE[0]
-SHORT_FORM = "552187654321@s.whatsapp.net"  # Ana's number without Brazil's ninth digit
-GROUP = "120363041785296310@g.us"
-SECOND = 1765458000
+from tests.conversations.ingest.bodies import ANA, GROUP, OWNER, PEOPLE, SECOND, SHORT_FORM, Body, envelope
 
 key_ids = st.sampled_from(["A1", "A2", "A3"])
-texts = st.sampled_from(["oi", "é", '"', ""])  # that sort differently as JSON
+texts = st.sampled_from(["oi", "é", '"', ""])  # they sort differently as JSON
 names = st.sampled_from(["Ana", "Ana Lima", "Você", "", "5521987654321", None])
 booleans = st.booleans()
 seconds = st.integers(SECOND, SECOND + 5)
@@ -30,13 +18,9 @@ addresses = st.sampled_from([*ANA, *PEOPLE[1], SHORT_FORM])
 statuses = st.sampled_from(["ERROR", "PENDING", "SERVER_ACK", "DELIVERY_ACK", "READ", "PLAYED", "DELETED", 4, "FAILED"])
 
 
-def envelope(event: str, data: Any, clock: str = "2025-12-11T10:00:00.000Z", **more: Any) -> Body:
-    return {"event": event, "instance": "", "data": data, "date_time": clock, "sender": OWNER, **more}
-
-
 @st.composite
 def keys(draw: st.DrawFn) -> Body:
-    """A message's key: direct under either address or both, or in the group."""
+    """Draw a message's key: in a direct chat under one or both addresses, or in the group."""
     key: Body = {"id": draw(key_ids), "fromMe": draw(booleans)}
     phone, lid = draw(people)
     if draw(st.integers(0, 3)) == 0:
@@ -103,8 +87,8 @@ def records(draw: st.DrawFn) -> Body:
 upserts = st.builds(envelope, st.sampled_from(["messages.upsert", "send.message"]), records(), clocks)
 histories = st.builds(envelope, st.just("messages.set"), st.lists(records(), max_size=4), clocks)
 acks = st.builds(
-    lambda key_id, jid, mine, status, clock: envelope(
-        "messages.update", {"keyId": key_id, "remoteJid": jid, "fromMe": mine, "status": status}, clock
+    lambda key_id, jid, from_me, status, clock: envelope(
+        "messages.update", {"keyId": key_id, "remoteJid": jid, "fromMe": from_me, "status": status}, clock
     ),
     key_ids,
     addresses | st.just(GROUP) | st.just("5521987654321"),

@@ -186,7 +186,7 @@ def fill(instance: Instance) -> None:
     chat.contact.addresses.create(instance=instance, key="phone:1", jid=chat.jid)
     Participant.objects.create(conversation=group, contact=chat.contact, clock="1")
     WebhookEvent.objects.create(instance=instance, name="call", payload={}, digest="0")
-    PendingUpdate.objects.create(instance=instance, key_id="1", from_me=0, kind="delete", at=0, value={})
+    PendingUpdate.objects.create(instance=instance, key_id="1", from_me=0, kind="delete", rank_or_ms=0, value={})
     StateClock.objects.create(instance=instance, subject="instance")
     IngestLease.objects.create(instance=instance)
     IngestCounter.objects.create(instance=instance, name="applied", value=1)

@@ -9,7 +9,7 @@ from django.test import Client
 
 from conversations.ingest.worker.worker import Worker
 from conversations.models import Instance, WebhookEvent
-from tests.conversations.ingest.natural import Rows, rows_of
+from tests.conversations.ingest.row_snapshots import Rows, rows_of
 from tests.payloads import SAMPLES, captured, sample
 
 pytestmark = pytest.mark.django_db

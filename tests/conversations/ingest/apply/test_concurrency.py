@@ -1,4 +1,4 @@
-"""Many workers apply the same instance's events at once: nothing is lost, doubled or counted twice."""
+"""Several threads apply events of one instance at once: no message is lost, duplicated or counted twice."""
 
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -7,82 +7,70 @@ import pytest
 from django.db import connection
 
 from conversations.models import Conversation, Instance, WebhookEvent
-from tests.conversations.ingest.natural import rows_of
+from tests.conversations.ingest.bodies import LID, PHONE, Body, text
 from tests.conversations.ingest.receive import receive
-from tests.conversations.ingest.streams import ANA, envelope
+from tests.conversations.ingest.row_snapshots import rows_of
 from tests.payloads import SAMPLES, sample
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
-WORKERS = 6
-PHONE, LID = ANA
+THREADS = 6
 
 
-def messages(number: int) -> list[dict[str, object]]:
-    """Messages of one person under two addresses, and what tells that they are one."""
+def build_messages(count: int) -> list[Body]:
+    """Build messages of one person under two addresses; some contain both, which makes the contacts merge."""
     forms = [{"remoteJid": PHONE}, {"remoteJid": LID}, {"remoteJid": LID, "remoteJidAlt": PHONE}]
-    return [
-        envelope(
-            "messages.upsert",
-            {
-                "key": {"id": f"M{n}", "fromMe": False, **forms[n % 3]},
-                "message": {"conversation": str(n)},
-                "messageType": "conversation",
-                "messageTimestamp": 1765458000 + n,
-            },
-        )
-        for n in range(number)
-    ]
+    return [text(f"M{n}", body=str(n), at=n, key=forms[n % 3]) for n in range(count)]
 
 
-def receive_in_threads(instance: Instance, bodies: list[dict[str, object]]) -> None:
-    def work(body: dict[str, object]) -> None:
+def receive_in_threads(instance: Instance, bodies: list[Body]) -> None:
+    def work(body: Body) -> None:
         try:
             assert receive(instance, body).outcome in ("applied", "ignored")
         finally:
             connection.close()
 
-    with ThreadPoolExecutor(WORKERS) as pool:
+    with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(work, bodies))
 
 
-def test_each_message_counts_once_however_many_workers_have_it() -> None:
+def test_a_message_that_several_threads_apply_counts_once() -> None:
     instance = Instance.objects.create(name="concurrent")
-    bodies = messages(30) * 3
+    bodies = build_messages(30) * 3
     random.Random(3).shuffle(bodies)
     receive_in_threads(instance, bodies)
     chat = Conversation.objects.get()
     assert (chat.jid, chat.messages.count(), chat.unread_count, chat.last_message_text) == (PHONE, 30, 30, "29")
 
 
-def test_at_once_or_one_by_one_the_rows_are_the_same() -> None:
+def test_applying_concurrently_gives_the_same_rows_as_applying_one_by_one() -> None:
     bodies = [sample(name) for name in SAMPLES]
     one_by_one = Instance.objects.create(name="vendas-sp-01")
     for body in bodies:
         receive(one_by_one, body)
-    at_once = Instance.objects.create(name="vendas-sp-01", server_url="https://second.example.com")
+    concurrent = Instance.objects.create(name="vendas-sp-01", server_url="https://second.example.com")
     shuffled = bodies * 2
     random.Random(5).shuffle(shuffled)
-    receive_in_threads(at_once, shuffled)
-    assert rows_of(at_once) == rows_of(one_by_one)
-    assert WebhookEvent.objects.filter(instance=at_once).count() == len(bodies)
+    receive_in_threads(concurrent, shuffled)
+    assert rows_of(concurrent) == rows_of(one_by_one)
+    assert WebhookEvent.objects.filter(instance=concurrent).count() == len(bodies)
 
 
-def test_marking_read_while_messages_come_never_loses_one() -> None:
+def test_marking_a_conversation_read_while_messages_arrive_keeps_the_unread_count_right() -> None:
     instance = Instance.objects.create(name="concurrent")
-    receive(instance, messages(1)[0])
+    receive(instance, build_messages(1)[0])
     chat = Conversation.objects.get()
 
-    def read(_: int) -> None:
+    def mark_read(_: int) -> None:
         try:
             Conversation.objects.mark_read(chat.pk)
         finally:
             connection.close()
 
     with ThreadPoolExecutor(2) as pool:
-        reading = pool.map(read, range(20))
-        receive_in_threads(instance, messages(40))
-        list(reading)
+        results = pool.map(mark_read, range(20))
+        receive_in_threads(instance, build_messages(40))
+        list(results)
     chat = Conversation.objects.get()
-    after = chat.messages.filter(timestamp__gt=chat.read_until).count()
-    assert chat.unread_count == after
+    unread = chat.messages.filter(timestamp__gt=chat.read_until).count()
+    assert chat.unread_count == unread

@@ -1,4 +1,4 @@
-"""Storing: one insert, whatever has become of the connection, and however many store at once."""
+"""Storing bodies: one row each, from many threads at once, and after the server closed the connection."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -6,19 +6,14 @@ import pytest
 from django.db import connection, connections
 
 from conversations.ingest.inbox.store import store_body
-from conversations.ingest.worker.batch import apply_due
-from conversations.models import Conversation, Instance, Message, WebhookEvent
-from tests.conversations.ingest.inboxes import AT_ONCE, put, text, texts
+from conversations.models import Instance, WebhookEvent
+from tests.conversations.ingest.bodies import texts
+from tests.conversations.ingest.inboxes import store_all
 
 THREADS = 8
 
 
-@pytest.fixture
-def instance() -> Instance:
-    return Instance.objects.create(name="sales")
-
-
-def store_and_leave(instance: Instance, body: object) -> None:
+def store_in_thread(instance: Instance, body: object) -> None:
     try:
         store_body(instance, body)
     finally:
@@ -26,37 +21,27 @@ def store_and_leave(instance: Instance, body: object) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_many_threads_store_at_once_and_each_body_is_one_row(instance: Instance) -> None:
+def test_a_body_that_many_threads_store_at_once_is_one_row(instance: Instance) -> None:
     bodies = texts(60)
     with ThreadPoolExecutor(THREADS) as threads:
-        list(threads.map(lambda body: store_and_leave(instance, body), [*bodies, *bodies, *bodies[::-1]]))
+        list(threads.map(lambda body: store_in_thread(instance, body), [*bodies, *bodies, *bodies[::-1]]))
     assert WebhookEvent.objects.count() == len(bodies)
 
 
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
-def test_a_connection_that_the_server_has_closed_is_made_anew(instance: Instance) -> None:
-    put(instance, *texts(1))
+def test_storing_reconnects_when_the_server_has_closed_the_connection(instance: Instance) -> None:
+    store_all(instance, *texts(1))
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
-        (backend,) = cursor.fetchone()
+        (pid,) = cursor.fetchone()
     with ThreadPoolExecutor(1) as threads:
-        threads.submit(terminate, backend).result()
-    put(instance, *texts(2))
+        threads.submit(terminate, pid).result()
+    store_all(instance, *texts(2))
     assert WebhookEvent.objects.count() == 2
 
 
-def terminate(backend: int) -> None:
+def terminate(pid: int) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(%s, 10000)", [backend])
+        cursor.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
     connection.close()
-
-
-@pytest.mark.django_db
-def test_a_storm_of_copies_of_one_message_is_one_message_and_one_unread(instance: Instance) -> None:
-    put(instance, *(text("SAME", at=n) for n in range(837)))
-    assert WebhookEvent.objects.count() == 837
-    while apply_due(instance.pk, AT_ONCE):
-        pass
-    assert Message.objects.count() == 1
-    assert Conversation.objects.get().unread_count == 1

@@ -1,4 +1,4 @@
-"""Applying in windows and batches: fewer writes, and the very rows that one by one would have made."""
+"""Debouncing and batching need fewer writes, and give the same rows as applying events one by one."""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
@@ -16,8 +16,8 @@ from conversations.ingest.inbox.store import store_body
 from conversations.ingest.worker import batch
 from conversations.ingest.worker.worker import Worker
 from conversations.models import IngestCounter, IngestLease, Instance, WebhookEvent
-from tests.conversations.ingest.natural import Rows, rows_of
-from tests.conversations.ingest.streams import Body, envelope
+from tests.conversations.ingest.bodies import Body, envelope, text
+from tests.conversations.ingest.row_snapshots import Rows, rows_of
 from tests.conversations.ingest.streams import events as any_event
 from tests.payloads import captured
 
@@ -25,41 +25,36 @@ pytestmark = pytest.mark.django_db
 
 numbers = itertools.count()
 ONE_BY_ONE = Options(window=0, interval=0, batch=1)
-OWN = (WebhookEvent, IngestLease, IngestCounter)  # the inbox's
-TABLES = {
-    model._meta.db_table  # noqa: SLF001 - Django's documented way to it
+INBOX_MODELS = (WebhookEvent, IngestLease, IngestCounter)
+DOMAIN_TABLES = {
+    model._meta.db_table  # noqa: SLF001 - Django documents _meta
     for model in apps.get_app_config("conversations").get_models()
-    if model not in OWN
+    if model not in INBOX_MODELS
 }
 
 
 # --- a realistic stream -----------------------------------------------------------------------------------------------
-def second_of(n: int) -> str:
+def clock_at(n: int) -> str:
     return f"2025-12-11T10:{n // 60 % 60:02}:{n % 60:02}.{n * 7 % 1000:03}Z"
 
 
-def text_and_what_follows(n: int, chat: int) -> Iterator[Body]:
-    """One inbound text as Evolution tells of it: five webhooks (webhooks.md, amplification)."""
-    jid, clock = f"5521{900000000 + chat}@s.whatsapp.net", second_of(n)
-    key = {"id": f"IN{n}", "remoteJid": jid, "fromMe": False}
-    record = {"key": key, "pushName": f"Ana {chat}", "message": {"conversation": f"oi {n}"}}
-    yield envelope(
-        "messages.upsert", {**record, "messageType": "conversation", "messageTimestamp": 1765458000 + n}, clock
-    )
+def inbound_text(n: int, chat: int) -> Iterator[Body]:
+    """Yield the five webhooks that Evolution sends for one inbound text (webhooks.md, amplification)."""
+    jid, clock = f"5521{900000000 + chat}@s.whatsapp.net", clock_at(n)
+    yield text(f"IN{n}", jid, f"oi {n}", at=n, pushName=f"Ana {chat}") | {"date_time": clock}
     for picture in (None, f"https://pps.whatsapp.net/{chat}"):
-        said = {"remoteJid": jid, "pushName": f"Ana {chat}", "profilePicUrl": picture}
-        yield envelope("contacts.update", [said], clock)
+        contact = {"remoteJid": jid, "pushName": f"Ana {chat}", "profilePicUrl": picture}
+        yield envelope("contacts.update", [contact], clock)
     yield envelope("chats.update", [{"remoteJid": jid}], clock)
     presence = {jid: {"lastKnownPresence": "composing" if n % 2 else "available"}}
     yield envelope("presence.update", {"id": jid, "presences": presence}, clock)
 
 
-def answer_and_what_follows(n: int, chat: int) -> Iterator[Body]:
-    """One message sent through the API: seven webhooks, an acknowledgement at each step."""
-    jid, clock = f"5521{900000000 + chat}@s.whatsapp.net", second_of(n)
-    key = {"id": f"OUT{n}", "remoteJid": jid, "fromMe": True}
-    record = {"key": key, "message": {"conversation": f"pois não {n}"}, "status": "PENDING"}
-    yield envelope("send.message", {**record, "messageType": "conversation", "messageTimestamp": 1765458000 + n}, clock)
+def outbound_text(n: int, chat: int) -> Iterator[Body]:
+    """Yield the seven webhooks for one message sent through the API, with an acknowledgement of each step."""
+    jid, clock = f"5521{900000000 + chat}@s.whatsapp.net", clock_at(n)
+    sent = text(f"OUT{n}", jid, f"pois não {n}", from_me=True, at=n, status="PENDING")
+    yield sent | {"event": "send.message", "date_time": clock}
     for status in ("SERVER_ACK", "DELIVERY_ACK", "READ"):
         yield envelope(
             "messages.update", {"keyId": f"OUT{n}", "remoteJid": jid, "fromMe": True, "status": status}, clock
@@ -67,29 +62,29 @@ def answer_and_what_follows(n: int, chat: int) -> Iterator[Body]:
         yield envelope("chats.upsert", [{"remoteJid": jid, "unreadMessages": 0}], clock)
 
 
-def realistic() -> list[list[Body]]:
-    """What comes in each of five seconds: six chats at once, and beside them all that a real server sent."""
-    real = iter([{**line["body"], "instance": ""} for line in captured()])
+def realistic_stream() -> list[list[Body]]:
+    """Return the bodies of each of five seconds: six busy chats, and the recorded bodies of a real server."""
+    recorded = iter([{**line["body"], "instance": ""} for line in captured()])
     seconds = []
     for second in range(5):
-        bodies = list(itertools.islice(real, 21))
+        bodies = list(itertools.islice(recorded, 21))
         for m in range(5):
             n = 5 * second + m
-            bodies += [*text_and_what_follows(n, n % 6), *(answer_and_what_follows(n, n % 6) if m % 2 else ())]
+            bodies += [*inbound_text(n, n % 6), *(outbound_text(n, n % 6) if m % 2 else ())]
         seconds.append(bodies)
     return seconds
 
 
-def written(run: Callable[[], object]) -> int:
-    """How many of the domain's rows a piece of work inserts, updates or deletes."""
+def count_writes(run: Callable[[], object]) -> int:
+    """Count the rows of domain tables that a function inserts, updates or deletes."""
     rows = 0
 
     def watch(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001
         nonlocal rows
         result = execute(sql, params, many, context)
         verb, *words = sql.replace('"', "").split(maxsplit=3)
-        if verb in ("INSERT", "UPDATE", "DELETE") and TABLES & set(words[:2]):
-            # Of rows that are returned SQLite does not know how many it has inserted.
+        if verb in ("INSERT", "UPDATE", "DELETE") and DOMAIN_TABLES & set(words[:2]):
+            # With RETURNING, SQLite does not report how many rows it inserted.
             rows += sql.count("), (") + 1 if verb == "INSERT" else context["cursor"].rowcount
         return result
 
@@ -98,8 +93,8 @@ def written(run: Callable[[], object]) -> int:
     return rows
 
 
-def applied_by_second(instance: Instance, seconds: Iterable[list[Body]], options: Options) -> None:
-    """Apply what each second brought, at its end."""
+def apply_by_second(instance: Instance, seconds: Iterable[list[Body]], options: Options) -> None:
+    """Store the bodies of each second, and apply them at its end."""
     worker = Worker(options)
     for bodies in seconds:
         for body in bodies:
@@ -107,43 +102,43 @@ def applied_by_second(instance: Instance, seconds: Iterable[list[Body]], options
         worker.drain()
 
 
-def test_a_realistic_stream_takes_fewer_writes_and_ends_in_the_same_rows() -> None:
+def test_debouncing_a_realistic_stream_needs_fewer_writes_and_gives_the_same_rows() -> None:
     slow, quick = Instance.objects.create(name="one by one"), Instance.objects.create(name="debounced")
-    before = written(lambda: applied_by_second(slow, realistic(), ONE_BY_ONE))
-    after = written(lambda: applied_by_second(quick, realistic(), Options(interval=0)))
+    before = count_writes(lambda: apply_by_second(slow, realistic_stream(), ONE_BY_ONE))
+    after = count_writes(lambda: apply_by_second(quick, realistic_stream(), Options(interval=0)))
     assert rows_of(quick) == rows_of(slow)
     messages = slow.messages.count()
-    print(f"{before} writes one by one, {after} debounced: {1 - after / before:.0%} fewer; {messages} messages")  # noqa: T201 - shown by -s
+    print(f"{before} writes one by one, {after} debounced: {1 - after / before:.0%} fewer; {messages} messages")  # noqa: T201 - pytest -s shows it
     assert after <= 0.7 * before
-    told = dict(quick.ingest_counts.values_list("name", "value"))
-    assert told["coalesced"] > 0
-    assert sum(told.get(name, 0) for name in ("applied", "ignored", "unknown")) == quick.events.count()
+    counts = dict(quick.ingest_counts.values_list("name", "value"))
+    assert counts["coalesced"] > 0
+    assert sum(counts.get(name, 0) for name in ("applied", "ignored", "unknown")) == quick.events.count()
 
 
 # --- any stream -------------------------------------------------------------------------------------------------------
-def played(bodies: Iterable[Body], cuts: Iterable[bool], options: Options, *, states_last: bool) -> Rows:
-    """Apply a stream to a new instance, in batches that end where `cuts` says so.
+def apply_in_batches(bodies: Iterable[Body], cuts: Iterable[bool], options: Options, *, states_last: bool) -> Rows:
+    """Apply a stream to a new instance, in batches that end where `cuts` is true; return the rows.
 
-    With `states_last` what only carries a latest state waits until everything else of its window is applied.
+    With `states_last`, latest-state events wait until all other events of their window are applied.
     """
     instance = Instance.objects.create(name=f"debounce-{next(numbers)}")
-    waiting: list[Body] = []
+    waiting_states: list[Body] = []
     for body, cut in itertools.zip_longest(bodies, cuts):
         if body is None:
             break
         if states_last and is_latest_state(body["event"], body):
-            waiting.append(body)
+            waiting_states.append(body)
         else:
             store_body(instance, body)
         if cut:
-            while batch.apply_due(instance.pk, options, hurry=True):
+            while batch.apply_due(instance.pk, options, ignore_schedule=True):
                 pass
-            for state in waiting:
+            for state in waiting_states:
                 store_body(instance, state)
-            waiting.clear()
-    for state in waiting:
+            waiting_states.clear()
+    for state in waiting_states:
         store_body(instance, state)
-    while batch.apply_due(instance.pk, options, hurry=True):
+    while batch.apply_due(instance.pk, options, ignore_schedule=True):
         pass
     assert not instance.events.filter(outcome="stored").exists()
     return rows_of(instance)
@@ -159,11 +154,11 @@ def played(bodies: Iterable[Body], cuts: Iterable[bool], options: Options, *, st
     st.sampled_from([1, 2, 3, 500]),
     st.booleans(),
 )
-def test_any_batches_and_any_windows_end_in_the_rows_of_one_by_one(
+def test_any_batches_and_windows_give_the_same_rows_as_applying_one_by_one(
     stream: list[Body],
     cuts: list[bool],
     size: int,
-    states_last: bool,  # noqa: FBT001 - drawn
+    states_last: bool,  # noqa: FBT001 - hypothesis draws it
 ) -> None:
-    batched = played(stream, cuts, Options(interval=0, batch=size), states_last=states_last)
-    assert batched == played(stream, [True] * len(stream), ONE_BY_ONE, states_last=False)
+    batched = apply_in_batches(stream, cuts, Options(interval=0, batch=size), states_last=states_last)
+    assert batched == apply_in_batches(stream, [True] * len(stream), ONE_BY_ONE, states_last=False)

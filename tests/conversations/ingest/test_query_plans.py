@@ -1,4 +1,4 @@
-"""With many settled events, nothing that workers ask of the inbox reads the table whole."""
+"""With many finished events, no query of ingestion on the inbox table is a sequential scan."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,7 +15,7 @@ from conversations.models import Instance, WebhookEvent
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db]
 
-SETTLED = 30_000
+FINISHED = 30_000
 FILL = """
 INSERT INTO conversations_webhookevent (instance_id, name, payload, digest, outcome, reason, received_at, due_at,
     finished_at, attempts, is_history, part, parts, size, request_id)
@@ -26,35 +26,31 @@ FROM generate_series(1, {count}) AS g
 
 
 @pytest.fixture(scope="module")
-def busy(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Instance]:  # noqa: ARG001
-    """One of fifty instances, a few of whose many events wait."""
+def busy_instance(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Instance]:  # noqa: ARG001
+    """Create fifty instances with many events, few of which are not finished; return the first instance."""
     with django_db_blocker.unblock(), transaction.atomic():
         first, *_ = Instance.objects.bulk_create([Instance(name=f"sales-{n}") for n in range(50)])
         with connection.cursor() as cursor:
-            for outcome, count in (("applied", SETTLED), ("stored", 600), ("failed", 20)):
+            for outcome, count in (("applied", FINISHED), ("stored", 600), ("failed", 20)):
                 cursor.execute(FILL.format(outcome=outcome, count=count), {"first": first.pk})
             cursor.execute("ANALYZE conversations_webhookevent")
         yield first
         transaction.set_rollback(True)
 
 
-def due(instance: Instance) -> object:
-    return batch._due(instance, Options(), hurry=False)  # noqa: SLF001 - the query itself
-
-
-ASKED: dict[str, Callable[[Instance], object]] = {
-    "look": lambda _: schedule.find_due(),
-    "due": due,
-    "backlog": lambda _: queue_depth.refresh(),
-    "retention": lambda _: retention.remove_events(1),
+QUERIES: dict[str, Callable[[Instance], object]] = {
+    "find due instances": lambda _: schedule.find_due(),
+    "find due events": lambda instance: batch.find_due_events(instance, Options(), ignore_schedule=False),
+    "queue depth": lambda _: queue_depth.refresh(),
+    "retention": lambda _: retention.delete_events(1),
     "status": lambda _: status.read(),
-    "status of one": lambda instance: status.read(instance.pk),
+    "status of one instance": lambda instance: status.read(instance.pk),
     "replay": lambda _: replay.requeue(),
 }
 
 
-@pytest.mark.parametrize("what", ASKED)
-def test_no_question_reads_all_events(busy: Instance, what: str) -> None:
+@pytest.mark.parametrize("name", QUERIES)
+def test_no_query_scans_all_events(busy_instance: Instance, name: str) -> None:
     scans: list[str] = []
 
     def explain(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001
@@ -64,8 +60,8 @@ def test_no_question_reads_all_events(busy: Instance, what: str) -> None:
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(explain), transaction.atomic():
-        ASKED[what](busy)
+        QUERIES[name](busy_instance)
         transaction.set_rollback(True)
-    on_events = [line for line in scans if WebhookEvent._meta.db_table in line]  # noqa: SLF001 - documented
-    assert on_events
-    assert not [line for line in on_events if "Seq Scan" in line]
+    scans_of_events = [line for line in scans if WebhookEvent._meta.db_table in line]  # noqa: SLF001 - Django documents _meta
+    assert scans_of_events
+    assert not [line for line in scans_of_events if "Seq Scan" in line]

@@ -1,4 +1,4 @@
-"""What a person reading the payloads would expect of each message type, on each channel."""
+"""The row of each message type, on each of Evolution's channels."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def instance_of(body: dict[str, Any]) -> Instance:
 
 
 def message_of(body: dict[str, Any]) -> Message:
-    """Take one body in and return the only message there is."""
+    """Apply one body; return the only message."""
     event = receive(instance_of(body), body)
     assert event.outcome == WebhookEvent.Outcome.APPLIED, event.reason
     return Message.objects.select_related("conversation", "sender").get()
@@ -103,7 +103,7 @@ def test_a_direct_message_of_the_baileys_channel(name: str, expected: dict[str, 
     assert row.sender_name == "Mariana Couto"
 
 
-def test_a_group_message_knows_its_author_under_both_addresses() -> None:
+def test_the_author_of_a_group_message_has_both_addresses() -> None:
     row = message_of(sample("messages.upsert.group.json"))
     assert row.sender is not None
     assert (row.sender.phone, row.sender.lid, row.sender.name) == ("5531991234567", "176093845520917", "Rafael")
@@ -111,13 +111,13 @@ def test_a_group_message_knows_its_author_under_both_addresses() -> None:
     assert row.details == {"mentionedJid": ["176093845520917@lid"]}
 
 
-def test_a_poll_has_its_options() -> None:
+def test_a_poll_contains_its_options() -> None:
     row = message_of(sample("messages.upsert.poll.json"))
     assert (row.kind, row.text) == ("poll", "Qual horário?")
     assert [option["optionName"] for option in row.details["options"]] == ["9h", "14h"]
 
 
-def test_a_status_is_kept_and_never_unread() -> None:
+def test_a_status_is_stored_and_never_unread() -> None:
     row = message_of(sample("messages.upsert.status-broadcast.json"))
     assert (row.conversation.kind, row.conversation.unread_count) == ("status", 0)
     assert row.sender is not None
@@ -132,13 +132,13 @@ def test_a_status_is_kept_and_never_unread() -> None:
         ("messages.upsert.from-phone.json", {"kind": "text", "text": "Respondi pelo celular", "status": 1}),
     ],
 )
-def test_our_own_messages_are_not_unread(name: str, expected: dict[str, Any]) -> None:
+def test_sent_messages_are_not_unread(name: str, expected: dict[str, Any]) -> None:
     row = message_of(sample(name))
     assert {field: getattr(row, field) for field in expected} == expected
     assert (row.from_me, row.sender, row.conversation.unread_count) == (True, None, 0)
 
 
-def test_an_incoming_call_is_one_bubble_through_all_its_stages() -> None:
+def test_all_stages_of_an_incoming_call_are_one_message() -> None:
     offered, ended = sample("call.json"), sample("call.json")
     ended["data"] |= {"status": "timeout", "date": "2025-12-11T13:00:40.000Z"}
     receive(instance_of(ended), ended)
@@ -148,7 +148,7 @@ def test_an_incoming_call_is_one_bubble_through_all_its_stages() -> None:
     assert row.conversation.unread_count == 0
 
 
-def test_history_brings_old_messages_and_what_is_still_unread() -> None:
+def test_a_history_import_stores_old_messages_and_the_unread_count() -> None:
     body = sample("messages.set.json")
     receive(instance_of(body), body)
     chat = Conversation.objects.get()
@@ -161,8 +161,8 @@ def test_history_brings_old_messages_and_what_is_still_unread() -> None:
     assert (chat.name, chat.unread_count, chat.last_message_text) == ("Mariana Couto", 1, "Obrigada!")
 
 
-def recorded(name: str) -> dict[str, Message]:
-    """Take in all that the recorded server sent of one instance; return its messages by key id."""
+def apply_recorded(name: str) -> dict[str, Message]:
+    """Apply all recorded bodies of one instance; return its messages by key id."""
     for line in captured():
         if line["body"].get("instance") == name:
             event = receive(instance_of(line["body"]), line["body"])
@@ -225,33 +225,35 @@ RECORDED: dict[str, dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]]] 
 
 
 @pytest.mark.parametrize("name", RECORDED)
-def test_what_a_real_server_sent(name: str) -> None:
-    rows = recorded(name)
+def test_the_recorded_bodies_of_a_real_server(name: str) -> None:
+    rows = apply_recorded(name)
     expected = RECORDED[name]
     assert {key: (rows[key].kind, rows[key].text, rows[key].media, rows[key].details) for key in expected} == expected
     assert not [row.key_id for row in rows.values() if row.kind == "unknown"]
 
 
-def test_baileys_reaction_is_on_its_message_and_makes_no_bubble() -> None:
-    rows = recorded("inj")
+def test_a_baileys_reaction_belongs_to_its_message_and_is_no_message() -> None:
+    rows = apply_recorded("inj")
     assert "REA" not in rows
-    assert [said["emoji"] for said in rows["T1"].reactions.values()] == ["👍"]
+    assert [reaction["emoji"] for reaction in rows["T1"].reactions.values()] == ["👍"]
     chat = Conversation.objects.get(instance__name="inj")
     assert (chat.name, chat.unread_count) == ("Alice", 12)
     assert rows["T2"].quoted_key_id == "T1"
 
 
 def test_cloud_api_statuses_replies_and_a_removed_reaction() -> None:
-    rows = recorded("meta1")
-    assert rows["wamid.TEXT"].status == Message.Status.READ  # SENT, DELIVERED, READ, FAILED were sent in this order
+    rows = apply_recorded("meta1")
+    assert (
+        rows["wamid.TEXT"].status == Message.Status.READ
+    )  # the server sent SENT, DELIVERED, READ and FAILED in this order
     assert rows["wamid.TEXT2"].quoted_key_id == "wamid.TEXT"
-    assert [said["emoji"] for said in rows["wamid.TEXT"].reactions.values()] == [""]
+    assert [reaction["emoji"] for reaction in rows["wamid.TEXT"].reactions.values()] == [""]
     names = dict(Conversation.objects.filter(instance__name="meta1").values_list("jid", "name"))
     assert names["5511966665555@s.whatsapp.net"] == "Carla"
 
 
 def test_evolution_channel_answers_go_to_the_same_conversation() -> None:
-    rows = recorded("evo1")
+    rows = apply_recorded("evo1")
     assert {row.conversation.jid for row in rows.values()} == {"5511988887777@s.whatsapp.net"}
     sent = rows["2621edbf-ae71-4e5d-a886-23d92ea07218"]
     assert (sent.from_me, sent.status, sent.quoted_key_id) == (True, Message.Status.PENDING, "E1")

@@ -1,4 +1,4 @@
-"""What becomes of a body: stored first, applied once, and visible when it could not be."""
+"""From body to rows: a body is stored first and applied once, and keeps its outcome if it cannot be applied."""
 
 import base64
 import logging
@@ -22,7 +22,7 @@ def instance() -> Instance:
     return Instance.objects.create(name="vendas-sp-01")
 
 
-def test_the_same_body_again_is_the_same_event(instance: Instance) -> None:
+def test_a_repeated_body_is_the_same_event(instance: Instance) -> None:
     body = sample("messages.upsert.json")
     first, second = receive(instance, body), receive(instance, body)
     assert (first.pk, first.outcome, second.outcome) == (second.pk, "applied", "applied")
@@ -32,7 +32,7 @@ def test_the_same_body_again_is_the_same_event(instance: Instance) -> None:
 @pytest.mark.parametrize(
     ("body", "outcome"),
     [
-        ({"event": "somebody.new", "instance": "vendas-sp-01", "data": {}}, "unknown"),
+        ({"event": "unknown.event", "instance": "vendas-sp-01", "data": {}}, "unknown"),
         ({"event": "messages.upsert", "data": {"no": "key"}}, "unknown"),
         ({"event": "messages.upsert", "data": None}, "unknown"),
         ({"data": {}}, "unknown"),
@@ -44,15 +44,15 @@ def test_the_same_body_again_is_the_same_event(instance: Instance) -> None:
         ({"event": "typebot.start", "data": {}}, "ignored"),
     ],
 )
-def test_odd_bodies_are_kept_and_say_what_became_of_them(instance: Instance, body: Any, outcome: str) -> None:
+def test_malformed_bodies_are_stored_with_an_outcome_and_a_reason(instance: Instance, body: Any, outcome: str) -> None:
     event = receive(instance, body)
     stored = WebhookEvent.objects.get(pk=event.pk)
     assert (stored.outcome, stored.payload) == (outcome, body)
     assert bool(stored.reason) == (outcome == "unknown")
 
 
-def test_another_tenants_event_changes_nothing(instance: Instance, caplog: pytest.LogCaptureFixture) -> None:
-    body = sample("messages.upsert.json") | {"instance": "somebody-else"}
+def test_an_event_of_another_instance_changes_nothing(instance: Instance, caplog: pytest.LogCaptureFixture) -> None:
+    body = sample("messages.upsert.json") | {"instance": "support"}
     with caplog.at_level(logging.WARNING):
         event = receive(instance, body)
     assert event.outcome == "foreign"
@@ -61,7 +61,7 @@ def test_another_tenants_event_changes_nothing(instance: Instance, caplog: pytes
     assert "Niterói" not in caplog.text
 
 
-def test_half_understood_bodies_keep_what_was_understood(instance: Instance) -> None:
+def test_the_known_items_of_a_partly_unknown_body_are_applied(instance: Instance) -> None:
     body = sample("messages.set.json")
     body["data"].append({"key": {}})
     event = receive(instance, body)
@@ -72,16 +72,16 @@ def test_half_understood_bodies_keep_what_was_understood(instance: Instance) -> 
     assert Message.objects.count() == 3
 
 
-def test_a_fault_of_ours_keeps_the_event_and_applies_it_once_mended(
+def test_an_event_that_a_defect_fails_is_kept_and_applied_after_the_fix(
     instance: Instance, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     body = sample("messages.upsert.json")
 
-    def broken(*_: object) -> None:
+    def fail(*_: object) -> None:
         raise KeyError("Bom dia! Vocês entregam em Niterói?")
 
-    with monkeypatch.context() as fault, caplog.at_level(logging.DEBUG):
-        fault.setattr(events, "read", broken)
+    with monkeypatch.context() as patch, caplog.at_level(logging.DEBUG):
+        patch.setattr(events, "read", fail)
         event = receive(instance, body)
     assert (event.outcome, event.reason, event.attempts) == ("stored", "KeyError", 1)
     assert "Niterói" not in caplog.text
@@ -89,22 +89,22 @@ def test_a_fault_of_ours_keeps_the_event_and_applies_it_once_mended(
     assert Message.objects.count() == 1
 
 
-def test_a_database_that_does_not_answer_is_no_fault_of_the_event(
+def test_an_unavailable_database_does_not_count_as_an_attempt(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(*_: object) -> None:
-        raise InterfaceError("gone")
+    def fail_connection(*_: object) -> None:
+        raise InterfaceError("unavailable")
 
     body = sample("messages.upsert.json")
-    with monkeypatch.context() as fault:
-        fault.setattr(batch, "apply", away)
+    with monkeypatch.context() as patch:
+        patch.setattr(batch, "apply", fail_connection)
         with pytest.raises(InterfaceError):
             receive(instance, body)
     assert WebhookEvent.objects.get().attempts == 0
     assert receive(instance, body).outcome == "applied"
 
 
-def test_characters_that_a_database_refuses_do_not_stop_a_message(instance: Instance) -> None:
+def test_characters_that_a_database_rejects_are_removed_or_replaced(instance: Instance) -> None:
     body = sample("messages.upsert.json")
     body["data"]["message"]["conversation"] = "a\x00b\ud83d"
     body["data"]["pushName"] = "N" * 5000
@@ -113,7 +113,7 @@ def test_characters_that_a_database_refuses_do_not_stop_a_message(instance: Inst
     assert len(Contact.objects.get().name) == 255
 
 
-def test_absurd_values_never_fail(instance: Instance) -> None:
+def test_extreme_values_never_raise_an_error(instance: Instance) -> None:
     body = sample("messages.upsert.image.json")
     image = body["data"]["message"]["imageMessage"]
     image["fileLength"] = {"low": 1, "high": 2**40, "unsigned": True}
@@ -129,7 +129,7 @@ def test_absurd_values_never_fail(instance: Instance) -> None:
     assert receive(instance, code).outcome in ("applied", "unknown")
 
 
-def test_media_that_comes_inside_is_a_file_and_not_a_row(instance: Instance) -> None:
+def test_base64_media_is_stored_as_a_file(instance: Instance) -> None:
     content = b"\x89PNG" + bytes(range(256)) * 40
     body = sample("messages.upsert.image.json")
     body["data"]["message"]["base64"] = base64.b64encode(content).decode()
@@ -141,7 +141,7 @@ def test_media_that_comes_inside_is_a_file_and_not_a_row(instance: Instance) -> 
     assert row.media["mimetype"] == "image/jpeg"
 
 
-def test_a_copy_with_its_file_is_shown_before_one_without(instance: Instance) -> None:
+def test_a_copy_with_a_file_wins_over_one_without(instance: Instance) -> None:
     with_file, without = sample("messages.upsert.image.json"), sample("messages.upsert.image.json")
     with_file["data"]["message"]["base64"] = base64.b64encode(b"content").decode()
     without["date_time"] = "2025-12-11T10:00:07.000Z"
@@ -150,14 +150,14 @@ def test_a_copy_with_its_file_is_shown_before_one_without(instance: Instance) ->
     assert Message.objects.get().media["file"]
 
 
-def test_what_is_no_base64_is_left_out(instance: Instance) -> None:
+def test_media_that_is_not_base64_is_left_out(instance: Instance) -> None:
     body = sample("messages.upsert.image.json")
     body["data"]["message"]["base64"] = "not base64!"
     assert receive(instance, body).outcome == "applied"
     assert "file" not in Message.objects.get().media
 
 
-def test_two_instances_with_the_same_key_ids_do_not_meet(instance: Instance) -> None:
+def test_messages_of_two_instances_with_the_same_key_ids_stay_apart(instance: Instance) -> None:
     other = Instance.objects.create(name="vendas-sp-01", server_url="https://second.example.com")
     body = sample("messages.upsert.json")
     receive(instance, body)

@@ -1,4 +1,4 @@
-"""The rows of one instance without what depends on arrival: primary keys and the times of writing."""
+"""Reads an instance's rows without primary keys and times of writing, so that two instances can be compared."""
 
 from typing import Any
 
@@ -13,24 +13,25 @@ from conversations.models import (
     StateClock,
 )
 
-ARRIVAL = {"id", "created_at", "updated_at", "instance_id", "name_of_instance"}
-TOKENS = {"token_hash", "previous_token_hash", "previous_token_until"}
+IGNORED_FIELDS = {"id", "created_at", "updated_at", "instance_id", "name_of_instance"}
+TOKEN_FIELDS = {"token_hash", "previous_token_hash", "previous_token_until"}
 
 Rows = dict[str, list[dict[str, Any]]]
 
 
 def rows_of(instance: Instance) -> Rows:
-    """Return every row that ingestion writes for the instance, by table, each named by what it is about."""
+    """Return all rows of the instance by table; references are JIDs and key ids instead of primary keys."""
     instance = Instance.objects.get(pk=instance.pk)
     contacts = {row.pk: row for row in Contact.objects.filter(instance=instance)}
     chats = {row.pk: row for row in Conversation.objects.filter(instance=instance)}
     messages = {row.pk: row for row in Message.objects.filter(instance=instance)}
 
-    def named(row: Any) -> dict[str, Any]:
-        values = {f.attname: getattr(row, f.attname) for f in row._meta.concrete_fields if f.attname not in ARRIVAL}  # noqa: SLF001
-        for name, table in (("contact_id", contacts), ("sender_id", contacts), ("conversation_id", chats)):
+    def to_dict(row: Any) -> dict[str, Any]:
+        names = [field.attname for field in row._meta.concrete_fields]  # noqa: SLF001 - Django documents _meta
+        values = {name: getattr(row, name) for name in names if name not in IGNORED_FIELDS}
+        for name, targets in (("contact_id", contacts), ("sender_id", contacts), ("conversation_id", chats)):
             if values.get(name):
-                values[name] = table[values[name]].jid
+                values[name] = targets[values[name]].jid
         if values.get("last_message_id"):
             last = messages[values["last_message_id"]]
             values["last_message_id"] = (chats[last.conversation_id].jid, last.key_id, last.from_me)
@@ -41,16 +42,18 @@ def rows_of(instance: Instance) -> Rows:
         return values
 
     def table(rows: Any) -> list[dict[str, Any]]:
-        return sorted((named(row) for row in rows), key=repr)
+        return sorted((to_dict(row) for row in rows), key=repr)
 
-    own = {name: value for name, value in named(instance).items() if name not in TOKENS | {"name", "server_url"}}
+    instance_values = {
+        name: value for name, value in to_dict(instance).items() if name not in TOKEN_FIELDS | {"name", "server_url"}
+    }
     return {
-        "instance": [own],
+        "instance": [instance_values],
         "contacts": table(contacts.values()),
         "addresses": table(ContactAddress.objects.filter(instance=instance)),
         "conversations": table(chats.values()),
         "messages": table(messages.values()),
         "participants": table(Participant.objects.filter(conversation__instance=instance)),
-        "parked": table(PendingUpdate.objects.filter(instance=instance)),
+        "pending_updates": table(PendingUpdate.objects.filter(instance=instance)),
         "clocks": table(StateClock.objects.filter(instance=instance)),
     }

@@ -1,0 +1,39 @@
+"""Applies the same bodies in different orders and compares the rows."""
+
+import itertools
+from collections.abc import Iterable
+
+from conversations.evolution import envelope, events
+from conversations.ingest.apply.apply import apply
+from conversations.models import Instance
+from tests.conversations.ingest.bodies import Body
+from tests.conversations.ingest.row_snapshots import Rows, rows_of
+
+_numbers = itertools.count()
+
+
+def new_instance() -> Instance:
+    return Instance.objects.create(name=f"orders-{next(_numbers)}")
+
+
+def apply_one_by_one(bodies: Iterable[Body]) -> Rows:
+    """Apply bodies one by one to a new instance; return its rows."""
+    instance = new_instance()
+    for body in bodies:
+        apply(instance, events.read(envelope.parse_envelope(body)).facts)
+    return rows_of(instance)
+
+
+def apply_at_once(bodies: Iterable[Body]) -> Rows:
+    """Apply bodies to a new instance in one call; return its rows."""
+    instance = new_instance()
+    apply(instance, [fact for body in bodies for fact in events.read(envelope.parse_envelope(body)).facts])
+    return rows_of(instance)
+
+
+def apply_in_every_order(*bodies: Body) -> Rows:
+    """Apply bodies in every order, each to a new instance; check that all give the same rows, and return these."""
+    first, *others = [apply_one_by_one(order) for order in itertools.permutations(bodies)]
+    for other in others:
+        assert other == first
+    return first

@@ -1,0 +1,255 @@
+"""Which contact an address belongs to, and which contacts are merged."""
+
+import itertools
+from typing import Any
+
+import pytest
+
+from conversations.evolution import jid
+from conversations.evolution.facts import SamePerson
+from conversations.evolution.jid import Address
+from conversations.ingest.apply import identity
+from conversations.ingest.apply.identity import ContactIndex, address_fields, resolve_contacts
+from conversations.ingest.apply.merge_contacts import merge_contacts
+from conversations.ingest.apply.unit_of_work import UnitOfWork
+from conversations.models import Contact, ContactAddress, Conversation, Instance, Message, Participant
+
+PHONE, LID, SHORT_PHONE = "5521987654321@s.whatsapp.net", "204857316940182@lid", "552187654321@s.whatsapp.net"
+OTHER = "5531991234567@s.whatsapp.net"
+
+
+def address(text: str) -> Address:
+    found = jid.parse(text)
+    assert found is not None
+    return found
+
+
+# --- pure -------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("jids", list(itertools.permutations([PHONE, LID, SHORT_PHONE])))
+def test_a_contact_shows_its_phone_number_before_its_lid_and_the_long_form(jids: tuple[str, ...]) -> None:
+    assert address_fields(jids) == {"jid": PHONE, "phone": "5521987654321", "lid": "204857316940182"}
+
+
+def test_a_contact_without_a_phone_number_shows_its_lid() -> None:
+    assert address_fields([LID]) == {"jid": LID, "phone": "", "lid": "204857316940182"}
+
+
+# --- resolving --------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def instance(db: None) -> Instance:  # noqa: ARG001 - the fixture that allows database access
+    return Instance.objects.create(name="sales")
+
+
+def resolve(
+    instance: Instance, *jids: str, aliases: tuple[tuple[str, str], ...] = (), lookup_keys: tuple[str, ...] = ()
+) -> ContactIndex:
+    changes = UnitOfWork()
+    pairs = [SamePerson(address(one), address(other)) for one, other in aliases]
+    index = resolve_contacts(instance, map(address, jids), pairs, lookup_keys, changes)
+    changes.save()
+    return index
+
+
+def shown() -> list[tuple[str, str, str]]:
+    return list(Contact.objects.order_by("pk").values_list("jid", "phone", "lid"))
+
+
+def test_a_new_address_gets_a_contact(instance: Instance) -> None:
+    index = resolve(instance, PHONE)
+    assert shown() == [(PHONE, "5521987654321", "")]
+    assert index.get(address(PHONE)) == Contact.objects.get()
+    assert (index.new_keys, index.renamed) == (set(), set())
+
+
+def test_a_known_address_keeps_its_contact(instance: Instance) -> None:
+    first, second = resolve(instance, PHONE), resolve(instance, PHONE)
+    assert second.get(address(PHONE)) == first.get(address(PHONE))
+    assert Contact.objects.count() == ContactAddress.objects.count() == 1
+
+
+def test_both_forms_of_a_phone_number_are_one_address_and_the_longer_form_is_shown(instance: Instance) -> None:
+    resolve(instance, SHORT_PHONE)
+    assert shown() == [(SHORT_PHONE, "552187654321", "")]
+    index = resolve(instance, PHONE)
+    assert shown() == [(PHONE, "5521987654321", "")]
+    assert index.renamed == {Contact.objects.get()}
+    resolve(instance, SHORT_PHONE)
+    assert shown() == [(PHONE, "5521987654321", "")]
+
+
+def test_two_new_addresses_of_one_person_get_one_contact(instance: Instance) -> None:
+    index = resolve(instance, aliases=((LID, PHONE),))
+    assert shown() == [(PHONE, "5521987654321", "204857316940182")]
+    assert index.get(address(LID)) is index.get(address(PHONE))
+
+
+def test_a_new_address_of_a_known_person_is_added_to_the_contact(instance: Instance) -> None:
+    resolve(instance, LID)
+    index = resolve(instance, aliases=((LID, PHONE),))
+    assert shown() == [(PHONE, "5521987654321", "204857316940182")]
+    assert index.new_keys == {address(PHONE).key}
+    assert index.renamed == {Contact.objects.get()}
+
+
+def test_contacts_that_turn_out_to_be_one_person_are_merged_into_the_older_one(instance: Instance) -> None:
+    older = resolve(instance, LID).get(address(LID))
+    resolve(instance, PHONE)
+    index = resolve(instance, aliases=((PHONE, LID),))
+    assert Contact.objects.get() == older == index.get(address(PHONE)) == index.get(address(LID))
+    assert shown() == [(PHONE, "5521987654321", "204857316940182")]
+    assert index.new_keys == {address(PHONE).key, address(LID).key}
+
+
+def test_aliases_in_one_batch_are_transitive(instance: Instance) -> None:
+    resolve(instance, aliases=((LID, PHONE), (PHONE, OTHER)))
+    assert Contact.objects.count() == 1
+    assert ContactAddress.objects.count() == 3
+
+
+def test_a_lookup_creates_no_contact(instance: Instance) -> None:
+    assert resolve(instance, lookup_keys=(address(PHONE).key,)).contacts == {}
+    assert not Contact.objects.exists()
+    resolve(instance, PHONE)
+    assert resolve(instance, lookup_keys=(address(PHONE).key,)).contacts == {address(PHONE).key: Contact.objects.get()}
+
+
+def test_the_same_address_in_two_instances_is_two_contacts(instance: Instance) -> None:
+    resolve(instance, PHONE)
+    resolve(Instance.objects.create(name="support"), PHONE)
+    assert Contact.objects.count() == 2
+
+
+def test_many_addresses_are_looked_up_in_several_queries(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identity, "MAX_QUERY_KEYS", 2)
+    jids = [f"55219876543{n:02}@s.whatsapp.net" for n in range(5)]
+    resolve(instance, *jids)
+    resolve(instance, *jids)
+    assert Contact.objects.count() == 5
+
+
+# --- merging contacts -------------------------------------------------------------------------------------------------
+class Pair:
+    """Two contacts of one instance, to be merged into the first."""
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
+        self.kept = Contact.objects.create(instance=instance, jid=PHONE)
+        self.removed = Contact.objects.create(instance=instance, jid=LID)
+
+    def chat(self, contact: Contact, **values: Any) -> Conversation:
+        return Conversation.objects.create(
+            instance=self.instance, kind="direct", contact=contact, jid=contact.jid, **values
+        )
+
+    def message(self, conversation: Conversation, key_id: str, **values: Any) -> Message:
+        defaults: dict[str, Any] = {
+            "from_me": False,
+            "timestamp": "2026-01-01T12:00:00Z",
+            "kind": "text",
+            "precedence": key_id,
+        }
+        return Message.objects.create(
+            instance=self.instance, conversation=conversation, key_id=key_id, **defaults | values
+        )
+
+    def merge(self) -> None:
+        merge_contacts(self.instance, self.kept, self.removed)
+        assert Contact.objects.get() == self.kept
+
+
+@pytest.fixture
+def pair(instance: Instance) -> Pair:
+    return Pair(instance)
+
+
+def test_a_merged_contact_keeps_the_addresses_and_messages_of_both(pair: Pair) -> None:
+    ContactAddress.objects.create(instance=pair.instance, key="lid:1", jid=LID, contact=pair.removed)
+    group = Conversation.objects.create(instance=pair.instance, kind="group", jid="7@g.us")
+    pair.message(group, "M1", sender=pair.removed)
+    pair.merge()
+    assert ContactAddress.objects.get().contact == Message.objects.get().sender == pair.kept
+
+
+def test_the_only_conversation_of_two_contacts_goes_to_the_kept_contact(pair: Pair) -> None:
+    chat = pair.chat(pair.removed)
+    pair.merge()
+    assert Conversation.objects.get() == chat
+    assert Conversation.objects.get().contact == pair.kept
+
+
+def test_two_conversations_become_one_with_the_messages_of_both(pair: Pair) -> None:
+    kept_chat, removed_chat = pair.chat(pair.kept), pair.chat(pair.removed)
+    pair.message(kept_chat, "M1")
+    pair.message(removed_chat, "M2")
+    pair.merge()
+    chat = Conversation.objects.get()
+    assert (chat, chat.unread_count) == (kept_chat, 2)
+    assert set(chat.messages.values_list("key_id", flat=True)) == {"M1", "M2"}
+
+
+def test_a_message_of_both_conversations_becomes_one_row_by_the_merge_rules(pair: Pair) -> None:
+    pair.message(pair.chat(pair.kept), "M1", status=Message.Status.SENT, text="worse", precedence="2")
+    pair.message(pair.chat(pair.removed), "M1", status=Message.Status.READ, text="better", precedence="1")
+    pair.merge()
+    row = Message.objects.get()
+    assert (row.status, row.text) == (Message.Status.READ, "better")
+
+
+def test_messages_with_one_key_id_from_both_sides_stay_two(pair: Pair) -> None:
+    pair.message(pair.chat(pair.kept), "M1", from_me=True)
+    pair.message(pair.chat(pair.removed), "M1", from_me=False)
+    pair.merge()
+    assert Message.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "flags", "expected"),
+    [
+        ("is_archived", (True, False), False),
+        ("is_archived", (False, True), False),
+        ("is_archived", (True, True), True),
+        ("is_pinned", (True, False), True),
+        ("is_pinned", (False, True), True),
+        ("is_pinned", (False, False), False),
+    ],
+)
+def test_a_merged_conversation_is_archived_only_if_both_were_and_pinned_if_one_was(
+    pair: Pair,
+    field: str,
+    flags: tuple[bool, bool],
+    expected: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    for contact, flag in zip((pair.kept, pair.removed), flags, strict=True):
+        pair.chat(contact, **{field: flag})
+    pair.merge()
+    assert getattr(Conversation.objects.get(), field) is expected
+
+
+@pytest.mark.parametrize("field", ["muted_until", "marked_read_until"])
+@pytest.mark.parametrize("years", [(2026, 2027), (2027, 2026)])
+def test_a_merged_conversation_keeps_the_later_end_of_muting_and_of_reading(
+    pair: Pair, field: str, years: tuple[int, int]
+) -> None:
+    for contact, year in zip((pair.kept, pair.removed), years, strict=True):
+        pair.chat(contact, **{field: f"{year}-01-01T00:00:00Z"})
+    pair.merge()
+    assert getattr(Conversation.objects.get(), field).year == 2027
+
+
+def test_a_membership_of_the_removed_contact_goes_to_the_kept_one(pair: Pair) -> None:
+    group = Conversation.objects.create(instance=pair.instance, kind="group", jid="7@g.us")
+    Participant.objects.create(conversation=group, contact=pair.removed, role="admin", is_present=True, clock="1")
+    pair.merge()
+    assert Participant.objects.get().contact == pair.kept
+
+
+@pytest.mark.parametrize("clocks", [("1", "2"), ("2", "1")])
+def test_of_two_memberships_in_one_group_the_later_one_is_kept(pair: Pair, clocks: tuple[str, str]) -> None:
+    group = Conversation.objects.create(instance=pair.instance, kind="group", jid="7@g.us")
+    for contact, clock in zip((pair.kept, pair.removed), clocks, strict=True):
+        Participant.objects.create(
+            conversation=group, contact=contact, role=f"role {clock}", is_present=True, clock=clock
+        )
+    pair.merge()
+    row = Participant.objects.get()
+    assert (row.contact, row.role, row.clock) == (pair.kept, "role 2", "2")

@@ -1,0 +1,338 @@
+"""Each merge rule of messages, latest-state values and memberships, first by example, then as a property."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conversations.evolution import coerce
+from conversations.evolution.facts import MessageUpdate
+from conversations.ingest.apply import merge_rules
+from conversations.models import Message, Participant
+
+Copy = dict[str, Any]
+Fact = Copy | MessageUpdate
+
+NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
+LATEST = NOON + dt.timedelta(days=1)
+SECOND = dt.timedelta(seconds=1)
+
+
+def copy(**values: Any) -> Copy:
+    """Build a copy of a message; its precedence depends on its content, as the parser's does."""
+    content: Copy = {
+        "sender_id": None,
+        "sender_name": "",
+        "source": "",
+        "kind": "text",
+        "media": {},
+        "details": {},
+        "quoted_key_id": "",
+        "quoted_sender": "",
+        "quoted_text": "",
+        "text": "oi",
+    }
+    flags = {"timestamp": NOON, "status": 0, "is_history": False, "from_device": False}
+    content |= {name: value for name, value in values.items() if name in content}
+    precedence = values.get("precedence", coerce.canonical_json(content))
+    return (
+        content | flags | {name: value for name, value in values.items() if name in flags} | {"precedence": precedence}
+    )
+
+
+def update(kind: str, rank_or_ms: int = 0, subject: str = "", **value: Any) -> MessageUpdate:
+    return MessageUpdate("M1", kind, rank_or_ms, value, subject=subject)
+
+
+def merged(*facts: Fact) -> Message:
+    """Merge facts into the row of a message."""
+    row = Message(key_id="M1", from_me=False, timestamp=LATEST)
+    for fact in facts:
+        if isinstance(fact, MessageUpdate):
+            merge_rules.merge_update(row, fact)
+        else:
+            merge_rules.merge_copy(row, fact)
+    return row
+
+
+def values(row: Message) -> dict[str, Any]:
+    return merge_rules.snapshot(row)
+
+
+# --- copies -----------------------------------------------------------------------------------------------------------
+def test_a_row_shows_the_copy_with_the_least_precedence() -> None:
+    better, worse = copy(precedence="1", text="better"), copy(precedence="2", text="worse")
+    assert merged(worse, better).text == merged(better, worse).text == "better"
+
+
+def test_a_row_takes_all_copy_fields_from_the_same_copy() -> None:
+    content: Copy = {
+        "sender_id": None,
+        "sender_name": "Ana",
+        "source": "",
+        "kind": "image",
+        "media": {"size": 1},
+        "details": {},
+        "quoted_key_id": "Q1",
+        "quoted_sender": "",
+        "quoted_text": "quoted",
+    }
+    better = copy(precedence="1", **content)
+    worse = copy(precedence="2", sender_id=1, source="ios", details={"a": 1}, quoted_sender="bob", quoted_text="other")
+    row = merged(worse, better)
+    assert {name: getattr(row, name) for name in content} == content
+
+
+def test_the_earliest_timestamp_of_all_copies_wins() -> None:
+    early, late = copy(precedence="2", timestamp=NOON), copy(precedence="1", timestamp=NOON + SECOND)
+    assert merged(early, late).timestamp == merged(late, early).timestamp == NOON
+
+
+def test_the_highest_status_of_all_copies_wins() -> None:
+    read, sent = copy(precedence="2", status=Message.Status.READ), copy(precedence="1", status=Message.Status.SENT)
+    assert merged(read, sent).status == merged(sent, read).status == Message.Status.READ
+
+
+@pytest.mark.parametrize("flag", ["is_history", "from_device"])
+def test_a_flag_that_one_copy_sets_stays_set(flag: str) -> None:
+    is_set, is_unset = copy(precedence="2", **{flag: True}), copy(precedence="1")
+    assert getattr(merged(is_set, is_unset), flag)
+    assert getattr(merged(is_unset, is_set), flag)
+
+
+# --- updates ----------------------------------------------------------------------------------------------------------
+def test_a_status_update_only_raises_the_status() -> None:
+    read, delivered = update("status", Message.Status.READ), update("status", Message.Status.DELIVERED)
+    assert merged(copy(), read, delivered).status == Message.Status.READ
+    assert merged(copy(), delivered, read).status == Message.Status.READ
+
+
+def test_an_edit_replaces_the_text_and_keeps_the_original_one() -> None:
+    row = merged(copy(text="oi"), update("edit", 5, text="olá"))
+    assert (row.text, row.original_text, row.edited_at) == ("olá", "oi", coerce.from_ms(5))
+
+
+def test_a_copy_after_an_edit_sets_only_the_original_text() -> None:
+    row = merged(update("edit", 5, text="olá"), copy(text="oi"))
+    assert (row.text, row.original_text) == ("olá", "oi")
+
+
+def test_the_latest_edit_wins() -> None:
+    first, second = update("edit", 5, text="z"), update("edit", 6, text="a")
+    for row in (merged(copy(), first, second), merged(copy(), second, first)):
+        assert (row.text, row.original_text, row.edited_at) == ("a", "oi", coerce.from_ms(6))
+
+
+def test_of_two_edits_at_the_same_time_the_greater_text_wins() -> None:
+    a, b = update("edit", 5, text="a"), update("edit", 5, text="b")
+    assert merged(copy(), a, b).text == merged(copy(), b, a).text == "b"
+
+
+def test_a_deletion_is_final() -> None:
+    assert merged(copy(), update("delete"), copy(), update("edit", 5, text="olá")).is_deleted
+
+
+def test_the_latest_reaction_of_a_subject_wins() -> None:
+    heart, thumb = update("reaction", 5, "ana", emoji="❤"), update("reaction", 6, "ana", emoji="👍")
+    expected = {"ana": {"emoji": "👍", "at": 6}}
+    assert merged(copy(), heart, thumb).reactions == merged(copy(), thumb, heart).reactions == expected
+
+
+def test_reactions_of_different_subjects_are_kept() -> None:
+    row = merged(copy(), update("reaction", 5, "ana", emoji="❤"), update("reaction", 6, "bob", emoji="👍"))
+    assert {subject: reaction["emoji"] for subject, reaction in row.reactions.items()} == {"ana": "❤", "bob": "👍"}
+
+
+def test_a_removed_reaction_wins_over_a_reaction_of_the_same_time() -> None:
+    heart, removed = update("reaction", 5, "ana", emoji="❤"), update("reaction", 5, "ana", emoji="")
+    for row in (merged(copy(), heart, removed), merged(copy(), removed, heart)):
+        assert row.reactions["ana"]["emoji"] == ""
+
+
+def test_the_latest_vote_of_a_subject_wins() -> None:
+    first, second = update("poll", 5, "ana", options=["b"]), update("poll", 6, "ana", options=["a"])
+    expected = {"ana": {"options": ["a"], "at": 6}}
+    assert merged(copy(), first, second).poll_results == merged(copy(), second, first).poll_results == expected
+
+
+def test_votes_of_different_subjects_are_kept() -> None:
+    row = merged(copy(), update("poll", 5, "ana", options=["a"]), update("poll", 6, "bob", options=["b"]))
+    assert {subject: vote["options"] for subject, vote in row.poll_results.items()} == {"ana": ["a"], "bob": ["b"]}
+
+
+def test_an_unknown_kind_of_update_is_an_error() -> None:
+    with pytest.raises(ValueError, match="unknown kind"):
+        merged(copy(), update("poke"))
+
+
+# --- two rows of one message ------------------------------------------------------------------------------------------
+def test_merging_two_rows_equals_merging_all_their_facts_into_one_row() -> None:
+    first: list[Fact] = [copy(precedence="2", status=4), update("edit", 5, text="olá"), update("delete")]
+    second: list[Fact] = [
+        copy(precedence="1", text="outro", timestamp=NOON - SECOND),
+        update("edit", 4, text="antes"),
+        update("reaction", 6, "ana", emoji="❤"),
+        update("poll", 6, "ana", options=["a"]),
+    ]
+    row = merged(*first)
+    merge_rules.merge_messages(row, merged(*second))
+    assert values(row) == values(merged(*first, *second))
+    assert (row.text, row.original_text, row.timestamp) == ("olá", "outro", NOON - SECOND)
+
+
+@pytest.mark.parametrize("is_swapped", [False, True])
+def test_a_deletion_of_either_row_is_final(is_swapped: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    deleted, other = merged(copy(), update("delete")), merged(copy())
+    row, merged_row = (other, deleted) if is_swapped else (deleted, other)
+    merge_rules.merge_messages(row, merged_row)
+    assert row.is_deleted
+
+
+# --- which of two values wins -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("value", "clock", "new", "new_clock", "is_newer"),
+    [
+        ("a", "1", "b", "2", True),
+        ("b", "1", "a", "2", True),
+        ("a", "2", "b", "1", False),
+        ("a", "1", "b", "1", True),
+        ("b", "1", "a", "1", False),
+        ("a", "1", "a", "1", False),
+        (None, "1", "a", "1", True),
+        ("a", "1", None, "1", False),
+        (None, "", "a", "", True),
+    ],
+)
+def test_a_later_clock_wins_and_the_greater_value_on_equal_clocks(
+    value: Any,
+    clock: str,
+    new: Any,
+    new_clock: str,
+    is_newer: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    assert merge_rules.is_newer(value, clock, new, new_clock) is is_newer
+
+
+def test_the_tie_breaker_ignores_the_order_of_members() -> None:
+    assert merge_rules.tie_breaker({"a": 1, "b": 2}) == merge_rules.tie_breaker({"b": 2, "a": 1})
+
+
+def test_no_value_is_less_than_any_value_in_the_tie_breaker() -> None:
+    some: list[Any] = ["", 0, False, {}, []]
+    assert all(merge_rules.tie_breaker(None) < merge_rules.tie_breaker(value) for value in some)
+
+
+@pytest.mark.parametrize(
+    ("winner", "loser"),
+    [
+        ({"clock": "2", "is_present": False, "role": ""}, {"clock": "1", "is_present": True, "role": "admin"}),
+        ({"clock": "1", "is_present": True, "role": ""}, {"clock": "1", "is_present": False, "role": "admin"}),
+        ({"clock": "1", "is_present": True, "role": "admin"}, {"clock": "1", "is_present": True, "role": ""}),
+    ],
+)
+def test_of_two_memberships_the_later_one_wins_then_presence_then_the_greater_role(
+    winner: dict[str, Any], loser: dict[str, Any]
+) -> None:
+    assert merge_rules.membership_order(Participant(**winner)) > merge_rules.membership_order(Participant(**loser))
+
+
+def test_changed_fields_are_those_that_differ_from_the_snapshot() -> None:
+    row = merged(copy())
+    before = merge_rules.snapshot(row)
+    assert merge_rules.changed_fields(row, before) == set()
+    merge_rules.merge_update(row, update("edit", 5, text="olá"))
+    assert merge_rules.changed_fields(row, before) == {"text", "original_text", "edited_at"}
+
+
+# --- properties -------------------------------------------------------------------------------------------------------
+few_examples = settings(max_examples=30)  # of each kind
+times, subjects = st.integers(1, 3), st.sampled_from(["ana", "bob", "me"])
+texts = st.sampled_from(["", "a", "b", '"'])
+copies = st.builds(
+    copy,
+    text=texts,
+    kind=st.sampled_from(["text", "image"]),
+    sender_id=st.sampled_from([None, 1]),
+    timestamp=times.map(lambda seconds: NOON + seconds * SECOND),
+    status=st.sampled_from(Message.Status).map(int),
+    is_history=st.booleans(),
+    from_device=st.booleans(),
+)
+updates: dict[str, st.SearchStrategy[MessageUpdate]] = {
+    "status": st.builds(update, st.just("status"), st.sampled_from(Message.Status).map(int)),
+    "edit": st.builds(update, st.just("edit"), times, text=texts),
+    "delete": st.just(update("delete")),
+    "reaction": st.builds(update, st.just("reaction"), times, subjects, emoji=st.sampled_from(["❤", "👍", ""])),
+    "poll": st.builds(update, st.just("poll"), times, subjects, options=st.sampled_from([[], ["a"], ["a", "b"]])),
+}
+KINDS: dict[str, st.SearchStrategy[Fact]] = {"copy": copies, **updates, "any": st.one_of(copies, *updates.values())}
+
+
+def histories(kind: str) -> st.SearchStrategy[list[Fact]]:
+    """Facts of one kind, and at least one copy, because only a copy creates a message."""
+    return st.builds(lambda first, others: [first, *others], copies, st.lists(KINDS[kind], max_size=5))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@few_examples
+@given(data=st.data())
+def test_merging_is_commutative(kind: str, data: st.DataObject) -> None:
+    facts = data.draw(histories(kind))
+    assert values(merged(*data.draw(st.permutations(facts)))) == values(merged(*facts))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@few_examples
+@given(data=st.data())
+def test_merging_is_idempotent(kind: str, data: st.DataObject) -> None:
+    facts = data.draw(histories(kind))
+    repeated = data.draw(st.lists(st.sampled_from(facts)))
+    assert values(merged(*facts, *repeated)) == values(merged(*facts))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@few_examples
+@given(data=st.data())
+def test_merging_rows_is_associative(kind: str, data: st.DataObject) -> None:
+    first, second, third = (data.draw(histories(kind)) for _ in range(3))
+    left, right, tail = merged(*first), merged(*first), merged(*second)
+    merge_rules.merge_messages(left, merged(*second))
+    merge_rules.merge_messages(left, merged(*third))
+    merge_rules.merge_messages(tail, merged(*third))
+    merge_rules.merge_messages(right, tail)
+    assert values(left) == values(right) == values(merged(*first, *second, *third))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@few_examples
+@given(data=st.data())
+def test_merging_rows_is_commutative_and_idempotent(kind: str, data: st.DataObject) -> None:
+    first, second = (data.draw(histories(kind)) for _ in range(2))
+    one, other = merged(*first), merged(*second)
+    merge_rules.merge_messages(one, merged(*second))
+    merge_rules.merge_messages(other, merged(*first))
+    assert values(one) == values(other)
+    merge_rules.merge_messages(one, merged(*second))
+    assert values(one) == values(other)
+
+
+registers = st.tuples(st.sampled_from([None, "", "a", "b", 1]), st.sampled_from(["", "1", "2"]))
+
+
+@given(st.lists(registers, min_size=1, max_size=6), st.randoms())
+def test_the_winner_among_clocked_values_does_not_depend_on_their_order(
+    statements: list[tuple[Any, str]], random: Any
+) -> None:
+    def winner() -> tuple[Any, str]:
+        value, clock = statements[0]
+        for new, new_clock in statements[1:]:
+            if merge_rules.is_newer(value, clock, new, new_clock):
+                value, clock = new, new_clock
+        return value, clock
+
+    first = winner()
+    statements += statements
+    random.shuffle(statements)
+    assert winner() == first

@@ -1,0 +1,38 @@
+"""The options of ingestion, and the times of retries."""
+
+import datetime as dt
+
+import pytest
+from pytest_django import Settings
+
+from conversations.ingest.conf import CLOCK_SKEW_LIMIT, Options, is_due, retry_after
+
+
+def test_options_are_read_from_the_setting(settings: Settings) -> None:
+    settings.INGEST = {"WINDOW": 2.5}
+    assert Options.read() == Options(window=2.5)
+
+
+def test_an_unknown_option_is_an_error(settings: Settings) -> None:
+    settings.INGEST = {"WINDOWS": 2.5}
+    with pytest.raises(TypeError):
+        Options.read()
+
+
+def test_retry_delays_grow_up_to_an_hour() -> None:
+    delays = [retry_after(attempts) for attempts in range(1, 40)]
+    assert delays[0] == dt.timedelta(seconds=2)
+    assert delays == sorted(delays)
+    assert delays[-1] == dt.timedelta(hours=1)
+
+
+def test_a_past_time_is_due_and_a_future_one_is_not() -> None:
+    now = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    assert is_due(now, now)
+    assert not is_due(now + dt.timedelta(seconds=1), now)
+
+
+def test_a_time_beyond_the_clock_skew_limit_is_due() -> None:
+    now = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    assert not is_due(now + CLOCK_SKEW_LIMIT, now)
+    assert is_due(now + CLOCK_SKEW_LIMIT + dt.timedelta(seconds=1), now)

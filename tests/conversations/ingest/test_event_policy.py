@@ -1,0 +1,79 @@
+"""Which events are debounced, when debounce windows end, and how history imports are split."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from conversations.ingest import event_policy
+
+
+@pytest.mark.parametrize(
+    ("name", "is_debounced"),
+    [
+        ("messages.upsert", False),
+        ("send.message", False),
+        ("messages.edited", False),
+        ("send.message.update", False),
+        ("messages.delete", False),
+        ("messages.set", False),
+        ("chats.delete", False),
+        ("call", False),
+        ("logout.instance", False),
+        ("unknown.event", False),
+        ("messages.update", True),
+        ("contacts.update", True),
+        ("contacts.upsert", True),
+        ("chats.update", True),
+        ("chats.upsert", True),
+        ("presence.update", True),
+        ("connection.update", True),
+        ("qrcode.updated", True),
+    ],
+)
+def test_only_latest_state_events_are_debounced(name: str, is_debounced: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    assert event_policy.is_latest_state(name, {"data": {"keyId": "A", "status": "READ"}}) is is_debounced
+
+
+@pytest.mark.parametrize("content", [{"message": {"editedMessage": {}}}, {"pollUpdates": [{}]}])
+def test_an_acknowledgement_with_an_edit_or_a_vote_is_not_debounced(content: dict[str, Any]) -> None:
+    for data in ({"keyId": "A", **content}, [{"keyId": "A"}, {"keyId": "B", **content}]):
+        assert not event_policy.is_latest_state("messages.update", {"data": data})
+
+
+def test_a_window_depends_only_on_the_clock_and_differs_between_instances() -> None:
+    now = dt.datetime(2026, 1, 1, 12, 0, 0, 123456, dt.UTC)
+    ends = [event_policy.due_at(now, 2.0, instance) for instance in range(100)]
+    assert all(now < end <= now + dt.timedelta(seconds=2) for end in ends)
+    assert len({end.microsecond // 20_000 for end in ends}) > 20
+    for instance, end in enumerate(ends):
+        just_before = end - dt.timedelta(microseconds=2)
+        assert event_policy.due_at(max(now, just_before), 2.0, instance) == end
+        assert event_policy.due_at(end, 2.0, instance) - end >= dt.timedelta(seconds=1.99)
+
+
+def test_without_a_window_events_are_due_now() -> None:
+    now = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    assert event_policy.due_at(now, 0, 7) == now
+
+
+def test_a_long_history_import_is_split_and_each_part_keeps_the_other_fields() -> None:
+    body = {"event": "messages.set", "progress": 40, "data": list(range(5))}
+    parts = event_policy.split_history("messages.set", body, 2)
+    assert [part["data"] for part in parts] == [[0, 1], [2, 3], [4]]
+    assert {part["progress"] for part in parts} == {40}
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [("messages.set", {"data": [1, 2]}), ("messages.upsert", {"data": [1, 2, 3]}), ("messages.set", [1, 2, 3])],
+)
+def test_short_imports_and_other_bodies_are_not_split(name: str, body: object) -> None:
+    assert event_policy.split_history(name, body, 2) == [body]
+
+
+def test_a_very_long_import_has_a_limited_number_of_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_policy, "MAX_PARTS", 7)
+    parts = event_policy.split_history("messages.set", {"data": [0] * 10_000}, 2)
+    assert len(parts) == 7
+    assert sum(len(part["data"]) for part in parts) == 10_000
