@@ -7,7 +7,7 @@ from conversations.models import Contact, Conversation, Message
 
 ME = "me"  # key of the instance's own reaction in `Message.reactions`
 YOU = "You"
-_SERVERS = frozenset(jid.Server)
+_SERVERS = frozenset(jid.AddressKind)
 
 
 class DisplayNames:
@@ -63,8 +63,8 @@ def format_address(address: str) -> str:
     """Return the number of a JID or an address key, with "+" if it is a phone number; return other text unchanged."""
     server, _, number = address.partition(":")
     if server in _SERVERS:
-        return f"+{number}" if server == jid.Server.PHONE else number
+        return f"+{number}" if server == jid.AddressKind.PHONE else number
     parsed = jid.parse(address)
     if parsed is None:
         return address
-    return f"+{parsed.number}" if parsed.server is jid.Server.PHONE else parsed.number
+    return f"+{parsed.number}" if parsed.kind is jid.AddressKind.PHONE else parsed.number

@@ -53,7 +53,11 @@ class InstanceForm(forms.ModelForm):  # type: ignore[type-arg] # Django's class 
             ValidationError: the text is not a URL or contains credentials, a query or a fragment.
         """
         try:
-            return instances.server_url(self.cleaned_data["server_url"]) if self.cleaned_data["server_url"] else ""
+            return (
+                instances.normalize_server_url(self.cleaned_data["server_url"])
+                if self.cleaned_data["server_url"]
+                else ""
+            )
         except ValueError as error:
             raise ValidationError(f"The server URL {error}.") from None
 

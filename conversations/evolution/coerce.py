@@ -104,7 +104,7 @@ def from_ms(ms: int) -> dt.datetime:
     return EPOCH + dt.timedelta(milliseconds=ms)
 
 
-def ms_of(time: dt.datetime) -> int:
+def to_ms(time: dt.datetime) -> int:
     """Return a time's milliseconds since the epoch."""
     return round(time.timestamp() * 1000)
 
@@ -122,7 +122,7 @@ def sortable_clock(date_time: object) -> str:
 def clock_ms(clock: str) -> int:
     """Return a sortable clock in ms since the epoch, as if it were UTC; 0 for ""."""
     try:
-        return ms_of(dt.datetime.fromisoformat(f"{clock}+00:00"))
+        return to_ms(dt.datetime.fromisoformat(f"{clock}+00:00"))
     except ValueError:
         return 0
 
@@ -135,4 +135,4 @@ def iso_ms(value: object) -> int | None:
         return None
     if time is None or not 1970 < time.year < 5138:  # noqa: PLR2004 - the years that `epoch_ms` accepts
         return None
-    return ms_of(time if time.tzinfo else time.replace(tzinfo=dt.UTC))
+    return to_ms(time if time.tzinfo else time.replace(tzinfo=dt.UTC))

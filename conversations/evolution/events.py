@@ -76,7 +76,7 @@ class UnknownEventError(ValueError):
     """No parser is registered for the event."""
 
 
-def read(envelope: Envelope) -> ParseResult:
+def parse(envelope: Envelope) -> ParseResult:
     """Parse an event. An item of unknown shape becomes a problem; the other items are still parsed.
 
     Raises:

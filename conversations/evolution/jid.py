@@ -10,7 +10,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 
-class Server(StrEnum):
+class AddressKind(StrEnum):
     """The kind of an address, derived from the server part of its JID (after the @); also the prefix of its key."""
 
     PHONE = "phone"
@@ -23,18 +23,18 @@ class Server(StrEnum):
 
 
 _SERVER_BY_HOST = {
-    "s.whatsapp.net": Server.PHONE,
-    "c.us": Server.PHONE,
-    "hosted": Server.PHONE,
-    "lid": Server.LID,
-    "hosted.lid": Server.LID,
-    "g.us": Server.GROUP,
-    "broadcast": Server.BROADCAST,
-    "newsletter": Server.NEWSLETTER,
+    "s.whatsapp.net": AddressKind.PHONE,
+    "c.us": AddressKind.PHONE,
+    "hosted": AddressKind.PHONE,
+    "lid": AddressKind.LID,
+    "hosted.lid": AddressKind.LID,
+    "g.us": AddressKind.GROUP,
+    "broadcast": AddressKind.BROADCAST,
+    "newsletter": AddressKind.NEWSLETTER,
 }
-_CANONICAL_HOST = {Server.PHONE: "s.whatsapp.net", Server.LID: "lid"}
-_SERVER_BY_PREFIX = {str(server): server for server in Server}
-_PERSON_PREFIXES = (f"{Server.PHONE}:", f"{Server.LID}:")
+_CANONICAL_HOST = {AddressKind.PHONE: "s.whatsapp.net", AddressKind.LID: "lid"}
+_SERVER_BY_PREFIX = {str(server): server for server in AddressKind}
+_PERSON_PREFIXES = (f"{AddressKind.PHONE}:", f"{AddressKind.LID}:")
 CACHE_SIZE = 20_000  # parsed JIDs; a batch parses the same address many times, and so does the next batch
 _MAX_JID_LENGTH = 100  # characters
 _MAX_NUMBER_LENGTH = 30  # digits of a phone number or LID; phone numbers have at most 15
@@ -60,7 +60,7 @@ class Address:
     jid: str
 
     @property
-    def server(self) -> Server:
+    def kind(self) -> AddressKind:
         """The kind of the address."""
         return _SERVER_BY_PREFIX[self.key.partition(":")[0]]
 
@@ -101,12 +101,12 @@ def _parse(text: str) -> Address | None:
         host = "s.whatsapp.net"
     if (user, host) == ("status", "broadcast"):
         return Address("status:status", "status@broadcast")
-    server = _SERVER_BY_HOST.get(host, Server.OTHER)
+    server = _SERVER_BY_HOST.get(host, AddressKind.OTHER)
     if server in _CANONICAL_HOST and not (user.isascii() and user.isdecimal() and len(user) <= _MAX_NUMBER_LENGTH):
         return None
     host = _CANONICAL_HOST.get(server, host)
-    name = _shorter_form(user) if server is Server.PHONE else user
-    key = f"{server}:{name}" if server is not Server.OTHER else f"{server}:{user}@{host}"
+    name = _shorter_form(user) if server is AddressKind.PHONE else user
+    key = f"{server}:{name}" if server is not AddressKind.OTHER else f"{server}:{user}@{host}"
     return Address(key, f"{user}@{host}")
 
 

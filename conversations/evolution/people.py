@@ -7,7 +7,7 @@ from conversations.evolution import coerce, jid
 from conversations.evolution.coerce import Json, UnknownShapeError
 from conversations.evolution.envelope import Envelope, live_clock
 from conversations.evolution.facts import ContactState, ConversationState, Fact, Member, Membership, SamePerson
-from conversations.evolution.jid import Address, Server
+from conversations.evolution.jid import Address, AddressKind
 from conversations.evolution.records import usable_name
 
 PRESENCES = frozenset({"available", "unavailable", "composing", "recording", "paused"})
@@ -148,14 +148,14 @@ def _chat_name(address: Address, raw: object, envelope: Envelope) -> Iterator[Fa
 
 def _group_address(metadata: Json) -> Address:
     chat = jid.parse(metadata.get("id"))
-    if chat is None or chat.server is not Server.GROUP:
+    if chat is None or chat.kind is not AddressKind.GROUP:
         raise UnknownShapeError("the group has no address")
     return chat
 
 
 def _same_person(one: object, other: object) -> Iterator[SamePerson]:
     first, second = jid.parse(one), jid.parse(other)
-    if first and second and first.is_person and second.is_person and first.server is not second.server:
+    if first and second and first.is_person and second.is_person and first.kind is not second.kind:
         yield SamePerson(first, second)
 
 

@@ -10,7 +10,7 @@ from conversations.evolution.coerce import Json, UnknownShapeError
 from conversations.evolution.content import Content, parse_content, quoted_text
 from conversations.evolution.envelope import Envelope, history_clock, live_clock
 from conversations.evolution.facts import ContactState, ConversationState, Fact, InstanceState, MessageCopy, SamePerson
-from conversations.evolution.jid import Address, Server
+from conversations.evolution.jid import Address, AddressKind
 from conversations.evolution.status import parse_status
 from conversations.evolution.updates import UpdateContext, parse_protocol_message
 from conversations.evolution.votes import parse_poll_results, parse_reaction, parse_vote
@@ -78,8 +78,8 @@ def _resolve_person(
     others = [other for name in alias_fields if (other := jid.parse(key.get(name))) and other.is_person]
     # The instance's own address is never an alias of a contact, although some versions write it there.
     others = [other for other in others if owner is None or owner.key not in (other.key, address.key)]
-    aliases = tuple(SamePerson(address, other) for other in others if other.server is not address.server)
-    phones = [one for one in (address, *others) if one.server is Server.PHONE]
+    aliases = tuple(SamePerson(address, other) for other in others if other.kind is not address.kind)
+    phones = [one for one in (address, *others) if one.kind is AddressKind.PHONE]
     return (phones[0] if phones else address), aliases
 
 
@@ -105,7 +105,7 @@ def parse_record(raw: object, envelope: Envelope, *, is_history: bool = False) -
         yield ConversationState(key.chat, {"is_deleted": False}, live_clock(envelope))
         if envelope.owner:
             yield InstanceState({"owner_jid": envelope.owner.jid}, live_clock(envelope))
-    ms = coerce.ms_of(copy.timestamp)
+    ms = coerce.to_ms(copy.timestamp)
     yield from parse_poll_results(record.get("pollUpdates"), copy.key_id, key.chat.key, ms, envelope)
 
 

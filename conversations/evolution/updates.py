@@ -14,7 +14,7 @@ from conversations.evolution import coerce, content, jid
 from conversations.evolution.coerce import Json, UnknownShapeError
 from conversations.evolution.envelope import Envelope
 from conversations.evolution.facts import Fact, MessageUpdate
-from conversations.evolution.jid import Address, Server
+from conversations.evolution.jid import Address, AddressKind
 from conversations.evolution.status import parse_status
 from conversations.evolution.votes import parse_poll_results
 
@@ -86,7 +86,7 @@ def parse_edit(raw: object, envelope: Envelope) -> Iterator[Fact]:
         yield from parse_protocol_message(body, UpdateContext(address.key, OUTBOUND, fallback_ms=ms))
     elif address.is_person:
         # A phone number is a contact's: the instance edits from another device. A LID may be the instance's own.
-        from_me = OUTBOUND if address.server is Server.PHONE else EITHER
+        from_me = OUTBOUND if address.kind is AddressKind.PHONE else EITHER
         chat = reliable_chat_key(address.jid, envelope.owner)
         yield from parse_protocol_message(body, UpdateContext(chat, from_me, fallback_ms=ms))
     else:
@@ -117,7 +117,7 @@ def parse_deletion(raw: object, envelope: Envelope) -> Iterator[Fact]:
     addresses = others or addresses  # in a note to oneself, the instance's own address is the only one
     if not coerce.key_id(key.get("id")) or not addresses:
         raise UnknownShapeError("the deletion names no message")
-    chat = next((a for a in addresses if a.server is Server.PHONE and addresses[0].is_person), addresses[0])
+    chat = next((a for a in addresses if a.kind is AddressKind.PHONE and addresses[0].is_person), addresses[0])
     yield MessageUpdate(key["id"], "delete", 0, {}, chat.key)
 
 
@@ -149,9 +149,9 @@ def _edit(
 def reliable_chat_key(raw: object, owner: Address | None) -> str:
     """Return the key of the chat's address, or "" if the address is not reliable (see the module's docstring)."""
     address = jid.parse(raw)
-    if address is None or address.server is Server.LID or (owner is not None and address.key == owner.key):
+    if address is None or address.kind is AddressKind.LID or (owner is not None and address.key == owner.key):
         return ""
-    if address.server is Server.PHONE and "@" not in str(raw):
+    if address.kind is AddressKind.PHONE and "@" not in str(raw):
         return ""
     return address.key
 

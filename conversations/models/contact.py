@@ -64,7 +64,7 @@ class ContactManager(InstanceScopedManager["Contact"]):
         return contact, False
 
     def _create_with_address(self, instance: Instance, address: jids.Address, fields: dict[str, Any]) -> "Contact":
-        number_field = "phone" if address.server is jids.Server.PHONE else "lid"
+        number_field = "phone" if address.kind is jids.AddressKind.PHONE else "lid"
         contact = self.create(**{"instance": instance, "jid": address.jid, number_field: address.number, **fields})
         contact.addresses.create(instance=instance, key=address.key, jid=address.jid)
         return contact

@@ -114,7 +114,7 @@ class ConversationManager(InstanceScopedManager["Conversation"]):
         with transaction.atomic():
             Instance.objects.lock(instance.pk)
             if not address.is_person:
-                defaults = {"kind": str(address.server), **fields}
+                defaults = {"kind": str(address.kind), **fields}
                 return self.update_or_create(instance=instance, jid=address.jid, defaults=defaults)
             contact, _ = Contact.objects.upsert(instance, jid)
             defaults = {"kind": "direct", "jid": contact.jid, "name": contact.name, **fields}

@@ -27,7 +27,7 @@ def _is_unstorable(char: str) -> bool:
     return char < " " or char == "\x7f" or "\ud800" <= char <= "\udfff"
 
 
-def server_url(text: str) -> str:
+def normalize_server_url(text: str) -> str:
     """Return the URL of an Evolution server in the form that is stored: without trailing slashes.
 
     Raises:

@@ -21,7 +21,7 @@ def test_there_are_as_many_events_as_the_plan_needs(scenario: Scenario) -> None:
 
 def test_every_body_parses_without_problems(scenario: Scenario) -> None:
     for event in scenario.events:
-        reading = events.read(envelope.parse_envelope(json.loads(json.dumps(event.body))))
+        reading = events.parse(envelope.parse_envelope(json.loads(json.dumps(event.body))))
         assert not reading.problems, event.body
 
 

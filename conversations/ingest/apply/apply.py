@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from django.db import transaction
 
-from cachelayer import cache
+from cachelayer import cache, tags_for
 from conversations.evolution.facts import (
     ContactState,
     ConversationState,

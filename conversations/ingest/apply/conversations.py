@@ -45,7 +45,7 @@ class ConversationBatch:
             if pk not in self._by_contact
         ]
         new += [
-            Conversation(instance=self._instance, kind=str(address.server), jid=jid)
+            Conversation(instance=self._instance, kind=str(address.kind), jid=jid)
             for jid, address in others.items()
             if jid not in self._by_jid
         ]

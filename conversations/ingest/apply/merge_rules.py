@@ -142,7 +142,7 @@ def merge_messages(row: Message, other: Message) -> None:
     text = other.text if other.edited_at is None else other.original_text
     merge_copy(row, {name: getattr(other, name) for name in MERGED_FIELDS} | {"text": text})
     if other.edited_at is not None:
-        _merge_edit(row, coerce.ms_of(other.edited_at), other.text)
+        _merge_edit(row, coerce.to_ms(other.edited_at), other.text)
     row.is_deleted = row.is_deleted or other.is_deleted
     for subject, reaction in other.reactions.items():
         row.reactions = _merge_statement(row.reactions, subject, reaction)
@@ -154,7 +154,7 @@ def _merge_edit(row: Message, ms: int, text: str) -> None:
     """Show the text of the latest edit, and keep the text before all edits."""
     if row.edited_at is None:
         row.original_text = row.text
-    elif statement_key(ms, {"text": text}) <= statement_key(coerce.ms_of(row.edited_at), {"text": row.text}):
+    elif statement_key(ms, {"text": text}) <= statement_key(coerce.to_ms(row.edited_at), {"text": row.text}):
         return
     row.text, row.edited_at = text, coerce.from_ms(ms)
 

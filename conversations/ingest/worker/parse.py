@@ -43,7 +43,7 @@ def parse(instance: Instance, event: WebhookEvent) -> ParsedEvent:
         parsed = envelope.parse_envelope(event.payload, event.name)
         if parsed.instance not in ("", instance.name):
             return ParsedEvent(Outcome.FOREIGN, "the body names another instance than the webhook")
-        result = events.read(parsed)
+        result = events.parse(parsed)
     except (coerce.UnknownShapeError, events.UnknownEventError) as error:
         return ParsedEvent(Outcome.UNKNOWN, str(error))
     except Exception as error:  # noqa: BLE001 - a defect in the parser: the event can be replayed after a fix

@@ -70,7 +70,7 @@ def _server_url(name: str, option: str | None) -> str:
     if option == NO_SERVER:
         return ""
     try:
-        return instances.server_url(option)
+        return instances.normalize_server_url(option)
     except ValueError as error:
         raise CommandError(f"--server {error}") from None
 

@@ -29,7 +29,7 @@ def test_an_int32_has_at_most_32_bits() -> None:
 def test_a_timestamp_is_in_seconds_or_in_milliseconds() -> None:
     assert coerce.epoch_ms(1765458000) == coerce.epoch_ms("1765458000000") == 1765458000000
     assert coerce.from_ms(1765458000000).isoformat() == "2025-12-11T13:00:00+00:00"
-    assert coerce.ms_of(coerce.from_ms(1765458000123)) == 1765458000123
+    assert coerce.to_ms(coerce.from_ms(1765458000123)) == 1765458000123
 
 
 @pytest.mark.parametrize("value", [-1, 10**14, "soon", None, float("inf")])

@@ -15,17 +15,17 @@ from tests.payloads import SAMPLES, sample
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_every_sample_is_parsed_without_problems(name: str) -> None:
-    assert events.read(parse_envelope(sample(name))).problems == ()
+    assert events.parse(parse_envelope(sample(name))).problems == ()
 
 
 @pytest.mark.parametrize("name", EVENTS)
 def test_every_subscribed_event_has_a_parser(name: str) -> None:
-    events.read(parse_envelope({"event": name, "data": []}))
+    events.parse(parse_envelope({"event": name, "data": []}))
 
 
 def test_an_event_without_a_parser_is_an_error() -> None:
     with pytest.raises(events.UnknownEventError):
-        events.read(parse_envelope({"event": "new.thing", "data": {}}))
+        events.parse(parse_envelope({"event": "new.thing", "data": {}}))
 
 
 keys = st.sampled_from(
@@ -55,12 +55,12 @@ json_values = st.recursive(
 @given(st.sampled_from(events.NAMES), json_values)
 def test_any_data_gives_facts_or_described_problems(name: str, data: Any) -> None:
     body = {"event": name, "data": data, "date_time": "2025-12-11T10:00:00.000Z"}
-    assert "" not in events.read(parse_envelope(body)).problems
+    assert "" not in events.parse(parse_envelope(body)).problems
 
 
 def test_an_item_of_unknown_shape_does_not_lose_the_other_items() -> None:
     body = sample("messages.set.json")
     body["data"].insert(1, {"nonsense": True})
-    result = events.read(parse_envelope(body))
+    result = events.parse(parse_envelope(body))
     assert len(result.problems) == 1
     assert sum(isinstance(fact, MessageCopy) for fact in result.facts) == 3

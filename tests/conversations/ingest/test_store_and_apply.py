@@ -81,7 +81,7 @@ def test_an_event_that_a_defect_fails_is_kept_and_applied_after_the_fix(
         raise KeyError("Bom dia! Vocês entregam em Niterói?")
 
     with monkeypatch.context() as patch, caplog.at_level(logging.DEBUG):
-        patch.setattr(events, "read", fail)
+        patch.setattr(events, "parse", fail)
         event = receive(instance, body)
     assert (event.outcome, event.reason, event.attempts) == ("stored", "KeyError", 1)
     assert "Niterói" not in caplog.text

@@ -38,7 +38,7 @@ def test_the_maximum_length_is_that_of_the_model_fields() -> None:
     ],
 )
 def test_a_server_url_is_stored_without_trailing_slashes(text: str, url: str) -> None:
-    assert instances.server_url(text) == url
+    assert instances.normalize_server_url(text) == url
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_server_url_is_stored_without_trailing_slashes(text: str, url: str) ->
 )
 def test_an_invalid_server_url_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match="must be"):
-        instances.server_url(text)
+        instances.normalize_server_url(text)
 
 
 @pytest.mark.parametrize(

@@ -20,14 +20,14 @@ def apply_one_by_one(bodies: Iterable[Body]) -> Rows:
     """Apply bodies one by one to a new instance; return its rows."""
     instance = new_instance()
     for body in bodies:
-        apply(instance, events.read(envelope.parse_envelope(body)).facts)
+        apply(instance, events.parse(envelope.parse_envelope(body)).facts)
     return rows_of(instance)
 
 
 def apply_at_once(bodies: Iterable[Body]) -> Rows:
     """Apply bodies to a new instance in one call; return its rows."""
     instance = new_instance()
-    apply(instance, [fact for body in bodies for fact in events.read(envelope.parse_envelope(body)).facts])
+    apply(instance, [fact for body in bodies for fact in events.parse(envelope.parse_envelope(body)).facts])
     return rows_of(instance)
 
 
