@@ -36,7 +36,7 @@ def servers(environ: Mapping[str, str]) -> Iterator[dict[str, str]]:
 def postgresql() -> Iterator[str]:
     """Run PostgreSQL with one empty database, `whatsai`, and yield its URL."""
     with folders.short_tempdir() as folder:
-        server, url = stores.postgresql(folder, folder, stores.FLEETING)
+        server, url = stores.postgresql(folder, folder, stores.EPHEMERAL)
         with running(server):
             yield url
 
@@ -58,10 +58,10 @@ def running(server: Program) -> Iterator[None]:
     """Run a server from the moment it answers until the block ends."""
     process = program.start(server)
     try:
-        program.await_answer(server, process)
+        program.wait_until_ready(server, process)
         yield
     finally:
-        program.stop(process, server.stop)
+        program.stop(process, server.stop_signal)
 
 
 # --- the command line -------------------------------------------------------------------------------------------------
@@ -89,7 +89,7 @@ def _run(command: Sequence[str], environ: dict[str, str], caught: list[signal.Si
         process = subprocess.Popen(command, env=environ)
         while not caught:
             try:
-                status = process.wait(program.POLL)
+                status = process.wait(program.POLL_SECONDS)
             except subprocess.TimeoutExpired:
                 continue
             if not caught:

@@ -75,7 +75,7 @@ class Environment:
         }
 
 
-def reader(base_dir: Path = BASE_DIR) -> Env:
+def open_env(base_dir: Path = BASE_DIR) -> Env:
     """Return what reads a variable: from the process's environment, else from the file `ENV_FILE`, else from `.env`."""
     env = Env(eager=False)
     env.read_env(os.environ.get("ENV_FILE") or base_dir / ".env", recurse=False)
@@ -88,7 +88,7 @@ def read(base_dir: Path = BASE_DIR) -> Environment:
     Raises:
         ImproperlyConfigured: one line that names each variable that is missing or wrong.
     """
-    env = reader(base_dir)
+    env = open_env(base_dir)
     debug = env.bool("DEBUG", default=False)
     database = env.str("DATABASE_URL", default=f"sqlite:///{base_dir}/var/db.sqlite3", validate=_database)
     values = {

@@ -54,5 +54,5 @@ def post_worker_init(_worker: Any) -> None:
 def on_starting(server: Any) -> None:
     """Refuse, before anything is served, what the cache would refuse later (called by gunicorn)."""
     options = server.cfg
-    if (options.workers > 1 or options.preload_app) and not environment.reader().str("REDIS_URL", ""):
+    if (options.workers > 1 or options.preload_app) and not environment.open_env().str("REDIS_URL", ""):
         sys.exit("configuration error: REDIS_URL: is empty; without a server there is one worker, and no preloading")

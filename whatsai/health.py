@@ -26,14 +26,14 @@ def middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[
     def answer(request: HttpRequest) -> HttpResponse:
         if request.path_info not in PATHS:
             return get_response(request)
-        return report() if request.method in ("GET", "HEAD") else HttpResponseNotAllowed(["GET", "HEAD"])
+        return health_response() if request.method in ("GET", "HEAD") else HttpResponseNotAllowed(["GET", "HEAD"])
 
     return answer
 
 
-def report() -> HttpResponse:
+def health_response() -> HttpResponse:
     """Return what answers and what does not: 503 without the database; without the cache, everything is only slower."""
-    parts = {"database": database(), "cache": shared_cache()}
+    parts = {"database": check_database(), "cache": check_cache()}
     if parts["database"] != "ok":
         status, code = "unavailable", 503
     else:
@@ -41,7 +41,7 @@ def report() -> HttpResponse:
     return JsonResponse({"status": status, **parts}, status=code, headers={"Cache-Control": "no-store"})
 
 
-def database() -> State:
+def check_database() -> State:
     """Ask the database."""
     try:
         with connection.cursor() as cursor:
@@ -52,7 +52,7 @@ def database() -> State:
     return "ok"
 
 
-def shared_cache() -> State:
+def check_cache() -> State:
     """Ask whether the cache answers; that it can be reached is not enough while this process does not believe it."""
     if not runtime.current().breaker.is_closed:
         return "unavailable"

@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
     venv = ROOT / (arguments[1] if arguments[1:] else ".venv")
     try:
         with _alone(ROOT):
-            ensure(venv, lock)
+            ensure_venv(venv, lock)
     except (OSError, InstallFailed) as error:
         print(f"make: {error}", file=sys.stderr)
         return 1
@@ -36,7 +36,7 @@ class InstallFailed(Exception):
     """The environment could not be made or filled; the message says which."""
 
 
-def ensure(venv: Path, lock: Path | None) -> None:
+def ensure_venv(venv: Path, lock: Path | None) -> None:
     """Make `venv` when it is absent, broken or unfinished, then install `lock` unless it is there already.
 
     Raises:
@@ -44,7 +44,7 @@ def ensure(venv: Path, lock: Path | None) -> None:
         OSError: the folder cannot be written.
     """
     unfinished = venv / "unfinished"
-    if unfinished.exists() or not works(venv):
+    if unfinished.exists() or not is_usable(venv):
         _make(venv, unfinished)
     if lock is None or _installed(venv, lock):
         return
@@ -67,7 +67,7 @@ def _make(venv: Path, unfinished: Path) -> None:
     unfinished.unlink()
 
 
-def works(venv: Path) -> bool:
+def is_usable(venv: Path) -> bool:
     """Tell whether the environment's interpreter starts and is of the version that runs this."""
     python = venv / "bin" / "python"
     if not python.exists():

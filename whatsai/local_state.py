@@ -32,7 +32,7 @@ def ensure_secret_key(file: Path) -> None:
         write(file, secrets.token_urlsafe(50) + "\n")
 
 
-def ensure(file: Path) -> LocalState:
+def ensure_access(file: Path) -> LocalState:
     """Make the user and the token that are missing, keep them in `file`, and return what works. Needs Django set up.
 
     Raises:

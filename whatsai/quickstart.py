@@ -27,11 +27,11 @@ from whatsai import environment, local_state
 
 VAR = environment.BASE_DIR / "var"
 HIGHEST_PORT = 65535
-EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - names such hosts, listens on none
+WILDCARD_HOSTS = ("", "0.0.0.0", "::")  # noqa: S104 - names such hosts, listens on none
 LOOPBACK = "127.0.0.1"
 
 
-class CannotStart(Exception):
+class StartError(Exception):
     """Something outside the program is in the way; the message is one line for whoever typed the command."""
 
 
@@ -40,9 +40,9 @@ def main(arguments: Sequence[str]) -> NoReturn:
     options = _parser().parse_args(arguments)
     try:
         listener = listen(options.host, options.port)
-        url = address(options.host, listener.getsockname()[1])
-        way_in = set_up(VAR, machine_defaults(options.host, url), demo=options.demo)
-    except CannotStart as error:
+        url = local_url(options.host, listener.getsockname()[1])
+        way_in = set_up(VAR, local_defaults(options.host, url), demo=options.demo)
+    except StartError as error:
         sys.exit(f"make run: {error}")
     except KeyboardInterrupt:
         sys.exit("\nmake run: stopped while setting up; the next start goes on from here.")
@@ -83,19 +83,19 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise CannotStart(f"port {port} is taken; choose another one, such as: make run PORT={port + 1}") from None
-        raise CannotStart(f"cannot listen on {host} port {port}: {error.strerror}") from None
+            raise StartError(f"port {port} is taken; choose another one, such as: make run PORT={port + 1}") from None
+        raise StartError(f"cannot listen on {host} port {port}: {error.strerror}") from None
 
 
-def address(host: str, port: int) -> str:
+def local_url(host: str, port: int) -> str:
     """Return the URL at which this machine's user reaches the server."""
-    shown = LOOPBACK if host in EVERYWHERE else host
+    shown = LOOPBACK if host in WILDCARD_HOSTS else host
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
 
 
-def machine_defaults(host: str, url: str) -> dict[str, str]:
+def local_defaults(host: str, url: str) -> dict[str, str]:
     """Return the variables that one machine needs and a production site would set otherwise."""
-    hosts = dict.fromkeys([LOOPBACK, "localhost", *([] if host in EVERYWHERE else [host])])
+    hosts = dict.fromkeys([LOOPBACK, "localhost", *([] if host in WILDCARD_HOSTS else [host])])
     return {"DEBUG": "false", "HTTPS": "false", "ALLOWED_HOSTS": ",".join(hosts), "PUBLIC_URL": url}
 
 
@@ -111,18 +111,18 @@ def set_up(var: Path, defaults: dict[str, str], *, demo: bool) -> local_state.Lo
             _add_to_environment(defaults)
             return _set_up_django(var, demo=demo)
     except OSError as error:
-        raise CannotStart(f"cannot write to {error.filename or var}: {error.strerror}") from None
+        raise StartError(f"cannot write to {error.filename or var}: {error.strerror}") from None
     except ImproperlyConfigured as error:
-        raise CannotStart(f"configuration error: {error}") from None
+        raise StartError(f"configuration error: {error}") from None
     except DatabaseError as error:
-        raise CannotStart(f"the database refuses: {' '.join(str(error).split())}") from None
+        raise StartError(f"the database refuses: {' '.join(str(error).split())}") from None
     except CommandError as error:
-        raise CannotStart(str(error)) from None
+        raise StartError(str(error)) from None
 
 
 def _add_to_environment(defaults: dict[str, str]) -> None:
     """Set the variables that the user has not set, here and for the server that this process becomes."""
-    users = environment.reader()
+    users = environment.open_env()
     os.environ |= {name: value for name, value in defaults.items() if users.str(name, None) is None}
 
 
@@ -131,7 +131,7 @@ def _set_up_django(var: Path, *, demo: bool) -> local_state.LocalState:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "whatsai.settings")
     django.setup()
     call_command("migrate", verbosity=0, interactive=False)
-    way_in = local_state.ensure(var / "local.json")
+    way_in = local_state.ensure_access(var / "local.json")
     if way_in.demo_due and demo:
         call_command("demo")
         way_in = local_state.save(var / "local.json", replace(way_in, demo_due=False))
@@ -147,7 +147,7 @@ def _alone(var: Path) -> Iterator[None]:
         with tempfile.TemporaryFile(dir=var) as probe:
             probe.write(bytes(4096))
     except OSError as error:
-        raise CannotStart(f"cannot write to {var}: {error.strerror}") from None
+        raise StartError(f"cannot write to {var}: {error.strerror}") from None
     handle = os.open(var, os.O_RDONLY)
     try:
         _wait_for_lock(handle)

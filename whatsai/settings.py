@@ -155,5 +155,5 @@ SPECTACULAR_SETTINGS = {
 LOG_DIR = env.log_dir
 LOGGING_CONFIG = "logs.config.configure"
 LOGGING = env.logging
-LOGS_AREAS = {"/health": "general", "/webhooks/": "webhook"}
+LOGS_CONTEXT_BY_PATH = {"/health": "general", "/webhooks/": "webhook"}
 LOGS_SLOW_SQL_MS = env.log_slow_sql_ms

@@ -17,10 +17,10 @@ from logs.handler import ServiceHandler
 from logs.tail import rotated_files
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-WITHIN = 60  # seconds, for a program
+PROGRAM_TIMEOUT = 60  # seconds, for a program
 
 Line = dict[str, Any]
-Serve = Callable[..., ServiceHandler]
+MakeHandler = Callable[..., ServiceHandler]
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def directory(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def serve(directory: Path) -> Iterator[Serve]:
+def make_handler(directory: Path) -> Iterator[MakeHandler]:
     """Return what makes handlers, which are closed after the test."""
     handlers: list[ServiceHandler] = []
 
@@ -97,6 +97,6 @@ def program(directory: Path, source: str, **popen: Any) -> "subprocess.Popen[str
 def run(directory: Path, source: str, **popen: Any) -> str:
     """Run such a program to its end, and return what it printed to its standard error."""
     process = program(directory, source, **popen)
-    _, errors = process.communicate(timeout=WITHIN)
+    _, errors = process.communicate(timeout=PROGRAM_TIMEOUT)
     assert process.returncode == 0, errors
     return errors

@@ -117,10 +117,10 @@ def test_tasks_that_run_at_once_do_not_mix() -> None:
 
 
 def test_the_area_chooses_the_context_and_is_no_field() -> None:
-    with capture() as logged, bound(**{binding.AREA: Context.WEBHOOK}):
+    with capture() as logged, bound(**{binding.REQUEST_CONTEXT: Context.WEBHOOK}):
         Context.API.logger.info("x")
     line = logged.one(context="webhook")
-    assert binding.AREA not in line
+    assert binding.REQUEST_CONTEXT not in line
 
 
 def test_a_carried_callable_runs_in_several_threads_at_once_and_each_is_apart() -> None:

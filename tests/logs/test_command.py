@@ -19,15 +19,15 @@ from logs import tail
 from logs.binding import bound
 from logs.handler import ServiceHandler
 from logs.testing import capture
-from tests.logs.conftest import ROOT, Serve, logger, throw
+from tests.logs.conftest import ROOT, MakeHandler, logger, throw
 
 WITHIN = 60  # seconds
 
 
 @pytest.fixture
-def handler(serve: Serve, directory: Path, settings: LazySettings) -> ServiceHandler:
+def handler(make_handler: MakeHandler, directory: Path, settings: LazySettings) -> ServiceHandler:
     settings.LOG_DIR = directory
-    return serve()
+    return make_handler()
 
 
 @pytest.fixture
@@ -194,7 +194,7 @@ class Output(io.StringIO):
 def test_what_comes_is_shown_once_across_a_rotation(
     handler: ServiceHandler, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tail, "POLL", 0.01)
+    monkeypatch.setattr(tail, "POLL_SECONDS", 0.01)
     stopped = threading.Event()
 
     def until_stopped(_: float) -> None:

@@ -28,7 +28,7 @@ def record(level: int = logging.INFO, name: str = "whatsai.cache") -> logging.Lo
 @pytest.fixture
 def make(directory: Path, request: pytest.FixtureRequest) -> Make:
     def one(**options: Any) -> ContextFiles:
-        made = ContextFiles(**{"directory": directory, "keep": 3, **options})
+        made = ContextFiles(**{"directory": directory, "backup_count": 3, **options})
         request.addfinalizer(made.close)
         return made
 
@@ -60,7 +60,7 @@ def test_every_context_has_two_files(context: Context, make: Make, directory: Pa
 
 # --- rotation ---------------------------------------------------------------------------------------------------------
 def test_a_file_is_rotated_before_it_is_too_large_and_old_ones_go(make: Make, directory: Path) -> None:
-    where = make(rotate_at=10)
+    where = make(max_file_bytes=10)
     for text in ("one", "two", "three", "four", "five", "six", "seven"):
         write(where, text * 2)
     found = {path.name: path.read_text().split() for path in rotated_files(directory / "cache.log")}
@@ -73,14 +73,14 @@ def test_a_file_is_rotated_before_it_is_too_large_and_old_ones_go(make: Make, di
 
 
 def test_a_line_that_is_too_large_for_a_file_has_one_of_its_own(make: Make, directory: Path) -> None:
-    where = make(rotate_at=10)
+    where = make(max_file_bytes=10)
     for text in ("a", "x" * 100, "b"):
         write(where, text)
     assert [path.read_text() for path in rotated_files(directory / "cache.log")] == ["a\n", "x" * 100 + "\n", "b\n"]
 
 
 def test_a_rotation_that_was_cut_short_loses_nothing(make: Make, directory: Path) -> None:
-    where = make(rotate_at=3)
+    where = make(max_file_bytes=3)
     for text in ("1", "2", "3"):
         write(where, text * 2)
     (directory / "cache.log.1").rename(directory / "cache.log.2.new")
@@ -91,7 +91,7 @@ def test_a_rotation_that_was_cut_short_loses_nothing(make: Make, directory: Path
 
 
 def test_another_process_may_have_rotated_the_file(make: Make, directory: Path) -> None:
-    ours, theirs = make(rotate_at=6), make(rotate_at=6)
+    ours, theirs = make(max_file_bytes=6), make(max_file_bytes=6)
     for place in range(4):
         write(ours, f"o{place}")
         write(theirs, f"t{place}")
@@ -104,7 +104,7 @@ def test_two_that_rotate_at_once_lose_nothing(make: Make, directory: Path) -> No
         for place in range(300):
             write(where, f"{name} {place}")
 
-    threads = [threading.Thread(target=work, args=(make(rotate_at=50, keep=1000), name)) for name in range(2)]
+    threads = [threading.Thread(target=work, args=(make(max_file_bytes=50, backup_count=1000), name)) for name in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -150,7 +150,7 @@ def test_what_was_written_before_the_disk_was_full_is_not_written_again(
     make: Make, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     where, disk = make(), Disk(monkeypatch)
-    monkeypatch.setattr(files, "AT_ONCE", 2)
+    monkeypatch.setattr(files, "BATCH_LINES", 2)
     disk.room = 5
     with pytest.raises(OSError, match="No space left"):
         write(where, *"abcdef")
@@ -184,7 +184,7 @@ def test_a_limit_of_the_system_is_like_a_full_disk(directory: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, most))
         for place in range(1000):
             log.info("%d", place)
-        logging.getLogger().handlers[0].listener.flush(0.3)
+        logging.getLogger().handlers[0].writer.flush(0.3)
         size = os.stat(os.path.join(sys.argv[1], "cache.log")).st_size
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
         assert 0 < size <= 50_000, size

@@ -18,12 +18,12 @@ from django.http import HttpRequest
 from logs import handler as handler_module
 from logs.binding import bound
 from logs.handler import ServiceHandler
-from tests.logs.conftest import Line, Serve, lines, logger, messages, throw
+from tests.logs.conftest import Line, MakeHandler, lines, logger, messages, throw
 
 
 @pytest.fixture
-def handler(serve: Serve) -> ServiceHandler:
-    return serve()
+def handler(make_handler: MakeHandler) -> ServiceHandler:
+    return make_handler()
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_an_exception_is_not_kept_alive(handler: ServiceHandler, log: logging.Lo
         throw(RuntimeError("with all its frames"))
     except RuntimeError:
         log.exception("failed")
-    assert not any(one.exc_info for one in handler.backlog.drain()[0])
+    assert not any(one.exc_info for one in handler.queue.drain()[0])
 
 
 def test_where_it_was_logged_from_can_be_had(handler: ServiceHandler, log: logging.Logger, directory: Path) -> None:
@@ -241,12 +241,12 @@ class Terminal(io.StringIO):
 
 
 def test_a_terminal_is_shown_lines_for_people_and_anything_else_json(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
+    make_handler: MakeHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[str] = []
     for console in (Terminal(), io.StringIO()):
         monkeypatch.setattr("sys.stderr", console)
-        handler = serve(console=True)
+        handler = make_handler(console=True)
         logger(handler).warning("Cache DEGRADED")
         handler.flush()
         shown.append(console.getvalue())
@@ -254,10 +254,10 @@ def test_a_terminal_is_shown_lines_for_people_and_anything_else_json(
     assert json.loads(shown[1])["message"] == "Cache DEGRADED"
 
 
-def test_a_console_that_is_gone_does_not_matter(serve: Serve, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_console_that_is_gone_does_not_matter(make_handler: MakeHandler, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     console = io.StringIO()
     monkeypatch.setattr("sys.stderr", console)
-    handler = serve(console=True)
+    handler = make_handler(console=True)
     console.close()
     logger(handler).info("still")
     handler.flush()
@@ -284,9 +284,9 @@ def test_a_disk_that_stalls_keeps_neither_who_logs_nor_the_end(
 ) -> None:
     log.info("first")
     handler.flush()
-    with monkeypatch.context() as limits, handler.writing:  # which is where a disk that stalls keeps the listener
-        limits.setattr(handler_module, "LOCK_WITHIN", 0.01)
-        limits.setattr("logs.log_writer.WITHIN", 0.01)
+    with monkeypatch.context() as limits, handler.write_lock:  # which is where a disk that stalls keeps the listener
+        limits.setattr(handler_module, "LOCK_TIMEOUT", 0.01)
+        limits.setattr("logs.log_writer.FLUSH_TIMEOUT", 0.01)
         for _ in range(30_000):
             log.info("more")
         log.error("an error")
@@ -298,15 +298,15 @@ def test_a_disk_that_stalls_keeps_neither_who_logs_nor_the_end(
 
 
 def test_a_fork_waits_for_a_write_and_not_for_ever(handler: ServiceHandler, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handler_module, "LOCK_WITHIN", 0.01)
-    with handler.writing:
+    monkeypatch.setattr(handler_module, "LOCK_TIMEOUT", 0.01)
+    with handler.write_lock:
         handler_module._before_fork()  # noqa: SLF001 - what a fork does
-        handler_module._in_parent()  # noqa: SLF001 - as above
-        assert handler.writing.locked()
+        handler_module._after_fork_in_parent()  # noqa: SLF001 - as above
+        assert handler.write_lock.locked()
     handler_module._before_fork()  # noqa: SLF001 - as above
-    assert handler.writing.locked()
-    handler_module._in_parent()  # noqa: SLF001 - as above
-    assert not handler.writing.locked()
+    assert handler.write_lock.locked()
+    handler_module._after_fork_in_parent()  # noqa: SLF001 - as above
+    assert not handler.write_lock.locked()
 
 
 def test_threads_share_it(handler: ServiceHandler, log: logging.Logger, directory: Path) -> None:

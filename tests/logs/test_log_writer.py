@@ -10,14 +10,14 @@ import pytest
 from logs import log_writer
 from logs.log_writer import LogWriter
 from logs.record_queue import RecordQueue
-from tests.logs.conftest import Serve, logger, messages
+from tests.logs.conftest import MakeHandler, logger, messages
 
 WITHIN = 30  # seconds
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_writer, "RETRY_AFTER", 0.001)
+    monkeypatch.setattr(log_writer, "RETRY_DELAY", 0.001)
 
 
 class Disk:
@@ -111,8 +111,8 @@ def test_no_failure_ends_it(error: Exception, started: LogWriter, backlog: Recor
 def test_nobody_waits_for_ever_for_a_disk_that_stalls(started: LogWriter, backlog: RecordQueue, disk: Disk) -> None:
     disk.going.clear()
     put(backlog, "a")
-    assert not started.flush(within=0.01)
-    assert not started.stop(within=0.01)
+    assert not started.flush(timeout=0.01)
+    assert not started.stop(timeout=0.01)
     assert disk.written == []
 
 
@@ -121,7 +121,7 @@ def test_it_writes_what_it_has_in_hand_when_it_is_stopped(started: LogWriter, ba
     put(backlog, "a")
     assert disk.asked.wait(WITHIN)
     put(backlog, "left behind")
-    assert not started.stop(within=0)
+    assert not started.stop(timeout=0)
     disk.going.set()
     assert started.stop()
     assert disk.written == ["a"]
@@ -157,8 +157,8 @@ def _no_more(_: threading.Thread) -> None:
     raise RuntimeError("can't start new thread")
 
 
-def test_without_a_thread_whoever_logs_writes(serve: Serve, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    handler = serve()
+def test_without_a_thread_whoever_logs_writes(make_handler: MakeHandler, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    handler = make_handler()
     log = logger(handler)
     with monkeypatch.context() as limits:
         limits.setattr(threading.Thread, "start", _no_more)
@@ -169,8 +169,8 @@ def test_without_a_thread_whoever_logs_writes(serve: Serve, directory: Path, mon
     assert messages(directory) == ["at once", "later"]
 
 
-def test_nothing_is_lost_while_a_handler_is_closed_under_load(serve: Serve, directory: Path) -> None:
-    handler, count, threads = serve(capacity=1_000_000), 1500, 4
+def test_nothing_is_lost_while_a_handler_is_closed_under_load(make_handler: MakeHandler, directory: Path) -> None:
+    handler, count, threads = make_handler(capacity=1_000_000), 1500, 4
     log, half = logger(handler), threading.Barrier(threads + 1)
 
     def write(name: int) -> None:

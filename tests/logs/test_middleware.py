@@ -17,7 +17,7 @@ from conversations.models import Instance
 from logs import middleware
 from logs.binding import current, reset
 from logs.contexts import Context
-from logs.testing import Captured, capture
+from logs.testing import CapturedLines, capture
 from tests.conversations.webhooks.conftest import PATH, TOKEN
 
 Get = Callable[..., Any]
@@ -41,14 +41,14 @@ def get(request: pytest.FixtureRequest, settings: LazySettings) -> Get:
 
 
 @pytest.fixture
-def logged() -> Iterator[Captured]:
+def logged() -> Iterator[CapturedLines]:
     with capture(logging.INFO) as lines:
         yield lines
 
 
 # --- the id -----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("path", ["/ok/", "/async/", "/thread/", "/stream/", "/gone/", "/nowhere/", "/fail/"])
-def test_a_request_is_given_an_id_that_every_line_and_the_answer_have(path: str, get: Get, logged: Captured) -> None:
+def test_a_request_is_given_an_id_that_every_line_and_the_answer_have(path: str, get: Get, logged: CapturedLines) -> None:
     answer = get(path)
     given = answer.headers["X-Request-ID"]
     assert GIVEN.fullmatch(given)
@@ -57,14 +57,14 @@ def test_a_request_is_given_an_id_that_every_line_and_the_answer_have(path: str,
     assert {line["request_id"] for line in lines} == {given}
 
 
-def test_an_id_that_a_proxy_gives_is_taken(get: Get, logged: Captured) -> None:
+def test_an_id_that_a_proxy_gives_is_taken(get: Get, logged: CapturedLines) -> None:
     answer = get("/ok/", headers={"X-Request-ID": "Root-1.5759e988_bd86"})
     assert answer.headers["X-Request-ID"] == answer.content.decode() == "Root-1.5759e988_bd86"
     assert {line["request_id"] for line in logged} == {"Root-1.5759e988_bd86"}
 
 
 @pytest.mark.parametrize("odd", ["", " ", "a b", "a\nb", "x" * 65, "é", '{"a":1}', "a;b", "<b>", "a\x00"])
-def test_an_odd_one_is_not_repeated(odd: str, get: Get, logged: Captured) -> None:
+def test_an_odd_one_is_not_repeated(odd: str, get: Get, logged: CapturedLines) -> None:
     answer = get("/ok/", headers={"X-Request-ID": odd})
     assert GIVEN.fullmatch(answer.headers["X-Request-ID"])
     assert {line["request_id"] for line in logged} == {answer.headers["X-Request-ID"]}
@@ -79,7 +79,7 @@ def test_when_it_is_over_nothing_is_bound(settings: LazySettings) -> None:
     settings.ROOT_URLCONF = "tests.logs.urls"
     found: list[object] = []
 
-    def serve() -> None:
+    def make_handler() -> None:
         Client().get("/leftover/?instance=one")
         found.append(dict(current()))
 
@@ -95,7 +95,7 @@ def test_when_it_is_over_nothing_is_bound(settings: LazySettings) -> None:
     [("/ok/", 200, "INFO"), ("/gone/", 404, "WARN"), ("/nowhere/", 404, "WARN"), ("/stream/", 200, "INFO")],
 )
 def test_an_answer_is_one_line_with_what_operators_ask_for(
-    path: str, status: int, level: str, get: Get, logged: Captured
+    path: str, status: int, level: str, get: Get, logged: CapturedLines
 ) -> None:
     get(f"{path}?search=Mariana&token=hunter2")
     line = logged.one(message=f"GET {path} {status}")
@@ -105,7 +105,7 @@ def test_an_answer_is_one_line_with_what_operators_ask_for(
     assert not logged.matching(logger="django.request")
 
 
-def test_an_exception_that_nobody_handled_is_an_error_with_its_trace(get: Get, logged: Captured) -> None:
+def test_an_exception_that_nobody_handled_is_an_error_with_its_trace(get: Get, logged: CapturedLines) -> None:
     answer = get("/fail/")
     line = logged.one(level="ERROR")
     assert line["context"] == "API"
@@ -114,7 +114,7 @@ def test_an_exception_that_nobody_handled_is_an_error_with_its_trace(get: Get, l
     assert logged.one(message="GET /fail/ 500", level="INFO")
 
 
-def test_what_is_under_an_area_belongs_to_it(get: Get, logged: Captured) -> None:
+def test_what_is_under_an_area_belongs_to_it(get: Get, logged: CapturedLines) -> None:
     get("/webhooks/fail/")
     assert logged.one(level="ERROR")["context"] == "WEBHOOK"
     get("/webhooks/nowhere/")
@@ -127,12 +127,12 @@ def test_what_is_under_an_area_belongs_to_it(get: Get, logged: Captured) -> None
     ("path", "area"), [("/webhooks/x", Context.WEBHOOK), ("/api/", Context.API), ("/", Context.API)]
 )
 def test_the_area_is_that_of_the_path(path: str, area: Context) -> None:
-    assert middleware.area_of(path) is area
+    assert middleware.context_for_path(path) is area
 
 
 # --- through the real application -------------------------------------------------------------------------------------
 @pytest.mark.django_db
-def test_who_asked_is_in_the_lines(client: Client, logged: Captured) -> None:
+def test_who_asked_is_in_the_lines(client: Client, logged: CapturedLines) -> None:
     user = User.objects.create(username="Mariana")
     _, token = AuthToken.objects.create(user)
     client.get("/api/v1/conversations/?limit=1", headers={"Authorization": f"Token {token}"})
@@ -160,7 +160,7 @@ def test_a_webhook_has_an_id_too(client: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_djangos_own_lines_have_it(client: Client, logged: Captured, settings: LazySettings) -> None:
+def test_djangos_own_lines_have_it(client: Client, logged: CapturedLines, settings: LazySettings) -> None:
     settings.ALLOWED_HOSTS = ["example.com"]
     client.get("/api/v1/conversations/", headers={"host": "evil.example", "X-Request-ID": "a1"})
     line = logged.one(logger="django.security.DisallowedHost")

@@ -10,8 +10,8 @@ import pytest
 
 from conversations.models import Instance
 from logs.contexts import Context
-from logs.redaction import HARMLESS
-from logs.testing import Captured, capture
+from logs.redaction import SAFE_NAMES
+from logs.testing import CapturedLines, capture
 from tests.conversations.ingest.receive import receive
 from tests.logs.conftest import throw
 from tests.payloads import SAMPLES, captured, sample
@@ -20,7 +20,7 @@ log = Context.WEBHOOK.logger
 Json = dict[str, Any]
 
 # Whose values are words of the protocol.
-TECHNICAL = HARMLESS | {
+TECHNICAL = SAFE_NAMES | {
     "action", "addressingmode", "admin", "error", "instancename", "lastknownpresence", "mimetype", "mime_type",
     "source",
 }  # fmt: skip
@@ -49,13 +49,13 @@ def personal(body: Json) -> set[str]:
     return {text for text in [*texts, *numbers, *cards] if len(text) >= SHORTEST} - harmless
 
 
-def told(texts: set[str], logged: Captured) -> list[str]:
+def told(texts: set[str], logged: CapturedLines) -> list[str]:
     """Return those of the texts that can be read in what was logged, as words of their own."""
     found = said(logged)
     return [text for text in texts if text in found and re.search(rf"(?<!\w){re.escape(text)}(?!\w)", found)]
 
 
-def said(logged: Captured) -> str:
+def said(logged: CapturedLines) -> str:
     """Return all that was logged, as it reads: not escaped, as JSON is."""
     return "\n".join(f"{name} {text}" for line in logged for name, text in leaves(line))
 

@@ -198,8 +198,8 @@ def test_a_kill_loses_at_most_what_waited_and_leaves_no_half_line(attempt: int, 
         directory,
         f"""
         from logs.files import ContextFiles
-        ContextFiles.__init__.__kwdefaults__["rotate_at"] = {SMALL}
-        set_up(keep=1000)
+        ContextFiles.__init__.__kwdefaults__["max_file_bytes"] = {SMALL}
+        set_up(backup_count=1000)
         place = 0
         while True:
             for _ in range(100):
@@ -247,8 +247,8 @@ def test_four_processes_over_many_rotations_write_every_record_once(directory: P
     count = 4000
     source = f"""
         from logs.files import ContextFiles
-        ContextFiles.__init__.__kwdefaults__["rotate_at"] = {SMALL}
-        set_up(keep=1000, capacity=1_000_000)
+        ContextFiles.__init__.__kwdefaults__["max_file_bytes"] = {SMALL}
+        set_up(backup_count=1000, capacity=1_000_000)
         sys.stdin.readline()
         for place in range({count}):
             log.log(30 if place % 10 == 0 else 20, "%d %d", os.getpid(), place, extra={{"key": "x" * (place % 50)}})

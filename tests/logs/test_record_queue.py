@@ -83,7 +83,7 @@ def test_whoever_is_waited_for_cuts_the_lingering_short() -> None:
     backlog = RecordQueue(10)
     backlog.put(record())
     backlog.barrier()
-    backlog.wait(linger=threading.TIMEOUT_MAX)
+    backlog.wait(batch_delay=threading.TIMEOUT_MAX)
 
 
 def test_nothing_is_lost_and_nothing_doubled_among_threads() -> None:
@@ -98,7 +98,7 @@ def test_nothing_is_lost_and_nothing_doubled_among_threads() -> None:
         writer.start()
     found: list[str] = []
     while len(found) < count * threads:
-        backlog.wait(linger=0.001)
+        backlog.wait(batch_delay=0.001)
         found += [text for _, text in taken(backlog)]
     for writer in writers:
         writer.join()
@@ -124,7 +124,7 @@ def test_among_threads_everything_is_either_there_or_counted() -> None:
 
 def test_a_signals_handler_may_log_while_its_thread_is_dropping() -> None:
     backlog = RecordQueue(1)
-    with backlog._dropping:  # noqa: SLF001 - where the signal comes
+    with backlog._drop_lock:  # noqa: SLF001 - where the signal comes
         backlog.put(record())
         backlog.put(record())
     assert backlog.dropped.total() == 1

@@ -69,7 +69,7 @@ def test_many_files_are_one_story(path: Path) -> None:
 
 
 def test_lines_that_several_processes_wrote_are_put_in_order(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tail, "OUT_OF_ORDER", 4)
+    monkeypatch.setattr(tail, "REORDER_LINES", 4)
     append(path, *(text(place) for place in (0, 3, 4, 1, 2, 5, 8, 9, 6, 7)))
     assert messages(merged([path])) == [str(place) for place in range(10)]
 
@@ -98,10 +98,10 @@ def test_files_last_written_before_are_not_opened(path: Path) -> None:
 def test_only_what_is_added_is_followed(path: Path) -> None:
     append(path, text(1))
     follower = Tail(path)
-    assert list(follower.new()) == []
+    assert list(follower.read_new()) == []
     append(path, text(2), text(3))
-    assert messages(follower.new()) == ["2", "3"]
-    assert list(follower.new()) == []
+    assert messages(follower.read_new()) == ["2", "3"]
+    assert list(follower.read_new()) == []
     follower.close()
 
 
@@ -110,17 +110,17 @@ def test_half_a_line_waits_for_its_other_half(path: Path) -> None:
     whole = text(1, "é").replace("\\u00e9", "é").encode()
     for end in range(1, len(whole)):
         path.write_bytes(whole[:end])
-        assert list(follower.new()) == []
+        assert list(follower.read_new()) == []
     path.write_bytes(whole)
-    assert messages(follower.new()) == ["é"]
+    assert messages(follower.read_new()) == ["é"]
     follower.close()
 
 
 def test_a_file_that_is_made_later_is_followed_from_its_beginning(path: Path) -> None:
     follower = Tail(path)
-    assert list(follower.new()) == []
+    assert list(follower.read_new()) == []
     append(path, text(1))
-    assert messages(follower.new()) == ["1"]
+    assert messages(follower.read_new()) == ["1"]
     follower.close()
 
 
@@ -134,9 +134,9 @@ def test_nothing_is_missed_across_rotations(rotations: int, path: Path) -> None:
         rotate(path)
         place += 2
     append(path, text(place))
-    assert messages(follower.new()) == [str(one) for one in range(1, place + 1)]
+    assert messages(follower.read_new()) == [str(one) for one in range(1, place + 1)]
     append(path, text(place + 1))
-    assert messages(follower.new()) == [str(place + 1)]
+    assert messages(follower.read_new()) == [str(place + 1)]
     follower.close()
 
 
@@ -144,7 +144,7 @@ def test_what_is_added_between_a_look_and_a_rotation_is_not_missed(path: Path) -
     append(path, text(0))
     follower = Tail(path)
     append(path, text(1))
-    new = follower.new()
+    new = follower.read_new()
     assert messages([next(new)]) == ["1"]
     append(path, text(2))
     rotate(path)
@@ -158,12 +158,12 @@ def test_a_file_whose_every_trace_is_gone_is_followed_anew(path: Path) -> None:
     follower = Tail(path)
     path.unlink()
     append(path, text(1))
-    assert messages(follower.new()) == ["1"]
+    assert messages(follower.read_new()) == ["1"]
     follower.close()
 
 
 def test_several_files_are_followed_in_the_order_of_time(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tail, "POLL", 0)
+    monkeypatch.setattr(tail, "POLL_SECONDS", 0)
     other = path.with_name("api.log")
     followers = Tails([path, other])
     append(path, text(1), text(3))

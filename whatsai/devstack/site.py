@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from whatsai import environment, local_state, quickstart
 from whatsai.devstack.process import Command, Program
 
-WAY_IN = "local.json"
+STATE_FILE = "local.json"
 _GRACE = 25.0  # seconds; more than the web server gives its requests
 
 
@@ -27,7 +27,7 @@ class SiteConfig:
     def variables(self) -> dict[str, str]:
         """The variables that make any process of the project one of this site."""
         return {
-            **quickstart.machine_defaults(quickstart.LOOPBACK, self.url),
+            **quickstart.local_defaults(quickstart.LOOPBACK, self.url),
             "DATABASE_URL": self.database_url,
             "REDIS_URL": self.redis_url,
             "LOG_DIR": str(self.folder / "log"),
@@ -49,8 +49,8 @@ class SiteConfig:
             name="web",
             command=command,
             folder=self.folder,
-            answers=self._is_healthy,
-            stop_within=_GRACE,
+            is_ready=self._is_healthy,
+            stop_timeout=_GRACE,
             environ={**self.environ, "PYTHONPATH": str(environment.BASE_DIR)},
             descriptors=(listener,),
         )
@@ -58,7 +58,7 @@ class SiteConfig:
     def worker(self, number: int) -> Program:
         """Return an ingest worker."""
         command: Command = [sys.executable, environment.BASE_DIR / "manage.py", "ingest"]
-        return Program(f"ingest-{number}", command, self.folder, stop_within=_GRACE, environ=self.environ)
+        return Program(f"ingest-{number}", command, self.folder, stop_timeout=_GRACE, environ=self.environ)
 
     def _is_healthy(self) -> bool:
         address = urlsplit(self.url)
@@ -82,11 +82,11 @@ def set_up(folder: Path, *, demo: bool) -> None:
 
     django.setup()
     call_command("migrate", verbosity=0, interactive=False)
-    way_in = local_state.ensure(folder / WAY_IN)
+    way_in = local_state.ensure_access(folder / STATE_FILE)
     if way_in.demo_due and demo:
         call_command("demo")
         call_command("ingest", drain=True, stdout=sys.stderr)
-        local_state.save(folder / WAY_IN, replace(way_in, demo_due=False))
+        local_state.save(folder / STATE_FILE, replace(way_in, demo_due=False))
 
 
 if __name__ == "__main__":

@@ -63,9 +63,9 @@ class Supervisor:
         process = programs.start(program)
         self._children[program.name] = _Child(program, process, time.monotonic())
         self._write_state()
-        programs.await_answer(program, process, is_stopped)
+        programs.wait_until_ready(program, process, is_stopped)
 
-    def watch(self, is_stopped: Callable[[], bool]) -> None:
+    def supervise(self, is_stopped: Callable[[], bool]) -> None:
         """Start what dies, and obey, until `is_stopped`."""
         while not is_stopped():
             self.restart_dead()
@@ -88,12 +88,12 @@ class Supervisor:
 
     def stop(self) -> None:
         """Stop all: at once those that nobody needs, then the others."""
-        children = sorted(self._children.values(), key=lambda child: child.program.is_needed)
+        children = sorted(self._children.values(), key=lambda child: child.program.stop_last)
         for child in children:
-            if not child.program.is_needed:
-                child.process.send_signal(child.program.stop)
+            if not child.program.stop_last:
+                child.process.send_signal(child.program.stop_signal)
         for child in children:
-            programs.stop(child.process, child.program.stop, within=child.program.stop_within)
+            programs.stop(child.process, child.program.stop_signal, timeout=child.program.stop_timeout)
         self._children.clear()
         os.close(self._orders)
         for name in ("orders", "state.json"):
@@ -114,7 +114,7 @@ class Supervisor:
             self._say(f"killed {kind}, process {pid}")
         else:
             child = found[turn % len(found)]
-            child.process.send_signal(child.program.stop)
+            child.process.send_signal(child.program.stop_signal)
             self._say(f"restarts {child.program.name}")
 
     def _kinds(self) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 from pythonjsonlogger.json import JsonFormatter
 
 from logs.config import Options, build_handler
-from logs.files import ROTATE_AT
+from logs.files import MAX_FILE_BYTES
 
 FILE = "cache.log"
 KEPT = 1000  # old files
@@ -80,7 +80,7 @@ class Side:
             handler.close()
 
     def _file(self, formatter: logging.Formatter) -> logging.Handler:
-        handler = logging.handlers.RotatingFileHandler(self.directory / FILE, maxBytes=ROTATE_AT, backupCount=KEPT)
+        handler = logging.handlers.RotatingFileHandler(self.directory / FILE, maxBytes=MAX_FILE_BYTES, backupCount=KEPT)
         handler.setFormatter(formatter)
         return handler
 
@@ -92,13 +92,13 @@ class Ours(Side):
 
     def handlers(self) -> list[logging.Handler]:
         """Return the service's handler."""
-        options = Options(self.directory, keep=KEPT, capacity=self.capacity, console=False)
+        options = Options(self.directory, backup_count=KEPT, capacity=self.capacity, console=False)
         self._service = build_handler(options)
         return [self._service]
 
     def drain(self) -> None:
         """Wait for the listener."""
-        self._service.listener.flush(FOR_EVER)
+        self._service.writer.flush(FOR_EVER)
 
     def stall(self, until: float) -> None:
         """Let the listener's writes take until then."""

@@ -13,18 +13,18 @@ PATIENCE = 30  # seconds after which a hung process fails its test
 
 
 def test_a_program_that_ends_before_it_answers_says_why(tmp_path: Path) -> None:
-    broken = Program("broken", ["sh", "-c", "echo no such luck; exit 1"], tmp_path, answers=lambda: False)
+    broken = Program("broken", ["sh", "-c", "echo no such luck; exit 1"], tmp_path, is_ready=lambda: False)
     process = program.start(broken)
     with pytest.raises(ServerFailed, match="no such luck"):
-        program.await_answer(broken, process)
+        program.wait_until_ready(broken, process)
 
 
 def test_who_does_not_heed_a_signal_is_killed(tmp_path: Path) -> None:
     ready = tmp_path / "ready"
-    deaf = Program("deaf", ["sh", "-c", "trap '' TERM; touch ready; exec sleep 60"], tmp_path, answers=ready.exists)
+    deaf = Program("deaf", ["sh", "-c", "trap '' TERM; touch ready; exec sleep 60"], tmp_path, is_ready=ready.exists)
     process = program.start(deaf)
-    program.await_answer(deaf, process)
-    program.stop(process, signal.SIGTERM, within=0.1)
+    program.wait_until_ready(deaf, process)
+    program.stop(process, signal.SIGTERM, timeout=0.1)
     assert process.returncode == -signal.SIGKILL
 
 

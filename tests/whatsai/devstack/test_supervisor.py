@@ -27,7 +27,7 @@ class Watched:
         self._supervisor = Supervisor(folder, self.said.append)
         for name in ("store", "worker-1", "worker-2"):
             self._supervisor.start(Program(name, ["sleep", "600"], folder), lambda: False)
-        self._thread = Thread(target=self._supervisor.watch, args=[self._ends.is_set])
+        self._thread = Thread(target=self._supervisor.supervise, args=[self._ends.is_set])
         self._thread.start()
 
     @property
