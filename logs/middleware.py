@@ -90,7 +90,7 @@ def _log(request: HttpRequest, response: Response, context: Context, seconds: fl
 
 
 def _level(context: Context, status: int) -> int:
-    """Return the level of a response's line; outside of API it is DEBUG, because those views log problems themselves."""
+    """Return the level of a response's line: DEBUG outside of API, because those views log problems themselves."""
     if context is not Context.API:
         return logging.DEBUG
     return next(level for lowest, level in _LEVELS if status >= lowest)

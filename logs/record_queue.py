@@ -71,7 +71,7 @@ class RecordQueue:
             self._wakeups.get(timeout=batch_delay)
 
     def drain(self) -> tuple[list[logging.LogRecord], list[Event]]:
-        """Remove all records and barriers; return the records by time, and the barriers to set once they are written."""
+        """Remove and return all records, by time, and the barriers to set once they are written."""
         self._is_woken = False  # first: a record added from here on wakes the writer again
         barriers = list(_pop_all(self._barriers))
         records = [record for band in self._bands for record in _pop_all(band)]

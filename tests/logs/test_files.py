@@ -104,7 +104,9 @@ def test_two_that_rotate_at_once_lose_nothing(make: Make, directory: Path) -> No
         for place in range(300):
             write(where, f"{name} {place}")
 
-    threads = [threading.Thread(target=work, args=(make(max_file_bytes=50, backup_count=1000), name)) for name in range(2)]
+    threads = [
+        threading.Thread(target=work, args=(make(max_file_bytes=50, backup_count=1000), name)) for name in range(2)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -254,7 +254,9 @@ def test_a_terminal_is_shown_lines_for_people_and_anything_else_json(
     assert json.loads(shown[1])["message"] == "Cache DEGRADED"
 
 
-def test_a_console_that_is_gone_does_not_matter(make_handler: MakeHandler, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_console_that_is_gone_does_not_matter(
+    make_handler: MakeHandler, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     console = io.StringIO()
     monkeypatch.setattr("sys.stderr", console)
     handler = make_handler(console=True)

@@ -157,7 +157,9 @@ def _no_more(_: threading.Thread) -> None:
     raise RuntimeError("can't start new thread")
 
 
-def test_without_a_thread_whoever_logs_writes(make_handler: MakeHandler, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_thread_whoever_logs_writes(
+    make_handler: MakeHandler, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     handler = make_handler()
     log = logger(handler)
     with monkeypatch.context() as limits:

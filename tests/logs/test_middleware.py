@@ -48,7 +48,9 @@ def logged() -> Iterator[CapturedLines]:
 
 # --- the id -----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("path", ["/ok/", "/async/", "/thread/", "/stream/", "/gone/", "/nowhere/", "/fail/"])
-def test_a_request_is_given_an_id_that_every_line_and_the_answer_have(path: str, get: Get, logged: CapturedLines) -> None:
+def test_a_request_is_given_an_id_that_every_line_and_the_answer_have(
+    path: str, get: Get, logged: CapturedLines
+) -> None:
     answer = get(path)
     given = answer.headers["X-Request-ID"]
     assert GIVEN.fullmatch(given)
@@ -79,11 +81,11 @@ def test_when_it_is_over_nothing_is_bound(settings: LazySettings) -> None:
     settings.ROOT_URLCONF = "tests.logs.urls"
     found: list[object] = []
 
-    def make_handler() -> None:
+    def request() -> None:
         Client().get("/leftover/?instance=one")
         found.append(dict(current()))
 
-    thread = threading.Thread(target=serve)
+    thread = threading.Thread(target=request)
     thread.start()
     thread.join()
     assert found == [{}]

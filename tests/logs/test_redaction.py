@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from logs.redaction import MAX_TEXT_CHARS, MASK, RedactionFilter, Redactor
+from logs.redaction import MASK, MAX_TEXT_CHARS, RedactionFilter, Redactor
 from logs.testing import capture
 from tests.logs.conftest import throw
 

@@ -80,12 +80,12 @@ def test_any_other_is_not_worth_a_line(logged: CapturedLines, monkeypatch: pytes
 
 def test_the_limit_is_a_setting(settings: LazySettings) -> None:
     settings.LOGS_SLOW_SQL_MS = 1500.0
-    assert SlowQueryLogger("default").slow_seconds == 1.5  # noqa: SLF001 - what it goes by
+    assert SlowQueryLogger("default").slow_seconds == 1.5
 
 
 def test_a_connection_is_watched_once_however_often_it_is_made() -> None:
     for _ in range(3):
-        sql_logging.add_logger(connection)  # noqa: SLF001 - as Django's signal calls it
+        sql_logging.add_logger(connection)
     assert len([one for one in connection.execute_wrappers if isinstance(one, SlowQueryLogger)]) == 1
 
 
