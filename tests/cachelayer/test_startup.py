@@ -278,7 +278,7 @@ def test_gunicorn_does_not_start_with_several_processes_and_no_store(tmp_path: P
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({"REDIS_URL": "redis:///0"}, "REDIS_URL: names no server"),
+        ({"REDIS_URL": "redis:///0"}, "REDIS_URL: must name a server"),
         ({"REDIS_URL": "unix:///nowhere", "CACHE_PREFIX": "a:b"}, "CACHE_PREFIX: "),
     ],
 )
