@@ -40,7 +40,7 @@ class RotatingFile(ConcurrentRotatingFileHandler):
             self._do_unlock()
 
     def _lock(self) -> None:
-        """Take the lock of the lock file that is at its path now; somebody may have deleted the file opened before."""
+        """Take the lock of the lock file that is at its path now. The file opened before may be deleted."""
         while True:
             if self.stream_lock is None:
                 Path(self.lockFilename).parent.mkdir(parents=True, exist_ok=True)

@@ -73,7 +73,7 @@ def _package(name: str) -> Path:
 
 # --- PostgreSQL does not run as root, so root starts it as another user -----------------------------------------------
 def _unprivileged_identity(*folders: Path) -> Identity:
-    """As root, make the user nobody the owner of `folders`, and return the arguments that run a program as nobody."""
+    """As root, give `folders` to an unprivileged user; return the arguments that run a program as this user."""
     if os.geteuid() != 0:
         return {}
     nobody = pwd.getpwnam("nobody")
@@ -81,7 +81,7 @@ def _unprivileged_identity(*folders: Path) -> Identity:
     for folder in folders:
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)
         if not _succeeds(["test", "-w", folder], Path("/"), identity):
-            raise ServerFailed(f"root starts PostgreSQL as the user `nobody`, and that user cannot write to {folder}")
+            raise ServerFailed(f"root starts PostgreSQL as the user `nobody`, which cannot write to {folder}")
     return identity
 
 

@@ -2,8 +2,8 @@
 
 It reads commands from a named pipe in its folder, one a line. The load test uses them; you can too:
 
-    echo kill web > var/stack/commands              SIGKILL one process of that kind
-    echo restart postgresql > var/stack/commands    stop it cleanly, then start it again
+    echo kill web > var/stack/orders                SIGKILL one process of that kind
+    echo restart postgresql > var/stack/orders      stop it cleanly, then start it again
 
 `state.json` in the same folder contains the process ids by program name.
 """
@@ -24,7 +24,7 @@ import psutil
 from whatsai.devstack import process as programs
 from whatsai.devstack.process import Process, Program
 
-COMMAND_PIPE = "commands"
+COMMAND_PIPE = "orders"
 STATE_FILE = "state.json"
 
 POLL_SECONDS = 0.1

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from whatsai import environment
+from whatsai.devstack.supervisor import COMMAND_PIPE, STATE_FILE
 
 pytestmark = pytest.mark.postgresql  # starts its own servers; one run is enough
 TIMEOUT = 120  # seconds after which a hung process fails its test
@@ -58,10 +59,10 @@ class Stack:
 
     @property
     def pids(self) -> dict[str, int]:
-        return dict(json.loads((self.folder / "state.json").read_text()))
+        return dict(json.loads((self.folder / STATE_FILE).read_text()))
 
     def send_command(self, text: str) -> None:
-        with (self.folder / "commands").open("w") as pipe:
+        with (self.folder / COMMAND_PIPE).open("w") as pipe:
             pipe.write(f"{text}\n")
 
     def api(self, path: str) -> Any:
@@ -98,7 +99,7 @@ def test_the_stack_runs_once_restarts_killed_parts_keeps_its_data_and_stops_ever
     finally:
         assert stack.stop(signal.SIGTERM) == 0
     assert not psutil.wait_procs(everything, timeout=TIMEOUT)[1]
-    assert not {"env", "commands", "state.json"} & {path.name for path in folder.iterdir()}
+    assert not {"env", COMMAND_PIPE, STATE_FILE} & {path.name for path in folder.iterdir()}
 
 
 def _start_second_stack(folder: Path) -> str:

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from whatsai.devstack.process import Program
-from whatsai.devstack.supervisor import Supervisor
+from whatsai.devstack.supervisor import COMMAND_PIPE, STATE_FILE, Supervisor
 
 pytestmark = pytest.mark.once
 
@@ -32,10 +32,10 @@ class SupervisedPrograms:
 
     @property
     def pids(self) -> dict[str, int]:
-        return dict(json.loads((self.folder / "state.json").read_text()))
+        return dict(json.loads((self.folder / STATE_FILE).read_text()))
 
     def send_command(self, text: str) -> None:
-        with (self.folder / "commands").open("w") as pipe:
+        with (self.folder / COMMAND_PIPE).open("w") as pipe:
             pipe.write(f"{text}\n")
 
     def stop(self) -> None:
