@@ -92,8 +92,8 @@ def open_env(base_dir: Path = BASE_DIR) -> Env:
     env = Env(eager=False)
     env.read_env(os.environ.get("ENV_FILE") or base_dir / ".env", recurse=False)
     for old, new in RENAMED.items():
-        if old in os.environ:
-            os.environ.setdefault(new, os.environ[old])
+        if (value := env.str(old, None)) is not None and env.str(new, None) is None:
+            os.environ[new] = value
     return env
 
 
@@ -104,8 +104,9 @@ def configure_logging(options: dict[str, Any]) -> None:
         ImproperlyConfigured: the log directory is not writable.
     """
     config.configure(options)
+    env = open_env()
     for old, new in RENAMED.items():
-        if old in os.environ:
+        if env.str(old, None) is not None:
             Context.GENERAL.logger.warning("Setting RENAMED: %s is now %s; the next release ignores %s", old, new, old)
 
 

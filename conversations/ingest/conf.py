@@ -61,7 +61,7 @@ RENAMED = {"FLOOD": "RATE_LIMIT", "INSIDE": "IN_WEB_PROCESS", "PARK_DAYS": "PEND
 def _warn_renamed(name: str) -> None:
     """Log the warning once for each process and name."""
     Context.GENERAL.logger.warning(
-        "Setting RENAMED: INGEST[%r] is now %r; the next release rejects it", name, RENAMED[name]
+        "Setting RENAMED: %s in INGEST is now %s; the next release rejects it", name, RENAMED[name]
     )
 
 

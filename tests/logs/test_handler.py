@@ -103,7 +103,7 @@ def test_an_exception_is_not_kept_alive(handler: ServiceHandler, log: logging.Lo
 
 def test_stack_info_is_logged(handler: ServiceHandler, log: logging.Logger, directory: Path) -> None:
     log.info("here", stack_info=True)
-    assert "test_where_it_was_logged_from" in only(handler, directory)["stack_info"]
+    assert "test_stack_info_is_logged" in only(handler, directory)["stack_info"]
 
 
 def test_the_request_object_that_django_adds_is_removed(

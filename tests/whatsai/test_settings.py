@@ -192,7 +192,7 @@ def test_an_old_name_is_a_warning_that_contains_the_new_one(
     old: str, read: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(config, "configure", lambda _: None)
-    read(**{old: OLD_VALUES[old]})
+    read(**{old: OLD_VALUES[old]}, ENV_FILE=os.devnull)
     with capture() as logged:
         environment.configure_logging({})
     assert environment.RENAMED[old] in logged.one(context="general", level="WARN", message=old)["message"]
@@ -200,7 +200,7 @@ def test_an_old_name_is_a_warning_that_contains_the_new_one(
 
 def test_the_new_names_are_no_warning(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config, "configure", lambda _: None)
-    read(INGEST_RATE_LIMIT="7")
+    read(INGEST_RATE_LIMIT="7", ENV_FILE=os.devnull)
     with capture() as logged:
         environment.configure_logging({})
     assert not logged
