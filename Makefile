@@ -4,14 +4,14 @@ PORT ?= 8000
 ARGS ?=
 PY := .venv/bin/python
 
-# The first of these that is 3.11+ and can make virtual environments; PYTHON=… names another.
+# `make` uses the first of these that is 3.11+ and can create virtual environments; PYTHON=… chooses another.
 PYTHONS := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 install = @for needs in 'import ensurepip, venv' pass; do for python in $(PYTHONS); do \
 	"$$python" -c "$$needs; $(NEW_ENOUGH)" >/dev/null 2>&1 && exec "$$python" -I whatsai/install.py $(1); done; done; \
-	echo "make: needs Python 3.11 or newer (looked for: $(PYTHONS)); name one with PYTHON=…" >&2; exit 1
+	echo "make: Python 3.11 or newer is required (tried: $(PYTHONS)); choose one with PYTHON=…" >&2; exit 1
 
-# Settings of a production site, for the checks that look at them; the database is empty and in memory.
+# Production settings for the checks that depend on settings; the database is empty and in memory.
 PRODUCTION = ENV_FILE=/dev/null DEBUG=false HTTPS=true DATABASE_URL=sqlite://:memory: REDIS_URL= \
 	SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(50))')
 
@@ -20,23 +20,23 @@ PRODUCTION = ENV_FILE=/dev/null DEBUG=false HTTPS=true DATABASE_URL=sqlite://:me
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@echo "  Choices: PORT=8001 (run), ARGS='-k webhook' (passed on to the command), PYTHON=python3.12."
+	@echo "  Variables: PORT=8001 (run, stack), ARGS='-k webhook' (passed on to the command), PYTHON=python3.12."
 
 run: run-venv ## set up, load the demo once, serve at http://127.0.0.1:8000
 	@exec $(PY) -m whatsai.quickstart --port "$(PORT)" $(ARGS)
 
-# A process a core; a test that is slow holds up nobody.
-AT_ONCE = -n auto --dist worksteal
+# One process per core; idle processes take tests from busy ones.
+PARALLEL = -n auto --dist worksteal
 
-test: dev-venv ## the whole suite, on SQLite, then on PostgreSQL and Valkey
+test: dev-venv ## run all tests on SQLite, then on PostgreSQL and Valkey
 	@echo "=== SQLite, no servers"; \
-	env -u DATABASE_URL -u REDIS_URL $(PY) -m pytest $(AT_ONCE) $(ARGS); sqlite=$$?; \
+	env -u DATABASE_URL -u REDIS_URL $(PY) -m pytest $(PARALLEL) $(ARGS); sqlite=$$?; \
 	echo "=== PostgreSQL and Valkey"; \
-	$(PY) -m tests.servers $(PY) -m pytest $(AT_ONCE) $(ARGS); servers=$$?; \
+	$(PY) -m tests.servers $(PY) -m pytest $(PARALLEL) $(ARGS); servers=$$?; \
 	echo "=== exit status on SQLite: $$sqlite, on PostgreSQL and Valkey: $$servers"; \
 	test "$$sqlite$$servers" = 00
 
-check: dev-venv ## lint, format, types, layers, migrations, deployment settings, API schema
+check: dev-venv ## check lint, format, types, imports, migrations, deployment settings, API schema
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	@echo "$(PY) -m mypy"; $(PRODUCTION) $(PY) -m mypy
@@ -46,36 +46,36 @@ check: dev-venv ## lint, format, types, layers, migrations, deployment settings,
 	@echo "manage.py check --deploy"; $(PRODUCTION) $(PY) manage.py check --deploy --fail-level WARNING
 	@echo "manage.py spectacular"; $(PRODUCTION) $(PY) manage.py spectacular --validate --fail-on-warn --file /dev/null
 
-# Peers and what draws the plot have an environment of their own; the one of `make test` stays as it is.
+# The libraries to compare with, and matplotlib, are installed in an environment of their own.
 BENCH = .venv-bench/bin/python
-bench: bench-venv ## measure the cache against its peers, into docs/benchmarks.md and .svg (8 minutes; ARGS=--quick)
+bench: bench-venv ## compare the cache with other libraries; writes docs/benchmarks.md and .svg (8 minutes; ARGS=--quick)
 	@exec $(BENCH) -m tests.benchmarks.cache $(ARGS)
 
-bench-ingest: dev-venv ## measure ingestion and the API against their floors
+bench-ingest: dev-venv ## measure ingestion and the API; fail below the required rates
 	@exec $(PY) -m tests.benchmarks.ingest $(ARGS)
 
-bench-inbox: dev-venv ## measure events in small and in large tables, into docs/benchmarks-inbox.md (10 minutes)
+bench-inbox: dev-venv ## measure ingestion with small and large tables; writes docs/benchmarks-inbox.md (10 minutes)
 	@exec $(PY) -m tests.benchmarks.inbox $(ARGS)
 
-bench-logs: bench-venv ## measure the logs against their peers, into docs/benchmarks-logs.md (2 minutes; ARGS=--quick)
+bench-logs: bench-venv ## compare the logs with other libraries; writes docs/benchmarks-logs.md (2 minutes; ARGS=--quick)
 	@exec $(BENCH) -m tests.benchmarks.logs $(ARGS)
 
 DURATION ?= 60
 soak: dev-venv ## check every read for staleness while Valkey and the writers fail, for DURATION=60 seconds
 	@exec $(PY) -m tests.soak --duration "$(DURATION)" $(ARGS)
 
-# Universal locks for 3.11 and newer; each agrees with the one before. ARGS=--upgrade takes newer versions.
+# Lock files for all platforms and Python 3.11+; each is constrained by the one before. ARGS=--upgrade upgrades.
 COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(ARGS) \
 	pyproject.toml
 LOCKS = whatsai/requirements.txt tests/requirements.txt tests/benchmarks/requirements.txt
-lock: venv ## compile the lock files from pyproject.toml, and the peers' from tests/benchmarks/requirements.in
+lock: venv ## compile the lock files from pyproject.toml and tests/benchmarks/requirements.in
 	@$(PY) -I -m pip install --quiet uv
 	$(COMPILE) -o whatsai/requirements.txt
 	$(COMPILE) --group dev -c whatsai/requirements.txt -o tests/requirements.txt
 	$(COMPILE) tests/benchmarks/requirements.in --group test -c tests/requirements.txt -o tests/benchmarks/requirements.txt
-	@! grep -n '://' $(LOCKS) tests/benchmarks/node/package-lock.json || { echo "make: a lock names an address" >&2; exit 1; }
+	@! grep -n '://' $(LOCKS) tests/benchmarks/node/package-lock.json || { echo "make: a lock file contains a URL" >&2; exit 1; }
 
-stack: dev-venv ## the production topology here: PostgreSQL, Valkey, web processes, ingest workers, the demo
+stack: dev-venv ## run the production topology here: PostgreSQL, Valkey, web processes, ingest workers, the demo
 	@exec $(PY) -m whatsai.devstack --port "$(PORT)" $(ARGS)
 
 RATE ?= 500
@@ -84,7 +84,7 @@ simulate: dev-venv ## post to a running stack as Evolution does, then verify: RA
 	@test -f var/stack/env || { echo "make: no stack runs here; start one: make stack" >&2; exit 1; }
 	@exec $(SITE) $(PY) -m tests.load --url "http://127.0.0.1:$(PORT)" --rate "$(RATE)" --seconds "$(DURATION)" $(ARGS)
 
-clean: ## remove the environments and caches; var/ (the database, the logs) stays
+clean: ## remove virtual environments and caches; keep var/ (database, logs)
 	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -1,1 +1,1 @@
-"""The logging service: one logger per context, JSON lines, and nothing secret in any of them."""
+"""The logging service: one logger per context, JSON lines, secrets and personal data redacted."""

@@ -1,18 +1,18 @@
-"""The app's registration with Django."""
+"""The Django app of the logging service."""
 
 from django.apps import AppConfig
 
 
 class LogsConfig(AppConfig):
-    """Registers the logging service."""
+    """Connects the logging service to Django's signals."""
 
     name = "logs"
 
     def ready(self) -> None:
-        """Watch the database, and the ends of requests."""
-        from django.core.signals import request_finished  # noqa: PLC0415 - there are settings from here on
+        """Log slow and failing SQL, and clear the bound fields at the end of each request."""
+        from django.core.signals import request_finished  # noqa: PLC0415 - signals need configured settings
 
         from logs import middleware, sql_logging  # noqa: PLC0415 - as above
 
         sql_logging.install()
-        request_finished.connect(middleware.end, dispatch_uid="logs")
+        request_finished.connect(middleware.clear_bindings, dispatch_uid="logs")

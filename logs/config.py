@@ -1,6 +1,6 @@
-"""Django's `LOGGING_CONFIG`: one handler on the root logger, and the levels from which loggers are heard.
+"""Django's `LOGGING_CONFIG`: one handler on the root logger, and a level for each group of loggers.
 
-The same description serves any program: `logging.config.dictConfig(described(options))`.
+Programs without Django use the same configuration: `logging.config.dictConfig(build_dict_config(options))`.
 """
 
 import logging.config
@@ -23,96 +23,96 @@ from logs.redaction import RedactionFilter
 
 @dataclass(frozen=True)
 class Options:
-    """What can be set.
+    """The options of the setting `LOGGING`.
 
     Attributes:
-        directory: where the files are; made when it is first needed.
-        level: from which the project, Django and the server are heard; libraries from WARN.
-        keep: old files that are kept of each file; they are rotated at 10 MB.
+        directory: the folder of the log files; created with the first file.
+        level: the lowest level logged by the project, Django and the server; other libraries log from WARN.
+        backup_count: rotated files kept of each log file; a file is rotated at 10 MB.
         capacity: records that may wait to be written, in each process.
-        key: by which addresses are hashed; secret, and the same in all processes.
-        console: whether records are shown on the standard error as well.
+        redaction_key: the secret key that hashes addresses; the same in all processes.
+        console: whether records also go to the standard error.
     """
 
     directory: Path
     level: str = "INFO"
-    keep: int = 5
+    backup_count: int = 5
     capacity: int = CAPACITY
-    key: str = ""
+    redaction_key: str = ""
     console: bool = True
 
 
 def configure(options: dict[str, Any]) -> None:
-    """Set logging up, as the setting `LOGGING` says.
+    """Set logging up from the setting `LOGGING`.
 
     Raises:
-        ImproperlyConfigured: there is no writing to the directory.
+        ImproperlyConfigured: the directory or a log file is not writable.
     """
     chosen = Options(**options)
     check_writable(chosen.directory)
     levels.install()
     logging.captureWarnings(capture=True)
     logging.config.dictConfig(build_dict_config(chosen))
-    _flush_when_terminated()
+    _flush_on_signals()
 
 
 def build_dict_config(options: Options) -> dict[str, Any]:
-    """Describe the service to `logging.config.dictConfig`."""
+    """Return the configuration for `logging.config.dictConfig`."""
     level = levels.number(options.level)
-    passed_on = {"handlers": [], "propagate": True}
-    heard = passed_on | {"level": level}
-    # In detail, Django logs every query with its parameters, and those are people's.
-    no_detail = passed_on | {"level": max(level, logging.INFO)}
-    # What was answered, the middleware logs, without its query.
-    quiet = passed_on | {"level": max(level, logging.WARNING)}
+    propagate = {"handlers": [], "propagate": True}
+    at_level = propagate | {"level": level}
+    # At DEBUG, Django logs every query with its parameters, which contain personal data.
+    from_info = propagate | {"level": max(level, logging.INFO)}
+    # The middleware logs each response already, without the query string.
+    from_warning = propagate | {"level": max(level, logging.WARNING)}
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "handlers": {"service": {"()": "logs.config.build_handler", "options": options}},
         "root": {"level": max(level, logging.WARNING), "handlers": ["service"]},
         "loggers": {
-            "whatsai": heard, "django": heard, "django.server": quiet, "django.db.backends": no_detail,
-            "gunicorn.error": passed_on, "gunicorn.access": quiet,
+            "whatsai": at_level, "django": at_level, "django.server": from_warning, "django.db.backends": from_info,
+            "gunicorn.error": propagate, "gunicorn.access": from_warning,
         },
     }  # fmt: skip
 
 
 def build_handler(options: Options) -> ServiceHandler:
-    """Make the handler."""
+    """Build the handler of the root logger."""
     return ServiceHandler(
-        files.ContextFiles(options.directory, keep=options.keep),
-        RedactionFilter(options.key),
+        files.ContextFiles(options.directory, backup_count=options.backup_count),
+        RedactionFilter(options.redaction_key),
         sys.stderr if options.console else None,
         capacity=options.capacity,
     )
 
 
 def check_writable(directory: Path) -> None:
-    """Make sure that the directory, or the nearest one above it that is there, takes a file, and so do its files.
+    """Check that the directory, or its nearest existing parent, and the existing log files are writable.
 
     Raises:
-        ImproperlyConfigured: it does not.
+        ImproperlyConfigured: one of them is not.
     """
-    written = directory
+    checked = directory
     try:
-        there = next(path for path in (directory.absolute(), *directory.absolute().parents) if path.exists())
-        with tempfile.TemporaryFile(dir=there):
+        existing = next(path for path in (directory.absolute(), *directory.absolute().parents) if path.exists())
+        with tempfile.TemporaryFile(dir=existing):
             pass
-        for written in filter(Path.exists, (directory / name for name in files.ALL)):
-            written.open("ab").close()
+        for checked in filter(Path.exists, (directory / name for name in files.ALL_FILES)):
+            checked.open("ab").close()
     except OSError as error:
-        raise ImproperlyConfigured(f"LOG_DIR: cannot write to {written}: {error.strerror}") from None
+        raise ImproperlyConfigured(f"LOG_DIR: cannot write to {checked}: {error.strerror}") from None
 
 
-def _flush_when_terminated() -> None:
-    """Write everything before a signal ends a process that has no handler of its own for it."""
+def _flush_on_signals() -> None:
+    """Write all records before SIGTERM or SIGHUP ends a process that has no signal handler of its own."""
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is signal.SIG_DFL:
-                signal.signal(number, _terminated)
+                signal.signal(number, _handle_signal)
 
 
-def _terminated(number: int, _frame: FrameType | None) -> None:
+def _handle_signal(number: int, _frame: FrameType | None) -> None:
     try:
         logging.shutdown()
     finally:

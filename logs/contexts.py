@@ -1,6 +1,6 @@
-"""The contexts a record can belong to, each an ordinary logger: `Context.CACHE.logger.info(…)`.
+"""The log contexts, each with an ordinary logger: `Context.CACHE.logger.info(…)`.
 
-What libraries log belongs to the context that `ROUTES` says, by their loggers' names.
+`ROUTES` assigns the loggers of libraries to contexts by their names.
 """
 
 import enum
@@ -8,7 +8,7 @@ import logging
 
 
 class Context(enum.StrEnum):
-    """A part of the system that operators look at on its own; the value names its logger and its files."""
+    """A part of the system with log files of its own; the value names its logger and its files."""
 
     CACHE = "cache"
     API = "api"
@@ -39,23 +39,23 @@ ROUTES = {
     "redis": Context.CACHE,
 }
 
-_known: dict[str, Context] = {}
+_context_by_logger: dict[str, Context] = {}
 
 
-def context_of(logger: str, area: Context | None = None) -> Context:
-    """Return the context of what a logger logs.
+def context_of(logger: str, request_context: Context | None = None) -> Context:
+    """Return the context of a logger's records.
 
     Args:
-        logger: its name; one further down belongs where its ancestor does.
-        area: what the request in hand is about (`binding.py`), which is better known than that it is a request.
+        logger: the logger's name; a logger without a route has the context of its nearest ancestor.
+        request_context: the context of the current request (`binding.REQUEST_CONTEXT`); it replaces API.
     """
-    context = _known.get(logger)
+    context = _context_by_logger.get(logger)
     if context is None:
-        context = _known[logger] = _routed(logger)
-    return area if area is not None and context is Context.API else context
+        context = _context_by_logger[logger] = _find_route(logger)
+    return request_context if request_context is not None and context is Context.API else context
 
 
-def _routed(logger: str) -> Context:
+def _find_route(logger: str) -> Context:
     while logger and logger not in ROUTES:
         logger = logger.rpartition(".")[0]
     return ROUTES.get(logger, Context.GENERAL)

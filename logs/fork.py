@@ -1,22 +1,24 @@
-"""What runs in a forked child: one list of callbacks, called in the order in which they were registered.
+"""The registry of callbacks that run in a forked child process.
 
-It stands in the lowest package so that every other package can use it.
+A forked child has none of its parent's threads, and a lock that such a thread held stays locked for ever. Each module
+that owns threads, locks or per-process state registers one callback here that resets them.
 """
 
 import os
 from collections.abc import Callable
 
-_callbacks: list[Callable[[], None]] = []
+Callback = Callable[[], object]
+
+_callbacks: list[Callback] = []
 
 
-def after_fork(callback: Callable[[], None]) -> None:
-    """Call a function in every child that is forked from now on."""
-    _callbacks.append(callback)
+def after_fork(callback: Callback) -> Callback:
+    """Register a callback to run in every forked child, and return it, so that this works as a decorator.
 
-
-def _run() -> None:
-    for callback in _callbacks:
-        callback()
-
-
-os.register_at_fork(after_in_child=_run)
+    Callbacks run in the order of their registration, lowest package first. Registering one again changes nothing.
+    Python reports an exception of one callback on the standard error, and runs the others.
+    """
+    if callback not in _callbacks:
+        _callbacks.append(callback)
+        os.register_at_fork(after_in_child=callback)
+    return callback

@@ -1,7 +1,7 @@
-"""The handler on the root logger: it takes a snapshot of a record, and leaves all that is slow to the listener.
+"""The handler on the root logger: it queues a snapshot of each record for the writer thread.
 
-What a caller pays for is what cannot wait: its message, its traceback as text, and copies of what may change later.
-Formatting, redaction and writing are the listener's.
+The calling thread does only what cannot wait: it formats the message and the traceback, and copies values that may
+change later. The writer thread formats, redacts and writes.
 """
 
 import logging
@@ -15,28 +15,29 @@ from typing import Any, TextIO
 
 from logs.binding import BOUND, current
 from logs.files import ContextFiles
+from logs.fork import after_fork
 from logs.formatters import ConsoleFormatter, JsonFormatter
 from logs.log_writer import LogWriter, is_writable, write_stderr
 from logs.record_queue import RecordQueue
-from logs.redaction import SCALARS, RedactionFilter, Redactor, cut, is_structure
+from logs.redaction import SCALAR_TYPES, RedactionFilter, Redactor, is_structure, truncate
 
 CAPACITY = 10_000  # records
-AT_ONCE = 1024  # characters that are shown at once: a pipe that takes anything takes as many
-LOCK_WITHIN = 1.0  # seconds that a fork, and who logs after the end, waits for a disk that stalls
+CONSOLE_CHUNK_CHARS = 1024  # written at once: a pipe that select() reports as writable takes this much
+LOCK_TIMEOUT = 1.0  # seconds that a fork, a closing handler and the console wait for a stalled write
 
-_PLAIN = len(vars(logging.makeLogRecord({})))  # attributes of a record to which nothing was added
+_STANDARD_COUNT = len(vars(logging.makeLogRecord({})))  # attributes of a record without `extra`
 _handlers: "weakref.WeakSet[ServiceHandler]" = weakref.WeakSet()
 _new = object.__new__
-_traceback = logging.Formatter().formatException
+_format_traceback = logging.Formatter().formatException
 
 
 class ServiceHandler(logging.Handler):
-    """Logs without waiting, into the files of all contexts and onto the console.
+    """Writes records to the files of their contexts and to the console, from a background thread.
 
     Args:
-        files: where the lines go.
-        redact: what is done to each record before it is shown anywhere.
-        console: where they are shown, for people if it is a terminal; None for nowhere.
+        files: the log files.
+        redact: redacts each record before it is written.
+        console: a second output, or None; a terminal gets coloured lines, anything else JSON.
         capacity: records that may wait to be written.
     """
 
@@ -48,125 +49,125 @@ class ServiceHandler(logging.Handler):
         self._redact, self._redactor = redact, redact.redactor
         self._console = console
         self._capacity = capacity
-        self._patience = LOCK_WITHIN
-        self._json = JsonFormatter().format
-        self._for_people = ConsoleFormatter().format if console is not None and console.isatty() else None
+        self._console_timeout = LOCK_TIMEOUT
+        self._to_json = JsonFormatter().format
+        self._to_console = ConsoleFormatter().format if console is not None and console.isatty() else None
         self.reset_after_fork()
         _handlers.add(self)
 
     def createLock(self) -> None:  # noqa: N802 - logging's name
-        """Have no lock: nothing here needs one, and in a forked process it might be held by a thread that is gone."""
+        """Create no lock: none is needed, and a forked child could inherit it locked by a thread it does not have."""
         self.lock = None
 
     @property
     def dropped(self) -> dict[int, int]:
         """How many records this process has dropped, by level."""
-        return dict(self.backlog.dropped)
+        return dict(self.queue.dropped)
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Take a record in."""
-        self.backlog.put(snapshot(record, self._redactor))
-        if not self.listener.is_running and not self.listener.start():
+        """Queue a snapshot of a record; write it here if the writer thread cannot run."""
+        self.queue.put(snapshot(record, self._redactor))
+        if not self.writer.is_running and not self.writer.start():
             self._write_here()
         return True
 
     def flush(self) -> None:
-        """Wait until everything logged so far is written; not for ever, should the disk stall."""
-        self.listener.flush()
+        """Wait until everything logged so far is written, or until the timeout for a stalled disk."""
+        self.writer.flush()
 
     def close(self) -> None:
-        """Write everything, and stop; what is logged afterwards is written at once."""
-        if not (self.listener.stop() and self._write_here()):
-            write_stderr("what is not written yet is lost: the disk does not take it")
+        """Write everything and stop the thread; later records are written by the thread that logs them."""
+        if not (self.writer.stop() and self._write_here()):
+            write_stderr("the records not yet written are lost: the disk does not accept them")
         super().close()
 
     def reset_after_fork(self) -> None:
-        """Start anew: in a forked process the thread is gone, and what waits is the parent's to write."""
-        self.backlog = RecordQueue(self._capacity)
-        self.writing = threading.Lock()
-        self.listener = LogWriter(self.backlog, self._write)
-        self._files.forget()
+        """Start with an empty queue: a forked child has no writer thread, and the parent writes the queued records."""
+        self.queue = RecordQueue(self._capacity)
+        self.write_lock = threading.Lock()
+        self.writer = LogWriter(self.queue, self._write)
+        self._files.discard_pending()
 
-    # --- writing: the listener's, unless there is none ----------------------------------------------------------------
+    # --- writing, in the writer thread if there is one ----------------------------------------------------------------
     def _write(self, records: Sequence[logging.LogRecord]) -> None:
-        """Redact, lay out and write.
+        """Redact, format and write records.
 
         Raises:
-            OSError: a file cannot be written; its lines wait for the next time.
+            OSError: a file cannot be written; its lines stay for the next call.
         """
-        with self.writing:
-            shown = self._lay_out(records)
+        with self.write_lock:
+            shown = self._format_all(records)
             try:
                 self._files.write()
             finally:
-                self._show(shown)
+                self._write_console(shown)
 
     def _write_here(self) -> bool:
-        """Write what waits in the thread that logs, and leave no file open; return whether it is written."""
-        if not self.writing.acquire(timeout=LOCK_WITHIN):
+        """Write the queued records in the calling thread and close the files; return whether this succeeded."""
+        if not self.write_lock.acquire(timeout=LOCK_TIMEOUT):
             return False
         try:
-            shown = self._lay_out(self.backlog.drain()[0])
+            shown = self._format_all(self.queue.drain()[0])
             try:
                 self._files.write()
                 self._files.close()
             finally:
-                self._show(shown)
+                self._write_console(shown)
         except OSError as error:
             write_stderr(f"cannot write: {error}")
             return False
         finally:
-            self.writing.release()
+            self.write_lock.release()
         return True
 
-    def _lay_out(self, records: Iterable[logging.LogRecord]) -> list[str]:
-        """Add records to the files, and return what the console shows of them."""
+    def _format_all(self, records: Iterable[logging.LogRecord]) -> list[str]:
+        """Add the records' lines to the files, and return their lines for the console."""
         shown = []
         for record in records:
             try:
                 self._redact.filter(record)
-                line = self._json(record)
-                shown.append(self._for_people(record) if self._for_people else line)
-            except Exception as error:  # noqa: BLE001 - whatever it is about a record, the others are to be written
-                record = _fallback_record(record, error)  # noqa: PLW2901 - it stands for the other
-                line = self._json(record)
+                line = self._to_json(record)
+                shown.append(self._to_console(record) if self._to_console else line)
+            except Exception as error:  # noqa: BLE001 - one bad record must not stop the others
+                record = _fallback_record(record, error)  # noqa: PLW2901 - it replaces the record
+                line = self._to_json(record)
             self._files.add(record, line)
         return shown
 
-    def _show(self, shown: Sequence[str]) -> None:
-        """Show lines on the console, unless nobody reads it: that must not keep them from the files."""
+    def _write_console(self, shown: Sequence[str]) -> None:
+        """Write lines to the console; give up when it blocks, because the files must not wait for it."""
         if self._console is None:
             return
         text = "".join(f"{line}\n" for line in shown)
-        with suppress(OSError, ValueError):  # nobody is looking any more
-            for start in range(0, len(text), AT_ONCE):
-                if not is_writable(self._console, self._patience):
-                    self._patience = 0.0
+        with suppress(OSError, ValueError):  # the console is closed
+            for start in range(0, len(text), CONSOLE_CHUNK_CHARS):
+                if not is_writable(self._console, self._console_timeout):
+                    self._console_timeout = 0.0
                     return
-                print(text[start : start + AT_ONCE], end="", file=self._console, flush=True)
-                self._patience = LOCK_WITHIN
+                print(text[start : start + CONSOLE_CHUNK_CHARS], end="", file=self._console, flush=True)
+                self._console_timeout = LOCK_TIMEOUT
 
 
-# --- what a record says now -------------------------------------------------------------------------------------------
+# --- snapshots --------------------------------------------------------------------------------------------------------
 def snapshot(record: logging.LogRecord, redactor: Redactor) -> logging.LogRecord:
-    """Return a record that says what this one says now, whatever becomes of its arguments.
+    """Return a copy of a record that does not change when its arguments do later.
 
-    Structures are redacted here already, for copying them would cost as much.
+    Structures are redacted here already, because that costs no more than copying them.
     """
-    taken = _new(logging.LogRecord)
-    taken.__dict__ = said = record.__dict__.copy()
+    copy = _new(logging.LogRecord)
+    copy.__dict__ = attributes = record.__dict__.copy()
     if record.args or type(record.msg) is not str:
-        said["msg"], said["args"] = _message(record, redactor), None
+        attributes["msg"], attributes["args"] = _message(record, redactor), None
     if record.exc_info:
-        said["exc_text"] = record.exc_text or cut(_traceback(record.exc_info))
-        said["exc_info"] = None
-    if len(said) > _PLAIN:
-        said.pop("request", None)  # which Django adds: a whole request, with all that is in it
-        for name in list(said)[_PLAIN:]:  # what was added comes last
-            if type(said[name]) not in SCALARS:
-                said[name] = _freeze_value(said[name], redactor)
-    said[BOUND] = current()
-    return taken
+        attributes["exc_text"] = record.exc_text or truncate(_format_traceback(record.exc_info))
+        attributes["exc_info"] = None
+    if len(attributes) > _STANDARD_COUNT:
+        attributes.pop("request", None)  # Django adds the request object with all its data
+        for name in list(attributes)[_STANDARD_COUNT:]:  # the names of `extra` come last
+            if type(attributes[name]) not in SCALAR_TYPES:
+                attributes[name] = _freeze_value(attributes[name], redactor)
+    attributes[BOUND] = current()
+    return copy
 
 
 def _message(record: logging.LogRecord, redactor: Redactor) -> str:
@@ -174,53 +175,54 @@ def _message(record: logging.LogRecord, redactor: Redactor) -> str:
     try:
         if type(template) is not str:
             template = str(redactor.argument(template))
-        return cut(template % _arguments(template, arguments, redactor)) if arguments else template
-    except Exception as error:  # noqa: BLE001 - a wrong call, or a value's own code, must not harm who made it
-        return f"{template if type(template) is str else type(template)!r} cannot be said: {type(error).__name__}"
+        return truncate(template % _arguments(template, arguments, redactor)) if arguments else template
+    except Exception as error:  # noqa: BLE001 - wrong arguments or a failing __str__ must not raise in the caller
+        return f"{template if type(template) is str else type(template)!r} cannot be formatted: {type(error).__name__}"
 
 
 def _arguments(template: str, arguments: Any, redactor: Redactor) -> Any:
     if isinstance(arguments, tuple):
-        if SCALARS.issuperset(map(type, arguments)):
+        if SCALAR_TYPES.issuperset(map(type, arguments)):
             return arguments
-        return tuple(one if type(one) in SCALARS else redactor.argument(one) for one in arguments)
+        return tuple(value if type(value) in SCALAR_TYPES else redactor.argument(value) for value in arguments)
     if "%(" in template:
         return {name: redactor.field(name, value) for name, value in arguments.items()}
     return redactor.structure(arguments)
 
 
 def _freeze_value(value: object, redactor: Redactor) -> object:
-    """Return what a field says now: a structure, or a text."""
+    """Return a field's present value: a redacted copy of a structure, the text of anything else."""
     try:
-        settled = redactor.argument(value)
-        return settled if is_structure(settled) else cut(str(settled))
+        redacted = redactor.argument(value)
+        return redacted if is_structure(redacted) else truncate(str(redacted))
     except Exception as error:  # noqa: BLE001 - as above
-        return f"{type(value)!r} cannot be said: {type(error).__name__}"
+        return f"{type(value)!r} cannot be formatted: {type(error).__name__}"
 
 
 def _fallback_record(record: logging.LogRecord, error: Exception) -> logging.LogRecord:
-    """Return what is written in place of a record that cannot be laid out."""
-    text = f"a record of {record.pathname}:{record.lineno} could not be laid out: {type(error).__name__}"
-    said = {name: vars(record).get(name) for name in ("name", "levelno", "created", "process", "threadName")}
-    return logging.makeLogRecord({**said, "msg": text, "args": None})
+    """Return the record to write in place of one that cannot be formatted."""
+    text = f"a record from {record.pathname}:{record.lineno} cannot be formatted: {type(error).__name__}"
+    kept = {name: vars(record).get(name) for name in ("name", "levelno", "created", "process", "threadName")}
+    return logging.makeLogRecord({**kept, "msg": text, "args": None})
 
 
-# --- the process's ways -----------------------------------------------------------------------------------------------
-_held: list[threading.Lock] = []
+# --- forks and the end of a process -----------------------------------------------------------------------------------
+_locked: list[threading.Lock] = []
 
 
 def _before_fork() -> None:
-    """Let no fork happen in the middle of a write: the child would wait for a lock that nobody holds."""
-    _held.extend(one.writing for one in list(_handlers) if one.writing.acquire(timeout=LOCK_WITHIN))
+    """Wait for writes in progress: a child forked during a write would inherit the file's lock and wait for ever."""
+    _locked.extend(one.write_lock for one in list(_handlers) if one.write_lock.acquire(timeout=LOCK_TIMEOUT))
 
 
-def _in_parent() -> None:
-    while _held:
-        _held.pop().release()
+def _after_fork_in_parent() -> None:
+    while _locked:
+        _locked.pop().release()
 
 
-def _in_child() -> None:
-    _held.clear()
+@after_fork
+def _after_fork_in_child() -> None:
+    _locked.clear()
     for handler in list(_handlers):
         handler.reset_after_fork()
 
@@ -230,11 +232,11 @@ def _flush_all() -> None:
         handler.flush()
 
 
-def _flush_at_end(_: object = None) -> None:
-    """See to it that a process of `multiprocessing`, which may end without `atexit`, writes everything; last of all."""
+def _flush_at_exit(_: object = None) -> None:
+    """Flush when a `multiprocessing` process ends, after its other finalizers: it may end without `atexit`."""
     multiprocessing_util.Finalize(None, _flush_all, exitpriority=-100)
 
 
-os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)
-multiprocessing_util.register_after_fork(_flush_at_end, _flush_at_end)
-_flush_at_end()
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent)
+multiprocessing_util.register_after_fork(_flush_at_exit, _flush_at_exit)
+_flush_at_exit()

@@ -1,4 +1,4 @@
-"""The levels' names: shown as DEBUG, INFO, WARN, ERROR and FATAL everywhere; the library's own are understood too."""
+"""Level names: written as DEBUG, INFO, WARN, ERROR and FATAL; WARNING and CRITICAL are accepted as input."""
 
 import logging
 
@@ -13,13 +13,13 @@ ACCEPTED = {name: level for level, name in NAMES.items()} | {"WARNING": logging.
 
 
 def install() -> None:
-    """Let the standard library say them so."""
+    """Make the standard library use these names."""
     for level, name in NAMES.items():
         logging.addLevelName(level, name)
 
 
 def number(name: str) -> int:
-    """Return a level's number, whatever the case of its name.
+    """Return the number of a level's name, in upper or lower case.
 
     Raises:
         ValueError: there is no such level.
@@ -27,9 +27,9 @@ def number(name: str) -> int:
     try:
         return ACCEPTED[name.upper()]
     except KeyError:
-        raise ValueError(f"{name!r} is none of the levels {', '.join(NAMES.values())}") from None
+        raise ValueError(f"{name!r} is not a level; use one of {', '.join(NAMES.values())}") from None
 
 
 def name(level: int) -> str:
-    """Return the name of a level, or of the next one below it that has a name."""
+    """Return the name of a level; for a level without a name, that of the nearest named level below it."""
     return NAMES.get(level) or NAMES[max((known for known in NAMES if known <= level), default=logging.DEBUG)]

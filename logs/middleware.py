@@ -1,7 +1,8 @@
-"""One request, one id: taken from `X-Request-ID` or given, bound to all that is logged meanwhile, and sent back.
+"""Gives each request an id, binds it to all records logged meanwhile, and logs each response.
 
-When it is answered, a line says so, in the context of its path (`LOGS_AREAS`) or in API. It takes the place of Django's
-own line about what was refused or failed; Django's line about an exception that nobody handled stays beside it.
+The id comes from the header `X-Request-ID`, or is generated; the response carries it in the same header. The log line
+about the response belongs to the context of its path (`LOGS_CONTEXT_BY_PATH`), or to API. It replaces Django's line
+about 4xx and 5xx responses; Django's line about an unhandled exception stays.
 """
 
 import logging
@@ -22,82 +23,82 @@ from logs import binding
 from logs.contexts import Context
 
 HEADER = "X-Request-ID"
-_ACCEPTED = re.compile(r"[\w.-]{1,64}\Z", re.ASCII)  # what a proxy gives; anything longer or odder is not repeated
+_VALID_ID = re.compile(r"[\w.-]{1,64}\Z", re.ASCII)  # what proxies send; any other value is replaced
 _OK = 200
-_LEVELS = ((500, logging.ERROR), (400, logging.WARNING), (0, logging.INFO))
+_LEVELS = ((500, logging.ERROR), (400, logging.WARNING), (0, logging.INFO))  # (lowest status, level)
 
 Response = HttpResponseBase
-Answer = Callable[[HttpRequest], Response] | Callable[[HttpRequest], Awaitable[Response]]
+GetResponse = Callable[[HttpRequest], Response] | Callable[[HttpRequest], Awaitable[Response]]
 
 
 @sync_and_async_middleware
-def middleware(get_response: Answer) -> Answer:
-    """Name each request, and log its answer."""
+def middleware(get_response: GetResponse) -> GetResponse:
+    """Bind each request's id, and log its response."""
     if iscoroutinefunction(get_response):
 
         async def answer_async(request: HttpRequest) -> Response:
-            answered = _begin(request)
-            return answered(await cast("Callable[[HttpRequest], Awaitable[Response]]", get_response)(request))
+            finish = _begin(request)
+            return finish(await cast("Callable[[HttpRequest], Awaitable[Response]]", get_response)(request))
 
         return answer_async
 
     def answer(request: HttpRequest) -> Response:
-        answered = _begin(request)
-        return answered(cast("Callable[[HttpRequest], Response]", get_response)(request))
+        finish = _begin(request)
+        return finish(cast("Callable[[HttpRequest], Response]", get_response)(request))
 
     return answer
 
 
 def _begin(request: HttpRequest) -> Callable[[Response], Response]:
-    """Bind the request's id; what is bound stays until the request is over (`end`), for Django logs after us."""
+    """Bind the request's id; it stays bound until `clear_bindings`, because Django logs after this middleware."""
     given = request.headers.get(HEADER, "")
-    request_id = given if _ACCEPTED.match(given) else secrets.token_hex(8)
-    area, began = area_of(request.path), perf_counter()
-    binding.reset(request_id=request_id, **{binding.AREA: area})
+    request_id = given if _VALID_ID.match(given) else secrets.token_hex(8)
+    context, started = context_for_path(request.path), perf_counter()
+    binding.reset(request_id=request_id, **{binding.REQUEST_CONTEXT: context})
 
-    def answered(response: Response) -> Response:
+    def finish(response: Response) -> Response:
         response[HEADER] = request_id
-        _log(request, response, area, perf_counter() - began)
+        _log(request, response, context, perf_counter() - started)
         return response
 
-    return answered
+    return finish
 
 
-def end(**_signal: Any) -> None:
-    """Forget what was bound: the request is over (a receiver of `request_finished`)."""
+def clear_bindings(**_signal: Any) -> None:
+    """Remove all bound fields at the end of a request (a receiver of `request_finished`)."""
     binding.reset()
 
 
-def area_of(path: str) -> Context:
-    """Return the context that requests for a path belong to, as the setting `LOGS_AREAS` says."""
-    areas: dict[str, str] = getattr(settings, "LOGS_AREAS", {})
-    return next((Context(area) for prefix, area in areas.items() if path.startswith(prefix)), Context.API)
+def context_for_path(path: str) -> Context:
+    """Return the context of requests for a path, from the path prefixes in the setting `LOGS_CONTEXT_BY_PATH`."""
+    prefixes: dict[str, str] = getattr(settings, "LOGS_CONTEXT_BY_PATH", {})
+    return next((Context(name) for prefix, name in prefixes.items() if path.startswith(prefix)), Context.API)
 
 
-def _log(request: HttpRequest, response: Response, area: Context, seconds: float) -> None:
-    """Log an answer: its path alone, for a query may hold a token, or a name that somebody looked for."""
+def _log(request: HttpRequest, response: Response, context: Context, seconds: float) -> None:
+    """Log a response with its path but without the query string, which may hold a token or a searched name."""
     fields: dict[str, Any] = {"status": response.status_code, "duration_ms": round(seconds * 1000, 2)}
-    user = _user(request)
+    user = _user_pk(request)
     if user is not None:
         fields["user"] = user
     if isinstance(response, HttpResponse):
         fields["size"] = len(response.content)
-    is_told = getattr(response, "_has_been_logged", False)
-    level = _level(area, _OK if is_told else response.status_code)
-    area.logger.log(level, "%s %s %s", request.method, request.path, response.status_code, extra=fields)
-    response._has_been_logged = True  # type: ignore[attr-defined] # noqa: SLF001 - Django's mark, by which it knows
+    is_logged = getattr(response, "_has_been_logged", False)
+    level = _level(context, _OK if is_logged else response.status_code)
+    context.logger.log(level, "%s %s %s", request.method, request.path, response.status_code, extra=fields)
+    response._has_been_logged = True  # type: ignore[attr-defined] # noqa: SLF001 - keeps Django from logging it again
 
 
-def _level(area: Context, status: int) -> int:
-    """Return how loudly an answer is told; an area of its own tells itself what went wrong there."""
-    if area is not Context.API:
+def _level(context: Context, status: int) -> int:
+    """Return the level of a response's line: DEBUG outside of API, because those views log problems themselves."""
+    if context is not Context.API:
         return logging.DEBUG
-    return next(level for least, level in _LEVELS if status >= least)
+    return next(level for lowest, level in _LEVELS if status >= lowest)
 
 
-def _user(request: HttpRequest) -> object:
-    """Return the primary key of who asked, if that is known already: it is not worth a query."""
+def _user_pk(request: HttpRequest) -> object:
+    """Return the primary key of the request's user if it is loaded; never query for it."""
     user = getattr(request, "user", None)
-    if isinstance(user, SimpleLazyObject) and cast("Any", user)._wrapped is empty:  # noqa: SLF001 - the only way to look
+    if isinstance(user, SimpleLazyObject) and cast("Any", user)._wrapped is empty:  # noqa: SLF001 - no public way
         return None
     return getattr(user, "pk", None)

@@ -1,8 +1,8 @@
-"""What has been logged and is not written yet: bounded, and never in the way of who logs.
+"""The bounded queue of records on their way to the writer thread; adding a record never blocks.
 
-There is one deque a band of levels, and no lock for who adds: appending to a deque is one step (Python's documentation
-promises it). When the backlog is full, the oldest records of the lowest level go, and are counted; ERROR and above
-never do.
+There is one deque for each band of levels. Adding takes no lock, because Python documents appending to a deque as
+atomic. When the queue is full, it drops the oldest record of the lowest band and counts it. It never drops ERROR and
+above.
 """
 
 import logging
@@ -19,84 +19,88 @@ from logs.contexts import Context
 
 T = TypeVar("T")
 
-_OWN = Context.GENERAL.logger.name
-_BANDS = (logging.INFO, logging.WARNING, logging.ERROR)  # a record is in the first band whose level is above its own
-_moment = attrgetter("created")
+_LOGGER_NAME = Context.GENERAL.logger.name
+_BANDS = (logging.INFO, logging.WARNING, logging.ERROR)  # exclusive upper bounds; ERROR and above is the last band
+_created = attrgetter("created")
 
 
 class RecordQueue:
-    """The records on their way from those who log to the one who writes."""
+    """The records that are logged and not yet written.
+
+    Args:
+        capacity: records that may wait, except those at ERROR and above.
+    """
 
     def __init__(self, capacity: int) -> None:
         self.dropped: Counter[int] = Counter()  # by level
-        self._told: Counter[int] = Counter()
+        self._reported: Counter[int] = Counter()
         self._capacity = capacity
         self._bands: tuple[deque[logging.LogRecord], ...] = tuple(deque() for _ in range(len(_BANDS) + 1))
-        self._marks: deque[Event] = deque()
-        self._dropping = RLock()  # a signal's handler may log while its thread is at it
-        self._is_called = False
-        self._calls: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._barriers: deque[Event] = deque()
+        self._drop_lock = RLock()  # reentrant: a signal handler may log while its thread holds it
+        self._is_woken = False
+        self._wakeups: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def put(self, record: logging.LogRecord) -> None:
-        """Add a record. Never waits."""
+        """Add a record, without blocking."""
         debug, info, warning, error = self._bands
         level = record.levelno
         band = debug if level < _BANDS[0] else info if level < _BANDS[1] else warning if level < _BANDS[2] else error
         band.append(record)
         if len(debug) + len(info) + len(warning) + len(error) > self._capacity:
             self._drop_one()
-        if not self._is_called:
+        if not self._is_woken:
             self.wake()
 
     def wake(self) -> None:
-        """Call the one who writes."""
-        self._is_called = True
-        self._calls.put(None)
+        """Wake the writer thread."""
+        self._is_woken = True
+        self._wakeups.put(None)
 
     def barrier(self) -> Event:
-        """Return what is set once everything that is in here now has been written."""
-        mark = Event()
-        self._marks.append(mark)
+        """Return an event that is set once all records now in the queue are written."""
+        event = Event()
+        self._barriers.append(event)
         self.wake()
-        return mark
+        return event
 
-    def wait(self, linger: float) -> None:
-        """Wait until there is something to take, and some seconds for more of it, unless somebody calls again."""
-        self._calls.get()
+    def wait(self, batch_delay: float) -> None:
+        """Wait for a record, then for more records for `batch_delay` seconds or until the next `wake`."""
+        self._wakeups.get()
         with suppress(queue.Empty):
-            self._calls.get(timeout=linger)
+            self._wakeups.get(timeout=batch_delay)
 
     def drain(self) -> tuple[list[logging.LogRecord], list[Event]]:
-        """Take everything, in the order of time, and the marks that are to be set when it is written."""
-        self._is_called = False  # before looking: who adds something from here on calls again
-        marks = list(_emptied(self._marks))
-        records = [record for band in self._bands for record in _emptied(band)]
-        records.sort(key=_moment)
-        return records + self._about_drops(), marks
+        """Remove and return all records, by time, and the barriers to set once they are written."""
+        self._is_woken = False  # first: a record added from here on wakes the writer again
+        barriers = list(_pop_all(self._barriers))
+        records = [record for band in self._bands for record in _pop_all(band)]
+        records.sort(key=_created)
+        return records + self._drop_report(), barriers
 
     def _drop_one(self) -> None:
-        with self._dropping:
+        with self._drop_lock:
             for band in self._bands[:-1]:
-                for gone in _emptied(band, most=1):
-                    self.dropped[gone.levelno] += 1
+                for record in _pop_all(band, limit=1):
+                    self.dropped[record.levelno] += 1
                     return
 
-    def _about_drops(self) -> list[logging.LogRecord]:
-        """Say what was dropped since this was last said."""
-        with self._dropping:
-            new = self.dropped - self._told
-            self._told += new
+    def _drop_report(self) -> list[logging.LogRecord]:
+        """Return a record that counts the drops since the last report, if there are any."""
+        with self._drop_lock:
+            new = self.dropped - self._reported
+            self._reported += new
         if not new:
             return []
-        lost = ", ".join(f"{times} {levels.name(level)}" for level, times in sorted(new.items()))
-        text = f"Logs DROPPED {lost}: too many at once"
-        return [logging.LogRecord(_OWN, logging.WARNING, "", 0, text, None, None)]
+        counts = ", ".join(f"{count} {levels.name(level)}" for level, count in sorted(new.items()))
+        text = f"Logs DROPPED {counts}: the queue was full"
+        return [logging.LogRecord(_LOGGER_NAME, logging.WARNING, "", 0, text, None, None)]
 
 
-def _emptied(band: deque[T], most: int | None = None) -> Iterator[T]:
-    """Yield what is in a deque now, the oldest first, and take it out; others may do so at the same time."""
-    for _ in range(len(band) if most is None else most):
+def _pop_all(items: deque[T], limit: int | None = None) -> Iterator[T]:
+    """Remove and yield the items now in a deque, oldest first; other threads may do so at the same time."""
+    for _ in range(len(items) if limit is None else limit):
         try:
-            yield band.popleft()
+            yield items.popleft()
         except IndexError:
             return

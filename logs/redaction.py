@@ -1,9 +1,9 @@
-"""Keeps secrets and people out of every record: credentials, addresses and phone numbers, names, what was written.
+"""Removes secrets and personal data from every record: credentials, addresses, phone numbers, names, message texts.
 
-Who logs does not have to remember. In texts it finds what can be told by its form; in structures, such as a payload,
-and in texts that show one, only what is known to be harmless stays. A WhatsApp address or a phone number becomes a
-keyed hash, the same one for the same contact: lines about one contact can be matched, and nobody can be looked up
-without the key.
+Callers need not redact anything themselves. Free text is searched for known patterns. Structures, such as a webhook's
+payload, and texts that show a structure keep only the values that are known to be safe. A WhatsApp address or phone
+number becomes a keyed hash that is the same for the same contact: operators can match the records of one contact, and
+cannot find out the number without the key.
 """
 
 import logging
@@ -14,72 +14,81 @@ from hashlib import blake2s
 from itertools import islice
 from typing import Any
 
-from logs.binding import AREA, BOUND
+from logs.binding import BOUND, REQUEST_CONTEXT
 
 MASK = "[redacted]"
-DEEPEST = 8  # levels of a structure that are shown
-WIDEST = 50  # items of a structure that are shown, at each level
-MOST = 1000  # items of a structure that are shown, in all
-LONGEST = 32 * 1024  # characters of a text that are shown
-SHORT, REMEMBERED = 100, 4096  # characters and number of texts that are remembered, for most come again
-BLOB = 100  # characters without a space
-PHONE = 10**9  # a number from here on may be somebody's
+MAX_DEPTH = 8  # levels of a structure that are shown
+MAX_ITEMS = 50  # items of each container that are shown
+MAX_TOTAL_ITEMS = 1000  # items of a whole structure that are shown
+MAX_TEXT_CHARS = 32 * 1024  # longer texts lose their middle
+CACHE_SIZE, MAX_CACHED_CHARS = 4096, 100  # redacted texts in the cache, and the length of a text up to which it is used
+MIN_BLOB_CHARS = 100  # a longer run of characters without a space is redacted
+MIN_PHONE, MAX_PHONE = 10**9, 10**18  # an integer in this range may be a phone number
 
-# Names of a structure, and of `extra`, whose texts say nothing about anybody; `text` looks at them all the same.
-HARMLESS = frozenset({
-    "action", "area", "channel", "code", "context", "count", "database", "duration", "duration_ms", "event",
+# Names in structures and in `extra` whose text values contain no personal data. `text` still searches these values.
+SAFE_NAMES = frozenset({
+    "action", "channel", "code", "context", "count", "database", "duration", "duration_ms", "event",
     "event_id", "exception", "file", "function", "instance", "key", "kind", "level", "line", "logger",
     "messagetype", "method", "module", "namespace", "operation", "outcome", "path", "pattern", "process", "reason",
     "request_id", "server_version", "sql", "stack", "state", "status", "statusreason", "tag", "tags", "task",
     "thread", "tier", "timestamp", "type", "url", "user", "version",
 })  # fmt: skip
-# Of `extra`, whose names the code chooses: those that hold what people are called and what they say.
-PERSONAL = frozenset({
+# Names in `extra` whose values are personal data or secrets.
+PERSONAL_NAMES = frozenset({
     "apikey", "body", "caption", "content", "conversation", "displayname", "firstname", "fullname", "lastname",
     "messagebody", "name", "number", "owner", "password", "payload", "phone", "phonenumber", "profilename", "pushname",
     "secret", "sender", "subject", "text", "title", "token", "username", "vcard",
 })  # fmt: skip
-SCALARS = frozenset((str, int, float, bool, type(None)))  # looked up first, for it is the quicker way
+SCALAR_TYPES = frozenset((str, int, float, bool, type(None)))  # checked first, because a set lookup is fast
 
-# --- what can be told by its form; each search is bounded, for a text may be made to be slow to search ----------------
+# --- patterns in free text; each repetition is bounded, so that no input makes a search slow --------------------------
 _IN_AUTHORITY = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,20}://)[^\s/@'\"]{0,500}@")
-# The by-events form `?token=abc/messages-upsert` too, with its suffix; and what somebody looked for.
+# All query values: they hold tokens, also in the form `?token=abc/messages-upsert`, and search terms.
 _IN_QUERY = re.compile(r"([?&][\w.%\[\]-]{1,60}=)[^&\s\"'<>]+")
 _IN_HEADER = re.compile(r"(?i)\b(Bearer|Token|Basic|Api-?Key)\s+[\w.~+/=-]{8,}")
 _NAMED = re.compile(
     r"""(?ix)(\b [\w-]{0,40} (?:token|api_?key|passw(?:or)?d|secret(?:_?key)?|session_?id|authorization)
         \\?['"]? \s{0,9} [:=] \s{0,9} \\?['"]?) [^\s'",;}&\\]{4,}"""
 )
-_CREDENTIALS = ("token", "key", "pass", "secret", "session", "auth", "bearer", "basic")  # one is in all of the above
-_MODEL = re.compile(r"<([A-Z]\w{0,60}): (?:.*>|.*)")  # as Django shows one: with what it is called
-_BLOB = re.compile(rf"[A-Za-z0-9+/=_-]{{{BLOB},}}")
+_CREDENTIAL_WORDS = (
+    "token",
+    "key",
+    "pass",
+    "secret",
+    "session",
+    "auth",
+    "bearer",
+    "basic",
+)  # the two patterns need one
+_MODEL = re.compile(r"<([A-Z]\w{0,60}): (?:.*>|.*)")  # the repr of a Django model contains its str()
+_BLOB = re.compile(rf"[A-Za-z0-9+/=_-]{{{MIN_BLOB_CHARS},}}")
 _JID = re.compile(
     r"(?i)[\w.+-]{1,64}(?::\d{1,9})?@(?:s\.whatsapp\.net|c\.us|g\.us|lid|hosted(?:\.lid)?|newsletter|broadcast|bot)\b"
 )
 _DEVICE = re.compile(r"[:_].*")
 _EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
-_MAY_BE_PHONE = re.compile(r"[+\d][\d ().-]{8}")  # which is quicker to search for
+_MAY_BE_PHONE = re.compile(r"[+\d][\d ().-]{8}")  # a cheap first check
 _PHONE = re.compile(r"(?<![0-9A-Za-z.-])(?:\+\d[\d ().-]{8,18}\d|\d{10,15})(?![0-9A-Za-z-])")
 _NO_DIGIT = re.compile(r"\D")
 
-# --- texts that show a structure, as `repr` and JSON do ---------------------------------------------------------------
+# --- texts that show a structure (repr, JSON) -------------------------------------------------------------------------
 _STRUCTURE = re.compile(r"""['"]?[\[{][^'"\]}]{0,40}['"]|\([bru]?['"]|\b\w+=[bru]?['"]""")
 _STRING = re.compile(
     r"""(?xs)
     (?P<name> (?<![\w.-]) ['"]? [\w.-]{1,60} ['"]? (?: \s{0,9}:\s{0,9} | = ) )?
-    [bru]? (?P<string> '(?:[^'\\]|\\.)*(?:'|\\?\Z) | "(?:[^"\\]|\\.)*(?:"|\\?\Z) | \\+['"].* )  # it may be cut short
+    [bru]? (?P<string> '(?:[^'\\]|\\.)*(?:'|\\?\Z) | "(?:[^"\\]|\\.)*(?:"|\\?\Z) | \\+['"].* )  # or cut off
     (?P<names> (?= \s{0,9}: ) )?
     """
 )
-_LITERAL = re.compile(r"'(?:[^']|'')*(?:'|\Z)")  # of SQL
+_SQL_LITERAL = re.compile(r"'(?:[^']|'')*(?:'|\Z)")
 _NAME = re.compile(r"[\w.:@+-]{1,60}\Z", re.ASCII)
 _LAST_WORD = re.compile(r"[A-Za-z][a-z]*\Z")  # of `contact_name` and `messageText`
 _PLAIN_WORD = re.compile(r"[\w.:/<>-]{1,40}\Z", re.ASCII)
 
 # --- tracebacks -------------------------------------------------------------------------------------------------------
-# Where it happened: source code, which says nothing about anybody. What is between is what exceptions say.
+# Stack frames contain only source code and stay as they are. The texts between them are the exceptions' messages.
 _FRAMES = re.compile(r'(?m)^((?: *\| )?)  File ".*", line \d+.*(?:\n\1    .*)*')
-# Where a database quotes a row.
+# The parts of PostgreSQL's error messages that quote a row.
 _ROW = re.compile(
     r"(?ms)^([ |]*(?:DETAIL|CONTEXT|HINT|LINE \d+)):.*?(?=\n[ |]*\n[ |]*(?:The above|During handling)|\n *\+-|\Z)"
 )
@@ -91,39 +100,39 @@ _CODE_WORD = re.compile(
 
 
 class Redactor:
-    """Redacts, with one site's key."""
+    """Redacts texts and values with the secret key of one installation."""
 
     def __init__(self, key: str) -> None:
         self._key = blake2s(key.encode(), person=b"logs").digest()
-        self._short = lru_cache(REMEMBERED)(self._redacted)
+        self._redact_cached = lru_cache(CACHE_SIZE)(self._redact)
 
     def digest(self, user: str) -> str:
-        """Return what stands for a contact: the keyed hash of its number or its LID."""
+        """Return the keyed hash of a contact's phone number or LID."""
         return blake2s(user.encode(errors="replace"), key=self._key, digest_size=5).hexdigest()
 
     # --- texts --------------------------------------------------------------------------------------------------------
     def text(self, text: str) -> str:
-        """Return a text without the credentials, the addresses, and what structures in it say."""
-        return self._short(text) if len(text) <= SHORT else self._redacted(cut(text))
+        """Return a text without credentials, addresses, and the values of structures that it shows."""
+        return self._redact_cached(text) if len(text) <= MAX_CACHED_CHARS else self._redact(truncate(text))
 
-    def trace(self, text: str) -> str:
-        """Return a traceback whose exceptions say what went wrong, and not with whose data."""
+    def traceback(self, text: str) -> str:
+        """Return a traceback with its stack frames, and with the exceptions' messages redacted."""
         parts, end = [], 0
         for frame in _FRAMES.finditer(text):
-            parts += [self._said(text[end : frame.start()]), frame[0]]
+            parts += [self._exception_message(text[end : frame.start()]), frame[0]]
             end = frame.end()
-        return "".join([*parts, self._said(text[end:])])
+        return "".join([*parts, self._exception_message(text[end:])])
 
-    def _said(self, text: str) -> str:
-        return _QUOTED.sub(_unless_code, self.text(text))
+    def _exception_message(self, text: str) -> str:
+        return _QUOTED.sub(_mask_unless_code, self.text(text))
 
-    def _redacted(self, text: str) -> str:
+    def _redact(self, text: str) -> str:
         if "'" in text or '"' in text:
-            text = _without_structures(text)
-        return self._without_secrets(text)
+            text = _mask_structures(text)
+        return self._mask_patterns(text)
 
-    def _without_secrets(self, text: str) -> str:
-        """Look for each thing only where a quicker look says that there may be one: most texts have nothing in them."""
+    def _mask_patterns(self, text: str) -> str:
+        """Apply each pattern only if a cheap check finds that it may match: most texts contain none."""
         if "\n" in text:
             text = _ROW.sub(rf"\1: {MASK}", text)
         if "://" in text:
@@ -133,152 +142,156 @@ class Redactor:
         if "=" in text:
             text = _IN_QUERY.sub(rf"\1{MASK}", text)
         lower = text.lower()
-        if any(word in lower for word in _CREDENTIALS):
+        if any(word in lower for word in _CREDENTIAL_WORDS):
             text = _NAMED.sub(rf"\1{MASK}", _IN_HEADER.sub(rf"\1 {MASK}", text))
-        if len(text) >= BLOB:
+        if len(text) >= MIN_BLOB_CHARS:
             text = _BLOB.sub(MASK, text)
         if "@" in text:
-            text = _EMAIL.sub(MASK, _JID.sub(self._address, text))
-        return _PHONE.sub(self._number, text) if _MAY_BE_PHONE.search(text) else text
+            text = _EMAIL.sub(MASK, _JID.sub(self._hash_jid, text))
+        return _PHONE.sub(self._hash_phone, text) if _MAY_BE_PHONE.search(text) else text
 
-    def _address(self, found: re.Match[str]) -> str:
+    def _hash_jid(self, found: re.Match[str]) -> str:
         return f"jid:{self.digest(_DEVICE.sub('', found[0].partition('@')[0]))}"
 
-    def _number(self, found: re.Match[str]) -> str:
+    def _hash_phone(self, found: re.Match[str]) -> str:
         return f"tel:{self.digest(_NO_DIGIT.sub('', found[0]))}"
 
     # --- values -------------------------------------------------------------------------------------------------------
     def argument(self, value: Any) -> Any:
-        """Return what a message shows of one of its arguments, if it is more than a text or a number."""
+        """Return a message's argument, redacted unless it is a text or a number; the message is redacted later."""
         if is_structure(value):
             return self.structure(value)
         if isinstance(value, BaseException):
-            return self.trace(str(value))
-        model = getattr(type(value), "_meta", None)  # Django's, whose text form has people's names
+            return self.traceback(str(value))
+        model = getattr(type(value), "_meta", None)  # a Django model, whose str() may contain a person's name
         return value if model is None else f"{model.label} {value.pk}"
 
     def field(self, name: str, value: Any) -> Any:
-        """Return a field that was added to a record, redacted."""
+        """Return the value of a field (`extra` or bound), redacted."""
         if isinstance(value, str):
-            if name == "request_id":  # by which everything is found again
+            if name == "request_id":  # operators search for it
                 return value
-            if name == "sql":  # whose double quotes are around names
-                return self._without_secrets(_LITERAL.sub(f"'{MASK}'", cut(value)))
+            if name == "sql":  # its double quotes enclose identifiers, not values
+                return self._mask_patterns(_SQL_LITERAL.sub(f"'{MASK}'", truncate(value)))
             return MASK if _is_personal(name) else self.text(value)
         if value is None or isinstance(value, bool | float):
             return value
         if isinstance(value, int):
-            return value if name in HARMLESS else self._integer(value)
+            return value if name in SAFE_NAMES else self._integer(value)
         return self.structure(value) if is_structure(value) else self.text(str(self.argument(value)))
 
     def structure(self, value: Any) -> Any:
-        """Return a copy of a structure, with its form, its numbers, and only its harmless texts."""
-        return self._shown(value, "", DEEPEST, iter(range(MOST)))
+        """Return a copy of a structure with its keys, its numbers, and only its safe texts."""
+        return self._copy(value, "", MAX_DEPTH, iter(range(MAX_TOTAL_ITEMS)))
 
-    def _shown(self, value: Any, name: str, depth: int, budget: Iterator[int]) -> Any:
+    def _copy(self, value: Any, name: str, depth: int, budget: Iterator[int]) -> Any:
         if isinstance(value, str):
-            return self.text(value) if name.lower() in HARMLESS and _PLAIN_WORD.match(value) else MASK
+            return self.text(value) if name.lower() in SAFE_NAMES and _PLAIN_WORD.match(value) else MASK
         if value is None or isinstance(value, bool | float):
             return value
         if isinstance(value, int):
             return self._integer(value)
         if isinstance(value, Mapping):
             return {
-                self._name(key): self._shown(one, str(key), depth - 1, budget)
-                for key, one in _some(value.items(), depth, budget)
+                self._key_text(key): self._copy(item, str(key), depth - 1, budget)
+                for key, item in _limited(value.items(), depth, budget)
             }
         if isinstance(value, list | tuple | set | frozenset):
-            return [self._shown(one, name, depth - 1, budget) for one in _some(value, depth, budget)]
+            return [self._copy(item, name, depth - 1, budget) for item in _limited(value, depth, budget)]
         return MASK
 
     def _integer(self, value: int) -> int | str:
-        if abs(value) < PHONE:
+        if abs(value) < MIN_PHONE:
             return value
-        return self.text(str(value)) if abs(value) < PHONE**2 else MASK
+        return self.text(str(value)) if abs(value) < MAX_PHONE else MASK
 
-    def _name(self, key: object) -> str:
+    def _key_text(self, key: object) -> str:
         name = str(key)
         return self.text(name) if _NAME.match(name) else MASK
 
 
-@lru_cache(REMEMBERED)
+@lru_cache(CACHE_SIZE)
 def _is_personal(name: str) -> bool:
     last = _LAST_WORD.search(name)
-    return name.replace("_", "").lower() in PERSONAL or (last is not None and last[0].lower() in PERSONAL)
+    return name.replace("_", "").lower() in PERSONAL_NAMES or (last is not None and last[0].lower() in PERSONAL_NAMES)
 
 
-def cut(text: str) -> str:
-    """Return a text without its middle, if it is very long."""
-    if len(text) <= LONGEST:
+def truncate(text: str) -> str:
+    """Return a text without its middle if it is longer than `MAX_TEXT_CHARS`."""
+    if len(text) <= MAX_TEXT_CHARS:
         return text
-    return f"{text[: LONGEST // 2]}… [{len(text)} characters] …{text[-LONGEST // 2 :]}"
+    return f"{text[: MAX_TEXT_CHARS // 2]}… [{len(text)} characters] …{text[-MAX_TEXT_CHARS // 2 :]}"
 
 
 def is_structure(value: object) -> bool:
-    """Whether a value holds others."""
-    return type(value) not in SCALARS and isinstance(value, Mapping | list | tuple | set | frozenset)
+    """Return whether a value is a container of other values."""
+    return type(value) not in SCALAR_TYPES and isinstance(value, Mapping | list | tuple | set | frozenset)
 
 
-def _some(items: Any, depth: int, budget: Iterator[int]) -> list[Any]:
-    return [item for item in islice(items, WIDEST if depth > 0 else 0) if next(budget, None) is not None]
+def _limited(items: Any, depth: int, budget: Iterator[int]) -> list[Any]:
+    return [item for item in islice(items, MAX_ITEMS if depth > 0 else 0) if next(budget, None) is not None]
 
 
-def _without_structures(text: str) -> str:
+def _mask_structures(text: str) -> str:
+    """Mask the strings of a text from the first one on that looks like part of a structure."""
     structure = _STRUCTURE.search(text)
     if structure is None:
         return text
     start = structure.start()
-    return text[:start] + _STRING.sub(_unless_harmless, text[start:])
+    return text[:start] + _STRING.sub(_mask_unless_safe, text[start:])
 
 
-def _unless_harmless(found: re.Match[str]) -> str:
-    """Return a string of a structure as it is, if it names something or is known to be harmless."""
+def _mask_unless_safe(found: re.Match[str]) -> str:
+    """Return a string of a structure as it is if it is a key or a safe value; else masked."""
     name, string = found["name"] or "", found["string"]
-    said = string.strip("'\"")
+    content = string.strip("'\"")
     if found["names"] is not None and not name:
-        is_harmless = _NAME.match(said)
+        is_safe = _NAME.match(content)
     else:
-        is_harmless = _PLAIN_WORD.match(said) if name.strip("'\": =").lower() in HARMLESS else None
-    if is_harmless:
+        is_safe = _PLAIN_WORD.match(content) if name.strip("'\": =").lower() in SAFE_NAMES else None
+    if is_safe:
         return found[0]
     quote = string[0].strip("\\")
     return f"{name}{quote}{MASK}{quote}"
 
 
-def _unless_code(found: re.Match[str]) -> str:
-    """Return what is quoted as it is, if it is a word of the code, and not the value that something was given."""
+def _mask_unless_code(found: re.Match[str]) -> str:
+    """Return a quoted text of an exception's message as it is if it is an identifier; a quoted value is masked."""
     quoted = found[0][1:-1]
     before = found.string[max(0, found.start() - 100) : found.start()].rpartition("\n")[2].lstrip(" |")
-    # A class stands before a colon alone: `KeyError: 'remoteJid'`.
+    # A quote directly after "SomeError: " is a key, as in `KeyError: 'remoteJid'`; after other words it is a value.
     is_value = before.endswith(" got ") or (before.endswith(": ") and " " in before[:-1])
     is_code = _CODE_WORD.match(quoted) and (not is_value or quoted[:1] in "/<[")
     return found[0] if is_code else f"{found[0][0]}{MASK}{found[0][-1]}"
 
 
-_traceback = logging.Formatter().formatException
+_format_traceback = logging.Formatter().formatException
 
 
 class RedactionFilter(logging.Filter):
-    """Redacts a record's message, its traceback and its fields; always lets the record pass."""
+    """Redacts a record's message, traceback and fields; lets every record pass."""
 
     def __init__(self, key: str = "") -> None:
         super().__init__()
         self.redactor = Redactor(key)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Replace what the record says by its redacted form; its arguments are spent."""
-        said, field = vars(record), self.redactor.field
-        said["msg"], said["args"] = self.redactor.text(record.getMessage()), None
+        """Redact the record in place; its arguments are merged into its message."""
+        attributes, field = vars(record), self.redactor.field
+        attributes["msg"], attributes["args"] = self.redactor.text(record.getMessage()), None
         if record.exc_info and not record.exc_text:
-            record.exc_text = _traceback(record.exc_info)
+            record.exc_text = _format_traceback(record.exc_info)
         if record.exc_text:
-            record.exc_text = self.redactor.trace(record.exc_text)
-        for name in said.keys() - STANDARD:
-            said[name] = field(name, said[name])
-        if BOUND in said:
-            said[BOUND] = {name: value if name == AREA else field(name, value) for name, value in said[BOUND].items()}
+            record.exc_text = self.redactor.traceback(record.exc_text)
+        for name in attributes.keys() - STANDARD_ATTRIBUTES:
+            attributes[name] = field(name, attributes[name])
+        if BOUND in attributes:
+            attributes[BOUND] = {
+                name: value if name == REQUEST_CONTEXT else field(name, value)
+                for name, value in attributes[BOUND].items()
+            }
         return True
 
 
-# What every record has, and what logging and the handler add to it.
-STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", BOUND}
+# The attributes of every record, and those that logging and the handler add.
+STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", BOUND}

@@ -1,6 +1,6 @@
-"""What the database is asked for and takes long, or fails: a line each, to DATABASE. Never with parameters.
+"""Logs SQL statements that are slow or fail to the context DATABASE, without their parameters.
 
-`watch` wraps every connection that Django makes.
+`install` adds an execute wrapper to every connection that Django opens.
 """
 
 from collections.abc import Callable
@@ -14,49 +14,50 @@ from django.db.backends.signals import connection_created
 
 from logs.contexts import Context
 
-SLOW_MS = 200.0  # the default of `LOGS_SLOW_SQL_MS`
-LONGEST = 2000  # characters of a statement
+DEFAULT_SLOW_MS = 200.0  # of the setting `LOGS_SLOW_SQL_MS`
+MAX_SQL_CHARS = 2000  # characters of a statement that are logged
 
 log = Context.DATABASE.logger
 Execute = Callable[[str, Any, bool, dict[str, Any]], Any]
 
 
 def install() -> None:
-    """Watch each connection from its making on."""
-    connection_created.connect(_watch, dispatch_uid="logs")
+    """Log the statements of each connection from its creation on."""
+    connection_created.connect(add_logger, dispatch_uid="logs")
 
 
-def _watch(connection: BaseDatabaseWrapper, **_signal: Any) -> None:
-    if not any(isinstance(one, SlowQueryLogger) for one in connection.execute_wrappers):
-        # Around all others: whoever has put one there until the end of a block takes the last one away again.
+def add_logger(connection: BaseDatabaseWrapper, **_signal: Any) -> None:
+    """Add a `SlowQueryLogger` to a connection that has none (a receiver of `connection_created`)."""
+    if not any(isinstance(wrapper, SlowQueryLogger) for wrapper in connection.execute_wrappers):
+        # Insert as the outermost: the end of an `execute_wrapper` block pops the last wrapper, whichever it is.
         connection.execute_wrappers.insert(0, SlowQueryLogger(connection.alias))
 
 
 class SlowQueryLogger:
-    """Times the statements of one connection."""
+    """An execute wrapper that times the statements of one connection."""
 
     def __init__(self, alias: str) -> None:
         self._alias = alias
-        self._slow = getattr(settings, "LOGS_SLOW_SQL_MS", SLOW_MS) / 1000
+        self.slow_seconds = getattr(settings, "LOGS_SLOW_SQL_MS", DEFAULT_SLOW_MS) / 1000
 
-    def __call__(self, execute: Execute, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:  # noqa: FBT001 - Django's
-        """Execute a statement, and say so if it is slow or fails.
+    def __call__(self, execute: Execute, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:  # noqa: FBT001 - Django's signature
+        """Execute a statement, and log it if it is slow or fails.
 
         Raises:
-            Error: the database's; and whatever a wrapper of someone else raises.
+            Error: the database's error; exceptions of other wrappers pass through too.
         """
-        began = perf_counter()
+        started = perf_counter()
         try:
             result = execute(sql, params, many, context)
         except Error as error:
-            # That a row is there already is how writers who race each other learn of it.
+            # IntegrityError is how concurrent writers learn that a row exists already.
             level = log.warning if isinstance(error, IntegrityError) else log.error
-            level("SQL failed: %s", type(error).__name__, extra=self._about(sql, began), exc_info=True)
+            level("SQL failed: %s", type(error).__name__, extra=self._fields(sql, started), exc_info=True)
             raise
-        if perf_counter() - began >= self._slow:
-            log.warning("SQL slow", extra=self._about(sql, began))
+        if perf_counter() - started >= self.slow_seconds:
+            log.warning("SQL slow", extra=self._fields(sql, started))
         return result
 
-    def _about(self, sql: str, began: float) -> dict[str, Any]:
-        duration = round((perf_counter() - began) * 1000, 2)
-        return {"sql": sql[:LONGEST], "duration_ms": duration, "database": self._alias}
+    def _fields(self, sql: str, started: float) -> dict[str, Any]:
+        duration = round((perf_counter() - started) * 1000, 2)
+        return {"sql": sql[:MAX_SQL_CHARS], "duration_ms": duration, "database": self._alias}

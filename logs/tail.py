@@ -1,4 +1,4 @@
-"""Reads log files: lines of many files in the order of time, old files among them, and what is added from now on."""
+"""Reads log files: the lines of many files ordered by time, rotated files included, and lines that are added later."""
 
 import datetime as dt
 import heapq
@@ -10,128 +10,130 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-POLL = 0.25  # seconds
-OUT_OF_ORDER = 2000  # lines: several processes write a file, each a batch at a time
-_ALWAYS = ("timestamp", "level", "context", "message")  # what a line of ours has
+POLL_SECONDS = 0.25
+REORDER_LINES = 2000  # lines sorted at once, because several processes write a file in batches
+MTIME_TOLERANCE = 1.0  # seconds: the kernel's clock for file times lags behind the clock of records
+_REQUIRED = ("timestamp", "level", "context", "message")
 
 Line = Mapping[str, Any]
 
 
 def rotated_files(path: Path) -> list[Path]:
-    """Return a file with the older ones that it was rotated away into, the oldest first."""
-    older = [(int(end), one) for one in path.parent.glob(f"{path.name}.*") if (end := one.suffix[1:]).isdecimal()]
-    return [*(one for _, one in sorted(older, reverse=True)), *([path] if path.exists() else [])]
+    """Return the files that a log file was rotated into, oldest first, and then the file itself."""
+    rotated = [(int(end), file) for file in path.parent.glob(f"{path.name}.*") if (end := file.suffix[1:]).isdecimal()]
+    return [*(file for _, file in sorted(rotated, reverse=True)), *([path] if path.exists() else [])]
 
 
 def merged(paths: Iterable[Path], since: float = 0.0) -> Iterator[Line]:
-    """Yield what files hold, their older generations too, in the order of time.
+    """Yield the lines of log files and of their rotated files, ordered by time.
 
     Args:
-        paths: of the files.
-        since: seconds since the epoch; files that were last written before are passed over.
+        paths: the log files.
+        since: seconds since the epoch; files last written before are skipped.
     """
-    return heapq.merge(*(_in_order(_lines_of(path, since)) for path in paths), key=_moment)
+    return heapq.merge(*(_sorted(_lines_of(path, since)) for path in paths), key=_timestamp)
 
 
 def _lines_of(path: Path, since: float) -> Iterator[Line]:
-    for one in rotated_files(path):
-        with suppress(FileNotFoundError, IsADirectoryError):  # it was rotated away just now, and the next one is it
-            if one.stat().st_mtime >= since:
-                with one.open("rb") as file:
-                    yield from _parsed(file)
+    for file in rotated_files(path):
+        with suppress(FileNotFoundError, IsADirectoryError):  # if it was rotated just now, the next file holds it
+            if file.stat().st_mtime >= since - MTIME_TOLERANCE:
+                with file.open("rb") as stream:
+                    yield from _parse(stream)
 
 
-def _in_order(lines: Iterable[Line]) -> Iterator[Line]:
-    """Yield lines that are nearly in the order of time in that order."""
-    kept: list[tuple[str, int, Line]] = []
-    for place, line in enumerate(lines):
-        one = (_moment(line), place, line)
-        if len(kept) < OUT_OF_ORDER:
-            heapq.heappush(kept, one)
+def _sorted(lines: Iterable[Line]) -> Iterator[Line]:
+    """Sort lines by time that are at most `REORDER_LINES` out of order."""
+    heap: list[tuple[str, int, Line]] = []
+    for index, line in enumerate(lines):
+        entry = (_timestamp(line), index, line)
+        if len(heap) < REORDER_LINES:
+            heapq.heappush(heap, entry)
         else:
-            yield heapq.heappushpop(kept, one)[2]
-    yield from (line for _, _, line in sorted(kept))
+            yield heapq.heappushpop(heap, entry)[2]
+    yield from (line for _, _, line in sorted(heap))
 
 
-def _moment(line: Line) -> str:
-    moment: str = line["timestamp"]
-    return moment
+def _timestamp(line: Line) -> str:
+    text: str = line["timestamp"]
+    return text
 
 
-def _parsed(lines: Iterable[bytes]) -> Iterator[Line]:
+def _parse(lines: Iterable[bytes]) -> Iterator[Line]:
+    """Yield the valid JSON lines; skip all others."""
     for line in lines:
         try:
-            said = json.loads(line)
+            data = json.loads(line)
         except (ValueError, RecursionError):
             continue
-        if isinstance(said, dict) and all(isinstance(said.get(name), str) for name in _ALWAYS):
+        if isinstance(data, dict) and all(isinstance(data.get(name), str) for name in _REQUIRED):
             with suppress(ValueError):
-                dt.datetime.fromisoformat(said["timestamp"])
-                yield said
+                dt.datetime.fromisoformat(data["timestamp"])
+                yield data
 
 
 class Tail:
-    """Reads what is added to a file, across its rotations, from its present end on."""
+    """Reads the lines added to a file after the creation of this object, across rotations."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: BinaryIO | None = None
-        self._rest = b""
+        self._partial_line = b""
         self._open(path, at_end=True)
 
-    def new(self) -> Iterator[Line]:
-        """Yield what was added since the last time."""
-        yield from _parsed(self._complete())
-        for path in self._newer():
-            yield from _parsed(self._complete())  # what came before it was rotated away, and after it was last read
+    def read_new(self) -> Iterator[Line]:
+        """Yield the lines added since the last call."""
+        yield from _parse(self._complete_lines())
+        for path in self._newer_files():
+            yield from _parse(self._complete_lines())  # lines added after the read above and before the rotation
             self._open(path)
-            yield from _parsed(self._complete())
+            yield from _parse(self._complete_lines())
 
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
             self._file.close()
 
-    def _complete(self) -> list[bytes]:
-        """Return the lines that are complete; the beginning of another one waits for its end."""
+    def _complete_lines(self) -> list[bytes]:
+        """Read the complete lines; keep a partial last line for the next call."""
         if self._file is None:
             return []
-        *lines, self._rest = (self._rest + self._file.read()).split(b"\n")
+        *lines, self._partial_line = (self._partial_line + self._file.read()).split(b"\n")
         return lines
 
-    def _newer(self) -> list[Path]:
-        """Return the files that have taken this one's place since, the oldest first."""
+    def _newer_files(self) -> list[Path]:
+        """Return the files that are newer than the open one, oldest first."""
         paths = rotated_files(self._path)
         if self._file is None:
             return paths[-1:]
         own = os.fstat(self._file.fileno())
-        for place, path in enumerate(paths):
+        for index, path in enumerate(paths):
             with suppress(FileNotFoundError):
                 if os.path.samestat(path.stat(), own):
-                    return paths[place + 1 :]
+                    return paths[index + 1 :]
         return paths
 
     def _open(self, path: Path, *, at_end: bool = False) -> None:
         self.close()
-        self._file, self._rest = None, b""
+        self._file, self._partial_line = None, b""
         with suppress(FileNotFoundError):
             self._file = path.open("rb")
             self._file.seek(0, os.SEEK_END if at_end else os.SEEK_SET)
 
 
 class Tails:
-    """Follows several files from the moment at which this is made."""
+    """Reads the lines added to several files after the creation of this object."""
 
     def __init__(self, paths: Iterable[Path]) -> None:
-        self._followers = [Tail(path) for path in paths]
+        self._tails = [Tail(path) for path in paths]
 
     def __iter__(self) -> Iterator[Line]:
-        """Yield what is added, for ever."""
+        """Yield added lines without end."""
         while True:
-            yield from sorted((line for follower in self._followers for line in follower.new()), key=_moment)
-            time.sleep(POLL)
+            yield from sorted((line for tail in self._tails for line in tail.read_new()), key=_timestamp)
+            time.sleep(POLL_SECONDS)
 
     def close(self) -> None:
         """Close all files."""
-        for follower in self._followers:
-            follower.close()
+        for tail in self._tails:
+            tail.close()

@@ -1,4 +1,4 @@
-"""For tests: what was logged, as it would be written.
+"""For tests: captures log records as they would be written.
 
 with capture() as logged:
     do_something()
@@ -16,45 +16,45 @@ from logs.handler import snapshot
 from logs.redaction import RedactionFilter
 
 
-class Captured(list[dict[str, Any]]):
-    """The lines, each as the object that its JSON says."""
+class CapturedLines(list[dict[str, Any]]):
+    """The captured lines, each as a parsed JSON object."""
 
     def matching(self, *, message: str = "", **fields: Any) -> list[dict[str, Any]]:
-        """Return the lines whose message has a text in it and whose fields have these values, whatever their case."""
+        """Return the lines whose message contains a text and whose fields equal these; text ignores case."""
         return [
             line
             for line in self
-            if message in line["message"] and all(_same(line.get(name), value) for name, value in fields.items())
+            if message in line["message"] and all(_equal(line.get(name), value) for name, value in fields.items())
         ]
 
-    def one(self, **wanted: Any) -> dict[str, Any]:
+    def one(self, **expected: Any) -> dict[str, Any]:
         """Return the only line that matches.
 
         Raises:
-            AssertionError: there is none, or more than one.
+            AssertionError: no line matches, or more than one.
         """
-        found = self.matching(**wanted)
+        found = self.matching(**expected)
         if len(found) != 1:
-            raise AssertionError(f"{len(found)} lines match {wanted}, of these: {json.dumps(self, indent=1)}")
+            raise AssertionError(f"{len(found)} lines match {expected}, of these: {json.dumps(self, indent=1)}")
         return found[0]
 
 
-class _Capture(logging.Handler):
+class _CaptureHandler(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
-        self.lines = Captured()
+        self.lines = CapturedLines()
         self._format, self._redact = JsonFormatter().format, RedactionFilter()
 
     def emit(self, record: logging.LogRecord) -> None:
-        taken = snapshot(record, self._redact.redactor)
-        self._redact.filter(taken)
-        self.lines.append(json.loads(self._format(taken)))
+        copy = snapshot(record, self._redact.redactor)
+        self._redact.filter(copy)
+        self.lines.append(json.loads(self._format(copy)))
 
 
 @contextmanager
-def capture(level: int = logging.DEBUG) -> Iterator[Captured]:
-    """Capture what is logged inside the block, from that level on, by the project and by libraries."""
-    root, project, handler = logging.getLogger(), logging.getLogger("whatsai"), _Capture()
+def capture(level: int = logging.DEBUG) -> Iterator[CapturedLines]:
+    """Capture the records of the project and of libraries inside the block, from a level up."""
+    root, project, handler = logging.getLogger(), logging.getLogger("whatsai"), _CaptureHandler()
     before = root.level, project.level
     root.addHandler(handler)
     root.setLevel(level)
@@ -67,7 +67,7 @@ def capture(level: int = logging.DEBUG) -> Iterator[Captured]:
         root.removeHandler(handler)
 
 
-def _same(found: object, wanted: object) -> bool:
-    if isinstance(found, str) and isinstance(wanted, str):
-        return found.casefold() == wanted.casefold()
-    return found == wanted
+def _equal(found: object, expected: object) -> bool:
+    if isinstance(found, str) and isinstance(expected, str):
+        return found.casefold() == expected.casefold()
+    return found == expected

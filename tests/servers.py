@@ -36,7 +36,7 @@ def servers(environ: Mapping[str, str]) -> Iterator[dict[str, str]]:
 def postgresql() -> Iterator[str]:
     """Run PostgreSQL with an empty database `whatsai`; yield its URL."""
     with folders.short_tempdir() as folder:
-        server, url = programs.postgresql(folder, folder, programs.FLEETING)
+        server, url = programs.postgresql(folder, folder, programs.EPHEMERAL)
         with running(server):
             yield url
 
@@ -58,10 +58,10 @@ def running(server: Program) -> Iterator[None]:
     """Start a program and wait until it is ready; stop it when the block ends."""
     process = program.start(server)
     try:
-        program.await_answer(server, process)
+        program.wait_until_ready(server, process)
         yield
     finally:
-        program.stop(process, server.stop)
+        program.stop(process, server.stop_signal)
 
 
 # --- the command line -------------------------------------------------------------------------------------------------
@@ -90,7 +90,7 @@ def _run(command: Sequence[str], environ: dict[str, str]) -> int:
         process = subprocess.Popen(command, env=environ)
         while not signals.first_received():
             try:
-                status = process.wait(program.POLL)
+                status = process.wait(program.POLL_SECONDS)
             except subprocess.TimeoutExpired:
                 continue
             if not signals.first_received():

@@ -1,1 +1,1 @@
-"""The project: settings from the environment, URLs, the WSGI entry point, health and the one-command start."""
+"""The project: settings from the environment, URLs, entry points for servers, the health check and `make run`."""

@@ -1,7 +1,7 @@
-"""Typed readers of the environment: every variable the project knows, its type and its default.
+"""Reads the environment variables of the project, with their types and defaults.
 
-All wrong values are reported together, in one error that names each variable and quotes none of them. `settings.py`
-is built from the result and reads the environment nowhere else.
+One error reports all wrong values together. It names each variable and quotes no value, because values may be secret.
+`settings.py` uses only the result.
 """
 
 import os
@@ -16,19 +16,28 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvValidationError, ValidationError, validate
 
-from logs import levels
+from logs import config, levels
+from logs.contexts import Context
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-DATABASES = ("sqlite", "postgres", "postgresql")
-REDIS = ("redis", "rediss", "unix")
-WEB = ("http", "https")
-SHORTEST_SECRET = 50
+DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
+REDIS_SCHEMES = ("redis", "rediss", "unix")
+WEB_SCHEMES = ("http", "https")
+MIN_SECRET_KEY_CHARS = 50
+
+# Old names of variables, which work in this release only.
+RENAMED = {
+    "INGEST_INSIDE": "INGEST_IN_WEB_PROCESS",
+    "INGEST_BACKLOG": "INGEST_QUEUE_LIMIT",
+    "INGEST_FLOOD": "INGEST_RATE_LIMIT",
+    "INGEST_PARK_DAYS": "INGEST_PENDING_DAYS",
+}
 
 
 @dataclass(frozen=True)
 class Environment:
-    """The environment, read and checked; field names are the variables' names in lower case."""
+    """The checked values; a field has the name of its variable in lower case."""
 
     debug: bool
     https: bool
@@ -57,46 +66,65 @@ class Environment:
 
     @property
     def logging(self) -> dict[str, Any]:
-        """What `logs.config` is told: the setting `LOGGING`, and the server's."""
+        """The options of `logs.config`, for the setting `LOGGING` and for gunicorn."""
         return {
             "directory": self.log_dir,
             "level": self.log_level,
-            "keep": self.log_keep,
+            "backup_count": self.log_keep,
             "console": self.log_console,
-            "key": self.secret_key,
+            "redaction_key": self.secret_key,
         }
 
     @property
     def ingest(self) -> dict[str, Any]:
-        """The setting `INGEST`: what `conversations.ingest.conf` is told."""
+        """The options of `conversations.ingest.conf`, for the setting `INGEST`."""
         prefix = "ingest_"
         return {
             name.removeprefix(prefix).upper(): value for name, value in vars(self).items() if name.startswith(prefix)
         }
 
 
-def reader(base_dir: Path = BASE_DIR) -> Env:
-    """Return what reads a variable: from the process's environment, else from the file `ENV_FILE`, else from `.env`."""
+def open_env(base_dir: Path = BASE_DIR) -> Env:
+    """Return a reader of variables: from the process's environment first, then from the file `ENV_FILE` or `.env`.
+
+    A variable that is set under its old name only also gets its new name.
+    """
     env = Env(eager=False)
     env.read_env(os.environ.get("ENV_FILE") or base_dir / ".env", recurse=False)
+    for old, new in RENAMED.items():
+        if (value := env.str(old, None)) is not None and env.str(new, None) is None:
+            os.environ[new] = value
     return env
 
 
-def read(base_dir: Path = BASE_DIR) -> Environment:
-    """Read and check every variable.
+def configure_logging(options: dict[str, Any]) -> None:
+    """Set logging up (Django's `LOGGING_CONFIG`), then warn about variables with old names.
 
     Raises:
-        ImproperlyConfigured: one line that names each variable that is missing or wrong.
+        ImproperlyConfigured: the log directory is not writable.
     """
-    env = reader(base_dir)
+    config.configure(options)
+    env = open_env()
+    for old, new in RENAMED.items():
+        if env.str(old, None) is not None:
+            Context.GENERAL.logger.warning("Setting RENAMED: %s is now %s; the next release ignores %s", old, new, old)
+
+
+def read(base_dir: Path = BASE_DIR) -> Environment:
+    """Read and check all variables.
+
+    Raises:
+        ImproperlyConfigured: a variable is missing or wrong; the message is one line that names them all.
+    """
+    env = open_env(base_dir)
     debug = env.bool("DEBUG", default=False)
     database = env.str("DATABASE_URL", default=f"sqlite:///{base_dir}/var/db.sqlite3", validate=_database)
     values = {
         "debug": debug,
         "https": env.bool("HTTPS", default=not debug),
-        "secret_key": env.str("SECRET_KEY", validate=_secret, **_kept_secret(base_dir, debug=debug)),
+        "secret_key": env.str("SECRET_KEY", validate=_secret_key, **_default_secret_key(base_dir, debug=debug)),
         "allowed_hosts": env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"]),
-        "csrf_trusted_origins": env.list("CSRF_TRUSTED_ORIGINS", default=[], validate=_each(_scheme(*WEB))),
+        "csrf_trusted_origins": env.list("CSRF_TRUSTED_ORIGINS", default=[], validate=_each(_scheme(*WEB_SCHEMES))),
         "database": database,
         "redis_url": env.str("REDIS_URL", default="", validate=_optional(_redis)),
         "cache_prefix": env.str("CACHE_PREFIX", default="whatsai", validate=validate.Regexp(r"^[\w.-]+$")),
@@ -106,7 +134,7 @@ def read(base_dir: Path = BASE_DIR) -> Environment:
         "log_console": env.bool("LOG_CONSOLE", default=True),
         "log_slow_sql_ms": env.float("LOG_SLOW_SQL_MS", default=200.0, validate=validate.Range(min=0)),
         "media_dir": env.path("MEDIA_DIR", default=base_dir / "var" / "media"),
-        # SQLite has one process, which then has to do it all.
+        # With SQLite there is only one process.
         "ingest_in_web_process": env.bool("INGEST_IN_WEB_PROCESS", default=str(database).startswith("sqlite")),
         "ingest_window": env.float("INGEST_WINDOW", default=1.0, validate=validate.Range(min=0, max=60)),
         "ingest_interval": env.float("INGEST_INTERVAL", default=0.25, validate=validate.Range(min=0, max=60)),
@@ -114,34 +142,34 @@ def read(base_dir: Path = BASE_DIR) -> Environment:
         "ingest_rate_limit": env.float("INGEST_RATE_LIMIT", default=100.0, validate=validate.Range(min=1)),
         "ingest_keep_days": env.float("INGEST_KEEP_DAYS", default=7.0, validate=validate.Range(min=0)),
         "ingest_pending_days": env.float("INGEST_PENDING_DAYS", default=7.0, validate=validate.Range(min=0.1)),
-        "public_url": env.str("PUBLIC_URL", default="http://127.0.0.1:8000", validate=_scheme(*WEB)),
+        "public_url": env.str("PUBLIC_URL", default="http://127.0.0.1:8000", validate=_scheme(*WEB_SCHEMES)),
         "time_zone": env.str("TIME_ZONE", default="UTC", validate=_time_zone),
         "language_code": env.str("LANGUAGE_CODE", default="en-us"),
     }
     try:
         env.seal()
     except EnvValidationError as error:
-        raise ImproperlyConfigured(_sentence(error.error_messages)) from None
+        raise ImproperlyConfigured(_join_messages(error.error_messages)) from None
     values["database"] = dj_database_url.parse(str(values["database"]))
-    return Environment(**values)  # type: ignore[arg-type]  # seal() has just checked each against its reader
+    return Environment(**values)  # type: ignore[arg-type]  # seal() has checked the types
 
 
-def _sentence(errors: Any) -> str:
+def _join_messages(errors: Any) -> str:
     return "; ".join(f"{name}: {' '.join(map(str, messages))}" for name, messages in dict(errors).items())
 
 
-def _kept_secret(base_dir: Path, *, debug: bool) -> dict[str, str]:
-    """The default: the key that `make run` made for this machine, so that `manage.py` finds it, or debug's, if any."""
+def _default_secret_key(base_dir: Path, *, debug: bool) -> dict[str, str]:
+    """Return the default of SECRET_KEY: the key that `make run` generated, else a fixed one if `debug`, else none."""
     try:
         return {"default": (base_dir / "var" / "secret_key").read_text(encoding="utf-8").strip()}
     except OSError:
         return {"default": "debug-only-" * 5} if debug else {}
 
 
-def _secret(value: str) -> None:
-    if len(value) < SHORTEST_SECRET:
+def _secret_key(value: str) -> None:
+    if len(value) < MIN_SECRET_KEY_CHARS:
         raise ValidationError(
-            f"set it to a random text of at least {SHORTEST_SECRET} characters (only DEBUG=true has a default)."
+            f"must be a random text of at least {MIN_SECRET_KEY_CHARS} characters (only DEBUG=true has a default)."
         )
 
 
@@ -157,7 +185,7 @@ def _scheme(*names: str) -> Callable[[str], None]:
         try:
             scheme = urlsplit(value).scheme
         except ValueError:
-            raise ValidationError("is not a URL; what is special in its parts must be URL-quoted.") from None
+            raise ValidationError("is not a URL; special characters in its parts must be URL-quoted.") from None
         if scheme not in names:
             raise ValidationError(f"must be a URL that starts with {' or '.join(f'{n}://' for n in names)}.")
 
@@ -177,7 +205,7 @@ def _each(check: Callable[[str], None]) -> Callable[[list[str]], None]:
 
 
 def _database(value: str) -> None:
-    _scheme(*DATABASES)(value)
+    _scheme(*DATABASE_SCHEMES)(value)
     try:
         dj_database_url.parse(value)
     except ValueError:
@@ -185,24 +213,24 @@ def _database(value: str) -> None:
 
 
 def _redis(value: str) -> None:
-    """Refuse what redis-py would take for something else: no host for this one, no number of a database for 0."""
-    _scheme(*REDIS)(value)
+    """Reject URLs that redis-py silently misreads: a missing host as localhost, a wrong database number as 0."""
+    _scheme(*REDIS_SCHEMES)(value)
     url, options = urlsplit(value), parse_qs(urlsplit(value).query, keep_blank_values=True)
     numbers = options.pop("db", [])
     if url.scheme != "unix" and url.path not in ("", "/"):
         numbers.append(url.path[1:])
     if not (url.path.strip("/") if url.scheme == "unix" else url.hostname):
-        raise ValidationError("names no server: redis://host:6379/0, rediss://host:6380/0 or unix:///path?db=0.")
+        raise ValidationError("must name a server: redis://host:6379/0, rediss://host:6380/0 or unix:///path?db=0.")
     if len(numbers) > 1 or not all(number.isdecimal() for number in numbers):
-        raise ValidationError("its database is not one number: redis://host:6379/0 or unix:///path?db=0.")
+        raise ValidationError("must name one database by its number: redis://host:6379/0 or unix:///path?db=0.")
     if not all(name.startswith("ssl_") for name in options):
-        raise ValidationError("may have no options but db and ssl_…: what else there is to set, the cache sets.")
+        raise ValidationError("may have only the options db and ssl_…; the cache sets all others itself.")
     try:
         _ = url.port
     except ValueError:
-        raise ValidationError("its port is not a number from 0 to 65535.") from None
+        raise ValidationError("must have a port from 0 to 65535.") from None
 
 
 def _time_zone(value: str) -> None:
     if value not in available_timezones():
-        raise ValidationError("must name a time zone of the IANA database, such as America/Sao_Paulo.")
+        raise ValidationError("must be a time zone of the IANA database, such as America/Sao_Paulo.")

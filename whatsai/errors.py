@@ -1,4 +1,4 @@
-"""What a request gets when no view could answer it: JSON under `/api/`, Django's own pages elsewhere."""
+"""The handlers of HTTP errors: JSON under `/api/`, Django's own pages elsewhere."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ Handler = Callable[..., HttpResponse]
 
 
 def handler(status: int, detail: str, page: Handler) -> Handler:
-    """Make the handler of one status (https://docs.djangoproject.com/en/stable/ref/urls/#handler400)."""
+    """Return the error handler of one status (https://docs.djangoproject.com/en/stable/ref/urls/#handler400)."""
 
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.path_info.startswith("/api/"):

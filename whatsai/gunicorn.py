@@ -1,6 +1,7 @@
-"""The server's settings: `gunicorn -c python:whatsai.gunicorn whatsai.wsgi` (docs/decisions/web-server.md says why).
+"""The configuration of gunicorn: `gunicorn -c python:whatsai.gunicorn whatsai.wsgi`.
 
-One process with threads, because the embedded default keeps its cache and its ingestion in that process.
+The default is one process with threads, because without Redis the cache and the ingestion live in that process.
+docs/decisions/web-server.md explains the choices.
 """
 
 import gc
@@ -15,9 +16,9 @@ from whatsai import environment
 
 
 class NoAccessLogLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
-    """No access log: its request lines would hold `?token=`. What was answered, the application logs itself."""
+    """Writes no access log: its request lines would contain `?token=`. The application logs responses itself."""
 
-    access_log_enabled = False  # a `logconfig_dict` would switch it on
+    access_log_enabled = False  # `logconfig_dict` would enable it
 
 
 bind = "127.0.0.1:8000"
@@ -26,33 +27,33 @@ workers = 1
 threads = 8
 preload_app = False
 
-# Seconds without a sign of life from the worker's main loop; requests run in threads and may take longer.
+# Seconds without a heartbeat of the worker's main loop; requests run in threads and may take longer.
 timeout = 60
-# Seconds that requests under way are given at SIGTERM; Evolution repeats what it got no answer to.
+# Seconds that running requests may still take after SIGTERM; Evolution repeats requests without a response.
 graceful_timeout = 20
-# Evolution posts over kept-alive connections; a few idle seconds cost one descriptor each.
+# Evolution keeps connections alive; an idle connection costs only one file descriptor.
 keepalive = 15
 
-# Workers show they are alive through a file; in memory, a busy disk cannot make them look dead.
-MEMORY = "/dev/shm"  # noqa: S108 - gunicorn makes a private, nameless file there
-worker_tmp_dir = MEMORY if os.access(MEMORY, os.W_OK) else None
+# Workers send their heartbeat through a file; on a RAM disk, a busy disk cannot delay it.
+RAM_DISK = "/dev/shm"  # noqa: S108 - gunicorn creates a private, unnamed file there
+worker_tmp_dir = RAM_DISK if os.access(RAM_DISK, os.W_OK) else None
 
 accesslog = None
 logger_class = NoAccessLogLogger
 control_socket_disable = True
-# What the server says goes where everything goes; `--log-level` decides how much of it that is.
+# gunicorn logs into the project's log files; `--log-level` sets the level of its records.
 _logs = Options(**environment.read().logging)
 check_writable(_logs.directory)
 logconfig_dict = build_dict_config(_logs)
 
 
 def post_worker_init(_worker: Any) -> None:
-    """Let no collection look through what is loaded by now, and stays (called by gunicorn)."""
+    """Exclude all objects loaded so far from garbage collection, because they stay (called by gunicorn)."""
     gc.freeze()
 
 
 def on_starting(server: Any) -> None:
-    """Refuse, before anything is served, what the cache would refuse later (called by gunicorn)."""
+    """Exit at once if several processes would share the in-process cache (called by gunicorn)."""
     options = server.cfg
-    if (options.workers > 1 or options.preload_app) and not environment.reader().str("REDIS_URL", ""):
-        sys.exit("configuration error: REDIS_URL: is empty; without a server there is one worker, and no preloading")
+    if (options.workers > 1 or options.preload_app) and not environment.open_env().str("REDIS_URL", ""):
+        sys.exit("configuration error: REDIS_URL: is empty; without Redis, run one worker and no preload_app")

@@ -1,7 +1,7 @@
-"""`/health/`: whether this process can serve, for load balancers and supervisors.
+"""`/health/`: whether this process can serve requests, for load balancers and supervisors.
 
-It is answered by a middleware, before everything else: probes come by address instead of by name, over plain HTTP,
-without a session, and would be refused as an unknown host or redirected to HTTPS, which they count as a failure.
+A middleware answers it before all other middleware. Probes use an IP address and plain HTTP: Django would reject the
+unknown host or redirect to HTTPS, and the load balancer would count that as a failure.
 """
 
 from collections.abc import Callable
@@ -21,19 +21,19 @@ State = Literal["ok", "unavailable"]
 
 
 def middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Answer requests for the state of health, and pass on all others."""
+    """Answer health checks; pass on all other requests."""
 
     def answer(request: HttpRequest) -> HttpResponse:
         if request.path_info not in PATHS:
             return get_response(request)
-        return report() if request.method in ("GET", "HEAD") else HttpResponseNotAllowed(["GET", "HEAD"])
+        return health_response() if request.method in ("GET", "HEAD") else HttpResponseNotAllowed(["GET", "HEAD"])
 
     return answer
 
 
-def report() -> HttpResponse:
-    """Return what answers and what does not: 503 without the database; without the cache, everything is only slower."""
-    parts = {"database": database(), "cache": shared_cache()}
+def health_response() -> HttpResponse:
+    """Return the state of the database and the cache: 503 without the database; 200, only slower, without the cache."""
+    parts = {"database": check_database(), "cache": check_cache()}
     if parts["database"] != "ok":
         status, code = "unavailable", 503
     else:
@@ -41,24 +41,24 @@ def report() -> HttpResponse:
     return JsonResponse({"status": status, **parts}, status=code, headers={"Cache-Control": "no-store"})
 
 
-def database() -> State:
-    """Ask the database."""
+def check_database() -> State:
+    """Return whether the database answers a query."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except DatabaseError:
-        Context.DATABASE.logger.exception("health: the database does not answer")
+        Context.DATABASE.logger.exception("Health FAILED: the database does not answer")
         return "unavailable"
     return "ok"
 
 
-def shared_cache() -> State:
-    """Ask whether the cache answers; that it can be reached is not enough while this process does not believe it."""
+def check_cache() -> State:
+    """Return whether the shared cache answers and this process uses it, that is, the circuit breaker is closed."""
     if not get_runtime().breaker.is_closed:
         return "unavailable"
     try:
         cache.get("health")
     except (RedisError, OSError):
-        Context.CACHE.logger.warning("health: the cache does not answer", exc_info=True)
+        Context.CACHE.logger.warning("Health DEGRADED: the shared cache does not answer", exc_info=True)
         return "unavailable"
     return "ok"

@@ -1,7 +1,7 @@
-"""Makes `.venv` hold what a lock file lists: `python3 -I whatsai/install.py [LOCK [VENV]]`, which `make` runs first.
+"""Installs a lock file into a virtual environment: `python3 -I whatsai/install.py [LOCK [VENV]]`; `make` runs it first.
 
-Runs on the system's Python with the standard library only. An environment is trusted when it carries a copy of the
-very lock file and its interpreter starts; one whose making or filling was cut short is made again from nothing.
+It runs on the system's Python with the standard library only. An environment is complete when it contains a copy of
+the lock file and its interpreter starts. An interrupted creation or installation starts again from an empty folder.
 """
 
 import fcntl
@@ -15,17 +15,17 @@ from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-NO_VENV = "this Python cannot make virtual environments: install its venv module (Debian, Ubuntu: apt install"
-NO_VENV += " python3-venv), or name another Python, 3.11 or newer, with PYTHON=…"
+NO_VENV = "this Python cannot create virtual environments: install its venv module (Debian, Ubuntu: apt install"
+NO_VENV += " python3-venv), or choose another Python, 3.11 or newer, with PYTHON=…"
 
 
 def main(arguments: list[str]) -> int:
-    """Install the lock file named, if any, into the folder named; one clear line when that cannot be done."""
+    """Install `[LOCK [VENV]]`; print one line if that fails. Return the exit status."""
     lock = (ROOT / arguments[0]) if arguments else None
     venv = ROOT / (arguments[1] if arguments[1:] else ".venv")
     try:
-        with _alone(ROOT):
-            ensure(venv, lock)
+        with _exclusive_lock(ROOT):
+            ensure_venv(venv, lock)
     except (OSError, InstallFailed) as error:
         print(f"make: {error}", file=sys.stderr)
         return 1
@@ -33,73 +33,76 @@ def main(arguments: list[str]) -> int:
 
 
 class InstallFailed(Exception):
-    """The environment could not be made or filled; the message says which."""
+    """The environment could not be created, or pip failed; the message says which."""
 
 
-def ensure(venv: Path, lock: Path | None) -> None:
-    """Make `venv` when it is absent, broken or unfinished, then install `lock` unless it is there already.
+def ensure_venv(venv: Path, lock: Path | None) -> None:
+    """Create `venv` if it is missing, broken or unfinished, then install `lock` unless it is installed already.
 
     Raises:
-        InstallFailed: Python cannot make environments, or pip could not install.
-        OSError: the folder cannot be written.
+        InstallFailed: Python cannot create environments, or pip failed.
+        OSError: the folder is not writable.
     """
     unfinished = venv / "unfinished"
-    if unfinished.exists() or not works(venv):
-        _make(venv, unfinished)
-    if lock is None or _installed(venv, lock):
+    if unfinished.exists() or not is_usable(venv):
+        _create(venv, unfinished)
+    if lock is None or _is_installed(venv, lock):
         return
     print(f"Installing the packages of {lock.relative_to(ROOT)} into {venv.name} (once) …", file=sys.stderr)
     unfinished.touch()
     _run([venv / "bin" / "python", "-I", "-m", "pip", "install", "--quiet", "--require-hashes", "-r", lock])
-    _record(venv, lock).write_bytes(lock.read_bytes())
+    _installed_copy(venv, lock).write_bytes(lock.read_bytes())
     unfinished.unlink()
 
 
-def _make(venv: Path, unfinished: Path) -> None:
+def _create(venv: Path, unfinished: Path) -> None:
     if not find_spec("ensurepip"):
         raise InstallFailed(NO_VENV)
     if venv.exists():
         shutil.rmtree(venv)
     venv.mkdir()
     unfinished.touch()
-    # The base interpreter: this one may live in the very environment that has just been removed.
+    # The base interpreter, because the current one may be in the environment that was just removed.
     _run([getattr(sys, "_base_executable", sys.executable), "-I", "-m", "venv", venv])
     unfinished.unlink()
 
 
-def works(venv: Path) -> bool:
-    """Tell whether the environment's interpreter starts and is of the version that runs this."""
+def is_usable(venv: Path) -> bool:
+    """Return whether the environment's interpreter starts and has the version of this one."""
     python = venv / "bin" / "python"
     if not python.exists():
         return False
     script = "import sys; print(*sys.version_info[:2])"
-    answer = subprocess.run([python, "-I", "-c", script], capture_output=True, text=True, check=False)
-    return answer.stdout.split() == [str(part) for part in sys.version_info[:2]]
+    result = subprocess.run([python, "-I", "-c", script], capture_output=True, text=True, check=False)
+    return result.stdout.split() == [str(part) for part in sys.version_info[:2]]
 
 
-def _record(venv: Path, lock: Path) -> Path:
+def _installed_copy(venv: Path, lock: Path) -> Path:
     return venv / f"installed-{lock.parent.name}.txt"
 
 
-def _installed(venv: Path, lock: Path) -> bool:
-    record = _record(venv, lock)
-    return record.exists() and record.read_bytes() == lock.read_bytes()
+def _is_installed(venv: Path, lock: Path) -> bool:
+    copy = _installed_copy(venv, lock)
+    return copy.exists() and copy.read_bytes() == lock.read_bytes()
 
 
 def _run(command: list[str | Path]) -> None:
     if subprocess.run(command, check=False).returncode:
-        raise InstallFailed("the virtual environment could not be filled; the lines above say why. Try again.")
+        raise InstallFailed("the packages could not be installed; the lines above show the reason. Try again.")
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Let one process at a time in: two `make` at once share one environment."""
-    handle = os.open(folder, os.O_RDONLY)
+def _exclusive_lock(folder: Path) -> Iterator[None]:
+    """Hold the exclusive lock of a folder: two `make` at once must not install into the same environment.
+
+    This repeats `logs.file_lock`, because the script runs with `python -I` and cannot import the project's packages.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(handle)
+        os.close(descriptor)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What `make run` keeps of this machine in `var/`, in files of their owner's: a secret key, a way in, the demo's state.
+"""The local state of `make run` in `var/`: a secret key, the administrator's credentials, and whether to load the demo.
 
-A user called `admin` who is there already keeps their password: the files only remember what was made here. They hold
-for one database; on another, or on a new one, the kept token opens nothing and everything is made again.
+Only the owner can read the files. They contain only what was generated here: an existing user `admin` keeps their
+password. They belong to one database; with another database the token is not valid, and everything is created again.
 """
 
 import json
@@ -15,7 +15,7 @@ USERNAME = "admin"
 
 @dataclass(frozen=True)
 class LocalState:
-    """The way in: the administrator's password ("" when it is not known), an API token, and whether a demo is due."""
+    """The administrator's password ("" if it is not known), an API token, and whether to load the demo."""
 
     password: str = ""
     token: str = ""
@@ -23,7 +23,7 @@ class LocalState:
 
 
 def ensure_secret_key(file: Path) -> None:
-    """Make the secret key that the settings read, once.
+    """Generate the secret key for the settings, unless the file exists.
 
     Raises:
         OSError: the file cannot be written.
@@ -32,37 +32,39 @@ def ensure_secret_key(file: Path) -> None:
         write(file, secrets.token_urlsafe(50) + "\n")
 
 
-def ensure(file: Path) -> LocalState:
-    """Make the user and the token that are missing, keep them in `file`, and return what works. Needs Django set up.
+def ensure_access(file: Path) -> LocalState:
+    """Create the administrator and the token if they are missing, save them in `file`, and return the valid state.
+
+    Django must be set up.
 
     Raises:
         OSError: the file cannot be read or written.
     """
-    # Models can be imported only after Django's setup(), which the caller may do as late as it likes.
+    # Models can be imported only after Django's setup(), which the caller runs after importing this module.
     from django.contrib.auth.models import User  # noqa: PLC0415 - see above
     from knox.models import get_token_model  # noqa: PLC0415 - see above
 
     from conversations.models import Instance  # noqa: PLC0415 - see above
 
-    known = load(file)
-    password = known.password or secrets.token_urlsafe(12)
+    saved = load(file)
+    password = saved.password or secrets.token_urlsafe(12)
     user = User.objects.filter(username=USERNAME).first() or User.objects.create_superuser(USERNAME, password=password)
-    made = replace(known, password=password if user.check_password(password) else "")
-    if not _opens(known.token):
+    state = replace(saved, password=password if user.check_password(password) else "")
+    if not _is_valid_token(saved.token):
         token = get_token_model().objects.create(user, expiry=None)[1]
-        made = replace(made, token=token, demo_due=not Instance.objects.exists())
-    return save(file, made)
+        state = replace(state, token=token, demo_due=not Instance.objects.exists())
+    return save(file, state)
 
 
-def save(file: Path, local: LocalState) -> LocalState:
-    """Write `local` to `file`, unless that is what it holds, and return it."""
-    if local != load(file):
-        write(file, json.dumps(asdict(local), indent=2) + "\n")
-    return local
+def save(file: Path, state: LocalState) -> LocalState:
+    """Write `state` to `file` unless the file contains it already; return it."""
+    if state != load(file):
+        write(file, json.dumps(asdict(state), indent=2) + "\n")
+    return state
 
 
 def load(file: Path) -> LocalState:
-    """Return what `file` keeps; nothing where it is not there or not readable as such."""
+    """Return the state in `file`; an empty state if the file is missing or invalid."""
     try:
         return LocalState(**json.loads(file.read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
@@ -70,15 +72,15 @@ def load(file: Path) -> LocalState:
 
 
 def write(file: Path, text: str) -> None:
-    """Write a file that only its owner can read, all of it or nothing."""
-    part = file.with_name(file.name + ".part")
-    part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as handle:
+    """Write a file atomically, readable by its owner only."""
+    temporary = file.with_name(file.name + ".part")
+    temporary.unlink(missing_ok=True)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as handle:
         handle.write(text)
-    part.replace(file)
+    temporary.replace(file)
 
 
-def _opens(token: str) -> bool:
+def _is_valid_token(token: str) -> bool:
     from knox.auth import TokenAuthentication  # noqa: PLC0415 - needs Django set up
     from rest_framework.exceptions import AuthenticationFailed  # noqa: PLC0415 - as above
 

@@ -1,4 +1,4 @@
-"""Every setting, built from the environment (`environment.py` lists the variables) and nothing else."""
+"""Django's settings, built from the environment variables that `environment.py` lists."""
 
 from cachelayer import REDIS_OPTIONS
 from whatsai import environment
@@ -63,7 +63,7 @@ TEMPLATES = [
 
 # --- transport security -----------------------------------------------------------------------------------------------
 SECURE_SSL_REDIRECT = env.https
-# A redirected webhook is a lost one: Evolution follows a 301/302 with a GET and counts it as delivered.
+# A redirect would lose the webhook: Evolution follows a 301/302 with a GET and counts it as delivered.
 SECURE_REDIRECT_EXEMPT = [r"^/*webhooks/"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.https else None
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if env.https else 0
@@ -77,7 +77,7 @@ DATABASES = {"default": env.database}
 env.database.update(CONN_MAX_AGE=60, CONN_HEALTH_CHECKS=True)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 if env.database["ENGINE"].endswith("sqlite3"):
-    # IMMEDIATE takes the write lock at BEGIN, so that a transaction which reads and then writes cannot fail half-way.
+    # IMMEDIATE takes the write lock at BEGIN, so that a transaction that reads and then writes cannot fail half-way.
     env.database["OPTIONS"] = {
         "timeout": 20,
         "transaction_mode": "IMMEDIATE",
@@ -96,18 +96,18 @@ CACHES = {
     )
 }
 
-# Each database its own prefix: on the server rows are known by their primary key.
+# Databases that share a Redis server need different prefixes, because cache keys contain only primary keys.
 CACHELAYER = {"PREFIX": env.cache_prefix}
 
-# How webhooks become rows: conversations/ingest/conf.py says what can be set.
+# The options of ingestion; conversations/ingest/conf.py describes them.
 INGEST = env.ingest
 
 MEDIA_ROOT = env.media_dir
 STATIC_URL = "static/"
-# Files are served from where the installed packages keep them: no STATIC_ROOT, no collectstatic step to forget.
+# WhiteNoise serves static files from the installed packages: no STATIC_ROOT and no collectstatic are needed.
 WHITENOISE_USE_FINDERS = True
 
-# --- people and languages ---------------------------------------------------------------------------------------------
+# --- users and languages ----------------------------------------------------------------------------------------------
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -153,7 +153,7 @@ SPECTACULAR_SETTINGS = {
 
 # --- logs -------------------------------------------------------------------------------------------------------------
 LOG_DIR = env.log_dir
-LOGGING_CONFIG = "logs.config.configure"
+LOGGING_CONFIG = "whatsai.environment.configure_logging"
 LOGGING = env.logging
-LOGS_AREAS = {"/health": "general", "/webhooks/": "webhook"}
+LOGS_CONTEXT_BY_PATH = {"/health": "general", "/webhooks/": "webhook"}
 LOGS_SLOW_SQL_MS = env.log_slow_sql_ms

@@ -1,4 +1,7 @@
-"""The WSGI entry point: `gunicorn whatsai.wsgi`. Once it is imported, the process is ready for requests."""
+"""The WSGI entry point: `gunicorn whatsai.wsgi`.
+
+Importing it starts the background threads; then the process can serve requests.
+"""
 
 import os
 
@@ -7,7 +10,7 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "whatsai.settings")
 application = get_wsgi_application()
 
-from cachelayer import startup as cache  # noqa: E402 - there are apps from here on
+from cachelayer import startup as cache  # noqa: E402 - needs the apps loaded above
 from conversations import startup as ingestion  # noqa: E402 - as above
 
 cache.start()

@@ -4,12 +4,10 @@ A second one would not hear what the first one writes. So it waits, for the firs
 is restarted without a pause; and then refuses to start.
 """
 
-import fcntl
 import hashlib
-import os
 import tempfile
-import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +16,12 @@ from django.db import connections, router
 
 from cachelayer.models import Outbox
 from logs.contexts import Context
+from logs.file_lock import AlreadyLocked, exclusive_lock
 
 WAIT = 30.0  # seconds; longer than requests under way are given when their server stops
-POLL = 0.1
 
 log = Context.CACHE.logger
-_held: int | None = None  # a descriptor, open until the process ends; children do not get the lock
+_held: ExitStack | None = None  # holds the lock until the process ends; forked children do not get it
 
 
 def acquire() -> None:
@@ -36,33 +34,20 @@ def acquire() -> None:
     path = _path(connections[router.db_for_write(Outbox)].settings_dict)
     if path is None or _held is not None:
         return
+    lock = ExitStack()
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        lock.enter_context(exclusive_lock(path, timeout=WAIT, on_wait=_log_waiting))
+    except AlreadyLocked:
+        raise ImproperlyConfigured(
+            "REDIS_URL: is empty, and another process has the cache of this database; without a server there is one"
+        ) from None
     except OSError as error:
         raise ImproperlyConfigured(f"the cache's lock {path}: {error.strerror}") from error
-    if not _try_lock(handle):
-        log.warning("Cache WAITS for the process that has it to end")
-        _wait(handle)
-    _held = handle
+    _held = lock
 
 
-def _wait(handle: int) -> None:
-    ends = time.monotonic() + WAIT
-    while not _try_lock(handle):
-        if time.monotonic() > ends:
-            os.close(handle)
-            raise ImproperlyConfigured(
-                "REDIS_URL: is empty, and another process has the cache of this database; without a server there is one"
-            )
-        time.sleep(POLL)
-
-
-def _try_lock(handle: int) -> bool:
-    try:
-        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+def _log_waiting() -> None:
+    log.warning("Cache WAITS for the process that has it to end")
 
 
 def _path(database: Mapping[str, Any]) -> Path | None:

@@ -2,9 +2,12 @@
 
 import datetime as dt
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from django.conf import settings
+
+from logs.contexts import Context
 
 
 @dataclass(frozen=True)
@@ -37,13 +40,29 @@ class Options:
 
     @classmethod
     def read(cls) -> "Options":
-        """Read the options from Django's settings.
+        """Read the setting `INGEST`; log a warning for each option with an old name.
 
         Raises:
-            TypeError: the setting contains an unknown option.
+            TypeError: an option is unknown.
         """
-        values: dict[str, Any] = getattr(settings, "INGEST", {})
-        return cls(**{name.lower(): value for name, value in values.items()})
+        given: dict[str, Any] = getattr(settings, "INGEST", {})
+        old = {RENAMED[name]: value for name, value in given.items() if name in RENAMED}
+        for name in RENAMED.keys() & given.keys():
+            _warn_renamed(name)
+        current = {name: value for name, value in given.items() if name not in RENAMED}
+        return cls(**{name.lower(): value for name, value in (old | current).items()})
+
+
+# Old names of options, which work in this release only.
+RENAMED = {"FLOOD": "RATE_LIMIT", "INSIDE": "IN_WEB_PROCESS", "PARK_DAYS": "PENDING_DAYS", "BACKLOG": "QUEUE_LIMIT"}
+
+
+@cache
+def _warn_renamed(name: str) -> None:
+    """Log the warning once for each process and name."""
+    Context.GENERAL.logger.warning(
+        "Setting RENAMED: %s in INGEST is now %s; the next release rejects it", name, RENAMED[name]
+    )
 
 
 FIRST_RETRY = dt.timedelta(seconds=2)

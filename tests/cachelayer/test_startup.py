@@ -26,6 +26,7 @@ from cachelayer.ops import statistics
 from cachelayer.runtime import process_lock
 from cachelayer.runtime.runtime import get_runtime, runtime
 from conversations.models import Instance
+from logs import file_lock
 from tests.cachelayer.conftest import believe, on_server, wait_until
 from tests.cachelayer.gunicorn import PATIENCE, ask, environment, serving
 from tests.cachelayer.test_faults import a_replica, unable_to_save
@@ -183,7 +184,7 @@ def test_one_process_takes_the_cache_and_has_missed_nothing(caplog: pytest.LogCa
 HOLDER = """
 import fcntl, sys
 with open(sys.argv[1], "a") as handle:
-    fcntl.lockf(handle, fcntl.LOCK_EX)
+    fcntl.flock(handle, fcntl.LOCK_EX)
     print("held", flush=True)
     sys.stdin.readline()
 """
@@ -194,7 +195,7 @@ def other(alone: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     """Another process, which has the cache."""
     monkeypatch.setattr(process_lock, "_held", None)
     monkeypatch.setattr(process_lock, "_path", lambda _: tmp_path / "lock")
-    monkeypatch.setattr(process_lock, "POLL", 0.01)
+    monkeypatch.setattr(file_lock, "POLL_SECONDS", 0.01)
     command = [sys.executable, "-c", HOLDER, str(tmp_path / "lock")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own words
         assert process.stdout is not None
@@ -272,15 +273,13 @@ def test_gunicorn_does_not_start_with_several_processes_and_no_store(tmp_path: P
     with serving(tmp_path, option, REDIS_URL="", TMPDIR=str(tmp_path)) as site:
         assert site.process.wait(PATIENCE) == 1
         said = [line for line in site.said().splitlines() if line.startswith("configuration error: ")]
-        assert said == [
-            "configuration error: REDIS_URL: is empty; without a server there is one worker, and no preloading"
-        ]
+        assert said == ["configuration error: REDIS_URL: is empty; without Redis, run one worker and no preload_app"]
 
 
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({"REDIS_URL": "redis:///0"}, "REDIS_URL: names no server"),
+        ({"REDIS_URL": "redis:///0"}, "REDIS_URL: must name a server"),
         ({"REDIS_URL": "unix:///nowhere", "CACHE_PREFIX": "a:b"}, "CACHE_PREFIX: "),
     ],
 )
@@ -319,6 +318,7 @@ django.setup()
 from django.db import connections
 from cachelayer import startup
 from conversations.models import Instance
+from logs import file_lock
 startup.start()
 pk = int(sys.argv[1])
 for _ in range(2):
@@ -367,6 +367,7 @@ django.setup()
 from django_redis import get_redis_connection
 from cachelayer import startup
 from conversations.models import Instance
+from logs import file_lock
 startup.start()
 pk, pool, held = int(sys.argv[1]), get_redis_connection("default").connection_pool, threading.Event()
 

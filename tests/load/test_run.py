@@ -28,7 +28,7 @@ def site(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Ite
     database = urlsplit(os.environ["DATABASE_URL"])
     database_url = urlunsplit(database._replace(path=f"/{connection.settings_dict['NAME']}"))
     with quickstart.listen(quickstart.LOOPBACK, 0) as listener:
-        url = quickstart.address(quickstart.LOOPBACK, listener.getsockname()[1])
+        url = quickstart.local_url(quickstart.LOOPBACK, listener.getsockname()[1])
         site = SiteConfig(tmp_path_factory.mktemp("site"), url, database_url, os.environ.get("REDIS_URL", ""))
         with running(site.web(listener.fileno(), processes=1, threads=4)):
             yield site

@@ -1,4 +1,4 @@
-"""A service of a test's own, and programs that log."""
+"""Handlers for tests, and programs that log."""
 
 import json
 import logging
@@ -17,21 +17,21 @@ from logs.handler import ServiceHandler
 from logs.tail import rotated_files
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-WITHIN = 60  # seconds, for a program
+PROGRAM_TIMEOUT = 60  # seconds
 
 Line = dict[str, Any]
-Serve = Callable[..., ServiceHandler]
+MakeHandler = Callable[..., ServiceHandler]
 
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    """Where the files of a test are; made by whoever writes the first one."""
+    """The folder of a test's log files; created with the first file."""
     return tmp_path / "var" / "log"
 
 
 @pytest.fixture
-def serve(directory: Path) -> Iterator[Serve]:
-    """Return what makes handlers, which are closed after the test."""
+def make_handler(directory: Path) -> Iterator[MakeHandler]:
+    """Return a function that creates handlers; they are closed after the test."""
     handlers: list[ServiceHandler] = []
 
     def start(**options: Any) -> ServiceHandler:
@@ -44,24 +44,24 @@ def serve(directory: Path) -> Iterator[Serve]:
 
 
 def logger(handler: logging.Handler, name: str = "whatsai.cache") -> logging.Logger:
-    """Return a logger that nobody else has, and whose records go to that handler alone."""
-    alone = logging.Logger(name, logging.DEBUG)  # noqa: LOG001 - as the docstring says
-    alone.addHandler(handler)
-    return alone
+    """Return a new logger outside of the hierarchy whose records go to this handler only."""
+    private = logging.Logger(name, logging.DEBUG)  # noqa: LOG001 - must not be shared
+    private.addHandler(handler)
+    return private
 
 
 def lines(directory: Path, name: str = "cache.log") -> list[Line]:
-    """Return what is in a file and the older ones, each line of which must be JSON."""
+    """Return the parsed lines of a log file and its rotated files."""
     return [json.loads(line) for path in rotated_files(directory / name) for line in path.read_bytes().splitlines()]
 
 
 def messages(directory: Path, name: str = "cache.log") -> list[str]:
-    """Return the messages in a file and the older ones."""
+    """Return the messages in a log file and its rotated files."""
     return [line["message"] for line in lines(directory, name)]
 
 
 def throw(error: BaseException) -> NoReturn:
-    """Raise."""
+    """Raise an exception, so that this function is in the traceback."""
     raise error
 
 
@@ -79,7 +79,7 @@ log = logging.getLogger("whatsai.cache")
 
 
 def program(directory: Path, source: str, **popen: Any) -> "subprocess.Popen[str]":
-    """Start a program that has `set_up(**options)` and `log`."""
+    """Start a program that starts with `PREAMBLE`."""
     directory.parent.mkdir(parents=True, exist_ok=True)
     script = directory.parent / f"program-{len(list(directory.parent.glob('program-*')))}.py"
     script.write_text(PREAMBLE + textwrap.dedent(source), encoding="utf-8")
@@ -95,8 +95,8 @@ def program(directory: Path, source: str, **popen: Any) -> "subprocess.Popen[str
 
 
 def run(directory: Path, source: str, **popen: Any) -> str:
-    """Run such a program to its end, and return what it printed to its standard error."""
+    """Run a program to its end; return its standard error."""
     process = program(directory, source, **popen)
-    _, errors = process.communicate(timeout=WITHIN)
+    _, errors = process.communicate(timeout=PROGRAM_TIMEOUT)
     assert process.returncode == 0, errors
     return errors

@@ -1,4 +1,4 @@
-"""What is bound is in every record until it is over, in threads and tasks too, and nowhere else."""
+"""Bound fields are in every record until their block or request ends, in threads and tasks too."""
 
 import asyncio
 import threading
@@ -17,13 +17,13 @@ log = Context.EVOLUTION.logger
 
 
 @pytest.fixture(autouse=True)
-def nothing_bound() -> Iterator[None]:
+def no_bindings() -> Iterator[None]:
     reset()
     yield
     reset()
 
 
-def test_what_is_bound_is_in_every_record_and_ends_with_its_block() -> None:
+def test_bound_fields_are_in_every_record_until_the_block_ends() -> None:
     with capture() as logged:
         log.info("before")
         with bound(instance="sales", event="call"):
@@ -45,31 +45,31 @@ def test_what_is_bound_is_in_every_record_and_ends_with_its_block() -> None:
     ]
 
 
-def test_a_block_that_raises_ends_it_too() -> None:
+def test_a_block_that_raises_removes_its_fields() -> None:
     with pytest.raises(KeyError), bound(instance="sales"):
         raise KeyError
     assert current() == {}
 
 
-def test_what_a_record_adds_itself_comes_first() -> None:
+def test_a_field_of_extra_wins_over_a_bound_field() -> None:
     with capture() as logged, bound(instance="sales"):
         log.info("x", extra={"instance": "other"})
     assert logged.one()["instance"] == "other"
 
 
-def test_whoever_begins_keeps_nothing_of_the_last() -> None:
+def test_reset_removes_the_earlier_fields() -> None:
     bind(instance="sales")
     reset(request_id="a")
     assert current() == {"request_id": "a"}
 
 
-def test_what_is_bound_cannot_be_changed_from_outside() -> None:
+def test_the_current_fields_are_read_only() -> None:
     reset(request_id="a")
     with pytest.raises(TypeError):
         current()["request_id"] = "b"  # type: ignore[index]
 
 
-def test_a_record_keeps_what_was_bound_when_it_was_logged() -> None:
+def test_a_record_keeps_the_fields_bound_when_it_was_logged() -> None:
     with capture() as logged, bound(instance="sales"):
         log.info("x")
         bind(instance="other")
@@ -77,7 +77,7 @@ def test_a_record_keeps_what_was_bound_when_it_was_logged() -> None:
 
 
 # --- threads and tasks ------------------------------------------------------------------------------------------------
-def test_a_thread_starts_with_nothing_unless_it_is_carried() -> None:
+def test_a_thread_starts_without_fields_unless_its_callable_carries_them() -> None:
     with capture() as logged, bound(instance="sales"):
         for call in (log.info, with_bindings(log.info)):
             thread = threading.Thread(target=call, args=("x",))
@@ -86,28 +86,28 @@ def test_a_thread_starts_with_nothing_unless_it_is_carried() -> None:
     assert [line.get("instance") for line in logged] == [None, "sales"]
 
 
-def test_what_a_thread_binds_stays_there() -> None:
+def test_fields_bound_in_a_thread_stay_in_it() -> None:
     with bound(instance="sales"), ThreadPoolExecutor(1) as pool:
         pool.submit(with_bindings(bind), instance="other").result()
         assert pool.submit(current).result() == {}
         assert current() == {"instance": "sales"}
 
 
-def test_tasks_that_run_at_once_do_not_mix() -> None:
-    async def work(name: str, turn: asyncio.Barrier) -> None:
+def test_concurrent_tasks_do_not_mix_their_fields() -> None:
+    async def work(name: str, barrier: asyncio.Barrier) -> None:
         with bound(instance=name):
-            await turn.wait()
+            await barrier.wait()
             log.info("%s", name)
-            await asyncio.gather(*(say(name) for _ in range(2)))
+            await asyncio.gather(*(log_name(name) for _ in range(2)))
             await asyncio.to_thread(log.info, "%s", name)
 
-    async def say(name: str) -> None:
+    async def log_name(name: str) -> None:
         await asyncio.sleep(0)
         log.info("%s", name)
 
     async def main() -> None:
-        turn = asyncio.Barrier(5)
-        await asyncio.gather(*(work(f"i{place}", turn) for place in range(5)))
+        barrier = asyncio.Barrier(5)
+        await asyncio.gather(*(work(f"i{place}", barrier) for place in range(5)))
 
     with capture() as logged:
         asyncio.run(main())
@@ -116,21 +116,21 @@ def test_tasks_that_run_at_once_do_not_mix() -> None:
     assert all(line["message"] == line["instance"] for line in found)
 
 
-def test_the_area_chooses_the_context_and_is_no_field() -> None:
-    with capture() as logged, bound(**{binding.AREA: Context.WEBHOOK}):
+def test_the_request_context_selects_the_context_and_is_not_a_field() -> None:
+    with capture() as logged, bound(**{binding.REQUEST_CONTEXT: Context.WEBHOOK}):
         Context.API.logger.info("x")
     line = logged.one(context="webhook")
-    assert binding.AREA not in line
+    assert binding.REQUEST_CONTEXT not in line
 
 
-def test_a_carried_callable_runs_in_several_threads_at_once_and_each_is_apart() -> None:
-    together = Barrier(3, timeout=60)
+def test_a_callable_with_bindings_runs_in_several_threads_each_with_its_own_fields() -> None:
+    barrier = Barrier(3, timeout=60)
 
     def work(place: int) -> dict[str, object]:
-        together.wait()
+        barrier.wait()
         before = dict(current())
         bind(place=place)
-        together.wait()
+        barrier.wait()
         return before
 
     with bound(request_id="1"), ThreadPoolExecutor(3) as pool:

@@ -1,4 +1,4 @@
-"""A store that goes away under the real application: who asked meanwhile is in the cache's errors, with the stack."""
+"""With the real application: a request that loses the shared store is in `cache-errors.log`, with its stack."""
 
 import pytest
 
@@ -6,26 +6,26 @@ from tests import valkey
 from tests.logs.test_end_to_end import CONTACTS, Server
 from tests.valkey import Valkey
 
-ATTEMPTS = 5  # for the cache may notice by itself, before anybody asks
+ATTEMPTS = 5  # the cache may notice the loss itself, before the request does
 
 
 @pytest.mark.postgresql
-def test_a_request_without_an_answer_is_an_error_of_the_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_request_that_loses_the_store_logs_an_error_of_the_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     with valkey.running() as store:
         server = Server(tmp_path_factory.mktemp("store"), REDIS_URL=store.url)
         server.prepare()
         server.start()
         try:
-            told = next(filter(None, (_told(server, store, place) for place in range(ATTEMPTS))))
+            line = next(filter(None, (_cut_off_during_a_request(server, store, place) for place in range(ATTEMPTS))))
         finally:
             server.stop()
-    assert told["level"] == "WARN"
-    assert "Traceback (most recent call last)" in told["exc_info"]
-    assert "cachelayer/" in told["exc_info"]
+    assert line["level"] == "WARN"
+    assert "Traceback (most recent call last)" in line["exc_info"]
+    assert "cachelayer/" in line["exc_info"]
 
 
-def _told(server: Server, store: Valkey, place: int) -> dict[str, str] | None:
-    """Take the store away from a request; return what the cache said of that, if it did not know before."""
+def _cut_off_during_a_request(server: Server, store: Valkey, place: int) -> dict[str, str] | None:
+    """Stop the store before a request; return the cache's line about it, unless the cache noticed the loss before."""
     as_user = {"Authorization": f"Token {server.api_token}"}
     assert server.ask("GET", f"{CONTACTS}-{place}", f"before-{place}", **as_user) == 200
     store.kill()

@@ -1,4 +1,4 @@
-"""`manage.py logs`, over files as the service writes them."""
+"""`manage.py logs`, with files that the service has written."""
 
 import datetime as dt
 import io
@@ -19,20 +19,20 @@ from logs import tail
 from logs.binding import bound
 from logs.handler import ServiceHandler
 from logs.testing import capture
-from tests.logs.conftest import ROOT, Serve, logger, throw
+from tests.logs.conftest import ROOT, MakeHandler, logger, throw
 
-WITHIN = 60  # seconds
+PROGRAM_TIMEOUT = 60  # seconds
 
 
 @pytest.fixture
-def handler(serve: Serve, directory: Path, settings: LazySettings) -> ServiceHandler:
+def handler(make_handler: MakeHandler, directory: Path, settings: LazySettings) -> ServiceHandler:
     settings.LOG_DIR = directory
-    return serve()
+    return make_handler()
 
 
 @pytest.fixture
-def some(handler: ServiceHandler, directory: Path) -> None:
-    """Log a bit of everything."""
+def logged_records(handler: ServiceHandler, directory: Path) -> None:
+    """Log records of several contexts and levels."""
     cache, api, database = (logger(handler, f"whatsai.{name}") for name in ("cache", "api", "database"))
     cache.debug("Cache hit", extra={"key": "conversation:42"})
     with bound(request_id="a1", instance="sales"):
@@ -50,7 +50,7 @@ def some(handler: ServiceHandler, directory: Path) -> None:
 
 
 def shown(*arguments: str) -> list[str]:
-    """Return the lines that the command shows."""
+    """Return the lines that the command prints."""
     out = io.StringIO()
     call_command("logs", *arguments, stdout=out)
     return out.getvalue().splitlines()
@@ -63,7 +63,7 @@ def messages(*arguments: str) -> list[str]:
 ALL = ["Cache hit", "GET /api/v1/conversations/ 200", "SQL slow", "Internal Server Error: /x", "Cache FATAL"]
 
 
-@pytest.mark.usefixtures("some")
+@pytest.mark.usefixtures("logged_records")
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -96,12 +96,12 @@ def test_each_filter(arguments: tuple[str, ...], expected: list[str]) -> None:
     assert messages(*arguments) == expected
 
 
-@pytest.mark.usefixtures("some")
-def test_more_lines_than_there_could_be_are_all_lines() -> None:
+@pytest.mark.usefixtures("logged_records")
+def test_a_huge_line_count_shows_all_lines() -> None:
     assert messages("-n", "9" * 30) == messages()
 
 
-def test_since_is_to_the_microsecond(handler: ServiceHandler) -> None:
+def test_since_is_exact_to_the_microsecond(handler: ServiceHandler) -> None:
     logger(handler).info("x")
     handler.flush()
     moment = json.loads(shown("--json")[0])["timestamp"]
@@ -111,8 +111,8 @@ def test_since_is_to_the_microsecond(handler: ServiceHandler) -> None:
     assert messages("--since", later.replace(microsecond=0).isoformat()) == ["x"]
 
 
-@pytest.mark.usefixtures("some")
-def test_people_are_shown_readable_lines_and_the_trace_below() -> None:
+@pytest.mark.usefixtures("logged_records")
+def test_lines_are_readable_with_the_traceback_below() -> None:
     lines = shown("-l", "warn")
     assert lines[0].endswith("WARN  database  SQL slow request_id=a1 instance=sales duration_ms=512.3")
     assert lines[1].endswith("ERROR api       Internal Server Error: /x request_id=a2")
@@ -120,8 +120,8 @@ def test_people_are_shown_readable_lines_and_the_trace_below() -> None:
     assert "\x1b" not in "".join(lines)
 
 
-@pytest.mark.usefixtures("some")
-def test_a_terminal_is_shown_colours() -> None:
+@pytest.mark.usefixtures("logged_records")
+def test_a_terminal_gets_colours() -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
@@ -131,12 +131,12 @@ def test_a_terminal_is_shown_colours() -> None:
     assert "\x1b[1;37;41mFATAL" in out.getvalue()
 
 
-def test_a_folder_that_is_not_there_is_an_empty_story(settings: LazySettings, tmp_path: Path) -> None:
+def test_a_missing_folder_shows_no_lines(settings: LazySettings, tmp_path: Path) -> None:
     settings.LOG_DIR = tmp_path / "nowhere"
     assert shown() == []
 
 
-def test_old_files_are_read_too(handler: ServiceHandler, directory: Path) -> None:
+def test_rotated_files_are_read(handler: ServiceHandler, directory: Path) -> None:
     log = logger(handler)
     for place in range(3):
         log.warning("%d", place)
@@ -149,23 +149,25 @@ def test_old_files_are_read_too(handler: ServiceHandler, directory: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected_text"),
     [
-        (("--level", "loud"), "'loud' is none of the levels"),
-        (("--context", "nothing"), "'nothing' is none of cache, api, webhook"),
-        (("--since", "yesterday"), "'yesterday' is neither such as 10m or 2h, nor an ISO date"),
-        (("--grep", "("), "'(' is no regular expression"),
-        (("--lines", "-1"), "'-1' is no number of lines"),
-        (("--lines", "x"), "'x' is no number of lines"),
+        (("--level", "loud"), "'loud' is not a level"),
+        (("--context", "nothing"), "'nothing' is not a context; use one of cache, api"),
+        (("--since", "yesterday"), "'yesterday' is not a time such as 10m"),
+        (("--grep", "("), "'(' is not a regular expression"),
+        (("--lines", "-1"), "'-1' is not a number of lines"),
+        (("--lines", "x"), "'x' is not a number of lines"),
     ],
 )
-def test_a_wrong_option_is_an_error_that_says_what_is_right(arguments: tuple[str, ...], said: str) -> None:
+def test_a_wrong_option_is_an_error_that_explains_the_valid_values(
+    arguments: tuple[str, ...], expected_text: str
+) -> None:
     with pytest.raises(CommandError) as error:
         call_command("logs", *arguments)
-    assert said in str(error.value)
+    assert expected_text in str(error.value)
 
 
-def test_reading_says_nothing_itself(handler: ServiceHandler) -> None:
+def test_the_command_logs_nothing(handler: ServiceHandler) -> None:
     logger(handler).info("x")
     handler.flush()
     with capture() as logged:
@@ -175,7 +177,7 @@ def test_reading_says_nothing_itself(handler: ServiceHandler) -> None:
 
 # --- following --------------------------------------------------------------------------------------------------------
 class Output(io.StringIO):
-    """What the command shows, and a way to wait for it."""
+    """The output of the command; a test can wait for a text in it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -188,13 +190,13 @@ class Output(io.StringIO):
 
     def wait_for(self, text: str) -> None:
         with self.changed:
-            assert self.changed.wait_for(lambda: text in self.getvalue(), WITHIN), self.getvalue()
+            assert self.changed.wait_for(lambda: text in self.getvalue(), PROGRAM_TIMEOUT), self.getvalue()
 
 
-def test_what_comes_is_shown_once_across_a_rotation(
+def test_new_records_are_shown_once_across_a_rotation(
     handler: ServiceHandler, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tail, "POLL", 0.01)
+    monkeypatch.setattr(tail, "POLL_SECONDS", 0.01)
     stopped = threading.Event()
 
     def until_stopped(_: float) -> None:
@@ -218,8 +220,8 @@ def test_what_comes_is_shown_once_across_a_rotation(
     out.wait_for("last")
     stopped.set()
     command.join()
-    said = [json.loads(line)["message"] for line in out.getvalue().splitlines()]
-    assert said == ["past", *(f"coming {place}" for place in range(5)), "last"]
+    shown_messages = [json.loads(line)["message"] for line in out.getvalue().splitlines()]
+    assert shown_messages == ["past", *(f"coming {place}" for place in range(5)), "last"]
 
 
 @pytest.fixture
@@ -237,7 +239,9 @@ def program(directory: Path) -> Iterator["subprocess.Popen[str]"]:
     process.communicate()
 
 
-def test_a_reader_that_ends_is_a_quiet_end(program: "subprocess.Popen[str]", handler: ServiceHandler) -> None:
+def test_the_command_ends_quietly_when_its_reader_ends(
+    program: "subprocess.Popen[str]", handler: ServiceHandler
+) -> None:
     log = logger(handler)
     log.info("x")
     handler.flush()
@@ -245,16 +249,16 @@ def test_a_reader_that_ends_is_a_quiet_end(program: "subprocess.Popen[str]", han
     assert program.stderr
     assert json.loads(program.stdout.readline())["message"] == "x"
     program.stdout.close()
-    log.info("nobody reads this")
+    log.info("written to a closed pipe")
     handler.flush()
-    assert (program.wait(WITHIN), program.stderr.read()) == (0, "")
+    assert (program.wait(PROGRAM_TIMEOUT), program.stderr.read()) == (0, "")
 
 
-def test_ctrl_c_is_a_quiet_end(program: "subprocess.Popen[str]", handler: ServiceHandler) -> None:
+def test_ctrl_c_ends_the_command_quietly(program: "subprocess.Popen[str]", handler: ServiceHandler) -> None:
     logger(handler).info("x")
     handler.flush()
     assert program.stdout
     assert program.stderr
     program.stdout.readline()
     program.send_signal(signal.SIGINT)
-    assert (program.wait(WITHIN), program.stderr.read()) == (0, "")
+    assert (program.wait(PROGRAM_TIMEOUT), program.stderr.read()) == (0, "")

@@ -1,4 +1,4 @@
-"""How logging is set up: by Django's setting, by the server, by any program."""
+"""The configuration of logging by Django's setting, by the server and by other programs."""
 
 import logging
 import logging.config
@@ -21,7 +21,7 @@ from tests.logs.conftest import lines, messages
 
 @pytest.fixture
 def configured(directory: Path) -> Iterator[Any]:
-    """Return what configures the service anew; afterwards it is as it was."""
+    """Return a function that configures the service; afterwards restore the configuration."""
     before = signal.getsignal(signal.SIGTERM)
 
     def one(**options: Any) -> ServiceHandler:
@@ -39,7 +39,7 @@ def level(name: str | None) -> str:
 
 
 @pytest.mark.parametrize(
-    ("chosen", "ours", "libraries", "queries"),
+    ("chosen", "project", "libraries", "queries"),
     [
         ("DEBUG", "DEBUG", "WARN", "INFO"),
         ("info", "INFO", "WARN", "INFO"),
@@ -47,13 +47,13 @@ def level(name: str | None) -> str:
         ("FATAL", "FATAL", "FATAL", "FATAL"),
     ],
 )
-def test_the_level_is_of_what_is_ours_and_of_django(
-    chosen: str, ours: str, libraries: str, queries: str, configured: Any
+def test_the_level_applies_to_the_project_and_to_django(
+    chosen: str, project: str, libraries: str, queries: str, configured: Any
 ) -> None:
     configured(level=chosen)
     assert [level(name) for name in ("whatsai.cache", "django.request", "redis", None)] == [
-        ours,
-        ours,
+        project,
+        project,
         libraries,
         libraries,
     ]
@@ -61,7 +61,7 @@ def test_the_level_is_of_what_is_ours_and_of_django(
     assert level("gunicorn.access") == level("django.server") == libraries
 
 
-def test_what_libraries_log_lands_in_its_context(configured: Any, directory: Path) -> None:
+def test_records_of_libraries_are_written_to_their_contexts(configured: Any, directory: Path) -> None:
     handler = configured()
     for name in ("django.request", "rest_framework", "gunicorn.error", "redis", "django.db.backends", "py.warnings"):
         logging.getLogger(name).error("of %s", name)
@@ -72,7 +72,7 @@ def test_what_libraries_log_lands_in_its_context(configured: Any, directory: Pat
     assert messages(directory, "database-errors.log") == ["of django.db.backends"]
 
 
-def test_a_warning_of_python_is_a_line(configured: Any, directory: Path) -> None:
+def test_python_warnings_are_logged(configured: Any, directory: Path) -> None:
     handler = configured()
     with warnings.catch_warnings():
         warnings.simplefilter("always")
@@ -84,7 +84,7 @@ def test_a_warning_of_python_is_a_line(configured: Any, directory: Path) -> None
     assert (line["level"], line["logger"]) == ("WARN", "py.warnings")
 
 
-def test_what_waited_in_a_service_is_written_when_another_takes_its_place(configured: Any, directory: Path) -> None:
+def test_reconfiguration_writes_the_queued_records(configured: Any, directory: Path) -> None:
     configured()
     for place in range(100):
         logging.getLogger("whatsai.cache").info("%d", place)
@@ -92,7 +92,7 @@ def test_what_waited_in_a_service_is_written_when_another_takes_its_place(config
     assert messages(directory) == [str(place) for place in range(100)]
 
 
-def test_any_program_may_use_the_description(configured: Any, tmp_path: Path) -> None:
+def test_the_configuration_works_with_dict_config_alone(configured: Any, tmp_path: Path) -> None:
     configured()
     logging.config.dictConfig(build_dict_config(Options(directory=tmp_path / "other", console=False)))
     logging.getLogger("whatsai.media").info("here")
@@ -101,12 +101,12 @@ def test_any_program_may_use_the_description(configured: Any, tmp_path: Path) ->
     assert messages(tmp_path / "other", "media.log") == ["here"]
 
 
-def test_a_wrong_level_is_an_error_that_names_the_right_ones(configured: Any) -> None:
+def test_a_wrong_level_is_an_error(configured: Any) -> None:
     with pytest.raises(ValueError, match="LOUD"):
         configured(level="LOUD")
 
 
-def test_nothing_is_made_before_something_is_logged(configured: Any, directory: Path) -> None:
+def test_no_folder_is_created_before_the_first_record(configured: Any, directory: Path) -> None:
     configured()
     assert not directory.exists()
 
@@ -117,12 +117,12 @@ def test_a_folder_below_a_file_is_an_error(tmp_path: Path) -> None:
         config.check_writable(tmp_path / "file" / "log")
 
 
-def test_probing_leaves_nothing_behind(directory: Path) -> None:
+def test_the_writability_check_leaves_no_file_behind(directory: Path) -> None:
     directory.mkdir(parents=True)
     config.check_writable(directory)
     assert list(directory.iterdir()) == []
 
 
-def test_the_projects_own_settings_pass_their_checks() -> None:
+def test_the_settings_of_the_project_pass_the_system_checks() -> None:
     call_command("check")
     assert settings.LOGGING["directory"] == settings.LOG_DIR

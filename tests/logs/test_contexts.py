@@ -1,4 +1,4 @@
-"""Every logger has a context: ours their own, those of libraries the one they are about."""
+"""Every logger has a context: the project's loggers their own, those of libraries one from a table."""
 
 import logging
 
@@ -8,7 +8,7 @@ from logs.contexts import Context, context_of
 
 
 @pytest.mark.parametrize("context", Context)
-def test_a_contexts_logger_is_an_ordinary_one_and_of_that_context(context: Context) -> None:
+def test_the_logger_of_a_context_is_an_ordinary_logger(context: Context) -> None:
     assert context.logger is logging.getLogger(f"whatsai.{context.value}")
     assert context_of(context.logger.name) is context
     assert context_of(f"{context.logger.name}.further.down") is context
@@ -37,7 +37,7 @@ def test_a_contexts_logger_is_an_ordinary_one_and_of_that_context(context: Conte
         ("", Context.GENERAL),
     ],
 )
-def test_what_a_library_logs_belongs_where_it_is_about(logger: str, context: Context) -> None:
+def test_the_loggers_of_libraries_have_contexts(logger: str, context: Context) -> None:
     assert context_of(logger) is context
 
 
@@ -45,5 +45,5 @@ def test_what_a_library_logs_belongs_where_it_is_about(logger: str, context: Con
     ("logger", "context"),
     [("django.request", Context.WEBHOOK), ("whatsai.api", Context.WEBHOOK), ("whatsai.cache", Context.CACHE)],
 )
-def test_the_area_of_a_request_is_better_known_than_that_it_is_a_request(logger: str, context: Context) -> None:
+def test_the_request_context_replaces_api_only(logger: str, context: Context) -> None:
     assert context_of(logger, Context.WEBHOOK) is context

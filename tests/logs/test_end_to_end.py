@@ -1,4 +1,4 @@
-"""The real application under its server: whatever goes wrong is where operators look, with its request's id."""
+"""The real application under gunicorn: each error is in the log file of its context, with the id of its request."""
 
 import base64
 import json
@@ -21,14 +21,14 @@ from tests.logs.conftest import ROOT, Line, lines
 
 pytestmark = pytest.mark.once
 
-WITHIN = 60  # seconds
+TIMEOUT = 60  # seconds
 WEBHOOK = "/webhooks/evolution/sales"
 CONTACTS = "/api/v1/contacts/?search=Mariana"
 ABORT = "SELECT RAISE(ABORT, 'no')"
 
 
 class Server:
-    """gunicorn, with its own configuration, in a directory of its own."""
+    """gunicorn with the project's configuration, in a separate directory."""
 
     def __init__(self, directory: Path, **variables: str) -> None:
         self.directory = directory
@@ -54,7 +54,7 @@ class Server:
         ).stdout
 
     def start(self, *arguments: str) -> None:
-        # Bound here, so that the port is free, and a request waits until the server takes it: nothing to poll.
+        # The test listens on the port itself, so that requests wait until the server accepts them.
         self.socket = socket.create_server(("127.0.0.1", 0))
         command = [sys.executable, "-m", "gunicorn", "-c", "python:whatsai.gunicorn", *arguments]
         with (self.directory / "output").open("wb") as output:
@@ -70,12 +70,12 @@ class Server:
     def stop(self, number: int = signal.SIGTERM) -> None:
         self.socket.close()
         self.process.send_signal(number)
-        self.process.wait(timeout=WITHIN)
+        self.process.wait(timeout=TIMEOUT)
 
     def ask(self, method: str, path: str, request_id: str, body: Any = None, **headers: str) -> int:
-        """Ask, and return the status; the answer has the request's id."""
+        """Send a request and return the status; check that the response has the request's id."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()} | {"X-Request-ID": request_id}
-        with closing(HTTPConnection("127.0.0.1", self.socket.getsockname()[1], timeout=WITHIN)) as connection:
+        with closing(HTTPConnection("127.0.0.1", self.socket.getsockname()[1], timeout=TIMEOUT)) as connection:
             connection.request(method, path, None if body is None else json.dumps(body), sent)
             response = connection.getresponse()
             response.read()
@@ -89,33 +89,33 @@ class Server:
             return rows
 
     def waiting(self) -> list[Any]:
-        """Return the events that no worker has looked at."""
+        """Return the events that no worker has tried to apply."""
         return self.sql("SELECT id FROM conversations_webhookevent WHERE outcome = 'stored' AND attempts = 0")
 
     def lines(self, name: str) -> list[Line]:
         return lines(self.logs, name)
 
     def one(self, name: str, **wanted: str) -> Line:
-        """Return the only line of a file that has these fields."""
+        """Return the only line of a file with these fields."""
         (line,) = [one for one in self.lines(name) if wanted.items() <= one.items()]
         return line
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Server:
-    """Return a server that everything has happened to, and that has ended."""
+    """Return a stopped server that has logged all the errors."""
     directory = tmp_path_factory.mktemp("server")
     one = Server(directory, REDIS_URL=f"unix://{directory}/nobody", CACHE_PREFIX="nobody")
     one.prepare()
     one.start("--log-level=info")
     try:
-        everything_happens(one)
+        cause_all_errors(one)
     finally:
         one.stop()
     return one
 
 
-def everything_happens(one: Server) -> None:
+def cause_all_errors(one: Server) -> None:
     as_user, as_sales = {"Authorization": f"Token {one.api_token}"}, {"X_Webhook_Token": one.token}
     media = event(key_id="3EB0M", instance="sales")
     media["data"]["message"]["base64"] = base64.b64encode(b"a picture").decode()
@@ -127,7 +127,7 @@ def everything_happens(one: Server) -> None:
     one.sql(f"CREATE TRIGGER t BEFORE INSERT ON conversations_message WHEN NEW.key_id = '3EB0P' BEGIN {ABORT}; END")
     assert one.ask("POST", WEBHOOK, "poison", event(key_id="3EB0P", instance="sales"), **as_sales) == 202
     wait_until(lambda: not one.waiting())
-    (one.directory / "media").write_text("where the folder should be")
+    (one.directory / "media").write_text("a file in place of the folder")
     assert one.ask("POST", WEBHOOK, "media", media, **as_sales) == 503
     one.sql("DROP TABLE knox_authtoken")
     assert one.ask("GET", CONTACTS, "broken", **as_user) == 500
@@ -152,7 +152,7 @@ def test_an_unhandled_exception_in_a_view_is_an_error_of_the_api(server: Server)
     assert "conversations/api/" in line["exc_info"]
 
 
-def test_a_webhook_that_is_refused_is_a_warning(server: Server) -> None:
+def test_a_rejected_webhook_is_a_warning(server: Server) -> None:
     line = server.one("webhook-errors.log", request_id="bad-token")
     assert (line["level"], line["instance"]) == ("WARN", "sales")
     assert line["message"].startswith("Webhook REFUSED: 401")
@@ -172,22 +172,22 @@ def test_media_that_cannot_be_written_is_an_error_of_media(server: Server) -> No
     assert "NotADirectoryError" in line["exc_info"]
 
 
-def test_an_event_that_cannot_be_applied_is_an_error_that_names_the_request_it_came_by(server: Server) -> None:
+def test_an_event_that_cannot_be_applied_is_an_error_with_the_id_of_its_request(server: Server) -> None:
     line = server.one("webhook-errors.log", request_id="poison")
     assert (line["level"], line["message"]) == ("ERROR", "Event NOT APPLIED: IntegrityError")
     assert (line["instance"], line["event"], line["thread"]) == ("sales", "messages.upsert", "ingest-worker")
-    assert "conversations/ingest/apply.py" in line["stack"]
+    assert "conversations/ingest/apply/" in line["stack"]
     failed = server.one("database-errors.log", request_id="poison")
     assert 'INSERT INTO "conversations_message"' in failed["sql"]
     assert failed["event_id"] == line["event_id"]
 
 
-def test_an_event_that_nobody_knows_is_a_warning_about_evolution(server: Server) -> None:
+def test_an_unknown_event_is_a_warning_of_evolution(server: Server) -> None:
     line = server.one("evolution-errors.log")
     assert (line["request_id"], line["instance"], line["event"]) == ("unknown-event", "sales", "a.new.one")
 
 
-def test_a_redis_that_cannot_be_reached_is_an_error_of_the_cache(server: Server) -> None:
+def test_an_unreachable_redis_is_an_error_of_the_cache(server: Server) -> None:
     errors = server.lines("cache-errors.log")
     (fatal,) = [line for line in errors if line["level"] == "FATAL"]
     assert fatal["message"].startswith("Cache FATAL: the store cannot be reached")
@@ -195,13 +195,13 @@ def test_a_redis_that_cannot_be_reached_is_an_error_of_the_cache(server: Server)
     assert any(line["level"] == "WARN" and line["message"].startswith("Cache DEGRADED") for line in errors)
 
 
-def test_what_the_server_says_is_general(server: Server) -> None:
-    said = [line["message"] for line in server.lines("general.log") if line["logger"] == "gunicorn.error"]
-    assert any(text.startswith("Starting gunicorn") for text in said)
-    assert any("Shutting down" in text for text in said)
+def test_records_of_gunicorn_belong_to_general(server: Server) -> None:
+    texts = [line["message"] for line in server.lines("general.log") if line["logger"] == "gunicorn.error"]
+    assert any(text.startswith("Starting gunicorn") for text in texts)
+    assert any("Shutting down" in text for text in texts)
 
 
-def test_a_request_that_went_well_is_one_line(server: Server) -> None:
+def test_a_successful_request_is_one_line(server: Server) -> None:
     line = server.one("api.log", request_id="fine")
     assert (line["message"], line["level"]) == ("GET /api/v1/contacts/ 200", "INFO")
     assert isinstance(line["user"], int)
@@ -209,25 +209,25 @@ def test_a_request_that_went_well_is_one_line(server: Server) -> None:
     assert not [line for line in everything if line.get("request_id") == "good"]
 
 
-def test_the_console_says_the_same_as_json(server: Server) -> None:
+def test_the_console_gets_the_same_lines_as_json(server: Server) -> None:
     shown = [json.loads(line) for line in (server.directory / "output").read_text().splitlines()]
     assert server.one("api-errors.log", request_id="broken", level="ERROR") in shown
 
 
-def test_nothing_that_was_written_is_a_secret_or_somebodys(server: Server) -> None:
+def test_no_secret_and_no_personal_data_is_written(server: Server) -> None:
     written = "".join(path.read_text() for path in [*server.logs.glob("*.log"), server.directory / "output"])
     assert "request_id" in written
     for secret in (server.token, server.api_token, "Mariana", "Olá", "a picture", event()["data"]["key"]["remoteJid"]):
         assert secret not in written
 
 
-# --- ends -------------------------------------------------------------------------------------------------------------
+# --- the end of a process ---------------------------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Server:
     return Server(tmp_path_factory.mktemp("fresh"))
 
 
-def test_a_worker_that_is_recycled_or_terminated_writes_every_line(fresh: Server) -> None:
+def test_a_recycled_or_terminated_worker_writes_every_line(fresh: Server) -> None:
     fresh.manage("migrate", "--verbosity=0")
     for number in (signal.SIGTERM, signal.SIGINT):
         fresh.start("--max-requests=10")
@@ -241,7 +241,7 @@ def test_a_worker_that_is_recycled_or_terminated_writes_every_line(fresh: Server
     assert len({line["process"] for line in answered}) >= 8
 
 
-# --- a folder that cannot be written ----------------------------------------------------------------------------------
+# --- a folder that is not writable ------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("command", "before"),
     [
@@ -249,7 +249,7 @@ def test_a_worker_that_is_recycled_or_terminated_writes_every_line(fresh: Server
         (["-m", "gunicorn", "-c", "python:whatsai.gunicorn", "whatsai.wsgi"], "Error: "),
     ],
 )
-def test_a_folder_that_cannot_be_written_is_one_line(command: list[str], before: str, tmp_path: Path) -> None:
+def test_an_unwritable_log_folder_is_one_line(command: list[str], before: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     one = Server(tmp_path, LOG_DIR=f"{tmp_path}/file/log")
     done = subprocess.run(  # noqa: S603 - as above

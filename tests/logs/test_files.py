@@ -1,4 +1,4 @@
-"""The files: no line is half a line, whatever the disk does, and none is lost when it takes them again."""
+"""The log files contain only complete lines, and no line is lost when a full disk has space again."""
 
 import errno
 import json
@@ -18,7 +18,7 @@ from logs.files import ContextFiles
 from logs.tail import rotated_files
 from tests.logs.conftest import run
 
-Make = Callable[..., ContextFiles]
+MakeFiles = Callable[..., ContextFiles]
 
 
 def record(level: int = logging.INFO, name: str = "whatsai.cache") -> logging.LogRecord:
@@ -26,9 +26,9 @@ def record(level: int = logging.INFO, name: str = "whatsai.cache") -> logging.Lo
 
 
 @pytest.fixture
-def make(directory: Path, request: pytest.FixtureRequest) -> Make:
+def make_files(directory: Path, request: pytest.FixtureRequest) -> MakeFiles:
     def one(**options: Any) -> ContextFiles:
-        made = ContextFiles(**{"directory": directory, "keep": 3, **options})
+        made = ContextFiles(**{"directory": directory, "backup_count": 3, **options})
         request.addfinalizer(made.close)
         return made
 
@@ -41,16 +41,16 @@ def write(where: ContextFiles, *lines: str, level: int = logging.INFO, name: str
     where.write()
 
 
-def test_the_folder_and_a_file_are_made_when_they_are_needed(make: Make, directory: Path) -> None:
-    where = make()
+def test_the_folder_and_a_file_are_created_with_the_first_line(make_files: MakeFiles, directory: Path) -> None:
+    where = make_files()
     assert not directory.exists()
     write(where, "a")
     assert sorted(path.name for path in directory.iterdir()) == [".__cache.lock", "cache.log"]
 
 
 @pytest.mark.parametrize("context", Context)
-def test_every_context_has_two_files(context: Context, make: Make, directory: Path) -> None:
-    where = make()
+def test_every_context_has_two_files(context: Context, make_files: MakeFiles, directory: Path) -> None:
+    where = make_files()
     write(where, "info", name=context.logger.name)
     write(where, "warn", level=logging.WARNING, name=context.logger.name)
     write(where, "fatal", level=logging.CRITICAL, name=f"{context.logger.name}.part")
@@ -59,8 +59,10 @@ def test_every_context_has_two_files(context: Context, make: Make, directory: Pa
 
 
 # --- rotation ---------------------------------------------------------------------------------------------------------
-def test_a_file_is_rotated_before_it_is_too_large_and_old_ones_go(make: Make, directory: Path) -> None:
-    where = make(rotate_at=10)
+def test_a_file_is_rotated_at_its_maximum_size_and_the_oldest_is_deleted(
+    make_files: MakeFiles, directory: Path
+) -> None:
+    where = make_files(max_file_bytes=10)
     for text in ("one", "two", "three", "four", "five", "six", "seven"):
         write(where, text * 2)
     found = {path.name: path.read_text().split() for path in rotated_files(directory / "cache.log")}
@@ -72,15 +74,15 @@ def test_a_file_is_rotated_before_it_is_too_large_and_old_ones_go(make: Make, di
     }
 
 
-def test_a_line_that_is_too_large_for_a_file_has_one_of_its_own(make: Make, directory: Path) -> None:
-    where = make(rotate_at=10)
+def test_a_line_larger_than_the_maximum_gets_its_own_file(make_files: MakeFiles, directory: Path) -> None:
+    where = make_files(max_file_bytes=10)
     for text in ("a", "x" * 100, "b"):
         write(where, text)
     assert [path.read_text() for path in rotated_files(directory / "cache.log")] == ["a\n", "x" * 100 + "\n", "b\n"]
 
 
-def test_a_rotation_that_was_cut_short_loses_nothing(make: Make, directory: Path) -> None:
-    where = make(rotate_at=3)
+def test_an_interrupted_rotation_loses_no_file(make_files: MakeFiles, directory: Path) -> None:
+    where = make_files(max_file_bytes=3)
     for text in ("1", "2", "3"):
         write(where, text * 2)
     (directory / "cache.log.1").rename(directory / "cache.log.2.new")
@@ -90,21 +92,24 @@ def test_a_rotation_that_was_cut_short_loses_nothing(make: Make, directory: Path
     assert [path.read_text().strip() for path in rotated_files(directory / "cache.log")] == ["11", "22", "33", "44"]
 
 
-def test_another_process_may_have_rotated_the_file(make: Make, directory: Path) -> None:
-    ours, theirs = make(rotate_at=6), make(rotate_at=6)
+def test_a_file_rotated_by_another_process_is_reopened(make_files: MakeFiles, directory: Path) -> None:
+    first, second = make_files(max_file_bytes=6), make_files(max_file_bytes=6)
     for place in range(4):
-        write(ours, f"o{place}")
-        write(theirs, f"t{place}")
+        write(first, f"a{place}")
+        write(second, f"b{place}")
     found = "".join(path.read_text() for path in rotated_files(directory / "cache.log")).split()
-    assert found == ["o0", "t0", "o1", "t1", "o2", "t2", "o3", "t3"]
+    assert found == ["a0", "b0", "a1", "b1", "a2", "b2", "a3", "b3"]
 
 
-def test_two_that_rotate_at_once_lose_nothing(make: Make, directory: Path) -> None:
+def test_concurrent_rotations_lose_no_line(make_files: MakeFiles, directory: Path) -> None:
     def work(where: ContextFiles, name: int) -> None:
         for place in range(300):
             write(where, f"{name} {place}")
 
-    threads = [threading.Thread(target=work, args=(make(rotate_at=50, keep=1000), name)) for name in range(2)]
+    threads = [
+        threading.Thread(target=work, args=(make_files(max_file_bytes=50, backup_count=1000), name))
+        for name in range(2)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -115,7 +120,7 @@ def test_two_that_rotate_at_once_lose_nothing(make: Make, directory: Path) -> No
 
 # --- disks ------------------------------------------------------------------------------------------------------------
 class Disk:
-    """Takes so many bytes more, then none."""
+    """Accepts a number of bytes, then raises ENOSPC."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.room = 1_000_000
@@ -131,10 +136,10 @@ class Disk:
 
 
 @pytest.mark.parametrize("room", [0, 1, 3, 4, 5, 7, 8])
-def test_a_full_disk_leaves_no_half_line_and_loses_nothing(
-    room: int, make: Make, directory: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_full_disk_leaves_no_partial_line_and_loses_no_line(
+    room: int, make_files: MakeFiles, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    where, disk = make(), Disk(monkeypatch)
+    where, disk = make_files(), Disk(monkeypatch)
     write(where, "before")
     disk.room = room
     for _ in range(2):
@@ -146,11 +151,11 @@ def test_a_full_disk_leaves_no_half_line_and_loses_nothing(
     assert (directory / "cache.log").read_text().split() == ["before", *["aaa", "bbb", "ccc"] * 2, "after"]
 
 
-def test_what_was_written_before_the_disk_was_full_is_not_written_again(
-    make: Make, directory: Path, monkeypatch: pytest.MonkeyPatch
+def test_lines_written_before_the_disk_was_full_are_not_written_again(
+    make_files: MakeFiles, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    where, disk = make(), Disk(monkeypatch)
-    monkeypatch.setattr(files, "AT_ONCE", 2)
+    where, disk = make_files(), Disk(monkeypatch)
+    monkeypatch.setattr(files, "BATCH_LINES", 2)
     disk.room = 5
     with pytest.raises(OSError, match="No space left"):
         write(where, *"abcdef")
@@ -160,8 +165,8 @@ def test_what_was_written_before_the_disk_was_full_is_not_written_again(
     assert (directory / "cache.log").read_text().split() == list("abcdef")
 
 
-def test_a_file_that_cannot_be_written_keeps_no_other_waiting(make: Make, directory: Path) -> None:
-    where = make()
+def test_a_failing_file_does_not_stop_the_others(make_files: MakeFiles, directory: Path) -> None:
+    where = make_files()
     (directory / "cache.log").mkdir(parents=True)
     where.add(record(), "kept")
     where.add(record(name="whatsai.api"), "written")
@@ -174,7 +179,7 @@ def test_a_file_that_cannot_be_written_keeps_no_other_waiting(make: Make, direct
     assert (directory / "api.log").read_text() == "written\n"
 
 
-def test_a_limit_of_the_system_is_like_a_full_disk(directory: Path) -> None:
+def test_a_file_size_limit_is_handled_like_a_full_disk(directory: Path) -> None:
     errors = run(
         directory,
         """
@@ -184,7 +189,7 @@ def test_a_limit_of_the_system_is_like_a_full_disk(directory: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, most))
         for place in range(1000):
             log.info("%d", place)
-        logging.getLogger().handlers[0].listener.flush(0.3)
+        logging.getLogger().handlers[0].writer.flush(0.3)
         size = os.stat(os.path.join(sys.argv[1], "cache.log")).st_size
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
         assert 0 < size <= 50_000, size
@@ -195,52 +200,50 @@ def test_a_limit_of_the_system_is_like_a_full_disk(directory: Path) -> None:
     assert written == [str(place) for place in range(1000)]
 
 
-# --- what others leave behind -----------------------------------------------------------------------------------------
+# --- files changed by others ------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("left", "kept"),
     [("a\nb\nhalf", "a\nb\n"), ("half", ""), ("a\n" + "x" * 200_000, "a\n"), ("x" * 200_000, ""), ("a\n", "a\n")],
 )
-def test_a_half_line_is_cut_off(left: str, kept: str, make: Make, directory: Path) -> None:
+def test_a_partial_line_is_removed(left: str, kept: str, make_files: MakeFiles, directory: Path) -> None:
     directory.mkdir(parents=True)
     (directory / "cache.log").write_text(left)
-    write(make(), "new")
+    write(make_files(), "new")
     assert (directory / "cache.log").read_text() == kept + "new\n"
 
 
 @pytest.mark.parametrize("gone", ["the folder", "the file", "the lock"])
-def test_what_is_removed_is_made_again(gone: str, make: Make, directory: Path) -> None:
-    ours, theirs = make(), make()
-    write(ours, "a")
-    write(theirs, "b")
+def test_deleted_files_are_created_again(gone: str, make_files: MakeFiles, directory: Path) -> None:
+    first, second = make_files(), make_files()
+    write(first, "a")
+    write(second, "b")
     if gone == "the folder":
         shutil.rmtree(directory)
     else:
         (directory / ("cache.log" if gone == "the file" else ".__cache.lock")).unlink()
-    write(ours, "c")
-    write(theirs, "d")
+    write(first, "c")
+    write(second, "d")
     assert (directory / "cache.log").read_text().split()[-2:] == ["c", "d"]
     assert (directory / ".__cache.lock").exists()
 
 
-def test_a_lock_that_was_made_anew_is_the_one_that_is_locked(make: Make, directory: Path) -> None:
-    ours, theirs = make(), make()
-    write(ours, "a")
+def test_a_recreated_lock_file_is_the_one_that_is_locked(make_files: MakeFiles, directory: Path) -> None:
+    first, second = make_files(), make_files()
+    write(first, "a")
     (directory / ".__cache.lock").unlink()
-    write(theirs, "b")
-    write(ours, "c")
+    write(second, "b")
+    write(first, "c")
     lock = (directory / ".__cache.lock").stat().st_ino
-    assert {os.fstat(one._files["cache.log"].stream_lock.fileno()).st_ino for one in (ours, theirs)} == {lock}  # type: ignore[union-attr] # noqa: SLF001
+    assert {os.fstat(one._files["cache.log"].stream_lock.fileno()).st_ino for one in (first, second)} == {lock}  # type: ignore[union-attr] # noqa: SLF001
 
 
-def test_characters_that_no_encoding_has_are_written_as_json_does(make: Make, directory: Path) -> None:
-    write(make(), '"\udc80é"')
+def test_lone_surrogates_are_escaped_as_in_json(make_files: MakeFiles, directory: Path) -> None:
+    write(make_files(), '"\udc80é"')
     assert json.loads((directory / "cache.log").read_bytes()) == "\udc80é"
 
 
-def test_closing_every_handler_that_logging_knows_closes_no_file_under_the_listener(
-    make: Make, directory: Path
-) -> None:
-    where = make()
+def test_logging_shutdown_closes_no_file_that_the_writer_uses(make_files: MakeFiles, directory: Path) -> None:
+    where = make_files()
     write(where, "a")
     handle = where._files["cache.log"].stream.fileno()  # type: ignore[union-attr] # noqa: SLF001 - which must stay open
     for file in where._files.values():  # noqa: SLF001 - as `logging.shutdown` does

@@ -1,4 +1,4 @@
-"""How a line looks, for machines and for people."""
+"""The format of a line, as JSON and for a terminal."""
 
 import datetime as dt
 import json
@@ -23,15 +23,15 @@ def record(level: int = logging.INFO, text: str = "Cache CLEAR all", **fields: A
     return one
 
 
-def said(one: logging.LogRecord) -> dict[str, Any]:
+def parsed(one: logging.LogRecord) -> dict[str, Any]:
     line = JsonFormatter().format(one)
     assert "\n" not in line
     return dict(json.loads(line))
 
 
-# --- machines ---------------------------------------------------------------------------------------------------------
-def test_a_line_begins_with_what_every_line_has() -> None:
-    line = said(record(bound={"request_id": "a1"}, key="conversation:42", duration_ms=0.5))
+# --- JSON -------------------------------------------------------------------------------------------------------------
+def test_a_line_starts_with_the_standard_keys() -> None:
+    line = parsed(record(bound={"request_id": "a1"}, key="conversation:42", duration_ms=0.5))
     assert list(line.items())[:7] == [
         ("timestamp", "2026-03-01T12:00:00.123456Z"),
         ("level", "INFO"),
@@ -49,8 +49,8 @@ def test_a_line_begins_with_what_every_line_has() -> None:
 @pytest.mark.parametrize(
     ("level", "name"), [(10, "DEBUG"), (20, "INFO"), (30, "WARN"), (40, "ERROR"), (50, "FATAL"), (25, "INFO")]
 )
-def test_levels_have_one_name_everywhere(level: int, name: str) -> None:
-    assert said(record(level))["level"] == name
+def test_levels_have_the_same_name_in_json_and_on_the_console(level: int, name: str) -> None:
+    assert parsed(record(level))["level"] == name
     assert name in ConsoleFormatter().format(record(level))
 
 
@@ -61,8 +61,8 @@ def test_a_timestamp_is_iso_8601_in_utc_to_the_microsecond(created: float) -> No
     assert abs(dt.datetime.fromisoformat(text).timestamp() - created) < 1e-6
 
 
-def test_the_names_that_later_pythons_give_a_record_are_no_fields() -> None:
-    assert "taskName" not in said(record(taskName="Task-1"))
+def test_attributes_of_newer_python_versions_are_not_fields() -> None:
+    assert "taskName" not in parsed(record(taskName="Task-1"))
 
 
 @pytest.mark.parametrize(
@@ -75,21 +75,21 @@ def test_the_names_that_later_pythons_give_a_record_are_no_fields() -> None:
         (b"\xff", "b'\\xff'"),
     ],
 )
-def test_what_json_has_no_word_for_is_said_all_the_same(value: object, shown: object) -> None:
-    assert said(record(key=value, count=1.5))["key"] == shown
-    assert said(record(key=value, count=1.5))["count"] == 1.5
+def test_values_without_a_json_form_become_text(value: object, shown: object) -> None:
+    assert parsed(record(key=value, count=1.5))["key"] == shown
+    assert parsed(record(key=value, count=1.5))["count"] == 1.5
 
 
-def test_what_goes_round_or_very_deep_ends_somewhere() -> None:
+def test_cyclic_and_deep_structures_are_cut_off() -> None:
     cyclic: dict[str, Any] = {}
     cyclic["again"] = cyclic
     deep: list[Any] = []
     for _ in range(sys.getrecursionlimit() * 2):
         deep = [deep]
-    assert said(record(cyclic=cyclic, deep=deep))["message"] == "Cache CLEAR all"
+    assert parsed(record(cyclic=cyclic, deep=deep))["message"] == "Cache CLEAR all"
 
 
-# --- people -----------------------------------------------------------------------------------------------------------
+# --- the console ------------------------------------------------------------------------------------------------------
 @pytest.fixture
 def in_sao_paulo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with monkeypatch.context() as where:
@@ -100,28 +100,28 @@ def in_sao_paulo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("in_sao_paulo")
-def test_people_are_shown_their_own_time_and_what_matters_first() -> None:
-    line = said(record(logging.WARNING, key="a b", count=3, tags=["x"]))
+def test_a_console_line_has_local_time_and_the_message_first() -> None:
+    line = parsed(record(logging.WARNING, key="a b", count=3, tags=["x"]))
     assert format_line(line, colored=False) == (
         '03-01 09:00:00.123 WARN  cache     Cache CLEAR all key="a b" count=3 tags=["x"]'
     )
 
 
-def test_a_line_for_people_says_what_its_json_says() -> None:
+def test_a_console_line_has_the_content_of_its_json() -> None:
     one = record(logging.ERROR, key="k")
     one.exc_text = "Traceback (most recent call last):\nKeyError: 'x'"
-    assert ConsoleFormatter().format(one) == format_line(said(one))
+    assert ConsoleFormatter().format(one) == format_line(parsed(one))
     assert ConsoleFormatter().format(one).endswith("\nTraceback (most recent call last):\nKeyError: 'x'")
 
 
 @pytest.mark.parametrize("text", ["a\n11-24 12:00:00 ERROR forged", "\x1b[2J", "a\rb", "\u202egnp", "\ud800", "\x9b2J"])
-def test_nothing_that_is_logged_can_pose_as_a_line_or_steer_a_terminal(text: str) -> None:
+def test_no_value_can_forge_a_line_or_control_a_terminal(text: str) -> None:
     for one in (record(text=text), record(key=text), record(exc_text=text)):
-        shown = format_line(said(one), colored=False)
+        shown = format_line(parsed(one), colored=False)
         assert all(character.isprintable() for character in shown.replace("\n", ""))
         shown.encode()
-    assert "\n" not in format_line(said(record(text=text, key=text)), colored=False)
+    assert "\n" not in format_line(parsed(record(text=text, key=text)), colored=False)
 
 
-def test_what_people_write_is_shown_as_they_write_it() -> None:
-    assert "Cardápio 🍕 ok" in format_line(said(record(text="Cardápio 🍕 ok")), colored=False)
+def test_printable_unicode_is_not_escaped() -> None:
+    assert "Cardápio 🍕 ok" in format_line(parsed(record(text="Cardápio 🍕 ok")), colored=False)

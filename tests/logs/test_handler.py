@@ -1,4 +1,4 @@
-"""The handler: what it keeps of a record at once, and that nothing anybody logs can harm who logs it."""
+"""The handler takes a snapshot of each record, and no logged value raises in the caller."""
 
 import datetime as dt
 import decimal
@@ -18,12 +18,12 @@ from django.http import HttpRequest
 from logs import handler as handler_module
 from logs.binding import bound
 from logs.handler import ServiceHandler
-from tests.logs.conftest import Line, Serve, lines, logger, messages, throw
+from tests.logs.conftest import Line, MakeHandler, lines, logger, messages, throw
 
 
 @pytest.fixture
-def handler(serve: Serve) -> ServiceHandler:
-    return serve()
+def handler(make_handler: MakeHandler) -> ServiceHandler:
+    return make_handler()
 
 
 @pytest.fixture
@@ -38,16 +38,16 @@ def only(handler: ServiceHandler, directory: Path, name: str = "cache.log") -> L
 
 
 # --- a snapshot -------------------------------------------------------------------------------------------------------
-def test_a_record_says_what_its_values_were_when_it_was_logged(
+def test_a_record_keeps_the_values_of_the_moment_it_was_logged(
     handler: ServiceHandler, log: logging.Logger, directory: Path
 ) -> None:
-    class Thing:
+    class Mutable:
         state = "before"
 
         def __str__(self) -> str:
             return self.state
 
-    tags, thing = ["one"], Thing()
+    tags, thing = ["one"], Mutable()
     with bound(instance="sales"):
         log.info("%s %s", thing, len(tags), extra={"count": tags, "thing": thing})
     tags.append("two")
@@ -59,7 +59,7 @@ def test_a_record_says_what_its_values_were_when_it_was_logged(
     assert line["instance"] == "sales"
 
 
-def test_a_record_is_as_it_was_for_other_handlers(handler: ServiceHandler, log: logging.Logger) -> None:
+def test_other_handlers_get_the_unchanged_record(handler: ServiceHandler, log: logging.Logger) -> None:
     seen: list[logging.LogRecord] = []
 
     class Other(logging.Handler):
@@ -78,9 +78,7 @@ def test_a_record_is_as_it_was_for_other_handlers(handler: ServiceHandler, log: 
     assert vars(record)["key"] == {"a": "b"}
 
 
-def test_an_exception_goes_through_with_its_causes(
-    handler: ServiceHandler, log: logging.Logger, directory: Path
-) -> None:
+def test_an_exception_is_logged_with_its_causes(handler: ServiceHandler, log: logging.Logger, directory: Path) -> None:
     try:
         try:
             throw(KeyError("inner"))
@@ -100,15 +98,17 @@ def test_an_exception_is_not_kept_alive(handler: ServiceHandler, log: logging.Lo
         throw(RuntimeError("with all its frames"))
     except RuntimeError:
         log.exception("failed")
-    assert not any(one.exc_info for one in handler.backlog.drain()[0])
+    assert not any(one.exc_info for one in handler.queue.drain()[0])
 
 
-def test_where_it_was_logged_from_can_be_had(handler: ServiceHandler, log: logging.Logger, directory: Path) -> None:
+def test_stack_info_is_logged(handler: ServiceHandler, log: logging.Logger, directory: Path) -> None:
     log.info("here", stack_info=True)
-    assert "test_where_it_was_logged_from" in only(handler, directory)["stack_info"]
+    assert "test_stack_info_is_logged" in only(handler, directory)["stack_info"]
 
 
-def test_a_request_that_django_adds_is_not_kept(handler: ServiceHandler, log: logging.Logger, directory: Path) -> None:
+def test_the_request_object_that_django_adds_is_removed(
+    handler: ServiceHandler, log: logging.Logger, directory: Path
+) -> None:
     log.warning("Not Found: %s", "/x", extra={"status_code": 404, "request": HttpRequest()})
     line = only(handler, directory)
     assert line["status_code"] == 404
@@ -183,12 +183,12 @@ VALUES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_whatever_is_logged_is_a_line_of_json_and_harms_nobody(
+def test_any_value_becomes_a_line_of_json_and_raises_nothing(
     name: str, handler: ServiceHandler, log: logging.Logger, directory: Path
 ) -> None:
     value = VALUES[name]
     log.info("first")
-    log.info("said %s", value)
+    log.info("argument %s", value)
     log.info("named %(value)s", {"value": value})
     log.info("whole %s", {"value": value})
     log.info("with", extra={"value": value, "key": 1})
@@ -211,14 +211,14 @@ def test_whatever_is_logged_is_a_line_of_json_and_harms_nobody(
     ("template", "arguments"),
     [("%s %s", ("a",)), ("%d", ("a",)), ("none", ("a",)), ("%(b)s", ({"a": 1},)), ("%s %", ("a",)), ("%s", ())],
 )
-def test_a_wrong_call_is_still_a_line(
+def test_a_call_with_wrong_arguments_is_still_logged(
     template: str, arguments: tuple[Any, ...], handler: ServiceHandler, log: logging.Logger, directory: Path
 ) -> None:
     log.info(template, *arguments)
     assert template in only(handler, directory)["message"]
 
 
-def test_what_was_added_does_not_take_the_place_of_what_everything_has(
+def test_extra_fields_do_not_replace_the_standard_keys(
     handler: ServiceHandler, log: logging.Logger, directory: Path
 ) -> None:
     log.info("true", extra={"timestamp": "1999", "level": "FATAL", "context": "x", "logger": "x", "exc_info_": 1})
@@ -227,26 +227,26 @@ def test_what_was_added_does_not_take_the_place_of_what_everything_has(
     assert line["timestamp"] > "2"
 
 
-def test_a_value_with_a_decimal_point_keeps_its_form(
+def test_format_specifiers_apply_to_their_arguments(
     handler: ServiceHandler, log: logging.Logger, directory: Path
 ) -> None:
     log.info("%.2f %5s %r", decimal.Decimal("1.5"), "a", "b")
     assert only(handler, directory)["message"] == "1.50     a 'b'"
 
 
-# --- who reads --------------------------------------------------------------------------------------------------------
+# --- the console ------------------------------------------------------------------------------------------------------
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
 
 
-def test_a_terminal_is_shown_lines_for_people_and_anything_else_json(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
+def test_a_terminal_gets_coloured_lines_and_any_other_console_json(
+    make_handler: MakeHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[str] = []
     for console in (Terminal(), io.StringIO()):
         monkeypatch.setattr("sys.stderr", console)
-        handler = serve(console=True)
+        handler = make_handler(console=True)
         logger(handler).warning("Cache DEGRADED")
         handler.flush()
         shown.append(console.getvalue())
@@ -254,18 +254,20 @@ def test_a_terminal_is_shown_lines_for_people_and_anything_else_json(
     assert json.loads(shown[1])["message"] == "Cache DEGRADED"
 
 
-def test_a_console_that_is_gone_does_not_matter(serve: Serve, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_console_does_not_stop_the_files(
+    make_handler: MakeHandler, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     console = io.StringIO()
     monkeypatch.setattr("sys.stderr", console)
-    handler = serve(console=True)
+    handler = make_handler(console=True)
     console.close()
     logger(handler).info("still")
     handler.flush()
     assert messages(directory) == ["still"]
 
 
-# --- the end, and disks -----------------------------------------------------------------------------------------------
-def test_what_is_logged_after_the_end_is_written_at_once(
+# --- closing, stalled disks, forks ------------------------------------------------------------------------------------
+def test_a_record_logged_after_close_is_written_at_once(
     handler: ServiceHandler, log: logging.Logger, directory: Path
 ) -> None:
     log.info("before")
@@ -275,7 +277,7 @@ def test_what_is_logged_after_the_end_is_written_at_once(
     handler.close()
 
 
-def test_a_disk_that_stalls_keeps_neither_who_logs_nor_the_end(
+def test_a_stalled_disk_blocks_neither_the_caller_nor_close(
     handler: ServiceHandler,
     log: logging.Logger,
     directory: Path,
@@ -284,9 +286,9 @@ def test_a_disk_that_stalls_keeps_neither_who_logs_nor_the_end(
 ) -> None:
     log.info("first")
     handler.flush()
-    with monkeypatch.context() as limits, handler.writing:  # which is where a disk that stalls keeps the listener
-        limits.setattr(handler_module, "LOCK_WITHIN", 0.01)
-        limits.setattr("logs.log_writer.WITHIN", 0.01)
+    with monkeypatch.context() as limits, handler.write_lock:  # the writer holds it while a disk stalls
+        limits.setattr(handler_module, "LOCK_TIMEOUT", 0.01)
+        limits.setattr("logs.log_writer.FLUSH_TIMEOUT", 0.01)
         for _ in range(30_000):
             log.info("more")
         log.error("an error")
@@ -297,19 +299,19 @@ def test_a_disk_that_stalls_keeps_neither_who_logs_nor_the_end(
     assert "an error" in messages(directory)
 
 
-def test_a_fork_waits_for_a_write_and_not_for_ever(handler: ServiceHandler, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handler_module, "LOCK_WITHIN", 0.01)
-    with handler.writing:
-        handler_module._before_fork()  # noqa: SLF001 - what a fork does
-        handler_module._in_parent()  # noqa: SLF001 - as above
-        assert handler.writing.locked()
+def test_a_fork_waits_for_a_write_up_to_the_timeout(handler: ServiceHandler, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handler_module, "LOCK_TIMEOUT", 0.01)
+    with handler.write_lock:
+        handler_module._before_fork()  # noqa: SLF001 - called by os.fork
+        handler_module._after_fork_in_parent()  # noqa: SLF001 - as above
+        assert handler.write_lock.locked()
     handler_module._before_fork()  # noqa: SLF001 - as above
-    assert handler.writing.locked()
-    handler_module._in_parent()  # noqa: SLF001 - as above
-    assert not handler.writing.locked()
+    assert handler.write_lock.locked()
+    handler_module._after_fork_in_parent()  # noqa: SLF001 - as above
+    assert not handler.write_lock.locked()
 
 
-def test_threads_share_it(handler: ServiceHandler, log: logging.Logger, directory: Path) -> None:
+def test_threads_share_a_handler(handler: ServiceHandler, log: logging.Logger, directory: Path) -> None:
     def work() -> None:
         for _ in range(500):
             log.info("x")

@@ -1,4 +1,4 @@
-"""Five names, and the library's two others, whatever their case."""
+"""The five level names and the two other names of the standard library, in any case."""
 
 import logging
 
@@ -10,16 +10,16 @@ NAMES = [("DEBUG", 10), ("INFO", 20), ("WARN", 30), ("WARNING", 30), ("ERROR", 4
 
 
 @pytest.mark.parametrize(("name", "level"), NAMES)
-def test_a_name_is_understood_whatever_its_case(name: str, level: int) -> None:
+def test_a_name_is_accepted_in_any_case(name: str, level: int) -> None:
     assert levels.number(name) == levels.number(name.lower()) == level
     assert logging.getLevelName(level) == levels.name(level)
 
 
-def test_an_unknown_name_is_an_error_that_names_the_others() -> None:
-    with pytest.raises(ValueError, match="'LOUD' is none of the levels DEBUG, INFO, WARN, ERROR, FATAL"):
+def test_an_unknown_name_is_an_error_that_lists_the_levels() -> None:
+    with pytest.raises(ValueError, match="'LOUD' is not a level; use one of DEBUG, INFO, WARN, ERROR, FATAL"):
         levels.number("LOUD")
 
 
 @pytest.mark.parametrize(("level", "name"), [(0, "DEBUG"), (5, "DEBUG"), (25, "INFO"), (45, "ERROR"), (99, "FATAL")])
-def test_a_level_without_a_name_has_the_next_one_below(level: int, name: str) -> None:
+def test_a_level_without_a_name_has_the_name_of_the_next_lower_one(level: int, name: str) -> None:
     assert levels.name(level) == name

@@ -1,4 +1,4 @@
-"""The thread that writes: it outlives every failure, and what it leaves behind when it is stopped is written too."""
+"""The writer thread survives all errors; records left in the queue when it stops are written too."""
 
 import logging
 import threading
@@ -10,35 +10,35 @@ import pytest
 from logs import log_writer
 from logs.log_writer import LogWriter
 from logs.record_queue import RecordQueue
-from tests.logs.conftest import Serve, logger, messages
+from tests.logs.conftest import MakeHandler, logger, messages
 
 WITHIN = 30  # seconds
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_writer, "RETRY_AFTER", 0.001)
+def short_retry_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_writer, "RETRY_DELAY", 0.001)
 
 
 class Disk:
-    """Takes records, unless it is told to refuse, or to stall until it is let go."""
+    """A test double of the disk: it raises the given errors, and blocks while `accepts` is not set."""
 
     def __init__(self) -> None:
         self.written: list[str] = []
-        self.refusals: list[Exception] = []
-        self.going = threading.Event()
-        self.going.set()
-        self.asked = threading.Event()
-        self._kept: list[str] = []
+        self.errors: list[Exception] = []
+        self.accepts = threading.Event()
+        self.accepts.set()
+        self.was_called = threading.Event()
+        self._unwritten: list[str] = []
 
     def write(self, records: Sequence[logging.LogRecord]) -> None:
-        self._kept += [record.getMessage() for record in records]
-        self.asked.set()
-        self.going.wait(WITHIN)
-        if self.refusals:
-            raise self.refusals.pop()
-        self.written += self._kept
-        self._kept.clear()
+        self._unwritten += [record.getMessage() for record in records]
+        self.was_called.set()
+        self.accepts.wait(WITHIN)
+        if self.errors:
+            raise self.errors.pop()
+        self.written += self._unwritten
+        self._unwritten.clear()
 
 
 @pytest.fixture
@@ -47,32 +47,34 @@ def disk() -> Disk:
 
 
 @pytest.fixture
-def backlog() -> RecordQueue:
+def record_queue() -> RecordQueue:
     return RecordQueue(1000)
 
 
 @pytest.fixture
-def started(disk: Disk, backlog: RecordQueue) -> Iterator[LogWriter]:
-    one = LogWriter(backlog, disk.write)
+def running_writer(disk: Disk, record_queue: RecordQueue) -> Iterator[LogWriter]:
+    one = LogWriter(record_queue, disk.write)
     assert one.start()
     yield one
-    disk.going.set()
+    disk.accepts.set()
     assert one.stop()
 
 
-def put(backlog: RecordQueue, *texts: str) -> None:
+def put(record_queue: RecordQueue, *texts: str) -> None:
     for text in texts:
-        backlog.put(logging.LogRecord("whatsai.cache", logging.INFO, "", 0, text, None, None))
+        record_queue.put(logging.LogRecord("whatsai.cache", logging.INFO, "", 0, text, None, None))
 
 
-def test_what_is_logged_is_written_when_flushed(started: LogWriter, backlog: RecordQueue, disk: Disk) -> None:
-    put(backlog, "a", "b")
-    assert started.flush()
+def test_flush_waits_until_all_records_are_written(
+    running_writer: LogWriter, record_queue: RecordQueue, disk: Disk
+) -> None:
+    put(record_queue, "a", "b")
+    assert running_writer.flush()
     assert disk.written == ["a", "b"]
 
 
-def test_it_is_started_once_however_many_log_at_first(disk: Disk, backlog: RecordQueue) -> None:
-    one, gate = LogWriter(backlog, disk.write), threading.Barrier(8)
+def test_threads_that_log_at_once_start_one_writer(disk: Disk, record_queue: RecordQueue) -> None:
+    one, gate = LogWriter(record_queue, disk.write), threading.Barrier(8)
 
     def start() -> None:
         gate.wait()
@@ -88,80 +90,88 @@ def test_it_is_started_once_however_many_log_at_first(disk: Disk, backlog: Recor
     assert one.stop()
 
 
-def test_what_a_disk_refuses_is_written_once_when_it_takes_it(
-    started: LogWriter, backlog: RecordQueue, disk: Disk, capsys: pytest.CaptureFixture[str]
+def test_records_that_could_not_be_written_are_written_once_later(
+    running_writer: LogWriter, record_queue: RecordQueue, disk: Disk, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    disk.refusals = [OSError(28, "No space left on device") for _ in range(5)]
-    put(backlog, "a", "b")
-    assert started.flush(WITHIN)
+    disk.errors = [OSError(28, "No space left on device") for _ in range(5)]
+    put(record_queue, "a", "b")
+    assert running_writer.flush(WITHIN)
     assert disk.written == ["a", "b"]
     assert capsys.readouterr().err == "logs: cannot write, trying again: OSError: [Errno 28] No space left on device\n"
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a lock"), ValueError("a bug"), MemoryError(), RecursionError()])
-def test_no_failure_ends_it(error: Exception, started: LogWriter, backlog: RecordQueue, disk: Disk) -> None:
-    disk.refusals = [error]
-    put(backlog, "a")
-    assert started.flush(WITHIN)
-    put(backlog, "b")
-    assert started.flush(WITHIN)
+def test_no_exception_ends_the_thread(
+    error: Exception, running_writer: LogWriter, record_queue: RecordQueue, disk: Disk
+) -> None:
+    disk.errors = [error]
+    put(record_queue, "a")
+    assert running_writer.flush(WITHIN)
+    put(record_queue, "b")
+    assert running_writer.flush(WITHIN)
     assert disk.written == ["a", "b"]
 
 
-def test_nobody_waits_for_ever_for_a_disk_that_stalls(started: LogWriter, backlog: RecordQueue, disk: Disk) -> None:
-    disk.going.clear()
-    put(backlog, "a")
-    assert not started.flush(within=0.01)
-    assert not started.stop(within=0.01)
-    assert disk.written == []
-
-
-def test_it_writes_what_it_has_in_hand_when_it_is_stopped(started: LogWriter, backlog: RecordQueue, disk: Disk) -> None:
-    disk.going.clear()
-    put(backlog, "a")
-    assert disk.asked.wait(WITHIN)
-    put(backlog, "left behind")
-    assert not started.stop(within=0)
-    disk.going.set()
-    assert started.stop()
-    assert disk.written == ["a"]
-    assert [record.getMessage() for record in backlog.drain()[0]] == ["left behind"]
-
-
-def test_a_disk_that_refuses_to_the_end_is_given_up(started: LogWriter, backlog: RecordQueue, disk: Disk) -> None:
-    disk.refusals = [OSError("full")] * 1_000_000
-    put(backlog, "a")
-    assert disk.asked.wait(WITHIN)
-    assert started.stop()
-    assert disk.written == []
-
-
-def test_once_stopped_it_does_not_start_again(started: LogWriter) -> None:
-    assert started.stop()
-    assert not started.start()
-    assert started.flush()
-
-
-def test_a_thread_that_cannot_be_had_is_tried_again(
-    disk: Disk, backlog: RecordQueue, monkeypatch: pytest.MonkeyPatch
+def test_flush_and_stop_time_out_on_a_stalled_disk(
+    running_writer: LogWriter, record_queue: RecordQueue, disk: Disk
 ) -> None:
-    one = LogWriter(backlog, disk.write)
+    disk.accepts.clear()
+    put(record_queue, "a")
+    assert not running_writer.flush(timeout=0.01)
+    assert not running_writer.stop(timeout=0.01)
+    assert disk.written == []
+
+
+def test_a_stopped_writer_finishes_its_current_batch(
+    running_writer: LogWriter, record_queue: RecordQueue, disk: Disk
+) -> None:
+    disk.accepts.clear()
+    put(record_queue, "a")
+    assert disk.was_called.wait(WITHIN)
+    put(record_queue, "left behind")
+    assert not running_writer.stop(timeout=0)
+    disk.accepts.set()
+    assert running_writer.stop()
+    assert disk.written == ["a"]
+    assert [record.getMessage() for record in record_queue.drain()[0]] == ["left behind"]
+
+
+def test_stop_ends_the_retries(running_writer: LogWriter, record_queue: RecordQueue, disk: Disk) -> None:
+    disk.errors = [OSError("full")] * 1_000_000
+    put(record_queue, "a")
+    assert disk.was_called.wait(WITHIN)
+    assert running_writer.stop()
+    assert disk.written == []
+
+
+def test_a_stopped_writer_does_not_start_again(running_writer: LogWriter) -> None:
+    assert running_writer.stop()
+    assert not running_writer.start()
+    assert running_writer.flush()
+
+
+def test_a_failed_thread_start_is_tried_again(
+    disk: Disk, record_queue: RecordQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = LogWriter(record_queue, disk.write)
     with monkeypatch.context() as limits:
-        limits.setattr(threading.Thread, "start", _no_more)
+        limits.setattr(threading.Thread, "start", _no_more_threads)
         assert not one.start()
     assert one.start()
     assert one.stop()
 
 
-def _no_more(_: threading.Thread) -> None:
+def _no_more_threads(_: threading.Thread) -> None:
     raise RuntimeError("can't start new thread")
 
 
-def test_without_a_thread_whoever_logs_writes(serve: Serve, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    handler = serve()
+def test_without_a_thread_the_caller_writes_its_record(
+    make_handler: MakeHandler, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler = make_handler()
     log = logger(handler)
     with monkeypatch.context() as limits:
-        limits.setattr(threading.Thread, "start", _no_more)
+        limits.setattr(threading.Thread, "start", _no_more_threads)
         log.info("at once")
         assert messages(directory) == ["at once"]
     log.info("later")
@@ -169,8 +179,8 @@ def test_without_a_thread_whoever_logs_writes(serve: Serve, directory: Path, mon
     assert messages(directory) == ["at once", "later"]
 
 
-def test_nothing_is_lost_while_a_handler_is_closed_under_load(serve: Serve, directory: Path) -> None:
-    handler, count, threads = serve(capacity=1_000_000), 1500, 4
+def test_closing_a_handler_under_load_loses_no_record(make_handler: MakeHandler, directory: Path) -> None:
+    handler, count, threads = make_handler(capacity=1_000_000), 1500, 4
     log, half = logger(handler), threading.Barrier(threads + 1)
 
     def write(name: int) -> None:

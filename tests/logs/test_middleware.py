@@ -1,4 +1,4 @@
-"""A request has one id: in every line, in the answer, and in nothing that comes after it."""
+"""A request has one id, in all its log lines and in the response, and in no later request."""
 
 import logging
 import re
@@ -17,15 +17,15 @@ from conversations.models import Instance
 from logs import middleware
 from logs.binding import current, reset
 from logs.contexts import Context
-from logs.testing import Captured, capture
+from logs.testing import CapturedLines, capture
 from tests.conversations.webhooks.conftest import PATH, TOKEN
 
 Get = Callable[..., Any]
-GIVEN = re.compile(r"[0-9a-f]{16}")
+GENERATED_ID = re.compile(r"[0-9a-f]{16}")
 
 
 @pytest.fixture(autouse=True)
-def nothing_bound() -> Iterator[None]:
+def no_bindings() -> Iterator[None]:
     reset()
     yield
     reset()
@@ -33,7 +33,7 @@ def nothing_bound() -> Iterator[None]:
 
 @pytest.fixture(params=["WSGI", "ASGI"])
 def get(request: pytest.FixtureRequest, settings: LazySettings) -> Get:
-    """Return what gets an answer of the test's views, from the one server or the other."""
+    """Return the `get` of a client that sends requests to the test's views over WSGI or ASGI."""
     settings.ROOT_URLCONF = "tests.logs.urls"
     if request.param == "WSGI":
         return Client(raise_request_exception=False).get
@@ -41,61 +41,61 @@ def get(request: pytest.FixtureRequest, settings: LazySettings) -> Get:
 
 
 @pytest.fixture
-def logged() -> Iterator[Captured]:
+def logged() -> Iterator[CapturedLines]:
     with capture(logging.INFO) as lines:
         yield lines
 
 
 # --- the id -----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("path", ["/ok/", "/async/", "/thread/", "/stream/", "/gone/", "/nowhere/", "/fail/"])
-def test_a_request_is_given_an_id_that_every_line_and_the_answer_have(path: str, get: Get, logged: Captured) -> None:
+def test_all_lines_and_the_response_have_the_generated_id(path: str, get: Get, logged: CapturedLines) -> None:
     answer = get(path)
     given = answer.headers["X-Request-ID"]
-    assert GIVEN.fullmatch(given)
+    assert GENERATED_ID.fullmatch(given)
     assert logged
     lines = [line for line in logged if line["logger"] != "asyncio"]
     assert {line["request_id"] for line in lines} == {given}
 
 
-def test_an_id_that_a_proxy_gives_is_taken(get: Get, logged: Captured) -> None:
+def test_the_id_from_a_proxy_is_used(get: Get, logged: CapturedLines) -> None:
     answer = get("/ok/", headers={"X-Request-ID": "Root-1.5759e988_bd86"})
     assert answer.headers["X-Request-ID"] == answer.content.decode() == "Root-1.5759e988_bd86"
     assert {line["request_id"] for line in logged} == {"Root-1.5759e988_bd86"}
 
 
 @pytest.mark.parametrize("odd", ["", " ", "a b", "a\nb", "x" * 65, "é", '{"a":1}', "a;b", "<b>", "a\x00"])
-def test_an_odd_one_is_not_repeated(odd: str, get: Get, logged: Captured) -> None:
+def test_an_invalid_id_is_replaced(odd: str, get: Get, logged: CapturedLines) -> None:
     answer = get("/ok/", headers={"X-Request-ID": odd})
-    assert GIVEN.fullmatch(answer.headers["X-Request-ID"])
+    assert GENERATED_ID.fullmatch(answer.headers["X-Request-ID"])
     assert {line["request_id"] for line in logged} == {answer.headers["X-Request-ID"]}
 
 
-def test_a_request_keeps_nothing_of_the_last(get: Get) -> None:
+def test_a_request_has_no_fields_of_the_previous_one(get: Get) -> None:
     assert "one" not in get("/leftover/?instance=one").content.decode()
     assert "one" not in get("/leftover/?instance=two").content.decode()
 
 
-def test_when_it_is_over_nothing_is_bound(settings: LazySettings) -> None:
+def test_no_field_is_bound_after_the_request(settings: LazySettings) -> None:
     settings.ROOT_URLCONF = "tests.logs.urls"
     found: list[object] = []
 
-    def serve() -> None:
+    def request() -> None:
         Client().get("/leftover/?instance=one")
         found.append(dict(current()))
 
-    thread = threading.Thread(target=serve)
+    thread = threading.Thread(target=request)
     thread.start()
     thread.join()
     assert found == [{}]
 
 
-# --- the line about the answer ----------------------------------------------------------------------------------------
+# --- the line about the response --------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("path", "status", "level"),
     [("/ok/", 200, "INFO"), ("/gone/", 404, "WARN"), ("/nowhere/", 404, "WARN"), ("/stream/", 200, "INFO")],
 )
-def test_an_answer_is_one_line_with_what_operators_ask_for(
-    path: str, status: int, level: str, get: Get, logged: Captured
+def test_a_response_is_one_line_with_status_and_duration(
+    path: str, status: int, level: str, get: Get, logged: CapturedLines
 ) -> None:
     get(f"{path}?search=Mariana&token=hunter2")
     line = logged.one(message=f"GET {path} {status}")
@@ -105,7 +105,7 @@ def test_an_answer_is_one_line_with_what_operators_ask_for(
     assert not logged.matching(logger="django.request")
 
 
-def test_an_exception_that_nobody_handled_is_an_error_with_its_trace(get: Get, logged: Captured) -> None:
+def test_an_unhandled_exception_is_an_error_with_its_traceback(get: Get, logged: CapturedLines) -> None:
     answer = get("/fail/")
     line = logged.one(level="ERROR")
     assert line["context"] == "API"
@@ -114,7 +114,7 @@ def test_an_exception_that_nobody_handled_is_an_error_with_its_trace(get: Get, l
     assert logged.one(message="GET /fail/ 500", level="INFO")
 
 
-def test_what_is_under_an_area_belongs_to_it(get: Get, logged: Captured) -> None:
+def test_requests_under_a_configured_path_belong_to_its_context(get: Get, logged: CapturedLines) -> None:
     get("/webhooks/fail/")
     assert logged.one(level="ERROR")["context"] == "WEBHOOK"
     get("/webhooks/nowhere/")
@@ -124,15 +124,15 @@ def test_what_is_under_an_area_belongs_to_it(get: Get, logged: Captured) -> None
 
 
 @pytest.mark.parametrize(
-    ("path", "area"), [("/webhooks/x", Context.WEBHOOK), ("/api/", Context.API), ("/", Context.API)]
+    ("path", "context"), [("/webhooks/x", Context.WEBHOOK), ("/api/", Context.API), ("/", Context.API)]
 )
-def test_the_area_is_that_of_the_path(path: str, area: Context) -> None:
-    assert middleware.area_of(path) is area
+def test_the_path_selects_the_context(path: str, context: Context) -> None:
+    assert middleware.context_for_path(path) is context
 
 
 # --- through the real application -------------------------------------------------------------------------------------
 @pytest.mark.django_db
-def test_who_asked_is_in_the_lines(client: Client, logged: Captured) -> None:
+def test_the_line_contains_the_users_primary_key(client: Client, logged: CapturedLines) -> None:
     user = User.objects.create(username="Mariana")
     _, token = AuthToken.objects.create(user)
     client.get("/api/v1/conversations/?limit=1", headers={"Authorization": f"Token {token}"})
@@ -146,7 +146,7 @@ def test_who_asked_is_in_the_lines(client: Client, logged: Captured) -> None:
 
 
 @pytest.mark.django_db
-def test_a_webhook_has_an_id_too(client: Client) -> None:
+def test_a_webhook_has_a_request_id(client: Client) -> None:
     Instance.objects.issue_token(Instance.objects.create(name="sales").pk, token=TOKEN)
     with capture() as logged:
         answer = client.post(PATH, b"{}", "application/json", headers={"X-Webhook-Token": TOKEN, "X-Request-ID": "a1"})
@@ -160,7 +160,7 @@ def test_a_webhook_has_an_id_too(client: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_djangos_own_lines_have_it(client: Client, logged: Captured, settings: LazySettings) -> None:
+def test_lines_of_django_have_the_request_id(client: Client, logged: CapturedLines, settings: LazySettings) -> None:
     settings.ALLOWED_HOSTS = ["example.com"]
     client.get("/api/v1/conversations/", headers={"host": "evil.example", "X-Request-ID": "a1"})
     line = logged.one(logger="django.security.DisallowedHost")

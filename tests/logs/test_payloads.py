@@ -1,4 +1,4 @@
-"""Every payload there is, logged in every way there is: what people are called and what they write is in no line."""
+"""Logs every sample payload in many ways: no line contains names, numbers or message texts."""
 
 import json
 import logging
@@ -10,8 +10,8 @@ import pytest
 
 from conversations.models import Instance
 from logs.contexts import Context
-from logs.redaction import HARMLESS
-from logs.testing import Captured, capture
+from logs.redaction import SAFE_NAMES
+from logs.testing import CapturedLines, capture
 from tests.conversations.ingest.receive import receive
 from tests.logs.conftest import throw
 from tests.payloads import SAMPLES, captured, sample
@@ -19,17 +19,17 @@ from tests.payloads import SAMPLES, captured, sample
 log = Context.WEBHOOK.logger
 Json = dict[str, Any]
 
-# Whose values are words of the protocol.
-TECHNICAL = HARMLESS | {
+# Names whose values are words of the protocol.
+TECHNICAL = SAFE_NAMES | {
     "action", "addressingmode", "admin", "error", "instancename", "lastknownpresence", "mimetype", "mime_type",
     "source",
 }  # fmt: skip
-SHORTEST = 3  # characters; what is shorter is in every text
+MIN_CHARS = 3  # shorter texts occur everywhere
 NUMBER = re.compile(r"\d{8,}")
 
 
 def leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Yield each text in a structure, with the name it has."""
+    """Yield each text in a structure with its key."""
     if isinstance(value, dict):
         for key, item in value.items():
             yield from leaves(item, key)
@@ -40,23 +40,23 @@ def leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
         yield name, value
 
 
-def personal(body: Json) -> set[str]:
-    """Return every text of a payload that is not the protocol's, and every number in one."""
-    texts = [text for name, text in leaves(body) if name.lower() not in TECHNICAL and len(text) >= SHORTEST]
+def personal_texts(body: Json) -> set[str]:
+    """Return all texts of a payload that are not words of the protocol, and the numbers in them."""
+    texts = [text for name, text in leaves(body) if name.lower() not in TECHNICAL and len(text) >= MIN_CHARS]
     numbers = [number for text in texts if "@" in text or "VCARD" in text for number in NUMBER.findall(text)]
     cards = [line.partition(":")[2] for text in texts if "VCARD" in text for line in text.split("\n") if ":" in line]
     harmless = {text for name, text in leaves(body) if name.lower() in TECHNICAL} | {"VCARD", "3.0", "Celular"}
-    return {text for text in [*texts, *numbers, *cards] if len(text) >= SHORTEST} - harmless
+    return {text for text in [*texts, *numbers, *cards] if len(text) >= MIN_CHARS} - harmless
 
 
-def told(texts: set[str], logged: Captured) -> list[str]:
-    """Return those of the texts that can be read in what was logged, as words of their own."""
-    found = said(logged)
+def readable_in(texts: set[str], logged: CapturedLines) -> list[str]:
+    """Return the texts that occur in the log as whole words."""
+    found = logged_text(logged)
     return [text for text in texts if text in found and re.search(rf"(?<!\w){re.escape(text)}(?!\w)", found)]
 
 
-def said(logged: Captured) -> str:
-    """Return all that was logged, as it reads: not escaped, as JSON is."""
+def logged_text(logged: CapturedLines) -> str:
+    """Return all logged texts, without the escapes of JSON."""
     return "\n".join(f"{name} {text}" for line in logged for name, text in leaves(line))
 
 
@@ -82,7 +82,7 @@ WAYS: dict[str, Callable[[Json], None]] = {
     "as one of several": lambda body: log.info("got %s from %r", body, [body]),
     "as what was added": lambda body: log.info("got it", extra={"payload": body, "data": body["data"], "key": [body]}),
     "as the message": log.info,
-    "as repr": lambda body: log.info(f"got {body}"),  # noqa: G004 - what somebody will write
+    "as repr": lambda body: log.info(f"got {body}"),  # noqa: G004 - a mistake that callers make
     "as repr of the data": lambda body: log.info(f"got {body['data']!r} of it"),  # noqa: G004 - as above
     "as JSON": lambda body: log.info("got %s", json.dumps(body, ensure_ascii=False)),
     "as JSON that one can read": lambda body: log.info("got %s", json.dumps(body, indent=2)),
@@ -99,27 +99,27 @@ BODIES = [(name, sample(name)) for name in SAMPLES] + [
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_no_payload_says_who_and_what(way: str) -> None:
+def test_no_personal_text_of_a_payload_is_logged(way: str) -> None:
     for name, body in BODIES:
         with capture(logging.INFO) as logged:
             WAYS[way](body)
         assert logged
-        assert not told(personal(body), logged), name
+        assert not readable_in(personal_texts(body), logged), name
 
 
-def test_there_is_something_to_keep_quiet_about() -> None:
-    found = set().union(*(personal(body) for _, body in BODIES))
+def test_the_payloads_contain_personal_texts() -> None:
+    found = set().union(*(personal_texts(body) for _, body in BODIES))
     assert {"Mariana Couto", "5521987654321", "Bom dia! Vocês entregam em Niterói?", "Ana Financeiro"} <= found
     assert {"9F0C2B7A-4E1D-4A63-B7C5-0D2E8F316A94", "GLOBALKEY-TEST", "+55 11 97777-6666", "Plaza Niterói"} <= found
     assert len(found) > 300
 
 
 @pytest.mark.django_db
-def test_taking_all_of_them_in_says_nothing_either() -> None:
+def test_ingesting_all_payloads_logs_no_personal_text() -> None:
     instance = Instance.objects.create(name="vendas-sp-01")
     with capture(logging.DEBUG) as logged:
         for _, body in BODIES:
             receive(instance, body)
             receive(instance, {**body, "instance": instance.name})
     assert logged.matching(level="WARN", instance=instance.name)
-    assert not told(set().union(*(personal(body) for _, body in BODIES)), logged)
+    assert not readable_in(set().union(*(personal_texts(body) for _, body in BODIES)), logged)

@@ -1,4 +1,4 @@
-"""Processes: forked, spawned, ended in every way, killed; many at once over the same files."""
+"""Logging from processes that are forked, spawned, terminated and killed, and from many at once into the same files."""
 
 import os
 import signal
@@ -13,11 +13,11 @@ from tests.logs.conftest import lines, messages, program, run
 
 pytestmark = pytest.mark.once
 
-SMALL = 64 * 1024  # bytes: so that a few thousand lines rotate a file often
+SMALL = 64 * 1024  # bytes; a few thousand lines rotate the file often
 
 
 # --- forked and spawned -----------------------------------------------------------------------------------------------
-def test_a_forked_process_logs_and_what_waited_is_written_once(directory: Path) -> None:
+def test_a_forked_process_logs_and_queued_records_are_written_once(directory: Path) -> None:
     run(
         directory,
         """
@@ -35,7 +35,7 @@ def test_a_forked_process_logs_and_what_waited_is_written_once(directory: Path) 
     assert sorted(messages(directory)) == sorted(expected)
 
 
-def test_forks_under_load_neither_hang_nor_lose_nor_double(directory: Path) -> None:
+def test_forks_under_load_do_not_hang_lose_or_duplicate_records(directory: Path) -> None:
     run(
         directory,
         """
@@ -66,7 +66,7 @@ def test_forks_under_load_neither_hang_nor_lose_nor_double(directory: Path) -> N
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_every_kind_of_child_writes_everything_at_its_end(method: str, directory: Path) -> None:
+def test_every_kind_of_child_writes_all_records_before_it_ends(method: str, directory: Path) -> None:
     run(
         directory,
         f"""
@@ -91,7 +91,7 @@ def test_every_kind_of_child_writes_everything_at_its_end(method: str, directory
     assert sorted(messages(directory)) == sorted(["parent", *(f"{name} {n}" for name in "ab" for n in range(200))])
 
 
-def test_a_child_that_is_terminated_writes_everything(directory: Path) -> None:
+def test_a_terminated_child_writes_all_records(directory: Path) -> None:
     run(
         directory,
         """
@@ -126,7 +126,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize("name", ENDS)
-def test_everything_is_written_at(name: str, directory: Path) -> None:
+def test_all_records_are_written_at(name: str, directory: Path) -> None:
     errors = run(
         directory,
         f"""
@@ -142,7 +142,7 @@ def test_everything_is_written_at(name: str, directory: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_under_load_loses_nothing(number: signal.Signals, directory: Path) -> None:
+def test_a_signal_under_load_loses_no_record(number: signal.Signals, directory: Path) -> None:
     process = program(
         directory,
         """
@@ -161,19 +161,19 @@ def test_a_signal_under_load_loses_nothing(number: signal.Signals, directory: Pa
         """,
     )
     assert process.stdout
-    while (said := process.stdout.readline().strip()) != "6000":
-        assert said, process.communicate()
+    while (line := process.stdout.readline().strip()) != "6000":
+        assert line, process.communicate()
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == -number
     written = messages(directory)
     numbers = [int(text) for text in written if text != "interrupted"]
     assert numbers == list(range(len(numbers)))
-    assert len(numbers) >= int(([said, *output.split()])[-1])
+    assert len(numbers) >= int(([line, *output.split()])[-1])
     assert ("interrupted" in written) == (number is signal.SIGINT)
 
 
-def test_a_signal_that_the_program_handles_is_the_programs(directory: Path) -> None:
+def test_a_signal_handler_of_the_program_stays_installed(directory: Path) -> None:
     process = program(
         directory,
         """
@@ -193,13 +193,13 @@ def test_a_signal_that_the_program_handles_is_the_programs(directory: Path) -> N
 
 
 @pytest.mark.parametrize("attempt", range(3))
-def test_a_kill_loses_at_most_what_waited_and_leaves_no_half_line(attempt: int, directory: Path) -> None:
+def test_a_kill_loses_only_queued_records_and_leaves_no_partial_line(attempt: int, directory: Path) -> None:
     process = program(
         directory,
         f"""
         from logs.files import ContextFiles
-        ContextFiles.__init__.__kwdefaults__["rotate_at"] = {SMALL}
-        set_up(keep=1000)
+        ContextFiles.__init__.__kwdefaults__["max_file_bytes"] = {SMALL}
+        set_up(backup_count=1000)
         place = 0
         while True:
             for _ in range(100):
@@ -222,9 +222,7 @@ def test_a_kill_loses_at_most_what_waited_and_leaves_no_half_line(attempt: int, 
 
 
 @pytest.mark.parametrize("number", [0, signal.SIGTERM])
-def test_a_console_that_nobody_reads_keeps_nothing_from_the_files_nor_the_program_from_its_end(
-    number: int, directory: Path
-) -> None:
+def test_a_console_without_a_reader_blocks_neither_the_files_nor_the_exit(number: int, directory: Path) -> None:
     process = program(
         directory,
         f"""
@@ -243,12 +241,12 @@ def test_a_console_that_nobody_reads_keeps_nothing_from_the_files_nor_the_progra
 
 
 # --- many at once -----------------------------------------------------------------------------------------------------
-def test_four_processes_over_many_rotations_write_every_record_once(directory: Path) -> None:
+def test_four_processes_write_every_record_once_across_many_rotations(directory: Path) -> None:
     count = 4000
     source = f"""
         from logs.files import ContextFiles
-        ContextFiles.__init__.__kwdefaults__["rotate_at"] = {SMALL}
-        set_up(keep=1000, capacity=1_000_000)
+        ContextFiles.__init__.__kwdefaults__["max_file_bytes"] = {SMALL}
+        set_up(backup_count=1000, capacity=1_000_000)
         sys.stdin.readline()
         for place in range({count}):
             log.log(30 if place % 10 == 0 else 20, "%d %d", os.getpid(), place, extra={{"key": "x" * (place % 50)}})
@@ -269,7 +267,7 @@ def test_four_processes_over_many_rotations_write_every_record_once(directory: P
     assert max(path.stat().st_size for path in rotated_files(directory / "cache.log")) <= SMALL
 
 
-def test_each_process_keeps_its_own_order(directory: Path) -> None:
+def test_the_records_of_a_process_stay_in_order(directory: Path) -> None:
     run(
         directory,
         """
@@ -285,17 +283,17 @@ def test_each_process_keeps_its_own_order(directory: Path) -> None:
     for line in lines(directory):
         by_process.setdefault(line["process"], []).append(line["message"])
     assert len(by_process) == 3
-    assert all(said == [str(place) for place in range(500)] for said in by_process.values())
+    assert all(texts == [str(place) for place in range(500)] for texts in by_process.values())
 
 
-# --- a folder that cannot be written ----------------------------------------------------------------------------------
+# --- a folder that is not writable ------------------------------------------------------------------------------------
 NOBODY = 65534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
 @pytest.fixture
 def shared_directory() -> Iterator[Path]:
-    """A folder that others than root can reach."""
+    """A folder that other users than root can reach."""
     with tempfile.TemporaryDirectory(prefix="whatsai-logs-") as above:
         Path(above).chmod(0o755)
         yield Path(above) / "log"
@@ -303,7 +301,7 @@ def shared_directory() -> Iterator[Path]:
 
 @needs_root
 @pytest.mark.parametrize("owned", ["log", "", "log/api-errors.log", "log/.__media.lock"])
-def test_what_cannot_be_written_is_one_clear_error(owned: str, shared_directory: Path) -> None:
+def test_a_path_that_is_not_writable_is_one_clear_error(owned: str, shared_directory: Path) -> None:
     wrong = shared_directory
     if owned:
         shared_directory.mkdir()
@@ -317,7 +315,7 @@ def test_what_cannot_be_written_is_one_clear_error(owned: str, shared_directory:
     assert errors.endswith(f"ImproperlyConfigured: LOG_DIR: cannot write to {wrong}: Permission denied\n")
 
 
-def test_a_file_in_the_folders_place_is_an_error_too(directory: Path) -> None:
+def test_a_file_in_place_of_the_folder_is_an_error(directory: Path) -> None:
     directory.parent.mkdir(parents=True)
     directory.touch()
     process = program(directory, "set_up()")

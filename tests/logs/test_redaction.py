@@ -1,4 +1,4 @@
-"""What leaves a record, and what stays, so that it can still be read."""
+"""What redaction removes from a record, and what it keeps."""
 
 import json
 import logging
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from logs.redaction import LONGEST, MASK, RedactionFilter, Redactor
+from logs.redaction import MASK, MAX_TEXT_CHARS, RedactionFilter, Redactor
 from logs.testing import capture
 from tests.logs.conftest import throw
 
@@ -51,7 +51,7 @@ def redactor() -> Redactor:
         ("qr 2@hunter2" + "A7/+" * 40, "qr "),
     ],
 )
-def test_credentials_go_and_what_they_were_for_stays(text: str, kept: str, redactor: Redactor) -> None:
+def test_credentials_are_masked_and_their_names_stay(text: str, kept: str, redactor: Redactor) -> None:
     redacted = redactor.text(text)
     assert "hunter2" not in redacted
     assert MASK in redacted
@@ -75,7 +75,7 @@ def test_credentials_go_and_what_they_were_for_stays(text: str, kept: str, redac
         "message 123456789 of version 2.3000.1015",
     ],
 )
-def test_what_is_harmless_is_not_touched(text: str, redactor: Redactor) -> None:
+def test_harmless_texts_do_not_change(text: str, redactor: Redactor) -> None:
     assert redactor.text(text) == text
 
 
@@ -104,18 +104,18 @@ def test_a_phone_number_has_the_hash_of_its_address(number: str, redactor: Redac
     "address",
     ["120363041234567890@g.us", "204857316940182@lid", "status@broadcast", "12036304@newsletter", "a.b@x.org"],
 )
-def test_every_kind_of_address_goes(address: str, redactor: Redactor) -> None:
+def test_every_kind_of_address_is_redacted(address: str, redactor: Redactor) -> None:
     assert address.split("@", maxsplit=1)[0] not in redactor.text(f"from {address}, again")
 
 
-def test_a_hash_needs_the_key() -> None:
+def test_a_hash_depends_on_the_key() -> None:
     hashes = {Redactor(key).digest("5511987654321") for key in ("", KEY, KEY + "x")}
     assert len(hashes) == 3
     assert Redactor(KEY).digest("5511987654321") == Redactor(KEY).digest("5511987654321")
     assert all(len(one) == 10 and int(one, 16) >= 0 for one in hashes)
 
 
-def test_contacts_are_told_apart(redactor: Redactor) -> None:
+def test_different_contacts_have_different_hashes(redactor: Redactor) -> None:
     assert len({redactor.digest(str(5511900000000 + place)) for place in range(10_000)}) == 10_000
 
 
@@ -134,7 +134,7 @@ PAYLOAD = {
 WORDS = ("5511987654321", "Mariana", "Mari", "Ávila", "Pizza", "Sushi", "3EB0", "9F0C2B7A", "'b'")
 
 
-def test_a_structure_keeps_its_form_and_what_is_harmless(redactor: Redactor) -> None:
+def test_a_structure_keeps_its_keys_and_its_safe_values(redactor: Redactor) -> None:
     shown = redactor.structure(PAYLOAD)
     assert shown["event"] == "messages.upsert"
     assert shown["instance"] == "sales"
@@ -160,7 +160,7 @@ TEXTS = {
 
 @pytest.mark.parametrize("name", TEXTS)
 @pytest.mark.parametrize("before", ["", "can't read ", "body: ", "got (this) [one] "])
-def test_a_text_that_shows_a_structure_says_no_more_than_it(name: str, before: str, redactor: Redactor) -> None:
+def test_a_text_that_shows_a_structure_is_redacted_like_it(name: str, before: str, redactor: Redactor) -> None:
     text = before + TEXTS[name]
     redacted = redactor.text(text)
     assert not [word for word in WORDS if word in redacted]
@@ -168,20 +168,20 @@ def test_a_text_that_shows_a_structure_says_no_more_than_it(name: str, before: s
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_so_does_one_that_is_cut_short_anywhere(name: str, redactor: Redactor) -> None:
+def test_a_truncated_text_of_a_structure_is_redacted(name: str, redactor: Redactor) -> None:
     text = TEXTS[name]
     for end in range(len(text)):
         redacted = redactor.text(text[:end])
         assert not [word for word in WORDS if word in redacted], redacted
 
 
-def test_names_in_a_structure_are_kept_if_they_are_names(redactor: Redactor) -> None:
+def test_keys_of_a_structure_stay_if_they_are_identifiers(redactor: Redactor) -> None:
     found = redactor.structure({"pushName": 1, JID: 2, "Mariana Couto": 3, 4: 5, None: 6})
     assert found == {"pushName": 1, redactor.text(JID): 2, MASK: 3, "4": 5, "None": 6}
     assert redactor.text("{'Mariana Couto': 3, 'pushName': 1}") == "{'[redacted]': 3, 'pushName': 1}"
 
 
-def test_a_structure_is_shown_as_far_as_one_reads(redactor: Redactor) -> None:
+def test_a_large_structure_is_cut_off(redactor: Redactor) -> None:
     bushy: list[Any] = []
     for _ in range(50):
         bushy = [bushy] * 50
@@ -212,11 +212,13 @@ def test_a_structure_is_shown_as_far_as_one_reads(redactor: Redactor) -> None:
         ("sql", "SELECT a WHERE (b = 'It''s Mari' AND c = 'Ma", f"SELECT a WHERE (b = '{MASK}' AND c = '{MASK}'"),
     ],
 )
-def test_a_field_is_shown_by_its_name_and_form(name: str, value: object, shown: object, redactor: Redactor) -> None:
+def test_a_field_is_redacted_by_its_name_and_its_value(
+    name: str, value: object, shown: object, redactor: Redactor
+) -> None:
     assert redactor.field(name, value) == shown
 
 
-def test_a_number_that_may_be_somebodys_is_hashed(redactor: Redactor) -> None:
+def test_a_number_that_may_be_a_phone_number_is_hashed(redactor: Redactor) -> None:
     assert redactor.field("to", 5511987654321) == f"tel:{redactor.digest('5511987654321')}"
     assert redactor.field("to", 10**500) == MASK
 
@@ -232,7 +234,7 @@ def raised(error: Exception) -> str:
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "expected_text"),
     [
         (KeyError("remoteJid"), "KeyError: 'remoteJid'"),
         (
@@ -252,22 +254,22 @@ def raised(error: Exception) -> str:
         (TypeError("a model instance, <Contact: Mari <3 (3)>. Use"), f"a model instance, <Contact: {MASK}>. Use"),
     ],
 )
-def test_an_exception_says_what_went_wrong(error: Exception, said: str) -> None:
+def test_an_exception_keeps_its_message_without_values(error: Exception, expected_text: str) -> None:
     trace = raised(error)
-    assert said in trace
+    assert expected_text in trace
     assert "raise error" in trace
     assert "test_redaction.py" in trace
     assert "Mari" not in trace
 
 
 @pytest.mark.parametrize("text", [*TEXTS.values(), "two\nlines of " + TEXTS["indented"]])
-def test_an_exception_that_quotes_a_payload_does_not(text: str) -> None:
+def test_a_payload_in_an_exception_is_redacted(text: str) -> None:
     trace = raised(ValueError(f"not understood: {text}"))
     assert not [word for word in WORDS if word in trace], trace
     assert "ValueError: not understood: " in trace
 
 
-def test_a_row_that_a_database_quotes_goes() -> None:
+def test_a_row_quoted_by_the_database_is_redacted() -> None:
     trace = raised(
         ValueError(
             'duplicate key value violates unique constraint "one_key"\n'
@@ -279,7 +281,7 @@ def test_a_row_that_a_database_quotes_goes() -> None:
     assert not [word for word in ("Mariana", "Couto", "Ávila", "5511987654321") if word in trace]
 
 
-def test_causes_and_groups_are_looked_at_too() -> None:
+def test_causes_and_exception_groups_are_redacted() -> None:
     bad = (
         ValueError("x\nDETAIL: Mariana"),
         ValueError("y\nDETAIL: Mariana"),
@@ -301,25 +303,25 @@ def test_causes_and_groups_are_looked_at_too() -> None:
 
 
 # --- records ----------------------------------------------------------------------------------------------------------
-def test_a_model_is_its_table_and_its_key() -> None:
+def test_a_model_is_logged_as_its_label_and_primary_key() -> None:
     with capture() as logged:
         log.info("for %s", User(pk=7, username="Mariana"), extra={"about": User(pk=8, username="Mariana")})
     assert logged.one(message="for auth.User 7", about="auth.User 8")
 
 
-def test_a_model_that_a_text_shows_is_only_its_kind(redactor: Redactor) -> None:
+def test_the_repr_of_a_model_is_reduced_to_its_class(redactor: Redactor) -> None:
     assert redactor.text("no <Contact: Mari > Ana> here") == f"no <Contact: {MASK}> here"
     assert "Mari" not in redactor.text("<QuerySet [<Contact: Mari>, <Contact: Mari>]> and <Contact: Mari")
 
 
-def test_an_exception_as_an_argument_is_looked_at_like_a_traceback() -> None:
+def test_an_exception_as_an_argument_is_redacted_like_a_traceback() -> None:
     with capture() as logged:
         log.warning("not stored: %s", ValueError("bad 'Mariana Couto'\nDETAIL: (Mariana)"))
         log.warning(ValueError("bad 'Mariana Couto'"))
     assert not [line for line in logged if "Mariana" in str(line)]
 
 
-def test_named_arguments_are_looked_at_by_their_names() -> None:
+def test_named_arguments_are_redacted_by_their_names() -> None:
     with capture() as logged:
         log.info("%(event)s by %(pushName)s", {"event": "call", "pushName": "Mariana"})
     assert logged.one(message=f"call by {MASK}")
@@ -328,16 +330,16 @@ def test_named_arguments_are_looked_at_by_their_names() -> None:
 @pytest.mark.parametrize(
     "piece", ["a", "a.", "5", "+", "é", "a@", "://", ":", "'", '"', "\\", "{'", "token ", "a-", "=", "\n", "(+1 "]
 )
-def test_no_text_is_slow_to_search(piece: str, redactor: Redactor) -> None:
-    text = piece * (LONGEST // len(piece))
+def test_no_text_is_slow_to_redact(piece: str, redactor: Redactor) -> None:
+    text = piece * (MAX_TEXT_CHARS // len(piece))
     began = time.thread_time()
     redactor.text(text + " x@y {'a': 'b'} token=x ?a=b")
-    redactor.trace("Traceback\n" + text)
-    assert time.thread_time() - began < 5  # a search that goes wrong takes minutes
+    redactor.traceback("Traceback\n" + text)
+    assert time.thread_time() - began < 5  # catastrophic backtracking would take minutes
 
 
 class Formatted(logging.Handler):
-    """Any handler, with the filter and without the service."""
+    """A handler that uses the filter without the service."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -348,7 +350,7 @@ class Formatted(logging.Handler):
         self.found.append(f"{self.format(record)} {vars(record)['pushName']}")
 
 
-def test_the_filter_may_stand_alone(request: pytest.FixtureRequest) -> None:
+def test_the_filter_works_without_the_service(request: pytest.FixtureRequest) -> None:
     handler = Formatted()
     log.addHandler(handler)
     request.addfinalizer(lambda: log.removeHandler(handler))

@@ -1,4 +1,4 @@
-"""Statements that take long or fail are said, with what was asked and never with whose data."""
+"""Slow and failing statements are logged with their SQL and without personal data."""
 
 from collections.abc import Iterator
 
@@ -10,13 +10,13 @@ from django.test.utils import CaptureQueriesContext
 
 from logs import sql_logging
 from logs.sql_logging import SlowQueryLogger
-from logs.testing import Captured, capture
+from logs.testing import CapturedLines, capture
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def logged() -> Iterator[Captured]:
+def logged() -> Iterator[CapturedLines]:
     with capture() as lines:
         yield lines
 
@@ -26,7 +26,7 @@ def execute(sql: str, params: list[str] | None = None) -> None:
         cursor.execute(sql, params)
 
 
-def test_a_statement_that_fails_is_an_error_with_its_trace(logged: Captured) -> None:
+def test_a_failing_statement_is_an_error_with_its_traceback(logged: CapturedLines) -> None:
     with pytest.raises(DatabaseError):
         execute("SELECT * FROM no_such_table WHERE name = %s", ["Mariana Couto"])
     line = logged.one(context="database")
@@ -37,7 +37,7 @@ def test_a_statement_that_fails_is_an_error_with_its_trace(logged: Captured) -> 
     assert "Mariana" not in str(line)
 
 
-def test_a_row_that_is_there_already_is_a_warning_without_the_row(logged: Captured) -> None:
+def test_an_integrity_error_is_a_warning_without_the_row(logged: CapturedLines) -> None:
     User.objects.create(username="Mariana Couto")
     with pytest.raises(IntegrityError), transaction.atomic():
         User.objects.create(username="Mariana Couto")
@@ -47,7 +47,7 @@ def test_a_row_that_is_there_already_is_a_warning_without_the_row(logged: Captur
 
 
 @pytest.mark.postgresql
-def test_a_value_that_the_database_quotes_is_not_in_the_line(logged: Captured) -> None:
+def test_values_quoted_by_the_database_are_redacted(logged: CapturedLines) -> None:
     for sql in (
         "SELECT %s::int",
         "SELECT %s::jsonb",
@@ -60,9 +60,9 @@ def test_a_value_that_the_database_quotes_is_not_in_the_line(logged: Captured) -
     assert not [line for line in logged if "Mariana" in line["exc_info"]]
 
 
-def test_a_statement_that_takes_long_is_a_warning(logged: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
-    watch = next(one for one in connection.execute_wrappers if isinstance(one, SlowQueryLogger))
-    monkeypatch.setattr(watch, "_slow", 0.0)
+def test_a_slow_statement_is_a_warning(logged: CapturedLines, monkeypatch: pytest.MonkeyPatch) -> None:
+    query_logger = next(one for one in connection.execute_wrappers if isinstance(one, SlowQueryLogger))
+    monkeypatch.setattr(query_logger, "slow_seconds", 0.0)
     User.objects.filter(username="Mariana").exists()
     line = logged.one(context="database", level="WARN")
     assert line["message"] == "SQL slow"
@@ -70,26 +70,26 @@ def test_a_statement_that_takes_long_is_a_warning(logged: Captured, monkeypatch:
     assert "Mariana" not in str(line)
 
 
-def test_any_other_is_not_worth_a_line(logged: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
-    watch = next(one for one in connection.execute_wrappers if isinstance(one, SlowQueryLogger))
-    monkeypatch.setattr(watch, "_slow", 60.0)
+def test_a_fast_statement_is_not_logged(logged: CapturedLines, monkeypatch: pytest.MonkeyPatch) -> None:
+    query_logger = next(one for one in connection.execute_wrappers if isinstance(one, SlowQueryLogger))
+    monkeypatch.setattr(query_logger, "slow_seconds", 60.0)
     with CaptureQueriesContext(connection):
         User.objects.filter(username="Mariana").exists()
     assert not logged.matching(context="database")
 
 
-def test_the_limit_is_a_setting(settings: LazySettings) -> None:
+def test_the_limit_comes_from_the_setting(settings: LazySettings) -> None:
     settings.LOGS_SLOW_SQL_MS = 1500.0
-    assert SlowQueryLogger("default")._slow == 1.5  # noqa: SLF001 - what it goes by
+    assert SlowQueryLogger("default").slow_seconds == 1.5
 
 
-def test_a_connection_is_watched_once_however_often_it_is_made() -> None:
+def test_a_connection_gets_one_logger_however_often_it_reconnects() -> None:
     for _ in range(3):
-        sql_logging._watch(connection)  # noqa: SLF001 - as Django's signal calls it
+        sql_logging.add_logger(connection)
     assert len([one for one in connection.execute_wrappers if isinstance(one, SlowQueryLogger)]) == 1
 
 
-def test_a_connection_that_opens_under_a_wrapper_keeps_no_more_than_ours() -> None:
+def test_a_connection_opened_inside_an_execute_wrapper_keeps_the_logger() -> None:
     fresh = connection.copy()
     try:
         with fresh.execute_wrapper(_refuse):
@@ -99,7 +99,7 @@ def test_a_connection_that_opens_under_a_wrapper_keeps_no_more_than_ours() -> No
         fresh.close()
 
 
-def test_what_another_wrapper_refuses_has_not_failed(logged: Captured) -> None:
+def test_an_exception_of_another_wrapper_is_not_logged(logged: CapturedLines) -> None:
     with connection.execute_wrapper(_refuse), pytest.raises(LookupError):
         User.objects.exists()
     assert not logged.matching(context="database")
@@ -109,7 +109,7 @@ def _refuse(*_call: object) -> None:
     raise LookupError
 
 
-def test_a_long_statement_is_cut(logged: Captured) -> None:
+def test_a_long_statement_is_truncated(logged: CapturedLines) -> None:
     with pytest.raises(DatabaseError):
         execute("SELECT nothing FROM nowhere" + " " * 5000)
-    assert len(logged.one(context="database")["sql"]) == sql_logging.LONGEST
+    assert len(logged.one(context="database")["sql"]) == sql_logging.MAX_SQL_CHARS

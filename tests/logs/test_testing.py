@@ -1,4 +1,4 @@
-"""What tests are given."""
+"""The capture of log records in tests."""
 
 import logging
 
@@ -8,7 +8,7 @@ from logs.contexts import Context
 from logs.testing import capture
 
 
-def test_what_is_logged_inside_is_captured_as_it_would_be_written() -> None:
+def test_records_inside_the_block_are_captured_as_they_would_be_written() -> None:
     with capture() as logged:
         Context.CACHE.logger.debug("hit %s", "5511999999999@s.whatsapp.net", extra={"key": "a"})
         logging.getLogger("redis").warning("gone")
@@ -20,21 +20,21 @@ def test_what_is_logged_inside_is_captured_as_it_would_be_written() -> None:
     assert logged.matching(message="gone", logger="redis")
 
 
-def test_levels_are_as_before_afterwards() -> None:
+def test_the_levels_are_restored_after_the_block() -> None:
     before = [logging.getLogger(name).level for name in (None, "whatsai")]
     with pytest.raises(KeyError), capture():
         raise KeyError
     assert [logging.getLogger(name).level for name in (None, "whatsai")] == before
 
 
-def test_below_the_level_nothing_is_captured() -> None:
+def test_records_below_the_level_are_not_captured() -> None:
     with capture(logging.WARNING) as logged:
         Context.API.logger.info("x")
         Context.API.logger.warning("y")
     assert [line["message"] for line in logged] == ["y"]
 
 
-def test_one_is_exactly_one() -> None:
+def test_one_fails_unless_exactly_one_line_matches() -> None:
     with capture() as logged:
         Context.API.logger.info("x")
         Context.API.logger.info("x")

@@ -1,4 +1,4 @@
-"""Views that do what requests seldom do."""
+"""Views for the tests of the middleware."""
 
 import asyncio
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ def ok(_: HttpRequest) -> HttpResponse:
 
 
 def leftover(request: HttpRequest) -> HttpResponse:
-    """Bind something and never take it back."""
+    """Bind a field that only the end of the request removes."""
     before = dict(current())
     bind(instance=request.GET["instance"])
     return HttpResponse(str(before))

@@ -1,4 +1,4 @@
-"""What answers when no view does."""
+"""The responses to HTTP errors."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def fails(*_: Any) -> Any:
     raise RuntimeError("hunter2")
 
 
-def test_a_failure_under_api_is_json_that_tells_nothing(client: Client) -> None:
+def test_a_server_error_under_api_is_json_without_details(client: Client) -> None:
     with connection.execute_wrapper(fails):
         answer = client.get("/api/v1/instances/")
     assert (answer.status_code, answer["Content-Type"]) == (500, "application/json")
@@ -29,18 +29,18 @@ def test_a_failure_under_api_is_json_that_tells_nothing(client: Client) -> None:
     assert b"hunter2" not in answer.content
 
 
-def test_a_failure_elsewhere_is_a_page(client: Client) -> None:
+def test_a_server_error_elsewhere_is_a_page(client: Client) -> None:
     with connection.execute_wrapper(fails):
         answer = client.get("/admin/")
     assert (answer.status_code, answer["Content-Type"]) == (500, "text/html; charset=utf-8")
 
 
-def test_a_host_that_is_not_ours_is_refused_in_json(client: Client) -> None:
+def test_an_unknown_host_under_api_is_rejected_in_json(client: Client) -> None:
     answer = client.get("/api/v1/instances/", headers={"Host": "evil.example"})
     assert (answer.status_code, answer["Content-Type"]) == (400, "application/json")
 
 
-def test_a_path_that_is_not_there_is_json_under_api_and_a_page_elsewhere(client: Client) -> None:
+def test_an_unknown_path_is_json_under_api_and_a_page_elsewhere(client: Client) -> None:
     assert client.get("/api/nothing").json().keys() == {"detail"}
     answer = client.get("/nothing/")
     assert (answer.status_code, answer["Content-Type"]) == (404, "text/html; charset=utf-8")

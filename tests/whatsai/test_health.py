@@ -1,4 +1,4 @@
-"""What a load balancer is told."""
+"""The health check for load balancers."""
 
 import logging
 import socket
@@ -15,12 +15,12 @@ from whatsai import health
 
 pytestmark = pytest.mark.django_db
 
-WELL = {"status": "ok", "database": "ok", "cache": "ok"}
+HEALTHY = {"status": "ok", "database": "ok", "cache": "ok"}
 
 
 @pytest.fixture
 def dead_port() -> int:
-    """A port of this machine where nobody answers."""
+    """A local port without a server."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -29,9 +29,9 @@ def dead_port() -> int:
 
 @pytest.fixture
 def without_database(monkeypatch: pytest.MonkeyPatch, dead_port: int) -> None:
-    where = {"HOST": "127.0.0.1", "PORT": dead_port, "USER": "ana", "PASSWORD": "hunter2", "NAME": "inbox"}
-    elsewhere = ConnectionHandler({"default": {"ENGINE": "django.db.backends.postgresql", **where}})
-    monkeypatch.setattr(health, "connection", elsewhere["default"])
+    address = {"HOST": "127.0.0.1", "PORT": dead_port, "USER": "ana", "PASSWORD": "hunter2", "NAME": "inbox"}
+    handler = ConnectionHandler({"default": {"ENGINE": "django.db.backends.postgresql", **address}})
+    monkeypatch.setattr(health, "connection", handler["default"])
 
 
 @pytest.fixture
@@ -41,15 +41,15 @@ def without_cache(settings: Any, dead_port: int) -> None:
 
 
 @pytest.fixture
-def own_cache() -> Iterator[CacheRuntime]:
-    """A cache that nobody mends."""
+def cache_without_recovery() -> Iterator[CacheRuntime]:
+    """A cache without a recovery thread."""
     yield runtime.use_store(memory_store)
     runtime.use_configured_store(owns_cache=True)
 
 
-def test_all_is_well() -> None:
+def test_a_healthy_process_answers_ok() -> None:
     answer = Client().get("/health/")
-    assert (answer.status_code, answer.json()) == (200, WELL)
+    assert (answer.status_code, answer.json()) == (200, HEALTHY)
     assert answer["Cache-Control"] == "no-store"
 
 
@@ -58,22 +58,22 @@ def test_a_probe_needs_no_slash_no_known_host_and_no_https(settings: Any) -> Non
     settings.ALLOWED_HOSTS = ["wa.example"]
     probe = Client(headers={"Host": "10.0.0.7:8000"})
     for path in ("/health", "/health/"):
-        assert probe.get(path).json() == WELL
+        assert probe.get(path).json() == HEALTHY
     assert probe.get("/admin/").status_code == 400
 
 
-def test_a_probe_may_ask_for_the_head_alone() -> None:
+def test_head_requests_are_answered() -> None:
     answer = Client().head("/health/")
     assert (answer.status_code, answer.content) == (200, b"")
 
 
-def test_nothing_can_be_sent_to_it() -> None:
+def test_other_methods_are_not_allowed() -> None:
     answer = Client().post("/health/")
     assert (answer.status_code, answer["Allow"]) == (405, "GET, HEAD")
 
 
 @pytest.mark.usefixtures("without_database")
-def test_without_the_database_it_cannot_serve(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_the_database_the_status_is_503(caplog: pytest.LogCaptureFixture) -> None:
     answer = Client().get("/health/")
     assert answer.status_code == 503
     assert answer.json() == {"status": "unavailable", "database": "unavailable", "cache": "ok"}
@@ -83,7 +83,7 @@ def test_without_the_database_it_cannot_serve(caplog: pytest.LogCaptureFixture) 
 
 
 @pytest.mark.usefixtures("without_cache")
-def test_without_the_cache_it_is_only_slower(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_the_cache_the_status_is_degraded(caplog: pytest.LogCaptureFixture) -> None:
     answer = Client().get("/health/")
     assert answer.status_code == 200
     assert answer.json() == {"status": "degraded", "database": "ok", "cache": "unavailable"}
@@ -92,16 +92,16 @@ def test_without_the_cache_it_is_only_slower(caplog: pytest.LogCaptureFixture) -
     assert "hunter2" not in caplog.text
 
 
-def test_while_the_cache_is_not_believed_everything_is_only_slower(own_cache: CacheRuntime) -> None:
-    own_cache.breaker.trip(StoreDown("away"))
+def test_while_the_circuit_breaker_is_open_the_status_is_degraded(cache_without_recovery: CacheRuntime) -> None:
+    cache_without_recovery.breaker.trip(StoreDown("away"))
     answer = Client().get("/health/")
     assert answer.status_code == 200
     assert answer.json() == {"status": "degraded", "database": "ok", "cache": "unavailable"}
-    own_cache.breaker.reset()
-    assert Client().get("/health/").json() == WELL
+    cache_without_recovery.breaker.reset()
+    assert Client().get("/health/").json() == HEALTHY
 
 
 @pytest.mark.usefixtures("without_cache", "without_database")
-def test_without_either_it_says_both() -> None:
+def test_without_database_and_cache_both_are_reported() -> None:
     answer = Client().get("/health/")
     assert answer.json() == {"status": "unavailable", "database": "unavailable", "cache": "unavailable"}

@@ -1,4 +1,4 @@
-"""`.venv` is trusted only when it is whole: made again when it is broken, half-made or half-filled."""
+"""`.venv` is used only if it is complete; a broken or unfinished one is created again."""
 
 import shutil
 from pathlib import Path
@@ -10,12 +10,12 @@ from whatsai import install
 pytestmark = pytest.mark.once
 
 LOCK = "app/requirements.txt"
-NOTHING = "# lists nothing: pip has nothing to fetch\n"
+NOTHING = "# no packages: pip downloads nothing\n"
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project whose environment has been made: it takes seconds, so the tests get copies of it."""
+def installed_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with an installed environment. Creating it takes seconds, so each test gets a copy."""
     root = tmp_path_factory.mktemp("made")
     (root / "app").mkdir()
     (root / LOCK).write_text(NOTHING)
@@ -26,22 +26,22 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def root(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def root(installed_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "project"
-    shutil.copytree(made, root, symlinks=True)
+    shutil.copytree(installed_project, root, symlinks=True)
     (root / ".venv" / "since-then").touch()
     monkeypatch.setattr(install, "ROOT", root)
     return root
 
 
-def made_again(root: Path) -> bool:
+def was_recreated(root: Path) -> bool:
     return not (root / ".venv" / "since-then").exists()
 
 
-def test_the_second_time_nothing_is_done(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_second_run_does_nothing(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert install.main([LOCK]) == 0
     assert capfd.readouterr() == ("", "")
-    assert not made_again(root)
+    assert not was_recreated(root)
 
 
 def test_a_changed_lock_is_installed_into_the_same_environment(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -49,18 +49,18 @@ def test_a_changed_lock_is_installed_into_the_same_environment(root: Path, capfd
 
     assert install.main([LOCK]) == 0
     assert LOCK in capfd.readouterr().err
-    assert not made_again(root)
+    assert not was_recreated(root)
     assert install.main([LOCK]) == 0
     assert capfd.readouterr().err == ""
 
 
-def test_another_environment_may_stand_beside_it(root: Path) -> None:
+def test_a_second_environment_can_be_created(root: Path) -> None:
     assert install.main([LOCK, ".venv-other"]) == 0
-    assert install.works(root / ".venv-other")
-    assert not made_again(root)
+    assert install.is_usable(root / ".venv-other")
+    assert not was_recreated(root)
 
 
-def test_a_failed_installation_is_one_line_and_begins_from_nothing_the_next_time(
+def test_a_failed_installation_is_one_line_and_the_next_run_starts_over(
     root: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (root / LOCK).write_text("./no-such-package\n")
@@ -69,20 +69,20 @@ def test_a_failed_installation_is_one_line_and_begins_from_nothing_the_next_time
     (root / LOCK).write_text(NOTHING)
 
     assert install.main([LOCK]) == 0
-    assert made_again(root)
-    assert install.works(root / ".venv")
+    assert was_recreated(root)
+    assert install.is_usable(root / ".venv")
 
 
-def test_an_environment_whose_python_has_gone_does_not_work(root: Path) -> None:
+def test_an_environment_without_its_python_is_not_usable(root: Path) -> None:
     python = root / ".venv" / "bin" / "python"
-    assert install.works(root / ".venv")
+    assert install.is_usable(root / ".venv")
     python.unlink()
     python.symlink_to(root / "gone")
 
-    assert not install.works(root / ".venv")
+    assert not install.is_usable(root / ".venv")
 
 
-def test_a_python_that_cannot_make_environments_is_one_line(
+def test_a_python_without_venv_is_one_line(
     root: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     shutil.rmtree(root / ".venv")
@@ -92,7 +92,7 @@ def test_a_python_that_cannot_make_environments_is_one_line(
     assert capfd.readouterr().err == f"make: {install.NO_VENV}\n"
 
 
-def test_a_folder_that_takes_no_environment_is_one_line(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_environment_path_that_is_a_file_is_one_line(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
     shutil.rmtree(root / ".venv")
     (root / ".venv").touch()
 

@@ -1,4 +1,4 @@
-"""`make run`'s second half: the port, the defaults, the way in, and the server it becomes."""
+"""`make run` after the installation: the port, the defaults, the credentials, and the server."""
 
 import os
 import re
@@ -22,25 +22,25 @@ from whatsai import environment, quickstart
 
 pytestmark = pytest.mark.once
 
-PATIENCE = 120  # seconds after which a hung process fails its test
-TREE = ("manage.py", "whatsai", "conversations", "cachelayer", "logs")
+TIMEOUT = 120  # seconds after which a hung process fails its test
+SOURCES = ("manage.py", "whatsai", "conversations", "cachelayer", "logs")
 
 
 # --- the port ---------------------------------------------------------------------------------------------------------
-def test_a_taken_port_is_one_line_that_names_another() -> None:
+def test_a_port_in_use_is_one_line_that_suggests_another() -> None:
     with quickstart.listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(quickstart.CannotStart, match=rf"^port {port} is taken; .* PORT={port + 1}$"):
+        with pytest.raises(quickstart.StartError, match=rf"^port {port} is in use; .* PORT={port + 1}$"):
             quickstart.listen("127.0.0.1", port)
 
 
 def test_an_address_of_another_machine_is_one_line() -> None:
-    with pytest.raises(quickstart.CannotStart, match=r"^cannot listen on 192\.0\.2\.1 port 0: .+$"):
+    with pytest.raises(quickstart.StartError, match=r"^cannot listen on 192\.0\.2\.1 port 0: .+$"):
         quickstart.listen("192.0.2.1", 0)
 
 
 @pytest.mark.parametrize("text", ["web", "-1", "65536", ""])
-def test_what_is_no_port_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_port_is_rejected(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         quickstart.main(["--port", text])
 
@@ -57,22 +57,22 @@ def test_what_is_no_port_is_refused(text: str, capsys: pytest.CaptureFixture[str
         ("::1", "http://[::1]:8001", "127.0.0.1,localhost,::1"),
     ],
 )
-def test_the_site_answers_to_the_host_it_listens_on(host: str, url: str, hosts: str) -> None:
-    assert quickstart.address(host, 8001) == url
-    assert quickstart.machine_defaults(host, url)["ALLOWED_HOSTS"] == hosts
+def test_the_site_accepts_the_host_it_listens_on(host: str, url: str, hosts: str) -> None:
+    assert quickstart.local_url(host, 8001) == url
+    assert quickstart.local_defaults(host, url)["ALLOWED_HOSTS"] == hosts
 
 
-def test_the_defaults_are_variables_of_the_environment() -> None:
+def test_the_defaults_are_known_variables() -> None:
     known = (environment.BASE_DIR / ".env.example").read_text(encoding="utf-8")
 
-    assert all(f"# {name}=" in known for name in quickstart.machine_defaults("127.0.0.1", "http://127.0.0.1:8000"))
+    assert all(f"# {name}=" in known for name in quickstart.local_defaults("127.0.0.1", "http://127.0.0.1:8000"))
 
 
-# --- what is in the way -----------------------------------------------------------------------------------------------
-def test_a_var_that_cannot_be_a_folder_is_one_line(tmp_path: Path) -> None:
+# --- unwritable folders -----------------------------------------------------------------------------------------------
+def test_a_file_in_place_of_var_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "var").touch()
 
-    with pytest.raises(quickstart.CannotStart, match=r"^cannot write to .*/var: File exists$"):
+    with pytest.raises(quickstart.StartError, match=r"^cannot write to .*/var: File exists$"):
         quickstart.set_up(tmp_path / "var", {}, demo=False)
 
 
@@ -80,17 +80,17 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
     try:
-        with pytest.raises(quickstart.CannotStart, match=r"^cannot write to .*/var: File too large$"):
+        with pytest.raises(quickstart.StartError, match=r"^cannot write to .*/var: File too large$"):
             quickstart.set_up(tmp_path / "var", {}, demo=False)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-# --- the whole --------------------------------------------------------------------------------------------------------
+# --- the running site -------------------------------------------------------------------------------------------------
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A checkout of its own, so that its `var/` is too."""
-    for name in TREE:
+    """A copy of the checkout with a separate `var/`."""
+    for name in SOURCES:
         source = environment.BASE_DIR / name
         if source.is_dir():
             shutil.copytree(source, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "samples"))
@@ -99,18 +99,18 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_it_serves_and_prints_a_way_in_that_stays_good(project: Path) -> None:
+def test_it_serves_and_prints_credentials_that_stay_valid(project: Path) -> None:
     with started(project) as (first, _):
         assert status(first) == 200
     with started(project) as (second, _):
         assert status(second) == 200
 
-    assert ways_in(second) == ways_in(first)
+    assert credentials(second) == credentials(first)
     for name in ("secret_key", "local.json"):
         assert (project / "var" / name).stat().st_mode & 0o777 == 0o600
 
 
-def test_what_the_user_set_stays(project: Path) -> None:
+def test_variables_set_by_the_user_win(project: Path) -> None:
     (project / ".env").write_text("ALLOWED_HOSTS=inbox.example\n", encoding="utf-8")
 
     with started(project) as (welcome, _):
@@ -119,22 +119,22 @@ def test_what_the_user_set_stays(project: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_stops_at_a_signal_and_leaves_nothing(project: Path, number: signal.Signals) -> None:
+def test_a_signal_stops_all_its_processes(project: Path, number: signal.Signals) -> None:
     with started(project) as (welcome, server):
         assert status(welcome) == 200
         processes = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
         server.send_signal(number)
-        assert server.wait(PATIENCE) == 0
+        assert server.wait(TIMEOUT) == 0
 
     assert len(processes) == 2
-    assert not psutil.wait_procs(processes, timeout=PATIENCE)[1]
+    assert not psutil.wait_procs(processes, timeout=TIMEOUT)[1]
     assert "Traceback" not in (project / "errors").read_text(encoding="utf-8")
 
 
 def test_no_token_of_a_request_line_is_logged(project: Path) -> None:
     with started(project) as (welcome, _):
         for line in ("GET /admin/?token=sesame HTTP/1.1", "GET/?token=sesame HTTP/1.1", "GET /?token=sesame HTTP/9.9"):
-            with socket.create_connection(("127.0.0.1", port(welcome)), timeout=PATIENCE) as caller:
+            with socket.create_connection(("127.0.0.1", port(welcome)), timeout=TIMEOUT) as caller:
                 caller.sendall(f"{line}\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
                 assert caller.makefile("rb").read().startswith(b"HTTP/1.1 ")
 
@@ -146,7 +146,7 @@ def test_no_token_of_a_request_line_is_logged(project: Path) -> None:
 
 @contextmanager
 def started(project: Path) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
-    """Run the project on a free port; give what it printed and its process, and stop it."""
+    """Run the project on a free port; yield its output and its process, and stop it at the end."""
     with (
         (project / "errors").open("a") as errors,
         subprocess.Popen(
@@ -170,16 +170,16 @@ def port(welcome: str) -> int:
     return int(re.findall(r"http://127\.0\.0\.1:(\d+)$", welcome, re.MULTILINE)[0])
 
 
-def ways_in(welcome: str) -> list[str]:
+def credentials(welcome: str) -> list[str]:
     return re.findall(r"password \S+|Token \w+", welcome)
 
 
 def status(welcome: str, host: str = "127.0.0.1") -> int:
-    """Send the request of the printed `curl`; return the answer's status."""
+    """Send the request of the printed `curl` command; return the status of the response."""
     (_, _, header, url), name = shlex.split(welcome.splitlines()[-2]), "Authorization"
     request = urllib.request.Request(url, headers={name: header.removeprefix(f"{name}: "), "Host": host})  # noqa: S310 - http
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310 - http
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - http
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code

@@ -1,4 +1,4 @@
-"""What each variable of the environment may be, and what is said of one that is wrong."""
+"""The values that each environment variable accepts, and the errors for wrong values."""
 
 import os
 import secrets
@@ -12,6 +12,8 @@ from unittest import mock
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from logs import config
+from logs.testing import capture
 from whatsai import environment
 from whatsai.environment import Environment
 
@@ -21,14 +23,14 @@ Read = Callable[..., Environment]
 
 @pytest.fixture(autouse=True)
 def _empty_environment() -> Iterator[None]:
-    """Reading `.env` writes to the process's environment: what a test does to it is undone."""
+    """Restore the process's environment after each test, because reading `.env` changes it."""
     with mock.patch.dict(os.environ, clear=True):
         yield
 
 
 @pytest.fixture
 def read(tmp_path: Path) -> Read:
-    """Read the environment, made of these variables alone, for a project in an empty folder."""
+    """Return a function that reads an environment of only these variables, for a project in an empty folder."""
 
     def read_with(**variables: str) -> Environment:
         os.environ.update({"SECRET_KEY": SECRET} | variables)
@@ -37,13 +39,13 @@ def read(tmp_path: Path) -> Read:
     return read_with
 
 
-def refusal(read: Read, **variables: str) -> str:
+def error_of(read: Read, **variables: str) -> str:
     with pytest.raises(ImproperlyConfigured) as caught:
         read(**variables)
     return str(caught.value)
 
 
-def test_a_secret_key_is_all_that_is_needed(read: Read, tmp_path: Path) -> None:
+def test_only_the_secret_key_is_required(read: Read, tmp_path: Path) -> None:
     found = read()
     assert (found.debug, found.https, found.secret_key) == (False, True, SECRET)
     assert (found.redis_url, found.log_dir) == ("", tmp_path / "var" / "log")
@@ -83,11 +85,11 @@ def test_a_secret_key_is_all_that_is_needed(read: Read, tmp_path: Path) -> None:
         ("LANGUAGE_CODE", "pt-br", "language_code", "pt-br"),
     ],
 )
-def test_a_variable_is_read_by_its_type(read: Read, variable: str, value: str, field: str, expected: Any) -> None:
+def test_a_variable_is_converted_to_its_type(read: Read, variable: str, value: str, field: str, expected: Any) -> None:
     assert getattr(read(**{variable: value}), field) == expected
 
 
-def test_a_database_url_is_taken_apart(read: Read) -> None:
+def test_a_database_url_is_parsed(read: Read) -> None:
     found = read(DATABASE_URL="postgresql://ana:p%40ss@db.example:5433/inbox").database
     assert found["ENGINE"] == "django.db.backends.postgresql"
     assert [found[part] for part in ("USER", "PASSWORD", "HOST", "PORT", "NAME")] == [
@@ -132,43 +134,82 @@ def test_a_database_url_is_taken_apart(read: Read) -> None:
         ("TIME_ZONE", ""),
     ],
 )
-def test_a_wrong_value_is_one_line_that_names_the_variable_and_quotes_nothing(
+def test_a_wrong_value_is_one_line_with_the_variables_name_and_without_the_value(
     read: Read, variable: str, value: str
 ) -> None:
-    error = refusal(read, **{variable: value})
+    error = error_of(read, **{variable: value})
     assert error.startswith(f"{variable}: ")
     assert "\n" not in error
     assert "hunter2" not in error
 
 
-def test_all_that_is_wrong_is_said_at_once(read: Read) -> None:
-    error = refusal(read, DEBUG="x", SECRET_KEY="short", TIME_ZONE="Mars")
+def test_all_wrong_values_are_reported_together(read: Read) -> None:
+    error = error_of(read, DEBUG="x", SECRET_KEY="short", TIME_ZONE="Mars")
     assert all(f"{name}: " in error for name in ("DEBUG", "SECRET_KEY", "TIME_ZONE"))
 
 
-def test_only_debug_has_a_secret_key_by_default(tmp_path: Path) -> None:
+def test_only_debug_has_a_default_secret_key(tmp_path: Path) -> None:
     with pytest.raises(ImproperlyConfigured, match="SECRET_KEY: "):
         environment.read(tmp_path)
     os.environ["DEBUG"] = "true"
     assert environment.read(tmp_path).secret_key
 
 
-def test_a_file_sets_what_the_process_does_not(read: Read, tmp_path: Path) -> None:
+def test_variables_of_the_process_win_over_the_file(read: Read, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("LOG_LEVEL=ERROR\nTIME_ZONE=America/Bahia\n", encoding="utf-8")
     found = read(LOG_LEVEL="DEBUG")
     assert (found.log_level, found.time_zone) == ("DEBUG", "America/Bahia")
 
 
-def test_another_file_can_be_named(read: Read, tmp_path: Path) -> None:
+def test_another_file_can_be_selected(read: Read, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("LOG_LEVEL=ERROR\n", encoding="utf-8")
     (tmp_path / "other").write_text("LOG_LEVEL=DEBUG\n", encoding="utf-8")
     assert read(ENV_FILE=str(tmp_path / "other")).log_level == "DEBUG"
 
 
-# --- the whole, in a process of its own -------------------------------------------------------------------------------
+# --- old names --------------------------------------------------------------------------------------------------------
+OLD_VALUES = {"INGEST_INSIDE": "true", "INGEST_BACKLOG": "7", "INGEST_FLOOD": "7", "INGEST_PARK_DAYS": "7"}
+
+
+@pytest.mark.parametrize("old", environment.RENAMED)
+def test_an_old_name_sets_the_renamed_variable(read: Read, old: str) -> None:
+    new = environment.RENAMED[old]
+    value = OLD_VALUES[old]
+    assert getattr(read(**{old: value}), new.lower()) == getattr(read(**{new: value}), new.lower())
+
+
+def test_the_new_name_wins_over_the_old_one(read: Read) -> None:
+    assert read(INGEST_FLOOD="7", INGEST_RATE_LIMIT="8").ingest_rate_limit == 8
+
+
+def test_an_old_name_in_the_file_is_read(read: Read, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("INGEST_FLOOD=7\n", encoding="utf-8")
+    assert read().ingest_rate_limit == 7
+
+
+@pytest.mark.parametrize("old", environment.RENAMED)
+def test_an_old_name_is_a_warning_that_contains_the_new_one(
+    old: str, read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config, "configure", lambda _: None)
+    read(**{old: OLD_VALUES[old]}, ENV_FILE=os.devnull)
+    with capture() as logged:
+        environment.configure_logging({})
+    assert environment.RENAMED[old] in logged.one(context="general", level="WARN", message=old)["message"]
+
+
+def test_the_new_names_are_no_warning(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "configure", lambda _: None)
+    read(INGEST_RATE_LIMIT="7", ENV_FILE=os.devnull)
+    with capture() as logged:
+        environment.configure_logging({})
+    assert not logged
+
+
+# --- in a separate process --------------------------------------------------------------------------------------------
 def manage(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     known = {"ENV_FILE": os.devnull, "DATABASE_URL": "sqlite://:memory:", "LOG_DIR": variables.pop("LOG_DIR")}
-    return subprocess.run(  # noqa: S603 - our own command line
+    return subprocess.run(  # noqa: S603 - the project's own command
         [sys.executable, "manage.py", *arguments],
         cwd=environment.BASE_DIR,
         env=known | variables,
@@ -188,10 +229,10 @@ def test_production_settings_pass_djangos_deployment_checks(tmp_path: Path) -> N
 
 
 def test_a_wrong_setting_is_one_line_on_the_command_line(tmp_path: Path) -> None:
-    refused = manage("check", SECRET_KEY="hunter2", LOG_LEVEL="loud", LOG_DIR=str(tmp_path))
-    assert refused.returncode == 1
-    assert refused.stdout == ""
-    (line,) = refused.stderr.splitlines()
+    failed = manage("check", SECRET_KEY="hunter2", LOG_LEVEL="loud", LOG_DIR=str(tmp_path))
+    assert failed.returncode == 1
+    assert failed.stdout == ""
+    (line,) = failed.stderr.splitlines()
     assert line.startswith("configuration error: SECRET_KEY: ")
     assert "LOG_LEVEL: " in line
     assert "hunter2" not in line

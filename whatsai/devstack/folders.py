@@ -1,4 +1,8 @@
-"""Folders for sockets: a socket's whole path may have about 100 characters, and other users may need to reach it."""
+"""Temporary folders for unix sockets.
+
+The path of a socket is limited to about 100 characters. Another user may need to reach it, because PostgreSQL does not
+run as root.
+"""
 
 import os
 import tempfile
@@ -6,13 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-LONGEST_FOLDER = 60  # characters of the folder above ours
+MAX_PARENT_CHARS = 60  # length of the parent folder's path
 
 
 @contextmanager
 def short_tempdir() -> Iterator[Path]:
-    """A private temporary folder, in /tmp where the usual place is too long or closed to the user PostgreSQL gets."""
-    usual = tempfile.gettempdir()
-    fits = len(usual) <= LONGEST_FOLDER and os.geteuid() != 0
-    with tempfile.TemporaryDirectory(prefix="whatsai-", dir=usual if fits else "/tmp") as folder:  # noqa: S108 - private
+    """Create a temporary folder; in /tmp if the default is too long or if root runs this, and remove it at the end."""
+    default = tempfile.gettempdir()
+    is_usable = len(default) <= MAX_PARENT_CHARS and os.geteuid() != 0
+    parent = default if is_usable else "/tmp"  # noqa: S108 - TemporaryDirectory creates a private folder
+    with tempfile.TemporaryDirectory(prefix="whatsai-", dir=parent) as folder:
         yield Path(folder)

@@ -1,7 +1,7 @@
-"""A program that runs as a child of this process: how it is started, how it shows that it is there, how it is stopped.
+"""Starts, checks and stops a program that runs as a child process.
 
-Children are out of reach of the terminal's Ctrl-C, so that they stop in the order that this process decides, and end
-with it even when it is killed (on Linux).
+Children have process groups of their own, so that the terminal's Ctrl-C does not reach them and this process decides
+the order in which they stop. On Linux they also end when this process is killed.
 """
 
 import ctypes
@@ -16,18 +16,18 @@ from functools import partial
 from pathlib import Path
 from typing import TypedDict
 
-START_WITHIN = 60.0  # seconds
-STOP_WITHIN = 10.0
-POLL = 0.05
-_END_OF_LOG = 2000  # characters
-_SET_PDEATHSIG = 1  # prctl(2): the signal that a process gets when its parent has died
+START_TIMEOUT = 60.0  # seconds
+STOP_TIMEOUT = 10.0  # seconds
+POLL_SECONDS = 0.05
+_LOG_TAIL_CHARS = 2000  # characters of a log in an error message
+_SET_PDEATHSIG = 1  # prctl(2): set the signal that this process gets when its parent dies
 
 Command = list[str | Path]
 Process = subprocess.Popen[bytes]
 
 
 class Identity(TypedDict, total=False):
-    """The arguments with which `subprocess` runs a program as another user; none of them for ourselves."""
+    """The arguments of `subprocess` that run a program as another user; empty for the current user."""
 
     user: int
     group: int
@@ -35,45 +35,46 @@ class Identity(TypedDict, total=False):
 
 
 class ServerFailed(Exception):
-    """A program ended or did not answer in time; the message holds the end of its log."""
+    """A program ended, or was not ready in time; the message contains the end of its log."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """One program.
+    """How to run one program.
 
     Attributes:
-        name: what to call it; its log is `<name>.log`.
-        command: what is run.
-        folder: where it runs, and where its log goes.
-        answers: whether it is ready; called again and again once it runs.
-        stop: the signal at which it stops cleanly, and within how many seconds.
-        is_needed: by other programs, so that it is stopped after them.
-        environ: its environment; None for this process' own.
-        descriptors: open files that it inherits.
-        identity: as whom it runs.
+        name: its name; its log is `<name>.log`.
+        command: the command line.
+        folder: its working directory and the folder of its log.
+        is_ready: returns whether it is ready; polled after the start.
+        stop_signal: the signal that stops it cleanly.
+        stop_timeout: seconds it may take to stop before it is killed.
+        stop_last: whether other programs need it, so that it stops after them.
+        environ: its environment; None: that of this process.
+        descriptors: open file descriptors that it inherits.
+        identity: the user that runs it.
     """
 
     name: str
     command: Command
     folder: Path
-    answers: Callable[[], bool] = lambda: True
-    stop: signal.Signals = signal.SIGTERM
-    stop_within: float = STOP_WITHIN
-    is_needed: bool = False
+    is_ready: Callable[[], bool] = lambda: True
+    stop_signal: signal.Signals = signal.SIGTERM
+    stop_timeout: float = STOP_TIMEOUT
+    stop_last: bool = False
     environ: Mapping[str, str] | None = None
     descriptors: tuple[int, ...] = ()
     identity: Identity = field(default_factory=Identity)
 
     @property
-    def log(self) -> Path:
-        """The file of what it prints."""
+    def log_file(self) -> Path:
+        """The file of its output."""
         return self.folder / f"{self.name}.log"
 
 
 def start(program: Program) -> Process:
-    """Start a program, which need not answer yet."""
-    with program.log.open("ab") as output:
+    """Start a program, without waiting until it is ready."""
+    with program.log_file.open("ab") as output:
         return subprocess.Popen(
             program.command,
             cwd=program.folder,
@@ -83,30 +84,31 @@ def start(program: Program) -> Process:
             stderr=output,
             process_group=0,
             pass_fds=program.descriptors,
-            preexec_fn=partial(_end_with, os.getpid(), program.stop),  # noqa: PLW1509 - between fork and exec, no locks
+            preexec_fn=partial(_end_with_parent, os.getpid(), program.stop_signal),  # noqa: PLW1509 - takes no locks
             **program.identity,
         )
 
 
-def await_answer(program: Program, process: Process, is_stopped: Callable[[], bool] = lambda: False) -> None:
-    """Wait until a program answers, or until `is_stopped`.
+def wait_until_ready(program: Program, process: Process, is_stopped: Callable[[], bool] = lambda: False) -> None:
+    """Wait until a program is ready, or until `is_stopped` returns True.
 
     Raises:
-        ServerFailed: it ended, or does not answer in time.
+        ServerFailed: it ended, or is not ready in time.
     """
-    deadline = time.monotonic() + START_WITHIN
-    while not is_stopped() and not program.answers():
+    deadline = time.monotonic() + START_TIMEOUT
+    while not is_stopped() and not program.is_ready():
         if process.poll() is not None or time.monotonic() > deadline:
-            raise ServerFailed(f"{program.log}: {program.log.read_text(errors='replace')[-_END_OF_LOG:].strip()}")
-        time.sleep(POLL)
+            output = program.log_file.read_text(errors="replace")
+            raise ServerFailed(f"{program.log_file}: {output[-_LOG_TAIL_CHARS:].strip()}")
+        time.sleep(POLL_SECONDS)
 
 
-def stop(process: Process, *signals: int, within: float = STOP_WITHIN) -> None:
-    """Send each signal in turn until the process has gone, and at last SIGKILL; 0 only waits."""
+def stop(process: Process, *signals: int, timeout: float = STOP_TIMEOUT) -> None:
+    """Send the signals in turn, then SIGKILL, and wait `timeout` seconds after each; signal 0 only waits."""
     for number in (*signals, signal.SIGKILL):
         process.send_signal(number)
         try:
-            process.wait(within)
+            process.wait(timeout)
         except subprocess.TimeoutExpired:
             continue
         return
@@ -115,9 +117,9 @@ def stop(process: Process, *signals: int, within: float = STOP_WITHIN) -> None:
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
-def _end_with(parent: int, number: signal.Signals) -> None:
-    """Have this process, which is about to become a program, stopped when its parent has died."""
+def _end_with_parent(parent: int, number: signal.Signals) -> None:
+    """Ask the kernel to send this new child process a signal when its parent dies."""
     if _libc is not None:
         _libc.prctl(_SET_PDEATHSIG, number)
-        if os.getppid() != parent:  # it died before it was asked
+        if os.getppid() != parent:  # the parent died before the request
             os.kill(os.getpid(), signal.SIGKILL)

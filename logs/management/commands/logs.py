@@ -1,4 +1,4 @@
-"""`manage.py logs`: the records of all contexts in the order of time, filtered, and followed."""
+"""`manage.py logs`: shows the records of all contexts by time, filtered, and optionally follows new ones."""
 
 import datetime as dt
 import json
@@ -21,44 +21,61 @@ from logs.contexts import Context
 from logs.formatters import format_line, timestamp
 from logs.tail import Line, Tails, merged
 
-RECENT = 1000  # lines of the past that may turn up again among those that come
+DEDUPLICATED_LINES = 1000  # last lines shown from the files; following may read them again
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 class Command(BaseCommand):
-    """Reads the files in `LOG_DIR`."""
+    """Shows the log files in `LOG_DIR`."""
 
-    help = "Show what was logged, by context, level, time or request; -f goes on with what is logged from now on."
+    help = (
+        "Show log records, filtered by context, level, time, request or text; -f also shows new records as they come."
+    )
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        parser.add_argument("-c", "--context", action="append", type=_context, metavar="CONTEXT", help="one or more")
-        parser.add_argument("-l", "--level", type=_level, default=0, help="from this level up, such as warn")
-        parser.add_argument("--since", type=_since, default=0.0, metavar="10m", help="a time ago, or an ISO date")
-        parser.add_argument("--request", metavar="ID", help="what one request logged (X-Request-ID)")
-        parser.add_argument("-g", "--grep", type=_pattern, metavar="REGEX", help="in the message or a field")
-        parser.add_argument("-n", "--lines", type=_count, metavar="N", help="the last N only (0: none)")
-        parser.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C")
-        parser.add_argument("--json", action="store_true", help="as it is in the files")
+        parser.add_argument(
+            "-c",
+            "--context",
+            action="append",
+            type=_context,
+            metavar="CONTEXT",
+            help="only this context; may be repeated",
+        )
+        parser.add_argument("-l", "--level", type=_level, default=0, help="only this level and above, such as warn")
+        parser.add_argument(
+            "--since",
+            type=_since,
+            default=0.0,
+            metavar="TIME",
+            help="only since this time: 10m, 2h, 3d, or an ISO date",
+        )
+        parser.add_argument("--request", metavar="ID", help="only records of this request (X-Request-ID)")
+        parser.add_argument(
+            "-g", "--grep", type=_pattern, metavar="REGEX", help="only records with a match in the message or a field"
+        )
+        parser.add_argument("-n", "--lines", type=_count, metavar="N", help="only the last N records (0: none)")
+        parser.add_argument("-f", "--follow", action="store_true", help="show new records until Ctrl-C")
+        parser.add_argument("--json", action="store_true", help="print the JSON lines of the files")
 
     def handle(self, *_args: object, **options: Any) -> None:
-        """Show what there is, then what comes."""
-        with suppress(AttributeError):  # what stands in for a terminal or a file may have no encoding
+        """Show the records in the files, then new ones if asked to follow."""
+        with suppress(AttributeError):  # a replaced stdout may not support it
             self.stdout.reconfigure(errors="backslashreplace")
         paths, is_wanted = _paths(options["context"] or list(Context), options["level"]), _filter(options)
-        # Followed from before the past is read, so that nothing falls in between.
-        coming = Tails(paths if options["follow"] else [])
-        past: Iterable[Line] = filter(is_wanted, merged(paths, options["since"]))
+        # Opened before the files are read, so that no record is missed in between.
+        added = Tails(paths if options["follow"] else [])
+        existing: Iterable[Line] = filter(is_wanted, merged(paths, options["since"]))
         if options["lines"] is not None:
-            past = deque(past, maxlen=options["lines"])
-        shown: deque[Line] = deque(maxlen=RECENT)
-        with suppress(KeyboardInterrupt), _unless_nobody_reads(), closing(coming):
-            for line in past:
+            existing = deque(existing, maxlen=options["lines"])
+        shown: deque[Line] = deque(maxlen=DEDUPLICATED_LINES)
+        with suppress(KeyboardInterrupt), _quiet_on_closed_pipe(), closing(added):
+            for line in existing:
                 self._show(line, as_json=options["json"])
                 shown.append(line)
             newest = max((line["timestamp"] for line in shown), default="")
-            for line in filter(is_wanted, coming if options["follow"] else ()):
+            for line in filter(is_wanted, added if options["follow"] else ()):
                 if line["timestamp"] > newest or line not in shown:
                     self._show(line, as_json=options["json"])
 
@@ -69,17 +86,17 @@ class Command(BaseCommand):
 
 
 @contextmanager
-def _unless_nobody_reads() -> Iterator[None]:
-    """End quietly when what reads the output has ended, such as `head`."""
+def _quiet_on_closed_pipe() -> Iterator[None]:
+    """End quietly when the reader of the output, such as `head`, has ended."""
     try:
         yield
     except BrokenPipeError:
-        # Python writes what is left in its buffer once more when it ends.
+        # At exit Python flushes the rest of its buffer, which would raise again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _paths(contexts: Iterable[Context], level: int) -> list[Path]:
-    """Return the files to read: of WARN and above there is a shorter one."""
+    """Return the files to read: the short `-errors.log` files suffice for WARN and above."""
     ending = "-errors.log" if level >= levels.number("WARN") else ".log"
     return [Path(settings.LOG_DIR) / f"{context}{ending}" for context in dict.fromkeys(contexts)]
 
@@ -104,7 +121,7 @@ def _context(text: str) -> Context:
     try:
         return Context(text.lower())
     except ValueError:
-        raise ArgumentTypeError(f"{text!r} is none of {', '.join(Context)}") from None
+        raise ArgumentTypeError(f"{text!r} is not a context; use one of {', '.join(Context)}") from None
 
 
 def _level(text: str) -> int:
@@ -122,12 +139,12 @@ def _since(text: str) -> float:
             return max(0.0, time.time() - int(ago[1]) * SECONDS[ago[2]])
         return dt.datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError):
-        raise ArgumentTypeError(f"{text!r} is neither such as 10m or 2h, nor an ISO date") from None
+        raise ArgumentTypeError(f"{text!r} is not a time such as 10m, 2h or an ISO date") from None
 
 
 def _count(text: str) -> int:
     if not text.isdecimal():
-        raise ArgumentTypeError(f"{text!r} is no number of lines")
+        raise ArgumentTypeError(f"{text!r} is not a number of lines")
     return min(int(text), sys.maxsize)
 
 
@@ -135,4 +152,4 @@ def _pattern(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text, re.IGNORECASE)
     except re.error as error:
-        raise ArgumentTypeError(f"{text!r} is no regular expression: {error}") from None
+        raise ArgumentTypeError(f"{text!r} is not a regular expression: {error}") from None

@@ -12,7 +12,7 @@ from typing import Any
 from pythonjsonlogger.json import JsonFormatter
 
 from logs.config import Options, build_handler
-from logs.files import ROTATE_AT
+from logs.files import MAX_FILE_BYTES
 
 FILE = "cache.log"
 KEPT_FILES = 1000
@@ -81,7 +81,7 @@ class Adapter:
 
     def _file(self, formatter: logging.Formatter) -> logging.Handler:
         handler = logging.handlers.RotatingFileHandler(
-            self.directory / FILE, maxBytes=ROTATE_AT, backupCount=KEPT_FILES
+            self.directory / FILE, maxBytes=MAX_FILE_BYTES, backupCount=KEPT_FILES
         )
         handler.setFormatter(formatter)
         return handler
@@ -94,13 +94,13 @@ class Ours(Adapter):
 
     def handlers(self) -> list[logging.Handler]:
         """Return the service's handler."""
-        options = Options(self.directory, keep=KEPT_FILES, capacity=self.capacity, console=False)
+        options = Options(self.directory, backup_count=KEPT_FILES, capacity=self.capacity, console=False)
         self._service = build_handler(options)
         return [self._service]
 
     def drain(self) -> None:
         """Wait until the writer thread has written all records."""
-        self._service.listener.flush(FLUSH_TIMEOUT)
+        self._service.writer.flush(FLUSH_TIMEOUT)
 
     def stall(self, until: float) -> None:
         """Block the writer thread's writes until this time."""

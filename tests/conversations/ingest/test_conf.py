@@ -5,18 +5,14 @@ import datetime as dt
 import pytest
 from pytest_django import Settings
 
+from conversations.ingest import conf
 from conversations.ingest.conf import CLOCK_SKEW_LIMIT, Options, is_due, retry_after
+from logs.testing import capture
 
 
 def test_options_are_read_from_the_setting(settings: Settings) -> None:
     settings.INGEST = {"WINDOW": 2.5}
     assert Options.read() == Options(window=2.5)
-
-
-def test_an_unknown_option_is_an_error(settings: Settings) -> None:
-    settings.INGEST = {"WINDOWS": 2.5}
-    with pytest.raises(TypeError):
-        Options.read()
 
 
 def test_retry_delays_grow_up_to_an_hour() -> None:
@@ -36,3 +32,27 @@ def test_a_time_beyond_the_clock_skew_limit_is_due() -> None:
     now = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     assert not is_due(now + CLOCK_SKEW_LIMIT, now)
     assert is_due(now + CLOCK_SKEW_LIMIT + dt.timedelta(seconds=1), now)
+
+
+@pytest.mark.parametrize("old", conf.RENAMED)
+def test_an_old_name_sets_the_renamed_option_and_logs_one_warning(old: str, settings: Settings) -> None:
+    new = conf.RENAMED[old]
+    conf._warn_renamed.cache_clear()  # noqa: SLF001 - it warns once for each process
+    settings.INGEST = {old: 7}
+    with capture() as logged:
+        options = Options.read()
+        Options.read()
+    assert getattr(options, new.lower()) == 7
+    assert new in logged.one(context="general", level="WARN", message=old)["message"]
+
+
+def test_the_new_name_wins_over_the_old_one(settings: Settings) -> None:
+    for given in ({"FLOOD": 7.0, "RATE_LIMIT": 8.0}, {"RATE_LIMIT": 8.0, "FLOOD": 7.0}):
+        settings.INGEST = given
+        assert Options.read().rate_limit == 8
+
+
+def test_an_unknown_option_is_an_error(settings: Settings) -> None:
+    settings.INGEST = {"UNKNOWN": 1}
+    with pytest.raises(TypeError, match="unknown"):
+        Options.read()

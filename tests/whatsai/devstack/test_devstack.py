@@ -1,4 +1,4 @@
-"""`make stack`, the whole of it."""
+"""`make stack` as a whole."""
 
 import json
 import os
@@ -16,14 +16,15 @@ import psutil
 import pytest
 
 from whatsai import environment
+from whatsai.devstack.supervisor import COMMAND_PIPE, STATE_FILE
 
-pytestmark = pytest.mark.postgresql  # it brings its own; once is enough
-PATIENCE = 120  # seconds after which a hung process fails its test
+pytestmark = pytest.mark.postgresql  # starts its own servers; one run is enough
+TIMEOUT = 120  # seconds after which a hung process fails its test
 
 
 @pytest.fixture
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that another user, whom root lends PostgreSQL, can reach."""
+    """A folder that the unprivileged user of PostgreSQL can reach."""
     path = tmp_path_factory.mktemp("stack")
     for parent in (path, *path.parents):
         if parent.owner() == path.owner() and parent != Path("/"):
@@ -54,64 +55,64 @@ class Stack:
         assert self.process.stdout
         self.process.send_signal(number)
         with self.process.stdout:
-            return self.process.wait(PATIENCE)
+            return self.process.wait(TIMEOUT)
 
     @property
     def pids(self) -> dict[str, int]:
-        return dict(json.loads((self.folder / "state.json").read_text()))
+        return dict(json.loads((self.folder / STATE_FILE).read_text()))
 
-    def order(self, text: str) -> None:
-        with (self.folder / "orders").open("w") as pipe:
+    def send_command(self, text: str) -> None:
+        with (self.folder / COMMAND_PIPE).open("w") as pipe:
             pipe.write(f"{text}\n")
 
     def api(self, path: str) -> Any:
-        """Ask with what the welcome gives."""
+        """Send a request with the token from the welcome text."""
         token, url = re.findall(r"(Token \w+)' '(http://[^/]+)", self.welcome)[0]
         request = urllib.request.Request(url + path, headers={"Authorization": token})  # noqa: S310 - our own server
-        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310 - as above
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - as above
             return json.load(answer)
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = monotonic() + PATIENCE
+    deadline = monotonic() + TIMEOUT
     while not condition():
         assert monotonic() < deadline
         sleep(0.05)
 
 
-def test_it_runs_alone_survives_the_death_of_its_parts_keeps_its_data_and_leaves_nothing(folder: Path) -> None:
+def test_the_stack_runs_once_restarts_killed_parts_keeps_its_data_and_stops_everything(folder: Path) -> None:
     stack = Stack(folder)
     try:
         assert stack.api("/api/v1/conversations/")["results"] == []
         assert sorted(stack.pids) == ["ingest-1", "postgresql", "valkey", "web"]
         before = stack.pids
         for part in ("ingest", "postgresql", "valkey"):
-            stack.order(f"kill {part}")
+            stack.send_command(f"kill {part}")
         until(lambda: all(stack.pids[name] != before[name] for name in ("ingest-1", "postgresql", "valkey")))
-        until(lambda: _answers(stack))
+        until(lambda: _is_answering(stack))
         workers = {child.pid for child in psutil.Process(stack.pids["web"]).children()}
-        stack.order("kill web")
+        stack.send_command("kill web")
         until(lambda: not workers <= {child.pid for child in psutil.Process(stack.pids["web"]).children()})
-        assert _answers(stack)  # the token of the welcome, which was made before the database was killed
-        assert _second(folder) == f"make stack: it runs already, with its data in {folder}\n"
+        assert _is_answering(stack)  # the token was committed before the database was killed
+        assert _start_second_stack(folder) == f"make stack: it runs already, with its data in {folder}\n"
         everything = psutil.Process(stack.process.pid).children(recursive=True)
     finally:
         assert stack.stop(signal.SIGTERM) == 0
-    assert not psutil.wait_procs(everything, timeout=PATIENCE)[1]
-    assert not {"env", "orders", "state.json"} & {path.name for path in folder.iterdir()}
+    assert not psutil.wait_procs(everything, timeout=TIMEOUT)[1]
+    assert not {"env", COMMAND_PIPE, STATE_FILE} & {path.name for path in folder.iterdir()}
 
 
-def _second(folder: Path) -> str:
-    """Start another one in the same folder; return what it says as it gives up."""
+def _start_second_stack(folder: Path) -> str:
+    """Start another stack in the same folder; return the error that it prints."""
     command = [sys.executable, "-m", "whatsai.devstack", "--port", "0", "--folder", str(folder)]
     done = subprocess.run(  # noqa: S603 - the project's own command
-        command, cwd=environment.BASE_DIR, capture_output=True, text=True, timeout=PATIENCE, check=False
+        command, cwd=environment.BASE_DIR, capture_output=True, text=True, timeout=TIMEOUT, check=False
     )
     assert done.returncode == 1
     return done.stderr
 
 
-def _answers(stack: Stack) -> bool:
+def _is_answering(stack: Stack) -> bool:
     try:
         return bool(stack.api("/api/v1/conversations/")["results"] == [])
     except OSError:

@@ -9,27 +9,29 @@ import pytest
 from whatsai.devstack import process as program
 from whatsai.devstack.process import Program, ServerFailed
 
-PATIENCE = 30  # seconds after which a hung process fails its test
+TIMEOUT = 30  # seconds after which a hung process fails its test
 
 
-def test_a_program_that_ends_before_it_answers_says_why(tmp_path: Path) -> None:
-    broken = Program("broken", ["sh", "-c", "echo no such luck; exit 1"], tmp_path, answers=lambda: False)
+def test_a_program_that_ends_before_it_is_ready_is_an_error_with_its_output(tmp_path: Path) -> None:
+    broken = Program("broken", ["sh", "-c", "echo no such luck; exit 1"], tmp_path, is_ready=lambda: False)
     process = program.start(broken)
     with pytest.raises(ServerFailed, match="no such luck"):
-        program.await_answer(broken, process)
+        program.wait_until_ready(broken, process)
 
 
-def test_who_does_not_heed_a_signal_is_killed(tmp_path: Path) -> None:
+def test_a_program_that_ignores_a_signal_is_killed(tmp_path: Path) -> None:
     ready = tmp_path / "ready"
-    deaf = Program("deaf", ["sh", "-c", "trap '' TERM; touch ready; exec sleep 60"], tmp_path, answers=ready.exists)
-    process = program.start(deaf)
-    program.await_answer(deaf, process)
-    program.stop(process, signal.SIGTERM, within=0.1)
+    stubborn = Program(
+        "stubborn", ["sh", "-c", "trap '' TERM; touch ready; exec sleep 60"], tmp_path, is_ready=ready.exists
+    )
+    process = program.start(stubborn)
+    program.wait_until_ready(stubborn, process)
+    program.stop(process, signal.SIGTERM, timeout=0.1)
     assert process.returncode == -signal.SIGKILL
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent has died")
-def test_a_program_ends_with_its_parent_however_that_ends(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="needs prctl(2) of Linux")
+def test_a_program_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     script = f"""
 import os, pathlib, signal
 from whatsai.devstack import process as program
@@ -37,9 +39,9 @@ child = program.start(program.Program("child", ["sleep", "60"], pathlib.Path({st
 print(child.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
-    parent = subprocess.run(  # noqa: S603 - our own words
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, check=False, timeout=PATIENCE
+    parent = subprocess.run(  # noqa: S603 - a test's own program
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, check=False, timeout=TIMEOUT
     )
     child = int(parent.stdout)
     gone = not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
-    assert gone or not psutil.wait_procs([psutil.Process(child)], timeout=PATIENCE)[1]
+    assert gone or not psutil.wait_procs([psutil.Process(child)], timeout=TIMEOUT)[1]
