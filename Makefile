@@ -76,7 +76,7 @@ lock: venv ## compile the lock files from pyproject.toml and tests/benchmarks/re
 	@! grep -n '://' $(LOCKS) tests/benchmarks/node/package-lock.json || { echo "make: a lock file contains a URL" >&2; exit 1; }
 
 stack: dev-venv ## run the production topology here: PostgreSQL, Valkey, web processes, ingest workers, the demo
-	@exec $(PY) -m whatsai.devstack --port "$(PORT)" $(ARGS)
+	@exec $(PY) -m tests.devstack --port "$(PORT)" $(ARGS)
 
 RATE ?= 500
 SITE = env -u DATABASE_URL -u REDIS_URL ENV_FILE=var/stack/env

@@ -5,7 +5,13 @@ from abc import ABC, abstractmethod
 
 
 class PeriodicThread(ABC):
-    """Calls `tick`, then waits as long as `tick` says or until it is woken. Pass `run` to `threading.Thread`."""
+    """Calls `tick`, then waits as long as `tick` says or until it is woken. Pass `run` to `threading.Thread`.
+
+    Attributes:
+        min_interval: seconds that pass between two ticks even if the thread is woken.
+    """
+
+    min_interval = 0.0
 
     def __init__(self, stopped: threading.Event) -> None:
         """Prepare; several threads may share the event that stops them."""
@@ -21,7 +27,10 @@ class PeriodicThread(ABC):
         while not self._stopped.is_set():
             woken = self._woken.is_set()
             self._woken.clear()
-            self._woken.wait(self.tick(woken=woken))
+            delay = self.tick(woken=woken)
+            if self.min_interval:
+                self._stopped.wait(self.min_interval)
+            self._woken.wait(delay)
 
     @abstractmethod
     def tick(self, *, woken: bool) -> float:

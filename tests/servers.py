@@ -1,6 +1,6 @@
 """Runs a command with PostgreSQL and Valkey: `python -m tests.servers COMMAND…` starts both, and stops them afterwards.
 
-The server programs are those of `make stack` (`whatsai/devstack/servers.py`). Both listen on unix sockets in a
+The server programs are those of `make stack` (`tests/devstack/servers.py`). Both listen on unix sockets in a
 temporary folder. They are children of this process in separate process groups: Ctrl-C does not reach them, so they run
 until the command has finished, and they never outlive this process.
 """
@@ -14,10 +14,10 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from tests import signals
-from whatsai.devstack import folders
-from whatsai.devstack import process as program
-from whatsai.devstack import servers as programs
-from whatsai.devstack.process import Program, ServerFailed
+from tests.devstack import folders
+from tests.devstack import process as program
+from tests.devstack import servers as programs
+from tests.devstack.process import Program, ServerFailed
 
 
 @contextmanager

@@ -23,8 +23,8 @@ from typing import Any
 
 from tests import isolation, servers
 from tests.benchmarks.report import markdown
-from whatsai.devstack import folders
-from whatsai.devstack import servers as stores
+from tests.devstack import folders
+from tests.devstack import servers as stores
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 SAMPLE = Path(__file__).resolve().parent.parent / "payloads" / "samples" / "messages.upsert.json"

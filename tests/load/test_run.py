@@ -9,12 +9,12 @@ from django.contrib.auth.models import User
 from django.db import connection
 
 from conversations.models import Instance, Message
+from tests.devstack.site import SiteConfig
 from tests.load import access, scenario
 from tests.load.options import Options
 from tests.load.run import run
 from tests.servers import running
 from whatsai import quickstart
-from whatsai.devstack.site import SiteConfig
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

@@ -11,10 +11,10 @@ import sys
 from collections.abc import Sequence
 
 from tests import isolation, signals, valkey
+from tests.devstack.process import ServerFailed
 from tests.servers import postgresql
 from tests.signals import Interrupted
 from tests.soak.options import Options
-from whatsai.devstack.process import ServerFailed
 
 
 def main(arguments: Sequence[str]) -> int:

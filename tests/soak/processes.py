@@ -18,6 +18,7 @@ from django.db import connections
 from cachelayer import startup
 from cachelayer.runtime.runtime import runtime
 from tests import signals
+from tests.devstack.process import ServerFailed
 from tests.soak.commands import Commands, install_partition
 from tests.soak.commit_recorder import CommitRecorder, record_draining
 from tests.soak.history import WRITERS, History
@@ -26,7 +27,6 @@ from tests.soak.rows import Rows
 from tests.soak.sabotage import SABOTAGES
 from tests.soak.staleness import StalenessChecker
 from tests.soak.writer import Writer
-from whatsai.devstack.process import ServerFailed
 
 READERS = 4
 WRITE_PAUSE = 0.01  # seconds between two writes

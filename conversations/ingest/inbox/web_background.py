@@ -15,18 +15,20 @@ from conversations.ingest import metrics, notify
 from conversations.ingest.errors import is_transient_db_error, traceback_extra
 from conversations.ingest.inbox.overload import REFRESH_SECONDS, queue_depth
 from logs.contexts import Context
+from logs.periodic import PeriodicThread
 
 NOTIFY_SECONDS = 0.1  # minimum time between two NOTIFY statements
 FLUSH_SECONDS = 2.0
 log = Context.WEBHOOK.logger
 
 
-class WebBackgroundThread:
-    """The thread's work: `run` returns after another thread calls `stop`."""
+class WebBackgroundThread(PeriodicThread):
+    """The body of the thread; a notification for workers wakes it."""
+
+    min_interval = NOTIFY_SECONDS
 
     def __init__(self) -> None:
-        self._must_notify = threading.Event()
-        self._is_stopped = threading.Event()
+        super().__init__(threading.Event())
         self._tasks = [
             PeriodicTask(queue_depth.refresh, REFRESH_SECONDS / 2),
             PeriodicTask(metrics.flush, FLUSH_SECONDS),
@@ -34,22 +36,24 @@ class WebBackgroundThread:
 
     def run(self) -> None:
         """Work until `stop` is called, then flush the counters a last time."""
-        notify.delegate_to(self._must_notify)
-        while not self._is_stopped.is_set():
-            if self._must_notify.wait(REFRESH_SECONDS / 4):
-                self._must_notify.clear()
-                _run_safely(notify.notify_postgres)
-            for task in self._tasks:
-                task.run_if_due()
-            self._is_stopped.wait(NOTIFY_SECONDS)
+        notify.delegate_to(self._woken)
+        super().run()
         notify.delegate_to(None)
         _run_safely(metrics.flush)
         connection.close()
 
+    def tick(self, *, woken: bool) -> float:
+        """Notify the workers if there is a notification, and run the tasks that are due."""
+        if woken:
+            _run_safely(notify.notify_postgres)
+        for task in self._tasks:
+            task.run_if_due()
+        return REFRESH_SECONDS / 4
+
     def stop(self) -> None:
         """Make `run` return."""
-        self._is_stopped.set()
-        self._must_notify.set()
+        self._stopped.set()
+        self.wake()
 
 
 class PeriodicTask:

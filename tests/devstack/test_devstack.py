@@ -15,8 +15,8 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.devstack.supervisor import COMMAND_PIPE, STATE_FILE
 from whatsai import environment
-from whatsai.devstack.supervisor import COMMAND_PIPE, STATE_FILE
 
 pytestmark = pytest.mark.postgresql  # starts its own servers; one run is enough
 TIMEOUT = 120  # seconds after which a hung process fails its test
@@ -35,8 +35,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Stack:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        command = [sys.executable, "-m", "whatsai.devstack", "--port", "0", "--no-demo", "--folder", str(folder)]
-        self.process = subprocess.Popen(  # noqa: S603 - the project's own command
+        command = [sys.executable, "-m", "tests.devstack", "--port", "0", "--no-demo", "--folder", str(folder)]
+        self.process = subprocess.Popen(
             [*command, "--web", "2", "--threads", "2", "--workers", "1"],
             cwd=environment.BASE_DIR,
             env={"PATH": os.environ["PATH"]},
@@ -104,8 +104,8 @@ def test_the_stack_runs_once_restarts_killed_parts_keeps_its_data_and_stops_ever
 
 def _start_second_stack(folder: Path) -> str:
     """Start another stack in the same folder; return the error that it prints."""
-    command = [sys.executable, "-m", "whatsai.devstack", "--port", "0", "--folder", str(folder)]
-    done = subprocess.run(  # noqa: S603 - the project's own command
+    command = [sys.executable, "-m", "tests.devstack", "--port", "0", "--folder", str(folder)]
+    done = subprocess.run(
         command, cwd=environment.BASE_DIR, capture_output=True, text=True, timeout=TIMEOUT, check=False
     )
     assert done.returncode == 1

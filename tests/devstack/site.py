@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tests.devstack.process import Command, Program
 from whatsai import environment, local_state, quickstart
-from whatsai.devstack.process import Command, Program
 
 STATE_FILE = "local.json"
 _STOP_TIMEOUT = 25.0  # seconds; more than gunicorn's `graceful_timeout`

@@ -13,12 +13,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from logs.file_lock import AlreadyLocked, exclusive_lock
+from tests.devstack import folders, servers, site
+from tests.devstack import process as program
+from tests.devstack.process import ServerFailed
+from tests.devstack.site import SiteConfig
+from tests.devstack.supervisor import COMMAND_PIPE, Supervisor
 from whatsai import environment, local_state, quickstart
-from whatsai.devstack import folders, servers, site
-from whatsai.devstack import process as program
-from whatsai.devstack.process import ServerFailed
-from whatsai.devstack.site import SiteConfig
-from whatsai.devstack.supervisor import COMMAND_PIPE, Supervisor
 from whatsai.quickstart import StartError
 
 VAR = environment.BASE_DIR / "var"
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m whatsai.devstack", description="Run the production topology on this machine."
+        prog="python -m tests.devstack", description="Run the production topology on this machine."
     )
     parser.add_argument(
         "--port",
@@ -112,7 +112,7 @@ def _set_up(config: SiteConfig, is_stopped: Callable[[], bool], *, demo: bool) -
     """
     VAR.mkdir(exist_ok=True)
     local_state.ensure_secret_key(VAR / "secret_key")
-    command = [sys.executable, "-m", "whatsai.devstack.site", str(config.folder), *(["--demo"] if demo else [])]
+    command = [sys.executable, "-m", "tests.devstack.site", str(config.folder), *(["--demo"] if demo else [])]
     process = subprocess.Popen(command, cwd=environment.BASE_DIR, env=config.environ, process_group=0)
     try:
         while not is_stopped():

@@ -9,8 +9,8 @@ from time import monotonic, sleep
 import psutil
 import pytest
 
-from whatsai.devstack.process import Program
-from whatsai.devstack.supervisor import COMMAND_PIPE, STATE_FILE, Supervisor
+from tests.devstack.process import Program
+from tests.devstack.supervisor import COMMAND_PIPE, STATE_FILE, Supervisor
 
 pytestmark = pytest.mark.once
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import psycopg
 import redis
 
-from whatsai.devstack.process import Command, Identity, Program, ServerFailed
+from tests.devstack.process import Command, Identity, Program, ServerFailed
 
 DATABASE = "whatsai"
 # Committed data survive a crash.

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import psutil
 
-from whatsai.devstack import process as programs
-from whatsai.devstack.process import Process, Program
+from tests.devstack import process as programs
+from tests.devstack.process import Process, Program
 
 COMMAND_PIPE = "orders"
 STATE_FILE = "state.json"

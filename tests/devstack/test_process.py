@@ -6,8 +6,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from whatsai.devstack import process as program
-from whatsai.devstack.process import Program, ServerFailed
+from tests.devstack import process as program
+from tests.devstack.process import Program, ServerFailed
 
 TIMEOUT = 30  # seconds after which a hung process fails its test
 
@@ -34,14 +34,12 @@ def test_a_program_that_ignores_a_signal_is_killed(tmp_path: Path) -> None:
 def test_a_program_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     script = f"""
 import os, pathlib, signal
-from whatsai.devstack import process as program
+from tests.devstack import process as program
 child = program.start(program.Program("child", ["sleep", "60"], pathlib.Path({str(tmp_path)!r})))
 print(child.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
-    parent = subprocess.run(  # noqa: S603 - a test's own program
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, check=False, timeout=TIMEOUT
-    )
+    parent = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, check=False, timeout=TIMEOUT)
     child = int(parent.stdout)
     gone = not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
     assert gone or not psutil.wait_procs([psutil.Process(child)], timeout=TIMEOUT)[1]
