@@ -158,7 +158,7 @@ def test_a_server_that_is_not_there_is_fatal_for_the_cache_alone(
 @pytest.fixture
 def alone(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The embedded default, whatever the tests run on; nobody else has it."""
-    monkeypatch.setattr(process_lock, "_path", lambda _: None)
+    monkeypatch.setattr(process_lock, "lock_path", lambda _: None)
     before = settings.CACHES
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     runtime.use_configured_store()
@@ -192,9 +192,9 @@ with open(sys.argv[1], "a") as handle:
 @pytest.fixture
 def other(alone: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["subprocess.Popen[str]"]:  # noqa: ARG001 - a fixture's fixture
     """Another process, which has the cache."""
-    monkeypatch.setattr(process_lock, "_held", None)
-    monkeypatch.setattr(process_lock, "_path", lambda _: tmp_path / "lock")
-    monkeypatch.setattr(process_lock, "POLL", 0.01)
+    monkeypatch.setattr(process_lock, "_lock_file", None)
+    monkeypatch.setattr(process_lock, "lock_path", lambda _: tmp_path / "lock")
+    monkeypatch.setattr(process_lock, "POLL_INTERVAL", 0.01)
     command = [sys.executable, "-c", HOLDER, str(tmp_path / "lock")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own words
         assert process.stdout is not None
@@ -205,9 +205,9 @@ def other(alone: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 @pytest.mark.usefixtures("other")
 def test_a_second_process_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process_lock, "WAIT", 0.05)
+    monkeypatch.setattr(process_lock, "MAX_WAIT", 0.05)
     for _ in range(2):
-        assert refusal().startswith("REDIS_URL: is empty, and another process has the cache")
+        assert refusal().startswith("REDIS_URL: is empty, and another process owns the cache")
 
 
 def test_a_process_that_follows_another_waits_for_its_end(
@@ -233,7 +233,7 @@ def test_a_process_that_follows_another_waits_for_its_end(
     ],
 )
 def test_the_lock_is_where_the_database_is(database: dict[str, Any], name: str) -> None:
-    assert name in str(process_lock._path(database))  # noqa: SLF001 - what is tested
+    assert name in str(process_lock.lock_path(database))
 
 
 # --- whole processes --------------------------------------------------------------------------------------------------

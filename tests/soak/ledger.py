@@ -60,7 +60,7 @@ class Ledger:
             now.store.check_writable()  # an answer comes after what was posted before it
         except (StoreDown, StoreFull):
             return
-        if not now.pending_ends and not now.store._transport._posted:  # noqa: SLF001 - only they know what is still unknown
+        if not now.pending_ends and not now.store._transport._unconfirmed:  # noqa: SLF001 - only they know what is still unknown
             for slot, number in self._ending:
                 self._history.ends(slot, number)
             self._ending.clear()

@@ -65,9 +65,9 @@ def obey(orders: Orders, writer: int) -> None:
     """Let the store be slow to this process when it is told so."""
     with_connection = RedisTransport._with_connection  # noqa: SLF001 - every round trip goes through it
 
-    def slow(self: RedisTransport, once: Callable[[Any], Any], **options: Any) -> Any:
+    def slow(self: RedisTransport, send: Callable[[Any], Any], **options: Any) -> Any:
         if orders.is_cut_off(writer):
             raise StoreSlow("cut off")
-        return with_connection(self, once, **options)
+        return with_connection(self, send, **options)
 
     RedisTransport._with_connection = slow  # type: ignore[method-assign]  # noqa: SLF001 - as above

@@ -34,11 +34,11 @@ def strange() -> None:
 def late() -> None:
     """Take the versions after the loading, as if they had been there before it."""
 
-    def lead(self: Any, key: Hashable, wanted: EntryKey, load: Callable[[], Any]) -> Any:
+    def lead(self: Any, key: Hashable, entry_key: EntryKey, load: Callable[[], Any]) -> Any:
         mark, value = self._runtime.local.sequence(), load()
         with suppress(StoreDown, StoreFull):
-            states, _ = self._runtime.store.claim_versions(wanted.all_tags, "", 0)
-            self._fill([(key, wanted, states, value)], mark)
+            states, _ = self._runtime.store.claim_versions(entry_key.all_tags, "", 0)
+            self._fill([(key, entry_key, states, value)], mark)
         return value
 
     Reader._load_and_fill = lead  # type: ignore[method-assign]  # noqa: SLF001 - the step itself

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from cachelayer.protocol.codec import DecodeError
 from cachelayer.protocol.entries import (
-    HEAD,
-    INTENT,
-    VERSION,
+    HEADER_SIZE,
+    INTENT_PREFIX,
+    VERSION_SIZE,
     EntryKey,
     Kind,
     LookupStatus,
@@ -25,7 +25,9 @@ State = bytes | None
 
 # Few of them, so that tags share a version, as those that were touched in one step do.
 known = st.sampled_from([b"%016x" % number for number in range(3)])
-intents = st.sampled_from([INTENT + b"a:1", INTENT + token() + b":17", INTENT + QUARANTINE, INTENT + b"x" * 15])
+intents = st.sampled_from(
+    [INTENT_PREFIX + b"a:1", INTENT_PREFIX + token() + b":17", INTENT_PREFIX + QUARANTINE, INTENT_PREFIX + b"x" * 15]
+)
 states = st.one_of(st.none(), known, known, intents)
 
 
@@ -80,9 +82,9 @@ def test_only_versions_are_written_into_an_entry(wanted: EntryKey, draw: st.Data
     kind = draw.draw(kinds_of(wanted))
     then = of_all_tags(wanted, draw, states)
     seen = version_prefix(wanted, then, kind)
-    are_versions = all(state and not state.startswith(INTENT) for state in needed(wanted, then, kind))
+    are_versions = all(state and not state.startswith(INTENT_PREFIX) for state in needed(wanted, then, kind))
     assert (seen is not None) == are_versions
-    assert seen is None or len(seen) == VERSION * len(needed(wanted, then, kind))
+    assert seen is None or len(seen) == VERSION_SIZE * len(needed(wanted, then, kind))
 
 
 @given(entries_wanted(), st.data())
@@ -99,7 +101,7 @@ def test_what_is_no_hit_is_bypassed_while_a_write_is_in_flight(
     now = of_all_tags(wanted, draw, states)
     verdict = validate(wanted, entry, now)
     assume(verdict is not LookupStatus.HIT)
-    is_held = any(state and state.startswith(INTENT) for state in now[: len(wanted.tags)])
+    is_held = any(state and state.startswith(INTENT_PREFIX) for state in now[: len(wanted.tags)])
     assert verdict is (LookupStatus.BYPASS if is_held else LookupStatus.MISS)
 
 
@@ -107,7 +109,9 @@ def test_what_is_no_hit_is_bypassed_while_a_write_is_in_flight(
 def test_any_bytes_can_be_judged_and_opened(wanted: EntryKey, draw: st.DataObject, entry: bytes) -> None:
     now = of_all_tags(wanted, draw, states)
     if draw.draw(st.booleans()):
-        entry = entry[:HEAD].ljust(HEAD, b"+") + b"".join(state or b"" for state in now) + entry[HEAD:]
+        entry = (
+            entry[:HEADER_SIZE].ljust(HEADER_SIZE, b"+") + b"".join(state or b"" for state in now) + entry[HEADER_SIZE:]
+        )
     if validate(wanted, entry, now) is LookupStatus.HIT:
         if entry[:1] in (b"+", b"-"):
             unpack(wanted, entry)
@@ -119,7 +123,7 @@ def test_any_bytes_can_be_judged_and_opened(wanted: EntryKey, draw: st.DataObjec
 def test_an_absence_depends_on_births_and_a_row_does_not() -> None:
     wanted = EntryKey("thing:1", ("thing:1", "things", "*"), "things:new")
     then = [b"a" * 16, b"b" * 16, b"c" * 16, b"d" * 16]
-    after = [*then[:3], INTENT + b"x:1"]
+    after = [*then[:3], INTENT_PREFIX + b"x:1"]
     entries = {kind: pack(kind, 1, version_prefix(wanted, then, kind) or b"", b"") for kind in Kind}
     assert validate(wanted, entries[Kind.PRESENT], after) is LookupStatus.HIT
     assert validate(wanted, entries[Kind.NEGATIVE], after) is LookupStatus.MISS
@@ -130,4 +134,4 @@ def test_an_absence_depends_on_births_and_a_row_does_not() -> None:
 def test_a_version_is_never_taken_for_an_intent() -> None:
     made = [token() for _ in range(1000)]
     assert len(set(made)) == 1000
-    assert all(len(one) == VERSION and not one.startswith(INTENT) for one in made)
+    assert all(len(one) == VERSION_SIZE and not one.startswith(INTENT_PREFIX) for one in made)

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from cachelayer import cache
 from cachelayer.protocol.codec import encode
-from cachelayer.protocol.entries import HEAD, VERSION
+from cachelayer.protocol.entries import HEADER_SIZE, VERSION_SIZE
 from cachelayer.runtime.runtime import CacheRuntime
 from conversations.models import Instance
 from tests.conversations.rows import an_instance
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-SEEN = HEAD + 3 * VERSION  # what comes before the payload of a row that is there
+SEEN = HEADER_SIZE + 3 * VERSION_SIZE  # what comes before the payload of a row that is there
 
 
 def only_entry(cached: CacheRuntime) -> tuple[str, bytes]:

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from cachelayer import CachedModel, Page
 from cachelayer.protocol.codec import DecodeError, decode, encode
-from cachelayer.read.serializers import PREFIX, PageSerializer, RowSerializer, ValueSerializer, copy_factory
+from cachelayer.read.serializers import MEMO_KEY_BYTES, PageSerializer, RowSerializer, ValueSerializer, copy_factory
 from conversations.models import Contact, Instance, Message
 from tests.conversations.rows import NOON, a_chat, a_contact, a_group, a_message, an_instance
 
@@ -410,10 +410,10 @@ def test_a_page_keeps_its_cursors_and_its_order() -> None:
 
 def test_pages_that_begin_alike_are_told_apart() -> None:
     shape = PageSerializer(shape_of(Instance))
-    first = loaded(Instance, id=2, name="a" * PREFIX)
+    first = loaded(Instance, id=2, name="a" * MEMO_KEY_BYTES)
     pages = [Page([first, loaded(Instance, id=number)], "next", "") for number in (1, 3, 1)]
     payloads = [shape.dumps(page) for page in pages]
-    assert len({payload[:PREFIX] for payload in payloads}) == 1
+    assert len({payload[:MEMO_KEY_BYTES] for payload in payloads}) == 1
     assert [shape.loader(payload)() for payload in payloads] == pages
 
 

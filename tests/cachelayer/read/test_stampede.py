@@ -102,7 +102,7 @@ def test_when_every_load_fails_everybody_is_told() -> None:
 
 
 def test_a_load_that_takes_very_long_keeps_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(single_flight, "LONGEST_WAIT", 0.01)
+    monkeypatch.setattr(single_flight, "MAX_WAIT", 0.01)
     may_end = threading.Event()
     load = Loader(may_end.wait)
     with ThreadPoolExecutor(1) as pool:

@@ -3,7 +3,7 @@
 import pytest
 
 from cachelayer.runtime import circuit_breaker
-from cachelayer.runtime.circuit_breaker import APART, FAILURES, CircuitBreaker
+from cachelayer.runtime.circuit_breaker import FAILURE_WINDOW, FAILURES, CircuitBreaker
 from cachelayer.stores.base import StoreDown
 
 
@@ -35,7 +35,7 @@ def breaker(opened: list[str]) -> CircuitBreaker:
 
 
 def fail(breaker: CircuitBreaker, clock: Clock) -> None:
-    clock.now += 2 * APART
+    clock.now += 2 * FAILURE_WINDOW
     breaker.record_failure(StoreDown("away"))
 
 

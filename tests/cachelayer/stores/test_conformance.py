@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
-from cachelayer.protocol.entries import INTENT, VERSION
+from cachelayer.protocol.entries import INTENT_PREFIX, VERSION_SIZE
 from cachelayer.protocol.tags import GLOBAL_TAG
 from cachelayer.runtime.runtime import runtime
 from cachelayer.stores import redis
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 PREFIX = "conformance"
 TAGS = ["instance:1", "instance:2", "contact:1", "instances", GLOBAL_TAG]
 ENTRIES = ["instance:1@f", "instance:2@f", "contact:1@f"]
-WRITES = [b"a" * VERSION, b"b" * VERSION, b"c" * VERSION]
+WRITES = [b"a" * VERSION_SIZE, b"b" * VERSION_SIZE, b"c" * VERSION_SIZE]
 HEAD, PAYLOAD = b"+1234", b"payload"
 MINUTE = 60_000  # milliseconds
 
@@ -52,7 +52,7 @@ class Side:
         """Return a state as another store would say it: how many versions there were before, or who holds it."""
         if state is None:
             return None
-        if state.startswith(INTENT):
+        if state.startswith(INTENT_PREFIX):
             return frozenset(holder.partition(b":")[0] for holder in state[1:].split(b","))
         known = self._versions[tag]
         if state not in known:
@@ -66,8 +66,8 @@ class Side:
         assert entry.startswith(HEAD)
         assert entry.endswith(PAYLOAD)
         seen, now = entry[len(HEAD) : -len(PAYLOAD)], dict(zip(TAGS, states, strict=True))
-        versions = [seen[place : place + VERSION] for place in range(0, len(seen), VERSION)]
-        assert len(seen) == VERSION * len(self.tags[name])
+        versions = [seen[place : place + VERSION_SIZE] for place in range(0, len(seen), VERSION_SIZE)]
+        assert len(seen) == VERSION_SIZE * len(self.tags[name])
         return tuple(now[tag] == version for tag, version in zip(self.tags[name], versions, strict=True))
 
 
@@ -92,7 +92,9 @@ def fills(draw: st.DrawFn) -> Ask:
 
     def fill(side: Side) -> None:
         states, _ = side.store.claim_versions(tags, "", 0)
-        found = {tag: state for tag, state in zip(tags, states, strict=True) if state and not state.startswith(INTENT)}
+        found = {
+            tag: state for tag, state in zip(tags, states, strict=True) if state and not state.startswith(INTENT_PREFIX)
+        }
         side.tags[entry] = list(found)
         side.store.fill([(entry, HEAD + b"".join(found.values()) + PAYLOAD, MINUTE)], lease)
 
