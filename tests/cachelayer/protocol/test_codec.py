@@ -44,7 +44,7 @@ values = st.recursive(
 
 
 def comparable(value: Any) -> Any:
-    """Return a value whose comparison includes types and UTC offsets: otherwise 1 equals True, and zones are ignored."""
+    """Return a value whose comparison includes types and UTC offsets, because 1 equals True and zones are ignored."""
     if isinstance(value, dict):
         return dict, [(comparable(key), comparable(item)) for key, item in value.items()]
     if isinstance(value, list | tuple):
