@@ -176,7 +176,7 @@ def test_a_server_that_rejects_client_reply_is_not_used(server: Valkey, settings
 def test_all_connections_to_a_replica_are_closed_but_none_while_it_is_in_use(
     transport: RedisTransport, server: Valkey
 ) -> None:
-    """A new connection may lead to another server. A connection that another thread uses stays open until then."""
+    """A new connection may lead to another server. A connection in use stays open until its thread has finished."""
     sent, may_read, used = threading.Event(), threading.Event(), []
 
     def echo_slowly(connection: Any) -> Any:
