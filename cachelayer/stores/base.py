@@ -103,10 +103,10 @@ class Store(Protocol):
             StoreFull: the store has no memory for them.
         """
 
-    def begin(self, write: bytes, tags: Sequence[str]) -> None:
+    def begin(self, write_id: bytes, tags: Sequence[str]) -> None:
         """Let a write hold an intent on each tag for up to 30 s, and announce the tags."""
 
-    def end(self, write: bytes, tags: Sequence[str]) -> None:
+    def end(self, write_id: bytes, tags: Sequence[str]) -> None:
         """Release the intents of a write, and give a new version to each tag that no other write holds.
 
         If the store has lost intents of the write, the tags are announced again together with the number of lost

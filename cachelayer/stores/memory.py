@@ -89,21 +89,21 @@ class MemoryStore:
                 self._entries.popitem(last=False)
             self._leases.pop(lease, None)
 
-    def begin(self, write: bytes, tags: Sequence[str]) -> None:
+    def begin(self, write_id: bytes, tags: Sequence[str]) -> None:
         """See `Store.begin`."""
         with self._lock:
             for tag in tags:
-                self._hold(tag, write, INTENT_S)
+                self._hold(tag, write_id, INTENT_S)
         self._on_touch(tags)
 
-    def end(self, write: bytes, tags: Sequence[str]) -> None:
+    def end(self, write_id: bytes, tags: Sequence[str]) -> None:
         """See `Store.end`."""
         lost = 0
         with self._lock:
             for tag in tags:
                 self._state(tag)  # removes expired holders
                 holders = self._intents.get(tag, {})
-                lost += holders.pop(write, None) is None
+                lost += holders.pop(write_id, None) is None
                 if not holders:
                     self._renew(tag)
         if lost:
@@ -186,18 +186,18 @@ class MemoryStore:
         holders = self._intents.get(tag)
         if holders is not None:
             now = self._clock()
-            for write in [write for write, expires in holders.items() if expires <= now]:
-                del holders[write]
+            for write_id in [write_id for write_id, expires in holders.items() if expires <= now]:
+                del holders[write_id]
             if holders:
                 return INTENT_PREFIX + b",".join(holders)
             del self._intents[tag]
         return self._versions.get(tag)
 
-    def _hold(self, tag: str, write: bytes, seconds: float) -> None:
+    def _hold(self, tag: str, write_id: bytes, seconds: float) -> None:
         """Add a holder to a tag's intent, or extend it."""
         self._state(tag)
         self._versions.pop(tag, None)
-        self._intents.setdefault(tag, {})[write] = self._clock() + seconds
+        self._intents.setdefault(tag, {})[write_id] = self._clock() + seconds
 
     def _renew(self, tag: str) -> None:
         """Give a tag a new version."""

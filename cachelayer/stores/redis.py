@@ -112,14 +112,14 @@ class RedisStore:
         self._transport.pipeline(commands)
 
     # --- writes -------------------------------------------------------------------------------------------------------
-    def begin(self, write: bytes, tags: Sequence[str]) -> None:
+    def begin(self, write_id: bytes, tags: Sequence[str]) -> None:
         """See `Store.begin`."""
-        self._eval(_BEGIN, tags, write, INTENT_MS, self.channel, self._message(tags))
+        self._eval(_BEGIN, tags, write_id, INTENT_MS, self.channel, self._message(tags))
         self._on_touch(tags)
 
-    def end(self, write: bytes, tags: Sequence[str]) -> None:
+    def end(self, write_id: bytes, tags: Sequence[str]) -> None:
         """See `Store.end`."""
-        arguments = (write, token(), self.channel, self._message(tags), *map(_ttl_ms, tags))
+        arguments = (write_id, token(), self.channel, self._message(tags), *map(_ttl_ms, tags))
         self._transport.eval_no_reply(_END, [self._tag_prefix + tag for tag in tags], arguments)
 
     def touch(self, tags: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ from cachelayer.stores.transport import Script
 def begin() -> None:
     """Announce nothing before a write."""
 
-    def silent(self: RedisStore, write: bytes, tags: Sequence[str]) -> None:
+    def silent(self: RedisStore, write_id: bytes, tags: Sequence[str]) -> None:
         """Do nothing."""
 
     RedisStore.begin = silent  # type: ignore[method-assign]
