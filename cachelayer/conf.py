@@ -1,4 +1,4 @@
-"""The setting `CACHELAYER`, with its defaults. What is wrong in it is said by the system checks (`checks.py`)."""
+"""The setting `CACHELAYER` and its defaults. The system checks report what is wrong with it (`checks.py`)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -6,17 +6,18 @@ from typing import Any
 
 from django.conf import settings
 
-SHARED = "django_redis"  # a part of the backend's path
+SHARED = "django_redis"  # part of the path of a backend that shares the cache between processes
 IN_PROCESS = ("django.core.cache.backends.locmem.LocMemCache", "django.core.cache.backends.dummy.DummyCache")
 
 
 @dataclass(frozen=True)
 class Options:
-    """What can be set.
+    """The options of the setting.
 
     Attributes:
-        alias: the name in `CACHES` of the server's cache, one of django-redis; without it the cache is in-process.
-        prefix: what keys on the server begin with: one for each database, for rows are known by their primary key.
+        alias: the name in `CACHES` of a django-redis cache; with any other backend the cache is in-process.
+        prefix: the first part of every key on the server. Each database needs its own, because keys contain primary
+            keys.
     """
 
     alias: str = "default"
@@ -24,28 +25,28 @@ class Options:
 
     @classmethod
     def read(cls) -> "Options":
-        """Read the settings, and leave out what is no option."""
+        """Read the options from the settings; unknown ones are ignored."""
         names = cls.names()
         return cls(**{name.lower(): value for name, value in raw_options().items() if name in names})
 
     @classmethod
     def names(cls) -> list[str]:
-        """Return the options there are."""
+        """Return the names of all options."""
         return [field.name.upper() for field in fields(cls)]
 
     @property
     def cache(self) -> Mapping[str, Any]:
-        """What `CACHES` says of the alias."""
-        found: Mapping[str, Any] = settings.CACHES.get(self.alias, {})
-        return found
+        """The configuration of the alias in `CACHES`; empty if the alias is not configured."""
+        config: Mapping[str, Any] = settings.CACHES.get(self.alias, {})
+        return config
 
     @property
     def is_shared(self) -> bool:
-        """Whether there is a server."""
+        """Whether the processes share the cache on a server."""
         return SHARED in self.cache.get("BACKEND", "")
 
 
 def raw_options() -> Mapping[str, Any]:
-    """Return what is set, even if it is nonsense."""
-    found = getattr(settings, "CACHELAYER", {})
-    return found if isinstance(found, Mapping) else {repr(found): None}
+    """Return the setting as it is. Something other than a mapping is returned as the name of an unknown option."""
+    options = getattr(settings, "CACHELAYER", {})
+    return options if isinstance(options, Mapping) else {repr(options): None}

@@ -1,1 +1,1 @@
-"""What is stored and sent: tags, entry keys, entries, the value encoding, channel messages. Pure, no I/O."""
+"""Formats of stored and published data: tags, keys, entries, value encoding, messages. Pure functions without I/O."""

@@ -1,6 +1,6 @@
-"""Values as bytes: msgpack, so that whoever can write to Redis cannot make us run anything.
+"""Encodes values as msgpack. Unlike pickle, decoding it cannot run code that somebody else has written to Redis.
 
-Beside msgpack's own types there are those of Django's fields. A value of any other type is not cached.
+msgpack's own types and the types of Django's fields are supported. A value of any other type is not cached.
 """
 
 import datetime as dt
@@ -13,19 +13,19 @@ import msgpack
 
 
 class NotCacheable(TypeError):
-    """A value of a type that has no encoding here, or too large or too deep for one."""
+    """A value whose type has no encoding, or that is too large or too deeply nested."""
 
 
 class DecodeError(ValueError):
-    """Bytes that are no value of ours."""
+    """Bytes that `encode` did not write."""
 
 
-# Tuples and sets inside one another: each is a message in a message, and takes 40 kB of the C stack to read.
+# Limits nested tuples and sets: each is a message inside a message, and decoding one takes 40 kB of the C stack.
 MAX_DEPTH = 8
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_WRITE: dict[type, tuple[int, Any]] = {
-    dt.datetime: (1, dt.datetime.isoformat),  # naive, or in a zone other than UTC; the usual ones are msgpack's own
+_ENCODERS: dict[type, tuple[int, Any]] = {
+    dt.datetime: (1, dt.datetime.isoformat),  # naive, or in a zone other than UTC; UTC uses msgpack's timestamp
     dt.date: (2, dt.date.isoformat),
     dt.time: (3, dt.time.isoformat),
     dt.timedelta: (4, lambda value: f"{value.days} {value.seconds} {value.microseconds}"),
@@ -34,9 +34,9 @@ _WRITE: dict[type, tuple[int, Any]] = {
     tuple: (7, None),
     set: (8, None),
     frozenset: (9, None),
-    int: (10, str),  # beyond 64 bits
+    int: (10, str),  # outside of 64 bits
 }
-_READ: dict[int, Any] = {
+_DECODERS: dict[int, Any] = {
     1: dt.datetime.fromisoformat,
     2: dt.date.fromisoformat,
     3: dt.time.fromisoformat,
@@ -48,60 +48,60 @@ _READ: dict[int, Any] = {
     9: frozenset,
     10: int,
 }
-_CONTAINERS = (7, 8, 9)
+_CONTAINER_CODES = (7, 8, 9)
 
 
 def encode(value: object) -> bytes:
     """Return a value as bytes.
 
     Raises:
-        NotCacheable: it cannot be said in them.
+        NotCacheable: the value cannot be encoded.
     """
-    return _packed(value, 0)
+    return _pack(value, 0)
 
 
 def decode(data: bytes) -> Any:
-    """Return the value that `encode` was given; always a new one.
+    """Return the value that `encode` was given, as a new object.
 
     Raises:
-        Garbage: `data` did not come from `encode`.
+        DecodeError: `data` did not come from `encode`.
     """
-    return _unpacked(data, _value)
+    return _unpack(data, _decode_extension)
 
 
-def _packed(value: object, depth: int) -> bytes:
+def _pack(value: object, depth: int) -> bytes:
     try:
-        packed: bytes = msgpack.packb(value, default=partial(_extension, depth=depth), strict_types=True)
+        packed: bytes = msgpack.packb(value, default=partial(_encode_extension, depth=depth), strict_types=True)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise NotCacheable(f"{type(value).__name__}: {error}") from error
     return packed
 
 
-def _extension(value: Any, depth: int) -> msgpack.ExtType | msgpack.Timestamp:
+def _encode_extension(value: Any, depth: int) -> msgpack.ExtType | msgpack.Timestamp:
     if type(value) is dt.datetime and value.tzinfo is dt.UTC:
-        since = value - _EPOCH
-        return msgpack.Timestamp(since.days * 86_400 + since.seconds, since.microseconds * 1000)
-    code, write = _WRITE.get(type(value), (0, None))
+        age = value - _EPOCH
+        return msgpack.Timestamp(age.days * 86_400 + age.seconds, age.microseconds * 1000)
+    code, to_text = _ENCODERS.get(type(value), (0, None))
     if not code:
         raise TypeError(f"{type(value).__name__} has no encoding")
-    if code not in _CONTAINERS:
-        return msgpack.ExtType(code, write(value).encode())
+    if code not in _CONTAINER_CODES:
+        return msgpack.ExtType(code, to_text(value).encode())
     if depth == MAX_DEPTH:
-        raise ValueError("too deep")
-    return msgpack.ExtType(code, _packed(list(value), depth + 1))
+        raise ValueError("nested too deeply")
+    return msgpack.ExtType(code, _pack(list(value), depth + 1))
 
 
-def _unpacked(data: bytes, hook: Any) -> Any:
+def _unpack(data: bytes, decode_extension: Any) -> Any:
     try:
-        return msgpack.unpackb(data, ext_hook=hook, timestamp=3, strict_map_key=False)
+        return msgpack.unpackb(data, ext_hook=decode_extension, timestamp=3, strict_map_key=False)
     except Exception as error:
         raise DecodeError(f"{len(data)} bytes: {error}") from error
 
 
-def _value(code: int, data: bytes, depth: int = 0) -> Any:
-    read = _READ[code]
-    if code not in _CONTAINERS:
-        return read(data.decode())
+def _decode_extension(code: int, data: bytes, depth: int = 0) -> Any:
+    make = _DECODERS[code]
+    if code not in _CONTAINER_CODES:
+        return make(data.decode())
     if depth == MAX_DEPTH:
-        raise ValueError("too deep")
-    return read(_unpacked(data, partial(_value, depth=depth + 1)))
+        raise ValueError("nested too deeply")
+    return make(_unpack(data, partial(_decode_extension, depth=depth + 1)))

@@ -1,7 +1,7 @@
-"""What an entry is in the shared tier, and what a reader makes of one. Pure: no I/O, no clock.
+"""The wire format of an entry in the shared store, and the check whether it is still valid. No I/O, no clock.
 
-An entry is one string of bytes: its kind, the moment it ends, the versions its tags had before its value was read, and
-the value. It is valid while every one of those tags still has that version (DESIGN: versioned tags with intents).
+An entry is one byte string: its kind, the time at which it expires, the versions that its tags had before its value was
+loaded, and the payload. It is valid while each of those tags still has that version.
 """
 
 import enum
@@ -11,24 +11,28 @@ from typing import NamedTuple
 
 from cachelayer.protocol.codec import DecodeError
 
-VERSION = 16  # bytes
-INTENT = b"!"  # what the state of a tag begins with while a write to what it names is in flight
-_HEAD = struct.Struct(">cI")
-HEAD = _HEAD.size
+VERSION_SIZE = 16  # bytes
+INTENT_PREFIX = b"!"  # the state of a tag begins with it while a write holds an intent on the tag
+_HEADER = struct.Struct(">cI")
+HEADER_SIZE = _HEADER.size
 
 
 class Kind(enum.Enum):
-    """What an entry says."""
+    """The kind of an entry."""
 
     PRESENT = b"+"
-    NEGATIVE = b"-"  # the row does not exist; such an entry depends on the births of its namespace as well
+    NEGATIVE = b"-"  # the row is known not to exist; the entry also depends on the insert tag
 
 
 _KINDS = {kind.value: kind for kind in Kind}
 
 
 class LookupStatus(enum.Enum):
-    """What a reader does."""
+    """The outcome of a lookup in the shared store.
+
+    HIT: use the entry. MISS: load from the database and fill. BYPASS: load from the database and do not fill, because a
+    write is in flight or the store cannot be trusted.
+    """
 
     HIT = "hit"
     MISS = "miss"
@@ -36,12 +40,12 @@ class LookupStatus(enum.Enum):
 
 
 class EntryKey(NamedTuple):
-    """One entry that is asked for.
+    """The key of an entry and the tags that it depends on.
 
     Attributes:
-        name: its name, which patterns are matched against.
-        tags: all that its value depends on: its own, their namespaces', `*`.
-        births: the tag that its absence depends on besides, or "" for what is never absent.
+        name: the key in the store; patterns are matched against it.
+        tags: all tags that its value depends on, including the namespaces and `*`.
+        insert_tag: the tag that a negative entry depends on as well; "" where there are no negative entries.
     """
 
     name: str
@@ -50,47 +54,60 @@ class EntryKey(NamedTuple):
 
     @property
     def all_tags(self) -> tuple[str, ...]:
-        """The tags whose state is needed, the births last."""
+        """The tags whose state a reader needs, the insert tag last."""
         return (*self.tags, self.insert_tag) if self.insert_tag else self.tags
 
 
-def validate(wanted: EntryKey, entry: bytes | None, states: Sequence[bytes | None]) -> LookupStatus:
-    """Decide what to do, from an entry and the states of `wanted.all_tags`, all read at one moment."""
-    own = states[: len(wanted.tags)]
+def validate(entry_key: EntryKey, entry: bytes | None, states: Sequence[bytes | None]) -> LookupStatus:
+    """Return whether an entry may be used.
+
+    Args:
+        entry_key: its key and tags.
+        entry: its bytes; None if the store does not have it.
+        states: the states of `entry_key.all_tags`, read together with the entry.
+    """
+    own = states[: len(entry_key.tags)]
     if entry is not None and None not in own:
         needed = states if entry[:1] == Kind.NEGATIVE.value else own
-        if None not in needed and entry.startswith(b"".join(needed), HEAD):  # type: ignore[arg-type]  # none is None
+        if None not in needed and entry.startswith(b"".join(needed), HEADER_SIZE):  # type: ignore[arg-type]  # no state is None
             return LookupStatus.HIT
-    if any(state is not None and state.startswith(INTENT) for state in own):
+    if any(state is not None and state.startswith(INTENT_PREFIX) for state in own):
         return LookupStatus.BYPASS
     return LookupStatus.MISS
 
 
-def version_prefix(wanted: EntryKey, states: Sequence[bytes | None], kind: Kind) -> bytes | None:
-    """Return the versions that an entry of that kind would depend on; None while one of its tags has none."""
-    number = len(wanted.all_tags if kind is Kind.NEGATIVE else wanted.tags)
-    seen = [state for state in states[:number] if state is not None and _is_version(state)]
-    return b"".join(seen) if len(seen) == number else None
+def version_prefix(entry_key: EntryKey, states: Sequence[bytes | None], kind: Kind) -> bytes | None:
+    """Return the versions that an entry of this kind depends on, joined; None if one of its tags has no version."""
+    count = len(entry_key.all_tags if kind is Kind.NEGATIVE else entry_key.tags)
+    versions = [state for state in states[:count] if state is not None and _is_version(state)]
+    return b"".join(versions) if len(versions) == count else None
 
 
 def _is_version(state: bytes) -> bool:
-    return len(state) == VERSION and not state.startswith(INTENT)
+    return len(state) == VERSION_SIZE and not state.startswith(INTENT_PREFIX)
 
 
-def pack(kind: Kind, ends: int, seen: bytes, payload: bytes) -> bytes:
-    """Return an entry's bytes; `ends` is in seconds since the epoch."""
-    return _HEAD.pack(kind.value, ends) + seen + payload
+def pack(kind: Kind, expires_at: int, versions: bytes, payload: bytes) -> bytes:
+    """Return the bytes of an entry.
+
+    Args:
+        kind: the kind of the entry.
+        expires_at: seconds since the epoch.
+        versions: see `version_prefix`.
+        payload: the serialized value.
+    """
+    return _HEADER.pack(kind.value, expires_at) + versions + payload
 
 
-def unpack(wanted: EntryKey, entry: bytes) -> tuple[Kind, int, bytes]:
-    """Return the kind, the end and the payload of an entry that `judge` called a hit.
+def unpack(entry_key: EntryKey, entry: bytes) -> tuple[Kind, int, bytes]:
+    """Return the kind, the expiry time and the payload of an entry for which `validate` returned HIT.
 
     Raises:
-        Garbage: there is no such kind.
+        DecodeError: the entry has an unknown kind.
     """
-    word, ends = _HEAD.unpack_from(entry)
-    kind = _KINDS.get(word)
+    kind_byte, expires_at = _HEADER.unpack_from(entry)
+    kind = _KINDS.get(kind_byte)
     if kind is None:
-        raise DecodeError("an entry of no kind")
-    needed = wanted.all_tags if kind is Kind.NEGATIVE else wanted.tags
-    return kind, ends, entry[HEAD + VERSION * len(needed) :]
+        raise DecodeError("unknown kind of entry")
+    tags = entry_key.all_tags if kind is Kind.NEGATIVE else entry_key.tags
+    return kind, expires_at, entry[HEADER_SIZE + VERSION_SIZE * len(tags) :]

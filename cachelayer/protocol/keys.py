@@ -1,4 +1,4 @@
-"""The names of entries: what patterns are matched against, and what the server shows."""
+"""The keys of entries, without prefix and fingerprint. Patterns are matched against them, and the server shows them."""
 
 import fnmatch
 import re
@@ -7,24 +7,29 @@ from hashlib import blake2s
 
 from cachelayer.protocol.tags import DEFAULT_NAMESPACE, Namespace
 
-_OF_VALUES = f"{DEFAULT_NAMESPACE.name}:"
+_DEFAULT_PREFIX = f"{DEFAULT_NAMESPACE.name}:"
 
 
 def list_key(key: tuple[object, ...]) -> str:
-    """Return the name of a list's page: its tag, and a digest of what else makes it.
+    """Return the key of a list's page: its tag, and a digest of the tag and all parameters.
 
-    Only a digest, for what people search for is nobody's business on the server.
+    The parameters are hashed because search terms must not be readable on the server.
     """
     return f"{key[0]}:{blake2s(repr(key).encode(), digest_size=16).hexdigest()}"
 
 
 def value_key(namespace: Namespace, key: str) -> str:
-    """Return the name of a value, which begins with its namespace's, or its row's, and a colon."""
+    """Return the key of a value, with the namespace's name before it unless it has a namespace prefix already."""
     return key if ":" in key and namespace is not DEFAULT_NAMESPACE else f"{namespace.name}:{key}"
 
 
 def local_key(namespace: Namespace, key: Hashable) -> str:
-    """Return the name of what the local tier has under a key: a tuple for a list, a row's primary key, or a value's."""
+    """Return the store key of an entry in the local cache.
+
+    Args:
+        namespace: of the entry.
+        key: its key in the local cache: a tuple for a list, a primary key for a row, a string for a value.
+    """
     if isinstance(key, tuple):
         return list_key(key)
     if isinstance(key, str) and (
@@ -35,13 +40,13 @@ def local_key(namespace: Namespace, key: Hashable) -> str:
 
 
 def matches(name: str, pattern: str) -> bool:
-    """Whether a name matches a glob as Python's `fnmatch` has it. That a value is one of `values` need not be said."""
+    """Tell whether a key matches a glob with the syntax of `fnmatch`. The prefix `values:` is optional in the glob."""
     return fnmatch.fnmatchcase(name, pattern) or (
-        name.startswith(_OF_VALUES) and fnmatch.fnmatchcase(name.removeprefix(_OF_VALUES), pattern)
+        name.startswith(_DEFAULT_PREFIX) and fnmatch.fnmatchcase(name.removeprefix(_DEFAULT_PREFIX), pattern)
     )
 
 
 def literal_prefixes(pattern: str) -> list[str]:
-    """Return what the names that match a glob begin with, one or the other."""
+    """Return prefixes of which every key that matches a glob has at least one."""
     literal = re.split(r"[*?\[\\]", pattern, maxsplit=1)[0]
-    return [literal, _OF_VALUES + literal] if literal else [""]
+    return [literal, _DEFAULT_PREFIX + literal] if literal else [""]

@@ -30,5 +30,5 @@ def sender_prefix(sender: str) -> bytes:
 
 
 def reports_lost_intents(message: bytes) -> bool:
-    """Tell whether a message says that the store had lost intents."""
+    """Tell whether a message reports that the store has lost intents."""
     return f"\n{LOST}".encode() in message

@@ -1,8 +1,12 @@
-"""Namespaces: families of entries with one policy, and the names of the tags that belong to them.
+"""Namespaces and tags.
 
-A tag's first word says its namespace: `conversation:42` is a row's, `conversations:instance:7` a list's, and
-`conversations` alone stands for everything in the namespace. `*` stands for everything in every namespace. An entry
-depends on the tags it names, on their namespaces' tags, and on `*`.
+A namespace is a group of entries with one time to live. A tag names something that entries depend on. Its prefix, up to
+the first colon, names its namespace: `conversation:42` is the tag of a row, `conversations:instance:7` the tag of a
+    list,
+and `conversations` the tag of the whole namespace. `*` is the tag of all namespaces.
+
+An entry depends on its own tags, on the tags of their namespaces, and on `*`. Touching a tag invalidates every entry
+that depends on it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,13 +17,13 @@ GLOBAL_TAG = "*"
 
 @dataclass(frozen=True)
 class Namespace:
-    """One family of entries.
+    """A group of entries.
 
     Attributes:
-        name: the plural, `conversations`.
-        row: the singular, `conversation`; "" for one that has no rows.
-        ttl: seconds that an entry lives at most, give or take a tenth.
-        max_items: entries in the local tier.
+        name: the plural, such as `conversations`; the prefix of list tags and values.
+        row: the singular, such as `conversation`; the prefix of row tags; "" if the namespace has no rows.
+        ttl: time to live of its entries in seconds; a fill varies it at random by up to a tenth.
+        max_items: the number of entries that the local cache may hold.
     """
 
     name: str
@@ -29,7 +33,7 @@ class Namespace:
 
     @property
     def insert_tag(self) -> str:
-        """The tag that every new row touches; a known absence depends on it."""
+        """The tag that every insert touches; negative entries depend on it."""
         return f"{self.name}:new"
 
     def row_tag(self, pk: object) -> str:
@@ -37,53 +41,54 @@ class Namespace:
         return f"{self.row}:{pk}"
 
 
-# What `cache.set` stores under a key that begins with no namespace's name.
+# Holds values whose key has no namespace prefix (`cache.set`).
 DEFAULT_NAMESPACE = Namespace("values", "value", ttl=300, max_items=1000)
 
 
 class UnknownNamespace(LookupError):
-    """A tag whose first word names no namespace."""
+    """The prefix of a tag belongs to no namespace."""
 
 
 class Namespaces:
-    """All namespaces, by the words that their tags begin with."""
+    """The registered namespaces, by the prefixes of their tags."""
 
     def __init__(self, namespaces: Iterable[Namespace] = ()) -> None:
-        self._by_word: dict[str, Namespace] = {}
+        self._by_prefix: dict[str, Namespace] = {}
         for namespace in (DEFAULT_NAMESPACE, *namespaces):
             self.add(namespace)
 
     def __iter__(self) -> Iterator[Namespace]:
-        return iter(dict.fromkeys(self._by_word.values()))
+        return iter(dict.fromkeys(self._by_prefix.values()))
 
     def add(self, namespace: Namespace) -> None:
         """Register a namespace.
 
         Raises:
-            ValueError: one of its words is another's.
+            ValueError: another namespace uses one of its prefixes.
         """
-        for word in filter(None, (namespace.name, namespace.row)):
-            if self._by_word.setdefault(word, namespace) != namespace:
-                raise ValueError(f"the word {word!r} names two namespaces")
+        for prefix in filter(None, (namespace.name, namespace.row)):
+            if self._by_prefix.setdefault(prefix, namespace) != namespace:
+                raise ValueError(f"the prefix {prefix!r} belongs to two namespaces")
 
     def for_tag(self, tag: str) -> Namespace:
-        """Return a tag's namespace.
+        """Return the namespace of a tag.
 
         Raises:
-            UnknownNamespace: it has none.
+            UnknownNamespace: its prefix belongs to no namespace.
         """
-        word = tag.partition(":")[0]
         try:
-            return self._by_word[word]
+            return self._by_prefix[tag.partition(":")[0]]
         except KeyError:
-            raise UnknownNamespace(f"no namespace for the tag {tag!r}; there are {sorted(self._by_word)}") from None
+            raise UnknownNamespace(
+                f"no namespace for the tag {tag!r}; the prefixes are {sorted(self._by_prefix)}"
+            ) from None
 
     def for_key(self, key: str) -> Namespace:
-        """Return the namespace of a value's key: `values` unless it begins with another one's word."""
-        return self._by_word.get(key.partition(":")[0], DEFAULT_NAMESPACE)
+        """Return the namespace of a value's key: `values`, unless the key begins with the prefix of another one."""
+        return self._by_prefix.get(key.partition(":")[0], DEFAULT_NAMESPACE)
 
     def expand(self, tags: Iterable[str]) -> tuple[str, ...]:
-        """Return the tags, then those that stand for them: their namespaces and `*`. None comes twice."""
+        """Return the tags, followed by the tags of their namespaces and by `*`, without duplicates."""
         tags = dict.fromkeys(tags)
         names = dict.fromkeys(self.for_tag(tag).name for tag in tags if tag != GLOBAL_TAG)
         return (*(tag for tag in tags if tag not in names and tag != GLOBAL_TAG), *names, GLOBAL_TAG)

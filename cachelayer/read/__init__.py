@@ -1,1 +1,1 @@
-"""Cache-first reads: lookup, load, fill; how values are serialized; what a read reports."""
+"""Cache-first reads: lookup, load, fill; serialization of values; logging and Cache-Status of reads."""

@@ -1,8 +1,8 @@
-"""What a read reports: a DEBUG log line, and where the reads of one request were answered from.
+"""Reporting of reads: DEBUG log lines, and the Cache-Status of one request.
 
 Local hits must cost nothing, so they are not collected, and whether they are logged is decided when an entry enters
 the local cache: after DEBUG is turned on, local hits appear in the log as entries are loaded again. Log lines name an
-entry by its first tag, because its key may contain what somebody searched for.
+entry by its first tag, because its key may contain search terms.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""One page of a list: what a list entry holds."""
+"""One page of a list, the value of a list entry."""
 
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -10,7 +10,7 @@ Row = TypeVar("Row", bound=Model)
 
 @dataclass(frozen=True)
 class Page(Generic[Row]):
-    """Rows in order, and the cursors of the pages around them ("" where there is none)."""
+    """Rows in order, and the cursors of the next and the previous page ("" at the end of the list)."""
 
     rows: list[Row]
     next_cursor: str = ""

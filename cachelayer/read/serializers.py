@@ -1,6 +1,7 @@
-"""How values become payloads, and payloads copies that no two callers share.
+"""Serializers: they convert values to payloads, and payloads to copies that no two callers share.
 
-`freeze` does the work once, when an entry enters the local tier: what it returns makes one fresh copy a call, quickly.
+A serializer's `loader` decodes the payload once, when an entry enters the local cache. The function that it returns
+makes a fresh copy at each call and is fast, because a local hit consists of little else.
 """
 
 import hashlib
@@ -22,11 +23,11 @@ from cachelayer.read.page import Page
 
 Row = TypeVar("Row", bound=Model)
 Factory = Callable[[], Any]
-Prepared = tuple[Any, ...]  # a row's values by name, and a `Thaw` for each field whose values can be altered
+DecodedRow = tuple[Any, ...]  # a row's values by name, then a `Factory` for each of the mutable fields
 
-_HOLDERS = (dict, list, tuple, set)  # what can be altered, or may hold what can
-# Fields whose values cannot be altered.
-_OF_IMMUTABLES = frozenset(
+_CONTAINERS = (dict, list, tuple, set)  # mutable types, and those that may contain mutable values
+# Types of fields whose values are immutable.
+_IMMUTABLE_FIELDS = frozenset(
     f"{name}Field"
     for name in (
         "Auto", "BigAuto", "SmallAuto", "Integer", "BigInteger", "SmallInteger", "PositiveInteger",
@@ -34,33 +35,40 @@ _OF_IMMUTABLES = frozenset(
         "Duration", "Decimal", "Float", "UUID", "GenericIPAddress", "IPAddress", "File", "FilePath",
     )
 ) | {"ForeignKey", "OneToOneField"}  # fmt: skip
-# Descriptors that take nothing but a place in the row's `__dict__`, or that do no more when a row is new.
-_PLAIN = (DeferredAttribute, ForeignKeyDeferredAttribute, FileDescriptor)
+# Descriptors that only store a value in the row's `__dict__` when a row is made.
+_PLAIN_DESCRIPTORS = (DeferredAttribute, ForeignKeyDeferredAttribute, FileDescriptor)
 
+# Limits of the memos of decoded payloads.
 MAX_ROWS = 4096  # decoded rows of a model
-MAX_ROW_BYTES = 2048  # bytes; what is longer is decoded each time
-MAX_PAGES = 64  # remembered pages of a model
-MAX_PAGE_BYTES = 65_536  # bytes; longer pages are decoded each time
-PREFIX = 96  # bytes of a page, by which it is looked for: its cursors, or its first row
+MAX_ROW_BYTES = 2048  # longer rows are decoded each time
+MAX_PAGES = 64  # decoded pages of a model
+MAX_PAGE_BYTES = 65_536  # longer pages are decoded each time
+MEMO_KEY_BYTES = 96  # the first bytes of a page are its key in the memo: its cursors, or its first row
 
 _new = object.__new__
 
 
 def copy_factory(value: Any, levels: int = 3) -> Factory | None:
-    """Return what makes fresh copies of a decoded value; None when it cannot be altered, and needs none.
+    """Return a function that makes fresh copies of a decoded value; None for an immutable value, which needs no copies.
+
+    Args:
+        value: the decoded value.
+        levels: depth to which containers are copied one by one; below it, they are decoded again for each copy.
 
     Raises:
-        Garbage: `encode` would never have written it.
+        DecodeError: the value is one that `encode` cannot have written.
     """
-    if not isinstance(value, _HOLDERS):
+    if not isinstance(value, _CONTAINERS):
         return None
     if not value:
         return type(value)
-    inside = [(key, one) for key, one in _items(value) if isinstance(one, _HOLDERS)]
-    if not inside:
+    containers = [(key, item) for key, item in _items(value) if isinstance(item, _CONTAINERS)]
+    if not containers:
         return None if isinstance(value, tuple) else value.copy
     if levels and isinstance(value, dict | list):
-        return _copier_of(value, [(key, copy) for key, one in inside if (copy := copy_factory(one, levels - 1))])
+        return _nested_copy(
+            value, [(key, copy) for key, item in containers if (copy := copy_factory(item, levels - 1))]
+        )
     try:
         return partial(decode, encode(value))
     except NotCacheable as error:
@@ -71,69 +79,75 @@ def _items(value: Any) -> Iterable[tuple[Any, Any]]:
     return value.items() if isinstance(value, dict) else enumerate(value)
 
 
-def _copier_of(value: Any, inside: Sequence[tuple[Any, Factory]]) -> Factory:
-    """Return what copies a dict or a list, and what can be altered inside it."""
-    (first, copy_first), *rest = inside
+def _nested_copy(value: Any, items: Sequence[tuple[Any, Factory]]) -> Factory:
+    """Return a function that copies a dict or a list and, by their factories, the mutable items in it."""
+    (first, copy_first), *rest = items
 
-    def copied() -> Any:
+    def copy_all() -> Any:
         fresh = value.copy()
         fresh[first] = copy_first()
         for key, copy in rest:
             fresh[key] = copy()
         return fresh
 
-    def copied_one() -> Any:
+    def copy_one() -> Any:
         fresh = value.copy()
         fresh[first] = copy_first()
         return fresh
 
-    return copied if rest else copied_one
+    return copy_all if rest else copy_one
 
 
 class ValueSerializer:
-    """Any value that `codec` can write."""
+    """Serializes any value that `cachelayer.protocol.codec` can encode."""
 
     fingerprint = "1"
 
     def dumps(self, value: Any) -> bytes:
-        """Return the payload."""
+        """Return the payload of a value."""
         return encode(value)
 
     def loader(self, payload: bytes) -> Factory:
-        """Return what makes copies of the value."""
+        """Return a function that makes fresh copies of the value.
+
+        Raises:
+            DecodeError: the payload is malformed.
+        """
         value = decode(payload)
         return copy_factory(value) or (lambda: value)
 
 
 class RowSerializer(Generic[Row]):
-    """Rows of one model: the values of its columns, in order."""
+    """Serializes rows of one model as the list of the values of their columns."""
 
     def __init__(self, model: type[Row], alias: str) -> None:
-        fields = cast("Sequence[Field[Any, Any]]", model._meta.concrete_fields)  # noqa: SLF001 - Django's own way
+        fields = cast("Sequence[Field[Any, Any]]", model._meta.concrete_fields)  # noqa: SLF001 - Django documents _meta
         self.model = model
         self.alias = alias
         self.names = [field.attname for field in fields]
         self.fingerprint = _fingerprint(fields)
-        self._mutable = [field.attname for field in fields if not _is_of_immutables(field)]
-        self._remembered: dict[bytes, Prepared] = {}
+        self._mutable = [field.attname for field in fields if not _is_immutable(field)]
+        self._memo: dict[bytes, DecodedRow] = {}
         self._values = cast("Callable[[Row], Sequence[Any]]", attrgetter(*self.names))
-        # A class that does something of its own when a row is made is made as Django makes it.
+        # A row is made without `from_db` only if its class does not customize how rows are made.
         self._is_plain = (
             all(getattr(model, name) is getattr(Model, name) for name in ("__init__", "__new__", "__setattr__"))
             and getattr(model.from_db, "__func__", None) is getattr(Model.from_db, "__func__", None)
             and not hasattr(model, "__slots__")
             and isinstance(_inherited(model, "_state"), LazyModelState)
-            and all(type(model.__dict__.get(name, _inherited(model, name))) in _PLAIN for name in self.names)
+            and all(
+                type(model.__dict__.get(name, _inherited(model, name))) in _PLAIN_DESCRIPTORS for name in self.names
+            )
         )
 
     def values(self, row: Row) -> Sequence[Any]:
-        """Return what is kept of a row.
+        """Return the values of a row's columns; a file is represented by its name.
 
         Raises:
-            ValueError: some of its fields were not loaded.
+            ValueError: some fields of the row are deferred.
         """
         if row.get_deferred_fields():
-            raise ValueError("a row with deferred fields is not the whole row")
+            raise ValueError("a row with deferred fields cannot be cached")
         values = self._values(row) if len(self.names) > 1 else (self._values(row),)
         return [value.name if isinstance(value, FieldFile) else value for value in values]
 
@@ -142,88 +156,91 @@ class RowSerializer(Generic[Row]):
         return encode(self.values(row))
 
     def loader(self, payload: bytes) -> Callable[[], Row]:
-        """Return what makes the row anew at each call.
+        """Return a function that makes the row anew at each call.
 
         Raises:
-            Garbage: the payload is not one of ours.
+            DecodeError: the payload is malformed.
         """
-        known, *copies = self._remembered.get(payload) or self._prepared(payload)
-        model, mutable = self.model, list(zip(self._mutable, copies, strict=True))
+        values, *factories = self._memo.get(payload) or self._decode_and_memoize(payload)
+        model, mutable = self.model, list(zip(self._mutable, factories, strict=True))
 
-        def thaw() -> Row:
-            if (post_init.receivers or pre_init.receivers) and _is_listened_to(model):
-                return self._as_django_does(known)
-            fresh = known.copy()
+        def make_row() -> Row:
+            if (post_init.receivers or pre_init.receivers) and _has_init_receivers(model):
+                return self._from_db(values)
+            fresh = values.copy()
             for name, copy in mutable:
                 fresh[name] = copy()
             row = _new(model)
             row.__dict__ = fresh
             return row
 
-        return thaw if self._is_plain else partial(self._as_django_does, known)
+        return make_row if self._is_plain else partial(self._from_db, values)
 
     def many_loader(self, payloads: Sequence[bytes]) -> Callable[[], list[Row]]:
-        """Return what makes the rows anew at each call; as `freeze`, but quicker than one by one.
+        """Return a function that makes the rows anew at each call. It is faster than one `loader` for each row.
 
         Raises:
-            Garbage: some payload is not one of ours.
+            DecodeError: a payload is malformed.
         """
-        remembered = self._remembered.get
-        prepared = [remembered(payload) or self._prepared(payload) for payload in payloads]
-        all_known, *columns = zip(*prepared, strict=True) if prepared else ((),)
-        model, mutable = self.model, list(zip(self._mutable, columns, strict=False))  # no rows have no columns
+        memoized = self._memo.get
+        decoded = [memoized(payload) or self._decode_and_memoize(payload) for payload in payloads]
+        all_values, *columns = zip(*decoded, strict=True) if decoded else ((),)
+        model, mutable = (
+            self.model,
+            list(zip(self._mutable, columns, strict=False)),
+        )  # without rows there are no columns
 
-        def thaw() -> list[Row]:
-            if not self._is_plain or ((post_init.receivers or pre_init.receivers) and _is_listened_to(model)):
-                return [self._as_django_does(known) for known in all_known]
-            all_fresh = [known.copy() for known in all_known]
-            for name, copies in mutable:
-                for fresh, copy in zip(all_fresh, copies, strict=True):
+        def make_rows() -> list[Row]:
+            if not self._is_plain or ((post_init.receivers or pre_init.receivers) and _has_init_receivers(model)):
+                return [self._from_db(values) for values in all_values]
+            all_fresh = [values.copy() for values in all_values]
+            for name, factories in mutable:
+                for fresh, copy in zip(all_fresh, factories, strict=True):
                     fresh[name] = copy()
-            made = []
+            rows = []
             for fresh in all_fresh:
                 row = _new(model)
                 row.__dict__ = fresh
-                made.append(row)
-            return made
+                rows.append(row)
+            return rows
 
-        return thaw
+        return make_rows
 
-    def _prepared(self, payload: bytes) -> Prepared:
-        """Return a row's values by name, and what makes copies of those that can be altered.
+    def _decode_and_memoize(self, payload: bytes) -> DecodedRow:
+        """Decode a payload. The memo saves work, because the same row is in many lists and in each version of a list.
 
-        The values are never given to anybody. Of a list that has changed most rows are the same as before, and the same
-        row is in many lists: what has been decoded is not decoded again.
+        The values in the memo are shared, so callers get only copies of mutable ones.
         """
-        known = self._decoded(payload)
-        prepared = known, *[copy_factory(known[name]) or partial(_same, known[name]) for name in self._mutable]
+        values = self._decode(payload)
+        decoded = values, *[copy_factory(values[name]) or partial(_identity, values[name]) for name in self._mutable]
         if len(payload) <= MAX_ROW_BYTES:
-            if len(self._remembered) >= MAX_ROWS:
-                self._remembered.clear()
-            self._remembered[payload] = prepared
-        return prepared
+            if len(self._memo) >= MAX_ROWS:
+                self._memo.clear()
+            self._memo[payload] = decoded
+        return decoded
 
-    def _decoded(self, payload: bytes) -> dict[str, Any]:
+    def _decode(self, payload: bytes) -> dict[str, Any]:
         values = decode(payload)
         if not isinstance(values, list) or len(values) != len(self.names):
             raise DecodeError("not a row")
-        return dict(zip(self.names, values, strict=False))  # their number was looked at
+        return dict(zip(self.names, values, strict=False))  # the lengths were compared above
 
     def clear_memo(self) -> None:
-        """Decode again what has been decoded."""
-        self._remembered.clear()
+        """Forget decoded rows."""
+        self._memo.clear()
 
-    def _as_django_does(self, known: dict[str, Any]) -> Row:
-        values = [(copy_factory(value) or partial(_same, value))() for value in known.values()]
-        return self.model.from_db(self.alias, self.names, values)
+    def _from_db(self, values: dict[str, Any]) -> Row:
+        """Make a row as Django does."""
+        copies = [(copy_factory(value) or partial(_identity, value))() for value in values.values()]
+        return self.model.from_db(self.alias, self.names, copies)
 
 
 class PageSerializer(Generic[Row]):
-    """A page of rows with its cursors; rows by themselves are a page that has none."""
+    """Serializes pages of rows with their cursors; a list without pagination is a page without cursors."""
 
     def __init__(self, row: RowSerializer[Row]) -> None:
         self._row = row
-        self._remembered: dict[bytes, tuple[bytes, Factory]] = {}
+        self._memo: dict[bytes, tuple[bytes, Factory]] = {}
         self.fingerprint = row.fingerprint
 
     def dumps(self, page: Page[Row]) -> bytes:
@@ -231,38 +248,39 @@ class PageSerializer(Generic[Row]):
         return encode([page.next_cursor, page.previous_cursor, [self._row.dumps(row) for row in page.rows]])
 
     def loader(self, payload: bytes) -> Callable[[], Page[Row]]:
-        """Return what makes the page anew, with new rows.
+        """Return a function that makes the page and its rows anew at each call.
 
         Raises:
-            Garbage: the payload is not one of ours.
+            DecodeError: the payload is malformed.
         """
-        mark = payload[:PREFIX]  # a whole page takes as long to hash as to fetch; to compare it takes next to nothing
-        seen, thaw = self._remembered.get(mark, (None, None))
-        if thaw is None or seen != payload:
-            thaw = self._prepared(payload)
+        # Hashing a whole page takes as long as fetching it. Comparing it with the memoized page is fast.
+        memo_key = payload[:MEMO_KEY_BYTES]
+        memo_payload, make_page = self._memo.get(memo_key, (None, None))
+        if make_page is None or memo_payload != payload:
+            make_page = self._decode(payload)
             if len(payload) <= MAX_PAGE_BYTES:
-                if len(self._remembered) >= MAX_PAGES:
-                    self._remembered.clear()
-                self._remembered[mark] = payload, thaw
-        return thaw
+                if len(self._memo) >= MAX_PAGES:
+                    self._memo.clear()
+                self._memo[memo_key] = payload, make_page
+        return make_page
 
-    def _prepared(self, payload: bytes) -> Callable[[], Page[Row]]:
+    def _decode(self, payload: bytes) -> Callable[[], Page[Row]]:
         try:
             next_cursor, previous_cursor, payloads = decode(payload)
-            thaw = self._row.many_loader(payloads)
+            make_rows = self._row.many_loader(payloads)
         except (TypeError, ValueError) as error:
             raise DecodeError("not a page") from error
-        return lambda: Page(thaw(), next_cursor, previous_cursor)
+        return lambda: Page(make_rows(), next_cursor, previous_cursor)
 
 
 class LazyModelState:
-    """The `_state` of a row that came from the cache, made when somebody asks for it: most are read without.
+    """A descriptor that makes the `_state` of a cached row at first use, because most rows are read without it.
 
-    Where Django makes a row it sets the attribute, and this is not asked.
+    Rows that Django makes have the attribute in their `__dict__`, so this descriptor is not called for them.
     """
 
     def __get__(self, row: Model | None, model: type[Model] | None = None) -> Any:
-        """Make it, once a row."""
+        """Make the state and store it in the row."""
         if row is None:
             return self
         state = row.__dict__["_state"] = ModelState()
@@ -270,24 +288,25 @@ class LazyModelState:
         return state
 
 
-def _is_of_immutables(field: "Field[Any, Any]") -> bool:
-    """Whether its values cannot be altered; a field of somebody's own may make anything of what is in its column."""
-    return field.get_internal_type() in _OF_IMMUTABLES and not hasattr(field, "from_db_value")
+def _is_immutable(field: "Field[Any, Any]") -> bool:
+    """Tell whether the values of a field are known to be immutable; a custom field may convert them to anything."""
+    return field.get_internal_type() in _IMMUTABLE_FIELDS and not hasattr(field, "from_db_value")
 
 
 def _inherited(model: type[Model], name: str) -> Any:
+    """Return a class attribute without calling descriptors."""
     return next((base.__dict__[name] for base in model.__mro__ if name in base.__dict__), None)
 
 
-def _same(value: Any) -> Any:
+def _identity(value: Any) -> Any:
     return value
 
 
-def _is_listened_to(model: type[Model]) -> bool:
+def _has_init_receivers(model: type[Model]) -> bool:
     return post_init.has_listeners(model) or pre_init.has_listeners(model)
 
 
 def _fingerprint(fields: Iterable["Field[Any, Any]"]) -> str:
-    """Name the columns and their types: another schema, another fingerprint."""
+    """Return a digest of the columns and their types, which changes with the schema."""
     described = [(field.attname, *field.deconstruct()[1:2], field.get_internal_type(), field.null) for field in fields]
     return hashlib.blake2s(repr(described).encode(), digest_size=4).hexdigest()

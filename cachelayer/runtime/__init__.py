@@ -1,1 +1,1 @@
-"""What readers and writers of one process share: the store, the local cache, the breaker, the counters."""
+"""The state that readers and writers of one process share: store, local cache, circuit breaker, counters."""

@@ -1,7 +1,7 @@
-"""The circuit breaker: whether this process believes the shared tier now.
+"""The circuit breaker: while it is open, this process does not use the shared store.
 
-While it does not, reads go to the database and nothing is stored; the keeper (`keeper.py`) tries to recover. A write
-that could not be announced opens it at once, reads only after a few failures on end.
+Then reads use the database and fill nothing, and the recovery thread (`cachelayer.background.recovery`) tries to close
+it. A write that could not be announced opens it at once. Failed reads open it after several in a row.
 """
 
 from collections.abc import Callable
@@ -9,30 +9,34 @@ from time import monotonic
 
 from logs.contexts import Context
 
-FAILURES = 3  # reads in a row
-APART = 0.03  # seconds; those that ask together fail together
+FAILURES = 3  # failed reads in a row that open the breaker
+FAILURE_WINDOW = 0.03  # seconds in which several failures count as one, because concurrent reads fail together
 
 log = Context.CACHE.logger
 
 
 class CircuitBreaker:
-    """The breaker's state. `usable` is read on every path past the local tier."""
+    """The state of the breaker.
+
+    Attributes:
+        is_closed: whether the store may be used. Every lookup in the shared store reads it.
+    """
 
     def __init__(self, on_open: Callable[[], None]) -> None:
-        """Start closed; `on_open` is called when that ends."""
+        """Start closed; `on_open` is called whenever the breaker opens."""
         self.is_closed = True
         self._on_open = on_open
         self._failures = 0
         self._failed_at = 0.0
 
     def record_success(self) -> None:
-        """Note that the store has answered."""
+        """Record that the store answered."""
         self._failures = 0
 
     def record_failure(self, error: Exception) -> None:
-        """Note that a read had no answer."""
+        """Record that the store did not answer."""
         now = monotonic()
-        if now - self._failed_at < APART:
+        if now - self._failed_at < FAILURE_WINDOW:
             return
         self._failed_at = now
         self._failures += 1
@@ -42,14 +46,14 @@ class CircuitBreaker:
             log.warning("Cache has NO ANSWER: %s", error, exc_info=error)
 
     def trip(self, error: Exception) -> None:
-        """Stop believing the store."""
+        """Open the breaker."""
         if self.is_closed:
             self.is_closed = False
             self._on_open()
             log.warning("Cache DEGRADED: %s; reads go to the database until it is back", error, exc_info=error)
 
     def reset(self) -> None:
-        """Believe the store again."""
+        """Close the breaker."""
         if not self.is_closed:
             self._failures = 0
             self.is_closed = True

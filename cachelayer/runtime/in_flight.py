@@ -7,11 +7,11 @@ from typing import Protocol
 
 
 class InFlightWrite(Protocol):
-    """What the runtime needs of a write intent (`cachelayer.write.intents.WriteIntent`).
+    """The part of a write intent that the runtime uses (`cachelayer.write.intents.WriteIntent`).
 
     Attributes:
         id: names the write in the store.
-        tags: what it has touched.
+        tags: the tags that it touches.
         announced: those tags that were sent to the store, whether or not it answered.
     """
 
@@ -20,7 +20,7 @@ class InFlightWrite(Protocol):
     announced: dict[str, None]
 
     def renew(self, older_than: float = 0.0) -> None:
-        """Send the intents again if that was last done more than so many seconds ago."""
+        """Send the intents again if they were last sent more than `older_than` seconds ago."""
 
 
 class InFlightWrites:

@@ -1,7 +1,9 @@
-"""The local tier: entries in this process, bounded, immutable, and gone as soon as one of their tags is touched.
+"""The local cache: entries in this process. It is bounded, and touching a tag removes the entries that depend on it.
 
-A hit takes no lock (`LocalTier.entries` is a plain dict and is read as one). Everything that changes a tier is under
-one lock of `Local`, which also holds the guard: what was read before a tag was touched is not stored after it.
+A hit takes no lock: callers read the plain dict `LocalNamespace.entries`. Everything that changes entries holds the
+    lock
+of `LocalCache`. The lock also protects the log of touched tags: a value that was read before one of its tags was
+touched is not stored after it.
 """
 
 import threading
@@ -11,27 +13,38 @@ from typing import Any
 
 from cachelayer.protocol.tags import GLOBAL_TAG, Namespace, Namespaces
 
-MAX_TOUCH_LOG = 20_000  # touched tags; a fill older than the oldest of them is refused
+MAX_TOUCH_LOG = 20_000  # touched tags; when there are more, the log is cleared and fills that began before are rejected
 FOREVER = float("inf")
 
 
 class Entry:
-    """One stored value: how to make a fresh copy of it, until when it holds, and the tags it depends on."""
+    """A cached value.
 
-    __slots__ = ("expires", "tags", "load", "used")
+    Attributes:
+        load: returns a fresh copy of the value.
+        expires: when the entry expires (monotonic clock).
+        tags: all tags that it depends on.
+        used: whether it was read since it was last considered for eviction.
+    """
 
-    def __init__(self, thaw: Callable[[], Any], expires: float, tags: tuple[str, ...]) -> None:
-        self.load = thaw
+    __slots__ = ("expires", "load", "tags", "used")
+
+    def __init__(self, load: Callable[[], Any], expires: float, tags: tuple[str, ...]) -> None:
+        self.load = load
         self.expires = expires
         self.tags = tags
         self.used = False
 
 
 class LocalNamespace:
-    """One namespace's entries: rows by primary key, everything else by name.
+    """The entries of one namespace: rows by primary key, lists and values by their key.
 
-    `hits` is counted by whoever reads `entries`. Rows that were used since the last round of evictions get a second
-    chance (the clock algorithm, Corbató 1969), so that a hit has nothing to move.
+    Eviction is the clock algorithm (Corbató 1969): an entry that was used gets a second chance. So a hit only sets a
+    flag and does not reorder the entries.
+
+    Attributes:
+        hits: counted by whoever reads `entries`.
+        valid_until: no entry is used after that (monotonic clock); see `LocalCache.set_valid_until`.
     """
 
     def __init__(self, namespace: Namespace) -> None:
@@ -41,11 +54,11 @@ class LocalNamespace:
         self.reset_counts()
 
     def reset_counts(self) -> None:
-        """Count from 0 again."""
+        """Set the counters to 0."""
         self.hits = self.fills = self.evictions = self.invalidations = 0
 
     def get(self, key: Hashable) -> Entry | None:
-        """Return the entry that is valid now, and count it as a hit."""
+        """Return the entry and count a hit; return None if it is missing or not valid."""
         entry = self.entries.get(key)
         if entry is not None:
             now = monotonic()
@@ -56,7 +69,7 @@ class LocalNamespace:
         return None
 
     def get_many(self, keys: Iterable[Hashable]) -> dict[Any, Entry]:
-        """Return the entries that are valid now, by key; see `get`."""
+        """Return the valid entries by key, and count the hits."""
         now, entries = monotonic(), self.entries
         if now >= self.valid_until:
             return {}
@@ -67,7 +80,7 @@ class LocalNamespace:
         return found
 
     def evict(self) -> Iterator[Hashable]:
-        """Yield keys to evict until there is room for one more; the caller removes them."""
+        """Yield keys to evict until there is room for one more entry. The caller removes them."""
         while len(self.entries) >= self.namespace.max_items:
             key, entry = next(iter(self.entries.items()))
             if entry.used:
@@ -79,92 +92,103 @@ class LocalNamespace:
 
 
 class LocalCache:
-    """The tiers of all namespaces, what is known of touched tags, and whether any of it may be trusted."""
+    """The local entries of all namespaces, the log of touched tags, and until when entries may be used.
+
+    Attributes:
+        namespaces: the entries, by the name of their namespace.
+        valid_until: see `set_valid_until`.
+    """
 
     def __init__(self, namespaces: Namespaces) -> None:
         self.namespaces: dict[str, LocalNamespace] = {}
         self._namespaces = namespaces
         self._lock = threading.Lock()
         self._by_tag: dict[str, set[tuple[LocalNamespace, Hashable]]] = {}
-        self._sequence = 0  # of touches
-        self._touched: dict[str, int] = {}
-        self._oldest_sequence = 0  # nothing is remembered of touches before this one
+        self._sequence = 0  # number of invalidations so far
+        self._touched: dict[str, int] = {}  # the sequence number at which a tag was last touched
+        self._oldest_sequence = 0  # the log is incomplete before this sequence number
         self.valid_until = 0.0
         for namespace in namespaces:
             self.namespace(namespace)
 
     def namespace(self, namespace: Namespace) -> LocalNamespace:
-        """Return a namespace's tier."""
-        tier = self.namespaces.get(namespace.name)
-        if tier is None:
-            tier = self.namespaces[namespace.name] = LocalNamespace(namespace)
-            tier.valid_until = self.valid_until
-        return tier
+        """Return the local entries of a namespace."""
+        local = self.namespaces.get(namespace.name)
+        if local is None:
+            local = self.namespaces[namespace.name] = LocalNamespace(namespace)
+            local.valid_until = self.valid_until
+        return local
 
-    # --- trust --------------------------------------------------------------------------------------------------------
+    # --- validity -----------------------------------------------------------------------------------------------------
     def set_valid_until(self, until: float) -> None:
-        """Answer from here until that moment of the monotonic clock."""
+        """Let entries be used until this time of the monotonic clock; later invalidations may be missing."""
         self.valid_until = until
-        for tier in self.namespaces.values():
-            tier.valid_until = until
+        for local in self.namespaces.values():
+            local.valid_until = until
 
     def invalidate_all(self) -> None:
-        """Answer nothing from here, and forget it all."""
+        """Remove all entries, and store none until `set_valid_until` is called."""
         self.set_valid_until(0.0)
         self.invalidate([GLOBAL_TAG])
 
     def reset(self) -> None:
-        """Drop all entries, refuse fills that began before, and count from 0 again."""
+        """Remove all entries, reject fills that began before, and set the counters to 0."""
         self.set_valid_until(0.0)
-        self.remove_matching(lambda _entries, _key: True)
-        for entries in self.namespaces.values():
-            entries.reset_counts()
+        self.remove_matching(lambda _local, _key: True)
+        for local in self.namespaces.values():
+            local.reset_counts()
 
     def reset_after_fork(self) -> None:
         """Start empty in a forked child, where another thread of the parent may have held the lock."""
         self._lock = threading.Lock()
         self._by_tag.clear()
-        for entries in self.namespaces.values():
-            entries.entries.clear()
+        for local in self.namespaces.values():
+            local.entries.clear()
 
     # --- changes ------------------------------------------------------------------------------------------------------
     def sequence(self) -> int:
-        """Return the present moment, for `fill`: to be taken before anything is read elsewhere."""
+        """Return the current sequence number. A reader takes it before it reads anything that it passes to `put`."""
         return self._sequence
 
     def put(  # noqa: PLR0913, PLR0917 - an entry, and when it was read
-        self, tier: LocalNamespace, key: Hashable, thaw: Callable[[], Any], tags: tuple[str, ...], ttl: float, mark: int
+        self,
+        local: LocalNamespace,
+        key: Hashable,
+        factory: Callable[[], Any],
+        tags: tuple[str, ...],
+        ttl: float,
+        sequence: int,
     ) -> bool:
-        """Store what was read since `mark`, unless one of its tags was touched meanwhile; return whether it was stored.
+        """Store an entry unless one of its tags was touched since `sequence`; return whether it was stored.
 
         Args:
-            tier: where.
-            key: a row's primary key, or an entry's name.
-            thaw: makes a fresh copy.
-            tags: all that the entry depends on, namespaces and `*` included.
+            local: the local entries of its namespace.
+            key: a row's primary key, or the key of a list or value.
+            factory: returns a fresh copy of the value.
+            tags: all tags that the entry depends on, including namespaces and `*`.
             ttl: seconds.
-            mark: what `mark` returned.
+            sequence: what `sequence` returned before the value was read.
         """
         now = monotonic()
         with self._lock:
-            if now >= self.valid_until or not tier.namespace.max_items:
+            if now >= self.valid_until or not local.namespace.max_items:
                 return False
-            if mark != self._sequence and self._is_touched(tags, mark):
+            if sequence != self._sequence and self._is_touched(tags, sequence):
                 return False
-            if key in tier.entries:
-                self._remove(tier, key)
-            for victim in tier.evict():
-                self._remove(tier, victim)
-            tier.entries[key] = Entry(thaw, now + ttl, tags)
-            place = (tier, key)
+            if key in local.entries:
+                self._remove(local, key)
+            for victim in local.evict():
+                self._remove(local, victim)
+            local.entries[key] = Entry(factory, now + ttl, tags)
+            location = (local, key)
             for tag in tags:
-                self._by_tag.setdefault(tag, set()).add(place)
-            tier.fills += 1
+                self._by_tag.setdefault(tag, set()).add(location)
+            local.fills += 1
         return True
 
-    def _is_touched(self, tags: Iterable[str], mark: int) -> bool:
-        """Whether one of the tags was touched since then, as far as is known."""
-        return mark < self._oldest_sequence or any(self._touched.get(tag, 0) > mark for tag in tags)
+    def _is_touched(self, tags: Iterable[str], sequence: int) -> bool:
+        """Tell whether one of the tags was, or may have been, touched after this sequence number."""
+        return sequence < self._oldest_sequence or any(self._touched.get(tag, 0) > sequence for tag in tags)
 
     def invalidate(self, tags: Iterable[str]) -> None:
         """Remove every entry that depends on one of these tags."""
@@ -172,28 +196,28 @@ class LocalCache:
             self._sequence += 1
             for tag in tags:
                 self._touched[tag] = self._sequence
-                for tier, key in list(self._by_tag.get(tag, ())):
-                    self._remove(tier, key)
-                    tier.invalidations += 1
+                for local, key in list(self._by_tag.get(tag, ())):
+                    self._remove(local, key)
+                    local.invalidations += 1
             if len(self._touched) > MAX_TOUCH_LOG:
                 self._touched.clear()
                 self._oldest_sequence = self._sequence
 
     def remove_matching(self, matches: Callable[[LocalNamespace, Hashable], bool]) -> int:
-        """Remove the entries whose key matches; return how many. What is being read now is not stored either."""
+        """Remove the entries that `matches` accepts; return their number. Fills that began before are rejected."""
         with self._lock:
             self._sequence += 1
             self._oldest_sequence = self._sequence
-            found = [(tier, key) for tier in self.namespaces.values() for key in tier.entries if matches(tier, key)]
-            for tier, key in found:
-                self._remove(tier, key)
-                tier.invalidations += 1
+            found = [(local, key) for local in self.namespaces.values() for key in local.entries if matches(local, key)]
+            for local, key in found:
+                self._remove(local, key)
+                local.invalidations += 1
         return len(found)
 
-    def _remove(self, tier: LocalNamespace, key: Hashable) -> None:
-        entry, place = tier.entries.pop(key), (tier, key)
+    def _remove(self, local: LocalNamespace, key: Hashable) -> None:
+        entry, location = local.entries.pop(key), (local, key)
         for tag in entry.tags:
-            keys = self._by_tag[tag]
-            keys.discard(place)
-            if not keys:
+            locations = self._by_tag[tag]
+            locations.discard(location)
+            if not locations:
                 del self._by_tag[tag]

@@ -1,38 +1,44 @@
-"""What is counted in this process: plain integers, for a hit must not pay for being counted.
+"""Counters of this process. They are plain integers, so that counting costs a hit almost nothing.
 
-Increments are not atomic between threads in theory; in CPython with its lock nothing can come between, where no call is
-made. `statistics.py` sums them up over processes.
+Threads increment them without a lock. CPython switches threads only at calls and jumps, and `count += 1` contains none,
+so no increment is lost. `cachelayer.ops.statistics` sums the counters of all processes.
 """
 
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from cachelayer.protocol.tags import GLOBAL_TAG, Namespace, Namespaces
+from cachelayer.runtime.local_cache import LocalNamespace
 
+# The names of the counters of each namespace.
 SHARED = ("hits", "misses", "bypasses", "absences", "fills", "invalidations", "errors")
 LOCAL = ("hits", "misses", "fills", "evictions", "invalidations")
-EVENTS = "events"  # the name under which what concerns no namespace is counted
+EVENTS = "events"  # stands in the place of a namespace for counters that belong to none
 
-# (namespace or EVENTS, tier, what) → how many
+# (namespace or EVENTS, tier, counter) → value
 Snapshot = Mapping[tuple[str, str, str], int]
 
 
 class SharedCounts:
-    """One namespace's shared tier."""
+    """The counters of one namespace in the shared store.
+
+    Attributes:
+        absences: hits of negative entries.
+        local_misses: lookups that the local cache could not answer.
+    """
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Count from 0 again."""
+        """Set the counters to 0."""
         self.hits = self.misses = self.bypasses = self.absences = self.fills = self.invalidations = self.errors = 0
         self.local_misses = 0
 
 
 class Counters:
-    """Everything counted outside the local tier, which counts for itself."""
+    """All counters except those of `LocalNamespace`."""
 
     def __init__(self, namespaces: Namespaces) -> None:
         self._namespaces = namespaces
@@ -41,7 +47,7 @@ class Counters:
         self._lock = threading.Lock()
 
     def reset(self) -> None:
-        """Count from 0 again."""
+        """Set the counters to 0."""
         with self._lock:
             self._events.clear()
         for counts in self._shared.values():
@@ -52,33 +58,33 @@ class Counters:
         self._lock = threading.Lock()
 
     def shared(self, namespace: Namespace) -> SharedCounts:
-        """Return a namespace's counts, to be added to."""
+        """Return the counters of a namespace, for the caller to increment."""
         counts = self._shared.get(namespace.name)
         return counts if counts is not None else self._shared.setdefault(namespace.name, SharedCounts())
 
     def count(self, event: str, times: int = 1) -> None:
-        """Count something rare."""
+        """Count a rare event."""
         if times:
             with self._lock:
                 self._events[event] += times
 
-    def invalidated(self, tags: Iterable[str]) -> None:
-        """Count tags that a write touches."""
+    def count_invalidations(self, tags: Iterable[str]) -> None:
+        """Count the tags that a write touches."""
         for tag in tags:
             if tag != GLOBAL_TAG:
                 self.shared(self._namespaces.for_tag(tag)).invalidations += 1
 
-    def snapshot(self, tiers: Iterable[Any]) -> Snapshot:
-        """Return all counts that are not 0, those of the local tiers among them."""
-        found: Counter[tuple[str, str, str]] = Counter()
-        for tier in tiers:
-            name = tier.namespace.name
-            for what in ("hits", "fills", "evictions", "invalidations"):
-                found[name, "local", what] = getattr(tier, what)
-            found[name, "local", "misses"] = self.shared(tier.namespace).local_misses
+    def snapshot(self, local_namespaces: Iterable[LocalNamespace]) -> Snapshot:
+        """Return all counters that are not 0, including those of the local cache."""
+        values: Counter[tuple[str, str, str]] = Counter()
+        for local in local_namespaces:
+            name = local.namespace.name
+            for counter in ("hits", "fills", "evictions", "invalidations"):
+                values[name, "local", counter] = getattr(local, counter)
+            values[name, "local", "misses"] = self.shared(local.namespace).local_misses
         for name, counts in self._shared.items():
-            for what in SHARED:
-                found[name, "shared", what] = getattr(counts, what)
+            for counter in SHARED:
+                values[name, "shared", counter] = getattr(counts, counter)
         with self._lock:
-            found.update({(EVENTS, "", event): times for event, times in self._events.items()})
-        return {key: times for key, times in found.items() if times}
+            values.update({(EVENTS, "", event): times for event, times in self._events.items()})
+        return {key: value for key, value in values.items() if value}

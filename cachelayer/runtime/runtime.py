@@ -34,7 +34,7 @@ from logs.fork import after_fork
 
 log = Context.CACHE.logger
 
-FULL_LOG_INTERVAL = 60.0  # seconds between two log lines that say that the store is full
+FULL_LOG_INTERVAL = 60.0  # seconds between two warnings about a full store
 WRITE_RETRY_DELAY = 0.1  # seconds in which writes do not try a store that has just failed
 MAX_PENDING_ENDS = 10_000
 
@@ -62,14 +62,14 @@ class Background(Protocol):
 
 
 class CacheRuntime:
-    """What readers and writers of one process share.
+    """The state that readers and writers of one process share.
 
     Attributes:
         store: the shared store, or one inside this process.
         threads: the background threads; None while this process needs none.
         bypasses_cache: whether another process owns the cache, so that this one reads from the database.
         in_flight: the writes that have not ended.
-        pending_ends: writes that have ended although the store could not be told.
+        pending_ends: ended writes whose end could not be sent to the store.
         unannounced_count: how many writes, here and reported by other processes, could not be announced.
         retry_writes_at: until then writes do not try the store, which has just failed (monotonic clock).
         client_id: names this process on the invalidation channel.
@@ -206,7 +206,7 @@ class CacheRuntime:
         self.ensure_started()
 
     def on_end_error(self, write: InFlightWrite, error: Exception) -> None:
-        """Handle a write that has ended although the store could not be told: the heartbeat tries again."""
+        """Handle a write whose end could not be sent to the store: the heartbeat sends it again."""
         self.pending_ends.append(write)
         self.breaker.record_failure(error)
         self.ensure_started()
@@ -251,6 +251,7 @@ class CacheRuntime:
 
 
 def memory_store(runtime: CacheRuntime) -> Store:
+    """Return an in-process store for `use_store`."""
     max_entries = 2 * sum(namespace.max_items for namespace in runtime.namespaces)
     store = MemoryStore(max_entries, runtime.namespaces, on_touch=runtime.local.invalidate)
     store.reinitialize(quarantine=False)

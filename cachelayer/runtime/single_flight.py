@@ -1,45 +1,48 @@
-"""One load at a time: of several threads that miss the same entry, one loads it and the others wait for that.
+"""Single flight: of several threads that miss the same entry, one loads it and the others wait for it.
 
-Those who waited look again instead of taking over what was loaded: it may have been read before a write that they have
-already seen the end of.
+The threads that waited look the entry up again. They must not take the loaded value over: it may have been read before
+a write whose end they have already seen.
 """
 
 import threading
 from time import monotonic
 
-LONGEST_WAIT = 5.0  # seconds; a loader that takes longer keeps nobody
-REMEMBERED = 1000  # landings
+MAX_WAIT = 5.0  # seconds that a thread waits for a load; a slower loader does not delay other threads any longer
+MAX_LANDED = 1000  # entries for which the time of the last load is kept
 
 
 class SingleFlight:
-    """The loads that are under way in this process, by the name of the entry, and when the last ones were done."""
+    """The loads that are under way in this process, and when recent loads finished, by the name of the entry."""
 
     def __init__(self) -> None:
         self._under_way: dict[str, threading.Event] = {}
         self._landed: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def acquire(self, name: str, since: float) -> bool:
-        """Become the one who loads, and return True; or return False once another has loaded, for a look at that.
+    def acquire(self, name: str, looked_up_at: float) -> bool:
+        """Return True if the caller must load the entry and then call `release`.
+
+        Return False if another thread has loaded it since; this may wait for that thread first. Then the caller looks
+        the entry up again.
 
         Args:
-            name: the entry.
-            since: when it was last looked for (monotonic clock).
+            name: the name of the entry.
+            looked_up_at: when the caller began its last lookup of the entry (monotonic clock).
         """
         with self._lock:
-            landing = self._under_way.get(name)
-            if landing is None:
-                if self._landed.get(name, 0.0) >= since:
+            is_loaded = self._under_way.get(name)
+            if is_loaded is None:
+                if self._landed.get(name, 0.0) >= looked_up_at:
                     return False
                 self._under_way[name] = threading.Event()
                 return True
-        landing.wait(LONGEST_WAIT)
+        is_loaded.wait(MAX_WAIT)
         return False
 
     def release(self, name: str) -> None:
-        """Let go those who wait."""
+        """Wake the threads that wait for this load."""
         with self._lock:
-            if len(self._landed) >= REMEMBERED:
+            if len(self._landed) >= MAX_LANDED:
                 self._landed.clear()
             self._landed[name] = monotonic()
             self._under_way.pop(name).set()

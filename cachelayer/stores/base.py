@@ -1,7 +1,10 @@
-"""What a store does. Tags and entries are named without the prefixes under which a server keeps them.
+"""The interface of a store. Its callers name tags and entries without the prefixes that a server's keys have.
 
-An entry's name ends in `@` and the fingerprint of what it holds: another shape of the same thing is another entry.
-The state of a tag is None, a version (16 bytes), or an intent: `!` and the ids of the writes that hold it.
+The name of an entry ends in `@` and a fingerprint of its format, so that after a change of the model's columns old
+entries are not found.
+
+The state of a tag is None, a version (16 bytes), or an intent: `!` and the ids of the writes that hold the tag. To
+touch a tag is to give it a new version, which invalidates the entries that depend on it.
 """
 
 import os
@@ -10,42 +13,42 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from cachelayer.protocol.entries import VERSION
+from cachelayer.protocol.entries import VERSION_SIZE
 
-INTENT_S = 30.0  # a write that says nothing for that long is taken for dead
-QUARANTINE_S = 2.0  # nothing is believed for that long after a store came back
-QUARANTINE = b"quarantine------"  # who holds `*` then
+INTENT_S = 30.0  # seconds after which an intent expires unless it is renewed
+QUARANTINE_S = 2.0  # seconds during which no entry is used after a store came back
+QUARANTINE = b"quarantine------"  # the write id that holds `*` meanwhile
 
 States = list[bytes | None]
-# Called with tags that someone has touched, here or in another process.
+# Called with the tags that were touched, by this process or by another one.
 OnTouch = Callable[[Sequence[str]], None]
-# Called with the name of what has happened.
+# Called with the name of an event to count.
 CountEvent = Callable[[str], None]
 
 
 class StoreDown(Exception):
-    """The store does not answer, or not as one that can be written to: nothing in it may be believed."""
+    """The store does not answer, or does not accept writes. Its entries must not be used."""
 
 
 class StoreSlow(StoreDown):
-    """The store did not answer in time; it may be there all the same."""
+    """The store did not answer in time. It may still be running."""
 
 
 class StoreEmptied(StoreDown):
-    """The store has been emptied since it was vouched for: nobody knows what of ours is gone."""
+    """The store was emptied since it was last initialized, so intents and versions may be missing."""
 
 
 class StoreFull(Exception):
-    """The store takes no more entries; what is in it is good."""
+    """The store has no memory for more entries. Those that it has are valid."""
 
 
 def token() -> bytes:
-    """Return a new random version, or the id of a write."""
-    return b2a_hex(os.urandom(VERSION // 2))
+    """Return a new random version or write id."""
+    return b2a_hex(os.urandom(VERSION_SIZE // 2))
 
 
 def strip_fingerprint(name: str) -> str:
-    """Return an entry's name without the fingerprint at its end: what patterns are matched against."""
+    """Return the name of an entry without its fingerprint. Patterns are matched against that."""
     return name.rpartition("@")[0]
 
 
@@ -53,77 +56,106 @@ class Subscription(Protocol):
     """A subscription to the invalidation channel. Every method may raise `OSError` or the client's errors."""
 
     def ping(self, text: str) -> None:
-        """Send a ping; its answer comes after every message that was published before."""
+        """Send a ping. Its reply arrives after every message that was published before it."""
 
     def receive(self, timeout: float) -> tuple[str, bytes]:
         """Return the next reply as kind (`subscribe`, `message`, `pong`) and text; kind "" after `timeout` seconds."""
 
 
 class Store(Protocol):
-    """The shared tier. Every method may raise `StoreDown`; each is one round trip."""
+    """The shared store.
 
-    is_shared: bool  # with other processes
+    Every method may raise `StoreDown`, and is one round trip unless it takes a pattern.
+
+    Attributes:
+        is_shared: whether other processes use the same store.
+    """
+
+    is_shared: bool
 
     def read(self, entries: Sequence[str], tags: Sequence[str]) -> tuple[States, States]:
-        """Return entries and states of tags, all of one moment.
+        """Return entries and the states of tags, read atomically.
 
         Raises:
-            StoreEmptied: nobody has vouched for it since it was emptied.
+            StoreEmptied: the store was emptied and has not been initialized since.
         """
 
     def claim_versions(self, tags: Sequence[str], lease: str, lease_ms: int) -> tuple[States, bool]:
-        """Give tags that have no version one; return the states of all, and whether the lease was free and is ours."""
+        """Give a new version to each tag that has no state, and try to acquire a lease.
 
-    def fill(self, entries: Sequence[tuple[str, bytes, int]], lease: str) -> None:
-        """Store entries, each with its milliseconds to live, and give back the lease.
+        Args:
+            tags: the tags.
+            lease: the name of the lease, or "" to acquire no lease.
+            lease_ms: milliseconds after which the lease expires.
 
-        Raises:
-            StoreFull: there is no room.
+        Returns:
+            The states of all tags, and whether the lease was acquired.
         """
 
-    def begin(self, write: bytes, tags: Sequence[str]) -> None:
-        """Make each tag an intent that the write holds, for 30 s at most, and announce it."""
+    def fill(self, entries: Sequence[tuple[str, bytes, int]], lease: str) -> None:
+        """Store entries, and release the lease unless it is "".
 
-    def end(self, write: bytes, tags: Sequence[str]) -> None:
-        """Take the write out of the intents, and give tags that nobody holds a new version.
+        Args:
+            entries: name, bytes, and time to live in milliseconds of each.
+            lease: the name of the lease.
 
-        Tags that the write no longer held, because the store had lost them, are announced again, with their number
-        (`LOST`). It need not have happened when this returns.
+        Raises:
+            StoreFull: the store has no memory for them.
+        """
+
+    def begin(self, write_id: bytes, tags: Sequence[str]) -> None:
+        """Let a write hold an intent on each tag for up to 30 s, and announce the tags."""
+
+    def end(self, write_id: bytes, tags: Sequence[str]) -> None:
+        """Release the intents of a write, and give a new version to each tag that no other write holds.
+
+        If the store has lost intents of the write, the tags are announced again together with the number of lost
+        intents (`LOST`). The store may do all this after the method has returned.
         """
 
     def touch(self, tags: Sequence[str]) -> None:
-        """Give tags that nobody holds a new version, and announce all of them."""
+        """Give a new version to each tag that no write holds, and announce all tags."""
 
     def put(self, entry: str, head: bytes, payload: bytes, tags: Sequence[str], ttl_ms: int) -> None:
-        """Touch the first tag and store an entry of the versions that all the tags have then, in one step."""
+        """Touch the first tag and store an entry, in one atomic step.
+
+        While a write holds one of the tags, the entry is not stored.
+
+        Args:
+            entry: its name.
+            head: its bytes before the versions of the tags.
+            payload: its bytes after them.
+            tags: all tags that it depends on.
+            ttl_ms: time to live in milliseconds.
+        """
 
     def reinitialize(self, *, quarantine: bool) -> bool:
-        """Vouch for the store, and make sure that it has a version for each namespace.
+        """Mark the store as initialized, and give a version to each namespace that has none.
 
-        If it was emptied, if this is not the server that was vouched for before, or if `quarantine` says so, nothing in
-        it is believed by anybody for a moment: writes that begun without it may be about to commit.
+        If the store was emptied, or is another server than before, writes that it does not know of may be about to
+        commit. Then, or if `quarantine` is set, it puts all entries in quarantine: no process uses them for 2 s.
 
         Returns:
-            Whether that was so.
+            Whether the quarantine began.
         """
 
     def check_writable(self) -> None:
-        """Make sure that the store can be written to."""
+        """Check that the store accepts writes."""
 
     def remove(self, pattern: str) -> int:
-        """Remove the entries and renew the tags whose name matches a glob; return how many entries that were."""
+        """Remove the entries and touch the tags whose name matches a glob; return the number of removed entries."""
 
     def entry_names(self, pattern: str) -> Iterator[str]:
-        """Yield the names of entries that match a glob, in no order."""
+        """Yield the names of the entries that match a glob, in no particular order."""
 
     def announce(self, *words: str) -> None:
-        """Tell the other processes something that is no tag."""
+        """Publish words on the invalidation channel (`cachelayer.protocol.messages`)."""
 
     def subscribe(self) -> AbstractContextManager[Subscription]:
-        """Return a subscription to the invalidation channel; only a shared store has one."""
+        """Return a subscription to the invalidation channel. Only a shared store has a channel."""
 
     def verify_connection(self, connection: Any) -> bool:
-        """Check the server behind a new connection; return whether it is not the one that was used before."""
+        """Check the server behind a new connection; return whether it was emptied or is another one than before."""
 
     def release_idle(self) -> None:
-        """Give back the connections that are not in use."""
+        """Return idle connections to their pool."""

@@ -1,4 +1,4 @@
-"""The store inside one process: what the embedded default runs on, and what tests run beside a real server."""
+"""The store inside one process: used without Redis, and in tests that explore interleavings of the protocol."""
 
 import threading
 from collections import OrderedDict
@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from time import monotonic
 from typing import Any
 
-from cachelayer.protocol.entries import INTENT
+from cachelayer.protocol.entries import INTENT_PREFIX
 from cachelayer.protocol.keys import matches
 from cachelayer.protocol.messages import LOST
 from cachelayer.protocol.tags import GLOBAL_TAG, Namespaces
@@ -22,32 +22,37 @@ from cachelayer.stores.base import (
     token,
 )
 
-MAX_VERSIONS = 100_000  # versions; a forgotten one is a miss
+MAX_VERSIONS = 100_000  # tags; an entry whose version was dropped is a miss
 
 
-def _nobody(_tags: Sequence[str]) -> None:
-    """Listen to nothing."""
+def _ignore(_tags: Sequence[str]) -> None:
+    """Do nothing when tags are touched."""
 
 
 class MemoryStore:
-    """Tags and entries under one lock. `entries` bounds how many entries are kept, the least recently used go first.
+    """Tags and entries under one lock.
 
-    `clock` (seconds) and `make_token` are there for tests that decide what happens when.
+    Args:
+        max_entries: how many entries are kept; the least recently used are evicted first.
+        namespaces: all namespaces.
+        on_touch: called with the tags that are announced.
+        clock: seconds; tests replace it.
+        make_token: returns a new version; tests replace it.
     """
 
     is_shared = False
 
     def __init__(
         self,
-        entries: int,
+        max_entries: int,
         namespaces: Namespaces,
         *,
-        on_touch: OnTouch = _nobody,
+        on_touch: OnTouch = _ignore,
         clock: Callable[[], float] = monotonic,
         make_token: Callable[[], bytes] = token,
     ) -> None:
         self._entries: OrderedDict[str, tuple[bytes, float]] = OrderedDict()
-        self._max_entries = entries
+        self._max_entries = max_entries
         self._namespaces = namespaces
         self._versions: OrderedDict[str, bytes] = OrderedDict()
         self._intents: dict[str, dict[bytes, float]] = {}
@@ -60,7 +65,7 @@ class MemoryStore:
     def read(self, entries: Sequence[str], tags: Sequence[str]) -> tuple[States, States]:
         """See `Store.read`."""
         with self._lock:
-            return [self._entry(name) for name in entries], [self._state(tag) for tag in tags]
+            return [self._get_entry(name) for name in entries], [self._state(tag) for tag in tags]
 
     def claim_versions(self, tags: Sequence[str], lease: str, lease_ms: int) -> tuple[States, bool]:
         """See `Store.claim_versions`."""
@@ -69,10 +74,10 @@ class MemoryStore:
                 if self._state(tag) is None:
                     self._renew(tag)
             now = self._clock()
-            free = self._leases.get(lease, 0.0) <= now
-            if free:
+            is_acquired = self._leases.get(lease, 0.0) <= now
+            if is_acquired:
                 self._leases[lease] = now + lease_ms / 1000
-            return [self._state(tag) for tag in tags], free
+            return [self._state(tag) for tag in tags], is_acquired
 
     def fill(self, entries: Sequence[tuple[str, bytes, int]], lease: str) -> None:
         """See `Store.fill`."""
@@ -84,21 +89,21 @@ class MemoryStore:
                 self._entries.popitem(last=False)
             self._leases.pop(lease, None)
 
-    def begin(self, write: bytes, tags: Sequence[str]) -> None:
+    def begin(self, write_id: bytes, tags: Sequence[str]) -> None:
         """See `Store.begin`."""
         with self._lock:
             for tag in tags:
-                self._hold(tag, write, INTENT_S)
+                self._hold(tag, write_id, INTENT_S)
         self._on_touch(tags)
 
-    def end(self, write: bytes, tags: Sequence[str]) -> None:
+    def end(self, write_id: bytes, tags: Sequence[str]) -> None:
         """See `Store.end`."""
         lost = 0
         with self._lock:
             for tag in tags:
-                self._state(tag)
+                self._state(tag)  # removes expired holders
                 holders = self._intents.get(tag, {})
-                lost += holders.pop(write, None) is None
+                lost += holders.pop(write_id, None) is None
                 if not holders:
                     self._renew(tag)
         if lost:
@@ -108,7 +113,7 @@ class MemoryStore:
         """See `Store.touch`."""
         with self._lock:
             for tag in tags:
-                if not (self._state(tag) or b"").startswith(INTENT):
+                if not (self._state(tag) or b"").startswith(INTENT_PREFIX):
                     self._renew(tag)
         self._on_touch(tags)
 
@@ -118,12 +123,12 @@ class MemoryStore:
             self.touch(tags[:1])
             self._entries.pop(entry, None)
             states, _ = self.claim_versions(tags, "", 0)
-            versions = [state for state in states if state is not None and not state.startswith(INTENT)]
+            versions = [state for state in states if state is not None and not state.startswith(INTENT_PREFIX)]
             if len(versions) == len(tags):
                 self.fill([(entry, head + b"".join(versions) + payload, ttl_ms)], "")
 
     def reinitialize(self, *, quarantine: bool) -> bool:
-        """See `Store.reinitialize`; of what is kept here only `MAX_VERSIONS` may have dropped a namespace."""
+        """See `Store.reinitialize`. This store is never emptied, but `MAX_VERSIONS` may have evicted a namespace."""
         with self._lock:
             for namespace in self._namespaces:
                 if self._state(namespace.name) is None:
@@ -135,17 +140,17 @@ class MemoryStore:
         return quarantine
 
     def check_writable(self) -> None:
-        """See `Store.check_writable`."""
+        """See `Store.check_writable`; it always accepts writes."""
 
     def remove(self, pattern: str) -> int:
         """See `Store.remove`."""
         with self._lock:
-            found = list(self.entry_names(pattern))
-            for name in found:
+            names = list(self.entry_names(pattern))
+            for name in names:
                 del self._entries[name]
             tags = [tag for tag in self._versions if matches(tag, pattern)]
         self.touch(tags)
-        return len(found)
+        return len(names)
 
     def entry_names(self, pattern: str) -> Iterator[str]:
         """See `Store.entry_names`."""
@@ -154,9 +159,9 @@ class MemoryStore:
 
     def subscribe(self) -> AbstractContextManager[Subscription]:
         """See `Store.subscribe`."""
-        raise NotImplementedError("a store in this process has no channel")
+        raise NotImplementedError("an in-process store has no invalidation channel")
 
-    def verify_connection(self, connection: Any) -> bool:  # noqa: ARG002 - the interface's
+    def verify_connection(self, connection: Any) -> bool:  # noqa: ARG002 - required by the interface
         """See `Store.verify_connection`; there are no connections."""
         return False
 
@@ -164,35 +169,38 @@ class MemoryStore:
         """See `Store.release_idle`; there are no connections."""
 
     def announce(self, *words: str) -> None:
-        """See `Store.announce`; there are no others."""
+        """See `Store.announce`; there are no other processes."""
 
-    def _entry(self, name: str) -> bytes | None:
-        data, ends = self._entries.get(name, (None, 0.0))
+    def _get_entry(self, name: str) -> bytes | None:
+        data, expires = self._entries.get(name, (None, 0.0))
         if data is None:
             return None
-        if ends <= self._clock():
+        if expires <= self._clock():
             del self._entries[name]
             return None
         self._entries.move_to_end(name)
         return data
 
     def _state(self, tag: str) -> bytes | None:
+        """Return the state of a tag, after removing holders whose intent has expired."""
         holders = self._intents.get(tag)
         if holders is not None:
             now = self._clock()
-            for write in [write for write, ends in holders.items() if ends <= now]:
-                del holders[write]
+            for write_id in [write_id for write_id, expires in holders.items() if expires <= now]:
+                del holders[write_id]
             if holders:
-                return INTENT + b",".join(holders)
+                return INTENT_PREFIX + b",".join(holders)
             del self._intents[tag]
         return self._versions.get(tag)
 
-    def _hold(self, tag: str, write: bytes, seconds: float) -> None:
+    def _hold(self, tag: str, write_id: bytes, seconds: float) -> None:
+        """Add a holder to a tag's intent, or extend it."""
         self._state(tag)
         self._versions.pop(tag, None)
-        self._intents.setdefault(tag, {})[write] = self._clock() + seconds
+        self._intents.setdefault(tag, {})[write_id] = self._clock() + seconds
 
     def _renew(self, tag: str) -> None:
+        """Give a tag a new version."""
         self._intents.pop(tag, None)
         self._versions[tag] = self._token()
         self._versions.move_to_end(tag)

@@ -1,7 +1,7 @@
-"""The store on a Redis or Valkey server, by the connections that django-redis holds.
+"""The store on a Redis or Valkey server, over the connections of django-redis.
 
-Before a connection is used for the first time, it vouches for its server (`_vouch`): a server that was restarted with
-old data, or replaced by another, is recognised by its `run_id`.
+Before a new connection is used, `verify_connection` compares the server's `run_id` with the stored one. So a server
+that was restarted with old data, or replaced by another one, is noticed before anything is read from it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -31,8 +31,8 @@ from cachelayer.stores.transport import RedisTransport, Script
 from logs.contexts import Context
 
 INTENT_MS = int(INTENT_S * 1000)
-VERSION_MS = 2 * 60 * 60 * 1000  # longer than any entry lives; what is not asked for does not stay for ever
-SCAN = 500  # keys a step
+VERSION_MS = 2 * 60 * 60 * 1000  # longer than the time to live of any namespace; versions of unused tags expire
+SCAN_COUNT = 500  # keys per SCAN call
 
 log = Context.CACHE.logger
 
@@ -42,20 +42,20 @@ _SCRIPTS = _BEGIN, _END, _TOUCH, _PUT, _RESTORE, _PROBE = tuple(
 
 
 class RedisStore:
-    """See `Store`. Keys are `prefix:t:tag`, `prefix:e:entry`, `prefix:l:lease`, and `prefix:run`.
+    """See `Store`. Keys are `prefix:t:tag`, `prefix:e:entry`, `prefix:l:lease`, `prefix:run` and `prefix:probe`.
 
     Args:
         alias: the name of the cache in `CACHES`.
-        prefix: what keys and the channel begin with; one for each database.
-        sender: who announces, so that a process can tell its own announcements.
-        namespaces: all there are.
+        prefix: the first part of all keys and of the channel; each database has its own.
+        sender: the id of this process, the first line of its messages.
+        namespaces: all namespaces.
         on_touch: called with the tags that this store announces.
-        count: called with what happens seldom.
+        count: called with the names of rare events.
     """
 
     is_shared = True
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what a store is of
+    def __init__(  # noqa: PLR0913, PLR0917 - everything that a store needs
         self, alias: str, prefix: str, sender: str, namespaces: Namespaces, on_touch: OnTouch, count: CountEvent
     ) -> None:
         self._client = get_redis_connection(alias)
@@ -69,17 +69,17 @@ class RedisStore:
         self.channel = f"{prefix}:touched"
         self._transport = RedisTransport(self._client, _SCRIPTS, count)
         self._count = count
-        self._known: WeakSet[Any] = WeakSet()  # connections that were used before
+        self._verified: WeakSet[Any] = WeakSet()  # connections that were open before
 
     def subscribe(self) -> RedisSubscription:
-        """Return a way to hear what is announced."""
+        """See `Store.subscribe`."""
         return RedisSubscription(self._client, self.channel)
 
     def release_idle(self) -> None:
-        """Hold no connections until there is something to ask."""
+        """See `Store.release_idle`."""
         self._transport.release_idle()
 
-    # --- reading ------------------------------------------------------------------------------------------------------
+    # --- reads --------------------------------------------------------------------------------------------------------
     def read(self, entries: Sequence[str], tags: Sequence[str]) -> tuple[States, States]:
         """See `Store.read`."""
         keys = [self._entry_prefix + name for name in entries]
@@ -91,16 +91,16 @@ class RedisStore:
 
     def claim_versions(self, tags: Sequence[str], lease: str, lease_ms: int) -> tuple[States, bool]:
         """See `Store.claim_versions`."""
-        new = token()
+        version = token()
         commands: list[tuple[Any, ...]] = [
-            ("SET", self._tag_prefix + tag, new, "NX", "GET", *(("PX", life) if (life := self._ttl(tag)) else ()))
+            ("SET", self._tag_prefix + tag, version, "NX", "GET", *(("PX", ttl_ms) if (ttl_ms := _ttl_ms(tag)) else ()))
             for tag in tags
         ]
         if lease:
-            commands.append(("SET", self._lease(lease), self._sender, "NX", "PX", lease_ms))
-        answers = self._transport.pipeline(commands)
-        states = [new if state is None else state for state in answers[: len(tags)]]
-        return states, answers[-1] is not None if lease else True
+            commands.append(("SET", self._lease_key(lease), self._sender, "NX", "PX", lease_ms))
+        replies = self._transport.pipeline(commands)
+        states = [version if state is None else state for state in replies[: len(tags)]]
+        return states, replies[-1] is not None if lease else True
 
     def fill(self, entries: Sequence[tuple[str, bytes, int]], lease: str) -> None:
         """See `Store.fill`."""
@@ -108,39 +108,39 @@ class RedisStore:
             ("SET", self._entry_prefix + name, data, "PX", ttl_ms) for name, data, ttl_ms in entries
         ]
         if lease:
-            commands.append(("UNLINK", self._lease(lease)))
+            commands.append(("UNLINK", self._lease_key(lease)))
         self._transport.pipeline(commands)
 
-    # --- writing ------------------------------------------------------------------------------------------------------
-    def begin(self, write: bytes, tags: Sequence[str]) -> None:
+    # --- writes -------------------------------------------------------------------------------------------------------
+    def begin(self, write_id: bytes, tags: Sequence[str]) -> None:
         """See `Store.begin`."""
-        self._run(_BEGIN, tags, write, INTENT_MS, self.channel, self._message(tags))
+        self._eval(_BEGIN, tags, write_id, INTENT_MS, self.channel, self._message(tags))
         self._on_touch(tags)
 
-    def end(self, write: bytes, tags: Sequence[str]) -> None:
+    def end(self, write_id: bytes, tags: Sequence[str]) -> None:
         """See `Store.end`."""
-        arguments = (write, token(), self.channel, self._message(tags), *self._ttls(tags))
+        arguments = (write_id, token(), self.channel, self._message(tags), *map(_ttl_ms, tags))
         self._transport.eval_no_reply(_END, [self._tag_prefix + tag for tag in tags], arguments)
 
     def touch(self, tags: Sequence[str]) -> None:
         """See `Store.touch`."""
-        self._run(_TOUCH, tags, token(), self.channel, self._message(tags), *self._ttls(tags))
+        self._eval(_TOUCH, tags, token(), self.channel, self._message(tags), *map(_ttl_ms, tags))
         self._on_touch(tags)
 
     def put(self, entry: str, head: bytes, payload: bytes, tags: Sequence[str], ttl_ms: int) -> None:
-        """See `Store.put`."""
+        """See `Store.put`. The versions of its tags live at least as long as the entry."""
         keys = [self._entry_prefix + entry, *(self._tag_prefix + tag for tag in tags)]
         message = self._message(tags[:1])
-        lives = [max(life, ttl_ms) if life else 0 for life in self._ttls(tags)]
-        self._transport.eval(_PUT, keys, [token(), self.channel, message, head, payload, ttl_ms, *lives])
+        tag_ttls_ms = [max(tag_ttl_ms, ttl_ms) if tag_ttl_ms else 0 for tag_ttl_ms in map(_ttl_ms, tags)]
+        self._transport.eval(_PUT, keys, [token(), self.channel, message, head, payload, ttl_ms, *tag_ttls_ms])
         self._on_touch(tags[:1])
 
     def reinitialize(self, *, quarantine: bool) -> bool:
         """See `Store.reinitialize`."""
-        return _checked(self._transport.eval(_RESTORE, *self._restoring(quarantine=quarantine)))
+        return _began_quarantine(self._transport.eval(_RESTORE, *self._restore_arguments(quarantine=quarantine)))
 
     def check_writable(self) -> None:
-        """See `Store.check_writable`; a server that became a replica, or cannot save, goes on answering reads."""
+        """See `Store.check_writable`. A replica, or a server that cannot save, still answers reads."""
         self._transport.eval(_PROBE, [f"{self._prefix}:probe"], [self._sender])
 
     def remove(self, pattern: str) -> int:
@@ -161,61 +161,59 @@ class RedisStore:
         """See `Store.announce`."""
         self._transport.execute("PUBLISH", self.channel, self._message(words))
 
-    # --- one connection -----------------------------------------------------------------------------------------------
+    # --- new connections ----------------------------------------------------------------------------------------------
     def verify_connection(self, connection: Any) -> bool:
-        """Restore by one connection, before it is used for anything else.
-
-        Returns:
-            Whether the server was a strange one.
-        """
-        if connection in self._known:
+        """See `Store.verify_connection`. It reinitializes the store and replays unconfirmed scripts."""
+        if connection in self._verified:
             self._count("reconnections")
             log.info("Cache connection made ANEW: the server had closed it")
-        is_strange = _checked(self._transport.handshake(connection, _RESTORE, *self._restoring(quarantine=False)))
+        reply = self._transport.handshake(connection, _RESTORE, *self._restore_arguments(quarantine=False))
+        was_replaced = _began_quarantine(reply)
         self._transport.replay_pending(connection)
-        self._known.add(connection)
-        return is_strange
+        self._verified.add(connection)
+        return was_replaced
 
-    def _restoring(self, *, quarantine: bool) -> tuple[list[str], list[Any]]:
+    def _restore_arguments(self, *, quarantine: bool) -> tuple[list[str], list[Any]]:
+        """Return the keys and the arguments of the script RESTORE."""
         tags = (GLOBAL_TAG, *(namespace.name for namespace in self._namespaces))
         keys = [self._run_key, *(self._tag_prefix + tag for tag in tags)]
         message = self._message([GLOBAL_TAG])
         return keys, [token(), self.channel, message, int(QUARANTINE_S * 1000), QUARANTINE, int(quarantine)]
 
-    # --- what is common -----------------------------------------------------------------------------------------------
-    def _run(self, script: Script, tags: Sequence[str], *arguments: Any) -> Any:
+    # --- helpers ------------------------------------------------------------------------------------------------------
+    def _eval(self, script: Script, tags: Sequence[str], *arguments: Any) -> Any:
         return self._transport.eval(script, [self._tag_prefix + tag for tag in tags], arguments)
 
     def _message(self, words: Sequence[str]) -> str:
         return messages.encode(self._sender, words)
 
-    def _ttl(self, tag: str) -> int:
-        """Milliseconds that a version of the tag lives; 0: for good, as a namespace's does."""
-        return VERSION_MS if ":" in tag else 0
-
-    def _ttls(self, tags: Sequence[str]) -> list[int]:
-        return [self._ttl(tag) for tag in tags]
-
-    def _lease(self, name: str) -> str:
+    def _lease_key(self, name: str) -> str:
         return f"{self._prefix}:l:{name}"
 
-    def _scan(self, prefix: str, pattern: str, named: Callable[[str], str]) -> Iterator[list[str]]:
-        """Yield keys whose name matches, without their prefix and some at a time: the whole server is looked through.
+    def _scan(self, prefix: str, pattern: str, to_name: Callable[[str], str]) -> Iterator[list[str]]:
+        """Scan the server; yield the keys that match a pattern, without their prefix, in batches.
 
-        Its globs are not Python's, so it is asked for no more than what names begin with.
+        Redis' globs differ from Python's. So the server only compares literal prefixes, and this process does the rest.
         """
-        for beginning in literal_prefixes(pattern):
+        for literal in literal_prefixes(pattern):
             cursor: Any = 0
             while True:
-                cursor, keys = self._transport.execute("SCAN", cursor, "MATCH", f"{prefix}{beginning}*", "COUNT", SCAN)
-                found = [key.decode().removeprefix(prefix) for key in keys]
-                if found := [key for key in found if matches(named(key), pattern)]:
-                    yield found
+                glob = f"{prefix}{literal}*"
+                cursor, keys = self._transport.execute("SCAN", cursor, "MATCH", glob, "COUNT", SCAN_COUNT)
+                names = [key.decode().removeprefix(prefix) for key in keys]
+                if matching := [name for name in names if matches(to_name(name), pattern)]:
+                    yield matching
                 if int(cursor) == 0:
                     break
 
 
-def _checked(answer: Any) -> bool:
-    if isinstance(answer, bytes | str):
-        raise StoreDown(f"the server is a {answer.decode() if isinstance(answer, bytes) else answer}")
-    return bool(answer)
+def _ttl_ms(tag: str) -> int:
+    """Return the time to live of a tag's version in milliseconds; 0 for namespaces, whose versions do not expire."""
+    return VERSION_MS if ":" in tag else 0
+
+
+def _began_quarantine(reply: Any) -> bool:
+    """Interpret the reply of RESTORE, which is a string if the server is not a master."""
+    if isinstance(reply, bytes | str):
+        raise StoreDown(f"the server is a {reply.decode() if isinstance(reply, bytes) else reply}")
+    return bool(reply)

@@ -1,42 +1,46 @@
-"""The steps of the protocol that must be one step on the server, in Lua.
+"""Lua scripts: the operations of the store that must be atomic on the server.
 
-The state of a tag is a string: a version, or an intent `!id:end,id:end`, each write's id with the millisecond (of the
-server's clock) at which it is taken for dead. A holder that died does not live on because others hold the tag too.
+The state of a tag is a string: a version, or an intent `!id:expires,id:expires`. `id` is a write that holds the tag,
+    and
+`expires` is when its intent expires, in milliseconds of the server's clock. Each holder expires by itself, even if
+other writes renew theirs.
 
-Shebang flags (Redis 7): what announces runs even when memory is full; a write that could not be announced would be a
-stale read. What stores a value does not.
+Shebang flags need Redis 7. Scripts that announce a write also run when the server's memory is full, because a write
+that is not announced would cause stale reads. The script that stores a value does not.
 """
 
 _SHEBANG = "#!lua flags=allow-oom\n"
 _SHEBANG_OF_VALUES = "#!lua\n"
 
-# Milliseconds now; the holders of an intent that are alive, as a list of {id, end}; a list of holders as a state.
 _HOLDERS = """
 local clock
 
+-- Returns the server's time in milliseconds.
 local function now()
   clock = clock or redis.call('TIME')
   return clock[1] * 1000 + math.floor(clock[2] / 1000)
 end
 
-local NOBODY = {}
+local NO_HOLDERS = {}
 
+-- Returns the holders in a state that have not expired, as a list of {id, expires}.
 local function holders(state)
-  if not state or state:byte() ~= 33 then return NOBODY end  -- 33 is '!'
+  if not state or state:byte() ~= 33 then return NO_HOLDERS end  -- 33 is '!'
   local alive = {}
-  for id, ends in state:gmatch('([^!:,]+):(%d+)') do
-    if tonumber(ends) > now() then alive[#alive + 1] = {id, tonumber(ends)} end
+  for id, expires in state:gmatch('([^!:,]+):(%d+)') do
+    if tonumber(expires) > now() then alive[#alive + 1] = {id, tonumber(expires)} end
   end
   return alive
 end
 
+-- Stores an intent with these holders; the key expires with the last of them.
 local function hold(key, alive)
-  local words, last = {}, 0
+  local parts, last = {}, 0
   for i, holder in ipairs(alive) do
-    words[i] = holder[1] .. ':' .. string.format('%d', holder[2])
+    parts[i] = holder[1] .. ':' .. string.format('%d', holder[2])
     last = math.max(last, holder[2])
   end
-  redis.call('SET', key, '!' .. table.concat(words, ','), 'PX', last - now())
+  redis.call('SET', key, '!' .. table.concat(parts, ','), 'PX', last - now())
 end
 
 local function without(alive, id)
@@ -47,13 +51,13 @@ local function without(alive, id)
   return others
 end
 
--- Namespaces' versions stay for good.
+-- Stores a new version. A ttl of 0 means that it does not expire, as for namespaces.
 local function renew(key, version, ttl)
   if tonumber(ttl) > 0 then redis.call('SET', key, version, 'PX', ttl) else redis.call('SET', key, version) end
 end
 """
 
-# KEYS tags · ARGV id, ms to live, channel, message
+# KEYS tags · ARGV write id, ttl ms, channel, message
 BEGIN = (
     _SHEBANG
     + _HOLDERS
@@ -75,17 +79,18 @@ return 1
 """
 )
 
-# KEYS tags · ARGV id, version, channel, message, ms a version lives for each key (0: for good) → tags that were lost
-# Readers bypassed the tags since BEGIN announced them, so there is nothing to announce unless an intent was lost.
-# Nobody waits for the answer; how many were lost is said in the announcement.
+# KEYS tags · ARGV write id, version, channel, message, ttl ms of the version of each key → number of lost intents
+# Since BEGIN announced the tags, readers have bypassed them. So END announces them only if intents were lost. The
+# sender does not read the reply; the number of lost intents is appended to the message.
 END = (
     _SHEBANG
     + _HOLDERS
     + """
 local id, version, lost = ARGV[1], ARGV[2], 0
-local ours = '!' .. id .. ':'
+local own = '!' .. id .. ':'
 for i, state in ipairs(redis.call('MGET', unpack(KEYS))) do
-  if state and state:sub(1, #ours) == ours and not state:find(',', 1, true) then
+  -- The usual case: this write is the only holder.
+  if state and state:sub(1, #own) == own and not state:find(',', 1, true) then
     renew(KEYS[i], version, ARGV[4 + i])
   else
     local alive = holders(state)
@@ -99,7 +104,7 @@ return lost
 """
 )
 
-# KEYS tags · ARGV version, channel, message, ms a version lives for each key
+# KEYS tags · ARGV version, channel, message, ttl ms of the version of each key
 TOUCH = (
     _SHEBANG
     + _HOLDERS
@@ -112,7 +117,8 @@ return 1
 """
 )
 
-# KEYS entry, tags (the first is touched) · ARGV version, channel, message, head, payload, ms to live, ms for each tag
+# KEYS entry, tags · ARGV version, channel, message, head, payload, ttl ms of the entry, ttl ms of the version of each
+# tag The first tag gets a new version.
 PUT = (
     _SHEBANG_OF_VALUES
     + _HOLDERS
@@ -139,8 +145,8 @@ return 1
 """
 )
 
-# KEYS the vouched-for run, `*`, namespaces · ARGV version, channel, message, quarantine ms, its id, forced (0 or 1)
-# → 1 for a quarantine, 0 for none, or what the server is when it is no master
+# KEYS the stored run_id, `*`, namespaces · ARGV version, channel, message, quarantine ms, quarantine id, forced (0 or
+# 1) → 1 if the quarantine began, 0 if not; the role of the server if it is not a master
 RESTORE = (
     _SHEBANG
     + _HOLDERS
@@ -148,11 +154,11 @@ RESTORE = (
 local role = redis.call('INFO', 'replication'):match('role:(%a+)')
 if role ~= 'master' then return role end
 local run = redis.call('INFO', 'server'):match('run_id:(%w+)')
-local strange = ARGV[6] == '1' or redis.call('GET', KEYS[1]) ~= run
+local replaced = ARGV[6] == '1' or redis.call('GET', KEYS[1]) ~= run
 for i = 3, #KEYS do
   if redis.call('EXISTS', KEYS[i]) == 0 then renew(KEYS[i], ARGV[1], 0) end
 end
-if not strange then return 0 end
+if not replaced then return 0 end
 redis.call('SET', KEYS[1], run)
 local alive = without(holders(redis.call('GET', KEYS[2])), ARGV[5])
 alive[#alive + 1] = {ARGV[5], now() + ARGV[4]}
@@ -162,5 +168,5 @@ return 1
 """
 )
 
-# KEYS a key · ARGV a value: what BEGIN needs, a server that takes writes even when its memory is full
+# KEYS any key · ARGV any value. Like BEGIN it needs a server that accepts writes, even if its memory is full.
 PROBE = _SHEBANG + "return redis.call('SET', KEYS[1], ARGV[1], 'PX', 60000)"

@@ -1,4 +1,7 @@
-"""One connection that hears what is announced. Unlike redis-py's own it never reconnects by itself, in silence."""
+"""A connection that is subscribed to the invalidation channel.
+
+Unlike redis-py's own it never reconnects by itself, because the subscriber must know that messages may be missing.
+"""
 
 from types import TracebackType
 from typing import Any, Self
@@ -7,11 +10,11 @@ import redis
 
 
 class RedisSubscription:
-    """A subscription to one channel, from entering its context to leaving it."""
+    """A subscription to one channel; use it as a context manager."""
 
     def __init__(self, client: redis.Redis, channel: str) -> None:
         pool: Any = client.connection_pool
-        # In the protocol's version 2 every answer on such a connection is a list that begins with its kind.
+        # With protocol version 2 every reply on a subscribed connection is a list that begins with its kind.
         self._connection = pool.connection_class(**{**pool.connection_kwargs, "protocol": 2, "retry": None})
         self._channel = channel
 
@@ -19,7 +22,7 @@ class RedisSubscription:
         """Connect and subscribe.
 
         Raises:
-            RedisError, OSError: that fails.
+            RedisError, OSError: connecting failed.
         """
         self._connection.connect()
         self._connection.send_command("SUBSCRIBE", self._channel)
@@ -31,21 +34,21 @@ class RedisSubscription:
         """Disconnect."""
         self._connection.disconnect()
 
-    def ping(self, question: str) -> None:
-        """Ask for an answer, which comes after all that was announced before (`pong`).
+    def ping(self, text: str) -> None:
+        """See `Subscription.ping`.
 
         Raises:
-            RedisError, OSError: the connection is lost; likewise below.
+            RedisError, OSError: the connection is lost.
         """
-        self._connection.send_command("PING", question)
+        self._connection.send_command("PING", text)
 
     def receive(self, timeout: float) -> tuple[str, bytes]:
-        """Return the next answer, as its kind (`subscribe`, `message`, `pong`) and what it says; kind "" for none.
+        """See `Subscription.receive`.
 
-        Args:
-            timeout: seconds to wait for it.
+        Raises:
+            RedisError, OSError: the connection is lost.
         """
         if not self._connection.can_read(timeout=timeout):
             return "", b""
-        kind, *_, said = self._connection.read_response()
-        return kind.decode(), said if isinstance(said, bytes) else b""
+        kind, *_, text = self._connection.read_response()
+        return kind.decode(), text if isinstance(text, bytes) else b""

@@ -1,6 +1,6 @@
-"""One round trip to the server, by a connection of django-redis' pool.
+"""Sends commands to the server over connections of django-redis' pool, one round trip a call.
 
-It does what redis-py's client does with a command, without what that does around it: a third of a hit's time.
+redis-py's client does the same, but with overhead that takes a third of the time of a shared hit.
 """
 
 import hashlib
@@ -18,231 +18,238 @@ from cachelayer.stores.base import CountEvent, StoreDown, StoreFull, StoreSlow
 from logs.contexts import Context
 from logs.fork import after_fork
 
-# Threads that ask at once; others wait for their turn. A hundred that connect at one moment would keep each other, and
-# the server, from answering in time.
-AT_ONCE = 8
+# Round trips at the same time; other threads wait. If a hundred threads connected at once, the server and the threads
+# would be too busy to answer any of them in time.
+MAX_CONCURRENT = 8
 
 T = TypeVar("T")
-Post = tuple["Script", Sequence[str], Sequence[Any]]
+ScriptCall = tuple["Script", Sequence[str], Sequence[Any]]  # script, keys, arguments
 log = Context.CACHE.logger
 
 
 def encode_command(command: Sequence[str | bytes | int]) -> bytes:
-    """Write a command as the server reads it (RESP: https://redis.io/docs/latest/develop/reference/protocol-spec/)."""
+    """Encode a command in RESP (https://redis.io/docs/latest/develop/reference/protocol-spec/)."""
     words = [word if type(word) is bytes else str(word).encode() for word in command]
     return b"*%d\r\n" % len(words) + b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words])
 
 
 REPLY_ON = encode_command(("CLIENT", "REPLY", "ON"))
-REPLY_SKIP = encode_command(("CLIENT", "REPLY", "SKIP"))  # no answer to the command after it
+REPLY_SKIP = encode_command(("CLIENT", "REPLY", "SKIP"))  # the server does not reply to the next command
 
 
 class Script:
-    """A Lua script, known to the server by its digest."""
+    """A Lua script and the digest by which the server knows it."""
 
     def __init__(self, source: str) -> None:
         self.source = source
         self.digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
 
 
-def _evaluation(script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> bytes:
+def _encode_evalsha(script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> bytes:
     return encode_command(("EVALSHA", script.digest, len(keys), *keys, *arguments))
 
 
 class RedisTransport:
-    """Sends commands and waits for their answers. A connection that the server has closed is made anew, once."""
+    """Sends commands and reads their replies. If the server has closed a connection, it reconnects once."""
 
     def __init__(self, client: redis.Redis, scripts: Sequence[Script], count: CountEvent) -> None:
         self._scripts = scripts
         self._pool: Any = client.connection_pool
         _pools.add(self._pool)
-        # Taken from the pool and kept, the one used last at the end: asking it each time is a seventh of a hit's time.
-        self._free: list[Any] = []
-        # What was posted on each connection since its last answer: gone, should it turn out to be dead.
-        self._posted: WeakKeyDictionary[Any, list[Post]] = WeakKeyDictionary()
-        self._slots: SimpleQueue[None] = SimpleQueue()  # a semaphore, at a thirtieth of its price
-        for _ in range(AT_ONCE):
+        # Idle connections taken from the pool, the last used one at the end. To ask the pool at each call would take a
+        # seventh of the time of a shared hit.
+        self._idle: list[Any] = []
+        # Scripts that were sent without a reply on a connection, and no reply has arrived on it since. If the
+        # connection turns out to be closed, they may not have run.
+        self._unconfirmed: WeakKeyDictionary[Any, list[ScriptCall]] = WeakKeyDictionary()
+        self._slots: SimpleQueue[None] = SimpleQueue()  # a semaphore; a thirtieth of the cost of threading.Semaphore
+        for _ in range(MAX_CONCURRENT):
             self._slots.put(None)
         self._count = count
-        self._epoch = 0  # counts servers that were left
-        self._has_loaded = False  # our scripts: all of them, at the first connection
+        self._epoch = 0  # incremented when all connections must be closed
+        self._has_loaded_scripts = False
 
     def release_idle(self) -> None:
-        """Give the connections back that are not in use; others are taken when there is something to send."""
+        """Return idle connections to the pool."""
         with suppress(IndexError):
             while True:
-                self._pool.release(self._free.pop())
+                self._pool.release(self._idle.pop())
 
     def execute(self, *command: Any) -> Any:
-        """Send one command and return its answer.
+        """Send one command and return its reply.
 
         Raises:
-            StoreDown: there is none, or the server refuses.
-            StoreFull: it refuses for want of memory.
+            StoreDown: the server does not answer, or replies with an error.
+            StoreFull: the server has no memory for it.
         """
 
-        def once(connection: Any) -> Any:
+        def send(connection: Any) -> Any:
             connection.send_packed_command([encode_command(command)])
             return connection.read_response()
 
-        return self._with_connection(once)
+        return self._with_connection(send)
 
     def pipeline(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Send several commands at once and return their answers; see `call`."""
+        """Send several commands at once and return their replies. Raises the same errors as `execute`."""
 
-        def once(connection: Any) -> list[Any]:
+        def send(connection: Any) -> list[Any]:
             connection.send_packed_command([b"".join(map(encode_command, commands))])
-            return _unless_refused([_answer(connection) for _ in commands])
+            return _raise_first_error([_read_reply(connection) for _ in commands])
 
-        return self._with_connection(once)
+        return self._with_connection(send)
 
     def eval(self, script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
-        """Run a script and return its answer; see `call`."""
+        """Run a script and return its reply. Raises the same errors as `execute`."""
 
-        def once(connection: Any) -> Any:
-            connection.send_packed_command([_evaluation(script, keys, arguments)])
+        def send(connection: Any) -> Any:
+            connection.send_packed_command([_encode_evalsha(script, keys, arguments)])
             try:
                 return connection.read_response()
             except exceptions.NoScriptError:
                 self._load_scripts(connection)
-                connection.send_packed_command([_evaluation(script, keys, arguments)])
+                connection.send_packed_command([_encode_evalsha(script, keys, arguments)])
                 return connection.read_response()
 
-        return self._with_connection(once)
+        return self._with_connection(send)
 
     def eval_no_reply(self, script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> None:
-        """Run a script without waiting for its answer. If the connection turns out to be dead it is run once more.
+        """Run a script without waiting for it. If its connection turns out to be closed, the script is sent again.
 
-        Whatever this thread asks afterwards comes after it: the connection that was used last is the next one used.
+        The next command of this thread runs after the script, because it uses the same connection.
 
         Raises:
-            StoreDown: it cannot be sent.
+            StoreDown: the script cannot be sent.
         """
 
-        def once(connection: Any) -> None:
-            connection.send_packed_command([REPLY_SKIP + _evaluation(script, keys, arguments)])
-            self._posted.setdefault(connection, []).append((script, keys, arguments))
+        def send(connection: Any) -> None:
+            connection.send_packed_command([REPLY_SKIP + _encode_evalsha(script, keys, arguments)])
+            self._unconfirmed.setdefault(connection, []).append((script, keys, arguments))
 
-        self._with_connection(once, is_answered=False)
+        self._with_connection(send, has_reply=False)
 
     def handshake(self, connection: Any, script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
-        """Run a script by a connection that is new, and make sure that the server will do what is posted on it.
+        """Prepare a new connection: run a script on it, and check that `eval_no_reply` can work.
 
-        It would not say so if it did not: it may refuse to be silent, and it may not know a script.
+        A script that is sent without a reply cannot report that the server lacks it, or that the user must not run
+        CLIENT REPLY.
 
         Raises:
-            ResponseError: it refuses.
+            ResponseError: the server replies with an error.
         """
-        if not self._has_loaded:
+        if not self._has_loaded_scripts:
             self._load_scripts(connection)
-        connection.send_packed_command([REPLY_ON + _evaluation(script, keys, arguments)])
-        answers = [_answer(connection), _answer(connection)]
-        if isinstance(answers[1], exceptions.NoScriptError):
+        connection.send_packed_command([REPLY_ON + _encode_evalsha(script, keys, arguments)])
+        replies = [_read_reply(connection), _read_reply(connection)]
+        if isinstance(replies[1], exceptions.NoScriptError):
             self._load_scripts(connection)
-            connection.send_packed_command([_evaluation(script, keys, arguments)])
-            answers[1] = _answer(connection)
-        return _unless_refused(answers)[1]
+            connection.send_packed_command([_encode_evalsha(script, keys, arguments)])
+            replies[1] = _read_reply(connection)
+        return _raise_first_error(replies)[1]
 
     def _load_scripts(self, connection: Any) -> None:
         connection.send_packed_command(
-            [b"".join(encode_command(("SCRIPT", "LOAD", one.source)) for one in self._scripts)]
+            [b"".join(encode_command(("SCRIPT", "LOAD", script.source)) for script in self._scripts)]
         )
-        _unless_refused([_answer(connection) for _ in self._scripts])
-        self._has_loaded = True
+        _raise_first_error([_read_reply(connection) for _ in self._scripts])
+        self._has_loaded_scripts = True
         self._count("loaded scripts")
         log.info("Cache scripts LOADED")
 
     def replay_pending(self, connection: Any) -> None:
-        """Run what was posted on this connection before it was lost and made anew."""
-        for script, keys, arguments in self._posted.pop(connection, ()):
-            connection.send_packed_command([_evaluation(script, keys, arguments)])
-            _answer(connection)  # an intent that is not ended expires
+        """Run the scripts that were sent without a reply on a connection before it was closed."""
+        for script, keys, arguments in self._unconfirmed.pop(connection, ()):
+            connection.send_packed_command([_encode_evalsha(script, keys, arguments)])
+            _read_reply(connection)  # an error is ignored, because intents that are not released expire
 
-    def _with_connection(self, once: Callable[[Any], T], *, is_answered: bool = True) -> T:
-        turns = self._slots
-        turns.get()
+    def _with_connection(self, send: Callable[[Any], T], *, has_reply: bool = True) -> T:
+        """Call `send` with a connection and return its result."""
+        slots = self._slots
+        slots.get()
         try:
             epoch, connection = self._epoch, self._acquire()
             try:
-                answer = _in_step(connection, once)
-                if is_answered and self._posted:
-                    self._posted.pop(connection, None)
-                return answer
+                result = _call_with_reconnect(connection, send)
+                if has_reply and self._unconfirmed:
+                    self._unconfirmed.pop(connection, None)
+                return result
             finally:
                 if epoch != self._epoch:
                     connection.disconnect()
-                self._free.append(connection)
+                self._idle.append(connection)
         except exceptions.RedisError as error:
-            raise self._as_ours(error) from error
+            raise self._to_store_error(error) from error
         except OSError as error:
             raise StoreDown(f"{type(error).__name__}: {error}") from error
         finally:
-            turns.put(None)
+            slots.put(None)
 
     def _acquire(self) -> Any:
         try:
-            return self._free.pop()
+            return self._idle.pop()
         except IndexError:
             return self._pool.get_connection()
 
-    def _as_ours(self, error: exceptions.RedisError) -> StoreDown | StoreFull:
+    def _to_store_error(self, error: exceptions.RedisError) -> StoreDown | StoreFull:
         text = f"{type(error).__name__}: {error}"
         if isinstance(error, exceptions.OutOfMemoryError):
             return StoreFull(text)
         if isinstance(error, exceptions.TimeoutError):
             return StoreSlow(text)
         if isinstance(error, exceptions.ReadOnlyError):
-            self._reconnect_all()
+            self._disconnect_all()
         return StoreDown(text)
 
-    def _reconnect_all(self) -> None:
-        """Make every connection anew, for the server became a replica; those that are in use as they come back."""
+    def _disconnect_all(self) -> None:
+        """Close all connections, because the server became a replica and the address may lead to another server now.
+
+        A connection that another thread is using is closed when that thread has finished with it.
+        """
         self._epoch += 1
         self.release_idle()
         self._pool.disconnect(inuse_connections=False)
-        self._epoch += 1  # one may have been taken in between
+        self._epoch += 1  # another thread may have taken a connection in between
 
 
-def _in_step(connection: Any, once: Callable[[Any], T]) -> T:
-    """Send and read by one connection, made anew once; it is left with no answer that the next would take for its own.
+def _call_with_reconnect(connection: Any, send: Callable[[Any], T]) -> T:
+    """Call `send`, once more after a reconnect if the connection was closed. No reply is left unread.
 
-    redis-py looks for such answers when it hands a connection out, but one may still be on its way then.
+    redis-py checks for unread replies when it hands out a connection, but one may arrive later than that.
     """
     try:
         try:
-            return once(connection)
+            return send(connection)
         except exceptions.ConnectionError:
             connection.disconnect()
-            return once(connection)
+            return send(connection)
     except exceptions.ResponseError:
-        raise  # an answer, too
+        raise  # the reply was read
     except BaseException:
         connection.disconnect()
         raise
 
 
-def _answer(connection: Any) -> Any:
-    """Read one answer; an error among several is one of them, or those after it would be taken for others'."""
+def _read_reply(connection: Any) -> Any:
+    """Read one reply; return an error instead of raising it, so that the caller reads the replies after it."""
     try:
         return connection.read_response()
     except exceptions.ResponseError as error:
         return error
 
 
-def _unless_refused(answers: list[Any]) -> list[Any]:
-    for answer in answers:
-        if isinstance(answer, exceptions.ResponseError):
-            raise answer
-    return answers
+def _raise_first_error(replies: list[Any]) -> list[Any]:
+    for reply in replies:
+        if isinstance(reply, exceptions.ResponseError):
+            raise reply
+    return replies
 
 
 _pools: WeakSet[Any] = WeakSet()
 
 
-def _in_child() -> None:
-    """Give pools new locks: a thread that is gone may have held them, and redis-py takes them to start anew."""
+def _replace_pool_locks() -> None:
+    """Give the pools new locks in a forked child: another thread of the parent may have held the old ones."""
     for pool in list(_pools):
-        pool._lock, pool._fork_lock = threading.RLock(), threading.RLock()  # noqa: SLF001 - it has no way to say so
+        pool._lock, pool._fork_lock = threading.RLock(), threading.RLock()  # noqa: SLF001 - redis-py has no API for it
 
 
-after_fork(_in_child)
+after_fork(_replace_pool_locks)

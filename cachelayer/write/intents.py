@@ -64,7 +64,7 @@ class WriteIntent:
         self.tags.update(dict.fromkeys(new))
         self._runtime.in_flight.add(self)
         self._runtime.ensure_started()
-        self._runtime.counters.invalidated(new)
+        self._runtime.counters.count_invalidations(new)
         if self._announce(new):
             self._acknowledged.update(dict.fromkeys(new))
         else:

@@ -159,7 +159,7 @@ def test_a_server_that_is_not_there_is_fatal_for_the_cache_alone(
 @pytest.fixture
 def alone(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The embedded default, whatever the tests run on; nobody else has it."""
-    monkeypatch.setattr(process_lock, "_path", lambda _: None)
+    monkeypatch.setattr(process_lock, "lock_path", lambda _: None)
     before = settings.CACHES
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     runtime.use_configured_store()
@@ -206,9 +206,9 @@ def other(alone: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 @pytest.mark.usefixtures("other")
 def test_a_second_process_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process_lock, "WAIT", 0.05)
+    monkeypatch.setattr(process_lock, "MAX_WAIT", 0.05)
     for _ in range(2):
-        assert refusal().startswith("REDIS_URL: is empty, and another process has the cache")
+        assert refusal().startswith("REDIS_URL: is empty, and another process owns the cache")
 
 
 def test_a_process_that_follows_another_waits_for_its_end(
@@ -234,7 +234,7 @@ def test_a_process_that_follows_another_waits_for_its_end(
     ],
 )
 def test_the_lock_is_where_the_database_is(database: dict[str, Any], name: str) -> None:
-    assert name in str(process_lock._path(database))  # noqa: SLF001 - what is tested
+    assert name in str(process_lock.lock_path(database))
 
 
 # --- whole processes --------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from cachelayer.stores.transport import Script
 def skip_begin() -> None:
     """Do not store an intent before a write."""
 
-    def begin(self: RedisStore, write: bytes, tags: Sequence[str]) -> None:
+    def begin(self: RedisStore, write_id: bytes, tags: Sequence[str]) -> None:
         """Do nothing."""
 
     RedisStore.begin = begin  # type: ignore[method-assign]

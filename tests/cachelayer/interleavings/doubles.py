@@ -130,8 +130,8 @@ def _judged(stage: Stage, look_at: Callable[..., Any]) -> Callable[..., Any]:
         size = len(seen)
         found = look_at(*given)
         del seen[size:]
-        stage.world.hits += any(one.verdict is LookupStatus.HIT for one in found)
-        note(tuple((one.verdict.value, one.thaw and shown(one.thaw())) for one in found))
+        stage.world.hits += any(one.status is LookupStatus.HIT for one in found)
+        note(tuple((one.status.value, one.factory and shown(one.factory())) for one in found))
         return found
 
     return judged

@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from cachelayer.protocol.entries import HEAD, VERSION
+from cachelayer.protocol.entries import HEADER_SIZE, VERSION_SIZE
 from cachelayer.protocol.messages import LOST, STORE_READ_ONLY
 from cachelayer.protocol.tags import GLOBAL_TAG, Namespaces
 from cachelayer.stores.base import QUARANTINE, OnTouch, States, StoreDown, StoreEmptied, StoreFull, Subscription
@@ -112,12 +112,12 @@ class Server(MemoryStore):
 
     def _valid(self, data: bytes) -> bytes:
         """Return an entry without its end; no more than that it is there when one of its versions is gone for good."""
-        known, place = set(self._versions.values()), HEAD
-        while (version := data[place : place + VERSION]).startswith(b"<") and place < len(data):
+        known, place = set(self._versions.values()), HEADER_SIZE
+        while (version := data[place : place + VERSION_SIZE]).startswith(b"<") and place < len(data):
             if version not in known:
                 return b""
-            place += VERSION
-        return data[:1] + data[HEAD:]
+            place += VERSION_SIZE
+        return data[:1] + data[HEADER_SIZE:]
 
 
 class Reached:

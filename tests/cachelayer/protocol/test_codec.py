@@ -16,7 +16,7 @@ from cachelayer.protocol.codec import MAX_DEPTH, DecodeError, NotCacheable, deco
 from conversations.models import Message
 
 ZONES = st.sampled_from([None, dt.UTC, zoneinfo.ZoneInfo("America/Sao_Paulo"), dt.timezone(dt.timedelta(hours=14))])
-# What Django's fields have, and JSON. Times and datetimes without the hour that a clock shows twice: it is not kept.
+# The values of Django's fields, and JSON. Always with fold=0, because the encoding does not keep `fold`.
 plain = st.one_of(
     st.none(),
     st.booleans(),
@@ -43,14 +43,14 @@ values = st.recursive(
 )
 
 
-def typed(value: Any) -> Any:
-    """A value in which what is equal and of another type, or at another hour of the day, differs."""
+def comparable(value: Any) -> Any:
+    """Return a value whose comparison includes types and UTC offsets, because 1 equals True and zones are ignored."""
     if isinstance(value, dict):
-        return dict, [(typed(key), typed(one)) for key, one in value.items()]
+        return dict, [(comparable(key), comparable(item)) for key, item in value.items()]
     if isinstance(value, list | tuple):
-        return type(value), [typed(one) for one in value]
+        return type(value), [comparable(item) for item in value]
     if isinstance(value, set | frozenset):
-        return type(value), sorted(repr(typed(one)) for one in value)
+        return type(value), sorted(repr(comparable(item)) for item in value)
     if isinstance(value, dt.datetime):
         return dt.datetime, value.replace(tzinfo=None), value.utcoffset()
     return type(value), repr(value)
@@ -63,21 +63,21 @@ def typed(value: Any) -> Any:
 @example(-(10**40))
 @example([float("inf"), -0.0, Decimal("Infinity"), Decimal("-0.00")])
 @example({1: {"a": [{}, (), set(), frozenset(), b"", ""]}})
-def test_what_is_read_is_what_was_written(value: Any) -> None:
-    assert typed(decode(encode(value))) == typed(value)
+def test_a_decoded_value_equals_the_encoded_one(value: Any) -> None:
+    assert comparable(decode(encode(value))) == comparable(value)
 
 
-def test_what_is_no_number_comes_back_as_such() -> None:
+def test_nan_survives() -> None:
     for value in (float("nan"), Decimal("NaN")):
         assert repr(decode(encode(value))) == repr(value)
 
 
-# --- what is not cached -----------------------------------------------------------------------------------------------
+# --- values without encoding ------------------------------------------------------------------------------------------
 class Label(str):
     __slots__ = ()
 
 
-def test_what_has_no_encoding_is_not_cacheable() -> None:
+def test_a_value_without_encoding_is_not_cacheable() -> None:
     for value in (object(), Message.Kind.TEXT, Label("x"), "\ud800", 10**5000, range(3), {"a": {1: (print,)}}):
         with pytest.raises(NotCacheable):
             encode(value)
@@ -95,21 +95,21 @@ def nested(depth: int, kind: type) -> Any:
     ("kind", "depth"),
     [(list, 400), (dict, 400), (tuple, MAX_DEPTH - 1), (frozenset, MAX_DEPTH - 1)],
 )
-def test_what_is_deep_is_read_as_it_was_written(kind: type, depth: int) -> None:
+def test_a_deeply_nested_value_survives(kind: type, depth: int) -> None:
     data = encode(nested(depth, kind))
     assert encode(decode(data)) == data
 
 
 @pytest.mark.parametrize("kind", [list, dict, tuple, frozenset])
 @pytest.mark.parametrize("depth", [1100, 100_000])
-def test_what_is_too_deep_is_not_cacheable(kind: type, depth: int) -> None:
+def test_a_value_that_is_nested_too_deeply_is_not_cacheable(kind: type, depth: int) -> None:
     with pytest.raises(NotCacheable):
         encode(nested(depth, kind))
 
 
 @pytest.mark.parametrize("code", [-1, 0, 1, 7, 8, 9, 127])
-def test_messages_inside_messages_are_garbage_at_some_depth(code: int) -> None:
-    """Each takes a good piece of the C stack: whoever writes to the server could end our processes."""
+def test_extensions_that_are_nested_too_deeply_cannot_be_decoded(code: int) -> None:
+    """Each level takes much of the C stack. Without a limit, bytes written to the server could crash the processes."""
     data = b"\x90"
     for _ in range(10_000):
         data = b"\xc9" + len(data).to_bytes(4) + code.to_bytes(1, signed=True) + data
@@ -117,59 +117,59 @@ def test_messages_inside_messages_are_garbage_at_some_depth(code: int) -> None:
         decode(data)
 
 
-def test_arrays_inside_arrays_are_garbage_at_some_depth() -> None:
+def test_arrays_that_are_nested_too_deeply_cannot_be_decoded() -> None:
     with pytest.raises(DecodeError):
         decode(b"\x91" * 1_000_000 + b"\xc0")
 
 
-# --- what is none of ours ---------------------------------------------------------------------------------------------
+# --- malformed bytes --------------------------------------------------------------------------------------------------
 @given(st.binary(max_size=80))
 @example(b"")
 @example(b"\xdd\xff\xff\xff\xff")  # an array of four billion
 @example(b"\xc6\xff\xff\xff\xff")
-@example(b"\xd8\x06" + b"0" * 16)  # a UUID that is none
-@example(b"\xc7\x0c\xff" + b"\xff" * 12)  # a moment after the end of time
-@example(b"\xc0\xc0")  # a value, and another
+@example(b"\xd8\x06" + b"0" * 16)  # not a UUID
+@example(b"\xc7\x0c\xff" + b"\xff" * 12)  # a time after the year 9999
+@example(b"\xc0\xc0")  # two values
 @example(b"\xa1\xff")  # not UTF-8
 @example(b"\xc7\x04\x08\x91\x90\x90\x90")
-def test_any_bytes_are_a_value_or_garbage(data: bytes) -> None:
+def test_any_bytes_are_a_value_or_a_decode_error(data: bytes) -> None:
     with suppress(DecodeError):
         decode(data)
 
 
 @given(values.map(encode), st.data())
-def test_a_byte_that_was_changed_makes_a_value_or_garbage(data: bytes, draw: st.DataObject) -> None:
-    place = draw.draw(st.integers(0, len(data) - 1))
-    changed = bytearray(data)
-    changed[place] = draw.draw(st.integers(0, 255))
+def test_a_changed_byte_makes_a_value_or_a_decode_error(encoded: bytes, data: st.DataObject) -> None:
+    position = data.draw(st.integers(0, len(encoded) - 1))
+    changed = bytearray(encoded)
+    changed[position] = data.draw(st.integers(0, 255))
     with suppress(DecodeError):
         decode(bytes(changed))
 
 
-def test_a_megabyte_and_a_hundred_thousand_items() -> None:
+def test_a_large_value_survives() -> None:
     value = ["x" * 2**20, list(range(100_000)), {str(n): n for n in range(10_000)}]
     assert decode(encode(value)) == value
 
 
-def test_a_value_is_read_anew_each_time() -> None:
+def test_each_decoding_makes_a_new_value() -> None:
     data = encode({"a": [1]})
     decode(data)["a"].append(2)
     assert decode(data) == {"a": [1]}
 
 
-def test_bytes_are_those_of_msgpack_so_that_others_can_look_into_the_server() -> None:
+def test_other_tools_can_read_the_msgpack() -> None:
     moment = dt.datetime(2026, 3, 1, 12, 0, 0, 5, tzinfo=dt.UTC)
     assert msgpack.unpackb(encode([1, "a", moment]), timestamp=3) == [1, "a", moment]
 
 
-# --- code -------------------------------------------------------------------------------------------------------------
+# --- code execution ---------------------------------------------------------------------------------------------------
 DANGEROUS = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "copyreg"}
 
 
-def test_nothing_of_the_cache_imports_what_can_run_code_from_data() -> None:
+def test_the_cache_imports_nothing_that_runs_code_from_data() -> None:
     for path in Path(cachelayer.__path__[0]).rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        words = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
         modules = {
             name.split(".")[0]
             for node in ast.walk(tree)
@@ -177,9 +177,9 @@ def test_nothing_of_the_cache_imports_what_can_run_code_from_data() -> None:
             for name in [*(alias.name for alias in node.names), getattr(node, "module", None) or ""]
         }
         assert not modules & DANGEROUS, path
-        assert not words & {"eval", "exec", "__import__", "compile"}, path
+        assert not names & {"eval", "exec", "__import__", "compile"}, path
 
 
-def test_a_pickle_is_garbage() -> None:
+def test_a_pickle_cannot_be_decoded() -> None:
     with pytest.raises(DecodeError):
         decode(b"\x80\x05cos\nsystem\n(S'true'\ntR.")

@@ -1,4 +1,4 @@
-"""What a reader makes of an entry and the states of its tags: properties, without any store."""
+"""Properties of entries and their validation, without any store."""
 
 from collections.abc import Sequence
 
@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from cachelayer.protocol.codec import DecodeError
 from cachelayer.protocol.entries import (
-    HEAD,
-    INTENT,
-    VERSION,
+    HEADER_SIZE,
+    INTENT_PREFIX,
+    VERSION_SIZE,
     EntryKey,
     Kind,
     LookupStatus,
@@ -23,111 +23,120 @@ from cachelayer.stores.base import QUARANTINE, token
 
 State = bytes | None
 
-# Few of them, so that tags share a version, as those that were touched in one step do.
-known = st.sampled_from([b"%016x" % number for number in range(3)])
-intents = st.sampled_from([INTENT + b"a:1", INTENT + token() + b":17", INTENT + QUARANTINE, INTENT + b"x" * 15])
-states = st.one_of(st.none(), known, known, intents)
+# Only three, so that tags often share a version, as tags that were touched together do.
+versions = st.sampled_from([b"%016x" % number for number in range(3)])
+intents = st.sampled_from(
+    [INTENT_PREFIX + b"a:1", INTENT_PREFIX + token() + b":17", INTENT_PREFIX + QUARANTINE, INTENT_PREFIX + b"x" * 15]
+)
+states = st.one_of(st.none(), versions, versions, intents)
 
 
 @st.composite
-def entries_wanted(draw: st.DrawFn) -> EntryKey:
+def entry_keys(draw: st.DrawFn) -> EntryKey:
     own = [f"thing:{number}" for number in range(draw(st.integers(1, 3)))]
     namespaces = ["things", "others"][: draw(st.integers(1, 2))]
-    births = draw(st.sampled_from(["", "things:new"]))
-    return EntryKey("thing:0", (*own, *namespaces, "*"), births)
+    insert_tag = draw(st.sampled_from(["", "things:new"]))
+    return EntryKey("thing:0", (*own, *namespaces, "*"), insert_tag)
 
 
-def of_all_tags(wanted: EntryKey, draw: st.DataObject, of: st.SearchStrategy[State]) -> list[State]:
-    number = len(wanted.all_tags)
-    return draw.draw(st.lists(of, min_size=number, max_size=number))
+def draw_states(entry_key: EntryKey, data: st.DataObject, state: st.SearchStrategy[State]) -> list[State]:
+    """Draw a state for each tag."""
+    count = len(entry_key.all_tags)
+    return data.draw(st.lists(state, min_size=count, max_size=count))
 
 
-def needed(wanted: EntryKey, states: Sequence[State], kind: Kind) -> Sequence[State]:
-    return states if kind is Kind.NEGATIVE else states[: len(wanted.tags)]
+def needed_states(entry_key: EntryKey, states: Sequence[State], kind: Kind) -> Sequence[State]:
+    return states if kind is Kind.NEGATIVE else states[: len(entry_key.tags)]
 
 
-def kinds_of(wanted: EntryKey) -> st.SearchStrategy[Kind]:
-    return st.sampled_from(list(Kind) if wanted.insert_tag else [Kind.PRESENT])
+def kinds(entry_key: EntryKey) -> st.SearchStrategy[Kind]:
+    return st.sampled_from(list(Kind) if entry_key.insert_tag else [Kind.PRESENT])
 
 
-@given(entries_wanted(), st.data(), st.binary(max_size=20), st.integers(0, 2**32 - 1))
-def test_an_entry_is_a_hit_while_nothing_has_changed_and_says_what_was_written(
-    wanted: EntryKey, draw: st.DataObject, payload: bytes, ends: int
+@given(entry_keys(), st.data(), st.binary(max_size=20), st.integers(0, 2**32 - 1))
+def test_an_entry_is_a_hit_while_no_state_changes_and_unpacks_to_what_was_packed(
+    entry_key: EntryKey, data: st.DataObject, payload: bytes, expires_at: int
 ) -> None:
-    kind = draw.draw(kinds_of(wanted))
-    then = of_all_tags(wanted, draw, known)
-    seen = version_prefix(wanted, then, kind)
-    assert seen is not None
-    entry = pack(kind, ends, seen, payload)
-    assert validate(wanted, entry, then) is LookupStatus.HIT
-    assert unpack(wanted, entry) == (kind, ends, payload)
+    kind = data.draw(kinds(entry_key))
+    before = draw_states(entry_key, data, versions)
+    version_bytes = version_prefix(entry_key, before, kind)
+    assert version_bytes is not None
+    entry = pack(kind, expires_at, version_bytes, payload)
+    assert validate(entry_key, entry, before) is LookupStatus.HIT
+    assert unpack(entry_key, entry) == (kind, expires_at, payload)
 
 
-@given(entries_wanted(), st.data(), st.binary(max_size=20))
-def test_an_entry_is_a_hit_only_if_every_tag_it_depends_on_has_the_same_version(
-    wanted: EntryKey, draw: st.DataObject, payload: bytes
+@given(entry_keys(), st.data(), st.binary(max_size=20))
+def test_an_entry_is_a_hit_only_if_every_tag_that_it_depends_on_has_the_same_version(
+    entry_key: EntryKey, data: st.DataObject, payload: bytes
 ) -> None:
-    kind = draw.draw(kinds_of(wanted))
-    then, now = of_all_tags(wanted, draw, known), of_all_tags(wanted, draw, states)
-    seen = version_prefix(wanted, then, kind)
-    assert seen is not None
-    is_hit = validate(wanted, pack(kind, 1, seen, payload), now) is LookupStatus.HIT
-    assert is_hit == (needed(wanted, then, kind) == needed(wanted, now, kind))
+    kind = data.draw(kinds(entry_key))
+    before, after = draw_states(entry_key, data, versions), draw_states(entry_key, data, states)
+    version_bytes = version_prefix(entry_key, before, kind)
+    assert version_bytes is not None
+    is_hit = validate(entry_key, pack(kind, 1, version_bytes, payload), after) is LookupStatus.HIT
+    assert is_hit == (needed_states(entry_key, before, kind) == needed_states(entry_key, after, kind))
 
 
-@given(entries_wanted(), st.data())
-def test_only_versions_are_written_into_an_entry(wanted: EntryKey, draw: st.DataObject) -> None:
-    kind = draw.draw(kinds_of(wanted))
-    then = of_all_tags(wanted, draw, states)
-    seen = version_prefix(wanted, then, kind)
-    are_versions = all(state and not state.startswith(INTENT) for state in needed(wanted, then, kind))
-    assert (seen is not None) == are_versions
-    assert seen is None or len(seen) == VERSION * len(needed(wanted, then, kind))
+@given(entry_keys(), st.data())
+def test_only_versions_are_written_into_an_entry(entry_key: EntryKey, data: st.DataObject) -> None:
+    kind = data.draw(kinds(entry_key))
+    before = draw_states(entry_key, data, states)
+    version_bytes = version_prefix(entry_key, before, kind)
+    are_versions = all(
+        state and not state.startswith(INTENT_PREFIX) for state in needed_states(entry_key, before, kind)
+    )
+    assert (version_bytes is not None) == are_versions
+    assert version_bytes is None or len(version_bytes) == VERSION_SIZE * len(needed_states(entry_key, before, kind))
 
 
-@given(entries_wanted(), st.data())
-def test_states_that_were_never_read_are_no_versions(wanted: EntryKey, draw: st.DataObject) -> None:
-    then = of_all_tags(wanted, draw, known)
-    for fewer in range(len(wanted.tags)):
-        assert version_prefix(wanted, then[:fewer], Kind.PRESENT) is None
+@given(entry_keys(), st.data())
+def test_there_is_no_version_prefix_if_states_are_missing(entry_key: EntryKey, data: st.DataObject) -> None:
+    before = draw_states(entry_key, data, versions)
+    for count in range(len(entry_key.tags)):
+        assert version_prefix(entry_key, before[:count], Kind.PRESENT) is None
 
 
-@given(entries_wanted(), st.data(), st.none() | st.binary(max_size=100))
-def test_what_is_no_hit_is_bypassed_while_a_write_is_in_flight(
-    wanted: EntryKey, draw: st.DataObject, entry: bytes | None
+@given(entry_keys(), st.data(), st.none() | st.binary(max_size=100))
+def test_without_a_hit_a_write_in_flight_makes_a_bypass(
+    entry_key: EntryKey, data: st.DataObject, entry: bytes | None
 ) -> None:
-    now = of_all_tags(wanted, draw, states)
-    verdict = validate(wanted, entry, now)
-    assume(verdict is not LookupStatus.HIT)
-    is_held = any(state and state.startswith(INTENT) for state in now[: len(wanted.tags)])
-    assert verdict is (LookupStatus.BYPASS if is_held else LookupStatus.MISS)
+    after = draw_states(entry_key, data, states)
+    status = validate(entry_key, entry, after)
+    assume(status is not LookupStatus.HIT)
+    has_intent = any(state and state.startswith(INTENT_PREFIX) for state in after[: len(entry_key.tags)])
+    assert status is (LookupStatus.BYPASS if has_intent else LookupStatus.MISS)
 
 
-@given(entries_wanted(), st.data(), st.binary(max_size=150))
-def test_any_bytes_can_be_judged_and_opened(wanted: EntryKey, draw: st.DataObject, entry: bytes) -> None:
-    now = of_all_tags(wanted, draw, states)
-    if draw.draw(st.booleans()):
-        entry = entry[:HEAD].ljust(HEAD, b"+") + b"".join(state or b"" for state in now) + entry[HEAD:]
-    if validate(wanted, entry, now) is LookupStatus.HIT:
+@given(entry_keys(), st.data(), st.binary(max_size=150))
+def test_any_bytes_can_be_validated_and_unpacked(entry_key: EntryKey, data: st.DataObject, entry: bytes) -> None:
+    after = draw_states(entry_key, data, states)
+    if data.draw(st.booleans()):
+        entry = (
+            entry[:HEADER_SIZE].ljust(HEADER_SIZE, b"+")
+            + b"".join(state or b"" for state in after)
+            + entry[HEADER_SIZE:]
+        )
+    if validate(entry_key, entry, after) is LookupStatus.HIT:
         if entry[:1] in (b"+", b"-"):
-            unpack(wanted, entry)
+            unpack(entry_key, entry)
         else:
             with pytest.raises(DecodeError):
-                unpack(wanted, entry)
+                unpack(entry_key, entry)
 
 
-def test_an_absence_depends_on_births_and_a_row_does_not() -> None:
-    wanted = EntryKey("thing:1", ("thing:1", "things", "*"), "things:new")
-    then = [b"a" * 16, b"b" * 16, b"c" * 16, b"d" * 16]
-    after = [*then[:3], INTENT + b"x:1"]
-    entries = {kind: pack(kind, 1, version_prefix(wanted, then, kind) or b"", b"") for kind in Kind}
-    assert validate(wanted, entries[Kind.PRESENT], after) is LookupStatus.HIT
-    assert validate(wanted, entries[Kind.NEGATIVE], after) is LookupStatus.MISS
-    assert version_prefix(wanted, after, Kind.PRESENT) is not None
-    assert version_prefix(wanted, after, Kind.NEGATIVE) is None
+def test_a_negative_entry_depends_on_the_insert_tag_and_a_row_does_not() -> None:
+    entry_key = EntryKey("thing:1", ("thing:1", "things", "*"), "things:new")
+    before = [b"a" * 16, b"b" * 16, b"c" * 16, b"d" * 16]
+    after = [*before[:3], INTENT_PREFIX + b"x:1"]
+    entries = {kind: pack(kind, 1, version_prefix(entry_key, before, kind) or b"", b"") for kind in Kind}
+    assert validate(entry_key, entries[Kind.PRESENT], after) is LookupStatus.HIT
+    assert validate(entry_key, entries[Kind.NEGATIVE], after) is LookupStatus.MISS
+    assert version_prefix(entry_key, after, Kind.PRESENT) is not None
+    assert version_prefix(entry_key, after, Kind.NEGATIVE) is None
 
 
-def test_a_version_is_never_taken_for_an_intent() -> None:
-    made = [token() for _ in range(1000)]
-    assert len(set(made)) == 1000
-    assert all(len(one) == VERSION and not one.startswith(INTENT) for one in made)
+def test_a_new_version_never_looks_like_an_intent() -> None:
+    tokens = [token() for _ in range(1000)]
+    assert len(set(tokens)) == 1000
+    assert all(len(version) == VERSION_SIZE and not version.startswith(INTENT_PREFIX) for version in tokens)

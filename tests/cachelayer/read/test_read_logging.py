@@ -1,4 +1,4 @@
-"""Reads as DEBUG lines: what, by which tier, how long; nothing of it where nobody wants to hear it."""
+"""DEBUG log lines of reads: entry, tier and duration; and no cost while DEBUG is off."""
 
 import logging
 
@@ -15,7 +15,7 @@ from tests.conversations.rows import a_chat, a_contact, an_instance
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cached")]
 
 
-def test_a_miss_and_then_hits_are_told_with_tier_and_duration() -> None:
+def test_misses_and_hits_are_logged_with_tier_and_duration() -> None:
     conversation = a_chat(an_instance())
     with capture() as logged:
         for fresh in (False, False, True):
@@ -30,15 +30,15 @@ def test_a_miss_and_then_hits_are_told_with_tier_and_duration() -> None:
     assert all(0 <= line["duration_ms"] < 10_000 for line in lines)
 
 
-def test_a_bypass_is_told(cached: CacheRuntime) -> None:
+def test_a_bypass_is_logged(cached: CacheRuntime) -> None:
     conversation = a_chat(an_instance())
-    cached.breaker.trip(StoreDown("away"))
+    cached.breaker.trip(StoreDown("no answer"))
     with capture() as logged:
         Conversation.objects.fetch(conversation.pk)
     assert logged.one(message=f"Cache BYPASS conversation:{conversation.pk}")["tier"] == "database"
 
 
-def test_many_rows_are_told_in_one_line_a_tier() -> None:
+def test_reads_of_many_rows_are_logged_in_one_line_a_tier() -> None:
     instance = an_instance()
     pks = [a_contact(instance).pk for _ in range(5)]
     Contact.objects.fetch_many(pks[:2])
@@ -48,7 +48,7 @@ def test_many_rows_are_told_in_one_line_a_tier() -> None:
     assert logged.one(message="Cache MISS contacts", tier="database")["count"] == 3
 
 
-def test_what_somebody_looked_for_is_not_told() -> None:
+def test_search_terms_are_not_logged() -> None:
     instance = an_instance()
     with capture() as logged:
         for _ in range(2):
@@ -57,15 +57,15 @@ def test_what_somebody_looked_for_is_not_told() -> None:
     assert "Maria" not in str(logged)
 
 
-def test_a_hit_pays_nothing_while_nobody_wants_to_hear_of_it(cached: CacheRuntime) -> None:
+def test_a_hit_costs_nothing_while_debug_is_off(cached: CacheRuntime) -> None:
     with capture(logging.INFO) as logged:
         cache.set("conversations:x", [1])
-        assert cache.get("conversations:x") == [1]  # from the store, into this process
+        assert cache.get("conversations:x") == [1]  # from the store into the local cache
         assert cache.get("conversations:x") == [1]
     (entry,) = _entries(cached, "conversations:x")
-    assert entry.load.__qualname__ == [1].copy.__qualname__, "something is around what makes copies"
+    assert entry.load.__qualname__ == [1].copy.__qualname__, "the factory is wrapped"
     assert not logged
 
 
-def _entries(service: CacheRuntime, key: str) -> list[Entry]:
-    return [tier.entries[key] for tier in service.local.namespaces.values() if key in tier.entries]
+def _entries(runtime: CacheRuntime, key: str) -> list[Entry]:
+    return [local.entries[key] for local in runtime.local.namespaces.values() if key in local.entries]

@@ -1,4 +1,4 @@
-"""What a read does when the store, the loader or the value is not as it should be."""
+"""Reads of malformed entries, and of values that cannot be cached."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from cachelayer import cache
 from cachelayer.protocol.codec import encode
-from cachelayer.protocol.entries import HEAD, VERSION
+from cachelayer.protocol.entries import HEADER_SIZE, VERSION_SIZE
 from cachelayer.runtime.runtime import CacheRuntime
 from conversations.models import Instance
 from tests.conversations.rows import an_instance
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-SEEN = HEAD + 3 * VERSION  # what comes before the payload of a row that is there
+PAYLOAD_START = HEADER_SIZE + 3 * VERSION_SIZE  # in the entry of an existing row
 
 
 def only_entry(cached: CacheRuntime) -> tuple[str, bytes]:
@@ -26,7 +26,7 @@ def only_entry(cached: CacheRuntime) -> tuple[str, bytes]:
 
 
 def is_no_row(values: list[Any]) -> bool:
-    return len(values) != len(Instance._meta.concrete_fields)  # noqa: SLF001 - Django's documented way to them
+    return len(values) != len(Instance._meta.concrete_fields)  # noqa: SLF001 - Django documents _meta
 
 
 @given(
@@ -35,17 +35,17 @@ def is_no_row(values: list[Any]) -> bool:
     | st.integers(0, 400).map(lambda depth: b"\x91" * depth + b"\xc0")
 )
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_payload_that_cannot_be_read_is_a_miss(cached: CacheRuntime, payload: bytes) -> None:
+def test_an_entry_with_a_malformed_payload_is_a_miss(cached: CacheRuntime, payload: bytes) -> None:
     row = Instance.objects.first() or an_instance()
     Instance.objects.fetch(row.pk)
     name, entry = only_entry(cached)
-    cached.store.fill([(name, entry[:SEEN] + payload, 60_000)], "")
+    cached.store.fill([(name, entry[:PAYLOAD_START] + payload, 60_000)], "")
     assert Instance.objects.fetch(row.pk, fresh=True) == row
-    assert only_entry(cached)[1][SEEN:] == entry[SEEN:]
+    assert only_entry(cached)[1][PAYLOAD_START:] == entry[PAYLOAD_START:]
 
 
 @pytest.mark.parametrize("kind", [b"?", b"\0", b"-"])
-def test_an_entry_of_no_kind_is_a_miss(cached: CacheRuntime, kind: bytes) -> None:
+def test_an_entry_of_unknown_kind_is_a_miss(cached: CacheRuntime, kind: bytes) -> None:
     row = an_instance()
     Instance.objects.fetch(row.pk)
     name, entry = only_entry(cached)
@@ -53,22 +53,22 @@ def test_an_entry_of_no_kind_is_a_miss(cached: CacheRuntime, kind: bytes) -> Non
     assert Instance.objects.fetch(row.pk, fresh=True) == row
 
 
-def is_free(cached: CacheRuntime, lease: str) -> bool:
+def is_lease_free(cached: CacheRuntime, lease: str) -> bool:
     return cached.store.claim_versions([], lease, 1)[1]
 
 
-def test_a_value_that_cannot_be_kept_is_given_all_the_same_and_keeps_nobody_waiting(cached: CacheRuntime) -> None:
+def test_a_value_that_cannot_be_cached_is_returned_and_the_lease_is_released(cached: CacheRuntime) -> None:
     deepest: list[object] = []
-    for _ in range(1024):  # can be written, and not be read
+    for _ in range(1024):  # msgpack can encode it, but not decode it
         deepest = [deepest]
     for value in (object(), deepest):
         assert cache.fetch("x", lambda value=value: value) is value  # type: ignore[misc]
         assert cache.get("x") is None
-        assert is_free(cached, "values:x")
+        assert is_lease_free(cached, "values:x")
 
 
-def test_an_absence_that_may_be_over_at_any_moment_keeps_nobody_waiting(cached: CacheRuntime) -> None:
-    cached.store.begin(b"somebody--------", ["instances:new"])
+def test_a_negative_entry_that_cannot_be_stored_releases_the_lease(cached: CacheRuntime) -> None:
+    cached.store.begin(b"another-write---", ["instances:new"])
     with pytest.raises(Instance.DoesNotExist):
         Instance.objects.fetch(77)
-    assert is_free(cached, "instance:77")
+    assert is_lease_free(cached, "instance:77")

@@ -1,4 +1,4 @@
-"""Many who miss the same entry at once: few load it, and nobody waits for one who does not come back."""
+"""Many readers miss the same entry at once: few load it, and none waits for a loader that died."""
 
 import json
 import os
@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 class Loader:
-    """Counts how often it is asked; `first` says what the first one is answered."""
+    """Counts its calls; `first` makes the result of the first call."""
 
     def __init__(self, first: Callable[[], Any] = dict) -> None:
         self.loads = 0
@@ -45,8 +45,8 @@ class Loader:
         return self._first() if is_first else {}
 
 
-def at_once(load: Callable[[], Any], readers: int = READERS) -> list[Any]:
-    """What readers get, or what they fail with, when all of them ask at the same moment."""
+def read_at_once(load: Callable[[], Any], readers: int = READERS) -> list[Any]:
+    """Let many threads read at the same time; return their results, or the errors that they raised."""
     barrier = threading.Barrier(readers)
 
     def read(_number: int) -> Any:
@@ -60,49 +60,49 @@ def at_once(load: Callable[[], Any], readers: int = READERS) -> list[Any]:
         return list(pool.map(read, range(readers)))
 
 
-def lease_is_free(service: CacheRuntime) -> bool:
-    _, is_free = service.store.claim_versions([], KEY, 1)
+def is_lease_free(runtime: CacheRuntime) -> bool:
+    _, is_free = runtime.store.claim_versions([], KEY, 1)
     return is_free
 
 
-def test_fifty_threads_make_one_load() -> None:
+def test_fifty_threads_load_once() -> None:
     load = Loader()
-    assert at_once(load) == [{}] * READERS
+    assert read_at_once(load) == [{}] * READERS
     assert load.loads == 1
 
 
-def test_who_looked_just_before_the_fill_does_not_load_again(
+def test_a_reader_whose_lookup_came_just_before_a_fill_does_not_load_again(
     cached: CacheRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load, lead = Loader(), cached.single_flight.acquire
+    load, acquire = Loader(), cached.single_flight.acquire
 
-    def late(name: str, since: float) -> bool:
-        monkeypatch.setattr(cached.single_flight, "acquire", lead)
-        cache.fetch(KEY, load)  # another thread, from its first look to its fill
-        return lead(name, since)
+    def acquire_late(name: str, looked_up_at: float) -> bool:
+        monkeypatch.setattr(cached.single_flight, "acquire", acquire)
+        cache.fetch(KEY, load)  # as another thread would, from its lookup to its fill
+        return acquire(name, looked_up_at)
 
-    monkeypatch.setattr(cached.single_flight, "acquire", late)
+    monkeypatch.setattr(cached.single_flight, "acquire", acquire_late)
     assert cache.fetch(KEY, load) == {}
     assert load.loads == 1
 
 
-def test_when_a_load_fails_one_of_the_others_loads() -> None:
+def test_after_a_failed_load_another_thread_loads() -> None:
     load = Loader(lambda: 1 / 0)
-    answers = at_once(load)
+    answers = read_at_once(load)
     assert sum(isinstance(answer, ZeroDivisionError) for answer in answers) == 1
     assert answers.count({}) == READERS - 1
     assert load.loads == 2
 
 
-def test_when_every_load_fails_everybody_is_told() -> None:
+def test_if_every_load_fails_every_reader_gets_the_error() -> None:
     def load() -> None:
         raise ZeroDivisionError
 
-    assert all(isinstance(answer, ZeroDivisionError) for answer in at_once(load, readers=10))
+    assert all(isinstance(answer, ZeroDivisionError) for answer in read_at_once(load, readers=10))
 
 
-def test_a_load_that_takes_very_long_keeps_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(single_flight, "LONGEST_WAIT", 0.01)
+def test_other_threads_do_not_wait_for_a_very_slow_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(single_flight, "MAX_WAIT", 0.01)
     may_end = threading.Event()
     load = Loader(may_end.wait)
     with ThreadPoolExecutor(1) as pool:
@@ -114,66 +114,66 @@ def test_a_load_that_takes_very_long_keeps_nobody(monkeypatch: pytest.MonkeyPatc
 
 
 # --- the lease between processes --------------------------------------------------------------------------------------
-def test_a_process_that_died_with_the_lease_is_waited_for_once(cached: CacheRuntime) -> None:
+def test_readers_wait_only_once_for_a_process_that_died_with_the_lease(cached: CacheRuntime) -> None:
     cached.store.claim_versions([], KEY, 60_000)
     load = Loader()
     for _ in range(2):
         assert cache.fetch(KEY, load) == {}
     assert load.loads == 1
-    assert lease_is_free(cached)
+    assert is_lease_free(cached)
 
 
-def test_a_load_that_fails_gives_the_lease_back(cached: CacheRuntime) -> None:
+def test_a_failed_load_releases_the_lease(cached: CacheRuntime) -> None:
     with pytest.raises(ZeroDivisionError):
         cache.fetch(KEY, Loader(lambda: 1 / 0))
-    assert lease_is_free(cached)
+    assert is_lease_free(cached)
 
 
-def test_what_cannot_be_stored_gives_the_lease_back(cached: CacheRuntime) -> None:
+def test_a_value_that_cannot_be_cached_releases_the_lease(cached: CacheRuntime) -> None:
     cache.fetch(KEY, object)
-    assert lease_is_free(cached)
+    assert is_lease_free(cached)
 
 
-def test_who_loads_while_a_write_is_in_flight_gives_the_lease_back(
+def test_a_load_during_a_write_releases_the_lease_and_stores_nothing(
     cached: CacheRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     claim = cached.store.claim_versions
 
     def claim_late(*arguments: Any) -> Any:
         monkeypatch.setattr(cached.store, "claim_versions", claim)
-        cached.store.begin(b"w" * 16, ["conversations"])  # after the look
+        cached.store.begin(b"w" * 16, ["conversations"])  # after the lookup
         return claim(*arguments)
 
     monkeypatch.setattr(cached.store, "claim_versions", claim_late)
     cache.fetch(KEY, dict)
-    assert lease_is_free(cached)
+    assert is_lease_free(cached)
     cached.store.end(b"w" * 16, ["conversations"])
     load = Loader()
     cache.fetch(KEY, load)
-    assert load.loads == 1, "it was kept though a write was in flight"
+    assert load.loads == 1, "it was stored although a write was in flight"
 
 
 def test_a_hit_needs_no_database(cached: CacheRuntime) -> None:
     cache.fetch(KEY, dict)
 
-    def connects() -> bool:
+    def does_connect() -> bool:
         cached.local.remove_matching(lambda *_: True)
         cache.fetch(KEY, object)
         return connection.connection is not None
 
     with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(connects).result() is False
+        assert pool.submit(does_connect).result() is False
 
 
 # --- processes --------------------------------------------------------------------------------------------------------
 PROCESSES = 4
 ROUNDS = 10
-AHEAD = 0.02  # seconds, for everybody to hear of the moment
+START_DELAY = 0.02  # seconds until the readers start, so that all processes know the time before
 
 
 @pytest.fixture
 def processes(server: Valkey) -> Iterator[list["subprocess.Popen[str]"]]:
-    """Processes of `readers.py`, with this test's database and server."""
+    """Processes of `readers.py` that use this test's database and server."""
     database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
     environ = os.environ | {"DATABASE_URL": database, "REDIS_URL": server.url}
     command = [sys.executable, "-m", "tests.cachelayer.readers"]
@@ -181,7 +181,7 @@ def processes(server: Valkey) -> Iterator[list["subprocess.Popen[str]"]]:
         started = []
         for _ in range(PROCESSES):
             pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-            process = stack.enter_context(subprocess.Popen(command, env=environ, **pipes))  # noqa: S603 - our own words
+            process = stack.enter_context(subprocess.Popen(command, env=environ, **pipes))  # noqa: S603 - the command is a constant
             stack.callback(process.kill)
             started.append(process)
         for process in started:
@@ -190,32 +190,32 @@ def processes(server: Valkey) -> Iterator[list["subprocess.Popen[str]"]]:
         yield started
 
 
-def ask(processes: list["subprocess.Popen[str]"], question: str) -> list[dict[str, Any]]:
+def send_to_all(processes: list["subprocess.Popen[str]"], line: str) -> list[dict[str, Any]]:
     for process in processes:
-        print(question, file=process.stdin, flush=True)
+        print(line, file=process.stdin, flush=True)
     return [json.loads(process.stdout.readline()) for process in processes if process.stdout]
 
 
-def a_cold_list() -> tuple[Conversation, list[str]]:
+def make_cold_list() -> tuple[Conversation, list[str]]:
     chat = a_chat(an_instance())
     messages = [a_message(chat) for _ in range(20)]
     return chat, [message.text for message in reversed(messages)]
 
 
 @pytest.mark.postgresql
-def test_two_hundred_readers_in_four_processes_load_a_cold_list_four_times_at_most(
+def test_two_hundred_readers_in_four_processes_load_a_list_at_most_four_times(
     processes: list["subprocess.Popen[str]"],
 ) -> None:
     for _ in range(ROUNDS):
-        chat, texts = a_cold_list()
-        answers = ask(processes, f"{chat.pk} {time.monotonic() + AHEAD}")
+        chat, texts = make_cold_list()
+        answers = send_to_all(processes, f"{chat.pk} {time.monotonic() + START_DELAY}")
         assert all(answer["agree"] and answer["read"] == texts for answer in answers)
         assert 1 <= sum(answer["loads"] for answer in answers) <= PROCESSES
 
-    chat, texts = a_cold_list()
+    chat, texts = make_cold_list()
     victim = processes.pop()
     print(chat.pk, file=victim.stdin, flush=True)
     assert victim.wait() == -signal.SIGKILL
-    answers = ask(processes, f"{chat.pk} {time.monotonic() + AHEAD}")
+    answers = send_to_all(processes, f"{chat.pk} {time.monotonic() + START_DELAY}")
     assert all(answer["agree"] and answer["read"] == texts for answer in answers)
     assert 1 <= sum(answer["loads"] for answer in answers) <= len(processes)

@@ -1,9 +1,9 @@
-"""When the shared tier is no longer believed."""
+"""When the circuit breaker opens and closes."""
 
 import pytest
 
 from cachelayer.runtime import circuit_breaker
-from cachelayer.runtime.circuit_breaker import APART, FAILURES, CircuitBreaker
+from cachelayer.runtime.circuit_breaker import FAILURE_WINDOW, FAILURES, CircuitBreaker
 from cachelayer.stores.base import StoreDown
 
 
@@ -19,62 +19,60 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    made = Clock()
-    monkeypatch.setattr(circuit_breaker, "monotonic", made)
-    return made
+    clock = Clock()
+    monkeypatch.setattr(circuit_breaker, "monotonic", clock)
+    return clock
 
 
 @pytest.fixture
-def opened() -> list[str]:
+def openings() -> list[str]:
+    """One item for each time that the breaker has openings."""
     return []
 
 
 @pytest.fixture
-def breaker(opened: list[str]) -> CircuitBreaker:
-    return CircuitBreaker(lambda: opened.append("opened"))
+def breaker(openings: list[str]) -> CircuitBreaker:
+    return CircuitBreaker(lambda: openings.append("open"))
 
 
 def fail(breaker: CircuitBreaker, clock: Clock) -> None:
-    clock.now += 2 * APART
-    breaker.record_failure(StoreDown("away"))
+    clock.now += 2 * FAILURE_WINDOW
+    breaker.record_failure(StoreDown("no answer"))
 
 
-def test_it_opens_after_a_few_failures_on_end(breaker: CircuitBreaker, clock: Clock, opened: list[str]) -> None:
+def test_several_failures_in_a_row_open_it(breaker: CircuitBreaker, clock: Clock, openings: list[str]) -> None:
     for _ in range(FAILURES - 1):
         fail(breaker, clock)
-    assert opened == []
+    assert openings == []
     fail(breaker, clock)
     assert not breaker.is_closed
-    assert opened == ["opened"]
+    assert openings == ["open"]
 
 
-def test_an_answer_in_between_makes_up_for_failures(breaker: CircuitBreaker, clock: Clock) -> None:
+def test_a_success_resets_the_count_of_failures(breaker: CircuitBreaker, clock: Clock) -> None:
     for _ in range(5 * FAILURES):
         breaker.record_success()
         fail(breaker, clock)
     assert breaker.is_closed
 
 
-def test_those_who_fail_together_fail_once(breaker: CircuitBreaker, clock: Clock) -> None:
-    """A crowd that was answered late once has not seen a server that is gone."""
+def test_simultaneous_failures_count_once(breaker: CircuitBreaker, clock: Clock) -> None:
+    """One late answer to many concurrent reads does not mean that the server is down."""
     fail(breaker, clock)
     for _ in range(50):
-        breaker.record_failure(StoreDown("away"))
+        breaker.record_failure(StoreDown("no answer"))
     assert breaker.is_closed
 
 
-def test_it_is_opened_and_closed_once(
-    breaker: CircuitBreaker, clock: Clock, opened: list[str], caplog: pytest.LogCaptureFixture
+def test_repeated_calls_open_and_close_it_once(
+    breaker: CircuitBreaker, clock: Clock, openings: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(2):
-        breaker.trip(StoreDown("away"))
+        breaker.trip(StoreDown("no answer"))
     for _ in range(2):
         breaker.reset()
-    assert opened == ["opened"]
-    assert [record.message for record in caplog.records] == [
-        "Cache DEGRADED: away; reads go to the database until it is back",
-        "Cache RECOVERED",
-    ]
+    assert openings == ["open"]
+    assert [record.message.partition(":")[0] for record in caplog.records] == ["Cache DEGRADED", "Cache RECOVERED"]
     for _ in range(FAILURES - 1):
         fail(breaker, clock)
-    assert breaker.is_closed, "what failed before is forgotten"
+    assert breaker.is_closed, "earlier failures do not count"

@@ -1,4 +1,4 @@
-"""What is counted, and when: each count has a read, a write or a failure that makes it rise, and nothing else does."""
+"""Each read, write and failure increments exactly the counters that belong to it."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -17,33 +17,35 @@ from tests.conversations.rows import a_contact, an_instance
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-class Counting:
-    """Compares what is counted with what is said of it."""
+class CounterCheck:
+    """Compares the increments of counters with the expected ones."""
 
     def __init__(self, cached: CacheRuntime) -> None:
         self._cached = cached
 
     @contextmanager
-    def so(self, namespace: str, **expected: int) -> Iterator[None]:
+    def increments(self, namespace: str, **expected: int) -> Iterator[None]:
+        """Check that the block increments these counters by these numbers, and no others."""
         before = self._counts(namespace)
         yield
         after = self._counts(namespace)
-        new = {
-            f"{tier}_{what}": times - before.get((name, tier, what), 0) for (name, tier, what), times in after.items()
+        changes = {
+            f"{tier}_{counter}": value - before.get((name, tier, counter), 0)
+            for (name, tier, counter), value in after.items()
         }
-        assert {what: times for what, times in new.items() if times} == expected
+        assert {counter: change for counter, change in changes.items() if change} == expected
 
     def _counts(self, namespace: str) -> Snapshot:
-        found = self._cached.counters.snapshot(self._cached.local.namespaces.values())
-        return {key: times for key, times in found.items() if key[0] == namespace}
+        values = self._cached.counters.snapshot(self._cached.local.namespaces.values())
+        return {key: value for key, value in values.items() if key[0] == namespace}
 
 
 @pytest.fixture
-def counted(cached: CacheRuntime) -> Counting:
-    return Counting(cached)
+def counters(cached: CacheRuntime) -> CounterCheck:
+    return CounterCheck(cached)
 
 
-def test_reads_of_rows_and_lists(counted: Counting) -> None:
+def test_reads_of_rows_and_lists(counters: CounterCheck) -> None:
     row = an_instance()
     reads: tuple[Callable[..., object], ...] = (
         lambda **fresh: Instance.objects.fetch(row.pk, **fresh),
@@ -51,86 +53,89 @@ def test_reads_of_rows_and_lists(counted: Counting) -> None:
         lambda **fresh: Instance.objects.fetch_many([row.pk], **fresh),
     )
     for read in reads:
-        with counted.so("instances", local_misses=1, shared_misses=1, shared_fills=1, local_fills=1):
+        with counters.increments("instances", local_misses=1, shared_misses=1, shared_fills=1, local_fills=1):
             read()
-        with counted.so("instances", local_hits=1):
+        with counters.increments("instances", local_hits=1):
             read()
-        with counted.so("instances", local_misses=1, shared_hits=1, local_fills=1):
+        with counters.increments("instances", local_misses=1, shared_hits=1, local_fills=1):
             read(fresh=True)
         cache.clear("instance:*")
 
 
-def test_reads_of_what_is_not_there(counted: Counting) -> None:
-    with counted.so("instances", local_misses=1, shared_misses=1, shared_fills=1, local_fills=1):
-        absent(77)
-    with counted.so("instances", local_hits=1):
-        absent(77)
-    with counted.so("instances", local_misses=1, shared_absences=1, local_fills=1):
-        absent(77, fresh=True)
+def test_reads_of_rows_that_do_not_exist(counters: CounterCheck) -> None:
+    with counters.increments("instances", local_misses=1, shared_misses=1, shared_fills=1, local_fills=1):
+        fetch_missing(77)
+    with counters.increments("instances", local_hits=1):
+        fetch_missing(77)
+    with counters.increments("instances", local_misses=1, shared_absences=1, local_fills=1):
+        fetch_missing(77, fresh=True)
 
 
-def absent(pk: int, *, fresh: bool = False) -> None:
+def fetch_missing(pk: int, *, fresh: bool = False) -> None:
     with pytest.raises(Instance.DoesNotExist):
         Instance.objects.fetch(pk, fresh=fresh)
 
 
-def test_values(counted: Counting) -> None:
-    with counted.so("values", local_misses=1, shared_misses=1):
+def test_values(counters: CounterCheck) -> None:
+    with counters.increments("values", local_misses=1, shared_misses=1):
         cache.get("x")
-    with counted.so("values", shared_fills=1):
+    with counters.increments("values", shared_fills=1):
         cache.set("x", 1)
-    with counted.so("values", local_misses=1, shared_hits=1, local_fills=1, local_hits=2):
+    with counters.increments("values", local_misses=1, shared_hits=1, local_fills=1, local_hits=2):
         for _ in range(3):
             cache.get("x")
 
 
-def test_reads_while_a_write_is_under_way(counted: Counting) -> None:
+def test_reads_while_a_write_is_in_flight(counters: CounterCheck) -> None:
     row = an_instance()
     with transaction.atomic():
         row.save()
-        with counted.so("instances", local_misses=2, shared_bypasses=2):
+        with counters.increments("instances", local_misses=2, shared_bypasses=2):
             Instance.objects.fetch(row.pk)
             Instance.objects.fetch_many([row.pk])
 
 
-def test_writes(counted: Counting) -> None:
+def test_writes(counters: CounterCheck) -> None:
     row = an_instance()
     contact = a_contact(row)
     Instance.objects.fetch(row.pk)
     Instance.objects.page()
-    with counted.so("instances", shared_invalidations=3, local_invalidations=2), counted.so("contacts"):
+    with (
+        counters.increments("instances", shared_invalidations=3, local_invalidations=2),
+        counters.increments("contacts"),
+    ):
         row.save()
-    with counted.so("contacts", shared_invalidations=3):
+    with counters.increments("contacts", shared_invalidations=3):
         contact.save()
-    with counted.so("contacts", shared_invalidations=1):
+    with counters.increments("contacts", shared_invalidations=1):
         Contact.objects.update(name="x")
 
 
-def test_evictions(counted: Counting) -> None:
+def test_evictions(counters: CounterCheck) -> None:
     rows = Instance.objects.bulk_create(Instance(name=f"{number}") for number in range(101))
-    with counted.so(
+    with counters.increments(
         "instances", local_misses=101, shared_misses=101, shared_fills=101, local_fills=101, local_evictions=1
     ):
         Instance.objects.fetch_many(row.pk for row in rows)
 
 
-def test_what_cannot_be_kept_is_an_error(counted: Counting) -> None:
-    with counted.so("values", local_misses=1, shared_misses=1, shared_errors=1):
+def test_a_value_that_cannot_be_cached_is_an_error(counters: CounterCheck) -> None:
+    with counters.increments("values", local_misses=1, shared_misses=1, shared_errors=1):
         cache.fetch("x", object)
 
 
 @pytest.fixture
-def hasty() -> Iterator[None]:
-    """Let threads take turns as often as they can."""
+def frequent_switches() -> Iterator[None]:
+    """Let the interpreter switch threads as often as possible."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(before)
 
 
-@pytest.mark.usefixtures("cached", "hasty")
+@pytest.mark.usefixtures("cached", "frequent_switches")
 def test_hits_of_many_threads_are_all_counted() -> None:
-    now = runtime.use_store(memory_store)  # in this process: a server's channel would need its share of time
+    cached = runtime.use_store(memory_store)  # in-process, because the subscriber of a server would need CPU time
     row, times, threads = an_instance(), 20_000, 4
     Instance.objects.fetch(row.pk)
 
@@ -138,5 +143,5 @@ def test_hits_of_many_threads_are_all_counted() -> None:
         for _ in range(times):
             Instance.objects.fetch(row.pk)
 
-    with Counting(now).so("instances", local_hits=threads * times), ThreadPoolExecutor(threads) as pool:
+    with CounterCheck(cached).increments("instances", local_hits=threads * times), ThreadPoolExecutor(threads) as pool:
         list(pool.map(read, range(threads)))

@@ -1,7 +1,7 @@
-"""Both stores say the same to the same questions, whatever is asked of them, but for what their versions are called.
+"""Both stores behave alike: the same operations lead to the same results, except for the values of versions.
 
-So what is shown on the store of one process (`tests/cachelayer/interleavings`) holds for the one on a server, too. That
-the comparison would tell is shown by scripts that leave a step out.
+So the properties that `tests/cachelayer/interleavings` shows for the in-process store hold for the one on a server too.
+Mutated scripts show that the comparison finds differences.
 """
 
 from collections.abc import Callable, Hashable, Iterator
@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
-from cachelayer.protocol.entries import INTENT, VERSION
+from cachelayer.protocol.entries import INTENT_PREFIX, VERSION_SIZE
 from cachelayer.protocol.tags import GLOBAL_TAG
 from cachelayer.runtime.runtime import runtime
 from cachelayer.stores import redis
@@ -27,86 +27,95 @@ pytestmark = pytest.mark.django_db(transaction=True)
 PREFIX = "conformance"
 TAGS = ["instance:1", "instance:2", "contact:1", "instances", GLOBAL_TAG]
 ENTRIES = ["instance:1@f", "instance:2@f", "contact:1@f"]
-WRITES = [b"a" * VERSION, b"b" * VERSION, b"c" * VERSION]
+WRITES = [b"a" * VERSION_SIZE, b"b" * VERSION_SIZE, b"c" * VERSION_SIZE]
 HEAD, PAYLOAD = b"+1234", b"payload"
 MINUTE = 60_000  # milliseconds
 
-Ask = Callable[["Side"], Hashable]
+Operation = Callable[["Side"], Hashable]
 
 
 class Side:
-    """One store, and what it has called things so far."""
+    """One of the two stores, with the versions that it has used so far.
 
-    def __init__(self, store: Store, heard: Callable[[], list[list[str]]]) -> None:
+    Args:
+        store: the store.
+        take_announced: returns the messages since its last call.
+    """
+
+    def __init__(self, store: Store, take_announced: Callable[[], list[list[str]]]) -> None:
         self.store = store
-        self.heard = heard
-        self.tags: dict[str, list[str]] = {}  # that entries depend on
+        self.take_announced = take_announced
+        self.tags: dict[str, list[str]] = {}  # the tags that each entry depends on
         self._versions: dict[str, list[bytes]] = {tag: [] for tag in TAGS}
 
-    def seen(self) -> Hashable:
-        """Return all that is there."""
+    def contents(self) -> Hashable:
+        """Return all entries and states in a form that is comparable with the other store."""
         entries, states = self.store.read(ENTRIES, TAGS)
-        return tuple(map(self.named, TAGS, states)), tuple(map(self._opened, ENTRIES, entries, [states] * len(ENTRIES)))
+        return tuple(map(self.describe_state, TAGS, states)), tuple(
+            map(self._describe_entry, ENTRIES, entries, [states] * len(ENTRIES))
+        )
 
-    def named(self, tag: str, state: bytes | None) -> Hashable:
-        """Return a state as another store would say it: how many versions there were before, or who holds it."""
+    def describe_state(self, tag: str, state: bytes | None) -> Hashable:
+        """Return how many versions the tag had before this one, or the writes that hold it."""
         if state is None:
             return None
-        if state.startswith(INTENT):
+        if state.startswith(INTENT_PREFIX):
             return frozenset(holder.partition(b":")[0] for holder in state[1:].split(b","))
-        known = self._versions[tag]
-        if state not in known:
-            known.append(state)
-        return known.index(state)
+        versions = self._versions[tag]
+        if state not in versions:
+            versions.append(state)
+        return versions.index(state)
 
-    def _opened(self, name: str, entry: bytes | None, states: list[bytes | None]) -> Hashable:
-        """Return of which of its tags an entry has the version of now."""
+    def _describe_entry(self, name: str, entry: bytes | None, states: list[bytes | None]) -> Hashable:
+        """Return for each tag of an entry whether the entry has its current version."""
         if entry is None:
             return None
         assert entry.startswith(HEAD)
         assert entry.endswith(PAYLOAD)
-        seen, now = entry[len(HEAD) : -len(PAYLOAD)], dict(zip(TAGS, states, strict=True))
-        versions = [seen[place : place + VERSION] for place in range(0, len(seen), VERSION)]
-        assert len(seen) == VERSION * len(self.tags[name])
-        return tuple(now[tag] == version for tag, version in zip(self.tags[name], versions, strict=True))
+        prefix, current = entry[len(HEAD) : -len(PAYLOAD)], dict(zip(TAGS, states, strict=True))
+        versions = [prefix[start : start + VERSION_SIZE] for start in range(0, len(prefix), VERSION_SIZE)]
+        assert len(prefix) == VERSION_SIZE * len(self.tags[name])
+        return tuple(current[tag] == version for tag, version in zip(self.tags[name], versions, strict=True))
 
 
-# --- what is asked ----------------------------------------------------------------------------------------------------
+# --- operations -------------------------------------------------------------------------------------------------------
 some_tags = st.lists(st.sampled_from(TAGS), min_size=1, unique=True)
 
 
 @st.composite
-def claims(draw: st.DrawFn) -> Ask:
+def claims(draw: st.DrawFn) -> Operation:
     tags, lease = draw(some_tags), draw(st.sampled_from(["", "instance:1"]))
 
     def claim(side: Side) -> Hashable:
-        states, is_ours = side.store.claim_versions(tags, lease, MINUTE if lease else 0)
-        return tuple(map(side.named, tags, states)), is_ours
+        states, is_acquired = side.store.claim_versions(tags, lease, MINUTE if lease else 0)
+        return tuple(map(side.describe_state, tags, states)), is_acquired
 
     return claim
 
 
 @st.composite
-def fills(draw: st.DrawFn) -> Ask:
+def fills(draw: st.DrawFn) -> Operation:
     entry, tags, lease = draw(st.sampled_from(ENTRIES)), draw(some_tags), draw(st.sampled_from(["", "instance:1"]))
 
     def fill(side: Side) -> None:
         states, _ = side.store.claim_versions(tags, "", 0)
-        found = {tag: state for tag, state in zip(tags, states, strict=True) if state and not state.startswith(INTENT)}
-        side.tags[entry] = list(found)
-        side.store.fill([(entry, HEAD + b"".join(found.values()) + PAYLOAD, MINUTE)], lease)
+        versions = {
+            tag: state for tag, state in zip(tags, states, strict=True) if state and not state.startswith(INTENT_PREFIX)
+        }
+        side.tags[entry] = list(versions)
+        side.store.fill([(entry, HEAD + b"".join(versions.values()) + PAYLOAD, MINUTE)], lease)
 
     return fill
 
 
 @st.composite
-def changes(draw: st.DrawFn) -> Ask:
-    what, write, tags = draw(st.sampled_from(["begin", "end"])), draw(st.sampled_from(WRITES)), draw(some_tags)
-    return lambda side: getattr(side.store, what)(write, tags)
+def writes(draw: st.DrawFn) -> Operation:
+    method, write, tags = draw(st.sampled_from(["begin", "end"])), draw(st.sampled_from(WRITES)), draw(some_tags)
+    return lambda side: getattr(side.store, method)(write, tags)
 
 
 @st.composite
-def puts(draw: st.DrawFn) -> Ask:
+def puts(draw: st.DrawFn) -> Operation:
     entry, tags = draw(st.sampled_from(ENTRIES)), draw(some_tags)
 
     def put(side: Side) -> None:
@@ -117,22 +126,22 @@ def puts(draw: st.DrawFn) -> Ask:
 
 
 @st.composite
-def removals(draw: st.DrawFn) -> Ask:
+def removals(draw: st.DrawFn) -> Operation:
     glob = draw(st.sampled_from(["instance:*", "*:1", "nothing"]))
 
     def remove(side: Side) -> int:
         removed = side.store.remove(glob)
-        side.heard()  # a server also says the names of tags that are held, which stay as they are
+        side.take_announced()  # a server also announces tags that are held, whose state does not change
         return removed
 
     return remove
 
 
-questions = st.one_of(
+operations = st.one_of(
     claims(),
     fills(),
-    changes(),
-    changes(),
+    writes(),
+    writes(),
     puts(),
     some_tags.map(lambda tags: lambda side: side.store.touch(tags)),
     removals(),
@@ -141,9 +150,9 @@ questions = st.one_of(
 )
 
 
-# --- the two of them --------------------------------------------------------------------------------------------------
+# --- both stores ------------------------------------------------------------------------------------------------------
 class Channel:
-    """All that is announced on a server."""
+    """The messages on the invalidation channel of a server."""
 
     def __init__(self, server: Valkey, name: str) -> None:
         self._client = server.client
@@ -151,83 +160,83 @@ class Channel:
         self._subscription: Any = self._client.pubsub(ignore_subscribe_messages=True)
         self._subscription.subscribe(name)
 
-    def heard(self) -> list[list[str]]:
-        """Return what was announced since this was asked last."""
-        self._client.publish(self._name, "that is all")
-        words: list[list[str]] = []
-        while not words or words[-1] != ["that is all"]:
+    def take_announced(self) -> list[list[str]]:
+        """Return the words of each message since the last call."""
+        self._client.publish(self._name, "end of messages")
+        messages: list[list[str]] = []
+        while not messages or messages[-1] != ["end of messages"]:
             message = self._subscription.get_message(timeout=1.0)
             if message is not None:
-                words.append(message["data"].decode().split("\n"))
-        return [said[1:] for said in words[:-1]]
+                messages.append(message["data"].decode().split("\n"))
+        return [words[1:] for words in messages[:-1]]
 
 
 @pytest.fixture
 def stores(server: Valkey) -> Iterator[Callable[[], tuple[Side, Side]]]:
-    """Makes both, with nothing in them."""
-    there = RedisStore("default", PREFIX, "sender", runtime.namespaces, lambda _tags: None, lambda _what: None)
-    channel = Channel(server, there.channel)
+    """Return a function that makes both stores, empty."""
+    shared = RedisStore("default", PREFIX, "sender", runtime.namespaces, lambda _tags: None, lambda _event: None)
+    channel = Channel(server, shared.channel)
 
     def make() -> tuple[Side, Side]:
         for key in server.client.scan_iter(match=f"{PREFIX}:*"):
             server.client.delete(key)
-        there.reinitialize(quarantine=False)
-        server.client.delete(f"{PREFIX}:t:{GLOBAL_TAG}")  # it was a strange server, and is in quarantine
-        channel.heard()
-        said: list[list[str]] = []
-        here = MemoryStore(100, runtime.namespaces, on_touch=lambda words: said.append(list(words)))
-        here.reinitialize(quarantine=False)
+        shared.reinitialize(quarantine=False)
+        server.client.delete(f"{PREFIX}:t:{GLOBAL_TAG}")  # ends the quarantine of the new server
+        channel.take_announced()
+        announced: list[list[str]] = []
+        memory = MemoryStore(100, runtime.namespaces, on_touch=lambda words: announced.append(list(words)))
+        memory.reinitialize(quarantine=False)
 
-        def heard() -> list[list[str]]:
-            found = said.copy()
-            said.clear()
-            return found
+        def take_announced() -> list[list[str]]:
+            taken = announced.copy()
+            announced.clear()
+            return taken
 
-        return Side(here, heard), Side(there, channel.heard)
+        return Side(memory, take_announced), Side(shared, channel.take_announced)
 
     yield make
-    channel._subscription.close()  # noqa: SLF001 - its own end
+    channel._subscription.close()  # noqa: SLF001 - this test owns it
 
 
-questioned = given(draw=st.data())
+with_data = given(data=st.data())
 thorough = profile(
     max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
 )
 
 
-def compare(stores: Callable[[], tuple[Side, Side]], draw: st.DataObject) -> None:
-    here, there = stores()
-    assert here.seen() == there.seen()
-    for ask in draw.draw(st.lists(questions, min_size=5, max_size=25)):
-        assert ask(here) == ask(there)
-        assert here.seen() == there.seen()
-        assert here.heard() == there.heard()
+def compare(stores: Callable[[], tuple[Side, Side]], data: st.DataObject) -> None:
+    memory, shared = stores()
+    assert memory.contents() == shared.contents()
+    for operation in data.draw(st.lists(operations, min_size=5, max_size=25)):
+        assert operation(memory) == operation(shared)
+        assert memory.contents() == shared.contents()
+        assert memory.take_announced() == shared.take_announced()
 
 
-@questioned
+@with_data
 @thorough
-def test_both_stores_say_the_same(stores: Callable[[], tuple[Side, Side]], draw: st.DataObject) -> None:
-    compare(stores, draw)
+def test_both_stores_behave_alike(stores: Callable[[], tuple[Side, Side]], data: st.DataObject) -> None:
+    compare(stores, data)
 
 
-@questioned
+@with_data
 @profile(thorough, max_examples=2000, phases=[Phase.generate], database=None, report_multiple_bugs=False)
-def compare_until_they_differ(stores: Callable[[], tuple[Side, Side]], draw: st.DataObject) -> None:
-    compare(stores, draw)
+def compare_until_they_differ(stores: Callable[[], tuple[Side, Side]], data: st.DataObject) -> None:
+    compare(stores, data)
 
 
-# A script, and what of it is replaced by what.
+# The name of a script, a part of it, and its replacement.
 MUTANTS = {
     "begin drops other holders": ("_BEGIN", "alive = without(alive, id)\n", "alive = {}\n"),
     "end drops other holders": ("_END", "if #others > 0 then", "if false then"),
-    "end says nothing of what was lost": ("_END", "if lost > 0 then", "if false then"),
-    "touch takes tags from their holders": ("_TOUCH", "if #holders(redis.call('GET', key)) == 0 then", "if true then"),
-    "put stores what is being written": ("_PUT", "if held then", "if false then"),
+    "end does not report lost intents": ("_END", "if lost > 0 then", "if false then"),
+    "touch ignores holders": ("_TOUCH", "if #holders(redis.call('GET', key)) == 0 then", "if true then"),
+    "put ignores holders": ("_PUT", "if held then", "if false then"),
 }
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
-def test_a_script_that_does_less_is_found_out(
+def test_the_comparison_finds_a_mutated_script(
     stores: Callable[[], tuple[Side, Side]], monkeypatch: pytest.MonkeyPatch, mutant: str
 ) -> None:
     name, old, new = MUTANTS[mutant]

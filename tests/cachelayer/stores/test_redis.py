@@ -1,4 +1,4 @@
-"""What is on the server: our keys, beside an ordinary cache of Django's and the keys of other databases."""
+"""The keys on the server, beside those of Django's cache and of other databases."""
 
 import re
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
-from django.core.cache import cache as django_cache  # noqa: TID251 - what is asked is whether it can be used beside ours
+from django.core.cache import cache as django_cache  # noqa: TID251 - the tests use both caches
 
 from cachelayer import cache
 from cachelayer.background.threads import BackgroundThreads
@@ -23,12 +23,12 @@ PREFIX = django_settings.CACHELAYER["PREFIX"]
 HOUR = 60 * 60 * 1000  # milliseconds
 
 
-def keys_of(server: Valkey, pattern: str = "*") -> set[str]:
+def keys_on(server: Valkey, pattern: str = "*") -> set[str]:
     return {key.decode() for key in server.client.scan_iter(match=pattern)}
 
 
 def fill() -> None:
-    """Put entries of every kind there."""
+    """Fill the cache with entries of every kind."""
     chat = a_chat(an_instance(name="Loja"), name="Ana Maria")
     Conversation.objects.fetch(chat.pk)
     Conversation.objects.fetch_many([chat.pk, chat.pk + 1])
@@ -40,42 +40,41 @@ def fill() -> None:
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------
-def test_every_key_begins_with_the_prefix_and_says_what_it_is(server: Valkey) -> None:
+def test_every_key_begins_with_the_prefix_and_its_kind(server: Valkey) -> None:
     fill()
-    for key in keys_of(server):
+    for key in keys_on(server):
         assert re.fullmatch(rf"{PREFIX}:(t:[^@]+|e:.+@[0-9a-f]+|run|probe)", key), key
-    entries = {key.removeprefix(f"{PREFIX}:e:").rpartition("@")[0] for key in keys_of(server, f"{PREFIX}:e:*")}
+    names = {key.removeprefix(f"{PREFIX}:e:").rpartition("@")[0] for key in keys_on(server, f"{PREFIX}:e:*")}
     pk, instance = Conversation.objects.get().pk, Instance.objects.get().pk
-    assert {f"conversation:{pk}", f"conversation:{pk + 1}", "conversations:digest:7", "values:x"} < entries
-    assert any(re.fullmatch(rf"contacts:instance:{instance}:[0-9a-f]{{32}}", name) for name in entries)
+    assert {f"conversation:{pk}", f"conversation:{pk + 1}", "conversations:digest:7", "values:x"} < names
+    assert any(re.fullmatch(rf"contacts:instance:{instance}:[0-9a-f]{{32}}", name) for name in names)
 
 
-def test_no_key_tells_what_was_searched_for(server: Valkey) -> None:
+def test_no_key_contains_search_terms(server: Valkey) -> None:
     fill()
-    assert not [key for key in keys_of(server) if "Ana" in key or "Loja" in key]
+    assert not [key for key in keys_on(server) if "Ana" in key or "Loja" in key]
 
 
-def test_every_entry_ends_and_so_does_every_tag_that_is_no_namespace(server: Valkey) -> None:
+def test_entries_and_tags_expire_except_namespaces(server: Valkey) -> None:
     fill()
     longest = max(namespace.ttl for namespace in NAMESPACES) * 1000
-    for key in keys_of(server, f"{PREFIX}:e:*"):
+    for key in keys_on(server, f"{PREFIX}:e:*"):
         assert 0 < server.client.pttl(key) <= longest * 1.1
-    for key in keys_of(server, f"{PREFIX}:t:*:*"):
+    for key in keys_on(server, f"{PREFIX}:t:*:*"):
         assert longest * 1.1 < server.client.pttl(key) <= 2 * HOUR
-    names = {*runtime.namespaces}
-    assert all(server.client.pttl(f"{PREFIX}:t:{namespace.name}") == -1 for namespace in names)
+    assert all(server.client.pttl(f"{PREFIX}:t:{namespace.name}") == -1 for namespace in runtime.namespaces)
 
 
-def test_a_value_that_lives_long_has_a_tag_that_lives_as_long(server: Valkey) -> None:
+def test_the_tag_of_a_value_lives_as_long_as_the_value(server: Valkey) -> None:
     cache.set("x", 1, ttl=24 * 60 * 60)
     for key in (f"{PREFIX}:t:values:x", f"{PREFIX}:e:values:x@1"):
         assert 23 * HOUR < server.client.pttl(key) <= 24 * HOUR
 
 
-# --- an ordinary cache beside it --------------------------------------------------------------------------------------
-def test_the_ordinary_cache_can_be_used_beside_ours(server: Valkey) -> None:
+# --- Django's cache ---------------------------------------------------------------------------------------------------
+def test_djangos_cache_can_be_used_beside_this_one(server: Valkey) -> None:
     fill()
-    django_cache.set("conversations:digest:7", "theirs", 60)
+    django_cache.set("conversations:digest:7", "of Django", 60)
     django_cache.set_many({"a": 1, "b": [2]})
     assert django_cache.incr("a") == 2
     assert django_cache.get_or_set("c", lambda: {"c": 3}) == {"c": 3}
@@ -86,12 +85,12 @@ def test_the_ordinary_cache_can_be_used_beside_ours(server: Valkey) -> None:
     assert cache.get("a") is None
     assert cache.clear("*") > 0
     cache.clear_all()
-    assert django_cache.get("conversations:digest:7") == "theirs"
-    assert not [key for key in keys_of(server) if not key.startswith((PREFIX, ":1:"))]
+    assert django_cache.get("conversations:digest:7") == "of Django"
+    assert not [key for key in keys_on(server) if not key.startswith((PREFIX, ":1:"))]
 
 
-def test_clearing_the_ordinary_cache_empties_ours_too_and_no_read_is_wrong(server: Valkey) -> None:
-    """Django's way is to flush the database."""
+def test_clearing_djangos_cache_empties_this_one_and_makes_no_stale_read(server: Valkey) -> None:
+    """django-redis clears a cache by flushing the whole Redis database."""
     row = an_instance(profile_name="old")
     Instance.objects.fetch(row.pk)
     django_cache.clear()
@@ -102,36 +101,36 @@ def test_clearing_the_ordinary_cache_empties_ours_too_and_no_read_is_wrong(serve
         assert Instance.objects.fetch(row.pk, fresh=fresh).profile_name == "new"
     believe(get_runtime())
     Instance.objects.fetch(row.pk)
-    assert keys_of(server, f"{PREFIX}:e:instance:{row.pk}@*")
+    assert keys_on(server, f"{PREFIX}:e:instance:{row.pk}@*")
 
 
 # --- two databases on one server --------------------------------------------------------------------------------------
 @pytest.fixture
-def services(server: Valkey, settings: Any) -> Iterator[list[CacheRuntime]]:  # noqa: ARG001 - they are on it
-    """Services of two prefixes, one of which is the other's beginning."""
-    made = []
+def runtimes(server: Valkey, settings: Any) -> Iterator[list[CacheRuntime]]:  # noqa: ARG001 - they use it
+    """Runtimes with two prefixes, of which one begins with the other."""
+    created = []
     for prefix in ("shop", "shop-test"):
         settings.CACHELAYER = {"PREFIX": prefix}
-        now = CacheRuntime(runtime.namespaces)
-        now.make_threads = BackgroundThreads
-        now.use_configured_store()
-        now.store.reinitialize(quarantine=False)
-        believe(now)
-        made.append(now)
+        other = CacheRuntime(runtime.namespaces)
+        other.make_threads = BackgroundThreads
+        other.use_configured_store()
+        other.store.reinitialize(quarantine=False)
+        believe(other)
+        created.append(other)
     settings.CACHELAYER = {"PREFIX": PREFIX}
-    yield made
-    for now in made:
-        if now.threads is not None:
-            now.threads.stop()
+    yield created
+    for other in created:
+        if other.threads is not None:
+            other.threads.stop()
 
 
-def test_services_of_two_prefixes_know_nothing_of_each_other(services: list[CacheRuntime]) -> None:
-    one, other = services
+def test_caches_with_two_prefixes_do_not_affect_each_other(runtimes: list[CacheRuntime]) -> None:
+    one, other = runtimes
     tags = ["conversation:1", "conversations", "*"]
-    for now in services:
-        states, _ = now.store.claim_versions(tags, "", 0)
-        now.store.fill([("conversation:1@1", b"+0000" + b"".join(state or b"" for state in states), 60_000)], "")
-        now.local.put(now.local.namespaces["conversations"], 1, lambda: 1, tuple(tags), 60, now.local.sequence())
+    for each in runtimes:
+        states, _ = each.store.claim_versions(tags, "", 0)
+        each.store.fill([("conversation:1@1", b"+0000" + b"".join(state or b"" for state in states), 60_000)], "")
+        each.local.put(each.local.namespaces["conversations"], 1, lambda: 1, tuple(tags), 60, each.local.sequence())
     before = other.store.read(["conversation:1@1"], tags)
     one.store.begin(b"w" * 16, tags)
     one.store.end(b"w" * 16, tags)
@@ -142,11 +141,11 @@ def test_services_of_two_prefixes_know_nothing_of_each_other(services: list[Cach
     assert list(other.store.entry_names("*")) == ["conversation:1@1"]
     assert list(one.store.entry_names("*")) == []
     assert not one.local.namespaces["conversations"].entries
-    hears_the_rest(other)
+    wait_for_messages(other)
     assert other.local.namespaces["conversations"].entries
 
 
-def hears_the_rest(now: CacheRuntime) -> None:
-    """Wait until all that was announced so far has been heard."""
-    since = now.local.valid_until
-    wait_until(lambda: now.local.valid_until > since)
+def wait_for_messages(cached: CacheRuntime) -> None:
+    """Wait for the reply to a ping, which arrives after all messages that were published before."""
+    before = cached.local.valid_until
+    wait_until(lambda: cached.local.valid_until > before)

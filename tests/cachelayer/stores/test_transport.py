@@ -1,4 +1,4 @@
-"""An answer is that of the question asked, whatever happened on the connection before."""
+"""Each command gets its own reply, whatever happened on the connection before."""
 
 import socket
 import threading
@@ -12,7 +12,7 @@ from redis import exceptions
 from cachelayer.runtime.runtime import get_runtime
 from cachelayer.stores.base import StoreDown, StoreFull, StoreSlow
 from cachelayer.stores.redis import RedisStore
-from cachelayer.stores.transport import AT_ONCE, RedisTransport, Script
+from cachelayer.stores.transport import MAX_CONCURRENT, RedisTransport, Script
 from tests.cachelayer.conftest import full, on_server, wait_until
 from tests.cachelayer.test_faults import a_replica
 from tests.valkey import Valkey
@@ -22,137 +22,141 @@ WRITE = Script("#!lua flags=allow-oom\nreturn redis.call('SET', KEYS[1], ARGV[1]
 
 
 @pytest.fixture(params=["unix", "tcp"])
-def wire(request: pytest.FixtureRequest, server: Valkey, settings: Any) -> Iterator[RedisTransport]:
-    """A wire of its own on the connections of `CACHES`: redis-py treats the two ways to a server differently."""
+def transport(request: pytest.FixtureRequest, server: Valkey, settings: Any) -> Iterator[RedisTransport]:
+    """A transport on the connections of `CACHES`. redis-py treats sockets and TCP differently, so tests run on both."""
     if request.param == "tcp":
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        with socket.socket() as free_socket:
+            free_socket.bind(("127.0.0.1", 0))
+            port = free_socket.getsockname()[1]
         server.client.config_set("port", port)
         on_server(settings, f"redis://127.0.0.1:{port}/0")
     store = get_runtime().store
     assert isinstance(store, RedisStore)
-    yield RedisTransport(store._client, [ECHO, WRITE], get_runtime().counters.count)  # noqa: SLF001 - the connections that django-redis holds
+    yield RedisTransport(store._client, [ECHO, WRITE], get_runtime().counters.count)  # noqa: SLF001 - the client of django-redis
     store._client.connection_pool.disconnect()  # noqa: SLF001 - as above
 
 
-def connection_of(wire: RedisTransport) -> Any:
-    """The connection that the next command will be sent on."""
-    pool = wire._pool  # noqa: SLF001 - what is looked at is what is in there
+def next_connection(transport: RedisTransport) -> Any:
+    """Return the connection that the next command will use."""
+    pool = transport._pool  # noqa: SLF001 - the test looks inside
     connection = pool.get_connection()
     pool.release(connection)
     return connection
 
 
-def test_commands_are_answered(wire: RedisTransport) -> None:
-    assert wire.execute("SET", "a", b"\x00\xff\r\n") == b"OK"
-    assert wire.execute("GET", "a") == b"\x00\xff\r\n"
-    assert wire.pipeline([("GET", "a"), ("GET", "é"), ("SET", "é", 7), ("GET", "é")]) == [
+def test_commands_return_their_replies(transport: RedisTransport) -> None:
+    assert transport.execute("SET", "a", b"\x00\xff\r\n") == b"OK"
+    assert transport.execute("GET", "a") == b"\x00\xff\r\n"
+    assert transport.pipeline([("GET", "a"), ("GET", "é"), ("SET", "é", 7), ("GET", "é")]) == [
         *(b"\x00\xff\r\n", None, b"OK", b"7")
     ]
-    assert wire.eval(ECHO, [], ["said"]) == b"said"
+    assert transport.eval(ECHO, [], ["text"]) == b"text"
 
 
-def test_an_answer_that_nobody_took_is_nobodys(wire: RedisTransport) -> None:
-    connection = connection_of(wire)
-    connection.send_command("ECHO", "of another question")
+def test_an_unread_reply_is_not_taken_for_the_next_one(transport: RedisTransport) -> None:
+    connection = next_connection(transport)
+    connection.send_command("ECHO", "reply to another command")
     wait_until(connection.can_read)
-    assert wire.execute("ECHO", "mine") == b"mine"
+    assert transport.execute("ECHO", "expected") == b"expected"
 
 
-def test_who_is_interrupted_leaves_no_answer_behind(wire: RedisTransport, monkeypatch: pytest.MonkeyPatch) -> None:
-    connection = connection_of(wire)
+def test_an_interrupted_command_leaves_no_reply_behind(
+    transport: RedisTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = next_connection(transport)
 
-    def interrupted() -> None:
+    def interrupt() -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(connection, "read_response", interrupted)
+        patch.setattr(connection, "read_response", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            wire.execute("ECHO", "of another question")
-    assert wire.execute("ECHO", "mine") == b"mine"
+            transport.execute("ECHO", "reply to another command")
+    assert transport.execute("ECHO", "expected") == b"expected"
 
 
-def test_an_error_among_several_answers_is_raised_and_the_others_are_taken(wire: RedisTransport) -> None:
-    wire.execute("SET", "text", "a")
+def test_an_error_in_a_pipeline_is_raised_after_all_replies_were_read(transport: RedisTransport) -> None:
+    transport.execute("SET", "text", "a")
     with pytest.raises(StoreDown, match="not an integer"):
-        wire.pipeline([("ECHO", "1"), ("INCR", "text"), ("ECHO", "3")])
-    assert wire.execute("ECHO", "mine") == b"mine"
+        transport.pipeline([("ECHO", "1"), ("INCR", "text"), ("ECHO", "3")])
+    assert transport.execute("ECHO", "expected") == b"expected"
 
 
-def test_a_connection_that_the_server_closed_is_made_anew(wire: RedisTransport, server: Valkey) -> None:
-    wire.execute("SET", "a", 1)
+def test_a_connection_that_the_server_closed_is_reopened(transport: RedisTransport, server: Valkey) -> None:
+    transport.execute("SET", "a", 1)
     server.client.client_kill_filter(_type="normal", skipme=True)
-    assert wire.execute("GET", "a") == b"1"
+    assert transport.execute("GET", "a") == b"1"
     server.client.client_kill_filter(_type="normal", skipme=True)
-    assert wire.eval(ECHO, [], ["said"]) == b"said"
+    assert transport.eval(ECHO, [], ["text"]) == b"text"
 
 
-def test_a_server_that_is_gone_is_down(wire: RedisTransport, server: Valkey) -> None:
+def test_a_stopped_server_is_down_and_not_slow(transport: RedisTransport, server: Valkey) -> None:
     server.kill()
     with pytest.raises(StoreDown) as caught:
-        wire.execute("GET", "a")
+        transport.execute("GET", "a")
     assert not isinstance(caught.value, StoreSlow)
 
 
-def test_a_server_that_hangs_is_slow_and_what_it_says_later_is_nobodys(wire: RedisTransport, server: Valkey) -> None:
-    wire.execute("SET", "a", 1)
+def test_a_paused_server_is_slow_and_its_late_replies_are_discarded(transport: RedisTransport, server: Valkey) -> None:
+    transport.execute("SET", "a", 1)
     server.pause()
     try:
         for _ in range(2):
             with pytest.raises(StoreSlow):
-                wire.execute("ECHO", "of another question")
+                transport.execute("ECHO", "reply to another command")
     finally:
         server.resume()
-    assert wire.execute("GET", "a") == b"1"
+    assert transport.execute("GET", "a") == b"1"
 
 
-def test_a_crowd_asks_a_few_at_a_time(wire: RedisTransport, server: Valkey) -> None:
-    """A hundred connections made at one moment would keep one another from being answered in time."""
-    crowd, before = 100, server.client.info("stats")["total_connections_received"]
-    barrier = threading.Barrier(crowd)
+def test_concurrent_commands_share_few_connections(transport: RedisTransport, server: Valkey) -> None:
+    """If a hundred threads connected at the same time, many would get no reply in time."""
+    thread_count, before = 100, server.client.info("stats")["total_connections_received"]
+    barrier = threading.Barrier(thread_count)
 
-    def ask(number: int) -> Any:
+    def echo(number: int) -> Any:
         barrier.wait()
-        return wire.execute("ECHO", number)
+        return transport.execute("ECHO", number)
 
-    with ThreadPoolExecutor(crowd) as threads:
-        assert list(threads.map(ask, range(crowd))) == [b"%d" % number for number in range(crowd)]
-    assert server.client.info("stats")["total_connections_received"] - before <= AT_ONCE
+    with ThreadPoolExecutor(thread_count) as threads:
+        assert list(threads.map(echo, range(thread_count))) == [b"%d" % number for number in range(thread_count)]
+    assert server.client.info("stats")["total_connections_received"] - before <= MAX_CONCURRENT
 
 
-def test_a_script_that_the_server_forgot_is_loaded_again(wire: RedisTransport, server: Valkey) -> None:
-    wire.eval(ECHO, [], ["said"])
+def test_a_script_that_the_server_lacks_is_loaded_again(transport: RedisTransport, server: Valkey) -> None:
+    transport.eval(ECHO, [], ["text"])
     server.client.script_flush()
-    assert wire.eval(ECHO, [], ["said"]) == b"said"
+    assert transport.eval(ECHO, [], ["text"]) == b"text"
 
 
-def test_a_full_server_runs_what_it_must(wire: RedisTransport, server: Valkey) -> None:
+def test_a_full_server_rejects_fills_but_runs_scripts_that_may_exceed_its_memory(
+    transport: RedisTransport, server: Valkey
+) -> None:
     with full(server):
         with pytest.raises(StoreFull):
-            wire.execute("SET", "a", 1)
+            transport.execute("SET", "a", 1)
         with pytest.raises(StoreFull):
-            wire.pipeline([("GET", "a"), ("SET", "a", 1), ("GET", "a")])
-        connection_of(wire).disconnect()  # the next one is new
-        assert wire.eval(WRITE, ["a"], ["1"]) == b"OK"
-        assert wire.execute("GET", "a") == b"1"
+            transport.pipeline([("GET", "a"), ("SET", "a", 1), ("GET", "a")])
+        next_connection(transport).disconnect()  # so that a new connection is opened
+        assert transport.eval(WRITE, ["a"], ["1"]) == b"OK"
+        assert transport.execute("GET", "a") == b"1"
 
 
-# --- without waiting for an answer ------------------------------------------------------------------------------------
-def test_what_is_posted_comes_before_what_is_asked_next(wire: RedisTransport) -> None:
-    wire.eval(WRITE, ["a"], ["0"])
+# --- scripts without a reply ------------------------------------------------------------------------------------------
+def test_a_script_without_reply_runs_before_the_next_command(transport: RedisTransport) -> None:
+    transport.eval(WRITE, ["a"], ["0"])
     for number in range(50):
-        wire.eval_no_reply(WRITE, ["a"], [str(number)])
-        assert wire.execute("GET", "a") == b"%d" % number
+        transport.eval_no_reply(WRITE, ["a"], [str(number)])
+        assert transport.execute("GET", "a") == b"%d" % number
 
 
-def test_what_was_posted_on_a_dead_connection_is_run_by_the_store_on_another(server: Valkey) -> None:
+def test_a_script_that_was_sent_on_a_lost_connection_is_sent_again(server: Valkey) -> None:
     store = get_runtime().store
     store.begin(b"w" * 16, ["instance:1"])
     server.pause()
     try:
         store.end(b"w" * 16, ["instance:1"])
-        connection_of(store._transport)._sock.close()  # type: ignore[attr-defined]  # noqa: SLF001 - it dies before it is read
+        next_connection(store._transport)._sock.close()  # type: ignore[attr-defined]  # noqa: SLF001 - breaks the connection
     finally:
         server.resume()
     (state,) = store.read([], ["instance:1"])[1]
@@ -160,8 +164,8 @@ def test_what_was_posted_on_a_dead_connection_is_run_by_the_store_on_another(ser
     assert not state.startswith(b"!")
 
 
-def test_a_server_that_does_not_let_us_skip_answers_is_refused(server: Valkey, settings: Any) -> None:
-    """Its refusals would be taken for the answers to what is asked next."""
+def test_a_server_that_rejects_client_reply_is_not_used(server: Valkey, settings: Any) -> None:
+    """Its errors would be taken for the replies to the next commands."""
     server.client.execute_command("ACL", "SETUSER", "ana", "on", ">secret", "~*", "&*", "+@all", "-client|reply")
     on_server(settings, server.url.replace("unix://", "unix://ana:secret@"))
     with pytest.raises(StoreDown, match=r"client\|reply") as caught:
@@ -169,28 +173,28 @@ def test_a_server_that_does_not_let_us_skip_answers_is_refused(server: Valkey, s
     assert isinstance(caught.value.__cause__, exceptions.NoPermissionError)
 
 
-def test_a_server_that_became_a_replica_is_left_by_all_and_nobody_is_interrupted(
-    wire: RedisTransport, server: Valkey
+def test_all_connections_to_a_replica_are_closed_but_none_while_it_is_in_use(
+    transport: RedisTransport, server: Valkey
 ) -> None:
-    """The next connection may lead to another server; one that is in use elsewhere is not to vanish under its user."""
-    asked, go_on, used = threading.Event(), threading.Event(), []
+    """A new connection may lead to another server. A connection in use stays open until its thread has finished."""
+    sent, may_read, used = threading.Event(), threading.Event(), []
 
-    def slowly(connection: Any) -> Any:
+    def echo_slowly(connection: Any) -> Any:
         used.append(connection)
-        connection.send_command("ECHO", "mine")
-        asked.set()
-        go_on.wait()
+        connection.send_command("ECHO", "expected")
+        sent.set()
+        may_read.wait()
         return connection.read_response()
 
     with ThreadPoolExecutor(1) as threads:
-        other = threads.submit(wire._with_connection, slowly)  # noqa: SLF001 - a command that takes as long as is needed
-        asked.wait()
-        used.append(connection_of(wire))
+        other = threads.submit(transport._with_connection, echo_slowly)  # noqa: SLF001 - a command of controlled duration
+        sent.wait()
+        used.append(next_connection(transport))
         with a_replica(server):
             try:
                 with pytest.raises(StoreDown, match="ReadOnlyError"):
-                    wire.execute("SET", "a", 1)
+                    transport.execute("SET", "a", 1)
             finally:
-                go_on.set()
-            assert other.result() == b"mine"
-            assert [connection._sock for connection in used] == [None, None]  # noqa: SLF001 - is it connected?
+                may_read.set()
+            assert other.result() == b"expected"
+            assert [connection._sock for connection in used] == [None, None]  # noqa: SLF001 - None if closed
