@@ -24,7 +24,8 @@ class InvalidationRule:
 
     Attributes:
         model: a subclass of `CachedModel`.
-        tags: templates with columns of the row in braces, such as `messages:{conversation_id}`; the row's own tag first.
+        tags: templates with columns of the row in braces, such as `messages:{conversation_id}`. If the rows of a
+            namespace are rows of this model, the row's own tag comes first.
         immutable: those of these columns, beside the primary key, that never change in the database. When another one
             may have changed, the tags of the stored row are touched too, which costs a query.
     """
