@@ -12,7 +12,7 @@ from cachelayer.ops import statistics
 from cachelayer.runtime.runtime import CacheRuntime
 from cachelayer.write import outbox
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cached")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cache_runtime")]
 PAGE, CLEAR = "admin:cachelayer_countertotal_changelist", "admin:cachelayer_countertotal_clear"
 Staff = Callable[..., Client]
 
@@ -47,10 +47,10 @@ def test_it_shows_policy_counts_and_events(staff: Staff) -> None:
     assert reverse(CLEAR) not in page
 
 
-def test_it_says_what_is_wrong(staff: Staff, cached: CacheRuntime) -> None:
+def test_it_says_what_is_wrong(staff: Staff, cache_runtime: CacheRuntime) -> None:
     client = staff("view_countertotal")
     outbox.record("default", ["contact:1"])
-    cached.breaker.is_closed = False
+    cache_runtime.breaker.is_closed = False
     page = shown(client)
     assert "The store is away" in page
     assert "1 write waits in the outbox" in page

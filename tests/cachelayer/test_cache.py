@@ -17,7 +17,7 @@ from conversations.cache_policy import NAMESPACES
 from conversations.models import Contact, Conversation, Instance, Message
 from tests.conversations.rows import a_chat, a_contact, a_message, an_instance
 
-pytestmark = pytest.mark.usefixtures("connected", "cached")
+pytestmark = pytest.mark.usefixtures("unblocked_db", "cache_runtime")
 writes_rows = pytest.mark.django_db(transaction=True)
 
 HOUR = 60 * 60  # seconds
@@ -25,9 +25,9 @@ MINUTE = 60
 
 
 @pytest.fixture(params=["local", "shared"])
-def forget(request: pytest.FixtureRequest, cached: CacheRuntime) -> Callable[[], None]:
+def forget(request: pytest.FixtureRequest, cache_runtime: CacheRuntime) -> Callable[[], None]:
     """What to do before a read, so that it is answered by one tier or the other."""
-    return (lambda: None) if request.param == "local" else (lambda: cached.local.invalidate(["*"]))
+    return (lambda: None) if request.param == "local" else (lambda: cache_runtime.local.invalidate(["*"]))
 
 
 class Load:
@@ -53,21 +53,21 @@ def test_the_policy() -> None:
 
 
 @writes_rows
-def test_the_local_tier_holds_no_more_than_the_policy_says(cached: CacheRuntime) -> None:
+def test_the_local_tier_holds_no_more_than_the_policy_says(cache_runtime: CacheRuntime) -> None:
     instances = Instance.objects.bulk_create(Instance(name=f"{number}") for number in range(120))
     Instance.objects.fetch_many(row.pk for row in instances)
-    tier = cached.local.namespaces["instances"]
+    tier = cache_runtime.local.namespaces["instances"]
     assert len(tier.entries) == 100
     assert tier.evictions == 20
     assert len(Instance.objects.fetch_many(row.pk for row in instances)) == 120
 
 
 @pytest.mark.parametrize("name", [one.name for one in NAMESPACES])
-def test_times_to_live_are_a_tenth_longer_or_shorter(cached: CacheRuntime, name: str) -> None:
+def test_times_to_live_are_a_tenth_longer_or_shorter(cache_runtime: CacheRuntime, name: str) -> None:
     (namespace,) = (one for one in NAMESPACES if one.name == name)
     for number in range(100):
         cache.fetch(f"{name}:digest:{number}", lambda: 1)
-    now = cached.local.namespaces[name]
+    now = cache_runtime.local.namespaces[name]
     lives = [entry.expires - monotonic() for entry in now.entries.values()]
     assert all(0.89 * namespace.ttl < life < 1.11 * namespace.ttl for life in lives)
     assert max(lives) - min(lives) > 0.1 * namespace.ttl
@@ -105,10 +105,10 @@ def test_neighbours_know_nothing_of_each_other(forget: Callable[[], None]) -> No
 
 @writes_rows
 @pytest.mark.parametrize("key", ["conversations", "conversation", "conversations:all", "x"])
-def test_a_value_leaves_the_rows_of_its_namespace_alone(cached: CacheRuntime, key: str) -> None:
+def test_a_value_leaves_the_rows_of_its_namespace_alone(cache_runtime: CacheRuntime, key: str) -> None:
     pk = a_chat(an_instance()).pk
     Conversation.objects.fetch(pk)
-    misses = cached.counters.shared(cached.namespaces.for_tag("conversations"))
+    misses = cache_runtime.counters.shared(cache_runtime.namespaces.for_tag("conversations"))
     before = misses.misses
     cache.set(key, 1)
     cache.get(key)
@@ -123,12 +123,12 @@ def test_a_value_that_has_no_encoding_is_refused() -> None:
         cache.set("x", object())
 
 
-def test_a_set_replaces_what_was_there_also_when_it_cannot_be_stored(cached: CacheRuntime) -> None:
+def test_a_set_replaces_what_was_there_also_when_it_cannot_be_stored(cache_runtime: CacheRuntime) -> None:
     cache.set("x", "old")
-    cached.store.begin(b"somebody--------", ["values:x"])
+    cache_runtime.store.begin(b"somebody--------", ["values:x"])
     cache.set("x", "new")
     assert cache.get("x") is None
-    cached.store.end(b"somebody--------", ["values:x"])
+    cache_runtime.store.end(b"somebody--------", ["values:x"])
     assert cache.get("x") is None
 
 
@@ -141,22 +141,22 @@ def test_a_guest_keeps_nothing() -> None:
 
 
 @pytest.mark.parametrize("ttl", [0, -1, 0.0001])
-def test_what_has_no_time_to_live_is_not_stored(cached: CacheRuntime, ttl: float) -> None:
+def test_what_has_no_time_to_live_is_not_stored(cache_runtime: CacheRuntime, ttl: float) -> None:
     for _ in range(5):
         cache.set("x", "old")
         cache.set("x", "new", ttl=ttl)
         assert cache.get("x") != "old"
-    assert cached.breaker.is_closed
+    assert cache_runtime.breaker.is_closed
     cache.set("x", 1, ttl=0)
     assert cache.get("x") is None
 
 
 @pytest.mark.parametrize("ttl", [3 * HOUR, 400 * 24 * HOUR, 10**12, float("inf")])
-def test_a_long_time_to_live_is_one(cached: CacheRuntime, forget: Callable[[], None], ttl: float) -> None:
+def test_a_long_time_to_live_is_one(cache_runtime: CacheRuntime, forget: Callable[[], None], ttl: float) -> None:
     cache.set("x", 1, ttl=ttl)
     forget()
     assert cache.get("x") == 1
-    assert cached.breaker.is_closed
+    assert cache_runtime.breaker.is_closed
 
 
 # --- fetch ------------------------------------------------------------------------------------------------------------
@@ -352,7 +352,7 @@ def test_a_value_that_is_being_loaded_while_all_is_cleared_is_not_kept() -> None
 @writes_rows
 @pytest.mark.parametrize("clear", [lambda: cache.clear_namespace("conversations"), cache.clear_all])
 def test_a_namespace_is_cleared_in_one_step(
-    cached: CacheRuntime, forget: Callable[[], None], clear: Callable[[], None]
+    cache_runtime: CacheRuntime, forget: Callable[[], None], clear: Callable[[], None]
 ) -> None:
     instance = an_instance()
     chat = a_chat(instance)
@@ -363,7 +363,7 @@ def test_a_namespace_is_cleared_in_one_step(
         cache.set("messages:x", 1)
         clear()
         forget()
-        counts = cached.counters.shared(cached.namespaces.for_tag("conversations"))
+        counts = cache_runtime.counters.shared(cache_runtime.namespaces.for_tag("conversations"))
         before = counts.misses
         assert cache.get("conversations:x") is None
         Conversation.objects.fetch(chat.pk)

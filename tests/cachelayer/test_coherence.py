@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 from cachelayer import cache
 from cachelayer.runtime.runtime import get_runtime
 from conversations.models import Contact, Conversation, Instance, Message
-from tests.cachelayer.conftest import believe
+from tests.cachelayer.conftest import wait_until_in_use
 from tests.conversations.rows import a_contact, a_group, a_message, an_instance
 from tests.valkey import Valkey
 
@@ -44,7 +44,7 @@ class RolledBack(Exception):
 class Inbox(RuleBasedStateMachine):
     """Two groups of an instance, contacts and messages."""
 
-    server: Valkey | None = None
+    valkey_server: Valkey | None = None
     hits = reads = 0
 
     @initialize()
@@ -242,7 +242,7 @@ class Inbox(RuleBasedStateMachine):
         """Let both tiers come back into use, so that there is something to be wrong."""
         now = get_runtime()
         now.store.reinitialize(quarantine=False)
-        believe(now)
+        wait_until_in_use(now)
 
     # --- what must hold -----------------------------------------------------------------------------------------------
     @invariant()
@@ -318,9 +318,9 @@ def exists(pk: int, *, fresh: bool) -> bool:
         return False
 
 
-def explore(server: Valkey | None, *, examples: int, steps: int) -> None:
+def explore(valkey_server: Valkey | None, *, examples: int, steps: int) -> None:
     """Run the machine, and see that it met a cache that was in use."""
-    Inbox.server, Inbox.hits, Inbox.reads = server, 0, 0
+    Inbox.server, Inbox.hits, Inbox.reads = valkey_server, 0, 0
     run_state_machine_as_test(
         Inbox,
         settings=profile(
@@ -330,7 +330,7 @@ def explore(server: Valkey | None, *, examples: int, steps: int) -> None:
     assert Inbox.hits > Inbox.reads, "the cache was hardly in use: nothing was shown"
 
 
-@pytest.mark.usefixtures("cached")
+@pytest.mark.usefixtures("cache_runtime")
 def test_a_read_says_what_the_database_says() -> None:
     explore(None, examples=15, steps=25)
 
@@ -339,8 +339,8 @@ def test_a_read_says_what_the_database_says() -> None:
 def failing(request: pytest.FixtureRequest) -> Valkey:
     if connection.vendor == "sqlite":
         pytest.skip("the outbox of an in-memory database is another one in each thread")
-    server: Valkey = request.getfixturevalue("server")
-    return server
+    valkey_server: Valkey = request.getfixturevalue("valkey_server")
+    return valkey_server
 
 
 def test_the_same_while_the_store_comes_and_goes(failing: Valkey) -> None:

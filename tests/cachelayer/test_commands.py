@@ -15,7 +15,7 @@ from cachelayer.write import outbox
 from conversations.models import Conversation, Instance, Message
 from tests.conversations.rows import a_chat, a_message, an_instance
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cached")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cache_runtime")]
 
 
 def run(name: str, *arguments: str, **options: Any) -> str:
@@ -25,26 +25,26 @@ def run(name: str, *arguments: str, **options: Any) -> str:
 
 
 # --- cache_stats ------------------------------------------------------------------------------------------------------
-def test_the_figures_of_the_first_document_again(cached: CacheRuntime) -> None:
+def test_the_figures_of_the_first_document_again(cache_runtime: CacheRuntime) -> None:
     """3 misses and 1003 hits are a hit rate of 99.70 %."""
     rows = [a_chat(an_instance()) for _ in range(3)]
     for row in rows:
         Conversation.objects.fetch(row.pk)
     for _ in range(1003):
         Conversation.objects.fetch(rows[0].pk)
-    statistics.Reporter(cached).report()
+    statistics.Reporter(cache_runtime).report()
     figures = json.loads(run("cache_stats", "--json"))["namespaces"]["conversations"]
     assert (figures["local"]["hits"], figures["shared"]["misses"]) == (1003, 3)
     assert f"{figures['hit_rate']:.2%}" == "99.70%"
     assert "99.70%" in run("cache_stats")
 
 
-def test_reports_of_several_processes_add_up(cached: CacheRuntime) -> None:
+def test_reports_of_several_processes_add_up(cache_runtime: CacheRuntime) -> None:
     row = a_chat(an_instance())
     statistics.increment({("conversations", "local", "hits"): 40, ("events", "", "recoveries"): 2})
     Conversation.objects.fetch(row.pk)
     Conversation.objects.fetch(row.pk)
-    reporter = statistics.Reporter(cached)
+    reporter = statistics.Reporter(cache_runtime)
     reporter.report()
     reporter.report()  # says nothing twice
     found = json.loads(run("cache_stats", "--json"))
@@ -71,11 +71,11 @@ def test_a_pattern_is_cleared_and_its_neighbours_stay() -> None:
     assert cache.get("conversations:digest:70") == "conversations:digest:70"
 
 
-def test_a_list_of_one_instance_is_cleared_by_its_pattern(cached: CacheRuntime) -> None:
+def test_a_list_of_one_instance_is_cleared_by_its_pattern(cache_runtime: CacheRuntime) -> None:
     one, other = an_instance(), an_instance()
     for instance in (one, other):
         Conversation.objects.for_instance(instance)
-    misses = cached.counters.shared(cached.namespaces.for_tag("conversations"))
+    misses = cache_runtime.counters.shared(cache_runtime.namespaces.for_tag("conversations"))
     before = misses.misses
     run("cache_clear", f"conversations:instance:{one.pk}:*")
     Conversation.objects.for_instance(other)

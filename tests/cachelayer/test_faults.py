@@ -21,7 +21,7 @@ from cachelayer.runtime.metrics import EVENTS
 from cachelayer.runtime.runtime import get_runtime, runtime
 from cachelayer.write import intents
 from conversations.models import Conversation, Instance
-from tests.cachelayer.conftest import believe, full, wait_until
+from tests.cachelayer.conftest import wait_until_in_use, out_of_memory, wait_until
 from tests.conversations.rows import a_chat, a_message, an_instance
 from tests.valkey import Valkey
 
@@ -84,7 +84,7 @@ class Site:
 
 
 @pytest.fixture
-def site(server: Valkey) -> Site:  # noqa: ARG001 - what the site is on
+def site(valkey_server: Valkey) -> Site:  # noqa: ARG001 - what the site is on
     """A site whose cache is warm."""
     made = Site()
     made.is_right()
@@ -93,99 +93,99 @@ def site(server: Valkey) -> Site:  # noqa: ARG001 - what the site is on
 
 # --- the faults -------------------------------------------------------------------------------------------------------
 @contextmanager
-def killed(server: Valkey) -> Iterator[None]:
-    server.forget()
-    server.stop()
+def killed(valkey_server: Valkey) -> Iterator[None]:
+    valkey_server.forget()
+    valkey_server.stop()
     yield
-    server.start()
+    valkey_server.start()
 
 
 @contextmanager
-def hung(server: Valkey) -> Iterator[None]:
-    server.pause()
+def hung(valkey_server: Valkey) -> Iterator[None]:
+    valkey_server.pause()
     yield
-    server.resume()
+    valkey_server.resume()
 
 
 @contextmanager
-def restarted_with_old_data(server: Valkey) -> Iterator[None]:
-    server.save()
+def restarted_with_old_data(valkey_server: Valkey) -> Iterator[None]:
+    valkey_server.save()
     Conversation.objects.update(unread_count=2)  # what the data does not know
-    server.stop()
-    server.start()
+    valkey_server.stop()
+    valkey_server.start()
     yield
 
 
 @contextmanager
-def restarted_empty(server: Valkey) -> Iterator[None]:
-    with killed(server):
+def restarted_empty(valkey_server: Valkey) -> Iterator[None]:
+    with killed(valkey_server):
         pass
     yield
 
 
 @contextmanager
-def flushed(server: Valkey) -> Iterator[None]:
-    server.client.flushall()
+def flushed(valkey_server: Valkey) -> Iterator[None]:
+    valkey_server.client.flushall()
     yield
 
 
 @contextmanager
-def evicted(server: Valkey) -> Iterator[None]:
+def evicted(valkey_server: Valkey) -> Iterator[None]:
     """Every key goes, but for the run's: it is in every read."""
-    for key in server.client.scan_iter():
+    for key in valkey_server.client.scan_iter():
         if not key.endswith(b":run"):
-            server.client.unlink(key)
+            valkey_server.client.unlink(key)
     get_runtime().local.invalidate_all()  # or nothing would ask for them
     yield
 
 
 @contextmanager
-def without_intents(server: Valkey) -> Iterator[None]:
+def without_intents(valkey_server: Valkey) -> Iterator[None]:
     """A write is announced, its intents are lost, and then it ends."""
     now = get_runtime()
     instance = Instance.objects.get()
     write = intents.WriteIntent(now, lambda _: None, lambda _: None)
     write.begin([f"instance:{instance.pk}"])
-    (key,) = server.client.keys(f"*:t:instance:{instance.pk}")
-    server.client.unlink(key)
+    (key,) = valkey_server.client.keys(f"*:t:instance:{instance.pk}")
+    valkey_server.client.unlink(key)
     write.end()
     yield
 
 
 @contextmanager
-def without_scripts(server: Valkey) -> Iterator[None]:
-    server.client.script_flush()
+def without_scripts(valkey_server: Valkey) -> Iterator[None]:
+    valkey_server.client.script_flush()
     yield
 
 
 @contextmanager
-def a_replica(server: Valkey) -> Iterator[None]:
-    server.client.replicaof("127.0.0.1", 1)
+def a_replica(valkey_server: Valkey) -> Iterator[None]:
+    valkey_server.client.replicaof("127.0.0.1", 1)
     yield
-    server.client.replicaof("no", "one")
+    valkey_server.client.replicaof("no", "one")
 
 
 @contextmanager
-def unable_to_save(server: Valkey) -> Iterator[None]:
+def unable_to_save(valkey_server: Valkey) -> Iterator[None]:
     """The disk refuses the dump, so the server refuses writes (MISCONF)."""
-    server.client.config_set("save", "3600 1")
-    server.dump.mkdir()
-    (server.dump / "in the way").touch()
-    server.client.bgsave()
-    wait_until(lambda: server.client.info("persistence")["rdb_last_bgsave_status"] == "err")
+    valkey_server.client.config_set("save", "3600 1")
+    valkey_server.dump.mkdir()
+    (valkey_server.dump / "in the way").touch()
+    valkey_server.client.bgsave()
+    wait_until(lambda: valkey_server.client.info("persistence")["rdb_last_bgsave_status"] == "err")
     yield
-    server.client.config_set("save", "")
+    valkey_server.client.config_set("save", "")
 
 
 @contextmanager
-def with_connections_closed(server: Valkey) -> Iterator[None]:
-    server.client.client_kill_filter(_type="normal", skipme=True)
+def with_connections_closed(valkey_server: Valkey) -> Iterator[None]:
+    valkey_server.client.client_kill_filter(_type="normal", skipme=True)
     yield
 
 
 @contextmanager
-def with_the_channel_closed(server: Valkey) -> Iterator[None]:
-    server.client.client_kill_filter(_type="pubsub")
+def with_the_channel_closed(valkey_server: Valkey) -> Iterator[None]:
+    valkey_server.client.client_kill_filter(_type="pubsub")
     yield
 
 
@@ -208,7 +208,7 @@ FAULTS = {
         without_intents, "lost intents", "Cache store had lost what was announced of a write: 1 tags"
     ),
     "SCRIPT FLUSH": Fault(without_scripts, "loaded scripts", "Cache scripts LOADED"),
-    "full": Fault(full, "refused entries", "Cache FULL: OutOfMemoryError"),
+    "full": Fault(out_of_memory, "refused entries", "Cache FULL: OutOfMemoryError"),
     "a replica": Fault(a_replica, "outages", "Cache DEGRADED: ReadOnlyError"),
     "unable to save": Fault(unable_to_save, "outages", "Cache DEGRADED: ResponseError: MISCONF"),
     "connections closed": Fault(with_connections_closed, "reconnections", "Cache connection made ANEW"),
@@ -224,18 +224,18 @@ def _counted(site: Site, fault: Fault) -> int:
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_the_api_answers_and_it_is_said_what_happened(
-    site: Site, server: Valkey, fault: Fault, caplog: pytest.LogCaptureFixture
+    site: Site, valkey_server: Valkey, fault: Fault, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = events().get(fault.counter, 0)
     caplog.clear()
-    with fault.happens(server):
+    with fault.happens(valkey_server):
         site.is_right()
         site.changes()
         wait_until(lambda: _counted(site, fault) > before)
         wait_until(lambda: fault.said in caplog.text)
         site.is_right()
     site.is_right()
-    believe(get_runtime())
+    wait_until_in_use(get_runtime())
     site.changes()
     assert not Outbox.objects.exists()
     row = Conversation.objects.fetch(site.chat.pk)
@@ -244,10 +244,10 @@ def test_the_api_answers_and_it_is_said_what_happened(
         assert Conversation.objects.fetch(row.pk) == Conversation.objects.fetch(row.pk, fresh=True) == row
 
 
-def test_what_the_server_evicts_is_only_missed(site: Site, server: Valkey) -> None:
+def test_what_the_server_evicts_is_only_missed(site: Site, valkey_server: Valkey) -> None:
     misses = get_runtime().counters.shared(runtime.namespaces.for_tag("conversations"))
     before, quiet = misses.misses, events()
-    with evicted(server):
+    with evicted(valkey_server):
         site.is_right()
         assert misses.misses > before
         site.changes()
@@ -256,8 +256,8 @@ def test_what_the_server_evicts_is_only_missed(site: Site, server: Valkey) -> No
 
 # --- latency is bounded by design -------------------------------------------------------------------------------------
 @pytest.fixture
-def hanging(site: Site, server: Valkey) -> Iterator[Site]:
-    with hung(server):
+def hanging(site: Site, valkey_server: Valkey) -> Iterator[Site]:
+    with hung(valkey_server):
         yield site
 
 
@@ -290,13 +290,13 @@ def test_a_write_tries_a_hung_server_a_few_times_and_the_next_one_not_at_once(
 
 # --- the outbox -------------------------------------------------------------------------------------------------------
 def test_what_could_not_be_announced_is_kept_and_then_made_up_for(
-    site: Site, server: Valkey, caplog: pytest.LogCaptureFixture
+    site: Site, valkey_server: Valkey, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with killed(server):
+    with killed(valkey_server):
         site.changes()
         assert Outbox.objects.exists()
         assert events()["outboxed"] >= 1
-    believe(get_runtime())
+    wait_until_in_use(get_runtime())
     assert not Outbox.objects.exists()
     assert events()["drained"] >= 1
     assert "Cache outbox DRAINED" in caplog.text
@@ -318,10 +318,10 @@ def test_a_process_that_serves_takes_in_what_another_one_could_not_announce(site
 
 # --- a full server ----------------------------------------------------------------------------------------------------
 def test_a_full_server_is_said_to_be_so_once_and_takes_no_value(
-    server: Valkey, site: Site, caplog: pytest.LogCaptureFixture
+    valkey_server: Valkey, site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
     cache.set("conversations:x", "old")
-    with full(server):
+    with out_of_memory(valkey_server):
         for number in range(3):
             cache.set("conversations:x", number)
             assert cache.get("conversations:x") is None
@@ -332,7 +332,7 @@ def test_a_full_server_is_said_to_be_so_once_and_takes_no_value(
 
 
 def test_what_is_read_while_a_server_is_full_is_not_kept_unseen(
-    server: Valkey, site: Site, monkeypatch: pytest.MonkeyPatch
+    valkey_server: Valkey, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without versions nobody could tell that it was read before a write had ended."""
     now, pk = get_runtime(), site.chat.instance_id
@@ -344,17 +344,17 @@ def test_what_is_read_while_a_server_is_full_is_not_kept_unseen(
         now.store.begin(b"w" * 16, [f"instance:{pk}"])  # after the look
         return claim(*arguments)
 
-    with full(server):
+    with out_of_memory(valkey_server):
         monkeypatch.setattr(now.store, "claim_versions", claim_late)
         Instance.objects.fetch(pk)
     assert pk not in now.local.namespace(runtime.namespaces.for_tag("instances")).entries
 
 
 @pytest.mark.parametrize("first", ["update", "touch", "nothing"])
-def test_an_emptied_server_is_noticed_whatever_is_written_to_it_first(site: Site, server: Valkey, first: str) -> None:
+def test_an_emptied_server_is_noticed_whatever_is_written_to_it_first(site: Site, valkey_server: Valkey, first: str) -> None:
     """Nothing that a write leaves there says that somebody has vouched for it since."""
     before = events().get("strange stores", 0)
-    server.client.flushall()
+    valkey_server.client.flushall()
     if first == "update":
         Conversation.objects.filter(pk=site.chat.pk).update(unread_count=7)
     elif first == "touch":

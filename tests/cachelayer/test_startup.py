@@ -26,7 +26,7 @@ from cachelayer.ops import statistics
 from cachelayer.runtime import process_lock
 from cachelayer.runtime.runtime import get_runtime, runtime
 from conversations.models import Instance
-from tests.cachelayer.conftest import believe, on_server, wait_until
+from tests.cachelayer.conftest import wait_until_in_use, use_redis, wait_until
 from tests.cachelayer.gunicorn import PATIENCE, ask, environment, serving
 from tests.cachelayer.test_faults import a_replica, unable_to_save
 from tests.conversations.rows import an_instance
@@ -48,81 +48,81 @@ def refusal() -> str:
     return str(caught.value)
 
 
-def demand_a_password(server: Valkey) -> None:
-    server.client.config_set("requirepass", "s3cret")
-    server.client.client_kill_filter(_type="normal", skipme=True)  # those who were let in without
+def demand_a_password(valkey_server: Valkey) -> None:
+    valkey_server.client.config_set("requirepass", "s3cret")
+    valkey_server.client.client_kill_filter(_type="normal", skipme=True)  # those who were let in without
 
 
 @pytest.mark.parametrize("user", ["", ":hunter2@", "ana:hunter2@"])
-def test_a_wrong_password_is_refused(server: Valkey, settings: Any, user: str) -> None:
-    demand_a_password(server)
-    on_server(settings, server.url.replace("unix://", f"unix://{user}"))
+def test_a_wrong_password_is_refused(valkey_server: Valkey, settings: Any, user: str) -> None:
+    demand_a_password(valkey_server)
+    use_redis(settings, valkey_server.url.replace("unix://", f"unix://{user}"))
     said = refusal()
     assert said.startswith("REDIS_URL: the server refuses: ")
     assert "hunter2" not in said
 
 
-def test_a_database_that_the_server_does_not_have_is_refused(server: Valkey, settings: Any) -> None:
-    on_server(settings, server.url.replace("db=0", "db=99"))
+def test_a_database_that_the_server_does_not_have_is_refused(valkey_server: Valkey, settings: Any) -> None:
+    use_redis(settings, valkey_server.url.replace("db=0", "db=99"))
     assert refusal().startswith("REDIS_URL: the server refuses: DB index is out of range; it must be Redis 7")
 
 
-def test_a_user_who_may_not_run_scripts_is_refused(server: Valkey, settings: Any) -> None:
-    server.client.execute_command("ACL", "SETUSER", "ana", "on", ">s3cret", "~*", "&*", "+@all", "-evalsha")
-    on_server(settings, server.url.replace("unix://", "unix://ana:s3cret@"))
+def test_a_user_who_may_not_run_scripts_is_refused(valkey_server: Valkey, settings: Any) -> None:
+    valkey_server.client.execute_command("ACL", "SETUSER", "ana", "on", ">s3cret", "~*", "&*", "+@all", "-evalsha")
+    use_redis(settings, valkey_server.url.replace("unix://", "unix://ana:s3cret@"))
     assert "evalsha" in refusal()
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1", "127.0.0.1:6379", "redis://127.0.0.1?db=x"])
 def test_what_is_no_url_of_a_server_is_refused(settings: Any, url: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=r"^CACHES\['default'\]: "):
-        on_server(settings, url)
+        use_redis(settings, url)
 
 
 # --- a server that is not there, or not ready -------------------------------------------------------------------------
-def away(server: Valkey, settings: Any) -> Callable[[], None]:  # noqa: ARG001 - one of several
-    server.stop()
-    return server.start
+def away(valkey_server: Valkey, settings: Any) -> Callable[[], None]:  # noqa: ARG001 - one of several
+    valkey_server.stop()
+    return valkey_server.start
 
 
-def hung(server: Valkey, settings: Any) -> Callable[[], None]:  # noqa: ARG001 - as above
-    server.pause()
-    return server.resume
+def hung(valkey_server: Valkey, settings: Any) -> Callable[[], None]:  # noqa: ARG001 - as above
+    valkey_server.pause()
+    return valkey_server.resume
 
 
-def loading(server: Valkey, settings: Any) -> Callable[[], None]:  # noqa: ARG001 - as above
+def loading(valkey_server: Valkey, settings: Any) -> Callable[[], None]:  # noqa: ARG001 - as above
     """The server has a dump to read, and takes its time."""
     for number in range(200):
-        server.client.set(f"x{number}", os.urandom(2000))  # it looks up from its work every so many bytes
-    server.save()
-    server.stop()
+        valkey_server.client.set(f"x{number}", os.urandom(2000))  # it looks up from its work every so many bytes
+    valkey_server.save()
+    valkey_server.stop()
     slowly = ("--key-load-delay", "100000", "--loading-process-events-interval-bytes", "1024", "--rdbcompression", "no")
-    thread = threading.Thread(target=server.start, args=slowly)
+    thread = threading.Thread(target=valkey_server.start, args=slowly)
     thread.start()
-    wait_until(lambda: is_loading(server))
+    wait_until(lambda: is_loading(valkey_server))
 
     def come_back() -> None:
-        server.client.config_set("key-load-delay", 0)
+        valkey_server.client.config_set("key-load-delay", 0)
         thread.join()
 
     return come_back
 
 
-def is_loading(server: Valkey) -> bool:
+def is_loading(valkey_server: Valkey) -> bool:
     with suppress(ConnectionError, TimeoutError):
         try:
-            server.client.ping()
+            valkey_server.client.ping()
         except BusyLoadingError:
             return True
     return False
 
 
-def replica(server: Valkey, settings: Any) -> Callable[[], None]:  # noqa: ARG001 - as above
-    return in_the_end(a_replica(server))
+def replica(valkey_server: Valkey, settings: Any) -> Callable[[], None]:  # noqa: ARG001 - as above
+    return in_the_end(a_replica(valkey_server))
 
 
-def disk_full(server: Valkey, settings: Any) -> Callable[[], None]:  # noqa: ARG001 - as above
-    return in_the_end(unable_to_save(server))
+def disk_full(valkey_server: Valkey, settings: Any) -> Callable[[], None]:  # noqa: ARG001 - as above
+    return in_the_end(unable_to_save(valkey_server))
 
 
 def in_the_end(fault: Any) -> Callable[[], None]:
@@ -134,11 +134,11 @@ def in_the_end(fault: Any) -> Callable[[], None]:
 @pytest.mark.postgresql
 @pytest.mark.parametrize("goes", [away, hung, loading, replica, disk_full])
 def test_a_server_that_is_not_there_is_fatal_for_the_cache_alone(
-    server: Valkey, settings: Any, goes: Callable[..., Callable[[], None]], caplog: pytest.LogCaptureFixture
+    valkey_server: Valkey, settings: Any, goes: Callable[..., Callable[[], None]], caplog: pytest.LogCaptureFixture
 ) -> None:
     row = an_instance()
-    come_back = goes(server, settings)
-    on_server(settings, server.url)
+    come_back = goes(valkey_server, settings)
+    use_redis(settings, valkey_server.url)
     now = startup.start()
     (fatal,) = [record for record in caplog.records if record.levelno == logging.CRITICAL]
     assert fatal.message.startswith("Cache FATAL: the store cannot be reached: ")
@@ -148,7 +148,7 @@ def test_a_server_that_is_not_there_is_fatal_for_the_cache_alone(
     row.save()
     assert Instance.objects.fetch(row.pk).profile_name == "new"
     come_back()
-    believe(now)
+    wait_until_in_use(now)
     assert "Cache RECOVERED" in caplog.text
     assert Instance.objects.fetch(row.pk).profile_name == "new"
     assert not Outbox.objects.exists()
@@ -238,13 +238,13 @@ def test_the_lock_is_where_the_database_is(database: dict[str, Any], name: str) 
 
 # --- whole processes --------------------------------------------------------------------------------------------------
 @pytest.mark.postgresql
-def test_gunicorn_serves_without_its_store_and_finds_it_when_it_comes(server: Valkey, tmp_path: Path) -> None:
-    server.stop()
-    with serving(tmp_path, REDIS_URL=server.url) as site:
+def test_gunicorn_serves_without_its_store_and_finds_it_when_it_comes(valkey_server: Valkey, tmp_path: Path) -> None:
+    valkey_server.stop()
+    with serving(tmp_path, REDIS_URL=valkey_server.url) as site:
         assert json.loads(site.get("/health/")) == {"status": "degraded", "database": "ok", "cache": "unavailable"}
         wait_until(lambda: "Cache STARTED" in site.said())
         assert site.said().index("Cache FATAL") < site.said().index("Cache STARTED")
-        server.start()
+        valkey_server.start()
         wait_until(lambda: json.loads(site.get("/health/"))["status"] == "ok")
         wait_until(lambda: "Cache RECOVERED" in site.said())
 
@@ -260,9 +260,9 @@ def test_gunicorn_is_reloaded_without_ever_having_two_caches(tmp_path: Path) -> 
 
 
 @pytest.mark.postgresql
-def test_gunicorn_does_not_start_with_a_store_that_refuses(server: Valkey, tmp_path: Path) -> None:
-    demand_a_password(server)
-    with serving(tmp_path, REDIS_URL=server.url) as site:
+def test_gunicorn_does_not_start_with_a_store_that_refuses(valkey_server: Valkey, tmp_path: Path) -> None:
+    demand_a_password(valkey_server)
+    with serving(tmp_path, REDIS_URL=valkey_server.url) as site:
         assert site.process.wait(PATIENCE) != 0
         assert "REDIS_URL: the server refuses: " in site.said()
 
@@ -294,13 +294,13 @@ def test_runserver_says_in_one_line_what_is_wrong(variables: dict[str, str], sai
 
 
 @pytest.mark.postgresql
-def test_runserver_refuses_what_the_store_refuses_before_it_listens(server: Valkey) -> None:
-    demand_a_password(server)
+def test_runserver_refuses_what_the_store_refuses_before_it_listens(valkey_server: Valkey) -> None:
+    demand_a_password(valkey_server)
     command = [sys.executable, "manage.py", "runserver", "--noreload", "--skip-checks", "127.0.0.1:0"]
     done = subprocess.run(  # noqa: S603 - the project's own command
         command,
         cwd=project.BASE_DIR,
-        env=environment(REDIS_URL=server.url),
+        env=environment(REDIS_URL=valkey_server.url),
         capture_output=True,
         text=True,
         check=False,
@@ -332,7 +332,7 @@ if child:
 
 
 @pytest.mark.postgresql
-def test_a_process_and_its_fork_report_what_each_has_counted_and_leave_nothing_behind(server: Valkey) -> None:
+def test_a_process_and_its_fork_report_what_each_has_counted_and_leave_nothing_behind(valkey_server: Valkey) -> None:
     row = an_instance()
     command = [
         sys.executable,
@@ -348,7 +348,7 @@ def test_a_process_and_its_fork_report_what_each_has_counted_and_leave_nothing_b
     done = subprocess.run(  # noqa: S603 - our own words
         [*command, str(row.pk)],
         cwd=project.BASE_DIR,
-        env=environment(REDIS_URL=server.url, LOG_LEVEL="ERROR"),
+        env=environment(REDIS_URL=valkey_server.url, LOG_LEVEL="ERROR"),
         capture_output=True,
         text=True,
         check=False,
@@ -389,12 +389,12 @@ os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
 @pytest.mark.postgresql
-def test_a_fork_does_not_wait_for_a_lock_of_a_thread_that_is_gone(server: Valkey) -> None:
+def test_a_fork_does_not_wait_for_a_lock_of_a_thread_that_is_gone(valkey_server: Valkey) -> None:
     command = [sys.executable, "-c", FORKING_BUSILY, str(an_instance().pk)]
     done = subprocess.run(  # noqa: S603 - our own words
         command,
         cwd=project.BASE_DIR,
-        env=environment(REDIS_URL=server.url),
+        env=environment(REDIS_URL=valkey_server.url),
         capture_output=True,
         text=True,
         check=False,
@@ -405,7 +405,7 @@ def test_a_fork_does_not_wait_for_a_lock_of_a_thread_that_is_gone(server: Valkey
 @pytest.mark.postgresql
 @pytest.mark.parametrize("options", [(), ("--preload",)], ids=["each for itself", "preloaded"])
 def test_gunicorns_workers_are_coherent_and_report_what_they_counted(
-    server: Valkey, tmp_path: Path, options: tuple[str, ...]
+    valkey_server: Valkey, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
     row = an_instance()
     _, token = AuthToken.objects.create(User.objects.create_user("ana"))
@@ -416,9 +416,9 @@ def test_gunicorns_workers_are_coherent_and_report_what_they_counted(
         reads += 1
         return str(json.loads(ask(worker, "GET", path, **headers))["profile_name"])
 
-    with serving(tmp_path, "--workers=2", *options, REDIS_URL=server.url) as site:
+    with serving(tmp_path, "--workers=2", *options, REDIS_URL=valkey_server.url) as site:
         workers = [site.connection() for _ in range(8)]  # some to the one, some to the other
-        believe(get_runtime())  # this process writes, as a third one
+        wait_until_in_use(get_runtime())  # this process writes, as a third one
         for number in range(3):
             row.profile_name = f"name {number}"
             row.save()

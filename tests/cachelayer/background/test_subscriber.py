@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_writes_under_way_are_announced_again_after_another_process_has_met_an_emptied_store(
-    server: Valkey, monkeypatch: pytest.MonkeyPatch
+    valkey_server: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They were told so while this one's channel was lost, and the store has all its namespaces again."""
     monkeypatch.setattr(heartbeat, "RENEW_AFTER", 1000)
@@ -23,8 +23,8 @@ def test_writes_under_way_are_announced_again_after_another_process_has_met_an_e
     with transaction.atomic():
         row.save()
         assert is_announced(row)
-        server.client.client_kill_filter(_type="pubsub")
-        server.client.flushall()
+        valkey_server.client.client_kill_filter(_type="pubsub")
+        valkey_server.client.flushall()
         get_runtime().store.reinitialize(quarantine=False)  # as the other process does
         assert not is_announced(row)
         wait_until(lambda: is_announced(row))

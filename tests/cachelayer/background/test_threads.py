@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
     ("part", "name"), [(heartbeat.LeaseRenewer, "_beat"), (recovery.RecoveryThread, "_mend")], ids=["pulse", "mender"]
 )
 def test_a_fault_is_told_counted_and_gone_with_its_cause(
-    cached: CacheRuntime, monkeypatch: pytest.MonkeyPatch, part: type[Any], name: str
+    cache_runtime: CacheRuntime, monkeypatch: pytest.MonkeyPatch, part: type[Any], name: str
 ) -> None:
     row = an_instance()
     Instance.objects.fetch(row.pk)
@@ -29,8 +29,8 @@ def test_a_fault_is_told_counted_and_gone_with_its_cause(
     with capture() as logged, monkeypatch.context() as fault:
         fault.setattr(part, name, broken)
         wait_until(lambda: logged.matching(context="cache", level="ERROR", message="FAILED"))
-        wait_until(lambda: not cached.breaker.is_closed or part is heartbeat.LeaseRenewer)
+        wait_until(lambda: not cache_runtime.breaker.is_closed or part is heartbeat.LeaseRenewer)
         assert Instance.objects.fetch(row.pk) == row
     assert "KeyError" in logged.matching(level="ERROR", message="FAILED")[0]["exc_info"]
-    assert cached.counters.snapshot([])["events", "", "failed rounds"]
-    wait_until(lambda: cached.breaker.is_closed)
+    assert cache_runtime.counters.snapshot([])["events", "", "failed rounds"]
+    wait_until(lambda: cache_runtime.breaker.is_closed)

@@ -16,7 +16,7 @@ from cachelayer.models import CounterTotal, Outbox
 from tests import valkey
 from tests.cachelayer.conftest import wait_until
 
-pytestmark = pytest.mark.usefixtures("connected")
+pytestmark = pytest.mark.usefixtures("unblocked_db")
 
 READS = 10
 
@@ -94,8 +94,8 @@ def test_without_a_server_others_see_what_the_process_that_serves_has_counted(tm
 
 
 def test_with_a_server_the_counts_of_all_processes_add_up(tmp_path: Path) -> None:
-    with valkey.running() as server:
-        fleet = Fleet(tmp_path, server.url)
+    with valkey.running() as valkey_server:
+        fleet = Fleet(tmp_path, valkey_server.url)
         processes = [fleet.serve(f"{number}") for number in range(2)]
         assert all(has_read(process) for process in processes)
         for process in processes:

@@ -13,7 +13,7 @@ from cachelayer.runtime.runtime import CacheRuntime
 from conversations.models import Contact, Instance
 from tests.conversations.rows import an_instance
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cached")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cache_runtime")]
 
 
 @pytest.fixture(autouse=True)
@@ -50,16 +50,16 @@ def read(pk: int) -> str:
     return page
 
 
-def test_what_is_read_there_comes_from_there_and_is_not_kept(row: Instance, cached: CacheRuntime) -> None:
+def test_what_is_read_there_comes_from_there_and_is_not_kept(row: Instance, cache_runtime: CacheRuntime) -> None:
     there = Instance.objects.db_manager("other")
-    before = cached.counters.snapshot(cached.local.namespaces.values())
+    before = cache_runtime.counters.snapshot(cache_runtime.local.namespaces.values())
     for _ in range(2):
         found = there.fetch(row.pk)
         assert (found.profile_name, found._state.db) == ("there", "other")  # noqa: SLF001 - Django's documented way
         assert there.fetch_many([row.pk])[row.pk].profile_name == "there"
         assert [one.profile_name for one in there.page().rows] == ["there"]
         assert [one.profile_name for one in there.by_name(row.name)] == ["there"]
-    assert cached.counters.snapshot(cached.local.namespaces.values()) == before
+    assert cache_runtime.counters.snapshot(cache_runtime.local.namespaces.values()) == before
     assert read(row.pk) == "here"
     assert Instance.objects.fetch(row.pk)._state.db == "default"  # noqa: SLF001 - as above
 
@@ -90,7 +90,7 @@ WRITES: dict[str, Any] = {
 
 
 def test_what_is_written_there_leaves_nothing_held_and_what_is_here_as_it_is(
-    row: Instance, cached: CacheRuntime
+    row: Instance, cache_runtime: CacheRuntime
 ) -> None:
     for name, write in WRITES.items():
         for fails in (True, False):
@@ -98,18 +98,18 @@ def test_what_is_written_there_leaves_nothing_held_and_what_is_here_as_it_is(
                 write(row)
                 assert read(row.pk) == "here", name
                 transaction.set_rollback(fails, using="other")
-        assert not cached.in_flight, name
+        assert not cache_runtime.in_flight, name
         write(row)
         assert read(row.pk) == "here", name
-        assert not cached.in_flight, name
+        assert not cache_runtime.in_flight, name
 
 
-def test_a_transaction_there_keeps_nobody_from_caching_here(row: Instance, cached: CacheRuntime) -> None:
-    cached.local.invalidate(["*"])
-    cached.store.touch(["*"])
+def test_a_transaction_there_keeps_nobody_from_caching_here(row: Instance, cache_runtime: CacheRuntime) -> None:
+    cache_runtime.local.invalidate(["*"])
+    cache_runtime.store.touch(["*"])
     with transaction.atomic(using="other"):
         read(row.pk)
-        assert cached.local.namespaces["instances"].get(row.pk) is not None
+        assert cache_runtime.local.namespaces["instances"].get(row.pk) is not None
 
 
 class ReadsElsewhere:

@@ -65,7 +65,7 @@ def test_a_page_starts_where_the_one_before_ended() -> None:
 
 
 @pytest.mark.parametrize("odd", [float, str, Decimal], ids=["float", "text", "decimal"])
-@pytest.mark.usefixtures("cached")
+@pytest.mark.usefixtures("cache_runtime")
 @pytest.mark.django_db(transaction=True)
 def test_a_key_of_another_type_leaves_nothing_behind_that_no_write_touches(odd: Callable[[int], Any]) -> None:
     instance = an_instance(profile_name="old")

@@ -20,10 +20,10 @@ from cachelayer.protocol.tags import Namespace, UnknownNamespace
 from cachelayer.runtime.runtime import get_runtime, memory_store, runtime
 from conversations.cache_policy import INVALIDATION_RULES, NAMESPACES
 from conversations.models import Contact, Conversation, Instance, Message, Participant, WebhookEvent
-from tests.cachelayer.conftest import use_new
+from tests.cachelayer.conftest import reset_cache
 from tests.conversations.rows import a_chat, a_contact, a_group, a_message, an_instance
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cached")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cache_runtime")]
 
 
 def touched(write: Callable[[], object]) -> set[str]:
@@ -69,8 +69,8 @@ def scene() -> Scene:
 
 
 def test_every_cached_model_has_a_rule_and_every_rule_a_model(scene: Scene) -> None:
-    cached = {model for model in apps.get_models() if issubclass(model, CachedModel)}
-    assert {rule.model for rule in INVALIDATION_RULES} == cached == {type(row) for row in scene}
+    cache_runtime = {model for model in apps.get_models() if issubclass(model, CachedModel)}
+    assert {rule.model for rule in INVALIDATION_RULES} == cache_runtime == {type(row) for row in scene}
     assert {rule.namespaces[0] for rule in INVALIDATION_RULES} == {*NAMESPACES}
 
 
@@ -202,7 +202,7 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
                 editor.create_model(model)
         things = Namespace("things", "thing", ttl=60, max_items=10)
         register([things], [InvalidationRule(Thing, ("thing:{pk}", "things:all"))])
-        use_new()
+        reset_cache()
         yield SimpleNamespace(Label=Label, Thing=Thing, Renamed=Renamed, Special=Special)
         signals.disconnect()
         with connection.schema_editor() as editor:

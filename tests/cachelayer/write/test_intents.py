@@ -25,8 +25,8 @@ def nothing(_tags: object) -> None:
     """Record nothing."""
 
 
-@pytest.mark.usefixtures("cached")
-def test_a_savepoint_that_is_rolled_back_ends_nothing(cached: CacheRuntime) -> None:
+@pytest.mark.usefixtures("cache_runtime")
+def test_a_savepoint_that_is_rolled_back_ends_nothing(cache_runtime: CacheRuntime) -> None:
     """Django makes its list of commit hooks anew then."""
     row, other = an_instance(profile_name="old"), an_instance(profile_name="old")
     assert (name_of(row), name_of(other)) == ("old", "old")
@@ -37,16 +37,16 @@ def test_a_savepoint_that_is_rolled_back_ends_nothing(cached: CacheRuntime) -> N
             Instance.objects.create(name=other.name, server_url=other.server_url)
         other.profile_name = "new"
         other.save()
-        (write,) = cached.in_flight
+        (write,) = cache_runtime.in_flight
         assert {f"instance:{row.pk}", f"instance:{other.pk}"} <= set(write.tags)
         if connection.vendor == "postgresql":
             assert in_a_thread(lambda: name_of(row)) == "old"
     assert (name_of(row), name_of(other)) == ("new", "new")
     assert in_a_thread(lambda: name_of(row)) == "new"
-    assert not cached.in_flight
+    assert not cache_runtime.in_flight
 
 
-@pytest.mark.usefixtures("cached")
+@pytest.mark.usefixtures("cache_runtime")
 def test_it_ends_before_other_hooks_of_the_commit_read() -> None:
     row = an_instance(profile_name="old")
     assert name_of(row) == "old"
@@ -59,9 +59,9 @@ def test_it_ends_before_other_hooks_of_the_commit_read() -> None:
 
 
 @pytest.mark.postgresql
-def test_what_a_savepoint_took_out_of_the_outbox_goes_into_it_again(server: Valkey) -> None:
+def test_what_a_savepoint_took_out_of_the_outbox_goes_into_it_again(valkey_server: Valkey) -> None:
     row = an_instance(profile_name="old")
-    server.stop()
+    valkey_server.stop()
     with transaction.atomic():
         row.profile_name = "new"
         with suppress(ZeroDivisionError), transaction.atomic():
@@ -73,30 +73,30 @@ def test_what_a_savepoint_took_out_of_the_outbox_goes_into_it_again(server: Valk
     assert f"instance:{row.pk}" in Outbox.objects.get().tags.split("\n")
 
 
-@pytest.mark.usefixtures("cached")
-def test_whoever_only_writes_has_its_intents_kept_alive_too(cached: CacheRuntime) -> None:
-    if cached.threads is None:
+@pytest.mark.usefixtures("cache_runtime")
+def test_whoever_only_writes_has_its_intents_kept_alive_too(cache_runtime: CacheRuntime) -> None:
+    if cache_runtime.threads is None:
         pytest.skip("without a server only one process has a keeper")
-    cached.threads.stop()
+    cache_runtime.threads.stop()
     is_awake = threading.Event()
-    cached.ensure_started = is_awake.set  # type: ignore[method-assign]  # to see that it is asked for
-    WriteIntent(cached, nothing, nothing).begin(["instance:1"])
+    cache_runtime.ensure_started = is_awake.set  # type: ignore[method-assign]  # to see that it is asked for
+    WriteIntent(cache_runtime, nothing, nothing).begin(["instance:1"])
     assert is_awake.is_set()
 
 
-@pytest.mark.usefixtures("cached")
+@pytest.mark.usefixtures("cache_runtime")
 def test_what_was_to_be_renewed_long_ago_is_announced_again(
-    cached: CacheRuntime, monkeypatch: pytest.MonkeyPatch
+    cache_runtime: CacheRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = WriteIntent(cached, nothing, nothing)
+    write = WriteIntent(cache_runtime, nothing, nothing)
     write.begin(["instance:1"])
-    cached.store.end(write.id, ["instance:1"])  # as if it had expired
+    cache_runtime.store.end(write.id, ["instance:1"])  # as if it had expired
     write.begin(["instance:1"])
-    assert not is_held(cached, "instance:1"), "it was told only a moment ago"
+    assert not is_held(cache_runtime, "instance:1"), "it was told only a moment ago"
     monkeypatch.setattr(intents, "RENEWAL_DEADLINE", -1.0)
     write.begin(["instance:2"])
-    assert is_held(cached, "instance:1")
-    assert is_held(cached, "instance:2")
+    assert is_held(cache_runtime, "instance:1")
+    assert is_held(cache_runtime, "instance:2")
     write.end()
 
 
@@ -105,9 +105,9 @@ def is_held(now: CacheRuntime, tag: str) -> bool:
     return bool(state and state.startswith(b"!"))
 
 
-@pytest.mark.usefixtures("cached")
+@pytest.mark.usefixtures("cache_runtime")
 def test_an_end_that_the_store_does_not_hear_of_goes_into_the_outbox(
-    cached: CacheRuntime, monkeypatch: pytest.MonkeyPatch
+    cache_runtime: CacheRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row = an_instance(profile_name="old")
 
@@ -117,19 +117,19 @@ def test_an_end_that_the_store_does_not_hear_of_goes_into_the_outbox(
     with transaction.atomic():
         row.profile_name = "new"
         row.save()
-        monkeypatch.setattr(cached.store, "end", fail)
+        monkeypatch.setattr(cache_runtime.store, "end", fail)
     assert f"instance:{row.pk}" in Outbox.objects.get().tags.split("\n")
     monkeypatch.undo()
-    outbox.drain(cached)
+    outbox.drain(cache_runtime)
     assert name_of(row) == "new"
 
 
-def test_the_live_writes_can_be_looked_at_while_others_come_and_go(cached: CacheRuntime) -> None:
+def test_the_live_writes_can_be_looked_at_while_others_come_and_go(cache_runtime: CacheRuntime) -> None:
     live, goes_on = InFlightWrites(), True
 
     def churn() -> None:
         while goes_on:
-            write = WriteIntent(cached, nothing, nothing)
+            write = WriteIntent(cache_runtime, nothing, nothing)
             live.add(write)
             live.discard(write)
 
@@ -145,8 +145,8 @@ def test_the_live_writes_can_be_looked_at_while_others_come_and_go(cached: Cache
 
 
 @pytest.mark.postgresql
-@pytest.mark.usefixtures("cached")
-def test_a_write_whose_connection_is_lost_is_not_ended(cached: CacheRuntime) -> None:
+@pytest.mark.usefixtures("cache_runtime")
+def test_a_write_whose_connection_is_lost_is_not_ended(cache_runtime: CacheRuntime) -> None:
     """The database may commit it yet."""
     row = an_instance(profile_name="old")
     assert name_of(row) == "old"
@@ -166,8 +166,8 @@ def test_a_write_whose_connection_is_lost_is_not_ended(cached: CacheRuntime) -> 
 
     in_a_thread(lose)
     in_a_thread(lambda: name_of(row))
-    counted = cached.counters.snapshot(cached.local.namespaces.values())
-    assert is_held(cached, f"instance:{row.pk}") or counted.get(("events", "", "abandoned writes"))
+    counted = cache_runtime.counters.snapshot(cache_runtime.local.namespaces.values())
+    assert is_held(cache_runtime, f"instance:{row.pk}") or counted.get(("events", "", "abandoned writes"))
 
 
 def _is_alive(pid: int) -> bool:

@@ -12,7 +12,7 @@ from conversations.models import Instance
 from tests.cachelayer.write.test_transactions import in_a_thread, name_of
 from tests.conversations.rows import an_instance
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cached")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cache_runtime")]
 
 
 def behind_the_cache(row: Instance) -> None:
@@ -30,30 +30,30 @@ def row() -> Instance:
     return made
 
 
-def test_what_is_drained_is_touched_and_gone(row: Instance, cached: CacheRuntime) -> None:
+def test_what_is_drained_is_touched_and_gone(row: Instance, cache_runtime: CacheRuntime) -> None:
     assert name_of(row) == "old"
-    assert outbox.drain(cached) == 1
+    assert outbox.drain(cache_runtime) == 1
     assert name_of(row) == "new"
     assert not Outbox.objects.exists()
 
 
 def test_nothing_is_lost_when_the_store_does_not_take_it(
-    row: Instance, cached: CacheRuntime, monkeypatch: pytest.MonkeyPatch
+    row: Instance, cache_runtime: CacheRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise StoreDown("gone")
 
-    monkeypatch.setattr(cached.store, "touch", fail)
+    monkeypatch.setattr(cache_runtime.store, "touch", fail)
     with pytest.raises(StoreDown):
-        outbox.drain(cached)
+        outbox.drain(cache_runtime)
     monkeypatch.undo()
-    assert outbox.drain(cached) == 1
+    assert outbox.drain(cache_runtime) == 1
     assert name_of(row) == "new"
 
 
 @pytest.mark.postgresql
 @pytest.mark.usefixtures("row")
-def test_the_store_is_asked_before_anything_is_locked(cached: CacheRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_store_is_asked_before_anything_is_locked(cache_runtime: CacheRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process may drain at the same time, and one that is frozen meanwhile holds up nobody."""
     touch = outbox.apply
     drained: list[object] = []
@@ -62,10 +62,10 @@ def test_the_store_is_asked_before_anything_is_locked(cached: CacheRuntime, monk
         touch(now, tags)
         if not drained:
             drained.append(True)
-            drained.append(in_a_thread(lambda: outbox.drain(cached)))
+            drained.append(in_a_thread(lambda: outbox.drain(cache_runtime)))
 
     monkeypatch.setattr(outbox, "apply", touch_and_let_another_drain)
-    assert outbox.drain(cached) == 0
+    assert outbox.drain(cache_runtime) == 0
     assert drained == [True, 1]
 
 

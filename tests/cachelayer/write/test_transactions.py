@@ -20,7 +20,7 @@ from conversations.models import Contact, Conversation, Instance, Message
 from tests.conversations.rows import a_chat, a_contact, a_group, a_message, an_instance
 
 T = TypeVar("T")
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cached")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cache_runtime")]
 
 
 @pytest.fixture
@@ -69,25 +69,25 @@ def test_a_read_is_one_query_and_then_none(row: Instance) -> None:
 
 
 # --- outside a transaction --------------------------------------------------------------------------------------------
-def test_a_save_is_seen_and_leaves_nothing_held(row: Instance, cached: CacheRuntime) -> None:
+def test_a_save_is_seen_and_leaves_nothing_held(row: Instance, cache_runtime: CacheRuntime) -> None:
     row.profile_name = "new"
     row.save()
     with queries(1):
         assert name_of(row) == "new"
     with queries(0):
         assert name_of(row) == "new"
-    assert not cached.in_flight
+    assert not cache_runtime.in_flight
 
 
-def test_a_save_that_fails_leaves_nothing_held(row: Instance, cached: CacheRuntime) -> None:
+def test_a_save_that_fails_leaves_nothing_held(row: Instance, cache_runtime: CacheRuntime) -> None:
     with pytest.raises(IntegrityError):
         Instance.objects.create(name=row.name, server_url=row.server_url)
-    assert not cached.in_flight
+    assert not cache_runtime.in_flight
     with queries(0):
         assert name_of(row) == "old"
 
 
-def test_a_save_inside_the_signal_of_another(row: Instance, cached: CacheRuntime) -> None:
+def test_a_save_inside_the_signal_of_another(row: Instance, cache_runtime: CacheRuntime) -> None:
     other = an_instance(profile_name="old")
     assert name_of(other) == "old"
 
@@ -96,7 +96,7 @@ def test_a_save_inside_the_signal_of_another(row: Instance, cached: CacheRuntime
             other.profile_name = "new"
             other.save()
             assert name_of(other) == "new"
-            assert cached.in_flight, "the outer save has not been written yet"
+            assert cache_runtime.in_flight, "the outer save has not been written yet"
 
     pre_save.connect(save_the_other, sender=Instance)
     try:
@@ -105,7 +105,7 @@ def test_a_save_inside_the_signal_of_another(row: Instance, cached: CacheRuntime
     finally:
         pre_save.disconnect(save_the_other, sender=Instance)
     assert (name_of(row), name_of(other)) == ("new", "new")
-    assert not cached.in_flight
+    assert not cache_runtime.in_flight
 
 
 def test_what_a_receiver_reads_after_the_save_is_new(row: Instance) -> None:
@@ -123,12 +123,12 @@ def test_what_a_receiver_reads_after_the_save_is_new(row: Instance) -> None:
     assert seen == ["new"]
 
 
-def test_a_save_past_the_models_own_method(row: Instance, cached: CacheRuntime) -> None:
+def test_a_save_past_the_models_own_method(row: Instance, cache_runtime: CacheRuntime) -> None:
     """Fixtures are loaded so (`DeserializedObject.save`)."""
     row.profile_name = "new"
     Model.save_base(row, raw=True)
     assert name_of(row) == "new"
-    assert not cached.in_flight
+    assert not cache_runtime.in_flight
 
 
 # --- inside a transaction ---------------------------------------------------------------------------------------------
@@ -163,20 +163,20 @@ def test_a_rollback_leaves_the_old_row(row: Instance) -> None:
     assert in_a_thread(lambda: name_of(row)) == "old"
 
 
-def test_what_was_rolled_back_is_let_go_at_the_end_of_the_request(row: Instance, cached: CacheRuntime) -> None:
+def test_what_was_rolled_back_is_let_go_at_the_end_of_the_request(row: Instance, cache_runtime: CacheRuntime) -> None:
     with suppress(ZeroDivisionError), transaction.atomic():
         row.save()
         raise ZeroDivisionError
-    assert cached.in_flight
+    assert cache_runtime.in_flight
     request_finished.send(sender=None)
-    assert not cached.in_flight
+    assert not cache_runtime.in_flight
     assert name_of(row) == "old"
     with queries(0):
         assert name_of(row) == "old"
 
 
 def test_an_inner_rollback_does_not_take_the_end_of_the_outer_write_with_it(
-    row: Instance, cached: CacheRuntime
+    row: Instance, cache_runtime: CacheRuntime
 ) -> None:
     """Django forgets `on_commit` callbacks of a savepoint that is rolled back."""
     with transaction.atomic():
@@ -186,7 +186,7 @@ def test_an_inner_rollback_does_not_take_the_end_of_the_outer_write_with_it(
             raise ZeroDivisionError
         row.profile_name = "outer"
         row.save()
-    assert not cached.in_flight
+    assert not cache_runtime.in_flight
     assert name_of(row) == "outer"
     with queries(0):
         assert name_of(row) == "outer"
@@ -194,7 +194,7 @@ def test_an_inner_rollback_does_not_take_the_end_of_the_outer_write_with_it(
 
 @pytest.mark.parametrize("inner_fails", [False, True])
 @pytest.mark.parametrize("outer_fails", [False, True])
-def test_nested_transactions(row: Instance, cached: CacheRuntime, *, inner_fails: bool, outer_fails: bool) -> None:
+def test_nested_transactions(row: Instance, cache_runtime: CacheRuntime, *, inner_fails: bool, outer_fails: bool) -> None:
     other = an_instance(profile_name="old")
     assert name_of(other) == "old"
     with suppress(ZeroDivisionError), transaction.atomic():
@@ -210,10 +210,10 @@ def test_nested_transactions(row: Instance, cached: CacheRuntime, *, inner_fails
     assert name_of(row) == ("old" if outer_fails else "new")
     assert name_of(other) == ("old" if outer_fails or inner_fails else "new")
     an_instance()  # the next write of this connection ends what was rolled back
-    assert not cached.in_flight
+    assert not cache_runtime.in_flight
 
 
-def test_a_hook_that_writes_after_the_commit(row: Instance, cached: CacheRuntime) -> None:
+def test_a_hook_that_writes_after_the_commit(row: Instance, cache_runtime: CacheRuntime) -> None:
     def hook() -> None:
         row.profile_name = "hook"
         row.save()
@@ -223,10 +223,10 @@ def test_a_hook_that_writes_after_the_commit(row: Instance, cached: CacheRuntime
         row.profile_name = "new"
         row.save()
     assert name_of(row) == "hook"
-    assert not cached.in_flight
+    assert not cache_runtime.in_flight
 
 
-def test_a_transaction_that_touches_very_much_touches_everything(cached: CacheRuntime) -> None:
+def test_a_transaction_that_touches_very_much_touches_everything(cache_runtime: CacheRuntime) -> None:
     instance = an_instance()
     rows = Contact.objects.bulk_create(Contact(instance=instance, jid=f"{n}@lid", name=f"{n:04}") for n in range(2010))
     assert len(Contact.objects.fetch_many(row.pk for row in rows)) == 2010
@@ -234,7 +234,7 @@ def test_a_transaction_that_touches_very_much_touches_everything(cached: CacheRu
         for row in rows:
             row.name += "!"
             row.save(update_fields=["name"])
-        (write,) = cached.in_flight
+        (write,) = cache_runtime.in_flight
         assert "contacts" in write.tags
         assert len(write.tags) <= 2001
     found = Contact.objects.fetch_many(row.pk for row in rows)
@@ -298,7 +298,7 @@ def changed(row: Contact) -> Contact:
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
 @pytest.mark.parametrize("fails", [False, True], ids=["committed", "rolled back"])
 def test_writes_of_every_kind(
-    cached: CacheRuntime, write: Callable[[Instance, Contact], object], *, fails: bool
+    cache_runtime: CacheRuntime, write: Callable[[Instance, Contact], object], *, fails: bool
 ) -> None:
     instance = an_instance()
     row = a_contact(instance, name="old")
@@ -320,7 +320,7 @@ def test_writes_of_every_kind(
         assert after[0] == [
             (one.pk, one.name, one.presence) for one in Contact.objects.filter(instance=instance).order_by("name", "pk")
         ]
-        assert not cached.in_flight
+        assert not cache_runtime.in_flight
 
 
 # --- relations --------------------------------------------------------------------------------------------------------
@@ -373,7 +373,7 @@ def test_a_contacts_name_shows_among_the_members_of_its_groups() -> None:
 
 # --- past the ORM, and beside it --------------------------------------------------------------------------------------
 @pytest.mark.parametrize("in_transaction", [False, True])
-def test_sql_that_announces_itself(row: Instance, cached: CacheRuntime, *, in_transaction: bool) -> None:
+def test_sql_that_announces_itself(row: Instance, cache_runtime: CacheRuntime, *, in_transaction: bool) -> None:
     def write() -> None:
         with connection.cursor() as cursor:
             cursor.execute("UPDATE conversations_instance SET profile_name = 'new' WHERE id = %s", [row.pk])
@@ -387,7 +387,7 @@ def test_sql_that_announces_itself(row: Instance, cached: CacheRuntime, *, in_tr
         write()
         cache.touch(f"instance:{row.pk}")
     assert name_of(row) == "new"
-    assert not cached.in_flight
+    assert not cache_runtime.in_flight
 
 
 def test_a_manager_of_another_database_and_a_related_one_read_the_database(row: Instance) -> None:
