@@ -46,19 +46,19 @@ def read(pk: int, start_at: float, on_query: Callable[..., Any]) -> tuple[int, l
     """Read a conversation's messages at a time; return the number of loads and the texts."""
     from conversations.models import Message  # noqa: PLC0415 - needs the apps
 
-    loads.count = 0
+    counter.count = 0
     with connection.execute_wrapper(on_query):
         time.sleep(max(start_at - time.monotonic(), 0.0))
         texts = [row.text for row in Message.objects.for_conversation(pk).rows]
     connection.close()
-    return loads.count, texts
+    return counter.count, texts
 
 
-loads = threading.local()
+counter = threading.local()
 
 
 def count_load(execute: Callable[..., Any], *query: Any) -> Any:
-    loads.count += 1
+    counter.count += 1
     return execute(*query)
 
 

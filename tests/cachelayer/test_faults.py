@@ -351,7 +351,9 @@ def test_what_is_read_while_a_server_is_full_is_not_kept_unseen(
 
 
 @pytest.mark.parametrize("first", ["update", "touch", "nothing"])
-def test_an_emptied_server_is_noticed_whatever_is_written_to_it_first(site: Site, valkey_server: Valkey, first: str) -> None:
+def test_an_emptied_server_is_noticed_whatever_is_written_to_it_first(
+    site: Site, valkey_server: Valkey, first: str
+) -> None:
     """Nothing that a write leaves there says that somebody has vouched for it since."""
     before = events().get("strange stores", 0)
     valkey_server.client.flushall()
