@@ -10,8 +10,8 @@ import django
 
 django.setup()
 
-from cachelayer import cache, startup  # noqa: E402 - needs the apps
-from cachelayer.runtime.runtime import CacheRuntime
+from cachelayer import cache, startup  # noqa: E402 - needs the apps; likewise below
+from cachelayer.runtime.runtime import CacheRuntime  # noqa: E402
 
 
 def is_in_use(runtime: CacheRuntime) -> bool:

@@ -21,7 +21,7 @@ from cachelayer.runtime.metrics import EVENTS
 from cachelayer.runtime.runtime import get_runtime, runtime
 from cachelayer.write import intents
 from conversations.models import Conversation, Instance
-from tests.cachelayer.conftest import wait_until_in_use, out_of_memory, wait_until
+from tests.cachelayer.conftest import out_of_memory, wait_until, wait_until_in_use
 from tests.conversations.rows import a_chat, a_message, an_instance
 from tests.valkey import Valkey
 

@@ -26,7 +26,7 @@ from cachelayer.ops import statistics
 from cachelayer.runtime import process_lock
 from cachelayer.runtime.runtime import get_runtime, runtime
 from conversations.models import Instance
-from tests.cachelayer.conftest import wait_until_in_use, use_redis, wait_until
+from tests.cachelayer.conftest import use_redis, wait_until, wait_until_in_use
 from tests.cachelayer.gunicorn import PATIENCE, ask, environment, serving
 from tests.cachelayer.test_faults import a_replica, unable_to_save
 from tests.conversations.rows import an_instance
