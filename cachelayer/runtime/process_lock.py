@@ -1,7 +1,7 @@
-"""Without a server one process has the cache of a database: the one that holds a lock on a file, while it lives.
+"""A file lock: without Redis, the process that holds it owns the cache of a database.
 
-A second one would not hear what the first one writes. So it waits, for the first may be about to end, as when a server
-is restarted without a pause; and then refuses to start.
+A second process would not receive the invalidations of the first one. It waits for a while, because the first one may
+be about to end, as when a server is restarted. Then it refuses to start.
 """
 
 import fcntl
@@ -19,56 +19,60 @@ from django.db import connections, router
 from cachelayer.models import Outbox
 from logs.contexts import Context
 
-WAIT = 30.0  # seconds; longer than requests under way are given when their server stops
-POLL = 0.1
+MAX_WAIT = 30.0  # seconds; longer than a server gives its requests to finish when it stops
+POLL_INTERVAL = 0.1  # seconds
 
 log = Context.CACHE.logger
-_held: int | None = None  # a descriptor, open until the process ends; children do not get the lock
+_lock_file: int | None = None  # file descriptor, open until the process ends; a forked child does not inherit the lock
 
 
 def acquire() -> None:
-    """Take the lock, if the database is one that other processes can have too.
+    """Acquire the lock, unless the database is in memory and so belongs to this process.
 
     Raises:
-        ImproperlyConfigured: another process has it, or it cannot be had.
+        ImproperlyConfigured: another process holds the lock, or the lock file cannot be opened.
     """
-    global _held  # noqa: PLW0603 - one of this process
-    path = _path(connections[router.db_for_write(Outbox)].settings_dict)
-    if path is None or _held is not None:
+    global _lock_file  # noqa: PLW0603 - one lock a process
+    path = lock_path(connections[router.db_for_write(Outbox)].settings_dict)
+    if path is None or _lock_file is not None:
         return
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise ImproperlyConfigured(f"the cache's lock {path}: {error.strerror}") from error
-    if not _try_lock(handle):
-        log.warning("Cache WAITS for the process that has it to end")
-        _wait(handle)
-    _held = handle
+    if not _try_lock(descriptor):
+        log.warning("Cache WAITS for the process that owns it to end")
+        _wait(descriptor)
+    _lock_file = descriptor
 
 
-def _wait(handle: int) -> None:
-    ends = time.monotonic() + WAIT
-    while not _try_lock(handle):
-        if time.monotonic() > ends:
-            os.close(handle)
+def _wait(descriptor: int) -> None:
+    deadline = time.monotonic() + MAX_WAIT
+    while not _try_lock(descriptor):
+        if time.monotonic() > deadline:
+            os.close(descriptor)
             raise ImproperlyConfigured(
-                "REDIS_URL: is empty, and another process has the cache of this database; without a server there is one"
+                "REDIS_URL: is empty, and another process owns the cache of this database; without Redis, run only one"
             )
-        time.sleep(POLL)
+        time.sleep(POLL_INTERVAL)
 
 
-def _try_lock(handle: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     try:
-        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False
     return True
 
 
-def _path(database: Mapping[str, Any]) -> Path | None:
-    """Return where the lock of a database is; None for one in memory."""
+def lock_path(database: Mapping[str, Any]) -> Path | None:
+    """Return the path of the lock file of a database; None if the database is in memory.
+
+    Args:
+        database: its entry in `DATABASES`.
+    """
     name = str(database["NAME"])
     if not database["ENGINE"].endswith("sqlite3"):
-        words = repr([database.get(part) for part in ("ENGINE", "HOST", "PORT", "NAME")])
-        return Path(tempfile.gettempdir(), f"cachelayer-{hashlib.sha256(words.encode()).hexdigest()[:16]}.lock")
+        identity = repr([database.get(part) for part in ("ENGINE", "HOST", "PORT", "NAME")])
+        return Path(tempfile.gettempdir(), f"cachelayer-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.lock")
     return None if ":memory:" in name or "mode=memory" in name else Path(f"{name}.cache")
