@@ -44,7 +44,7 @@ class RolledBack(Exception):
 class Inbox(RuleBasedStateMachine):
     """One instance with two groups, contacts and messages.
 
-    Class attributes:
+    Attributes:
         valkey_server: the server that some steps disturb; None to leave the store alone.
         hits, reads: counted to show that reads were answered from the cache.
     """

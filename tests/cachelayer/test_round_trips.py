@@ -52,7 +52,7 @@ def row() -> Instance:
 
 
 # --- reads ------------------------------------------------------------------------------------------------------------
-def test_fetching_a_row(sent: SentCommands, row: Instance) -> None:
+def test_a_load_takes_three_round_trips_a_fresh_hit_one_and_a_local_hit_none(sent: SentCommands, row: Instance) -> None:
     with sent.expect(3):
         Instance.objects.fetch(row.pk)
     with sent.expect(0):
@@ -61,13 +61,13 @@ def test_fetching_a_row(sent: SentCommands, row: Instance) -> None:
         Instance.objects.fetch(row.pk, fresh=True)
 
 
-def test_fetching_a_missing_row(sent: SentCommands, row: Instance) -> None:
+def test_a_missing_row_takes_as_many_round_trips_as_a_row(sent: SentCommands, row: Instance) -> None:
     for round_trips, fresh in ((3, False), (0, False), (1, True)):
         with sent.expect(round_trips), pytest.raises(Instance.DoesNotExist):
             Instance.objects.fetch(row.pk + 1, fresh=fresh)
 
 
-def test_fetching_a_list(sent: SentCommands, row: Instance) -> None:
+def test_a_page_takes_as_many_round_trips_as_a_row(sent: SentCommands, row: Instance) -> None:
     for _ in range(60):
         a_contact(row)
     for round_trips, fresh in ((3, False), (0, False), (1, True)):
@@ -77,7 +77,7 @@ def test_fetching_a_list(sent: SentCommands, row: Instance) -> None:
             Contact.objects.for_instance(row, limit=50, cursor=page.next_cursor, fresh=fresh)
 
 
-def test_fetching_many_rows(sent: SentCommands, row: Instance) -> None:
+def test_many_rows_take_as_many_round_trips_as_one(sent: SentCommands, row: Instance) -> None:
     pks = [a_contact(row).pk for _ in range(100)]
     missing = [*range(max(pks) + 1, max(pks) + 11)]
     with sent.expect(3):
@@ -94,7 +94,7 @@ def test_fetching_many_rows(sent: SentCommands, row: Instance) -> None:
         assert len(Contact.objects.fetch_many([*pks, *missing], fresh=True)) == 100
 
 
-def test_plain_values(sent: SentCommands) -> None:
+def test_a_plain_value_takes_as_many_round_trips_as_a_row(sent: SentCommands) -> None:
     with sent.expect(3):
         cache.fetch("x", dict)
     with sent.expect(0):
@@ -111,7 +111,7 @@ def test_plain_values(sent: SentCommands) -> None:
 
 
 # --- writes -----------------------------------------------------------------------------------------------------------
-def test_saving_a_row(sent: SentCommands, row: Instance) -> None:
+def test_a_save_takes_one_round_trip_and_one_post(sent: SentCommands, row: Instance) -> None:
     contact, message = a_contact(row), a_message(a_chat(row))
     for one in (row, contact, message.conversation, message):
         with sent.expect(1, posts=1):
