@@ -40,12 +40,14 @@ def test_tags_whose_outbox_row_was_rolled_back_are_recorded_again(valkey_server:
     assert f"instance:{row.pk}" in Outbox.objects.get().tags.split("\n")
 
 
-def test_a_process_that_only_writes_starts_the_threads_that_renew_its_intents(cache_runtime: CacheRuntime) -> None:
+def test_a_process_that_only_writes_starts_the_threads_that_renew_its_intents(
+    cache_runtime: CacheRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if cache_runtime.threads is None:
         pytest.skip("without Redis only the process that owns the cache has background threads")
     cache_runtime.threads.stop()
     is_started = threading.Event()
-    cache_runtime.ensure_started = is_started.set  # type: ignore[method-assign]  # records the call
+    monkeypatch.setattr(cache_runtime, "ensure_started", is_started.set)
     WriteIntent(cache_runtime, record_nothing, record_nothing).begin(["instance:1"])
     assert is_started.is_set()
 
