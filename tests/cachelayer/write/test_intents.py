@@ -47,8 +47,9 @@ def test_a_process_that_only_writes_starts_the_threads_that_renew_its_intents(
         pytest.skip("without Redis only the process that owns the cache has background threads")
     cache_runtime.threads.stop()
     is_started = threading.Event()
-    monkeypatch.setattr(cache_runtime, "ensure_started", is_started.set)
-    WriteIntent(cache_runtime, record_nothing, record_nothing).begin(["instance:1"])
+    with monkeypatch.context() as patch:
+        patch.setattr(cache_runtime, "ensure_started", is_started.set)
+        WriteIntent(cache_runtime, record_nothing, record_nothing).begin(["instance:1"])
     assert is_started.is_set()
 
 
