@@ -1,6 +1,7 @@
-"""The admin's page of the cache: what it has done, namespace by namespace, whether it is believed, and how to clear it.
+"""The admin page of the cache: counters of each namespace, the state of the store, and buttons that clear entries.
 
-It is the page of the model `Statistic`: who may view that sees it, who may change it clears.
+It replaces the pages of the model `CounterTotal`. The permission to view that model shows the page, the permission to
+change it allows clearing.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,14 +27,14 @@ CLEAR = "cachelayer_countertotal_clear"
 
 @admin.register(CounterTotal)
 class CacheAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's class takes no argument at run time
-    """One page, and one form on it."""
+    """One page, and the view that its forms post to."""
 
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's hook
-        """Counts are counted."""
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature
+        """Return False, because only the cache itself adds counters."""
         return False
 
     def get_urls(self) -> list[Any]:
-        """Serve the page and its form, and none of a model's other pages."""
+        """Return the URLs of the page and of its forms; the model's usual pages are left out."""
         view = self.admin_site.admin_view
         return [
             path("", view(self.changelist_view), name=PAGE),
@@ -41,18 +42,18 @@ class CacheAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's class t
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Show everything."""
+        """Show the page."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        found = statistics.totals()
+        totals = statistics.totals()
         context = {
             **self.admin_site.each_context(request),
             "title": "Cache",
-            "state": _state(),
+            "state": _store_state(),
             "columns": statistics.COLUMNS,
-            "namespaces": list(_namespaces(statistics.by_namespace(found))),
-            "events": statistics.events(found),
-            "waiting": outbox.pending_count(),
+            "namespaces": list(_namespace_rows(statistics.by_namespace(totals))),
+            "events": statistics.events(totals),
+            "pending": outbox.pending_count(),
             "may_clear": self.has_change_permission(request),
             "clear_url": reverse(f"admin:{CLEAR}"),
             **(extra_context or {}),
@@ -60,69 +61,71 @@ class CacheAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's class t
         return TemplateResponse(request, "admin/cachelayer/cache.html", context)
 
     def clear_view(self, request: HttpRequest) -> HttpResponse:
-        """Do what was asked for, say so, and show the page again."""
+        """Clear entries or reset the counters, then redirect to the page with a message."""
         if not self.has_change_permission(request):
             raise PermissionDenied
-        what = next((what for what in _CLEARS if request.POST.get(what)), "")
+        field = next((field for field in _ACTIONS if request.POST.get(field)), "")
         try:
-            done = _CLEARS[what](request.POST[what]) if what else "Nothing was asked for."
+            message = _ACTIONS[field](request.POST[field]) if field else "Nothing was selected."
         except UnknownNamespace as error:
             messages.error(request, str(error))
         else:
-            messages.success(request, done)
+            messages.success(request, message)
         return HttpResponseRedirect(reverse(f"admin:{PAGE}"))
 
 
-# --- what the form can do ---------------------------------------------------------------------------------------------
+# --- the actions of the forms -----------------------------------------------------------------------------------------
 def _clear_pattern(pattern: str) -> str:
-    return f"{cache.clear(pattern)} entries that match {pattern} were removed."
+    return f"Removed {cache.clear(pattern)} entries that match {pattern}."
 
 
 def _clear_namespace(name: str) -> str:
     cache.clear_namespace(name)
-    return f"Everything in {name} is invalid."
+    return f"Invalidated all entries of the namespace {name}."
 
 
 def _clear_all(_value: str) -> str:
     cache.clear_all()
-    return "Everything is invalid."
+    return "Invalidated all entries."
 
 
 def _reset(_value: str) -> str:
     statistics.reset()
-    return "The sums start from nothing."
+    return "Set all counters to 0."
 
 
-_CLEARS: dict[str, Callable[[str], str]] = {
+# By the form field that selects the action.
+_ACTIONS: dict[str, Callable[[str], str]] = {
     "pattern": _clear_pattern, "namespace": _clear_namespace, "all": _clear_all, "reset": _reset,
 }  # fmt: skip
 
 
-# --- what the page shows ----------------------------------------------------------------------------------------------
-def _state() -> str:
-    """Say what this process thinks of its cache."""
+# --- the contents of the page -----------------------------------------------------------------------------------------
+def _store_state() -> str:
+    """Describe whether this process uses the cache."""
     runtime = get_runtime()
     if runtime.bypasses_cache:
-        return "This process reads past the cache, which another one has."
+        return "This process bypasses the cache and reads from the database, because another process owns the cache."
     if runtime.breaker.is_closed:
-        return "In use."
-    return "The store is away: reads go to the database until it is back."
+        return "The cache is in use."
+    return "The store does not answer. Reads use the database until it is back."
 
 
-def _namespaces(counted: dict[str, dict[str, int]]) -> Iterator[dict[str, Any]]:
-    """Yield each namespace's policy and counts."""
+def _namespace_rows(counts_by_namespace: dict[str, dict[str, int]]) -> Iterator[dict[str, Any]]:
+    """Yield the limits and counters of each namespace, as the template needs them."""
     for namespace in namespaces:
-        counts = counted.get(namespace.name, {})
+        counts = counts_by_namespace.get(namespace.name, {})
+        rate = statistics.hit_rate(counts)
         yield {
             "name": namespace.name,
-            "policy": _policy(namespace),
-            "hit_rate": "" if (rate := statistics.hit_rate(counts)) is None else f"{rate:.2%}",
+            "limits": _limits(namespace),
+            "hit_rate": "" if rate is None else f"{rate:.2%}",
             "tiers": [
-                (tier, [of_tier.get(column, "") for column in statistics.COLUMNS])
-                for tier, of_tier in statistics.by_tier(counts).items()
+                (tier, [tier_counts.get(column, "") for column in statistics.COLUMNS])
+                for tier, tier_counts in statistics.by_tier(counts).items()
             ],
         }
 
 
-def _policy(namespace: Namespace) -> str:
+def _limits(namespace: Namespace) -> str:
     return f"{namespace.ttl / 60:g} min, {namespace.max_items} items"

@@ -1,7 +1,8 @@
-"""The cache by hand: any value under a name, and the operators' controls.
+"""The cache of plain values (`get`, `set`, `fetch`, `delete`), and its invalidation by hand (`touch`, `clear`).
 
-A key's first word is its namespace, whose time to live it gets: `cache.set("conversations:digest:7", …)`. Values are
-what msgpack can say, datetimes, decimals and the like included; each `get` returns one of its own.
+The first word of a key selects the namespace, and with it the time to live: `cache.set("conversations:digest:7", …)`.
+Values are of types that the codec can encode: those of msgpack, datetimes, decimals, sets and tuples. Each `get`
+returns a copy of its own.
 """
 
 from collections.abc import Callable
@@ -40,7 +41,7 @@ class _Values:
 _by_namespace: dict[str, _Values] = {}
 
 
-def _values_of(key: str) -> _Values:
+def _values_for(key: str) -> _Values:
     """Return the values of a key's namespace, created at its first use."""
     namespace = runtime.namespaces.for_key(key)
     values = _by_namespace.get(namespace.name)
@@ -51,124 +52,128 @@ def _values_of(key: str) -> _Values:
 
 # --- values -----------------------------------------------------------------------------------------------------------
 def get(key: str, default: Any = None) -> Any:
-    """Return the value, or `default` when there is none."""
-    try:  # `LocalTier.get` by hand, as in `fetch` of the managers: a call is a fifth of a hit
+    """Return the value, or `default` if there is none."""
+    try:  # inlines `LocalNamespace.get`, as `FetchManager.fetch` does, because the call would take a fifth of a hit
         local = _by_namespace[key.partition(":")[0]].local
         entry = local.entries[key]
     except KeyError:
-        return _get_beyond(key, default)
+        return _get_remote(key, default)
     now = monotonic()
     if now < entry.expires and now < local.valid_until:
         entry.used = True
         local.hits += 1
         return entry.load()
-    return _get_beyond(key, default)
+    return _get_remote(key, default)
 
 
-def _get_beyond(key: str, default: Any) -> Any:
-    values = _values_of(key)
+def _get_remote(key: str, default: Any) -> Any:
+    """Get a value that `get` did not find in the local cache under the first word of its key."""
+    values = _values_for(key)
     entry = values.local.get(key)
     if entry is not None:
         return entry.load()
-    value = values.reader.get(key, _wanted(key, values))
+    value = values.reader.get(key, _entry_key(key, values))
     return default if value is MISSING else value
 
 
 def fetch(key: str, load: Callable[[], T], *, tags: tuple[str, ...] = ()) -> T:
-    """Return the value, loaded when there is none, and valid until one of the tags is touched.
+    """Return the value; if there is none, load and cache it. Touching one of the tags invalidates it.
 
-    Unlike a `get` followed by a `set` this never keeps what was loaded before a write and stored after it. The same key
-    must always come with the same tags.
+    A `get` followed by a `set` may store a value that a write has made obsolete in between; `fetch` never does. A key
+    must always be fetched with the same tags.
 
     Raises:
-        UnknownNamespace: a tag belongs to none.
+        UnknownNamespace: a tag belongs to no namespace.
         Exception: whatever `load` raises.
     """
-    values = _by_namespace.get(key.partition(":")[0]) or _values_of(key)
+    values = _by_namespace.get(key.partition(":")[0]) or _values_for(key)
     entry = values.local.get(key)
     if entry is not None:
-        return entry.load()  # type: ignore[no-any-return]  # what was stored under this key
-    return values.reader.read(key, _wanted(key, values, tags), load, _may_fill)  # type: ignore[return-value]  # as above
+        return entry.load()  # type: ignore[no-any-return]  # the caller's `load` decides the type of this key's value
+    return values.reader.read(key, _entry_key(key, values, tags), load, _may_fill)  # type: ignore[return-value]  # as above
 
 
 def _may_fill() -> bool:
     return transactions.reads_committed_data(DEFAULT_DB_ALIAS)
 
 
-def set(key: str, value: Any, ttl: float | None = None) -> None:  # noqa: A001 - the field's word for it
-    """Store a value for `ttl` seconds (its namespace's unless given); what was there is gone, whatever happens.
+def set(key: str, value: Any, ttl: float | None = None) -> None:  # noqa: A001 - the name that Django's caches use
+    """Store a value. The value before is removed even if the new one cannot be stored.
 
-    A value that is to live for no time is not stored, one that is to live for more than a year lives for one.
+    Args:
+        key: the first word selects the namespace.
+        value: of a type that the codec can encode.
+        ttl: seconds, by default the namespace's. Less than a millisecond: nothing is stored. At most a year.
 
     Raises:
         NotCacheable: the value is of a type that has no encoding.
     """
-    values = _values_of(key)
+    values = _values_for(key)
     ttl = values.namespace.ttl if ttl is None else min(ttl, MAX_TTL)
-    if ttl < MIN_TTL or not values.reader.set(_wanted(key, values), value, ttl):
+    if ttl < MIN_TTL or not values.reader.set(_entry_key(key, values), value, ttl):
         delete(key)
 
 
 def delete(key: str) -> None:
     """Remove a value."""
-    touch(keys.value_key(_values_of(key).namespace, key))
+    touch(keys.value_key(_values_for(key).namespace, key))
 
 
-# --- operators' controls ----------------------------------------------------------------------------------------------
+def _entry_key(key: str, values: _Values, tags: tuple[str, ...] = ()) -> EntryKey:
+    tag, namespaces = keys.value_key(values.namespace, key), runtime.namespaces
+    return EntryKey(tag, namespaces.expand((tag, *tags)))
+
+
+# --- invalidation by hand ---------------------------------------------------------------------------------------------
 def touch(*tags: str, using: str = DEFAULT_DB_ALIAS) -> None:
-    """Announce a change that was made past the ORM: entries that depend on these tags are no longer valid.
+    """Invalidate the entries that depend on these tags, after a change that did not go through the ORM.
 
-    Inside a transaction it holds from now until the commit; it is best called before the change. Outside one it is to
-    be called after the change.
+    Inside a transaction the tags stay invalid until the commit; call it before the change. Outside a transaction call
+    it after the change.
 
     Raises:
-        UnknownNamespace: a tag belongs to none.
+        UnknownNamespace: a tag belongs to no namespace.
     """
     transactions.begin(using, tags)
 
 
 def clear(pattern: str) -> int:
-    """Remove the entries whose name matches a glob, such as `conversations:instance:7*`; return how many.
+    """Remove the entries whose name matches a glob, such as `conversations:instance:7*`; return their number.
 
-    Looks at every key of the server: for operators, not for requests. Where this process has no cache of its own or
-    the store is away, that is asked of those who have it, and 0 is returned.
+    Scans all keys of the server, so use it for administration, not in requests. If this process bypasses the cache or
+    the store is away, the pattern goes into the outbox, and the result is 0.
     """
-    cache = get_runtime()
+    current = get_runtime()
     removed = 0
     try:
-        removed = cache.store.remove(pattern)
-        cache.store.announce(PATTERN + pattern)
+        removed = current.store.remove(pattern)
+        current.store.announce(PATTERN + pattern)
     except (StoreDown, StoreFull):
         outbox.record(DEFAULT_DB_ALIAS, [PATTERN + pattern])
-    if cache.bypasses_cache:
+    if current.bypasses_cache:
         outbox.record(DEFAULT_DB_ALIAS, [PATTERN + pattern])
-    cache.evict_matching(pattern)
+    current.evict_matching(pattern)
     log.info("Cache CLEAR pattern %s (%d keys)", pattern, removed)
     return removed
 
 
 def clear_namespace(name: str) -> None:
-    """Make everything in a namespace invalid, in one step however much that is.
+    """Invalidate all entries of a namespace in one step, whatever their number.
 
     Raises:
-        UnknownNamespace: there is none of that name.
+        UnknownNamespace: no namespace has that name.
     """
     touch(runtime.namespaces.for_tag(name).name)
     log.info("Cache CLEAR namespace %s", name)
 
 
 def clear_all() -> None:
-    """Make everything invalid, in one step."""
+    """Invalidate all entries in one step."""
     touch(GLOBAL_TAG)
     log.info("Cache CLEAR all")
 
 
 def on_migrated(using: str, **_signal: Any) -> None:
-    """Make everything invalid: migrations and `flush` change rows past managers and signals (hears `post_migrate`)."""
+    """Invalidate all entries, because migrations and `flush` bypass managers and signals (receiver of post_migrate)."""
     if outbox.table_exists(using):
         transactions.begin(using, (GLOBAL_TAG,))
-
-
-def _wanted(key: str, values: _Values, tags: tuple[str, ...] = ()) -> EntryKey:
-    tag, namespaces = keys.value_key(values.namespace, key), runtime.namespaces
-    return EntryKey(tag, namespaces.expand((tag, *tags)))

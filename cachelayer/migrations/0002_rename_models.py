@@ -1,4 +1,4 @@
-"""Gives the table of counters the name that the code uses, and its permissions the new codenames."""
+"""Renames the model `Statistic` to `CounterTotal`, and its permissions with it."""
 
 from functools import partial
 

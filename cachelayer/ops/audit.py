@@ -1,7 +1,7 @@
-"""The audit: entries that the cache believes in, compared with the database.
+"""The audit: compares entries of the shared store with the database.
 
-An entry is compared only while it is valid, and a difference counts only if it is still there after a grace period,
-in an entry that is still valid: a write may be under way between the two looks.
+Only valid entries are compared. A write may commit between the two reads, so a difference counts only if a second
+comparison, some seconds later, still finds it in a valid entry.
 """
 
 import random
@@ -22,7 +22,7 @@ from cachelayer.stores.base import strip_fingerprint
 
 @dataclass(frozen=True)
 class Difference:
-    """An entry that says something else than the database of one row."""
+    """A row that an entry and the database disagree about."""
 
     entry: str
     model: str
@@ -32,7 +32,7 @@ class Difference:
 
 @dataclass
 class Result:
-    """What an audit has found."""
+    """The result of a comparison: how much was compared, and what differs."""
 
     entries: int = 0
     rows: int = 0
@@ -40,7 +40,7 @@ class Result:
 
 
 class Auditor:
-    """Audits the shared tier of one runtime."""
+    """Audits the shared store of one runtime against one database."""
 
     def __init__(self, runtime: CacheRuntime, alias: str) -> None:
         self._runtime = runtime
@@ -50,80 +50,83 @@ class Auditor:
         }
 
     def sample(self, size: int) -> list[str]:
-        """Return the names of so many entries, each as likely as any other.
+        """Return the names of `size` entries, chosen uniformly (reservoir sampling: Vitter's algorithm R, 1985).
 
         Raises:
             StoreDown: the store does not answer; likewise below.
         """
-        found: list[str] = []
-        for number, name in enumerate(self._runtime.store.entry_names("*")):  # Vitter's algorithm R, 1985
+        names: list[str] = []
+        for number, name in enumerate(self._runtime.store.entry_names("*")):
             if number < size:
-                found.append(name)
-            elif (place := random.randrange(number + 1)) < size:  # noqa: S311 - a sample is no secret
-                found[place] = name
-        return found
+                names.append(name)
+            elif (place := random.randrange(number + 1)) < size:  # noqa: S311 - sampling needs no secure randomness
+                names[place] = name
+        return names
 
     def compare(self, names: Iterable[str]) -> Result:
-        """Compare these entries with the database now."""
+        """Compare these entries with the database as it is now."""
         result = Result()
         differences: set[Difference] = set()
         for name in names:
-            rows = self._rows_in(name)
-            if rows is None:
+            cached = self._read_rows(name)
+            if cached is None:
                 continue
-            model, cached = rows
+            model, rows = cached
             result.entries += 1
-            result.rows += len(cached)
-            differences.update(self._compared(name, model, cached))
+            result.rows += len(rows)
+            differences.update(self._find_differences(name, model, rows))
         result.differences = frozenset(differences)
         return result
 
-    def _rows_in(self, name: str) -> tuple[type[Model], dict[Any, Any]] | None:
-        """Return the rows that a valid entry holds, by primary key (None for an absent one); None for no such entry."""
-        word, _, rest = strip_fingerprint(name).partition(":")
+    def _read_rows(self, name: str) -> tuple[type[Model], dict[Any, Any]] | None:
+        """Read the rows of one entry.
+
+        Returns:
+            The model, and the column values by primary key; None in place of the values for a negative entry. None if
+            the entry is not valid, or holds no rows of a model that has a rule.
+        """
+        entry_name = strip_fingerprint(name)
+        word, _, rest = entry_name.partition(":")
         try:
             namespace = self._runtime.namespaces.for_tag(word)
         except LookupError:
             return None
         model = self._models.get(namespace)
         if model is None or RowSerializer(model, self._alias).fingerprint != name.rpartition("@")[2]:
-            return None  # a value, a list of another model's rows, or an entry of another schema
+            return None  # a value, a list of another model's rows, or an entry of an older schema
         is_row = word == namespace.row
-        tag = strip_fingerprint(name) if is_row else strip_fingerprint(name).rpartition(":")[0]
-        wanted = EntryKey(
-            strip_fingerprint(name), (tag, namespace.name, GLOBAL_TAG), namespace.insert_tag if is_row else ""
-        )
-        data, states = self._runtime.store.read([name], wanted.all_tags)
-        if data[0] is None or validate(wanted, data[0], states) is not LookupStatus.HIT:
+        tag = entry_name if is_row else entry_name.rpartition(":")[0]
+        entry_key = EntryKey(entry_name, (tag, namespace.name, GLOBAL_TAG), namespace.insert_tag if is_row else "")
+        data, states = self._runtime.store.read([name], entry_key.all_tags)
+        if data[0] is None or validate(entry_key, data[0], states) is not LookupStatus.HIT:
             return None
-        kind, _, payload = unpack(wanted, data[0])
-        pk_place = [field.attname for field in model._meta.concrete_fields].index(model._meta.pk.attname)  # noqa: SLF001
+        kind, _, payload = unpack(entry_key, data[0])
+        meta = model._meta  # noqa: SLF001 - Django documents _meta
+        pk_index = [field.attname for field in meta.concrete_fields].index(meta.pk.attname)
         try:
             if kind is Kind.NEGATIVE:
-                return model, {model._meta.pk.to_python(rest): None}  # noqa: SLF001 - Django's documented way
-            found = [decode(row) for row in ([payload] if is_row else decode(payload)[2])]
-            return model, {values[pk_place]: values for values in found}
+                return model, {meta.pk.to_python(rest): None}
+            rows = [decode(row) for row in ([payload] if is_row else decode(payload)[2])]
+            return model, {values[pk_index]: values for values in rows}
         except (DecodeError, LookupError, TypeError):
             return None
 
-    def _compared(self, name: str, model: type[Model], cached: Mapping[Any, Any]) -> Iterator[Difference]:
-        """Compare rows with the database's."""
-        shape: RowSerializer[Any] = RowSerializer(model, self._alias)
-        stored = model._base_manager.using(self._alias).in_bulk(list(cached))  # noqa: SLF001 - sees every row
+    def _find_differences(self, name: str, model: type[Model], cached: Mapping[Any, Any]) -> Iterator[Difference]:
+        """Compare cached rows with those in the database, which are read through the manager that sees every row."""
+        serializer: RowSerializer[Any] = RowSerializer(model, self._alias)
+        stored = model._base_manager.using(self._alias).in_bulk(list(cached))  # noqa: SLF001 - Django documents it
         for pk, values in cached.items():
-            row = stored.get(pk)
-            if row is None and values is None:
-                continue
-            if row is None or values is None:
-                what = "is not in the database" if row is None else "is in the database"
-            elif (changed := _changed(shape, values, row)) is None:
-                continue
-            else:
-                what = f"differs in {changed}"
-            yield Difference(name, model._meta.label, pk, what)  # noqa: SLF001 - Django's documented way
+            description = _describe_difference(serializer, values, stored.get(pk))
+            if description:
+                yield Difference(name, model._meta.label, pk, description)  # noqa: SLF001 - Django documents _meta
 
 
-def _changed(shape: RowSerializer[Any], values: list[Any], row: Model) -> str | None:
-    """Return the names of the fields that differ; None when none do. Never their values, which may be personal."""
-    names = [name for name, one, two in zip(shape.names, values, shape.values(row), strict=True) if one != two]
-    return ", ".join(names) or None
+def _describe_difference(serializer: RowSerializer[Any], values: list[Any] | None, row: Model | None) -> str:
+    """Describe how a cached row differs from the stored one; "" if it does not. Field values may be personal data."""
+    if values is None:
+        return "" if row is None else "is in the database"
+    if row is None:
+        return "is not in the database"
+    pairs = zip(serializer.names, values, serializer.values(row), strict=True)
+    changed = ", ".join(name for name, cached, stored in pairs if cached != stored)
+    return f"differs in {changed}" if changed else ""

@@ -84,11 +84,11 @@ class FetchManager(models.Manager[Row]):
         """Return a row.
 
         Args:
-            pk: its primary key.
+            pk: the primary key.
             fresh: skip the local cache, which may be behind other processes by the delay of a message.
 
         Raises:
-            Model.DoesNotExist: there is no such row.
+            Model.DoesNotExist: no row has this key.
         """
         local = self._local
         entry = local.entries.get(pk)
@@ -107,12 +107,12 @@ class FetchManager(models.Manager[Row]):
         """Return a row, from a coroutine; see `fetch`."""
         return await sync_to_async(self.fetch)(pk, fresh=fresh)
 
-    def _fetch_remote(self, given: Any) -> Row:
-        """Fetch a row that the local cache does not have."""
+    def _fetch_remote(self, value: Any) -> Row:
+        """Fetch a row that is not in the local cache."""
         binding = self._binding
         if binding is None or not binding.has_rows:
-            return self.get(pk=given)
-        pk = self._to_pk(given)
+            return self.get(pk=value)
+        pk = self._to_pk(value)
         row = binding.rows.read(pk, binding.entry_key(pk), lambda: self._load(pk), binding.may_fill)
         if isinstance(row, Missing):
             raise self._does_not_exist()
@@ -120,18 +120,18 @@ class FetchManager(models.Manager[Row]):
 
     def fetch_many(self, pks: Iterable[int], *, fresh: bool = False) -> dict[int, Row]:
         """Return the rows that exist, by primary key, in the order of `pks`."""
-        wanted, binding = list(dict.fromkeys(pks)), self._binding
-        # 2.0 equals 2 as a dict key, but has another tag. So every key is made what the database returns.
-        if not all(type(pk) is int for pk in wanted):
-            wanted = list(dict.fromkeys(map(self._to_pk, wanted)))
+        unique, binding = list(dict.fromkeys(pks)), self._binding
+        # 2.0 equals 2 as a dict key, but gives another tag. So keys get the type that the database returns.
+        if not all(type(pk) is int for pk in unique):
+            unique = list(dict.fromkeys(map(self._to_pk, unique)))
         if binding is None or not binding.has_rows:
-            found: Mapping[Any, Row] = self._load_many(wanted)
+            rows: Mapping[Any, Row] = self._load_many(unique)
         else:
-            found = {} if fresh else self._fetch_local(wanted)
-            rest = {pk: binding.entry_key(pk) for pk in wanted if pk not in found}
+            rows = {} if fresh else self._fetch_local(unique)
+            rest = {pk: binding.entry_key(pk) for pk in unique if pk not in rows}
             if rest:
-                found = {**found, **binding.rows.read_many(rest, self._load_many, binding.may_fill)}
-        return {pk: row for pk in wanted if (row := found.get(pk, MISSING)) is not MISSING}  # type: ignore[misc]
+                rows = {**rows, **binding.rows.read_many(rest, self._load_many, binding.may_fill)}
+        return {pk: row for pk in unique if (row := rows.get(pk, MISSING)) is not MISSING}  # type: ignore[misc]
 
     def _fetch_local(self, pks: Iterable[int]) -> dict[int, Any]:
         return {pk: entry.load() for pk, entry in self._local.get_many(pks).items()}
@@ -143,7 +143,7 @@ class FetchManager(models.Manager[Row]):
         """Return one page of a list.
 
         Args:
-            tag: is touched when the list changes; the entry's key begins with it.
+            tag: the tag that a change of the list touches; the entry's key begins with it.
             load: reads the page from the database (see `primary`).
             parameters: everything else that `load` depends on: filters, order, cursor, limit.
             fresh: see `fetch`.
@@ -178,17 +178,17 @@ class FetchManager(models.Manager[Row]):
     def _load_many(self, pks: Sequence[Any]) -> dict[Any, Row]:
         return self.primary(self.all()).in_bulk([pk for pk in pks if pk <= MAX_ID])
 
-    def _to_pk(self, given: Any) -> Any:
-        """Return a primary key as the database returns it; for an invalid one raise what Django raises."""
+    def _to_pk(self, value: Any) -> Any:
+        """Convert a value to the type of the primary key; for an invalid one raise the error that `get` raises."""
         try:
-            return self.model._meta.pk.to_python(given)  # noqa: SLF001 - Django documents _meta
+            return self.model._meta.pk.to_python(value)  # noqa: SLF001 - Django documents _meta
         except ValidationError:
-            return self.get(pk=given).pk
+            return self.get(pk=value).pk
 
     def _does_not_exist(self) -> Exception:
         model: Any = self.model
-        missing: Exception = model.DoesNotExist(f"{model.__name__} matching query does not exist.")
-        return missing
+        error: Exception = model.DoesNotExist(f"{model.__name__} matching query does not exist.")
+        return error
 
 
 if TYPE_CHECKING:

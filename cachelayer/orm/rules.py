@@ -1,7 +1,7 @@
 """Invalidation rules: which tags a write to a model touches.
 
 A rule is data and names every tag itself; one rule does not trigger another. A rule sees one row at a time. Where the
-rows are not known, as in `QuerySet.update`, the namespaces of its tags are touched instead (`querysets.py`).
+rows are not known, as in `QuerySet.update`, the write touches the namespaces of the tags instead (`querysets.py`).
 """
 
 import re
@@ -24,9 +24,10 @@ class InvalidationRule:
 
     Attributes:
         model: a subclass of `CachedModel`.
-        tags: templates with columns of the row in braces, such as `messages:{conversation_id}`; the row's own tag first.
-        immutable: those of these columns, beside the primary key, that never change in the database. When another one
-            may have changed, the tags of the stored row are touched too, which costs a query.
+        tags: templates with columns of the row in braces, such as `messages:{conversation_id}`. The row's own
+            tag, if there is one, comes first.
+        immutable: the columns in the tags, besides the primary key, that never change in the database. If the tags have
+            other columns, a write also touches the tags of the stored row, which costs a query.
     """
 
     model: type[Model]
@@ -51,7 +52,7 @@ class InvalidationRule:
 
     @cached_property
     def namespace_tags(self) -> tuple[str, ...]:
-        """The tags of the namespaces: what is touched where the rows are not known."""
+        """The tags of the namespaces, which a write to unknown rows touches."""
         return tuple(namespace.name for namespace in self.namespaces)
 
     @cached_property
@@ -64,7 +65,7 @@ class InvalidationRule:
         return self.namespaces[0].insert_tag
 
     def tags_for(self, row: Any) -> list[str]:
-        """Return the tags of a row. A row without a primary key has no tag of its own; it touches the insert tag."""
+        """Return the tags of a row. If it has no primary key yet, the insert tag stands in for the row's own tag."""
         tags = [template.format(row) for template in self._templates]
         if row.pk is not None:
             return tags
@@ -85,7 +86,7 @@ class InvalidationRule:
 
 
 class _MergedRow:
-    """A row with the columns that may change as the database has them, and the others as memory has them."""
+    """A row that takes mutable columns from the stored row, and all others from the row in memory."""
 
     def __init__(self, stored: Any, row: Any) -> None:
         self._stored_and_row = (stored, row)

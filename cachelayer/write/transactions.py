@@ -1,14 +1,14 @@
-"""Writes and Django's transactions: when a write begins, and when it ends.
+"""Ties write intents to Django's transactions: when an intent begins, and when it ends.
 
-Inside a transaction there is one write, which ends on commit. It is put on the connection's list of commit hooks past
-`on_commit`, which would drop it when a savepoint is rolled back, and before all others, which may read or fail. Whether
-a transaction is over is read off that list: Django empties it at commit and at rollback.
+A transaction has one intent, which ends on commit. `intent.end` is inserted into `connection.run_on_commit` directly,
+because `transaction.on_commit` would drop it when a savepoint is rolled back. It comes first, because other hooks may
+read or raise. Django empties that list at commit and at rollback, so the list shows whether the transaction is over.
 
-Outside a transaction each save is a write of its own, from the first signal to the last (`around_save`). While the
-store is away it gets a transaction, for the outbox's row must commit with it.
+Outside a transaction (autocommit) each save has an intent of its own, from its first signal to its last
+(`save_with_intent`). While the store is away the save gets a transaction, because the outbox row must commit with it.
 
-A write whose end nobody has seen, because the connection was lost or the statement broken off, is not ended: the
-database may be about to commit it. Its intents expire.
+If the connection was lost or the statement was interrupted, the outcome of a write is unknown: the database may still
+commit it. Its intent is abandoned and expires.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,105 +25,126 @@ from cachelayer.write import outbox
 from cachelayer.write.intents import WriteIntent
 from logs.fork import after_fork
 
+# libpq's transaction statuses in which no statement is running: IDLE, INTRANS, INERROR.
+_IDLE_STATUSES = (0, 2, 3)
+
 
 class TransactionNeeded(Exception):
-    """The cache's store is away, so what is saved must be saved inside `transaction.atomic()`."""
+    """The cache's store is away, so the row must be saved inside `transaction.atomic()`."""
 
 
 @dataclass
 class AutocommitSave:
-    """A save outside a transaction: its row, its write, and whether `around_save` is around it."""
+    """A save or delete of one row outside a transaction.
+
+    Attributes:
+        row: the model instance.
+        intent: the write intent of this save alone.
+        is_wrapped: whether `save_with_intent` runs the save and releases the intent.
+        dbapi_connection: the driver's connection on which the save began; None if none was needed yet.
+    """
 
     row: object
-    write: WriteIntent
-    is_enclosed: bool
-    raw: object = None  # the connection to the database that it began on
+    intent: WriteIntent
+    is_wrapped: bool
+    dbapi_connection: object = None
 
 
 class ConnectionWrites:
-    """The writes of one connection."""
+    """The writes in progress on one of Django's connections.
+
+    Attributes:
+        intent: the intent of the current transaction, or of the last one if it was rolled back; otherwise None.
+        dbapi_connection: the driver's connection on which that transaction began.
+        autocommit_saves: the saves outside a transaction, innermost last: a signal receiver may save another row.
+    """
 
     def __init__(self) -> None:
-        self.write: WriteIntent | None = None  # of the transaction
-        self.raw: object = None  # the connection to the database that it began on
-        self.alone: list[AutocommitSave] = []  # the innermost last: a receiver of a signal may save another row
+        self.intent: WriteIntent | None = None
+        self.dbapi_connection: object = None
+        self.autocommit_saves: list[AutocommitSave] = []
 
 
-_sessions: WeakKeyDictionary[BaseDatabaseWrapper, ConnectionWrites] = WeakKeyDictionary()
+_connection_writes: WeakKeyDictionary[BaseDatabaseWrapper, ConnectionWrites] = WeakKeyDictionary()
 
 
 def begin(alias: str, tags: Sequence[str], row: object = None) -> None:
-    """Announce that what these tags name is about to change in a database.
+    """Announce that the entries with these tags are about to become invalid.
 
     Args:
-        alias: the database.
-        tags: what changes.
-        row: the row that is being saved, for which `settle` will be called; None when there is none.
+        alias: the database that is written to.
+        tags: the tags to touch.
+        row: the model instance that is being saved or deleted, if `finish_save` will be called for it.
 
     Raises:
-        TransactionNeeded: a row is saved outside a transaction, and the store is away.
+        TransactionNeeded: `row` is saved outside a transaction, and the store is away.
     """
     connection = connections[alias]
-    session = _session(connection)
+    writes = _writes_of(connection)
     if is_in_transaction(connection):
-        _write_of(connection, session, alias).begin(tags)
+        _transaction_intent(connection, writes, alias).begin(tags)
     elif row is None:
         with transaction.atomic(using=alias, savepoint=False):
             begin(alias, tags)
     else:
-        if not session.alone or session.alone[-1].row is not row:
-            session.alone.append(AutocommitSave(row, _alone(alias), is_enclosed=False))
+        saves = writes.autocommit_saves
+        if not saves or saves[-1].row is not row:
+            saves.append(AutocommitSave(row, _autocommit_intent(alias), is_wrapped=False))
         connection.ensure_connection()
-        session.alone[-1].raw = connection.connection
-        session.alone[-1].write.begin(tags)
+        saves[-1].dbapi_connection = connection.connection
+        saves[-1].intent.begin(tags)
 
 
 def finish_save(alias: str, row: object) -> None:
-    """End the write of a save outside a transaction: it is committed."""
-    alone = _session(connections[alias]).alone
-    if not any(one.row is row for one in alone):
+    """End the intent of a save outside a transaction, because it has committed."""
+    saves = _writes_of(connections[alias]).autocommit_saves
+    if not any(save.row is row for save in saves):
         return
-    while alone[-1].row is not row:
-        alone.pop().write.end()  # a save that failed, and was forgiven
-    alone[-1].write.end()
-    if not alone[-1].is_enclosed:
-        alone.pop()
+    while saves[-1].row is not row:
+        saves.pop().intent.end()  # a nested save that failed, and whose error was caught
+    saves[-1].intent.end()
+    if not saves[-1].is_wrapped:
+        saves.pop()
 
 
 def is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
-    """Whether what is written now is committed later. To ask is not to connect: a hit needs no database."""
+    """Tell whether a statement now would be committed later. Does not connect, because a hit needs no database."""
     commits = connection.settings_dict["AUTOCOMMIT"] if connection.connection is None else connection.autocommit
     return connection.in_atomic_block or not commits
 
 
 def reads_committed_data(alias: str) -> bool:
-    """Whether what is read now is what is committed: in a transaction it may be older, or never be committed."""
+    """Tell whether a query now returns the latest committed rows, so that they may be cached.
+
+    Inside a transaction it may return an older snapshot, or rows that are never committed.
+    """
     connection = connections[alias]
     if is_in_transaction(connection):
         return False
-    _end_rolled_back(connection, _session(connection))
+    _end_rolled_back(connection, _writes_of(connection))
     return True
 
 
 def save_with_intent(alias: str, row: object, save: Callable[[], None], *, needs_transaction: bool = False) -> None:
-    """Save one row.
+    """Save one row, and release its intent when the save is over.
 
     Args:
         alias: the database.
-        row: what is saved.
-        save: does it; is called a second time if the store turns out to be away before anything was written.
-        needs_transaction: whether what the save looks at must not change before it is done.
+        row: the model instance.
+        save: saves it. It is called again, in a transaction, if the store turns out to be away before the first
+            statement.
+        needs_transaction: whether the stored row must stay locked from the moment its tags are read until the save.
     """
     connection = connections[alias]
     if is_in_transaction(connection):
         save()
         return
     if not needs_transaction and get_runtime().breaker.is_closed:
-        session = _session(connection)
-        _end_rolled_back(connection, session)
-        alone = session.alone
-        depth = len(alone)
-        alone.append(AutocommitSave(row, _alone(alias), is_enclosed=True))
+        writes = _writes_of(connection)
+        _end_rolled_back(connection, writes)
+        saves = writes.autocommit_saves
+        depth = len(saves)
+        saves.append(AutocommitSave(row, _autocommit_intent(alias), is_wrapped=True))
         try:
             save()
         except TransactionNeeded:
@@ -131,89 +152,87 @@ def save_with_intent(alias: str, row: object, save: Callable[[], None], *, needs
         else:
             return
         finally:
-            for one in reversed(alone[depth:]):
-                _release(connection, one.write, one.raw)
-            del alone[depth:]
+            for one in reversed(saves[depth:]):
+                _release(connection, one.intent, one.dbapi_connection)
+            del saves[depth:]
     with transaction.atomic(using=alias, savepoint=False):
         save()
 
 
 def release_finished(**_signal: Any) -> None:
-    """End what was rolled back in this thread: a request, a job or a command is over."""
+    """End the intents of this thread that a rollback left over; call it after a request, a job or a command."""
     for connection in connections.all(initialized_only=True):
-        session = _sessions.get(connection)
-        if session is None or connection.in_atomic_block:
+        writes = _connection_writes.get(connection)
+        if writes is None or connection.in_atomic_block:
             continue
-        for one in session.alone:
-            _release(connection, one.write, one.raw)
-        session.alone.clear()
-        _end_rolled_back(connection, session)
+        for save in writes.autocommit_saves:
+            _release(connection, save.intent, save.dbapi_connection)
+        writes.autocommit_saves.clear()
+        _end_rolled_back(connection, writes)
 
 
-def _end_rolled_back(connection: BaseDatabaseWrapper, session: ConnectionWrites) -> None:
-    """End the write of a transaction that is over, which a commit would have done."""
-    if session.write is not None:
-        _release(connection, session.write, session.raw)
-        session.write = None
+def _end_rolled_back(connection: BaseDatabaseWrapper, writes: ConnectionWrites) -> None:
+    """Release the intent of a transaction that is over; after a commit it has ended already."""
+    if writes.intent is not None:
+        _release(connection, writes.intent, writes.dbapi_connection)
+        writes.intent = None
 
 
-def _release(connection: BaseDatabaseWrapper, write: WriteIntent, raw: object) -> None:
-    """End a write that is over, if it is known to be."""
-    if write.ended or raw is None or _is_idle(connection, raw):
-        write.end()
+def _release(connection: BaseDatabaseWrapper, intent: WriteIntent, dbapi_connection: object) -> None:
+    """End an intent if its write is known to be over; otherwise abandon it."""
+    if intent.ended or dbapi_connection is None or _is_idle(connection, dbapi_connection):
+        intent.end()
     else:
-        write.abandon()
+        intent.abandon()
 
 
-def _is_idle(connection: BaseDatabaseWrapper, raw: Any) -> bool:
-    """Whether a database has answered all that was sent by a connection: else it may be about to commit it."""
-    if connection.vendor == "sqlite":  # it is in this process, and does nothing by itself
+def _is_idle(connection: BaseDatabaseWrapper, dbapi_connection: Any) -> bool:
+    """Tell whether the database has answered every statement of a connection; otherwise it may still commit one."""
+    if connection.vendor == "sqlite":  # runs inside this process, so no statement outlives its call
         return True
-    if connection.connection is not raw:
+    if connection.connection is not dbapi_connection:
         return False
     if connection.vendor == "postgresql":
-        return not raw.closed and raw.info.transaction_status in _AT_REST
+        return not dbapi_connection.closed and dbapi_connection.info.transaction_status in _IDLE_STATUSES
     return connection.is_usable()
 
 
-def _session(connection: BaseDatabaseWrapper) -> ConnectionWrites:
-    session = _sessions.get(connection)
-    if session is None:
-        session = _sessions[connection] = ConnectionWrites()
-    return session
+def _writes_of(connection: BaseDatabaseWrapper) -> ConnectionWrites:
+    writes = _connection_writes.get(connection)
+    if writes is None:
+        writes = _connection_writes[connection] = ConnectionWrites()
+    return writes
 
 
-def _write_of(connection: BaseDatabaseWrapper, session: ConnectionWrites, alias: str) -> WriteIntent:
-    write = session.write
+def _transaction_intent(connection: BaseDatabaseWrapper, writes: ConnectionWrites, alias: str) -> WriteIntent:
+    """Return the intent of the current transaction, created at its first write."""
+    intent = writes.intent
     hooks: list[Any] = connection.run_on_commit
-    # Django makes the list anew when a savepoint is rolled back: the functions in it stay the same.
-    if write is not None and not write.ended and any(hook == write.end for _, hook, *_ in hooks):
-        return write
-    _end_rolled_back(connection, session)  # a transaction that was rolled back, or the one whose hooks run now
+    # Django replaces the list when a savepoint is rolled back, but keeps the functions in it.
+    if intent is not None and not intent.ended and any(hook == intent.end for _, hook, *_ in hooks):
+        return intent
+    _end_rolled_back(connection, writes)  # of an earlier transaction, or of the one whose commit hooks run now
     connection.ensure_connection()
-    write = session.write = WriteIntent(
+    intent = writes.intent = WriteIntent(
         get_runtime(), partial(outbox.record, alias), partial(outbox.record_after_commit, alias)
     )
-    session.raw = connection.connection
-    hooks.insert(0, (set(), write.end, True))
-    return write
+    writes.dbapi_connection = connection.connection
+    hooks.insert(0, (set(), intent.end, True))
+    return intent
 
 
-def _alone(alias: str) -> WriteIntent:
-    return WriteIntent(get_runtime(), _refuse, partial(outbox.record_after_commit, alias))
+def _autocommit_intent(alias: str) -> WriteIntent:
+    return WriteIntent(get_runtime(), _require_transaction, partial(outbox.record_after_commit, alias))
 
 
-def _refuse(_tags: Sequence[str]) -> None:
+def _require_transaction(_tags: Sequence[str]) -> None:
+    """Stand in for `outbox.record` in autocommit mode, where an outbox row would not commit with the write."""
     raise TransactionNeeded
 
 
-# Of libpq's transaction statuses (IDLE, INTRANS, INERROR) those in which nothing is under way.
-_AT_REST = (0, 2, 3)
+def _reset_after_fork() -> None:
+    """Drop the intents of the parent process in a forked child."""
+    _connection_writes.clear()
 
 
-def _in_child() -> None:
-    """Forget the writes of the process that this one was forked from: they are its."""
-    _sessions.clear()
-
-
-after_fork(_in_child)
+after_fork(_reset_after_fork)

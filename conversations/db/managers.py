@@ -34,8 +34,8 @@ class BulkQuerySet(CachedQuerySet[Row]):
     def fast_bulk_update(self, rows: Sequence[Row], fields: Collection[str]) -> None:
         """Write some fields of rows in one statement.
 
-        It is faster than `bulk_update`, whose statement has a case for each row. It does not check whether the parent of
-        a row has changed since the row was read, so lock the rows first.
+        It is faster than `bulk_update`, whose statement has a case for each row. Lock the rows first, because the
+        method does not check whether the parent of a row has changed since the row was read.
 
         Args:
             rows: rows that are in the database, in one table.

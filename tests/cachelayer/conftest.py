@@ -1,4 +1,4 @@
-"""Fixtures of the cache's tests: a cache that starts empty and believes in its store, and a store that can fail."""
+"""Fixtures of the cache's tests: a runtime with an empty cache that is in use, and a Valkey server that can fail."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -20,13 +20,12 @@ from cachelayer.stores.redis import RedisStore
 from tests import valkey
 from tests.valkey import Valkey
 
-QUARANTINE_S = 0.05  # instead of 2 s: what is tested is that it happens
+QUARANTINE_S = 0.05  # instead of 2 s, because the tests need a quarantine but not its length
 PATIENCE = 10.0  # seconds
 
 
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shorten what waits."""
+def shorten_delays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the quarantine and the intervals of the background threads."""
     for module in (memory, redis, recovery):
         monkeypatch.setattr(module, "QUARANTINE_S", QUARANTINE_S)
     for module in (recovery, heartbeat):
@@ -36,36 +35,38 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def connected(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:  # noqa: ARG001 - a fixture's fixture
-    """A database in which transactions begin and end, and nothing is written: so there is nothing to empty."""
+def unblocked_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:  # noqa: ARG001 - sets up the database
+    """A database without a reset after the test: for tests that open transactions but write no rows."""
     with django_db_blocker.unblock():
         yield
 
 
 @pytest.fixture
-def cached(quick: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[CacheRuntime]:  # noqa: ARG001 - a fixture's fixture
-    """This process' service, with nothing in it, in step with its store."""
-    monkeypatch.setattr(subscriber, "LOCAL_CACHE_VALID_FOR", PATIENCE)  # for the machine may be busy
-    yield use_new()
-    use_new()
+def cache_runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[CacheRuntime]:
+    """The runtime of this process with an empty cache, in use, on the store that the test run is configured with."""
+    shorten_delays(monkeypatch)
+    monkeypatch.setattr(subscriber, "LOCAL_CACHE_VALID_FOR", PATIENCE)  # the machine may be too busy to ping in time
+    yield reset_cache()
+    reset_cache()
 
 
 @pytest.fixture
-def server(quick: None, settings: Any) -> Iterator[Valkey]:  # noqa: ARG001 - a fixture's fixture
-    """A Valkey of the test's own, with this process' service on it."""
+def valkey_server(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[Valkey]:
+    """A Valkey server of this test alone; the runtime of this process uses it, and its cache is empty."""
+    shorten_delays(monkeypatch)
     with valkey.running() as running:
-        on_server(settings, running.url)
-        use_new()
+        use_redis(settings, running.url)
+        reset_cache()
         yield running
     settings.CACHES = _CACHES
-    use_new()
+    reset_cache()
 
 
 _CACHES = django_settings.CACHES
 
 
-def on_server(settings: Any, url: str) -> CacheRuntime:
-    """Put this process' service on a server, which need not be there, with the time-outs of production."""
+def use_redis(settings: Any, url: str) -> CacheRuntime:
+    """Let the runtime use the server at a URL, which need not answer, with the time-outs of production."""
     options = redis_options.REDIS_OPTIONS | dict.fromkeys(
         ("SOCKET_CONNECT_TIMEOUT", "SOCKET_TIMEOUT"), redis_options.TIMEOUT
     )
@@ -74,8 +75,8 @@ def on_server(settings: Any, url: str) -> CacheRuntime:
 
 
 @contextmanager
-def full(server: Valkey) -> Iterator[None]:
-    """Let a server have no memory left."""
+def out_of_memory(server: Valkey) -> Iterator[None]:
+    """Let a server reject writes because its memory is full."""
     server.client.config_set("maxmemory-policy", "noeviction")
     server.client.config_set("maxmemory", 1)
     try:
@@ -84,51 +85,51 @@ def full(server: Valkey) -> Iterator[None]:
         server.client.config_set("maxmemory", 0)
 
 
-def use_new() -> CacheRuntime:
-    """Start anew: an empty store, no counts, no threads of before, and no end of a write on its way."""
+def reset_cache() -> CacheRuntime:
+    """Give the runtime its configured store again, emptied and in use, with new threads and counters at 0."""
     with suppress(StoreDown):
-        get_runtime().store.read([], [GLOBAL_TAG])  # comes after what was posted by the same connection
-    now = runtime.use_configured_store(owns_cache=True)
-    if isinstance(now.store, RedisStore):
-        wait_until(lambda: is_emptied(now))
-        believe(now)
-    return now
+        get_runtime().store.read([], [GLOBAL_TAG])  # waits for commands that this connection sent without a reply
+    current = runtime.use_configured_store(owns_cache=True)
+    if isinstance(current.store, RedisStore):
+        wait_until(lambda: _try_to_empty(current))
+        wait_until_in_use(current)
+    return current
 
 
-def believe(now: CacheRuntime) -> None:
-    """Wait until both tiers of a service are in use."""
-    now.ensure_started()
-    wait_until(lambda: now.breaker.is_closed and now.local.valid_until > time.monotonic())
-    wait_until(lambda: is_out_of_quarantine(now))
+def wait_until_in_use(current: CacheRuntime) -> None:
+    """Wait until reads use both the local cache and the shared store."""
+    current.ensure_started()
+    wait_until(lambda: current.breaker.is_closed and current.local.valid_until > time.monotonic())
+    wait_until(lambda: _is_out_of_quarantine(current))
 
 
-def is_emptied(now: CacheRuntime) -> bool:
-    """Empty the store; a busy machine may need more than one try."""
+def _try_to_empty(current: CacheRuntime) -> bool:
+    """Empty the store; return False if a busy machine did not answer in time."""
     with suppress(StoreSlow, RedisTimeoutError):
         client, prefix = get_redis_connection(), django_settings.CACHELAYER["PREFIX"]
         for key in client.scan_iter(match=f"{prefix}:*"):
             client.unlink(key)
-        now.store.reinitialize(quarantine=False)
-        client.unlink(f"{prefix}:t:{GLOBAL_TAG}")  # no quarantine: it was us who emptied it
+        current.store.reinitialize(quarantine=False)
+        client.unlink(f"{prefix}:t:{GLOBAL_TAG}")  # ends the quarantine, because no write was lost
         return True
     return False
 
 
-def is_out_of_quarantine(now: CacheRuntime) -> bool:
-    """Look whether anything is believed; likewise."""
+def _is_out_of_quarantine(current: CacheRuntime) -> bool:
+    """Tell whether readers accept entries; False if the store did not answer in time."""
     with suppress(StoreSlow):
-        return not (now.store.read([], [GLOBAL_TAG])[1][0] or b"").startswith(b"!")
+        return not (current.store.read([], [GLOBAL_TAG])[1][0] or b"").startswith(b"!")
     return False
 
 
-def wait_until(is_so: Callable[[], object]) -> None:
+def wait_until(condition: Callable[[], object]) -> None:
     """Wait for something that another thread or process does.
 
     Raises:
-        TimeoutError: it does not happen.
+        TimeoutError: the condition is still false after `PATIENCE` seconds.
     """
-    ends = time.monotonic() + PATIENCE
-    while not is_so():
-        if time.monotonic() > ends:
-            raise TimeoutError(f"still not so after {PATIENCE:.0f} s")
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the condition is still false after {PATIENCE:.0f} s")
         time.sleep(0.005)

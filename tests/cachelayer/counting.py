@@ -1,6 +1,6 @@
-"""A process that serves, as far as its cache knows: for `test_statistics.py`.
+"""A server process of the cache, for `ops/test_statistics.py`: fetches a value a number of times.
 
-Reads a value so often as is asked for, says so, and ends when it is let go.
+Arguments: the key and the number. It prints "read" when it is done, and ends when its standard input is closed.
 """
 
 import sys
@@ -10,22 +10,22 @@ import django
 
 django.setup()
 
-from cachelayer import cache, startup  # noqa: E402 - there are settings from here on
-from cachelayer.runtime.runtime import CacheRuntime
+from cachelayer import cache, startup  # noqa: E402 - needs the apps; likewise below
+from cachelayer.runtime.runtime import CacheRuntime  # noqa: E402
 
 
-def is_in_use(now: CacheRuntime) -> bool:
+def is_in_use(runtime: CacheRuntime) -> bool:
     cache.fetch("warm", dict)
-    return now.local.valid_until > time.monotonic() and cache.get("warm") == {}
+    return runtime.local.valid_until > time.monotonic() and cache.get("warm") == {}
 
 
 def main(key: str, times: int) -> None:
-    now = startup.start()
-    while not is_in_use(now):
+    runtime = startup.start()
+    while not is_in_use(runtime):
         time.sleep(0.01)
     for _ in range(times):
         cache.fetch(f"conversations:{key}", dict)
-    print("read", flush=True)  # noqa: T201 - an answer
+    print("read", flush=True)  # noqa: T201 - the test waits for it
     sys.stdin.read()
 
 

@@ -1,8 +1,8 @@
-"""A process with many threads, for `test_stampede.py`: at each line it is given they read one list at one moment.
+"""A process with many threads that read one list at the same moment, for `read/test_stampede.py`.
 
-A line is a conversation's id and a moment of the monotonic clock, which all processes share; or an id alone: then this
-process is killed while it loads that conversation's list. What it answers is how many loads that took, and what was
-read.
+It reads lines from standard input. A line is a conversation's id and a time of the monotonic clock, which all processes
+share. The process answers each line with JSON: the number of loads, the texts that were read, and whether all threads
+read the same. If the time is missing, the process kills itself while it loads the list.
 """
 
 import json
@@ -25,49 +25,49 @@ THREADS = 50
 
 
 def main() -> None:
-    """Read until there are no more lines."""
-    from cachelayer import startup  # noqa: PLC0415 - there are apps from here on
-    from tests.cachelayer.conftest import believe  # noqa: PLC0415 - as above
+    """Answer lines until the end of the input."""
+    from cachelayer import startup  # noqa: PLC0415 - needs the apps
+    from tests.cachelayer.conftest import wait_until_in_use  # noqa: PLC0415 - as above
 
-    believe(startup.start())
+    wait_until_in_use(startup.start())
     with ThreadPoolExecutor(THREADS) as pool:
-        print("ready", flush=True)  # noqa: T201 - an answer
+        print("ready", flush=True)  # noqa: T201 - the test waits for it
         for line in sys.stdin:
-            pk, _, moment = line.strip().partition(" ")
-            if not moment:
-                read(int(pk), 0.0, die)
-            answers = list(pool.map(lambda _: read(int(pk), float(moment), count), range(THREADS)))  # noqa: B023 - in turn
-            found = {"loads": sum(loads for loads, _ in answers), "read": answers[0][1]}
-            found["agree"] = all(texts == found["read"] for _, texts in answers)
-            print(json.dumps(found), flush=True)  # noqa: T201 - as above
+            pk, _, start_at = line.strip().partition(" ")
+            if not start_at:
+                read(int(pk), 0.0, kill_process)
+            results = list(pool.map(lambda _: read(int(pk), float(start_at), count_load), range(THREADS)))  # noqa: B023 - used before the next line
+            report = {"loads": sum(loads for loads, _ in results), "read": results[0][1]}
+            report["agree"] = all(texts == report["read"] for _, texts in results)
+            print(json.dumps(report), flush=True)  # noqa: T201 - as above
 
 
-def read(pk: int, moment: float, load: Callable[..., Any]) -> tuple[int, list[str]]:
-    """Read a list; return how many loads that took and what was read."""
-    from conversations.models import Message  # noqa: PLC0415 - there are apps from here on
+def read(pk: int, start_at: float, on_query: Callable[..., Any]) -> tuple[int, list[str]]:
+    """Read a conversation's messages at a time; return the number of loads and the texts."""
+    from conversations.models import Message  # noqa: PLC0415 - needs the apps
 
-    loaded.count = 0
-    with connection.execute_wrapper(load):
-        time.sleep(max(moment - time.monotonic(), 0.0))
+    counter.count = 0
+    with connection.execute_wrapper(on_query):
+        time.sleep(max(start_at - time.monotonic(), 0.0))
         texts = [row.text for row in Message.objects.for_conversation(pk).rows]
     connection.close()
-    return loaded.count, texts
+    return counter.count, texts
 
 
-loaded = threading.local()
+counter = threading.local()
 
 
-def count(execute: Callable[..., Any], *query: Any) -> Any:
-    loaded.count += 1
+def count_load(execute: Callable[..., Any], *query: Any) -> Any:
+    counter.count += 1
     return execute(*query)
 
 
-def die(*_query: Any) -> None:
+def kill_process(*_query: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    # Two hundred threads on a machine with other work are late: that is not to be taken for a server that hangs.
+    # Two hundred threads on a busy machine answer late, which must not count as a server that hangs.
     REDIS_OPTIONS |= {"SOCKET_CONNECT_TIMEOUT": 1.0, "SOCKET_TIMEOUT": 1.0}
     django.setup()
     with suppress(KeyboardInterrupt):

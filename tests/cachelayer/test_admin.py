@@ -1,5 +1,3 @@
-"""The admin's page of the cache, as people see it who may look, and who may clear."""
-
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +10,7 @@ from cachelayer.ops import statistics
 from cachelayer.runtime.runtime import CacheRuntime
 from cachelayer.write import outbox
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cached")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cache_runtime")]
 PAGE, CLEAR = "admin:cachelayer_countertotal_changelist", "admin:cachelayer_countertotal_clear"
 Staff = Callable[..., Client]
 
@@ -29,11 +27,11 @@ def staff() -> Staff:
     return log_in
 
 
-def shown(client: Client) -> str:
+def get_page(client: Client) -> str:
     return client.get(reverse(PAGE)).content.decode()
 
 
-def test_it_shows_policy_counts_and_events(staff: Staff) -> None:
+def test_the_page_shows_limits_counters_and_events(staff: Staff) -> None:
     statistics.increment(
         {
             ("conversations", "local", "hits"): 1003,
@@ -41,23 +39,23 @@ def test_it_shows_policy_counts_and_events(staff: Staff) -> None:
             ("events", "", "recoveries"): 2,
         }
     )
-    page = shown(staff("view_countertotal"))
-    for words in ("conversations", "30 min, 1000 items", "1003", "99.70%", "recoveries", "In use."):
-        assert words in page
+    page = get_page(staff("view_countertotal"))
+    for text in ("conversations", "30 min, 1000 items", "1003", "99.70%", "recoveries", "The cache is in use."):
+        assert text in page
     assert reverse(CLEAR) not in page
 
 
-def test_it_says_what_is_wrong(staff: Staff, cached: CacheRuntime) -> None:
+def test_the_page_shows_an_outage_and_the_rows_in_the_outbox(staff: Staff, cache_runtime: CacheRuntime) -> None:
     client = staff("view_countertotal")
     outbox.record("default", ["contact:1"])
-    cached.breaker.is_closed = False
-    page = shown(client)
-    assert "The store is away" in page
-    assert "1 write waits in the outbox" in page
+    cache_runtime.breaker.is_closed = False
+    page = get_page(client)
+    assert "The store does not answer." in page
+    assert "The outbox has 1 row to apply." in page
 
 
 @pytest.mark.parametrize(
-    ("asked", "survives"),
+    ("form", "remaining"),
     [
         ({"pattern": "conversations:digest:7*"}, {"messages:7"}),
         ({"namespace": "conversations"}, {"messages:7"}),
@@ -67,19 +65,21 @@ def test_it_says_what_is_wrong(staff: Staff, cached: CacheRuntime) -> None:
         ({}, {"conversations:digest:7", "messages:7"}),
     ],
 )
-def test_it_clears_what_is_asked_for(staff: Staff, asked: dict[str, str], survives: set[str]) -> None:
+def test_each_form_clears_its_entries_or_resets_the_counters(
+    staff: Staff, form: dict[str, str], remaining: set[str]
+) -> None:
     client = staff("view_countertotal", "change_countertotal")
     statistics.increment({("conversations", "local", "hits"): 1003})
     for key in ("conversations:digest:7", "messages:7"):
         cache.set(key, key)
-    answer = client.post(reverse(CLEAR), asked, follow=True)
-    assert answer.status_code == 200
-    assert answer.context["messages"]
-    assert {key for key in ("conversations:digest:7", "messages:7") if cache.get(key)} == survives
-    assert ("1003" in answer.content.decode()) is (asked != {"reset": "1"})
+    response = client.post(reverse(CLEAR), form, follow=True)
+    assert response.status_code == 200
+    assert response.context["messages"]
+    assert {key for key in ("conversations:digest:7", "messages:7") if cache.get(key)} == remaining
+    assert ("1003" in response.content.decode()) is (form != {"reset": "1"})
 
 
-def test_who_may_not_is_refused(staff: Staff) -> None:
+def test_clearing_needs_the_permission_to_change(staff: Staff) -> None:
     client = staff("view_countertotal")
     cache.set("messages:7", "kept")
     assert client.post(reverse(CLEAR), {"all": "1"}).status_code == 403
@@ -89,5 +89,5 @@ def test_who_may_not_is_refused(staff: Staff) -> None:
     assert client.get(reverse(PAGE)).status_code == 302
 
 
-def test_who_may_not_look_sees_nothing(staff: Staff) -> None:
+def test_the_page_needs_the_permission_to_view(staff: Staff) -> None:
     assert staff("view_conversation").get(reverse(PAGE)).status_code == 403

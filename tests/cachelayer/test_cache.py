@@ -1,23 +1,27 @@
-"""The cache by hand: values under names, and the operators' controls."""
-
 import datetime as dt
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from time import monotonic
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.apps import apps
+from django.core.management import call_command
+from django.db import connection, transaction
+from django.db.models.signals import post_migrate
 
 from cachelayer import cache
+from cachelayer.models import Outbox
 from cachelayer.protocol.codec import NotCacheable
 from cachelayer.protocol.tags import UnknownNamespace
 from cachelayer.runtime.runtime import CacheRuntime, get_runtime, memory_store, runtime
 from conversations.cache_policy import NAMESPACES
 from conversations.models import Contact, Conversation, Instance, Message
+from tests.cachelayer.orm.test_rules import tags_of_write
 from tests.conversations.rows import a_chat, a_contact, a_message, an_instance
 
-pytestmark = pytest.mark.usefixtures("connected", "cached")
+pytestmark = pytest.mark.usefixtures("unblocked_db", "cache_runtime")
 writes_rows = pytest.mark.django_db(transaction=True)
 
 HOUR = 60 * 60  # seconds
@@ -25,24 +29,24 @@ MINUTE = 60
 
 
 @pytest.fixture(params=["local", "shared"])
-def forget(request: pytest.FixtureRequest, cached: CacheRuntime) -> Callable[[], None]:
-    """What to do before a read, so that it is answered by one tier or the other."""
-    return (lambda: None) if request.param == "local" else (lambda: cached.local.invalidate(["*"]))
+def before_read(request: pytest.FixtureRequest, cache_runtime: CacheRuntime) -> Callable[[], None]:
+    """A function to call before a read, so that one tier or the other answers it."""
+    return (lambda: None) if request.param == "local" else (lambda: cache_runtime.local.invalidate(["*"]))
 
 
 class Load:
-    """A loader that counts how often it is asked."""
+    """A loader that counts its calls, and returns the count."""
 
     def __init__(self) -> None:
-        self.times = 0
+        self.calls = 0
 
     def __call__(self) -> int:
-        self.times += 1
-        return self.times
+        self.calls += 1
+        return self.calls
 
 
-# --- policy -----------------------------------------------------------------------------------------------------------
-def test_the_policy() -> None:
+# --- limits of the namespaces ---------------------------------------------------------------------------------------
+def test_ttl_and_size_of_each_namespace() -> None:
     assert {(one.name, one.ttl, one.max_items) for one in NAMESPACES} == {
         ("conversations", 30 * MINUTE, 1000),
         ("contacts", 5 * MINUTE, 500),
@@ -53,24 +57,23 @@ def test_the_policy() -> None:
 
 
 @writes_rows
-def test_the_local_tier_holds_no_more_than_the_policy_says(cached: CacheRuntime) -> None:
+def test_the_local_cache_evicts_entries_above_the_size_of_the_namespace(cache_runtime: CacheRuntime) -> None:
     instances = Instance.objects.bulk_create(Instance(name=f"{number}") for number in range(120))
     Instance.objects.fetch_many(row.pk for row in instances)
-    tier = cached.local.namespaces["instances"]
-    assert len(tier.entries) == 100
-    assert tier.evictions == 20
+    local = cache_runtime.local.namespaces["instances"]
+    assert len(local.entries) == 100
+    assert local.evictions == 20
     assert len(Instance.objects.fetch_many(row.pk for row in instances)) == 120
 
 
 @pytest.mark.parametrize("name", [one.name for one in NAMESPACES])
-def test_times_to_live_are_a_tenth_longer_or_shorter(cached: CacheRuntime, name: str) -> None:
+def test_the_ttl_of_entries_varies_by_a_tenth(cache_runtime: CacheRuntime, name: str) -> None:
     (namespace,) = (one for one in NAMESPACES if one.name == name)
     for number in range(100):
         cache.fetch(f"{name}:digest:{number}", lambda: 1)
-    now = cached.local.namespaces[name]
-    lives = [entry.expires - monotonic() for entry in now.entries.values()]
-    assert all(0.89 * namespace.ttl < life < 1.11 * namespace.ttl for life in lives)
-    assert max(lives) - min(lives) > 0.1 * namespace.ttl
+    ttls = [entry.expires - monotonic() for entry in cache_runtime.local.namespaces[name].entries.values()]
+    assert all(0.89 * namespace.ttl < ttl < 1.11 * namespace.ttl for ttl in ttls)
+    assert max(ttls) - min(ttls) > 0.1 * namespace.ttl
 
 
 # --- get, set, delete -------------------------------------------------------------------------------------------------
@@ -81,58 +84,58 @@ VALUES: list[Any] = [
 
 
 @pytest.mark.parametrize("key", ["x", "a:b", "conversations:digest:7", "conversations", "conversation", "é \n*[]", ""])
-def test_what_was_set_is_there_until_it_is_deleted(forget: Callable[[], None], key: str) -> None:
+def test_a_value_can_be_read_until_it_is_deleted(before_read: Callable[[], None], key: str) -> None:
     for value in VALUES:
         cache.set(key, value)
-        forget()
+        before_read()
         assert cache.get(key, "default") == value
     cache.delete(key)
-    forget()
+    before_read()
     assert cache.get(key, "default") == "default"
     assert cache.get(key) is None
     cache.delete(key)
 
 
-def test_neighbours_know_nothing_of_each_other(forget: Callable[[], None]) -> None:
+def test_similar_keys_are_independent(before_read: Callable[[], None]) -> None:
     keys = ["x", "values:x", "value:x", "xx", "conversations", "conversations:x", "conversation:x", "messages:x"]
     for key in keys:
         cache.set(key, key)
     cache.delete(keys[0])
     cache.set(keys[1], "new")
-    forget()
+    before_read()
     assert [cache.get(key) for key in keys] == [None, "new", *keys[2:]]
 
 
 @writes_rows
 @pytest.mark.parametrize("key", ["conversations", "conversation", "conversations:all", "x"])
-def test_a_value_leaves_the_rows_of_its_namespace_alone(cached: CacheRuntime, key: str) -> None:
+def test_writing_a_value_does_not_invalidate_rows_of_its_namespace(cache_runtime: CacheRuntime, key: str) -> None:
     pk = a_chat(an_instance()).pk
     Conversation.objects.fetch(pk)
-    misses = cached.counters.shared(cached.namespaces.for_tag("conversations"))
-    before = misses.misses
+    counts = cache_runtime.counters.shared(cache_runtime.namespaces.for_tag("conversations"))
+    before = counts.misses
     cache.set(key, 1)
     cache.get(key)
     cache.delete(key)
     Conversation.objects.fetch(pk)
-    assert misses.misses - before in (0, 1)
-    assert misses.bypasses == 0
+    assert counts.misses - before in (0, 1)
+    assert counts.bypasses == 0
 
 
-def test_a_value_that_has_no_encoding_is_refused() -> None:
+def test_a_value_without_an_encoding_is_rejected() -> None:
     with pytest.raises(NotCacheable):
         cache.set("x", object())
 
 
-def test_a_set_replaces_what_was_there_also_when_it_cannot_be_stored(cached: CacheRuntime) -> None:
+def test_set_removes_the_old_value_even_if_the_new_one_cannot_be_stored(cache_runtime: CacheRuntime) -> None:
     cache.set("x", "old")
-    cached.store.begin(b"somebody--------", ["values:x"])
+    cache_runtime.store.begin(b"another-write---", ["values:x"])
     cache.set("x", "new")
     assert cache.get("x") is None
-    cached.store.end(b"somebody--------", ["values:x"])
+    cache_runtime.store.end(b"another-write---", ["values:x"])
     assert cache.get("x") is None
 
 
-def test_a_guest_keeps_nothing() -> None:
+def test_a_process_that_bypasses_the_cache_stores_nothing() -> None:
     runtime.use_store(memory_store, bypasses_cache=True)
     cache.set("x", 1)
     assert cache.get("x") is None
@@ -141,30 +144,32 @@ def test_a_guest_keeps_nothing() -> None:
 
 
 @pytest.mark.parametrize("ttl", [0, -1, 0.0001])
-def test_what_has_no_time_to_live_is_not_stored(cached: CacheRuntime, ttl: float) -> None:
+def test_a_value_with_a_ttl_below_a_millisecond_is_not_stored(cache_runtime: CacheRuntime, ttl: float) -> None:
     for _ in range(5):
         cache.set("x", "old")
         cache.set("x", "new", ttl=ttl)
         assert cache.get("x") != "old"
-    assert cached.breaker.is_closed
+    assert cache_runtime.breaker.is_closed
     cache.set("x", 1, ttl=0)
     assert cache.get("x") is None
 
 
 @pytest.mark.parametrize("ttl", [3 * HOUR, 400 * 24 * HOUR, 10**12, float("inf")])
-def test_a_long_time_to_live_is_one(cached: CacheRuntime, forget: Callable[[], None], ttl: float) -> None:
+def test_a_value_with_a_very_long_ttl_is_stored(
+    cache_runtime: CacheRuntime, before_read: Callable[[], None], ttl: float
+) -> None:
     cache.set("x", 1, ttl=ttl)
-    forget()
+    before_read()
     assert cache.get("x") == 1
-    assert cached.breaker.is_closed
+    assert cache_runtime.breaker.is_closed
 
 
 # --- fetch ------------------------------------------------------------------------------------------------------------
-def test_a_value_is_loaded_once(forget: Callable[[], None]) -> None:
+def test_a_value_is_loaded_once(before_read: Callable[[], None]) -> None:
     load = Load()
     for _ in range(3):
         assert cache.fetch("x", load) == 1
-        forget()
+        before_read()
     assert cache.get("x") == 1
 
 
@@ -179,22 +184,22 @@ def test_a_value_is_loaded_once(forget: Callable[[], None]) -> None:
 )
 @pytest.mark.parametrize("key", ["conversations:digest:7", "digest:7"])
 def test_a_value_is_valid_until_one_of_its_tags_is_touched(
-    forget: Callable[[], None], key: str, tags: tuple[str, ...]
+    before_read: Callable[[], None], key: str, tags: tuple[str, ...]
 ) -> None:
     load = Load()
     for tag in (*tags, "*"):
         before = cache.fetch(key, load, tags=tags)
         cache.touch("contact:1", "conversations:instance:70", "messages:420")
         if not {"conversations", "*"} & {*tags}:
-            forget()
+            before_read()
             assert cache.fetch(key, load, tags=tags) == before
         cache.touch(tag)
-        forget()
+        before_read()
         assert cache.fetch(key, load, tags=tags) == before + 1
 
 
 @writes_rows
-def test_a_value_that_depends_on_rows_is_loaded_anew_when_they_change() -> None:
+def test_a_value_that_depends_on_rows_is_loaded_again_when_they_change() -> None:
     instance = an_instance()
 
     def count() -> int:
@@ -214,7 +219,7 @@ def test_a_value_that_depends_on_rows_is_loaded_anew_when_they_change() -> None:
 
 
 @writes_rows
-def test_what_a_loader_saw_before_a_write_is_not_kept() -> None:
+def test_a_value_loaded_before_a_concurrent_write_is_not_cached() -> None:
     row = an_instance(profile_name="old")
     tag = f"instance:{row.pk}"
 
@@ -229,19 +234,19 @@ def test_what_a_loader_saw_before_a_write_is_not_kept() -> None:
     assert cache.fetch("x", lambda: "loaded", tags=(tag,)) == "loaded"
 
 
-def test_what_is_loaded_in_a_transaction_is_not_kept() -> None:
+def test_a_value_loaded_in_a_transaction_is_not_cached() -> None:
     with transaction.atomic():
         assert cache.fetch("x", lambda: 1) == 1
     assert cache.get("x") is None
 
 
-def test_a_loader_that_fails_is_asked_again() -> None:
+def test_a_loader_that_fails_is_called_again() -> None:
     with pytest.raises(ZeroDivisionError):
         cache.fetch("x", lambda: 1 // 0)
     assert cache.fetch("x", lambda: 1) == 1
 
 
-def test_a_tag_of_no_namespace_is_an_error() -> None:
+def test_a_tag_without_a_namespace_is_rejected() -> None:
     with pytest.raises(UnknownNamespace):
         cache.fetch("x", lambda: 1, tags=("nonsense:1",))
     with pytest.raises(UnknownNamespace):
@@ -257,7 +262,7 @@ KEYS = (
 
 
 @pytest.mark.parametrize(
-    ("pattern", "cleared"),
+    ("pattern", "removed"),
     [
         ("messages:42:*", {"messages:42:a", "messages:42:b"}),
         ("messages:4?:*", {"messages:42:a", "messages:42:b"}),
@@ -277,19 +282,19 @@ KEYS = (
         ("*", {*KEYS}),
     ],
 )
-def test_what_matches_is_cleared_in_both_tiers_and_nothing_else(
-    forget: Callable[[], None], pattern: str, cleared: set[str]
+def test_clear_removes_matching_entries_from_both_tiers_and_no_others(
+    before_read: Callable[[], None], pattern: str, removed: set[str]
 ) -> None:
     for key in KEYS:
         cache.set(key, key)
         cache.get(key)
-    assert cache.clear(pattern) == len(cleared)
-    forget()
-    assert {key for key in KEYS if cache.get(key) is None} == cleared
+    assert cache.clear(pattern) == len(removed)
+    before_read()
+    assert {key for key in KEYS if cache.get(key) is None} == removed
 
 
-def lists_of(instance: Instance) -> int:
-    """Read an instance's lists; return how many of them were loaded."""
+def fetch_lists(instance: Instance) -> int:
+    """Fetch three lists of an instance; return how many were loaded from the database."""
     counts = [get_runtime().counters.shared(runtime.namespaces.for_tag(name)) for name in ("conversations", "contacts")]
     before = sum(one.misses for one in counts)
     Conversation.objects.for_instance(instance)
@@ -299,27 +304,27 @@ def lists_of(instance: Instance) -> int:
 
 
 @writes_rows
-def test_lists_of_one_instance_are_cleared_and_those_of_others_stay(forget: Callable[[], None]) -> None:
+def test_a_pattern_removes_the_lists_of_one_instance_only(before_read: Callable[[], None]) -> None:
     instances = [an_instance() for _ in range(12)]
-    assert [lists_of(instance) for instance in instances] == [3] * 12
-    chosen = instances[0]
-    assert cache.clear(f"conversations:instance:{chosen.pk}:*") == 2
-    forget()
-    assert [lists_of(instance) for instance in instances] == [2] + [0] * 11
-    assert cache.clear(f"conversations:instance:{chosen.pk}*") >= 2
-    forget()
-    assert lists_of(chosen) == 2
+    assert [fetch_lists(instance) for instance in instances] == [3] * 12
+    first = instances[0]
+    assert cache.clear(f"conversations:instance:{first.pk}:*") == 2
+    before_read()
+    assert [fetch_lists(instance) for instance in instances] == [2] + [0] * 11
+    assert cache.clear(f"conversations:instance:{first.pk}*") >= 2
+    before_read()
+    assert fetch_lists(first) == 2
 
 
 @writes_rows
-def test_messages_of_one_conversation_are_cleared_and_those_of_others_stay(forget: Callable[[], None]) -> None:
+def test_a_pattern_removes_the_messages_of_one_conversation_only(before_read: Callable[[], None]) -> None:
     messages = [a_message(a_chat(an_instance())) for _ in range(3)]
     chats = [message.conversation for message in messages]
     for chat in chats:
         Message.objects.for_conversation(chat)
     Message.objects.filter(pk=messages[0].pk)
     assert cache.clear(f"messages:{chats[0].pk}:*") == 1
-    forget()
+    before_read()
     counts = get_runtime().counters.shared(runtime.namespaces.for_tag("messages"))
     before = counts.misses
     for chat in chats:
@@ -328,19 +333,19 @@ def test_messages_of_one_conversation_are_cleared_and_those_of_others_stay(forge
 
 
 @writes_rows
-def test_rows_are_cleared_by_their_names(forget: Callable[[], None]) -> None:
+def test_a_pattern_can_name_a_row(before_read: Callable[[], None]) -> None:
     instance = an_instance()
     rows = [a_contact(instance) for _ in range(3)]
     Contact.objects.fetch_many(row.pk for row in rows)
     assert cache.clear(f"contact:{rows[0].pk}") == 1
-    forget()
+    before_read()
     counts = get_runtime().counters.shared(runtime.namespaces.for_tag("contacts"))
     before = counts.misses
     Contact.objects.fetch_many(row.pk for row in rows)
     assert counts.misses - before == 1
 
 
-def test_a_value_that_is_being_loaded_while_all_is_cleared_is_not_kept() -> None:
+def test_a_value_that_is_loaded_during_a_clear_is_not_cached() -> None:
     def load() -> int:
         cache.clear("values:x*")
         return 1
@@ -351,8 +356,8 @@ def test_a_value_that_is_being_loaded_while_all_is_cleared_is_not_kept() -> None
 
 @writes_rows
 @pytest.mark.parametrize("clear", [lambda: cache.clear_namespace("conversations"), cache.clear_all])
-def test_a_namespace_is_cleared_in_one_step(
-    cached: CacheRuntime, forget: Callable[[], None], clear: Callable[[], None]
+def test_a_namespace_or_all_entries_can_be_invalidated(
+    cache_runtime: CacheRuntime, before_read: Callable[[], None], clear: Callable[[], None]
 ) -> None:
     instance = an_instance()
     chat = a_chat(instance)
@@ -362,8 +367,8 @@ def test_a_namespace_is_cleared_in_one_step(
         Conversation.objects.for_instance(instance)
         cache.set("messages:x", 1)
         clear()
-        forget()
-        counts = cached.counters.shared(cached.namespaces.for_tag("conversations"))
+        before_read()
+        counts = cache_runtime.counters.shared(cache_runtime.namespaces.for_tag("conversations"))
         before = counts.misses
         assert cache.get("conversations:x") is None
         Conversation.objects.fetch(chat.pk)
@@ -372,6 +377,95 @@ def test_a_namespace_is_cleared_in_one_step(
     assert cache.get("messages:x") == (None if clear is cache.clear_all else 1)
 
 
-def test_a_namespace_that_is_none_cannot_be_cleared() -> None:
+def test_an_unknown_namespace_is_rejected() -> None:
     with pytest.raises(UnknownNamespace):
         cache.clear_namespace("nonsense")
+
+
+# --- touch ------------------------------------------------------------------------------------------------------------
+@writes_rows
+def test_touch_in_a_transaction_invalidates_until_the_commit(cache_runtime: CacheRuntime) -> None:
+    tag = f"instance:{an_instance().pk}"
+    assert tags_of_write(lambda: cache.touch(tag, "messages")) == {tag, "messages"}
+    assert not cache_runtime.in_flight
+    assert tags_of_write(cache.touch) == set()
+    cache.touch(tag)
+    cache.touch("*")
+    assert not cache_runtime.in_flight
+    with pytest.raises(UnknownNamespace):
+        cache.touch(tag, "nonsense:1")
+    assert not cache_runtime.in_flight
+
+
+@writes_rows
+def test_a_touch_in_a_savepoint_that_is_rolled_back_ends_with_the_transaction(cache_runtime: CacheRuntime) -> None:
+    row = an_instance()
+    with transaction.atomic():
+        savepoint = transaction.savepoint()
+        cache.touch(f"instance:{row.pk}")
+        transaction.savepoint_rollback(savepoint)
+        assert Instance.objects.fetch(row.pk) == row
+    assert not cache_runtime.in_flight
+
+
+def set_profile_name(row: Instance, name: str) -> None:
+    """Update a row in SQL, which invalidates nothing."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE conversations_instance SET profile_name = %s WHERE id = %s", [name, row.pk])
+
+
+@writes_rows
+@pytest.mark.parametrize("in_transaction", [False, True])
+def test_touch_makes_a_change_by_sql_visible(cache_runtime: CacheRuntime, *, in_transaction: bool) -> None:
+    row = an_instance(profile_name="old")
+    assert Instance.objects.fetch(row.pk).profile_name == "old"
+    if in_transaction:
+        with transaction.atomic():
+            cache.touch(f"instance:{row.pk}")
+            set_profile_name(row, "new")
+            assert Instance.objects.fetch(row.pk).profile_name == "new"
+    else:
+        set_profile_name(row, "new")
+        cache.touch(f"instance:{row.pk}")
+    assert Instance.objects.fetch(row.pk).profile_name == "new"
+    assert not cache_runtime.in_flight
+
+
+# --- migrations and flush ---------------------------------------------------------------------------------------------
+@writes_rows
+def test_flush_invalidates_all_entries(cache_runtime: CacheRuntime) -> None:
+    pk = an_instance().pk
+    Instance.objects.fetch(pk)
+    call_command("flush", interactive=False, verbosity=0)
+    with pytest.raises(Instance.DoesNotExist):
+        Instance.objects.fetch(pk)
+    assert not cache_runtime.in_flight
+
+
+def send_post_migrate() -> None:
+    config = apps.get_app_config("cachelayer")
+    post_migrate.send(config, app_config=config, verbosity=0, interactive=False, using="default", plan=[], apps=apps)
+
+
+@writes_rows
+@pytest.mark.parametrize("migrate", [send_post_migrate, partial(call_command, "migrate", verbosity=0)])
+def test_a_migration_invalidates_all_entries(migrate: Callable[[], object]) -> None:
+    """The models and managers of a migration are not those of the project, so they invalidate nothing themselves."""
+    row = an_instance(profile_name="old")
+    assert Instance.objects.fetch(row.pk).profile_name == "old"
+    set_profile_name(row, "new")
+    assert Instance.objects.fetch(row.pk).profile_name == "old"
+    migrate()
+    assert Instance.objects.fetch(row.pk).profile_name == "new"
+
+
+@writes_rows
+def test_a_migration_can_end_before_the_outbox_table_exists() -> None:
+    runtime.use_store(memory_store, bypasses_cache=True)
+    with connection.schema_editor() as editor:
+        editor.delete_model(Outbox)
+    try:
+        send_post_migrate()
+    finally:
+        with connection.schema_editor() as editor:
+            editor.create_model(Outbox)

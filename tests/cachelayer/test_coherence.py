@@ -1,6 +1,6 @@
-"""Whatever is written, in whatever way, and whatever happens to the store: a read says what the database says.
+"""A state machine that writes in every way while the store fails: reads always agree with the database.
 
-The oracle is the ORM without the cache. Both tiers are asked, by this thread and by another one.
+The expected values come from uncached queries. After each step this thread and another one read from both tiers.
 """
 
 import time
@@ -26,25 +26,30 @@ from hypothesis.stateful import (
 from cachelayer import cache
 from cachelayer.runtime.runtime import get_runtime
 from conversations.models import Contact, Conversation, Instance, Message
-from tests.cachelayer.conftest import believe
+from tests.cachelayer.conftest import wait_until_in_use
 from tests.conversations.rows import a_contact, a_group, a_message, an_instance
 from tests.valkey import Valkey
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 WORDS = st.sampled_from(["ana", "bia", "caio", "davi"])
-PLACES = st.integers(0, 5)
-LIMIT = 1000  # rows; more than any example makes
+INDEXES = st.integers(0, 5)
+LIMIT = 1000  # rows; more than any example inserts
 
 
 class RolledBack(Exception):
-    """Ends a transaction or a savepoint without its writes."""
+    """Rolls back a transaction or a savepoint."""
 
 
 class Inbox(RuleBasedStateMachine):
-    """Two groups of an instance, contacts and messages."""
+    """One instance with two groups, contacts and messages.
 
-    server: Valkey | None = None
+    Attributes:
+        valkey_server: the server that some steps disturb; None to leave the store alone.
+        hits, reads: counted to show that reads were answered from the cache.
+    """
+
+    valkey_server: Valkey | None = None
     hits = reads = 0
 
     @initialize()
@@ -55,32 +60,31 @@ class Inbox(RuleBasedStateMachine):
             a_message(a_group(self.instance))
         self.contacts = [a_contact(self.instance, name="ana") for _ in range(3)]
         self.messages = list(Message.objects.order_by("pk"))
-        self.depth = 0
         self.executor = ThreadPoolExecutor(1)
-        self.stack: list[Any] = []
-        self.is_up = True
+        self.blocks: list[Any] = []
+        self.is_running = True
 
     def teardown(self) -> None:
-        while self.stack:
+        while self.blocks:
             self._leave(RolledBack())
-        if not self.is_up:
-            self.come_back(with_data=False)
+        if not self.is_running:
+            self.start_server(with_data=False)
         self.executor.submit(connections.close_all).result()
         self.executor.shutdown()
         counts = get_runtime().counters.snapshot(get_runtime().local.namespaces.values())
-        Inbox.hits += sum(times for (_, _, what), times in counts.items() if what == "hits")
+        Inbox.hits += sum(count for (_, _, name), count in counts.items() if name == "hits")
 
     # --- writes -------------------------------------------------------------------------------------------------------
-    @rule(place=PLACES, word=WORDS)
-    def save(self, place: int, word: str) -> None:
-        row = self._contact(place)
+    @rule(index=INDEXES, word=WORDS)
+    def save(self, index: int, word: str) -> None:
+        row = self._contact(index)
         if row is not None:
             row.name = word
             row.save()
 
-    @rule(place=PLACES, word=WORDS)
-    def save_some_fields(self, place: int, word: str) -> None:
-        row = self._contact(place)
+    @rule(index=INDEXES, word=WORDS)
+    def save_some_fields(self, index: int, word: str) -> None:
+        row = self._contact(index)
         if row is not None:
             row.name = word
             row.save(update_fields=["name"])
@@ -98,9 +102,9 @@ class Inbox(RuleBasedStateMachine):
         new = [Contact(instance=self.instance, jid=f"{time.monotonic_ns()}{n}@lid", name=word) for n in range(number)]
         self.contacts += Contact.objects.bulk_create(new)
 
-    @rule(place=PLACES, word=WORDS)
-    def create_or_change_in_bulk(self, place: int, word: str) -> None:
-        row = self._contact(place)
+    @rule(index=INDEXES, word=WORDS)
+    def upsert_in_bulk(self, index: int, word: str) -> None:
+        row = self._contact(index)
         if row is not None:
             Contact.objects.bulk_create(
                 [Contact(instance=self.instance, jid=row.jid, name=word)],
@@ -117,15 +121,15 @@ class Inbox(RuleBasedStateMachine):
         Contact.objects.bulk_update(rows, ["name"])
 
     @rule(word=WORDS, number=st.integers(0, 3))
-    def save_together(self, word: str, number: int) -> None:
+    def fast_bulk_update(self, word: str, number: int) -> None:
         rows = list(Contact.objects.all()[:number])
         for row in rows:
             row.name = word
         Contact.objects.fast_bulk_update(rows, ["name"])
 
-    @rule(place=PLACES)
-    def delete(self, place: int) -> None:
-        row = self._contact(place)
+    @rule(index=INDEXES)
+    def delete(self, index: int) -> None:
+        row = self._contact(index)
         if row is not None:
             row.delete()
 
@@ -133,10 +137,10 @@ class Inbox(RuleBasedStateMachine):
     def delete_in_bulk(self, word: str) -> None:
         Contact.objects.filter(name=word).delete()
 
-    @rule(place=PLACES, word=WORDS, in_transaction=st.booleans())
-    def write_sql(self, place: int, word: str, in_transaction: bool) -> None:  # noqa: FBT001 - a rule's argument
-        """In a transaction the touch comes first, else afterwards."""
-        row = self._contact(place)
+    @rule(index=INDEXES, word=WORDS, in_transaction=st.booleans())
+    def write_sql(self, index: int, word: str, in_transaction: bool) -> None:  # noqa: FBT001 - a rule's argument
+        """Touch before the change in a transaction, otherwise after it."""
+        row = self._contact(index)
         if row is None:
             return
         tags = f"contact:{row.pk}", f"contacts:instance:{self.instance.pk}", "contacts:all"
@@ -148,38 +152,37 @@ class Inbox(RuleBasedStateMachine):
             rename(row.pk, word)
             cache.touch(*tags)
 
-    @precondition(lambda self: not self.stack)
-    @rule(place=PLACES, word=WORDS)
-    def save_elsewhere(self, place: int, word: str) -> None:
-        """In another thread, as another request does."""
-        row = self._contact(place)
+    @precondition(lambda self: not self.blocks)
+    @rule(index=INDEXES, word=WORDS)
+    def save_in_another_thread(self, index: int, word: str) -> None:
+        row = self._contact(index)
         if row is not None:
             row.name = word
             self.executor.submit(row.save).result()
 
-    @rule(place=PLACES, word=WORDS)
-    def update_or_create(self, place: int, word: str) -> None:
-        row = self._contact(place)
+    @rule(index=INDEXES, word=WORDS)
+    def update_or_create(self, index: int, word: str) -> None:
+        row = self._contact(index)
         jid = "new@lid" if row is None else row.jid
         self.instance.contacts.update_or_create(instance=self.instance, jid=jid, defaults={"name": word})
 
-    @rule(place=st.integers(0, 1))
-    def delete_a_group(self, place: int) -> None:
-        """With its messages, in SQL; another one takes its place."""
-        self._group(place).delete()
+    @rule(index=st.integers(0, 1))
+    def delete_a_group(self, index: int) -> None:
+        """Delete a group, and with it its messages in SQL; create another one."""
+        self._group(index).delete()
         a_group(self.instance)
 
-    @rule(place=PLACES, to=st.integers(0, 1))
-    def move_message(self, place: int, to: int) -> None:
-        row = Message.objects.order_by("pk")[place : place + 1].first()
+    @rule(index=INDEXES, to=st.integers(0, 1))
+    def move_message(self, index: int, to: int) -> None:
+        row = Message.objects.order_by("pk")[index : index + 1].first()
         if row is not None:
             row.conversation = self._group(to)
             row.save()
 
-    @rule(place=PLACES, word=WORDS)
-    def save_a_stale_message(self, place: int, word: str) -> None:
-        row = self.messages[place % len(self.messages)]
-        if Message.objects.filter(pk=row.pk).exists():  # its creation may have been rolled back
+    @rule(index=INDEXES, word=WORDS)
+    def save_a_stale_message(self, index: int, word: str) -> None:
+        row = self.messages[index % len(self.messages)]
+        if Message.objects.filter(pk=row.pk).exists():  # its insert may have been rolled back
             row.text = word
             row.save(update_fields=["text"])
 
@@ -188,20 +191,20 @@ class Inbox(RuleBasedStateMachine):
         self.messages.append(a_message(self._group(0), text=word))
 
     # --- transactions -------------------------------------------------------------------------------------------------
-    @precondition(lambda self: len(self.stack) < 3)
+    @precondition(lambda self: len(self.blocks) < 3)
     @rule()
-    def begin(self) -> None:
+    def enter_atomic_block(self) -> None:
         block = transaction.atomic()
         block.__enter__()
-        self.stack.append(block)
+        self.blocks.append(block)
 
-    @precondition(lambda self: self.stack)
+    @precondition(lambda self: self.blocks)
     @rule(fails=st.booleans())
-    def leave(self, fails: bool) -> None:  # noqa: FBT001 - a rule's argument
+    def leave_atomic_block(self, fails: bool) -> None:  # noqa: FBT001 - a rule's argument
         self._leave(RolledBack() if fails else None)
 
     def _leave(self, error: Exception | None) -> None:
-        block = self.stack.pop()
+        block = self.blocks.pop()
         with suppress(RolledBack):
             if block.__exit__(type(error) if error else None, error, None) is not True and error:
                 raise error
@@ -211,56 +214,55 @@ class Inbox(RuleBasedStateMachine):
     def clear(self, pattern: str) -> None:
         cache.clear(pattern)
 
-    @precondition(lambda self: self.server and self.is_up and not self.stack)
+    @precondition(lambda self: self.valkey_server and self.is_running and not self.blocks)
     @rule()
     def flush(self) -> None:
-        assert self.server is not None
-        self.server.client.flushall()
+        assert self.valkey_server is not None
+        self.valkey_server.client.flushall()
 
-    @precondition(lambda self: self.server and self.is_up and not self.stack)
+    @precondition(lambda self: self.valkey_server and self.is_running and not self.blocks)
     @rule(saved=st.booleans())
-    def go_away(self, saved: bool) -> None:  # noqa: FBT001 - as above
-        assert self.server is not None
-        self.server.delete_dump()
+    def kill_server(self, saved: bool) -> None:  # noqa: FBT001 - as above
+        assert self.valkey_server is not None
+        self.valkey_server.delete_dump()
         if saved:
-            self.server.save()
-        self.server.kill()
-        self.is_up = False
+            self.valkey_server.save()
+        self.valkey_server.kill()
+        self.is_running = False
 
-    @precondition(lambda self: not self.is_up and not self.stack)
+    @precondition(lambda self: not self.is_running and not self.blocks)
     @rule(with_data=st.booleans())
-    def come_back(self, with_data: bool) -> None:  # noqa: FBT001 - as above
-        assert self.server is not None
+    def start_server(self, with_data: bool) -> None:  # noqa: FBT001 - as above
+        assert self.valkey_server is not None
         if not with_data:
-            self.server.delete_dump()
-        self.server.start()
-        self.is_up = True
+            self.valkey_server.delete_dump()
+        self.valkey_server.start()
+        self.is_running = True
 
-    @precondition(lambda self: self.is_up and not self.stack)
+    @precondition(lambda self: self.is_running and not self.blocks)
     @rule()
-    def calm_down(self) -> None:
-        """Let both tiers come back into use, so that there is something to be wrong."""
-        now = get_runtime()
-        now.store.reinitialize(quarantine=False)
-        believe(now)
+    def wait_for_recovery(self) -> None:
+        """Wait until both tiers are in use again, because reads that bypass the cache cannot be stale."""
+        runtime = get_runtime()
+        runtime.store.reinitialize(quarantine=False)
+        wait_until_in_use(runtime)
 
-    # --- what must hold -----------------------------------------------------------------------------------------------
+    # --- the invariant ------------------------------------------------------------------------------------------------
     @invariant()
-    def a_read_says_what_the_database_says(self) -> None:
-        expected = said_by_the_database(self.instance)
+    def reads_agree_with_the_database(self) -> None:
+        expected = read_database(self.instance)
         for fresh in (False, True, False):
-            assert said_by_the_cache(self.instance, fresh=fresh) == expected
-        if not self.stack:
-            there = self.executor.submit(said_by_the_cache, self.instance, fresh=False).result()
-            assert there == expected
+            assert read_cache(self.instance, fresh=fresh) == expected
+        if not self.blocks:
+            assert self.executor.submit(read_cache, self.instance, fresh=False).result() == expected
         Inbox.reads += 1
 
-    def _group(self, place: int) -> Conversation:
-        """One of the two, as they are now: what made or deleted them may have been rolled back."""
-        return Conversation.objects.order_by("pk")[place]
+    def _group(self, index: int) -> Conversation:
+        """Return one of the two groups by index, because their insert or delete may have been rolled back."""
+        return Conversation.objects.order_by("pk")[index]
 
-    def _contact(self, place: int) -> Contact | None:
-        return Contact.objects.order_by("pk")[place : place + 1].first()
+    def _contact(self, index: int) -> Contact | None:
+        return Contact.objects.order_by("pk")[index : index + 1].first()
 
 
 def rename(pk: int, word: str) -> None:
@@ -268,15 +270,15 @@ def rename(pk: int, word: str) -> None:
         cursor.execute("UPDATE conversations_contact SET name = %s WHERE id = %s", [word, pk])
 
 
-Said = dict[str, Any]
+Snapshot = dict[str, Any]
 
 
-def said_by_the_database(instance: Instance) -> Said:
+def read_database(instance: Instance) -> Snapshot:
     contacts = {row.pk: row.name for row in Contact.objects.all()}
-    greatest = max(contacts, default=0)
+    max_pk = max(contacts, default=0)
     return {
         "rows": contacts,
-        "absent": [pk for pk in range(greatest, greatest + 3) if pk not in contacts],
+        "absent": [pk for pk in range(max_pk, max_pk + 3) if pk not in contacts],
         "list": sorted((name, pk) for pk, name in contacts.items()),
         "values": {word: list(contacts.values()).count(word) for word in ("ana", "bia")},
         "messages": [
@@ -286,15 +288,15 @@ def said_by_the_database(instance: Instance) -> Said:
     }
 
 
-def said_by_the_cache(instance: Instance, *, fresh: bool) -> Said:
-    everyone = [pk for (pk,) in Contact.objects.values_list("pk")]
-    greatest = max(everyone, default=0)
+def read_cache(instance: Instance, *, fresh: bool) -> Snapshot:
+    pks = [pk for (pk,) in Contact.objects.values_list("pk")]
+    max_pk = max(pks, default=0)
     listed = Contact.objects.for_instance(instance, limit=LIMIT, fresh=fresh).rows
     return {
-        "rows": {row.pk: row.name for row in Contact.objects.fetch_many(everyone, fresh=fresh).values()},
-        "absent": [pk for pk in range(greatest, greatest + 3) if not exists(pk, fresh=fresh)],
+        "rows": {row.pk: row.name for row in Contact.objects.fetch_many(pks, fresh=fresh).values()},
+        "absent": [pk for pk in range(max_pk, max_pk + 3) if not exists(pk, fresh=fresh)],
         "list": sorted((row.name, row.pk) for row in listed),
-        "values": {word: number_of(instance, word) for word in ("ana", "bia")},
+        "values": {word: count_named(instance, word) for word in ("ana", "bia")},
         "messages": [
             [row.text for row in Message.objects.for_conversation(group, limit=LIMIT, fresh=fresh).rows]
             for group in Conversation.objects.filter(instance=instance).order_by("pk")
@@ -302,8 +304,8 @@ def said_by_the_cache(instance: Instance, *, fresh: bool) -> Said:
     }
 
 
-def number_of(instance: Instance, name: str) -> int:
-    """A value that depends on rows."""
+def count_named(instance: Instance, name: str) -> int:
+    """Fetch a value that depends on rows."""
     return cache.fetch(
         f"contacts:named:{instance.pk}:{name}",
         Contact.objects.filter(name=name).count,
@@ -318,31 +320,31 @@ def exists(pk: int, *, fresh: bool) -> bool:
         return False
 
 
-def explore(server: Valkey | None, *, examples: int, steps: int) -> None:
-    """Run the machine, and see that it met a cache that was in use."""
-    Inbox.server, Inbox.hits, Inbox.reads = server, 0, 0
+def explore(valkey_server: Valkey | None, *, examples: int, steps: int) -> None:
+    """Run the state machine, and check that most reads were answered from the cache."""
+    Inbox.valkey_server, Inbox.hits, Inbox.reads = valkey_server, 0, 0
     run_state_machine_as_test(
         Inbox,
         settings=profile(
             max_examples=examples, stateful_step_count=steps, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
-    assert Inbox.hits > Inbox.reads, "the cache was hardly in use: nothing was shown"
+    assert Inbox.hits > Inbox.reads, "the cache was hardly used, so the run shows nothing"
 
 
-@pytest.mark.usefixtures("cached")
-def test_a_read_says_what_the_database_says() -> None:
+@pytest.mark.usefixtures("cache_runtime")
+def test_reads_agree_with_the_database_whatever_is_written() -> None:
     explore(None, examples=15, steps=25)
 
 
 @pytest.fixture
-def failing(request: pytest.FixtureRequest) -> Valkey:
+def outbox_server(request: pytest.FixtureRequest) -> Valkey:
     if connection.vendor == "sqlite":
-        pytest.skip("the outbox of an in-memory database is another one in each thread")
-    server: Valkey = request.getfixturevalue("server")
-    return server
+        pytest.skip("an in-memory SQLite database, and so its outbox, is different in each thread")
+    valkey_server: Valkey = request.getfixturevalue("valkey_server")
+    return valkey_server
 
 
-def test_the_same_while_the_store_comes_and_goes(failing: Valkey) -> None:
-    assert settings.CACHES["default"]["LOCATION"] == failing.url
-    explore(failing, examples=12, steps=30)
+def test_reads_agree_with_the_database_while_the_store_fails_and_returns(outbox_server: Valkey) -> None:
+    assert settings.CACHES["default"]["LOCATION"] == outbox_server.url
+    explore(outbox_server, examples=12, steps=30)

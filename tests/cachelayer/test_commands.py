@@ -1,5 +1,3 @@
-"""`cache_stats`, `cache_clear` and `cache_audit`, as an operator runs them."""
-
 import json
 from io import StringIO
 from typing import Any
@@ -15,7 +13,7 @@ from cachelayer.write import outbox
 from conversations.models import Conversation, Instance, Message
 from tests.conversations.rows import a_chat, a_message, an_instance
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cached")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cache_runtime")]
 
 
 def run(name: str, *arguments: str, **options: Any) -> str:
@@ -25,42 +23,42 @@ def run(name: str, *arguments: str, **options: Any) -> str:
 
 
 # --- cache_stats ------------------------------------------------------------------------------------------------------
-def test_the_figures_of_the_first_document_again(cached: CacheRuntime) -> None:
-    """3 misses and 1003 hits are a hit rate of 99.70 %."""
+def test_the_hit_rate_counts_hits_of_both_tiers(cache_runtime: CacheRuntime) -> None:
+    """3 misses and 1003 hits give a hit rate of 99.70 %."""
     rows = [a_chat(an_instance()) for _ in range(3)]
     for row in rows:
         Conversation.objects.fetch(row.pk)
     for _ in range(1003):
         Conversation.objects.fetch(rows[0].pk)
-    statistics.Reporter(cached).report()
-    figures = json.loads(run("cache_stats", "--json"))["namespaces"]["conversations"]
-    assert (figures["local"]["hits"], figures["shared"]["misses"]) == (1003, 3)
-    assert f"{figures['hit_rate']:.2%}" == "99.70%"
+    statistics.Reporter(cache_runtime).report()
+    stats = json.loads(run("cache_stats", "--json"))["namespaces"]["conversations"]
+    assert (stats["local"]["hits"], stats["shared"]["misses"]) == (1003, 3)
+    assert f"{stats['hit_rate']:.2%}" == "99.70%"
     assert "99.70%" in run("cache_stats")
 
 
-def test_reports_of_several_processes_add_up(cached: CacheRuntime) -> None:
+def test_counters_of_several_reports_add_up(cache_runtime: CacheRuntime) -> None:
     row = a_chat(an_instance())
     statistics.increment({("conversations", "local", "hits"): 40, ("events", "", "recoveries"): 2})
     Conversation.objects.fetch(row.pk)
     Conversation.objects.fetch(row.pk)
-    reporter = statistics.Reporter(cached)
+    reporter = statistics.Reporter(cache_runtime)
     reporter.report()
-    reporter.report()  # says nothing twice
-    found = json.loads(run("cache_stats", "--json"))
-    assert found["namespaces"]["conversations"]["local"]["hits"] == 41
-    assert found["events"]["recoveries"] == 2
+    reporter.report()  # adds nothing, because nothing was counted since
+    stats = json.loads(run("cache_stats", "--json"))
+    assert stats["namespaces"]["conversations"]["local"]["hits"] == 41
+    assert stats["events"]["recoveries"] == 2
     assert "recoveries" in run("cache_stats")
 
 
-def test_after_a_reset_the_sums_start_from_nothing() -> None:
+def test_reset_sets_the_counters_to_zero() -> None:
     statistics.increment({("conversations", "local", "hits"): 40})
     assert "40" in run("cache_stats", "--reset")
-    assert run("cache_stats") == "Nothing has been counted yet.\n"
+    assert run("cache_stats") == "No counters yet.\n"
 
 
 # --- cache_clear ------------------------------------------------------------------------------------------------------
-def test_a_pattern_is_cleared_and_its_neighbours_stay() -> None:
+def test_a_pattern_removes_only_entries_that_match() -> None:
     for key in ("conversations:digest:7", "conversations:digest:70", "messages:42:x", "messages:420:x"):
         cache.set(key, key)
     assert run("cache_clear", "messages:42:*") == "1 entries removed\n"
@@ -71,11 +69,11 @@ def test_a_pattern_is_cleared_and_its_neighbours_stay() -> None:
     assert cache.get("conversations:digest:70") == "conversations:digest:70"
 
 
-def test_a_list_of_one_instance_is_cleared_by_its_pattern(cached: CacheRuntime) -> None:
+def test_a_pattern_removes_the_lists_of_one_instance(cache_runtime: CacheRuntime) -> None:
     one, other = an_instance(), an_instance()
     for instance in (one, other):
         Conversation.objects.for_instance(instance)
-    misses = cached.counters.shared(cached.namespaces.for_tag("conversations"))
+    misses = cache_runtime.counters.shared(cache_runtime.namespaces.for_tag("conversations"))
     before = misses.misses
     run("cache_clear", f"conversations:instance:{one.pk}:*")
     Conversation.objects.for_instance(other)
@@ -85,32 +83,32 @@ def test_a_list_of_one_instance_is_cleared_by_its_pattern(cached: CacheRuntime) 
 
 
 @pytest.mark.parametrize("option", ["--namespace=conversations", "--all"])
-def test_a_namespace_or_all_is_cleared(option: str) -> None:
+def test_a_namespace_or_all_entries_can_be_invalidated(option: str) -> None:
     cache.set("conversations:x", 1)
     run("cache_clear", option)
     assert cache.get("conversations:x") is None
 
 
-def test_what_is_to_be_cleared_must_be_said() -> None:
+def test_cache_clear_needs_a_pattern_or_an_existing_namespace() -> None:
     with pytest.raises(CommandError):
         run("cache_clear")
     with pytest.raises(CommandError, match="no namespace"):
         run("cache_clear", "--namespace=nonsense")
 
 
-def test_a_guest_asks_the_server_through_the_outbox() -> None:
+def test_a_process_that_bypasses_the_cache_records_the_request_in_the_outbox() -> None:
     cache.set("conversations:x", 1)
-    owned = get_runtime().store
+    store = get_runtime().store
     runtime.use_store(memory_store, bypasses_cache=True)
-    assert "asked the server" in run("cache_clear", "conversations:*")
-    runtime.use_store(lambda _runtime: owned)
+    assert "request recorded" in run("cache_clear", "conversations:*")
+    runtime.use_store(lambda _runtime: store)
     assert cache.get("conversations:x") == 1
     assert outbox.drain(runtime) == 1
     assert cache.get("conversations:x") is None
 
 
 # --- cache_audit ------------------------------------------------------------------------------------------------------
-def test_a_cache_that_agrees_with_the_database() -> None:
+def test_an_audit_of_entries_that_agree_with_the_database_finds_no_difference() -> None:
     chat = a_chat(an_instance())
     a_message(chat)
     Conversation.objects.fetch(chat.pk)
@@ -118,42 +116,42 @@ def test_a_cache_that_agrees_with_the_database() -> None:
     Message.objects.for_conversation(chat)
     with pytest.raises(Conversation.DoesNotExist):
         Conversation.objects.fetch(chat.pk + 1)
-    found = json.loads(run("cache_audit", "--json"))
-    assert (found["entries"], found["rows"], found["differences"]) == (4, 4, [])
+    report = json.loads(run("cache_audit", "--json"))
+    assert (report["entries"], report["rows"], report["differences"]) == (4, 4, [])
 
 
 @pytest.mark.parametrize(
-    ("sql", "what"),
+    ("sql", "description"),
     [
         ("UPDATE conversations_instance SET profile_name = 'Ana' WHERE id = %s", "differs in profile_name"),
         ("DELETE FROM conversations_instance WHERE id = %s", "is not in the database"),
     ],
 )
-def test_what_was_written_past_the_cache_is_found_and_nothing_personal_is_said(sql: str, what: str) -> None:
+def test_an_audit_finds_rows_changed_by_sql_and_prints_no_field_values(sql: str, description: str) -> None:
     instance = an_instance()
     Instance.objects.fetch(instance.pk)
     Instance.objects.page()
     with connection.cursor() as cursor:
         cursor.execute(sql, [instance.pk])
     out = StringIO()
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as exited:
         call_command("cache_audit", "--grace=0", stdout=out)
-    assert ended.value.code == 1
-    assert f"instance:{instance.pk}: conversations.Instance {instance.pk} {what}" in out.getvalue()
-    assert "2 entries with 2 rows, 2 disagreements" in out.getvalue()
+    assert exited.value.code == 1
+    assert f"instance:{instance.pk}: conversations.Instance {instance.pk} {description}" in out.getvalue()
+    assert "2 entries with 2 rows; 2 rows differ" in out.getvalue()
     assert "Ana" not in out.getvalue()
 
 
-def test_a_cached_absence_of_a_row_that_is_there_is_found() -> None:
+def test_an_audit_finds_a_negative_entry_of_a_row_that_exists() -> None:
     an_instance(name="there")
     with pytest.raises(Instance.DoesNotExist):
         Instance.objects.fetch(77)
-    columns = [str(field.column) for field in Instance._meta.concrete_fields]  # noqa: SLF001 - Django's way
-    new = ["77" if name == "id" else "'new'" if name == "name" else name for name in columns]
+    columns = [str(field.column) for field in Instance._meta.concrete_fields]  # noqa: SLF001 - Django documents _meta
+    values = ["77" if name == "id" else "'new'" if name == "name" else name for name in columns]
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO conversations_instance ({', '.join(columns)}) "  # noqa: S608 - columns of a model
-            f"SELECT {', '.join(new)} FROM conversations_instance"
+            f"INSERT INTO conversations_instance ({', '.join(columns)}) "  # noqa: S608 - only column names of a model
+            f"SELECT {', '.join(values)} FROM conversations_instance"
         )
     with pytest.raises(SystemExit):
         run("cache_audit", "--grace=0")

@@ -1,6 +1,6 @@
-"""Whatever happens to the store, the API answers, with what is true; a log line and a counter say what it was.
+"""Faults of the store: the API keeps returning correct data, and a log line and a counter report the fault.
 
-Each fault is met by the API's own requests, reads and writes, while it lasts and after it is over.
+API requests read and write while the fault lasts and after it is over.
 """
 
 import threading
@@ -21,7 +21,7 @@ from cachelayer.runtime.metrics import EVENTS
 from cachelayer.runtime.runtime import get_runtime, runtime
 from cachelayer.write import intents
 from conversations.models import Conversation, Instance
-from tests.cachelayer.conftest import believe, full, wait_until
+from tests.cachelayer.conftest import out_of_memory, wait_until, wait_until_in_use
 from tests.conversations.rows import a_chat, a_message, an_instance
 from tests.valkey import Valkey
 
@@ -29,19 +29,17 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 
 
 def events() -> dict[str, int]:
-    now = get_runtime()
-    counted = now.counters.snapshot(now.local.namespaces.values())
-    return {name: times for (namespace, _, name), times in counted.items() if namespace == EVENTS}
+    counts = runtime.counters.snapshot(runtime.local.namespaces.values())
+    return {name: count for (namespace, _, name), count in counts.items() if namespace == EVENTS}
 
 
 def errors() -> int:
-    now = get_runtime()
-    return sum(now.counters.shared(namespace).errors for namespace in now.namespaces)
+    return sum(runtime.counters.shared(namespace).errors for namespace in runtime.namespaces)
 
 
-# --- what is asked of the API -----------------------------------------------------------------------------------------
+# --- requests to the API ----------------------------------------------------------------------------------------------
 class Site:
-    """One conversation with messages, and somebody who reads and changes it over HTTP."""
+    """A conversation with messages, read and changed through the API."""
 
     def __init__(self) -> None:
         _, token = AuthToken.objects.create(User.objects.create_user("ana"))
@@ -50,165 +48,162 @@ class Site:
         self.messages = [a_message(self.chat).pk for _ in range(3)]
 
     def get(self, path: str) -> Any:
-        answer = self._client.get(f"/api/v1/{path}")
-        assert answer.status_code == 200, answer.content
-        return answer.json()
+        response = self._client.get(f"/api/v1/{path}")
+        assert response.status_code == 200, response.content
+        return response.json()
 
     def post(self, path: str) -> None:
-        answer = self._client.post(f"/api/v1/{path}")
-        assert answer.status_code == 200, answer.content
+        response = self._client.post(f"/api/v1/{path}")
+        assert response.status_code == 200, response.content
 
-    def is_right(self) -> None:
-        """Read everything in all ways, and compare it with the database."""
+    def check(self) -> None:
+        """Read everything through the API, and compare it with the database."""
         row = Conversation.objects.get(pk=self.chat.pk)
         for _ in range(2):
             detail = self.get(f"conversations/{row.pk}/")
             (listed,) = self.get(f"conversations/?instance={row.instance_id}")["results"]
-            for shown in (detail, listed):
-                assert (shown["unread_count"], shown["is_archived"]) == (row.unread_count, row.is_archived)
-            shown = self.get(f"conversations/{row.pk}/messages/")["results"]
-            assert [one["id"] for one in shown] == self.messages[::-1]
+            for body in (detail, listed):
+                assert (body["unread_count"], body["is_archived"]) == (row.unread_count, row.is_archived)
+            messages = self.get(f"conversations/{row.pk}/messages/")["results"]
+            assert [one["id"] for one in messages] == self.messages[::-1]
             assert self.get(f"instances/{row.instance_id}/")["id"] == row.instance_id
             assert self.get(f"contacts/{row.contact_id}/")["id"] == row.contact_id
 
-    def changes(self) -> None:
-        """Write in some ways, and read it back at once."""
-        was = Conversation.objects.get(pk=self.chat.pk).is_archived
-        self.post(f"conversations/{self.chat.pk}/{'unarchive' if was else 'archive'}/")
-        assert self.get(f"conversations/{self.chat.pk}/")["is_archived"] is not was
+    def change_and_check(self) -> None:
+        """Write in several ways, and read the result at once."""
+        was_archived = Conversation.objects.get(pk=self.chat.pk).is_archived
+        self.post(f"conversations/{self.chat.pk}/{'unarchive' if was_archived else 'archive'}/")
+        assert self.get(f"conversations/{self.chat.pk}/")["is_archived"] is not was_archived
         self.post(f"conversations/{self.chat.pk}/mark-read/")
         assert self.get(f"conversations/{self.chat.pk}/")["unread_count"] == 0
         Conversation.objects.filter(pk=self.chat.pk).update(unread_count=3)
         self.messages.append(a_message(self.chat).pk)
-        self.is_right()
+        self.check()
 
 
 @pytest.fixture
-def site(server: Valkey) -> Site:  # noqa: ARG001 - what the site is on
-    """A site whose cache is warm."""
-    made = Site()
-    made.is_right()
-    return made
+def site(valkey_server: Valkey) -> Site:  # noqa: ARG001 - the store of the site
+    """A site with a warm cache."""
+    site = Site()
+    site.check()
+    return site
 
 
 # --- the faults -------------------------------------------------------------------------------------------------------
 @contextmanager
-def killed(server: Valkey) -> Iterator[None]:
-    server.delete_dump()
-    server.kill()
+def killed(valkey_server: Valkey) -> Iterator[None]:
+    valkey_server.delete_dump()
+    valkey_server.kill()
     yield
-    server.start()
+    valkey_server.start()
 
 
 @contextmanager
-def hung(server: Valkey) -> Iterator[None]:
-    server.pause()
+def hung(valkey_server: Valkey) -> Iterator[None]:
+    valkey_server.pause()
     yield
-    server.resume()
+    valkey_server.resume()
 
 
 @contextmanager
-def restarted_with_old_data(server: Valkey) -> Iterator[None]:
-    server.save()
-    Conversation.objects.update(unread_count=2)  # what the data does not know
-    server.kill()
-    server.start()
+def restarted_with_old_data(valkey_server: Valkey) -> Iterator[None]:
+    valkey_server.save()
+    Conversation.objects.update(unread_count=2)  # the saved data does not include this write
+    valkey_server.kill()
+    valkey_server.start()
     yield
 
 
 @contextmanager
-def restarted_empty(server: Valkey) -> Iterator[None]:
-    with killed(server):
+def restarted_empty(valkey_server: Valkey) -> Iterator[None]:
+    with killed(valkey_server):
         pass
     yield
 
 
 @contextmanager
-def flushed(server: Valkey) -> Iterator[None]:
-    server.client.flushall()
+def flushed(valkey_server: Valkey) -> Iterator[None]:
+    valkey_server.client.flushall()
     yield
 
 
 @contextmanager
-def evicted(server: Valkey) -> Iterator[None]:
-    """Every key goes, but for the run's: it is in every read."""
-    for key in server.client.scan_iter():
+def evicted(valkey_server: Valkey) -> Iterator[None]:
+    """Evict all keys but the one that every read uses."""
+    for key in valkey_server.client.scan_iter():
         if not key.endswith(b":run"):
-            server.client.unlink(key)
-    get_runtime().local.invalidate_all()  # or nothing would ask for them
+            valkey_server.client.unlink(key)
+    get_runtime().local.invalidate_all()  # so that reads reach the server
     yield
 
 
 @contextmanager
-def without_intents(server: Valkey) -> Iterator[None]:
-    """A write is announced, its intents are lost, and then it ends."""
-    now = get_runtime()
+def without_intents(valkey_server: Valkey) -> Iterator[None]:
+    """The server loses the intent of a write before the write ends."""
     instance = Instance.objects.get()
-    write = intents.WriteIntent(now, lambda _: None, lambda _: None)
-    write.begin([f"instance:{instance.pk}"])
-    (key,) = server.client.keys(f"*:t:instance:{instance.pk}")
-    server.client.unlink(key)
-    write.end()
+    intent = intents.WriteIntent(get_runtime(), lambda _: None, lambda _: None)
+    intent.begin([f"instance:{instance.pk}"])
+    (key,) = valkey_server.client.keys(f"*:t:instance:{instance.pk}")
+    valkey_server.client.unlink(key)
+    intent.end()
     yield
 
 
 @contextmanager
-def without_scripts(server: Valkey) -> Iterator[None]:
-    server.client.script_flush()
+def without_scripts(valkey_server: Valkey) -> Iterator[None]:
+    valkey_server.client.script_flush()
     yield
 
 
 @contextmanager
-def a_replica(server: Valkey) -> Iterator[None]:
-    server.client.replicaof("127.0.0.1", 1)
+def a_replica(valkey_server: Valkey) -> Iterator[None]:
+    valkey_server.client.replicaof("127.0.0.1", 1)
     yield
-    server.client.replicaof("no", "one")
+    valkey_server.client.replicaof("no", "one")
 
 
 @contextmanager
-def unable_to_save(server: Valkey) -> Iterator[None]:
-    """The disk refuses the dump, so the server refuses writes (MISCONF)."""
-    server.client.config_set("save", "3600 1")
-    server.dump.mkdir()
-    (server.dump / "in the way").touch()
-    server.client.bgsave()
-    wait_until(lambda: server.client.info("persistence")["rdb_last_bgsave_status"] == "err")
+def unable_to_save(valkey_server: Valkey) -> Iterator[None]:
+    """Saving to disk fails, so the server rejects writes (MISCONF)."""
+    valkey_server.client.config_set("save", "3600 1")
+    valkey_server.dump.mkdir()
+    (valkey_server.dump / "in the way").touch()
+    valkey_server.client.bgsave()
+    wait_until(lambda: valkey_server.client.info("persistence")["rdb_last_bgsave_status"] == "err")
     yield
-    server.client.config_set("save", "")
+    valkey_server.client.config_set("save", "")
 
 
 @contextmanager
-def with_connections_closed(server: Valkey) -> Iterator[None]:
-    server.client.client_kill_filter(_type="normal", skipme=True)
+def with_connections_closed(valkey_server: Valkey) -> Iterator[None]:
+    valkey_server.client.client_kill_filter(_type="normal", skipme=True)
     yield
 
 
 @contextmanager
-def with_the_channel_closed(server: Valkey) -> Iterator[None]:
-    server.client.client_kill_filter(_type="pubsub")
+def with_the_channel_closed(valkey_server: Valkey) -> Iterator[None]:
+    valkey_server.client.client_kill_filter(_type="pubsub")
     yield
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens, and what must be counted and said of it."""
+    """A fault, the counter that counts it, and the beginning of its log line."""
 
-    happens: Callable[[Valkey], AbstractContextManager[None]]
+    inject: Callable[[Valkey], AbstractContextManager[None]]
     counter: str
-    said: str
+    message: str
 
 
 FAULTS = {
     "killed": Fault(killed, "outages", "Cache DEGRADED: ConnectionError"),
     "hung": Fault(hung, "outages", "Cache DEGRADED: TimeoutError"),
-    "restarted with old data": Fault(restarted_with_old_data, "strange stores", "Cache store was emptied, restarted"),
-    "restarted empty": Fault(restarted_empty, "strange stores", "Cache store was emptied, restarted"),
-    "FLUSHALL": Fault(flushed, "strange stores", "Cache store was emptied, restarted"),
-    "intents lost": Fault(
-        without_intents, "lost intents", "Cache store had lost what was announced of a write: 1 tags"
-    ),
+    "restarted with old data": Fault(restarted_with_old_data, "strange stores", "Cache store REPLACED"),
+    "restarted empty": Fault(restarted_empty, "strange stores", "Cache store REPLACED"),
+    "FLUSHALL": Fault(flushed, "strange stores", "Cache store REPLACED"),
+    "intents lost": Fault(without_intents, "lost intents", "Cache store LOST"),
     "SCRIPT FLUSH": Fault(without_scripts, "loaded scripts", "Cache scripts LOADED"),
-    "full": Fault(full, "refused entries", "Cache FULL: OutOfMemoryError"),
+    "full": Fault(out_of_memory, "refused entries", "Cache FULL: OutOfMemoryError"),
     "a replica": Fault(a_replica, "outages", "Cache DEGRADED: ReadOnlyError"),
     "unable to save": Fault(unable_to_save, "outages", "Cache DEGRADED: ResponseError: MISCONF"),
     "connections closed": Fault(with_connections_closed, "reconnections", "Cache connection made ANEW"),
@@ -216,149 +211,139 @@ FAULTS = {
 }
 
 
-def _counted(site: Site, fault: Fault) -> int:
-    """Return how often it was counted, after some more traffic."""
-    site.changes()
+def _count_after_traffic(site: Site, fault: Fault) -> int:
+    """Send requests; return how often the fault was counted."""
+    site.change_and_check()
     return events().get(fault.counter, 0)
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-def test_the_api_answers_and_it_is_said_what_happened(
-    site: Site, server: Valkey, fault: Fault, caplog: pytest.LogCaptureFixture
+def test_the_api_returns_correct_data_and_the_fault_is_logged_and_counted(
+    site: Site, valkey_server: Valkey, fault: Fault, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = events().get(fault.counter, 0)
     caplog.clear()
-    with fault.happens(server):
-        site.is_right()
-        site.changes()
-        wait_until(lambda: _counted(site, fault) > before)
-        wait_until(lambda: fault.said in caplog.text)
-        site.is_right()
-    site.is_right()
-    believe(get_runtime())
-    site.changes()
+    with fault.inject(valkey_server):
+        site.check()
+        site.change_and_check()
+        wait_until(lambda: _count_after_traffic(site, fault) > before)
+        wait_until(lambda: fault.message in caplog.text)
+        site.check()
+    site.check()
+    wait_until_in_use(get_runtime())
+    site.change_and_check()
     assert not Outbox.objects.exists()
     row = Conversation.objects.fetch(site.chat.pk)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Conversation.objects, "_load", lambda _: pytest.fail("not answered from the cache"))
+        patch.setattr(Conversation.objects, "_load", lambda _: pytest.fail("the row was not cached"))
         assert Conversation.objects.fetch(row.pk) == Conversation.objects.fetch(row.pk, fresh=True) == row
 
 
-def test_what_the_server_evicts_is_only_missed(site: Site, server: Valkey) -> None:
-    misses = get_runtime().counters.shared(runtime.namespaces.for_tag("conversations"))
-    before, quiet = misses.misses, events()
-    with evicted(server):
-        site.is_right()
-        assert misses.misses > before
-        site.changes()
-    assert {name: times for name, times in events().items() if quiet.get(name) != times} == {}
+def test_keys_that_the_server_evicts_cause_only_misses(site: Site, valkey_server: Valkey) -> None:
+    counts = runtime.counters.shared(runtime.namespaces.for_tag("conversations"))
+    misses, events_before = counts.misses, events()
+    with evicted(valkey_server):
+        site.check()
+        assert counts.misses > misses
+        site.change_and_check()
+    assert events() == events_before
 
 
-# --- latency is bounded by design -------------------------------------------------------------------------------------
+# --- bounded latency --------------------------------------------------------------------------------------------------
 @pytest.fixture
-def hanging(site: Site, server: Valkey) -> Iterator[Site]:
-    with hung(server):
+def site_of_hung_server(site: Site, valkey_server: Valkey) -> Iterator[Site]:
+    with hung(valkey_server):
         yield site
 
 
-@pytest.mark.usefixtures("hanging")
-def test_a_hung_server_costs_a_few_reads_a_short_time_each(site: Site) -> None:
+@pytest.mark.usefixtures("site_of_hung_server")
+def test_only_a_few_reads_wait_for_a_hung_server(site: Site) -> None:
     before = errors()
     for _ in range(5):
-        site.is_right()
+        site.check()
     assert errors() - before <= circuit_breaker.FAILURES
 
 
-def test_a_write_tries_a_hung_server_a_few_times_and_the_next_one_not_at_once(
-    hanging: Site, monkeypatch: pytest.MonkeyPatch
+def test_after_a_write_found_the_server_hung_the_next_writes_do_not_try_it(
+    site_of_hung_server: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cachelayer.runtime.runtime.RETRY", 60.0)
-    now, attempts = get_runtime(), []
-    begin = now.store.begin
+    monkeypatch.setattr("cachelayer.runtime.runtime.WRITE_RETRY_DELAY", 60.0)
+    store, attempts = get_runtime().store, []
+    begin = store.begin
 
-    def counted(*arguments: Any) -> None:
-        if threading.current_thread() is threading.main_thread():  # others renew what is live
+    def count_and_begin(*arguments: Any) -> None:
+        if threading.current_thread() is threading.main_thread():  # the heartbeat renews intents in its own thread
             attempts.append(arguments)
         begin(*arguments)
 
-    monkeypatch.setattr(now.store, "begin", counted)
+    monkeypatch.setattr(store, "begin", count_and_begin)
     for _ in range(5):
-        hanging.changes()
+        site_of_hung_server.change_and_check()
     assert len(attempts) == intents.ATTEMPTS
     assert events()["unannounced writes"] == 1
 
 
 # --- the outbox -------------------------------------------------------------------------------------------------------
-def test_what_could_not_be_announced_is_kept_and_then_made_up_for(
-    site: Site, server: Valkey, caplog: pytest.LogCaptureFixture
+def test_writes_during_an_outage_go_into_the_outbox_and_are_applied_after_it(
+    site: Site, valkey_server: Valkey, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with killed(server):
-        site.changes()
+    with killed(valkey_server):
+        site.change_and_check()
         assert Outbox.objects.exists()
         assert events()["outboxed"] >= 1
-    believe(get_runtime())
+    wait_until_in_use(get_runtime())
     assert not Outbox.objects.exists()
     assert events()["drained"] >= 1
     assert "Cache outbox DRAINED" in caplog.text
     assert "Cache RECOVERED" in caplog.text
-    site.is_right()
-
-
-def test_a_process_that_serves_takes_in_what_another_one_could_not_announce(site: Site) -> None:
-    now = get_runtime()
-    assert now.threads is not None
-    now.threads.start_serving()
-    pk = site.chat.pk
-    Conversation.objects.fetch(pk)
-    Outbox.objects.create(tags=f"conversation:{pk}")
-    versions = now.store.read([], [f"conversation:{pk}"])
-    wait_until(lambda: now.store.read([], [f"conversation:{pk}"]) != versions)
-    wait_until(lambda: not Outbox.objects.exists())
+    site.check()
 
 
 # --- a full server ----------------------------------------------------------------------------------------------------
-def test_a_full_server_is_said_to_be_so_once_and_takes_no_value(
-    server: Valkey, site: Site, caplog: pytest.LogCaptureFixture
+def test_a_full_server_is_logged_once_and_stores_no_value(
+    valkey_server: Valkey, site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
     cache.set("conversations:x", "old")
-    with full(server):
+    with out_of_memory(valkey_server):
         for number in range(3):
             cache.set("conversations:x", number)
             assert cache.get("conversations:x") is None
-        site.is_right()
+        site.check()
     assert caplog.text.count("Cache FULL") == 1
     cache.set("conversations:x", "new")
     assert cache.get("conversations:x") == "new"
 
 
-def test_what_is_read_while_a_server_is_full_is_not_kept_unseen(
-    server: Valkey, site: Site, monkeypatch: pytest.MonkeyPatch
+def test_a_row_loaded_while_the_server_is_full_is_not_cached_locally_without_versions(
+    valkey_server: Valkey, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without versions nobody could tell that it was read before a write had ended."""
-    now, pk = get_runtime(), site.chat.instance_id
+    """Without versions, a write that ends after the load would not invalidate the entry."""
+    store, pk = get_runtime().store, site.chat.instance_id
     cache.touch(f"instance:{pk}")
-    claim = now.store.claim_versions
+    claim = store.claim_versions
 
-    def claim_late(*arguments: Any) -> Any:
-        monkeypatch.setattr(now.store, "claim_versions", claim)
-        now.store.begin(b"w" * 16, [f"instance:{pk}"])  # after the look
+    def claim_after_a_write(*arguments: Any) -> Any:
+        monkeypatch.setattr(store, "claim_versions", claim)
+        store.begin(b"w" * 16, [f"instance:{pk}"])  # after the lookup of the entry
         return claim(*arguments)
 
-    with full(server):
-        monkeypatch.setattr(now.store, "claim_versions", claim_late)
+    with out_of_memory(valkey_server):
+        monkeypatch.setattr(store, "claim_versions", claim_after_a_write)
         Instance.objects.fetch(pk)
-    assert pk not in now.local.namespace(runtime.namespaces.for_tag("instances")).entries
+    assert pk not in runtime.local.namespace(runtime.namespaces.for_tag("instances")).entries
 
 
 @pytest.mark.parametrize("first", ["update", "touch", "nothing"])
-def test_an_emptied_server_is_noticed_whatever_is_written_to_it_first(site: Site, server: Valkey, first: str) -> None:
-    """Nothing that a write leaves there says that somebody has vouched for it since."""
+def test_an_emptied_server_is_detected_whatever_is_written_to_it_first(
+    site: Site, valkey_server: Valkey, first: str
+) -> None:
+    """The keys that a write leaves there do not make the server look verified."""
     before = events().get("strange stores", 0)
-    server.client.flushall()
+    valkey_server.client.flushall()
     if first == "update":
         Conversation.objects.filter(pk=site.chat.pk).update(unread_count=7)
     elif first == "touch":
         cache.clear_namespace("conversations")
     Conversation.objects.fetch(site.chat.pk, fresh=True)
     assert events()["strange stores"] > before
-    site.is_right()
+    site.check()

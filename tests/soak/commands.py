@@ -70,9 +70,9 @@ def install_partition(commands: Commands, writer: int) -> None:
     """Patch this process so that its requests to the store fail while it is partitioned."""
     with_connection = RedisTransport._with_connection  # noqa: SLF001 - every round trip calls it
 
-    def fail_or_send(self: RedisTransport, once: Callable[[Any], Any], **options: Any) -> Any:
+    def fail_or_send(self: RedisTransport, send: Callable[[Any], Any], **options: Any) -> Any:
         if commands.is_partitioned(writer):
             raise StoreSlow("partitioned")
-        return with_connection(self, once, **options)
+        return with_connection(self, send, **options)
 
     RedisTransport._with_connection = fail_or_send  # type: ignore[method-assign]  # noqa: SLF001 - as above

@@ -61,7 +61,7 @@ class CommitRecorder:
             current.store.check_writable()  # the server replies to it after all earlier requests
         except (StoreDown, StoreFull):
             return
-        if not current.pending_ends and not current.store._transport._posted:  # noqa: SLF001 - unacknowledged requests
+        if not current.pending_ends and not current.store._transport._unconfirmed:  # noqa: SLF001 - unacknowledged requests
             for slot, number in self._ending:
                 self._history.record_end(slot, number)
             self._ending.clear()

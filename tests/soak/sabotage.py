@@ -34,12 +34,12 @@ def accept_restarted_server() -> None:
 def claim_versions_late() -> None:
     """Read the versions of the tags after loading the value instead of before."""
 
-    def load_and_fill(self: Reader[Any], key: Hashable, wanted: EntryKey, load: Callable[[], Any]) -> Any:
+    def load_and_fill(self: Reader[Any], key: Hashable, entry_key: EntryKey, load: Callable[[], Any]) -> Any:
         runtime = self._runtime
         sequence, value = runtime.local.sequence(), load()
         with suppress(StoreDown, StoreFull):
-            states, _ = runtime.store.claim_versions(wanted.all_tags, "", 0)
-            self._fill([(key, wanted, states, value)], sequence)
+            states, _ = runtime.store.claim_versions(entry_key.all_tags, "", 0)
+            self._fill([(key, entry_key, states, value)], sequence)
         return value
 
     Reader._load_and_fill = load_and_fill  # type: ignore[method-assign]  # noqa: SLF001 - as above

@@ -1,1 +1,1 @@
-"""Commands of the cache."""
+"""Management commands of the cache."""

@@ -1,4 +1,4 @@
-"""`manage.py cache_audit`: is what the cache believes what the database says?"""
+"""`manage.py cache_audit`: compare a sample of cached entries with the database."""
 
 import json
 import sys
@@ -16,40 +16,49 @@ from cachelayer.stores.base import StoreDown, strip_fingerprint
 
 
 class Command(BaseCommand):
-    """Exit status 1 if an entry differs from the database, and goes on doing so."""
+    """Exits with status 1 if entries differ from the database in two comparisons."""
 
-    help = "Compare a sample of cached entries with the database; exit status 1 if any differ."
+    help = "Compare a sample of cached entries with the database; exit with status 1 if any differ."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        parser.add_argument("--sample", type=int, default=1000, help="entries (default 1000)")
+        parser.add_argument("--sample", type=int, default=1000, help="number of entries (default 1000)")
         parser.add_argument(
-            "--grace", type=float, default=2.0, metavar="SECONDS", help="before a difference is looked at again (2)"
+            "--grace",
+            type=float,
+            default=2.0,
+            metavar="SECONDS",
+            help="wait this long before comparing again the entries that differ (default 2)",
         )
-        parser.add_argument("--json", action="store_true", help="for scripts")
+        parser.add_argument("--json", action="store_true", help="print JSON")
 
     def handle(self, *_args: object, **options: Any) -> None:
-        """Look, wait, look again at what differed."""
+        """Compare, wait, and compare again the entries that differed."""
         runtime = get_runtime()
         if runtime.bypasses_cache:
-            self.stdout.write("Without REDIS_URL the entries are inside the server's process, where none can look.")
+            self.stdout.write(
+                "Nothing to audit: without REDIS_URL the entries are inside the server process, "
+                "where this command cannot read them."
+            )
             return
         auditor = Auditor(runtime, DEFAULT_DB_ALIAS)
         try:
             result = auditor.compare(auditor.sample(options["sample"]))
             if result.differences:
                 time.sleep(options["grace"])
-                again = auditor.compare(sorted({one.entry for one in result.differences}))
-                result.differences &= again.differences
+                second = auditor.compare(sorted({one.entry for one in result.differences}))
+                result.differences &= second.differences
         except StoreDown as error:
             raise CommandError(f"the store does not answer: {error}") from None
-        found = sorted(result.differences, key=str)
+        differences = sorted(result.differences, key=str)
         if options["json"]:
-            report = {**asdict(result), "differences": [asdict(one) for one in found]}
+            report = {**asdict(result), "differences": [asdict(one) for one in differences]}
             self.stdout.write(json.dumps(report, default=str))
         else:
-            for one in found:
+            for one in differences:
                 self.stdout.write(f"{strip_fingerprint(one.entry)}: {one.model} {one.pk} {one.description}")
-            self.stdout.write(f"{result.entries} entries with {result.rows} rows, {len(found)} disagreements")
-        if found:
+            self.stdout.write(
+                f"Compared {result.entries} entries with {result.rows} rows; {len(differences)} rows differ."
+            )
+        if differences:
             sys.exit(1)

@@ -1,4 +1,4 @@
-"""`manage.py cache_clear`: make entries invalid, by pattern, by namespace, or all."""
+"""`manage.py cache_clear`: invalidate entries by pattern or by namespace, or all of them."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -11,31 +11,33 @@ from cachelayer.runtime.runtime import get_runtime
 
 
 class Command(BaseCommand):
-    """Clears in all processes. Nothing is lost: what is asked for next comes from the database."""
+    """Clears the cache of all processes. No data is lost: the next reads load from the database."""
 
-    help = "Make cached entries invalid, in all processes."
+    help = "Invalidate cached entries in all processes."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        what = parser.add_mutually_exclusive_group(required=True)
-        what.add_argument("pattern", nargs="?", help="a glob of names, such as 'conversations:instance:7*'")
-        what.add_argument("--namespace", help="one namespace, in one step however large it is")
-        what.add_argument("--all", action="store_true", help="everything, in one step")
+        scope = parser.add_mutually_exclusive_group(required=True)
+        scope.add_argument(
+            "pattern", nargs="?", help="glob; removes the entries whose name matches, as 'conversations:instance:7*'"
+        )
+        scope.add_argument("--namespace", help="invalidate all entries of this namespace, in one step")
+        scope.add_argument("--all", action="store_true", help="invalidate all entries, in one step")
 
     def handle(self, *_args: object, **options: Any) -> None:
-        """Clear, and say what was done."""
+        """Clear, and print what was done."""
         if options["pattern"] is not None:
             removed = cache.clear(options["pattern"])
-            done = f"{removed} entries removed"
+            message = f"{removed} entries removed"
         elif options["namespace"]:
             try:
                 cache.clear_namespace(options["namespace"])
             except UnknownNamespace as error:
                 raise CommandError(str(error)) from None
-            done = "the namespace is invalid"
+            message = f"all entries of the namespace {options['namespace']} invalidated"
         else:
             cache.clear_all()
-            done = "everything is invalid"
+            message = "all entries invalidated"
         if get_runtime().bypasses_cache:
-            done = "asked the server's process, whose cache it is; a running one does it within a second"
-        self.stdout.write(done)
+            message = "request recorded; the server process, which owns the cache, clears it within a second if it runs"
+        self.stdout.write(message)

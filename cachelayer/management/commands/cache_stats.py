@@ -1,4 +1,4 @@
-"""`manage.py cache_stats`: what the caches of all processes have done, by namespace and tier."""
+"""`manage.py cache_stats`: print the counters of all processes, by namespace and tier."""
 
 import json
 import time
@@ -15,24 +15,29 @@ CLEAR_SCREEN = "\x1b[2J\x1b[H"
 
 
 class Command(BaseCommand):
-    """Prints the sums over all processes that have reported, which they do every two seconds."""
+    """Prints the counters summed over all processes; each process reports every two seconds."""
 
-    help = "Show what the caches of all processes have done: hits, misses and so on, by namespace and tier."
+    help = "Show the cache counters of all processes (hits, misses and so on), by namespace and tier."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        parser.add_argument("--json", action="store_true", help="for scripts")
+        parser.add_argument("--json", action="store_true", help="print JSON")
         parser.add_argument(
-            "--watch", nargs="?", type=float, const=2.0, metavar="SECONDS", help="again and again, until Ctrl-C"
+            "--watch",
+            nargs="?",
+            type=float,
+            const=2.0,
+            metavar="SECONDS",
+            help="print again every SECONDS (default 2) until Ctrl-C",
         )
-        parser.add_argument("--reset", action="store_true", help="start the sums from nothing, after showing them")
+        parser.add_argument("--reset", action="store_true", help="set the counters to 0 after printing them")
 
     def handle(self, *_args: object, **options: Any) -> None:
-        """Print once, or for as long as it is watched."""
-        write = as_json if options["json"] else as_table
+        """Print once, or repeatedly with `--watch`."""
+        format_totals = format_json if options["json"] else format_table
         try:
             while True:
-                text = write(statistics.totals())
+                text = format_totals(statistics.totals())
                 self.stdout.write(CLEAR_SCREEN + text if options["watch"] and not options["json"] else text)
                 if not options["watch"]:
                     break
@@ -43,32 +48,32 @@ class Command(BaseCommand):
             statistics.reset()
 
 
-def as_json(found: Snapshot) -> str:
-    """Lay the sums out for scripts."""
+def format_json(totals: Snapshot) -> str:
+    """Return the counters as JSON."""
     namespaces = {
         name: {"hit_rate": statistics.hit_rate(counts), **statistics.by_tier(counts)}
-        for name, counts in statistics.by_namespace(found).items()
+        for name, counts in statistics.by_namespace(totals).items()
     }
-    return json.dumps({"namespaces": namespaces, "events": statistics.events(found)}, indent=2)
+    return json.dumps({"namespaces": namespaces, "events": statistics.events(totals)}, indent=2)
 
 
-def as_table(found: Snapshot) -> str:
-    """Lay the sums out for people."""
+def format_table(totals: Snapshot) -> str:
+    """Return the counters as a table with two rows a namespace, followed by the events."""
     rows = [["namespace", "tier", *statistics.COLUMNS, "hit rate"]]
-    for name, counts in statistics.by_namespace(found).items():
+    for name, counts in statistics.by_namespace(totals).items():
         rate = statistics.hit_rate(counts)
-        shown = "" if rate is None else f"{rate:.2%}"
-        for tier, of_tier in statistics.by_tier(counts).items():
-            first = tier == "local"
-            numbers = [str(of_tier.get(column, "")) for column in statistics.COLUMNS]
-            rows.append([name if first else "", tier, *numbers, shown if first else ""])
-    lines = list(_aligned(rows)) if len(rows) > 1 else ["Nothing has been counted yet."]
-    lines += ["", *(f"{times:>9}  {event}" for event, times in statistics.events(found).items())]
+        percentage = "" if rate is None else f"{rate:.2%}"
+        for tier, tier_counts in statistics.by_tier(counts).items():
+            is_first = tier == "local"
+            numbers = [str(tier_counts.get(column, "")) for column in statistics.COLUMNS]
+            rows.append([name if is_first else "", tier, *numbers, percentage if is_first else ""])
+    lines = list(_align(rows)) if len(rows) > 1 else ["No counters yet."]
+    lines += ["", *(f"{times:>9}  {event}" for event, times in statistics.events(totals).items())]
     return "\n".join(lines).rstrip()
 
 
-def _aligned(rows: list[list[str]]) -> Iterable[str]:
-    """Lay cells out in columns: words to the left, numbers to the right."""
+def _align(rows: list[list[str]]) -> Iterable[str]:
+    """Pad the cells to equal widths; align the first two columns left and the numbers right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         words = [cell.ljust(width) for cell, width in zip(row[:2], widths, strict=False)]

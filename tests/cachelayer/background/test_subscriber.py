@@ -1,5 +1,3 @@
-"""What happens while nothing can be heard is made good as soon as it can be."""
-
 import pytest
 from django.db import transaction
 
@@ -13,23 +11,23 @@ from tests.valkey import Valkey
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_writes_under_way_are_announced_again_after_another_process_has_met_an_emptied_store(
-    server: Valkey, monkeypatch: pytest.MonkeyPatch
+def test_open_writes_are_announced_again_after_a_reconnection_to_a_store_that_was_emptied(
+    valkey_server: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They were told so while this one's channel was lost, and the store has all its namespaces again."""
+    """While the channel is down, another process initializes the store, so this process receives no message of it."""
     monkeypatch.setattr(heartbeat, "RENEW_AFTER", 1000)
     monkeypatch.setattr(subscriber, "RECONNECT_DELAY", 0.2)
     row = a_contact(an_instance())
     with transaction.atomic():
         row.save()
-        assert is_announced(row)
-        server.client.client_kill_filter(_type="pubsub")
-        server.client.flushall()
+        assert has_intent(row)
+        valkey_server.client.client_kill_filter(_type="pubsub")
+        valkey_server.client.flushall()
         get_runtime().store.reinitialize(quarantine=False)  # as the other process does
-        assert not is_announced(row)
-        wait_until(lambda: is_announced(row))
+        assert not has_intent(row)
+        wait_until(lambda: has_intent(row))
 
 
-def is_announced(row: Contact) -> bool:
+def has_intent(row: Contact) -> bool:
     (state,) = get_runtime().store.read([], [f"contact:{row.pk}"])[1]
     return (state or b"").startswith(b"!")

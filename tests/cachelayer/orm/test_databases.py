@@ -1,4 +1,4 @@
-"""A second database beside the one that is cached: what is read and written there is nobody's business here."""
+"""A second database that is not cached: its reads and writes neither use nor change the cache of the first one."""
 
 import uuid
 from collections.abc import Iterator
@@ -13,65 +13,66 @@ from cachelayer.runtime.runtime import CacheRuntime
 from conversations.models import Contact, Instance
 from tests.conversations.rows import an_instance
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cached")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cache_runtime")]
 
 
 @pytest.fixture(autouse=True)
-def other(tmp_path: Path, transactional_db: None) -> Iterator[str]:  # noqa: ARG001 - which must not know of this one
-    """The alias of a database with the tables that are needed here."""
+def other_database(tmp_path: Path, transactional_db: None) -> Iterator[None]:  # noqa: ARG001 - must be set up before
+    """A database with the alias `other`, which has the tables that these tests use."""
     connections.settings["other"] = {
         **connections.settings["default"],
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": tmp_path / "other.sqlite3",
         "OPTIONS": {},
     }
-    connections["other"].connect()  # itself, for Django's test case would ask whether this one was announced
+    connections["other"].connect()  # directly, because Django's test case forbids databases that a test did not declare
     with connections["other"].schema_editor() as editor:
         for model in (Instance, Contact, Outbox):
             editor.create_model(model)
-    yield "other"
+    yield
     connections["other"].close()
     del connections["other"], connections.settings["other"]
 
 
 @pytest.fixture
 def row() -> Instance:
-    """A row that is cached; the other database has another one of the same key."""
-    here = an_instance(profile_name="here")
-    Instance(pk=here.pk, name=here.name, profile_name="there").save(using="other", force_insert=True)
-    assert read(here.pk) == "here"
-    return here
+    """A cached row; the other database has a different row with the same key."""
+    row = an_instance(profile_name="default")
+    Instance(pk=row.pk, name=row.name, profile_name="other").save(using="other", force_insert=True)
+    assert fetch_name(row.pk) == "default"
+    return row
 
 
-def read(pk: int) -> str:
+def fetch_name(pk: int) -> str:
+    """Fetch the row from both tiers and in a page; all must agree."""
     names = {Instance.objects.fetch(pk, fresh=fresh).profile_name for fresh in (False, True)}
-    (page,) = [row.profile_name for row in Instance.objects.page().rows]
-    assert names == {page}
-    return page
+    (listed,) = [row.profile_name for row in Instance.objects.page().rows]
+    assert names == {listed}
+    return listed
 
 
-def test_what_is_read_there_comes_from_there_and_is_not_kept(row: Instance, cached: CacheRuntime) -> None:
-    there = Instance.objects.db_manager("other")
-    before = cached.counters.snapshot(cached.local.namespaces.values())
+def test_reads_of_the_other_database_do_not_use_the_cache(row: Instance, cache_runtime: CacheRuntime) -> None:
+    manager = Instance.objects.db_manager("other")
+    before = cache_runtime.counters.snapshot(cache_runtime.local.namespaces.values())
     for _ in range(2):
-        found = there.fetch(row.pk)
-        assert (found.profile_name, found._state.db) == ("there", "other")  # noqa: SLF001 - Django's documented way
-        assert there.fetch_many([row.pk])[row.pk].profile_name == "there"
-        assert [one.profile_name for one in there.page().rows] == ["there"]
-        assert [one.profile_name for one in there.by_name(row.name)] == ["there"]
-    assert cached.counters.snapshot(cached.local.namespaces.values()) == before
-    assert read(row.pk) == "here"
+        fetched = manager.fetch(row.pk)
+        assert (fetched.profile_name, fetched._state.db) == ("other", "other")  # noqa: SLF001 - Django documents _state
+        assert manager.fetch_many([row.pk])[row.pk].profile_name == "other"
+        assert [one.profile_name for one in manager.page().rows] == ["other"]
+        assert [one.profile_name for one in manager.by_name(row.name)] == ["other"]
+    assert cache_runtime.counters.snapshot(cache_runtime.local.namespaces.values()) == before
+    assert fetch_name(row.pk) == "default"
     assert Instance.objects.fetch(row.pk)._state.db == "default"  # noqa: SLF001 - as above
 
 
-def test_rows_that_are_related_to_one_from_there_come_from_there(row: Instance) -> None:
-    here = row.contacts.create(jid="1@lid", name="here")
-    there = Instance.objects.using("other").get(pk=row.pk)
-    Contact(pk=here.pk, instance_id=row.pk, jid="1@lid", name="there").save(using="other", force_insert=True)
+def test_a_related_manager_reads_the_database_of_its_row(row: Instance) -> None:
+    contact = row.contacts.create(jid="1@lid", name="default")
+    other_row = Instance.objects.using("other").get(pk=row.pk)
+    Contact(pk=contact.pk, instance_id=row.pk, jid="1@lid", name="other").save(using="other", force_insert=True)
     for _ in range(2):
-        assert there.contacts.fetch(here.pk).name == "there"
-        assert row.contacts.fetch(here.pk).name == "here"
-        assert Contact.objects.fetch(here.pk).name == "here"
+        assert other_row.contacts.fetch(contact.pk).name == "other"
+        assert row.contacts.fetch(contact.pk).name == "default"
+        assert Contact.objects.fetch(contact.pk).name == "default"
 
 
 WRITES: dict[str, Any] = {
@@ -85,35 +86,35 @@ WRITES: dict[str, Any] = {
     ),
     "bulk_create": lambda _: Instance.objects.using("other").bulk_create([Instance(name=f"{uuid.uuid4()}")]),
     "create": lambda _: Instance.objects.db_manager("other").create(name=f"{uuid.uuid4()}"),
-    "delete": lambda row: Instance.objects.using("other").filter(pk=row.pk)._raw_delete("other"),  # noqa: SLF001 - as Django
+    "delete": lambda row: Instance.objects.using("other").filter(pk=row.pk)._raw_delete("other"),  # noqa: SLF001 - Django calls it in large cascades
 }
 
 
-def test_what_is_written_there_leaves_nothing_held_and_what_is_here_as_it_is(
-    row: Instance, cached: CacheRuntime
+def test_writes_to_the_other_database_end_their_intents_and_change_no_cached_row(
+    row: Instance, cache_runtime: CacheRuntime
 ) -> None:
     for name, write in WRITES.items():
         for fails in (True, False):
             with transaction.atomic(using="other"):
                 write(row)
-                assert read(row.pk) == "here", name
+                assert fetch_name(row.pk) == "default", name
                 transaction.set_rollback(fails, using="other")
-        assert not cached.in_flight, name
+        assert not cache_runtime.in_flight, name
         write(row)
-        assert read(row.pk) == "here", name
-        assert not cached.in_flight, name
+        assert fetch_name(row.pk) == "default", name
+        assert not cache_runtime.in_flight, name
 
 
-def test_a_transaction_there_keeps_nobody_from_caching_here(row: Instance, cached: CacheRuntime) -> None:
-    cached.local.invalidate(["*"])
-    cached.store.touch(["*"])
+def test_a_transaction_on_the_other_database_does_not_prevent_fills(row: Instance, cache_runtime: CacheRuntime) -> None:
+    cache_runtime.local.invalidate(["*"])
+    cache_runtime.store.touch(["*"])
     with transaction.atomic(using="other"):
-        read(row.pk)
-        assert cached.local.namespaces["instances"].get(row.pk) is not None
+        fetch_name(row.pk)
+        assert cache_runtime.local.namespaces["instances"].get(row.pk) is not None
 
 
-class ReadsElsewhere:
-    """Sends reads to a replica, which is behind."""
+class ReplicaRouter:
+    """Sends reads to a replica, here the other database, and writes to the default database."""
 
     def db_for_read(self, model: object, **_hints: object) -> str | None:
         return "other" if model is Instance else None
@@ -122,13 +123,13 @@ class ReadsElsewhere:
         return "default" if model is Instance else None
 
 
-def test_with_a_replica_what_is_cached_comes_from_where_writes_go(row: Instance, settings: Any) -> None:
-    settings.DATABASE_ROUTERS = [ReadsElsewhere()]
-    assert Instance.objects.get(pk=row.pk).profile_name == "there"
+def test_entries_are_loaded_from_the_database_that_is_written_to(row: Instance, settings: Any) -> None:
+    settings.DATABASE_ROUTERS = [ReplicaRouter()]
+    assert Instance.objects.get(pk=row.pk).profile_name == "other"
     row.profile_name = "new"
     row.save()
-    assert read(row.pk) == "new"
+    assert fetch_name(row.pk) == "new"
     assert Instance.objects.fetch_many([row.pk])[row.pk].profile_name == "new"
     Instance.objects.filter(pk=row.pk).update(profile_name="newer")
-    assert read(row.pk) == "newer"
-    assert Instance.objects.fetch(row.pk)._state.db == "default"  # noqa: SLF001 - Django's documented way
+    assert fetch_name(row.pk) == "newer"
+    assert Instance.objects.fetch(row.pk)._state.db == "default"  # noqa: SLF001 - Django documents _state

@@ -1,120 +1,97 @@
-"""Rows that are saved together: they are what `save` would have made of each, and nobody else's are."""
+"""Writes of every kind that Django offers: afterwards, rows and lists are read as the database has them."""
 
-import datetime as dt
-from collections.abc import Sequence
-from typing import Any
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, TypeVar
 
 import pytest
-from django.core.serializers.json import DjangoJSONEncoder
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
+from asgiref.sync import sync_to_async
+from django.db import connections, transaction
+from django.db.models import F
 
-from conversations.models import Contact, Conversation, Message
-from tests.conversations.rows import NOON, a_contact, a_group, a_message, an_instance
+from cachelayer.runtime.runtime import CacheRuntime
+from conversations.models import Contact, Instance
+from tests.conversations.rows import a_contact, an_instance
 
+T = TypeVar("T")
 pytestmark = pytest.mark.django_db(transaction=True)
-FIELDS = ("sender", "status", "text", "edited_at", "is_deleted", "reactions", "updated_at")
-WRITTEN = (*FIELDS, "details", "kind", "from_me", "timestamp", "media", "original_text")
 
 
-@pytest.fixture
-def chat() -> Conversation:
-    return a_group(an_instance())
+def fetch_contacts(instance: Instance) -> list[list[Any]]:
+    """Fetch an instance's contacts as a list and one by one; both must agree."""
+    rows = Contact.objects.for_instance(instance).rows
+    pks = Contact.objects.filter(instance=instance).values_list("pk", flat=True)
+    fetched = sorted(Contact.objects.fetch_many(pks).values(), key=lambda row: (row.name, row.pk))
+    return [[(row.pk, row.name, row.presence) for row in contacts] for contacts in (rows, fetched)]
 
 
-def changed(row: Message, sender: Contact | None) -> Message:
-    row.sender, row.status, row.is_deleted = sender, Message.Status.READ, True
-    row.text, row.reactions = "50 % 'off' 👍", {"5511@s.whatsapp.net": {"emoji": "❤", "at": 2**40}}
-    row.edited_at = NOON + dt.timedelta(microseconds=1)
-    row.key_id = "not among the fields"
+WRITES: dict[str, Callable[[Instance, Contact], object]] = {
+    "update": lambda _, row: Contact.objects.filter(pk=row.pk).update(name="new"),
+    "update of related rows": lambda instance, _: instance.contacts.update(name=F("jid")),
+    "update by the base manager": lambda _, row: Contact._base_manager.filter(pk=row.pk).update(name="new"),  # noqa: SLF001 - Django documents it
+    "bulk_create": lambda instance, _: Contact.objects.bulk_create([Contact(instance=instance, jid="1@lid", name="1")]),
+    "bulk_create with conflicts": lambda instance, row: Contact.objects.bulk_create(
+        [Contact(instance=instance, jid=row.jid, name="new")],
+        update_conflicts=True,
+        unique_fields=["instance", "jid"],
+        update_fields=["name"],
+    ),
+    "bulk_update": lambda _, row: Contact.objects.bulk_update([renamed(row)], ["name"]),
+    "fast_bulk_update": lambda _, row: Contact.objects.fast_bulk_update([renamed(row)], ["name"]),
+    "update_or_create": lambda instance, row: Contact.objects.update_or_create(
+        instance=instance, jid=row.jid, defaults={"name": "new"}
+    ),
+    "get_or_create": lambda instance, _: Contact.objects.get_or_create(instance=instance, jid="2@lid"),
+    "create": lambda instance, _: instance.contacts.create(jid="3@lid", name="new"),
+    "save of some fields": lambda _, row: renamed(row).save(update_fields=["name"]),
+    "delete": lambda _, row: row.delete(),
+    "delete of a queryset": lambda instance, _: instance.contacts.all().delete(),
+    "asave": lambda _, row: run(renamed(row).asave()),
+    "aupdate": lambda _, row: run(Contact.objects.filter(pk=row.pk).aupdate(name="new")),
+}
+
+
+def renamed(row: Contact) -> Contact:
+    row.name = "new"
     return row
 
 
-def values(row: Message, names: Sequence[str] = FIELDS) -> dict[str, object]:
-    return {name: getattr(row, name) for name in names if name != "updated_at"}
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine, and close the connection of the thread in which coroutines use the database."""
+
+    async def run_and_close() -> T:
+        try:
+            return await coroutine
+        finally:
+            await sync_to_async(connections.close_all)()
+
+    return asyncio.run(run_and_close())
 
 
-def test_they_are_what_each_would_be_by_itself(chat: Conversation) -> None:
-    alone, one, other, bystander = (a_message(chat) for _ in range(4))
-    sender = a_contact(chat.instance)
-    before, kept = one.updated_at, Message.objects.get(pk=bystander.pk)
-    changed(alone, sender).save(update_fields=FIELDS)
-    Message.objects.fast_bulk_update([changed(one, sender), changed(other, None)], FIELDS)
-    alone, one, other = (Message.objects.get(pk=row.pk) for row in (alone, one, other))
-    assert values(one) == values(alone)
-    assert (other.sender_id, other.text) == (None, alone.text)
-    assert one.updated_at > before
-    assert one.key_id != "not among the fields"
-    assert vars(Message.objects.get(pk=bystander.pk)) | {"_state": None} == vars(kept) | {"_state": None}
-
-
-def test_new_rows_are_what_bulk_create_would_have_made(chat: Conversation) -> None:
-    sender = a_contact(chat.instance)
-    alike, other = [[_new(chat, f"{make}{n}", sender) for n in range(3)] for make in ("a", "b")]
-    Message.objects.bulk_create(alike)
-    before = timezone.now()
-    Message.objects.fast_bulk_create(other)
-    for one, row in zip(alike, other, strict=True):
-        found = Message.objects.get(pk=row.pk)
-        assert found.key_id == row.key_id
-        assert values(found, WRITTEN) == values(Message.objects.get(pk=one.pk), WRITTEN)
-        assert found.updated_at == row.updated_at >= before
-        assert (row._state.adding, row._state.db) == (False, "default")  # noqa: SLF001 - what `save` goes by
-    other[0].save()
-    assert Message.objects.count() == 6
-
-
-def test_none_is_nothing_to_do(chat: Conversation) -> None:
-    with CaptureQueriesContext(connection) as queries:
-        Message.objects.fast_bulk_create([])
-        Message.objects.fast_bulk_update([], ["text"])
-    assert not [query["sql"] for query in queries if "conversations_message" in query["sql"]]
-    assert chat.messages.count() == 0
-
-
-def test_a_value_that_json_has_no_form_for_is_refused(chat: Conversation) -> None:
-    for value in (b"bytes", NOON):
-        row = _new(chat, "a", None)
-        row.details = {"raw": value}
-        with pytest.raises(TypeError, match="not JSON serializable"):
-            Message.objects.fast_bulk_create([row])
-
-
-def test_a_field_that_says_its_values_in_its_own_way_is_asked(chat: Conversation, monkeypatch: Any) -> None:
-    field = Message._meta.get_field("details")  # noqa: SLF001 - Django's documented way to a field
-    monkeypatch.setattr(field, "encoder", DjangoJSONEncoder)
-    monkeypatch.setattr(field, "decoder", None)
-    row = _new(chat, "a", None)
-    row.details = {"at": NOON}
-    Message.objects.fast_bulk_create([row])
-    assert Message.objects.get(pk=row.pk).details == {"at": "2026-03-01T12:00:00Z"}
-    row.details = {"at": NOON + dt.timedelta(hours=1)}
-    Message.objects.fast_bulk_update([row], ["details"])
-    assert Message.objects.get(pk=row.pk).details == {"at": "2026-03-01T13:00:00Z"}
-
-
-def test_a_key_that_was_given_is_kept(chat: Conversation) -> None:
-    row = _new(chat, "a", None)
-    row.pk = 10**9
-    Message.objects.fast_bulk_create([row])
-    assert Message.objects.get(pk=10**9).key_id == "a"
-
-
-@pytest.mark.parametrize("many", [2, 20])
-def test_it_is_one_statement_for_all(chat: Conversation, many: int) -> None:
-    with CaptureQueriesContext(connection) as queries:
-        rows = [_new(chat, f"{n}", None) for n in range(many)]
-        Message.objects.fast_bulk_create(rows)
-        Message.objects.fast_bulk_update(rows, ["text"])
-    inserted, updated = [query["sql"] for query in queries if "conversations_message" in query["sql"]]
-    assert "INSERT" in inserted
-    one_each = connection.vendor == "sqlite"
-    assert updated.startswith(f"{many} times: UPDATE" if one_each else "\nUPDATE")
-
-
-def _new(chat: Conversation, key_id: str, sender: Contact | None) -> Message:
-    row = changed(Message(instance=chat.instance, conversation=chat, from_me=False, kind=Message.Kind.TEXT), sender)
-    row.key_id, row.timestamp = key_id, NOON
-    row.details = {"caption": '\u2028 \\ "', "count": 2**60, "none": None}
-    return row
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+@pytest.mark.parametrize("fails", [False, True], ids=["committed", "rolled back"])
+def test_a_write_invalidates_rows_and_lists(
+    cache_runtime: CacheRuntime, write: Callable[[Instance, Contact], object], *, fails: bool
+) -> None:
+    instance = an_instance()
+    row = a_contact(instance, name="old")
+    a_contact(instance, name="other")
+    before = fetch_contacts(instance)
+    assert fetch_contacts(instance) == before
+    if fails:
+        with suppress(ZeroDivisionError), transaction.atomic():
+            if "run" in write.__code__.co_names:
+                raise ZeroDivisionError  # coroutines write in another thread, outside this transaction
+            write(instance, row)
+            assert fetch_contacts(instance) != before
+            raise ZeroDivisionError
+        assert fetch_contacts(instance) == before
+    else:
+        write(instance, row)
+        listed, fetched = fetch_contacts(instance)
+        assert listed == fetched != before[0]
+        assert listed == [
+            (one.pk, one.name, one.presence) for one in Contact.objects.filter(instance=instance).order_by("name", "pk")
+        ]
+        assert not cache_runtime.in_flight

@@ -12,7 +12,7 @@ from conversations.models import Contact, Conversation
 from logs.testing import capture
 from tests.conversations.rows import a_chat, a_contact, an_instance
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cached")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cache_runtime")]
 
 
 def test_misses_and_hits_are_logged_with_tier_and_duration() -> None:
@@ -30,9 +30,9 @@ def test_misses_and_hits_are_logged_with_tier_and_duration() -> None:
     assert all(0 <= line["duration_ms"] < 10_000 for line in lines)
 
 
-def test_a_bypass_is_logged(cached: CacheRuntime) -> None:
+def test_a_bypass_is_logged(cache_runtime: CacheRuntime) -> None:
     conversation = a_chat(an_instance())
-    cached.breaker.trip(StoreDown("no answer"))
+    cache_runtime.breaker.trip(StoreDown("no answer"))
     with capture() as logged:
         Conversation.objects.fetch(conversation.pk)
     assert logged.one(message=f"Cache BYPASS conversation:{conversation.pk}")["tier"] == "database"
@@ -57,12 +57,12 @@ def test_search_terms_are_not_logged() -> None:
     assert "Maria" not in str(logged)
 
 
-def test_a_hit_costs_nothing_while_debug_is_off(cached: CacheRuntime) -> None:
+def test_a_hit_costs_nothing_while_debug_is_off(cache_runtime: CacheRuntime) -> None:
     with capture(logging.INFO) as logged:
         cache.set("conversations:x", [1])
         assert cache.get("conversations:x") == [1]  # from the store into the local cache
         assert cache.get("conversations:x") == [1]
-    (entry,) = _entries(cached, "conversations:x")
+    (entry,) = _entries(cache_runtime, "conversations:x")
     assert entry.load.__qualname__ == [1].copy.__qualname__, "the factory is wrapped"
     assert not logged
 

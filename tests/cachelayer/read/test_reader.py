@@ -18,9 +18,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 PAYLOAD_START = HEADER_SIZE + 3 * VERSION_SIZE  # in the entry of an existing row
 
 
-def only_entry(cached: CacheRuntime) -> tuple[str, bytes]:
-    (name,) = cached.store.entry_names("instance:*")
-    ((entry,), _) = cached.store.read([name], [])
+def only_entry(cache_runtime: CacheRuntime) -> tuple[str, bytes]:
+    (name,) = cache_runtime.store.entry_names("instance:*")
+    ((entry,), _) = cache_runtime.store.read([name], [])
     assert entry is not None
     return name, entry
 
@@ -35,40 +35,40 @@ def is_no_row(values: list[Any]) -> bool:
     | st.integers(0, 400).map(lambda depth: b"\x91" * depth + b"\xc0")
 )
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_an_entry_with_a_malformed_payload_is_a_miss(cached: CacheRuntime, payload: bytes) -> None:
+def test_an_entry_with_a_malformed_payload_is_a_miss(cache_runtime: CacheRuntime, payload: bytes) -> None:
     row = Instance.objects.first() or an_instance()
     Instance.objects.fetch(row.pk)
-    name, entry = only_entry(cached)
-    cached.store.fill([(name, entry[:PAYLOAD_START] + payload, 60_000)], "")
+    name, entry = only_entry(cache_runtime)
+    cache_runtime.store.fill([(name, entry[:PAYLOAD_START] + payload, 60_000)], "")
     assert Instance.objects.fetch(row.pk, fresh=True) == row
-    assert only_entry(cached)[1][PAYLOAD_START:] == entry[PAYLOAD_START:]
+    assert only_entry(cache_runtime)[1][PAYLOAD_START:] == entry[PAYLOAD_START:]
 
 
 @pytest.mark.parametrize("kind", [b"?", b"\0", b"-"])
-def test_an_entry_of_unknown_kind_is_a_miss(cached: CacheRuntime, kind: bytes) -> None:
+def test_an_entry_of_unknown_kind_is_a_miss(cache_runtime: CacheRuntime, kind: bytes) -> None:
     row = an_instance()
     Instance.objects.fetch(row.pk)
-    name, entry = only_entry(cached)
-    cached.store.fill([(name, kind + entry[1:], 60_000)], "")
+    name, entry = only_entry(cache_runtime)
+    cache_runtime.store.fill([(name, kind + entry[1:], 60_000)], "")
     assert Instance.objects.fetch(row.pk, fresh=True) == row
 
 
-def is_lease_free(cached: CacheRuntime, lease: str) -> bool:
-    return cached.store.claim_versions([], lease, 1)[1]
+def is_lease_free(cache_runtime: CacheRuntime, lease: str) -> bool:
+    return cache_runtime.store.claim_versions([], lease, 1)[1]
 
 
-def test_a_value_that_cannot_be_cached_is_returned_and_the_lease_is_released(cached: CacheRuntime) -> None:
+def test_a_value_that_cannot_be_cached_is_returned_and_the_lease_is_released(cache_runtime: CacheRuntime) -> None:
     deepest: list[object] = []
     for _ in range(1024):  # msgpack can encode it, but not decode it
         deepest = [deepest]
     for value in (object(), deepest):
         assert cache.fetch("x", lambda value=value: value) is value  # type: ignore[misc]
         assert cache.get("x") is None
-        assert is_lease_free(cached, "values:x")
+        assert is_lease_free(cache_runtime, "values:x")
 
 
-def test_a_negative_entry_that_cannot_be_stored_releases_the_lease(cached: CacheRuntime) -> None:
-    cached.store.begin(b"another-write---", ["instances:new"])
+def test_a_negative_entry_that_cannot_be_stored_releases_the_lease(cache_runtime: CacheRuntime) -> None:
+    cache_runtime.store.begin(b"another-write---", ["instances:new"])
     with pytest.raises(Instance.DoesNotExist):
         Instance.objects.fetch(77)
-    assert is_lease_free(cached, "instance:77")
+    assert is_lease_free(cache_runtime, "instance:77")

@@ -27,7 +27,7 @@ from tests.valkey import Valkey
 READERS = 50
 KEY = "conversations:digest:7"
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cached")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cache_runtime")]
 
 
 class Loader:
@@ -72,16 +72,16 @@ def test_fifty_threads_load_once() -> None:
 
 
 def test_a_reader_whose_lookup_came_just_before_a_fill_does_not_load_again(
-    cached: CacheRuntime, monkeypatch: pytest.MonkeyPatch
+    cache_runtime: CacheRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load, acquire = Loader(), cached.single_flight.acquire
+    load, acquire = Loader(), cache_runtime.single_flight.acquire
 
     def acquire_late(name: str, looked_up_at: float) -> bool:
-        monkeypatch.setattr(cached.single_flight, "acquire", acquire)
+        monkeypatch.setattr(cache_runtime.single_flight, "acquire", acquire)
         cache.fetch(KEY, load)  # as another thread would, from its lookup to its fill
         return acquire(name, looked_up_at)
 
-    monkeypatch.setattr(cached.single_flight, "acquire", acquire_late)
+    monkeypatch.setattr(cache_runtime.single_flight, "acquire", acquire_late)
     assert cache.fetch(KEY, load) == {}
     assert load.loads == 1
 
@@ -114,50 +114,50 @@ def test_other_threads_do_not_wait_for_a_very_slow_load(monkeypatch: pytest.Monk
 
 
 # --- the lease between processes --------------------------------------------------------------------------------------
-def test_readers_wait_only_once_for_a_process_that_died_with_the_lease(cached: CacheRuntime) -> None:
-    cached.store.claim_versions([], KEY, 60_000)
+def test_readers_wait_only_once_for_a_process_that_died_with_the_lease(cache_runtime: CacheRuntime) -> None:
+    cache_runtime.store.claim_versions([], KEY, 60_000)
     load = Loader()
     for _ in range(2):
         assert cache.fetch(KEY, load) == {}
     assert load.loads == 1
-    assert is_lease_free(cached)
+    assert is_lease_free(cache_runtime)
 
 
-def test_a_failed_load_releases_the_lease(cached: CacheRuntime) -> None:
+def test_a_failed_load_releases_the_lease(cache_runtime: CacheRuntime) -> None:
     with pytest.raises(ZeroDivisionError):
         cache.fetch(KEY, Loader(lambda: 1 / 0))
-    assert is_lease_free(cached)
+    assert is_lease_free(cache_runtime)
 
 
-def test_a_value_that_cannot_be_cached_releases_the_lease(cached: CacheRuntime) -> None:
+def test_a_value_that_cannot_be_cached_releases_the_lease(cache_runtime: CacheRuntime) -> None:
     cache.fetch(KEY, object)
-    assert is_lease_free(cached)
+    assert is_lease_free(cache_runtime)
 
 
 def test_a_load_during_a_write_releases_the_lease_and_stores_nothing(
-    cached: CacheRuntime, monkeypatch: pytest.MonkeyPatch
+    cache_runtime: CacheRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    claim = cached.store.claim_versions
+    claim = cache_runtime.store.claim_versions
 
     def claim_late(*arguments: Any) -> Any:
-        monkeypatch.setattr(cached.store, "claim_versions", claim)
-        cached.store.begin(b"w" * 16, ["conversations"])  # after the lookup
+        monkeypatch.setattr(cache_runtime.store, "claim_versions", claim)
+        cache_runtime.store.begin(b"w" * 16, ["conversations"])  # after the lookup
         return claim(*arguments)
 
-    monkeypatch.setattr(cached.store, "claim_versions", claim_late)
+    monkeypatch.setattr(cache_runtime.store, "claim_versions", claim_late)
     cache.fetch(KEY, dict)
-    assert is_lease_free(cached)
-    cached.store.end(b"w" * 16, ["conversations"])
+    assert is_lease_free(cache_runtime)
+    cache_runtime.store.end(b"w" * 16, ["conversations"])
     load = Loader()
     cache.fetch(KEY, load)
     assert load.loads == 1, "it was stored although a write was in flight"
 
 
-def test_a_hit_needs_no_database(cached: CacheRuntime) -> None:
+def test_a_hit_needs_no_database(cache_runtime: CacheRuntime) -> None:
     cache.fetch(KEY, dict)
 
     def does_connect() -> bool:
-        cached.local.remove_matching(lambda *_: True)
+        cache_runtime.local.remove_matching(lambda *_: True)
         cache.fetch(KEY, object)
         return connection.connection is not None
 
@@ -172,10 +172,10 @@ START_DELAY = 0.02  # seconds until the readers start, so that all processes kno
 
 
 @pytest.fixture
-def processes(server: Valkey) -> Iterator[list["subprocess.Popen[str]"]]:
+def processes(valkey_server: Valkey) -> Iterator[list["subprocess.Popen[str]"]]:
     """Processes of `readers.py` that use this test's database and server."""
     database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
-    environ = os.environ | {"DATABASE_URL": database, "REDIS_URL": server.url}
+    environ = os.environ | {"DATABASE_URL": database, "REDIS_URL": valkey_server.url}
     command = [sys.executable, "-m", "tests.cachelayer.readers"]
     with ExitStack() as stack:
         started = []

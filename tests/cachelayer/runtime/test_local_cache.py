@@ -339,7 +339,7 @@ READS: dict[str, Read] = {
 
 
 @pytest.mark.django_db(transaction=True)
-def test_mutating_a_value_that_was_read_does_not_change_later_reads(cached: CacheRuntime) -> None:
+def test_mutating_a_value_that_was_read_does_not_change_later_reads(cache_runtime: CacheRuntime) -> None:
     group = a_group(an_instance(labels=JSON), labels=JSON)
     message = a_message(group, details=JSON, media=JSON, reactions=JSON)
     a_message(group)
@@ -347,14 +347,14 @@ def test_mutating_a_value_that_was_read_does_not_change_later_reads(cached: Cach
     cache.set("values:x", {"a": [JSON, [1]]})
     for name, read in READS.items():
         expected = visible(read(message))  # a miss, or the value that was set
-        counts = cached.counters.snapshot(cached.local.namespaces.values())
+        counts = cache_runtime.counters.snapshot(cache_runtime.local.namespaces.values())
         for answered_by in ("local", "local", "shared", "local"):
             if answered_by == "shared":
-                cached.local.invalidate(["*"])
+                cache_runtime.local.invalidate(["*"])
             found = read(message)
             assert visible(found) == expected, (name, answered_by)
             mutate(found)
-        after = cached.counters.snapshot(cached.local.namespaces.values())
+        after = cache_runtime.counters.snapshot(cache_runtime.local.namespaces.values())
         for tier in ("local", "shared"):
             hits = sum(after[key] - counts.get(key, 0) for key in after if key[1:] == (tier, "hits"))
             assert hits > 0, (name, tier)

@@ -20,8 +20,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 class CounterCheck:
     """Compares the increments of counters with the expected ones."""
 
-    def __init__(self, cached: CacheRuntime) -> None:
-        self._cached = cached
+    def __init__(self, cache_runtime: CacheRuntime) -> None:
+        self._cached = cache_runtime
 
     @contextmanager
     def increments(self, namespace: str, **expected: int) -> Iterator[None]:
@@ -41,8 +41,8 @@ class CounterCheck:
 
 
 @pytest.fixture
-def counters(cached: CacheRuntime) -> CounterCheck:
-    return CounterCheck(cached)
+def counters(cache_runtime: CacheRuntime) -> CounterCheck:
+    return CounterCheck(cache_runtime)
 
 
 def test_reads_of_rows_and_lists(counters: CounterCheck) -> None:
@@ -133,9 +133,11 @@ def frequent_switches() -> Iterator[None]:
     sys.setswitchinterval(before)
 
 
-@pytest.mark.usefixtures("cached", "frequent_switches")
+@pytest.mark.usefixtures("cache_runtime", "frequent_switches")
 def test_hits_of_many_threads_are_all_counted() -> None:
-    cached = runtime.use_store(memory_store)  # in-process, because the subscriber of a server would need CPU time
+    cache_runtime = runtime.use_store(
+        memory_store
+    )  # a subscriber would use CPU time
     row, times, threads = an_instance(), 20_000, 4
     Instance.objects.fetch(row.pk)
 
@@ -143,5 +145,8 @@ def test_hits_of_many_threads_are_all_counted() -> None:
         for _ in range(times):
             Instance.objects.fetch(row.pk)
 
-    with CounterCheck(cached).increments("instances", local_hits=threads * times), ThreadPoolExecutor(threads) as pool:
+    with (
+        CounterCheck(cache_runtime).increments("instances", local_hits=threads * times),
+        ThreadPoolExecutor(threads) as pool,
+    ):
         list(pool.map(read, range(threads)))

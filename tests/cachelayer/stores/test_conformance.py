@@ -154,8 +154,8 @@ operations = st.one_of(
 class Channel:
     """The messages on the invalidation channel of a server."""
 
-    def __init__(self, server: Valkey, name: str) -> None:
-        self._client = server.client
+    def __init__(self, valkey_server: Valkey, name: str) -> None:
+        self._client = valkey_server.client
         self._name = name
         self._subscription: Any = self._client.pubsub(ignore_subscribe_messages=True)
         self._subscription.subscribe(name)
@@ -172,16 +172,16 @@ class Channel:
 
 
 @pytest.fixture
-def stores(server: Valkey) -> Iterator[Callable[[], tuple[Side, Side]]]:
+def stores(valkey_server: Valkey) -> Iterator[Callable[[], tuple[Side, Side]]]:
     """Return a function that makes both stores, empty."""
     shared = RedisStore("default", PREFIX, "sender", runtime.namespaces, lambda _tags: None, lambda _event: None)
-    channel = Channel(server, shared.channel)
+    channel = Channel(valkey_server, shared.channel)
 
     def make() -> tuple[Side, Side]:
-        for key in server.client.scan_iter(match=f"{PREFIX}:*"):
-            server.client.delete(key)
+        for key in valkey_server.client.scan_iter(match=f"{PREFIX}:*"):
+            valkey_server.client.delete(key)
         shared.reinitialize(quarantine=False)
-        server.client.delete(f"{PREFIX}:t:{GLOBAL_TAG}")  # ends the quarantine of the new server
+        valkey_server.client.delete(f"{PREFIX}:t:{GLOBAL_TAG}")  # ends the quarantine of the new server
         channel.take_announced()
         announced: list[list[str]] = []
         memory = MemoryStore(100, runtime.namespaces, on_touch=lambda words: announced.append(list(words)))

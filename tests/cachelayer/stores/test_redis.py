@@ -13,7 +13,7 @@ from cachelayer.background.threads import BackgroundThreads
 from cachelayer.runtime.runtime import CacheRuntime, get_runtime, runtime
 from conversations.cache_policy import NAMESPACES
 from conversations.models import Contact, Conversation, Instance
-from tests.cachelayer.conftest import believe, wait_until
+from tests.cachelayer.conftest import wait_until, wait_until_in_use
 from tests.conversations.rows import a_chat, an_instance
 from tests.valkey import Valkey
 
@@ -23,8 +23,8 @@ PREFIX = django_settings.CACHELAYER["PREFIX"]
 HOUR = 60 * 60 * 1000  # milliseconds
 
 
-def keys_on(server: Valkey, pattern: str = "*") -> set[str]:
-    return {key.decode() for key in server.client.scan_iter(match=pattern)}
+def keys_on(valkey_server: Valkey, pattern: str = "*") -> set[str]:
+    return {key.decode() for key in valkey_server.client.scan_iter(match=pattern)}
 
 
 def fill() -> None:
@@ -40,39 +40,39 @@ def fill() -> None:
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------
-def test_every_key_begins_with_the_prefix_and_its_kind(server: Valkey) -> None:
+def test_every_key_begins_with_the_prefix_and_its_kind(valkey_server: Valkey) -> None:
     fill()
-    for key in keys_on(server):
+    for key in keys_on(valkey_server):
         assert re.fullmatch(rf"{PREFIX}:(t:[^@]+|e:.+@[0-9a-f]+|run|probe)", key), key
-    names = {key.removeprefix(f"{PREFIX}:e:").rpartition("@")[0] for key in keys_on(server, f"{PREFIX}:e:*")}
+    names = {key.removeprefix(f"{PREFIX}:e:").rpartition("@")[0] for key in keys_on(valkey_server, f"{PREFIX}:e:*")}
     pk, instance = Conversation.objects.get().pk, Instance.objects.get().pk
     assert {f"conversation:{pk}", f"conversation:{pk + 1}", "conversations:digest:7", "values:x"} < names
     assert any(re.fullmatch(rf"contacts:instance:{instance}:[0-9a-f]{{32}}", name) for name in names)
 
 
-def test_no_key_contains_search_terms(server: Valkey) -> None:
+def test_no_key_contains_search_terms(valkey_server: Valkey) -> None:
     fill()
-    assert not [key for key in keys_on(server) if "Ana" in key or "Loja" in key]
+    assert not [key for key in keys_on(valkey_server) if "Ana" in key or "Loja" in key]
 
 
-def test_entries_and_tags_expire_except_namespaces(server: Valkey) -> None:
+def test_entries_and_tags_expire_except_namespaces(valkey_server: Valkey) -> None:
     fill()
     longest = max(namespace.ttl for namespace in NAMESPACES) * 1000
-    for key in keys_on(server, f"{PREFIX}:e:*"):
-        assert 0 < server.client.pttl(key) <= longest * 1.1
-    for key in keys_on(server, f"{PREFIX}:t:*:*"):
-        assert longest * 1.1 < server.client.pttl(key) <= 2 * HOUR
-    assert all(server.client.pttl(f"{PREFIX}:t:{namespace.name}") == -1 for namespace in runtime.namespaces)
+    for key in keys_on(valkey_server, f"{PREFIX}:e:*"):
+        assert 0 < valkey_server.client.pttl(key) <= longest * 1.1
+    for key in keys_on(valkey_server, f"{PREFIX}:t:*:*"):
+        assert longest * 1.1 < valkey_server.client.pttl(key) <= 2 * HOUR
+    assert all(valkey_server.client.pttl(f"{PREFIX}:t:{namespace.name}") == -1 for namespace in runtime.namespaces)
 
 
-def test_the_tag_of_a_value_lives_as_long_as_the_value(server: Valkey) -> None:
+def test_the_tag_of_a_value_lives_as_long_as_the_value(valkey_server: Valkey) -> None:
     cache.set("x", 1, ttl=24 * 60 * 60)
     for key in (f"{PREFIX}:t:values:x", f"{PREFIX}:e:values:x@1"):
-        assert 23 * HOUR < server.client.pttl(key) <= 24 * HOUR
+        assert 23 * HOUR < valkey_server.client.pttl(key) <= 24 * HOUR
 
 
 # --- Django's cache ---------------------------------------------------------------------------------------------------
-def test_djangos_cache_can_be_used_beside_this_one(server: Valkey) -> None:
+def test_djangos_cache_can_be_used_beside_this_one(valkey_server: Valkey) -> None:
     fill()
     django_cache.set("conversations:digest:7", "of Django", 60)
     django_cache.set_many({"a": 1, "b": [2]})
@@ -86,10 +86,10 @@ def test_djangos_cache_can_be_used_beside_this_one(server: Valkey) -> None:
     assert cache.clear("*") > 0
     cache.clear_all()
     assert django_cache.get("conversations:digest:7") == "of Django"
-    assert not [key for key in keys_on(server) if not key.startswith((PREFIX, ":1:"))]
+    assert not [key for key in keys_on(valkey_server) if not key.startswith((PREFIX, ":1:"))]
 
 
-def test_clearing_djangos_cache_empties_this_one_and_makes_no_stale_read(server: Valkey) -> None:
+def test_clearing_djangos_cache_empties_this_one_and_makes_no_stale_read(valkey_server: Valkey) -> None:
     """django-redis clears a cache by flushing the whole Redis database."""
     row = an_instance(profile_name="old")
     Instance.objects.fetch(row.pk)
@@ -99,14 +99,14 @@ def test_clearing_djangos_cache_empties_this_one_and_makes_no_stale_read(server:
     row.save()
     for fresh in (False, True):
         assert Instance.objects.fetch(row.pk, fresh=fresh).profile_name == "new"
-    believe(get_runtime())
+    wait_until_in_use(get_runtime())
     Instance.objects.fetch(row.pk)
-    assert keys_on(server, f"{PREFIX}:e:instance:{row.pk}@*")
+    assert keys_on(valkey_server, f"{PREFIX}:e:instance:{row.pk}@*")
 
 
 # --- two databases on one server --------------------------------------------------------------------------------------
 @pytest.fixture
-def runtimes(server: Valkey, settings: Any) -> Iterator[list[CacheRuntime]]:  # noqa: ARG001 - they use it
+def runtimes(valkey_server: Valkey, settings: Any) -> Iterator[list[CacheRuntime]]:  # noqa: ARG001 - they use it
     """Runtimes with two prefixes, of which one begins with the other."""
     created = []
     for prefix in ("shop", "shop-test"):
@@ -115,7 +115,7 @@ def runtimes(server: Valkey, settings: Any) -> Iterator[list[CacheRuntime]]:  # 
         other.make_threads = BackgroundThreads
         other.use_configured_store()
         other.store.reinitialize(quarantine=False)
-        believe(other)
+        wait_until_in_use(other)
         created.append(other)
     settings.CACHELAYER = {"PREFIX": PREFIX}
     yield created
@@ -145,7 +145,7 @@ def test_caches_with_two_prefixes_do_not_affect_each_other(runtimes: list[CacheR
     assert other.local.namespaces["conversations"].entries
 
 
-def wait_for_messages(cached: CacheRuntime) -> None:
+def wait_for_messages(cache_runtime: CacheRuntime) -> None:
     """Wait for the reply to a ping, which arrives after all messages that were published before."""
-    before = cached.local.valid_until
-    wait_until(lambda: cached.local.valid_until > before)
+    before = cache_runtime.local.valid_until
+    wait_until(lambda: cache_runtime.local.valid_until > before)

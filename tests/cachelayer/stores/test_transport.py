@@ -13,7 +13,7 @@ from cachelayer.runtime.runtime import get_runtime
 from cachelayer.stores.base import StoreDown, StoreFull, StoreSlow
 from cachelayer.stores.redis import RedisStore
 from cachelayer.stores.transport import MAX_CONCURRENT, RedisTransport, Script
-from tests.cachelayer.conftest import full, on_server, wait_until
+from tests.cachelayer.conftest import out_of_memory, use_redis, wait_until
 from tests.cachelayer.test_faults import a_replica
 from tests.valkey import Valkey
 
@@ -22,14 +22,14 @@ WRITE = Script("#!lua flags=allow-oom\nreturn redis.call('SET', KEYS[1], ARGV[1]
 
 
 @pytest.fixture(params=["unix", "tcp"])
-def transport(request: pytest.FixtureRequest, server: Valkey, settings: Any) -> Iterator[RedisTransport]:
+def transport(request: pytest.FixtureRequest, valkey_server: Valkey, settings: Any) -> Iterator[RedisTransport]:
     """A transport on the connections of `CACHES`. redis-py treats sockets and TCP differently, so tests run on both."""
     if request.param == "tcp":
         with socket.socket() as free_socket:
             free_socket.bind(("127.0.0.1", 0))
             port = free_socket.getsockname()[1]
-        server.client.config_set("port", port)
-        on_server(settings, f"redis://127.0.0.1:{port}/0")
+        valkey_server.client.config_set("port", port)
+        use_redis(settings, f"redis://127.0.0.1:{port}/0")
     store = get_runtime().store
     assert isinstance(store, RedisStore)
     yield RedisTransport(store._client, [ECHO, WRITE], get_runtime().counters.count)  # noqa: SLF001 - the client of django-redis
@@ -82,36 +82,38 @@ def test_an_error_in_a_pipeline_is_raised_after_all_replies_were_read(transport:
     assert transport.execute("ECHO", "expected") == b"expected"
 
 
-def test_a_connection_that_the_server_closed_is_reopened(transport: RedisTransport, server: Valkey) -> None:
+def test_a_connection_that_the_server_closed_is_reopened(transport: RedisTransport, valkey_server: Valkey) -> None:
     transport.execute("SET", "a", 1)
-    server.client.client_kill_filter(_type="normal", skipme=True)
+    valkey_server.client.client_kill_filter(_type="normal", skipme=True)
     assert transport.execute("GET", "a") == b"1"
-    server.client.client_kill_filter(_type="normal", skipme=True)
+    valkey_server.client.client_kill_filter(_type="normal", skipme=True)
     assert transport.eval(ECHO, [], ["text"]) == b"text"
 
 
-def test_a_stopped_server_is_down_and_not_slow(transport: RedisTransport, server: Valkey) -> None:
-    server.kill()
+def test_a_stopped_server_is_down_and_not_slow(transport: RedisTransport, valkey_server: Valkey) -> None:
+    valkey_server.kill()
     with pytest.raises(StoreDown) as caught:
         transport.execute("GET", "a")
     assert not isinstance(caught.value, StoreSlow)
 
 
-def test_a_paused_server_is_slow_and_its_late_replies_are_discarded(transport: RedisTransport, server: Valkey) -> None:
+def test_a_paused_server_is_slow_and_its_late_replies_are_discarded(
+    transport: RedisTransport, valkey_server: Valkey
+) -> None:
     transport.execute("SET", "a", 1)
-    server.pause()
+    valkey_server.pause()
     try:
         for _ in range(2):
             with pytest.raises(StoreSlow):
                 transport.execute("ECHO", "reply to another command")
     finally:
-        server.resume()
+        valkey_server.resume()
     assert transport.execute("GET", "a") == b"1"
 
 
-def test_concurrent_commands_share_few_connections(transport: RedisTransport, server: Valkey) -> None:
+def test_concurrent_commands_share_few_connections(transport: RedisTransport, valkey_server: Valkey) -> None:
     """If a hundred threads connected at the same time, many would get no reply in time."""
-    thread_count, before = 100, server.client.info("stats")["total_connections_received"]
+    thread_count, before = 100, valkey_server.client.info("stats")["total_connections_received"]
     barrier = threading.Barrier(thread_count)
 
     def echo(number: int) -> Any:
@@ -120,19 +122,19 @@ def test_concurrent_commands_share_few_connections(transport: RedisTransport, se
 
     with ThreadPoolExecutor(thread_count) as threads:
         assert list(threads.map(echo, range(thread_count))) == [b"%d" % number for number in range(thread_count)]
-    assert server.client.info("stats")["total_connections_received"] - before <= MAX_CONCURRENT
+    assert valkey_server.client.info("stats")["total_connections_received"] - before <= MAX_CONCURRENT
 
 
-def test_a_script_that_the_server_lacks_is_loaded_again(transport: RedisTransport, server: Valkey) -> None:
+def test_a_script_that_the_server_lacks_is_loaded_again(transport: RedisTransport, valkey_server: Valkey) -> None:
     transport.eval(ECHO, [], ["text"])
-    server.client.script_flush()
+    valkey_server.client.script_flush()
     assert transport.eval(ECHO, [], ["text"]) == b"text"
 
 
 def test_a_full_server_rejects_fills_but_runs_scripts_that_may_exceed_its_memory(
-    transport: RedisTransport, server: Valkey
+    transport: RedisTransport, valkey_server: Valkey
 ) -> None:
-    with full(server):
+    with out_of_memory(valkey_server):
         with pytest.raises(StoreFull):
             transport.execute("SET", "a", 1)
         with pytest.raises(StoreFull):
@@ -150,31 +152,31 @@ def test_a_script_without_reply_runs_before_the_next_command(transport: RedisTra
         assert transport.execute("GET", "a") == b"%d" % number
 
 
-def test_a_script_that_was_sent_on_a_lost_connection_is_sent_again(server: Valkey) -> None:
+def test_a_script_that_was_sent_on_a_lost_connection_is_sent_again(valkey_server: Valkey) -> None:
     store = get_runtime().store
     store.begin(b"w" * 16, ["instance:1"])
-    server.pause()
+    valkey_server.pause()
     try:
         store.end(b"w" * 16, ["instance:1"])
         next_connection(store._transport)._sock.close()  # type: ignore[attr-defined]  # noqa: SLF001 - breaks the connection
     finally:
-        server.resume()
+        valkey_server.resume()
     (state,) = store.read([], ["instance:1"])[1]
     assert state is not None
     assert not state.startswith(b"!")
 
 
-def test_a_server_that_rejects_client_reply_is_not_used(server: Valkey, settings: Any) -> None:
+def test_a_server_that_rejects_client_reply_is_not_used(valkey_server: Valkey, settings: Any) -> None:
     """Its errors would be taken for the replies to the next commands."""
-    server.client.execute_command("ACL", "SETUSER", "ana", "on", ">secret", "~*", "&*", "+@all", "-client|reply")
-    on_server(settings, server.url.replace("unix://", "unix://ana:secret@"))
+    valkey_server.client.execute_command("ACL", "SETUSER", "ana", "on", ">secret", "~*", "&*", "+@all", "-client|reply")
+    use_redis(settings, valkey_server.url.replace("unix://", "unix://ana:secret@"))
     with pytest.raises(StoreDown, match=r"client\|reply") as caught:
         get_runtime().store.reinitialize(quarantine=False)
     assert isinstance(caught.value.__cause__, exceptions.NoPermissionError)
 
 
 def test_all_connections_to_a_replica_are_closed_but_none_while_it_is_in_use(
-    transport: RedisTransport, server: Valkey
+    transport: RedisTransport, valkey_server: Valkey
 ) -> None:
     """A new connection may lead to another server. A connection in use stays open until its thread has finished."""
     sent, may_read, used = threading.Event(), threading.Event(), []
@@ -190,7 +192,7 @@ def test_all_connections_to_a_replica_are_closed_but_none_while_it_is_in_use(
         other = threads.submit(transport._with_connection, echo_slowly)  # noqa: SLF001 - a command of controlled duration
         sent.wait()
         used.append(next_connection(transport))
-        with a_replica(server):
+        with a_replica(valkey_server):
             try:
                 with pytest.raises(StoreDown, match="ReadOnlyError"):
                     transport.execute("SET", "a", 1)

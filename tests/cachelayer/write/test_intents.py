@@ -1,67 +1,34 @@
-"""A write and its intents: what is held, what is only in the outbox, and what is over."""
-
 import threading
 from contextlib import suppress
 
 import pytest
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import transaction
 
 from cachelayer.models import Outbox
-from cachelayer.runtime.in_flight import InFlightWrites
 from cachelayer.runtime.runtime import CacheRuntime
 from cachelayer.stores.base import StoreDown
 from cachelayer.write import intents, outbox
 from cachelayer.write.intents import WriteIntent
-from conversations.models import Instance
-from tests.cachelayer.conftest import wait_until
-from tests.cachelayer.write.test_transactions import in_a_thread, name_of
+from tests.cachelayer.write.test_transactions import name_of
 from tests.conversations.rows import an_instance
 from tests.valkey import Valkey
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def nothing(_tags: object) -> None:
-    """Record nothing."""
+def record_nothing(_tags: object) -> None:
+    """Stand in for the outbox."""
 
 
-@pytest.mark.usefixtures("cached")
-def test_a_savepoint_that_is_rolled_back_ends_nothing(cached: CacheRuntime) -> None:
-    """Django makes its list of commit hooks anew then."""
-    row, other = an_instance(profile_name="old"), an_instance(profile_name="old")
-    assert (name_of(row), name_of(other)) == ("old", "old")
-    with transaction.atomic():
-        row.profile_name = "new"
-        row.save()
-        with suppress(IntegrityError), transaction.atomic():
-            Instance.objects.create(name=other.name, server_url=other.server_url)
-        other.profile_name = "new"
-        other.save()
-        (write,) = cached.in_flight
-        assert {f"instance:{row.pk}", f"instance:{other.pk}"} <= set(write.tags)
-        if connection.vendor == "postgresql":
-            assert in_a_thread(lambda: name_of(row)) == "old"
-    assert (name_of(row), name_of(other)) == ("new", "new")
-    assert in_a_thread(lambda: name_of(row)) == "new"
-    assert not cached.in_flight
-
-
-@pytest.mark.usefixtures("cached")
-def test_it_ends_before_other_hooks_of_the_commit_read() -> None:
-    row = an_instance(profile_name="old")
-    assert name_of(row) == "old"
-    seen = []
-    with transaction.atomic():
-        transaction.on_commit(lambda: seen.append(name_of(row)))
-        row.profile_name = "new"
-        row.save()
-    assert seen == ["new"]
+def has_intent(runtime: CacheRuntime, tag: str) -> bool:
+    (state,) = runtime.store.read([], [tag])[1]
+    return bool(state and state.startswith(b"!"))
 
 
 @pytest.mark.postgresql
-def test_what_a_savepoint_took_out_of_the_outbox_goes_into_it_again(server: Valkey) -> None:
+def test_tags_whose_outbox_row_was_rolled_back_are_recorded_again(valkey_server: Valkey) -> None:
     row = an_instance(profile_name="old")
-    server.kill()
+    valkey_server.kill()
     with transaction.atomic():
         row.profile_name = "new"
         with suppress(ZeroDivisionError), transaction.atomic():
@@ -73,107 +40,47 @@ def test_what_a_savepoint_took_out_of_the_outbox_goes_into_it_again(server: Valk
     assert f"instance:{row.pk}" in Outbox.objects.get().tags.split("\n")
 
 
-@pytest.mark.usefixtures("cached")
-def test_whoever_only_writes_has_its_intents_kept_alive_too(cached: CacheRuntime) -> None:
-    if cached.threads is None:
-        pytest.skip("without a server only one process has a keeper")
-    cached.threads.stop()
-    is_awake = threading.Event()
-    cached.ensure_started = is_awake.set  # type: ignore[method-assign]  # to see that it is asked for
-    WriteIntent(cached, nothing, nothing).begin(["instance:1"])
-    assert is_awake.is_set()
-
-
-@pytest.mark.usefixtures("cached")
-def test_what_was_to_be_renewed_long_ago_is_announced_again(
-    cached: CacheRuntime, monkeypatch: pytest.MonkeyPatch
+def test_a_process_that_only_writes_starts_the_threads_that_renew_its_intents(
+    cache_runtime: CacheRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = WriteIntent(cached, nothing, nothing)
-    write.begin(["instance:1"])
-    cached.store.end(write.id, ["instance:1"])  # as if it had expired
-    write.begin(["instance:1"])
-    assert not is_held(cached, "instance:1"), "it was told only a moment ago"
+    if cache_runtime.threads is None:
+        pytest.skip("without Redis only the process that owns the cache has background threads")
+    cache_runtime.threads.stop()
+    is_started = threading.Event()
+    with monkeypatch.context() as patch:
+        patch.setattr(cache_runtime, "ensure_started", is_started.set)
+        WriteIntent(cache_runtime, record_nothing, record_nothing).begin(["instance:1"])
+    assert is_started.is_set()
+
+
+def test_intents_are_announced_again_if_their_renewal_is_overdue(
+    cache_runtime: CacheRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intent = WriteIntent(cache_runtime, record_nothing, record_nothing)
+    intent.begin(["instance:1"])
+    cache_runtime.store.end(intent.id, ["instance:1"])  # as if it had expired
+    intent.begin(["instance:1"])
+    assert not has_intent(cache_runtime, "instance:1"), "the store acknowledged it a moment ago"
     monkeypatch.setattr(intents, "RENEWAL_DEADLINE", -1.0)
-    write.begin(["instance:2"])
-    assert is_held(cached, "instance:1")
-    assert is_held(cached, "instance:2")
-    write.end()
+    intent.begin(["instance:2"])
+    assert has_intent(cache_runtime, "instance:1")
+    assert has_intent(cache_runtime, "instance:2")
+    intent.end()
 
 
-def is_held(now: CacheRuntime, tag: str) -> bool:
-    (state,) = now.store.read([], [tag])[1]
-    return bool(state and state.startswith(b"!"))
-
-
-@pytest.mark.usefixtures("cached")
-def test_an_end_that_the_store_does_not_hear_of_goes_into_the_outbox(
-    cached: CacheRuntime, monkeypatch: pytest.MonkeyPatch
+def test_the_tags_go_into_the_outbox_if_the_store_does_not_answer_at_the_end(
+    cache_runtime: CacheRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row = an_instance(profile_name="old")
 
-    def fail(*_: object) -> None:
+    def fail(*_args: object) -> None:
         raise StoreDown("cut off")
 
-    with transaction.atomic():
-        row.profile_name = "new"
-        row.save()
-        monkeypatch.setattr(cached.store, "end", fail)
-    assert f"instance:{row.pk}" in Outbox.objects.get().tags.split("\n")
-    monkeypatch.undo()
-    outbox.drain(cached)
-    assert name_of(row) == "new"
-
-
-def test_the_live_writes_can_be_looked_at_while_others_come_and_go(cached: CacheRuntime) -> None:
-    live, goes_on = InFlightWrites(), True
-
-    def churn() -> None:
-        while goes_on:
-            write = WriteIntent(cached, nothing, nothing)
-            live.add(write)
-            live.discard(write)
-
-    threads = [threading.Thread(target=churn) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for _ in range(20_000):
-        list(live)
-    goes_on = False
-    for thread in threads:
-        thread.join()
-    assert not live
-
-
-@pytest.mark.postgresql
-@pytest.mark.usefixtures("cached")
-def test_a_write_whose_connection_is_lost_is_not_ended(cached: CacheRuntime) -> None:
-    """The database may commit it yet."""
-    row = an_instance(profile_name="old")
-    assert name_of(row) == "old"
-
-    def save_and_be_cut_off() -> None:
+    with monkeypatch.context() as patch:
         with transaction.atomic():
             row.profile_name = "new"
             row.save()
-            pid = connection.connection.info.backend_pid
-            in_a_thread(lambda: connection.cursor().execute("SELECT pg_terminate_backend(%s)", [pid]))
-            wait_until(lambda: not _is_alive(pid))
-            connection.cursor().execute("SELECT 1")
-
-    def lose() -> None:
-        with pytest.raises(OperationalError):
-            save_and_be_cut_off()
-
-    in_a_thread(lose)
-    in_a_thread(lambda: name_of(row))
-    counted = cached.counters.snapshot(cached.local.namespaces.values())
-    assert is_held(cached, f"instance:{row.pk}") or counted.get(("events", "", "abandoned writes"))
-
-
-def _is_alive(pid: int) -> bool:
-    def ask() -> bool:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", [pid])
-            return cursor.fetchone() is not None
-
-    return bool(in_a_thread(ask))
+            patch.setattr(cache_runtime.store, "end", fail)
+        assert f"instance:{row.pk}" in Outbox.objects.get().tags.split("\n")
+    outbox.drain(cache_runtime)
+    assert name_of(row) == "new"

@@ -1,7 +1,4 @@
-"""The outbox: who drains it holds no lock, and dies without loss."""
-
 import pytest
-from django.core.management import call_command
 from django.db import connection
 
 from cachelayer.models import Outbox
@@ -9,69 +6,60 @@ from cachelayer.runtime.runtime import CacheRuntime
 from cachelayer.stores.base import StoreDown
 from cachelayer.write import outbox
 from conversations.models import Instance
-from tests.cachelayer.write.test_transactions import in_a_thread, name_of
+from tests.cachelayer.threads import in_another_thread
+from tests.cachelayer.write.test_transactions import name_of
 from tests.conversations.rows import an_instance
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cached")]
-
-
-def behind_the_cache(row: Instance) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE conversations_instance SET profile_name = 'new' WHERE id = %s", [row.pk])
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cache_runtime")]
 
 
 @pytest.fixture
 def row() -> Instance:
-    """A row of which the cache knows only what it was, and the outbox that it was touched."""
-    made = an_instance(profile_name="old")
-    assert name_of(made) == "old"
-    behind_the_cache(made)
-    outbox.record("default", [f"instance:{made.pk}"])
-    return made
-
-
-def test_what_is_drained_is_touched_and_gone(row: Instance, cached: CacheRuntime) -> None:
+    """A row with a stale entry, whose tag is in the outbox."""
+    row = an_instance(profile_name="old")
     assert name_of(row) == "old"
-    assert outbox.drain(cached) == 1
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE conversations_instance SET profile_name = 'new' WHERE id = %s", [row.pk])
+    outbox.record("default", [f"instance:{row.pk}"])
+    return row
+
+
+def test_drain_touches_the_tags_and_deletes_the_rows(row: Instance, cache_runtime: CacheRuntime) -> None:
+    assert name_of(row) == "old"
+    assert outbox.drain(cache_runtime) == 1
     assert name_of(row) == "new"
     assert not Outbox.objects.exists()
 
 
-def test_nothing_is_lost_when_the_store_does_not_take_it(
-    row: Instance, cached: CacheRuntime, monkeypatch: pytest.MonkeyPatch
+def test_rows_stay_if_the_store_does_not_answer(
+    row: Instance, cache_runtime: CacheRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_args: object) -> None:
         raise StoreDown("gone")
 
-    monkeypatch.setattr(cached.store, "touch", fail)
-    with pytest.raises(StoreDown):
-        outbox.drain(cached)
-    monkeypatch.undo()
-    assert outbox.drain(cached) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(cache_runtime.store, "touch", fail)
+        with pytest.raises(StoreDown):
+            outbox.drain(cache_runtime)
+    assert outbox.drain(cache_runtime) == 1
     assert name_of(row) == "new"
 
 
 @pytest.mark.postgresql
 @pytest.mark.usefixtures("row")
-def test_the_store_is_asked_before_anything_is_locked(cached: CacheRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another process may drain at the same time, and one that is frozen meanwhile holds up nobody."""
-    touch = outbox.apply
-    drained: list[object] = []
+def test_no_row_is_locked_while_the_store_is_called(
+    cache_runtime: CacheRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a process that freezes in the middle of draining does not block the others."""
+    apply = outbox.apply
+    results: list[object] = []
 
-    def touch_and_let_another_drain(now: CacheRuntime, tags: list[str]) -> None:
-        touch(now, tags)
-        if not drained:
-            drained.append(True)
-            drained.append(in_a_thread(lambda: outbox.drain(cached)))
+    def apply_while_another_process_drains(runtime: CacheRuntime, tags: list[str]) -> None:
+        apply(runtime, tags)
+        if not results:
+            results.append("applied")
+            results.append(in_another_thread(lambda: outbox.drain(cache_runtime)))
 
-    monkeypatch.setattr(outbox, "apply", touch_and_let_another_drain)
-    assert outbox.drain(cached) == 0
-    assert drained == [True, 1]
-
-
-def test_after_a_migration_nothing_old_is_believed() -> None:
-    row = an_instance(profile_name="old")
-    assert name_of(row) == "old"
-    behind_the_cache(row)
-    call_command("migrate", verbosity=0)
-    assert name_of(row) == "new"
+    monkeypatch.setattr(outbox, "apply", apply_while_another_process_drains)
+    assert outbox.drain(cache_runtime) == 0
+    assert results == ["applied", 1]

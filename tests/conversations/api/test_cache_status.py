@@ -18,7 +18,7 @@ from rest_framework.test import APIClient
 from cachelayer.background import subscriber
 from cachelayer.runtime.runtime import CacheRuntime
 from conversations.models import Contact, Conversation, Instance, Message
-from tests.cachelayer.conftest import PATIENCE, use_new
+from tests.cachelayer.conftest import PATIENCE, reset_cache
 from tests.conversations.rows import a_chat, a_contact, a_group, a_message, an_instance
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -34,8 +34,8 @@ HEADER_PATTERN = re.compile(r"[A-Za-z*][\w!#$%&'*+.^`|~:/-]*((; hit)|(; fwd=(byp
 def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[CacheRuntime]:
     """Return the runtime of a new, empty cache."""
     monkeypatch.setattr(subscriber, "LOCAL_CACHE_VALID_FOR", PATIENCE)  # a busy machine may delay the subscriber
-    yield use_new()
-    use_new()
+    yield reset_cache()
+    reset_cache()
 
 
 @pytest.fixture

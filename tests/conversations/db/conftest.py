@@ -1,5 +1,5 @@
 """The fixture of an empty cache, which the tests of cascades share with the cache's own tests."""
 
-from tests.cachelayer.conftest import cached, quick
+from tests.cachelayer.conftest import cache_runtime
 
-__all__ = ["cached", "quick"]
+__all__ = ["cache_runtime"]

@@ -14,7 +14,7 @@ from cachelayer.runtime.runtime import CacheRuntime
 from conversations.models import Contact, Conversation, Instance, Message, Participant, WebhookEvent
 from tests.conversations.rows import a_chat, a_contact, a_group, a_message, an_instance
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cached")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cache_runtime")]
 
 MESSAGES = 100_000
 MEGABYTE = 2**20
@@ -75,7 +75,7 @@ def an_instance_with_messages(count: int) -> Instance:
     return instance
 
 
-def test_deleting_an_instance_with_a_hundred_thousand_messages(cached: CacheRuntime) -> None:
+def test_deleting_an_instance_with_a_hundred_thousand_messages(cache_runtime: CacheRuntime) -> None:
     instance, other = an_instance_with_messages(MESSAGES), an_instance_with_messages(3)
     message = Message.objects.filter(instance=instance).earliest("pk")
     Message.objects.fetch(message.pk)
@@ -95,7 +95,7 @@ def test_deleting_an_instance_with_a_hundred_thousand_messages(cached: CacheRunt
     assert Message.objects.for_conversation(message.conversation_id).rows == []
     assert Conversation.objects.for_instance(instance).rows == []
     assert [row.instance_id for row in Message.objects.for_instance(None).rows] == [other.pk] * 4
-    assert not cached.in_flight
+    assert not cache_runtime.in_flight
 
 
 DELETIONS: dict[str, Callable[[Instance], object]] = {
@@ -117,7 +117,7 @@ def test_the_number_of_statements_does_not_depend_on_the_number_of_rows(delete: 
     assert not Message.objects.exists()
 
 
-def test_deleting_a_conversation_deletes_its_messages(cached: CacheRuntime) -> None:
+def test_deleting_a_conversation_deletes_its_messages(cache_runtime: CacheRuntime) -> None:
     an_instance_with_messages(1000)
     chat, group = Conversation.objects.order_by("pk")
     a_message(group)
@@ -128,4 +128,4 @@ def test_deleting_a_conversation_deletes_its_messages(cached: CacheRuntime) -> N
     assert [row.conversation_id for row in Message.objects.all()] == [group.pk]
     with pytest.raises(Message.DoesNotExist):
         Message.objects.fetch(message.pk)
-    assert not cached.in_flight
+    assert not cache_runtime.in_flight

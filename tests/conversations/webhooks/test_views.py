@@ -19,7 +19,7 @@ from conversations.ingest import metrics, notify
 from conversations.ingest.inbox.overload import queue_depth
 from conversations.ingest.worker.worker import Worker
 from conversations.models import Instance, WebhookEvent
-from tests.cachelayer.conftest import cached, quick  # noqa: F401 - fixtures
+from tests.cachelayer.conftest import cache_runtime  # noqa: F401 - fixtures
 from tests.conversations.webhooks.conftest import PATH, SERVER, TOKEN, Post, event
 
 Outcome = WebhookEvent.Outcome
@@ -244,7 +244,7 @@ def background_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.usefixtures("cached", "background_thread", "reset_counts")
+@pytest.mark.usefixtures("cache_runtime", "background_thread", "reset_counts")
 @pytest.mark.parametrize(
     "body",
     [

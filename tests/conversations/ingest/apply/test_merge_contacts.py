@@ -11,7 +11,7 @@ from django.db import connection
 
 from conversations.ingest.worker.batch import apply_due
 from conversations.models import Contact, Conversation, Instance, Message
-from tests.cachelayer.conftest import cached, quick  # noqa: F401 - fixtures
+from tests.cachelayer.conftest import cache_runtime  # noqa: F401 - fixtures
 from tests.conversations.ingest.bodies import GROUP, LID, PHONE, envelope, text
 from tests.conversations.ingest.inboxes import NO_DELAY, store_all
 from tests.conversations.ingest.processes import TIMEOUT_SECONDS
@@ -125,7 +125,7 @@ class Reader:
 
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.usefixtures("cached")
+@pytest.mark.usefixtures("cache_runtime")
 def test_no_reader_sees_a_message_twice_or_misses_one_during_a_merge() -> None:
     instance = Instance.objects.create(name="sales")
     for n in range(PEOPLE):

@@ -1,0 +1,68 @@
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from cachelayer.runtime import process_lock
+from logs import file_lock
+from tests.cachelayer.conftest import PATIENCE, wait_until
+
+# Holds a lock on a file until its standard input has a line or ends.
+HOLDER = """
+import fcntl, sys
+with open(sys.argv[1], "a") as file:
+    fcntl.flock(file, fcntl.LOCK_EX)
+    print("locked", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["subprocess.Popen[str]"]:
+    """Another process, which holds the lock."""
+    monkeypatch.setattr(process_lock, "_lock", None)
+    monkeypatch.setattr(process_lock, "lock_path", lambda _: tmp_path / "lock")
+    monkeypatch.setattr(file_lock, "POLL_SECONDS", 0.01)
+    command = [sys.executable, "-c", HOLDER, str(tmp_path / "lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - runs the program above
+        assert process.stdout is not None
+        assert process.stdout.readline() == "locked\n"
+        yield process
+        process.kill()
+
+
+@pytest.mark.usefixtures("owner")
+def test_a_second_process_cannot_own_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_lock, "MAX_WAIT", 0.05)
+    for _ in range(2):
+        with pytest.raises(ImproperlyConfigured, match=r"^REDIS_URL: "):
+            process_lock.acquire()
+
+
+def test_a_process_waits_until_the_owner_ends(owner: "subprocess.Popen[str]", caplog: pytest.LogCaptureFixture) -> None:
+    thread = threading.Thread(target=process_lock.acquire)
+    thread.start()
+    wait_until(lambda: "Cache WAITS" in caplog.text)
+    assert thread.is_alive()
+    owner.communicate("\n")
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    process_lock.acquire()  # does nothing, because this process owns the lock already
+
+
+@pytest.mark.parametrize(
+    ("database", "path"),
+    [
+        ({"ENGINE": "django.db.backends.sqlite3", "NAME": "/srv/db.sqlite3"}, "/srv/db.sqlite3.cache"),
+        ({"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}, "None"),
+        ({"ENGINE": "django.db.backends.sqlite3", "NAME": "file:x?mode=memory&cache=shared"}, "None"),
+        ({"ENGINE": "django.db.backends.postgresql", "NAME": "inbox", "HOST": "db", "PORT": 5432}, "/cachelayer-"),
+    ],
+)
+def test_each_database_has_a_lock_file_of_its_own(database: dict[str, Any], path: str) -> None:
+    assert path in str(process_lock.lock_path(database))
