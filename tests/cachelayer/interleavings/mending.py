@@ -79,7 +79,7 @@ class Mending:
     @property
     def waits_since(self) -> float | None:
         """Since when the store answers, and is not believed yet."""
-        return cast("float | None", vars(self._mender)["_answers_since"])
+        return cast("float | None", vars(self._mender)["_reachable_since"])
 
     @property
     def is_waiting(self) -> bool:
@@ -109,7 +109,7 @@ class Mending:
 
     def contents(self) -> tuple[object, ...]:
         """Return what it will do follows from."""
-        is_unheard = self.process.service.unannounced_count != vars(self._mender)["_unheard"]
+        is_unheard = self.process.service.unannounced_count != vars(self._mender)["_recovered_epoch"]
         return (
             is_unheard,
             self._is_due,
