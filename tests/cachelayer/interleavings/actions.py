@@ -58,7 +58,7 @@ class InstanceFetchManager(FetchManager[Instance]):
     def _load_many(self, pks: Any) -> dict[Any, Any]:
         return {pk: found for pk, found in read_rows().items() if pk in pks}
 
-    def _primary(self, rows: Any) -> Any:
+    def primary(self, rows: Any) -> Any:
         return rows
 
 
