@@ -1,4 +1,4 @@
-"""What actors do: reads through the manager and writes through the ORM, on one or two rows and a list of them."""
+"""The actions of actors: reads through the manager and writes through the ORM, of one or two rows and their list."""
 
 from collections.abc import Callable
 from contextlib import suppress

@@ -42,7 +42,7 @@ class BackgroundActor:
         process: the process.
         clock: returns seconds.
         epoch: returns a number that grows whenever a quarantine begins, a recovery begins to wait, or a second passes.
-        has_outbox_rows: tells whether there are rows in the outbox.
+        has_outbox_rows: returns whether there are rows in the outbox.
     """
 
     def __init__(

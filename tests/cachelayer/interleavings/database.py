@@ -131,8 +131,9 @@ def _merge(rows: Rows, changes: Changes) -> dict[Key, str]:
 class FakeConnections:
     """Replaces `django.db.connections`: returns the running actor's connection for every alias."""
 
-    def __getitem__(self, alias: str) -> FakeConnection:
-        return running_actor().connection
+    def __getitem__(self, _alias: str) -> FakeConnection:
+        connection: FakeConnection = running_actor().connection
+        return connection
 
     def __iter__(self) -> Any:
         return iter(["default"])

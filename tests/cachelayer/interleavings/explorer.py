@@ -19,7 +19,7 @@ class Counterexample(Exception):
 
 @dataclass
 class Exploration:
-    """What was explored.
+    """The size of an exploration.
 
     Attributes:
         states: the number of different states.

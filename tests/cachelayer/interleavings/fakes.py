@@ -1,4 +1,4 @@
-"""Installs the fakes while a scenario is explored: SQL, connections, clocks, and what waits for other threads."""
+"""Installs the fakes while a scenario is explored: SQL, connections, clocks, locks and events of `threading`."""
 
 import functools
 import gc
@@ -93,7 +93,7 @@ def _fake_threads(patch: pytest.MonkeyPatch, current: CurrentSystem, polls: int)
     def observed_clock() -> float:
         """Return the time; a reader compares it only with the times at which loads have finished."""
         now, flights = clock(), running_actor().process.runtime.single_flight
-        observe(ChangesSince(lambda: flights.finished_since(now)))  # type: ignore[attr-defined]  # ObservedSingleFlight
+        observe(ChangesSince(lambda: flights.finished_since(now)))
         return now
 
     for module in (local_cache, managers, recovery, intents, runtime, single_flight, circuit_breaker):

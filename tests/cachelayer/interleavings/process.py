@@ -205,6 +205,6 @@ class Process:
 
 
 def describe(value: Any) -> str:
-    """Return the profile names of the row or rows in a value that was read; "-" if there is none."""
+    """Return the profile names of the row or rows in a value that was read; "-" for a value without rows."""
     rows = getattr(value, "rows", None)
     return getattr(value, "profile_name", "-") if rows is None else " ".join(row.profile_name for row in rows)

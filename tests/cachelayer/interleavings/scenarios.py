@@ -129,7 +129,7 @@ def a_bulk_update(system: System) -> None:
 
 @scenario(rows={}, touched_tags=(INSERT_TAG,))
 def an_insert(system: System) -> None:
-    """Inserting a row invalidates the negative entry that says that it does not exist."""
+    """Inserting a row invalidates its negative entry."""
     system.add_writer("w", system.add_process("W"), actions.insert)
     system.add_reader("r1", system.add_process("R1"), fetch, fetch)
     system.add_reader("r2", system.add_process("R2"), fetch)

@@ -1,18 +1,14 @@
 """A deterministic scheduler: it runs actors one at a time, and each stops before every step that others can notice.
 
-An actor is a greenlet. What it does between two calls of `step` is one atomic step. So is each `Event`, for example a
+An actor is a greenlet. The code between two calls of `step` is one atomic step. So is each `Event`, for example a
 message that arrives or a process that crashes. Only one scheduler is active at a time; `step` and `observe` use it.
 """
 
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import greenlet
-
-if TYPE_CHECKING:
-    from tests.cachelayer.interleavings.database import FakeConnection
-    from tests.cachelayer.interleavings.process import Process
 
 
 def _always() -> bool:
@@ -23,16 +19,16 @@ class Actor:
     """One thread of a process, with a connection to the database.
 
     Attributes:
-        role: what it does; actors of the same role are interchangeable.
+        role: names its work; actors of the same role are interchangeable.
+        process: the `Process` in which it runs. Not typed here, because processes themselves take steps.
+        connection: its `FakeConnection`; likewise.
         next_step: the step that it takes when it is resumed.
         is_enabled: returns whether it can take that step; it cannot while it waits for a lock.
-        observations: what it has read and still uses. With `role` and `next_step` they determine what it does next.
+        observations: values that it has read and still uses. With `role` and `next_step` they determine its behaviour.
         steps: how many steps it has taken.
     """
 
-    def __init__(
-        self, name: str, role: str, process: "Process", connection: "FakeConnection", run: Callable[[], object]
-    ) -> None:
+    def __init__(self, name: str, role: str, process: Any, connection: Any, run: Callable[[], object]) -> None:
         self.name = name
         self.role = role
         self.process = process
@@ -46,7 +42,7 @@ class Actor:
     @property
     def is_finished(self) -> bool:
         """Whether it takes no more steps."""
-        return self.process.is_dead or bool(self._greenlet.dead)
+        return bool(self.process.is_dead or self._greenlet.dead)
 
     def resume(self) -> None:
         """Run it until its next step.

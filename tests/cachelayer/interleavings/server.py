@@ -1,26 +1,35 @@
 """The fake store: one server, and the client of each process.
 
 `Server` is the store of one process (`MemoryStore`) with faults. `StoreClient` turns its operations into the steps that
-they are on a Redis server: each SET of a pipeline is a step of its own. A process that announces tags invalidates its
-own local cache one step after the server has announced them.
+they are on a Redis server, where each SET of a pipeline is a separate step. A process that announces tags invalidates
+its own local cache one step after the server has announced them.
 """
 
+from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from cachelayer.protocol.entries import HEAD, VERSION
 from cachelayer.protocol.messages import LOST, STORE_READ_ONLY
 from cachelayer.protocol.tags import GLOBAL_TAG, Namespaces
+from cachelayer.runtime.runtime import CacheRuntime
 from cachelayer.stores.base import QUARANTINE, OnTouch, States, StoreDown, StoreEmptied, StoreFull, Subscription
 from cachelayer.stores.memory import MemoryStore
 from tests.cachelayer.interleavings.scheduler import observe, running_actor, step
 
-if TYPE_CHECKING:
-    from tests.cachelayer.interleavings.process import Process
-
 ALWAYS_DELIVERED = frozenset({GLOBAL_TAG, STORE_READ_ONLY})  # words that matter without a local cache, too
 MAX_ENTRIES = 100  # more than any scenario stores
+
+
+class Client(Protocol):
+    """A process, as the server and its connection see it. See `Process`."""
+
+    runtime: CacheRuntime
+    channel: deque[tuple[str, tuple[str, ...]]]
+    uses_local_cache: bool
+    can_be_cut_off: bool
+    is_cut_off: bool
 
 
 class Server(MemoryStore):
@@ -36,7 +45,7 @@ class Server(MemoryStore):
 
     def __init__(self, namespaces: Namespaces, clock: Callable[[], float], make_token: Callable[[], bytes]) -> None:
         super().__init__(MAX_ENTRIES, namespaces, on_touch=self._publish, clock=clock, make_token=make_token)
-        self.subscribers: list[Process] = []
+        self.subscribers: list[Client] = []
         self.is_full = False
         self.run_id = self.initialized_run = 1
         self.quarantines = 0
@@ -130,7 +139,7 @@ class StoreClient:
         server: the server that all processes share.
         process: the process.
         on_touch: called with the tags that this process announces.
-        untouched_tags: tags whose state never changes, so that reading it is no step.
+        untouched_tags: tags whose state never changes; so claiming their versions takes no step.
         atomic_pipelines: whether all commands of a pipeline are one step.
     """
 
@@ -139,7 +148,7 @@ class StoreClient:
     def __init__(
         self,
         server: Server,
-        process: "Process",
+        process: Client,
         on_touch: OnTouch,
         untouched_tags: frozenset[str],
         *,

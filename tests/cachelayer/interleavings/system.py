@@ -115,7 +115,7 @@ class System(Scheduler):
     def add_writer(
         self, name: str, process: Process, write: Callable[[str], object], *, keeps_snapshot: bool = False
     ) -> None:
-        """Add an actor that writes a value of its own."""
+        """Add an actor that writes one value, which no other actor writes."""
         self.database.writers += 1
         value = f"<value of {name:6}>"
         connection = FakeConnection(self.database, keeps_snapshot=keeps_snapshot)
