@@ -1,21 +1,23 @@
-"""The proof of coherence: the real code, step by step, through every interleaving of a few readers and writers.
+"""A model checker for cache coherence: the real code, step by step, in every interleaving of a few readers and writers.
 
-**What runs.** Managers, readers, signals, Django's `atomic`, writes, the outbox, menders: `cachelayer` as it is. Four
-things are doubles, at their narrowest places (`doubles.py`): the ORM's SQL, the connection to the database
-(`database.py`), the store (`server.py`, over the store of the embedded default), and clocks.
+**What runs.** The real `cachelayer`: managers, readers, signals, writes, the outbox, heartbeat and recovery, and
+Django's `atomic`. Four things are fakes, each as small as possible (`fakes.py`): the ORM's SQL, the database connection
+(`database.py`), the store (`server.py`, built on the store of one process), and the clocks.
 
-**What a step is.** Whatever others can notice: on the store each command, of a pipeline each one, and each script; a
-SELECT, a write that may wait for a lock, a COMMIT, a ROLLBACK; on the local tier of a process in which anybody else is
-at work a look, a fill and an invalidation. What an actor does between two steps nobody sees.
+**What a step is.** Everything that another actor can notice. On the store: each command (each command of a pipeline,
+too) and each script. In the database: a SELECT, a write that may wait for a lock, a COMMIT, a ROLLBACK. In the local
+cache of a process that several actors use: a lookup, a fill, an invalidation. No other actor can notice what happens
+between two steps.
 
-**What may happen between any two steps.** A process dies: its locks are gone with its connection, its intents stay for
-30 s, which live writers' outlive, for their menders renew them. A message arrives. In some scenarios: the store cannot
-be reached, is full, loses intents, is emptied, or is started again with what it held before.
+**What may happen between any two steps.** A process crashes: the database releases its row locks with its connection,
+and its intents stay in the store for 30 s. Intents of live writers last longer, because heartbeats renew them. A
+process receives a message. In some scenarios the store is unreachable, is full, loses intents, is emptied, or restarts
+from a snapshot.
 
-**What is promised.** A read that began after a COMMIT returns what that committed, or something later, whether or not
-the writer lived to see it (`oracle.py`). Only what the local tier of a process answers at once may be older, until that
-process has been told. And once everybody is done, nobody holds anything any more.
+**What is checked.** A read that starts after a COMMIT returns that commit's value or a later one, even if the writer
+crashed right after the COMMIT (`oracle.py`). Only a local cache hit may be older, until the process has received the
+invalidation. When all actors have finished, the store holds no intents.
 
-**How it is shown.** `explorer.py` goes through all schedules of each scenario (`scenarios.py`). Each mutant
-(`mutants.py`) is the real code with one step of the protocol taken out: a stale read is found in every one of them.
+**How.** The explorer runs all schedules of each scenario (`explorer.py`, `scenarios.py`). A mutant is the real code
+without one step of the protocol; the explorer must find a stale read in each of them (`mutants.py`).
 """

@@ -1,34 +1,34 @@
-"""Every schedule of a scenario, depth first; each state is left once in every way, however many ways lead to it.
+"""Explores every schedule of a scenario, depth first. A schedule that reaches a known state is not followed further.
 
-A state cannot be gone back to, so the way to it is taken again from the start (stateless exploration), and it is known
-again by all that what follows depends on (`World.state`), of which a hash of 64 bits is kept.
+A run cannot be rewound, so the explorer repeats the path to a state from the start (stateless exploration). Two states
+are the same if `System.state` is the same; a 64-bit hash of it is kept.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tests.cachelayer.interleavings.oracle import Stale
-from tests.cachelayer.interleavings.world import NAME, Held, World
+from tests.cachelayer.interleavings.oracle import StaleRead
+from tests.cachelayer.interleavings.system import TOKEN, LeakedIntent, System
 
-Make = Callable[[], World]
+MakeSystem = Callable[[], System]
 
 
 class Counterexample(Exception):
-    """A schedule that breaks what is promised."""
+    """A schedule after which a check fails, with its trace as the message."""
 
 
 @dataclass
-class Explored:
-    """How much there was.
+class Exploration:
+    """The size of an exploration.
 
     Attributes:
-        states: that are not alike.
-        schedules: that were followed to their end; all others lead into one of them.
-        runs: from the start.
-        steps: in all runs.
-        longest: steps of a schedule.
-        hits: reads that the shared tier answered, in all runs.
-        is_whole: whether there is no more.
+        states: the number of different states.
+        schedules: the number of schedules followed to their end; every other schedule leads into a state of these.
+        runs: the number of runs from the start.
+        steps: the number of steps in all runs.
+        longest: the number of steps of the longest run.
+        hits: the number of lookups that the store answered, in all runs.
+        is_complete: whether all schedules were explored.
     """
 
     states: int = 0
@@ -37,79 +37,83 @@ class Explored:
     steps: int = 0
     longest: int = 0
     hits: int = 0
-    is_whole: bool = False
+    is_complete: bool = False
 
 
-def explore(make: Make, limit: float = float("inf")) -> Explored:
-    """Explore what `make` makes anew for each run, in so many runs at most.
+def explore(make_system: MakeSystem, max_runs: float = float("inf")) -> Exploration:
+    """Explore the schedules of a scenario.
+
+    Args:
+        make_system: returns a new system in its initial state, for each run.
+        max_runs: stop after this number of runs.
 
     Raises:
-        Counterexample: one was found; it is as short as leaving out steps makes it.
+        Counterexample: a check failed; the trace is as short as leaving out single steps makes it.
     """
-    explored, known = Explored(), set[int]()
-    ahead: list[tuple[str, ...]] = [()]
-    while ahead and explored.runs < limit:
-        path = list(ahead.pop())
-        world = make()
+    exploration, known = Exploration(), set[int]()
+    pending: list[tuple[str, ...]] = [()]
+    while pending and exploration.runs < max_runs:
+        path = list(pending.pop())
+        system = make_system()
         try:
             for choice in path:
-                world.take(choice)
-            while _is_new(world, known):
-                first, *rest = [*world.choices()] or [""]
+                system.take(choice)
+            while _is_new(system, known):
+                first, *rest = [*system.choices()] or [""]
                 if not first:
-                    explored.schedules += 1
+                    exploration.schedules += 1
                     break
-                ahead.extend((*path, choice) for choice in rest)
+                pending.extend((*path, choice) for choice in rest)
                 path.append(first)
-                world.take(first)
-        except (Stale, Held) as error:
-            raise Counterexample(_shortened(make, path, error)) from error
+                system.take(first)
+        except (StaleRead, LeakedIntent) as error:
+            raise Counterexample(_shorten(make_system, path, error)) from error
         except BaseException as error:
-            error.add_note("\n".join(world.log))
+            error.add_note("\n".join(system.log))
             raise
         finally:
-            world.close()
-        explored.runs += 1
-        explored.steps += len(path)
-        explored.longest = max(explored.longest, len(path))
-        explored.hits += world.hits
-    explored.states, explored.is_whole = len(known), not ahead
-    return explored
+            system.close()
+        exploration.runs += 1
+        exploration.steps += len(path)
+        exploration.longest = max(exploration.longest, len(path))
+        exploration.hits += system.hits
+    exploration.states, exploration.is_complete = len(known), not pending
+    return exploration
 
 
-def _is_new(world: World, known: set[int]) -> bool:
-    """Whether a state was not met before, whatever its versions, writes and values are called."""
+def _is_new(system: System, known: set[int]) -> bool:
+    """Add the state to the known ones; return whether it was new. Tokens are numbered in order of appearance."""
     names: dict[str, str] = {}
-    state = hash(NAME.sub(lambda found: names.setdefault(found[0], f"<{len(names)}>"), world.state()))
+    state = hash(TOKEN.sub(lambda found: names.setdefault(found[0], f"<{len(names)}>"), system.state()))
     if state in known:
         return False
     known.add(state)
     return True
 
 
-def _shortened(make: Make, path: Sequence[str], error: Exception) -> str:
-    """Leave out steps for as long as the same promise is broken; return what is left."""
+def _shorten(make_system: MakeSystem, path: Sequence[str], error: Exception) -> str:
+    """Leave out steps while the same check still fails; return the trace of the remaining steps."""
     shortest = list(path)
-    place = 0
-    while place < len(shortest):
-        shorter = [*shortest[:place], *shortest[place + 1 :]]
-        if isinstance(_replayed(make, shorter)[0], type(error)):
-            shortest, place = shorter, 0
+    position = 0
+    while position < len(shortest):
+        shorter = [*shortest[:position], *shortest[position + 1 :]]
+        if isinstance(_replay(make_system, shorter)[0], type(error)):
+            shortest, position = shorter, 0
         else:
-            place += 1
-    broken, log = _replayed(make, shortest)
-    return "\n".join([*log, f"{type(broken).__name__}: {broken}"])
+            position += 1
+    failure, log = _replay(make_system, shortest)
+    return "\n".join([*log, f"{type(failure).__name__}: {failure}"])
 
 
-def _replayed(make: Make, path: Sequence[str]) -> tuple[Exception | None, list[str]]:
-    world = make()
+def _replay(make_system: MakeSystem, path: Sequence[str]) -> tuple[Exception | None, list[str]]:
+    system = make_system()
     try:
         for choice in path:
-            if choice not in world.choices():
+            if choice not in system.choices():
                 break
-            world.take(choice)
-    except (Stale, Held) as error:
-        return error, world.log
+            system.take(choice)
+    except (StaleRead, LeakedIntent) as error:
+        return error, system.log
     finally:
-        world.close()
-    return None, world.log
+        system.close()
+    return None, system.log

@@ -1,4 +1,4 @@
-"""A process: the real service, with a local tier whose changes are steps, and the messages that wait for it."""
+"""One process: the real cache runtime, a local cache whose changes are steps, and the messages not yet received."""
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
@@ -8,82 +8,80 @@ from cachelayer.protocol.tags import Namespaces
 from cachelayer.runtime.local_cache import FOREVER, LocalCache, LocalNamespace
 from cachelayer.runtime.runtime import CacheRuntime
 from cachelayer.runtime.single_flight import SingleFlight
-from tests.cachelayer.interleavings.schedule import is_running, note, running, step
-from tests.cachelayer.interleavings.server import Reached, Server
+from tests.cachelayer.interleavings.scheduler import is_actor_running, observe, running_actor, step
+from tests.cachelayer.interleavings.server import Server, StoreClient
 
-SUBSCRIBED = "subscribed"  # what a channel begins with that was lost before
+SUBSCRIBED = "subscribed"  # the first message of a channel after the process has subscribed again
 
 
-class Since:
-    """A moment that an actor remembers; all it is for is what has happened since."""
+class ChangesSince:
+    """An observed point in time. Its state is what has changed since then, because the actor uses nothing else."""
 
-    def __init__(self, happened: Callable[[], Hashable]) -> None:
-        self._happened = happened
+    def __init__(self, changes: Callable[[], Hashable]) -> None:
+        self._changes = changes
 
     def __repr__(self) -> str:
-        return repr(self._happened())
+        return repr(self._changes())
 
 
-class SteppedLocal(LocalCache):
-    """The local tier. While it is trusted, others may be at work in it, and what is kept and dropped are steps.
+class SteppedLocalCache(LocalCache):
+    """A local cache whose fills and invalidations are steps while it is valid, because other threads may use it.
 
     Attributes:
-        told: who has touched what, as far as it is known here.
+        received: pairs of actor and tag: the invalidations that this process has received.
     """
 
     def __init__(self, namespaces: Namespaces) -> None:
         super().__init__(namespaces)
-        self.told: set[tuple[str, str]] = set()
-        self._shown: dict[tuple[str, Hashable], str] = {}
+        self.received: set[tuple[str, str]] = set()
+        self._descriptions: dict[tuple[str, Hashable], str] = {}
 
     def sequence(self) -> int:
-        mark = super().sequence()
-        note(Since(lambda: self._since(mark)))
-        return mark
+        sequence = super().sequence()
+        observe(ChangesSince(lambda: self._changes_since(sequence)))
+        return sequence
 
-    def _since(self, mark: int) -> object:
-        return self._oldest_sequence > mark, sorted(tag for tag, when in self._touched.items() if when > mark)
+    def _changes_since(self, sequence: int) -> object:
+        return self._oldest_sequence > sequence, sorted(tag for tag, when in self._touched.items() if when > sequence)
 
-    def put(  # noqa: PLR0913, PLR0917 - as it is
-        self, tier: LocalNamespace, key: Hashable, thaw: Callable[[], Any], tags: tuple[str, ...], ttl: float, mark: int
-    ) -> bool:
+    def put(self, entries: LocalNamespace, key: Hashable, load: Callable[[], Any], *rest: Any) -> bool:
         if self.valid_until:
-            step("keep")
-            self._shown[tier.namespace.name, key] = shown(thaw())
-        return super().put(tier, key, thaw, tags, ttl, mark)
+            step("local put")
+            self._descriptions[entries.namespace.name, key] = describe(load())
+        return super().put(entries, key, load, *rest)
 
     def invalidate(self, tags: Iterable[str]) -> None:
         if self.valid_until:
-            step("drop")
+            step("local invalidate")
         super().invalidate(tags)
-        if is_running():
-            self.told.update((running().name, tag) for tag in tags)
+        if is_actor_running():
+            self.received.update((running_actor().name, tag) for tag in tags)
 
-    def contents(self) -> Hashable:
-        """Return all that threads can find here."""
-        kept = [(name, key) for name, tier in self.namespaces.items() for key in sorted(tier.entries, key=str)]
-        return [(key, self._shown[name, key]) for name, key in kept], self.valid_until > 0
+    def state(self) -> Hashable:
+        """Return all that threads can read here."""
+        keys = [(name, key) for name, entries in self.namespaces.items() for key in sorted(entries.entries, key=str)]
+        return [(key, self._descriptions[name, key]) for name, key in keys], self.valid_until > 0
 
 
-class SteppedFlights(SingleFlight):
-    """Loads that are under way."""
+class ObservedSingleFlight(SingleFlight):
+    """A single flight whose results are observations of the actor."""
 
-    def acquire(self, *given: Any) -> bool:
-        leads = super().acquire(*given)
-        note(leads)
-        return leads
+    def acquire(self, *args: Any) -> bool:
+        acquired = super().acquire(*args)
+        observe(acquired)
+        return acquired
 
-    def contents(self) -> Hashable:
-        """Return what is under way."""
+    def state(self) -> Hashable:
+        """Return the loads that are running."""
         return tuple(self._under_way)
 
-    def landed_since(self, when: float) -> Hashable:
-        """Return what is not under way any more."""
-        return tuple(sorted(name for name, landed in self._landed.items() if landed >= when))
+    def finished_since(self, when: float) -> Hashable:
+        """Return the loads that have finished since then."""
+        return tuple(sorted(name for name, finished_at in self._landed.items() if finished_at >= when))
 
 
-class Signal:
-    """What the code under test takes a `threading.Event` for."""
+class FakeEvent:
+    """Replaces `threading.Event`: `wait` is a step that is possible once the event is set."""
 
     def __init__(self) -> None:
         self._is_set = False
@@ -101,8 +99,8 @@ class Signal:
         step("wait", self.is_set)
 
 
-class Lock:
-    """What the code under test takes a `threading.Lock` for where steps are taken inside of it."""
+class FakeLock:
+    """Replaces `threading.Lock` where an actor takes steps while it holds the lock."""
 
     def __init__(self) -> None:
         self._is_held = False
@@ -116,95 +114,97 @@ class Lock:
         self._is_held = False
 
 
-class Keeper:
-    """What a service takes its keeper for."""
+class FakeThreads:
+    """Replaces the background threads of a runtime. `BackgroundActor` runs their work instead, and sets `wake`."""
 
     def __init__(self) -> None:
         self.wake: Callable[[], object] = lambda: None
 
     def start(self) -> None:
-        """It is."""
+        """Do nothing."""
 
     def stop(self) -> None:
-        """Nothing goes on by itself."""
+        """Do nothing."""
 
 
 class Process:
     """One process.
 
     Args:
-        name: it has.
+        name: its name in traces.
         server: the store that it shares with others.
-        namespaces: all there are.
-        quiet: see `Reached`.
-        listens: whether it has a local tier that is in use.
+        namespaces: all namespaces.
+        untouched_tags: see `StoreClient`.
+        uses_local_cache: whether its local cache is valid, and it is subscribed to the invalidation channel.
+        atomic_pipelines: see `StoreClient`.
 
     Attributes:
-        role: processes of the same one, with the same actors, can stand in for each other.
-        is_busy: whether more goes on in it than one actor sees: then that one's beginning is a step too.
-        is_cut: whether it cannot reach the store.
-        has_failed: whether it has ever ceased to believe the store.
+        is_concurrent: whether several actors use it; then the start of an actor is a step, too.
+        can_be_cut_off: whether the scenario may disconnect it from the store.
+        is_cut_off: whether it cannot reach the store now.
+        has_degraded: whether its circuit breaker has ever been open.
     """
 
-    def __init__(  # noqa: PLR0913 - as documented
+    def __init__(  # noqa: PLR0913 - each argument is documented
         self,
         name: str,
         server: Server,
         namespaces: Namespaces,
-        quiet: frozenset[str],
+        untouched_tags: frozenset[str],
         *,
-        listens: bool,
-        is_coarse: bool = False,
+        uses_local_cache: bool,
+        atomic_pipelines: bool = False,
     ) -> None:
         self.name = name
-        self.role = ""
-        self.is_dead = self.is_cut = self.has_failed = False
-        self.listens = self.is_busy = listens
+        self.is_dead = self.can_be_cut_off = self.is_cut_off = self.has_degraded = False
+        self.uses_local_cache = self.is_concurrent = uses_local_cache
         self.channel: deque[tuple[str, tuple[str, ...]]] = deque()
-        self.threads = Keeper()
-        self.service = CacheRuntime(namespaces).use_store(
-            lambda runtime: Reached(server, self, runtime.local.invalidate, quiet, is_coarse=is_coarse)
+        self.threads = FakeThreads()
+        self.runtime = CacheRuntime(namespaces).use_store(
+            lambda runtime: StoreClient(
+                server, self, runtime.local.invalidate, untouched_tags, atomic_pipelines=atomic_pipelines
+            )
         )
-        self.service.threads = self.threads  # type: ignore[assignment]  # stands for it
-        if listens:
+        self.runtime.threads = self.threads  # type: ignore[assignment]  # has the methods that are called here
+        if uses_local_cache:
             server.subscribers.append(self)
             self.local.set_valid_until(FOREVER)
 
     @property
-    def local(self) -> SteppedLocal:
-        """Its local tier."""
-        return cast("SteppedLocal", self.service.local)
+    def local(self) -> SteppedLocalCache:
+        """Its local cache."""
+        return cast("SteppedLocalCache", self.runtime.local)
 
-    def hear(self) -> None:
-        """Take the message that waits the longest."""
+    def receive_message(self) -> None:
+        """Handle the oldest message that it has not received yet."""
         sender, words = self.channel.popleft()
         if SUBSCRIBED in words:
-            self._has_missed()
+            self._resync()
             return
-        self.local.told.update((sender, word) for word in words)
-        self.service.on_message(words)
+        self.local.received.update((sender, word) for word in words)
+        self.runtime.on_message(words)
 
-    def _has_missed(self) -> None:
-        """Do as `listener` does: it listens again, and then it knows that it hears all."""
+    def _resync(self) -> None:
+        """Handle a new subscription as `InvalidationSubscriber` does; the answer to its first ping comes at once."""
         self.local.invalidate_all()
         self.threads.wake()
-        if self.listens:
+        if self.uses_local_cache:
             self.local.set_valid_until(FOREVER)
 
-    def contents(self) -> Hashable:
-        """Return all that its threads can find here."""
-        service = self.service
+    def state(self) -> Hashable:
+        """Return all that its threads can read in it."""
+        runtime = self.runtime
         return (
-            self.role,
-            (self.is_cut, self.has_failed, service.breaker.is_closed, vars(service.breaker)["_failures"]),
-            [write.id for write in service.pending_ends],
-            self.local.contents(),
-            cast("SteppedFlights", service.single_flight).contents(),
+            self.can_be_cut_off,
+            (self.is_cut_off, self.has_degraded, runtime.breaker.is_closed, vars(runtime.breaker)["_failures"]),
+            [write.id for write in runtime.pending_ends],
+            self.local.state(),
+            cast("ObservedSingleFlight", runtime.single_flight).state(),
             list(self.channel),
         )
 
 
-def shown(value: Any) -> str:
-    """Return what matters of a value that was read: the names of its rows."""
+def describe(value: Any) -> str:
+    """Return the profile names of the row or rows in a value that was read; "-" for a value without rows."""
     rows = getattr(value, "rows", None)
     return getattr(value, "profile_name", "-") if rows is None else " ".join(row.profile_name for row in rows)

@@ -1,4 +1,4 @@
-"""The casts: who is there, and what may happen to them."""
+"""The scenarios: which processes and actors there are, and which faults may happen."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -6,294 +6,294 @@ from typing import Any
 
 from cachelayer.protocol.tags import GLOBAL_TAG
 from cachelayer.runtime.runtime import runtime
-from tests.cachelayer.interleavings import acts
-from tests.cachelayer.interleavings.acts import fetch, fetch_list, fetch_many
+from tests.cachelayer.interleavings import actions
+from tests.cachelayer.interleavings.actions import LIST_TAG, OTHER_PK, PK, Read, fetch, fetch_list, fetch_many
 from tests.cachelayer.interleavings.database import Key
-from tests.cachelayer.interleavings.doubles import Stage
-from tests.cachelayer.interleavings.world import World
+from tests.cachelayer.interleavings.fakes import CurrentSystem
+from tests.cachelayer.interleavings.system import System
 
 FIRST, SECOND = "<first row>     ", "<second row>    "
-ROW, BIRTHS, LIST, NAMESPACE = "instance:1", "instances:new", acts.LIST, "instances"
-OTHERS = tuple(namespace.name for namespace in runtime.namespaces if namespace.name != NAMESPACE)
+TWO_ROWS: dict[Key, str] = {PK: FIRST, OTHER_PK: SECOND}
+INSERT_TAG, NAMESPACE_TAG = "instances:new", "instances"
+OTHER_NAMESPACES = tuple(namespace.name for namespace in runtime.namespaces if namespace.name != NAMESPACE_TAG)
+
+SetUp = Callable[[System], None]
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A cast.
+    """A scenario.
 
     Attributes:
-        cast: puts it into a world.
-        rows: what the database holds at first.
-        warm: what the store holds already, as a read that has been made.
-        noisy: tags that somebody touches, or that may get lost, beside rows' own.
-        polls: see `doubles`.
-        coarse: whether a pipeline is one step.
-        is_large: whether it is explored in part, unless all is asked for.
+        set_up: adds processes, actors and faults to a system.
+        rows: the initial rows of the database.
+        warm_up: a read that fills the store before the run starts.
+        touched_tags: tags that a write may touch, or the store may lose, in addition to the tags of rows.
+        polls: see `install_fakes`.
+        atomic_pipelines: whether all commands of a pipeline are one step.
+        is_large: whether only a part is explored, unless EXPLORE=all is set.
     """
 
-    cast: Callable[[World], object]
-    rows: dict[Key, str] = field(default_factory=lambda: {acts.PK: FIRST})
-    warm: acts.Read | None = None
-    noisy: tuple[str, ...] = ()
+    set_up: SetUp
+    rows: dict[Key, str] = field(default_factory=lambda: {PK: FIRST})
+    warm_up: Read | None = None
+    touched_tags: tuple[str, ...] = ()
     polls: int = 0
-    coarse: bool = False
+    atomic_pipelines: bool = False
     is_large: bool = False
 
     @property
     def name(self) -> str:
-        """Its name."""
-        return self.cast.__name__
+        """The name of the function that sets it up."""
+        return self.set_up.__name__
 
-    def make(self, stage: Stage) -> World:
-        """Make its world."""
-        quiet = {BIRTHS, NAMESPACE, GLOBAL_TAG, *OTHERS}.difference(self.noisy)
-        world = stage.use(World(dict(self.rows), sorted(quiet), self.coarse))
-        if self.warm is not None:
-            world.warm_up(self.warm)
-        self.cast(world)
-        return world
+    def make_system(self, current: CurrentSystem) -> System:
+        """Return a new system in its initial state."""
+        untouched = {INSERT_TAG, NAMESPACE_TAG, GLOBAL_TAG, *OTHER_NAMESPACES}.difference(self.touched_tags)
+        system = current.set(System(dict(self.rows), sorted(untouched), atomic_pipelines=self.atomic_pipelines))
+        if self.warm_up is not None:
+            system.warm_up(self.warm_up)
+        self.set_up(system)
+        return system
 
 
 SCENARIOS: dict[str, Scenario] = {}
 
 
-Cast = Callable[[World], None]
+def scenario(**options: Any) -> Callable[[SetUp], SetUp]:
+    """Register the decorated function as a scenario; the options are the attributes of `Scenario`."""
+
+    def register(set_up: SetUp) -> SetUp:
+        SCENARIOS[set_up.__name__] = Scenario(set_up, **options)
+        return set_up
+
+    return register
 
 
-def scenario(**options: Any) -> Callable[[Cast], Cast]:
-    """Make a cast a scenario."""
-
-    def add(cast: Cast) -> Cast:
-        SCENARIOS[cast.__name__] = Scenario(cast, **options)
-        return cast
-
-    return add
-
-
-# --- the shared tier --------------------------------------------------------------------------------------------------
+# --- the shared store -------------------------------------------------------------------------------------------------
 @scenario()
-def two_writers_two_readers(world: World) -> None:
-    """Each of a process of its own, and nothing is cached yet."""
+def two_writers_and_two_readers(system: System) -> None:
+    """Four processes use one row that is not cached yet."""
     for number in (1, 2):
-        world.writer(f"w{number}", world.process(f"W{number}"), acts.save)
-        world.reader(f"r{number}", world.process(f"R{number}"), fetch)
+        system.add_writer(f"w{number}", system.add_process(f"W{number}"), actions.save)
+        system.add_reader(f"r{number}", system.add_process(f"R{number}"), fetch)
 
 
-@scenario(warm=fetch)
-def two_writers_two_readers_warm(world: World) -> None:
-    """Each of a process of its own, and nothing is cached yet."""
+@scenario(warm_up=fetch)
+def two_writers_and_two_readers_of_a_cached_row(system: System) -> None:
+    """Four processes use one row that is already cached."""
     for number in (1, 2):
-        world.writer(f"w{number}", world.process(f"W{number}"), acts.save)
-        world.reader(f"r{number}", world.process(f"R{number}"), fetch)
+        system.add_writer(f"w{number}", system.add_process(f"W{number}"), actions.save)
+        system.add_reader(f"r{number}", system.add_process(f"R{number}"), fetch)
 
 
 @scenario()
-def two_transactions(world: World) -> None:
-    """They wait for each other's lock."""
+def two_transactions(system: System) -> None:
+    """Two transactions write the same row, so that one waits for the lock of the other."""
     for number in (1, 2):
-        world.writer(f"w{number}", world.process(f"W{number}"), acts.commit)
-    world.reader("r", world.process("R"), fetch, fetch)
+        system.add_writer(f"w{number}", system.add_process(f"W{number}"), actions.save_in_transaction)
+    system.add_reader("r", system.add_process("R"), fetch, fetch)
 
 
 @scenario(is_large=True)
-def two_transactions_two_readers(world: World) -> None:
-    """The same, and more of it."""
+def two_transactions_and_two_readers(system: System) -> None:
+    """Two transactions write the row that two processes read."""
     for number in (1, 2):
-        world.writer(f"w{number}", world.process(f"W{number}"), acts.commit)
-        world.reader(f"r{number}", world.process(f"R{number}"), fetch)
+        system.add_writer(f"w{number}", system.add_process(f"W{number}"), actions.save_in_transaction)
+        system.add_reader(f"r{number}", system.add_process(f"R{number}"), fetch)
 
 
 @scenario()
-def a_commit_and_a_rollback(world: World) -> None:
-    """One is rolled back."""
-    world.writer("w", world.process("W"), acts.commit)
-    world.writer("q", world.process("Q"), acts.roll_back)
-    world.reader("r", world.process("R"), fetch, fetch)
+def a_commit_and_a_rollback(system: System) -> None:
+    """Of two transactions on one row, one is rolled back."""
+    system.add_writer("w", system.add_process("W"), actions.save_in_transaction)
+    system.add_writer("q", system.add_process("Q"), actions.save_and_roll_back)
+    system.add_reader("r", system.add_process("R"), fetch, fetch)
 
 
 @scenario()
-def a_savepoint(world: World) -> None:
-    """What is rolled back in it takes no end with it."""
-    world.writer("w", world.process("W"), acts.roll_back_a_part)
-    world.writer("v", world.process("V"), acts.save)
-    world.reader("r", world.process("R"), fetch, fetch)
+def a_savepoint_rollback(system: System) -> None:
+    """Rolling back a savepoint does not end the intents of its transaction."""
+    system.add_writer("w", system.add_process("W"), actions.save_after_savepoint_rollback)
+    system.add_writer("v", system.add_process("V"), actions.save)
+    system.add_reader("r", system.add_process("R"), fetch, fetch)
 
 
-@scenario(warm=fetch, noisy=(NAMESPACE,))
-def a_bulk_write(world: World) -> None:
-    """Who writes in bulk does not know which rows there are."""
-    world.writer("u", world.process("U"), acts.update)
-    world.writer("w", world.process("W"), acts.save)
-    world.reader("r", world.process("R"), fetch, fetch)
+@scenario(warm_up=fetch, touched_tags=(NAMESPACE_TAG,))
+def a_bulk_update(system: System) -> None:
+    """A bulk update touches the tag of the namespace, because it does not know which rows it changes."""
+    system.add_writer("u", system.add_process("U"), actions.bulk_update)
+    system.add_writer("w", system.add_process("W"), actions.save)
+    system.add_reader("r", system.add_process("R"), fetch, fetch)
 
 
-@scenario(rows={}, noisy=(BIRTHS,))
-def a_birth(world: World) -> None:
-    """A known absence ends with it."""
-    world.writer("w", world.process("W"), acts.insert)
-    world.reader("r1", world.process("R1"), fetch, fetch)
-    world.reader("r2", world.process("R2"), fetch)
+@scenario(rows={}, touched_tags=(INSERT_TAG,))
+def an_insert(system: System) -> None:
+    """Inserting a row invalidates its negative entry."""
+    system.add_writer("w", system.add_process("W"), actions.insert)
+    system.add_reader("r1", system.add_process("R1"), fetch, fetch)
+    system.add_reader("r2", system.add_process("R2"), fetch)
 
 
-@scenario(rows={acts.PK: FIRST, 2: SECOND}, noisy=())
-def a_list(world: World) -> None:
-    """It changes with each of its rows."""
-    world.writer("w", world.process("W"), acts.save)
-    world.writer("v", world.process("V"), acts.save_another)
-    world.reader("r", world.process("R"), fetch_list, fetch_list)
+@scenario(rows=TWO_ROWS)
+def a_cached_list(system: System) -> None:
+    """A cached list changes with each of its rows."""
+    system.add_writer("w", system.add_process("W"), actions.save)
+    system.add_writer("v", system.add_process("V"), actions.save_other_row)
+    system.add_reader("r", system.add_process("R"), fetch_list, fetch_list)
 
 
-@scenario(rows={acts.PK: FIRST, 2: SECOND})
-def many_rows(world: World) -> None:
-    """Each of them is of a moment of its own."""
-    world.writer("w", world.process("W"), acts.save)
-    world.writer("v", world.process("V"), acts.save_another)
-    world.reader("r", world.process("R"), fetch_many, fetch_many)
+@scenario(rows=TWO_ROWS)
+def a_fetch_of_many_rows(system: System) -> None:
+    """Rows that are fetched together may be read at different moments."""
+    system.add_writer("w", system.add_process("W"), actions.save)
+    system.add_writer("v", system.add_process("V"), actions.save_other_row)
+    system.add_reader("r", system.add_process("R"), fetch_many, fetch_many)
 
 
-@scenario(rows={acts.PK: FIRST, 2: SECOND}, noisy=(NAMESPACE,), is_large=True)
-def many_rows_and_a_bulk_write(world: World) -> None:
-    """The same, with two readers."""
-    world.writer("w", world.process("W"), acts.save)
-    world.writer("u", world.process("U"), acts.update)
-    world.reader("r1", world.process("R1"), fetch_many)
-    world.reader("r2", world.process("R2"), fetch_many)
+@scenario(rows=TWO_ROWS, touched_tags=(NAMESPACE_TAG,), is_large=True)
+def fetches_of_many_rows_and_a_bulk_update(system: System) -> None:
+    """Two processes fetch rows of which one is saved, while both are updated in bulk."""
+    system.add_writer("w", system.add_process("W"), actions.save)
+    system.add_writer("u", system.add_process("U"), actions.bulk_update)
+    system.add_reader("r1", system.add_process("R1"), fetch_many)
+    system.add_reader("r2", system.add_process("R2"), fetch_many)
 
 
 @scenario()
-def a_snapshot(world: World) -> None:
-    """Who reads in a transaction may see what is not true any more, and keeps none of it."""
-    world.writer("w", world.process("W"), acts.save)
-    world.writer("t", world.process("T"), acts.read_in_a_transaction, snapshot=True)
-    world.reader("r", world.process("R"), fetch, fetch)
+def a_read_in_a_snapshot(system: System) -> None:
+    """A transaction with a snapshot may read replaced rows; it must not store them in the cache."""
+    system.add_writer("w", system.add_process("W"), actions.save)
+    system.add_writer("t", system.add_process("T"), actions.read_in_transaction, keeps_snapshot=True)
+    system.add_reader("r", system.add_process("R"), fetch, fetch)
 
 
-@scenario(warm=fetch)
-def sql(world: World) -> None:
-    """Past the ORM, and announced."""
-    world.writer("w", world.process("W"), acts.touch)
-    world.writer("v", world.process("V"), acts.save)
-    world.reader("r", world.process("R"), fetch, fetch)
+@scenario(warm_up=fetch)
+def a_write_in_sql(system: System) -> None:
+    """A process touches the tags of a row, and then writes it without the ORM."""
+    system.add_writer("w", system.add_process("W"), actions.write_sql)
+    system.add_writer("v", system.add_process("V"), actions.save)
+    system.add_reader("r", system.add_process("R"), fetch, fetch)
 
 
 @scenario(polls=1)
-def a_lease(world: World) -> None:
-    """Readers wait for one another's loads."""
-    world.writer("w", world.process("W"), acts.save)
-    world.reader("r1", world.process("R1"), fetch)
-    world.reader("r2", world.process("R2"), fetch)
+def a_lease(system: System) -> None:
+    """A reader without the lease waits for the load of the reader that holds it."""
+    system.add_writer("w", system.add_process("W"), actions.save)
+    system.add_reader("r1", system.add_process("R1"), fetch)
+    system.add_reader("r2", system.add_process("R2"), fetch)
 
 
-# --- the local tier ---------------------------------------------------------------------------------------------------
+# --- the local cache --------------------------------------------------------------------------------------------------
 @scenario()
-def another_process(world: World) -> None:
-    """A process keeps what others change."""
-    world.reader("r", world.process("R", listens=True), fetch, fetch, fetch)
-    world.writer("w", world.process("W"), acts.save)
+def a_local_cache_and_a_writer_in_another_process(system: System) -> None:
+    """One process keeps a row in its local cache; another process changes it."""
+    system.add_reader("r", system.add_process("R", uses_local_cache=True), fetch, fetch, fetch)
+    system.add_writer("w", system.add_process("W"), actions.save)
 
 
 @scenario(is_large=True)
-def two_other_processes(world: World) -> None:
-    """The same, with two writers."""
-    world.reader("r", world.process("R", listens=True), fetch, fetch, fetch)
+def a_local_cache_and_two_writers_in_other_processes(system: System) -> None:
+    """One process keeps a row in its local cache; two other processes change it."""
+    system.add_reader("r", system.add_process("R", uses_local_cache=True), fetch, fetch, fetch)
     for number in (1, 2):
-        world.writer(f"w{number}", world.process(f"W{number}"), acts.save)
+        system.add_writer(f"w{number}", system.add_process(f"W{number}"), actions.save)
 
 
 @scenario()
-def one_process(world: World) -> None:
-    """Threads of one process, which wait for one another's loads."""
-    process = world.process("A", listens=True)
-    world.writer("w", process, acts.save)
+def threads_of_one_process(system: System) -> None:
+    """Two reader threads share a local cache with a writer thread, and wait for the loads of each other."""
+    process = system.add_process("A", uses_local_cache=True)
+    system.add_writer("w", process, actions.save)
     for number in (1, 2):
-        world.reader(f"r{number}", process, fetch, fetch)
+        system.add_reader(f"r{number}", process, fetch, fetch)
 
 
 @scenario(is_large=True)
-def two_processes(world: World) -> None:
-    """Both read and write."""
+def two_processes_that_read_and_write(system: System) -> None:
+    """Two processes with local caches both read and write a row."""
     for number in (1, 2):
-        process = world.process(f"A{number}", listens=True)
-        world.writer(f"w{number}", process, acts.save)
-        world.reader(f"r{number}", process, fetch)
+        process = system.add_process(f"A{number}", uses_local_cache=True)
+        system.add_writer(f"w{number}", process, actions.save)
+        system.add_reader(f"r{number}", process, fetch)
 
 
 @scenario()
-def a_lost_channel(world: World) -> None:
-    """What is announced meanwhile is missed."""
-    process = world.process("R", listens=True)
-    world.reader("r", process, fetch, fetch, fetch)
-    world.writer("w", world.process("W"), acts.save)
-    world.lose_channel(process)
+def a_lost_channel(system: System) -> None:
+    """A process misses the invalidations that are published while its subscription is lost."""
+    process = system.add_process("R", uses_local_cache=True)
+    system.add_reader("r", process, fetch, fetch, fetch)
+    system.add_writer("w", system.add_process("W"), actions.save)
+    system.lose_channel(process)
 
 
 # --- faults -----------------------------------------------------------------------------------------------------------
-@scenario(warm=fetch, is_large=True)
-def an_outage_of_its_own(world: World) -> None:
-    """A process writes, and cannot reach the store for a while."""
-    process = world.process("A")
-    world.cut(process)
-    world.mender("m", process)
-    world.writer("w", process, acts.save)
-    world.reader("r", process, fetch, fetch)
+@scenario(warm_up=fetch, is_large=True)
+def an_outage_of_one_process(system: System) -> None:
+    """A process that reads and writes cannot reach the store for some time."""
+    process = system.add_process("A")
+    system.cut_off(process)
+    system.add_background("m", process)
+    system.add_writer("w", process, actions.save)
+    system.add_reader("r", process, fetch, fetch)
 
 
-@scenario(warm=fetch)
-def an_outage_of_another(world: World) -> None:
-    """A process writes, and cannot reach the store any more; another can, and polls the outbox."""
-    one, other = world.process("A"), world.process("B")
-    world.cut(one, for_good=True)
-    world.writer("w", one, acts.save)
-    world.mender("n", other)
-    world.reader("s", other, fetch, fetch)
-    world.must_settle = False  # what the one held expires
+@scenario(warm_up=fetch)
+def an_outage_of_the_writing_process(system: System) -> None:
+    """The writing process loses the store forever; another process can reach it, and drains the outbox."""
+    writing, reading = system.add_process("A"), system.add_process("B")
+    system.cut_off(writing, forever=True)
+    system.add_writer("w", writing, actions.save)
+    system.add_background("n", reading)
+    system.add_reader("s", reading, fetch, fetch)
+    system.must_release_intents = False  # the intents of the process that was cut off expire
 
 
-@scenario(warm=fetch, is_large=True)
-def an_outage_of_all(world: World) -> None:
-    """Nobody can reach it, and one recovers before the other."""
-    one, other = world.process("A"), world.process("B")
-    world.cut(one, other)
-    world.mender("m", one)
-    world.writer("w", one, acts.commit)
-    world.mender("n", other)
-    world.reader("s", other, fetch, fetch)
-
-
-@scenario()
-def a_full_store(world: World) -> None:
-    """It takes no entries, and intents all the same."""
-    process = world.process("R", listens=True)
-    world.writer("w", world.process("W"), acts.save)
-    world.reader("r1", process, fetch, fetch)
-    world.fill_up()
+@scenario(warm_up=fetch, is_large=True)
+def an_outage_of_all_processes(system: System) -> None:
+    """No process can reach the store for some time, and one recovers before the other."""
+    writing, reading = system.add_process("A"), system.add_process("B")
+    system.cut_off(writing, reading)
+    system.add_background("m", writing)
+    system.add_writer("w", writing, actions.save_in_transaction)
+    system.add_background("n", reading)
+    system.add_reader("s", reading, fetch, fetch)
 
 
 @scenario()
-def a_lost_intent(world: World) -> None:
-    """The one window: from the commit to the end."""
+def a_full_store(system: System) -> None:
+    """A full store rejects entries, but accepts intents."""
+    process = system.add_process("R", uses_local_cache=True)
+    system.add_writer("w", system.add_process("W"), actions.save)
+    system.add_reader("r1", process, fetch, fetch)
+    system.fill_up()
+
+
+@scenario()
+def a_lost_intent(system: System) -> None:
+    """If the store loses an intent, reads between the commit and `end` may be stale, and later ones not."""
     for number in (1, 2):
-        world.writer(f"w{number}", world.process(f"W{number}"), acts.save)
-    world.reader("r", world.process("R"), fetch, fetch, fetch)
-    world.lose_intents()
+        system.add_writer(f"w{number}", system.add_process(f"W{number}"), actions.save)
+    system.add_reader("r", system.add_process("R"), fetch, fetch, fetch)
+    system.lose_intents()
 
 
-@scenario(noisy=(NAMESPACE, GLOBAL_TAG, BIRTHS, LIST), coarse=True)
-def an_emptied_store(world: World) -> None:
-    """Intents are gone with all the rest, which is noticed."""
-    one, other = world.process("A"), world.process("B")
-    world.writer("w", one, acts.save)
-    world.mender("m", one)
-    world.reader("r", other, fetch, fetch)
-    world.flush()
+@scenario(touched_tags=(NAMESPACE_TAG, GLOBAL_TAG, INSERT_TAG, LIST_TAG), atomic_pipelines=True)
+def an_emptied_store(system: System) -> None:
+    """An emptied store has lost the intents, too; the processes detect that."""
+    writing, reading = system.add_process("A"), system.add_process("B")
+    system.add_writer("w", writing, actions.save)
+    system.add_background("m", writing)
+    system.add_reader("r", reading, fetch, fetch)
+    system.flush()
 
 
-@scenario(noisy=(NAMESPACE, GLOBAL_TAG, BIRTHS, LIST), coarse=True)
-def a_restarted_store(world: World) -> None:
-    """It holds what it held before."""
-    one, other = world.process("A"), world.process("B")
-    world.writer("w", one, acts.save)
-    world.mender("m", one)
-    world.reader("r", other, fetch, fetch)
-    world.restart()
-    world.must_settle = False
+@scenario(touched_tags=(NAMESPACE_TAG, GLOBAL_TAG, INSERT_TAG, LIST_TAG), atomic_pipelines=True)
+def a_restarted_store(system: System) -> None:
+    """A restarted store holds what was in its last snapshot."""
+    writing, reading = system.add_process("A"), system.add_process("B")
+    system.add_writer("w", writing, actions.save)
+    system.add_background("m", writing)
+    system.add_reader("r", reading, fetch, fetch)
+    system.restart()
+    system.must_release_intents = False

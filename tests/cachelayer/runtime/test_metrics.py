@@ -135,9 +135,7 @@ def frequent_switches() -> Iterator[None]:
 
 @pytest.mark.usefixtures("cache_runtime", "frequent_switches")
 def test_hits_of_many_threads_are_all_counted() -> None:
-    cache_runtime = runtime.use_store(
-        memory_store
-    )  # a subscriber would use CPU time
+    cache_runtime = runtime.use_store(memory_store)  # a subscriber would use CPU time
     row, times, threads = an_instance(), 20_000, 4
     Instance.objects.fetch(row.pk)
 

@@ -1,0 +1,162 @@
+"""The actions of actors: reads through the manager and writes through the ORM, of one or two rows and their list."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from django.db import transaction
+
+from cachelayer import cache as cache_api
+from cachelayer.orm.managers import Binding, FetchManager
+from cachelayer.orm.querysets import CachedQuerySet
+from cachelayer.read.reader import MISSING
+from cachelayer.read.serializers import RowSerializer
+from cachelayer.runtime.runtime import CacheRuntime, runtime
+from cachelayer.write import transactions
+from conversations.models import Instance
+from tests.cachelayer.interleavings.database import Rows
+from tests.cachelayer.interleavings.process import describe
+from tests.cachelayer.interleavings.scheduler import running_actor
+
+PK, OTHER_PK = 1, 2
+ABSENT = "-"
+LIST_TAG = "instances:all"
+_serializer = RowSerializer(Instance, "default")
+
+
+@cache
+def _row_loader(pk: int, value: str) -> Callable[[], Instance]:
+    row = Instance(pk=pk, name="an instance", state="open", profile_name=value)
+    return _serializer.loader(_serializer.dumps(row))
+
+
+def make_row(pk: int, value: str) -> Instance:
+    """Return a row as the ORM would."""
+    return _row_loader(pk, value)()
+
+
+def read_rows() -> dict[int, Instance]:
+    """Read all rows from the database."""
+    found = running_actor().connection.read()
+    return {pk: make_row(pk, value) for pk, value in found.items() if isinstance(pk, int)}
+
+
+# --- reads ------------------------------------------------------------------------------------------------------------
+class InstanceFetchManager(FetchManager[Instance]):
+    """The manager of instances, bound to the runtime of one process; only its SQL is replaced."""
+
+    def __init__(self, process_runtime: CacheRuntime) -> None:
+        super().__init__()
+        self.model = Instance
+        self._bind(Binding(Instance, runtime.namespaces.for_tag("instance:1"), process_runtime, has_rows=True))
+
+    def _load(self, pk: int) -> Any:
+        return read_rows().get(pk, MISSING)
+
+    def _load_many(self, pks: Any) -> dict[Any, Any]:
+        return {pk: found for pk, found in read_rows().items() if pk in pks}
+
+    def primary(self, rows: Any) -> Any:
+        return rows
+
+
+@dataclass(frozen=True)
+class Read:
+    """A way to read.
+
+    Attributes:
+        name: its name in traces.
+        run: reads, and returns the values found. All of one value are read at one moment; two values may be not.
+        expected: returns the values that the read finds when these rows are committed.
+    """
+
+    name: str
+    run: Callable[[InstanceFetchManager], list[str]]
+    expected: Callable[[Rows], list[str]]
+
+
+def _fetch(manager: InstanceFetchManager) -> list[str]:
+    try:
+        return [describe(manager.fetch(PK))]
+    except Instance.DoesNotExist:
+        return [ABSENT]
+
+
+def _fetch_many(manager: InstanceFetchManager) -> list[str]:
+    found = manager.fetch_many([PK, OTHER_PK])
+    return [describe(found[pk]) if pk in found else ABSENT for pk in (PK, OTHER_PK)]
+
+
+def _fetch_list(manager: InstanceFetchManager) -> list[str]:
+    queryset: Any = lambda: list(read_rows().values())  # noqa: E731 - replaces a queryset
+    return [" ".join(map(describe, manager.fetch_rows(LIST_TAG, queryset)))]
+
+
+fetch = Read("fetch", _fetch, lambda rows: [rows.get(PK, ABSENT)])
+fetch_many = Read("fetch_many", _fetch_many, lambda rows: [rows.get(pk, ABSENT) for pk in (PK, OTHER_PK)])
+fetch_list = Read("fetch_list", _fetch_list, lambda rows: [" ".join(rows.values())])
+
+
+# --- writes -----------------------------------------------------------------------------------------------------------
+class Rollback(Exception):
+    """Rolls back a transaction or a savepoint."""
+
+
+def save(value: str) -> None:
+    """Save a row outside of a transaction."""
+    make_row(PK, value).save(update_fields=["profile_name"])
+
+
+def save_other_row(value: str) -> None:
+    """Save the other row outside of a transaction."""
+    make_row(OTHER_PK, value).save(update_fields=["profile_name"])
+
+
+def save_in_transaction(value: str) -> None:
+    """Save a row in a transaction."""
+    with transaction.atomic():
+        save(value)
+
+
+def save_and_roll_back(value: str) -> None:
+    """Save a row in a transaction that is rolled back; then the request ends."""
+    with suppress(Rollback), transaction.atomic():
+        save(value)
+        raise Rollback
+    transactions.release_finished()
+
+
+def save_after_savepoint_rollback(value: str) -> None:
+    """Save a row in a savepoint that is rolled back, then save it in the transaction."""
+    with transaction.atomic():
+        with suppress(Rollback), transaction.atomic():
+            save("<rolled back>   ")
+            raise Rollback
+        save(value)
+
+
+def bulk_update(value: str) -> None:
+    """Update all rows with one statement."""
+    CachedQuerySet(Instance).update(profile_name=value)
+
+
+def insert(value: str) -> None:
+    """Insert a row."""
+    Instance(name="an instance", profile_name=value).save(force_insert=True)
+
+
+def write_sql(value: str) -> None:
+    """Touch the tags of a row, then write the row in SQL."""
+    with transaction.atomic():
+        cache_api.touch(f"instance:{PK}", LIST_TAG)
+        running_actor().connection.write(PK, value)
+
+
+def read_in_transaction(_value: str) -> None:
+    """Read twice in a transaction that sees what was committed at its first SELECT."""
+    manager = InstanceFetchManager(running_actor().process.runtime)
+    with transaction.atomic():
+        read_rows()
+        _fetch(manager)

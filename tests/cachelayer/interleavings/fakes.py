@@ -1,0 +1,157 @@
+"""Installs the fakes while a scenario is explored: SQL, connections, clocks, locks and events of `threading`."""
+
+import functools
+import gc
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.db.models import QuerySet
+
+from cachelayer import cache
+from cachelayer.background import recovery
+from cachelayer.orm import managers
+from cachelayer.protocol.entries import LookupStatus
+from cachelayer.read import reader
+from cachelayer.runtime import circuit_breaker, local_cache, runtime, single_flight
+from cachelayer.write import intents, outbox, transactions
+from conversations.models import Instance
+from logs import periodic
+from tests.cachelayer.interleavings.actions import PK
+from tests.cachelayer.interleavings.background import NonBlockingEvent
+from tests.cachelayer.interleavings.database import FakeOutbox, connections
+from tests.cachelayer.interleavings.process import (
+    ChangesSince,
+    FakeEvent,
+    FakeLock,
+    ObservedSingleFlight,
+    SteppedLocalCache,
+    describe,
+)
+from tests.cachelayer.interleavings.scheduler import observe, running_actor, step
+from tests.cachelayer.interleavings.system import System
+
+GC_THRESHOLD = 50_000  # objects between two collections; thousands of systems are created and dropped
+
+
+class CurrentSystem:
+    """Holds the system that runs now, because a fake of a module's function has no other reference to it."""
+
+    def __init__(self) -> None:
+        self._system: System | None = None
+
+    def set(self, system: System) -> System:
+        """Make a system the current one; return it."""
+        self._system = system
+        return system
+
+    def get(self) -> System:
+        """Return the current system."""
+        assert self._system is not None
+        return self._system
+
+
+@contextmanager
+def install_fakes(*, polls: int = 0) -> Iterator[CurrentSystem]:
+    """Install the fakes for the duration of the context.
+
+    Args:
+        polls: how often a reader polls for the load of another process. With 0 it does not wait for that load.
+    """
+    current = CurrentSystem()
+    with pytest.MonkeyPatch.context() as patch:
+        _fake_threads(patch, current, polls)
+        _fake_database(patch)
+        patch.setattr(runtime, "LocalCache", SteppedLocalCache)
+        patch.setattr(runtime, "SingleFlight", ObservedSingleFlight)
+        patch.setattr(intents, "token", lambda: current.get().new_write_id())
+        patch.setattr(reader, "random", SimpleNamespace(uniform=lambda _least, _most: 1))
+        lookup_many = _observe_result(current, reader.Reader._lookup_many)  # noqa: SLF001 - has no public equivalent
+        patch.setattr(reader.Reader, "_lookup_many", lookup_many)
+        patch.setattr(circuit_breaker, "FAILURES", 1)
+        with _without_overhead():
+            yield current
+
+
+def _fake_threads(patch: pytest.MonkeyPatch, current: CurrentSystem, polls: int) -> None:
+    for module in (transactions, cache):
+        patch.setattr(module, "get_runtime", lambda: running_actor().process.runtime)
+    patch.setattr(single_flight, "threading", SimpleNamespace(Lock=threading.Lock, Event=FakeEvent))
+    patch.setattr(intents, "threading", SimpleNamespace(Lock=FakeLock))
+    patch.setattr(periodic, "threading", SimpleNamespace(Event=NonBlockingEvent))
+    patch.setattr(recovery, "REPORT_INTERVAL", float("inf"))
+    patch.setattr(reader, "PATIENCE", polls)
+
+    def clock() -> float:
+        return current.get().clock()
+
+    def observed_clock() -> float:
+        """Return the time; a reader compares it only with the times at which loads have finished."""
+        now, flights = clock(), running_actor().process.runtime.single_flight
+        observe(ChangesSince(lambda: flights.finished_since(now)))
+        return now
+
+    for module in (local_cache, managers, recovery, intents, runtime, single_flight, circuit_breaker):
+        patch.setattr(module, "monotonic", clock)
+    patch.setattr(reader, "monotonic", observed_clock)
+    patch.setattr(reader, "time", SimpleNamespace(time=clock, sleep=lambda _: step("poll")))
+
+
+def _fake_database(patch: pytest.MonkeyPatch) -> None:
+    for module in (transaction, transactions, outbox, recovery):
+        patch.setattr(module, "connections", connections)
+    patch.setattr(outbox, "databases", lambda: iter(["default"]))
+    patch.setattr(outbox, "Outbox", FakeOutbox)
+    patch.setattr(Instance, "_do_update", _do_update)
+    patch.setattr(Instance, "_do_insert", _do_insert)
+    patch.setattr(QuerySet, "update", _update)
+    patch.setattr(managers, "RowSerializer", functools.cache(managers.RowSerializer))  # type: ignore[attr-defined]  # saves time
+
+
+def _do_update(self: Instance, *_args: Any) -> bool:
+    running_actor().connection.write(self.pk, self.profile_name)
+    return True
+
+
+def _do_insert(self: Instance, *_args: Any) -> Sequence[tuple[int]]:
+    running_actor().connection.write(PK, self.profile_name)
+    return [(PK,)]
+
+
+def _update(_self: QuerySet[Any], profile_name: str) -> None:
+    connection = running_actor().connection
+    for pk in sorted(pk for pk in connection.database.rows if isinstance(pk, int)):
+        connection.write(pk, profile_name)
+
+
+def _observe_result(current: CurrentSystem, lookup_many: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap `Reader._lookup_many`: replace the observations made inside it by its result, which is all that is used."""
+
+    def observed(*args: Any) -> Any:
+        observations = running_actor().observations
+        size = len(observations)
+        lookups = lookup_many(*args)
+        del observations[size:]
+        current.get().hits += any(status is LookupStatus.HIT for status, _ in lookups)
+        observe(tuple((status.value, load and describe(load())) for status, load in lookups))
+        return lookups
+
+    return observed
+
+
+@contextmanager
+def _without_overhead() -> Iterator[None]:
+    """Disable logging and collect garbage rarely, because both would take most of the time."""
+    threshold, level = gc.get_threshold(), logging.root.manager.disable
+    gc.set_threshold(GC_THRESHOLD)
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(level)
+        gc.set_threshold(*threshold)
