@@ -25,7 +25,8 @@ class CounterTotal(models.Model):
     value = models.BigIntegerField()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["namespace", "tier", "name"], name="statistic")]
+        verbose_name_plural = "statistics"  # the admin's link to the page of the cache
+        constraints = [models.UniqueConstraint(fields=["namespace", "tier", "name"], name="counter_total")]
 
     def __str__(self) -> str:
         return f"{self.namespace} {self.tier} {self.name}"

@@ -3,7 +3,12 @@
 from django.db import migrations
 
 MODELS = {"Turn": "IngestLease", "IngestCount": "IngestCounter", "ParkedUpdate": "PendingUpdate"}
-FIELDS = (("instance", "speaks_for_server", "is_global_webhook"), ("webhookevent", "settled_at", "finished_at"))
+FIELDS = (
+    ("instance", "speaks_for_server", "is_global_webhook"),
+    ("webhookevent", "settled_at", "finished_at"),
+    ("pendingupdate", "at", "rank_or_ms"),
+)
+INDEXES = (("parked_chat", "pending_chat"), ("parked_subject", "pending_subject"))
 
 
 def rename_permissions(apps, schema_editor):
@@ -32,5 +37,6 @@ class Migration(migrations.Migration):
     operations = [
         *(migrations.RenameModel(old, new) for old, new in MODELS.items()),
         *(migrations.RenameField(*names) for names in FIELDS),
+        *(migrations.RenameIndex("pendingupdate", new_name=new, old_name=old) for old, new in INDEXES),
         migrations.RunPython(rename_permissions, restore_permissions),
     ]

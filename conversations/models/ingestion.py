@@ -111,19 +111,19 @@ class PendingUpdate(models.Model):
     subject = models.CharField(
         max_length=128, blank=True, default="", help_text="address key of the author of the update, or `me`"
     )
-    rank_or_ms = models.BigIntegerField(db_column="at", help_text="ms since the epoch, or the rank of a status")
+    rank_or_ms = models.BigIntegerField(help_text="milliseconds since the epoch, or the rank of a status")
     value = models.JSONField()
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["instance", "key_id", "chat", "from_me", "kind", "subject"], name="parked_update"
+                fields=["instance", "key_id", "chat", "from_me", "kind", "subject"], name="pending_update"
             )
         ]
         indexes = [
-            models.Index(fields=["instance", "chat"], name="parked_chat"),
-            models.Index(fields=["instance", "subject"], name="parked_subject"),
+            models.Index(fields=["instance", "chat"], name="pending_chat"),
+            models.Index(fields=["instance", "subject"], name="pending_subject"),
         ]
 
     def __str__(self) -> str:
