@@ -24,15 +24,6 @@ def connect() -> None:
     request_finished.connect(transactions.release_finished, weak=False, dispatch_uid=_UID)
 
 
-def disconnect() -> None:
-    """Disconnect the receivers, so that a benchmark can measure what they cost."""
-    for model, rule in _models_with_rules():
-        for signal, _ in _RECEIVERS:
-            signal.disconnect(sender=model, dispatch_uid=(_UID, model))
-        for field in rule.model._meta.many_to_many:  # noqa: SLF001 - Django documents _meta
-            m2m_changed.disconnect(sender=field.remote_field.through, dispatch_uid=(_UID, field))
-
-
 def _models_with_rules() -> Iterator[tuple[type[Model], InvalidationRule]]:
     """Yield the models of the rules and their proxies, because a signal's sender is the class that was saved."""
     for model in apps.get_models():

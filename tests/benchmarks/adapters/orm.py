@@ -7,16 +7,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import Model
+from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 
 from cachelayer import CachedModel
-from cachelayer.orm import signals
 from conversations.models import Conversation
 from conversations.models.conversation import LATEST_FIRST
 from tests.benchmarks.dataset import Dataset
 
 PAGE = 50
 
-signals.disconnect()
+for signal in (pre_save, post_save, pre_delete, post_delete):
+    signal.receivers = []
+    signal.sender_receivers_cache.clear()
 CachedModel.save_base = Model.save_base  # type: ignore[assignment,method-assign]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import connection, models
+from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete, pre_save
 from django.test.utils import isolate_apps
 
 from cachelayer import CachedModel
@@ -50,10 +51,10 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
             class Meta:
                 app_label = "conversations"
 
-        for module, name in ((rules, "_rules"), (runtime.namespaces, "_by_word")):
-            monkeypatch.setattr(
-                module, name, getattr(module, name).copy()
-            )  # so that the registration ends with the test
+        for module, name in ((rules, "_rules"), (runtime.namespaces, "_by_prefix")):
+            monkeypatch.setattr(module, name, getattr(module, name).copy())  # the registration ends with the test
+        for signal in (pre_save, post_save, pre_delete, post_delete, m2m_changed):
+            monkeypatch.setattr(signal, "receivers", signal.receivers.copy())
         monkeypatch.setattr(signals, "apps", isolated)
         tables = (Label, Thing, Child)
         with connection.schema_editor() as editor:
@@ -63,7 +64,6 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
         register([things], [InvalidationRule(Thing, ("thing:{pk}", "things:all"))])
         reset_cache()
         yield SimpleNamespace(Label=Label, Thing=Thing, Proxy=Proxy, Child=Child)
-        signals.disconnect()
         with connection.schema_editor() as editor:
             for model in reversed(tables):
                 editor.delete_model(model)
