@@ -9,7 +9,7 @@ from django.core.management import execute_from_command_line
 
 
 def main() -> None:
-    """Run one management command; report a wrong setting in one line instead of a traceback."""
+    """Run one management command; a wrong setting is reported in one line, without a traceback."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "whatsai.settings")
     try:
         execute_from_command_line(sys.argv)

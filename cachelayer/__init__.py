@@ -1,6 +1,7 @@
 """A coherent cache for Django models: what applications import from here.
 
-Names are imported when they are first used, because settings import this package before Django's apps are ready.
+Each public name is imported when it is first used, because settings modules import this package before Django's apps
+are ready.
 """
 
 from importlib import import_module
@@ -36,11 +37,11 @@ _MODULES = {
     "release_finished": "write.transactions",
 }
 
-__all__ = ["cache", *_MODULES]  # noqa: PLE0604 - all are strings
+__all__ = ["cache", *_MODULES]  # noqa: PLE0604 - all names in __all__ are strings
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name (PEP 562)."""
+    """Import a public name of this package when it is first used (PEP 562)."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,7 +1,7 @@
 """The admin page of the cache: counters of each namespace, the state of the store, and buttons that clear entries.
 
-It replaces the pages of the model `CounterTotal`. The permission to view that model shows the page, the permission to
-change it allows clearing.
+The page takes the place of the change list of the model `CounterTotal`. Users who may view `CounterTotal` see the page;
+users who may change `CounterTotal` can clear cache entries.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,15 +26,15 @@ CLEAR = "cachelayer_countertotal_clear"
 
 
 @admin.register(CounterTotal)
-class CacheAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's class takes no argument at run time
-    """One page, and the view that its forms post to."""
+class CacheAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's ModelAdmin takes no type argument
+    """Serves the admin page of the cache, and handles the forms of that page."""
 
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature
-        """Return False, because only the cache itself adds counters."""
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django prescribes the parameters
+        """Return False: users cannot add counters, because only the cache itself adds counters."""
         return False
 
     def get_urls(self) -> list[Any]:
-        """Return the URLs of the page and of its forms; the model's usual pages are left out."""
+        """Return the URLs of the cache page and of its forms, without the usual admin pages of a model."""
         view = self.admin_site.admin_view
         return [
             path("", view(self.changelist_view), name=PAGE),
@@ -42,7 +42,7 @@ class CacheAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's class t
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Show the page."""
+        """Show the admin page of the cache."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         totals = statistics.totals()
@@ -61,7 +61,7 @@ class CacheAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's class t
         return TemplateResponse(request, "admin/cachelayer/cache.html", context)
 
     def clear_view(self, request: HttpRequest) -> HttpResponse:
-        """Clear entries or reset the counters, then redirect to the page with a message."""
+        """Clear cache entries or reset the counters, then redirect to the cache page, which shows the result."""
         if not self.has_change_permission(request):
             raise PermissionDenied
         field = next((field for field in _ACTIONS if request.POST.get(field)), "")
@@ -94,7 +94,7 @@ def _reset(_value: str) -> str:
     return "Set all counters to 0."
 
 
-# By the form field that selects the action.
+# The name of a form field selects one of these functions, which gets the value of the field.
 _ACTIONS: dict[str, Callable[[str], str]] = {
     "pattern": _clear_pattern, "namespace": _clear_namespace, "all": _clear_all, "reset": _reset,
 }  # fmt: skip
@@ -102,7 +102,7 @@ _ACTIONS: dict[str, Callable[[str], str]] = {
 
 # --- the contents of the page -----------------------------------------------------------------------------------------
 def _store_state() -> str:
-    """Describe whether this process uses the cache."""
+    """Return a sentence that tells whether this process uses the cache."""
     runtime = get_runtime()
     if runtime.bypasses_cache:
         return "This process bypasses the cache and reads from the database, because another process owns the cache."
@@ -112,7 +112,7 @@ def _store_state() -> str:
 
 
 def _namespace_rows(counts_by_namespace: dict[str, dict[str, int]]) -> Iterator[dict[str, Any]]:
-    """Yield the limits and counters of each namespace, as the template needs them."""
+    """Yield the limits and counters of each namespace, as a dict for the template of the cache page."""
     for namespace in namespaces:
         counts = counts_by_namespace.get(namespace.name, {})
         rate = statistics.hit_rate(counts)

@@ -1,4 +1,4 @@
-"""The app's registration with Django."""
+"""Registers the app `cachelayer` with Django."""
 
 from django.apps import AppConfig
 from django.core.checks import register
@@ -6,16 +6,16 @@ from django.db.models.signals import post_migrate
 
 
 class CachelayerConfig(AppConfig):
-    """Registers the cache."""
+    """Connects the cache to Django when Django starts."""
 
     name = "cachelayer"
     verbose_name = "Cache"
 
     def ready(self) -> None:
-        """Register the system checks, provide the background threads, and clear the cache after migrations."""
-        from cachelayer import cache, checks  # noqa: PLC0415 - models can be imported only now
-        from cachelayer.background.threads import BackgroundThreads  # noqa: PLC0415 - as above
-        from cachelayer.runtime.runtime import runtime  # noqa: PLC0415 - as above
+        """Register the system checks, the class of the background threads, and a receiver of `post_migrate`."""
+        from cachelayer import cache, checks  # noqa: PLC0415 - models load after this module
+        from cachelayer.background.threads import BackgroundThreads  # noqa: PLC0415 - models load after this module
+        from cachelayer.runtime.runtime import runtime  # noqa: PLC0415 - models load after this module
 
         runtime.make_threads = BackgroundThreads
         register(checks.check, "cachelayer")

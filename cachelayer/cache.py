@@ -1,8 +1,8 @@
-"""The cache of plain values (`get`, `set`, `fetch`, `delete`), and its invalidation by hand (`touch`, `clear`).
+"""Functions that cache plain values (`get`, `set`, `fetch`, `delete`) or invalidate cache entries (`touch`, `clear`).
 
-The first word of a key selects the namespace, and with it the time to live: `cache.set("conversations:digest:7", …)`.
-Values are of types that the codec can encode: those of msgpack, datetimes, decimals, sets and tuples. Each `get`
-returns a copy of its own.
+The part of a cache key before its first colon selects the namespace, which sets the time to live. For example,
+`cache.set("conversations:digest:7", …)` uses the namespace `conversations`. Values may be of the types of msgpack,
+datetimes, decimals, sets and tuples. Each call of `get` returns a new copy of the value.
 """
 
 from collections.abc import Callable
@@ -23,14 +23,14 @@ from cachelayer.write import outbox, transactions
 from logs.contexts import Context
 
 T = TypeVar("T")
-MIN_TTL = 0.001  # seconds; likewise below
-MAX_TTL = 365 * 24 * 60 * 60
+MIN_TTL = 0.001  # seconds; with a shorter time to live, `set` stores nothing
+MAX_TTL = 365 * 24 * 60 * 60  # seconds; if `set` is called with a longer time to live, this one is used
 
 log = Context.CACHE.logger
 
 
 class _Values:
-    """The values of one namespace."""
+    """The reader and the local cache for the plain values of one namespace."""
 
     def __init__(self, namespace: Namespace) -> None:
         self.namespace = namespace
@@ -42,7 +42,7 @@ _by_namespace: dict[str, _Values] = {}
 
 
 def _values_for(key: str) -> _Values:
-    """Return the values of a key's namespace, created at its first use."""
+    """Return the `_Values` object for the namespace of a cache key; create that object when it is first needed."""
     namespace = runtime.namespaces.for_key(key)
     values = _by_namespace.get(namespace.name)
     if values is None:
@@ -52,8 +52,8 @@ def _values_for(key: str) -> _Values:
 
 # --- values -----------------------------------------------------------------------------------------------------------
 def get(key: str, default: Any = None) -> Any:
-    """Return the value, or `default` if there is none."""
-    try:  # inlines `LocalNamespace.get`, as `FetchManager.fetch` does, because the call would take a fifth of a hit
+    """Return the cached value of a key, or `default` if no value is cached."""
+    try:  # an inlined copy of `LocalNamespace.get`, because calling it would take a fifth of the time of a local hit
         local = _by_namespace[key.partition(":")[0]].local
         entry = local.entries[key]
     except KeyError:
@@ -67,7 +67,7 @@ def get(key: str, default: Any = None) -> Any:
 
 
 def _get_remote(key: str, default: Any) -> Any:
-    """Get a value that `get` did not find in the local cache under the first word of its key."""
+    """Return a value that `get` did not find in the local cache, or `default` if no value is cached."""
     values = _values_for(key)
     entry = values.local.get(key)
     if entry is not None:
@@ -77,36 +77,43 @@ def _get_remote(key: str, default: Any) -> Any:
 
 
 def fetch(key: str, load: Callable[[], T], *, tags: tuple[str, ...] = ()) -> T:
-    """Return the value; if there is none, load and cache it. Touching one of the tags invalidates it.
+    """Return the cached value of a key; if no value is cached, call `load` and cache the result of `load`.
 
-    A `get` followed by a `set` may store a value that a write has made obsolete in between; `fetch` never does. A key
-    must always be fetched with the same tags.
+    Touching one of `tags` invalidates the value. A `get` followed by a `set` may store a value that a database write
+    between the two calls has made obsolete; `fetch` never stores such a value.
+
+    Args:
+        key: the cache key.
+        load: computes the value, usually from the database.
+        tags: the tags that the value depends on. Every call of `fetch` with the same key must pass the same tags.
 
     Raises:
         UnknownNamespace: a tag belongs to no namespace.
-        Exception: whatever `load` raises.
+        Exception: any exception that `load` raises.
     """
     values = _by_namespace.get(key.partition(":")[0]) or _values_for(key)
     entry = values.local.get(key)
     if entry is not None:
-        return entry.load()  # type: ignore[no-any-return]  # the caller's `load` decides the type of this key's value
-    return values.reader.read(key, _entry_key(key, values, tags), load, _may_fill)  # type: ignore[return-value]  # as above
+        return entry.load()  # type: ignore[no-any-return]  # the caller's `load` decides the type of the value
+    # The reader returns MISSING only if `load` does, and `load` returns a T.
+    return values.reader.read(key, _entry_key(key, values, tags), load, _may_fill)  # type: ignore[return-value]
 
 
 def _may_fill() -> bool:
     return transactions.reads_committed_data(DEFAULT_DB_ALIAS)
 
 
-def set(key: str, value: Any, ttl: float | None = None) -> None:  # noqa: A001 - the name that Django's caches use
-    """Store a value. The value before is removed even if the new one cannot be stored.
+def set(key: str, value: Any, ttl: float | None = None) -> None:  # noqa: A001 - Django's caches name this method `set`
+    """Store a value under a cache key. The old value is removed even if the store rejects the new value.
 
     Args:
-        key: the first word selects the namespace.
-        value: of a type that the codec can encode.
-        ttl: seconds, by default the namespace's. Less than a millisecond: nothing is stored. At most a year.
+        key: the cache key; the part before its first colon selects the namespace.
+        value: the value, of a type that `cachelayer.protocol.codec` can encode.
+        ttl: the time to live in seconds, at most a year; by default the time to live of the namespace. With a
+            time to live of less than a millisecond, nothing is stored.
 
     Raises:
-        NotCacheable: the value is of a type that has no encoding.
+        NotCacheable: `cachelayer.protocol.codec` cannot encode the value.
     """
     values = _values_for(key)
     ttl = values.namespace.ttl if ttl is None else min(ttl, MAX_TTL)
@@ -115,7 +122,7 @@ def set(key: str, value: Any, ttl: float | None = None) -> None:  # noqa: A001 -
 
 
 def delete(key: str) -> None:
-    """Remove a value."""
+    """Remove the cached value of a key."""
     touch(keys.value_key(_values_for(key).namespace, key))
 
 
@@ -126,10 +133,10 @@ def _entry_key(key: str, values: _Values, tags: tuple[str, ...] = ()) -> EntryKe
 
 # --- invalidation by hand ---------------------------------------------------------------------------------------------
 def touch(*tags: str, using: str = DEFAULT_DB_ALIAS) -> None:
-    """Invalidate the entries that depend on these tags, after a change that did not go through the ORM.
+    """Invalidate the entries that depend on these tags, for a database change that does not go through the ORM.
 
-    Inside a transaction the tags stay invalid until the commit; call it before the change. Outside a transaction call
-    it after the change.
+    Inside a transaction, call `touch` before the change; then no entry with these tags is used until the commit.
+    Outside a transaction, call `touch` after the change.
 
     Raises:
         UnknownNamespace: a tag belongs to no namespace.
@@ -138,10 +145,11 @@ def touch(*tags: str, using: str = DEFAULT_DB_ALIAS) -> None:
 
 
 def clear(pattern: str) -> int:
-    """Remove the entries whose name matches a glob, such as `conversations:instance:7*`; return their number.
+    """Remove the entries whose cache key matches a glob, and return how many entries were removed.
 
-    Scans all keys of the server, so use it for administration, not in requests. If this process bypasses the cache or
-    the store is away, the pattern goes into the outbox, and the result is 0.
+    An example of a glob is `conversations:instance:7*`. The function scans all keys of the Redis server, so it is meant
+    for administration, not for requests. If this process bypasses the cache or the store does not answer, the glob is
+    saved in the outbox for later, and the function returns 0.
     """
     current = get_runtime()
     removed = 0
@@ -158,7 +166,7 @@ def clear(pattern: str) -> int:
 
 
 def clear_namespace(name: str) -> None:
-    """Invalidate all entries of a namespace in one step, whatever their number.
+    """Invalidate all entries of a namespace in one step that takes the same time for any number of entries.
 
     Raises:
         UnknownNamespace: no namespace has that name.
@@ -168,12 +176,12 @@ def clear_namespace(name: str) -> None:
 
 
 def clear_all() -> None:
-    """Invalidate all entries in one step."""
+    """Invalidate all entries of all namespaces in one step."""
     touch(GLOBAL_TAG)
     log.info("Cache CLEAR all")
 
 
 def on_migrated(using: str, **_signal: Any) -> None:
-    """Invalidate all entries, because migrations and `flush` bypass managers and signals (receiver of post_migrate)."""
+    """Invalidate all entries after `migrate` or `flush`, which change rows without Django's managers and signals."""
     if outbox.table_exists(using):
         transactions.begin(using, (GLOBAL_TAG,))

@@ -1,6 +1,7 @@
-"""System checks: find a configuration with which the cache would return stale data or be slow.
+"""Django system checks that report a configuration with which the cache would return stale data or be slow.
 
-`PROBLEMS` lists all of them. A server process does not start if it finds an error (`startup.py`).
+`PROBLEMS` lists all problems that the checks can report. A server process that finds an error does not start
+(`startup.py`).
 """
 
 import re
@@ -8,7 +9,7 @@ from collections.abc import Iterator
 from string import Formatter
 from typing import Any
 
-from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's name for it
+from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django names the class `Warning`
 from django.db import connections, router
 from django.db.models import Model
 
@@ -24,9 +25,9 @@ from cachelayer.runtime.runtime import namespaces
 from cachelayer.write import outbox
 
 PREFIX_PATTERN = re.compile(r"[\w.-]+")
-MAX_TIMEOUT = 1.0  # seconds
+MAX_TIMEOUT = 1.0  # seconds; a longer time-out for the Redis server is reported as W001
 
-# Message and hint by id; the placeholders are the arguments of `_message`.
+# The text and the hint of each problem, by the id of the problem. The arguments of `_message` replace the placeholders.
 PROBLEMS = {
     "E001": ("CACHELAYER has no option {0}.", "The options are {1}."),
     "E002": (
@@ -77,7 +78,7 @@ PROBLEMS = {
 
 
 def check(**_kwargs: Any) -> list[CheckMessage]:
-    """Run all checks (Django calls this)."""
+    """Run all system checks of the cache. Django calls this function."""
     return [*_check_options(), *_check_redis_options(), *_check_namespaces(), *_check_rules()]
 
 
@@ -102,7 +103,7 @@ def _check_options() -> Iterator[CheckMessage]:
 
 
 def _check_redis_options() -> Iterator[CheckMessage]:
-    """Check how this process connects to Redis, if it uses Redis."""
+    """Check the options of the connections to Redis, if the settings name a Redis server."""
     options = Options.read()
     if not options.is_shared:
         return
@@ -123,7 +124,7 @@ def _check_namespaces() -> Iterator[CheckMessage]:
 
 
 def check_namespace(namespace: Namespace) -> Iterator[CheckMessage]:
-    """Check one namespace."""
+    """Report a namespace whose limits let it store nothing."""
     if namespace.ttl <= 0 or namespace.max_items <= 0:
         yield _message("E010", namespace.name, namespace.max_items, namespace.ttl)
 
@@ -137,14 +138,14 @@ def _check_rules() -> Iterator[CheckMessage]:
 
 
 def check_rule(rule: InvalidationRule) -> Iterator[CheckMessage]:
-    """Check one invalidation rule and its model."""
+    """Report what is wrong with one invalidation rule and with the managers of its model."""
     label, alias = _label(rule.model), router.db_for_write(rule.model)
     if not issubclass(rule.model, CachedModel):
         yield _message("E006", label)
         return
     for model in (rule.model, *_submodels(rule.model)):
         yield from _check_managers(model)
-    known = {"pk", *(field.attname for field in rule.model._meta.concrete_fields)}  # noqa: SLF001 - Django documents it
+    known = {"pk", *(field.attname for field in rule.model._meta.concrete_fields)}  # noqa: SLF001 - _meta is public
     known.update(name for name in rule.immutable if isinstance(getattr(rule.model, name, None), property))
     for name in dict.fromkeys(name for tag in rule.tags for _, name, _, _ in Formatter().parse(tag) if name):
         if name not in known:
@@ -155,13 +156,13 @@ def check_rule(rule: InvalidationRule) -> Iterator[CheckMessage]:
 
 def _check_managers(model: type[Model]) -> Iterator[CheckMessage]:
     managers = {manager.name: manager for manager in model._meta.managers}  # noqa: SLF001 - Django documents _meta
-    for name, manager in (*managers.items(), ("_base_manager", model._base_manager)):  # noqa: SLF001 - as above
+    for name, manager in (*managers.items(), ("_base_manager", model._base_manager)):  # noqa: SLF001 - is public
         if not isinstance(manager.get_queryset(), CachedQuerySet):
             yield _message("E007", _label(model), name)
 
 
 def _submodels(model: type[Model]) -> Iterator[type[Model]]:
-    """Yield the concrete models and proxies that inherit from a model, directly or not."""
+    """Yield all models that inherit from a model, directly or indirectly, except abstract ones."""
     for child in model.__subclasses__():
         if child._meta.apps is model._meta.apps and not child._meta.abstract:  # noqa: SLF001 - Django documents _meta
             yield child

@@ -1,4 +1,4 @@
-"""The setting `CACHELAYER` and its defaults. The system checks report what is wrong with it (`checks.py`)."""
+"""The Django setting `CACHELAYER` and its defaults. `checks.py` reports wrong values of the setting."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -6,18 +6,19 @@ from typing import Any
 
 from django.conf import settings
 
-SHARED = "django_redis"  # part of the path of a backend that shares the cache between processes
+SHARED = "django_redis"  # a cache backend whose path contains this word shares the cache between processes
 IN_PROCESS = ("django.core.cache.backends.locmem.LocMemCache", "django.core.cache.backends.dummy.DummyCache")
 
 
 @dataclass(frozen=True)
 class Options:
-    """The options of the setting.
+    """The options of the Django setting `CACHELAYER`.
 
     Attributes:
-        alias: the name in `CACHES` of a django-redis cache; with any other backend the cache is in-process.
-        prefix: the first part of every key on the server. Each database needs its own, because keys contain primary
-            keys.
+        alias: the name of an entry of `CACHES`. If the backend of this entry is not django-redis, the cache is kept in
+            the memory of one process.
+        prefix: the first part of every key on the Redis server. Each database needs a prefix of its own, because the
+            Redis keys contain primary keys.
     """
 
     alias: str = "default"
@@ -25,28 +26,28 @@ class Options:
 
     @classmethod
     def read(cls) -> "Options":
-        """Read the options from the settings; unknown ones are ignored."""
+        """Read the options from the Django settings, and ignore unknown options."""
         names = cls.names()
         return cls(**{name.lower(): value for name, value in raw_options().items() if name in names})
 
     @classmethod
     def names(cls) -> list[str]:
-        """Return the names of all options."""
+        """Return the names of all options of the setting, in upper case."""
         return [field.name.upper() for field in fields(cls)]
 
     @property
     def cache(self) -> Mapping[str, Any]:
-        """The configuration of the alias in `CACHES`; empty if the alias is not configured."""
+        """The entry of `CACHES` that `alias` names; empty if `CACHES` has no such entry."""
         config: Mapping[str, Any] = settings.CACHES.get(self.alias, {})
         return config
 
     @property
     def is_shared(self) -> bool:
-        """Whether the processes share the cache on a server."""
+        """Whether all processes share the cache on a Redis server."""
         return SHARED in self.cache.get("BACKEND", "")
 
 
 def raw_options() -> Mapping[str, Any]:
-    """Return the setting as it is. Something other than a mapping is returned as the name of an unknown option."""
+    """Return the setting `CACHELAYER`, or, if the setting is not a mapping, a mapping with one unknown option."""
     options = getattr(settings, "CACHELAYER", {})
     return options if isinstance(options, Mapping) else {repr(options): None}

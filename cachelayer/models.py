@@ -1,10 +1,10 @@
-"""The cache's own tables."""
+"""The two database tables of the cache: the outbox, and the sums of the counters."""
 
 from django.db import models
 
 
 class Outbox(models.Model):
-    """Tags touched by a committed write that the store has not heard of, one a line."""
+    """The tags that a committed write has touched and that could not be sent to the store, one tag a line."""
 
     tags = models.TextField()
     created_at = models.DateTimeField(auto_now_add=True)
@@ -17,7 +17,7 @@ class Outbox(models.Model):
 
 
 class CounterTotal(models.Model):
-    """One counter, summed over all processes that have reported so far."""
+    """The value of one counter, summed over all processes that have reported their counters so far."""
 
     namespace = models.CharField(max_length=64)
     tier = models.CharField(max_length=16, blank=True)
@@ -25,7 +25,7 @@ class CounterTotal(models.Model):
     value = models.BigIntegerField()
 
     class Meta:
-        verbose_name_plural = "statistics"  # the admin's link to the page of the cache
+        verbose_name_plural = "statistics"  # the text of the link to the cache page in Django's admin
         constraints = [models.UniqueConstraint(fields=["namespace", "tier", "name"], name="counter_total")]
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""What a server process does before it takes requests: start its cache, or log clearly why it cannot."""
+"""Starts the cache of a server process before the process takes requests, or reports why the cache cannot start."""
 
 import atexit
 from contextlib import suppress
@@ -16,17 +16,18 @@ from cachelayer.stores.base import StoreDown, StoreFull
 from cachelayer.write import outbox
 from logs.contexts import Context
 
-STOP_WITHIN = 2.0  # seconds
+STOP_WITHIN = 2.0  # seconds to wait for the end of each background thread
 
-# Errors that only a change of the settings, or of the server's configuration, can fix …
+# Redis errors that only a change of the Django settings or of the Redis configuration can fix, except `_TEMPORARY`.
 _PERMANENT = (exceptions.AuthenticationError, exceptions.AuthorizationError, exceptions.ResponseError)
-# … except these subclasses of `ResponseError` and these messages, for which redis-py has no classes.
+# Redis errors that can disappear without a change of the configuration, although they are `ResponseError`s.
 _TEMPORARY = (
     exceptions.ReadOnlyError,
     exceptions.OutOfMemoryError,
     exceptions.ClusterDownError,
     exceptions.TryAgainError,
 )
+# The first words of temporary Redis errors for which redis-py has no classes.
 _TEMPORARY_MESSAGES = ("BUSY", "MISCONF", "NOREPLICAS")
 
 log = Context.CACHE.logger
@@ -35,11 +36,11 @@ log = Context.CACHE.logger
 def start() -> CacheRuntime:
     """Start the cache of this process, and return its runtime.
 
-    A store that cannot be reached does not stop the server: reads use the database until the store is back.
+    A server process starts even if the store does not answer: reads then use the database until the store answers.
 
     Raises:
-        ImproperlyConfigured: a system check found an error; or the store rejects this client for good; or there is no
-            Redis and another process owns the cache.
+        ImproperlyConfigured: a system check found an error; or Redis rejects this client until the configuration is
+            changed; or the settings name no Redis server, and another process owns the cache.
     """
     _raise_check_errors()
     is_shared = Options.read().is_shared
@@ -62,10 +63,10 @@ def start() -> CacheRuntime:
 
 
 def _own_cache(runtime: CacheRuntime) -> None:
-    """Make this process the one that owns the cache, because without Redis there is only one."""
+    """Make this process the owner of the cache. Without Redis, only one process can use the cache."""
     process_lock.acquire()
     try:
-        outbox.clear()  # the cache is empty, so it has missed no invalidation
+        outbox.clear()  # a process starts with an empty cache, so the outbox has nothing to invalidate
     except DatabaseError as error:
         log.error("Cache outbox UNWRITABLE: %s", type(error).__name__)  # noqa: TRY400 - a traceback may quote rows
     finally:
@@ -74,14 +75,14 @@ def _own_cache(runtime: CacheRuntime) -> None:
 
 
 def _raise_check_errors() -> None:
-    """Raise the errors of the system checks, because a server process need not have been started by `manage.py`."""
+    """Raise an exception if a system check finds an error. Django runs system checks only in `manage.py` commands."""
     errors = [one for one in checks.check() if one.is_serious() and not one.is_silenced()]
     if errors:
         raise ImproperlyConfigured("; ".join(f"{one.id}: {one.msg} {one.hint}" for one in errors))
 
 
 def _raise_if_permanent(error: Exception) -> None:
-    """Raise if the server answers and rejects this client for good."""
+    """Raise `ImproperlyConfigured` if Redis rejects this client until the configuration is changed."""
     cause = error.__cause__
     if isinstance(cause, _TEMPORARY) or str(cause).startswith(_TEMPORARY_MESSAGES):
         return
@@ -92,7 +93,7 @@ def _raise_if_permanent(error: Exception) -> None:
 
 
 def _stop() -> None:
-    """Stop the threads when the process ends, and report the last counts."""
+    """Stop the background threads when the process ends, and add the last counts to the database."""
     threads = get_runtime().threads
     if threads is not None:
         threads.stop(STOP_WITHIN)

@@ -1,1 +1,1 @@
-"""The domain: WhatsApp instances, contacts, conversations and messages; from Evolution's webhooks to the REST API."""
+"""Stores WhatsApp instances, contacts, conversations and messages from Evolution's webhooks; serves them by REST."""

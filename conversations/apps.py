@@ -1,4 +1,4 @@
-"""The Django app configuration."""
+"""The Django app configuration of `conversations`."""
 
 from django.apps import AppConfig
 
@@ -9,8 +9,8 @@ class ConversationsConfig(AppConfig):
     name = "conversations"
 
     def ready(self) -> None:
-        """Wire the cache."""
-        from cachelayer import register  # noqa: PLC0415 - models can be imported only now
-        from conversations.cache_policy import INVALIDATION_RULES, NAMESPACES  # noqa: PLC0415 - as above
+        """Register the cache policy of the models, which are loaded now."""
+        from cachelayer import register  # noqa: PLC0415 - loading the models ends only now
+        from conversations.cache_policy import INVALIDATION_RULES, NAMESPACES  # noqa: PLC0415 - cache_policy imports models
 
         register(NAMESPACES, INVALIDATION_RULES)

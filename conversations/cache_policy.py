@@ -1,6 +1,7 @@
 """The cache policy: which models are cached for how long, and which tags a write of each model invalidates.
 
-For example, writing a conversation invalidates its row, the pages of its messages and its instance's list.
+For example, writing a conversation invalidates the cached row of the conversation, the cached pages of its messages and
+the cached lists of conversations.
 """
 
 from cachelayer import InvalidationRule, Namespace
@@ -16,12 +17,13 @@ NAMESPACES = (
     Namespace("messages", row="message", ttl=10 * MINUTE, max_items=2000),
 )
 
-# Database triggers enforce that these fields never change (migrations 0002 and 0005).
+# Database triggers (migrations 0002 and 0005) enforce that the fields in `IMMUTABLE_*` never change.
 IMMUTABLE_INSTANCE = ("instance_id",)
 IMMUTABLE_NAME = ("name_digest",)
 
 INVALIDATION_RULES = (
-    # Authentication of a webhook reads the list of one name, so writes to other instances do not invalidate it.
+    # Webhook authentication reads the list of the instances with one name. The tag `instances:named:…` contains the
+    # name's digest, so that a write to an instance with another name does not invalidate that list.
     InvalidationRule(
         Instance, ("instance:{pk}", "instances:named:{name_digest}", "instances:all"), immutable=IMMUTABLE_NAME
     ),

@@ -1,6 +1,6 @@
-"""Starts the ingestion threads of a web process: the background thread and, if configured, a worker.
+"""Starts the ingestion threads of a web process: `WebBackgroundThread`, and a worker if `IN_WEB_PROCESS` is set.
 
-The threads stop when the process exits, and a forked child process starts its own.
+The ingestion threads stop when the process exits. A forked child process starts ingestion threads of its own.
 """
 
 import atexit
@@ -12,13 +12,13 @@ from conversations.ingest.inbox.web_background import WebBackgroundThread
 from conversations.ingest.worker.worker import Worker
 from logs.fork import after_fork
 
-STOP_TIMEOUT = 10.0  # seconds for each thread to finish its current batch
+STOP_TIMEOUT = 10.0  # seconds that `stop` waits for each thread to finish its current work
 
 _running: list[tuple[WebBackgroundThread | Worker, threading.Thread]] = []
 
 
 def start() -> None:
-    """Start the threads of this process; further calls do nothing."""
+    """Start the ingestion threads of this process, unless they are running already."""
     if not _running:
         _start_threads()
         after_fork(_restart_after_fork)
@@ -26,7 +26,7 @@ def start() -> None:
 
 
 def stop() -> None:
-    """Stop the threads, the worker first, and wait until they have finished their current work."""
+    """Stop the ingestion threads, the worker first, and wait up to `STOP_TIMEOUT` for each to finish its work."""
     for service, thread in reversed(_running):
         service.stop()
         notify.notify_local()

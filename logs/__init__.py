@@ -1,1 +1,1 @@
-"""The logging service: one logger per context, JSON lines, secrets and personal data redacted."""
+"""The logging service: one logger for each context, JSON lines, and redaction of secrets and personal data."""

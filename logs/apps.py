@@ -9,10 +9,10 @@ class LogsConfig(AppConfig):
     name = "logs"
 
     def ready(self) -> None:
-        """Log slow and failing SQL, and clear the bound fields at the end of each request."""
-        from django.core.signals import request_finished  # noqa: PLC0415 - signals need configured settings
+        """Log slow and failing SQL statements, and clear the bound fields at the end of each request."""
+        from django.core.signals import request_finished  # noqa: PLC0415 - Django signals need configured settings
 
-        from logs import middleware, sql_logging  # noqa: PLC0415 - as above
+        from logs import middleware, sql_logging  # noqa: PLC0415 - the modules need configured settings
 
         sql_logging.install()
         request_finished.connect(middleware.clear_bindings, dispatch_uid="logs")

@@ -1,7 +1,7 @@
-"""Fields bound to the request, event or job at hand: every record logged meanwhile contains them.
+"""Fields bound to the current request, event or job, which every log record of the request, event or job contains.
 
-A context variable holds them. Coroutines and tasks inherit it; pass a callable to another thread through
-`with_bindings`.
+A context variable holds the bound fields, so coroutines and asyncio tasks inherit the fields. A callable that runs in
+another thread must be wrapped in `with_bindings`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -14,9 +14,10 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
-BOUND = "bound"  # the attribute of a log record that holds the fields bound when it was logged
-# The bound name under which the middleware stores the request's `Context`. It selects the log file of records that are
-# about the request, and is not written as a field.
+BOUND = "bound"  # the attribute of a log record with the fields that were bound when the record was logged
+
+# The bound name under which the middleware stores the request's `Context`. This log context selects the log file for
+# records about the request, and is not written as a field.
 REQUEST_CONTEXT = "request_context"
 
 _bound: ContextVar[Mapping[str, object]] = ContextVar("logs_bound", default=MappingProxyType({}))
@@ -25,18 +26,18 @@ current = _bound.get
 
 
 def reset(**fields: object) -> None:
-    """Replace all bound fields with these: a thread that serves many requests keeps nothing of the last one."""
+    """Replace all bound fields: a thread that serves many requests must keep no field of the last request."""
     _bound.set(MappingProxyType(fields))
 
 
 def bind(**fields: object) -> None:
-    """Add fields to all further records, until the enclosing `bound` block or the request ends."""
+    """Add fields to all further log records, until the enclosing `bound` block or the request ends."""
     _bound.set({**_bound.get(), **fields})
 
 
 @contextmanager
 def bound(**fields: object) -> Iterator[None]:
-    """Add fields to all records inside the block. Fields that `bind` adds inside the block end with it too."""
+    """Add fields to all log records inside the block; fields added by `bind` inside the block end with it."""
     token = _bound.set({**_bound.get(), **fields})
     try:
         yield
@@ -45,11 +46,11 @@ def bound(**fields: object) -> Iterator[None]:
 
 
 def with_bindings(call: Callable[P, T]) -> Callable[P, T]:
-    """Return a callable that runs with the fields bound now, in whichever thread calls it."""
+    """Return a callable that runs `call` with the fields bound now, even if another thread runs the callable."""
     context = copy_context()
 
     @wraps(call)
     def in_context(*args: P.args, **kwargs: P.kwargs) -> T:
-        return context.copy().run(call, *args, **kwargs)  # a copy: two threads cannot enter one context at once
+        return context.copy().run(call, *args, **kwargs)  # two threads cannot enter the same context at the same time
 
     return in_context

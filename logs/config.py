@@ -1,4 +1,4 @@
-"""Django's `LOGGING_CONFIG`: one handler on the root logger, and a level for each group of loggers.
+"""The callable for Django's `LOGGING_CONFIG`: one handler on the root logger, and a level for each group of loggers.
 
 Programs without Django use the same configuration: `logging.config.dictConfig(build_dict_config(options))`.
 """
@@ -26,12 +26,12 @@ class Options:
     """The options of the setting `LOGGING`.
 
     Attributes:
-        directory: the folder of the log files; created with the first file.
-        level: the lowest level logged by the project, Django and the server; other libraries log from WARN.
-        backup_count: rotated files kept of each log file; a file is rotated at 10 MB.
-        capacity: records that may wait to be written, in each process.
-        redaction_key: the secret key that hashes addresses; the same in all processes.
-        console: whether records also go to the standard error.
+        directory: the folder of the log files; created together with the first log file.
+        level: the lowest level logged by the project, Django and gunicorn; other libraries log from WARN on.
+        backup_count: how many rotated files are kept of each log file; a log file is rotated at 10 MB.
+        capacity: how many log records may wait to be written in each process.
+        redaction_key: the secret key for hashing WhatsApp addresses; the same in all processes.
+        console: whether log records are also written to the standard error.
     """
 
     directory: Path
@@ -43,7 +43,7 @@ class Options:
 
 
 def configure(options: dict[str, Any]) -> None:
-    """Set logging up from the setting `LOGGING`.
+    """Set up logging from the options in the setting `LOGGING`.
 
     Raises:
         ImproperlyConfigured: the directory or a log file is not writable.
@@ -61,9 +61,9 @@ def build_dict_config(options: Options) -> dict[str, Any]:
     level = levels.number(options.level)
     propagate = {"handlers": [], "propagate": True}
     at_level = propagate | {"level": level}
-    # At DEBUG, Django logs every query with its parameters, which contain personal data.
+    # At level DEBUG, Django logs every SQL query with its parameters, which contain personal data.
     from_info = propagate | {"level": max(level, logging.INFO)}
-    # The middleware logs each response already, without the query string.
+    # The middleware of `logs` logs each response already, without the query string of the URL.
     from_warning = propagate | {"level": max(level, logging.WARNING)}
     return {
         "version": 1,
@@ -78,7 +78,7 @@ def build_dict_config(options: Options) -> dict[str, Any]:
 
 
 def build_handler(options: Options) -> ServiceHandler:
-    """Build the handler of the root logger."""
+    """Build the log handler of the root logger."""
     return ServiceHandler(
         files.ContextFiles(options.directory, backup_count=options.backup_count),
         RedactionFilter(options.redaction_key),
@@ -91,7 +91,7 @@ def check_writable(directory: Path) -> None:
     """Check that the directory, or its nearest existing parent, and the existing log files are writable.
 
     Raises:
-        ImproperlyConfigured: one of them is not.
+        ImproperlyConfigured: the directory or a log file is not writable.
     """
     checked = directory
     try:
@@ -105,7 +105,7 @@ def check_writable(directory: Path) -> None:
 
 
 def _flush_on_signals() -> None:
-    """Write all records before SIGTERM or SIGHUP ends a process that has no signal handler of its own."""
+    """Write all log records before SIGTERM or SIGHUP ends a process without POSIX signal handlers of its own."""
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is signal.SIG_DFL:

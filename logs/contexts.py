@@ -1,6 +1,6 @@
-"""The log contexts, each with an ordinary logger: `Context.CACHE.logger.info(…)`.
+"""The log contexts, each with an ordinary Python logger: `Context.CACHE.logger.info(…)`.
 
-`ROUTES` assigns the loggers of libraries to contexts by their names.
+`ROUTES` assigns the loggers of libraries to log contexts by the loggers' names.
 """
 
 import enum
@@ -8,7 +8,7 @@ import logging
 
 
 class Context(enum.StrEnum):
-    """A part of the system with log files of its own; the value names its logger and its files."""
+    """A part of the system with its own log files; the value of a member names the logger and the files."""
 
     CACHE = "cache"
     API = "api"
@@ -20,7 +20,7 @@ class Context(enum.StrEnum):
 
     @property
     def logger(self) -> logging.Logger:
-        """The standard library's logger of this context."""
+        """The standard library's logger of this log context."""
         return logging.getLogger(f"whatsai.{self.value}")
 
 
@@ -43,11 +43,11 @@ _context_by_logger: dict[str, Context] = {}
 
 
 def context_of(logger: str, request_context: Context | None = None) -> Context:
-    """Return the context of a logger's records.
+    """Return the log context of a logger's records.
 
     Args:
-        logger: the logger's name; a logger without a route has the context of its nearest ancestor.
-        request_context: the context of the current request (`binding.REQUEST_CONTEXT`); it replaces API.
+        logger: the logger's name; a logger without a route has the log context of its nearest ancestor.
+        request_context: the log context of the current request (`binding.REQUEST_CONTEXT`), which replaces API.
     """
     context = _context_by_logger.get(logger)
     if context is None:

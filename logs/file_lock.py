@@ -1,6 +1,6 @@
 """An exclusive lock between processes, on a file or a folder (flock(2)).
 
-The lock ends with the process that holds it, however it ends. A child process does not hold the lock of its parent.
+The lock is released when the process that holds it ends for any reason. A forked child does not hold its parent's lock.
 """
 
 import fcntl
@@ -15,11 +15,11 @@ from logs.fork import after_fork
 
 POLL_SECONDS = 0.1
 
-_held: set[int] = set()  # file descriptors
+_held: set[int] = set()  # the file descriptors of the locks that this process holds
 
 
 class AlreadyLocked(Exception):
-    """Another process holds the lock."""
+    """Another process holds the lock on the file."""
 
 
 @contextmanager
@@ -30,8 +30,8 @@ def exclusive_lock(
 
     Args:
         path: a folder, or a file, which is created when it is missing.
-        timeout: seconds to wait while another process holds the lock; 0 does not wait.
-        on_wait: called once before waiting.
+        timeout: seconds to wait while another process holds the lock; 0 means not to wait.
+        on_wait: called once before this process waits for the lock.
 
     Raises:
         AlreadyLocked: another process still holds the lock after `timeout`.
@@ -45,7 +45,7 @@ def exclusive_lock(
             _wait_for_lock(descriptor, path, timeout, on_wait)
         yield
     finally:
-        if descriptor in _held:  # else this is a forked child, which has closed its copy already
+        if descriptor in _held:  # false in a forked child, which has closed its descriptor already
             _held.remove(descriptor)
             os.close(descriptor)
 
@@ -71,6 +71,6 @@ def _try_lock(descriptor: int) -> bool:
 
 @after_fork
 def _close_in_child() -> None:
-    """Close the child's copies of the descriptors: the lock would outlive the parent as long as one copy is open."""
+    """Close inherited lock files in a forked child; while one is open, a lock would outlive the parent process."""
     while _held:
         os.close(_held.pop())

@@ -1,8 +1,9 @@
-"""The log files: `<context>.log` holds all records of a context, `<context>-errors.log` those at WARN and above.
+"""The log files: `<context>.log` holds all records of a log context, `<context>-errors.log` only WARN and above.
 
-Several processes write the same files, and any of them may rotate them; concurrent-log-handler's lock files serialize
-this. One batch is one write under one lock. A write that the disk cuts short is truncated again. The next writer
-removes the partial line of a killed process. So every line in a file is complete.
+Several processes write and rotate the same log files, one at a time, guarded by the lock files of
+concurrent-log-handler. One batch of lines is one write under one lock. If the disk cuts a write short, the partial
+write is removed again. If a process is killed during a write, the next writer removes the partial line. So every line
+in a log file is complete.
 """
 
 import logging
@@ -17,15 +18,15 @@ from logs.contexts import Context
 from logs.formatters import record_context
 
 MAX_FILE_BYTES = 10 * 1024 * 1024
-BATCH_LINES = 200  # lines of one write(2)
-SCAN_BYTES = 64 * 1024  # bytes read at once in the search for the last complete line
+BATCH_LINES = 200  # the maximum number of lines in one call of write(2)
+SCAN_BYTES = 64 * 1024  # how many bytes one step of the search for the last complete line reads
 
 
 class RotatingFile(ConcurrentRotatingFileHandler):
     """One rotating log file; lines are written in batches."""
 
     def write(self, lines: list[str]) -> None:
-        """Append lines, and remove the written ones from the list.
+        """Append lines to the file, and remove the written lines from the list.
 
         Raises:
             OSError: the file cannot be written; the remaining lines stay in the list.
@@ -40,7 +41,7 @@ class RotatingFile(ConcurrentRotatingFileHandler):
             self._do_unlock()
 
     def _lock(self) -> None:
-        """Take the lock of the lock file that is at its path now. The file opened before may be deleted."""
+        """Lock the lock file that exists at the path now; a lock file opened earlier may have been deleted."""
         while True:
             if self.stream_lock is None:
                 Path(self.lockFilename).parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +51,7 @@ class RotatingFile(ConcurrentRotatingFileHandler):
             self.release_files()
 
     def _append(self, data: bytes) -> None:
-        """Append whole lines without Python's buffer, which would write its content again after an error."""
+        """Append complete lines without Python's buffer, which would write old data again after an error."""
         descriptor = self._descriptor()
         size = _truncate_partial_line(descriptor)
         if size and size + len(data) > self.maxBytes:
@@ -69,8 +70,8 @@ class RotatingFile(ConcurrentRotatingFileHandler):
             self.stream = self.do_open("a+")
         return self.stream.fileno()
 
-    def doRollover(self) -> None:  # noqa: N802 - logging's name
-        """Rotate by renaming files, oldest first: a process killed in between leaves a gap and loses no file."""
+    def doRollover(self) -> None:  # noqa: N802 - `logging` defines the name
+        """Rotate by renaming files, oldest first: a process killed while rotating leaves a gap but loses no file."""
         self._close()
         rotated = [Path(f"{self.baseFilename}.{number}") for number in range(1, self.backupCount + 1)]
         gap = next((index for index, path in enumerate(rotated) if not path.exists()), len(rotated) - 1)
@@ -79,29 +80,29 @@ class RotatingFile(ConcurrentRotatingFileHandler):
         Path(self.baseFilename).replace(rotated[0])
 
     def close(self) -> None:
-        """Do nothing: `logging.shutdown` closes every handler, but the writer thread may be using this one."""
+        """Do nothing: `logging.shutdown` closes every handler, but the writer thread may still use this handler."""
 
     def flush(self) -> None:
-        """Do nothing: no data is buffered."""
+        """Do nothing, because `write` buffers no data."""
 
     def release_files(self) -> None:
-        """Close the log file and its lock file; the next write opens them again."""
+        """Close the log file and its lock file; the next write opens both files again."""
         self._do_unlock()
         super().close()
 
 
 class ContextFiles:
-    """The log files of all contexts in one folder. Each file is created with its first line.
+    """The log files of all log contexts in one folder; a file is created when its first line is written.
 
     Args:
-        directory: the folder; created with the first file.
-        backup_count: rotated files kept of each log file.
-        max_file_bytes: size at which a file is rotated.
+        directory: the folder of the log files; created together with the first log file.
+        backup_count: how many rotated files are kept of each log file.
+        max_file_bytes: the size in bytes at which a log file is rotated.
     """
 
     def __init__(self, directory: Path, *, backup_count: int, max_file_bytes: int = MAX_FILE_BYTES) -> None:
-        # All handlers are created here because that takes a lock of `logging`. In the writer thread this could
-        # deadlock: another thread may hold that lock while it waits for the writer.
+        # All file handlers are created in advance, because creating a handler takes a lock of `logging`. The writer
+        # thread could deadlock on this lock, because another thread may hold the lock while waiting for the writer.
         self._files = {
             name: RotatingFile(
                 str(directory / name), maxBytes=max_file_bytes, backupCount=backup_count, encoding="utf-8"
@@ -112,15 +113,15 @@ class ContextFiles:
         self._pending: dict[str, list[str]] = {}
 
     def add(self, record: logging.LogRecord, line: str) -> None:
-        """Add a record's line to the lines to write."""
+        """Add the formatted line of a record to the lines that `write` will write."""
         for name in file_names(record_context(record), record.levelno):
             self._pending.setdefault(name, []).append(line)
 
     def write(self) -> None:
-        """Write all added lines. After an error, the lines of that file stay for the next call; other files go on.
+        """Write all added lines. The lines of a file that cannot be written stay for the next call of `write`.
 
         Raises:
-            OSError: a file cannot be written.
+            OSError: a log file cannot be written.
         """
         failure: OSError | None = None
         for name in list(self._pending):
@@ -134,17 +135,17 @@ class ContextFiles:
             raise failure
 
     def discard_pending(self) -> None:
-        """Discard the lines to write: in a forked child they belong to the parent, which writes them."""
+        """Discard the lines not yet written; in a forked child, these lines belong to the parent process."""
         self._pending.clear()
 
     def close(self) -> None:
-        """Close all files; the next write opens them again."""
+        """Close all log files; the next write opens the files again."""
         for file in self._files.values():
             file.release_files()
 
 
 def file_names(context: Context, level: int) -> Sequence[str]:
-    """Return the names of the files for a record of a context and a level."""
+    """Return the names of the log files for a record with a given log context and level."""
     return (f"{context}.log", f"{context}-errors.log") if level >= logging.WARNING else (f"{context}.log",)
 
 
@@ -157,14 +158,14 @@ ALL_FILES = [
 
 
 def _is_still_at(descriptor: int, path: str) -> bool:
-    """Return whether an open file is the one that is at a path now."""
+    """Return whether an open file is the same file that exists at a path now."""
     with suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(descriptor), Path(path).stat())
     return False
 
 
 def _truncate_partial_line(descriptor: int) -> int:
-    """Cut off the incomplete line at the end of a file, if there is one; return the size of the rest."""
+    """Cut off the incomplete line at the end of a file, if there is one; return the size of the remaining file."""
     size = end = os.fstat(descriptor).st_size
     if not size or os.pread(descriptor, 1, size - 1) == b"\n":
         return size

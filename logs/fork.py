@@ -1,7 +1,13 @@
 """The registry of callbacks that run in a forked child process.
 
-A forked child has none of its parent's threads, and a lock that such a thread held stays locked for ever. Each module
-that owns threads, locks or per-process state registers one callback here that resets them.
+A forked child has none of its parent's threads, and a lock that one of these threads held stays locked for ever. Each
+module that owns threads, locks or per-process state registers one callback with `after_fork` to reset them:
+
+- `logs/file_lock.py` and `logs/handler.py`
+- `cachelayer/stores/transport.py`, `cachelayer/runtime/runtime.py` and `cachelayer/write/transactions.py`
+- `conversations/ingest/inbox/insert.py` and `conversations/startup.py`
+
+`logs/handler.py` registers its before-fork and after-fork-in-parent hooks itself.
 """
 
 import os
@@ -13,10 +19,12 @@ _callbacks: list[Callback] = []
 
 
 def after_fork(callback: Callback) -> Callback:
-    """Register a callback to run in every forked child, and return it, so that this works as a decorator.
+    """Register a callback to run in every forked child, and return the callback; also works as a decorator.
 
-    Callbacks run in the order of their registration, lowest package first. Registering one again changes nothing.
-    Python reports an exception of one callback on the standard error, and runs the others.
+    Callbacks run in the order of their registration: lower packages are imported, and so registered, first. Registering
+    a callback again changes nothing.
+    If a callback raises an exception, Python reports the exception on the
+    standard error and runs the remaining callbacks.
     """
     if callback not in _callbacks:
         _callbacks.append(callback)

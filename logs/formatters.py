@@ -1,4 +1,4 @@
-"""Formats a record as one line of JSON, or as a coloured line for a terminal."""
+"""Formats a log record as one line of JSON, or as a coloured line for a terminal."""
 
 import datetime as dt
 import json
@@ -14,14 +14,14 @@ from logs.binding import BOUND, REQUEST_CONTEXT
 from logs.contexts import Context, context_of
 from logs.redaction import STANDARD_ATTRIBUTES
 
-_NO_FIELDS = STANDARD_ATTRIBUTES | {"request"}  # Django adds the request object
+_NO_FIELDS = STANDARD_ATTRIBUTES | {"request"}  # Django adds the request object to records
 
-# Keys of a JSON line that the console line shows below it, or in another place, or not at all.
+# Keys of a JSON line that the console shows below the line (`_BELOW`), or not as a `name=value` pair (`_NO_PAIRS`).
 _BELOW = ("stack", "exc_info", "stack_info")
 _NO_PAIRS = ("timestamp", "level", "context", "message", "logger", "process", "thread", *_BELOW)
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-_MAX_INT_BITS = 1024  # Python refuses to convert very long integers to decimal
+_MAX_INT_BITS = 1024  # longer integers are written in hex, because Python refuses to convert very long ones to decimal
 _MAX_DEPTH = 8
 
 _RESET, _DIM = "\x1b[0m", "\x1b[2m"
@@ -29,12 +29,12 @@ _COLORS = {"DEBUG": _DIM, "INFO": "\x1b[32m", "WARN": "\x1b[33m", "ERROR": "\x1b
 
 
 def record_context(record: logging.LogRecord) -> Context:
-    """Return the context of a record."""
+    """Return the log context that a record belongs to."""
     return context_of(record.name, vars(record).get(BOUND, {}).get(REQUEST_CONTEXT))
 
 
 def record_fields(record: logging.LogRecord) -> dict[str, Any]:
-    """Return the bound fields of a record and those of its `extra`; `extra` wins."""
+    """Return a record's bound fields and the fields of its `extra`; a field in `extra` replaces a bound one."""
     attributes = vars(record)
     found = {
         **attributes.get(BOUND, {}),
@@ -45,15 +45,15 @@ def record_fields(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def timestamp(created: float) -> str:
-    """Return seconds since the epoch as ISO 8601 in UTC: `2026-03-01T12:00:00.123456Z`."""
+    """Return a time in seconds since the epoch as ISO 8601 in UTC: `2026-03-01T12:00:00.123456Z`."""
     return dt.datetime.fromtimestamp(created, dt.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 class JsonFormatter(jsonlogger.JsonFormatter):
-    """Formats a record as one JSON object in one line."""
+    """Formats a log record as one JSON object on one line."""
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
-        """Fill the JSON object: first the keys of every record, then the fields."""
+        """Fill the JSON object: first the keys that every record has, then the record's own fields."""
         log_data |= {
             "timestamp": timestamp(record.created),
             "level": levels.name(record.levelno),
@@ -64,15 +64,15 @@ class JsonFormatter(jsonlogger.JsonFormatter):
         log_data |= {"logger": record.name, "process": record.process, "thread": record.threadName, **message_dict}
 
     def jsonify_log_record(self, log_data: dict[str, Any]) -> str:
-        """Return the object as JSON; values without a JSON form become text."""
+        """Return the log data as JSON; values that JSON cannot represent become text."""
         return _to_json(log_data)
 
 
 class ConsoleFormatter(logging.Formatter):
-    """Formats a record as a coloured line, with the traceback below it."""
+    """Formats a log record as a coloured line, with the traceback below the line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, and the traceback if there is one."""
+        """Return the coloured line, and below the line the traceback if there is one."""
         data = {
             "timestamp": timestamp(record.created),
             "level": levels.name(record.levelno),
@@ -85,7 +85,7 @@ class ConsoleFormatter(logging.Formatter):
 
 
 def format_line(data: Mapping[str, Any], *, colored: bool = True) -> str:
-    """Format the data of a JSON line for a terminal: local time, `name=value` pairs, tracebacks below."""
+    """Format the data of a JSON line for a terminal: local time, `name=value` pairs, and tracebacks below."""
     dim, color, reset = (_DIM, _COLORS.get(data["level"], ""), _RESET) if colored else ("", "", "")
     clock = dt.datetime.fromisoformat(data["timestamp"]).astimezone().strftime("%m-%d %H:%M:%S.%f")[:-3]
     pairs = [f" {dim}{name}={reset}{_console_value(value)}" for name, value in data.items() if name not in _NO_PAIRS]
@@ -107,7 +107,7 @@ def _escape_unprintable(text: str) -> str:
 
 
 def _to_json(value: object) -> str:
-    """Return any value as JSON: every line of a log file must be valid JSON."""
+    """Return any value as JSON, because every line of a log file must be valid JSON."""
     try:
         return _encode(value)
     except (TypeError, ValueError, RecursionError):
@@ -115,7 +115,7 @@ def _to_json(value: object) -> str:
 
 
 def _jsonable(value: object, depth: int = _MAX_DEPTH) -> object:
-    """Return a copy that JSON can represent: other types become text, deep structures are cut off."""
+    """Return a copy of a value that JSON can represent: other types become text, deep structures are cut off."""
     if isinstance(value, dict):
         return {str(key): _jsonable(item, depth - 1) for key, item in value.items()} if depth else {}
     if isinstance(value, list | tuple | set | frozenset):

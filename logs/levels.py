@@ -1,4 +1,4 @@
-"""Level names: written as DEBUG, INFO, WARN, ERROR and FATAL; WARNING and CRITICAL are accepted as input."""
+"""Log level names: written as DEBUG, INFO, WARN, ERROR and FATAL; WARNING and CRITICAL are accepted as input."""
 
 import logging
 
@@ -13,16 +13,16 @@ ACCEPTED = {name: level for level, name in NAMES.items()} | {"WARNING": logging.
 
 
 def install() -> None:
-    """Make the standard library use these names."""
+    """Make Python's `logging` use the level names in `NAMES`."""
     for level, name in NAMES.items():
         logging.addLevelName(level, name)
 
 
 def number(name: str) -> int:
-    """Return the number of a level's name, in upper or lower case.
+    """Return the number of a log level, given its name in upper or lower case.
 
     Raises:
-        ValueError: there is no such level.
+        ValueError: no log level has this name.
     """
     try:
         return ACCEPTED[name.upper()]
@@ -31,5 +31,5 @@ def number(name: str) -> int:
 
 
 def name(level: int) -> str:
-    """Return the name of a level; for a level without a name, that of the nearest named level below it."""
+    """Return the name of a log level; an unnamed level gets the name of the nearest named level below it."""
     return NAMES.get(level) or NAMES[max((known for known in NAMES if known <= level), default=logging.DEBUG)]

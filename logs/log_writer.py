@@ -1,7 +1,8 @@
-"""The writer thread: one in each process, started by the first record; a forked child starts its own.
+"""The writer thread of the logs: the first log record in each process, also in a forked child, starts one.
 
-It waits a moment after the first record, so that one write takes many. When the disk refuses a write, it keeps the
-lines, retries, and reports the error on the standard error; meanwhile the full queue drops records.
+The writer thread waits a moment after the first record, so that one write takes many records. When the disk refuses a
+write, the thread keeps the lines, retries, and reports the error on the standard error. If the queue becomes full
+before the disk accepts writes again, the queue drops records.
 """
 
 import logging
@@ -15,20 +16,20 @@ from typing import TextIO
 
 from logs.record_queue import RecordQueue
 
-BATCH_DELAY = 0.02  # seconds between the first record of a batch and its write
-BATCH_RECORDS = 500  # records of one write
-RETRY_DELAY = 0.5  # seconds
+BATCH_DELAY = 0.02  # seconds between the first log record of a batch and the write of the batch
+BATCH_RECORDS = 500  # the maximum number of log records in one write
+RETRY_DELAY = 0.5  # seconds between a failed write and the next attempt
 FLUSH_TIMEOUT = 4.0  # seconds that an ending process waits for a stalled disk
 
 Write = Callable[[Sequence[logging.LogRecord]], None]
 
 
 class LogWriter:
-    """Writes the records of a queue in a thread, until it is stopped.
+    """Writes the log records of a queue in a thread, until `stop` is called.
 
     Args:
-        queue: the records to write.
-        write: writes records, and those it could not write before; raises an exception on failure.
+        queue: the queue of the log records to write.
+        write: writes the given records and the records that an earlier call could not write; raises on failure.
     """
 
     def __init__(self, queue: RecordQueue, write: Write) -> None:
@@ -40,9 +41,9 @@ class LogWriter:
         self.is_running = False
 
     def start(self) -> bool:
-        """Start the thread once; return whether it runs or another thread is starting it.
+        """Start the writer thread once; return whether the writer thread runs or another thread is starting it.
 
-        When no thread can be started (at interpreter exit, or at the system's limit), the next record tries again.
+        If no thread can be started (at interpreter exit, or at the system's limit), the next log record tries again.
         """
         if not self._start_lock.acquire(blocking=False):
             return True
@@ -51,7 +52,7 @@ class LogWriter:
                 thread = threading.Thread(target=self._run, name="logs-writer", daemon=True)
                 thread.start()
                 self._thread, self.is_running = thread, True
-                self.is_running = not self._stopped  # `stop` may have run in between
+                self.is_running = not self._stopped  # `stop` may have run since the check above
         except RuntimeError:
             return False
         finally:
@@ -63,9 +64,9 @@ class LogWriter:
         return not self.is_running or self._queue.barrier().wait(FLUSH_TIMEOUT if timeout is None else timeout)
 
     def stop(self, timeout: float | None = None) -> bool:
-        """Let the thread finish its current batch and end; return False if it has not ended after `timeout`.
+        """Let the writer thread finish its batch and end; return False if the thread still runs after `timeout`.
 
-        From then on, the thread that logs a record also writes it, together with the records left in the queue.
+        After `stop`, the thread that logs a record also writes the record, with the records left in the queue.
         """
         self._stopped, self.is_running = True, False
         self._queue.wake()
@@ -78,7 +79,7 @@ class LogWriter:
         while not self._stopped:
             self._queue.wait(BATCH_DELAY)
             records, barriers = self._queue.drain()
-            # In parts, because a fork waits for the end of a write.
+            # The records are written in several short writes, because a fork waits for the end of a write.
             written = [
                 self._write_with_retries(records[start : start + BATCH_RECORDS])
                 for start in range(0, len(records), BATCH_RECORDS)
@@ -87,12 +88,12 @@ class LogWriter:
                 barrier.set()
 
     def _write_with_retries(self, records: Sequence[logging.LogRecord]) -> bool:
-        """Write records, with retries until `stop`; return whether they are written."""
+        """Write records, with retries until `stop` is called; return whether the records are written."""
         is_reported = False
         while True:
             try:
                 self._write(records)
-            except Exception as error:  # noqa: BLE001 - without this thread nothing more would be logged
+            except Exception as error:  # noqa: BLE001 - without the writer thread nothing more would be logged
                 if not is_reported:
                     write_stderr(f"cannot write, trying again: {type(error).__name__}: {error}")
                 records, is_reported = (), True
@@ -104,15 +105,15 @@ class LogWriter:
 
 
 def write_stderr(text: str) -> None:
-    """Write a problem of the log service itself to the standard error, if that does not block."""
+    """Write a problem of the logging service to the standard error, unless the write would block."""
     with suppress(Exception):
         if is_writable(sys.stderr):
             print(f"logs: {text}", file=sys.stderr, flush=True)  # noqa: T201 - the log files are not available
 
 
 def is_writable(stream: TextIO, timeout: float = 0.0) -> bool:
-    """Return whether a stream accepts a little text; writing to a full pipe without a reader blocks for ever."""
+    """Return whether a stream accepts a little text now; a write to a full pipe that nobody reads blocks for ever."""
     try:
         return bool(select.select([], [stream], [], timeout)[1])
-    except (OSError, ValueError):  # the stream has no file descriptor and cannot block
+    except (OSError, ValueError):  # a stream without a file descriptor cannot block
         return True

@@ -1,8 +1,9 @@
-"""Gives each request an id, binds it to all records logged meanwhile, and logs each response.
+"""Gives each request an id, adds the id to all log records of the request, and logs each response.
 
-The id comes from the header `X-Request-ID`, or is generated; the response carries it in the same header. The log line
-about the response belongs to the context of its path (`LOGS_CONTEXT_BY_PATH`), or to API. It replaces Django's line
-about 4xx and 5xx responses; Django's line about an unhandled exception stays.
+The request id comes from the header `X-Request-ID`, or is generated; the response returns the id in the same header.
+The log line about a response belongs to the log context of the request's path (`LOGS_CONTEXT_BY_PATH`), or to API. This
+log line replaces Django's own log line about a 4xx or 5xx response; Django's log line about an unhandled exception
+stays.
 """
 
 import logging
@@ -23,9 +24,10 @@ from logs import binding
 from logs.contexts import Context
 
 HEADER = "X-Request-ID"
-_VALID_ID = re.compile(r"[\w.-]{1,64}\Z", re.ASCII)  # what proxies send; any other value is replaced
+_VALID_ID = re.compile(r"[\w.-]{1,64}\Z", re.ASCII)  # the ids that proxies send; any other value is replaced
 _OK = 200
-_LEVELS = ((500, logging.ERROR), (400, logging.WARNING), (0, logging.INFO))  # (lowest status, level)
+# Pairs of the lowest HTTP status of a range and the log level for this range.
+_LEVELS = ((500, logging.ERROR), (400, logging.WARNING), (0, logging.INFO))
 
 Response = HttpResponseBase
 GetResponse = Callable[[HttpRequest], Response] | Callable[[HttpRequest], Awaitable[Response]]
@@ -33,7 +35,7 @@ GetResponse = Callable[[HttpRequest], Response] | Callable[[HttpRequest], Awaita
 
 @sync_and_async_middleware
 def middleware(get_response: GetResponse) -> GetResponse:
-    """Bind each request's id, and log its response."""
+    """Bind each request's id to the log records, and log the response."""
     if iscoroutinefunction(get_response):
 
         async def answer_async(request: HttpRequest) -> Response:
@@ -50,7 +52,7 @@ def middleware(get_response: GetResponse) -> GetResponse:
 
 
 def _begin(request: HttpRequest) -> Callable[[Response], Response]:
-    """Bind the request's id; it stays bound until `clear_bindings`, because Django logs after this middleware."""
+    """Bind the request's id until `clear_bindings` is called, because Django logs even after this middleware."""
     given = request.headers.get(HEADER, "")
     request_id = given if _VALID_ID.match(given) else secrets.token_hex(8)
     context, started = context_for_path(request.path), perf_counter()
@@ -65,12 +67,12 @@ def _begin(request: HttpRequest) -> Callable[[Response], Response]:
 
 
 def clear_bindings(**_signal: Any) -> None:
-    """Remove all bound fields at the end of a request (a receiver of `request_finished`)."""
+    """Remove all bound log fields at the end of a request (a receiver of the Django signal `request_finished`)."""
     binding.reset()
 
 
 def context_for_path(path: str) -> Context:
-    """Return the context of requests for a path, from the path prefixes in the setting `LOGS_CONTEXT_BY_PATH`."""
+    """Return the log context of a request path, found by prefix in the setting `LOGS_CONTEXT_BY_PATH`."""
     prefixes: dict[str, str] = getattr(settings, "LOGS_CONTEXT_BY_PATH", {})
     return next((Context(name) for prefix, name in prefixes.items() if path.startswith(prefix)), Context.API)
 
@@ -86,19 +88,19 @@ def _log(request: HttpRequest, response: Response, context: Context, seconds: fl
     is_logged = getattr(response, "_has_been_logged", False)
     level = _level(context, _OK if is_logged else response.status_code)
     context.logger.log(level, "%s %s %s", request.method, request.path, response.status_code, extra=fields)
-    response._has_been_logged = True  # type: ignore[attr-defined] # noqa: SLF001 - keeps Django from logging it again
+    response._has_been_logged = True  # type: ignore[attr-defined] # noqa: SLF001 - Django then skips its own log line
 
 
 def _level(context: Context, status: int) -> int:
-    """Return the level of a response's line: DEBUG outside of API, because those views log problems themselves."""
+    """Return the log level for a response: DEBUG outside the context API, where views log problems themselves."""
     if context is not Context.API:
         return logging.DEBUG
     return next(level for lowest, level in _LEVELS if status >= lowest)
 
 
 def _user_pk(request: HttpRequest) -> object:
-    """Return the primary key of the request's user if it is loaded; never query for it."""
+    """Return the primary key of the request's user if the user is already loaded; never query the database."""
     user = getattr(request, "user", None)
-    if isinstance(user, SimpleLazyObject) and cast("Any", user)._wrapped is empty:  # noqa: SLF001 - no public way
+    if isinstance(user, SimpleLazyObject) and cast("Any", user)._wrapped is empty:  # noqa: SLF001 - no public API
         return None
     return getattr(user, "pk", None)

@@ -1,29 +1,29 @@
-"""A thread body that does one piece of work again and again until it is stopped."""
+"""The body of a thread that repeats one piece of work until the thread is stopped."""
 
 import threading
 from abc import ABC, abstractmethod
 
 
 class PeriodicThread(ABC):
-    """Calls `tick`, then waits as long as `tick` says or until it is woken. Pass `run` to `threading.Thread`.
+    """Calls `tick` again and again; waits in between for as long as `tick` says, or until `wake` is called.
 
     Attributes:
-        min_interval: seconds that pass between two ticks even if the thread is woken.
+        min_interval: the minimum number of seconds between two calls of `tick`, even after `wake`.
     """
 
     min_interval = 0.0
 
     def __init__(self, stopped: threading.Event) -> None:
-        """Prepare; several threads may share the event that stops them."""
+        """Prepare the thread's body; several threads may share `stopped`, the event that stops them."""
         self._stopped = stopped
         self._woken = threading.Event()
 
     def wake(self) -> None:
-        """Make the next tick run now."""
+        """Make the thread call `tick` now, without waiting longer."""
         self._woken.set()
 
     def run(self) -> None:
-        """Tick until stopped."""
+        """Call `tick` until the thread is stopped; pass this method to `threading.Thread`."""
         while not self._stopped.is_set():
             woken = self._woken.is_set()
             self._woken.clear()
@@ -34,11 +34,11 @@ class PeriodicThread(ABC):
 
     @abstractmethod
     def tick(self, *, woken: bool) -> float:
-        """Do the work once; must not raise.
+        """Do the thread's work once; must not raise an exception.
 
         Args:
-            woken: whether `wake` was called since the last tick.
+            woken: whether `wake` was called since the last call of `tick`.
 
         Returns:
-            Seconds until the next tick.
+            The number of seconds until the next call of `tick`.
         """

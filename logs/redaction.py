@@ -1,9 +1,9 @@
-"""Removes secrets and personal data from every record: credentials, addresses, phone numbers, names, message texts.
+"""Removes secrets and personal data from log records: credentials, addresses, phone numbers, names, chat message texts.
 
-Callers need not redact anything themselves. Free text is searched for known patterns. Structures, such as a webhook's
-payload, and texts that show a structure keep only the values that are known to be safe. A WhatsApp address or phone
-number becomes a keyed hash that is the same for the same contact: operators can match the records of one contact, and
-cannot find out the number without the key.
+Code that logs need not redact anything. Free text is searched for known patterns. Structures (dicts, lists and so on,
+such as a webhook's payload) and texts that show a structure keep only values that are known to be safe. A WhatsApp
+address or phone number becomes a keyed hash that is the same for the same contact. So operators can match the log
+records of one contact, but cannot find out the phone number without the secret key.
 """
 
 import logging
@@ -17,15 +17,18 @@ from typing import Any
 from logs.binding import BOUND, REQUEST_CONTEXT
 
 MASK = "[redacted]"
-MAX_DEPTH = 8  # levels of a structure that are shown
-MAX_ITEMS = 50  # items of each container that are shown
-MAX_TOTAL_ITEMS = 1000  # items of a whole structure that are shown
-MAX_TEXT_CHARS = 32 * 1024  # longer texts lose their middle
-CACHE_SIZE, MAX_CACHED_CHARS = 4096, 100  # redacted texts in the cache, and the length of a text up to which it is used
-MIN_BLOB_CHARS = 100  # a longer run of characters without a space is redacted
+MAX_DEPTH = 8  # how many nested levels of a structure are shown
+MAX_ITEMS = 50  # how many items of each container are shown
+MAX_TOTAL_ITEMS = 1000  # how many items of a structure are shown, over all its levels
+MAX_TEXT_CHARS = 32 * 1024  # longer texts lose the characters in their middle
+
+# The cache of redacted texts: how many texts are cached, and the length up to which a text is cached.
+CACHE_SIZE, MAX_CACHED_CHARS = 4096, 100
+MIN_BLOB_CHARS = 100  # a run of this many or more base64 characters is redacted
 MIN_PHONE, MAX_PHONE = 10**9, 10**18  # an integer in this range may be a phone number
 
-# Names in structures and in `extra` whose text values contain no personal data. `text` still searches these values.
+# Names in structures and in `extra` whose text values contain no personal data; the method `text` still searches
+# such values for known patterns.
 SAFE_NAMES = frozenset({
     "action", "channel", "code", "context", "count", "database", "duration", "duration_ms", "event",
     "event_id", "exception", "file", "function", "instance", "key", "kind", "level", "line", "logger",
@@ -39,11 +42,11 @@ PERSONAL_NAMES = frozenset({
     "messagebody", "name", "number", "owner", "password", "payload", "phone", "phonenumber", "profilename", "pushname",
     "secret", "sender", "subject", "text", "title", "token", "username", "vcard",
 })  # fmt: skip
-SCALAR_TYPES = frozenset((str, int, float, bool, type(None)))  # checked first, because a set lookup is fast
+SCALAR_TYPES = frozenset((str, int, float, bool, type(None)))  # types of plain values, in a set for fast checks
 
 # --- patterns in free text; each repetition is bounded, so that no input makes a search slow --------------------------
 _IN_AUTHORITY = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,20}://)[^\s/@'\"]{0,500}@")
-# All query values: they hold tokens, also in the form `?token=abc/messages-upsert`, and search terms.
+# Finds every value in the query of a URL, because such a value may be a search term or a token (`?token=abc/events`).
 _IN_QUERY = re.compile(r"([?&][\w.%\[\]-]{1,60}=)[^&\s\"'<>]+")
 _IN_HEADER = re.compile(r"(?i)\b(Bearer|Token|Basic|Api-?Key)\s+[\w.~+/=-]{8,}")
 _NAMED = re.compile(
@@ -59,15 +62,15 @@ _CREDENTIAL_WORDS = (
     "auth",
     "bearer",
     "basic",
-)  # the two patterns need one
-_MODEL = re.compile(r"<([A-Z]\w{0,60}): (?:.*>|.*)")  # the repr of a Django model contains its str()
+)  # `_IN_HEADER` and `_NAMED` match only texts with one of these words
+_MODEL = re.compile(r"<([A-Z]\w{0,60}): (?:.*>|.*)")  # the repr of a Django model instance contains its str()
 _BLOB = re.compile(rf"[A-Za-z0-9+/=_-]{{{MIN_BLOB_CHARS},}}")
 _JID = re.compile(
     r"(?i)[\w.+-]{1,64}(?::\d{1,9})?@(?:s\.whatsapp\.net|c\.us|g\.us|lid|hosted(?:\.lid)?|newsletter|broadcast|bot)\b"
 )
 _DEVICE = re.compile(r"[:_].*")
 _EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
-_MAY_BE_PHONE = re.compile(r"[+\d][\d ().-]{8}")  # a cheap first check
+_MAY_BE_PHONE = re.compile(r"[+\d][\d ().-]{8}")  # a cheap check before `_PHONE` is searched
 _PHONE = re.compile(r"(?<![0-9A-Za-z.-])(?:\+\d[\d ().-]{8,18}\d|\d{10,15})(?![0-9A-Za-z-])")
 _NO_DIGIT = re.compile(r"\D")
 
@@ -82,13 +85,13 @@ _STRING = re.compile(
 )
 _SQL_LITERAL = re.compile(r"'(?:[^']|'')*(?:'|\Z)")
 _NAME = re.compile(r"[\w.:@+-]{1,60}\Z", re.ASCII)
-_LAST_WORD = re.compile(r"[A-Za-z][a-z]*\Z")  # of `contact_name` and `messageText`
+_LAST_WORD = re.compile(r"[A-Za-z][a-z]*\Z")  # finds `name` in `contact_name`, and `Text` in `messageText`
 _PLAIN_WORD = re.compile(r"[\w.:/<>-]{1,40}\Z", re.ASCII)
 
 # --- tracebacks -------------------------------------------------------------------------------------------------------
-# Stack frames contain only source code and stay as they are. The texts between them are the exceptions' messages.
+# Stack frames contain only source code, and are kept. The text between stack frames is the error text of an exception.
 _FRAMES = re.compile(r'(?m)^((?: *\| )?)  File ".*", line \d+.*(?:\n\1    .*)*')
-# The parts of PostgreSQL's error messages that quote a row.
+# The parts of a PostgreSQL error text that quote a database row.
 _ROW = re.compile(
     r"(?ms)^([ |]*(?:DETAIL|CONTEXT|HINT|LINE \d+)):.*?(?=\n[ |]*\n[ |]*(?:The above|During handling)|\n *\+-|\Z)"
 )
@@ -112,11 +115,11 @@ class Redactor:
 
     # --- texts --------------------------------------------------------------------------------------------------------
     def text(self, text: str) -> str:
-        """Return a text without credentials, addresses, and the values of structures that it shows."""
+        """Return a text without credentials, addresses, and values of structures shown in the text."""
         return self._redact_cached(text) if len(text) <= MAX_CACHED_CHARS else self._redact(truncate(text))
 
     def traceback(self, text: str) -> str:
-        """Return a traceback with its stack frames, and with the exceptions' messages redacted."""
+        """Return a traceback with unchanged stack frames, but with the error texts of exceptions redacted."""
         parts, end = [], 0
         for frame in _FRAMES.finditer(text):
             parts += [self._exception_message(text[end : frame.start()]), frame[0]]
@@ -132,7 +135,7 @@ class Redactor:
         return self._mask_patterns(text)
 
     def _mask_patterns(self, text: str) -> str:
-        """Apply each pattern only if a cheap check finds that it may match: most texts contain none."""
+        """Apply a pattern only if a cheap check finds that the pattern may match; most texts match no pattern."""
         if "\n" in text:
             text = _ROW.sub(rf"\1: {MASK}", text)
         if "://" in text:
@@ -158,20 +161,20 @@ class Redactor:
 
     # --- values -------------------------------------------------------------------------------------------------------
     def argument(self, value: Any) -> Any:
-        """Return a message's argument, redacted unless it is a text or a number; the message is redacted later."""
+        """Return an argument of a log message, redacted unless it is a text or a number, which are redacted later."""
         if is_structure(value):
             return self.structure(value)
         if isinstance(value, BaseException):
             return self.traceback(str(value))
-        model = getattr(type(value), "_meta", None)  # a Django model, whose str() may contain a person's name
+        model = getattr(type(value), "_meta", None)  # a Django model instance, whose str() may contain a person's name
         return value if model is None else f"{model.label} {value.pk}"
 
     def field(self, name: str, value: Any) -> Any:
-        """Return the value of a field (`extra` or bound), redacted."""
+        """Return the redacted value of a log field, from `extra` or bound."""
         if isinstance(value, str):
-            if name == "request_id":  # operators search for it
+            if name == "request_id":  # operators search for request ids
                 return value
-            if name == "sql":  # its double quotes enclose identifiers, not values
+            if name == "sql":  # double quotes in SQL enclose identifiers, not values
                 return self._mask_patterns(_SQL_LITERAL.sub(f"'{MASK}'", truncate(value)))
             return MASK if _is_personal(name) else self.text(value)
         if value is None or isinstance(value, bool | float):
@@ -181,7 +184,7 @@ class Redactor:
         return self.structure(value) if is_structure(value) else self.text(str(self.argument(value)))
 
     def structure(self, value: Any) -> Any:
-        """Return a copy of a structure with its keys, its numbers, and only its safe texts."""
+        """Return a copy of a structure that keeps keys and numbers, but only texts that are known to be safe."""
         return self._copy(value, "", MAX_DEPTH, iter(range(MAX_TOTAL_ITEMS)))
 
     def _copy(self, value: Any, name: str, depth: int, budget: Iterator[int]) -> Any:
@@ -217,14 +220,14 @@ def _is_personal(name: str) -> bool:
 
 
 def truncate(text: str) -> str:
-    """Return a text without its middle if it is longer than `MAX_TEXT_CHARS`."""
+    """Return a text; if it is longer than `MAX_TEXT_CHARS`, leave out its middle."""
     if len(text) <= MAX_TEXT_CHARS:
         return text
     return f"{text[: MAX_TEXT_CHARS // 2]}… [{len(text)} characters] …{text[-MAX_TEXT_CHARS // 2 :]}"
 
 
 def is_structure(value: object) -> bool:
-    """Return whether a value is a container of other values."""
+    """Return whether a value is a container, such as a dict or a list."""
     return type(value) not in SCALAR_TYPES and isinstance(value, Mapping | list | tuple | set | frozenset)
 
 
@@ -233,7 +236,7 @@ def _limited(items: Any, depth: int, budget: Iterator[int]) -> list[Any]:
 
 
 def _mask_structures(text: str) -> str:
-    """Mask the strings of a text from the first one on that looks like part of a structure."""
+    """Mask the strings in a text, starting at the first string that looks like part of a structure."""
     structure = _STRUCTURE.search(text)
     if structure is None:
         return text
@@ -242,7 +245,7 @@ def _mask_structures(text: str) -> str:
 
 
 def _mask_unless_safe(found: re.Match[str]) -> str:
-    """Return a string of a structure as it is if it is a key or a safe value; else masked."""
+    """Return a string found in a structure unchanged if it is a key or a safe value; otherwise mask the string."""
     name, string = found["name"] or "", found["string"]
     content = string.strip("'\"")
     if found["names"] is not None and not name:
@@ -256,10 +259,11 @@ def _mask_unless_safe(found: re.Match[str]) -> str:
 
 
 def _mask_unless_code(found: re.Match[str]) -> str:
-    """Return a quoted text of an exception's message as it is if it is an identifier; a quoted value is masked."""
+    """Return a quoted part of an exception's error text unchanged if it is an identifier; mask a quoted value."""
     quoted = found[0][1:-1]
     before = found.string[max(0, found.start() - 100) : found.start()].rpartition("\n")[2].lstrip(" |")
-    # A quote directly after "SomeError: " is a key, as in `KeyError: 'remoteJid'`; after other words it is a value.
+    # A quoted text directly after "SomeError: " is a dict key, as in `KeyError: 'remoteJid'`. A quoted text after other
+    # words is a value.
     is_value = before.endswith(" got ") or (before.endswith(": ") and " " in before[:-1])
     is_code = _CODE_WORD.match(quoted) and (not is_value or quoted[:1] in "/<[")
     return found[0] if is_code else f"{found[0][0]}{MASK}{found[0][-1]}"
@@ -269,14 +273,14 @@ _format_traceback = logging.Formatter().formatException
 
 
 class RedactionFilter(logging.Filter):
-    """Redacts a record's message, traceback and fields; lets every record pass."""
+    """Redacts the message, traceback and fields of a log record; lets every record pass."""
 
     def __init__(self, key: str = "") -> None:
         super().__init__()
         self.redactor = Redactor(key)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Redact the record in place; its arguments are merged into its message."""
+        """Redact a log record in place, and merge the record's arguments into its message."""
         attributes, field = vars(record), self.redactor.field
         attributes["msg"], attributes["args"] = self.redactor.text(record.getMessage()), None
         if record.exc_info and not record.exc_text:
@@ -293,5 +297,5 @@ class RedactionFilter(logging.Filter):
         return True
 
 
-# The attributes of every record, and those that logging and the handler add.
+# The attributes that every log record has, and the attributes that `logging` and `ServiceHandler` add.
 STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", BOUND}

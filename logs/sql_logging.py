@@ -1,4 +1,4 @@
-"""Logs SQL statements that are slow or fail to the context DATABASE, without their parameters.
+"""Logs slow and failing SQL statements to the log context DATABASE, without the statements' parameters.
 
 `install` adds an execute wrapper to every connection that Django opens.
 """
@@ -14,43 +14,43 @@ from django.db.backends.signals import connection_created
 
 from logs.contexts import Context
 
-DEFAULT_SLOW_MS = 200.0  # of the setting `LOGS_SLOW_SQL_MS`
-MAX_SQL_CHARS = 2000  # characters of a statement that are logged
+DEFAULT_SLOW_MS = 200.0  # the default of the setting `LOGS_SLOW_SQL_MS`
+MAX_SQL_CHARS = 2000  # how many characters of an SQL statement are logged
 
 log = Context.DATABASE.logger
 Execute = Callable[[str, Any, bool, dict[str, Any]], Any]
 
 
 def install() -> None:
-    """Log the statements of each connection from its creation on."""
+    """Log the SQL statements of every database connection that Django opens from now on."""
     connection_created.connect(add_logger, dispatch_uid="logs")
 
 
 def add_logger(connection: BaseDatabaseWrapper, **_signal: Any) -> None:
-    """Add a `SlowQueryLogger` to a connection that has none (a receiver of `connection_created`)."""
+    """Add a `SlowQueryLogger` to a connection without one (a receiver of the Django signal `connection_created`)."""
     if not any(isinstance(wrapper, SlowQueryLogger) for wrapper in connection.execute_wrappers):
-        # Insert as the outermost: the end of an `execute_wrapper` block pops the last wrapper, whichever it is.
+        # Insert the logger as the first wrapper, because the end of an `execute_wrapper` block removes the last one.
         connection.execute_wrappers.insert(0, SlowQueryLogger(connection.alias))
 
 
 class SlowQueryLogger:
-    """An execute wrapper that times the statements of one connection."""
+    """An execute wrapper that times the SQL statements of one database connection."""
 
     def __init__(self, alias: str) -> None:
         self._alias = alias
         self.slow_seconds = getattr(settings, "LOGS_SLOW_SQL_MS", DEFAULT_SLOW_MS) / 1000
 
-    def __call__(self, execute: Execute, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:  # noqa: FBT001 - Django's signature
-        """Execute a statement, and log it if it is slow or fails.
+    def __call__(self, execute: Execute, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:  # noqa: FBT001 - Django defines this signature
+        """Execute an SQL statement, and log the statement if it is slow or fails.
 
         Raises:
-            Error: the database's error; exceptions of other wrappers pass through too.
+            Error: the database raised this error; exceptions of other execute wrappers are not caught either.
         """
         started = perf_counter()
         try:
             result = execute(sql, params, many, context)
         except Error as error:
-            # IntegrityError is how concurrent writers learn that a row exists already.
+            # An IntegrityError is only a warning: it tells concurrent writers that a row exists already.
             level = log.warning if isinstance(error, IntegrityError) else log.error
             level("SQL failed: %s", type(error).__name__, extra=self._fields(sql, started), exc_info=True)
             raise

@@ -1,4 +1,4 @@
-"""For tests: captures log records as they would be written.
+"""For tests: captures log records in the form in which they would be written to a file.
 
 with capture() as logged:
     do_something()
@@ -17,10 +17,10 @@ from logs.redaction import RedactionFilter
 
 
 class CapturedLines(list[dict[str, Any]]):
-    """The captured lines, each as a parsed JSON object."""
+    """The captured log lines, each as a parsed JSON object."""
 
     def matching(self, *, message: str = "", **fields: Any) -> list[dict[str, Any]]:
-        """Return the lines whose message contains a text and whose fields equal these; text ignores case."""
+        """Return the log lines whose message contains a text and whose fields have given values (in any letter case)."""
         return [
             line
             for line in self
@@ -28,10 +28,10 @@ class CapturedLines(list[dict[str, Any]]):
         ]
 
     def one(self, **expected: Any) -> dict[str, Any]:
-        """Return the only line that matches.
+        """Return the only captured log line that matches.
 
         Raises:
-            AssertionError: no line matches, or more than one.
+            AssertionError: no log line matches, or more than one log line.
         """
         found = self.matching(**expected)
         if len(found) != 1:
@@ -53,7 +53,7 @@ class _CaptureHandler(logging.Handler):
 
 @contextmanager
 def capture(level: int = logging.DEBUG) -> Iterator[CapturedLines]:
-    """Capture the records of the project and of libraries inside the block, from a level up."""
+    """Capture the log records of the project and of libraries inside the block, at `level` and above."""
     root, project, handler = logging.getLogger(), logging.getLogger("whatsai"), _CaptureHandler()
     before = root.level, project.level
     root.addHandler(handler)

@@ -4,7 +4,7 @@ import argparse
 
 
 def create_parser(module: str, description: str | None) -> argparse.ArgumentParser:
-    """Return a parser for `python -m module`; its help prints the module's docstring unchanged."""
+    """Return a parser for `python -m module`; the option `--help` prints `description` with its line breaks."""
     return argparse.ArgumentParser(
         f"python -m {module}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -14,7 +14,7 @@ def positive(text: str) -> float:
     """Parse a number greater than 0.
 
     Raises:
-        argparse.ArgumentTypeError: it is not greater than 0.
+        argparse.ArgumentTypeError: the number is not greater than 0.
     """
     number = float(text)
     if number <= 0:
@@ -23,10 +23,10 @@ def positive(text: str) -> float:
 
 
 def fraction(text: str) -> float:
-    """Parse a number from 0 up to, but not including, 1.
+    """Parse a number that is at least 0 and less than 1.
 
     Raises:
-        argparse.ArgumentTypeError: it is outside of this range.
+        argparse.ArgumentTypeError: the number is less than 0, or at least 1.
     """
     number = float(text)
     if not 0 <= number < 1:

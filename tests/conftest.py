@@ -1,4 +1,4 @@
-"""Sets Django up for the test suite, and changes the settings that would make tests slow or share state."""
+"""Sets Django up for the tests, and changes settings that would make tests slow or let them affect each other."""
 
 import os
 
@@ -9,42 +9,42 @@ from tests import isolation
 
 isolation.set_up(database="sqlite://:memory:")
 
-from django.conf import settings  # noqa: E402 - needs the environment from above
-from django.db import connection  # noqa: E402 - as above
-from django_redis import get_redis_connection  # noqa: E402 - as above
+from django.conf import settings  # noqa: E402 - must follow isolation.set_up
+from django.db import connection  # noqa: E402 - must follow isolation.set_up
+from django_redis import get_redis_connection  # noqa: E402 - must follow isolation.set_up
 
-from cachelayer.conf import Options  # noqa: E402 - as above
-from cachelayer.runtime.runtime import runtime  # noqa: E402 - as above
+from cachelayer.conf import Options  # noqa: E402 - must follow isolation.set_up
+from cachelayer.runtime.runtime import runtime  # noqa: E402 - must follow isolation.set_up
 
-# Longer time-outs, because a server may respond slowly while many tests run in parallel.
+# The time-outs are longer than in production, because Redis may respond slowly while many tests run in parallel.
 if Options.read().is_shared:
     pool = get_redis_connection().connection_pool
     pool.connection_kwargs.update(socket_connect_timeout=5.0, socket_timeout=5.0)
     pool.disconnect()
 
-# A pytest-xdist worker inherits its parent's environment; each worker needs its own key prefix.
+# Each pytest-xdist worker needs a different prefix of its cache keys in Redis.
 settings.CACHELAYER = {"PREFIX": os.environ["CACHE_PREFIX"]}
-# Without Redis only one process uses the cache: this one.
+# Without Redis the cache is in the memory of this process, which no other process uses.
 runtime.use_configured_store(owns_cache=True)
 
-# Every test client loads the middleware, which would otherwise scan all static files each time.
+# Every test client loads the middleware of WhiteNoise, which would otherwise scan all static files each time.
 settings.WHITENOISE_AUTOREFRESH = True
 
-# The default password hasher is slow on purpose.
+# Django's default password hasher is slow on purpose, and would slow the tests down.
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
-# The same examples in every CI run, random ones elsewhere. No deadline, because a slow machine is not a failure.
+# In CI, Hypothesis generates the same examples in every run. A test has no deadline, because a machine may be slow.
 hypothesis.settings.register_profile("whatsai", deadline=None, derandomize=os.environ.get("CI") == "true")
 hypothesis.settings.load_profile("whatsai")
 
 
 def pytest_report_header() -> str:
-    """Return the database and the cache backend of the run."""
+    """Return a header line for pytest that names the database and the cache backend."""
     return f"database: {connection.vendor}, cache: {settings.CACHES['default']['BACKEND']}"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect tests that are marked for another database: `postgresql` on SQLite, `once` on PostgreSQL."""
+    """Deselect the tests with the marker `postgresql` if the database is SQLite, and `once` if it is PostgreSQL."""
     marker = "once" if connection.vendor == "postgresql" else "postgresql"
     deselected = [item for item in items if item.get_closest_marker(marker)]
     config.hook.pytest_deselected(items=deselected)

@@ -1,7 +1,8 @@
 """Sets Django up for tests and benchmarks, isolated from the developer's environment.
 
-The developer's `.env` and variables have no effect, and nothing is written to `var/`. Only `DATABASE_URL` and
-`REDIS_URL` are kept: they select the servers of a run. Without them a run needs no servers.
+The developer's `.env` and environment variables have no effect, and nothing is written to `var/`. Only the
+variables `DATABASE_URL` and `REDIS_URL` are kept: they select the servers. Without the two variables, tests need no
+servers.
 """
 
 import atexit
@@ -17,11 +18,11 @@ KEPT_VARIABLES = ("DATABASE_URL", "REDIS_URL")
 
 
 def set_up(database: str) -> None:
-    """Replace the project's environment variables and call `django.setup`.
+    """Replace all environment variables of the project, and call `django.setup`.
 
     Args:
-        database: the database URL to use if DATABASE_URL is not set. `{scratch}` in it is replaced by a temporary
-            folder, which is deleted at exit.
+        database: the database URL to use if DATABASE_URL is not set. `{scratch}` in the URL stands for a temporary
+            folder, which is deleted when the process exits.
     """
     scratch = Path(tempfile.mkdtemp(prefix="whatsai-scratch-"))
     atexit.register(shutil.rmtree, scratch, ignore_errors=True)
@@ -45,7 +46,7 @@ def set_up(database: str) -> None:
 
 
 def _project_variables() -> list[str]:
-    """Return the names of all variables listed in `.env.example`."""
+    """Return the names of all environment variables listed in `.env.example`."""
     example = Path(__file__).resolve().parent.parent / ".env.example"
     lines = example.read_text(encoding="utf-8").splitlines()
     return [line[2:].split("=")[0] for line in lines if line.startswith("# ") and line[2:].split("=")[0].isupper()]

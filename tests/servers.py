@@ -1,8 +1,8 @@
 """Runs a command with PostgreSQL and Valkey: `python -m tests.servers COMMAND…` starts both, and stops them afterwards.
 
-The server programs are those of `make stack` (`tests/devstack/servers.py`). Both listen on unix sockets in a
-temporary folder. They are children of this process in separate process groups: Ctrl-C does not reach them, so they run
-until the command has finished, and they never outlive this process.
+The server programs are those of `make stack` (`tests/devstack/servers.py`). PostgreSQL and Valkey listen on unix
+sockets in a temporary folder. Both servers are child processes in separate process groups, which Ctrl-C does not reach:
+the servers run until the command has finished, and never outlive their parent process.
 """
 
 import os
@@ -22,7 +22,10 @@ from tests.devstack.process import Program, ServerFailed
 
 @contextmanager
 def servers(environ: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Start each server whose variable is not set in `environ`; yield the variables with the servers' URLs.
+    """Start PostgreSQL if `environ` has no DATABASE_URL, and Valkey if `environ` has no REDIS_URL.
+
+    Yields:
+        The variables DATABASE_URL and REDIS_URL of the started servers.
 
     Raises:
         ServerFailed: a server did not start.
@@ -34,7 +37,7 @@ def servers(environ: Mapping[str, str]) -> Iterator[dict[str, str]]:
 
 @contextmanager
 def postgresql() -> Iterator[str]:
-    """Run PostgreSQL with an empty database `whatsai`; yield its URL."""
+    """Run PostgreSQL with an empty database `whatsai` until the `with` block ends; yield the database URL."""
     with folders.short_tempdir() as folder:
         server, url = programs.postgresql(folder, folder, programs.EPHEMERAL)
         with running(server):
@@ -43,7 +46,7 @@ def postgresql() -> Iterator[str]:
 
 @contextmanager
 def valkey() -> Iterator[str]:
-    """Run Valkey without persistence; yield its URL."""
+    """Run Valkey without persistence until the `with` block ends; yield the URL of the server."""
     with folders.short_tempdir() as folder:
         server, url = programs.valkey(folder, folder)
         with running(server):
@@ -55,7 +58,7 @@ SERVERS: dict[str, Callable[[], AbstractContextManager[str]]] = {"DATABASE_URL":
 
 @contextmanager
 def running(server: Program) -> Iterator[None]:
-    """Start a program and wait until it is ready; stop it when the block ends."""
+    """Start a program and wait until it is ready; stop the program when the `with` block ends."""
     process = program.start(server)
     try:
         program.wait_until_ready(server, process)
@@ -66,10 +69,10 @@ def running(server: Program) -> Iterator[None]:
 
 # --- the command line -------------------------------------------------------------------------------------------------
 def main(command: Sequence[str]) -> int:
-    """Run a command with the servers.
+    """Run a command with PostgreSQL and Valkey.
 
     Returns:
-        The command's exit status, or 128 + the number of the signal that ended the command or this process.
+        The command's exit status, or 128 + the number of the POSIX signal that ended the command or this program.
     """
     if not command:
         print("usage: python -m tests.servers COMMAND [ARGUMENT…]", file=sys.stderr)
@@ -84,7 +87,7 @@ def main(command: Sequence[str]) -> int:
 
 
 def _run(command: Sequence[str], environ: dict[str, str]) -> int:
-    # This interpreter's folder comes first in PATH, so that `pytest` runs without an activated environment.
+    # The folder of the running Python comes first in PATH, so that `pytest` is found without an activated environment.
     environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environ.get("PATH", os.defpath)])
     if not signals.first_received():
         process = subprocess.Popen(command, env=environ)
@@ -95,7 +98,7 @@ def _run(command: Sequence[str], environ: dict[str, str]) -> int:
                 continue
             if not signals.first_received():
                 return status if status >= 0 else 128 - status
-        # Ctrl-C has also reached the command: first wait for it to finish (0), then send SIGTERM.
+        # Ctrl-C in the terminal also sends SIGINT to the command: give the command time to finish, then send SIGTERM.
         first = signals.first_received()
         program.stop(process, *((0, signal.SIGTERM) if first == signal.SIGINT else (signal.SIGTERM,)))
     return 128 + signals.first_received()

@@ -1,6 +1,7 @@
-"""Termination signals: the handler only records them, and the program reacts at a safe point.
+"""Handles SIGINT, SIGTERM and SIGHUP: a handler only records the signal, and the program reacts later at a safe point.
 
-Raising from the handler could interrupt the program between starting a child process and storing its handle.
+An exception raised in the handler could interrupt the program after it has started a child process, but before it has
+stored the `Popen` object.
 """
 
 import signal
@@ -11,7 +12,7 @@ _received: list[int] = []
 
 
 class Interrupted(Exception):
-    """The process received a termination signal with this `number`."""
+    """The process received the termination signal with the number `number`."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -19,20 +20,20 @@ class Interrupted(Exception):
 
 
 def install_handlers() -> None:
-    """Record termination signals from now on, instead of ending the process."""
+    """Install handlers that record SIGINT, SIGTERM and SIGHUP, so that these signals no longer end the process."""
     for number in TERMINATION_SIGNALS:
         signal.signal(number, lambda number, _frame: _received.append(number))
 
 
 def reset_in_child() -> None:
-    """Restore the defaults in a forked child, and ignore Ctrl-C there: the parent stops its children itself."""
+    """Reset the signal handlers in a forked child, and ignore Ctrl-C in it, because the parent stops its children."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
 
 
 def first_received() -> int:
-    """Return the number of the first recorded signal, or 0."""
+    """Return the number of the first recorded termination signal; 0 if none was recorded."""
     return _received[0] if _received else 0
 
 

@@ -1,4 +1,4 @@
-"""The documentation names things that exist: code, files, links, anchors, commands and environment variables."""
+"""Tests that all code, files, links, anchors, commands and variables named in the documentation exist."""
 
 import ast
 import importlib
@@ -22,7 +22,7 @@ MAX_GLOSSARY_TERMS = 25
 
 PACKAGES = "whatsai|conversations|cachelayer|logs|tests"
 SYSTEM_CHECK = re.compile(r"cachelayer\.[EW]\d{3}")
-# Names in capitals with an underscore that are not environment variables of WhatsAI.
+# Names in the documentation that look like environment variables of WhatsAI but are not.
 OTHER_CAPITALS = {
     "ATOMIC_REQUESTS", "DB_CASCADE", "ENV_FILE", "INSTALLED_APPS", "INVALIDATION_RULES",
 }  # fmt: skip
@@ -30,7 +30,7 @@ OTHER_CAPITALS = {
 
 @pytest.fixture(params=PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def page(request: pytest.FixtureRequest) -> Path:
-    """Each page in turn."""
+    """Return one page of the documentation; each test with this fixture runs once for each page."""
     found: Path = request.param
     return found
 
@@ -42,12 +42,12 @@ def text_of(page: Path) -> str:
 
 
 def fenced(page: Path, language: str) -> list[str]:
-    """Return the code blocks of a language."""
+    """Return the code blocks of a Markdown page that are marked with a language."""
     return re.findall(rf"^```{language}\n(.*?)^```", text_of(page), re.MULTILINE | re.DOTALL)
 
 
 def prose(page: Path) -> str:
-    """Return a page without its code blocks."""
+    """Return the text of a Markdown page without its code blocks."""
     return re.sub(r"^```.*?^```", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
 
 
@@ -56,14 +56,14 @@ def inline_code(page: Path) -> list[str]:
 
 
 def links(page: Path) -> list[str]:
-    """Return the targets of links and images that are not URLs."""
+    """Return the targets of all links and images of a page, except URLs."""
     targets = re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`\n]*`", "", prose(page)))
     return [target for target in targets if "://" not in target]
 
 
 @cache
 def anchors(page: Path) -> set[str]:
-    """Return the anchors that GitHub gives to a page's headings."""
+    """Return the anchors that GitHub generates for the headings of a page."""
     headings = re.findall(r"^#+ +(.+?) *$", prose(page), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -77,16 +77,16 @@ def is_module(name: str) -> bool:
 
 
 def resolve(name: str) -> Any:
-    """Return what a dotted name refers to: a module, or an attribute of the longest module in front of it.
+    """Return the object that a dotted name refers to; if the object is a module, return only its name.
 
     Raises:
-        AttributeError: the module has no such attribute.
-        ModuleNotFoundError: the module does not exist.
+        AttributeError: the module or class has no attribute with this name.
+        ModuleNotFoundError: the name does not begin with an existing module.
     """
     parts = name.split(".")
     split = next((n for n in range(len(parts), 0, -1) if is_module(".".join(parts[:n]))), 1)
     if split == len(parts):
-        return name  # not imported: some benchmarks need packages of another environment
+        return name  # not imported, because some benchmark modules need packages of another environment
     found: Any = importlib.import_module(".".join(parts[:split]))
     for part in parts[split:]:
         found = getattr(found, part)
@@ -94,7 +94,7 @@ def resolve(name: str) -> Any:
 
 
 def missing(names: Iterator[str]) -> list[str]:
-    """Return the names that refer to nothing."""
+    """Return those dotted names that refer to no existing module or attribute."""
     wrong = []
     for name in dict.fromkeys(names):
         try:
@@ -190,7 +190,7 @@ def test_every_page_is_reachable_from_the_readme() -> None:
 
 # --- commands and variables -------------------------------------------------------------------------------------------
 def commands(page: Path, command: str) -> set[str]:
-    """Return the first word after each use of a command, in code blocks and in the prose."""
+    """Return the words that follow a command, such as `make`, in the code blocks and inline code of a page."""
     code = "\n".join([*fenced(page, "console"), *inline_code(page)])
     return set(re.findall(rf"(?:^|[\s/]){re.escape(command)} ([a-z][\w-]*)", code, re.MULTILINE))
 

@@ -1,4 +1,4 @@
-"""No module imports itself through others, counting imports inside functions and under TYPE_CHECKING."""
+"""Tests that there are no circular imports, not even by imports inside functions or under TYPE_CHECKING."""
 
 from graphlib import CycleError, TopologicalSorter
 
@@ -6,7 +6,7 @@ import grimp
 
 PACKAGES = ("whatsai", "conversations", "cachelayer", "logs")
 
-# Imports that Django forces and that close a circle: (importer, imported) and why. There are none.
+# The allowed circular imports, which Django requires: {(importing module, imported module): reason}.
 FORCED_BY_DJANGO: dict[tuple[str, str], str] = {}
 
 

@@ -1,4 +1,4 @@
-"""The suite uses the servers of its environment, and `python -m tests.servers` starts and stops them."""
+"""Tests that DATABASE_URL and REDIS_URL select the servers, and that `tests.servers` starts and stops them."""
 
 import json
 import os
@@ -14,14 +14,14 @@ import psutil
 import pytest
 import redis
 from django.conf import settings
-from django.core.cache import caches  # noqa: TID251 - this test is about Django's cache itself
+from django.core.cache import caches  # noqa: TID251 - one test is about Django's cache
 from django.db import connection
 
 VENDORS = {"sqlite": "sqlite", "postgres": "postgresql", "postgresql": "postgresql"}
 PROCESS_TIMEOUT = 90  # seconds
 OWN_SERVERS = {"DATABASE_URL": "sqlite://:memory:", "REDIS_URL": "redis://127.0.0.1:1/0"}
 
-# Prints its process id and the servers' URLs, then exits with the status read from its standard input.
+# A program that prints its process id and the URLs of the servers, then exits with the status read from standard input.
 COMMAND = """
 import json, os, sys
 print(json.dumps({"pid": os.getpid()} | {name: os.environ[name] for name in ("DATABASE_URL", "REDIS_URL")}), flush=True)
@@ -101,9 +101,9 @@ def test_a_missing_command_is_a_one_line_error() -> None:
 
 @contextmanager
 def started(**variables: str) -> Iterator[tuple["subprocess.Popen[str]", dict[str, Any]]]:
-    """Run COMMAND with the servers; yield the process and the command's decoded output."""
+    """Run COMMAND with `python -m tests.servers`; yield the process and the decoded JSON that COMMAND prints."""
     inherited = {name: value for name, value in os.environ.items() if name not in OWN_SERVERS}
-    with subprocess.Popen(  # noqa: S603 - a constant command
+    with subprocess.Popen(  # noqa: S603 - the command is constant
         [sys.executable, "-m", "tests.servers", sys.executable, "-c", COMMAND],
         env=inherited | variables,
         stdin=subprocess.PIPE,
@@ -115,7 +115,7 @@ def started(**variables: str) -> Iterator[tuple["subprocess.Popen[str]", dict[st
 
 
 def running_processes(printed: dict[str, Any]) -> list[int]:
-    """Return the ids of the running processes: the command, and all programs in the servers' folders."""
+    """Return the process ids of COMMAND and of the servers, as far as they are running."""
     urls = [urlsplit(printed[name]) for name in OWN_SERVERS]
     folders = [part for url in urls for part in url.geturl().replace("%2F", "/").split("/") if "whatsai-" in part]
     found = [

@@ -1,4 +1,4 @@
-"""The soak test's own rules: which reads are correct, which are stale, and for what cause. And a short soak test."""
+"""Tests which reads the soak test calls correct, which stale, and with what cause; and runs one short soak test."""
 
 import subprocess
 import sys
@@ -32,7 +32,7 @@ RECREATED_ROW = next(slot for slot in range(SLOTS) if ROWS.kind(slot) is RowKind
 
 
 class RecordedHistory(History):
-    """A history with one write to every row, and shortcuts to record more."""
+    """A history with one recorded write to every row, and methods that record more writes and losses of intents."""
 
     def __init__(self) -> None:
         super().__init__(SLOTS)
@@ -49,7 +49,7 @@ class RecordedHistory(History):
         self.end_loss(self.start_loss(by_eviction=by_eviction))
 
     def check(self, tier: str, number: int, *, slot: int = ROW, later: int = 0) -> StaleRead | None:
-        """Check a read that starts and ends now, or `later` ns from now."""
+        """Check a read that returns a write number, and that starts and ends `later` ns from now."""
         minimum, maximum = self.last_committed(slot), self.last_started(slot)
         return StalenessChecker(self, ROWS).check(tier, slot, number, minimum, maximum, monotonic_ns() + later)
 
@@ -237,13 +237,13 @@ def test_jobs_that_have_not_started_at_the_end_are_skipped() -> None:
 @pytest.mark.postgresql
 def test_a_short_soak_test_finds_no_stale_reads_and_reports_its_faults() -> None:
     command = [sys.executable, "-m", "tests.soak", "--duration", "2", "--only", "killed"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # noqa: S603 - a constant command
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # noqa: S603 - the command is constant
     try:
         output, _ = process.communicate(timeout=PROCESS_TIMEOUT)
     finally:
-        process.terminate()  # not kill: the process must stop its servers
+        process.terminate()  # SIGTERM, not SIGKILL, so that the process can stop its servers
         process.wait(PROCESS_TIMEOUT)
-    assert process.returncode in (0, 2), output  # 2 if a busy machine has not read enough
+    assert process.returncode in (0, 2), output  # status 2: too few reads, because the machine was busy
     counts = dict(line.rsplit(maxsplit=1) for line in output.splitlines() if line.startswith("  "))
     assert int(counts["  writer killed between COMMIT and end"]) > 0
     assert int(counts["  Valkey killed, started without data"]) > 0

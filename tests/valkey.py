@@ -1,4 +1,4 @@
-"""A Valkey server for one test: it can be shut down, killed, paused, and restarted with its old data or without."""
+"""Runs a Valkey server that a test can stop, kill, pause, and restart with or without its old data."""
 
 import signal
 import subprocess
@@ -15,15 +15,15 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 OPTIONS = ("--port", "0", "--save", "", "--appendonly", "no", "--loglevel", "warning", "--dbfilename", "dump.rdb")
-START_WITHIN = 10.0  # seconds
+START_WITHIN = 10.0  # seconds within which the server must start or stop
 
 
 class Valkey:
-    """One server, with its socket and its data in a folder.
+    """One Valkey server, with its unix socket and its data file in a folder.
 
     Attributes:
-        url: the server's URL.
-        client: a client that does not retry.
+        url: the URL of the server.
+        client: a redis-py client that does not retry a failed command.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -35,13 +35,13 @@ class Valkey:
         self._process: subprocess.Popen[bytes] | None = None
         self._is_paused = False
         self.url = f"unix://{folder}/valkey.sock?db=0"
-        # No retries: redis-py would retry for seconds while the server is down on purpose.
+        # By default, redis-py would retry for seconds while the test keeps the server down.
         self.client: Any = redis.Redis(
             unix_socket_path=str(folder / "valkey.sock"), socket_timeout=5, retry=Retry(NoBackoff(), 0)
         )
 
     def start(self, *options: str) -> None:
-        """Start the server with the data of the last save, if there is one; wait until it responds."""
+        """Start the server with the data of its last save, if there is one, and wait until the server responds."""
         command: list[str | Path] = [
             self._program,
             *OPTIONS,
@@ -61,11 +61,11 @@ class Valkey:
             time.sleep(0.005)
 
     def save(self) -> None:
-        """Save the data for the next start."""
+        """Save the server's data to a file, which the next start loads."""
         self.client.save()
 
     def delete_dump(self) -> None:
-        """Delete the saved data: the next start has none."""
+        """Delete the file with the saved data, so that the server starts without data next time."""
         self.dump.unlink(missing_ok=True)
 
     @property
@@ -75,11 +75,11 @@ class Valkey:
 
     @property
     def dump(self) -> Path:
-        """The file of the last save."""
+        """The path of the file with the data of the last save."""
         return self._folder / "dump.rdb"
 
     def shutdown(self) -> None:
-        """Stop the server cleanly: it saves its data."""
+        """Stop the server cleanly, so that it saves its data."""
         if self._process is not None:
             self.client.shutdown(save=True)
             self._process.wait(START_WITHIN)
@@ -87,7 +87,7 @@ class Valkey:
             self.client.connection_pool.disconnect()
 
     def kill(self) -> None:
-        """Kill the server: it saves nothing."""
+        """Kill the server with SIGKILL, so that it does not save its data."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -95,13 +95,13 @@ class Valkey:
             self.client.connection_pool.disconnect()
 
     def pause(self) -> None:
-        """Pause the server: clients can connect, but get no response."""
+        """Pause the server with SIGSTOP: clients can connect, but get no response."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
         self._is_paused = True
 
     def resume(self) -> None:
-        """Resume the server and wait until it responds, which may take longer than its clients' time-outs."""
+        """Resume the paused server and wait until it responds, which may take longer than its clients' time-outs."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
         self._is_paused = False
@@ -110,7 +110,7 @@ class Valkey:
 
 @contextmanager
 def running() -> Iterator[Valkey]:
-    """Run a server until the block ends."""
+    """Run a Valkey server until the `with` block ends."""
     with TemporaryDirectory(prefix="whatsai-valkey-", dir="/tmp") as folder:
         server = Valkey(Path(folder))
         server.start()

@@ -1,1 +1,1 @@
-"""The project: settings from the environment, URLs, entry points for servers, the health check and `make run`."""
+"""The Django project: settings, URL routes, WSGI and ASGI entry points, the health check and `make run`."""

@@ -1,7 +1,7 @@
 """Reads the environment variables of the project, with their types and defaults.
 
-One error reports all wrong values together. It names each variable and quotes no value, because values may be secret.
-`settings.py` uses only the result.
+One `ImproperlyConfigured` error reports all wrong variables. The error text names each wrong variable and quotes no
+value, because values may be secret. `settings.py` reads environment variables only through this module.
 """
 
 import os
@@ -26,7 +26,7 @@ REDIS_SCHEMES = ("redis", "rediss", "unix")
 WEB_SCHEMES = ("http", "https")
 MIN_SECRET_KEY_CHARS = 50
 
-# Old names of variables, which work in this release only.
+# Old name of an environment variable → new name. Old names of environment variables work in this release only.
 RENAMED = {
     "INGEST_INSIDE": "INGEST_IN_WEB_PROCESS",
     "INGEST_BACKLOG": "INGEST_QUEUE_LIMIT",
@@ -37,7 +37,7 @@ RENAMED = {
 
 @dataclass(frozen=True)
 class Environment:
-    """The checked values; a field has the name of its variable in lower case."""
+    """The checked values of the environment variables; each field has the name of a variable in lower case."""
 
     debug: bool
     https: bool
@@ -66,7 +66,7 @@ class Environment:
 
     @property
     def logging(self) -> dict[str, Any]:
-        """The options of `logs.config`, for the setting `LOGGING` and for gunicorn."""
+        """The options for `logs.config`, used by the setting `LOGGING` and by the configuration of gunicorn."""
         return {
             "directory": self.log_dir,
             "level": self.log_level,
@@ -77,7 +77,7 @@ class Environment:
 
     @property
     def ingest(self) -> dict[str, Any]:
-        """The options of `conversations.ingest.conf`, for the setting `INGEST`."""
+        """The options for `conversations.ingest.conf`, used by the setting `INGEST`."""
         prefix = "ingest_"
         return {
             name.removeprefix(prefix).upper(): value for name, value in vars(self).items() if name.startswith(prefix)
@@ -85,9 +85,10 @@ class Environment:
 
 
 def open_env(base_dir: Path = BASE_DIR) -> Env:
-    """Return a reader of variables: from the process's environment first, then from the file `ENV_FILE` or `.env`.
+    """Return an object that reads variables from the process's environment or, if not set there, from an env file.
 
-    A variable that is set under its old name only also gets its new name.
+    The variable `ENV_FILE` names the env file; the default is `.env`. If a variable is set only under an old name, the
+    variable's new name is set to the same value.
     """
     env = Env(eager=False)
     env.read_env(os.environ.get("ENV_FILE") or base_dir / ".env", recurse=False)
@@ -98,7 +99,7 @@ def open_env(base_dir: Path = BASE_DIR) -> Env:
 
 
 def configure_logging(options: dict[str, Any]) -> None:
-    """Set logging up (Django's `LOGGING_CONFIG`), then warn about variables with old names.
+    """Configure logging as Django's `LOGGING_CONFIG`, and log a warning for each variable with an old name.
 
     Raises:
         ImproperlyConfigured: the log directory is not writable.
@@ -111,10 +112,10 @@ def configure_logging(options: dict[str, Any]) -> None:
 
 
 def read(base_dir: Path = BASE_DIR) -> Environment:
-    """Read and check all variables.
+    """Read and check all environment variables.
 
     Raises:
-        ImproperlyConfigured: a variable is missing or wrong; the message is one line that names them all.
+        ImproperlyConfigured: a variable is missing or wrong; the error text is one line that names all such variables.
     """
     env = open_env(base_dir)
     debug = env.bool("DEBUG", default=False)
@@ -134,7 +135,7 @@ def read(base_dir: Path = BASE_DIR) -> Environment:
         "log_console": env.bool("LOG_CONSOLE", default=True),
         "log_slow_sql_ms": env.float("LOG_SLOW_SQL_MS", default=200.0, validate=validate.Range(min=0)),
         "media_dir": env.path("MEDIA_DIR", default=base_dir / "var" / "media"),
-        # With SQLite there is only one process.
+        # With SQLite, the web process is the only process, so the ingestion must run inside the web process.
         "ingest_in_web_process": env.bool("INGEST_IN_WEB_PROCESS", default=str(database).startswith("sqlite")),
         "ingest_window": env.float("INGEST_WINDOW", default=1.0, validate=validate.Range(min=0, max=60)),
         "ingest_interval": env.float("INGEST_INTERVAL", default=0.25, validate=validate.Range(min=0, max=60)),
@@ -151,7 +152,7 @@ def read(base_dir: Path = BASE_DIR) -> Environment:
     except EnvValidationError as error:
         raise ImproperlyConfigured(_join_messages(error.error_messages)) from None
     values["database"] = dj_database_url.parse(str(values["database"]))
-    return Environment(**values)  # type: ignore[arg-type]  # seal() has checked the types
+    return Environment(**values)  # type: ignore[arg-type]  # env.seal() has checked the types of all values
 
 
 def _join_messages(errors: Any) -> str:
@@ -159,7 +160,7 @@ def _join_messages(errors: Any) -> str:
 
 
 def _default_secret_key(base_dir: Path, *, debug: bool) -> dict[str, str]:
-    """Return the default of SECRET_KEY: the key that `make run` generated, else a fixed one if `debug`, else none."""
+    """Return the default of SECRET_KEY: the key that `make run` generated, or else a fixed key if `debug` is true."""
     try:
         return {"default": (base_dir / "var" / "secret_key").read_text(encoding="utf-8").strip()}
     except OSError:
@@ -213,7 +214,7 @@ def _database(value: str) -> None:
 
 
 def _redis(value: str) -> None:
-    """Reject URLs that redis-py silently misreads: a missing host as localhost, a wrong database number as 0."""
+    """Reject URLs without a host or with a wrong database number, which redis-py would read as localhost or as 0."""
     _scheme(*REDIS_SCHEMES)(value)
     url, options = urlsplit(value), parse_qs(urlsplit(value).query, keep_blank_values=True)
     numbers = options.pop("db", [])

@@ -1,4 +1,4 @@
-"""The handlers of HTTP errors: JSON under `/api/`, Django's own pages elsewhere."""
+"""Handlers of HTTP errors: they return JSON for paths under `/api/`, and Django's own pages for other paths."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ Handler = Callable[..., HttpResponse]
 
 
 def handler(status: int, detail: str, page: Handler) -> Handler:
-    """Return the error handler of one status (https://docs.djangoproject.com/en/stable/ref/urls/#handler400)."""
+    """Return the error handler for one HTTP status (https://docs.djangoproject.com/en/stable/ref/urls/#handler400)."""
 
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.path_info.startswith("/api/"):

@@ -1,7 +1,7 @@
 """The configuration of gunicorn: `gunicorn -c python:whatsai.gunicorn whatsai.wsgi`.
 
-The default is one process with threads, because without Redis the cache and the ingestion live in that process.
-docs/decisions/web-server.md explains the choices.
+By default, gunicorn runs one worker process with threads, because without Redis the cache and the ingestion are in the
+memory of one process. docs/decisions/web-server.md explains the values of this configuration.
 """
 
 import gc
@@ -15,10 +15,10 @@ from logs.config import Options, build_dict_config, check_writable
 from whatsai import environment
 
 
-class NoAccessLogLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
-    """Writes no access log: its request lines would contain `?token=`. The application logs responses itself."""
+class NoAccessLogLogger(Logger):  # type: ignore[misc]  # gunicorn ships no type hints
+    """A logger without an access log, because the access log would contain `?token=`; the project logs responses."""
 
-    access_log_enabled = False  # `logconfig_dict` would enable it
+    access_log_enabled = False  # the setting `logconfig_dict` would enable the access log
 
 
 bind = "127.0.0.1:8000"
@@ -27,33 +27,41 @@ workers = 1
 threads = 8
 preload_app = False
 
-# Seconds without a heartbeat of the worker's main loop; requests run in threads and may take longer.
+# Gunicorn restarts a worker whose main loop sends no heartbeat for this many seconds. Requests may take longer, because
+# they run in threads outside the main loop.
 timeout = 60
-# Seconds that running requests may still take after SIGTERM; Evolution repeats requests without a response.
+# After SIGTERM, running requests have this many seconds to finish. Evolution repeats requests that got no response.
 graceful_timeout = 20
-# Evolution keeps connections alive; an idle connection costs only one file descriptor.
+# Gunicorn keeps an idle connection open for this many seconds, because Evolution reuses connections, and an idle
+# connection costs only one file descriptor.
 keepalive = 15
 
-# Workers send their heartbeat through a file; on a RAM disk, a busy disk cannot delay it.
-RAM_DISK = "/dev/shm"  # noqa: S108 - gunicorn creates a private, unnamed file there
+# Gunicorn's workers send heartbeats through a file on a RAM disk, so that a busy disk cannot delay the heartbeats.
+RAM_DISK = "/dev/shm"  # noqa: S108 - gunicorn creates a private, unnamed file in this folder
 worker_tmp_dir = RAM_DISK if os.access(RAM_DISK, os.W_OK) else None
 
 accesslog = None
 logger_class = NoAccessLogLogger
 control_socket_disable = True
-# gunicorn logs into the project's log files; `--log-level` sets the level of its records.
+# Gunicorn logs into the project's log files; the option `--log-level` sets the level of gunicorn's log records.
 _logs = Options(**environment.read().logging)
 check_writable(_logs.directory)
 logconfig_dict = build_dict_config(_logs)
 
 
 def post_worker_init(_worker: Any) -> None:
-    """Exclude all objects loaded so far from garbage collection, because they stay (called by gunicorn)."""
+    """Exclude the objects loaded so far from garbage collection, because they live as long as the process.
+
+    Gunicorn calls this hook in each worker process.
+    """
     gc.freeze()
 
 
 def on_starting(server: Any) -> None:
-    """Exit at once if several processes would share the in-process cache (called by gunicorn)."""
+    """Exit if several processes would start without Redis, because each process would have its own cache.
+
+    Gunicorn calls this hook before it starts worker processes.
+    """
     options = server.cfg
     if (options.workers > 1 or options.preload_app) and not environment.open_env().str("REDIS_URL", ""):
         sys.exit("configuration error: REDIS_URL: is empty; without Redis, run one worker and no preload_app")

@@ -1,7 +1,7 @@
-"""`/health/`: whether this process can serve requests, for load balancers and supervisors.
+"""The health check at `/health/`: reports to load balancers whether this process can serve requests.
 
-A middleware answers it before all other middleware. Probes use an IP address and plain HTTP: Django would reject the
-unknown host or redirect to HTTPS, and the load balancer would count that as a failure.
+A middleware answers health checks before Django checks the host and redirects to HTTPS. Load balancers connect to an IP
+address over plain HTTP, and would count a rejected host or a redirect as a failure.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ State = Literal["ok", "unavailable"]
 
 
 def middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Answer health checks; pass on all other requests."""
+    """Answer health checks, and pass all other requests to the next middleware."""
 
     def answer(request: HttpRequest) -> HttpResponse:
         if request.path_info not in PATHS:
@@ -32,7 +32,11 @@ def middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[
 
 
 def health_response() -> HttpResponse:
-    """Return the state of the database and the cache: 503 without the database; 200, only slower, without the cache."""
+    """Return the state of the database and the cache.
+
+    The HTTP status is 503 if the database is unavailable. The status is 200 if only the cache is unavailable, because
+    the process can then serve requests, but more slowly.
+    """
     parts = {"database": check_database(), "cache": check_cache()}
     if parts["database"] != "ok":
         status, code = "unavailable", 503
@@ -42,7 +46,7 @@ def health_response() -> HttpResponse:
 
 
 def check_database() -> State:
-    """Return whether the database answers a query."""
+    """Return "ok" if the database answers a query, and "unavailable" otherwise."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -53,7 +57,7 @@ def check_database() -> State:
 
 
 def check_cache() -> State:
-    """Return whether the shared cache answers and this process uses it, that is, the circuit breaker is closed."""
+    """Return "ok" if the shared cache answers and the circuit breaker of this process is closed."""
     if not get_runtime().breaker.is_closed:
         return "unavailable"
     try:

@@ -1,7 +1,8 @@
-"""Installs a lock file into a virtual environment: `python3 -I whatsai/install.py [LOCK [VENV]]`; `make` runs it first.
+"""Installs the packages of a lock file into a virtual environment; `make` runs this script before other commands.
 
-It runs on the system's Python with the standard library only. An environment is complete when it contains a copy of
-the lock file and its interpreter starts. An interrupted creation or installation starts again from an empty folder.
+Usage: `python3 -I whatsai/install.py [LOCK [VENV]]`. The script runs on the system's Python and imports only the
+standard library. A virtual environment is complete if its interpreter starts and it contains a copy of the lock file.
+After an interrupted creation or installation, the script deletes the virtual environment and creates a new one.
 """
 
 import fcntl
@@ -20,7 +21,11 @@ NO_VENV += " python3-venv), or choose another Python, 3.11 or newer, with PYTHON
 
 
 def main(arguments: list[str]) -> int:
-    """Install `[LOCK [VENV]]`; print one line if that fails. Return the exit status."""
+    """Install the lock file into the virtual environment, and return the exit status of the script.
+
+    Args:
+        arguments: the paths `[LOCK [VENV]]` from the command line, relative to the project's folder.
+    """
     lock = (ROOT / arguments[0]) if arguments else None
     venv = ROOT / (arguments[1] if arguments[1:] else ".venv")
     try:
@@ -33,15 +38,15 @@ def main(arguments: list[str]) -> int:
 
 
 class InstallFailed(Exception):
-    """The environment could not be created, or pip failed; the message says which."""
+    """Raised if a virtual environment cannot be created, or if pip fails; the error text says which step failed."""
 
 
 def ensure_venv(venv: Path, lock: Path | None) -> None:
-    """Create `venv` if it is missing, broken or unfinished, then install `lock` unless it is installed already.
+    """Create the virtual environment `venv` unless it is usable, then install `lock` unless it is installed already.
 
     Raises:
-        InstallFailed: Python cannot create environments, or pip failed.
-        OSError: the folder is not writable.
+        InstallFailed: Python cannot create virtual environments, or pip failed.
+        OSError: the project's folder is not writable.
     """
     unfinished = venv / "unfinished"
     if unfinished.exists() or not is_usable(venv):
@@ -62,13 +67,13 @@ def _create(venv: Path, unfinished: Path) -> None:
         shutil.rmtree(venv)
     venv.mkdir()
     unfinished.touch()
-    # The base interpreter, because the current one may be in the environment that was just removed.
+    # Run the base interpreter, because the current interpreter may be in the environment that was just removed.
     _run([getattr(sys, "_base_executable", sys.executable), "-I", "-m", "venv", venv])
     unfinished.unlink()
 
 
 def is_usable(venv: Path) -> bool:
-    """Return whether the environment's interpreter starts and has the version of this one."""
+    """Return whether the environment's interpreter starts and has the same version as the current interpreter."""
     python = venv / "bin" / "python"
     if not python.exists():
         return False
@@ -93,9 +98,9 @@ def _run(command: list[str | Path]) -> None:
 
 @contextmanager
 def _exclusive_lock(folder: Path) -> Iterator[None]:
-    """Hold the exclusive lock of a folder: two `make` at once must not install into the same environment.
+    """Hold an exclusive lock on a folder, so that two `make` processes never install into the same environment.
 
-    This repeats `logs.file_lock`, because the script runs with `python -I` and cannot import the project's packages.
+    This function repeats code of `logs.file_lock`, because a script run with `python -I` cannot import the project.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:

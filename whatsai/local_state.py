@@ -1,7 +1,8 @@
-"""The local state of `make run` in `var/`: a secret key, the administrator's credentials, and whether to load the demo.
+"""The files of `make run` in `var/`: a secret key, the administrator's credentials, and whether to load the demo.
 
-Only the owner can read the files. They contain only what was generated here: an existing user `admin` keeps their
-password. They belong to one database; with another database the token is not valid, and everything is created again.
+All files that this module writes are readable by their owner only. The password of an existing user `admin` is neither
+changed nor stored. The credentials belong to one database: if the saved token is not valid in the current database, a
+new token is created.
 """
 
 import json
@@ -15,7 +16,7 @@ USERNAME = "admin"
 
 @dataclass(frozen=True)
 class LocalState:
-    """The administrator's password ("" if it is not known), an API token, and whether to load the demo."""
+    """The administrator's password ("" if not known), an API token, and whether the demo must still be loaded."""
 
     password: str = ""
     token: str = ""
@@ -23,7 +24,7 @@ class LocalState:
 
 
 def ensure_secret_key(file: Path) -> None:
-    """Generate the secret key for the settings, unless the file exists.
+    """Write a random secret key for the settings to `file`, unless the file exists.
 
     Raises:
         OSError: the file cannot be written.
@@ -33,18 +34,17 @@ def ensure_secret_key(file: Path) -> None:
 
 
 def ensure_access(file: Path) -> LocalState:
-    """Create the administrator and the token if they are missing, save them in `file`, and return the valid state.
+    """Create the administrator and the API token if missing, save both in `file`, and return the saved state.
 
-    Django must be set up.
+    The caller must have called `django.setup()`.
 
     Raises:
         OSError: the file cannot be read or written.
     """
-    # Models can be imported only after Django's setup(), which the caller runs after importing this module.
-    from django.contrib.auth.models import User  # noqa: PLC0415 - see above
-    from knox.models import get_token_model  # noqa: PLC0415 - see above
+    from django.contrib.auth.models import User  # noqa: PLC0415 - models need django.setup() first
+    from knox.models import get_token_model  # noqa: PLC0415 - models need django.setup() first
 
-    from conversations.models import Instance  # noqa: PLC0415 - see above
+    from conversations.models import Instance  # noqa: PLC0415 - models need django.setup() first
 
     saved = load(file)
     password = saved.password or secrets.token_urlsafe(12)
@@ -57,14 +57,14 @@ def ensure_access(file: Path) -> LocalState:
 
 
 def save(file: Path, state: LocalState) -> LocalState:
-    """Write `state` to `file` unless the file contains it already; return it."""
+    """Write `state` to `file` unless the file already contains the same state; return `state`."""
     if state != load(file):
         write(file, json.dumps(asdict(state), indent=2) + "\n")
     return state
 
 
 def load(file: Path) -> LocalState:
-    """Return the state in `file`; an empty state if the file is missing or invalid."""
+    """Return the state saved in `file`, or an empty state if the file is missing or invalid."""
     try:
         return LocalState(**json.loads(file.read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
@@ -72,7 +72,7 @@ def load(file: Path) -> LocalState:
 
 
 def write(file: Path, text: str) -> None:
-    """Write a file atomically, readable by its owner only."""
+    """Write a file atomically, so that only the file's owner can read it."""
     temporary = file.with_name(file.name + ".part")
     temporary.unlink(missing_ok=True)
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as handle:
@@ -81,8 +81,8 @@ def write(file: Path, text: str) -> None:
 
 
 def _is_valid_token(token: str) -> bool:
-    from knox.auth import TokenAuthentication  # noqa: PLC0415 - needs Django set up
-    from rest_framework.exceptions import AuthenticationFailed  # noqa: PLC0415 - as above
+    from knox.auth import TokenAuthentication  # noqa: PLC0415 - knox needs django.setup() first
+    from rest_framework.exceptions import AuthenticationFailed  # noqa: PLC0415 - DRF needs django.setup() first
 
     try:
         TokenAuthentication().authenticate_credentials(token.encode())

@@ -1,7 +1,7 @@
-"""`make run`: sets up a fresh checkout, loads the demo once, and serves the site; later starts only serve.
+"""`make run`: sets up a fresh checkout, loads the demo once, and serves the site.
 
-Variables set in the environment or in `.env` win over the defaults for one machine. The first step is to listen on the
-port: a second start fails at once, and clients that connect early wait until the site is ready.
+Variables in the environment or in `.env` override the defaults of `make run`. The first step of `make run` is to listen
+on the port, so that a second `make run` fails immediately, and early clients wait until the site is ready.
 """
 
 import argparse
@@ -26,16 +26,16 @@ from whatsai import environment, local_state
 
 VAR = environment.BASE_DIR / "var"
 MAX_PORT = 65535
-WILDCARD_HOSTS = ("", "0.0.0.0", "::")  # noqa: S104 - only compared with
+WILDCARD_HOSTS = ("", "0.0.0.0", "::")  # noqa: S104 - the addresses are only compared with the option --host
 LOOPBACK = "127.0.0.1"
 
 
 class StartError(Exception):
-    """The site cannot start for a reason outside of the program; the message is one line for the user."""
+    """Raised if the machine or the settings prevent a start of the site; the error text is one line for the user."""
 
 
 def main(arguments: Sequence[str]) -> NoReturn:
-    """Set the site up, print the addresses and credentials, and become the server."""
+    """Set up the site, print its addresses and credentials, and replace this process with the web server."""
     options = _parser().parse_args(arguments)
     try:
         listener = listen(options.host, options.port)
@@ -74,10 +74,10 @@ def port_number(text: str) -> int:
 
 # --- the port ---------------------------------------------------------------------------------------------------------
 def listen(host: str, port: int) -> socket.socket:
-    """Listen on a port; clients that connect wait until the server runs.
+    """Return a socket that listens on a port; clients that connect wait until the web server runs.
 
     Raises:
-        StartError: the port is in use, or the address is not one of this machine.
+        StartError: the port is in use, or `host` is not an address of this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -89,20 +89,20 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def local_url(host: str, port: int) -> str:
-    """Return the URL of the server for a browser on this machine."""
+    """Return the URL of the site for a browser on this machine."""
     shown = LOOPBACK if host in WILDCARD_HOSTS else host
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
 
 
 def local_defaults(host: str, url: str) -> dict[str, str]:
-    """Return the environment variables for a site that only this machine uses, without HTTPS."""
+    """Return default environment variables for a site without HTTPS that is used on this machine only."""
     hosts = dict.fromkeys([LOOPBACK, "localhost", *([] if host in WILDCARD_HOSTS else [host])])
     return {"DEBUG": "false", "HTTPS": "false", "ALLOWED_HOSTS": ",".join(hosts), "PUBLIC_URL": url}
 
 
 # --- the setup --------------------------------------------------------------------------------------------------------
 def set_up(var: Path, defaults: dict[str, str], *, demo: bool) -> local_state.LocalState:
-    """Migrate the database, create the credentials, and load the demo once; fast when everything exists already.
+    """Migrate the database, create missing credentials, and load the demo if it must still be loaded.
 
     Raises:
         StartError: `var` is not writable, a setting is wrong, or the database rejects a statement.
@@ -123,7 +123,7 @@ def set_up(var: Path, defaults: dict[str, str], *, demo: bool) -> local_state.Lo
 
 
 def _set_default_variables(defaults: dict[str, str]) -> None:
-    """Set the variables that the user has not set, for this process and for the server that it becomes."""
+    """Set the environment variables that the user has not set; the web server inherits the environment."""
     env = environment.open_env()
     os.environ |= {name: value for name, value in defaults.items() if env.str(name, None) is None}
 
@@ -145,7 +145,7 @@ def _ensure_writable(folder: Path) -> None:
     """Create the folder, and check that a file can be written in it.
 
     Raises:
-        StartError: it is not writable, or the disk is full.
+        StartError: the folder is not writable, or the disk is full.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -181,12 +181,12 @@ Ctrl-C stops the server.
 
 
 def serve(listener: socket.socket) -> NoReturn:
-    """Replace this process with gunicorn; does not return."""
+    """Replace this process with gunicorn, which accepts connections on `listener`."""
     listener.set_inheritable(True)
     logging.shutdown()
     os.chdir(environment.BASE_DIR)
     gunicorn = [sys.executable, "-m", "gunicorn", "--config", "python:whatsai.gunicorn", "--log-level", "warning"]
-    os.execv(sys.executable, [*gunicorn, "--bind", f"fd://{listener.fileno()}", "whatsai.wsgi"])  # noqa: S606 - runs no shell
+    os.execv(sys.executable, [*gunicorn, "--bind", f"fd://{listener.fileno()}", "whatsai.wsgi"])  # noqa: S606 - execv runs no shell
 
 
 if __name__ == "__main__":

@@ -63,7 +63,8 @@ TEMPLATES = [
 
 # --- transport security -----------------------------------------------------------------------------------------------
 SECURE_SSL_REDIRECT = env.https
-# A redirect would lose the webhook: Evolution follows a 301/302 with a GET and counts it as delivered.
+# Webhook requests are not redirected to HTTPS, because Evolution follows a redirect with a GET and then counts the
+# event as delivered.
 SECURE_REDIRECT_EXEMPT = [r"^/*webhooks/"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.https else None
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if env.https else 0
@@ -77,7 +78,8 @@ DATABASES = {"default": env.database}
 env.database.update(CONN_MAX_AGE=60, CONN_HEALTH_CHECKS=True)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 if env.database["ENGINE"].endswith("sqlite3"):
-    # IMMEDIATE takes the write lock at BEGIN, so that a transaction that reads and then writes cannot fail half-way.
+    # IMMEDIATE acquires SQLite's write lock at BEGIN, because a transaction that reads first may fail to acquire the
+    # lock at its first write.
     env.database["OPTIONS"] = {
         "timeout": 20,
         "transaction_mode": "IMMEDIATE",
@@ -96,15 +98,15 @@ CACHES = {
     )
 }
 
-# Databases that share a Redis server need different prefixes, because cache keys contain only primary keys.
+# Projects that share a Redis server need different prefixes, because cache keys contain no name of the database.
 CACHELAYER = {"PREFIX": env.cache_prefix}
 
-# The options of ingestion; conversations/ingest/conf.py describes them.
+# conversations/ingest/conf.py describes the options of the ingestion.
 INGEST = env.ingest
 
 MEDIA_ROOT = env.media_dir
 STATIC_URL = "static/"
-# WhiteNoise serves static files from the installed packages: no STATIC_ROOT and no collectstatic are needed.
+# WhiteNoise serves static files from the installed packages, so that STATIC_ROOT and collectstatic are not needed.
 WHITENOISE_USE_FINDERS = True
 
 # --- users and languages ----------------------------------------------------------------------------------------------

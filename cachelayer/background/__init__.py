@@ -1,1 +1,1 @@
-"""The threads that keep a process in step with the store and with other processes."""
+"""Background threads that inform this process about changes of other processes, and renew its intents in the store."""

@@ -1,7 +1,8 @@
-"""The heartbeat: a thread that renews the write intents of this process in the store.
+"""The heartbeat thread renews the write intents of this process in the store.
 
-Every second it checks that the store accepts writes, renews the intents of long transactions, and ends writes whose
-end could not be sent. It never uses the database, so that no database lock can stop it.
+Every second, the heartbeat checks that the store accepts writes, renews the intents of long transactions, and releases
+the intents of ended writes that could not be released before. The heartbeat never uses the database, so that a database
+lock cannot stop it.
 """
 
 import threading
@@ -11,24 +12,24 @@ from cachelayer.stores.base import StoreDown, StoreFull, StoreSlow
 from logs.contexts import Context
 from logs.periodic import PeriodicThread
 
-INTERVAL = 1.0  # seconds
-RENEW_AFTER = 8.0  # seconds since an intent was sent; it expires after 30
+INTERVAL = 1.0  # seconds between two runs of the heartbeat
+RENEW_AFTER = 8.0  # seconds after which an intent is sent again; the store forgets an intent after 30 seconds
 
 log = Context.CACHE.logger
 
 
 class LeaseRenewer(PeriodicThread):
-    """The heartbeat of one runtime."""
+    """The heartbeat thread of one `CacheRuntime`."""
 
     def __init__(self, runtime: CacheRuntime, stopped: threading.Event) -> None:
         super().__init__(stopped)
         self._runtime = runtime
 
     def tick(self, *, woken: bool) -> float:
-        """Check the store and renew; when woken, renew all intents."""
+        """Check that the store accepts writes, and renew old intents, or all intents if the thread was woken."""
         breaker = self._runtime.breaker
         try:
-            if breaker.is_closed:  # otherwise the recovery thread is at work
+            if breaker.is_closed:  # while the breaker is open, the recovery thread renews the intents
                 self._runtime.store.check_writable()
                 breaker.record_success()
                 renew_intents(self._runtime, 0.0 if woken else RENEW_AFTER)
@@ -44,7 +45,7 @@ class LeaseRenewer(PeriodicThread):
 
 
 def renew_intents(runtime: CacheRuntime, older_than: float) -> None:
-    """Send again the intents that were sent more than `older_than` seconds ago, and end the writes that are pending.
+    """Send intents again that were sent over `older_than` seconds ago, and release the intents of ended writes.
 
     Raises:
         StoreDown: the store does not answer.

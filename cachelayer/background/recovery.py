@@ -1,6 +1,7 @@
-"""The recovery thread: it applies the outbox, and after an outage brings the store in step with the database.
+"""The recovery thread touches the tags in the outbox, and makes the store usable again after an outage.
 
-No reader of this process uses the store again before that is done.
+After an outage, readers of this process do not use the store until the recovery thread has touched all tags that the
+store has missed.
 """
 
 import threading
@@ -17,19 +18,19 @@ from cachelayer.write import outbox
 from logs.contexts import Context
 from logs.periodic import PeriodicThread
 
-INTERVAL = 1.0  # seconds; likewise below
-RECOVERY_INTERVAL = 0.25
-REPORT_INTERVAL = 2.0
+INTERVAL = 1.0  # seconds between two runs of the recovery thread while the store is in use
+RECOVERY_INTERVAL = 0.25  # seconds between two runs of the recovery thread during an outage
+REPORT_INTERVAL = 2.0  # seconds between two reports of the counters to the database
 
 log = Context.CACHE.logger
 
 
 class RecoveryThread(PeriodicThread):
-    """The recovery thread of one runtime.
+    """The recovery thread of one `CacheRuntime`.
 
     Attributes:
-        is_server: whether the process answers requests. Then the thread polls the outbox and reports the counters;
-            in other processes it uses the database only to recover.
+        is_server: whether the process answers requests. In a server process, the thread also polls the outbox and
+            reports the counters. In other processes, the thread uses the database only after an outage.
     """
 
     def __init__(self, runtime: CacheRuntime, stopped: threading.Event) -> None:
@@ -38,11 +39,11 @@ class RecoveryThread(PeriodicThread):
         self.is_server = False
         self.reporter = Reporter(runtime)
         self._reported_at = monotonic()
-        self._reachable_since: float | None = None  # of a store that is not in use yet
-        self._recovered_epoch = 0  # the unannounced writes that the last recovery took into account
+        self._reachable_since: float | None = None  # when a store that is not used yet began to answer
+        self._recovered_epoch = 0  # `unannounced_count` of the runtime at the last recovery
 
     def tick(self, *, woken: bool) -> float:
-        """Renew intents or recover, then serve; during an outage more often."""
+        """Renew intents, or recover from an outage; in a server process, also apply the outbox and report counters."""
         try:
             self._run_once(0.0 if woken else heartbeat.RENEW_AFTER)
         except (StoreDown, StoreFull) as error:
@@ -77,18 +78,18 @@ class RecoveryThread(PeriodicThread):
             self.reporter.report()
 
     def _recover(self) -> None:
-        """Bring the store in step with the database, then close the breaker.
+        """Touch the tags that the store has missed, then close the circuit breaker.
 
-        Another process may be about to commit a write that it could not announce. If such a write is known, all
-        processes are kept from using entries for a moment (quarantine). If only this process had no answer, only this
-        process waits that long.
+        Another process may be about to commit a write whose tags the store does not know. If this process knows that
+        the store has missed tags of a write, the store keeps all processes from using entries for two seconds (the
+        quarantine). Otherwise, only this process waits for two seconds before it uses the store.
 
         Raises:
-            StoreDown: the store is still away.
-            DatabaseError: the outbox cannot be read, so nothing is known to be in step.
+            StoreDown: the store still does not answer.
+            DatabaseError: the outbox cannot be read, so the store may have missed tags.
         """
         runtime, now = self._runtime, monotonic()
-        epoch = runtime.unannounced_count  # read once: later unannounced writes are for the next round
+        epoch = runtime.unannounced_count  # later unannounced writes need another recovery
         needs_quarantine = epoch != self._recovered_epoch
         runtime.store.reinitialize(quarantine=needs_quarantine)
         self._reachable_since = self._reachable_since or now
@@ -104,7 +105,7 @@ class RecoveryThread(PeriodicThread):
             runtime.breaker.trip(StoreDown("a write could not be announced meanwhile"))
 
     def _with_database(self, work: Callable[[], object]) -> None:
-        """Use the database in this thread, and leave no connection behind."""
+        """Call `work`, and then close the database connections of this thread."""
         try:
             work()
         finally:

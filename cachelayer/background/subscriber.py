@@ -1,7 +1,8 @@
-"""The subscriber: a thread that receives the invalidations of other processes.
+"""The subscriber thread receives the invalidation messages of other processes.
 
-Every 0.2 s it sends a ping on the subscribed connection. Its answer arrives after every message that was published
-before the ping. So the local cache is valid for one second from the moment at which the last answered ping was sent.
+Every 0.2 s, the subscriber sends a ping on the subscribed connection. The answer to a ping arrives after every
+invalidation message that was published before the ping. So the local cache may be used for one second from the moment
+at which the subscriber sent the last ping that was answered.
 """
 
 import threading
@@ -14,16 +15,16 @@ from cachelayer.runtime.runtime import CacheRuntime
 from cachelayer.stores.base import StoreDown
 from logs.contexts import Context
 
-PING_INTERVAL = 0.2  # seconds; likewise below
-LOCAL_CACHE_VALID_FOR = 1.0
-RECONNECT_DELAY = 0.25
-OWN_MESSAGES_PAUSE = 0.002  # after messages of this process, so that a process that writes does not wake for each one
+PING_INTERVAL = 0.2  # seconds between two pings to Redis
+LOCAL_CACHE_VALID_FOR = 1.0  # seconds after an answered ping in which the local cache may be used
+RECONNECT_DELAY = 0.25  # seconds before the subscriber connects again after a failure
+OWN_MESSAGES_PAUSE = 0.002  # seconds to sleep after messages of this process, to receive several in one wake-up
 
 log = Context.CACHE.logger
 
 
 class InvalidationSubscriber:
-    """The subscriber of one runtime."""
+    """The subscriber thread of one `CacheRuntime`."""
 
     def __init__(self, runtime: CacheRuntime, stopped: threading.Event) -> None:
         self._runtime = runtime
@@ -34,24 +35,24 @@ class InvalidationSubscriber:
         self._is_lost = False
 
     def run(self) -> None:
-        """Receive messages, and reconnect whenever the channel is lost. Meanwhile the local cache is off and empty."""
+        """Receive invalidation messages, and connect again after each failure; turn off the local cache meanwhile."""
         while not self._stopped.is_set():
             try:
                 self._receive_messages()
-            except (RedisError, OSError, StoreDown, ValueError) as error:  # ValueError: a malformed message
+            except (RedisError, OSError, StoreDown, ValueError) as error:  # ValueError: malformed text
                 self._on_channel_lost(error)
                 self._stopped.wait(RECONNECT_DELAY)
         self._disable_local_cache()
 
     def _on_channel_lost(self, error: Exception) -> None:
         self._disable_local_cache()
-        if not self._is_lost:  # log an outage once
+        if not self._is_lost:  # log each outage only once
             self._is_lost = True
             self._runtime.counters.count("lost channels")
             log.warning("Cache channel LOST: %s; the local cache is off until it is back", error)
 
     def _receive_messages(self) -> None:
-        """Receive from one connection until it is lost."""
+        """Receive invalidation messages from one connection until the connection is lost."""
         with self._store.subscribe() as subscription:
             self._answered_at = monotonic()
             pinged_at, received_own = 0.0, False
@@ -72,7 +73,7 @@ class InvalidationSubscriber:
                     raise StoreDown("no answer to a ping for a second")
 
     def _is_own(self, message: bytes) -> bool:
-        """Tell whether this process sent the message and knows what it says. The server adds lost intents."""
+        """Tell whether this process sent the message and the Redis server added no report of lost intents to it."""
         return message.startswith(self._own_prefix) and not messages.reports_lost_intents(message)
 
     def _handle(self, kind: str, text: bytes) -> None:
@@ -86,7 +87,7 @@ class InvalidationSubscriber:
                 self._runtime.local.set_valid_until(self._answered_at + LOCAL_CACHE_VALID_FOR)
 
     def _resync(self) -> None:
-        """Make up for messages that may have been missed: drop the local cache, and renew intents that may be lost."""
+        """Drop the local cache and renew all intents, because invalidation messages and intents may have been lost."""
         self._disable_local_cache()
         if self._runtime.threads is not None:
             self._runtime.threads.wake()
@@ -96,5 +97,5 @@ class InvalidationSubscriber:
             self._runtime.local.invalidate_all()
 
     def _is_current(self) -> bool:
-        """Tell whether the runtime still uses the store that this thread is subscribed to."""
+        """Tell whether the `CacheRuntime` still uses the store that sends invalidation messages to this thread."""
         return self._runtime.store is self._store

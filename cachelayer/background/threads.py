@@ -1,4 +1,4 @@
-"""The background threads of one runtime: heartbeat, recovery and, with a shared store, the subscriber."""
+"""The background threads of one `CacheRuntime`: heartbeat, recovery and, if the store is shared, subscriber."""
 
 import threading
 from contextlib import suppress
@@ -10,9 +10,10 @@ from cachelayer.runtime.runtime import CacheRuntime
 
 
 class BackgroundThreads:
-    """Daemon threads, started by `start` in the process that calls it.
+    """The daemon threads that the cache of one process needs.
 
-    With Redis every process that reads needs them. Without Redis only the process that owns the cache does.
+    With Redis, every process that reads from the cache needs the threads. Without Redis, only the process that owns the
+    cache needs the threads.
     """
 
     def __init__(self, runtime: CacheRuntime) -> None:
@@ -27,7 +28,7 @@ class BackgroundThreads:
             self._targets["subscriber"] = InvalidationSubscriber(runtime, self._stopped).run
 
     def start(self) -> None:
-        """Start the threads, once."""
+        """Start the threads at the first call; further calls do nothing."""
         if self._is_started:
             return
         with self._lock:
@@ -45,24 +46,24 @@ class BackgroundThreads:
         self.start()
 
     def inherit(self, parent: "BackgroundThreads") -> None:
-        """Serve requests if the process that this one was forked from did; the threads start when needed."""
-        self._recovery.is_server = parent._recovery.is_server  # noqa: SLF001 - an object of this class
+        """Copy from the threads of the parent process of a fork whether the process answers requests."""
+        self._recovery.is_server = parent._recovery.is_server  # noqa: SLF001 - `parent` has this class
 
     def wake(self) -> None:
-        """Renew intents and recover now, because the store may have lost intents of this process."""
+        """Wake the heartbeat and the recovery thread, because the store may have lost intents of this process."""
         self._heartbeat.wake()
         self._recovery.wake()
 
     def report(self) -> None:
-        """Add the counters to the sums in the database.
+        """Add the counters of this process to the sums in the database.
 
         Raises:
-            DatabaseError: the sums cannot be written.
+            DatabaseError: the database does not accept the sums.
         """
         self._recovery.reporter.report()
 
     def stop(self, within: float = 0.0) -> None:
-        """Stop the threads; wait for each of them up to `within` seconds."""
+        """Tell the threads to stop, and wait up to `within` seconds for each thread to end."""
         self._stopped.set()
         self.wake()
         for thread in self._running if within else ():

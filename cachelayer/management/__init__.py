@@ -1,1 +1,1 @@
-"""Commands of the cache."""
+"""The management commands of the cache."""

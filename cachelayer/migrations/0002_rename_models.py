@@ -1,4 +1,4 @@
-"""Renames the model `Statistic` to `CounterTotal`, and its permissions with it."""
+"""Renames the model `Statistic` to `CounterTotal`, and renames the model's permissions accordingly."""
 
 from functools import partial
 
@@ -6,7 +6,7 @@ from django.db import migrations
 
 
 def rename_permissions(apps, schema_editor, *, old, new):
-    """Rename the permissions of a model; on a new database there are none yet."""
+    """Rename the permissions of a model; a new database has no permissions yet."""
     rows = apps.get_model("auth", "Permission").objects.using(schema_editor.connection.alias)
     for action in ("add", "change", "delete", "view"):
         rows.filter(content_type__app_label="cachelayer", codename=f"{action}_{old}").update(codename=f"{action}_{new}")

@@ -1,4 +1,4 @@
-"""Rewords labels and help texts, and names a constraint as the code does."""
+"""Rewords the plural label of the model `CounterTotal`, and renames its constraint to `counter_total`."""
 
 from django.db import migrations, models
 

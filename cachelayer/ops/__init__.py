@@ -1,1 +1,1 @@
-"""What operators look at: statistics of all processes, and the audit of cached entries against the database."""
+"""Tools for operators: statistics summed over all processes, and an audit of cached entries against the database."""

@@ -1,7 +1,7 @@
 """The audit: compares entries of the shared store with the database.
 
-Only valid entries are compared. A write may commit between the two reads, so a difference counts only if a second
-comparison, some seconds later, still finds it in a valid entry.
+Only valid entries are compared. A write may commit between reading an entry and reading the database. So a difference
+counts only if a second comparison, some seconds later, finds the same difference in a valid entry.
 """
 
 import random
@@ -22,7 +22,7 @@ from cachelayer.stores.base import strip_fingerprint
 
 @dataclass(frozen=True)
 class Difference:
-    """A row that an entry and the database disagree about."""
+    """A row that is not the same in a cached entry and in the database."""
 
     entry: str
     model: str
@@ -32,7 +32,7 @@ class Difference:
 
 @dataclass
 class Result:
-    """The result of a comparison: how much was compared, and what differs."""
+    """The result of an audit: how many entries and rows were compared, and which rows differ."""
 
     entries: int = 0
     rows: int = 0
@@ -40,7 +40,7 @@ class Result:
 
 
 class Auditor:
-    """Audits the shared store of one runtime against one database."""
+    """Compares the shared store of one cache runtime with one database."""
 
     def __init__(self, runtime: CacheRuntime, alias: str) -> None:
         self._runtime = runtime
@@ -53,7 +53,7 @@ class Auditor:
         """Return the names of `size` entries, chosen uniformly (reservoir sampling: Vitter's algorithm R, 1985).
 
         Raises:
-            StoreDown: the store does not answer; likewise below.
+            StoreDown: the store does not answer.
         """
         names: list[str] = []
         for number, name in enumerate(self._runtime.store.entry_names("*")):
@@ -64,7 +64,11 @@ class Auditor:
         return names
 
     def compare(self, names: Iterable[str]) -> Result:
-        """Compare these entries with the database as it is now."""
+        """Compare the named entries with the current rows in the database.
+
+        Raises:
+            StoreDown: the store does not answer.
+        """
         result = Result()
         differences: set[Difference] = set()
         for name in names:
@@ -79,11 +83,11 @@ class Auditor:
         return result
 
     def _read_rows(self, name: str) -> tuple[type[Model], dict[Any, Any]] | None:
-        """Read the rows of one entry.
+        """Read the rows that one cached entry holds.
 
         Returns:
-            The model, and the column values by primary key; None in place of the values for a negative entry. None if
-            the entry is not valid, or holds no rows of a model that has a rule.
+            The model, and a dict from primary keys to column values, or to None for a negative entry. The result is
+            None if the entry is not valid, or holds no rows of a model that has a rule.
         """
         entry_name = strip_fingerprint(name)
         word, _, rest = entry_name.partition(":")
@@ -93,7 +97,7 @@ class Auditor:
             return None
         model = self._models.get(namespace)
         if model is None or RowSerializer(model, self._alias).fingerprint != name.rpartition("@")[2]:
-            return None  # a value, a list of another model's rows, or an entry of an older schema
+            return None  # the entry is a value, a list of another model's rows, or from an older schema
         is_row = word == namespace.row
         tag = entry_name if is_row else entry_name.rpartition(":")[0]
         entry_key = EntryKey(entry_name, (tag, namespace.name, GLOBAL_TAG), namespace.insert_tag if is_row else "")
@@ -112,9 +116,9 @@ class Auditor:
             return None
 
     def _find_differences(self, name: str, model: type[Model], cached: Mapping[Any, Any]) -> Iterator[Difference]:
-        """Compare cached rows with those in the database, which are read through the manager that sees every row."""
+        """Compare cached rows with the stored rows, which are read with the base manager, because it hides no row."""
         serializer: RowSerializer[Any] = RowSerializer(model, self._alias)
-        stored = model._base_manager.using(self._alias).in_bulk(list(cached))  # noqa: SLF001 - Django documents it
+        stored = model._base_manager.using(self._alias).in_bulk(list(cached))  # noqa: SLF001 - documented by Django
         for pk, values in cached.items():
             description = _describe_difference(serializer, values, stored.get(pk))
             if description:
@@ -122,7 +126,10 @@ class Auditor:
 
 
 def _describe_difference(serializer: RowSerializer[Any], values: list[Any] | None, row: Model | None) -> str:
-    """Describe how a cached row differs from the stored one; "" if it does not. Field values may be personal data."""
+    """Describe how a cached row differs from the stored row; return "" if the two rows are equal.
+
+    The description names columns but contains no values, because values may be personal data.
+    """
     if values is None:
         return "" if row is None else "is in the database"
     if row is None:

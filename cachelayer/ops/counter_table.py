@@ -1,4 +1,4 @@
-"""Adds counts to a table of sums in one statement: rows that exist are added to, others are inserted."""
+"""Adds counts to a table of counters in one SQL statement: increases existing counters and inserts missing ones."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,18 +13,19 @@ ON CONFLICT ({columns}) DO UPDATE SET value = {table}.value + excluded.value
 
 
 def add_counts(model: type[Model], columns: Sequence[str], counts: Mapping[tuple[Any, ...], int], using: str) -> None:
-    """Add counts, inside the current transaction if there is one.
+    """Add counts to counters, inside the current database transaction if there is one.
 
     Args:
-        model: has a `value` column, and a unique constraint on `columns`.
-        columns: what names a counter.
-        counts: what to add, by the values of `columns`; zeros are skipped.
+        model: the model of the counters; has a `value` column, and a unique constraint on `columns`.
+        columns: the columns that together name a counter.
+        counts: the number to add to each counter, by the values of `columns`; zeros are skipped.
         using: the alias of the database.
 
     Raises:
         DatabaseError, InterfaceError: the database does not accept the statement.
     """
-    # Always in the same order: two processes that add at once may wait for each other, but cannot deadlock.
+    # Counters are always updated in the same order. So two processes that add counts at the same time may wait for each
+    # other, but cannot deadlock.
     rows = [(*key, counts[key]) for key in sorted(counts) if counts[key]]
     if not rows:
         return

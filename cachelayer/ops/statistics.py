@@ -1,7 +1,7 @@
-"""The counters of all processes, summed in the database, so that every process can read them.
+"""The counters of all processes, summed in the database, so that every process can read the sums.
 
-A process adds what it has counted since its last report every two seconds (`background/recovery.py`) and when it ends.
-A process that is killed loses what it counted after its last report.
+Every two seconds (`background/recovery.py`) and when it ends, a process adds to the sums what it has counted since its
+last report. A process that is killed loses what it counted after its last report.
 """
 
 from collections.abc import Mapping
@@ -13,19 +13,19 @@ from cachelayer.ops.counter_table import add_counts
 from cachelayer.runtime.metrics import EVENTS, LOCAL, SHARED, Snapshot
 from cachelayer.runtime.runtime import CacheRuntime
 
-COLUMNS = tuple(dict.fromkeys((*LOCAL, *SHARED)))  # of a table with one row for each tier
+COLUMNS = tuple(dict.fromkeys((*LOCAL, *SHARED)))  # the columns of a printed table that has one row for each tier
 _KEY = ("namespace", "tier", "name")
 
 
 class Reporter:
-    """Adds the counters of one process to the sums."""
+    """Adds the counters of one process to the sums in the database."""
 
     def __init__(self, runtime: CacheRuntime) -> None:
         self._runtime = runtime
         self._reported: Snapshot = {}
 
     def report(self) -> None:
-        """Add what was counted since the last report.
+        """Add to the sums in the database what this process has counted since its last report.
 
         Raises:
             DatabaseError: the sums cannot be written; the next report includes these counts.
@@ -36,39 +36,39 @@ class Reporter:
 
 
 def increment(counts: Snapshot) -> None:
-    """Add to the sums, in one statement."""
+    """Add counts to the sums in the database, in one SQL statement."""
     add_counts(CounterTotal, _KEY, counts, using=router.db_for_write(CounterTotal))
 
 
 def totals() -> Snapshot:
-    """Return the sums."""
+    """Return the counters summed over all processes."""
     rows = CounterTotal.objects.using(router.db_for_write(CounterTotal)).values_list(*_KEY, "value")
     return {(namespace, tier, name): value for namespace, tier, name, value in rows}
 
 
 def reset() -> None:
-    """Set the sums to 0. Processes keep adding what they count from now on."""
+    """Set the sums in the database to 0; processes go on adding what they have counted since their last report."""
     CounterTotal.objects.using(router.db_for_write(CounterTotal)).all().delete()
 
 
 def hits_and_misses(counts: Mapping[str, int]) -> tuple[int, int]:
-    """Return how many reads of a namespace were answered from a tier, and how many from the database.
+    """Return how many reads of a namespace were answered from a cache tier, and how many from the database.
 
     Args:
-        counts: the counters of one namespace, as `local hits`, `shared misses` and so on.
+        counts: the counters of one namespace, named `local hits`, `shared misses` and so on.
     """
     hits = sum(counts.get(name, 0) for name in ("local hits", "shared hits", "shared absences"))
     return hits, sum(counts.get(name, 0) for name in ("shared misses", "shared bypasses"))
 
 
 def hit_rate(counts: Mapping[str, int]) -> float | None:
-    """Return the share of a namespace's reads that were answered from a tier; None when there were no reads."""
+    """Return the share of a namespace's reads that were answered from a cache tier; None if there were no reads."""
     hits, misses = hits_and_misses(counts)
     return hits / (hits + misses) if hits + misses else None
 
 
 def by_namespace(totals: Snapshot) -> dict[str, dict[str, int]]:
-    """Return the counters of each namespace as `local hits`, `shared misses` and so on, without events."""
+    """Return the counters of each namespace, named `local hits`, `shared misses` and so on, without events."""
     names = sorted({namespace for namespace, _, _ in totals if namespace != EVENTS})
     return {
         one: {f"{tier} {name}": value for (namespace, tier, name), value in totals.items() if namespace == one}
@@ -77,7 +77,7 @@ def by_namespace(totals: Snapshot) -> dict[str, dict[str, int]]:
 
 
 def by_tier(counts: Mapping[str, int]) -> dict[str, dict[str, int]]:
-    """Return the counters of one namespace by tier, including those that are 0."""
+    """Return the counters of one namespace by tier, including counters that are 0."""
     return {
         tier: {name: counts.get(f"{tier} {name}", 0) for name in names}
         for tier, names in (("local", LOCAL), ("shared", SHARED))

@@ -1,1 +1,1 @@
-"""Django's ORM with the cache: the base model, managers, querysets, invalidation rules and their signals."""
+"""Connects Django's ORM to the cache: the base model, managers, querysets, invalidation rules, signal receivers."""

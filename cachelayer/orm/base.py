@@ -12,9 +12,9 @@ from cachelayer.write import transactions
 
 
 class CachedModel(models.Model):
-    """A model whose writes invalidate cached entries: `save` and `delete` here, bulk writes in its manager."""
+    """The base class of models whose writes invalidate cached entries, including bulk writes through the manager."""
 
-    _state = LazyModelState()  # stands in for the ModelState that Django assigns
+    _state = LazyModelState()  # replaces the ModelState that Django assigns to each model instance
     objects: models.Manager[Any] = CachedManager()
 
     class Meta:
@@ -23,12 +23,12 @@ class CachedModel(models.Model):
         base_manager_name = "objects"
 
     def __getstate__(self) -> Any:
-        """Return what is copied and pickled; Django looks for `_state` in the instance's `__dict__`."""
+        """Return the attributes to copy or pickle, including `_state`, which Django looks for in `__dict__`."""
         _ = self._state
         return super().__getstate__()
 
-    def save_base(self, raw: bool = False, using: str | None = None, **options: Any) -> None:  # type: ignore[override] # noqa: FBT001, FBT002 - Django's signature
-        """Save as Django does, with a write intent around it."""
+    def save_base(self, raw: bool = False, using: str | None = None, **options: Any) -> None:  # type: ignore[override] # noqa: FBT001, FBT002 - Django defines this signature
+        """Save as Django does, while holding a write intent."""
         alias = using or router.db_for_write(type(self), instance=self)
         rule = get_rule(type(self))
         needs_transaction = rule is not None and bool(rule.mutable_fields) and self.pk is not None

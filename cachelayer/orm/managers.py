@@ -1,6 +1,6 @@
-"""Managers that read cache-first: `fetch` may be answered from the cache, `get` always reads the database.
+"""Managers that can read from the cache: `fetch` may return a cached row, `get` always reads the database.
 
-Only the manager of the model itself is bound to the cache. A related manager, or one of another database, reads that
+Only the model's own manager uses the cache. A related manager, or a manager for another database, always reads the
 database.
 """
 
@@ -25,14 +25,14 @@ from cachelayer.write import transactions
 
 Row = TypeVar("Row", bound=models.Model)
 
-MAX_ID = 2**63 - 1  # of a BigAutoField; `get` handles larger numbers, `in_bulk` does not
+MAX_ID = 2**63 - 1  # the largest id of a BigAutoField; `get` handles larger numbers, `in_bulk` does not
 
 
 class Binding:
-    """How the rows of one model are read through a runtime.
+    """Connects the manager of one model to a namespace of the cache, with readers for rows and for lists.
 
     Attributes:
-        has_rows: whether the rows of the namespace are rows of this model; otherwise the model has only lists in it.
+        has_rows: whether the namespace caches single rows of this model; otherwise only lists of its rows are cached.
     """
 
     def __init__(
@@ -47,26 +47,26 @@ class Binding:
         self.lists: Reader[Page[Any]] = Reader(runtime, namespace, PageSerializer(serializer))
 
     def entry_key(self, pk: int) -> EntryKey:
-        """Return the key and tags of one row's entry."""
+        """Return the key and the tags of the cache entry of one row."""
         tag = self.namespace.row_tag(pk)
         return EntryKey(tag, (tag, self.namespace.name, GLOBAL_TAG), self.namespace.insert_tag)
 
     def may_fill(self) -> bool:
-        """Tell whether what the database returns now may be cached."""
+        """Tell whether rows that the database returns now may be cached."""
         return transactions.reads_committed_data(self.alias)
 
 
-_UNBOUND: Final = LocalNamespace(Namespace("", "", ttl=0, max_items=0))  # never has an entry
+_UNBOUND: Final = LocalNamespace(Namespace("", "", ttl=0, max_items=0))  # a local cache that never holds an entry
 
 
 class FetchManager(models.Manager[Row]):
-    """A manager whose `fetch…` methods may be answered from a cache."""
+    """A manager whose `fetch…` methods may return cached rows."""
 
     _binding: Binding | None = None
     _local: LocalNamespace = _UNBOUND
 
     def bind(self, namespace: Namespace, *, has_rows: bool) -> None:
-        """Read through the cache from now on."""
+        """Let the `fetch…` methods of this manager read from the cache."""
         self._bind(Binding(self.model, namespace, runtime, has_rows=has_rows))
 
     def _bind(self, binding: Binding | None) -> None:
@@ -74,21 +74,22 @@ class FetchManager(models.Manager[Row]):
         self._local = binding.local if binding is not None and binding.has_rows else _UNBOUND
 
     def db_manager(self, using: str | None = None, hints: dict[str, Any] | None = None) -> Any:
-        """Return a manager of another database, which is not cached."""
+        """Return a manager for another database; the returned manager does not use the cache."""
         manager = super().db_manager(using, hints)
-        manager._bind(None)  # noqa: SLF001 - an object of this class
+        manager._bind(None)  # noqa: SLF001 - `manager` is an object of this class
         return manager
 
     # --- rows ---------------------------------------------------------------------------------------------------------
     def fetch(self, pk: int, *, fresh: bool = False) -> Row:
-        """Return a row.
+        """Return the row with a primary key, from the cache if possible.
 
         Args:
             pk: the primary key.
-            fresh: skip the local cache, which may be behind other processes by the delay of a message.
+            fresh: skip the local cache, which lags behind writes of other processes until an invalidation message
+                arrives.
 
         Raises:
-            Model.DoesNotExist: no row has this key.
+            Model.DoesNotExist: no row has this primary key.
         """
         local = self._local
         entry = local.entries.get(pk)
@@ -104,11 +105,11 @@ class FetchManager(models.Manager[Row]):
         return self._fetch_remote(pk)
 
     async def afetch(self, pk: int, *, fresh: bool = False) -> Row:
-        """Return a row, from a coroutine; see `fetch`."""
+        """Return the row with a primary key, as `fetch` does, but from a coroutine."""
         return await sync_to_async(self.fetch)(pk, fresh=fresh)
 
     def _fetch_remote(self, value: Any) -> Row:
-        """Fetch a row that is not in the local cache."""
+        """Fetch a row from the shared store or the database, without the local cache."""
         binding = self._binding
         if binding is None or not binding.has_rows:
             return self.get(pk=value)
@@ -119,9 +120,10 @@ class FetchManager(models.Manager[Row]):
         return cast("Row", row)
 
     def fetch_many(self, pks: Iterable[int], *, fresh: bool = False) -> dict[int, Row]:
-        """Return the rows that exist, by primary key, in the order of `pks`."""
+        """Return the existing rows with these primary keys, as a dict by primary key, in the order of `pks`."""
         unique, binding = list(dict.fromkeys(pks)), self._binding
-        # 2.0 equals 2 as a dict key, but gives another tag. So keys get the type that the database returns.
+        # The primary keys 2 and 2.0 are equal as dict keys, but give different tags. So primary keys are converted to
+        # the type that the database returns.
         if not all(type(pk) is int for pk in unique):
             unique = list(dict.fromkeys(map(self._to_pk, unique)))
         if binding is None or not binding.has_rows:
@@ -140,10 +142,10 @@ class FetchManager(models.Manager[Row]):
     def fetch_list(
         self, tag: str, load: Callable[[], Page[Row]], *parameters: object, fresh: bool = False
     ) -> Page[Row]:
-        """Return one page of a list.
+        """Return one page of a list of rows, from the cache if possible.
 
         Args:
-            tag: the tag that a change of the list touches; the entry's key begins with it.
+            tag: the tag that a change of the list touches; the key of the cache entry begins with this tag.
             load: reads the page from the database (see `primary`).
             parameters: everything else that `load` depends on: filters, order, cursor, limit.
             fresh: see `fetch`.
@@ -157,18 +159,18 @@ class FetchManager(models.Manager[Row]):
         return cast("Page[Row]", binding.lists.read(key, entry_key, load, binding.may_fill))
 
     def fetch_rows(self, tag: str, load: Callable[[], models.QuerySet[Row]], **filters: object) -> list[Row]:
-        """Return all rows of a short list.
+        """Return all rows of a short list, from the cache if possible.
 
         Args:
             tag: see `fetch_list`.
             load: returns the queryset of the rows.
-            filters: everything that `load` depends on beside the tag.
+            filters: everything besides the tag that the result of `load` depends on.
         """
         return self.fetch_list(tag, lambda: Page(list(self.primary(load()))), *filters, *filters.values()).rows
 
     # --- the database -------------------------------------------------------------------------------------------------
     def primary(self, rows: models.QuerySet[Row]) -> models.QuerySet[Row]:
-        """Return a queryset of the database that is written to, because a replica may be behind."""
+        """Return the queryset on the database that receives the writes, because a replica may lag behind."""
         return rows if self._binding is None else rows.using(self._binding.alias)
 
     def _load(self, pk: int) -> Row | Missing:
@@ -179,7 +181,7 @@ class FetchManager(models.Manager[Row]):
         return self.primary(self.all()).in_bulk([pk for pk in pks if pk <= MAX_ID])
 
     def _to_pk(self, value: Any) -> Any:
-        """Convert a value to the type of the primary key; for an invalid one raise the error that `get` raises."""
+        """Convert a value to the type of the primary key; for an invalid value, raise the error that `get` raises."""
         try:
             return self.model._meta.pk.to_python(value)  # noqa: SLF001 - Django documents _meta
         except ValidationError:
@@ -194,12 +196,12 @@ class FetchManager(models.Manager[Row]):
 if TYPE_CHECKING:
 
     class CachedManager(FetchManager[Row]):
-        """See below; mypy does not understand `from_queryset` of a generic class."""
+        """The manager of a cached model, for mypy, which does not understand `from_queryset` of a generic class."""
 
 else:
 
     class CachedManager(FetchManager.from_queryset(CachedQuerySet)):
-        """The manager of a cached model: cache-first reads, and bulk writes that invalidate."""
+        """The manager of a cached model: reads may use the cache, and bulk writes invalidate cached entries."""
 
         def __class_getitem__(cls, _row: object) -> type:
             return cls

@@ -1,6 +1,7 @@
-"""Querysets whose bulk writes invalidate too, so that no write through the ORM bypasses the cache.
+"""Querysets whose bulk writes invalidate cached entries, so that no write through the ORM bypasses the cache.
 
-Where the changed rows are not known without a query, everything in their namespaces is invalidated: coarse, but right.
+A write whose changed rows could be found only with a query invalidates all entries of the model's namespaces: coarse,
+but never stale.
 """
 
 from collections.abc import Iterable
@@ -16,23 +17,23 @@ Row = TypeVar("Row", bound=models.Model)
 
 
 class CachedQuerySet(models.QuerySet[Row]):
-    """A queryset of a cached model."""
+    """A queryset of a cached model, whose bulk writes invalidate cached entries."""
 
     def update(self, **values: Any) -> int:
-        """Update as Django does, in a transaction that invalidates the namespaces of the rows."""
-        self._not_support_combined_queries("update")  # type: ignore[attr-defined]  # fail before anything is touched
-        self._for_write = True  # makes `db` the database that is written to
+        """Update as Django does, in a transaction that invalidates all entries of the model's namespaces."""
+        self._not_support_combined_queries("update")  # type: ignore[attr-defined]  # raise before a tag is touched
+        self._for_write = True  # makes `self.db` the database that receives writes
         with transaction.atomic(using=self.db, savepoint=False):
             self.invalidate_namespaces()
             return super().update(**values)
 
-    update.alters_data = True  # type: ignore[attr-defined]  # Django's mark: templates must not call it
+    update.alters_data = True  # type: ignore[attr-defined]  # tells Django that templates must not call `update`
 
     def bulk_create(self, objs: Iterable[Row], *args: Any, **kwargs: Any) -> list[Row]:
-        """Insert as Django does. With conflict handling, rows that are not in `objs` may change."""
+        """Insert as Django does; conflict handling may change rows not in `objs`, so it invalidates the namespaces."""
         objs = list(objs)
         handles_conflicts = kwargs.get("update_conflicts") or kwargs.get("ignore_conflicts") or args[1:]
-        self._for_write = True  # makes `db` the database that is written to
+        self._for_write = True  # makes `self.db` the database that receives writes
         with transaction.atomic(using=self.db, savepoint=False):
             if objs and handles_conflicts:
                 self.invalidate_namespaces()
@@ -41,14 +42,14 @@ class CachedQuerySet(models.QuerySet[Row]):
             return super().bulk_create(objs, *args, **kwargs)
 
     def bulk_update(self, objs: Iterable[Row], fields: Iterable[str], batch_size: int | None = None) -> int:
-        """Update as Django does, in a transaction that invalidates the namespaces of the rows."""
-        self._for_write = True  # makes `db` the database that is written to
+        """Update as Django does, in a transaction that invalidates all entries of the model's namespaces."""
+        self._for_write = True  # makes `self.db` the database that receives writes
         with transaction.atomic(using=self.db, savepoint=False):
             self.invalidate_namespaces()
             return super().bulk_update(objs, fields, batch_size)
 
     def _raw_delete(self, using: str | None) -> int:
-        """Delete in SQL only, as Django does where no signal is needed, for instance in large cascades."""
+        """Delete in SQL, as Django does where nothing needs a Django signal, and invalidate the model's namespaces."""
         with transaction.atomic(using=using, savepoint=False):
             rule = get_rule(self.model)
             if rule is not None:
@@ -56,13 +57,13 @@ class CachedQuerySet(models.QuerySet[Row]):
             return super()._raw_delete(using)
 
     def invalidate_namespaces(self) -> None:
-        """Begin a write to rows that are not known: touch the namespaces. Call it inside the transaction."""
+        """Touch the namespaces of a write to unknown rows; must be called inside the transaction of the write."""
         rule = get_rule(self.model)
         if rule is not None:
             transactions.begin(self.db, rule.namespace_tags)
 
     def invalidate_rows(self, rows: Iterable[Row]) -> None:
-        """Begin a write to these rows: touch their tags, or their namespaces if the tags are too many."""
+        """Touch the tags of rows that are about to change, or the model's namespaces if there are too many tags."""
         rule = get_rule(self.model)
         if rule is None:
             return

@@ -1,4 +1,4 @@
-"""Registers a project's namespaces and invalidation rules; an app calls it once, when it is ready."""
+"""Registers a project's namespaces and invalidation rules; a Django app calls `register` once, in its `ready`."""
 
 from collections.abc import Iterable
 
@@ -10,11 +10,11 @@ from cachelayer.runtime.runtime import namespaces
 
 
 def register(new_namespaces: Iterable[Namespace], rules: Iterable[InvalidationRule]) -> None:
-    """Register namespaces and rules, connect the signals, and make the models' managers read cache-first.
+    """Register namespaces and rules, connect Django's signals, and let the models' managers use the cache.
 
     Raises:
         UnknownNamespace: a tag of a rule belongs to no namespace.
-        ValueError: two namespaces share a word.
+        ValueError: two namespaces use the same prefix for their tags.
     """
     for namespace in new_namespaces:
         namespaces.add(namespace)

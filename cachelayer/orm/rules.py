@@ -1,7 +1,7 @@
 """Invalidation rules: which tags a write to a model touches.
 
-A rule is data and names every tag itself; one rule does not trigger another. A rule sees one row at a time. Where the
-rows are not known, as in `QuerySet.update`, the write touches the namespaces of the tags instead (`querysets.py`).
+An invalidation rule names every tag that a write touches; one rule does not trigger another. A rule is applied to one
+row at a time. A write to unknown rows, such as `QuerySet.update`, touches the namespaces of the tags (`querysets.py`).
 """
 
 import re
@@ -20,13 +20,13 @@ from cachelayer.write import transactions
 
 @dataclass(frozen=True)
 class InvalidationRule:
-    """A write to a row of `model` touches `tags`.
+    """The rule that a write to a row of `model` touches `tags`.
 
     Attributes:
         model: a subclass of `CachedModel`.
         tags: templates with columns of the row in braces, such as `messages:{conversation_id}`. The row's own
-            tag, if there is one, comes first.
-        immutable: the columns in the tags, besides the primary key, that never change in the database. If the tags have
+            tag comes first, if the rule has one.
+        immutable: the columns in the tags, besides the primary key, that never change in the database. If the tags use
             other columns, a write also touches the tags of the stored row, which costs a query.
     """
 
@@ -36,18 +36,18 @@ class InvalidationRule:
 
     @cached_property
     def mutable_fields(self) -> tuple[str, ...]:
-        """The columns in the tags that may change."""
+        """The columns used in the tags whose values may change."""
         columns = dict.fromkeys(name for tag in self.tags for name in re.findall(r"{(\w+)}", tag))
         return tuple(name for name in columns if name not in (*self.immutable, "pk"))
 
     @cached_property
     def namespaces(self) -> tuple[Namespace, ...]:
-        """The namespaces of the tags."""
+        """The namespaces that the tags of this rule belong to."""
         return tuple(dict.fromkeys(namespaces.for_tag(tag) for tag in self.tags))
 
     @property
     def has_rows(self) -> bool:
-        """Whether the rows of the first namespace are rows of this model; otherwise it caches lists only."""
+        """Whether the first namespace caches single rows of this model; otherwise the namespace caches only lists."""
         return self.tags[0] == self.namespaces[0].row_tag("{pk}")
 
     @cached_property
@@ -61,11 +61,11 @@ class InvalidationRule:
 
     @property
     def insert_tag(self) -> str:
-        """The tag that negative entries depend on."""
+        """The tag that every insert touches; negative entries (for missing rows) depend on this tag."""
         return self.namespaces[0].insert_tag
 
     def tags_for(self, row: Any) -> list[str]:
-        """Return the tags of a row. If it has no primary key yet, the insert tag stands in for the row's own tag."""
+        """Return the tags of a row; for a row without a primary key, the insert tag replaces the row's own tag."""
         tags = [template.format(row) for template in self._templates]
         if row.pk is not None:
             return tags
@@ -75,10 +75,10 @@ class InvalidationRule:
         ]
 
     def stored_tags_for(self, row: Any, using: str) -> list[str]:
-        """Return the tags of the row as it is in the database; inside a transaction the row is locked until its end."""
+        """Return the tags of the row as stored in the database; inside a transaction, the stored row stays locked."""
         if not self.mutable_fields or row.pk is None:
             return []
-        rows = self.model._base_manager.using(using).filter(pk=row.pk)  # noqa: SLF001 - the manager that sees every row
+        rows = self.model._base_manager.using(using).filter(pk=row.pk)  # noqa: SLF001 - the base manager sees every row
         if transactions.is_in_transaction(connections[using]):
             rows = rows.select_for_update()
         stored = rows.only(*self.mutable_fields).first()
@@ -86,7 +86,7 @@ class InvalidationRule:
 
 
 class _MergedRow:
-    """A row that takes mutable columns from the stored row, and all others from the row in memory."""
+    """A row that takes mutable columns from the stored row, and all other columns from the row in memory."""
 
     def __init__(self, stored: Any, row: Any) -> None:
         self._stored_and_row = (stored, row)
@@ -103,9 +103,9 @@ def add_rule(rule: InvalidationRule) -> None:
     """Register a rule.
 
     Raises:
-        UnknownNamespace: one of its tags belongs to no namespace.
+        UnknownNamespace: a tag of the rule belongs to no namespace.
     """
-    _ = rule.namespace_tags  # raises now, not at the first write
+    _ = rule.namespace_tags  # raises UnknownNamespace now, not at the first write
     _rules[rule.model] = rule
 
 
@@ -115,7 +115,7 @@ def all_rules() -> Iterable[InvalidationRule]:
 
 
 def get_rule(model: type[Model]) -> InvalidationRule | None:
-    """Return the rule of a model, of its concrete model if it is a proxy, or of a parent whose table it shares."""
+    """Return the rule of a model; a proxy has its concrete model's rule, a child model its parent model's rule."""
     rule = _rules.get(model)
     if rule is None:
         others = (model._meta.concrete_model, *model._meta.get_parent_list())  # noqa: SLF001 - Django documents _meta
@@ -124,6 +124,6 @@ def get_rule(model: type[Model]) -> InvalidationRule | None:
 
 
 def tags_for(rows: Iterable[Model]) -> list[str]:
-    """Return the tags of rows as they are in memory; a row whose model has no rule has none."""
+    """Return the tags of rows as they are in memory; a row whose model has no rule has no tags."""
     tags = (tag for row in rows if (rule := get_rule(type(row))) is not None for tag in rule.tags_for(row))
     return list(dict.fromkeys(tags))

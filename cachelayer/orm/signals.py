@@ -15,7 +15,7 @@ _UID = "cachelayer"
 
 
 def connect() -> None:
-    """Connect the receivers, once a model."""
+    """Connect the signal receivers, once for each model that has a rule."""
     for model, rule in _models_with_rules():
         for signal, receiver in _RECEIVERS:
             signal.connect(receiver, sender=model, weak=False, dispatch_uid=(_UID, model))
@@ -25,7 +25,7 @@ def connect() -> None:
 
 
 def _models_with_rules() -> Iterator[tuple[type[Model], InvalidationRule]]:
-    """Yield the models of the rules and their proxies, because a signal's sender is the class that was saved."""
+    """Yield the models and proxy models that have a rule: the sender of a Django signal is the saved class."""
     for model in apps.get_models():
         rule = get_rule(model)
         if rule is not None:
@@ -38,12 +38,12 @@ def _before_write(sender: type[Model], instance: Model, using: str, **_signal: A
         transactions.begin(using, [*rule.tags_for(instance), *rule.stored_tags_for(instance, using)], row=instance)
 
 
-def _after_write(sender: type[Model], instance: Model, using: str, **_signal: Any) -> None:  # noqa: ARG001 - a receiver
+def _after_write(sender: type[Model], instance: Model, using: str, **_signal: Any) -> None:  # noqa: ARG001 - required by Django
     transactions.finish_save(using, instance)
 
 
-def _on_m2m(sender: Any, instance: Model, action: str, using: str, **signal: Any) -> None:  # noqa: ARG001 - a receiver
-    """Touch what shows the relation: the tags of the row on this side, and the namespaces of the other side."""
+def _on_m2m(sender: Any, instance: Model, action: str, using: str, **signal: Any) -> None:  # noqa: ARG001 - required by Django
+    """Before a many-to-many change, touch the tags of the row on this side and the other side's namespaces."""
     if not action.startswith("pre_"):
         return
     rule = get_rule(type(instance))

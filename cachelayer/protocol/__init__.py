@@ -1,1 +1,1 @@
-"""Formats of stored and published data: tags, keys, entries, value encoding, messages. Pure functions without I/O."""
+"""Formats of stored and published data: tags, cache keys, entries, values, invalidation messages. Nothing does I/O."""

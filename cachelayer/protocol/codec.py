@@ -1,6 +1,7 @@
-"""Encodes values as msgpack. Unlike pickle, decoding it cannot run code that somebody else has written to Redis.
+"""Encodes values as msgpack. Unlike pickle, decoding msgpack cannot run code that an attacker has written to Redis.
 
-msgpack's own types and the types of Django's fields are supported. A value of any other type is not cached.
+The types of msgpack and the types of the values of Django's fields are supported. Values of other types are not
+cached.
 """
 
 import datetime as dt
@@ -13,19 +14,19 @@ import msgpack
 
 
 class NotCacheable(TypeError):
-    """A value whose type has no encoding, or that is too large or too deeply nested."""
+    """Raised for a value that cannot be encoded: its type is not supported, or it is too large or too deeply nested."""
 
 
 class DecodeError(ValueError):
-    """Bytes that `encode` did not write."""
+    """Raised for bytes that `encode` cannot have returned."""
 
 
-# Limits nested tuples and sets: each is a message inside a message, and decoding one takes 40 kB of the C stack.
+# How many tuples and sets may be nested. Decoding takes 40 kB of the C stack for each level of nesting.
 MAX_DEPTH = 8
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _ENCODERS: dict[type, tuple[int, Any]] = {
-    dt.datetime: (1, dt.datetime.isoformat),  # naive, or in a zone other than UTC; UTC uses msgpack's timestamp
+    dt.datetime: (1, dt.datetime.isoformat),  # datetimes without a zone, or not in UTC; msgpack itself encodes UTC
     dt.date: (2, dt.date.isoformat),
     dt.time: (3, dt.time.isoformat),
     dt.timedelta: (4, lambda value: f"{value.days} {value.seconds} {value.microseconds}"),
@@ -34,7 +35,7 @@ _ENCODERS: dict[type, tuple[int, Any]] = {
     tuple: (7, None),
     set: (8, None),
     frozenset: (9, None),
-    int: (10, str),  # outside of 64 bits
+    int: (10, str),  # only integers of more than 64 bits; msgpack itself encodes smaller integers
 }
 _DECODERS: dict[int, Any] = {
     1: dt.datetime.fromisoformat,
@@ -52,19 +53,19 @@ _CONTAINER_CODES = (7, 8, 9)
 
 
 def encode(value: object) -> bytes:
-    """Return a value as bytes.
+    """Return a value encoded as bytes.
 
     Raises:
-        NotCacheable: the value cannot be encoded.
+        NotCacheable: the type of the value is not supported, or the value is too large or too deeply nested.
     """
     return _pack(value, 0)
 
 
 def decode(data: bytes) -> Any:
-    """Return the value that `encode` was given, as a new object.
+    """Return a new object that equals the value from which `encode` made these bytes.
 
     Raises:
-        DecodeError: `data` did not come from `encode`.
+        DecodeError: `encode` cannot have returned `data`.
     """
     return _unpack(data, _decode_extension)
 

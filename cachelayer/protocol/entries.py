@@ -1,7 +1,8 @@
-"""The wire format of an entry in the shared store, and the check whether it is still valid. No I/O, no clock.
+"""The format of a cache entry in the shared store, and the check whether a cache entry is still valid.
 
-An entry is one byte string: its kind, the time at which it expires, the versions that its tags had before its value was
-loaded, and the payload. It is valid while each of those tags still has that version.
+A cache entry is one byte string: the kind of the entry, the time at which it expires, the versions that its tags had
+before its value was loaded, and the encoded value (the payload). The entry is valid while each of its tags still has
+the version that the entry contains.
 """
 
 import enum
@@ -11,27 +12,28 @@ from typing import NamedTuple
 
 from cachelayer.protocol.codec import DecodeError
 
-VERSION_SIZE = 16  # bytes
-INTENT_PREFIX = b"!"  # the state of a tag begins with it while a write holds an intent on the tag
+VERSION_SIZE = 16  # bytes in the version of a tag
+INTENT_PREFIX = b"!"  # first byte of the state of a tag while a write holds an intent on the tag
 _HEADER = struct.Struct(">cI")
 HEADER_SIZE = _HEADER.size
 
 
 class Kind(enum.Enum):
-    """The kind of an entry."""
+    """Whether a cache entry holds a value, or records that a row does not exist."""
 
     PRESENT = b"+"
-    NEGATIVE = b"-"  # the row is known not to exist; the entry also depends on the insert tag
+    NEGATIVE = b"-"  # records that a row does not exist; also depends on the insert tag of its namespace
 
 
 _KINDS = {kind.value: kind for kind in Kind}
 
 
 class LookupStatus(enum.Enum):
-    """The outcome of a lookup in the shared store.
+    """The result of looking up a cache entry in the shared store.
 
-    HIT: use the entry. MISS: load from the database and fill. BYPASS: load from the database and do not fill, because a
-    write is in flight or the store cannot be trusted.
+    HIT: the reader uses the entry. MISS: the reader loads the value from the database and stores it in the cache.
+    BYPASS: the reader loads the value from the database and does not store it, because a write to the value has not
+    ended or the store may hold stale entries.
     """
 
     HIT = "hit"
@@ -40,12 +42,13 @@ class LookupStatus(enum.Enum):
 
 
 class EntryKey(NamedTuple):
-    """The key of an entry and the tags that it depends on.
+    """The cache key of an entry, and the tags that the entry depends on.
 
     Attributes:
-        name: the key in the store; patterns are matched against it.
-        tags: all tags that its value depends on, including the namespaces and `*`.
-        insert_tag: the tag that a negative entry depends on as well; "" where there are no negative entries.
+        name: the cache key of the entry in the store, without prefix and fingerprint.
+        tags: all tags that the value of the entry depends on, including the tags of the namespaces and `*`.
+        insert_tag: a further tag that the entry depends on if it is negative; "" for lists and plain values, which have
+            no negative entries.
     """
 
     name: str
@@ -54,22 +57,23 @@ class EntryKey(NamedTuple):
 
     @property
     def all_tags(self) -> tuple[str, ...]:
-        """The tags whose state a reader needs, the insert tag last."""
+        """All tags of the entry, with the insert tag at the end."""
         return (*self.tags, self.insert_tag) if self.insert_tag else self.tags
 
 
 def validate(entry_key: EntryKey, entry: bytes | None, states: Sequence[bytes | None]) -> LookupStatus:
-    """Return whether an entry may be used.
+    """Compare the versions in an entry with the states of its tags, and return whether a reader may use the entry.
 
     Args:
-        entry_key: its key and tags.
-        entry: its bytes; None if the store does not have it.
-        states: the states of `entry_key.all_tags`, read together with the entry.
+        entry_key: the key and the tags of the entry.
+        entry: the bytes of the entry; None if the store does not have the entry.
+        states: the states of `entry_key.all_tags`, which the store must have read in the same step as the entry.
     """
     own = states[: len(entry_key.tags)]
     if entry is not None and None not in own:
         needed = states if entry[:1] == Kind.NEGATIVE.value else own
-        if None not in needed and entry.startswith(b"".join(needed), HEADER_SIZE):  # type: ignore[arg-type]  # no state is None
+        # `needed` contains no None here, which mypy cannot see.
+        if None not in needed and entry.startswith(b"".join(needed), HEADER_SIZE):  # type: ignore[arg-type]
             return LookupStatus.HIT
     if any(state is not None and state.startswith(INTENT_PREFIX) for state in own):
         return LookupStatus.BYPASS
@@ -77,7 +81,7 @@ def validate(entry_key: EntryKey, entry: bytes | None, states: Sequence[bytes | 
 
 
 def version_prefix(entry_key: EntryKey, states: Sequence[bytes | None], kind: Kind) -> bytes | None:
-    """Return the versions that an entry of this kind depends on, joined; None if one of its tags has no version."""
+    """Return the joined versions of the tags of an entry of this kind; None if one of these tags has no version."""
     count = len(entry_key.all_tags if kind is Kind.NEGATIVE else entry_key.tags)
     versions = [state for state in states[:count] if state is not None and _is_version(state)]
     return b"".join(versions) if len(versions) == count else None
@@ -91,9 +95,9 @@ def pack(kind: Kind, expires_at: int, versions: bytes, payload: bytes) -> bytes:
     """Return the bytes of an entry.
 
     Args:
-        kind: the kind of the entry.
-        expires_at: seconds since the epoch.
-        versions: see `version_prefix`.
+        kind: whether the entry holds a value.
+        expires_at: when the entry expires, in seconds since 1970.
+        versions: the joined versions of the tags (see `version_prefix`).
         payload: the serialized value.
     """
     return _HEADER.pack(kind.value, expires_at) + versions + payload

@@ -1,34 +1,35 @@
-r"""Messages on the invalidation channel: the sender's id, then one word a line.
+r"""Invalidation messages: the id of the sending process in the first line, then one word in each further line.
 
-A word is a tag that was touched, or one of the special words below. Outbox rows hold the same words.
+A word is either a touched tag, or begins with `LOST`, `PATTERN` or `STORE_READ_ONLY`. The rows of the outbox contain
+the same kinds of words.
 """
 
 from collections.abc import Sequence
 
-LOST = "^"  # followed by the number of intents that the store had lost when a write ended
-PATTERN = "~"  # followed by a glob: entries whose key matches were removed
-STORE_READ_ONLY = "!"  # the sender found that the store accepts reads but rejects writes
+LOST = "^"  # begins a word that contains how many intents the store had lost when a write ended
+PATTERN = "~"  # begins a word that contains a glob: all entries whose cache key matches it were removed
+STORE_READ_ONLY = "!"  # tells other processes that the store rejects writes but answers reads
 
 
 def encode(sender: str, words: Sequence[str]) -> str:
-    """Return a message."""
+    """Return the text of an invalidation message."""
     return "\n".join([sender, *words])
 
 
 def decode(message: bytes) -> list[str]:
-    """Return the words of a message.
+    """Return the words of an invalidation message.
 
     Raises:
-        ValueError: it is not UTF-8.
+        ValueError: the invalidation message is not UTF-8.
     """
     return message.decode().split("\n")[1:]
 
 
 def sender_prefix(sender: str) -> bytes:
-    """Return the first bytes of every message of one sender."""
+    """Return the bytes with which every invalidation message from one process begins."""
     return f"{sender}\n".encode()
 
 
 def reports_lost_intents(message: bytes) -> bool:
-    """Tell whether a message reports that the store has lost intents."""
+    """Tell whether an invalidation message reports that the store has lost intents."""
     return f"\n{LOST}".encode() in message

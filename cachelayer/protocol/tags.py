@@ -1,12 +1,12 @@
-"""Namespaces and tags.
+"""Namespaces and tags of cache entries.
 
-A namespace is a group of entries with one time to live. A tag names something that entries depend on. Its prefix, up to
-the first colon, names its namespace: `conversation:42` is the tag of a row, `conversations:instance:7` the tag of a
-    list,
-and `conversations` the tag of the whole namespace. `*` is the tag of all namespaces.
+A namespace is a group of cache entries with one time to live. A tag names something that cache entries depend on. The
+part of a tag before its first colon tells the namespace: `conversation:42` is the tag of a row,
+`conversations:instance:7` is the tag of a list, and `conversations` is the tag of all entries of the namespace
+`conversations`. The tag `*` stands for all entries of all namespaces.
 
-An entry depends on its own tags, on the tags of their namespaces, and on `*`. Touching a tag invalidates every entry
-that depends on it.
+A cache entry depends on its own tags, on the tags of their namespaces, and on `*`. Touching a tag invalidates every
+cache entry that depends on the tag.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,13 +17,14 @@ GLOBAL_TAG = "*"
 
 @dataclass(frozen=True)
 class Namespace:
-    """A group of entries.
+    """A group of cache entries with one time to live.
 
     Attributes:
-        name: the plural, such as `conversations`; the prefix of list tags and values.
-        row: the singular, such as `conversation`; the prefix of row tags; "" if the namespace has no rows.
-        ttl: time to live of its entries in seconds; a fill varies it at random by up to a tenth.
-        max_items: the number of entries that the local cache may hold.
+        name: the name in the plural, such as `conversations`; tags of lists and keys of values begin with this name.
+        row: the name in the singular, such as `conversation`; tags of rows begin with this name. "" if the namespace
+            caches no rows.
+        ttl: the time to live of the entries in seconds; each entry gets a random time up to a tenth shorter or longer.
+        max_items: how many entries of the namespace the local cache of a process may hold.
     """
 
     name: str
@@ -33,24 +34,24 @@ class Namespace:
 
     @property
     def insert_tag(self) -> str:
-        """The tag that every insert touches; negative entries depend on it."""
+        """The tag that every insert of a row touches, so that entries that record a missing row become invalid."""
         return f"{self.name}:new"
 
     def row_tag(self, pk: object) -> str:
-        """Return the tag of one row."""
+        """Return the tag of the row with this primary key."""
         return f"{self.row}:{pk}"
 
 
-# Holds values whose key has no namespace prefix (`cache.set`).
+# The namespace of plain values whose cache key does not begin with the prefix of another namespace (`cache.set`).
 DEFAULT_NAMESPACE = Namespace("values", "value", ttl=300, max_items=1000)
 
 
 class UnknownNamespace(LookupError):
-    """The prefix of a tag belongs to no namespace."""
+    """Raised for a tag that begins with the prefix of no registered namespace."""
 
 
 class Namespaces:
-    """The registered namespaces, by the prefixes of their tags."""
+    """The registered namespaces, which are looked up by the prefixes of their tags."""
 
     def __init__(self, namespaces: Iterable[Namespace] = ()) -> None:
         self._by_prefix: dict[str, Namespace] = {}
@@ -64,17 +65,17 @@ class Namespaces:
         """Register a namespace.
 
         Raises:
-            ValueError: another namespace uses one of its prefixes.
+            ValueError: another namespace already uses one of the two prefixes of this namespace.
         """
         for prefix in filter(None, (namespace.name, namespace.row)):
             if self._by_prefix.setdefault(prefix, namespace) != namespace:
                 raise ValueError(f"the prefix {prefix!r} belongs to two namespaces")
 
     def for_tag(self, tag: str) -> Namespace:
-        """Return the namespace of a tag.
+        """Return the namespace that a tag belongs to.
 
         Raises:
-            UnknownNamespace: its prefix belongs to no namespace.
+            UnknownNamespace: the prefix of the tag belongs to no namespace.
         """
         try:
             return self._by_prefix[tag.partition(":")[0]]
@@ -84,11 +85,11 @@ class Namespaces:
             ) from None
 
     def for_key(self, key: str) -> Namespace:
-        """Return the namespace of a value's key: `values`, unless the key begins with the prefix of another one."""
+        """Return the namespace whose prefix the cache key of a plain value begins with, or the namespace `values`."""
         return self._by_prefix.get(key.partition(":")[0], DEFAULT_NAMESPACE)
 
     def expand(self, tags: Iterable[str]) -> tuple[str, ...]:
-        """Return the tags, followed by the tags of their namespaces and by `*`, without duplicates."""
+        """Return these tags, then the tags of their namespaces, then `*`, and each tag only once."""
         tags = dict.fromkeys(tags)
         names = dict.fromkeys(self.for_tag(tag).name for tag in tags if tag != GLOBAL_TAG)
         return (*(tag for tag in tags if tag not in names and tag != GLOBAL_TAG), *names, GLOBAL_TAG)

@@ -1,1 +1,1 @@
-"""Cache-first reads: lookup, load, fill; serialization of values; logging and Cache-Status of reads."""
+"""Reads through the cache, serialization of cached values, and reports of reads in the log and in `Cache-Status`."""

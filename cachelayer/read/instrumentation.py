@@ -1,8 +1,9 @@
-"""Reporting of reads: DEBUG log lines, and the Cache-Status of one request.
+"""Reports how reads were answered: in DEBUG log lines, and in the header `Cache-Status` of an HTTP response.
 
-Local hits must cost nothing, so they are not collected, and whether they are logged is decided when an entry enters
-the local cache: after DEBUG is turned on, local hits appear in the log as entries are loaded again. Log lines name an
-entry by its first tag, because its key may contain search terms.
+Reads that the local cache answers do not change `Cache-Status`, because recording a read would take
+time. Whether hits of an entry in the local cache are logged is decided when the entry enters the local cache. So if
+DEBUG is turned on later, hits of entries that are already in the local cache are not logged. Log lines contain the
+first tag of an entry instead of its cache key, which may contain search terms.
 """
 
 import logging
@@ -24,14 +25,14 @@ _log = Context.CACHE.logger
 
 # --- the log ----------------------------------------------------------------------------------------------------------
 def log_read(status: LookupStatus, tag: str, tier: str, started: float, count: int = 1) -> None:
-    """Log one read, or several at once, at DEBUG.
+    """Log one read, or one read of several entries, at the level DEBUG.
 
     Args:
-        status: the outcome.
-        tag: the first tag of the entry, or the namespace of several.
-        tier: which tier answered: LOCAL, SHARED or DATABASE.
-        started: when the read began, by `perf_counter`.
-        count: the number of entries.
+        status: whether the read was a hit, a miss or a bypass.
+        tag: the first tag of the entry; for several entries, the name of their namespace.
+        tier: what answered the read: LOCAL, SHARED or DATABASE.
+        started: the value of `perf_counter` when the read began.
+        count: how many entries were read; with 0, nothing is logged.
     """
     if count and _log.isEnabledFor(logging.DEBUG):
         extra = {"tier": tier, "duration_ms": round((perf_counter() - started) * 1000, 3)}
@@ -39,7 +40,7 @@ def log_read(status: LookupStatus, tag: str, tier: str, started: float, count: i
 
 
 def with_hit_logging(load: Callable[[], T], tag: str) -> Callable[[], T]:
-    """Return `load` for the local cache, wrapped so that each hit is logged if DEBUG is on now."""
+    """Return `load`; if DEBUG is on now, return a function that calls `load` and logs a hit of the local cache."""
     if not _log.isEnabledFor(logging.DEBUG):
         return load
 
@@ -59,13 +60,13 @@ _RANKS = {LookupStatus.HIT: 1, LookupStatus.MISS: 2, LookupStatus.BYPASS: 3}
 
 @dataclass
 class ReadStatus:
-    """The reads of one request. The worst of them is the status of the whole response."""
+    """The worst result of all reads of one HTTP request, where a bypass is worse than a miss, and a miss than a hit."""
 
     rank: int = 0
 
     @property
     def cache_status(self) -> str:
-        """The value of the `Cache-Status` header."""
+        """The value of the HTTP header `Cache-Status`."""
         return f"whatsai; {_STATUSES[self.rank]}"
 
 
@@ -74,7 +75,7 @@ _current: ContextVar[ReadStatus | None] = ContextVar("cachelayer_reads", default
 
 @contextmanager
 def track_reads() -> Iterator[ReadStatus]:
-    """Collect the status of the reads inside the block."""
+    """Collect the results of the reads inside the `with` block."""
     status = ReadStatus()
     before = _current.set(status)
     try:
@@ -84,7 +85,7 @@ def track_reads() -> Iterator[ReadStatus]:
 
 
 def record(status: LookupStatus) -> None:
-    """Record the outcome of a read that the local cache could not answer."""
+    """Record the result of a read that the local cache could not answer, for `track_reads`."""
     reads = _current.get()
     if reads is not None:
         reads.rank = max(reads.rank, _RANKS[status])

@@ -1,4 +1,4 @@
-"""One page of a list, the value of a list entry."""
+"""The class `Page`: one page of a list of rows, which is cached as one entry."""
 
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -10,7 +10,7 @@ Row = TypeVar("Row", bound=Model)
 
 @dataclass(frozen=True)
 class Page(Generic[Row]):
-    """Rows in order, and the cursors of the next and the previous page ("" at the end of the list)."""
+    """The rows of one page, and the cursors of the next and the previous page ("" if there is no such page)."""
 
     rows: list[Row]
     next_cursor: str = ""

@@ -1,8 +1,8 @@
-"""Reads an entry that the local cache does not have: shared store, then loader, then fill.
+"""Reads an entry that the local cache does not have: from the shared store, or else from the database.
 
-Callers check the local cache first; that costs one dict lookup. `cachelayer.protocol.entries` decides whether an entry
-is valid. The order of the steps makes sure that no stale value is stored: versions are claimed before the value is
-loaded.
+Callers look in the local cache before they call a reader. `cachelayer.protocol.entries` decides whether an entry of the
+shared store is valid. A reader stores a value that it loads from the database in both caches. So that no stale value is
+stored, the reader gets the versions of the tags before it loads the value.
 """
 
 import random
@@ -22,44 +22,44 @@ from logs.contexts import Context
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
-LEASE_MS = 3000  # milliseconds that a loader holds the lease of an entry, unless it fills the entry earlier
-POLL_INTERVAL = 0.01  # seconds between two lookups while another process holds the lease
-PATIENCE = 5  # such lookups; then this process loads the entry as well
-MAX_WAITS = 2  # waits for loads of other threads; then this thread loads the entry as well
-JITTER = 0.1  # the time to live of an entry varies by this fraction, so that entries do not expire together
+LEASE_MS = 3000  # milliseconds after which the lease of a process that loads an entry expires
+POLL_INTERVAL = 0.01  # seconds between two lookups of an entry that another process loads
+PATIENCE = 5  # number of lookups after which this process also loads an entry that another process loads
+MAX_WAITS = 2  # how often a thread waits for the loads of other threads before it loads the entry itself
+JITTER = 0.1  # each time to live varies at random by this fraction, so that entries do not expire together
 
 log = Context.CACHE.logger
 
 
 class Missing:
-    """The type of MISSING."""
+    """The type of the constant `MISSING`, which stands for a value that does not exist."""
 
 
-MISSING: Final = Missing()  # returned by a loader if the row does not exist, and by a read if the value is missing
+MISSING: Final = Missing()  # returned by loaders and readers if the value does not exist
 
 
 class Serializer(Protocol[T]):
     """Converts values of one kind to payloads and back.
 
     Attributes:
-        fingerprint: names the format of the payload; part of the name of each entry.
+        fingerprint: names the format of the payloads. The name of each entry in the store ends with the fingerprint.
     """
 
     fingerprint: str
 
     def dumps(self, value: T) -> bytes:
-        """Return the payload of a value."""
+        """Return a value as a payload."""
 
     def loader(self, payload: bytes) -> Callable[[], T]:
-        """Return a function that returns a fresh copy of the value at each call."""
+        """Return a function that returns a new copy of the value in the payload at each call."""
 
 
 class Lookup(NamedTuple):
-    """The result of a lookup in the shared store.
+    """What a lookup of one entry in the shared store has found.
 
     Attributes:
-        status: the outcome.
-        factory: returns a fresh copy of the value; None unless the lookup was a hit of a value.
+        status: whether the lookup was a hit, a miss or a bypass.
+        factory: a function that returns a new copy of the value; None if the lookup found no value.
     """
 
     status: LookupStatus
@@ -67,7 +67,7 @@ class Lookup(NamedTuple):
 
 
 class Reader(Generic[T]):
-    """Reads the entries of one namespace that have one serializer."""
+    """Reads and stores the entries of one namespace that use one serializer."""
 
     def __init__(self, runtime: CacheRuntime, namespace: Namespace, serializer: Serializer[T]) -> None:
         self._runtime = runtime
@@ -81,17 +81,17 @@ class Reader(Generic[T]):
     def read(
         self, key: Hashable, entry_key: EntryKey, load: Callable[[], T | Missing], may_fill: Callable[[], bool]
     ) -> T | Missing:
-        """Return a value, or MISSING.
+        """Return a value from the shared store or from the database, or `MISSING` if the value does not exist.
 
         Args:
-            key: its key in the local cache.
-            entry_key: its key in the shared store, and its tags.
-            load: loads it from the database.
-            may_fill: returns whether the loaded value may be cached. Inside a transaction it may not, because the
-                transaction may read old or uncommitted data.
+            key: the key of the value in the local cache.
+            entry_key: the key of the value in the shared store, and the tags that the value depends on.
+            load: loads the value from the database.
+            may_fill: returns whether the value that `load` returns may be cached. A value that was read in a
+                database transaction must not be cached, because a transaction may read old or uncommitted data.
 
         Raises:
-            Exception: whatever `load` raises.
+            Exception: any exception that `load` raises.
         """
         self._counts.local_misses += 1
         looked_up_at = monotonic()
@@ -103,7 +103,7 @@ class Reader(Generic[T]):
         return self._bypass(entry_key, load)
 
     def get(self, key: Hashable, entry_key: EntryKey) -> T | Missing:
-        """Return a value that was stored with `set`, or MISSING."""
+        """Return a value that `set` has stored in the shared store, or `MISSING`."""
         self._counts.local_misses += 1
         status, value = self._lookup(key, entry_key)
         if status is LookupStatus.HIT:
@@ -112,10 +112,10 @@ class Reader(Generic[T]):
         return MISSING
 
     def set(self, entry_key: EntryKey, value: T, ttl: float) -> bool:
-        """Store a value for `ttl` seconds in place of the old one; return whether the store accepted it.
+        """Store a value for `ttl` seconds in place of the old value; return whether the store accepted the new value.
 
         Raises:
-            NotCacheable: the value has no encoding.
+            NotCacheable: the serializer cannot encode the value.
         """
         payload, head = self._serializer.dumps(value), pack(Kind.PRESENT, int(time.time() + ttl), b"", b"")
         try:
@@ -132,7 +132,7 @@ class Reader(Generic[T]):
     def _load_once(
         self, key: Hashable, entry_key: EntryKey, load: Callable[[], T | Missing], looked_up_at: float
     ) -> T | Missing:
-        """Load the entry, unless another thread of this process loads it: then wait for it and look it up again."""
+        """Load the value, or wait for another thread that loads the value and look in the shared store again."""
         single_flight = self._runtime.single_flight
         for _ in range(MAX_WAITS):
             if single_flight.acquire(entry_key.name, looked_up_at):
@@ -147,7 +147,7 @@ class Reader(Generic[T]):
         return self._load_and_fill(key, entry_key, load)
 
     def _load_and_fill(self, key: Hashable, entry_key: EntryKey, load: Callable[[], T | Missing]) -> T | Missing:
-        """Claim versions for all tags, and only then load; wait a moment if another process has the lease."""
+        """Give versions to tags without one, and then load and store the value, unless another process stores it."""
         runtime, sequence = self._runtime, self._runtime.local.sequence()
         try:
             states, has_lease = runtime.store.claim_versions(entry_key.all_tags, entry_key.name, LEASE_MS)
@@ -165,14 +165,14 @@ class Reader(Generic[T]):
         try:
             value = load()
         except BaseException:
-            self._store([], entry_key.name)  # releases the lease, so that other processes do not wait
+            self._store([], entry_key.name)  # releases the lease, so that other processes do not wait for this load
             raise
         log_read(LookupStatus.MISS, entry_key.tags[0], DATABASE, started)
         self._fill([(key, entry_key, states, value)], sequence, lease=entry_key.name)
         return value
 
     def _bypass(self, entry_key: EntryKey, load: Callable[[], T | Missing]) -> T | Missing:
-        """Load the value without storing it."""
+        """Load the value from the database without storing it in the cache."""
         instrumentation.record(LookupStatus.BYPASS)
         self._counts.bypasses += 1
         started = perf_counter()
@@ -181,7 +181,7 @@ class Reader(Generic[T]):
         return value
 
     def _lookup(self, key: Hashable, entry_key: EntryKey) -> tuple[LookupStatus, T | Missing]:
-        """Look up one entry in the shared store."""
+        """Look up one entry in the shared store; return the result and the value, or `MISSING`."""
         started = perf_counter()
         (found,) = self._lookup_many([(key, entry_key)], entry_key.all_tags)
         if found.status is not LookupStatus.HIT:
@@ -197,15 +197,17 @@ class Reader(Generic[T]):
         load: Callable[[Sequence[K]], Mapping[K, T]],
         may_fill: Callable[[], bool],
     ) -> dict[K, T]:
-        """Return the values that exist, by key. All entries are looked up in one round trip.
+        """Return several values from the shared store or the database, by their key in the local cache.
+
+        The result leaves out values that do not exist. All entries are looked up in one round trip to the store.
 
         Args:
-            entry_keys: keys in the shared store and tags, by key in the local cache.
-            load: loads the values of these keys from the database; it leaves out those that do not exist.
-            may_fill: see `read`.
+            entry_keys: the keys in the shared store and the tags of the values, by their key in the local cache.
+            load: loads the values of some keys from the database, and leaves out values that do not exist.
+            may_fill: returns whether the values that `load` returns may be cached (see `read`).
 
         Raises:
-            Exception: whatever `load` raises.
+            Exception: any exception that `load` raises.
         """
         counts = self._counts
         counts.local_misses += len(entry_keys)
@@ -241,7 +243,7 @@ class Reader(Generic[T]):
         return values
 
     def _claim_versions(self, entry_keys: Iterable[EntryKey]) -> dict[str, bytes | None]:
-        """Return the states of all tags after each has got a version or an intent; empty if the store fails."""
+        """Give a version to each tag without one, and return the states of all tags; return {} if the store fails."""
         tags = _all_tags(entry_keys)
         if not tags:
             return {}
@@ -254,11 +256,11 @@ class Reader(Generic[T]):
 
     # --- the shared store ---------------------------------------------------------------------------------------------
     def _lookup_many(self, keys: Iterable[tuple[Hashable, EntryKey]], tags: Sequence[str]) -> list[Lookup]:
-        """Look up entries in one round trip, and put the hits into the local cache.
+        """Look up entries in one round trip to the shared store, and put the hits into the local cache.
 
         Args:
-            keys: key in the local cache and `EntryKey` of each entry.
-            tags: the tags of all of them.
+            keys: the key in the local cache and the `EntryKey` of each entry.
+            tags: the tags of all entries, without duplicates.
         """
         keys, runtime = list(keys), self._runtime
         runtime.ensure_started()
@@ -291,7 +293,7 @@ class Reader(Generic[T]):
         return Lookup(status)
 
     def _unpack(self, key: Hashable, entry_key: EntryKey, entry: bytes, sequence: int) -> Lookup:
-        """Decode a valid entry and put it into the local cache; an entry that cannot be decoded is a miss."""
+        """Decode a valid entry and put it into the local cache; report an entry that cannot be decoded as a miss."""
         try:
             kind, expires_at, payload = unpack(entry_key, entry)
             factory = self._serializer.loader(payload) if kind is Kind.PRESENT else None
@@ -312,12 +314,13 @@ class Reader(Generic[T]):
     def _fill(
         self, items: Sequence[tuple[Hashable, EntryKey, States, T | Missing]], sequence: int, lease: str = ""
     ) -> None:
-        """Store loaded values in both tiers, and release the lease.
+        """Store loaded values in the shared store and in the local cache, and release the lease.
 
         Args:
-            items: key in the local cache, `EntryKey`, the states of all its tags before the load, and the loaded value.
+            items: for each loaded value its key in the local cache, its `EntryKey`, the states of its tags before the
+                load, and the value.
             sequence: the sequence number of the local cache before the load.
-            lease: the name of the lease to release, or "".
+            lease: the name of the lease to release, or "" to release no lease.
         """
         entries, local_entries = [], []
         ttl = self._ttl * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - not used for security
@@ -338,7 +341,7 @@ class Reader(Generic[T]):
             self._runtime.local.put(self._local, key, with_hit_logging(factory, tags[0]), tags, ttl, sequence)
 
     def _serialize(self, entry_key: EntryKey, value: T | Missing) -> tuple[bytes, Callable[[], T | Missing]] | None:
-        """Return the payload of a value and a function that returns copies of it; None if it cannot be cached."""
+        """Return the payload of a value and a function that returns copies; None if the value cannot be encoded."""
         if isinstance(value, Missing):
             return b"", _return_missing
         try:
@@ -350,7 +353,7 @@ class Reader(Generic[T]):
             return None
 
     def _store(self, entries: Sequence[tuple[str, bytes, int]], lease: str) -> bool:
-        """Store entries and release the lease; return whether the store accepted them."""
+        """Store entries in the shared store and release the lease; return whether the store accepted the entries."""
         try:
             self._runtime.store.fill(entries, lease)
         except (StoreFull, StoreDown) as error:

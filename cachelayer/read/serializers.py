@@ -1,7 +1,8 @@
-"""Serializers: they convert values to payloads, and payloads to copies that no two callers share.
+"""Serializers convert values to payloads (byte strings), and payloads to values.
 
-A serializer's `loader` decodes the payload once, when an entry enters the local cache. The function that it returns
-makes a fresh copy at each call and is fast, because a local hit consists of little else.
+The method `loader` of a serializer decodes a payload once, when the entry enters the local cache. `loader` returns a
+function that makes a new copy of the value at each call, so that no two callers share an object. Copying must be fast,
+because it takes most of the time of a local hit.
 """
 
 import hashlib
@@ -23,10 +24,10 @@ from cachelayer.read.page import Page
 
 Row = TypeVar("Row", bound=Model)
 Factory = Callable[[], Any]
-DecodedRow = tuple[Any, ...]  # a row's values by name, then a `Factory` for each of the mutable fields
+DecodedRow = tuple[Any, ...]  # the values of a row by field name, and a `Factory` for each mutable field
 
-_CONTAINERS = (dict, list, tuple, set)  # mutable types, and those that may contain mutable values
-# Types of fields whose values are immutable.
+_CONTAINERS = (dict, list, tuple, set)  # types of values that are mutable or may contain mutable values
+# Types of Django fields whose values are immutable.
 _IMMUTABLE_FIELDS = frozenset(
     f"{name}Field"
     for name in (
@@ -35,28 +36,29 @@ _IMMUTABLE_FIELDS = frozenset(
         "Duration", "Decimal", "Float", "UUID", "GenericIPAddress", "IPAddress", "File", "FilePath",
     )
 ) | {"ForeignKey", "OneToOneField"}  # fmt: skip
-# Descriptors that only store a value in the row's `__dict__` when a row is made.
+# Descriptors of fields whose value can be written directly into the `__dict__` of a new model instance.
 _PLAIN_DESCRIPTORS = (DeferredAttribute, ForeignKeyDeferredAttribute, FileDescriptor)
 
-# Limits of the memos of decoded payloads.
-MAX_ROWS = 4096  # decoded rows of a model
-MAX_ROW_BYTES = 2048  # longer rows are decoded each time
-MAX_PAGES = 64  # decoded pages of a model
-MAX_PAGE_BYTES = 65_536  # longer pages are decoded each time
-MEMO_KEY_BYTES = 96  # the first bytes of a page are its key in the memo: its cursors, or its first row
+# How many decoded payloads a serializer keeps in its memo. A memo saves decoding the same payload twice.
+MAX_ROWS = 4096  # number of decoded rows of one model in the memo
+MAX_ROW_BYTES = 2048  # bytes; a row with a longer payload is not kept in the memo
+MAX_PAGES = 64  # number of decoded pages of one model in the memo
+MAX_PAGE_BYTES = 65_536  # bytes; a page with a longer payload is not kept in the memo
+MEMO_KEY_BYTES = 96  # how many of the first bytes of a page's payload are the key of the page in the memo
 
 _new = object.__new__
 
 
 def copy_factory(value: Any, levels: int = 3) -> Factory | None:
-    """Return a function that makes fresh copies of a decoded value; None for an immutable value, which needs no copies.
+    """Return a function that makes new copies of a decoded value; None for an immutable value, which needs no copies.
 
     Args:
         value: the decoded value.
-        levels: depth to which containers are copied one by one; below it, they are decoded again for each copy.
+        levels: how many nested levels of dicts and lists are copied. Values at deeper levels are encoded once, and
+            decoded again for each copy.
 
     Raises:
-        DecodeError: the value is one that `encode` cannot have written.
+        DecodeError: the value cannot be encoded, so it cannot be the result of decoding a payload.
     """
     if not isinstance(value, _CONTAINERS):
         return None
@@ -80,7 +82,7 @@ def _items(value: Any) -> Iterable[tuple[Any, Any]]:
 
 
 def _nested_copy(value: Any, items: Sequence[tuple[Any, Factory]]) -> Factory:
-    """Return a function that copies a dict or a list and, by their factories, the mutable items in it."""
+    """Return a function that copies a dict or a list, and calls the `Factory` of each mutable item in it."""
     (first, copy_first), *rest = items
 
     def copy_all() -> Any:
@@ -99,16 +101,16 @@ def _nested_copy(value: Any, items: Sequence[tuple[Any, Factory]]) -> Factory:
 
 
 class ValueSerializer:
-    """Serializes any value that `cachelayer.protocol.codec` can encode."""
+    """Serializes plain values of all types that `cachelayer.protocol.codec` can encode."""
 
     fingerprint = "1"
 
     def dumps(self, value: Any) -> bytes:
-        """Return the payload of a value."""
+        """Return a value as a payload."""
         return encode(value)
 
     def loader(self, payload: bytes) -> Factory:
-        """Return a function that makes fresh copies of the value.
+        """Return a function that makes a new copy of the value in the payload at each call.
 
         Raises:
             DecodeError: the payload is malformed.
@@ -118,7 +120,7 @@ class ValueSerializer:
 
 
 class RowSerializer(Generic[Row]):
-    """Serializes rows of one model as the list of the values of their columns."""
+    """Serializes a row of one model as the list of the values of the row's columns."""
 
     def __init__(self, model: type[Row], alias: str) -> None:
         fields = cast("Sequence[Field[Any, Any]]", model._meta.concrete_fields)  # noqa: SLF001 - Django documents _meta
@@ -129,7 +131,7 @@ class RowSerializer(Generic[Row]):
         self._mutable = [field.attname for field in fields if not _is_immutable(field)]
         self._memo: dict[bytes, DecodedRow] = {}
         self._values = cast("Callable[[Row], Sequence[Any]]", attrgetter(*self.names))
-        # A row is made without `from_db` only if its class does not customize how rows are made.
+        # Instances are made without calling `from_db` only if the model does not customize how Django makes instances.
         self._is_plain = (
             all(getattr(model, name) is getattr(Model, name) for name in ("__init__", "__new__", "__setattr__"))
             and getattr(model.from_db, "__func__", None) is getattr(Model.from_db, "__func__", None)
@@ -141,7 +143,7 @@ class RowSerializer(Generic[Row]):
         )
 
     def values(self, row: Row) -> Sequence[Any]:
-        """Return the values of a row's columns; a file is represented by its name.
+        """Return the values of the columns of a row; the value of a file field is the name of the file.
 
         Raises:
             ValueError: some fields of the row are deferred.
@@ -152,11 +154,11 @@ class RowSerializer(Generic[Row]):
         return [value.name if isinstance(value, FieldFile) else value for value in values]
 
     def dumps(self, row: Row) -> bytes:
-        """Return the payload of a row."""
+        """Return a row as a payload."""
         return encode(self.values(row))
 
     def loader(self, payload: bytes) -> Callable[[], Row]:
-        """Return a function that makes the row anew at each call.
+        """Return a function that makes a new instance of the row in the payload at each call.
 
         Raises:
             DecodeError: the payload is malformed.
@@ -177,7 +179,7 @@ class RowSerializer(Generic[Row]):
         return make_row if self._is_plain else partial(self._from_db, values)
 
     def many_loader(self, payloads: Sequence[bytes]) -> Callable[[], list[Row]]:
-        """Return a function that makes the rows anew at each call. It is faster than one `loader` for each row.
+        """Return a function that makes new instances of several rows at each call, faster than one `loader` a row.
 
         Raises:
             DecodeError: a payload is malformed.
@@ -188,7 +190,7 @@ class RowSerializer(Generic[Row]):
         model, mutable = (
             self.model,
             list(zip(self._mutable, columns, strict=False)),
-        )  # without rows there are no columns
+        )  # if there are no rows, `columns` is empty
 
         def make_rows() -> list[Row]:
             if not self._is_plain or ((post_init.receivers or pre_init.receivers) and _has_init_receivers(model)):
@@ -207,9 +209,10 @@ class RowSerializer(Generic[Row]):
         return make_rows
 
     def _decode_and_memoize(self, payload: bytes) -> DecodedRow:
-        """Decode a payload. The memo saves work, because the same row is in many lists and in each version of a list.
+        """Decode the payload of a row, and keep the decoded row in the memo.
 
-        The values in the memo are shared, so callers get only copies of mutable ones.
+        The memo saves decoding, because the payload of a row occurs in many lists and in each new version of a list.
+        All callers share the values in the memo, so a `Factory` copies each mutable value.
         """
         values = self._decode(payload)
         decoded = values, *[copy_factory(values[name]) or partial(_identity, values[name]) for name in self._mutable]
@@ -223,20 +226,20 @@ class RowSerializer(Generic[Row]):
         values = decode(payload)
         if not isinstance(values, list) or len(values) != len(self.names):
             raise DecodeError("not a row")
-        return dict(zip(self.names, values, strict=False))  # the lengths were compared above
+        return dict(zip(self.names, values, strict=False))  # the lengths are equal
 
     def clear_memo(self) -> None:
-        """Forget decoded rows."""
+        """Remove all decoded rows from the memo."""
         self._memo.clear()
 
     def _from_db(self, values: dict[str, Any]) -> Row:
-        """Make a row as Django does."""
+        """Make a model instance with Django's method `from_db`, from copies of the values."""
         copies = [(copy_factory(value) or partial(_identity, value))() for value in values.values()]
         return self.model.from_db(self.alias, self.names, copies)
 
 
 class PageSerializer(Generic[Row]):
-    """Serializes pages of rows with their cursors; a list without pagination is a page without cursors."""
+    """Serializes one page of a list with its cursors. A list without pagination is one page without cursors."""
 
     def __init__(self, row: RowSerializer[Row]) -> None:
         self._row = row
@@ -244,16 +247,17 @@ class PageSerializer(Generic[Row]):
         self.fingerprint = row.fingerprint
 
     def dumps(self, page: Page[Row]) -> bytes:
-        """Return the payload of a page."""
+        """Return a page as a payload."""
         return encode([page.next_cursor, page.previous_cursor, [self._row.dumps(row) for row in page.rows]])
 
     def loader(self, payload: bytes) -> Callable[[], Page[Row]]:
-        """Return a function that makes the page and its rows anew at each call.
+        """Return a function that makes a new page with new row instances at each call.
 
         Raises:
             DecodeError: the payload is malformed.
         """
-        # Hashing a whole page takes as long as fetching it. Comparing it with the memoized page is fast.
+        # Only the first bytes of the payload are hashed, because hashing a long payload takes as long as fetching it
+        # from Redis. Comparing the payload with the payload in the memo is fast.
         memo_key = payload[:MEMO_KEY_BYTES]
         memo_payload, make_page = self._memo.get(memo_key, (None, None))
         if make_page is None or memo_payload != payload:
@@ -274,13 +278,14 @@ class PageSerializer(Generic[Row]):
 
 
 class LazyModelState:
-    """A descriptor that makes the `_state` of a cached row at first use, because most rows are read without it.
+    """A descriptor that makes the attribute `_state` of a cached row when `_state` is first used.
 
-    Rows that Django makes have the attribute in their `__dict__`, so this descriptor is not called for them.
+    Most code that reads cached rows never uses `_state`. Rows that Django makes have `_state` in their `__dict__`, so
+    Python does not call this descriptor for such rows.
     """
 
     def __get__(self, row: Model | None, model: type[Model] | None = None) -> Any:
-        """Make the state and store it in the row."""
+        """Make the `ModelState` of a row, and store it in the `__dict__` of the row."""
         if row is None:
             return self
         state = row.__dict__["_state"] = ModelState()
@@ -289,12 +294,12 @@ class LazyModelState:
 
 
 def _is_immutable(field: "Field[Any, Any]") -> bool:
-    """Tell whether the values of a field are known to be immutable; a custom field may convert them to anything."""
+    """Tell whether all values of a field are immutable. A field with `from_db_value` may have values of any type."""
     return field.get_internal_type() in _IMMUTABLE_FIELDS and not hasattr(field, "from_db_value")
 
 
 def _inherited(model: type[Model], name: str) -> Any:
-    """Return a class attribute without calling descriptors."""
+    """Return an attribute of a model class or of its base classes without calling `__get__` of a descriptor."""
     return next((base.__dict__[name] for base in model.__mro__ if name in base.__dict__), None)
 
 
@@ -307,6 +312,6 @@ def _has_init_receivers(model: type[Model]) -> bool:
 
 
 def _fingerprint(fields: Iterable["Field[Any, Any]"]) -> str:
-    """Return a digest of the columns and their types, which changes with the schema."""
+    """Return a digest of the columns of a model and their types, which changes when a migration changes the columns."""
     described = [(field.attname, *field.deconstruct()[1:2], field.get_internal_type(), field.null) for field in fields]
     return hashlib.blake2s(repr(described).encode(), digest_size=4).hexdigest()

@@ -1,1 +1,1 @@
-"""The state that readers and writers of one process share: store, local cache, circuit breaker, counters."""
+"""What readers and writers of one process share: the store, the local cache, the circuit breaker and the counters."""

@@ -1,7 +1,8 @@
-"""The circuit breaker: while it is open, this process does not use the shared store.
+"""While the circuit breaker is open, this process does not use the shared store.
 
-Then reads use the database and fill nothing, and the recovery thread (`cachelayer.background.recovery`) tries to close
-it. A write that could not be announced opens it at once. Failed reads open it after several in a row.
+While the breaker is open, reads use the database and store nothing in the cache, and the recovery thread
+(`cachelayer.background.recovery`) tries to close the breaker. The first write that the store does not accept opens the
+breaker. Reads open the breaker only if the store fails several times in a row.
 """
 
 from collections.abc import Callable
@@ -9,32 +10,32 @@ from time import monotonic
 
 from logs.contexts import Context
 
-FAILURES = 3  # failed reads in a row that open the breaker
-FAILURE_WINDOW = 0.03  # seconds in which several failures count as one, because concurrent reads fail together
+FAILURES = 3  # number of failures in a row that open the breaker
+FAILURE_WINDOW = 0.03  # seconds in which several failures count as one, because reads in several threads fail together
 
 log = Context.CACHE.logger
 
 
 class CircuitBreaker:
-    """The state of the breaker.
+    """Keeps whether this process may use the shared store.
 
     Attributes:
-        is_closed: whether the store may be used. Every lookup in the shared store reads it.
+        is_closed: whether this process may use the store. Lookups in the shared store read `is_closed` first.
     """
 
     def __init__(self, on_open: Callable[[], None]) -> None:
-        """Start closed; `on_open` is called whenever the breaker opens."""
+        """Make a closed breaker, which calls `on_open` each time it opens."""
         self.is_closed = True
         self._on_open = on_open
         self._failures = 0
         self._failed_at = 0.0
 
     def record_success(self) -> None:
-        """Record that the store answered."""
+        """Record that the store answered, and forget earlier failures."""
         self._failures = 0
 
     def record_failure(self, error: Exception) -> None:
-        """Record that the store did not answer."""
+        """Record that the store did not answer; open the breaker after several failures in a row."""
         now = monotonic()
         if now - self._failed_at < FAILURE_WINDOW:
             return

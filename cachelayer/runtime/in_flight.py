@@ -1,4 +1,4 @@
-"""Write intents that have not ended yet: the heartbeat renews them."""
+"""The database writes of this process that have not ended yet, so that the heartbeat can renew their intents."""
 
 import threading
 import weakref
@@ -7,12 +7,12 @@ from typing import Protocol
 
 
 class InFlightWrite(Protocol):
-    """The part of a write intent that the runtime uses (`cachelayer.write.intents.WriteIntent`).
+    """The attributes and methods of `cachelayer.write.intents.WriteIntent` that the `CacheRuntime` uses.
 
     Attributes:
-        id: names the write in the store.
-        tags: the tags that it touches.
-        announced: those tags that were sent to the store, whether or not it answered.
+        id: the id of the write in the store.
+        tags: the tags that the write touches.
+        announced: the tags that were sent to the store, even if the store did not answer.
     """
 
     id: bytes
@@ -20,27 +20,30 @@ class InFlightWrite(Protocol):
     announced: dict[str, None]
 
     def renew(self, older_than: float = 0.0) -> None:
-        """Send the intents again if they were last sent more than `older_than` seconds ago."""
+        """Send the intents of the write again, if they were last sent more than `older_than` seconds ago."""
 
 
 class InFlightWrites:
-    """A set of writes with weak references, so that a write whose thread died drops out and its intents expire."""
+    """A set of weak references to writes.
+
+    A write whose thread has died leaves the set, so that its intents are not renewed and expire.
+    """
 
     def __init__(self) -> None:
         self._writes: weakref.WeakSet[InFlightWrite] = weakref.WeakSet()
         self._lock = threading.Lock()
 
     def __iter__(self) -> Iterator[InFlightWrite]:
-        """Yield the writes that are in flight now."""
+        """Return an iterator over the writes that have not ended."""
         with self._lock:
             return iter(list(self._writes))
 
     def __len__(self) -> int:
-        """Return the number of writes."""
+        """Return how many writes have not ended."""
         return len(self._writes)
 
     def add(self, write: InFlightWrite) -> None:
-        """Add a write."""
+        """Add a write that begins."""
         with self._lock:
             self._writes.add(write)
 

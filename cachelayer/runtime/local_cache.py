@@ -1,9 +1,8 @@
-"""The local cache: entries in this process. It is bounded, and touching a tag removes the entries that depend on it.
+"""The local cache: cache entries in the memory of this process, up to a limit for each namespace.
 
-A hit takes no lock: callers read the plain dict `LocalNamespace.entries`. Everything that changes entries holds the
-    lock
-of `LocalCache`. The lock also protects the log of touched tags: a value that was read before one of its tags was
-touched is not stored after it.
+A hit takes no lock: callers read the plain dict `LocalNamespace.entries`. Every method that adds or removes entries
+holds the lock of `LocalCache`. The lock also protects a log of touched tags. With the log of touched tags,
+`LocalCache.put` rejects a value that was read before one of its tags was touched.
 """
 
 import threading
@@ -13,18 +12,18 @@ from typing import Any
 
 from cachelayer.protocol.tags import GLOBAL_TAG, Namespace, Namespaces
 
-MAX_TOUCH_LOG = 20_000  # touched tags; when there are more, the log is cleared and fills that began before are rejected
+MAX_TOUCH_LOG = 20_000  # if more touched tags are in the log, it is cleared, and values read earlier are rejected
 FOREVER = float("inf")
 
 
 class Entry:
-    """A cached value.
+    """A cached value with its expiry time and tags.
 
     Attributes:
-        load: returns a fresh copy of the value.
-        expires: when the entry expires (monotonic clock).
-        tags: all tags that it depends on.
-        used: whether it was read since it was last considered for eviction.
+        load: a function that returns a new copy of the value.
+        expires: the time at which the entry expires, on the monotonic clock.
+        tags: all tags that the entry depends on.
+        used: whether the entry was read since `LocalNamespace.evict` last considered removing it.
     """
 
     __slots__ = ("expires", "load", "tags", "used")
@@ -37,14 +36,14 @@ class Entry:
 
 
 class LocalNamespace:
-    """The entries of one namespace: rows by primary key, lists and values by their key.
+    """The local entries of one namespace: rows by primary key, lists by a tuple, and plain values by a string.
 
-    Eviction is the clock algorithm (Corbató 1969): an entry that was used gets a second chance. So a hit only sets a
-    flag and does not reorder the entries.
+    Entries are evicted with the clock algorithm (Corbató 1969), which keeps an entry once more if the entry was used
+    recently. With this algorithm, a hit only sets the flag `used` of an entry and does not reorder the entries.
 
     Attributes:
-        hits: counted by whoever reads `entries`.
-        valid_until: no entry is used after that (monotonic clock); see `LocalCache.set_valid_until`.
+        hits: the number of hits. Code that reads `entries` directly must increment `hits`.
+        valid_until: the time on the monotonic clock after which no entry is used (see `LocalCache.set_valid_until`).
     """
 
     def __init__(self, namespace: Namespace) -> None:
@@ -54,11 +53,15 @@ class LocalNamespace:
         self.reset_counts()
 
     def reset_counts(self) -> None:
-        """Set the counters to 0."""
+        """Set the counters of this namespace to 0."""
         self.hits = self.fills = self.evictions = self.invalidations = 0
 
     def get(self, key: Hashable) -> Entry | None:
-        """Return the entry and count a hit; return None if it is missing or not valid."""
+        """Return the valid entry of a key and count a hit; return None if there is no valid entry.
+
+        `FetchManager.fetch` and `cachelayer.cache.get` contain inlined copies of the check in this method. Change the
+        copies whenever you change the check.
+        """
         entry = self.entries.get(key)
         if entry is not None:
             now = monotonic()
@@ -69,7 +72,7 @@ class LocalNamespace:
         return None
 
     def get_many(self, keys: Iterable[Hashable]) -> dict[Any, Entry]:
-        """Return the valid entries by key, and count the hits."""
+        """Return the valid entries with these keys, by key, and count the hits."""
         now, entries = monotonic(), self.entries
         if now >= self.valid_until:
             return {}
@@ -80,7 +83,7 @@ class LocalNamespace:
         return found
 
     def evict(self) -> Iterator[Hashable]:
-        """Yield keys to evict until there is room for one more entry. The caller removes them."""
+        """Yield keys, whose entries the caller must remove, until there is room for one more entry."""
         while len(self.entries) >= self.namespace.max_items:
             key, entry = next(iter(self.entries.items()))
             if entry.used:
@@ -92,11 +95,11 @@ class LocalNamespace:
 
 
 class LocalCache:
-    """The local entries of all namespaces, the log of touched tags, and until when entries may be used.
+    """The local entries of all namespaces, the log of touched tags, and the time until which entries may be used.
 
     Attributes:
-        namespaces: the entries, by the name of their namespace.
-        valid_until: see `set_valid_until`.
+        namespaces: the local entries, by the name of their namespace.
+        valid_until: the time on the monotonic clock after which no entry is used (see `set_valid_until`).
     """
 
     def __init__(self, namespaces: Namespaces) -> None:
@@ -104,15 +107,15 @@ class LocalCache:
         self._namespaces = namespaces
         self._lock = threading.Lock()
         self._by_tag: dict[str, set[tuple[LocalNamespace, Hashable]]] = {}
-        self._sequence = 0  # number of invalidations so far
-        self._touched: dict[str, int] = {}  # the sequence number at which a tag was last touched
-        self._oldest_sequence = 0  # the log is incomplete before this sequence number
+        self._sequence = 0  # how often `invalidate` or `remove_matching` was called
+        self._touched: dict[str, int] = {}  # the log: by tag, the sequence number at which the tag was last touched
+        self._oldest_sequence = 0  # values read before this sequence number are rejected, because the log is incomplete
         self.valid_until = 0.0
         for namespace in namespaces:
             self.namespace(namespace)
 
     def namespace(self, namespace: Namespace) -> LocalNamespace:
-        """Return the local entries of a namespace."""
+        """Return the local entries of a namespace, and add the namespace if it is new."""
         local = self.namespaces.get(namespace.name)
         if local is None:
             local = self.namespaces[namespace.name] = LocalNamespace(namespace)
@@ -121,25 +124,25 @@ class LocalCache:
 
     # --- validity -----------------------------------------------------------------------------------------------------
     def set_valid_until(self, until: float) -> None:
-        """Let entries be used until this time of the monotonic clock; later invalidations may be missing."""
+        """Allow hits until this time on the monotonic clock, because this process may miss later invalidations."""
         self.valid_until = until
         for local in self.namespaces.values():
             local.valid_until = until
 
     def invalidate_all(self) -> None:
-        """Remove all entries, and store none until `set_valid_until` is called."""
+        """Remove all entries, and reject new entries until `set_valid_until` is called."""
         self.set_valid_until(0.0)
         self.invalidate([GLOBAL_TAG])
 
     def reset(self) -> None:
-        """Remove all entries, reject fills that began before, and set the counters to 0."""
+        """Remove all entries, reject values that were read before this call, and set the counters to 0."""
         self.set_valid_until(0.0)
         self.remove_matching(lambda _local, _key: True)
         for local in self.namespaces.values():
             local.reset_counts()
 
     def reset_after_fork(self) -> None:
-        """Start empty in a forked child, where another thread of the parent may have held the lock."""
+        """Remove all entries in a forked child, and replace the lock, which a thread of the parent may hold."""
         self._lock = threading.Lock()
         self._by_tag.clear()
         for local in self.namespaces.values():
@@ -147,10 +150,10 @@ class LocalCache:
 
     # --- changes ------------------------------------------------------------------------------------------------------
     def sequence(self) -> int:
-        """Return the current sequence number. A reader takes it before it reads anything that it passes to `put`."""
+        """Return the current sequence number. Call this method before you read a value that you will pass to `put`."""
         return self._sequence
 
-    def put(  # noqa: PLR0913, PLR0917 - an entry, and when it was read
+    def put(  # noqa: PLR0913, PLR0917 - an entry has many attributes
         self,
         local: LocalNamespace,
         key: Hashable,
@@ -159,15 +162,15 @@ class LocalCache:
         ttl: float,
         sequence: int,
     ) -> bool:
-        """Store an entry unless one of its tags was touched since `sequence`; return whether it was stored.
+        """Store an entry, unless one of its tags was touched after `sequence`; return whether the entry was stored.
 
         Args:
-            local: the local entries of its namespace.
-            key: a row's primary key, or the key of a list or value.
-            factory: returns a fresh copy of the value.
-            tags: all tags that the entry depends on, including namespaces and `*`.
-            ttl: seconds.
-            sequence: what `sequence` returned before the value was read.
+            local: the local entries of the namespace of the entry.
+            key: the primary key of a row, or the key of a list or of a plain value.
+            factory: a function that returns a new copy of the value.
+            tags: all tags that the entry depends on, including the tags of namespaces and `*`.
+            ttl: the time to live in seconds.
+            sequence: the number that the method `sequence` returned before the value was read.
         """
         now = monotonic()
         with self._lock:
@@ -187,7 +190,7 @@ class LocalCache:
         return True
 
     def _is_touched(self, tags: Iterable[str], sequence: int) -> bool:
-        """Tell whether one of the tags was, or may have been, touched after this sequence number."""
+        """Tell whether one of these tags may have been touched after this sequence number."""
         return sequence < self._oldest_sequence or any(self._touched.get(tag, 0) > sequence for tag in tags)
 
     def invalidate(self, tags: Iterable[str]) -> None:
@@ -204,7 +207,10 @@ class LocalCache:
                 self._oldest_sequence = self._sequence
 
     def remove_matching(self, matches: Callable[[LocalNamespace, Hashable], bool]) -> int:
-        """Remove the entries that `matches` accepts; return their number. Fills that began before are rejected."""
+        """Remove the entries for which `matches` returns True, and return the number of these entries.
+
+        `put` rejects values that were read before `remove_matching` was called.
+        """
         with self._lock:
             self._sequence += 1
             self._oldest_sequence = self._sequence

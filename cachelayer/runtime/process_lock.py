@@ -1,7 +1,7 @@
-"""A file lock: without Redis, the process that holds it owns the cache of a database.
+"""A file lock that lets only one server process use the cache of a database if there is no Redis server.
 
-A second process would not receive the invalidations of the first one. It waits for a while, because the first one may
-be about to end, as when a server is restarted. Then it refuses to start.
+Without Redis, a second server process would not receive the invalidations of the first one. So a second server
+process waits up to 30 seconds for the first process to end, and refuses to start if the first process does not end.
 """
 
 import hashlib
@@ -18,19 +18,19 @@ from cachelayer.models import Outbox
 from logs.contexts import Context
 from logs.file_lock import AlreadyLocked, exclusive_lock
 
-MAX_WAIT = 30.0  # seconds; longer than a server gives its requests to finish when it stops
+MAX_WAIT = 30.0  # seconds; a server that stops gives its running requests less time to finish
 
 log = Context.CACHE.logger
-_lock: ExitStack | None = None  # holds the lock until the process ends; a forked child does not inherit it
+_lock: ExitStack | None = None  # holds the file lock until this process ends; a forked child does not hold the lock
 
 
 def acquire() -> None:
-    """Acquire the lock, unless the database is in memory and so belongs to this process.
+    """Acquire the file lock, unless the database is in memory, where no other process can use it.
 
     Raises:
-        ImproperlyConfigured: another process holds the lock, or the lock file cannot be opened.
+        ImproperlyConfigured: another process holds the file lock, or the lock file cannot be opened.
     """
-    global _lock  # noqa: PLW0603 - one lock a process
+    global _lock  # noqa: PLW0603 - each process has one file lock
     path = lock_path(connections[router.db_for_write(Outbox)].settings_dict)
     if path is None or _lock is not None:
         return
@@ -54,7 +54,7 @@ def lock_path(database: Mapping[str, Any]) -> Path | None:
     """Return the path of the lock file of a database; None if the database is in memory.
 
     Args:
-        database: its entry in `DATABASES`.
+        database: the entry of the database in the Django setting `DATABASES`.
     """
     name = str(database["NAME"])
     if not database["ENGINE"].endswith("sqlite3"):

@@ -1,6 +1,6 @@
 """The django-redis options that the cache needs: short time-outs, and a check of the server on each new connection.
 
-A settings module imports this one, so nothing here may read settings at import.
+A Django settings module imports this module, so this module must not read settings while it is imported.
 """
 
 from typing import Any
@@ -12,16 +12,16 @@ from redis.retry import Retry
 from cachelayer.runtime.runtime import get_runtime
 from cachelayer.stores.base import StoreDown
 
-TIMEOUT = 0.05  # seconds; a slower answer takes longer than the database
+TIMEOUT = 0.05  # seconds; the database is faster than a Redis server that takes longer
 
 
 def on_connect(connection: Any) -> None:
-    """Open a connection and check its server before anything is read from it (called by redis-py).
+    """Open a connection to Redis and check the server before anything else is read. redis-py calls this function.
 
     Raises:
-        RedisConnectionError: the server cannot be used.
+        RedisConnectionError: the Redis server cannot be used.
     """
-    connection.driver_info = None  # otherwise redis-py sends its name and version: two round trips
+    connection.driver_info = None  # saves two round trips in which redis-py would send its name and version
     connection.on_connect()
     try:
         get_runtime().verify_connection(connection)
@@ -29,8 +29,9 @@ def on_connect(connection: Any) -> None:
         raise RedisConnectionError(str(error)) from error
 
 
-# redis-py reconnects once when the server has closed a connection; it does not repeat a request that timed out.
-# Protocol version 3 is not used: with it redis-py hands out connections that still hold an unread answer.
+# With these options, redis-py connects again once if the server has closed a connection, and does not repeat a request
+# that timed out. Version 3 of the Redis protocol is not used, because with version 3 redis-py reuses connections that
+# still contain an unread answer.
 REDIS_OPTIONS: dict[str, Any] = {
     "SOCKET_CONNECT_TIMEOUT": TIMEOUT,
     "SOCKET_TIMEOUT": TIMEOUT,

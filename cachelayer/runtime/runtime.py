@@ -1,10 +1,11 @@
-"""The cache of one process: its store, its local cache, its counters, and whether it trusts the store.
+"""The class `CacheRuntime`, which holds the store, the local cache, the counters and the circuit breaker of a process.
 
-There is one `CacheRuntime` a process (`get_runtime`). Its store is opened from the settings when it is first needed,
-and can be replaced (`use_store`): readers and managers keep the runtime, not the store.
+A process has one `CacheRuntime`, which `get_runtime` returns. The runtime opens the store that the Django settings name
+when the store is first needed. `use_store` can replace the store, because readers and managers refer to the runtime and
+not to the store.
 
-Without Redis, one server process owns the cache. Every other process bypasses it: it reads from the database, and
-reports its writes through the outbox.
+Without Redis, one server process owns the cache. Every other process bypasses the cache: such a process reads from the
+database, and records the tags of its writes in the outbox.
 """
 
 import secrets
@@ -34,51 +35,51 @@ from logs.fork import after_fork
 
 log = Context.CACHE.logger
 
-FULL_LOG_INTERVAL = 60.0  # seconds between two warnings about a full store
-WRITE_RETRY_DELAY = 0.1  # seconds in which writes do not try a store that has just failed
-MAX_PENDING_ENDS = 10_000
+FULL_LOG_INTERVAL = 60.0  # seconds between two warnings in the log about a full store
+WRITE_RETRY_DELAY = 0.1  # seconds after a failed write in which writes do not try to reach the store
+MAX_PENDING_ENDS = 10_000  # ended writes whose intents are still to be released; older ones are dropped
 
 
 class Background(Protocol):
-    """The background threads, as the runtime sees them (`cachelayer.background.threads.BackgroundThreads`)."""
+    """The methods of `cachelayer.background.threads.BackgroundThreads` that the `CacheRuntime` uses."""
 
     def start(self) -> None:
-        """Start the threads, once."""
+        """Start the threads at the first call; further calls do nothing."""
 
     def start_serving(self) -> None:
         """Start the threads in a process that answers requests."""
 
     def wake(self) -> None:
-        """Renew intents and recover now."""
+        """Wake the heartbeat and the recovery thread."""
 
     def report(self) -> None:
-        """Add the counters to the sums in the database."""
+        """Add the counters of this process to the sums in the database."""
 
     def stop(self, within: float = 0.0) -> None:
-        """Stop the threads; wait for each of them up to `within` seconds."""
+        """Tell the threads to stop, and wait up to `within` seconds for each thread to end."""
 
     def inherit(self, parent: Any) -> None:
-        """Serve requests if the process that this one was forked from did."""
+        """Copy from the threads of the parent process of a fork whether this process answers requests."""
 
 
 class CacheRuntime:
-    """The state that readers and writers of one process share.
+    """What readers and writers of one process share.
 
     Attributes:
-        store: the shared store, or one inside this process.
-        threads: the background threads; None while this process needs none.
-        bypasses_cache: whether another process owns the cache, so that this one reads from the database.
-        in_flight: the writes that have not ended.
-        pending_ends: ended writes whose end could not be sent to the store.
-        unannounced_count: how many writes, here and reported by other processes, could not be announced.
-        retry_writes_at: until then writes do not try the store, which has just failed (monotonic clock).
-        client_id: names this process on the invalidation channel.
+        store: the store on a Redis server, or a store in the memory of this process.
+        threads: the background threads; None if this process needs no threads.
+        bypasses_cache: whether another process owns the cache, so that this process reads from the database.
+        in_flight: the writes of this process that have not ended.
+        pending_ends: writes that have ended, but whose intents the store could not release.
+        unannounced_count: how many writes of this process and of other processes the store has not accepted.
+        retry_writes_at: the time on the monotonic clock until which writes do not call a store that has just failed.
+        client_id: the id of this process in invalidation messages.
     """
 
     store: Store
 
     def __init__(self, namespaces: Namespaces) -> None:
-        """Prepare a runtime without a store."""
+        """Make a runtime that has no store yet."""
         self.namespaces = namespaces
         self.local = LocalCache(namespaces)
         self.counters = Counters(namespaces)
@@ -89,7 +90,7 @@ class CacheRuntime:
         self._init_state()
 
     def _init_state(self) -> None:
-        """Set everything that belongs to one store."""
+        """Set the attributes that must be reset when the store is replaced."""
         self.is_open = False
         self.bypasses_cache = False
         self.single_flight = SingleFlight()
@@ -102,20 +103,21 @@ class CacheRuntime:
 
     # --- the store ----------------------------------------------------------------------------------------------------
     def open(self) -> None:
-        """Use the store that the settings name, unless there is a store already.
+        """Open the store that the Django settings name, unless the runtime has a store already.
 
         Raises:
             ImproperlyConfigured: REDIS_URL is not a URL.
         """
-        with self._lock:  # another thread may have been faster
+        with self._lock:  # another thread may have opened the store before
             if not self.is_open:
                 self.use_configured_store()
 
     def use_configured_store(self, *, owns_cache: bool = False) -> Self:
-        """Use the store that the settings name; return this runtime.
+        """Replace the store by the store that the Django settings name; return this runtime.
 
         Args:
-            owns_cache: without Redis, keep the cache in this process; otherwise this process bypasses the cache.
+            owns_cache: without a Redis server, True lets this process use the cache, and False lets this process bypass
+                the cache.
 
         Raises:
             ImproperlyConfigured: REDIS_URL is not a URL.
@@ -125,11 +127,11 @@ class CacheRuntime:
             return self.use_store(memory_store, bypasses_cache=not owns_cache)
         try:
             return self.use_store(lambda runtime: _redis_store(runtime, options))
-        except ValueError as error:  # redis-py raises it for a malformed URL
+        except ValueError as error:  # redis-py raises ValueError for a malformed URL
             raise ImproperlyConfigured(f"CACHES[{options.alias!r}]: {error}") from error
 
     def use_store(self, make_store: "Callable[[CacheRuntime], Store]", *, bypasses_cache: bool = False) -> Self:
-        """Replace the store; return this runtime. The local cache is emptied, and the counters start at 0."""
+        """Replace the store, clear the local cache, and set the counters to 0; return this runtime."""
         with self._lock:
             if self.is_open:
                 if self.threads is not None:
@@ -150,17 +152,17 @@ class CacheRuntime:
         self.threads = self.make_threads(self) if shares and self.make_threads is not None else None
 
     def verify_connection(self, connection: Any) -> None:
-        """Check the server behind a new connection before anything is read from it.
+        """Check the Redis server of a new connection before anything is read from the connection.
 
         Raises:
-            StoreDown: the server cannot be used.
+            StoreDown: the Redis server cannot be used.
         """
         if self.store.verify_connection(connection):
             self.on_store_replaced()
 
     def reset_after_fork(self) -> None:
-        """Start again in a forked child: threads do not survive a fork, and an in-process cache stays the parent's."""
-        self._lock = threading.RLock()  # a thread of the parent may have held the old one
+        """Open the store again in a forked child, where no thread runs and a cache in memory belongs to the parent."""
+        self._lock = threading.RLock()  # a thread of the parent process may hold the old lock
         self.local.reset_after_fork()
         self.counters.reset_after_fork()
         if not self.is_open:
@@ -176,7 +178,7 @@ class CacheRuntime:
         self.local.invalidate_all()
 
     def on_read_error(self, error: Exception) -> None:
-        """Handle a store error of a reader."""
+        """Handle an exception of the store that a reader has caught."""
         if isinstance(error, StoreFull):
             self._on_full(error)
         else:
@@ -184,7 +186,7 @@ class CacheRuntime:
             self.ensure_started()
 
     def _on_full(self, error: StoreFull) -> None:
-        """Count a fill that was rejected; entries in the store stay valid."""
+        """Count an entry that a full store has rejected; entries that are in the store stay valid."""
         self.counters.count("refused entries")
         now = monotonic()
         if now >= self._log_full_at:
@@ -192,9 +194,10 @@ class CacheRuntime:
             log.warning("Cache FULL: %s; new entries are not stored until there is room", error)
 
     def on_write_error(self, error: Exception) -> None:
-        """Handle a write that could not be announced: trip the breaker, because other writes may be missing as well.
+        """Handle a write whose tags the store did not accept: open the circuit breaker.
 
-        A store that is full or read-only may still answer other processes, so they are notified if that is possible.
+        A store that is full or read-only may still answer other processes, so this method tries to tell other processes
+        to open their circuit breakers as well.
         """
         self.retry_writes_at = monotonic() + WRITE_RETRY_DELAY
         self.unannounced_count += 1
@@ -206,20 +209,23 @@ class CacheRuntime:
         self.ensure_started()
 
     def on_end_error(self, write: InFlightWrite, error: Exception) -> None:
-        """Handle a write whose end could not be sent to the store: the heartbeat sends it again."""
+        """Handle an ended write whose intents the store did not release: the heartbeat tries to release them again."""
         self.pending_ends.append(write)
         self.breaker.record_failure(error)
         self.ensure_started()
 
     def on_store_replaced(self) -> None:
-        """Handle a store that was emptied, restarted or replaced: intents of this process may be gone."""
+        """Handle a store that was emptied, restarted or replaced, and so may have lost intents of this process.
+
+        All entries of the local cache are removed, and the background threads are woken to renew the intents.
+        """
         self.counters.count("strange stores")
         log.warning("Cache store REPLACED: it was emptied, restarted, or is another server; its entries are not used")
         self.local.invalidate([GLOBAL_TAG])
         self._wake_threads()
 
     def on_message(self, words: Sequence[str]) -> None:
-        """Handle the words of a message on the invalidation channel (`cachelayer.protocol.messages`)."""
+        """Handle the words of an invalidation message (`cachelayer.protocol.messages`)."""
         for word in words:
             if word.startswith(LOST):
                 self.counters.count("lost intents", int(word.removeprefix(LOST)))
@@ -234,7 +240,7 @@ class CacheRuntime:
             self._wake_threads()
 
     def evict_matching(self, pattern: str) -> None:
-        """Remove the entries of the local cache whose key matches a glob (`keys.matches`)."""
+        """Remove the entries of the local cache whose cache key matches a glob (`keys.matches`)."""
         self.local.remove_matching(lambda entries, key: keys.matches(keys.local_key(entries.namespace, key), pattern))
 
     # --- background threads -------------------------------------------------------------------------------------------
@@ -251,7 +257,7 @@ class CacheRuntime:
 
 
 def memory_store(runtime: CacheRuntime) -> Store:
-    """Return an in-process store for `use_store`."""
+    """Return a new store in the memory of this process, for the argument `make_store` of `use_store`."""
     max_entries = 2 * sum(namespace.max_items for namespace in runtime.namespaces)
     store = MemoryStore(max_entries, runtime.namespaces, on_touch=runtime.local.invalidate)
     store.reinitialize(quarantine=False)
@@ -276,7 +282,7 @@ runtime = CacheRuntime(namespaces)
 
 
 def get_runtime() -> CacheRuntime:
-    """Return the runtime of this process, with its store opened."""
+    """Return the `CacheRuntime` of this process; open its store if the store is not open yet."""
     if not runtime.is_open:
         runtime.open()
     return runtime

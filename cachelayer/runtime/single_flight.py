@@ -1,18 +1,18 @@
-"""Single flight: of several threads that miss the same entry, one loads it and the others wait for it.
+"""If several threads of a process miss the same entry, one thread loads the entry and the other threads wait.
 
-The threads that waited look the entry up again. They must not take the loaded value over: it may have been read before
-a write whose end they have already seen.
+The threads that waited look in the cache again, and do not use the value that the other thread has loaded: that value
+may be older than a write that had ended before the waiting thread began to read.
 """
 
 import threading
 from time import monotonic
 
-MAX_WAIT = 5.0  # seconds that a thread waits for a load; a slower loader does not delay other threads any longer
-MAX_LANDED = 1000  # entries for which the time of the last load is kept
+MAX_WAIT = 5.0  # maximum seconds that a thread waits for another thread that loads an entry
+MAX_LANDED = 1000  # number of entries for which the time of the last load is kept
 
 
 class SingleFlight:
-    """The loads that are under way in this process, and when recent loads finished, by the name of the entry."""
+    """Keeps which entries the threads of this process are loading, and when recent loads finished."""
 
     def __init__(self) -> None:
         self._under_way: dict[str, threading.Event] = {}
@@ -22,12 +22,12 @@ class SingleFlight:
     def acquire(self, name: str, looked_up_at: float) -> bool:
         """Return True if the caller must load the entry and then call `release`.
 
-        Return False if another thread has loaded it since; this may wait for that thread first. Then the caller looks
-        the entry up again.
+        Return False if another thread has loaded the entry after `looked_up_at`, or if this method has waited for
+        another thread that loads the entry. After False, the caller must look up the entry again.
 
         Args:
-            name: the name of the entry.
-            looked_up_at: when the caller began its last lookup of the entry (monotonic clock).
+            name: the cache key of the entry.
+            looked_up_at: the time on the monotonic clock at which the caller began to look up the entry.
         """
         with self._lock:
             is_loaded = self._under_way.get(name)
@@ -40,7 +40,7 @@ class SingleFlight:
         return False
 
     def release(self, name: str) -> None:
-        """Wake the threads that wait for this load."""
+        """Record that the caller has loaded the entry, and wake the threads that wait for the load."""
         with self._lock:
             if len(self._landed) >= MAX_LANDED:
                 self._landed.clear()

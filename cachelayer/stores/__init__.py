@@ -1,1 +1,1 @@
-"""The shared store: its interface, an implementation inside one process, and one on a Redis or Valkey server."""
+"""The shared store: its interface, an implementation in one process's memory, and one on a Redis or Valkey server."""

@@ -1,10 +1,10 @@
-"""The interface of a store. Its callers name tags and entries without the prefixes that a server's keys have.
+"""The interface of a store. Callers name tags and entries without the prefixes that the keys on a server have.
 
-The name of an entry ends in `@` and a fingerprint of its format, so that after a change of the model's columns old
-entries are not found.
+The name of an entry ends in `@` and a fingerprint of the entry's format, so that entries written before a change of the
+model's columns are not found.
 
-The state of a tag is None, a version (16 bytes), or an intent: `!` and the ids of the writes that hold the tag. To
-touch a tag is to give it a new version, which invalidates the entries that depend on it.
+The state of a tag is None, a version (16 bytes), or an intent: `!` and the ids of the writes that hold the tag.
+Touching a tag gives the tag a new version, which invalidates all entries that depend on the tag.
 """
 
 import os
@@ -15,57 +15,57 @@ from typing import Any, Protocol
 
 from cachelayer.protocol.entries import VERSION_SIZE
 
-INTENT_S = 30.0  # seconds after which an intent expires unless it is renewed
-QUARANTINE_S = 2.0  # seconds during which no entry is used after a store came back
-QUARANTINE = b"quarantine------"  # the write id that holds `*` meanwhile
+INTENT_S = 30.0  # seconds after which a write's intent expires unless the write renews it
+QUARANTINE_S = 2.0  # seconds after a store came back during which no process uses a cached entry
+QUARANTINE = b"quarantine------"  # the write id that holds the tag `*` during a quarantine
 
 States = list[bytes | None]
-# Called with the tags that were touched, by this process or by another one.
+# A callback that receives the touched tags, whether this process or another one touched them.
 OnTouch = Callable[[Sequence[str]], None]
-# Called with the name of an event to count.
+# A callback that counts an event of the given name.
 CountEvent = Callable[[str], None]
 
 
 class StoreDown(Exception):
-    """The store does not answer, or does not accept writes. Its entries must not be used."""
+    """The store does not answer, or rejects writes, so its entries must not be used."""
 
 
 class StoreSlow(StoreDown):
-    """The store did not answer in time. It may still be running."""
+    """The store did not answer in time, but may still be running."""
 
 
 class StoreEmptied(StoreDown):
-    """The store was emptied since it was last initialized, so intents and versions may be missing."""
+    """The store was emptied after its last initialization, so intents and versions may be missing."""
 
 
 class StoreFull(Exception):
-    """The store has no memory for more entries. Those that it has are valid."""
+    """The store has no memory for more entries; the entries already stored are valid."""
 
 
 def token() -> bytes:
-    """Return a new random version or write id."""
+    """Return a random string, used as a new version of a tag or as the id of a write."""
     return b2a_hex(os.urandom(VERSION_SIZE // 2))
 
 
 def strip_fingerprint(name: str) -> str:
-    """Return the name of an entry without its fingerprint. Patterns are matched against that."""
+    """Return the name of an entry without the fingerprint; patterns are matched against this shorter name."""
     return name.rpartition("@")[0]
 
 
 class Subscription(Protocol):
-    """A subscription to the invalidation channel. Every method may raise `OSError` or the client's errors."""
+    """A subscription to the invalidation channel. Every method may raise `OSError` or an error of redis-py."""
 
     def ping(self, text: str) -> None:
-        """Send a ping. Its reply arrives after every message that was published before it."""
+        """Send a ping; the pong arrives after every invalidation message that was published before the ping."""
 
     def receive(self, timeout: float) -> tuple[str, bytes]:
-        """Return the next reply as kind (`subscribe`, `message`, `pong`) and text; kind "" after `timeout` seconds."""
+        """Return the kind (`subscribe`, `message` or `pong`) and text of the next reply; the kind "" is a timeout."""
 
 
 class Store(Protocol):
-    """The shared store.
+    """The shared store of cached entries and of the states of tags.
 
-    Every method may raise `StoreDown`, and is one round trip unless it takes a pattern.
+    Every method may raise `StoreDown`. A method makes one round trip to the server, or several if it takes a pattern.
 
     Attributes:
         is_shared: whether other processes use the same store.
@@ -74,7 +74,7 @@ class Store(Protocol):
     is_shared: bool
 
     def read(self, entries: Sequence[str], tags: Sequence[str]) -> tuple[States, States]:
-        """Return entries and the states of tags, read atomically.
+        """Return entries and the states of tags, all read in one atomic step.
 
         Raises:
             StoreEmptied: the store was emptied and has not been initialized since.
@@ -84,7 +84,7 @@ class Store(Protocol):
         """Give a new version to each tag that has no state, and try to acquire a lease.
 
         Args:
-            tags: the tags.
+            tags: the tags to look up.
             lease: the name of the lease, or "" to acquire no lease.
             lease_ms: milliseconds after which the lease expires.
 
@@ -93,28 +93,28 @@ class Store(Protocol):
         """
 
     def fill(self, entries: Sequence[tuple[str, bytes, int]], lease: str) -> None:
-        """Store entries, and release the lease unless it is "".
+        """Store entries, and release the lease unless `lease` is "".
 
         Args:
-            entries: name, bytes, and time to live in milliseconds of each.
-            lease: the name of the lease.
+            entries: the name, bytes, and time to live (in milliseconds) of each entry.
+            lease: the name of the lease that the caller holds, or "".
 
         Raises:
-            StoreFull: the store has no memory for them.
+            StoreFull: the store has no memory for the entries.
         """
 
     def begin(self, write_id: bytes, tags: Sequence[str]) -> None:
-        """Let a write hold an intent on each tag for up to 30 s, and announce the tags."""
+        """Store an intent of a write on each tag for up to 30 s, and announce the tags to all processes."""
 
     def end(self, write_id: bytes, tags: Sequence[str]) -> None:
         """Release the intents of a write, and give a new version to each tag that no other write holds.
 
-        If the store has lost intents of the write, the tags are announced again together with the number of lost
-        intents (`LOST`). The store may do all this after the method has returned.
+        If the store has lost intents of the write, the store announces the tags again, with the number of lost intents
+        (`LOST`). The intents may be released only after this method has returned.
         """
 
     def touch(self, tags: Sequence[str]) -> None:
-        """Give a new version to each tag that no write holds, and announce all tags."""
+        """Give a new version to each tag that no write holds, and announce all given tags to all processes."""
 
     def put(self, entry: str, head: bytes, payload: bytes, tags: Sequence[str], ttl_ms: int) -> None:
         """Touch the first tag and store an entry, in one atomic step.
@@ -122,40 +122,40 @@ class Store(Protocol):
         While a write holds one of the tags, the entry is not stored.
 
         Args:
-            entry: its name.
-            head: its bytes before the versions of the tags.
-            payload: its bytes after them.
-            tags: all tags that it depends on.
-            ttl_ms: time to live in milliseconds.
+            entry: the entry's name.
+            head: the bytes of the entry before the versions of the tags.
+            payload: the bytes of the entry after the versions of the tags.
+            tags: all tags that the entry depends on.
+            ttl_ms: the entry's time to live in milliseconds.
         """
 
     def reinitialize(self, *, quarantine: bool) -> bool:
         """Mark the store as initialized, and give a version to each namespace that has none.
 
-        If the store was emptied, or is another server than before, writes that it does not know of may be about to
-        commit. Then, or if `quarantine` is set, it puts all entries in quarantine: no process uses them for 2 s.
+        If the store was emptied or replaced by another server, writes that have no intent in the store may be about to
+        commit. In this case, or if `quarantine` is set, a quarantine begins: no process uses a cached entry for 2 s.
 
         Returns:
-            Whether the quarantine began.
+            Whether a quarantine began.
         """
 
     def check_writable(self) -> None:
         """Check that the store accepts writes."""
 
     def remove(self, pattern: str) -> int:
-        """Remove the entries and touch the tags whose name matches a glob; return the number of removed entries."""
+        """Remove the entries and touch the tags whose names match a glob; return the number of removed entries."""
 
     def entry_names(self, pattern: str) -> Iterator[str]:
         """Yield the names of the entries that match a glob, in no particular order."""
 
     def announce(self, *words: str) -> None:
-        """Publish words on the invalidation channel (`cachelayer.protocol.messages`)."""
+        """Publish tags or special words on the invalidation channel (see `cachelayer.protocol.messages`)."""
 
     def subscribe(self) -> AbstractContextManager[Subscription]:
-        """Return a subscription to the invalidation channel. Only a shared store has a channel."""
+        """Return a subscription to the invalidation channel, which only a shared store has."""
 
     def verify_connection(self, connection: Any) -> bool:
-        """Check the server behind a new connection; return whether it was emptied or is another one than before."""
+        """Check the server behind a new connection; return whether the server was emptied or replaced."""
 
     def release_idle(self) -> None:
-        """Return idle connections to their pool."""
+        """Return idle connections to the connection pool."""

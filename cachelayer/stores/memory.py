@@ -1,4 +1,4 @@
-"""The store inside one process: used without Redis, and in tests that explore interleavings of the protocol."""
+"""The store in the memory of one process, for use without Redis and for tests that interleave steps of the protocol."""
 
 import threading
 from collections import OrderedDict
@@ -22,22 +22,22 @@ from cachelayer.stores.base import (
     token,
 )
 
-MAX_VERSIONS = 100_000  # tags; an entry whose version was dropped is a miss
+MAX_VERSIONS = 100_000  # how many tags keep a version; an entry that depends on a dropped version is a cache miss
 
 
 def _ignore(_tags: Sequence[str]) -> None:
-    """Do nothing when tags are touched."""
+    """Ignore touched tags; this is the default for `on_touch`."""
 
 
 class MemoryStore:
-    """Tags and entries under one lock.
+    """A store that keeps tags and entries in dictionaries, guarded by one lock.
 
     Args:
         max_entries: how many entries are kept; the least recently used are evicted first.
-        namespaces: all namespaces.
-        on_touch: called with the tags that are announced.
-        clock: seconds; tests replace it.
-        make_token: returns a new version; tests replace it.
+        namespaces: all registered namespaces.
+        on_touch: called with the tags of each announcement.
+        clock: returns the time in seconds; tests pass a clock of their own.
+        make_token: returns a new version for a tag; tests pass a function of their own.
     """
 
     is_shared = False
@@ -101,7 +101,7 @@ class MemoryStore:
         lost = 0
         with self._lock:
             for tag in tags:
-                self._state(tag)  # removes expired holders
+                self._state(tag)  # called to remove the writes whose intents have expired
                 holders = self._intents.get(tag, {})
                 lost += holders.pop(write_id, None) is None
                 if not holders:
@@ -128,7 +128,7 @@ class MemoryStore:
                 self.fill([(entry, head + b"".join(versions) + payload, ttl_ms)], "")
 
     def reinitialize(self, *, quarantine: bool) -> bool:
-        """See `Store.reinitialize`. This store is never emptied, but `MAX_VERSIONS` may have evicted a namespace."""
+        """See `Store.reinitialize`. A memory store is never emptied, but may have dropped a namespace's version."""
         with self._lock:
             for namespace in self._namespaces:
                 if self._state(namespace.name) is None:
@@ -140,7 +140,7 @@ class MemoryStore:
         return quarantine
 
     def check_writable(self) -> None:
-        """See `Store.check_writable`; it always accepts writes."""
+        """See `Store.check_writable`; a memory store always accepts writes."""
 
     def remove(self, pattern: str) -> int:
         """See `Store.remove`."""
@@ -161,15 +161,15 @@ class MemoryStore:
         """See `Store.subscribe`."""
         raise NotImplementedError("an in-process store has no invalidation channel")
 
-    def verify_connection(self, connection: Any) -> bool:  # noqa: ARG002 - required by the interface
-        """See `Store.verify_connection`; there are no connections."""
+    def verify_connection(self, connection: Any) -> bool:  # noqa: ARG002 - the interface `Store` requires it
+        """See `Store.verify_connection`; a memory store has no connections."""
         return False
 
     def release_idle(self) -> None:
-        """See `Store.release_idle`; there are no connections."""
+        """See `Store.release_idle`; a memory store has no connections."""
 
     def announce(self, *words: str) -> None:
-        """See `Store.announce`; there are no other processes."""
+        """See `Store.announce`; no other process reads a memory store."""
 
     def _get_entry(self, name: str) -> bytes | None:
         data, expires = self._entries.get(name, (None, 0.0))
@@ -182,7 +182,7 @@ class MemoryStore:
         return data
 
     def _state(self, tag: str) -> bytes | None:
-        """Return the state of a tag, after removing holders whose intent has expired."""
+        """Return the state of a tag, after removing the writes whose intents on the tag have expired."""
         holders = self._intents.get(tag)
         if holders is not None:
             now = self._clock()
@@ -194,13 +194,13 @@ class MemoryStore:
         return self._versions.get(tag)
 
     def _hold(self, tag: str, write_id: bytes, seconds: float) -> None:
-        """Add a holder to a tag's intent, or extend it."""
+        """Let a write hold a tag, or extend the intent that the write already has on the tag."""
         self._state(tag)
         self._versions.pop(tag, None)
         self._intents.setdefault(tag, {})[write_id] = self._clock() + seconds
 
     def _renew(self, tag: str) -> None:
-        """Give a tag a new version."""
+        """Give a tag a new version; drop the oldest version if there are more than `MAX_VERSIONS`."""
         self._intents.pop(tag, None)
         self._versions[tag] = self._token()
         self._versions.move_to_end(tag)

@@ -1,7 +1,8 @@
-"""The store on a Redis or Valkey server, over the connections of django-redis.
+"""The store on a Redis or Valkey server, which is reached over the connections of django-redis.
 
-Before a new connection is used, `verify_connection` compares the server's `run_id` with the stored one. So a server
-that was restarted with old data, or replaced by another one, is noticed before anything is read from it.
+Before a new connection is used, `verify_connection` compares the server's `run_id` with the `run_id` saved in the
+store. So a process notices that the server was restarted with old data, or replaced by another server, before the
+process reads anything over the new connection.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -31,8 +32,8 @@ from cachelayer.stores.transport import RedisTransport, Script
 from logs.contexts import Context
 
 INTENT_MS = int(INTENT_S * 1000)
-VERSION_MS = 2 * 60 * 60 * 1000  # longer than the time to live of any namespace; versions of unused tags expire
-SCAN_COUNT = 500  # keys per SCAN call
+VERSION_MS = 2 * 60 * 60 * 1000  # the time to live of a tag's version: longer than that of any namespace's entries
+SCAN_COUNT = 500  # about how many keys one SCAN call examines
 
 log = Context.CACHE.logger
 
@@ -42,20 +43,20 @@ _SCRIPTS = _BEGIN, _END, _TOUCH, _PUT, _RESTORE, _PROBE = tuple(
 
 
 class RedisStore:
-    """See `Store`. Keys are `prefix:t:tag`, `prefix:e:entry`, `prefix:l:lease`, `prefix:run` and `prefix:probe`.
+    """See `Store`. Redis keys: `prefix:t:tag`, `prefix:e:entry`, `prefix:l:lease`, `prefix:run` and `prefix:probe`.
 
     Args:
         alias: the name of the cache in `CACHES`.
-        prefix: the first part of all keys and of the channel; each database has its own.
-        sender: the id of this process, the first line of its messages.
-        namespaces: all namespaces.
+        prefix: the first part of all Redis keys and of the channel's name; each Django database has its own prefix.
+        sender: the id of this process, which is the first line of every invalidation message.
+        namespaces: all registered namespaces.
         on_touch: called with the tags that this store announces.
-        count: called with the names of rare events.
+        count: counts a rare event, given the event's name.
     """
 
     is_shared = True
 
-    def __init__(  # noqa: PLR0913, PLR0917 - everything that a store needs
+    def __init__(  # noqa: PLR0913, PLR0917 - a store needs all these parameters
         self, alias: str, prefix: str, sender: str, namespaces: Namespaces, on_touch: OnTouch, count: CountEvent
     ) -> None:
         self._client = get_redis_connection(alias)
@@ -69,7 +70,7 @@ class RedisStore:
         self.channel = f"{prefix}:touched"
         self._transport = RedisTransport(self._client, _SCRIPTS, count)
         self._count = count
-        self._verified: WeakSet[Any] = WeakSet()  # connections that were open before
+        self._verified: WeakSet[Any] = WeakSet()  # connections that passed `verify_connection` before
 
     def subscribe(self) -> RedisSubscription:
         """See `Store.subscribe`."""
@@ -128,7 +129,7 @@ class RedisStore:
         self._on_touch(tags)
 
     def put(self, entry: str, head: bytes, payload: bytes, tags: Sequence[str], ttl_ms: int) -> None:
-        """See `Store.put`. The versions of its tags live at least as long as the entry."""
+        """See `Store.put`. The versions of the entry's tags live at least as long as the entry."""
         keys = [self._entry_prefix + entry, *(self._tag_prefix + tag for tag in tags)]
         message = self._message(tags[:1])
         tag_ttls_ms = [max(tag_ttl_ms, ttl_ms) if tag_ttl_ms else 0 for tag_ttl_ms in map(_ttl_ms, tags)]
@@ -140,7 +141,7 @@ class RedisStore:
         return _began_quarantine(self._transport.eval(_RESTORE, *self._restore_arguments(quarantine=quarantine)))
 
     def check_writable(self) -> None:
-        """See `Store.check_writable`. A replica, or a server that cannot save, still answers reads."""
+        """See `Store.check_writable`. A replica, or a server that cannot save its data, answers only reads."""
         self._transport.eval(_PROBE, [f"{self._prefix}:probe"], [self._sender])
 
     def remove(self, pattern: str) -> int:
@@ -163,7 +164,7 @@ class RedisStore:
 
     # --- new connections ----------------------------------------------------------------------------------------------
     def verify_connection(self, connection: Any) -> bool:
-        """See `Store.verify_connection`. It reinitializes the store and replays unconfirmed scripts."""
+        """See `Store.verify_connection`. Also reinitializes the store, and sends unconfirmed scripts again."""
         if connection in self._verified:
             self._count("reconnections")
             log.info("Cache connection made ANEW: the server had closed it")
@@ -174,7 +175,7 @@ class RedisStore:
         return was_replaced
 
     def _restore_arguments(self, *, quarantine: bool) -> tuple[list[str], list[Any]]:
-        """Return the keys and the arguments of the script RESTORE."""
+        """Return the keys and the arguments to pass to the Lua script RESTORE."""
         tags = (GLOBAL_TAG, *(namespace.name for namespace in self._namespaces))
         keys = [self._run_key, *(self._tag_prefix + tag for tag in tags)]
         message = self._message([GLOBAL_TAG])
@@ -191,9 +192,10 @@ class RedisStore:
         return f"{self._prefix}:l:{name}"
 
     def _scan(self, prefix: str, pattern: str, to_name: Callable[[str], str]) -> Iterator[list[str]]:
-        """Scan the server; yield the keys that match a pattern, without their prefix, in batches.
+        """Find keys with SCAN; yield in batches the names (keys without `prefix`) that match a pattern.
 
-        Redis' globs differ from Python's. So the server only compares literal prefixes, and this process does the rest.
+        Redis globs differ from Python globs. So the server compares only the literal start of the pattern, and this
+        process matches the full pattern.
         """
         for literal in literal_prefixes(pattern):
             cursor: Any = 0
@@ -213,7 +215,11 @@ def _ttl_ms(tag: str) -> int:
 
 
 def _began_quarantine(reply: Any) -> bool:
-    """Interpret the reply of RESTORE, which is a string if the server is not a master."""
+    """Tell from the reply of the Lua script RESTORE whether a quarantine began.
+
+    Raises:
+        StoreDown: the reply is a string, the role of a server that is not a master.
+    """
     if isinstance(reply, bytes | str):
         raise StoreDown(f"the server is a {reply.decode() if isinstance(reply, bytes) else reply}")
     return bool(reply)

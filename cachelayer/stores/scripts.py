@@ -1,12 +1,12 @@
 """Lua scripts: the operations of the store that must be atomic on the server.
 
-The state of a tag is a string: a version, or an intent `!id:expires,id:expires`. `id` is a write that holds the tag,
-    and
-`expires` is when its intent expires, in milliseconds of the server's clock. Each holder expires by itself, even if
-other writes renew theirs.
+The state of a tag is a string: a version, or an intent such as `!id:expires,id:expires`. `id` names a write that holds
+the tag. `expires` is the time at which the intent of the write expires, in milliseconds of the server's clock. The
+intent of each write expires by itself, even if other writes renew their intents on the same tag.
 
-Shebang flags need Redis 7. Scripts that announce a write also run when the server's memory is full, because a write
-that is not announced would cause stale reads. The script that stores a value does not.
+The shebang flags of Lua scripts need Redis 7. Scripts that announce a write also run when the server's memory is full,
+because a write that is not announced would cause stale reads. The script PUT, which stores a value, does not run when
+the memory is full.
 """
 
 _SHEBANG = "#!lua flags=allow-oom\n"
@@ -57,7 +57,8 @@ local function renew(key, version, ttl)
 end
 """
 
-# KEYS tags · ARGV write id, ttl ms, channel, message
+# Called with the tags as KEYS, and as ARGV the write id, the time to live in ms, the channel, and the invalidation
+# message.
 BEGIN = (
     _SHEBANG
     + _HOLDERS
@@ -79,9 +80,10 @@ return 1
 """
 )
 
-# KEYS tags · ARGV write id, version, channel, message, ttl ms of the version of each key → number of lost intents
-# Since BEGIN announced the tags, readers have bypassed them. So END announces them only if intents were lost. The
-# sender does not read the reply; the number of lost intents is appended to the message.
+# Called with the tags as KEYS, and as ARGV the write id, a new version, the channel, the invalidation message, and for
+# each tag the time to live of the version in ms. Returns the number of lost intents, and appends this number to the
+# message, because the sender does not read the reply. Readers have bypassed the cache for these tags since the script
+# BEGIN announced the tags, so END publishes the message only if intents were lost.
 END = (
     _SHEBANG
     + _HOLDERS
@@ -104,7 +106,8 @@ return lost
 """
 )
 
-# KEYS tags · ARGV version, channel, message, ttl ms of the version of each key
+# Called with the tags as KEYS, and as ARGV a new version, the channel, the invalidation message, and for each tag the
+# time to live of the version in ms.
 TOUCH = (
     _SHEBANG
     + _HOLDERS
@@ -117,8 +120,9 @@ return 1
 """
 )
 
-# KEYS entry, tags · ARGV version, channel, message, head, payload, ttl ms of the entry, ttl ms of the version of each
-# tag The first tag gets a new version.
+# Called with the entry and its tags as KEYS, and as ARGV a new version, the channel, the invalidation message, the
+# entry's head, payload and time to live in ms, and for each tag the time to live of the version in ms. The first tag
+# gets the new version, unless a write holds the tag.
 PUT = (
     _SHEBANG_OF_VALUES
     + _HOLDERS
@@ -145,8 +149,9 @@ return 1
 """
 )
 
-# KEYS the stored run_id, `*`, namespaces · ARGV version, channel, message, quarantine ms, quarantine id, forced (0 or
-# 1) → 1 if the quarantine began, 0 if not; the role of the server if it is not a master
+# Called with the saved `run_id`, the tag `*` and the namespaces as KEYS, and as ARGV a new version, the channel, the
+# invalidation message, the duration of a quarantine in ms, the write id of a quarantine, and 1 to force a quarantine or
+# 0. Returns 1 if a quarantine began and 0 if not, or the role of a server that is not a master.
 RESTORE = (
     _SHEBANG
     + _HOLDERS
@@ -168,5 +173,6 @@ return 1
 """
 )
 
-# KEYS any key · ARGV any value. Like BEGIN it needs a server that accepts writes, even if its memory is full.
+# Called with any key as KEYS and any value as ARGV. The script PROBE fails on a server that rejects writes, but not on
+# a server whose memory is full.
 PROBE = _SHEBANG + "return redis.call('SET', KEYS[1], ARGV[1], 'PX', 60000)"

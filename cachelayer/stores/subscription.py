@@ -1,6 +1,7 @@
 """A connection that is subscribed to the invalidation channel.
 
-Unlike redis-py's own it never reconnects by itself, because the subscriber must know that messages may be missing.
+Unlike redis-py's `PubSub`, `RedisSubscription` never reconnects by itself, because the subscriber must learn that
+invalidation messages may have been missed.
 """
 
 from types import TracebackType
@@ -10,16 +11,16 @@ import redis
 
 
 class RedisSubscription:
-    """A subscription to one channel; use it as a context manager."""
+    """A subscription to one Redis channel, used as a context manager."""
 
     def __init__(self, client: redis.Redis, channel: str) -> None:
         pool: Any = client.connection_pool
-        # With protocol version 2 every reply on a subscribed connection is a list that begins with its kind.
+        # In version 2 of the Redis protocol, each reply on a subscribed connection is a list that begins with its kind.
         self._connection = pool.connection_class(**{**pool.connection_kwargs, "protocol": 2, "retry": None})
         self._channel = channel
 
     def __enter__(self) -> Self:
-        """Connect and subscribe.
+        """Connect to the server and subscribe to the channel.
 
         Raises:
             RedisError, OSError: connecting failed.

@@ -1,6 +1,6 @@
-"""Sends commands to the server over connections of django-redis' pool, one round trip a call.
+"""Sends commands to the Redis server over the connection pool of django-redis, with one round trip for each call.
 
-redis-py's client does the same, but with overhead that takes a third of the time of a shared hit.
+The client of redis-py could do the same, but its overhead would take a third of the time of a hit in the shared store.
 """
 
 import hashlib
@@ -18,27 +18,27 @@ from cachelayer.stores.base import CountEvent, StoreDown, StoreFull, StoreSlow
 from logs.contexts import Context
 from logs.fork import after_fork
 
-# Round trips at the same time; other threads wait. If a hundred threads connected at once, the server and the threads
-# would be too busy to answer any of them in time.
+# The number of round trips that may run at the same time; further threads wait. If a hundred threads connected at the
+# same time, the server and the threads would be too busy to finish any round trip in time.
 MAX_CONCURRENT = 8
 
 T = TypeVar("T")
-ScriptCall = tuple["Script", Sequence[str], Sequence[Any]]  # script, keys, arguments
+ScriptCall = tuple["Script", Sequence[str], Sequence[Any]]  # a Lua script, its keys and its arguments
 log = Context.CACHE.logger
 
 
 def encode_command(command: Sequence[str | bytes | int]) -> bytes:
-    """Encode a command in RESP (https://redis.io/docs/latest/develop/reference/protocol-spec/)."""
+    """Encode a Redis command in the protocol RESP (https://redis.io/docs/latest/develop/reference/protocol-spec/)."""
     words = [word if type(word) is bytes else str(word).encode() for word in command]
     return b"*%d\r\n" % len(words) + b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words])
 
 
 REPLY_ON = encode_command(("CLIENT", "REPLY", "ON"))
-REPLY_SKIP = encode_command(("CLIENT", "REPLY", "SKIP"))  # the server does not reply to the next command
+REPLY_SKIP = encode_command(("CLIENT", "REPLY", "SKIP"))  # tells the server not to reply to the next command
 
 
 class Script:
-    """A Lua script and the digest by which the server knows it."""
+    """A Lua script, and the SHA-1 digest by which the server knows the script."""
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -50,27 +50,28 @@ def _encode_evalsha(script: Script, keys: Sequence[str], arguments: Sequence[Any
 
 
 class RedisTransport:
-    """Sends commands and reads their replies. If the server has closed a connection, it reconnects once."""
+    """Sends commands to a Redis server and reads the replies; reconnects once if the server closed the connection."""
 
     def __init__(self, client: redis.Redis, scripts: Sequence[Script], count: CountEvent) -> None:
         self._scripts = scripts
         self._pool: Any = client.connection_pool
         _pools.add(self._pool)
-        # Idle connections taken from the pool, the last used one at the end. To ask the pool at each call would take a
-        # seventh of the time of a shared hit.
+        # Idle connections taken from the pool, the most recently used at the end. Asking the pool for a connection at
+        # each call would take a seventh of the time of a hit in the shared store.
         self._idle: list[Any] = []
-        # Scripts that were sent without a reply on a connection, and no reply has arrived on it since. If the
-        # connection turns out to be closed, they may not have run.
+        # The scripts that each connection sent without asking for a reply, since the last reply on the connection. If
+        # the connection turns out to be closed, these scripts may not have run.
         self._unconfirmed: WeakKeyDictionary[Any, list[ScriptCall]] = WeakKeyDictionary()
-        self._slots: SimpleQueue[None] = SimpleQueue()  # a semaphore; a thirtieth of the cost of threading.Semaphore
+        # The queue `_slots` serves as a semaphore, at a thirtieth of the cost of `threading.Semaphore`.
+        self._slots: SimpleQueue[None] = SimpleQueue()
         for _ in range(MAX_CONCURRENT):
             self._slots.put(None)
         self._count = count
-        self._epoch = 0  # incremented when all connections must be closed
+        self._epoch = 0  # a number that is incremented when all connections must be closed
         self._has_loaded_scripts = False
 
     def release_idle(self) -> None:
-        """Return idle connections to the pool."""
+        """Return idle connections to the connection pool."""
         with suppress(IndexError):
             while True:
                 self._pool.release(self._idle.pop())
@@ -80,7 +81,7 @@ class RedisTransport:
 
         Raises:
             StoreDown: the server does not answer, or replies with an error.
-            StoreFull: the server has no memory for it.
+            StoreFull: the server has no memory for the command.
         """
 
         def send(connection: Any) -> Any:
@@ -90,7 +91,7 @@ class RedisTransport:
         return self._with_connection(send)
 
     def pipeline(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Send several commands at once and return their replies. Raises the same errors as `execute`."""
+        """Send several commands in one round trip and return the replies. Raises the same errors as `execute`."""
 
         def send(connection: Any) -> list[Any]:
             connection.send_packed_command([b"".join(map(encode_command, commands))])
@@ -99,7 +100,7 @@ class RedisTransport:
         return self._with_connection(send)
 
     def eval(self, script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
-        """Run a script and return its reply. Raises the same errors as `execute`."""
+        """Run a Lua script and return the script's reply. Raises the same errors as `execute`."""
 
         def send(connection: Any) -> Any:
             connection.send_packed_command([_encode_evalsha(script, keys, arguments)])
@@ -113,9 +114,9 @@ class RedisTransport:
         return self._with_connection(send)
 
     def eval_no_reply(self, script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> None:
-        """Run a script without waiting for it. If its connection turns out to be closed, the script is sent again.
+        """Run a Lua script without waiting for a reply; send it again if the connection turns out to be closed.
 
-        The next command of this thread runs after the script, because it uses the same connection.
+        A thread's next command normally uses the same connection, and so runs after the script.
 
         Raises:
             StoreDown: the script cannot be sent.
@@ -128,10 +129,10 @@ class RedisTransport:
         self._with_connection(send, has_reply=False)
 
     def handshake(self, connection: Any, script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
-        """Prepare a new connection: run a script on it, and check that `eval_no_reply` can work.
+        """Prepare a new connection: run a Lua script over the connection, and check that `eval_no_reply` can work.
 
-        A script that is sent without a reply cannot report that the server lacks it, or that the user must not run
-        CLIENT REPLY.
+        A script that is sent without asking for a reply cannot report that the server does not know the script, or that
+        the Redis user may not run CLIENT REPLY.
 
         Raises:
             ResponseError: the server replies with an error.
@@ -156,13 +157,13 @@ class RedisTransport:
         log.info("Cache scripts LOADED")
 
     def replay_pending(self, connection: Any) -> None:
-        """Run the scripts that were sent without a reply on a connection before it was closed."""
+        """Send again the scripts that a connection sent, without asking for a reply, before the server closed it."""
         for script, keys, arguments in self._unconfirmed.pop(connection, ()):
             connection.send_packed_command([_encode_evalsha(script, keys, arguments)])
-            _read_reply(connection)  # an error is ignored, because intents that are not released expire
+            _read_reply(connection)  # an error reply is ignored, because intents that are not released expire
 
     def _with_connection(self, send: Callable[[Any], T], *, has_reply: bool = True) -> T:
-        """Call `send` with a connection and return its result."""
+        """Call `send` with a connection and return the result of `send`."""
         slots = self._slots
         slots.get()
         try:
@@ -200,20 +201,21 @@ class RedisTransport:
         return StoreDown(text)
 
     def _disconnect_all(self) -> None:
-        """Close all connections, because the server became a replica and the address may lead to another server now.
+        """Close all connections: the server became a replica, so the address may lead to another server now.
 
-        A connection that another thread is using is closed when that thread has finished with it.
+        A connection that another thread is using is closed when the other thread has finished its call.
         """
         self._epoch += 1
         self.release_idle()
         self._pool.disconnect(inuse_connections=False)
-        self._epoch += 1  # another thread may have taken a connection in between
+        self._epoch += 1  # another thread may have taken an old connection before `disconnect`
 
 
 def _call_with_reconnect(connection: Any, send: Callable[[Any], T]) -> T:
-    """Call `send`, once more after a reconnect if the connection was closed. No reply is left unread.
+    """Call `send`; if the connection was closed, reconnect and call `send` again. No reply is left unread.
 
-    redis-py checks for unread replies when it hands out a connection, but one may arrive later than that.
+    redis-py checks for unread replies when its pool hands out a connection, but an unread reply may arrive after the
+    check.
     """
     try:
         try:
@@ -222,14 +224,14 @@ def _call_with_reconnect(connection: Any, send: Callable[[Any], T]) -> T:
             connection.disconnect()
             return send(connection)
     except exceptions.ResponseError:
-        raise  # the reply was read
+        raise  # the error reply has been read, so the connection stays usable
     except BaseException:
         connection.disconnect()
         raise
 
 
 def _read_reply(connection: Any) -> Any:
-    """Read one reply; return an error instead of raising it, so that the caller reads the replies after it."""
+    """Read one reply; return an error reply without raising it, so that the caller can read the next replies."""
     try:
         return connection.read_response()
     except exceptions.ResponseError as error:
@@ -247,9 +249,9 @@ _pools: WeakSet[Any] = WeakSet()
 
 
 def _replace_pool_locks() -> None:
-    """Give the pools new locks in a forked child: another thread of the parent may have held the old ones."""
+    """Give connection pools new locks in a forked child: a thread of the parent may have held the old locks."""
     for pool in list(_pools):
-        pool._lock, pool._fork_lock = threading.RLock(), threading.RLock()  # noqa: SLF001 - redis-py has no API for it
+        pool._lock, pool._fork_lock = threading.RLock(), threading.RLock()  # noqa: SLF001 - no redis-py API for locks
 
 
 after_fork(_replace_pool_locks)

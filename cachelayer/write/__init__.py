@@ -1,1 +1,1 @@
-"""Writes: intents in the store, Django's transactions, and the outbox for what the store could not be told."""
+"""How writes invalidate: intents in the store, Django's transactions, and the outbox used while the store is away."""

@@ -1,7 +1,7 @@
-"""One write: the intents that it holds from before it changes a row until after its commit. Independent of Django.
+"""The intents that a write holds from before it changes a row until after its commit. Independent of Django.
 
-The invariant: no write to a cached model commits unless its invalidation is already recorded, either in the store as an
-intent or, while the store is away, in the same database transaction as an outbox row.
+The invariant: no write to a cached model commits unless its invalidation is already recorded, either as an intent in
+the store or, while the store is away, as an outbox row in the write's own database transaction.
 """
 
 import threading
@@ -12,24 +12,24 @@ from cachelayer.protocol.tags import GLOBAL_TAG
 from cachelayer.runtime.runtime import CacheRuntime
 from cachelayer.stores.base import StoreDown, StoreFull, StoreSlow, token
 
-# Inserts tags into the outbox.
+# A function that inserts tags into the outbox.
 Record = Callable[[Sequence[str]], None]
-MAX_TAGS = 2000  # a write that touches more tags touches their namespaces instead
-ATTEMPTS = 3  # at a store that does not answer in time
-RENEWAL_DEADLINE = 12.0  # seconds; an intent that was not renewed for longer may be lost
+MAX_TAGS = 2000  # a write with more tags than this touches the namespaces of the tags
+ATTEMPTS = 3  # how often an intent is sent to a store that does not answer in time
+RENEWAL_DEADLINE = 12.0  # seconds without renewal after which intents may be lost, so `begin` sends them again
 
 
 class WriteIntent:
     """The intents of one transaction.
 
     Args:
-        runtime: whose store holds the intents.
-        record: inserts tags into the outbox inside the write's own transaction, when the store could not be told.
-        record_after_commit: inserts tags into the outbox after the write; never raises.
+        runtime: the cache runtime whose store holds the intents.
+        record: inserts tags into the outbox, inside the write's own transaction, if the store is away.
+        record_after_commit: inserts tags into the outbox after the write has ended; never raises.
 
     Attributes:
-        tags: what the write has touched, in order.
-        announced: those tags that were sent to the store, whether or not it answered.
+        tags: the tags that the write has touched, in order.
+        announced: the tags that were sent to the store, whether or not the store answered.
         ended: whether the write has released all its intents.
     """
 
@@ -38,20 +38,20 @@ class WriteIntent:
         self.tags: dict[str, None] = {}
         self.ended = False
         self.announced: dict[str, None] = {}
-        self._acknowledged: dict[str, None] = {}  # those announced tags for which the store answered
+        self._acknowledged: dict[str, None] = {}  # announced tags that the store has confirmed
         self._runtime = runtime
         self._record = record
         self._record_after_commit = record_after_commit
         self._renewed_at = 0.0
-        self._lock = threading.Lock()  # the heartbeat renews while this thread may end
+        self._lock = threading.Lock()  # the heartbeat thread may call `renew` while the writing thread calls `end`
 
     def begin(self, tags: Iterable[str]) -> None:
-        """Announce that these tags are about to change. Must return before the change commits.
+        """Announce that entries with these tags are about to become invalid. Must return before the write commits.
 
-        A tag that went to the outbox does not count as acknowledged, because rolling back a savepoint removes its row.
+        A tag in the outbox does not count as acknowledged, because rolling back a savepoint may remove the outbox row.
 
         Raises:
-            Exception: whatever `record` raises; then the caller must not write.
+            Exception: `record` raised this exception, so the caller must not write.
         """
         wanted = dict.fromkeys(tags)
         if self._acknowledged and monotonic() - self._renewed_at > RENEWAL_DEADLINE:
@@ -73,7 +73,7 @@ class WriteIntent:
             self._record(new)
 
     def _covers(self, tag: str) -> bool:
-        """Tell whether an acknowledged intent makes another one for this tag unnecessary."""
+        """Tell whether an acknowledged intent on the tag, its namespace or all namespaces already covers the tag."""
         held = self._acknowledged
         return tag in held or GLOBAL_TAG in held or self._namespace_tag(tag) in held
 
@@ -81,7 +81,7 @@ class WriteIntent:
         return tag if tag == GLOBAL_TAG else self._runtime.namespaces.for_tag(tag).name
 
     def _announce(self, tags: Sequence[str]) -> bool:
-        """Put intents into the store; return whether it answered."""
+        """Send intents to the store; return whether the store answered."""
         runtime = self._runtime
         if runtime.bypasses_cache or monotonic() < runtime.retry_writes_at:
             return False
@@ -90,8 +90,8 @@ class WriteIntent:
             try:
                 runtime.store.begin(self.id, tags)
             except StoreSlow as error:
-                # If the store is slow only for this process, the others keep using it. So more than one attempt is
-                # worth its time.
+                # If the store is slow only for this process, other processes keep using cached entries. So it is worth
+                # sending the intent more than once.
                 if attempt == ATTEMPTS - 1:
                     runtime.on_write_error(error)
             except (StoreDown, StoreFull) as error:
@@ -103,7 +103,7 @@ class WriteIntent:
         return False
 
     def renew(self, older_than: float = 0.0) -> None:
-        """Send the intents again if that was last done more than `older_than` seconds ago.
+        """Send all intents of the write again, unless they were sent less than `older_than` seconds ago.
 
         Raises:
             StoreDown: the store does not answer.
@@ -117,10 +117,10 @@ class WriteIntent:
                 self._acknowledged.update(tags)
 
     def end(self) -> None:
-        """Release all intents after a commit or a rollback. Store errors are handled, not raised.
+        """Release all intents of the write after a commit or a rollback. Errors of the store are not raised.
 
-        If the store does not answer, its intents expire by themselves. That alone would not cover a write that commits
-        after they have expired, so the tags also go into the outbox.
+        If the store does not answer, the intents expire by themselves. But intents may have expired even before the
+        write committed, so the tags also go into the outbox.
         """
         if not self._mark_ended() or not self.announced:
             return
@@ -134,12 +134,12 @@ class WriteIntent:
                 self._record_after_commit(list(self._acknowledged))
 
     def abandon(self) -> None:
-        """Let the intents expire, because the write may still commit and nothing will say when."""
+        """Let the intents expire: the write may still commit, and this process will not learn when."""
         if self._mark_ended():
             self._runtime.counters.count("abandoned writes")
 
     def _mark_ended(self) -> bool:
-        """Mark the write as ended; return whether this call did it."""
+        """Mark the write as ended; return False if it was marked before."""
         with self._lock:
             is_first, self.ended = not self.ended, True
         self._runtime.in_flight.discard(self)

@@ -1,8 +1,8 @@
-"""The outbox: tags of committed writes that the store has not heard of, kept in the database until it has.
+"""The outbox: a database table that keeps the tags of writes until the store has been told about them.
 
-A row is inserted in the transaction of its write and deleted after the store has taken its tags. If the process dies in
-between, the next one applies the row. No database lock is held while the store is called. Touching a tag twice is
-harmless.
+An outbox row is inserted in the transaction of the write, and deleted after the tags have been touched in the store. If
+a process dies before it deletes an outbox row, the next process touches the same tags again, which is harmless. No
+database lock is held during a call to the store.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,24 +21,24 @@ log = Context.CACHE.logger
 
 
 def record(alias: str, tags: Sequence[str]) -> None:
-    """Insert a row of tags; call it inside the transaction of the write.
+    """Insert an outbox row with tags; must be called inside the transaction of the write.
 
     Raises:
-        DatabaseError: the row cannot be inserted; then the write must not commit either.
+        DatabaseError: the outbox row cannot be inserted, so the write must not commit.
     """
     Outbox.objects.using(alias).create(tags="\n".join(tags))
 
 
 def record_after_commit(alias: str, tags: Sequence[str]) -> None:
-    """Insert a row of tags for a write that is over; never raises."""
+    """Insert an outbox row with the tags of a write that is over; never raises."""
     try:
         record(alias, tags)
     except Error as error:
-        log.error("Cache outbox UNWRITABLE: %s", type(error).__name__)  # noqa: TRY400 - a traceback may quote rows
+        log.error("Cache outbox UNWRITABLE: %s", type(error).__name__)  # noqa: TRY400 - a traceback may quote SQL rows
 
 
 def drain(runtime: CacheRuntime) -> int:
-    """Touch everything in the outboxes of all databases; return the number of rows.
+    """Touch all tags in the outboxes of all databases; return the number of outbox rows.
 
     Raises:
         StoreDown: the store does not answer.
@@ -66,12 +66,12 @@ def table_exists(alias: str) -> bool:
 
 
 def pending_count() -> int:
-    """Return the number of rows that have not been drained yet."""
+    """Return the number of outbox rows whose tags have not been touched in the store yet."""
     return sum(Outbox.objects.using(alias).count() for alias in databases())
 
 
 def clear() -> None:
-    """Delete all rows without touching their tags: for a process that starts with an empty cache."""
+    """Delete all outbox rows without touching the tags, for a process that starts with an empty cache."""
     for alias in databases():
         Outbox.objects.using(alias).all().delete()
 
@@ -87,7 +87,7 @@ def _drain(runtime: CacheRuntime, alias: str) -> int:
 
 
 def apply(runtime: CacheRuntime, words: Sequence[str]) -> None:
-    """Touch tags; a word that begins with `~` is a pattern whose entries are removed (`cache.clear`)."""
+    """Touch tags; for a word that begins with `~`, remove the entries that match the pattern (`cache.clear`)."""
     runtime.store.touch([word for word in words if not word.startswith(PATTERN)])
     for word in (word for word in words if word.startswith(PATTERN)):
         runtime.store.remove(word.removeprefix(PATTERN))

@@ -1,14 +1,16 @@
-"""Ties write intents to Django's transactions: when an intent begins, and when it ends.
+"""Ties write intents to Django's transactions: decides when an intent begins and when it ends.
 
 A transaction has one intent, which ends on commit. `intent.end` is inserted into `connection.run_on_commit` directly,
-because `transaction.on_commit` would drop it when a savepoint is rolled back. It comes first, because other hooks may
-read or raise. Django empties that list at commit and at rollback, so the list shows whether the transaction is over.
+because Django drops a hook added by `transaction.on_commit` when a savepoint is rolled back. `intent.end` is the first
+commit hook, because later hooks may read or raise. Django empties `run_on_commit` at commit and at rollback, so this
+list shows whether the transaction is over.
 
-Outside a transaction (autocommit) each save has an intent of its own, from its first signal to its last
-(`save_with_intent`). While the store is away the save gets a transaction, because the outbox row must commit with it.
+Outside a transaction (autocommit), each save has an intent of its own, which lasts from the first Django signal of the
+save to the last (`save_with_intent`). While the store is away, a save runs in a transaction, because the outbox row
+must commit together with the saved row.
 
-If the connection was lost or the statement was interrupted, the outcome of a write is unknown: the database may still
-commit it. Its intent is abandoned and expires.
+If the database connection was lost or a statement was interrupted, the outcome of the write is unknown, because the
+database may still commit the write. The intent of a write with an unknown outcome is abandoned and expires.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,10 +40,10 @@ class AutocommitSave:
     """A save or delete of one row outside a transaction.
 
     Attributes:
-        row: the model instance.
+        row: the model instance that is saved or deleted.
         intent: the write intent of this save alone.
         is_wrapped: whether `save_with_intent` runs the save and releases the intent.
-        dbapi_connection: the driver's connection on which the save began; None if none was needed yet.
+        dbapi_connection: the database driver's connection on which the save began; None until a connection is needed.
     """
 
     row: object
@@ -54,9 +56,10 @@ class ConnectionWrites:
     """The writes in progress on one of Django's connections.
 
     Attributes:
-        intent: the intent of the current transaction, or of the last one if it was rolled back; otherwise None.
-        dbapi_connection: the driver's connection on which that transaction began.
-        autocommit_saves: the saves outside a transaction, innermost last: a signal receiver may save another row.
+        intent: the intent of the current transaction, or of a last transaction that was rolled back; otherwise None.
+        dbapi_connection: the database driver's connection on which the transaction of `intent` began.
+        autocommit_saves: the saves in progress outside a transaction, innermost last, because a receiver of a Django
+            signal may save another row.
     """
 
     def __init__(self) -> None:
@@ -72,8 +75,8 @@ def begin(alias: str, tags: Sequence[str], row: object = None) -> None:
     """Announce that the entries with these tags are about to become invalid.
 
     Args:
-        alias: the database that is written to.
-        tags: the tags to touch.
+        alias: the alias of the database that is written to.
+        tags: the tags of the entries.
         row: the model instance that is being saved or deleted, if `finish_save` will be called for it.
 
     Raises:
@@ -96,27 +99,27 @@ def begin(alias: str, tags: Sequence[str], row: object = None) -> None:
 
 
 def finish_save(alias: str, row: object) -> None:
-    """End the intent of a save outside a transaction, because it has committed."""
+    """End the intent of a save outside a transaction; such a save has already committed."""
     saves = _writes_of(connections[alias]).autocommit_saves
     if not any(save.row is row for save in saves):
         return
     while saves[-1].row is not row:
-        saves.pop().intent.end()  # a nested save that failed, and whose error was caught
+        saves.pop().intent.end()  # ends the intent of a nested save that failed and whose error was caught
     saves[-1].intent.end()
     if not saves[-1].is_wrapped:
         saves.pop()
 
 
 def is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
-    """Tell whether a statement now would be committed later. Does not connect, because a hit needs no database."""
+    """Tell whether a statement run now would commit only later. Opens no connection: a cache hit needs no database."""
     commits = connection.settings_dict["AUTOCOMMIT"] if connection.connection is None else connection.autocommit
     return connection.in_atomic_block or not commits
 
 
 def reads_committed_data(alias: str) -> bool:
-    """Tell whether a query now returns the latest committed rows, so that they may be cached.
+    """Tell whether a query run now returns the latest committed rows, which may be cached.
 
-    Inside a transaction it may return an older snapshot, or rows that are never committed.
+    Inside a transaction, a query may return an older snapshot, or rows that are never committed.
     """
     connection = connections[alias]
     if is_in_transaction(connection):
@@ -126,14 +129,14 @@ def reads_committed_data(alias: str) -> bool:
 
 
 def save_with_intent(alias: str, row: object, save: Callable[[], None], *, needs_transaction: bool = False) -> None:
-    """Save one row, and release its intent when the save is over.
+    """Save one row, and release the write intent when the save is over.
 
     Args:
-        alias: the database.
-        row: the model instance.
-        save: saves it. It is called again, in a transaction, if the store turns out to be away before the first
+        alias: the alias of the database.
+        row: the model instance to save.
+        save: saves the row; called again, in a transaction, if the store turns out to be away before the first SQL
             statement.
-        needs_transaction: whether the stored row must stay locked from the moment its tags are read until the save.
+        needs_transaction: whether the stored row must stay locked between reading the row's tags and saving the row.
     """
     connection = connections[alias]
     if is_in_transaction(connection):
@@ -160,7 +163,7 @@ def save_with_intent(alias: str, row: object, save: Callable[[], None], *, needs
 
 
 def release_finished(**_signal: Any) -> None:
-    """End the intents of this thread that a rollback left over; call it after a request, a job or a command."""
+    """End intents of this thread that a rollback left behind; must be called after a request, a job or a command."""
     for connection in connections.all(initialized_only=True):
         writes = _connection_writes.get(connection)
         if writes is None or connection.in_atomic_block:
@@ -172,14 +175,14 @@ def release_finished(**_signal: Any) -> None:
 
 
 def _end_rolled_back(connection: BaseDatabaseWrapper, writes: ConnectionWrites) -> None:
-    """Release the intent of a transaction that is over; after a commit it has ended already."""
+    """Release the intent of a transaction that is over; a commit has already ended the intent."""
     if writes.intent is not None:
         _release(connection, writes.intent, writes.dbapi_connection)
         writes.intent = None
 
 
 def _release(connection: BaseDatabaseWrapper, intent: WriteIntent, dbapi_connection: object) -> None:
-    """End an intent if its write is known to be over; otherwise abandon it."""
+    """End an intent if its write is known to be over; otherwise abandon the intent."""
     if intent.ended or dbapi_connection is None or _is_idle(connection, dbapi_connection):
         intent.end()
     else:
@@ -187,8 +190,8 @@ def _release(connection: BaseDatabaseWrapper, intent: WriteIntent, dbapi_connect
 
 
 def _is_idle(connection: BaseDatabaseWrapper, dbapi_connection: Any) -> bool:
-    """Tell whether the database has answered every statement of a connection; otherwise it may still commit one."""
-    if connection.vendor == "sqlite":  # runs inside this process, so no statement outlives its call
+    """Tell whether the database has answered all statements of a connection; it may still commit unanswered ones."""
+    if connection.vendor == "sqlite":  # SQLite runs inside this process, so no statement outlives its call
         return True
     if connection.connection is not dbapi_connection:
         return False
@@ -205,13 +208,13 @@ def _writes_of(connection: BaseDatabaseWrapper) -> ConnectionWrites:
 
 
 def _transaction_intent(connection: BaseDatabaseWrapper, writes: ConnectionWrites, alias: str) -> WriteIntent:
-    """Return the intent of the current transaction, created at its first write."""
+    """Return the intent of the current transaction, which is created at the transaction's first write."""
     intent = writes.intent
     hooks: list[Any] = connection.run_on_commit
-    # Django replaces the list when a savepoint is rolled back, but keeps the functions in it.
+    # Rolling back a savepoint gives `run_on_commit` a new list, but `intent.end` stays in the list.
     if intent is not None and not intent.ended and any(hook == intent.end for _, hook, *_ in hooks):
         return intent
-    _end_rolled_back(connection, writes)  # of an earlier transaction, or of the one whose commit hooks run now
+    _end_rolled_back(connection, writes)  # the earlier transaction may be the one whose commit hooks run now
     connection.ensure_connection()
     intent = writes.intent = WriteIntent(
         get_runtime(), partial(outbox.record, alias), partial(outbox.record_after_commit, alias)
@@ -226,7 +229,7 @@ def _autocommit_intent(alias: str) -> WriteIntent:
 
 
 def _require_transaction(_tags: Sequence[str]) -> None:
-    """Stand in for `outbox.record` in autocommit mode, where an outbox row would not commit with the write."""
+    """Replace `outbox.record` in autocommit mode, where an outbox row would not commit together with the write."""
     raise TransactionNeeded
 
 

@@ -1,4 +1,4 @@
-"""Django admin pages for the models of this app. Operators search conversations and inspect webhook events here."""
+"""Django admin pages in which operators search conversations and inspect webhook events."""
 
 from django.contrib import admin
 

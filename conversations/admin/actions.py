@@ -1,4 +1,4 @@
-"""Admin actions on conversations. Each calls a manager method once per selected row."""
+"""Admin actions on conversations. Each action calls one method of the model's manager per selected conversation."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ from django.template.defaultfilters import pluralize
 
 from conversations.models import Conversation
 
-# name of a manager method → label of its action
+# name of a method of `Conversation.objects` → label of the admin action that calls the method
 LABELS = {
     "mark_read": "Mark as read",
     "archive": "Archive",
@@ -34,7 +34,7 @@ def _make_action(operation: str, label: str) -> Action:
             try:
                 getattr(Conversation.objects, operation)(pk)
             except Conversation.DoesNotExist:
-                continue  # the row was deleted after the queryset was read
+                continue  # the conversation was deleted after its primary key was read
             updated += 1
         text = f"{label}: {updated} conversation{pluralize(updated)} updated."
         modeladmin.message_user(request, text, messages.SUCCESS)

@@ -1,4 +1,4 @@
-"""Loads one page of a conversation's messages for display. The number of queries does not depend on the senders."""
+"""Loads one page of a conversation's chat messages for display, with a constant number of queries."""
 
 from dataclasses import dataclass
 
@@ -15,13 +15,13 @@ MESSAGES_PER_PAGE = 50
 
 @dataclass(frozen=True)
 class ChatPage:
-    """One page of messages, grouped by day.
+    """One page of chat messages, grouped by day.
 
     Attributes:
-        days: the days of the page, oldest first.
-        older_cursor: cursor of the page with older messages, or "".
-        newer_cursor: cursor of the page with newer messages, or "".
-        is_cursor_invalid: whether the requested cursor was invalid. Then the page has the latest messages.
+        days: the days on which the page's messages were sent, oldest first.
+        older_cursor: cursor of the page with older messages, or "" if there is none.
+        newer_cursor: cursor of the page with newer messages, or "" if there is none.
+        is_cursor_invalid: whether the requested cursor was invalid, so that the page has the latest messages.
     """
 
     days: list[Day]
@@ -31,7 +31,7 @@ class ChatPage:
 
 
 def load_chat_page(conversation: Conversation, cursor: str = "") -> ChatPage:
-    """Load the page at `cursor`, or the latest messages if the cursor is empty or invalid."""
+    """Load the page of chat messages at `cursor`, or the latest page if the cursor is empty or invalid."""
     is_cursor_invalid = False
     try:
         page = Message.objects.for_conversation(conversation.pk, cursor=cursor, limit=MESSAGES_PER_PAGE)

@@ -1,4 +1,4 @@
-"""Admin of contacts."""
+"""Admin pages of contacts."""
 
 from typing import Any, ClassVar
 
@@ -13,12 +13,12 @@ from conversations.admin.filters import InstanceFilter
 from conversations.admin.markup import EMPTY, web_link
 from conversations.models import Contact, Conversation
 
-MAX_ADDRESSES = 20  # addresses of one contact that its page shows
+MAX_ADDRESSES = 20  # maximum number of addresses that a contact's admin page shows
 
 
 @admin.register(Contact)
 class ContactAdmin(PhoneSearchAdmin):
-    """The contacts of all instances, ordered by name."""
+    """Admin of the contacts of all instances, ordered by name."""
 
     ordering = ("name", "id")
     sortable_by = ("display_name",)
@@ -39,7 +39,7 @@ class ContactAdmin(PhoneSearchAdmin):
 
     @admin.display(description="name", ordering="name")
     def display_name(self, row: Contact) -> str:
-        """Return the name, or the number of a contact without a name."""
+        """Return the contact's name, or the number of a contact without a name."""
         return contact_display_name(row)
 
     @admin.display(description="conversation")
@@ -53,10 +53,10 @@ class ContactAdmin(PhoneSearchAdmin):
 
     @admin.display(description="all addresses")
     def all_addresses(self, row: Contact) -> str:
-        """Return the contact's addresses, at most `MAX_ADDRESSES`."""
+        """Return the first `MAX_ADDRESSES` addresses of the contact, separated by commas."""
         return ", ".join(row.addresses.order_by("id").values_list("jid", flat=True)[:MAX_ADDRESSES]) or EMPTY
 
     @admin.display(description="picture")
     def picture(self, row: Contact) -> SafeString | str:
-        """Return a link to the picture. Embedding it would make the browser send a request to WhatsApp."""
+        """Return a link to the picture, because an embedded picture would make browsers send requests to WhatsApp."""
         return web_link(row.picture_url)

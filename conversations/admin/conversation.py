@@ -1,4 +1,4 @@
-"""Admin of conversations: a list of all of them, and a page per conversation that shows its messages as a chat."""
+"""Admin pages of conversations: a list, and one page per conversation that shows its messages as a chat."""
 
 import datetime as dt
 from typing import Any, ClassVar
@@ -21,7 +21,10 @@ from conversations.models import EPOCH, Conversation, Participant
 
 @admin.register(Conversation)
 class ConversationAdmin(PhoneSearchAdmin):
-    """All conversations, latest message first. Users can change the fields that do not come from WhatsApp."""
+    """Admin of all conversations, sorted by the time of the last message, latest first.
+
+    Users can change only fields whose values do not come from WhatsApp.
+    """
 
     ordering = ("-last_message_at", "-id")
     sortable_by = ("last_message_time",)
@@ -59,25 +62,25 @@ class ConversationAdmin(PhoneSearchAdmin):
     )
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Apply Django's model permission."""
+        """Return whether the user has Django's change permission for conversations."""
         return super(BoundedAdmin, self).has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Apply Django's model permission, for one conversation at a time: its messages are deleted too."""
+        """Return whether the user may delete this conversation with its messages; the list has no delete action."""
         return obj is not None and super(BoundedAdmin, self).has_delete_permission(request, obj)
 
     def delete_model(self, request: HttpRequest, obj: Conversation) -> None:  # noqa: ARG002 - Django's hook
-        """Delete the conversation through the manager, which locks the row."""
+        """Delete the conversation through the model's manager, which locks the conversation's row."""
         Conversation.objects.delete(obj.pk)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:  # noqa: ARG002 - Django's hook
-        """Write only the changed fields, because the worker may have updated other fields in the meantime."""
+        """Write only the fields changed in the form: the ingestion worker may have updated other fields meanwhile."""
         obj.save(update_fields=[*form.changed_data, "updated_at"])
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Render the form, and the chat if the user has the permission to view messages."""
+        """Render the form, and the chat messages if the user has the permission to view messages."""
         row = kwargs.get("obj")
         if row is not None and _can_view_messages(request):
             chat_page = load_chat_page(row, request.GET.get("cursor", ""))
@@ -89,29 +92,29 @@ class ConversationAdmin(PhoneSearchAdmin):
 
     @admin.display(description="name")
     def display_name(self, row: Conversation) -> str:
-        """Return the name, or the number of a conversation without a name."""
+        """Return the conversation's name, or the number of a conversation without a name."""
         return conversation_display_name(row)
 
     @admin.display(description="last message")
     def last_message_preview(self, row: Conversation) -> str:
-        """Return the beginning of the last message."""
+        """Return the beginning of the conversation's last message."""
         if row.last_message_at == EPOCH:
             return EMPTY
         return f"{'You: ' if row.last_message_from_me else ''}{preview(row.last_message_kind, row.last_message_text)}"
 
     @admin.display(description="time", ordering="last_message_at")
     def last_message_time(self, row: Conversation) -> dt.datetime | None:
-        """Return WhatsApp's timestamp of the last message."""
+        """Return WhatsApp's timestamp of the conversation's last message."""
         return None if row.last_message_at == EPOCH else row.last_message_at
 
     @admin.display(description="unread", empty_value="")
     def unread(self, row: Conversation) -> SafeString | str:
-        """Return the number of unread messages."""
+        """Return the number of unread messages as a badge, or "" if all messages are read."""
         return badge(str(row.unread_count), "good") if row.unread_count else ""
 
     @admin.display(description="", empty_value="")
     def flags(self, row: Conversation) -> SafeString:
-        """Return a symbol for each state that is set: pinned, archived, muted, deleted."""
+        """Return a symbol for each state that the conversation has: pinned, archived, muted, deleted."""
         is_muted = row.muted_until is not None and row.muted_until > timezone.now()
         flags = (
             ("pinned", "📌", row.is_pinned),
@@ -124,12 +127,12 @@ class ConversationAdmin(PhoneSearchAdmin):
 
     @admin.display(description="read until")
     def read_watermark(self, row: Conversation) -> str:
-        """Return the time until which messages are read."""
+        """Return the time up to which the conversation's messages count as read."""
         return EMPTY if row.read_until == EPOCH else format_time(row.read_until)
 
     @admin.display(description="participants")
     def participant_names(self, row: Conversation) -> SafeString | str:
-        """Return the names of the group's participants; the role follows the name of each admin."""
+        """Return the names of the group's participants, and the role of each participant who is an admin."""
         names_and_roles = (
             (contact_display_name(participant.contact), _role_suffix(participant))
             for participant in Conversation.objects.participants(row)
@@ -138,7 +141,7 @@ class ConversationAdmin(PhoneSearchAdmin):
 
     @admin.display(description="labels")
     def label_names(self, row: Conversation) -> str:
-        """Return the names of the attached labels; the id of a label whose name is unknown."""
+        """Return the names of the conversation's labels; a label whose name is unknown is shown by its id."""
         labels = row.instance.labels
         attached = [label_id for label_id, is_attached in row.labels.items() if is_attached]
         return ", ".join(str((labels.get(label_id) or {}).get("name") or label_id) for label_id in attached) or EMPTY

@@ -1,22 +1,22 @@
-"""Display names of contacts and conversations: the name if there is one, else the formatted number. Pure functions."""
+"""Display names of contacts and conversations, computed without queries: the name if known, else the phone number."""
 
 from collections.abc import Iterable, Mapping
 
 from conversations.evolution import jid
 from conversations.models import Contact, Conversation, Message
 
-ME = "me"  # key of the instance's own reaction in `Message.reactions`
+ME = "me"  # dictionary key of the instance's own reaction in `Message.reactions`
 YOU = "You"
 _SERVERS = frozenset(jid.AddressKind)
 
 
 class DisplayNames:
-    """Display names of the people in one conversation, by contact and by address.
+    """Display names of the people in one conversation, found by contact or by address.
 
     Args:
-        contacts: the authors of messages, quoted messages and reactions, by primary key.
-        contact_ids: address key → primary key of the contact.
-        owner_jid: the instance's own address, or "".
+        contacts: primary key → contact, for the authors of messages, quoted messages and reactions.
+        contact_ids: address key, such as "phone:5511940028922" → primary key of the contact with the address.
+        owner_jid: the WhatsApp address (JID) of the instance, or "".
     """
 
     def __init__(self, contacts: Mapping[int, Contact], contact_ids: Mapping[str, int], owner_jid: str = "") -> None:
@@ -26,13 +26,17 @@ class DisplayNames:
         self._names |= {ME: YOU} | ({owner.key: YOU} if owner else {})
 
     def for_sender(self, message: Message) -> str:
-        """Return the sender's current name, else the name in the message, else the sender's number."""
+        """Return the sender's name: the name of the contact, else the name in the message, else the sender's number."""
         contact = self._contacts.get(message.sender_id or 0)
         number = contact_display_name(contact) if contact else "Unknown"
         return (contact.name if contact else "") or message.sender_name or number
 
     def for_address(self, address: str) -> str:
-        """Return the name of the contact with this address, else the number; `address` is a JID, a key or "me"."""
+        """Return the name of the contact with this address, else the number in the address.
+
+        Args:
+            address: a JID, an address key such as "phone:5511940028922", or "me" for the instance.
+        """
         return self._names.get(address_key(address)) or format_address(address)
 
 
@@ -42,7 +46,7 @@ def referenced_keys(messages: Iterable[Message]) -> set[str]:
 
 
 def address_key(address: str) -> str:
-    """Return the key of an address; return a key unchanged."""
+    """Return the address key of a JID, such as "phone:5511940028922"; return an address key unchanged."""
     if address.partition(":")[0] in _SERVERS:
         return address
     parsed = jid.parse(address)
@@ -50,17 +54,17 @@ def address_key(address: str) -> str:
 
 
 def contact_display_name(contact: Contact) -> str:
-    """Return the contact's name, else its number."""
+    """Return the contact's name, or the number of a contact without a name."""
     return contact.name or format_address(contact.jid)
 
 
 def conversation_display_name(conversation: Conversation) -> str:
-    """Return the conversation's name, else its number."""
+    """Return the conversation's name, or the number of a conversation without a name."""
     return conversation.name or format_address(conversation.jid)
 
 
 def format_address(address: str) -> str:
-    """Return the number of a JID or an address key, with "+" if it is a phone number; return other text unchanged."""
+    """Return the number in a JID or address key, with "+" before a phone number; return any other text unchanged."""
     server, _, number = address.partition(":")
     if server in _SERVERS:
         return f"+{number}" if server == jid.AddressKind.PHONE else number

@@ -1,4 +1,4 @@
-"""Admin of webhook events. Failed events can be replayed; superusers can delete events."""
+"""Admin pages of webhook events. Failed events can be processed again; superusers can delete events."""
 
 from typing import Any, ClassVar
 
@@ -26,7 +26,7 @@ _BADGE_STYLES = {
 
 @admin.register(WebhookEvent)
 class WebhookEventAdmin(InstanceRowsAdmin):
-    """Webhook events that Evolution sent, latest first."""
+    """Admin of the webhook events that Evolution sent, latest first."""
 
     ordering = ("-id",)
     sortable_by = ("received",)
@@ -46,37 +46,37 @@ class WebhookEventAdmin(InstanceRowsAdmin):
     )
 
     def load_row(self, pk: int) -> WebhookEvent:
-        """Return the row from the database; webhook events are not cached."""
+        """Return the webhook event from the database, because webhook events are not cached."""
         return WebhookEvent.objects.select_related("instance").get(pk=pk)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's hook
-        """Return whether the user is a superuser: a deleted event can no longer be inspected or replayed."""
+        """Return whether the user is a superuser: a deleted event can no longer be inspected or processed again."""
         return bool(request.user.is_active and request.user.is_superuser)
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
-        """Return whether the user has Django's change permission; replaying is the only possible change."""
+        """Return whether the user has Django's change permission, which users need to replay webhook events."""
         return super(admin.ModelAdmin, self).has_change_permission(request)
 
     @admin.action(description="Replay failed events", permissions=["replay"])
     def replay(self, request: HttpRequest, queryset: QuerySet[WebhookEvent]) -> None:
-        """Queue the selected events that failed, so that a worker processes them again."""
+        """Queue the selected webhook events that failed, so that a worker processes them again."""
         queued = replay.requeue(queryset.values_list("pk", flat=True))
         text = f"{queued} event{pluralize(queued)} queued to be processed again."
         self.message_user(request, text, messages.SUCCESS)
 
     @admin.display(description="received", ordering="id")
     def received(self, row: WebhookEvent) -> Any:
-        """Return the time of receipt. The column sorts by id, which has the same order and an index."""
+        """Return when the webhook event was received; the column sorts by id, which has the same order and an index."""
         return row.received_at
 
     @admin.display(description="event")
     def event(self, row: WebhookEvent) -> str:
-        """Return the event's name and, if the event was stored in several parts, the part's number."""
+        """Return the event's name; if the event was stored in several parts, append the number of the part."""
         return row.name if row.parts == 1 else f"{row.name} {row.part}/{row.parts}"
 
     @admin.display(description="outcome")
     def outcome_badge(self, row: WebhookEvent) -> SafeString:
-        """Return the outcome in a colour."""
+        """Return the outcome of processing the webhook event, in a colour."""
         return badge(row.outcome, _BADGE_STYLES.get(WebhookEvent.Outcome(row.outcome), "plain"))
 
     @admin.display(description="failed attempts")
@@ -86,10 +86,10 @@ class WebhookEventAdmin(InstanceRowsAdmin):
 
     @admin.display(description="next attempt")
     def next_attempt(self, row: WebhookEvent) -> Any:
-        """Return when a worker will apply the event or retry it."""
+        """Return when a worker will next try to apply the event; return None if no attempt is planned."""
         return row.due_at if row.outcome == WebhookEvent.Outcome.STORED else None
 
     @admin.display(description="body")
     def body(self, row: WebhookEvent) -> SafeString | str:
-        """Return the body as indented JSON."""
+        """Return the body of the webhook event as indented JSON."""
         return pretty_json(row.payload)

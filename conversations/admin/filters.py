@@ -1,4 +1,4 @@
-"""List filters. Their choices do not require a query on the filtered table."""
+"""Filters of the admin lists. Reading the choices of a filter does not query the filtered table."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ from conversations.models import Instance
 
 
 class InstanceFilter(admin.SimpleListFilter):
-    """Selects the rows of one instance. It lists the first `max_choices` instances by name.
+    """Selects the rows of one instance. The filter offers the first `max_choices` instances by name.
 
-    The pages of the other instances link to their filtered lists.
+    The admin page of each instance links to the lists of that instance's rows.
     """
 
     title = "instance"
@@ -21,7 +21,7 @@ class InstanceFilter(admin.SimpleListFilter):
     max_choices = 100
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's hook
-        """Return the choices, always including the selected instance."""
+        """Return the instances that users can choose, always including the selected instance."""
         instances = Instance.objects.only("name", "server_url").order_by("name", "id")
         choices = list(instances[: self.max_choices])
         selected = self._selected_id()
@@ -30,7 +30,7 @@ class InstanceFilter(admin.SimpleListFilter):
         return [(str(instance.pk), str(instance)) for instance in choices]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002 - Django's hook
-        """Return the rows of the selected instance; no rows if the value is not an id."""
+        """Return the rows of the selected instance; return no rows if the query parameter is not an id."""
         if not self.value():
             return queryset
         selected = self._selected_id()
@@ -48,11 +48,11 @@ class UnreadFilter(admin.SimpleListFilter):
     parameter_name = "unread"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's hook
-        """Return the choices."""
+        """Return the two choices of the filter: unread messages or none."""
         return [("1", "Yes"), ("0", "No")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002 - Django's hook
-        """Return the selected conversations; all of them for an unknown value."""
+        """Return the selected conversations; an unknown value of the query parameter selects all conversations."""
         match self.value():
             case "1":
                 return queryset.filter(unread_count__gt=0)
@@ -62,7 +62,7 @@ class UnreadFilter(admin.SimpleListFilter):
 
 
 class EventNameFilter(admin.SimpleListFilter):
-    """Selects webhook events by name."""
+    """Selects webhook events by event name."""
 
     title = "event"
     parameter_name = "event"
@@ -72,5 +72,5 @@ class EventNameFilter(admin.SimpleListFilter):
         return [(name, name) for name in events.NAMES]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002 - Django's hook
-        """Return the events with the selected name."""
+        """Return the webhook events with the selected name."""
         return queryset.filter(name=self.value()) if self.value() else queryset

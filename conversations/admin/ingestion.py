@@ -1,7 +1,7 @@
-"""The Ingestion page: the queue of stored webhook events, failed events, running imports, and counters.
+"""The Ingestion page of the admin: queue of stored webhook events, failed events, running imports, and counters.
 
-It replaces the list of the model `IngestCounter`, so it requires that model's view permission. The query parameter
-`instance` restricts it to one instance, as in `?instance=7`.
+The page replaces the admin list of the model `IngestCounter`, so users need the permission to view that model. The
+query parameter `instance`, as in `?instance=7`, restricts the page to one instance.
 """
 
 from typing import Any
@@ -19,23 +19,23 @@ URL_NAME = "conversations_ingestcounter_changelist"
 
 
 @admin.register(IngestCounter)
-class IngestionAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's class takes no argument at run time
-    """Serves the Ingestion page."""
+class IngestionAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's class accepts no type argument at run time
+    """Serves the Ingestion page, which shows the progress and the failures of webhook processing."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's hook
-        """Return False: only workers and web processes write counters."""
+        """Return False: users cannot add counters, which only workers and web processes write."""
         return False
 
     def get_urls(self) -> list[Any]:
-        """Return the URL of the page, without the add, change and delete URLs."""
+        """Return the URL of the Ingestion page; counters cannot be added, changed or deleted."""
         return [path("", self.admin_site.admin_view(self.changelist_view), name=URL_NAME)]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Render the status of one instance or of all instances.
+        """Render the ingestion status of one instance or of all instances.
 
         Raises:
             Http404: the `instance` parameter is not the id of an instance.
-            PermissionDenied: the user lacks the view permission.
+            PermissionDenied: the user lacks the permission to view counters.
         """
         if not self.has_view_permission(request):
             raise PermissionDenied

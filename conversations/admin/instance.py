@@ -1,4 +1,4 @@
-"""Admin of instances. Users add an instance by name and server; Evolution's events update its other fields."""
+"""Admin pages of instances. Users enter an instance's name and server; Evolution's events set its other fields."""
 
 from typing import Any, ClassVar
 
@@ -18,7 +18,7 @@ from conversations.admin.paginator import count_up_to
 from conversations.models import Instance
 from conversations.webhooks import instances
 
-MAX_COUNTED_ROWS = 1000  # related rows are counted exactly up to this number
+MAX_COUNTED_ROWS = 1000  # above this number of related rows, the page shows "more than 1000"
 _BADGE_STYLES = {
     Instance.State.OPEN: "good",
     Instance.State.CONNECTING: "waiting",
@@ -32,14 +32,14 @@ _ADD_HELP = (
 )
 
 
-class InstanceForm(forms.ModelForm):  # type: ignore[type-arg] # Django's class takes no argument at run time
-    """Form for a new instance. It validates name and server URL like the webhook endpoint does."""
+class InstanceForm(forms.ModelForm):  # type: ignore[type-arg] # Django's class accepts no type argument at run time
+    """Form for a new instance, which validates name and server URL by the rules of the webhook endpoint."""
 
     def clean_name(self) -> str:
-        """Return the name.
+        """Return the instance's name.
 
         Raises:
-            ValidationError: a webhook URL cannot contain the name.
+            ValidationError: the name cannot be part of a webhook URL.
         """
         name: str = self.cleaned_data["name"]
         if reason := instances.name_error(name):
@@ -47,10 +47,10 @@ class InstanceForm(forms.ModelForm):  # type: ignore[type-arg] # Django's class 
         return name
 
     def clean_server_url(self) -> str:
-        """Return the server URL in its stored form, without trailing slashes.
+        """Return the server URL as it will be stored, without trailing slashes.
 
         Raises:
-            ValidationError: the text is not a URL or contains credentials, a query or a fragment.
+            ValidationError: the text is not a URL, or the URL contains credentials, a query or a fragment.
         """
         try:
             return (
@@ -64,7 +64,7 @@ class InstanceForm(forms.ModelForm):  # type: ignore[type-arg] # Django's class 
 
 @admin.register(Instance)
 class InstanceAdmin(BoundedAdmin):
-    """The instances with their connection state and links to their rows."""
+    """Admin of the instances. Each instance's page shows the connection state and links to the instance's rows."""
 
     form = InstanceForm
     ordering = ("name", "id")
@@ -77,7 +77,8 @@ class InstanceAdmin(BoundedAdmin):
     search_fields = ("name", "profile_name", "owner_jid__contains", "server_url")
     search_help_text = "Search by part of a name, a number or a server URL."
 
-    # Editable only while adding: has_change_permission is False, because a row belongs to one number permanently.
+    # Users fill these fields when they add an instance. Later changes are forbidden (`has_change_permission` is False),
+    # because an instance belongs to one WhatsApp number permanently.
     editable_fields = ("name", "server_url")
     fieldsets: ClassVar[Any] = (
         (None, {"fields": ("name", "server_url", "related_links")}),
@@ -88,55 +89,55 @@ class InstanceAdmin(BoundedAdmin):
     )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Apply Django's model permission: an instance must exist before it can receive webhooks."""
+        """Return whether the user may add instances; the endpoint accepts webhooks only for existing instances."""
         return super(BoundedAdmin, self).has_add_permission(request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Apply Django's model permission, only for a single instance that has no conversations, contacts or events."""
+        """Return whether the user may delete this instance, which must have no conversations, contacts or events."""
         is_permitted = obj is not None and super(BoundedAdmin, self).has_delete_permission(request, obj)
         return is_permitted and not any(rows.exists() for rows in (obj.conversations, obj.contacts, obj.events))
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:  # noqa: ARG002 - Django's hook
-        """Return only the editable fields while adding, and all fields otherwise."""
+        """Return only the editable fields on the page that adds an instance, and all fields on other pages."""
         return self.fieldsets if obj else ((None, {"fields": self.editable_fields, "description": _ADD_HELP}),)
 
     @admin.display(description="state")
     def state_badge(self, row: Instance) -> SafeString:
-        """Return the connection state in a colour."""
+        """Return the instance's connection state in a colour."""
         if row.is_removed:
             return badge("removed", "plain")
         return badge(row.state, _BADGE_STYLES.get(Instance.State(row.state), "plain"))
 
     @admin.display(description="number")
     def number(self, row: Instance) -> str:
-        """Return the instance's own number."""
+        """Return the instance's own WhatsApp number."""
         return format_address(row.owner_jid)
 
     @admin.display(description="token", boolean=True)
     def has_token(self, row: Instance) -> bool:
-        """Return whether the instance has a webhook token. Only its hash is stored."""
+        """Return whether the instance has a webhook token, of which only the hash is stored."""
         return bool(row.token_hash)
 
     @admin.display(description="pairing QR code")
     def pairing_qr_code(self, row: Instance) -> SafeString | str:
-        """Return the QR code while the instance waits to be paired."""
+        """Return the QR code for pairing, while the instance waits to be paired with a phone."""
         if row.state != Instance.State.CONNECTING:
             return EMPTY
         return png_image(row.qr_code, alt="QR code to scan with WhatsApp")
 
     @admin.display(description="picture")
     def picture(self, row: Instance) -> SafeString | str:
-        """Return a link to the picture. Embedding it would make the browser send a request to WhatsApp."""
+        """Return a link to the picture, because an embedded picture would make browsers send requests to WhatsApp."""
         return web_link(row.picture_url)
 
     @admin.display(description="labels")
     def label_list(self, row: Instance) -> SafeString | str:
-        """Return the labels as JSON."""
+        """Return the instance's labels as JSON."""
         return pretty_json(row.labels)
 
     @admin.display(description="related pages")
     def related_links(self, row: Instance) -> SafeString:
-        """Return links to the instance's rows with their numbers, and to its Ingestion page."""
+        """Return links to the lists of the instance's rows, each with the number of rows, and to the Ingestion page."""
         return format_html_join(
             " · ",
             '<a href="{}?instance={}">{}: {}</a>',

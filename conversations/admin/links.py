@@ -5,20 +5,20 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 _URL = re.compile(r"https?://[^\s<>\"'`]+", re.IGNORECASE)
-# Trailing punctuation, closing brackets and WhatsApp's formatting characters are not part of a URL.
+# Punctuation, closing brackets and WhatsApp's formatting characters at the end of a URL do not become part of the link.
 _TRAILING = ".,;:!?)]}*_~…»”"
 
 
 @dataclass(frozen=True)
 class LinkedText:
-    """A piece of text; `url` is "" if it is not a link."""
+    """A piece of a text, and the URL that the piece links to, or "" for plain text."""
 
     text: str
     url: str = ""
 
 
 def linkify(text: str) -> list[LinkedText]:
-    """Split a text into plain pieces and links. Concatenating the pieces gives the original text."""
+    """Split a text into plain pieces and links, which together contain the complete text."""
     pieces: list[LinkedText] = []
     end = 0
     for match in _URL.finditer(text):

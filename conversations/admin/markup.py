@@ -1,4 +1,4 @@
-"""HTML snippets for columns and fields. `format_html` escapes all external text."""
+"""HTML snippets for admin columns and fields, built with `format_html`, which escapes external text."""
 
 import base64
 import datetime as dt
@@ -13,8 +13,8 @@ from django.utils.timezone import localtime
 from conversations.admin.links import web_url
 
 EMPTY = "-"  # Django admin's placeholder for empty values
-MAX_TEXT_LENGTH = 1_000  # characters of one text inside JSON
-MAX_JSON_LENGTH = 100_000  # characters
+MAX_TEXT_LENGTH = 1_000  # maximum number of characters of one text inside displayed JSON
+MAX_JSON_LENGTH = 100_000  # maximum number of characters of displayed JSON
 _PNG_PREFIX = "data:image/png;base64,"
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -30,14 +30,14 @@ def format_time(time: dt.datetime) -> str:
 
 
 def web_link(url: str) -> SafeString | str:
-    """Return a link that opens in a new tab and sends no referrer; return plain text if `url` is not a web URL."""
+    """Return a link that opens in a new tab and sends no referrer; return `url` as plain text if it is no web URL."""
     if not web_url(url):
         return url or EMPTY
     return format_html('<a href="{0}" rel="noopener noreferrer" target="_blank">{0}</a>', url)
 
 
 def png_image(data_url: str, alt: str) -> SafeString | str:
-    """Return an <img> for a PNG data URL; return a placeholder for any other value."""
+    """Return an <img> element for the data URL of a PNG image; return a placeholder text for any other value."""
     if not data_url:
         return EMPTY
     try:
@@ -50,7 +50,7 @@ def png_image(data_url: str, alt: str) -> SafeString | str:
 
 
 def pretty_json(value: Any) -> SafeString | str:
-    """Return indented JSON. Long texts and long results are truncated and followed by their length."""
+    """Return a value as indented JSON; text and JSON above a maximum length are cut, and their length is appended."""
     if value in (None, {}, []):
         return EMPTY
     text = json.dumps(_truncate_texts(value), indent=2, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Admin of messages: search by text, and inspect all fields of one message."""
+"""Admin pages of chat messages: users search messages by text and inspect all fields of one message."""
 
 from typing import Any, ClassVar
 
@@ -15,7 +15,7 @@ from conversations.models import Message
 
 @admin.register(Message)
 class MessageAdmin(InstanceRowsAdmin):
-    """The messages of all instances, ordered by WhatsApp's timestamp."""
+    """Admin of the chat messages of all instances, latest first by WhatsApp's timestamp."""
 
     ordering = ("-timestamp", "-key_id", "-id")
     sortable_by = ("timestamp",)
@@ -46,35 +46,35 @@ class MessageAdmin(InstanceRowsAdmin):
 
     @admin.display(description="conversation")
     def conversation_name(self, row: Message) -> str:
-        """Return the conversation's name or number."""
+        """Return the name or number of the message's conversation."""
         return conversation_display_name(row.conversation)
 
     @admin.display(description="from")
     def author(self, row: Message) -> str:
-        """Return "You" for the instance itself, else the sender's name in the message."""
+        """Return "You" for a message that the instance sent, else the sender's name as the message contains it."""
         return YOU if row.from_me else row.sender_name
 
     @admin.display(description="message")
     def text_preview(self, row: Message) -> str:
-        """Return the kind's symbol and the beginning of the text, with a mark if the message is deleted."""
+        """Return the symbol of the message's kind and the beginning of the text; a symbol marks a deleted message."""
         return f"{'🗑 ' if row.is_deleted else ''}{preview(row.kind, row.text)}"
 
     @admin.display(description="media")
     def media_json(self, row: Message) -> SafeString | str:
-        """Return the properties of the file as JSON."""
+        """Return the properties of the message's file as JSON."""
         return pretty_json(row.media)
 
     @admin.display(description="details")
     def details_json(self, row: Message) -> SafeString | str:
-        """Return the kind's other data as JSON."""
+        """Return the data of the message besides text and file, such as a location, as JSON."""
         return pretty_json(row.details)
 
     @admin.display(description="reactions")
     def reactions_json(self, row: Message) -> SafeString | str:
-        """Return the reactions as JSON, including removed ones."""
+        """Return the reactions to the message as JSON, including removed reactions."""
         return pretty_json(row.reactions)
 
     @admin.display(description="poll results")
     def poll_results_json(self, row: Message) -> SafeString | str:
-        """Return the votes as JSON."""
+        """Return the votes in the message's poll as JSON."""
         return pretty_json(row.poll_results)

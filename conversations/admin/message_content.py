@@ -1,6 +1,6 @@
-"""Display text of a message's content: the name of its kind, a preview, facts about its file, and lines of details.
+"""Pure functions for the display of a chat message: name of its kind, preview, properties of its file, detail lines.
 
-The functions are pure. `media` and `details` come from an external server, so each value's type is checked.
+The arguments `media` and `details` come from an external server, so the type of each value in them is checked.
 """
 
 import re
@@ -11,7 +11,7 @@ from django.template.defaultfilters import filesizeformat
 
 from conversations.admin.links import LinkedText, web_url
 
-# kind → (symbol, name); plain text has neither
+# kind of message → (symbol, name), both of which are empty for a text message
 KINDS = {
     "text": ("", ""),
     "image": ("🖼", "Photo"),
@@ -41,37 +41,37 @@ KINDS = {
 }
 UNKNOWN_KIND = ("❔", "Unknown kind of message")
 
-# boolean key of `media` → displayed word
+# name of a flag in `Message.media` → displayed word
 _MEDIA_FLAGS = {"is_voice": "voice", "is_gif": "GIF", "is_animated": "animated", "is_view_once": "view once"}
-_PREVIEW_LENGTH = 80  # characters
+_PREVIEW_LENGTH = 80  # maximum number of characters of a preview's text
 _MAP_URL = "https://www.openstreetmap.org/?mlat={0:.6f}&mlon={1:.6f}#map=16/{0:.6f}/{1:.6f}"
 _VCARD_NUMBER = re.compile(r"waid=(\d{1,20})")
-# Keys of `details` that any kind can have. The message view shows them as flags or not at all.
+# Names in `Message.details` that any kind of message can have, and that are displayed as flags or not at all.
 _COMMON_DETAIL_KEYS = frozenset({"viewOnce", "isForwarded", "forwardingScore", "expiration", "mentionedJid"})
 
 Json = Mapping[str, Any]
 
 
 def kind_label(kind: str) -> tuple[str, str]:
-    """Return the symbol and the name of a kind."""
+    """Return the symbol and the name of a kind of message."""
     return KINDS.get(kind, UNKNOWN_KIND)
 
 
 def preview(kind: str, text: str) -> str:
-    """Return the kind's symbol and the beginning of the text; the kind's name replaces an empty text."""
+    """Return the symbol of a kind of message and the beginning of the text; the kind's name replaces an empty text."""
     symbol, name = kind_label(kind)
     shortened = text if len(text) <= _PREVIEW_LENGTH else f"{text[:_PREVIEW_LENGTH]}…"
     return f"{symbol} {shortened or name}".strip()
 
 
 def media_facts(media: Json) -> list[str]:
-    """Return the known properties of a file: type, size, duration, dimensions, pages, flags."""
+    """Return the known properties of a message's file: type, size, duration, dimensions, pages, flags."""
     width, height, pages = (_as_integer(media.get(name)) for name in ("width", "height", "pages"))
     facts = [
         _as_text(media.get("mimetype")),
         filesizeformat(media["size"]) if _as_integer(media.get("size")) else "",
         format_duration(media["seconds"]) if _as_integer(media.get("seconds")) else "",
-        f"{width} × {height}" if width and height else "",  # noqa: RUF001 - the usual sign in dimensions
+        f"{width} × {height}" if width and height else "",  # noqa: RUF001 - dimensions use a multiplication sign
         f"{pages} pages" if pages else "",
         *(word for name, word in _MEDIA_FLAGS.items() if media.get(name) is True),
     ]
@@ -90,7 +90,7 @@ def format_duration(seconds: int) -> str:
 
 
 def media_lines(media: Json) -> Iterator[LinkedText]:
-    """Yield the file's name, linked if its URL is known, and the transcript of a voice message."""
+    """Yield the name of a message's file, linked if its URL is known, and the transcript of a voice message."""
     name = _as_text(media.get("file_name")) or _as_text(media.get("title"))
     url = web_url(media.get("url"))
     if name or url:
@@ -100,12 +100,12 @@ def media_lines(media: Json) -> Iterator[LinkedText]:
 
 
 def detail_lines(kind: str, details: Json, poll_count: Sequence[Json]) -> list[LinkedText]:
-    """Return the data of the kind beside text and media.
+    """Return the lines that show a message's data besides text and media, such as a location or poll results.
 
     Args:
-        kind: one of `Message.Kind`.
-        details: the message's details.
-        poll_count: `{"name": …, "voters": […]}` per option, see `Message.poll_count`.
+        kind: the message's kind, one of `Message.Kind`.
+        details: the value of `Message.details`.
+        poll_count: `{"name": …, "voters": […]}` for each option of a poll, see `Message.poll_count`.
     """
     if kind == "poll":
         return [LinkedText(f"{option['name']}: {len(option['voters'])}") for option in poll_count]
@@ -122,7 +122,7 @@ def _location_lines(details: Json) -> Iterator[LinkedText]:
 
 
 def _vcard_lines(details: Json) -> Iterator[LinkedText]:
-    """Yield the name and numbers of each vCard. A single contact's details are themselves the card."""
+    """Yield the name and numbers of each vCard; without a list `contacts`, `details` itself is the only vCard."""
     cards = details["contacts"] if isinstance(details.get("contacts"), list) else [details]
     for card in cards:
         if isinstance(card, dict):
@@ -137,7 +137,7 @@ def _call_lines(details: Json) -> Iterator[LinkedText]:
 
 
 def _scalar_lines(details: Json) -> Iterator[LinkedText]:
-    """Yield texts and numbers. The message's own admin page shows the complete details."""
+    """Yield a line for each text or number in `details`; the message's admin page shows all values."""
     for name, value in details.items():
         if isinstance(value, str | int | float) and not isinstance(value, bool) and name not in _COMMON_DETAIL_KEYS:
             yield LinkedText(f"{name}: {value}")

@@ -1,6 +1,7 @@
-"""Pagination without counting a large table. Rows are counted up to a limit; a longer list shows "more than".
+"""Pagination without counting all rows of a large table. Rows are counted only up to `MAX_ROWS`.
 
-A page reads at most `MAX_ROWS` index entries. To reach later rows, users search or filter.
+A page of an admin list reads at most `MAX_ROWS` index entries. To reach rows after the first `MAX_ROWS`, users must
+search or filter.
 """
 
 from typing import Any
@@ -13,15 +14,15 @@ MAX_ROWS = 5000
 
 
 def count_up_to(queryset: QuerySet[Any], limit: int) -> tuple[int, bool]:
-    """Return the number of rows, at most `limit`, and whether there are more."""
+    """Return the number of rows, but at most `limit`, and whether there are more rows than `limit`."""
     count = queryset.order_by().values("pk")[: limit + 1].count()
     return min(count, limit), count > limit
 
 
-class BoundedPaginator(Paginator):  # type: ignore[type-arg] # Django's class takes no argument at run time
-    """Paginates the first `max_rows` rows.
+class BoundedPaginator(Paginator):  # type: ignore[type-arg] # Django's class accepts no type argument at run time
+    """Paginates only the first `max_rows` rows of a list.
 
-    A page number that is out of range selects the nearest page, because lists change between two requests.
+    A page number that is out of range selects the nearest page, because a list may become shorter between requests.
     """
 
     max_rows = MAX_ROWS
@@ -33,7 +34,7 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg] # Django's class ta
 
     @property
     def has_more(self) -> bool:
-        """Whether there are more rows than `count`."""
+        """Whether the list has more rows than the paginator counts."""
         return self._bounded_count[1]
 
     def validate_number(self, number: float | str) -> int:

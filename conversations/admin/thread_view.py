@@ -1,7 +1,4 @@
-"""View models of a page of messages, shown as a chat: grouped by day, with sender names and delivery marks.
-
-The functions are pure.
-"""
+"""Pure functions that prepare a page of chat messages for the template: days, sender names, delivery marks."""
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,7 +32,7 @@ _DELIVERY_MARKS: dict[int, DeliveryMark] = {
 
 @dataclass(frozen=True)
 class Quote:
-    """The quoted message of a reply; `anchor` is its HTML id, or "" if it is not on this page."""
+    """The message that a reply quotes; `anchor` is its HTML id, or "" if the quoted message is on another page."""
 
     author: str
     text: str
@@ -52,7 +49,7 @@ class Reaction:
 
 @dataclass(frozen=True)
 class MessageView:
-    """One message, ready for the template. `author` is "" if the template should not show a name."""
+    """One chat message, prepared for the template; `author` is "" if the template should not show a name."""
 
     pk: int
     from_me: bool
@@ -73,26 +70,26 @@ class MessageView:
 
     @property
     def anchor(self) -> str:
-        """The HTML id of the message."""
+        """The HTML id of the chat message."""
         return _anchor(self.pk)
 
 
 @dataclass(frozen=True)
 class Day:
-    """The messages of one day."""
+    """The chat messages of one day, prepared for the template."""
 
     date: dt.date
     messages: list[MessageView]
 
 
 def group_by_day(messages: Sequence[Message], names: DisplayNames, *, zone: dt.tzinfo, is_group: bool) -> list[Day]:
-    """Return the messages as view models, grouped by day, oldest first.
+    """Return chat messages prepared for the template, grouped by day, oldest first.
 
     Args:
-        messages: a page of one conversation, latest first, as `Message.objects.for_conversation` returns it.
+        messages: a page of one conversation's messages, latest first, as `Message.objects.for_conversation` returns it.
         names: display names of the people in the messages.
-        zone: the time zone that defines the days.
-        is_group: whether to show a name above the first of consecutive messages of a sender.
+        zone: the time zone in which days begin and end.
+        is_group: whether to show the sender's name above the first of consecutive messages of the same sender.
     """
     rows = list(reversed(messages))
     anchors = {row.key_id: _anchor(row.pk) for row in rows}
@@ -112,7 +109,7 @@ def group_by_day(messages: Sequence[Message], names: DisplayNames, *, zone: dt.t
 def message_view(
     row: Message, names: DisplayNames, *, zone: dt.tzinfo, author: str, anchors: Mapping[str, str]
 ) -> MessageView:
-    """Return the view model of one message; `anchors` maps the key ids of the page's messages to their HTML ids."""
+    """Return one message prepared for the template; `anchors` maps WhatsApp's message ids on the page to HTML ids."""
     symbol, kind_name = message_content.kind_label(row.kind)
     return MessageView(
         pk=row.pk,

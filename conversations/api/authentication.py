@@ -1,4 +1,4 @@
-"""Authentication with knox API tokens. A malformed `Authorization` header gets 401 and never a server error."""
+"""Authenticates API requests with knox tokens. A malformed `Authorization` header gives status 401, never 500."""
 
 from typing import Any
 
@@ -9,16 +9,16 @@ from rest_framework.exceptions import AuthenticationFailed
 from logs.binding import bind
 
 
-class TokenAuthentication(KnoxTokenAuthentication):  # type: ignore[misc]  # knox ships no types
+class TokenAuthentication(KnoxTokenAuthentication):  # type: ignore[misc]  # knox ships no type hints
     """Authenticates requests with an `Authorization: Token …` header."""
 
     def authenticate_credentials(self, token: bytes) -> Any:
-        """Return the user and the token's row.
+        """Return the user and the database row of a token.
 
         Raises:
             AuthenticationFailed: the token is malformed, unknown or expired, or its user is inactive.
         """
-        # Knox decodes the token as UTF-8 and queries the database with it. Both raise errors on some bytes.
+        # With some bytes in a token, knox cannot decode the token as UTF-8, or the database rejects the query for it.
         if not (token.isascii() and token.decode("ascii").isprintable()):
             raise AuthenticationFailed("Invalid token.")
         user, row = super().authenticate_credentials(token)
@@ -26,7 +26,7 @@ class TokenAuthentication(KnoxTokenAuthentication):  # type: ignore[misc]  # kno
         return user, row
 
 
-class TokenScheme(KnoxTokenScheme):  # type: ignore[no-untyped-call]  # subclassing registers the extension
+class TokenScheme(KnoxTokenScheme):  # type: ignore[no-untyped-call]  # the base class has an untyped __init_subclass__
     """Describes `TokenAuthentication` in the OpenAPI schema."""
 
     target_class = "conversations.api.authentication.TokenAuthentication"

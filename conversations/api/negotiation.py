@@ -1,4 +1,4 @@
-"""Content negotiation: every response is JSON, errors too. `Accept` and `?format=` are ignored."""
+"""Content negotiation that makes every response JSON, including errors; `Accept` and `?format=` are ignored."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,13 +9,13 @@ from rest_framework.request import Request
 
 
 class JSONOnlyNegotiation(DefaultContentNegotiation):
-    """Always selects the first renderer, which is the only configured one."""
+    """Selects the only configured renderer (JSON) for every request."""
 
     def select_renderer(
         self,
-        request: Request,  # noqa: ARG002 - DRF's signature
+        request: Request,  # noqa: ARG002 - DRF defines the signature
         renderers: Iterable[BaseRenderer],
-        format_suffix: str | None = None,  # noqa: ARG002 - DRF's signature
+        format_suffix: str | None = None,  # noqa: ARG002 - DRF defines the signature
     ) -> tuple[Any, str]:
         """Return the renderer and its media type."""
         renderer = next(iter(renderers))

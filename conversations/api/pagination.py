@@ -13,10 +13,10 @@ LINK_SCHEMA = {"type": "string", "format": "uri", "nullable": True}
 
 
 class CursorLinksPagination(BasePagination):
-    """Builds `{"next": url or null, "previous": url or null, "results": […]}` from a page that a manager has read."""
+    """Builds `{"next": url or null, "previous": url or null, "results": […]}` from a `Page` of rows."""
 
     def build_response(self, request: Request, page: Page[Any], results: Any) -> Response:
-        """Return the response for `page`, whose serialized rows are `results`."""
+        """Return the response for one page; `results` are the serialized rows of the page."""
         cursors = {"next": page.next_cursor, "previous": page.previous_cursor}
         url = request.build_absolute_uri()
         links = {
@@ -25,7 +25,7 @@ class CursorLinksPagination(BasePagination):
         return Response({**links, "results": results})
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """Return the OpenAPI schema of the response; `schema` describes the list of rows."""
+        """Return the OpenAPI schema of a list response; `schema` is the schema of the list of rows."""
         return {
             "type": "object",
             "required": ["next", "previous", "results"],

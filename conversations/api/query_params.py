@@ -1,7 +1,8 @@
-"""Query parameters of the list endpoints: one serializer per list.
+"""Query parameters of the list endpoints: one serializer validates the parameters of one list.
 
-Each field has the name of an argument of the manager's list method. A wrong value, an unknown name and a repeated name
-are errors of that parameter. Ignoring a misspelt filter would return rows that the client did not ask for.
+Each serializer field has the name of an argument of the manager's list method. Wrong values, unknown parameters and
+repeated parameters are errors, because without a misspelt filter a list would contain rows that the client did not ask
+for.
 """
 
 import datetime as dt
@@ -17,30 +18,30 @@ from conversations.models import Conversation, Message
 from conversations.models.base import PAGE_SIZE
 
 MAX_PAGE_ROWS = 200
-MAX_SEARCH_LENGTH = 255  # characters, the maximum length of a name
+MAX_SEARCH_LENGTH = 255  # maximum characters of a search text, as long as the longest name
 
 
 @extend_schema_field({"type": "string", "enum": ["true", "false", "any"]})
 class FlagField(serializers.Field[bool | None, str, bool | None, Any]):
-    """A filter by a boolean column: `true`, `false`, or `any` for no filter."""
+    """A query parameter that filters by a boolean column: `true`, `false`, or `any` for no filter."""
 
     words: ClassVar[dict[str, bool | None]] = {"true": True, "false": False, "any": None}
     default_error_messages = {"invalid": "Must be true, false or any."}
 
     def to_internal_value(self, data: str) -> bool | None:
-        """Return the value of a word, in upper or lower case."""
+        """Convert `true`, `false` or `any`, in upper or lower case, to True, False or None."""
         word = data.lower()
         if word not in self.words:
             self.fail("invalid")
         return self.words[word]
 
-    def to_representation(self, value: bool | None) -> Any:  # noqa: FBT001 - DRF's signature
-        """Return the word for a value."""
+    def to_representation(self, value: bool | None) -> Any:  # noqa: FBT001 - DRF defines the signature
+        """Convert True, False or None to `true`, `false` or `any`."""
         return next(word for word, meaning in self.words.items() if meaning is value)
 
 
 class PageParameters(serializers.Serializer[Any]):
-    """The parameters that select one page of a list."""
+    """The query parameters that select one page of a list."""
 
     cursor = serializers.CharField(
         default="",
@@ -53,10 +54,10 @@ class PageParameters(serializers.Serializer[Any]):
 
     @classmethod
     def parse(cls, query: QueryDict) -> dict[str, Any]:
-        """Return the arguments for the manager's list method, with defaults for parameters that are absent.
+        """Return the arguments for the manager's list method, with defaults for missing query parameters.
 
         Raises:
-            ValidationError: a dict from the name of each wrong parameter to its errors.
+            ValidationError: a query parameter is wrong; `detail` maps each wrong parameter to its error texts.
         """
         serializer = cls(data=query.dict())
         errors = {name: ["Unknown parameter."] for name in query if name not in serializer.fields}
@@ -67,7 +68,7 @@ class PageParameters(serializers.Serializer[Any]):
 
 
 class InstanceParameter(serializers.Serializer[Any]):
-    """The parameter that selects the rows of one instance."""
+    """The query parameter that selects the rows of one instance."""
 
     instance = serializers.IntegerField(
         default=None, min_value=1, max_value=MAX_ID, help_text="Only rows of the instance with this id."
@@ -83,13 +84,13 @@ def _kind_field(kinds: type[TextChoices], help_text: str) -> serializers.ChoiceF
 
 
 class ContactParameters(PageParameters, InstanceParameter):
-    """Parameters of the list of contacts."""
+    """Query parameters of the list of contacts."""
 
     search = _search_field("Part of a name, a phone number or a LID.")
 
 
 class ConversationParameters(PageParameters, InstanceParameter):
-    """Parameters of the list of conversations."""
+    """Query parameters of the list of conversations."""
 
     archived = FlagField(default=None, help_text="Only conversations that are archived (true) or not (false).")
     pinned = FlagField(default=None, help_text="Only conversations that are pinned (true) or not (false).")
@@ -109,7 +110,7 @@ class ConversationParameters(PageParameters, InstanceParameter):
 
 
 class MessageParameters(PageParameters, InstanceParameter):
-    """Parameters of the list of messages of all conversations."""
+    """Query parameters of the list of messages of all conversations."""
 
     kind = _kind_field(Message.Kind, "Only messages of this kind.")
     from_me = FlagField(default=None, help_text="Only messages that the instance sent (true) or received (false).")

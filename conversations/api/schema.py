@@ -1,4 +1,4 @@
-"""OpenAPI descriptions of the viewsets: query parameters of their lists, the type of ids, and row descriptions."""
+"""Adds to the OpenAPI schema the query parameters of lists, the type of ids, and the descriptions of operations."""
 
 from typing import Any, Protocol, cast
 
@@ -12,29 +12,29 @@ ID_PARAMETER = OpenApiParameter("id", OpenApiTypes.INT64, OpenApiParameter.PATH)
 
 
 class DescribedViewSet(Protocol):
-    """What `RowSchema` reads from a viewset."""
+    """The attributes of a viewset that `RowSchema` reads."""
 
     action: str
     detail: bool
     query_params: type[BaseSerializer[Any]]
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
-        """Return the serializer of the current action's rows."""
+        """Return the serializer class for the rows of the current action."""
 
 
 class RowSchema(AutoSchema):
-    """Describes one operation of a `RowViewSet`."""
+    """Generates the OpenAPI description of one operation of a `RowViewSet`."""
 
     def get_override_parameters(self) -> list[Any]:
         """Return the parameters that drf-spectacular cannot infer from the URL pattern."""
         return [ID_PARAMETER if self.viewset.detail else self.viewset.query_params]
 
-    def get_description(self) -> str:  # type: ignore[override]  # AutoSchema overrides it like this too
-        """Return the serializer's docstring for a single row, and the action's or viewset's docstring otherwise."""
+    def get_description(self) -> str:  # type: ignore[override]  # drf-spectacular changed the signature of DRF's method
+        """Return the serializer's docstring for `retrieve`, and the docstring of the action or viewset otherwise."""
         is_single_row = self.viewset.action == "retrieve"
         return get_doc(self.viewset.get_serializer_class()) if is_single_row else super().get_description()
 
     @property
     def viewset(self) -> DescribedViewSet:
-        """The viewset that is being described."""
+        """The viewset of the operation that `RowSchema` describes."""
         return cast("DescribedViewSet", self.view)

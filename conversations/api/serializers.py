@@ -1,6 +1,7 @@
-"""JSON representation of the rows. Each serializer lists its fields, so a new column does not appear by itself.
+"""Serializers that convert database rows to JSON.
 
-An unknown value is null, except that an unknown text is "".
+Each serializer lists its fields, so that a new column does not appear in the API by itself. In the JSON, an unknown
+text is "", and any other unknown value is null.
 """
 
 from typing import Any, ClassVar
@@ -15,7 +16,10 @@ STATUSES = {status.value: status.name.lower() for status in Message.Status}
 
 
 class NestedFieldsSerializer(serializers.Serializer[Any]):
-    """A nested object made of fields of the same row; null if the field named by `null_when_empty` is empty."""
+    """A nested JSON object made of fields of the parent's row.
+
+    Subclasses set `null_when_empty` to the name of a field; if this field is empty, the nested object is null.
+    """
 
     null_when_empty: ClassVar[str]
 
@@ -23,7 +27,7 @@ class NestedFieldsSerializer(serializers.Serializer[Any]):
         super().__init__(source="*", allow_null=True, read_only=True, **options)
 
     def to_representation(self, instance: Any) -> dict[str, Any] | None:  # type: ignore[override]  # may return None
-        """Return the nested object or None."""
+        """Return the nested JSON object or None."""
         return super().to_representation(instance) if getattr(instance, self.null_when_empty) else None
 
 
@@ -37,7 +41,7 @@ class LabelSerializer(serializers.Serializer[Any]):
 
 
 class InstanceSerializer(serializers.ModelSerializer[Instance]):
-    """One WhatsApp number."""
+    """One instance, that is, one WhatsApp number on an Evolution server."""
 
     labels = serializers.SerializerMethodField()
 
@@ -61,7 +65,7 @@ class InstanceSerializer(serializers.ModelSerializer[Instance]):
 
     @extend_schema_field(LabelSerializer(many=True))
     def get_labels(self, row: Instance) -> list[dict[str, Any]]:
-        """Return the labels that are not deleted, ordered by id."""
+        """Return the labels of the instance that are not deleted, ordered by id."""
         return [
             {"id": label_id, "name": label.get("name", ""), "color": label.get("color")}
             for label_id, label in sorted(row.labels.items())
@@ -70,7 +74,7 @@ class InstanceSerializer(serializers.ModelSerializer[Instance]):
 
 
 class InstanceDetailSerializer(InstanceSerializer):
-    """One WhatsApp number, with the QR code that pairs it with a phone."""
+    """One instance (WhatsApp number), with the QR code for pairing the instance with a phone."""
 
     class Meta(InstanceSerializer.Meta):
         fields = (*InstanceSerializer.Meta.fields, "qr_code")
@@ -79,7 +83,7 @@ class InstanceDetailSerializer(InstanceSerializer):
 
 # --- contacts ---------------------------------------------------------------------------------------------------------
 class ContactSerializer(serializers.ModelSerializer[Contact]):
-    """One person or business known to an instance."""
+    """One person or business that an instance knows."""
 
     presence = serializers.SerializerMethodField()
 
@@ -101,7 +105,7 @@ class ContactSerializer(serializers.ModelSerializer[Contact]):
         read_only_fields = fields
 
     @extend_schema_field(
-        # The model stores an unknown presence as ""; the API returns null.
+        # The model stores an unknown presence as "", but the API returns an unknown presence as null.
         serializers.ChoiceField([choice for choice in Contact.Presence.choices if choice[0]], allow_null=True)
     )
     def get_presence(self, row: Contact) -> str | None:
@@ -111,7 +115,7 @@ class ContactSerializer(serializers.ModelSerializer[Contact]):
 
 # --- conversations ----------------------------------------------------------------------------------------------------
 class LastMessageSerializer(NestedFieldsSerializer):
-    """The summary of a conversation's last message that the list of conversations contains."""
+    """A summary of the last message of a conversation."""
 
     null_when_empty = "last_message_id"
 
@@ -152,7 +156,7 @@ class ConversationSerializer(serializers.ModelSerializer[Conversation]):
         read_only_fields = fields
 
     def get_labels(self, row: Conversation) -> list[str]:
-        """Return the ids of the labels that are attached now, in order."""
+        """Return the sorted ids of the labels that are attached to the conversation."""
         return sorted(label_id for label_id, is_attached in row.labels.items() if is_attached)
 
 
@@ -170,7 +174,7 @@ class ParticipantSerializer(serializers.ModelSerializer[Participant]):
 
 
 class ConversationDetailSerializer(ConversationSerializer):
-    """One conversation of one instance, with the participants if it is a group."""
+    """One conversation of one instance; a conversation with a group also has the participants."""
 
     participants = serializers.SerializerMethodField(help_text="Empty unless the conversation is a group.")
 
@@ -186,7 +190,7 @@ class ConversationDetailSerializer(ConversationSerializer):
 
 # --- messages ---------------------------------------------------------------------------------------------------------
 class QuotedSerializer(NestedFieldsSerializer):
-    """The message that a message replies to, as copied into the reply."""
+    """The message that a reply quotes, as WhatsApp copied the quoted message into the reply."""
 
     null_when_empty = "quoted_key_id"
 
@@ -257,16 +261,16 @@ class MessageSerializer(serializers.ModelSerializer[Message]):
 
     @extend_schema_field(serializers.ChoiceField(list(STATUSES.values())))
     def get_status(self, row: Message) -> str:
-        """Return the delivery status."""
+        """Return the delivery status of the message."""
         return STATUSES[row.status]
 
     def get_media(self, row: Message) -> dict[str, Any] | None:
-        """Return the known properties of the file: mimetype, size (bytes), seconds, width and others."""
+        """Return the known properties of the media file: `mimetype`, `size` (bytes), `seconds`, `width` and others."""
         return row.media or None
 
     @extend_schema_field(ReactionSerializer(many=True))
     def get_reactions(self, row: Message) -> list[dict[str, Any]]:
-        """Return the reactions that were not removed, oldest first."""
+        """Return the reactions to the message that were not removed, oldest first."""
         reactions = [reaction for reaction in row.reactions.values() if reaction["emoji"]]
         reactions.sort(key=lambda reaction: (reaction["at"], reaction["who"]))
         rows = [{**reaction, "at": coerce.from_ms(reaction["at"])} for reaction in reactions]

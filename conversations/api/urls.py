@@ -1,6 +1,6 @@
-"""Routes under `/api/`: version 1, the OpenAPI schema, its documentation page, and a JSON 404 for other paths.
+"""Routes under `/api/`: version 1 of the API, the OpenAPI schema, a documentation page, and a JSON 404 for other paths.
 
-The trailing slash of a path is optional, because a redirect would turn a POST into a GET.
+The trailing slash of a path is optional, because a redirect to the path with a slash would turn a POST into a GET.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ router.register("contacts", views.ContactViewSet, basename="contact")
 router.register("conversations", views.ConversationViewSet, basename="conversation")
 router.register("messages", views.MessageViewSet, basename="message")
 
-# The schema contains no data. A client with a wrong token must be able to read how to authenticate.
+# The OpenAPI schema contains no data, and a client without a valid token must be able to read how to authenticate.
 public: dict[str, Any] = {"authentication_classes": [], "permission_classes": []}
 
 urlpatterns = [

@@ -1,4 +1,4 @@
-"""Viewsets of the REST API. They read and write only through the managers, which enforce caching and locking."""
+"""Viewsets of the REST API. Viewsets read and write only through the managers, which enforce caching and locking."""
 
 from collections.abc import Callable
 from functools import partial
@@ -27,12 +27,12 @@ from conversations.models import Contact, Conversation, Instance, Message
 
 Result = TypeVar("Result")
 
-# Responses with another status code do not depend on cached data.
+# Status codes of responses that depend on cached data and get a `Cache-Status` header.
 CACHE_STATUS_CODES = (200, 404)
 
 
 def get_or_404(operation: Callable[[int], Result], pk: str) -> Result:
-    """Call a manager method with a primary key and return its result.
+    """Call a manager method with a primary key and return the method's result.
 
     Raises:
         NotFound: the row does not exist.
@@ -44,7 +44,7 @@ def get_or_404(operation: Callable[[int], Result], pk: str) -> Result:
 
 
 class RowViewSet(GenericViewSet[Any]):
-    """The list and detail endpoints of one model. Subclasses set the manager methods and the serializers."""
+    """Base class for the list and detail endpoints of one model; subclasses set manager methods and serializers."""
 
     fetch_row: ClassVar[Callable[..., Any]]
     fetch_page: ClassVar[Callable[..., Page[Any]]]
@@ -58,7 +58,7 @@ class RowViewSet(GenericViewSet[Any]):
     schema = RowSchema()
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
-        """Return the list serializer for the list, and the detail serializer for other actions."""
+        """Return the list serializer for the action `list`, and the detail serializer for all other actions."""
         return self.serializer_class if self.action == "list" else self.detail_serializer_class
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
@@ -69,23 +69,23 @@ class RowViewSet(GenericViewSet[Any]):
             response["Cache-Status"] = reads.cache_status
         return response
 
-    def list(self, request: Request) -> Response:  # noqa: D102 - OpenAPI shows the viewset's docstring instead
+    def list(self, request: Request) -> Response:  # noqa: D102 - OpenAPI shows the viewset's docstring
         return self.page_response(request, self.fetch_page, self.query_params)
 
-    def retrieve(self, request: Request, pk: str) -> Response:  # noqa: ARG002, D102 - as above
+    def retrieve(self, request: Request, pk: str) -> Response:  # noqa: ARG002, D102 - the serializer has the docstring
         return self.row_response(get_or_404(self.fetch_row, pk))
 
     def row_response(self, row: Any) -> Response:
-        """Return the response for a single row."""
+        """Return a response with one serialized row."""
         return Response(self.get_serializer(row).data)
 
     def page_response(
         self, request: Request, fetch: Callable[..., Page[Any]], params_class: type[PageParameters]
     ) -> Response:
-        """Return the response for the page that the query parameters select.
+        """Return a response with the page of rows that the query parameters select.
 
         Raises:
-            ValidationError: a dict from the name of each wrong parameter to its errors.
+            ValidationError: a query parameter is wrong; `detail` maps each wrong parameter to its error texts.
         """
         try:
             page = fetch(**params_class.parse(request.query_params))
@@ -96,7 +96,7 @@ class RowViewSet(GenericViewSet[Any]):
 
 
 class InstanceViewSet(RowViewSet):
-    """WhatsApp numbers, ordered by name."""
+    """The instances (WhatsApp numbers), ordered by name."""
 
     fetch_row = Instance.objects.fetch
     fetch_page = Instance.objects.page
@@ -106,7 +106,7 @@ class InstanceViewSet(RowViewSet):
 
 
 class ContactViewSet(RowViewSet):
-    """Contacts of the instances, ordered by name."""
+    """The contacts of all instances, ordered by name."""
 
     fetch_row = Contact.objects.fetch
     fetch_page = Contact.objects.for_instance
@@ -115,7 +115,7 @@ class ContactViewSet(RowViewSet):
 
 
 class MessageViewSet(RowViewSet):
-    """Messages of all conversations, ordered by WhatsApp's timestamp, latest first."""
+    """The messages of all conversations, ordered by WhatsApp's timestamp, latest first."""
 
     fetch_row = Message.objects.fetch
     fetch_page = Message.objects.for_instance
@@ -124,10 +124,10 @@ class MessageViewSet(RowViewSet):
 
     @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY, 404: OpenApiTypes.OBJECT})
     @action(detail=True)
-    def media(self, request: Request, pk: str) -> FileResponse:  # noqa: ARG002 - DRF's signature
-        """Download the message's file, always as `application/octet-stream`.
+    def media(self, request: Request, pk: str) -> FileResponse:  # noqa: ARG002 - DRF defines the signature
+        """Download the message's media file, always as `application/octet-stream`.
 
-        The message's `media` field contains the type that the sender claimed; it is not verified.
+        The `media` field of the message contains the MIME type that the sender claimed, which is not verified.
         """
         row = get_or_404(self.fetch_row, pk)
         name = row.media.get("file")
@@ -143,7 +143,7 @@ def conversation_action(name: str) -> Any:
     """Return a POST action that calls the manager method `name` and responds with the updated conversation."""
     operation = getattr(Conversation.objects, name)
 
-    def run(self: "ConversationViewSet", request: Request, pk: str) -> Response:  # noqa: ARG001 - the body is ignored
+    def run(self: "ConversationViewSet", request: Request, pk: str) -> Response:  # noqa: ARG001 - DRF passes a request
         return self.row_response(get_or_404(operation, pk))
 
     run.__name__ = name
@@ -152,7 +152,7 @@ def conversation_action(name: str) -> Any:
 
 
 class ConversationViewSet(RowViewSet):
-    """Conversations with contacts, groups and lists, ordered by their last message, latest first."""
+    """The conversations with contacts, groups and broadcast lists, ordered by the last message, latest first."""
 
     fetch_row = Conversation.objects.fetch
     fetch_page = Conversation.objects.for_instance
@@ -175,5 +175,5 @@ class ConversationViewSet(RowViewSet):
 
 
 def not_found(_request: HttpRequest) -> JsonResponse:
-    """Return a JSON 404 response for a path that has no route."""
+    """Return a 404 response in JSON for a path under `/api/` that has no route."""
     return JsonResponse({"detail": "Not found. The API is documented at /api/docs/."}, status=404)

@@ -1,1 +1,1 @@
-"""Database techniques that know nothing of the domain: bulk writes, keyset pagination and cascades in SQL."""
+"""Database techniques that do not depend on the domain: bulk writes, keyset pagination and cascades in SQL."""

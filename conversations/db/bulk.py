@@ -1,8 +1,8 @@
 """Inserts or updates many rows of one table with one statement.
 
-On PostgreSQL all rows are sent as one JSON parameter, which `json_populate_recordset` turns into rows of the table. The
-statement's length does not depend on the number of rows, and encoding JSON costs much less than adapting one parameter
-per value. Other databases, and models with fields that convert their values, get one parameter per value.
+On PostgreSQL all rows are sent as one JSON parameter, which `json_populate_recordset` turns into rows of the table. So
+the SQL text has the same length for any number of rows, and encoding one JSON parameter costs much less than adapting
+one parameter per value. On other databases, and for fields that convert their values, there is one parameter per value.
 """
 
 import datetime as dt
@@ -13,8 +13,8 @@ from typing import Any
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-# Fields whose values JSON can carry unchanged, or, for times, in ISO format. Subclasses may convert values, so they are
-# not included.
+# Field classes whose values JSON can represent unchanged or, for dates and times, in ISO format. A subclass of one of
+# these classes is not supported, because the subclass may convert values.
 _TIME_FIELDS = (models.DateField, models.DateTimeField)
 _JSON_FIELDS = (
     *_TIME_FIELDS,
@@ -42,10 +42,10 @@ _UPDATE_ONE = "UPDATE {table} SET {assignments} WHERE {pk} = %s"
 
 
 def bulk_insert(connection: BaseDatabaseWrapper, rows: Sequence[models.Model]) -> None:
-    """Insert new rows, and set their primary keys to those that the database generated.
+    """Insert new rows, and set the primary keys of the objects to those that the database generated.
 
     Raises:
-        TypeError: JSON cannot represent a value.
+        TypeError: JSON cannot represent the value of a field.
     """
     if not rows:
         return
@@ -59,18 +59,18 @@ def bulk_insert(connection: BaseDatabaseWrapper, rows: Sequence[models.Model]) -
         cursor.execute(_INSERT.format(**names), [_to_json(fields, rows, add=True)])
         for row, (pk,) in zip(rows, cursor.fetchall(), strict=True):
             row.pk = pk
-            row._state.adding, row._state.db = False, connection.alias  # noqa: SLF001 - as Django's bulk_create does
+            row._state.adding, row._state.db = False, connection.alias  # noqa: SLF001 - bulk_create sets _state too
 
 
 def bulk_update(connection: BaseDatabaseWrapper, rows: Sequence[models.Model], field_names: Iterable[str]) -> None:
-    """Update the named fields of existing rows.
+    """Write the fields with these names of existing rows to the database.
 
     Raises:
-        TypeError: JSON cannot represent a value.
+        TypeError: JSON cannot represent the value of a field.
     """
     if not rows:
         return
-    meta = rows[0]._meta  # noqa: SLF001 - as above
+    meta = rows[0]._meta  # noqa: SLF001 - Django documents _meta
     fields: list[Any] = [meta.get_field(name) for name in sorted(field_names)]
     if _supports_json(connection, [meta.pk, *fields]):
         assignments = ", ".join(f"{column} = new.{column}" for column in _quote_columns(connection, fields))
@@ -101,7 +101,7 @@ def _supports_json(connection: BaseDatabaseWrapper, fields: Iterable[Any]) -> bo
 
 
 def _to_json(fields: Sequence[Any], rows: Sequence[models.Model], *, add: bool) -> str:
-    """Encode rows as a JSON array of objects that map columns to values."""
+    """Encode rows as a JSON array with one object per row, which maps column names to values."""
     time_fields = [field for field in fields if type(field) in _TIME_FIELDS]
     for field in time_fields:
         for row in rows:

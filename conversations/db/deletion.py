@@ -1,4 +1,4 @@
-"""An `on_delete` that deletes the referring rows in SQL, for relations with too many rows to load into memory."""
+"""An `on_delete` handler that deletes referring rows in SQL, for relations with too many rows to load into memory."""
 
 from typing import Any
 
@@ -6,16 +6,17 @@ from django.db.models import CASCADE, Field, QuerySet
 from django.db.models.deletion import Collector, get_candidate_relations_to_delete
 
 
-def DB_CASCADE(  # noqa: N802 - an `on_delete` value like CASCADE
+def DB_CASCADE(  # noqa: N802 - Django's on_delete handlers have names in capitals, such as CASCADE
     collector: Collector,
-    field: "Field[Any, Any]",  # noqa: ARG001 - Django passes it
+    field: "Field[Any, Any]",  # noqa: ARG001 - Django passes the field to each on_delete handler
     rows: QuerySet[Any],
     using: str,
 ) -> None:
-    """Delete the referring rows, and the rows that cascade from those, without loading any.
+    """Delete `rows`, and all rows that cascade from them, without loading any row into memory.
 
-    Django sends no delete signals for these rows. `CachedQuerySet` invalidates their whole namespace instead. A row
-    that refers to them by a relation which does not cascade makes the transaction fail when it commits.
+    Django sends no `post_delete` signals for rows that are deleted in SQL, so `CachedQuerySet` invalidates the cache
+    namespaces of their models. If a deleted row is still referred to by a foreign key that does not cascade, the
+    transaction fails when it commits.
     """
     relations: Any = get_candidate_relations_to_delete(rows.model._meta)  # noqa: SLF001 - Django documents _meta
     for related in relations:
@@ -26,4 +27,4 @@ def DB_CASCADE(  # noqa: N802 - an `on_delete` value like CASCADE
     collector.fast_deletes.append(rows)
 
 
-DB_CASCADE.lazy_sub_objs = True  # type: ignore[attr-defined]  # Django reads it: do not query the referring rows first
+DB_CASCADE.lazy_sub_objs = True  # type: ignore[attr-defined]  # True tells Django not to load the referring rows

@@ -1,8 +1,8 @@
 """Keyset pagination: a page of an ordered queryset, with opaque cursors to the next and the previous page.
 
-Every page costs the same, however far from the first one. Rows inserted or deleted between two requests neither repeat
-nor hide other rows (https://use-the-index-luke.com/no-offset). The order must end in a unique field, and its fields
-must not be null.
+Every page costs the same, however far it is from the first page. If rows are inserted or deleted between two requests,
+no other row is repeated or skipped (https://use-the-index-luke.com/no-offset). The last field of the order must be
+unique, and no field of the order may be null.
 """
 
 import base64
@@ -20,21 +20,21 @@ from cachelayer import Page
 Row = TypeVar("Row", bound=Model)
 Direction = Literal["next", "previous"]
 
-MAX_CURSOR_CHARS = 4096  # enough for a text of 255 characters in any escaped form
+MAX_CURSOR_CHARS = 4096  # enough for a cursor with a text field of 255 escaped characters
 
 
 class InvalidCursor(ValueError):
-    """The cursor was not created for this list."""
+    """A cursor was not created for the list that it is used with."""
 
 
 def keyset_page(queryset: QuerySet[Row], order: Sequence[str], *, cursor: str = "", limit: int) -> Page[Row]:
-    """Read one page.
+    """Read one page of a queryset.
 
     Args:
-        queryset: the rows, filtered and not ordered.
-        order: field names, `-` before a name for descending order; the last field is unique.
-        cursor: "" for the first page, or a cursor from a page of the same order.
-        limit: maximum number of rows, at least 1.
+        queryset: the rows of all pages, filtered but not ordered.
+        order: names of the fields to order by, with `-` for descending order; the last field must be unique.
+        cursor: "" for the first page, or a cursor from a page with the same order.
+        limit: maximum number of rows on the page, at least 1.
 
     Raises:
         InvalidCursor: `cursor` was not created by this function for this model and order.
@@ -48,7 +48,7 @@ def keyset_page(queryset: QuerySet[Row], order: Sequence[str], *, cursor: str = 
     has_more, rows = len(rows) > limit, rows[:limit]
     if not is_forward:
         rows.reverse()
-    # The page that the cursor comes from exists on the side opposite to the direction.
+    # In the direction opposite to the cursor's there always is a page: the page that contained the cursor.
     has_next = has_more if is_forward else bool(boundary)
     has_previous = bool(boundary) if is_forward else has_more
     return Page(
@@ -63,9 +63,9 @@ def _reverse(name: str) -> str:
 
 
 def _is_after(order: Sequence[str], boundary: Sequence[Any]) -> Q:
-    """Return the condition for rows strictly after `boundary`, the values of the order's fields.
+    """Return the condition for the rows that follow the row whose values of the ordering fields are `boundary`.
 
-    The condition on the first field is redundant; it lets the database start its index scan at the boundary.
+    The added condition on the first field is redundant, but lets the database start its index scan at the boundary.
     """
     comparisons = [(name.lstrip("-"), "lt" if name.startswith("-") else "gt") for name in order]
     condition = Q()
@@ -87,7 +87,7 @@ def _encode(direction: Direction, model: type[Model], order: Sequence[str], boun
 
 
 def _decode(cursor: str, model: type[Model], order: Sequence[str]) -> tuple[Direction, list[Any]]:
-    """Decode a cursor. It is valid only if encoding the decoded values yields exactly the same cursor."""
+    """Decode a cursor. A cursor is valid only if encoding its decoded values yields exactly the same cursor."""
     try:
         if len(cursor) > MAX_CURSOR_CHARS:
             raise InvalidCursor("the cursor is too long")
@@ -101,7 +101,7 @@ def _decode(cursor: str, model: type[Model], order: Sequence[str]) -> tuple[Dire
 
 
 def _parse_value(model: type[Model], name: str, value: Any) -> Any:
-    """Convert a JSON value to the field's Python type, and validate it."""
+    """Convert a JSON value from a cursor to the Python type of a model field, and validate the value."""
     field = cast("Field[Any, Any]", model._meta.get_field(name))  # noqa: SLF001 - Django documents _meta
     value = field.to_python(value)
     if value is None or (isinstance(value, str) and "\0" in value):
@@ -111,5 +111,5 @@ def _parse_value(model: type[Model], name: str, value: Any) -> Any:
 
 
 def _list_checksum(model: type[Model], order: Sequence[str]) -> int:
-    """Return a checksum of the model and the order, so that a cursor is only valid for lists of the same kind."""
+    """Return a checksum of model and order, which makes a cursor invalid for lists of another model or order."""
     return zlib.crc32(" ".join([model._meta.label_lower, *order]).encode())  # noqa: SLF001 - Django documents _meta

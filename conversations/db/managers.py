@@ -1,4 +1,4 @@
-"""The base of this project's managers: cached keyset pages, and fast bulk writes."""
+"""The base class of this project's model managers: cached keyset pages, and fast bulk writes."""
 
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, TypeVar
@@ -13,47 +13,48 @@ Row = TypeVar("Row", bound=models.Model)
 
 
 class BulkQuerySet(CachedQuerySet[Row]):
-    """A queryset with fast bulk writes that invalidate exactly the tags of their rows. They send no signals."""
+    """A queryset with fast bulk writes, which invalidate the cache tags of their rows but send no Django signals."""
 
     def fast_bulk_create(self, rows: Sequence[Row]) -> None:
-        """Insert new rows in one statement whose length does not depend on their number.
+        """Insert new rows in one statement whose length does not depend on the number of rows.
 
-        It takes two thirds of the time of `bulk_create`, which spends most of it on building the statement.
+        The method takes two thirds of the time of `bulk_create`, which spends most of its time on building the statement.
 
         Args:
-            rows: rows of one table that are not in the database, whose related rows are. They get primary keys.
+            rows: unsaved rows of one table, whose related rows are saved; the method sets their primary keys.
         """
-        self._for_write = True  # makes `db` the database that is written to
+        self._for_write = True  # makes `self.db` the database for writes
         with transaction.atomic(using=self.db, savepoint=False):
             if rows:
                 self.invalidate_rows(rows)
                 bulk_insert(connections[self.db], rows)
 
-    fast_bulk_create.alters_data = True  # type: ignore[attr-defined]  # Django's mark: templates must not call it
+    fast_bulk_create.alters_data = True  # type: ignore[attr-defined]  # makes templates refuse to call the method
 
     def fast_bulk_update(self, rows: Sequence[Row], fields: Collection[str]) -> None:
-        """Write some fields of rows in one statement.
+        """Write some fields of existing rows in one statement.
 
-        It is faster than `bulk_update`, whose statement has a case for each row. Lock the rows first, because the
-        method does not check whether the parent of a row has changed since the row was read.
+        The method is faster than `bulk_update`, whose statement contains a CASE branch for each row. The caller must
+        lock the rows first, because the method does not check whether a row's foreign keys have changed since the row
+        was read.
 
         Args:
-            rows: rows that are in the database, in one table.
-            fields: names of fields that no tag depends on.
+            rows: saved rows of one table.
+            fields: names of the fields to write; no cache tag may depend on one of these fields.
         """
-        self._for_write = True  # makes `db` the database that is written to
+        self._for_write = True  # makes `self.db` the database for writes
         with transaction.atomic(using=self.db, savepoint=False):
             if rows:
                 self.invalidate_rows(rows)
                 bulk_update(connections[self.db], rows, fields)
 
-    fast_bulk_update.alters_data = True  # type: ignore[attr-defined]  # as above
+    fast_bulk_update.alters_data = True  # type: ignore[attr-defined]  # makes templates refuse to call the method
 
 
 class _PageManager(FetchManager[Row]):
-    """Adds keyset pages to the cache-first reads."""
+    """Adds keyset pages to the cached reads of `FetchManager`."""
 
-    def fetch_page(  # noqa: PLR0913 - what names a page
+    def fetch_page(  # noqa: PLR0913 - all arguments together identify a page
         self,
         tag: str,
         load: Callable[[], models.QuerySet[Row]],
@@ -64,19 +65,19 @@ class _PageManager(FetchManager[Row]):
         fresh: bool = False,
         **filters: object,
     ) -> Page[Row]:
-        """Return one page of a list.
+        """Return one keyset page of a list, from the cache or the database.
 
         Args:
-            tag: is touched when the list changes.
-            load: returns the rows, filtered and not yet ordered.
-            order: see `keyset_page`; likewise `cursor` and `limit`.
-            cursor: "" or a cursor of another page.
-            limit: the maximum number of rows.
+            tag: the cache tag that every change of the list touches.
+            load: a function that returns the list's rows, filtered but not ordered.
+            order: names of the fields to order by (see `keyset_page`).
+            cursor: a cursor from another page of the list; "" for the first page.
+            limit: maximum number of rows on the page.
             fresh: skip the local cache.
-            filters: everything that `load` depends on beside the tag.
+            filters: all values that the result of `load` depends on; they become part of the cache key.
 
         Raises:
-            InvalidCursor: see `keyset_page`.
+            InvalidCursor: the cursor was not created for this list.
         """
 
         def load_page() -> Page[Row]:
@@ -88,7 +89,7 @@ class _PageManager(FetchManager[Row]):
 if TYPE_CHECKING:
 
     class TableManager(_PageManager[Row]):
-        """See below; mypy does not understand `from_queryset` of a generic class."""
+        """The interface of `TableManager` for mypy, which does not understand `from_queryset` of a generic class."""
 
         def fast_bulk_create(self, rows: Sequence[Row]) -> None:
             """See `BulkQuerySet`."""
@@ -99,7 +100,7 @@ if TYPE_CHECKING:
 else:
 
     class TableManager(_PageManager.from_queryset(BulkQuerySet)):
-        """The manager of a cached table: cache-first reads, keyset pages, fast bulk writes."""
+        """The manager of a cached model: cached reads, keyset pages, fast bulk writes."""
 
         def __class_getitem__(cls, _row: object) -> type:
             return cls

@@ -1,1 +1,1 @@
-"""Generates demo data and posts it through the webhook endpoint."""
+"""Generates demo data, and posts the data to the project's webhook endpoint like Evolution does."""

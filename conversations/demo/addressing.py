@@ -1,24 +1,27 @@
-"""The addresses of a chat in Baileys payloads: message keys, and the JIDs of other events.
+"""Builds the WhatsApp addresses (JIDs) in the webhook payloads of one chat on a Baileys number.
 
-A direct chat is addressed in one of these modes, all seen on real servers:
+The addresses in a direct chat follow one of these modes, all of which real servers use:
 
-    phone           the phone number, with the LID as the alternative address
-    phone_twice     2.3.7 writes the phone number in both places; acknowledgements have the LID nevertheless
-    lid             only the LID
-    lid_then_phone  only the LID, until a later message adds the phone number
+    phone           payloads contain the phone number, and the LID as the alternative address
+    phone_twice     Evolution 2.3.7 writes the phone number as both addresses, but acknowledgements contain the LID
+    lid             payloads contain only the LID
+    lid_then_phone  payloads contain only the LID, until a later message adds the phone number
 """
 
 from conversations.demo import demo_clock
 from conversations.demo.chat_plan import Chat, ChatAction
 from conversations.demo.events import Json
 
-LIVE_MODES = ("phone", "lid_then_phone", "phone", "phone_twice", "phone", "phone", "phone")  # live chats, in turn
-_LID_SHARE = 0.03  # fraction of the other chats that have only a LID
-_REVEALING_MESSAGE = 4  # index of the live inbound message that adds the phone number; if there are fewer, the last one
+# Modes that are assigned in turn to the direct chats with messages after the number was connected (live messages).
+LIVE_MODES = ("phone", "lid_then_phone", "phone", "phone_twice", "phone", "phone", "phone")
+_LID_SHARE = 0.03  # fraction of direct chats without live messages whose payloads contain only the LID
+# In mode `lid_then_phone`, the index of the inbound live message that adds the phone number. In a shorter chat, the
+# last inbound live message adds the phone number.
+_REVEALING_MESSAGE = 4
 
 
 class ChatAddressing:
-    """Returns the addresses of one chat's two ends at the time of each action."""
+    """Returns the addresses that the webhook payload of each action in one chat contains."""
 
     def __init__(self, chat: Chat) -> None:
         self.chat = chat
@@ -32,27 +35,27 @@ class ChatAddressing:
         self._revealed_at = inbound[min(_REVEALING_MESSAGE, len(inbound) - 1)] if inbound else demo_clock.END
 
     def has_only_lid(self, action: ChatAction) -> bool:
-        """Whether only the LID is known at the time of the action."""
+        """Whether the action's payload contains only the customer's LID and no phone number."""
         return self.mode == "lid" or (self.mode == "lid_then_phone" and action.at < self._revealed_at)
 
     def jid(self, action: ChatAction) -> str:
-        """Return the chat's address at the time of the action."""
+        """Return the chat's address (JID) in the payload of the action."""
         if self.chat.group_jid:
             return self.chat.group_jid
         return self.chat.person.lid_jid if self.has_only_lid(action) else self.chat.person.jid
 
     def initial_jid(self) -> str:
-        """Return the chat's address in the lists that are sent when the number is connected."""
+        """Return the chat's address in the contact and chat lists that Evolution sends after a number was connected."""
         if self.chat.group_jid:
             return self.chat.group_jid
         return self.chat.person.lid_jid if self.mode in ("lid", "lid_then_phone") else self.chat.person.jid
 
     def update_jid(self, action: ChatAction) -> str:
-        """Return the chat's address in the message's acknowledgements."""
+        """Return the chat's address in the acknowledgements of a message."""
         return self.chat.person.lid_jid if self.mode == "phone_twice" else self.jid(action)
 
     def author(self, action: ChatAction) -> str:
-        """Return the author's address, as a quotation of the message contains it."""
+        """Return the address of the message's author, as a reply that quotes the message contains it."""
         if action.author is None:
             return self.chat.instance.owner_lid_jid if self.chat.group_jid else self.chat.instance.owner_jid
         return action.author.lid_jid if self.chat.group_jid or self.has_only_lid(action) else action.author.jid
@@ -62,14 +65,14 @@ class ChatAddressing:
         return [person.lid_jid for person in self.chat.people if f"@{person.lid}" in action.text]
 
     def plain_key(self, action: ChatAction) -> Json:
-        """Return a key without alternative addresses: of historic, API-sent and referenced messages."""
+        """Return the message key without alternative addresses, as past, API-sent and referenced messages have it."""
         key: Json = {"remoteJid": self.jid(action), "fromMe": action.author is None, "id": action.key_id}
         if self.chat.group_jid and action.author:
             key["participant"] = action.author.lid_jid
         return key
 
     def key(self, action: ChatAction) -> Json:
-        """Return the key of a live message, with the alternative address of its chat or author."""
+        """Return the message key of a live message, with the alternative address of its chat or author."""
         key = self.plain_key(action)
         if self.chat.group_jid:
             alternative = {"participantAlt": action.author.jid} if action.author else {}

@@ -1,4 +1,4 @@
-"""Builds a Baileys number's events besides messages: labels, group members, statuses, presences, a deleted chat."""
+"""Builds webhook events of a Baileys number that belong to no dialogue, such as labels, presences and group changes."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ _STATUSES = ("Promoção só hoje! ☕", "Estamos abertos no feriado")
 
 
 def events(seed: int, instance: DemoInstance, chats: list[Chat]) -> list[Event]:
-    """Return the instance's events besides messages after the number was connected."""
+    """Return the instance's events that belong to no dialogue and happen after the number was connected."""
     rng = rng_for(seed, instance.name, "surroundings")
     direct = [chat for chat in chats if not chat.group_jid]
     live = [chat for chat in direct if chat.live]
@@ -28,7 +28,7 @@ def events(seed: int, instance: DemoInstance, chats: list[Chat]) -> list[Event]:
         *_deletion(quiet),
         *_renaming(instance, quiet),
     ]
-    if instance is SUPPORT_RJ:  # only this server runs Evolution 2.4
+    if instance is SUPPORT_RJ:  # of the demo's servers, only the one of `SUPPORT_RJ` runs Evolution 2.4
         counts = {"messageCount": sum(len(chat.history) for chat in chats), "chatCount": len(chats)}
         counts |= {"contactCount": len(direct), "progress": 100}
         timed.append((instance.connected_at + 5 * MINUTE, "messaging-history.set", counts))
@@ -36,7 +36,7 @@ def events(seed: int, instance: DemoInstance, chats: list[Chat]) -> list[Event]:
 
 
 def _labels(instance: DemoInstance, live: list[Chat]) -> Iterator[TimedEvent]:
-    """Yield labels added to chats and removed, and a deleted label, whose deletion is sent twice."""
+    """Yield events that add labels to chats, remove some labels, and delete a label; the deletion is sent twice."""
     for number, chat in enumerate(live[:_LABELED_CHATS]):
         label = {
             "instance": instance.name,
@@ -53,7 +53,7 @@ def _labels(instance: DemoInstance, live: list[Chat]) -> Iterator[TimedEvent]:
 
 
 def _membership_changes(chat: Chat) -> Iterator[TimedEvent]:
-    """Yield a member's promotion, and another member's removal and return."""
+    """Yield events of a group: a member becomes an admin; another member is removed and added again."""
     owner, promoted, leaver = chat.people[0], chat.people[1], chat.people[-1]
     for minutes, person, action, admin in (
         (40, promoted, "promote", "admin"),
@@ -76,7 +76,7 @@ def _membership_changes(chat: Chat) -> Iterator[TimedEvent]:
 
 
 def _presences(live: list[Chat]) -> Iterator[TimedEvent]:
-    """Yield presences around each chat's last action: online before it, offline after it."""
+    """Yield two presences per chat: the contact is online before the chat's last action and offline afterwards."""
     for chat in live:
         last = chat.live[-1]
         jid = ChatAddressing(chat).jid(last)
@@ -90,7 +90,7 @@ def _presence(jid: str, state: Json) -> Json:
 
 
 def _statuses(instance: DemoInstance, live: list[Chat], ids: str) -> Iterator[TimedEvent]:
-    """Yield status messages, which contacts publish to all of their contacts."""
+    """Yield WhatsApp status messages, which people publish to all of their contacts."""
     for number, (chat, text) in enumerate(zip(live, _STATUSES, strict=False)):
         at = instance.connected_at + (2 + number) * HOUR
         key = {
@@ -121,13 +121,13 @@ def _statuses(instance: DemoInstance, live: list[Chat], ids: str) -> Iterator[Ti
 
 
 def _deletion(quiet: list[Chat]) -> Iterator[TimedEvent]:
-    """Yield the deletion of a chat on the phone: the chat whose last message is the oldest."""
+    """Yield the event that a chat was deleted on the phone; the chat with the oldest last message is chosen."""
     for chat in sorted(quiet, key=lambda chat: chat.history[-1].at)[:1]:
         yield END - 2 * HOUR, "chats.delete", [ChatAddressing(chat).initial_jid()]
 
 
 def _renaming(instance: DemoInstance, quiet: list[Chat]) -> Iterator[TimedEvent]:
-    """Yield a contact's new name in the phone's address book."""
+    """Yield the event that a contact got a new name in the phone's address book."""
     for chat in quiet[:1]:
         name = f"{chat.person.name} (antigo)" if chat.person.is_saved else chat.person.name
         item = {"remoteJid": ChatAddressing(chat).initial_jid(), "pushName": name, "instanceId": instance.instance_id}

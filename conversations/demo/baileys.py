@@ -1,4 +1,7 @@
-"""Builds the webhooks of a chat's live actions on a Baileys number; one text message is four to seven webhooks."""
+"""Builds the webhooks that a Baileys chat causes after the number was connected to Evolution.
+
+One text message causes four to seven webhooks.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,14 +14,15 @@ from conversations.demo.demo_clock import SECOND
 from conversations.demo.events import Event, Json
 from conversations.demo.rng import cuid, hexadecimal
 
-_TYPING_SHARE = 0.25  # fraction of inbound messages with a presence event before; voice messages always have one
-_ACKNOWLEDGEMENTS = (
+# Fraction of inbound messages that follow a presence event. Every voice message follows a presence event.
+_TYPING_SHARE = 0.25
+_ACKNOWLEDGEMENTS = (  # (status of the message, milliseconds after the message was sent)
     ("SERVER_ACK", 700),
     ("DELIVERY_ACK", 2_500),
     ("READ", 20_000),
     ("PLAYED", 60_000),
-)  # ms after sending
-_CALLS = {  # outcome: ((status, seconds after the call), ...)
+)
+_CALLS = {  # outcome of a call: the call's events as (status, seconds after the call began)
     "timeout": (("offer", 0), ("ringing", 1), ("timeout", 45)),
     "reject": (("offer", 0), ("reject", 6)),
     "accept": (("offer", 0), ("accept", 5), ("terminate", 90)),
@@ -26,7 +30,7 @@ _CALLS = {  # outcome: ((status, seconds after the call), ...)
 
 
 class LiveChat:
-    """Builds the webhooks of one chat's live actions, in the order in which Evolution builds them."""
+    """Builds the webhooks that one chat causes after the number was connected, in the order in which Evolution does."""
 
     def __init__(self, chat: Chat) -> None:
         self._chat = chat
@@ -45,7 +49,7 @@ class LiveChat:
         }
 
     def events(self) -> Iterator[Event]:
-        """Yield the webhooks."""
+        """Yield the webhooks of the chat's live actions, that is, actions after the number was connected."""
         for action in self._chat.live:
             yield from self._builders.get(action.kind, self._message)(action)
 
@@ -75,7 +79,7 @@ class LiveChat:
         self._is_known_chat = True
 
     def _from_phone(self, action: ChatAction) -> Iterator[Event]:
-        """Yield the webhooks of an answer that the owner writes on the phone."""
+        """Yield the webhooks of an answer that the instance's owner writes on the phone."""
         yield self._upsert(action, "SERVER_ACK")
         yield from self._contact_and_chat_updates(action)
         yield from self._acknowledgements(action, first=1)
@@ -92,16 +96,16 @@ class LiveChat:
         return self._event(action, 300, "messages.upsert", data)
 
     def _contact_and_chat_updates(self, action: ChatAction) -> Iterator[Event]:
-        """Yield the webhooks that follow every message: two for the contact, one for the chat."""
+        """Yield the three webhooks that follow a message: two about the contact, one about the chat."""
         item = self._chat_item(action)
         yield self._event(action, 310, "contacts.update", [{**item, "profilePicUrl": self._picture(action)}])
         yield self._event(action, 340, "contacts.update", self._contact(action))
         yield self._event(action, 370, "chats.update", [item])
 
     def _contact(self, action: ChatAction) -> Json:
-        """Return the contact as an object.
+        """Return the contact as the object that `contacts.upsert` and `contacts.update` contain.
 
-        In a group it has the group's address and the author's name. An outbound message gives no name.
+        In a group, the object has the group's address and the author's name. The name is empty for an outbound message.
         """
         is_phone_twice = self._addressing.mode == "phone_twice"
         return {
@@ -120,7 +124,7 @@ class LiveChat:
     # --- acknowledgements ---------------------------------------------------------------------------------------------
 
     def _acknowledgements(self, action: ChatAction, first: int = 0) -> Iterator[Event]:
-        """Yield the acknowledgements of an outbound message; group messages have none."""
+        """Yield the acknowledgements of an outbound message, such as delivered and read; group messages have none."""
         if self._chat.group_jid:
             return
         if action.kind == "fails":
@@ -131,7 +135,7 @@ class LiveChat:
             yield self._event(action, after + 250, "chats.upsert", [self._chat_item(action, unreadMessages=0)])
 
     def _acknowledgement_count(self, action: ChatAction) -> int:
-        """Return how many acknowledgements arrive: all of them if the customer answers later."""
+        """Return how many acknowledgements an outbound message gets: all of them if the customer answers later."""
         if self._chat.is_answered(action):
             return 4 if action.kind == "voice" else 3
         return self._rng.choices((1, 2, 3), (1, 4, 10))[0]
@@ -148,7 +152,7 @@ class LiveChat:
         return self._event(action, after, "messages.update", data)
 
     def _read_on_other_device(self, answer: ChatAction) -> Iterator[Event]:
-        """Yield READ updates of the unread inbound messages, because the owner has read them before answering."""
+        """Yield a READ update for each unread inbound message, because the owner reads messages before answering."""
         inbound = [each for each in self._chat.live if each.author and each.is_message and each.at < answer.at]
         for action in inbound[-self._unread :] if self._unread and not self._chat.group_jid else ():
             yield self._update(action, answer.at - action.at - 2 * SECOND, "READ")
@@ -157,7 +161,7 @@ class LiveChat:
     # --- actions on messages ------------------------------------------------------------------------------------------
 
     def _non_message(self, action: ChatAction, kind: str, body: Json, **more: Any) -> Event:
-        """Return the webhook of a reaction or vote; outbound ones are sent through the API."""
+        """Return the webhook of a reaction or vote; the instance's own reactions and votes are sent through the API."""
         key = self._addressing.key(action) if action.author else self._addressing.plain_key(action)
         status = "DELIVERY_ACK" if action.author else "PENDING"
         data = record_around(self._chat, action, key=key, message={kind: body}, status=status) | more
@@ -169,7 +173,7 @@ class LiveChat:
             yield self._non_message(action, "reactionMessage", body)
 
     def _vote(self, action: ChatAction) -> Iterator[Event]:
-        """Yield a vote with all votes so far; a second vote of the same person replaces the first."""
+        """Yield a vote and all votes in the poll so far; a person's second vote replaces the first."""
         if not action.target or not action.author:
             return
         count = self._votes.setdefault(action.target, {name: [] for name in poll_options(action.target)})
@@ -206,7 +210,7 @@ class LiveChat:
             yield self._event(action, 600, "messages.delete", data)
 
     def _authors_key(self, message: ChatAction) -> Json:
-        """Return the key as the author's phone has it: `fromMe` is true, and the chat is with the instance's owner."""
+        """Return a message's key as its author's phone has it: `fromMe` is true, and the chat is with the instance."""
         jid = self._chat.group_jid or self._chat.instance.owner_jid
         return {"remoteJid": jid, "fromMe": True, "id": message.key_id}
 

@@ -1,4 +1,4 @@
-"""Builds Baileys messages: the record, and the content of each kind, in the format of Evolution 2.3.6 and later."""
+"""Builds the payloads of Baileys chat messages of every kind, in the format of Evolution 2.3.6 and later."""
 
 import base64
 from collections.abc import Callable
@@ -11,7 +11,8 @@ from conversations.demo.demo_clock import SECOND
 from conversations.demo.events import Json
 from conversations.demo.rng import Random, digits, hexadecimal, index_bytes
 
-# Length of thumbnails, hashes and keys. Real ones are longer, but each byte takes about ten characters in the payload.
+# Length in bytes of generated thumbnails, hashes and encryption keys. Real values are longer, but each byte takes
+# about ten characters in the payload.
 _BLOB_BYTES = 4
 _NO_CONTEXT: Json = {"mentionedJid": [], "groupMentions": [], "statusAttributions": []}
 _MEDIA_FOLDERS = {
@@ -25,21 +26,21 @@ _MEDIA_FOLDERS = {
 
 
 def record(addressing: ChatAddressing, action: ChatAction, rng: Random, *, key: Json, status: str) -> Json:
-    """Return a message's record, as `messages.upsert`, `messages.set` and `send.message` contain it.
+    """Return the object that `messages.upsert`, `messages.set` and `send.message` contain for a message.
 
     Args:
-        addressing: the addresses of its chat.
-        action: the message.
-        rng: draws ids and bytes.
-        key: the message's key.
-        status: Evolution's status name.
+        addressing: the addresses of the message's chat.
+        action: the message as the plan of the chat describes it.
+        rng: random generator that draws ids and bytes.
+        key: the message key.
+        status: Evolution's name of the message's delivery status.
     """
     kind, body = content(action, rng)
     context = _context(addressing, action, rng)
     message: Json = {kind: body}
     if isinstance(body, dict) and context:
         body["contextInfo"] = context
-    if action.author is not None and "addressingMode" in key:  # a live inbound message
+    if action.author is not None and "addressingMode" in key:  # an inbound message sent after the number was connected
         message["messageContextInfo"] = _device_metadata(action, rng)
     data = record_around(addressing.chat, action, key=key, message=message, status=status)
     if context or kind != "conversation":
@@ -48,7 +49,7 @@ def record(addressing: ChatAddressing, action: ChatAction, rng: Random, *, key: 
 
 
 def record_around(chat: Chat, action: ChatAction, *, key: Json, message: Json, status: str) -> Json:
-    """Return the record with this `message`, whose first key is the content's type."""
+    """Return the payload object of a message with this content; the first key of `message` is the content's type."""
     return {
         "key": key,
         "pushName": _push_name(chat, action),
@@ -62,7 +63,7 @@ def record_around(chat: Chat, action: ChatAction, *, key: Json, message: Json, s
 
 
 def _push_name(chat: Chat, action: ChatAction) -> str:
-    """Return the author's name; the owner is "Você" when the API sends, and the profile's name on the phone."""
+    """Return the author's name: a contact's own name, "Você" for the API, the profile name for the owner's phone."""
     if action.author:
         return action.author.push_name
     return chat.instance.profile_name if action.is_from_phone else "Você"
@@ -75,7 +76,7 @@ def _source(action: ChatAction) -> str:
 
 
 def _context(addressing: ChatAddressing, action: ChatAction, rng: Random) -> Json:
-    """Return `contextInfo`: the quoted message and the mentioned people."""
+    """Return the `contextInfo` of a message: the message that it quotes and the people that it mentions."""
     mentioned = addressing.mentioned(action)
     if not action.target and not mentioned:
         return {}
@@ -91,24 +92,24 @@ def _context(addressing: ChatAddressing, action: ChatAction, rng: Random) -> Jso
 
 
 def int64(value: int, *, unsigned: bool = True) -> Json:
-    """Return a 64-bit integer as two 32-bit halves; the lower one is signed, as in JavaScript's bit operations."""
+    """Return a 64-bit integer as two 32-bit halves; the lower half is signed, as in JavaScript's bit operations."""
     low = value & 0xFFFFFFFF
     return {"low": low - 2**32 if low >= 2**31 else low, "high": value >> 32, "unsigned": unsigned}
 
 
 def content(action: ChatAction, rng: Random) -> tuple[str, Any]:
-    """Return a message's content: the key in `message`, and its value."""
+    """Return the type of a message's content in the payload, such as "imageMessage", and the content."""
     return _BUILDERS[action.kind](action, rng)
 
 
 def reaction(action: ChatAction, key: Json) -> Json:
-    """Return a reaction to the message with this key; an empty text removes the reaction."""
+    """Return the content of a reaction to the message with this key; a removed reaction has an empty text."""
     text = action.argument if action.kind == "react" else ""
     return {"key": key, "text": text, "senderTimestampMs": int64(action.at, unsigned=False)}
 
 
 def vote(action: ChatAction, key: Json, rng: Random) -> Json:
-    """Return a vote in the poll with this key."""
+    """Return the content of a vote in the poll with this message key."""
     return {
         "pollCreationMessageKey": key,
         "vote": {
@@ -121,7 +122,7 @@ def vote(action: ChatAction, key: Json, rng: Random) -> Json:
 
 
 def _device_metadata(action: ChatAction, rng: Random) -> Json:
-    """Return `messageContextInfo`, which clients add to the content."""
+    """Return `messageContextInfo`, which WhatsApp clients add to the content of a message."""
     return {
         "deviceListMetadata": {
             "senderKeyHash": index_bytes(rng, _BLOB_BYTES),
@@ -219,12 +220,12 @@ def _sticker(action: ChatAction, rng: Random) -> tuple[str, Any]:
         **_media("stickerMessage", "image/webp", rng.randrange(9_000, 60_000), action, rng),
         "height": 512,
         "width": 512,
-        "isAnimated": rng.random() < 0.5,  # noqa: PLR2004 - half of the stickers
+        "isAnimated": rng.random() < 0.5,  # noqa: PLR2004 - half of the stickers are animated
     }
 
 
 def location(action: ChatAction) -> Json:
-    """Return a place's coordinates, name and address."""
+    """Return the coordinates, name and address of a shared location."""
     point, name, address = action.argument.split("|")
     latitude, longitude = map(float, point.split())
     return {"degreesLatitude": latitude, "degreesLongitude": longitude, "name": name, "address": address}
@@ -239,12 +240,12 @@ def _contact(action: ChatAction, rng: Random) -> tuple[str, Any]:
 
 
 def card_name(action: ChatAction) -> str:
-    """Return the name on a contact card: the person and their role."""
+    """Return the name on a contact card: the person's name and role."""
     return " ".join(action.argument.split("|"))
 
 
 def vcard(action: ChatAction, rng: Random) -> str:
-    """Return a vCard with an invented number."""
+    """Return a contact card in vCard format, with an invented phone number."""
     name, number = card_name(action), digits(rng, 4)
     tel = f"item1.TEL;waid=551190000{number}:+55 11 90000-{number}"
     return f"BEGIN:VCARD\nVERSION:3.0\nN:;{name};;;\nFN:{name}\n{tel}\nitem1.X-ABLabel:Celular\nEND:VCARD"

@@ -1,7 +1,7 @@
-"""Inserts many new rows of a model without the ORM: by COPY on PostgreSQL, by one prepared INSERT elsewhere.
+"""Inserts many new rows of a model without the ORM: by COPY on PostgreSQL, by `executemany` on SQLite.
 
-The caller gives the columns that differ from row to row; every other column has its field's default. The caller also
-invalidates the cache and ensures that foreign keys are valid, because the database may not check them.
+The caller passes the columns whose values differ from row to row; every other column has its field's default. The
+caller must also invalidate the cache, and ensure that foreign keys are valid, because the database may not check them.
 """
 
 import datetime as dt
@@ -16,9 +16,9 @@ _COPY_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r
 
 
 def skip_foreign_key_checks() -> None:
-    """Disable foreign key checks for the rest of the transaction, if the user may do so: they take most of the time.
+    """Disable foreign key checks until the transaction ends, if the database user has the permission, to save time.
 
-    Call it inside a transaction whose rows are known to be valid.
+    Call this function inside a transaction that writes only valid foreign keys.
     """
     if connection.vendor == "postgresql":
         with suppress(ProgrammingError), transaction.atomic(), connection.cursor() as cursor:
@@ -26,22 +26,22 @@ def skip_foreign_key_checks() -> None:
 
 
 def reserve_ids(model: type[models.Model], count: int) -> int:
-    """Reserve `count` consecutive primary keys and return the first.
+    """Reserve `count` consecutive primary keys of a model's table and return the first of them.
 
-    Call it outside of a transaction: other connections wait for new keys until the transaction ends.
+    Call this function outside of a transaction, because other connections get no new keys until the transaction ends.
     """
     meta = model._meta  # noqa: SLF001 - Django documents _meta
     with transaction.atomic(), connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("SELECT pg_get_serial_sequence(%s, %s)", [meta.db_table, meta.pk.column])
             (sequence,) = cursor.fetchone()
-            # The increment stays 1. The statement's lock prevents other connections from taking keys between nextval
-            # and setval below.
+            # ALTER SEQUENCE leaves the increment at 1, but locks the sequence, so that no other connection takes a key
+            # between nextval and setval.
             cursor.execute(f"ALTER SEQUENCE {sequence} INCREMENT BY 1")
             cursor.execute("SELECT setval(%s, nextval(%s) + %s)", [sequence, sequence, count - 1])
         else:
             cursor.execute("UPDATE sqlite_sequence SET seq = seq + %s WHERE name = %s", [count, meta.db_table])
-            if not cursor.rowcount:  # the table never had a row
+            if not cursor.rowcount:  # the table has never had a row
                 cursor.execute("INSERT INTO sqlite_sequence (seq, name) VALUES (%s, %s)", [count, meta.db_table])
             cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = %s", [meta.db_table])
         last: int = cursor.fetchone()[0]
@@ -51,13 +51,13 @@ def reserve_ids(model: type[models.Model], count: int) -> int:
 def insert(
     model: type[models.Model], constants: dict[str, Any], columns: Sequence[str], rows: Iterable[Sequence[Any]]
 ) -> None:
-    """Insert rows.
+    """Insert many rows into the table of a model.
 
     Args:
-        model: the rows' model.
-        constants: values that all rows share, by column, where they differ from the fields' defaults.
+        model: the model of the rows.
+        constants: column → value that all rows have, for columns in which the value is not the field's default.
         columns: the columns whose values differ from row to row.
-        rows: the values of `columns`, in the same order.
+        rows: for each row, the values in the order of `columns`.
     """
     fixed = {name: value for name, value in (_defaults(model) | constants).items() if name not in columns}
     names = ", ".join(connection.ops.quote_name(name) for name in (*columns, *fixed))
@@ -72,18 +72,18 @@ def insert(
             placeholders = ", ".join(["%s"] * (len(columns) + len(fixed)))
             values = [_adapt(value) for value in fixed.values()]
             parameters = [[*map(_adapt, row), *values] for row in rows]
-            cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({placeholders})", parameters)  # noqa: S608 - names come from the model
+            cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({placeholders})", parameters)  # noqa: S608 - the model defines all names
 
 
 def analyze(tables: Iterable[type[models.Model]]) -> None:
-    """Update the planner's statistics of tables that have grown."""
+    """Update the query planner's statistics of tables that have grown."""
     with connection.cursor() as cursor:
         for model in tables:
             cursor.execute(f"ANALYZE {connection.ops.quote_name(model._meta.db_table)}")  # noqa: SLF001 - Django documents _meta
 
 
 def _defaults(model: type[models.Model]) -> dict[str, Any]:
-    """Return the default of each column except for the primary key, which the caller or the database assigns."""
+    """Return the default value of each column except the primary key, which the caller or the database assigns."""
     now = timezone.now()
     fields: Any = model._meta.concrete_fields  # noqa: SLF001 - Django documents _meta
     return {
@@ -94,12 +94,12 @@ def _defaults(model: type[models.Model]) -> dict[str, Any]:
 
 
 def _default(field: Any) -> Any:
-    """Return a field's default as the database stores it; for JSON this is an empty object."""
+    """Return a field's default as the database stores it; the default of a JSON field is an empty object."""
     return "{}" if isinstance(field, models.JSONField) else field.get_prep_value(field.get_default())
 
 
 def _copy_text(value: Any) -> str:
-    """Return a value in COPY's text format (https://www.postgresql.org/docs/current/sql-copy.html)."""
+    """Return a value in the text format of COPY (https://www.postgresql.org/docs/current/sql-copy.html)."""
     if type(value) is str:
         return value.translate(_COPY_ESCAPES)
     if value is None:

@@ -1,4 +1,4 @@
-"""Plans an instance's chats: which scripts each one uses, and when, before and after the number was connected."""
+"""Plans an instance's demo chats: which scripts (written dialogues) each chat replays, and at which times."""
 
 import itertools
 from collections import Counter
@@ -13,24 +13,27 @@ from conversations.demo.people import generate_people
 from conversations.demo.rng import Random, digits, rng_for
 from conversations.demo.script import Script
 
-LIVE_SHARE = 0.055  # fraction of direct chats with live messages; on the Cloud API all chats have them
-GROUP_MEMBERS = 4  # besides the instance's own number
-_OPEN_EVERY = 3  # one live chat in three ends with a question without an answer
-_MAX_LENGTH_FACTOR = 6  # longest history, as a multiple of the average
-_MESSAGES_PER_SCRIPT_CYCLE = 25  # up to this average length, no chat repeats a script
-_MEAN_SILENCE = 18 * DAY  # between a chat's last historic script and the connection
+# Fraction of a Baileys number's chats that are direct chats with messages after the number was connected. Every
+# chat on a Cloud API number has messages after the number was connected.
+LIVE_SHARE = 0.055
+GROUP_MEMBERS = 4  # number of people in a group besides the instance's owner
+_OPEN_EVERY = 3  # one of three direct chats with live messages ends with a question that has no answer yet
+_MAX_LENGTH_FACTOR = 6  # maximum length of a chat's history, as a multiple of the average length
+# If the average history has N times this number of messages, a history may contain the same script N times.
+_MESSAGES_PER_SCRIPT_CYCLE = 25
+_MEAN_SILENCE = 18 * DAY  # average time from the last script in a chat's history to the connection of the number
 _MAX_SILENCE = 160 * DAY
-_START_ATTEMPTS = 50  # to draw a start time within business hours
+_START_ATTEMPTS = 50  # number of attempts to draw a start time within business hours
 
 
 def build_chats(seed: int, instance: DemoInstance, count: int, messages: int) -> list[Chat]:
-    """Return an instance's chats, groups first.
+    """Return the demo chats of an instance, groups first.
 
     Args:
         seed: the demo's seed.
-        instance: the instance.
-        count: number of chats.
-        messages: average number of messages of a chat that has a history.
+        instance: the instance whose chats are planned.
+        count: number of chats to plan.
+        messages: average number of messages in the history of a chat.
     """
     groups = max(round(count * instance.group_share), min(count - 1, 1)) if instance.groups else 0
     live = count if instance.is_cloud_api else max(round(count * LIVE_SHARE), min(count - groups, 2))
@@ -39,7 +42,7 @@ def build_chats(seed: int, instance: DemoInstance, count: int, messages: int) ->
         for language, _ in instance.languages
     }
     languages, weights = zip(*instance.languages, strict=True)
-    direct: Counter[str] = Counter()  # direct chats so far, by language
+    direct: Counter[str] = Counter()  # language → number of direct chats planned so far
     chats = []
     for number in range(count):
         rng = rng_for(seed, instance.name, number)
@@ -59,16 +62,17 @@ def build_chats(seed: int, instance: DemoInstance, count: int, messages: int) ->
 
 
 def _subject(instance: DemoInstance, number: int) -> str:
-    """Return a group's subject; once all subjects are used, they repeat with a number."""
+    """Return the subject of a group; if there are more groups than subjects, subjects are used again with a number."""
     round_number, index = divmod(number, len(instance.groups))
     subject = instance.groups[index][0]
     return f"{subject} {round_number + 1}" if round_number else subject
 
 
 def _fill_chat(chat: Chat, rng: Random, messages: int, script_index: int) -> None:
-    """Add one or two live scripts to a live chat, and others to the history.
+    """Choose the scripts of a chat: one or two after the number was connected if the chat is live, others before.
 
-    `script_index` selects the live script, so that each kind of line occurs live.
+    `script_index` selects the script that is replayed after the number was connected. Consecutive values of
+    `script_index` select different scripts, so that every kind of action occurs in live webhooks.
     """
     scripts = script.scripts_for(_topic(chat), chat.person.language)
     order = list(scripts)
@@ -89,7 +93,7 @@ def _topic(chat: Chat) -> str:
 
 
 def _history(chat: Chat, order: Sequence[Script], rng: Random, messages: int) -> list[ChatAction]:
-    """Place at least one script, several days apart, up to a random length whose average is `messages`."""
+    """Return the actions before the number was connected: scripts several days apart, with a random total length."""
     live_messages = sum(action.is_message for action in chat.live)
     length = min(rng.expovariate(1 / messages), _MAX_LENGTH_FACTOR * messages) - live_messages
     cycles = max(1, messages // _MESSAGES_PER_SCRIPT_CYCLE)
@@ -110,7 +114,7 @@ def _history(chat: Chat, order: Sequence[Script], rng: Random, messages: int) ->
 
 
 def _live(chat: Chat, live_script: Script, rng: Random) -> list[ChatAction]:
-    """Place a script within business hours after the number was connected."""
+    """Return the actions of a script that starts within business hours after the number was connected."""
     earliest = chat.instance.connected_at + 30 * MINUTE
     latest = max(END - _max_duration(live_script) - HOUR, earliest + HOUR)
     latest_hour = _latest_hour(live_script)
@@ -120,7 +124,7 @@ def _live(chat: Chat, live_script: Script, rng: Random) -> list[ChatAction]:
 
 
 def _unanswered(chat: Chat, next_script: Script, rng: Random) -> list[ChatAction]:
-    """Return the customer's first messages of another script, which the instance has not answered yet."""
+    """Return the customer's messages at the beginning of a script, which the instance has not answered yet."""
     opening = itertools.takewhile(
         lambda line: line.speaker == "c" and line.kind in script.MESSAGE_KINDS, next_script.lines
     )
@@ -134,5 +138,5 @@ def _max_duration(timed: Script) -> int:
 
 
 def _latest_hour(timed: Script) -> float:
-    """Return the local hour until which the script can begin, so that it ends by closing time."""
+    """Return the latest local hour at which the script can begin and still end before closing time."""
     return CLOSING_HOUR - min(_max_duration(timed) / HOUR, 9)

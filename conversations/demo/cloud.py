@@ -1,4 +1,4 @@
-"""Builds the webhooks of a chat's live actions on Meta's Cloud API: fewer webhooks, in other formats, than Baileys."""
+"""Builds the webhooks of a chat on Meta's Cloud API, which causes fewer webhooks, in other formats, than Baileys."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,10 +9,10 @@ from conversations.demo.demo_clock import SECOND
 from conversations.demo.events import Event, Json
 from conversations.demo.rng import Random, cuid, digits, hexadecimal
 
-_ACKNOWLEDGEMENTS = [("SENT", 800), ("DELIVERED", 2_200), ("READ", 25_000)]  # ms after sending
+_ACKNOWLEDGEMENTS = [("SENT", 800), ("DELIVERED", 2_200), ("READ", 25_000)]  # (status, milliseconds after sending)
 _FAILED = [("SENT", 800), ("FAILED", 1_500)]
 
-_MEDIA = {  # kind: (content key, Meta's MIME type)
+_MEDIA = {  # kind of message: (key of the content, MIME type that Meta uses)
     "image": ("imageMessage", "image/jpeg"),
     "video": ("videoMessage", "video/mp4"),
     "voice": ("audioMessage", "audio/ogg; codecs=opus"),
@@ -22,14 +22,14 @@ _MEDIA = {  # kind: (content key, Meta's MIME type)
 
 
 class CloudChat:
-    """Builds the webhooks of one chat's live actions, in the order in which Evolution builds them."""
+    """Builds the webhooks that one chat causes after the number was connected, in the order in which Evolution does."""
 
     def __init__(self, chat: Chat) -> None:
         self._chat = chat
         self._rng = chat.rng_for("cloud")
 
     def events(self) -> Iterator[Event]:
-        """Yield the webhooks."""
+        """Yield the webhooks of the chat's live actions, that is, actions after the number was connected."""
         for action in self._chat.live:
             yield from self._inbound(action) if action.author else self._outbound(action)
 
@@ -73,7 +73,7 @@ class CloudChat:
         }
 
     def _update(self, action: ChatAction, status: str) -> Json:
-        """Return an acknowledgement of an outbound message; Evolution 2.3.7 wrongly sets `fromMe` to false."""
+        """Return an acknowledgement of an outbound message, in which Evolution 2.3.7 wrongly sets `fromMe` to false."""
         jid = self._chat.person.jid
         return {
             "messageId": cuid(self._rng),
@@ -123,7 +123,7 @@ def _button(action: ChatAction, _: Random) -> tuple[str, Json]:
 
 
 def _reaction(action: ChatAction, _: Random) -> tuple[str, Json]:
-    """Return a reaction; a removed reaction has no text."""
+    """Return the type and the content of a reaction; a removed reaction has no text."""
     emoji = {"text": action.argument} if action.kind == "react" else {}
     return "reactionMessage", {
         "reactionMessage": {"key": {"id": action.target.key_id if action.target else ""}, **emoji}

@@ -8,17 +8,17 @@ from conversations.demo.demo_instances import SALES_SP, SUPPORT_RJ, DemoInstance
 from conversations.demo.events import Event, Json, TimedEvent
 from conversations.demo.rng import Random, rng_for
 
-# The smallest PNG, one grey pixel, instead of a QR code.
+# PNG image of one grey pixel, which the demo sends instead of the image of a QR code.
 _PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
 _FIRST_INSTANCE_ID = "0d6b1c58-7f2e-4b90-9a41-c8e35f7720b6"
-_OUTAGE = 6 * HOUR + 13 * MINUTE  # after the number was connected, like the logout
-_LOGOUT = 4 * HOUR + 41 * MINUTE
+_OUTAGE = 6 * HOUR + 13 * MINUTE  # time of a network outage, in milliseconds after the number was connected
+_LOGOUT = 4 * HOUR + 41 * MINUTE  # time of a logout, in milliseconds after the number was connected
 _RECONNECT_ATTEMPTS = 9
 _QR_CODES = 3
 
 
 def events(seed: int, instance: DemoInstance) -> list[Event]:
-    """Return the events about the instance itself. The functions below give times in ms after the connection."""
+    """Return the events about the connection of an instance, as opposed to the events of its chats."""
     rng = rng_for(seed, instance.name, "pairing")
     timed: list[TimedEvent] = [(-5 * MINUTE, "instance.create", _identity(instance, instance.instance_id))]
     if not instance.is_cloud_api:
@@ -66,14 +66,14 @@ def _pairing(instance: DemoInstance, rng: Random, opens_after: int) -> Iterator[
 
 
 def _network_outage(instance: DemoInstance, _: Random) -> Iterator[TimedEvent]:
-    """Yield a minute without network: many `connecting` states, sixteen milliseconds apart."""
+    """Yield the events of a minute without network: many `connecting` states, and finally an `open` state."""
     for number in range(_RECONNECT_ATTEMPTS):
         yield _OUTAGE + 16 * number, "connection.update", _state(instance, "connecting")
     yield _OUTAGE + MINUTE, "connection.update", _open_state(instance)
 
 
 def _failed_pairing_and_logout(instance: DemoInstance, rng: Random) -> Iterator[TimedEvent]:
-    """Yield a pairing that failed because no QR code was scanned in time, and later a logout on the phone."""
+    """Yield the events of a pairing that fails because nobody scans a QR code in time, and of a later logout."""
     first = -15 * HOUR
     yield first, "instance.create", _identity(instance, _FIRST_INSTANCE_ID)
     yield first + 40, "connection.update", _state(instance, "connecting")
@@ -82,7 +82,7 @@ def _failed_pairing_and_logout(instance: DemoInstance, rng: Random) -> Iterator[
     limit = {"message": "QR code limit reached, please login again", "statusCode": 500}
     yield first + 3 * MINUTE, "qrcode.updated", limit
     yield first + 3 * MINUTE + 3, "connection.update", _state(instance, "refused", 428)
-    yield first + 9 * MINUTE, "remove.instance", None  # Evolution sends it before instance.delete
+    yield first + 9 * MINUTE, "remove.instance", None  # Evolution sends remove.instance before instance.delete
     yield first + 9 * MINUTE + 2, "instance.delete", _identity(instance, _FIRST_INSTANCE_ID)
 
     yield _LOGOUT, "status.instance", _closed_status(instance)
@@ -102,6 +102,7 @@ def _closed_status(instance: DemoInstance) -> Json:
     }
 
 
+# instance name → function that yields events, with times in milliseconds after the number was connected
 _INCIDENTS: dict[str, Callable[[DemoInstance, Random], Iterator[TimedEvent]]] = {
     SALES_SP.name: _network_outage,
     SUPPORT_RJ.name: _failed_pairing_and_logout,

@@ -1,4 +1,4 @@
-"""Turns a script into the actions of one chat: authors, times, texts, ids, and the messages that lines refer to."""
+"""Turns a script (a written dialogue) into the actions of one chat, with authors, times, texts and message ids."""
 
 from conversations.demo import script
 from conversations.demo.chat_plan import Chat, ChatAction
@@ -8,18 +8,18 @@ from conversations.demo.rng import Random, hexadecimal
 from conversations.demo.script import Script, ScriptLine
 from conversations.demo.template_values import TemplateValues
 
-_PHONE_SHARE = 0.3  # fraction of scripts in which the owner answers on the phone; in the others, through the API
-_MIN_DELAY, _MAX_ACTION_DELAY, _MAX_MESSAGE_DELAY = 4, 30, 90  # seconds between two lines
+_PHONE_SHARE = 0.3  # fraction of scripts in which the instance's owner answers on the phone and not through the API
+_MIN_DELAY, _MAX_ACTION_DELAY, _MAX_MESSAGE_DELAY = 4, 30, 90  # limits of the seconds between two lines of a script
 
 
 class ConversationBuilder:
-    """Builds the actions of one script in one chat; the agent and their device stay the same throughout.
+    """Builds the actions of one script in one chat. The same person answers for the instance in the complete script.
 
     Args:
-        chat: the chat.
-        dialogue: the script.
-        rng: draws everything that varies.
-        start: when the script begins.
+        chat: the chat that the actions belong to.
+        dialogue: the script to replay.
+        rng: random generator that draws delays, ids and texts.
+        start: time when the script begins.
     """
 
     def __init__(self, chat: Chat, dialogue: Script, rng: Random, start: int) -> None:
@@ -32,7 +32,7 @@ class ConversationBuilder:
         self._actions: list[ChatAction] = []
 
     def build(self) -> list[ChatAction]:
-        """Return the script's actions."""
+        """Return the actions that the lines of the script describe."""
         for line in self._lines:
             max_delay = _MAX_ACTION_DELAY if line.kind in script.ACTION_KINDS else _MAX_MESSAGE_DELAY
             self._at += line.pause + self._rng.randrange(_MIN_DELAY, max_delay) * SECOND
@@ -59,7 +59,7 @@ class ConversationBuilder:
         return self._chat.people[0 if line.speaker == "c" else int(line.speaker) - 1]
 
     def _target(self, line: ScriptLine, author: Person | None) -> ChatAction | None:
-        """Return the latest message that the line can quote or act on."""
+        """Return the latest earlier message that a line of the script quotes or changes, or None."""
         messages = [action for action in reversed(self._actions) if action.is_message]
         if line.kind == "vote":
             messages = [action for action in messages if action.kind == "poll"]
@@ -72,7 +72,7 @@ class ConversationBuilder:
         return next(iter(messages), None)
 
     def _key_id(self, author: Person | None, *, is_from_phone: bool) -> str:
-        """Return a message id in the format of the author's client."""
+        """Return a WhatsApp message id in the format of the author's app."""
         if self._chat.instance.is_cloud_api:
             return f"wamid.HBgM{hexadecimal(self._rng, 32)}A="
         if is_from_phone or (author and author.source == "ios"):

@@ -1,7 +1,7 @@
-"""Reorders and repeats events, as Evolution's deliveries do. Pure function of its input and the random generator.
+"""Reorders and repeats webhook events in the way in which Evolution delivers them.
 
-Evolution does not wait for most of its requests, so they overtake each other. It retries a failed request minutes
-later. It also sends some messages again, with a new `date_time` and nothing else changed.
+Evolution sends most requests without waiting for earlier responses, so requests overtake each other. Evolution retries
+a failed request seconds or minutes later, and sends some events again with a new `date_time` as the only difference.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,11 +10,11 @@ from conversations.demo.demo_clock import MINUTE, SECOND
 from conversations.demo.events import Event
 from conversations.demo.rng import Random
 
-_MAX_RACE = 400  # ms by which an event can be late and so overtaken
-_RETRIED_SHARE = 0.01  # the first request failed
+_MAX_RACE = 400  # maximum delay of a request in milliseconds; a request sent later can arrive first
+_RETRIED_SHARE = 0.01  # fraction of events that arrive late, because the first request failed
 _RETRY_DELAYS = (5 * SECOND, 16 * SECOND, 36 * SECOND, 2 * MINUTE)
-_DUPLICATED_SHARE = 0.02  # the response came too late, so the same body is sent again
-_RESTAMPED_SHARE = 0.03  # sent again with a new `date_time`
+_DUPLICATED_SHARE = 0.02  # fraction of events whose body is sent twice, because the response came too late
+_RESTAMPED_SHARE = 0.03  # fraction of `_RESTAMPED_EVENTS` that are sent again with a new `date_time`
 _RESTAMPED_EVENTS = frozenset({"messages.upsert", "messages.update"})
 
 
@@ -25,7 +25,7 @@ def shuffle_and_repeat(events: Iterable[Event], rng: Random) -> list[Event]:
 
 
 def _arrivals(event: Event, rng: Random) -> Iterator[tuple[int, Event]]:
-    """Yield the event and its repetition, if any, each with its time of arrival."""
+    """Yield an event, and its repetition if there is one, each with the time of arrival."""
     at = event.at + rng.randrange(_MAX_RACE)
     draw = rng.random()
     if draw < _RETRIED_SHARE:

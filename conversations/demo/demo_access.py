@@ -1,6 +1,6 @@
 """Creates the demo's instances and issues their webhook tokens.
 
-Tokens are derived from SECRET_KEY, so every run uses the same ones.
+Tokens are derived from SECRET_KEY, so every run of the demo uses the same tokens.
 """
 
 from django.utils.crypto import salted_hmac
@@ -21,10 +21,10 @@ class NameInUseError(Exception):
 
 
 def ensure_instances() -> dict[str, str]:
-    """Create the demo's instances and tokens where they are missing, and return the tokens by instance name.
+    """Create missing instances and tokens of the demo, and return the tokens by instance name.
 
     Raises:
-        NameInUseError: nothing has been changed.
+        NameInUseError: an instance outside of the demo has the name of a demo instance; nothing has been changed.
     """
     tokens = {instance.name: _token(instance) for instance in INSTANCES}
     for instance in INSTANCES:

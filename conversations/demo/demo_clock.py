@@ -1,6 +1,6 @@
-"""The demo's time. It ends on a fixed day, whenever the demo is loaded, and uses the offices' time zone.
+"""Time in the demo. The generated events end on a fixed day, and business hours are in the time zone of São Paulo.
 
-All times are milliseconds since the epoch.
+Times of the demo are integers: milliseconds since the Unix epoch.
 """
 
 import datetime as dt
@@ -14,8 +14,8 @@ DAY = 24 * HOUR
 OFFSET = -3 * HOUR
 
 END = int(dt.datetime(2026, 11, 20, 18, tzinfo=dt.UTC).timestamp()) * SECOND
-CONNECTED = END - 31 * HOUR  # when the numbers are connected: the day before, at 8:00 local time
-OPENING_HOUR, CLOSING_HOUR = 8, 19  # local time
+CONNECTED = END - 31 * HOUR  # time when the number `SALES_SP` is connected: 8:00 local time on the day before `END`
+OPENING_HOUR, CLOSING_HOUR = 8, 19  # business hours in local time
 
 _WEEKDAYS = {
     "pt": ("segunda", "terça", "quarta", "quinta", "sexta", "sábado", "domingo"),
@@ -30,43 +30,43 @@ _SUNDAY = 6
 
 
 def utc(at: int) -> dt.datetime:
-    """Return the time as an aware datetime in UTC."""
+    """Return a time of the demo as an aware datetime in UTC."""
     return _EPOCH + dt.timedelta(milliseconds=at)
 
 
 def utc_text(at: int) -> str:
-    """Return the time in ISO 8601 with milliseconds and a Z, as JavaScript writes it."""
+    """Return a time of the demo in ISO 8601 with milliseconds and a Z, as JavaScript writes times."""
     return utc(at).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def local_time(at: int) -> dt.datetime:
-    """Return the local wall clock time; its UTC zone is wrong, as in Evolution's `date_time`."""
+    """Return the local time as a datetime that wrongly has the zone UTC, as Evolution's `date_time` does."""
     return utc(at + OFFSET)
 
 
 def date_time(at: int) -> str:
-    """Return Evolution's `date_time`: the host's wall clock time, with a Z although it is not UTC."""
+    """Return Evolution's `date_time`: the server's local time, with a Z at the end although the time is not UTC."""
     return utc_text(at + OFFSET)
 
 
 def at_hour(day: int, hours: float) -> int:
-    """Return the time at this local hour of the day that contains the time `day`."""
+    """Return the time that is `hours` hours after the local midnight before the time `day`."""
     midnight = (day + OFFSET) // DAY * DAY - OFFSET
     return midnight + round(hours * HOUR)
 
 
 def hour(at: int) -> float:
-    """Return the local time of day in hours."""
+    """Return the local time of day in hours, with fractions."""
     return (at + OFFSET) % DAY / HOUR
 
 
 def weekday(at: int, language: str) -> str:
-    """Return the name of the weekday; a Sunday becomes Monday, because nothing is promised for a Sunday."""
+    """Return the name of the weekday, or of Monday for a Sunday, because agents promise nothing for a Sunday."""
     day = local_time(at).weekday()
     return _WEEKDAYS[language][0 if day == _SUNDAY else day]
 
 
 def greeting(at: int, language: str) -> str:
-    """Return the greeting for the local time of day."""
+    """Return the greeting for the local time of day, such as "good morning"."""
     hour = local_time(at).hour
-    return _GREETINGS[language][(hour >= 12) + (hour >= 18)]  # noqa: PLR2004 - noon and six o'clock
+    return _GREETINGS[language][(hour >= 12) + (hour >= 18)]  # noqa: PLR2004 - the greeting changes at 12:00 and 18:00

@@ -1,4 +1,4 @@
-"""The demo's three instances: two Baileys numbers on two servers, and one number on Meta's Cloud API."""
+"""The three instances of the demo: two Baileys numbers on two servers, and one number on Meta's Cloud API."""
 
 from dataclasses import dataclass
 
@@ -7,17 +7,17 @@ from conversations.demo import demo_clock
 
 @dataclass(frozen=True)
 class DemoInstance:
-    """One instance: its owner, its server, its chats, and how it posts its webhooks.
+    """One instance of the demo: its owner, its Evolution server, its chats, and the form of its webhooks.
 
     Attributes:
-        agents: people who answer: (name, is feminine).
-        topic: topic of the scripts for its direct chats.
-        languages: (language, weight) of its contacts.
-        region: selects the contacts' phone numbers, see `people.generate_people`.
-        groups: (subject, script topic) of its groups.
-        share: fraction of the demo's conversations.
-        group_share: fraction of its conversations that are groups.
-        connected_at: time of its first `connection.update` with state `open`.
+        agents: people who answer customers: (name, whether the name is feminine).
+        topic: topic of the scripts that direct chats replay.
+        languages: languages of the instance's contacts: (language, relative frequency).
+        region: determines the phone numbers of the instance's contacts, see `people.generate_people`.
+        groups: the instance's groups: (subject, topic of the scripts).
+        share: fraction of the demo's conversations that belong to the instance.
+        group_share: fraction of the instance's conversations that are groups.
+        connected_at: time of the instance's first `connection.update` event with state `open`.
         webhook_by_events: whether the event name is the last segment of the webhook URL.
     """
 
@@ -41,17 +41,17 @@ class DemoInstance:
 
     @property
     def owner_jid(self) -> str:
-        """The owner's JID with the phone number."""
+        """The owner's WhatsApp address (JID) with the phone number."""
         return f"{self.owner}@s.whatsapp.net"
 
     @property
     def owner_lid_jid(self) -> str:
-        """The owner's JID with the LID, as groups use it."""
+        """The owner's WhatsApp address (JID) with the LID, which groups use."""
         return f"{self.owner_lid}@lid"
 
 
 SALES_SP = DemoInstance(
-    name="vendas-sp-01",  # also used by the sample payloads
+    name="vendas-sp-01",  # the sample payloads contain the same instance name
     server_url="https://evo.example.com",
     instance_id="7d3f0c52-94f1-4c7e-9a6b-1f2d5e8a4c10",
     is_cloud_api=False,

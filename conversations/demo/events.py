@@ -1,4 +1,4 @@
-"""Webhooks as Evolution posts them: an event, the envelope around its data, and the HTTP request."""
+"""The demo's webhook events, their JSON bodies, and the HTTP requests that deliver them, as Evolution sends them."""
 
 import json
 from dataclasses import dataclass, field, replace
@@ -8,23 +8,23 @@ from conversations.demo import demo_clock
 from conversations.demo.demo_instances import DemoInstance
 
 Json = dict[str, Any]
-TimedEvent = tuple[int, str, Any]  # time, event name, data
+TimedEvent = tuple[int, str, Any]  # (time in milliseconds, name of the event, data of the event)
 
-# These events never have a `sender`, because Evolution does not know the owner before a number is connected.
+# Names of events whose body has no `sender`, because Evolution does not know the owner before a number is connected.
 _SENDERLESS = frozenset({"instance.create", "qrcode.updated"})
 
 
 @dataclass(frozen=True)
 class Event:
-    """One event.
+    """One webhook event of the demo.
 
     Attributes:
-        at: when Evolution built it.
-        instance: its instance.
+        at: time when Evolution built the event.
+        instance: the instance that the event belongs to.
         name: the event's name, such as "messages.upsert".
-        data: the value of `data` in the body.
-        extra: further top-level values of the body.
-        is_repetition: whether it repeats an earlier event.
+        data: the value of `data` in the request body.
+        extra: further top-level values of the request body.
+        is_repetition: whether the event repeats an earlier event.
     """
 
     at: int
@@ -40,7 +40,7 @@ class Event:
 
     @property
     def body(self) -> Json:
-        """The request's JSON body."""
+        """The event's request body, before the body is encoded as JSON."""
         instance = self.instance
         is_connected = self.at >= instance.connected_at
         has_sender = not instance.is_cloud_api and is_connected and self.name not in _SENDERLESS
@@ -69,7 +69,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Delivery:
-    """One HTTP request; `instance` and `event` are names that error messages use."""
+    """One HTTP request that delivers an event; error texts contain the names `instance` and `event`."""
 
     path: str
     body: bytes
@@ -79,5 +79,5 @@ class Delivery:
 
 
 def encode(body: Any) -> bytes:
-    """Return the value as JSON, formatted as axios formats it."""
+    """Return a value as JSON without spaces, as Evolution's HTTP client axios formats it."""
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()

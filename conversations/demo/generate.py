@@ -1,4 +1,4 @@
-"""Generates all requests of the demo in the order in which they are posted: the sample payloads, then the history."""
+"""Generates all webhook requests of the demo: first the sample payloads, then the generated events."""
 
 import json
 from collections.abc import Iterator
@@ -17,18 +17,18 @@ MIN_CONVERSATIONS = len(INSTANCES)
 
 
 def samples() -> Iterator[Delivery]:
-    """Yield every sample payload, sorted by file name."""
+    """Yield a request for every sample payload, sorted by file name."""
     for file in sorted((files("conversations.demo") / "samples").iterdir(), key=lambda file: file.name):
         body = json.loads(file.read_text("utf-8"))
         yield Delivery(f"/webhooks/evolution/{body['instance']}", encode(body), body["instance"], body["event"])
 
 
 def history(seed: int, conversations: int, messages: int) -> list[Event]:
-    """Return every event of the demo's history in the order of arrival.
+    """Return all generated events of the demo in the order of arrival.
 
     Args:
         seed: the same seed gives the same events.
-        conversations: number of conversations of all instances together, at least `FEWEST`.
+        conversations: number of conversations of all instances together, at least `MIN_CONVERSATIONS`.
         messages: average number of messages of a conversation that began before its number was connected.
     """
     events = [

@@ -1,4 +1,4 @@
-"""Builds the events of a newly connected number: its contacts, its chats, and its history in large batches."""
+"""Builds the events that follow the connection of a number: its contacts, its chats, and past messages in batches."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,8 +14,8 @@ from conversations.demo.events import Event, Json
 from conversations.demo.rng import Random, cuid, rng_for
 
 MESSAGES_PER_BODY = 150
-_ITEMS_PER_BODY = 100  # contacts or chats
-_UNREAD_SHARE = 0.06  # fraction of the chats that end with unread messages
+_ITEMS_PER_BODY = 100  # maximum number of contacts or chats in one request body
+_UNREAD_SHARE = 0.06  # fraction of the chats whose past messages end with unread messages
 _UPSERTED_CHATS = 5
 _LABELS = (
     ("1", "Novo cliente", 0),
@@ -26,7 +26,7 @@ _LABELS = (
 
 
 def events(seed: int, instance: DemoInstance, chats: list[Chat]) -> list[Event]:
-    """Return the events of the first minutes after the number was connected."""
+    """Return the events that Evolution sends in the first minutes after a number was connected."""
     rng = rng_for(seed, instance.name, "backlog")
     direct = [chat for chat in chats if not chat.group_jid]
     pictured = [chat for chat in direct if chat.person.has_picture]
@@ -50,7 +50,7 @@ def _batches(items: list[Json], size: int) -> list[list[Json]]:
 
 
 def _contact(chat: Chat) -> Json:
-    """Return the contact; outside of the address book its name is the digits of its address."""
+    """Return a contact; if the address book does not contain the contact, the name is the number in the address."""
     jid = ChatAddressing(chat).initial_jid()
     name = chat.person.name if chat.person.is_saved else jid.partition("@")[0]
     return {"remoteJid": jid, "pushName": name, "profilePicUrl": None, "instanceId": chat.instance.instance_id}
@@ -68,7 +68,7 @@ def _chat(chat: Chat) -> Json:
 
 
 def _chat_upserts(chat: Chat, rng: Random) -> list[Json]:
-    """Return the `chats.upsert` items in both formats of the initial sync; the second does not identify the chat."""
+    """Return a chat in both formats that `chats.upsert` uses after the connection; the second has no address."""
     jid, name = ChatAddressing(chat).initial_jid(), chat.person.name
     return [
         {"remoteJid": jid, "instanceId": chat.instance.instance_id, "name": name, "unreadMessages": 0},
@@ -77,7 +77,7 @@ def _chat_upserts(chat: Chat, rng: Random) -> list[Json]:
 
 
 def _group(chat: Chat) -> Json:
-    """Return a group's metadata; members have their LID and their phone number."""
+    """Return the metadata of a group, with the LID and the phone number of each member."""
     owner, created = chat.person, demo_clock.END // SECOND - 200 * 86400 + chat.number
     people = [(person.lid_jid, person.jid, "superadmin" if person is owner else None) for person in chat.people]
     people.append((chat.instance.owner_lid_jid, chat.instance.owner_jid, "admin"))
@@ -106,7 +106,7 @@ def _group(chat: Chat) -> Json:
 
 
 def _history(chats: list[Chat], rng: Random) -> Iterator[tuple[str, Any, Json]]:
-    """Yield batches of messages, from the latest chat to the oldest, and within a chat from the latest message on."""
+    """Yield batches of past messages; the latest chat comes first, and within a chat the latest message comes first."""
     recent = sorted(chats, key=lambda chat: -chat.history[-1].at)
     batches = _batches([item for chat in recent for item in reversed(_records(chat, rng))], MESSAGES_PER_BODY)
     for number, batch in enumerate(batches, 1):
@@ -116,7 +116,7 @@ def _history(chats: list[Chat], rng: Random) -> Iterator[tuple[str, Any, Json]]:
 
 
 def _records(chat: Chat, rng: Random) -> list[Json]:
-    """Return a chat's history: edits are applied, deleted messages are missing, and there are no reactions."""
+    """Return a chat's past messages: edits are applied, deleted messages are missing, and there are no reactions."""
     addressing = ChatAddressing(chat)
     deleted = [action.target for action in chat.history if action.kind == "delete"]
     edited = {action.target: action.text for action in chat.history if action.kind == "edit"}
@@ -133,7 +133,7 @@ def _records(chat: Chat, rng: Random) -> list[Json]:
 
 
 def _unread(messages: list[ChatAction]) -> list[ChatAction]:
-    """Return the inbound messages after the last outbound one."""
+    """Return the inbound messages after the last outbound message."""
     outbound = [index for index, message in enumerate(messages) if message.author is None]
     return messages[outbound[-1] + 1 :] if outbound else messages
 

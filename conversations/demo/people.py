@@ -1,7 +1,7 @@
-"""Generates invented people: names, phone numbers, addresses.
+"""Generates invented people with names, phone numbers and WhatsApp addresses.
 
-Brazilian numbers are 55, an area code, 9 and 0000-xxxx; no operator has this range. The other numbers come from the
-ranges that the United States (555-01xx) and the United Kingdom (07700 900xxx) reserve for fiction.
+Brazilian phone numbers consist of 55, an area code, 9 and 0000-xxxx, a range that no operator uses. American (555-01xx)
+and British (07700 900xxx) phone numbers come from ranges that are reserved for fiction.
 """
 
 from collections.abc import Iterator
@@ -32,9 +32,13 @@ _BRITISH_PEOPLE = 2_000
 
 @dataclass(frozen=True)
 class Person:
-    """A contact: `name` is the name in the address book, `push_name` the name in their own profile.
+    """An invented contact of an instance.
 
-    `source` is their device ("android" or "ios"); `is_saved`: whether the address book contains them.
+    Attributes:
+        name: the person's name in the address book of the instance's phone.
+        push_name: the name in the person's own WhatsApp profile.
+        source: the person's device, "android" or "ios".
+        is_saved: whether the address book of the instance's phone contains the person.
     """
 
     name: str
@@ -49,22 +53,22 @@ class Person:
 
     @property
     def first(self) -> str:
-        """The first word of the name."""
+        """The first word of the person's name."""
         return self.name.split()[0]
 
     @property
     def jid(self) -> str:
-        """The JID with the phone number."""
+        """The person's WhatsApp address (JID) with the phone number."""
         return f"{self.phone}@s.whatsapp.net"
 
     @property
     def lid_jid(self) -> str:
-        """The JID with the LID, which hides the phone number."""
+        """The person's WhatsApp address (JID) with the LID, which hides the phone number."""
         return f"{self.lid}@lid"
 
     @property
     def picture(self) -> str | None:
-        """The profile picture's URL, in WhatsApp's format."""
+        """The URL of the person's profile picture, in WhatsApp's format."""
         if not self.has_picture:
             return None
         return f"https://pps.whatsapp.net/v/t61.24694-24/{self.lid[-9:]}_n.jpg?ccb=11-4&oh=01_Q5Aa&oe=6B000000"
@@ -74,9 +78,9 @@ def generate_people(rng: Random, language: str, region: str) -> Iterator[Person]
     """Yield an endless series of people. Phone numbers are unique; names repeat only after more than a thousand people.
 
     Args:
-        rng: shuffles the names and draws everything else.
+        rng: random generator that shuffles the names and draws all other values.
         language: "pt" or "en".
-        region: selects the phone numbers: "pt" (São Paulo), "rio", or "en" (United Kingdom and United States).
+        region: range of the phone numbers: "pt" (São Paulo), "rio", or "en" (United Kingdom and United States).
     """
     firsts = [(name, True) for name in _FEMININE[language].split()]
     firsts += [(name, False) for name in _MASCULINE[language].split()]
@@ -110,7 +114,7 @@ def _phone(region: str, language: str, index: int) -> str:
     if region == "en":
         is_british = index % 2 == 0 and index < _BRITISH_PEOPLE
         return f"447700900{index // 2:03d}" if is_british else f"1{212 + index // 100}55501{index % 100:02d}"
-    # English speakers in Rio get numbers from the top of the range, so that they share none with the others.
+    # English speakers in Rio get phone numbers from the top of the range, which Portuguese speakers do not get.
     number = index if language == "pt" else _NUMBERS_PER_AREA - 1 - index
     areas = _AREA_CODES[region]
     return f"55{areas[number % len(areas)]}90000{number % _NUMBERS_PER_AREA:04d}"

@@ -1,4 +1,4 @@
-"""Posts the demo's requests as Evolution does: over HTTP to a running server, or through Django's test client."""
+"""Posts the demo's webhook requests like Evolution: over HTTP to a running server, or through Django's test client."""
 
 import http.client
 import time
@@ -25,16 +25,19 @@ _HINTS = {
     401: ": does the server use this database and this SECRET_KEY?",
     404: ": does the server use this database?",
 }
-_WAIT_TIMEOUT = 120  # seconds, for a server that answers "try again later" and for its worker
+_WAIT_TIMEOUT = 120  # seconds to wait for an overloaded server or for its ingestion worker
 _POLL_SECONDS = 0.2
 
 
 class PostingError(Exception):
-    """The server did not accept a request, or did not respond."""
+    """The server did not accept a webhook request, or did not respond."""
 
 
 class InProcess:
-    """Posts within this process, through all middleware; rate limits are disabled until `close`."""
+    """Posts requests to the application in the current process, through all of Django's middleware.
+
+    Rate limits are disabled until `close` is called.
+    """
 
     def __init__(self) -> None:
         self._limits = override_settings(INGEST={**settings.INGEST, "RATE_LIMIT": 1e9, "QUEUE_LIMIT": 10**9})
@@ -42,17 +45,17 @@ class InProcess:
         self._client = Client(raise_request_exception=False, headers={"host": _allowed_host()})
 
     def post(self, path: str, body: bytes, token: str) -> int:
-        """Post one request and return the response's status."""
+        """Post one request and return the HTTP status of the response."""
         headers = {"authorization": f"Bearer {token}"}
         return self._client.post(path, body, content_type="application/json", headers=headers).status_code
 
     def wait_until_applied(self) -> None:
-        """Apply the stored events in this process, and write the ingestion metrics."""
+        """Apply the stored webhook events in the current process, and write the ingestion metrics."""
         Worker().drain()
         metrics.flush()
 
     def close(self) -> None:
-        """Restore the rate limits."""
+        """Enable the rate limits again."""
         self._limits.disable()
 
 
@@ -63,7 +66,7 @@ def _allowed_host() -> str:
 
 
 class OverHttp:
-    """Posts to a server over one keep-alive connection, which is reopened when the server has closed it.
+    """Posts requests over one keep-alive connection, which is opened again if the server has closed it.
 
     Raises:
         PostingError: `url` is not an HTTP address.
@@ -73,7 +76,7 @@ class OverHttp:
         try:
             parts = urlsplit(url)
             self._connection = _CONNECTIONS[parts.scheme](parts.hostname or "", parts.port, timeout=_REQUEST_TIMEOUT)
-        except (KeyError, ValueError, http.client.InvalidURL):  # an unsupported scheme, or an invalid port
+        except (KeyError, ValueError, http.client.InvalidURL):  # the URL has an unsupported scheme or an invalid port
             raise _invalid_url() from None
         if not parts.hostname:
             raise _invalid_url()
@@ -81,7 +84,7 @@ class OverHttp:
         self._address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
     def post(self, path: str, body: bytes, token: str) -> int:
-        """Post one request and return the response's status.
+        """Post one request and return the HTTP status of the response.
 
         Raises:
             PostingError: the server cannot be reached or does not respond.
@@ -90,7 +93,7 @@ class OverHttp:
             try:
                 return self._request(path, body, token)
             except (ConnectionResetError, BrokenPipeError):
-                self._connection.close()  # the server closed the idle connection: the next attempt opens another
+                self._connection.close()  # the server closed the idle connection, so the next attempt opens another
             except (http.client.HTTPException, OSError) as error:
                 raise PostingError(f"no response from {self._address}: {error}") from error
         raise PostingError(f"{self._address} closes the connection before it responds")
@@ -99,7 +102,7 @@ class OverHttp:
         """Wait until the server's worker has applied the stored events.
 
         Raises:
-            PostingError: events are still stored after the timeout.
+            PostingError: the worker has not applied all stored events before the timeout.
         """
         stored = WebhookEvent.objects.filter(outcome=WebhookEvent.Outcome.STORED, attempts=0)
         deadline = time.monotonic() + _WAIT_TIMEOUT
@@ -109,7 +112,7 @@ class OverHttp:
             time.sleep(_POLL_SECONDS)
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection to the server."""
         self._connection.close()
 
     def _request(self, path: str, body: bytes, token: str) -> int:
@@ -128,15 +131,15 @@ def _invalid_url() -> PostingError:
 
 
 def post_all(deliveries: Iterable[Delivery], poster: Poster, tokens: Mapping[str, str]) -> Iterator[Delivery]:
-    """Post the requests in order; yield each one after the server has accepted it.
+    """Post the requests in order, and yield each request after the server has accepted it.
 
     Args:
-        deliveries: the requests.
-        poster: sends them.
-        tokens: webhook tokens by instance name.
+        deliveries: the requests to post.
+        poster: the object that sends the requests.
+        tokens: instance name → webhook token.
 
     Raises:
-        PostingError: the server did not accept a request; later ones have not been posted.
+        PostingError: the server did not accept a request; later requests have not been posted.
     """
     for delivery in deliveries:
         status = _post_with_retries(delivery, poster, tokens[delivery.instance])
@@ -147,7 +150,7 @@ def post_all(deliveries: Iterable[Delivery], poster: Poster, tokens: Mapping[str
 
 
 def _post_with_retries(delivery: Delivery, poster: Poster, token: str) -> int:
-    """Post one request, and retry while the server is overloaded, as Evolution does."""
+    """Post one request, and repeat the request while the server is overloaded, as Evolution does."""
     deadline = time.monotonic() + _WAIT_TIMEOUT
     while (status := poster.post(delivery.path, delivery.body, token)) in _RETRY_STATUSES:
         if time.monotonic() > deadline:

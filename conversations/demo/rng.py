@@ -1,9 +1,9 @@
-"""Seeded random values: each generator's seed is built from names, so the same names always give the same values."""
+"""Reproducible random values: a generator's seed consists of names, so the same names always give the same values."""
 
 import random
 import string
 
-Random = random.Random  # not for secrets
+Random = random.Random  # a predictable generator, which must not be used for secrets
 
 _BASE36 = string.digits + string.ascii_lowercase
 
@@ -11,7 +11,7 @@ _BASE36 = string.digits + string.ascii_lowercase
 def rng_for(*names: object) -> Random:
     """Return a random generator seeded with these names, such as the demo's seed, an instance and a chat number.
 
-    Each chat has its own generators, so a change of one chat's length does not change the other chats.
+    Each chat uses generators of its own, so a change of one chat's length does not change other chats.
     """
     return Random("/".join(map(str, names)))
 
@@ -27,7 +27,7 @@ def hexadecimal(rng: Random, count: int) -> str:
 
 
 def cuid(rng: Random) -> str:
-    """Return an id in the format of Evolution's database (CUID)."""
+    """Return a random id in the CUID format, which Evolution's database uses."""
     return "cm" + "".join(rng.choices(_BASE36, k=23))
 
 

@@ -1,8 +1,8 @@
-"""Fills the tables fast with generated rows: `manage.py demo --scale 10000000`.
+"""Fills the database tables quickly with generated rows, so that the system can be tried with large tables.
 
-It bypasses the webhook endpoint, so that the system can be tried with large tables. Each conversation has the same
-number of messages, inbound and outbound in turn; in every tenth the last message is unread. The rows have the values
-that ingestion would have written.
+The command `manage.py demo --scale 10000000` adds about ten million messages without using the webhook endpoint. Each
+conversation gets ten messages, alternately inbound and outbound; every tenth conversation lacks the tenth message and
+ends with an unread message. The rows have the values that the ingestion of webhooks would have written.
 """
 
 import datetime as dt
@@ -22,11 +22,11 @@ INSTANCE_NAME = "scale-{:02d}"
 INSTANCE_COUNT = 20
 MESSAGES_PER_CONVERSATION = 10
 FIRST_TIMESTAMP = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
-BATCH_CONVERSATIONS = 2000  # their rows are in memory together
+BATCH_CONVERSATIONS = 2000  # number of conversations whose rows are in memory together
 MODELS = (Contact, ContactAddress, Conversation, Message)
 
-_CONVERSATION_STEP = dt.timedelta(seconds=7)  # between the first messages of two conversations
-_MESSAGE_STEP = dt.timedelta(hours=30)  # between two messages of one conversation
+_CONVERSATION_STEP = dt.timedelta(seconds=7)  # time between the first messages of two consecutive conversations
+_MESSAGE_STEP = dt.timedelta(hours=30)  # time between two consecutive messages of a conversation
 _UNREAD_EVERY = 10
 _TEXTS = (
     "Bom dia! O pedido já saiu?",
@@ -45,7 +45,7 @@ _MESSAGE = ("id", "conversation_id", "key_id", "from_me", "sender_id", "timestam
 
 
 class _Rows(NamedTuple):
-    """The rows of one conversation, each with the values of its table's columns above."""
+    """The rows of one conversation: values in the order of `_CONTACT`, `_ADDRESS`, `_CONVERSATION` and `_MESSAGE`."""
 
     contact: tuple[Any, ...]
     address: tuple[Any, ...]
@@ -55,7 +55,7 @@ class _Rows(NamedTuple):
 
 @dataclass(frozen=True)
 class _FirstIds:
-    """The first reserved primary key of each table, and the first number for names and phone numbers."""
+    """The first reserved primary key of each table, and the first number used in names and phone numbers."""
 
     contact: int
     conversation: int
@@ -64,11 +64,11 @@ class _FirstIds:
 
 
 def fill(messages: int) -> Iterator[int]:
-    """Add about this many messages in conversations of twenty instances; yield how many each step has added.
+    """Add about `messages` messages to conversations of twenty instances, and yield the number that each step added.
 
-    Each instance is one transaction, so an interrupted run leaves whole instances.
+    Each instance is filled in one transaction, so an interrupted run leaves no partly filled instance.
     """
-    person = Contact.objects.count()  # so that contacts of an earlier run are not repeated
+    person = Contact.objects.count()  # first number that no person of an earlier run has
     conversations = max(1, messages // MESSAGES_PER_CONVERSATION)
     for index in range(INSTANCE_COUNT):
         count = conversations // INSTANCE_COUNT + (index < conversations % INSTANCE_COUNT)
@@ -95,7 +95,8 @@ def _fill_instance(name: str, conversations: int, first: _FirstIds) -> Iterator[
     for start in range(0, conversations, BATCH_CONVERSATIONS):
         indexes = range(start, min(start + BATCH_CONVERSATIONS, conversations))
         yield _insert(instance, [_conversation(index, first) for index in indexes])
-    # At the end, so that reads bypass the cache only briefly. Other connections see no row before the commit anyway.
+    # The cache is cleared at the end of the transaction, because reads bypass the cache from clearing to commit.
+    # Other connections do not see the new rows before the commit.
     cache.clear_all()
 
 
@@ -119,7 +120,9 @@ def _conversation(index: int, first: _FirstIds) -> _Rows:
     start = FIRST_TIMESTAMP + index * _CONVERSATION_STEP
     messages = [
         _message(first_message + number, conversation, contact, start + number * _MESSAGE_STEP, number)
-        for number in range(MESSAGES_PER_CONVERSATION - is_unread)  # an odd number of messages ends with an inbound one
+        for number in range(
+            MESSAGES_PER_CONVERSATION - is_unread
+        )  # an odd number of messages ends with an inbound message
     ]
     if is_unread:
         messages[-1] = (*messages[-1][:6], int(Message.Status.PENDING), messages[-1][7])

@@ -1,13 +1,14 @@
-"""Reads scripts: short dialogues in plain text files under `scripts/`, one file per topic and language.
+"""Reads scripts: short written dialogues that the demo replays, in text files per topic and language under `scripts/`.
 
-    == sale                                 begins a script of the topic "sale"
-    c: {Oi|Olá}! Vocês têm {item}?          the customer; a random choice and a slot (see `template_values.py`)
-    a^: Temos sim                           the instance, quoting the last message of another author
-    1: [image 1200x1600 165432] entregue    a group's first member sends an image with a caption
-    ~ 2h                                    a pause before the next line
-    # text                                  a comment
+    == sale                                 begins a script with the topic "sale"
+    c: {Oi|Olá}! Vocês têm {item}?          the customer writes a random word and a slot (see `template_values.py`)
+    a^: Temos sim                           the instance writes and quotes the last message of another author
+    1: [image 1200x1600 165432] entregue    the first member of a group sends an image with a caption
+    ~ 2h                                    two hours pass before the next line
+    # text                                  a comment is not replayed
 
-Brackets contain a kind and its argument. `MESSAGE_KINDS` are messages; `ACTION_KINDS` act on an earlier message.
+Square brackets contain the kind of a line and its argument. A line with one of `MESSAGE_KINDS` is a message; a line
+with one of `ACTION_KINDS` changes an earlier message or is a call.
 """
 
 import re
@@ -21,17 +22,17 @@ ACTION_KINDS = frozenset({"react", "unreact", "edit", "delete", "vote", "call"})
 MESSAGE_KINDS = frozenset(
     {
         "text",
-        "fails",  # a text that cannot be delivered
+        "fails",  # a text message that cannot be delivered
         "image",
         "video",
-        "note",  # a round video
+        "note",  # a round video message
         "voice",
         "document",
         "sticker",
         "location",
         "contact",
         "poll",
-        "button",  # the answer to a message with buttons
+        "button",  # an answer to a message with buttons
     }
 )
 
@@ -49,10 +50,10 @@ class ScriptLine:
     Attributes:
         speaker: "a" for the instance, "c" for the customer, a digit for a group's member.
         kind: one of `MESSAGE_KINDS` or `ACTION_KINDS`.
-        argument: the text after the kind, inside the brackets.
-        text: the text or caption.
-        quotes: whether the message is a reply.
-        pause: milliseconds in addition to the usual time between two lines.
+        argument: the text after the kind of the line, inside the square brackets.
+        text: the text or caption of the message.
+        quotes: whether the message quotes an earlier message.
+        pause: milliseconds that are added to the usual time before the line.
     """
 
     speaker: str
@@ -65,7 +66,7 @@ class ScriptLine:
 
 @dataclass(frozen=True)
 class Script:
-    """One dialogue."""
+    """One written dialogue, which the demo replays in chats."""
 
     topic: str
     language: str
@@ -73,12 +74,12 @@ class Script:
 
     @property
     def message_count(self) -> int:
-        """The number of messages that it adds to a chat."""
+        """The number of messages that the script adds to a chat."""
         return sum(line.kind in MESSAGE_KINDS for line in self.lines)
 
 
 class ScriptError(ValueError):
-    """A script's text is invalid; the error names the file and the line."""
+    """The text of a script is invalid; the error text contains the file name and the line."""
 
 
 @cache
@@ -95,10 +96,10 @@ def _all_scripts() -> tuple[Script, ...]:
 
 
 def parse(text: str, language: str, source: str = "the text") -> list[Script]:
-    """Parse the scripts of one file.
+    """Parse the text of one file into scripts.
 
     Raises:
-        ScriptError: a line has none of the forms above, or comes before the first title.
+        ScriptError: a line has none of the permitted forms, or comes before the first script title (`== topic`).
     """
     scripts: list[tuple[str, list[ScriptLine]]] = []
     pause = 0

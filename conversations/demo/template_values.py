@@ -1,4 +1,4 @@
-"""Fills the slots of scripts with values: goods, prices that add up, places, dates, order numbers."""
+"""Replaces slots in scripts, such as {item}, by values: goods, prices that add up, places, dates, order numbers."""
 
 import re
 
@@ -44,14 +44,14 @@ _SLOT = re.compile(r"\{([^{}]+)\}")
 
 
 class TemplateValues:
-    """The slot values of one script. They are drawn once, so a slot has the same value in every line.
+    """The values that replace the slots of one script. A slot has the same value in every line of the script.
 
     Args:
-        rng: draws the values.
+        rng: random generator that draws the values.
         language: "pt" or "en".
-        agent: the person who answers for the instance: (name, is feminine).
-        others: the customer, or the group's members.
-        start: when the script begins.
+        agent: the person who answers for the instance: (name, whether the name is feminine).
+        others: the customer of a direct chat, or the members of a group.
+        start: time when the script begins.
     """
 
     def __init__(
@@ -93,16 +93,16 @@ class TemplateValues:
         }
 
     def render(self, text: str, at: int) -> str:
-        """Replace the slots of a line.
+        """Replace the slots in a line of a script.
 
-        `{item}` becomes the value of that name, `{Item}` the same with a capital letter, `{a|b}` one of the words.
+        `{item}` becomes the value named item, `{Item}` the same value with a capital letter, and `{a|b}` either a or b.
 
         Args:
-            text: the line.
-            at: the time of the line, which selects the greeting.
+            text: the line of the script.
+            at: the time of the line, which determines the greeting.
 
         Raises:
-            KeyError: no value has that name.
+            KeyError: no value has the name of a slot.
         """
         return _SLOT.sub(lambda match: self._value(match[1], at), text)
 

@@ -1,1 +1,1 @@
-"""Parses Evolution API webhooks: turns a payload into facts. Pure functions: no database access, no clock."""
+"""Parses webhook bodies of Evolution API into facts, without access to the database or to the current time."""

@@ -1,4 +1,4 @@
-"""Calls to the instance: one message per call, in the conversation the call belongs to."""
+"""Parses `call` events: each call becomes one chat message in the conversation of the caller or the group."""
 
 from collections.abc import Iterator
 
@@ -9,15 +9,16 @@ from conversations.evolution.facts import ConversationState, Fact, MessageCopy
 from conversations.evolution.records import precedence
 from conversations.evolution.status import DELIVERED
 
-# The stages of one call, one event each. The latest stage in this order is shown, whatever the order of arrival.
+# Evolution sends one event for each stage of a call. Users see the stage that comes last in `STAGES`, even if the event
+# of an earlier stage arrives later.
 STAGES = ("offer", "ringing", "terminate", "timeout", "reject", "accept")
 
 
 def parse_call(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield the facts of one `call` event.
+    """Yield the facts parsed from one `call` event.
 
     Raises:
-        UnknownShapeError: the chat, the call's id or a known stage is missing.
+        UnknownShapeError: the event lacks a chat, the call's id or a known stage.
     """
     event = coerce.require_object(raw, "the call")
     caller = jid.parse(event.get("from"))
@@ -36,7 +37,8 @@ def parse_call(raw: object, envelope: Envelope) -> Iterator[Fact]:
         timestamp=coerce.from_ms(ms),
         kind="call",
         status=DELIVERED,
-        # The first digit is the stage: a later stage has a smaller digit, and the smallest precedence is shown.
+        # The first digit of the precedence encodes the stage of the call. A later stage has a smaller digit, because
+        # users see the copy of a chat message with the smallest precedence.
         precedence=f"{len(STAGES) - STAGES.index(stage)}{precedence(details, ms)[1:]}",
         sender=sender or (chat if chat.is_person else None),
         details=details,

@@ -1,6 +1,7 @@
-"""Converts JSON values to numbers, texts and times.
+"""Converts decoded JSON values to numbers, strings and times.
 
-Evolution encodes an integer in one of three ways, depending on version and event.
+Evolution encodes an integer as a number, a decimal string or `{low, high}`, depending on Evolution's version and on the
+event.
 """
 
 import datetime as dt
@@ -13,30 +14,30 @@ Json = dict[str, Any]
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
-MAX_KEY_ID_LENGTH = 255  # characters
+MAX_KEY_ID_LENGTH = 255  # maximum characters of a chat message's id
 _DATE_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z?")
 _INT32, _INT64 = 2**31, 2**63
-_FIRST_MS_VALUE = 10**11  # a timestamp from here on is in milliseconds, a smaller one in seconds
-_MAX_MS = 10**14  # the year 5138
+_FIRST_MS_VALUE = 10**11  # the smallest number that is read as a timestamp in milliseconds rather than in seconds
+_MAX_MS = 10**14  # the year 5138, in milliseconds since the epoch
 
 
-# Equal values give equal text, whatever the order of their object members.
+# Encodes equal JSON values as equal text, because the members of each object are sorted.
 canonical_json: Callable[[Any], str] = json.JSONEncoder(sort_keys=True, default=str).encode
 
 
 class UnknownShapeError(ValueError):
-    """The payload has a shape that the parser does not know. The message names the part and quotes no content."""
+    """Raised for JSON whose structure the parser does not know. The error text quotes no content of the JSON."""
 
 
 def require_object(value: object, description: str) -> Json:
     """Return `value` if it is a JSON object.
 
     Args:
-        value: decoded JSON.
-        description: names the value in the error message.
+        value: any decoded JSON value.
+        description: the name of the value in the error text.
 
     Raises:
-        UnknownShapeError: it is not an object.
+        UnknownShapeError: `value` is not a JSON object.
     """
     if not isinstance(value, dict):
         raise UnknownShapeError(f"{description} is not an object")
@@ -44,37 +45,37 @@ def require_object(value: object, description: str) -> Json:
 
 
 def as_list(data: object) -> list[Any]:
-    """Return a list as it is, one item as a list of one, and null as an empty list."""
+    """Return `data` as a list: a list unchanged, None as an empty list, any other value as a list of one item."""
     if data is None:
         return []
     return data if isinstance(data, list) else [data]
 
 
 def text(value: object, limit: int | None = None) -> str:
-    """Return a string, cut to `limit` characters; "" for any other type."""
+    """Return a string value, cut to `limit` characters; "" if the value is not a string."""
     return value[:limit] if isinstance(value, str) else ""
 
 
 def one_of(value: object, allowed: Iterable[str]) -> str:
-    """Return a string that is in `allowed`; "" for anything else."""
+    """Return `value` if it is a string in `allowed`; "" otherwise."""
     return value if isinstance(value, str) and value in allowed else ""
 
 
 def key_id(value: object) -> str:
-    """Return a message's key id; "" if it is not a string or exceeds `MAX_KEY_ID_LENGTH`."""
+    """Return WhatsApp's id of a chat message; "" if `value` is not a string or exceeds `MAX_KEY_ID_LENGTH`."""
     return value if isinstance(value, str) and len(value) <= MAX_KEY_ID_LENGTH else ""
 
 
 def int32(value: object) -> int | None:
-    """Return an integer of at most 32 bits, in any encoding that `int64` accepts; None for anything else."""
+    """Convert any value that `int64` accepts to a signed 32-bit integer; None if this is not possible."""
     number = int64(value)
     return number if number is not None and -_INT32 <= number < _INT32 else None
 
 
 def int64(value: object) -> int | None:
-    """Return an integer given as a number, as a decimal string or as `{low, high}` (two's complement halves).
+    """Convert a number, a decimal string or `{low, high}` to a signed 64-bit integer; None if this is not possible.
 
-    None for anything else, and for integers of more than 64 bits.
+    `low` and `high` are the 32-bit halves of an integer in two's complement.
     """
     number = _number(value)
     return number if number is not None and -_INT64 <= number < _INT64 else None
@@ -91,7 +92,7 @@ def _number(value: object) -> int | None:
 
 
 def epoch_ms(value: object) -> int | None:
-    """Return a timestamp in ms since the epoch, given in seconds or milliseconds; None if it is not a timestamp."""
+    """Convert a timestamp in seconds or ms since the epoch to ms; None if `value` is not a timestamp."""
     number = int64(value)
     if number is None or number < 0:
         return None
@@ -100,27 +101,27 @@ def epoch_ms(value: object) -> int | None:
 
 
 def from_ms(ms: int) -> dt.datetime:
-    """Return the UTC time of a number of milliseconds since the epoch."""
+    """Convert milliseconds since the epoch to a datetime in UTC."""
     return EPOCH + dt.timedelta(milliseconds=ms)
 
 
 def to_ms(time: dt.datetime) -> int:
-    """Return a time's milliseconds since the epoch."""
+    """Convert a datetime to milliseconds since the epoch."""
     return round(time.timestamp() * 1000)
 
 
 def sortable_clock(date_time: object) -> str:
-    """Return an envelope's `date_time` as text that sorts by time; "" if it is missing or malformed.
+    """Return the `date_time` of a webhook body as text that sorts by time; "" if `date_time` is missing or malformed.
 
-    Evolution writes its host's local time and appends a Z, although the time is not UTC. Compare such a clock only
-    with clocks of the same instance.
+    Evolution writes the local time of its host and appends a Z, although the time is not UTC. Therefore a caller may
+    compare only texts of the same instance.
     """
     match = _DATE_TIME.fullmatch(date_time) if isinstance(date_time, str) else None
     return f"{match[1]}.{(match[2] or '')[:3]:0<3}" if match else ""
 
 
 def clock_ms(clock: str) -> int:
-    """Return a sortable clock in ms since the epoch, as if it were UTC; 0 for ""."""
+    """Convert a result of `sortable_clock` to ms since the epoch, as if the time were UTC; 0 for ""."""
     try:
         return to_ms(dt.datetime.fromisoformat(f"{clock}+00:00"))
     except ValueError:
@@ -128,11 +129,11 @@ def clock_ms(clock: str) -> int:
 
 
 def iso_ms(value: object) -> int | None:
-    """Return an ISO-8601 time in ms since the epoch; None if it is not one."""
+    """Convert an ISO 8601 time to milliseconds since the epoch; None if `value` is not an ISO 8601 time."""
     try:
         time = dt.datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         return None
-    if time is None or not 1970 < time.year < 5138:  # noqa: PLR2004 - the years that `epoch_ms` accepts
+    if time is None or not 1970 < time.year < 5138:  # noqa: PLR2004 - `epoch_ms` accepts times in the same years
         return None
     return to_ms(time if time.tzinfo else time.replace(tzinfo=dt.UTC))

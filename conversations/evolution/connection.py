@@ -1,4 +1,4 @@
-"""State of the instance itself: its connection, its QR code, its creation and its removal."""
+"""Parses events about an instance: its connection, QR code, creation and removal."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,9 +17,10 @@ def _state(values: dict[str, Any], envelope: Envelope) -> InstanceState:
 
 
 def parse_connection_update(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield the facts of `connection.update`; an open connection also names the number's owner.
+    """Yield the facts parsed from `connection.update`.
 
-    Only an open connection clears `is_removed`, because Evolution still sends connection attempts after a removal.
+    The event of an open connection also contains the instance's own JID, profile name and picture. Only an open
+    connection clears `is_removed`, because Evolution still reports connection attempts after it removed an instance.
 
     Raises:
         UnknownShapeError: the connection state is not in `STATES`.
@@ -41,28 +42,28 @@ def parse_connection_update(raw: object, envelope: Envelope) -> Iterator[Fact]:
 
 
 def parse_instance_status(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield the facts of `status.instance`: WhatsApp logged out, banned or refused the number."""
+    """Yield the facts parsed from `status.instance`: WhatsApp logged out, banned or refused the number."""
     update = coerce.require_object(raw, "the instance's status")
     yield _state({"state": "close", "state_reason": coerce.int32(update.get("disconnectionReasonCode"))}, envelope)
 
 
 def parse_logout(_raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield the facts of `logout.instance`, which has no data."""
+    """Yield the facts parsed from `logout.instance`, an event without data."""
     yield _state({"state": "close"}, envelope)
 
 
 def parse_removal(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield the facts of `instance.delete` and `remove.instance`; reconnect attempts may still follow them."""
+    """Yield the facts parsed from `instance.delete` or `remove.instance`; reconnect attempts may follow both events."""
     yield _state({"state": "close", "is_removed": True, **_evolution_id(raw)}, envelope)
 
 
 def parse_creation(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield the facts of `instance.create`."""
+    """Yield the facts parsed from `instance.create`."""
     yield _state({"is_removed": False, **_evolution_id(raw)}, envelope)
 
 
 def parse_qr_code(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield the facts of `qrcode.updated`: the image to scan, or "" once Evolution generates no more of them."""
+    """Yield the facts parsed from `qrcode.updated`: the QR code, or "" after Evolution stopped generating QR codes."""
     update = coerce.require_object(raw, "the pairing image's update")
     code = update.get("qrcode")
     image = coerce.text(code.get("base64")) if isinstance(code, dict) else ""

@@ -1,6 +1,8 @@
-"""Message content: one table maps Evolution's content keys to a kind, with its text, media and details.
+"""Parses the content of chat messages.
 
-A content key that is not in the table gives a message of kind `unknown`, because WhatsApp adds kinds without notice.
+A content key is the member of a `message` object that holds the content, such as `imageMessage`. The table `SPECS`
+describes how to parse each content key. A content key without an entry in `SPECS` gives a chat message of kind
+`unknown`, because WhatsApp adds content keys without notice.
 """
 
 from collections.abc import Callable
@@ -10,7 +12,7 @@ from typing import Any
 from conversations.evolution import coerce
 from conversations.evolution.coerce import Json
 
-# Content keys that only wrap another message, in their `message` member.
+# Content keys of wrappers: objects whose own `message` member holds the actual content.
 WRAPPERS = frozenset(
     {
         "ephemeralMessage",
@@ -26,9 +28,9 @@ WRAPPERS = frozenset(
         "deviceSentMessage",
     }
 )
-MAX_WRAPPERS = 5  # nested wrappers that are removed
+MAX_WRAPPERS = 5  # maximum number of nested wrappers that `unwrap` removes
 
-# Keys that may stand beside the content key.
+# Members of a `message` object that are not content keys.
 METADATA_KEYS = frozenset(
     {
         "messageContextInfo",
@@ -41,7 +43,7 @@ METADATA_KEYS = frozenset(
     }
 )
 
-# Content keys of control messages between clients. They are not shown and never unread.
+# Content keys of control messages between WhatsApp clients. Control messages are neither shown nor counted as unread.
 CONTROL_KEYS = frozenset(
     {
         "protocolMessage",
@@ -59,16 +61,16 @@ CONTROL_KEYS = frozenset(
 
 @dataclass(frozen=True)
 class Content:
-    """The parsed content of one message.
+    """The parsed content of one chat message.
 
     Attributes:
-        key: the content key; "" if the payload has no content and only a `messageType`.
-        message_type: the record's `messageType`.
-        body: the value of the content key, decoded JSON of any type.
+        key: the content key, such as `imageMessage`; "" if the `message` object has no content.
+        message_type: the `messageType` of the message record.
+        body: the JSON value of the content key, of any type.
         kind: a value of `models.Message.Kind`.
-        text: the text or caption.
-        media: metadata of the media, by the names in `_MEDIA_FIELDS`.
-        details: other fields worth keeping, as the payload has them.
+        text: the text of the chat message, or the caption of its media file.
+        media: metadata of the media file, such as `mimetype` and `size`.
+        details: other stored fields of the content, such as the coordinates of a location.
     """
 
     key: str
@@ -81,19 +83,19 @@ class Content:
 
     @property
     def is_control(self) -> bool:
-        """Whether it is a control message, which is not shown."""
+        """Whether the content belongs to a control message, which is not shown to users."""
         return (self.key or self.message_type) in CONTROL_KEYS
 
 
 @dataclass(frozen=True)
 class ContentSpec:
-    """How to parse one content key.
+    """Describes how to parse the value of one content key.
 
     Attributes:
-        kind: the message's kind.
-        text_paths: dotted paths to its text; the first one with a text is used.
-        has_media: whether the body describes a media file.
-        detail_names: names of the body's fields that are kept as details.
+        kind: the kind of the chat message, a value of `models.Message.Kind`.
+        text_paths: dotted paths to fields that may hold the text; the first field with a text is used.
+        has_media: whether the content describes a media file.
+        detail_names: names of the content's fields that are stored in `Content.details`.
     """
 
     kind: str
@@ -108,7 +110,6 @@ TEMPLATE_TEXT_PATHS = (
     "interactiveMessageTemplate.body.text",
 )
 
-# content key → how to parse it
 SPECS = {
     "conversation": ContentSpec("text"),
     "extendedTextMessage": ContentSpec("text", ("text",)),
@@ -152,10 +153,10 @@ SPECS = {
 }
 SPECS |= {f"pollCreationMessageV{n}": SPECS["pollCreationMessage"] for n in (2, 3, 4, 5)}
 
-# Kinds by `messageType`, used where the Cloud API sends the content as `conversation` or not at all.
+# `messageType` → kind, for chat messages that the Cloud API sends as plain text (`conversation`) or without content.
 _KIND_BY_MESSAGE_TYPE = {"buttonMessage": "button_reply", "interactiveMessage": "interactive_reply"}
 
-# name in `Content.media` → (field names in Baileys and the Cloud API, conversion of the value)
+# name in `Content.media` → (names of the field in payloads, function that converts the field's value)
 _MEDIA_FIELDS: dict[str, tuple[tuple[str, ...], Callable[[object], Any]]] = {
     "mimetype": (("mimetype", "mime_type"), lambda value: coerce.text(value, 255)),
     "size": (("fileLength", "file_size"), coerce.int64),
@@ -174,7 +175,7 @@ _MEDIA_FIELDS: dict[str, tuple[tuple[str, ...], Callable[[object], Any]]] = {
 
 
 def unwrap(message: Json) -> Json:
-    """Return a message without its wrappers; at most `MAX_WRAPPERS` are removed."""
+    """Return a `message` object without its wrappers; at most `MAX_WRAPPERS` wrappers are removed."""
     for _ in range(MAX_WRAPPERS):
         inner = next((message[name] for name in message if name in WRAPPERS), None)
         inner = inner.get("message") if isinstance(inner, dict) else None
@@ -188,11 +189,11 @@ def unwrap(message: Json) -> Json:
 
 
 def parse_content(message: object, message_type: str = "") -> Content:
-    """Parse a record's `message`.
+    """Parse the `message` object of a message record.
 
     Args:
-        message: decoded JSON.
-        message_type: the record's `messageType`, used where the message alone does not determine the kind.
+        message: any decoded JSON value.
+        message_type: the record's `messageType`, used if `message` does not determine the kind.
     """
     outer = message if isinstance(message, dict) else {}
     inner = unwrap(outer)
@@ -218,7 +219,7 @@ def parse_content(message: object, message_type: str = "") -> Content:
 
 
 def quoted_text(message: object) -> str:
-    """Return the text to show for a quoted message: its text, or its kind in brackets if it has none."""
+    """Return the text of a quoted chat message, or the kind in brackets (`[image]`) if the message has no text."""
     if not isinstance(message, dict) or not message:
         return ""
     content = parse_content(message)
@@ -244,7 +245,7 @@ def _media(fields: Json, inner: Json) -> Json:
         value = None if raw is None else convert(raw)
         if value not in (None, "", False):
             media[name] = value
-    if isinstance(inner.get("base64"), dict):  # ingestion has replaced the base64 text by the name of a stored file
+    if isinstance(inner.get("base64"), dict):  # ingestion replaced the base64 text with the name of a stored file
         media["file"] = coerce.text(inner["base64"].get("file"), 255)
     for name, source in (("url", "mediaUrl"), ("transcript", "speechToText")):
         if value := coerce.text(inner.get(source)):

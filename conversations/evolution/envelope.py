@@ -1,4 +1,4 @@
-"""The envelope around every event: event name, instance, owner and clock."""
+"""Parses the envelope of a webhook body: the fields that every event has, such as event name, instance and time."""
 
 import re
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from conversations.evolution.jid import Address
 
 @dataclass(frozen=True)
 class Envelope:
-    """One parsed webhook body.
+    """The parsed envelope of one webhook body.
 
     Attributes:
         event: the event's name, dotted and in lower case (`messages.upsert`).
         instance: the name of the instance, or "".
-        data: the event's own payload, decoded JSON of any type.
-        clock: `date_time` in sortable form (see `coerce.sortable_clock`), or "".
-        owner: the instance's own address, if the body has it.
+        data: the event's data, a decoded JSON value of any type.
+        clock: the `date_time` of the body as sortable text (see `coerce.sortable_clock`), or "".
+        owner: the instance's own WhatsApp address; None if the body does not contain one.
     """
 
     event: str
@@ -28,17 +28,23 @@ class Envelope:
 
 
 def live_clock(envelope: Envelope) -> str:
-    """Return the clock of the latest-state values in an event; it sorts after every `history_clock`."""
+    """Return the clock (sortable time) for latest-state values of a live event.
+
+    The clock of a live event sorts after the clock of any history import.
+    """
     return f"1:{envelope.clock}"
 
 
 def history_clock(envelope: Envelope) -> str:
-    """Return the clock of the values in a history import, which may be old: any live value replaces them."""
+    """Return the clock (sortable time) for latest-state values of a history import.
+
+    Values of a history import may be outdated, so any value of a live event replaces a value of a history import.
+    """
     return f"0:{envelope.clock}"
 
 
 def event_name(text: str) -> str:
-    """Normalize an event's name. Evolution writes it as `messages.upsert`, MESSAGES_UPSERT or messages-upsert.
+    """Normalize an event's name, which Evolution writes as `messages.upsert`, `MESSAGES_UPSERT` or `messages-upsert`.
 
     >>> event_name("GROUP_PARTICIPANTS_UPDATE")
     'group.participants.update'
@@ -50,11 +56,11 @@ def parse_envelope(body: object, suffix: str = "") -> Envelope:
     """Parse a webhook body.
 
     Args:
-        body: decoded JSON.
-        suffix: the event's name in the URL, used if the body has none.
+        body: any decoded JSON value.
+        suffix: the event's name from the URL, used if the body names no event.
 
     Raises:
-        UnknownShapeError: the body is not an object, or neither body nor URL names an event.
+        UnknownShapeError: the body is not a JSON object, or neither the body nor the URL names an event.
     """
     envelope = coerce.require_object(body, "the body")
     event = event_name(coerce.text(envelope.get("event")) or suffix)

@@ -1,4 +1,4 @@
-"""Maps every event that Evolution sends to its parser."""
+"""Maps the name of every event that Evolution sends to the function that parses the event."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ Parser = Callable[[object, Envelope], Iterator[Fact]]
 
 @dataclass(frozen=True)
 class ParseResult:
-    """The facts of one body, and one message for each item that has an unknown shape."""
+    """The facts parsed from one webhook body, and an error text for each item with an unknown structure."""
 
     facts: tuple[Fact, ...]
     problems: tuple[str, ...] = ()
 
 
-# The data of these events is one item or an array of items, depending on version and channel.
+# Events whose data is one item or an array of items, depending on Evolution's version and channel.
 _PARSERS: dict[str, Parser] = {
     "messages.upsert": records.parse_record,
     "messages.set": partial(records.parse_record, is_history=True),
@@ -49,7 +49,7 @@ _PARSERS: dict[str, Parser] = {
     "call": calls.parse_call,
 }
 
-# The name of these events is their whole content; their data may be null.
+# Events that are valid even if their data is null.
 _NO_DATA: dict[str, Parser] = {
     "logout.instance": connection.parse_logout,
     "remove.instance": connection.parse_removal,
@@ -57,7 +57,7 @@ _NO_DATA: dict[str, Parser] = {
     "instance.create": connection.parse_creation,
 }
 
-# Known events that carry no facts.
+# Known events from which no facts are parsed.
 _IGNORED = frozenset(
     {
         "application.startup",
@@ -73,15 +73,16 @@ NAMES = tuple(sorted({*_PARSERS, *_NO_DATA, *_IGNORED}))
 
 
 class UnknownEventError(ValueError):
-    """No parser is registered for the event."""
+    """Raised for an event that no parser is registered for."""
 
 
 def parse(envelope: Envelope) -> ParseResult:
-    """Parse an event. An item of unknown shape becomes a problem; the other items are still parsed.
+    """Parse an event into facts.
+
+    Each item with an unknown structure is reported in `ParseResult.problems`; the remaining items are still parsed.
 
     Raises:
         UnknownEventError: no parser is registered for the event.
-        UnknownShapeError: an event without items has an unknown shape.
     """
     if envelope.event in _IGNORED:
         return ParseResult(())

@@ -1,6 +1,6 @@
-"""Facts: the parsed content of an event. A fact is valid whatever other facts arrive before or after it.
+"""Facts: the pieces of information that are parsed from an event. Facts can be applied in any order of arrival.
 
-Facts with latest-state values have a `clock` (`envelope.live_clock` or `history_clock`); a message has a timestamp.
+A fact with latest-state values has a `clock`: a sortable time from `envelope.live_clock` or `envelope.history_clock`.
 """
 
 import datetime as dt
@@ -15,7 +15,7 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class SamePerson:
-    """Two addresses that belong to one person."""
+    """States that two addresses belong to one person."""
 
     one: Address
     other: Address
@@ -23,7 +23,7 @@ class SamePerson:
 
 @dataclass(frozen=True)
 class InstanceState:
-    """Latest values of the instance's fields; the field `label:<id>` holds a label's name and color."""
+    """New values for fields of the instance; the field `label:<id>` holds the name and color of one label."""
 
     values: Values
     clock: str
@@ -31,7 +31,7 @@ class InstanceState:
 
 @dataclass(frozen=True)
 class ContactState:
-    """Latest values of a contact's fields."""
+    """New values for fields of one contact."""
 
     address: Address
     values: Values
@@ -40,7 +40,10 @@ class ContactState:
 
 @dataclass(frozen=True)
 class ConversationState:
-    """A conversation exists, with latest values of its fields; `label:<id>` is true while it has that label."""
+    """States that a conversation exists, and new values for fields of the conversation.
+
+    The field `label:<id>` is true if the label with this id is attached to the conversation.
+    """
 
     chat: Address
     values: Values
@@ -58,7 +61,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Membership:
-    """Participants of a group: all of them if `complete`, otherwise only those that changed."""
+    """Participants of a group: all participants if `complete` is true, otherwise only the changed participants."""
 
     chat: Address
     members: tuple[Member, ...]
@@ -68,7 +71,10 @@ class Membership:
 
 @dataclass(frozen=True)
 class MessageCopy:
-    """One copy of a message. Of several copies, the one with the smallest `precedence` is shown."""
+    """One copy of a chat message, as parsed from one event.
+
+    If several events contain the same chat message, users see the copy with the smallest `precedence`.
+    """
 
     chat: Address
     key_id: str
@@ -92,7 +98,7 @@ class MessageCopy:
 
 @dataclass(frozen=True)
 class MessageUpdate:
-    """An update of a message that may not have arrived yet. `models.PendingUpdate` has the same fields."""
+    """An update of a chat message that may not have arrived yet; `models.PendingUpdate` has the same fields."""
 
     key_id: str
     kind: str

@@ -1,7 +1,7 @@
-"""WhatsApp addresses (JIDs): the kind of each, and a normalized key that is equal for equal addresses.
+"""Parses WhatsApp addresses (JIDs); each address gets a kind and a normalized key by which addresses are compared.
 
-Some phone numbers have a longer and a shorter form: with Brazil's ninth digit, or with the 1 (Mexico) or 9 (Argentina)
-that WhatsApp inserts. Both forms have the same key; see docs/decisions/identity.md.
+Some phone numbers have two forms. The longer form of a phone number contains Brazil's ninth digit, or the 1 (Mexico) or
+9 (Argentina) that WhatsApp inserts. Both forms of a phone number have the same key; see docs/decisions/identity.md.
 """
 
 import re
@@ -11,7 +11,7 @@ from functools import lru_cache
 
 
 class AddressKind(StrEnum):
-    """The kind of an address, derived from the server part of its JID (after the @); also the prefix of its key."""
+    """The kind of an address, derived from the part of the JID after the @; each value is a prefix of address keys."""
 
     PHONE = "phone"
     LID = "lid"
@@ -35,11 +35,11 @@ _SERVER_BY_HOST = {
 _CANONICAL_HOST = {AddressKind.PHONE: "s.whatsapp.net", AddressKind.LID: "lid"}
 _SERVER_BY_PREFIX = {str(server): server for server in AddressKind}
 _PERSON_PREFIXES = (f"{AddressKind.PHONE}:", f"{AddressKind.LID}:")
-CACHE_SIZE = 20_000  # parsed JIDs; a batch parses the same address many times, and so does the next batch
-_MAX_JID_LENGTH = 100  # characters
-_MAX_NUMBER_LENGTH = 30  # digits of a phone number or LID; phone numbers have at most 15
+CACHE_SIZE = 20_000  # maximum number of cached parse results, kept because events repeat the same JIDs
+_MAX_JID_LENGTH = 100  # maximum characters of a JID
+_MAX_NUMBER_LENGTH = 30  # maximum digits of a phone number or LID (real phone numbers have at most 15)
 
-# (pattern of the longer form, template of the shorter form)
+# (pattern of a phone number's longer form, replacement template of the shorter form)
 _NUMBER_FORMS = (
     (re.compile(r"55(\d\d)9([6-9]\d{7})"), r"55\1\2"),
     (re.compile(r"521(\d{10})"), r"52\1"),
@@ -49,11 +49,11 @@ _NUMBER_FORMS = (
 
 @dataclass(frozen=True, order=True)
 class Address:
-    """One address.
+    """A parsed WhatsApp address.
 
     Attributes:
-        key: the normalized form, by which addresses are compared.
-        jid: the address as it was written, without the device.
+        key: the normalized address, by which addresses are compared.
+        jid: the JID as received, but without the device number and with the current name of its host.
     """
 
     key: str
@@ -66,24 +66,25 @@ class Address:
 
     @property
     def is_person(self) -> bool:
-        """Whether it is the address of a person, who may have other addresses too."""
+        """Whether the address belongs to a person; a person may have several addresses."""
         return self.key.startswith(_PERSON_PREFIXES)
 
     @property
     def number(self) -> str:
-        """The part before the @."""
+        """The part of the JID before the @."""
         return self.jid.partition("@")[0]
 
 
 def is_person_key(key: str) -> bool:
-    """Return whether a key is that of a person's address. True for "", which stands for an unknown direct chat."""
+    """Return whether an address key belongs to a person; true for "", which stands for an unknown direct chat."""
     return not key or key.startswith(_PERSON_PREFIXES)
 
 
 def parse(text: object) -> Address | None:
-    """Parse a JID, or bare digits as a phone number; None if it is not an address.
+    """Parse a JID, or a string of digits as a phone number; return None if `text` is not an address.
 
-    The device (`:12`) and the agent (`_1`) are removed. Legacy `@c.us` becomes `@s.whatsapp.net`.
+    The device number (`:12`) and the agent number (`_1`) are removed from a JID. The legacy host `c.us` is replaced
+    with `s.whatsapp.net`.
     """
     return _parse(text) if isinstance(text, str) and 0 < len(text) <= _MAX_JID_LENGTH else None
 
@@ -118,8 +119,8 @@ def _shorter_form(number: str) -> str:
 
 
 def preferred_jid(jids: list[str]) -> str:
-    """Return the address to show and to send to: a phone number before a LID, the longer form before the shorter.
+    """Return the best of a person's JIDs to show: a phone number rather than a LID, in its longer form if known.
 
-    The choice does not depend on the order of `jids`; "" for an empty list.
+    The result does not depend on the order of `jids`, and is "" if `jids` is empty.
     """
     return max(jids, key=lambda jid: (not jid.endswith("@lid"), len(jid), jid), default="")

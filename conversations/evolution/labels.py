@@ -1,4 +1,4 @@
-"""Labels: the labels an instance defines, and the conversations they are attached to."""
+"""Parses label events: the definition of a label, and the attachment of a label to a chat."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from conversations.evolution.facts import ConversationState, Fact, InstanceState
 
 
 def parse_label(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield the facts of `labels.edit`: a label's name, color and whether it was deleted.
+    """Yield the facts parsed from `labels.edit`: a label's name and color, and whether the label was deleted.
 
     Raises:
         UnknownShapeError: the label has no id.
@@ -27,12 +27,12 @@ def parse_label(raw: object, envelope: Envelope) -> Iterator[Fact]:
 
 
 def parse_association(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield the facts of `labels.association`: a label was added to a chat or removed from it.
+    """Yield the facts parsed from `labels.association`: a chat received or lost a label.
 
-    Evolution sends the same payload when a single message is labelled, so that counts as a label of the chat.
+    Evolution sends the same payload for the label of a single chat message, so any label counts as the chat's.
 
     Raises:
-        UnknownShapeError: the chat, the label's id or the action is missing.
+        UnknownShapeError: the event lacks the chat, the label's id or the action.
     """
     association = coerce.require_object(raw, "the label's association")
     chat, label_id = jid.parse(association.get("chatId")), coerce.text(association.get("labelId"), 64)

@@ -1,4 +1,4 @@
-"""Contacts, chats, groups and presence: events that carry latest-state values of a contact or a chat."""
+"""Parses events about contacts, chats, groups and presence."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,15 +12,15 @@ from conversations.evolution.records import usable_name
 
 PRESENCES = frozenset({"available", "unavailable", "composing", "recording", "paused"})
 ADMIN_ROLES = frozenset({"admin", "superadmin"})
-# action of group-participants.update → (role of the participants, whether they are in the group)
+# action in a `group-participants.update` event → (role of the participants, whether they are now in the group)
 ACTIONS = {
     "add": ("member", True),
     "promote": ("admin", True),
     "demote": ("member", True),
     "remove": ("member", False),
 }
-MODIFY = "modify"  # an action that only pairs addresses of the same person: a participant's number changed
-# Fields of a group's metadata that hold two addresses of one person.
+MODIFY = "modify"  # the action of an event that only reports the addresses of a participant whose number changed
+# Pairs of fields in a group's metadata that hold two addresses of the same person.
 ADDRESS_PAIRS = (
     ("author", "authorPn"),
     ("owner", "ownerPn"),
@@ -30,9 +30,10 @@ ADDRESS_PAIRS = (
 
 
 def parse_contact(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield the facts of one item of `contacts.set`, `contacts.upsert` or `contacts.update`.
+    """Yield the facts parsed from one item of `contacts.set`, `contacts.upsert` or `contacts.update`.
 
-    Items of groups are skipped because their name is a participant's; items of the Cloud API have no address.
+    An item of a group is skipped, because the name in such an item belongs to a participant. An item of the Cloud API
+    is skipped, because it has no address.
     """
     item = coerce.require_object(raw, "the contact")
     address = jid.parse(item.get("remoteJid") or item.get("id"))
@@ -46,7 +47,7 @@ def parse_contact(raw: object, envelope: Envelope) -> Iterator[Fact]:
 
 
 def parse_listed_chat(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield the facts of one item of `chats.set`: the chat exists, and its name if there is one."""
+    """Yield the facts parsed from one item of `chats.set`: the chat exists, and may have a name."""
     address = _chat_address(raw)
     if address is not None:
         yield ConversationState(address, {}, live_clock(envelope))
@@ -54,10 +55,10 @@ def parse_listed_chat(raw: object, envelope: Envelope) -> Iterator[Fact]:
 
 
 def parse_chat_update(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield the facts of one item of `chats.upsert` or `chats.update`: a name, if there is one.
+    """Yield the facts parsed from one item of `chats.upsert` or `chats.update`: the chat's name, if the item has one.
 
-    An item without a name creates no conversation. Most items only report activity, and some have a LID where the
-    conversation is stored under a phone number.
+    An item without a name creates no conversation. Most items without a name only report activity in a chat, and some
+    contain a LID although the conversation is stored under a phone number.
     """
     address = _chat_address(raw)
     if address is not None:
@@ -65,10 +66,10 @@ def parse_chat_update(raw: object, envelope: Envelope) -> Iterator[Fact]:
 
 
 def parse_chat_deletion(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield the facts of one item of `chats.delete`.
+    """Yield the facts parsed from one item of `chats.delete`.
 
     Raises:
-        UnknownShapeError: it has no address.
+        UnknownShapeError: the item has no address.
     """
     address = _chat_address(raw)
     if address is None:
@@ -77,10 +78,10 @@ def parse_chat_deletion(raw: object, envelope: Envelope) -> Iterator[Fact]:
 
 
 def parse_group(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield the facts of one group's metadata; only `groups.upsert` has the participants, and has all of them.
+    """Yield the facts parsed from the metadata of one group; only `groups.upsert` events list all participants.
 
     Raises:
-        UnknownShapeError: it has no group address.
+        UnknownShapeError: the metadata has no group address.
     """
     metadata = coerce.require_object(raw, "the group")
     chat = _group_address(metadata)
@@ -94,10 +95,10 @@ def parse_group(raw: object, envelope: Envelope) -> Iterator[Fact]:
 
 
 def parse_participants_update(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield the facts of `group-participants.update`.
+    """Yield the facts parsed from `group-participants.update`.
 
     Raises:
-        UnknownShapeError: it has no group address or an unknown action.
+        UnknownShapeError: the event has no group address or an unknown action.
     """
     update = coerce.require_object(raw, "the participants' update")
     chat, action = _group_address(update), update.get("action")
@@ -114,7 +115,7 @@ def parse_participants_update(raw: object, envelope: Envelope) -> Iterator[Fact]
 
 
 def parse_presence(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield the facts of `presence.update`, one for each person in it."""
+    """Yield the facts parsed from `presence.update`, one fact for each person in the event."""
     presences = coerce.require_object(coerce.require_object(raw, "the presence").get("presences"), "presences")
     for jid_text, state in presences.items():
         address = jid.parse(jid_text)
@@ -129,7 +130,10 @@ def parse_presence(raw: object, envelope: Envelope) -> Iterator[Fact]:
 
 
 def _chat_address(raw: object) -> Address | None:
-    """Return the address of a chat's item: a JID, or an object with one. An `id` without an @ is a database id."""
+    """Return the address in a chat's item, which is a JID or an object that contains a JID.
+
+    An `id` without an @ is an id in Evolution's database, not a JID.
+    """
     if isinstance(raw, str):
         return jid.parse(raw)
     item = coerce.require_object(raw, "the chat")

@@ -1,4 +1,4 @@
-"""Message records: the items of `messages.upsert`, `messages.set` and `send.message`."""
+"""Parses message records: the items of `messages.upsert`, `messages.set` and `send.message` events."""
 
 import hashlib
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ from conversations.evolution.status import parse_status
 from conversations.evolution.updates import UpdateContext, parse_protocol_message
 from conversations.evolution.votes import parse_poll_results, parse_reaction, parse_vote
 
-# Fields of a message's context that are stored: mentions, forwarding, expiry and the advertisement that was clicked.
-# Fields whose names start with `ctwa` (click to WhatsApp) are stored as well.
+# Fields of a message's `contextInfo` that are stored: mentions, forwarding, expiry and the clicked advertisement.
+# `contextInfo` fields whose names start with `ctwa` (click to WhatsApp) are stored as well.
 CONTEXT_FIELDS = frozenset({"mentionedJid", "isForwarded", "forwardingScore", "externalAdReply", "expiration"})
 OWN_NAME = "Você"  # Evolution's placeholder for the instance's own name
 
-# Fields of a key that may hold another address of the same person. In a direct chat, the sender fields hold the
-# contact's addresses only if the message is inbound.
+# Fields of a message key that may hold another address of the contact or participant. In a direct chat, `senderPn` and
+# `senderLid` hold the contact's addresses only if the message is inbound.
 _CHAT_ALIASES = ("remoteJidAlt",)
 _INBOUND_CHAT_ALIASES = ("remoteJidAlt", "senderPn", "senderLid")
 _PARTICIPANT_ALIASES = ("participantAlt", "participantPn", "participantLid")
@@ -29,14 +29,14 @@ _PARTICIPANT_ALIASES = ("participantAlt", "participantPn", "participantLid")
 
 @dataclass(frozen=True)
 class MessageKey:
-    """A parsed message key.
+    """The parsed `key` of a message record.
 
     Attributes:
-        chat: the chat's address; a person's phone address, if the key has one.
-        key_id: the message's id in WhatsApp.
+        chat: the chat's address; in a direct chat, the contact's phone number if the key has one.
+        key_id: WhatsApp's id of the chat message.
         from_me: whether the message is outbound.
         sender: the sender's address; None if the message is outbound or the key has no sender.
-        aliases: pairs of addresses in the key that belong to one person.
+        aliases: pairs of addresses in the key; both addresses of a pair belong to one person.
     """
 
     chat: Address
@@ -47,14 +47,14 @@ class MessageKey:
 
 
 def parse_key(raw: object, owner: Address | None) -> MessageKey:
-    """Parse a message key.
+    """Parse the `key` of a message record.
 
     Args:
-        raw: the record's `key`.
+        raw: the JSON value of `key`.
         owner: the instance's own address, if known.
 
     Raises:
-        UnknownShapeError: it has no id or no address.
+        UnknownShapeError: the key has no id or no address.
     """
     key = coerce.require_object(raw, "the message key")
     key_id, chat, from_me = coerce.key_id(key.get("id")), jid.parse(key.get("remoteJid")), key.get("fromMe") is True
@@ -74,9 +74,10 @@ def parse_key(raw: object, owner: Address | None) -> MessageKey:
 def _resolve_person(
     address: Address, key: Json, alias_fields: tuple[str, ...], owner: Address | None
 ) -> tuple[Address, tuple[SamePerson, ...]]:
-    """Return a person's phone address if the key has it, and the pairs of addresses that belong together."""
+    """Return a person's address (a phone number if the key has one) and pairs of addresses of this person."""
     others = [other for name in alias_fields if (other := jid.parse(key.get(name))) and other.is_person]
-    # The instance's own address is never an alias of a contact, although some versions write it there.
+    # Some Evolution versions write the instance's own address into alias fields, but the instance's address is never an
+    # alias of a contact.
     others = [other for other in others if owner is None or owner.key not in (other.key, address.key)]
     aliases = tuple(SamePerson(address, other) for other in others if other.kind is not address.kind)
     phones = [one for one in (address, *others) if one.kind is AddressKind.PHONE]
@@ -84,10 +85,10 @@ def _resolve_person(
 
 
 def parse_record(raw: object, envelope: Envelope, *, is_history: bool = False) -> Iterator[Fact]:
-    """Yield the facts of one message record.
+    """Yield the facts parsed from one message record.
 
     Raises:
-        UnknownShapeError: it is not a message record.
+        UnknownShapeError: `raw` is not a message record.
     """
     record = coerce.require_object(raw, "the message record")
     key = parse_key(record.get("key"), envelope.owner)
@@ -97,7 +98,7 @@ def parse_record(raw: object, envelope: Envelope, *, is_history: bool = False) -
         yield from _parse_control(content, key, record, envelope)
         return
     if not content.key and not record.get("messageType"):
-        return  # a stub: a notice in a group, or a message that Evolution was unable to decrypt
+        return  # the record is a stub: a notice in a group, or a message that Evolution was unable to decrypt
     copy = _message_copy(record, key, content, envelope, is_history=is_history)
     yield copy
     yield from _sender_name(copy, envelope)
@@ -154,15 +155,16 @@ def _message_copy(
 
 
 def precedence(shown: Json, ms: int, *, is_empty: bool = False) -> str:
-    """Return the sort key of one copy of a message; the copy with the smallest key is shown.
+    """Return the sort key of one copy of a chat message; users see the copy with the smallest sort key.
 
-    Copies with content sort before empty ones (not decrypted yet), then earlier ones (Evolution gives late copies a
-    new timestamp), then those with more fields set. A digest breaks ties, so two different copies never compare equal.
+    Copies without content (not decrypted yet) sort last. Copies with content sort by timestamp, because Evolution gives
+    late copies a new timestamp. Of copies with equal timestamps, the copy with the most fields sorts first. A digest of
+    the fields breaks ties, so that different copies never have equal sort keys.
 
     Args:
-        shown: the fields of the copy that are shown.
-        ms: its timestamp, in ms since the epoch.
-        is_empty: whether it has no content.
+        shown: the fields of the copy that users see.
+        ms: the timestamp of the copy in milliseconds since the epoch.
+        is_empty: whether the copy has no content.
     """
     values = [*shown.values(), *shown.get("media", {}).values(), *shown.get("details", {}).values()]
     filled = min(sum(value not in ("", None, {}, []) for value in values), 99)
@@ -171,20 +173,20 @@ def precedence(shown: Json, ms: int, *, is_empty: bool = False) -> str:
 
 
 def _sender_name(copy: MessageCopy, envelope: Envelope) -> Iterator[Fact]:
-    """Yield the sender's name. In a history import it may be outdated, so it gets the history clock."""
+    """Yield the sender's name; a name from a history import gets the history clock, because it may be outdated."""
     if copy.sender and copy.sender.is_person and (name := usable_name(copy.sender_name)):
         clock = history_clock(envelope) if copy.is_history else live_clock(envelope)
         yield ContactState(copy.sender, {"name": name}, clock)
 
 
 def usable_name(value: object) -> str:
-    """Return a name worth showing; "" if it is missing, only digits, or Evolution's placeholder `OWN_NAME`."""
+    """Return a name to show; "" if the name is missing, only digits, or Evolution's placeholder `OWN_NAME`."""
     name = coerce.text(value, 255).strip()
     return "" if name == OWN_NAME or name.lstrip("+").isdecimal() else name
 
 
 def _context(record: Json, content: Content) -> Json:
-    """Return the message's contextInfo: from the record, else from the content, else from beside the content."""
+    """Return the first `contextInfo` that is found in the record, in the content and in the `message` object."""
     in_content = content.body.get("contextInfo") if isinstance(content.body, dict) else None
     message = record.get("message")
     in_message = message.get("contextInfo") if isinstance(message, dict) else None
@@ -207,7 +209,7 @@ def _context_details(context: Json) -> Json:
 
 
 def _quoted_id(record: Json) -> str:
-    """Return the key id of the quoted message as the Evolution channel writes it: in `message.quoted`."""
+    """Return the quoted message's id from `message.quoted`, where Evolution's own channel writes the id."""
     message = record.get("message")
     quoted = message.get("quoted") if isinstance(message, dict) else None
     quoted = quoted.get("key", quoted) if isinstance(quoted, dict) else None

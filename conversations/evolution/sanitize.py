@@ -1,6 +1,6 @@
 """Prepares a webhook body for storage: masks credentials and removes characters that databases reject.
 
-Credentials are the API keys of the instance and of the server, and the webhook token in `destination`.
+A webhook body contains the API keys of the instance and of the server, and the webhook token in `destination`.
 """
 
 import re
@@ -9,7 +9,7 @@ from typing import Any
 SECRET_FIELDS = frozenset(
     {"apikey", "api_key", "authorization", "jwt_key", "token", "access_token", "password", "x-api-key"}
 )
-URL_FIELDS = ("destination", "server_url")  # stored without user, password and query string
+URL_FIELDS = ("destination", "server_url")  # URLs that are stored without user, password and query string
 MASK = "[redacted]"
 _SPECIAL_FIELDS = SECRET_FIELDS | frozenset(URL_FIELDS)
 _SCALARS = (int, float, bool, type(None))
@@ -19,7 +19,7 @@ def sanitize(value: Any) -> Any:
     """Return a copy of decoded JSON without secrets, NUL characters and lone surrogates.
 
     Raises:
-        RecursionError: it is nested deeper than Python's stack.
+        RecursionError: `value` is nested too deeply for Python's stack.
     """
     if isinstance(value, dict):
         if _has_plain_names(value):
@@ -31,7 +31,10 @@ def sanitize(value: Any) -> Any:
 
 
 def _has_plain_names(value: dict[str, Any]) -> bool:
-    """Return whether no member needs special handling. Thumbnails have thousands of members, so this must be fast."""
+    """Return whether no member name of a JSON object needs special handling.
+
+    `_has_plain_names` must be fast, because thumbnails are JSON objects with thousands of members.
+    """
     names = "".join(value)
     return names.isascii() and "\x00" not in names and _SPECIAL_FIELDS.isdisjoint(map(str.lower, value))
 

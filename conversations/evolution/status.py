@@ -1,9 +1,9 @@
-"""Delivery statuses: all names and numbers in use, and the rank of each (the values of `models.Message.Status`)."""
+"""Maps the names and numbers of delivery statuses in payloads to the values of `models.Message.Status`."""
 
 PENDING, SENT, FAILED, DELIVERED, READ, PLAYED = range(6)
 
-# Names and protobuf numbers of Baileys, and names of the Cloud API. DELETED is left out: old versions write it
-# for unknown statuses, and deletions have an event of their own.
+# Status names and protobuf numbers of Baileys, and status names of the Cloud API. DELETED is left out, because old
+# Evolution versions write DELETED for unknown statuses, and because deletions have an event of their own.
 _STATUSES: dict[object, int] = {
     "PENDING": PENDING,
     "SERVER_ACK": SENT,
@@ -24,7 +24,10 @@ _STATUSES: dict[object, int] = {
 
 
 def parse_status(value: object, default: object = None) -> int | None:
-    """Return the rank of a status; the rank of `default` if `value` is not a status; None if neither is one."""
+    """Return the `Message.Status` value of a status name or number; use `default` if `value` is unknown.
+
+    The result is None if both `value` and `default` are unknown.
+    """
     if isinstance(value, str):
         value = int(value) if value.isdecimal() and value.isascii() and len(value) == 1 else value.upper()
     if not isinstance(value, str | int) or isinstance(value, bool):

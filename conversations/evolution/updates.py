@@ -1,10 +1,12 @@
-"""Updates of messages that were sent earlier: statuses, edits and deletions.
+"""Parses updates of chat messages that were sent earlier: delivery statuses, edits and deletions.
 
-`chat` limits the messages that an update can match. A group's JID and the phone number of a contact are reliable.
-A LID, bare digits and the instance's own number are not: versions write them differently, and an edit is written from
-its author's point of view. Such an update has no `chat` and matches by key id, in direct conversations only.
+The field `chat` of an update limits which chat messages the update can match. A group's JID and the phone number of a
+contact are reliable. A LID, digits without a host and the instance's own number are not reliable, because Evolution
+versions write these addresses differently, and because an edit is written from its author's point of view. An update
+without a reliable address has an empty `chat`, and matches chat messages by key id in direct conversations only.
 
-`from_me` and, for an edit, `subject` identify the author of the message, because only its author can edit a message.
+The field `from_me` of an update, and the field `subject` of an edit, identify the author of the chat message, because
+only the author can edit a chat message.
 """
 
 from collections.abc import Iterator
@@ -20,9 +22,10 @@ from conversations.evolution.votes import parse_poll_results
 
 EDIT_TYPES = ("14", "MESSAGE_EDIT")
 REVOKE_TYPES = ("0", "REVOKE")
-# Values of `MessageUpdate.from_me`: the direction of the messages that an update can match.
+# Values of `MessageUpdate.from_me`: the direction of the chat messages that an update can match.
 INBOUND, OUTBOUND, EITHER = 0, 1, -1
-# Key ids of the Cloud API. Its statuses are of outbound messages, but Evolution writes `fromMe: false` beside them.
+# Prefix of the message ids (key ids) of the Cloud API. Status updates of the Cloud API concern outbound messages, but
+# Evolution writes `fromMe: false` into such updates.
 CLOUD_KEY_PREFIX = "wamid."
 
 
@@ -31,10 +34,10 @@ class UpdateContext:
     """The origin of an edit or revocation.
 
     Attributes:
-        chat: the key of the chat's address, or "" if it is not reliable.
-        from_me: the direction of the messages it can match.
-        author: the person who sent it, if known.
-        fallback_ms: its time in ms since the epoch, used if it has none of its own.
+        chat: the key of the chat's address, or "" if the address is not reliable.
+        from_me: the direction of the chat messages that the edit or revocation can match.
+        author: the person who sent the edit or revocation, if known.
+        fallback_ms: the time in milliseconds since the epoch, used if an edit contains no time.
     """
 
     chat: str = ""
@@ -44,10 +47,10 @@ class UpdateContext:
 
 
 def parse_update(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield the facts of one item of `messages.update`: a status, the votes of a poll, or an edit.
+    """Yield the facts parsed from one item of `messages.update`: a delivery status, the votes of a poll, or an edit.
 
     Raises:
-        UnknownShapeError: it has no key id.
+        UnknownShapeError: the item has no key id.
     """
     update = coerce.require_object(raw, "the update")
     key = update["key"] if isinstance(update.get("key"), dict) else update
@@ -74,18 +77,22 @@ def parse_update(raw: object, envelope: Envelope) -> Iterator[Fact]:
 
 
 def parse_edit(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield the facts of `messages.edited`. Its key is the editor's view: `fromMe` is always true."""
+    """Yield the facts parsed from `messages.edited`.
+
+    The `key` in a `messages.edited` event is written from the author's point of view, so `fromMe` is always true.
+    """
     body = coerce.require_object(raw, "the protocol message")
     key = body["key"] if isinstance(body.get("key"), dict) else {}
     address, ms = jid.parse(key.get("remoteJid")), coerce.clock_ms(envelope.clock)
     if address is None:
         yield from parse_protocol_message(body, UpdateContext(fallback_ms=ms))
     elif envelope.owner is not None and address.key == envelope.owner.key:
-        # Either a contact edits a message to this instance, or the instance edits a note to itself.
+        # Either a contact edited a message to this instance, or the instance edited a note to itself.
         yield from parse_protocol_message(body, UpdateContext("", INBOUND, fallback_ms=ms))
         yield from parse_protocol_message(body, UpdateContext(address.key, OUTBOUND, fallback_ms=ms))
     elif address.is_person:
-        # A phone number is a contact's: the instance edits from another device. A LID may be the instance's own.
+        # If the key has a phone number, the number is the contact's, and the instance edited an outbound message. If
+        # the key has a LID, the LID may be the contact's or the instance's own, so the message's direction is unknown.
         from_me = OUTBOUND if address.kind is AddressKind.PHONE else EITHER
         chat = reliable_chat_key(address.jid, envelope.owner)
         yield from parse_protocol_message(body, UpdateContext(chat, from_me, fallback_ms=ms))
@@ -95,7 +102,7 @@ def parse_edit(raw: object, envelope: Envelope) -> Iterator[Fact]:
 
 
 def parse_sent_edit(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield the facts of `send.message.update`: an edit of an outbound message, made through Evolution's API."""
+    """Yield the facts parsed from `send.message.update`: an outbound message was edited through Evolution's API."""
     body = coerce.require_object(raw, "the protocol message")
     key = body["key"] if isinstance(body.get("key"), dict) else {}
     chat, ms = reliable_chat_key(key.get("remoteJid"), envelope.owner), coerce.clock_ms(envelope.clock)
@@ -103,18 +110,18 @@ def parse_sent_edit(raw: object, envelope: Envelope) -> Iterator[Fact]:
 
 
 def parse_deletion(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield the facts of `messages.delete`, in both its shapes.
+    """Yield the facts parsed from `messages.delete`, whose data is a message key or contains one in `key`.
 
-    Its `participant` and `fromMe` describe the person who deletes, not the author, and are ignored.
+    The fields `participant` and `fromMe` are ignored, because they describe the person who deletes, not the author.
 
     Raises:
-        UnknownShapeError: it has no key id or no address.
+        UnknownShapeError: the event has no key id or no address.
     """
     body = coerce.require_object(raw, "the deletion")
     key = body["key"] if isinstance(body.get("key"), dict) else body
     addresses = [a for name in ("remoteJid", "remoteJidAlt", "senderPn") if (a := jid.parse(key.get(name)))]
     others = [a for a in addresses if envelope.owner is None or a.key != envelope.owner.key]
-    addresses = others or addresses  # in a note to oneself, the instance's own address is the only one
+    addresses = others or addresses  # a note of the instance to itself has only the instance's own address
     if not coerce.key_id(key.get("id")) or not addresses:
         raise UnknownShapeError("the deletion names no message")
     chat = next((a for a in addresses if a.kind is AddressKind.PHONE and addresses[0].is_person), addresses[0])
@@ -122,7 +129,7 @@ def parse_deletion(raw: object, envelope: Envelope) -> Iterator[Fact]:
 
 
 def parse_protocol_message(body: Json, context: UpdateContext) -> Iterator[Fact]:
-    """Yield the facts of a ProtocolMessage: an edit or a revocation. Its other types are ignored."""
+    """Yield the facts parsed from a `protocolMessage` that is an edit or a revocation; other types are ignored."""
     key, kind = body.get("key"), str(body.get("type", ""))
     key_id = coerce.key_id(key.get("id")) if isinstance(key, dict) else ""
     if not key_id:
@@ -139,7 +146,7 @@ def parse_protocol_message(body: Json, context: UpdateContext) -> Iterator[Fact]
 def _edit(
     key_id: str, new_content: content.Content, context: UpdateContext, edited_ms: int | None = None
 ) -> Iterator[Fact]:
-    """Yield an edit, or nothing if its content is missing."""
+    """Yield the fact of an edit, or nothing if the edit has no new content."""
     if new_content.key:
         author = context.author.key if context.author is not None and context.author.is_person else ""
         ms = context.fallback_ms if edited_ms is None else edited_ms
@@ -147,7 +154,7 @@ def _edit(
 
 
 def reliable_chat_key(raw: object, owner: Address | None) -> str:
-    """Return the key of the chat's address, or "" if the address is not reliable (see the module's docstring)."""
+    """Return the key of a chat's address; "" if the address is not reliable (see the docstring of this module)."""
     address = jid.parse(raw)
     if address is None or address.kind is AddressKind.LID or (owner is not None and address.key == owner.key):
         return ""

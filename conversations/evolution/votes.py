@@ -1,6 +1,9 @@
-"""Reactions and poll votes. Each person has at most one per message: the latest one counts, an empty one removes it.
+"""Parses reactions and poll votes.
 
-`subject` is the person's address key, or `me` for the instance. `value["who"]` is the address as the payload has it.
+Each person has at most one reaction or vote per chat message. The latest reaction or vote of a person counts, and an
+empty reaction or vote removes the previous one.
+In a `MessageUpdate` of this module, `subject` is the address key of the person who reacts or votes, and `value["who"]`
+is the JID of this person; both are `me` for the instance itself.
 """
 
 from collections.abc import Iterator
@@ -16,13 +19,14 @@ ME = "me"
 
 
 def parse_reaction(body: Json, chat: Address, author: Address | None, fallback_ms: int) -> Iterator[Fact]:
-    """Yield one person's reaction.
+    """Yield the fact of one person's reaction to a chat message.
 
     Args:
-        body: the reactionMessage.
-        chat: the chat of the record. The chat in the reaction's key is the sender's view, which may differ.
+        body: the JSON value of the content key `reactionMessage`.
+        chat: the chat of the message record; the chat in the reaction's own key may differ, because the key is written
+            from the sender's point of view.
         author: the person who reacts; None for the instance.
-        fallback_ms: the time in ms since the epoch, used if the reaction has none.
+        fallback_ms: the time in milliseconds since the epoch, used if the reaction contains no time.
     """
     value = {"emoji": coerce.text(body.get("text"), 64)}
     update = MessageUpdate(_id(body.get("key")), "reaction", _sent_ms(body, fallback_ms), value, chat.key)
@@ -30,14 +34,16 @@ def parse_reaction(body: Json, chat: Address, author: Address | None, fallback_m
 
 
 def parse_vote(body: Json, results: object, chat: Address, author: Address | None, fallback_ms: int) -> Iterator[Fact]:
-    """Yield one person's vote.
+    """Yield the fact of one person's vote in a poll.
 
     Args:
-        body: the pollUpdateMessage. Its choice is encrypted unless Evolution was able to decrypt it.
-        results: the record's `pollUpdates`, used if the choice is encrypted. It lists this voter only.
-        chat: the chat of the record.
+        body: the JSON value of the content key `pollUpdateMessage`. The chosen options in `body` are encrypted if
+            Evolution was not able to decrypt them.
+        results: the `pollUpdates` of the message record, used if the options in `body` are encrypted. In `results`, the
+            person who votes is the only voter.
+        chat: the chat of the message record.
         author: the person who votes; None for the instance.
-        fallback_ms: the time in ms since the epoch, used if the vote has none.
+        fallback_ms: the time in milliseconds since the epoch, used if the vote contains no time.
     """
     decrypted = body.get("vote")
     chosen = decrypted.get("selectedOptions") if isinstance(decrypted, dict) else None
@@ -51,14 +57,14 @@ def parse_vote(body: Json, results: object, chat: Address, author: Address | Non
 
 
 def parse_poll_results(results: object, poll_id: str, chat: str, ms: int, envelope: Envelope) -> Iterator[Fact]:
-    """Yield the votes of a poll whose record or update lists the voters of each option.
+    """Yield the facts of all votes in `pollUpdates`, which lists the voters of each option of a poll.
 
     Args:
-        results: `pollUpdates`: a list of options, each with its name and its voters' addresses.
-        poll_id: the key id of the poll's message.
+        results: the JSON value of `pollUpdates`: a list of options, each with a name and the voters' addresses.
+        poll_id: the key id of the chat message with the poll.
         chat: the key of the chat's address, or "".
-        ms: the time of the results, in ms since the epoch.
-        envelope: names the instance's own address.
+        ms: the time of the results in milliseconds since the epoch.
+        envelope: the envelope of the event, which contains the instance's own address.
     """
     chosen: dict[Address, list[str]] = {}
     for name, voters in _options(results):
@@ -70,7 +76,7 @@ def parse_poll_results(results: object, poll_id: str, chat: str, ms: int, envelo
 
 
 def _by_author(update: MessageUpdate, author: Address | None) -> Iterator[Fact]:
-    """Yield the update with its author set, or nothing if it has no key id."""
+    """Yield `update` with `author` as its subject, or nothing if `update` has no key id."""
     if update.key_id:
         subject, who = (author.key, author.jid) if author else (ME, ME)
         yield replace(update, subject=subject, value={**update.value, "who": who})

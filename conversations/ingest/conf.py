@@ -1,4 +1,4 @@
-"""The setting `INGEST` with its defaults, and when an event is due or retried."""
+"""The setting `INGEST` with its defaults, and the rules for when an event is due and when it is retried."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ class Options:
     """The options of the setting `INGEST`.
 
     Attributes:
-        window: debounce window in seconds: latest-state events of one window are applied together.
+        window: length of the debounce window in seconds; latest-state events of one window are applied together.
         interval: minimum seconds between two batches of one instance.
         batch: maximum number of an instance's events applied in one transaction.
-        chunk: number of messages of a history import stored as one event.
-        queue_limit: maximum queue depth; beyond it the endpoint answers 503.
-        rate_limit: repeated states accepted per second, instance and process; beyond it the endpoint answers 429.
-        attempts: how often the worker tries to apply an event before the event fails.
+        chunk: number of messages of a history import that are stored as one event.
+        queue_limit: number of waiting events above which the webhook endpoint answers 503.
+        rate_limit: rate-limited events that one process accepts per second for one instance, before it answers 429.
+        attempts: how often a worker tries to apply an event before the event's outcome is failed.
         keep_days: days for which applied events are kept.
         pending_days: days for which a pending update waits for its message.
-        in_web_process: whether a web process runs a worker too; otherwise only `manage.py ingest` does.
+        in_web_process: whether each web process runs a worker; if not, only `manage.py ingest` runs workers.
     """
 
     window: float = 1.0
@@ -43,7 +43,7 @@ class Options:
         """Read the setting `INGEST`; log a warning for each option with an old name.
 
         Raises:
-            TypeError: an option is unknown.
+            TypeError: the setting contains an unknown option.
         """
         given: dict[str, Any] = getattr(settings, "INGEST", {})
         old = {RENAMED[name]: value for name, value in given.items() if name in RENAMED}
@@ -53,13 +53,13 @@ class Options:
         return cls(**{name.lower(): value for name, value in (old | current).items()})
 
 
-# Old names of options, which work in this release only.
+# Old option name → current option name. Old names work in this release only.
 RENAMED = {"FLOOD": "RATE_LIMIT", "INSIDE": "IN_WEB_PROCESS", "PARK_DAYS": "PENDING_DAYS", "BACKLOG": "QUEUE_LIMIT"}
 
 
 @cache
 def _warn_renamed(name: str) -> None:
-    """Log the warning once for each process and name."""
+    """Warn that an option of `INGEST` has a new name, once for each process and option."""
     Context.GENERAL.logger.warning(
         "Setting RENAMED: %s in INGEST is now %s; the next release rejects it", name, RENAMED[name]
     )
@@ -67,16 +67,16 @@ def _warn_renamed(name: str) -> None:
 
 FIRST_RETRY = dt.timedelta(seconds=2)
 LONGEST_RETRY = dt.timedelta(hours=1)
-CLOCK_SKEW_LIMIT = 2 * LONGEST_RETRY  # no due time is set this far ahead; a later one comes from a wrong clock
+CLOCK_SKEW_LIMIT = 2 * LONGEST_RETRY  # a due time further ahead was set by a host with a wrong clock
 
 
 def is_due(moment: dt.datetime, now: dt.datetime) -> bool:
-    """Return whether a due time has passed. Times beyond `CLOCK_SKEW_LIMIT` come from clock skew and count as due."""
+    """Return whether a due time has passed. A time beyond `CLOCK_SKEW_LIMIT` is an error of a clock and counts as due."""
     return moment <= now or moment > now + CLOCK_SKEW_LIMIT
 
 
 def retry_after(attempts: int) -> dt.timedelta:
-    """Return the delay before the next attempt. It doubles with each failed attempt, up to `LONGEST_RETRY`.
+    """Return the delay before an event's next attempt, which doubles with each failed attempt up to `LONGEST_RETRY`.
 
     >>> [retry_after(attempts).seconds for attempts in (1, 2, 3, 20)]
     [2, 4, 8, 3600]

@@ -1,19 +1,19 @@
-"""Distinguishes errors of an unavailable database, after which everything is retried, from errors of one event."""
+"""Distinguishes database outages, after which a whole batch is retried, from errors that a single event causes."""
 
 import traceback
 
 from django.db import InterfaceError, OperationalError, connection
 
-# SQLSTATE classes (https://www.postgresql.org/docs/current/errcodes-appendix.html): connection exception,
+# SQLSTATE classes of outages (https://www.postgresql.org/docs/current/errcodes-appendix.html): connection exception,
 # insufficient resources, operator intervention, system error.
 _TRANSIENT_SQLSTATE_CLASSES = ("08", "53", "57", "58")
-_READ_ONLY_SQLSTATE = "25006"  # the server has become a replica
-# SQLite's error names (https://www.sqlite.org/rescode.html).
+_READ_ONLY_SQLSTATE = "25006"  # SQLSTATE of a write to a server that has become a replica
+# Names of SQLite errors after which a retry can succeed (https://www.sqlite.org/rescode.html).
 _TRANSIENT_SQLITE_ERRORS = ("SQLITE_BUSY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_LOCKED", "SQLITE_CANTOPEN")
 
 
 def is_transient_db_error(error: BaseException) -> bool:
-    """Return whether the database is unavailable, so that any other statement would fail too."""
+    """Return whether an error shows that the database is unavailable, so that any other statement would fail too."""
     sqlstate: str = getattr(error.__cause__, "sqlstate", None) or ""
     sqlite_error: str = getattr(error.__cause__, "sqlite_errorname", "")
     if isinstance(error, InterfaceError) or sqlstate == _READ_ONLY_SQLSTATE:
@@ -23,5 +23,5 @@ def is_transient_db_error(error: BaseException) -> bool:
 
 
 def traceback_extra(error: BaseException) -> dict[str, str]:
-    """Return the log field `stack`: the traceback without the error's text, because databases quote rows in it."""
+    """Return the log field `stack`: the traceback without the error text, in which databases quote row values."""
     return {"stack": "".join(traceback.format_tb(error.__traceback__))}

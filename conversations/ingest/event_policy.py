@@ -1,8 +1,8 @@
-"""Decides by an event's name which events are debounced, which are rate-limited, and which are split into parts.
+"""Decides from an event's name whether the event is debounced, rate-limited or split into parts.
 
 A latest-state event waits for the end of its debounce window. All events of one window are applied together, so a value
-that changed many times is written once. The window's end depends only on the clock, so all processes agree on it. It is
-stored with the event as its due time, so a killed process loses no event.
+that changed many times is written once. All processes compute the same end of a window, because the end depends only on
+the instance and the time of day. The end is stored as the event's due time, so no event is lost if a process is killed.
 """
 
 import datetime as dt
@@ -10,7 +10,7 @@ from typing import Any
 
 from conversations.evolution.coerce import as_list
 
-# Events that carry only current values. New messages, edits and deletions are never debounced.
+# Names of events that contain only current values. Events with new messages, edits or deletions are never debounced.
 LATEST_STATE = frozenset(
     {
         "presence.update",
@@ -25,25 +25,26 @@ LATEST_STATE = frozenset(
         "status.instance",
     }
 )
-ACKNOWLEDGEMENT = "messages.update"  # debounced unless it contains an edit or a vote
+ACKNOWLEDGEMENT = "messages.update"  # an event with this name is debounced unless it contains an edit or a vote
 
-# Events that Evolution sends repeatedly. Rejecting one with 429 is safe: even if Evolution does not retry it, the next
-# one carries the same values. Acknowledgements are not listed because each is sent once.
+# Names of events that Evolution sends repeatedly. Rejecting such an event with 429 is safe: even if Evolution does not
+# retry the event, a later event contains the current values. Acknowledgements are not rate-limited, because Evolution
+# sends each acknowledgement only once.
 RATE_LIMITED = frozenset(
     {"presence.update", "contacts.update", "chats.upsert", "chats.update", "connection.update", "qrcode.updated"}
 )
 HISTORY = frozenset({"messages.set"})
-MAX_PARTS = 500  # parts of one body; one statement inserts them all
+MAX_PARTS = 500  # maximum parts of one webhook body, all of which one INSERT statement contains
 
 _EPOCH = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 
 
 def is_latest_state(name: str, body: object) -> bool:
-    """Return whether an event carries only latest-state values.
+    """Return whether an event contains only latest-state values.
 
     Args:
         name: the event's normalised name.
-        body: the whole body, of any type.
+        body: the decoded webhook body, of any JSON type.
     """
     if name != ACKNOWLEDGEMENT:
         return name in LATEST_STATE
@@ -56,20 +57,21 @@ def due_at(now: dt.datetime, window: float, instance: int) -> dt.datetime:
 
     Args:
         now: the current time.
-        window: length in seconds; 0 disables debouncing.
-        instance: its primary key. It shifts the window, so that not all instances become due at the same moment.
+        window: length of the debounce window in seconds; 0 disables debouncing.
+        instance: the instance's primary key, which shifts the window so that not all instances become due together.
     """
     if not window:
         return now
-    phase = (instance * 0.618034) % 1.0  # multiples of the golden ratio spread consecutive keys evenly
+    phase = (instance * 0.618034) % 1.0  # multiples of the golden ratio spread consecutive primary keys evenly
     windows = (now - _EPOCH).total_seconds() / window - phase
     return _EPOCH + dt.timedelta(seconds=(int(windows) + 1 + phase) * window)
 
 
 def split_history(name: str, body: object, chunk: int) -> list[Any]:
-    """Split a long history import into bodies of `chunk` items; return any other body as the only item of a list.
+    """Split the body of a long history import into bodies of `chunk` messages; return any other body alone in a list.
 
-    Each part keeps the body's other fields. With more than `MAX_PARTS` parts the parts become larger instead.
+    Each part keeps all fields of the body except `data`, of which it contains a slice. If a history would need more
+    than `MAX_PARTS` parts, larger parts are used.
     """
     data = body.get("data") if isinstance(body, dict) and name in HISTORY else None
     if not isinstance(body, dict) or not isinstance(data, list) or len(data) <= chunk:

@@ -1,10 +1,11 @@
-"""Counters of ingestion, by instance and name, summed over all processes.
+"""Counters of ingestion for each instance, summed over all processes.
 
-The worker adds its counts in the transaction that applies the events, so a rolled-back batch is not counted: `applied`,
-`ignored`, `unknown`, `foreign`, `failed`, `retried`, `coalesced`, `expired`, and `delayed` by the batch interval.
+Workers count `applied`, `ignored`, `unknown`, `foreign`, `failed`, `retried`, `coalesced`, `expired`, and events that
+the batch interval `delayed`. A worker adds to the counters in the transaction that applies the events, so that a
+rolled-back batch is not counted.
 
-The web process counts in memory, and its background thread flushes the counts to the database
-(`inbox.web_background`): `received`, and `delayed` or `overloaded` when the endpoint answers 429 or 503.
+Web processes count `received`, and events that the endpoint rejects with 429 (`delayed`) or with 503 (`overloaded`). A
+web process counts in memory, and its background thread (`inbox.web_background`) flushes the counts to the database.
 """
 
 import threading
@@ -17,14 +18,14 @@ from django.db.models import Sum
 from cachelayer.ops.counter_table import add_counts
 from conversations.models import IngestCounter, Instance
 
-Counts = Mapping[tuple[int, str], int]  # by instance and name
+Counts = Mapping[tuple[int, str], int]  # (instance's primary key, counter name) → count
 
 _counts: Counter[tuple[int, str]] = Counter()
 _lock = threading.Lock()
 
 
 def increment(instance: int, name: str) -> None:
-    """Count one in this process' memory; `flush` writes it to the database."""
+    """Add 1 to a counter in this process' memory; `flush` adds the counts in memory to the database."""
     with _lock:
         _counts[instance, name] += 1
 
@@ -40,7 +41,7 @@ def flush() -> None:
         _counts.clear()
     try:
         add_to_totals(new)
-    except IntegrityError:  # an instance was deleted: drop its counts, keep the others for the next flush
+    except IntegrityError:  # an instance was deleted: drop its counts, and keep the counts of other instances
         existing = set(Instance.objects.values_list("pk", flat=True))
         with _lock:
             _counts.update({key: count for key, count in new.items() if key[0] in existing})
@@ -51,8 +52,8 @@ def flush() -> None:
 
 
 def reset_after_fork() -> None:
-    """Drop the counts in a forked child, because the parent flushes them."""
-    global _lock  # noqa: PLW0603 - another thread of the parent may have held the old lock during the fork
+    """Drop the copied counts in a forked child process, because the parent process flushes them."""
+    global _lock  # noqa: PLW0603 - a thread of the parent may have held the old lock during the fork
     _lock = threading.Lock()
     _counts.clear()
 
@@ -67,10 +68,10 @@ def add_to_totals(counts: Counts) -> None:
 
 
 def totals() -> dict[str, int]:
-    """Return the totals over all instances, by name."""
+    """Return the value of each counter by name, summed over all instances."""
     return dict(IngestCounter.objects.values_list("name").annotate(Sum("value")).order_by("name"))
 
 
 def for_instance(instance: int) -> dict[str, int]:
-    """Return the totals of one instance, by name."""
+    """Return the value of each counter of one instance, by name."""
     return dict(IngestCounter.objects.filter(instance=instance).order_by("name").values_list("name", "value"))

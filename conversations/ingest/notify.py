@@ -1,7 +1,7 @@
-"""Wakes workers when events are stored.
+"""Wakes workers when webhook events are stored.
 
-Workers of the same process wait for a `threading.Event`. Workers of other processes receive a PostgreSQL NOTIFY. A lost
-notification only delays events, because workers also poll every `POLL_SECONDS`.
+A worker in the process that stores the event waits for a `threading.Event`. Workers in other processes receive a
+PostgreSQL NOTIFY. A lost notification only delays events, because workers also poll every `POLL_SECONDS`.
 """
 
 import threading
@@ -41,8 +41,8 @@ def notify_postgres() -> None:
 
 
 def delegate_to(event: threading.Event | None) -> None:
-    """Leave `notify_postgres` to a thread that waits for `event`; with None each caller of `notify` runs it."""
-    global _delegate  # noqa: PLW0603 - one delegate per process
+    """Make `notify` set `event` for a thread that calls `notify_postgres`; None makes `notify` call it directly."""
+    global _delegate  # noqa: PLW0603 - each process has one delegate
     _delegate = event
 
 
@@ -55,19 +55,19 @@ def _notify_all() -> None:
 
 
 def reset_after_fork() -> None:
-    """Replace the event in a forked child, because a thread of the parent may have held its lock during the fork."""
+    """Replace the `threading.Event` in a forked child, because a thread of the parent may have held its lock."""
     global _local_event, _delegate
     _local_event, _delegate = threading.Event(), None
 
 
 class WorkerWaiter:
-    """Waits for notifications, on a separate database connection. It reconnects when the server closes it."""
+    """Lets a worker wait for notifications, on PostgreSQL with a separate connection that is reopened if it breaks."""
 
     def __init__(self) -> None:
-        self._connection: Any = None  # a Django connection that only listens
+        self._connection: Any = None  # a Django connection used only for LISTEN, or None
 
     def wait(self, seconds: float) -> None:
-        """Wait until a notification arrives, at most `seconds`."""
+        """Wait until a notification for workers arrives, at most `seconds`."""
         if connection.vendor == "postgresql":
             self._listen(seconds)
         else:
@@ -75,7 +75,7 @@ class WorkerWaiter:
         _local_event.clear()
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection that listens for notifications."""
         listening, self._connection = self._connection, None
         if listening is not None:
             with suppress(DatabaseError, psycopg.Error):
@@ -87,8 +87,8 @@ class WorkerWaiter:
                 self._connection = connection.copy()
                 with self._connection.cursor() as cursor:
                     cursor.execute(f"LISTEN {CHANNEL}")
-                return  # events stored before LISTEN sent no notification here, so the worker must look now
-            for timeout in (seconds, 0):  # the second call discards the notifications that are already queued
+                return  # the worker must look for events now: those stored before LISTEN do not wake it
+            for timeout in (seconds, 0):  # the second call, with timeout 0, discards queued notifications
                 list(self._connection.connection.notifies(timeout=timeout, stop_after=1))
         except (DatabaseError, psycopg.Error):
             self.close()

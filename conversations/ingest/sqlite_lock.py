@@ -1,7 +1,7 @@
 """Queues the writes of one process on SQLite, which allows one writer at a time.
 
-Without the queue, a writer that finds the database locked would poll it at growing intervals. Batches are shorter on
-SQLite because webhook inserts wait until a batch ends.
+Without this queue, a writer that finds the database locked would poll the lock at growing intervals. Batches of events
+are smaller on SQLite, because an insert of a webhook event waits until the running batch ends.
 """
 
 import threading
@@ -17,7 +17,7 @@ _lock = threading.Lock()
 
 @contextmanager
 def serialized_writes() -> Iterator[None]:
-    """Hold the process-wide write lock during the block; on PostgreSQL or inside a transaction do nothing."""
+    """Hold the process-wide SQLite write lock during the block; on PostgreSQL or inside a transaction, do nothing."""
     if connection.vendor == "sqlite" and not connection.in_atomic_block:
         with _lock:
             yield
@@ -26,11 +26,11 @@ def serialized_writes() -> Iterator[None]:
 
 
 def max_batch_size(configured: int) -> int:
-    """Return the maximum number of events in one batch: `configured`, limited on SQLite."""
+    """Return the maximum number of events in one batch: `configured`, but on SQLite at most `MAX_BATCH_EVENTS`."""
     return min(configured, MAX_BATCH_EVENTS) if connection.vendor == "sqlite" else configured
 
 
 def reset_after_fork() -> None:
-    """Replace the lock in a forked child, because another thread of the parent may have held it during the fork."""
-    global _lock  # noqa: PLW0603 - one lock per process
+    """Replace the write lock in a forked child, because a thread of the parent may have held it during the fork."""
+    global _lock  # noqa: PLW0603 - each process has one write lock
     _lock = threading.Lock()

@@ -10,12 +10,12 @@ from conversations.ingest import metrics
 from conversations.models import WebhookEvent
 
 Outcome = WebhookEvent.Outcome
-MAX_COUNTED = 200_000  # counting stops here, so that the queries stay cheap
+MAX_COUNTED = 200_000  # no query counts more events than this, so that each query stays cheap
 
 
 @dataclass(frozen=True)
 class Import:
-    """A history import in progress: `applied` of its `parts` are applied."""
+    """A history import in progress, of whose `parts` the number `applied` is already applied."""
 
     instance: str
     received_at: dt.datetime
@@ -28,12 +28,12 @@ class Status:
     """The current state of the inbox.
 
     Attributes:
-        waiting: stored events that are not applied yet, at most `MAX_COUNTED`.
-        retried: how many of the waiting events have failed at least once.
-        late: seconds since the oldest waiting event became due.
-        failed: events that used up their attempts and can be replayed, at most `MAX_COUNTED`.
-        imports: history imports in progress, the oldest first.
-        counts: the counters by name (see `metrics`).
+        waiting: number of stored events that are not applied yet, at most `MAX_COUNTED`.
+        retried: number of waiting events that have failed at least once.
+        late: seconds since the first of the waiting events became due.
+        failed: number of events that used up their attempts and can be replayed, at most `MAX_COUNTED`.
+        imports: history imports in progress, the oldest import first.
+        counts: value of each ingestion counter by its name (see `metrics`).
     """
 
     waiting: int
@@ -45,7 +45,7 @@ class Status:
 
 
 def read(instance: int | None = None) -> Status:
-    """Read the status of one instance, or of all."""
+    """Read the inbox's status for one instance; None stands for all instances."""
     events = WebhookEvent.objects.order_by()
     if instance is not None:
         events = events.filter(instance=instance)

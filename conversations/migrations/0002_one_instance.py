@@ -1,14 +1,14 @@
 """Triggers that prevent a row from changing its instance, or from referring to a row of another instance.
 
-Declared constraints cannot express these rules. On SQLite, Django rebuilds a table when a later migration alters it,
-which drops the table's triggers. Such a migration must call `create` again; otherwise
-tests/conversations/models/test_constraints.py fails.
+The constraints of Django models cannot express these rules. On SQLite, Django rebuilds a table when a later migration
+alters the table, and rebuilding drops the table's triggers. A migration that alters one of these tables must therefore
+call `create` again; otherwise tests/conversations/models/test_constraints.py fails.
 """
 
 from django.db import migrations
 
 KEEPS_INSTANCE = ("contact", "contactaddress", "conversation", "message")
-# (table, column, the table it refers to)
+# (table, foreign key column, the table that the foreign key refers to)
 SAME_INSTANCE = (
     ("contactaddress", "contact_id", "contact"),
     ("conversation", "contact_id", "contact"),
@@ -49,7 +49,7 @@ def create(apps, schema_editor):
 
 
 def drop(apps, schema_editor):
-    """Drop what `create` created."""
+    """Drop the triggers, and on PostgreSQL their functions."""
     on = schema_editor.connection.vendor == "postgresql"
     for name, table in _names():
         schema_editor.execute(f"DROP TRIGGER {name}" + (f" ON {table}" if on else ""))

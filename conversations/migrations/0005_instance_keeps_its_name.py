@@ -1,7 +1,7 @@
 """A trigger that prevents an instance from changing its name, because webhook URLs and cache tags contain the name.
 
-As in migration 0002, a later migration that alters the table on SQLite must call `create` again; otherwise
-tests/conversations/models/test_constraints.py fails.
+On SQLite, altering the table of instances drops the trigger. A later migration that alters this table must therefore
+call `create` again; otherwise tests/conversations/models/test_constraints.py fails.
 """
 
 from django.db import migrations
@@ -42,7 +42,7 @@ def create(apps, schema_editor):
 
 
 def drop(apps, schema_editor):
-    """Drop what `create` created."""
+    """Drop the trigger, and on PostgreSQL its function."""
     for statement in DROP[schema_editor.connection.vendor]:
         schema_editor.execute(statement)
 

@@ -1,4 +1,4 @@
-"""Gives the tables and columns of ingestion the names that the code uses, and their permissions the new codenames."""
+"""Renames models, fields and indexes of ingestion to the names in the code, and the models' permissions accordingly."""
 
 from django.db import migrations
 
@@ -12,7 +12,7 @@ INDEXES = (("parked_chat", "pending_chat"), ("parked_subject", "pending_subject"
 
 
 def rename_permissions(apps, schema_editor):
-    """Rename the permissions of the models; on a new database there are none yet."""
+    """Rename the permissions of the renamed models; a new database does not contain these permissions yet."""
     _rename(apps, schema_editor, MODELS)
 
 

@@ -1,4 +1,4 @@
-"""Rewords labels and help texts, and names a constraint as the code does."""
+"""Rewords labels and help texts of fields, and renames a constraint to the name in the code."""
 
 import datetime
 import django.db.models.deletion

@@ -1,6 +1,6 @@
-"""The domain's models, each with its manager. Other packages import the models from here.
+"""The domain's models, each with its manager. Other packages import models from `conversations.models`.
 
-The modules depend on each other in one direction: `instance`, `contact`, `conversation`, `message`.
+The model modules import each other in one direction only: `message` → `conversation` → `contact` → `instance`.
 """
 
 from conversations.evolution.coerce import EPOCH

@@ -1,4 +1,4 @@
-"""The base of the models: timestamps, a text form for the admin and logs, and the page size."""
+"""The base class of the main models, with timestamps and `__str__`, and the default page size."""
 
 from typing import ClassVar
 
@@ -7,16 +7,16 @@ from django.utils import timezone
 
 from cachelayer import CachedModel
 
-PAGE_SIZE = 50  # rows per page, unless the caller passes a limit
+PAGE_SIZE = 50  # rows per page, unless the caller passes `limit`
 
 
 class TimestampedModel(CachedModel):
-    """A cached row with two timestamps. `save()` sets `updated_at`; bulk writes must set it themselves."""
+    """A cached model with creation and change times. Bulk writes must set `updated_at`, which only `save()` sets."""
 
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
-    # The fields that `str()` shows. They never contain a message body or a secret.
+    # The fields whose values `str()` shows; none of them contains a secret or the text of a chat message.
     str_fields: ClassVar[tuple[str, ...]] = ("pk",)
 
     class Meta:
@@ -27,5 +27,5 @@ class TimestampedModel(CachedModel):
 
 
 def pk_of(row: models.Model | int) -> int:
-    """Return the primary key of a row; a primary key is returned unchanged."""
+    """Return the primary key of a row. If the argument is a primary key already, return the argument."""
     return row if isinstance(row, int) else row.pk

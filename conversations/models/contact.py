@@ -1,4 +1,4 @@
-"""A contact: one person or business that an instance knows, with all their WhatsApp addresses."""
+"""The models of a person or business that an instance knows, and of each of their WhatsApp addresses."""
 
 from typing import Any
 
@@ -29,10 +29,10 @@ class ContactManager(InstanceScopedManager["Contact"]):
 
         Args:
             instance: the instance, its primary key, or None for all instances.
-            search: part of a name, a phone number or a LID.
-            cursor: a cursor from another page; "" for the first page.
-            limit: maximum number of rows.
-            fresh: see `fetch`.
+            search: part of the contact's name, phone number or LID; "" for all contacts.
+            cursor: a cursor from another page of the same list; "" for the first page.
+            limit: maximum number of rows on the page.
+            fresh: skip the local cache, as `fetch` does.
         """
 
         def rows() -> QuerySet["Contact"]:
@@ -44,7 +44,10 @@ class ContactManager(InstanceScopedManager["Contact"]):
         return self.fetch_page(tag, rows, ("name", "id"), cursor=cursor, limit=limit, fresh=fresh, search=search)
 
     def upsert(self, instance: Instance, jid: str, **fields: Any) -> tuple["Contact", bool]:
-        """Create the contact with this address, or update it with `fields`; return it and whether it was created.
+        """Create the contact with the address `jid`, or update the fields of the contact that has this address.
+
+        Returns:
+            The contact, and whether it was created.
 
         Raises:
             ValueError: `jid` is not the address of a person.
@@ -71,10 +74,10 @@ class ContactManager(InstanceScopedManager["Contact"]):
 
 
 class Contact(TimestampedModel):
-    """One person. `phone` and `lid` are their preferred addresses of each kind; messages are sent to `jid`."""
+    """One person or business. `jid` is the preferred address; `phone` and `lid` are the preferred ones of each kind."""
 
     class Presence(models.TextChoices):
-        """The person's latest known activity."""
+        """The contact's latest known activity, such as online or typing."""
 
         UNKNOWN = "", "unknown"
         AVAILABLE = "available"
@@ -104,7 +107,7 @@ class Contact(TimestampedModel):
 
 
 class ContactAddress(models.Model):
-    """One address of a contact, identified by its key (see `evolution/jid.py`). A contact may have several."""
+    """One WhatsApp address of a contact, identified by its address key (see `evolution/jid.py`)."""
 
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="+", db_index=False)
     key = models.CharField(max_length=128)

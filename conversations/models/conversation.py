@@ -1,4 +1,4 @@
-"""A conversation: one chat of one instance, with a person, a group or a list; and the members of a group."""
+"""The models of a chat that an instance has with a person, a group or a list, and of the members of a group."""
 
 import datetime as dt
 from typing import Any
@@ -23,9 +23,9 @@ OLDEST_CHANGE_FIRST = ("updated_at", "id")
 
 
 class ConversationManager(InstanceScopedManager["Conversation"]):
-    """Lists conversations and changes them. Each write locks the row first, so that concurrent writes are not lost."""
+    """Lists and changes conversations. Each change locks the row first, so that no concurrent change is lost."""
 
-    def for_instance(  # noqa: PLR0913 - one argument per filter, as in the API
+    def for_instance(  # noqa: PLR0913 - each argument is a filter of the REST API
         self,
         instance: Instance | int | None,
         *,
@@ -40,20 +40,20 @@ class ConversationManager(InstanceScopedManager["Conversation"]):
         limit: int = PAGE_SIZE,
         fresh: bool = False,
     ) -> Page["Conversation"]:
-        """Return a page of an instance's conversations, latest message first.
+        """Return a page of an instance's conversations; the conversation with the latest message comes first.
 
         Args:
             instance: the instance, its primary key, or None for all instances.
-            archived: True for archived conversations only, False for the others only, None for both.
-            pinned: likewise.
-            unread: likewise, for conversations with unread messages.
-            deleted: likewise, for conversations that were deleted on the phone; the default leaves them out.
+            archived: True for archived conversations, False for conversations that are not archived, None for both.
+            pinned: True for pinned conversations, False for conversations that are not pinned, None for both.
+            unread: True for conversations with unread messages, False for those without unread messages, None for both.
+            deleted: True for conversations deleted on the phone, False for those not deleted there, None for both.
             kind: one of `Conversation.Kind`, or "" for all kinds.
-            search: part of a name or of an address.
-            updated_after: only rows changed after this time, oldest change first, for clients that poll for changes.
-            cursor: a cursor from another page; "" for the first page.
-            limit: maximum number of rows.
-            fresh: see `fetch`.
+            search: part of the conversation's name or JID; "" for all conversations.
+            updated_after: only conversations changed after this time, oldest change first, for clients that poll.
+            cursor: a cursor from another page of the same list; "" for the first page.
+            limit: maximum number of rows on the page.
+            fresh: skip the local cache, as `fetch` does.
         """
         filters: dict[str, Any] = {
             "is_archived": archived, "is_pinned": pinned, "is_deleted": deleted,
@@ -89,21 +89,24 @@ class ConversationManager(InstanceScopedManager["Conversation"]):
         return rows if updated_after is None else rows.filter(updated_at__gt=updated_after)
 
     def participants(self, conversation: "Conversation") -> list["Participant"]:
-        """Return the present members of a group with their contacts, ordered by name; empty for other kinds."""
+        """Return the present members of a group with their contacts, ordered by name; [] if the chat is not a group."""
         if conversation.kind != "group":
             return []
         as_of = conversation.participants_as_of
         members = Participant.objects.for_conversation(conversation.pk)
         members = [member for member in members if member.is_present and member.clock >= as_of]
         contacts = Contact.objects.fetch_many(member.contact_id for member in members)
-        # The list of members may be older than the contacts: another process may have deleted a contact.
+        # The cached list of members may still contain a contact that another process has deleted.
         members = [member for member in members if member.contact_id in contacts]
         for member in members:
             member.contact = contacts[member.contact_id]
         return sorted(members, key=lambda member: (member.contact.name, member.pk))
 
     def upsert(self, instance: Instance, jid: str, **fields: Any) -> tuple["Conversation", bool]:
-        """Create the conversation with this address, or update it with `fields`; return it and whether it was created.
+        """Create the conversation with the address `jid`, or update the fields of the conversation with this address.
+
+        Returns:
+            The conversation, and whether it was created.
 
         Raises:
             ValueError: `jid` is not a JID.
@@ -121,14 +124,14 @@ class ConversationManager(InstanceScopedManager["Conversation"]):
             return self.update_or_create(instance=instance, contact=contact, defaults=fields, create_defaults=defaults)
 
     def mark_read(self, pk: int) -> "Conversation":
-        """Mark all messages up to the last one as read."""
+        """Mark all messages that a conversation has now as read; return the conversation."""
         with transaction.atomic():
             row = self._lock(pk)
             marked = max(row.marked_read_until, row.last_message_at)
             return _save_changes(row, marked_read_until=marked, read_until=max(row.read_until, marked), unread_count=0)
 
     def increment_unread(self, pk: int, by: int = 1) -> "Conversation":
-        """Add to the unread count, for messages that are stored elsewhere. `mark_read` sets the count back to 0."""
+        """Add `by` to a conversation's unread count, for chat messages that are not stored in this database."""
         with transaction.atomic():
             row = self._lock(pk)
             row.unread_count = F("unread_count") + by
@@ -137,7 +140,7 @@ class ConversationManager(InstanceScopedManager["Conversation"]):
         return row
 
     def recount(self, pk: int) -> "Conversation":
-        """Compute the last message, the read watermark and the unread count again from the messages."""
+        """Compute a conversation's last message, read watermark and unread count again from its messages."""
         with transaction.atomic():
             row = self._lock(pk)
             return _save_changes(row, **row.summarize())
@@ -167,7 +170,7 @@ class ConversationManager(InstanceScopedManager["Conversation"]):
 
 
 def _save_changes(row: "Conversation", **fields: Any) -> "Conversation":
-    """Save the fields that differ. An unchanged row is not written, so `updated_at` shows real changes only."""
+    """Save the fields whose new values differ from the old ones; if none differs, leave `updated_at` as it is."""
     changed = [name for name, value in fields.items() if getattr(row, name) != value]
     for name in changed:
         setattr(row, name, fields[name])
@@ -177,14 +180,15 @@ def _save_changes(row: "Conversation", **fields: Any) -> "Conversation":
 
 
 class Conversation(TimestampedModel):
-    """One chat. A direct chat is identified by its contact, whichever address a message used; others by their JID.
+    """One chat. A direct chat is identified by its contact, whichever address a message used; other chats by their JID.
 
-    `last_message*` describe the greatest message by `conversation_summary.sort_key`. Without messages `last_message_at`
-    is the epoch, so that lists can be ordered without nulls. `unread_count` counts inbound messages after `read_until`.
+    The fields `last_message*` describe the message with the greatest `conversation_summary.sort_key`. If a conversation
+    has no messages, `last_message_at` is the epoch, so that lists can be ordered without nulls. `unread_count` counts
+    the inbound messages with a timestamp after `read_until`.
     """
 
     class Kind(models.TextChoices):
-        """The kind of chat."""
+        """The kind of chat, which follows from the chat's JID."""
 
         DIRECT = "direct"
         GROUP = "group"
@@ -215,7 +219,7 @@ class Conversation(TimestampedModel):
     is_deleted = models.BooleanField(default=False, help_text="deleted on the phone, without messages since")
     participants_as_of = models.CharField(max_length=32, blank=True, default="", editable=False)
 
-    last_key_id: str  # `key_id` of the last message; only queries that annotate it set this
+    last_key_id: str  # `key_id` of the last message, in rows of queries that annotate `last_key_id`
 
     objects: ConversationManager = ConversationManager()
     str_fields = ("pk", "kind", "name")
@@ -246,7 +250,7 @@ class Conversation(TimestampedModel):
         ]
 
     def summarize(self) -> dict[str, Any]:
-        """Compute the fields of the summary from the messages in the database; see `conversation_summary`."""
+        """Compute the conversation's summary fields from its messages in the database; see `conversation_summary`."""
         latest = self.messages.aggregate(
             read_inbound=Max("timestamp", filter=Q(from_me=False, status__gte=READ)),
             from_device=Max("timestamp", filter=Q(from_me=True, from_device=True)),
@@ -255,7 +259,7 @@ class Conversation(TimestampedModel):
         read_inbound = latest["read_inbound"] or EPOCH
         from_device = latest["from_device"] - conversation_summary.RESOLUTION if latest["from_device"] else EPOCH
         until = max(read_inbound, from_device, self.marked_read_until)
-        # Python compares the key ids, because the database's collation may order them differently.
+        # Python, not SQL, picks the greatest key id, because a database collation may order key ids differently.
         candidates = self.messages.filter(timestamp=latest["any"])
         last = max(candidates, key=conversation_summary.sort_key, default=None)
         return {
@@ -265,7 +269,7 @@ class Conversation(TimestampedModel):
         }
 
     def count_unread(self, until: dt.datetime) -> int:
-        """Count the messages after `until` that `conversation_summary.counts_as_unread`."""
+        """Count the messages later than `until` for which `conversation_summary.counts_as_unread` is true."""
         if self.kind in conversation_summary.UNCOUNTED_CONVERSATION_KINDS:
             return 0
         rows = self.messages.filter(from_me=False, timestamp__gt=until)
@@ -273,7 +277,7 @@ class Conversation(TimestampedModel):
 
 
 class ParticipantManager(TableManager["Participant"]):
-    """Reads the members of groups."""
+    """Reads the members of groups through the cache."""
 
     def for_conversation(self, conversation_id: int) -> list["Participant"]:
         """Return all present and former members of a group."""
@@ -283,10 +287,10 @@ class ParticipantManager(TableManager["Participant"]):
 
 
 class Participant(CachedModel):
-    """A member of a group.
+    """A present or former member of a group.
 
-    `clock` is the clock of the latest event about the membership. A row with a clock before the group's
-    `participants_as_of`, the clock of its latest full member list, is a former member.
+    `clock` is the sortable time of the latest event about the membership. `Conversation.participants_as_of` is the time
+    of the group's latest complete member list; a participant whose `clock` is earlier is a former member.
     """
 
     class Role(models.TextChoices):

@@ -1,8 +1,7 @@
-"""How a conversation's summary follows from its messages: last message, read watermark and unread count.
+"""Derives a conversation's summary (last message, read watermark, unread count) from its messages, without I/O.
 
-The summary depends on the messages alone, not on their order of arrival. `Conversation.summarize` computes it from the
-database; `ingest/apply/summaries.py` updates it from the messages of a batch. Both use the functions here, which do no
-I/O.
+A summary depends on the conversation's messages alone, not on the order in which they arrived. `Conversation.summarize`
+computes a summary from the database; `ingest/apply/summaries.py` updates a summary from the messages of a batch.
 """
 
 import datetime as dt
@@ -12,14 +11,15 @@ from conversations.evolution.coerce import EPOCH
 from conversations.evolution.status import READ
 
 PREVIEW_CHARS = 255
-RESOLUTION = dt.timedelta(microseconds=1)  # of a timestamp in the database
-# A call is a message that cannot be read, and WhatsApp shows status updates outside of the inbox.
+RESOLUTION = dt.timedelta(microseconds=1)  # smallest difference between two times in the database
+# Calls never count as unread, because a call cannot be read. Status updates never count as unread, because WhatsApp
+# shows them outside of the inbox.
 UNCOUNTED_MESSAGE_KINDS = ("call",)
 UNCOUNTED_CONVERSATION_KINDS = ("status", "broadcast")
 
 
 class SummarizedMessage(Protocol):
-    """The fields of `Message` that a summary depends on."""
+    """The fields of `Message` that a conversation's summary depends on."""
 
     pk: Any
     key_id: str
@@ -33,16 +33,16 @@ class SummarizedMessage(Protocol):
 
 
 def sort_key(message: SummarizedMessage) -> tuple[dt.datetime, str, bool]:
-    """Return a message's position in its conversation; the last message has the greatest."""
+    """Return the key by which messages of a conversation are ordered; the last message has the greatest sort key."""
     return message.timestamp, message.key_id, message.from_me
 
 
 def read_until(message: SummarizedMessage) -> dt.datetime:
     """Return the time up to which a message proves that its conversation was read.
 
-    An inbound message with a read receipt proves it up to its own timestamp. An outbound message written on a device
-    proves it up to just before its timestamp, because its author had the chat open. A message that a bot sent through
-    the API proves nothing; the result is the epoch then.
+    An inbound message with a read receipt proves that the chat was read up to the message's timestamp. An outbound
+    message written on a device proves that the chat was read up to just before the message's timestamp, because the
+    author had the chat open. For a message that proves nothing, such as one sent by a bot, return the epoch.
     """
     if message.from_me:
         return message.timestamp - RESOLUTION if message.from_device else EPOCH
@@ -56,7 +56,7 @@ def counts_as_unread(message: SummarizedMessage, conversation_kind: str) -> bool
 
 
 def last_message_fields(message: SummarizedMessage | None) -> dict[str, Any]:
-    """Return the fields of `Conversation` that describe its last message; None when it has no messages."""
+    """Return the `Conversation` fields that describe the last message; pass None for a chat without messages."""
     return {
         "last_message_id": message.pk if message else None,
         "last_message_at": message.timestamp if message else EPOCH,

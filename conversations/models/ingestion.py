@@ -1,4 +1,4 @@
-"""The tables of ingestion: stored webhook events, the lease of each instance, counters, pending updates and clocks."""
+"""The models of ingestion: webhook events, a lease per instance, counters, pending updates and state clocks."""
 
 from django.db import models
 from django.db.models import Q
@@ -10,11 +10,11 @@ from conversations.models.instance import Instance
 class WebhookEvent(models.Model):
     """One webhook body as received, without its secrets. A body that is received twice is stored once.
 
-    A long history import is stored in several parts, each in a row of its own.
+    The body of a long history import is split into parts, and each part is stored as one row.
     """
 
     class Outcome(models.TextChoices):
-        """The result of applying the event."""
+        """The result of applying a webhook event."""
 
         STORED = "stored", "stored, not yet applied"
         APPLIED = "applied"
@@ -53,9 +53,9 @@ class WebhookEvent(models.Model):
 
 
 class IngestLease(models.Model):
-    """The lease of an instance: a worker locks this row while it applies the instance's events.
+    """The lease of an instance: a worker locks the lease's row while it applies the instance's events.
 
-    `next_at` is the earliest time of the next batch.
+    `next_at` is the earliest time at which the next batch of the instance may start.
     """
 
     instance = models.OneToOneField(Instance, models.CASCADE, related_name="+", primary_key=True)
@@ -81,14 +81,14 @@ class IngestCounter(models.Model):
 
 
 class PendingUpdate(models.Model):
-    """An update that waits for its message, because events may arrive in any order.
+    """An update of a chat message that may not have arrived yet, because events may arrive in any order.
 
-    `chat` is the key of the address in the update, or "" when the update contains no reliable address. Updates with the
-    same identifiers are merged into one row.
+    `chat` is the address key of the message's chat, or "" if the update contains no reliable address. Two updates that
+    agree in all fields of the constraint `pending_update` are merged into one row.
     """
 
     class Kind(models.TextChoices):
-        """The kind of update."""
+        """The kind of change that an update makes to its message."""
 
         STATUS = "status"
         EDIT = "edit"
@@ -97,7 +97,7 @@ class PendingUpdate(models.Model):
         POLL = "poll"
 
     class FromMe(models.IntegerChoices):
-        """Whether the message is outbound; some updates do not contain this."""
+        """Whether the updated message is outbound; UNKNOWN if the update does not contain the direction."""
 
         UNKNOWN = -1
         NO = 0
@@ -131,12 +131,13 @@ class PendingUpdate(models.Model):
 
 
 class StateClock(models.Model):
-    """The clocks of a row's latest-state values.
+    """The times at which the latest-state fields of one instance, contact or conversation last changed ("clocks").
 
-    They have their own table, so that an event which repeats a value does not write the row itself. `subject` names the
-    row: `instance`, `contact:12`, `direct:12` (the conversation of that contact) or `chat:<jid>`. `clocks` maps a field
-    to Evolution's `date_time`. That is the local time of the Evolution host, although it ends in Z, so clocks are only
-    compared with other clocks of the same instance.
+    Clocks have their own table, so that an event that repeats a value does not write the row of the contact or
+    conversation. `subject` names the row that the clocks belong to: `instance`, `contact:12`, `direct:12` (the direct
+    conversation with contact 12) or `chat:<jid>`. `clocks` maps a field name to the `date_time` of an Evolution event.
+    Evolution's `date_time` is the local time of the Evolution host, although the text ends in Z; so a clock is only
+    compared with clocks of the same instance.
     """
 
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="+", db_index=False)

@@ -1,4 +1,4 @@
-"""An instance: one WhatsApp number that an Evolution server connects."""
+"""The model of an instance: one WhatsApp number that an Evolution server connects to WhatsApp."""
 
 import datetime as dt
 import secrets
@@ -12,56 +12,57 @@ from cachelayer import Page
 from conversations.db.managers import TableManager
 from conversations.models.base import PAGE_SIZE, TimestampedModel
 
-# How long the previous token stays valid. Evolution retries an event with its original headers for up to half an hour,
-# and an operator needs time to paste the new token.
+# How long the previous webhook token stays valid after a new one is issued. Evolution retries an event with its
+# original headers for up to half an hour, and an operator needs time to paste the new token.
 TOKEN_GRACE_PERIOD = dt.timedelta(hours=1)
 
 
 def hash_token(token: str) -> str:
-    """Return the stored form of a token. One round of SHA-256 is enough, because tokens are long and random."""
+    """Return the hash that is stored for a token. One round of SHA-256 is enough, as tokens are long and random."""
     return sha256(token.encode()).hexdigest()
 
 
 def name_digest(name: str) -> str:
-    """Return a short hash of an instance name for cache tags, so that keys in the store never contain the name."""
+    """Return a short hash of an instance name for cache tags, so that no cache key contains the name."""
     return sha256(name.encode(errors="surrogatepass")).hexdigest()[:32]
 
 
 class InstanceManager(TableManager["Instance"]):
-    """Reads, upsert and webhook tokens of instances."""
+    """Reads and upserts instances, and issues their webhook tokens."""
 
     def page(self, *, cursor: str = "", limit: int = PAGE_SIZE, fresh: bool = False) -> Page["Instance"]:
-        """Return a page of all instances, ordered by name; see `fetch` for `fresh`."""
+        """Return a page of all instances, ordered by name; `fresh` skips the local cache, as in `fetch`."""
         return self.fetch_page("instances:all", self.all, ("name", "id"), cursor=cursor, limit=limit, fresh=fresh)
 
     def by_name(self, name: str) -> list["Instance"]:
-        """Return the instances with this name. A name is unique per server only."""
+        """Return the instances with this name. Two Evolution servers may have instances of the same name."""
         return self.fetch_rows(f"instances:named:{name_digest(name)}", lambda: self.filter(name=name).order_by("id"))
 
     def lock(self, pk: int) -> "Instance":
-        """Lock the instance's row until the transaction ends, and return it.
+        """Lock the instance's row until the transaction ends, and return the instance.
 
-        This is the instance lock: code that writes several rows of one instance must hold it.
+        The lock of this row is called the instance lock. Code that writes several rows of one instance must hold the
+        instance lock.
         """
         return self.select_for_update(no_key=True).get(pk=pk)
 
     def upsert(self, name: str, server_url: str = "", **fields: Any) -> tuple["Instance", bool]:
-        """Create the instance, or update it with `fields`; return it and whether it was created."""
+        """Create the instance, or update its `fields` if it exists; return the instance and whether it was created."""
         if not fields:
             return self.get_or_create(name=name, server_url=server_url)
         return self.update_or_create(name=name, server_url=server_url, defaults=fields)
 
     def issue_token(self, pk: int, *, token: str = "", revoke_old: bool = False) -> str:
-        """Give the instance a new webhook token and return it; only its hash is stored.
+        """Give the instance a new webhook token, store a hash of the token, and return the token.
 
         Args:
-            pk: the instance.
+            pk: the instance's primary key.
             token: the new token; "" generates a random one.
-            revoke_old: reject the previous token from now on. Otherwise it stays valid for `TOKEN_GRACE_PERIOD`, so
-                that no webhook is rejected while the operator configures the new token.
+            revoke_old: reject the previous token from now on. By default the previous token stays valid for
+                `TOKEN_GRACE_PERIOD`, so that no webhook is rejected while the operator configures the new token.
 
         Raises:
-            Instance.DoesNotExist: there is no such instance.
+            Instance.DoesNotExist: no instance has this primary key.
         """
         token = token or secrets.token_urlsafe(32)
         with transaction.atomic():
@@ -73,15 +74,15 @@ class InstanceManager(TableManager["Instance"]):
         return token
 
     def delete(self, pk: int) -> bool:
-        """Delete the instance and all its rows; return whether it existed."""
+        """Delete the instance and all rows that belong to it; return whether the instance existed."""
         return bool(self.filter(pk=pk).delete()[0])
 
 
 class Instance(TimestampedModel):
-    """One WhatsApp number. Two Evolution servers may use the same name, so `server_url` is part of the key."""
+    """One WhatsApp number. Its name is unique only on its Evolution server, so the unique key includes `server_url`."""
 
     class State(models.TextChoices):
-        """The state of the connection to WhatsApp; the values are Evolution's."""
+        """The state of an instance's connection to WhatsApp; the stored values are those of Evolution's API."""
 
         UNKNOWN = "unknown"
         CLOSED = "close", "closed"
@@ -118,5 +119,5 @@ class Instance(TimestampedModel):
 
     @property
     def name_digest(self) -> str:
-        """The hash of the name that cache tags contain."""
+        """The hash of the instance's name, which cache tags contain instead of the name."""
         return name_digest(self.name)

@@ -1,4 +1,4 @@
-"""A message of a conversation, with the changes of later events: status, edits, reactions and poll votes."""
+"""The model of a chat message, with the status, edits, reactions and poll votes that later events report."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,17 +20,17 @@ LATEST_FIRST = ("-timestamp", "-key_id", "-id")
 
 
 class MessageManager(InstanceScopedManager["Message"]):
-    """Lists and writes messages. Lists are ordered by WhatsApp's timestamp, never by time of arrival."""
+    """Lists and writes chat messages. Lists are ordered by WhatsApp's timestamp, never by time of arrival."""
 
     def for_conversation(
         self, conversation: Conversation | int, *, cursor: str = "", limit: int = PAGE_SIZE, fresh: bool = False
     ) -> Page["Message"]:
-        """Return a page of a conversation's messages, latest first; see `fetch` for `fresh`."""
+        """Return a page of a conversation's messages, latest first; `fresh` skips the local cache, as in `fetch`."""
         pk = pk_of(conversation)
         rows = partial(self.filter, conversation=pk)
         return self.fetch_page(f"messages:{pk}", rows, LATEST_FIRST, cursor=cursor, limit=limit, fresh=fresh)
 
-    def for_instance(  # noqa: PLR0913 - one argument per filter, as in the API
+    def for_instance(  # noqa: PLR0913 - each argument is a filter of the REST API
         self,
         instance: Instance | int | None,
         *,
@@ -46,9 +46,9 @@ class MessageManager(InstanceScopedManager["Message"]):
             instance: the instance, its primary key, or None for all instances.
             kind: one of `Message.Kind`, or "" for all kinds.
             from_me: True for outbound messages only, False for inbound messages only, None for both.
-            cursor: a cursor from another page; "" for the first page.
-            limit: maximum number of rows.
-            fresh: see `fetch`.
+            cursor: a cursor from another page of the same list; "" for the first page.
+            limit: maximum number of rows on the page.
+            fresh: skip the local cache, as `fetch` does.
         """
         filters = {
             name: value for name, value in {"kind": kind or None, "from_me": from_me}.items() if value is not None
@@ -63,7 +63,11 @@ class MessageManager(InstanceScopedManager["Message"]):
     def upsert(
         self, conversation: Conversation, key_id: str, *, from_me: bool, **fields: Any
     ) -> tuple["Message", bool]:
-        """Create the message with this key, or update it with `fields`; return it and whether it was created."""
+        """Create the message with this key id and direction, or update its `fields` if it exists.
+
+        Returns:
+            The message, and whether it was created.
+        """
         with self._recounting(conversation):
             return self.update_or_create(
                 instance_id=conversation.instance_id,
@@ -74,7 +78,7 @@ class MessageManager(InstanceScopedManager["Message"]):
             )
 
     def delete(self, pk: int) -> bool:
-        """Delete the row; return whether it existed. WhatsApp's "delete for everyone", in contrast, keeps the row."""
+        """Delete a message's row; return whether the row existed. WhatsApp's "delete for everyone" keeps the row."""
         row = self.select_related("conversation").filter(pk=pk).first()
         if row is None:
             return False
@@ -83,7 +87,7 @@ class MessageManager(InstanceScopedManager["Message"]):
 
     @contextmanager
     def _recounting(self, conversation: Conversation) -> Iterator[None]:
-        """Hold the instance lock, and recount the conversation at the end."""
+        """Hold the instance lock during the block, and compute the conversation's summary again at the end."""
         with transaction.atomic():
             Instance.objects.lock(conversation.instance_id)
             yield
@@ -91,13 +95,13 @@ class MessageManager(InstanceScopedManager["Message"]):
 
 
 class Message(TimestampedModel):
-    """One message, identified by (instance, conversation, key id, from me).
+    """One chat message, identified by `instance`, `conversation`, `key_id` and `from_me` together.
 
-    The key id alone does not identify a message, because the sender chooses it.
+    `key_id` alone does not identify a message, because each sender chooses the key ids of the messages they send.
     """
 
     class Kind(models.TextChoices):
-        """The kind of content."""
+        """The kind of content of a chat message."""
 
         TEXT = "text"
         IMAGE = "image"
@@ -127,10 +131,10 @@ class Message(TimestampedModel):
         UNKNOWN = "unknown"
 
     class Status(models.IntegerChoices):
-        """The delivery status. It only ever increases, so the order of events does not matter.
+        """The delivery status of a message. The status only ever increases, so the order of events does not matter.
 
         FAILED is between SENT and DELIVERED, because an error can only follow PENDING or SENT, and a receipt from the
-        recipient disproves it.
+        recipient proves that the message did not fail.
         """
 
         PENDING = 0
@@ -188,7 +192,7 @@ class Message(TimestampedModel):
 
     class Meta:
         constraints = [
-            # The key id comes second, because events about a message often contain no other identifier.
+            # `key_id` is second in the unique index, because many updates identify their message by `key_id` only.
             models.UniqueConstraint(fields=["instance", "key_id", "conversation", "from_me"], name="message_identity")
         ]
         indexes = [
@@ -199,7 +203,7 @@ class Message(TimestampedModel):
 
     @property
     def poll_count(self) -> list[dict[str, Any]]:
-        """A poll's options in the order of the question, each with its voters: `{name, voters}`."""
+        """The options of a poll in the order of the poll message, each with its voters: `{name, voters}`."""
         options = self.details.get("options")
         options = options if isinstance(options, list) else []
         names = [option.get("optionName") for option in options if isinstance(option, dict)]

@@ -1,1 +1,1 @@
-"""The webhook endpoint: authenticates requests, decodes their JSON and stores it. Workers interpret it later."""
+"""The webhook endpoint: authenticates requests and stores their JSON bodies. Workers parse the stored bodies later."""

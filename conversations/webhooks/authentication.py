@@ -16,10 +16,10 @@ _BEARER = re.compile(r"bearer\s+(\S+)", re.IGNORECASE)
 
 
 def authenticate(request: HttpRequest, name: str) -> Instance:
-    """Return the instance of that name, on any server, whose webhook token the request carries.
+    """Return the instance, on any Evolution server, that has the name `name` and the request's webhook token.
 
     Raises:
-        WebhookError: no instance has that name, or the token is missing or wrong.
+        WebhookError: no instance is named `name`, or the token is missing or wrong.
     """
     candidates = instances.find_by_name(name)
     if not candidates:
@@ -39,22 +39,22 @@ def authenticate(request: HttpRequest, name: str) -> Instance:
 
 
 def request_token(request: HttpRequest) -> str:
-    """Return the request's token, from Authorization, else X-Webhook-Token, else the URL; "" if it has none."""
+    """Return the first webhook token found in `Authorization`, `X-Webhook-Token` and the URL; "" without a token."""
     bearer = _BEARER.fullmatch(request.headers.get("Authorization", "").strip())
     in_headers = bearer[1] if bearer else request.headers.get("X-Webhook-Token", "").strip()
     return in_headers or _token_parameter(request)[0]
 
 
 def event_in_query(request: HttpRequest) -> str:
-    """Return the event's name after the token in the URL (`?token=abc/messages-upsert`), or ""."""
+    """Return the event's name that follows the token in the URL (`?token=abc/messages-upsert`); "" without a name."""
     return _token_parameter(request)[1]
 
 
 def _token_parameter(request: HttpRequest) -> tuple[str, str]:
-    """Return the token and the event's name in the URL's `token` parameter.
+    """Return the webhook token and the event's name from the URL's `token` parameter.
 
-    A global webhook "by events" appends `/` and the event's name to the end of the URL, even after a query string.
-    Tokens issued by this project contain no slash.
+    If Evolution's global webhook is set to "by events", Evolution appends `/` and the event's name to the URL, even
+    after a query string. Webhook tokens of this project contain no slash.
     """
     token, _, suffix = request.GET.get("token", "").partition("/")
     return token.strip(), suffix.strip("/")
@@ -63,5 +63,5 @@ def _token_parameter(request: HttpRequest) -> tuple[str, str]:
 def _has_token(instance: Instance, digest: str, now: dt.datetime) -> bool:
     expires_at = instance.previous_token_until
     previous = instance.previous_token_hash if expires_at and now < expires_at else ""
-    # An instance without a token has the hash "", which equals no digest.
+    # An instance without a token has the hash "", which never equals the digest of a token.
     return any(secrets.compare_digest(stored, digest) for stored in (instance.token_hash, previous))

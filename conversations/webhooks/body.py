@@ -1,7 +1,8 @@
-"""Reads a request's body, with or without Content-Length, up to a limit, and decodes it as strict JSON.
+"""Reads a request's body, with or without Content-Length, up to a size limit, and decodes the body as strict JSON.
 
-Django's `request.body` does not fit. It answers 400 to a body over 2.5 MB, and Evolution drops the event at a 400.
-It also treats a chunked body as empty.
+This module does not use Django's `request.body`. Django would answer a body over 2.5 MB with status 400, and Evolution
+drops an event that is answered with status 400. Django would also treat a chunked body (without Content-Length) as
+empty.
 """
 
 import json
@@ -14,22 +15,22 @@ from django.http import HttpRequest
 
 from conversations.webhooks.errors import ErrorCode, WebhookError
 
-MAX_BYTES = 100 * 1024 * 1024  # a history import or a long video comes in one body
-CHUNK_BYTES = 1024 * 1024  # per read
+MAX_BYTES = 100 * 1024 * 1024  # a history import or a long video arrives in one request body
+CHUNK_BYTES = 1024 * 1024  # maximum bytes per read from the request
 TOO_DEEP = "the body is nested too deeply"
 
 _CONTENT_LENGTH = re.compile(r"[0-9]{1,18}")
 
 
 def read(request: HttpRequest, limit: int = MAX_BYTES) -> bytearray:
-    """Return the whole body.
+    """Return the body of a request.
 
     Args:
-        request: whose body was not read yet.
-        limit: bytes.
+        request: a request whose body was not read yet.
+        limit: the maximum size of the body in bytes.
 
     Raises:
-        WebhookError: the body is too large or incomplete, or its length is unknown.
+        WebhookError: the body is too large or incomplete, or the body's length is unknown.
     """
     length = _content_length(request)
     if length is not None and length > limit:
@@ -52,7 +53,8 @@ def _content_length(request: HttpRequest) -> int | None:
 def _byte_source(request: HttpRequest, length: int | None) -> Callable[[int], bytes]:
     if length is not None:
         return request.read
-    # A chunked body has no length. A server that sets this flag ends the stream at the end of the body.
+    # A chunked body has no Content-Length. A WSGI server that sets `wsgi.input_terminated` ends the input stream at the
+    # end of the body.
     if request.META.get("wsgi.input_terminated"):
         read_stream: Callable[[int], bytes] = request.META["wsgi.input"].read
         return read_stream
@@ -62,7 +64,7 @@ def _byte_source(request: HttpRequest, length: int | None) -> Callable[[int], by
 def _read_chunk(read_bytes: Callable[[int], bytes]) -> bytes:
     try:
         return read_bytes(CHUNK_BYTES)
-    except Exception as error:  # servers raise different exceptions for a lost connection or a malformed chunk
+    except Exception as error:  # WSGI servers raise different exceptions for lost connections and malformed chunks
         raise WebhookError(ErrorCode.INCOMPLETE_BODY, f"the body could not be read: {type(error).__name__}") from error
 
 
@@ -71,13 +73,13 @@ def _too_large(limit: int) -> WebhookError:
 
 
 def decode(raw: bytearray) -> Any:
-    """Decode JSON. Empties `raw`, so that a large body is not in memory twice.
+    """Decode a JSON body, and empty `raw`, so that a large body is not in memory twice.
 
-    Stricter than Python's default: NaN, Infinity and numbers that overflow a float are errors, because they are not
-    valid JSON and databases reject them.
+    Unlike in Python's default decoder, NaN, Infinity and numbers that overflow a float are errors, because databases
+    reject these values.
 
     Raises:
-        WebhookError: it is not JSON in UTF-8, or is nested too deeply.
+        WebhookError: the body is not JSON in UTF-8, or is nested too deeply.
     """
     if not raw:
         raise WebhookError(ErrorCode.MALFORMED_JSON, "the body is empty")
@@ -87,7 +89,7 @@ def decode(raw: bytearray) -> Any:
         return _DECODER.decode(text)
     except RecursionError:
         raise WebhookError(ErrorCode.MALFORMED_JSON, TOO_DEEP) from None
-    except ValueError as error:  # raised by the codec, the decoder and int(); their messages quote no content
+    except ValueError as error:  # the UTF-8 codec, the JSON decoder and int() raise errors that quote no content
         raise WebhookError(ErrorCode.MALFORMED_JSON, f"the body is not JSON: {error}") from None
 
 

@@ -1,4 +1,4 @@
-"""Error responses of the webhook endpoint. Their status decides whether Evolution drops the event or retries it."""
+"""Error responses of the webhook endpoint. The HTTP status decides whether Evolution drops or retries an event."""
 
 import enum
 
@@ -6,7 +6,7 @@ from django.http import JsonResponse
 
 
 class ErrorCode(enum.StrEnum):
-    """Why a request is rejected: the `error` field of the response."""
+    """The reasons why webhook requests are rejected, used as the `error` field of the response."""
 
     UNKNOWN_URL = "unknown_url"
     UNKNOWN_INSTANCE = "unknown_instance"
@@ -22,12 +22,12 @@ class ErrorCode(enum.StrEnum):
 
 
 STATUS = {
-    # Evolution drops the event at these statuses. They are only for requests that can never succeed.
+    # Statuses at which Evolution drops the event, used only for requests that can never succeed.
     ErrorCode.MALFORMED_JSON: 400,
     ErrorCode.UNAUTHORIZED: 401,
     ErrorCode.UNKNOWN_INSTANCE: 404,
     ErrorCode.UNKNOWN_URL: 404,
-    # Evolution retries after these statuses: up to ten attempts within about half an hour.
+    # Statuses at which Evolution retries the event, with up to ten attempts within about half an hour.
     ErrorCode.METHOD_NOT_ALLOWED: 405,
     ErrorCode.INCOMPLETE_BODY: 408,
     ErrorCode.LENGTH_REQUIRED: 411,
@@ -47,7 +47,7 @@ HEADERS = {
 
 
 class WebhookError(Exception):
-    """A rejected request. `detail` explains it to the operator and never contains a secret."""
+    """Raised to reject a webhook request. `detail` explains the rejection to the operator and contains no secret."""
 
     def __init__(self, code: ErrorCode, detail: str) -> None:
         super().__init__(code, detail)
@@ -56,10 +56,10 @@ class WebhookError(Exception):
 
     @property
     def status(self) -> int:
-        """The response's HTTP status."""
+        """The HTTP status of the response."""
         return STATUS[self.code]
 
     def response(self) -> JsonResponse:
-        """Return the response: `{"error": …, "detail": …}`."""
+        """Return the JSON response `{"error": …, "detail": …}`."""
         body = {"error": self.code.value, "detail": self.detail}
         return JsonResponse(body, status=self.status, headers=HEADERS.get(self.code))

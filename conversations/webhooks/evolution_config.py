@@ -1,12 +1,12 @@
-"""Evolution's webhook settings, ready to paste: the webhook of one instance, or the global webhook of a server."""
+"""Generates Evolution's settings for a webhook of one instance, or for the global webhook of an Evolution server."""
 
 from typing import Any
 from urllib.parse import quote
 
 from django.conf import settings
 
-# The events to subscribe to. Events that only repeat the information of others are left out.
-# So are MESSAGES_SET and CHATS_SET: they are only needed to import an instance's history.
+# The events to subscribe to. Events that only repeat the information of other events are left out. MESSAGES_SET and
+# CHATS_SET are left out too, because these events are only needed to import an instance's history.
 EVENTS = (
     "MESSAGES_UPSERT",
     "MESSAGES_UPDATE",
@@ -29,7 +29,7 @@ EVENTS = (
     "CALL",
 )
 
-# Evolution has no WEBHOOK_EVENTS_… variable for these events, so a global webhook never sends them.
+# Events that a global webhook never sends, because Evolution has no WEBHOOK_EVENTS_… variable for them.
 NEVER_GLOBAL = frozenset({"STATUS_INSTANCE", "LOGOUT_INSTANCE", "REMOVE_INSTANCE"})
 
 
@@ -39,12 +39,12 @@ def webhook_url(name: str) -> str:
 
 
 def quote_segment(name: str) -> str:
-    """Return the name percent-encoded, as one path segment or query value of a URL."""
+    """Percent-encode a name or token for use as one path segment or query value of a URL."""
     return quote(name, safe="")
 
 
 def instance_settings(name: str, token: str) -> dict[str, Any]:
-    """Return the body of Evolution's `POST /webhook/set/<instance>`."""
+    """Return the JSON body for Evolution's endpoint `POST /webhook/set/<instance>`."""
     return {
         "webhook": {
             "enabled": True,
@@ -58,9 +58,9 @@ def instance_settings(name: str, token: str) -> dict[str, Any]:
 
 
 def global_settings(name: str, token: str) -> dict[str, str]:
-    """Return the environment variables of an Evolution server's global webhook.
+    """Return the environment variables that configure the global webhook of an Evolution server.
 
-    The token is in the URL, because a global webhook sends no custom headers.
+    The webhook token is part of the URL, because a global webhook sends no custom headers.
     """
     return {
         "WEBHOOK_GLOBAL_ENABLED": "true",

@@ -1,7 +1,8 @@
-"""Answers webhooks before other middleware: sessions, languages, cookies and frames cost a fifth of a short request.
+"""Middleware that answers webhook requests without calling the middleware listed after it.
 
-This also skips the check of ALLOWED_HOSTS. An Evolution server in the same network may use any host name, and it drops
-an event that is answered 400.
+The middleware for sessions, languages, cookies and frames would take a fifth of the time of a short webhook request.
+Webhook requests also skip the check of ALLOWED_HOSTS, because an Evolution server in the same network may use any host
+name, and drops an event that is answered with status 400.
 """
 
 import re
@@ -10,11 +11,11 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 from django.urls import resolve
 
-_WEBHOOKS = re.compile(r"/+webhooks(?:/|$)")  # the routes of `urls.py`
+_WEBHOOKS = re.compile(r"/+webhooks(?:/|$)")  # matches the paths of all routes in `urls.py`
 
 
 def middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Answer webhooks, and pass all other requests to the next middleware."""
+    """Answer webhook requests, and pass all other requests to the next middleware."""
 
     def answer(request: HttpRequest) -> HttpResponse:
         if not _WEBHOOKS.match(request.path_info):

@@ -1,7 +1,8 @@
-"""Rejects events under load, so that stored ones are applied in time. Evolution retries after 503 and 429.
+"""Rejects webhook events under load, so that workers apply stored events in time.
 
-503: the queue is longer than workers can apply soon. 429: one instance sends too many repeated states. Only events
-that repeat a latest state are limited, never messages; see docs/decisions/inbox.md.
+Evolution retries events that are rejected with 503 or 429. The status is 503 if more stored events wait than workers
+can apply soon. The status is 429 if one instance sends too many events of a kind that only repeats the latest state.
+Events with chat messages are never rate limited; see docs/decisions/inbox.md.
 """
 
 import threading
@@ -14,22 +15,22 @@ from conversations.ingest.inbox.overload import queue_depth
 from conversations.models import Instance
 from conversations.webhooks.errors import ErrorCode, WebhookError
 
-BURST_SECONDS = 3.0  # a full bucket holds the events of this time at the allowed rate
+BURST_SECONDS = 3.0  # a full token bucket holds the tokens that are added in this many seconds
 
 
 class TokenBuckets:
-    """One token bucket per instance. It fills at the allowed rate, and each event takes one token."""
+    """One token bucket per instance; tokens are added at the allowed rate, and each event takes one token."""
 
     def __init__(self) -> None:
-        self._buckets: dict[int, tuple[float, float]] = {}  # instance → (tokens, when they were counted)
+        self._buckets: dict[int, tuple[float, float]] = {}  # primary key of the instance → (tokens, time of `take`)
         self._lock = threading.Lock()
 
     def take(self, instance: int, rate: float) -> bool:
-        """Take one token; return whether there was one.
+        """Take one token from an instance's bucket; return whether the bucket had a token.
 
         Args:
-            instance: its primary key.
-            rate: tokens per second.
+            instance: the instance's primary key.
+            rate: the number of tokens added per second.
         """
         now = monotonic()
         with self._lock:
@@ -44,10 +45,10 @@ buckets = TokenBuckets()
 
 
 def check_overload(sender: Instance) -> None:
-    """Check that the queue is not too long.
+    """Reject an event if the queue of stored events is too long.
 
     Raises:
-        WebhookError: more events are waiting than the limit allows.
+        WebhookError: more stored events are waiting for workers than the limit allows.
     """
     if queue_depth.is_over_limit():
         metrics.increment(sender.pk, "overloaded")
@@ -55,10 +56,10 @@ def check_overload(sender: Instance) -> None:
 
 
 def check_rate_limit(instance: Instance, event: str) -> None:
-    """Check that the instance does not exceed the rate limit, if the event is subject to it.
+    """Reject an event if its kind is rate limited and its instance exceeds the rate limit.
 
     Raises:
-        WebhookError: the instance exceeds it.
+        WebhookError: the instance exceeds the rate limit.
     """
     if event in RATE_LIMITED and not buckets.take(instance.pk, Options.read().rate_limit):
         metrics.increment(instance.pk, "delayed")

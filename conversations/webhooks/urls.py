@@ -1,14 +1,14 @@
-"""The webhook routes. They accept any number of slashes between segments and at the end.
+"""The webhook routes, which accept any number of slashes between path segments and at the end of the path.
 
-Evolution concatenates URLs without normalizing slashes. It follows a redirect with a GET and then counts the event as
-delivered, so none of these URLs may be redirected.
+Evolution concatenates URLs without normalizing slashes. Webhook URLs are never redirected, because Evolution follows a
+redirect with a GET and then counts the event as delivered.
 """
 
 from django.urls import re_path
 
 from conversations.webhooks import views
 
-# Django removes the path's first slash before it matches; further slashes remain.
+# Before Django matches routes, it removes only the first slash of the path.
 _ROOT = r"^(?:/*)webhooks"
 
 urlpatterns = [

@@ -1,4 +1,4 @@
-"""The webhook view: authenticates, reads, decodes and stores a request. Errors get a status that Evolution handles."""
+"""The webhook view: authenticates a request, reads and decodes its body, and stores the body for the workers."""
 
 from django.db import Error as DatabaseError
 from django.http import HttpRequest, JsonResponse
@@ -17,12 +17,14 @@ logger = Context.WEBHOOK.logger
 
 @csrf_exempt
 def receive_webhook(request: HttpRequest, name: str, suffix: str = "") -> JsonResponse:
-    """Store one webhook request and answer 202. Workers apply the event later and keep it if that fails.
+    """Store the body of one webhook request and answer 202.
+
+    Workers apply the stored event later, and keep an event that they cannot apply.
 
     Args:
-        request: any method; only POST is allowed.
-        name: the instance's name in the URL.
-        suffix: the event's name in the URL, or "".
+        request: the request, with any method; methods other than POST are rejected.
+        name: the instance's name from the URL.
+        suffix: the event's name from the URL, or "".
     """
     bind(instance=name)
     try:
@@ -39,22 +41,22 @@ def receive_webhook(request: HttpRequest, name: str, suffix: str = "") -> JsonRe
 
 @csrf_exempt
 def unknown_url(request: HttpRequest) -> JsonResponse:
-    """Answer 404 to a request for any other URL under /webhooks/."""
+    """Answer 404 to a request for a URL under /webhooks/ that no other route matches."""
     error = WebhookError(ErrorCode.UNKNOWN_URL, "webhooks are accepted at /webhooks/evolution/<instance>[/<event>]")
     logger.warning("Webhook REFUSED: %s, %s", error.status, error.detail, extra={"path": request.path})
     return error.response()
 
 
 def _store_request(request: HttpRequest, name: str, suffix: str) -> str:
-    """Store the request's body; return the event's name.
+    """Store the request's body and return the event's name.
 
     Raises:
         WebhookError: the request is rejected.
-        DatabaseError, OSError: the body cannot be stored now.
+        DatabaseError, OSError: the database is unavailable, or a media file cannot be written.
     """
     if request.method != "POST":
         raise WebhookError(ErrorCode.METHOD_NOT_ALLOWED, f"{request.method} is not allowed; use POST")
-    # Authenticate before reading, so that only authenticated senders can make the server read up to 100 MB.
+    # Authenticate before reading the body, so that only authenticated senders can make the server read up to 100 MB.
     sender = authenticate(request, name)
     rate_limit.check_overload(sender)
     decoded = body.decode(body.read(request))
@@ -65,7 +67,7 @@ def _store_request(request: HttpRequest, name: str, suffix: str) -> str:
     rate_limit.check_rate_limit(instance, event)
     try:
         store.store_body(instance, decoded, suffix=suffix)
-    except RecursionError:  # storing needs more stack than decoding
+    except RecursionError:  # storing nested JSON needs more stack than decoding it
         raise WebhookError(ErrorCode.MALFORMED_JSON, body.TOO_DEEP) from None
     metrics.increment(instance.pk, "received")
     notify.notify()

@@ -1,1 +1,1 @@
-"""Commands of the logs."""
+"""The management commands of the logging service."""

@@ -1,1 +1,1 @@
-"""Benchmarks, run by `make bench*` and not with the tests. Each compares with a baseline measured in the same run."""
+"""Benchmarks, run by `make bench*`. Each benchmark compares its results with a baseline measured in the same run."""

@@ -1,10 +1,10 @@
-"""Compares the cache with its peers: `python -m tests.benchmarks.cache` prints a report and writes it to `docs/`.
+"""Compares the cache with other libraries: `python -m tests.benchmarks.cache` prints a report and writes it to `docs/`.
 
-It starts PostgreSQL and Valkey and creates the rows. For each measure it empties Valkey, starts one process per peer,
-and checks that all peers read the same data. It then measures the peers in turn, round by round, so that a slow moment
-of the machine affects all of them. It repeats this with new processes, because memory layout alone makes one process
-about 10 % faster than the next. The report shows medians. Measures that send requests to a server are repeated with all
-processes on one core (see `report.NOTES`).
+The benchmark starts PostgreSQL and Valkey and creates rows. For each measure, it empties Valkey, starts one process
+per benchmarked library (peer), and checks that all peers read the same data. Each round measures all peers in turn, so
+that a slow moment of the machine affects all peers. All rounds are repeated with new processes, because memory layout
+alone makes one process about 10 % faster than the next. The report shows medians. Measures that send requests to a
+server are repeated with all processes on one core (see `report.NOTES`).
 """
 
 import argparse
@@ -26,13 +26,13 @@ from tests.benchmarks.processes import Commands, PeerFailed, Result, commands, r
 from tests.servers import servers
 
 Benchmarked = tuple[report.Results, str, Sequence[str]]
-SERVER_BOUND = ("row", "page", "many", "save")  # measures that mostly wait for a server
+SERVER_BOUND = ("row", "page", "many", "save")  # measures that mostly wait for Valkey or PostgreSQL
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How long to measure: seconds of one round, number of successive processes, and rounds of each."""
+    """How long the benchmark measures each library: seconds per round, number of processes, and rounds per process."""
 
     seconds: float
     starts: int
@@ -43,7 +43,7 @@ FULL, QUICK = Effort(seconds=0.1, starts=3, rounds=3), Effort(seconds=0.02, star
 
 
 def main(arguments: list[str]) -> None:
-    """Measure, print the report, and write it to `docs/`."""
+    """Run the benchmark, print its report, and write the report to `docs/`."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.cache", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a short run that does not write to docs/")
     parser.add_argument("--only", default="", metavar="MEASURES", help=f"only these of {', '.join(report.TITLES)}")
@@ -61,19 +61,19 @@ def main(arguments: list[str]) -> None:
 
 
 def _run_in_process(effort: Effort, measures: Sequence[str], *, on_one_core: bool) -> Benchmarked:
-    """Measure in a separate process, because Django's settings and the servers can be set up only once per process."""
+    """Run the benchmark in a new process, because a process can set up Django's settings and the servers only once."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
         return process.submit(_benchmark, effort, measures, on_one_core).result()
 
 
-def _benchmark(effort: Effort, measures: Sequence[str], on_one_core: bool) -> Benchmarked:  # noqa: FBT001 - passed by position to `submit`
-    """Measure all peers; return the figures, the machine's description, and the reasons of skipped peers."""
+def _benchmark(effort: Effort, measures: Sequence[str], on_one_core: bool) -> Benchmarked:  # noqa: FBT001 - `submit` passes the argument by position
+    """Measure all libraries; return the results, the machine's description, and the reasons for skipping libraries."""
     if on_one_core:
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # child processes inherit it
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # child processes run on this core too
     with servers({}) as variables:
         os.environ.update(variables)
         isolation.set_up(database=variables["DATABASE_URL"])
-        from tests.benchmarks import machine, rows  # noqa: PLC0415 - needs configured settings
+        from tests.benchmarks import machine, rows  # noqa: PLC0415 - the import needs configured Django settings
 
         dataset = rows.create()
         with commands(PEERS) as (found, skipped):
@@ -84,7 +84,7 @@ def _benchmark(effort: Effort, measures: Sequence[str], on_one_core: bool) -> Be
 def _measure_with_retry(
     measure: str, found: Commands, dataset: Dataset, effort: Effort
 ) -> Mapping[str, Sequence[Result]]:
-    """Measure all peers; if one fails, measure all of them once more, because a slow machine can cause timeouts."""
+    """Measure all libraries; if one fails, measure all once more, because a slow machine can cause timeouts."""
     try:
         return _rounds(measure, found, dataset, effort)
     except PeerFailed as error:
@@ -93,10 +93,10 @@ def _measure_with_retry(
 
 
 def _rounds(measure: str, found: Commands, dataset: Dataset, effort: Effort) -> Mapping[str, Sequence[Result]]:
-    """Measure all peers that support the measure, several times."""
+    """Return the results of several rounds for each library that supports the measure."""
     supported = {peer: command for peer, command in found.items() if measure in peer.measures}
     results: dict[str, list[Result]] = {peer.name: [] for peer in supported}
-    starts, rounds = (1, 1) if measure == "replay" else (effort.starts, effort.rounds)  # a replay takes long
+    starts, rounds = (1, 1) if measure == "replay" else (effort.starts, effort.rounds)  # "replay" takes long
     for _ in range(starts):
         with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
             client.flushall()

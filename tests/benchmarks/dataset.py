@@ -1,4 +1,4 @@
-"""The rows that every peer reads and writes."""
+"""Primary keys of the rows that every benchmarked library reads and writes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Dataset:
-    """Keys of the rows that `rows.py` creates.
+    """Primary keys of the benchmark's rows, which `rows.py` creates.
 
     Attributes:
         all_rows: primary keys of all conversations.
-        hot_rows: primary keys of a hundred conversations that are read repeatedly.
-        saved_rows: primary keys of a hundred other conversations, which are saved.
-        instance: primary key of the instance whose latest fifty conversations are listed; none of them is above.
-        value: a conversation as plain data, for caches that do not support models.
+        hot_rows: primary keys of a hundred conversations of another instance, which the benchmark reads repeatedly.
+        saved_rows: primary keys of a hundred conversations of a third instance, which the benchmark saves.
+        instance: primary key of the instance whose list of latest conversations the benchmark reads.
+        value: a conversation as JSON data, for libraries that cannot cache model instances.
     """
 
     all_rows: list[int]
@@ -24,5 +24,5 @@ class Dataset:
 
     @property
     def value_keys(self) -> list[str]:
-        """The cache keys that store `value`."""
+        """Return the cache keys under which each library stores `value`."""
         return [f"conversations:value:{pk}" for pk in self.hot_rows]

@@ -1,8 +1,8 @@
-"""Measures how long an event takes to store and to apply, with small and large tables.
+"""Measures how long it takes to store and to apply a webhook event, with small and with large tables.
 
-`python -m tests.benchmarks.inbox` starts Valkey, and PostgreSQL with durable commits. It fills the tables, measures,
-fills them further and measures twice more: with the same number of active conversations, and with more. It prints a
-report and writes it to `docs/`.
+`python -m tests.benchmarks.inbox` starts Valkey, and PostgreSQL with durable commits. The benchmark measures with small
+tables, then with large tables and as many active conversations, then with large tables and more active conversations.
+The benchmark prints a report and writes the report to `docs/`.
 """
 
 import argparse
@@ -28,20 +28,20 @@ from tests.devstack import servers as stores
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 SAMPLE = Path(__file__).resolve().parent.parent / "payloads" / "samples" / "messages.upsert.json"
-SMALL, LARGE = 10_000, 10_000_000  # messages; a tenth as many conversations
-FEW, MANY = 50, 1000  # active conversations per instance
-EVENTS, ROUNDS = 10_000, 5  # events: a full batch of each instance
-WORKERS = 2  # as many as `make stack` starts
-START = 1_790_000_000  # seconds; later than the existing messages, and each event is later than the one before
+SMALL, LARGE = 10_000, 10_000_000  # number of messages; the tables contain one conversation per ten messages
+FEW, MANY = 50, 1000  # number of active conversations per instance
+EVENTS, ROUNDS = 10_000, 5  # number of events that fill one batch of each instance
+WORKERS = 2  # number of workers that `make stack` starts
+START = 1_790_000_000  # timestamp before the first event and after all existing messages; each event adds one second
 SAVED, SINGLE, STORED = "one save() of a message", "stored and applied one by one", "stored"
 ONE_WORKER, ALL_WORKERS = "applied in batches by one worker", f"applied in batches by {WORKERS} workers"
 
-Seconds = Mapping[str, float]  # per event
+Seconds = Mapping[str, float]  # name of a measure → seconds per event
 Body = dict[str, Any]
 
 
 def main(arguments: list[str]) -> None:
-    """Measure, print the report, and write it to `docs/`."""
+    """Run the benchmark, print its report, and write the report to `docs/`."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.inbox", description=__doc__)
     parser.add_argument(
         "--small", type=int, default=SMALL, help="number of messages in the small tables (default %(default)s)"
@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> None:
     )
     options = parser.parse_args(arguments)
     with _servers():
-        gc.freeze()  # as web servers and workers do
+        gc.freeze()  # the web server and the workers call gc.freeze() after their startup too
         small = _measured(options.small, FEW, options.rounds)
         large, many_active = (_measured(options.large, many, options.rounds) for many in (FEW, MANY))
         text = report(options.small, options.large, small, large, many_active)
@@ -68,15 +68,15 @@ def main(arguments: list[str]) -> None:
 
 @contextmanager
 def _servers() -> Iterator[None]:
-    """Run the servers configured as in production, and configure Django for them."""
+    """Run PostgreSQL with durable commits, and Valkey; configure Django to use both servers."""
     with folders.short_tempdir() as folder, servers.valkey() as redis_url:
         server, database_url = stores.postgresql(folder, folder, stores.DURABLE)
         with servers.running(server):
             os.environ |= {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
             isolation.set_up(database=database_url)
-            from django.core.management import call_command  # noqa: PLC0415 - needs configured settings
+            from django.core.management import call_command  # noqa: PLC0415 - the import needs configured Django settings
 
-            from cachelayer import startup  # noqa: PLC0415 - needs configured settings
+            from cachelayer import startup  # noqa: PLC0415 - the import needs configured Django settings
 
             call_command("migrate", verbosity=0)
             startup.start()
@@ -84,34 +84,35 @@ def _servers() -> Iterator[None]:
 
 
 def _measured(size: int, active: int, rounds: int) -> Seconds:
-    """Fill the tables up to `size` messages, and return medians with `active` active conversations per instance."""
-    from django.db import connection  # noqa: PLC0415 - needs configured settings
+    """Fill the tables up to `size` messages; return medians for `active` active conversations per instance."""
+    from django.db import connection  # noqa: PLC0415 - the import needs configured Django settings
 
-    from conversations.demo import scale  # noqa: PLC0415 - needs configured settings
-    from conversations.models import Message  # noqa: PLC0415 - needs configured settings
+    from conversations.demo import scale  # noqa: PLC0415 - the import needs configured Django settings
+    from conversations.models import Message  # noqa: PLC0415 - the import needs configured Django settings
 
     if (missing := size - Message.objects.count()) > 0:
         for _ in scale.fill(missing):
             pass
     with connection.cursor() as cursor:
-        cursor.execute("VACUUM")  # so that autovacuum does not start during the measurement
+        cursor.execute("VACUUM")  # a VACUUM now prevents an autovacuum while measuring
         cursor.execute("CHECKPOINT")
     workload = _Workload(active)
     durations: dict[str, list[float]] = {}
     for _ in range(rounds + 1):
         for name, seconds in workload.round():
             durations.setdefault(name, []).append(seconds)
-    return {name: statistics.median(seconds[1:]) for name, seconds in durations.items()}  # the first round warms up
+    # The first round is a warm-up, which the medians exclude.
+    return {name: statistics.median(seconds[1:]) for name, seconds in durations.items()}
 
 
 class _Workload:
-    """Messages to existing conversations, which are chosen at random and used in turn."""
+    """Creates events with new messages of existing conversations, and measures how fast the events are processed."""
 
     _numbers = itertools.count(1)
 
     def __init__(self, active: int) -> None:
-        from conversations.demo import scale  # noqa: PLC0415 - needs configured settings
-        from conversations.models import Instance  # noqa: PLC0415 - needs configured settings
+        from conversations.demo import scale  # noqa: PLC0415 - the import needs configured Django settings
+        from conversations.models import Instance  # noqa: PLC0415 - the import needs configured Django settings
 
         names = [scale.INSTANCE_NAME.format(index + 1) for index in range(scale.INSTANCE_COUNT)]
         self._instances = list(Instance.objects.filter(name__in=names))
@@ -124,10 +125,10 @@ class _Workload:
         self._sample = SAMPLE.read_text(encoding="utf-8")
 
     def round(self) -> Iterator[tuple[str, float]]:
-        """Measure everything once; yield each name and its seconds per event."""
-        from conversations.ingest.inbox.store import store_body  # noqa: PLC0415 - needs configured settings
-        from conversations.models import WebhookEvent  # noqa: PLC0415 - needs configured settings
-        from tests.conversations.ingest.receive import receive  # noqa: PLC0415 - needs configured settings
+        """Run each measure once; yield the name of the measure and the seconds per event."""
+        from conversations.ingest.inbox.store import store_body  # noqa: PLC0415 - the import needs configured Django settings
+        from conversations.models import WebhookEvent  # noqa: PLC0415 - the import needs configured Django settings
+        from tests.conversations.ingest.receive import receive  # noqa: PLC0415 - the import needs configured Django settings
 
         few = EVENTS // 25
         rows = [self._row(index) for index in range(few)]
@@ -145,7 +146,7 @@ class _Workload:
         return instance, next(self._conversations[instance])
 
     def _row(self, index: int) -> Any:
-        from conversations.models import Message  # noqa: PLC0415 - needs configured settings
+        from conversations.models import Message  # noqa: PLC0415 - the import needs configured Django settings
 
         instance, conversation = self._conversation(index)
         number = next(self._numbers)
@@ -166,11 +167,11 @@ class _Workload:
 
 
 def _apply(workers: int) -> None:
-    """Apply all stored events with this many worker processes, which do not pause between batches."""
-    from django.db import connections  # noqa: PLC0415 - needs configured settings
+    """Apply all stored events with this number of worker processes, which do not pause between batches."""
+    from django.db import connections  # noqa: PLC0415 - the import needs configured Django settings
 
-    from conversations.ingest.conf import Options  # noqa: PLC0415 - needs configured settings
-    from conversations.ingest.worker.worker import Worker  # noqa: PLC0415 - needs configured settings
+    from conversations.ingest.conf import Options  # noqa: PLC0415 - the import needs configured Django settings
+    from conversations.ingest.worker.worker import Worker  # noqa: PLC0415 - the import needs configured Django settings
 
     connections.close_all()
     children = []
@@ -197,7 +198,7 @@ def _timed(calls: Sequence[Callable[[], object]]) -> float:
 
 
 def report(smaller: int, larger: int, small: Seconds, large: Seconds, many_active: Seconds) -> str:
-    """Return the report; `many_active` is measured with the large tables and MANY active conversations."""
+    """Return the report as Markdown; `many_active` are the results with large tables and MANY active conversations."""
     headings = [f"{smaller:,}, {FEW} active", f"{larger:,}, {FEW} active", f"{larger:,}, {MANY:,} active"]
     columns = small, large, many_active
     rows = [[name, *(f"{column[name] * 1e6:,.0f} µs" for column in columns)] for name in small]

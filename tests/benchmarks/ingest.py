@@ -1,7 +1,7 @@
-"""Measures one webhook and one API page in this process, next to the bare database operation as a baseline.
+"""Measures one webhook and one API page, each next to a baseline: the bare INSERT or SELECT.
 
-`python -m tests.benchmarks.ingest`. The figures are medians of several rounds. Each round measures everything once, in
-turn, so that a slow moment of the machine affects all measures.
+`python -m tests.benchmarks.ingest` prints medians of several rounds. Each round runs all measures in turn, so that a
+slow moment of the machine affects all measures.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from tests import isolation
 
 isolation.set_up(database="sqlite:///{scratch}/db.sqlite3")
 
-from django.contrib.auth.models import User  # noqa: E402 - needs configured settings
+from django.contrib.auth.models import User  # noqa: E402 - the import needs configured Django settings
 from django.db import connection  # noqa: E402
 from django.test.utils import setup_databases, setup_test_environment, teardown_databases  # noqa: E402
 from knox.models import get_token_model  # noqa: E402
@@ -31,7 +31,7 @@ from tests.conversations.ingest.receive import receive  # noqa: E402
 
 SAMPLE = Path(__file__).resolve().parent.parent / "payloads" / "samples" / "messages.upsert.json"
 CHATS = 50
-START = 1_765_458_000  # seconds; each message is one second later than the one before
+START = 1_765_458_000  # timestamp of the first message in seconds; each further message adds one second
 
 PAGE = 50
 BASELINES = {"webhook": "baseline: INSERT of the body", "page": f"baseline: SELECT of {PAGE} rows"}
@@ -41,7 +41,7 @@ Seconds = dict[str, list[float]]
 
 
 def main(arguments: list[str]) -> None:
-    """Measure, and print the table."""
+    """Run the benchmark in a test database, and print a table of the results."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.ingest", description=__doc__)
     parser.add_argument("--count", type=int, default=200, help="webhooks and pages per round (default 200)")
     parser.add_argument("--rounds", type=int, default=7, help="rounds; the table shows medians (default 7)")
@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> None:
 
 
 def bodies() -> Iterator[Body]:
-    """Yield an endless series of text messages of many chats in turn, as Evolution sends them."""
+    """Yield webhook bodies without end, as Evolution sends them: text messages of many chats in turn."""
     sample = json.loads(SAMPLE.read_text(encoding="utf-8"))
     number = 0
     while True:
@@ -69,10 +69,10 @@ def bodies() -> Iterator[Body]:
 
 
 def measure(count: int, rounds: int) -> Seconds:
-    """Return the seconds per call of each round, by name."""
+    """Run the benchmark; return for each measure's name the seconds per call of each round."""
     instance = Instance.objects.create(name="vendas-sp-01")
     stream = bodies()
-    for body in islice(stream, 2 * CHATS):  # so that all chats exist and a page is full
+    for body in islice(stream, 2 * CHATS):  # creates all chats, so that the API returns a full page
         receive(instance, body)
     read_page = page_reader()
     create_baseline_table()
@@ -96,7 +96,7 @@ def measure(count: int, rounds: int) -> Seconds:
 
 # --- the measured calls -----------------------------------------------------------------------------------------------
 def page_reader() -> Callable[[], None]:
-    """Return a function that reads a page of conversations as an API client does: URL, token, JSON."""
+    """Return a function that reads a page of conversations through the API, with a token, and decodes the JSON."""
     user = User.objects.create_user("bench")
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Token {get_token_model().objects.create(user, expiry=None)[1]}")
@@ -110,19 +110,19 @@ def page_reader() -> Callable[[], None]:
 
 
 def create_baseline_table() -> None:
-    """Create a table with a body only: no key, no index, no constraint."""
+    """Create a table whose only column is a webhook body, without key, index or constraint."""
     with connection.cursor() as cursor:
         cursor.execute("CREATE TABLE bench_baseline (body text)")
 
 
 def insert_baseline(body: Body) -> None:
-    """Insert the body in its own transaction: the cost of durability alone."""
+    """Insert a webhook body in its own transaction, which measures only the cost of a durable commit."""
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO bench_baseline (body) VALUES (%s)", [json.dumps(body)])
 
 
 def select_baseline() -> None:
-    """Read a page of rows and write it as JSON, without models or serializers."""
+    """Read a page of rows and encode the rows as JSON, without models or serializers."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM conversations_conversation ORDER BY id DESC LIMIT %s", [PAGE])
         json.dumps(cursor.fetchall(), default=str)
@@ -130,7 +130,7 @@ def select_baseline() -> None:
 
 # --- the table --------------------------------------------------------------------------------------------------------
 def table(durations: Seconds) -> str:
-    """Return a table of the medians: microseconds, calls per second, and the ratio to the baseline above."""
+    """Return a table of the medians: microseconds, calls per second, and the ratio to the preceding baseline."""
     lines = [f"{connection.vendor}, medians of {len(next(iter(durations.values())))} rounds, in process"]
     lines.append(f"{'':32}{'us':>9}{'per s':>9}{'ratio':>9}{'spread':>9}")
     baseline = 0.0

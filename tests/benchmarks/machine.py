@@ -1,4 +1,4 @@
-"""Describes the machine: cores and versions, nothing that identifies it."""
+"""Describes the machine on which a benchmark runs: number of cores and versions of the software."""
 
 import os
 import platform
@@ -14,7 +14,7 @@ PACKAGES = ("Django", "psycopg", "redis", "django-redis", "django-cacheops", "dj
 
 
 def describe() -> str:
-    """Return one line with the machine, its servers and its packages."""
+    """Return one line that names the cores and the versions of the servers and packages."""
     versions = [f"Python {platform.python_version()}", *_node(), *_servers(), *_packages()]
     return f"{os.cpu_count()} cores, {platform.system()} on {platform.machine()}. {', '.join(versions)}."
 

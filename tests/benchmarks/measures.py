@@ -1,4 +1,4 @@
-"""Measures an adapter: the duration of one call, and the number of database queries."""
+"""Measures an adapter of a benchmarked library: the duration of one call, and the number of database queries."""
 
 import gc
 import hashlib
@@ -16,20 +16,20 @@ from django.db.models import Model
 from tests.benchmarks.dataset import Dataset
 
 THREADS = 4
-SEED_READS = 1000  # reads of one conversation, as in the seed's own test
+ONE_CONVERSATION_READS = 1000  # number of reads of one conversation
 REPLAY_OPERATIONS = 10_000
-WRITE_SHARE = 0.01  # fraction of the replay's operations
-ZIPF_EXPONENT = 1.0  # the n-th most popular conversation is read 1/n as often as the first
+WRITE_SHARE = 0.01  # fraction of writes among the operations of the replay
+ZIPF_EXPONENT = 1.0  # the n-th most popular conversation is read 1/n as often as the most popular conversation
 
 Result = dict[str, float]
 Call = Callable[[Any], object]
 
 
 class Measures:
-    """The measurements of one adapter. Each is repeated, in turn with the other peers."""
+    """Measures one adapter; `measure` runs once per round, in turn with the other benchmarked libraries."""
 
     def __init__(self, adapter: Any, dataset: Dataset, seconds: float) -> None:
-        """Measure `adapter` in rounds of about `seconds` seconds."""
+        """Prepare to measure `adapter`; one round of a measure takes about `seconds` seconds."""
         self._adapter = adapter
         self._dataset = dataset
         self._seconds = seconds
@@ -37,17 +37,17 @@ class Measures:
         self._is_replay_warm = False
         self._rng = random.Random(2026)
         gc.collect()
-        gc.freeze()  # so that collections skip the imported modules
+        gc.freeze()  # the garbage collector then skips the imported modules
 
     def measure(self, name: str) -> Result:
-        """Return the figures of one measure."""
+        """Run one round of a measure, and return its figures by name."""
         special: dict[str, Callable[[], Result]] = {
             "threads": self._threads, "replay": self._replay, "seed": self._seed,
         }  # fmt: skip
         return special[name]() if name in special else self._speed(name)
 
     def digest(self, name: str) -> str:
-        """Return a digest of what this adapter reads, to compare it with the other peers."""
+        """Return a digest of the data that the adapter reads, which must be equal for all benchmarked libraries."""
         adapter, dataset = self._adapter, self._dataset
         read: dict[str, Callable[[], object]] = {
             "many": lambda: [_plain(row) for row in adapter.many(dataset.hot_rows).values()],
@@ -76,7 +76,7 @@ class Measures:
         return by_name[name]
 
     def _warm(self, name: str, call: Call, arguments: Sequence[Any]) -> int:
-        """Fill the cache, and return the number of passes over the arguments that takes one round's seconds."""
+        """Fill the cache; return how many passes over the arguments a round needs to last `self._seconds`."""
         _timed(call, arguments, 1)
         if name not in self._passes:
             passes = 1
@@ -92,7 +92,7 @@ class Measures:
         barrier = threading.Barrier(THREADS + 1)
 
         def read() -> None:
-            call(arguments[0])  # opens this thread's connections
+            call(arguments[0])  # the first read opens the connections of this thread
             barrier.wait()
             _timed(call, arguments, passes)
             connections.close_all()
@@ -114,7 +114,7 @@ class Measures:
         return self._replay_once()
 
     def _replay_once(self) -> Result:
-        """Read conversations with a Zipf distribution, and save one in a hundred."""
+        """Read conversations that are chosen with a Zipf distribution; one in a hundred operations is a save."""
         weights = list(accumulate(1 / rank**ZIPF_EXPONENT for rank in range(1, len(self._dataset.all_rows) + 1)))
         pks = self._rng.choices(self._dataset.all_rows, cum_weights=weights, k=REPLAY_OPERATIONS)
         is_write = [self._rng.random() < WRITE_SHARE for _ in pks]
@@ -134,20 +134,20 @@ class Measures:
         return _result(elapsed / REPLAY_OPERATIONS, len(queries) - write_queries, reads)
 
     def _seed(self) -> Result:
-        """Read one conversation a thousand times, the first time from the database.
+        """Read one conversation a thousand times; only the first read must query the database.
 
-        Afterwards, clear by pattern if the adapter supports it.
+        If the adapter has a method `clear`, measure clearing by pattern too.
         """
         pk = self._dataset.hot_rows[0]
         read = self._adapter.row
         self._adapter.save(read(pk))
         with _recorded_queries() as queries:
-            elapsed = _timed(read, [pk], SEED_READS)
-        return {**_result(elapsed, len(queries), SEED_READS), **getattr(self._adapter, "clear", dict)()}
+            elapsed = _timed(read, [pk], ONE_CONVERSATION_READS)
+        return {**_result(elapsed, len(queries), ONE_CONVERSATION_READS), **getattr(self._adapter, "clear", dict)()}
 
 
 def _plain(row: Model) -> list[str]:
-    return [str(getattr(row, field.attname)) for field in row._meta.concrete_fields]  # noqa: SLF001 - Django documents _meta
+    return [str(getattr(row, field.attname)) for field in row._meta.concrete_fields]  # noqa: SLF001 - Django documents the attribute _meta
 
 
 def _rows(page: Any) -> Sequence[Model]:
@@ -170,7 +170,7 @@ def _timed(call: Call, arguments: Sequence[Any], passes: int) -> float:
 
 @contextmanager
 def _recorded_queries() -> Iterator[list[None]]:
-    """Yield a list that gets one item for each query of this thread."""
+    """Yield a list to which each database query of this thread appends one item."""
     queries: list[None] = []
 
     def record(execute: Callable[..., Any], *query: Any) -> Any:

@@ -1,6 +1,7 @@
-"""The peers: name, tier, adapter and measures of each.
+"""Lists the benchmarked libraries (peers), each with its name, tier, adapter and measures.
 
-Each peer runs in its own process, because some of them patch Django. All read the same rows from the same two servers.
+Each library runs in its own process, because some libraries patch Django. All libraries read the same rows from the
+same PostgreSQL and Valkey.
 """
 
 import os
@@ -10,13 +11,13 @@ from enum import StrEnum
 from typing import Any
 
 MINUTE = 60  # seconds
-TTL = 30 * MINUTE  # as for conversations in `conversations.cache_policy`
-LOCAL_ITEMS = 1000  # as for conversations in `conversations.cache_policy`
+TTL = 30 * MINUTE  # `ttl` of the namespace of conversations in `conversations.cache_policy`
+LOCAL_ITEMS = 1000  # `max_items` of the namespace of conversations in `conversations.cache_policy`
 Settings = dict[str, Any]
 
 
 class Tier(StrEnum):
-    """Where a peer reads from."""
+    """Where a benchmarked library reads from: process memory, Valkey or PostgreSQL."""
 
     LOCAL = "process"
     SHARED = "Valkey"
@@ -29,16 +30,16 @@ ALL_MEASURES = (*READS, "save", "replay", "seed")
 
 @dataclass(frozen=True)
 class Peer:
-    """One way to read conversations.
+    """A benchmarked library, in one configuration.
 
     Attributes:
-        name: its name in the report.
-        tier: where it reads from.
-        adapter: the class in `adapters` that reads and writes; "" for the peer that runs in Node.
-        measures: the measures that it supports.
-        package: the package that it needs.
-        settings: returns the Django settings that it adds to the project's.
-        is_baseline: whether it is no cache and only shows the cost of the request to the server.
+        name: the name of the library in the report.
+        tier: where the library reads from (memory, Valkey or PostgreSQL).
+        adapter: the class in `adapters` that reads and writes; "" for the library that runs in Node.
+        measures: the names of the measures that the library supports.
+        package: the Python package that must be installed, or "".
+        settings: returns the Django settings that the library needs besides the project's settings.
+        is_baseline: True for a baseline that is no cache and shows only the cost of requests to Valkey.
     """
 
     name: str
@@ -61,14 +62,14 @@ def _django_redis() -> Settings:
 
 
 def _peer_cache(**cache: Any) -> Settings:
-    from whatsai import settings  # noqa: PLC0415 - reads the environment
+    from whatsai import settings  # noqa: PLC0415 - the import reads environment variables
 
     return {"CACHES": {**settings.CACHES, "peer": cache}}
 
 
 def _cacheops(*, is_local: bool = False) -> Settings:
     profile = {"ops": "all", "timeout": TTL, "local_get": is_local}
-    # Each of the two peers has its own prefix, so that neither finds the other's entries.
+    # The two configurations of cacheops have different prefixes, so that neither reads entries of the other.
     prefix = {"CACHEOPS_PREFIX": lambda _query: "local:" if is_local else ""}
     return (
         _with_app("cacheops")
@@ -82,7 +83,7 @@ def _cachalot(cache: Callable[[], Settings]) -> Settings:
 
 
 def _with_app(name: str) -> Settings:
-    from whatsai import settings  # noqa: PLC0415 - reads the environment
+    from whatsai import settings  # noqa: PLC0415 - the import reads environment variables
 
     return {"INSTALLED_APPS": [*settings.INSTALLED_APPS, name]}
 

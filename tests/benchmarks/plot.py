@@ -1,4 +1,4 @@
-"""Draws the plot: one panel per measure, one bar per peer, on a logarithmic scale."""
+"""Draws a plot of the cache benchmark: one panel per measure, one bar per library, on a logarithmic scale."""
 
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,9 @@ OURS, PEER, BASELINE = "#0a7d55", "#8c9bab", "#d5dbe1"
 
 
 def draw(by_measure: Medians, path: Path) -> None:
-    """Write the plot as SVG; the same figures give the same bytes."""
-    import matplotlib as mpl  # noqa: PLC0415 - optional dependency
-    from matplotlib.figure import Figure  # noqa: PLC0415 - optional dependency
+    """Write the plot to `path` as SVG; equal figures give an identical file."""
+    import matplotlib as mpl  # noqa: PLC0415 - the package is an optional dependency
+    from matplotlib.figure import Figure  # noqa: PLC0415 - the package is an optional dependency
 
     mpl.rcParams.update({"svg.hashsalt": "whatsai", "font.family": "sans-serif", "font.size": 9})
     figure = Figure(figsize=(10, 7), layout="constrained", facecolor="white")

@@ -1,4 +1,4 @@
-"""Starts and stops the peers' processes and sends requests to them. Peers that cannot run here are skipped."""
+"""Starts one process per benchmarked library and sends it requests; skips libraries that cannot run."""
 
 import json
 import os
@@ -23,25 +23,25 @@ Commands = Mapping[Peer, Sequence[str]]
 
 
 class PeerUnavailable(Exception):
-    """The peer cannot run here; the message is the reason."""
+    """A benchmarked library cannot run on this machine; the error text is the reason."""
 
 
 class PeerFailed(Exception):
-    """A peer's process has ended, or reads other data than the others; its standard error has the details."""
+    """The process of a benchmarked library has ended, or the libraries have read different data."""
 
 
 class PeerProcess:
-    """A peer's running process."""
+    """A running process in which one library is measured."""
 
     def __init__(self, peer: Peer, process: "subprocess.Popen[str]") -> None:
         self.peer = peer
         self._process = process
 
     def request(self, body: dict[str, Any]) -> Any:
-        """Send one line and return the response.
+        """Send a request to the process as one line of JSON, and return the decoded response.
 
         Raises:
-            PeerFailed: there is no response.
+            PeerFailed: the process has sent no response.
         """
         pipes = self._process
         if pipes.stdin is None or pipes.stdout is None:
@@ -56,7 +56,7 @@ class PeerProcess:
         return json.loads(line)
 
     def measure(self, name: str) -> Result:
-        """Measure the peer once."""
+        """Run one round of a measure in the process, and return its figures."""
         result: Result = self.request({"measure": name})
         return result
 
@@ -64,7 +64,7 @@ class PeerProcess:
 # --- commands ---------------------------------------------------------------------------------------------------------
 @contextmanager
 def commands(peers: Sequence[Peer]) -> Iterator[tuple[Commands, list[str]]]:
-    """Yield the command of each peer that can run here, and why the others cannot."""
+    """Yield the command of each library that can run on this machine, and why the other libraries cannot."""
     with ExitStack() as stack:
         found: dict[Peer, Sequence[str]] = {}
         skipped = []
@@ -87,7 +87,7 @@ def _python(peer: Peer) -> Sequence[str]:
 
 @contextmanager
 def _node() -> Iterator[Sequence[str]]:
-    """Install the Node peer into a temporary directory, from a lock file with checksums."""
+    """Install the Node library into a temporary directory, from a lock file with checksums; yield the start command."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if not node or not npm:
         raise PeerUnavailable("Node is not installed")
@@ -102,10 +102,10 @@ def _node() -> Iterator[Sequence[str]]:
 # --- processes --------------------------------------------------------------------------------------------------------
 @contextmanager
 def running(commands: Commands, dataset: Dataset, measure: str, seconds: float) -> Iterator[list[PeerProcess]]:
-    """Run these peers, ready for measurement, until the block ends.
+    """Start the processes of these libraries, check that all read the same data, and stop them after the block.
 
     Raises:
-        PeerFailed: a peer cannot start, or reads other data than the others.
+        PeerFailed: a process cannot start, or the libraries read different data.
     """
     with ExitStack() as stack:
         processes = [
@@ -121,14 +121,14 @@ def running(commands: Commands, dataset: Dataset, measure: str, seconds: float) 
 
 @contextmanager
 def _started(command: Sequence[str], index: int) -> Iterator["subprocess.Popen[str]"]:
-    # Its own prefix, so that peers share neither entries nor invalidation channels.
+    # Each process has its own key prefix, so that processes share neither cache entries nor invalidation channels.
     environ = {**os.environ, "CACHE_PREFIX": f"bench-{index}"}
     process = subprocess.Popen(command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         yield process
     finally:
         if process.stdin is not None:
-            process.stdin.close()  # end of requests
+            process.stdin.close()  # closing standard input tells the process to end
         try:
             process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:

@@ -1,15 +1,15 @@
-"""Writes the report as Markdown: the targets, and a table for each measure."""
+"""Writes the report of the cache benchmark as Markdown: the targets, and a table for each measure."""
 
 import statistics
 from collections.abc import Mapping, Sequence
 
 from tests.benchmarks import peers
-from tests.benchmarks.measures import REPLAY_OPERATIONS, SEED_READS, THREADS, WRITE_SHARE
+from tests.benchmarks.measures import ONE_CONVERSATION_READS, REPLAY_OPERATIONS, THREADS, WRITE_SHARE
 from tests.benchmarks.peers import BY_NAME
 from tests.benchmarks.processes import Result
 from tests.benchmarks.targets import TARGETS, Medians
 
-Results = Mapping[str, Mapping[str, Sequence[Result]]]  # measure → peer → one result per round
+Results = Mapping[str, Mapping[str, Sequence[Result]]]  # measure → name of the library → one result per round
 
 HEAD = """# Benchmarks
 
@@ -35,7 +35,7 @@ NOTES = """Notes:
   servers on one core. These times compare the work done, and their spread is small. They include work that happens
   after the caller continues, such as the end of a write."""
 
-TIMES_OURS = f"× {peers.OURS}"  # noqa: RUF001 - multiplication sign
+TIMES_OURS = f"× {peers.OURS}"  # noqa: RUF001 - the text contains a multiplication sign
 
 TITLES = {
     "row": "One row by primary key",
@@ -45,12 +45,12 @@ TITLES = {
     "threads": f"One row, {THREADS} threads in one process",
     "save": "One `save()`",
     "replay": f"Replay: {REPLAY_OPERATIONS:,} operations, {WRITE_SHARE:.0%} writes, 10,000 Zipf-distributed rows",
-    "seed": f"The seed's own test: {SEED_READS:,} reads of one conversation, the first one cold",
+    "seed": f"One conversation read {ONE_CONVERSATION_READS:,} times, the first read cold",
 }
 
 
 def medians(results: Results) -> Medians:
-    """Return the median of each figure."""
+    """Return the median over all rounds of each figure of each measure and library."""
     return {
         measure: {
             name: {figure: statistics.median(result[figure] for result in rounds) for figure in rounds[0]}
@@ -61,7 +61,7 @@ def medians(results: Results) -> Medians:
 
 
 def write(results: Results, on_one_core: Results, machine: str, skipped: Sequence[str]) -> str:
-    """Return the whole report."""
+    """Return the report as Markdown."""
     targets = "## Targets\n\n" + _targets(medians(results), medians(on_one_core))
     parts = [HEAD, machine, *skipped, NOTES, targets, *_tables(results, ""), *_tables(on_one_core, ", on one core")]
     return "\n\n".join(parts) + "\n"
@@ -81,7 +81,7 @@ def _tables(results: Results, where: str) -> list[str]:
 
 
 def _table(measure: str, by_measure: Medians, results: Results) -> str:
-    """Return the table of one measure, the fastest peer first."""
+    """Return the Markdown table of one measure, with the fastest library first."""
     figures = by_measure[measure]
     ours = figures.get(peers.OURS) or figures.get(peers.OURS_SHARED)
     rows = []
@@ -110,7 +110,7 @@ def _spread(seconds: Sequence[float]) -> str:
 
 
 def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table with aligned columns, so that it is readable in a terminal too."""
+    """Return a Markdown table whose columns are aligned for reading in a terminal."""
     lines = [heads, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
     text = [_line(line, widths) for line in lines]

@@ -1,4 +1,4 @@
-"""Creates the rows that every peer reads: 10,000 conversations of ten instances."""
+"""Creates the rows that every benchmarked library reads: 10,000 conversations of ten instances."""
 
 import datetime as dt
 import json
@@ -15,7 +15,7 @@ NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 
 
 def create() -> Dataset:
-    """Create the tables and the rows."""
+    """Create the database tables and the rows; return the primary keys of the rows."""
     call_command("migrate", verbosity=0)
     instances = Instance.objects.bulk_create([Instance(name=f"number-{number}") for number in range(INSTANCES)])
     contacts = Contact.objects.bulk_create(
@@ -53,7 +53,7 @@ def _conversation(contact: Contact, number: int) -> Conversation:
 
 
 def _plain(row: Conversation) -> dict[str, Any]:
-    """Return a row as JSON data."""
-    names = [field.attname for field in row._meta.concrete_fields]  # noqa: SLF001 - Django documents _meta
+    """Return a conversation as JSON data."""
+    names = [field.attname for field in row._meta.concrete_fields]  # noqa: SLF001 - Django documents the attribute _meta
     plain: dict[str, Any] = json.loads(json.dumps({name: getattr(row, name) for name in names}, default=str))
     return plain

@@ -1,4 +1,4 @@
-"""The cache's performance targets. Most are ratios within one run, because machines differ."""
+"""The cache's performance targets. Most targets are ratios of times within one run, because machines differ."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from tests.benchmarks import peers
 from tests.benchmarks.peers import BY_NAME, Tier
 
-Medians = Mapping[str, Mapping[str, Mapping[str, float]]]  # measure → peer → figure → median
+Medians = Mapping[str, Mapping[str, Mapping[str, float]]]  # measure → name of the library → figure → median
 
 
 @dataclass(frozen=True)
 class Target:
-    """One target.
+    """A performance target of the cache.
 
     Attributes:
-        text: names the measure.
-        bound: the required value.
-        unit: the bound's unit.
-        value: returns the measured value from the medians, or None if a peer was not measured.
-        at_least: whether the bound is a minimum; otherwise it is a maximum.
+        text: the description of the target in the report.
+        bound: the least or greatest allowed value.
+        unit: the unit of `bound`.
+        value: returns the measured value from the medians, or None if a required library was not measured.
+        at_least: whether `bound` is a minimum rather than a maximum.
     """
 
     text: str
@@ -29,11 +29,11 @@ class Target:
 
     @property
     def requirement(self) -> str:
-        """The bound as text."""
+        """Return the required minimum or maximum as text, with its unit."""
         return f"{'≥' if self.at_least else '≤'} {self.bound:g} {self.unit}"
 
     def verdict(self, medians: Medians) -> str:
-        """Return the measured value and whether it meets the target, as text; empty if it was not measured."""
+        """Return as text the measured value and whether it meets the target, or "" if nothing was measured."""
         value = self.value(medians)
         if value is None:
             return ""
@@ -42,7 +42,7 @@ class Target:
 
 
 def _ratio(measure: str, ours: str, theirs: str) -> Callable[[Medians], float | None]:
-    """Return a function for the peer's time divided by ours."""
+    """Return a function that computes the time of `theirs` divided by the time of `ours`."""
 
     def value(medians: Medians) -> float | None:
         seconds = {name: figures["seconds"] for name, figures in medians.get(measure, {}).items()}
@@ -52,7 +52,7 @@ def _ratio(measure: str, ours: str, theirs: str) -> Callable[[Medians], float | 
 
 
 def _fastest(measure: str, ours: str, tier: Tier) -> Callable[[Medians], float | None]:
-    """Return a function for the time of the tier's fastest peer divided by ours."""
+    """Return a function that computes the time of the tier's fastest library divided by the time of `ours`."""
 
     def value(medians: Medians) -> float | None:
         seconds = {name: figures["seconds"] for name, figures in medians.get(measure, {}).items()}
@@ -68,7 +68,7 @@ def _is_peer_of(name: str, tier: Tier) -> bool:
 
 
 def _cost(measure: str, ours: str, theirs: str) -> Callable[[Medians], float | None]:
-    """Return a function for our time divided by the peer's."""
+    """Return a function that computes the time of `ours` divided by the time of `theirs`."""
     return _ratio(measure, theirs, ours)
 
 
@@ -84,7 +84,7 @@ def _at_most(text: str, bound: float, unit: str, value: Callable[[Medians], floa
 
 
 _OURS, _SHARED, _UNSEEN = peers.OURS, peers.OURS_SHARED, peers.OURS_UNSEEN
-FASTER, TIMES = "× as fast", "× the time"  # noqa: RUF001 - multiplication sign
+FASTER, TIMES = "× as fast", "× the time"  # noqa: RUF001 - the text contains a multiplication sign
 
 TARGETS = (
     Target(
@@ -107,7 +107,12 @@ TARGETS = (
     Target("List of 50, shared hit, compared with the fastest peer", 3, FASTER, _fastest("page", _SHARED, Tier.SHARED)),
     Target("… of rows never seen by this process", 3, FASTER, _fastest("page", _UNSEEN, Tier.SHARED)),
     _at_most("One `save()`, compared with Django without a cache", 1.5, TIMES, _cost("save", _OURS, peers.ORM)),
-    _at_most("The seed's test: 1000 reads of one conversation", 9, "ms", _figure("seed", _OURS, "seconds", 1e3)),
-    Target("The seed's test: hit rate", 99.7, "%", _figure("seed", _OURS, "hits", 100)),
-    Target("The seed's test: keys handled correctly by clear()", 100, "%", _figure("seed", _OURS, "cleared", 100)),
+    _at_most("One conversation, 1000 reads", 9, "ms", _figure("seed", _OURS, "seconds", 1e3)),
+    Target("One conversation, many reads: hit rate", 99.7, "%", _figure("seed", _OURS, "hits", 100)),
+    Target(
+        "One conversation, many reads: keys handled correctly by clear()",
+        100,
+        "%",
+        _figure("seed", _OURS, "cleared", 100),
+    ),
 )

@@ -1,7 +1,9 @@
-"""One peer's process: `python -m tests.benchmarks.worker PEER`. Requests and responses are lines of JSON.
+"""Measures one benchmarked library (peer) in its own process, started by `python -m tests.benchmarks.worker PEER`.
 
-The first request is the dataset, the measure and its duration; the response is a digest of what this peer reads, which
-must be the same for all peers. Each further request is `{"measure": name}`; the response is the figures.
+Requests and responses are lines of JSON on standard input and output. The first request contains the dataset, the
+measure and the duration of a round. The first response contains a digest of the data that the library reads, which must
+be equal for all libraries. Each further request is `{"measure": name}`, and each further response contains the measured
+figures.
 `cache_manager.mjs` implements the same protocol in Node.
 """
 
@@ -17,11 +19,11 @@ from tests.benchmarks.peers import BY_NAME, Peer
 
 
 def main(name: str, lines: Iterable[str], responses: TextIO) -> None:
-    """Configure Django for the peer, and respond to requests until the input ends."""
+    """Configure Django for the library `name`, and respond to requests until the input ends."""
     peer = BY_NAME[name]
     _set_up(peer)
-    from tests.benchmarks.dataset import Dataset  # noqa: PLC0415 - needs configured settings
-    from tests.benchmarks.measures import Measures  # noqa: PLC0415 - needs configured settings
+    from tests.benchmarks.dataset import Dataset  # noqa: PLC0415 - the import needs configured Django settings
+    from tests.benchmarks.measures import Measures  # noqa: PLC0415 - the import needs configured Django settings
 
     lines = iter(lines)
     opening = json.loads(next(lines))
@@ -35,8 +37,8 @@ def main(name: str, lines: Iterable[str], responses: TextIO) -> None:
 
 
 def _set_up(peer: Peer) -> None:
-    """Configure Django with the project's settings and the peer's, before anything reads the settings."""
-    from whatsai import settings  # noqa: PLC0415 - reads the environment
+    """Configure Django with the settings of the project and of the library, before other code reads the settings."""
+    from whatsai import settings  # noqa: PLC0415 - the import reads environment variables
 
     vars(settings).update(peer.settings())
     django.setup()

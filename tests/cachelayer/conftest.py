@@ -1,4 +1,4 @@
-"""Fixtures of the cache's tests: a runtime with an empty cache that is in use, and a Valkey server that can fail."""
+"""Fixtures for tests of `cachelayer`: a runtime with an empty cache in use, and a Valkey server that can fail."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -20,12 +20,12 @@ from cachelayer.stores.redis import RedisStore
 from tests import valkey
 from tests.valkey import Valkey
 
-QUARANTINE_S = 0.05  # instead of 2 s, because the tests need a quarantine but not its length
-PATIENCE = 10.0  # seconds
+QUARANTINE_S = 0.05  # length of a quarantine in tests; 2 s in production
+PATIENCE = 10.0  # seconds that `wait_until` waits at most
 
 
 def shorten_delays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shorten the quarantine and the intervals of the background threads."""
+    """Shorten the quarantine of the store, and the intervals of the background threads of the cache."""
     for module in (memory, redis, recovery):
         monkeypatch.setattr(module, "QUARANTINE_S", QUARANTINE_S)
     for module in (recovery, heartbeat):
@@ -35,24 +35,24 @@ def shorten_delays(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def unblocked_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:  # noqa: ARG001 - sets up the database
-    """A database without a reset after the test: for tests that open transactions but write no rows."""
+def unblocked_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:  # noqa: ARG001 - the fixture django_db_setup creates the database
+    """Database access without a reset after the test, for tests that open transactions but write no rows."""
     with django_db_blocker.unblock():
         yield
 
 
 @pytest.fixture
 def cache_runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[CacheRuntime]:
-    """The runtime of this process with an empty cache, in use, on the store that the test run is configured with."""
+    """The cache runtime of the test process, with an empty cache, on the store that the settings configure."""
     shorten_delays(monkeypatch)
-    monkeypatch.setattr(subscriber, "LOCAL_CACHE_VALID_FOR", PATIENCE)  # the machine may be too busy to ping in time
+    monkeypatch.setattr(subscriber, "LOCAL_CACHE_VALID_FOR", PATIENCE)  # busy machines ping late
     yield reset_cache()
     reset_cache()
 
 
 @pytest.fixture
 def valkey_server(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[Valkey]:
-    """A Valkey server of this test alone; the runtime of this process uses it, and its cache is empty."""
+    """A new Valkey server for one test; the cache runtime of the test process uses the server, with an empty cache."""
     shorten_delays(monkeypatch)
     with valkey.running() as running:
         use_redis(settings, running.url)
@@ -66,7 +66,7 @@ _CACHES = django_settings.CACHES
 
 
 def use_redis(settings: Any, url: str) -> CacheRuntime:
-    """Let the runtime use the server at a URL, which need not answer, with the time-outs of production."""
+    """Let the cache runtime use the server at a URL, with the time-outs of production; the server need not answer."""
     options = redis_options.REDIS_OPTIONS | dict.fromkeys(
         ("SOCKET_CONNECT_TIMEOUT", "SOCKET_TIMEOUT"), redis_options.TIMEOUT
     )
@@ -76,7 +76,7 @@ def use_redis(settings: Any, url: str) -> CacheRuntime:
 
 @contextmanager
 def out_of_memory(server: Valkey) -> Iterator[None]:
-    """Let a server reject writes because its memory is full."""
+    """Let a server reject writes because of a full memory until the `with` block ends."""
     server.client.config_set("maxmemory-policy", "noeviction")
     server.client.config_set("maxmemory", 1)
     try:
@@ -86,9 +86,9 @@ def out_of_memory(server: Valkey) -> Iterator[None]:
 
 
 def reset_cache() -> CacheRuntime:
-    """Give the runtime its configured store again, emptied and in use, with new threads and counters at 0."""
+    """Let the cache runtime use the configured store again, with an empty cache, new threads and counters at 0."""
     with suppress(StoreDown):
-        get_runtime().store.read([], [GLOBAL_TAG])  # waits for commands that this connection sent without a reply
+        get_runtime().store.read([], [GLOBAL_TAG])  # waits for commands that were sent without a reply
     current = runtime.use_configured_store(owns_cache=True)
     if isinstance(current.store, RedisStore):
         wait_until(lambda: _try_to_empty(current))
@@ -97,33 +97,33 @@ def reset_cache() -> CacheRuntime:
 
 
 def wait_until_in_use(current: CacheRuntime) -> None:
-    """Wait until reads use both the local cache and the shared store."""
+    """Wait until reads of the runtime use both the local cache and the shared store."""
     current.ensure_started()
     wait_until(lambda: current.breaker.is_closed and current.local.valid_until > time.monotonic())
     wait_until(lambda: _is_out_of_quarantine(current))
 
 
 def _try_to_empty(current: CacheRuntime) -> bool:
-    """Empty the store; return False if a busy machine did not answer in time."""
+    """Empty the store; return False if the Redis server does not answer in time."""
     with suppress(StoreSlow, RedisTimeoutError):
         client, prefix = get_redis_connection(), django_settings.CACHELAYER["PREFIX"]
         for key in client.scan_iter(match=f"{prefix}:*"):
             client.unlink(key)
         current.store.reinitialize(quarantine=False)
-        client.unlink(f"{prefix}:t:{GLOBAL_TAG}")  # ends the quarantine, because no write was lost
+        client.unlink(f"{prefix}:t:{GLOBAL_TAG}")  # ends the quarantine that began with reinitialize()
         return True
     return False
 
 
 def _is_out_of_quarantine(current: CacheRuntime) -> bool:
-    """Tell whether readers accept entries; False if the store did not answer in time."""
+    """Tell whether readers may use cache entries because there is no quarantine; False if the store answers late."""
     with suppress(StoreSlow):
         return not (current.store.read([], [GLOBAL_TAG])[1][0] or b"").startswith(b"!")
     return False
 
 
 def wait_until(condition: Callable[[], object]) -> None:
-    """Wait for something that another thread or process does.
+    """Wait until another thread or process has made a condition true.
 
     Raises:
         TimeoutError: the condition is still false after `PATIENCE` seconds.

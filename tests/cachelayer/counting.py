@@ -1,6 +1,7 @@
-"""A server process of the cache, for `ops/test_statistics.py`: fetches a value a number of times.
+"""A program that fetches one cached value several times and counts its reads, for `ops/test_statistics.py`.
 
-Arguments: the key and the number. It prints "read" when it is done, and ends when its standard input is closed.
+The command line gives the cache key and the number of fetches. The program prints "read" after the last fetch, and
+ends when its standard input is closed.
 """
 
 import sys
@@ -10,8 +11,8 @@ import django
 
 django.setup()
 
-from cachelayer import cache, startup  # noqa: E402 - needs the apps; likewise below
-from cachelayer.runtime.runtime import CacheRuntime  # noqa: E402
+from cachelayer import cache, startup  # noqa: E402 - the import needs django.setup()
+from cachelayer.runtime.runtime import CacheRuntime  # noqa: E402 - the import needs django.setup()
 
 
 def is_in_use(runtime: CacheRuntime) -> bool:
@@ -25,7 +26,7 @@ def main(key: str, times: int) -> None:
         time.sleep(0.01)
     for _ in range(times):
         cache.fetch(f"conversations:{key}", dict)
-    print("read", flush=True)  # noqa: T201 - the test waits for it
+    print("read", flush=True)  # noqa: T201 - the test waits for the printed line
     sys.stdin.read()
 
 

@@ -1,4 +1,4 @@
-"""Runs gunicorn as in production, on the test's database, for tests of whole processes."""
+"""Runs gunicorn as in production, but on the test database, for tests of whole server processes."""
 
 import os
 import socket
@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.db import connection
 
-PATIENCE = 30.0  # seconds
+PATIENCE = 30.0  # seconds to wait for a response or for the end of the server
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """Return environment variables for a process that uses the test's database."""
+    """Return environment variables for a process that uses the test database."""
     if connection.vendor == "postgresql":
         database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
         variables = {"DATABASE_URL": database, **variables}
@@ -25,14 +25,14 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 class Gunicorn:
-    """A running server. Its socket is open from the start, so early requests wait until a worker accepts them."""
+    """A running gunicorn server. Early requests wait for a worker, because the socket is open from the start."""
 
     def __init__(self, folder: Path, *options: str, **variables: str) -> None:
         self._output = folder / "output"
         self._socket = socket.create_server(("127.0.0.1", 0))
         command = [sys.executable, "-m", "gunicorn", "-c", "python:whatsai.gunicorn", "--log-level", "warning"]
         with self._output.open("wb") as output:
-            self.process = subprocess.Popen(  # noqa: S603 - runs the project's own server
+            self.process = subprocess.Popen(  # noqa: S603 - the command starts the project's own server
                 [*command, *options, f"--bind=fd://{self._socket.fileno()}", "whatsai.wsgi"],
                 cwd=settings.BASE_DIR,
                 env=environment(**{"LOG_DIR": str(folder / "log"), **variables}),
@@ -42,27 +42,27 @@ class Gunicorn:
             )
 
     def connection(self) -> HTTPConnection:
-        """Return a keep-alive connection, which always reaches the same worker."""
+        """Return an HTTP keep-alive connection, whose requests all reach the same worker."""
         return HTTPConnection("127.0.0.1", self._socket.getsockname()[1], timeout=PATIENCE)
 
     def get(self, path: str) -> str:
-        """GET a path over a new connection; return the body."""
+        """Send a GET request over a new connection; return the body of the response."""
         with closing(self.connection()) as connection:
             return request(connection, "GET", path)
 
     def output(self) -> str:
-        """Return everything that the server has printed so far."""
+        """Return all that the server has printed so far."""
         return self._output.read_text(encoding="utf-8")
 
     def stop(self) -> int:
-        """Terminate the server; return its exit status."""
+        """Terminate the server; return the exit status of its process."""
         self._socket.close()
         self.process.terminate()
         return self.process.wait(PATIENCE)
 
 
 def request(connection: HTTPConnection, method: str, path: str, **headers: str) -> str:
-    """Send a request; return the body of the response, whose status must be 200."""
+    """Send an HTTP request; return the body of the response, whose status must be 200."""
     connection.request(method, path, headers=headers)
     response = connection.getresponse()
     body = response.read().decode()
@@ -72,7 +72,7 @@ def request(connection: HTTPConnection, method: str, path: str, **headers: str) 
 
 @contextmanager
 def serving(folder: Path, *options: str, **variables: str) -> Iterator[Gunicorn]:
-    """Run a server until the block ends."""
+    """Run a gunicorn server until the `with` block ends."""
     gunicorn = Gunicorn(folder, *options, **variables)
     try:
         yield gunicorn

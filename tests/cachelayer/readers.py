@@ -1,8 +1,9 @@
-"""A process with many threads that read one list at the same moment, for `read/test_stampede.py`.
+"""A program with many threads that read one cached list at the same moment, for `read/test_stampede.py`.
 
-It reads lines from standard input. A line is a conversation's id and a time of the monotonic clock, which all processes
-share. The process answers each line with JSON: the number of loads, the texts that were read, and whether all threads
-read the same. If the time is missing, the process kills itself while it loads the list.
+Each line on standard input holds the id of a conversation and a start time. The start time is a time of the monotonic
+clock, which all processes share. At the start time, all threads read the chat messages of the conversation. The program
+answers each line with JSON: the number of database queries, the texts of the chat messages, and whether all threads
+have read the same texts. If a line has no start time, the program kills itself while it loads the list.
 """
 
 import json
@@ -25,26 +26,26 @@ THREADS = 50
 
 
 def main() -> None:
-    """Answer lines until the end of the input."""
-    from cachelayer import startup  # noqa: PLC0415 - needs the apps
-    from tests.cachelayer.conftest import wait_until_in_use  # noqa: PLC0415 - as above
+    """Read and answer lines until the end of standard input."""
+    from cachelayer import startup  # noqa: PLC0415 - the import needs django.setup()
+    from tests.cachelayer.conftest import wait_until_in_use  # noqa: PLC0415 - the import needs django.setup()
 
     wait_until_in_use(startup.start())
     with ThreadPoolExecutor(THREADS) as pool:
-        print("ready", flush=True)  # noqa: T201 - the test waits for it
+        print("ready", flush=True)  # noqa: T201 - the test waits for the printed line
         for line in sys.stdin:
             pk, _, start_at = line.strip().partition(" ")
             if not start_at:
                 read(int(pk), 0.0, kill_process)
-            results = list(pool.map(lambda _: read(int(pk), float(start_at), count_load), range(THREADS)))  # noqa: B023 - used before the next line
+            results = list(pool.map(lambda _: read(int(pk), float(start_at), count_load), range(THREADS)))  # noqa: B023 - the lambda is called only in this iteration
             report = {"loads": sum(loads for loads, _ in results), "read": results[0][1]}
             report["agree"] = all(texts == report["read"] for _, texts in results)
-            print(json.dumps(report), flush=True)  # noqa: T201 - as above
+            print(json.dumps(report), flush=True)  # noqa: T201 - the test reads the printed line
 
 
 def read(pk: int, start_at: float, on_query: Callable[..., Any]) -> tuple[int, list[str]]:
-    """Read a conversation's messages at a time; return the number of loads and the texts."""
-    from conversations.models import Message  # noqa: PLC0415 - needs the apps
+    """Read a conversation's chat messages at a given time; return the number of database queries and the texts."""
+    from conversations.models import Message  # noqa: PLC0415 - the import needs django.setup()
 
     counter.count = 0
     with connection.execute_wrapper(on_query):
@@ -67,7 +68,7 @@ def kill_process(*_query: Any) -> None:
 
 
 if __name__ == "__main__":
-    # Two hundred threads on a busy machine answer late, which must not count as a server that hangs.
+    # Longer time-outs, because with 200 threads on a busy machine even a healthy Redis server seems to answer late.
     REDIS_OPTIONS |= {"SOCKET_CONNECT_TIMEOUT": 1.0, "SOCKET_TIMEOUT": 1.0}
     django.setup()
     with suppress(KeyboardInterrupt):

@@ -24,18 +24,18 @@ from tests.conversations.rows import a_chat, a_contact, a_message, an_instance
 pytestmark = pytest.mark.usefixtures("unblocked_db", "cache_runtime")
 writes_rows = pytest.mark.django_db(transaction=True)
 
-HOUR = 60 * 60  # seconds
+HOUR = 60 * 60  # in seconds
 MINUTE = 60
 
 
 @pytest.fixture(params=["local", "shared"])
 def before_read(request: pytest.FixtureRequest, cache_runtime: CacheRuntime) -> Callable[[], None]:
-    """A function to call before a read, so that one tier or the other answers it."""
+    """A function that makes the next read come from the local cache or from the shared store."""
     return (lambda: None) if request.param == "local" else (lambda: cache_runtime.local.invalidate(["*"]))
 
 
 class Load:
-    """A loader that counts its calls, and returns the count."""
+    """A loader that counts its calls, and returns the number of calls as the loaded value."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -294,7 +294,7 @@ def test_clear_removes_matching_entries_from_both_tiers_and_no_others(
 
 
 def fetch_lists(instance: Instance) -> int:
-    """Fetch three lists of an instance; return how many were loaded from the database."""
+    """Fetch three lists of an instance; return how many lists were loaded from the database."""
     counts = [get_runtime().counters.shared(runtime.namespaces.for_tag(name)) for name in ("conversations", "contacts")]
     before = sum(one.misses for one in counts)
     Conversation.objects.for_instance(instance)
@@ -409,7 +409,7 @@ def test_a_touch_in_a_savepoint_that_is_rolled_back_ends_with_the_transaction(ca
 
 
 def set_profile_name(row: Instance, name: str) -> None:
-    """Update a row in SQL, which invalidates nothing."""
+    """Update a row in raw SQL, which invalidates no cache entry."""
     with connection.cursor() as cursor:
         cursor.execute("UPDATE conversations_instance SET profile_name = %s WHERE id = %s", [name, row.pk])
 
@@ -450,7 +450,7 @@ def send_post_migrate() -> None:
 @writes_rows
 @pytest.mark.parametrize("migrate", [send_post_migrate, partial(call_command, "migrate", verbosity=0)])
 def test_a_migration_invalidates_all_entries(migrate: Callable[[], object]) -> None:
-    """The models and managers of a migration are not those of the project, so they invalidate nothing themselves."""
+    """A migration must invalidate all entries, because its writes through historical models invalidate none."""
     row = an_instance(profile_name="old")
     assert Instance.objects.fetch(row.pk).profile_name == "old"
     set_profile_name(row, "new")

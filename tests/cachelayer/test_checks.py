@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.checks import CheckMessage, Error, Warning, run_checks  # noqa: A004 - Django's name for it
+from django.core.checks import CheckMessage, Error, Warning, run_checks  # noqa: A004 - Django names the class Warning
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, models
 from django.test.utils import isolate_apps
@@ -38,7 +38,7 @@ VALID: list[dict[str, Any]] = [
     {"CACHES": {"default": {"BACKEND": LOCAL}, "redis": on_redis()["default"]}, "CACHELAYER": {"ALIAS": "redis"}},
 ]
 
-# The id, a setting or value that the message must name, and the settings.
+# For each wrong setting: the id of the check message, a name that the message must contain, and the settings.
 INVALID: list[tuple[str, str, dict[str, Any]]] = [
     ("E001", "ALAIS", {"CACHELAYER": {"ALAIS": "default"}}),
     ("E001", "prefix", {"CACHELAYER": {"prefix": "inbox"}}),
@@ -61,7 +61,7 @@ def configure(settings: Any, values: dict[str, Any]) -> None:
 
 
 def assert_message(message: CheckMessage, problem: str, *subjects: str) -> None:
-    """Check the id and the level of a message, and that it names its subjects."""
+    """Check the id and level of a system check message, and that its text contains the given subjects."""
     assert message.id == f"cachelayer.{problem}"
     assert all(subject in message.msg for subject in subjects)
     assert message.hint
@@ -200,7 +200,7 @@ def test_every_manager_of_proxies_and_child_models_must_invalidate() -> None:
 
 # --- databases --------------------------------------------------------------------------------------------------------
 class NoOutbox:
-    """A router that creates no tables of the cache."""
+    """A database router that lets no migration create the tables of `cachelayer`."""
 
     def allow_migrate(self, _alias: str, app_label: str, **_hints: Any) -> bool | None:
         return False if app_label == "cachelayer" else None

@@ -1,6 +1,6 @@
-"""A state machine that writes in every way while the store fails: reads always agree with the database.
+"""Random ORM writes, raw SQL writes and store faults: after each step, cached reads must agree with the database.
 
-The expected values come from uncached queries. After each step this thread and another one read from both tiers.
+The expected values come from uncached queries. After each step, two threads read from the local cache and the store.
 """
 
 import time
@@ -34,19 +34,20 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 WORDS = st.sampled_from(["ana", "bia", "caio", "davi"])
 INDEXES = st.integers(0, 5)
-LIMIT = 1000  # rows; more than any example inserts
+LIMIT = 1000  # list length that exceeds the number of rows in any example
 
 
 class RolledBack(Exception):
-    """Rolls back a transaction or a savepoint."""
+    """Raised inside of `atomic` to roll back a transaction or a savepoint."""
 
 
 class Inbox(RuleBasedStateMachine):
-    """One instance with two groups, contacts and messages.
+    """The state machine: writes to one instance with contacts and two groups of chat messages.
 
     Attributes:
-        valkey_server: the server that some steps disturb; None to leave the store alone.
-        hits, reads: counted to show that reads were answered from the cache.
+        valkey_server: the server that some steps empty, kill or restart; None for a run without store faults.
+        hits: the number of cache hits in all examples.
+        reads: the number of comparisons with the database in all examples.
     """
 
     valkey_server: Valkey | None = None
@@ -138,8 +139,8 @@ class Inbox(RuleBasedStateMachine):
         Contact.objects.filter(name=word).delete()
 
     @rule(index=INDEXES, word=WORDS, in_transaction=st.booleans())
-    def write_sql(self, index: int, word: str, in_transaction: bool) -> None:  # noqa: FBT001 - a rule's argument
-        """Touch before the change in a transaction, otherwise after it."""
+    def write_sql(self, index: int, word: str, in_transaction: bool) -> None:  # noqa: FBT001 - Hypothesis passes rule arguments by name
+        """Rename a contact in raw SQL; in a transaction, touch the tags before the SQL, otherwise after the SQL."""
         row = self._contact(index)
         if row is None:
             return
@@ -168,7 +169,7 @@ class Inbox(RuleBasedStateMachine):
 
     @rule(index=st.integers(0, 1))
     def delete_a_group(self, index: int) -> None:
-        """Delete a group, and with it its messages in SQL; create another one."""
+        """Delete a group, whose chat messages are deleted by an SQL cascade, and create a new group."""
         self._group(index).delete()
         a_group(self.instance)
 
@@ -182,7 +183,7 @@ class Inbox(RuleBasedStateMachine):
     @rule(index=INDEXES, word=WORDS)
     def save_a_stale_message(self, index: int, word: str) -> None:
         row = self.messages[index % len(self.messages)]
-        if Message.objects.filter(pk=row.pk).exists():  # its insert may have been rolled back
+        if Message.objects.filter(pk=row.pk).exists():  # the row is missing if its insert was rolled back
             row.text = word
             row.save(update_fields=["text"])
 
@@ -200,7 +201,7 @@ class Inbox(RuleBasedStateMachine):
 
     @precondition(lambda self: self.blocks)
     @rule(fails=st.booleans())
-    def leave_atomic_block(self, fails: bool) -> None:  # noqa: FBT001 - a rule's argument
+    def leave_atomic_block(self, fails: bool) -> None:  # noqa: FBT001 - Hypothesis passes rule arguments by name
         self._leave(RolledBack() if fails else None)
 
     def _leave(self, error: Exception | None) -> None:
@@ -222,7 +223,7 @@ class Inbox(RuleBasedStateMachine):
 
     @precondition(lambda self: self.valkey_server and self.is_running and not self.blocks)
     @rule(saved=st.booleans())
-    def kill_server(self, saved: bool) -> None:  # noqa: FBT001 - as above
+    def kill_server(self, saved: bool) -> None:  # noqa: FBT001 - Hypothesis passes rule arguments by name
         assert self.valkey_server is not None
         self.valkey_server.delete_dump()
         if saved:
@@ -232,7 +233,7 @@ class Inbox(RuleBasedStateMachine):
 
     @precondition(lambda self: not self.is_running and not self.blocks)
     @rule(with_data=st.booleans())
-    def start_server(self, with_data: bool) -> None:  # noqa: FBT001 - as above
+    def start_server(self, with_data: bool) -> None:  # noqa: FBT001 - Hypothesis passes rule arguments by name
         assert self.valkey_server is not None
         if not with_data:
             self.valkey_server.delete_dump()
@@ -242,7 +243,7 @@ class Inbox(RuleBasedStateMachine):
     @precondition(lambda self: self.is_running and not self.blocks)
     @rule()
     def wait_for_recovery(self) -> None:
-        """Wait until both tiers are in use again, because reads that bypass the cache cannot be stale."""
+        """Wait until reads use the cache again, because reads that bypass the cache cannot be stale."""
         runtime = get_runtime()
         runtime.store.reinitialize(quarantine=False)
         wait_until_in_use(runtime)
@@ -258,7 +259,7 @@ class Inbox(RuleBasedStateMachine):
         Inbox.reads += 1
 
     def _group(self, index: int) -> Conversation:
-        """Return one of the two groups by index, because their insert or delete may have been rolled back."""
+        """Return one of the two current groups, read from the database because a rollback may have changed them."""
         return Conversation.objects.order_by("pk")[index]
 
     def _contact(self, index: int) -> Contact | None:
@@ -305,7 +306,7 @@ def read_cache(instance: Instance, *, fresh: bool) -> Snapshot:
 
 
 def count_named(instance: Instance, name: str) -> int:
-    """Fetch a value that depends on rows."""
+    """Return the cached number of contacts with a name, a value that depends on many rows."""
     return cache.fetch(
         f"contacts:named:{instance.pk}:{name}",
         Contact.objects.filter(name=name).count,
@@ -321,7 +322,7 @@ def exists(pk: int, *, fresh: bool) -> bool:
 
 
 def explore(valkey_server: Valkey | None, *, examples: int, steps: int) -> None:
-    """Run the state machine, and check that most reads were answered from the cache."""
+    """Run the state machine, and check that the cache answered enough reads."""
     Inbox.valkey_server, Inbox.hits, Inbox.reads = valkey_server, 0, 0
     run_state_machine_as_test(
         Inbox,

@@ -24,7 +24,7 @@ def run(name: str, *arguments: str, **options: Any) -> str:
 
 # --- cache_stats ------------------------------------------------------------------------------------------------------
 def test_the_hit_rate_counts_hits_of_both_tiers(cache_runtime: CacheRuntime) -> None:
-    """3 misses and 1003 hits give a hit rate of 99.70 %."""
+    """The test causes 3 misses and 1003 hits, which is a hit rate of 99.70 %."""
     rows = [a_chat(an_instance()) for _ in range(3)]
     for row in rows:
         Conversation.objects.fetch(row.pk)
@@ -44,7 +44,7 @@ def test_counters_of_several_reports_add_up(cache_runtime: CacheRuntime) -> None
     Conversation.objects.fetch(row.pk)
     reporter = statistics.Reporter(cache_runtime)
     reporter.report()
-    reporter.report()  # adds nothing, because nothing was counted since
+    reporter.report()  # a second report adds nothing, because nothing was counted since the first report
     stats = json.loads(run("cache_stats", "--json"))
     assert stats["namespaces"]["conversations"]["local"]["hits"] == 41
     assert stats["events"]["recoveries"] == 2
@@ -146,11 +146,11 @@ def test_an_audit_finds_a_negative_entry_of_a_row_that_exists() -> None:
     an_instance(name="there")
     with pytest.raises(Instance.DoesNotExist):
         Instance.objects.fetch(77)
-    columns = [str(field.column) for field in Instance._meta.concrete_fields]  # noqa: SLF001 - Django documents _meta
+    columns = [str(field.column) for field in Instance._meta.concrete_fields]  # noqa: SLF001 - Django documents the attribute _meta
     values = ["77" if name == "id" else "'new'" if name == "name" else name for name in columns]
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO conversations_instance ({', '.join(columns)}) "  # noqa: S608 - only column names of a model
+            f"INSERT INTO conversations_instance ({', '.join(columns)}) "  # noqa: S608 - the text contains only column names of a model
             f"SELECT {', '.join(values)} FROM conversations_instance"
         )
     with pytest.raises(SystemExit):

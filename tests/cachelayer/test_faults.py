@@ -1,6 +1,6 @@
-"""Faults of the store: the API keeps returning correct data, and a log line and a counter report the fault.
+"""Faults of the Redis server: the API must return correct data, and a log line and a counter must report the fault.
 
-API requests read and write while the fault lasts and after it is over.
+API requests read and write both during and after each fault.
 """
 
 import threading
@@ -39,7 +39,7 @@ def errors() -> int:
 
 # --- requests to the API ----------------------------------------------------------------------------------------------
 class Site:
-    """A conversation with messages, read and changed through the API."""
+    """A conversation with chat messages, which tests read and change through the API."""
 
     def __init__(self) -> None:
         _, token = AuthToken.objects.create(User.objects.create_user("ana"))
@@ -57,7 +57,7 @@ class Site:
         assert response.status_code == 200, response.content
 
     def check(self) -> None:
-        """Read everything through the API, and compare it with the database."""
+        """Read all rows of the site through the API, and compare the responses with the database."""
         row = Conversation.objects.get(pk=self.chat.pk)
         for _ in range(2):
             detail = self.get(f"conversations/{row.pk}/")
@@ -70,7 +70,7 @@ class Site:
             assert self.get(f"contacts/{row.contact_id}/")["id"] == row.contact_id
 
     def change_and_check(self) -> None:
-        """Write in several ways, and read the result at once."""
+        """Write through the API and through the ORM, and check that the next reads return the new values."""
         was_archived = Conversation.objects.get(pk=self.chat.pk).is_archived
         self.post(f"conversations/{self.chat.pk}/{'unarchive' if was_archived else 'archive'}/")
         assert self.get(f"conversations/{self.chat.pk}/")["is_archived"] is not was_archived
@@ -82,8 +82,8 @@ class Site:
 
 
 @pytest.fixture
-def site(valkey_server: Valkey) -> Site:  # noqa: ARG001 - the store of the site
-    """A site with a warm cache."""
+def site(valkey_server: Valkey) -> Site:  # noqa: ARG001 - the cache of the site needs the server
+    """A site whose rows are already cached."""
     site = Site()
     site.check()
     return site
@@ -108,7 +108,7 @@ def hung(valkey_server: Valkey) -> Iterator[None]:
 @contextmanager
 def restarted_with_old_data(valkey_server: Valkey) -> Iterator[None]:
     valkey_server.save()
-    Conversation.objects.update(unread_count=2)  # the saved data does not include this write
+    Conversation.objects.update(unread_count=2)  # the snapshot was saved before this write
     valkey_server.kill()
     valkey_server.start()
     yield
@@ -129,17 +129,17 @@ def flushed(valkey_server: Valkey) -> Iterator[None]:
 
 @contextmanager
 def evicted(valkey_server: Valkey) -> Iterator[None]:
-    """Evict all keys but the one that every read uses."""
+    """Remove all cache keys except the key `run`, which would not be evicted because each read uses the key."""
     for key in valkey_server.client.scan_iter():
         if not key.endswith(b":run"):
             valkey_server.client.unlink(key)
-    get_runtime().local.invalidate_all()  # so that reads reach the server
+    get_runtime().local.invalidate_all()  # now the next reads must ask the server
     yield
 
 
 @contextmanager
 def without_intents(valkey_server: Valkey) -> Iterator[None]:
-    """The server loses the intent of a write before the write ends."""
+    """Let the server lose a write intent before the write ends."""
     instance = Instance.objects.get()
     intent = intents.WriteIntent(get_runtime(), lambda _: None, lambda _: None)
     intent.begin([f"instance:{instance.pk}"])
@@ -164,7 +164,7 @@ def a_replica(valkey_server: Valkey) -> Iterator[None]:
 
 @contextmanager
 def unable_to_save(valkey_server: Valkey) -> Iterator[None]:
-    """Saving to disk fails, so the server rejects writes (MISCONF)."""
+    """Let the server fail to save to disk, so that it rejects writes with the error MISCONF."""
     valkey_server.client.config_set("save", "3600 1")
     valkey_server.dump.mkdir()
     (valkey_server.dump / "in the way").touch()
@@ -188,7 +188,7 @@ def with_the_channel_closed(valkey_server: Valkey) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault, the counter that counts it, and the beginning of its log line."""
+    """A fault of the server, the counter that must count the fault, and the expected beginning of the log line."""
 
     inject: Callable[[Valkey], AbstractContextManager[None]]
     counter: str
@@ -212,7 +212,7 @@ FAULTS = {
 
 
 def _count_after_traffic(site: Site, fault: Fault) -> int:
-    """Send requests; return how often the fault was counted."""
+    """Send API requests; return how often the fault has been counted so far."""
     site.change_and_check()
     return events().get(fault.counter, 0)
 
@@ -272,7 +272,7 @@ def test_after_a_write_found_the_server_hung_the_next_writes_do_not_try_it(
     begin = store.begin
 
     def count_and_begin(*arguments: Any) -> None:
-        if threading.current_thread() is threading.main_thread():  # the heartbeat renews intents in its own thread
+        if threading.current_thread() is threading.main_thread():  # ignores the heartbeat
             attempts.append(arguments)
         begin(*arguments)
 
@@ -317,14 +317,14 @@ def test_a_full_server_is_logged_once_and_stores_no_value(
 def test_a_row_loaded_while_the_server_is_full_is_not_cached_locally_without_versions(
     valkey_server: Valkey, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without versions, a write that ends after the load would not invalidate the entry."""
+    """An entry without versions would stay valid after a write that ends after the load."""
     store, pk = get_runtime().store, site.chat.instance_id
     cache.touch(f"instance:{pk}")
     claim = store.claim_versions
 
     def claim_after_a_write(*arguments: Any) -> Any:
         monkeypatch.setattr(store, "claim_versions", claim)
-        store.begin(b"w" * 16, [f"instance:{pk}"])  # after the lookup of the entry
+        store.begin(b"w" * 16, [f"instance:{pk}"])  # the write begins after the reader has looked the entry up
         return claim(*arguments)
 
     with out_of_memory(valkey_server):
@@ -337,7 +337,7 @@ def test_a_row_loaded_while_the_server_is_full_is_not_cached_locally_without_ver
 def test_an_emptied_server_is_detected_whatever_is_written_to_it_first(
     site: Site, valkey_server: Valkey, first: str
 ) -> None:
-    """The keys that a write leaves there do not make the server look verified."""
+    """An emptied server must not look initialized because a write has left cache keys on the server."""
     before = events().get("strange stores", 0)
     valkey_server.client.flushall()
     if first == "update":

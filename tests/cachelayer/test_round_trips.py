@@ -1,4 +1,4 @@
-"""The number of round trips to Redis, counted where a connection sends, so that no command is missed."""
+"""Tests of the number of round trips to Redis, which are counted where a connection sends its bytes."""
 
 import threading
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 class SentCommands:
-    """The commands that this thread sends. For some, called posts, it does not wait for the reply."""
+    """Records the Redis commands of the test thread. A post is a command for whose reply the thread does not wait."""
 
     def __init__(self) -> None:
         self.commands: list[bytes] = []

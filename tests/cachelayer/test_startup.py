@@ -1,4 +1,4 @@
-"""The start and the end of server processes: with Redis, without it, and while it does not answer."""
+"""The start and the end of server processes: with Redis, without Redis, and while Redis does not answer."""
 
 import json
 import logging
@@ -18,7 +18,7 @@ from django.conf import settings as project
 from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured
 from knox.models import AuthToken
-from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError  # noqa: A004 - redis-py's
+from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError  # noqa: A004 - redis-py defines these names
 
 from cachelayer import startup
 from cachelayer.models import Outbox
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def _no_atexit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Prevent `startup.start` from stopping the threads when the tests end."""
+    """Keep `startup.start` from registering callbacks for the end of the test process."""
     monkeypatch.setattr("atexit.register", lambda _: None)
 
 
@@ -50,7 +50,7 @@ def startup_error() -> str:
 
 def require_password(valkey_server: Valkey) -> None:
     valkey_server.client.config_set("requirepass", "s3cret")
-    valkey_server.client.client_kill_filter(_type="normal", skipme=True)  # so that every client must log in
+    valkey_server.client.client_kill_filter(_type="normal", skipme=True)  # all clients must connect and log in again
 
 
 @pytest.mark.parametrize("user", ["", ":hunter2@", "ana:hunter2@"])
@@ -82,20 +82,20 @@ def test_a_malformed_url_is_an_error(settings: Any, url: str) -> None:
 
 
 # --- a server that does not answer, or rejects writes -----------------------------------------------------------------
-def stopped(valkey_server: Valkey, settings: Any) -> Callable[[], None]:  # noqa: ARG001 - the signature of all outages; likewise below
+def stopped(valkey_server: Valkey, settings: Any) -> Callable[[], None]:  # noqa: ARG001 - all outages have the same signature
     valkey_server.kill()
     return valkey_server.start
 
 
-def hung(valkey_server: Valkey, settings: Any) -> Callable[[], None]:  # noqa: ARG001
+def hung(valkey_server: Valkey, settings: Any) -> Callable[[], None]:  # noqa: ARG001 - all outages have the same signature
     valkey_server.pause()
     return valkey_server.resume
 
 
-def loading(valkey_server: Valkey, settings: Any) -> Callable[[], None]:  # noqa: ARG001
-    """The server starts, and loads its dump slowly."""
+def loading(valkey_server: Valkey, settings: Any) -> Callable[[], None]:  # noqa: ARG001 - all outages have the same signature
+    """Restart the server with a dump that takes long to load; return a function that finishes the loading."""
     for number in range(200):
-        valkey_server.client.set(f"x{number}", os.urandom(2000))  # enough for several loading events
+        valkey_server.client.set(f"x{number}", os.urandom(2000))  # a large dump takes long to load
     valkey_server.save()
     valkey_server.kill()
     options = (
@@ -126,16 +126,16 @@ def is_loading(valkey_server: Valkey) -> bool:
     return False
 
 
-def replica(valkey_server: Valkey, settings: Any) -> Callable[[], None]:  # noqa: ARG001
+def replica(valkey_server: Valkey, settings: Any) -> Callable[[], None]:  # noqa: ARG001 - all outages have the same signature
     return enter(a_replica(valkey_server))
 
 
-def disk_full(valkey_server: Valkey, settings: Any) -> Callable[[], None]:  # noqa: ARG001
+def disk_full(valkey_server: Valkey, settings: Any) -> Callable[[], None]:  # noqa: ARG001 - all outages have the same signature
     return enter(unable_to_save(valkey_server))
 
 
 def enter(fault: Any) -> Callable[[], None]:
-    """Enter a context manager; return the function that leaves it."""
+    """Enter a context manager; return the function that leaves the context."""
     stack = ExitStack()
     stack.enter_context(fault)
     return stack.close
@@ -170,7 +170,7 @@ def test_a_server_process_starts_during_an_outage_and_uses_the_cache_after_it(
 # --- without Redis ----------------------------------------------------------------------------------------------------
 @pytest.fixture
 def without_redis(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The runtime of a process that uses no Redis, whatever the tests run on; no other process owns the cache."""
+    """Let the cache runtime use no Redis, whatever store the tests use, and let no other process own the cache."""
     monkeypatch.setattr(process_lock, "lock_path", lambda _: None)
     before = settings.CACHES
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
@@ -241,7 +241,7 @@ def test_without_redis_gunicorn_rejects_several_workers_and_preloading(tmp_path:
 )
 def test_runserver_prints_a_configuration_error_on_one_line(variables: dict[str, str], setting: str) -> None:
     command = [sys.executable, "manage.py", "runserver", "--noreload", "127.0.0.1:0"]
-    completed = subprocess.run(  # noqa: S603 - the project's own command
+    completed = subprocess.run(  # noqa: S603 - the command is the project's own manage.py
         command, cwd=project.BASE_DIR, env=environment(**variables), capture_output=True, text=True, check=False
     )
     assert completed.returncode == 1
@@ -252,7 +252,7 @@ def test_runserver_prints_a_configuration_error_on_one_line(variables: dict[str,
 def test_runserver_does_not_start_if_the_store_rejects_it(valkey_server: Valkey) -> None:
     require_password(valkey_server)
     command = [sys.executable, "manage.py", "runserver", "--noreload", "--skip-checks", "127.0.0.1:0"]
-    completed = subprocess.run(  # noqa: S603 - the project's own command
+    completed = subprocess.run(  # noqa: S603 - the command is the project's own manage.py
         command,
         cwd=project.BASE_DIR,
         env=environment(REDIS_URL=valkey_server.url),
@@ -265,7 +265,7 @@ def test_runserver_does_not_start_if_the_store_rejects_it(valkey_server: Valkey)
 
 
 # --- forks and the end of a process -----------------------------------------------------------------------------------
-# Reads, forks, reads in both processes, and ends. Each process prints the names of its threads at its end.
+# A program that reads a row, forks, and reads again in both processes. Each process prints its threads when it ends.
 FORKING = """
 import atexit, os, sys, threading
 atexit.register(lambda: print(sorted(thread.name for thread in threading.enumerate())))
@@ -301,7 +301,7 @@ def test_a_process_and_its_fork_report_their_counters_and_end_their_threads(valk
         "-c",
         FORKING,
     ]
-    completed = subprocess.run(  # noqa: S603 - runs the program above
+    completed = subprocess.run(  # noqa: S603 - the command runs a constant program
         [*command, str(row.pk)],
         cwd=project.BASE_DIR,
         env=environment(REDIS_URL=valkey_server.url, LOG_LEVEL="ERROR"),
@@ -315,7 +315,7 @@ def test_a_process_and_its_fork_report_their_counters_and_end_their_threads(valk
     assert sum(statistics.hits_and_misses(counts)) == 4
 
 
-# Forks while another thread holds the lock of the connection pool.
+# A program that forks while another thread holds the lock of the Redis connection pool.
 FORKING_BUSILY = """
 import os, signal, sys, threading
 import django
@@ -348,7 +348,7 @@ os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 @pytest.mark.postgresql
 def test_a_fork_does_not_wait_for_a_lock_that_a_thread_of_the_parent_held(valkey_server: Valkey) -> None:
     command = [sys.executable, "-c", FORKING_BUSILY, str(an_instance().pk)]
-    completed = subprocess.run(  # noqa: S603 - runs the program above
+    completed = subprocess.run(  # noqa: S603 - the command runs a constant program
         command,
         cwd=project.BASE_DIR,
         env=environment(REDIS_URL=valkey_server.url),
@@ -374,16 +374,16 @@ def test_gunicorn_workers_are_coherent_and_report_their_counters(
         return str(json.loads(request(worker, "GET", path, **headers))["profile_name"])
 
     with serving(tmp_path, "--workers=2", *options, REDIS_URL=valkey_server.url) as site:
-        workers = [site.connection() for _ in range(8)]  # spread over both workers
-        wait_until_in_use(get_runtime())  # this process is the third one, and writes
+        workers = [site.connection() for _ in range(8)]  # enough connections to reach both workers
+        wait_until_in_use(get_runtime())  # the test process writes, and shares the store with both workers
         for number in range(3):
             row.profile_name = f"name {number}"
             row.save()
             for worker in workers:
-                wait_until(lambda: get_name(worker) == row.profile_name)  # noqa: B023 - called before the next iteration
+                wait_until(lambda: get_name(worker) == row.profile_name)  # noqa: B023 - the lambda is called only in this iteration
                 assert get_name(worker) == row.profile_name
         Outbox.objects.create(tags=f"instance:{row.pk}")
-        wait_until(lambda: not Outbox.objects.exists())  # the workers or their parent poll it
+        wait_until(lambda: not Outbox.objects.exists())  # a worker or the parent process drains the outbox
         for worker in workers:
             worker.close()
     assert "Traceback" not in site.output()

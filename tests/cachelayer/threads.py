@@ -1,4 +1,4 @@
-"""Runs a function in another thread, as another request would, and returns its result."""
+"""Runs a function in another thread, as if another request called the function."""
 
 import threading
 from collections.abc import Callable
@@ -8,13 +8,13 @@ from django.db import connection
 
 
 def in_another_thread(function: Callable[[], Any]) -> Any:
-    """Call a function in a thread with a database connection of its own; return its result or raise its error."""
+    """Call a function in a new thread with its own database connection; return the result or raise the error."""
     results: list[Any] = []
 
     def run() -> None:
         try:
             results.append(function())
-        except BaseException as error:  # noqa: BLE001 - raised again below
+        except BaseException as error:  # noqa: BLE001 - the caller's thread raises the error again
             results.append(error)
         finally:
             connection.close()

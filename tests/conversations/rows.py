@@ -1,4 +1,4 @@
-"""Creates rows for tests. A field that a test does not pass gets an arbitrary value."""
+"""Creates database rows for tests. A field that a test does not pass gets an arbitrary value."""
 
 import datetime as dt
 import itertools
@@ -21,7 +21,7 @@ def a_contact(instance: Instance, **fields: Any) -> Contact:
 
 
 def a_chat(instance: Instance, **fields: Any) -> Conversation:
-    """Create a direct conversation; without `contact`, its contact is created too."""
+    """Create a direct conversation; unless a `contact` is passed, create a contact too."""
     contact = fields.pop("contact", None) or a_contact(instance)
     defaults = {"kind": "direct", "contact": contact, "jid": contact.jid, "name": contact.name}
     return Conversation.objects.create(instance=instance, **{**defaults, **fields})

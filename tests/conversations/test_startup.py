@@ -1,4 +1,4 @@
-"""The worker inside a web process: it applies events, stops with the process, and starts again after a fork."""
+"""A worker inside a web process applies events, stops with the process, and starts in a forked process."""
 
 import json
 import os
@@ -66,7 +66,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
 class Site:
-    """A deployment with its own SQLite database and logs, which has one instance and its webhook token."""
+    """A deployment of the project for one test: logs, and an SQLite database with an instance and a webhook token."""
 
     def __init__(self, folder: Path, token: str = "") -> None:
         self.folder = folder
@@ -86,7 +86,7 @@ class Site:
         return Site(folder, self.token)
 
     def run(self, *command: str) -> str:
-        completed = subprocess.run(  # noqa: S603 - runs the project's commands
+        completed = subprocess.run(  # noqa: S603 - the test runs only the project's own command
             [sys.executable, *command], cwd=settings.BASE_DIR, env=self.environment, check=True, capture_output=True
         )
         return completed.stdout.decode()
@@ -113,14 +113,14 @@ def site(prepared: Site, tmp_path: Path) -> Site:
 
 
 class Gunicorn:
-    """A Gunicorn server of a site, with the production configuration."""
+    """A Gunicorn server of a test deployment, with the production configuration."""
 
     def __init__(self, site: Site, *options: str) -> None:
         self._token = site.token
         self._socket = socket.create_server(("127.0.0.1", 0))
         command = [sys.executable, "-m", "gunicorn", "-c", "python:whatsai.gunicorn", "whatsai.wsgi", *options]
         bind = f"--bind=fd://{self._socket.fileno()}"
-        self.process = subprocess.Popen(  # noqa: S603 - runs the project's server
+        self.process = subprocess.Popen(  # noqa: S603 - the test runs only the project's own server
             [*command, bind], cwd=settings.BASE_DIR, env=site.environment, pass_fds=[self._socket.fileno()]
         )
 
@@ -130,7 +130,7 @@ class Gunicorn:
         self.process.wait(TIMEOUT_SECONDS)
 
     def post(self, key_id: str) -> int:
-        """Post a message event on a new connection; return the status code."""
+        """Post a webhook with a chat message on a new connection; return the status code of the response."""
         with closing(HTTPConnection("127.0.0.1", self._socket.getsockname()[1], timeout=TIMEOUT_SECONDS)) as connection:
             body, headers = json.dumps(event(key_id=key_id)), {"X-Webhook-Token": self._token}
             connection.request("POST", "/webhooks/evolution/sales", body, headers)
@@ -173,7 +173,7 @@ def test_a_restarted_server_process_has_a_worker(site: Site, serve: Any) -> None
     assert site.log().count("Ingest STARTED") >= 3
 
 
-# Not on SQLite: its connections cannot be used after a fork, and a server with SQLite never forks after startup.
+# This test needs PostgreSQL, because SQLite connections cannot be used after a fork.
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 def test_a_forked_process_starts_its_own_worker() -> None:

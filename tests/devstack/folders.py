@@ -1,7 +1,7 @@
-"""Temporary folders for unix sockets.
+"""Creates temporary folders for unix sockets.
 
-The path of a socket is limited to about 100 characters. Another user may need to reach it, because PostgreSQL does not
-run as root.
+The path of a unix socket is limited to about 100 characters. PostgreSQL refuses to run as root, so another user may
+need access to the folder.
 """
 
 import os
@@ -10,12 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-MAX_PARENT_CHARS = 60  # length of the parent folder's path
+MAX_PARENT_CHARS = 60  # maximum length of the path of the parent folder
 
 
 @contextmanager
 def short_tempdir() -> Iterator[Path]:
-    """Create a temporary folder; in /tmp if the default is too long or if root runs this, and remove it at the end."""
+    """Create a temporary folder, and remove the folder when the `with` block ends.
+
+    The folder is in /tmp if the path of the default folder is too long, or if the current user is root.
+    """
     default = tempfile.gettempdir()
     is_usable = len(default) <= MAX_PARENT_CHARS and os.geteuid() != 0
     parent = default if is_usable else "/tmp"  # noqa: S108 - TemporaryDirectory creates a private folder

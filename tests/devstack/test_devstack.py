@@ -1,4 +1,4 @@
-"""`make stack` as a whole."""
+"""Runs `make stack` with all its programs: kills programs, and checks that they are restarted."""
 
 import json
 import os
@@ -18,13 +18,13 @@ import pytest
 from tests.devstack.supervisor import COMMAND_PIPE, STATE_FILE
 from whatsai import environment
 
-pytestmark = pytest.mark.postgresql  # starts its own servers; one run is enough
-TIMEOUT = 120  # seconds after which a hung process fails its test
+pytestmark = pytest.mark.postgresql  # only in the PostgreSQL run: the tests start their own servers
+TIMEOUT = 120  # seconds after which a test with a hung process fails
 
 
 @pytest.fixture
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that the unprivileged user of PostgreSQL can reach."""
+    """Create a folder to which the unprivileged user that runs PostgreSQL has access."""
     path = tmp_path_factory.mktemp("stack")
     for parent in (path, *path.parents):
         if parent.owner() == path.owner() and parent != Path("/"):
@@ -51,7 +51,7 @@ class Stack:
             self.welcome += line
 
     def stop(self, number: int) -> int:
-        """Send a signal; return the exit status."""
+        """Send a POSIX signal to `make stack`; return its exit status."""
         assert self.process.stdout
         self.process.send_signal(number)
         with self.process.stdout:
@@ -66,10 +66,10 @@ class Stack:
             pipe.write(f"{text}\n")
 
     def api(self, path: str) -> Any:
-        """Send a request with the token from the welcome text."""
+        """Send a request to the REST API, with the token that `make stack` has printed."""
         token, url = re.findall(r"(Token \w+)' '(http://[^/]+)", self.welcome)[0]
-        request = urllib.request.Request(url + path, headers={"Authorization": token})  # noqa: S310 - our own server
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - as above
+        request = urllib.request.Request(url + path, headers={"Authorization": token})  # noqa: S310 - a local URL
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - a local URL
             return json.load(answer)
 
 
@@ -93,7 +93,7 @@ def test_the_stack_runs_once_restarts_killed_parts_keeps_its_data_and_stops_ever
         workers = {child.pid for child in psutil.Process(stack.pids["web"]).children()}
         stack.send_command("kill web")
         until(lambda: not workers <= {child.pid for child in psutil.Process(stack.pids["web"]).children()})
-        assert _is_answering(stack)  # the token was committed before the database was killed
+        assert _is_answering(stack)  # the API token was committed before PostgreSQL was killed
         assert _start_second_stack(folder) == f"make stack: it runs already, with its data in {folder}\n"
         everything = psutil.Process(stack.process.pid).children(recursive=True)
     finally:
@@ -103,7 +103,7 @@ def test_the_stack_runs_once_restarts_killed_parts_keeps_its_data_and_stops_ever
 
 
 def _start_second_stack(folder: Path) -> str:
-    """Start another stack in the same folder; return the error that it prints."""
+    """Run `make stack` a second time in the same folder; return the error text that the second run prints."""
     command = [sys.executable, "-m", "tests.devstack", "--port", "0", "--folder", str(folder)]
     done = subprocess.run(
         command, cwd=environment.BASE_DIR, capture_output=True, text=True, timeout=TIMEOUT, check=False

@@ -14,11 +14,11 @@ from tests.devstack.supervisor import COMMAND_PIPE, STATE_FILE, Supervisor
 
 pytestmark = pytest.mark.once
 
-TIMEOUT = 30  # seconds
+TIMEOUT = 30  # seconds after which a test with a hung process fails
 
 
 class SupervisedPrograms:
-    """Two programs of one kind and one of another, with a supervisor in a thread."""
+    """Runs a supervisor in a thread, with two programs of the kind `worker` and one of the kind `store`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -1,5 +1,5 @@
-"""A load test that posts webhooks over HTTP as Evolution does, then verifies the resulting rows and API responses.
+"""A load test that posts webhooks over HTTP as the Evolution API does, then verifies the database and the REST API.
 
-The payloads come from the demo (`conversations.demo`). The expected result comes from an oracle that shares no code
-with ingestion.
+The payloads come from the demo (`conversations.demo`). An oracle, which shares no code with ingestion, computes the
+expected rows and API responses.
 """

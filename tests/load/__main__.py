@@ -1,9 +1,10 @@
 """The command line of the load test: `python -m tests.load --url http://127.0.0.1:8000`.
 
-Posts webhooks to a running site as Evolution does, then compares the site's database and API with the posted events.
-It needs the site's settings because it reads the same database: `ENV_FILE=var/stack/env` for `make stack`.
+Posts webhooks to a running site as the Evolution API does, then compares the site's database and REST API with the
+posted events. The load test reads the site's database, so it needs the site's settings: `ENV_FILE=var/stack/env` for
+`make stack`.
 
-Exit status: 0 when every message is stored once and correctly, else 1. Response times do not affect it.
+Exit status: 0 if every chat message is stored once and correctly, otherwise 1. Response times do not affect the status.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Database rows that the load test needs: new instances with webhook tokens, and a user with an API token."""
+"""Creates the database rows that the load test needs: instances with webhook tokens, and a user with an API token."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,10 +15,10 @@ USERNAME = "load"
 
 
 def recreate_instances(channels: Iterable[DemoInstance]) -> dict[str, tuple[Instance, str]]:
-    """Delete the instances of earlier runs and create new ones.
+    """Delete the instances that earlier load tests created, and create new instances.
 
     Returns:
-        Each instance and its webhook token, by the instance's name.
+        Each instance and its webhook token, in a dictionary by the name of the instance.
     """
     for pk in Instance.objects.filter(server_url=SERVER).values_list("pk", flat=True):
         Instance.objects.delete(pk)
@@ -32,7 +32,7 @@ def recreate_instances(channels: Iterable[DemoInstance]) -> dict[str, tuple[Inst
 
 @contextmanager
 def api_token() -> Iterator[str]:
-    """Create a user and yield an API token; delete the user when the block ends."""
+    """Create a user and yield a token of this user for the API; delete the user when the `with` block ends."""
     user, _ = User.objects.get_or_create(username=USERNAME)
     user.set_unusable_password()
     user.save()

@@ -1,6 +1,6 @@
 """A minimal HTTP/1.1 client with keep-alive connections.
 
-It implements only what the load test needs, because the client shares the machine's processors with the server.
+The client implements only what the load test needs, because it shares the machine's processors with the server.
 """
 
 import asyncio
@@ -13,11 +13,11 @@ from conversations.demo.events import Event
 _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 _CONNECTION_CLOSE = re.compile(rb"\r\nconnection: *close\r\n", re.IGNORECASE)
 _END_OF_HEAD = b"\r\n\r\n"
-_STATUS = slice(9, 12)  # of `HTTP/1.1 200 OK`
+_STATUS = slice(9, 12)  # the position of the status code in `HTTP/1.1 200 OK`
 
 
 def webhook_request(event: Event, token: str, host: str) -> bytes:
-    """Return the bytes of the request with which Evolution posts an event."""
+    """Return the bytes of the HTTP request with which the Evolution API posts a webhook event."""
     delivery = event.delivery
     head = (
         f"POST {delivery.path} HTTP/1.1\r\nHost: {host}\r\nAccept: application/json, text/plain, */*\r\n"
@@ -28,19 +28,19 @@ def webhook_request(event: Event, token: str, host: str) -> bytes:
 
 
 def api_request(path: str, token: str, host: str) -> bytes:
-    """Return the bytes of a GET request to the API."""
+    """Return the bytes of an HTTP GET request to a path of the REST API."""
     return f"GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Token {token}\r\n\r\n".encode()
 
 
 class Response(NamedTuple):
-    """One response."""
+    """The status and the body of one HTTP response."""
 
     status: int
     body: bytes
 
 
 class Connection(asyncio.Protocol):
-    """One connection, which carries one request at a time."""
+    """One TCP connection to the server, which carries one HTTP request at a time."""
 
     def __init__(self) -> None:
         self.is_open = False
@@ -49,18 +49,18 @@ class Connection(asyncio.Protocol):
         self._pending: asyncio.Future[Response] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Store the transport."""
-        assert isinstance(transport, asyncio.Transport)  # asyncio types it as BaseTransport; TCP has a Transport
+        """Keep the transport of the new connection for later requests."""
+        assert isinstance(transport, asyncio.Transport)  # asyncio declares BaseTransport, but TCP has a Transport
         self._transport, self.is_open = transport, True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Fail the pending request, if there is one."""
+        """Set an error as the result of the pending request, if a request is pending."""
         self.is_open = False
         if self._pending is not None and not self._pending.done():
             self._pending.set_exception(exc or ConnectionResetError("the server closed the connection"))
 
     def data_received(self, data: bytes) -> None:
-        """Buffer part of a response; resolve the pending request when the response is complete."""
+        """Buffer a part of a response; when the response is complete, set it as the result of the pending request."""
         self._received += data
         head, separator, body = self._received.partition(_END_OF_HEAD)
         if not separator or self._pending is None or self._pending.done():
@@ -75,7 +75,7 @@ class Connection(asyncio.Protocol):
             self._pending.set_result(Response(int(head[_STATUS]), body))
 
     def send(self, request: bytes) -> "asyncio.Future[Response]":
-        """Send a request; the future resolves to the response or to a ConnectionError."""
+        """Send a request; the returned future resolves to the response or raises a ConnectionError."""
         self._pending = asyncio.get_running_loop().create_future()
         if self._transport is None or not self.is_open:
             self._pending.set_exception(ConnectionResetError("the connection is closed"))
@@ -91,7 +91,7 @@ class Connection(asyncio.Protocol):
 
 
 class ConnectionPool:
-    """At most `limit` connections to one server; a new one is opened only when no idle one is left."""
+    """Holds at most `limit` connections to one server; a connection is opened only if no open one is idle."""
 
     def __init__(self, host: str, port: int, limit: int) -> None:
         self._host = host
@@ -99,8 +99,8 @@ class ConnectionPool:
         self._slots = asyncio.Semaphore(limit)
         self._idle: deque[Connection] = deque()
 
-    async def send(self, request: bytes, timeout: float) -> Response:  # noqa: ASYNC109 - the usual name for a client
-        """Send a request and return the response.
+    async def send(self, request: bytes, timeout: float) -> Response:  # noqa: ASYNC109 - clients take a time-out
+        """Send a request over an idle or new connection, and return the response.
 
         Raises:
             OSError: the connection failed, or no response arrived within `timeout` seconds.
@@ -129,6 +129,6 @@ class ConnectionPool:
         return connection
 
     def close(self) -> None:
-        """Close all idle connections."""
+        """Close all idle connections of the pool."""
         while self._idle:
             self._idle.pop().close()

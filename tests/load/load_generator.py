@@ -1,4 +1,4 @@
-"""Sends requests on a fixed schedule, as Evolution does: slow responses do not delay later requests (an open loop)."""
+"""Sends requests on a fixed schedule, as the Evolution API does: a slow response does not delay later requests."""
 
 import asyncio
 from collections import Counter
@@ -12,22 +12,22 @@ from tests.load.retry import RetryDecision
 from tests.load.schedule import Post
 
 MAX_CONNECTIONS = 500
-START_DELAY = 0.2  # seconds before the first request
+START_DELAY = 0.2  # seconds from the call of `LoadGenerator.run` to the first request
 NO_ANSWER = "no answer"
 
 
 @dataclass
 class Tally:
-    """Results of the requests.
+    """The results of all requests of a load test.
 
     Attributes:
-        delivered: the indexes of the posts that the site accepted.
-        lost: the posts that Evolution would drop or give up: index → last status or error.
-        answers: the number of responses by status, and of failures by error.
+        delivered: the indexes of the posts (webhook requests) that the site accepted.
+        lost: the last status or error of each post that Evolution would not send again, by the index of the post.
+        answers: how often each response status occurred, and how often each connection error.
         latencies: seconds from each request to its response.
-        lateness: seconds between the scheduled and the actual time of each post's first attempt.
-        retries: the number of repeated attempts.
-        seconds: from the first post to the first attempt of the last one.
+        lateness: for each post, seconds between the scheduled and the actual time of the first attempt.
+        retries: the number of attempts to send a post again.
+        seconds: the time from the first attempt of the first post to the first attempt of the last post.
     """
 
     delivered: set[int] = field(default_factory=set)
@@ -40,13 +40,13 @@ class Tally:
 
 
 class LoadGenerator:
-    """Sends every post, and retries it as Evolution would.
+    """Sends every post, and sends a failed post again as the Evolution API would.
 
     Args:
         pool: the connections to the site.
-        retry_scale: a factor for Evolution's delays and its time-out.
-        on_accepted: called with each accepted post and the event loop's time of the response.
-        on_finished: called after each post is accepted or lost.
+        retry_scale: a factor for Evolution's time-out and for its delays between attempts.
+        on_accepted: a function that is called with each accepted post and the loop time at which its response arrived.
+        on_finished: a function that is called when the site has accepted a post, or Evolution would give the post up.
     """
 
     def __init__(
@@ -64,11 +64,11 @@ class LoadGenerator:
         self.tally = Tally()
 
     async def run(self, posts: Sequence[Post], requests: Sequence[bytes]) -> None:
-        """Send all posts; return when each one is accepted or lost.
+        """Send all posts; return when each post is accepted by the site or would be given up by Evolution.
 
         Args:
-            posts: the posts, ordered by `due`.
-            requests: the bytes of each post's request, in the same order.
+            posts: the posts to send, ordered by the time `due`.
+            requests: the bytes of the HTTP request of each post, in the order of the posts.
         """
         clock = asyncio.get_running_loop().time
         start = clock() + START_DELAY
@@ -103,7 +103,7 @@ class LoadGenerator:
         self._on_finished()
 
     async def _attempt(self, request: bytes) -> tuple[int | None, str]:
-        """Send a request once; return its status, and the status or the error as text."""
+        """Send a request once; return the response's status or None, and the status or the error as text."""
         clock = asyncio.get_running_loop().time
         started = clock()
         try:

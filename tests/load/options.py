@@ -13,18 +13,18 @@ ORDERS = Path(__file__).resolve().parents[2] / "var" / "stack" / "orders"
 
 @dataclass(frozen=True)
 class Options:
-    """One run of the load test.
+    """The options of one run of the load test.
 
     Attributes:
         plan: rate, duration, repetitions and disorder of the requests.
-        host: the site's host.
-        port: the site's port.
+        host: the host name or IP address of the site.
+        port: the TCP port of the site.
         chaos: whether processes of `make stack` are killed and restarted during the run.
-        orders: the named pipe on which the supervisor of `make stack` reads commands.
-        retry_scale: a factor for Evolution's retry delays and its time-out.
-        patience: seconds to wait for the workers, and for one message to appear in the API.
-        expect_p99_answer: a limit in ms for the response time; the report states whether it is met.
-        expect_p99_lag: a limit in ms for the time from the response until the API shows the message.
+        orders: the path of the named pipe from which the supervisor of `make stack` reads commands.
+        retry_scale: a factor for Evolution's time-out and for its delays between attempts.
+        patience: how many seconds to wait for the workers, and for one chat message to appear in the API.
+        expect_p99_answer: a limit in ms for the response time; the report states whether the 99th percentile meets it.
+        expect_p99_lag: a limit in ms for the time from the webhook's response until the API shows the chat message.
     """
 
     plan: Plan
@@ -75,7 +75,7 @@ def split_address(url: str) -> tuple[str, int]:
     """Return the host and the port of a URL.
 
     Raises:
-        ValueError: it is not an http address.
+        ValueError: the URL has no host, or its scheme is not http.
     """
     parts = urlsplit(url)
     if parts.scheme != "http" or not parts.hostname:

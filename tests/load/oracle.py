@@ -1,8 +1,9 @@
 """Computes the expected final state from the delivered events: a small model that shares no code with ingestion.
 
-It collects all statements and evaluates them once, at the end, so their order cannot matter. The rules are those of the
-contract. The earliest timestamp and the highest status win; so do the latest edit, reaction and vote. A deletion is
-final. The last message is the greatest by (timestamp, key id). Messages after the latest read one are unread.
+The oracle first collects the facts of all events and then evaluates them, so the order of the events cannot matter. The
+oracle applies the rules of the ingestion contract. Of all copies of a chat message, the earliest timestamp and the
+highest status win; the latest edit, reaction and vote win as well. A deleted chat message stays deleted. The last
+message of a conversation is the greatest by (timestamp, message id). Messages after the latest read message are unread.
 """
 
 import datetime as dt
@@ -30,12 +31,12 @@ _TEXT_FIELDS = {
     "buttonsResponseMessage": "selectedDisplayText",
 }
 _RESOLUTION = dt.timedelta(microseconds=1)
-Timed = tuple[int, Any]  # a time in ms, and the value stated then
+Timed = tuple[int, Any]  # (time in ms, value that an event states for this time)
 
 
 @dataclass
 class ExpectedMessage:
-    """One message as it must be stored; `chat` is a phone number or the JID of a group."""
+    """One chat message as the site must store it; `chat` is a phone number or the JID of a group."""
 
     chat: str
     key_id: str
@@ -52,31 +53,31 @@ class ExpectedMessage:
 
     @property
     def at(self) -> dt.datetime:
-        """The timestamp as a datetime."""
+        """The timestamp of the chat message as a datetime."""
         return demo_clock.utc(self.timestamp * SECOND)
 
     @property
     def sort_key(self) -> tuple[dt.datetime, str, bool]:
-        """The message's position in its conversation."""
+        """The key by which the chat messages of a conversation are sorted."""
         return self.at, self.key_id, self.from_me
 
 
 @dataclass
 class ExpectedConversation:
-    """One conversation as it must be stored, with its messages from the latest to the earliest."""
+    """One conversation as the site must store it, with its chat messages from the latest to the earliest."""
 
     messages: list[ExpectedMessage]
 
     @property
     def last(self) -> ExpectedMessage:
-        """The last message."""
+        """The latest chat message of the conversation."""
         return self.messages[0]
 
     @property
     def unread(self) -> int:
-        """The number of unread messages.
+        """The number of unread chat messages in the conversation.
 
-        A read message and a message sent from the phone both imply that all earlier ones are read.
+        All chat messages before a read message are read, and so are those before a message sent from the phone.
         """
         read = [message.at for message in self.messages if not message.from_me and message.status >= _READ]
         read += [message.at - _RESOLUTION for message in self.messages if message.from_device]
@@ -87,7 +88,7 @@ class ExpectedConversation:
 
 @dataclass
 class _Updates:
-    """The updates of one message, which may arrive before it or without it."""
+    """The updates of one chat message; an update may arrive before the message, and the message may never arrive."""
 
     statuses: list[int] = field(default_factory=list)
     edits: list[Timed] = field(default_factory=list)
@@ -97,10 +98,10 @@ class _Updates:
 
 
 class Oracle:
-    """The expected state of one instance.
+    """Computes the expected state of one instance (one WhatsApp number) from its delivered events.
 
     Args:
-        owners: JID → phone number, or the JID of a group; see `scenario.address_owners`.
+        owners: the phone number of each JID, or the JID itself for a group; see `scenario.address_owners`.
     """
 
     def __init__(self, owners: Mapping[str, str]) -> None:
@@ -122,14 +123,14 @@ class Oracle:
         }
 
     def add_events(self, events: Iterable[Event]) -> None:
-        """Add delivered events, in any order; events that affect no verified value are ignored."""
+        """Add delivered events, in any order; ignore events that change no value that the load test verifies."""
         for event in events:
             if event.name in self._handlers:
                 self._handlers[event.name](event)
 
     @cached_property
     def conversations(self) -> dict[str, ExpectedConversation]:
-        """The expected conversations, by phone number or group JID. Read it only after all events are added."""
+        """The expected conversations by phone number or group JID. Add all events before you read this property."""
         chats: dict[str, list[ExpectedMessage]] = defaultdict(list)
         for message in self._messages.values():
             chats[message.chat].append(_apply_updates(message, self._updates[message.key_id]))
@@ -140,12 +141,12 @@ class Oracle:
 
     @property
     def state(self) -> str:
-        """The expected connection state; "" if it is unknown or if the latest time has two states."""
+        """The expected connection state of the instance; "" if unknown, or if two states share the latest time."""
         return _latest(self._states)
 
     @property
     def presences(self) -> dict[str, str]:
-        """The expected presence of each person, by phone number."""
+        """The expected presence (such as "composing") of each person, by phone number."""
         return {phone: state for phone, states in self._presences.items() if (state := _latest(states))}
 
     # --- messages -----------------------------------------------------------------------------------------------------
@@ -224,7 +225,7 @@ def _apply_updates(message: ExpectedMessage, updates: _Updates) -> ExpectedMessa
 
 
 def _latest(values: list[Timed]) -> str:
-    """Return the latest value; "" if the latest time has two different values."""
+    """Return the value with the latest time; "" if there is no value, or two different values at the latest time."""
     if not values:
         return ""
     latest = max(at for at, _ in values)

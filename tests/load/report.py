@@ -1,4 +1,4 @@
-"""The report: mismatches between the site and the oracle, request counts, and percentiles."""
+"""The report of a load test: mismatches between the site and the oracle, request counts, and percentiles."""
 
 import math
 from collections import defaultdict
@@ -11,10 +11,10 @@ from tests.load.visibility_probe import POLL_SECONDS
 
 PERCENTILES = (50, 90, 99)
 MAX_EXAMPLES = 3
-# If more than 1 % of the posts start later than this, the generator did not keep its schedule.
+# The report warns if more than 1 % of the requests are sent later than scheduled by more than this limit.
 MAX_LATENESS_MS = 100.0
 
-# All kinds of mismatch, in the order in which they are reported.
+# The names of all checks, in the order in which the report lists their mismatches.
 CHECKS = (
     "lost",
     "duplicated",
@@ -35,11 +35,11 @@ CHECKS = (
 
 @dataclass
 class Report:
-    """The result of a verification.
+    """The mismatches that were found between the site and the oracle.
 
     Attributes:
-        mismatches: descriptions of the mismatches, by check.
-        messages: how many messages were compared.
+        mismatches: descriptions of the mismatches, by the name of the check.
+        messages: how many chat messages were compared.
         conversations: how many conversations were compared.
     """
 
@@ -48,22 +48,22 @@ class Report:
     conversations: int = 0
 
     def add(self, check: str, description: str) -> None:
-        """Add a mismatch."""
+        """Add the description of a mismatch to a check."""
         self.mismatches[check].append(description)
 
     def expect_equal(self, check: str, subject: str, actual: object, expected: object) -> None:
-        """Add a mismatch if the values differ."""
+        """Add a mismatch to a check if the actual value is not the expected value."""
         if actual != expected:
             self.add(check, f"{subject}: {actual!r}, must be {expected!r}")
 
     @property
     def is_correct(self) -> bool:
-        """Whether there are no mismatches."""
+        """Whether no check has found a mismatch."""
         return not any(self.mismatches.values())
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """Return a percentile by the nearest-rank method; NaN for an empty sequence.
+    """Return a percentile of the values by the nearest-rank method; NaN if there are no values.
 
     >>> percentile([4, 1, 3, 2], 50)
     2
@@ -74,13 +74,13 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def distribution(seconds: Sequence[float]) -> str:
-    """Return the percentiles and the maximum as text, in ms."""
+    """Return text with the percentiles and the maximum of some durations, in ms."""
     columns = [f"p{percent} {percentile(seconds, percent) * 1000:,.0f}" for percent in PERCENTILES]
     return "  ".join([*columns, f"max {max(seconds, default=math.nan) * 1000:,.0f} ms"])
 
 
 def expectation(seconds: Sequence[float], limit: float | None) -> str:
-    """Return text that states whether the 99th percentile is within a limit in ms; "" without a limit."""
+    """Return text that states whether the 99th percentile is within a limit in ms; "" if `limit` is None."""
     if limit is None:
         return ""
     is_met = percentile(seconds, 99) * 1000 <= limit
@@ -88,7 +88,7 @@ def expectation(seconds: Sequence[float], limit: float | None) -> str:
 
 
 def load_lines(plan: Plan, tally: Tally, posts: int) -> Iterator[str]:
-    """Yield how many posts were sent, and the responses to them."""
+    """Yield lines of text: how many posts were sent, and how often each response status occurred."""
     yield f"{posts:,} posts of {plan.instances} instances in {tally.seconds:.1f} s: {posts / tally.seconds:,.1f}/s"
     lateness = percentile(tally.lateness, 99) * 1000
     if lateness > MAX_LATENESS_MS:
@@ -100,13 +100,13 @@ def load_lines(plan: Plan, tally: Tally, posts: int) -> Iterator[str]:
 def timing_lines(
     tally: Tally, lags: Sequence[float], answer_limit: float | None, lag_limit: float | None
 ) -> Iterator[str]:
-    """Yield percentiles of the response times, of the generator's lateness and of the visibility lag.
+    """Yield lines of text with percentiles of the response times, of the lateness of requests, and of the lags.
 
     Args:
-        tally: results of the requests.
-        lags: seconds from a response until the API showed the message.
+        tally: the results of the requests.
+        lags: seconds from a webhook response until the API showed the chat message.
         answer_limit: a limit in ms for the response times.
-        lag_limit: a limit in ms for the lags.
+        lag_limit: a limit in ms for `lags`.
     """
     yield f"  answered    {distribution(tally.latencies)}{expectation(tally.latencies, answer_limit)}"
     yield f"  sent late   {distribution(tally.lateness)}"
@@ -115,7 +115,7 @@ def timing_lines(
 
 
 def mismatch_lines(report: Report) -> Iterator[str]:
-    """Yield the number of mismatches of each check, and examples."""
+    """Yield lines of text: the number of mismatches of each check, and examples of the mismatches."""
     counts = ", ".join(f"{len(report.mismatches.get(check, []))} {check}" for check in CHECKS)
     yield f"  {report.messages:,} messages in {report.conversations:,} conversations: {counts}"
     for check in CHECKS:

@@ -1,21 +1,22 @@
-"""Evolution's retry rules, as its `webhook.controller` implements them. Pure functions.
+"""The rules by which the Evolution API retries a webhook, as its `webhook.controller` implements them. Pure functions.
 
-A 2xx status ends the delivery. Evolution drops the event after 400, 401, 403, 404 and 422. After any other status, a
-time-out or a broken connection it tries again, up to ten attempts in all. It ignores `Retry-After`.
+A 2xx status ends the delivery. Evolution drops the event after the statuses 400, 401, 403, 404 and 422. After any other
+status, a time-out or a broken connection, Evolution tries again, with up to ten attempts in all. Evolution ignores the
+header `Retry-After`.
 """
 
 import enum
 
 MAX_ATTEMPTS = 10
-TIMEOUT = 30.0  # seconds
-_DELAYS = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0, 300.0)  # seconds after each failed attempt
+TIMEOUT = 30.0  # seconds for which Evolution waits for a response
+_DELAYS = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0, 300.0)  # seconds to wait after each failed attempt
 _JITTER = 0.2
 _DROPPED = frozenset({400, 401, 403, 404, 422})
-_DELIVERED = range(200, 400)  # axios follows redirects, so they count as delivered
+_DELIVERED = range(200, 400)  # Evolution's HTTP client follows redirects, so a redirect counts as delivered
 
 
 class RetryDecision(enum.Enum):
-    """Evolution's decision after an attempt."""
+    """What Evolution does after an attempt to post an event."""
 
     DELIVERED = enum.auto()
     DROPPED = enum.auto()
@@ -24,11 +25,11 @@ class RetryDecision(enum.Enum):
 
 
 def decide(status: int | None, attempt: int) -> RetryDecision:
-    """Return Evolution's decision after an attempt.
+    """Return what Evolution does after an attempt to post an event.
 
     Args:
-        status: the response's status; None if there was no response.
-        attempt: the number of attempts so far, at least 1.
+        status: the status of the response; None if there was no response.
+        attempt: the number of attempts to post the event so far, at least 1.
     """
     if status is not None and status in _DELIVERED:
         return RetryDecision.DELIVERED
@@ -38,10 +39,10 @@ def decide(status: int | None, attempt: int) -> RetryDecision:
 
 
 def delay(attempt: int, random_unit: float) -> float:
-    """Return the seconds between a failed attempt and the next one.
+    """Return the seconds that Evolution waits between a failed attempt and the next attempt.
 
     Args:
-        attempt: the number of attempts so far, at least 1.
-        random_unit: from 0 to 1; selects the jitter of ±20 %.
+        attempt: the number of attempts to post the event so far, at least 1.
+        random_unit: a random number from 0 to 1, which changes the delay by -20 % to +20 %.
     """
     return _DELAYS[attempt - 1] * (1 + _JITTER * (2 * random_unit - 1))

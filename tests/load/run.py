@@ -1,4 +1,4 @@
-"""One run of the load test: post everything, wait until the workers have applied it, verify, and print the report."""
+"""Runs the load test: posts all events, waits until the workers have applied them, verifies, and prints the report."""
 
 import asyncio
 import gc
@@ -23,16 +23,16 @@ from tests.load.verify_api import verify_api
 from tests.load.verify_database import verify_database
 from tests.load.visibility_probe import VisibilityProbe, message_requests
 
-WATCHED_INSTANCES = 3  # whose messages the probe looks for in the API
+WATCHED_INSTANCES = 3  # number of instances whose chat messages the probe looks for in the API
 API_CONNECTIONS = 20
 DRAIN_POLL_SECONDS = 0.25
 
 
 def run(options: Options) -> bool:
-    """Run the load test and print its report; return whether everything is stored correctly.
+    """Run the load test and print its report; return whether the site stored all posted events correctly.
 
     Raises:
-        ExceptionGroup: it contains a `NoStackError`, if `options.chaos` is set and no stack runs.
+        ExceptionGroup: `options.chaos` is set, but `make stack` is not running; the group contains a `NoStackError`.
     """
     with access.api_token() as token:
         return _run(options, token).is_correct
@@ -55,7 +55,7 @@ def _run(options: Options, api_token: str) -> Report:
     with tqdm(total=len(posts), unit=" posts", disable=None) as bar:
         tally, lags = asyncio.run(post_all(options, posts, requests, probe_requests, bar.update))
     drained_after = wait_until_drained(instances, options.patience)
-    # Identical repetitions are one event: ingestion stores them once.
+    # Ingestion stores only one of several byte-identical events, so the oracle also counts only one of them.
     delivered = {requests[index]: posts[index].event for index in tally.delivered}
     report, conversations = verify_database(scenario, instances, delivered.values())
     for index, answer in tally.lost.items():
@@ -77,10 +77,10 @@ async def post_all(
     probe_requests: dict[str, tuple[bytes, bytes]],
     on_finished: Callable[[], object],
 ) -> tuple[Tally, list[float]]:
-    """Send all posts, with chaos if the options ask for it.
+    """Send all posts; if the options ask for it, also kill and restart server processes meanwhile.
 
     Returns:
-        The results, and the visibility lags in seconds.
+        The results of the requests, and the seconds from each webhook response until the API showed the chat message.
     """
     api_pool = ConnectionPool(options.host, options.port, API_CONNECTIONS)
     probe = VisibilityProbe(api_pool, probe_requests, options.patience)
@@ -99,22 +99,22 @@ async def post_all(
 
 
 def freeze_gc() -> None:
-    """Exclude all existing objects from garbage collection: scanning them would pause the load."""
+    """Exclude all existing objects from garbage collection, because a collection would pause the load."""
     gc.collect()
     gc.freeze()
 
 
 def wait_until_drained(instances: Iterable[Instance], patience: float) -> float | None:
-    """Wait until no stored event of the instances is left to apply.
+    """Wait until the workers have applied all stored events of the instances.
 
     Returns:
-        The seconds that it took; None if it took longer than `patience` seconds.
+        The seconds until all events were applied; None if some are not applied after `patience` seconds.
     """
     connections.close_all()
     pks = [instance.pk for instance in instances]
     start = time.monotonic()
     while (elapsed := time.monotonic() - start) <= patience:
-        with suppress(DatabaseError):  # chaos may be restarting the database
+        with suppress(DatabaseError):  # `--chaos` may be restarting PostgreSQL at the moment
             if not WebhookEvent.objects.filter(instance__in=pks, outcome=WebhookEvent.Outcome.STORED).exists():
                 return elapsed
             time.sleep(DRAIN_POLL_SECONDS)

@@ -1,7 +1,7 @@
-"""The generated scenario: instances, their chats, and all events in the order in which Evolution would build them.
+"""Generates the scenario: instances, their chats, and all events in the order in which Evolution would build them.
 
-Event times are those of the scenario: they span hours and depend only on the seed. `schedule.py` decides when an event
-is posted.
+The timestamps inside the events span hours and depend only on the seed. `schedule.py` decides when the load test posts
+each event.
 """
 
 import base64
@@ -26,22 +26,22 @@ from tests.load.plan import Plan
 SERVER = "https://load.example.com"
 MESSAGE_EVENTS = frozenset({"messages.upsert", "send.message"})
 START = demo_clock.CONNECTED
-_START_SPAN = 3 * HOUR  # chats start within this time
-_GROUP_INTERVAL = 5  # one in five chats is a group
+_START_SPAN = 3 * HOUR  # each chat starts within this time after START
+_GROUP_INTERVAL = 5  # every fifth chat is a group
 _GROUP_MEMBERS = 4
-_SURPLUS = 1.2  # generates more events than needed, because the end of the scenario is cut off
-_SCRIPT_GAP = 10 * MINUTE  # between two scripts of a chat
-_MAX_SCRIPTS = 2  # per chat
-_RECONNECTS = 3
-_THUMBNAIL_SIZE = (600, 1000)  # bytes; in JSON each takes about ten characters
-_FILE_SIZE = (10_000, 40_000)  # bytes
-_FILE_FRACTION = 0.25  # of the pictures include the file as base64
+_SURPLUS = 1.2  # the scenario generates 20 % more events than needed, because its last events are cut off
+_SCRIPT_GAP = 10 * MINUTE  # the pause between two scripted dialogues of a chat
+_MAX_SCRIPTS = 2  # the largest number of scripted dialogues in a chat
+_RECONNECTS = 3  # how often each instance reconnects
+_THUMBNAIL_SIZE = (600, 1000)  # minimum and maximum in bytes; JSON needs about ten characters for each byte
+_FILE_SIZE = (10_000, 40_000)  # minimum and maximum in bytes
+_FILE_FRACTION = 0.25  # the fraction of pictures and videos that include their file as base64
 _PICTURES = frozenset({"imageMessage", "videoMessage"})
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """The instances, their chats, and the events in the order in which they are built."""
+    """The instances, their chats, and the events in the order in which Evolution would build them."""
 
     channels: tuple[DemoInstance, ...]
     chats: tuple[Chat, ...]
@@ -49,7 +49,7 @@ class Scenario:
 
 
 def build_scenario(plan: Plan) -> Scenario:
-    """Generate as many chats and events as the plan needs."""
+    """Generate as many chats and events as the plan of the load test needs."""
     channels = tuple(build_instance(plan.seed, number) for number in range(1, plan.instances + 1))
     needed = plan.posts - plan.repetitions
     chats: list[Chat] = []
@@ -69,7 +69,7 @@ def build_scenario(plan: Plan) -> Scenario:
 
 
 def build_instance(seed: int, number: int) -> DemoInstance:
-    """Return one instance."""
+    """Return the generated data of one instance; the same seed and number generate the same instance."""
     rng = rng_for(seed, "channel", number)
     return DemoInstance(
         name=f"load-{number:02d}",
@@ -117,13 +117,13 @@ def _chat_events(chat: Chat, *, messages_only: bool) -> Iterator[Event]:
 
 
 def is_new_message(event: Event) -> bool:
-    """Return whether an event creates a message; reactions and poll votes change another one."""
+    """Return whether an event creates a chat message, rather than a reaction to a message or a poll vote."""
     updates = ("reactionMessage", "pollUpdateMessage")
     return event.name in MESSAGE_EVENTS and not any(update in event.data["message"] for update in updates)
 
 
 def _add_media(message: dict[str, Any], rng: Random) -> None:
-    """Add a thumbnail of realistic size to pictures, and the file itself to some of them."""
+    """Add a thumbnail of realistic size to a picture or video, and add the file itself to some of them."""
     for kind in _PICTURES & message.keys():
         message[kind]["jpegThumbnail"] = index_bytes(rng, rng.randrange(*_THUMBNAIL_SIZE))
         if rng.random() < _FILE_FRACTION:
@@ -131,13 +131,13 @@ def _add_media(message: dict[str, Any], rng: Random) -> None:
 
 
 def file_digest(text: str) -> str:
-    """Return the SHA-256 digest of a base64-encoded file."""
+    """Return the SHA-256 digest of a file that is encoded as base64."""
     return hashlib.sha256(base64.b64decode(text)).hexdigest()
 
 
 # --- connection states ------------------------------------------------------------------------------------------------
 def connection_event(channel: DemoInstance, at: int, state: str) -> Event:
-    """Return an event with the connection state of an instance."""
+    """Return a webhook event that reports the connection state of an instance."""
     data = {"instance": channel.name, "state": state, "statusReason": 200}
     if state == "open":
         data |= {"wuid": channel.owner_jid, "profileName": channel.profile_name, "profilePictureUrl": None}
@@ -145,7 +145,7 @@ def connection_event(channel: DemoInstance, at: int, state: str) -> Event:
 
 
 def _connection_events(channel: DemoInstance) -> Iterator[Event]:
-    """Yield the first connection and some reconnects."""
+    """Yield the events of an instance's first connection and of some reconnections."""
     rng = rng_for(channel.name, channel.instance_id, "connection")
     yield connection_event(channel, START + rng.randrange(SECOND), "open")
     for at in sorted(START + MINUTE + rng.randrange(_START_SPAN) for _ in range(_RECONNECTS)):
@@ -154,7 +154,7 @@ def _connection_events(channel: DemoInstance) -> Iterator[Event]:
 
 
 def address_owners(chats: Iterable[Chat]) -> dict[tuple[str, str], str]:
-    """Map every address to its owner: (instance name, JID) → phone number, or the JID of a group."""
+    """Return the owner of every address by (instance name, JID): a phone number, or the JID of a group."""
     owners: dict[tuple[str, str], str] = {}
     for chat in chats:
         for person in chat.people:

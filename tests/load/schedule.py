@@ -1,6 +1,6 @@
-"""Assigns a time to every request: original events, delays, repetitions, the storm and the copies. Pure functions.
+"""Assigns a time to every request: events, repetitions, and extra requests of `storm` and `copies`. Pure functions.
 
-The times do not depend on responses (an open loop), so that a slow server gets no relief.
+The times of the requests do not depend on the responses, so that a slow server gets as many requests as a fast one.
 """
 
 import copy
@@ -15,21 +15,21 @@ from conversations.demo.rng import Random, hexadecimal, rng_for
 from tests.load.plan import Plan
 from tests.load.scenario import Scenario, connection_event
 
-STORM_RATE = 65  # states a second of each instance without network, as seen on a real server
-_MIN_DELAY = 0.05  # seconds
-_RESTAMPED = 0.5  # fraction of the repetitions that get new timestamps; the others are identical bytes
-_RESTAMP_RANGE = (1 * SECOND, 600 * SECOND)  # added to the timestamps, in ms
+STORM_RATE = 65  # connection states that an instance without network posts each second, as seen on a real server
+_MIN_DELAY = 0.05  # the shortest delay of a delayed request, in seconds
+_RESTAMPED = 0.5  # fraction of the repetitions that get new timestamps; other repetitions are identical bytes
+_RESTAMP_RANGE = (1 * SECOND, 600 * SECOND)  # minimum and maximum of the ms added to timestamps
 _RESTAMPED_EVENTS = frozenset({"messages.upsert", "messages.update"})
 
 
 @dataclass(frozen=True)
 class Post:
-    """One request.
+    """One scheduled request of the load test.
 
     Attributes:
-        due: seconds from the start of the load.
-        event: the posted event.
-        is_on_time: whether it is an original event that the schedule does not delay.
+        due: when to send the request, in seconds from the start of the load.
+        event: the webhook event to post.
+        is_on_time: whether the event is neither a repetition nor delayed by the schedule.
     """
 
     due: float
@@ -38,7 +38,7 @@ class Post:
 
 
 def schedule(plan: Plan, scenario: Scenario) -> list[Post]:
-    """Return all posts of the run, ordered by `due`."""
+    """Return all requests of the load test, ordered by the time `due`."""
     posts = schedule_events(plan, scenario.events, rng_for(plan.seed, "arrivals"))
     if plan.storm:
         posts += connection_storm(plan, scenario.channels)
@@ -48,7 +48,7 @@ def schedule(plan: Plan, scenario: Scenario) -> list[Post]:
 
 
 def schedule_events(plan: Plan, events: Sequence[Event], rng: Random) -> list[Post]:
-    """Return the events and their repetitions at an even rate; delays change the order, not the rate."""
+    """Schedule events and repetitions at an even rate; a delay changes the order of events, but not the rate."""
     positions: list[tuple[float, Event, bool]] = []
     interval = plan.seconds / max(1, len(events))
     for index, event in enumerate(events):
@@ -73,7 +73,7 @@ def _repeat(event: Event, rng: Random) -> Event:
 
 
 def restamp(event: Event, added_ms: int) -> Event:
-    """Return a repetition of the event with later timestamps and the same content."""
+    """Return a repetition of an event with the same content and later timestamps."""
     data = copy.copy(event.data)
     if "messageTimestamp" in data:
         data["messageTimestamp"] += added_ms // SECOND
@@ -81,9 +81,9 @@ def restamp(event: Event, added_ms: int) -> Event:
 
 
 def connection_storm(plan: Plan, channels: Iterable[DemoInstance]) -> Iterator[Post]:
-    """Yield the connection states of instances without network; each one ends with "open"."""
+    """Yield the connection states of instances that lose their network; the last state of each instance is "open"."""
     for number, channel in enumerate(channels):
-        offset = number / STORM_RATE / plan.instances  # instances must not post in the same millisecond
+        offset = number / STORM_RATE / plan.instances  # two instances must not post in the same millisecond
         for index in range(int(plan.seconds * STORM_RATE)):
             due = offset + index / STORM_RATE
             state = "close" if index % 2 else "connecting"
@@ -93,7 +93,7 @@ def connection_storm(plan: Plan, channels: Iterable[DemoInstance]) -> Iterator[P
 
 
 def duplicate_message(plan: Plan, scenario: Scenario) -> Iterator[Post]:
-    """Yield `plan.copies` copies of one inbound message, each with another timestamp, in random order."""
+    """Yield `plan.copies` copies of one inbound chat message in random order, each copy with another timestamp."""
     rng = rng_for(plan.seed, "copies")
     chat = next(chat for chat in scenario.chats if not chat.group_jid)
     at = demo_clock.END

@@ -1,4 +1,4 @@
-"""An HTTP server for tests that replies from a script, one entry for each request."""
+"""An HTTP server for tests, which replies to each request with the next entry of a list."""
 
 import asyncio
 import re
@@ -9,7 +9,7 @@ CLOSE, NO_REPLY = "close", "no reply"
 
 
 class StubServer:
-    """Records requests and replies with the statuses of `script`, then with 202."""
+    """Records all requests, and replies with the HTTP statuses in `script`, then with status 202."""
 
     def __init__(self, script: Iterator[int | str]) -> None:
         self.requests: list[bytes] = []
@@ -30,7 +30,7 @@ class StubServer:
                 if reply == CLOSE:
                     break
                 body = f'{{"status": "{reply}"}}'
-                # In two writes, because a network may split a response.
+                # The response is sent in two parts, because a network may also split a response.
                 writer.write(f"HTTP/1.1 {reply} Reason\r\nContent-Length: {len(body)}\r\n".encode())
                 await writer.drain()
                 writer.write(f"\r\n{body}".encode())

@@ -20,7 +20,7 @@ def posts(*due: float) -> list[Post]:
 
 
 async def send(server: StubServer, schedule: Sequence[Post]) -> tuple[Tally, list[Post], int]:
-    """Send posts; return the tally, the accepted posts, and the number of finished ones."""
+    """Send posts to a server; return the tally, the accepted posts, and the number of finished posts."""
     pool = ConnectionPool("127.0.0.1", server.port, limit=100)
     accepted: list[Post] = []
     finished: list[None] = []

@@ -92,7 +92,7 @@ def test_messages_after_the_last_read_one_are_unread() -> None:
     assert conversation(*messages).unread == 3
     assert conversation(*messages, status_update("B", "READ")).unread == 1
     assert conversation(*messages, build_event("send.message", by_api)).unread == 3
-    # C has the same second as the message from the phone, so it may be later.
+    # Message C is from the same second as the message from the phone, so C may be later and unread.
     assert conversation(*messages, build_event("messages.upsert", by_phone)).unread == 1
 
 

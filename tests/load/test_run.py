@@ -1,4 +1,4 @@
-"""Complete runs against a real web server and a real worker on the test database."""
+"""Complete runs of the load test, against a real web server and a real ingest worker on the test database."""
 
 import os
 from collections.abc import Iterator
@@ -23,8 +23,8 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def site(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SiteConfig]:  # noqa: ARG001 - the fixture must run first
-    """A web server on the test database, without a worker."""
+def site(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SiteConfig]:  # noqa: ARG001 - the fixture creates the database
+    """Run a web server on the test database, without an ingest worker."""
     database = urlsplit(os.environ["DATABASE_URL"])
     database_url = urlunsplit(database._replace(path=f"/{connection.settings_dict['NAME']}"))
     with quickstart.listen(quickstart.LOOPBACK, 0) as listener:

@@ -41,7 +41,7 @@ def test_messages_are_accompanied_by_updates_contacts_chats_and_presences(scenar
         "presence.update",
         "connection.update",
     }
-    assert names["contacts.update"] > names["messages.upsert"]  # Evolution sends two for each message
+    assert names["contacts.update"] > names["messages.upsert"]  # Evolution sends two contact updates for each message
 
 
 def test_there_are_many_kinds_of_messages_in_direct_chats_and_groups(scenario: Scenario) -> None:

@@ -1,4 +1,4 @@
-"""The oracle and ingestion share no code: they must agree, and the verification must find every manipulated row."""
+"""Tests that the oracle and ingestion agree, and that the verification finds every manipulated row."""
 
 import json
 import random
@@ -18,7 +18,8 @@ from tests.load.scenario import SERVER, Scenario, build_scenario
 from tests.load.schedule import schedule
 from tests.load.verify_database import verify_database, verify_inbox
 
-PLAN = Plan(rate=60, seconds=8, instances=2, copies=5, seed=15)  # this seed generates every verified kind of value
+# With this seed the events contain every kind of value that the load test verifies.
+PLAN = Plan(rate=60, seconds=8, instances=2, copies=5, seed=15)
 OPTIONS = Options(window=0, interval=0, batch=40)
 pytestmark = pytest.mark.django_db
 
@@ -30,13 +31,13 @@ def scenario() -> Scenario:
 
 @pytest.fixture
 def delivered(scenario: Scenario) -> dict[bytes, Event]:
-    """The events by their body, which removes identical repetitions."""
+    """Return the webhook events by their body, which leaves only one of several byte-identical events."""
     return {post.event.delivery.body: post.event for post in schedule(PLAN, scenario)}
 
 
 @pytest.fixture
 def instances(scenario: Scenario, delivered: dict[bytes, Event]) -> list[Instance]:
-    """Two instances to which all events were applied, once each and in random order."""
+    """Create two instances, and apply each of their events once, in random order."""
     created = {
         channel.name: Instance.objects.create(name=channel.name, server_url=SERVER) for channel in scenario.channels
     }
@@ -58,7 +59,7 @@ def test_the_oracle_and_ingestion_agree(
     assert report.messages == Message.objects.count() > 30
     assert len(expected) == report.conversations == Conversation.objects.count()
     messages = [message for conversation in expected.values() for message in conversation.messages]
-    # Every verified kind of value occurs.
+    # The events contain every kind of value that the load test verifies.
     assert any(message.is_deleted for message in messages)
     assert any(message.reactions for message in messages)
     assert any(message.votes for message in messages)

@@ -18,13 +18,13 @@ REQUESTS = {CHANNEL.name: message_requests(1, "token", "here")}
 
 
 class StubPool(ConnectionPool):
-    """Fails the first request, then always returns `body`."""
+    """A connection pool that fails the first request and answers every later request with `body`."""
 
     def __init__(self, body: bytes) -> None:
         self.requests = 0
         self._body = body
 
-    async def send(self, request: bytes, timeout: float) -> Response:  # noqa: ASYNC109, ARG002 - the base's signature
+    async def send(self, request: bytes, timeout: float) -> Response:  # noqa: ASYNC109, ARG002 - the base class has this signature
         self.requests += 1
         if self.requests == 1:
             raise ConnectionResetError

@@ -1,4 +1,4 @@
-"""Compares the API's responses with the state that the oracle expects."""
+"""Compares the responses of the REST API with the state that the oracle expects."""
 
 import asyncio
 import json
@@ -12,12 +12,12 @@ from tests.load.oracle import ExpectedConversation
 from tests.load.report import Report
 
 PAGE_SIZE = 200
-TIMEOUT = 30.0  # seconds
+TIMEOUT = 30.0  # seconds to wait for one response
 CONCURRENT_CONVERSATIONS = 4
 
 
 class ApiError(Exception):
-    """A path returned another status than 200."""
+    """A request to the REST API returned a status other than 200."""
 
     def __init__(self, path: str, status: int) -> None:
         super().__init__(f"{path} returned {status}")
@@ -25,18 +25,18 @@ class ApiError(Exception):
 
 @dataclass(frozen=True)
 class ApiClient:
-    """Sends GET requests to the API of `host`, which includes the port."""
+    """Sends GET requests to the REST API of a site; `host` includes the port."""
 
     pool: ConnectionPool
     token: str
     host: str
 
     async def get(self, path: str) -> Any:
-        """Return the decoded JSON body of a response.
+        """Send a GET request to a path and return the decoded JSON body of the response.
 
         Raises:
-            OSError: the request failed.
-            ApiError: the status is not 200.
+            OSError: the connection failed or timed out.
+            ApiError: the status of the response is not 200.
         """
         response = await self.pool.send(api_request(path, self.token, self.host), TIMEOUT)
         if response.status != HTTPStatus.OK:
@@ -47,7 +47,7 @@ class ApiClient:
 async def verify_api(
     host: str, port: int, token: str, conversations: Mapping[int, ExpectedConversation], report: Report
 ) -> None:
-    """Compare conversations, given by primary key, with the API's responses."""
+    """Compare the conversations that the oracle expects, by primary key, with the responses of the REST API."""
     pool = ConnectionPool(host, port, CONCURRENT_CONVERSATIONS)
     client = ApiClient(pool, token, f"{host}:{port}")
     limit = asyncio.Semaphore(CONCURRENT_CONVERSATIONS)

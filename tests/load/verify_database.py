@@ -9,9 +9,9 @@ from tests.load.oracle import ExpectedConversation, ExpectedMessage, Oracle
 from tests.load.report import MAX_EXAMPLES, Report
 from tests.load.scenario import Scenario, address_owners
 
-PREVIEW_LENGTH = 255  # characters of the last message that a conversation stores
+PREVIEW_LENGTH = 255  # number of characters of its last chat message that a conversation stores
 CALL = "call"
-# Events that the contract exempts from debouncing.
+# Events that ingestion must not debounce: the inbox table must contain each of them, not only the latest.
 NEVER_DEBOUNCED = frozenset(
     {"messages.upsert", "send.message", "messages.edited", "send.message.update", "messages.delete", "call"}
 )
@@ -20,15 +20,15 @@ NEVER_DEBOUNCED = frozenset(
 def verify_database(
     scenario: Scenario, instances: Iterable[Instance], delivered: Iterable[Event]
 ) -> tuple[Report, dict[int, ExpectedConversation]]:
-    """Compare all rows of some instances with the accepted events.
+    """Compare all database rows of some instances with the events that the site accepted.
 
     Args:
-        scenario: the scenario of the run.
+        scenario: the generated instances and chats.
         instances: the instances whose rows are compared.
-        delivered: the accepted events, without byte-identical repetitions.
+        delivered: the events that the site accepted, without byte-identical repetitions.
 
     Returns:
-        The report, and the expected conversations by primary key.
+        A report of all mismatches, and the expected conversations by primary key.
     """
     report = Report()
     conversations: dict[int, ExpectedConversation] = {}
@@ -49,10 +49,10 @@ def verify_database(
 
 
 def verify_rows(instance: Instance, oracle: Oracle, report: Report) -> dict[str, int]:
-    """Compare an instance's messages and conversations.
+    """Compare the chat messages and conversations of an instance with the state that the oracle expects.
 
     Returns:
-        Chat → primary key of its conversation, without chats that have no conversation.
+        The primary key of each chat's conversation; chats that have no conversation are left out.
     """
     rows: dict[tuple[str, bool], list[Message]] = defaultdict(list)
     for row in Message.objects.filter(instance=instance):
@@ -109,7 +109,7 @@ def _verify_conversation(subject: str, expected: ExpectedConversation, row: Conv
 
 
 def verify_states(instance: Instance, oracle: Oracle, owners: Mapping[str, str], report: Report) -> None:
-    """Compare the connection state and the contacts' presences."""
+    """Compare the connection state of an instance and the presences of its contacts with the oracle."""
     if oracle.state:
         report.expect_equal("wrong state", instance.name, instance.state, oracle.state)
     actual: dict[str, set[str]] = defaultdict(set)
@@ -121,9 +121,9 @@ def verify_states(instance: Instance, oracle: Oracle, owners: Mapping[str, str],
 
 
 def verify_inbox(instance: Instance, delivered: Iterable[Event], report: Report) -> None:
-    """Report accepted events that are not stored, and stored events that were not applied.
+    """Report accepted events that are not stored in the inbox table, and stored events that were not applied.
 
-    Counts only events that are never debounced: of latest-state values the inbox need keep the last event only.
+    Debounced events are not counted, because the inbox table may contain only the last of them.
     """
     accepted = Counter(event.name for event in delivered if event.name in NEVER_DEBOUNCED)
     events = WebhookEvent.objects.filter(instance=instance)

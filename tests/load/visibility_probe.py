@@ -1,8 +1,8 @@
-"""Measures the time from a webhook response until the API shows the message, by polling the API as a client would.
+"""Measures the time from a webhook response until the API shows the chat message, by polling the API.
 
-The probe watches a few instances and requests their latest messages while it waits for one. A measured lag is too high
-by at most `POLL_SECONDS`, and never too low. A message that Evolution delivers late is older than the latest ones:
-after `DEEP_AFTER` seconds the probe requests more messages.
+The probe watches a few instances, and requests their latest chat messages while it waits for a message to appear. A
+measured time is never too short, and too long by at most `POLL_SECONDS`. A chat message that Evolution delivers late
+may not be among the latest messages, so after `DEEP_AFTER` seconds the probe requests more messages.
 """
 
 import asyncio
@@ -14,34 +14,34 @@ from tests.load.scenario import MESSAGE_EVENTS, is_new_message
 from tests.load.schedule import Post
 
 POLL_SECONDS = 0.25
-RECENT_MESSAGES, DEEP_MESSAGES = 20, 200  # limits of the two requests
-DEEP_AFTER = 2.0  # seconds
-TIMEOUT = 10.0
+RECENT_MESSAGES, DEEP_MESSAGES = 20, 200  # `limit` of the two API requests
+DEEP_AFTER = 2.0  # seconds after which the probe requests more chat messages
+TIMEOUT = 10.0  # seconds to wait for one response of the API
 
 
 class VisibilityProbe:
-    """Watches some instances.
+    """Measures when the API shows the new chat messages of some instances.
 
     Args:
-        pool: the connections to the API.
-        requests: see `message_requests`, by the instance's name.
-        patience: seconds after which the probe records an infinite lag for a message.
+        pool: the connections to the REST API.
+        requests: the two requests of `message_requests` for each instance, by the instance's name.
+        patience: seconds after which the probe stops waiting for a chat message and records an infinite lag.
 
     Attributes:
-        lags: the measured seconds, one for each watched message.
+        lags: for each watched chat message, the seconds from the webhook response until the API showed the message.
     """
 
     def __init__(self, pool: ConnectionPool, requests: Mapping[str, tuple[bytes, bytes]], patience: float) -> None:
         self._pool = pool
         self._patience = patience
         self._requests = requests
-        self._waiting: dict[str, dict[str, float]] = {name: {} for name in requests}  # key id → time of the response
+        self._waiting: dict[str, dict[str, float]] = {name: {} for name in requests}  # message id → time
         self._is_stopped = False
         self._seen: set[str] = set()
         self.lags: list[float] = []
 
     def accepted(self, post: Post, at: float) -> None:
-        """Start to watch an accepted message, if this is its first copy and the schedule did not delay it."""
+        """Watch for the chat message of a post, if the post is its first copy and the schedule did not delay it."""
         event = post.event
         if not post.is_on_time or event.name not in MESSAGE_EVENTS or event.instance.name not in self._waiting:
             return
@@ -51,15 +51,15 @@ class VisibilityProbe:
             self._waiting[event.instance.name][key_id] = at
 
     async def run(self) -> None:
-        """Poll until `stop` is called and no message is watched any more."""
+        """Poll the API until `stop` is called and no chat message is watched any more."""
         await asyncio.gather(*(self._watch(name, index) for index, name in enumerate(self._requests)))
 
     def stop(self) -> None:
-        """Let `run` return once the watched messages are visible."""
+        """Let the method `run` return when no chat message is watched any more."""
         self._is_stopped = True
 
     async def _watch(self, name: str, index: int) -> None:
-        await asyncio.sleep(POLL_SECONDS * index / len(self._requests))  # spread the polls over the interval
+        await asyncio.sleep(POLL_SECONDS * index / len(self._requests))  # spreads the requests over the interval
         waiting = self._waiting[name]
         while waiting or not self._is_stopped:
             if waiting:
@@ -76,7 +76,7 @@ class VisibilityProbe:
             body = b""
         now = clock()
         for key_id, since in list(waiting.items()):
-            # Cheaper than parsing the JSON, and a key id is too long to match by chance.
+            # A text search is cheaper than parsing the JSON, and a chat message's id is too long to match by chance.
             if f'"key_id":"{key_id}"'.encode() in body:
                 self.lags.append(now - since)
             elif now - since > self._patience:
@@ -87,7 +87,7 @@ class VisibilityProbe:
 
 
 def message_requests(instance: int, token: str, host: str) -> tuple[bytes, bytes]:
-    """Return two requests for an instance's latest messages, with a small and with a large limit."""
+    """Return two API requests for the latest chat messages of an instance: for a few and for many messages."""
     path = f"/api/v1/messages/?instance={instance}&limit="
     return (
         api_request(f"{path}{RECENT_MESSAGES}", token, host),

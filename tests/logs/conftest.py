@@ -1,4 +1,4 @@
-"""Handlers for tests, and programs that log."""
+"""Fixtures and functions of the logging tests, which create log handlers and run programs that log."""
 
 import json
 import logging
@@ -25,13 +25,13 @@ MakeHandler = Callable[..., ServiceHandler]
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    """The folder of a test's log files; created with the first file."""
+    """Return the folder for a test's log files; the logging service creates the folder with the first file."""
     return tmp_path / "var" / "log"
 
 
 @pytest.fixture
 def make_handler(directory: Path) -> Iterator[MakeHandler]:
-    """Return a function that creates handlers; they are closed after the test."""
+    """Return a function that creates log handlers; after the test, the fixture closes the handlers."""
     handlers: list[ServiceHandler] = []
 
     def start(**options: Any) -> ServiceHandler:
@@ -44,24 +44,24 @@ def make_handler(directory: Path) -> Iterator[MakeHandler]:
 
 
 def logger(handler: logging.Handler, name: str = "whatsai.cache") -> logging.Logger:
-    """Return a new logger outside of the hierarchy whose records go to this handler only."""
-    private = logging.Logger(name, logging.DEBUG)  # noqa: LOG001 - must not be shared
+    """Return a new logger whose records go only to `handler`, because the logger has no parent."""
+    private = logging.Logger(name, logging.DEBUG)  # noqa: LOG001 - tests must not share this logger
     private.addHandler(handler)
     return private
 
 
 def lines(directory: Path, name: str = "cache.log") -> list[Line]:
-    """Return the parsed lines of a log file and its rotated files."""
+    """Return the parsed lines of a log file, including its rotated files."""
     return [json.loads(line) for path in rotated_files(directory / name) for line in path.read_bytes().splitlines()]
 
 
 def messages(directory: Path, name: str = "cache.log") -> list[str]:
-    """Return the messages in a log file and its rotated files."""
+    """Return the field `message` of each line of a log file, including its rotated files."""
     return [line["message"] for line in lines(directory, name)]
 
 
 def throw(error: BaseException) -> NoReturn:
-    """Raise an exception, so that this function is in the traceback."""
+    """Raise an exception whose traceback contains the function `throw`."""
     raise error
 
 
@@ -79,11 +79,11 @@ log = logging.getLogger("whatsai.cache")
 
 
 def program(directory: Path, source: str, **popen: Any) -> "subprocess.Popen[str]":
-    """Start a program that starts with `PREAMBLE`."""
+    """Start a Python program whose source code is `PREAMBLE` followed by `source`."""
     directory.parent.mkdir(parents=True, exist_ok=True)
     script = directory.parent / f"program-{len(list(directory.parent.glob('program-*')))}.py"
     script.write_text(PREAMBLE + textwrap.dedent(source), encoding="utf-8")
-    return subprocess.Popen(  # noqa: S603 - a test's own program
+    return subprocess.Popen(  # noqa: S603 - the test runs its own program
         [sys.executable, str(script), str(directory)],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT)} | popen.pop("variables", {}),
@@ -95,7 +95,7 @@ def program(directory: Path, source: str, **popen: Any) -> "subprocess.Popen[str
 
 
 def run(directory: Path, source: str, **popen: Any) -> str:
-    """Run a program to its end; return its standard error."""
+    """Run a program until it exits with status 0; return the program's standard error."""
     process = program(directory, source, **popen)
     _, errors = process.communicate(timeout=PROGRAM_TIMEOUT)
     assert process.returncode == 0, errors

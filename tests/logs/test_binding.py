@@ -1,4 +1,4 @@
-"""Bound fields are in every record until their block or request ends, in threads and tasks too."""
+"""Fields bound to a block or request are in all its log records, also in those of threads and tasks."""
 
 import asyncio
 import threading

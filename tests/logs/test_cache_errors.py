@@ -1,4 +1,4 @@
-"""With the real application: a request that loses the shared store is in `cache-errors.log`, with its stack."""
+"""If a request loses the connection to the shared store, `cache-errors.log` contains the request and the stack."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests import valkey
 from tests.logs.test_end_to_end import CONTACTS, Server
 from tests.valkey import Valkey
 
-ATTEMPTS = 5  # the cache may notice the loss itself, before the request does
+ATTEMPTS = 5  # number of attempts, because the cache may notice the loss before the request does
 
 
 @pytest.mark.postgresql
@@ -25,7 +25,7 @@ def test_a_request_that_loses_the_store_logs_an_error_of_the_cache(tmp_path_fact
 
 
 def _cut_off_during_a_request(server: Server, store: Valkey, place: int) -> dict[str, str] | None:
-    """Stop the store before a request; return the cache's line about it, unless the cache noticed the loss before."""
+    """Stop the shared store and send a request; return the error line that the cache logs for the request, or None."""
     as_user = {"Authorization": f"Token {server.api_token}"}
     assert server.ask("GET", f"{CONTACTS}-{place}", f"before-{place}", **as_user) == 200
     store.kill()

@@ -1,4 +1,4 @@
-"""`manage.py logs`, with files that the service has written."""
+"""`manage.py logs` prints and filters lines of log files that the logging service has written."""
 
 import datetime as dt
 import io
@@ -32,7 +32,7 @@ def handler(make_handler: MakeHandler, directory: Path, settings: LazySettings) 
 
 @pytest.fixture
 def logged_records(handler: ServiceHandler, directory: Path) -> None:
-    """Log records of several contexts and levels."""
+    """Write log files that contain records of several contexts and levels, and invalid lines."""
     cache, api, database = (logger(handler, f"whatsai.{name}") for name in ("cache", "api", "database"))
     cache.debug("Cache hit", extra={"key": "conversation:42"})
     with bound(request_id="a1", instance="sales"):
@@ -50,7 +50,7 @@ def logged_records(handler: ServiceHandler, directory: Path) -> None:
 
 
 def shown(*arguments: str) -> list[str]:
-    """Return the lines that the command prints."""
+    """Return the lines that `manage.py logs` prints."""
     out = io.StringIO()
     call_command("logs", *arguments, stdout=out)
     return out.getvalue().splitlines()
@@ -177,7 +177,7 @@ def test_the_command_logs_nothing(handler: ServiceHandler) -> None:
 
 # --- following --------------------------------------------------------------------------------------------------------
 class Output(io.StringIO):
-    """The output of the command; a test can wait for a text in it."""
+    """The standard output of `manage.py logs`; a test can wait until the output contains a text."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The configuration of logging by Django's setting, by the server and by other programs."""
+"""Django's LOGGING setting, the web server and other programs can configure the logging service."""
 
 import logging
 import logging.config
@@ -21,7 +21,7 @@ from tests.logs.conftest import lines, messages
 
 @pytest.fixture
 def configured(directory: Path) -> Iterator[Any]:
-    """Return a function that configures the service; afterwards restore the configuration."""
+    """Return a function that configures the logging service; after the test, restore the previous configuration."""
     before = signal.getsignal(signal.SIGTERM)
 
     def one(**options: Any) -> ServiceHandler:

@@ -1,4 +1,4 @@
-"""Every logger has a context: the project's loggers their own, those of libraries one from a table."""
+"""Every logger has a log context; a table assigns contexts to the loggers of libraries."""
 
 import logging
 

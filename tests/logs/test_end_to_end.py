@@ -1,4 +1,4 @@
-"""The real application under gunicorn: each error is in the log file of its context, with the id of its request."""
+"""Under Gunicorn, each application error is in the log file of its log context, with the id of the request."""
 
 import base64
 import json
@@ -28,7 +28,7 @@ ABORT = "SELECT RAISE(ABORT, 'no')"
 
 
 class Server:
-    """gunicorn with the project's configuration, in a separate directory."""
+    """A Gunicorn process with the project's configuration, whose database and logs are in a directory of the test."""
 
     def __init__(self, directory: Path, **variables: str) -> None:
         self.directory = directory
@@ -49,16 +49,16 @@ class Server:
 
     def manage(self, *arguments: str) -> str:
         command = [sys.executable, "manage.py", *arguments]
-        return subprocess.run(  # noqa: S603 - the project's own command
+        return subprocess.run(  # noqa: S603 - the test runs only the project's own command
             command, cwd=ROOT, env=self.environment, check=True, stdout=subprocess.PIPE, text=True
         ).stdout
 
     def start(self, *arguments: str) -> None:
-        # The test listens on the port itself, so that requests wait until the server accepts them.
+        # The test opens the listening socket, so that early requests wait until the server accepts connections.
         self.socket = socket.create_server(("127.0.0.1", 0))
         command = [sys.executable, "-m", "gunicorn", "-c", "python:whatsai.gunicorn", *arguments]
         with (self.directory / "output").open("wb") as output:
-            self.process = subprocess.Popen(  # noqa: S603 - the project's own server
+            self.process = subprocess.Popen(  # noqa: S603 - the test runs only the project's own server
                 [*command, f"--bind=fd://{self.socket.fileno()}", "whatsai.wsgi"],
                 cwd=ROOT,
                 env=self.environment,
@@ -73,7 +73,7 @@ class Server:
         self.process.wait(timeout=TIMEOUT)
 
     def ask(self, method: str, path: str, request_id: str, body: Any = None, **headers: str) -> int:
-        """Send a request and return the status; check that the response has the request's id."""
+        """Send a request with `request_id`, check that the response has the same id, and return the status code."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()} | {"X-Request-ID": request_id}
         with closing(HTTPConnection("127.0.0.1", self.socket.getsockname()[1], timeout=TIMEOUT)) as connection:
             connection.request(method, path, None if body is None else json.dumps(body), sent)
@@ -89,21 +89,21 @@ class Server:
             return rows
 
     def waiting(self) -> list[Any]:
-        """Return the events that no worker has tried to apply."""
+        """Return the stored events that no worker has tried to apply yet."""
         return self.sql("SELECT id FROM conversations_webhookevent WHERE outcome = 'stored' AND attempts = 0")
 
     def lines(self, name: str) -> list[Line]:
         return lines(self.logs, name)
 
     def one(self, name: str, **wanted: str) -> Line:
-        """Return the only line of a file with these fields."""
+        """Return the only line of a log file that has these fields; fail if there are several or none."""
         (line,) = [one for one in self.lines(name) if wanted.items() <= one.items()]
         return line
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Server:
-    """Return a stopped server that has logged all the errors."""
+    """Run a server, cause all kinds of errors, and stop the server; return the stopped server with its log files."""
     directory = tmp_path_factory.mktemp("server")
     one = Server(directory, REDIS_URL=f"unix://{directory}/nobody", CACHE_PREFIX="nobody")
     one.prepare()
@@ -252,7 +252,7 @@ def test_a_recycled_or_terminated_worker_writes_every_line(fresh: Server) -> Non
 def test_an_unwritable_log_folder_is_one_line(command: list[str], before: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     one = Server(tmp_path, LOG_DIR=f"{tmp_path}/file/log")
-    done = subprocess.run(  # noqa: S603 - as above
+    done = subprocess.run(  # noqa: S603 - the test runs only the project's own commands
         [sys.executable, *command], cwd=ROOT, env=one.environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""The exclusive lock between processes."""
+"""Only one process can hold a file lock, and the lock is released when the process ends."""
 
 import subprocess
 import sys
@@ -31,8 +31,8 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 @contextmanager
 def locked_elsewhere(path: Path, then: str = "pass") -> Iterator["subprocess.Popen[str]"]:
-    """Hold the lock in another process until the block ends."""
-    with subprocess.Popen(  # noqa: S603 - a test's own program
+    """Hold the lock of a file in another process until the block ends."""
+    with subprocess.Popen(  # noqa: S603 - the test runs its own program
         [sys.executable, "-c", HOLDER.format(then=then), str(path)],
         cwd=ROOT,
         stdin=subprocess.PIPE,

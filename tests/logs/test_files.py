@@ -1,4 +1,4 @@
-"""The log files contain only complete lines, and no line is lost when a full disk has space again."""
+"""Log files contain only complete lines, and no log line is lost if a full disk gets free space again."""
 
 import errno
 import json
@@ -85,9 +85,10 @@ def test_an_interrupted_rotation_loses_no_file(make_files: MakeFiles, directory:
     where = make_files(max_file_bytes=3)
     for text in ("1", "2", "3"):
         write(where, text * 2)
+    # Rename the files like a rotation whose process is killed before it renames `cache.log` to `cache.log.1`.
     (directory / "cache.log.1").rename(directory / "cache.log.2.new")
     shutil.move(directory / "cache.log.2", directory / "cache.log.3")
-    (directory / "cache.log.2.new").rename(directory / "cache.log.2")  # killed before the last step
+    (directory / "cache.log.2.new").rename(directory / "cache.log.2")
     write(where, "44")
     assert [path.read_text().strip() for path in rotated_files(directory / "cache.log")] == ["11", "22", "33", "44"]
 
@@ -120,7 +121,7 @@ def test_concurrent_rotations_lose_no_line(make_files: MakeFiles, directory: Pat
 
 # --- disks ------------------------------------------------------------------------------------------------------------
 class Disk:
-    """Accepts a number of bytes, then raises ENOSPC."""
+    """A test double of a disk that accepts a number of bytes and then raises ENOSPC."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.room = 1_000_000
@@ -245,8 +246,8 @@ def test_lone_surrogates_are_escaped_as_in_json(make_files: MakeFiles, directory
 def test_logging_shutdown_closes_no_file_that_the_writer_uses(make_files: MakeFiles, directory: Path) -> None:
     where = make_files()
     write(where, "a")
-    handle = where._files["cache.log"].stream.fileno()  # type: ignore[union-attr] # noqa: SLF001 - which must stay open
-    for file in where._files.values():  # noqa: SLF001 - as `logging.shutdown` does
+    handle = where._files["cache.log"].stream.fileno()  # type: ignore[union-attr] # noqa: SLF001 - the test checks that the file descriptor stays open
+    for file in where._files.values():  # noqa: SLF001 - the loop does what `logging.shutdown` does
         file.acquire()
         file.flush()
         file.close()

@@ -1,4 +1,4 @@
-"""The registry of callbacks for forked child processes."""
+"""Callbacks that are registered for forks run in each forked child process."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The format of a line, as JSON and for a terminal."""
+"""A log record becomes one line of JSON in a file and one colored line of text in a terminal."""
 
 import datetime as dt
 import json
@@ -13,7 +13,7 @@ import pytest
 
 from logs.formatters import ConsoleFormatter, JsonFormatter, format_line, timestamp
 
-CREATED = 1772366400.123456  # 2026-03-01T12:00:00.123456Z
+CREATED = 1772366400.123456  # 2026-03-01T12:00:00.123456Z as a timestamp
 
 
 def record(level: int = logging.INFO, text: str = "Cache CLEAR all", **fields: Any) -> logging.LogRecord:

@@ -1,4 +1,4 @@
-"""The handler takes a snapshot of each record, and no logged value raises in the caller."""
+"""The log handler copies the values of each record immediately, and no logged value raises an error in the caller."""
 
 import datetime as dt
 import decimal
@@ -286,7 +286,7 @@ def test_a_stalled_disk_blocks_neither_the_caller_nor_close(
 ) -> None:
     log.info("first")
     handler.flush()
-    with monkeypatch.context() as limits, handler.write_lock:  # the writer holds it while a disk stalls
+    with monkeypatch.context() as limits, handler.write_lock:  # the writer thread holds write_lock during a stall
         limits.setattr(handler_module, "LOCK_TIMEOUT", 0.01)
         limits.setattr("logs.log_writer.FLUSH_TIMEOUT", 0.01)
         for _ in range(30_000):
@@ -302,12 +302,12 @@ def test_a_stalled_disk_blocks_neither_the_caller_nor_close(
 def test_a_fork_waits_for_a_write_up_to_the_timeout(handler: ServiceHandler, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handler_module, "LOCK_TIMEOUT", 0.01)
     with handler.write_lock:
-        handler_module._before_fork()  # noqa: SLF001 - called by os.fork
-        handler_module._after_fork_in_parent()  # noqa: SLF001 - as above
+        handler_module._before_fork()  # noqa: SLF001 - os.fork calls this function
+        handler_module._after_fork_in_parent()  # noqa: SLF001 - os.fork calls this function
         assert handler.write_lock.locked()
-    handler_module._before_fork()  # noqa: SLF001 - as above
+    handler_module._before_fork()  # noqa: SLF001 - os.fork calls this function
     assert handler.write_lock.locked()
-    handler_module._after_fork_in_parent()  # noqa: SLF001 - as above
+    handler_module._after_fork_in_parent()  # noqa: SLF001 - os.fork calls this function
     assert not handler.write_lock.locked()
 
 

@@ -1,4 +1,4 @@
-"""The five level names and the two other names of the standard library, in any case."""
+"""A log level is one of five names, or a name of the standard library, in upper or lower case."""
 
 import logging
 

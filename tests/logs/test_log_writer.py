@@ -1,4 +1,4 @@
-"""The writer thread survives all errors; records left in the queue when it stops are written too."""
+"""The writer thread survives all errors, and writes the rest of the queue when it stops."""
 
 import logging
 import threading
@@ -21,7 +21,7 @@ def short_retry_delay(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Disk:
-    """A test double of the disk: it raises the given errors, and blocks while `accepts` is not set."""
+    """A test double of a disk whose writes block until `accepts` is set, and then raise the given errors."""
 
     def __init__(self) -> None:
         self.written: list[str] = []

@@ -1,4 +1,4 @@
-"""A request has one id, in all its log lines and in the response, and in no later request."""
+"""All log lines and the response of a request have the same request id, and no other request has this id."""
 
 import logging
 import re
@@ -33,7 +33,7 @@ def no_bindings() -> Iterator[None]:
 
 @pytest.fixture(params=["WSGI", "ASGI"])
 def get(request: pytest.FixtureRequest, settings: LazySettings) -> Get:
-    """Return the `get` of a client that sends requests to the test's views over WSGI or ASGI."""
+    """Return a function that sends a GET request to the test views through WSGI or ASGI."""
     settings.ROOT_URLCONF = "tests.logs.urls"
     if request.param == "WSGI":
         return Client(raise_request_exception=False).get
@@ -120,7 +120,7 @@ def test_requests_under_a_configured_path_belong_to_its_context(get: Get, logged
     get("/webhooks/nowhere/")
     get("/webhooks/ok/")
     assert {line["context"] for line in logged} == {"WEBHOOK"}
-    assert not logged.matching(message="GET /webhooks")  # at DEBUG
+    assert not logged.matching(message="GET /webhooks")  # these requests are logged at level DEBUG
 
 
 @pytest.mark.parametrize(

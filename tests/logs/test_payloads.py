@@ -1,4 +1,4 @@
-"""Logs every sample payload in many ways: no line contains names, numbers or message texts."""
+"""Logging a sample payload in any way writes no names, phone numbers or chat message texts to the log."""
 
 import json
 import logging
@@ -19,17 +19,17 @@ from tests.payloads import SAMPLES, captured, sample
 log = Context.WEBHOOK.logger
 Json = dict[str, Any]
 
-# Names whose values are words of the protocol.
+# Names of payload fields whose values are words of the WhatsApp protocol, not personal data.
 TECHNICAL = SAFE_NAMES | {
     "action", "addressingmode", "admin", "error", "instancename", "lastknownpresence", "mimetype", "mime_type",
     "source",
 }  # fmt: skip
-MIN_CHARS = 3  # shorter texts occur everywhere
+MIN_CHARS = 3  # shorter texts are ignored, because other log texts contain them by chance
 NUMBER = re.compile(r"\d{8,}")
 
 
 def leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Yield each text in a structure with its key."""
+    """Yield a (key, text) pair for each text in nested dicts and lists."""
     if isinstance(value, dict):
         for key, item in value.items():
             yield from leaves(item, key)
@@ -41,7 +41,7 @@ def leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def personal_texts(body: Json) -> set[str]:
-    """Return all texts of a payload that are not words of the protocol, and the numbers in them."""
+    """Return the personal texts of a payload (not words of the protocol), and the phone numbers in these texts."""
     texts = [text for name, text in leaves(body) if name.lower() not in TECHNICAL and len(text) >= MIN_CHARS]
     numbers = [number for text in texts if "@" in text or "VCARD" in text for number in NUMBER.findall(text)]
     cards = [line.partition(":")[2] for text in texts if "VCARD" in text for line in text.split("\n") if ":" in line]
@@ -50,13 +50,13 @@ def personal_texts(body: Json) -> set[str]:
 
 
 def readable_in(texts: set[str], logged: CapturedLines) -> list[str]:
-    """Return the texts that occur in the log as whole words."""
+    """Return those of `texts` that the log contains as whole words."""
     found = logged_text(logged)
     return [text for text in texts if text in found and re.search(rf"(?<!\w){re.escape(text)}(?!\w)", found)]
 
 
 def logged_text(logged: CapturedLines) -> str:
-    """Return all logged texts, without the escapes of JSON."""
+    """Return all texts in the log lines, decoded from JSON."""
     return "\n".join(f"{name} {text}" for line in logged for name, text in leaves(line))
 
 
@@ -82,8 +82,8 @@ WAYS: dict[str, Callable[[Json], None]] = {
     "as one of several": lambda body: log.info("got %s from %r", body, [body]),
     "as what was added": lambda body: log.info("got it", extra={"payload": body, "data": body["data"], "key": [body]}),
     "as the message": log.info,
-    "as repr": lambda body: log.info(f"got {body}"),  # noqa: G004 - a mistake that callers make
-    "as repr of the data": lambda body: log.info(f"got {body['data']!r} of it"),  # noqa: G004 - as above
+    "as repr": lambda body: log.info(f"got {body}"),  # noqa: G004 - callers make this mistake
+    "as repr of the data": lambda body: log.info(f"got {body['data']!r} of it"),  # noqa: G004 - callers make this mistake
     "as JSON": lambda body: log.info("got %s", json.dumps(body, ensure_ascii=False)),
     "as JSON that one can read": lambda body: log.info("got %s", json.dumps(body, indent=2)),
     "as the body that came": lambda body: log.info("got %r", json.dumps(body).encode()),

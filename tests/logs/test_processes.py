@@ -1,4 +1,4 @@
-"""Logging from processes that are forked, spawned, terminated and killed, and from many at once into the same files."""
+"""Concurrent, forked, spawned and terminated processes write each log record once; a kill loses only queued records."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from tests.logs.conftest import lines, messages, program, run
 
 pytestmark = pytest.mark.once
 
-SMALL = 64 * 1024  # bytes; a few thousand lines rotate the file often
+SMALL = 64 * 1024  # maximum size of a log file in bytes, so that a few thousand lines rotate the file often
 
 
 # --- forked and spawned -----------------------------------------------------------------------------------------------
@@ -293,7 +293,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become 
 
 @pytest.fixture
 def shared_directory() -> Iterator[Path]:
-    """A folder that other users than root can reach."""
+    """Yield a temporary folder that users other than root can access."""
     with tempfile.TemporaryDirectory(prefix="whatsai-logs-") as above:
         Path(above).chmod(0o755)
         yield Path(above) / "log"

@@ -1,4 +1,4 @@
-"""The record queue is bounded, drops the lowest level first, and never blocks."""
+"""The queue of log records is bounded, drops records of the lowest level first, and never blocks."""
 
 import logging
 import random
@@ -124,7 +124,7 @@ def test_with_concurrent_threads_every_record_is_drained_or_counted_as_dropped()
 
 def test_a_signal_handler_may_log_while_its_thread_drops_a_record() -> None:
     record_queue = RecordQueue(1)
-    with record_queue._drop_lock:  # noqa: SLF001 - held when the signal arrives
+    with record_queue._drop_lock:  # noqa: SLF001 - a signal handler may run while this lock is held
         record_queue.put(record())
         record_queue.put(record())
     assert record_queue.dropped.total() == 1

@@ -1,4 +1,4 @@
-"""What redaction removes from a record, and what it keeps."""
+"""Redaction removes credentials and personal data from a log record, and keeps the rest."""
 
 import json
 import logging
@@ -335,11 +335,11 @@ def test_no_text_is_slow_to_redact(piece: str, redactor: Redactor) -> None:
     began = time.thread_time()
     redactor.text(text + " x@y {'a': 'b'} token=x ?a=b")
     redactor.traceback("Traceback\n" + text)
-    assert time.thread_time() - began < 5  # catastrophic backtracking would take minutes
+    assert time.thread_time() - began < 5  # regular expressions with catastrophic backtracking would take minutes
 
 
 class Formatted(logging.Handler):
-    """A handler that uses the filter without the service."""
+    """A log handler that uses `RedactionFilter` without the logging service."""
 
     def __init__(self) -> None:
         super().__init__()

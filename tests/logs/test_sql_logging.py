@@ -1,4 +1,4 @@
-"""Slow and failing statements are logged with their SQL and without personal data."""
+"""Slow and failing database statements are logged with their SQL and without personal data."""
 
 from collections.abc import Iterator
 

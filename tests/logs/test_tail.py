@@ -1,4 +1,4 @@
-"""Reading log files that are written, rotated or damaged at the same time."""
+"""Log files can be read and followed while they are written, rotated or damaged."""
 
 import json
 from pathlib import Path

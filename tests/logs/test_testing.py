@@ -1,4 +1,4 @@
-"""The capture of log records in tests."""
+"""The module `logs.testing` captures log records in tests."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""Views for the tests of the middleware."""
+"""Views and URLs for the tests of the logging middleware."""
 
 import asyncio
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ def ok(_: HttpRequest) -> HttpResponse:
 
 
 def leftover(request: HttpRequest) -> HttpResponse:
-    """Bind a field that only the end of the request removes."""
+    """Respond with the currently bound log fields, and bind a field without removing it again."""
     before = dict(current())
     bind(instance=request.GET["instance"])
     return HttpResponse(str(before))

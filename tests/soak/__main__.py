@@ -1,8 +1,8 @@
 """The command line of the soak test: `python -m tests.soak --duration 60`.
 
 Exit status:
-  0  no read of the shared tier was stale, and none of the local tier by more than a second
-  1  a read was stale
+  0  no read was stale, except for documented reasons (see `tests/soak/staleness.py`)
+  1  a read was stale for a reason that is not documented
   2  there were too few reads or faults for a result, or a process failed
 """
 
@@ -18,10 +18,10 @@ from tests.soak.options import Options
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Start the servers, run the soak test and print its report.
+    """Start PostgreSQL and Valkey, run the soak test and print its report.
 
     Returns:
-        The exit status, or 128 + the number of the signal that ended the run.
+        The exit status, or 128 + the number of the POSIX signal that ended the soak test.
     """
     options = Options.parse(arguments, __doc__)
     signals.install_handlers()
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
         return 128 + interrupted.number
     except ServerFailed as error:
         print(f"tests.soak: {error}", file=sys.stderr)
-        # Ctrl-C also ends the commands that start a server, so the signal explains the failure.
+        # Ctrl-C also ends `initdb`, which prepares PostgreSQL: then the POSIX signal explains the failed start.
         return 128 + number if (number := signals.first_received()) else 2
 
 

@@ -1,6 +1,6 @@
-"""Commands from the fault injection to the processes, in shared memory.
+"""Commands from the fault injection to the reader and writer processes, in shared memory.
 
-There is no lock, because a process could be killed while it holds one.
+The shared memory has no lock, because a process could be killed while it holds a lock.
 """
 
 import mmap
@@ -20,7 +20,7 @@ PAUSE_SECONDS = 0.1
 
 
 class Commands:
-    """The commands. Create it before the processes are forked."""
+    """The pending commands of all readers and writers. Create this object before these processes are forked."""
 
     def __init__(self) -> None:
         numbers = memoryview(mmap.mmap(-1, 8 * (1 + 2 * WRITERS))).cast("q")
@@ -29,28 +29,28 @@ class Commands:
         self._partitioned_until = numbers[1 + WRITERS :]
 
     def stop(self) -> None:
-        """Stop all processes."""
+        """Tell all readers and writers to stop."""
         self._stopped[0] = 1
 
     @property
     def is_stopped(self) -> bool:
-        """Whether all processes must stop."""
+        """Whether all readers and writers must stop."""
         return bool(self._stopped[0])
 
     def kill_after_commit(self, writer: int) -> None:
-        """Let a writer kill itself after its next commit, before the cache's `end`."""
+        """Tell a writer process to kill itself after its next COMMIT, before the cache ends the write (`end`)."""
         self._after_commit[writer] = KILL
 
     def pause_after_commit(self, writer: int) -> None:
-        """Let a writer pause after its next commit, before the cache's `end`."""
+        """Tell a writer process to pause after its next COMMIT, before the cache ends the write (`end`)."""
         self._after_commit[writer] = PAUSE
 
     def is_pending(self, writer: int) -> bool:
-        """Whether a writer has not executed its last command yet."""
+        """Whether a writer has received a command that it has not executed yet."""
         return bool(self._after_commit[writer])
 
     def execute_after_commit(self, writer: int) -> None:
-        """Execute the pending command of this writer; called between its commit and the cache's `end`."""
+        """Execute the pending command of a writer; the writer calls this between COMMIT and the cache's `end`."""
         command, self._after_commit[writer] = self._after_commit[writer], 0
         if command == KILL:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -58,21 +58,21 @@ class Commands:
             time.sleep(PAUSE_SECONDS)
 
     def partition(self, writer: int, seconds: float) -> None:
-        """Make the store time out for one writer only."""
+        """Make all requests of one writer to the shared store time out for some seconds."""
         self._partitioned_until[writer] = monotonic_ns() + int(seconds * 1e9)
 
     def is_partitioned(self, writer: int, *, within_last: float = 0.0) -> bool:
-        """Whether the store times out for a writer, or did within the last seconds."""
+        """Whether the store times out for a writer now, or did so within the last `within_last` seconds."""
         return monotonic_ns() < self._partitioned_until[writer] + int(within_last * 1e9)
 
 
 def install_partition(commands: Commands, writer: int) -> None:
-    """Patch this process so that its requests to the store fail while it is partitioned."""
-    with_connection = RedisTransport._with_connection  # noqa: SLF001 - every round trip calls it
+    """Patch this writer process so that its requests to the store fail while the writer is partitioned."""
+    with_connection = RedisTransport._with_connection  # noqa: SLF001 - every request to the store calls this method
 
     def fail_or_send(self: RedisTransport, send: Callable[[Any], Any], **options: Any) -> Any:
         if commands.is_partitioned(writer):
             raise StoreSlow("partitioned")
         return with_connection(self, send, **options)
 
-    RedisTransport._with_connection = fail_or_send  # type: ignore[method-assign]  # noqa: SLF001 - as above
+    RedisTransport._with_connection = fail_or_send  # type: ignore[method-assign]  # noqa: SLF001 - only a patch can cut one writer off

@@ -1,8 +1,8 @@
 """Records a writer's commits in the history at the moment of the commit.
 
-It patches the writer's database connection. A transaction is committed when its COMMIT returns; a statement in
-autocommit mode when the statement returns. The cache's `end` has not started then, so commands such as
-`kill_after_commit` are executed here too.
+The recorder patches the writer's database connection. A transaction counts as committed when its COMMIT returns, and a
+statement in autocommit mode when the statement returns. At that moment the cache's `end` has not started yet, so the
+recorder also executes commands such as `kill_after_commit`.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,13 +23,13 @@ from tests.soak.rows import SLOTS, Rows
 
 TABLE = connection.ops.quote_name(Conversation._meta.db_table)  # noqa: SLF001 - Django documents _meta
 CHANGES = tuple(f"{verb} {TABLE}" for verb in ("UPDATE", "INSERT INTO", "DELETE FROM"))
-RETRY_DELAY = 0.2  # seconds; a little more than the circuit breaker stays open
+RETRY_DELAY = 0.2  # seconds; a little longer than the store's circuit breaker stays open
 
-Write = tuple[int, int]  # slot, number
+Write = tuple[int, int]  # (slot of a row, number of a write)
 
 
 class CommitRecorder:
-    """Records the commits of one writer. Creating it patches this process."""
+    """Records the commits of one writer. Creating a recorder patches the current process's database connection."""
 
     def __init__(self, history: History, rows: Rows, commands: Commands, writer: int) -> None:
         self._history = history
@@ -42,33 +42,33 @@ class CommitRecorder:
         self._patch_connection()
 
     def start(self, writes: Sequence[Write]) -> None:
-        """Record the writes of the next commit, before the cache's `begin`."""
+        """Record in the history that some writes start; call this before the cache's `begin`."""
         for slot, number in writes:
             self._history.record_start(self._writer, slot, number)
         self._open = list(writes)
 
     def record_existing(self, slot: int, number: int) -> None:
-        """Record a number found in the database: a killed writer could not record its last commit."""
+        """Record a write number found in the database, because a killed writer could not record its last commit."""
         if number > self._history.last_committed(slot):
             self._history.record_commit(self._writer, slot, number)
 
     def finish(self) -> None:
-        """Record the end of all committed writes, if the store has processed everything that this writer sent."""
+        """Record the end of the committed writes, if the store has processed all requests of this writer."""
         self._open.clear()
         current = get_runtime()
         assert isinstance(current.store, RedisStore)
         try:
-            current.store.check_writable()  # the server replies to it after all earlier requests
+            current.store.check_writable()  # the reply proves that earlier requests are processed
         except (StoreDown, StoreFull):
             return
-        if not current.pending_ends and not current.store._transport._unconfirmed:  # noqa: SLF001 - unacknowledged requests
+        if not current.pending_ends and not current.store._transport._unconfirmed:  # noqa: SLF001 - has no public name
             for slot, number in self._ending:
                 self._history.record_end(slot, number)
             self._ending.clear()
 
     # --- patches ------------------------------------------------------------------------------------------------------
     def _patch_connection(self) -> None:
-        commit, record = connection._commit, outbox.record  # type: ignore[attr-defined]  # noqa: SLF001 - the COMMIT
+        commit, record = connection._commit, outbox.record  # type: ignore[attr-defined]  # noqa: SLF001 - _commit sends COMMIT
 
         def commit_and_record() -> None:
             commit()
@@ -82,13 +82,13 @@ class CommitRecorder:
                     is_partitioned = self._commands.is_partitioned(self._writer, within_last=RETRY_DELAY)
                     self._history.record_outboxed(slot, number, is_partitioned=is_partitioned)
 
-        def execute_and_record(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001 - Django's signature
+        def execute_and_record(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001 - Django requires this signature
             result = execute(sql, params, many, context)
-            if not connection.in_atomic_block and sql.startswith(CHANGES):  # excludes the outbox
+            if not connection.in_atomic_block and sql.startswith(CHANGES):  # an INSERT into the outbox does not count
                 self._record_commits()
             return result
 
-        connection._commit = commit_and_record  # type: ignore[attr-defined]  # noqa: SLF001 - as above
+        connection._commit = commit_and_record  # type: ignore[attr-defined]  # noqa: SLF001 - _commit sends COMMIT
         connection.execute_wrappers.append(execute_and_record)
         outbox.record = record_in_outbox
 
@@ -98,14 +98,14 @@ class CommitRecorder:
             self._history.record_commit(self._writer, slot, number)
         self._ending += [
             write for write in writes if write not in self._outboxed
-        ]  # draining the outbox ends the others
+        ]  # a write in the outbox ends when the outbox is drained
         self._outboxed.clear()
         if writes:
             self._commands.execute_after_commit(self._writer)
 
 
 def record_draining(history: History, rows: Rows) -> None:
-    """Patch this process so that it records the rows that it invalidates from the outbox."""
+    """Patch this process so that it records in the history which rows it invalidates when it drains the outbox."""
     apply = outbox.apply
 
     def apply_and_record(runtime: CacheRuntime, words: Sequence[str]) -> None:
@@ -119,7 +119,7 @@ def record_draining(history: History, rows: Rows) -> None:
 
 
 def row_tags(rows: Rows, slot: int) -> set[str]:
-    """Return the tags of all entries that contain a row."""
+    """Return the tags of all cache entries that contain the row of a slot."""
     return {
         f"conversation:{rows.pk(slot)}",
         f"conversations:instance:{rows.instance(slot)}",

@@ -1,7 +1,8 @@
-"""The injected faults: killed and paused processes, and everything that Valkey can do to its clients.
+"""The injected faults: processes are killed and paused; Valkey loses data, hangs, restarts, or closes connections.
 
-Two tasks inject faults side by side. After a heavy fault the caches quarantine the store; heavy faults come in groups,
-so that the caches use the store in between. After a light fault the caches go on using it.
+Two tasks inject faults side by side: one injects heavy faults, the other injects light faults. After a heavy fault the
+caches quarantine the store; heavy faults come in groups, so that the caches use the store between two groups. After a
+light fault the caches go on using the store.
 """
 
 import os
@@ -31,7 +32,7 @@ COMMAND_TIMEOUT = 20.0  # seconds
 POLL_SECONDS = 0.005
 EVICTION_POLICIES = ("allkeys-lru", "allkeys-random", "volatile-lru", "volatile-random", "volatile-ttl")
 
-# Removes entries and versions but no intents, which begin with "!".  KEYS candidates
+# A Lua script that removes cache entries and versions, but no intents: the value of an intent begins with "!" (33).
 UNLINK = """
 local removed = 0
 for _, key in ipairs(KEYS) do
@@ -45,23 +46,23 @@ Inject = Callable[[], Task]
 
 
 class Faults:
-    """All faults, by their names in the report. Faults that may lose intents are recorded in the history.
+    """Injects all faults. The history records each fault in which the store may lose intents.
 
     Args:
-        server: the Valkey server.
-        processes: the readers and writers.
+        server: the Valkey server of the soak test.
+        processes: the reader and writer processes.
         history: the history of all writes.
-        commands: the commands to the processes.
-        prefix: the prefix of the cache's keys.
-        only: selects faults whose name contains this text.
+        commands: the commands to the reader and writer processes.
+        prefix: the prefix of the cache's keys in Valkey.
+        only: if not empty, inject only faults whose name contains this text.
         partition: whether to include the fault in which the store is slow for one writer only.
 
     Attributes:
-        injected: the number of injected faults by name.
-        removed_keys: the number of keys that were "evicted" or "removed".
+        injected: how often each fault was injected, by the fault's name.
+        removed_keys: how many keys were "evicted" by Valkey, and how many were "removed" by the fault injection.
     """
 
-    def __init__(  # noqa: PLR0913 - one argument for each part of a soak test
+    def __init__(  # noqa: PLR0913 - one argument for each component of a soak test
         self,
         server: Valkey,
         processes: Processes,
@@ -107,7 +108,7 @@ class Faults:
         self.injected = dict.fromkeys((*self._heavy, *self._light), 0)
 
     def inject(self, until: float, rounds: int) -> None:
-        """Inject every fault `rounds` times in random order, evenly distributed until a time (monotonic clock)."""
+        """Inject every fault `rounds` times, in random order, evenly distributed until the monotonic time `until`."""
         heavy = scheduler.spread_evenly(
             self._shuffled(self._heavy, rounds),
             until,
@@ -160,12 +161,12 @@ class Faults:
 
     # --- the server restarts ------------------------------------------------------------------------------------------
     def _restart(self) -> Task:
-        """Shut the server down cleanly, which loses nothing."""
+        """Shut Valkey down cleanly, which loses no data, and start it again."""
         self._server.shutdown()
         yield from self._start()
 
     def _restart_with_older_data(self) -> Task:
-        """Restart with data saved some seconds ago or just before the end."""
+        """Kill Valkey and start it with older data, saved either just now or before an earlier fault."""
         dump = self._older_dump()
         with self._record_loss():
             yield self._rng.choice(DOWN_SECONDS)
@@ -174,7 +175,7 @@ class Faults:
         yield from self._start()
 
     def _restart_unseen(self) -> Task:
-        """Restart the server while all processes are paused: they can detect it only by the server's run id."""
+        """Restart Valkey while all clients are paused: only a new server run id tells the clients about the restart."""
         yield from self._wait_until_up()
         dump = self._older_dump()
         with self._processes.all_paused():
@@ -211,7 +212,7 @@ class Faults:
         yield 0.0
 
     def _evict(self) -> Task:
-        """Let the server evict any keys, including live intents."""
+        """Make Valkey evict random keys, which may include the intents of running writes."""
         with self._record_loss(by_eviction=True):
             yield from self._lower_memory(self._rng.choice(EVICTION_POLICIES))
 
@@ -219,7 +220,7 @@ class Faults:
         yield from self._lower_memory("noeviction")
 
     def _lower_memory(self, policy: str) -> Task:
-        """Set a memory limit below the current use for a moment."""
+        """Set Valkey's memory limit below its current memory use for a moment."""
         yield from self._wait_until_up()
         client = self._server.client
         before = client.info()
@@ -241,7 +242,7 @@ class Faults:
 
     @contextmanager
     def _record_loss(self, *, by_eviction: bool = False) -> Iterator[None]:
-        """Record in the history that the server may lose intents while the block runs."""
+        """Record in the history that Valkey may lose intents while the `with` block runs."""
         index = self._history.start_loss(by_eviction=by_eviction)
         try:
             yield
@@ -256,7 +257,7 @@ class Faults:
         return self._close("pubsub")
 
     def _close(self, client_type: str) -> Task:
-        """Close all connections of a type, or every second one."""
+        """Close all client connections of one type, or every second one of them."""
         step = self._rng.choice((1, 2))
         yield from self._wait_until_up()
         client: Any = self._server.client
@@ -266,16 +267,16 @@ class Faults:
             client.client_kill_filter(_id=client_id)
 
     def _wait_until_up(self) -> Task:
-        """Wait until no fault of the other task keeps the server down."""
+        """Wait until Valkey is running, because the other task's fault may have stopped or paused Valkey."""
         while not self._server.is_up:
             yield POLL_SECONDS
 
 
 def _wait_for(is_done: Callable[[], bool]) -> Task:
-    """Wait until a writer has executed a command.
+    """Wait until a writer has executed a command, that is, until `is_done` returns True.
 
     Raises:
-        ProcessFailed: it did not within `COMMAND_TIMEOUT`.
+        ProcessFailed: the writer did not execute the command within `COMMAND_TIMEOUT`.
     """
     end = time.monotonic() + COMMAND_TIMEOUT
     while not is_done():

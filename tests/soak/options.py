@@ -10,15 +10,15 @@ SABOTAGES = ("begin", "holders", "strange", "late")
 
 @dataclass(frozen=True)
 class Options:
-    """One run of the soak test.
+    """The options of one run of the soak test.
 
     Attributes:
-        duration: seconds.
-        pace: the factor by which the protocol's long intervals are shortened; see `pace.py`.
-        partition: whether to inject a fault in which only one writer loses the store.
-        sabotage: the protocol step to disable (see `sabotage.py`), or "".
-        only: inject only faults whose name contains this text.
-        log: whether to print the cache's log.
+        duration: how many seconds the soak test runs.
+        pace: the factor by which the long intervals of the cache protocol are shortened; see `pace.py`.
+        partition: whether to inject a fault in which only one writer cannot reach the store.
+        sabotage: the step of the cache protocol to disable (see `sabotage.py`), or "" to disable no step.
+        only: if not empty, inject only faults whose name contains this text.
+        log: whether to print the log lines of the cache.
     """
 
     duration: float = 60

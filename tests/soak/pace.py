@@ -1,7 +1,7 @@
-"""Shortens the protocol's long intervals by one factor, so that a minute suffices for ten faults of each kind.
+"""Shortens the long intervals of the cache protocol by one factor, so that ten faults of each kind fit into a minute.
 
-Affects the lifetime of intents, the quarantine of a store that came back, and the intervals of the background threads.
-Time-outs and the maximum staleness of the local tier are not changed.
+The shortened intervals are the lifetime of intents, the quarantine of a store that came back, and the intervals of
+background threads. Time-outs and the maximum staleness of the local tier are not changed.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from cachelayer.background import heartbeat, recovery, subscriber
 from cachelayer.stores import redis
 
 DEFAULT_PACE = 5.0
-INTERVALS: dict[str, tuple[ModuleType, str, float]] = {  # module, constant, and the constant's units per second
+INTERVALS: dict[str, tuple[ModuleType, str, float]] = {  # each value: (module, constant, constant's units per second)
     "lifetime of an intent": (redis, "INTENT_MS", 1000),
     "quarantine of a store": (redis, "QUARANTINE_S", 1),
     "quarantine in one process only": (recovery, "QUARANTINE_S", 1),
@@ -25,13 +25,13 @@ INTERVALS: dict[str, tuple[ModuleType, str, float]] = {  # module, constant, and
 
 
 def shorten_intervals(pace: float) -> None:
-    """Divide the intervals of this process by `pace`."""
+    """Divide all intervals by `pace`, in the current process."""
     for module, name, _ in INTERVALS.values():
         value = getattr(module, name)
         setattr(module, name, type(value)(value / pace))
 
 
 def seconds() -> Iterator[tuple[str, float]]:
-    """Yield the name and the current seconds of each interval."""
+    """Yield the name of each interval and its current length in seconds."""
     for label, (module, name, units) in INTERVALS.items():
         yield label, getattr(module, name) / units

@@ -1,4 +1,4 @@
-"""The reader and writer processes: forked from this one; killed writers are forked again."""
+"""Starts, supervises and stops the reader and writer processes; killed writers are started again."""
 
 import json
 import logging
@@ -33,30 +33,31 @@ WRITE_PAUSE = 0.01  # seconds between two writes
 STOP_WITHIN = 20.0  # seconds
 POLL_SECONDS = 0.01
 
-Loop = Callable[[int, Callable[[], bool]], None]  # takes the process' number, and a function that returns False to stop
+# A main loop takes the number of its process, and a function that returns False when the loop must end.
+Loop = Callable[[int, Callable[[], bool]], None]
 
 
 class ProcessFailed(ServerFailed):
-    """A reader or a writer ended or hung unexpectedly."""
+    """A reader process or a writer process ended or hung unexpectedly."""
 
 
 class Processes:
-    """All processes of one soak test; they run while the context is open.
+    """All reader and writer processes of one soak test; they run until the `with` block ends.
 
     Args:
-        history: the history of all writes.
-        rows: the rows.
-        commands: the commands to the processes.
+        history: the history of all writes to the rows.
+        rows: the rows that are written and read.
+        commands: the commands of the fault injection to the processes.
         folder: where readers write their reports.
-        pace: see `pace.py`.
-        sabotage: the protocol step that the processes disable, or "".
+        pace: the factor by which intervals are shortened; see `pace.py`.
+        sabotage: the step of the cache protocol that the processes disable, or "" to disable no step.
 
     Attributes:
-        readers: the readers by number.
-        writers: the writers by number.
+        readers: the reader processes by number.
+        writers: the writer processes by number.
     """
 
-    def __init__(  # noqa: PLR0913 - one argument for each part of a soak test
+    def __init__(  # noqa: PLR0913 - one argument for each component of a soak test
         self, history: History, rows: Rows, commands: Commands, folder: Path, *, pace: float, sabotage: str
     ) -> None:
         self.writers: dict[int, BaseProcess] = {}
@@ -69,8 +70,8 @@ class Processes:
         self._sabotage = sabotage
 
     def __enter__(self) -> Self:
-        """Start all processes."""
-        connections.close_all()  # a forked process must not inherit an open connection
+        """Start all readers and writers."""
+        connections.close_all()  # a forked process must not inherit an open database connection
         self.readers = {number: self._start(self._read, number) for number in range(READERS)}
         self.writers = {number: self._start(self._write, number) for number in range(WRITERS)}
         return self
@@ -78,16 +79,16 @@ class Processes:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Kill all processes."""
+        """Kill all readers and writers."""
         for process in self._all():
             process.kill()
             process.join()
 
     def restart_killed_writers(self) -> None:
-        """Start killed writers again.
+        """Start the writers again that a fault has killed.
 
         Raises:
-            ProcessFailed: a reader ended, or a writer ended for another reason.
+            ProcessFailed: a reader ended, or a writer ended without being killed.
             Interrupted: this process received a termination signal.
         """
         signals.raise_if_received()
@@ -101,7 +102,7 @@ class Processes:
 
     @contextmanager
     def all_paused(self) -> Iterator[None]:
-        """Pause all processes while the block runs."""
+        """Pause all readers and writers while the `with` block runs."""
         pids = [process.pid for process in self._all() if process.pid and process.exitcode is None]
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
@@ -112,14 +113,14 @@ class Processes:
                 os.kill(pid, signal.SIGCONT)
 
     def sleep(self, seconds: float) -> None:
-        """Sleep; meanwhile restart killed writers (see `restart_killed_writers` for the errors)."""
+        """Sleep, and restart killed writers during this time; raises the errors of `restart_killed_writers`."""
         end = time.monotonic() + seconds
         while (remaining := end - time.monotonic()) > 0:
             self.restart_killed_writers()
             time.sleep(min(remaining, POLL_SECONDS))
 
     def stop(self) -> list[dict[str, Any]]:
-        """Stop all processes and return the readers' reports.
+        """Stop all readers and writers, and return the readers' reports.
 
         Raises:
             ProcessFailed: a process did not stop, or ended with an error.
@@ -131,7 +132,7 @@ class Processes:
             while process.exitcode is None and time.monotonic() < end:
                 signals.raise_if_received()
                 process.join(POLL_SECONDS)
-            # The last fault may have killed a writer just now.
+            # A writer that the last fault has killed is not started again, and this is no error.
             is_killed_writer = process in self.writers.values() and process.exitcode == -signal.SIGKILL
             if process.exitcode != 0 and not is_killed_writer:
                 raise ProcessFailed(f"{process.name} ended with {process.exitcode} when it had to stop")
@@ -153,12 +154,12 @@ class Processes:
         return process
 
     def _run(self, loop: Loop, number: int, parent: int) -> None:
-        """Start the cache and run a loop until all processes must stop, or the parent has died."""
+        """Start the cache and run `loop` until all processes must stop or the parent process has died."""
         signals.reset_in_child()
         record_draining(self._history, self._rows)
         if self._sabotage:
             SABOTAGES[self._sabotage]()
-            runtime.use_configured_store()  # the runtime inherited from the parent has the original steps
+            runtime.use_configured_store()  # create the cache runtime again, with the sabotaged steps
         threads = startup.start().threads
         loop(number, lambda: not self._commands.is_stopped and os.getppid() == parent)
         if threads is not None:

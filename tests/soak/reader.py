@@ -1,4 +1,4 @@
-"""A reader: reads rows and lists from both tiers, and checks every result against the history."""
+"""A reader process: reads rows and lists from both cache tiers, and checks every result against the history."""
 
 import random
 import time
@@ -16,24 +16,25 @@ from tests.soak.history import History
 from tests.soak.rows import FIRST_PK, INSTANCES, NO_ROW, SLOTS, Rows, draw_slots
 from tests.soak.staleness import DATABASE, LOCAL, SHARED, StalenessChecker, StaleRead
 
-BATCH_ROWS = 800  # read one by one
-FRESH_ROWS = 70  # of them, bypassing the local tier
-MANY_ROWS = 10  # read in one round trip
-# After each bypass in a row the reader sleeps longer: while the cache is off, its recovery needs the processor.
+BATCH_ROWS = 800  # number of rows that one batch reads one by one
+FRESH_ROWS = 70  # number of the rows in a batch that are read without the local tier of the cache
+MANY_ROWS = 10  # number of rows that are read in one round trip to the store
+# The reader sleeps after each read that bypassed the cache, and longer after several such reads in succession: while
+# the cache is off, the threads that turn the cache on again need the processor.
 BYPASS_PAUSE = 0.0003  # seconds
 MAX_BYPASS_PAUSE = 0.01
-SLOW_FRACTION = 1 / 50  # of the database queries
+SLOW_FRACTION = 1 / 50  # the fraction of database queries whose results are delayed
 MAX_SLOWDOWN = 0.02  # seconds
-MAX_DETAILS = 20  # stale reads reported in detail
-NEARBY_LOSS = 5_000_000_000  # ns
+MAX_DETAILS = 20  # number of stale reads that each reader reports in detail
+NEARBY_LOSS = 5_000_000_000  # ns between a stale read and a loss of intents that is reported with the read
 
 
 class Reader:
-    """Reads, and counts the reads by tier and the stale reads by tier and cause.
+    """Reads rows and lists; counts the reads of each tier, and the stale reads by tier and cause.
 
     Args:
         history: the history of all writes.
-        rows: the rows.
+        rows: the rows that are read.
         checker: decides which reads are stale.
     """
 
@@ -55,7 +56,7 @@ class Reader:
         connection.execute_wrappers.append(self._delay_some_queries)
 
     def read_batch(self) -> None:
-        """Read some rows in every way."""
+        """Read a batch of rows with each read method of the cache."""
         slots = draw_slots(range(SLOTS), BATCH_ROWS, self._rng)
         self.read_rows(slots[FRESH_ROWS:], fresh=False)
         self.read_rows(slots[:FRESH_ROWS], fresh=True)
@@ -66,7 +67,7 @@ class Reader:
 
     # --- ways of reading ----------------------------------------------------------------------------------------------
     def read_rows(self, slots: Sequence[int], *, fresh: bool) -> None:
-        """Read single rows. The code around `fetch` is inlined, so that it costs no more than one `fetch`."""
+        """Read rows one by one. Helper functions are not used: they would make a checked read much slower."""
         committed_0, committed_1 = self._history.committed
         started_0, started_1 = self._history.started
         local, fetch, local_reads = self._local, Conversation.objects.fetch, 0
@@ -88,17 +89,17 @@ class Reader:
         self.reads[LOCAL] += local_reads
 
     def read_many(self, slots: Sequence[int]) -> None:
-        """Read several rows from the shared tier in one round trip."""
+        """Read several rows from the shared tier in one round trip, and check each row."""
         slots = list(dict.fromkeys(slots))
         minimums = [self._history.last_committed(slot) for slot in slots]
         started = monotonic_ns()
         found = Conversation.objects.fetch_many([FIRST_PK + slot for slot in slots], fresh=True)
         tier = self._last_tier(len(slots))
-        # If only some rows came from the database, a stale one must have come from the shared tier.
+        # Some rows may have come from the database, but a stale row must have come from the shared tier.
         self._check_rows(tier, SHARED, slots, minimums, {row.pk: row.unread_count for row in found.values()}, started)
 
     def read_list(self, index: int, *, fresh: bool) -> None:
-        """Read the list of an instance, and check both the rows in it and the missing ones."""
+        """Read the conversation list of an instance; check the rows in the list and the rows missing from it."""
         instance, slots = self._lists[index]
         minimums = [self._history.last_committed(slot) for slot in slots]
         hits, started = self._local.hits, monotonic_ns()
@@ -107,7 +108,7 @@ class Reader:
         self._check_rows(tier, tier, slots, minimums, {row.pk: row.unread_count for row in page.rows}, started)
 
     def _last_tier(self, reads: int = 1) -> str:
-        """Return the tier of the last `reads`, which were not local hits; sleep after a bypass."""
+        """Return the tier that answered the last reads, none of which hit the local tier; sleep after a bypass."""
         counters = self._counters
         before, self._shared_hits = self._shared_hits, counters.hits + counters.absences
         if self._shared_hits == before + reads:
@@ -120,14 +121,14 @@ class Reader:
         return DATABASE
 
     def _delay_some_queries(self, execute: Callable[..., Any], *statement: Any) -> Any:
-        """Delay some query results, so that they are old when the reader gets them; a database wrapper."""
+        """Wrap Django's query execution: delay some results, so that they may be stale when the reader gets them."""
         result = execute(*statement)
         if self._rng.random() < SLOW_FRACTION:
             time.sleep(self._rng.uniform(0, MAX_SLOWDOWN))
         return result
 
     # --- checks -------------------------------------------------------------------------------------------------------
-    def _check_rows(  # noqa: PLR0913, PLR0917 - the values of one read
+    def _check_rows(  # noqa: PLR0913, PLR0917 - all arguments describe one read
         self,
         tier: str,
         checked_tier: str,
@@ -142,7 +143,7 @@ class Reader:
             number, maximum = found.get(FIRST_PK + slot, NO_ROW), self._history.last_started(slot)
             self._check(checked_tier, slot, number, minimum, maximum, started)
 
-    def _check(self, tier: str, slot: int, number: int, minimum: int, maximum: int, started: int) -> None:  # noqa: PLR0913, PLR0917 - as above
+    def _check(self, tier: str, slot: int, number: int, minimum: int, maximum: int, started: int) -> None:  # noqa: PLR0913, PLR0917 - all arguments describe one read
         stale = self._checker.check(tier, slot, number, minimum, maximum, started)
         if stale is None:
             return
@@ -153,7 +154,7 @@ class Reader:
             self.details.append(self._describe(tier, stale))
 
     def _describe(self, tier: str, stale: StaleRead) -> dict[str, Any]:
-        """Return a stale read with the missed writes and the losses near it, in ms from its start."""
+        """Describe a stale read, the writes it missed, and nearby losses of intents; times are ms from its start."""
         writes = []
         for number in range(stale.number + 1, stale.minimum + 1):
             write = self._history.write(stale.slot, number)
@@ -169,7 +170,7 @@ class Reader:
         return {**asdict(stale), "cause": stale.cause.value, "tier": tier, "writes": writes, "losses": losses}
 
     def report(self) -> dict[str, Any]:
-        """Return the counts as JSON-compatible data."""
+        """Return all counts and details of this reader as JSON-compatible data."""
         return {
             "reads": self.reads,
             "rows": self.rows_in_lists,

@@ -1,4 +1,4 @@
-"""The report: reads by tier, stale reads by cause, and whether there was enough of everything for a result."""
+"""The report of a soak test: reads by tier, stale reads by cause, and whether there were enough reads and faults."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -8,11 +8,11 @@ from tests.soak.staleness import DATABASE, LOCAL, SHARED, Cause
 
 TIERS = (LOCAL, SHARED, DATABASE)
 MILLISECOND = 1e6  # ns
-MIN_READS, MIN_SHARED_READS, MIN_FAULTS = 1_000_000, 100_000, 10  # per minute
+MIN_READS, MIN_SHARED_READS, MIN_FAULTS = 1_000_000, 100_000, 10  # required in each minute of a soak test
 
 
 class Report:
-    """The sum of all readers' reports (see `Reader.report`)."""
+    """Adds up the reports of all reader processes (see `Reader.report`)."""
 
     def __init__(self, reports: Sequence[Mapping[str, Any]]) -> None:
         self.reads: Counter[str] = Counter()
@@ -34,12 +34,12 @@ class Report:
         return any(count and not Cause(cause).is_documented for (_, cause), count in self.stale.items())
 
     def missing(self, duration: float, faults: Mapping[str, int], pace: float) -> list[str]:
-        """Return the names of the counts that are too low for a result.
+        """Return the names of the read and fault counts that are too low for a reliable result.
 
         Args:
-            duration: seconds.
-            faults: the number of injected faults by name.
-            pace: the pace as a fraction of the default; a slower run needs fewer reads and faults.
+            duration: how many seconds the soak test ran.
+            faults: how often each fault was injected, by the name of the fault.
+            pace: the pace (see `pace.py`) as a fraction of the default pace; a slower run needs fewer reads and faults.
         """
         share = duration / 60 * min(1.0, pace)
         counts = {"reads": sum(self.reads.values()), "reads of the shared tier": self.reads[SHARED], **faults}
@@ -47,7 +47,7 @@ class Report:
         return [name for name, count in counts.items() if count < int(minimums.get(name, MIN_FAULTS * share))]
 
     def text(self) -> str:
-        """Return tables of the reads, and of the time from a commit to the stale reads after it."""
+        """Return two tables as text: the reads of each tier, and the ms from a missed write to the stale read."""
         lines = [_row("reads", *TIERS, "all"), _numbers("checked", [self.reads[tier] for tier in TIERS])]
         lines.append(_numbers("rows in sets and lists", [self.rows[tier] for tier in TIERS]))
         lines += [
@@ -62,7 +62,7 @@ class Report:
 
 
 def table(title: str, counts: Mapping[str, float]) -> str:
-    """Return counts as a table."""
+    """Return the text of a table with a title, and a name and a count in each row."""
     return "\n".join([title, *(_row(f"  {name}", f"{count:,}") for name, count in counts.items())])
 
 

@@ -1,7 +1,7 @@
-"""The rows that are written and read: conversations of a few instances. Each row has a slot in the history.
+"""The rows that the soak test writes and reads: conversations of a few instances. A slot is the index of a row.
 
-A row stores its last write number in `unread_count`. For rows that are deleted and inserted again, odd numbers are
-inserts and even numbers are deletions.
+A row stores the number of its last write in `unread_count`. Among the writes to a row that is repeatedly deleted and
+inserted again, those with odd numbers are inserts, and those with even numbers are deletions.
 """
 
 import enum
@@ -15,18 +15,18 @@ from tests.soak.history import WRITERS, History
 
 INSTANCES = 4
 SLOTS = 100
-FIRST_PK = 1_000_000  # beyond the sequence, because RECREATED rows are inserted again with the same key
-NO_ROW = -1  # the number of a read that finds no row
-ZIPF_OFFSET = 20  # skips the first ranks, so that no single row gets most of the traffic
-ROLLED_BACK = 2**31 - 1  # written only in transactions that are rolled back
+FIRST_PK = 1_000_000  # beyond the sequence of PostgreSQL, because deleted rows are inserted again with their old key
+NO_ROW = -1  # stands in for the write number if a read finds no row
+ZIPF_OFFSET = 20  # number of skipped ranks of the Zipf distribution, so that no row gets most of the reads and writes
+ROLLED_BACK = 2**31 - 1  # a number written only in transactions that are rolled back
 
 
 class RowKind(enum.Enum):
-    """How a row is written."""
+    """How a row is written: by which writers and with which statements."""
 
-    SHARED = 0  # by both writers, in transactions that lock the row
-    OWNED = 1  # by one writer, in autocommit mode
-    RECREATED = 2  # deleted and inserted again by one writer
+    SHARED = 0  # updated by both writers, in transactions that lock the row
+    OWNED = 1  # updated by one writer only, mostly in autocommit mode
+    RECREATED = 2  # repeatedly deleted and inserted again, by one writer only
 
 
 KINDS = (RowKind.SHARED, RowKind.OWNED, RowKind.SHARED, RowKind.RECREATED, RowKind.SHARED)
@@ -34,28 +34,28 @@ KINDS = (RowKind.SHARED, RowKind.OWNED, RowKind.SHARED, RowKind.RECREATED, RowKi
 
 @dataclass(frozen=True)
 class Rows:
-    """All rows. The first slots get the most traffic.
+    """All rows of a soak test. Rows with low slots are read and written the most often.
 
     Attributes:
-        instances: primary keys of the instances.
+        instances: primary keys of the instances to which the conversations belong.
     """
 
     instances: Sequence[int]
 
     def pk(self, slot: int) -> int:
-        """Return the row's primary key."""
+        """Return the primary key of the row of a slot."""
         return FIRST_PK + slot
 
     def slot(self, pk: int) -> int:
-        """Return a row's slot."""
+        """Return the slot of the row that has the primary key `pk`."""
         return pk - FIRST_PK
 
     def kind(self, slot: int) -> RowKind:
-        """Return how the row is written."""
+        """Return how the row of a slot is written."""
         return KINDS[slot % len(KINDS)]
 
     def instance(self, slot: int) -> int:
-        """Return the primary key of the row's instance."""
+        """Return the primary key of the instance to which the row of a slot belongs."""
         return self.instances[slot // len(KINDS) % INSTANCES]
 
     def slots_of_instance(self, instance: int) -> Sequence[int]:
@@ -63,18 +63,18 @@ class Rows:
         return [slot for slot in range(SLOTS) if self.instance(slot) == instance]
 
     def slots_of_writer(self, writer: int, kind: RowKind) -> list[int]:
-        """Return the slots of one kind that a writer writes."""
+        """Return the slots of all rows of one kind that a writer may write."""
         slots = [slot for slot in range(SLOTS) if self.kind(slot) is kind]
         return slots if kind is RowKind.SHARED else slots[writer::WRITERS]
 
     def build(self, slot: int, number: int) -> Conversation:
-        """Return an unsaved row."""
+        """Return an unsaved conversation for a slot, with a write number."""
         pk = self.pk(slot)
         return Conversation(pk=pk, instance_id=self.instance(slot), kind="group", jid=f"{pk}@g.us", unread_count=number)
 
 
 def create_rows(history: History) -> Rows:
-    """Insert all rows and record their first write."""
+    """Insert all rows into the database, and record their first writes in the history."""
     instances = [Instance.objects.create(name=f"soak-{number}").pk for number in range(INSTANCES)]
     rows = Rows(instances)
     for slot in range(SLOTS):
@@ -88,7 +88,7 @@ def create_rows(history: History) -> Rows:
 def draw_slots(slots: Sequence[int], count: int, rng: random.Random) -> list[int]:
     """Draw slots from a Zipf distribution in which the first slot is the most frequent.
 
-    The peak of the distribution is cut off. Otherwise one killed writer could block most of the traffic.
+    The distribution is flattened: if one row got most of the traffic, a killed writer could block most of the traffic.
     """
     weights = list(itertools.accumulate(1 / (ZIPF_OFFSET + rank) for rank in range(len(slots))))
     return rng.choices(slots, cum_weights=weights, k=count)

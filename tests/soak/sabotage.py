@@ -1,4 +1,4 @@
-"""Disables single steps of the protocol. Each one must cause stale reads that the soak test detects."""
+"""Disables single steps of the cache protocol. Each disabled step must cause stale reads that the soak test detects."""
 
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
@@ -13,26 +13,26 @@ from cachelayer.stores.transport import Script
 
 
 def skip_begin() -> None:
-    """Do not store an intent before a write."""
+    """Patch the store so that a write stores no intent before it starts."""
 
     def begin(self: RedisStore, write_id: bytes, tags: Sequence[str]) -> None:
-        """Do nothing."""
+        """Do nothing, that is, store no intent."""
 
     RedisStore.begin = begin  # type: ignore[method-assign]
 
 
 def ignore_other_holders() -> None:
-    """Let `end` ignore other writes that hold the same tag."""
+    """Patch the Lua script of `end` so that it ignores the intents of other running writes on the same tag."""
     _replace_script("_END", scripts.END, "if #others > 0 then", "if false then")
 
 
 def accept_restarted_server() -> None:
-    """Do not detect that the server has restarted."""
+    """Patch the Lua script `RESTORE` so that it does not detect that Valkey has restarted."""
     _replace_script("_RESTORE", scripts.RESTORE, "redis.call('GET', KEYS[1]) ~= run", "false")
 
 
 def claim_versions_late() -> None:
-    """Read the versions of the tags after loading the value instead of before."""
+    """Patch the cache's reader so that it reads the versions of an entry's tags after it has loaded the value."""
 
     def load_and_fill(self: Reader[Any], key: Hashable, entry_key: EntryKey, load: Callable[[], Any]) -> Any:
         runtime = self._runtime
@@ -42,13 +42,13 @@ def claim_versions_late() -> None:
             self._fill([(key, entry_key, states, value)], sequence)
         return value
 
-    Reader._load_and_fill = load_and_fill  # type: ignore[method-assign]  # noqa: SLF001 - as above
+    Reader._load_and_fill = load_and_fill  # type: ignore[method-assign]  # noqa: SLF001 - sabotage patches this method
 
 
 def _replace_script(name: str, source: str, old: str, new: str) -> None:
     assert source.count(old) == 1
     script = Script(source.replace(old, new))
-    all_scripts = (*redis._SCRIPTS, script)  # noqa: SLF001 - as above
+    all_scripts = (*redis._SCRIPTS, script)  # noqa: SLF001 - the patched script must be registered
     for attribute, value in ((name, script), ("_SCRIPTS", all_scripts)):
         setattr(redis, attribute, value)
 
@@ -59,5 +59,5 @@ SABOTAGES: dict[str, Callable[[], None]] = {
     "strange": accept_restarted_server,
     "late": claim_versions_late,
 }
-# Part of the name of the faults that the step protects against.
+# For each step, a part of the names of the faults that the step protects against.
 FAULTS = {"begin": "COMMIT and end", "holders": "COMMIT and end", "strange": "unseen", "late": "removed"}

@@ -1,6 +1,6 @@
 """A cooperative scheduler that runs several tasks in one thread, so that faults of two kinds overlap.
 
-A task is an iterator: it yields the seconds until its next step.
+A task is an iterator; each item is the number of seconds until the task's next step.
 """
 
 import heapq
@@ -11,11 +11,11 @@ Task = Iterator[float]
 
 
 def run(tasks: Iterable[Task], sleep: Callable[[float], None]) -> None:
-    """Run all tasks until they are finished, each step when it is due.
+    """Run all tasks until they are finished, and each step of a task when it is due.
 
     Args:
-        tasks: the tasks.
-        sleep: waits for a number of seconds, which may be negative.
+        tasks: the tasks to run.
+        sleep: a function that waits for a number of seconds; if the number is negative, it must return immediately.
     """
     heap = [(0.0, index, task) for index, task in enumerate(tasks)]
     while heap:
@@ -29,13 +29,13 @@ def run(tasks: Iterable[Task], sleep: Callable[[float], None]) -> None:
 def spread_evenly(
     jobs: Sequence[Callable[[], Task]], until: float, *, group_size: int, gap: Callable[[], float]
 ) -> Task:
-    """Run jobs in groups, and distribute the groups evenly over the time that is left.
+    """Run jobs in groups that are evenly distributed over the time from now to `until`.
 
     Args:
-        jobs: the jobs, each of which returns a task. Jobs that have not started at `until` are skipped.
-        until: the end, on the monotonic clock.
+        jobs: functions that return a task. A job that has not started at the time `until` is skipped.
+        until: the end of the last group, as a time of `time.monotonic`.
         group_size: the number of jobs in a group.
-        gap: returns the seconds to wait between two jobs of a group.
+        gap: a function that returns how many seconds to wait between two jobs of a group.
     """
     start = time.monotonic()
     for index, job in enumerate(jobs):

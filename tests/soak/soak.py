@@ -22,10 +22,10 @@ from tests.soak.report import MIN_FAULTS, Report, table
 from tests.soak.rows import SLOTS, create_rows
 from tests.valkey import Valkey
 
-WARM_UP = 1.5  # seconds in which the caches fill
+WARM_UP = 1.5  # seconds before the first fault, in which the caches fill
 STOP_WITHIN = 5.0  # seconds
-SABOTAGE_FACTOR = 5  # sabotage injects only a few kinds of faults, so each one can be injected more often
-MAX_DETAILS = 5  # stale reads printed in detail
+SABOTAGE_FACTOR = 5  # with sabotage there are fewer kinds of faults, and each kind is injected five times as often
+MAX_DETAILS = 5  # number of stale reads that are printed in detail
 EVENTS = ("lost intents", "recoveries", "strange stores", "unannounced writes", "outboxed", "drained", "lost channels")
 
 
@@ -34,7 +34,7 @@ def soak(server: Valkey, options: Options) -> int:
     if options.log:
         logging.getLogger().addHandler(logging.StreamHandler())
     call_command("migrate", verbosity=0)
-    pace.shorten_intervals(options.pace)  # the forked processes inherit the change
+    pace.shorten_intervals(options.pace)  # processes that are forked later inherit the intervals
     history = History(SLOTS)
     report, faults = _run(server, history, options)
     _print(
@@ -47,7 +47,7 @@ def soak(server: Valkey, options: Options) -> int:
 
 
 def _run(server: Valkey, history: History, options: Options) -> tuple[Report, Faults]:
-    """Let all processes read and write while faults are injected."""
+    """Let all readers and writers run while faults are injected."""
     commands, rows = Commands(), create_rows(history)
     _stop_own_threads()
     with (
@@ -74,20 +74,20 @@ def _other_counts(history: History, faults: Faults) -> dict[str, int]:
 
 
 def _stop_own_threads() -> None:
-    """Stop the cache's threads in this process: they must not repair faults, and must not run during a fork."""
+    """Stop the cache's threads in this process: they must not run while it forks, and must not repair the faults."""
     threads = get_runtime().threads
     if threads is not None:
         threads.stop(within=STOP_WITHIN)
 
 
 def _rounds(options: Options) -> int:
-    """Return how often to inject each fault: once more than the report requires."""
+    """Return how often to inject each fault: once more than the report requires, and more often with sabotage."""
     rounds = math.ceil(MIN_FAULTS * options.duration / 60 * min(1, options.pace / pace.DEFAULT_PACE)) + 1
     return rounds * SABOTAGE_FACTOR if options.sabotage else rounds
 
 
 def _print_result(report: Report, missing: list[str]) -> int:
-    """Print the result in words, and return the exit status."""
+    """Print the result of the soak test as text, and return the exit status."""
     if report.details:
         _print("stale reads, times in ms from their start", *map(json.dumps, report.details[:MAX_DETAILS]))
     if report.is_stale:

@@ -1,4 +1,4 @@
-"""A writer: writes rows in every way that the ORM offers, and records each write in the history."""
+"""A writer process: writes rows with all write methods of the ORM, and records each write in the history."""
 
 import random
 import time
@@ -13,16 +13,16 @@ from tests.soak.history import History
 from tests.soak.rows import ROLLED_BACK, RowKind, Rows, draw_slots
 
 FIELDS = ["unread_count", "updated_at"]
-DRAWN_SLOTS = 1000  # drawn at a time
-DELAYED_FRACTION = 1 / 4  # of the transactions wait before they commit
+DRAWN_SLOTS = 1000  # number of random slots that are drawn in advance
+DELAYED_FRACTION = 1 / 4  # the fraction of transactions that wait before they commit
 MAX_DELAY = 0.005  # seconds
-LONG_FRACTION = 1 / 100  # of the writes are transactions that may outlast a quarantine
+LONG_FRACTION = 1 / 100  # the fraction of writes whose transaction may last longer than a quarantine
 MAX_LONG_DELAY = 1.5  # seconds
-BULK_FRACTION = 1 / 500
+BULK_FRACTION = 1 / 500  # the fraction of writes that invalidate all conversations
 
 
 class Writer:
-    """Writes one row or a few rows in each call of `write`."""
+    """Writes one row or a few rows with each call of the method `write`."""
 
     def __init__(self, history: History, rows: Rows, recorder: CommitRecorder, number: int) -> None:
         self._history = history
@@ -44,7 +44,7 @@ class Writer:
         self._record_existing_rows()
 
     def write(self) -> None:
-        """Write in a random way; rarely in a long transaction or in bulk."""
+        """Write with a randomly chosen ORM method; rarely in a long transaction or in bulk."""
         drawn = self._rng.random()
         if drawn < LONG_FRACTION:
             self._save_in_long_transaction()
@@ -55,7 +55,7 @@ class Writer:
         self._recorder.finish()
 
     def _record_existing_rows(self) -> None:
-        """Record the numbers in the database: a killed predecessor could not record its last commit."""
+        """Record the write numbers found in the database: a killed writer could not record its last commit."""
         numbers = dict(Conversation.objects.values_list("pk", "unread_count"))
         for slot in (slot for kind in RowKind for slot in self._slots[kind]):
             self._recorder.record_existing(slot, numbers.get(self._rows.pk(slot), self._last_deletion(slot)))
@@ -79,7 +79,7 @@ class Writer:
             Conversation.objects.increment_unread(row.pk)
 
     def _save_after_savepoint_rollback(self) -> None:
-        """Save in a savepoint, roll it back, and save again: the intent must outlive the savepoint."""
+        """Save a row in a savepoint, roll the savepoint back, and save again: the intent must outlive the savepoint."""
         with transaction.atomic():
             (row,) = self._lock(self._draw(RowKind.SHARED))
             number, row.unread_count = row.unread_count, ROLLED_BACK
@@ -90,7 +90,7 @@ class Writer:
             row.save(update_fields=FIELDS)
 
     def _roll_back(self) -> None:
-        """Write a number that no read may ever return."""
+        """Write a number in a transaction that is rolled back: no read may ever return this number."""
         with transaction.atomic():
             row = Conversation.objects.select_for_update().get(pk=self._rows.pk(self._draw(RowKind.SHARED)))
             row.unread_count = ROLLED_BACK
@@ -107,7 +107,7 @@ class Writer:
                 )
 
     def _update_in_bulk(self) -> None:
-        """Use `bulk_update` or `QuerySet.update`, which invalidate the whole namespace."""
+        """Use `bulk_update` or `QuerySet.update`, which invalidate all entries of the namespace `conversations`."""
         with transaction.atomic():
             rows = self._lock(*(self._draw(RowKind.SHARED) for _ in range(3)))
             if self._rng.random() < 1 / 2:
@@ -117,7 +117,10 @@ class Writer:
                     Conversation.objects.filter(pk=row.pk).update(unread_count=row.unread_count)
 
     def _lock(self, *slots: int) -> Sequence[Conversation]:
-        """Lock rows, ordered by key so that writers cannot deadlock; set their next numbers and record the start."""
+        """Lock rows, set their next write numbers, and record that the writes start.
+
+        The rows are locked in the order of their primary keys, so that two writers cannot deadlock.
+        """
         pks = sorted({self._rows.pk(slot) for slot in slots})
         rows = list(Conversation.objects.select_for_update().filter(pk__in=pks).order_by("pk"))
         for row in rows:
@@ -134,7 +137,7 @@ class Writer:
         self._save_owned(self._draw(RowKind.OWNED))
 
     def _save_in_long_transaction(self) -> None:
-        """Save in a transaction that may still be open when the quarantine of a store is over."""
+        """Save a row in a transaction that may still be open when the quarantine of the store is over."""
         with transaction.atomic():
             self._save_owned(self._draw(RowKind.OWNED))
             time.sleep(self._rng.uniform(0, MAX_LONG_DELAY))
@@ -160,7 +163,7 @@ class Writer:
             Conversation.objects.bulk_create([new])
 
     def _last_deletion(self, slot: int) -> int:
-        """Return the number of the last deletion of a row that does not exist."""
+        """Return the write number of the last deletion of a row that does not exist now."""
         last = self._history.last_started(slot)
         return last - last % 2
 

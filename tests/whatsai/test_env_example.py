@@ -1,4 +1,4 @@
-"""`.env.example` and `whatsai/environment.py` list the same variables with the same defaults."""
+"""`.env.example` and `whatsai/environment.py` list the same environment variables with the same defaults."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The responses to HTTP errors."""
+"""Error responses are JSON under `/api/` and HTML pages elsewhere, without details of the error."""
 
 from typing import Any
 

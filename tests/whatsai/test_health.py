@@ -1,4 +1,4 @@
-"""The health check for load balancers."""
+"""The health check tells load balancers whether the process, the database and the cache work."""
 
 import logging
 import socket
@@ -20,7 +20,7 @@ HEALTHY = {"status": "ok", "database": "ok", "cache": "ok"}
 
 @pytest.fixture
 def dead_port() -> int:
-    """A local port without a server."""
+    """Return a local TCP port on which no server listens."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -42,7 +42,7 @@ def without_cache(settings: Any, dead_port: int) -> None:
 
 @pytest.fixture
 def cache_without_recovery() -> Iterator[CacheRuntime]:
-    """A cache without a recovery thread."""
+    """Replace the cache of the process by a cache in memory, which has no recovery thread."""
     yield runtime.use_store(memory_store)
     runtime.use_configured_store(owns_cache=True)
 

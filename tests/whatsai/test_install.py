@@ -1,4 +1,4 @@
-"""`.venv` is used only if it is complete; a broken or unfinished one is created again."""
+"""The installation reuses a complete `.venv`, and creates a broken or unfinished `.venv` again."""
 
 import shutil
 from pathlib import Path
@@ -15,7 +15,7 @@ NOTHING = "# no packages: pip downloads nothing\n"
 
 @pytest.fixture(scope="module")
 def installed_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with an installed environment. Creating it takes seconds, so each test gets a copy."""
+    """Install the project once, which takes seconds; each test uses a copy of the installed project."""
     root = tmp_path_factory.mktemp("made")
     (root / "app").mkdir()
     (root / LOCK).write_text(NOTHING)

@@ -1,4 +1,4 @@
-"""The saved credentials work, stay the same, and are created again for another database."""
+"""The credentials saved in `var/local.json` are valid, do not change, and are replaced for a new database."""
 
 from dataclasses import replace
 from pathlib import Path

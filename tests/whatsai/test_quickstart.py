@@ -1,4 +1,4 @@
-"""`make run` after the installation: the port, the defaults, the credentials, and the server."""
+"""After the installation, `make run` starts a server with a free port, default settings and saved credentials."""
 
 import os
 import re
@@ -22,7 +22,7 @@ from whatsai import environment, quickstart
 
 pytestmark = pytest.mark.once
 
-TIMEOUT = 120  # seconds after which a hung process fails its test
+TIMEOUT = 120  # seconds after which a test fails because a process hangs
 SOURCES = ("manage.py", "whatsai", "conversations", "cachelayer", "logs")
 
 
@@ -89,7 +89,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
 # --- the running site -------------------------------------------------------------------------------------------------
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of the checkout with a separate `var/`."""
+    """Copy the project's files to a new folder, without saved credentials or logs; return the folder."""
     for name in SOURCES:
         source = environment.BASE_DIR / name
         if source.is_dir():
@@ -146,7 +146,7 @@ def test_no_token_of_a_request_line_is_logged(project: Path) -> None:
 
 @contextmanager
 def started(project: Path) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
-    """Run the project on a free port; yield its output and its process, and stop it at the end."""
+    """Run the project's server on a free port until the block ends; yield the printed text and the process."""
     with (
         (project / "errors").open("a") as errors,
         subprocess.Popen(
@@ -175,11 +175,11 @@ def credentials(welcome: str) -> list[str]:
 
 
 def status(welcome: str, host: str = "127.0.0.1") -> int:
-    """Send the request of the printed `curl` command; return the status of the response."""
+    """Send the request of the `curl` command in the text `welcome`; return the HTTP status of the response."""
     (_, _, header, url), name = shlex.split(welcome.splitlines()[-2]), "Authorization"
-    request = urllib.request.Request(url, headers={name: header.removeprefix(f"{name}: "), "Host": host})  # noqa: S310 - http
+    request = urllib.request.Request(url, headers={name: header.removeprefix(f"{name}: "), "Host": host})  # noqa: S310 - the URL is an http URL
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - http
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - the URL is an http URL
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code

@@ -1,4 +1,4 @@
-"""The values that each environment variable accepts, and the errors for wrong values."""
+"""Valid values of environment variables become settings, and a wrong value is a configuration error."""
 
 import os
 import secrets
@@ -23,14 +23,14 @@ Read = Callable[..., Environment]
 
 @pytest.fixture(autouse=True)
 def _empty_environment() -> Iterator[None]:
-    """Restore the process's environment after each test, because reading `.env` changes it."""
+    """Clear the environment variables during each test, and restore them afterwards."""
     with mock.patch.dict(os.environ, clear=True):
         yield
 
 
 @pytest.fixture
 def read(tmp_path: Path) -> Read:
-    """Return a function that reads an environment of only these variables, for a project in an empty folder."""
+    """Return a function that reads the settings from only the given variables, for a project in an empty folder."""
 
     def read_with(**variables: str) -> Environment:
         os.environ.update({"SECRET_KEY": SECRET} | variables)
@@ -209,7 +209,7 @@ def test_the_new_names_are_no_warning(read: Read, monkeypatch: pytest.MonkeyPatc
 # --- in a separate process --------------------------------------------------------------------------------------------
 def manage(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     known = {"ENV_FILE": os.devnull, "DATABASE_URL": "sqlite://:memory:", "LOG_DIR": variables.pop("LOG_DIR")}
-    return subprocess.run(  # noqa: S603 - the project's own command
+    return subprocess.run(  # noqa: S603 - the test runs only the project's own command
         [sys.executable, "manage.py", *arguments],
         cwd=environment.BASE_DIR,
         env=known | variables,

@@ -16,12 +16,12 @@ from cachelayer.stores.base import StoreDown, strip_fingerprint
 
 
 class Command(BaseCommand):
-    """Exits with status 1 if entries differ from the database in two comparisons."""
+    """Compares cached entries with the database; exits with status 1 if a second comparison confirms a difference."""
 
     help = "Compare a sample of cached entries with the database; exit with status 1 if any differ."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare the options."""
+        """Declare the command-line options."""
         parser.add_argument("--sample", type=int, default=1000, help="number of entries (default 1000)")
         parser.add_argument(
             "--grace",
@@ -33,7 +33,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print JSON")
 
     def handle(self, *_args: object, **options: Any) -> None:
-        """Compare, wait, and compare again the entries that differed."""
+        """Compare a sample of entries, wait, and compare again the entries that differed."""
         runtime = get_runtime()
         if runtime.bypasses_cache:
             self.stdout.write(

@@ -1,4 +1,4 @@
-"""`manage.py cache_clear`: invalidate entries by pattern or by namespace, or all of them."""
+"""`manage.py cache_clear`: invalidate all cached entries, those of a namespace, or those that match a pattern."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -11,12 +11,12 @@ from cachelayer.runtime.runtime import get_runtime
 
 
 class Command(BaseCommand):
-    """Clears the cache of all processes. No data is lost: the next reads load from the database."""
+    """Clears the cache of all processes. No data is lost, because the next reads load from the database."""
 
     help = "Invalidate cached entries in all processes."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare the options."""
+        """Declare the command-line options."""
         scope = parser.add_mutually_exclusive_group(required=True)
         scope.add_argument(
             "pattern", nargs="?", help="glob; removes the entries whose name matches, as 'conversations:instance:7*'"
@@ -25,7 +25,7 @@ class Command(BaseCommand):
         scope.add_argument("--all", action="store_true", help="invalidate all entries, in one step")
 
     def handle(self, *_args: object, **options: Any) -> None:
-        """Clear, and print what was done."""
+        """Invalidate the chosen entries, and print what was done."""
         if options["pattern"] is not None:
             removed = cache.clear(options["pattern"])
             message = f"{removed} entries removed"

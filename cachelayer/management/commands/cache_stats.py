@@ -15,12 +15,12 @@ CLEAR_SCREEN = "\x1b[2J\x1b[H"
 
 
 class Command(BaseCommand):
-    """Prints the counters summed over all processes; each process reports every two seconds."""
+    """Prints the counters summed over all processes; each process adds its counts every two seconds."""
 
     help = "Show the cache counters of all processes (hits, misses and so on), by namespace and tier."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare the options."""
+        """Declare the command-line options."""
         parser.add_argument("--json", action="store_true", help="print JSON")
         parser.add_argument(
             "--watch",
@@ -33,7 +33,7 @@ class Command(BaseCommand):
         parser.add_argument("--reset", action="store_true", help="set the counters to 0 after printing them")
 
     def handle(self, *_args: object, **options: Any) -> None:
-        """Print once, or repeatedly with `--watch`."""
+        """Print the counters once, or repeatedly with `--watch`."""
         format_totals = format_json if options["json"] else format_table
         try:
             while True:
@@ -58,7 +58,7 @@ def format_json(totals: Snapshot) -> str:
 
 
 def format_table(totals: Snapshot) -> str:
-    """Return the counters as a table with two rows a namespace, followed by the events."""
+    """Return the counters as a table with two rows for each namespace, followed by the counts of events."""
     rows = [["namespace", "tier", *statistics.COLUMNS, "hit rate"]]
     for name, counts in statistics.by_namespace(totals).items():
         rate = statistics.hit_rate(counts)
@@ -73,7 +73,7 @@ def format_table(totals: Snapshot) -> str:
 
 
 def _align(rows: list[list[str]]) -> Iterable[str]:
-    """Pad the cells to equal widths; align the first two columns left and the numbers right."""
+    """Pad the cells of each column to equal width; align the first two columns left, and the numbers right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         words = [cell.ljust(width) for cell, width in zip(row[:2], widths, strict=False)]

@@ -1,7 +1,7 @@
-"""Applies facts: loads the rows they concern, merges the facts into them, and writes the changed fields.
+"""Applies parsed facts: loads the rows that the facts concern, merges the facts into the rows, writes changed fields.
 
-All of this happens in one transaction under the instance lock, so two batches never merge into the same old row.
-Different instances do not wait for each other.
+Loading, merging and writing happen in one transaction under the instance lock, so that two batches never merge into the
+same old row. Batches of different instances do not wait for each other.
 """
 
 from collections.abc import Iterable, Iterator
@@ -35,7 +35,7 @@ from conversations.ingest.apply.messages import MessageBatch, pending_for_contac
 from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Instance
 
-MAX_FACTS = 2500  # facts merged at once; a history import contains thousands
+MAX_FACTS = 2500  # maximum number of facts merged together; a history import contains thousands of facts
 F = TypeVar("F")
 
 
@@ -80,7 +80,7 @@ def _apply(instance: Instance, facts: list[Fact]) -> None:
     changes = messages.changes()
     changed_conversations = [conversations.by_pk[pk] for pk in changes]
     new_messages = [row for change in changes.values() for row in change.new]
-    # One call for all rows, because each announcement of a write intent is a round trip.
+    # One call of `cache.touch` for all rows, because each announcement of a write intent costs a round trip.
     cache.touch(*tags_for([*new_messages, *changed_conversations, *unit_of_work.rows]))
     messages.save()
     unit_of_work.save()
@@ -99,7 +99,7 @@ def _chats(facts: Iterable[MessageCopy | ConversationState | Membership]) -> Ite
 
 
 def _person_addresses(facts: Iterable[Fact]) -> Iterator[Address]:
-    """Yield the addresses of persons that facts contain; each of them needs a contact."""
+    """Yield the addresses of persons that facts contain; each of these addresses needs a contact."""
     for fact in facts:
         found: tuple[Address | None, ...] = ()
         if isinstance(fact, ContactState):
@@ -114,7 +114,7 @@ def _person_addresses(facts: Iterable[Fact]) -> Iterator[Address]:
 
 
 def _state_subjects(facts: Iterable[Fact], contacts: ContactIndex) -> Iterator[str]:
-    """Yield the `StateClock` subjects of the rows whose latest-state values facts contain."""
+    """Yield the `StateClock.subject` of each row for which the facts contain latest-state values."""
     for fact in facts:
         if isinstance(fact, InstanceState):
             yield "instance"

@@ -1,4 +1,4 @@
-"""The conversations of a batch: found or created, and updated with names, latest-state values and participants."""
+"""Finds or creates the conversations of a batch, and updates their names, latest-state values and participants."""
 
 from collections.abc import Iterable
 
@@ -24,7 +24,7 @@ class ConversationBatch:
         self.by_pk: dict[int, Conversation] = {}
 
     def load(self, addresses: Iterable[Address], contacts: Iterable[Contact], pks: Iterable[int]) -> None:
-        """Load the conversations of addresses and contacts and those with primary keys; create those of addresses."""
+        """Load and lock conversations by address, contact or primary key; create missing conversations of addresses."""
         addresses, contacts, pks = set(addresses), set(contacts), set(pks)
         if not (addresses or contacts or pks):
             return
@@ -36,8 +36,8 @@ class ConversationBatch:
         if others:
             wanted |= Q(jid__in=others)
         rows = Conversation.objects.select_for_update(of=("self",), no_key=True)
-        # Summaries need only the key id of the last message; loading the whole message would double the query's time.
-        rows = rows.annotate(last_key_id=F("last_message__key_id"))  # type: ignore[no-redef]  # the model declares it for readers
+        # A summary needs only the last message's key id; loading the whole message would double the query's time.
+        rows = rows.annotate(last_key_id=F("last_message__key_id"))  # type: ignore[no-redef]  # declared in the model
         self._add(rows.filter(wanted, instance=self._instance).order_by("pk"))
         new = [
             Conversation(instance=self._instance, kind="direct", contact=contact, jid=contact.jid, name=contact.name)
@@ -102,7 +102,7 @@ def refresh_contact_names(contacts: Iterable[Contact], conversations: Conversati
 def apply_memberships(
     facts: Iterable[Membership], conversations: ConversationBatch, contacts: ContactIndex, changes: UnitOfWork
 ) -> None:
-    """Apply groups' participants; of each participant the latest membership wins (`membership_order`)."""
+    """Write the participants of groups; for each participant the latest membership wins (see `membership_order`)."""
     latest: dict[tuple[int, int], Participant] = {}
     for fact in facts:
         conversation = conversations.get(fact.chat)

@@ -11,17 +11,17 @@ from conversations.ingest.apply.union_find import AddressGroup, group_addresses
 from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Contact, ContactAddress, Instance
 
-MAX_QUERY_KEYS = 5000  # values in one IN clause; databases limit the parameters of a statement
+MAX_QUERY_KEYS = 5000  # maximum values in one IN clause, because databases limit a statement's parameters
 
 
 @dataclass
 class ContactIndex:
-    """The contacts of a batch's addresses.
+    """The contacts to which the addresses in a batch belong.
 
     Attributes:
-        contacts: the contact by address key.
-        new_keys: address keys of existing contacts that were unknown before this batch, or whose contact was merged. A
-            pending update that names one of them may now match a message.
+        contacts: address key → contact.
+        new_keys: address keys that this batch added to an existing contact, and all address keys of merged contacts.
+            A pending update that contains one of the `new_keys` may now match a message.
         renamed: contacts whose shown JID, phone number or LID changed.
     """
 
@@ -46,16 +46,16 @@ def resolve_contacts(
     Args:
         instance: the instance that the contacts belong to.
         addresses: addresses that need a contact.
-        aliases: pairs of addresses of one person; both need a contact too.
-        lookup_keys: address keys to find without creating a contact.
-        changes: collects the changed contacts.
+        aliases: pairs of addresses of one person; both addresses need a contact too.
+        lookup_keys: address keys whose contacts are looked up, but not created.
+        changes: the unit of work that collects changed contacts and addresses.
     """
     aliases = list(aliases)
     jids: dict[str, set[str]] = {}
     for address in (*addresses, *(alias.one for alias in aliases), *(alias.other for alias in aliases)):
         jids.setdefault(address.key, set()).add(address.jid)
     known = {row.key: row for row in _find_addresses(instance, sorted({*jids, *lookup_keys}))}
-    by_pk: dict[int, Contact] = {}  # one object per contact, so that all its addresses see changes of it
+    by_pk: dict[int, Contact] = {}  # one `Contact` object per primary key, shared by all addresses of the contact
     index = ContactIndex({key: by_pk.setdefault(row.contact_id, row.contact) for key, row in known.items()})
     pairs = [(alias.one.key, alias.other.key) for alias in aliases]
     groups = group_addresses(jids, pairs, {key: row.contact_id for key, row in known.items()})
@@ -71,7 +71,7 @@ def resolve_contacts(
 
 
 def address_fields(jids: Iterable[str]) -> dict[str, str]:
-    """Return a contact's fields `jid`, `phone` and `lid`, chosen from all its JIDs in any order. Pure."""
+    """Choose a contact's fields `jid`, `phone` and `lid` from all its JIDs, whose order does not matter."""
     found = list(jids)
     phones = [one for one in found if not one.endswith("@lid")]
     lids = [one for one in found if one.endswith("@lid")]
@@ -83,14 +83,14 @@ def address_fields(jids: Iterable[str]) -> dict[str, str]:
 
 
 def _find_addresses(instance: Instance, keys: list[str]) -> Iterator[ContactAddress]:
-    """Yield the rows of known addresses, with their contacts."""
+    """Yield the stored addresses that have one of these address keys, with their contacts."""
     rows = ContactAddress.objects.filter(instance=instance).select_related("contact")
     for start in range(0, len(keys), MAX_QUERY_KEYS):
         yield from rows.filter(key__in=keys[start : start + MAX_QUERY_KEYS])
 
 
 def _merge_groups(instance: Instance, index: ContactIndex, groups: list[AddressGroup]) -> None:
-    """Merge the contacts of each group into the one that was created first."""
+    """Merge all contacts of each address group into the group's contact that was created first."""
     by_pk = {contact.pk: contact for contact in index.contacts.values()}
     for group in groups:
         kept, *removed = (by_pk[pk] for pk in sorted(group.contacts))
@@ -120,7 +120,7 @@ def _write_addresses(
     known: Mapping[str, ContactAddress],
     changes: UnitOfWork,
 ) -> None:
-    """Insert new addresses, update known ones whose new JID is preferred, and update the fields of their contacts."""
+    """Insert new addresses, update stored addresses whose new JID is preferred, and update their contacts' fields."""
     new = [
         ContactAddress(instance=instance, key=key, jid=jid.preferred_jid(list(found)), contact=index.contacts[key])
         for key, found in jids.items()

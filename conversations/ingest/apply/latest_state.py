@@ -1,6 +1,7 @@
-"""Latest-state values of instances, contacts and conversations: last-writer-wins registers with a clock per field.
+"""Merges latest-state values of instances, contacts and conversations: the value with the latest clock wins.
 
-The clocks are rows of `models.StateClock`, so that a repeated value does not write the row itself.
+The clock of each field is stored in `models.StateClock`, so that an event that repeats a value does not write the row
+of the contact or conversation.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,27 +29,27 @@ def subject_for(row: StatefulRow) -> str:
 
 
 def contact_subject(contact_id: int) -> str:
-    """Return the subject of a contact."""
+    """Return the `StateClock.subject` of a contact."""
     return f"contact:{contact_id}"
 
 
 def direct_subject(contact_id: int) -> str:
-    """Return the subject of the direct conversation with a contact."""
+    """Return the `StateClock.subject` of the direct conversation with a contact."""
     return f"direct:{contact_id}"
 
 
 def chat_subject(jid: str) -> str:
-    """Return the subject of any other conversation, such as a group."""
+    """Return the `StateClock.subject` of a conversation that is not direct, such as a group."""
     return f"chat:{jid}"
 
 
 def newer_values(row: StatefulRow, clocks: Mapping[str, str], values: Values, clock: str) -> dict[str, Any]:
-    """Return those of `values` that replace the row's current ones. Pure.
+    """Return those of the new values that replace the row's current values. The function is pure.
 
     Args:
         row: the row with the current values.
         clocks: the clocks of the current values, by field name.
-        values: new values by field name; `label:<id>` names one label.
+        values: new values by field name; the name `label:<id>` stands for one label.
         clock: the clock of the new values.
     """
     return {
@@ -59,7 +60,7 @@ def newer_values(row: StatefulRow, clocks: Mapping[str, str], values: Values, cl
 
 
 class LatestState:
-    """The clocks of a batch's rows: loaded once, and saved once at the end."""
+    """The latest-state clocks of a batch's rows, loaded with one query and saved at the end of the batch."""
 
     def __init__(self, instance: Instance, subjects: Iterable[str]) -> None:
         """Load the clocks of `subjects`."""
@@ -72,7 +73,7 @@ class LatestState:
         self._changed: dict[str, StateClock] = {}
 
     def apply(self, row: StatefulRow, values: Values, clock: str, changes: UnitOfWork) -> set[str]:
-        """Set the values that are newer than the row's; return the names of the changed model fields."""
+        """Set those of `values` that are newer than the row's current values; return the names of changed fields."""
         subject = subject_for(row)
         clocks = self._rows[subject].clocks
         changed: set[str] = set()
@@ -84,7 +85,7 @@ class LatestState:
         return changed
 
     def merge(self, row: StatefulRow, other: StatefulRow, names: Iterable[str], changes: UnitOfWork) -> None:
-        """Set those of `other`'s values and labels that are newer than the row's, and delete `other`'s clocks."""
+        """Copy to `row` the values and labels of `other` that are newer, and delete the clocks of `other`."""
         clocks = self._rows[subject_for(other)].clocks
         labels = [f"{LABEL}{label}" for label in getattr(other, "labels", {})]
         for name in (*names, *labels):
@@ -92,7 +93,7 @@ class LatestState:
         StateClock.objects.filter(instance=self._instance, subject=subject_for(other)).delete()
 
     def save(self) -> None:
-        """Write the changed clocks."""
+        """Write the changed clocks to the database."""
         changed, self._changed = self._changed, {}
         bulk.bulk_insert(connection, [row for name, row in changed.items() if name in self._new])
         bulk.bulk_update(connection, [row for name, row in changed.items() if name not in self._new], ["clocks"])

@@ -1,7 +1,7 @@
-"""Merges two contacts whose addresses turn out to belong to one person, with all their rows.
+"""Merges two contacts whose addresses turn out to belong to one person, with all rows that refer to the contacts.
 
-The contact that was created first is kept; the rows of the other one become its rows. Their direct conversations are
-merged in the same transaction, so no reader sees a message twice or misses one.
+The contact that was created first is kept. The other contact's rows are given to the kept contact. The direct
+conversations of both contacts are merged in the same transaction, so no reader sees a message twice or misses one.
 """
 
 from django.utils import timezone
@@ -15,7 +15,7 @@ CONTACT_VALUES = ("name", "picture_url", "presence", "last_seen_at")
 
 
 def merge_contacts(instance: Instance, kept: Contact, removed: Contact) -> None:
-    """Give `removed`'s rows to `kept`, and delete `removed`; the caller holds the instance lock."""
+    """Give the rows of contact `removed` to contact `kept`, and delete `removed`. Requires the instance lock."""
     changes = UnitOfWork()
     conversations = Conversation.objects.select_for_update(of=("self",)).filter(contact__in=(kept, removed))
     by_contact = {conversation.contact_id: conversation for conversation in conversations.order_by("pk")}
@@ -36,7 +36,7 @@ def merge_contacts(instance: Instance, kept: Contact, removed: Contact) -> None:
 
 
 def _reassign_conversation(conversation: Conversation, kept: Contact, changes: UnitOfWork) -> None:
-    """Give the removed contact's conversation and its clocks to the kept contact, which has no conversation."""
+    """Give the conversation of the removed contact, with its clocks, to the kept contact, which has no conversation."""
     clocks = StateClock.objects.filter(instance=conversation.instance_id)
     clocks.filter(subject=direct_subject(kept.pk)).delete()
     clocks.filter(subject=subject_for(conversation)).update(subject=direct_subject(kept.pk))
@@ -60,7 +60,7 @@ def _merge_conversations(kept: Conversation, removed: Conversation, states: Late
 
 
 def _merge_messages(kept: Conversation, removed: Conversation) -> None:
-    """Move the messages to the kept conversation; merge the rows of a message that both conversations have."""
+    """Move messages to the kept conversation; if both conversations have a row for a message, merge the two rows."""
     kept_messages = Message.objects.filter(conversation=kept)
     removed_messages = Message.objects.filter(conversation=removed)
     in_both = kept_messages.filter(key_id__in=removed_messages.values("key_id"))

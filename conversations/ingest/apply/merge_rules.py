@@ -1,7 +1,7 @@
-"""The merge rules: pure functions that decide what a row contains after a fact.
+"""The merge rules: pure functions that decide what a row contains after a fact is merged into it.
 
-Each rule is commutative, associative and idempotent, which property tests check. Therefore any order and any repetition
-of events give the same rows. Model instances are used as plain values; nothing here reads or writes the database.
+Each merge rule is commutative, associative and idempotent, which property tests check. Therefore events give the same
+rows in any order and if they are repeated. The merge rules use model instances as plain values and access no database.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,8 @@ from conversations.models import Message, Participant
 
 Values = Mapping[str, Any]
 
-# Fields that a message takes together from one copy. `text` is not among them, because an edit replaces it.
+# Fields whose values a message's row takes together from one copy of the message. `text` is not in COPY_FIELDS, because
+# an edit replaces the text.
 COPY_FIELDS = (
     "sender_id",
     "sender_name",
@@ -41,7 +42,7 @@ MERGED_FIELDS = (
 
 
 class Update(Protocol):
-    """An update of a message: `facts.MessageUpdate`, or a row of `models.PendingUpdate`."""
+    """An update of a chat message: `facts.MessageUpdate`, or a row of `models.PendingUpdate`."""
 
     @property
     def kind(self) -> str:
@@ -49,37 +50,37 @@ class Update(Protocol):
 
     @property
     def rank_or_ms(self) -> int:
-        """The rank of a status; for other kinds the time in ms since the epoch."""
+        """The rank of a delivery status; for other kinds of update, the time in milliseconds since the epoch."""
 
     @property
     def value(self) -> Any:
-        """An object with the fields that the kind needs."""
+        """A JSON object with the fields that this kind of update needs."""
 
     @property
     def subject(self) -> str:
-        """The author of a reaction or a vote: an address key, or `me`."""
+        """The author of an edit, a reaction or a vote: an address key, or `me`."""
 
 
 def snapshot(row: Message) -> dict[str, Any]:
-    """Return the values of the fields that merges can change."""
+    """Return the current values of the message fields that a merge can change."""
     return {name: getattr(row, name) for name in MERGED_FIELDS}
 
 
 def changed_fields(row: Message, before: Values) -> set[str]:
-    """Return the names of the fields that differ from a snapshot."""
+    """Return the names of the message fields whose values differ from a snapshot."""
     return {name for name, value in before.items() if getattr(row, name) != value}
 
 
 # --- which of two values wins -----------------------------------------------------------------------------------------
 def tie_breaker(value: Any) -> str:
-    """Return a text that orders values with equal clocks; None is the least."""
+    """Return a text by which values with equal clocks are compared; the text for None is the least."""
     return "" if value is None else coerce.canonical_json(value)
 
 
 def statement_key(rank_or_ms: int, value: Values) -> tuple[int, bool, str]:
-    """Return the sort key of an update; of two updates of the same thing the greater one wins.
+    """Return the sort key of an update; of two updates with the same kind, author and message, the greater key wins.
 
-    At equal times a removed reaction wins over the reaction, because it can only have been removed after it was set.
+    At equal times the removal of a reaction wins over the reaction, because only a reaction that is set can be removed.
     """
     return rank_or_ms, value.get("emoji") == "", tie_breaker(value)
 
@@ -90,20 +91,20 @@ def is_newer(value: Any, clock: str, new: Any, new_clock: str) -> bool:
 
 
 def membership_order(row: Participant) -> tuple[str, bool, str]:
-    """Return the sort key of a membership; of two of the same participant the greater one wins."""
+    """Return the sort key of a membership; of two memberships of the same participant, the greater key wins."""
     return row.clock, row.is_present, row.role
 
 
 # --- messages ---------------------------------------------------------------------------------------------------------
 def merge_copy(row: Message, copy: Values) -> None:
-    """Merge a copy of the message into its row.
+    """Merge a copy of a chat message into the message's row.
 
-    The least precedence decides which copy's content the row shows. The earliest timestamp and the highest status win,
-    and flags that any copy sets stay set.
+    The row shows the content of the copy with the least `precedence`. The earliest timestamp and the highest status of
+    all copies win, and a flag that any copy sets stays set.
 
     Args:
-        row: the message; its `precedence` is "" before the first copy.
-        copy: values of `COPY_FIELDS`, `text`, `timestamp`, `status`, `is_history` and `from_device`.
+        row: the message, whose `precedence` is "" before the first copy.
+        copy: the copy's values of `COPY_FIELDS`, `text`, `timestamp`, `status`, `is_history` and `from_device`.
     """
     if not row.precedence or copy["precedence"] < row.precedence:
         for name in COPY_FIELDS:
@@ -116,10 +117,10 @@ def merge_copy(row: Message, copy: Values) -> None:
 
 
 def merge_update(row: Message, update: Update) -> None:
-    """Merge an update into the message's row.
+    """Merge an update into the row of the chat message that the update is about.
 
     Raises:
-        ValueError: the kind is unknown.
+        ValueError: the kind of the update is unknown.
     """
     match update.kind:
         case "status":
@@ -138,7 +139,7 @@ def merge_update(row: Message, update: Update) -> None:
 
 
 def merge_messages(row: Message, other: Message) -> None:
-    """Merge a second row of the same message into the first; two contacts' conversations were merged."""
+    """Merge `other`, a second row of the same chat message, into `row`, when two conversations are merged."""
     text = other.text if other.edited_at is None else other.original_text
     merge_copy(row, {name: getattr(other, name) for name in MERGED_FIELDS} | {"text": text})
     if other.edited_at is not None:
@@ -151,7 +152,7 @@ def merge_messages(row: Message, other: Message) -> None:
 
 
 def _merge_edit(row: Message, ms: int, text: str) -> None:
-    """Show the text of the latest edit, and keep the text before all edits."""
+    """Set `text` to the text of the latest edit, and keep the text before all edits in `original_text`."""
     if row.edited_at is None:
         row.original_text = row.text
     elif statement_key(ms, {"text": text}) <= statement_key(coerce.to_ms(row.edited_at), {"text": row.text}):
@@ -160,7 +161,7 @@ def _merge_edit(row: Message, ms: int, text: str) -> None:
 
 
 def _merge_statement(statements: Mapping[str, Values], subject: str, new: Values) -> dict[str, Values]:
-    """Return the statements (reactions or votes) by subject; the subject's later one, by its time `at` in ms, wins."""
+    """Return reactions or votes by author, with `new` added if it is later (`at`) than the author's current one."""
     old = statements.get(subject)
     return {**statements, subject: dict(new if not old or _statement_order(new) > _statement_order(old) else old)}
 

@@ -1,4 +1,4 @@
-"""Merges message copies and message updates into rows; an update whose message has not come yet is kept as pending."""
+"""Merges copies and updates of chat messages into rows; an update whose message has not arrived is kept as pending."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -13,8 +13,8 @@ from conversations.ingest.apply.summaries import MessageChanges
 from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Conversation, Instance, Message, PendingUpdate
 
-MessageKey = tuple[int, str, bool]  # conversation, key id, from me
-UpdateKey = tuple[str, str, int, str, str]  # key id, chat, from me, kind, subject
+MessageKey = tuple[int, str, bool]  # identifies a message: conversation, `key_id`, `from_me`
+UpdateKey = tuple[str, str, int, str, str]  # identifies an update: `key_id`, `chat`, `from_me`, `kind`, `subject`
 UNKNOWN_AUTHOR = PendingUpdate.FromMe.UNKNOWN
 _COPIED = tuple(field.name for field in dataclasses.fields(MessageCopy) if field.name in merge_rules.MERGED_FIELDS)
 
@@ -26,14 +26,14 @@ def pending_for_keys(instance: Instance, key_ids: Iterable[str]) -> list[Pending
 
 
 def pending_for_contacts(instance: Instance, keys: Iterable[str]) -> list[PendingUpdate]:
-    """Return the pending updates whose chat, or whose editor, has one of these address keys."""
+    """Return the pending updates of chats with these address keys, and pending edits whose author has one of them."""
     wanted = set(keys)
     has_address = Q(chat__in=wanted) | Q(kind=PendingUpdate.Kind.EDIT, subject__in=wanted)
     return list(PendingUpdate.objects.filter(has_address, instance=instance)) if wanted else []
 
 
 class MessageBatch:
-    """The messages of a batch, and the pending updates that may match them."""
+    """The chat messages of a batch, and the pending updates that may be about one of these messages."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class MessageBatch:
         contacts: ContactIndex,
         changes: UnitOfWork,
     ) -> None:
-        """Load the messages with `key_ids`, and those that pending updates may match."""
+        """Load the messages with `key_ids`, and the messages that pending updates may be about."""
         self._instance = instance
         self._contacts = contacts
         self._changes = changes
@@ -62,7 +62,7 @@ class MessageBatch:
         return {row.conversation_id for row in self._rows.values()}
 
     def add_copy(self, fact: MessageCopy, conversation: Conversation) -> None:
-        """Merge a copy of a message into its row; create the row if it does not exist."""
+        """Merge a copy of a chat message into the message's row; create the row if it does not exist."""
         key = (conversation.pk, fact.key_id, fact.from_me)
         row = self._rows.get(key)
         if row is None:
@@ -80,7 +80,7 @@ class MessageBatch:
         merge_rules.merge_copy(row, copy | {"sender_id": sender and sender.pk})
 
     def apply_updates(self, facts: Iterable[MessageUpdate], conversations: Mapping[int, Conversation]) -> None:
-        """Merge new and pending updates into the messages they match; keep those that may match others later."""
+        """Merge new and pending updates into matching messages; keep the updates that may match more messages later."""
         updates = self._merge_with_pending(facts)
         by_key_id: dict[str, list[Message]] = {}
         for row in self._rows.values():
@@ -113,7 +113,7 @@ class MessageBatch:
             PendingUpdate.objects.filter(pk__in=self._matched).delete()
 
     def _merge_with_pending(self, facts: Iterable[MessageUpdate]) -> list[PendingUpdate]:
-        """Merge updates of the same thing with each other and with the pending ones; the greatest of each is kept."""
+        """Return new and pending updates; of those with the same `UpdateKey`, only the one that wins is returned."""
         updates = dict(self._pending)
         for fact in facts:
             new = PendingUpdate(instance=self._instance, **dataclasses.asdict(fact))
@@ -128,7 +128,7 @@ class MessageBatch:
         return list(updates.values())
 
     def _matches(self, update: PendingUpdate, row: Message, conversations: Mapping[int, Conversation]) -> bool:
-        """Return whether an update with the message's key id is about this message."""
+        """Return whether an update is about the message `row`, which has the same key id as the update."""
         if update.from_me != UNKNOWN_AUTHOR and bool(update.from_me) != row.from_me:
             return False
         conversation = conversations[row.conversation_id]
@@ -143,7 +143,7 @@ class MessageBatch:
         return address is not None and address.key == update.chat
 
     def _belongs_to(self, key: str, contact_id: int | None) -> bool:
-        """Return whether an address key is known to be the contact's."""
+        """Return whether an address key is known to belong to a contact."""
         contact = self._contacts.contacts.get(key)
         return contact is not None and contact.pk == contact_id
 

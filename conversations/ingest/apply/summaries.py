@@ -1,7 +1,7 @@
-"""Updates a conversation's summary: its last message, how far it is read, and its unread count.
+"""Updates a conversation's summary: its last message, its read watermark and its unread count.
 
-New messages update the summary by comparison. Where a changed message could lower a value, the value is recomputed from
-the database.
+A new message is compared with the stored summary. If a changed message could lower a value of the summary, the value is
+recomputed from the database.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from conversations.models import Conversation, Message, conversation_summary
 
 @dataclass
 class MessageChanges:
-    """A batch's changes to one conversation's messages: new rows, and the changed fields of known rows."""
+    """A batch's changes to one conversation's messages: new messages, and the changed fields of existing messages."""
 
     new: list[Message] = field(default_factory=list)
     changed: dict[Message, set[str]] = field(default_factory=dict)
@@ -26,7 +26,7 @@ def update_summary(conversation: Conversation, messages: MessageChanges, changes
         return
     rows = [*messages.new, *messages.changed]
     until = max([conversation.read_until, *map(conversation_summary.read_until, rows)])
-    is_new = conversation.last_message_id is None  # all its messages are in `rows`, so no query has to count them
+    is_new = conversation.last_message_id is None  # a new conversation has only the messages in `rows`
     last = _find_last_message(conversation, rows)
     if last is not None:
         changes.set(conversation, **conversation_summary.last_message_fields(last))
@@ -44,7 +44,7 @@ def update_summary(conversation: Conversation, messages: MessageChanges, changes
 
 
 def _find_last_message(conversation: Conversation, rows: Iterable[Message]) -> Message | None:
-    """Return the last message if it is in `rows`, because it is new or has changed; else None."""
+    """Return the conversation's last message if `rows`, the new and changed messages, contain it; otherwise None."""
     pk = conversation.last_message_id
     last_key = pk and (conversation.last_message_at, conversation.last_key_id, conversation.last_message_from_me)
     later = [row for row in rows if not last_key or row.pk == pk or conversation_summary.sort_key(row) > last_key]

@@ -1,4 +1,4 @@
-"""Groups addresses of the same contact with the union-find algorithm. Pure: no database."""
+"""Groups the addresses of each contact with the union-find algorithm, without using the database."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class AddressGroup:
-    """Address keys of one contact, and the primary keys of the contacts that already have one of these addresses."""
+    """The address keys of one person, and the primary keys of existing contacts with one of these addresses."""
 
     keys: set[str] = field(default_factory=set)
     contacts: set[int] = field(default_factory=set)
@@ -19,11 +19,11 @@ def group_addresses(
 
     Args:
         keys: address keys to group.
-        aliases: pairs of keys of the same contact; they need not be in `keys`.
-        known: the contact's primary key by address key; new addresses are missing.
+        aliases: pairs of address keys of one person; the keys in a pair need not be in `keys`.
+        known: address key → primary key of the contact that has this address in the database.
 
     Returns:
-        One group per contact. A group with several `contacts` means that these must be merged.
+        One group per person. If a group has several `contacts`, these contacts must be merged.
     """
     parents: dict[str | int, str | int] = {}
 

@@ -1,4 +1,4 @@
-"""Collects changed fields of rows and writes each row once: only changed rows, only changed fields."""
+"""Collects the changed fields of rows, and writes each changed row once, with only its changed fields."""
 
 from collections.abc import Collection
 from typing import Any
@@ -10,13 +10,13 @@ from conversations.models.base import TimestampedModel
 
 
 class UnitOfWork:
-    """Changed fields that are not written yet, of rows of any model."""
+    """The changed fields, not yet written to the database, of rows of any model."""
 
     def __init__(self) -> None:
         self._fields: dict[models.Model, set[str]] = {}
 
     def set(self, row: models.Model, **values: Any) -> set[str]:
-        """Set attributes of a row; return the names of those that changed."""
+        """Set attributes of a row; return the names of the attributes whose values changed."""
         changed = {name for name, value in values.items() if getattr(row, name) != value}
         for name in changed:
             setattr(row, name, values[name])
@@ -38,7 +38,7 @@ class UnitOfWork:
         return self._fields.keys()
 
     def save(self) -> None:
-        """Write all recorded changes, those of one model in the same fields together."""
+        """Write all recorded changes; rows of one model with the same changed fields are written together."""
         fields, self._fields = self._fields, {}
         groups: dict[tuple[type[models.Model], frozenset[str]], list[models.Model]] = {}
         for row, names in fields.items():

@@ -1,4 +1,4 @@
-"""Inserts rows into the inbox table, those of concurrent requests in one statement (`group_commit`)."""
+"""Inserts rows into the inbox table; the rows of concurrent requests share one statement (see `group_commit`)."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -11,8 +11,8 @@ from conversations.ingest.inbox.group_commit import GroupCommit
 from conversations.models import WebhookEvent
 from logs.fork import after_fork
 
-GROUP_COMMIT_LIMIT = 65_536  # characters; a larger body is inserted alone, so that other callers do not wait for it
-Row = tuple[Any, ...]  # values in the order of _COLUMNS: the first two are the unique key, the last is the size
+GROUP_COMMIT_LIMIT = 65_536  # characters; a larger webhook body is inserted alone and delays no other request
+Row = tuple[Any, ...]  # column values in the order of _COLUMNS: two for the unique key first, the size last
 
 _COLUMNS = (
     "instance_id", "digest", "request_id", "name", "payload", "received_at", "due_at", "is_history", "part", "parts",
@@ -22,7 +22,8 @@ _INSERT = """
 INSERT INTO {table} ({columns}, outcome, reason, attempts) VALUES {rows}
 ON CONFLICT (instance_id, digest) DO {action}
 """
-# DO NOTHING locks no existing row. DO UPDATE does, so with several rows it could deadlock with a worker.
+# ON CONFLICT DO NOTHING locks no existing row. ON CONFLICT DO UPDATE locks existing rows, so a statement with several
+# rows could deadlock with a worker.
 _DO_NOTHING = "NOTHING"
 _REQUEUE = """UPDATE
     SET outcome = 'stored', attempts = 0, reason = '', finished_at = NULL, due_at = excluded.due_at,
@@ -33,7 +34,7 @@ _REQUEUED = (WebhookEvent.Outcome.FAILED, WebhookEvent.Outcome.UNKNOWN)
 
 
 def insert_events(rows: Sequence[Row]) -> None:
-    """Insert rows. A row that exists already becomes due again if its outcome is failed or unknown.
+    """Insert inbox rows. An event that is stored already becomes due again if its outcome is failed or unknown.
 
     Raises:
         DatabaseError, InterfaceError: the database rejects the statement.
@@ -47,11 +48,11 @@ def insert_events(rows: Sequence[Row]) -> None:
 def write_rows(rows: Sequence[Row]) -> None:
     """Insert rows without group commit, sorted and without duplicates, so that two processes cannot deadlock.
 
-    If the server has closed the connection, reconnect and insert again; inserting twice is harmless. Django's health
-    check before the statement is skipped, because that round trip costs as much as the insert.
+    If the database server has closed the connection, reconnect and insert again; inserting a row twice is harmless.
+    Django's connection health check is skipped, because its round trip costs as much as the insert.
     """
     rows = sorted({row[:2]: row for row in rows}.values(), key=_sort_key)
-    connection.health_check_done = True  # type: ignore[attr-defined]  # missing in the stubs
+    connection.health_check_done = True  # type: ignore[attr-defined]  # django-stubs lack it
     with sqlite_lock.serialized_writes():
         try:
             _insert(rows)
@@ -63,13 +64,13 @@ def write_rows(rows: Sequence[Row]) -> None:
 
 
 def _sort_key(row: Row) -> tuple[Any, ...]:
-    return row[_COLUMNS.index("part")], *row[:2]  # parts of an import get ascending primary keys
+    return row[_COLUMNS.index("part")], *row[:2]  # so that the parts of an import get ascending primary keys
 
 
 def _insert(rows: Sequence[Row]) -> None:
-    """Insert new rows, and requeue the existing ones whose outcome is failed or unknown.
+    """Insert new rows, and make existing rows due again if their outcome is failed or unknown.
 
-    A single row can upsert directly: holding no other lock, it cannot deadlock.
+    A single row is upserted directly, because a statement that locks only one row cannot deadlock.
     """
     if len(rows) == 1:
         _execute(rows, _REQUEUE)
@@ -84,7 +85,7 @@ def _insert(rows: Sequence[Row]) -> None:
 
 
 def _execute(rows: Sequence[Row], action: str) -> int:
-    """Insert rows with this conflict action; return the number of rows written."""
+    """Insert rows with an ON CONFLICT action; return the number of rows that were written."""
     with connection.cursor() as cursor:
         cursor.execute(_statement(connection.vendor, len(rows), action), [value for row in rows for value in row])
         return int(cursor.rowcount)

@@ -1,7 +1,7 @@
-"""Moves base64 media out of webhook bodies into files, so that rows stay small.
+"""Moves base64 media out of webhook bodies into files, so that inbox rows stay small.
 
-A file's name is the hash of its content, so a repeated event writes no second file. The files are in Django's default
-storage (`MEDIA_DIR`).
+The name of a media file is the hash of its content, so a repeated event writes no second file. Media files are in
+Django's default storage, in the folder `MEDIA_DIR`.
 """
 
 import base64
@@ -22,15 +22,15 @@ log = Context.MEDIA.logger
 
 
 def extract_media(instance: Instance, body: Any) -> Any:
-    """Move the media of a body's message records into files, and return the body.
+    """Move the media of a webhook body's message records into files, and return the body.
 
     Args:
-        instance: its primary key names the files' folder.
-        body: decoded JSON of any type. Each record's `message.base64` is replaced in place by `{"file": name}`, or by
-            None if it is empty or not base64.
+        instance: the instance whose primary key becomes the name of the media folder.
+        body: the decoded webhook body, of any JSON type. In each record, `message.base64` is replaced in place by
+            `{"file": name}`, or by None if `message.base64` is empty or not base64.
 
     Raises:
-        OSError: a file cannot be written.
+        OSError: a media file cannot be written.
     """
     for record in as_list(body.get("data")) if isinstance(body, dict) else ():
         message = record.get("message") if isinstance(record, dict) else None
@@ -41,7 +41,7 @@ def extract_media(instance: Instance, body: Any) -> Any:
 
 
 def _save(instance: Instance, encoded: object) -> str:
-    """Write one file and return its name; return "" if the value is empty or not base64."""
+    """Decode base64 media into a file and return the file's name, or "" if `encoded` is empty or not base64."""
     if not isinstance(encoded, str):
         return ""
     try:

@@ -1,21 +1,21 @@
-"""Measures whether the queue is so deep that the endpoint must reject new events."""
+"""Measures whether so many events wait that the webhook endpoint must reject new events."""
 
 from time import monotonic
 
 from conversations.ingest.conf import Options
 from conversations.models import WebhookEvent
 
-REFRESH_SECONDS = 1.0  # a measured value is used for this long, because measuring costs more than storing an event
+REFRESH_SECONDS = 1.0  # how long a measured result is used, because measuring costs more than storing an event
 
 
 class QueueDepth:
-    """Compares the number of stored events that are not applied yet with the limit, and caches the result."""
+    """Compares the number of events that wait to be applied with `Options.queue_limit`, and caches the result."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Drop the cached result."""
+        """Drop the cached result, so that the next check measures again."""
         self._measured_at = float("-inf")
         self._is_over = False
 
@@ -30,7 +30,7 @@ class QueueDepth:
         return self._is_over
 
     def refresh(self) -> None:
-        """Measure now. Other threads use the previous result meanwhile.
+        """Measure the queue depth now. Until the query returns, other threads use the previous result.
 
         Raises:
             DatabaseError, InterfaceError: the query fails.

@@ -1,7 +1,7 @@
-"""Stores each webhook body before anything parses it, with one insert.
+"""Stores each webhook body with one INSERT statement, before the body is parsed.
 
-A repeated body is the same row. If that row's outcome is failed or unknown, it becomes due again. A long history import
-is stored as several rows by the same insert, so that each part is applied or fails alone.
+A repeated webhook body adds no row; if the outcome of its stored row is failed or unknown, that row becomes due again.
+One INSERT statement stores a long history import as several rows, so that each part is applied or fails alone.
 """
 
 import hashlib
@@ -21,17 +21,17 @@ from logs.binding import current
 
 
 def event_name(body: object, suffix: str = "") -> str:
-    """Return the event's normalised name, from the body or else from the URL; "" if neither contains one."""
+    """Return an event's normalised name from the webhook body, else from the URL; "" if neither contains a name."""
     name = body.get("event") if isinstance(body, dict) else None
     return envelope.event_name(name if isinstance(name, str) and name else suffix)
 
 
 def store_body(instance: Instance, body: object, *, suffix: str = "") -> list[str]:
-    """Store a body without its secrets and with its media in files; return the digests of its rows.
+    """Store a webhook body without its secrets and with its media in files; return the digests of the body's rows.
 
     Args:
         instance: the instance that received the webhook.
-        body: decoded JSON of any type.
+        body: the decoded webhook body, of any JSON type.
         suffix: the event name in the URL, or "".
 
     Raises:
@@ -48,7 +48,7 @@ def store_body(instance: Instance, body: object, *, suffix: str = "") -> list[st
     request_id = current().get("request_id", "")
     rows: list[insert.Row] = []
     for part, text in enumerate(map(_dump, parts), start=1):
-        # The part's number is in the digest, because two parts of one import may be equal.
+        # The digest covers the part's number, because two parts of one import may have equal contents.
         salt = suffix if len(parts) == 1 else f"{suffix} {part}/{len(parts)}"
         digest = hashlib.sha256(f"{salt}\n{text}".encode()).hexdigest()
         event = request_id, name, text, *times, name in event_policy.HISTORY, part, len(parts), len(text)

@@ -1,7 +1,7 @@
-"""The web process' background thread. It takes over work that would otherwise cost each webhook more than one insert.
+"""The background thread of a web process, which does the work that no webhook request should wait for.
 
 The thread sends NOTIFY to the workers of other processes at most ten times a second, because the commit of each NOTIFY
-takes a server-wide lock. It also measures the queue depth and flushes the counters.
+takes a lock of the whole PostgreSQL server. The background thread also measures the queue depth and flushes counters.
 """
 
 import logging
@@ -17,13 +17,13 @@ from conversations.ingest.inbox.overload import REFRESH_SECONDS, queue_depth
 from logs.contexts import Context
 from logs.periodic import PeriodicThread
 
-NOTIFY_SECONDS = 0.1  # minimum time between two NOTIFY statements
+NOTIFY_SECONDS = 0.1  # minimum seconds between two NOTIFY statements
 FLUSH_SECONDS = 2.0
 log = Context.WEBHOOK.logger
 
 
 class WebBackgroundThread(PeriodicThread):
-    """The body of the thread; a notification for workers wakes it."""
+    """The background thread, which wakes when workers of other processes must be notified."""
 
     min_interval = NOTIFY_SECONDS
 
@@ -35,7 +35,7 @@ class WebBackgroundThread(PeriodicThread):
         ]
 
     def run(self) -> None:
-        """Work until `stop` is called, then flush the counters a last time."""
+        """Run the thread's tasks until `stop` is called, then flush the counters a last time."""
         notify.delegate_to(self._woken)
         super().run()
         notify.delegate_to(None)
@@ -43,7 +43,7 @@ class WebBackgroundThread(PeriodicThread):
         connection.close()
 
     def tick(self, *, woken: bool) -> float:
-        """Notify the workers if there is a notification, and run the tasks that are due."""
+        """Send NOTIFY if the thread was woken, and run the due tasks; return the seconds until the next tick."""
         if woken:
             _run_safely(notify.notify_postgres)
         for task in self._tasks:
@@ -57,7 +57,7 @@ class WebBackgroundThread(PeriodicThread):
 
 
 class PeriodicTask:
-    """A function that runs at most once in `seconds`."""
+    """A function that is called at most once every `seconds`."""
 
     def __init__(self, function: Callable[[], None], seconds: float) -> None:
         self._function = function
@@ -65,14 +65,14 @@ class PeriodicTask:
         self._due = monotonic()
 
     def run_if_due(self) -> None:
-        """Run the function if it is due; log its errors."""
+        """Call the function if `seconds` have passed since its last call, and log its error."""
         if monotonic() >= self._due:
             self._due = monotonic() + self._seconds
             _run_safely(self._function)
 
 
 def _run_safely(function: Callable[[], None]) -> None:
-    """Run a function and log its error. An unavailable database is logged at DEBUG, because requests report it."""
+    """Call a function and log its error, at DEBUG if the database is unavailable, because requests log that too."""
     try:
         function()
     except Exception as error:  # noqa: BLE001 - the thread must survive any error

@@ -1,1 +1,1 @@
-"""Selects due events, applies them in batches, records their outcomes and deletes expired rows; runs in workers."""
+"""The code of workers: selects due events, applies them in batches, records their outcomes, deletes expired rows."""

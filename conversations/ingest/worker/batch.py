@@ -1,7 +1,7 @@
-"""Applies one batch: the due events of one instance and their outcomes, in one transaction.
+"""Applies one batch: applies the due events of one instance and records their outcomes, in one transaction.
 
-A worker that dies inside a batch leaves the events due, and another worker applies them. If an event's facts cannot be
-applied, the batch is halved until that event is alone, so that it does not block the others.
+If a worker dies inside a batch, the events of the batch stay due and another worker applies them. If an event's facts
+cannot be applied, the batch is halved until that event is alone, so that it does not block the other events.
 """
 
 import datetime as dt
@@ -26,9 +26,9 @@ from conversations.models import EPOCH, IngestLease, Instance, WebhookEvent
 from logs.binding import bound
 from logs.contexts import Context
 
-MAX_BATCH_CHARS = 8_000_000  # characters of JSON in a batch of several events; in memory they take ten times as much
+MAX_BATCH_CHARS = 8_000_000  # maximum JSON characters in a batch; parsed JSON takes ten times as much memory
 MAX_REASON_CHARS = 255
-# The columns that applying an event and recording its outcome need.
+# The columns of an event that a worker reads or writes when it applies the event and records the outcome.
 _EVENT_FIELDS = ("name", "payload", "request_id", "due_at", "attempts", "reason", "outcome", "finished_at")
 Outcome = WebhookEvent.Outcome
 log = Context.WEBHOOK.logger
@@ -36,19 +36,19 @@ log = Context.WEBHOOK.logger
 
 @dataclass(frozen=True)
 class ParsedItem:
-    """An event and its parsed content."""
+    """A stored webhook event and its parsed content."""
 
     event: WebhookEvent
     parsed: ParsedEvent
 
 
 def apply_due(instance_id: int, options: Options, *, ignore_schedule: bool = False) -> int:
-    """Apply an instance's due events. Return their number; 0 if another worker holds the lease or nothing is due.
+    """Apply an instance's due events. Return their number, which is 0 if another worker holds the lease.
 
     Args:
         instance_id: the instance's primary key.
         options: the batch size, the batch interval and the number of attempts.
-        ignore_schedule: ignore the batch interval and the debounce windows. Events that failed before are left out.
+        ignore_schedule: ignore the batch interval and the debounce windows, but leave out events that failed before.
 
     Raises:
         DatabaseError, InterfaceError: the database fails; the transaction is rolled back.
@@ -76,7 +76,7 @@ def apply_events(instance: Instance, events: Sequence[WebhookEvent], options: Op
     """Apply events of an instance and record their outcomes, inside the caller's transaction.
 
     Returns:
-        The number of events for each counter name (see `metrics`).
+        Counter name → number of events to add to the counter (see `metrics`).
     """
     with bound(instance=instance.name):
         items = [ParsedItem(event, parse.parse(instance, event)) for event in events]
@@ -91,20 +91,20 @@ def apply_events(instance: Instance, events: Sequence[WebhookEvent], options: Op
 
 # --- selecting events -------------------------------------------------------------------------------------------------
 def _acquire_lease(instance_id: int, *, ignore_schedule: bool) -> IngestLease | None:
-    """Lock and return an instance's lease; return None if another worker holds it or the interval has not passed."""
+    """Lock and return an instance's lease, or None if a worker holds the lease or the batch interval has not passed."""
     skips = connection.features.has_select_for_update_skip_locked
     lease = IngestLease.objects.select_for_update(skip_locked=skips).filter(pk=instance_id).first()
     return lease if lease and (ignore_schedule or is_due(lease.next_at, timezone.now())) else None
 
 
 def _create_lease(instance_id: int) -> None:
-    """Create an instance's lease outside the batch's transaction, so that other workers do not wait for its commit."""
+    """Create an instance's lease outside the batch's transaction, so that no other worker waits for the batch."""
     existing = Instance.objects.filter(pk=instance_id).values_list("pk", flat=True)
     IngestLease.objects.bulk_create([IngestLease(pk=pk, next_at=EPOCH) for pk in existing], ignore_conflicts=True)
 
 
 def find_due_events(instance: Instance, options: Options, *, ignore_schedule: bool) -> list[WebhookEvent]:
-    """Return the due events, the longest waiting first: live events, and at most one part of a history import."""
+    """Return the due events that form the next batch: new events, and at most one part of a history import."""
     stored = WebhookEvent.objects.filter(instance=instance, outcome=Outcome.STORED)
     now = timezone.now()
     if ignore_schedule:
@@ -120,7 +120,7 @@ def find_due_events(instance: Instance, options: Options, *, ignore_schedule: bo
 
 
 def _limit_size(events: QuerySet[WebhookEvent]) -> list[int]:
-    """Return the primary keys of the first events that fit into `MAX_BATCH_CHARS`; the first one always fits."""
+    """Return the primary keys of as many events as fit into `MAX_BATCH_CHARS`, but at least of the first event."""
     pks: list[int] = []
     total = 0
     for pk, size in events.values_list("pk", "size"):
@@ -133,7 +133,7 @@ def _limit_size(events: QuerySet[WebhookEvent]) -> list[int]:
 
 # --- applying facts ---------------------------------------------------------------------------------------------------
 def _apply_items(instance: Instance, items: Sequence[ParsedItem]) -> dict[WebhookEvent, str]:
-    """Apply the items' facts; return the events that failed, with the reason.
+    """Apply the facts of parsed events; return the events that could not be applied, each with the reason.
 
     Raises:
         DatabaseError, InterfaceError: the database is unavailable.
@@ -144,7 +144,7 @@ def _apply_items(instance: Instance, items: Sequence[ParsedItem]) -> dict[Webhoo
     try:
         with _log_context(items), transaction.atomic():
             apply(instance, facts)
-    except Exception as error:  # a defect in this code: the event can be replayed after a fix
+    except Exception as error:  # a defect in the code: an operator can replay the event after a fix
         if is_transient_db_error(error):
             raise
         if len(items) > 1:
@@ -152,19 +152,19 @@ def _apply_items(instance: Instance, items: Sequence[ParsedItem]) -> dict[Webhoo
             return _apply_items(instance, items[:half]) | _apply_items(instance, items[half:])
         reason = type(error).__name__
         with _log_context(items):
-            log.error("Event NOT APPLIED: %s", reason, extra=traceback_extra(error))  # noqa: TRY400 - its text may quote rows
+            log.error("Event NOT APPLIED: %s", reason, extra=traceback_extra(error))  # noqa: TRY400 - errors may quote rows
         return {items[0].event: reason}
     return {}
 
 
 def _log_context(items: Sequence[ParsedItem]) -> AbstractContextManager[None]:
-    """Add the event's fields to log lines inside the block, if there is only one event."""
+    """Add the fields of the event to log lines inside the block, if `items` contains only one event."""
     return parse.log_context(items[0].event) if len(items) == 1 else nullcontext()
 
 
 # --- recording outcomes -----------------------------------------------------------------------------------------------
 def _record_failure(event: WebhookEvent, reason: str, options: Options) -> str:
-    """Schedule an event's next attempt, or mark it failed after the last one; return the counter's name."""
+    """Schedule an event's next attempt, or mark the event as failed; return the name of the counter to increment."""
     event.attempts += 1
     event.reason = reason[:MAX_REASON_CHARS]
     if event.attempts < options.attempts:
@@ -176,7 +176,7 @@ def _record_failure(event: WebhookEvent, reason: str, options: Options) -> str:
 
 
 def record_outcomes(items: Iterable[ParsedItem]) -> dict[str, int]:
-    """Log and save the outcomes of applied items, one UPDATE for each outcome and reason; return the number of each."""
+    """Log and save the outcomes of applied events; return the number of events for each outcome."""
     now = timezone.now()
     groups: dict[tuple[Outcome, str], list[int]] = {}
     for item in items:
@@ -190,14 +190,14 @@ def record_outcomes(items: Iterable[ParsedItem]) -> dict[str, int]:
 
 
 def _count_coalesced(items: Iterable[ParsedItem]) -> int:
-    """Return how many latest-state values another value for the same thing in this batch made redundant."""
+    """Return how many latest-state facts are redundant because another fact of the batch has the same subject."""
     names = (*LATEST_STATE, ACKNOWLEDGEMENT)
     keys = [key for item in items if item.event.name in names for key in map(_state_key, item.parsed.facts) if key]
     return len(keys) - len(set(keys))
 
 
 def _state_key(fact: Fact) -> object:
-    """Return a key that is equal for latest-state facts about the same thing; None for other facts."""
+    """Return a key for the subject of a latest-state fact, such as a contact; None for other kinds of facts."""
     match fact:
         case InstanceState():
             return "instance"

@@ -12,7 +12,7 @@ from logs.contexts import Context
 
 Outcome = WebhookEvent.Outcome
 log = Context.WEBHOOK.logger
-evolution_log = Context.EVOLUTION.logger  # payloads that the parser does not know
+evolution_log = Context.EVOLUTION.logger  # for payloads that the parser does not understand
 
 _LOGGED_OUTCOMES = {
     Outcome.UNKNOWN: (evolution_log, "Event NOT UNDERSTOOD: %s"),
@@ -22,7 +22,7 @@ _LOGGED_OUTCOMES = {
 
 @dataclass(frozen=True)
 class ParsedEvent:
-    """An event's facts, its outcome once they are applied, and the reason for that outcome."""
+    """An event's facts, the outcome that the event gets when its facts are applied, and the reason for the outcome."""
 
     outcome: Outcome
     reason: str = ""
@@ -30,13 +30,13 @@ class ParsedEvent:
 
 
 def parse(instance: Instance, event: WebhookEvent) -> ParsedEvent:
-    """Parse an event of an instance.
+    """Parse a stored event of an instance into facts, and decide the event's outcome.
 
     Outcomes:
         APPLIED: the event contains facts.
-        IGNORED: the event is known and contains no facts.
-        UNKNOWN: the event, or some of its items, are not known; the facts are those of the known items.
-        FOREIGN: the body names another instance.
+        IGNORED: the parser understands the event, but the event contains no facts.
+        UNKNOWN: the parser does not understand the event or some of its items; facts of the other items are returned.
+        FOREIGN: the webhook body names another instance.
         FAILED: the parser raised an unexpected error.
     """
     try:
@@ -46,9 +46,9 @@ def parse(instance: Instance, event: WebhookEvent) -> ParsedEvent:
         result = events.parse(parsed)
     except (coerce.UnknownShapeError, events.UnknownEventError) as error:
         return ParsedEvent(Outcome.UNKNOWN, str(error))
-    except Exception as error:  # noqa: BLE001 - a defect in the parser: the event can be replayed after a fix
+    except Exception as error:  # noqa: BLE001 - the event can be replayed after a fix of the parser
         with log_context(event):
-            log.error("Event NOT READ: %s", type(error).__name__, extra=traceback_extra(error))  # noqa: TRY400 - its text may quote the payload
+            log.error("Event NOT READ: %s", type(error).__name__, extra=traceback_extra(error))  # noqa: TRY400 - errors may quote payloads
         return ParsedEvent(Outcome.FAILED, type(error).__name__)
     if result.problems:
         reason = f"{len(result.problems)} items not understood: {result.problems[0]}"
@@ -57,13 +57,13 @@ def parse(instance: Instance, event: WebhookEvent) -> ParsedEvent:
 
 
 def log_context(event: WebhookEvent) -> AbstractContextManager[None]:
-    """Add the event's name and id, and the id of the request that stored it, to log lines inside the block."""
+    """Add an event's name and id, and the id of the request that stored the event, to log lines inside the block."""
     request = {"request_id": event.request_id} if event.request_id else {}
     return bound(event=event.name, event_id=event.pk, **request)
 
 
 def log_outcome(event: WebhookEvent, parsed: ParsedEvent) -> None:
-    """Log an outcome that an operator should look at."""
+    """Log a warning if an operator should look at the event's outcome."""
     if parsed.outcome in _LOGGED_OUTCOMES:
         logger, message = _LOGGED_OUTCOMES[parsed.outcome]
         with log_context(event):

@@ -12,10 +12,10 @@ REPLAYABLE = (Outcome.FAILED, Outcome.UNKNOWN, Outcome.FOREIGN, Outcome.STORED)
 
 
 def requeue(pks: Iterable[int] | None = None) -> int:
-    """Make events due now, with all their attempts; return their number.
+    """Make events due now, as if they had never been tried; return the number of these events.
 
     Args:
-        pks: the events; those already applied or ignored are left out. None selects all failed events.
+        pks: primary keys of events, of which applied and ignored events are left out. None selects all failed events.
     """
     if pks is None:
         events = WebhookEvent.objects.filter(outcome=Outcome.FAILED)

@@ -14,9 +14,9 @@ from conversations.ingest import metrics
 from conversations.ingest.conf import Options
 from conversations.models import Message, PendingUpdate, WebhookEvent
 
-STEP_ROWS = 1000  # maximum rows of one kind per step
-STEP_SECONDS = 1.0  # pause after a step that deleted rows
-IDLE_SECONDS = 60.0  # pause after a step that found nothing to delete
+STEP_ROWS = 1000  # maximum rows that one DELETE statement of a step removes
+STEP_SECONDS = 1.0  # seconds to pause after a step that deleted rows
+IDLE_SECONDS = 60.0  # seconds to pause after a step that found nothing to delete
 
 # Failed, unknown and foreign events are kept until an operator replays or deletes them.
 DELETED_OUTCOMES = (WebhookEvent.Outcome.APPLIED, WebhookEvent.Outcome.IGNORED)
@@ -25,17 +25,17 @@ Row = TypeVar("Row", bound=Model)
 
 
 class Retention:
-    """Runs deletion steps at intervals."""
+    """Deletes old events and pending updates in small steps, with a pause after each step."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
         self._next_at = monotonic()
 
     def step(self) -> None:
-        """Run one step if it is due.
+        """Run one deletion step if the pause after the previous step is over.
 
         Raises:
-            DatabaseError, InterfaceError: a statement fails.
+            DatabaseError, InterfaceError: an SQL statement fails.
         """
         if monotonic() >= self._next_at:
             deleted = delete_events(self._options.keep_days) + expire_pending_updates(self._options.pending_days)
@@ -43,15 +43,16 @@ class Retention:
 
 
 def delete_events(days: float) -> int:
-    """Delete one step of the events that were applied more than `days` ago; return their number."""
+    """Delete one step of the events applied or ignored more than `days` ago; return the number of deleted events."""
     before = _days_ago(days)
     return sum(_delete(WebhookEvent.objects.filter(outcome=outcome), before) for outcome in DELETED_OUTCOMES)
 
 
 def _delete(events: "QuerySet[WebhookEvent]", before: dt.datetime) -> int:
-    """Delete the first step of rows, by primary key, that contains events finished before a moment.
+    """Delete the events finished before `before` of the first step that contains any; return their number.
 
-    Steps that contain only events replayed since are skipped. The search ends at an event received after `before`.
+    A step is `STEP_ROWS` events in the order of primary keys. A step whose events were all replayed after `before` is
+    skipped. The search for a step ends at an event received after `before`.
     """
     last_pk = 0
     while True:
@@ -64,10 +65,10 @@ def _delete(events: "QuerySet[WebhookEvent]", before: dt.datetime) -> int:
 
 
 def expire_pending_updates(days: float) -> int:
-    """Delete one step of the pending updates older than `days`; return their number.
+    """Delete up to `STEP_ROWS` pending updates that are older than `days`; return the number of deleted rows.
 
-    The counter `expired` counts those whose message never came. The others were already merged into a message and were
-    kept only because they could match another one.
+    The counter `expired` counts the deleted updates whose message never came. An update that was merged into a message
+    is pending only because it may match a second message, and is not counted.
     """
     skips = connection.features.has_select_for_update_skip_locked
     with transaction.atomic():
@@ -81,7 +82,7 @@ def expire_pending_updates(days: float) -> int:
 
 
 def _oldest(rows: "QuerySet[Row]") -> "QuerySet[Row]":
-    """Return the rows with the lowest primary keys, which an index scan finds; they are also the oldest."""
+    """Return the oldest `STEP_ROWS` rows, which an index scan finds because they have the lowest primary keys."""
     return rows.filter(pk__in=list(rows.order_by("pk").values_list("pk", flat=True)[:STEP_ROWS]))
 
 

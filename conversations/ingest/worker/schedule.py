@@ -1,7 +1,8 @@
-"""Finds the instances with due events, and the time of the next ones, in one query whatever the queue depth.
+"""Finds the instances with due events, and the time at which the next instance becomes due, with one cheap query.
 
-The query is a loose index scan (https://wiki.postgresql.org/wiki/Loose_indexscan): it jumps from one instance to the
-next in the index of stored events. It reads a few index entries per instance with events, and none for other instances.
+The SQL query is a loose index scan (https://wiki.postgresql.org/wiki/Loose_indexscan): it jumps from one instance to
+the next in the index of stored events. So the query reads a few index entries for each instance that has stored events,
+however many events an instance has, and none for other instances.
 """
 
 import datetime as dt
@@ -30,11 +31,11 @@ WHERE waiting.instance_id IS NOT NULL
 
 @dataclass(frozen=True)
 class Schedule:
-    """The result of `find_due`.
+    """Which instances a worker can serve now, and when another instance becomes ready.
 
     Attributes:
-        ready: primary keys of the instances with due events, the longest waiting first.
-        next_due_in: seconds until another instance becomes ready; infinity if no other has stored events.
+        ready: primary keys of the instances with due events; the instance that waits longest comes first.
+        next_due_in: seconds until another instance becomes ready; infinity if no other instance has stored events.
     """
 
     ready: tuple[int, ...]
@@ -45,7 +46,7 @@ def find_due(*, ignore_schedule: bool = False) -> Schedule:
     """Find the instances with due events whose batch interval has passed.
 
     Args:
-        ignore_schedule: return every instance with stored events.
+        ignore_schedule: find all instances with stored events, even if no event is due yet.
 
     Raises:
         DatabaseError, InterfaceError: the query fails.
@@ -62,6 +63,6 @@ def find_due(*, ignore_schedule: bool = False) -> Schedule:
 
 
 def _to_datetime(value: Any) -> dt.datetime:
-    """Convert a time from a raw cursor: SQLite returns computed times as text, without a time zone; NULL is EPOCH."""
+    """Convert a time from a raw SQL cursor: a datetime, the text without time zone that SQLite returns, or None."""
     moment = dt.datetime.fromisoformat(value) if isinstance(value, str) else value or EPOCH
     return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)

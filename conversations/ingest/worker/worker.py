@@ -1,7 +1,8 @@
 """The worker: applies due events, instance by instance, until it is stopped. Many workers may run, on many hosts.
 
-In each round it finds the instances with due events and applies one batch of each whose lease it acquires. It stops
-between batches; a batch that is interrupted is rolled back. No event and no defect ends the loop.
+In each round, a worker finds the instances with due events and applies one batch of each instance whose lease it
+acquires. `stop` takes effect between two batches; a batch that is interrupted is rolled back. Neither an event nor a
+defect in the code ends a worker's loop.
 """
 
 from time import monotonic, sleep
@@ -19,26 +20,25 @@ from conversations.ingest.worker.retention import Retention
 from conversations.models import Instance, WebhookEvent
 from logs.contexts import Context
 
-# Seconds to wait …
-BUSY_RETRY = 0.05  # when other workers hold the leases of all ready instances
-ROUND_PAUSE = 0.05  # after a round that applied events: finding due events costs as much for one event as for a hundred
-FAILED_INSTANCE_DELAY = 5.0  # before the next batch of an instance whose batch failed as a whole
-DATABASE_RETRY = 1.0  # after a database error
+BUSY_RETRY = 0.05  # seconds to wait when other workers hold the leases of all ready instances
+ROUND_PAUSE = 0.05  # seconds to wait after a round that applied events, so that the next round finds several events
+FAILED_INSTANCE_DELAY = 5.0  # seconds to wait before the next batch of an instance whose last batch failed as a whole
+DATABASE_RETRY = 1.0  # seconds to wait after a database error
 log = Context.WEBHOOK.logger
 
 
 class Worker:
-    """One worker: `run` returns after another thread or a signal handler calls `stop`."""
+    """One worker: `run` returns after another thread or a POSIX signal handler calls `stop`."""
 
     def __init__(self, options: Options | None = None) -> None:
         self._options = options or Options.read()
-        self._is_stopped = False  # without a lock, so that a signal handler can set it
+        self._is_stopped = False  # a bool without a lock, so that a POSIX signal handler can set it
         self._waiter = WorkerWaiter()
         self._retention = Retention(self._options)
-        self._delayed_until: dict[int, float] = {}  # by instance; its last batch failed as a whole
+        self._delayed_until: dict[int, float] = {}  # instance → `monotonic()` time of its next batch
 
     def run(self) -> None:
-        """Work until `stop` is called."""
+        """Apply due events until `stop` is called."""
         log.info("Ingest STARTED")
         while not self._is_stopped:
             self._waiter.wait(self._run_round_safely())
@@ -51,13 +51,13 @@ class Worker:
         self._is_stopped = True
 
     def round(self, *, ignore_schedule: bool = False) -> tuple[int, float]:
-        """Apply one batch of each instance with due events, the longest waiting first.
+        """Apply one batch of each instance with due events; the instance that waits longest comes first.
 
         Args:
-            ignore_schedule: see `batch.apply_due`.
+            ignore_schedule: ignore batch intervals and debounce windows (see `batch.apply_due`).
 
         Returns:
-            The number of applied events, and for how many seconds the worker may wait.
+            The number of applied events, and for how many seconds the worker may wait before the next round.
 
         Raises:
             DatabaseError, InterfaceError: the database is unavailable.
@@ -71,7 +71,7 @@ class Worker:
         return applied, 0.0 if applied else min(BUSY_RETRY if ready else POLL_SECONDS, due.next_due_in)
 
     def drain(self) -> int:
-        """Apply all stored events without waiting for intervals and debounce windows; return their number."""
+        """Apply all stored events, ignoring batch intervals and debounce windows; return the number of events."""
         total = 0
         while True:
             applied, seconds = self.round(ignore_schedule=True)
@@ -82,7 +82,7 @@ class Worker:
                 sleep(min(seconds, BUSY_RETRY))
 
     def _run_round_safely(self) -> float:
-        """Run a round and a retention step, and log their errors; return how many seconds to wait."""
+        """Run a round and a retention step, and log their errors; return the seconds to wait before the next round."""
         try:
             applied, seconds = self.round()
             self._retention.step()
@@ -100,7 +100,7 @@ class Worker:
         return DATABASE_RETRY
 
     def _apply(self, instance: int, *, ignore_schedule: bool) -> int:
-        """Apply one batch. If it fails as a whole, delay only this instance."""
+        """Apply one batch of an instance. If the batch fails as a whole, delay only this instance."""
         try:
             return apply_due(instance, self._options, ignore_schedule=ignore_schedule)
         except Instance.DoesNotExist:
@@ -109,7 +109,7 @@ class Worker:
             if ignore_schedule or is_transient_db_error(error):
                 raise
             extra = {"instance_id": instance, **traceback_extra(error)}
-            log.error("Batch NOT APPLIED: %s", type(error).__name__, extra=extra)  # noqa: TRY400 - its text may quote rows
+            log.error("Batch NOT APPLIED: %s", type(error).__name__, extra=extra)  # noqa: TRY400 - errors may quote rows
             self._delayed_until[instance] = monotonic() + FAILED_INSTANCE_DELAY
             release_finished()
             return 0

@@ -11,17 +11,17 @@ from knox.models import get_token_model
 
 
 class Command(BaseCommand):
-    """Creates the user if necessary, issues a token that does not expire, and prints it."""
+    """Creates the user if necessary, issues an API token that does not expire, and prints the token."""
 
     help = "Issue an API token for a user, and create the user if necessary."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Declare the arguments."""
+        """Declare the command-line arguments."""
         parser.add_argument("user", metavar="USER", help="user name; a new user can call the API but not log in")
         parser.add_argument("--json", action="store_true", help="print only one JSON object")
 
-    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django passes it
-        """Issue the token and print it."""
+    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django passes args
+        """Issue an API token and print it with an example request."""
         user, created = _get_or_create_user(options["user"])
         _, token = get_token_model().objects.create(user, expiry=None)
         report = {"user": user.get_username(), "created": created, "token": token, "curl": _curl(token)}

@@ -1,4 +1,4 @@
-"""`manage.py demo`: generates a realistic history, and posts it to the webhook endpoint."""
+"""`manage.py demo`: generates a realistic chat history, and posts it to the webhook endpoint."""
 
 import time
 from contextlib import closing
@@ -14,12 +14,12 @@ from conversations.models import Conversation, Instance, Message
 
 
 class Command(BaseCommand):
-    """Posts the sample payloads and a history of three instances. Repeating it with the same options changes no row."""
+    """Posts sample payloads and a history of three instances. A second run with the same options changes no row."""
 
     help = "Load demo data through the webhook endpoint: every sample payload, then a history of three instances."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Declare the arguments."""
+        """Declare the command-line arguments."""
         parser.add_argument("--seed", type=int, default=7, help="seed of the generated history (default %(default)s)")
         parser.add_argument(
             "--conversations", type=int, default=300, help="total of the three instances (default %(default)s)"
@@ -40,7 +40,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_: Any, **options: Any) -> None:
-        """Generate the events and post them; with --scale, fill the tables instead."""
+        """Generate webhook events and post them; with --scale, insert messages directly into the tables."""
         if options["scale"] is not None:
             self._fill(options["scale"], is_quiet=options["quiet"])
             return
@@ -75,7 +75,7 @@ class Command(BaseCommand):
 
 def _post(deliveries: list[Delivery], poster: Poster, *, is_quiet: bool) -> None:
     accepted = post_all(deliveries, poster, demo_access.ensure_instances())
-    # `None` disables the progress bar when the output is not a terminal.
+    # `disable=None` hides the progress bar if the output is not a terminal.
     for _ in tqdm(accepted, total=len(deliveries), unit=" webhooks", disable=True if is_quiet else None):
         pass
     poster.wait_until_applied()

@@ -13,16 +13,16 @@ from conversations.ingest import status
 from conversations.ingest.worker import replay
 from conversations.ingest.worker.worker import Worker
 
-NICE = 10  # server processes on the same host go first, because their clients wait for a response
+NICE = 10  # niceness of a worker: web processes on the same host go first, because their clients wait
 
 
 class Command(BaseCommand):
-    """Applies events until SIGTERM or Ctrl-C, then finishes the current batch. Options select other actions."""
+    """Applies events until SIGTERM or Ctrl-C, then finishes the current batch. Command options select other actions."""
 
     help = "Apply stored webhook events until stopped. Several workers may run, also on several hosts."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare the options."""
+        """Declare the command-line options."""
         action = parser.add_mutually_exclusive_group()
         action.add_argument("--drain", action="store_true", help="apply all stored events, then exit")
         action.add_argument(
@@ -40,7 +40,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_args: object, **options: Any) -> None:
-        """Run the selected action."""
+        """Run the action that the command-line options select."""
         if options["status"]:
             self.stdout.write("\n".join(_format(status.read())))
         elif options["replay"] is not None:
@@ -56,7 +56,7 @@ class Command(BaseCommand):
 
 
 def _worker() -> Worker:
-    gc.freeze()  # loaded modules stay in memory; scanning them would take a tenth of the time of each batch
+    gc.freeze()  # keeps loaded modules out of garbage collections, which would take a tenth of the time
     return Worker()
 
 

@@ -16,14 +16,14 @@ NO_SERVER = "none"
 
 
 class Command(BaseCommand):
-    """Creates the instance if necessary, issues its token, and prints it."""
+    """Creates the instance if necessary, issues a webhook token for it, and prints the token."""
 
     help = (
         "Issue a webhook token for an instance, create the instance if necessary, and print the settings for Evolution."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Declare the arguments."""
+        """Declare the command-line arguments."""
         parser.add_argument("instance", metavar="INSTANCE", help="the instance's name in Evolution")
         parser.add_argument(
             "--server",
@@ -38,8 +38,8 @@ class Command(BaseCommand):
         parser.add_argument("--revoke-old", action="store_true", help="revoke the old token now instead of in an hour")
         parser.add_argument("--json", action="store_true", help="print only one JSON object")
 
-    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django passes it
-        """Issue the token and print it."""
+    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django passes args
+        """Issue a webhook token and print it with the settings for Evolution."""
         _check_allowed_hosts(self)
         instance, created = _upsert_instance(options["instance"], options["server"], for_server=options["for_server"])
         token = Instance.objects.issue_token(instance.pk, revoke_old=options["revoke_old"])
@@ -51,7 +51,7 @@ class Command(BaseCommand):
 def _check_allowed_hosts(command: Command) -> None:
     host = urlsplit(settings.PUBLIC_URL).hostname or ""
     if settings.ALLOWED_HOSTS and not validate_host(host, settings.ALLOWED_HOSTS):
-        # Django answers 400 for other hosts, and Evolution does not retry an event after a 400.
+        # Django answers 400 if the host is not in ALLOWED_HOSTS, and Evolution does not retry an event after a 400.
         command.stderr.write(
             f"warning: add {host!r}, the host of PUBLIC_URL, to ALLOWED_HOSTS; otherwise webhooks are lost"
         )

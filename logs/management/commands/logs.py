@@ -1,4 +1,4 @@
-"""`manage.py logs`: shows the records of all contexts by time, filtered, and optionally follows new ones."""
+"""`manage.py logs`: shows filtered log records of all log contexts, ordered by time; can follow new records."""
 
 import datetime as dt
 import json
@@ -21,7 +21,7 @@ from logs.contexts import Context
 from logs.formatters import format_line, timestamp
 from logs.tail import Line, Tails, merged
 
-DEDUPLICATED_LINES = 1000  # last lines shown from the files; following may read them again
+DEDUPLICATED_LINES = 1000  # the last lines shown from the log files, which following may read again
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -34,7 +34,7 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare the options."""
+        """Declare the command-line options."""
         parser.add_argument(
             "-c",
             "--context",
@@ -60,11 +60,11 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print the JSON lines of the files")
 
     def handle(self, *_args: object, **options: Any) -> None:
-        """Show the records in the files, then new ones if asked to follow."""
-        with suppress(AttributeError):  # a replaced stdout may not support it
+        """Show the records in the log files; with `--follow`, then show new records as they are added."""
+        with suppress(AttributeError):  # a replaced stdout may have no `reconfigure`
             self.stdout.reconfigure(errors="backslashreplace")
         paths, is_wanted = _paths(options["context"] or list(Context), options["level"]), _filter(options)
-        # Opened before the files are read, so that no record is missed in between.
+        # The tails are opened before the log files are read, so that no record added meanwhile is missed.
         added = Tails(paths if options["follow"] else [])
         existing: Iterable[Line] = filter(is_wanted, merged(paths, options["since"]))
         if options["lines"] is not None:
@@ -87,16 +87,16 @@ class Command(BaseCommand):
 
 @contextmanager
 def _quiet_on_closed_pipe() -> Iterator[None]:
-    """End quietly when the reader of the output, such as `head`, has ended."""
+    """End without an error when the program that reads the output, such as `head`, has ended."""
     try:
         yield
     except BrokenPipeError:
-        # At exit Python flushes the rest of its buffer, which would raise again.
+        # At exit Python flushes the rest of the stdout buffer, which would raise BrokenPipeError again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _paths(contexts: Iterable[Context], level: int) -> list[Path]:
-    """Return the files to read: the short `-errors.log` files suffice for WARN and above."""
+    """Return the log files to read; the short `-errors.log` files suffice for WARN and above."""
     ending = "-errors.log" if level >= levels.number("WARN") else ".log"
     return [Path(settings.LOG_DIR) / f"{context}{ending}" for context in dict.fromkeys(contexts)]
 
@@ -132,7 +132,7 @@ def _level(text: str) -> int:
 
 
 def _since(text: str) -> float:
-    """Return seconds since the epoch."""
+    """Return the time of `--since` in seconds since the epoch."""
     ago = re.fullmatch(r"(\d{1,9})([smhd])", text)
     try:
         if ago:

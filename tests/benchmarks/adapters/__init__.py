@@ -1,5 +1,5 @@
-"""Adapters: how each peer reads and writes, using its interface as its documentation shows.
+"""Adapters of the benchmarked libraries (peers). An adapter calls its library as the library's documentation shows.
 
-An adapter has the methods that its peer is measured at: `row(pk)`, `many(pks)`, `page(instance)`, `save(row)` and
-`value(key)`. `clear()` returns whether clearing by pattern removes the matching keys and no others.
+An adapter has the methods that the benchmark measures: `row(pk)`, `many(pks)`, `page(instance)`, `save(row)` and
+`value(key)`. `clear()` clears cache keys by pattern, and returns the fraction of keys that were handled correctly.
 """

@@ -1,9 +1,9 @@
-"""Django's cache API with explicitly stored rows and lists: LocMem or django-redis. Both pickle."""
+"""Adapter for Django's cache API, with LocMem or django-redis. Both backends pickle the cached rows and lists."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from django.core.cache import caches  # noqa: TID251 - the subject of the measurement
+from django.core.cache import caches  # noqa: TID251 - the benchmark measures Django's cache API
 
 from conversations.models import Conversation
 from tests.benchmarks.adapters.orm import Orm
@@ -11,7 +11,7 @@ from tests.benchmarks.dataset import Dataset
 
 
 class DjangoCache(Orm):
-    """The usual pattern: get, or else load and set; save and delete."""
+    """Cache-aside: a read that misses loads the row and caches it; a save deletes the cached row and list."""
 
     def __init__(self, dataset: Dataset) -> None:
         super().__init__(dataset)

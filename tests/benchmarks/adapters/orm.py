@@ -1,6 +1,6 @@
-"""Django's plain ORM; cacheops and cachalot serve the same calls where their apps are installed.
+"""Adapter for Django's plain ORM, which also measures cacheops and cachalot if one of their apps is installed.
 
-Importing it disables the project's own cache in this process: its signals and its wrapper around `save`.
+Importing this module disables the project's cache in the process: the cache's Django signal receivers and `save`.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ CachedModel.save_base = Model.save_base  # type: ignore[assignment,method-assign
 
 
 class Orm:
-    """Reads from the database with each call, unless an installed app caches the query."""
+    """Reads through the ORM: each call queries the database, unless cacheops or cachalot caches the query."""
 
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset

@@ -1,6 +1,6 @@
-"""Baselines: request the keys that the project's reads request, without decoding the values.
+"""Baselines that request the same keys from Valkey as the project's cache does, without decoding the values.
 
-The keys come from the server's MONITOR output while this process reads through the project's managers once.
+The keys are taken from Valkey's MONITOR output while this process reads once through the project's managers.
 """
 
 import os
@@ -15,7 +15,7 @@ from tests.benchmarks.dataset import Dataset
 
 
 class Mget:
-    """One MGET of all keys of a read: the entry and its tags."""
+    """Sends one MGET per read, for the keys of the cache entry and of its tags."""
 
     def __init__(self, dataset: Dataset) -> None:
         read = whatsai.Shared(dataset)
@@ -23,11 +23,11 @@ class Mget:
         self._row_keys = {pk: self._requested_keys(read.row, pk) for pk in dataset.hot_rows}
         self._many_keys = self._requested_keys(read.many, dataset.hot_rows)
         self._page_keys = self._requested_keys(read.page, dataset.instance)
-        runtime.use_configured_store()  # stops the background threads of the old one
+        runtime.use_configured_store()  # stops the background threads of the store that the adapter used
 
     def _requested_keys(self, read: Callable[[Any], object], argument: Any) -> list[str]:
-        """Return the keys of the MGET that a hit sends."""
-        read(argument)  # fills the cache
+        """Return the keys of the MGET command that the project's cache sends for a cache hit."""
+        read(argument)  # the first read fills the cache
         with self._client.monitor() as monitor:
             read(argument)
             while True:
@@ -46,7 +46,7 @@ class Mget:
 
 
 class Get(Mget):
-    """One GET of the entry alone, as a cache without versions would send it."""
+    """Sends one GET per read, for the cache entry alone, as a cache without tag versions would."""
 
     def row(self, pk: int) -> Any:
         return self._client.get(self._row_keys[pk][0])

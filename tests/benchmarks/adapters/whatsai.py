@@ -1,4 +1,4 @@
-"""The project's own cache, used through its managers as a server process uses it."""
+"""Adapters for the project's own cache, which read through the model managers as a web process does."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ READY_TIMEOUT = 10.0  # seconds
 
 
 class Local:
-    """Reads from the local cache if possible."""
+    """Reads from the process's local cache if it contains the row, and otherwise from the shared store."""
 
     def __init__(self, dataset: Dataset) -> None:
         _await_cache()
@@ -26,7 +26,7 @@ class Local:
         self.value = cache.get
 
     def clear(self) -> dict[str, float]:
-        """Clear one instance's lists; return the fraction of keys that were correctly removed or kept."""
+        """Clear the cache keys of one pattern; return the fraction of keys that were correctly removed or kept."""
         keys = {"instance:7:a": False, "instance:7:b": False, "instance:70:a": True, "instances:7:a": True, "7:a": True}
         for key in keys:
             cache.set(f"conversations:{key}", key)
@@ -36,7 +36,7 @@ class Local:
 
 
 class Shared:
-    """Reads from the shared store and bypasses the local cache."""
+    """Reads from the shared store (Valkey) and bypasses the local cache."""
 
     def __init__(self, _dataset: Dataset) -> None:
         _await_cache()
@@ -52,22 +52,22 @@ class Shared:
 
 
 class Unseen(Shared):
-    """As `Shared`, with a process that has never decoded the rows, because the memos of decoded rows are disabled."""
+    """Reads from the shared store without memoizing decoded rows, so that each read decodes the rows again."""
 
     def __init__(self, dataset: Dataset) -> None:
-        serializers.MAX_ROW_BYTES = serializers.MAX_PAGE_BYTES = -1  # no row or page is short enough for the memos
+        serializers.MAX_ROW_BYTES = serializers.MAX_PAGE_BYTES = -1  # so that no row is memoized
         super().__init__(dataset)
 
 
 def _await_cache() -> None:
-    """Wait until this process trusts the server's entries and receives invalidations."""
+    """Wait until the cache in this process is ready: it may read entries from Valkey, and it receives invalidations."""
     get_runtime().ensure_started()
     _await(lambda: get_runtime().local.valid_until > 0)
     _await(_stores_values)
 
 
 def _stores_values() -> bool:
-    cache.set("conversations:ready", True)  # noqa: FBT003 - the stored value
+    cache.set("conversations:ready", True)  # noqa: FBT003 - True is the value to cache
     return bool(cache.get("conversations:ready"))
 
 

@@ -1,1 +1,1 @@
-"""Compares the logging service with its peers: time per call, calls during a disk stall, throughput."""
+"""Compares the project's logging with other libraries: time per call, calls during a disk stall, throughput."""

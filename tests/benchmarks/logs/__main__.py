@@ -1,7 +1,7 @@
-"""`python -m tests.benchmarks.logs` prints a report and writes it to `docs/benchmarks-logs.md`.
+"""`python -m tests.benchmarks.logs` prints a report and writes the report to `docs/benchmarks-logs.md`.
 
-Each round measures every peer once, in turn, so that a slow moment of the machine affects all of them. The report shows
-medians.
+Each round measures every logging library once, in turn, so that a slow moment of the machine affects all libraries.
+The report shows medians.
 """
 
 import argparse
@@ -29,7 +29,7 @@ PACKAGES = ("concurrent-log-handler", "python-json-logger", "structlog")
 
 @dataclass(frozen=True)
 class Effort:
-    """How much to measure. `processes` and `records_per_process` are the size of the full-size check."""
+    """How much to measure: rounds and log records, and the processes and records of the check in `fleet.py`."""
 
     rounds: int
     records: int
@@ -41,7 +41,7 @@ FULL, QUICK = Effort(15, 100_000, 4, 100_000), Effort(5, 10_000, 4, 5_000)
 
 
 def main(arguments: list[str]) -> None:
-    """Measure and report; the exit status is 1 if a record was lost, duplicated or invalid."""
+    """Run the benchmark and print a report; exit with status 1 if a log record was lost, duplicated or invalid."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.logs", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a short run that does not write to docs/")
     options = parser.parse_args(arguments)
@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> None:
 
 # --- measuring --------------------------------------------------------------------------------------------------------
 def measure(effort: Effort) -> tuple[Medians, list[str]]:
-    """Return the medians by measure, peer and figure, and the reasons of skipped peers."""
+    """Return the medians by measure, logging library and figure, and the reason of each skipped library."""
     with _running_adapters() as (adapters, skipped):
         calls = _rounds(adapters, measures.call, effort.rounds)
         disabled = _rounds({OURS: adapters[OURS]}, measures.disabled, effort.rounds)
@@ -76,7 +76,7 @@ def measure(effort: Effort) -> tuple[Medians, list[str]]:
 
 
 def _stalled(name: str) -> Figures:
-    """Measure a new adapter; ours has the default queue capacity."""
+    """Measure a new adapter during a disk stall; the project's own adapter has the default queue capacity."""
     with _folder() as folder:
         adapter = (OursWithCapacity if name == OURS else ADAPTERS[name])(folder)
         figures = measures.stalled(adapter)
@@ -91,7 +91,7 @@ def _rounds(
     for _ in range(rounds + 1):
         for name, adapter in adapters.items():
             results[name].append(measure_once(adapter))
-    # The first round warms up and does not count.
+    # The first round is a warm-up, which the medians exclude.
     return {
         name: {figure: statistics.median(result[figure] for result in figures[1:]) for figure in figures[0]}
         for name, figures in results.items()
@@ -143,7 +143,7 @@ TARGETS = (
 
 
 def report(by_measure: Medians, skipped: Sequence[str], effort: Effort) -> str:
-    """Return the whole report."""
+    """Return the report as Markdown."""
     full = by_measure["full"][OURS]
     parts = [
         _machine(), *skipped,

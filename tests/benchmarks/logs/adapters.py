@@ -1,4 +1,4 @@
-"""Adapters of the peers. Each logs the same record, as JSON, to files that are rotated at 10 MB if it supports that."""
+"""Adapters of the logging libraries. All libraries log the same records to files."""
 
 import logging
 import logging.handlers
@@ -17,21 +17,21 @@ from logs.files import MAX_FILE_BYTES
 FILE = "cache.log"
 KEPT_FILES = 1000
 FLUSH_TIMEOUT = 600.0  # seconds
-UNLIMITED = 10**9  # queue capacity, in records
+UNLIMITED = 10**9  # a queue capacity that no benchmark reaches
 
 PATTERN = "conversations:instance:7:*"
 FIELDS = {"namespace": "conversations", "duration_ms": 0.42}
 
 
 class StalledFile:
-    """A file whose writes block until a given time."""
+    """A file wrapper that simulates a stalled disk: writes block until the `perf_counter` time `until`."""
 
     def __init__(self, file: Any, until: float) -> None:
         self._file = file
         self._until = until
 
     def write(self, text: str) -> int:
-        """Wait until the stall ends, and write."""
+        """Wait until the stall ends, and write the text to the file."""
         time.sleep(max(0.0, self._until - time.perf_counter()))
         written: int = self._file.write(text)
         return written
@@ -41,41 +41,41 @@ class StalledFile:
 
 
 class PeerUnavailable(Exception):
-    """The peer cannot run here; the message is the reason."""
+    """A logging library cannot run on this machine; the error text is the reason."""
 
 
 class Adapter:
-    """A running peer; `log(n)` logs the n-th record.
+    """Base class of the adapters of logging libraries; `log(n)` logs the n-th record.
 
     Attributes:
-        logger: its logger, unless it does not use the standard library's.
+        logger: the standard library's logger, which all libraries except structlog use.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.logger = logging.Logger("whatsai.cache", logging.INFO)  # noqa: LOG001 - not shared with other code
+        self.logger = logging.Logger("whatsai.cache", logging.INFO)  # noqa: LOG001 - no other code shares this logger
         self._handlers = self.handlers()
         self.logger.addHandler(self._handlers[0])
 
     def handlers(self) -> list[logging.Handler]:
-        """Return the logger's handler, followed by other handlers to close."""
+        """Return the handler for the logger, followed by other handlers that `close` must close."""
         raise NotImplementedError
 
     def log(self, number: int) -> None:
-        """Log one record."""
+        """Write the record with this number to the log."""
         self.logger.info("Cache CLEAR pattern %s (%d keys)", PATTERN, number, extra=FIELDS)
 
     def drain(self) -> None:
-        """Wait until all records are written."""
+        """Wait until all logged records are in the file."""
 
     def stall(self, until: float) -> None:
-        """Block writes to the disk until this time of `perf_counter`."""
+        """Make writes to the log files block until the `perf_counter` time `until`."""
         for handler in self._handlers:
             if isinstance(handler, logging.StreamHandler):
                 handler.stream = StalledFile(handler.stream, until)
 
     def close(self) -> None:
-        """Stop, and close the files."""
+        """Close the log handlers and their files."""
         for handler in self._handlers:
             handler.close()
 
@@ -88,12 +88,12 @@ class Adapter:
 
 
 class Ours(Adapter):
-    """The project's logging service."""
+    """Adapter for the project's own logging service, with an unlimited queue."""
 
     capacity = UNLIMITED
 
     def handlers(self) -> list[logging.Handler]:
-        """Return the service's handler."""
+        """Return the handler of the project's logging service."""
         options = Options(self.directory, backup_count=KEPT_FILES, capacity=self.capacity, console=False)
         self._service = build_handler(options)
         return [self._service]
@@ -103,7 +103,7 @@ class Ours(Adapter):
         self._service.writer.flush(FLUSH_TIMEOUT)
 
     def stall(self, until: float) -> None:
-        """Block the writer thread's writes until this time."""
+        """Make the writer thread's calls of `os.write` block until the `perf_counter` time `until`."""
         write = os.write
 
         def stalled_write(handle: int, data: Any) -> int:
@@ -114,16 +114,16 @@ class Ours(Adapter):
 
 
 class OursWithCapacity(Ours):
-    """The project's logging service with its default queue capacity."""
+    """Adapter for the project's own logging service, with the default queue capacity."""
 
     capacity = Options(Path()).capacity
 
 
 class Queue(Adapter):
-    """The standard library's QueueHandler, with an unbounded queue, and QueueListener."""
+    """Adapter for the standard library's QueueHandler and QueueListener, with an unbounded queue."""
 
     def handlers(self) -> list[logging.Handler]:
-        """Return the queue's handler, and the file's."""
+        """Return the QueueHandler, and the file handler to which the listener passes the records."""
         file = self._file(JsonFormatter())
         self._queue: queue.Queue[Any] = queue.Queue(-1)
         self._listener = logging.handlers.QueueListener(self._queue, file)
@@ -135,34 +135,34 @@ class Queue(Adapter):
         self._queue.join()
 
     def close(self) -> None:
-        """Stop the listener thread too."""
+        """Stop the listener thread, and close the handlers."""
         self._listener.stop()
         super().close()
 
 
 class Direct(Adapter):
-    """RotatingFileHandler: the calling thread writes each record."""
+    """Adapter for RotatingFileHandler, with which the calling thread writes each record to the file."""
 
     def handlers(self) -> list[logging.Handler]:
-        """Return the file's handler."""
+        """Return the handler that writes to the log file."""
         return [self._file(JsonFormatter("%(asctime)s %(levelname)s %(message)s"))]
 
 
 class Plain(Adapter):
-    """As `Direct`, with a line of text instead of JSON, so that it writes less than the other peers."""
+    """Adapter for RotatingFileHandler with lines of text, which are shorter than the other libraries' JSON lines."""
 
     def handlers(self) -> list[logging.Handler]:
-        """Return the file's handler."""
+        """Return the handler that writes to the log file."""
         return [self._file(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))]
 
 
 class Structlog(Adapter):
-    """structlog's fastest configuration: JSON directly to a file, without rotation."""
+    """Adapter for structlog in its fastest configuration: JSON lines directly to a file, without rotation."""
 
     def handlers(self) -> list[logging.Handler]:
-        """Return a handler that does nothing; structlog has none."""
+        """Return a handler that does nothing, because structlog uses no handlers."""
         try:
-            import structlog  # noqa: PLC0415 - optional dependency
+            import structlog  # noqa: PLC0415 - the package is an optional dependency
         except ImportError:
             raise PeerUnavailable("it is not installed (tests/benchmarks/requirements.txt)") from None
         self._structlog: Any = structlog
@@ -171,11 +171,11 @@ class Structlog(Adapter):
         return [logging.NullHandler()]
 
     def log(self, number: int) -> None:
-        """Log one record."""
+        """Write the record with this number to the log."""
         self._log.info("Cache CLEAR pattern", pattern=PATTERN, keys=number, **FIELDS)
 
     def stall(self, until: float) -> None:
-        """Block its writes until this time; the logger is created anew because it caches the file's write method."""
+        """Create a new structlog logger for a stalled file, because the old logger caches the file's `write` method."""
         self._log = self._create_logger(StalledFile(self._open, until))
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Full-size check: several processes write to the same files at once; afterwards every record must be there."""
+"""Checks that no log record is lost when several processes log many records to the same files concurrently."""
 
 import json
 import logging
@@ -14,7 +14,7 @@ from tests.benchmarks.logs.measures import Figures
 
 
 def check(directory: Path, processes: int, count: int) -> Figures:
-    """Log `count` records in each of `processes` processes, and return the throughput and the lost records."""
+    """Log `count` records in each of `processes` processes; return the throughput and the number of lost records."""
     context = multiprocessing.get_context("spawn")
     start = context.Barrier(processes + 1)
     writers = [context.Process(target=_write, args=(directory, name, count, start)) for name in range(processes)]
@@ -38,7 +38,7 @@ def _write(directory: Path, name: int, count: int, start: Barrier) -> None:
 
 
 def _check_files(directory: Path, processes: int, count: int) -> Figures:
-    """Return counts of the records in the files, and of the lost, duplicated and invalid ones."""
+    """Return how many log records the files contain, and how many are lost, duplicated or invalid."""
     found: Counter[str] = Counter()
     files, invalid = rotated_files(directory / FILE), 0
     for path in files:

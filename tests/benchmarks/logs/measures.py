@@ -1,4 +1,4 @@
-"""The measures: an enabled call, a disabled call, calls during a disk stall, and throughput."""
+"""Measures logging: an enabled call, a call below the level, calls during a disk stall, and throughput."""
 
 import time
 from collections.abc import Mapping
@@ -7,15 +7,15 @@ from tests.benchmarks.logs.adapters import Adapter
 
 Figures = Mapping[str, float]
 
-BURST_CALLS = 2000  # without a pause
+BURST_CALLS = 2000  # logging calls without a pause between calls
 DISABLED_CALLS = 100_000
 STALL = 5.0  # seconds during which writes to the disk block
-CALLS_PER_SECOND = 2000  # during and after the stall
-LATE_CALL = 0.010  # seconds: a noticeable delay
+CALLS_PER_SECOND = 2000  # rate of logging calls during and after the stall
+LATE_CALL = 0.010  # seconds from which a logging call counts as late
 
 
 def call(adapter: Adapter) -> Figures:
-    """Return the time of a call for its caller: wall time and the thread's CPU time, in seconds."""
+    """Return how long one logging call takes: wall time and CPU time of the calling thread, in seconds."""
     wall, cpu = time.perf_counter(), time.thread_time()
     for number in range(BURST_CALLS):
         adapter.log(number)
@@ -25,7 +25,7 @@ def call(adapter: Adapter) -> Figures:
 
 
 def disabled(adapter: Adapter) -> Figures:
-    """Return the seconds of a call below the logger's level, without the loop's own time."""
+    """Return the seconds of a logging call below the logger's level; the time of the loop itself is subtracted."""
     numbers, log = range(DISABLED_CALLS), adapter.logger
     start = time.perf_counter()
     for number in numbers:
@@ -38,7 +38,7 @@ def disabled(adapter: Adapter) -> Figures:
 
 
 def throughput(adapter: Adapter, count: int) -> Figures:
-    """Return how many records per second are logged and written to disk, for `count` calls without a pause."""
+    """Make `count` logging calls without a pause; return how many records per second are logged and written."""
     start = time.perf_counter()
     for number in range(count):
         adapter.log(number)
@@ -48,7 +48,7 @@ def throughput(adapter: Adapter, count: int) -> Figures:
 
 
 def stalled(adapter: Adapter) -> Figures:
-    """Return the longest call, and the number of late calls, during and after a disk stall."""
+    """Return the longest logging call, and the number of late calls, during and after a disk stall."""
     durations = []
     start = time.perf_counter()
     adapter.stall(start + STALL)

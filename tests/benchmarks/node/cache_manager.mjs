@@ -1,4 +1,5 @@
-// The seed's cache, cache-manager, as the seed used it: in memory, with a time to live. Same protocol as `worker.py`.
+// Runs cache-manager, the cache library of the seed project, with the same options: in memory, with a time to live.
+// Requests and responses have the same format as in `worker.py`.
 import { createInterface } from "node:readline";
 import { createCache } from "cache-manager";
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def test_open_writes_are_announced_again_after_a_reconnection_to_a_store_that_was_emptied(
     valkey_server: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While the channel is down, another process initializes the store, so this process receives no message of it."""
+    """A process must detect that the store was emptied and initialized while its own subscription was lost."""
     monkeypatch.setattr(heartbeat, "RENEW_AFTER", 1000)
     monkeypatch.setattr(subscriber, "RECONNECT_DELAY", 0.2)
     row = a_contact(an_instance())
@@ -23,7 +23,7 @@ def test_open_writes_are_announced_again_after_a_reconnection_to_a_store_that_wa
         assert has_intent(row)
         valkey_server.client.client_kill_filter(_type="pubsub")
         valkey_server.client.flushall()
-        get_runtime().store.reinitialize(quarantine=False)  # as the other process does
+        get_runtime().store.reinitialize(quarantine=False)  # in production, another process does this
         assert not has_intent(row)
         wait_until(lambda: has_intent(row))
 

@@ -1,4 +1,4 @@
-"""The actions of actors: reads through the manager and writes through the ORM, of one or two rows and their list."""
+"""What actors do: read two rows and a list through the cached manager, and write the rows through the ORM."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -33,19 +33,19 @@ def _row_loader(pk: int, value: str) -> Callable[[], Instance]:
 
 
 def make_row(pk: int, value: str) -> Instance:
-    """Return a row as the ORM would."""
+    """Return a model instance, as if the ORM had loaded it from the database."""
     return _row_loader(pk, value)()
 
 
 def read_rows() -> dict[int, Instance]:
-    """Read all rows from the database."""
+    """Read all rows from the fake database."""
     found = running_actor().connection.read()
     return {pk: make_row(pk, value) for pk, value in found.items() if isinstance(pk, int)}
 
 
 # --- reads ------------------------------------------------------------------------------------------------------------
 class InstanceFetchManager(FetchManager[Instance]):
-    """The manager of instances, bound to the runtime of one process; only its SQL is replaced."""
+    """The cached manager of `Instance` in one simulated process; only the SQL of the manager is replaced."""
 
     def __init__(self, process_runtime: CacheRuntime) -> None:
         super().__init__()
@@ -64,12 +64,12 @@ class InstanceFetchManager(FetchManager[Instance]):
 
 @dataclass(frozen=True)
 class Read:
-    """A way to read.
+    """A kind of cached read, with the function that tells which values are correct.
 
     Attributes:
-        name: its name in traces.
-        run: reads, and returns the values found. All of one value are read at one moment; two values may be not.
-        expected: returns the values that the read finds when these rows are committed.
+        name: the name of the read in traces.
+        run: performs the read, and returns the values found. Only rows within one value are read at the same moment.
+        expected: takes all committed rows, and returns the values that a correct read finds.
     """
 
     name: str
@@ -90,7 +90,7 @@ def _fetch_many(manager: InstanceFetchManager) -> list[str]:
 
 
 def _fetch_list(manager: InstanceFetchManager) -> list[str]:
-    queryset: Any = lambda: list(read_rows().values())  # noqa: E731 - replaces a queryset
+    queryset: Any = lambda: list(read_rows().values())  # noqa: E731 - the lambda replaces a queryset
     return [" ".join(map(describe, manager.fetch_rows(LIST_TAG, queryset)))]
 
 
@@ -101,27 +101,27 @@ fetch_list = Read("fetch_list", _fetch_list, lambda rows: [" ".join(rows.values(
 
 # --- writes -----------------------------------------------------------------------------------------------------------
 class Rollback(Exception):
-    """Rolls back a transaction or a savepoint."""
+    """Raised inside of `atomic` to roll back a transaction or a savepoint."""
 
 
 def save(value: str) -> None:
-    """Save a row outside of a transaction."""
+    """Save the first row outside of a transaction."""
     make_row(PK, value).save(update_fields=["profile_name"])
 
 
 def save_other_row(value: str) -> None:
-    """Save the other row outside of a transaction."""
+    """Save the second row outside of a transaction."""
     make_row(OTHER_PK, value).save(update_fields=["profile_name"])
 
 
 def save_in_transaction(value: str) -> None:
-    """Save a row in a transaction."""
+    """Save the first row in a transaction."""
     with transaction.atomic():
         save(value)
 
 
 def save_and_roll_back(value: str) -> None:
-    """Save a row in a transaction that is rolled back; then the request ends."""
+    """Save a row in a transaction that is rolled back, and release its write intents as the end of a request does."""
     with suppress(Rollback), transaction.atomic():
         save(value)
         raise Rollback
@@ -129,7 +129,7 @@ def save_and_roll_back(value: str) -> None:
 
 
 def save_after_savepoint_rollback(value: str) -> None:
-    """Save a row in a savepoint that is rolled back, then save it in the transaction."""
+    """Save a row in a savepoint that is rolled back, then save the same row in the outer transaction."""
     with transaction.atomic():
         with suppress(Rollback), transaction.atomic():
             save("<rolled back>   ")
@@ -155,7 +155,7 @@ def write_sql(value: str) -> None:
 
 
 def read_in_transaction(_value: str) -> None:
-    """Read twice in a transaction that sees what was committed at its first SELECT."""
+    """Select all rows, and then fetch a row through the cache, in one transaction that keeps its snapshot."""
     manager = InstanceFetchManager(running_actor().process.runtime)
     with transaction.atomic():
         read_rows()

@@ -1,7 +1,7 @@
-"""The background work of a process as one actor: each of its rounds runs the real heartbeat and recovery thread once.
+"""The background work of a process as one actor: each round runs the real heartbeat and the real recovery once.
 
-In production both run every second, and more often while the store is away. So two seconds do not pass before each live
-process has finished a whole round and received all messages.
+In production, the heartbeat and the recovery run at least once a second. So the simulated clock advances by a second
+only after each live process has finished a whole round and received all invalidation messages.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class StoppedAfterOneTick:
-    """The event that stops a `PeriodicThread`. It is set at every second check, so that `run` ticks once."""
+    """Replaces the event that stops a `PeriodicThread`: set at every second check, so that `run` ticks once."""
 
     def __init__(self) -> None:
         self._checks = 0
@@ -29,20 +29,20 @@ class StoppedAfterOneTick:
 
 
 class NonBlockingEvent(FakeEvent):
-    """The event on which a `PeriodicThread` waits between two ticks; here `BackgroundActor` waits instead."""
+    """Replaces the event on which a `PeriodicThread` waits between two ticks, so that the thread does not wait."""
 
     def wait(self, _timeout: float) -> None:
-        """Return at once."""
+        """Return immediately."""
 
 
 class BackgroundActor:
-    """The heartbeat and the recovery thread of one process.
+    """Does the work of the heartbeat thread and of the recovery thread of one process.
 
     Args:
-        process: the process.
-        clock: returns seconds.
-        epoch: returns a number that grows whenever a quarantine begins, a recovery begins to wait, or a second passes.
-        has_outbox_rows: returns whether there are rows in the outbox.
+        process: the process whose background work the actor does.
+        clock: returns the simulated time in seconds.
+        epoch: returns a number that grows when a quarantine begins, a recovery begins to wait, or a second passes.
+        has_outbox_rows: returns whether the outbox holds any row.
     """
 
     def __init__(
@@ -56,14 +56,14 @@ class BackgroundActor:
         self._clock = clock
         self._epoch = epoch
         self._has_outbox_rows = has_outbox_rows
-        self._round_epoch = 0  # the epoch in which the last finished round began
+        self._round_epoch = 0  # the epoch at the start of the last finished round
         self._heartbeat = LeaseRenewer(process.runtime, cast("threading.Event", StoppedAfterOneTick()))
         self._recovery = RecoveryThread(process.runtime, cast("threading.Event", StoppedAfterOneTick()))
         self._recovery.is_server = True
         process.threads.wake = self._wake
 
     def run(self) -> None:
-        """Run a round whenever one is needed."""
+        """Run a round of background work whenever a round is needed."""
         while True:
             running_actor().observations.clear()
             step("background round", self._is_needed)
@@ -82,16 +82,16 @@ class BackgroundActor:
 
     @property
     def reachable_since(self) -> float | None:
-        """When the store answered again, while the recovery thread does not use it yet."""
+        """The time since which the store answers again; None unless the recovery thread waits to use the store."""
         return cast("float | None", vars(self._recovery)["_reachable_since"])
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the recovery thread would not use the store yet if it ran now."""
+        """Whether the store answers again, but the recovery thread must wait longer before it uses the store."""
         return self.reachable_since is not None and self._clock() - self.reachable_since < QUARANTINE_S
 
     def _is_needed(self) -> bool:
-        """Tell whether a round would change anything now."""
+        """Tell whether a round of background work would change anything now."""
         runtime = self.process.runtime
         if self.process.is_cut_off:
             return runtime.breaker.is_closed
@@ -104,7 +104,7 @@ class BackgroundActor:
         )
 
     def has_caught_up(self) -> bool:
-        """Tell whether the process has finished a round of the current epoch and received all messages."""
+        """Tell whether the process has finished a round in the current epoch and received all invalidation messages."""
         process = self.process
         if process.is_dead:
             return True
@@ -112,7 +112,7 @@ class BackgroundActor:
         return not process.channel and (has_run or (process.is_cut_off and not process.runtime.breaker.is_closed))
 
     def state(self) -> tuple[object, ...]:
-        """Return what determines its further behaviour."""
+        """Return all data that determines how the background work goes on."""
         has_unannounced = self.process.runtime.unannounced_count != vars(self._recovery)["_recovered_epoch"]
         return (
             has_unannounced,

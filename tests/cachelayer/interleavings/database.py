@@ -1,7 +1,7 @@
-"""The fake database: committed rows, and the uncommitted changes of each transaction (READ COMMITTED).
+"""A fake database at isolation level READ COMMITTED: the committed rows, and the changes of each open transaction.
 
-`FakeConnection` is a Django connection: Django's code decides when to commit, what a savepoint rollback undoes and
-which hooks run. A row that a transaction has written is locked until the transaction ends.
+`FakeConnection` is a Django database wrapper, so Django's own code decides when to commit, what a savepoint rollback
+undoes and which `on_commit` hooks run. A row that a transaction has written is locked until the transaction ends.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,18 +12,18 @@ from django.db.backends.dummy.base import DatabaseWrapper
 
 from tests.cachelayer.interleavings.scheduler import observe, running_actor, step
 
-Key = int | tuple[str, int]  # the primary key of a row, or ("outbox", primary key)
+Key = int | tuple[str, int]  # the primary key of a row, or ("outbox", primary key) for a row of the outbox
 Rows = Mapping[Key, str]
 Changes = dict[Key, str | None]
 
 
 class FakeDatabase:
-    """Committed rows, and the connection that holds each row lock.
+    """The committed rows of the fake database, and the connection that holds each row lock.
 
     Attributes:
-        writers: the number of actors that write; a single one never waits for a lock.
+        writers: the number of actors that write; a single writer never waits for a row lock.
         uses_outbox: whether the outbox may ever hold a row in this scenario.
-        on_commit: called with the changes of each commit.
+        on_commit: a function that is called with the changes of each commit.
     """
 
     def __init__(self, rows: Rows) -> None:
@@ -35,13 +35,13 @@ class FakeDatabase:
         self._last_pk = 0
 
     def next_pk(self) -> int:
-        """Return an unused primary key for the outbox."""
+        """Return an unused primary key for a row of the outbox."""
         self._last_pk += 1
         return self._last_pk
 
 
 class FakeConnection(DatabaseWrapper):
-    """One connection. With `keeps_snapshot` a transaction sees what was committed at its first SELECT."""
+    """A fake database connection. With `keeps_snapshot`, a transaction keeps the snapshot of its first SELECT."""
 
     features_class = BaseDatabaseFeatures
 
@@ -57,7 +57,7 @@ class FakeConnection(DatabaseWrapper):
 
     # --- rows ---------------------------------------------------------------------------------------------------------
     def read(self) -> dict[Key, str]:
-        """Return all rows that this connection sees."""
+        """Return all rows that the connection sees: committed rows and the uncommitted changes of its transaction."""
         step("SELECT")
         visible = self._snapshot or self.database.rows
         if self.keeps_snapshot and not self.autocommit:
@@ -67,7 +67,7 @@ class FakeConnection(DatabaseWrapper):
         return rows
 
     def write(self, key: Key, value: str | None) -> None:
-        """Insert, update or (None) delete a row; wait while another connection has it locked."""
+        """Insert or update a row, or delete it if the value is None; wait while another connection locks the row."""
         if self.autocommit or self.database.writers > 1:
             step("write", lambda: self.database.locks.get(key, self) is self)
         self.write_unlocked(key, value)
@@ -75,13 +75,13 @@ class FakeConnection(DatabaseWrapper):
             self.database.locks[key] = self
 
     def write_unlocked(self, key: Key, value: str | None) -> None:
-        """Insert or (None) delete a row without a lock, because no other actor writes that row."""
+        """Change a row as `write` does, but without taking a step or a lock, because no other actor writes the row."""
         self._uncommitted[key] = value
         if self.autocommit:
             self._apply()
 
     def discard(self) -> None:
-        """Discard uncommitted changes and release locks, as the server does when the client disconnects."""
+        """Discard uncommitted changes and release row locks, as a database server does when a client disconnects."""
         self._uncommitted.clear()
         self._savepoints.clear()
         self._snapshot = None
@@ -95,12 +95,12 @@ class FakeConnection(DatabaseWrapper):
 
     # --- called by Django ---------------------------------------------------------------------------------------------
     def ensure_connection(self) -> None:
-        """Do nothing, because the connection is always open."""
+        """Do nothing, because a fake connection is always open."""
 
     def is_usable(self) -> bool:
         return True
 
-    def _set_autocommit(self, autocommit: bool) -> None:  # noqa: FBT001 - Django passes it by position
+    def _set_autocommit(self, autocommit: bool) -> None:  # noqa: FBT001 - Django passes the argument by position
         self.autocommit = autocommit
 
     def _commit(self) -> None:
@@ -118,7 +118,7 @@ class FakeConnection(DatabaseWrapper):
         self._savepoints[sid] = dict(self._uncommitted)
 
     def _savepoint_rollback(self, sid: str) -> None:
-        self._uncommitted = dict(self._savepoints.get(sid, {}))  # a process that crashed has no savepoints left
+        self._uncommitted = dict(self._savepoints.get(sid, {}))  # after a crash, no savepoints are left
 
     def _savepoint_commit(self, sid: str) -> None:
         self._savepoints.pop(sid, None)
@@ -129,7 +129,7 @@ def _merge(rows: Rows, changes: Changes) -> dict[Key, str]:
 
 
 class FakeConnections:
-    """Replaces `django.db.connections`: returns the running actor's connection for every alias."""
+    """Replaces `django.db.connections`: every alias leads to the connection of the running actor."""
 
     def __getitem__(self, _alias: str) -> FakeConnection:
         connection: FakeConnection = running_actor().connection
@@ -139,18 +139,18 @@ class FakeConnections:
         return iter(["default"])
 
     def all(self, **_options: Any) -> list[FakeConnection]:
-        """Return the connections of the running actor."""
+        """Return a list with the one connection of the running actor."""
         return [running_actor().connection]
 
     def close_all(self) -> None:
-        """Do nothing, because the actor continues to use its connection."""
+        """Do nothing, because the running actor continues to use its connection."""
 
 
 connections = FakeConnections()
 
 
 class FakeOutbox:
-    """Replaces the `Outbox` model: supports only the queries of `cachelayer.write.outbox`."""
+    """Replaces the `Outbox` model, and supports only the queries of `cachelayer.write.outbox`."""
 
     class _Rows:
         def __init__(self, pks: list[int] | None = None) -> None:

@@ -1,7 +1,7 @@
-"""Explores every schedule of a scenario, depth first. A schedule that reaches a known state is not followed further.
+"""Explores every schedule of a scenario, depth first; a schedule that reaches a known state is not followed further.
 
-A run cannot be rewound, so the explorer repeats the path to a state from the start (stateless exploration). Two states
-are the same if `System.state` is the same; a 64-bit hash of it is kept.
+A run cannot be rewound, so the explorer returns to a state by repeating all steps from the start of a new run. Two
+states are the same if `System.state` returns the same text; the explorer keeps a 64-bit hash of each text.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,17 +14,17 @@ MakeSystem = Callable[[], System]
 
 
 class Counterexample(Exception):
-    """A schedule after which a check fails, with its trace as the message."""
+    """Some schedule makes a check fail; the error text is the trace of the steps."""
 
 
 @dataclass
 class Exploration:
-    """The size of an exploration.
+    """The result of an exploration that found no error: how much was explored.
 
     Attributes:
         states: the number of different states.
-        schedules: the number of schedules followed to their end; every other schedule leads into a state of these.
-        runs: the number of runs from the start.
+        schedules: the number of schedules followed to the end; all other schedules reach a state already known.
+        runs: the number of runs; each run starts from the initial state.
         steps: the number of steps in all runs.
         longest: the number of steps of the longest run.
         hits: the number of lookups that the store answered, in all runs.
@@ -44,11 +44,11 @@ def explore(make_system: MakeSystem, max_runs: float = float("inf")) -> Explorat
     """Explore the schedules of a scenario.
 
     Args:
-        make_system: returns a new system in its initial state, for each run.
-        max_runs: stop after this number of runs.
+        make_system: returns a new `System` in its initial state; called once for each run.
+        max_runs: the number of runs after which the exploration stops.
 
     Raises:
-        Counterexample: a check failed; the trace is as short as leaving out single steps makes it.
+        Counterexample: a check failed; the error text is a trace without unnecessary steps.
     """
     exploration, known = Exploration(), set[int]()
     pending: list[tuple[str, ...]] = [()]
@@ -82,7 +82,7 @@ def explore(make_system: MakeSystem, max_runs: float = float("inf")) -> Explorat
 
 
 def _is_new(system: System, known: set[int]) -> bool:
-    """Add the state to the known ones; return whether it was new. Tokens are numbered in order of appearance."""
+    """Tell whether the state of the system is new; add the state to `known`, with tokens numbered as they appear."""
     names: dict[str, str] = {}
     state = hash(TOKEN.sub(lambda found: names.setdefault(found[0], f"<{len(names)}>"), system.state()))
     if state in known:
@@ -92,7 +92,7 @@ def _is_new(system: System, known: set[int]) -> bool:
 
 
 def _shorten(make_system: MakeSystem, path: Sequence[str], error: Exception) -> str:
-    """Leave out steps while the same check still fails; return the trace of the remaining steps."""
+    """Remove steps from a failing path as long as the same check still fails; return the trace of the shorter path."""
     shortest = list(path)
     position = 0
     while position < len(shortest):

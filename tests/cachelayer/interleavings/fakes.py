@@ -1,4 +1,4 @@
-"""Installs the fakes while a scenario is explored: SQL, connections, clocks, locks and events of `threading`."""
+"""Replaces SQL, connections, clocks, and locks and events of `threading` by fakes while a scenario is explored."""
 
 import functools
 import gc
@@ -36,32 +36,32 @@ from tests.cachelayer.interleavings.process import (
 from tests.cachelayer.interleavings.scheduler import observe, running_actor, step
 from tests.cachelayer.interleavings.system import System
 
-GC_THRESHOLD = 50_000  # objects between two collections; thousands of systems are created and dropped
+GC_THRESHOLD = 50_000  # new objects between two garbage collections; runs of scenarios create very many objects
 
 
 class CurrentSystem:
-    """Holds the system that runs now, because a fake of a module's function has no other reference to it."""
+    """Holds the `System` that runs now, because fakes of module functions have no other reference to the system."""
 
     def __init__(self) -> None:
         self._system: System | None = None
 
     def set(self, system: System) -> System:
-        """Make a system the current one; return it."""
+        """Set the `System` that runs now, and return the same system."""
         self._system = system
         return system
 
     def get(self) -> System:
-        """Return the current system."""
+        """Return the `System` that runs now."""
         assert self._system is not None
         return self._system
 
 
 @contextmanager
 def install_fakes(*, polls: int = 0) -> Iterator[CurrentSystem]:
-    """Install the fakes for the duration of the context.
+    """Replace SQL, connections, clocks and thread primitives by fakes until the `with` block ends.
 
     Args:
-        polls: how often a reader polls for the load of another process. With 0 it does not wait for that load.
+        polls: how often a reader polls while another process loads the value; with 0, readers do not wait.
     """
     current = CurrentSystem()
     with pytest.MonkeyPatch.context() as patch:
@@ -71,7 +71,7 @@ def install_fakes(*, polls: int = 0) -> Iterator[CurrentSystem]:
         patch.setattr(runtime, "SingleFlight", ObservedSingleFlight)
         patch.setattr(intents, "token", lambda: current.get().new_write_id())
         patch.setattr(reader, "random", SimpleNamespace(uniform=lambda _least, _most: 1))
-        lookup_many = _observe_result(current, reader.Reader._lookup_many)  # noqa: SLF001 - has no public equivalent
+        lookup_many = _observe_result(current, reader.Reader._lookup_many)  # noqa: SLF001 - no public method returns the results of lookups
         patch.setattr(reader.Reader, "_lookup_many", lookup_many)
         patch.setattr(circuit_breaker, "FAILURES", 1)
         with _without_overhead():
@@ -91,7 +91,7 @@ def _fake_threads(patch: pytest.MonkeyPatch, current: CurrentSystem, polls: int)
         return current.get().clock()
 
     def observed_clock() -> float:
-        """Return the time; a reader compares it only with the times at which loads have finished."""
+        """Return the time; readers compare this time only with the times at which loads have finished."""
         now, flights = clock(), running_actor().process.runtime.single_flight
         observe(ChangesSince(lambda: flights.finished_since(now)))
         return now
@@ -110,7 +110,7 @@ def _fake_database(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Instance, "_do_update", _do_update)
     patch.setattr(Instance, "_do_insert", _do_insert)
     patch.setattr(QuerySet, "update", _update)
-    patch.setattr(managers, "RowSerializer", functools.cache(managers.RowSerializer))  # type: ignore[attr-defined]  # saves time
+    patch.setattr(managers, "RowSerializer", functools.cache(managers.RowSerializer))  # type: ignore[attr-defined]  # cached, because making serializers is slow
 
 
 def _do_update(self: Instance, *_args: Any) -> bool:
@@ -130,7 +130,7 @@ def _update(_self: QuerySet[Any], profile_name: str) -> None:
 
 
 def _observe_result(current: CurrentSystem, lookup_many: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap `Reader._lookup_many`: replace the observations made inside it by its result, which is all that is used."""
+    """Wrap `Reader._lookup_many`: only its result counts as observed, because readers use nothing else of a lookup."""
 
     def observed(*args: Any) -> Any:
         observations = running_actor().observations
@@ -146,7 +146,7 @@ def _observe_result(current: CurrentSystem, lookup_many: Callable[..., Any]) -> 
 
 @contextmanager
 def _without_overhead() -> Iterator[None]:
-    """Disable logging and collect garbage rarely, because both would take most of the time."""
+    """Disable logging and collect garbage rarely, because logging and collections would take most of the time."""
     threshold, level = gc.get_threshold(), logging.root.manager.disable
     gc.set_threshold(GC_THRESHOLD)
     logging.disable(logging.CRITICAL)

@@ -1,4 +1,4 @@
-"""The mutants: the real code without one step of the protocol, patched at the smallest possible place."""
+"""The mutants: each removes one step of the cache protocol from the real code by a patch as small as possible."""
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ from tests.cachelayer.interleavings.server import Server, StoreClient
 
 @dataclass(frozen=True)
 class Mutant:
-    """A step that is left out.
+    """A mutant of the cache code, in which one step of the cache protocol is left out.
 
     Attributes:
-        apply: patches the step away.
-        scenario: the name of a scenario in which a read is stale without it.
+        apply: patches the step out of the cache code.
+        scenario: the name of a scenario in which some read is stale without the step.
     """
 
     apply: Callable[[pytest.MonkeyPatch], None]
@@ -89,7 +89,7 @@ def _emptied_store_is_not_detected(patch: pytest.MonkeyPatch) -> None:
 
 
 def _no_quarantine(patch: pytest.MonkeyPatch) -> None:
-    def reinitialize(self: Any, *, quarantine: bool) -> bool:  # noqa: ARG001 - the mutant ignores it
+    def reinitialize(self: Any, *, quarantine: bool) -> bool:  # noqa: ARG001 - the mutant ignores `quarantine`
         self.initialized_run = self.run_id
         return MemoryStore.reinitialize(self, quarantine=False)
 

@@ -1,11 +1,11 @@
-"""The oracle knows all commits, so it knows what a read may return: the last commit before it started, or a later one.
+"""The oracle tells what a read may return: the value of the last commit before the read started, or of a later commit.
 
-There are two exceptions, which the README documents:
+The README documents two exceptions:
 
-* A write goes into the outbox if its process cannot reach the store. Other processes see it once the outbox is drained.
-  A process whose circuit breaker was open since then sees it at once, because it has drained the outbox or bypasses
-  the cache.
-* If the store loses the intent of a write, readers see the write from its `end` on.
+* If the writing process cannot reach the store, the tags of the write go into the outbox. Other processes need not see
+  the write before the outbox is drained. But a process whose circuit breaker has ever been open must see the write
+  immediately, because such a process has drained the outbox or bypasses the cache.
+* If the store loses the intent of a write, reads may be stale until the writer has called `end`.
 """
 
 from dataclasses import dataclass, replace
@@ -21,12 +21,12 @@ class StaleRead(AssertionError):
 
 @dataclass(frozen=True)
 class Commit:
-    """The state of the database after one commit.
+    """The committed rows of the database after one commit.
 
     Attributes:
-        rows: all committed rows.
+        rows: all committed rows after the commit, also rows that the commit did not change.
         writer: the actor that committed; None for the initial rows.
-        is_in_outbox: whether the tags of this commit are in the outbox and not drained yet.
+        is_in_outbox: whether the outbox still holds the tags of the commit.
     """
 
     rows: Rows
@@ -35,22 +35,22 @@ class Commit:
 
 
 class Oracle:
-    """All commits, in order. A commit is identified by its index."""
+    """Records all commits in order, and tells which commits a read may return. An index identifies a commit."""
 
     def __init__(self, rows: Rows) -> None:
         self.commits = [Commit(rows)]
-        self.lost_writers: set[str] = set()  # names of actors whose intents the store has lost
+        self.lost_writers: set[str] = set()  # names of actors whose write intents the store has lost
 
     def record_commit(self, commit: Commit) -> None:
-        """Add a commit."""
+        """Add a commit to the recorded commits."""
         self.commits.append(commit)
 
     def record_drain(self) -> None:
-        """Mark all commits as drained from the outbox."""
+        """Record that the outbox was drained, so that no commit has tags in the outbox."""
         self.commits = [replace(commit, is_in_outbox=False) for commit in self.commits]
 
     def oldest_allowed(self, process: Process) -> int:
-        """Return the oldest commit that a read may return if it starts now in this process and asks the store."""
+        """Return the oldest commit whose rows a process may read from the store if the read starts now."""
         return max(index for index, commit in enumerate(self.commits) if self._must_be_seen(commit, process))
 
     def _must_be_seen(self, commit: Commit, process: Process) -> bool:
@@ -63,7 +63,7 @@ class Oracle:
         )
 
     def oldest_allowed_locally(self, process: Process) -> int:
-        """Return the oldest commit that the local cache may return now: the last one whose invalidation it received."""
+        """Return the oldest commit whose rows the local cache may return: the last one that the process was told of."""
         names = {sender for sender, _ in process.local.received}
         return max(
             index
@@ -72,5 +72,5 @@ class Oracle:
         )
 
     def allowed_rows(self, oldest: int) -> list[Rows]:
-        """Return the rows after the oldest allowed commit and after each later one."""
+        """Return the committed rows after the oldest allowed commit, and after each later commit."""
         return [commit.rows for commit in self.commits[oldest:]]

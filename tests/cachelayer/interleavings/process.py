@@ -1,4 +1,4 @@
-"""One process: the real cache runtime, a local cache whose changes are steps, and the messages not yet received."""
+"""A simulated process: the real cache runtime, a local cache, and the invalidation messages not yet received."""
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
@@ -11,11 +11,11 @@ from cachelayer.runtime.single_flight import SingleFlight
 from tests.cachelayer.interleavings.scheduler import is_actor_running, observe, running_actor, step
 from tests.cachelayer.interleavings.server import Server, StoreClient
 
-SUBSCRIBED = "subscribed"  # the first message of a channel after the process has subscribed again
+SUBSCRIBED = "subscribed"  # the first message that a process receives after it has subscribed again
 
 
 class ChangesSince:
-    """An observed point in time. Its state is what has changed since then, because the actor uses nothing else."""
+    """A time that an actor has read. Its `repr` lists what has changed since that time, as actors use only changes."""
 
     def __init__(self, changes: Callable[[], Hashable]) -> None:
         self._changes = changes
@@ -25,10 +25,10 @@ class ChangesSince:
 
 
 class SteppedLocalCache(LocalCache):
-    """A local cache whose fills and invalidations are steps while it is valid, because other threads may use it.
+    """A local cache whose fills and invalidations are steps, because several threads may use the local cache.
 
     Attributes:
-        received: pairs of actor and tag: the invalidations that this process has received.
+        received: the invalidations that the process has received, as pairs of the sending actor and a tag.
     """
 
     def __init__(self, namespaces: Namespaces) -> None:
@@ -58,13 +58,13 @@ class SteppedLocalCache(LocalCache):
             self.received.update((running_actor().name, tag) for tag in tags)
 
     def state(self) -> Hashable:
-        """Return all that threads can read here."""
+        """Return all that threads can read in the local cache."""
         keys = [(name, key) for name, entries in self.namespaces.items() for key in sorted(entries.entries, key=str)]
         return [(key, self._descriptions[name, key]) for name, key in keys], self.valid_until > 0
 
 
 class ObservedSingleFlight(SingleFlight):
-    """A single flight whose results are observations of the actor."""
+    """A `SingleFlight` that records for each actor whether `acquire` succeeded."""
 
     def acquire(self, *args: Any) -> bool:
         acquired = super().acquire(*args)
@@ -72,16 +72,16 @@ class ObservedSingleFlight(SingleFlight):
         return acquired
 
     def state(self) -> Hashable:
-        """Return the loads that are running."""
+        """Return the names of the loads that are running."""
         return tuple(self._under_way)
 
     def finished_since(self, when: float) -> Hashable:
-        """Return the loads that have finished since then."""
+        """Return the names of the loads that have finished since the given time."""
         return tuple(sorted(name for name, finished_at in self._landed.items() if finished_at >= when))
 
 
 class FakeEvent:
-    """Replaces `threading.Event`: `wait` is a step that is possible once the event is set."""
+    """Replaces `threading.Event`: an actor that calls `wait` takes its next step once the event is set."""
 
     def __init__(self) -> None:
         self._is_set = False
@@ -100,7 +100,7 @@ class FakeEvent:
 
 
 class FakeLock:
-    """Replaces `threading.Lock` where an actor takes steps while it holds the lock."""
+    """Replaces `threading.Lock`, so that an actor may take steps while it holds the lock."""
 
     def __init__(self) -> None:
         self._is_held = False
@@ -115,37 +115,37 @@ class FakeLock:
 
 
 class FakeThreads:
-    """Replaces the background threads of a runtime. `BackgroundActor` runs their work instead, and sets `wake`."""
+    """Replaces the background threads of a cache runtime, because a `BackgroundActor` does their work."""
 
     def __init__(self) -> None:
         self.wake: Callable[[], object] = lambda: None
 
     def start(self) -> None:
-        """Do nothing."""
+        """Do nothing, because there are no background threads."""
 
     def stop(self) -> None:
-        """Do nothing."""
+        """Do nothing, because there are no background threads."""
 
 
 class Process:
-    """One process.
+    """One simulated process.
 
     Args:
-        name: its name in traces.
-        server: the store that it shares with others.
-        namespaces: all namespaces.
-        untouched_tags: see `StoreClient`.
-        uses_local_cache: whether its local cache is valid, and it is subscribed to the invalidation channel.
-        atomic_pipelines: see `StoreClient`.
+        name: the name of the process in traces.
+        server: the server that all processes share.
+        namespaces: the namespaces of all cached models.
+        untouched_tags: tags whose state never changes in the scenario; see `StoreClient`.
+        uses_local_cache: whether the local cache is valid, and the process is subscribed to invalidation messages.
+        atomic_pipelines: whether all commands of a pipeline are one step.
 
     Attributes:
-        is_concurrent: whether several actors use it; then the start of an actor is a step, too.
-        can_be_cut_off: whether the scenario may disconnect it from the store.
-        is_cut_off: whether it cannot reach the store now.
-        has_degraded: whether its circuit breaker has ever been open.
+        is_concurrent: whether several actors use the process; then the start of an actor is a step, too.
+        can_be_cut_off: whether the scenario may disconnect the process from the store.
+        is_cut_off: whether the process cannot reach the store now.
+        has_degraded: whether the circuit breaker of the process has ever been open.
     """
 
-    def __init__(  # noqa: PLR0913 - each argument is documented
+    def __init__(  # noqa: PLR0913 - each argument is documented in the docstring
         self,
         name: str,
         server: Server,
@@ -165,18 +165,18 @@ class Process:
                 server, self, runtime.local.invalidate, untouched_tags, atomic_pipelines=atomic_pipelines
             )
         )
-        self.runtime.threads = self.threads  # type: ignore[assignment]  # has the methods that are called here
+        self.runtime.threads = self.threads  # type: ignore[assignment]  # FakeThreads has all methods that the runtime calls
         if uses_local_cache:
             server.subscribers.append(self)
             self.local.set_valid_until(FOREVER)
 
     @property
     def local(self) -> SteppedLocalCache:
-        """Its local cache."""
+        """The local cache of the process."""
         return cast("SteppedLocalCache", self.runtime.local)
 
     def receive_message(self) -> None:
-        """Handle the oldest message that it has not received yet."""
+        """Handle the oldest invalidation message that the process has not received yet."""
         sender, words = self.channel.popleft()
         if SUBSCRIBED in words:
             self._resync()
@@ -185,14 +185,14 @@ class Process:
         self.runtime.on_message(words)
 
     def _resync(self) -> None:
-        """Handle a new subscription as `InvalidationSubscriber` does; the answer to its first ping comes at once."""
+        """Handle a new subscription to invalidations, as `InvalidationSubscriber` does."""
         self.local.invalidate_all()
         self.threads.wake()
         if self.uses_local_cache:
             self.local.set_valid_until(FOREVER)
 
     def state(self) -> Hashable:
-        """Return all that its threads can read in it."""
+        """Return all that the threads of the process can read in its memory."""
         runtime = self.runtime
         return (
             self.can_be_cut_off,
@@ -205,6 +205,6 @@ class Process:
 
 
 def describe(value: Any) -> str:
-    """Return the profile names of the row or rows in a value that was read; "-" for a value without rows."""
+    """Return the profile names of the row or rows in a cached value; "-" for a value without rows."""
     rows = getattr(value, "rows", None)
     return getattr(value, "profile_name", "-") if rows is None else " ".join(row.profile_name for row in rows)

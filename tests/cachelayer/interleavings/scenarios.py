@@ -1,4 +1,4 @@
-"""The scenarios: which processes and actors there are, and which faults may happen."""
+"""The scenarios of the model checker: each defines processes, their readers and writers, and the possible faults."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,16 +22,16 @@ SetUp = Callable[[System], None]
 
 @dataclass(frozen=True)
 class Scenario:
-    """A scenario.
+    """A scenario that the model checker explores.
 
     Attributes:
-        set_up: adds processes, actors and faults to a system.
-        rows: the initial rows of the database.
-        warm_up: a read that fills the store before the run starts.
-        touched_tags: tags that a write may touch, or the store may lose, in addition to the tags of rows.
-        polls: see `install_fakes`.
+        set_up: adds processes, actors and faults to a `System`.
+        rows: the initial rows of the fake database.
+        warm_up: a read that fills the store before the run starts; None to start with an empty store.
+        touched_tags: further tags, beside those of rows, that a write may touch or the store may lose.
+        polls: how often a reader polls while another process loads the value; with 0, readers do not wait.
         atomic_pipelines: whether all commands of a pipeline are one step.
-        is_large: whether only a part is explored, unless EXPLORE=all is set.
+        is_large: whether only some of the schedules are explored, unless EXPLORE=all is set.
     """
 
     set_up: SetUp
@@ -44,11 +44,11 @@ class Scenario:
 
     @property
     def name(self) -> str:
-        """The name of the function that sets it up."""
+        """The name of the scenario: the name of its set-up function."""
         return self.set_up.__name__
 
     def make_system(self, current: CurrentSystem) -> System:
-        """Return a new system in its initial state."""
+        """Return a new `System` in the initial state of the scenario."""
         untouched = {INSERT_TAG, NAMESPACE_TAG, GLOBAL_TAG, *OTHER_NAMESPACES}.difference(self.touched_tags)
         system = current.set(System(dict(self.rows), sorted(untouched), atomic_pipelines=self.atomic_pipelines))
         if self.warm_up is not None:
@@ -61,7 +61,7 @@ SCENARIOS: dict[str, Scenario] = {}
 
 
 def scenario(**options: Any) -> Callable[[SetUp], SetUp]:
-    """Register the decorated function as a scenario; the options are the attributes of `Scenario`."""
+    """Register the decorated function as a scenario; the options set attributes of `Scenario`."""
 
     def register(set_up: SetUp) -> SetUp:
         SCENARIOS[set_up.__name__] = Scenario(set_up, **options)
@@ -89,7 +89,7 @@ def two_writers_and_two_readers_of_a_cached_row(system: System) -> None:
 
 @scenario()
 def two_transactions(system: System) -> None:
-    """Two transactions write the same row, so that one waits for the lock of the other."""
+    """Two transactions write the same row, so that one transaction waits for the row lock of the other."""
     for number in (1, 2):
         system.add_writer(f"w{number}", system.add_process(f"W{number}"), actions.save_in_transaction)
     system.add_reader("r", system.add_process("R"), fetch, fetch)
@@ -97,7 +97,7 @@ def two_transactions(system: System) -> None:
 
 @scenario(is_large=True)
 def two_transactions_and_two_readers(system: System) -> None:
-    """Two transactions write the row that two processes read."""
+    """Two transactions write one row, and two other processes read the same row."""
     for number in (1, 2):
         system.add_writer(f"w{number}", system.add_process(f"W{number}"), actions.save_in_transaction)
         system.add_reader(f"r{number}", system.add_process(f"R{number}"), fetch)
@@ -105,7 +105,7 @@ def two_transactions_and_two_readers(system: System) -> None:
 
 @scenario()
 def a_commit_and_a_rollback(system: System) -> None:
-    """Of two transactions on one row, one is rolled back."""
+    """Two transactions write one row; one transaction commits and the other is rolled back."""
     system.add_writer("w", system.add_process("W"), actions.save_in_transaction)
     system.add_writer("q", system.add_process("Q"), actions.save_and_roll_back)
     system.add_reader("r", system.add_process("R"), fetch, fetch)
@@ -113,7 +113,7 @@ def a_commit_and_a_rollback(system: System) -> None:
 
 @scenario()
 def a_savepoint_rollback(system: System) -> None:
-    """Rolling back a savepoint does not end the intents of its transaction."""
+    """Rolling back a savepoint does not end the write intents of the transaction around the savepoint."""
     system.add_writer("w", system.add_process("W"), actions.save_after_savepoint_rollback)
     system.add_writer("v", system.add_process("V"), actions.save)
     system.add_reader("r", system.add_process("R"), fetch, fetch)
@@ -121,7 +121,7 @@ def a_savepoint_rollback(system: System) -> None:
 
 @scenario(warm_up=fetch, touched_tags=(NAMESPACE_TAG,))
 def a_bulk_update(system: System) -> None:
-    """A bulk update touches the tag of the namespace, because it does not know which rows it changes."""
+    """A bulk update touches the tag of the whole namespace, because the changed rows are not known."""
     system.add_writer("u", system.add_process("U"), actions.bulk_update)
     system.add_writer("w", system.add_process("W"), actions.save)
     system.add_reader("r", system.add_process("R"), fetch, fetch)
@@ -129,7 +129,7 @@ def a_bulk_update(system: System) -> None:
 
 @scenario(rows={}, touched_tags=(INSERT_TAG,))
 def an_insert(system: System) -> None:
-    """Inserting a row invalidates its negative entry."""
+    """Inserting a row invalidates the cache entry that says that the row does not exist."""
     system.add_writer("w", system.add_process("W"), actions.insert)
     system.add_reader("r1", system.add_process("R1"), fetch, fetch)
     system.add_reader("r2", system.add_process("R2"), fetch)
@@ -137,7 +137,7 @@ def an_insert(system: System) -> None:
 
 @scenario(rows=TWO_ROWS)
 def a_cached_list(system: System) -> None:
-    """A cached list changes with each of its rows."""
+    """Saving any row of a cached list invalidates the list."""
     system.add_writer("w", system.add_process("W"), actions.save)
     system.add_writer("v", system.add_process("V"), actions.save_other_row)
     system.add_reader("r", system.add_process("R"), fetch_list, fetch_list)
@@ -145,7 +145,7 @@ def a_cached_list(system: System) -> None:
 
 @scenario(rows=TWO_ROWS)
 def a_fetch_of_many_rows(system: System) -> None:
-    """Rows that are fetched together may be read at different moments."""
+    """Each row that `fetch_many` returns is checked separately, because the rows may be read at different moments."""
     system.add_writer("w", system.add_process("W"), actions.save)
     system.add_writer("v", system.add_process("V"), actions.save_other_row)
     system.add_reader("r", system.add_process("R"), fetch_many, fetch_many)
@@ -153,7 +153,7 @@ def a_fetch_of_many_rows(system: System) -> None:
 
 @scenario(rows=TWO_ROWS, touched_tags=(NAMESPACE_TAG,), is_large=True)
 def fetches_of_many_rows_and_a_bulk_update(system: System) -> None:
-    """Two processes fetch rows of which one is saved, while both are updated in bulk."""
+    """Two processes fetch two rows, while one writer saves one of the rows and another updates both in bulk."""
     system.add_writer("w", system.add_process("W"), actions.save)
     system.add_writer("u", system.add_process("U"), actions.bulk_update)
     system.add_reader("r1", system.add_process("R1"), fetch_many)
@@ -162,7 +162,7 @@ def fetches_of_many_rows_and_a_bulk_update(system: System) -> None:
 
 @scenario()
 def a_read_in_a_snapshot(system: System) -> None:
-    """A transaction with a snapshot may read replaced rows; it must not store them in the cache."""
+    """A transaction that reads from a snapshot must not cache rows, because the snapshot may be outdated."""
     system.add_writer("w", system.add_process("W"), actions.save)
     system.add_writer("t", system.add_process("T"), actions.read_in_transaction, keeps_snapshot=True)
     system.add_reader("r", system.add_process("R"), fetch, fetch)
@@ -170,7 +170,7 @@ def a_read_in_a_snapshot(system: System) -> None:
 
 @scenario(warm_up=fetch)
 def a_write_in_sql(system: System) -> None:
-    """A process touches the tags of a row, and then writes it without the ORM."""
+    """A process touches the tags of a row, and then writes the row without the ORM."""
     system.add_writer("w", system.add_process("W"), actions.write_sql)
     system.add_writer("v", system.add_process("V"), actions.save)
     system.add_reader("r", system.add_process("R"), fetch, fetch)
@@ -178,7 +178,7 @@ def a_write_in_sql(system: System) -> None:
 
 @scenario(polls=1)
 def a_lease(system: System) -> None:
-    """A reader without the lease waits for the load of the reader that holds it."""
+    """A reader waits while another reader, which holds the lease of the entry, loads the value."""
     system.add_writer("w", system.add_process("W"), actions.save)
     system.add_reader("r1", system.add_process("R1"), fetch)
     system.add_reader("r2", system.add_process("R2"), fetch)
@@ -187,14 +187,14 @@ def a_lease(system: System) -> None:
 # --- the local cache --------------------------------------------------------------------------------------------------
 @scenario()
 def a_local_cache_and_a_writer_in_another_process(system: System) -> None:
-    """One process keeps a row in its local cache; another process changes it."""
+    """One process keeps a row in its local cache; another process changes the row."""
     system.add_reader("r", system.add_process("R", uses_local_cache=True), fetch, fetch, fetch)
     system.add_writer("w", system.add_process("W"), actions.save)
 
 
 @scenario(is_large=True)
 def a_local_cache_and_two_writers_in_other_processes(system: System) -> None:
-    """One process keeps a row in its local cache; two other processes change it."""
+    """One process keeps a row in its local cache; two other processes change the row."""
     system.add_reader("r", system.add_process("R", uses_local_cache=True), fetch, fetch, fetch)
     for number in (1, 2):
         system.add_writer(f"w{number}", system.add_process(f"W{number}"), actions.save)
@@ -202,7 +202,7 @@ def a_local_cache_and_two_writers_in_other_processes(system: System) -> None:
 
 @scenario()
 def threads_of_one_process(system: System) -> None:
-    """Two reader threads share a local cache with a writer thread, and wait for the loads of each other."""
+    """Two readers share a local cache with a writer thread; a reader waits while the other reader loads the row."""
     process = system.add_process("A", uses_local_cache=True)
     system.add_writer("w", process, actions.save)
     for number in (1, 2):
@@ -220,7 +220,7 @@ def two_processes_that_read_and_write(system: System) -> None:
 
 @scenario()
 def a_lost_channel(system: System) -> None:
-    """A process misses the invalidations that are published while its subscription is lost."""
+    """A process misses the invalidation messages that are published while its subscription is lost."""
     process = system.add_process("R", uses_local_cache=True)
     system.add_reader("r", process, fetch, fetch, fetch)
     system.add_writer("w", system.add_process("W"), actions.save)
@@ -240,18 +240,18 @@ def an_outage_of_one_process(system: System) -> None:
 
 @scenario(warm_up=fetch)
 def an_outage_of_the_writing_process(system: System) -> None:
-    """The writing process loses the store forever; another process can reach it, and drains the outbox."""
+    """The writing process cannot reach the store any more, but another process can, and drains the outbox."""
     writing, reading = system.add_process("A"), system.add_process("B")
     system.cut_off(writing, forever=True)
     system.add_writer("w", writing, actions.save)
     system.add_background("n", reading)
     system.add_reader("s", reading, fetch, fetch)
-    system.must_release_intents = False  # the intents of the process that was cut off expire
+    system.must_release_intents = False  # intents of the cut-off process stay in the store until they expire
 
 
 @scenario(warm_up=fetch, is_large=True)
 def an_outage_of_all_processes(system: System) -> None:
-    """No process can reach the store for some time, and one recovers before the other."""
+    """Two processes cannot reach the store for some time, and one process recovers before the other."""
     writing, reading = system.add_process("A"), system.add_process("B")
     system.cut_off(writing, reading)
     system.add_background("m", writing)
@@ -262,7 +262,7 @@ def an_outage_of_all_processes(system: System) -> None:
 
 @scenario()
 def a_full_store(system: System) -> None:
-    """A full store rejects entries, but accepts intents."""
+    """A full store rejects new cache entries, but accepts write intents."""
     process = system.add_process("R", uses_local_cache=True)
     system.add_writer("w", system.add_process("W"), actions.save)
     system.add_reader("r1", process, fetch, fetch)
@@ -271,7 +271,7 @@ def a_full_store(system: System) -> None:
 
 @scenario()
 def a_lost_intent(system: System) -> None:
-    """If the store loses an intent, reads between the commit and `end` may be stale, and later ones not."""
+    """If the store loses a write intent, reads may be stale between the commit and the `end` of the write."""
     for number in (1, 2):
         system.add_writer(f"w{number}", system.add_process(f"W{number}"), actions.save)
     system.add_reader("r", system.add_process("R"), fetch, fetch, fetch)
@@ -280,7 +280,7 @@ def a_lost_intent(system: System) -> None:
 
 @scenario(touched_tags=(NAMESPACE_TAG, GLOBAL_TAG, INSERT_TAG, LIST_TAG), atomic_pipelines=True)
 def an_emptied_store(system: System) -> None:
-    """An emptied store has lost the intents, too; the processes detect that."""
+    """The store is emptied and so loses all write intents; each process detects the loss."""
     writing, reading = system.add_process("A"), system.add_process("B")
     system.add_writer("w", writing, actions.save)
     system.add_background("m", writing)
@@ -290,7 +290,7 @@ def an_emptied_store(system: System) -> None:
 
 @scenario(touched_tags=(NAMESPACE_TAG, GLOBAL_TAG, INSERT_TAG, LIST_TAG), atomic_pipelines=True)
 def a_restarted_store(system: System) -> None:
-    """A restarted store holds what was in its last snapshot."""
+    """After a restart, the store holds the outdated contents of its last snapshot."""
     writing, reading = system.add_process("A"), system.add_process("B")
     system.add_writer("w", writing, actions.save)
     system.add_background("m", writing)

@@ -1,7 +1,7 @@
-"""A deterministic scheduler: it runs actors one at a time, and each stops before every step that others can notice.
+"""A deterministic scheduler: runs one actor at a time, and pauses the actor before each step that others can notice.
 
-An actor is a greenlet. The code between two calls of `step` is one atomic step. So is each `Event`, for example a
-message that arrives or a process that crashes. Only one scheduler is active at a time; `step` and `observe` use it.
+An actor is a greenlet. The code between two calls of `step` is one atomic step. Each `Event`, such as the crash of a
+process, is also one atomic step. Only one scheduler is active at a time; `step` and `observe` use this scheduler.
 """
 
 from collections.abc import Callable, Hashable, Iterator
@@ -16,16 +16,16 @@ def _always() -> bool:
 
 
 class Actor:
-    """One thread of a process, with a connection to the database.
+    """One thread of a simulated process, with a connection to the database.
 
     Attributes:
-        role: names its work; actors of the same role are interchangeable.
-        process: the `Process` in which it runs. Not typed here, because processes themselves take steps.
-        connection: its `FakeConnection`; likewise.
-        next_step: the step that it takes when it is resumed.
-        is_enabled: returns whether it can take that step; it cannot while it waits for a lock.
-        observations: values that it has read and still uses. With `role` and `next_step` they determine its behaviour.
-        steps: how many steps it has taken.
+        role: the name of the actor's work; actors with the same role are interchangeable.
+        process: the `Process` in which the actor runs; typed as Any, because importing `Process` would be circular.
+        connection: the actor's `FakeConnection`; typed as Any, because importing `FakeConnection` would be circular.
+        next_step: the name of the step that the actor takes when it is resumed.
+        is_enabled: returns whether the actor can take its next step, or False while the actor waits for a lock.
+        observations: the values that the actor has read and still uses.
+        steps: how many steps the actor has taken.
     """
 
     def __init__(self, name: str, role: str, process: Any, connection: Any, run: Callable[[], object]) -> None:
@@ -41,11 +41,11 @@ class Actor:
 
     @property
     def is_finished(self) -> bool:
-        """Whether it takes no more steps."""
+        """Whether the actor takes no more steps."""
         return bool(self.process.is_dead or self._greenlet.dead)
 
     def resume(self) -> None:
-        """Run it until its next step.
+        """Run the actor until its next step.
 
         Raises:
             Exception: whatever the actor raises.
@@ -53,21 +53,21 @@ class Actor:
         self._greenlet.switch()
 
     def pause(self) -> None:
-        """Return control to the scheduler; called inside the actor."""
+        """Return control to the scheduler; only code that runs in the actor calls this method."""
         self._greenlet.parent.switch()
 
     def unwind(self) -> None:
-        """End the greenlet by raising GreenletExit in it."""
+        """End the greenlet of the actor by raising GreenletExit in the greenlet."""
         self._greenlet.throw()
 
     def state(self) -> Hashable:
-        """Return what determines its further behaviour."""
+        """Return all data that determines how the actor goes on."""
         return self.role, self.next_step, tuple(self.observations)
 
 
 @dataclass(frozen=True)
 class Event:
-    """A step that no actor takes. It may happen whenever `is_enabled` returns True."""
+    """A step that no actor takes, such as a crash; an event may happen whenever `is_enabled` returns True."""
 
     is_enabled: Callable[[], bool]
     apply: Callable[[], object]
@@ -77,7 +77,7 @@ class Scheduler:
     """The actors and events of one run, and the trace of the steps so far (`log`)."""
 
     def __init__(self) -> None:
-        global _current  # noqa: PLW0603 - fakes of modules and classes have no reference to it
+        global _current  # noqa: PLW0603 - the fakes have no other reference to the scheduler
         _current = self
         self.actors: dict[str, Actor] = {}
         self.events: dict[str, Event] = {}
@@ -86,13 +86,13 @@ class Scheduler:
         self.log: list[str] = []
 
     def add(self, actor: Actor) -> None:
-        """Add an actor and run it to its first step."""
+        """Add an actor, and run the actor to its first step."""
         self.actors[actor.name] = self.running = actor
         actor.resume()
         self.running = None
 
     def choices(self) -> Iterator[str]:
-        """Yield the names of the actors and events that may come next."""
+        """Yield the names of the actors and events that may take the next step."""
         for actor in self.actors.values():
             if not actor.is_finished and actor.is_enabled():
                 yield actor.name
@@ -101,10 +101,10 @@ class Scheduler:
                 yield name
 
     def take(self, choice: str) -> None:
-        """Take one step.
+        """Let one actor or event take one step.
 
         Args:
-            choice: the name of an actor or an event.
+            choice: the name of the actor or event.
 
         Raises:
             Exception: whatever the actor raises.
@@ -132,14 +132,14 @@ _current: Scheduler | None = None
 
 
 def step(name: str, is_enabled: Callable[[], bool] = _always) -> None:
-    """Pause the running actor before a step that others can notice. Outside of actors this does nothing.
+    """Pause the running actor before a step that others can notice. If no actor is running, do nothing.
 
     Args:
-        name: describes the step in traces.
+        name: the name of the step in traces.
         is_enabled: returns whether the step is possible now.
 
     Raises:
-        GreenletExit: the run has ended.
+        GreenletExit: the run has ended, so the actor must end too.
     """
     if _current is None or _current.running is None:
         return
@@ -151,18 +151,18 @@ def step(name: str, is_enabled: Callable[[], bool] = _always) -> None:
 
 
 def observe(value: Hashable) -> None:
-    """Add a value that the running actor has read to its observations."""
+    """Record that the running actor has read a value."""
     if _current is not None and _current.running is not None:
         _current.running.observations.append(value)
 
 
 def running_actor() -> Actor:
-    """Return the actor that runs."""
+    """Return the actor that is running now."""
     assert _current is not None
     assert _current.running is not None
     return _current.running
 
 
 def is_actor_running() -> bool:
-    """Tell whether an actor runs; if not, an event is being applied."""
+    """Tell whether an actor is running; False while an event is applied."""
     return _current is not None and _current.running is not None

@@ -1,8 +1,8 @@
-"""The fake store: one server, and the client of each process.
+"""The fake Redis server of a scenario, and the store through which each process uses the server.
 
-`Server` is the store of one process (`MemoryStore`) with faults. `StoreClient` turns its operations into the steps that
-they are on a Redis server, where each SET of a pipeline is a separate step. A process that announces tags invalidates
-its own local cache one step after the server has announced them.
+`Server` is a `MemoryStore` with faults. `StoreClient` splits each operation into the steps that the operation takes on
+Redis, where each SET of a pipeline is a separate step. A process that touches tags invalidates its own local cache one
+step after the server has announced the tags to the other processes.
 """
 
 from collections import deque
@@ -18,12 +18,12 @@ from cachelayer.stores.base import QUARANTINE, OnTouch, States, StoreDown, Store
 from cachelayer.stores.memory import MemoryStore
 from tests.cachelayer.interleavings.scheduler import observe, running_actor, step
 
-ALWAYS_DELIVERED = frozenset({GLOBAL_TAG, STORE_READ_ONLY})  # words that matter without a local cache, too
-MAX_ENTRIES = 100  # more than any scenario stores
+ALWAYS_DELIVERED = frozenset({GLOBAL_TAG, STORE_READ_ONLY})  # words that each process receives
+MAX_ENTRIES = 100  # more entries than any scenario stores
 
 
 class Client(Protocol):
-    """A process, as the server and its connection see it. See `Process`."""
+    """The attributes of a process that `Server` and `StoreClient` use; `Process` documents each of them."""
 
     runtime: CacheRuntime
     channel: deque[tuple[str, tuple[str, ...]]]
@@ -33,14 +33,14 @@ class Client(Protocol):
 
 
 class Server(MemoryStore):
-    """One server.
+    """A fake Redis server.
 
     Attributes:
         subscribers: processes that receive invalidation messages.
-        is_full: whether it rejects new entries.
-        run_id: changes each time the server starts, as on Redis.
-        initialized_run: the run that a process has initialized last; 0 after the server was emptied.
-        quarantines: how often all entries were put into quarantine.
+        is_full: whether the server rejects new entries.
+        run_id: a number that changes each time the server starts, as on Redis.
+        initialized_run: the `run_id` at the last initialization by a process; 0 after the server was emptied.
+        quarantines: the number of quarantines of all entries so far.
     """
 
     def __init__(self, namespaces: Namespaces, clock: Callable[[], float], make_token: Callable[[], bytes]) -> None:
@@ -52,14 +52,14 @@ class Server(MemoryStore):
         super().reinitialize(quarantine=False)
 
     def _publish(self, words: Sequence[str]) -> None:
-        """Send a message to all subscribers. The sender gets it only if the server has added lost intents."""
+        """Send an invalidation message to all subscribers; to the sender only if the message reports lost intents."""
         for process in self.subscribers:
             is_news = process is not running_actor().process or any(word.startswith(LOST) for word in words)
             if is_news and (process.uses_local_cache or ALWAYS_DELIVERED.intersection(words)):
                 process.channel.append((running_actor().name, tuple(words)))
 
     def reinitialize(self, *, quarantine: bool) -> bool:
-        """See `Store.reinitialize`: a server that was emptied or restarted counts as replaced, as in the script."""
+        """See `Store.reinitialize`: a server that was emptied or restarted counts as replaced, as in the Lua script."""
         is_replaced = quarantine or self.initialized_run != self.run_id
         self.initialized_run = self.run_id
         self.quarantines += is_replaced
@@ -71,28 +71,28 @@ class Server(MemoryStore):
 
     # --- faults -------------------------------------------------------------------------------------------------------
     def lose_intents(self) -> None:
-        """Evict all intents."""
+        """Evict all write intents."""
         self._intents.clear()
 
     def flush(self) -> None:
-        """Remove everything, as FLUSHALL does."""
+        """Remove all data from the server, as FLUSHALL does."""
         self.initialized_run = 0
         self.restore(((), (), ()))
 
     def snapshot(self) -> tuple[tuple[object, ...], ...]:
-        """Return the entries, versions and intents that a restarted server would load."""
+        """Return a copy of all entries, versions and intents, as Redis saves them to disk."""
         intents = {tag: dict(holders) for tag, holders in self._intents.items()}
         return tuple(self._entries.items()), tuple(self._versions.items()), tuple(intents.items())
 
     def restore(self, snapshot: tuple[tuple[object, ...], ...]) -> None:
-        """Replace the contents by a snapshot; leases are not in it."""
+        """Replace the contents of the server by a snapshot, and remove all leases."""
         targets = (self._entries, self._versions, self._intents, self._leases)
         for target, items in zip(targets, (*snapshot, ()), strict=True):
-            target.clear()  # type: ignore[attr-defined]  # all are dicts
-            target.update(items)  # type: ignore[attr-defined]
+            target.clear()  # type: ignore[attr-defined]  # all targets are dicts
+            target.update(items)  # type: ignore[attr-defined]  # all targets are dicts
 
     def renew_intents(self, seconds: float, is_renewed: Callable[[bytes], bool]) -> None:
-        """Extend the intents of writes for which `is_renewed` returns True, as heartbeats would."""
+        """Extend the intents of all writes for which `is_renewed` returns True, as heartbeats would."""
         for holders in self._intents.values():
             for write in filter(is_renewed, holders):
                 holders[write] += seconds
@@ -101,16 +101,16 @@ class Server(MemoryStore):
     def intent_holders(self) -> set[bytes]:
         """Return the ids of the writes that hold an intent."""
         for tag in list(self._intents):
-            self._state(tag)  # removes expired intents
+            self._state(tag)  # reading a state removes expired intents
         return {write for holders in self._intents.values() for write in holders}
 
     @property
     def is_quarantined(self) -> bool:
-        """Whether no entry is trusted now."""
+        """Whether there is a quarantine now, in which readers use no cache entry."""
         return QUARANTINE in (self._state(GLOBAL_TAG) or b"")
 
     def state(self) -> Hashable:
-        """Return all that a process can read from the server."""
+        """Return all data that a process can read from the server."""
         now = self._clock()
         return (
             tuple((tag, self._state(tag)) for tag in sorted({*self._versions, *self._intents})),
@@ -120,9 +120,9 @@ class Server(MemoryStore):
         )
 
     def _comparable(self, data: bytes) -> bytes:
-        """Return an entry without its expiry.
+        """Return an entry without its expiry time, for comparisons of states.
 
-        If one of its versions no longer exists, the entry can never be valid again; then the result is empty.
+        Return empty bytes if a version in the entry no longer exists, because then the entry can never be valid again.
         """
         versions, position = set(self._versions.values()), HEADER_SIZE
         while (version := data[position : position + VERSION_SIZE]).startswith(b"<") and position < len(data):
@@ -133,13 +133,13 @@ class Server(MemoryStore):
 
 
 class StoreClient:
-    """The store as one process uses it. See `Store`.
+    """The `Store` of one simulated process, in which each command to the fake server is a step.
 
     Args:
         server: the server that all processes share.
-        process: the process.
-        on_touch: called with the tags that this process announces.
-        untouched_tags: tags whose state never changes; so claiming their versions takes no step.
+        process: the process that uses the store.
+        on_touch: a function that is called with the tags that the process announces to other processes.
+        untouched_tags: tags whose state never changes, so that claiming versions of these tags takes no step.
         atomic_pipelines: whether all commands of a pipeline are one step.
     """
 
@@ -180,7 +180,7 @@ class StoreClient:
             states += self._server.claim_versions([tag], "", 0)[0]
             if tag not in self._untouched_tags:
                 observe(states[-1])
-        # In the same step as the last tag, because a lease only decides which reader waits for which.
+        # The lease is taken in the same step as the last version, because a lease only decides which readers wait.
         _, is_acquired = self._server.claim_versions([], lease, lease_ms)
         observe(is_acquired)
         return states, is_acquired
@@ -219,7 +219,7 @@ class StoreClient:
         return is_replaced
 
     def check_writable(self) -> None:
-        if self._process.can_be_cut_off:  # otherwise it always succeeds
+        if self._process.can_be_cut_off:  # otherwise the command always succeeds
             self._send("check_writable")
 
     def remove(self, pattern: str) -> int:
@@ -237,14 +237,14 @@ class StoreClient:
     def subscribe(self) -> AbstractContextManager[Subscription]:
         raise NotImplementedError("events of the system deliver the messages")
 
-    def verify_connection(self, connection: Any) -> bool:  # noqa: ARG002 - the protocol defines it
+    def verify_connection(self, connection: Any) -> bool:  # noqa: ARG002 - the protocol `Store` defines the argument
         return False
 
     def release_idle(self) -> None:
-        """Do nothing, because there are no connections."""
+        """Do nothing, because the fake store has no connections."""
 
     def _send(self, command: str, *, needs_room: bool = False) -> None:
-        """Take one step, and raise the error that the command causes in the current state of the server."""
+        """Take the step of a command; raise an error if the server is unreachable, or has no room for the command."""
         step(command)
         if self._process.is_cut_off:
             observe("down")
@@ -257,7 +257,7 @@ class StoreClient:
             raise StoreFull("full")
 
     def _reconnect(self) -> None:
-        """Initialize a server that was restarted, as `CacheRuntime.verify_connection` does for a new connection."""
+        """Initialize a restarted server, as `CacheRuntime.verify_connection` does for each new connection."""
         self._run_id = self._server.run_id
         if self._server.reinitialize(quarantine=False):
             self._process.runtime.on_store_replaced()

@@ -1,7 +1,7 @@
-"""One run of a scenario: processes that share a server and a database, the actors in them, and the possible events.
+"""One run of a scenario: processes that share a server and a database, the actors in each process, and the events.
 
-Tokens (versions, write ids and values) are in angle brackets and 16 characters long. Two states that differ only in
-tokens are the same (`System.state`), because no code looks inside of a token.
+Versions, write ids and values are called tokens; each is 16 characters long and in angle brackets. Two states that
+differ only in tokens count as one state (`System.state`), because no code looks inside a token.
 """
 
 import re
@@ -20,16 +20,16 @@ from tests.cachelayer.interleavings.scheduler import Actor, Event, Scheduler, ru
 from tests.cachelayer.interleavings.server import Server
 
 TOKEN = re.compile(r"<.{14}>")
-CLOCK_STEP = 1e-6  # seconds between two readings of the clock, so that no two are equal
-MARGIN = 0.5  # seconds by which time passes a limit
+CLOCK_STEP = 1e-6  # seconds between two readings of the clock, so that no two readings are equal
+MARGIN = 0.5  # seconds added to a time limit, so that the limit has surely passed
 
 
 class LeakedIntent(AssertionError):
-    """All actors have finished, and the store still holds an intent."""
+    """All actors have finished, but the store still holds a write intent."""
 
 
 class System(Scheduler):
-    """One run.
+    """One run of a scenario.
 
     Args:
         rows: the initial rows of the database, by primary key.
@@ -37,9 +37,9 @@ class System(Scheduler):
         atomic_pipelines: whether all commands of a pipeline are one step.
 
     Attributes:
-        oldest_allowed: by reader: the oldest commit that its read may return; None while it is not reading.
+        oldest_allowed: by reader name, the oldest commit that the current read may return; None between reads.
         hits: the number of lookups that the store answered.
-        must_release_intents: whether the store must hold no intent in the end.
+        must_release_intents: whether it is an error if the store still holds a write intent at the end of the run.
     """
 
     def __init__(self, rows: dict[Key, str], untouched_tags: Sequence[str], *, atomic_pipelines: bool = False) -> None:
@@ -55,11 +55,11 @@ class System(Scheduler):
         self.oracle = Oracle(rows)
         self.processes: list[Process] = []
         self.backgrounds: dict[str, BackgroundActor] = {}
-        self._recovery_waits = 0  # how often a recovery thread has begun to wait before it uses the store
+        self._recovery_waits = 0  # how often a recovery thread has begun to wait until it may use the store
         self._seconds_passed = 0
         self.oldest_allowed: dict[str, int | None] = {}
-        self.writers: dict[bytes, Actor] = {}  # by write id
-        self.past_events: set[str] = set()  # events that happen at most once, and have happened
+        self.writers: dict[bytes, Actor] = {}  # the actor that writes, by write id
+        self.past_events: set[str] = set()  # names of the one-time events that have happened
         self.hits = 0
         self.must_release_intents = True
         self.add_event("a second passes", self._can_second_pass, self._pass_second)
@@ -70,19 +70,19 @@ class System(Scheduler):
         return b"<%014d>" % self._tokens
 
     def new_write_id(self) -> bytes:
-        """Return a new id for a write of the running actor."""
+        """Return a new write id, and register the running actor as the writer."""
         write = self.new_token()
         self.writers[write] = running_actor()
         return write
 
     def clock(self) -> float:
-        """Return the time in seconds; each reading is later than the last."""
+        """Return the simulated time in seconds; each call returns a later time."""
         self.time += CLOCK_STEP
         return self.time
 
     # --- processes and actors -----------------------------------------------------------------------------------------
     def add_process(self, name: str, *, uses_local_cache: bool = False) -> Process:
-        """Add a process that may crash whenever it holds row locks or intents."""
+        """Add a process that may crash at any step while it holds row locks or write intents."""
         process = self._make_process(name, uses_local_cache=uses_local_cache)
         self.processes.append(process)
         if uses_local_cache:
@@ -128,7 +128,7 @@ class System(Scheduler):
         self.add(Actor(name, write.__name__, process, connection, run))
 
     def add_reader(self, name: str, process: Process, *reads: Read) -> None:
-        """Add an actor that does these reads, one after the other."""
+        """Add an actor that performs the given reads, one after the other."""
         manager = InstanceFetchManager(process.runtime)
         role = " ".join(read.name for read in reads)
         self.oldest_allowed[name] = None
@@ -136,7 +136,7 @@ class System(Scheduler):
         self.add(Actor(name, role, process, connection, lambda: self._read(manager, process, reads)))
 
     def add_background(self, name: str, process: Process) -> None:
-        """Add the heartbeat and the recovery thread of a process, and subscribe it to the invalidation channel."""
+        """Add the background work of a process as an actor, and subscribe the process to invalidations."""
         process.is_concurrent = True
         if process not in self.server.subscribers:
             self.server.subscribers.append(process)
@@ -153,10 +153,10 @@ class System(Scheduler):
         return any(isinstance(key, tuple) for key in self.database.rows)
 
     def _read(self, manager: InstanceFetchManager, process: Process, reads: Sequence[Read]) -> None:
-        """Do the reads of one actor; check each result.
+        """Perform the reads of one actor; check that no result is stale.
 
         Raises:
-            StaleRead: a value was replaced before the read started.
+            StaleRead: a read returned a value that was replaced before the read started.
         """
         actor = running_actor()
         for number, read in enumerate(reads):
@@ -175,7 +175,7 @@ class System(Scheduler):
 
     # --- events -------------------------------------------------------------------------------------------------------
     def add_event(self, name: str, is_enabled: Callable[[], bool], apply: Callable[[], object]) -> None:
-        """Add an event that may happen whenever it is enabled."""
+        """Add an event that may happen whenever `is_enabled` returns True."""
         self.events[name] = Event(is_enabled, apply)
 
     def add_single_event(
@@ -190,7 +190,7 @@ class System(Scheduler):
         self.add_event(name, lambda: name not in self.past_events and is_enabled(), apply_once)
 
     def warm_up(self, read: Read) -> None:
-        """Fill the store: let an actor read before the run starts."""
+        """Fill the store with the cache entries of one read before the run starts."""
         self.add_reader("warm", self._make_process("warm", uses_local_cache=False), read)
         while not self.actors["warm"].is_finished:
             self.take("warm")
@@ -198,7 +198,7 @@ class System(Scheduler):
         self.log.clear()
 
     def cut_off(self, *processes: Process, forever: bool = False) -> None:
-        """Let processes lose their connection to the store at some time, and get it back unless it is `forever`."""
+        """Let processes lose the connection to the store at any step, and unless `forever` get the connection back."""
         self.database.uses_outbox = True
         for process in processes:
             process.is_concurrent = process.can_be_cut_off = True
@@ -225,7 +225,7 @@ class System(Scheduler):
         self.add_single_event("the store has room", lambda: set_full(is_full=False), lambda: self.server.is_full)
 
     def lose_intents(self) -> None:
-        """Let the store evict all intents once."""
+        """Let the store evict all write intents once."""
 
         def lose() -> None:
             self.oracle.lost_writers |= {self.writers[write].name for write in self.server.intent_holders()}
@@ -238,7 +238,7 @@ class System(Scheduler):
         self.add_single_event("the store is emptied", self.server.flush)
 
     def restart(self) -> None:
-        """Let the store save a snapshot, and later restart from it."""
+        """Let the store save a snapshot, and later restart from the snapshot."""
         snapshots: list[Any] = []
 
         def start() -> None:
@@ -252,7 +252,7 @@ class System(Scheduler):
         self.add_single_event("the store restarts", start, lambda: bool(snapshots))
 
     def lose_channel(self, process: Process) -> None:
-        """Let a process lose its subscription, and subscribe again as `InvalidationSubscriber` does."""
+        """Let a process lose its invalidation channel, and subscribe again as `InvalidationSubscriber` does."""
 
         def lose() -> None:
             process.channel.clear()
@@ -293,7 +293,7 @@ class System(Scheduler):
         self._pass_time(INTENT_S)
 
     def _pass_time(self, seconds: float) -> None:
-        """Advance the clock; meanwhile the heartbeats of live processes renew their intents."""
+        """Advance the clock, and renew the write intents of live processes as their heartbeats would."""
         self.server.renew_intents(
             seconds + MARGIN, lambda write: write != QUARANTINE and not self.writers[write].process.is_dead
         )
@@ -304,7 +304,7 @@ class System(Scheduler):
         self._pass_time(INTERVAL)
 
     def _can_second_pass(self) -> bool:
-        """Tell whether something waits for time to pass, and all background threads have run since the last second."""
+        """Tell whether some actor waits for time to pass, and all background threads have run since the last second."""
         has_waiters = self.server.is_quarantined or any(actor.is_waiting for actor in self.backgrounds.values())
         return has_waiters and all(actor.has_caught_up() for actor in self.backgrounds.values())
 
@@ -314,7 +314,7 @@ class System(Scheduler):
             yield from super().choices()
 
     def _is_finished(self) -> bool:
-        """Tell whether no check can fail any more."""
+        """Tell whether the run can end, because no check can fail any more."""
         are_readers_finished = all(self.actors[name].is_finished for name in self.oldest_allowed)
         checks_intents = self.must_release_intents and not any(process.is_dead for process in self.processes)
         return are_readers_finished and not checks_intents
@@ -333,7 +333,7 @@ class System(Scheduler):
             raise LeakedIntent(f"of {[self.writers[write].name for write in self.server.intent_holders()]}")
 
     def _is_settled(self) -> bool:
-        """Tell whether all actors have finished their work, no process has crashed and no outage is left."""
+        """Tell whether all actors have finished their work, no process crashed, and no outage or quarantine lasts."""
         return (
             not any(process.is_dead or process.is_cut_off for process in self.processes)
             and all(
@@ -345,7 +345,7 @@ class System(Scheduler):
 
     # --- the state ----------------------------------------------------------------------------------------------------
     def state(self) -> str:
-        """Return all that determines what may follow. Interchangeable processes and actors are in a canonical order."""
+        """Return all data that determines how the run may go on, with interchangeable processes and actors sorted."""
         alive = [process for process in self.processes if not process.is_dead]
         reading = [
             oldest
@@ -394,5 +394,5 @@ class System(Scheduler):
 
 
 def without_tokens(state: str) -> str:
-    """Return a state without its tokens: the sort key of interchangeable processes and actors."""
+    """Return a state without tokens, as the sort key for interchangeable processes and actors."""
     return TOKEN.sub("", state)

@@ -1,6 +1,6 @@
-"""No schedule of a scenario returns a stale read or leaves an intent behind; for each mutant some schedule does.
+"""In no schedule of a scenario, a read is stale or a write intent is left; for each mutant, some read is stale.
 
-Large scenarios are explored in part, unless EXPLORE=all is set, which takes many minutes.
+Only some schedules of large scenarios are explored, unless EXPLORE=all is set; exploring all takes many minutes.
 """
 
 import os
@@ -22,12 +22,12 @@ pytestmark = pytest.mark.once
 EXPLORES_ALL = os.environ.get("EXPLORE") == "all"
 MAX_RUNS_IF_LARGE = 1500
 MAX_RUNS_OF_A_MUTANT = 20_000
-MIN_STATES = 250  # a scenario with fewer states is set up wrongly
+MIN_STATES = 250  # a scenario with fewer states must be set up wrongly
 
 
 @pytest.fixture(autouse=True, scope="module")
 def no_background_threads() -> Iterator[None]:
-    """Stop the cache threads of this process, because the modules that they use are about to be patched."""
+    """Stop the real background threads of the cache, because the fakes patch the modules that these threads use."""
     threads = get_runtime().threads
     if threads is not None:
         threads.stop()
@@ -47,7 +47,7 @@ def explore_scenario(scenario: Scenario, max_runs: float, mutant: Mutant | None 
 def test_no_read_is_stale_in_any_schedule(name: str) -> None:
     is_partial = SCENARIOS[name].is_large and not EXPLORES_ALL
     exploration = explore_scenario(SCENARIOS[name], MAX_RUNS_IF_LARGE if is_partial else float("inf"))
-    print(name, exploration)  # noqa: T201 - pytest -s shows how much was explored
+    print(name, exploration)  # noqa: T201 - pytest -s shows the printed size of the exploration
     assert exploration.is_complete is not is_partial
     assert exploration.states >= MIN_STATES
     assert exploration.schedules > 0

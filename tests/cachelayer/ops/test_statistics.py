@@ -1,4 +1,4 @@
-"""Counters of several real processes that share a database of the test's own."""
+"""Cache counters of several real processes that share a database made for the test."""
 
 import json
 import os
@@ -24,7 +24,7 @@ Process = subprocess.Popen[str]
 
 
 class Fleet:
-    """Processes that share one database and, if there is a URL, one Redis server."""
+    """Starts processes that share one database and, unless `redis_url` is empty, one Redis server."""
 
     def __init__(self, folder: Path, redis_url: str) -> None:
         path = folder / "db.sqlite3"
@@ -39,25 +39,25 @@ class Fleet:
         self._environ = os.environ | variables | {"REDIS_URL": redis_url, "CACHE_PREFIX": "fleet"}
 
     def start_reader(self, key: str) -> Process:
-        """Start a process that fetches a value `READS` times."""
+        """Start a process that fetches one cached value `READS` times."""
         command = [sys.executable, "-m", "tests.cachelayer.counting", key, str(READS)]
         pipe = subprocess.PIPE
-        return subprocess.Popen(command, env=self._environ, text=True, stdin=pipe, stdout=pipe)  # noqa: S603 - runs the project's own code
+        return subprocess.Popen(command, env=self._environ, text=True, stdin=pipe, stdout=pipe)  # noqa: S603 - the command runs the project's own code
 
     def conversation_counts(self) -> dict[str, Any]:
-        """Return the counters of the namespace `conversations` as `cache_stats` prints them."""
+        """Return the counters that `cache_stats` prints for the namespace `conversations`."""
         with self.cache_stats("--json") as process:
             output, _ = process.communicate()
         counts: dict[str, Any] = json.loads(output)["namespaces"]["conversations"]
         return counts
 
     def cache_stats(self, *options: str) -> Process:
-        """Start the command."""
+        """Start the command `cache_stats` in a new process."""
         command = [sys.executable, "manage.py", "cache_stats", *options]
-        return subprocess.Popen(command, env=self._environ, text=True, stdout=subprocess.PIPE)  # noqa: S603 - as above
+        return subprocess.Popen(command, env=self._environ, text=True, stdout=subprocess.PIPE)  # noqa: S603 - the command runs the project's own code
 
     def has_reported(self) -> bool:
-        """Tell whether a running process has added its counters to the database."""
+        """Tell whether any process has added its counters to the database."""
         with self._connection.cursor() as cursor:
             cursor.execute("SELECT count(*) FROM cachelayer_countertotal WHERE namespace = 'conversations'")
             number = cursor.fetchone()[0]
@@ -71,7 +71,7 @@ def has_read(process: Process) -> bool:
 
 
 def finish(process: Process) -> None:
-    """Close the process's input, which ends it, and wait."""
+    """Close the standard input of a process, which makes the process end; wait until the process has ended."""
     with process:
         process.communicate()
     assert process.returncode == 0
@@ -88,7 +88,7 @@ def test_without_redis_the_counters_of_the_server_process_are_visible_to_others(
     wait_until(fleet.has_reported)
     assert hits_and_misses(fleet.conversation_counts()) == (READS - 1, 1)
     finish(process)
-    process = fleet.start_reader("x")  # starts with an empty cache; the sums continue
+    process = fleet.start_reader("x")  # the new process has an empty cache, but adds to the sums in the database
     assert has_read(process)
     finish(process)
     assert hits_and_misses(fleet.conversation_counts()) == (2 * (READS - 1), 2)
@@ -109,7 +109,7 @@ def test_with_redis_the_counters_of_all_processes_add_up(tmp_path: Path) -> None
 
 @pytest.fixture
 def ctrl_c() -> Iterator[None]:
-    """Let SIGINT interrupt this process and its children; the process that started the tests may have ignored it."""
+    """Let SIGINT interrupt the test process and its children, even if the tests were started with SIGINT ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

@@ -1,4 +1,4 @@
-"""A second database that is not cached: its reads and writes neither use nor change the cache of the first one."""
+"""Reads and writes of a second database, which is not cached, neither use nor change cache entries of the first."""
 
 import uuid
 from collections.abc import Iterator
@@ -17,15 +17,15 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 @pytest.fixture(autouse=True)
-def other_database(tmp_path: Path, transactional_db: None) -> Iterator[None]:  # noqa: ARG001 - must be set up before
-    """A database with the alias `other`, which has the tables that these tests use."""
+def other_database(tmp_path: Path, transactional_db: None) -> Iterator[None]:  # noqa: ARG001 - transactional_db must be set up first
+    """A second database with the alias `other`, which has the tables of the tested models."""
     connections.settings["other"] = {
         **connections.settings["default"],
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": tmp_path / "other.sqlite3",
         "OPTIONS": {},
     }
-    connections["other"].connect()  # directly, because Django's test case forbids databases that a test did not declare
+    connections["other"].connect()  # Django's test cases forbid queries to connect
     with connections["other"].schema_editor() as editor:
         for model in (Instance, Contact, Outbox):
             editor.create_model(model)
@@ -36,7 +36,7 @@ def other_database(tmp_path: Path, transactional_db: None) -> Iterator[None]:  #
 
 @pytest.fixture
 def row() -> Instance:
-    """A cached row; the other database has a different row with the same key."""
+    """A cached row of the first database; the second database has a different row with the same primary key."""
     row = an_instance(profile_name="default")
     Instance(pk=row.pk, name=row.name, profile_name="other").save(using="other", force_insert=True)
     assert fetch_name(row.pk) == "default"
@@ -44,7 +44,7 @@ def row() -> Instance:
 
 
 def fetch_name(pk: int) -> str:
-    """Fetch the row from both tiers and in a page; all must agree."""
+    """Fetch a row from the local cache, from the store and in a page; check that all three names agree."""
     names = {Instance.objects.fetch(pk, fresh=fresh).profile_name for fresh in (False, True)}
     (listed,) = [row.profile_name for row in Instance.objects.page().rows]
     assert names == {listed}
@@ -56,13 +56,13 @@ def test_reads_of_the_other_database_do_not_use_the_cache(row: Instance, cache_r
     before = cache_runtime.counters.snapshot(cache_runtime.local.namespaces.values())
     for _ in range(2):
         fetched = manager.fetch(row.pk)
-        assert (fetched.profile_name, fetched._state.db) == ("other", "other")  # noqa: SLF001 - Django documents _state
+        assert (fetched.profile_name, fetched._state.db) == ("other", "other")  # noqa: SLF001 - Django documents the attribute _state
         assert manager.fetch_many([row.pk])[row.pk].profile_name == "other"
         assert [one.profile_name for one in manager.page().rows] == ["other"]
         assert [one.profile_name for one in manager.by_name(row.name)] == ["other"]
     assert cache_runtime.counters.snapshot(cache_runtime.local.namespaces.values()) == before
     assert fetch_name(row.pk) == "default"
-    assert Instance.objects.fetch(row.pk)._state.db == "default"  # noqa: SLF001 - as above
+    assert Instance.objects.fetch(row.pk)._state.db == "default"  # noqa: SLF001 - Django documents the attribute _state
 
 
 def test_a_related_manager_reads_the_database_of_its_row(row: Instance) -> None:
@@ -86,7 +86,7 @@ WRITES: dict[str, Any] = {
     ),
     "bulk_create": lambda _: Instance.objects.using("other").bulk_create([Instance(name=f"{uuid.uuid4()}")]),
     "create": lambda _: Instance.objects.db_manager("other").create(name=f"{uuid.uuid4()}"),
-    "delete": lambda row: Instance.objects.using("other").filter(pk=row.pk)._raw_delete("other"),  # noqa: SLF001 - Django calls it in large cascades
+    "delete": lambda row: Instance.objects.using("other").filter(pk=row.pk)._raw_delete("other"),  # noqa: SLF001 - Django calls _raw_delete in large cascades
 }
 
 
@@ -114,7 +114,7 @@ def test_a_transaction_on_the_other_database_does_not_prevent_fills(row: Instanc
 
 
 class ReplicaRouter:
-    """Sends reads to a replica, here the other database, and writes to the default database."""
+    """A database router that writes to the default database and reads from the second, as if from a replica."""
 
     def db_for_read(self, model: object, **_hints: object) -> str | None:
         return "other" if model is Instance else None
@@ -132,4 +132,4 @@ def test_entries_are_loaded_from_the_database_that_is_written_to(row: Instance, 
     assert Instance.objects.fetch_many([row.pk])[row.pk].profile_name == "new"
     Instance.objects.filter(pk=row.pk).update(profile_name="newer")
     assert fetch_name(row.pk) == "newer"
-    assert Instance.objects.fetch(row.pk)._state.db == "default"  # noqa: SLF001 - Django documents _state
+    assert Instance.objects.fetch(row.pk)._state.db == "default"  # noqa: SLF001 - Django documents the attribute _state

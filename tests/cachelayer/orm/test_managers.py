@@ -48,7 +48,7 @@ def test_a_missing_row_is_cached_until_it_is_inserted(django_assert_num_queries:
         with django_assert_num_queries(number), pytest.raises(Instance.DoesNotExist):
             Instance.objects.fetch(pk)
     row = an_instance()
-    if row.pk == pk:  # a database may skip some
+    if row.pk == pk:  # unless the database has skipped a primary key
         assert Instance.objects.fetch(pk) == row
 
 

@@ -1,4 +1,4 @@
-"""Writes of every kind that Django offers: afterwards, rows and lists are read as the database has them."""
+"""After a write of any kind that Django offers, cached reads of rows and lists agree with the database."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def fetch_contacts(instance: Instance) -> list[list[Any]]:
-    """Fetch an instance's contacts as a list and one by one; both must agree."""
+    """Fetch an instance's contacts as a cached list and as cached rows; return both, sorted in the same order."""
     rows = Contact.objects.for_instance(instance).rows
     pks = Contact.objects.filter(instance=instance).values_list("pk", flat=True)
     fetched = sorted(Contact.objects.fetch_many(pks).values(), key=lambda row: (row.name, row.pk))
@@ -29,7 +29,7 @@ def fetch_contacts(instance: Instance) -> list[list[Any]]:
 WRITES: dict[str, Callable[[Instance, Contact], object]] = {
     "update": lambda _, row: Contact.objects.filter(pk=row.pk).update(name="new"),
     "update of related rows": lambda instance, _: instance.contacts.update(name=F("jid")),
-    "update by the base manager": lambda _, row: Contact._base_manager.filter(pk=row.pk).update(name="new"),  # noqa: SLF001 - Django documents it
+    "update by the base manager": lambda _, row: Contact._base_manager.filter(pk=row.pk).update(name="new"),  # noqa: SLF001 - Django documents the attribute _base_manager
     "bulk_create": lambda instance, _: Contact.objects.bulk_create([Contact(instance=instance, jid="1@lid", name="1")]),
     "bulk_create with conflicts": lambda instance, row: Contact.objects.bulk_create(
         [Contact(instance=instance, jid=row.jid, name="new")],
@@ -58,7 +58,7 @@ def renamed(row: Contact) -> Contact:
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine, and close the connection of the thread in which coroutines use the database."""
+    """Run a coroutine, and then close the database connections that the coroutine has opened in another thread."""
 
     async def run_and_close() -> T:
         try:
@@ -82,7 +82,7 @@ def test_a_write_invalidates_rows_and_lists(
     if fails:
         with suppress(ZeroDivisionError), transaction.atomic():
             if "run" in write.__code__.co_names:
-                raise ZeroDivisionError  # coroutines write in another thread, outside this transaction
+                raise ZeroDivisionError  # coroutines write in another thread, so not in this transaction
             write(instance, row)
             assert fetch_contacts(instance) != before
             raise ZeroDivisionError

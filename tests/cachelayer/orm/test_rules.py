@@ -1,4 +1,4 @@
-"""Which tags a write touches, shown on the project's own rules (`conversations/cache_policy.py`)."""
+"""Which tags each write touches, tested with the project's own rules (`conversations/cache_policy.py`)."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,14 +20,14 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 def tags_of_write(write: Callable[[], object]) -> set[str]:
-    """Return the tags that a write touches before it commits."""
+    """Run a write in a transaction; return the tags that are touched before the commit."""
     with transaction.atomic():
         write()
         return {tag for intent in get_runtime().in_flight for tag in intent.tags}
 
 
 class Rows:
-    """One row of each cached model."""
+    """Database rows for the tests: at least one row of each cached model."""
 
     def __init__(self) -> None:
         self.instance = an_instance()
@@ -75,8 +75,8 @@ def test_a_tag_without_a_namespace_is_rejected() -> None:
 def test_a_save_touches_the_tags_of_the_row(rows: Rows) -> None:
     for row in rows:
         assert tags_of_write(row.save) == rows.tags_of(row)
-        fields = [field.name for field in row._meta.concrete_fields if not field.primary_key][:1]  # noqa: SLF001 - Django documents _meta
-        tags = tags_of_write(lambda row=row, fields=fields: row.save(update_fields=fields))  # type: ignore[misc]
+        fields = [field.name for field in row._meta.concrete_fields if not field.primary_key][:1]  # noqa: SLF001 - Django documents the attribute _meta
+        tags = tags_of_write(lambda row=row, fields=fields: row.save(update_fields=fields))  # type: ignore[misc]  # mypy cannot infer the type of a lambda's default
         assert tags == rows.tags_of(row)
 
 

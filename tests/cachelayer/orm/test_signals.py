@@ -1,4 +1,4 @@
-"""Writes to proxies, to models with inheritance and to many-to-many relations, which only signals can see."""
+"""Invalidation by Django signals: writes to proxy models, inherited models and many-to-many relations."""
 
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 @pytest.fixture
 def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
-    """A registered cached model with a proxy, a child model and many-to-many relations, and their tables."""
+    """A registered cached model with a proxy model, a child model and many-to-many relations, and all their tables."""
     with isolate_apps("conversations") as isolated:
 
         class Label(models.Model):
@@ -52,7 +52,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
                 app_label = "conversations"
 
         for module, name in ((rules, "_rules"), (runtime.namespaces, "_by_prefix")):
-            monkeypatch.setattr(module, name, getattr(module, name).copy())  # the registration ends with the test
+            monkeypatch.setattr(module, name, getattr(module, name).copy())  # restored after the test
         for signal in (pre_save, post_save, pre_delete, post_delete, m2m_changed):
             monkeypatch.setattr(signal, "receivers", signal.receivers.copy())
         monkeypatch.setattr(signals, "apps", isolated)
@@ -70,7 +70,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
 
 
 def name_of(registered: SimpleNamespace, pk: int) -> str:
-    """Fetch twice, so that the second time comes from the cache if the first one was cached."""
+    """Fetch a row twice, and return the name from the second fetch, which a cached row can answer."""
     registered.Thing.objects.fetch(pk)
     return str(registered.Thing.objects.fetch(pk).name)
 

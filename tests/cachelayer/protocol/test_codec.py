@@ -16,7 +16,7 @@ from cachelayer.protocol.codec import MAX_DEPTH, DecodeError, NotCacheable, deco
 from conversations.models import Message
 
 ZONES = st.sampled_from([None, dt.UTC, zoneinfo.ZoneInfo("America/Sao_Paulo"), dt.timezone(dt.timedelta(hours=14))])
-# The values of Django's fields, and JSON. Always with fold=0, because the encoding does not keep `fold`.
+# Values of Django fields and of JSON. All times have fold=0, because the encoding does not keep `fold`.
 plain = st.one_of(
     st.none(),
     st.booleans(),
@@ -44,7 +44,7 @@ values = st.recursive(
 
 
 def comparable(value: Any) -> Any:
-    """Return a value whose comparison includes types and UTC offsets, because 1 equals True and zones are ignored."""
+    """Return a value together with its types and UTC offsets, which a comparison by `==` would ignore."""
     if isinstance(value, dict):
         return dict, [(comparable(key), comparable(item)) for key, item in value.items()]
     if isinstance(value, list | tuple):
@@ -109,7 +109,7 @@ def test_a_value_that_is_nested_too_deeply_is_not_cacheable(kind: type, depth: i
 
 @pytest.mark.parametrize("code", [-1, 0, 1, 7, 8, 9, 127])
 def test_extensions_that_are_nested_too_deeply_cannot_be_decoded(code: int) -> None:
-    """Each level takes much of the C stack. Without a limit, bytes written to the server could crash the processes."""
+    """Each nested level takes C stack. Without a limit, malicious bytes on the server could crash the processes."""
     data = b"\x90"
     for _ in range(10_000):
         data = b"\xc9" + len(data).to_bytes(4) + code.to_bytes(1, signed=True) + data
@@ -125,12 +125,12 @@ def test_arrays_that_are_nested_too_deeply_cannot_be_decoded() -> None:
 # --- malformed bytes --------------------------------------------------------------------------------------------------
 @given(st.binary(max_size=80))
 @example(b"")
-@example(b"\xdd\xff\xff\xff\xff")  # an array of four billion
+@example(b"\xdd\xff\xff\xff\xff")  # an array that claims four billion items
 @example(b"\xc6\xff\xff\xff\xff")
-@example(b"\xd8\x06" + b"0" * 16)  # not a UUID
+@example(b"\xd8\x06" + b"0" * 16)  # a UUID extension with malformed contents
 @example(b"\xc7\x0c\xff" + b"\xff" * 12)  # a time after the year 9999
-@example(b"\xc0\xc0")  # two values
-@example(b"\xa1\xff")  # not UTF-8
+@example(b"\xc0\xc0")  # two values, where only one is allowed
+@example(b"\xa1\xff")  # a text that is not UTF-8
 @example(b"\xc7\x04\x08\x91\x90\x90\x90")
 def test_any_bytes_are_a_value_or_a_decode_error(data: bytes) -> None:
     with suppress(DecodeError):

@@ -1,4 +1,4 @@
-"""Properties of entries and their validation, without any store."""
+"""Properties of packing, unpacking and validating cache entries, tested without any store."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ from cachelayer.stores.base import QUARANTINE, token
 
 State = bytes | None
 
-# Only three, so that tags often share a version, as tags that were touched together do.
+# There are only three versions, so that tags often share a version, as tags that were touched together do.
 versions = st.sampled_from([b"%016x" % number for number in range(3)])
 intents = st.sampled_from(
     [INTENT_PREFIX + b"a:1", INTENT_PREFIX + token() + b":17", INTENT_PREFIX + QUARANTINE, INTENT_PREFIX + b"x" * 15]
@@ -40,7 +40,7 @@ def entry_keys(draw: st.DrawFn) -> EntryKey:
 
 
 def draw_states(entry_key: EntryKey, data: st.DataObject, state: st.SearchStrategy[State]) -> list[State]:
-    """Draw a state for each tag."""
+    """Draw a random state for each tag of a cache entry."""
     count = len(entry_key.all_tags)
     return data.draw(st.lists(state, min_size=count, max_size=count))
 

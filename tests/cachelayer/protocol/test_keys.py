@@ -9,7 +9,7 @@ from cachelayer.protocol.tags import DEFAULT_NAMESPACE, Namespace
 
 CHATS = Namespace("chats", "chat", ttl=60, max_items=10)
 
-# Names and globs.
+# Texts that serve as names and as glob patterns.
 texts = st.text(st.sampled_from("ab:*?[]!^\\-@"), max_size=6)
 
 

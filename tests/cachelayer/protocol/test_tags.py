@@ -33,7 +33,7 @@ def test_two_namespaces_cannot_share_a_prefix(namespaces: Namespaces) -> None:
     for row, name in (("chat", "talks"), ("talk", "chats"), ("chats", "talks"), ("value", "talks")):
         with pytest.raises(ValueError, match="two namespaces"):
             namespaces.add(Namespace(name, row, ttl=1, max_items=1))
-    namespaces.add(CHATS)  # the same one again is accepted
+    namespaces.add(CHATS)  # adding the same namespace again is allowed
 
 
 def test_iteration_yields_each_namespace_once(namespaces: Namespaces) -> None:

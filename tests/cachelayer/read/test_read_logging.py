@@ -1,4 +1,4 @@
-"""DEBUG log lines of reads: entry, tier and duration; and no cost while DEBUG is off."""
+"""At log level DEBUG, each cached read is logged with entry, tier and duration; at INFO, logging costs nothing."""
 
 import logging
 
@@ -60,7 +60,7 @@ def test_search_terms_are_not_logged() -> None:
 def test_a_hit_costs_nothing_while_debug_is_off(cache_runtime: CacheRuntime) -> None:
     with capture(logging.INFO) as logged:
         cache.set("conversations:x", [1])
-        assert cache.get("conversations:x") == [1]  # from the store into the local cache
+        assert cache.get("conversations:x") == [1]  # the hit in the store fills the local cache
         assert cache.get("conversations:x") == [1]
     (entry,) = _entries(cache_runtime, "conversations:x")
     assert entry.load.__qualname__ == [1].copy.__qualname__, "the factory is wrapped"

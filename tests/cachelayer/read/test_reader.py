@@ -1,4 +1,4 @@
-"""Reads of malformed entries, and of values that cannot be cached."""
+"""Reads of malformed cache entries, and of values that cannot be cached."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from tests.conversations.rows import an_instance
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-PAYLOAD_START = HEADER_SIZE + 3 * VERSION_SIZE  # in the entry of an existing row
+PAYLOAD_START = HEADER_SIZE + 3 * VERSION_SIZE  # offset of the payload in the cache entry of a row
 
 
 def only_entry(cache_runtime: CacheRuntime) -> tuple[str, bytes]:
@@ -26,7 +26,7 @@ def only_entry(cache_runtime: CacheRuntime) -> tuple[str, bytes]:
 
 
 def is_no_row(values: list[Any]) -> bool:
-    return len(values) != len(Instance._meta.concrete_fields)  # noqa: SLF001 - Django documents _meta
+    return len(values) != len(Instance._meta.concrete_fields)  # noqa: SLF001 - Django documents the attribute _meta
 
 
 @given(
@@ -59,10 +59,10 @@ def is_lease_free(cache_runtime: CacheRuntime, lease: str) -> bool:
 
 def test_a_value_that_cannot_be_cached_is_returned_and_the_lease_is_released(cache_runtime: CacheRuntime) -> None:
     deepest: list[object] = []
-    for _ in range(1024):  # msgpack can encode it, but not decode it
+    for _ in range(1024):  # msgpack can encode 1024 nested lists, but not decode them
         deepest = [deepest]
     for value in (object(), deepest):
-        assert cache.fetch("x", lambda value=value: value) is value  # type: ignore[misc]
+        assert cache.fetch("x", lambda value=value: value) is value  # type: ignore[misc]  # mypy cannot infer the type of a lambda's default
         assert cache.get("x") is None
         assert is_lease_free(cache_runtime, "values:x")
 

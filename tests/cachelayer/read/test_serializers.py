@@ -1,4 +1,4 @@
-"""Serializers: each read gets a copy of its own, and a row equals the one that Django would load."""
+"""Serializers of cached values: each read gets its own copy, and a row equals the row that Django would load."""
 
 import copy
 import datetime as dt
@@ -40,21 +40,21 @@ def serializer_for(model: type[Model]) -> RowSerializer[Any]:
 
 
 def loaded(model: type[Any], **values: Any) -> Any:
-    """Return a row as if it were loaded from the database; columns without a value are null."""
-    names = [field.attname for field in model._meta.concrete_fields]  # noqa: SLF001 - Django documents _meta
+    """Return a row as if Django had loaded the row from the database; columns without a value are null."""
+    names = [field.attname for field in model._meta.concrete_fields]  # noqa: SLF001 - Django documents the attribute _meta
     return model.from_db("default", names, [values.get(name) for name in names])
 
 
 def copy_of(row: Any) -> Any:
-    """Serialize a row and make it again."""
+    """Serialize a row, and return the row that is made from the serialized bytes."""
     serializer = serializer_for(type(row))
     return serializer.loader(serializer.dumps(row))()
 
 
 def attributes(row: Any) -> dict[str, Any]:
-    """Return the attributes of a row, each with its type, and those of its state."""
+    """Return all attributes of a row with their types, and all attributes of its `_state`, for comparison."""
     values = {name: (type(value), value) for name, value in vars(row).items() if name != "_state"}
-    return {**values, "_state": {"fields_cache": {}, **vars(row._state)}}  # noqa: SLF001 - Django documents _state
+    return {**values, "_state": {"fields_cache": {}, **vars(row._state)}}  # noqa: SLF001 - Django documents the attribute _state
 
 
 # --- every model of the project ---------------------------------------------------------------------------------------
@@ -74,10 +74,10 @@ VALUES: dict[str, Any] = {
 
 def make_row(model: type[Model]) -> Model:
     """Save and return a row with a value in every field."""
-    chat = a_group(an_instance(name=VALUES["CharField"]))  # copied into the row
+    chat = a_group(an_instance(name=VALUES["CharField"]))
     sources = (a_message(chat, sender=a_contact(chat.instance)), chat, a_chat(chat.instance).contact, chat.instance)
     row = next((source for source in sources if type(source) is model), None) or model()
-    for field in cast("list[Field[Any, Any]]", model._meta.concrete_fields):  # noqa: SLF001 - Django documents _meta
+    for field in cast("list[Field[Any, Any]]", model._meta.concrete_fields):  # noqa: SLF001 - Django documents the attribute _meta
         if field.is_relation:
             if getattr(row, field.attname) is None and not field.null:
                 setattr(row, field.name, next(source for source in sources if type(source) is field.related_model))
@@ -96,7 +96,7 @@ def project_models() -> list[type[Model]]:
 @pytest.mark.django_db
 @pytest.mark.parametrize("model", project_models(), ids=lambda model: model.__name__)
 def test_a_row_equals_the_one_that_django_loads(model: type[Model]) -> None:
-    expected = model._default_manager.get(pk=make_row(model).pk)  # noqa: SLF001 - Django documents it
+    expected = model._default_manager.get(pk=make_row(model).pk)  # noqa: SLF001 - Django documents the attribute _default_manager
     row = copy_of(expected)
     assert row == expected
     assert type(row) is model
@@ -131,13 +131,13 @@ def test_related_rows_are_loaded_for_one_copy_only() -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("make_copy", [copy.copy, copy.deepcopy, lambda row: pickle.loads(pickle.dumps(row))])  # noqa: S301 - pickled in the same line
+@pytest.mark.parametrize("make_copy", [copy.copy, copy.deepcopy, lambda row: pickle.loads(pickle.dumps(row))])  # noqa: S301 - the pickled data was made in the same line
 def test_a_row_can_be_copied_and_pickled(make_copy: Any) -> None:
     a_message(a_group(an_instance()), details=JSON)
     row = copy_of(Message.objects.get())
     again = make_copy(row)
     again.text = "another"
-    again._state.adding = True  # noqa: SLF001 - Django documents it for copies
+    again._state.adding = True  # noqa: SLF001 - Django documents setting _state.adding to copy a row
     assert attributes(row) == attributes(Message.objects.get())
 
 
@@ -148,7 +148,7 @@ def test_a_row_with_deferred_fields_is_refused() -> None:
 
 # --- callers share no values ------------------------------------------------------------------------------------------
 def mutate(value: Any) -> None:
-    """Change every mutable object in a value."""
+    """Change every mutable object inside a value."""
     for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         mutate(item)
     if isinstance(value, dict):
@@ -176,9 +176,9 @@ def test_mutating_a_row_does_not_change_other_copies(value: Any) -> None:
     row = make()
     mutate(row.media)
     row.text = "mutated"
-    row._state.adding = True  # noqa: SLF001 - any caller can
+    row._state.adding = True  # noqa: SLF001 - callers may change _state.adding
     again = make()
-    assert (again.media, again.details, again.text, again._state.adding) == (value, value, "", False)  # noqa: SLF001
+    assert (again.media, again.details, again.text, again._state.adding) == (value, value, "", False)  # noqa: SLF001 - callers may read _state.adding
 
 
 def test_immutable_values_are_not_copied() -> None:
@@ -207,7 +207,7 @@ def make_class(bases: tuple[type[Model], ...] = (CachedModel,), **body: Any) -> 
 
 @contextmanager
 def temporary_model(**body: Any) -> Iterator[type[Any]]:
-    """Define a model with these fields and methods for the duration of the block."""
+    """Define a model with the given fields and methods; the model exists until the `with` block ends."""
     with isolate_apps("conversations"):
         yield make_class(**body)
 
@@ -219,11 +219,11 @@ def test_a_custom_init_runs() -> None:
 
     with temporary_model(name=models.TextField(), __init__=init) as thing:
         row = copy_of(thing(pk=1, name="a"))
-        assert (row.pk, row.name, row.original, row._state.db) == (1, "a", "a", "default")  # noqa: SLF001 - Django documents _state
+        assert (row.pk, row.name, row.original, row._state.db) == (1, "a", "a", "default")  # noqa: SLF001 - Django documents the attribute _state
 
 
 def test_a_custom_from_db_runs() -> None:
-    @classmethod  # type: ignore[misc]  # becomes a method of the model
+    @classmethod  # type: ignore[misc]  # the function becomes a method of the model
     def from_db(cls: Any, db: str, names: Any, values: Any) -> Any:
         row = super(cls, cls).from_db(db, names, values)
         row.loaded = dict(zip(names, values, strict=True))
@@ -274,8 +274,8 @@ def test_init_signals_of_another_model_are_not_sent() -> None:
         post_init.disconnect(pytest.fail, sender=Contact)
 
 
-class TextList(models.TextField):  # type: ignore[type-arg] # Django's class takes no type argument at run time
-    """A list that is stored as text."""
+class TextList(models.TextField):  # type: ignore[type-arg] # Django's field classes take no type argument at run time
+    """A model field whose value is a list, which the database stores as JSON text."""
 
     def from_db_value(self, value: str, *_: Any) -> Any:
         return json.loads(value)
@@ -290,14 +290,14 @@ def test_mutable_values_of_a_custom_field_are_copied() -> None:
 
 
 class Doubling(models.query_utils.DeferredAttribute):
-    """Also stores twice the value."""
+    """A field descriptor that also stores twice the value in a second attribute of the row."""
 
     def __set__(self, row: Any, value: Any) -> None:
         row.__dict__[self.field.attname] = value
         row.doubled = value * 2
 
 
-class DoubledField(models.IntegerField):  # type: ignore[type-arg] # likewise
+class DoubledField(models.IntegerField):  # type: ignore[type-arg] # Django's field classes take no type argument at run time
     descriptor_class = Doubling
 
 
@@ -373,7 +373,7 @@ def test_the_fingerprint_changes_with_the_schema() -> None:
 
 # --- malformed payloads -----------------------------------------------------------------------------------------------
 serializers = st.sampled_from([ValueSerializer(), serializer_for(Message), PageSerializer(serializer_for(Instance))])
-field_count = len(Instance._meta.concrete_fields)  # noqa: SLF001 - Django documents _meta
+field_count = len(Instance._meta.concrete_fields)  # noqa: SLF001 - Django documents the attribute _meta
 anything = st.recursive(
     st.none() | st.integers() | st.text() | st.binary() | st.datetimes(),
     lambda inner: st.lists(inner, max_size=3) | st.lists(inner, min_size=field_count, max_size=field_count),

@@ -1,4 +1,4 @@
-"""Many readers miss the same entry at once: few load it, and none waits for a loader that died."""
+"""If many readers miss one entry simultaneously, only few load the value, and none waits for a dead process."""
 
 import json
 import os
@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 class Loader:
-    """Counts its calls; `first` makes the result of the first call."""
+    """A load function that counts its calls; the first call returns the result of `first`, later calls return {}."""
 
     def __init__(self, first: Callable[[], Any] = dict) -> None:
         self.loads = 0
@@ -46,7 +46,7 @@ class Loader:
 
 
 def read_at_once(load: Callable[[], Any], readers: int = READERS) -> list[Any]:
-    """Let many threads read at the same time; return their results, or the errors that they raised."""
+    """Let many threads fetch one value simultaneously; return each thread's result, or the error that was raised."""
     barrier = threading.Barrier(readers)
 
     def read(_number: int) -> Any:
@@ -78,7 +78,7 @@ def test_a_reader_whose_lookup_came_just_before_a_fill_does_not_load_again(
 
     def acquire_late(name: str, looked_up_at: float) -> bool:
         monkeypatch.setattr(cache_runtime.single_flight, "acquire", acquire)
-        cache.fetch(KEY, load)  # as another thread would, from its lookup to its fill
+        cache.fetch(KEY, load)  # as if another thread looked up and loaded the value at this moment
         return acquire(name, looked_up_at)
 
     monkeypatch.setattr(cache_runtime.single_flight, "acquire", acquire_late)
@@ -141,7 +141,7 @@ def test_a_load_during_a_write_releases_the_lease_and_stores_nothing(
 
     def claim_late(*arguments: Any) -> Any:
         monkeypatch.setattr(cache_runtime.store, "claim_versions", claim)
-        cache_runtime.store.begin(b"w" * 16, ["conversations"])  # after the lookup
+        cache_runtime.store.begin(b"w" * 16, ["conversations"])  # the write begins after the reader's lookup
         return claim(*arguments)
 
     monkeypatch.setattr(cache_runtime.store, "claim_versions", claim_late)
@@ -168,12 +168,12 @@ def test_a_hit_needs_no_database(cache_runtime: CacheRuntime) -> None:
 # --- processes --------------------------------------------------------------------------------------------------------
 PROCESSES = 4
 ROUNDS = 10
-START_DELAY = 0.02  # seconds until the readers start, so that all processes know the time before
+START_DELAY = 0.02  # seconds between sending the start time to all processes and the start
 
 
 @pytest.fixture
 def processes(valkey_server: Valkey) -> Iterator[list["subprocess.Popen[str]"]]:
-    """Processes of `readers.py` that use this test's database and server."""
+    """Processes that run `readers.py` with the database and the Valkey server of the test."""
     database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
     environ = os.environ | {"DATABASE_URL": database, "REDIS_URL": valkey_server.url}
     command = [sys.executable, "-m", "tests.cachelayer.readers"]
@@ -181,7 +181,7 @@ def processes(valkey_server: Valkey) -> Iterator[list["subprocess.Popen[str]"]]:
         started = []
         for _ in range(PROCESSES):
             pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-            process = stack.enter_context(subprocess.Popen(command, env=environ, **pipes))  # noqa: S603 - the command is a constant
+            process = stack.enter_context(subprocess.Popen(command, env=environ, **pipes))  # noqa: S603 - the command is a constant list
             stack.callback(process.kill)
             started.append(process)
         for process in started:

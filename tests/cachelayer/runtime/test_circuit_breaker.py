@@ -1,4 +1,4 @@
-"""When the circuit breaker opens and closes."""
+"""Tests of when the circuit breaker opens and closes."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from cachelayer.stores.base import StoreDown
 
 
 class Clock:
-    """A clock that the test sets."""
+    """A clock whose time the test sets."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -26,7 +26,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def openings() -> list[str]:
-    """One item for each time that the breaker has openings."""
+    """A list with one item for each time that the circuit breaker has opened."""
     return []
 
 
@@ -57,7 +57,7 @@ def test_a_success_resets_the_count_of_failures(breaker: CircuitBreaker, clock: 
 
 
 def test_simultaneous_failures_count_once(breaker: CircuitBreaker, clock: Clock) -> None:
-    """One late answer to many concurrent reads does not mean that the server is down."""
+    """Many concurrent reads that fail because of one short delay must not open the circuit breaker."""
     fail(breaker, clock)
     for _ in range(50):
         breaker.record_failure(StoreDown("no answer"))

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.usefixtures("unblocked_db")
 
 
 def record_nothing(_tags: object) -> None:
-    """Stand in for the outbox."""
+    """Do nothing, instead of recording tags in the outbox."""
 
 
 def test_writes_can_be_iterated_while_other_threads_add_and_discard(cache_runtime: CacheRuntime) -> None:

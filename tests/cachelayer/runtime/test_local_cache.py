@@ -1,4 +1,4 @@
-"""The local cache: size, expiry, validity, invalidation, and isolation of its values from callers."""
+"""The local cache: size, expiry, validity, invalidation, and protection of cached values from changes by callers."""
 
 import itertools
 import sys
@@ -21,14 +21,14 @@ from conversations.models import Contact, Conversation, Instance, Message
 from tests.conversations.rows import a_contact, a_group, a_message, an_instance
 
 ITEMS = 10
-TIMEOUT = 20.0  # seconds
+TIMEOUT = 20.0  # seconds after which the test with threads ends at the latest
 THINGS = Namespace("things", "thing", ttl=60, max_items=ITEMS)
 OTHERS = Namespace("others", "other", ttl=60, max_items=ITEMS)
 TTL = 60.0
 
 
 class Caches:
-    """A local cache with two namespaces. By default, the value of an entry is its key."""
+    """A local cache with two namespaces; if a fill gives no value, the value is the cache key."""
 
     def __init__(self) -> None:
         self.cache = LocalCache(Namespaces([THINGS, OTHERS]))
@@ -105,7 +105,7 @@ def test_the_log_of_touched_tags_is_bounded(caches: Caches, monkeypatch: pytest.
     sequence = caches.cache.sequence()
     for number in range(1000):
         caches.cache.invalidate([f"thing:{number}"])
-    assert len(caches.cache._touched) <= 100  # noqa: SLF001 - has no public reader
+    assert len(caches.cache._touched) <= 100  # noqa: SLF001 - no public method returns the size of _touched
     assert not caches.fill(5000, sequence=sequence)
     assert caches.fill(5000)
 
@@ -211,7 +211,7 @@ steps = st.lists(
 
 @given(steps)
 def test_no_sequence_of_steps_leads_to_a_stale_read(steps: list[tuple[str, Any]]) -> None:
-    """The current value of each key is the number of its touches. A read begins, and fills some steps later."""
+    """A read may begin several steps before the fill; the value of a cache key is the number of touches of the key."""
     caches = Caches()
     current = dict.fromkeys(range(4), 0)
     reads: dict[int, tuple[int, int]] = {}
@@ -225,7 +225,7 @@ def test_no_sequence_of_steps_leads_to_a_stale_read(steps: list[tuple[str, Any]]
             for key in range(100, 100 + argument):
                 caches.fill(key)
         elif action == "remove":
-            caches.cache.remove_matching(lambda _, key, removed=argument: key == removed)  # type: ignore[misc]  # mypy cannot infer the default
+            caches.cache.remove_matching(lambda _, key, removed=argument: key == removed)  # type: ignore[misc]  # mypy cannot infer the type of a lambda's default
         elif action == "touch":
             for key in current:
                 current[key] += argument in (f"thing:{key}", "things", "*")
@@ -233,7 +233,7 @@ def test_no_sequence_of_steps_leads_to_a_stale_read(steps: list[tuple[str, Any]]
         for key, value in current.items():
             assert get(caches.things, key) in (None, [value])
         assert len(caches.things.entries) <= ITEMS
-        by_tag = caches.cache._by_tag  # noqa: SLF001 - nothing public shows a leak in it
+        by_tag = caches.cache._by_tag  # noqa: SLF001 - no public method shows leaks in _by_tag
         assert {key for locations in by_tag.values() for _, key in locations} == caches.keys
         assert all(by_tag.values())
 
@@ -241,7 +241,7 @@ def test_no_sequence_of_steps_leads_to_a_stale_read(steps: list[tuple[str, Any]]
 # --- threads ----------------------------------------------------------------------------------------------------------
 @pytest.fixture
 def frequent_switches() -> Iterator[None]:
-    """Let the interpreter switch threads as often as possible."""
+    """Let Python switch between threads as often as possible."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
@@ -260,14 +260,14 @@ def test_concurrent_reads_invalidations_and_evictions_never_make_a_stale_read(ca
             current[key] += 1
             caches.cache.invalidate([f"thing:{key}"])
             is_enough = number >= 20_000 and caches.things.hits and caches.things.evictions
-            if is_enough or time.monotonic() > deadline:  # on a busy machine the readers may start late
+            if is_enough or time.monotonic() > deadline:  # on a busy machine, reader threads may start late
                 break
         done.set()
 
     def read(key: int) -> None:
         while not done.is_set():
             key = (key + 7) % len(current)
-            oldest, sequence = current[key] - 1, caches.cache.sequence()  # the last touch may be under way
+            oldest, sequence = current[key] - 1, caches.cache.sequence()  # the last touch may be running
             found = get(caches.things, key)
             if found is None:
                 caches.fill(key, value=[current[key]], sequence=sequence)
@@ -290,7 +290,7 @@ JSON = {"list": [1, {"deep": ["x"]}], "dict": {"a": {}}, "text": "x"}
 
 
 def mutate(value: Any) -> None:
-    """Change everything that a caller can change: fields, and the mutable objects in them."""
+    """Change all that a caller can change in a value: fields of rows, and the lists and dicts in the fields."""
     if isinstance(value, dict):
         for item in value.values():
             mutate(item)
@@ -306,20 +306,20 @@ def mutate(value: Any) -> None:
                 mutate(item)
             elif name != "_state":
                 setattr(value, name, None)
-        value._state.adding, value._state.db = True, "mutated"  # noqa: SLF001 - any caller can
+        value._state.adding, value._state.db = True, "mutated"  # noqa: SLF001 - callers may use the attribute _state
     elif hasattr(value, "rows"):
         mutate(value.rows)
 
 
 def visible(value: Any) -> Any:
-    """Return everything that a caller can see of a value, for comparison."""
+    """Return all that a caller can see of a value, for comparison."""
     if isinstance(value, list):
         return [visible(item) for item in value]
     if isinstance(value, dict):
         return {key: visible(item) for key, item in value.items()}
     if hasattr(value, "_state"):
         fields = {name: visible(item) for name, item in vars(value).items() if name != "_state"}
-        return type(value), fields, value._state.adding, value._state.db  # noqa: SLF001 - any caller can
+        return type(value), fields, value._state.adding, value._state.db  # noqa: SLF001 - callers may use the attribute _state
     return (visible(value.rows), value.next_cursor) if hasattr(value, "rows") else value
 
 
@@ -346,7 +346,7 @@ def test_mutating_a_value_that_was_read_does_not_change_later_reads(cache_runtim
     group.participants.create(contact=a_contact(group.instance, name="Ana"), clock="1")
     cache.set("values:x", {"a": [JSON, [1]]})
     for name, read in READS.items():
-        expected = visible(read(message))  # a miss, or the value that was set
+        expected = visible(read(message))  # the value as read from the database or set by cache.set()
         counts = cache_runtime.counters.snapshot(cache_runtime.local.namespaces.values())
         for answered_by in ("local", "local", "shared", "local"):
             if answered_by == "shared":

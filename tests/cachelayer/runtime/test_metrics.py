@@ -1,4 +1,4 @@
-"""Each read, write and failure increments exactly the counters that belong to it."""
+"""Each kind of read, write and failure increments exactly the expected counters."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -18,14 +18,14 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class CounterCheck:
-    """Compares the increments of counters with the expected ones."""
+    """Checks by how much the counters of the cache grow."""
 
     def __init__(self, cache_runtime: CacheRuntime) -> None:
         self._cached = cache_runtime
 
     @contextmanager
     def increments(self, namespace: str, **expected: int) -> Iterator[None]:
-        """Check that the block increments these counters by these numbers, and no others."""
+        """Check that the `with` block increments the given counters by the given numbers, and no other counters."""
         before = self._counts(namespace)
         yield
         after = self._counts(namespace)
@@ -126,7 +126,7 @@ def test_a_value_that_cannot_be_cached_is_an_error(counters: CounterCheck) -> No
 
 @pytest.fixture
 def frequent_switches() -> Iterator[None]:
-    """Let the interpreter switch threads as often as possible."""
+    """Let Python switch between threads as often as possible."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
@@ -135,7 +135,7 @@ def frequent_switches() -> Iterator[None]:
 
 @pytest.mark.usefixtures("cache_runtime", "frequent_switches")
 def test_hits_of_many_threads_are_all_counted() -> None:
-    cache_runtime = runtime.use_store(memory_store)  # a subscriber would use CPU time
+    cache_runtime = runtime.use_store(memory_store)  # no Redis, because the subscriber thread would use CPU time
     row, times, threads = an_instance(), 20_000, 4
     Instance.objects.fetch(row.pk)
 

@@ -12,7 +12,7 @@ from cachelayer.runtime import process_lock
 from logs import file_lock
 from tests.cachelayer.conftest import PATIENCE, wait_until
 
-# Holds a lock on a file until its standard input has a line or ends.
+# A program that locks a file until standard input has a line or ends.
 HOLDER = """
 import fcntl, sys
 with open(sys.argv[1], "a") as file:
@@ -24,12 +24,12 @@ with open(sys.argv[1], "a") as file:
 
 @pytest.fixture
 def owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["subprocess.Popen[str]"]:
-    """Another process, which holds the lock."""
+    """Another process, which owns the cache because it holds the lock file."""
     monkeypatch.setattr(process_lock, "_lock", None)
     monkeypatch.setattr(process_lock, "lock_path", lambda _: tmp_path / "lock")
     monkeypatch.setattr(file_lock, "POLL_SECONDS", 0.01)
     command = [sys.executable, "-c", HOLDER, str(tmp_path / "lock")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - runs the program above
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - the command runs a constant program
         assert process.stdout is not None
         assert process.stdout.readline() == "locked\n"
         yield process
@@ -52,7 +52,7 @@ def test_a_process_waits_until_the_owner_ends(owner: "subprocess.Popen[str]", ca
     owner.communicate("\n")
     thread.join(PATIENCE)
     assert not thread.is_alive()
-    process_lock.acquire()  # does nothing, because this process owns the lock already
+    process_lock.acquire()  # returns immediately, because the test process owns the lock already
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""Both stores behave alike: the same operations lead to the same results, except for the values of versions.
+"""`MemoryStore` and `RedisStore` behave alike: the same operations give the same results, except version values.
 
-So the properties that `tests/cachelayer/interleavings` shows for the in-process store hold for the one on a server too.
-Mutated scripts show that the comparison finds differences.
+So the properties that `tests/cachelayer/interleavings` checks with a `MemoryStore` also hold for a `RedisStore`. The
+tests with mutants of the Lua scripts show that the comparison finds differences.
 """
 
 from collections.abc import Callable, Hashable, Iterator
@@ -29,34 +29,34 @@ TAGS = ["instance:1", "instance:2", "contact:1", "instances", GLOBAL_TAG]
 ENTRIES = ["instance:1@f", "instance:2@f", "contact:1@f"]
 WRITES = [b"a" * VERSION_SIZE, b"b" * VERSION_SIZE, b"c" * VERSION_SIZE]
 HEAD, PAYLOAD = b"+1234", b"payload"
-MINUTE = 60_000  # milliseconds
+MINUTE = 60_000  # in milliseconds
 
 Operation = Callable[["Side"], Hashable]
 
 
 class Side:
-    """One of the two stores, with the versions that it has used so far.
+    """One of the two stores, with all versions that the store has used for each tag.
 
     Args:
-        store: the store.
-        take_announced: returns the messages since its last call.
+        store: the `MemoryStore` or the `RedisStore`.
+        take_announced: returns the invalidation messages that the store has sent since the last call.
     """
 
     def __init__(self, store: Store, take_announced: Callable[[], list[list[str]]]) -> None:
         self.store = store
         self.take_announced = take_announced
-        self.tags: dict[str, list[str]] = {}  # the tags that each entry depends on
+        self.tags: dict[str, list[str]] = {}  # for each entry name, the tags on which the entry depends
         self._versions: dict[str, list[bytes]] = {tag: [] for tag in TAGS}
 
     def contents(self) -> Hashable:
-        """Return all entries and states in a form that is comparable with the other store."""
+        """Return all entries and tag states in a form that is equal for both stores."""
         entries, states = self.store.read(ENTRIES, TAGS)
         return tuple(map(self.describe_state, TAGS, states)), tuple(
             map(self._describe_entry, ENTRIES, entries, [states] * len(ENTRIES))
         )
 
     def describe_state(self, tag: str, state: bytes | None) -> Hashable:
-        """Return how many versions the tag had before this one, or the writes that hold it."""
+        """Return the number of versions that a tag had before the given version, or the writes that hold the tag."""
         if state is None:
             return None
         if state.startswith(INTENT_PREFIX):
@@ -67,7 +67,7 @@ class Side:
         return versions.index(state)
 
     def _describe_entry(self, name: str, entry: bytes | None, states: list[bytes | None]) -> Hashable:
-        """Return for each tag of an entry whether the entry has its current version."""
+        """Return for each tag of an entry whether the entry contains the current version of the tag."""
         if entry is None:
             return None
         assert entry.startswith(HEAD)
@@ -131,7 +131,7 @@ def removals(draw: st.DrawFn) -> Operation:
 
     def remove(side: Side) -> int:
         removed = side.store.remove(glob)
-        side.take_announced()  # a server also announces tags that are held, whose state does not change
+        side.take_announced()  # only RedisStore also announces tags that have intents
         return removed
 
     return remove
@@ -152,7 +152,7 @@ operations = st.one_of(
 
 # --- both stores ------------------------------------------------------------------------------------------------------
 class Channel:
-    """The messages on the invalidation channel of a server."""
+    """Receives the invalidation messages that a `RedisStore` publishes."""
 
     def __init__(self, valkey_server: Valkey, name: str) -> None:
         self._client = valkey_server.client
@@ -161,7 +161,7 @@ class Channel:
         self._subscription.subscribe(name)
 
     def take_announced(self) -> list[list[str]]:
-        """Return the words of each message since the last call."""
+        """Return the words of each invalidation message since the last call."""
         self._client.publish(self._name, "end of messages")
         messages: list[list[str]] = []
         while not messages or messages[-1] != ["end of messages"]:
@@ -173,7 +173,7 @@ class Channel:
 
 @pytest.fixture
 def stores(valkey_server: Valkey) -> Iterator[Callable[[], tuple[Side, Side]]]:
-    """Return a function that makes both stores, empty."""
+    """Return a function that makes an empty `MemoryStore` and an empty `RedisStore`."""
     shared = RedisStore("default", PREFIX, "sender", runtime.namespaces, lambda _tags: None, lambda _event: None)
     channel = Channel(valkey_server, shared.channel)
 
@@ -195,7 +195,7 @@ def stores(valkey_server: Valkey) -> Iterator[Callable[[], tuple[Side, Side]]]:
         return Side(memory, take_announced), Side(shared, channel.take_announced)
 
     yield make
-    channel._subscription.close()  # noqa: SLF001 - this test owns it
+    channel._subscription.close()  # noqa: SLF001 - the fixture has opened the subscription
 
 
 with_data = given(data=st.data())
@@ -225,7 +225,7 @@ def compare_until_they_differ(stores: Callable[[], tuple[Side, Side]], data: st.
     compare(stores, data)
 
 
-# The name of a script, a part of it, and its replacement.
+# For each mutant: the name of a Lua script, the code to be replaced, and the replacement.
 MUTANTS = {
     "begin drops other holders": ("_BEGIN", "alive = without(alive, id)\n", "alive = {}\n"),
     "end drops other holders": ("_END", "if #others > 0 then", "if false then"),

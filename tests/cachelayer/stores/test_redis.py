@@ -1,4 +1,4 @@
-"""The keys on the server, beside those of Django's cache and of other databases."""
+"""Names and expiry of the cache keys on a Redis server that Django's own cache and other databases also use."""
 
 import re
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
-from django.core.cache import cache as django_cache  # noqa: TID251 - the tests use both caches
+from django.core.cache import cache as django_cache  # noqa: TID251 - the tests use cachelayer beside Django's cache
 
 from cachelayer import cache
 from cachelayer.background.threads import BackgroundThreads
@@ -20,7 +20,7 @@ from tests.valkey import Valkey
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PREFIX = django_settings.CACHELAYER["PREFIX"]
-HOUR = 60 * 60 * 1000  # milliseconds
+HOUR = 60 * 60 * 1000  # in milliseconds
 
 
 def keys_on(valkey_server: Valkey, pattern: str = "*") -> set[str]:
@@ -28,7 +28,7 @@ def keys_on(valkey_server: Valkey, pattern: str = "*") -> set[str]:
 
 
 def fill() -> None:
-    """Fill the cache with entries of every kind."""
+    """Fill the cache with entries of each kind."""
     chat = a_chat(an_instance(name="Loja"), name="Ana Maria")
     Conversation.objects.fetch(chat.pk)
     Conversation.objects.fetch_many([chat.pk, chat.pk + 1])
@@ -90,7 +90,7 @@ def test_djangos_cache_can_be_used_beside_this_one(valkey_server: Valkey) -> Non
 
 
 def test_clearing_djangos_cache_empties_this_one_and_makes_no_stale_read(valkey_server: Valkey) -> None:
-    """django-redis clears a cache by flushing the whole Redis database."""
+    """The `clear` of django-redis flushes the whole Redis database, also the keys of `cachelayer`."""
     row = an_instance(profile_name="old")
     Instance.objects.fetch(row.pk)
     django_cache.clear()
@@ -106,8 +106,8 @@ def test_clearing_djangos_cache_empties_this_one_and_makes_no_stale_read(valkey_
 
 # --- two databases on one server --------------------------------------------------------------------------------------
 @pytest.fixture
-def runtimes(valkey_server: Valkey, settings: Any) -> Iterator[list[CacheRuntime]]:  # noqa: ARG001 - they use it
-    """Runtimes with two prefixes, of which one begins with the other."""
+def runtimes(valkey_server: Valkey, settings: Any) -> Iterator[list[CacheRuntime]]:  # noqa: ARG001 - the runtimes use the server
+    """Two cache runtimes on one server with the key prefixes `shop` and `shop-test`."""
     created = []
     for prefix in ("shop", "shop-test"):
         settings.CACHELAYER = {"PREFIX": prefix}
@@ -146,6 +146,6 @@ def test_caches_with_two_prefixes_do_not_affect_each_other(runtimes: list[CacheR
 
 
 def wait_for_messages(cache_runtime: CacheRuntime) -> None:
-    """Wait for the reply to a ping, which arrives after all messages that were published before."""
+    """Wait until a runtime has received all invalidation messages sent so far: a ping's reply arrives after them."""
     before = cache_runtime.local.valid_until
     wait_until(lambda: cache_runtime.local.valid_until > before)

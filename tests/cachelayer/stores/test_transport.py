@@ -1,4 +1,4 @@
-"""Each command gets its own reply, whatever happened on the connection before."""
+"""Each Redis command gets its own reply, whatever happened on the connection before."""
 
 import socket
 import threading
@@ -23,7 +23,7 @@ WRITE = Script("#!lua flags=allow-oom\nreturn redis.call('SET', KEYS[1], ARGV[1]
 
 @pytest.fixture(params=["unix", "tcp"])
 def transport(request: pytest.FixtureRequest, valkey_server: Valkey, settings: Any) -> Iterator[RedisTransport]:
-    """A transport on the connections of `CACHES`. redis-py treats sockets and TCP differently, so tests run on both."""
+    """A Redis transport, once over a Unix socket and once over TCP, because redis-py treats the two differently."""
     if request.param == "tcp":
         with socket.socket() as free_socket:
             free_socket.bind(("127.0.0.1", 0))
@@ -32,13 +32,13 @@ def transport(request: pytest.FixtureRequest, valkey_server: Valkey, settings: A
         use_redis(settings, f"redis://127.0.0.1:{port}/0")
     store = get_runtime().store
     assert isinstance(store, RedisStore)
-    yield RedisTransport(store._client, [ECHO, WRITE], get_runtime().counters.count)  # noqa: SLF001 - the client of django-redis
-    store._client.connection_pool.disconnect()  # noqa: SLF001 - as above
+    yield RedisTransport(store._client, [ECHO, WRITE], get_runtime().counters.count)  # noqa: SLF001 - the test needs the client of django-redis
+    store._client.connection_pool.disconnect()  # noqa: SLF001 - the test closes the connections of django-redis
 
 
 def next_connection(transport: RedisTransport) -> Any:
-    """Return the connection that the next command will use."""
-    pool = transport._pool  # noqa: SLF001 - the test looks inside
+    """Return the connection that the next command of the transport will use."""
+    pool = transport._pool  # noqa: SLF001 - no public method returns the connection pool
     connection = pool.get_connection()
     pool.release(connection)
     return connection
@@ -112,7 +112,7 @@ def test_a_paused_server_is_slow_and_its_late_replies_are_discarded(
 
 
 def test_concurrent_commands_share_few_connections(transport: RedisTransport, valkey_server: Valkey) -> None:
-    """If a hundred threads connected at the same time, many would get no reply in time."""
+    """If each of 100 threads opened its own connection simultaneously, many threads would get no reply in time."""
     thread_count, before = 100, valkey_server.client.info("stats")["total_connections_received"]
     barrier = threading.Barrier(thread_count)
 
@@ -139,7 +139,7 @@ def test_a_full_server_rejects_fills_but_runs_scripts_that_may_exceed_its_memory
             transport.execute("SET", "a", 1)
         with pytest.raises(StoreFull):
             transport.pipeline([("GET", "a"), ("SET", "a", 1), ("GET", "a")])
-        next_connection(transport).disconnect()  # so that a new connection is opened
+        next_connection(transport).disconnect()  # the script must also run on a new connection
         assert transport.eval(WRITE, ["a"], ["1"]) == b"OK"
         assert transport.execute("GET", "a") == b"1"
 
@@ -158,7 +158,7 @@ def test_a_script_that_was_sent_on_a_lost_connection_is_sent_again(valkey_server
     valkey_server.pause()
     try:
         store.end(b"w" * 16, ["instance:1"])
-        next_connection(store._transport)._sock.close()  # type: ignore[attr-defined]  # noqa: SLF001 - breaks the connection
+        next_connection(store._transport)._sock.close()  # type: ignore[attr-defined]  # noqa: SLF001 - the test breaks the connection
     finally:
         valkey_server.resume()
     (state,) = store.read([], ["instance:1"])[1]
@@ -167,7 +167,7 @@ def test_a_script_that_was_sent_on_a_lost_connection_is_sent_again(valkey_server
 
 
 def test_a_server_that_rejects_client_reply_is_not_used(valkey_server: Valkey, settings: Any) -> None:
-    """Its errors would be taken for the replies to the next commands."""
+    """The error replies to CLIENT REPLY would be taken for the replies to the next commands."""
     valkey_server.client.execute_command("ACL", "SETUSER", "ana", "on", ">secret", "~*", "&*", "+@all", "-client|reply")
     use_redis(settings, valkey_server.url.replace("unix://", "unix://ana:secret@"))
     with pytest.raises(StoreDown, match=r"client\|reply") as caught:
@@ -178,7 +178,7 @@ def test_a_server_that_rejects_client_reply_is_not_used(valkey_server: Valkey, s
 def test_all_connections_to_a_replica_are_closed_but_none_while_it_is_in_use(
     transport: RedisTransport, valkey_server: Valkey
 ) -> None:
-    """A new connection may lead to another server. A connection in use stays open until its thread has finished."""
+    """A connection in use is closed after its command; only new connections can lead to another server."""
     sent, may_read, used = threading.Event(), threading.Event(), []
 
     def echo_slowly(connection: Any) -> Any:
@@ -189,7 +189,7 @@ def test_all_connections_to_a_replica_are_closed_but_none_while_it_is_in_use(
         return connection.read_response()
 
     with ThreadPoolExecutor(1) as threads:
-        other = threads.submit(transport._with_connection, echo_slowly)  # noqa: SLF001 - a command of controlled duration
+        other = threads.submit(transport._with_connection, echo_slowly)  # noqa: SLF001 - the test controls how long the command takes
         sent.wait()
         used.append(next_connection(transport))
         with a_replica(valkey_server):
@@ -199,4 +199,4 @@ def test_all_connections_to_a_replica_are_closed_but_none_while_it_is_in_use(
             finally:
                 may_read.set()
             assert other.result() == b"expected"
-            assert [connection._sock for connection in used] == [None, None]  # noqa: SLF001 - None if closed
+            assert [connection._sock for connection in used] == [None, None]  # noqa: SLF001 - the attribute _sock is None if the connection is closed

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def record_nothing(_tags: object) -> None:
-    """Stand in for the outbox."""
+    """Do nothing, instead of recording tags in the outbox."""
 
 
 def has_intent(runtime: CacheRuntime, tag: str) -> bool:
@@ -58,7 +58,7 @@ def test_intents_are_announced_again_if_their_renewal_is_overdue(
 ) -> None:
     intent = WriteIntent(cache_runtime, record_nothing, record_nothing)
     intent.begin(["instance:1"])
-    cache_runtime.store.end(intent.id, ["instance:1"])  # as if it had expired
+    cache_runtime.store.end(intent.id, ["instance:1"])  # removes the intent from the store, as if it had expired
     intent.begin(["instance:1"])
     assert not has_intent(cache_runtime, "instance:1"), "the store acknowledged it a moment ago"
     monkeypatch.setattr(intents, "RENEWAL_DEADLINE", -1.0)

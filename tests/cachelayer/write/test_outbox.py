@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 @pytest.fixture
 def row() -> Instance:
-    """A row with a stale entry, whose tag is in the outbox."""
+    """A row with a stale cache entry; the outbox holds the tag of the row."""
     row = an_instance(profile_name="old")
     assert name_of(row) == "old"
     with connection.cursor() as cursor:
@@ -50,7 +50,7 @@ def test_rows_stay_if_the_store_does_not_answer(
 def test_no_row_is_locked_while_the_store_is_called(
     cache_runtime: CacheRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So a process that freezes in the middle of draining does not block the others."""
+    """A process that freezes while it drains the outbox must not keep other processes from draining."""
     apply = outbox.apply
     results: list[object] = []
 

@@ -1,4 +1,4 @@
-"""Saves in and out of transactions: a read never returns anything but what the database would return."""
+"""Saves inside and outside of transactions: a cached read always returns what the database would return."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 @pytest.fixture
 def row() -> Instance:
-    """A row that is cached in both tiers."""
+    """A row that is cached in the local cache and in the shared store."""
     row = an_instance(profile_name="old")
     assert name_of(row) == "old"
     return row
@@ -95,7 +95,7 @@ def test_a_post_save_receiver_reads_the_new_row(row: Instance) -> None:
 
 
 def test_a_save_that_bypasses_the_models_save_base_invalidates(row: Instance, cache_runtime: CacheRuntime) -> None:
-    """`loaddata` saves rows this way (`DeserializedObject.save`)."""
+    """The command `loaddata` calls `Model.save_base` directly (`DeserializedObject.save`)."""
     row.profile_name = "new"
     Model.save_base(row, raw=True)
     assert name_of(row) == "new"
@@ -149,7 +149,7 @@ def test_the_end_of_a_request_ends_intents_that_were_rolled_back(row: Instance, 
 def test_the_intent_survives_the_rollback_of_a_savepoint_and_ends_at_the_commit(
     row: Instance, cache_runtime: CacheRuntime
 ) -> None:
-    """Django drops the `on_commit` callbacks of a savepoint that is rolled back."""
+    """If a savepoint is rolled back, Django drops its `on_commit` callbacks, but the intent must still end."""
     with transaction.atomic():
         with suppress(ZeroDivisionError), transaction.atomic():
             row.profile_name = "inner"
@@ -166,7 +166,7 @@ def test_the_intent_survives_the_rollback_of_a_savepoint_and_ends_at_the_commit(
 def test_a_transaction_has_one_intent_before_and_after_a_savepoint_that_is_rolled_back(
     cache_runtime: CacheRuntime,
 ) -> None:
-    """Django replaces its list of commit hooks at the rollback."""
+    """When a savepoint is rolled back, Django replaces its list of `on_commit` callbacks."""
     row, other = an_instance(profile_name="old"), an_instance(profile_name="old")
     assert (name_of(row), name_of(other)) == ("old", "old")
     with transaction.atomic():
@@ -204,7 +204,7 @@ def test_nested_transactions_commit_or_roll_back_independently(
             raise ZeroDivisionError
     assert name_of(row) == ("old" if outer_fails else "new")
     assert name_of(other) == ("old" if outer_fails or inner_fails else "new")
-    an_instance()  # the next write on this connection ends an intent that was rolled back
+    an_instance()  # the next write on a connection ends the intents of rolled-back writes
     assert not cache_runtime.in_flight
 
 
@@ -250,7 +250,7 @@ def test_a_transaction_with_too_many_tags_touches_the_namespace(cache_runtime: C
 # --- a lost connection ------------------------------------------------------------------------------------------------
 @pytest.mark.postgresql
 def test_an_intent_is_abandoned_if_the_database_connection_is_lost(cache_runtime: CacheRuntime) -> None:
-    """The database may still commit the transaction."""
+    """The database may still commit the transaction after the connection to the database was lost."""
     row = an_instance(profile_name="old")
     assert name_of(row) == "old"
 

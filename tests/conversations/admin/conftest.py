@@ -1,4 +1,4 @@
-"""Fixtures that create rows, and clients of staff users with chosen permissions."""
+"""Fixtures of the admin tests, which create rows and log in staff users with chosen permissions."""
 
 import datetime as dt
 from collections.abc import Callable
@@ -18,8 +18,8 @@ StaffClient = Callable[..., Client]
 
 
 @pytest.fixture
-def populate(db: None) -> Populate:  # noqa: ARG001 - enables database access
-    """Return a function that creates `count` rows of each model. No two rows share a parent."""
+def populate(db: None) -> Populate:  # noqa: ARG001 - the fixture "db" enables database access
+    """Return a function that creates `count` rows of each model, which share no instance, contact or chat."""
 
     def create(count: int) -> None:
         first = Instance.objects.count()
@@ -46,8 +46,8 @@ def populate(db: None) -> Populate:  # noqa: ARG001 - enables database access
 
 
 @pytest.fixture
-def staff_client(db: None) -> StaffClient:  # noqa: ARG001 - enables database access
-    """Return a function that logs in a staff user with only the given permissions and returns the client."""
+def staff_client(db: None) -> StaffClient:  # noqa: ARG001 - the fixture "db" enables database access
+    """Return a function that creates a staff user with only the given permissions, and returns a logged-in client."""
 
     def log_in(*codenames: str) -> Client:
         user = User.objects.create_user("ines", is_staff=True)
@@ -61,13 +61,13 @@ def staff_client(db: None) -> StaffClient:  # noqa: ARG001 - enables database ac
 
 @pytest.fixture
 def chat(populate: Populate) -> Conversation:
-    """Return the only conversation in the database; it has one message."""
+    """Create the only conversation in the database, with one message."""
     populate(1)
     return Conversation.objects.get()
 
 
 def add_messages(chat: Conversation, count: int, *, first: int = 0, **fields: Any) -> None:
-    """Add messages to a conversation, one per minute, numbered from `first`."""
+    """Add chat messages to a conversation, one per minute, numbered from `first`."""
     for i in range(first, first + count):
         at = START + dt.timedelta(hours=1, minutes=i)
         values = {"from_me": False, "kind": "text", "text": f"nº {i:03}", "sender": chat.contact, **fields}

@@ -13,7 +13,7 @@ from conversations.models import Contact, Conversation, Instance, Message, Webho
 from tests.conversations.admin.conftest import MODELS, Populate, StaffClient
 from tests.conversations.admin.pages import admin_url, change_list, delete_url, list_url, page_url
 
-# model → query strings that its list must support
+# model → query strings that the model's change list must support
 QUERIES = {
     Instance: ["q=loja", "state__exact=open", "is_removed__exact=0", "o=-1", "q=nobody"],
     Contact: ["q=Ana", "q=%2B55+11+99900-0001", "instance=1", "presence__exact=composing", "o=-1"],
@@ -86,7 +86,7 @@ def test_every_order_of_a_list_uses_an_index(admin_user: Any, populate: Populate
     populate(3)
     rows = change_list(model, admin_user, query).queryset
     with transaction.atomic(), connection.cursor() as cursor:
-        if connection.vendor == "postgresql":  # the planner would sort so few rows
+        if connection.vendor == "postgresql":  # with few rows, PostgreSQL prefers to sort
             cursor.execute("SET LOCAL enable_sort = off; SET LOCAL enable_seqscan = off")
         plan = rows[:50].explain()
     assert "TEMP B-TREE" not in plan

@@ -15,7 +15,7 @@ PNG = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n....").deco
 
 
 @pytest.fixture
-def row(db: None) -> Instance:  # noqa: ARG001 - enables database access
+def row(db: None) -> Instance:  # noqa: ARG001 - the fixture "db" enables database access
     return Instance.objects.create(name="loja", server_url="https://evo.example.com")
 
 
@@ -43,7 +43,7 @@ def test_a_name_is_unique_per_server(admin_client: Client, row: Instance) -> Non
     assert admin_client.post(reverse(ADD_URL_NAME), data | {"server_url": ""}).status_code == 302
 
 
-def test_adding_requires_the_add_permission(staff_client: StaffClient, db: None) -> None:  # noqa: ARG001 - enables database access
+def test_adding_requires_the_add_permission(staff_client: StaffClient, db: None) -> None:  # noqa: ARG001 - the fixture "db" enables database access
     assert staff_client("view_instance").get(reverse(ADD_URL_NAME)).status_code == 403
 
 

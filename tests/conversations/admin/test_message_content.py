@@ -41,7 +41,7 @@ def test_a_preview_is_one_short_line(kind: str, text: str, line: str) -> None:
 def test_media_facts_list_the_known_properties_of_a_file() -> None:
     media = {"mimetype": "video/mp4", "size": 2_500_000, "seconds": 75, "width": 720, "height": 1280, "is_gif": True}
     assert [fact.replace("\xa0", " ") for fact in message_content.media_facts(media)] == [
-        "video/mp4", "2.4 MB", "1:15", "720 × 1280", "GIF",  # noqa: RUF001 - the usual sign in dimensions
+        "video/mp4", "2.4 MB", "1:15", "720 × 1280", "GIF",  # noqa: RUF001 - the dimensions contain a multiplication sign
     ]  # fmt: skip
 
 

@@ -12,7 +12,7 @@ ANA = Contact(pk=1, name="Ana", jid="5511999990001@s.whatsapp.net")
 RUI = Contact(pk=2, name="Rui", jid="5511999990002@s.whatsapp.net")
 NAMES = DisplayNames({1: ANA, 2: RUI}, {"phone:551199990001": 1, "phone:551199990002": 2})
 SAO_PAULO = ZoneInfo("America/Sao_Paulo")
-NOON = dt.datetime(2026, 3, 2, 15, 0, tzinfo=dt.UTC)  # 12:00 in São Paulo
+NOON = dt.datetime(2026, 3, 2, 15, 0, tzinfo=dt.UTC)  # 15:00 UTC is 12:00 in São Paulo
 
 
 def message(pk: int, minutes: int = 0, **fields: Any) -> Message:

@@ -1,4 +1,4 @@
-"""An API token, and functions that send requests with it."""
+"""Fixtures of the API tests: an API token, and functions that send requests with the token."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ ApiCall = Callable[..., Any]
 
 
 @pytest.fixture
-def token(db: None) -> str:  # noqa: ARG001 - enables database access
+def token(db: None) -> str:  # noqa: ARG001 - the fixture "db" enables database access
     _, token = AuthToken.objects.create(User.objects.create_user("ana"))
     return str(token)
 
@@ -24,7 +24,7 @@ def api(token: str) -> APIClient:
 
 @pytest.fixture
 def get(api: APIClient) -> ApiCall:
-    """Return a function that sends a GET to a path under `/api/v1/`, checks the status and returns the JSON body."""
+    """Return a function that sends a GET request to the API, checks the status code and returns the decoded JSON."""
 
     def send(path: str, status: int = 200, **query: Any) -> Any:
         response = api.get(f"/api/v1/{path}", query)
@@ -37,7 +37,7 @@ def get(api: APIClient) -> ApiCall:
 
 @pytest.fixture
 def post(api: APIClient) -> ApiCall:
-    """Return a function that sends a POST to a path under `/api/v1/`, checks the status and returns the JSON body."""
+    """Return a function that sends a POST request to the API, checks the status code and returns the decoded JSON."""
 
     def send(path: str, status: int = 200) -> Any:
         response = api.post(f"/api/v1/{path}")

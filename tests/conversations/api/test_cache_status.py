@@ -1,4 +1,4 @@
-"""The `Cache-Status` header (RFC 9211), checked against the queries that reach the database."""
+"""The `Cache-Status` header (RFC 9211) agrees with the queries that reach the database."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -26,21 +26,21 @@ pytestmark = pytest.mark.django_db(transaction=True)
 MISS, BYPASS = "whatsai; fwd=miss", "whatsai; fwd=bypass"
 LOCAL, SHARED = "whatsai; hit; detail=local", "whatsai; hit; detail=shared"
 
-# One list member: a token with parameters (RFC 8941). Only the parameters of RFC 9211 §2 with token values occur.
+# The header is one list member (RFC 8941): a token with parameters of RFC 9211 §2, whose values are tokens.
 HEADER_PATTERN = re.compile(r"[A-Za-z*][\w!#$%&'*+.^`|~:/-]*((; hit)|(; fwd=(bypass|miss)))(; detail=[A-Za-z*][\w]*)?")
 
 
 @pytest.fixture(autouse=True)
 def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[CacheRuntime]:
-    """Return the runtime of a new, empty cache."""
-    monkeypatch.setattr(subscriber, "LOCAL_CACHE_VALID_FOR", PATIENCE)  # a busy machine may delay the subscriber
+    """Reset the cache before and after each test; yield the cache runtime."""
+    monkeypatch.setattr(subscriber, "LOCAL_CACHE_VALID_FOR", PATIENCE)  # a busy machine may delay the subscriber thread
     yield reset_cache()
     reset_cache()
 
 
 @pytest.fixture
 def group() -> Conversation:
-    """Return a group with a member and two messages, one of which has a file."""
+    """Create a group conversation with a member and two messages, one of which has a file."""
     group = a_group(an_instance(), name="Ana")
     contact = a_contact(group.instance, name="Ana")
     group.participants.create(contact=contact, clock="1")
@@ -71,7 +71,7 @@ PATHS: dict[str, Path] = {
 
 @contextmanager
 def no_queries_from(table_prefix: str) -> Iterator[None]:
-    """Check that no query reads a table whose name begins with `table_prefix`."""
+    """Check that no query in the block reads a table whose name begins with `table_prefix`."""
     with CaptureQueriesContext(connection) as queries:
         yield
     assert not [query["sql"] for query in queries if f'FROM "{table_prefix}' in query["sql"]]
@@ -158,7 +158,7 @@ def test_an_admin_page_reads_its_row_from_the_cache(group: Conversation, model: 
     row = model.objects.earliest("pk")
     client = Client()
     client.force_login(User.objects.create_superuser("ines"))
-    url = reverse(f"admin:conversations_{model._meta.model_name}_change", args=[row.pk])  # noqa: SLF001 - Django documents _meta
+    url = reverse(f"admin:conversations_{model._meta.model_name}_change", args=[row.pk])  # noqa: SLF001 - Django documents the attribute _meta
     assert client.get(url).status_code == 200
-    with no_queries_from(f'{model._meta.db_table}"'):  # noqa: SLF001 - as above
+    with no_queries_from(f'{model._meta.db_table}"'):  # noqa: SLF001 - Django documents the attribute _meta
         assert client.get(url).status_code == 200

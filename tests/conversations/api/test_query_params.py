@@ -34,9 +34,9 @@ def errors(query: str, params_class: type[PageParameters] = ConversationParamete
 )
 def test_the_parameters_of_a_list_are_the_arguments_of_its_manager_method(params_class: Any, list_method: Any) -> None:
     arguments = {name: parameter.default for name, parameter in inspect.signature(list_method).parameters.items()}
-    del arguments["fresh"]  # only for callers inside the process
+    del arguments["fresh"]  # the API has no parameter `fresh`
     if "instance" in arguments:
-        arguments["instance"] = None  # required by the manager, optional in the API
+        arguments["instance"] = None  # the manager requires `instance`, but the API does not
     assert parse("", params_class) == arguments
 
 

@@ -1,4 +1,4 @@
-"""The OpenAPI schema: complete, valid, and readable without a token."""
+"""The OpenAPI schema is complete and valid, and can be read without a token."""
 
 import re
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.test import Client
-from jsonschema import Draft4Validator  # type: ignore[import-untyped]  # its type stubs are a separate package
+from jsonschema import Draft4Validator  # type: ignore[import-untyped]  # the type stubs of jsonschema are a separate package
 from rest_framework.test import APIClient
 
 from conversations.models import Participant
@@ -46,7 +46,7 @@ def test_the_id_parameter_is_an_integer(schema: Any) -> None:
 
 
 def nullable(schema: Any) -> Any:
-    """Return a JSON Schema equivalent of an OpenAPI 3.0 schema: `nullable` becomes `anyOf` with null."""
+    """Return an OpenAPI 3.0 schema as equivalent JSON Schema, in which `nullable` becomes `anyOf` with null."""
     if isinstance(schema, list):
         return [nullable(part) for part in schema]
     if not isinstance(schema, dict):

@@ -1,4 +1,4 @@
-"""The JSON representation of each model, field by field."""
+"""The serializers return the documented JSON for each field of each model."""
 
 import datetime as dt
 from typing import Any

@@ -1,4 +1,4 @@
-"""Responses of the endpoints. The fields of the rows are tested in `test_serializers.py`."""
+"""Responses of the API endpoints. `test_serializers.py` tests the fields of each row."""
 
 import datetime as dt
 from io import BytesIO
@@ -18,7 +18,7 @@ from tests.conversations.rows import NOON, a_chat, a_contact, a_group, a_message
 pytestmark = pytest.mark.django_db
 
 LISTS = ["instances/", "contacts/", "conversations/", "messages/"]
-TOKEN_QUERIES = 2  # one for the token and its user, one for the user's other tokens
+TOKEN_QUERIES = 2  # one query for the token and its user, one for the user's other tokens
 
 
 def ids(response: Any) -> list[int]:
@@ -258,7 +258,7 @@ def test_a_group_of_fifty_members_takes_as_many_queries_as_one_of_five(get: ApiC
         with CaptureQueriesContext(connection) as queries:
             rows_read = get(f"conversations/{group.pk}/")["participants"]
         counts.append((len(rows_read), len(queries)))
-    assert counts == [(5, TOKEN_QUERIES + 3), (50, TOKEN_QUERIES + 3)]  # the group, its members, their contacts
+    assert counts == [(5, TOKEN_QUERIES + 3), (50, TOKEN_QUERIES + 3)]  # three queries: group, members, contacts
 
 
 # --- files ------------------------------------------------------------------------------------------------------------

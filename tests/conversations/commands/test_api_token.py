@@ -24,7 +24,7 @@ def issue_token(*arguments: str) -> dict[str, Any]:
 
 
 def user_authenticated_by(curl: str) -> Any:
-    """Send the request of the curl command; return the user that the API authenticates."""
+    """Send the request that the printed curl command describes; return the user that the API authenticates."""
     command, option, header, url = shlex.split(curl)
     assert (command, option) == ("curl", "-H")
     name, value = header.split(": ")

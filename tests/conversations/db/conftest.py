@@ -1,4 +1,4 @@
-"""The fixture of an empty cache, which the tests of cascades share with the cache's own tests."""
+"""Imports the fixture of an empty cache, which the tests of cascading deletion share with the tests of the cache."""
 
 from tests.cachelayer.conftest import cache_runtime
 

@@ -1,4 +1,4 @@
-"""Bulk writes store the same values as `save` would store for each row, and change no other row."""
+"""Bulk writes store the same values in each row as `save` would store, and change no other row."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -67,7 +67,7 @@ def test_fast_bulk_create_stores_what_bulk_create_stores(chat: Conversation) -> 
         assert stored.key_id == row.key_id
         assert values(stored, ALL_FIELDS) == values(Message.objects.get(pk=one.pk), ALL_FIELDS)
         assert stored.updated_at == row.updated_at >= before
-        assert (row._state.adding, row._state.db) == (False, "default")  # noqa: SLF001 - `save` depends on it
+        assert (row._state.adding, row._state.db) == (False, "default")  # noqa: SLF001 - Model.save reads _state
     created[0].save()
     assert Message.objects.count() == 6
 
@@ -89,7 +89,7 @@ def test_a_value_that_json_cannot_encode_is_rejected(chat: Conversation) -> None
 
 
 def test_the_encoder_of_a_json_field_is_used(chat: Conversation, monkeypatch: Any) -> None:
-    field = Message._meta.get_field("details")  # noqa: SLF001 - Django documents _meta
+    field = Message._meta.get_field("details")  # noqa: SLF001 - Django documents the attribute _meta
     monkeypatch.setattr(field, "encoder", DjangoJSONEncoder)
     monkeypatch.setattr(field, "decoder", None)
     row = new_message(chat, "a", None)

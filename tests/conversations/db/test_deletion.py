@@ -1,4 +1,4 @@
-"""Deleting an instance or a conversation: few statements, little memory, and no stale cache entries."""
+"""Deleting an instance or a conversation takes few statements and little memory, and leaves no stale cache entry."""
 
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -21,14 +21,14 @@ MEGABYTE = 2**20
 
 
 def multiply(message: Message, times: int) -> None:
-    """Copy a message `times` times in SQL."""
-    columns = [str(field.column) for field in Message._meta.concrete_fields[1:]]  # noqa: SLF001 - Django documents _meta
+    """Insert `times` copies of a message into the message table with SQL."""
+    columns = [str(field.column) for field in Message._meta.concrete_fields[1:]]  # noqa: SLF001 - Django documents the attribute _meta
     expressions = {"key_id": "m.key_id || n.i"}
     with transaction.atomic(), connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            cursor.execute("SET LOCAL session_replication_role = replica")  # skip the triggers
+            cursor.execute("SET LOCAL session_replication_role = replica")  # makes PostgreSQL skip the triggers
         cursor.execute(
-            f"INSERT INTO conversations_message ({', '.join(columns)}) "  # noqa: S608 - the columns come from the model
+            f"INSERT INTO conversations_message ({', '.join(columns)}) "  # noqa: S608 - the column names come from the model
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %s) "
             f"SELECT {', '.join(expressions.get(name, f'm.{name}') for name in columns)} "
             "FROM conversations_message m, n WHERE m.id = %s",
@@ -89,7 +89,7 @@ def test_deleting_an_instance_with_a_hundred_thousand_messages(cache_runtime: Ca
         assert Instance.objects.delete(instance.pk)
     assert len(queries) <= 20, queries.captured_queries
     for model in (Message, Conversation, Contact, WebhookEvent):
-        assert set(model._default_manager.values_list("instance", flat=True)) == {other.pk}  # noqa: SLF001 - Django documents it
+        assert set(model._default_manager.values_list("instance", flat=True)) == {other.pk}  # noqa: SLF001 - Django documents the attribute _default_manager
     with pytest.raises(Message.DoesNotExist):
         Message.objects.fetch(message.pk)
     assert Message.objects.for_conversation(message.conversation_id).rows == []

@@ -21,11 +21,11 @@ LATEST = ("-timestamp", "-key_id", "-id")
 ORDERS = (LATEST, ("timestamp", "-kind", "id"), ("kind", "id"), ("-id",))
 
 numbers = itertools.count()
-# Each example creates its own conversation, so all examples can share one transaction.
+# All examples of hypothesis can share one transaction, because each example creates its own conversation.
 few_examples = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 many_examples = settings(few_examples, max_examples=200)
 
-# Up to twelve rows share two timestamps and two kinds, so most rows tie with another one.
+# Up to twelve rows share two timestamps and two kinds, so most rows have the same sort key as another row.
 ties = st.tuples(st.integers(0, 1), st.sampled_from(["text", "image"]))
 tied_rows = st.lists(ties, max_size=12)
 orders = st.sampled_from(ORDERS)
@@ -55,7 +55,7 @@ def messages_of(rows: Sequence[tuple[int, str]]) -> tuple[Conversation, QuerySet
 def walk(
     rows: QuerySet[Message], order: Sequence[str], limit: int, follow: Callable[[Page[Message]], str], cursor: str = ""
 ) -> Iterator[Page[Message]]:
-    """Follow the cursors of one direction until the last page."""
+    """Yield pages of a list from `cursor` on, until `follow` returns no cursor of a further page."""
     while True:
         page = keyset_page(rows, order, cursor=cursor, limit=limit)
         yield page
@@ -75,7 +75,7 @@ def previous_cursor(page: Page[Message]) -> str:
 def walk_all(
     rows: QuerySet[Message], order: Sequence[str], limit: int, follow: Callable[[Page[Message]], str]
 ) -> Iterator[Page[Message]]:
-    """Walk from the first page forward, or from the last page back."""
+    """Yield all pages of a list, from the first page forward or from the last page back."""
     if follow is next_cursor:
         yield from walk(rows, order, limit, next_cursor)
         return
@@ -129,7 +129,7 @@ def test_concurrent_inserts_and_deletes_neither_hide_nor_repeat_other_rows(
     for page, arriving in zip(walk_all(queryset, order, limit, follow), itertools.cycle(arrivals), strict=False):
         visited = [*visited, *page.rows] if follow is next_cursor else [*page.rows, *visited]
         add(chat, arriving if len(visited) < 24 else [])
-        if page.rows:  # delete the row that the cursor points at
+        if page.rows:  # delete the row from which the cursor was made
             boundary = page.rows[-1 if follow is next_cursor else 0]
             Message.objects.filter(pk=boundary.pk).delete()
             deleted.add(boundary)
@@ -156,7 +156,7 @@ def decode_cursor(cursor: str) -> list[Any]:
 
 @pytest.fixture
 def valid_cursor() -> str:
-    """A valid cursor: that of a second page of messages."""
+    """Return a valid cursor, which points to the second page of a list of messages."""
     _, queryset = messages_of([(0, "text")] * 3)
     return keyset_page(queryset, LATEST, limit=1).next_cursor
 
@@ -245,7 +245,7 @@ json_values = st.recursive(
 @given(st.lists(json_values, max_size=6), st.integers(0, 5))
 @example(["next", "2026-03-01T12:00:00+00:00", "key", 10**19], 1)
 def test_any_cursor_is_either_rejected_or_returns_a_page(values: list[Any], kept: int) -> None:
-    """Mix the values of a valid cursor with arbitrary ones; no other exception may escape."""
+    """Build a cursor from valid and arbitrary values; only `InvalidCursor` may be raised."""
     _, queryset = messages_of([(0, "text")] * 2)
     valid_values = decode_cursor(keyset_page(queryset, LATEST, limit=1).next_cursor)
     is_rejected(encode_cursor([*valid_values[:kept], *values]))

@@ -15,13 +15,13 @@ from conversations.demo.rng import rng_for
 
 
 def chat(text: str, mode: str = "phone", *, group: bool = False) -> Chat:
-    """Return a chat whose live actions are the script `text`."""
+    """Return a demo chat whose live messages and other actions are those of the dialogue `text`."""
     people = generate_people(rng_for("test"), "pt", "rio")
     made = Chat(1, SUPPORT_RJ, 0, tuple(next(people) for _ in range(4)), live_index=LIVE_MODES.index(mode))
     if group:
         made.group_jid, made.live_index = "120363000000000000@g.us", None
     (dialogue,) = script.parse(f"== test\n{text}\n", "pt")
-    # The first random generator with which the instance answers through the API.
+    # Find the first random seed for which the instance sends all its answers through the API and none from its phone.
     variants = (
         ConversationBuilder(made, dialogue, rng_for("play", number), CONNECTED).build() for number in range(100)
     )

@@ -14,7 +14,7 @@ from conversations.demo.events import Delivery, Event
 from tests.conversations.demo.variants import EXPECTED, records, variants
 
 SAMPLES = Path(__file__).parents[2] / "payloads" / "samples"
-NUMBERS = re.compile(r"55\d\d90000\d{4}|447700900\d{3}|1\d{3}55501\d\d")  # the invented phone numbers
+NUMBERS = re.compile(r"55\d\d90000\d{4}|447700900\d{3}|1\d{3}55501\d\d")  # all phone numbers that the demo invents
 OWNERS = {"5511940028922", "5521900100001"}
 
 
@@ -45,7 +45,7 @@ def test_the_history_does_not_depend_on_pythons_hash_seed() -> None:
         "print(hashlib.sha256(b''.join(e.delivery.body for e in generate.history(7, 6, 5))).hexdigest())"
     )
     seen = {
-        subprocess.run(  # noqa: S603 - this interpreter, and the program above
+        subprocess.run(  # noqa: S603 - the test runs this interpreter with a constant program
             [sys.executable, "-c", program],
             env={**os.environ, "PYTHONHASHSEED": seed},
             capture_output=True,

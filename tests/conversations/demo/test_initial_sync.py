@@ -17,7 +17,7 @@ def events() -> list[Event]:
 
 
 def historic_records(text: str) -> list[dict[str, object]]:
-    """Return the records of a chat whose history is the script `text`."""
+    """Return the message records of a demo chat whose history is the dialogue `text`."""
     (dialogue,) = script.parse(f"== test\n{text}\n", "pt")
     chat = Chat(1, SALES_SP, 0, (next(generate_people(rng_for("test"), "pt", "pt")),))
     chat.history = ConversationBuilder(chat, dialogue, rng_for("play"), CONNECTED - 9 * DAY).build()

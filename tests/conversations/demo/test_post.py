@@ -17,7 +17,7 @@ TOKEN = "a-secret-token"
 
 
 class StubServer(BaseHTTPRequestHandler):
-    """Records every webhook and responds with `status`; closes each connection if `closes_connections` is set."""
+    """An HTTP server that records webhook requests and responds with `status`; may close the connection afterwards."""
 
     protocol_version = "HTTP/1.1"
     status: ClassVar[int] = 200
@@ -36,7 +36,7 @@ class StubServer(BaseHTTPRequestHandler):
         self.close_connection = self.closes_connections
 
     def log_message(self, *_: object) -> None:
-        """Log nothing."""
+        """Suppress the request log of the standard library's server."""
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ def test_the_tables_are_filled(capsys: pytest.CaptureFixture[str]) -> None:
     assert Instance.objects.count() == scale.INSTANCE_COUNT
     messages = (
         60 * scale.MESSAGES_PER_CONVERSATION - scale.INSTANCE_COUNT
-    )  # the first conversation of each instance has one message less
+    )  # the first conversation of each instance has one message fewer than other conversations
     assert Message.objects.count() == messages
     assert capsys.readouterr().out.startswith(f"Wrote {messages} messages")
 

@@ -37,7 +37,7 @@ def test_a_slot_has_the_same_value_in_every_line() -> None:
     ("hours", "greeting"), [(0, "bom dia"), (3.99, "bom dia"), (4, "boa tarde"), (10, "boa noite")]
 )
 def test_the_greeting_depends_on_the_local_time(hours: float, greeting: str) -> None:
-    at = CONNECTED + round(hours * HOUR)  # CONNECTED is 8:00 local time
+    at = CONNECTED + round(hours * HOUR)  # CONNECTED is 8:00 in local time
     assert template_values().render("{greeting}", at) == greeting
     assert template_values().render("{Greeting}!", at) == f"{greeting.capitalize()}!"
 

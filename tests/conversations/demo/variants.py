@@ -1,4 +1,4 @@
-"""Names the variants of each event, and lists the variants that a history of the default size must contain."""
+"""Names the payload variants of each demo event, and lists the variants that the default demo must contain."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +13,7 @@ def records(event: Event) -> list[dict[str, Any]]:
 
 
 def variants(event: Event) -> Iterator[str]:
-    """Yield the names of the variants that an event represents."""
+    """Yield the names of the payload variants that a demo event is an example of."""
     data = event.data
     channel = "cloud" if event.instance.is_cloud_api else "baileys"
     yield {list: "array", dict: "object", type(None): "null"}[type(data)]

@@ -1,4 +1,4 @@
-"""Addresses and an envelope for the tests of single parsers."""
+"""Addresses, and a function that builds an event envelope, for the tests of Evolution's parsers."""
 
 from conversations.evolution import jid
 from conversations.evolution.envelope import Envelope
@@ -6,7 +6,7 @@ from conversations.evolution.jid import Address
 
 CLOCK = "2025-12-11T10:00:00.000"
 LIVE, HISTORY = f"1:{CLOCK}", f"0:{CLOCK}"
-CLOCK_MS = 1765447200000  # CLOCK, in ms since the epoch
+CLOCK_MS = 1765447200000  # the time CLOCK in milliseconds since the epoch
 
 PHONE = "5521987654321@s.whatsapp.net"
 LID = "204857316940182@lid"
@@ -15,12 +15,12 @@ OWNER = "5511940028922@s.whatsapp.net"
 
 
 def address(text: str) -> Address:
-    """Parse an address that is known to be valid."""
+    """Parse a valid WhatsApp address."""
     parsed = jid.parse(text)
     assert parsed is not None
     return parsed
 
 
 def envelope(event: str = "messages.upsert") -> Envelope:
-    """Return an envelope of the instance that has the number `OWNER`."""
+    """Return an event envelope of an instance whose WhatsApp number is `OWNER`."""
     return Envelope(event, "sales", None, CLOCK, address(OWNER))

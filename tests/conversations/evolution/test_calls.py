@@ -1,4 +1,4 @@
-"""One call is one message, and its latest stage is shown."""
+"""All events of one WhatsApp call become one message, which shows the latest stage of the call."""
 
 from typing import Any
 

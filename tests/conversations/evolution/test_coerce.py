@@ -1,4 +1,4 @@
-"""Numbers and times in all their encodings."""
+"""Numbers and timestamps are parsed in each encoding that Evolution API uses."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Events about the instance itself become latest-state values of the instance."""
+"""Events about an instance, such as a new connection state, become latest-state values of the instance."""
 
 from collections.abc import Mapping
 from typing import Any

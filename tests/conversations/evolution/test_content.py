@@ -1,4 +1,4 @@
-"""Content that no sample has: wrappers, unknown kinds, control messages and invalid content."""
+"""Parsing of message content that no sample payload has: wrappers, unknown kinds, control messages, invalid content."""
 
 from typing import Any
 

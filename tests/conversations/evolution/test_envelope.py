@@ -1,4 +1,4 @@
-"""The envelope names the event, the instance and its owner, and has a clock."""
+"""The envelope of a webhook body names the event, the instance and the instance's owner, and has a clock."""
 
 import pytest
 

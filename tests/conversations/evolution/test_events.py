@@ -1,4 +1,4 @@
-"""Every event has a parser, and no payload makes a parser raise an unexpected error."""
+"""Every webhook event has a parser, and no payload makes a parser raise an unexpected error."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Addresses: their kinds, and which of them are equal."""
+"""Parsing of WhatsApp addresses: the kind of an address, and which addresses are equal."""
 
 import pytest
 from hypothesis import given
@@ -34,9 +34,9 @@ def test_every_kind_of_address_is_parsed(text: str, key: str, normalized: str) -
 @pytest.mark.parametrize(
     ("longer", "shorter"),
     [
-        ("5531991234567", "553191234567"),  # Brazil's ninth digit
-        ("5215512345678", "525512345678"),  # Mexico's 1
-        ("5491112345678", "541112345678"),  # Argentina's 9
+        ("5531991234567", "553191234567"),  # mobile numbers in Brazil may have a ninth digit
+        ("5215512345678", "525512345678"),  # mobile numbers in Mexico may have a 1 after the country code
+        ("5491112345678", "541112345678"),  # mobile numbers in Argentina may have a 9 after the country code
     ],
 )
 def test_the_longer_and_the_shorter_form_of_a_number_have_the_same_key(longer: str, shorter: str) -> None:

@@ -1,4 +1,4 @@
-"""Labels are latest-state values of the instance; associations are latest-state values of a conversation."""
+"""Labels become latest-state values of the instance; labels of a chat become latest-state values of a conversation."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def test_an_edited_label_is_a_value_of_the_instance() -> None:
 
 
 @pytest.mark.parametrize(("action", "has_label"), [("add", True), ("remove", False)])
-def test_an_association_adds_or_removes_a_label(action: str, has_label: bool) -> None:  # noqa: FBT001 - a test parameter
+def test_an_association_adds_or_removes_a_label(action: str, has_label: bool) -> None:  # noqa: FBT001 - pytest passes the argument by keyword
     raw = {"chatId": PHONE, "labelId": "7", "type": action}
     assert list(parse_association(raw, envelope())) == [ConversationState(address(PHONE), {"label:7": has_label}, LIVE)]
 

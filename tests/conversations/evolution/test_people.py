@@ -1,4 +1,4 @@
-"""Contacts, chats, groups and presence."""
+"""Parsing of events about contacts, chats, groups and presence."""
 
 from typing import Any
 
@@ -72,7 +72,7 @@ def test_a_group_has_all_its_participants_and_pairs_of_addresses() -> None:
     ("action", "role", "is_present"),
     [("add", "member", True), ("promote", "admin", True), ("demote", "member", True), ("remove", "member", False)],
 )
-def test_an_action_changes_some_participants(action: str, role: str, is_present: bool) -> None:  # noqa: FBT001 - a test parameter
+def test_an_action_changes_some_participants(action: str, role: str, is_present: bool) -> None:  # noqa: FBT001 - pytest passes the argument by keyword
     raw = {"id": GROUP, "action": action, "participants": [PHONE]}
     member = Member(CONTACT, role, is_present)
     assert facts(people.parse_participants_update, raw) == [Membership(CHAT, (member,), LIVE, complete=False)]

@@ -1,4 +1,4 @@
-"""Message records: addresses of a key, precedence among copies, and names."""
+"""Parsing of message records: addresses in a message key, precedence among copies of a message, and names."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A sanitized body has no credentials and can be stored by every database."""
+"""A sanitized webhook body contains no credentials, and every supported database can store it."""
 
 import json
 from typing import Any

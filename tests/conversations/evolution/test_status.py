@@ -1,4 +1,4 @@
-"""Every name and number of a status has the rank that the model gives it."""
+"""Evolution's names and numbers of message statuses become the ranks in `Message.Status`."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Statuses, edits and deletions: which messages each of them can match."""
+"""Parsing of statuses, edits and deletions: which messages each update can match."""
 
 from typing import Any
 
@@ -63,7 +63,7 @@ def test_an_update_may_carry_an_edit() -> None:
 @pytest.mark.parametrize(
     ("raw", "expected"),
     [
-        # The contact's view of a chat with this instance, or a note of the instance to itself.
+        # The chat is the instance's own number: a contact edited a message, or the instance edited a note to itself.
         (protocol_message(OWNER), [edit("", INBOUND), edit(OWN_CHAT, OUTBOUND)]),
         (protocol_message(PHONE), [edit(CHAT, OUTBOUND)]),
         (protocol_message(LID), [edit("", EITHER)]),

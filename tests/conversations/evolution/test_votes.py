@@ -1,4 +1,4 @@
-"""Reactions and votes belong to a person and to a message."""
+"""Each reaction and each poll vote belongs to one person and one message."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Stores bodies as the endpoint does, and reads the events' outcomes."""
+"""Test helpers that store webhook bodies as the endpoint does, and read the outcomes of the stored events."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -16,7 +16,7 @@ def store_all(instance: Instance, *bodies: Any) -> None:
 
 
 def outcomes(instance: Instance) -> dict[str, int]:
-    """Count an instance's events by outcome."""
+    """Return the number of the instance's stored events by outcome."""
     counts: dict[str, int] = {}
     for outcome in WebhookEvent.objects.filter(instance=instance).values_list("outcome", flat=True):
         counts[outcome] = counts.get(outcome, 0) + 1

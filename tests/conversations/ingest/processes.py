@@ -1,4 +1,4 @@
-"""Runs workers in processes or threads on the tests' database, for the duration of a test."""
+"""Runs ingestion workers in processes or threads on the test database, until the test ends."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ STALLED_WORKER = ("-m", "tests.conversations.ingest.stalled_worker")
 
 
 def wait_until(is_true: Callable[[], object]) -> None:
-    """Poll a condition that another thread or process makes true."""
+    """Poll until `is_true` returns a true value, which depends on another thread or process; fail after a timeout."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while not is_true():
         assert time.monotonic() < deadline, f"the condition is still false after {TIMEOUT_SECONDS:.0f} s"
@@ -36,9 +36,9 @@ def database_url() -> str:
 
 @contextmanager
 def run_process(*command: str, **environment: str) -> Iterator["subprocess.Popen[str]"]:
-    """Run Python with the project's settings on the tests' database; kill it at the end of the block."""
+    """Run a Python command in a process that uses the test database; kill the process at the end of the block."""
     environ = os.environ | {"DATABASE_URL": database_url(), "PYTHONUNBUFFERED": "1"} | environment
-    running = subprocess.Popen(  # noqa: S603 - it runs only programs of the project
+    running = subprocess.Popen(  # noqa: S603 - the command is a program of the project
         [sys.executable, *command], cwd=settings.BASE_DIR, env=environ, stdout=subprocess.PIPE, text=True
     )
     with running:
@@ -50,7 +50,7 @@ def run_process(*command: str, **environment: str) -> Iterator["subprocess.Popen
 
 @contextmanager
 def run_workers(*workers: Worker) -> Iterator[None]:
-    """Run workers, each in a thread, during the block."""
+    """Run each worker in its own thread during the block; stop the workers at the end."""
 
     def work(worker: Worker) -> None:
         try:

@@ -1,6 +1,6 @@
-"""Stores a body and applies it at once, in the calling process, for tests and benchmarks.
+"""Stores a webhook body and applies its events immediately, in the calling process, for tests and benchmarks.
 
-In production the endpoint stores it and a worker applies it.
+In production, the endpoint stores a webhook body and a worker applies its events.
 """
 
 from django.db import transaction
@@ -12,18 +12,18 @@ from conversations.models import Instance, WebhookEvent
 
 
 def receive(instance: Instance, body: object, *, suffix: str = "") -> WebhookEvent:
-    """Store a body and apply its events, unless they are applied already.
+    """Store a webhook body and apply the stored events, except events that are already applied.
 
     Args:
-        instance: the instance that receives the webhook.
-        body: decoded JSON of any type.
-        suffix: the event name in the URL, or "".
+        instance: the instance to which the webhook belongs.
+        body: the decoded JSON of the webhook, of any type.
+        suffix: the event name at the end of the webhook's URL, or "".
 
     Returns:
-        The event; of a history import in parts, the last part.
+        The stored event; for a history import in several parts, the event of the last part.
 
     Raises:
-        DatabaseError, InterfaceError, OSError, RecursionError: see `inbox.store`.
+        DatabaseError, InterfaceError, OSError, RecursionError: raised by `inbox.store`.
     """
     digests = store_body(instance, body, suffix=suffix)
     with transaction.atomic():

@@ -1,4 +1,4 @@
-"""Reads an instance's rows without primary keys and times of writing, so that two instances can be compared."""
+"""Reads an instance's rows without primary keys and write times, so that tests can compare two instances."""
 
 from typing import Any
 
@@ -20,14 +20,14 @@ Rows = dict[str, list[dict[str, Any]]]
 
 
 def rows_of(instance: Instance) -> Rows:
-    """Return all rows of the instance by table; references are JIDs and key ids instead of primary keys."""
+    """Return all rows of the instance by table; JIDs and message key ids replace the values of foreign keys."""
     instance = Instance.objects.get(pk=instance.pk)
     contacts = {row.pk: row for row in Contact.objects.filter(instance=instance)}
     chats = {row.pk: row for row in Conversation.objects.filter(instance=instance)}
     messages = {row.pk: row for row in Message.objects.filter(instance=instance)}
 
     def to_dict(row: Any) -> dict[str, Any]:
-        names = [field.attname for field in row._meta.concrete_fields]  # noqa: SLF001 - Django documents _meta
+        names = [field.attname for field in row._meta.concrete_fields]  # noqa: SLF001 - Django documents the attribute _meta
         values = {name: getattr(row, name) for name in names if name not in IGNORED_FIELDS}
         for name, targets in (("contact_id", contacts), ("sender_id", contacts), ("conversation_id", chats)):
             if values.get(name):

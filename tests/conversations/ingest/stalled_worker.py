@@ -1,6 +1,6 @@
-"""A worker that stops for ever inside its first batch, before the commit, so that a test can kill it there.
+"""A worker that blocks forever in its first batch, before the commit, so that a test can kill it in a transaction.
 
-`python -m tests.conversations.ingest.stalled_worker` prints a line when it has stopped.
+`python -m tests.conversations.ingest.stalled_worker` prints a line when the worker blocks.
 """
 
 import os
@@ -11,10 +11,10 @@ import django
 
 django.setup()
 
-from conversations.ingest.worker import batch  # noqa: E402 - the apps are loaded now
-from conversations.ingest.worker.worker import Worker  # noqa: E402 - as above
+from conversations.ingest.worker import batch  # noqa: E402 - the import needs loaded Django apps
+from conversations.ingest.worker.worker import Worker  # noqa: E402 - the import needs loaded Django apps
 
-record_outcomes = batch.record_outcomes  # the last step of a batch
+record_outcomes = batch.record_outcomes  # the function that each batch calls last
 
 
 def stall(*arguments: Any) -> None:

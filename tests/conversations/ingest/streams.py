@@ -1,6 +1,6 @@
-"""Hypothesis strategies for streams of webhook bodies in a small world, so that events collide and contradict.
+"""Hypothesis strategies for lists of webhook bodies, with so few distinct values that events conflict.
 
-There are two people with two addresses each, one group, and so few key ids that one appears in several chats.
+The bodies name two people with two addresses each, one group, and so few message key ids that chats share some.
 """
 
 from hypothesis import strategies as st
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.conversations.ingest.bodies import ANA, GROUP, OWNER, PEOPLE, SECOND, SHORT_FORM, Body, envelope
 
 key_ids = st.sampled_from(["A1", "A2", "A3"])
-texts = st.sampled_from(["oi", "é", '"', ""])  # they sort differently as JSON
+texts = st.sampled_from(["oi", "é", '"', ""])  # as JSON, these texts sort differently
 names = st.sampled_from(["Ana", "Ana Lima", "Você", "", "5521987654321", None])
 booleans = st.booleans()
 seconds = st.integers(SECOND, SECOND + 5)
@@ -20,7 +20,7 @@ statuses = st.sampled_from(["ERROR", "PENDING", "SERVER_ACK", "DELIVERY_ACK", "R
 
 @st.composite
 def keys(draw: st.DrawFn) -> Body:
-    """Draw a message's key: in a direct chat under one or both addresses, or in the group."""
+    """Draw a message key, either of the group or of a direct chat with one or both addresses of a person."""
     key: Body = {"id": draw(key_ids), "fromMe": draw(booleans)}
     phone, lid = draw(people)
     if draw(st.integers(0, 3)) == 0:

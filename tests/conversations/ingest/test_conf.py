@@ -1,4 +1,4 @@
-"""The options of ingestion, and the times of retries."""
+"""Parsing of the ingestion settings, and the delays between retries of an event."""
 
 import datetime as dt
 
@@ -37,7 +37,7 @@ def test_a_time_beyond_the_clock_skew_limit_is_due() -> None:
 @pytest.mark.parametrize("old", conf.RENAMED)
 def test_an_old_name_sets_the_renamed_option_and_logs_one_warning(old: str, settings: Settings) -> None:
     new = conf.RENAMED[old]
-    conf._warn_renamed.cache_clear()  # noqa: SLF001 - it warns once for each process
+    conf._warn_renamed.cache_clear()  # noqa: SLF001 - _warn_renamed warns only once per process
     settings.INGEST = {old: 7}
     with capture() as logged:
         options = Options.read()

@@ -1,4 +1,4 @@
-"""Which errors mean that the database is unavailable; most of them are raised by real databases here."""
+"""Ingestion recognizes errors of an unavailable database; most tests make a real database raise such an error."""
 
 import sqlite3
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""Which events are debounced, when debounce windows end, and how history imports are split."""
+"""Only latest-state events are debounced, debounce windows end on time, and history imports are split into parts."""
 
 import datetime as dt
 from typing import Any
@@ -31,7 +31,7 @@ from conversations.ingest import event_policy
         ("qrcode.updated", True),
     ],
 )
-def test_only_latest_state_events_are_debounced(name: str, is_debounced: bool) -> None:  # noqa: FBT001 - a parameter of the test
+def test_only_latest_state_events_are_debounced(name: str, is_debounced: bool) -> None:  # noqa: FBT001 - pytest passes the argument by keyword
     assert event_policy.is_latest_state(name, {"data": {"keyId": "A", "status": "READ"}}) is is_debounced
 
 

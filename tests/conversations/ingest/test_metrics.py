@@ -1,4 +1,4 @@
-"""Counters in memory and their totals in the database."""
+"""Ingestion counts events in memory and adds the counts to totals in the database."""
 
 import pytest
 from django.db import OperationalError, connection

@@ -1,4 +1,4 @@
-"""With many finished events, no query of ingestion on the inbox table is a sequential scan."""
+"""Ingestion queries the table of stored events without sequential scans, even with many finished events."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -27,7 +27,7 @@ FROM generate_series(1, {count}) AS g
 
 @pytest.fixture(scope="module")
 def busy_instance(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Instance]:  # noqa: ARG001
-    """Create fifty instances with many events, few of which are not finished; return the first instance."""
+    """Create fifty instances with many events, few of them unfinished; return the first instance."""
     with django_db_blocker.unblock(), transaction.atomic():
         first, *_ = Instance.objects.bulk_create([Instance(name=f"sales-{n}") for n in range(50)])
         with connection.cursor() as cursor:
@@ -62,6 +62,6 @@ def test_no_query_scans_all_events(busy_instance: Instance, name: str) -> None:
     with connection.execute_wrapper(explain), transaction.atomic():
         QUERIES[name](busy_instance)
         transaction.set_rollback(True)
-    scans_of_events = [line for line in scans if WebhookEvent._meta.db_table in line]  # noqa: SLF001 - Django documents _meta
+    scans_of_events = [line for line in scans if WebhookEvent._meta.db_table in line]  # noqa: SLF001 - Django documents the attribute _meta
     assert scans_of_events
     assert not [line for line in scans_of_events if "Seq Scan" in line]

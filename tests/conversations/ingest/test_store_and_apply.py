@@ -1,4 +1,4 @@
-"""From body to rows: a body is stored first and applied once, and keeps its outcome if it cannot be applied."""
+"""A webhook body is stored before it is applied, is applied once, and gets an outcome if applying fails."""
 
 import base64
 import logging

@@ -8,14 +8,14 @@ from conversations.models import Contact, Conversation, Instance, Message
 from tests.conversations.rows import NOON
 
 INSTANCES = 500
-BUSY_INSTANCES = 2  # instances with the rows below
-CHATS = 2_500  # per busy instance
-MESSAGES = 4_000  # per busy instance
+BUSY_INSTANCES = 2  # number of instances that have chats and messages
+CHATS = 2_500  # number of chats of each busy instance
+MESSAGES = 4_000  # number of messages of each busy instance
 CHATS_WITH_MESSAGES = 5
 
 
 def fill() -> Instance:
-    """Insert the rows, update PostgreSQL's statistics, and return a busy instance."""
+    """Insert the rows and run ANALYZE; return an instance that has chats and messages."""
     instances = Instance.objects.bulk_create(Instance(name=f"instance {n:05}") for n in range(INSTANCES))
     for instance in instances[:BUSY_INSTANCES]:
         contacts = Contact.objects.bulk_create(_contact(instance, n) for n in range(CHATS))
@@ -31,7 +31,7 @@ def _contact(instance: Instance, n: int) -> Contact:
 
 
 def _chat(contact: Contact, n: int) -> Conversation:
-    """Return a conversation; realistic shares of them are pinned, archived, unread or deleted."""
+    """Return the n-th conversation; realistic shares of conversations are pinned, archived, unread or deleted."""
     return Conversation(
         instance=contact.instance,
         contact=contact,

@@ -1,4 +1,4 @@
-"""What the database rejects by constraints and triggers, and which rows a deletion removes."""
+"""Constraints and triggers reject invalid rows, and a deletion removes all rows that depend on the deleted row."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db
 
 
 def assert_rejects(write: Callable[[], object], *expected: str) -> None:
-    """Check that a write violates a constraint. PostgreSQL's error contains its name, SQLite's its columns."""
+    """Check that a write raises an IntegrityError that contains one of `expected`: a constraint's name or columns."""
     with pytest.raises(IntegrityError) as caught, transaction.atomic():
         write()
     assert any(text in str(caught.value) for text in expected), caught.value
@@ -170,14 +170,14 @@ def test_a_row_cannot_refer_to_a_row_of_another_instance(model: Any, relation: s
     foreign, own = make(two), make(one)
     assert_rejects(lambda: model.objects.filter(pk=row.pk).update(**{relation: foreign}), OTHER_INSTANCE)
     assert model.objects.filter(pk=row.pk).update(**{relation: own})
-    row.pk, row._state.adding = None, True  # noqa: SLF001 - Django documents this as how to copy a row
+    row.pk, row._state.adding = None, True  # noqa: SLF001 - Django documents that a row is copied this way
     setattr(row, relation, foreign)
     assert_rejects(row.save, OTHER_INSTANCE)
 
 
 # --- deletion ---------------------------------------------------------------------------------------------------------
 def fill(instance: Instance) -> None:
-    """Give the instance rows in each table, with every foreign key set."""
+    """Create rows of the instance in each table, with a value in every foreign key."""
     chat, group = a_chat(instance), a_group(instance)
     assert chat.contact is not None
     chat.last_message = a_message(chat, sender=chat.contact)
@@ -198,10 +198,10 @@ def test_deleting_an_instance_deletes_its_rows_and_no_others() -> None:
     fill(two)
     models = list(apps.get_app_config("conversations").get_models())
     assert {Contact, ContactAddress, Conversation, Instance, Message, PendingUpdate, Participant} <= set(models)
-    before = {model: model._default_manager.count() for model in models}  # noqa: SLF001 - Django documents _default_manager
+    before = {model: model._default_manager.count() for model in models}  # noqa: SLF001 - Django documents the attribute _default_manager
     assert all(count >= 2 for count in before.values())
     one.delete()
-    after = {model: model._default_manager.count() for model in models}  # noqa: SLF001 - Django documents _default_manager
+    after = {model: model._default_manager.count() for model in models}  # noqa: SLF001 - Django documents the attribute _default_manager
     assert {model: 2 * count for model, count in after.items()} == before
 
 

@@ -12,7 +12,7 @@ from tests.conversations.rows import a_chat, a_contact, an_instance
 pytestmark = pytest.mark.django_db
 
 ANA = "5511940028922@s.whatsapp.net"
-ANA_SHORT = "551140028922@s.whatsapp.net"  # as long as a landline number, so a different number
+ANA_SHORT = "551140028922@s.whatsapp.net"  # a landline number by length, so not the same as ANA
 BIA = "5511987654321@s.whatsapp.net"
 BIA_SHORT = "551187654321@s.whatsapp.net"
 

@@ -1,4 +1,4 @@
-"""Query plans: each list is read along an index without sorting, and each index serves some query."""
+"""PostgreSQL reads each list in index order without sorting, and each declared index serves a query."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -16,20 +16,20 @@ from tests.conversations.rows import NOON
 pytestmark = pytest.mark.postgresql
 
 Node = dict[str, Any]
-ALL_ROWS = 10**6  # a limit above the number of rows
-RECENT_CHANGES = 100  # with many more rows, sorting them is the cheaper plan
+ALL_ROWS = 10**6  # a page limit above the number of rows in any list
+RECENT_CHANGES = 100  # with many more changes, PostgreSQL would sort the rows
 
 
 @pytest.fixture(scope="module")
 def busy(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Instance]:  # noqa: ARG001
-    """An instance with many rows, in a database with other instances; shared by the tests of this module."""
+    """Fill the database for all tests of this module; return one of the instances with many rows."""
     with django_db_blocker.unblock(), transaction.atomic():
         yield busy_database.fill()
         transaction.set_rollback(True)
 
 
 def plans(operation: Callable[[], object]) -> list[list[Node]]:
-    """Run an operation; return PostgreSQL's plan of each SELECT, as a list of nodes from the top down."""
+    """Run an operation; return PostgreSQL's plan of each SELECT as a list of plan nodes, the root first."""
     plans_seen: list[list[Node]] = []
 
     def explain(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001
@@ -56,13 +56,13 @@ def conversation_messages(instance: Instance, **page: Any) -> Page[Message]:
 
 
 def changes(instance: Instance, **page: Any) -> Page[Conversation]:
-    """Return the later half of an instance's changes."""
+    """Return a page of the conversations in the later half of an instance's changes."""
     rows = Conversation.objects.filter(instance=instance).order_by("updated_at")
     return Conversation.objects.for_instance(instance, updated_after=rows[busy_database.CHATS // 2].updated_at, **page)
 
 
 def all_changes(_: Instance, **page: Any) -> Page[Conversation]:
-    """Return the latest changes of all instances."""
+    """Return a page of the `RECENT_CHANGES` conversations of all instances that changed last."""
     rows = Conversation.objects.order_by("-updated_at")
     return Conversation.objects.for_instance(None, updated_after=rows[RECENT_CHANGES].updated_at, **page)
 
@@ -71,7 +71,7 @@ conversations = Conversation.objects.for_instance
 contacts = Contact.objects.for_instance
 messages = Message.objects.for_instance
 
-# (index, list that needs it: a function of an instance and of the page's `cursor` and `limit`)
+# (name of an index, function of an instance, `cursor` and `limit` that reads a page with the index)
 LISTS: list[tuple[str, Callable[..., Page[Any]]]] = [
     ("instance_by_name", lambda _, **page: Instance.objects.page(**page)),
     ("contact_by_name", contacts),
@@ -92,7 +92,7 @@ LISTS: list[tuple[str, Callable[..., Page[Any]]]] = [
     ("message_all_timeline", lambda _, **page: messages(None, **page)),
 ]
 
-# (index, operation that finds its row with it)
+# (name of an index, function that finds a row with the index)
 LOOKUPS: list[tuple[str, Callable[[Instance], object]]] = [
     ("instance_by_name", lambda _: Instance.objects.by_name("instance 00007")),
     ("message_identity", lambda instance: _upsert(instance.conversations.earliest("pk"))),
@@ -104,7 +104,7 @@ def _upsert(conversation: Conversation) -> object:
 
 
 def first_next_and_previous(read: Callable[..., Page[Any]]) -> list[str]:
-    """Return the cursors of the first page, of the page after the middle of the list, and of the page before it."""
+    """Return the cursors of a list's first page, of a next page in the middle, and of a previous page."""
     next_cursor = read(limit=len(read(limit=ALL_ROWS).rows) // 2).next_cursor
     previous_cursor = read(cursor=next_cursor, limit=1).previous_cursor
     return ["", next_cursor, previous_cursor]

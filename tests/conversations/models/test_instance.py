@@ -54,9 +54,7 @@ def test_the_previous_token_is_valid_for_the_grace_period() -> None:
     assert (instance.token_hash, instance.previous_token_hash) == (hash_token(second), hash_token(first))
     assert instance.previous_token_until is not None
     assert before + TOKEN_GRACE_PERIOD <= instance.previous_token_until <= timezone.now() + TOKEN_GRACE_PERIOD
-    assert (
-        dt.timedelta(minutes=30) < TOKEN_GRACE_PERIOD
-    )  # Evolution's last retry, with the old token, comes after half an hour
+    assert dt.timedelta(minutes=30) < TOKEN_GRACE_PERIOD  # Evolution API retries with the old token for half an hour
 
 
 def test_the_previous_token_can_be_revoked_immediately() -> None:

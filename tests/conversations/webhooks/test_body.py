@@ -1,4 +1,4 @@
-"""Bodies are read up to a limit, with or without Content-Length, and decoded as strict JSON."""
+"""Request bodies are read up to a limit, with or without Content-Length, and decoded as strict JSON."""
 
 import io
 import json
@@ -53,7 +53,7 @@ class LostConnection(io.RawIOBase):
 
 class BrokenChunk(io.RawIOBase):
     def read(self, _size: int = -1) -> bytes:
-        raise EOFError  # servers raise exceptions of their own, which are not OSErrors
+        raise EOFError  # web servers raise exceptions other than OSError
 
 
 @pytest.mark.parametrize("stream", [LostConnection(), BrokenChunk()])

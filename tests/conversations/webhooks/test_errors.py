@@ -1,4 +1,4 @@
-"""Each error has a status that makes Evolution either drop the event or retry it."""
+"""Each webhook error has an HTTP status for which Evolution either drops or retries the event."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 
 from conversations.webhooks.errors import HEADERS, STATUS, ErrorCode, WebhookError
 
-# Evolution's default for WEBHOOK_RETRY_NON_RETRYABLE_STATUS_CODES: it does not retry after these.
+# Evolution's default for WEBHOOK_RETRY_NON_RETRYABLE_STATUS_CODES: HTTP statuses after which Evolution does not retry.
 NOT_RETRIED = {400, 401, 403, 404, 422}
 PERMANENT = {
     ErrorCode.MALFORMED_JSON,

@@ -1,4 +1,4 @@
-"""The settings for Evolution subscribe to known events and point to the webhook view."""
+"""The webhook settings that Evolution receives contain known event names and the URL of the webhook view."""
 
 from urllib.parse import unquote, urlsplit
 
@@ -7,7 +7,7 @@ from django.urls import resolve
 
 from conversations.webhooks import evolution_config, views
 
-# The values that Evolution 2.3.7 allows in `webhook.events`. It rejects the whole setting if one value is unknown.
+# The event names that Evolution 2.3.7 allows in `webhook.events`; Evolution rejects settings with an unknown name.
 ALLOWED_EVENTS = """
     APPLICATION_STARTUP QRCODE_UPDATED MESSAGES_SET MESSAGES_UPSERT MESSAGES_EDITED MESSAGES_UPDATE MESSAGES_DELETE
     SEND_MESSAGE SEND_MESSAGE_UPDATE CONTACTS_SET CONTACTS_UPSERT CONTACTS_UPDATE PRESENCE_UPDATE CHATS_SET CHATS_UPSERT

@@ -1,6 +1,6 @@
-"""Samples that are damaged at random: no response is 5xx, and every accepted event gets an outcome.
+"""Randomly damaged webhook payloads never cause a 5xx response, and every accepted event gets an outcome.
 
-The damage is to the JSON tree (members removed, duplicated or replaced by extreme values) or to the bytes.
+The tests damage the JSON tree (remove, duplicate or replace members by extreme values) or single bytes.
 """
 
 import copy
@@ -24,14 +24,14 @@ from tests.payloads import SAMPLES, captured, sample
 
 pytestmark = pytest.mark.django_db
 
-CLIENT = Client(raise_request_exception=False)  # shared, because each client loads all middleware
+CLIENT = Client(raise_request_exception=False)  # all tests share one client, because a new client loads all middleware
 TOKEN = "fuzz-token-fuzz-token-fuzz-token"
 OPTIONS = Options(window=0, interval=0, attempts=1)
 BODIES = [sample(name) for name in SAMPLES] + [line["body"] for line in captured()]
 Path = tuple[Any, ...]
 numbers = itertools.count()
 
-# Run fewer examples on a database server, where each takes longer. EXPLORE=all runs far more.
+# On PostgreSQL, where an example takes longer, the tests run fewer examples. EXPLORE=all runs far more examples.
 EXPLORE_ALL = os.environ.get("EXPLORE") == "all"
 IS_SQLITE = connection.vendor == "sqlite"
 MAX_EXAMPLES = 5000 if EXPLORE_ALL else 150 if IS_SQLITE else 60
@@ -59,11 +59,11 @@ extreme_values = st.one_of(
     st.integers(1, 80).map(lambda depth: json.loads("[" * depth + "]" * depth)),
     st.integers(1, 80).map(lambda depth: json.loads('{"message":' * depth + "{}" + "}" * depth)),
     st.lists(st.sampled_from([None, 1, "x", {}, []]), max_size=4),
-).map(copy.deepcopy)  # the test modifies the values, and hypothesis reuses them
+).map(copy.deepcopy)  # hypothesis reuses the values, but the tests modify them
 
 
 def paths(value: Any, parent: Path = ()) -> Iterator[Path]:
-    """Yield the path of every member and item of a JSON tree."""
+    """Yield the path (keys and indexes) of every object member and array item in a JSON tree."""
     members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for name, item in members:
         yield (*parent, name)
@@ -72,7 +72,7 @@ def paths(value: Any, parent: Path = ()) -> Iterator[Path]:
 
 @st.composite
 def damaged_bodies(draw: st.DrawFn) -> Any:
-    """Draw a sample that is damaged in up to four places."""
+    """Draw a sample payload that is damaged in up to four places."""
     body = copy.deepcopy(draw(st.sampled_from(BODIES)))
     for _ in range(draw(st.integers(1, 4))):
         candidates = list(paths(body))
@@ -97,7 +97,7 @@ def damaged_bodies(draw: st.DrawFn) -> Any:
 
 
 def create_instance() -> Instance:
-    """Create an instance for one example, so that no body is a duplicate of an earlier one."""
+    """Create a new instance for one example, so that no webhook body is a duplicate of an earlier one."""
     return Instance.objects.create(name=f"fuzz-{next(numbers)}", token_hash=hash_token(TOKEN))
 
 
@@ -107,7 +107,7 @@ def post(instance: Instance, raw: bytes, suffix: str = "") -> Any:
 
 
 def check_outcome(instance: Instance, raw: bytes, suffix: str = "") -> None:
-    """Post a body. An accepted one must be stored, and must get an outcome other than `failed`."""
+    """Post a webhook body; check that only an accepted body is stored, and that no event gets the outcome `failed`."""
     response = post(instance, raw, suffix)
     assert response.status_code in (202, 400), response.content
     assert instance.events.exists() == (response.status_code == 202)
@@ -153,7 +153,7 @@ def test_a_sample_without_any_one_of_its_members_is_stored(name: str) -> None:
     complete = sample(name) | {"instance": instance.name}
     for *parents, last in list(paths(complete)):
         if str(last).isdigit():
-            continue  # one of the thousand bytes of a thumbnail
+            continue  # skip array items, such as the thousand bytes of a thumbnail
         body = copy.deepcopy(complete)
         container = body
         for step in parents:

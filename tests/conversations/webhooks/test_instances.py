@@ -1,4 +1,4 @@
-"""Names and server URLs of instances, and the instance to which a body belongs."""
+"""Validation of instance names and server URLs, and the choice of the instance to which a webhook body belongs."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def test_a_name_that_fits_no_url_or_cannot_be_stored_is_invalid(name: str) -> No
 
 
 def test_the_maximum_length_is_that_of_the_model_fields() -> None:
-    max_lengths = {field.name: getattr(field, "max_length", None) for field in Instance._meta.get_fields()}  # noqa: SLF001 - Django documents _meta
+    max_lengths = {field.name: getattr(field, "max_length", None) for field in Instance._meta.get_fields()}  # noqa: SLF001 - Django documents the attribute _meta
     assert max_lengths["name"] == max_lengths["server_url"] == instances.MAX_LENGTH
 
 

@@ -1,4 +1,4 @@
-"""Webhooks skip the other middleware: no host check, no CSRF check, no redirect; other requests pass through it."""
+"""Webhook requests skip the middleware that checks the host and CSRF token or redirects; other requests do not."""
 
 import pytest
 from django.conf import LazySettings

@@ -1,4 +1,4 @@
-"""Every sample, and every body of a recorded server, through the endpoint and the worker."""
+"""The endpoint and the worker process every sample payload and every recorded payload of a real server."""
 
 import random
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ EXPECTED_OUTCOMES = {WebhookEvent.Outcome.APPLIED, WebhookEvent.Outcome.IGNORED}
 
 @pytest.fixture
 def instances() -> dict[str, Instance]:
-    """Create every instance that the payloads name, each with the same token."""
+    """Create all instances that the payloads name, with the same webhook token."""
     names = {body.get("instance", "errors") for _, body in BODIES}
     return create_instances(sorted(names))
 
@@ -58,7 +58,7 @@ def test_every_body_is_understood_and_changes_nothing_when_it_is_sent_again(
         assert post(client, body).status_code == 202
     Worker().drain()
     assert all_rows(instances) == expected
-    # Delete the stored events, so that duplicates are applied again instead of being recognised by their digest.
+    # Delete the stored events, so that duplicates are applied again and not rejected because of an equal digest.
     WebhookEvent.objects.all().delete()
     for body in shuffled:
         assert post(client, body).status_code == 202

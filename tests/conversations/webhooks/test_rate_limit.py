@@ -1,4 +1,4 @@
-"""Under load, events are rejected with a status that makes Evolution retry; messages are never rate limited."""
+"""Webhook requests over the rate limit get an HTTP status for which Evolution retries; chat messages have no limit."""
 
 import itertools
 from typing import Any
@@ -19,19 +19,19 @@ numbers = itertools.count()
 
 
 class Clock:
-    now = 0.0  # seconds
+    now = 0.0  # seconds that replace the result of `monotonic`
 
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Stop the time of the token buckets, so that the tests do not depend on the speed of the machine."""
+    """Replace the token buckets' time by a fixed one, so that tests do not depend on the machine's speed."""
     stopped = Clock()
     monkeypatch.setattr(rate_limit, "monotonic", lambda: stopped.now)
     return stopped
 
 
 def new_event(name: str = "connection.update") -> dict[str, Any]:
-    """Return a body that no earlier call has returned."""
+    """Return a webhook body that differs from those of all earlier calls."""
     number = next(numbers)
     date_time = f"2026-01-01T00:00:00.{number % 1000:03}Z"
     return {"event": name, "instance": "sales", "data": {}, "date_time": date_time, "number": number}

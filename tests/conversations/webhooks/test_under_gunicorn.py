@@ -1,4 +1,4 @@
-"""The endpoint under gunicorn, with its own database and real connections."""
+"""The webhook endpoint works under Gunicorn, with a database file and real network connections."""
 
 import json
 import os
@@ -24,7 +24,7 @@ NAME = "Vendas São Paulo"
 
 
 class Server:
-    """A gunicorn process with its own database and logs in `directory`, and one instance with a token."""
+    """A Gunicorn process with its own database and logs in `directory`, and one instance with a webhook token."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -37,13 +37,13 @@ class Server:
         }
         self._manage("migrate", "--verbosity=0")
         self.token: str = json.loads(self._manage("webhook_token", NAME, "--json"))["token"]
-        # Bind the port here, so that it is free and early requests wait in its backlog until the server accepts them.
+        # The test binds a free port itself, so that early requests wait until the server accepts connections.
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.process = self._gunicorn()
 
     def _manage(self, *arguments: str) -> str:
         command = [sys.executable, "manage.py", *arguments]
-        done = subprocess.run(  # noqa: S603 - a fixed command of this project
+        done = subprocess.run(  # noqa: S603 - the test runs only the project's own command
             command, cwd=settings.BASE_DIR, env=self.environment, check=True, capture_output=True
         )
         return done.stdout.decode()
@@ -58,7 +58,7 @@ class Server:
             f"--bind=fd://{self.socket.fileno()}",
         ]
         with (self.directory / "output").open("wb") as output:
-            return subprocess.Popen(  # noqa: S603 - a fixed command of this project
+            return subprocess.Popen(  # noqa: S603 - the test runs only the project's own command
                 command,
                 cwd=settings.BASE_DIR,
                 env=self.environment,
@@ -73,7 +73,7 @@ class Server:
         self.process.wait(timeout=30)
 
     def post(self, path: str, body: Any, *, token: str = "", **headers: str) -> tuple[int, dict[str, Any]]:
-        """Post a body; return the response's status and decoded JSON."""
+        """Post a request body; return the status and the decoded JSON of the response."""
         fields = {name.replace("_", "-"): value for name, value in headers.items()}
         if token:
             fields["Authorization"] = f"Bearer {token}"
@@ -86,20 +86,20 @@ class Server:
         return HTTPConnection("127.0.0.1", self.socket.getsockname()[1], timeout=60)
 
     def stored(self) -> list[tuple[str, str]]:
-        """Return (name, outcome) of every stored event, in order of arrival."""
+        """Return the name and the outcome of every stored event, in order of arrival."""
         with closing(sqlite3.connect(self.directory / "db.sqlite3")) as database:
-            table = WebhookEvent._meta.db_table  # noqa: SLF001 - Django documents _meta
-            return database.execute(f"SELECT name, outcome FROM {table} ORDER BY id").fetchall()  # noqa: S608 - the table's name is a constant
+            table = WebhookEvent._meta.db_table  # noqa: SLF001 - Django documents the attribute _meta
+            return database.execute(f"SELECT name, outcome FROM {table} ORDER BY id").fetchall()  # noqa: S608 - the name of the table is a constant
 
     def wait_until_applied(self) -> list[tuple[str, str]]:
-        """Wait until the server's worker has applied every event; return (name, outcome) of each."""
+        """Wait until the server's worker has applied every event; return the name and outcome of each event."""
         while any(outcome == WebhookEvent.Outcome.STORED for _, outcome in self.stored()):
             assert self.process.poll() is None
             sleep(0.02)
         return self.stored()
 
     def output(self) -> str:
-        """Return everything that the server has logged and printed."""
+        """Return the text that the server process has logged and printed."""
         files = [self.directory / "output", *(self.directory / "log").iterdir()]
         return "".join(file.read_text(encoding="utf-8") for file in files)
 
@@ -142,7 +142,7 @@ def test_the_event_may_follow_the_token_in_the_url(server: Server) -> None:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_twenty_megabytes_are_stored(chunked: bool, server: Server) -> None:  # noqa: FBT001 - a test parameter
+def test_twenty_megabytes_are_stored(chunked: bool, server: Server) -> None:  # noqa: FBT001 - pytest passes the argument by keyword
     sent = body(f"large {chunked}", padding="x" * 20_000_000)
     headers = {"Transfer_Encoding": "chunked"} if chunked else {}
     status, response = server.post(PATH, iter([sent]) if chunked else sent, token=server.token, **headers)

@@ -1,4 +1,4 @@
-"""URLs are accepted with any number of slashes, and never redirected."""
+"""Webhook URLs may contain any number of slashes between their segments, and webhook requests are never redirected."""
 
 import pytest
 from django.conf import LazySettings

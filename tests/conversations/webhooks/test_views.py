@@ -1,4 +1,4 @@
-"""The webhook view: which requests are stored, what that costs, and what is answered and logged."""
+"""The webhook view stores valid requests with one query, and responds to and logs rejected requests."""
 
 import io
 import json
@@ -19,7 +19,7 @@ from conversations.ingest import metrics, notify
 from conversations.ingest.inbox.overload import queue_depth
 from conversations.ingest.worker.worker import Worker
 from conversations.models import Instance, WebhookEvent
-from tests.cachelayer.conftest import cache_runtime  # noqa: F401 - fixtures
+from tests.cachelayer.conftest import cache_runtime  # noqa: F401 - pytest finds the imported fixture by name
 from tests.conversations.webhooks.conftest import PATH, SERVER, TOKEN, Post, event
 
 Outcome = WebhookEvent.Outcome
@@ -90,7 +90,7 @@ def test_an_instance_may_have_any_name(name: str, post: Post) -> None:
     ],
 )
 @pytest.mark.usefixtures("sales")
-def test_a_rejected_request_gets_an_error_and_is_not_stored(  # noqa: PLR0913, PLR0917 - columns of the table above
+def test_a_rejected_request_gets_an_error_and_is_not_stored(  # noqa: PLR0913, PLR0917 - each argument is a column of the parameter table
     path: str, token: str, body: bytes, status: int, error: str, post: Post
 ) -> None:
     response = post(path, body, token=token)
@@ -165,7 +165,7 @@ def test_any_json_is_stored_unchanged(body: Any, post: Post) -> None:
 @pytest.mark.parametrize("text", [r"a\u0000b", r"\ud800", r"\udc00\ud800", r"\uffff"])
 @pytest.mark.usefixtures("sales")
 def test_text_that_databases_reject_is_accepted(text: str, post: Post) -> None:
-    raw = '{"event": "%s", "instance": "%s", "data": {"%s": "%s"}}' % (text, text, text, text)  # noqa: UP031 - the text has braces
+    raw = '{"event": "%s", "instance": "%s", "data": {"%s": "%s"}}' % (text, text, text, text)  # noqa: UP031 - str.format would need escaped braces
     assert post(body=raw.encode()).status_code == 202
     assert len(stored_events()) == 1
 
@@ -236,7 +236,7 @@ def test_no_log_record_contains_a_token(
 # --- database ---------------------------------------------------------------------------------------------------------
 @pytest.fixture
 def background_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Leave notifications and the queue depth to a background thread that does nothing."""
+    """Simulate a background thread, so that requests neither send notifications nor query the queue depth."""
     monkeypatch.setattr(queue_depth, "is_over_limit", lambda: False)
     notify.delegate_to(threading.Event())
     yield
@@ -260,11 +260,11 @@ def test_a_webhook_costs_one_insert_and_no_other_query(
 ) -> None:
     assert post(body=event(key_id="first")).status_code == 202
     other, _ = Instance.objects.upsert("support", SERVER)
-    Instance.objects.filter(pk=other.pk).get().save()  # a write to another instance leaves this one in the cache
+    Instance.objects.filter(pk=other.pk).get().save()  # saving `other` leaves the instance `sales` in the cache
     with django_assert_num_queries(1) as queries:
         assert post(body=body).status_code == 202
     assert queries[0]["sql"].strip().startswith("INSERT INTO conversations_webhookevent")
-    # A duplicate is found by the insert itself. An import has several rows: its duplicates are queried, not locked.
+    # For one event, the INSERT skips a duplicate. For a history import, a query before the INSERT finds duplicates.
     is_import = bool(body) and body["event"] == "messages.set"
     with django_assert_num_queries(2 if is_import else 1):
         assert post(body=body).status_code == 202
@@ -281,7 +281,7 @@ def test_received_events_are_counted(post: Post) -> None:
     assert metrics.totals() == {"received": 3}
 
 
-# A read-only replica raises InternalError.
+# InternalError is the error of a read-only replica of PostgreSQL.
 @pytest.mark.parametrize("error", [OperationalError, InterfaceError, InternalError, DatabaseError])
 @pytest.mark.parametrize("statement", ["SELECT", "INSERT"])
 @pytest.mark.usefixtures("sales", "reset_counts")

@@ -1,4 +1,4 @@
-"""Applies the same bodies in different orders and compares the rows."""
+"""Applies the same webhook bodies in different orders, and compares the resulting rows."""
 
 import itertools
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ def new_instance() -> Instance:
 
 
 def apply_one_by_one(bodies: Iterable[Body]) -> Rows:
-    """Apply bodies one by one to a new instance; return its rows."""
+    """Apply webhook bodies one by one to a new instance; return the rows of the instance."""
     instance = new_instance()
     for body in bodies:
         apply(instance, events.parse(envelope.parse_envelope(body)).facts)
@@ -25,14 +25,14 @@ def apply_one_by_one(bodies: Iterable[Body]) -> Rows:
 
 
 def apply_at_once(bodies: Iterable[Body]) -> Rows:
-    """Apply bodies to a new instance in one call; return its rows."""
+    """Apply webhook bodies to a new instance in one call of `apply`; return the rows of the instance."""
     instance = new_instance()
     apply(instance, [fact for body in bodies for fact in events.parse(envelope.parse_envelope(body)).facts])
     return rows_of(instance)
 
 
 def apply_in_every_order(*bodies: Body) -> Rows:
-    """Apply bodies in every order, each to a new instance; check that all give the same rows, and return these."""
+    """Apply webhook bodies in every order, each time to a new instance; check that all orders give the same rows."""
     first, *others = [apply_one_by_one(order) for order in itertools.permutations(bodies)]
     for other in others:
         assert other == first

@@ -1,4 +1,4 @@
-"""An update changes only messages that its author may change, and malformed events change nothing."""
+"""An edit, deletion or vote changes only messages that its author may change; malformed events change nothing."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ BOB = PEOPLE[1][0]
 
 
 def edit(key_id: str, body: str, jid: str, **more: Any) -> Body:
-    """Build messages.edited, whose key is written from the editor's side."""
+    """Build a `messages.edited` event, whose message key has `fromMe` true because the editor's client wrote it."""
     key = {"id": key_id, "remoteJid": jid, "fromMe": True, **more}
     return envelope(
         "messages.edited",
@@ -24,7 +24,7 @@ def edit(key_id: str, body: str, jid: str, **more: Any) -> Body:
 
 
 def protocol_message(chat: str, target: str, kind: int, *, from_me: bool = False, **key: Any) -> Body:
-    """Build an edit (kind 14) or a revocation (kind 0) that comes as a message."""
+    """Build a `messages.upsert` event that contains an edit (kind 14) or a revocation (kind 0) of a message."""
     content = {"key": {"id": target}, "type": kind, "editedMessage": {"conversation": "mudado"}, "timestampMs": 5}
     outer = {"id": "SIGNAL", "remoteJid": chat, "fromMe": from_me, **key}
     return envelope("messages.upsert", {"key": outer, "message": {"protocolMessage": content}, "messageTimestamp": 1})
@@ -100,7 +100,7 @@ def test_an_edit_inside_messages_update_is_an_edit() -> None:
 
 
 def vote(voter: str, at: int, *options: str) -> Body:
-    """Build a vote as Evolution sends it: the results name only this voter."""
+    """Build an event with a poll vote, as Evolution API sends it: the poll results contain only this voter."""
     results = [{"name": name, "voters": [voter] if name in options else []} for name in ("9h", "14h")]
     body = {"pollCreationMessageKey": {"id": "POLL"}, "vote": {"encPayload": {}}, "senderTimestampMs": at}
     key = {"id": f"V{voter[:6]}{at}", "remoteJid": GROUP, "fromMe": False, "participant": voter}
@@ -177,6 +177,6 @@ def test_the_last_message_among_equal_timestamps_does_not_depend_on_the_database
         receive(instance, body)
     late = text("x", PHONE, "antes", at=-60)
     late["date_time"] = "2025-12-11T12:00:00.000Z"
-    receive(instance, late)  # an earlier timestamp makes the summary be recomputed
+    receive(instance, late)  # message "x" gets an earlier timestamp, so the conversation summary is recomputed
     chat = Conversation.objects.recount(Conversation.objects.get().pk)
     assert chat.last_message_text == "de a"

@@ -1,4 +1,4 @@
-"""Several threads apply events of one instance at once: no message is lost, duplicated or counted twice."""
+"""When several threads apply events of one instance, no message is lost, duplicated or counted twice."""
 
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +18,7 @@ THREADS = 6
 
 
 def build_messages(count: int) -> list[Body]:
-    """Build messages of one person under two addresses; some contain both, which makes the contacts merge."""
+    """Build messages of one person under two addresses; messages with both addresses merge the two contacts."""
     forms = [{"remoteJid": PHONE}, {"remoteJid": LID}, {"remoteJid": LID, "remoteJidAlt": PHONE}]
     return [text(f"M{n}", body=str(n), at=n, key=forms[n % 3]) for n in range(count)]
 

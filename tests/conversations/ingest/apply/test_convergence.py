@@ -1,4 +1,4 @@
-"""Any order and any repetition of the same events give the same rows, whatever the batches."""
+"""The same events give the same rows in any order, with any repetition, and in batches of any size."""
 
 from typing import Any
 
@@ -14,15 +14,15 @@ from tests.conversations.ingest.streams import records
 
 pytestmark = pytest.mark.django_db
 
-# Each example creates new instances, so that one transaction serves all examples. There are fewer examples on
-# PostgreSQL, because each takes several times as long there.
+# All examples of hypothesis can share one transaction, because each example creates new instances. PostgreSQL gets
+# fewer examples, because an example takes several times as long on PostgreSQL.
 EXAMPLES = 60 if connection.vendor == "sqlite" else 20
 on_new_instances = settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @st.composite
 def streams_with_shuffle(draw: st.DrawFn) -> tuple[list[Body], list[Body]]:
-    """Draw a stream, and a permutation of it with some events repeated."""
+    """Draw a list of events, and a permutation of the list in which some events are repeated."""
     stream = draw(st.lists(any_event, min_size=2, max_size=9))
     again = draw(st.lists(st.sampled_from(stream), max_size=4))
     return stream, draw(st.permutations(stream + again))
@@ -116,7 +116,7 @@ def test_edits_reactions_and_deletions_that_arrive_first_wait_for_their_message(
 
 
 def test_an_update_of_one_chat_changes_no_message_of_another_chat_with_the_same_key_id() -> None:
-    """The sender's client chooses key ids, so a stranger may reuse one from another chat."""
+    """The sender's client chooses a message's key id, so a stranger may reuse a key id of another chat."""
     stranger = "5531991234567@s.whatsapp.net"
     rows = apply_in_every_order(
         text("SAME", PHONE, "de Ana"),
@@ -158,7 +158,7 @@ def test_an_answer_from_a_device_marks_older_messages_read_and_one_through_the_a
 
     questions = [text("M1", PHONE, at=0), text("M2", PHONE, at=5), text("M3", PHONE, at=9)]
     (chat,) = apply_in_every_order(*questions, answer("messages.upsert", 5))["conversations"]
-    assert chat["unread_count"] == 2  # M2 has the timestamp of the answer, so it may have come after it
+    assert chat["unread_count"] == 2  # M2 has the answer's timestamp, so M2 may be newer and stays unread
     (chat,) = apply_in_every_order(*questions, answer("send.message", 20))["conversations"]
     assert chat["unread_count"] == 3
 

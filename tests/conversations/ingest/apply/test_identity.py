@@ -1,4 +1,4 @@
-"""Which contact an address belongs to, and which contacts are merged."""
+"""An address belongs to one contact; contacts whose addresses belong to one person are merged."""
 
 import itertools
 from typing import Any
@@ -36,7 +36,7 @@ def test_a_contact_without_a_phone_number_shows_its_lid() -> None:
 
 # --- resolving --------------------------------------------------------------------------------------------------------
 @pytest.fixture
-def instance(db: None) -> Instance:  # noqa: ARG001 - the fixture that allows database access
+def instance(db: None) -> Instance:  # noqa: ARG001 - the fixture "db" enables database access
     return Instance.objects.create(name="sales")
 
 
@@ -129,7 +129,7 @@ def test_many_addresses_are_looked_up_in_several_queries(instance: Instance, mon
 
 # --- merging contacts -------------------------------------------------------------------------------------------------
 class Pair:
-    """Two contacts of one instance, to be merged into the first."""
+    """Two contacts of one instance, of which a test merges the second into the first."""
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
@@ -217,7 +217,7 @@ def test_a_merged_conversation_is_archived_only_if_both_were_and_pinned_if_one_w
     pair: Pair,
     field: str,
     flags: tuple[bool, bool],
-    expected: bool,  # noqa: FBT001 - a parameter of the test
+    expected: bool,  # noqa: FBT001 - pytest passes the argument by keyword
 ) -> None:
     for contact, flag in zip((pair.kept, pair.removed), flags, strict=True):
         pair.chat(contact, **{field: flag})

@@ -1,4 +1,4 @@
-"""Which latest-state values win, and which rows and clocks are written."""
+"""Latest-state values: which of two values wins, and which rows and clocks are written to the database."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from conversations.ingest.apply.latest_state import (
 from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Contact, Conversation, Instance, StateClock
 
-Statement = tuple[dict[str, Any], str]  # values and their clock
+Statement = tuple[dict[str, Any], str]  # values by field name, and the clock of the values
 
 
 # --- pure -------------------------------------------------------------------------------------------------------------
@@ -68,7 +68,7 @@ def contact(instance: Instance) -> Contact:
 
 
 def apply_all(instance: Instance, row: Contact | Conversation, *statements: Statement) -> list[set[str]]:
-    """Apply statements one by one and save; return the changed fields of each."""
+    """Apply statements one by one, and save the row and clocks; return the fields that each statement changed."""
     states, changes = LatestState(instance, [subject_for(row)]), UnitOfWork()
     changed = [states.apply(row, values, clock, changes) for values, clock in statements]
     changes.save()
@@ -97,7 +97,7 @@ def test_an_older_value_writes_nothing(
     instance: Instance, contact: Contact, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     apply_all(instance, contact, ({"name": "Ana"}, "2"))
-    with django_assert_num_queries(1):  # it reads the clocks
+    with django_assert_num_queries(1):  # one query reads the clocks
         assert apply_all(instance, contact, ({"name": "Zoe"}, "1")) == [set()]
 
 
@@ -134,7 +134,7 @@ on_one_instance = settings(max_examples=50, suppress_health_check=[HealthCheck.f
 
 
 def state_after(instance: Instance, found: list[Statement]) -> tuple[Any, ...]:
-    """Apply statements to a new conversation without saving it; return its values and their clocks."""
+    """Apply statements to a new, unsaved conversation; return the conversation's values and the values' clocks."""
     row = Conversation(pk=1, instance=instance, kind="group", jid="7@g.us")
     states, changes = LatestState(instance, [subject_for(row)]), UnitOfWork()
     for values, clock in found:

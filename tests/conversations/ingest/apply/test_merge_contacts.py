@@ -1,4 +1,4 @@
-"""Conversations of one person under two addresses are merged, in any order, and readers never see a partial merge."""
+"""Conversations of one person under two addresses are merged, and readers never see a partial merge."""
 
 import itertools
 import threading
@@ -11,7 +11,7 @@ from django.db import connection
 
 from conversations.ingest.worker.batch import apply_due
 from conversations.models import Contact, Conversation, Instance, Message
-from tests.cachelayer.conftest import cache_runtime  # noqa: F401 - fixtures
+from tests.cachelayer.conftest import cache_runtime  # noqa: F401 - pytest finds the imported fixture by name
 from tests.conversations.ingest.bodies import GROUP, LID, PHONE, envelope, text
 from tests.conversations.ingest.inboxes import NO_DELAY, store_all
 from tests.conversations.ingest.processes import TIMEOUT_SECONDS
@@ -23,7 +23,7 @@ MESSAGES = {
     "read": text("P0", PHONE, "já lida", status="READ", at=-5),
     "both": text("B1", LID, "os dois", at=2, key={"remoteJidAlt": PHONE}),
 }
-STEP = 1 if connection.vendor == "sqlite" else 4  # PostgreSQL is slower, so only every fourth order is tried
+STEP = 1 if connection.vendor == "sqlite" else 4  # PostgreSQL is slower, so it gets every fourth order
 
 
 @pytest.mark.django_db
@@ -68,7 +68,7 @@ def addresses_of(n: int) -> tuple[str, str]:
 
 @contextmanager
 def run_readers(*reads: Any) -> Iterator[list[str]]:
-    """Call each function repeatedly in a separate thread during the block; yield the errors they return."""
+    """During the block, call each function repeatedly in a thread; yield the list of the returned error texts."""
     errors: list[str] = []
     stopped = threading.Event()
 
@@ -92,14 +92,14 @@ def run_readers(*reads: Any) -> Iterator[list[str]]:
 
 
 class Reader:
-    """Reads an instance's rows as the API does; each method returns an error or "". All messages are unread."""
+    """Reads an instance's rows as the API does; each method returns an error text, or "" if the rows are correct."""
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
-        self._fewest = 2 * PEOPLE  # conversations in the last list
+        self._fewest = 2 * PEOPLE  # number of conversations in the previous list
 
     def read_conversations(self) -> str:
-        """Check that the unread counts add up, and that merged conversations never come back."""
+        """Check that the unread counts add up to TOTAL, and that merged conversations do not reappear."""
         rows = Conversation.objects.for_instance(self._instance, limit=100).rows
         unread = sum(row.unread_count for row in rows)
         if unread != TOTAL or len({row.jid for row in rows}) != len(rows) or len(rows) > self._fewest:
@@ -108,14 +108,14 @@ class Reader:
         return ""
 
     def read_messages(self) -> str:
-        """Check that each message is listed once."""
+        """Check that the list contains each message exactly once."""
         key_ids = [row.key_id for row in Message.objects.for_instance(self._instance, limit=100).rows]
         return (
             "" if len(key_ids) == len(set(key_ids)) == TOTAL else f"{len(set(key_ids))} of {TOTAL}, {len(key_ids)} rows"
         )
 
     def read_each_conversation(self) -> str:
-        """Check that a conversation has the messages of one address or both; none if it was merged after listing."""
+        """Check that each conversation has all messages of one or both addresses, or none if it was just merged."""
         for row in Conversation.objects.for_instance(self._instance, limit=100).rows:
             found = Message.objects.for_conversation(row.pk, limit=100).rows
             if len(found) not in (0, MESSAGES_PER_ADDRESS, 2 * MESSAGES_PER_ADDRESS):

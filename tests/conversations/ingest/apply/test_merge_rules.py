@@ -1,4 +1,4 @@
-"""Each merge rule of messages, latest-state values and memberships, first by example, then as a property."""
+"""Tests each merge rule of messages, latest-state values and memberships with examples and with properties."""
 
 import datetime as dt
 from typing import Any
@@ -21,7 +21,7 @@ SECOND = dt.timedelta(seconds=1)
 
 
 def copy(**values: Any) -> Copy:
-    """Build a copy of a message; its precedence depends on its content, as the parser's does."""
+    """Build the parsed copy of a message; like the parser, derive the copy's precedence from its content."""
     content: Copy = {
         "sender_id": None,
         "sender_name": "",
@@ -47,7 +47,7 @@ def update(kind: str, rank_or_ms: int = 0, subject: str = "", **value: Any) -> M
 
 
 def merged(*facts: Fact) -> Message:
-    """Merge facts into the row of a message."""
+    """Merge parsed copies and updates into a new message row; return the row."""
     row = Message(key_id="M1", from_me=False, timestamp=LATEST)
     for fact in facts:
         if isinstance(fact, MessageUpdate):
@@ -183,7 +183,7 @@ def test_merging_two_rows_equals_merging_all_their_facts_into_one_row() -> None:
 
 
 @pytest.mark.parametrize("is_swapped", [False, True])
-def test_a_deletion_of_either_row_is_final(is_swapped: bool) -> None:  # noqa: FBT001 - a parameter of the test
+def test_a_deletion_of_either_row_is_final(is_swapped: bool) -> None:  # noqa: FBT001 - pytest passes the argument by keyword
     deleted, other = merged(copy(), update("delete")), merged(copy())
     row, merged_row = (other, deleted) if is_swapped else (deleted, other)
     merge_rules.merge_messages(row, merged_row)
@@ -210,7 +210,7 @@ def test_a_later_clock_wins_and_the_greater_value_on_equal_clocks(
     clock: str,
     new: Any,
     new_clock: str,
-    is_newer: bool,  # noqa: FBT001 - a parameter of the test
+    is_newer: bool,  # noqa: FBT001 - pytest passes the argument by keyword
 ) -> None:
     assert merge_rules.is_newer(value, clock, new, new_clock) is is_newer
 
@@ -247,7 +247,7 @@ def test_changed_fields_are_those_that_differ_from_the_snapshot() -> None:
 
 
 # --- properties -------------------------------------------------------------------------------------------------------
-few_examples = settings(max_examples=30)  # of each kind
+few_examples = settings(max_examples=30)
 times, subjects = st.integers(1, 3), st.sampled_from(["ana", "bob", "me"])
 texts = st.sampled_from(["", "a", "b", '"'])
 copies = st.builds(
@@ -271,7 +271,7 @@ KINDS: dict[str, st.SearchStrategy[Fact]] = {"copy": copies, **updates, "any": s
 
 
 def histories(kind: str) -> st.SearchStrategy[list[Fact]]:
-    """Facts of one kind, and at least one copy, because only a copy creates a message."""
+    """Return a strategy for lists of one kind of fact, with a copy first, because only a copy creates a message."""
     return st.builds(lambda first, others: [first, *others], copies, st.lists(KINDS[kind], max_size=5))
 
 

@@ -1,4 +1,4 @@
-"""The row of each message type, on each of Evolution's channels."""
+"""Each type of chat message gives the expected row, for each kind of Evolution's WhatsApp connections."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def instance_of(body: dict[str, Any]) -> Instance:
 
 
 def message_of(body: dict[str, Any]) -> Message:
-    """Apply one body; return the only message."""
+    """Apply one webhook body; return the only message in the database."""
     event = receive(instance_of(body), body)
     assert event.outcome == WebhookEvent.Outcome.APPLIED, event.reason
     return Message.objects.select_related("conversation", "sender").get()
@@ -162,7 +162,7 @@ def test_a_history_import_stores_old_messages_and_the_unread_count() -> None:
 
 
 def apply_recorded(name: str) -> dict[str, Message]:
-    """Apply all recorded bodies of one instance; return its messages by key id."""
+    """Apply all recorded webhook bodies of one instance; return the instance's messages by key id."""
     for line in captured():
         if line["body"].get("instance") == name:
             event = receive(instance_of(line["body"]), line["body"])
@@ -170,7 +170,7 @@ def apply_recorded(name: str) -> dict[str, Message]:
     return {row.key_id: row for row in Message.objects.filter(instance__name=name)}
 
 
-# key id → (kind, text, media, details)
+# key id of a message → expected (kind, text, media, details)
 RECORDED: dict[str, dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]]] = {
     "inj": {  # Baileys
         "T1": ("text", "oi", {}, {}),
@@ -245,7 +245,7 @@ def test_cloud_api_statuses_replies_and_a_removed_reaction() -> None:
     rows = apply_recorded("meta1")
     assert (
         rows["wamid.TEXT"].status == Message.Status.READ
-    )  # the server sent SENT, DELIVERED, READ and FAILED in this order
+    )  # the recorded server sent the statuses SENT, DELIVERED, READ and FAILED in this order
     assert rows["wamid.TEXT2"].quoted_key_id == "wamid.TEXT"
     assert [reaction["emoji"] for reaction in rows["wamid.TEXT"].reactions.values()] == [""]
     names = dict(Conversation.objects.filter(instance__name="meta1").values_list("jid", "name"))

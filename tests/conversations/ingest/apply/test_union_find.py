@@ -1,4 +1,4 @@
-"""Which addresses and contacts form one group."""
+"""Addresses and contacts that belong to one person are grouped by union-find."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

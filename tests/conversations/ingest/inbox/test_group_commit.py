@@ -1,4 +1,4 @@
-"""Rows of concurrent callers are written together; each caller gets only the errors of its own rows."""
+"""Group commit writes the rows of concurrent callers together; a faulty row raises an error only in its caller."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ TIMEOUT_SECONDS = 20.0
 
 
 class FakeTable:
-    """Records writes; a write blocks until `may_continue` is set, and `check` may raise an error."""
+    """A table that records writes; a write blocks until `may_continue` is set, and then calls `check`."""
 
     def __init__(self) -> None:
         self.writes: list[list[str]] = []
@@ -30,14 +30,14 @@ class FakeTable:
 
 
 def write_concurrently(table: FakeTable, *calls: Sequence[str]) -> list["Future[None]"]:
-    """Start the first call, and add all others in order while it writes."""
+    """Call `GroupCommit.write` in threads: the later calls arrive, in order, while the first call writes."""
     group = GroupCommit(table.write)
     with ThreadPoolExecutor(len(calls)) as threads:
         futures = [threads.submit(group.write, calls[0])]
         assert table.has_begun.wait(TIMEOUT_SECONDS)
         for count, call in enumerate(calls[1:], start=1):
             futures.append(threads.submit(group.write, call))
-            while len(group._queue) < count:  # noqa: SLF001 - the calls must arrive in this order
+            while len(group._queue) < count:  # noqa: SLF001 - the test waits until the call is queued
                 time.sleep(0.001)
         table.may_continue.set()
     return futures

@@ -1,4 +1,4 @@
-"""Several processes insert the same rows while workers update them: no deadlock, and no duplicate row."""
+"""When several processes insert rows that workers update, there is no deadlock and no duplicate row."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +21,7 @@ def build_rows(instance: Instance, *digests: str) -> list[insert.Row]:
 
 
 def write_in_thread(rows: list[insert.Row], barrier: threading.Barrier | None = None) -> None:
-    """Insert without group commit, as a thread of another process would."""
+    """Insert rows in a thread without group commit, to simulate a thread of another process."""
     try:
         if barrier is not None:
             connection.ensure_connection()

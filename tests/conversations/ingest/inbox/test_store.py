@@ -1,4 +1,4 @@
-"""Storing bodies: one row each, from many threads at once, and after the server closed the connection."""
+"""Each webhook body is stored as one row, from many threads, and also after the server closed the connection."""
 
 from concurrent.futures import ThreadPoolExecutor
 

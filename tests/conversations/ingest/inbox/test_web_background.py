@@ -1,4 +1,4 @@
-"""How the web process' background thread logs errors."""
+"""The background thread of a web process logs its errors."""
 
 import pytest
 from django.db import OperationalError, connection
@@ -15,7 +15,7 @@ from tests.logs.conftest import throw
 def test_an_error_is_logged_without_its_text_and_an_unavailable_database_only_at_debug(
     error: Exception, level: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "close", lambda: None)  # the test's connection must stay open
+    monkeypatch.setattr(connection, "close", lambda: None)  # keep the test's connection open
     monkeypatch.setattr(connection, "is_usable", lambda: False)
     with capture() as logged:
         PeriodicTask(lambda: throw(error), 0.0).run_if_due()

@@ -1,4 +1,4 @@
-"""Debouncing and batching need fewer writes, and give the same rows as applying events one by one."""
+"""Debounced and batched events need fewer writes, and give the same rows as events that are applied one by one."""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
@@ -27,7 +27,7 @@ numbers = itertools.count()
 ONE_BY_ONE = Options(window=0, interval=0, batch=1)
 INBOX_MODELS = (WebhookEvent, IngestLease, IngestCounter)
 DOMAIN_TABLES = {
-    model._meta.db_table  # noqa: SLF001 - Django documents _meta
+    model._meta.db_table  # noqa: SLF001 - Django documents the attribute _meta
     for model in apps.get_app_config("conversations").get_models()
     if model not in INBOX_MODELS
 }
@@ -39,7 +39,7 @@ def clock_at(n: int) -> str:
 
 
 def inbound_text(n: int, chat: int) -> Iterator[Body]:
-    """Yield the five webhooks that Evolution sends for one inbound text (webhooks.md, amplification)."""
+    """Yield the five webhook bodies that Evolution sends for one inbound text message."""
     jid, clock = f"5521{900000000 + chat}@s.whatsapp.net", clock_at(n)
     yield text(f"IN{n}", jid, f"oi {n}", at=n, pushName=f"Ana {chat}") | {"date_time": clock}
     for picture in (None, f"https://pps.whatsapp.net/{chat}"):
@@ -51,7 +51,7 @@ def inbound_text(n: int, chat: int) -> Iterator[Body]:
 
 
 def outbound_text(n: int, chat: int) -> Iterator[Body]:
-    """Yield the seven webhooks for one message sent through the API, with an acknowledgement of each step."""
+    """Yield the seven webhook bodies that Evolution API sends for one message that a client sends through the API."""
     jid, clock = f"5521{900000000 + chat}@s.whatsapp.net", clock_at(n)
     sent = text(f"OUT{n}", jid, f"pois não {n}", from_me=True, at=n, status="PENDING")
     yield sent | {"event": "send.message", "date_time": clock}
@@ -63,7 +63,7 @@ def outbound_text(n: int, chat: int) -> Iterator[Body]:
 
 
 def realistic_stream() -> list[list[Body]]:
-    """Return the bodies of each of five seconds: six busy chats, and the recorded bodies of a real server."""
+    """Return one list of webhook bodies per second, for five seconds: generated bodies and recorded bodies."""
     recorded = iter([{**line["body"], "instance": ""} for line in captured()])
     seconds = []
     for second in range(5):
@@ -76,7 +76,7 @@ def realistic_stream() -> list[list[Body]]:
 
 
 def count_writes(run: Callable[[], object]) -> int:
-    """Count the rows of domain tables that a function inserts, updates or deletes."""
+    """Return how many rows a function inserts, updates or deletes, without rows of the inbox tables."""
     rows = 0
 
     def watch(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001
@@ -84,7 +84,7 @@ def count_writes(run: Callable[[], object]) -> int:
         result = execute(sql, params, many, context)
         verb, *words = sql.replace('"', "").split(maxsplit=3)
         if verb in ("INSERT", "UPDATE", "DELETE") and DOMAIN_TABLES & set(words[:2]):
-            # With RETURNING, SQLite does not report how many rows it inserted.
+            # SQLite does not report how many rows an INSERT with RETURNING has inserted.
             rows += sql.count("), (") + 1 if verb == "INSERT" else context["cursor"].rowcount
         return result
 
@@ -94,7 +94,7 @@ def count_writes(run: Callable[[], object]) -> int:
 
 
 def apply_by_second(instance: Instance, seconds: Iterable[list[Body]], options: Options) -> None:
-    """Store the bodies of each second, and apply them at its end."""
+    """For each second, store all webhook bodies of that second, and then apply their events."""
     worker = Worker(options)
     for bodies in seconds:
         for body in bodies:
@@ -108,7 +108,7 @@ def test_debouncing_a_realistic_stream_needs_fewer_writes_and_gives_the_same_row
     after = count_writes(lambda: apply_by_second(quick, realistic_stream(), Options(interval=0)))
     assert rows_of(quick) == rows_of(slow)
     messages = slow.messages.count()
-    print(f"{before} writes one by one, {after} debounced: {1 - after / before:.0%} fewer; {messages} messages")  # noqa: T201 - pytest -s shows it
+    print(f"{before} writes one by one, {after} debounced: {1 - after / before:.0%} fewer; {messages} messages")  # noqa: T201 - `pytest -s` shows the printed line
     assert after <= 0.7 * before
     counts = dict(quick.ingest_counts.values_list("name", "value"))
     assert counts["coalesced"] > 0
@@ -117,9 +117,9 @@ def test_debouncing_a_realistic_stream_needs_fewer_writes_and_gives_the_same_row
 
 # --- any stream -------------------------------------------------------------------------------------------------------
 def apply_in_batches(bodies: Iterable[Body], cuts: Iterable[bool], options: Options, *, states_last: bool) -> Rows:
-    """Apply a stream to a new instance, in batches that end where `cuts` is true; return the rows.
+    """Apply webhook bodies to a new instance, in batches that end where `cuts` is true; return the rows.
 
-    With `states_last`, latest-state events wait until all other events of their window are applied.
+    With `states_last`, the latest-state events of a batch are stored after the batch's other events are applied.
     """
     instance = Instance.objects.create(name=f"debounce-{next(numbers)}")
     waiting_states: list[Body] = []
@@ -158,7 +158,7 @@ def test_any_batches_and_windows_give_the_same_rows_as_applying_one_by_one(
     stream: list[Body],
     cuts: list[bool],
     size: int,
-    states_last: bool,  # noqa: FBT001 - hypothesis draws it
+    states_last: bool,  # noqa: FBT001 - hypothesis passes the argument by keyword
 ) -> None:
     batched = apply_in_batches(stream, cuts, Options(interval=0, batch=size), states_last=states_last)
     assert batched == apply_in_batches(stream, [True] * len(stream), ONE_BY_ONE, states_last=False)

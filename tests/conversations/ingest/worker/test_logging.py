@@ -1,4 +1,4 @@
-"""What the worker logs about events: the context, the event and its request, and never a message's text."""
+"""The worker logs each failed event with the event id and the request id, but never the text of a chat message."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 
 def store_as(request_id: str, instance: Instance, body: object) -> WebhookEvent:
-    """Store an event in a request with that id."""
+    """Store a webhook body as in a request whose id is `request_id`."""
     with bound(request_id=request_id):
         store_all(instance, body)
     return WebhookEvent.objects.latest("id")
@@ -99,7 +99,7 @@ def test_errors_of_the_worker_are_logged_with_a_traceback_and_without_their_text
 
     monkeypatch.setattr("conversations.ingest.worker.worker.DATABASE_RETRY", 0.0)
     monkeypatch.setattr(schedule, "find_due", fail_at_first)
-    monkeypatch.setattr(connection, "close", lambda: None)  # the test's connection must stay open
+    monkeypatch.setattr(connection, "close", lambda: None)  # keep the test's connection open
     with capture() as logged:
         worker.run()
     for level, message in (("WARN", "Ingest WAITS"), ("FATAL", "Ingest FATAL")):

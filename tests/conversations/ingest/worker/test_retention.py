@@ -1,4 +1,4 @@
-"""Old applied events and pending updates are deleted in small steps; events that an operator may need are kept."""
+"""Old applied events and pending updates are deleted in small steps; events that operators may need are kept."""
 
 import datetime as dt
 
@@ -86,7 +86,7 @@ def test_a_pending_update_that_was_applied_to_a_message_expires_uncounted(instan
     store_all(instance, envelope("messages.edited", edit), text("M1"))
     Worker(NO_DELAY).drain()
     assert Message.objects.get().text == "olá"
-    assert PendingUpdate.objects.count() == 1  # it names no chat, so it may match a message of another chat too
+    assert PendingUpdate.objects.count() == 1  # the edit names no chat and may match messages of other chats
     make_old(7.1)
     assert retention.expire_pending_updates(7) == 1
     assert "expired" not in metrics.for_instance(instance.pk)
@@ -102,5 +102,5 @@ def test_after_a_step_the_next_one_waits(instance: Instance) -> None:
     store_all(instance, *texts(1, first=3))
     Worker(NO_DELAY).drain()
     make_old(8)
-    schedule.step()  # it is not due again yet
+    schedule.step()  # deletes nothing, because the next deletion is not yet due
     assert WebhookEvent.objects.exists()

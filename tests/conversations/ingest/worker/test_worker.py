@@ -1,4 +1,4 @@
-"""One worker: when it applies which events, in which batches, and how it handles events that cannot be applied."""
+"""A single worker applies due events in batches, and retries or fails events that cannot be applied."""
 
 import datetime as dt
 import itertools
@@ -29,11 +29,11 @@ Outcome = WebhookEvent.Outcome
 
 @pytest.fixture
 def failing_key_ids(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """Make applying messages with these key ids fail."""
+    """Return a set; applying a chat message whose key id the test adds to the set raises an error."""
     key_ids: set[str] = set()
 
     def apply_or_fail(instance: Instance, facts: Any) -> None:
-        apply(instance, facts)  # a failure must roll this back
+        apply(instance, facts)  # the KeyError must roll back the applied facts
         if any(isinstance(fact, MessageCopy) and fact.key_id in key_ids for fact in facts):
             raise KeyError("Bom dia!")
 
@@ -42,7 +42,7 @@ def failing_key_ids(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 
 def make_due() -> None:
-    """Make all stored events due, as if time had passed."""
+    """Make all stored events due now, to simulate that time has passed."""
     WebhookEvent.objects.filter(outcome=Outcome.STORED).update(due_at=timezone.now())
     IngestLease.objects.update(next_at=timezone.now())
 
@@ -128,7 +128,7 @@ def test_an_import_is_applied_in_parts_and_does_not_delay_live_events(instance: 
     history_counts = []
     for n in range(1, 6):
         batch.apply_due(instance.pk, options)
-        # A live event that is stored during the import is applied by the next batch.
+        # A live event that is stored during the history import is applied in the next batch.
         assert Message.objects.filter(key_id=f"LIVE{n - 1}").exists()
         history_counts.append(Message.objects.filter(is_history=True).count())
         store_all(instance, text(f"LIVE{n}", at=100 + n))
@@ -189,7 +189,7 @@ def test_after_the_last_attempt_an_event_is_failed_and_no_longer_due(
 ) -> None:
     failing_key_ids.add("M0")
     store_all(instance, *texts(2))
-    delays = []  # the least and the greatest possible delay of each retry
+    delays = []  # lower and upper bound of the delay before each retry
     for _ in range(3):
         start = timezone.now()
         Worker(Options(attempts=3, interval=0)).round()
@@ -220,7 +220,7 @@ def test_a_failed_event_that_is_posted_again_is_retried(instance: Instance, fail
 def test_a_database_error_that_one_event_causes_fails_only_that_event(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SQLite raises the error class of an unavailable database for some invalid statements too."""
+    """For some invalid statements, SQLite raises the same error class as for an unavailable database."""
 
     def apply_or_fail(instance: Instance, facts: Any) -> None:
         if any(isinstance(fact, MessageCopy) and fact.key_id == "M2" for fact in facts):
@@ -273,7 +273,7 @@ def test_no_error_ends_a_worker(instance: Instance, monkeypatch: pytest.MonkeyPa
     for pause in ("POLL_SECONDS", "DATABASE_RETRY"):
         monkeypatch.setattr(f"conversations.ingest.worker.worker.{pause}", 0.0)
     monkeypatch.setattr(schedule, "find_due", fail_at_first)
-    monkeypatch.setattr(connection, "close", lambda: None)  # the test's connection must stay open
+    monkeypatch.setattr(connection, "close", lambda: None)  # keep the test's connection open
     store_all(instance, *texts(3))
     worker.run()
     assert outcomes(instance) == {"applied": 3}
@@ -327,7 +327,7 @@ def test_a_rolled_back_batch_is_not_counted(instance: Instance) -> None:
 
 # --- repeated events --------------------------------------------------------------------------------------------------
 def test_837_copies_of_one_message_are_one_row_and_one_unread(instance: Instance) -> None:
-    """As in Evolution's issue 2675; each copy has a different timestamp."""
+    """Issue 2675 of Evolution API describes these repeated webhooks, whose timestamps differ."""
     copies = [text("SAME", at=n) | {"date_time": f"2025-12-11T10:{n // 60:02}:{n % 60:02}.000Z"} for n in range(837)]
     store_all(instance, *copies)
     store_all(instance, *copies[::2])
@@ -341,7 +341,7 @@ def test_837_copies_of_one_message_are_one_row_and_one_unread(instance: Instance
 
 
 def count_writes(table: str, run: Callable[[], object]) -> int:
-    """Count the rows of a table that a function writes."""
+    """Return how many rows of a table a function inserts or updates."""
     written: Counter[str] = Counter()
 
     def watch(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001
@@ -357,7 +357,7 @@ def count_writes(table: str, run: Callable[[], object]) -> int:
 
 def test_many_connection_states_write_the_instance_once_per_window(instance: Instance, settings: Settings) -> None:
     settings.INGEST = {"WINDOW": 1.0}
-    table = Instance._meta.db_table  # noqa: SLF001 - Django documents _meta
+    table = Instance._meta.db_table  # noqa: SLF001 - Django documents the attribute _meta
     for state in itertools.islice(itertools.cycle(["connecting", "close"]), 65 * 3):
         store_all(instance, connection_state(state))
     WebhookEvent.objects.update(due_at=timezone.now())

@@ -1,4 +1,4 @@
-"""Many workers, in threads and processes: each event is applied once and at once, also when a worker is killed."""
+"""Many workers, in threads and processes, apply each event promptly and exactly once, even if a worker is killed."""
 
 import os
 import signal
@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
 @pytest.fixture
 def no_poll(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Disable polling, so that only notifications wake a worker."""
+    """Disable the workers' polling, so that only notifications wake a worker."""
     monkeypatch.setattr("conversations.ingest.worker.worker.POLL_SECONDS", TIMEOUT_SECONDS)
 
 
@@ -100,7 +100,7 @@ def test_a_worker_skips_an_instance_whose_lease_another_worker_holds(
         patch.setattr(batch, "apply", apply_slowly)
         with run_workers(Worker(NO_DELAY)):
             assert has_begun.wait(TIMEOUT_SECONDS)
-            assert batch.apply_due(instance.pk, NO_DELAY) == 0  # it returns without waiting
+            assert batch.apply_due(instance.pk, NO_DELAY) == 0  # apply_due does not wait for the lease
             may_continue.set()
             wait_until(all_applied)
 
@@ -119,7 +119,7 @@ def test_a_notification_wakes_a_waiting_worker(instance: Instance) -> None:
 
 @pytest.fixture
 def web_background(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebBackgroundThread]:
-    """Run a web process' background thread."""
+    """Run the background thread of a web process during a test."""
     delegate_to, has_delegated = notify.delegate_to, threading.Event()
 
     def delegate_and_report(event: threading.Event | None) -> None:
@@ -160,7 +160,7 @@ def test_without_a_notification_a_worker_polls(instance: Instance, monkeypatch: 
     monkeypatch.setattr("conversations.ingest.worker.worker.POLL_SECONDS", 0.1)
     with run_workers(Worker(NO_DELAY)):
         wait_until(listener_pids)
-        store_all(instance, *texts(1))  # without a notification
+        store_all(instance, *texts(1))  # stores an event without a PostgreSQL notification
         wait_until(all_applied)
 
 
