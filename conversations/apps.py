@@ -9,8 +9,8 @@ class ConversationsConfig(AppConfig):
     name = "conversations"
 
     def ready(self) -> None:
-        """Register the cache policy of the models, which are loaded now."""
-        from cachelayer import register  # noqa: PLC0415 - loading the models ends only now
-        from conversations.cache_policy import INVALIDATION_RULES, NAMESPACES  # noqa: PLC0415 - cache_policy imports models
+        """Register the cache policy with the cache, after Django has loaded the models."""
+        from cachelayer import register  # noqa: PLC0415 - models cannot be imported earlier
+        from conversations.cache_policy import INVALIDATION_RULES, NAMESPACES  # noqa: PLC0415 - needs the loaded models
 
         register(NAMESPACES, INVALIDATION_RULES)

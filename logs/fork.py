@@ -22,9 +22,8 @@ def after_fork(callback: Callback) -> Callback:
     """Register a callback to run in every forked child, and return the callback; also works as a decorator.
 
     Callbacks run in the order of their registration: lower packages are imported, and so registered, first. Registering
-    a callback again changes nothing.
-    If a callback raises an exception, Python reports the exception on the
-    standard error and runs the remaining callbacks.
+    a callback again changes nothing. If a callback raises an exception, Python reports the exception on the standard
+    error and runs the remaining callbacks.
     """
     if callback not in _callbacks:
         _callbacks.append(callback)

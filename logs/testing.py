@@ -20,7 +20,7 @@ class CapturedLines(list[dict[str, Any]]):
     """The captured log lines, each as a parsed JSON object."""
 
     def matching(self, *, message: str = "", **fields: Any) -> list[dict[str, Any]]:
-        """Return the log lines whose message contains a text and whose fields have given values (in any letter case)."""
+        """Return the lines whose message contains a text and whose fields have given values (in any letter case)."""
         return [
             line
             for line in self

@@ -147,7 +147,7 @@ class FetchManager(models.Manager[Row]):
         Args:
             tag: the tag that a change of the list touches; the key of the cache entry begins with this tag.
             load: reads the page from the database (see `primary`).
-            parameters: everything else that `load` depends on: filters, order, cursor, limit.
+            parameters: everything besides the tag that the result of `load` depends on: filters, order, cursor, limit.
             fresh: see `fetch`.
         """
         binding, key = self._binding, (tag, *parameters)

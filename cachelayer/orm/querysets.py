@@ -30,7 +30,7 @@ class CachedQuerySet(models.QuerySet[Row]):
     update.alters_data = True  # type: ignore[attr-defined]  # tells Django that templates must not call `update`
 
     def bulk_create(self, objs: Iterable[Row], *args: Any, **kwargs: Any) -> list[Row]:
-        """Insert as Django does; conflict handling may change rows not in `objs`, so it invalidates the namespaces."""
+        """Insert as Django does; if conflict handling may change rows not in `objs`, invalidate the namespaces."""
         objs = list(objs)
         handles_conflicts = kwargs.get("update_conflicts") or kwargs.get("ignore_conflicts") or args[1:]
         self._for_write = True  # makes `self.db` the database that receives writes

@@ -161,7 +161,7 @@ class MemoryStore:
         """See `Store.subscribe`."""
         raise NotImplementedError("an in-process store has no invalidation channel")
 
-    def verify_connection(self, connection: Any) -> bool:  # noqa: ARG002 - the interface `Store` requires it
+    def verify_connection(self, connection: Any) -> bool:  # noqa: ARG002 - the interface requires the parameter
         """See `Store.verify_connection`; a memory store has no connections."""
         return False
 

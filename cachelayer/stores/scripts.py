@@ -82,8 +82,8 @@ return 1
 
 # Called with the tags as KEYS, and as ARGV the write id, a new version, the channel, the invalidation message, and for
 # each tag the time to live of the version in ms. Returns the number of lost intents, and appends this number to the
-# message, because the sender does not read the reply. Readers have bypassed the cache for these tags since the script
-# BEGIN announced the tags, so END publishes the message only if intents were lost.
+# message, because the sender does not read the script's reply. Readers have bypassed the cache for these tags since
+# the script BEGIN announced the tags, so END publishes the message only if intents were lost.
 END = (
     _SHEBANG
     + _HOLDERS

@@ -15,7 +15,7 @@ class RedisSubscription:
 
     def __init__(self, client: redis.Redis, channel: str) -> None:
         pool: Any = client.connection_pool
-        # In version 2 of the Redis protocol, each reply on a subscribed connection is a list that begins with its kind.
+        # In Redis protocol 2, each reply on a subscribed connection is a list that begins with the reply's kind.
         self._connection = pool.connection_class(**{**pool.connection_kwargs, "protocol": 2, "retry": None})
         self._channel = channel
 

@@ -46,7 +46,7 @@ class WriteIntent:
         self._lock = threading.Lock()  # the heartbeat thread may call `renew` while the writing thread calls `end`
 
     def begin(self, tags: Iterable[str]) -> None:
-        """Announce that entries with these tags are about to become invalid. Must return before the write commits.
+        """Announce that the entries with these tags are about to change. `begin` must return before the write commits.
 
         A tag in the outbox does not count as acknowledged, because rolling back a savepoint may remove the outbox row.
 

@@ -56,7 +56,7 @@ class ConnectionWrites:
     """The writes in progress on one of Django's connections.
 
     Attributes:
-        intent: the intent of the current transaction, or of a last transaction that was rolled back; otherwise None.
+        intent: the intent of the current transaction, or of the last transaction if rolled back; otherwise None.
         dbapi_connection: the database driver's connection on which the transaction of `intent` began.
         autocommit_saves: the saves in progress outside a transaction, innermost last, because a receiver of a Django
             signal may save another row.
@@ -111,7 +111,7 @@ def finish_save(alias: str, row: object) -> None:
 
 
 def is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
-    """Tell whether a statement run now would commit only later. Opens no connection: a cache hit needs no database."""
+    """Tell whether a statement run now needs a later commit. Opens no connection, because cache hits need none."""
     commits = connection.settings_dict["AUTOCOMMIT"] if connection.connection is None else connection.autocommit
     return connection.in_atomic_block or not commits
 

@@ -1,8 +1,9 @@
 """Inserts or updates many rows of one table with one statement.
 
-On PostgreSQL all rows are sent as one JSON parameter, which `json_populate_recordset` turns into rows of the table. So
-the SQL text has the same length for any number of rows, and encoding one JSON parameter costs much less than adapting
-one parameter per value. On other databases, and for fields that convert their values, there is one parameter per value.
+On PostgreSQL all rows are sent as one JSON parameter, which `json_populate_recordset` turns into rows of the table. The
+SQL text then has the same length for any number of rows, and encoding one JSON parameter costs much less than adapting
+one parameter per value. On other databases, and for fields that convert their values, each value is sent as one
+parameter.
 """
 
 import datetime as dt
@@ -63,7 +64,7 @@ def bulk_insert(connection: BaseDatabaseWrapper, rows: Sequence[models.Model]) -
 
 
 def bulk_update(connection: BaseDatabaseWrapper, rows: Sequence[models.Model], field_names: Iterable[str]) -> None:
-    """Write the fields with these names of existing rows to the database.
+    """Write the fields `field_names` of existing rows to the database.
 
     Raises:
         TypeError: JSON cannot represent the value of a field.
@@ -101,7 +102,7 @@ def _supports_json(connection: BaseDatabaseWrapper, fields: Iterable[Any]) -> bo
 
 
 def _to_json(fields: Sequence[Any], rows: Sequence[models.Model], *, add: bool) -> str:
-    """Encode rows as a JSON array with one object per row, which maps column names to values."""
+    """Encode rows as a JSON array of one object per row; each object maps column names to values."""
     time_fields = [field for field in fields if type(field) in _TIME_FIELDS]
     for field in time_fields:
         for row in rows:

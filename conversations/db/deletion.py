@@ -27,4 +27,4 @@ def DB_CASCADE(  # noqa: N802 - Django's on_delete handlers have names in capita
     collector.fast_deletes.append(rows)
 
 
-DB_CASCADE.lazy_sub_objs = True  # type: ignore[attr-defined]  # True tells Django not to load the referring rows
+DB_CASCADE.lazy_sub_objs = True  # type: ignore[attr-defined]  # makes Django not load referring rows

@@ -1,8 +1,8 @@
 """Keyset pagination: a page of an ordered queryset, with opaque cursors to the next and the previous page.
 
-Every page costs the same, however far it is from the first page. If rows are inserted or deleted between two requests,
-no other row is repeated or skipped (https://use-the-index-luke.com/no-offset). The last field of the order must be
-unique, and no field of the order may be null.
+Reading a page costs the same, however far the page is from the first one. If rows are inserted or deleted between two
+requests, no other row is repeated or skipped (https://use-the-index-luke.com/no-offset). The last field of the order
+must be unique, and no field of the order may be null.
 """
 
 import base64
@@ -24,14 +24,14 @@ MAX_CURSOR_CHARS = 4096  # enough for a cursor with a text field of 255 escaped 
 
 
 class InvalidCursor(ValueError):
-    """A cursor was not created for the list that it is used with."""
+    """A cursor is malformed, or was created for another list than the one that is read."""
 
 
 def keyset_page(queryset: QuerySet[Row], order: Sequence[str], *, cursor: str = "", limit: int) -> Page[Row]:
     """Read one page of a queryset.
 
     Args:
-        queryset: the rows of all pages, filtered but not ordered.
+        queryset: all rows of the list, filtered but not ordered.
         order: names of the fields to order by, with `-` for descending order; the last field must be unique.
         cursor: "" for the first page, or a cursor from a page with the same order.
         limit: maximum number of rows on the page, at least 1.
@@ -48,7 +48,7 @@ def keyset_page(queryset: QuerySet[Row], order: Sequence[str], *, cursor: str = 
     has_more, rows = len(rows) > limit, rows[:limit]
     if not is_forward:
         rows.reverse()
-    # In the direction opposite to the cursor's there always is a page: the page that contained the cursor.
+    # A page in the direction opposite to the cursor's always exists: the page from which the cursor was taken.
     has_next = has_more if is_forward else bool(boundary)
     has_previous = bool(boundary) if is_forward else has_more
     return Page(
@@ -63,9 +63,10 @@ def _reverse(name: str) -> str:
 
 
 def _is_after(order: Sequence[str], boundary: Sequence[Any]) -> Q:
-    """Return the condition for the rows that follow the row whose values of the ordering fields are `boundary`.
+    """Return the filter for rows that come after the row whose fields `order` have the values `boundary`.
 
-    The added condition on the first field is redundant, but lets the database start its index scan at the boundary.
+    The filter contains a redundant condition on the first field of the order, so that the database can start its index
+    scan at the boundary.
     """
     comparisons = [(name.lstrip("-"), "lt" if name.startswith("-") else "gt") for name in order]
     condition = Q()

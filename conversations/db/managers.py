@@ -18,7 +18,7 @@ class BulkQuerySet(CachedQuerySet[Row]):
     def fast_bulk_create(self, rows: Sequence[Row]) -> None:
         """Insert new rows in one statement whose length does not depend on the number of rows.
 
-        The method takes two thirds of the time of `bulk_create`, which spends most of its time on building the statement.
+        The method takes two thirds of the time of `bulk_create`, which spends most of its time building the statement.
 
         Args:
             rows: unsaved rows of one table, whose related rows are saved; the method sets their primary keys.
@@ -74,7 +74,7 @@ class _PageManager(FetchManager[Row]):
             cursor: a cursor from another page of the list; "" for the first page.
             limit: maximum number of rows on the page.
             fresh: skip the local cache.
-            filters: all values that the result of `load` depends on; they become part of the cache key.
+            filters: all values that the result of `load` depends on, which become part of the cache key.
 
         Raises:
             InvalidCursor: the cursor was not created for this list.
@@ -89,7 +89,7 @@ class _PageManager(FetchManager[Row]):
 if TYPE_CHECKING:
 
     class TableManager(_PageManager[Row]):
-        """The interface of `TableManager` for mypy, which does not understand `from_queryset` of a generic class."""
+        """Declares `TableManager` for mypy, which does not understand `from_queryset` of a generic class."""
 
         def fast_bulk_create(self, rows: Sequence[Row]) -> None:
             """See `BulkQuerySet`."""

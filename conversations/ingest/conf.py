@@ -20,8 +20,8 @@ class Options:
         batch: maximum number of an instance's events applied in one transaction.
         chunk: number of messages of a history import that are stored as one event.
         queue_limit: number of waiting events above which the webhook endpoint answers 503.
-        rate_limit: rate-limited events that one process accepts per second for one instance, before it answers 429.
-        attempts: how often a worker tries to apply an event before the event's outcome is failed.
+        rate_limit: rate-limited events that a web process accepts per second and instance before it answers 429.
+        attempts: number of failed attempts to apply an event after which the event's outcome is failed.
         keep_days: days for which applied events are kept.
         pending_days: days for which a pending update waits for its message.
         in_web_process: whether each web process runs a worker; if not, only `manage.py ingest` runs workers.
@@ -53,7 +53,7 @@ class Options:
         return cls(**{name.lower(): value for name, value in (old | current).items()})
 
 
-# Old option name → current option name. Old names work in this release only.
+# Old option name → current option name. Old option names work in the current release only.
 RENAMED = {"FLOOD": "RATE_LIMIT", "INSIDE": "IN_WEB_PROCESS", "PARK_DAYS": "PENDING_DAYS", "BACKLOG": "QUEUE_LIMIT"}
 
 
@@ -71,7 +71,7 @@ CLOCK_SKEW_LIMIT = 2 * LONGEST_RETRY  # a due time further ahead was set by a ho
 
 
 def is_due(moment: dt.datetime, now: dt.datetime) -> bool:
-    """Return whether a due time has passed. A time beyond `CLOCK_SKEW_LIMIT` is an error of a clock and counts as due."""
+    """Return whether a due time has passed, or is further ahead than a correct clock sets one (`CLOCK_SKEW_LIMIT`)."""
     return moment <= now or moment > now + CLOCK_SKEW_LIMIT
 
 

@@ -23,5 +23,5 @@ def is_transient_db_error(error: BaseException) -> bool:
 
 
 def traceback_extra(error: BaseException) -> dict[str, str]:
-    """Return the log field `stack`: the traceback without the error text, in which databases quote row values."""
+    """Return the log field `stack`: the traceback without the error text, in which databases may quote row values."""
     return {"stack": "".join(traceback.format_tb(error.__traceback__))}

@@ -2,7 +2,8 @@
 
 A latest-state event waits for the end of its debounce window. All events of one window are applied together, so a value
 that changed many times is written once. All processes compute the same end of a window, because the end depends only on
-the instance and the time of day. The end is stored as the event's due time, so no event is lost if a process is killed.
+the instance and the current time. The end of the window is stored as the event's due time, so no event is lost if a
+process is killed.
 """
 
 import datetime as dt
@@ -25,11 +26,11 @@ LATEST_STATE = frozenset(
         "status.instance",
     }
 )
-ACKNOWLEDGEMENT = "messages.update"  # an event with this name is debounced unless it contains an edit or a vote
+ACKNOWLEDGEMENT = "messages.update"  # name of events that are debounced unless they contain an edit or a vote
 
-# Names of events that Evolution sends repeatedly. Rejecting such an event with 429 is safe: even if Evolution does not
-# retry the event, a later event contains the current values. Acknowledgements are not rate-limited, because Evolution
-# sends each acknowledgement only once.
+# Names of events that Evolution sends repeatedly. Such an event can safely be rejected with 429: even if Evolution does
+# not retry the event, a later event contains the current values. Acknowledgements are not rate-limited, because
+# Evolution sends each acknowledgement only once.
 RATE_LIMITED = frozenset(
     {"presence.update", "contacts.update", "chats.upsert", "chats.update", "connection.update", "qrcode.updated"}
 )
@@ -70,8 +71,8 @@ def due_at(now: dt.datetime, window: float, instance: int) -> dt.datetime:
 def split_history(name: str, body: object, chunk: int) -> list[Any]:
     """Split the body of a long history import into bodies of `chunk` messages; return any other body alone in a list.
 
-    Each part keeps all fields of the body except `data`, of which it contains a slice. If a history would need more
-    than `MAX_PARTS` parts, larger parts are used.
+    Each part contains a slice of the list `data` and all other fields of the body. If a history would need more than
+    `MAX_PARTS` parts, larger parts are used.
     """
     data = body.get("data") if isinstance(body, dict) and name in HISTORY else None
     if not isinstance(body, dict) or not isinstance(data, list) or len(data) <= chunk:

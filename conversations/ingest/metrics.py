@@ -1,10 +1,10 @@
 """Counters of ingestion for each instance, summed over all processes.
 
-Workers count `applied`, `ignored`, `unknown`, `foreign`, `failed`, `retried`, `coalesced`, `expired`, and events that
-the batch interval `delayed`. A worker adds to the counters in the transaction that applies the events, so that a
+Workers increment the counters `applied`, `ignored`, `unknown`, `foreign`, `failed`, `retried`, `coalesced`, `expired`
+and `delayed` (by the batch interval). A worker writes its counts in the transaction that applies the events, so that a
 rolled-back batch is not counted.
 
-Web processes count `received`, and events that the endpoint rejects with 429 (`delayed`) or with 503 (`overloaded`). A
+Web processes increment the counters `received`, `delayed` (for an answer 429) and `overloaded` (for an answer 503). A
 web process counts in memory, and its background thread (`inbox.web_background`) flushes the counts to the database.
 """
 
@@ -41,7 +41,7 @@ def flush() -> None:
         _counts.clear()
     try:
         add_to_totals(new)
-    except IntegrityError:  # an instance was deleted: drop its counts, and keep the counts of other instances
+    except IntegrityError:  # an instance was deleted: drop its counts, but keep the counts of other instances
         existing = set(Instance.objects.values_list("pk", flat=True))
         with _lock:
             _counts.update({key: count for key, count in new.items() if key[0] in existing})
@@ -59,7 +59,7 @@ def reset_after_fork() -> None:
 
 
 def add_to_totals(counts: Counts) -> None:
-    """Add counts to the totals in the database, inside the current transaction if there is one.
+    """Add counts to the totals in the database, inside the current transaction if one is open.
 
     Raises:
         DatabaseError, InterfaceError: the database rejects the statement.

@@ -41,8 +41,8 @@ def notify_postgres() -> None:
 
 
 def delegate_to(event: threading.Event | None) -> None:
-    """Make `notify` set `event` for a thread that calls `notify_postgres`; None makes `notify` call it directly."""
-    global _delegate  # noqa: PLW0603 - each process has one delegate
+    """Let a thread that waits for `event` call `notify_postgres`; None lets `notify` call `notify_postgres` itself."""
+    global _delegate  # noqa: PLW0603 - each process has one delegate event
     _delegate = event
 
 
@@ -55,7 +55,7 @@ def _notify_all() -> None:
 
 
 def reset_after_fork() -> None:
-    """Replace the `threading.Event` in a forked child, because a thread of the parent may have held its lock."""
+    """Replace the `threading.Event` in a forked child, because a parent's thread may have held the event's lock."""
     global _local_event, _delegate
     _local_event, _delegate = threading.Event(), None
 
@@ -87,7 +87,7 @@ class WorkerWaiter:
                 self._connection = connection.copy()
                 with self._connection.cursor() as cursor:
                     cursor.execute(f"LISTEN {CHANNEL}")
-                return  # the worker must look for events now: those stored before LISTEN do not wake it
+                return  # events stored before LISTEN wake no worker, so the worker must look for them now
             for timeout in (seconds, 0):  # the second call, with timeout 0, discards queued notifications
                 list(self._connection.connection.notifies(timeout=timeout, stop_after=1))
         except (DatabaseError, psycopg.Error):

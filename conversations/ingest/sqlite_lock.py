@@ -1,6 +1,6 @@
 """Queues the writes of one process on SQLite, which allows one writer at a time.
 
-Without this queue, a writer that finds the database locked would poll the lock at growing intervals. Batches of events
+Without a queue, a writer that finds the database locked would poll the lock at growing intervals. Batches of events
 are smaller on SQLite, because an insert of a webhook event waits until the running batch ends.
 """
 
@@ -31,6 +31,6 @@ def max_batch_size(configured: int) -> int:
 
 
 def reset_after_fork() -> None:
-    """Replace the write lock in a forked child, because a thread of the parent may have held it during the fork."""
+    """Replace the write lock in a forked child, because a thread of the parent may have held the lock at the fork."""
     global _lock  # noqa: PLW0603 - each process has one write lock
     _lock = threading.Lock()

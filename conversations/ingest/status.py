@@ -10,12 +10,12 @@ from conversations.ingest import metrics
 from conversations.models import WebhookEvent
 
 Outcome = WebhookEvent.Outcome
-MAX_COUNTED = 200_000  # no query counts more events than this, so that each query stays cheap
+MAX_COUNTED = 200_000  # maximum number of events that a query counts, so that the queries stay cheap
 
 
 @dataclass(frozen=True)
 class Import:
-    """A history import in progress, of whose `parts` the number `applied` is already applied."""
+    """A history import in progress: the number of its parts, and the number of parts applied so far."""
 
     instance: str
     received_at: dt.datetime
@@ -30,7 +30,7 @@ class Status:
     Attributes:
         waiting: number of stored events that are not applied yet, at most `MAX_COUNTED`.
         retried: number of waiting events that have failed at least once.
-        late: seconds since the first of the waiting events became due.
+        late: seconds since the earliest due time of a waiting event.
         failed: number of events that used up their attempts and can be replayed, at most `MAX_COUNTED`.
         imports: history imports in progress, the oldest import first.
         counts: value of each ingestion counter by its name (see `metrics`).

@@ -1,14 +1,15 @@
 """Triggers that prevent a row from changing its instance, or from referring to a row of another instance.
 
-The constraints of Django models cannot express these rules. On SQLite, Django rebuilds a table when a later migration
-alters the table, and rebuilding drops the table's triggers. A migration that alters one of these tables must therefore
-call `create` again; otherwise tests/conversations/models/test_constraints.py fails.
+The constraints of Django models cannot compare a row with another row or with the row's old version. On SQLite, Django
+rebuilds a table when a later migration alters the table, and rebuilding drops the table's triggers. A migration that
+alters a table with triggers must therefore call `create` again; otherwise
+tests/conversations/models/test_constraints.py fails.
 """
 
 from django.db import migrations
 
 KEEPS_INSTANCE = ("contact", "contactaddress", "conversation", "message")
-# (table, foreign key column, the table that the foreign key refers to)
+# (table, column of the foreign key, table that the foreign key refers to)
 SAME_INSTANCE = (
     ("contactaddress", "contact_id", "contact"),
     ("conversation", "contact_id", "contact"),

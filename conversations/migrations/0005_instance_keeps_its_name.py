@@ -1,7 +1,7 @@
 """A trigger that prevents an instance from changing its name, because webhook URLs and cache tags contain the name.
 
-On SQLite, altering the table of instances drops the trigger. A later migration that alters this table must therefore
-call `create` again; otherwise tests/conversations/models/test_constraints.py fails.
+On SQLite, altering the table of instances drops the trigger, so a later migration that alters the table must call
+`create` again; otherwise tests/conversations/models/test_constraints.py fails.
 """
 
 from django.db import migrations

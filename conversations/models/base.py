@@ -11,12 +11,12 @@ PAGE_SIZE = 50  # rows per page, unless the caller passes `limit`
 
 
 class TimestampedModel(CachedModel):
-    """A cached model with creation and change times. Bulk writes must set `updated_at`, which only `save()` sets."""
+    """A cached model with creation and change times. `save()` sets `updated_at`, but bulk writes must set the field."""
 
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
-    # The fields whose values `str()` shows; none of them contains a secret or the text of a chat message.
+    # The fields whose values `str()` shows. The fields must not contain secrets or the text of chat messages.
     str_fields: ClassVar[tuple[str, ...]] = ("pk",)
 
     class Meta:
@@ -27,5 +27,5 @@ class TimestampedModel(CachedModel):
 
 
 def pk_of(row: models.Model | int) -> int:
-    """Return the primary key of a row. If the argument is a primary key already, return the argument."""
+    """Return the primary key of `row`. If `row` is a primary key already, return `row`."""
     return row if isinstance(row, int) else row.pk

@@ -74,7 +74,7 @@ class ContactManager(InstanceScopedManager["Contact"]):
 
 
 class Contact(TimestampedModel):
-    """One person or business. `jid` is the preferred address; `phone` and `lid` are the preferred ones of each kind."""
+    """One person or business. `jid`, `phone` and `lid` are the preferred JID, phone number and LID of the contact."""
 
     class Presence(models.TextChoices):
         """The contact's latest known activity, such as online or typing."""

@@ -50,7 +50,7 @@ class ConversationManager(InstanceScopedManager["Conversation"]):
             deleted: True for conversations deleted on the phone, False for those not deleted there, None for both.
             kind: one of `Conversation.Kind`, or "" for all kinds.
             search: part of the conversation's name or JID; "" for all conversations.
-            updated_after: only conversations changed after this time, oldest change first, for clients that poll.
+            updated_after: return only conversations changed after this time, oldest change first.
             cursor: a cursor from another page of the same list; "" for the first page.
             limit: maximum number of rows on the page.
             fresh: skip the local cache, as `fetch` does.
@@ -124,7 +124,7 @@ class ConversationManager(InstanceScopedManager["Conversation"]):
             return self.update_or_create(instance=instance, contact=contact, defaults=fields, create_defaults=defaults)
 
     def mark_read(self, pk: int) -> "Conversation":
-        """Mark all messages that a conversation has now as read; return the conversation."""
+        """Mark a conversation as read up to its last message, and return the conversation."""
         with transaction.atomic():
             row = self._lock(pk)
             marked = max(row.marked_read_until, row.last_message_at)
@@ -250,7 +250,7 @@ class Conversation(TimestampedModel):
         ]
 
     def summarize(self) -> dict[str, Any]:
-        """Compute the conversation's summary fields from its messages in the database; see `conversation_summary`."""
+        """Compute the conversation's summary fields from the messages in the database; see `conversation_summary`."""
         latest = self.messages.aggregate(
             read_inbound=Max("timestamp", filter=Q(from_me=False, status__gte=READ)),
             from_device=Max("timestamp", filter=Q(from_me=True, from_device=True)),

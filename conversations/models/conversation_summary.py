@@ -1,4 +1,4 @@
-"""Derives a conversation's summary (last message, read watermark, unread count) from its messages, without I/O.
+"""Derives a conversation's summary (last message, read watermark, unread count) from the messages, without I/O.
 
 A summary depends on the conversation's messages alone, not on the order in which they arrived. `Conversation.summarize`
 computes a summary from the database; `ingest/apply/summaries.py` updates a summary from the messages of a batch.
@@ -42,7 +42,7 @@ def read_until(message: SummarizedMessage) -> dt.datetime:
 
     An inbound message with a read receipt proves that the chat was read up to the message's timestamp. An outbound
     message written on a device proves that the chat was read up to just before the message's timestamp, because the
-    author had the chat open. For a message that proves nothing, such as one sent by a bot, return the epoch.
+    author had the chat open. The epoch is returned for a message that proves nothing, such as a message sent by a bot.
     """
     if message.from_me:
         return message.timestamp - RESOLUTION if message.from_device else EPOCH
@@ -50,7 +50,7 @@ def read_until(message: SummarizedMessage) -> dt.datetime:
 
 
 def counts_as_unread(message: SummarizedMessage, conversation_kind: str) -> bool:
-    """Return whether a message adds to the unread count until it is read."""
+    """Return whether a message adds to its conversation's unread count until the message is read."""
     is_counted = message.kind not in UNCOUNTED_MESSAGE_KINDS and conversation_kind not in UNCOUNTED_CONVERSATION_KINDS
     return is_counted and not message.from_me
 

@@ -88,7 +88,7 @@ class PendingUpdate(models.Model):
     """
 
     class Kind(models.TextChoices):
-        """The kind of change that an update makes to its message."""
+        """The kind of change that an update makes to a chat message."""
 
         STATUS = "status"
         EDIT = "edit"

@@ -47,7 +47,7 @@ class InstanceManager(TableManager["Instance"]):
         return self.select_for_update(no_key=True).get(pk=pk)
 
     def upsert(self, name: str, server_url: str = "", **fields: Any) -> tuple["Instance", bool]:
-        """Create the instance, or update its `fields` if it exists; return the instance and whether it was created."""
+        """Create an instance, or update the fields of the existing one; return the instance and whether it is new."""
         if not fields:
             return self.get_or_create(name=name, server_url=server_url)
         return self.update_or_create(name=name, server_url=server_url, defaults=fields)

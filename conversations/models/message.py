@@ -63,7 +63,7 @@ class MessageManager(InstanceScopedManager["Message"]):
     def upsert(
         self, conversation: Conversation, key_id: str, *, from_me: bool, **fields: Any
     ) -> tuple["Message", bool]:
-        """Create the message with this key id and direction, or update its `fields` if it exists.
+        """Create the message with this key id and direction, or update the fields of the existing message.
 
         Returns:
             The message, and whether it was created.

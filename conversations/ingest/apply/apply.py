@@ -40,7 +40,7 @@ F = TypeVar("F")
 
 
 def apply(instance: Instance, facts: Iterable[Fact]) -> None:
-    """Apply facts of one instance in one transaction. How the facts are divided into calls does not change the rows."""
+    """Apply facts of one instance in one transaction. Several calls with parts of the facts give the same rows."""
     facts = list(facts)
     if not facts:
         return
@@ -99,7 +99,7 @@ def _chats(facts: Iterable[MessageCopy | ConversationState | Membership]) -> Ite
 
 
 def _person_addresses(facts: Iterable[Fact]) -> Iterator[Address]:
-    """Yield the addresses of persons that facts contain; each of these addresses needs a contact."""
+    """Yield the addresses of persons that the facts contain, each of which needs a contact."""
     for fact in facts:
         found: tuple[Address | None, ...] = ()
         if isinstance(fact, ContactState):

@@ -24,7 +24,10 @@ class ConversationBatch:
         self.by_pk: dict[int, Conversation] = {}
 
     def load(self, addresses: Iterable[Address], contacts: Iterable[Contact], pks: Iterable[int]) -> None:
-        """Load and lock conversations by address, contact or primary key; create missing conversations of addresses."""
+        """Load and lock the conversations with one of the addresses, contacts or primary keys.
+
+        A conversation that does not exist is created if `addresses` contains its address.
+        """
         addresses, contacts, pks = set(addresses), set(contacts), set(pks)
         if not (addresses or contacts or pks):
             return
@@ -36,8 +39,8 @@ class ConversationBatch:
         if others:
             wanted |= Q(jid__in=others)
         rows = Conversation.objects.select_for_update(of=("self",), no_key=True)
-        # A summary needs only the last message's key id; loading the whole message would double the query's time.
-        rows = rows.annotate(last_key_id=F("last_message__key_id"))  # type: ignore[no-redef]  # declared in the model
+        # Only the key id of the last message is loaded, because loading all its fields would double the query's time.
+        rows = rows.annotate(last_key_id=F("last_message__key_id"))  # type: ignore[no-redef]  # last_key_id is declared
         self._add(rows.filter(wanted, instance=self._instance).order_by("pk"))
         new = [
             Conversation(instance=self._instance, kind="direct", contact=contact, jid=contact.jid, name=contact.name)
@@ -74,7 +77,7 @@ class ConversationBatch:
 def apply_contact_states(
     facts: Iterable[ContactState], contacts: ContactIndex, states: LatestState, changes: UnitOfWork
 ) -> set[Contact]:
-    """Apply latest-state values of contacts; return the contacts whose name or address changed."""
+    """Apply the latest-state values in facts about contacts; return the contacts whose name or address changed."""
     renamed = set(contacts.renamed)
     for fact in facts:
         contact = contacts.get(fact.address)
@@ -86,7 +89,7 @@ def apply_contact_states(
 def apply_conversation_states(
     facts: Iterable[ConversationState], conversations: ConversationBatch, states: LatestState, changes: UnitOfWork
 ) -> None:
-    """Apply latest-state values of conversations."""
+    """Apply the latest-state values in facts about conversations."""
     for fact in facts:
         states.apply(conversations.get(fact.chat), fact.values, fact.clock, changes)
 

@@ -22,7 +22,7 @@ class ContactIndex:
         contacts: address key → contact.
         new_keys: address keys that this batch added to an existing contact, and all address keys of merged contacts.
             A pending update that contains one of the `new_keys` may now match a message.
-        renamed: contacts whose shown JID, phone number or LID changed.
+        renamed: contacts whose preferred JID, phone number or LID changed.
     """
 
     contacts: dict[str, Contact] = field(default_factory=dict)
@@ -83,7 +83,7 @@ def address_fields(jids: Iterable[str]) -> dict[str, str]:
 
 
 def _find_addresses(instance: Instance, keys: list[str]) -> Iterator[ContactAddress]:
-    """Yield the stored addresses that have one of these address keys, with their contacts."""
+    """Yield the stored addresses whose address key is in `keys`, each with its contact."""
     rows = ContactAddress.objects.filter(instance=instance).select_related("contact")
     for start in range(0, len(keys), MAX_QUERY_KEYS):
         yield from rows.filter(key__in=keys[start : start + MAX_QUERY_KEYS])

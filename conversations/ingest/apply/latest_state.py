@@ -44,7 +44,7 @@ def chat_subject(jid: str) -> str:
 
 
 def newer_values(row: StatefulRow, clocks: Mapping[str, str], values: Values, clock: str) -> dict[str, Any]:
-    """Return those of the new values that replace the row's current values. The function is pure.
+    """Return the new values that are newer than the row's current values, without changing the row.
 
     Args:
         row: the row with the current values.
@@ -73,7 +73,7 @@ class LatestState:
         self._changed: dict[str, StateClock] = {}
 
     def apply(self, row: StatefulRow, values: Values, clock: str, changes: UnitOfWork) -> set[str]:
-        """Set those of `values` that are newer than the row's current values; return the names of changed fields."""
+        """Set the new values that are newer than the row's current values; return the names of the changed fields."""
         subject = subject_for(row)
         clocks = self._rows[subject].clocks
         changed: set[str] = set()
@@ -85,7 +85,7 @@ class LatestState:
         return changed
 
     def merge(self, row: StatefulRow, other: StatefulRow, names: Iterable[str], changes: UnitOfWork) -> None:
-        """Copy to `row` the values and labels of `other` that are newer, and delete the clocks of `other`."""
+        """Copy values and labels of `other` that are newer than those of `row` to `row`; delete clocks of `other`."""
         clocks = self._rows[subject_for(other)].clocks
         labels = [f"{LABEL}{label}" for label in getattr(other, "labels", {})]
         for name in (*names, *labels):

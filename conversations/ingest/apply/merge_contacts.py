@@ -15,7 +15,7 @@ CONTACT_VALUES = ("name", "picture_url", "presence", "last_seen_at")
 
 
 def merge_contacts(instance: Instance, kept: Contact, removed: Contact) -> None:
-    """Give the rows of contact `removed` to contact `kept`, and delete `removed`. Requires the instance lock."""
+    """Give the rows of contact `removed` to contact `kept`, delete `removed`; the caller holds the instance lock."""
     changes = UnitOfWork()
     conversations = Conversation.objects.select_for_update(of=("self",)).filter(contact__in=(kept, removed))
     by_contact = {conversation.contact_id: conversation for conversation in conversations.order_by("pk")}

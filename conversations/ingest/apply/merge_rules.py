@@ -1,7 +1,8 @@
 """The merge rules: pure functions that decide what a row contains after a fact is merged into it.
 
-Each merge rule is commutative, associative and idempotent, which property tests check. Therefore events give the same
-rows in any order and if they are repeated. The merge rules use model instances as plain values and access no database.
+Each merge rule is commutative, associative and idempotent, which property tests check; therefore the same events give
+the same rows, in any order and even if events are repeated. The merge rules use model instances as plain values and
+access no database.
 """
 
 from collections.abc import Mapping
@@ -12,8 +13,8 @@ from conversations.models import Message, Participant
 
 Values = Mapping[str, Any]
 
-# Fields whose values a message's row takes together from one copy of the message. `text` is not in COPY_FIELDS, because
-# an edit replaces the text.
+# Message fields whose values all come from the same copy of the message. The field `text` is not in COPY_FIELDS,
+# because an edit replaces the text.
 COPY_FIELDS = (
     "sender_id",
     "sender_name",
@@ -54,7 +55,7 @@ class Update(Protocol):
 
     @property
     def value(self) -> Any:
-        """A JSON object with the fields that this kind of update needs."""
+        """A JSON object whose fields depend on the update's `kind`."""
 
     @property
     def subject(self) -> str:
@@ -67,7 +68,7 @@ def snapshot(row: Message) -> dict[str, Any]:
 
 
 def changed_fields(row: Message, before: Values) -> set[str]:
-    """Return the names of the message fields whose values differ from a snapshot."""
+    """Return the names of the message fields whose values differ from the snapshot `before`."""
     return {name for name, value in before.items() if getattr(row, name) != value}
 
 
@@ -80,7 +81,7 @@ def tie_breaker(value: Any) -> str:
 def statement_key(rank_or_ms: int, value: Values) -> tuple[int, bool, str]:
     """Return the sort key of an update; of two updates with the same kind, author and message, the greater key wins.
 
-    At equal times the removal of a reaction wins over the reaction, because only a reaction that is set can be removed.
+    If a reaction and its removal have the same time, the removal wins, because a reaction is set before it is removed.
     """
     return rank_or_ms, value.get("emoji") == "", tie_breaker(value)
 
@@ -91,7 +92,7 @@ def is_newer(value: Any, clock: str, new: Any, new_clock: str) -> bool:
 
 
 def membership_order(row: Participant) -> tuple[str, bool, str]:
-    """Return the sort key of a membership; of two memberships of the same participant, the greater key wins."""
+    """Return the sort key of a membership; of two memberships of a participant, the one with the greater key wins."""
     return row.clock, row.is_present, row.role
 
 
@@ -161,7 +162,7 @@ def _merge_edit(row: Message, ms: int, text: str) -> None:
 
 
 def _merge_statement(statements: Mapping[str, Values], subject: str, new: Values) -> dict[str, Values]:
-    """Return reactions or votes by author, with `new` added if it is later (`at`) than the author's current one."""
+    """Return reactions or votes by author; the author's `new` one replaces the old one if `new` is later."""
     old = statements.get(subject)
     return {**statements, subject: dict(new if not old or _statement_order(new) > _statement_order(old) else old)}
 

@@ -26,7 +26,7 @@ def pending_for_keys(instance: Instance, key_ids: Iterable[str]) -> list[Pending
 
 
 def pending_for_contacts(instance: Instance, keys: Iterable[str]) -> list[PendingUpdate]:
-    """Return the pending updates of chats with these address keys, and pending edits whose author has one of them."""
+    """Return the pending updates whose chat has one of the address keys, and pending edits by an author with one."""
     wanted = set(keys)
     has_address = Q(chat__in=wanted) | Q(kind=PendingUpdate.Kind.EDIT, subject__in=wanted)
     return list(PendingUpdate.objects.filter(has_address, instance=instance)) if wanted else []
@@ -43,7 +43,7 @@ class MessageBatch:
         contacts: ContactIndex,
         changes: UnitOfWork,
     ) -> None:
-        """Load the messages with `key_ids`, and the messages that pending updates may be about."""
+        """Load the messages with `key_ids`, and the messages that the pending updates may be about."""
         self._instance = instance
         self._contacts = contacts
         self._changes = changes
@@ -113,7 +113,7 @@ class MessageBatch:
             PendingUpdate.objects.filter(pk__in=self._matched).delete()
 
     def _merge_with_pending(self, facts: Iterable[MessageUpdate]) -> list[PendingUpdate]:
-        """Return new and pending updates; of those with the same `UpdateKey`, only the one that wins is returned."""
+        """Return the new and pending updates, but of several updates with the same `UpdateKey` only the winning one."""
         updates = dict(self._pending)
         for fact in facts:
             new = PendingUpdate(instance=self._instance, **dataclasses.asdict(fact))
@@ -143,7 +143,7 @@ class MessageBatch:
         return address is not None and address.key == update.chat
 
     def _belongs_to(self, key: str, contact_id: int | None) -> bool:
-        """Return whether an address key is known to belong to a contact."""
+        """Return whether an address key is known to belong to the contact with a primary key."""
         contact = self._contacts.contacts.get(key)
         return contact is not None and contact.pk == contact_id
 
@@ -170,5 +170,5 @@ def _statement_key(update: PendingUpdate) -> tuple[int, bool, str]:
 
 
 def _matches_at_most_one(update: PendingUpdate) -> bool:
-    """Return whether the update's chat and author are known, so that it can never match a second message."""
+    """Return whether an update's chat and direction are known, so that the update never matches a second message."""
     return bool(update.chat) and update.from_me != UNKNOWN_AUTHOR

@@ -26,7 +26,7 @@ def update_summary(conversation: Conversation, messages: MessageChanges, changes
         return
     rows = [*messages.new, *messages.changed]
     until = max([conversation.read_until, *map(conversation_summary.read_until, rows)])
-    is_new = conversation.last_message_id is None  # a new conversation has only the messages in `rows`
+    is_new = conversation.last_message_id is None  # a new conversation has no messages besides `rows`
     last = _find_last_message(conversation, rows)
     if last is not None:
         changes.set(conversation, **conversation_summary.last_message_fields(last))
@@ -44,7 +44,7 @@ def update_summary(conversation: Conversation, messages: MessageChanges, changes
 
 
 def _find_last_message(conversation: Conversation, rows: Iterable[Message]) -> Message | None:
-    """Return the conversation's last message if `rows`, the new and changed messages, contain it; otherwise None."""
+    """Return the conversation's last message if it is one of `rows`, the new and changed messages; otherwise None."""
     pk = conversation.last_message_id
     last_key = pk and (conversation.last_message_at, conversation.last_key_id, conversation.last_message_from_me)
     later = [row for row in rows if not last_key or row.pk == pk or conversation_summary.sort_key(row) > last_key]

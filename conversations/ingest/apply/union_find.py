@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class AddressGroup:
-    """The address keys of one person, and the primary keys of existing contacts with one of these addresses."""
+    """The address keys of one person, and the primary keys of the stored contacts with one of these addresses."""
 
     keys: set[str] = field(default_factory=set)
     contacts: set[int] = field(default_factory=set)
@@ -15,7 +15,7 @@ class AddressGroup:
 def group_addresses(
     keys: Iterable[str], aliases: Iterable[tuple[str, str]], known: Mapping[str, int]
 ) -> list[AddressGroup]:
-    """Group address keys into contacts.
+    """Group address keys, so that each group contains the keys of one person.
 
     Args:
         keys: address keys to group.

@@ -29,7 +29,7 @@ class UnitOfWork:
             self._fields.setdefault(row, set()).update(fields)
 
     def discard(self, row: models.Model) -> None:
-        """Drop the recorded changes of a row, because it will be deleted."""
+        """Drop the recorded changes of a row, because the row will be deleted."""
         self._fields.pop(row, None)
 
     @property

@@ -1,1 +1,1 @@
-"""Stores a webhook body as rows of the inbox table with one insert; runs in the web process."""
+"""Stores a webhook body as rows of the inbox table with one INSERT statement; runs in the web process."""

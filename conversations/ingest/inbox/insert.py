@@ -52,7 +52,7 @@ def write_rows(rows: Sequence[Row]) -> None:
     Django's connection health check is skipped, because its round trip costs as much as the insert.
     """
     rows = sorted({row[:2]: row for row in rows}.values(), key=_sort_key)
-    connection.health_check_done = True  # type: ignore[attr-defined]  # django-stubs lack it
+    connection.health_check_done = True  # type: ignore[attr-defined]  # missing in django-stubs
     with sqlite_lock.serialized_writes():
         try:
             _insert(rows)

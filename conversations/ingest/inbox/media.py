@@ -41,7 +41,7 @@ def extract_media(instance: Instance, body: Any) -> Any:
 
 
 def _save(instance: Instance, encoded: object) -> str:
-    """Decode base64 media into a file and return the file's name, or "" if `encoded` is empty or not base64."""
+    """Decode base64 media, write a file and return the file's name; return "" if `encoded` is empty or not base64."""
     if not isinstance(encoded, str):
         return ""
     try:

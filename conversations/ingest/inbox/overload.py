@@ -5,7 +5,7 @@ from time import monotonic
 from conversations.ingest.conf import Options
 from conversations.models import WebhookEvent
 
-REFRESH_SECONDS = 1.0  # how long a measured result is used, because measuring costs more than storing an event
+REFRESH_SECONDS = 1.0  # how long a measured queue depth is used: measuring costs more than storing an event
 
 
 class QueueDepth:
@@ -20,7 +20,7 @@ class QueueDepth:
         self._is_over = False
 
     def is_over_limit(self) -> bool:
-        """Return whether more than `Options.queue_limit` events wait.
+        """Return whether more than `Options.queue_limit` events wait to be applied.
 
         Raises:
             DatabaseError, InterfaceError: the query fails.

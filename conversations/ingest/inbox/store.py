@@ -21,7 +21,7 @@ from logs.binding import current
 
 
 def event_name(body: object, suffix: str = "") -> str:
-    """Return an event's normalised name from the webhook body, else from the URL; "" if neither contains a name."""
+    """Return an event's normalised name, from the webhook body or else from the URL; "" if neither contains a name."""
     name = body.get("event") if isinstance(body, dict) else None
     return envelope.event_name(name if isinstance(name, str) and name else suffix)
 

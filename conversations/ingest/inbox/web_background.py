@@ -23,7 +23,7 @@ log = Context.WEBHOOK.logger
 
 
 class WebBackgroundThread(PeriodicThread):
-    """The background thread, which wakes when workers of other processes must be notified."""
+    """The background thread of a web process; `notify` wakes the thread to send NOTIFY."""
 
     min_interval = NOTIFY_SECONDS
 
@@ -72,7 +72,7 @@ class PeriodicTask:
 
 
 def _run_safely(function: Callable[[], None]) -> None:
-    """Call a function and log its error, at DEBUG if the database is unavailable, because requests log that too."""
+    """Call a function and log its error. A database outage is logged at DEBUG, because webhook requests report it."""
     try:
         function()
     except Exception as error:  # noqa: BLE001 - the thread must survive any error

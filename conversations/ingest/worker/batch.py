@@ -1,7 +1,7 @@
 """Applies one batch: applies the due events of one instance and records their outcomes, in one transaction.
 
 If a worker dies inside a batch, the events of the batch stay due and another worker applies them. If an event's facts
-cannot be applied, the batch is halved until that event is alone, so that it does not block the other events.
+cannot be applied, the batch is halved until that event is alone, so that the other events are applied.
 """
 
 import datetime as dt
@@ -26,9 +26,9 @@ from conversations.models import EPOCH, IngestLease, Instance, WebhookEvent
 from logs.binding import bound
 from logs.contexts import Context
 
-MAX_BATCH_CHARS = 8_000_000  # maximum JSON characters in a batch; parsed JSON takes ten times as much memory
+MAX_BATCH_CHARS = 8_000_000  # maximum JSON characters in a batch, because parsed JSON takes ten times as much memory
 MAX_REASON_CHARS = 255
-# The columns of an event that a worker reads or writes when it applies the event and records the outcome.
+# The columns that a worker needs for applying an event and recording the event's outcome.
 _EVENT_FIELDS = ("name", "payload", "request_id", "due_at", "attempts", "reason", "outcome", "finished_at")
 Outcome = WebhookEvent.Outcome
 log = Context.WEBHOOK.logger
@@ -43,7 +43,7 @@ class ParsedItem:
 
 
 def apply_due(instance_id: int, options: Options, *, ignore_schedule: bool = False) -> int:
-    """Apply an instance's due events. Return their number, which is 0 if another worker holds the lease.
+    """Apply an instance's due events. Return the number of events, which is 0 if another worker holds the lease.
 
     Args:
         instance_id: the instance's primary key.
@@ -152,7 +152,7 @@ def _apply_items(instance: Instance, items: Sequence[ParsedItem]) -> dict[Webhoo
             return _apply_items(instance, items[:half]) | _apply_items(instance, items[half:])
         reason = type(error).__name__
         with _log_context(items):
-            log.error("Event NOT APPLIED: %s", reason, extra=traceback_extra(error))  # noqa: TRY400 - errors may quote rows
+            log.error("Event NOT APPLIED: %s", reason, extra=traceback_extra(error))  # noqa: TRY400 - error texts may quote rows
         return {items[0].event: reason}
     return {}
 
@@ -197,7 +197,7 @@ def _count_coalesced(items: Iterable[ParsedItem]) -> int:
 
 
 def _state_key(fact: Fact) -> object:
-    """Return a key for the subject of a latest-state fact, such as a contact; None for other kinds of facts."""
+    """Return what a latest-state fact is about, as a key for comparison; return None for other kinds of facts."""
     match fact:
         case InstanceState():
             return "instance"

@@ -1,4 +1,4 @@
-"""Parses a stored event into facts and decides its outcome; never raises an error and never touches the database."""
+"""Parses a stored event into facts and decides the event's outcome; never raises an error or uses the database."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from logs.contexts import Context
 
 Outcome = WebhookEvent.Outcome
 log = Context.WEBHOOK.logger
-evolution_log = Context.EVOLUTION.logger  # for payloads that the parser does not understand
+evolution_log = Context.EVOLUTION.logger  # logs payloads that the parser does not understand
 
 _LOGGED_OUTCOMES = {
     Outcome.UNKNOWN: (evolution_log, "Event NOT UNDERSTOOD: %s"),
@@ -35,7 +35,7 @@ def parse(instance: Instance, event: WebhookEvent) -> ParsedEvent:
     Outcomes:
         APPLIED: the event contains facts.
         IGNORED: the parser understands the event, but the event contains no facts.
-        UNKNOWN: the parser does not understand the event or some of its items; facts of the other items are returned.
+        UNKNOWN: the parser does not understand the event or some items in it; the facts of other items are returned.
         FOREIGN: the webhook body names another instance.
         FAILED: the parser raised an unexpected error.
     """
@@ -48,7 +48,7 @@ def parse(instance: Instance, event: WebhookEvent) -> ParsedEvent:
         return ParsedEvent(Outcome.UNKNOWN, str(error))
     except Exception as error:  # noqa: BLE001 - the event can be replayed after a fix of the parser
         with log_context(event):
-            log.error("Event NOT READ: %s", type(error).__name__, extra=traceback_extra(error))  # noqa: TRY400 - errors may quote payloads
+            log.error("Event NOT READ: %s", type(error).__name__, extra=traceback_extra(error))  # noqa: TRY400 - error texts may quote payloads
         return ParsedEvent(Outcome.FAILED, type(error).__name__)
     if result.problems:
         reason = f"{len(result.problems)} items not understood: {result.problems[0]}"

@@ -12,10 +12,10 @@ REPLAYABLE = (Outcome.FAILED, Outcome.UNKNOWN, Outcome.FOREIGN, Outcome.STORED)
 
 
 def requeue(pks: Iterable[int] | None = None) -> int:
-    """Make events due now, as if they had never been tried; return the number of these events.
+    """Make events due now with all attempts left, and return the number of events.
 
     Args:
-        pks: primary keys of events, of which applied and ignored events are left out. None selects all failed events.
+        pks: primary keys of the events; applied and ignored events are left out. None selects all failed events.
     """
     if pks is None:
         events = WebhookEvent.objects.filter(outcome=Outcome.FAILED)

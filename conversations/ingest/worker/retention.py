@@ -14,7 +14,7 @@ from conversations.ingest import metrics
 from conversations.ingest.conf import Options
 from conversations.models import Message, PendingUpdate, WebhookEvent
 
-STEP_ROWS = 1000  # maximum rows that one DELETE statement of a step removes
+STEP_ROWS = 1000  # maximum number of rows that one DELETE statement removes
 STEP_SECONDS = 1.0  # seconds to pause after a step that deleted rows
 IDLE_SECONDS = 60.0  # seconds to pause after a step that found nothing to delete
 
@@ -43,16 +43,16 @@ class Retention:
 
 
 def delete_events(days: float) -> int:
-    """Delete one step of the events applied or ignored more than `days` ago; return the number of deleted events."""
+    """Delete some of the events applied or ignored more than `days` ago; return the number of deleted events."""
     before = _days_ago(days)
     return sum(_delete(WebhookEvent.objects.filter(outcome=outcome), before) for outcome in DELETED_OUTCOMES)
 
 
 def _delete(events: "QuerySet[WebhookEvent]", before: dt.datetime) -> int:
-    """Delete the events finished before `before` of the first step that contains any; return their number.
+    """Delete up to `STEP_ROWS` events that were finished before `before`; return the number of deleted events.
 
-    A step is `STEP_ROWS` events in the order of primary keys. A step whose events were all replayed after `before` is
-    skipped. The search for a step ends at an event received after `before`.
+    Events are searched in steps of `STEP_ROWS`, by ascending primary key, until a step contains events to delete. A
+    step whose events were all replayed after `before` is skipped. The search ends at an event received after `before`.
     """
     last_pk = 0
     while True:
@@ -82,7 +82,7 @@ def expire_pending_updates(days: float) -> int:
 
 
 def _oldest(rows: "QuerySet[Row]") -> "QuerySet[Row]":
-    """Return the oldest `STEP_ROWS` rows, which an index scan finds because they have the lowest primary keys."""
+    """Return the oldest `STEP_ROWS` rows. The oldest rows have the lowest primary keys, so an index scan finds them."""
     return rows.filter(pk__in=list(rows.order_by("pk").values_list("pk", flat=True)[:STEP_ROWS]))
 
 

@@ -1,8 +1,8 @@
 """Finds the instances with due events, and the time at which the next instance becomes due, with one cheap query.
 
-The SQL query is a loose index scan (https://wiki.postgresql.org/wiki/Loose_indexscan): it jumps from one instance to
-the next in the index of stored events. So the query reads a few index entries for each instance that has stored events,
-however many events an instance has, and none for other instances.
+The SQL query is a loose index scan (https://wiki.postgresql.org/wiki/Loose_indexscan), which jumps from one instance to
+the next in the index of stored events. The query reads a few index entries for each instance with stored events,
+however many events an instance has.
 """
 
 import datetime as dt
@@ -46,7 +46,7 @@ def find_due(*, ignore_schedule: bool = False) -> Schedule:
     """Find the instances with due events whose batch interval has passed.
 
     Args:
-        ignore_schedule: find all instances with stored events, even if no event is due yet.
+        ignore_schedule: find all instances with stored events, even if none of their events is due yet.
 
     Raises:
         DatabaseError, InterfaceError: the query fails.

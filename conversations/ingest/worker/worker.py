@@ -1,8 +1,8 @@
-"""The worker: applies due events, instance by instance, until it is stopped. Many workers may run, on many hosts.
+"""The worker: applies due events, instance by instance, until `stop` is called. Many workers may run, on many hosts.
 
 In each round, a worker finds the instances with due events and applies one batch of each instance whose lease it
-acquires. `stop` takes effect between two batches; a batch that is interrupted is rolled back. Neither an event nor a
-defect in the code ends a worker's loop.
+acquires. A worker stops between two batches; a batch that is interrupted is rolled back. Neither an event nor a
+defect in the code ends the loop of a worker.
 """
 
 from time import monotonic, sleep
@@ -35,7 +35,7 @@ class Worker:
         self._is_stopped = False  # a bool without a lock, so that a POSIX signal handler can set it
         self._waiter = WorkerWaiter()
         self._retention = Retention(self._options)
-        self._delayed_until: dict[int, float] = {}  # instance → `monotonic()` time of its next batch
+        self._delayed_until: dict[int, float] = {}  # instance → `monotonic()` time of the next try after a failed batch
 
     def run(self) -> None:
         """Apply due events until `stop` is called."""
@@ -100,7 +100,7 @@ class Worker:
         return DATABASE_RETRY
 
     def _apply(self, instance: int, *, ignore_schedule: bool) -> int:
-        """Apply one batch of an instance. If the batch fails as a whole, delay only this instance."""
+        """Apply one batch of an instance. If the batch fails as a whole, delay only the next batch of the instance."""
         try:
             return apply_due(instance, self._options, ignore_schedule=ignore_schedule)
         except Instance.DoesNotExist:
@@ -109,7 +109,7 @@ class Worker:
             if ignore_schedule or is_transient_db_error(error):
                 raise
             extra = {"instance_id": instance, **traceback_extra(error)}
-            log.error("Batch NOT APPLIED: %s", type(error).__name__, extra=extra)  # noqa: TRY400 - errors may quote rows
+            log.error("Batch NOT APPLIED: %s", type(error).__name__, extra=extra)  # noqa: TRY400 - error texts may quote rows
             self._delayed_until[instance] = monotonic() + FAILED_INSTANCE_DELAY
             release_finished()
             return 0

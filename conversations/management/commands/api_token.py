@@ -20,7 +20,7 @@ class Command(BaseCommand):
         parser.add_argument("user", metavar="USER", help="user name; a new user can call the API but not log in")
         parser.add_argument("--json", action="store_true", help="print only one JSON object")
 
-    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django passes args
+    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django passes positional arguments
         """Issue an API token and print it with an example request."""
         user, created = _get_or_create_user(options["user"])
         _, token = get_token_model().objects.create(user, expiry=None)

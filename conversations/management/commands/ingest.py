@@ -13,11 +13,11 @@ from conversations.ingest import status
 from conversations.ingest.worker import replay
 from conversations.ingest.worker.worker import Worker
 
-NICE = 10  # niceness of a worker: web processes on the same host go first, because their clients wait
+NICE = 10  # niceness of a worker, so that web processes on the same host go first
 
 
 class Command(BaseCommand):
-    """Applies events until SIGTERM or Ctrl-C, then finishes the current batch. Command options select other actions."""
+    """Applies events until SIGTERM or Ctrl-C, then finishes the current batch. Options select other actions."""
 
     help = "Apply stored webhook events until stopped. Several workers may run, also on several hosts."
 
@@ -56,7 +56,7 @@ class Command(BaseCommand):
 
 
 def _worker() -> Worker:
-    gc.freeze()  # keeps loaded modules out of garbage collections, which would take a tenth of the time
+    gc.freeze()  # keeps loaded modules out of garbage collection, which would take a tenth of a batch's time
     return Worker()
 
 

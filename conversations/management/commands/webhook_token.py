@@ -16,7 +16,7 @@ NO_SERVER = "none"
 
 
 class Command(BaseCommand):
-    """Creates the instance if necessary, issues a webhook token for it, and prints the token."""
+    """Creates an instance if necessary, issues a webhook token for the instance, and prints the token."""
 
     help = (
         "Issue a webhook token for an instance, create the instance if necessary, and print the settings for Evolution."
@@ -38,7 +38,7 @@ class Command(BaseCommand):
         parser.add_argument("--revoke-old", action="store_true", help="revoke the old token now instead of in an hour")
         parser.add_argument("--json", action="store_true", help="print only one JSON object")
 
-    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django passes args
+    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django passes positional arguments
         """Issue a webhook token and print it with the settings for Evolution."""
         _check_allowed_hosts(self)
         instance, created = _upsert_instance(options["instance"], options["server"], for_server=options["for_server"])
