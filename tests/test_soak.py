@@ -32,7 +32,7 @@ RECREATED_ROW = next(slot for slot in range(SLOTS) if ROWS.kind(slot) is RowKind
 
 
 class RecordedHistory(History):
-    """A history with one recorded write to every row, and methods that record more writes and losses of intents."""
+    """A history with one write to every row. Its methods record more writes, and intents that the store lost."""
 
     def __init__(self) -> None:
         super().__init__(SLOTS)

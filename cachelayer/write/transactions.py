@@ -134,8 +134,8 @@ def save_with_intent(alias: str, row: object, save: Callable[[], None], *, needs
     Args:
         alias: the alias of the database.
         row: the model instance to save.
-        save: saves the row; called again, in a transaction, if the store turns out to be away before the first SQL
-            statement.
+        save: saves the row. `save_with_intent` calls it again, inside a transaction, if the store did not answer
+            before the first SQL statement.
         needs_transaction: whether the stored row must stay locked between reading the row's tags and saving the row.
     """
     connection = connections[alias]

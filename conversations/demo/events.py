@@ -69,7 +69,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Delivery:
-    """One HTTP request that delivers an event; error texts contain the names `instance` and `event`."""
+    """One HTTP request that delivers an event; `instance` and `event` are names for error texts."""
 
     path: str
     body: bytes

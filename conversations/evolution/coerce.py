@@ -113,8 +113,8 @@ def to_ms(time: dt.datetime) -> int:
 def sortable_clock(date_time: object) -> str:
     """Return the `date_time` of a webhook body as text that sorts by time; "" if `date_time` is missing or malformed.
 
-    Evolution writes the local time of its host and appends a Z, although the time is not UTC. Therefore a caller may
-    compare only texts of the same instance.
+    Evolution writes the local time of its host and appends a Z, although the time is not UTC. Therefore times of
+    different instances must not be compared.
     """
     match = _DATE_TIME.fullmatch(date_time) if isinstance(date_time, str) else None
     return f"{match[1]}.{(match[2] or '')[:3]:0<3}" if match else ""

@@ -163,7 +163,7 @@ def precedence(shown: Json, ms: int, *, is_empty: bool = False) -> str:
 
     Args:
         shown: the fields of the copy that users see.
-        ms: the timestamp of the copy in milliseconds since the epoch.
+        ms: the timestamp of this copy of the chat message, in milliseconds since the epoch.
         is_empty: whether the copy has no content.
     """
     values = [*shown.values(), *shown.get("media", {}).values(), *shown.get("details", {}).values()]

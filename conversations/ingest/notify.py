@@ -41,7 +41,7 @@ def notify_postgres() -> None:
 
 
 def delegate_to(event: threading.Event | None) -> None:
-    """Let a thread that waits for `event` call `notify_postgres`; None lets `notify` call `notify_postgres` itself."""
+    """Make `notify` set `event`, for a thread that calls `notify_postgres`; with None, `notify` calls it itself."""
     global _delegate  # noqa: PLW0603 - each process has one delegate event
     _delegate = event
 

@@ -57,7 +57,8 @@ class History:
 
     Attributes:
         started: `started[writer][slot]` is the number of the last write to a row that a writer started.
-        committed: `committed[writer][slot]` is the number of the last write to a row that a writer committed.
+        committed: `committed[writer][slot]`: the sequence number of the last write that the writer committed to
+            this slot.
     """
 
     def __init__(self, slots: int) -> None:

@@ -74,7 +74,7 @@ def _other_counts(history: History, faults: Faults) -> dict[str, int]:
 
 
 def _stop_own_threads() -> None:
-    """Stop the cache's threads in this process: they must not run while it forks, and must not repair the faults."""
+    """Stop this process' cache threads: they must not run during a fork, nor repair the injected faults."""
     threads = get_runtime().threads
     if threads is not None:
         threads.stop(within=STOP_WITHIN)

@@ -77,7 +77,7 @@ class ConversationBatch:
 def apply_contact_states(
     facts: Iterable[ContactState], contacts: ContactIndex, states: LatestState, changes: UnitOfWork
 ) -> set[Contact]:
-    """Apply the latest-state values in facts about contacts; return the contacts whose name or address changed."""
+    """Update contacts from parsed facts, where a fact is newer; return the contacts whose name or address changed."""
     renamed = set(contacts.renamed)
     for fact in facts:
         contact = contacts.get(fact.address)
@@ -89,7 +89,7 @@ def apply_contact_states(
 def apply_conversation_states(
     facts: Iterable[ConversationState], conversations: ConversationBatch, states: LatestState, changes: UnitOfWork
 ) -> None:
-    """Apply the latest-state values in facts about conversations."""
+    """Update conversations from parsed facts, where a fact is newer than the stored value."""
     for fact in facts:
         states.apply(conversations.get(fact.chat), fact.values, fact.clock, changes)
 

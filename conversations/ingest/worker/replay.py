@@ -12,7 +12,7 @@ REPLAYABLE = (Outcome.FAILED, Outcome.UNKNOWN, Outcome.FOREIGN, Outcome.STORED)
 
 
 def requeue(pks: Iterable[int] | None = None) -> int:
-    """Make events due now with all attempts left, and return the number of events.
+    """Reset events: they become due now, and their attempts count from 0. Return the number of events.
 
     Args:
         pks: primary keys of the events; applied and ignored events are left out. None selects all failed events.

@@ -198,7 +198,7 @@ class System(Scheduler):
         self.log.clear()
 
     def cut_off(self, *processes: Process, forever: bool = False) -> None:
-        """Let processes lose the connection to the store at any step, and unless `forever` get the connection back."""
+        """Cut processes off from the store at any step; reconnect them later, unless `forever` is set."""
         self.database.uses_outbox = True
         for process in processes:
             process.is_concurrent = process.can_be_cut_off = True

@@ -1,4 +1,4 @@
-"""The envelope of a webhook body names the event, the instance and the instance's owner, and has a clock."""
+"""The envelope of a webhook body names the event, the instance and its owner, and contains Evolution's time."""
 
 import pytest
 

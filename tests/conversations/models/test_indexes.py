@@ -62,7 +62,7 @@ def changes(instance: Instance, **page: Any) -> Page[Conversation]:
 
 
 def all_changes(_: Instance, **page: Any) -> Page[Conversation]:
-    """Return a page of the `RECENT_CHANGES` conversations of all instances that changed last."""
+    """Return a page of the conversations that changed last, `RECENT_CHANGES` in number, over all instances."""
     rows = Conversation.objects.order_by("-updated_at")
     return Conversation.objects.for_instance(None, updated_after=rows[RECENT_CHANGES].updated_at, **page)
 
