@@ -109,7 +109,8 @@ class LocalCache:
         self._by_tag: dict[str, set[tuple[LocalNamespace, Hashable]]] = {}
         self._sequence = 0  # how often `invalidate` or `remove_matching` was called
         self._touched: dict[str, int] = {}  # the log: by tag, the sequence number at which the tag was last touched
-        self._oldest_sequence = 0  # `put` rejects values that were read at a lower sequence number, because touches before it are not recorded
+        # `put` rejects values that were read at a lower sequence number, because earlier touches are not recorded.
+        self._oldest_sequence = 0
         self.valid_until = 0.0
         for namespace in namespaces:
             self.namespace(namespace)

@@ -154,7 +154,7 @@ class Reader:
             self.details.append(self._describe(tier, stale))
 
     def _describe(self, tier: str, stale: StaleRead) -> dict[str, Any]:
-        """Describe a stale read, the writes it missed, and intents lost around that time; times are ms from its start."""
+        """Describe a stale read, the writes it missed, and intents lost about then; times are ms from its start."""
         writes = []
         for number in range(stale.number + 1, stale.minimum + 1):
             write = self._history.write(stale.slot, number)
