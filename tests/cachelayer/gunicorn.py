@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.db import connection
 
-PATIENCE = 30.0  # seconds to wait for a response or for the end of the server
+PATIENCE = 120.0  # seconds to wait for a response or for the end of the server
 
 
 def environment(**variables: str) -> dict[str, str]:

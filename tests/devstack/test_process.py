@@ -9,7 +9,7 @@ import pytest
 from tests.devstack import process as program
 from tests.devstack.process import Program, ServerFailed
 
-TIMEOUT = 30  # seconds after which a test with a hung process fails
+TIMEOUT = 120  # seconds after which a test with a hung process fails
 
 
 def test_a_program_that_ends_before_it_is_ready_is_an_error_with_its_output(tmp_path: Path) -> None:

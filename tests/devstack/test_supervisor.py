@@ -14,7 +14,7 @@ from tests.devstack.supervisor import COMMAND_PIPE, STATE_FILE, Supervisor
 
 pytestmark = pytest.mark.once
 
-TIMEOUT = 30  # seconds after which a test with a hung process fails
+TIMEOUT = 120  # seconds after which a test with a hung process fails
 
 
 class SupervisedPrograms:

@@ -17,7 +17,7 @@ from logs.handler import ServiceHandler
 from logs.tail import rotated_files
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PROGRAM_TIMEOUT = 60  # seconds
+PROGRAM_TIMEOUT = 240  # seconds; a machine may stall for a minute
 
 Line = dict[str, Any]
 MakeHandler = Callable[..., ServiceHandler]

@@ -21,7 +21,7 @@ from tests.logs.conftest import ROOT, Line, lines
 
 pytestmark = pytest.mark.once
 
-TIMEOUT = 60  # seconds
+TIMEOUT = 240  # seconds
 WEBHOOK = "/webhooks/evolution/sales"
 CONTACTS = "/api/v1/contacts/?search=Mariana"
 ABORT = "SELECT RAISE(ABORT, 'no')"

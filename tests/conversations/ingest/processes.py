@@ -15,7 +15,7 @@ from django.db import connection
 from conversations.ingest import notify
 from conversations.ingest.worker.worker import Worker
 
-TIMEOUT_SECONDS = 60.0
+TIMEOUT_SECONDS = 180.0
 INGEST_COMMAND = ("manage.py", "ingest")
 STALLED_WORKER = ("-m", "tests.conversations.ingest.stalled_worker")
 
