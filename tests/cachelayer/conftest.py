@@ -21,7 +21,7 @@ from tests import valkey
 from tests.valkey import Valkey
 
 QUARANTINE_S = 0.05  # length of a quarantine in tests; 2 s in production
-PATIENCE = 30.0  # seconds that `wait_until` waits at most
+PATIENCE = 10.0  # seconds that `wait_until` waits at most
 
 
 def shorten_delays(monkeypatch: pytest.MonkeyPatch) -> None:
