@@ -39,7 +39,7 @@ class LeaseRenewer(PeriodicThread):
             breaker.trip(error)
         except Exception as error:
             log.exception("Cache heartbeat FAILED; reads use the database until the recovery thread has finished")
-            self._runtime.counters.count("failed rounds")
+            self._runtime.counters.count("background errors")
             breaker.trip(error)
         return INTERVAL
 

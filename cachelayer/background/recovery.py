@@ -53,7 +53,7 @@ class RecoveryThread(PeriodicThread):
             log.warning("Cache outbox UNREADABLE: %s", type(error).__name__)
         except Exception as error:
             log.exception("Cache recovery FAILED; reads use the database until it succeeds")
-            self._runtime.counters.count("failed rounds")
+            self._runtime.counters.count("background errors")
             self._runtime.breaker.trip(error)
         return INTERVAL if self._runtime.breaker.is_closed else RECOVERY_INTERVAL
 

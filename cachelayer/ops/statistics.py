@@ -57,7 +57,7 @@ def hits_and_misses(counts: Mapping[str, int]) -> tuple[int, int]:
     Args:
         counts: the counters of one namespace, named `local hits`, `shared misses` and so on.
     """
-    hits = sum(counts.get(name, 0) for name in ("local hits", "shared hits", "shared absences"))
+    hits = sum(counts.get(name, 0) for name in ("local hits", "shared hits", "shared negatives"))
     return hits, sum(counts.get(name, 0) for name in ("shared misses", "shared bypasses"))
 
 

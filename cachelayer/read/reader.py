@@ -304,7 +304,7 @@ class Reader(Generic[T]):
         if factory:
             self._counts.hits += 1
         else:
-            self._counts.absences += 1
+            self._counts.negatives += 1
         tags = entry_key.tags if factory else entry_key.all_tags
         instrumentation.record(LookupStatus.HIT)
         logged_factory = with_hit_logging(factory or _return_missing, tags[0])

@@ -44,7 +44,7 @@ class CircuitBreaker:
         if self._failures >= FAILURES:
             self.trip(error)
         elif self.is_closed:
-            log.warning("Cache has NO ANSWER: %s", error, exc_info=error)
+            log.warning("Cache UNANSWERED: %s", error, exc_info=error)
 
     def trip(self, error: Exception) -> None:
         """Open the breaker."""

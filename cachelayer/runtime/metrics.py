@@ -13,7 +13,7 @@ from cachelayer.protocol.tags import GLOBAL_TAG, Namespace, Namespaces
 from cachelayer.runtime.local_cache import LocalNamespace
 
 # The names of the counters that each namespace has for the shared store and for the local cache.
-SHARED = ("hits", "misses", "bypasses", "absences", "fills", "invalidations", "errors")
+SHARED = ("hits", "misses", "bypasses", "negatives", "fills", "invalidations", "errors")
 LOCAL = ("hits", "misses", "fills", "evictions", "invalidations")
 EVENTS = "events"  # takes the place of the namespace's name for counters that belong to no namespace
 
@@ -25,7 +25,7 @@ class SharedCounts:
     """Counts of what readers and writers of one namespace did with the shared store.
 
     Attributes:
-        absences: how many hits returned that a row does not exist.
+        negatives: how many hits returned that a row does not exist.
         local_misses: how many lookups the local cache could not answer.
     """
 
@@ -34,7 +34,7 @@ class SharedCounts:
 
     def reset(self) -> None:
         """Set all counters of the namespace to 0."""
-        self.hits = self.misses = self.bypasses = self.absences = self.fills = self.invalidations = self.errors = 0
+        self.hits = self.misses = self.bypasses = self.negatives = self.fills = self.invalidations = self.errors = 0
         self.local_misses = 0
 
 

@@ -187,7 +187,7 @@ class CacheRuntime:
 
     def _on_full(self, error: StoreFull) -> None:
         """Count an entry that a full store has rejected; entries that are in the store stay valid."""
-        self.counters.count("refused entries")
+        self.counters.count("rejected fills")
         now = monotonic()
         if now >= self._log_full_at:
             self._log_full_at = now + FULL_LOG_INTERVAL
@@ -219,7 +219,7 @@ class CacheRuntime:
 
         All entries of the local cache are removed, and the background threads are woken to renew the intents.
         """
-        self.counters.count("strange stores")
+        self.counters.count("store replacements")
         log.warning("Cache store REPLACED: it was emptied, restarted, or is another server; its entries are not used")
         self.local.invalidate([GLOBAL_TAG])
         self._wake_threads()

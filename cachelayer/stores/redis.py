@@ -167,7 +167,7 @@ class RedisStore:
         """See `Store.verify_connection`. Also reinitializes the store, and sends unconfirmed scripts again."""
         if connection in self._verified:
             self._count("reconnections")
-            log.info("Cache connection made ANEW: the server had closed it")
+            log.info("Cache connection REOPENED: the server had closed it")
         reply = self._transport.handshake(connection, _RESTORE, *self._restore_arguments(quarantine=False))
         was_replaced = _began_quarantine(reply)
         self._transport.replay_pending(connection)

@@ -198,15 +198,15 @@ class Fault:
 FAULTS = {
     "killed": Fault(killed, "outages", "Cache DEGRADED: ConnectionError"),
     "hung": Fault(hung, "outages", "Cache DEGRADED: TimeoutError"),
-    "restarted with old data": Fault(restarted_with_old_data, "strange stores", "Cache store REPLACED"),
-    "restarted empty": Fault(restarted_empty, "strange stores", "Cache store REPLACED"),
-    "FLUSHALL": Fault(flushed, "strange stores", "Cache store REPLACED"),
+    "restarted with old data": Fault(restarted_with_old_data, "store replacements", "Cache store REPLACED"),
+    "restarted empty": Fault(restarted_empty, "store replacements", "Cache store REPLACED"),
+    "FLUSHALL": Fault(flushed, "store replacements", "Cache store REPLACED"),
     "intents lost": Fault(without_intents, "lost intents", "Cache store LOST"),
     "SCRIPT FLUSH": Fault(without_scripts, "loaded scripts", "Cache scripts LOADED"),
-    "full": Fault(out_of_memory, "refused entries", "Cache FULL: OutOfMemoryError"),
+    "full": Fault(out_of_memory, "rejected fills", "Cache FULL: OutOfMemoryError"),
     "a replica": Fault(a_replica, "outages", "Cache DEGRADED: ReadOnlyError"),
     "unable to save": Fault(unable_to_save, "outages", "Cache DEGRADED: ResponseError: MISCONF"),
-    "connections closed": Fault(with_connections_closed, "reconnections", "Cache connection made ANEW"),
+    "connections closed": Fault(with_connections_closed, "reconnections", "Cache connection REOPENED"),
     "channel lost": Fault(with_the_channel_closed, "lost channels", "Cache channel LOST"),
 }
 
@@ -338,12 +338,12 @@ def test_an_emptied_server_is_detected_whatever_is_written_to_it_first(
     site: Site, valkey_server: Valkey, first: str
 ) -> None:
     """An emptied server must not look initialized because a write has left cache keys on the server."""
-    before = events().get("strange stores", 0)
+    before = events().get("store replacements", 0)
     valkey_server.client.flushall()
     if first == "update":
         Conversation.objects.filter(pk=site.chat.pk).update(unread_count=7)
     elif first == "touch":
         cache.clear_namespace("conversations")
     Conversation.objects.fetch(site.chat.pk, fresh=True)
-    assert events()["strange stores"] > before
+    assert events()["store replacements"] > before
     site.check()

@@ -110,7 +110,7 @@ class Reader:
     def _last_tier(self, reads: int = 1) -> str:
         """Return the tier that answered the last reads, none of which hit the local tier; sleep after a bypass."""
         counters = self._counters
-        before, self._shared_hits = self._shared_hits, counters.hits + counters.absences
+        before, self._shared_hits = self._shared_hits, counters.hits + counters.negatives
         if self._shared_hits == before + reads:
             self._bypasses_in_a_row = 0
             return SHARED

@@ -26,7 +26,15 @@ WARM_UP = 1.5  # seconds before the first fault, in which the caches fill
 STOP_WITHIN = 5.0  # seconds
 SABOTAGE_FACTOR = 5  # with sabotage there are fewer kinds of faults, and each kind is injected five times as often
 MAX_DETAILS = 5  # number of stale reads that are printed in detail
-EVENTS = ("lost intents", "recoveries", "strange stores", "unannounced writes", "outboxed", "drained", "lost channels")
+EVENTS = (
+    "lost intents",
+    "recoveries",
+    "store replacements",
+    "unannounced writes",
+    "outboxed",
+    "drained",
+    "lost channels",
+)
 
 
 def soak(server: Valkey, options: Options) -> int:

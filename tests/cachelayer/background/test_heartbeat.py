@@ -29,6 +29,6 @@ def test_an_unexpected_error_trips_the_breaker_until_the_recovery_has_run(
         assert logged.matching(context="cache", level="ERROR", message="Cache heartbeat FAILED")
         assert Instance.objects.fetch(row.pk) == row
     assert "KeyError" in logged.matching(level="ERROR", message="FAILED")[0]["exc_info"]
-    assert cache_runtime.counters.snapshot([])["events", "", "failed rounds"]
+    assert cache_runtime.counters.snapshot([])["events", "", "background errors"]
     recovery = RecoveryThread(cache_runtime, threading.Event())
     wait_until(lambda: recovery.tick(woken=False) and cache_runtime.breaker.is_closed)

@@ -32,7 +32,7 @@ def test_an_unexpected_error_leaves_the_breaker_open_until_a_later_run_succeeds(
         assert Instance.objects.fetch(row.pk) == row
     failed = logged.matching(context="cache", level="ERROR", message="Cache recovery FAILED")
     assert "KeyError" in failed[0]["exc_info"]
-    assert cache_runtime.counters.snapshot([])["events", "", "failed rounds"]
+    assert cache_runtime.counters.snapshot([])["events", "", "background errors"]
     wait_until(lambda: recovery.tick(woken=False) and cache_runtime.breaker.is_closed)
 
 

@@ -67,7 +67,7 @@ def test_reads_of_rows_that_do_not_exist(counters: CounterCheck) -> None:
         fetch_missing(77)
     with counters.increments("instances", local_hits=1):
         fetch_missing(77)
-    with counters.increments("instances", local_misses=1, shared_absences=1, local_fills=1):
+    with counters.increments("instances", local_misses=1, shared_negatives=1, local_fills=1):
         fetch_missing(77, fresh=True)
 
 
