@@ -1,4 +1,4 @@
-"""A coherent cache for Django models: what applications import from here.
+"""A coherent cache for Django models: the names that applications import.
 
 Each public name is imported when it is first used, because settings modules import this package before Django's apps
 are ready.

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from cachelayer.protocol import messages
 from cachelayer.runtime.runtime import CacheRuntime
-from cachelayer.stores.base import StoreDown
+from cachelayer.stores.base import StoreDown, Subscribe
 from logs.contexts import Context
 
 PING_INTERVAL = 0.2  # seconds between two pings to Redis
@@ -26,9 +26,10 @@ log = Context.CACHE.logger
 class InvalidationSubscriber:
     """The subscriber thread of one `CacheRuntime`."""
 
-    def __init__(self, runtime: CacheRuntime, stopped: threading.Event) -> None:
+    def __init__(self, runtime: CacheRuntime, subscribe: Subscribe, stopped: threading.Event) -> None:
         self._runtime = runtime
         self._store = runtime.store
+        self._subscribe = subscribe
         self._stopped = stopped
         self._own_prefix = messages.sender_prefix(runtime.client_id)
         self._answered_at = 0.0
@@ -53,7 +54,7 @@ class InvalidationSubscriber:
 
     def _receive_messages(self) -> None:
         """Receive invalidation messages from one connection until the connection is lost."""
-        with self._store.subscribe() as subscription:
+        with self._subscribe() as subscription:
             self._answered_at = monotonic()
             pinged_at, received_own = 0.0, False
             while not self._stopped.is_set():

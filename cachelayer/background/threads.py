@@ -24,8 +24,8 @@ class BackgroundThreads:
         self._recovery = RecoveryThread(runtime, self._stopped)
         self._running: list[threading.Thread] = []
         self._targets = {"heartbeat": self._heartbeat.run, "recovery": self._recovery.run}
-        if runtime.store.is_shared:
-            self._targets["subscriber"] = InvalidationSubscriber(runtime, self._stopped).run
+        if runtime.store.subscribe is not None:
+            self._targets["subscriber"] = InvalidationSubscriber(runtime, runtime.store.subscribe, self._stopped).run
 
     def start(self) -> None:
         """Start the threads at the first call; further calls do nothing."""

@@ -30,7 +30,7 @@ def log_read(status: LookupStatus, tag: str, tier: str, started: float, count: i
     Args:
         status: whether the read was a hit, a miss or a bypass.
         tag: the first tag of the entry; for several entries, the name of their namespace.
-        tier: what answered the read: LOCAL, SHARED or DATABASE.
+        tier: LOCAL, SHARED or DATABASE, whichever answered the read.
         started: the value of `perf_counter` when the read began.
         count: how many entries were read; with 0, nothing is logged.
     """

@@ -32,8 +32,16 @@ def acquire() -> None:
     """
     global _lock  # noqa: PLW0603 - each process has one file lock
     path = lock_path(connections[router.db_for_write(Outbox)].settings_dict)
-    if path is None or _lock is not None:
-        return
+    if path is not None and _lock is None:
+        _lock = lock_file(path)
+
+
+def lock_file(path: Path) -> ExitStack:
+    """Lock a file, and return what holds the lock until it is closed or this process ends.
+
+    Raises:
+        ImproperlyConfigured: another process holds the file lock, or the lock file cannot be opened.
+    """
     lock = ExitStack()
     try:
         lock.enter_context(exclusive_lock(path, timeout=MAX_WAIT, on_wait=_log_waiting))
@@ -43,7 +51,7 @@ def acquire() -> None:
         ) from None
     except OSError as error:
         raise ImproperlyConfigured(f"the cache's lock {path}: {error.strerror}") from error
-    _lock = lock
+    return lock
 
 
 def _log_waiting() -> None:

@@ -148,8 +148,8 @@ class CacheRuntime:
         self.bypasses_cache = bypasses_cache
         self.store = make_store(self)
         self.is_open = True
-        shares = self.store.is_shared and self.make_threads is not None
-        self.threads = self.make_threads(self) if shares and self.make_threads is not None else None
+        is_shared = self.store.subscribe is not None
+        self.threads = self.make_threads(self) if is_shared and self.make_threads is not None else None
 
     def verify_connection(self, connection: Any) -> None:
         """Check the Redis server of a new connection before anything is read from the connection.

@@ -62,16 +62,18 @@ class Subscription(Protocol):
         """Return the kind (`subscribe`, `message` or `pong`) and text of the next reply; the kind "" is a timeout."""
 
 
+Subscribe = Callable[[], AbstractContextManager[Subscription]]
+
+
 class Store(Protocol):
     """The shared store of cached entries and of the states of tags.
 
     Every method may raise `StoreDown`. A method makes one round trip to the server, or several if it takes a pattern.
-
-    Attributes:
-        is_shared: whether other processes use the same store.
     """
 
-    is_shared: bool
+    @property
+    def subscribe(self) -> Subscribe | None:
+        """A function that subscribes to the invalidation channel; None if no other process shares the store."""
 
     def read(self, entries: Sequence[str], tags: Sequence[str]) -> tuple[States, States]:
         """Return entries and the states of tags, all read in one atomic step.
@@ -150,9 +152,6 @@ class Store(Protocol):
 
     def announce(self, *words: str) -> None:
         """Publish tags or special words on the invalidation channel (see `cachelayer.protocol.messages`)."""
-
-    def subscribe(self) -> AbstractContextManager[Subscription]:
-        """Return a subscription to the invalidation channel, which only a shared store has."""
 
     def verify_connection(self, connection: Any) -> bool:
         """Check the server behind a new connection; return whether the server was emptied or replaced."""

@@ -3,7 +3,6 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from time import monotonic
 from typing import Any
 
@@ -17,7 +16,7 @@ from cachelayer.stores.base import (
     QUARANTINE_S,
     OnTouch,
     States,
-    Subscription,
+    Subscribe,
     strip_fingerprint,
     token,
 )
@@ -40,7 +39,7 @@ class MemoryStore:
         make_token: returns a new version for a tag; tests pass a function of their own.
     """
 
-    is_shared = False
+    subscribe: Subscribe | None = None  # no other process shares the store
 
     def __init__(
         self,
@@ -156,10 +155,6 @@ class MemoryStore:
         """See `Store.entry_names`."""
         with self._lock:
             return iter([name for name in self._entries if matches(strip_fingerprint(name), pattern)])
-
-    def subscribe(self) -> AbstractContextManager[Subscription]:
-        """See `Store.subscribe`."""
-        raise NotImplementedError("an in-process store has no invalidation channel")
 
     def verify_connection(self, connection: Any) -> bool:  # noqa: ARG002 - the interface requires the parameter
         """See `Store.verify_connection`; a memory store has no connections."""

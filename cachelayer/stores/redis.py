@@ -54,8 +54,6 @@ class RedisStore:
         count: counts a rare event, given the event's name.
     """
 
-    is_shared = True
-
     def __init__(  # noqa: PLR0913, PLR0917 - a store needs all these parameters
         self, alias: str, prefix: str, sender: str, namespaces: Namespaces, on_touch: OnTouch, count: CountEvent
     ) -> None:

@@ -1,7 +1,7 @@
 """Fixtures for tests of `cachelayer`: a runtime with an empty cache in use, and a Valkey server that can fail."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -19,9 +19,10 @@ from cachelayer.stores.base import StoreDown, StoreSlow
 from cachelayer.stores.redis import RedisStore
 from tests import valkey
 from tests.valkey import Valkey
+from tests.waiting import wait_until
 
 QUARANTINE_S = 0.05  # length of a quarantine in tests; 2 s in production
-PATIENCE = 10.0  # seconds that `wait_until` waits at most
+MAX_PING_DELAY = 10.0  # seconds in which a busy machine answers a ping
 
 
 def shorten_delays(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,7 +46,7 @@ def unblocked_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[None
 def cache_runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[CacheRuntime]:
     """The cache runtime of the test process, with an empty cache, on the store that the settings configure."""
     shorten_delays(monkeypatch)
-    monkeypatch.setattr(subscriber, "LOCAL_CACHE_VALID_FOR", PATIENCE)  # busy machines ping late
+    monkeypatch.setattr(subscriber, "LOCAL_CACHE_VALID_FOR", MAX_PING_DELAY)
     yield reset_cache()
     reset_cache()
 
@@ -120,16 +121,3 @@ def _is_out_of_quarantine(current: CacheRuntime) -> bool:
     with suppress(StoreSlow):
         return not (current.store.read([], [GLOBAL_TAG])[1][0] or b"").startswith(b"!")
     return False
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    """Wait until another thread or process has made a condition true.
-
-    Raises:
-        TimeoutError: the condition is still false after `PATIENCE` seconds.
-    """
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"the condition is still false after {PATIENCE:.0f} s")
-        time.sleep(0.005)

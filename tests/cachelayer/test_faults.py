@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from knox.models import AuthToken
 from rest_framework.test import APIClient
 
@@ -21,9 +23,10 @@ from cachelayer.runtime.metrics import EVENTS
 from cachelayer.runtime.runtime import get_runtime, runtime
 from cachelayer.write import intents
 from conversations.models import Conversation, Instance
-from tests.cachelayer.conftest import out_of_memory, wait_until, wait_until_in_use
+from tests.cachelayer.conftest import out_of_memory, wait_until_in_use
 from tests.conversations.rows import a_chat, a_message, an_instance
 from tests.valkey import Valkey
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 
@@ -234,9 +237,9 @@ def test_the_api_returns_correct_data_and_the_fault_is_logged_and_counted(
     site.change_and_check()
     assert not Outbox.objects.exists()
     row = Conversation.objects.fetch(site.chat.pk)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Conversation.objects, "_load", lambda _: pytest.fail("the row was not cached"))
+    with CaptureQueriesContext(connection) as queries:
         assert Conversation.objects.fetch(row.pk) == Conversation.objects.fetch(row.pk, fresh=True) == row
+    assert not queries, "the row was not cached"
 
 
 def test_keys_that_the_server_evicts_cause_only_misses(site: Site, valkey_server: Valkey) -> None:

@@ -26,11 +26,12 @@ from cachelayer.ops import statistics
 from cachelayer.runtime import process_lock
 from cachelayer.runtime.runtime import get_runtime, runtime
 from conversations.models import Instance
-from tests.cachelayer.conftest import use_redis, wait_until, wait_until_in_use
+from tests.cachelayer.conftest import use_redis, wait_until_in_use
 from tests.cachelayer.gunicorn import PATIENCE, environment, request, serving
 from tests.cachelayer.test_faults import a_replica, unable_to_save
 from tests.conversations.rows import an_instance
 from tests.valkey import Valkey
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

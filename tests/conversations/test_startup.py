@@ -19,8 +19,9 @@ from django.conf import settings
 
 from conversations.models import Instance
 from tests.conversations.ingest.inboxes import outcomes
-from tests.conversations.ingest.processes import TIMEOUT_SECONDS, run_process, wait_until
+from tests.conversations.ingest.processes import run_process
 from tests.conversations.webhooks.conftest import event
+from tests.waiting import TIMEOUT, wait_until
 
 FORK = """
 import os, sys, threading
@@ -31,7 +32,7 @@ from conversations.ingest import notify
 from conversations.ingest.worker import worker
 from conversations.ingest.inbox.store import store_body
 from conversations.models import Instance, WebhookEvent
-from tests.conversations.ingest.processes import wait_until
+from tests.waiting import wait_until
 from tests.conversations.webhooks.conftest import event
 
 worker.POLL_SECONDS = 0.1
@@ -127,11 +128,11 @@ class Gunicorn:
     def stop(self) -> None:
         self._socket.close()
         self.process.terminate()
-        self.process.wait(TIMEOUT_SECONDS)
+        self.process.wait(TIMEOUT)
 
     def post(self, key_id: str) -> int:
         """Post a webhook with a chat message on a new connection; return the status code of the response."""
-        with closing(HTTPConnection("127.0.0.1", self._socket.getsockname()[1], timeout=TIMEOUT_SECONDS)) as connection:
+        with closing(HTTPConnection("127.0.0.1", self._socket.getsockname()[1], timeout=TIMEOUT)) as connection:
             body, headers = json.dumps(event(key_id=key_id)), {"X-Webhook-Token": self._token}
             connection.request("POST", "/webhooks/evolution/sales", body, headers)
             return connection.getresponse().status
@@ -156,7 +157,7 @@ def test_the_server_applies_events_and_finishes_its_batch_after_sigterm(site: Si
     for n in range(30):
         assert server.post(f"M{n}") == 202
     server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(TIMEOUT_SECONDS) == 0
+    assert server.process.wait(TIMEOUT) == 0
     assert "Ingest STARTED" in site.log()
     assert "Ingest STOPPED" in site.log()
     assert sum(site.outcomes().values()) == 30
@@ -179,7 +180,7 @@ def test_a_restarted_server_process_has_a_worker(site: Site, serve: Any) -> None
 def test_a_forked_process_starts_its_own_worker() -> None:
     instance = Instance.objects.create(name="sales")
     with run_process("-c", FORK, INGEST_IN_WEB_PROCESS="true") as parent:
-        assert parent.wait(TIMEOUT_SECONDS) == 0
+        assert parent.wait(TIMEOUT) == 0
     assert outcomes(instance) == {"applied": 2}
 
 

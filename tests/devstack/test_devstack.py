@@ -7,15 +7,14 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Any
 
 import psutil
 import pytest
 
 from tests.devstack.supervisor import COMMAND_PIPE, STATE_FILE
+from tests.waiting import wait_until
 from whatsai import environment
 
 pytestmark = pytest.mark.postgresql  # only in the PostgreSQL run: the tests start their own servers
@@ -73,13 +72,6 @@ class Stack:
             return json.load(answer)
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = monotonic() + TIMEOUT
-    while not condition():
-        assert monotonic() < deadline
-        sleep(0.05)
-
-
 def test_the_stack_runs_once_restarts_killed_parts_keeps_its_data_and_stops_everything(folder: Path) -> None:
     stack = Stack(folder)
     try:
@@ -88,11 +80,11 @@ def test_the_stack_runs_once_restarts_killed_parts_keeps_its_data_and_stops_ever
         before = stack.pids
         for part in ("ingest", "postgresql", "valkey"):
             stack.send_command(f"kill {part}")
-        until(lambda: all(stack.pids[name] != before[name] for name in ("ingest-1", "postgresql", "valkey")))
-        until(lambda: _is_answering(stack))
+        wait_until(lambda: all(stack.pids[name] != before[name] for name in ("ingest-1", "postgresql", "valkey")))
+        wait_until(lambda: _is_answering(stack))
         workers = {child.pid for child in psutil.Process(stack.pids["web"]).children()}
         stack.send_command("kill web")
-        until(lambda: not workers <= {child.pid for child in psutil.Process(stack.pids["web"]).children()})
+        wait_until(lambda: not workers <= {child.pid for child in psutil.Process(stack.pids["web"]).children()})
         assert _is_answering(stack)  # the API token was committed before PostgreSQL was killed
         assert _start_second_stack(folder) == f"make stack: it runs already, with its data in {folder}\n"
         everything = psutil.Process(stack.process.pid).children(recursive=True)

@@ -1,16 +1,16 @@
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Thread
-from time import monotonic, sleep
 
 import psutil
 import pytest
 
 from tests.devstack.process import Program
 from tests.devstack.supervisor import COMMAND_PIPE, STATE_FILE, Supervisor
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.once
 
@@ -51,17 +51,10 @@ def programs(tmp_path: Path) -> Iterator[SupervisedPrograms]:
     made.stop()
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = monotonic() + TIMEOUT
-    while not condition():
-        assert monotonic() < deadline
-        sleep(0.02)
-
-
 def test_a_killed_program_is_restarted(programs: SupervisedPrograms) -> None:
     before = programs.pids
     os.kill(before["store"], signal.SIGKILL)
-    until(lambda: programs.pids["store"] != before["store"])
+    wait_until(lambda: programs.pids["store"] != before["store"])
     assert psutil.pid_exists(programs.pids["store"])
     assert any("store ended with status -9" in line for line in programs.reports)
 
@@ -69,24 +62,24 @@ def test_a_killed_program_is_restarted(programs: SupervisedPrograms) -> None:
 def test_the_kill_command_takes_the_processes_of_a_kind_in_turn(programs: SupervisedPrograms) -> None:
     before = programs.pids
     programs.send_command("kill worker")
-    until(lambda: programs.pids["worker-1"] != before["worker-1"])
+    wait_until(lambda: programs.pids["worker-1"] != before["worker-1"])
     assert programs.pids["worker-2"] == before["worker-2"]
     programs.send_command("kill worker")
-    until(lambda: programs.pids["worker-2"] != before["worker-2"])
+    wait_until(lambda: programs.pids["worker-2"] != before["worker-2"])
     assert programs.pids["store"] == before["store"]
 
 
 def test_the_restart_command_stops_a_program_cleanly(programs: SupervisedPrograms) -> None:
     before = programs.pids
     programs.send_command("restart store")
-    until(lambda: programs.pids["store"] != before["store"])
+    wait_until(lambda: programs.pids["store"] != before["store"])
     assert any(f"store ended with status {-signal.SIGTERM}" in line for line in programs.reports)
 
 
 def test_an_unknown_command_is_reported_and_changes_nothing(programs: SupervisedPrograms) -> None:
     before = programs.pids
     programs.send_command("paint it black")
-    until(lambda: bool(programs.reports))
+    wait_until(lambda: bool(programs.reports))
     assert programs.reports == ["unknown command 'paint it black'; use kill or restart with one of store, worker"]
     assert programs.pids == before
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from tests.conversations.ingest.processes import wait_until
 from tests.conversations.webhooks.conftest import event
 from tests.logs.conftest import ROOT, Line, lines
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.once
 

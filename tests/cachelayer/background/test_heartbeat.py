@@ -7,8 +7,8 @@ from cachelayer.background.recovery import RecoveryThread
 from cachelayer.runtime.runtime import CacheRuntime
 from conversations.models import Instance
 from logs.testing import capture
-from tests.cachelayer.conftest import wait_until
 from tests.conversations.rows import an_instance
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -8,8 +8,8 @@ from cachelayer.runtime.runtime import CacheRuntime, get_runtime
 from cachelayer.stores.base import StoreDown
 from conversations.models import Instance
 from logs.testing import capture
-from tests.cachelayer.conftest import wait_until
 from tests.conversations.rows import an_instance
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

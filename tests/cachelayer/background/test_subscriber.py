@@ -4,9 +4,9 @@ from django.db import transaction
 from cachelayer.background import heartbeat, subscriber
 from cachelayer.runtime.runtime import get_runtime
 from conversations.models import Contact
-from tests.cachelayer.conftest import wait_until
 from tests.conversations.rows import a_contact, an_instance
 from tests.valkey import Valkey
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

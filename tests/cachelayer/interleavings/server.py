@@ -7,14 +7,13 @@ step after the server has announced the tags to the other processes.
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from cachelayer.protocol.entries import HEADER_SIZE, VERSION_SIZE
 from cachelayer.protocol.messages import LOST, STORE_READ_ONLY
 from cachelayer.protocol.tags import GLOBAL_TAG, Namespaces
 from cachelayer.runtime.runtime import CacheRuntime
-from cachelayer.stores.base import QUARANTINE, OnTouch, States, StoreDown, StoreEmptied, StoreFull, Subscription
+from cachelayer.stores.base import QUARANTINE, OnTouch, States, StoreDown, StoreEmptied, StoreFull, Subscribe
 from cachelayer.stores.memory import MemoryStore
 from tests.cachelayer.interleavings.scheduler import observe, running_actor, step
 
@@ -143,7 +142,7 @@ class StoreClient:
         atomic_pipelines: whether all commands of a pipeline are one step.
     """
 
-    is_shared = False
+    subscribe: Subscribe | None = None  # the system delivers the messages
 
     def __init__(
         self,
@@ -233,9 +232,6 @@ class StoreClient:
         if self._server.subscribers != [self._process]:
             self._send("announce")
         self._server.announce(*words)
-
-    def subscribe(self) -> AbstractContextManager[Subscription]:
-        raise NotImplementedError("events of the system deliver the messages")
 
     def verify_connection(self, connection: Any) -> bool:  # noqa: ARG002 - the protocol `Store` defines the argument
         return False

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 import pytest
 
 from cachelayer.runtime.runtime import get_runtime, runtime
-from tests.cachelayer.conftest import wait_until
 from tests.cachelayer.interleavings.explorer import Counterexample, Exploration, explore
 from tests.cachelayer.interleavings.fakes import install_fakes
 from tests.cachelayer.interleavings.mutants import MUTANTS, Mutant
 from tests.cachelayer.interleavings.oracle import StaleRead
 from tests.cachelayer.interleavings.scenarios import SCENARIOS, Scenario
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.once
 

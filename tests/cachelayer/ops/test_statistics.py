@@ -14,7 +14,7 @@ from django.db.utils import ConnectionHandler
 
 from cachelayer.models import CounterTotal, Outbox
 from tests import valkey
-from tests.cachelayer.conftest import wait_until
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("unblocked_db")
 

@@ -20,9 +20,9 @@ from cachelayer import cache
 from cachelayer.runtime import single_flight
 from cachelayer.runtime.runtime import CacheRuntime
 from conversations.models import Conversation
-from tests.cachelayer.conftest import wait_until
 from tests.conversations.rows import a_chat, a_message, an_instance
 from tests.valkey import Valkey
+from tests.waiting import wait_until
 
 READERS = 50
 KEY = "conversations:digest:7"

@@ -5,21 +5,12 @@ import pytest
 from cachelayer.runtime import circuit_breaker
 from cachelayer.runtime.circuit_breaker import FAILURE_WINDOW, FAILURES, CircuitBreaker
 from cachelayer.stores.base import StoreDown
-
-
-class Clock:
-    """A clock whose time the test sets."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.waiting import StoppedClock
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
+def clock(monkeypatch: pytest.MonkeyPatch) -> StoppedClock:
+    clock = StoppedClock()
     monkeypatch.setattr(circuit_breaker, "monotonic", clock)
     return clock
 
@@ -35,12 +26,12 @@ def breaker(openings: list[str]) -> CircuitBreaker:
     return CircuitBreaker(lambda: openings.append("open"))
 
 
-def fail(breaker: CircuitBreaker, clock: Clock) -> None:
+def fail(breaker: CircuitBreaker, clock: StoppedClock) -> None:
     clock.now += 2 * FAILURE_WINDOW
     breaker.record_failure(StoreDown("no answer"))
 
 
-def test_several_failures_in_a_row_open_it(breaker: CircuitBreaker, clock: Clock, openings: list[str]) -> None:
+def test_several_failures_in_a_row_open_it(breaker: CircuitBreaker, clock: StoppedClock, openings: list[str]) -> None:
     for _ in range(FAILURES - 1):
         fail(breaker, clock)
     assert openings == []
@@ -49,14 +40,14 @@ def test_several_failures_in_a_row_open_it(breaker: CircuitBreaker, clock: Clock
     assert openings == ["open"]
 
 
-def test_a_success_resets_the_count_of_failures(breaker: CircuitBreaker, clock: Clock) -> None:
+def test_a_success_resets_the_count_of_failures(breaker: CircuitBreaker, clock: StoppedClock) -> None:
     for _ in range(5 * FAILURES):
         breaker.record_success()
         fail(breaker, clock)
     assert breaker.is_closed
 
 
-def test_simultaneous_failures_count_once(breaker: CircuitBreaker, clock: Clock) -> None:
+def test_simultaneous_failures_count_once(breaker: CircuitBreaker, clock: StoppedClock) -> None:
     """Many concurrent reads that fail because of one short delay must not open the circuit breaker."""
     fail(breaker, clock)
     for _ in range(50):
@@ -65,7 +56,7 @@ def test_simultaneous_failures_count_once(breaker: CircuitBreaker, clock: Clock)
 
 
 def test_repeated_calls_open_and_close_it_once(
-    breaker: CircuitBreaker, clock: Clock, openings: list[str], caplog: pytest.LogCaptureFixture
+    breaker: CircuitBreaker, clock: StoppedClock, openings: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(2):
         breaker.trip(StoreDown("no answer"))

@@ -1,10 +1,9 @@
 """The local cache: size, expiry, validity, invalidation, and protection of cached values from changes by callers."""
 
 import itertools
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -19,6 +18,7 @@ from cachelayer.runtime.local_cache import FOREVER, LocalCache, LocalNamespace
 from cachelayer.runtime.runtime import CacheRuntime
 from conversations.models import Contact, Conversation, Instance, Message
 from tests.conversations.rows import a_contact, a_group, a_message, an_instance
+from tests.waiting import StoppedClock
 
 ITEMS = 10
 TIMEOUT = 20.0  # seconds after which the test with threads ends at the latest
@@ -111,22 +111,14 @@ def test_the_log_of_touched_tags_is_bounded(caches: Caches, monkeypatch: pytest.
 
 
 # --- expiry -----------------------------------------------------------------------------------------------------------
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
+def clock(monkeypatch: pytest.MonkeyPatch) -> StoppedClock:
+    clock = StoppedClock()
     monkeypatch.setattr(local_cache, "monotonic", clock)
     return clock
 
 
-def test_an_entry_expires_even_if_it_is_read_often(caches: Caches, clock: Clock) -> None:
+def test_an_entry_expires_even_if_it_is_read_often(caches: Caches, clock: StoppedClock) -> None:
     caches.fill(1)
     for _ in range(6):
         assert get(caches.things, 1) == 1
@@ -136,7 +128,7 @@ def test_an_entry_expires_even_if_it_is_read_often(caches: Caches, clock: Clock)
     assert get(caches.things, 1) == 1
 
 
-def test_entries_are_used_until_valid_until_and_not_after(caches: Caches, clock: Clock) -> None:
+def test_entries_are_used_until_valid_until_and_not_after(caches: Caches, clock: StoppedClock) -> None:
     caches.fill(1)
     caches.cache.set_valid_until(clock.now + 1)
     clock.now += 0.999
@@ -239,15 +231,6 @@ def test_no_sequence_of_steps_leads_to_a_stale_read(steps: list[tuple[str, Any]]
 
 
 # --- threads ----------------------------------------------------------------------------------------------------------
-@pytest.fixture
-def frequent_switches() -> Iterator[None]:
-    """Let Python switch between threads as often as possible."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
-
-
 @pytest.mark.usefixtures("frequent_switches")
 def test_concurrent_reads_invalidations_and_evictions_never_make_a_stale_read(caches: Caches) -> None:
     current = [0] * (2 * ITEMS)

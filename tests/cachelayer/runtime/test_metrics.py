@@ -1,6 +1,5 @@
 """Each kind of read, write and failure increments exactly the expected counters."""
 
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -122,15 +121,6 @@ def test_evictions(counters: CounterCheck) -> None:
 def test_a_value_that_cannot_be_cached_is_an_error(counters: CounterCheck) -> None:
     with counters.increments("values", local_misses=1, shared_misses=1, shared_errors=1):
         cache.fetch("x", object)
-
-
-@pytest.fixture
-def frequent_switches() -> Iterator[None]:
-    """Let Python switch between threads as often as possible."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
 
 
 @pytest.mark.usefixtures("cache_runtime", "frequent_switches")

@@ -1,7 +1,7 @@
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from cachelayer.runtime import process_lock
 from logs import file_lock
-from tests.cachelayer.conftest import PATIENCE, wait_until
+from tests.waiting import TIMEOUT, wait_until
 
 # A program that locks a file until standard input has a line or ends.
 HOLDER = """
@@ -25,8 +25,6 @@ with open(sys.argv[1], "a") as file:
 @pytest.fixture
 def owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["subprocess.Popen[str]"]:
     """Another process, which owns the cache because it holds the lock file."""
-    monkeypatch.setattr(process_lock, "_lock", None)
-    monkeypatch.setattr(process_lock, "lock_path", lambda _: tmp_path / "lock")
     monkeypatch.setattr(file_lock, "POLL_SECONDS", 0.01)
     command = [sys.executable, "-c", HOLDER, str(tmp_path / "lock")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - the command runs a constant program
@@ -37,22 +35,22 @@ def owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["subproce
 
 
 @pytest.mark.usefixtures("owner")
-def test_a_second_process_cannot_own_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_process_cannot_own_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(process_lock, "MAX_WAIT", 0.05)
     for _ in range(2):
         with pytest.raises(ImproperlyConfigured, match=r"^REDIS_URL: "):
-            process_lock.acquire()
+            process_lock.lock_file(tmp_path / "lock")
 
 
-def test_a_process_waits_until_the_owner_ends(owner: "subprocess.Popen[str]", caplog: pytest.LogCaptureFixture) -> None:
-    thread = threading.Thread(target=process_lock.acquire)
-    thread.start()
-    wait_until(lambda: "Cache WAITS" in caplog.text)
-    assert thread.is_alive()
-    owner.communicate("\n")
-    thread.join(PATIENCE)
-    assert not thread.is_alive()
-    process_lock.acquire()  # returns immediately, because the test process owns the lock already
+def test_a_process_waits_until_the_owner_ends(
+    owner: "subprocess.Popen[str]", tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(process_lock.lock_file, tmp_path / "lock")
+        wait_until(lambda: "Cache WAITS" in caplog.text)
+        assert not future.done()
+        owner.communicate("\n")
+        future.result(TIMEOUT).close()
 
 
 @pytest.mark.parametrize(

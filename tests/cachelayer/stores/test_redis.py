@@ -13,9 +13,10 @@ from cachelayer.background.threads import BackgroundThreads
 from cachelayer.runtime.runtime import CacheRuntime, get_runtime, runtime
 from conversations.cache_policy import NAMESPACES
 from conversations.models import Contact, Conversation, Instance
-from tests.cachelayer.conftest import wait_until, wait_until_in_use
+from tests.cachelayer.conftest import wait_until_in_use
 from tests.conversations.rows import a_chat, an_instance
 from tests.valkey import Valkey
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -13,9 +13,10 @@ from cachelayer.runtime.runtime import get_runtime
 from cachelayer.stores.base import StoreDown, StoreFull, StoreSlow
 from cachelayer.stores.redis import RedisStore
 from cachelayer.stores.transport import MAX_CONCURRENT, RedisTransport, Script
-from tests.cachelayer.conftest import out_of_memory, use_redis, wait_until
+from tests.cachelayer.conftest import out_of_memory, use_redis
 from tests.cachelayer.test_faults import a_replica
 from tests.valkey import Valkey
+from tests.waiting import wait_until
 
 ECHO = Script("return ARGV[1]")
 WRITE = Script("#!lua flags=allow-oom\nreturn redis.call('SET', KEYS[1], ARGV[1])")

@@ -13,9 +13,9 @@ from django.test.utils import CaptureQueriesContext
 
 from cachelayer.runtime.runtime import CacheRuntime
 from conversations.models import Contact, Instance
-from tests.cachelayer.conftest import wait_until
 from tests.cachelayer.threads import in_another_thread
 from tests.conversations.rows import an_instance
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cache_runtime")]
 

@@ -15,27 +15,18 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from rest_framework.test import APIClient
 
-from cachelayer.background import subscriber
-from cachelayer.runtime.runtime import CacheRuntime
+from cachelayer.runtime.runtime import runtime
 from conversations.models import Contact, Conversation, Instance, Message
-from tests.cachelayer.conftest import PATIENCE, reset_cache
+from tests.cachelayer.conftest import cache_runtime  # noqa: F401 - a fixture
 from tests.conversations.rows import a_chat, a_contact, a_group, a_message, an_instance
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cache_runtime")]
 
 MISS, BYPASS = "whatsai; fwd=miss", "whatsai; fwd=bypass"
 LOCAL, SHARED = "whatsai; hit; detail=local", "whatsai; hit; detail=shared"
 
 # The header is one list member (RFC 8941): a token with parameters of RFC 9211 §2, whose values are tokens.
 HEADER_PATTERN = re.compile(r"[A-Za-z*][\w!#$%&'*+.^`|~:/-]*((; hit)|(; fwd=(bypass|miss)))(; detail=[A-Za-z*][\w]*)?")
-
-
-@pytest.fixture(autouse=True)
-def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[CacheRuntime]:
-    """Reset the cache before and after each test; yield the cache runtime."""
-    monkeypatch.setattr(subscriber, "LOCAL_CACHE_VALID_FOR", PATIENCE)  # a busy machine may delay the subscriber thread
-    yield reset_cache()
-    reset_cache()
 
 
 @pytest.fixture
@@ -87,9 +78,7 @@ def cache_status(api: APIClient, path: str, status: int = 200) -> str:
     return header
 
 
-def test_each_resource_reports_the_tier_that_served_it(
-    api: APIClient, group: Conversation, runtime: CacheRuntime
-) -> None:
+def test_each_resource_reports_the_tier_that_served_it(api: APIClient, group: Conversation) -> None:
     tags = ["instances", "contacts", "conversations", "messages"]
     for name, path_of in PATHS.items():
         path, statuses = path_of(group), []
@@ -105,9 +94,7 @@ def test_each_resource_reports_the_tier_that_served_it(
         assert statuses == [MISS, LOCAL, SHARED, LOCAL, BYPASS], name
 
 
-def test_the_header_reports_the_slowest_of_several_reads(
-    api: APIClient, group: Conversation, runtime: CacheRuntime
-) -> None:
+def test_the_header_reports_the_slowest_of_several_reads(api: APIClient, group: Conversation) -> None:
     path = f"conversations/{group.pk}/"
     cache_status(api, path)
     runtime.local.invalidate(["contacts"])
@@ -118,7 +105,7 @@ def test_the_header_reports_the_slowest_of_several_reads(
     assert cache_status(api, path) == BYPASS
 
 
-def test_a_row_that_does_not_exist_is_cached_as_absent(api: APIClient, runtime: CacheRuntime) -> None:
+def test_a_row_that_does_not_exist_is_cached_as_absent(api: APIClient) -> None:
     assert cache_status(api, "instances/77/", 404) == MISS
     assert cache_status(api, "instances/77/", 404) == LOCAL
     runtime.local.invalidate(["*"])

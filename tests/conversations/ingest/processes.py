@@ -4,8 +4,7 @@ import os
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import quote
 
@@ -14,18 +13,10 @@ from django.db import connection
 
 from conversations.ingest import notify
 from conversations.ingest.worker.worker import Worker
+from tests.waiting import TIMEOUT
 
-TIMEOUT_SECONDS = 180.0
 INGEST_COMMAND = ("manage.py", "ingest")
 STALLED_WORKER = ("-m", "tests.conversations.ingest.stalled_worker")
-
-
-def wait_until(is_true: Callable[[], object]) -> None:
-    """Poll until `is_true` returns a true value, which depends on another thread or process; fail after a timeout."""
-    deadline = time.monotonic() + TIMEOUT_SECONDS
-    while not is_true():
-        assert time.monotonic() < deadline, f"the condition is still false after {TIMEOUT_SECONDS:.0f} s"
-        time.sleep(0.01)
 
 
 def database_url() -> str:
@@ -69,7 +60,7 @@ def run_workers(*workers: Worker) -> Iterator[None]:
         notify.notify_local()
         notify.notify_postgres()
         for thread in running:
-            thread.join(TIMEOUT_SECONDS)
+            thread.join(TIMEOUT)
             assert not thread.is_alive()
 
 

@@ -12,21 +12,18 @@ from conversations.ingest.inbox.overload import queue_depth
 from conversations.models import Instance, WebhookEvent
 from conversations.webhooks import rate_limit
 from tests.conversations.webhooks.conftest import SERVER, Post, event
+from tests.waiting import StoppedClock
 
 pytestmark = pytest.mark.usefixtures("reset_counts")
 
 numbers = itertools.count()
 
 
-class Clock:
-    now = 0.0  # seconds that replace the result of `monotonic`
-
-
 @pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+def clock(monkeypatch: pytest.MonkeyPatch) -> StoppedClock:
     """Replace the token buckets' time by a fixed one, so that tests do not depend on the machine's speed."""
-    stopped = Clock()
-    monkeypatch.setattr(rate_limit, "monotonic", lambda: stopped.now)
+    stopped = StoppedClock()
+    monkeypatch.setattr(rate_limit, "monotonic", stopped)
     return stopped
 
 
@@ -37,7 +34,7 @@ def new_event(name: str = "connection.update") -> dict[str, Any]:
     return {"event": name, "instance": "sales", "data": {}, "date_time": date_time, "number": number}
 
 
-def test_a_bucket_allows_a_burst_and_then_the_rate(clock: Clock) -> None:
+def test_a_bucket_allows_a_burst_and_then_the_rate(clock: StoppedClock) -> None:
     buckets = rate_limit.TokenBuckets()
     burst = int(2 * rate_limit.BURST_SECONDS)
     assert [buckets.take(1, 2.0) for _ in range(burst + 1)] == [True] * burst + [False]

@@ -14,7 +14,7 @@ from conversations.models import Contact, Conversation, Instance, Message
 from tests.cachelayer.conftest import cache_runtime  # noqa: F401 - pytest finds the imported fixture by name
 from tests.conversations.ingest.bodies import GROUP, LID, PHONE, envelope, text
 from tests.conversations.ingest.inboxes import NO_DELAY, store_all
-from tests.conversations.ingest.processes import TIMEOUT_SECONDS
+from tests.waiting import TIMEOUT
 
 MESSAGES = {
     "by LID": text("L1", LID, "pelo LID"),
@@ -88,7 +88,7 @@ def run_readers(*reads: Any) -> Iterator[list[str]]:
     finally:
         stopped.set()
         for thread in running:
-            thread.join(TIMEOUT_SECONDS)
+            thread.join(TIMEOUT)
 
 
 class Reader:

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from conversations.ingest.inbox import insert
 from conversations.models import Instance, WebhookEvent
-from tests.conversations.ingest.processes import TIMEOUT_SECONDS, wait_until
+from tests.waiting import TIMEOUT, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -25,7 +25,7 @@ def write_in_thread(rows: list[insert.Row], barrier: threading.Barrier | None = 
     try:
         if barrier is not None:
             connection.ensure_connection()
-            barrier.wait(TIMEOUT_SECONDS)
+            barrier.wait(TIMEOUT)
         insert.write_rows(rows)
     finally:
         connections.close_all()
@@ -60,7 +60,7 @@ def test_inserting_repeated_events_does_not_deadlock_with_the_worker_that_applie
             repeated = threads.submit(write_in_thread, rows)
             wait_until(count_waiting_locks)
             WebhookEvent.objects.filter(digest="a").update(outcome="ignored")
-        assert repeated.exception(TIMEOUT_SECONDS) is None
+        assert repeated.exception(TIMEOUT) is None
     assert set(WebhookEvent.objects.values_list("digest", "outcome")) == {("a", "ignored"), ("b", "applied")}
 
 

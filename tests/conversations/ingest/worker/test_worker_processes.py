@@ -22,12 +22,11 @@ from tests.conversations.ingest.inboxes import NO_DELAY, outcomes, store_all
 from tests.conversations.ingest.processes import (
     INGEST_COMMAND,
     STALLED_WORKER,
-    TIMEOUT_SECONDS,
     listener_pids,
     run_process,
     run_workers,
-    wait_until,
 )
+from tests.waiting import TIMEOUT, wait_until
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
@@ -35,7 +34,7 @@ pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 @pytest.fixture
 def no_poll(monkeypatch: pytest.MonkeyPatch) -> None:
     """Disable the workers' polling, so that only notifications wake a worker."""
-    monkeypatch.setattr("conversations.ingest.worker.worker.POLL_SECONDS", TIMEOUT_SECONDS)
+    monkeypatch.setattr("conversations.ingest.worker.worker.POLL_SECONDS", TIMEOUT)
 
 
 def all_applied() -> bool:
@@ -73,7 +72,7 @@ def test_instances_do_not_wait_for_one_another(instance: Instance, monkeypatch: 
     barrier = threading.Barrier(2)
 
     def apply_concurrently(instance: Instance, facts: Any) -> None:
-        barrier.wait(TIMEOUT_SECONDS)
+        barrier.wait(TIMEOUT)
         apply(instance, facts)
 
     monkeypatch.setattr(batch, "apply", apply_concurrently)
@@ -92,14 +91,14 @@ def test_a_worker_skips_an_instance_whose_lease_another_worker_holds(
 
     def apply_slowly(instance: Instance, facts: Any) -> None:
         has_begun.set()
-        assert may_continue.wait(TIMEOUT_SECONDS)
+        assert may_continue.wait(TIMEOUT)
         apply(instance, facts)
 
     store_all(instance, *texts(1))
     with monkeypatch.context() as patch:
         patch.setattr(batch, "apply", apply_slowly)
         with run_workers(Worker(NO_DELAY)):
-            assert has_begun.wait(TIMEOUT_SECONDS)
+            assert has_begun.wait(TIMEOUT)
             assert batch.apply_due(instance.pk, NO_DELAY) == 0  # apply_due does not wait for the lease
             may_continue.set()
             wait_until(all_applied)
@@ -130,10 +129,10 @@ def web_background(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebBackgroundThr
     background = WebBackgroundThread()
     thread = threading.Thread(target=background.run)
     thread.start()
-    assert has_delegated.wait(TIMEOUT_SECONDS)
+    assert has_delegated.wait(TIMEOUT)
     yield background
     background.stop()
-    thread.join(TIMEOUT_SECONDS)
+    thread.join(TIMEOUT)
 
 
 @pytest.mark.usefixtures("no_poll", "web_background")
@@ -177,7 +176,7 @@ def test_a_worker_listens_again_after_the_server_closed_its_connection(
         store_all(instance, *texts(1))
         wait_until(all_applied)
         wait_until(lambda: listener_pids() and listener_pids() != [closed])
-        monkeypatch.setattr("conversations.ingest.worker.worker.POLL_SECONDS", TIMEOUT_SECONDS)
+        monkeypatch.setattr("conversations.ingest.worker.worker.POLL_SECONDS", TIMEOUT)
         store_all(instance, *texts(1, first=1))
         notify.notify()
         wait_until(all_applied)
@@ -207,7 +206,7 @@ def test_a_worker_that_gets_a_signal_finishes_its_batch(instance: Instance, numb
         wait_until(lambda: outcomes(instance).get("applied"))
         store_all(instance, *texts(300, first=200))
         worker.send_signal(number)
-        assert worker.wait(TIMEOUT_SECONDS) == 0
+        assert worker.wait(TIMEOUT) == 0
     assert Message.objects.count() == outcomes(instance)["applied"] == metrics.totals()["applied"]
     Worker(NO_DELAY).drain()
     assert Message.objects.count() == Conversation.objects.get().unread_count == 500
@@ -220,7 +219,7 @@ def test_a_batch_of_a_killed_worker_is_rolled_back_and_applied_later(instance: I
         assert worker.stdout.readline() == "in the middle\n"
         assert (outcomes(instance), Message.objects.count(), metrics.totals()) == ({"stored": 30}, 0, {})
         worker.kill()
-        worker.wait(TIMEOUT_SECONDS)
+        worker.wait(TIMEOUT)
     Worker(NO_DELAY).drain()
     chat = Conversation.objects.get()
     assert (outcomes(instance), chat.messages.count(), chat.unread_count) == ({"applied": 30}, 30, 30)
@@ -250,7 +249,7 @@ def test_the_last_state_is_applied_even_if_the_worker_is_killed_before_it_is_due
         wait_until(listener_pids)
         store_all(instance, connection_state("close"), connection_state("open"))
         worker.kill()
-        worker.wait(TIMEOUT_SECONDS)
+        worker.wait(TIMEOUT)
     assert outcomes(instance) == {"stored": 2}
     with run_process(*INGEST_COMMAND) as worker:
         wait_until(all_applied)
