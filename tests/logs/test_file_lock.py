@@ -83,7 +83,7 @@ def test_a_forked_child_does_not_keep_the_lock_of_its_parent(path: Path) -> None
     with locked_elsewhere(path, then="os.fork() or (os.read(0, 1), os._exit(0))") as holder:
         holder.kill()
         holder.wait(PROGRAM_TIMEOUT)
-        with exclusive_lock(path, timeout=0):
+        with exclusive_lock(path, timeout=PROGRAM_TIMEOUT):  # the child may not have run its fork handlers yet
             pass
 
 
