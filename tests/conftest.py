@@ -5,8 +5,9 @@ import os
 import hypothesis
 import pytest
 
-from tests import isolation
+from tests import isolation, signals
 
+signals.reset_ignored()
 isolation.set_up(database="sqlite://:memory:")
 
 from django.conf import settings  # noqa: E402 - must follow isolation.set_up

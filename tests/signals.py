@@ -25,6 +25,16 @@ def install_handlers() -> None:
         signal.signal(number, lambda number, _frame: _received.append(number))
 
 
+def reset_ignored() -> None:
+    """Reset termination signals that this process ignores since its start, because its child processes inherit that.
+
+    `nohup` and the background jobs of a shell start programs with SIGHUP or SIGINT ignored.
+    """
+    for number in TERMINATION_SIGNALS:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def reset_in_child() -> None:
     """Reset the signal handlers in a forked child, and ignore Ctrl-C in it, because the parent stops its children."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
