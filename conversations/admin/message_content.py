@@ -9,6 +9,7 @@ from typing import Any
 
 from django.template.defaultfilters import filesizeformat
 
+from conversations.admin import business_lines
 from conversations.admin.links import LinkedText, web_url
 
 # kind of message → (symbol, name), both of which are empty for a text message
@@ -20,11 +21,13 @@ KINDS = {
     "audio": ("🎵", "Audio"),
     "document": ("📄", "Document"),
     "sticker": ("🏷", "Sticker"),
+    "sticker_pack": ("🏷", "Sticker pack"),
     "location": ("📍", "Location"),
     "live_location": ("📍", "Live location"),
     "contact": ("👤", "Contact"),
     "contacts": ("👥", "Contacts"),
     "poll": ("📊", "Poll"),
+    "poll_result": ("📊", "Poll result"),
     "button_reply": ("↪", "Button reply"),
     "list_reply": ("↪", "List reply"),
     "template_reply": ("↪", "Template reply"),
@@ -35,11 +38,14 @@ KINDS = {
     "interactive": ("☰", "Interactive"),
     "product": ("🛍", "Product"),
     "order": ("🛒", "Order"),
+    "payment": ("💳", "Payment"),
     "event": ("📅", "Event"),
     "group_invite": ("👥", "Group invitation"),
+    "channel_invite": ("📣", "Channel invitation"),
     "call": ("📞", "Call"),
+    "notice": ("📌", "Notice"),
 }
-UNKNOWN_KIND = ("❔", "Unknown kind of message")
+UNKNOWN_KIND = ("❔", "Unsupported kind of message")
 
 # name of a flag in `Message.media` → displayed word
 _MEDIA_FLAGS = {"is_voice": "voice", "is_gif": "GIF", "is_animated": "animated", "is_view_once": "view once"}
@@ -47,7 +53,9 @@ _PREVIEW_LENGTH = 80  # maximum number of characters of a preview's text
 _MAP_URL = "https://www.openstreetmap.org/?mlat={0:.6f}&mlon={1:.6f}#map=16/{0:.6f}/{1:.6f}"
 _VCARD_NUMBER = re.compile(r"waid=(\d{1,20})")
 # Names in `Message.details` that any kind of message can have, and that are displayed as flags or not at all.
-_COMMON_DETAIL_KEYS = frozenset({"viewOnce", "isForwarded", "forwardingScore", "expiration", "mentionedJid"})
+_COMMON_DETAIL_KEYS = frozenset(
+    {"view_once", "is_forwarded", "forwarding_score", "expiration", "album_id", "quoted_chat", "is_truncated"}
+)
 
 Json = Mapping[str, Any]
 
@@ -110,11 +118,12 @@ def detail_lines(kind: str, details: Json, poll_count: Sequence[Json]) -> list[L
     if kind == "poll":
         return [LinkedText(f"{option['name']}: {len(option['voters'])}") for option in poll_count]
     formatter = _DETAIL_FORMATTERS.get(kind, _scalar_lines)
-    return list(formatter(details))
+    edited = details.get("edited")
+    return list(formatter({**details, **edited} if isinstance(edited, dict) else details))
 
 
 def _location_lines(details: Json) -> Iterator[LinkedText]:
-    latitude, longitude = details.get("degreesLatitude"), details.get("degreesLongitude")
+    latitude, longitude = details.get("degrees_latitude"), details.get("degrees_longitude")
     if _as_text(details.get("address")):
         yield LinkedText(details["address"])
     if isinstance(latitude, int | float) and isinstance(longitude, int | float):
@@ -127,7 +136,7 @@ def _vcard_lines(details: Json) -> Iterator[LinkedText]:
     for card in cards:
         if isinstance(card, dict):
             numbers = ", ".join(f"+{number}" for number in _VCARD_NUMBER.findall(_as_text(card.get("vcard"))))
-            text = " · ".join(part for part in (_as_text(card.get("displayName")), numbers) if part)
+            text = " · ".join(part for part in (_as_text(card.get("display_name")), numbers) if part)
             yield from [LinkedText(text)] if text else []
 
 
@@ -149,6 +158,17 @@ _DETAIL_FORMATTERS: dict[str, Callable[[Json], Iterator[LinkedText]]] = {
     "contact": _vcard_lines,
     "contacts": _vcard_lines,
     "call": _call_lines,
+    "buttons": business_lines.choice_lines,
+    "list": business_lines.choice_lines,
+    "template": business_lines.choice_lines,
+    "interactive": business_lines.choice_lines,
+    "interactive_reply": business_lines.form_lines,
+    "order": business_lines.order_lines,
+    "product": business_lines.product_lines,
+    "payment": business_lines.payment_lines,
+    "event": business_lines.event_lines,
+    "poll_result": business_lines.poll_result_lines,
+    "unknown": business_lines.unsupported_lines,
 }
 
 

@@ -8,6 +8,7 @@ from itertools import groupby
 from conversations.admin import message_content
 from conversations.admin.display_names import DisplayNames
 from conversations.admin.links import LinkedText, linkify
+from conversations.evolution import jid
 from conversations.models import Message
 
 
@@ -32,11 +33,16 @@ _DELIVERY_MARKS: dict[int, DeliveryMark] = {
 
 @dataclass(frozen=True)
 class Quote:
-    """The message that a reply quotes; `anchor` is its HTML id, or "" if the quoted message is on another page."""
+    """The message that a reply quotes.
+
+    `anchor` is the HTML id of the quoted message, or "" if it is on another page. `place` says where the quoted message
+    is if it is not in this chat.
+    """
 
     author: str
     text: str
     anchor: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,7 @@ class MessageView:
     quote: Quote | None = None
     reactions: list[Reaction] = field(default_factory=list)
     delivery: DeliveryMark | None = None
+    album_id: str = ""
 
     @property
     def anchor(self) -> str:
@@ -80,6 +87,12 @@ class Day:
 
     date: dt.date
     messages: list[MessageView]
+
+    @property
+    def groups(self) -> list[list[MessageView]]:
+        """The messages in groups: an album is one group, and any other message is a group of its own."""
+        groups = groupby(self.messages, lambda view: view.album_id or view.pk)
+        return [list(views) for _, views in groups]
 
 
 def group_by_day(messages: Sequence[Message], names: DisplayNames, *, zone: dt.tzinfo, is_group: bool) -> list[Day]:
@@ -97,13 +110,26 @@ def group_by_day(messages: Sequence[Message], names: DisplayNames, *, zone: dt.t
     for date, rows_of_day in groupby(rows, lambda row: row.timestamp.astimezone(zone).date()):
         views: list[MessageView] = []
         previous_sender: object = None
-        for row in rows_of_day:
+        for row in _albums_together(list(rows_of_day)):
             sender = None if row.from_me else row.sender_id or row.sender_name
             author = names.for_sender(row) if is_group and not row.from_me and sender != previous_sender else ""
             previous_sender = sender
             views.append(message_view(row, names, zone=zone, author=author, anchors=anchors))
         days.append(Day(date, views))
     return days
+
+
+def _albums_together(rows: Sequence[Message]) -> list[Message]:
+    """Return messages in their order, but with all messages of an album where the first of them is."""
+    first: dict[object, int] = {}
+    for place, row in enumerate(rows):
+        first.setdefault(_album_id(row) or row.pk, place)
+    return sorted(rows, key=lambda row: first[_album_id(row) or row.pk])
+
+
+def _album_id(row: Message) -> str:
+    album_id = row.details.get("album_id")
+    return album_id if isinstance(album_id, str) else ""
 
 
 def message_view(
@@ -128,6 +154,7 @@ def message_view(
         quote=_quote(row, names, anchors),
         reactions=_reactions(row, names),
         delivery=_DELIVERY_MARKS.get(row.status) if row.from_me else None,
+        album_id=_album_id(row),
     )
 
 
@@ -136,10 +163,12 @@ def _anchor(pk: int) -> str:
 
 
 def _flags(row: Message) -> Iterator[str]:
-    if row.details.get("isForwarded"):
+    if row.details.get("is_forwarded"):
         yield "forwarded"
-    if row.details.get("viewOnce"):
+    if row.details.get("view_once"):
         yield "view once"
+    if row.details.get("mentions_all"):
+        yield "mentions everybody"
     if row.edited_at:
         yield "edited"
     if row.is_history:
@@ -150,7 +179,18 @@ def _quote(row: Message, names: DisplayNames, anchors: Mapping[str, str]) -> Quo
     if not row.quoted_key_id:
         return None
     author = names.for_address(row.quoted_sender) if row.quoted_sender else ""
+    chat = row.details.get("quoted_chat")
+    if isinstance(chat, str) and chat:
+        return Quote(author, row.quoted_text or "[message]", place=_quoted_place(chat, names))
     return Quote(author, row.quoted_text or "[message]", anchors.get(row.quoted_key_id, ""))
+
+
+def _quoted_place(chat: str, names: DisplayNames) -> str:
+    """Return where a quoted message is; a group that has no name here is "another chat"."""
+    address = jid.parse(chat)
+    if address is None or not address.is_person:
+        return "Status" if address and address.kind is jid.AddressKind.STATUS else "in another chat"
+    return f"in the chat with {names.for_address(chat)}"
 
 
 def _reactions(row: Message, names: DisplayNames) -> list[Reaction]:

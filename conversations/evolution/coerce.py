@@ -78,11 +78,26 @@ def int64(value: object) -> int | None:
     `low` and `high` are the 32-bit halves of an integer in two's complement.
     """
     number = _number(value)
-    return number if number is not None and -_INT64 <= number < _INT64 else None
+    return number if number is not None and is_int64(number) else None
+
+
+def is_int64(number: int) -> bool:
+    """Return whether a number fits a signed 64-bit integer."""
+    return -_INT64 <= number < _INT64
+
+
+def is_long(value: object) -> bool:
+    """Return whether a JSON value is an integer in the form `{low, high}` or `{low, high, unsigned}`."""
+    return (
+        isinstance(value, dict)
+        and {"low", "high"} <= value.keys() <= {"low", "high", "unsigned"}
+        and type(value["low"]) is int
+        and type(value["high"]) is int
+    )
 
 
 def _number(value: object) -> int | None:
-    if isinstance(value, dict) and isinstance(value.get("low"), int) and isinstance(value.get("high"), int):
+    if isinstance(value, dict) and is_long(value):
         return int(value["high"]) * 2**32 + (int(value["low"]) & 0xFFFFFFFF)
     if isinstance(value, str) and re.fullmatch(r"-?\d{1,20}", value):
         return int(value)

@@ -1,62 +1,50 @@
 """Parses the content of chat messages.
 
-A content key is the member of a `message` object that holds the content, such as `imageMessage`. The table `SPECS`
-describes how to parse each content key. A content key without an entry in `SPECS` gives a chat message of kind
-`unknown`, because WhatsApp adds content keys without notice.
+A content key is the member of a `message` object that holds the content, such as `imageMessage`. The table
+`message_types.TYPES` describes each content key. WhatsApp adds content keys without notice, so two rules need no table:
+an object whose member `message` is an object is a wrapper, and any other unknown content gives a chat message of kind
+`unknown` that keeps every text inside.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from conversations.evolution import coerce
+from conversations.evolution import business, coerce
 from conversations.evolution.coerce import Json
-
-# Content keys of wrappers: objects whose own `message` member holds the actual content.
-WRAPPERS = frozenset(
-    {
-        "ephemeralMessage",
-        "viewOnceMessage",
-        "viewOnceMessageV2",
-        "viewOnceMessageV2Extension",
-        "documentWithCaptionMessage",
-        "editedMessage",
-        "associatedChildMessage",
-        "groupMentionedMessage",
-        "lottieStickerMessage",
-        "botInvokeMessage",
-        "deviceSentMessage",
-    }
-)
-MAX_WRAPPERS = 5  # maximum number of nested wrappers that `unwrap` removes
-
-# Members of a `message` object that are not content keys.
-METADATA_KEYS = frozenset(
-    {
-        "messageContextInfo",
-        "senderKeyDistributionMessage",
-        "base64",
-        "mediaUrl",
-        "speechToText",
-        "contextInfo",
-        "quoted",
-    }
+from conversations.evolution.details import MAX_ITEMS, clean, texts
+from conversations.evolution.message_types import (
+    ALL,
+    COMPANIONS,
+    METADATA_KEYS,
+    REPLY_KINDS,
+    TYPES,
+    MessageClass,
+    MessageType,
 )
 
-# Content keys of control messages between WhatsApp clients. Control messages are neither shown nor counted as unread.
-CONTROL_KEYS = frozenset(
-    {
-        "protocolMessage",
-        "reactionMessage",
-        "pollUpdateMessage",
-        "keepInChatMessage",
-        "pinInChatMessage",
-        "encReactionMessage",
-        "secretEncryptedMessage",
-        "albumMessage",
-        "senderKeyDistributionMessage",
-    }
-)
+MAX_WRAPPERS = 16  # maximum number of nested wrappers that are removed
+UNKNOWN = MessageType(MessageClass.TEXT, "unknown", ("*",))  # content that no table describes
+_VERSION = re.compile(r"V\d+$")
+
+
+@dataclass(frozen=True)
+class Unwrapped:
+    """A `message` object without its wrappers.
+
+    Attributes:
+        message: the innermost `message` object, with the metadata of all levels.
+        wrappers: the wrappers' content keys and values, from the outermost to the innermost.
+    """
+
+    message: Json
+    wrappers: tuple[tuple[str, Json], ...] = ()
+
+    @property
+    def is_view_once(self) -> bool:
+        """Whether the message disappears after it was seen once."""
+        return any(name.startswith("viewOnce") for name, _ in self.wrappers)
 
 
 @dataclass(frozen=True)
@@ -65,96 +53,40 @@ class Content:
 
     Attributes:
         key: the content key, such as `imageMessage`; "" if the `message` object has no content.
-        message_type: the `messageType` of the message record.
         body: the JSON value of the content key, of any type.
-        kind: a value of `models.Message.Kind`.
+        cls: what the content means for a chat.
+        kind: a value of `models.Message.Kind`, or the name of a signal.
         text: the text of the chat message, or the caption of its media file.
+        has_text: whether the content has the field of the text, even if the text is empty.
         media: metadata of the media file, such as `mimetype` and `size`.
         details: other stored fields of the content, such as the coordinates of a location.
+        unwrapped: the `message` object without wrappers.
     """
 
     key: str
-    message_type: str
     body: Any
+    cls: MessageClass
     kind: str
     text: str = ""
+    has_text: bool = False
     media: Json = field(default_factory=dict)
     details: Json = field(default_factory=dict)
+    unwrapped: Unwrapped = Unwrapped({})
 
     @property
     def is_control(self) -> bool:
-        """Whether the content belongs to a control message, which is not shown to users."""
-        return (self.key or self.message_type) in CONTROL_KEYS
+        """Whether the content is no chat message: a signal or a record of a call."""
+        return self.cls is MessageClass.SIGNAL or (self.cls is MessageClass.CALL and not self.kind)
+
+    @property
+    def fields(self) -> Json:
+        """The content as an object; {} if it is a value of another type."""
+        return self.body if isinstance(self.body, dict) else {}
 
 
-@dataclass(frozen=True)
-class ContentSpec:
-    """Describes how to parse the value of one content key.
+def _web_url(value: object) -> str:
+    return value if isinstance(value, str) and value.startswith(("https://", "http://")) else ""
 
-    Attributes:
-        kind: the kind of the chat message, a value of `models.Message.Kind`.
-        text_paths: dotted paths to fields that may hold the text; the first field with a text is used.
-        has_media: whether the content describes a media file.
-        detail_names: names of the content's fields that are stored in `Content.details`.
-    """
-
-    kind: str
-    text_paths: tuple[str, ...] = ()
-    has_media: bool = False
-    detail_names: tuple[str, ...] = ()
-
-
-TEMPLATE_TEXT_PATHS = (
-    "hydratedTemplate.hydratedContentText",
-    "hydratedFourRowTemplate.hydratedContentText",
-    "interactiveMessageTemplate.body.text",
-)
-
-SPECS = {
-    "conversation": ContentSpec("text"),
-    "extendedTextMessage": ContentSpec("text", ("text",)),
-    "imageMessage": ContentSpec("image", ("caption",), has_media=True),
-    "videoMessage": ContentSpec("video", ("caption",), has_media=True),
-    "ptvMessage": ContentSpec("video_note", ("caption",), has_media=True),
-    "audioMessage": ContentSpec("audio", has_media=True),
-    "documentMessage": ContentSpec("document", ("caption",), has_media=True),
-    "stickerMessage": ContentSpec("sticker", has_media=True),
-    "locationMessage": ContentSpec(
-        "location", ("name", "address"), detail_names=("degreesLatitude", "degreesLongitude", "address")
-    ),
-    "liveLocationMessage": ContentSpec(
-        "live_location", ("caption",), detail_names=("degreesLatitude", "degreesLongitude")
-    ),
-    "contactMessage": ContentSpec("contact", ("displayName",), detail_names=("vcard",)),
-    "contactsArrayMessage": ContentSpec("contacts", ("displayName",), detail_names=("contacts",)),
-    "pollCreationMessage": ContentSpec("poll", ("name",), detail_names=("options", "selectableOptionsCount")),
-    "buttonsResponseMessage": ContentSpec("button_reply", ("selectedDisplayText",), detail_names=("selectedButtonId",)),
-    "listResponseMessage": ContentSpec("list_reply", ("title",), detail_names=("description", "singleSelectReply")),
-    "templateButtonReplyMessage": ContentSpec("template_reply", ("selectedDisplayText",), detail_names=("selectedId",)),
-    "interactiveResponseMessage": ContentSpec(
-        "interactive_reply", ("body.text",), detail_names=("nativeFlowResponseMessage",)
-    ),
-    "listMessage": ContentSpec(
-        "list", ("title", "description"), detail_names=("description", "buttonText", "sections")
-    ),
-    "buttonsMessage": ContentSpec("buttons", ("contentText",), detail_names=("buttons", "footerText")),
-    "templateMessage": ContentSpec("template", TEMPLATE_TEXT_PATHS),
-    "interactiveMessage": ContentSpec(
-        "interactive", ("body.text", "header.title"), detail_names=("nativeFlowMessage", "footer")
-    ),
-    "productMessage": ContentSpec("product", ("product.title", "body"), detail_names=("product",)),
-    "orderMessage": ContentSpec("order", ("orderTitle", "message"), detail_names=("orderId", "itemCount", "status")),
-    "eventMessage": ContentSpec(
-        "event", ("name", "description"), detail_names=("description", "location", "startTime", "endTime")
-    ),
-    "groupInviteMessage": ContentSpec(
-        "group_invite", ("groupName", "caption"), detail_names=("groupJid", "inviteCode")
-    ),
-}
-SPECS |= {f"pollCreationMessageV{n}": SPECS["pollCreationMessage"] for n in (2, 3, 4, 5)}
-
-# `messageType` → kind, for chat messages that the Cloud API sends as plain text (`conversation`) or without content.
-_KIND_BY_MESSAGE_TYPE = {"buttonMessage": "button_reply", "interactiveMessage": "interactive_reply"}
 
 # name in `Content.media` → (names of the field in payloads, function that converts the field's value)
 _MEDIA_FIELDS: dict[str, tuple[tuple[str, ...], Callable[[object], Any]]] = {
@@ -170,22 +102,59 @@ _MEDIA_FIELDS: dict[str, tuple[tuple[str, ...], Callable[[object], Any]]] = {
     "is_gif": (("gifPlayback",), bool),
     "is_animated": (("isAnimated", "isLottie", "animated"), bool),
     "is_view_once": (("viewOnce",), bool),
-    "id": (("id",), lambda value: coerce.text(value, 255)),
+    "id": (("id",), lambda value: "" if _web_url(value) else coerce.text(value, 255)),
+    "url": (("media",), _web_url),
 }
 
 
-def unwrap(message: Json) -> Json:
-    """Return a `message` object without its wrappers; at most `MAX_WRAPPERS` wrappers are removed."""
-    for _ in range(MAX_WRAPPERS):
-        inner = next((message[name] for name in message if name in WRAPPERS), None)
-        inner = inner.get("message") if isinstance(inner, dict) else None
-        if not isinstance(inner, dict):
+def unwrap(message: object) -> Unwrapped:
+    """Remove the wrappers of a `message` object, at most `MAX_WRAPPERS`.
+
+    Metadata of a wrapper, such as `base64`, also holds for the message inside, unless that has its own.
+    """
+    inner = message if isinstance(message, dict) else {}
+    wrappers: list[tuple[str, Json]] = []
+    while len(wrappers) < MAX_WRAPPERS:
+        name = content_key(inner)
+        wrapper = inner.get(name)
+        if not isinstance(wrapper, dict) or not isinstance(wrapper.get("message"), dict):
             break
-        message = {
-            **{name: message[name] for name in ("base64", "mediaUrl", "speechToText") if name in message},
-            **inner,
-        }
-    return message
+        wrappers.append((name, wrapper))
+        kept = (*METADATA_KEYS, "messageContextInfo")
+        inner = {**{name: inner[name] for name in kept if name in inner}, **wrapper["message"]}
+    return Unwrapped(inner, tuple(wrappers))
+
+
+def content_key(message: Json) -> str:
+    """Return the content key of a `message` object without regard to the order of its members; "" if it has none.
+
+    A content key of a known chat message or a wrapper counts most, then a signal, then an unknown key, and last a
+    companion such as `messageContextInfo`.
+    """
+    ranked = [
+        (_rank(name, value), value in ("", {}, []), name)
+        for name, value in message.items()
+        if name not in METADATA_KEYS and value is not None
+    ]
+    return min(ranked)[-1] if ranked else ""
+
+
+def _rank(name: str, value: object) -> int:
+    if name in COMPANIONS:
+        return 3
+    if isinstance(value, dict) and isinstance(value.get("message"), dict):
+        return 0
+    known = find_type(name)
+    return 2 if known is UNKNOWN else int(known.cls is MessageClass.SIGNAL)
+
+
+def find_type(key: str) -> MessageType:
+    """Return the description of a content key whose value holds no `message`; `UNKNOWN` if there is none.
+
+    A new version of a known key, such as `pollCreationMessageV6`, is read like the known one.
+    """
+    found = TYPES.get(key) or TYPES.get(_VERSION.sub("", key), UNKNOWN)
+    return found if found.kind or found.cls is not MessageClass.WRAPPER else UNKNOWN
 
 
 def parse_content(message: object, message_type: str = "") -> Content:
@@ -195,26 +164,21 @@ def parse_content(message: object, message_type: str = "") -> Content:
         message: any decoded JSON value.
         message_type: the record's `messageType`, used if `message` does not determine the kind.
     """
-    outer = message if isinstance(message, dict) else {}
-    inner = unwrap(outer)
-    key = next((name for name, value in inner.items() if name not in METADATA_KEYS and value is not None), "")
-    if not key and "senderKeyDistributionMessage" in inner:
-        key = "senderKeyDistributionMessage"
-    body = inner.get(key)
-    spec = SPECS.get(key or message_type)
-    kind = spec.kind if spec else "unknown"
-    if key in ("", "conversation"):
-        kind = _KIND_BY_MESSAGE_TYPE.get(message_type, kind)
+    unwrapped = unwrap(message)
+    key, body = _key_and_body(unwrapped.message, message_type)
+    spec = find_type(key or message_type)
     fields = body if isinstance(body, dict) else {}
-    media = _media(fields, inner) if spec and spec.has_media else {}
+    text = _text(spec, body)
     return Content(
         key=key,
-        message_type=message_type,
         body=body,
-        kind=kind,
-        text=_text(spec, body),
-        media=media,
-        details=_details(spec, fields, key, outer),
+        cls=spec.cls,
+        kind=REPLY_KINDS.get(message_type, spec.kind) if key in ("", "conversation") else spec.kind,
+        text=text or "",
+        has_text=text is not None,
+        media=_media(spec, fields, unwrapped.message),
+        details=_details(spec, body, key, text or "") | ({"view_once": True} if unwrapped.is_view_once else {}),
+        unwrapped=unwrapped,
     )
 
 
@@ -223,51 +187,74 @@ def quoted_text(message: object) -> str:
     if not isinstance(message, dict) or not message:
         return ""
     content = parse_content(message)
-    return content.text or f"[{content.kind}]"
+    return content.text or f"[{content.kind or content.key}]"
 
 
-def _text(spec: ContentSpec | None, body: object) -> str:
+def _key_and_body(message: Json, message_type: str) -> tuple[str, Any]:
+    """Return the content key and the content of a `message` object without wrappers.
+
+    The EVOLUTION channel writes the fields of buttons and lists directly into `message`; `messageType` is their key.
+    """
+    key = content_key(message)
+    known = find_type(message_type)
+    if key and find_type(key) is UNKNOWN and known.cls in (MessageClass.MEDIA, MessageClass.BUSINESS):
+        return message_type, {name: value for name, value in message.items() if name not in METADATA_KEYS}
+    return key, message.get(key)
+
+
+def _text(spec: MessageType, body: object) -> str | None:
+    """Return the text of the content; None if the content has no field of a text."""
     if isinstance(body, str):
         return body
-    for path in spec.text_paths if spec else ("text", "caption"):
-        value: object = body
-        for name in path.split("."):
-            value = value.get(name) if isinstance(value, dict) else None
-        if isinstance(value, str) and value:
-            return value
-    return ""
+    found: str | None = None
+    for path in spec.texts:
+        text = _text_at(body, path.split("."))
+        if text:
+            return text
+        found = text if found is None else found
+    return found
 
 
-def _media(fields: Json, inner: Json) -> Json:
+def _text_at(value: object, path: Sequence[str]) -> str | None:
+    """Return the text at a path (see `MessageType.texts`); None if there is none."""
+    if isinstance(value, list):
+        found = [text for item in value[:MAX_ITEMS] if (text := _text_at(item, path))]
+        return "\n".join(found) or None
+    if not path:
+        return value if isinstance(value, str) else None
+    if path[0] == "*":
+        return texts(value) or None
+    return _text_at(value.get(path[0]), path[1:]) if isinstance(value, dict) else None
+
+
+def _media(spec: MessageType, fields: Json, message: Json) -> Json:
+    described: Json = {}
+    if spec.cls is MessageClass.MEDIA:
+        described = fields
+    elif spec.reader is business.CHOICES:
+        described = business.header_file(fields)
     media = {}
     for name, (sources, convert) in _MEDIA_FIELDS.items():
-        raw = next((fields[source] for source in sources if fields.get(source) is not None), None)
+        raw = next((described[source] for source in sources if described.get(source) is not None), None)
         value = None if raw is None else convert(raw)
         if value not in (None, "", False):
             media[name] = value
-    if isinstance(inner.get("base64"), dict):  # ingestion replaced the base64 text with the name of a stored file
-        media["file"] = coerce.text(inner["base64"].get("file"), 255)
+    if isinstance(message.get("base64"), dict):  # ingestion replaced the base64 text with the name of a stored file
+        media["file"] = coerce.text(message["base64"].get("file"), 255)
     for name, source in (("url", "mediaUrl"), ("transcript", "speechToText")):
-        if value := coerce.text(inner.get(source)):
+        if value := coerce.text(message.get(source)):
             media[name] = value
     return media
 
 
-def _details(spec: ContentSpec | None, fields: Json, key: str, outer: Json) -> Json:
-    names = spec.detail_names if spec else ()
-    details = {name: fields[name] for name in names if fields.get(name) not in (None, "", [])}
-    if spec is None and key:
-        details["content"] = key
-    if _is_view_once(outer):
-        details["viewOnce"] = True
+def _details(spec: MessageType, body: object, key: str, text: str) -> Json:
+    if spec is UNKNOWN:
+        return clean({"content": key, "fields": body if isinstance(body, dict | list) else None}) if key else {}
+    fields = body if isinstance(body, dict) else {}
+    read = spec.reader.fields if spec.reader else ()
+    names = [name for name in fields if name not in read] if spec.details == ALL else spec.details
+    kept = {name: fields[name] for name in names if name in fields}
+    details = clean({**kept, **(spec.reader.read(fields) if spec.reader else {})})
+    if spec.details == ALL:
+        details = {name: value for name, value in details.items() if value != text}
     return details
-
-
-def _is_view_once(message: Json) -> bool:
-    for _ in range(MAX_WRAPPERS):
-        wrapper = next((name for name in message if name in WRAPPERS), "")
-        if wrapper.startswith("viewOnce"):
-            return True
-        inner = message.get(wrapper)
-        message = inner["message"] if isinstance(inner, dict) and isinstance(inner.get("message"), dict) else {}
-    return False

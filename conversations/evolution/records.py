@@ -7,17 +7,24 @@ from typing import Any
 
 from conversations.evolution import coerce, jid
 from conversations.evolution.coerce import Json, UnknownShapeError
-from conversations.evolution.content import Content, parse_content, quoted_text
+from conversations.evolution.content import Content, parse_content
+from conversations.evolution.context import parse_context
 from conversations.evolution.envelope import Envelope, history_clock, live_clock
-from conversations.evolution.facts import ContactState, ConversationState, Fact, InstanceState, MessageCopy, SamePerson
+from conversations.evolution.facts import (
+    ContactState,
+    ConversationState,
+    Fact,
+    InstanceState,
+    MessageCopy,
+    MessageUpdate,
+    SamePerson,
+)
 from conversations.evolution.jid import Address, AddressKind
 from conversations.evolution.status import parse_status
-from conversations.evolution.updates import UpdateContext, parse_protocol_message
+from conversations.evolution.updates import UpdateContext, parse_call_edit, parse_protocol_message
 from conversations.evolution.votes import parse_poll_results, parse_reaction, parse_vote
 
-# Fields of a message's `contextInfo` that are stored: mentions, forwarding, expiry and the clicked advertisement.
-# `contextInfo` fields whose names start with `ctwa` (click to WhatsApp) are stored as well.
-CONTEXT_FIELDS = frozenset({"mentionedJid", "isForwarded", "forwardingScore", "externalAdReply", "expiration"})
+MAX_SUBJECT_LENGTH = 128  # maximum length of `MessageUpdate.subject`
 OWN_NAME = "Você"  # Evolution's placeholder for the instance's own name
 
 # Fields of a message key that may hold another address of the contact or participant. In a direct chat, `senderPn` and
@@ -37,6 +44,7 @@ class MessageKey:
         from_me: whether the message is outbound.
         sender: the sender's address; None if the message is outbound or the key has no sender.
         aliases: pairs of addresses in the key; both addresses of a pair belong to one person.
+        is_view_once: whether the content may be seen once only, on the phone.
     """
 
     chat: Address
@@ -44,6 +52,7 @@ class MessageKey:
     from_me: bool
     sender: Address | None
     aliases: tuple[SamePerson, ...]
+    is_view_once: bool = False
 
 
 def parse_key(raw: object, owner: Address | None) -> MessageKey:
@@ -58,17 +67,18 @@ def parse_key(raw: object, owner: Address | None) -> MessageKey:
     """
     key = coerce.require_object(raw, "the message key")
     key_id, chat, from_me = coerce.key_id(key.get("id")), jid.parse(key.get("remoteJid")), key.get("fromMe") is True
+    is_view_once = key.get("isViewOnce") is True
     if not key_id:
         raise UnknownShapeError("the message key has no id of a usable length")
     if chat is None:
         raise UnknownShapeError("the message key has no address")
     if chat.is_person:
         chat, aliases = _resolve_person(chat, key, _CHAT_ALIASES if from_me else _INBOUND_CHAT_ALIASES, owner)
-        return MessageKey(chat, key_id, from_me, None if from_me else chat, aliases)
+        return MessageKey(chat, key_id, from_me, None if from_me else chat, aliases, is_view_once)
     sender, aliases = jid.parse(key.get("participant")), ()
     if sender is not None and sender.is_person:
         sender, aliases = _resolve_person(sender, key, _PARTICIPANT_ALIASES, owner)
-    return MessageKey(chat, key_id, from_me, None if from_me else sender, aliases)
+    return MessageKey(chat, key_id, from_me, None if from_me else sender, aliases, is_view_once)
 
 
 def _resolve_person(
@@ -101,6 +111,9 @@ def parse_record(raw: object, envelope: Envelope, *, is_history: bool = False) -
         return  # the record is a stub: a notice in a group, or a message that Evolution was unable to decrypt
     copy = _message_copy(record, key, content, envelope, is_history=is_history)
     yield copy
+    album_id = coerce.key_id(copy.details.get("album_id"))
+    if album_id and len(copy.key_id) <= MAX_SUBJECT_LENGTH:
+        yield MessageUpdate(album_id, "album", 0, {}, key.chat.key, int(key.from_me), copy.key_id)
     yield from _sender_name(copy, envelope)
     if not is_history:
         yield ConversationState(key.chat, {"is_deleted": False}, live_clock(envelope))
@@ -112,7 +125,7 @@ def parse_record(raw: object, envelope: Envelope, *, is_history: bool = False) -
 
 def _parse_control(content: Content, key: MessageKey, record: Json, envelope: Envelope) -> Iterator[Fact]:
     ms = coerce.epoch_ms(record.get("messageTimestamp")) or coerce.clock_ms(envelope.clock)
-    body = content.body if isinstance(content.body, dict) else {}
+    body = content.fields
     author = None if key.from_me else key.sender or key.chat
     if content.key == "reactionMessage":
         yield from parse_reaction(body, key.chat, author, ms)
@@ -120,12 +133,14 @@ def _parse_control(content: Content, key: MessageKey, record: Json, envelope: En
         yield from parse_vote(body, record.get("pollUpdates"), key.chat, author, ms)
     elif content.key == "protocolMessage":
         yield from parse_protocol_message(body, UpdateContext(key.chat.key, int(key.from_me), key.sender, ms))
+    elif content.key == "scheduledCallEditMessage":
+        yield from parse_call_edit(body, UpdateContext(key.chat.key, int(key.from_me), key.sender, ms))
 
 
 def _message_copy(
     record: Json, key: MessageKey, content: Content, envelope: Envelope, *, is_history: bool
 ) -> MessageCopy:
-    context = _context(record, content)
+    context = parse_context(record, content, key.chat)
     ms = coerce.epoch_ms(record.get("messageTimestamp"))
     ms = coerce.clock_ms(envelope.clock) if ms is None else ms
     push_name = coerce.text(record.get("pushName"), 255)
@@ -135,10 +150,10 @@ def _message_copy(
         "kind": content.kind,
         "text": content.text,
         "media": content.media,
-        "details": {**content.details, **_context_details(context)},
-        "quoted_key_id": coerce.key_id(context.get("stanzaId")) or _quoted_id(record),
-        "quoted_sender": coerce.text(context.get("participant"), 128),
-        "quoted_text": quoted_text(context.get("quotedMessage")),
+        "details": {**content.details, **context.details, **({"view_once": True} if key.is_view_once else {})},
+        "quoted_key_id": context.quoted_key_id,
+        "quoted_sender": context.quoted_sender,
+        "quoted_text": context.quoted_text,
     }
     return MessageCopy(
         chat=key.chat,
@@ -183,37 +198,6 @@ def usable_name(value: object) -> str:
     """Return a name to show; "" if the name is missing, only digits, or Evolution's placeholder `OWN_NAME`."""
     name = coerce.text(value, 255).strip()
     return "" if name == OWN_NAME or name.lstrip("+").isdecimal() else name
-
-
-def _context(record: Json, content: Content) -> Json:
-    """Return the first `contextInfo` that is found in the record, in the content and in the `message` object."""
-    in_content = content.body.get("contextInfo") if isinstance(content.body, dict) else None
-    message = record.get("message")
-    in_message = message.get("contextInfo") if isinstance(message, dict) else None
-    candidates = (record.get("contextInfo"), in_content, in_message)
-    return next((context for context in candidates if isinstance(context, dict)), {})
-
-
-def _context_details(context: Json) -> Json:
-    details = {
-        name: value
-        for name, value in context.items()
-        if (name in CONTEXT_FIELDS or name.startswith("ctwa")) and value not in (None, [], {}, 0, False, "")
-    }
-    advert = details.get("externalAdReply")
-    if isinstance(advert, dict):
-        details["externalAdReply"] = {
-            name: value for name, value in advert.items() if isinstance(value, str | bool) and name != "thumbnail"
-        }
-    return details
-
-
-def _quoted_id(record: Json) -> str:
-    """Return the quoted message's id from `message.quoted`, where Evolution's own channel writes the id."""
-    message = record.get("message")
-    quoted = message.get("quoted") if isinstance(message, dict) else None
-    quoted = quoted.get("key", quoted) if isinstance(quoted, dict) else None
-    return coerce.key_id(quoted.get("id")) if isinstance(quoted, dict) else ""
 
 
 def _source(value: object) -> str:

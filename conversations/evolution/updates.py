@@ -17,11 +17,13 @@ from conversations.evolution.coerce import Json, UnknownShapeError
 from conversations.evolution.envelope import Envelope
 from conversations.evolution.facts import Fact, MessageUpdate
 from conversations.evolution.jid import Address, AddressKind
+from conversations.evolution.message_types import MessageClass
 from conversations.evolution.status import parse_status
 from conversations.evolution.votes import parse_poll_results
 
 EDIT_TYPES = ("14", "MESSAGE_EDIT")
 REVOKE_TYPES = ("0", "REVOKE")
+CANCEL_TYPES = (1, "CANCEL")
 # Values of `MessageUpdate.from_me`: the direction of the chat messages that an update can match.
 INBOUND, OUTBOUND, EITHER = 0, 1, -1
 # Prefix of the message ids (key ids) of the Cloud API. Status updates of the Cloud API concern outbound messages, but
@@ -44,6 +46,11 @@ class UpdateContext:
     from_me: int = EITHER
     author: Address | None = None
     fallback_ms: int = 0
+
+    @property
+    def author_key(self) -> str:
+        """The address key of the author if it is known and a person, otherwise ""."""
+        return self.author.key if self.author is not None and self.author.is_person else ""
 
 
 def parse_update(raw: object, envelope: Envelope) -> Iterator[Fact]:
@@ -68,12 +75,12 @@ def parse_update(raw: object, envelope: Envelope) -> Iterator[Fact]:
     message = update.get("message")
     if not isinstance(message, dict):
         return
-    inner = content.unwrap(message)
+    inner = content.unwrap(message).message
     context = UpdateContext(chat, from_me, fallback_ms=ms)
     if isinstance(inner.get("protocolMessage"), dict):
         yield from parse_protocol_message(inner["protocolMessage"], context)
     elif "editedMessage" in message:
-        yield from _edit(key_id, content.parse_content(inner), context)
+        yield from _edit(key_id, content.parse_content(message), context)
 
 
 def parse_edit(raw: object, envelope: Envelope) -> Iterator[Fact]:
@@ -143,14 +150,31 @@ def parse_protocol_message(body: Json, context: UpdateContext) -> Iterator[Fact]
         yield from _edit(key_id, content.parse_content(body.get("editedMessage")), context, edited_ms)
 
 
+def parse_call_edit(body: Json, context: UpdateContext) -> Iterator[Fact]:
+    """Yield the fact of a `scheduledCallEditMessage`, which cancels a scheduled call."""
+    key = body.get("key")
+    key_id = coerce.key_id(key.get("id")) if isinstance(key, dict) else ""
+    if key_id and body.get("editType") in CANCEL_TYPES:
+        canceled = {"is_canceled": True}
+        yield MessageUpdate(
+            key_id, "details", context.fallback_ms, canceled, context.chat, context.from_me, context.author_key
+        )
+
+
 def _edit(
     key_id: str, new_content: content.Content, context: UpdateContext, edited_ms: int | None = None
 ) -> Iterator[Fact]:
-    """Yield the fact of an edit, or nothing if the edit has no new content."""
-    if new_content.key:
-        author = context.author.key if context.author is not None and context.author.is_person else ""
-        ms = context.fallback_ms if edited_ms is None else edited_ms
-        yield MessageUpdate(key_id, "edit", ms, {"text": new_content.text}, context.chat, context.from_me, author)
+    """Yield the facts of an edit: its text and its other details, each only if the new content has it.
+
+    An edit without a text never blanks the text. An empty caption is a text, because a caption can be removed.
+    """
+    chat, from_me, author = context.chat, context.from_me, context.author_key
+    ms = context.fallback_ms if edited_ms is None else edited_ms
+    is_caption = new_content.has_text and new_content.cls is MessageClass.MEDIA
+    if new_content.text or is_caption:
+        yield MessageUpdate(key_id, "edit", ms, {"text": new_content.text}, chat, from_me, author)
+    if new_content.details:
+        yield MessageUpdate(key_id, "details", ms, new_content.details, chat, from_me, author)
 
 
 def reliable_chat_key(raw: object, owner: Address | None) -> str:

@@ -12,9 +12,9 @@ from conversations.evolution.status import READ
 
 PREVIEW_CHARS = 255
 RESOLUTION = dt.timedelta(microseconds=1)  # smallest difference between two times in the database
-# Calls never count as unread, because a call cannot be read. Status updates never count as unread, because WhatsApp
-# shows them outside of the inbox.
-UNCOUNTED_MESSAGE_KINDS = ("call",)
+# Calls and notices never count as unread, because nobody wrote them. Status updates never count as unread, because
+# WhatsApp shows them outside of the inbox.
+UNCOUNTED_MESSAGE_KINDS = ("call", "notice")
 UNCOUNTED_CONVERSATION_KINDS = ("status", "broadcast")
 
 

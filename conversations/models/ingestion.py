@@ -85,6 +85,9 @@ class PendingUpdate(models.Model):
 
     `chat` is the address key of the message's chat, or "" if the update contains no reliable address. Two updates that
     agree in all fields of the constraint `pending_update` are merged into one row.
+
+    A row of kind ALBUM states that a message belongs to an album: `key_id` is the album's id, under which no message is
+    stored, and `subject` is the message's key id. Reactions to the album are merged into its messages.
     """
 
     class Kind(models.TextChoices):
@@ -92,9 +95,11 @@ class PendingUpdate(models.Model):
 
         STATUS = "status"
         EDIT = "edit"
+        DETAILS = "details"
         DELETE = "delete"
         REACTION = "reaction"
         POLL = "poll"
+        ALBUM = "album"
 
     class FromMe(models.IntegerChoices):
         """Whether the updated message is outbound; UNKNOWN if the update does not contain the direction."""
@@ -109,7 +114,7 @@ class PendingUpdate(models.Model):
     from_me = models.SmallIntegerField(choices=FromMe)
     kind = models.CharField(max_length=16, choices=Kind)
     subject = models.CharField(
-        max_length=128, blank=True, default="", help_text="address key of the author of the update, or `me`"
+        max_length=128, blank=True, default="", help_text="address key of the author, or `me`; for an album, a key id"
     )
     rank_or_ms = models.BigIntegerField(help_text="milliseconds since the epoch, or the rank of a status")
     value = models.JSONField()

@@ -110,11 +110,13 @@ class Message(TimestampedModel):
         AUDIO = "audio"
         DOCUMENT = "document"
         STICKER = "sticker"
+        STICKER_PACK = "sticker_pack"
         LOCATION = "location"
         LIVE_LOCATION = "live_location"
         CONTACT = "contact"
         CONTACTS = "contacts"
         POLL = "poll"
+        POLL_RESULT = "poll_result"
         BUTTON_REPLY = "button_reply"
         LIST_REPLY = "list_reply"
         TEMPLATE_REPLY = "template_reply"
@@ -125,9 +127,12 @@ class Message(TimestampedModel):
         INTERACTIVE = "interactive"
         PRODUCT = "product"
         ORDER = "order"
+        PAYMENT = "payment"
         EVENT = "event"
         GROUP_INVITE = "group_invite"
+        CHANNEL_INVITE = "channel_invite"
         CALL = "call"
+        NOTICE = "notice"
         UNKNOWN = "unknown"
 
     class Status(models.IntegerChoices):
@@ -206,7 +211,7 @@ class Message(TimestampedModel):
         """The options of a poll in the order of the poll message, each with its voters: `{name, voters}`."""
         options = self.details.get("options")
         options = options if isinstance(options, list) else []
-        names = [option.get("optionName") for option in options if isinstance(option, dict)]
+        names = [option.get("option_name") for option in options if isinstance(option, dict)]
         voters: dict[str, list[str]] = {name: [] for name in names if isinstance(name, str)}
         for vote in self.poll_results.values():
             for name in vote["options"]:

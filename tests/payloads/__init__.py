@@ -14,6 +14,18 @@ def sample(name: str) -> dict[str, Any]:
     return body
 
 
+def case(name: str) -> list[dict[str, Any]]:
+    """Return the webhook bodies in the file `cases/<name>.json`, whose content is rare or was once read wrongly."""
+    bodies: list[dict[str, Any]] = json.loads((HERE / "cases" / f"{name}.json").read_text(encoding="utf-8"))
+    return bodies
+
+
+def protocol_fields() -> dict[str, str]:
+    """Return the type of each field of WhatsApp's protocol buffer `Message`, as of version 7.0.0-rc.9 of Baileys."""
+    lines = (HERE / "message_fields.txt").read_text(encoding="utf-8").splitlines()
+    return {name: type_name for _, name, type_name in map(str.split, lines)}
+
+
 def captured() -> list[dict[str, Any]]:
     """Return the recorded webhook requests in order of arrival.
 

@@ -27,6 +27,7 @@ COPY_FIELDS = (
     "quoted_text",
     "precedence",
 )
+EDITED = "edited"  # the name in `Message.details` of the details after the latest edit, and the edit's time in `at`
 MERGED_FIELDS = (
     *COPY_FIELDS,
     "text",
@@ -108,8 +109,11 @@ def merge_copy(row: Message, copy: Values) -> None:
         copy: the copy's values of `COPY_FIELDS`, `text`, `timestamp`, `status`, `is_history` and `from_device`.
     """
     if not row.precedence or copy["precedence"] < row.precedence:
+        edited = row.details.get(EDITED)
         for name in COPY_FIELDS:
             setattr(row, name, copy[name])
+        if edited:
+            row.details = {**row.details, EDITED: edited}
         setattr(row, "text" if row.edited_at is None else "original_text", copy["text"])
     row.timestamp = min(row.timestamp, copy["timestamp"])
     row.status = max(row.status, copy["status"])
@@ -128,6 +132,10 @@ def merge_update(row: Message, update: Update) -> None:
             row.status = max(row.status, update.rank_or_ms)
         case "edit":
             _merge_edit(row, update.rank_or_ms, update.value["text"])
+        case "details":
+            row.details = _merge_statement(row.details, EDITED, {**update.value, "at": update.rank_or_ms})
+        case "album":  # `MessageBatch` looks up the messages of albums
+            pass
         case "delete":
             row.is_deleted = True
         case "reaction":
@@ -142,7 +150,10 @@ def merge_update(row: Message, update: Update) -> None:
 def merge_messages(row: Message, other: Message) -> None:
     """Merge `other`, a second row of the same chat message, into `row`, when two conversations are merged."""
     text = other.text if other.edited_at is None else other.original_text
-    merge_copy(row, {name: getattr(other, name) for name in MERGED_FIELDS} | {"text": text})
+    details = {name: value for name, value in other.details.items() if name != EDITED}
+    merge_copy(row, {name: getattr(other, name) for name in MERGED_FIELDS} | {"text": text, "details": details})
+    if EDITED in other.details:
+        row.details = _merge_statement(row.details, EDITED, other.details[EDITED])
     if other.edited_at is not None:
         _merge_edit(row, coerce.to_ms(other.edited_at), other.text)
     row.is_deleted = row.is_deleted or other.is_deleted

@@ -16,6 +16,7 @@ from conversations.models import Conversation, Instance, Message, PendingUpdate
 MessageKey = tuple[int, str, bool]  # identifies a message: conversation, `key_id`, `from_me`
 UpdateKey = tuple[str, str, int, str, str]  # identifies an update: `key_id`, `chat`, `from_me`, `kind`, `subject`
 UNKNOWN_AUTHOR = PendingUpdate.FromMe.UNKNOWN
+_EDITS = (PendingUpdate.Kind.EDIT, PendingUpdate.Kind.DETAILS)
 _COPIED = tuple(field.name for field in dataclasses.fields(MessageCopy) if field.name in merge_rules.MERGED_FIELDS)
 
 
@@ -28,7 +29,7 @@ def pending_for_keys(instance: Instance, key_ids: Iterable[str]) -> list[Pending
 def pending_for_contacts(instance: Instance, keys: Iterable[str]) -> list[PendingUpdate]:
     """Return the pending updates whose chat has one of the address keys, and pending edits by an author with one."""
     wanted = set(keys)
-    has_address = Q(chat__in=wanted) | Q(kind=PendingUpdate.Kind.EDIT, subject__in=wanted)
+    has_address = Q(chat__in=wanted) | Q(kind__in=_EDITS, subject__in=wanted)
     return list(PendingUpdate.objects.filter(has_address, instance=instance)) if wanted else []
 
 
@@ -49,6 +50,7 @@ class MessageBatch:
         self._changes = changes
         self._pending = {_update_key(row): row for row in pending}
         wanted = {*key_ids, *(row.key_id for row in self._pending.values())}
+        wanted |= {row.subject for row in self._pending.values() if row.kind == PendingUpdate.Kind.ALBUM}
         rows = Message.objects.filter(instance=instance, key_id__in=wanted) if wanted else ()
         self._rows: dict[MessageKey, Message] = {_message_key(row): row for row in rows}
         self._before = {row: merge_rules.snapshot(row) for row in self._rows.values()}
@@ -85,8 +87,16 @@ class MessageBatch:
         by_key_id: dict[str, list[Message]] = {}
         for row in self._rows.values():
             by_key_id.setdefault(row.key_id, []).append(row)
+        by_album_id: dict[str, list[Message]] = {}
         for update in updates:
-            rows = [row for row in by_key_id.get(update.key_id, ()) if self._matches(update, row, conversations)]
+            if update.kind == PendingUpdate.Kind.ALBUM:
+                rows = [row for row in by_key_id.get(update.subject, ()) if self._matches(update, row, conversations)]
+                by_album_id.setdefault(update.key_id, []).extend(rows)
+        for update in updates:
+            found = by_key_id.get(update.key_id, [])
+            if update.kind == PendingUpdate.Kind.REACTION:
+                found = [*found, *by_album_id.get(update.key_id, ())]
+            rows = [row for row in found if self._matches(update, row, conversations)]
             for row in rows:
                 merge_rules.merge_update(row, update)
             if rows and _matches_at_most_one(update):
@@ -132,7 +142,7 @@ class MessageBatch:
         if update.from_me != UNKNOWN_AUTHOR and bool(update.from_me) != row.from_me:
             return False
         conversation = conversations[row.conversation_id]
-        is_edit = update.kind == PendingUpdate.Kind.EDIT
+        is_edit = update.kind in _EDITS
         if is_edit and update.subject and not self._belongs_to(update.subject, row.sender_id):
             return False
         if not update.chat:
@@ -170,5 +180,5 @@ def _statement_key(update: PendingUpdate) -> tuple[int, bool, str]:
 
 
 def _matches_at_most_one(update: PendingUpdate) -> bool:
-    """Return whether an update's chat and direction are known, so that the update never matches a second message."""
-    return bool(update.chat) and update.from_me != UNKNOWN_AUTHOR
+    """Return whether an update never matches a second message: its chat and direction are known, it is no album."""
+    return bool(update.chat) and update.from_me != UNKNOWN_AUTHOR and update.kind != PendingUpdate.Kind.ALBUM

@@ -9,14 +9,19 @@ import binascii
 import hashlib
 from io import BytesIO
 from typing import Any
+from urllib.parse import unquote
 
 from django.core.files.storage import default_storage
 
 from conversations.evolution.coerce import as_list
+from conversations.evolution.content import MAX_WRAPPERS, find_type
+from conversations.evolution.message_types import METADATA_KEYS, MessageClass
 from conversations.models import Instance
 from logs.contexts import Context
 
 FIELD = "base64"
+BYTE = 256
+_URL_SAFE = str.maketrans("-_", "+/")
 
 log = Context.MEDIA.logger
 
@@ -27,32 +32,74 @@ def extract_media(instance: Instance, body: Any) -> Any:
     Args:
         instance: the instance whose primary key becomes the name of the media folder.
         body: the decoded webhook body, of any JSON type. In each record, `message.base64` is replaced in place by
-            `{"file": name}`, or by None if `message.base64` is empty or not base64.
+            `{"file": name}`. The same member takes up media in the field `media` of the content, where the Cloud API
+            channel writes it. Text that is not base64 stays as it is; any other value becomes None.
 
     Raises:
         OSError: a media file cannot be written.
     """
     for record in as_list(body.get("data")) if isinstance(body, dict) else ():
         message = record.get("message") if isinstance(record, dict) else None
-        if isinstance(message, dict) and FIELD in message:
-            name = _save(instance, message[FIELD])
-            message[FIELD] = {"file": name} if name else None
+        if isinstance(message, dict):
+            _extract(instance, message, MAX_WRAPPERS)
     return body
 
 
-def _save(instance: Instance, encoded: object) -> str:
-    """Decode base64 media, write a file and return the file's name; return "" if `encoded` is empty or not base64."""
-    if not isinstance(encoded, str):
-        return ""
-    try:
-        content = base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError):
-        return ""
+def _extract(instance: Instance, message: dict[str, Any], depth: int) -> None:
+    """Move the media of a `message` object and of the messages in its wrappers into files."""
+    if FIELD in message:
+        message[FIELD] = _to_file(instance, message[FIELD])
+    for name, content in list(message.items()):
+        if name in METADATA_KEYS or not isinstance(content, dict):
+            continue
+        if FIELD not in message and content.get("media") and find_type(name).cls is MessageClass.MEDIA:
+            moved = _to_file(instance, content["media"])
+            if isinstance(moved, dict):
+                message[FIELD], content["media"] = moved, None
+        if depth and isinstance(content.get("message"), dict):
+            _extract(instance, content["message"], depth - 1)
+
+
+def _to_file(instance: Instance, encoded: object) -> object:
+    """Write encoded media into a file and return its reference; what cannot be decoded is returned if it is text."""
+    content = decode(encoded)
+    if not content:
+        return encoded if isinstance(encoded, str) else None
     digest = hashlib.sha256(content).hexdigest()
     name = f"{instance.pk}/{digest[:2]}/{digest}"
-    if content:
-        _write(name, content)
-    return name if content else ""
+    _write(name, content)
+    return {"file": name}
+
+
+def decode(encoded: object) -> bytes:
+    """Return the bytes of encoded media; b"" if they cannot be decoded.
+
+    Base64 may be a data URL, in the URL-safe alphabet, percent-encoded, broken into lines or without padding. Bytes may
+    also be a JSON array of numbers, or an object of numbers by index, as Node.js writes its buffers.
+    """
+    if isinstance(encoded, str):
+        return _decode_base64(encoded) or _decode_base64(_normalize(encoded))
+    numbers = encoded.get("data", encoded) if isinstance(encoded, dict) else encoded
+    if isinstance(numbers, dict) and numbers and all(index.isdecimal() for index in numbers):
+        numbers = [numbers[index] for index in sorted(numbers, key=int)]
+    if isinstance(numbers, list) and all(type(number) is int and 0 <= number < BYTE for number in numbers):
+        return bytes(numbers)
+    return b""
+
+
+def _decode_base64(encoded: str) -> bytes:
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _normalize(encoded: str) -> str:
+    """Return base64 of any form in its standard form: without prefix and white space, and with padding."""
+    if encoded[:5].lower() == "data:":
+        encoded = encoded.partition(",")[2]
+    plain = "".join(unquote(encoded).split()).translate(_URL_SAFE).rstrip("=")
+    return plain + "=" * (-len(plain) % 4)
 
 
 def _write(name: str, content: bytes) -> None:

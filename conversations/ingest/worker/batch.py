@@ -14,7 +14,14 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from conversations.evolution.facts import ContactState, ConversationState, Fact, InstanceState, MessageUpdate
+from conversations.evolution.facts import (
+    ContactState,
+    ConversationState,
+    Fact,
+    InstanceState,
+    MessageCopy,
+    MessageUpdate,
+)
 from conversations.ingest import metrics, sqlite_lock
 from conversations.ingest.apply.apply import apply
 from conversations.ingest.conf import CLOCK_SKEW_LIMIT, Options, is_due, retry_after
@@ -22,7 +29,7 @@ from conversations.ingest.errors import is_transient_db_error, traceback_extra
 from conversations.ingest.event_policy import ACKNOWLEDGEMENT, LATEST_STATE
 from conversations.ingest.worker import parse
 from conversations.ingest.worker.parse import ParsedEvent
-from conversations.models import EPOCH, IngestLease, Instance, WebhookEvent
+from conversations.models import EPOCH, IngestLease, Instance, Message, WebhookEvent
 from logs.binding import bound
 from logs.contexts import Context
 
@@ -83,7 +90,7 @@ def apply_events(instance: Instance, events: Sequence[WebhookEvent], options: Op
         failed = {item.event: item.parsed.reason for item in items if item.parsed.outcome is Outcome.FAILED}
         failed |= _apply_items(instance, [item for item in items if item.event not in failed])
         applied = [item for item in items if item.event not in failed]
-        counts = Counter(coalesced=_count_coalesced(applied))
+        counts = Counter(coalesced=_count_coalesced(applied), unsupported=_count_unsupported(applied))
         counts.update(_record_failure(event, reason, options) for event, reason in failed.items())
         counts.update(record_outcomes(applied))
     return counts
@@ -194,6 +201,12 @@ def _count_coalesced(items: Iterable[ParsedItem]) -> int:
     names = (*LATEST_STATE, ACKNOWLEDGEMENT)
     keys = [key for item in items if item.event.name in names for key in map(_state_key, item.parsed.facts) if key]
     return len(keys) - len(set(keys))
+
+
+def _count_unsupported(items: Iterable[ParsedItem]) -> int:
+    """Return how many chat messages have content that no table describes."""
+    facts = (fact for item in items for fact in item.parsed.facts)
+    return sum(isinstance(fact, MessageCopy) and fact.kind == Message.Kind.UNKNOWN for fact in facts)
 
 
 def _state_key(fact: Fact) -> object:

@@ -68,15 +68,17 @@ def expire_pending_updates(days: float) -> int:
     """Delete up to `STEP_ROWS` pending updates that are older than `days`; return the number of deleted rows.
 
     The counter `expired` counts the deleted updates whose message never came. An update that was merged into a message
-    is pending only because it may match a second message, and is not counted.
+    is pending only because it may match a second message, and is not counted. Neither is a reaction to a known album.
     """
     skips = connection.features.has_select_for_update_skip_locked
     with transaction.atomic():
         old = _oldest(PendingUpdate.objects.all()).filter(created_at__lt=_days_ago(days))
         locked = old.select_for_update(skip_locked=skips).order_by("pk").values_list("pk", flat=True)
         rows = PendingUpdate.objects.filter(pk__in=list(locked))
-        message = Message.objects.filter(instance=OuterRef("instance"), key_id=OuterRef("key_id"))
-        unmatched = Counter(rows.filter(~Exists(message)).values_list("instance", flat=True))
+        same_id = {"instance": OuterRef("instance"), "key_id": OuterRef("key_id")}
+        message = Message.objects.filter(**same_id)
+        album = PendingUpdate.objects.filter(**same_id, kind=PendingUpdate.Kind.ALBUM)
+        unmatched = Counter(rows.filter(~Exists(message), ~Exists(album)).values_list("instance", flat=True))
         metrics.add_to_totals({(instance, "expired"): count for instance, count in unmatched.items()})
         return rows.delete()[0]
 

@@ -67,7 +67,7 @@ def test_text_from_whatsapp_is_escaped(admin_client: Client, chat: Conversation)
     )
     Message.objects.create(
         instance=chat.instance, conversation=group, key_id="P", timestamp=START, from_me=False, kind="poll",
-        text=SCRIPT, sender_name=SCRIPT, details={"options": [{"optionName": SCRIPT}]},
+        text=SCRIPT, sender_name=SCRIPT, details={"options": [{"option_name": SCRIPT}]},
     )  # fmt: skip
     for url in (page_url(group), page_url(message), page_url(sender), list_url(Conversation), list_url(Message)):
         content = admin_client.get(url).content.decode()

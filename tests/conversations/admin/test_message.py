@@ -8,12 +8,12 @@ from tests.conversations.admin.pages import list_url, page_url
 
 def test_the_page_shows_all_fields_of_a_message(admin_client: Client, chat: Conversation) -> None:
     Message.objects.update(
-        media={"mimetype": "image/png"}, details={"isForwarded": True}, quoted_text="antes", original_text="Bom dai",
+        media={"mimetype": "image/png"}, details={"is_forwarded": True}, quoted_text="antes", original_text="Bom dai",
         reactions={"me": {"emoji": "👍", "who": "me", "at": 1}}, is_deleted=True,
         poll_results={"me": {"options": [], "who": "me", "at": 1}},
     )  # fmt: skip
     content = admin_client.get(page_url(Message.objects.get())).content.decode()
-    for text in ("3EB00", "Bom dia 000", "image/png", "isForwarded", "antes", "Bom dai", "👍", "options"):
+    for text in ("3EB00", "Bom dia 000", "image/png", "is_forwarded", "antes", "Bom dai", "👍", "options"):
         assert text in content
     assert page_url(chat) in content
     assert 'name="_save"' not in content

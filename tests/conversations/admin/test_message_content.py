@@ -15,7 +15,8 @@ JSON = st.recursive(
 )
 KEYS = st.sampled_from(
     ["size", "seconds", "width", "mimetype", "url", "file_name", "contacts", "vcard", "options", "stage", "address",
-     "degreesLatitude", "degreesLongitude", "description"]
+     "degrees_latitude", "degrees_longitude", "description", "items", "total_amount_1000", "product", "start_time",
+     "location", "join_link", "native_flow_response_message", "buttons", "sections", "cards", "poll_votes", "edited"]
 )  # fmt: skip
 
 
@@ -72,15 +73,16 @@ def test_a_file_shows_its_name_and_link_and_transcript(media: Any, lines: list[L
 @pytest.mark.parametrize(
     ("kind", "details", "poll_count", "texts"),
     [
-        ("location", {"address": "Av. Paulista", "degreesLatitude": -23.5, "degreesLongitude": -46.6}, [],
+        ("location", {"address": "Av. Paulista", "degrees_latitude": -23.5, "degrees_longitude": -46.6}, [],
          ["Av. Paulista", "-23.50000, -46.60000"]),
-        ("location", {"degreesLatitude": "-23.5"}, [], []),
+        ("location", {"degrees_latitude": "-23.5"}, [], []),
         ("contact", {"vcard": "TEL;waid=5511988887777:+55"}, [], ["+5511988887777"]),
-        ("contacts", {"contacts": [{"displayName": "Mãe", "vcard": "waid=1"}, {"displayName": "Pai"}, 3]}, [],
+        ("contacts", {"contacts": [{"display_name": "Mãe", "vcard": "waid=1"}, {"display_name": "Pai"}, 3]}, [],
          ["Mãe · +1", "Pai"]),
         ("poll", {}, [{"name": "Sim", "voters": ["a", "b"]}, {"name": "Não", "voters": []}], ["Sim: 2", "Não: 0"]),
         ("call", {"stage": "timeout", "is_video": True}, [], ["video, timeout"]),
-        ("order", {"orderId": "77", "itemCount": 2, "isForwarded": 1, "raw": {}}, [], ["orderId: 77", "itemCount: 2"]),
+        ("product_list", {"id": "77", "count": 2, "is_forwarded": 1, "raw": {}}, [], ["id: 77", "count: 2"]),
+        ("event", {"start_time": 0, "edited": {"is_canceled": True, "at": 5}}, [], ["Canceled"]),
     ],
 )  # fmt: skip
 def test_details_are_formatted_by_kind(kind: str, details: Any, poll_count: Any, texts: list[str]) -> None:
@@ -88,7 +90,7 @@ def test_details_are_formatted_by_kind(kind: str, details: Any, poll_count: Any,
 
 
 def test_a_location_links_to_a_map() -> None:
-    line = message_content.detail_lines("location", {"degreesLatitude": -23.5, "degreesLongitude": -46.6}, [])[-1]
+    line = message_content.detail_lines("location", {"degrees_latitude": -23.5, "degrees_longitude": -46.6}, [])[-1]
     assert line.url == "https://www.openstreetmap.org/?mlat=-23.500000&mlon=-46.600000#map=16/-23.500000/-46.600000"
 
 

@@ -90,6 +90,26 @@ def test_a_reply_links_to_the_quoted_message_if_it_is_on_the_page() -> None:
     assert views(message(2, **quoted))[0].quote == Quote("Ana", "nº 1")
 
 
+@pytest.mark.parametrize(
+    ("chat", "place"),
+    [
+        ("status@broadcast", "Status"),
+        ("120363040000000654@g.us", "in another chat"),
+        ("5511999990001@s.whatsapp.net", "in the chat with Ana"),
+    ],
+)
+def test_a_reply_says_where_the_quoted_message_is(chat: str, place: str) -> None:
+    _, reply = views(message(1), message(2, quoted_key_id="K1", quoted_text="oi", details={"quoted_chat": chat}))
+    assert reply.quote == Quote("", "oi", place=place)
+
+
+def test_an_album_is_one_group() -> None:
+    album = {"album_id": "ALBUM"}
+    rows = [message(1), message(2, details=album), message(3), message(4, details=album), message(5)]
+    (day,) = group_by_day(rows[::-1], NAMES, zone=SAO_PAULO, is_group=False)
+    assert [[view.pk for view in group] for group in day.groups] == [[1], [2, 4], [3], [5]]
+
+
 def test_reactions_are_grouped_by_emoji_without_removed_ones() -> None:
     reactions = {
         "phone:551199990001": {"emoji": "👍", "at": 1},
@@ -106,12 +126,12 @@ def test_edits_deletions_and_flags_are_shown() -> None:
     (view,) = views(
         message(
             1, is_deleted=True, edited_at=NOON, original_text="antes", is_history=True,
-            details={"isForwarded": True, "viewOnce": True},
+            details={"is_forwarded": True, "view_once": True, "mentions_all": True},
         )
     )  # fmt: skip
     assert view.is_deleted
     assert view.original_text == "antes"
-    assert view.flags == ["forwarded", "view once", "edited", "imported"]
+    assert view.flags == ["forwarded", "view once", "mentions everybody", "edited", "imported"]
 
 
 def test_a_voice_message_shows_its_kind_and_media_facts() -> None:

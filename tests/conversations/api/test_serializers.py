@@ -183,7 +183,7 @@ def test_a_message_with_media_quote_edit_reactions_and_votes(get: ApiCall) -> No
         a_chat(an_instance()),
         kind="image",
         media={"mimetype": "image/jpeg", "size": 9},
-        details={"isForwarded": True},
+        details={"is_forwarded": True},
         quoted_key_id="3EB1",
         quoted_sender="5511@s.whatsapp.net",
         quoted_text="[image]",
@@ -199,7 +199,7 @@ def test_a_message_with_media_quote_edit_reactions_and_votes(get: ApiCall) -> No
     )
     data = get(f"messages/{message.pk}/")
     assert data["media"] == {"mimetype": "image/jpeg", "size": 9}
-    assert data["details"] == {"isForwarded": True}
+    assert data["details"] == {"is_forwarded": True}
     assert data["quoted"] == {"key_id": "3EB1", "sender": "5511@s.whatsapp.net", "text": "[image]"}
     assert (data["original_text"], data["edited_at"], data["is_deleted"]) == ("ola", NOON_TEXT, True)
     assert data["reactions"] == [

@@ -6,26 +6,62 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conversations.evolution import content
-from conversations.evolution.content import parse_content
+from conversations.evolution.content import MAX_WRAPPERS, parse_content
+from conversations.evolution.message_types import TYPES, MessageClass
 from conversations.models import Message
 
+WRAPPERS = [*(key for key, described in TYPES.items() if described.cls is MessageClass.WRAPPER), "wrapperOfTomorrow"]
+SIGNALS = [key for key, described in TYPES.items() if described.cls is MessageClass.SIGNAL]
+BUTTON = {"id": "s", "text": "Sim"}
 
-@pytest.mark.parametrize("wrapper", sorted(content.WRAPPERS))
-def test_every_wrapper_is_removed(wrapper: str) -> None:
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_every_object_that_holds_a_message_is_a_wrapper(wrapper: str) -> None:
     inner = {"imageMessage": {"caption": "oi", "viewOnce": True}}
     parsed = parse_content({"messageContextInfo": {}, wrapper: {"message": inner}})
     assert (parsed.kind, parsed.text) == ("image", "oi")
 
 
-def test_at_most_five_nested_wrappers_are_removed() -> None:
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_a_wrapped_signal_is_no_message(wrapper: str) -> None:
+    assert parse_content({wrapper: {"message": {"protocolMessage": {"type": 25}}}}).is_control
+    assert parse_content({wrapper: {"message": {"messageContextInfo": {}}}}).is_control
+
+
+def test_a_bounded_number_of_nested_wrappers_is_removed() -> None:
     message: dict[str, Any] = {"conversation": "fundo"}
-    for _ in range(5):
+    for _ in range(MAX_WRAPPERS):
         message = {"ephemeralMessage": {"message": message}}
     assert parse_content(message).text == "fundo"
     for _ in range(50):
         message = {"ephemeralMessage": {"message": message}}
     assert parse_content(message).kind == "unknown"
+
+
+def test_metadata_of_a_wrapper_holds_for_the_message_inside() -> None:
+    message = {"newWrapper": {"message": {"imageMessage": {}}}, "mediaUrl": "https://s3/x", "speechToText": "oi"}
+    assert parse_content(message).media == {"url": "https://s3/x", "transcript": "oi"}
+
+
+def test_a_quoted_message_is_no_wrapper() -> None:
+    message = {"conversation": "oi", "quoted": {"key": {"id": "Q"}, "message": {"conversation": "antes"}}}
+    assert parse_content(message).text == "oi"
+
+
+@pytest.mark.parametrize(
+    ("message", "key"),
+    [
+        ({"senderKeyDistributionMessage": {}, "conversation": "oi"}, "conversation"),
+        ({"messageContextInfo": {}, "newMessage": {}}, "newMessage"),
+        ({"newInfo": {}, "reactionMessage": {}}, "reactionMessage"),
+        ({"newInfo": {}, "conversation": "oi"}, "conversation"),
+        ({"messageContextInfo": {}}, "messageContextInfo"),
+        ({"conversation": None, "mediaUrl": None}, ""),
+    ],
+)
+def test_the_content_key_does_not_depend_on_the_order_of_members(message: dict[str, Any], key: str) -> None:
+    assert parse_content(message).key == key
+    assert parse_content(dict(reversed(message.items()))).key == key
 
 
 @pytest.mark.parametrize(
@@ -40,6 +76,31 @@ def test_at_most_five_nested_wrappers_are_removed() -> None:
         ({"buttonsMessage": {"contentText": "Escolha"}}, "buttons", "Escolha"),
         ({"productMessage": {"product": {"title": "Bolo"}}}, "product", "Bolo"),
         ({"orderMessage": {"orderTitle": "Pedido 1"}}, "order", "Pedido 1"),
+        ({"orderMessage": {"orderTitle": "Loja", "message": "quero tudo"}}, "order", "quero tudo"),
+        ({"productMessage": {"body": "tem no M?", "product": {"title": "Bolo"}}}, "product", "tem no M?"),
+        ({"productMessage": {"catalog": {"title": "Doces"}}}, "product", "Doces"),
+        ({"requestPaymentMessage": {"noteMessage": {"conversation": "aluguel"}}}, "payment", "aluguel"),
+        ({"declinePaymentRequestMessage": {"key": {"id": "B"}}}, "payment", ""),
+        ({"invoiceMessage": {"note": "março"}}, "payment", "março"),
+        ({"scheduledCallCreationMessage": {"title": "Reunião"}}, "event", "Reunião"),
+        ({"templateMessage": {"hydratedTemplate": {"hydratedContentText": "Código 1"}}}, "template", "Código 1"),
+        ({"templateMessage": {"fourRowTemplate": {"content": {"params": ["a", "b"]}}}}, "template", "a\nb"),
+        ({"highlyStructuredMessage": {"params": ["um", "dois"]}}, "template", "um\ndois"),
+        ({"interactiveMessage": {"carouselMessage": {"cards": [{"body": {"text": "A"}}]}}}, "interactive", "A"),
+        ({"interactiveMessage": {"collectionMessage": {"bizJid": "x@s.whatsapp.net"}}}, "interactive", ""),
+        ({"stickerPackMessage": {"name": "Gatinhos"}}, "sticker_pack", "Gatinhos"),
+        ({"pollResultSnapshotMessageV3": {"name": "Qual?"}}, "poll_result", "Qual?"),
+        ({"newsletterAdminInviteMessage": {"newsletterName": "Canal"}}, "channel_invite", "Canal"),
+        ({"richResponseMessage": {"submessages": [{"messageText": "a"}, {"messageText": "b"}]}}, "text", "a\nb"),
+        ({"richResponseMessage": {"submessages": [{"codeMetadata": {"codeContent": "x = 1"}}]}}, "text", "x = 1"),
+        ({"statusQuestionAnswerMessage": {"text": "azul"}}, "text", "azul"),
+        ({"requestPhoneNumberMessage": {}}, "notice", ""),
+        ({"bcallMessage": {"caption": "ao vivo"}}, "call", "ao vivo"),
+        ({"contact": {"displayName": "Maria"}}, "contact", "Maria"),
+        ({"pollCreationMessageV4": {"name": "Qual?"}}, "poll", "Qual?"),
+        ({"pollCreationMessageV9": {"name": "Qual?"}}, "poll", "Qual?"),
+        ({"viewOnceMessageV2": {}}, "unknown", ""),
+        ({"somethingNewMessage": {"parts": [{"title": "A"}, {"body": {"text": "B"}}]}}, "unknown", "A\nB"),
         ({"eventMessage": {"name": "Festa"}}, "event", "Festa"),
         ({"groupInviteMessage": {"groupName": "Equipe"}}, "group_invite", "Equipe"),
         ({"pollCreationMessageV5": {"name": "Qual?"}}, "poll", "Qual?"),
@@ -51,9 +112,101 @@ def test_a_content_key_gives_a_kind_and_a_text(message: dict[str, Any], kind: st
     assert (parsed.kind, parsed.text, parsed.is_control) == (kind, text, False)
 
 
-@pytest.mark.parametrize("key", sorted(content.CONTROL_KEYS))
-def test_a_control_key_gives_a_control_message(key: str) -> None:
-    assert parse_content({key: {}}).is_control
+@pytest.mark.parametrize("key", [*SIGNALS, "call", "callLogMesssage"])
+def test_a_signal_gives_no_message(key: str) -> None:
+    assert parse_content({key: {"any": 1}, "messageContextInfo": {}}, key).is_control
+    assert parse_content({key: {}}, "unknown").is_control
+
+
+def test_unknown_content_keeps_its_fields() -> None:
+    parsed = parse_content({"newMessage": {"title": "oi", "totalAmount1000": {"low": 5, "high": 0}, "raw": {"0": 1}}})
+    assert parsed.details == {"content": "newMessage", "fields": {"title": "oi", "total_amount_1000": 5}}
+
+
+def test_view_once_is_marked_at_any_level_of_wrappers() -> None:
+    message: dict[str, Any] = {"viewOnceMessageV2": {"message": {"imageMessage": {}}}}
+    assert parse_content({"ephemeralMessage": {"message": message}}).details == {"view_once": True}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"buttonsMessage": {"contentText": "D", "buttons": [{"buttonId": "s", "buttonText": {"displayText": "Sim"}}]}},
+        {
+            "templateMessage": {
+                "hydratedTemplate": {
+                    "hydratedButtons": [{"quickReplyButton": {**BUTTON, "id": "s", "displayText": "Sim"}}]
+                }
+            }
+        },
+        {
+            "interactiveMessage": {
+                "nativeFlowMessage": {"buttons": [{"buttonParamsJson": '{"display_text":"Sim","id":"s"}'}]}
+            }
+        },
+        {"interactiveMessage": {"action": {"buttons": [{"reply": {"id": "s", "title": "Sim"}}]}}},
+        {"buttonsMessage": {"buttons": [{"id": "s", "displayText": "Sim"}]}},
+    ],
+)
+def test_buttons_of_all_channels_have_one_form(message: dict[str, Any]) -> None:
+    (button,) = parse_content(message).details["buttons"]
+    assert {name: button[name] for name in BUTTON} == BUTTON
+
+
+def test_buttons_and_lists_of_the_evolution_channel_have_no_content_key() -> None:
+    button = {"id": "s", "type": "reply", "displayText": "Sim"}
+    message = {"title": "T", "description": "D", "footer": "F", "buttons": [button], "quoted": None}
+    buttons = parse_content(message, "buttonMessage")
+    assert (buttons.kind, buttons.text) == ("buttons", "D")
+    assert buttons.details == {"header": "T", "footer": "F", "buttons": [{**BUTTON, "type": "reply"}]}
+    rows = [{"rowId": "p", "title": "Pizza", "description": "grande"}]
+    menu = parse_content({"title": "T", "description": "D", "sections": [{"title": "S", "rows": rows}]}, "listMessage")
+    assert (menu.kind, menu.text, menu.details["description"]) == ("list", "T", "D")
+    assert menu.details["sections"] == [
+        {"title": "S", "rows": [{"id": "p", "title": "Pizza", "description": "grande"}]}
+    ]
+
+
+def test_a_carousel_keeps_its_cards() -> None:
+    url = {"name": "cta_url", "buttonParamsJson": '{"display_text":"Ver","url":"https://x.y"}'}
+    cards = [{"header": {"title": "Um"}, "body": {"text": "card um"}, "nativeFlowMessage": {"buttons": [url]}}]
+    (card,) = parse_content({"interactiveMessage": {"carouselMessage": {"cards": cards}}}).details["cards"]
+    assert (card["header"], card["text"]) == ("Um", "card um")
+    assert (card["buttons"][0]["text"], card["buttons"][0]["url"]) == ("Ver", "https://x.y")
+
+
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [
+        ([{"quantity": 2, "item_price": 30, "currency": "BRL"}], (2, 60000, "BRL")),
+        (
+            [
+                {"quantity": 2, "item_price": "1.5", "currency": "BRL"},
+                {"quantity": 1, "item_price": 1, "currency": "BRL"},
+            ],
+            (3, 4000, "BRL"),
+        ),
+        (
+            [{"quantity": 1, "item_price": 1, "currency": "BRL"}, {"quantity": 1, "item_price": 1, "currency": "USD"}],
+            (2, None, None),
+        ),
+        ([{"quantity": 1, "item_price": "caro", "currency": "BRL"}], (1, None, None)),
+        ([{"quantity": "x"}, 5], (0, None, None)),
+    ],
+)
+def test_an_order_of_the_cloud_api_has_a_total(items: list[Any], expected: tuple[Any, ...]) -> None:
+    details = parse_content({"orderMessage": {"product_items": items}}).details
+    assert tuple(map(details.get, ("item_count", "total_amount_1000", "total_currency_code"))) == expected
+
+
+def test_media_that_is_sent_by_link_has_a_url_and_no_id() -> None:
+    link = {"id": "https://x.y/a.png", "type": "link", "media": "https://x.y/a.png", "fileName": "a.png"}
+    assert parse_content({"documentMessage": link}).media == {"file_name": "a.png", "url": "https://x.y/a.png"}
+
+
+def test_the_file_above_buttons_is_the_media() -> None:
+    message = {"interactiveMessage": {"header": {"imageMessage": {"mimetype": "image/png"}}, "body": {"text": "oi"}}}
+    assert parse_content(message).media == {"mimetype": "image/png"}
 
 
 def test_the_message_type_gives_the_kind_if_there_is_no_content() -> None:
@@ -71,11 +224,14 @@ def test_media_fields_have_the_same_names_for_every_channel() -> None:
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*content.SPECS, "text", "x"]), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*TYPES, "message", "text", "x"]), inner)
+    ),
     max_leaves=8,
 )
 
 
 @given(json_values)
 def test_any_json_gives_a_kind_that_the_model_has(message: Any) -> None:
-    assert parse_content(message).kind in Message.Kind.values
+    parsed = parse_content(message)
+    assert parsed.is_control or parsed.kind in Message.Kind.values

@@ -97,7 +97,7 @@ def test_the_context_of_a_message_is_found_in_all_its_places() -> None:
     ]
     for raw in places:
         copy = copy_of(raw)
-        assert (copy.quoted_key_id, copy.details) == ("Q1", {"isForwarded": True, "ctwaClid": "ad"})
+        assert (copy.quoted_key_id, copy.details) == ("Q1", {"is_forwarded": True, "ctwa_clid": "ad"})
 
 
 def test_the_copy_to_show_has_content_then_is_the_earliest_then_the_fullest() -> None:

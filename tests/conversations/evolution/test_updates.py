@@ -112,3 +112,42 @@ def test_a_deletion_matches_both_directions_of_its_chat(raw: dict[str, Any]) -> 
 def test_an_update_without_a_key_id_is_an_unknown_shape(parser: Parser) -> None:
     with pytest.raises(UnknownShapeError):
         facts(parser, {"remoteJid": PHONE, "status": "READ"})
+
+
+@pytest.mark.parametrize(
+    ("edited", "expected"),
+    [
+        ({"conversation": "novo"}, [("edit", {"text": "novo"})]),
+        ({"wrapperOfTomorrow": {"message": {"conversation": "novo"}}}, [("edit", {"text": "novo"})]),
+        ({"imageMessage": {"mimetype": "image/png"}}, []),
+        ({"imageMessage": {"caption": ""}}, [("edit", {"text": ""})]),
+        ({"conversation": ""}, []),
+        ({"protocolMessage": {"type": 25}}, []),
+        ({"messageOfTomorrow": {}}, [("details", {"content": "messageOfTomorrow"})]),
+        (
+            {"messageOfTomorrow": {"title": "novo"}},
+            [
+                ("edit", {"text": "novo"}),
+                ("details", {"content": "messageOfTomorrow", "fields": {"title": "novo"}}),
+            ],
+        ),
+        (
+            {"eventMessage": {"name": "Festa", "isCanceled": True}},
+            [("edit", {"text": "Festa"}), ("details", {"is_canceled": True})],
+        ),
+        ({}, []),
+        (None, []),
+    ],
+)
+def test_an_edit_keeps_what_it_can_and_never_blanks_a_text(edited: Any, expected: list[Any]) -> None:
+    raw = {**protocol_message(), "editedMessage": edited}
+    found = facts(updates.parse_edit, raw)
+    assert [(fact.kind, fact.value) for fact in found if isinstance(fact, MessageUpdate)] == expected
+
+
+@pytest.mark.parametrize(("edit_type", "count"), [(1, 1), ("CANCEL", 1), (0, 0), (None, 0)])
+def test_a_scheduled_call_can_be_canceled(edit_type: object, count: int) -> None:
+    context = updates.UpdateContext(CHAT, INBOUND, fallback_ms=5)
+    body = {"key": {"id": "A1"}, "editType": edit_type}
+    canceled = MessageUpdate("A1", "details", 5, {"is_canceled": True}, CHAT, INBOUND)
+    assert list(updates.parse_call_edit(body, context)) == [canceled] * count

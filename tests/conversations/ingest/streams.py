@@ -36,10 +36,33 @@ def keys(draw: st.DrawFn) -> Body:
     return {**key, **draw(st.sampled_from(forms))}
 
 
-contents = st.one_of(
+album = {"messageAssociation": {"associationType": 1, "parentMessageKey": {"id": "A3"}}}
+signals = st.sampled_from(
+    [
+        {"albumMessage": {"expectedImageCount": 2}},
+        {"messageContextInfo": {"messageSecret": {"0": 1}}},
+        {"senderKeyDistributionMessage": {"groupId": GROUP}},
+        {"encEventResponseMessage": {"encPayload": {"0": 1}}},
+        {"call": {"callKey": {"0": 1}}},
+    ]
+)
+edited_contents = st.one_of(
+    texts.map(lambda text: {"conversation": text}),
+    texts.map(lambda text: {"imageMessage": {"caption": text}}),
+    texts.map(lambda text: {"eventMessage": {"name": text, "isCanceled": True, "endTime": len(text)}}),
+    st.just({"wrapperOfTomorrow": {"message": {"conversation": "novo"}}}),
+    st.just({"messageOfTomorrow": {"count": 1}}),
+)
+plain_contents = st.one_of(
     texts.map(lambda text: {"conversation": text}),
     texts.map(lambda text: {"imageMessage": {"caption": text, "mimetype": "image/jpeg"}}),
     st.just({"pollCreationMessageV3": {"name": "Qual?", "options": [{"optionName": "a"}]}}),
+    texts.map(lambda text: {"eventMessage": {"name": text, "startTime": {"low": len(text), "high": 0}}}),
+    texts.map(lambda text: {"orderMessage": {"message": text, "totalAmount1000": 5}}),
+    texts.map(lambda text: {"messageOfTomorrow": {"title": text, "parts": [{"body": text}]}}),
+    st.just({"imageMessage": {"mimetype": "image/jpeg"}, "messageContextInfo": album}),
+    key_ids.map(lambda key_id: {"scheduledCallEditMessage": {"key": {"id": key_id}, "editType": 1}}),
+    signals,
     st.just({}),
     st.builds(
         lambda key_id, emoji, at: {"reactionMessage": {"key": {"id": key_id}, "text": emoji, "senderTimestampMs": at}},
@@ -48,11 +71,11 @@ contents = st.one_of(
         seconds.map(lambda s: s * 1000),
     ),
     st.builds(
-        lambda key_id, text, kind: {
-            "protocolMessage": {"key": {"id": key_id}, "type": kind, "editedMessage": {"conversation": text}}
+        lambda key_id, edited, kind: {
+            "protocolMessage": {"key": {"id": key_id}, "type": kind, "editedMessage": edited}
         },
         key_ids,
-        texts,
+        edited_contents,
         st.sampled_from([14, 14, 0]),
     ),
     st.builds(
@@ -67,6 +90,10 @@ contents = st.one_of(
         st.sampled_from([["a"], ["a", "b"], []]),
         seconds.map(lambda s: s * 1000),
     ),
+)
+wrappers = st.sampled_from(["ephemeralMessage", "viewOnceMessageV2", "editedMessage", "wrapperOfTomorrow"])
+contents = st.one_of(
+    plain_contents, plain_contents, st.builds(lambda key, inner: {key: {"message": inner}}, wrappers, plain_contents)
 )
 
 
@@ -97,19 +124,19 @@ acks = st.builds(
     clocks,
 )
 edits = st.builds(
-    lambda event, key_id, jid, text, at, kind: envelope(
+    lambda event, key_id, jid, edited, at, kind: envelope(
         event,
         {
             "key": {"id": key_id, "remoteJid": jid, "fromMe": True},
             "type": kind,
-            "editedMessage": {"conversation": text},
+            "editedMessage": edited,
             "timestampMs": str(at * 1000),
         },
     ),
     st.sampled_from(["messages.edited", "send.message.update"]),
     key_ids,
     st.sampled_from([OWNER, GROUP, *ANA]),
-    texts,
+    edited_contents,
     seconds,
     st.sampled_from(["MESSAGE_EDIT", 14, 0, "REVOKE", "EPHEMERAL_SETTING"]),
 )

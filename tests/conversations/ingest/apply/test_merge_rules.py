@@ -130,6 +130,26 @@ def test_of_two_edits_at_the_same_time_the_greater_text_wins() -> None:
     assert merged(copy(), a, b).text == merged(copy(), b, a).text == "b"
 
 
+def test_details_of_the_latest_edit_are_kept_beside_those_of_the_copy() -> None:
+    first, second = update("details", 5, start=1, is_canceled=True), update("details", 6, start=2)
+    expected = {"start": 0, "edited": {"start": 2, "at": 6}}
+    for row in (
+        merged(copy(details={"start": 0}), first, second),
+        merged(second, copy(details={"start": 0}), first),
+        merged(first, second, copy(precedence="2", details={}), copy(precedence="1", details={"start": 0})),
+    ):
+        assert row.details == expected
+
+
+def test_an_edit_of_details_leaves_the_text() -> None:
+    row = merged(copy(text="oi"), update("details", 5, start=1))
+    assert (row.text, row.edited_at) == ("oi", None)
+
+
+def test_membership_in_an_album_changes_no_message() -> None:
+    assert values(merged(copy(), update("album", 0, "K2"))) == values(merged(copy()))
+
+
 def test_a_deletion_is_final() -> None:
     assert merged(copy(), update("delete"), copy(), update("edit", 5, text="olá")).is_deleted
 
@@ -169,10 +189,16 @@ def test_an_unknown_kind_of_update_is_an_error() -> None:
 
 # --- two rows of one message ------------------------------------------------------------------------------------------
 def test_merging_two_rows_equals_merging_all_their_facts_into_one_row() -> None:
-    first: list[Fact] = [copy(precedence="2", status=4), update("edit", 5, text="olá"), update("delete")]
+    first: list[Fact] = [
+        copy(precedence="2", status=4),
+        update("edit", 5, text="olá"),
+        update("delete"),
+        update("details", 5, start=2),
+    ]
     second: list[Fact] = [
         copy(precedence="1", text="outro", timestamp=NOON - SECOND),
         update("edit", 4, text="antes"),
+        update("details", 4, start=1),
         update("reaction", 6, "ana", emoji="❤"),
         update("poll", 6, "ana", options=["a"]),
     ]
@@ -254,6 +280,7 @@ copies = st.builds(
     copy,
     text=texts,
     kind=st.sampled_from(["text", "image"]),
+    details=st.sampled_from([{}, {"start": 0}]),
     sender_id=st.sampled_from([None, 1]),
     timestamp=times.map(lambda seconds: NOON + seconds * SECOND),
     status=st.sampled_from(Message.Status).map(int),
@@ -263,6 +290,8 @@ copies = st.builds(
 updates: dict[str, st.SearchStrategy[MessageUpdate]] = {
     "status": st.builds(update, st.just("status"), st.sampled_from(Message.Status).map(int)),
     "edit": st.builds(update, st.just("edit"), times, text=texts),
+    "details": st.builds(update, st.just("details"), times, start=st.integers(0, 2)),
+    "album": st.just(update("album", 0, "K2")),
     "delete": st.just(update("delete")),
     "reaction": st.builds(update, st.just("reaction"), times, subjects, emoji=st.sampled_from(["❤", "👍", ""])),
     "poll": st.builds(update, st.just("poll"), times, subjects, options=st.sampled_from([[], ["a"], ["a", "b"]])),

@@ -68,8 +68,8 @@ BAILEYS: dict[str, dict[str, Any]] = {
         "kind": "location",
         "text": "Plaza Niterói",
         "details": {
-            "degreesLatitude": -22.8838,
-            "degreesLongitude": -43.1034,
+            "degrees_latitude": -22.8838,
+            "degrees_longitude": -43.1034,
             "address": "R. Quinze de Novembro, 8",
         },
     },
@@ -77,14 +77,14 @@ BAILEYS: dict[str, dict[str, Any]] = {
     "messages.upsert.buttons-response.json": {
         "kind": "button_reply",
         "text": "Sim",
-        "details": {"selectedButtonId": "sim"},
+        "details": {"selected_button_id": "sim"},
         "quoted_key_id": "3EB0A4C98A8CBD5B936687",
     },
     "messages.upsert.list-response.json": {
         "kind": "list_reply",
         "text": "Pizza grande",
         "quoted_text": "Cardápio",
-        "details": {"description": "8 fatias", "singleSelectReply": {"selectedRowId": "pizza-g"}},
+        "details": {"description": "8 fatias", "single_select_reply": {"selected_row_id": "pizza-g"}},
     },
 }
 
@@ -108,13 +108,13 @@ def test_the_author_of_a_group_message_has_both_addresses() -> None:
     assert row.sender is not None
     assert (row.sender.phone, row.sender.lid, row.sender.name) == ("5531991234567", "176093845520917", "Rafael")
     assert (row.conversation.kind, row.conversation.jid, row.conversation.name) == ("group", TEAM, "")
-    assert row.details == {"mentionedJid": ["176093845520917@lid"]}
+    assert row.details == {"mentioned_jid": ["176093845520917@lid"]}
 
 
 def test_a_poll_contains_its_options() -> None:
     row = message_of(sample("messages.upsert.poll.json"))
     assert (row.kind, row.text) == ("poll", "Qual horário?")
-    assert [option["optionName"] for option in row.details["options"]] == ["9h", "14h"]
+    assert [option["option_name"] for option in row.details["options"]] == ["9h", "14h"]
 
 
 def test_a_status_is_stored_and_never_unread() -> None:
@@ -178,7 +178,7 @@ RECORDED: dict[str, dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]]] 
             "text",
             "see https://x.y",
             {},
-            {"mentionedJid": ["5511900000009@s.whatsapp.net"], "isForwarded": True, "forwardingScore": 2},
+            {"mentioned_jid": ["5511900000009@s.whatsapp.net"], "is_forwarded": True, "forwarding_score": 2},
         ),
         "IMG": ("image", "cap", {"mimetype": "image/jpeg", "size": 68123, "width": 600, "height": 800}, {}),
         "VID": ("video", "v", {"mimetype": "video/mp4", "size": 68123, "seconds": 5, "width": 600, "height": 800}, {}),
@@ -190,16 +190,16 @@ RECORDED: dict[str, dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]]] 
             {},
         ),
         "STK": ("sticker", "", {"mimetype": "image/webp", "size": 100}, {}),
-        "LOC": ("location", "P", {}, {"degreesLatitude": -23.5, "degreesLongitude": -46.6, "address": "A"}),
+        "LOC": ("location", "P", {}, {"degrees_latitude": -23.5, "degrees_longitude": -46.6, "address": "A"}),
         "CON": ("contact", "Bob", {}, {"vcard": "BEGIN:VCARD\nEND:VCARD"}),
-        "CONS": ("contacts", "2 contacts", {}, {"contacts": [{"displayName": "Bob", "vcard": "v"}]}),
+        "CONS": ("contacts", "2 contacts", {}, {"contacts": [{"display_name": "Bob", "vcard": "v"}]}),
         "POLL": (
             "poll",
             "Q?",
             {},
-            {"options": [{"optionName": "a"}, {"optionName": "b"}], "selectableOptionsCount": 1},
+            {"options": [{"option_name": "a"}, {"option_name": "b"}], "selectable_options_count": 1},
         ),
-        "BTN": ("button_reply", "Yes", {}, {"selectedButtonId": "b1"}),
+        "BTN": ("button_reply", "Yes", {}, {"selected_button_id": "b1"}),
     },
     "meta1": {  # the Cloud API
         "wamid.TEXT": ("text", "hello", {}, {}),
@@ -209,7 +209,7 @@ RECORDED: dict[str, dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]]] 
         "wamid.VID": ("video", "", {"mimetype": "video/mp4", "id": "MID5"}, {}),
         "wamid.DOC": ("document", "", {"mimetype": "application/pdf", "file_name": "a.pdf", "id": "MID3"}, {}),
         "wamid.STK": ("sticker", "", {"mimetype": "image/webp", "id": "MID4"}, {}),
-        "wamid.LOC": ("location", "P", {}, {"degreesLatitude": -23.5, "degreesLongitude": -46.6, "address": "A"}),
+        "wamid.LOC": ("location", "P", {}, {"degrees_latitude": -23.5, "degrees_longitude": -46.6, "address": "A"}),
         "wamid.BTN": ("button_reply", "Yes", {}, {}),
         "wamid.INTB": ("interactive_reply", "Btn", {}, {}),
         "wamid.INTL": ("interactive_reply", "Row", {}, {}),

@@ -1,0 +1,138 @@
+"""Pure functions that show the details of orders, products, payments, events, buttons and lists as lines of text.
+
+The details come from an external server, so the type of each value in them is checked.
+"""
+
+import datetime as dt
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from conversations.admin.links import LinkedText, web_url
+from conversations.evolution import coerce
+
+Json = Mapping[str, Any]
+Lines = Iterator[LinkedText]
+
+
+def choice_lines(details: Json) -> Lines:
+    """Yield header, description, buttons, sections, cards and footer of a message with buttons or a list."""
+    yield from _plain(details.get("header"), details.get("description"))
+    for card in _objects(details.get("cards")):
+        title = " · ".join(part for part in (_text(card.get("header")), _text(card.get("text"))) if part)
+        yield from _plain(title and f"▫ {title}")
+        yield from _button_lines(card)
+    for section in _objects(details.get("sections")):
+        yield from _plain(section.get("title"))
+        for row in _objects(section.get("rows")):
+            title = _text(row.get("title")) or _text(row.get("id"))
+            yield from _plain(f"• {' — '.join(part for part in (title, _text(row.get('description'))) if part)}")
+    yield from _button_lines(details)
+    yield from _plain(details.get("footer"))
+
+
+def order_lines(details: Json) -> Lines:
+    """Yield the title, the items and the total of an order."""
+    yield from _plain(details.get("order_title"))
+    for item in _objects(details.get("items")):
+        amount = format_amount(item.get("price_amount_1000"), item.get("currency_code"))
+        yield from _plain(f"{item.get('quantity')} × {_text(item.get('product_id'))}{amount and f' · {amount}'}")  # noqa: RUF001 - a multiplication sign
+    if _is_integer(details.get("item_count")):
+        yield LinkedText(f"Items: {details['item_count']}")
+    total = format_amount(details.get("total_amount_1000"), details.get("total_currency_code"))
+    yield from _plain(total and f"Total: {total}")
+
+
+def product_lines(details: Json) -> Lines:
+    """Yield title, description and price of a product or a catalog."""
+    for product in _objects([details.get("product"), details.get("catalog")]):
+        title = _text(product.get("title"))
+        yield from [LinkedText(title, web_url(product.get("url")))] if title else []
+        yield from _plain(
+            product.get("description"), format_amount(product.get("price_amount_1000"), product.get("currency_code"))
+        )
+    yield from _plain(details.get("footer"))
+
+
+def payment_lines(details: Json) -> Lines:
+    """Yield the step of a payment and its amount."""
+    amount = format_amount(details.get("amount_1000"), details.get("currency_code_iso_4217"))
+    yield from _plain(" · ".join(part for part in (_text(details.get("step")), amount) if part))
+
+
+def event_lines(details: Json) -> Lines:
+    """Yield start, end, place and link of an event or a scheduled call, in UTC, and whether it was canceled."""
+    if details.get("is_canceled") is True:
+        yield LinkedText("Canceled")
+    yield from _plain(details.get("description"))
+    for name, title in (("start_time", "Starts"), ("end_time", "Ends")):
+        ms = coerce.epoch_ms(details.get(name))
+        if ms:
+            yield LinkedText(f"{title}: {coerce.from_ms(ms).astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC")
+    place = details.get("location")
+    yield from _plain(*(place.get(name) for name in ("name", "address"))) if isinstance(place, Mapping) else ()
+    if link := web_url(details.get("join_link")):
+        yield LinkedText(link, link)
+
+
+def poll_result_lines(details: Json) -> Lines:
+    """Yield the options of a finished poll, each with its number of votes."""
+    for vote in _objects(details.get("poll_votes")):
+        yield LinkedText(f"{_text(vote.get('option_name'))}: {vote.get('option_vote_count', 0)}")
+
+
+def form_lines(details: Json) -> Lines:
+    """Yield the answers of a form that a customer filled in."""
+    response = details.get("native_flow_response_message")
+    try:
+        answers = json.loads(response["params_json"]) if isinstance(response, Mapping) else {}
+    except (KeyError, TypeError, ValueError, RecursionError):
+        answers = {}
+    for name, value in answers.items() if isinstance(answers, dict) else ():
+        if isinstance(value, str | int | float) and name != "flow_token":
+            yield LinkedText(f"{name}: {value}")
+
+
+def unsupported_lines(details: Json) -> Lines:
+    """Yield the content key of a message whose content is unknown."""
+    yield from _plain(details.get("content"))
+
+
+def format_amount(thousandths: object, currency: object) -> str:
+    """Return an amount with its currency; "" if it is no integer.
+
+    >>> format_amount(159900, "BRL")
+    '159.90 BRL'
+    """
+    if not isinstance(thousandths, int) or isinstance(thousandths, bool):
+        return ""
+    sign, (whole, rest) = "-" if thousandths < 0 else "", divmod(abs(thousandths), 1000)
+    digits = f"{rest:03}" if rest % 10 else f"{rest // 10:02}"
+    return f"{sign}{whole:,}.{digits} {_text(currency)}".strip()
+
+
+def _button_lines(details: Json) -> Lines:
+    for button in _objects(details.get("buttons")):
+        label = _text(button.get("text")) or _text(button.get("type"))
+        number = _text(button.get("phone_number"))
+        if label:
+            yield LinkedText(f"[{label}]{number and f' {number}'}", web_url(button.get("url")))
+
+
+def _plain(*values: object) -> Lines:
+    """Yield each value that is a text with content."""
+    for value in values:
+        if isinstance(value, str) and value:
+            yield LinkedText(value)
+
+
+def _objects(value: object) -> list[Json]:
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -1,0 +1,203 @@
+"""Reads buttons, lists, cards, orders and payments of all channels into one form.
+
+Each function takes the content of one content key and returns details. A `Reader` also names the fields that its
+function reads, because these fields are not stored a second time.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from conversations.evolution import coerce
+from conversations.evolution.coerce import Json
+
+MAX_CARDS = 20
+MAX_CHOICES = 100
+# Objects that hold the parts of a message with buttons, from the outside to the inside.
+_FRAMES = (
+    "hydratedHsm",
+    "hydratedTemplate",
+    "hydratedFourRowTemplate",
+    "fourRowTemplate",
+    "interactiveMessageTemplate",
+    "interactive",
+    "action",
+    "nativeFlowMessage",
+)
+_HEADERS = ("header", "hydratedTitleText", "title", "text")
+_FOOTERS = ("footer", "footerText", "hydratedFooterText")
+_BUTTONS = ("buttons", "hydratedButtons")
+_FILES = ("imageMessage", "videoMessage", "documentMessage")
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A function that derives details from content, and the names of the fields that it reads."""
+
+    read: Callable[[Json], Json]
+    fields: frozenset[str] = frozenset()
+
+
+def header_file(content: Json) -> Json:
+    """Return the description of the file above a message with buttons; {} if it has none."""
+    frames = [part for frame in _frames(content) for part in (frame, frame.get("header")) if isinstance(part, dict)]
+    return next((frame[name] for frame in frames for name in _FILES if isinstance(frame.get(name), dict)), {})
+
+
+def _read_choices(content: Json) -> Json:
+    """Return header, footer, buttons, sections and cards of a message with buttons, a list, a template or a carousel.
+
+    `buttons` are `{id, text, url, phone_number, type, params_json}`, `sections` are `{title, rows}` with rows
+    `{id, title, description}`, and `cards` have a `text` and the fields of this function. What is missing is left out.
+    """
+    frames = list(_frames(content))
+    carousels = [frame["carouselMessage"] for frame in frames if isinstance(frame.get("carouselMessage"), dict)]
+    cards = [card for carousel in carousels for card in _objects(carousel.get("cards"))]
+    read = {
+        "header": _words(frames, _HEADERS, ("title", "subtitle", "text")),
+        "footer": _words(frames, _FOOTERS, ("text",)),
+        "buttons": [_button(raw) for raw in _items(frames, _BUTTONS)],
+        "sections": [_section(raw) for frame in frames for raw in _raw_sections(frame)],
+        "cards": [_card(raw) for raw in cards[:MAX_CARDS]],
+    }
+    return {name: value for name, value in read.items() if value}
+
+
+def _read_order(content: Json) -> Json:
+    """Return the items, the total and the currency of an order; the Cloud API sends items without a total.
+
+    Amounts are in thousandths of the currency, as in the orders of the Baileys channel.
+    """
+    items = [_order_item(raw) for raw in _objects(content.get("product_items"))[:MAX_CHOICES]]
+    if not items:
+        return {}
+    prices = [item["price_amount_1000"] * item["quantity"] for item in items if "price_amount_1000" in item]
+    currencies = {item.get("currency_code") for item in items}
+    total = {"total_amount_1000": sum(prices)} if len(prices) == len(items) and len(currencies) == 1 else {}
+    currency = {"total_currency_code": currencies.pop()} if total else {}
+    return {"items": items, "item_count": sum(item["quantity"] for item in items), **total, **currency}
+
+
+def _read_scheduled_call(content: Json) -> Json:
+    """Return the start of a scheduled call in seconds since the epoch, as events have it."""
+    ms = coerce.int64(content.get("scheduledTimestampMs"))
+    return {"is_schedule_call": True, **({} if ms is None else {"start_time": ms // 1000})}
+
+
+CHOICES = Reader(
+    _read_choices,
+    frozenset({*_FRAMES, *_HEADERS, *_FOOTERS, *_BUTTONS, *_FILES, "sections", "productListInfo", "carouselMessage"})
+    | {"contentText", "body", "headerType"},
+)
+ORDER = Reader(_read_order, frozenset({"product_items"}))
+SCHEDULED_CALL = Reader(_read_scheduled_call, frozenset({"scheduledTimestampMs"}))
+
+
+def payment(step: str) -> Reader:
+    """Return a reader that names the step of a payment: `request`, `sent`, `declined`, `canceled`, …."""
+    return Reader(lambda _: {"step": step}, frozenset({"noteMessage"}))
+
+
+def _frames(content: Json) -> Iterator[Json]:
+    """Yield a content and the objects named in `_FRAMES` inside it."""
+    yield content
+    for name in _FRAMES:
+        if isinstance(content.get(name), dict):
+            yield from _frames(content[name])
+
+
+def _words(frames: list[Json], names: tuple[str, ...], parts: tuple[str, ...]) -> str:
+    """Return the first text under one of the names, which is a string or an object with some of the parts."""
+    for frame in frames:
+        for name in names:
+            value = frame.get(name)
+            words = [value.get(part) for part in parts] if isinstance(value, dict) else [value]
+            if found := "\n".join(word for word in words if isinstance(word, str) and word):
+                return found
+    return ""
+
+
+def _items(frames: list[Json], names: tuple[str, ...]) -> list[Json]:
+    return [item for frame in frames for name in names for item in _objects(frame.get(name))][:MAX_CHOICES]
+
+
+def _button(raw: Json) -> Json:
+    """Return a button of any channel; Baileys and the Cloud API nest the fields in an object named after the type."""
+    params = _decoded(raw.get("buttonParamsJson") or raw.get("paramsJson"))
+    nested = {name: member for value in raw.values() if isinstance(value, dict) for name, member in value.items()}
+    nested |= {name: member for value in nested.values() if isinstance(value, dict) for name, member in value.items()}
+    fields = {**params, **nested, **raw}
+    button = {
+        "id": _scalar(fields, "buttonId", "id"),
+        "text": _scalar(fields, "displayText", "display_text", "title", "text"),
+        "url": _scalar(fields, "url", "merchant_url"),
+        "phone_number": _scalar(fields, "phoneNumber", "phone_number"),
+        "type": _scalar(raw, "name", "type"),
+        "params_json": raw.get("buttonParamsJson") or raw.get("paramsJson"),
+    }
+    return {name: value for name, value in button.items() if value not in (None, "", "{}")}
+
+
+def _raw_sections(frame: Json) -> list[Json]:
+    products = frame.get("productListInfo")
+    sections = _objects(products.get("productSections")) if isinstance(products, dict) else []
+    return [*_objects(frame.get("sections")), *sections][:MAX_CHOICES]
+
+
+def _section(raw: Json) -> Json:
+    rows = [*_objects(raw.get("rows")), *_objects(raw.get("products")), *_objects(raw.get("product_items"))]
+    section = {"title": raw.get("title"), "rows": [_row(row) for row in rows[:MAX_CHOICES]]}
+    return {name: value for name, value in section.items() if value}
+
+
+def _row(raw: Json) -> Json:
+    row = {
+        "id": _scalar(raw, "rowId", "id", "productId", "product_retailer_id"),
+        "title": _scalar(raw, "title"),
+        "description": _scalar(raw, "description"),
+    }
+    return {name: value for name, value in row.items() if value}
+
+
+def _card(raw: Json) -> Json:
+    text = _words([raw], ("body",), ("text",))
+    return {**({"text": text} if text else {}), **_read_choices(raw)}
+
+
+def _order_item(raw: Json) -> Json:
+    price = raw.get("item_price")
+    item = {
+        "product_id": _scalar(raw, "product_retailer_id", "productId"),
+        "quantity": max(coerce.int32(raw.get("quantity")) or 0, 0),
+        "price_amount_1000": _thousandths(price),
+        "currency_code": _scalar(raw, "currency", "currencyCode"),
+    }
+    return {name: value for name, value in item.items() if value is not None}
+
+
+def _thousandths(price: object) -> int | None:
+    """Return an amount as a number of thousandths; None if it is not a number."""
+    if isinstance(price, bool) or not isinstance(price, int | float | str):
+        return None
+    try:
+        return coerce.int64(round(float(price) * 1000))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _scalar(fields: Json, *names: str) -> Any:
+    values = (fields.get(name) for name in names)
+    return next((value for value in values if isinstance(value, str | int) and value != ""), None)
+
+
+def _decoded(params: object) -> Json:
+    try:
+        decoded = json.loads(params) if isinstance(params, str) else None
+    except (ValueError, RecursionError):
+        return {}
+    return decoded if isinstance(decoded, dict) else {}
+
+
+def _objects(value: object) -> list[Json]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -1,0 +1,114 @@
+"""Parses the context of a message: quoted message, mentions, forwarding, advertisement, and membership in an album."""
+
+from dataclasses import dataclass
+
+from conversations.evolution import coerce, jid
+from conversations.evolution.coerce import Json
+from conversations.evolution.content import Content, quoted_text
+from conversations.evolution.details import clean
+from conversations.evolution.jid import Address
+
+# Fields of `contextInfo` that are stored in `details`: mentions, forwarding, expiry, origin and clicked advertisement.
+# Fields whose names start with `ctwa` (click to WhatsApp) are stored as well.
+_STORED = frozenset(
+    {
+        "mentionedJid",
+        "groupMentions",
+        "isForwarded",
+        "forwardingScore",
+        "forwardedNewsletterMessageInfo",
+        "externalAdReply",
+        "conversionSource",
+        "entryPointConversionSource",
+        "entryPointConversionApp",
+        "utm",
+        "expiration",
+        "isGroupStatus",
+    }
+)
+_ALBUM = (1, "MEDIA_ALBUM")  # the values of `associationType` for a picture of an album
+
+
+@dataclass(frozen=True)
+class MessageContext:
+    """The context of a message.
+
+    Attributes:
+        quoted_key_id: the key id of the message that this one answers or comments; "" if there is none.
+        quoted_sender: the JID of the quoted message's sender, or "".
+        quoted_text: the text of the quoted message, or its kind in brackets.
+        details: fields for `Message.details`. `quoted_chat` is the JID of the quoted message's chat if that is another
+            chat or a status. `mentions_all` is true if everybody in a group is mentioned. `album_id` is the key id of
+            the album that the message is part of; `parent` names another message that this one completes.
+    """
+
+    quoted_key_id: str
+    quoted_sender: str
+    quoted_text: str
+    details: Json
+
+
+def parse_context(record: Json, content: Content, chat: Address) -> MessageContext:
+    """Parse the context of a message record with the given content, in the conversation with the address `chat`."""
+    context = _find_context(record, content)
+    target = _commented_key(content) or _quoted_key(record)
+    parent, association = _association(content)
+    album_id = parent if association in _ALBUM else ""
+    stored = {name: value for name, value in context.items() if name in _STORED or name.startswith("ctwa")}
+    derived: Json = {
+        "mentions_all": bool(coerce.int64(context.get("nonJidMentions"))),
+        "quoted_chat": _other_chat(context.get("remoteJid"), chat),
+        "album_id": album_id,
+        "parent": {"key_id": parent, "association": association} if parent and not album_id else {},
+    }
+    return MessageContext(
+        quoted_key_id=coerce.key_id(context.get("stanzaId")) or coerce.key_id(target.get("id")),
+        quoted_sender=coerce.text(context.get("participant") or target.get("participant"), 128),
+        quoted_text=quoted_text(context.get("quotedMessage")),
+        details={name: value for name, value in {**clean(stored), **derived}.items() if value},
+    )
+
+
+def _find_context(record: Json, content: Content) -> Json:
+    """Return the first `contextInfo` that is found in the record, in the content and in the `message` object."""
+    candidates = (
+        record.get("contextInfo"),
+        content.fields.get("contextInfo"),
+        content.unwrapped.message.get("contextInfo"),
+    )
+    return next((context for context in candidates if isinstance(context, dict)), {})
+
+
+def _other_chat(raw: object, chat: Address) -> str:
+    """Return the JID of the quoted message's chat if that is not `chat`.
+
+    In a direct chat, an address of a person is the contact or the instance, seen from either side.
+    """
+    other = jid.parse(raw)
+    if other is None or other.key == chat.key or (other.is_person and chat.is_person):
+        return ""
+    return other.jid
+
+
+def _commented_key(content: Content) -> Json:
+    """Return the key of the message on which a comment was written; {} if the message is no comment."""
+    keys = (wrapper.get("targetMessageKey") for _, wrapper in content.unwrapped.wrappers)
+    return next((key for key in keys if isinstance(key, dict)), {})
+
+
+def _quoted_key(record: Json) -> Json:
+    """Return the key of the quoted message from `message.quoted`, where Evolution's own channel writes it."""
+    message = record.get("message")
+    quoted = message.get("quoted") if isinstance(message, dict) else None
+    quoted = quoted.get("key", quoted) if isinstance(quoted, dict) else None
+    return quoted if isinstance(quoted, dict) else {}
+
+
+def _association(content: Content) -> tuple[str, int | str]:
+    """Return the key id of the message that this one belongs to, and how it belongs to it; ("", 0) if there is none."""
+    info = content.unwrapped.message.get("messageContextInfo")
+    association = info.get("messageAssociation") if isinstance(info, dict) else None
+    if not isinstance(association, dict) or not isinstance(association.get("parentMessageKey"), dict):
+        return "", 0
+    how = association.get("associationType")
+    return coerce.key_id(association["parentMessageKey"].get("id")), how if isinstance(how, int | str) else 0

@@ -1,0 +1,183 @@
+"""Cleans content for storage in `Message.details`: snake_case names, plain integers, no raw bytes, a few kilobytes.
+
+All input comes from senders, so every value is bounded. Content that no table describes passes through the same rules.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from conversations.evolution import coerce
+from conversations.evolution.coerce import Json
+
+MAX_BYTES = 6000  # maximum bytes of all names and values together
+MAX_STRING = 4000  # maximum characters of one string
+MAX_ITEMS = 100  # maximum items of one list
+MAX_DEPTH = 10  # maximum depth of nested objects and lists
+
+# Fields that are not stored: the context of a message is parsed apart, `token` is a credential, and the other fields
+# are keys, hashes and addresses of encrypted files. `url` is left out only in an object that describes such a file.
+_LEFT_OUT = frozenset({"contextInfo", "messageContextInfo", "token", "directPath", "staticUrl", "thumbnailDirectPath"})
+_BYTES_NAME = re.compile(r"(?i)thumb(nail|data)$|thumbnailv\d$|sha256$|sidecar$|mediakey|masterkey$|callkey$|waveform$")
+_FILE_MARKS = ("mediaKey", "directPath", "fileEncSha256")
+_FILE_NAMES = frozenset({"url", "mediaKeyTimestamp"})
+_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[A-Za-z])(?=\d)")
+_BASE64 = re.compile(r"(?:data:[\w/+.;=-]*,)?(?=[A-Za-z+/_-]*\d)[A-Za-z0-9+/_-]{256,}={0,2}")
+_VCARD_FILE = re.compile(r"^(?:item\d+\.)?(?:PHOTO|LOGO|SOUND|KEY)[;:].*(?:\r?\n[ \t].*)*(?:\r?\n|\Z)", re.MULTILINE)
+
+# Names, or ends of names, of fields that hold no text for people.
+_NO_TEXT = (
+    "id",
+    "ids",
+    "jid",
+    "lid",
+    "key",
+    "path",
+    "hash",
+    "mimetype",
+    "mime_type",
+    "type",
+    "iv",
+    "payload",
+    "secret",
+)
+_ADDRESS = re.compile(r"\S*@(?:s\.whatsapp\.net|c\.us|lid|g\.us|broadcast|newsletter|bot)")
+
+
+@lru_cache(maxsize=2048)
+def snake_case(name: str) -> str:
+    """Return a name in snake_case.
+
+    >>> snake_case("totalAmount1000"), snake_case("businessOwnerJID")
+    ('total_amount_1000', 'business_owner_jid')
+    """
+    return re.sub(r"[^a-z0-9]+", "_", _WORD_START.sub("_", name[:64]).lower()).strip("_")
+
+
+def clean(content: Json) -> Json:
+    """Return a copy of content for `Message.details`; `is_truncated` says that something was left out for its size."""
+    budget = _Budget(MAX_BYTES)
+    cleaned = _clean_object(content, MAX_DEPTH, budget)
+    return {**cleaned, "is_truncated": True} if budget.is_exceeded else cleaned
+
+
+def texts(value: object, *, limit: int = MAX_STRING) -> str:
+    """Return every text for people inside a JSON value, one a line, at most `limit` characters."""
+    found: dict[str, None] = {}
+    _find_texts(value, "", MAX_DEPTH * 2, found)
+    return "\n".join(found)[:limit]
+
+
+def is_bytes(value: object) -> bool:
+    """Return whether a JSON value is an array of bytes: a Buffer, an object with index names, or a list of numbers."""
+    if isinstance(value, dict):
+        if value.get("type") == "Buffer" and isinstance(value.get("data"), list):
+            return True
+        return bool(value) and all(name.isdecimal() for name in value) and all(map(_is_byte, value.values()))
+    return isinstance(value, list) and len(value) >= 16 and all(map(_is_byte, value))  # noqa: PLR2004 - shorter lists may be numbers
+
+
+class _Budget:
+    """The bytes that are left for stored details."""
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+        self.is_exceeded = False
+
+    def take(self, size: int) -> bool:
+        """Take bytes from the budget; return whether there were as many left."""
+        if size > self._left:
+            self.is_exceeded = True
+            return False
+        self._left -= size
+        return True
+
+
+def _clean(value: object, depth: int, budget: _Budget) -> Any:
+    """Return a value for storage; None if nothing of it is stored."""
+    match value:
+        case str():
+            return _clean_string(value, budget)
+        case bool() | int() | float():
+            return _clean_number(value, budget)
+        case dict() | list() if not depth:
+            budget.is_exceeded = True
+            return None
+        case list():
+            return _clean_list(value, depth, budget)
+        case dict():
+            return coerce.int64(value) if coerce.is_long(value) else _clean_object(value, depth, budget)
+    return None
+
+
+def _clean_number(value: Any, budget: _Budget) -> Any:
+    is_storable = coerce.is_int64(value) if isinstance(value, int) else math.isfinite(value)
+    return value if is_storable and budget.take(len(str(value))) else None
+
+
+def _clean_object(value: Json, depth: int, budget: _Budget) -> Json:
+    cleaned: Json = {}
+    for raw_name, member in _members(value):
+        name = snake_case(raw_name)
+        if not name or not budget.take(len(name) + 6):
+            continue
+        item = _clean(_without_files(member) if name == "vcard" else member, depth - 1, budget)
+        if item not in (None, "", [], {}):
+            cleaned[name] = item
+    return cleaned
+
+
+def _members(value: Json) -> Iterator[tuple[str, Any]]:
+    """Yield the members of an object that may be stored."""
+    if is_bytes(value):
+        return
+    left_out = _FILE_NAMES if any(mark in value for mark in _FILE_MARKS) else ()
+    for name, member in value.items():
+        if name not in _LEFT_OUT and name not in left_out and not _BYTES_NAME.search(name):
+            yield name, member
+
+
+def _clean_list(value: list[Any], depth: int, budget: _Budget) -> list[Any]:
+    if is_bytes(value):
+        return []
+    budget.is_exceeded = budget.is_exceeded or len(value) > MAX_ITEMS
+    items = (_clean(item, depth - 1, budget) for item in value[:MAX_ITEMS] if budget.take(2))
+    return [item for item in items if item not in (None, "", [], {})]
+
+
+def _clean_string(value: str, budget: _Budget) -> str | None:
+    if _BASE64.fullmatch(value):
+        return None
+    budget.is_exceeded = budget.is_exceeded or len(value) > MAX_STRING
+    text = value[:MAX_STRING]
+    return text if budget.take(len(text.encode("utf-8", "surrogatepass"))) else None
+
+
+def _without_files(vcard: object) -> object:
+    """Return a vCard without its embedded pictures and sounds."""
+    return _VCARD_FILE.sub("", vcard) if isinstance(vcard, str) else vcard
+
+
+def _is_byte(value: object) -> bool:
+    return type(value) is int and 0 <= value < 256  # noqa: PLR2004 - a byte
+
+
+def _find_texts(value: object, name: str, depth: int, found: dict[str, None]) -> None:
+    if len(found) >= MAX_ITEMS or not depth:
+        return
+    if isinstance(value, str):
+        if value.strip() and not _has_no_text(name) and not _ADDRESS.fullmatch(value) and not _BASE64.fullmatch(value):
+            found[value[:MAX_STRING]] = None
+    elif isinstance(value, list):
+        for item in value[:MAX_ITEMS]:
+            _find_texts(item, name, depth - 1, found)
+    elif isinstance(value, dict):
+        for member_name, member in _members(value):
+            _find_texts(member, member_name, depth - 1, found)
+
+
+def _has_no_text(name: str) -> bool:
+    words = snake_case(name)
+    return any(words == word or words.endswith(f"_{word}") for word in _NO_TEXT)

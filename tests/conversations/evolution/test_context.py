@@ -1,0 +1,69 @@
+"""The context of a message: where the quoted message is, whom it mentions, and which album it is part of."""
+
+from typing import Any
+
+import pytest
+
+from conversations.evolution.content import parse_content
+from conversations.evolution.context import MessageContext, parse_context
+from tests.conversations.evolution.envelopes import GROUP, LID, OWNER, PHONE, address
+
+
+def context_of(context: dict[str, Any], chat: str = PHONE, message: dict[str, Any] | None = None) -> MessageContext:
+    record = {"message": message or {"conversation": "oi"}, "contextInfo": context}
+    return parse_context(record, parse_content(record["message"]), address(chat))
+
+
+@pytest.mark.parametrize(
+    ("quoted_in", "chat", "expected"),
+    [
+        ("status@broadcast", PHONE, "status@broadcast"),
+        (GROUP, PHONE, GROUP),
+        (GROUP, GROUP, ""),
+        (PHONE, PHONE, ""),
+        (LID, PHONE, ""),
+        (OWNER, PHONE, ""),
+        (PHONE, GROUP, PHONE),
+        (None, PHONE, ""),
+        (7, PHONE, ""),
+    ],
+)
+def test_a_reply_says_in_which_other_chat_the_quoted_message_is(quoted_in: Any, chat: str, expected: str) -> None:
+    details = context_of({"stanzaId": "Q", "remoteJid": quoted_in}, chat).details
+    assert details == ({"quoted_chat": expected} if expected else {})
+
+
+@pytest.mark.parametrize(("mentions", "expected"), [(1, True), ({"low": 1, "high": 0}, True), (0, None), ("x", None)])
+def test_a_mention_of_everybody_is_kept(mentions: Any, expected: object) -> None:
+    assert context_of({"nonJidMentions": mentions}, GROUP).details.get("mentions_all") is expected
+
+
+@pytest.mark.parametrize("association", [1, "MEDIA_ALBUM"])
+@pytest.mark.parametrize("is_wrapped", [True, False])
+def test_a_picture_of_an_album_has_the_album_id(association: object, is_wrapped: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    info = {"messageAssociation": {"associationType": association, "parentMessageKey": {"id": "ALBUM"}}}
+    message: dict[str, Any] = {"imageMessage": {}, "messageContextInfo": info}
+    message = {"associatedChildMessage": {"message": message}} if is_wrapped else message
+    assert context_of({}, message=message).details == {"album_id": "ALBUM"}
+
+
+def test_a_second_version_of_a_picture_names_the_first() -> None:
+    info = {"messageAssociation": {"associationType": 10, "parentMessageKey": {"id": "SD"}}}
+    message = {"associatedChildMessage": {"message": {"imageMessage": {}}}, "messageContextInfo": info}
+    assert context_of({}, message=message).details == {"parent": {"key_id": "SD", "association": 10}}
+
+
+def test_a_comment_quotes_the_message_that_it_is_about() -> None:
+    message = {"commentMessage": {"message": {"conversation": "oi"}, "targetMessageKey": {"id": "POST"}}}
+    assert context_of({}, message=message).quoted_key_id == "POST"
+
+
+def test_the_bytes_of_an_advertisement_are_left_out() -> None:
+    advert = {"title": "Vestidos", "thumbnail": {"0": 255, "1": 216}, "mediaType": 1, "clicks": {"low": 3, "high": 0}}
+    details = context_of({"externalAdReply": advert, "ctwaPayload": {"0": 1}, "ctwaClid": "ad"}).details
+    assert details == {"external_ad_reply": {"title": "Vestidos", "media_type": 1, "clicks": 3}, "ctwa_clid": "ad"}
+
+
+@pytest.mark.parametrize("context", [{"stanzaId": 5, "participant": 7, "quotedMessage": "x", "mentionedJid": "x"}])
+def test_malformed_context_is_ignored(context: dict[str, Any]) -> None:
+    assert context_of(context).quoted_key_id == ""
