@@ -1,8 +1,8 @@
 """The heartbeat thread renews the write intents of this process in the store.
 
-Every second, the heartbeat checks that the store accepts writes, renews the intents of long transactions, and releases
-the intents of ended writes that could not be released before. The heartbeat never uses the database, so that a database
-lock cannot stop it.
+Several times a second, the heartbeat checks that the store accepts writes and has not been replaced, renews the intents
+of long transactions, and releases the intents of ended writes that could not be released before. The heartbeat never
+uses the database, so that a database lock cannot stop it.
 """
 
 import threading
@@ -12,7 +12,7 @@ from cachelayer.stores.base import StoreDown, StoreFull, StoreSlow
 from logs.contexts import Context
 from logs.periodic import PeriodicThread
 
-INTERVAL = 1.0  # seconds between two runs of the heartbeat
+INTERVAL = 0.2  # seconds between two runs of the heartbeat
 RENEW_AFTER = 8.0  # seconds after which an intent is sent again; the store forgets an intent after 30 seconds
 
 log = Context.CACHE.logger
@@ -30,11 +30,11 @@ class LeaseRenewer(PeriodicThread):
         breaker = self._runtime.breaker
         try:
             if breaker.is_closed:  # while the breaker is open, the recovery thread renews the intents
-                self._runtime.store.check_writable()
-                breaker.record_success()
+                self._runtime.check_store()
                 renew_intents(self._runtime, 0.0 if woken else RENEW_AFTER)
         except StoreSlow as error:
-            breaker.record_failure(error)
+            if not breaker.is_trusted:
+                breaker.trip(error)
         except (StoreDown, StoreFull) as error:
             breaker.trip(error)
         except Exception as error:

@@ -49,6 +49,7 @@ class RecoveryThread(PeriodicThread):
         except (StoreDown, StoreFull) as error:
             self._reachable_since = None
             self._on_store_error(error)
+            return RECOVERY_INTERVAL
         except (DatabaseError, InterfaceError) as error:
             log.warning("Cache outbox UNREADABLE: %s", type(error).__name__)
         except Exception as error:
@@ -91,7 +92,8 @@ class RecoveryThread(PeriodicThread):
         runtime, now = self._runtime, monotonic()
         epoch = runtime.unannounced_count  # later unannounced writes need another recovery
         needs_quarantine = epoch != self._recovered_epoch
-        runtime.store.reinitialize(quarantine=needs_quarantine)
+        with runtime.breaker.attempt_write():
+            runtime.store.reinitialize(quarantine=needs_quarantine)
         self._reachable_since = self._reachable_since or now
         heartbeat.renew_intents(runtime, 0.0)
         if not needs_quarantine and now - self._reachable_since < QUARANTINE_S:

@@ -2,7 +2,7 @@
 
 Every 0.2 s, the subscriber sends a ping on the subscribed connection. The answer to a ping arrives after every
 invalidation message that was published before the ping. So the local cache may be used for one second from the moment
-at which the subscriber sent the last ping that was answered.
+at which the subscriber sent the last ping that was answered, unless the store stops accepting writes before.
 """
 
 import threading
@@ -85,7 +85,8 @@ class InvalidationSubscriber:
         elif kind == "pong":
             self._answered_at, self._is_lost = float(text), False
             if self._runtime.breaker.is_closed and self._is_current():
-                self._runtime.local.set_valid_until(self._answered_at + LOCAL_CACHE_VALID_FOR)
+                until = min(self._answered_at + LOCAL_CACHE_VALID_FOR, self._runtime.breaker.trusted_until)
+                self._runtime.local.set_valid_until(until)
 
     def _resync(self) -> None:
         """Drop the local cache and renew all intents, because invalidation messages and intents may have been lost."""

@@ -1,14 +1,13 @@
 r"""Invalidation messages: the id of the sending process in the first line, then one word in each further line.
 
-A word is either a touched tag, or begins with `LOST`, `PATTERN` or `STORE_READ_ONLY`. The rows of the outbox contain
-the same kinds of words.
+A word is either a touched tag, or begins with `LOST` or `PATTERN`. The rows of the outbox contain the same kinds of
+words.
 """
 
 from collections.abc import Sequence
 
 LOST = "^"  # begins a word that contains how many intents the store had lost when a write ended
 PATTERN = "~"  # begins a word that contains a glob: all entries whose cache key matches it were removed
-STORE_READ_ONLY = "!"  # tells other processes that the store rejects writes but answers reads
 
 
 def encode(sender: str, words: Sequence[str]) -> str:

@@ -276,6 +276,8 @@ class Reader(Generic[T]):
             self._on_store_error(error)
             return [Lookup(LookupStatus.BYPASS)] * len(keys)
         runtime.breaker.record_success()
+        if not runtime.breaker.is_trusted:  # checked after the answer, because the connection may have been new
+            return [Lookup(LookupStatus.BYPASS)] * len(keys)
         if len(keys) == 1:
             return [self._validate(*keys[0], entries[0], states, sequence)]
         by_tag = dict(zip(tags, states, strict=True))

@@ -1,17 +1,26 @@
 """While the circuit breaker is open, this process does not use the shared store.
 
 While the breaker is open, reads use the database and store nothing in the cache, and the recovery thread
-(`cachelayer.background.recovery`) tries to close the breaker. The first write that the store does not accept opens the
-breaker. Reads open the breaker only if the store fails several times in a row.
+(`cachelayer.background.recovery`) tries to close the breaker. Reads open the breaker if the store fails several times
+in a row.
+
+A store may answer reads although it does not accept writes, so a hit says nothing about writes. This process uses
+entries of the store only for `TRUST_S` seconds after the store has accepted one of its writes; the heartbeat sends one
+several times a second. A write that the store does not accept waits for as long before it goes on: by then no process
+uses entries of the store any more.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import monotonic
 
+from cachelayer.stores.base import StoreRefuses, StoreSlow
 from logs.contexts import Context
 
 FAILURES = 3  # number of failures in a row that open the breaker
 FAILURE_WINDOW = 0.03  # seconds in which several failures count as one, because reads in several threads fail together
+
+TRUST_S = 1.0  # seconds after a write that the store accepted in which this process may use the store's entries
 
 log = Context.CACHE.logger
 
@@ -21,6 +30,9 @@ class CircuitBreaker:
 
     Attributes:
         is_closed: whether this process may use the store. Lookups in the shared store read `is_closed` first.
+        trusted_until: the time on the monotonic clock until which entries of the store may be used.
+        writes_fail_since: the time on the monotonic clock since which the store has accepted no write, although it may
+            answer reads; None if it accepts writes.
     """
 
     def __init__(self, on_open: Callable[[], None]) -> None:
@@ -29,9 +41,28 @@ class CircuitBreaker:
         self._on_open = on_open
         self._failures = 0
         self._failed_at = 0.0
+        self.trusted_until = 0.0
+        self.writes_fail_since: float | None = None
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether entries that the store returned before this call may be used."""
+        return self.is_closed and monotonic() < self.trusted_until
+
+    @contextmanager
+    def attempt_write(self) -> Iterator[None]:
+        """Record whether the store accepts the write that the block sends."""
+        sent_at = monotonic()
+        try:
+            yield
+        except (StoreSlow, StoreRefuses):
+            self.writes_fail_since = self.writes_fail_since or sent_at
+            raise
+        self.writes_fail_since = None
+        self.trusted_until = max(self.trusted_until, sent_at + TRUST_S)
 
     def record_success(self) -> None:
-        """Record that the store answered, and forget earlier failures."""
+        """Record that the store answered a read, and forget earlier failures."""
         self._failures = 0
 
     def record_failure(self, error: Exception) -> None:

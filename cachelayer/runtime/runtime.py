@@ -12,7 +12,6 @@ import secrets
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from time import monotonic
 from typing import Any, Protocol, Self
 
@@ -20,14 +19,14 @@ from django.core.exceptions import ImproperlyConfigured
 
 from cachelayer.conf import Options
 from cachelayer.protocol import keys
-from cachelayer.protocol.messages import LOST, PATTERN, STORE_READ_ONLY
+from cachelayer.protocol.messages import LOST, PATTERN
 from cachelayer.protocol.tags import GLOBAL_TAG, Namespaces
 from cachelayer.runtime.circuit_breaker import CircuitBreaker
 from cachelayer.runtime.in_flight import InFlightWrite, InFlightWrites
 from cachelayer.runtime.local_cache import FOREVER, LocalCache
 from cachelayer.runtime.metrics import Counters
 from cachelayer.runtime.single_flight import SingleFlight
-from cachelayer.stores.base import Store, StoreDown, StoreFull, StoreSlow
+from cachelayer.stores.base import Store, StoreDown, StoreFull
 from cachelayer.stores.memory import MemoryStore
 from cachelayer.stores.redis import RedisStore
 from logs.contexts import Context
@@ -71,7 +70,7 @@ class CacheRuntime:
         bypasses_cache: whether another process owns the cache, so that this process reads from the database.
         in_flight: the writes of this process that have not ended.
         pending_ends: writes that have ended, but whose intents the store could not release.
-        unannounced_count: how many writes of this process and of other processes the store has not accepted.
+        unannounced_count: how many writes of this process the store has not accepted.
         retry_writes_at: the time on the monotonic clock until which writes do not call a store that has just failed.
         client_id: the id of this process in invalidation messages.
     """
@@ -100,6 +99,7 @@ class CacheRuntime:
         self.retry_writes_at = 0.0
         self.client_id = secrets.token_hex(6)
         self._log_full_at = 0.0
+        self._database_identity = ""
 
     # --- the store ----------------------------------------------------------------------------------------------------
     def open(self) -> None:
@@ -144,7 +144,7 @@ class CacheRuntime:
         self._init_state()
         self.local.reset()
         self.counters.reset()
-        self.breaker.is_closed = not bypasses_cache
+        self.breaker.is_closed, self.breaker.trusted_until = not bypasses_cache, 0.0
         self.bypasses_cache = bypasses_cache
         self.store = make_store(self)
         self.is_open = True
@@ -157,8 +157,19 @@ class CacheRuntime:
         Raises:
             StoreDown: the Redis server cannot be used.
         """
-        if self.store.verify_connection(connection):
-            self.on_store_replaced()
+        with self.breaker.attempt_write():
+            if self.store.verify_connection(connection):
+                self.on_store_replaced()
+
+    def check_store(self) -> None:
+        """Check that the store accepts writes, and that it has not been emptied, promoted or replaced.
+
+        Raises:
+            StoreDown: the store does not answer, or rejects writes.
+        """
+        with self.breaker.attempt_write():
+            if self.store.reinitialize(quarantine=False):
+                self.on_store_replaced()
 
     def reset_after_fork(self) -> None:
         """Open the store again in a forked child, where no thread runs and a cache in memory belongs to the parent."""
@@ -171,6 +182,23 @@ class CacheRuntime:
         self.use_configured_store()
         if self.threads is not None and parent is not None:
             self.threads.inherit(parent)
+
+    def note_database(self, identity: str) -> None:
+        """Invalidate all entries if the database was restarted or replaced, and so may have lost commits.
+
+        Args:
+            identity: names the database server and its last start (`cachelayer.runtime.database_identity`).
+        """
+        if identity == self._database_identity:
+            return
+        try:
+            if self.store.note_database(identity, self._database_identity):
+                self.counters.count("database restarts")
+                log.warning("Cache database REPLACED: it was restarted, or is another server; all rows are read again")
+        except (StoreDown, StoreFull) as error:
+            self.on_write_error(error)  # the recovery from an outage invalidates all entries too
+        else:
+            self._database_identity = identity
 
     # --- what happens to the store ------------------------------------------------------------------------------------
     def _on_breaker_open(self) -> None:
@@ -194,18 +222,11 @@ class CacheRuntime:
             log.warning("Cache FULL: %s; new entries are not stored until there is room", error)
 
     def on_write_error(self, error: Exception) -> None:
-        """Handle a write whose tags the store did not accept: open the circuit breaker.
-
-        A store that is full or read-only may still answer other processes, so this method tries to tell other processes
-        to open their circuit breakers as well.
-        """
+        """Handle a write whose tags the store did not accept: open the circuit breaker."""
         self.retry_writes_at = monotonic() + WRITE_RETRY_DELAY
         self.unannounced_count += 1
         self.counters.count("unannounced writes")
         self.breaker.trip(error)
-        if not isinstance(error, StoreSlow):
-            with suppress(StoreDown, StoreFull):
-                self.store.announce(STORE_READ_ONLY)
         self.ensure_started()
 
     def on_end_error(self, write: InFlightWrite, error: Exception) -> None:
@@ -232,9 +253,6 @@ class CacheRuntime:
                 log.warning("Cache store LOST intents of a write: %s tags", word.removeprefix(LOST))
             elif word.startswith(PATTERN):
                 self.evict_matching(word.removeprefix(PATTERN))
-        if STORE_READ_ONLY in words:
-            self.unannounced_count += 1
-            self.breaker.trip(StoreFull("another process cannot write to it"))
         self.local.invalidate(words)
         if GLOBAL_TAG in words:
             self._wake_threads()
@@ -262,6 +280,7 @@ def memory_store(runtime: CacheRuntime) -> Store:
     store = MemoryStore(max_entries, runtime.namespaces, on_touch=runtime.local.invalidate)
     store.reinitialize(quarantine=False)
     runtime.local.set_valid_until(FOREVER)
+    runtime.breaker.trusted_until = FOREVER
     return store
 
 

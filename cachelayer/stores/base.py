@@ -34,6 +34,10 @@ class StoreSlow(StoreDown):
     """The store did not answer in time, but may still be running."""
 
 
+class StoreRefuses(StoreDown):
+    """The store answers with an error, so other processes may still read entries from it."""
+
+
 class StoreEmptied(StoreDown):
     """The store was emptied after its last initialization, so intents and versions may be missing."""
 
@@ -132,17 +136,26 @@ class Store(Protocol):
         """
 
     def reinitialize(self, *, quarantine: bool) -> bool:
-        """Mark the store as initialized, and give a version to each namespace that has none.
+        """Check that the store accepts writes, mark it as initialized, and give versions to namespaces without one.
 
-        If the store was emptied or replaced by another server, writes that have no intent in the store may be about to
-        commit. In this case, or if `quarantine` is set, a quarantine begins: no process uses a cached entry for 2 s.
+        If the store was emptied, promoted or replaced by another server, writes that have no intent in the store may
+        be about to commit. In this case, or if `quarantine` is set, a quarantine begins: no process uses a cached
+        entry for 2 s.
 
         Returns:
             Whether a quarantine began.
         """
 
-    def check_writable(self) -> None:
-        """Check that the store accepts writes."""
+    def note_database(self, identity: str, previous: str) -> bool:
+        """Save the identity of the database. If it has changed, touch all entries first.
+
+        Args:
+            identity: names the database server and its last start.
+            previous: the identity that this process knows; "" if this process knows none.
+
+        Returns:
+            Whether the identity has changed.
+        """
 
     def remove(self, pattern: str) -> int:
         """Remove the entries and touch the tags whose names match a glob; return the number of removed entries."""

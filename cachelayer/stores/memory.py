@@ -138,8 +138,12 @@ class MemoryStore:
             self._on_touch([GLOBAL_TAG])
         return quarantine
 
-    def check_writable(self) -> None:
-        """See `Store.check_writable`; a memory store always accepts writes."""
+    def note_database(self, identity: str, previous: str) -> bool:
+        """See `Store.note_database`; no other process knows the identity."""
+        if previous in {"", identity}:
+            return False
+        self.touch([GLOBAL_TAG])
+        return True
 
     def remove(self, pattern: str) -> int:
         """See `Store.remove`."""

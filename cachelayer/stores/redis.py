@@ -1,8 +1,9 @@
 """The store on a Redis or Valkey server, which is reached over the connections of django-redis.
 
-Before a new connection is used, `verify_connection` compares the server's `run_id` with the `run_id` saved in the
-store. So a process notices that the server was restarted with old data, or replaced by another server, before the
-process reads anything over the new connection.
+A server has an identity: its `run_id`, which a restart changes, and its replication id, which a promotion changes. The
+script RESTORE compares the identity with the one saved in the store. The script runs on each new connection, before
+anything is read from the connection, and several times a second in the heartbeat. So a process notices that the server
+was restarted with old data, was a replica of another server, or is another server.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,8 +23,8 @@ from cachelayer.stores.base import (
     CountEvent,
     OnTouch,
     States,
-    StoreDown,
     StoreEmptied,
+    StoreRefuses,
     strip_fingerprint,
     token,
 )
@@ -37,13 +38,15 @@ SCAN_COUNT = 500  # about how many keys one SCAN call examines
 
 log = Context.CACHE.logger
 
-_SCRIPTS = _BEGIN, _END, _TOUCH, _PUT, _RESTORE, _PROBE = tuple(
-    map(Script, (scripts.BEGIN, scripts.END, scripts.TOUCH, scripts.PUT, scripts.RESTORE, scripts.PROBE))
+_SCRIPTS = _BEGIN, _END, _TOUCH, _PUT, _RESTORE = tuple(
+    map(Script, (scripts.BEGIN, scripts.END, scripts.TOUCH, scripts.PUT, scripts.RESTORE))
 )
 
 
 class RedisStore:
-    """See `Store`. Redis keys: `prefix:t:tag`, `prefix:e:entry`, `prefix:l:lease`, `prefix:run` and `prefix:probe`.
+    """See `Store`. Redis keys: `prefix:t:tag`, `prefix:e:entry`, `prefix:l:lease`, `prefix:server`, `prefix:database`.
+
+    The last two hold the identities of the Redis server and of the database.
 
     Args:
         alias: the name of the cache in `CACHES`.
@@ -64,7 +67,7 @@ class RedisStore:
         self._on_touch = on_touch
         self._tag_prefix = f"{prefix}:t:"
         self._entry_prefix = f"{prefix}:e:"
-        self._run_key = f"{prefix}:run"
+        self._server_key = f"{prefix}:server"
         self.channel = f"{prefix}:touched"
         self._transport = RedisTransport(self._client, _SCRIPTS, count)
         self._count = count
@@ -83,7 +86,7 @@ class RedisStore:
         """See `Store.read`."""
         keys = [self._entry_prefix + name for name in entries]
         keys += [self._tag_prefix + tag for tag in tags]
-        values = self._transport.execute("MGET", *keys, self._run_key)
+        values = self._transport.execute("MGET", *keys, self._server_key)
         if values.pop() is None:
             raise StoreEmptied("the server was emptied")
         return values[: len(entries)], values[len(entries) :]
@@ -138,9 +141,17 @@ class RedisStore:
         """See `Store.reinitialize`."""
         return _began_quarantine(self._transport.eval(_RESTORE, *self._restore_arguments(quarantine=quarantine)))
 
-    def check_writable(self) -> None:
-        """See `Store.check_writable`. A replica, or a server that cannot save its data, answers only reads."""
-        self._transport.eval(_PROBE, [f"{self._prefix}:probe"], [self._sender])
+    def note_database(self, identity: str, previous: str) -> bool:
+        """See `Store.note_database`. If this process dies before it saves the identity, the next one touches again."""
+        key = f"{self._prefix}:database"
+        noted: bytes | None = self._transport.execute("GET", key)
+        if noted == identity.encode():
+            return False
+        has_changed = noted is not None or previous not in {"", identity}
+        if has_changed:
+            self.touch([GLOBAL_TAG])
+        self._transport.execute("SET", key, identity)
+        return has_changed
 
     def remove(self, pattern: str) -> int:
         """See `Store.remove`."""
@@ -175,7 +186,7 @@ class RedisStore:
     def _restore_arguments(self, *, quarantine: bool) -> tuple[list[str], list[Any]]:
         """Return the keys and the arguments to pass to the Lua script RESTORE."""
         tags = (GLOBAL_TAG, *(namespace.name for namespace in self._namespaces))
-        keys = [self._run_key, *(self._tag_prefix + tag for tag in tags)]
+        keys = [self._server_key, *(self._tag_prefix + tag for tag in tags)]
         message = self._message([GLOBAL_TAG])
         return keys, [token(), self.channel, message, int(QUARANTINE_S * 1000), QUARANTINE, int(quarantine)]
 
@@ -216,8 +227,8 @@ def _began_quarantine(reply: Any) -> bool:
     """Tell from the reply of the Lua script RESTORE whether a quarantine began.
 
     Raises:
-        StoreDown: the reply is a string, the role of a server that is not a master.
+        StoreRefuses: the reply is a string, the role of a server that is not a master.
     """
     if isinstance(reply, bytes | str):
-        raise StoreDown(f"the server is a {reply.decode() if isinstance(reply, bytes) else reply}")
+        raise StoreRefuses(f"the server is a {reply.decode() if isinstance(reply, bytes) else reply}")
     return bool(reply)

@@ -149,16 +149,18 @@ return 1
 """
 )
 
-# Called with the saved `run_id`, the tag `*` and the namespaces as KEYS, and as ARGV a new version, the channel, the
-# invalidation message, the duration of a quarantine in ms, the write id of a quarantine, and 1 to force a quarantine or
-# 0. Returns 1 if a quarantine began and 0 if not, or the role of a server that is not a master.
+# Called with the saved identity of the server, the tag `*` and the namespaces as KEYS, and as ARGV a new version, the
+# channel, the invalidation message, the duration of a quarantine in ms, the write id of a quarantine, and 1 to force a
+# quarantine or 0. Returns 1 if a quarantine began and 0 if not, or the role of a server that is not a master. A server
+# that rejects writes rejects the script, even if the script would write nothing.
 RESTORE = (
     _SHEBANG
     + _HOLDERS
     + """
-local role = redis.call('INFO', 'replication'):match('role:(%a+)')
+local info = redis.call('INFO', 'replication')
+local role = info:match('role:(%a+)')
 if role ~= 'master' then return role end
-local run = redis.call('INFO', 'server'):match('run_id:(%w+)')
+local run = redis.call('INFO', 'server'):match('run_id:(%w+)') .. ':' .. info:match('master_replid:(%w+)')
 local replaced = ARGV[6] == '1' or redis.call('GET', KEYS[1]) ~= run
 for i = 3, #KEYS do
   if redis.call('EXISTS', KEYS[i]) == 0 then renew(KEYS[i], ARGV[1], 0) end
@@ -172,7 +174,3 @@ redis.call('PUBLISH', ARGV[2], ARGV[3])
 return 1
 """
 )
-
-# Called with any key as KEYS and any value as ARGV. The script PROBE fails on a server that rejects writes, but not on
-# a server whose memory is full.
-PROBE = _SHEBANG + "return redis.call('SET', KEYS[1], ARGV[1], 'PX', 60000)"

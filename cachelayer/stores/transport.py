@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary, WeakSet
 import redis
 from redis import exceptions
 
-from cachelayer.stores.base import CountEvent, StoreDown, StoreFull, StoreSlow
+from cachelayer.stores.base import CountEvent, StoreDown, StoreFull, StoreRefuses, StoreSlow
 from logs.contexts import Context
 from logs.fork import after_fork
 
@@ -198,7 +198,8 @@ class RedisTransport:
             return StoreSlow(text)
         if isinstance(error, exceptions.ReadOnlyError):
             self._disconnect_all()
-        return StoreDown(text)
+        is_reply = isinstance(error, exceptions.ResponseError) or isinstance(error.__cause__, StoreRefuses)
+        return StoreRefuses(text) if is_reply else StoreDown(text)
 
     def _disconnect_all(self) -> None:
         """Close all connections: the server became a replica, so the address may lead to another server now.

@@ -6,16 +6,18 @@ the store or, while the store is away, as an outbox row in the write's own datab
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from time import monotonic
+from time import monotonic, sleep
 
 from cachelayer.protocol.tags import GLOBAL_TAG
+from cachelayer.runtime.circuit_breaker import TRUST_S
 from cachelayer.runtime.runtime import CacheRuntime
-from cachelayer.stores.base import StoreDown, StoreFull, StoreSlow, token
+from cachelayer.stores.base import StoreDown, StoreFull, StoreRefuses, StoreSlow, token
 
 # A function that inserts tags into the outbox.
 Record = Callable[[Sequence[str]], None]
 MAX_TAGS = 2000  # a write with more tags than this touches the namespaces of the tags
-ATTEMPTS = 3  # how often an intent is sent to a store that does not answer in time
+UNANNOUNCED_S = TRUST_S  # seconds that a write waits for a store that may still answer the reads of other processes
+RETRY_DELAY = 0.02  # seconds between two attempts to send an intent
 RENEWAL_DEADLINE = 12.0  # seconds without renewal after which intents may be lost, so `begin` sends them again
 
 
@@ -81,22 +83,23 @@ class WriteIntent:
         return tag if tag == GLOBAL_TAG else self._runtime.namespaces.for_tag(tag).name
 
     def _announce(self, tags: Sequence[str]) -> bool:
-        """Send intents to the store; return whether the store answered."""
-        runtime = self._runtime
-        if runtime.bypasses_cache or monotonic() < runtime.retry_writes_at:
-            return False
-        self.announced.update(dict.fromkeys(tags))
-        for attempt in range(ATTEMPTS):
+        """Send intents to the store; return whether the store accepted the intents.
+
+        A store that is slow, or answers with an error, may still answer the reads of other processes. So this method
+        returns False only after `UNANNOUNCED_S` seconds, when no process uses entries of such a store any more.
+        """
+        runtime, breaker = self._runtime, self._runtime.breaker
+        while not runtime.bypasses_cache and monotonic() >= runtime.retry_writes_at:
+            self.announced.update(dict.fromkeys(tags))
             try:
-                runtime.store.begin(self.id, tags)
-            except StoreSlow as error:
-                # If the store is slow only for this process, other processes keep using cached entries. So it is worth
-                # sending the intent more than once.
-                if attempt == ATTEMPTS - 1:
-                    runtime.on_write_error(error)
+                with breaker.attempt_write():
+                    runtime.store.begin(self.id, tags)
             except (StoreDown, StoreFull) as error:
-                runtime.on_write_error(error)
-                break
+                since = breaker.writes_fail_since
+                if isinstance(error, StoreSlow | StoreRefuses) and since and monotonic() - since < UNANNOUNCED_S:
+                    sleep(RETRY_DELAY)
+                else:
+                    runtime.on_write_error(error)
             else:
                 self._renewed_at = monotonic()
                 return True

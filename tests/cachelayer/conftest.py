@@ -12,26 +12,29 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from cachelayer.background import heartbeat, recovery, subscriber
 from cachelayer.protocol.tags import GLOBAL_TAG
-from cachelayer.runtime import redis_options
+from cachelayer.runtime import circuit_breaker, redis_options
 from cachelayer.runtime.runtime import CacheRuntime, get_runtime, runtime
 from cachelayer.stores import memory, redis
 from cachelayer.stores.base import StoreDown, StoreSlow
 from cachelayer.stores.redis import RedisStore
+from cachelayer.write import intents
 from tests import valkey
 from tests.valkey import Valkey
 from tests.waiting import wait_until
 
 QUARANTINE_S = 0.05  # length of a quarantine in tests; 2 s in production
-MAX_PING_DELAY = 10.0  # seconds in which a busy machine answers a ping
+MAX_PING_DELAY = 10.0  # seconds in which a busy machine answers a ping or a write
 
 
 def shorten_delays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shorten the quarantine of the store, and the intervals of the background threads of the cache."""
+    """Shorten the quarantine of the store, the intervals of the background threads, and the waits of writes."""
     for module in (memory, redis, recovery):
         monkeypatch.setattr(module, "QUARANTINE_S", QUARANTINE_S)
     for module in (recovery, heartbeat):
         monkeypatch.setattr(module, "INTERVAL", 0.05)
     monkeypatch.setattr(recovery, "RECOVERY_INTERVAL", 0.05)
+    monkeypatch.setattr(circuit_breaker, "TRUST_S", MAX_PING_DELAY)
+    monkeypatch.setattr(intents, "UNANNOUNCED_S", 0.05)
     monkeypatch.setattr(subscriber, "RECONNECT_DELAY", 0.05)
 
 

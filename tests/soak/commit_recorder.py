@@ -58,7 +58,7 @@ class CommitRecorder:
         current = get_runtime()
         assert isinstance(current.store, RedisStore)
         try:
-            current.store.check_writable()  # the reply proves that earlier requests are processed
+            current.check_store()  # the reply proves that earlier requests are processed
         except (StoreDown, StoreFull):
             return
         if not current.pending_ends and not current.store._transport._unconfirmed:  # noqa: SLF001 - has no public name

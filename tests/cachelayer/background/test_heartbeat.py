@@ -24,7 +24,7 @@ def test_an_unexpected_error_trips_the_breaker_until_the_recovery_has_run(
 
     heartbeat = LeaseRenewer(cache_runtime, threading.Event())
     with capture() as logged, monkeypatch.context() as patch:
-        patch.setattr(cache_runtime.store, "check_writable", fail)
+        patch.setattr(cache_runtime.store, "reinitialize", fail)
         heartbeat.tick(woken=False)
         assert logged.matching(context="cache", level="ERROR", message="Cache heartbeat FAILED")
         assert Instance.objects.fetch(row.pk) == row

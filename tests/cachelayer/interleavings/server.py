@@ -10,14 +10,14 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, Protocol
 
 from cachelayer.protocol.entries import HEADER_SIZE, VERSION_SIZE
-from cachelayer.protocol.messages import LOST, STORE_READ_ONLY
+from cachelayer.protocol.messages import LOST
 from cachelayer.protocol.tags import GLOBAL_TAG, Namespaces
 from cachelayer.runtime.runtime import CacheRuntime
 from cachelayer.stores.base import QUARANTINE, OnTouch, States, StoreDown, StoreEmptied, StoreFull, Subscribe
 from cachelayer.stores.memory import MemoryStore
 from tests.cachelayer.interleavings.scheduler import observe, running_actor, step
 
-ALWAYS_DELIVERED = frozenset({GLOBAL_TAG, STORE_READ_ONLY})  # words that each process receives
+ALWAYS_DELIVERED = frozenset({GLOBAL_TAG})  # words that each process receives
 MAX_ENTRIES = 100  # more entries than any scenario stores
 
 
@@ -217,9 +217,8 @@ class StoreClient:
         observe(is_replaced)
         return is_replaced
 
-    def check_writable(self) -> None:
-        if self._process.can_be_cut_off:  # otherwise the command always succeeds
-            self._send("check_writable")
+    def note_database(self, identity: str, previous: str) -> bool:
+        return self._server.note_database(identity, previous)
 
     def remove(self, pattern: str) -> int:
         self._send("remove")
