@@ -5,7 +5,8 @@ The part of a cache key before its first colon selects the namespace, which sets
 datetimes, decimals, sets and tuples. Each call of `get` returns a new copy of the value.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -181,7 +182,22 @@ def clear_all() -> None:
     log.info("Cache CLEAR all")
 
 
+@contextmanager
+def bypassed(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
+    """Let all processes read from the database until the block ends, and invalidate all entries.
+
+    The block may change rows without the ORM, in several transactions. If this process dies inside the block, entries
+    are used again 30 s later, and all of them are read anew. Without Redis, the server reads everything anew when the
+    block begins and when it ends.
+    """
+    if not outbox.table_exists(using):
+        yield  # the first `migrate` creates the outbox; nothing can be cached before
+        return
+    with transactions.bypassed(using, GLOBAL_TAG):
+        yield
+
+
 def on_migrated(using: str, **_signal: Any) -> None:
-    """Invalidate all entries after `migrate` or `flush`, which change rows without Django's managers and signals."""
+    """Invalidate all entries after code that sends `post_migrate` has changed rows without Django's managers."""
     if outbox.table_exists(using):
         transactions.begin(using, (GLOBAL_TAG,))

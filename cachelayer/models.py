@@ -1,4 +1,4 @@
-"""The two database tables of the cache: the outbox, and the sums of the counters."""
+"""The database tables of the cache: the outbox, the sums of the counters, and the owner of the cache."""
 
 from django.db import models
 
@@ -30,3 +30,18 @@ class CounterTotal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.namespace} {self.tier} {self.name}"
+
+
+class Owner(models.Model):
+    """The server process that keeps the cache in its memory, if there is no Redis server; one row at most.
+
+    Attributes:
+        token: names the process.
+        renewals: how often the process has renewed its ownership.
+    """
+
+    token = models.CharField(max_length=32)
+    renewals = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"owner {self.token}"

@@ -10,7 +10,7 @@ from redis import exceptions
 from cachelayer import checks
 from cachelayer.background.threads import BackgroundThreads
 from cachelayer.conf import Options
-from cachelayer.runtime import process_lock
+from cachelayer.runtime.ownership import Ownership, is_private_database
 from cachelayer.runtime.runtime import CacheRuntime, get_runtime
 from cachelayer.stores.base import StoreDown, StoreFull
 from cachelayer.write import outbox
@@ -63,15 +63,25 @@ def start() -> CacheRuntime:
 
 
 def _own_cache(runtime: CacheRuntime) -> None:
-    """Make this process the owner of the cache. Without Redis, only one process can use the cache."""
-    process_lock.acquire()
+    """Make this process the owner of the cache. Without Redis, only one process can use the cache.
+
+    If the database does not answer, the recovery thread makes this process the owner later.
+
+    Raises:
+        ImproperlyConfigured: another process owns the cache.
+    """
+    runtime.use_configured_store(owns_cache=True)
     try:
+        if not is_private_database():
+            ownership = Ownership(runtime)
+            runtime.ownership, runtime.owned_until = ownership, 0.0
+            runtime.local.set_valid_until(0.0)
+            ownership.acquire()
         outbox.clear()  # a process starts with an empty cache, so the outbox has nothing to invalidate
     except DatabaseError as error:
         log.error("Cache outbox UNWRITABLE: %s", type(error).__name__)  # noqa: TRY400 - a traceback may quote rows
     finally:
         connections.close_all()
-    runtime.use_configured_store(owns_cache=True)
 
 
 def _raise_check_errors() -> None:
@@ -93,10 +103,13 @@ def _raise_if_permanent(error: Exception) -> None:
 
 
 def _stop() -> None:
-    """Stop the background threads when the process ends, and add the last counts to the database."""
-    threads = get_runtime().threads
-    if threads is not None:
-        threads.stop(STOP_WITHIN)
+    """Stop the background threads when the process ends, add the last counts to the database, and end the ownership."""
+    runtime = get_runtime()
+    if runtime.threads is not None:
+        runtime.threads.stop(STOP_WITHIN)
         with suppress(DatabaseError, InterfaceError):
-            threads.report()
+            runtime.threads.report()
+    if runtime.ownership is not None:
+        with suppress(DatabaseError, InterfaceError):
+            runtime.ownership.release()
     connections.close_all()

@@ -65,6 +65,8 @@ class RecoveryThread(PeriodicThread):
             self._runtime.breaker.trip(error)
 
     def _run_once(self, renew_older_than: float) -> None:
+        if self._runtime.ownership is not None:
+            self._with_database(self._runtime.ownership.renew_if_due)
         if self._runtime.breaker.is_closed:
             heartbeat.renew_intents(self._runtime, renew_older_than)
         else:

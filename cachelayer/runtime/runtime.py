@@ -61,6 +61,19 @@ class Background(Protocol):
         """Copy from the threads of the parent process of a fork whether this process answers requests."""
 
 
+class Renewable(Protocol):
+    """The methods of `cachelayer.runtime.ownership.Ownership` that other modules call.
+
+    Every method may raise `DatabaseError`.
+    """
+
+    def renew_if_due(self) -> None:
+        """Renew the ownership if the last renewal is long ago, or look whether the owner has ended."""
+
+    def release(self) -> None:
+        """Let another process own the cache at once."""
+
+
 class CacheRuntime:
     """What readers and writers of one process share.
 
@@ -73,6 +86,8 @@ class CacheRuntime:
         unannounced_count: how many writes of this process the store has not accepted.
         retry_writes_at: the time on the monotonic clock until which writes do not call a store that has just failed.
         client_id: the id of this process in invalidation messages.
+        ownership: without Redis, the claim of this process on the cache of the database; otherwise None.
+        owned_until: the time on the monotonic clock until which this process owns a cache in its memory.
     """
 
     store: Store
@@ -100,6 +115,8 @@ class CacheRuntime:
         self.client_id = secrets.token_hex(6)
         self._log_full_at = 0.0
         self._database_identity = ""
+        self.ownership: Renewable | None = None
+        self.owned_until = FOREVER
 
     # --- the store ----------------------------------------------------------------------------------------------------
     def open(self) -> None:
@@ -144,11 +161,12 @@ class CacheRuntime:
         self._init_state()
         self.local.reset()
         self.counters.reset()
-        self.breaker.is_closed, self.breaker.trusted_until = not bypasses_cache, 0.0
+        self.breaker.is_closed = not bypasses_cache
         self.bypasses_cache = bypasses_cache
         self.store = make_store(self)
         self.is_open = True
         is_shared = self.store.subscribe is not None
+        self.breaker.trusted_until = 0.0 if is_shared else FOREVER  # a store in memory accepts all writes
         self.threads = self.make_threads(self) if is_shared and self.make_threads is not None else None
 
     def verify_connection(self, connection: Any) -> None:
@@ -277,10 +295,11 @@ class CacheRuntime:
 def memory_store(runtime: CacheRuntime) -> Store:
     """Return a new store in the memory of this process, for the argument `make_store` of `use_store`."""
     max_entries = 2 * sum(namespace.max_items for namespace in runtime.namespaces)
-    store = MemoryStore(max_entries, runtime.namespaces, on_touch=runtime.local.invalidate)
+    store = MemoryStore(
+        max_entries, runtime.namespaces, on_touch=runtime.local.invalidate, usable_until=lambda: runtime.owned_until
+    )
     store.reinitialize(quarantine=False)
     runtime.local.set_valid_until(FOREVER)
-    runtime.breaker.trusted_until = FOREVER
     return store
 
 

@@ -1,5 +1,6 @@
 """The store in the memory of one process, for use without Redis and for tests that interleave steps of the protocol."""
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +17,7 @@ from cachelayer.stores.base import (
     QUARANTINE_S,
     OnTouch,
     States,
+    StoreDown,
     Subscribe,
     strip_fingerprint,
     token,
@@ -28,6 +30,11 @@ def _ignore(_tags: Sequence[str]) -> None:
     """Ignore touched tags; this is the default for `on_touch`."""
 
 
+def _forever() -> float:
+    """Return a time that never comes; this is the default for `usable_until`."""
+    return math.inf
+
+
 class MemoryStore:
     """A store that keeps tags and entries in dictionaries, guarded by one lock.
 
@@ -35,18 +42,21 @@ class MemoryStore:
         max_entries: how many entries are kept; the least recently used are evicted first.
         namespaces: all registered namespaces.
         on_touch: called with the tags of each announcement.
+        usable_until: returns the time on the clock from which this store is down, because another process may own the
+            cache.
         clock: returns the time in seconds; tests pass a clock of their own.
         make_token: returns a new version for a tag; tests pass a function of their own.
     """
 
     subscribe: Subscribe | None = None  # no other process shares the store
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - tests replace the clock and the tokens
         self,
         max_entries: int,
         namespaces: Namespaces,
         *,
         on_touch: OnTouch = _ignore,
+        usable_until: Callable[[], float] = _forever,
         clock: Callable[[], float] = monotonic,
         make_token: Callable[[], bytes] = token,
     ) -> None:
@@ -57,12 +67,14 @@ class MemoryStore:
         self._intents: dict[str, dict[bytes, float]] = {}
         self._leases: dict[str, float] = {}
         self._on_touch = on_touch
+        self._usable_until = usable_until
         self._clock = clock
         self._token = make_token
         self._lock = threading.RLock()
 
     def read(self, entries: Sequence[str], tags: Sequence[str]) -> tuple[States, States]:
         """See `Store.read`."""
+        self._check_usable()
         with self._lock:
             return [self._get_entry(name) for name in entries], [self._state(tag) for tag in tags]
 
@@ -90,6 +102,7 @@ class MemoryStore:
 
     def begin(self, write_id: bytes, tags: Sequence[str]) -> None:
         """See `Store.begin`."""
+        self._check_usable()
         with self._lock:
             for tag in tags:
                 self._hold(tag, write_id, INTENT_S)
@@ -97,6 +110,7 @@ class MemoryStore:
 
     def end(self, write_id: bytes, tags: Sequence[str]) -> None:
         """See `Store.end`."""
+        self._check_usable()
         lost = 0
         with self._lock:
             for tag in tags:
@@ -110,6 +124,10 @@ class MemoryStore:
 
     def touch(self, tags: Sequence[str]) -> None:
         """See `Store.touch`."""
+        self._check_usable()
+        self._touch(tags)
+
+    def _touch(self, tags: Sequence[str]) -> None:
         with self._lock:
             for tag in tags:
                 if not (self._state(tag) or b"").startswith(INTENT_PREFIX):
@@ -128,6 +146,7 @@ class MemoryStore:
 
     def reinitialize(self, *, quarantine: bool) -> bool:
         """See `Store.reinitialize`. A memory store is never emptied, but may have dropped a namespace's version."""
+        self._check_usable()
         with self._lock:
             for namespace in self._namespaces:
                 if self._state(namespace.name) is None:
@@ -152,7 +171,7 @@ class MemoryStore:
             for name in names:
                 del self._entries[name]
             tags = [tag for tag in self._versions if matches(tag, pattern)]
-        self.touch(tags)
+        self._touch(tags)
         return len(names)
 
     def entry_names(self, pattern: str) -> Iterator[str]:
@@ -169,6 +188,11 @@ class MemoryStore:
 
     def announce(self, *words: str) -> None:
         """See `Store.announce`; no other process reads a memory store."""
+
+    def _check_usable(self) -> None:
+        """Raise `StoreDown` if another process may own the cache."""
+        if self._clock() >= self._usable_until():
+            raise StoreDown("this process does not own the cache now")
 
     def _get_entry(self, name: str) -> bytes | None:
         data, expires = self._entries.get(name, (None, 0.0))

@@ -13,7 +13,8 @@ If the database connection was lost or a statement was interrupted, the outcome 
 database may still commit the write. The intent of a write with an unknown outcome is abandoned and expires.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -96,6 +97,28 @@ def begin(alias: str, tags: Sequence[str], row: object = None) -> None:
         connection.ensure_connection()
         saves[-1].dbapi_connection = connection.connection
         saves[-1].intent.begin(tags)
+
+
+@contextmanager
+def bypassed(alias: str, tag: str) -> Iterator[None]:
+    """Hold an intent on a tag until the block ends, whatever the transactions inside the block do.
+
+    While the store is away, the tag is in the outbox from the beginning, and is inserted there again at the end.
+    """
+    unannounced: list[str] = []
+
+    def record(tags: Sequence[str]) -> None:
+        outbox.record(alias, tags)
+        unannounced.extend(tags)
+
+    intent = WriteIntent(get_runtime(), record, partial(outbox.record_after_commit, alias))
+    intent.begin([tag])
+    try:
+        yield
+    finally:
+        intent.end()
+        if unannounced:
+            outbox.record_after_commit(alias, unannounced)
 
 
 def finish_save(alias: str, row: object) -> None:

@@ -1,4 +1,5 @@
 import json
+from contextlib import suppress
 from io import StringIO
 from typing import Any
 
@@ -7,6 +8,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from cachelayer import cache
+from cachelayer.models import Outbox
 from cachelayer.ops import statistics
 from cachelayer.runtime.runtime import CacheRuntime, get_runtime, memory_store, runtime
 from cachelayer.write import outbox
@@ -155,3 +157,60 @@ def test_an_audit_finds_a_negative_entry_of_a_row_that_exists() -> None:
         )
     with pytest.raises(SystemExit):
         run("cache_audit", "--grace=0")
+
+
+# --- migrate and flush ------------------------------------------------------------------------------------------------
+class Stopped(Exception):
+    """Ends a command after its first transaction has committed."""
+
+
+@pytest.mark.parametrize(
+    ("command", "step"),
+    [("migrate", "django.db.migrations.executor.MigrationExecutor.migrate"),
+     ("flush", "django.core.management.commands.flush.sql_flush")],
+)  # fmt: skip
+def test_a_command_that_fails_after_a_commit_leaves_no_old_rows_in_the_cache(
+    monkeypatch: pytest.MonkeyPatch, command: str, step: str
+) -> None:
+    row = an_instance(profile_name="old")
+
+    def fail_after_a_commit(*_args: Any, **_kwargs: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE conversations_instance SET profile_name = 'new'")
+        assert Instance.objects.fetch(row.pk).profile_name == "new"
+        raise Stopped
+
+    assert Instance.objects.fetch(row.pk).profile_name == "old"
+    with monkeypatch.context() as patch:
+        patch.setattr(step, fail_after_a_commit)
+        with pytest.raises(Stopped):
+            call_command(command, interactive=False, verbosity=0)
+    for fresh in (False, True):
+        assert Instance.objects.fetch(row.pk, fresh=fresh).profile_name == "new"
+
+
+@pytest.mark.parametrize("option", ["--plan", "--check"])
+def test_a_migrate_that_only_reports_leaves_the_cache_alone(cache_runtime: CacheRuntime, option: str) -> None:
+    row = an_instance()
+    Instance.objects.fetch(row.pk)
+    hits = cache_runtime.local.namespaces["instances"].hits
+    with suppress(SystemExit):
+        call_command("migrate", option, verbosity=0)
+    Instance.objects.fetch(row.pk)
+    assert cache_runtime.local.namespaces["instances"].hits == hits + 1
+
+
+def test_without_redis_the_server_is_told_of_a_migration_at_both_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime.use_store(memory_store, bypasses_cache=True)
+    seen: list[int] = []
+
+    def drain(*_args: Any, **_kwargs: Any) -> None:
+        seen.append(outbox.pending_count())
+        Outbox.objects.all().delete()  # as the server does within a second
+        raise Stopped
+
+    monkeypatch.setattr("django.db.migrations.executor.MigrationExecutor.migrate", drain)
+    with pytest.raises(Stopped):
+        call_command("migrate", interactive=False, verbosity=0)
+    assert seen == [1]
+    assert Outbox.objects.get().tags == "*"

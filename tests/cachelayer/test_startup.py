@@ -23,7 +23,6 @@ from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError  # 
 from cachelayer import startup
 from cachelayer.models import Outbox
 from cachelayer.ops import statistics
-from cachelayer.runtime import process_lock
 from cachelayer.runtime.runtime import get_runtime, runtime
 from conversations.models import Instance
 from tests.cachelayer.conftest import use_redis, wait_until_in_use
@@ -170,9 +169,8 @@ def test_a_server_process_starts_during_an_outage_and_uses_the_cache_after_it(
 
 # --- without Redis ----------------------------------------------------------------------------------------------------
 @pytest.fixture
-def without_redis(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let the cache runtime use no Redis, whatever store the tests use, and let no other process own the cache."""
-    monkeypatch.setattr(process_lock, "lock_path", lambda _: None)
+def without_redis(settings: Any) -> Iterator[None]:
+    """Let the cache runtime use no Redis, whatever store the tests use."""
     before = settings.CACHES
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     runtime.use_configured_store()

@@ -19,7 +19,7 @@ def test_an_unexpected_error_trips_the_breaker_until_the_recovery_has_run(
     row = an_instance()
     Instance.objects.fetch(row.pk)
 
-    def fail(*_args: object) -> None:
+    def fail(*_args: object, **_kwargs: object) -> None:
         raise KeyError("a bug")
 
     heartbeat = LeaseRenewer(cache_runtime, threading.Event())

@@ -165,7 +165,6 @@ class Process:
                 server, self, runtime.local.invalidate, untouched_tags, atomic_pipelines=atomic_pipelines
             )
         )
-        self.runtime.breaker.trusted_until = FOREVER
         self.runtime.threads = self.threads  # type: ignore[assignment]  # FakeThreads has all methods that the runtime calls
         if uses_local_cache:
             server.subscribers.append(self)
