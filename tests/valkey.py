@@ -1,6 +1,7 @@
 """Runs a Valkey server that a test can stop, kill, pause, and restart with or without its old data."""
 
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -118,3 +119,18 @@ def running() -> Iterator[Valkey]:
             yield server
         finally:
             server.kill()
+
+
+@contextmanager
+def running_copy(server: Valkey) -> Iterator[int]:
+    """Run another server with the data that a server has saved, until the `with` block ends; yield its TCP port."""
+    with TemporaryDirectory(prefix="whatsai-valkey-", dir="/tmp") as folder:
+        copy = Valkey(Path(folder))
+        copy.dump.write_bytes(server.dump.read_bytes())
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port: int = free.getsockname()[1]
+        copy.start("--port", str(port), "--bind", "127.0.0.1", "--repl-diskless-sync-delay", "0")
+        try:
+            yield port
+        finally:
+            copy.kill()

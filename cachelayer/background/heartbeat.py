@@ -54,5 +54,5 @@ def renew_intents(runtime: CacheRuntime, older_than: float) -> None:
         write.renew(older_than)
     while runtime.pending_ends:
         write = runtime.pending_ends[0]
-        runtime.store.end(write.id, list(write.announced))
+        runtime.store.end(write.id, list(write.announced), again=True)
         runtime.pending_ends.popleft()

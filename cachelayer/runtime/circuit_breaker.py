@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 
-from cachelayer.stores.base import StoreRefuses, StoreSlow
+from cachelayer.stores.base import StoreDown, StoreRefuses, StoreSlow
 from logs.contexts import Context
 
 FAILURES = 3  # number of failures in a row that open the breaker
@@ -59,6 +59,8 @@ class CircuitBreaker:
             self.writes_fail_since = self.writes_fail_since or sent_at
             raise
         self.writes_fail_since = None
+        if self.is_closed and 0.0 < self.trusted_until <= sent_at:
+            self.trip(StoreDown("it accepted no write for a second; writes of that time may be in the outbox"))
         self.trusted_until = max(self.trusted_until, sent_at + TRUST_S)
 
     def record_success(self) -> None:

@@ -167,6 +167,7 @@ class CacheRuntime:
         self.is_open = True
         is_shared = self.store.subscribe is not None
         self.breaker.trusted_until = 0.0 if is_shared else FOREVER  # a store in memory accepts all writes
+        self.breaker.writes_fail_since = None
         self.threads = self.make_threads(self) if is_shared and self.make_threads is not None else None
 
     def verify_connection(self, connection: Any) -> None:
@@ -267,8 +268,9 @@ class CacheRuntime:
         """Handle the words of an invalidation message (`cachelayer.protocol.messages`)."""
         for word in words:
             if word.startswith(LOST):
-                self.counters.count("lost intents", int(word.removeprefix(LOST)))
-                log.warning("Cache store LOST intents of a write: %s tags", word.removeprefix(LOST))
+                if lost := int(word.removeprefix(LOST)):
+                    self.counters.count("lost intents", lost)
+                    log.warning("Cache store LOST intents of a write: %d tags", lost)
             elif word.startswith(PATTERN):
                 self.evict_matching(word.removeprefix(PATTERN))
         self.local.invalidate(words)

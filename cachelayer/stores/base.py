@@ -112,11 +112,19 @@ class Store(Protocol):
     def begin(self, write_id: bytes, tags: Sequence[str]) -> None:
         """Store an intent of a write on each tag for up to 30 s, and announce the tags to all processes."""
 
-    def end(self, write_id: bytes, tags: Sequence[str]) -> None:
+    def end(self, write_id: bytes, tags: Sequence[str], *, may_have_expired: bool = False, again: bool = False) -> None:
         """Release the intents of a write, and give a new version to each tag that no other write holds.
 
         If the store has lost intents of the write, the store announces the tags again, with the number of lost intents
-        (`LOST`). The intents may be released only after this method has returned.
+        (`LOST`). The intents may be released only after this method has returned: intents that are never released
+        expire, and then no entry of before the write is valid.
+
+        Args:
+            write_id: the id of the write.
+            tags: the tags that the write holds.
+            may_have_expired: whether the intents may have expired before the write committed, so that entries of before
+                the write may be valid. Then this method waits until the store has answered.
+            again: whether an earlier call for the same write may have succeeded, so that missing intents are not lost.
         """
 
     def touch(self, tags: Sequence[str]) -> None:

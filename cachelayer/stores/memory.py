@@ -108,7 +108,7 @@ class MemoryStore:
                 self._hold(tag, write_id, INTENT_S)
         self._on_touch(tags)
 
-    def end(self, write_id: bytes, tags: Sequence[str]) -> None:
+    def end(self, write_id: bytes, tags: Sequence[str], *, may_have_expired: bool = False, again: bool = False) -> None:  # noqa: ARG002 - this store always answers at once
         """See `Store.end`."""
         self._check_usable()
         lost = 0
@@ -120,7 +120,7 @@ class MemoryStore:
                 if not holders:
                     self._renew(tag)
         if lost:
-            self._on_touch([*tags, f"{LOST}{lost}"])
+            self._on_touch([*tags, f"{LOST}{0 if again else lost}"])
 
     def touch(self, tags: Sequence[str]) -> None:
         """See `Store.touch`."""

@@ -38,8 +38,8 @@ SCAN_COUNT = 500  # about how many keys one SCAN call examines
 
 log = Context.CACHE.logger
 
-_SCRIPTS = _BEGIN, _END, _TOUCH, _PUT, _RESTORE = tuple(
-    map(Script, (scripts.BEGIN, scripts.END, scripts.TOUCH, scripts.PUT, scripts.RESTORE))
+_SCRIPTS = _BEGIN, _END, _END_AGAIN, _TOUCH, _PUT, _RESTORE = tuple(
+    map(Script, (scripts.BEGIN, scripts.END, scripts.END_AGAIN, scripts.TOUCH, scripts.PUT, scripts.RESTORE))
 )
 
 
@@ -119,10 +119,14 @@ class RedisStore:
         self._eval(_BEGIN, tags, write_id, INTENT_MS, self.channel, self._message(tags))
         self._on_touch(tags)
 
-    def end(self, write_id: bytes, tags: Sequence[str]) -> None:
+    def end(self, write_id: bytes, tags: Sequence[str], *, may_have_expired: bool = False, again: bool = False) -> None:
         """See `Store.end`."""
+        keys = [self._tag_prefix + tag for tag in tags]
         arguments = (write_id, token(), self.channel, self._message(tags), *map(_ttl_ms, tags))
-        self._transport.eval_no_reply(_END, [self._tag_prefix + tag for tag in tags], arguments)
+        if may_have_expired or again:
+            self._transport.eval(_END_AGAIN if again else _END, keys, arguments)
+        else:
+            self._transport.eval_no_reply(_END, keys, arguments, again=_END_AGAIN)
 
     def touch(self, tags: Sequence[str]) -> None:
         """See `Store.touch`."""

@@ -51,9 +51,18 @@ local function without(alive, id)
   return others
 end
 
--- Stores a new version. A ttl of 0 means that it does not expire, as for namespaces.
+local fresh
+
+-- Stores a new version, and returns it. A ttl of 0 means that it does not expire, as for namespaces. The version also
+-- depends on the time, because a script may run twice, if its sender has lost the connection: a version that a tag had
+-- before would bring back the entries of that time.
 local function renew(key, version, ttl)
-  if tonumber(ttl) > 0 then redis.call('SET', key, version, 'PX', ttl) else redis.call('SET', key, version) end
+  if not fresh then
+    now()
+    fresh = redis.sha1hex(version .. clock[1] .. ':' .. clock[2]):sub(1, #version)
+  end
+  if tonumber(ttl) > 0 then redis.call('SET', key, fresh, 'PX', ttl) else redis.call('SET', key, fresh) end
+  return fresh
 end
 """
 
@@ -82,12 +91,9 @@ return 1
 
 # Called with the tags as KEYS, and as ARGV the write id, a new version, the channel, the invalidation message, and for
 # each tag the time to live of the version in ms. Returns the number of lost intents, and appends this number to the
-# message, because the sender does not read the script's reply. Readers have bypassed the cache for these tags since
+# message, because the sender may not read the script's reply. Readers have bypassed the cache for these tags since
 # the script BEGIN announced the tags, so END publishes the message only if intents were lost.
-END = (
-    _SHEBANG
-    + _HOLDERS
-    + """
+_END = """
 local id, version, lost = ARGV[1], ARGV[2], 0
 local own = '!' .. id .. ':'
 for i, state in ipairs(redis.call('MGET', unpack(KEYS))) do
@@ -101,10 +107,12 @@ for i, state in ipairs(redis.call('MGET', unpack(KEYS))) do
     if #others > 0 then hold(KEYS[i], others) else renew(KEYS[i], version, ARGV[4 + i]) end
   end
 end
-if lost > 0 then redis.call('PUBLISH', ARGV[3], ARGV[4] .. string.char(10) .. '^' .. lost) end
+if lost > 0 then redis.call('PUBLISH', ARGV[3], ARGV[4] .. string.char(10) .. '^' .. (is_repeated and 0 or lost)) end
 return lost
 """
-)
+END = _SHEBANG + _HOLDERS + "local is_repeated = false" + _END
+# Called like END, by a sender that does not know whether END has run: missing intents do not count as lost.
+END_AGAIN = _SHEBANG + _HOLDERS + "local is_repeated = true" + _END
 
 # Called with the tags as KEYS, and as ARGV a new version, the channel, the invalidation message, and for each tag the
 # time to live of the version in ms.
@@ -134,8 +142,7 @@ for i = 2, #KEYS do
   if #holders(state) > 0 then
     held = true
   elseif i == 2 or not state or state:sub(1, 1) == '!' then
-    renew(KEYS[i], ARGV[1], ARGV[5 + i])
-    state = ARGV[1]
+    state = renew(KEYS[i], ARGV[1], ARGV[5 + i])
   end
   versions[i - 1] = state
 end

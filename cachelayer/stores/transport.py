@@ -113,8 +113,8 @@ class RedisTransport:
 
         return self._with_connection(send)
 
-    def eval_no_reply(self, script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> None:
-        """Run a Lua script without waiting for a reply; send it again if the connection turns out to be closed.
+    def eval_no_reply(self, script: Script, keys: Sequence[str], arguments: Sequence[Any], *, again: Script) -> None:
+        """Run a Lua script without waiting for a reply; run `again` if the connection turns out to be closed.
 
         A thread's next command normally uses the same connection, and so runs after the script.
 
@@ -124,7 +124,7 @@ class RedisTransport:
 
         def send(connection: Any) -> None:
             connection.send_packed_command([REPLY_SKIP + _encode_evalsha(script, keys, arguments)])
-            self._unconfirmed.setdefault(connection, []).append((script, keys, arguments))
+            self._unconfirmed.setdefault(connection, []).append((again, keys, arguments))
 
         self._with_connection(send, has_reply=False)
 

@@ -127,9 +127,9 @@ class WriteIntent:
         """
         if not self._mark_ended() or not self.announced:
             return
-        runtime = self._runtime
+        runtime, is_overdue = self._runtime, monotonic() - self._renewed_at > RENEWAL_DEADLINE
         try:
-            runtime.store.end(self.id, list(self.announced))
+            runtime.store.end(self.id, list(self.announced), may_have_expired=is_overdue)
         except (StoreDown, StoreFull) as error:
             runtime.local.invalidate(self.announced)
             runtime.on_end_error(self, error)

@@ -23,6 +23,7 @@ from cachelayer.runtime.metrics import EVENTS
 from cachelayer.runtime.runtime import get_runtime, runtime
 from cachelayer.write import intents
 from conversations.models import Conversation, Instance
+from tests import valkey
 from tests.cachelayer.conftest import out_of_memory, wait_until_in_use
 from tests.conversations.rows import a_chat, a_message, an_instance
 from tests.valkey import Valkey
@@ -166,6 +167,20 @@ def a_replica(valkey_server: Valkey) -> Iterator[None]:
 
 
 @contextmanager
+def promoted_with_old_data(valkey_server: Valkey) -> Iterator[None]:
+    """Make the server a replica of an older copy of itself, and promote it again: it has not restarted."""
+    before = events().get("store replacements", 0)
+    valkey_server.save()
+    Conversation.objects.update(unread_count=2)  # the copy was saved before this write
+    with valkey.running_copy(valkey_server) as port:
+        valkey_server.client.replicaof("127.0.0.1", port)
+        wait_until(lambda: valkey_server.client.info("replication").get("master_link_status") == "up")
+        valkey_server.client.replicaof("no", "one")
+    wait_until(lambda: events().get("store replacements", 0) > before)  # until then, reads may be stale
+    yield
+
+
+@contextmanager
 def unable_to_save(valkey_server: Valkey) -> Iterator[None]:
     """Let the server fail to save to disk, so that it rejects writes with the error MISCONF."""
     valkey_server.client.config_set("save", "3600 1")
@@ -202,6 +217,7 @@ FAULTS = {
     "killed": Fault(killed, "outages", "Cache DEGRADED: ConnectionError"),
     "hung": Fault(hung, "outages", "Cache DEGRADED: TimeoutError"),
     "restarted with old data": Fault(restarted_with_old_data, "store replacements", "Cache store REPLACED"),
+    "promoted with old data": Fault(promoted_with_old_data, "store replacements", "Cache store REPLACED"),
     "restarted empty": Fault(restarted_empty, "store replacements", "Cache store REPLACED"),
     "FLUSHALL": Fault(flushed, "store replacements", "Cache store REPLACED"),
     "intents lost": Fault(without_intents, "lost intents", "Cache store LOST"),

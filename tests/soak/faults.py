@@ -25,6 +25,7 @@ HEAVY_GROUP_SIZE = 5
 MAX_GROUP_GAP = 0.2  # seconds
 DOWN_SECONDS = (0.0, 0.02, 0.1)
 HANG_SECONDS = 0.25
+NO_WRITES_SECONDS = 0.4  # longer than a write waits to be accepted
 LOW_MEMORY_SECONDS = 0.15
 PARTITION_SECONDS = 0.4
 PAUSE_SECONDS = 0.2
@@ -87,6 +88,8 @@ class Faults:
             "Valkey killed, started without data": self._restart_without_data,
             "FLUSHALL": self._flush,
             "Valkey hung for 0.25 s": self._hang,
+            "Valkey paused all writes": self._pause_writes,
+            "Valkey refused all writes": self._refuse_writes,
         }
         light: dict[str, Inject] = {
             "writer killed between COMMIT and end": self._kill_after_commit,
@@ -204,6 +207,21 @@ class Faults:
         self._server.pause()
         yield HANG_SECONDS
         self._server.resume()
+
+    # --- the server answers only reads --------------------------------------------------------------------------------
+    def _pause_writes(self) -> Task:
+        """Let writes wait, as during a planned failover; the server resumes by itself."""
+        yield from self._wait_until_up()
+        self._server.client.execute_command("CLIENT", "PAUSE", int(NO_WRITES_SECONDS * 1000), "WRITE")
+        yield NO_WRITES_SECONDS
+
+    def _refuse_writes(self) -> Task:
+        """Let the server answer writes with errors, because it has fewer replicas than configured."""
+        yield from self._wait_until_up()
+        self._server.client.config_set("min-replicas-to-write", 1)
+        yield NO_WRITES_SECONDS
+        yield from self._wait_until_up()
+        self._server.client.config_set("min-replicas-to-write", 0)
 
     # --- the server loses data ----------------------------------------------------------------------------------------
     def _flush(self) -> Task:

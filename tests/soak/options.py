@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tests.command_line import create_parser, positive
 
-SABOTAGES = ("begin", "holders", "strange", "late")
+SABOTAGES = ("begin", "holders", "strange", "late", "wait")
 
 
 @dataclass(frozen=True)

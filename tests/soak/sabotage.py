@@ -10,6 +10,7 @@ from cachelayer.stores import redis, scripts
 from cachelayer.stores.base import StoreDown, StoreFull
 from cachelayer.stores.redis import RedisStore
 from cachelayer.stores.transport import Script
+from cachelayer.write import intents
 
 
 def skip_begin() -> None:
@@ -45,6 +46,11 @@ def claim_versions_late() -> None:
     Reader._load_and_fill = load_and_fill  # type: ignore[method-assign]  # noqa: SLF001 - sabotage patches this method
 
 
+def skip_wait_for_readers() -> None:
+    """Patch the cache so that a write which the server does not accept goes on while other processes still read."""
+    intents.UNANNOUNCED_S = 0.0
+
+
 def _replace_script(name: str, source: str, old: str, new: str) -> None:
     assert source.count(old) == 1
     script = Script(source.replace(old, new))
@@ -58,6 +64,13 @@ SABOTAGES: dict[str, Callable[[], None]] = {
     "holders": ignore_other_holders,
     "strange": accept_restarted_server,
     "late": claim_versions_late,
+    "wait": skip_wait_for_readers,
 }
 # For each step, a part of the names of the faults that the step protects against.
-FAULTS = {"begin": "COMMIT and end", "holders": "COMMIT and end", "strange": "unseen", "late": "removed"}
+FAULTS = {
+    "begin": "COMMIT and end",
+    "holders": "COMMIT and end",
+    "strange": "unseen",
+    "late": "removed",
+    "wait": "all writes",
+}

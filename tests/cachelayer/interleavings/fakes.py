@@ -98,6 +98,7 @@ def _fake_threads(patch: pytest.MonkeyPatch, current: CurrentSystem, polls: int)
 
     for module in (local_cache, managers, recovery, intents, runtime, single_flight, circuit_breaker):
         patch.setattr(module, "monotonic", clock)
+    patch.setattr(intents, "sleep", lambda seconds: current.get().sleep(seconds))
     patch.setattr(reader, "monotonic", observed_clock)
     patch.setattr(reader, "time", SimpleNamespace(time=clock, sleep=lambda _: step("poll")))
 

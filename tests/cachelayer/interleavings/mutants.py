@@ -13,7 +13,7 @@ from cachelayer.read.reader import Reader
 from cachelayer.runtime.local_cache import LocalCache
 from cachelayer.stores.base import States
 from cachelayer.stores.memory import MemoryStore
-from cachelayer.write import outbox, transactions
+from cachelayer.write import intents, outbox, transactions
 from tests.cachelayer.interleavings.scheduler import observe
 from tests.cachelayer.interleavings.server import Server, StoreClient
 
@@ -36,7 +36,7 @@ def _no_intent(patch: pytest.MonkeyPatch) -> None:
 
 
 def _end_removes_other_holders(patch: pytest.MonkeyPatch) -> None:
-    def end(self: Any, _write: bytes, tags: Sequence[str]) -> None:
+    def end(self: Any, _write: bytes, tags: Sequence[str], **_options: bool) -> None:
         for tag in tags:
             self._intents.pop(tag, None)
             self._renew(tag)
@@ -96,6 +96,10 @@ def _no_quarantine(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Server, "reinitialize", reinitialize)
 
 
+def _unannounced_write_does_not_wait(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(intents, "UNANNOUNCED_S", 0.0)
+
+
 def _fill_inside_a_transaction(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(transactions, "reads_committed_data", lambda _alias: True)
 
@@ -112,5 +116,6 @@ MUTANTS = {
     "no outbox": Mutant(_no_outbox, "an_outage_of_the_writing_process"),
     "an emptied store is not detected": Mutant(_emptied_store_is_not_detected, "an_emptied_store"),
     "no quarantine": Mutant(_no_quarantine, "a_restarted_store"),
+    "an unannounced write does not wait": Mutant(_unannounced_write_does_not_wait, "a_store_that_answers_only_reads"),
     "a fill inside a transaction": Mutant(_fill_inside_a_transaction, "a_read_in_a_snapshot"),
 }

@@ -2,9 +2,9 @@
 
 The README documents two exceptions:
 
-* If the writing process cannot reach the store, the tags of the write go into the outbox. Other processes need not see
-  the write before the outbox is drained. But a process whose circuit breaker has ever been open must see the write
-  immediately, because such a process has drained the outbox or bypasses the cache.
+* If the writing process alone cannot reach the store, the tags of the write go into the outbox. Other processes need
+  not see the write before the outbox is drained. But a process whose circuit breaker has ever been open must see the
+  write immediately, because such a process has drained the outbox or bypasses the cache.
 * If the store loses the intent of a write, reads may be stale until the writer has called `end`.
 """
 
@@ -56,7 +56,8 @@ class Oracle:
     def _must_be_seen(self, commit: Commit, process: Process) -> bool:
         if commit.writer is None:
             return True
-        if commit.is_in_outbox and commit.writer.process is not process and not process.has_degraded:
+        is_alone = commit.is_in_outbox and commit.writer.process.can_be_cut_off
+        if is_alone and commit.writer.process is not process and not process.has_degraded:
             return False
         return commit.writer.name not in self.lost_writers or (
             commit.writer.is_finished and not commit.writer.process.is_dead

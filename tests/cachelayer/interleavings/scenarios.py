@@ -260,6 +260,16 @@ def an_outage_of_all_processes(system: System) -> None:
     system.add_reader("s", reading, fetch, fetch)
 
 
+@scenario(warm_up=fetch)
+def a_store_that_answers_only_reads(system: System) -> None:
+    """The store accepts no writes any more, and answers the reads of other processes as before."""
+    system.add_writer("w", system.add_process("W"), actions.save_in_transaction)
+    system.add_writer("v", system.add_process("V"), actions.save)
+    system.add_reader("r", system.add_process("R"), fetch, fetch, fetch)
+    system.refuse_writes()
+    system.must_release_intents = False  # intents stay in the store until they expire
+
+
 @scenario()
 def a_full_store(system: System) -> None:
     """A full store rejects new cache entries, but accepts write intents."""

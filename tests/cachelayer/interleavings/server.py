@@ -13,7 +13,16 @@ from cachelayer.protocol.entries import HEADER_SIZE, VERSION_SIZE
 from cachelayer.protocol.messages import LOST
 from cachelayer.protocol.tags import GLOBAL_TAG, Namespaces
 from cachelayer.runtime.runtime import CacheRuntime
-from cachelayer.stores.base import QUARANTINE, OnTouch, States, StoreDown, StoreEmptied, StoreFull, Subscribe
+from cachelayer.stores.base import (
+    QUARANTINE,
+    OnTouch,
+    States,
+    StoreDown,
+    StoreEmptied,
+    StoreFull,
+    StoreRefuses,
+    Subscribe,
+)
 from cachelayer.stores.memory import MemoryStore
 from tests.cachelayer.interleavings.scheduler import observe, running_actor, step
 
@@ -37,6 +46,7 @@ class Server(MemoryStore):
     Attributes:
         subscribers: processes that receive invalidation messages.
         is_full: whether the server rejects new entries.
+        refuses_writes: whether the server answers only reads.
         run_id: a number that changes each time the server starts, as on Redis.
         initialized_run: the `run_id` at the last initialization by a process; 0 after the server was emptied.
         quarantines: the number of quarantines of all entries so far.
@@ -45,7 +55,7 @@ class Server(MemoryStore):
     def __init__(self, namespaces: Namespaces, clock: Callable[[], float], make_token: Callable[[], bytes]) -> None:
         super().__init__(MAX_ENTRIES, namespaces, on_touch=self._publish, clock=clock, make_token=make_token)
         self.subscribers: list[Client] = []
-        self.is_full = False
+        self.is_full = self.refuses_writes = False
         self.run_id = self.initialized_run = 1
         self.quarantines = 0
         super().reinitialize(quarantine=False)
@@ -115,7 +125,7 @@ class Server(MemoryStore):
             tuple((tag, self._state(tag)) for tag in sorted({*self._versions, *self._intents})),
             tuple((name, self._comparable(data)) for name, (data, _) in sorted(self._entries.items())),
             tuple(sorted(name for name, ends in self._leases.items() if name and ends > now)),
-            (self.is_full, self.run_id, self.initialized_run),
+            (self.is_full, self.refuses_writes, self.run_id, self.initialized_run),
         )
 
     def _comparable(self, data: bytes) -> bytes:
@@ -161,7 +171,7 @@ class StoreClient:
         self._run_id = server.run_id
 
     def read(self, entries: Sequence[str], tags: Sequence[str]) -> tuple[States, States]:
-        self._send("MGET")
+        self._send("MGET", is_read=True)
         if not self._server.initialized_run:
             observe("emptied")
             raise StoreEmptied("emptied")
@@ -196,9 +206,9 @@ class StoreClient:
         self._server.begin(write, tags)
         self._on_touch(tags)
 
-    def end(self, write: bytes, tags: Sequence[str]) -> None:
+    def end(self, write_id: bytes, tags: Sequence[str], *, may_have_expired: bool = False, again: bool = False) -> None:
         self._send("end")
-        self._server.end(write, tags)
+        self._server.end(write_id, tags, may_have_expired=may_have_expired, again=again)
 
     def touch(self, tags: Sequence[str]) -> None:
         self._send(f"touch {' '.join(tags)}")
@@ -238,8 +248,8 @@ class StoreClient:
     def release_idle(self) -> None:
         """Do nothing, because the fake store has no connections."""
 
-    def _send(self, command: str, *, needs_room: bool = False) -> None:
-        """Take the step of a command; raise an error if the server is unreachable, or has no room for the command."""
+    def _send(self, command: str, *, needs_room: bool = False, is_read: bool = False) -> None:
+        """Take the step of a command; raise an error if the server is unreachable, or does not accept the command."""
         step(command)
         if self._process.is_cut_off:
             observe("down")
@@ -247,6 +257,9 @@ class StoreClient:
         if self._run_id != self._server.run_id:
             self._reconnect()
             step(command)
+        if self._server.refuses_writes and not is_read:
+            observe("refused")
+            raise StoreRefuses("refused")
         if needs_room and self._server.is_full:
             observe("full")
             raise StoreFull("full")

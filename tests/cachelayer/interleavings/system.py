@@ -8,7 +8,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
-from cachelayer.background.heartbeat import INTERVAL
+from cachelayer.background.recovery import INTERVAL
+from cachelayer.runtime.circuit_breaker import TRUST_S
 from cachelayer.runtime.runtime import runtime
 from cachelayer.stores.base import INTENT_S, QUARANTINE
 from tests.cachelayer.interleavings.actions import InstanceFetchManager, Read
@@ -38,6 +39,7 @@ class System(Scheduler):
 
     Attributes:
         oldest_allowed: by reader name, the oldest commit that the current read may return; None between reads.
+        sleeping: the names of the actors that sleep.
         hits: the number of lookups that the store answered.
         must_release_intents: whether it is an error if the store still holds a write intent at the end of the run.
     """
@@ -59,6 +61,7 @@ class System(Scheduler):
         self._seconds_passed = 0
         self.oldest_allowed: dict[str, int | None] = {}
         self.writers: dict[bytes, Actor] = {}  # the actor that writes, by write id
+        self.sleeping: set[str] = set()
         self.past_events: set[str] = set()  # names of the one-time events that have happened
         self.hits = 0
         self.must_release_intents = True
@@ -215,6 +218,24 @@ class System(Scheduler):
                 lambda: processes[0].is_cut_off,
             )
 
+    def refuse_writes(self) -> None:
+        """Let the store answer only reads from some step on; no process trusts it longer than without a write."""
+        self.database.uses_outbox = True
+        for process in self.processes:
+            process.runtime.breaker.trusted_until = self.time + TRUST_S
+
+        def refuse() -> None:
+            self.server.refuses_writes = True
+
+        self.add_single_event("the store accepts no writes any more", refuse)
+
+    def sleep(self, seconds: float) -> None:
+        """Let the running actor take its next step when some time has passed."""
+        until, name = self.time + seconds, running_actor().name
+        self.sleeping.add(name)
+        step("sleep", lambda: self.time >= until)
+        self.sleeping.discard(name)
+
     def fill_up(self) -> None:
         """Let the store be full for some time."""
 
@@ -305,8 +326,8 @@ class System(Scheduler):
 
     def _can_second_pass(self) -> bool:
         """Tell whether some actor waits for time to pass, and all background threads have run since the last second."""
-        has_waiters = self.server.is_quarantined or any(actor.is_waiting for actor in self.backgrounds.values())
-        return has_waiters and all(actor.has_caught_up() for actor in self.backgrounds.values())
+        is_awaited = self.server.is_quarantined or any(actor.is_waiting for actor in self.backgrounds.values())
+        return (is_awaited or bool(self.sleeping)) and all(actor.has_caught_up() for actor in self.backgrounds.values())
 
     # --- the schedule -------------------------------------------------------------------------------------------------
     def choices(self) -> Iterator[str]:
@@ -373,6 +394,8 @@ class System(Scheduler):
                 process.state(),
                 [actor.state() for actor in self.backgrounds.values() if actor.process is process],
                 process.runtime.retry_writes_at > self.time,
+                process.runtime.breaker.trusted_until > self.time,
+                process.runtime.breaker.writes_fail_since is None,
                 self.oracle.oldest_allowed(process) - first,
                 process.uses_local_cache and self.oracle.oldest_allowed_locally(process) - first,
             )

@@ -1,10 +1,12 @@
-"""Tests of when the circuit breaker opens and closes."""
+"""Tests of when the circuit breaker opens and closes, and how long the store is trusted."""
+
+from contextlib import suppress
 
 import pytest
 
 from cachelayer.runtime import circuit_breaker
-from cachelayer.runtime.circuit_breaker import FAILURE_WINDOW, FAILURES, CircuitBreaker
-from cachelayer.stores.base import StoreDown
+from cachelayer.runtime.circuit_breaker import FAILURE_WINDOW, FAILURES, TRUST_S, CircuitBreaker
+from cachelayer.stores.base import StoreDown, StoreRefuses, StoreSlow
 from tests.waiting import StoppedClock
 
 
@@ -67,3 +69,58 @@ def test_repeated_calls_open_and_close_it_once(
     for _ in range(FAILURES - 1):
         fail(breaker, clock)
     assert breaker.is_closed, "earlier failures do not count"
+
+
+# --- writes -----------------------------------------------------------------------------------------------------------
+def send_write(breaker: CircuitBreaker, error: Exception | None = None) -> None:
+    with suppress(StoreDown), breaker.attempt_write():
+        if error is not None:
+            raise error
+
+
+def test_the_store_is_trusted_for_a_second_after_the_sending_of_an_accepted_write(
+    breaker: CircuitBreaker, clock: StoppedClock
+) -> None:
+    trust = [breaker.is_trusted]
+    with breaker.attempt_write():
+        clock.now += TRUST_S / 2
+    trust.append(breaker.is_trusted)
+    clock.now += TRUST_S / 2
+    trust.append(breaker.is_trusted)
+    assert trust == [False, True, False]
+    assert breaker.is_closed
+
+
+@pytest.mark.parametrize("error", [StoreSlow("paused"), StoreRefuses("read-only")])
+def test_answered_reads_do_not_prolong_the_trust(
+    breaker: CircuitBreaker, clock: StoppedClock, error: Exception
+) -> None:
+    send_write(breaker)
+    for _ in range(5):
+        clock.now += TRUST_S / 5
+        send_write(breaker, error)
+        breaker.record_success()
+    assert not breaker.is_trusted
+
+
+def test_it_is_known_since_when_the_store_accepts_no_writes(breaker: CircuitBreaker, clock: StoppedClock) -> None:
+    send_write(breaker)
+    since = clock.now = clock.now + 0.1
+    for _ in range(3):
+        send_write(breaker, StoreSlow("paused"))
+        clock.now += 0.1
+    assert breaker.writes_fail_since == since
+    send_write(breaker)
+    assert breaker.writes_fail_since is None
+
+
+def test_a_store_that_accepts_writes_again_after_a_second_is_used_only_after_a_recovery(
+    breaker: CircuitBreaker, clock: StoppedClock, openings: list[str]
+) -> None:
+    """Another process may have written tags into the outbox meanwhile."""
+    send_write(breaker)
+    clock.now += TRUST_S
+    send_write(breaker)
+    assert openings == ["open"]
+    breaker.reset()
+    assert breaker.is_trusted

@@ -11,6 +11,8 @@ from django.core.cache import cache as django_cache  # noqa: TID251 - the tests 
 from cachelayer import cache
 from cachelayer.background.threads import BackgroundThreads
 from cachelayer.runtime.runtime import CacheRuntime, get_runtime, runtime
+from cachelayer.stores.base import Store
+from cachelayer.stores.redis import RedisStore
 from conversations.cache_policy import NAMESPACES
 from conversations.models import Contact, Conversation, Instance
 from tests.cachelayer.conftest import wait_until_in_use
@@ -44,7 +46,7 @@ def fill() -> None:
 def test_every_key_begins_with_the_prefix_and_its_kind(valkey_server: Valkey) -> None:
     fill()
     for key in keys_on(valkey_server):
-        assert re.fullmatch(rf"{PREFIX}:(t:[^@]+|e:.+@[0-9a-f]+|run|probe)", key), key
+        assert re.fullmatch(rf"{PREFIX}:(t:[^@]+|e:.+@[0-9a-f]+|server|database)", key), key
     names = {key.removeprefix(f"{PREFIX}:e:").rpartition("@")[0] for key in keys_on(valkey_server, f"{PREFIX}:e:*")}
     pk, instance = Conversation.objects.get().pk, Instance.objects.get().pk
     assert {f"conversation:{pk}", f"conversation:{pk + 1}", "conversations:digest:7", "values:x"} < names
@@ -150,3 +152,49 @@ def wait_for_messages(cache_runtime: CacheRuntime) -> None:
     """Wait until a runtime has received all invalidation messages sent so far: a ping's reply arrives after them."""
     before = cache_runtime.local.valid_until
     wait_until(lambda: cache_runtime.local.valid_until > before)
+
+
+# --- scripts that are sent twice --------------------------------------------------------------------------------------
+TAG = "conversation:1"
+
+
+@pytest.fixture
+def other_store() -> RedisStore:
+    """The store as another process uses it."""
+    return RedisStore("default", PREFIX, "other", runtime.namespaces, lambda _: None, lambda _: None)
+
+
+def version_of(store: Store) -> bytes | None:
+    (state,) = store.read([], [TAG])[1]
+    return state
+
+
+def test_an_end_that_is_sent_again_does_not_bring_back_an_old_version(
+    valkey_server: Valkey, other_store: RedisStore
+) -> None:
+    """Entries filled before another write must stay invalid, whatever this process repeats after a lost connection."""
+    store, mine, others = get_runtime().store, b"m" * 16, b"o" * 16
+    wait_until_in_use(get_runtime())
+    store.begin(mine, [TAG])
+    store.end(mine, [TAG])
+    old = version_of(other_store)
+    other_store.begin(others, [TAG])
+    other_store.end(others, [TAG])
+    assert version_of(other_store) not in {old, None}
+    valkey_server.client.client_kill_filter(_type="normal", skipme=True)
+    for _ in range(5):
+        store.read([], [TAG])
+        assert version_of(other_store) not in {old, None}
+
+
+def test_an_end_that_is_sent_again_is_not_counted_as_a_lost_intent(valkey_server: Valkey) -> None:
+    store = get_runtime().store
+    for number in range(3):
+        write = b"%016d" % number
+        store.begin(write, [TAG, "conversations:instance:1"])
+        store.end(write, [TAG, "conversations:instance:1"])
+        valkey_server.client.client_kill_filter(_type="normal", skipme=True)
+        store.read([], [TAG])
+    wait_until_in_use(get_runtime())
+    wait_for_messages(get_runtime())
+    assert get_runtime().counters.snapshot([]).get(("events", "", "lost intents")) is None

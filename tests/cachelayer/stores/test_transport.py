@@ -149,7 +149,7 @@ def test_a_full_server_rejects_fills_but_runs_scripts_that_may_exceed_its_memory
 def test_a_script_without_reply_runs_before_the_next_command(transport: RedisTransport) -> None:
     transport.eval(WRITE, ["a"], ["0"])
     for number in range(50):
-        transport.eval_no_reply(WRITE, ["a"], [str(number)])
+        transport.eval_no_reply(WRITE, ["a"], [str(number)], again=WRITE)
         assert transport.execute("GET", "a") == b"%d" % number
 
 

@@ -5,7 +5,7 @@ import pytest
 from django.db import transaction
 
 from cachelayer.models import Outbox
-from cachelayer.runtime.runtime import CacheRuntime
+from cachelayer.runtime.runtime import CacheRuntime, get_runtime
 from cachelayer.stores.base import StoreDown
 from cachelayer.write import intents, outbox
 from cachelayer.write.intents import WriteIntent
@@ -73,7 +73,7 @@ def test_the_tags_go_into_the_outbox_if_the_store_does_not_answer_at_the_end(
 ) -> None:
     row = an_instance(profile_name="old")
 
-    def fail(*_args: object) -> None:
+    def fail(*_args: object, **_options: object) -> None:
         raise StoreDown("cut off")
 
     with monkeypatch.context() as patch:
@@ -83,4 +83,22 @@ def test_the_tags_go_into_the_outbox_if_the_store_does_not_answer_at_the_end(
             patch.setattr(cache_runtime.store, "end", fail)
         assert f"instance:{row.pk}" in Outbox.objects.get().tags.split("\n")
     outbox.drain(cache_runtime)
+    assert name_of(row) == "new"
+
+
+def test_the_tags_go_into_the_outbox_if_nobody_hears_the_end_of_a_write_whose_intents_may_have_expired(
+    valkey_server: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hung server accepts what is sent to it, so only an answer shows that it has ended the write."""
+    row = an_instance(profile_name="old")
+    with monkeypatch.context() as patch:
+        with transaction.atomic():
+            row.profile_name = "new"
+            row.save()
+            assert not Outbox.objects.exists()
+            patch.setattr(intents, "RENEWAL_DEADLINE", -1.0)
+            valkey_server.pause()
+        assert f"instance:{row.pk}" in Outbox.objects.get().tags.split("\n")
+    valkey_server.resume()
+    outbox.drain(get_runtime())
     assert name_of(row) == "new"
