@@ -20,9 +20,9 @@ from cachelayer.models import Outbox, Owner
 from cachelayer.runtime.runtime import CacheRuntime
 from logs.contexts import Context
 
-OWNED_S = 6.0  # seconds after a renewal in which the owner uses its cache
+OWNED_S = 10.0  # seconds after a renewal in which the owner uses its cache
 RENEW_S = 2.0  # seconds between two renewals
-TAKE_OVER_S = 8.0  # seconds without a renewal after which another process takes the ownership
+TAKE_OVER_S = 12.0  # seconds without a renewal after which another process takes the ownership
 MAX_WAIT = 30.0  # seconds; a server that stops gives its running requests less time to finish
 POLL_S = 0.25  # seconds between two looks at the row of another owner
 PK = 1  # the primary key of the only row

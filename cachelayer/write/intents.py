@@ -67,7 +67,10 @@ class WriteIntent:
         self._runtime.in_flight.add(self)
         self._runtime.ensure_started()
         self._runtime.counters.count_invalidations(new)
+        began_at = monotonic()
         if self._announce(new):
+            if not self._acknowledged:
+                self._renewed_at = began_at  # otherwise the intents on earlier tags are older than the new ones
             self._acknowledged.update(dict.fromkeys(new))
         else:
             self._runtime.local.invalidate(new)
@@ -101,7 +104,6 @@ class WriteIntent:
                 else:
                     runtime.on_write_error(error)
             else:
-                self._renewed_at = monotonic()
                 return True
         return False
 
@@ -115,8 +117,9 @@ class WriteIntent:
             if not self.ended and monotonic() - self._renewed_at >= older_than:
                 tags = dict.fromkeys(self.tags)
                 self.announced.update(tags)
+                began_at = monotonic()
                 self._runtime.store.begin(self.id, list(tags))
-                self._renewed_at = monotonic()
+                self._renewed_at = began_at
                 self._acknowledged.update(tags)
 
     def end(self) -> None:

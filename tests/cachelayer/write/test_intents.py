@@ -4,6 +4,7 @@ from contextlib import suppress
 import pytest
 from django.db import transaction
 
+from cachelayer.background.heartbeat import RENEW_AFTER
 from cachelayer.models import Outbox
 from cachelayer.runtime.runtime import CacheRuntime, get_runtime
 from cachelayer.stores.base import StoreDown
@@ -12,6 +13,7 @@ from cachelayer.write.intents import WriteIntent
 from tests.cachelayer.write.test_transactions import name_of
 from tests.conversations.rows import an_instance
 from tests.valkey import Valkey
+from tests.waiting import StoppedClock
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -65,6 +67,22 @@ def test_intents_are_announced_again_if_their_renewal_is_overdue(
     intent.begin(["instance:2"])
     assert has_intent(cache_runtime, "instance:1")
     assert has_intent(cache_runtime, "instance:2")
+    intent.end()
+
+
+def test_all_intents_of_a_transaction_that_keeps_writing_are_renewed(
+    cache_runtime: CacheRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = StoppedClock()
+    monkeypatch.setattr(intents, "monotonic", clock)
+    intent = WriteIntent(cache_runtime, record_nothing, record_nothing)
+    intent.begin(["instance:1"])
+    cache_runtime.store.end(intent.id, ["instance:1"])  # removes the intent from the store, as if it had expired
+    clock.now += RENEW_AFTER / 2
+    intent.begin(["instance:2"])
+    clock.now += RENEW_AFTER / 2
+    intent.renew(RENEW_AFTER)
+    assert has_intent(cache_runtime, "instance:1")
     intent.end()
 
 
