@@ -36,13 +36,15 @@ class Watcher:
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.reads: list[tuple[float, set[str]]] = []
         self._process = process
-        threading.Thread(target=self._collect, daemon=True).start()
+        self.thread = threading.Thread(target=self._collect)
+        self.thread.start()
 
     def _collect(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            started, *names = line.split()
-            self.reads.append((float(started), set(names)))
+            if line.endswith("\n"):  # the last line may be incomplete
+                started, *names = line.split()
+                self.reads.append((float(started), set(names)))
 
     def since(self, when: float) -> list[set[str]]:
         """Return the names that reads have returned that began after a time of the monotonic clock."""
@@ -55,13 +57,14 @@ def watching(row: Instance, valkey_server: Valkey) -> Iterator[Watcher]:
     process = subprocess.Popen(  # noqa: S603 - the command runs a program of the tests
         command, cwd=project.BASE_DIR, env=environment(REDIS_URL=valkey_server.url), stdout=subprocess.PIPE, text=True
     )
-    try:
+    with process:
         watcher = Watcher(process)
-        wait_until(lambda: len(watcher.reads) > READS)
-        yield watcher
-    finally:
-        process.kill()
-        process.wait()
+        try:
+            wait_until(lambda: len(watcher.reads) > READS)
+            yield watcher
+        finally:
+            process.kill()
+            watcher.thread.join()
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from redis.connection import AbstractConnection
 
 from cachelayer import cache
@@ -34,6 +34,7 @@ class SentCommands:
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> SentCommands:
+    connection.ensure_connection()  # a new connection to the database checks with the store whether it was restarted
     sent, this_thread = SentCommands(), threading.current_thread()
     send_packed_command: Any = AbstractConnection.send_packed_command
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.db.utils import ConnectionHandler
 
-from cachelayer.models import CounterTotal, Outbox
+from cachelayer.models import CounterTotal, Outbox, Owner
 from tests import valkey
 from tests.waiting import wait_until
 
@@ -32,7 +32,7 @@ class Fleet:
             "default"
         ]
         with self._connection.schema_editor() as editor:
-            for model in (Outbox, CounterTotal):
+            for model in (Outbox, CounterTotal, Owner):
                 editor.create_model(model)
         self._connection.close()
         variables = {"DATABASE_URL": f"sqlite:///{path}", "LOG_DIR": str(folder)}

@@ -68,7 +68,7 @@ class Postgres:
 
 
 @pytest.fixture
-def server() -> Iterator[Postgres]:
+def server(unblocked_db: None) -> Iterator[Postgres]:  # noqa: ARG001 - the tests use a database of their own
     with folders.short_tempdir() as folder:
         server = Postgres(folder)
         connections.settings["crashing"] = {
@@ -131,7 +131,7 @@ def restarted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def connect() -> None:
-    in_another_thread(connection.ensure_connection)
+    in_another_thread(lambda: connection.ensure_connection())  # noqa: PLW0108 - each thread has a connection of its own
 
 
 def names(row: Contact) -> set[str]:
