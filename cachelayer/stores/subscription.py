@@ -51,5 +51,8 @@ class RedisSubscription:
         """
         if not self._connection.can_read(timeout=timeout):
             return "", b""
-        kind, *_, text = self._connection.read_response()
-        return kind.decode(), text if isinstance(text, bytes) else b""
+        match self._connection.read_response():
+            case [bytes() as kind, *_, text]:
+                return kind.decode(), text if isinstance(text, bytes) else b""
+            case other:
+                raise redis.exceptions.InvalidResponse(f"a {type(other).__name__} on a subscribed connection")

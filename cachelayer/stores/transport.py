@@ -1,10 +1,17 @@
 """Sends commands to the Redis server over the connection pool of django-redis, with one round trip for each call.
 
+Redis replies carry no name of the command that they answer: the client counts. So `RedisTransport` asks for a reply to
+every command, reads every reply, and ends every round trip with an ECHO of a number that it never sends again. If the
+reply to the ECHO is another one, a reply was lost, inserted or repeated. Then no reply of the round trip is used, and
+the connection is closed.
+
 The client of redis-py could do the same, but its overhead would take a third of the time of a hit in the shared store.
 """
 
 import hashlib
+import itertools
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
@@ -14,17 +21,23 @@ from weakref import WeakKeyDictionary, WeakSet
 import redis
 from redis import exceptions
 
-from cachelayer.stores.base import CountEvent, StoreDown, StoreFull, StoreRefuses, StoreSlow
+from cachelayer.stores.base import CountEvent, States, StoreDown, StoreFull, StoreRefuses, StoreSlow
 from logs.contexts import Context
 from logs.fork import after_fork
 
 # The number of round trips that may run at the same time; further threads wait. If a hundred threads connected at the
 # same time, the server and the threads would be too busy to finish any round trip in time.
 MAX_CONCURRENT = 8
+MAX_POSTED = 64  # scripts posted on one connection before their replies are read
+MAX_UNCONFIRMED = 1000  # scripts that may not have run; if there are more, the oldest do not run again
 
 T = TypeVar("T")
 ScriptCall = tuple["Script", Sequence[str], Sequence[Any]]  # a Lua script, its keys and its arguments
 log = Context.CACHE.logger
+
+
+class MisplacedReply(exceptions.ConnectionError):
+    """A reply does not belong to the command that was sent, so nothing that the connection returns can be used."""
 
 
 def encode_command(command: Sequence[str | bytes | int]) -> bytes:
@@ -33,16 +46,16 @@ def encode_command(command: Sequence[str | bytes | int]) -> bytes:
     return b"*%d\r\n" % len(words) + b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words])
 
 
-REPLY_ON = encode_command(("CLIENT", "REPLY", "ON"))
-REPLY_SKIP = encode_command(("CLIENT", "REPLY", "SKIP"))  # tells the server not to reply to the next command
-
-
 class Script:
     """A Lua script, and the SHA-1 digest by which the server knows the script."""
 
     def __init__(self, source: str) -> None:
         self.source = source
         self.digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+
+
+_ECHO = b"*2\r\n$4\r\nECHO\r\n$16\r\n"  # the beginning of the command ECHO with a text of 16 bytes
+_STRING_TYPES = frozenset((bytes, type(None)))  # the types of the values that MGET and SET return
 
 
 def _encode_evalsha(script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> bytes:
@@ -59,9 +72,11 @@ class RedisTransport:
         # Idle connections taken from the pool, the most recently used at the end. Asking the pool for a connection at
         # each call would take a seventh of the time of a hit in the shared store.
         self._idle: list[Any] = []
-        # The scripts that each connection sent without asking for a reply, since the last reply on the connection. If
-        # the connection turns out to be closed, these scripts may not have run.
-        self._unconfirmed: WeakKeyDictionary[Any, list[ScriptCall]] = WeakKeyDictionary()
+        # The scripts that were posted on each connection and whose replies have not been read.
+        self._posted: WeakKeyDictionary[Any, list[ScriptCall]] = WeakKeyDictionary()
+        # The scripts that were posted on a connection that was closed before their replies were read, or that failed.
+        self._unconfirmed: deque[ScriptCall] = deque(maxlen=MAX_UNCONFIRMED)
+        self._numbers = itertools.count(1)  # the numbers that the server echoes; `next` is atomic
         # The queue `_slots` serves as a semaphore, at a thirtieth of the cost of `threading.Semaphore`.
         self._slots: SimpleQueue[None] = SimpleQueue()
         for _ in range(MAX_CONCURRENT):
@@ -71,10 +86,20 @@ class RedisTransport:
         self._has_loaded_scripts = False
 
     def release_idle(self) -> None:
-        """Return idle connections to the connection pool."""
+        """Return idle connections to the connection pool, without unread replies."""
         with suppress(IndexError):
             while True:
-                self._pool.release(self._idle.pop())
+                connection = self._idle.pop()
+                if connection in self._posted:
+                    self._read_posted(connection)
+                self._pool.release(connection)
+
+    def _read_posted(self, connection: Any) -> None:
+        """Read the replies to the scripts posted on a connection, whose next user must not receive these replies."""
+        try:
+            self._converse(connection, b"", 0)
+        except (exceptions.RedisError, OSError):
+            self._close(connection)
 
     def execute(self, *command: Any) -> Any:
         """Send one command and return its reply.
@@ -83,99 +108,145 @@ class RedisTransport:
             StoreDown: the server does not answer, or replies with an error.
             StoreFull: the server has no memory for the command.
         """
-
-        def send(connection: Any) -> Any:
-            connection.send_packed_command([encode_command(command)])
-            return connection.read_response()
-
-        return self._with_connection(send)
+        return self.pipeline([command])[0]
 
     def pipeline(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Send several commands in one round trip and return the replies. Raises the same errors as `execute`."""
+        packed, count = b"".join(map(encode_command, commands)), len(commands)
+        return self._with_connection(lambda connection: _raise_first_error(self._converse(connection, packed, count)))
 
-        def send(connection: Any) -> list[Any]:
-            connection.send_packed_command([b"".join(map(encode_command, commands))])
-            return _raise_first_error([_read_reply(connection) for _ in commands])
+    def get_strings(self, keys: Sequence[str]) -> States:
+        """Return the strings that the server has for keys, in one atomic step. Raises the same errors as `execute`."""
+        packed, count = encode_command(("MGET", *keys)), len(keys)
+
+        def send(connection: Any) -> States:
+            (values,) = _raise_first_error(self._converse(connection, packed, 1))
+            return _check_strings(values, count)
+
+        return self._with_connection(send)
+
+    def set_strings(self, commands: Sequence[tuple[Any, ...]]) -> States:
+        """Send several commands SET in one round trip and return the replies. Raises the same errors as `execute`."""
+        packed, count = b"".join(map(encode_command, commands)), len(commands)
+
+        def send(connection: Any) -> States:
+            return _check_strings(_raise_first_error(self._converse(connection, packed, count)), count)
 
         return self._with_connection(send)
 
     def eval(self, script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
         """Run a Lua script and return the script's reply. Raises the same errors as `execute`."""
+        return self._with_connection(lambda connection: self._eval(connection, script, keys, arguments))
 
-        def send(connection: Any) -> Any:
-            connection.send_packed_command([_encode_evalsha(script, keys, arguments)])
-            try:
-                return connection.read_response()
-            except exceptions.NoScriptError:
-                self._load_scripts(connection)
-                connection.send_packed_command([_encode_evalsha(script, keys, arguments)])
-                return connection.read_response()
+    def post(self, script: Script, keys: Sequence[str], arguments: Sequence[Any], *, again: Script) -> None:
+        """Run a Lua script without waiting for its reply; run `again` if the connection turns out to be closed.
 
-        return self._with_connection(send)
+        A thread's next command normally uses the same connection, and so runs after the script. The reply is read
+        before the replies to that command.
 
-    def eval_no_reply(self, script: Script, keys: Sequence[str], arguments: Sequence[Any], *, again: Script) -> None:
-        """Run a Lua script without waiting for a reply; run `again` if the connection turns out to be closed.
-
-        A thread's next command normally uses the same connection, and so runs after the script.
+        Args:
+            script: the script.
+            keys: the keys of the script.
+            arguments: the arguments of the script.
+            again: the script to run, with the same keys and arguments, if it is not certain that `script` has run.
 
         Raises:
             StoreDown: the script cannot be sent.
         """
 
         def send(connection: Any) -> None:
-            connection.send_packed_command([REPLY_SKIP + _encode_evalsha(script, keys, arguments)])
-            self._unconfirmed.setdefault(connection, []).append((again, keys, arguments))
+            if len(self._posted.get(connection, ())) >= MAX_POSTED:
+                self._converse(connection, b"", 0)
+            connection.send_packed_command([_encode_evalsha(script, keys, arguments)])
+            self._posted.setdefault(connection, []).append((again, keys, arguments))
 
-        self._with_connection(send, has_reply=False)
+        self._with_connection(send)
 
     def handshake(self, connection: Any, script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
-        """Prepare a new connection: run a Lua script over the connection, and check that `eval_no_reply` can work.
-
-        A script that is sent without asking for a reply cannot report that the server does not know the script, or that
-        the Redis user may not run CLIENT REPLY.
+        """Prepare a new connection: run a Lua script over the connection, and return the script's reply.
 
         Raises:
             ResponseError: the server replies with an error.
         """
+        self._unconfirmed += self._posted.pop(connection, ())  # another user of the pool has closed the connection
         if not self._has_loaded_scripts:
             self._load_scripts(connection)
-        connection.send_packed_command([REPLY_ON + _encode_evalsha(script, keys, arguments)])
-        replies = [_read_reply(connection), _read_reply(connection)]
-        if isinstance(replies[1], exceptions.NoScriptError):
+        return self._eval(connection, script, keys, arguments)
+
+    def _eval(self, connection: Any, script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+        return _raise_first_error([self._run(connection, script, keys, arguments)])[0]
+
+    def _run(self, connection: Any, script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+        """Run a Lua script and return the script's reply, which may be an error."""
+        packed = _encode_evalsha(script, keys, arguments)
+        (reply,) = self._converse(connection, packed, 1)
+        if isinstance(reply, exceptions.NoScriptError):
             self._load_scripts(connection)
-            connection.send_packed_command([_encode_evalsha(script, keys, arguments)])
-            replies[1] = _read_reply(connection)
-        return _raise_first_error(replies)[1]
+            (reply,) = self._converse(connection, packed, 1)
+        return reply
+
+    def _run_unconfirmed(self, connection: Any) -> None:
+        """Run the scripts again that may not have run. An error reply is ignored: intents that stay will expire."""
+        with suppress(IndexError):
+            while True:
+                call = self._unconfirmed.popleft()
+                try:
+                    self._run(connection, *call)
+                except BaseException:
+                    self._unconfirmed.appendleft(call)
+                    raise
 
     def _load_scripts(self, connection: Any) -> None:
-        connection.send_packed_command(
-            [b"".join(encode_command(("SCRIPT", "LOAD", script.source)) for script in self._scripts)]
-        )
-        _raise_first_error([_read_reply(connection) for _ in self._scripts])
+        commands = [encode_command(("SCRIPT", "LOAD", script.source)) for script in self._scripts]
+        _raise_first_error(self._converse(connection, b"".join(commands), len(commands)))
         self._has_loaded_scripts = True
         self._count("loaded scripts")
         log.info("Cache scripts LOADED")
 
-    def replay_pending(self, connection: Any) -> None:
-        """Send again the scripts that a connection sent, without asking for a reply, before the server closed it."""
-        for script, keys, arguments in self._unconfirmed.pop(connection, ()):
-            connection.send_packed_command([_encode_evalsha(script, keys, arguments)])
-            _read_reply(connection)  # an error reply is ignored, because intents that are not released expire
+    # --- one round trip -----------------------------------------------------------------------------------------------
+    def _converse(self, connection: Any, commands: bytes, count: int) -> list[Any]:
+        """Send `count` encoded commands, and return their replies once it is certain that these are their replies.
 
-    def _with_connection(self, send: Callable[[Any], T], *, has_reply: bool = True) -> T:
+        Raises:
+            MisplacedReply: the replies are not those to these commands.
+            ResponseError: the server replied with an error to the ECHO, so nothing is certain.
+        """
+        number = b"%016x" % next(self._numbers)
+        connection.send_packed_command([commands + _ECHO + number + b"\r\n"])
+        posted = self._posted.get(connection, ()) if self._posted else ()
+        replies = [_read_reply(connection) for _ in range(len(posted) + count)]
+        echo = _read_reply(connection)
+        if echo != number:
+            self._close(connection)
+            if isinstance(echo, exceptions.ResponseError):
+                _raise_first_error([*replies, echo])
+            raise MisplacedReply("the server echoed another number")
+        if posted:
+            self._confirm(connection, replies[: len(posted)])
+        return replies[len(posted) :]
+
+    def _confirm(self, connection: Any, replies: list[Any]) -> None:
+        """Forget the scripts posted on a connection, unless one of them has failed.
+
+        Raises:
+            ConnectionError: a script has failed, so the scripts must run again before the next command.
+        """
+        for reply in replies:
+            if isinstance(reply, exceptions.ResponseError):
+                raise exceptions.ConnectionError(f"a posted script failed: {reply}")
+        del self._posted[connection]
+
+    def _with_connection(self, send: Callable[[Any], T]) -> T:
         """Call `send` with a connection and return the result of `send`."""
         slots = self._slots
         slots.get()
         try:
             epoch, connection = self._epoch, self._acquire()
             try:
-                result = _call_with_reconnect(connection, send)
-                if has_reply and self._unconfirmed:
-                    self._unconfirmed.pop(connection, None)
-                return result
+                return self._call_with_reconnect(connection, send)
             finally:
                 if epoch != self._epoch:
-                    connection.disconnect()
+                    self._close(connection)
                 self._idle.append(connection)
         except exceptions.RedisError as error:
             raise self._to_store_error(error) from error
@@ -183,6 +254,36 @@ class RedisTransport:
             raise StoreDown(f"{type(error).__name__}: {error}") from error
         finally:
             slots.put(None)
+
+    def _call_with_reconnect(self, connection: Any, send: Callable[[Any], T]) -> T:
+        """Call `send`; if the connection was closed or had to be, reconnect and call `send` again.
+
+        No reply is left unread: after any other error than one that the server replied, the connection is closed.
+        """
+        try:
+            try:
+                return self._call(connection, send)
+            except exceptions.ConnectionError as error:
+                self._close(connection, error)
+                return self._call(connection, send)
+        except exceptions.ResponseError:
+            raise  # the error reply has been read, so the connection stays usable
+        except BaseException as error:
+            self._close(connection, error)
+            raise
+
+    def _call(self, connection: Any, send: Callable[[Any], T]) -> T:
+        if self._unconfirmed:
+            self._run_unconfirmed(connection)
+        return send(connection)
+
+    def _close(self, connection: Any, error: BaseException | None = None) -> None:
+        """Close a connection; the scripts posted on it may not have run."""
+        connection.disconnect()
+        self._unconfirmed += self._posted.pop(connection, ())
+        if isinstance(error, MisplacedReply):
+            self._count("misplaced replies")
+            log.warning("Cache connection DROPPED: a reply did not belong to its command: %s", error)
 
     def _acquire(self) -> Any:
         try:
@@ -212,23 +313,11 @@ class RedisTransport:
         self._epoch += 1  # another thread may have taken an old connection before `disconnect`
 
 
-def _call_with_reconnect(connection: Any, send: Callable[[Any], T]) -> T:
-    """Call `send`; if the connection was closed, reconnect and call `send` again. No reply is left unread.
-
-    redis-py checks for unread replies when its pool hands out a connection, but an unread reply may arrive after the
-    check.
-    """
-    try:
-        try:
-            return send(connection)
-        except exceptions.ConnectionError:
-            connection.disconnect()
-            return send(connection)
-    except exceptions.ResponseError:
-        raise  # the error reply has been read, so the connection stays usable
-    except BaseException:
-        connection.disconnect()
-        raise
+def _check_strings(values: Any, count: int) -> States:
+    """Return `values` if it is a list of `count` strings or None; otherwise the server has answered something else."""
+    if type(values) is not list or len(values) != count or not _STRING_TYPES.issuperset(map(type, values)):
+        raise MisplacedReply(f"not a list of {count} strings")
+    return values
 
 
 def _read_reply(connection: Any) -> Any:

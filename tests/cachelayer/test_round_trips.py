@@ -27,8 +27,8 @@ class SentCommands:
     def expect(self, round_trips: int, *, posts: int = 0) -> Iterator[None]:
         self.commands.clear()
         yield
-        posted = [command for command in self.commands if b"SKIP" in command]
-        answered = [command for command in self.commands if b"SKIP" not in command]
+        posted = [command for command in self.commands if b"ECHO" not in command]
+        answered = [command for command in self.commands if b"ECHO" in command]
         assert (len(answered), len(posted)) == (round_trips, posts), self.commands
 
 

@@ -61,7 +61,8 @@ class CommitRecorder:
             current.check_store()  # the reply proves that earlier requests are processed
         except (StoreDown, StoreFull):
             return
-        if not current.pending_ends and not current.store._transport._unconfirmed:  # noqa: SLF001 - has no public name
+        transport = current.store._transport  # noqa: SLF001 - has no public name
+        if not (current.pending_ends or transport._posted or transport._unconfirmed):  # noqa: SLF001 - likewise
             for slot, number in self._ending:
                 self._history.record_end(slot, number)
             self._ending.clear()

@@ -12,7 +12,7 @@ from redis import exceptions
 from cachelayer.runtime.runtime import get_runtime
 from cachelayer.stores.base import StoreDown, StoreFull, StoreSlow
 from cachelayer.stores.redis import RedisStore
-from cachelayer.stores.transport import MAX_CONCURRENT, RedisTransport, Script
+from cachelayer.stores.transport import MAX_CONCURRENT, MAX_POSTED, RedisTransport, Script
 from tests.cachelayer.conftest import out_of_memory, use_redis
 from tests.cachelayer.test_faults import a_replica
 from tests.valkey import Valkey
@@ -149,7 +149,7 @@ def test_a_full_server_rejects_fills_but_runs_scripts_that_may_exceed_its_memory
 def test_a_script_without_reply_runs_before_the_next_command(transport: RedisTransport) -> None:
     transport.eval(WRITE, ["a"], ["0"])
     for number in range(50):
-        transport.eval_no_reply(WRITE, ["a"], [str(number)], again=WRITE)
+        transport.post(WRITE, ["a"], [str(number)], again=WRITE)
         assert transport.execute("GET", "a") == b"%d" % number
 
 
@@ -167,11 +167,39 @@ def test_a_script_that_was_sent_on_a_lost_connection_is_sent_again(valkey_server
     assert not state.startswith(b"!")
 
 
-def test_a_server_that_rejects_client_reply_is_not_used(valkey_server: Valkey, settings: Any) -> None:
-    """The error replies to CLIENT REPLY would be taken for the replies to the next commands."""
-    valkey_server.client.execute_command("ACL", "SETUSER", "ana", "on", ">secret", "~*", "&*", "+@all", "-client|reply")
+def test_more_scripts_can_be_posted_than_replies_are_kept_unread(transport: RedisTransport) -> None:
+    for number in range(3 * MAX_POSTED):
+        transport.post(WRITE, ["a"], [str(number)], again=WRITE)
+    assert transport.execute("GET", "a") == b"%d" % (3 * MAX_POSTED - 1)
+
+
+def test_a_posted_script_that_the_server_lacks_runs_before_the_next_command(valkey_server: Valkey) -> None:
+    store = get_runtime().store
+    store.begin(b"w" * 16, ["instance:1"])
+    valkey_server.client.script_flush()
+    store.end(b"w" * 16, ["instance:1"])
+    (state,) = store.read([], ["instance:1"])[1]
+    assert state is not None
+    assert not state.startswith(b"!")
+
+
+def test_no_reply_to_a_posted_script_is_left_for_the_next_user_of_the_connection(
+    transport: RedisTransport, valkey_server: Valkey
+) -> None:
+    transport.eval(WRITE, ["a"], ["0"])
+    valkey_server.pause()
+    transport.post(WRITE, ["a"], ["1"], again=WRITE)
+    valkey_server.resume()
+    transport.release_idle()
+    assert next_connection(transport).can_read() is False
+    assert transport.execute("GET", "a") == b"1"
+
+
+def test_a_server_that_rejects_echo_is_not_used(valkey_server: Valkey, settings: Any) -> None:
+    """Without ECHO, replies to other commands could not be noticed."""
+    valkey_server.client.execute_command("ACL", "SETUSER", "ana", "on", ">secret", "~*", "&*", "+@all", "-echo")
     use_redis(settings, valkey_server.url.replace("unix://", "unix://ana:secret@"))
-    with pytest.raises(StoreDown, match=r"client\|reply") as caught:
+    with pytest.raises(StoreDown, match="echo") as caught:
         get_runtime().store.reinitialize(quarantine=False)
     assert isinstance(caught.value.__cause__, exceptions.NoPermissionError)
 
