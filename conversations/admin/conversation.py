@@ -142,8 +142,8 @@ class ConversationAdmin(PhoneSearchAdmin):
     @admin.display(description="labels")
     def label_names(self, row: Conversation) -> str:
         """Return the names of the conversation's labels; a label whose name is unknown is shown by its id."""
-        labels = row.instance.labels
-        attached = [label_id for label_id, is_attached in row.labels.items() if is_attached]
+        labels, deleted = row.instance.labels, row.instance.deleted_labels
+        attached = [name for name, is_attached in row.labels.items() if is_attached and name not in deleted]
         return ", ".join(str((labels.get(label_id) or {}).get("name") or label_id) for label_id in attached) or EMPTY
 
 

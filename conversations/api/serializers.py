@@ -43,6 +43,7 @@ class LabelSerializer(serializers.Serializer[Any]):
 class InstanceSerializer(serializers.ModelSerializer[Instance]):
     """One instance, that is, one WhatsApp number on an Evolution server."""
 
+    state = serializers.ChoiceField(Instance.State.choices, source="current_state")
     labels = serializers.SerializerMethodField()
 
     class Meta:
@@ -69,7 +70,7 @@ class InstanceSerializer(serializers.ModelSerializer[Instance]):
         return [
             {"id": label_id, "name": label.get("name", ""), "color": label.get("color")}
             for label_id, label in sorted(row.labels.items())
-            if not label.get("deleted")
+            if label_id not in row.deleted_labels
         ]
 
 
@@ -156,8 +157,17 @@ class ConversationSerializer(serializers.ModelSerializer[Conversation]):
         read_only_fields = fields
 
     def get_labels(self, row: Conversation) -> list[str]:
-        """Return the sorted ids of the labels that are attached to the conversation."""
-        return sorted(label_id for label_id, is_attached in row.labels.items() if is_attached)
+        """Return the sorted ids of the labels that are attached to the conversation and were not deleted."""
+        attached = [label_id for label_id, is_attached in row.labels.items() if is_attached]
+        return sorted(set(attached) - self._deleted_labels(row.instance_id)) if attached else []
+
+    def _deleted_labels(self, instance_id: int) -> set[str]:
+        """Return the ids of an instance's deleted labels, read once for all conversations of a page."""
+        known: dict[int, set[str]] = self.context.setdefault("deleted_labels", {})
+        if instance_id not in known:
+            instance = Instance.objects.fetch_many([instance_id]).get(instance_id)
+            known[instance_id] = instance.deleted_labels if instance else set()
+        return known[instance_id]
 
 
 class ParticipantSerializer(serializers.ModelSerializer[Participant]):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from conversations.evolution import coerce, jid
 from conversations.evolution.coerce import UnknownShapeError
-from conversations.evolution.envelope import Envelope, live_clock
+from conversations.evolution.envelope import Envelope, live_clock, sent_order
 from conversations.evolution.facts import ConversationState, Fact, MessageCopy
 from conversations.evolution.records import precedence
 from conversations.evolution.status import DELIVERED
@@ -26,8 +26,8 @@ def parse_call(raw: object, envelope: Envelope) -> Iterator[Fact]:
     key_id, stage = coerce.key_id(event.get("id")), coerce.one_of(event.get("status"), STAGES)
     if chat is None or not key_id or not stage:
         raise UnknownShapeError("the call is not complete")
-    called_at = coerce.iso_ms(event.get("date"))
-    ms = coerce.clock_ms(envelope.clock) if called_at is None else called_at
+    called_at = envelope.stated_ms(event.get("date"))
+    ms = envelope.arrival_ms if called_at is None else called_at
     details = {"stage": stage, "is_video": event.get("isVideo") is True}
     sender = caller if caller and caller.is_person else None
     yield MessageCopy(
@@ -35,6 +35,7 @@ def parse_call(raw: object, envelope: Envelope) -> Iterator[Fact]:
         key_id=key_id,
         from_me=False,
         timestamp=coerce.from_ms(ms),
+        sent_order=sent_order(envelope),
         kind="call",
         status=DELIVERED,
         # The first digit of the precedence encodes the stage of the call. A later stage has a smaller digit, because

@@ -17,8 +17,9 @@ EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 MAX_KEY_ID_LENGTH = 255  # maximum characters of a chat message's id
 _DATE_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z?")
 _INT32, _INT64 = 2**31, 2**63
-_FIRST_MS_VALUE = 10**11  # the smallest number that is read as a timestamp in milliseconds rather than in seconds
+_MAX_SECONDS = 10**11  # the year 5138; a greater number is read as a timestamp in ms, µs or ns
 _MAX_MS = 10**14  # the year 5138, in milliseconds since the epoch
+_DECIMAL = re.compile(r"-?\d{1,20}(\.\d{1,9})?")
 
 
 # Encodes equal JSON values as equal text, because the members of each object are sorted.
@@ -107,12 +108,24 @@ def _number(value: object) -> int | None:
 
 
 def epoch_ms(value: object) -> int | None:
-    """Convert a timestamp in seconds or ms since the epoch to ms; None if `value` is not a timestamp."""
+    """Convert a timestamp to milliseconds since the epoch; None if `value` is not a timestamp.
+
+    Args:
+        value: seconds, ms, µs or ns since the epoch as a number, a decimal string or `{low, high}`, with or without a
+            fraction; or an ISO 8601 time.
+    """
     number = int64(value)
-    if number is None or number < 0:
+    if number is None:
+        decimal = isinstance(value, float) or (isinstance(value, str) and _DECIMAL.fullmatch(value))
+        number = float(value) if decimal else None  # type: ignore[arg-type]  # `decimal` implies a float or a string
+    if number is None:
+        return iso_ms(value)
+    if not 0 <= number < _MAX_SECONDS * 10**9:
         return None
-    number = number if number >= _FIRST_MS_VALUE else number * 1000
-    return number if number < _MAX_MS else None
+    ms = number * 1000
+    while ms >= _MAX_MS:
+        ms /= 1000
+    return int(ms)
 
 
 def from_ms(ms: int) -> dt.datetime:
@@ -141,6 +154,11 @@ def clock_ms(clock: str) -> int:
         return to_ms(dt.datetime.fromisoformat(f"{clock}+00:00"))
     except ValueError:
         return 0
+
+
+def clock_text(ms: int) -> str:
+    """Convert ms since the epoch to a result of `sortable_clock`, for `clock_ms` to convert back; "" for 0."""
+    return from_ms(ms).replace(tzinfo=None).isoformat(timespec="milliseconds") if ms else ""
 
 
 def iso_ms(value: object) -> int | None:

@@ -6,19 +6,21 @@ from typing import Any
 from conversations.evolution import coerce, jid
 from conversations.evolution.coerce import UnknownShapeError
 from conversations.evolution.envelope import Envelope, live_clock
-from conversations.evolution.facts import Fact, InstanceState
+from conversations.evolution.facts import Fact, InstanceState, Values
 
 STATES = frozenset({"open", "connecting", "close", "refused"})
+CLOSED = {"state": "close", "qr_code": ""}
 PNG_DATA_URL = "data:image/png;base64,"
 
 
-def _state(values: dict[str, Any], envelope: Envelope) -> InstanceState:
+def _state(values: Values, envelope: Envelope) -> InstanceState:
     return InstanceState(values, live_clock(envelope))
 
 
 def parse_connection_update(raw: object, envelope: Envelope) -> Iterator[Fact]:
     """Yield the facts parsed from `connection.update`.
 
+    A QR code belongs to one connection attempt, so every new state clears it; a later event brings the next QR code.
     The event of an open connection also contains the instance's own JID, profile name and picture. Only an open
     connection clears `is_removed`, because Evolution still reports connection attempts after it removed an instance.
 
@@ -29,7 +31,7 @@ def parse_connection_update(raw: object, envelope: Envelope) -> Iterator[Fact]:
     state = coerce.one_of(update.get("state"), STATES)
     if not state:
         raise UnknownShapeError("the connection has an unknown state")
-    values: dict[str, Any] = {"state": state, "state_reason": coerce.int32(update.get("statusReason"))}
+    values: dict[str, Any] = {"state": state, "state_reason": coerce.int32(update.get("statusReason")), "qr_code": ""}
     if state == "open":
         owner = jid.parse(update.get("wuid"))
         profile = {
@@ -37,24 +39,25 @@ def parse_connection_update(raw: object, envelope: Envelope) -> Iterator[Fact]:
             "profile_name": coerce.text(update.get("profileName"), 255),
             "picture_url": coerce.text(update.get("profilePictureUrl")),
         }
-        values |= {name: value for name, value in profile.items() if value} | {"qr_code": "", "is_removed": False}
+        values |= {name: value for name, value in profile.items() if value} | {"is_removed": False}
     yield _state(values, envelope)
 
 
 def parse_instance_status(raw: object, envelope: Envelope) -> Iterator[Fact]:
     """Yield the facts parsed from `status.instance`: WhatsApp logged out, banned or refused the number."""
     update = coerce.require_object(raw, "the instance's status")
-    yield _state({"state": "close", "state_reason": coerce.int32(update.get("disconnectionReasonCode"))}, envelope)
+    reason = coerce.int32(update.get("disconnectionReasonCode"))
+    yield _state({**CLOSED, "state_reason": reason}, envelope)
 
 
 def parse_logout(_raw: object, envelope: Envelope) -> Iterator[Fact]:
     """Yield the facts parsed from `logout.instance`, an event without data."""
-    yield _state({"state": "close"}, envelope)
+    yield _state(CLOSED, envelope)
 
 
 def parse_removal(raw: object, envelope: Envelope) -> Iterator[Fact]:
     """Yield the facts parsed from `instance.delete` or `remove.instance`; reconnect attempts may follow both events."""
-    yield _state({"state": "close", "is_removed": True, **_evolution_id(raw)}, envelope)
+    yield _state({**CLOSED, "is_removed": True, **_evolution_id(raw)}, envelope)
 
 
 def parse_creation(raw: object, envelope: Envelope) -> Iterator[Fact]:

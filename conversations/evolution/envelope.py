@@ -1,10 +1,11 @@
 """Parses the envelope of a webhook body: the fields that every event has, such as event name, instance and time."""
 
+import datetime as dt
 import re
 from dataclasses import dataclass
 from typing import Any
 
-from conversations.evolution import coerce, jid
+from conversations.evolution import clocks, coerce, jid
 from conversations.evolution.jid import Address
 
 
@@ -16,8 +17,10 @@ class Envelope:
         event: the event's name, dotted and in lower case (`messages.upsert`).
         instance: the name of the instance, or "".
         data: the event's data, a decoded JSON value of any type.
-        clock: the `date_time` of the body as sortable text (see `coerce.sortable_clock`), or "".
+        clock: the estimated time of sending in UTC (see `clocks.sent_ms`) as sortable text; "" if no time is known.
         owner: the instance's own WhatsApp address; None if the body does not contain one.
+        host_ms: the `date_time` of the body in ms since the epoch, read as if it were UTC; 0 if missing.
+        received_ms: when this server received the body, in ms since the epoch; None if unknown.
     """
 
     event: str
@@ -25,14 +28,34 @@ class Envelope:
     data: Any
     clock: str
     owner: Address | None
+    host_ms: int = 0
+    received_ms: int | None = None
+
+    @property
+    def arrival_ms(self) -> int:
+        """The moment of receipt; the estimated time of sending if the receipt is unknown. 0 if neither is known."""
+        return coerce.clock_ms(self.clock) if self.received_ms is None else self.received_ms
+
+    def stated_ms(self, value: object) -> int | None:
+        """Convert a time stated by WhatsApp to ms since the epoch; None if the receipt disproves the time."""
+        return clocks.stated_ms(value, self.received_ms)
+
+
+def sent_order(envelope: Envelope) -> int:
+    """Return the number by which the messages of one second are ordered: the event's `date_time`, else its receipt.
+
+    The host's clock orders the messages of one second rightly even if it is wrong, because it is wrong for all alike.
+    """
+    return envelope.host_ms or envelope.arrival_ms
 
 
 def live_clock(envelope: Envelope) -> str:
     """Return the clock (sortable time) for latest-state values of a live event.
 
-    The clock of a live event sorts after the clock of any history import.
+    The clock of a live event sorts after the clock of any history import. It also sorts after the clocks that start
+    with `1`, which are local times of the Evolution host, stored by earlier versions.
     """
-    return f"1:{envelope.clock}"
+    return f"2:{envelope.clock}"
 
 
 def history_clock(envelope: Envelope) -> str:
@@ -52,12 +75,13 @@ def event_name(text: str) -> str:
     return re.sub(r"[._\-]+", ".", text.strip()).strip(".").lower()[:64]
 
 
-def parse_envelope(body: object, suffix: str = "") -> Envelope:
+def parse_envelope(body: object, suffix: str = "", received_at: dt.datetime | None = None) -> Envelope:
     """Parse a webhook body.
 
     Args:
         body: any decoded JSON value.
         suffix: the event's name from the URL, used if the body names no event.
+        received_at: when this server received the body first; None if unknown.
 
     Raises:
         UnknownShapeError: the body is not a JSON object, or neither the body nor the URL names an event.
@@ -66,10 +90,14 @@ def parse_envelope(body: object, suffix: str = "") -> Envelope:
     event = event_name(coerce.text(envelope.get("event")) or suffix)
     if not event:
         raise coerce.UnknownShapeError("no event is named")
+    host_ms = coerce.clock_ms(coerce.sortable_clock(envelope.get("date_time")))
+    received_ms = None if received_at is None else coerce.to_ms(received_at)
     return Envelope(
         event=event,
         instance=coerce.text(envelope.get("instance")),
         data=envelope.get("data"),
-        clock=coerce.sortable_clock(envelope.get("date_time")),
+        clock=coerce.clock_text(clocks.sent_ms(host_ms, received_ms)),
         owner=jid.parse(envelope.get("sender")),
+        host_ms=host_ms,
+        received_ms=received_ms,
     )

@@ -73,7 +73,8 @@ class Membership:
 class MessageCopy:
     """One copy of a chat message, as parsed from one event.
 
-    If several events contain the same chat message, users see the copy with the smallest `precedence`.
+    If several events contain the same chat message, users see the copy with the smallest `precedence`. `sent_order`
+    orders the messages of one second (see `envelope.sent_order`); 0 if unknown.
     """
 
     chat: Address
@@ -92,6 +93,7 @@ class MessageCopy:
     quoted_key_id: str = ""
     quoted_sender: str = ""
     quoted_text: str = ""
+    sent_order: int = 0
     is_history: bool = False
     from_device: bool = False
 

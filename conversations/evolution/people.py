@@ -1,6 +1,7 @@
 """Parses events about contacts, chats, groups and presence."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from conversations.evolution import coerce, jid
@@ -19,6 +20,8 @@ ACTIONS = {
     "demote": ("member", True),
     "remove": ("member", False),
 }
+# Actions that set the role. The participant in the event may still have the role of before.
+ROLE_ACTIONS = frozenset({"promote", "demote"})
 MODIFY = "modify"  # the action of an event that only reports the addresses of a participant whose number changed
 # Pairs of fields in a group's metadata that hold two addresses of the same person.
 ADDRESS_PAIRS = (
@@ -111,7 +114,11 @@ def parse_participants_update(raw: object, envelope: Envelope) -> Iterator[Fact]
     if effect is None:
         raise UnknownShapeError("the participants' update has an unknown action")
     role, is_present = effect
-    yield from _membership(chat, _members(changed, role, is_present=is_present), envelope, complete=False)
+    members = (
+        replace(fact, role=role) if isinstance(fact, Member) and action in ROLE_ACTIONS else fact
+        for fact in _members(changed, role, is_present=is_present)
+    )
+    yield from _membership(chat, members, envelope, complete=False)
 
 
 def parse_presence(raw: object, envelope: Envelope) -> Iterator[Fact]:
@@ -124,7 +131,7 @@ def parse_presence(raw: object, envelope: Envelope) -> Iterator[Fact]:
         values: dict[str, Any] = {}
         if presence := coerce.one_of(state.get("lastKnownPresence"), PRESENCES):
             values["presence"] = presence
-        if last_seen := coerce.epoch_ms(state.get("lastSeen")):
+        if last_seen := envelope.stated_ms(state.get("lastSeen")):
             values["last_seen_at"] = coerce.from_ms(last_seen)
         yield ContactState(address, values, live_clock(envelope))
 

@@ -1,15 +1,18 @@
-"""Parses message records: the items of `messages.upsert`, `messages.set` and `send.message` events."""
+"""Parses message records: the items of `messages.upsert`, `messages.set` and `send.message` events.
+
+Records of Evolution's database, which `findMessages` returns, have the same structure (see `stored_records`).
+"""
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from conversations.evolution import coerce, jid
+from conversations.evolution import coerce, jid, stored_records
 from conversations.evolution.coerce import Json, UnknownShapeError
 from conversations.evolution.content import Content, parse_content
 from conversations.evolution.context import parse_context
-from conversations.evolution.envelope import Envelope, history_clock, live_clock
+from conversations.evolution.envelope import Envelope, history_clock, live_clock, sent_order
 from conversations.evolution.facts import (
     ContactState,
     ConversationState,
@@ -20,7 +23,6 @@ from conversations.evolution.facts import (
     SamePerson,
 )
 from conversations.evolution.jid import Address, AddressKind
-from conversations.evolution.status import parse_status
 from conversations.evolution.updates import UpdateContext, parse_call_edit, parse_protocol_message
 from conversations.evolution.votes import parse_poll_results, parse_reaction, parse_vote
 
@@ -101,6 +103,8 @@ def parse_record(raw: object, envelope: Envelope, *, is_history: bool = False) -
         UnknownShapeError: `raw` is not a message record.
     """
     record = coerce.require_object(raw, "the message record")
+    if _has_no_user(record.get("key")):
+        return  # Evolution accepts a send to "abc", and stores it with the address `@s.whatsapp.net`
     key = parse_key(record.get("key"), envelope.owner)
     yield from key.aliases
     content = parse_content(record.get("message"), coerce.text(record.get("messageType")))
@@ -110,39 +114,58 @@ def parse_record(raw: object, envelope: Envelope, *, is_history: bool = False) -
     if not content.key and not record.get("messageType"):
         return  # the record is a stub: a notice in a group, or a message that Evolution was unable to decrypt
     copy = _message_copy(record, key, content, envelope, is_history=is_history)
+    ms = coerce.to_ms(copy.timestamp)
+    if stored_records.is_edited(record) and copy.text:
+        # The text before the edit is unknown. The copy leaves it empty, until a copy from before the edit arrives.
+        yield MessageUpdate(copy.key_id, "edit", ms, {"text": copy.text}, key.chat.key, int(key.from_me))
+        copy = replace(copy, text="")
     yield copy
     album_id = coerce.key_id(copy.details.get("album_id"))
     if album_id and len(copy.key_id) <= MAX_SUBJECT_LENGTH:
         yield MessageUpdate(album_id, "album", 0, {}, key.chat.key, int(key.from_me), copy.key_id)
+    if stored_records.is_deleted(record, is_history=is_history):
+        yield MessageUpdate(copy.key_id, "delete", 0, {}, key.chat.key, int(key.from_me))
     yield from _sender_name(copy, envelope)
     if not is_history:
         yield ConversationState(key.chat, {"is_deleted": False}, live_clock(envelope))
         if envelope.owner:
             yield InstanceState({"owner_jid": envelope.owner.jid}, live_clock(envelope))
-    ms = coerce.to_ms(copy.timestamp)
     yield from parse_poll_results(record.get("pollUpdates"), copy.key_id, key.chat.key, ms, envelope)
 
 
+def _has_no_user(key: object) -> bool:
+    address = key.get("remoteJid") if isinstance(key, dict) else None
+    return isinstance(address, str) and address.strip().startswith("@")
+
+
 def _parse_control(content: Content, key: MessageKey, record: Json, envelope: Envelope) -> Iterator[Fact]:
-    ms = coerce.epoch_ms(record.get("messageTimestamp")) or coerce.clock_ms(envelope.clock)
+    ms = _message_ms(record, envelope)
     body = content.fields
+    context = UpdateContext(
+        key.chat.key, int(key.from_me), key.sender, ms, received_ms=envelope.received_ms, is_estimated=False
+    )
     author = None if key.from_me else key.sender or key.chat
     if content.key == "reactionMessage":
         yield from parse_reaction(body, key.chat, author, ms)
     elif content.key == "pollUpdateMessage":
         yield from parse_vote(body, record.get("pollUpdates"), key.chat, author, ms)
     elif content.key == "protocolMessage":
-        yield from parse_protocol_message(body, UpdateContext(key.chat.key, int(key.from_me), key.sender, ms))
+        yield from parse_protocol_message(body, context)
     elif content.key == "scheduledCallEditMessage":
-        yield from parse_call_edit(body, UpdateContext(key.chat.key, int(key.from_me), key.sender, ms))
+        yield from parse_call_edit(body, context)
+
+
+def _message_ms(record: Json, envelope: Envelope) -> int:
+    """Return the time of the chat message in ms since the epoch; the arrival if the record states no possible time."""
+    ms = envelope.stated_ms(record.get("messageTimestamp"))
+    return envelope.arrival_ms if ms is None else ms
 
 
 def _message_copy(
     record: Json, key: MessageKey, content: Content, envelope: Envelope, *, is_history: bool
 ) -> MessageCopy:
     context = parse_context(record, content, key.chat)
-    ms = coerce.epoch_ms(record.get("messageTimestamp"))
-    ms = coerce.clock_ms(envelope.clock) if ms is None else ms
+    ms = _message_ms(record, envelope)
     push_name = coerce.text(record.get("pushName"), 255)
     shown: dict[str, Any] = {
         "sender_name": "" if push_name == OWN_NAME else push_name,
@@ -160,11 +183,17 @@ def _message_copy(
         key_id=key.key_id,
         from_me=key.from_me,
         timestamp=coerce.from_ms(ms),
-        status=parse_status(record.get("status"), default="PENDING" if key.from_me else "DELIVERY_ACK") or 0,
+        status=stored_records.highest_status(record, "PENDING" if key.from_me else "DELIVERY_ACK"),
         sender=key.sender,
+        sent_order=0 if is_history else sent_order(envelope),
         is_history=is_history,
         from_device=key.from_me and envelope.event != "send.message",
-        precedence=precedence({**shown, "sender": key.sender and key.sender.key}, ms, is_empty=not content.key),
+        # An edited copy sorts just after the original with the same timestamp.
+        precedence=precedence(
+            {**shown, "sender": key.sender and key.sender.key},
+            ms + stored_records.is_edited(record),
+            is_empty=not content.key,
+        ),
         **shown,
     )
 

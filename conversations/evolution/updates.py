@@ -10,9 +10,9 @@ only the author can edit a chat message.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from conversations.evolution import coerce, content, jid
+from conversations.evolution import clocks, coerce, content, jid
 from conversations.evolution.coerce import Json, UnknownShapeError
 from conversations.evolution.envelope import Envelope
 from conversations.evolution.facts import Fact, MessageUpdate
@@ -27,7 +27,7 @@ CANCEL_TYPES = (1, "CANCEL")
 # Values of `MessageUpdate.from_me`: the direction of the chat messages that an update can match.
 INBOUND, OUTBOUND, EITHER = 0, 1, -1
 # Prefix of the message ids (key ids) of the Cloud API. Status updates of the Cloud API concern outbound messages, but
-# Evolution writes `fromMe: false` into such updates.
+# Evolution writes `fromMe: false` into such updates, and sometimes another number of the customer.
 CLOUD_KEY_PREFIX = "wamid."
 
 
@@ -39,13 +39,17 @@ class UpdateContext:
         chat: the key of the chat's address, or "" if the address is not reliable.
         from_me: the direction of the chat messages that the edit or revocation can match.
         author: the person who sent the edit or revocation, if known.
-        fallback_ms: the time in milliseconds since the epoch, used if an edit contains no time.
+        fallback_ms: the time in milliseconds since the epoch, used if an edit states no possible time.
+        is_estimated: whether `fallback_ms` is estimated from the clock of the Evolution host.
+        received_ms: when this server received the edit, in milliseconds since the epoch; None if unknown.
     """
 
     chat: str = ""
     from_me: int = EITHER
     author: Address | None = None
     fallback_ms: int = 0
+    is_estimated: bool = True
+    received_ms: int | None = None
 
     @property
     def author_key(self) -> str:
@@ -65,8 +69,8 @@ def parse_update(raw: object, envelope: Envelope) -> Iterator[Fact]:
     if not key_id:
         raise UnknownShapeError("the update names no message")
     chat, from_me = reliable_chat_key(key.get("remoteJid"), envelope.owner), _from_me(key.get("fromMe"))
-    if key_id.startswith(CLOUD_KEY_PREFIX):
-        from_me = EITHER
+    if is_unique_key_id(key_id):
+        chat, from_me = "", EITHER
     rank = parse_status(update.get("status"))
     if rank is not None:
         yield MessageUpdate(key_id, "status", rank, {}, chat, from_me)
@@ -76,7 +80,7 @@ def parse_update(raw: object, envelope: Envelope) -> Iterator[Fact]:
     if not isinstance(message, dict):
         return
     inner = content.unwrap(message).message
-    context = UpdateContext(chat, from_me, fallback_ms=ms)
+    context = UpdateContext(chat, from_me, fallback_ms=ms, received_ms=envelope.received_ms)
     if isinstance(inner.get("protocolMessage"), dict):
         yield from parse_protocol_message(inner["protocolMessage"], context)
     elif "editedMessage" in message:
@@ -90,22 +94,23 @@ def parse_edit(raw: object, envelope: Envelope) -> Iterator[Fact]:
     """
     body = coerce.require_object(raw, "the protocol message")
     key = body["key"] if isinstance(body.get("key"), dict) else {}
-    address, ms = jid.parse(key.get("remoteJid")), coerce.clock_ms(envelope.clock)
+    address = jid.parse(key.get("remoteJid"))
+    context = UpdateContext(fallback_ms=coerce.clock_ms(envelope.clock), received_ms=envelope.received_ms)
     if address is None:
-        yield from parse_protocol_message(body, UpdateContext(fallback_ms=ms))
+        yield from parse_protocol_message(body, context)
     elif envelope.owner is not None and address.key == envelope.owner.key:
         # Either a contact edited a message to this instance, or the instance edited a note to itself.
-        yield from parse_protocol_message(body, UpdateContext("", INBOUND, fallback_ms=ms))
-        yield from parse_protocol_message(body, UpdateContext(address.key, OUTBOUND, fallback_ms=ms))
+        yield from parse_protocol_message(body, replace(context, from_me=INBOUND))
+        yield from parse_protocol_message(body, replace(context, chat=address.key, from_me=OUTBOUND))
     elif address.is_person:
         # If the key has a phone number, the number is the contact's, and the instance edited an outbound message. If
         # the key has a LID, the LID may be the contact's or the instance's own, so the message's direction is unknown.
         from_me = OUTBOUND if address.kind is AddressKind.PHONE else EITHER
         chat = reliable_chat_key(address.jid, envelope.owner)
-        yield from parse_protocol_message(body, UpdateContext(chat, from_me, fallback_ms=ms))
+        yield from parse_protocol_message(body, replace(context, chat=chat, from_me=from_me))
     else:
         author = jid.parse(key.get("participant"))
-        yield from parse_protocol_message(body, UpdateContext(address.key, EITHER, author, ms))
+        yield from parse_protocol_message(body, replace(context, chat=address.key, author=author))
 
 
 def parse_sent_edit(raw: object, envelope: Envelope) -> Iterator[Fact]:
@@ -113,7 +118,8 @@ def parse_sent_edit(raw: object, envelope: Envelope) -> Iterator[Fact]:
     body = coerce.require_object(raw, "the protocol message")
     key = body["key"] if isinstance(body.get("key"), dict) else {}
     chat, ms = reliable_chat_key(key.get("remoteJid"), envelope.owner), coerce.clock_ms(envelope.clock)
-    yield from parse_protocol_message(body, UpdateContext(chat, OUTBOUND, fallback_ms=ms))
+    context = UpdateContext(chat, OUTBOUND, fallback_ms=ms, received_ms=envelope.received_ms)
+    yield from parse_protocol_message(body, context)
 
 
 def parse_deletion(raw: object, envelope: Envelope) -> Iterator[Fact]:
@@ -146,7 +152,7 @@ def parse_protocol_message(body: Json, context: UpdateContext) -> Iterator[Fact]
         from_me = context.from_me if jid.is_person_key(context.chat) else EITHER
         yield MessageUpdate(key_id, "delete", 0, {}, context.chat, from_me)
     elif kind in EDIT_TYPES or not kind:
-        edited_ms = coerce.epoch_ms(body.get("timestampMs"))
+        edited_ms = clocks.stated_ms(body.get("timestampMs"), context.received_ms)
         yield from _edit(key_id, content.parse_content(body.get("editedMessage")), context, edited_ms)
 
 
@@ -172,9 +178,17 @@ def _edit(
     ms = context.fallback_ms if edited_ms is None else edited_ms
     is_caption = new_content.has_text and new_content.cls is MessageClass.MEDIA
     if new_content.text or is_caption:
-        yield MessageUpdate(key_id, "edit", ms, {"text": new_content.text}, chat, from_me, author)
+        value: Json = {"text": new_content.text}
+        if edited_ms is None and context.is_estimated:
+            value["is_estimated"] = True
+        yield MessageUpdate(key_id, "edit", ms, value, chat, from_me, author)
     if new_content.details:
         yield MessageUpdate(key_id, "details", ms, new_content.details, chat, from_me, author)
+
+
+def is_unique_key_id(key_id: str) -> bool:
+    """Return whether an instance has at most one message with this key id, because the Cloud API chose the key id."""
+    return key_id.startswith(CLOUD_KEY_PREFIX)
 
 
 def reliable_chat_key(raw: object, owner: Address | None) -> str:

@@ -15,6 +15,7 @@ from conversations.evolution.status import READ
 from conversations.models import conversation_summary
 from conversations.models.base import PAGE_SIZE, TimestampedModel
 from conversations.models.contact import Contact
+from conversations.models.conversation_summary import Position
 from conversations.models.instance import Instance
 from conversations.models.instance_scoped import InstanceScopedManager
 
@@ -127,8 +128,9 @@ class ConversationManager(InstanceScopedManager["Conversation"]):
         """Mark a conversation as read up to its last message, and return the conversation."""
         with transaction.atomic():
             row = self._lock(pk)
-            marked = max(row.marked_read_until, row.last_message_at)
-            return _save_changes(row, marked_read_until=marked, read_until=max(row.read_until, marked), unread_count=0)
+            marked = max(row.marked_position, (row.last_message_at, row.last_sent_order or 0))
+            until = max(row.read_position, marked)
+            return _save_changes(row, **read_fields(until), **marked_fields(marked), unread_count=0)
 
     def increment_unread(self, pk: int, by: int = 1) -> "Conversation":
         """Add `by` to a conversation's unread count, for chat messages that are not stored in this database."""
@@ -166,7 +168,18 @@ class ConversationManager(InstanceScopedManager["Conversation"]):
             return _save_changes(self._lock(pk), **fields)
 
     def _lock(self, pk: int) -> "Conversation":
-        return self.select_for_update(no_key=True).get(pk=pk)
+        rows = self.select_for_update(of=("self",), no_key=True)
+        return rows.annotate(last_sent_order=F("last_message__sent_order")).get(pk=pk)  # type: ignore[no-redef]  # declared
+
+
+def read_fields(until: Position) -> dict[str, Any]:
+    """Return the `Conversation` fields of the read watermark."""
+    return {"read_until": until[0], "read_until_order": until[1]}
+
+
+def marked_fields(until: Position) -> dict[str, Any]:
+    """Return the `Conversation` fields of the place up to which mark-read was called."""
+    return {"marked_read_until": until[0], "marked_read_until_order": until[1]}
 
 
 def _save_changes(row: "Conversation", **fields: Any) -> "Conversation":
@@ -184,7 +197,7 @@ class Conversation(TimestampedModel):
 
     The fields `last_message*` describe the message with the greatest `conversation_summary.sort_key`. If a conversation
     has no messages, `last_message_at` is the epoch, so that lists can be ordered without nulls. `unread_count` counts
-    the inbound messages with a timestamp after `read_until`.
+    the inbound messages after the read watermark: the place `(read_until, read_until_order)`.
     """
 
     class Kind(models.TextChoices):
@@ -212,14 +225,18 @@ class Conversation(TimestampedModel):
 
     unread_count = models.PositiveIntegerField(default=0)
     read_until = models.DateTimeField(default=EPOCH, help_text="inbound messages up to this time are read")
+    read_until_order = models.BigIntegerField(default=0, editable=False, help_text="and up to this `sent_order`")
     marked_read_until = models.DateTimeField(default=EPOCH, help_text="up to where mark-read was called here")
+    marked_read_until_order = models.BigIntegerField(default=0, editable=False, help_text="and up to this `sent_order`")
     is_archived = models.BooleanField(default=False)
     is_pinned = models.BooleanField(default=False)
     muted_until = models.DateTimeField(null=True, blank=True)
     is_deleted = models.BooleanField(default=False, help_text="deleted on the phone, without messages since")
     participants_as_of = models.CharField(max_length=32, blank=True, default="", editable=False)
 
-    last_key_id: str  # `key_id` of the last message, in rows of queries that annotate `last_key_id`
+    # Fields of the last message, in rows of queries that annotate them.
+    last_key_id: str
+    last_sent_order: int | None
 
     objects: ConversationManager = ConversationManager()
     str_fields = ("pk", "kind", "name")
@@ -256,24 +273,34 @@ class Conversation(TimestampedModel):
             from_device=Max("timestamp", filter=Q(from_me=True, from_device=True)),
             any=Max("timestamp"),
         )
-        read_inbound = latest["read_inbound"] or EPOCH
-        from_device = latest["from_device"] - conversation_summary.RESOLUTION if latest["from_device"] else EPOCH
-        until = max(read_inbound, from_device, self.marked_read_until)
-        # Python, not SQL, picks the greatest key id, because a database collation may order key ids differently.
-        candidates = self.messages.filter(timestamp=latest["any"])
-        last = max(candidates, key=conversation_summary.sort_key, default=None)
+        # Python, not SQL, picks among the messages of one second, because a database collation may order key ids
+        # differently.
+        rows = list(self.messages.filter(timestamp__in=[time for time in latest.values() if time]))
+        until = max([self.marked_position, *map(conversation_summary.read_until, rows)])
         return {
-            "read_until": until,
+            **read_fields(until),
             "unread_count": self.count_unread(until),
-            **conversation_summary.last_message_fields(last),
+            **conversation_summary.last_message_fields(max(rows, key=conversation_summary.sort_key, default=None)),
         }
 
-    def count_unread(self, until: dt.datetime) -> int:
-        """Count the messages later than `until` for which `conversation_summary.counts_as_unread` is true."""
+    @property
+    def read_position(self) -> Position:
+        """The read watermark; inbound messages up to this place are read."""
+        return self.read_until, self.read_until_order
+
+    @property
+    def marked_position(self) -> Position:
+        """The place up to which mark-read was called."""
+        return self.marked_read_until, self.marked_read_until_order
+
+    def count_unread(self, until: Position) -> int:
+        """Count the messages after `until` for which `conversation_summary.counts_as_unread` is true."""
         if self.kind in conversation_summary.UNCOUNTED_CONVERSATION_KINDS:
             return 0
-        rows = self.messages.filter(from_me=False, timestamp__gt=until)
-        return rows.exclude(kind__in=conversation_summary.UNCOUNTED_MESSAGE_KINDS).count()
+        time, order = until
+        rows = self.messages.filter(from_me=False, is_history=False, timestamp__gte=time)
+        rows = rows.exclude(kind__in=conversation_summary.UNCOUNTED_MESSAGE_KINDS)
+        return rows.exclude(timestamp=time, sent_order__lte=order).count()
 
 
 class ParticipantManager(TableManager["Participant"]):

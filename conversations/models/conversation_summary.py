@@ -11,7 +11,8 @@ from conversations.evolution.coerce import EPOCH
 from conversations.evolution.status import READ
 
 PREVIEW_CHARS = 255
-RESOLUTION = dt.timedelta(microseconds=1)  # smallest difference between two times in the database
+Position = tuple[dt.datetime, int]  # a place in a conversation: `timestamp` and `sent_order` of a message
+START: Position = (EPOCH, 0)  # before all messages
 # Calls and notices never count as unread, because nobody wrote them. Status updates never count as unread, because
 # WhatsApp shows them outside of the inbox.
 UNCOUNTED_MESSAGE_KINDS = ("call", "notice")
@@ -26,33 +27,43 @@ class SummarizedMessage(Protocol):
     from_me: bool
     from_device: bool
     timestamp: dt.datetime
+    sent_order: int
     status: int
     kind: str
     text: str
     is_deleted: bool
+    is_history: bool
 
 
-def sort_key(message: SummarizedMessage) -> tuple[dt.datetime, str, bool]:
+def sort_key(message: SummarizedMessage) -> tuple[dt.datetime, int, str, bool]:
     """Return the key by which messages of a conversation are ordered; the last message has the greatest sort key."""
-    return message.timestamp, message.key_id, message.from_me
+    return message.timestamp, message.sent_order, message.key_id, message.from_me
 
 
-def read_until(message: SummarizedMessage) -> dt.datetime:
-    """Return the time up to which a message proves that its conversation was read.
+def position(message: SummarizedMessage) -> Position:
+    """Return a message's place in its conversation."""
+    return message.timestamp, message.sent_order
 
-    An inbound message with a read receipt proves that the chat was read up to the message's timestamp. An outbound
-    message written on a device proves that the chat was read up to just before the message's timestamp, because the
-    author had the chat open. The epoch is returned for a message that proves nothing, such as a message sent by a bot.
+
+def read_until(message: SummarizedMessage) -> Position:
+    """Return the place up to which a message proves that its conversation was read.
+
+    An inbound message with a read receipt proves that the chat was read up to the message. An outbound message written
+    on a device proves that the chat was read up to just before the message, because the author had the chat open.
+    `START` is returned for a message that proves nothing, such as a message sent by a bot.
     """
     if message.from_me:
-        return message.timestamp - RESOLUTION if message.from_device else EPOCH
-    return message.timestamp if message.status >= READ else EPOCH
+        return (message.timestamp, message.sent_order - 1) if message.from_device else START
+    return position(message) if message.status >= READ else START
 
 
 def counts_as_unread(message: SummarizedMessage, conversation_kind: str) -> bool:
-    """Return whether a message adds to its conversation's unread count until the message is read."""
+    """Return whether a message adds to its conversation's unread count until the message is read.
+
+    A message known from a history import alone does not count, because an import does not say what is unread.
+    """
     is_counted = message.kind not in UNCOUNTED_MESSAGE_KINDS and conversation_kind not in UNCOUNTED_CONVERSATION_KINDS
-    return is_counted and not message.from_me
+    return is_counted and not message.from_me and not message.is_history
 
 
 def last_message_fields(message: SummarizedMessage | None) -> dict[str, Any]:

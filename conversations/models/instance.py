@@ -118,6 +118,16 @@ class Instance(TimestampedModel):
         indexes = [models.Index(fields=["name", "id"], name="instance_by_name")]
 
     @property
+    def current_state(self) -> str:
+        """The state to show: a removed instance is closed, although Evolution goes on to report its attempts."""
+        return self.State.CLOSED if self.is_removed else self.state
+
+    @property
+    def deleted_labels(self) -> set[str]:
+        """The ids of the deleted labels. Conversations keep such a label, but do not show it."""
+        return {label_id for label_id, label in self.labels.items() if label.get("deleted")}
+
+    @property
     def name_digest(self) -> str:
         """The hash of the instance's name, which cache tags contain instead of the name."""
         return name_digest(self.name)

@@ -16,7 +16,7 @@ from conversations.models.conversation import Conversation
 from conversations.models.instance import Instance
 from conversations.models.instance_scoped import InstanceScopedManager
 
-LATEST_FIRST = ("-timestamp", "-key_id", "-id")
+LATEST_FIRST = ("-timestamp", "-sent_order", "-key_id", "-id")
 
 
 class MessageManager(InstanceScopedManager["Message"]):
@@ -163,6 +163,11 @@ class Message(TimestampedModel):
     )
     sender_name = models.CharField(max_length=255, blank=True, default="", help_text="the sender's name at that time")
     timestamp = models.DateTimeField(help_text="WhatsApp's time, not the time of arrival")
+    sent_order = models.BigIntegerField(
+        default=0,
+        editable=False,
+        help_text="orders the messages of one second: the least `date_time` of the message's live copies in ms",
+    )
     status = models.SmallIntegerField(choices=Status, default=Status.PENDING)
     source = models.CharField(max_length=16, blank=True, default="", help_text="ios, android, web, desktop")
 
@@ -178,13 +183,16 @@ class Message(TimestampedModel):
         blank=True, default="", help_text="text before the first edit; empty if never edited"
     )
     edited_at = models.DateTimeField(null=True, blank=True)
+    edited_at_is_estimated = models.BooleanField(
+        default=False, editable=False, help_text="`edited_at` comes from the clock of the Evolution host"
+    )
     is_deleted = models.BooleanField(default=False)
     reactions = models.JSONField(
         default=dict, blank=True, help_text="address key or `me` → {emoji, who, at (ms)}; an empty emoji means removed"
     )
     poll_results = models.JSONField(default=dict, blank=True, help_text="address key or `me` → {options, who, at (ms)}")
 
-    is_history = models.BooleanField(default=False, help_text="a history import contained it")
+    is_history = models.BooleanField(default=False, help_text="known from a history import alone")
     from_device = models.BooleanField(
         default=False, help_text="outbound, and written on a phone or another client, where the chat was read"
     )
@@ -201,9 +209,9 @@ class Message(TimestampedModel):
             models.UniqueConstraint(fields=["instance", "key_id", "conversation", "from_me"], name="message_identity")
         ]
         indexes = [
-            models.Index(fields=["conversation", "timestamp", "key_id", "id"], name="message_thread"),
-            models.Index(fields=["instance", "timestamp", "key_id", "id"], name="message_timeline"),
-            models.Index(fields=["timestamp", "key_id", "id"], name="message_all_timeline"),
+            models.Index(fields=["conversation", "timestamp", "sent_order", "key_id", "id"], name="message_thread"),
+            models.Index(fields=["instance", "timestamp", "sent_order", "key_id", "id"], name="message_timeline"),
+            models.Index(fields=["timestamp", "sent_order", "key_id", "id"], name="message_all_timeline"),
         ]
 
     @property

@@ -39,8 +39,11 @@ class ConversationBatch:
         if others:
             wanted |= Q(jid__in=others)
         rows = Conversation.objects.select_for_update(of=("self",), no_key=True)
-        # Only the key id of the last message is loaded, because loading all its fields would double the query's time.
-        rows = rows.annotate(last_key_id=F("last_message__key_id"))  # type: ignore[no-redef]  # last_key_id is declared
+        # Only the sort key of the last message is loaded, because loading all its fields would double the query's time.
+        rows = rows.annotate(
+            last_key_id=F("last_message__key_id"),  # type: ignore[no-redef]  # the names are declared
+            last_sent_order=F("last_message__sent_order"),  # type: ignore[no-redef]
+        )
         self._add(rows.filter(wanted, instance=self._instance).order_by("pk"))
         new = [
             Conversation(instance=self._instance, kind="direct", contact=contact, jid=contact.jid, name=contact.name)

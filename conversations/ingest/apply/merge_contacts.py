@@ -10,6 +10,7 @@ from conversations.ingest.apply import merge_rules
 from conversations.ingest.apply.latest_state import LatestState, direct_subject, subject_for
 from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Contact, ContactAddress, Conversation, Instance, Message, Participant, StateClock
+from conversations.models.conversation import marked_fields
 
 CONTACT_VALUES = ("name", "picture_url", "presence", "last_seen_at")
 
@@ -52,7 +53,7 @@ def _merge_conversations(kept: Conversation, removed: Conversation, states: Late
         is_archived=kept.is_archived and removed.is_archived,
         is_pinned=kept.is_pinned or removed.is_pinned,
         muted_until=max(mute_ends, default=None),
-        marked_read_until=max(kept.marked_read_until, removed.marked_read_until),
+        **marked_fields(max(kept.marked_position, removed.marked_position)),
     )
     changes.set(kept, **kept.summarize())
     changes.save()

@@ -32,11 +32,13 @@ MERGED_FIELDS = (
     *COPY_FIELDS,
     "text",
     "timestamp",
+    "sent_order",
     "status",
     "is_history",
     "from_device",
     "original_text",
     "edited_at",
+    "edited_at_is_estimated",
     "is_deleted",
     "reactions",
     "poll_results",
@@ -79,12 +81,14 @@ def tie_breaker(value: Any) -> str:
     return "" if value is None else coerce.canonical_json(value)
 
 
-def statement_key(rank_or_ms: int, value: Values) -> tuple[int, bool, str]:
+def statement_key(rank_or_ms: int, value: Values) -> tuple[bool, int, bool, str]:
     """Return the sort key of an update; of two updates with the same kind, author and message, the greater key wins.
 
+    A time that WhatsApp states beats one estimated from the clock of the Evolution host. Evolution reports each edit
+    with both, and the estimate may be hours late.
     If a reaction and its removal have the same time, the removal wins, because a reaction is set before it is removed.
     """
-    return rank_or_ms, value.get("emoji") == "", tie_breaker(value)
+    return not value.get("is_estimated"), rank_or_ms, value.get("emoji") == "", tie_breaker(value)
 
 
 def is_newer(value: Any, clock: str, new: Any, new_clock: str) -> bool:
@@ -101,14 +105,17 @@ def membership_order(row: Participant) -> tuple[str, bool, str]:
 def merge_copy(row: Message, copy: Values) -> None:
     """Merge a copy of a chat message into the message's row.
 
-    The row shows the content of the copy with the least `precedence`. The earliest timestamp and the highest status of
-    all copies win, and a flag that any copy sets stays set.
+    The row shows the content of the copy with the least `precedence`. The earliest timestamp, the earliest `sent_order`
+    other than 0 and the highest status of all copies win. `from_device` is true if it is for any copy, `is_history` if
+    it is for all copies.
 
     Args:
         row: the message, whose `precedence` is "" before the first copy.
-        copy: the copy's values of `COPY_FIELDS`, `text`, `timestamp`, `status`, `is_history` and `from_device`.
+        copy: the copy's values of `COPY_FIELDS`, `text`, `timestamp`, `sent_order`, `status`, `is_history` and
+            `from_device`.
     """
-    if not row.precedence or copy["precedence"] < row.precedence:
+    is_first = not row.precedence
+    if is_first or copy["precedence"] < row.precedence:
         edited = row.details.get(EDITED)
         for name in COPY_FIELDS:
             setattr(row, name, copy[name])
@@ -116,8 +123,9 @@ def merge_copy(row: Message, copy: Values) -> None:
             row.details = {**row.details, EDITED: edited}
         setattr(row, "text" if row.edited_at is None else "original_text", copy["text"])
     row.timestamp = min(row.timestamp, copy["timestamp"])
+    row.sent_order = min(filter(None, (row.sent_order, copy["sent_order"])), default=0)
     row.status = max(row.status, copy["status"])
-    row.is_history = row.is_history or copy["is_history"]
+    row.is_history = copy["is_history"] and (is_first or row.is_history)
     row.from_device = row.from_device or copy["from_device"]
 
 
@@ -131,7 +139,7 @@ def merge_update(row: Message, update: Update) -> None:
         case "status":
             row.status = max(row.status, update.rank_or_ms)
         case "edit":
-            _merge_edit(row, update.rank_or_ms, update.value["text"])
+            _merge_edit(row, update.rank_or_ms, update.value)
         case "details":
             row.details = _merge_statement(row.details, EDITED, {**update.value, "at": update.rank_or_ms})
         case "album":  # `MessageBatch` looks up the messages of albums
@@ -155,7 +163,7 @@ def merge_messages(row: Message, other: Message) -> None:
     if EDITED in other.details:
         row.details = _merge_statement(row.details, EDITED, other.details[EDITED])
     if other.edited_at is not None:
-        _merge_edit(row, coerce.to_ms(other.edited_at), other.text)
+        _merge_edit(row, coerce.to_ms(other.edited_at), _edit_value(other))
     row.is_deleted = row.is_deleted or other.is_deleted
     for subject, reaction in other.reactions.items():
         row.reactions = _merge_statement(row.reactions, subject, reaction)
@@ -163,13 +171,18 @@ def merge_messages(row: Message, other: Message) -> None:
         row.poll_results = _merge_statement(row.poll_results, subject, vote)
 
 
-def _merge_edit(row: Message, ms: int, text: str) -> None:
+def _merge_edit(row: Message, ms: int, edit: Values) -> None:
     """Set `text` to the text of the latest edit, and keep the text before all edits in `original_text`."""
     if row.edited_at is None:
         row.original_text = row.text
-    elif statement_key(ms, {"text": text}) <= statement_key(coerce.to_ms(row.edited_at), {"text": row.text}):
+    elif statement_key(ms, edit) <= statement_key(coerce.to_ms(row.edited_at), _edit_value(row)):
         return
-    row.text, row.edited_at = text, coerce.from_ms(ms)
+    row.text, row.edited_at, row.edited_at_is_estimated = edit["text"], coerce.from_ms(ms), "is_estimated" in edit
+
+
+def _edit_value(row: Message) -> Values:
+    """Return the `value` of the update that edited a message last."""
+    return {"text": row.text, **({"is_estimated": True} if row.edited_at_is_estimated else {})}
 
 
 def _merge_statement(statements: Mapping[str, Values], subject: str, new: Values) -> dict[str, Values]:
@@ -178,6 +191,6 @@ def _merge_statement(statements: Mapping[str, Values], subject: str, new: Values
     return {**statements, subject: dict(new if not old or _statement_order(new) > _statement_order(old) else old)}
 
 
-def _statement_order(statement: Values) -> tuple[int, bool, str]:
+def _statement_order(statement: Values) -> tuple[bool, int, bool, str]:
     value = {name: field for name, field in statement.items() if name != "at"}
     return statement_key(statement["at"], value)

@@ -7,6 +7,7 @@ from django.db.models import Q
 
 from conversations.evolution import jid
 from conversations.evolution.facts import MessageCopy, MessageUpdate
+from conversations.evolution.updates import is_unique_key_id
 from conversations.ingest.apply import merge_rules
 from conversations.ingest.apply.identity import ContactIndex
 from conversations.ingest.apply.summaries import MessageChanges
@@ -146,7 +147,9 @@ class MessageBatch:
         if is_edit and update.subject and not self._belongs_to(update.subject, row.sender_id):
             return False
         if not update.chat:
-            return conversation.kind == Conversation.Kind.DIRECT
+            # Our own messages have key ids of ours, so an acknowledgement may concern a group, too.
+            is_own_status = update.kind == PendingUpdate.Kind.STATUS and update.from_me == PendingUpdate.FromMe.YES
+            return is_own_status or conversation.kind == Conversation.Kind.DIRECT
         if jid.is_person_key(update.chat):
             return self._belongs_to(update.chat, conversation.contact_id)
         address = jid.parse(conversation.jid)
@@ -175,10 +178,14 @@ def _update_key(update: PendingUpdate) -> UpdateKey:
     return update.key_id, update.chat, update.from_me, update.kind, update.subject
 
 
-def _statement_key(update: PendingUpdate) -> tuple[int, bool, str]:
+def _statement_key(update: PendingUpdate) -> tuple[bool, int, bool, str]:
     return merge_rules.statement_key(update.rank_or_ms, update.value)
 
 
 def _matches_at_most_one(update: PendingUpdate) -> bool:
-    """Return whether an update never matches a second message: its chat and direction are known, it is no album."""
-    return bool(update.chat) and update.from_me != UNKNOWN_AUTHOR and update.kind != PendingUpdate.Kind.ALBUM
+    """Return whether an update never matches a second message, by its key id or by its chat and direction.
+
+    The update that names an album matches each message of the album.
+    """
+    is_certain = is_unique_key_id(update.key_id) or (bool(update.chat) and update.from_me != UNKNOWN_AUTHOR)
+    return is_certain and update.kind != PendingUpdate.Kind.ALBUM

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Conversation, Message, conversation_summary
+from conversations.models.conversation import read_fields
 
 
 @dataclass
@@ -21,23 +22,24 @@ class MessageChanges:
 
 def update_summary(conversation: Conversation, messages: MessageChanges, changes: UnitOfWork) -> None:
     """Update one conversation's summary after a batch changed its messages."""
-    if any("timestamp" in fields for fields in messages.changed.values()):
+    if any(fields & {"timestamp", "sent_order"} for fields in messages.changed.values()):
         changes.set(conversation, **conversation.summarize())
         return
     rows = [*messages.new, *messages.changed]
-    until = max([conversation.read_until, *map(conversation_summary.read_until, rows)])
+    until = max([conversation.read_position, *map(conversation_summary.read_until, rows)])
     is_new = conversation.last_message_id is None  # a new conversation has no messages besides `rows`
     last = _find_last_message(conversation, rows)
     if last is not None:
         changes.set(conversation, **conversation_summary.last_message_fields(last))
-    is_read_further = changes.set(conversation, read_until=until)
-    if (is_read_further and not is_new) or any("kind" in fields for fields in messages.changed.values()):
+    is_read_further = changes.set(conversation, **read_fields(until))
+    if (is_read_further and not is_new) or any(fields & {"kind", "is_history"} for fields in messages.changed.values()):
         unread = conversation.count_unread(until)
     else:
         new_unread = [
             row
             for row in messages.new
-            if conversation_summary.counts_as_unread(row, conversation.kind) and row.timestamp > until
+            if conversation_summary.counts_as_unread(row, conversation.kind)
+            and conversation_summary.position(row) > until
         ]
         unread = conversation.unread_count + len(new_unread)
     changes.set(conversation, unread_count=unread)
@@ -46,6 +48,11 @@ def update_summary(conversation: Conversation, messages: MessageChanges, changes
 def _find_last_message(conversation: Conversation, rows: Iterable[Message]) -> Message | None:
     """Return the conversation's last message if it is one of `rows`, the new and changed messages; otherwise None."""
     pk = conversation.last_message_id
-    last_key = pk and (conversation.last_message_at, conversation.last_key_id, conversation.last_message_from_me)
+    last_key = pk and (
+        conversation.last_message_at,
+        conversation.last_sent_order,
+        conversation.last_key_id,
+        conversation.last_message_from_me,
+    )
     later = [row for row in rows if not last_key or row.pk == pk or conversation_summary.sort_key(row) > last_key]
     return max(later, key=conversation_summary.sort_key, default=None)

@@ -40,7 +40,7 @@ def parse(instance: Instance, event: WebhookEvent) -> ParsedEvent:
         FAILED: the parser raised an unexpected error.
     """
     try:
-        parsed = envelope.parse_envelope(event.payload, event.name)
+        parsed = envelope.parse_envelope(event.payload, event.name, event.received_at)
         if parsed.instance not in ("", instance.name):
             return ParsedEvent(Outcome.FOREIGN, "the body names another instance than the webhook")
         result = events.parse(parsed)

@@ -5,7 +5,7 @@ from conversations.evolution.envelope import Envelope
 from conversations.evolution.jid import Address
 
 CLOCK = "2025-12-11T10:00:00.000"
-LIVE, HISTORY = f"1:{CLOCK}", f"0:{CLOCK}"
+LIVE, HISTORY = f"2:{CLOCK}", f"0:{CLOCK}"
 CLOCK_MS = 1765447200000  # the time CLOCK in milliseconds since the epoch
 
 PHONE = "5521987654321@s.whatsapp.net"

@@ -26,13 +26,30 @@ def test_an_int32_has_at_most_32_bits() -> None:
     assert coerce.int32(2**31) is None
 
 
+@pytest.mark.parametrize(
+    ("value", "ms"),
+    [
+        (1765458000.5, 1765458000500),
+        ("1765458000.25", 1765458000250),
+        (1765458000123456, 1765458000123),
+        (1765458000123456789, 1765458000123),
+        ({"low": 1765458000, "high": 0}, 1765458000000),
+        ("2025-12-11T13:00:00.000Z", 1765458000000),
+        ("2025-12-11T10:00:00-03:00", 1765458000000),
+        (0, 0),
+    ],
+)
+def test_a_timestamp_may_have_a_fraction_or_be_in_micro_or_nanoseconds_or_a_text(value: object, ms: int) -> None:
+    assert coerce.epoch_ms(value) == ms
+
+
 def test_a_timestamp_is_in_seconds_or_in_milliseconds() -> None:
     assert coerce.epoch_ms(1765458000) == coerce.epoch_ms("1765458000000") == 1765458000000
     assert coerce.from_ms(1765458000000).isoformat() == "2025-12-11T13:00:00+00:00"
     assert coerce.to_ms(coerce.from_ms(1765458000123)) == 1765458000123
 
 
-@pytest.mark.parametrize("value", [-1, 10**14, "soon", None, float("inf")])
+@pytest.mark.parametrize("value", [-1, 10**20, "soon", "NaN", "1e9", None, True, {}, float("inf"), float("nan")])
 def test_other_values_are_not_timestamps(value: object) -> None:
     assert coerce.epoch_ms(value) is None
 

@@ -11,6 +11,8 @@ from conversations.evolution.events import Parser
 from conversations.evolution.facts import InstanceState
 from tests.conversations.evolution.envelopes import LIVE, OWNER, envelope
 
+CLOSED = {"state": "close", "qr_code": ""}
+
 
 def values(parser: Parser, raw: object) -> Mapping[str, Any]:
     (fact,) = parser(raw, envelope("connection.update"))
@@ -32,9 +34,9 @@ def test_an_open_connection_has_the_owner_and_restores_a_removed_instance() -> N
 
 
 @pytest.mark.parametrize("state", ["connecting", "close"])
-def test_any_other_state_leaves_a_removed_instance_removed(state: str) -> None:
+def test_any_other_state_leaves_a_removed_instance_removed_and_clears_the_qr_code(state: str) -> None:
     raw = {"state": state, "statusReason": 401, "wuid": OWNER}
-    assert values(connection.parse_connection_update, raw) == {"state": state, "state_reason": 401}
+    assert values(connection.parse_connection_update, raw) == {"state": state, "state_reason": 401, "qr_code": ""}
 
 
 def test_an_unknown_state_is_an_unknown_shape() -> None:
@@ -44,14 +46,14 @@ def test_an_unknown_state_is_an_unknown_shape() -> None:
 
 def test_the_end_of_a_session_closes_the_connection() -> None:
     raw = {"disconnectionReasonCode": 403}
-    assert values(connection.parse_instance_status, raw) == {"state": "close", "state_reason": 403}
-    assert values(connection.parse_logout, None) == {"state": "close"}
+    assert values(connection.parse_instance_status, raw) == {**CLOSED, "state_reason": 403}
+    assert values(connection.parse_logout, None) == CLOSED
 
 
 def test_a_removed_instance_keeps_its_evolution_id() -> None:
     raw = {"instanceId": "7d3f"}
-    assert values(connection.parse_removal, raw) == {"state": "close", "is_removed": True, "evolution_id": "7d3f"}
-    assert values(connection.parse_removal, None) == {"state": "close", "is_removed": True}
+    assert values(connection.parse_removal, raw) == {**CLOSED, "is_removed": True, "evolution_id": "7d3f"}
+    assert values(connection.parse_removal, None) == {**CLOSED, "is_removed": True}
     assert values(connection.parse_creation, raw) == {"is_removed": False, "evolution_id": "7d3f"}
 
 

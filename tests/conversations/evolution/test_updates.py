@@ -1,5 +1,6 @@
 """Parsing of statuses, edits and deletions: which messages each update can match."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -32,6 +33,11 @@ def edit(chat: str, from_me: int, *, at: int = 1765458005000, author: str = "") 
     return MessageUpdate("A1", "edit", at, {"text": "novo"}, chat, from_me, author)
 
 
+def estimated(chat: str, from_me: int) -> MessageUpdate:
+    """Return an edit whose time is estimated from the clock of the Evolution host."""
+    return replace(edit(chat, from_me, at=CLOCK_MS), value={"text": "novo", "is_estimated": True})
+
+
 @pytest.mark.parametrize(
     ("jid", "chat"),
     [(PHONE, CHAT), (GROUP, GROUP_CHAT), (LID, ""), (OWNER, ""), ("5521987654321", ""), (None, "")],
@@ -47,15 +53,15 @@ def test_a_status_matches_messages_of_its_chat_and_direction() -> None:
     assert facts(updates.parse_update, inbound) == [MessageUpdate("A1", "status", DELIVERED, {}, GROUP_CHAT, INBOUND)]
 
 
-def test_a_status_of_the_cloud_api_matches_both_directions() -> None:
+def test_a_status_of_the_cloud_api_matches_both_directions_in_every_chat() -> None:
     raw = {"keyId": "wamid.1", "remoteJid": PHONE, "fromMe": False, "status": "DELIVERED"}
-    assert facts(updates.parse_update, raw) == [MessageUpdate("wamid.1", "status", DELIVERED, {}, CHAT, EITHER)]
+    assert facts(updates.parse_update, raw) == [MessageUpdate("wamid.1", "status", DELIVERED, {}, "", EITHER)]
 
 
 def test_an_update_may_carry_an_edit() -> None:
     update = {"keyId": "A1", "remoteJid": PHONE, "fromMe": False}
     plain = {"editedMessage": {"message": {"conversation": "novo"}}}
-    assert facts(updates.parse_update, update | {"message": plain}) == [edit(CHAT, INBOUND, at=CLOCK_MS)]
+    assert facts(updates.parse_update, update | {"message": plain}) == [estimated(CHAT, INBOUND)]
     wrapped = {"editedMessage": {"message": {"protocolMessage": protocol_message()}}}
     assert facts(updates.parse_update, update | {"message": wrapped}) == [edit(CHAT, INBOUND)]
 
@@ -79,10 +85,10 @@ def test_an_edit_through_the_api_matches_outbound_messages() -> None:
     assert facts(updates.parse_sent_edit, protocol_message()) == [edit(CHAT, OUTBOUND)]
 
 
-def test_an_edit_without_its_own_time_has_the_time_of_its_envelope() -> None:
-    assert facts(updates.parse_sent_edit, protocol_message() | {"timestampMs": None}) == [
-        edit(CHAT, OUTBOUND, at=CLOCK_MS)
-    ]
+@pytest.mark.parametrize("stated", [None, 0, "soon", "5"])
+def test_an_edit_without_a_possible_time_has_the_estimated_time_of_its_event(stated: object) -> None:
+    (found,) = facts(updates.parse_sent_edit, protocol_message() | {"timestampMs": stated})
+    assert found == estimated(CHAT, OUTBOUND)
 
 
 def test_an_edit_without_content_is_ignored() -> None:

@@ -3,6 +3,8 @@
 The bodies name two people with two addresses each, one group, and so few message key ids that chats share some.
 """
 
+import datetime as dt
+
 from hypothesis import strategies as st
 
 from tests.conversations.ingest.bodies import ANA, GROUP, OWNER, PEOPLE, SECOND, SHORT_FORM, Body, envelope
@@ -15,6 +17,10 @@ seconds = st.integers(SECOND, SECOND + 5)
 clocks = st.integers(0, 5).map(lambda n: f"2025-12-11T10:00:0{n}.000Z") | st.just("")
 people = st.sampled_from(PEOPLE)
 addresses = st.sampled_from([*ANA, *PEOPLE[1], SHORT_FORM])
+# When this server received a body, in seconds after it was sent: at once, after a retry, or in a late replay.
+delays = st.sampled_from([0.2, 600, 5 * 3600, 86400, 90 * 86400])
+# By how many hours the clock of the Evolution host is ahead of UTC.
+zones = st.sampled_from([0, -3, 7, 24 * 365])
 statuses = st.sampled_from(["ERROR", "PENDING", "SERVER_ACK", "DELIVERY_ACK", "READ", "PLAYED", "DELETED", 4, "FAILED"])
 
 
@@ -111,8 +117,34 @@ def records(draw: st.DrawFn) -> Body:
     return record
 
 
+@st.composite
+def stored_records(draw: st.DrawFn) -> Body:
+    """Draw a record of Evolution's database: with a list of statuses, and sometimes edited, revoked or deleted."""
+    record = draw(records())
+    record["MessageUpdate"] = [{"status": name} for name in draw(st.lists(statuses | st.just("EDITED"), max_size=3))]
+    if draw(st.integers(0, 3)) == 0:
+        record["message"] = None
+    if draw(st.integers(0, 3)) == 0:
+        record["key"]["deleted"] = True
+    if draw(st.integers(0, 5)) == 0:
+        record["messageTimestamp"] = draw(st.sampled_from([None, 0, "soon", SECOND * 10]))
+    return record
+
+
+@st.composite
+def delivered(draw: st.DrawFn, bodies: st.SearchStrategy[Body]) -> Body:
+    """Draw a body, and sometimes when it was received, and how wrong the clock of its host was."""
+    body = draw(bodies)
+    if draw(booleans):
+        return body
+    sent = dt.datetime.fromtimestamp(draw(seconds), dt.UTC)
+    shown = sent + dt.timedelta(hours=draw(zones))
+    date_time = shown.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {**body, "date_time": date_time, "received_at": sent + dt.timedelta(seconds=draw(delays))}
+
+
 upserts = st.builds(envelope, st.sampled_from(["messages.upsert", "send.message"]), records(), clocks)
-histories = st.builds(envelope, st.just("messages.set"), st.lists(records(), max_size=4), clocks)
+histories = st.builds(envelope, st.just("messages.set"), st.lists(records() | stored_records(), max_size=4), clocks)
 acks = st.builds(
     lambda key_id, jid, from_me, status, clock: envelope(
         "messages.update", {"keyId": key_id, "remoteJid": jid, "fromMe": from_me, "status": status}, clock
@@ -130,15 +162,57 @@ edits = st.builds(
             "key": {"id": key_id, "remoteJid": jid, "fromMe": True},
             "type": kind,
             "editedMessage": edited,
-            "timestampMs": str(at * 1000),
+            "timestampMs": at and str(at * 1000),
         },
     ),
     st.sampled_from(["messages.edited", "send.message.update"]),
     key_ids,
     st.sampled_from([OWNER, GROUP, *ANA]),
     edited_contents,
-    seconds,
+    seconds | st.sampled_from([None, SECOND * 10]),
     st.sampled_from(["MESSAGE_EDIT", 14, 0, "REVOKE", "EPHEMERAL_SETTING"]),
+)
+updated_texts = st.builds(
+    lambda key_id, jid, from_me, text, clock: envelope(
+        "messages.update",
+        {
+            "keyId": key_id,
+            "remoteJid": jid,
+            "fromMe": from_me,
+            "status": "SERVER_ACK",
+            "message": {"editedMessage": {"message": {"conversation": text}}},
+        },
+        clock,
+    ),
+    key_ids,
+    addresses | st.just(GROUP),
+    booleans,
+    texts,
+    clocks,
+)
+# The Cloud API chooses the key ids, so the only message with this key id is one to ANA.
+cloud = st.one_of(
+    st.builds(
+        lambda clock: envelope(
+            "send.message",
+            {
+                "key": {"id": "wamid.1", "fromMe": True, "remoteJid": ANA[0]},
+                "message": {"conversation": "oi"},
+                "messageType": "conversation",
+                "messageTimestamp": SECOND,
+            },
+            clock,
+        ),
+        clocks,
+    ),
+    st.builds(
+        lambda jid, status, clock: envelope(
+            "messages.update", {"keyId": "wamid.1", "remoteJid": jid, "fromMe": False, "status": status}, clock
+        ),
+        addresses,
+        st.sampled_from(["SENT", "DELIVERED", "READ", "FAILED"]),
+        clocks,
+    ),
 )
 deletes = st.builds(lambda key: envelope("messages.delete", {**key, "status": "DELETED"}), keys())
 contacts = st.builds(
@@ -222,6 +296,9 @@ connections = st.one_of(
         clocks,
     ),
 )
-events = st.one_of(
-    upserts, upserts, histories, acks, edits, deletes, contacts, chats, groups, presences, calls, connections
-)
+events = delivered(
+    st.one_of(
+        upserts, upserts, histories, acks, edits, updated_texts, deletes, cloud, contacts, chats, groups, presences,
+        calls, connections,
+    )
+)  # fmt: skip

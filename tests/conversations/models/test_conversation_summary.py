@@ -4,20 +4,21 @@ from typing import Any
 import pytest
 
 from conversations.models import EPOCH, Conversation, Message, conversation_summary
+from conversations.models.conversation_summary import START
 from tests.conversations.rows import NOON, a_chat, a_message, an_instance
-
-JUST_BEFORE_NOON = NOON - dt.timedelta(microseconds=1)
 
 
 def message(**fields: Any) -> Message:
     return Message(**{"key_id": "A", "from_me": False, "timestamp": NOON, "kind": "text", **fields})
 
 
-def test_messages_are_ordered_by_time_then_key_id_then_direction() -> None:
+def test_messages_are_ordered_by_time_then_order_of_sending_then_key_id_then_direction() -> None:
     ordered = [
-        message(key_id="B"),
-        message(key_id="B", from_me=True),
-        message(key_id="C"),
+        message(key_id="Z"),
+        message(key_id="Y", sent_order=5),
+        message(key_id="B", sent_order=6),
+        message(key_id="B", sent_order=6, from_me=True),
+        message(key_id="C", sent_order=6),
         message(key_id="A", timestamp=NOON + dt.timedelta(seconds=1)),
     ]
     keys = [conversation_summary.sort_key(row) for row in ordered]
@@ -27,16 +28,16 @@ def test_messages_are_ordered_by_time_then_key_id_then_direction() -> None:
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ({"status": Message.Status.DELIVERED}, EPOCH),
-        ({"status": Message.Status.READ}, NOON),
-        ({"from_me": True, "from_device": True}, JUST_BEFORE_NOON),
-        ({"from_me": True, "from_device": False, "status": Message.Status.READ}, EPOCH),
+        ({"status": Message.Status.DELIVERED}, START),
+        ({"status": Message.Status.READ}, (NOON, 7)),
+        ({"from_me": True, "from_device": True}, (NOON, 6)),
+        ({"from_me": True, "from_device": False, "status": Message.Status.READ}, START),
     ],
 )
 def test_read_receipts_and_messages_from_a_device_prove_that_the_conversation_was_read(
-    fields: dict[str, Any], expected: dt.datetime
+    fields: dict[str, Any], expected: conversation_summary.Position
 ) -> None:
-    assert conversation_summary.read_until(message(**fields)) == expected
+    assert conversation_summary.read_until(message(sent_order=7, **fields)) == expected
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,7 @@ def test_read_receipts_and_messages_from_a_device_prove_that_the_conversation_wa
         ({}, "group", True),
         ({"from_me": True}, "direct", False),
         ({"kind": "call"}, "direct", False),
+        ({"is_history": True}, "direct", False),
         ({}, "status", False),
         ({}, "broadcast", False),
     ],

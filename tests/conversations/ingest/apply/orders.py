@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterable
 
 from conversations.evolution import envelope, events
+from conversations.evolution.facts import Fact
 from conversations.ingest.apply.apply import apply
 from conversations.models import Instance
 from tests.conversations.ingest.bodies import Body
@@ -16,18 +17,23 @@ def new_instance() -> Instance:
     return Instance.objects.create(name=f"orders-{next(_numbers)}")
 
 
+def facts_of(body: Body) -> tuple[Fact, ...]:
+    """Parse a webhook body; the test may say in `received_at` when the body was received."""
+    return events.parse(envelope.parse_envelope(body, received_at=body.get("received_at"))).facts
+
+
 def apply_one_by_one(bodies: Iterable[Body]) -> Rows:
     """Apply webhook bodies one by one to a new instance; return the rows of the instance."""
     instance = new_instance()
     for body in bodies:
-        apply(instance, events.parse(envelope.parse_envelope(body)).facts)
+        apply(instance, facts_of(body))
     return rows_of(instance)
 
 
 def apply_at_once(bodies: Iterable[Body]) -> Rows:
     """Apply webhook bodies to a new instance in one call of `apply`; return the rows of the instance."""
     instance = new_instance()
-    apply(instance, [fact for body in bodies for fact in events.parse(envelope.parse_envelope(body)).facts])
+    apply(instance, [fact for body in bodies for fact in facts_of(body)])
     return rows_of(instance)
 
 

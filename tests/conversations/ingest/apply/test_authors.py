@@ -168,7 +168,7 @@ def test_an_empty_list_of_participants_removes_no_participant() -> None:
         return envelope("groups.upsert", [{"id": GROUP, "participants": [{"id": jid} for jid in jids]}], clock)
 
     rows = apply_in_every_order(members("2025-12-11T10:00:00.000Z", PHONE), members("2025-12-11T10:00:01.000Z"))
-    assert rows["conversations"][0]["participants_as_of"] == "1:2025-12-11T10:00:00.000"
+    assert rows["conversations"][0]["participants_as_of"] == "2:2025-12-11T10:00:00.000"
 
 
 def test_the_last_message_among_equal_timestamps_does_not_depend_on_the_databases_collation() -> None:

@@ -1,6 +1,7 @@
 """Tests each merge rule of messages, latest-state values and memberships with examples and with properties."""
 
 import datetime as dt
+import itertools
 from typing import Any
 
 import pytest
@@ -34,7 +35,7 @@ def copy(**values: Any) -> Copy:
         "quoted_text": "",
         "text": "oi",
     }
-    flags = {"timestamp": NOON, "status": 0, "is_history": False, "from_device": False}
+    flags = {"timestamp": NOON, "sent_order": 0, "status": 0, "is_history": False, "from_device": False}
     content |= {name: value for name, value in values.items() if name in content}
     precedence = values.get("precedence", coerce.canonical_json(content))
     return (
@@ -95,11 +96,24 @@ def test_the_highest_status_of_all_copies_wins() -> None:
     assert merged(read, sent).status == merged(sent, read).status == Message.Status.READ
 
 
-@pytest.mark.parametrize("flag", ["is_history", "from_device"])
-def test_a_flag_that_one_copy_sets_stays_set(flag: str) -> None:
-    is_set, is_unset = copy(precedence="2", **{flag: True}), copy(precedence="1")
-    assert getattr(merged(is_set, is_unset), flag)
-    assert getattr(merged(is_unset, is_set), flag)
+def test_one_copy_from_a_device_is_enough() -> None:
+    is_set, is_unset = copy(precedence="2", from_device=True), copy(precedence="1")
+    assert merged(is_set, is_unset).from_device
+    assert merged(is_unset, is_set).from_device
+
+
+def test_a_message_is_history_until_it_has_a_live_copy() -> None:
+    history, live = copy(precedence="2", is_history=True), copy(precedence="1")
+    assert merged(history).is_history
+    assert merged(history, history).is_history
+    assert not merged(history, live).is_history
+    assert not merged(live, history).is_history
+
+
+def test_the_least_known_order_of_all_copies_wins() -> None:
+    unknown, early, late = copy(), copy(sent_order=7), copy(sent_order=9)
+    assert merged(unknown).sent_order == 0
+    assert merged(late, unknown, early).sent_order == merged(early, late).sent_order == 7
 
 
 # --- updates ----------------------------------------------------------------------------------------------------------
@@ -123,6 +137,15 @@ def test_the_latest_edit_wins() -> None:
     first, second = update("edit", 5, text="z"), update("edit", 6, text="a")
     for row in (merged(copy(), first, second), merged(copy(), second, first)):
         assert (row.text, row.original_text, row.edited_at) == ("a", "oi", coerce.from_ms(6))
+
+
+def test_a_stated_time_of_an_edit_beats_an_estimated_one() -> None:
+    first, second = update("edit", 5, text="20"), update("edit", 6, text="30")
+    estimated = update("edit", 99, text="20", is_estimated=True)
+    for order in itertools.permutations((first, estimated, second)):
+        row = merged(copy(), *order)
+        assert (row.text, row.edited_at, row.edited_at_is_estimated) == ("30", coerce.from_ms(6), False)
+    assert merged(copy(), estimated).edited_at_is_estimated
 
 
 def test_of_two_edits_at_the_same_time_the_greater_text_wins() -> None:
@@ -283,13 +306,15 @@ copies = st.builds(
     details=st.sampled_from([{}, {"start": 0}]),
     sender_id=st.sampled_from([None, 1]),
     timestamp=times.map(lambda seconds: NOON + seconds * SECOND),
+    sent_order=st.integers(0, 3),
     status=st.sampled_from(Message.Status).map(int),
     is_history=st.booleans(),
     from_device=st.booleans(),
 )
 updates: dict[str, st.SearchStrategy[MessageUpdate]] = {
     "status": st.builds(update, st.just("status"), st.sampled_from(Message.Status).map(int)),
-    "edit": st.builds(update, st.just("edit"), times, text=texts),
+    "edit": st.builds(update, st.just("edit"), times, text=texts)
+    | st.builds(update, st.just("edit"), times, text=texts, is_estimated=st.sampled_from([True])),
     "details": st.builds(update, st.just("details"), times, start=st.integers(0, 2)),
     "album": st.just(update("album", 0, "K2")),
     "delete": st.just(update("delete")),

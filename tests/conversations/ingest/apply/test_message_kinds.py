@@ -148,7 +148,7 @@ def test_all_stages_of_an_incoming_call_are_one_message() -> None:
     assert row.conversation.unread_count == 0
 
 
-def test_a_history_import_stores_old_messages_and_the_unread_count() -> None:
+def test_a_history_import_stores_old_messages_and_says_nothing_of_unread() -> None:
     body = sample("messages.set.json")
     receive(instance_of(body), body)
     chat = Conversation.objects.get()
@@ -158,7 +158,7 @@ def test_a_history_import_stores_old_messages_and_the_unread_count() -> None:
         ("Claro, já envio", True, 4, True),
         ("Obrigada!", False, 3, True),
     ]
-    assert (chat.name, chat.unread_count, chat.last_message_text) == ("Mariana Couto", 1, "Obrigada!")
+    assert (chat.name, chat.unread_count, chat.last_message_text) == ("Mariana Couto", 0, "Obrigada!")
 
 
 def apply_recorded(name: str) -> dict[str, Message]:
