@@ -30,19 +30,22 @@ _TEXT_FIELDS = {
     "pollCreationMessageV3": "name",
     "buttonsResponseMessage": "selectedDisplayText",
 }
-_RESOLUTION = dt.timedelta(microseconds=1)
 Timed = tuple[int, Any]  # (time in ms, value that an event states for this time)
 
 
 @dataclass
 class ExpectedMessage:
-    """One chat message as the site must store it; `chat` is a phone number or the JID of a group."""
+    """One chat message as the site must store it; `chat` is a phone number or the JID of a group.
+
+    `sent_order` orders the messages of one second: the earliest time in ms at which an event of the message was sent.
+    """
 
     chat: str
     key_id: str
     from_me: bool
     timestamp: int  # seconds
     text: str
+    sent_order: int
     is_call: bool = False
     from_device: bool = False
     status: int = 0
@@ -57,9 +60,14 @@ class ExpectedMessage:
         return demo_clock.utc(self.timestamp * SECOND)
 
     @property
-    def sort_key(self) -> tuple[dt.datetime, str, bool]:
+    def position(self) -> tuple[dt.datetime, int]:
+        """The place of the chat message in its conversation."""
+        return self.at, self.sent_order
+
+    @property
+    def sort_key(self) -> tuple[dt.datetime, int, str, bool]:
         """The key by which the chat messages of a conversation are sorted."""
-        return self.at, self.key_id, self.from_me
+        return *self.position, self.key_id, self.from_me
 
 
 @dataclass
@@ -79,11 +87,11 @@ class ExpectedConversation:
 
         All chat messages before a read message are read, and so are those before a message sent from the phone.
         """
-        read = [message.at for message in self.messages if not message.from_me and message.status >= _READ]
-        read += [message.at - _RESOLUTION for message in self.messages if message.from_device]
-        read_until = max(read, default=demo_clock.utc(0))
+        read = [message.position for message in self.messages if not message.from_me and message.status >= _READ]
+        read += [(message.at, message.sent_order - 1) for message in self.messages if message.from_device]
+        read_until = max(read, default=(demo_clock.utc(0), 0))
         inbound = (message for message in self.messages if not message.from_me and not message.is_call)
-        return sum(message.at > read_until for message in inbound)
+        return sum(message.position > read_until for message in inbound)
 
 
 @dataclass
@@ -169,9 +177,8 @@ class Oracle:
         record = event.data
         key, content, kind = record["key"], record["message"], record["messageType"]
         text = content[kind] if kind == "conversation" else content[kind].get(_TEXT_FIELDS.get(kind, ""), "")
-        message = self._merge(
-            ExpectedMessage(self._owners[key["remoteJid"]], key["id"], key["fromMe"], record["messageTimestamp"], text)
-        )
+        chat, timestamp = self._owners[key["remoteJid"]], record["messageTimestamp"]
+        message = self._merge(ExpectedMessage(chat, key["id"], key["fromMe"], timestamp, text, event.at))
         message.from_device |= key["fromMe"] and event.name == "messages.upsert"
         message.file = file_digest(content["base64"]) if "base64" in content else ""
         self._updates[key["id"]].statuses.append(_STATUSES[record["status"]])
@@ -180,11 +187,12 @@ class Oracle:
         call = event.data
         at = int(dt.datetime.fromisoformat(call["date"]).timestamp())
         chat = self._owners[call["chatId"]]
-        self._merge(ExpectedMessage(chat, call["id"], from_me=False, timestamp=at, text="", is_call=True))
+        self._merge(ExpectedMessage(chat, call["id"], False, at, "", event.at, is_call=True))  # noqa: FBT003 - as in `_add_copy`
 
     def _merge(self, copy: ExpectedMessage) -> ExpectedMessage:
         message = self._messages.setdefault(copy.key_id, copy)
         message.timestamp = min(message.timestamp, copy.timestamp)
+        message.sent_order = min(message.sent_order, copy.sent_order)
         return message
 
     def _add_status(self, event: Event) -> None:
