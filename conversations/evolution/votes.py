@@ -9,7 +9,7 @@ is the JID of this person; both are `me` for the instance itself.
 from collections.abc import Iterator
 from dataclasses import replace
 
-from conversations.evolution import coerce, jid
+from conversations.evolution import clocks, coerce, jid
 from conversations.evolution.coerce import Json
 from conversations.evolution.envelope import Envelope
 from conversations.evolution.facts import Fact, MessageUpdate
@@ -18,7 +18,7 @@ from conversations.evolution.jid import Address
 ME = "me"
 
 
-def parse_reaction(body: Json, chat: Address, author: Address | None, fallback_ms: int) -> Iterator[Fact]:
+def parse_reaction(body: Json, chat: Address, author: Address | None, message_ms: int) -> Iterator[Fact]:
     """Yield the fact of one person's reaction to a chat message.
 
     Args:
@@ -26,14 +26,14 @@ def parse_reaction(body: Json, chat: Address, author: Address | None, fallback_m
         chat: the chat of the message record; the chat in the reaction's own key may differ, because the key is written
             from the sender's point of view.
         author: the person who reacts; None for the instance.
-        fallback_ms: the time in milliseconds since the epoch, used if the reaction contains no time.
+        message_ms: the time of the message record in milliseconds since the epoch.
     """
     value = {"emoji": coerce.text(body.get("text"), 64)}
-    update = MessageUpdate(_id(body.get("key")), "reaction", _sent_ms(body, fallback_ms), value, chat.key)
+    update = MessageUpdate(_id(body.get("key")), "reaction", _sent_ms(body, message_ms), value, chat.key)
     yield from _by_author(update, author)
 
 
-def parse_vote(body: Json, results: object, chat: Address, author: Address | None, fallback_ms: int) -> Iterator[Fact]:
+def parse_vote(body: Json, results: object, chat: Address, author: Address | None, message_ms: int) -> Iterator[Fact]:
     """Yield the fact of one person's vote in a poll.
 
     Args:
@@ -43,7 +43,7 @@ def parse_vote(body: Json, results: object, chat: Address, author: Address | Non
             person who votes is the only voter.
         chat: the chat of the message record.
         author: the person who votes; None for the instance.
-        fallback_ms: the time in milliseconds since the epoch, used if the vote contains no time.
+        message_ms: the time of the message record in milliseconds since the epoch.
     """
     decrypted = body.get("vote")
     chosen = decrypted.get("selectedOptions") if isinstance(decrypted, dict) else None
@@ -52,7 +52,7 @@ def parse_vote(body: Json, results: object, chat: Address, author: Address | Non
             return
         chosen = [name for name, voters in _options(results) if voters]
     value = {"options": sorted(name for name in chosen if isinstance(name, str))}
-    poll_id, sent_ms = _id(body.get("pollCreationMessageKey")), _sent_ms(body, fallback_ms)
+    poll_id, sent_ms = _id(body.get("pollCreationMessageKey")), _sent_ms(body, message_ms)
     yield from _by_author(MessageUpdate(poll_id, "poll", sent_ms, value, chat.key), author)
 
 
@@ -86,8 +86,15 @@ def _id(key: object) -> str:
     return coerce.key_id(key.get("id")) if isinstance(key, dict) else ""
 
 
-def _sent_ms(body: Json, fallback_ms: int) -> int:
-    return coerce.epoch_ms(body.get("senderTimestampMs")) or fallback_ms
+def _sent_ms(body: Json, message_ms: int) -> int:
+    """Return when a person reacted or voted, by the person's phone; a wrong clock is not believed.
+
+    Args:
+        body: the reaction or vote.
+        message_ms: when WhatsApp received the reaction or vote, in milliseconds since the epoch.
+    """
+    ms = coerce.epoch_ms(body.get("senderTimestampMs"))
+    return message_ms if ms is None or abs(ms - message_ms) > clocks.HOUR else ms
 
 
 def _options(results: object) -> Iterator[tuple[str, list[Address]]]:

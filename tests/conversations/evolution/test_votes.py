@@ -17,7 +17,14 @@ def test_a_reaction_has_its_author_and_its_own_time() -> None:
     body = {"key": {"id": "A1", "remoteJid": OWNER}, "text": "👍", "senderTimestampMs": "1765458000000"}
     value = {"emoji": "👍", "who": PHONE}
     expected = MessageUpdate("A1", "reaction", 1765458000000, value, CHAT.key, subject=CONTACT.key)
-    assert list(votes.parse_reaction(body, CHAT, CONTACT, 5)) == [expected]
+    assert list(votes.parse_reaction(body, CHAT, CONTACT, 1765458001000)) == [expected]
+
+
+def test_a_reaction_of_a_phone_with_a_wrong_clock_has_the_time_of_its_message() -> None:
+    body = {"key": {"id": "A1", "remoteJid": OWNER}, "text": "👍", "senderTimestampMs": "1865458000000"}
+    (update,) = votes.parse_reaction(body, CHAT, CONTACT, 1765458001000)
+    assert isinstance(update, MessageUpdate)
+    assert update.rank_or_ms == 1765458001000
 
 
 def test_a_removed_reaction_has_an_empty_emoji() -> None:
