@@ -6,7 +6,7 @@ result is exact for an event that arrives within the hour, which includes all re
 one hour otherwise. Two cases differ:
 
 * A clock more than `LATEST_ZONE` behind the receipt belongs to a webhook that came late, such as one that an operator
-  posts again after months. Its own time is kept, so it never beats newer events.
+  posts again after months. It counts from the earliest time that its clock can mean, so it never beats newer events.
 * A clock further ahead of the receipt than any time zone is wrong. The receipt counts instead.
 
 A time that WhatsApp states, such as that of a message, is true UTC. It is not believed if it is after the receipt, or
@@ -40,7 +40,7 @@ def sent_ms(host_ms: int, received_ms: int | None) -> int:
         return received_ms or host_ms
     lag = received_ms - host_ms
     if lag > LATEST_ZONE:
-        return host_ms
+        return host_ms - EARLIEST_ZONE
     if lag < -EARLIEST_ZONE - FAST:
         return received_ms - FAST  # so that this event does not beat one with a believed clock that follows at once
     return received_ms + FAST - (lag + FAST) % HOUR

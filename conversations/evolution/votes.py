@@ -87,14 +87,14 @@ def _id(key: object) -> str:
 
 
 def _sent_ms(body: Json, message_ms: int) -> int:
-    """Return when a person reacted or voted, by the person's phone; a wrong clock is not believed.
+    """Return when a person reacted or voted, by the person's phone; a phone whose clock is ahead is not believed.
 
     Args:
         body: the reaction or vote.
         message_ms: when WhatsApp received the reaction or vote, in milliseconds since the epoch.
     """
     ms = coerce.epoch_ms(body.get("senderTimestampMs"))
-    return message_ms if ms is None or abs(ms - message_ms) > clocks.HOUR else ms
+    return message_ms if ms is None or ms > message_ms + clocks.HOUR else ms
 
 
 def _options(results: object) -> Iterator[tuple[str, list[Address]]]:

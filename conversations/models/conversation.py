@@ -128,7 +128,8 @@ class ConversationManager(InstanceScopedManager["Conversation"]):
         """Mark a conversation as read up to its last message, and return the conversation."""
         with transaction.atomic():
             row = self._lock(pk)
-            marked = max(row.marked_position, (row.last_message_at, row.last_sent_order or 0))
+            last = (row.last_message_at, row.last_message.sent_order if row.last_message else 0)
+            marked = max(row.marked_position, last)
             until = max(row.read_position, marked)
             return _save_changes(row, **read_fields(until), **marked_fields(marked), unread_count=0)
 
@@ -168,8 +169,7 @@ class ConversationManager(InstanceScopedManager["Conversation"]):
             return _save_changes(self._lock(pk), **fields)
 
     def _lock(self, pk: int) -> "Conversation":
-        rows = self.select_for_update(of=("self",), no_key=True)
-        return rows.annotate(last_sent_order=F("last_message__sent_order")).get(pk=pk)  # type: ignore[no-redef]  # declared
+        return self.select_for_update(no_key=True).get(pk=pk)
 
 
 def read_fields(until: Position) -> dict[str, Any]:
@@ -236,7 +236,7 @@ class Conversation(TimestampedModel):
 
     # Fields of the last message, in rows of queries that annotate them.
     last_key_id: str
-    last_sent_order: int | None
+    last_sent_order: int
 
     objects: ConversationManager = ConversationManager()
     str_fields = ("pk", "kind", "name")

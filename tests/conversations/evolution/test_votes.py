@@ -20,7 +20,7 @@ def test_a_reaction_has_its_author_and_its_own_time() -> None:
     assert list(votes.parse_reaction(body, CHAT, CONTACT, 1765458001000)) == [expected]
 
 
-def test_a_reaction_of_a_phone_with_a_wrong_clock_has_the_time_of_its_message() -> None:
+def test_a_reaction_of_a_phone_whose_clock_is_ahead_has_the_time_of_its_message() -> None:
     body = {"key": {"id": "A1", "remoteJid": OWNER}, "text": "👍", "senderTimestampMs": "1865458000000"}
     (update,) = votes.parse_reaction(body, CHAT, CONTACT, 1765458001000)
     assert isinstance(update, MessageUpdate)
