@@ -12,7 +12,7 @@ from conversations.models import Conversation, Message
 from tests.conversations.rows import NOON, a_chat, a_message, an_instance
 
 pytestmark = pytest.mark.django_db
-migration = importlib.import_module("conversations.migrations.0008_order_within_a_second")
+migration = importlib.import_module("conversations.migrations.0009_order_within_a_second")
 
 
 def migrate() -> None:

@@ -61,7 +61,7 @@ def add_column(model, name, declaration, field):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("conversations", "0007_reword")]
+    dependencies = [("conversations", "0008_content_kinds")]
     operations = [
         add_column(
             "message",
