@@ -17,7 +17,7 @@ from conversations.models import Message
 class MessageAdmin(InstanceRowsAdmin):
     """Admin of the chat messages of all instances, latest first by WhatsApp's timestamp."""
 
-    ordering = ("-timestamp", "-key_id", "-id")
+    ordering = ("-timestamp", "-sent_order", "-key_id", "-id")
     sortable_by = ("timestamp",)
     list_display = ("timestamp", "conversation_name", "author", "text_preview", "status", "instance_name")
     list_display_links = ("timestamp", "text_preview")

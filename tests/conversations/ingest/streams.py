@@ -296,9 +296,8 @@ connections = st.one_of(
         clocks,
     ),
 )
-events = delivered(
-    st.one_of(
-        upserts, upserts, histories, acks, edits, updated_texts, deletes, cloud, contacts, chats, groups, presences,
-        calls, connections,
-    )
+bodies = st.one_of(
+    upserts, upserts, histories, acks, edits, updated_texts, deletes, cloud, contacts, chats, groups, presences, calls,
+    connections,
 )  # fmt: skip
+events = delivered(bodies)
