@@ -4,7 +4,7 @@ Each serializer lists its fields, so that a new column does not appear in the AP
 text is "", and any other unknown value is null.
 """
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -163,7 +163,7 @@ class ConversationSerializer(serializers.ModelSerializer[Conversation]):
 
     def _deleted_labels(self, instance_id: int) -> set[str]:
         """Return the ids of an instance's deleted labels, read once for all conversations of a page."""
-        known: dict[int, set[str]] = self.context.setdefault("deleted_labels", {})
+        known: dict[int, set[str]] = cast("dict[str, Any]", self.context).setdefault("deleted_labels", {})
         if instance_id not in known:
             instance = Instance.objects.fetch_many([instance_id]).get(instance_id)
             known[instance_id] = instance.deleted_labels if instance else set()

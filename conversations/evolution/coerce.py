@@ -114,10 +114,9 @@ def epoch_ms(value: object) -> int | None:
         value: seconds, ms, µs or ns since the epoch as a number, a decimal string or `{low, high}`, with or without a
             fraction; or an ISO 8601 time.
     """
-    number = int64(value)
-    if number is None:
-        decimal = isinstance(value, float) or (isinstance(value, str) and _DECIMAL.fullmatch(value))
-        number = float(value) if decimal else None  # type: ignore[arg-type]  # `decimal` implies a float or a string
+    number: float | None = int64(value)
+    if number is None and (isinstance(value, float) or (isinstance(value, str) and _DECIMAL.fullmatch(value))):
+        number = float(value)
     if number is None:
         return iso_ms(value)
     if not 0 <= number < _MAX_SECONDS * 10**9:

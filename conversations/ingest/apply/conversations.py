@@ -42,7 +42,7 @@ class ConversationBatch:
         # Only the sort key of the last message is loaded, because loading all its fields would double the query's time.
         rows = rows.annotate(
             last_key_id=F("last_message__key_id"),  # type: ignore[no-redef]  # the names are declared
-            last_sent_order=F("last_message__sent_order"),  # type: ignore[no-redef]
+            last_sent_order=F("last_message__sent_order"),
         )
         self._add(rows.filter(wanted, instance=self._instance).order_by("pk"))
         new = [
