@@ -3,9 +3,10 @@
 A forked child has none of its parent's threads, and a lock that one of these threads held stays locked for ever. Each
 module that owns threads, locks or per-process state registers one callback with `after_fork` to reset them:
 
-- `logs/file_lock.py` and `logs/handler.py`
+- `logs/file_lock.py`, `logs/handler.py` and `logs/line_limit.py`
 - `cachelayer/stores/transport.py`, `cachelayer/runtime/runtime.py` and `cachelayer/write/transactions.py`
-- `conversations/ingest/inbox/insert.py` and `conversations/startup.py`
+- `conversations/ingest/inbox/insert.py`, `conversations/webhooks/instances.py`, `conversations/api/authentication.py`
+  and `conversations/startup.py`
 
 `logs/handler.py` registers its before-fork and after-fork-in-parent hooks itself.
 """

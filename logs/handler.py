@@ -17,6 +17,7 @@ from logs.binding import BOUND, current
 from logs.files import ContextFiles
 from logs.fork import after_fork
 from logs.formatters import ConsoleFormatter, JsonFormatter
+from logs.line_limit import is_admitted
 from logs.log_writer import LogWriter, is_writable, write_stderr
 from logs.record_queue import RecordQueue
 from logs.redaction import SCALAR_TYPES, RedactionFilter, Redactor, is_structure, truncate
@@ -66,6 +67,8 @@ class ServiceHandler(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Queue a snapshot of a log record; if the writer thread cannot run, write it in the calling thread."""
+        if not is_admitted(record):
+            return False
         self.queue.put(snapshot(record, self._redactor))
         if not self.writer.is_running and not self.writer.start():
             self._write_here()

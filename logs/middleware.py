@@ -22,10 +22,12 @@ from django.utils.functional import SimpleLazyObject, empty
 
 from logs import binding
 from logs.contexts import Context
+from logs.line_limit import line_limit, shorten
 
 HEADER = "X-Request-ID"
 _VALID_ID = re.compile(r"[\w.-]{1,64}\Z", re.ASCII)  # the ids that proxies send; any other value is replaced
 _OK = 200
+MAX_PATH_CHARS = 200  # characters of a path that a log line shows
 # Pairs of the lowest HTTP status of a range and the log level for this range.
 _LEVELS = ((500, logging.ERROR), (400, logging.WARNING), (0, logging.INFO))
 
@@ -78,7 +80,10 @@ def context_for_path(path: str) -> Context:
 
 
 def _log(request: HttpRequest, response: Response, context: Context, seconds: float) -> None:
-    """Log a response with its path but without the query string, which may hold a token or a searched name."""
+    """Log a response with its path but without the query string, which may hold a token or a searched name.
+
+    Of the responses to requests without a user, only some are logged, because anybody can send such requests.
+    """
     fields: dict[str, Any] = {"status": response.status_code, "duration_ms": round(seconds * 1000, 2)}
     user = _user_pk(request)
     if user is not None:
@@ -87,7 +92,11 @@ def _log(request: HttpRequest, response: Response, context: Context, seconds: fl
         fields["size"] = len(response.content)
     is_logged = getattr(response, "_has_been_logged", False)
     level = _level(context, _OK if is_logged else response.status_code)
-    context.logger.log(level, "%s %s %s", request.method, request.path, response.status_code, extra=fields)
+    is_anonymous = user is None and level > logging.DEBUG
+    left_out = line_limit.admit((context, response.status_code)) if is_anonymous else {}
+    if left_out is not None:
+        path = shorten(request.path, MAX_PATH_CHARS)
+        context.logger.log(level, "%s %s %s", request.method, path, response.status_code, extra={**fields, **left_out})
     response._has_been_logged = True  # type: ignore[attr-defined] # noqa: SLF001 - Django then skips its own log line
 
 

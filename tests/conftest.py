@@ -1,6 +1,7 @@
 """Sets Django up for the tests, and changes settings that would make tests slow or let them affect each other."""
 
 import os
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
@@ -16,6 +17,9 @@ from django_redis import get_redis_connection  # noqa: E402 - must follow isolat
 
 from cachelayer.conf import Options  # noqa: E402 - must follow isolation.set_up
 from cachelayer.runtime.runtime import runtime  # noqa: E402 - must follow isolation.set_up
+from conversations.api.authentication import refusals  # noqa: E402 - must follow isolation.set_up
+from conversations.webhooks.instances import known_names  # noqa: E402 - must follow isolation.set_up
+from logs.line_limit import line_limit  # noqa: E402 - must follow isolation.set_up
 
 # The time-outs are longer than in production, because Redis may respond slowly while many tests run in parallel.
 if Options.read().is_shared:
@@ -37,6 +41,15 @@ settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # In CI, Hypothesis generates the same examples in every run. A test has no deadline, because a machine may be slow.
 hypothesis.settings.register_profile("whatsai", deadline=None, derandomize=os.environ.get("CI") == "true")
 hypothesis.settings.load_profile("whatsai")
+
+
+@pytest.fixture(autouse=True)
+def no_outsiders() -> Iterator[None]:
+    """Forget the requests of other tests, of which only a bounded number is checked and logged."""
+    yield
+    refusals.reset()
+    known_names.reset()
+    line_limit.reset()
 
 
 def pytest_report_header() -> str:

@@ -25,6 +25,7 @@ DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 WEB_SCHEMES = ("http", "https")
 MIN_SECRET_KEY_CHARS = 50
+URL_FILE = "var/url"  # where `make run` writes the URL of the site that it serves
 
 # Old name of an environment variable → new name. Old names of environment variables work in this release only.
 RENAMED = {
@@ -143,7 +144,7 @@ def read(base_dir: Path = BASE_DIR) -> Environment:
         "ingest_rate_limit": env.float("INGEST_RATE_LIMIT", default=100.0, validate=validate.Range(min=1)),
         "ingest_keep_days": env.float("INGEST_KEEP_DAYS", default=7.0, validate=validate.Range(min=0)),
         "ingest_pending_days": env.float("INGEST_PENDING_DAYS", default=7.0, validate=validate.Range(min=0.1)),
-        "public_url": env.str("PUBLIC_URL", default="http://127.0.0.1:8000", validate=_scheme(*WEB_SCHEMES)),
+        "public_url": env.str("PUBLIC_URL", default=_default_public_url(env, base_dir), validate=_scheme(*WEB_SCHEMES)),
         "time_zone": env.str("TIME_ZONE", default="UTC", validate=_time_zone),
         "language_code": env.str("LANGUAGE_CODE", default="en-us"),
     }
@@ -172,6 +173,15 @@ def _secret_key(value: str) -> None:
         raise ValidationError(
             f"must be a random text of at least {MIN_SECRET_KEY_CHARS} characters (only DEBUG=true has a default)."
         )
+
+
+def _default_public_url(env: Env, base_dir: Path) -> str:
+    """Return the default of PUBLIC_URL: this machine with PORT or, without PORT, where `make run` served last."""
+    port = env.str("PORT", default="", validate=validate.Regexp(r"^[0-9]{0,5}$"))
+    try:
+        return f"http://127.0.0.1:{port}" if port else (base_dir / URL_FILE).read_text(encoding="utf-8").strip()
+    except OSError:
+        return "http://127.0.0.1:8000"
 
 
 def _level(value: str) -> None:

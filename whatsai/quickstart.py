@@ -41,6 +41,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
         listener = listen(options.host, options.port)
         url = local_url(options.host, listener.getsockname()[1])
         state = set_up(VAR, local_defaults(options.host, url), demo=options.demo)
+        local_state.write(VAR / "url", url + "\n")
     except StartError as error:
         sys.exit(f"make run: {error}")
     except KeyboardInterrupt:

@@ -15,6 +15,7 @@ from conversations.admin.base import BoundedAdmin
 from conversations.admin.display_names import format_address
 from conversations.admin.markup import EMPTY, badge, png_image, pretty_json, web_link
 from conversations.admin.paginator import count_up_to
+from conversations.evolution.server_url import normalize_server_url, server_key
 from conversations.models import Instance
 from conversations.webhooks import instances
 
@@ -46,6 +47,18 @@ class InstanceForm(forms.ModelForm):  # type: ignore[type-arg] # Django's class 
             raise ValidationError(f"The name {reason}.")
         return name
 
+    def clean(self) -> dict[str, Any]:
+        """Return the values of all fields.
+
+        Raises:
+            ValidationError: the server has an instance of this name already, under another spelling of its URL.
+        """
+        values = super().clean() or self.cleaned_data
+        name, server = values.get("name", ""), server_key(values.get("server_url", ""))
+        if server and any(server_key(row.server_url) == server for row in Instance.objects.by_name(name)):
+            raise ValidationError("The server has an instance of this name already.")
+        return values
+
     def clean_server_url(self) -> str:
         """Return the server URL as it will be stored, without trailing slashes.
 
@@ -53,11 +66,7 @@ class InstanceForm(forms.ModelForm):  # type: ignore[type-arg] # Django's class 
             ValidationError: the text is not a URL, or the URL contains credentials, a query or a fragment.
         """
         try:
-            return (
-                instances.normalize_server_url(self.cleaned_data["server_url"])
-                if self.cleaned_data["server_url"]
-                else ""
-            )
+            return normalize_server_url(self.cleaned_data["server_url"]) if self.cleaned_data["server_url"] else ""
         except ValueError as error:
             raise ValidationError(f"The server URL {error}.") from None
 

@@ -23,6 +23,7 @@ from conversations.api.pagination import CursorLinksPagination
 from conversations.api.query_params import ContactParameters, ConversationParameters, MessageParameters, PageParameters
 from conversations.api.schema import RowSchema
 from conversations.db.keyset import InvalidCursor
+from conversations.evolution.media_names import REFERENCE, is_media_of
 from conversations.models import Contact, Conversation, Instance, Message
 
 Result = TypeVar("Result")
@@ -130,8 +131,8 @@ class MessageViewSet(RowViewSet):
         The `media` field of the message contains the MIME type that the sender claimed, which is not verified.
         """
         row = get_or_404(self.fetch_row, pk)
-        name = row.media.get("file")
-        if not name or not default_storage.exists(name):
+        name = row.media.get(REFERENCE)
+        if not is_media_of(row.instance_id, name) or not default_storage.exists(name):
             raise NotFound
         filename = row.media.get("file_name") or f"{row.kind}-{row.pk}"
         return FileResponse(

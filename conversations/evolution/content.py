@@ -14,6 +14,7 @@ from typing import Any
 from conversations.evolution import business, coerce
 from conversations.evolution.coerce import Json
 from conversations.evolution.details import MAX_ITEMS, clean, texts
+from conversations.evolution.media_names import REFERENCE, is_media_name
 from conversations.evolution.message_types import (
     ALL,
     COMPANIONS,
@@ -239,8 +240,9 @@ def _media(spec: MessageType, fields: Json, message: Json) -> Json:
         value = None if raw is None else convert(raw)
         if value not in (None, "", False):
             media[name] = value
-    if isinstance(message.get("base64"), dict):  # ingestion replaced the base64 text with the name of a stored file
-        media["file"] = coerce.text(message["base64"].get("file"), 255)
+    stored = message.get("base64")  # ingestion has replaced the base64 text with the name of a stored file
+    if isinstance(stored, dict) and is_media_name(stored.get(REFERENCE)):
+        media[REFERENCE] = stored[REFERENCE]
     for name, source in (("url", "mediaUrl"), ("transcript", "speechToText")):
         if value := coerce.text(message.get(source)):
             media[name] = value

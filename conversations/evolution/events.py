@@ -14,10 +14,17 @@ Parser = Callable[[object, Envelope], Iterator[Fact]]
 
 @dataclass(frozen=True)
 class ParseResult:
-    """The facts parsed from one webhook body, and an error text for each item with an unknown structure."""
+    """The facts parsed from one webhook body.
+
+    Attributes:
+        facts: the facts; they may be empty.
+        problems: an error text for each item with an unknown structure.
+        ignored: why there are no facts; "" if there are facts or problems.
+    """
 
     facts: tuple[Fact, ...]
     problems: tuple[str, ...] = ()
+    ignored: str = ""
 
 
 # Events whose data is one item or an array of items, depending on Evolution's version and channel.
@@ -57,16 +64,15 @@ _NO_DATA: dict[str, Parser] = {
     "instance.create": connection.parse_creation,
 }
 
-# Known events from which no facts are parsed.
-_IGNORED = frozenset(
-    {
-        "application.startup",
-        "messaging.history.set",
-        "typebot.start",
-        "typebot.change.status",
-        "error",
-    }
-)
+# Known events from which no facts are parsed, and why.
+_IGNORED = {
+    "application.startup": "it is about the Evolution server",
+    "messaging.history.set": "it only counts the history that other events contain",
+    "typebot.start": "it is about a bot of the Evolution server",
+    "typebot.change.status": "it is about a bot of the Evolution server",
+    "error": "it is about a failed request to the Evolution server",
+}
+NOTHING_NEW = "nothing in it is kept, such as a signal between WhatsApp clients or an empty list"
 
 
 NAMES = tuple(sorted({*_PARSERS, *_NO_DATA, *_IGNORED}))
@@ -85,7 +91,7 @@ def parse(envelope: Envelope) -> ParseResult:
         UnknownEventError: no parser is registered for the event.
     """
     if envelope.event in _IGNORED:
-        return ParseResult(())
+        return ParseResult((), ignored=_IGNORED[envelope.event])
     if envelope.event in _NO_DATA:
         return ParseResult(tuple(_NO_DATA[envelope.event](envelope.data, envelope)))
     parser = _PARSERS.get(envelope.event)
@@ -100,4 +106,4 @@ def parse(envelope: Envelope) -> ParseResult:
             facts += parser(item, envelope)
         except UnknownShapeError as error:
             problems.append(str(error))
-    return ParseResult(tuple(facts), tuple(problems))
+    return ParseResult(tuple(facts), tuple(problems), "" if facts or problems else NOTHING_NEW)

@@ -1,17 +1,20 @@
 """Prepares a webhook body for storage: masks credentials and removes characters that databases reject.
 
-A webhook body contains the API keys of the instance and of the server, and the webhook token in `destination`.
+A webhook body contains the API keys of the instance and of the server, and the webhook token in `destination`. A body
+may also claim the name of a stored media file, which is masked: only ingestion writes such names into a body.
 """
 
 import re
 from typing import Any
+
+from conversations.evolution.media_names import REFERENCE, is_media_name
 
 SECRET_FIELDS = frozenset(
     {"apikey", "api_key", "authorization", "jwt_key", "token", "access_token", "password", "x-api-key"}
 )
 URL_FIELDS = ("destination", "server_url")  # URLs that are stored without user, password and query string
 MASK = "[redacted]"
-_SPECIAL_FIELDS = SECRET_FIELDS | frozenset(URL_FIELDS)
+_SPECIAL_FIELDS = SECRET_FIELDS | frozenset((*URL_FIELDS, REFERENCE))
 _SCALARS = (int, float, bool, type(None))
 
 
@@ -24,7 +27,8 @@ def sanitize(value: Any) -> Any:
     if isinstance(value, dict):
         if _has_plain_names(value):
             return {name: item if type(item) in _SCALARS else sanitize(item) for name, item in value.items()}
-        return {_to_storable(name): _sanitize_member(name, item) for name, item in value.items()}
+        members = ((_to_storable(name), item) for name, item in value.items())
+        return {name: _sanitize_member(name, item) for name, item in members}
     if isinstance(value, list):
         return [sanitize(item) for item in value]
     return _to_storable(value) if isinstance(value, str) else value
@@ -44,7 +48,8 @@ def _sanitize_member(name: str, value: Any) -> Any:
         return value if value is None else MASK
     if name in URL_FIELDS and isinstance(value, str):
         return _to_storable(re.sub(r"//[^/@]*@", "//", value.partition("?")[0]))
-    return sanitize(value)
+    storable = sanitize(value)
+    return MASK if name == REFERENCE and is_media_name(storable) else storable
 
 
 def _to_storable(text: str) -> str:

@@ -1,11 +1,12 @@
 """Counters of ingestion for each instance, summed over all processes.
 
 Workers increment the counters `applied`, `ignored`, `unknown`, `unsupported`, `foreign`, `failed`, `retried`,
-`coalesced`, `expired` and `delayed` (by the batch interval). A worker writes its counts in the transaction that applies
-the events, so that a rolled-back batch is not counted.
+`coalesced`, `collapsed`, `other_server`, `expired` and `delayed` (by the batch interval). A worker writes its counts in
+the transaction that applies the events, so that a rolled-back batch is not counted.
 
-Web processes increment the counters `received`, `delayed` (for an answer 429) and `overloaded` (for an answer 503). A
-web process counts in memory, and its background thread (`inbox.web_background`) flushes the counts to the database.
+Web processes increment the counters `received`, `refused` (for an answer 401), `delayed` (for an answer 429) and
+`overloaded` (for an answer 503). A web process counts in memory, and its background thread (`inbox.web_background`)
+flushes the counts to the database.
 """
 
 import threading

@@ -7,9 +7,16 @@ from django.db.models import Count, Min, Q
 from django.utils import timezone
 
 from conversations.ingest import metrics
-from conversations.models import WebhookEvent
+from conversations.models import IngestCounter, Instance, WebhookEvent
 
 Outcome = WebhookEvent.Outcome
+# Counter → what its events are, for the counters that hint at wrong settings in Evolution.
+WARNINGS = {
+    "refused": "refused, because the webhook token was missing or wrong; Evolution has dropped them",
+    "foreign": "posted with the token of this instance, but are about another one",
+    "other_server": "from another Evolution server than that of the instance",
+}
+MAX_WARNINGS = 50
 MAX_COUNTED = 200_000  # maximum number of events that a query counts, so that the queries stay cheap
 
 
@@ -24,6 +31,15 @@ class Import:
 
 
 @dataclass(frozen=True)
+class SettingsWarning:
+    """A number of an instance's events that hints at wrong settings in Evolution; `meaning` says what they are."""
+
+    instance: Instance
+    count: int
+    meaning: str
+
+
+@dataclass(frozen=True)
 class Status:
     """The current state of the inbox.
 
@@ -33,6 +49,7 @@ class Status:
         late: seconds since the earliest due time of a waiting event.
         failed: number of events that used up their attempts and can be replayed, at most `MAX_COUNTED`.
         imports: history imports in progress, the oldest import first.
+        warnings: what hints at wrong settings in Evolution, the highest numbers first, at most `MAX_WARNINGS`.
         counts: value of each ingestion counter by its name (see `metrics`).
     """
 
@@ -41,6 +58,7 @@ class Status:
     late: float
     failed: int
     imports: tuple[Import, ...]
+    warnings: tuple[SettingsWarning, ...]
     counts: dict[str, int]
 
 
@@ -59,6 +77,7 @@ def read(instance: int | None = None) -> Status:
         late=max(0.0, (timezone.now() - queue["due"]).total_seconds()) if queue["due"] else 0.0,
         failed=events.filter(outcome=Outcome.FAILED).values("pk")[:MAX_COUNTED].count(),
         imports=tuple(_imports(instance)),
+        warnings=tuple(_warnings(instance)),
         counts=metrics.totals() if instance is None else metrics.for_instance(instance),
     )
 
@@ -72,3 +91,11 @@ def _imports(instance: int | None) -> list[Import]:
         Import(body["instance__name"], body["received_at"], body["parts"] - body["left"], body["parts"])
         for body in bodies
     ]
+
+
+def _warnings(instance: int | None) -> list[SettingsWarning]:
+    counters = IngestCounter.objects.filter(name__in=WARNINGS, value__gt=0).select_related("instance")
+    if instance is not None:
+        counters = counters.filter(instance=instance)
+    rows = counters.order_by("-value", "pk")[:MAX_WARNINGS]
+    return [SettingsWarning(row.instance, row.value, WARNINGS[row.name]) for row in rows]

@@ -11,6 +11,7 @@ class ErrorCode(enum.StrEnum):
     UNKNOWN_URL = "unknown_url"
     UNKNOWN_INSTANCE = "unknown_instance"
     UNAUTHORIZED = "unauthorized"
+    UNVERIFIED = "unverified"
     MALFORMED_JSON = "malformed_json"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     INCOMPLETE_BODY = "incomplete_body"
@@ -22,7 +23,8 @@ class ErrorCode(enum.StrEnum):
 
 
 STATUS = {
-    # Statuses at which Evolution drops the event, used only for requests that can never succeed.
+    # Statuses at which Evolution drops the event, used only for requests that can never succeed. For 401 and 404, the
+    # database has confirmed that the instance or its token does not exist.
     ErrorCode.MALFORMED_JSON: 400,
     ErrorCode.UNAUTHORIZED: 401,
     ErrorCode.UNKNOWN_INSTANCE: 404,
@@ -33,6 +35,7 @@ STATUS = {
     ErrorCode.LENGTH_REQUIRED: 411,
     ErrorCode.BODY_TOO_LARGE: 413,
     ErrorCode.FLOODING: 429,
+    ErrorCode.UNVERIFIED: 429,
     ErrorCode.DATABASE_UNAVAILABLE: 503,
     ErrorCode.OVERLOADED: 503,
 }
@@ -43,6 +46,7 @@ HEADERS = {
     ErrorCode.DATABASE_UNAVAILABLE: {"Retry-After": "5"},  # seconds
     ErrorCode.OVERLOADED: {"Retry-After": "30"},
     ErrorCode.FLOODING: {"Retry-After": "10"},
+    ErrorCode.UNVERIFIED: {"Retry-After": "5"},
 }
 
 

@@ -1,12 +1,25 @@
-"""Finds the instance of a webhook event by the name in the URL or, for a global webhook, by the name in the body."""
+"""Finds the instance of a webhook event by the name in the URL or, for a global webhook, by the name in the body.
 
+Names that no instance has come from outsiders too. Such a name costs no entry in the cache, and at most a few database
+queries a second in all: each process remembers the names of all instances, and reloads them when a name is missing.
+"""
+
+import threading
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
-from urllib.parse import urlsplit
 
+from conversations.evolution.server_url import server_key
 from conversations.models import Instance
+from conversations.webhooks.errors import ErrorCode, WebhookError
+from logs.fork import after_fork
+from logs.token_buckets import TokenBuckets
 
-MAX_LENGTH = 255  # maximum characters of an instance's name and of a server's URL, as in the model `Instance`
+# How many queries a second requests with an unknown name may cause in each process; also for those with a wrong token.
+CHECKS_PER_SECOND = 10.0
+BURST_SECONDS = 10.0  # the queries of this many seconds may run at once
+NEVER = float("-inf")
+MAX_LENGTH = 255  # maximum characters of an instance's name, as in the model `Instance`
 
 # (end of the error text, function that returns whether an instance's name breaks the rule). A name must fit into one
 # segment of a URL, and the database must be able to store the name.
@@ -28,50 +41,94 @@ def _is_unstorable(char: str) -> bool:
     return char < " " or char == "\x7f" or "\ud800" <= char <= "\udfff"
 
 
-def normalize_server_url(text: str) -> str:
-    """Return the URL of an Evolution server without trailing slashes, as the database stores the URL.
+class KnownNames:
+    """The names of all instances, as this process last loaded them."""
 
-    Raises:
-        ValueError: `text` is not an HTTP URL, is too long, or has a part that may contain a secret.
-    """
-    url = text.strip().rstrip("/")
-    if not _is_http(url) or len(url) > MAX_LENGTH:
-        raise ValueError("must be the URL of an Evolution server, such as https://evolution.example.com")
-    if any(mark in url for mark in "@?#"):
-        raise ValueError("must be a URL without credentials, query and fragment")
-    return url
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all names, and replace the lock, which a thread may have held during a fork."""
+        self._names: frozenset[str] = frozenset()
+        self._loaded_at = NEVER  # the time of `monotonic` at which the last load began
+        self._lock = threading.Lock()
+        self._checks = TokenBuckets(BURST_SECONDS)
+
+    def __contains__(self, name: str) -> bool:
+        """Return whether an instance had this name when the names were last loaded."""
+        return name in self._names or (self._loaded_at == NEVER and self.confirm(name))
+
+    def confirm(self, name: str) -> bool:
+        """Return whether an instance has this name now; reload the names if no instance had it before.
+
+        Threads that wait for a reload share its result, so that many unknown names cost few queries.
+
+        Raises:
+            WebhookError: the names were reloaded too often in the last seconds.
+            DatabaseError, InterfaceError: the query fails.
+        """
+        asked_at = monotonic()
+        with self._lock:
+            if name not in self._names and self._loaded_at < asked_at:
+                self.check("names")
+                self._load()
+        return name in self._names
+
+    def check(self, kind: str) -> None:
+        """Count one query that an outsider causes.
+
+        Raises:
+            WebhookError: outsiders caused too many queries of this kind in the last seconds.
+        """
+        if not self._checks.take(kind, CHECKS_PER_SECOND):
+            raise WebhookError(ErrorCode.UNVERIFIED, "too many wrong requests to check this one; send it again later")
+
+    def _load(self) -> None:
+        started_at = monotonic()
+        rows = Instance.objects.primary(Instance.objects.only("name").order_by())
+        self._names, self._loaded_at = frozenset(row.name for row in rows), started_at
 
 
-def _is_http(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        has_host = bool(parts.hostname) and parts.port != 0
-    except ValueError:  # the URL has an invalid port, or an invalid IPv6 address in brackets
-        return False
-    return parts.scheme in ("http", "https") and has_host and url.isprintable() and " " not in url
+known_names = KnownNames()
+after_fork(known_names.reset)
 
 
 def find_by_name(name: str) -> list[Instance]:
-    """Return all instances named `name`, at most one per Evolution server; an empty list if the name is not valid."""
-    return [] if name_error(name) else Instance.objects.by_name(name)
+    """Return the instances named `name`, at most one per Evolution server, as the cache has them."""
+    return Instance.objects.by_name(name) if not name_error(name) and name in known_names else []
+
+
+def find_in_database(name: str) -> list[Instance]:
+    """Return the instances named `name`, at most one per Evolution server; an empty list if the name is not valid.
+
+    Raises:
+        WebhookError: too many requests with a wrong name or token were checked in the last seconds.
+        DatabaseError, InterfaceError: the query fails.
+    """
+    if name_error(name) or not known_names.confirm(name):
+        return []
+    known_names.check("tokens")
+    return list(Instance.objects.primary(Instance.objects.filter(name=name).order_by("id")))
 
 
 def resolve_instance(sender: Instance, body: Any) -> Instance:
     """Return the instance to which an authenticated webhook body belongs.
 
     The result is `sender`, unless `sender` has the global webhook of an Evolution server. A global webhook sends the
-    events of every instance of the server, and the body names the instance. An instance without a row is created.
+    events of every instance of the server, and the body names the instance. An instance without a row is created. If
+    the URL of the server is unknown, no other instance is known to be on the same server.
 
     Args:
         sender: the instance whose token authenticated the request.
         body: any decoded JSON value.
     """
     name = body.get("instance") if isinstance(body, dict) else None
-    if not sender.is_global_webhook or not isinstance(name, str) or name == sender.name or name_error(name):
+    is_global = sender.is_global_webhook and sender.server_url
+    if not is_global or not isinstance(name, str) or name == sender.name or name_error(name):
         return sender
     # Search for the instance before calling `upsert`, because `upsert` also writes to an existing row, and most
     # instances have a row.
-    for instance in find_by_name(name):
-        if instance.server_url == sender.server_url:
+    for instance in Instance.objects.by_name(name):
+        if server_key(instance.server_url) == server_key(sender.server_url):
             return instance
     return Instance.objects.upsert(name, sender.server_url)[0]

@@ -5,43 +5,18 @@ can apply soon. The status is 429 if one instance sends too many events of a kin
 Events with chat messages are never rate limited; see docs/decisions/inbox.md.
 """
 
-import threading
-from time import monotonic
-
 from conversations.ingest import metrics
 from conversations.ingest.conf import Options
 from conversations.ingest.event_policy import RATE_LIMITED
 from conversations.ingest.inbox.overload import queue_depth
 from conversations.models import Instance
 from conversations.webhooks.errors import ErrorCode, WebhookError
+from logs.token_buckets import TokenBuckets
 
-BURST_SECONDS = 3.0  # a full token bucket holds the tokens that are added in this many seconds
-
-
-class TokenBuckets:
-    """One token bucket per instance; tokens are added at the allowed rate, and each event takes one token."""
-
-    def __init__(self) -> None:
-        self._buckets: dict[int, tuple[float, float]] = {}  # primary key of the instance → (tokens, time of `take`)
-        self._lock = threading.Lock()
-
-    def take(self, instance: int, rate: float) -> bool:
-        """Take one token from an instance's bucket; return whether the bucket had a token.
-
-        Args:
-            instance: the instance's primary key.
-            rate: the number of tokens added per second.
-        """
-        now = monotonic()
-        with self._lock:
-            tokens, counted_at = self._buckets.get(instance, (rate * BURST_SECONDS, now))
-            tokens = min(tokens + (now - counted_at) * rate, rate * BURST_SECONDS)
-            has_token = tokens >= 1
-            self._buckets[instance] = (tokens - has_token, now)
-            return has_token
+BURST_SECONDS = 3.0  # an instance may send the events of this many seconds at once
 
 
-buckets = TokenBuckets()
+buckets = TokenBuckets(BURST_SECONDS)  # one bucket for each instance's primary key
 
 
 def check_overload(sender: Instance) -> None:

@@ -11,6 +11,7 @@ from conversations.webhooks.authentication import authenticate, event_in_query
 from conversations.webhooks.errors import ErrorCode, WebhookError
 from logs.binding import bind
 from logs.contexts import Context
+from logs.line_limit import line_limit, shorten
 
 logger = Context.WEBHOOK.logger
 
@@ -26,14 +27,16 @@ def receive_webhook(request: HttpRequest, name: str, suffix: str = "") -> JsonRe
         name: the instance's name from the URL.
         suffix: the event's name from the URL, or "".
     """
-    bind(instance=name)
+    bind(instance=shorten(name))
     try:
         event = _store_request(request, name, suffix)
     except WebhookError as error:
-        logger.warning("Webhook REFUSED: %s, %s", error.status, error.detail)
+        _log_refusal(error)
         return error.response()
     except (DatabaseError, OSError):  # the database is unavailable, or the disk has no space for media
-        logger.exception("Webhook NOT STORED: the sender must retry")
+        left_out = line_limit.admit(("webhooks", ErrorCode.DATABASE_UNAVAILABLE))
+        if left_out is not None:
+            logger.exception("Webhook NOT STORED: the sender must retry", extra=left_out)
         return WebhookError(ErrorCode.DATABASE_UNAVAILABLE, "the event was not stored; send it again").response()
     logger.debug("Webhook STORED")
     return JsonResponse({"status": "stored", "event": event}, status=202)
@@ -43,8 +46,16 @@ def receive_webhook(request: HttpRequest, name: str, suffix: str = "") -> JsonRe
 def unknown_url(request: HttpRequest) -> JsonResponse:
     """Answer 404 to a request for a URL under /webhooks/ that no other route matches."""
     error = WebhookError(ErrorCode.UNKNOWN_URL, "webhooks are accepted at /webhooks/evolution/<instance>[/<event>]")
-    logger.warning("Webhook REFUSED: %s, %s", error.status, error.detail, extra={"path": request.path})
+    bind(path=shorten(request.path))
+    _log_refusal(error)
     return error.response()
+
+
+def _log_refusal(error: WebhookError) -> None:
+    """Log a refusal at a bounded rate for each reason, because anybody can send requests that are refused."""
+    left_out = line_limit.admit(("webhooks", error.code))
+    if left_out is not None:
+        logger.warning("Webhook REFUSED: %s, %s", error.status, error.detail, extra=left_out)
 
 
 def _store_request(request: HttpRequest, name: str, suffix: str) -> str:

@@ -6,6 +6,7 @@ decides in which order its children stop. On Linux a child also ends when its pa
 
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from typing import TypedDict
 START_TIMEOUT = 60.0  # seconds until a started program must be ready
 STOP_TIMEOUT = 10.0  # seconds until a program must have stopped
 POLL_SECONDS = 0.05
+MAX_LOG_BYTES = 10 * 1024 * 1024  # size of a program's output at which it is rotated
 _LOG_TAIL_CHARS = 2000  # number of characters of a program's log in an error text
 _SET_PDEATHSIG = 1  # option of prctl(2): which POSIX signal a process gets when its parent dies
 
@@ -70,6 +72,15 @@ class Program:
     def log_file(self) -> Path:
         """The path of the file with the program's output."""
         return self.folder / f"{self.name}.log"
+
+    def rotate_log(self) -> None:
+        """Move the program's output to `<name>.log.1`, in place of older output, if it is too long.
+
+        The file is copied and emptied, because the program keeps it open. Lines written in between are lost.
+        """
+        if self.log_file.stat().st_size > MAX_LOG_BYTES:
+            shutil.copyfile(self.log_file, self.log_file.with_name(f"{self.name}.log.1"))
+            os.truncate(self.log_file, 0)
 
 
 def start(program: Program) -> Process:

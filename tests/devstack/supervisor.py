@@ -71,9 +71,11 @@ class Supervisor:
         programs.wait_until_ready(program, process, is_stopped)
 
     def supervise(self, is_stopped: Callable[[], bool]) -> None:
-        """Restart programs that end, and execute commands from the named pipe, until `is_stopped` returns True."""
+        """Restart programs, rotate their logs, and execute commands from the pipe, until `is_stopped` returns True."""
         while not is_stopped():
             self.restart_dead()
+            for child in self._children.values():
+                child.program.rotate_log()
             if select.select([self._pipe], [], [], POLL_SECONDS)[0]:
                 for line in os.read(self._pipe, MAX_COMMAND_BYTES).decode(errors="replace").splitlines():
                     self._handle_command(line)

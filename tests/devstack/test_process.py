@@ -8,6 +8,7 @@ import pytest
 
 from tests.devstack import process as program
 from tests.devstack.process import Program, ServerFailed
+from tests.waiting import wait_until
 
 TIMEOUT = 120  # seconds after which a test with a hung process fails
 
@@ -17,6 +18,21 @@ def test_a_program_that_ends_before_it_is_ready_is_an_error_with_its_output(tmp_
     process = program.start(broken)
     with pytest.raises(ServerFailed, match="no such luck"):
         program.wait_until_ready(broken, process)
+
+
+def test_long_output_is_rotated_while_the_program_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "MAX_LOG_BYTES", 1000)
+    chatty = Program("chatty", ["sh", "-c", "while :; do echo 0123456789; done"], tmp_path)
+    process = program.start(chatty)
+    try:
+        for _ in range(3):
+            wait_until(lambda: chatty.log_file.stat().st_size > 1000)
+            chatty.rotate_log()
+        wait_until(lambda: chatty.log_file.stat().st_size > 0)
+    finally:
+        program.stop(process, signal.SIGTERM)
+    assert (tmp_path / "chatty.log.1").stat().st_size > 1000
+    assert b"\0" not in chatty.log_file.read_bytes(), "the program goes on at the start of the emptied file"
 
 
 def test_a_program_that_ignores_a_signal_is_killed(tmp_path: Path) -> None:

@@ -17,10 +17,12 @@ from conversations.models import Instance
 from logs import middleware
 from logs.binding import current, reset
 from logs.contexts import Context
+from logs.line_limit import BURST_SECONDS, LINES_PER_SECOND
 from logs.testing import CapturedLines, capture
 from tests.conversations.webhooks.conftest import PATH, TOKEN
 
 Get = Callable[..., Any]
+BURST = int(BURST_SECONDS * LINES_PER_SECOND)
 GENERATED_ID = re.compile(r"[0-9a-f]{16}")
 
 
@@ -103,6 +105,17 @@ def test_a_response_is_one_line_with_status_and_duration(
     assert line["duration_ms"] >= 0
     assert not [one for one in logged if "Mariana" in str(one) or "hunter2" in str(one)]
     assert not logged.matching(logger="django.request")
+
+
+@pytest.mark.parametrize(("path", "status"), [("/nowhere/", 404), ("/" + "n" * 4000, 404), ("/ok/", 200)])
+def test_a_flood_of_anonymous_requests_logs_few_short_lines(
+    path: str, status: int, get: Get, logged: CapturedLines
+) -> None:
+    for _ in range(50):
+        assert get(path).status_code == status
+    about_responses = [line for line in logged if line["message"].startswith("GET ")]
+    assert len(about_responses) == BURST
+    assert all(len(str(line)) < 1000 for line in about_responses)
 
 
 def test_an_unhandled_exception_is_an_error_with_its_traceback(get: Get, logged: CapturedLines) -> None:

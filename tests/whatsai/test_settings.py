@@ -53,6 +53,15 @@ def test_only_the_secret_key_is_required(read: Read, tmp_path: Path) -> None:
     assert found.database["NAME"] == str(tmp_path / "var" / "db.sqlite3")
 
 
+def test_the_default_of_the_public_url_is_where_the_site_was_served_last(read: Read, tmp_path: Path) -> None:
+    assert read().public_url == "http://127.0.0.1:8000"
+    (tmp_path / "var").mkdir()
+    (tmp_path / environment.URL_FILE).write_text("http://192.168.1.7:8001\n", encoding="utf-8")
+    assert read().public_url == "http://192.168.1.7:8001"
+    assert read(PORT="8002").public_url == "http://127.0.0.1:8002"
+    assert read(PUBLIC_URL="https://wa.example").public_url == "https://wa.example"
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "field", "expected"),
     [

@@ -15,6 +15,7 @@ from django.core.files.storage import default_storage
 
 from conversations.evolution.coerce import as_list
 from conversations.evolution.content import MAX_WRAPPERS, find_type
+from conversations.evolution.media_names import REFERENCE, media_name
 from conversations.evolution.message_types import METADATA_KEYS, MessageClass
 from conversations.models import Instance
 from logs.contexts import Context
@@ -66,9 +67,9 @@ def _to_file(instance: Instance, encoded: object) -> object:
     if not content:
         return encoded if isinstance(encoded, str) else None
     digest = hashlib.sha256(content).hexdigest()
-    name = f"{instance.pk}/{digest[:2]}/{digest}"
+    name = media_name(instance.pk, digest)
     _write(name, content)
-    return {"file": name}
+    return {REFERENCE: name}
 
 
 def decode(encoded: object) -> bytes:

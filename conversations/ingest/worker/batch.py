@@ -6,7 +6,7 @@ cannot be applied, the batch is halved until that event is alone, so that the ot
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -28,6 +28,7 @@ from conversations.ingest.conf import CLOCK_SKEW_LIMIT, Options, is_due, retry_a
 from conversations.ingest.errors import is_transient_db_error, traceback_extra
 from conversations.ingest.event_policy import ACKNOWLEDGEMENT, LATEST_STATE
 from conversations.ingest.worker import parse
+from conversations.ingest.worker.collapse import collapse
 from conversations.ingest.worker.parse import ParsedEvent
 from conversations.models import EPOCH, IngestLease, Instance, Message, WebhookEvent
 from logs.binding import bound
@@ -94,7 +95,8 @@ def apply_events(instance: Instance, events: Sequence[WebhookEvent], options: Op
         applied = [item for item in items if item.event not in failed]
         counts = Counter(coalesced=_count_coalesced(applied), unsupported=_count_unsupported(applied))
         counts.update(_record_failure(event, reason, options) for event, reason in failed.items())
-        counts.update(record_outcomes(applied))
+        deleted, counts["collapsed"] = collapse(instance, [(item.event, item.parsed) for item in applied])
+        counts.update(record_outcomes(applied, deleted=deleted))
     return counts
 
 
@@ -184,17 +186,24 @@ def _record_failure(event: WebhookEvent, reason: str, options: Options) -> str:
     return "failed" if event.outcome == Outcome.FAILED else "retried"
 
 
-def record_outcomes(items: Iterable[ParsedItem]) -> dict[str, int]:
-    """Log and save the outcomes of applied events; return the number of events for each outcome."""
+def record_outcomes(items: Iterable[ParsedItem], deleted: Collection[int] = ()) -> dict[str, int]:
+    """Log and save the outcomes of applied events; return the number of events for each outcome.
+
+    Args:
+        items: the applied events.
+        deleted: primary keys of events whose rows are deleted already; these are only counted and logged.
+    """
     now = timezone.now()
     groups: dict[tuple[Outcome, str], list[int]] = {}
+    counts: Counter[str] = Counter()
     for item in items:
         parse.log_outcome(item.event, item.parsed)
-        groups.setdefault((item.parsed.outcome, item.parsed.reason[:MAX_REASON_CHARS]), []).append(item.event.pk)
-    counts: Counter[str] = Counter()
+        counts[str(item.parsed.outcome)] += 1
+        counts["other_server"] += item.parsed.is_other_server
+        if item.event.pk not in deleted:
+            groups.setdefault((item.parsed.outcome, item.parsed.reason[:MAX_REASON_CHARS]), []).append(item.event.pk)
     for (outcome, reason), pks in groups.items():
         WebhookEvent.objects.filter(pk__in=pks).update(outcome=outcome, reason=reason, finished_at=now)
-        counts[str(outcome)] += len(pks)
     return counts
 
 

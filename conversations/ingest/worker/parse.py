@@ -2,18 +2,24 @@
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from typing import Any
 
 from conversations.evolution import coerce, envelope, events
 from conversations.evolution.facts import Fact
+from conversations.evolution.server_url import server_key
 from conversations.ingest.errors import traceback_extra
 from conversations.models import Instance, WebhookEvent
 from logs.binding import bound
 from logs.contexts import Context
+from logs.line_limit import line_limit, shorten
 
 Outcome = WebhookEvent.Outcome
 log = Context.WEBHOOK.logger
 evolution_log = Context.EVOLUTION.logger  # logs payloads that the parser does not understand
 
+_OTHER_SERVER = (
+    "its server_url is not the server of the instance; correct SERVER_URL in Evolution, or the instance's --server"
+)
 _LOGGED_OUTCOMES = {
     Outcome.UNKNOWN: (evolution_log, "Event NOT UNDERSTOOD: %s"),
     Outcome.FOREIGN: (log, "Event FOREIGN: %s"),
@@ -22,11 +28,15 @@ _LOGGED_OUTCOMES = {
 
 @dataclass(frozen=True)
 class ParsedEvent:
-    """An event's facts, the outcome that the event gets when its facts are applied, and the reason for the outcome."""
+    """An event's facts, the outcome that the event gets when its facts are applied, and the reason for the outcome.
+
+    `is_other_server` is true if the body names another Evolution server than that of the instance.
+    """
 
     outcome: Outcome
     reason: str = ""
     facts: tuple[Fact, ...] = field(default=(), repr=False)
+    is_other_server: bool = False
 
 
 def parse(instance: Instance, event: WebhookEvent) -> ParsedEvent:
@@ -42,7 +52,9 @@ def parse(instance: Instance, event: WebhookEvent) -> ParsedEvent:
     try:
         parsed = envelope.parse_envelope(event.payload, event.name, event.received_at)
         if parsed.instance not in ("", instance.name):
-            return ParsedEvent(Outcome.FOREIGN, "the body names another instance than the webhook")
+            named, own = shorten(parsed.instance), shorten(instance.name)
+            reason = f"the body names another instance ({named}) than the webhook's URL ({own})"
+            return ParsedEvent(Outcome.FOREIGN, reason)
         result = events.parse(parsed)
     except (coerce.UnknownShapeError, events.UnknownEventError) as error:
         return ParsedEvent(Outcome.UNKNOWN, str(error))
@@ -53,7 +65,17 @@ def parse(instance: Instance, event: WebhookEvent) -> ParsedEvent:
     if result.problems:
         reason = f"{len(result.problems)} items not understood: {result.problems[0]}"
         return ParsedEvent(Outcome.UNKNOWN, reason, result.facts)
-    return ParsedEvent(Outcome.APPLIED if result.facts else Outcome.IGNORED, facts=result.facts)
+    is_other_server = _is_other_server(instance, event.payload)
+    if result.facts:
+        return ParsedEvent(Outcome.APPLIED, facts=result.facts, is_other_server=is_other_server)
+    return ParsedEvent(Outcome.IGNORED, result.ignored, is_other_server=is_other_server)
+
+
+def _is_other_server(instance: Instance, payload: Any) -> bool:
+    """Return whether a body names an Evolution server that is not the instance's."""
+    url = payload.get("server_url") if isinstance(payload, dict) else None
+    named = server_key(url) if isinstance(url, str) else ""
+    return bool(named and instance.server_url) and named != server_key(instance.server_url)
 
 
 def log_context(event: WebhookEvent) -> AbstractContextManager[None]:
@@ -63,8 +85,15 @@ def log_context(event: WebhookEvent) -> AbstractContextManager[None]:
 
 
 def log_outcome(event: WebhookEvent, parsed: ParsedEvent) -> None:
-    """Log a warning if an operator should look at the event's outcome."""
+    """Log a warning if an operator should look at the event's outcome, or at the URL of the Evolution server.
+
+    A sender repeats its mistakes with each event, so only some of the warnings about an instance are logged.
+    """
+    warnings = [(log, "Event FROM ANOTHER SERVER: %s", _OTHER_SERVER)] if parsed.is_other_server else []
     if parsed.outcome in _LOGGED_OUTCOMES:
-        logger, message = _LOGGED_OUTCOMES[parsed.outcome]
-        with log_context(event):
-            logger.warning(message, parsed.reason)
+        warnings.append((*_LOGGED_OUTCOMES[parsed.outcome], parsed.reason))
+    for logger, message, detail in warnings:
+        left_out = line_limit.admit((message, event.instance_id))
+        if left_out is not None:
+            with log_context(event):
+                logger.warning(message, detail, extra=left_out)

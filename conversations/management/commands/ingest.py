@@ -67,6 +67,8 @@ def _format(current: status.Status) -> Iterator[str]:
     for history in current.imports:
         title = f"import into {history.instance} of {history.received_at:%Y-%m-%d %H:%M}"
         yield f"{title}: {history.applied} of {history.parts} parts applied"
+    for warning in current.warnings:
+        yield f"warning: {warning.count} events of {warning.instance} were {warning.meaning}"
     yield ""
     yield "all-time counters:"
     yield from (f"{count:>12}  {name}" for name, count in current.counts.items())

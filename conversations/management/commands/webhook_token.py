@@ -1,7 +1,9 @@
 """`manage.py webhook_token`: issues a webhook token for an instance, and prints the settings for Evolution."""
 
+import argparse
 import json
 import shlex
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,10 +11,20 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.http.request import validate_host
 
+from conversations.evolution.server_url import normalize_server_url, server_key
 from conversations.models import Instance
-from conversations.webhooks import evolution_config, instances
+from conversations.webhooks import evolution_config, instances, reachability
 
 NO_SERVER = "none"
+# The settings of Evolution that `POST /settings/set` requires, with Evolution's defaults, but with the history.
+HISTORY_SETTINGS = {
+    "rejectCall": False,
+    "groupsIgnore": False,
+    "alwaysOnline": False,
+    "readMessages": False,
+    "readStatus": False,
+    "syncFullHistory": True,
+}
 
 
 class Command(BaseCommand):
@@ -32,102 +44,126 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--for-server",
-            action="store_true",
-            help="make the token valid for every instance of the server, for Evolution's global webhook",
+            action=argparse.BooleanOptionalAction,
+            help="whether the token is valid for every instance of the server, for Evolution's global webhook; without"
+            " this option, nothing changes",
         )
+        parser.add_argument("--no-media", action="store_true", help="do not let webhooks contain media files")
         parser.add_argument("--revoke-old", action="store_true", help="revoke the old token now instead of in an hour")
         parser.add_argument("--json", action="store_true", help="print only one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django passes positional arguments
         """Issue a webhook token and print it with the settings for Evolution."""
-        _check_allowed_hosts(self)
         instance, created = _upsert_instance(options["instance"], options["server"], for_server=options["for_server"])
         token = Instance.objects.issue_token(instance.pk, revoke_old=options["revoke_old"])
         instance.refresh_from_db()
-        report = _report(instance, token, created=created)
-        self.stdout.write(json.dumps(report, ensure_ascii=False) if options["json"] else _format(report))
+        report = _report(instance, token, created=created, media=not options["no_media"])
+        for warning in report["warnings"]:
+            self.stderr.write(f"warning: {warning}")
+        self.stdout.write(json.dumps(report, ensure_ascii=False) if options["json"] else "\n".join(_format(report)))
 
 
-def _check_allowed_hosts(command: Command) -> None:
-    host = urlsplit(settings.PUBLIC_URL).hostname or ""
-    if settings.ALLOWED_HOSTS and not validate_host(host, settings.ALLOWED_HOSTS):
-        # Django answers 400 if the host is not in ALLOWED_HOSTS, and Evolution does not retry an event after a 400.
-        command.stderr.write(
-            f"warning: add {host!r}, the host of PUBLIC_URL, to ALLOWED_HOSTS; otherwise webhooks are lost"
-        )
-
-
-def _upsert_instance(name: str, server: str | None, *, for_server: bool) -> tuple[Instance, bool]:
+# --- the instance -----------------------------------------------------------------------------------------------------
+def _upsert_instance(name: str, server: str | None, *, for_server: bool | None) -> tuple[Instance, bool]:
     if reason := instances.name_error(name):
         raise CommandError(f"the instance's name {reason}")
-    fields = {"is_global_webhook": True} if for_server else {}
+    fields = {} if for_server is None else {"is_global_webhook": for_server}
     return Instance.objects.upsert(name, _server_url(name, server), **fields)
 
 
 def _server_url(name: str, option: str | None) -> str:
+    """Return the server's URL as the instance has it, if there is one, or else in its normal form.
+
+    Raises:
+        CommandError: the option is not a URL, or is missing although several servers have an instance of this name.
+    """
+    stored = [instance.server_url for instance in Instance.objects.by_name(name)]
     if option is None:
-        return _only_server(name)
+        if len(stored) > 1:
+            choices = ", ".join(server or NO_SERVER for server in stored)
+            raise CommandError(f"several servers have an instance of this name; choose one with --server: {choices}")
+        return stored[0] if stored else ""
     if option == NO_SERVER:
         return ""
     try:
-        return instances.normalize_server_url(option)
+        url = normalize_server_url(option)
     except ValueError as error:
         raise CommandError(f"--server {error}") from None
+    return next((server for server in stored if server_key(server) == server_key(url)), url)
 
 
-def _only_server(name: str) -> str:
-    servers = [instance.server_url for instance in Instance.objects.by_name(name)]
-    if len(servers) > 1:
-        choices = ", ".join(server or NO_SERVER for server in servers)
-        raise CommandError(f"several servers have an instance of this name; choose one with --server: {choices}")
-    return servers[0] if servers else ""
-
-
-def _report(instance: Instance, token: str, *, created: bool) -> dict[str, Any]:
-    until = instance.previous_token_until
-    body = evolution_config.instance_settings(instance.name, token)
+# --- the report -------------------------------------------------------------------------------------------------------
+def _report(instance: Instance, token: str, *, created: bool, media: bool) -> dict[str, Any]:
+    name, server, until = instance.name, instance.server_url, instance.previous_token_until
+    segment = evolution_config.quote_segment(name)
+    is_global = instance.is_global_webhook and bool(server)
+    body = evolution_config.instance_settings(name, token, media=media)
     return {
-        "instance": instance.name,
-        "server": instance.server_url,
+        "instance": name,
+        "server": server,
         "created": created,
         "token": token,
         "old_token_until": until and until.isoformat(timespec="seconds"),
-        "url": evolution_config.webhook_url(instance.name),
-        "path": (path := f"/webhook/set/{evolution_config.quote_segment(instance.name)}"),
+        "url": evolution_config.webhook_url(name),
+        "path": (path := f"/webhook/set/{segment}"),
         "body": body,
-        "curl": _curl(instance.server_url, path, body),
-        "global": evolution_config.global_settings(instance.name, token) if instance.is_global_webhook else None,
+        "curl": _curl(server, path, body),
+        "create": evolution_config.new_instance_settings(name, token, media=media),
+        "restart": _curl(server, f"/instance/restart/{segment}"),
+        "history": _curl(server, f"/settings/set/{segment}", HISTORY_SETTINGS),
+        "global": evolution_config.global_settings(name, token) if is_global else None,
+        "warnings": list(_warnings(instance, created=created)),
     }
 
 
-def _curl(server: str, path: str, body: dict[str, Any]) -> str:
+def _warnings(instance: Instance, *, created: bool) -> Iterator[str]:
+    url, server = settings.PUBLIC_URL, instance.server_url
+    host = urlsplit(url).hostname or ""
+    if settings.ALLOWED_HOSTS and not validate_host(host, settings.ALLOWED_HOSTS):
+        yield f"add {host!r}, the host of PUBLIC_URL, to ALLOWED_HOSTS; otherwise people cannot open the site there"
+    yield from reachability.warnings(url, server, is_global=instance.is_global_webhook and bool(server))
+    if instance.is_global_webhook and not server:
+        yield (
+            "--for-server needs --server URL; without it, the token is valid for this instance only, because no other"
+            " one is known to be on its server"
+        )
+    others = [other.server_url for other in Instance.objects.by_name(instance.name) if other.pk != instance.pk]
+    if created and others:
+        servers = ", ".join(other or NO_SERVER for other in others)
+        yield (
+            f"this is a second instance named {instance.name!r}; to use the one that exists, pass --server with"
+            f" {servers}"
+        )
+
+
+def _curl(server: str, path: str, body: dict[str, Any] | None = None) -> str:
     url = shlex.quote(server + path) if server else f'"$EVOLUTION_URL"{shlex.quote(path)}'
-    return (
-        f'curl -X POST {url} -H "apikey: $EVOLUTION_API_KEY" '
-        f"-H 'Content-Type: application/json' -d {shlex.quote(json.dumps(body))}"
-    )
+    command = f'curl -X POST {url} -H "apikey: $EVOLUTION_API_KEY"'
+    if body is None:
+        return command
+    return f"{command} -H 'Content-Type: application/json' -d {shlex.quote(json.dumps(body))}"
 
 
-def _format(report: dict[str, Any]) -> str:
-    server = f" of {report['server']}" if report["server"] else ""
-    name = f"{report['instance']}{server}"
+def _format(report: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines of the report for a person."""
+    server = report["server"]
+    name = f"{report['instance']} of {server}" if server else report["instance"]
     title = f"Created instance {name}." if report["created"] else f"Instance {name} already exists."
-    lines = [
-        f"{title} New webhook token, which cannot be shown again:",
-        "",
-        f"  {report['token']}",
-        "",
-        f"Body of POST {report['server']}{report['path']}:",
-        "",
-        json.dumps(report["body"], indent=2),
-        "",
-        "The same with curl:",
-        "",
-        report["curl"],
-    ]
+    yield from (f"{title} New webhook token, which cannot be shown again:", "", f"  {report['token']}")
+    yield from ("", f"Evolution will post to {report['url']}")
+    yield from ("", "If the instance exists in Evolution, set its webhook:", "", report["curl"])
+    if report["body"]["webhook"]["base64"]:
+        yield from ("", "A connected number sends media only after its next connection, so restart it once:", "")
+        yield report["restart"]
+    yield from ("", "To import the history of a number, run this before you pair it. WhatsApp sends the history only")
+    yield from ("while a number is paired: log a paired one out, and pair it again.", "", report["history"])
+    yield from ("", f"Or paste this as the body of POST {server}{report['path']}:", "")
+    yield json.dumps(report["body"], indent=2)
+    yield from ("", "If the instance is new in Evolution, this body creates it, and imports the history:", "")
+    yield from (f"POST {server}/instance/create", "", json.dumps(report["create"], indent=2))
     if report["global"]:
-        lines += ["", "Or configure all instances of the server with these environment variables of Evolution:", ""]
-        lines += [f"{name}={value}" for name, value in report["global"].items()]
+        yield from ("", "Or configure all instances of the server with these environment variables of Evolution:", "")
+        yield from (f"{name}={value}" for name, value in report["global"].items())
+        yield from ("", "A global webhook contains no media, unless Evolution stores them in S3.")
     if report["old_token_until"]:
-        lines += ["", f"The old token is valid until {report['old_token_until']}. Use --revoke-old to revoke it now."]
-    return "\n".join(lines)
+        yield from ("", f"The old token is valid until {report['old_token_until']}. --revoke-old revokes it now.")

@@ -3,7 +3,9 @@ from django.contrib.auth.models import User
 from django.test import Client
 from rest_framework.test import APIClient
 
+from logs import token_buckets
 from tests.conversations.rows import a_chat, an_instance
+from tests.waiting import StoppedClock
 
 pytestmark = pytest.mark.django_db
 
@@ -42,6 +44,18 @@ def test_a_malformed_or_unknown_token_is_refused(header: str) -> None:
 def test_an_altered_token_is_refused(token: str) -> None:
     for wrong in (f"{token}x", f"{token[:-1]}", token.upper()):
         assert APIClient(headers={"Authorization": f"Token {wrong}"}).get("/api/v1/instances/").status_code == 401
+
+
+def test_a_flood_of_wrong_tokens_is_throttled_and_a_right_one_is_not(
+    token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(token_buckets, "monotonic", StoppedClock())
+    wrong = APIClient(headers={"Authorization": "Token wrong"})
+    statuses = [wrong.get("/api/v1/instances/").status_code for _ in range(120)]
+    assert statuses == [401] * 100 + [429] * 20
+    assert int(wrong.get("/api/v1/instances/")["Retry-After"]) > 0
+    assert APIClient(headers={"Authorization": f"Token {token}"}).get("/api/v1/instances/").status_code == 200
+    assert APIClient().get("/api/v1/instances/").status_code == 401, "no token is no wrong token"
 
 
 def test_a_deactivated_user_is_refused(api: APIClient) -> None:

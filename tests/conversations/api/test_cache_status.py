@@ -16,6 +16,7 @@ from django.urls import reverse
 from rest_framework.test import APIClient
 
 from cachelayer.runtime.runtime import runtime
+from conversations.evolution.media_names import media_name
 from conversations.models import Contact, Conversation, Instance, Message
 from tests.cachelayer.conftest import cache_runtime  # noqa: F401 - a fixture
 from tests.conversations.rows import a_chat, a_contact, a_group, a_message, an_instance
@@ -36,7 +37,7 @@ def group() -> Conversation:
     contact = a_contact(group.instance, name="Ana")
     group.participants.create(contact=contact, clock="1")
     a_message(group, sender=contact)
-    name = default_storage.save("1/ab/abc", BytesIO(b"file"))
+    name = default_storage.save(media_name(group.instance_id, "ab" * 32), BytesIO(b"file"))
     a_message(group, kind="document", media={"file": name})
     return group
 

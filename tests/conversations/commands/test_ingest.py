@@ -70,6 +70,21 @@ def test_the_status_shows_waiting_and_failed_events_imports_and_counters(
         assert line in output
 
 
+def test_the_status_warns_of_what_hints_at_wrong_settings(instance: Instance) -> None:
+    assert "warning" not in ingest("--status")
+    Instance.objects.filter(pk=instance.pk).update(server_url="https://evo.example.com")
+    foreign, elsewhere = {"instance": "support"}, {"server_url": "http://localhost:8080"}
+    store_all(instance, text("A") | foreign, text("B") | elsewhere)
+    store_all(instance, text("C") | {"server_url": "https://EVO.example.com/"})
+    Worker(NO_DELAY).drain()
+    for _ in range(3):
+        metrics.increment(instance.pk, "refused")
+    metrics.flush()
+    lines = [line for line in ingest("--status").splitlines() if line.startswith("warning: ")]
+    assert [line.split(" ")[1] for line in lines] == ["3", "1", "1"]
+    assert all("sales https://evo.example.com" in line for line in lines)
+
+
 def test_replay_without_ids_applies_all_failed_events_again(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from conversations.models import Instance, WebhookEvent
+from tests.cachelayer.conftest import cache_runtime  # noqa: F401 - pytest finds the imported fixture by name
 
 pytestmark = pytest.mark.django_db
 
@@ -53,8 +54,34 @@ def test_the_body_is_that_of_evolutions_webhook_set() -> None:
         "url": "http://127.0.0.1:8000/webhooks/evolution/sales",
         "headers": {"Authorization": f"Bearer {report['token']}"},
         "byEvents": False,
-        "base64": False,
+        "base64": True,
     }
+
+
+def test_the_body_for_a_new_instance_has_the_same_webhook_and_imports_the_history() -> None:
+    report = issue_token("sales", "--server", SERVER)
+    assert report["create"]["webhook"] == report["body"]["webhook"]
+    assert report["create"].keys() - report["body"].keys() == {
+        "instanceName", "integration", "qrcode", "syncFullHistory",
+    }  # fmt: skip
+    assert (report["create"]["instanceName"], report["create"]["syncFullHistory"]) == ("sales", True)
+
+
+def test_media_can_be_left_out() -> None:
+    report = issue_token("sales", "--server", SERVER, "--no-media")
+    assert report["body"]["webhook"]["base64"] is False
+    assert report["create"]["webhook"]["base64"] is False
+    assert report["restart"] not in run_command("sales", "--no-media")
+    assert report["restart"] in run_command("sales")
+
+
+def test_the_history_command_has_every_setting_that_evolution_requires() -> None:
+    command = shlex.split(issue_token("sales", "--server", SERVER)["history"])
+    assert f"{SERVER}/settings/set/sales" in command
+    assert json.loads(command[-1]) == {
+        "rejectCall": False, "groupsIgnore": False, "alwaysOnline": False, "readMessages": False, "readStatus": False,
+        "syncFullHistory": True,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("server", [SERVER, "none"])
@@ -72,7 +99,7 @@ def test_the_curl_command_posts_the_body_to_the_server(server: str) -> None:
 def test_the_text_contains_the_token_the_body_and_the_curl_command() -> None:
     text = run_command("sales", "--server", SERVER)
     lines = text.splitlines()
-    (curl,) = [line for line in lines if line.startswith("curl ")]
+    (curl,) = [line for line in lines if line.startswith("curl ") and "/webhook/set/" in line]
     body = json.loads(text[text.index("\n{") : text.index("\n}") + 2])
     token = body["webhook"]["headers"]["Authorization"].removeprefix("Bearer ")
     assert f"  {token}" in lines
@@ -99,9 +126,28 @@ def test_for_server_configures_a_working_global_webhook(client: Client) -> None:
 
 
 def test_the_text_has_the_variables_of_the_global_webhook() -> None:
-    assert "\nWEBHOOK_GLOBAL_ENABLED=true\n" in run_command("gateway", "--for-server")
+    assert "\nWEBHOOK_GLOBAL_ENABLED=true\n" in run_command("gateway", "--server", SERVER, "--for-server")
     assert "\nWEBHOOK_GLOBAL_URL=http" in run_command("gateway"), "the instance stays a global webhook"
     assert Instance.objects.get().is_global_webhook
+
+
+def test_for_server_can_be_taken_back(client: Client) -> None:
+    url = issue_token("gateway", "--server", SERVER, "--for-server")["global"]["WEBHOOK_GLOBAL_URL"]
+    report = issue_token("gateway", "--no-for-server")
+    assert report["global"] is None
+    assert post(client, url) == 202, "the old token stays valid for the instance's own events"
+    assert {row.instance.name for row in WebhookEvent.objects.select_related("instance")} == {"gateway"}
+    assert "WEBHOOK_GLOBAL" not in run_command("gateway")
+
+
+def test_for_server_without_a_server_means_no_other_instance(client: Client) -> None:
+    Instance.objects.create(name="sales")
+    report = issue_token("gateway", "--for-server")
+    assert any("--for-server needs --server" in warning for warning in report["warnings"])
+    assert report["global"] is None
+    assert post(client, report["url"], authorization=f"Bearer {report['token']}") == 202
+    assert WebhookEvent.objects.get().instance.name == "gateway"
+    assert Instance.objects.count() == 2
 
 
 def test_the_old_token_stays_valid_for_an_hour(client: Client) -> None:
@@ -135,6 +181,7 @@ def test_an_ambiguous_name_requires_a_server() -> None:
     with pytest.raises(CommandError, match=f"{SERVER}, https://other.example.com, none$"):
         run_command("sales")
     assert issue_token("sales", "--server", "none")["created"] is False
+    assert issue_token("sales", "--server", SERVER)["created"] is False
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a/b", "..", "n" * 256, "a\nb"])
@@ -149,6 +196,58 @@ def test_a_server_that_is_not_an_http_url_is_an_error(server: str) -> None:
     with pytest.raises(CommandError, match="--server must be"):
         run_command("sales", "--server", server)
     assert not Instance.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("first", "again"),
+    [
+        ("http://localhost:8080", "http://127.0.0.1:8080/"),
+        ("http://127.0.0.1:8080", "HTTP://LocalHost:8080"),
+        ("http://localhost:8080", "http://[::1]:8080"),
+        ("http://localhost:8080", "http://0.0.0.0:8080"),
+        ("http://localhost", "http://127.0.0.1:80//"),
+        ("https://evo.example.com", "https://EVO.Example.com.:443/"),
+        ("https://evo.example.com/api", "https://evo.example.com/api/"),
+        ("http://[::1]:8080", "http://[0:0:0:0:0:0:0:1]:8080"),
+    ],
+)
+def test_another_spelling_of_the_server_makes_no_second_instance(first: str, again: str) -> None:
+    report = issue_token("sales", "--server", first)
+    second = issue_token("sales", "--server", again)
+    assert (second["created"], second["server"]) == (False, report["server"])
+    assert Instance.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    "other", ["https://localhost:8080", "http://localhost:8081", "http://10.0.0.1:8080", "http://localhost:8080/evo"]
+)
+def test_another_server_makes_a_second_instance_and_a_warning(other: str) -> None:
+    issue_token("sales", "--server", "http://localhost:8080")
+    report = issue_token("sales", "--server", other)
+    assert report["created"]
+    assert any("second instance" in warning and "http://localhost:8080" in warning for warning in report["warnings"])
+
+
+def test_a_server_that_was_stored_under_another_spelling_is_found() -> None:
+    Instance.objects.create(name="sales", server_url="http://Evo.Example.com:80")
+    assert issue_token("sales", "--server", "http://evo.example.com")["created"] is False
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("cache_runtime")
+def test_a_new_token_works_from_the_moment_it_is_printed(client: Client) -> None:
+    for _ in range(3):
+        report = issue_token("sales", "--server", SERVER, "--revoke-old")
+        assert post(client, report["url"], authorization=f"Bearer {report['token']}") == 202
+
+
+def test_warnings_are_shown_and_are_part_of_the_json(settings: LazySettings) -> None:
+    settings.PUBLIC_URL, settings.ALLOWED_HOSTS = "http://127.0.0.1:8001", ["127.0.0.1"]
+    out, err = StringIO(), StringIO()
+    call_command("webhook_token", "sales", "--server", SERVER, "--json", stdout=out, stderr=err)
+    (warning,) = json.loads(out.getvalue())["warnings"]
+    assert err.getvalue() == f"warning: {warning}\n"
+    assert "cannot reach http://127.0.0.1:8001" in warning
 
 
 def test_a_public_url_outside_of_allowed_hosts_causes_a_warning(settings: LazySettings) -> None:

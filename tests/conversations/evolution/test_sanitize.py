@@ -3,15 +3,39 @@
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conversations.evolution.media_names import media_name
 from conversations.evolution.sanitize import MASK, sanitize
+
+NAME = media_name(1, "ab" * 32)
 
 
 def test_credentials_are_masked_at_any_depth() -> None:
     body = {"apikey": "A", "api_key": "B", "data": [{"Token": "C"}], "destination": "https://x/y?token=D"}
     assert sanitize(body) == {"apikey": MASK, "api_key": MASK, "data": [{"Token": MASK}], "destination": "https://x/y"}
+
+
+def test_a_nul_character_does_not_hide_the_name_of_a_credential() -> None:
+    assert sanitize({"api\x00key": "A", "x": {"tok\x00en": "B"}}) == {"apikey": MASK, "x": {"token": MASK}}
+
+
+@pytest.mark.parametrize("name", ["file", "fi\x00le"])
+@pytest.mark.parametrize("value", [NAME, f"\x00{NAME}", f"{NAME}\x00"])
+def test_the_name_of_a_stored_file_is_masked_wherever_a_sender_writes_it(name: str, value: str) -> None:
+    forged = {name: value}
+    masked = {"file": MASK}
+    assert sanitize({"data": [{"message": {"base64": forged}}]}) == {"data": [{"message": {"base64": masked}}]}
+    assert sanitize({"ephemeralMessage": {"message": {"base64": forged}}})["ephemeralMessage"]["message"] == {
+        "base64": masked
+    }
+
+
+@pytest.mark.parametrize("value", ["nota.pdf", "", None, 7, ["a"], {"name": "a"}, "1/ab/abc"])
+def test_another_member_named_file_is_kept(value: object) -> None:
+    assert sanitize({"file": value}) == {"file": value}
 
 
 def test_a_credential_that_is_null_stays_null() -> None:

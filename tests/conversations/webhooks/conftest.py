@@ -48,9 +48,9 @@ def post(client: Client) -> Post:
 
 
 @pytest.fixture
-def reset_counts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def reset_counts() -> Iterator[None]:
     """Reset the values that a process keeps between requests: token buckets, queue depth and counters."""
-    monkeypatch.setattr(rate_limit, "buckets", rate_limit.TokenBuckets())
+    rate_limit.buckets.reset()
     queue_depth.reset()
     metrics.reset_after_fork()
     yield

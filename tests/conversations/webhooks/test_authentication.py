@@ -1,16 +1,27 @@
 """A request is authenticated by the webhook token of the instance that its URL names."""
 
 import datetime as dt
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.db.models import QuerySet
 from django.test import RequestFactory
 from django.utils import timezone
 
+from cachelayer.runtime.runtime import get_runtime
+from conversations.ingest import metrics
 from conversations.models import Instance
-from conversations.webhooks.authentication import authenticate, event_in_query, request_token
+from conversations.models.instance import hash_token
+from conversations.webhooks.authentication import HOW_TO_SEND, authenticate, event_in_query, request_tokens
 from conversations.webhooks.errors import ErrorCode, WebhookError
+from conversations.webhooks.instances import BURST_SECONDS, CHECKS_PER_SECOND
+from logs import token_buckets
+from logs.redaction import Redactor
+from tests.cachelayer.conftest import cache_runtime  # noqa: F401 - pytest finds the imported fixture by name
 from tests.conversations.webhooks.conftest import SERVER, TOKEN
+from tests.waiting import StoppedClock
 
 
 def request(path: str = "/", **headers: str) -> Any:
@@ -24,27 +35,39 @@ def error_code(name: str, token: str) -> ErrorCode:
 
 
 @pytest.mark.parametrize(
-    ("path", "headers", "token"),
+    ("path", "headers", "tokens"),
     [
-        ("/", {}, ""),
-        ("/", {"authorization": "Bearer abc"}, "abc"),
-        ("/", {"authorization": "bearer   abc "}, "abc"),
-        ("/", {"x-webhook-token": " abc "}, "abc"),
-        ("/?token=abc", {}, "abc"),
-        ("/?token=abc/messages-upsert", {}, "abc"),
-        ("/?token=abc//messages-upsert/", {}, "abc"),
-        ("/?other=1&token=abc", {}, "abc"),
-        ("/?token=c", {"authorization": "Bearer a", "x-webhook-token": "b"}, "a"),
-        ("/?token=c", {"x-webhook-token": "b"}, "b"),
-        ("/?token=c", {"authorization": "Basic dXNlcjpwYXNz"}, "c"),
-        ("/?token=c", {"authorization": "Bearer", "x-webhook-token": ""}, "c"),
-        ("/", {"x-webhook-token": "b", "authorization": "a"}, "b"),
+        ("/", {}, []),
+        ("/", {"authorization": "Bearer abc"}, ["abc"]),
+        ("/", {"authorization": "bearer   abc "}, ["abc"]),
+        ("/", {"x-webhook-token": " abc "}, ["abc"]),
+        ("/?token=abc", {}, ["abc"]),
+        ("/?token=abc/messages-upsert", {}, ["abc"]),
+        ("/?token=abc//messages-upsert/", {}, ["abc"]),
+        ("/?other=1&token=abc", {}, ["abc"]),
+        ("/?token=c", {"authorization": "Bearer a", "x-webhook-token": "b"}, ["a", "b", "c"]),
+        ("/?token=a&token=b/call", {"authorization": "Bearer a"}, ["a", "b"]),
+        ("/", {"authorization": "Bearer a, Bearer b", "x-webhook-token": "c,d"}, ["a", "b", "c", "d"]),
+        ("/?token=c", {"authorization": "Basic dXNlcjpwYXNz"}, ["c"]),
+        ("/?token=c", {"authorization": "Bearer", "x-webhook-token": ""}, ["c"]),
+        ("/", {"x-webhook-token": "b", "authorization": "a"}, ["b"]),
     ],
 )
-def test_the_token_comes_from_authorization_then_the_header_then_the_url(
-    path: str, headers: dict[str, str], token: str
-) -> None:
-    assert request_token(request(path, **headers)) == token
+def test_every_token_of_a_request_is_found(path: str, headers: dict[str, str], tokens: list[str]) -> None:
+    assert request_tokens(request(path, **headers)) == tokens
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        (f"/?token={TOKEN}", {"authorization": "Bearer of-a-proxy", "x-webhook-token": "old"}),
+        ("/?token=old", {"authorization": "Bearer of-a-proxy", "x-webhook-token": TOKEN}),
+        ("/?token=old", {"authorization": f"Bearer {TOKEN}", "x-webhook-token": "old"}),
+        (f"/?token=old&token={TOKEN}", {}),
+    ],
+)
+def test_a_foreign_token_does_not_hide_the_right_one(path: str, headers: dict[str, str], sales: Instance) -> None:
+    assert authenticate(request(path, **headers), "sales") == sales
 
 
 @pytest.mark.parametrize(
@@ -119,3 +142,103 @@ def test_the_previous_token_is_valid_until_it_expires(sales: Instance) -> None:
 def test_a_revoked_token_is_rejected_immediately(sales: Instance) -> None:
     Instance.objects.issue_token(sales.pk, revoke_old=True)
     assert error_code("sales", TOKEN) is ErrorCode.UNAUTHORIZED
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> StoppedClock:
+    """Stop the time of the token buckets, so that no query is allowed again while a test runs."""
+    stopped = StoppedClock()
+    monkeypatch.setattr(token_buckets, "monotonic", stopped)
+    return stopped
+
+
+def count_queries(call: Callable[[], object]) -> int:
+    queries = []
+
+    def count(execute: Callable[..., Any], sql: str, *args: Any) -> Any:
+        queries.append(sql)
+        return execute(sql, *args)
+
+    with connection.execute_wrapper(count):
+        call()
+    return len(queries)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("cache_runtime")
+def test_a_new_token_is_accepted_before_the_cache_knows_it(sales: Instance) -> None:
+    assert authenticate(request(authorization=f"Bearer {TOKEN}"), "sales") == sales
+    # As another process does whose invalidation has not arrived here yet.
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE conversations_instance SET token_hash = %s", [hash_token("a new token")])
+    assert authenticate(request(x_webhook_token="a new token"), "sales") == sales
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("cache_runtime")
+def test_a_new_instance_is_accepted_before_the_cache_knows_it() -> None:
+    assert error_code("support", TOKEN) is ErrorCode.UNKNOWN_INSTANCE
+    assert error_code("support", TOKEN) is ErrorCode.UNKNOWN_INSTANCE
+    (new,) = QuerySet[Instance](Instance).bulk_create([Instance(name="support", token_hash=hash_token("of-support"))])
+    assert authenticate(request(authorization="Bearer of-support"), "support") == new
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("sales")
+def test_a_name_without_an_instance_leaves_nothing_in_the_cache(cache_runtime: Any) -> None:  # noqa: F811 - the argument is the fixture
+    assert error_code("sales", "wrong") is ErrorCode.UNAUTHORIZED
+    before = set(cache_runtime.store.entry_names("*"))
+    for number in range(50):
+        with pytest.raises(WebhookError):
+            authenticate(request(authorization=f"Bearer {TOKEN}"), f"unknown-{number}")
+    assert set(cache_runtime.store.entry_names("*")) == before
+    assert get_runtime().local.namespace(cache_runtime.namespaces.for_tag("instances:all")).fills <= 1
+
+
+@pytest.mark.usefixtures("sales", "clock")
+@pytest.mark.parametrize(
+    ("name", "refusal"),
+    [("unknown-{}", ErrorCode.UNKNOWN_INSTANCE), ("sales", ErrorCode.UNAUTHORIZED)],
+)
+def test_a_flood_of_refusals_costs_few_queries_and_is_then_sent_again(name: str, refusal: ErrorCode) -> None:
+    checks = CHECKS_PER_SECOND * BURST_SECONDS
+    codes = [error_code(name.format(number), f"wrong-{number}") for number in range(200)]
+    checked = codes.index(ErrorCode.UNVERIFIED)
+    assert codes == [refusal] * checked + [ErrorCode.UNVERIFIED] * (200 - checked)
+    assert checks - 1 <= checked <= checks
+    assert WebhookError(ErrorCode.UNVERIFIED, "").status == 429, "Evolution tries it again"
+    assert count_queries(lambda: error_code("unknown", "wrong")) <= 1
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_flood_of_refusals_does_not_hide_a_right_token(sales: Instance) -> None:
+    for number in range(300):
+        error_code("sales", f"wrong-{number}")
+        error_code(f"unknown-{number}", "wrong")
+    assert authenticate(request(authorization=f"Bearer {TOKEN}"), "sales") == sales
+
+
+@pytest.mark.usefixtures("reset_counts")
+def test_wrong_tokens_are_counted_for_their_instance(sales: Instance) -> None:
+    for token in ("wrong", "wröng", ""):
+        error_code("sales", token)
+    error_code("unknown", "wrong")
+    metrics.flush()
+    assert metrics.for_instance(sales.pk) == {"refused": 3}
+
+
+@pytest.mark.parametrize("name", ["sales", "unknown", "n" * 4000])
+@pytest.mark.parametrize("token", ["", "wrong"])
+@pytest.mark.usefixtures("sales")
+def test_an_error_text_is_short_and_survives_the_redaction_of_logs(name: str, token: str) -> None:
+    with pytest.raises(WebhookError) as caught:
+        authenticate(request(authorization=f"Bearer {token}"), name)
+    detail = caught.value.detail
+    assert Redactor("key").text(detail) == detail
+    assert len(detail) < 300
+
+
+def test_the_error_text_for_a_missing_token_names_every_place_for_it() -> None:
+    for place in ("Authorization", "Bearer", "X-Webhook-Token", "token"):
+        assert place in HOW_TO_SEND

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from conversations.evolution.server_url import MAX_LENGTH, normalize_server_url
 from conversations.models import Instance
 from conversations.webhooks import instances
 from tests.conversations.webhooks.conftest import SERVER
@@ -24,7 +25,7 @@ def test_a_name_that_fits_no_url_or_cannot_be_stored_is_invalid(name: str) -> No
 
 def test_the_maximum_length_is_that_of_the_model_fields() -> None:
     max_lengths = {field.name: getattr(field, "max_length", None) for field in Instance._meta.get_fields()}  # noqa: SLF001 - Django documents the attribute _meta
-    assert max_lengths["name"] == max_lengths["server_url"] == instances.MAX_LENGTH
+    assert max_lengths["name"] == max_lengths["server_url"] == instances.MAX_LENGTH == MAX_LENGTH
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ def test_the_maximum_length_is_that_of_the_model_fields() -> None:
     ],
 )
 def test_a_server_url_is_stored_without_trailing_slashes(text: str, url: str) -> None:
-    assert instances.normalize_server_url(text) == url
+    assert normalize_server_url(text) == url
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def test_a_server_url_is_stored_without_trailing_slashes(text: str, url: str) ->
 )
 def test_an_invalid_server_url_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match="must be"):
-        instances.normalize_server_url(text)
+        normalize_server_url(text)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +82,18 @@ def test_a_global_webhook_delivers_for_the_instances_of_its_server(sales: Instan
     assert found != elsewhere
     assert not found.is_global_webhook
     assert instances.resolve_instance(sales, {"instance": "support"}) == found
+
+
+def test_a_global_webhook_of_an_unknown_server_delivers_for_no_other_instance(sales: Instance) -> None:
+    sales.is_global_webhook, sales.server_url = True, ""
+    Instance.objects.upsert("support")
+    assert instances.resolve_instance(sales, {"instance": "support"}) == sales
+
+
+def test_a_global_webhook_finds_instances_under_another_spelling_of_its_server(sales: Instance) -> None:
+    sales.is_global_webhook, sales.server_url = True, "http://localhost:8080"
+    support, _ = Instance.objects.upsert("support", "http://127.0.0.1:8080")
+    assert instances.resolve_instance(sales, {"instance": "support"}) == support
 
 
 def test_resolving_an_existing_instance_does_not_write_to_it(sales: Instance) -> None:

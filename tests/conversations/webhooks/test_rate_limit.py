@@ -10,7 +10,7 @@ from conversations.ingest import metrics
 from conversations.ingest.event_policy import LATEST_STATE, RATE_LIMITED
 from conversations.ingest.inbox.overload import queue_depth
 from conversations.models import Instance, WebhookEvent
-from conversations.webhooks import rate_limit
+from logs import token_buckets
 from tests.conversations.webhooks.conftest import SERVER, Post, event
 from tests.waiting import StoppedClock
 
@@ -23,7 +23,7 @@ numbers = itertools.count()
 def clock(monkeypatch: pytest.MonkeyPatch) -> StoppedClock:
     """Replace the token buckets' time by a fixed one, so that tests do not depend on the machine's speed."""
     stopped = StoppedClock()
-    monkeypatch.setattr(rate_limit, "monotonic", stopped)
+    monkeypatch.setattr(token_buckets, "monotonic", stopped)
     return stopped
 
 
@@ -32,16 +32,6 @@ def new_event(name: str = "connection.update") -> dict[str, Any]:
     number = next(numbers)
     date_time = f"2026-01-01T00:00:00.{number % 1000:03}Z"
     return {"event": name, "instance": "sales", "data": {}, "date_time": date_time, "number": number}
-
-
-def test_a_bucket_allows_a_burst_and_then_the_rate(clock: StoppedClock) -> None:
-    buckets = rate_limit.TokenBuckets()
-    burst = int(2 * rate_limit.BURST_SECONDS)
-    assert [buckets.take(1, 2.0) for _ in range(burst + 1)] == [True] * burst + [False]
-    clock.now += 0.5
-    assert [buckets.take(1, 2.0) for _ in range(2)] == [True, False]
-    clock.now += 1000
-    assert sum(buckets.take(1, 2.0) for _ in range(100)) == burst, "a bucket does not grow beyond the burst"
 
 
 @pytest.mark.usefixtures("sales")

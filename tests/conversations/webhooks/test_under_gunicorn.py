@@ -36,10 +36,14 @@ class Server:
             "HTTPS": "false",
         }
         self._manage("migrate", "--verbosity=0")
-        self.token: str = json.loads(self._manage("webhook_token", NAME, "--json"))["token"]
+        self.token = self.issue_token()
         # The test binds a free port itself, so that early requests wait until the server accepts connections.
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.process = self._gunicorn()
+
+    def issue_token(self, *arguments: str, name: str = NAME) -> str:
+        """Run `manage.py webhook_token` in a process of its own, and return the new token."""
+        return str(json.loads(self._manage("webhook_token", name, *arguments, "--json"))["token"])
 
     def _manage(self, *arguments: str) -> str:
         command = [sys.executable, "manage.py", *arguments]
@@ -190,6 +194,32 @@ def test_a_truncated_body_can_be_retried(length: bytes, sent: bytes, server: Ser
         assert response.status == 408
         assert json.loads(response.read())["error"] == "incomplete_body"
     assert server.wait_until_applied() == before
+
+
+def test_a_token_from_another_process_works_as_soon_as_it_is_printed(server: Server) -> None:
+    for number in range(5):
+        assert server.post(PATH, body(f"known {number}"), token=server.token)[0] == 202
+        server.token = server.issue_token()
+        assert server.post(PATH, body(f"new {number}"), token=server.token)[0] == 202
+    path = "/webhooks/evolution/of-another-process"
+    assert server.post(path, b"{}", token="any")[0] == 404
+    token = server.issue_token(name="of-another-process")
+    assert server.post(path, json.dumps(event(instance="of-another-process")).encode(), token=token)[0] == 202
+
+
+def test_a_flood_of_outsiders_leaves_the_logs_short_and_the_sender_in(server: Server) -> None:
+    before = len(server.output())
+    with closing(server.connection()) as connection:
+        for number in range(1000):
+            connection.request(
+                "POST", f"/webhooks/evolution/{number}-{'n' * 3000}", b"{}", {"X-Webhook-Token": "wrong"}
+            )
+            response = connection.getresponse()
+            response.read()
+            assert response.status in (404, 429)
+    assert server.post(PATH, body("during a flood"), token=server.token)[0] == 202
+    lines = server.output()[before:]
+    assert lines.count("Webhook REFUSED") < 200
 
 
 def test_no_output_of_the_server_contains_a_token(server: Server) -> None:

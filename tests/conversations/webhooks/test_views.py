@@ -205,6 +205,30 @@ def test_a_rejected_request_is_logged_with_its_instance_and_status(
     assert "401" in record.getMessage()
 
 
+@pytest.mark.usefixtures("sales", "reset_counts")
+@pytest.mark.parametrize(
+    ("path", "token"),
+    [(PATH, "wrong"), ("/webhooks/evolution/" + "n" * 4000, TOKEN), ("/webhooks/" + "n" * 4000, ""), (PATH, "")],
+)
+def test_a_flood_of_refused_requests_logs_few_short_lines(
+    path: str, token: str, post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(300):
+        post(path, b"{}", token=token)
+    lines = [record for record in caplog.records if record.name == "whatsai.webhook"]
+    assert 0 < len(lines) < 60
+    assert all(len(str(vars(record))) < 3000 for record in lines)
+
+
+@pytest.mark.usefixtures("sales", "reset_counts")
+def test_a_flood_of_outsiders_hides_no_refusal_of_a_sender(post: Post, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(100):
+        post(f"/webhooks/evolution/unknown-{number}")
+    caplog.clear()
+    post(body=b"{")
+    assert [record.args for record in caplog.records if record.name == "whatsai.webhook"] != []
+
+
 @pytest.mark.usefixtures("sales")
 def test_an_accepted_event_logs_nothing_above_debug(post: Post, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
@@ -225,9 +249,9 @@ def test_no_log_record_contains_a_token(
         post(path, body, token=""),
         post(f"{path}?token={TOKEN}", body, token=""),
         post(f"{path}?token={TOKEN}/messages-upsert", body, token=""),
-        post(f"{path}?token={TOKEN}", body, token=TOKEN + "-wrong"),
+        post(f"{path}?token={TOKEN}", body, token=TOKEN + "-foreign"),
     ]
-    expected = [status, 401, status, status, 401] if name == "sales" else [404] * 5
+    expected = [status, 401, status, status, status] if name == "sales" else [404, 401, 404, 404, 404]
     assert [response.status_code for response in responses] == expected
     assert caplog.records
     assert TOKEN not in caplog.text

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from conversations.evolution.media_names import media_name
 from conversations.models import Conversation, Instance, Message
 from tests.conversations.ingest.apply.orders import apply_in_every_order
 from tests.conversations.ingest.bodies import GROUP, LID, OWNER, PEOPLE, PHONE, Body, envelope, text
@@ -143,12 +144,14 @@ def test_an_open_connection_shows_that_the_instance_exists() -> None:
     assert not apply_in_every_order(removed, connecting, opened)["instance"][0]["is_removed"]
 
 
-def test_a_body_cannot_refer_to_a_file_of_another_instance() -> None:
-    body = text("M1", PHONE)
-    body["data"]["message"] = {"imageMessage": {"mimetype": "image/png"}, "base64": {"file": "1/ab/secret"}}
+@pytest.mark.parametrize("wrapper", ["", "ephemeralMessage", "viewOnceMessageV2"])
+def test_a_body_cannot_refer_to_a_stored_file(wrapper: str) -> None:
     instance = Instance.objects.create(name="files")
+    body = text("M1", PHONE)
+    forged = {"imageMessage": {"mimetype": "image/png"}, "base64": {"file": media_name(instance.pk, "ab" * 32)}}
+    body["data"]["message"] = {wrapper: {"message": forged}} if wrapper else forged
     receive(instance, body)
-    assert Message.objects.get().media == {"mimetype": "image/png"}
+    assert "file" not in Message.objects.get().media
 
 
 @pytest.mark.parametrize("event", ["groups.upsert", "group-participants.update", "presence.update", "call"])

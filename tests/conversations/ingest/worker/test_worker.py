@@ -240,10 +240,10 @@ def test_a_batch_that_fails_as_a_whole_delays_only_its_instance(
     other = Instance.objects.create(name="support")
     record_outcomes = batch.record_outcomes
 
-    def fail_for_instance(items: Any) -> Any:
+    def fail_for_instance(items: Any, **options: Any) -> Any:
         if any(item.event.instance_id == instance.pk for item in items):
             raise DataError("a defect")
-        return record_outcomes(items)
+        return record_outcomes(items, **options)
 
     store_all(instance, *texts(3))
     store_all(other, *texts(3))
@@ -307,6 +307,7 @@ def test_each_outcome_has_a_counter(instance: Instance, failing_key_ids: set[str
     assert metrics.for_instance(instance.pk) == {
         "applied": 67,
         "coalesced": 64,
+        "collapsed": 64,
         "foreign": 1,
         "ignored": 1,
         "retried": 1,

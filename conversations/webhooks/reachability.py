@@ -1,0 +1,27 @@
+"""Warns if an Evolution server cannot reach this site under PUBLIC_URL, as far as the addresses show."""
+
+from collections.abc import Iterator
+
+from conversations.evolution.server_url import host_of, is_loopback, is_private
+
+
+def warnings(public_url: str, server_url: str, *, is_global: bool) -> Iterator[str]:
+    """Yield one sentence for each reason why webhooks may not arrive.
+
+    Args:
+        public_url: the address of this site that Evolution is told.
+        server_url: the address of the Evolution server; "" if unknown.
+        is_global: whether the server's global webhook is used.
+    """
+    site, server = host_of(public_url), host_of(server_url)
+    if is_loopback(site) and server and not is_loopback(server):
+        yield f"{server} cannot reach {public_url}, which is the address of this machine for itself; set PUBLIC_URL"
+    elif is_loopback(site):
+        yield (
+            f"only an Evolution server on this machine, outside of containers, can reach {public_url}; for any other"
+            " one set PUBLIC_URL"
+        )
+    elif is_private(site) and server and not is_private(server):
+        yield f"{server} may be unable to reach {public_url}, an address of a private network; set PUBLIC_URL"
+    if is_global and not set(".:") & set(site):
+        yield f"Evolution ignores a global webhook whose host has no dot, such as {site!r}; set PUBLIC_URL"

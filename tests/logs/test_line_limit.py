@@ -1,0 +1,55 @@
+"""Lines that outsiders cause are logged at a bounded rate, with the number of lines that were left out."""
+
+from pathlib import Path
+
+import pytest
+
+from logs import token_buckets
+from logs.line_limit import BURST_SECONDS, LINES_PER_SECOND, LineLimit, shorten
+from tests.logs.conftest import MakeHandler, logger, messages
+from tests.waiting import StoppedClock
+
+BURST = int(BURST_SECONDS * LINES_PER_SECOND)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> StoppedClock:
+    stopped = StoppedClock()
+    monkeypatch.setattr(token_buckets, "monotonic", stopped)
+    return stopped
+
+
+def test_lines_beyond_the_burst_are_counted_in_the_next_line(clock: StoppedClock) -> None:
+    limit = LineLimit()
+    assert [limit.admit("a") for _ in range(BURST + 7)] == [{}] * BURST + [None] * 7
+    assert limit.admit("b") == {}, "a flood of one kind hides no line of another kind"
+    clock.now += 1 / LINES_PER_SECOND
+    assert limit.admit("a") == {"left_out": 7}
+    assert limit.admit("a") is None
+    clock.now += BURST_SECONDS
+    assert [limit.admit("a") for _ in range(2)] == [{"left_out": 1}, {}]
+
+
+def test_a_day_of_a_flood_fits_into_one_log_file(clock: StoppedClock) -> None:
+    limit, lines = LineLimit(), 0
+    for _ in range(24 * 360):
+        clock.now += 10
+        lines += sum(limit.admit("a") is not None for _ in range(5))
+    assert lines * 500 < 10_000_000 / 5
+
+
+def test_a_flood_of_bad_requests_leaves_room_for_other_lines(make_handler: MakeHandler, directory: Path) -> None:
+    handler = make_handler()
+    security = logger(handler, "django.security.DisallowedHost")
+    for number in range(500):
+        security.error("Invalid HTTP_HOST header: '%s'", "n" * number)
+    security.info("an information is no sign of an outsider")
+    logger(handler, "whatsai.webhook").error("an error of our own")
+    handler.flush()
+    assert len(messages(directory, "api.log")) == BURST + 1
+    assert messages(directory, "webhook.log") == ["an error of our own"]
+
+
+def test_long_texts_are_cut() -> None:
+    assert shorten("n" * 64) == "n" * 64
+    assert shorten("n" * 4000) == f"{'n' * 64}… (4000 characters)"
