@@ -28,7 +28,8 @@ def choice_lines(details: Json) -> Lines:
             title = _text(row.get("title")) or _text(row.get("id"))
             yield from _plain(f"• {' — '.join(part for part in (title, _text(row.get('description'))) if part)}")
     yield from _button_lines(details)
-    yield from _plain(details.get("footer"))
+    total = format_amount(details.get("total_amount_1000"), details.get("total_currency_code"))
+    yield from _plain(details.get("footer"), total and f"Total: {total}")
 
 
 def order_lines(details: Json) -> Lines:
@@ -56,7 +57,7 @@ def product_lines(details: Json) -> Lines:
 
 def payment_lines(details: Json) -> Lines:
     """Yield the step of a payment and its amount."""
-    amount = format_amount(details.get("amount_1000"), details.get("currency_code_iso_4217"))
+    amount = format_amount(details.get("amount_1000"), details.get("currency_code"))
     yield from _plain(" · ".join(part for part in (_text(details.get("step")), amount) if part))
 
 

@@ -54,13 +54,19 @@ def _read_choices(content: Json) -> Json:
     frames = list(_frames(content))
     carousels = [frame["carouselMessage"] for frame in frames if isinstance(frame.get("carouselMessage"), dict)]
     cards = [card for carousel in carousels for card in _objects(carousel.get("cards"))]
-    read = {
+    read: Json = {
         "header": _words(frames, _HEADERS, ("title", "subtitle", "text")),
         "footer": _words(frames, _FOOTERS, ("text",)),
         "buttons": [_button(raw) for raw in _items(frames, _BUTTONS)],
         "sections": [_section(raw) for frame in frames for raw in _raw_sections(frame)],
         "cards": [_card(raw) for raw in cards[:MAX_CARDS]],
+        **_header_objects(frames),
     }
+    params = (_decoded(raw.get("buttonParamsJson")) for raw in _items(frames, _BUTTONS))
+    for param in params:  # a button that asks for a payment
+        amount = _money(param.get("total_amount"))
+        if amount is not None:
+            read |= {"total_amount_1000": amount, "total_currency_code": _scalar(param, "currency")}
     return {name: value for name, value in read.items() if value}
 
 
@@ -90,13 +96,28 @@ CHOICES = Reader(
     frozenset({*_FRAMES, *_HEADERS, *_FOOTERS, *_BUTTONS, *_FILES, "sections", "productListInfo", "carouselMessage"})
     | {"contentText", "body", "headerType"},
 )
+
+
+def _read_payment(content: Json) -> Json:
+    """Return the amount and the currency of a payment, which is in `amount` or in two fields of the content."""
+    money = content.get("amount")
+    money = money if isinstance(money, dict) else {}
+    amount = coerce.int64(content.get("amount1000"))
+    read = {
+        "amount_1000": _money(money) if amount is None else amount,
+        "currency_code": _scalar(content, "currencyCodeIso4217") or _scalar(money, "currencyCode"),
+    }
+    return {name: value for name, value in read.items() if value is not None}
+
+
 ORDER = Reader(_read_order, frozenset({"product_items"}))
 SCHEDULED_CALL = Reader(_read_scheduled_call, frozenset({"scheduledTimestampMs"}))
 
 
 def payment(step: str) -> Reader:
     """Return a reader that names the step of a payment: `request`, `sent`, `declined`, `canceled`, …."""
-    return Reader(lambda _: {"step": step}, frozenset({"noteMessage"}))
+    read_fields = frozenset({"noteMessage", "amount", "amount1000", "currencyCodeIso4217", "background"})
+    return Reader(lambda content: {"step": step, **_read_payment(content)}, read_fields)
 
 
 def _frames(content: Json) -> Iterator[Json]:
@@ -113,9 +134,25 @@ def _words(frames: list[Json], names: tuple[str, ...], parts: tuple[str, ...]) -
         for name in names:
             value = frame.get(name)
             words = [value.get(part) for part in parts] if isinstance(value, dict) else [value]
-            if found := "\n".join(word for word in words if isinstance(word, str) and word):
+            if found := "\n".join(word for word in words if isinstance(word, str) and word) or _parameters(value):
                 return found
     return ""
+
+
+def _parameters(value: object) -> str:
+    """Return the parameters of a template text (`HighlyStructuredMessage`), whose wording only WhatsApp knows."""
+    params = value.get("params") if isinstance(value, dict) else None
+    return " ".join(word for word in params if isinstance(word, str)) if isinstance(params, list) else ""
+
+
+def _header_objects(frames: list[Json]) -> Json:
+    """Return the product and the place above a message with buttons."""
+    headers = [frame["header"] for frame in frames if isinstance(frame.get("header"), dict)]
+    products = _objects([header.get("productMessage") for header in headers])
+    return {
+        "product": next((product.get("product") for product in products), None),
+        "location": next(iter(_objects([header.get("locationMessage") for header in headers])), None),
+    }
 
 
 def _items(frames: list[Json], names: tuple[str, ...]) -> list[Json]:
@@ -186,8 +223,16 @@ def _thousandths(price: object) -> int | None:
         return None
 
 
+def _money(value: object) -> int | None:
+    """Return an amount `{value, offset}`, in which `offset` is the number of parts of a unit, in thousandths."""
+    amount, offset = (
+        (coerce.int64(value.get(name)) for name in ("value", "offset")) if isinstance(value, dict) else (0, 0)
+    )
+    return amount * 1000 // offset if amount is not None and offset else None
+
+
 def _scalar(fields: Json, *names: str) -> Any:
-    values = (fields.get(name) for name in names)
+    values = (_parameters(fields.get(name)) or fields.get(name) for name in names)
     return next((value for value in values if isinstance(value, str | int) and value != ""), None)
 
 

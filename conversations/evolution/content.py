@@ -27,6 +27,7 @@ from conversations.evolution.message_types import (
 
 MAX_WRAPPERS = 16  # maximum number of nested wrappers that are removed
 UNKNOWN = MessageType(MessageClass.TEXT, "unknown", ("*",))  # content that no table describes
+_INHERITED = (*METADATA_KEYS, "messageContextInfo")  # members of a wrapper that also hold for the message inside
 _VERSION = re.compile(r"V\d+$")
 
 
@@ -36,10 +37,12 @@ class Unwrapped:
 
     Attributes:
         message: the innermost `message` object, with the metadata of all levels.
+        key: the content key of `message`; "" if it has none.
         wrappers: the wrappers' content keys and values, from the outermost to the innermost.
     """
 
     message: Json
+    key: str = ""
     wrappers: tuple[tuple[str, Json], ...] = ()
 
     @property
@@ -114,16 +117,14 @@ def unwrap(message: object) -> Unwrapped:
     Metadata of a wrapper, such as `base64`, also holds for the message inside, unless that has its own.
     """
     inner = message if isinstance(message, dict) else {}
+    key = content_key(inner)
     wrappers: list[tuple[str, Json]] = []
-    while len(wrappers) < MAX_WRAPPERS:
-        name = content_key(inner)
-        wrapper = inner.get(name)
-        if not isinstance(wrapper, dict) or not isinstance(wrapper.get("message"), dict):
-            break
-        wrappers.append((name, wrapper))
-        kept = (*METADATA_KEYS, "messageContextInfo")
-        inner = {**{name: inner[name] for name in kept if name in inner}, **wrapper["message"]}
-    return Unwrapped(inner, tuple(wrappers))
+    while len(wrappers) < MAX_WRAPPERS and _is_wrapper(inner.get(key)):
+        wrapper = inner[key]
+        wrappers.append((key, wrapper))
+        inner = {**{name: inner[name] for name in _INHERITED if name in inner}, **wrapper["message"]}
+        key = content_key(inner)
+    return Unwrapped(inner, key, tuple(wrappers))
 
 
 def content_key(message: Json) -> str:
@@ -140,10 +141,14 @@ def content_key(message: Json) -> str:
     return min(ranked)[-1] if ranked else ""
 
 
+def _is_wrapper(value: object) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("message"), dict)
+
+
 def _rank(name: str, value: object) -> int:
     if name in COMPANIONS:
         return 3
-    if isinstance(value, dict) and isinstance(value.get("message"), dict):
+    if _is_wrapper(value):
         return 0
     known = find_type(name)
     return 2 if known is UNKNOWN else int(known.cls is MessageClass.SIGNAL)
@@ -166,7 +171,7 @@ def parse_content(message: object, message_type: str = "") -> Content:
         message_type: the record's `messageType`, used if `message` does not determine the kind.
     """
     unwrapped = unwrap(message)
-    key, body = _key_and_body(unwrapped.message, message_type)
+    key, body = _key_and_body(unwrapped, message_type)
     spec = find_type(key or message_type)
     fields = body if isinstance(body, dict) else {}
     text = _text(spec, body)
@@ -178,7 +183,7 @@ def parse_content(message: object, message_type: str = "") -> Content:
         text=text or "",
         has_text=text is not None,
         media=_media(spec, fields, unwrapped.message),
-        details=_details(spec, body, key, text or "") | ({"view_once": True} if unwrapped.is_view_once else {}),
+        details=_details(spec, body, key, text or "") | _view_once(spec, unwrapped),
         unwrapped=unwrapped,
     )
 
@@ -191,14 +196,14 @@ def quoted_text(message: object) -> str:
     return content.text or f"[{content.kind or content.key}]"
 
 
-def _key_and_body(message: Json, message_type: str) -> tuple[str, Any]:
+def _key_and_body(unwrapped: Unwrapped, message_type: str) -> tuple[str, Any]:
     """Return the content key and the content of a `message` object without wrappers.
 
     The EVOLUTION channel writes the fields of buttons and lists directly into `message`; `messageType` is their key.
     """
-    key = content_key(message)
-    known = find_type(message_type)
-    if key and find_type(key) is UNKNOWN and known.cls in (MessageClass.MEDIA, MessageClass.BUSINESS):
+    key, message = unwrapped.key, unwrapped.message
+    has_fields = find_type(message_type).cls in (MessageClass.MEDIA, MessageClass.BUSINESS)
+    if key and has_fields and find_type(key) is UNKNOWN:
         return message_type, {name: value for name, value in message.items() if name not in METADATA_KEYS}
     return key, message.get(key)
 
@@ -235,7 +240,7 @@ def _media(spec: MessageType, fields: Json, message: Json) -> Json:
     elif spec.reader is business.CHOICES:
         described = business.header_file(fields)
     media = {}
-    for name, (sources, convert) in _MEDIA_FIELDS.items():
+    for name, (sources, convert) in _MEDIA_FIELDS.items() if described else ():
         raw = next((described[source] for source in sources if described.get(source) is not None), None)
         value = None if raw is None else convert(raw)
         if value not in (None, "", False):
@@ -249,6 +254,12 @@ def _media(spec: MessageType, fields: Json, message: Json) -> Json:
     return media
 
 
+def _view_once(spec: MessageType, unwrapped: Unwrapped) -> Json:
+    """Return the mark of media that can be seen once; Evolution also wraps buttons and lists like such media."""
+    may_be = spec is UNKNOWN or spec.cls is MessageClass.MEDIA
+    return {"view_once": True} if may_be and unwrapped.is_view_once else {}
+
+
 def _details(spec: MessageType, body: object, key: str, text: str) -> Json:
     if spec is UNKNOWN:
         return clean({"content": key, "fields": body if isinstance(body, dict | list) else None}) if key else {}
@@ -257,6 +268,8 @@ def _details(spec: MessageType, body: object, key: str, text: str) -> Json:
     names = [name for name in fields if name not in read] if spec.details == ALL else spec.details
     kept = {name: fields[name] for name in names if name in fields}
     details = clean({**kept, **(spec.reader.read(fields) if spec.reader else {})})
+    if spec.cls is MessageClass.NOTICE:
+        details["content"] = key
     if spec.details == ALL:
         details = {name: value for name, value in details.items() if value != text}
     return details

@@ -51,10 +51,10 @@ class MessageContext:
 def parse_context(record: Json, content: Content, chat: Address) -> MessageContext:
     """Parse the context of a message record with the given content, in the conversation with the address `chat`."""
     context = _find_context(record, content)
+    stored = {name: value for name, value in context.items() if name in _STORED or name.startswith("ctwa")}
     target = _commented_key(content) or _quoted_key(record)
     parent, association = _association(content)
     album_id = parent if association in _ALBUM else ""
-    stored = {name: value for name, value in context.items() if name in _STORED or name.startswith("ctwa")}
     derived: Json = {
         "mentions_all": bool(coerce.int64(context.get("nonJidMentions"))),
         "quoted_chat": _other_chat(context.get("remoteJid"), chat),

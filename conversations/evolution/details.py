@@ -14,13 +14,17 @@ from conversations.evolution.coerce import Json
 
 MAX_BYTES = 6000  # maximum bytes of all names and values together
 MAX_STRING = 4000  # maximum characters of one string
+MAX_TEXTS = 20_000  # maximum characters of all texts found in content
+MAX_TEXT_COUNT = 1000  # maximum number of these texts
 MAX_ITEMS = 100  # maximum items of one list
 MAX_DEPTH = 10  # maximum depth of nested objects and lists
 
 # Fields that are not stored: the context of a message is parsed apart, `token` is a credential, and the other fields
 # are keys, hashes and addresses of encrypted files. `url` is left out only in an object that describes such a file.
 _LEFT_OUT = frozenset({"contextInfo", "messageContextInfo", "token", "directPath", "staticUrl", "thumbnailDirectPath"})
-_BYTES_NAME = re.compile(r"(?i)thumb(nail|data)$|thumbnailv\d$|sha256$|sidecar$|mediakey|masterkey$|callkey$|waveform$")
+_BYTES_NAME = re.compile(
+    r"(?i)thumb(nail|data)$|thumbnailv\d$|sha256$|sidecar$|mediakey|directpath$|masterkey$|callkey$|waveform$"
+)
 _FILE_MARKS = ("mediaKey", "directPath", "fileEncSha256")
 _FILE_NAMES = frozenset({"url", "mediaKeyTimestamp"})
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[A-Za-z])(?=\d)")
@@ -28,21 +32,7 @@ _BASE64 = re.compile(r"(?:data:[\w/+.;=-]*,)?(?=[A-Za-z+/_-]*\d)[A-Za-z0-9+/_-]{
 _VCARD_FILE = re.compile(r"^(?:item\d+\.)?(?:PHOTO|LOGO|SOUND|KEY)[;:].*(?:\r?\n[ \t].*)*(?:\r?\n|\Z)", re.MULTILINE)
 
 # Names, or ends of names, of fields that hold no text for people.
-_NO_TEXT = (
-    "id",
-    "ids",
-    "jid",
-    "lid",
-    "key",
-    "path",
-    "hash",
-    "mimetype",
-    "mime_type",
-    "type",
-    "iv",
-    "payload",
-    "secret",
-)
+_NO_TEXT = re.compile(r"(?:^|_)(?:ids?|jid|lid|key|path|hash|mime_?type|type|iv|payload|secret|json)$")
 _ADDRESS = re.compile(r"\S*@(?:s\.whatsapp\.net|c\.us|lid|g\.us|broadcast|newsletter|bot)")
 
 
@@ -58,16 +48,18 @@ def snake_case(name: str) -> str:
 
 def clean(content: Json) -> Json:
     """Return a copy of content for `Message.details`; `is_truncated` says that something was left out for its size."""
+    if not content:
+        return {}
     budget = _Budget(MAX_BYTES)
     cleaned = _clean_object(content, MAX_DEPTH, budget)
     return {**cleaned, "is_truncated": True} if budget.is_exceeded else cleaned
 
 
-def texts(value: object, *, limit: int = MAX_STRING) -> str:
-    """Return every text for people inside a JSON value, one a line, at most `limit` characters."""
+def texts(value: object) -> str:
+    """Return every text for people inside a JSON value, one a line, at most `MAX_TEXTS` characters."""
     found: dict[str, None] = {}
     _find_texts(value, "", MAX_DEPTH * 2, found)
-    return "\n".join(found)[:limit]
+    return "\n".join(found)[:MAX_TEXTS]
 
 
 def is_bytes(value: object) -> bool:
@@ -165,19 +157,19 @@ def _is_byte(value: object) -> bool:
 
 
 def _find_texts(value: object, name: str, depth: int, found: dict[str, None]) -> None:
-    if len(found) >= MAX_ITEMS or not depth:
+    if len(found) >= MAX_TEXT_COUNT or not depth:
         return
     if isinstance(value, str):
-        if value.strip() and not _has_no_text(name) and not _ADDRESS.fullmatch(value) and not _BASE64.fullmatch(value):
-            found[value[:MAX_STRING]] = None
+        if (
+            value.strip()
+            and not _NO_TEXT.search(snake_case(name))
+            and not _ADDRESS.fullmatch(value)
+            and not _BASE64.fullmatch(value)
+        ):
+            found[value[:MAX_TEXTS]] = None
     elif isinstance(value, list):
-        for item in value[:MAX_ITEMS]:
+        for item in value[:MAX_TEXT_COUNT]:
             _find_texts(item, name, depth - 1, found)
     elif isinstance(value, dict):
         for member_name, member in _members(value):
             _find_texts(member, member_name, depth - 1, found)
-
-
-def _has_no_text(name: str) -> bool:
-    words = snake_case(name)
-    return any(words == word or words.endswith(f"_{word}") for word in _NO_TEXT)

@@ -79,7 +79,9 @@ PROTOCOL: dict[str, MessageType] = {
     "extendedTextMessage": _text("text", "text"),
     "contactMessage": _CONTACT,
     "contactsArrayMessage": _text("contacts", "displayName", details=("contacts",)),
-    "locationMessage": _text("location", "name", "address", details=(*_COORDINATES, "address", "url", "comment")),
+    "locationMessage": _text(
+        "location", "name", "address", "comment", details=(*_COORDINATES, "address", "url", "comment", "isLive")
+    ),
     "liveLocationMessage": _text("live_location", "caption", details=(*_COORDINATES, "sequenceNumber", "timeOffset")),
     "pollCreationMessage": _POLL,
     "pollCreationMessageV2": _POLL,
@@ -92,7 +94,7 @@ PROTOCOL: dict[str, MessageType] = {
     ),
     "newsletterAdminInviteMessage": _CHANNEL_INVITE,
     "newsletterFollowerInviteMessageV2": _CHANNEL_INVITE,
-    "richResponseMessage": _text("text", "submessages.messageText", "submessages.*", "*", details=("submessages",)),
+    "richResponseMessage": _text("text", "submessages.*", "*", details=("submessages",)),
     "statusQuestionAnswerMessage": _ANSWER,
     "questionResponseMessage": _ANSWER,
     "statusQuotedMessage": _ANSWER,
@@ -120,7 +122,8 @@ PROTOCOL: dict[str, MessageType] = {
         "hydratedTemplate.hydratedContentText",
         "hydratedFourRowTemplate.hydratedContentText",
         "interactiveMessageTemplate.body.text",
-        "fourRowTemplate.content.*",
+        "fourRowTemplate.content.hydratedHsm.*",
+        "fourRowTemplate.content.params",
         "*",
         reader=CHOICES,
     ),
@@ -129,11 +132,11 @@ PROTOCOL: dict[str, MessageType] = {
         "hydratedHsm.hydratedTemplate.hydratedContentText",
         "hydratedHsm.hydratedFourRowTemplate.hydratedContentText",
         "hydratedHsm.*",
-        "*",
+        "params",
         reader=CHOICES,
     ),
     "interactiveMessage": _business(
-        "interactive", "body.text", "header.title", "carouselMessage.cards.body.text", "*", reader=CHOICES
+        "interactive", "body.text", "header.title", "carouselMessage.cards.body.text", "footer.text", reader=CHOICES
     ),
     "buttonsMessage": _BUTTONS,
     "listMessage": _LIST,

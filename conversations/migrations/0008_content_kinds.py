@@ -6,7 +6,7 @@ from typing import Any
 from django.db import migrations, models
 from django.db.models import Q
 
-_BATCH = 1000
+BATCH = 1000
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[A-Za-z])(?=\d)")
 
 
@@ -27,7 +27,7 @@ def rename_details(apps: Any, schema_editor: Any) -> None:
     messages = apps.get_model("conversations", "Message")._base_manager.using(schema_editor.connection.alias)
     last = 0
     while True:
-        rows = list(messages.filter(~Q(details={}), pk__gt=last).order_by("pk").only("details")[:_BATCH])
+        rows = list(messages.filter(~Q(details={}), pk__gt=last).order_by("pk").only("details")[:BATCH])
         if not rows:
             return
         last = rows[-1].pk

@@ -62,7 +62,7 @@ def test_an_amount_has_two_decimals_or_as_many_as_it_needs(thousandths: object, 
             {"product": DRESS},
             ["Vestido", "azul", "89.90 BRL"],
         ),
-        ("payment", {"step": "request", "amount_1000": 5000, "currency_code_iso_4217": "BRL"}, ["request · 5.00 BRL"]),
+        ("payment", {"step": "request", "amount_1000": 5000, "currency_code": "BRL"}, ["request · 5.00 BRL"]),
         (
             "event",
             {"start_time": 1772900000, "end_time": 1772910000, "is_canceled": True, "location": {"name": "Casa"}},

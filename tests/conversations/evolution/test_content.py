@@ -85,6 +85,8 @@ def test_the_content_key_does_not_depend_on_the_order_of_members(message: dict[s
         ({"scheduledCallCreationMessage": {"title": "Reunião"}}, "event", "Reunião"),
         ({"templateMessage": {"hydratedTemplate": {"hydratedContentText": "Código 1"}}}, "template", "Código 1"),
         ({"templateMessage": {"fourRowTemplate": {"content": {"params": ["a", "b"]}}}}, "template", "a\nb"),
+        ({"interactiveMessage": {"nativeFlowMessage": {"buttons": [{"buttonParamsJson": "{}"}]}}}, "interactive", ""),
+        ({"locationMessage": {"comment": "aqui"}}, "location", "aqui"),
         ({"highlyStructuredMessage": {"params": ["um", "dois"]}}, "template", "um\ndois"),
         ({"interactiveMessage": {"carouselMessage": {"cards": [{"body": {"text": "A"}}]}}}, "interactive", "A"),
         ({"interactiveMessage": {"collectionMessage": {"bizJid": "x@s.whatsapp.net"}}}, "interactive", ""),
@@ -197,6 +199,44 @@ def test_a_carousel_keeps_its_cards() -> None:
 def test_an_order_of_the_cloud_api_has_a_total(items: list[Any], expected: tuple[Any, ...]) -> None:
     details = parse_content({"orderMessage": {"product_items": items}}).details
     assert tuple(map(details.get, ("item_count", "total_amount_1000", "total_currency_code"))) == expected
+
+
+@pytest.mark.parametrize(
+    "payment",
+    [
+        {"amount1000": {"low": 25990, "high": 0}, "currencyCodeIso4217": "BRL"},
+        {"amount": {"value": {"low": 2599, "high": 0}, "offset": 100, "currencyCode": "BRL"}},
+    ],
+)
+def test_payments_have_an_amount_and_a_currency(payment: dict[str, Any]) -> None:
+    details = parse_content({"requestPaymentMessage": payment}).details
+    assert details == {"step": "request", "amount_1000": 25990, "currency_code": "BRL"}
+
+
+def test_a_button_that_asks_for_a_payment_gives_the_total() -> None:
+    params = '{"total_amount": {"value": 2500, "offset": 100}, "currency": "BRL"}'
+    buttons = [{"name": "review_and_pay", "buttonParamsJson": params}]
+    details = parse_content({"interactiveMessage": {"nativeFlowMessage": {"buttons": buttons}}}).details
+    assert (details["total_amount_1000"], details["total_currency_code"]) == (25000, "BRL")
+    assert details["buttons"] == [{"type": "review_and_pay", "params_json": params}]
+
+
+def test_a_product_above_buttons_is_kept() -> None:
+    header = {"title": "Loja", "productMessage": {"product": {"title": "Bolo", "priceAmount1000": 5}}}
+    details = parse_content({"interactiveMessage": {"header": header, "body": {"text": "oi"}}}).details
+    assert details == {"header": "Loja", "product": {"title": "Bolo", "price_amount_1000": 5}}
+
+
+def test_parameters_stand_for_a_template_text_that_only_whatsapp_knows() -> None:
+    url = {"displayText": {"params": ["Ver"]}, "url": {"params": ["https://x.y"]}}
+    template = {"content": {"elementName": "e"}, "footer": {"params": ["Loja"]}, "buttons": [{"urlButton": url}]}
+    details = parse_content({"templateMessage": {"fourRowTemplate": template}}).details
+    assert details == {"footer": "Loja", "buttons": [{"text": "Ver", "url": "https://x.y"}]}
+
+
+def test_buttons_in_a_view_once_wrapper_are_not_marked() -> None:
+    message = {"viewOnceMessage": {"message": {"interactiveMessage": {"body": {"text": "oi"}}}}}
+    assert parse_content(message).details == {}
 
 
 def test_media_that_is_sent_by_link_has_a_url_and_no_id() -> None:
