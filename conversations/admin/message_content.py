@@ -54,7 +54,7 @@ _MAP_URL = "https://www.openstreetmap.org/?mlat={0:.6f}&mlon={1:.6f}#map=16/{0:.
 _VCARD_NUMBER = re.compile(r"waid=(\d{1,20})")
 # Names in `Message.details` that any kind of message can have, and that are displayed as flags or not at all.
 _COMMON_DETAIL_KEYS = frozenset(
-    {"view_once", "is_forwarded", "forwarding_score", "expiration", "album_id", "quoted_chat", "is_truncated"}
+    {"view_once", "is_forwarded", "forwarding_score", "expiration", "album_id", "quoted_chat", "is_truncated", "at"}
 )
 
 Json = Mapping[str, Any]

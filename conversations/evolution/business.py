@@ -14,6 +14,7 @@ from conversations.evolution.coerce import Json
 
 MAX_CARDS = 20
 MAX_CHOICES = 100
+MAX_PARAMS = 20_000  # maximum characters of the JSON text of a button's parameters
 # Objects that hold the parts of a message with buttons, from the outside to the inside.
 _FRAMES = (
     "hydratedHsm",
@@ -238,7 +239,7 @@ def _scalar(fields: Json, *names: str) -> Any:
 
 def _decoded(params: object) -> Json:
     try:
-        decoded = json.loads(params) if isinstance(params, str) else None
+        decoded = json.loads(params) if isinstance(params, str) and len(params) <= MAX_PARAMS else None
     except (ValueError, RecursionError):
         return {}
     return decoded if isinstance(decoded, dict) else {}

@@ -17,6 +17,8 @@ MAX_STRING = 4000  # maximum characters of one string
 MAX_TEXTS = 20_000  # maximum characters of all texts found in content
 MAX_TEXT_COUNT = 1000  # maximum number of these texts
 MAX_ITEMS = 100  # maximum items of one list
+MAX_NAME = 64  # maximum characters of a name
+MAX_VCARD = 1_000_000  # maximum characters of a vCard before its pictures are removed
 MAX_DEPTH = 10  # maximum depth of nested objects and lists
 
 # Fields that are not stored: the context of a message is parsed apart, `token` is a credential, and the other fields
@@ -36,14 +38,18 @@ _NO_TEXT = re.compile(r"(?:^|_)(?:ids?|jid|lid|key|path|hash|mime_?type|type|iv|
 _ADDRESS = re.compile(r"\S*@(?:s\.whatsapp\.net|c\.us|lid|g\.us|broadcast|newsletter|bot)")
 
 
-@lru_cache(maxsize=2048)
 def snake_case(name: str) -> str:
-    """Return a name in snake_case.
+    """Return a name in snake_case, cut to `MAX_NAME` characters.
 
     >>> snake_case("totalAmount1000"), snake_case("businessOwnerJID")
     ('total_amount_1000', 'business_owner_jid')
     """
-    return re.sub(r"[^a-z0-9]+", "_", _WORD_START.sub("_", name[:64]).lower()).strip("_")
+    return _snake_case(name[:MAX_NAME])
+
+
+@lru_cache(maxsize=2048)
+def _snake_case(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", _WORD_START.sub("_", name).lower()).strip("_")
 
 
 def clean(content: Json) -> Json:
@@ -113,8 +119,10 @@ def _clean_object(value: Json, depth: int, budget: _Budget) -> Json:
     cleaned: Json = {}
     for raw_name, member in _members(value):
         name = snake_case(raw_name)
-        if not name or not budget.take(len(name) + 6):
+        if not name:
             continue
+        if not budget.take(len(name) + 6):
+            break
         item = _clean(_without_files(member) if name == "vcard" else member, depth - 1, budget)
         if item not in (None, "", [], {}):
             cleaned[name] = item
@@ -127,7 +135,7 @@ def _members(value: Json) -> Iterator[tuple[str, Any]]:
         return
     left_out = _FILE_NAMES if any(mark in value for mark in _FILE_MARKS) else ()
     for name, member in value.items():
-        if name not in _LEFT_OUT and name not in left_out and not _BYTES_NAME.search(name):
+        if name not in _LEFT_OUT and name not in left_out and not _BYTES_NAME.search(name[-MAX_NAME:]):
             yield name, member
 
 
@@ -149,7 +157,7 @@ def _clean_string(value: str, budget: _Budget) -> str | None:
 
 def _without_files(vcard: object) -> object:
     """Return a vCard without its embedded pictures and sounds."""
-    return _VCARD_FILE.sub("", vcard) if isinstance(vcard, str) else vcard
+    return _VCARD_FILE.sub("", vcard[:MAX_VCARD]) if isinstance(vcard, str) else vcard
 
 
 def _is_byte(value: object) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conversations.evolution.details import MAX_BYTES, clean, snake_case, texts
+from conversations.evolution.details import MAX_BYTES, MAX_NAME, MAX_TEXTS, clean, snake_case, texts
 
 THUMBNAIL = {str(n): n % 256 for n in range(200)}
 PHOTO = "BEGIN:VCARD\nFN:Ana\nPHOTO;ENCODING=BASE64:/9j/4AAQ\n SkZJRg\n ABAQ\nTEL:1\nEND:VCARD"
@@ -136,3 +136,11 @@ def test_any_json_becomes_details_that_the_database_accepts(content: dict[str, A
     assert all(re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)*", name) for name in _names(cleaned))
     assert json.loads(json.dumps(cleaned, allow_nan=False)) == cleaned
     assert isinstance(texts(content), str)
+
+
+def test_huge_input_costs_little() -> None:
+    huge = {"n" * 5_000_000: 1, **{f"name{n}": n for n in range(200_000)}, "vcard": "x" * 5_000_000}
+    cleaned = clean(huge)
+    assert cleaned["is_truncated"] is True
+    assert max(map(len, cleaned)) <= MAX_NAME
+    assert len(texts({"parts": [{"body": "y" * 100_000}] * 5000})) <= MAX_TEXTS
