@@ -46,6 +46,19 @@ def test_an_invalid_cursor_shows_the_latest_messages_and_a_warning(admin_client:
     assert SCRIPT not in content
 
 
+def test_an_album_is_one_group_of_bubbles(admin_client: Client, chat: Conversation) -> None:
+    details = [{"album_id": "A"}, {"album_id": "A"}, {"quoted_chat": "status@broadcast"}]
+    for n, fields in enumerate(details):
+        Message.objects.create(
+            instance=chat.instance, conversation=chat, key_id=f"K{n}", timestamp=START, from_me=False,
+            kind="image", details=fields, quoted_key_id="Q", quoted_text="oi",
+        )  # fmt: skip
+    content = admin_client.get(page_url(chat)).content.decode()
+    albums = re.findall(r'<section class="album album-received" aria-label="Album of 2">(.*?)</section>', content, re.S)
+    assert [album.count('class="bubble ') for album in albums] == [2]
+    assert "<bdi>Status</bdi>" in content
+
+
 def test_text_from_whatsapp_is_escaped(admin_client: Client, chat: Conversation) -> None:
     group = Conversation.objects.create(
         instance=chat.instance, kind="group", jid="1@g.us", name=SCRIPT, labels={"1": True, SCRIPT: True}
