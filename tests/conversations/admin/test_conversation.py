@@ -54,7 +54,8 @@ def test_an_album_is_one_group_of_bubbles(admin_client: Client, chat: Conversati
             kind="image", details=fields, quoted_key_id="Q", quoted_text="oi",
         )  # fmt: skip
     content = admin_client.get(page_url(chat)).content.decode()
-    albums = re.findall(r'<section class="album album-received" aria-label="Album of 2">(.*?)</section>', content, re.S)
+    album = r'<section class="album album-received" aria-label="Album of 2">(.*?)</section>'
+    albums = re.findall(album, content, re.DOTALL)
     assert [album.count('class="bubble ') for album in albums] == [2]
     assert "<bdi>Status</bdi>" in content
 
