@@ -26,6 +26,7 @@ _STORED = frozenset(
         "isGroupStatus",
     }
 )
+MAX_CONTEXT_BYTES = 3000  # maximum bytes of the stored fields of one context
 _ALBUM = (1, "MEDIA_ALBUM")  # the values of `associationType` for a picture of an album
 
 
@@ -65,7 +66,7 @@ def parse_context(record: Json, content: Content, chat: Address) -> MessageConte
         quoted_key_id=coerce.key_id(context.get("stanzaId")) or coerce.key_id(target.get("id")),
         quoted_sender=coerce.text(context.get("participant") or target.get("participant"), 128),
         quoted_text=quoted_text(context.get("quotedMessage")),
-        details={name: value for name, value in {**clean(stored), **derived}.items() if value},
+        details={name: value for name, value in {**clean(stored, MAX_CONTEXT_BYTES), **derived}.items() if value},
     )
 
 

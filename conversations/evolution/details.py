@@ -52,11 +52,11 @@ def _snake_case(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", _WORD_START.sub("_", name).lower()).strip("_")
 
 
-def clean(content: Json) -> Json:
-    """Return a copy of content for `Message.details`; `is_truncated` says that something was left out for its size."""
+def clean(content: Json, limit: int = MAX_BYTES) -> Json:
+    """Return a copy of content for `Message.details`; `is_truncated` says that `limit` left something out."""
     if not content:
         return {}
-    budget = _Budget(MAX_BYTES)
+    budget = _Budget(limit)
     cleaned = _clean_object(content, MAX_DEPTH, budget)
     return {**cleaned, "is_truncated": True} if budget.is_exceeded else cleaned
 

@@ -176,14 +176,12 @@ def _edit(
     """
     chat, from_me, author = context.chat, context.from_me, context.author_key
     ms = context.fallback_ms if edited_ms is None else edited_ms
+    estimated = {"is_estimated": True} if edited_ms is None and context.is_estimated else {}
     is_caption = new_content.has_text and new_content.cls is MessageClass.MEDIA
     if new_content.text or is_caption:
-        value: Json = {"text": new_content.text}
-        if edited_ms is None and context.is_estimated:
-            value["is_estimated"] = True
-        yield MessageUpdate(key_id, "edit", ms, value, chat, from_me, author)
+        yield MessageUpdate(key_id, "edit", ms, {"text": new_content.text, **estimated}, chat, from_me, author)
     if new_content.details:
-        yield MessageUpdate(key_id, "details", ms, new_content.details, chat, from_me, author)
+        yield MessageUpdate(key_id, "details", ms, {**new_content.details, **estimated}, chat, from_me, author)
 
 
 def is_unique_key_id(key_id: str) -> bool:

@@ -157,3 +157,10 @@ def test_a_scheduled_call_can_be_canceled(edit_type: object, count: int) -> None
     body = {"key": {"id": "A1"}, "editType": edit_type}
     canceled = MessageUpdate("A1", "details", 5, {"is_canceled": True}, CHAT, INBOUND)
     assert list(updates.parse_call_edit(body, context)) == [canceled] * count
+
+
+def test_the_estimated_time_of_edited_details_is_marked() -> None:
+    raw = {**protocol_message(), "editedMessage": {"eventMessage": {"isCanceled": True}}, "timestampMs": None}
+    (fact,) = facts(updates.parse_edit, raw)
+    assert isinstance(fact, MessageUpdate)
+    assert fact.value == {"is_canceled": True, "is_estimated": True}
