@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from cachelayer.read.instrumentation import track_reads as track_reads
     from cachelayer.read.page import Page as Page
     from cachelayer.runtime.redis_options import REDIS_OPTIONS as REDIS_OPTIONS
-    from cachelayer.write.transactions import release_finished as release_finished
 
 _MODULES = {
     "CachedModel": "orm.base",
@@ -34,7 +33,6 @@ _MODULES = {
     "track_reads": "read.instrumentation",
     "Page": "read.page",
     "REDIS_OPTIONS": "runtime.redis_options",
-    "release_finished": "write.transactions",
 }
 
 __all__ = ["cache", *_MODULES]  # noqa: PLE0604 - all names in __all__ are strings

@@ -60,7 +60,7 @@ def get(key: str, default: Any = None) -> Any:
     except KeyError:
         return _get_remote(key, default)
     now = monotonic()
-    if now < entry.expires and now < local.valid_until:
+    if now < entry.expires and now < local.quick_until:
         entry.used = True
         local.hits += 1
         return entry.load()

@@ -66,6 +66,10 @@ PROBLEMS = {
         "The namespace {0} has max_items={1} and ttl={2}, so it stores nothing.",
         "Set both to more than 0.",
     ),
+    "E011": (
+        "CACHELAYER['LOCAL_MB'] is {0!r}, so the local cache of a process stores nothing.",
+        "Set it to a number above 0, in MB of memory.",
+    ),
     "W001": (
         "CACHES[{0!r}]['OPTIONS'] has no {1}, or one above a second, so requests wait as long for a server that hangs.",
         "Start from cachelayer.REDIS_OPTIONS.",
@@ -100,6 +104,9 @@ def _check_options() -> Iterator[CheckMessage]:
         yield _message("E003", options.alias, options.cache.get("BACKEND"))
     if not PREFIX_PATTERN.fullmatch(str(options.prefix)):
         yield _message("E004", options.prefix)
+    local_mb: object = options.local_mb  # the setting may contain a value of any type
+    if not isinstance(local_mb, int | float) or local_mb <= 0:
+        yield _message("E011", local_mb)
 
 
 def _check_redis_options() -> Iterator[CheckMessage]:

@@ -19,10 +19,13 @@ class Options:
             the memory of one process.
         prefix: the first part of every key on the Redis server. Each database needs a prefix of its own, because the
             Redis keys contain primary keys.
+        local_mb: how many MB of memory the local cache of a process may take. Without Redis, the entries in encoded
+            form may take as much again.
     """
 
     alias: str = "default"
     prefix: str = "whatsai"
+    local_mb: float = 64
 
     @classmethod
     def read(cls) -> "Options":
@@ -34,6 +37,11 @@ class Options:
     def names(cls) -> list[str]:
         """Return the names of all options of the setting, in upper case."""
         return [field.name.upper() for field in fields(cls)]
+
+    @property
+    def local_bytes(self) -> float:
+        """The memory in bytes that the local cache of a process may take."""
+        return float(self.local_mb) * 2**20
 
     @property
     def cache(self) -> Mapping[str, Any]:

@@ -48,6 +48,7 @@ class Environment:
     database: dict[str, Any]
     redis_url: str
     cache_prefix: str
+    cache_local_mb: float
     log_dir: Path
     log_level: str
     log_keep: int
@@ -130,6 +131,7 @@ def read(base_dir: Path = BASE_DIR) -> Environment:
         "database": database,
         "redis_url": env.str("REDIS_URL", default="", validate=_optional(_redis)),
         "cache_prefix": env.str("CACHE_PREFIX", default="whatsai", validate=validate.Regexp(r"^[\w.-]+$")),
+        "cache_local_mb": env.float("CACHE_LOCAL_MB", default=64.0, validate=validate.Range(min=1)),
         "log_dir": env.path("LOG_DIR", default=base_dir / "var" / "log"),
         "log_level": env.str("LOG_LEVEL", default="INFO", validate=_level),
         "log_keep": env.int("LOG_KEEP", default=5, validate=validate.Range(min=1, max=1000)),

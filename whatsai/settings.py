@@ -1,5 +1,7 @@
 """Django's settings, built from the environment variables that `environment.py` lists."""
 
+from typing import Any
+
 from cachelayer import REDIS_OPTIONS
 from whatsai import environment
 
@@ -99,7 +101,7 @@ CACHES = {
 }
 
 # Projects that share a Redis server need different prefixes, because cache keys contain no name of the database.
-CACHELAYER = {"PREFIX": env.cache_prefix}
+CACHELAYER: dict[str, Any] = {"PREFIX": env.cache_prefix, "LOCAL_MB": env.cache_local_mb}
 
 # conversations/ingest/conf.py describes the options of the ingestion.
 INGEST = env.ingest

@@ -1,8 +1,8 @@
 """The heartbeat thread renews the write intents of this process in the store.
 
 Several times a second, the heartbeat checks that the store accepts writes and has not been replaced, renews the intents
-of long transactions, and releases the intents of ended writes that could not be released before. The heartbeat never
-uses the database, so that a database lock cannot stop it.
+of long transactions, and releases the intents of ended writes that could not be released before. It also removes
+expired entries of the local cache. The heartbeat never uses the database, so that a database lock cannot stop it.
 """
 
 import threading
@@ -27,6 +27,7 @@ class LeaseRenewer(PeriodicThread):
 
     def tick(self, *, woken: bool) -> float:
         """Check that the store accepts writes, and renew old intents, or all intents if the thread was woken."""
+        self._runtime.local.remove_expired()
         breaker = self._runtime.breaker
         try:
             if breaker.is_closed:  # while the breaker is open, the recovery thread renews the intents

@@ -28,6 +28,9 @@ Row = TypeVar("Row", bound=models.Model)
 MAX_ID = 2**63 - 1  # the largest id of a BigAutoField; `get` handles larger numbers, `in_bulk` does not
 
 
+OnLoaded = Callable[[models.Model], None]  # see `RowSerializer`
+
+
 class Binding:
     """Connects the manager of one model to a namespace of the cache, with readers for rows and for lists.
 
@@ -36,10 +39,16 @@ class Binding:
     """
 
     def __init__(
-        self, model: type[models.Model], namespace: Namespace, runtime: CacheRuntime, *, has_rows: bool
+        self,
+        model: type[models.Model],
+        namespace: Namespace,
+        runtime: CacheRuntime,
+        *,
+        has_rows: bool,
+        on_loaded: OnLoaded | None = None,
     ) -> None:
         self.alias = router.db_for_write(model)
-        serializer = RowSerializer(model, self.alias)
+        serializer = RowSerializer(model, self.alias, on_loaded)
         self.namespace = namespace
         self.has_rows = has_rows
         self.local = runtime.local.namespace(namespace)
@@ -65,9 +74,9 @@ class FetchManager(models.Manager[Row]):
     _binding: Binding | None = None
     _local: LocalNamespace = _UNBOUND
 
-    def bind(self, namespace: Namespace, *, has_rows: bool) -> None:
+    def bind(self, namespace: Namespace, *, has_rows: bool, on_loaded: OnLoaded | None = None) -> None:
         """Let the `fetch…` methods of this manager read from the cache."""
-        self._bind(Binding(self.model, namespace, runtime, has_rows=has_rows))
+        self._bind(Binding(self.model, namespace, runtime, has_rows=has_rows, on_loaded=on_loaded))
 
     def _bind(self, binding: Binding | None) -> None:
         self._binding = binding
@@ -95,9 +104,12 @@ class FetchManager(models.Manager[Row]):
         entry = local.entries.get(pk)
         if entry is not None and not fresh:
             now = monotonic()
-            if now < entry.expires and now < local.valid_until:
+            if now < entry.expires and now < local.quick_until:
                 entry.used = True
                 local.hits += 1
+            else:
+                entry = local.get(pk)
+            if entry is not None:
                 row: Row | Missing = entry.load()
                 if row is not MISSING:
                     return row  # type: ignore[return-value]  # MISSING is the only instance of Missing

@@ -4,7 +4,7 @@ A write whose changed rows could be found only with a query invalidates all entr
 but never stale.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from django.db import models, transaction
@@ -35,11 +35,14 @@ class CachedQuerySet(models.QuerySet[Row]):
         handles_conflicts = kwargs.get("update_conflicts") or kwargs.get("ignore_conflicts") or args[1:]
         self._for_write = True  # makes `self.db` the database that receives writes
         with transaction.atomic(using=self.db, savepoint=False):
-            if objs and handles_conflicts:
-                self.invalidate_namespaces()
-            elif objs:
-                self.invalidate_rows(objs)
-            return super().bulk_create(objs, *args, **kwargs)
+            if not objs or handles_conflicts:
+                if objs:
+                    self.invalidate_namespaces()
+                return super().bulk_create(objs, *args, **kwargs)
+            self.invalidate_new_rows(objs)
+            created = super().bulk_create(objs, *args, **kwargs)
+            self.remember_rows(created)
+            return created
 
     def bulk_update(self, objs: Iterable[Row], fields: Iterable[str], batch_size: int | None = None) -> int:
         """Update as Django does, in a transaction that invalidates all entries of the model's namespaces."""
@@ -62,14 +65,34 @@ class CachedQuerySet(models.QuerySet[Row]):
         if rule is not None:
             transactions.begin(self.db, rule.namespace_tags)
 
-    def invalidate_rows(self, rows: Iterable[Row]) -> None:
-        """Touch the tags of rows that are about to change, or the model's namespaces if there are too many tags."""
+    def invalidate_new_rows(self, rows: Iterable[Row]) -> None:
+        """Touch the tags of rows that are about to be inserted, or the model's namespaces if some tags are not known.
+
+        A foreign key without a value is not known either: Django sets the key if the related row was saved meanwhile.
+        """
         rule = get_rule(self.model)
-        if rule is None:
-            return
+        if rule is not None:
+            rows = list(rows)
+            is_known = all(getattr(row, column) is not None for row in rows for column in rule.columns[1:])
+            self._touch(map(rule.tags_of_insert, rows) if is_known else [rule.namespace_tags])
+
+    def invalidate_rows(self, rows: Iterable[Row]) -> None:
+        """Touch the tags of loaded and locked rows, or the model's namespaces if there are too many tags."""
+        rule = get_rule(self.model)
+        if rule is not None:
+            self._touch(map(rule.tags_of_locked, rows))
+
+    def remember_rows(self, rows: Iterable[Row]) -> None:
+        """Let inserted rows remember their tags, so that a later write to them needs no query."""
+        rule = get_rule(self.model)
+        if rule is not None:
+            for row in rows:
+                rule.remember_saved(row, None)
+
+    def _touch(self, tags_of_rows: Iterable[Sequence[str]]) -> None:
         tags: dict[str, None] = {}
-        for row in rows:
-            tags.update(dict.fromkeys(rule.tags_for(row)))
+        for tags_of_row in tags_of_rows:
+            tags.update(dict.fromkeys(tags_of_row))
             if len(tags) > MAX_TAGS:
                 self.invalidate_namespaces()
                 return

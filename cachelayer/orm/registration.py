@@ -22,5 +22,5 @@ def register(new_namespaces: Iterable[Namespace], rules: Iterable[InvalidationRu
         add_rule(rule)
         for manager in rule.model._meta.managers:  # noqa: SLF001 - Django documents _meta
             if isinstance(manager, FetchManager):
-                manager.bind(rule.namespaces[0], has_rows=rule.has_rows)
+                manager.bind(rule.namespaces[0], has_rows=rule.has_rows, on_loaded=rule.remember_loaded)
     signals.connect()

@@ -2,20 +2,33 @@
 
 An invalidation rule names every tag that a write touches; one rule does not trigger another. A rule is applied to one
 row at a time. A write to unknown rows, such as `QuerySet.update`, touches the namespaces of the tags (`querysets.py`).
+
+A write must touch the tags of the row that the database holds. A model instance need not know them: a caller may build
+it with nothing but a primary key, or change its fields without saving them. So each instance remembers the values that
+its tags had when it was loaded or saved (`REMEMBERED`). Where it remembers nothing, a query reads the stored row.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import connections
-from django.db.models import Model
+from django.db.models import Field, IntegerField, Model
 
 from cachelayer.protocol.tags import Namespace
 from cachelayer.runtime.runtime import namespaces
 from cachelayer.write import transactions
+
+TagValues = Mapping[str, Any]  # the values of the columns that the tags of a rule use, by the name of the column
+REMEMBERED = "_stored_tag_values"  # the attribute in which a model instance remembers the values of `columns`
+
+
+class _Unknown(Exception):
+    """Raised if the tags of a row cannot be told, for example because a column has an SQL expression as value."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +48,14 @@ class InvalidationRule:
     immutable: tuple[str, ...] = ()
 
     @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The columns and properties that the tags use; the primary key comes first."""
+        return tuple(dict.fromkeys(("pk", *(name for tag in self.tags for name in re.findall(r"{(\w+)}", tag)))))
+
+    @cached_property
     def mutable_fields(self) -> tuple[str, ...]:
         """The columns used in the tags whose values may change."""
-        columns = dict.fromkeys(name for tag in self.tags for name in re.findall(r"{(\w+)}", tag))
-        return tuple(name for name in columns if name not in (*self.immutable, "pk"))
+        return tuple(name for name in self.columns if name not in (*self.immutable, "pk"))
 
     @cached_property
     def namespaces(self) -> tuple[Namespace, ...]:
@@ -55,45 +72,159 @@ class InvalidationRule:
         """The tags of the namespaces, which a write to unknown rows touches."""
         return tuple(namespace.name for namespace in self.namespaces)
 
-    @cached_property
-    def _templates(self) -> tuple[str, ...]:
-        return tuple(re.sub(r"{(\w+)}", r"{0.\1}", tag) for tag in self.tags)
-
     @property
     def insert_tag(self) -> str:
         """The tag that every insert touches; negative entries (for missing rows) depend on this tag."""
         return self.namespaces[0].insert_tag
 
-    def tags_for(self, row: Any) -> list[str]:
-        """Return the tags of a row; for a row without a primary key, the insert tag replaces the row's own tag."""
-        tags = [template.format(row) for template in self._templates]
-        if row.pk is not None:
-            return tags
-        return [
-            *(tag for tag, template in zip(tags, self.tags, strict=True) if "{pk}" not in template),
-            self.insert_tag,
-        ]
+    # --- the tags of a write ------------------------------------------------------------------------------------------
+    def needs_query(self, row: Model) -> bool:
+        """Tell whether only the database knows the tags of the stored row that has the primary key of `row`."""
+        return row.pk is not None and (bool(self.mutable_fields) or self._remembered(row) is None)
 
-    def stored_tags_for(self, row: Any, using: str) -> list[str]:
-        """Return the tags of the row as stored in the database; inside a transaction, the stored row stays locked."""
-        if not self.mutable_fields or row.pk is None:
-            return []
+    def tags_of_insert(self, row: Model) -> Sequence[str]:
+        """Return the tags of a row that an INSERT writes."""
+        try:
+            written = self._values(row)
+        except _Unknown:
+            return self.namespace_tags
+        return self._format(written) if len(written) == len(self.columns) else self.namespace_tags
+
+    def tags_of_save(self, row: Model, using: str, update_fields: Iterable[str] | None) -> Sequence[str]:
+        """Return the tags of the stored row, and those of the row after a save of `update_fields` (None: of all)."""
+        stored = self._stored(row, using)
+        try:
+            written = self._values(row, update_fields)
+        except _Unknown:
+            return self.namespace_tags
+        return self.namespace_tags if stored is None else self._format(stored, {**stored, **written})
+
+    def tags_of_stored(self, row: Model, using: str) -> Sequence[str]:
+        """Return the tags of a stored row that is about to be deleted, or the namespaces if the row does not exist."""
+        stored = self._stored(row, using)
+        return self.namespace_tags if stored is None else self._format(stored)
+
+    def tags_of_locked(self, row: Model) -> Sequence[str]:
+        """Return the tags of a new row, or of a row that was loaded and locked, without a query."""
+        if row.pk is None:
+            return self.tags_of_insert(row)
+        stored = self._remembered(row)
+        try:
+            return self.namespace_tags if stored is None else self._format(stored, {**stored, **self._values(row)})
+        except _Unknown:
+            return self.namespace_tags
+
+    def _stored(self, row: Model, using: str) -> TagValues | None:
+        """Return the values in the database; None if the row does not exist. A queried row stays locked."""
+        if not self.needs_query(row):
+            return self._remembered(row)
         rows = self.model._base_manager.using(using).filter(pk=row.pk)  # noqa: SLF001 - the base manager sees every row
         if transactions.is_in_transaction(connections[using]):
             rows = rows.select_for_update()
-        stored = rows.only(*self.mutable_fields).first()
-        return [] if stored is None else [template.format(_MergedRow(stored, row)) for template in self._templates]
+        stored = (rows.only(*self.columns) if self._are_fields else rows).first()
+        return None if stored is None else self._values(stored)
+
+    def _format(self, *states: TagValues) -> list[str]:
+        """Return the tags of a row in each state; without a primary key, the insert tag replaces the row's own tag."""
+        tags: dict[str, None] = {}
+        for values in states:
+            templates = self.tags if values["pk"] is not None else [tag for tag in self.tags if "{pk}" not in tag]
+            tags.update(dict.fromkeys(tag.format_map(values) for tag in templates))
+            if values["pk"] is None:
+                tags[self.insert_tag] = None
+        return list(tags)
+
+    # --- what a model instance remembers ------------------------------------------------------------------------------
+    def remember_loaded(self, row: Model) -> None:
+        """Let a row that was just loaded remember the values of its tags, unless some of its fields are deferred."""
+        attributes = row.__dict__
+        with suppress(KeyError, _Unknown):
+            if self._are_fields:
+                attributes[REMEMBERED] = tuple([attributes[name] for name in self._attnames])
+            else:
+                self._remember(row, self._values(row))
+
+    def remember_saved(self, row: Model, update_fields: Iterable[str] | None) -> None:
+        """Let a row remember the values that were just written to the database."""
+        remembered = self._remembered(row)
+        if remembered is not None and not self.mutable_fields:
+            return
+        with suppress(_Unknown):
+            self._remember(row, {**(remembered or {}), **self._values(row, update_fields)})
+
+    def _remember(self, row: Model, values: TagValues) -> None:
+        if len(values) == len(self.columns):
+            row.__dict__[REMEMBERED] = tuple(values[name] for name in self.columns)
+
+    def _remembered(self, row: Model) -> TagValues | None:
+        """Return what a row remembers; None if it remembers nothing, or the values of another row."""
+        values = row.__dict__.get(REMEMBERED)
+        return None if values is None or values[0] != row.pk else dict(zip(self.columns, values, strict=True))
+
+    # --- values -------------------------------------------------------------------------------------------------------
+    @cached_property
+    def _fields(self) -> dict[str, "Field[Any, Any] | None"]:
+        """The fields of the columns; None for a property."""
+        return {name: _field(self.model, name) for name in self.columns}
+
+    @cached_property
+    def _are_fields(self) -> bool:
+        return None not in self._fields.values()
+
+    @cached_property
+    def _attnames(self) -> tuple[str, ...]:
+        return tuple(field.attname for field in self._fields.values() if field is not None)
+
+    def _values(self, row: Model, update_fields: Iterable[str] | None = None) -> dict[str, Any]:
+        """Return the values that a row has in memory, of all fields that a save of `update_fields` would write.
+
+        Raises:
+            _Unknown: a value is an SQL expression, or is no value of its field, or a property raises an exception.
+        """
+        values: dict[str, Any] = {}
+        names = None if update_fields is None else set(update_fields)
+        for column, field in self._fields.items():
+            if field is None:  # a property depends on fields that are not known
+                if names is None and not row.get_deferred_fields():
+                    values[column] = _property_value(row, column)
+            elif column == "pk" or (
+                field.attname in row.__dict__ and (names is None or not names.isdisjoint((field.attname, field.name)))
+            ):
+                values[column] = _python_value(field, getattr(row, column))
+        return values
 
 
-class _MergedRow:
-    """A row that takes mutable columns from the stored row, and all other columns from the row in memory."""
+def _field(model: type[Model], column: str) -> "Field[Any, Any] | None":
+    meta: Any = model._meta  # noqa: SLF001 - Django documents _meta
+    return meta.pk if column == "pk" else next((one for one in meta.concrete_fields if one.attname == column), None)
 
-    def __init__(self, stored: Any, row: Any) -> None:
-        self._stored_and_row = (stored, row)
 
-    def __getattr__(self, name: str) -> Any:
-        stored, row = self._stored_and_row
-        return getattr(row if name in stored.get_deferred_fields() else stored, name)
+def _python_value(field: "Field[Any, Any]", value: Any) -> Any:
+    """Return a value as the database returns it, because a caller may assign the text "07" to an integer field.
+
+    Raises:
+        _Unknown: the value is an SQL expression, or is no value of the field.
+    """
+    if value is None or (type(value) is int and isinstance(_target(field), IntegerField)):
+        return value
+    if hasattr(value, "resolve_expression"):
+        raise _Unknown
+    try:
+        return field.to_python(value)
+    except (ValidationError, TypeError, ValueError) as error:
+        raise _Unknown from error
+
+
+def _property_value(row: Model, name: str) -> Any:
+    try:
+        return getattr(row, name)
+    except Exception as error:  # a row that was built in memory may lack what the property needs
+        raise _Unknown from error
+
+
+def _target(field: Any) -> Any:
+    """Return the field whose values a field stores: for a foreign key, the field that the key refers to."""
+    return _target(field.target_field) if field.remote_field else field
 
 
 _rules: dict[type[Model], InvalidationRule] = {}
@@ -124,6 +255,6 @@ def get_rule(model: type[Model]) -> InvalidationRule | None:
 
 
 def tags_for(rows: Iterable[Model]) -> list[str]:
-    """Return the tags of rows as they are in memory; a row whose model has no rule has no tags."""
-    tags = (tag for row in rows if (rule := get_rule(type(row))) is not None for tag in rule.tags_for(row))
+    """Return the tags of new rows, and of rows that were loaded and locked; a model without a rule has no tags."""
+    tags = (tag for row in rows if (rule := get_rule(type(row))) is not None for tag in rule.tags_of_locked(row))
     return list(dict.fromkeys(tags))

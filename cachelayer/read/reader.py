@@ -163,7 +163,8 @@ class Reader(Generic[T]):
         self._counts.misses += 1
         started = perf_counter()
         try:
-            value = load()
+            with runtime.local.loading():
+                value = load()
         except BaseException:
             self._store([], entry_key.name)  # releases the lease, so that other processes do not wait for this load
             raise
@@ -310,7 +311,8 @@ class Reader(Generic[T]):
         tags = entry_key.tags if factory else entry_key.all_tags
         instrumentation.record(LookupStatus.HIT)
         logged_factory = with_hit_logging(factory or _return_missing, tags[0])
-        self._runtime.local.put(self._local, key, logged_factory, tags, expires_at - time.time(), sequence)
+        ttl, length = expires_at - time.time(), len(payload)
+        self._runtime.local.put(self._local, key, logged_factory, tags, ttl, sequence, length)
         return Lookup(LookupStatus.HIT, factory)
 
     def _fill(
@@ -336,11 +338,12 @@ class Reader(Generic[T]):
             tags = entry_key.all_tags if kind is Kind.NEGATIVE else entry_key.tags
             entry = pack(kind, int(time.time() + ttl), versions, payload)
             entries.append((self._entry_name(entry_key), entry, int(ttl * 1000)))
-            local_entries.append((key, factory, tags))
+            local_entries.append((key, factory, tags, len(payload)))
         if (entries or lease) and self._store(entries, lease):
             self._counts.fills += len(entries)
-        for key, factory, tags in local_entries:
-            self._runtime.local.put(self._local, key, with_hit_logging(factory, tags[0]), tags, ttl, sequence)
+        for key, factory, tags, length in local_entries:
+            logged_factory = with_hit_logging(factory, tags[0])
+            self._runtime.local.put(self._local, key, logged_factory, tags, ttl, sequence, length)
 
     def _serialize(self, entry_key: EntryKey, value: T | Missing) -> tuple[bytes, Callable[[], T | Missing]] | None:
         """Return the payload of a value and a function that returns copies; None if the value cannot be encoded."""

@@ -23,6 +23,7 @@ from cachelayer.protocol.codec import DecodeError, NotCacheable, decode, encode
 from cachelayer.read.page import Page
 
 Row = TypeVar("Row", bound=Model)
+T = TypeVar("T")
 Factory = Callable[[], Any]
 DecodedRow = tuple[Any, ...]  # the values of a row by field name, and a `Factory` for each mutable field
 
@@ -40,6 +41,7 @@ _IMMUTABLE_FIELDS = frozenset(
 _PLAIN_DESCRIPTORS = (DeferredAttribute, ForeignKeyDeferredAttribute, FileDescriptor)
 
 # How many decoded payloads a serializer keeps in its memo. A memo saves decoding the same payload twice.
+MAX_MEMO_BYTES = 2**18  # bytes that all payloads in one memo may have; decoded, they take 10 to 24 times as much
 MAX_ROWS = 4096  # number of decoded rows of one model in the memo
 MAX_ROW_BYTES = 2048  # bytes; a row with a longer payload is not kept in the memo
 MAX_PAGES = 64  # number of decoded pages of one model in the memo
@@ -100,6 +102,23 @@ def _nested_copy(value: Any, items: Sequence[tuple[Any, Factory]]) -> Factory:
     return copy_all if rest else copy_one
 
 
+class _Memo(dict[bytes, T]):
+    """Decoded payloads, which are all removed when there are too many of them or they have too many bytes."""
+
+    def __init__(self, max_items: int) -> None:
+        super().__init__()
+        self._max_items = max_items
+        self._size = 0
+
+    def keep(self, key: bytes, value: T, size: int) -> None:
+        """Keep a decoded value whose payload has `size` bytes."""
+        if len(self) >= self._max_items or self._size + size > MAX_MEMO_BYTES:
+            self.clear()
+            self._size = 0
+        self[key] = value
+        self._size += size
+
+
 class ValueSerializer:
     """Serializes plain values of all types that `cachelayer.protocol.codec` can encode."""
 
@@ -120,21 +139,30 @@ class ValueSerializer:
 
 
 class RowSerializer(Generic[Row]):
-    """Serializes a row of one model as the list of the values of the row's columns."""
+    """Serializes a row of one model as the list of the values of the row's columns.
 
-    def __init__(self, model: type[Row], alias: str) -> None:
+    Args:
+        model: the model.
+        alias: the alias of the database from which rows are loaded.
+        on_loaded: called with a model instance of each decoded row; all copies of the instance get the attributes that
+            the function adds.
+    """
+
+    def __init__(self, model: type[Row], alias: str, on_loaded: Callable[[Row], None] | None = None) -> None:
         fields = cast("Sequence[Field[Any, Any]]", model._meta.concrete_fields)  # noqa: SLF001 - Django documents _meta
         self.model = model
         self.alias = alias
         self.names = [field.attname for field in fields]
         self.fingerprint = _fingerprint(fields)
         self._mutable = [field.attname for field in fields if not _is_immutable(field)]
-        self._memo: dict[bytes, DecodedRow] = {}
+        self._on_loaded = on_loaded
+        self._memo: _Memo[DecodedRow] = _Memo(MAX_ROWS)
         self._values = cast("Callable[[Row], Sequence[Any]]", attrgetter(*self.names))
         # Instances are made without calling `from_db` only if the model does not customize how Django makes instances.
+        # The class that declares `LazyModelState` has a `from_db` of its own, which adds what `on_loaded` adds.
         self._is_plain = (
             all(getattr(model, name) is getattr(Model, name) for name in ("__init__", "__new__", "__setattr__"))
-            and getattr(model.from_db, "__func__", None) is getattr(Model.from_db, "__func__", None)
+            and _declaring_class(model, "from_db") in (Model, _declaring_class(model, "_state"))
             and not hasattr(model, "__slots__")
             and isinstance(_inherited(model, "_state"), LazyModelState)
             and all(
@@ -217,16 +245,19 @@ class RowSerializer(Generic[Row]):
         values = self._decode(payload)
         decoded = values, *[copy_factory(values[name]) or partial(_identity, values[name]) for name in self._mutable]
         if len(payload) <= MAX_ROW_BYTES:
-            if len(self._memo) >= MAX_ROWS:
-                self._memo.clear()
-            self._memo[payload] = decoded
+            self._memo.keep(payload, decoded, len(payload))
         return decoded
 
     def _decode(self, payload: bytes) -> dict[str, Any]:
         values = decode(payload)
         if not isinstance(values, list) or len(values) != len(self.names):
             raise DecodeError("not a row")
-        return dict(zip(self.names, values, strict=False))  # the lengths are equal
+        attributes = dict(zip(self.names, values, strict=False))  # the lengths are equal
+        if self._on_loaded is not None:
+            row = _new(self.model)
+            row.__dict__ = attributes
+            self._on_loaded(row)
+        return attributes
 
     def clear_memo(self) -> None:
         """Remove all decoded rows from the memo."""
@@ -234,7 +265,8 @@ class RowSerializer(Generic[Row]):
 
     def _from_db(self, values: dict[str, Any]) -> Row:
         """Make a model instance with Django's method `from_db`, from copies of the values."""
-        copies = [(copy_factory(value) or partial(_identity, value))() for value in values.values()]
+        loaded = [values[name] for name in self.names]
+        copies = [(copy_factory(value) or partial(_identity, value))() for value in loaded]
         return self.model.from_db(self.alias, self.names, copies)
 
 
@@ -243,7 +275,7 @@ class PageSerializer(Generic[Row]):
 
     def __init__(self, row: RowSerializer[Row]) -> None:
         self._row = row
-        self._memo: dict[bytes, tuple[bytes, Factory]] = {}
+        self._memo: _Memo[tuple[bytes, Factory]] = _Memo(MAX_PAGES)
         self.fingerprint = row.fingerprint
 
     def dumps(self, page: Page[Row]) -> bytes:
@@ -263,9 +295,7 @@ class PageSerializer(Generic[Row]):
         if make_page is None or memo_payload != payload:
             make_page = self._decode(payload)
             if len(payload) <= MAX_PAGE_BYTES:
-                if len(self._memo) >= MAX_PAGES:
-                    self._memo.clear()
-                self._memo[memo_key] = payload, make_page
+                self._memo.keep(memo_key, (payload, make_page), len(payload))
         return make_page
 
     def _decode(self, payload: bytes) -> Callable[[], Page[Row]]:
@@ -300,7 +330,12 @@ def _is_immutable(field: "Field[Any, Any]") -> bool:
 
 def _inherited(model: type[Model], name: str) -> Any:
     """Return an attribute of a model class or of its base classes without calling `__get__` of a descriptor."""
-    return next((base.__dict__[name] for base in model.__mro__ if name in base.__dict__), None)
+    declaring = _declaring_class(model, name)
+    return declaring.__dict__[name] if declaring is not None else None
+
+
+def _declaring_class(model: type[Model], name: str) -> type | None:
+    return next((base for base in model.__mro__ if name in base.__dict__), None)
 
 
 def _identity(value: Any) -> Any:

@@ -140,6 +140,7 @@ class CacheRuntime:
             ImproperlyConfigured: REDIS_URL is not a URL.
         """
         options = Options.read()
+        self.local.max_bytes = options.local_bytes
         if not options.is_shared:
             return self.use_store(memory_store, bypasses_cache=not owns_cache)
         try:
@@ -296,9 +297,11 @@ class CacheRuntime:
 
 def memory_store(runtime: CacheRuntime) -> Store:
     """Return a new store in the memory of this process, for the argument `make_store` of `use_store`."""
-    max_entries = 2 * sum(namespace.max_items for namespace in runtime.namespaces)
     store = MemoryStore(
-        max_entries, runtime.namespaces, on_touch=runtime.local.invalidate, usable_until=lambda: runtime.owned_until
+        runtime.local.max_bytes,
+        runtime.namespaces,
+        on_touch=runtime.local.invalidate,
+        usable_until=lambda: runtime.owned_until,
     )
     store.reinitialize(quarantine=False)
     runtime.local.set_valid_until(FOREVER)

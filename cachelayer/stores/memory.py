@@ -23,6 +23,7 @@ from cachelayer.stores.base import (
     token,
 )
 
+ENTRY_BYTES = 300  # bytes that an entry takes beside its name and its content
 MAX_VERSIONS = 100_000  # how many tags keep a version; an entry that depends on a dropped version is a cache miss
 
 
@@ -39,7 +40,7 @@ class MemoryStore:
     """A store that keeps tags and entries in dictionaries, guarded by one lock.
 
     Args:
-        max_entries: how many entries are kept; the least recently used are evicted first.
+        max_bytes: how many bytes all entries may take; the least recently used are evicted first.
         namespaces: all registered namespaces.
         on_touch: called with the tags of each announcement.
         usable_until: returns the time on the clock from which this store is down, because another process may own the
@@ -52,7 +53,7 @@ class MemoryStore:
 
     def __init__(  # noqa: PLR0913 - tests replace the clock and the tokens
         self,
-        max_entries: int,
+        max_bytes: float,
         namespaces: Namespaces,
         *,
         on_touch: OnTouch = _ignore,
@@ -61,7 +62,8 @@ class MemoryStore:
         make_token: Callable[[], bytes] = token,
     ) -> None:
         self._entries: OrderedDict[str, tuple[bytes, float]] = OrderedDict()
-        self._max_entries = max_entries
+        self._size = 0  # bytes that all entries take
+        self._max_bytes = max_bytes
         self._namespaces = namespaces
         self._versions: OrderedDict[str, bytes] = OrderedDict()
         self._intents: dict[str, dict[bytes, float]] = {}
@@ -94,10 +96,11 @@ class MemoryStore:
         """See `Store.fill`."""
         with self._lock:
             for name, data, ttl_ms in entries:
+                self._discard(name)
                 self._entries[name] = (data, self._clock() + ttl_ms / 1000)
-                self._entries.move_to_end(name)
-            while len(self._entries) > self._max_entries:
-                self._entries.popitem(last=False)
+                self._size += ENTRY_BYTES + len(name) + len(data)
+            while self._size > self._max_bytes:
+                self._discard(next(iter(self._entries)))
             self._leases.pop(lease, None)
 
     def begin(self, write_id: bytes, tags: Sequence[str]) -> None:
@@ -138,7 +141,7 @@ class MemoryStore:
         """See `Store.put`."""
         with self._lock:
             self.touch(tags[:1])
-            self._entries.pop(entry, None)
+            self._discard(entry)
             states, _ = self.claim_versions(tags, "", 0)
             versions = [state for state in states if state is not None and not state.startswith(INTENT_PREFIX)]
             if len(versions) == len(tags):
@@ -169,7 +172,7 @@ class MemoryStore:
         with self._lock:
             names = list(self.entry_names(pattern))
             for name in names:
-                del self._entries[name]
+                self._discard(name)
             tags = [tag for tag in self._versions if matches(tag, pattern)]
         self._touch(tags)
         return len(names)
@@ -194,12 +197,17 @@ class MemoryStore:
         if self._clock() >= self._usable_until():
             raise StoreDown("this process does not own the cache now")
 
+    def _discard(self, name: str) -> None:
+        data, _ = self._entries.pop(name, (None, 0.0))
+        if data is not None:
+            self._size -= ENTRY_BYTES + len(name) + len(data)
+
     def _get_entry(self, name: str) -> bytes | None:
         data, expires = self._entries.get(name, (None, 0.0))
         if data is None:
             return None
         if expires <= self._clock():
-            del self._entries[name]
+            self._discard(name)
             return None
         self._entries.move_to_end(name)
         return data

@@ -122,11 +122,11 @@ class WriteIntent:
                 self._renewed_at = began_at
                 self._acknowledged.update(tags)
 
-    def end(self) -> None:
+    def end(self, *, is_rolled_back: bool = False) -> None:
         """Release all intents of the write after a commit or a rollback. Errors of the store are not raised.
 
         If the store does not answer, the intents expire by themselves. But intents may have expired even before the
-        write committed, so the tags also go into the outbox.
+        write committed, so the tags also go into the outbox, unless the write was rolled back.
         """
         if not self._mark_ended() or not self.announced:
             return
@@ -136,7 +136,7 @@ class WriteIntent:
         except (StoreDown, StoreFull) as error:
             runtime.local.invalidate(self.announced)
             runtime.on_end_error(self, error)
-            if self._acknowledged:
+            if self._acknowledged and not is_rolled_back:
                 self._record_after_commit(list(self._acknowledged))
 
     def abandon(self) -> None:

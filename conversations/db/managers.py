@@ -26,8 +26,9 @@ class BulkQuerySet(CachedQuerySet[Row]):
         self._for_write = True  # makes `self.db` the database for writes
         with transaction.atomic(using=self.db, savepoint=False):
             if rows:
-                self.invalidate_rows(rows)
+                self.invalidate_new_rows(rows)
                 bulk_insert(connections[self.db], rows)
+                self.remember_rows(rows)
 
     fast_bulk_create.alters_data = True  # type: ignore[attr-defined]  # makes templates refuse to call the method
 

@@ -50,6 +50,7 @@ INVALID: list[tuple[str, str, dict[str, Any]]] = [
     ("E005", "redis_connect_func", {"CACHES": on_redis(**pool(redis_connect_func=print))}),
     ("E005", "protocol", {"CACHES": on_redis(**pool(protocol=3))}),
     ("E005", "retry", {"CACHES": on_redis(**pool(retry=None))}),
+    *(("E011", repr(size), {"CACHELAYER": {"LOCAL_MB": size}}) for size in (0, -1, "64")),
     ("W001", "SOCKET_TIMEOUT", {"CACHES": on_redis(SOCKET_TIMEOUT=None)}),
     ("W001", "SOCKET_CONNECT_TIMEOUT", {"CACHES": on_redis(SOCKET_CONNECT_TIMEOUT=5)}),
 ]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.db import connection, connections, transaction
+from django.db.models import Model
 from hypothesis import HealthCheck
 from hypothesis import settings as profile
 from hypothesis import strategies as st
@@ -89,6 +90,31 @@ class Inbox(RuleBasedStateMachine):
         if row is not None:
             row.name = word
             row.save(update_fields=["name"])
+
+    @rule(index=INDEXES, word=WORDS, raw=st.booleans())
+    def save_a_row_built_in_memory(self, index: int, word: str, raw: bool) -> None:  # noqa: FBT001 - Hypothesis passes rule arguments by name
+        row = self._contact(index)
+        if row is not None:
+            in_memory = Contact(pk=row.pk, name=word)
+            if raw:
+                Model.save_base(in_memory, raw=True, update_fields=["name"])
+            else:
+                in_memory.save(update_fields=["name"])
+
+    @rule(index=INDEXES, word=WORDS)
+    def save_a_row_whose_owner_was_changed_in_memory(self, index: int, word: str) -> None:
+        row = self._contact(index)
+        if row is not None:
+            row = Contact.objects.fetch(row.pk)
+            row.instance_id += 1
+            row.name = word
+            row.save(update_fields=["name"])
+
+    @rule(index=INDEXES)
+    def delete_a_row_built_in_memory(self, index: int) -> None:
+        row = self._contact(index)
+        if row is not None:
+            Contact(pk=row.pk).delete()
 
     @rule(word=WORDS)
     def update(self, word: str) -> None:

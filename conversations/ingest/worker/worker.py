@@ -10,7 +10,6 @@ from time import monotonic, sleep
 from django.db import Error as DatabaseError
 from django.db import connection
 
-from cachelayer import release_finished
 from conversations.ingest.conf import Options
 from conversations.ingest.errors import is_transient_db_error, traceback_extra
 from conversations.ingest.notify import POLL_SECONDS, WorkerWaiter
@@ -96,7 +95,6 @@ class Worker:
             log.critical("Ingest FATAL: %s", type(error).__name__, extra=traceback_extra(error))
         else:
             return seconds
-        release_finished()
         return DATABASE_RETRY
 
     def _apply(self, instance: int, *, ignore_schedule: bool) -> int:
@@ -111,5 +109,4 @@ class Worker:
             extra = {"instance_id": instance, **traceback_extra(error)}
             log.error("Batch NOT APPLIED: %s", type(error).__name__, extra=extra)  # noqa: TRY400 - error texts may quote rows
             self._delayed_until[instance] = monotonic() + FAILED_INSTANCE_DELAY
-            release_finished()
             return 0

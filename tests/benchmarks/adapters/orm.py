@@ -6,7 +6,6 @@ Importing this module disables the project's cache in the process: the cache's D
 from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import Model
 from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 
 from cachelayer import CachedModel
@@ -19,7 +18,7 @@ PAGE = 50
 for signal in (pre_save, post_save, pre_delete, post_delete):
     signal.receivers = []
     signal.sender_receivers_cache.clear()
-CachedModel.save_base = Model.save_base  # type: ignore[assignment,method-assign]
+del CachedModel._save_table  # noqa: SLF001 - lets Django's own method save rows, without write intents
 
 
 class Orm:

@@ -11,10 +11,12 @@ from django.db import transaction
 from cachelayer import cache as cache_api
 from cachelayer.orm.managers import Binding, FetchManager
 from cachelayer.orm.querysets import CachedQuerySet
-from cachelayer.read.reader import MISSING
-from cachelayer.read.serializers import RowSerializer
+from cachelayer.orm.rules import get_rule
+from cachelayer.protocol.entries import EntryKey
+from cachelayer.protocol.tags import GLOBAL_TAG
+from cachelayer.read.reader import MISSING, Reader
+from cachelayer.read.serializers import RowSerializer, ValueSerializer
 from cachelayer.runtime.runtime import CacheRuntime, runtime
-from cachelayer.write import transactions
 from conversations.models import Instance
 from tests.cachelayer.interleavings.database import Rows
 from tests.cachelayer.interleavings.process import describe
@@ -23,7 +25,9 @@ from tests.cachelayer.interleavings.scheduler import running_actor
 PK, OTHER_PK = 1, 2
 ABSENT = "-"
 LIST_TAG = "instances:all"
-_serializer = RowSerializer(Instance, "default")
+_rule = get_rule(Instance)
+assert _rule is not None
+_serializer = RowSerializer(Instance, "default", _rule.remember_loaded)
 
 
 @cache
@@ -50,7 +54,15 @@ class InstanceFetchManager(FetchManager[Instance]):
     def __init__(self, process_runtime: CacheRuntime) -> None:
         super().__init__()
         self.model = Instance
-        self._bind(Binding(Instance, runtime.namespaces.for_tag("instance:1"), process_runtime, has_rows=True))
+        namespace = runtime.namespaces.for_tag("instance:1")
+        self._bind(Binding(Instance, namespace, process_runtime, has_rows=True))
+        self._values: Reader[str] = Reader(process_runtime, namespace, ValueSerializer())
+
+    def fetch_computed(self) -> str:
+        """Fetch a cached value that is computed from a cached row, as `cache.fetch` does."""
+        key = EntryKey("instances:computed", (f"instance:{PK}", "instances", GLOBAL_TAG))
+        value = self._values.read("instances:computed", key, lambda: describe(self.fetch(PK)), lambda: True)
+        return str(value)
 
     def _load(self, pk: int) -> Any:
         return read_rows().get(pk, MISSING)
@@ -89,6 +101,10 @@ def _fetch_many(manager: InstanceFetchManager) -> list[str]:
     return [describe(found[pk]) if pk in found else ABSENT for pk in (PK, OTHER_PK)]
 
 
+def _fetch_computed(manager: InstanceFetchManager) -> list[str]:
+    return [manager.fetch_computed()]
+
+
 def _fetch_list(manager: InstanceFetchManager) -> list[str]:
     queryset: Any = lambda: list(read_rows().values())  # noqa: E731 - the lambda replaces a queryset
     return [" ".join(map(describe, manager.fetch_rows(LIST_TAG, queryset)))]
@@ -96,6 +112,7 @@ def _fetch_list(manager: InstanceFetchManager) -> list[str]:
 
 fetch = Read("fetch", _fetch, lambda rows: [rows.get(PK, ABSENT)])
 fetch_many = Read("fetch_many", _fetch_many, lambda rows: [rows.get(pk, ABSENT) for pk in (PK, OTHER_PK)])
+fetch_computed = Read("fetch_computed", _fetch_computed, lambda rows: [rows.get(PK, ABSENT)])
 fetch_list = Read("fetch_list", _fetch_list, lambda rows: [" ".join(rows.values())])
 
 
@@ -121,11 +138,10 @@ def save_in_transaction(value: str) -> None:
 
 
 def save_and_roll_back(value: str) -> None:
-    """Save a row in a transaction that is rolled back, and release its write intents as the end of a request does."""
+    """Save a row in a transaction that is rolled back."""
     with suppress(Rollback), transaction.atomic():
         save(value)
         raise Rollback
-    transactions.release_finished()
 
 
 def save_after_savepoint_rollback(value: str) -> None:

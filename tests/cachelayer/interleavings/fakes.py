@@ -5,10 +5,11 @@ import gc
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 from typing import Any
 
+import greenlet
 import pytest
 from django.db import transaction
 from django.db.models import QuerySet
@@ -111,6 +112,7 @@ def _fake_database(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Instance, "_do_update", _do_update)
     patch.setattr(Instance, "_do_insert", _do_insert)
     patch.setattr(QuerySet, "update", _update)
+    patch.setattr(transactions.TransactionHook, "__del__", _interruptible(transactions.TransactionHook.__del__))
     patch.setattr(managers, "RowSerializer", functools.cache(managers.RowSerializer))  # type: ignore[attr-defined]  # cached, because making serializers is slow
 
 
@@ -128,6 +130,16 @@ def _update(_self: QuerySet[Any], profile_name: str) -> None:
     connection = running_actor().connection
     for pk in sorted(pk for pk in connection.database.rows if isinstance(pk, int)):
         connection.write(pk, profile_name)
+
+
+def _interruptible(release: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Let the end of a run interrupt a destructor, which Python would report as an ignored exception."""
+
+    def release_hook(self: Any) -> None:
+        with suppress(greenlet.GreenletExit):
+            release(self)
+
+    return release_hook
 
 
 def _observe_result(current: CurrentSystem, lookup_many: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,6 +1,7 @@
 """The mutants: each removes one step of the cache protocol from the real code by a patch as small as possible."""
 
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +15,10 @@ from cachelayer.runtime.local_cache import LocalCache
 from cachelayer.stores.base import States
 from cachelayer.stores.memory import MemoryStore
 from cachelayer.write import intents, outbox, transactions
+from tests.cachelayer.interleavings.oracle import StaleRead
 from tests.cachelayer.interleavings.scheduler import observe
 from tests.cachelayer.interleavings.server import Server, StoreClient
+from tests.cachelayer.interleavings.system import LeakedIntent
 
 
 @dataclass(frozen=True)
@@ -24,11 +27,13 @@ class Mutant:
 
     Attributes:
         apply: patches the step out of the cache code.
-        scenario: the name of a scenario in which some read is stale without the step.
+        scenario: the name of a scenario in which some check fails without the step.
+        error: the check that fails, usually because a read is stale.
     """
 
     apply: Callable[[pytest.MonkeyPatch], None]
     scenario: str
+    error: type[AssertionError] = StaleRead
 
 
 def _no_intent(patch: pytest.MonkeyPatch) -> None:
@@ -74,6 +79,14 @@ def _no_touch_check_in_the_local_cache(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(LocalCache, "_is_touched", lambda _self, _tags, _sequence: False)
 
 
+def _loaders_use_the_local_cache(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(LocalCache, "loading", lambda _self: nullcontext())
+
+
+def _rollback_ends_no_intent(patch: pytest.MonkeyPatch) -> None:
+    patch.delattr(transactions.TransactionHook, "__del__")
+
+
 def _no_outbox(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(outbox, "record", lambda _alias, _tags: None)
 
@@ -113,6 +126,8 @@ MUTANTS = {
     "no touch check in the local cache": Mutant(
         _no_touch_check_in_the_local_cache, "a_local_cache_and_a_writer_in_another_process"
     ),
+    "loaders use the local cache": Mutant(_loaders_use_the_local_cache, "a_value_computed_from_a_local_entry"),
+    "a rollback ends no intent": Mutant(_rollback_ends_no_intent, "a_commit_and_a_rollback", LeakedIntent),
     "no outbox": Mutant(_no_outbox, "an_outage_of_the_writing_process"),
     "an emptied store is not detected": Mutant(_emptied_store_is_not_detected, "an_emptied_store"),
     "no quarantine": Mutant(_no_quarantine, "a_restarted_store"),

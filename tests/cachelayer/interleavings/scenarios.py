@@ -7,7 +7,16 @@ from typing import Any
 from cachelayer.protocol.tags import GLOBAL_TAG
 from cachelayer.runtime.runtime import runtime
 from tests.cachelayer.interleavings import actions
-from tests.cachelayer.interleavings.actions import LIST_TAG, OTHER_PK, PK, Read, fetch, fetch_list, fetch_many
+from tests.cachelayer.interleavings.actions import (
+    LIST_TAG,
+    OTHER_PK,
+    PK,
+    Read,
+    fetch,
+    fetch_computed,
+    fetch_list,
+    fetch_many,
+)
 from tests.cachelayer.interleavings.database import Key
 from tests.cachelayer.interleavings.fakes import CurrentSystem
 from tests.cachelayer.interleavings.system import System
@@ -190,6 +199,14 @@ def a_local_cache_and_a_writer_in_another_process(system: System) -> None:
     """One process keeps a row in its local cache; another process changes the row."""
     system.add_reader("r", system.add_process("R", uses_local_cache=True), fetch, fetch, fetch)
     system.add_writer("w", system.add_process("W"), actions.save)
+
+
+@scenario()
+def a_value_computed_from_a_local_entry(system: System) -> None:
+    """A process computes a cached value from a cached row; the value must not keep an old row of the local cache."""
+    system.add_reader("r", system.add_process("R", uses_local_cache=True), fetch, fetch_computed)
+    system.add_writer("w", system.add_process("W"), actions.save)
+    system.add_reader("s", system.add_process("S"), fetch_computed)
 
 
 @scenario(is_large=True)

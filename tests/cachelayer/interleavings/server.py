@@ -27,7 +27,7 @@ from cachelayer.stores.memory import MemoryStore
 from tests.cachelayer.interleavings.scheduler import observe, running_actor, step
 
 ALWAYS_DELIVERED = frozenset({GLOBAL_TAG})  # words that each process receives
-MAX_ENTRIES = 100  # more entries than any scenario stores
+MAX_BYTES = 2**20  # more than the entries of any scenario take
 
 
 class Client(Protocol):
@@ -53,7 +53,7 @@ class Server(MemoryStore):
     """
 
     def __init__(self, namespaces: Namespaces, clock: Callable[[], float], make_token: Callable[[], bytes]) -> None:
-        super().__init__(MAX_ENTRIES, namespaces, on_touch=self._publish, clock=clock, make_token=make_token)
+        super().__init__(MAX_BYTES, namespaces, on_touch=self._publish, clock=clock, make_token=make_token)
         self.subscribers: list[Client] = []
         self.is_full = self.refuses_writes = False
         self.run_id = self.initialized_run = 1

@@ -1,11 +1,13 @@
 """Which tags each write touches, tested with the project's own rules (`conversations/cache_policy.py`)."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from django.apps import apps
-from django.db import models, transaction
+from django.db import DatabaseError, connection, models, transaction
+from django.test.utils import CaptureQueriesContext
 
 from cachelayer import CachedModel
 from cachelayer.orm import rules
@@ -154,9 +156,38 @@ def test_a_fast_bulk_update_touches_the_tags_of_its_rows_or_the_namespace_if_the
     a_contact(rows.instance)
     tags = tags_of_write(lambda: Contact.objects.fast_bulk_update([rows.contact], ["name"]))
     assert tags == rows.tags_of(rows.contact)
-    contacts = [Contact(pk=pk, instance=rows.instance) for pk in range(1000, 2999)]
+    contacts = [Contact(instance=rows.instance, jid=f"{number}@lid") for number in range(1999)]
+    Contact.objects.fast_bulk_create(contacts)
     assert len(tags_of_write(lambda: Contact.objects.fast_bulk_update(contacts[1:], ["name"]))) == 2000
     assert tags_of_write(lambda: Contact.objects.fast_bulk_update(contacts, ["name"])) == {"contacts"}
+
+
+def test_a_fast_bulk_update_of_rows_that_were_not_loaded_touches_the_namespace(rows: Rows) -> None:
+    in_memory = Contact(pk=rows.contact.pk, name="new")
+    assert tags_of_write(lambda: Contact.objects.fast_bulk_update([in_memory], ["name"])) == {"contacts"}
+
+
+@pytest.mark.parametrize("operation", [models.Model.save, models.Model.delete])
+def test_a_row_that_was_loaded_is_written_without_a_query_for_its_tags(
+    rows: Rows, operation: Callable[[models.Model], object]
+) -> None:
+    """The rules of these models have only immutable fields; rows come from the database, the cache or an insert."""
+    for row in (
+        Contact.objects.get(pk=rows.contact.pk),
+        Contact.objects.fetch(rows.contact.pk),
+        Contact.objects.fetch(rows.contact.pk),
+        Contact.objects.for_instance(rows.instance).rows[0],
+        a_contact(rows.instance),
+        Contact.objects.bulk_create([Contact(instance=rows.instance, jid="1@lid")])[0],
+    ):
+        row.instance_id = rows.instance.pk + 1  # not saved
+        with transaction.atomic(), CaptureQueriesContext(connection) as queries:
+            with suppress(models.RestrictedError, DatabaseError), transaction.atomic():
+                operation(row)
+            transaction.set_rollback(True)
+        table = Contact._meta.db_table  # noqa: SLF001 - Django documents the attribute _meta
+        sqls = [one["sql"] for one in queries.captured_queries]
+        assert not [sql for sql in sqls if sql.startswith(f'SELECT "{table}"') and f'"{table}"."id" =' in sql]
 
 
 def test_tags_for_collects_the_tags_of_rows_of_several_models(rows: Rows) -> None:

@@ -32,8 +32,12 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
             class Meta:
                 app_label = "conversations"
 
+        def default_label() -> Any:
+            return Label._default_manager.get_or_create(name="default")[0]  # noqa: SLF001 - Django documents _default_manager
+
         class Thing(CachedModel):
             name = models.TextField()
+            main = models.ForeignKey(Label, models.SET(default_label), null=True, related_name="+")
             labels = models.ManyToManyField(Label)
             friends = models.ManyToManyField("self")
 
@@ -108,6 +112,16 @@ def test_a_write_to_a_child_model_invalidates_its_parent(registered: SimpleNames
     children.all().delete()
     with pytest.raises(registered.Thing.DoesNotExist):
         registered.Thing.objects.fetch(pk)
+
+
+def test_a_deletion_that_sets_a_foreign_key_by_a_function_invalidates(registered: SimpleNamespace) -> None:
+    """Django updates such rows by SQL of its own, not by a queryset."""
+    label = registered.Label.objects.create(name="red")
+    pk = registered.Thing.objects.create(name="a", main=label).pk
+    registered.Thing.objects.fetch(pk)
+    assert registered.Thing.objects.fetch(pk).main_id == label.pk
+    label.delete()
+    assert registered.Thing.objects.fetch(pk).main_id == registered.Label.objects.get(name="default").pk
 
 
 RELATION_WRITES: dict[str, Callable[[Any, Any], object]] = {

@@ -22,6 +22,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cachelayer import CachedModel, Page
+from cachelayer.orm.rules import REMEMBERED
 from cachelayer.protocol.codec import DecodeError, decode, encode
 from cachelayer.read.serializers import MEMO_KEY_BYTES, PageSerializer, RowSerializer, ValueSerializer, copy_factory
 from conversations.models import Contact, Instance, Message
@@ -52,8 +53,11 @@ def copy_of(row: Any) -> Any:
 
 
 def attributes(row: Any) -> dict[str, Any]:
-    """Return all attributes of a row with their types, and all attributes of its `_state`, for comparison."""
-    values = {name: (type(value), value) for name, value in vars(row).items() if name != "_state"}
+    """Return all attributes of a row with their types, and all attributes of its `_state`, for comparison.
+
+    The attribute in which a row remembers its tags is left out, because only registered managers add it.
+    """
+    values = {name: (type(value), value) for name, value in vars(row).items() if name not in ("_state", REMEMBERED)}
     return {**values, "_state": {"fields_cache": {}, **vars(row._state)}}  # noqa: SLF001 - Django documents the attribute _state
 
 

@@ -3,21 +3,30 @@
 import itertools
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachelayer import cache
+from cachelayer import Page, cache
 from cachelayer.protocol.tags import Namespace, Namespaces
 from cachelayer.runtime import local_cache
-from cachelayer.runtime.local_cache import FOREVER, LocalCache, LocalNamespace
+from cachelayer.runtime.local_cache import (
+    BYTES_PER_BYTE,
+    ENTRY_BYTES,
+    FOREVER,
+    SWEEP_INTERVAL,
+    LocalCache,
+    LocalNamespace,
+)
 from cachelayer.runtime.runtime import CacheRuntime
 from conversations.models import Contact, Conversation, Instance, Message
-from tests.conversations.rows import a_contact, a_group, a_message, an_instance
+from tests.conversations.rows import NOON, a_contact, a_group, a_message, an_instance
 from tests.waiting import StoppedClock
 
 ITEMS = 10
@@ -37,13 +46,19 @@ class Caches:
         self.others = self.cache.namespace(OTHERS)
 
     def fill(
-        self, key: Any, *, value: Any = None, sequence: int | None = None, local: LocalNamespace | None = None
+        self,
+        key: Any,
+        *,
+        value: Any = None,
+        sequence: int | None = None,
+        local: LocalNamespace | None = None,
+        length: int = 0,
     ) -> bool:
         local = local or self.things
         tags = (f"{local.namespace.row}:{key}", local.namespace.name, "*")
         stored = key if value is None else value
         sequence = self.cache.sequence() if sequence is None else sequence
-        return self.cache.put(local, key, lambda: stored, tags, TTL, sequence)
+        return self.cache.put(local, key, lambda: stored, tags, TTL, sequence, length)
 
     @property
     def keys(self) -> set[Any]:
@@ -100,6 +115,63 @@ def test_a_namespace_with_max_items_0_stores_nothing() -> None:
     assert not cache.put(cache.namespaces["things"], 1, lambda: 1, ("thing:1", "things", "*"), TTL, cache.sequence())
 
 
+@given(st.lists(st.tuples(st.integers(0, 12), st.booleans(), st.integers(0, 60), st.booleans()), max_size=60))
+def test_all_entries_together_never_take_more_than_max_bytes(
+    steps: list[tuple[int, bool, int, bool]],
+) -> None:
+    caches = Caches()
+    caches.cache.max_bytes = 5000
+    both = (caches.things, caches.others)
+    for key, is_other, length, is_invalidated in steps:
+        local = both[is_other]
+        if is_invalidated:
+            caches.cache.invalidate([f"{local.namespace.row}:{key}"])
+        elif caches.fill(key, local=local, length=length):
+            assert key in local.entries
+        else:
+            assert ENTRY_BYTES + BYTES_PER_BYTE * length > 2500, "only an entry that is too large is rejected"
+        assert all(one.size == sum(entry.size for entry in one.entries.values()) for one in both)
+        assert sum(one.size for one in both) <= 5000
+
+
+def test_the_namespace_that_takes_most_memory_makes_room(caches: Caches) -> None:
+    caches.cache.max_bytes = 10_000
+    for key in range(4):
+        caches.fill(key, length=100)
+    for key in range(ITEMS):
+        caches.fill(key, local=caches.others)
+    assert len(caches.others.entries) == ITEMS
+    assert caches.keys == {2, 3}
+    assert caches.things.evictions == 2
+
+
+def page_of_messages(number: int) -> Page[Message]:
+    return Page(
+        [
+            Message(
+                pk=number * 200 + n, instance_id=1, conversation_id=1, key_id=f"3EB0{number:04}{n:04}", from_me=False,
+                timestamp=NOON, kind="text", status=0, text="Chego em dez minutos",
+            )
+            for n in range(200)
+        ]
+    )  # fmt: skip
+
+
+@pytest.mark.django_db(transaction=True)
+def test_pages_of_messages_take_about_as_much_memory_as_the_limit_says(cache_runtime: CacheRuntime) -> None:
+    """Without a limit in bytes, 1000 pages of 200 short messages took 339 MB."""
+    cache_runtime.local.max_bytes = 2 * 2**20
+    tracemalloc.start()
+    try:
+        for number in range(60):
+            assert len(Message.objects.fetch_list("messages:1", partial(page_of_messages, number), number).rows) == 200
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sum(one.size for one in cache_runtime.local.namespaces.values()) > 2**20
+    assert taken < 12 * 2**20, "more than the entries, their payloads in the store, and what serializers keep"
+
+
 def test_the_log_of_touched_tags_is_bounded(caches: Caches, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local_cache, "MAX_TOUCH_LOG", 100)
     sequence = caches.cache.sequence()
@@ -126,6 +198,23 @@ def test_an_entry_expires_even_if_it_is_read_often(caches: Caches, clock: Stoppe
     assert get(caches.things, 1) is None
     caches.fill(1)
     assert get(caches.things, 1) == 1
+
+
+def test_expired_entries_are_removed_at_intervals(caches: Caches, clock: StoppedClock) -> None:
+    clock.now += SWEEP_INTERVAL
+    caches.fill(1, length=10)
+    clock.now += TTL / 2
+    caches.fill(2, length=10)
+    caches.cache.remove_expired()
+    assert caches.keys == {1, 2}
+    clock.now += TTL / 2
+    caches.cache.remove_expired()
+    assert caches.keys == {2}
+    assert caches.things.size == caches.things.entries[2].size
+    clock.now += SWEEP_INTERVAL / 2
+    caches.things.entries[2].expires = clock.now
+    caches.cache.remove_expired()
+    assert caches.keys == {2}, "the last removal was less than an interval ago"
 
 
 def test_entries_are_used_until_valid_until_and_not_after(caches: Caches, clock: StoppedClock) -> None:

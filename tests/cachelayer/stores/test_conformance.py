@@ -184,7 +184,7 @@ def stores(valkey_server: Valkey) -> Iterator[Callable[[], tuple[Side, Side]]]:
         valkey_server.client.delete(f"{PREFIX}:t:{GLOBAL_TAG}")  # ends the quarantine of the new server
         channel.take_announced()
         announced: list[list[str]] = []
-        memory = MemoryStore(100, runtime.namespaces, on_touch=lambda words: announced.append(list(words)))
+        memory = MemoryStore(2**20, runtime.namespaces, on_touch=lambda words: announced.append(list(words)))
         memory.reinitialize(quarantine=False)
 
         def take_announced() -> list[list[str]]:

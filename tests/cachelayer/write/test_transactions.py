@@ -1,20 +1,26 @@
 """Saves inside and outside of transactions: a cached read always returns what the database would return."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.signals import request_finished
+from django.core import serializers
+from django.core.management import call_command
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import Model
-from django.db.models.signals import post_save, pre_save
+from django.db.models.signals import post_delete, post_save, pre_save
 from django.test.utils import CaptureQueriesContext
 
+from cachelayer import cache
+from cachelayer.models import Outbox
 from cachelayer.runtime.runtime import CacheRuntime
+from cachelayer.write.transactions import TransactionHook
 from conversations.models import Contact, Instance
 from tests.cachelayer.threads import in_another_thread
-from tests.conversations.rows import an_instance
+from tests.conversations.rows import NOON, an_instance
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cache_runtime")]
@@ -67,7 +73,6 @@ def test_a_save_inside_a_pre_save_receiver_ends_only_its_own_intent(row: Instanc
             other.profile_name = "new"
             other.save()
             assert name_of(other) == "new"
-            assert cache_runtime.in_flight, "the outer save has not run yet"
 
     pre_save.connect(save_other, sender=Instance)
     try:
@@ -102,6 +107,26 @@ def test_a_save_that_bypasses_the_models_save_base_invalidates(row: Instance, ca
     assert not cache_runtime.in_flight
 
 
+@pytest.mark.once
+def test_a_process_without_a_store_loads_fixtures_and_saves_raw(cache_runtime: CacheRuntime, tmp_path: Path) -> None:
+    """Without Redis, only the server owns the cache; the tags of other processes' writes go into the outbox."""
+    row = an_instance(profile_name="old")
+    fixture = tmp_path / "rows.json"
+    fixture.write_text(serializers.serialize("json", [row]), encoding="utf-8")
+    cache_runtime.use_configured_store(owns_cache=False)
+    writes: list[Callable[[], object]] = [
+        lambda: call_command("loaddata", str(fixture), verbosity=0),
+        next(serializers.deserialize("json", fixture.read_text(encoding="utf-8"))).save,
+        lambda: Instance(pk=row.pk, profile_name="new").save_base(raw=True, update_fields=["profile_name"]),
+        lambda: Model.save_base(row, raw=True),
+        lambda: Model.save_base(Instance(name="b", created_at=NOON, updated_at=NOON), raw=True),
+    ]
+    for write in writes:
+        Outbox.objects.all().delete()
+        write()
+        assert any("instances" in one.tags for one in Outbox.objects.all())
+
+
 # --- inside a transaction ---------------------------------------------------------------------------------------------
 def test_a_transaction_reads_its_own_write_and_other_threads_the_committed_row(row: Instance) -> None:
     with transaction.atomic():
@@ -134,16 +159,132 @@ def test_after_a_rollback_reads_return_the_old_row(row: Instance) -> None:
     assert in_another_thread(lambda: name_of(row)) == "old"
 
 
-def test_the_end_of_a_request_ends_intents_that_were_rolled_back(row: Instance, cache_runtime: CacheRuntime) -> None:
-    with suppress(ZeroDivisionError), transaction.atomic():
+class RolledBack(Exception):
+    """Raised to roll back a transaction."""
+
+
+def fail_with_an_exception(row: Instance) -> None:
+    with transaction.atomic():
         row.save()
-        raise ZeroDivisionError
-    assert cache_runtime.in_flight
-    request_finished.send(sender=None)
+        raise RolledBack
+
+
+def set_rollback(row: Instance) -> None:
+    with transaction.atomic():
+        row.save()
+        transaction.set_rollback(True)
+
+
+def violate_a_constraint(row: Instance) -> None:
+    Instance.objects.filter(pk=row.pk).update(name=None)
+
+
+def violate_a_constraint_after_a_write(row: Instance) -> None:
+    with transaction.atomic():
+        row.save()
+        Instance.objects.create(pk=row.pk, name="x")
+
+
+def fail_in_an_inner_block(row: Instance) -> None:
+    with transaction.atomic(), suppress(RolledBack), transaction.atomic(savepoint=False):
+        row.save()
+        raise RolledBack
+
+
+def fail_after_a_savepoint_was_rolled_back(row: Instance) -> None:
+    with transaction.atomic():
+        with suppress(RolledBack), transaction.atomic():
+            row.save()
+            raise RolledBack
+        row.save()
+        raise RolledBack
+
+
+def roll_back_by_hand(row: Instance) -> None:
+    transaction.set_autocommit(False)
+    try:
+        row.save()
+        transaction.rollback()
+    finally:
+        transaction.set_autocommit(True)
+
+
+def fail_outside_a_transaction(row: Instance) -> None:
+    Instance(pk=row.pk, name="x").save(force_insert=True)
+
+
+def fail_in_a_delete(row: Instance) -> None:
+    def refuse(**_signal: Any) -> None:
+        raise RolledBack
+
+    post_delete.connect(refuse, sender=Instance)
+    try:
+        row.delete()
+    finally:
+        post_delete.disconnect(refuse, sender=Instance)
+
+
+def close_the_connection(row: Instance) -> None:
+    def save_and_close() -> None:
+        with transaction.atomic():
+            row.save()
+            connection.close()
+
+    in_another_thread(save_and_close)  # a database in memory ends with its connection
+
+
+FAILURES: list[Callable[[Instance], None]] = [
+    fail_with_an_exception,
+    set_rollback,
+    violate_a_constraint,
+    violate_a_constraint_after_a_write,
+    fail_in_an_inner_block,
+    fail_after_a_savepoint_was_rolled_back,
+    roll_back_by_hand,
+    fail_outside_a_transaction,
+    fail_in_a_delete,
+    close_the_connection,
+]
+
+
+@pytest.mark.parametrize("fail", FAILURES)
+def test_a_write_is_over_as_soon_as_its_transaction_is(
+    row: Instance, cache_runtime: CacheRuntime, fail: Callable[[Instance], None]
+) -> None:
+    with suppress(RolledBack, IntegrityError, transaction.TransactionManagementError):
+        fail(row)
     assert not cache_runtime.in_flight
-    assert name_of(row) == "old"
+    states = cache_runtime.store.read([], [f"instance:{row.pk}", "instances:all", "instances"])[1]
+    assert not any((state or b"").startswith(b"!") for state in states)
+    name_of(row)
     with queries(0):
         assert name_of(row) == "old"
+
+
+def test_a_value_set_after_a_rollback_is_kept(row: Instance) -> None:
+    with suppress(RolledBack):
+        fail_with_an_exception(row)
+    with suppress(IntegrityError):
+        violate_a_constraint(row)
+    cache.set("instances:digest", 1)
+    assert cache.get("instances:digest") == 1
+
+
+def test_a_forked_child_does_not_end_the_intents_of_its_parent(row: Instance, cache_runtime: CacheRuntime) -> None:
+    """A child inherits the open transactions of its parent, and may close their connections."""
+    with transaction.atomic():
+        row.save()
+        (hook,) = [getattr(function, "__self__", None) for _, function, *_ in connection.run_on_commit]
+        assert isinstance(hook, TransactionHook)
+        pid = os.fork()
+        if pid == 0:
+            connection.run_on_commit = []
+            hook.on_commit()
+            del hook
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        (state,) = cache_runtime.store.read([], [f"instance:{row.pk}"])[1]
+        assert (state or b"").startswith(b"!")
 
 
 def test_the_intent_survives_the_rollback_of_a_savepoint_and_ends_at_the_commit(
@@ -204,7 +345,6 @@ def test_nested_transactions_commit_or_roll_back_independently(
             raise ZeroDivisionError
     assert name_of(row) == ("old" if outer_fails else "new")
     assert name_of(other) == ("old" if outer_fails or inner_fails else "new")
-    an_instance()  # the next write on a connection ends the intents of rolled-back writes
     assert not cache_runtime.in_flight
 
 
