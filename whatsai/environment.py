@@ -20,6 +20,7 @@ from logs import config, levels
 from logs.contexts import Context
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+VAR = BASE_DIR / "var"  # the default folder of everything that the site writes
 
 DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
 REDIS_SCHEMES = ("redis", "rediss", "unix")

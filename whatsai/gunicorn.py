@@ -12,7 +12,9 @@ from typing import Any
 from gunicorn.glogging import Logger
 
 from logs.config import Options, build_dict_config, check_writable
-from whatsai import environment
+from whatsai import environment, private_files
+
+private_files.protect(environment.VAR)
 
 
 class NoAccessLogLogger(Logger):  # type: ignore[misc]  # gunicorn ships no type hints
@@ -22,19 +24,21 @@ class NoAccessLogLogger(Logger):  # type: ignore[misc]  # gunicorn ships no type
 
 
 bind = "127.0.0.1:8000"
-worker_class = "gthread"
+worker_class = "whatsai.server.worker.Worker"
 workers = 1
 threads = 8
 preload_app = False
+umask = private_files.PRIVATE
 
-# Gunicorn restarts a worker whose main loop sends no heartbeat for this many seconds. Requests may take longer, because
-# they run in threads outside the main loop.
+# Gunicorn restarts a worker whose event loop sends no heartbeat for this many seconds. Requests may take longer,
+# because they run in threads outside the event loop.
 timeout = 60
 # After SIGTERM, running requests have this many seconds to finish. Evolution repeats requests that got no response.
 graceful_timeout = 20
-# Gunicorn keeps an idle connection open for this many seconds, because Evolution reuses connections, and an idle
+# A client has this many seconds to send the head of its next request. Evolution reuses connections, and an idle
 # connection costs only one file descriptor.
 keepalive = 15
+worker_connections = 2000  # if there are more, the oldest idle connection is closed
 
 # Gunicorn's workers send heartbeats through a file on a RAM disk, so that a busy disk cannot delay the heartbeats.
 RAM_DISK = "/dev/shm"  # noqa: S108 - gunicorn creates a private, unnamed file in this folder
@@ -55,6 +59,14 @@ def post_worker_init(_worker: Any) -> None:
     Gunicorn calls this hook in each worker process.
     """
     gc.freeze()
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """Forget the connections of a worker process that has ended.
+
+    Gunicorn calls this hook in its master process.
+    """
+    worker.counts.set(worker.age, worker.counts.UNUSED)
 
 
 def on_starting(server: Any) -> None:

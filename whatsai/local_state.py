@@ -1,14 +1,14 @@
-"""The files of `make run` in `var/`: a secret key, the administrator's credentials, and whether to load the demo.
+"""The files of `make run` in `var/`: a secret key, the administrator's API token, and whether to load the demo.
 
-All files that this module writes are readable by their owner only. The password of an existing user `admin` is neither
-changed nor stored. The credentials belong to one database: if the saved token is not valid in the current database, a
-new token is created.
+All files that this module writes are readable by their owner only. The administrator's password is in none of them: it
+is shown once, when it is created. The token belongs to one database: if the saved token is not valid in the current
+database, a new token is created.
 """
 
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 USERNAME = "admin"
@@ -16,9 +16,8 @@ USERNAME = "admin"
 
 @dataclass(frozen=True)
 class LocalState:
-    """The administrator's password ("" if not known), an API token, and whether the demo must still be loaded."""
+    """An API token of the administrator, and whether the demo must still be loaded."""
 
-    password: str = ""
     token: str = ""
     demo_due: bool = False
 
@@ -34,7 +33,7 @@ def ensure_secret_key(file: Path) -> None:
 
 
 def ensure_access(file: Path) -> LocalState:
-    """Create the administrator and the API token if missing, save both in `file`, and return the saved state.
+    """Create the administrator (without a password) and the API token if missing, and save the token in `file`.
 
     The caller must have called `django.setup()`.
 
@@ -46,28 +45,41 @@ def ensure_access(file: Path) -> LocalState:
 
     from conversations.models import Instance  # noqa: PLC0415 - models need django.setup() first
 
-    saved = load(file)
-    password = saved.password or secrets.token_urlsafe(12)
-    user = User.objects.filter(username=USERNAME).first() or User.objects.create_superuser(USERNAME, password=password)
-    state = replace(saved, password=password if user.check_password(password) else "")
-    if not _is_valid_token(saved.token):
+    user, _ = User.objects.get_or_create(username=USERNAME, defaults={"is_staff": True, "is_superuser": True})
+    state = load(file)
+    if not _is_valid_token(state.token):
         token = get_token_model().objects.create(user, expiry=None)[1]
-        state = replace(state, token=token, demo_due=not Instance.objects.exists())
+        state = LocalState(token, demo_due=not Instance.objects.exists())
     return save(file, state)
+
+
+def create_password() -> str:
+    """Give the administrator a random password and return it; return "" if the administrator has a password."""
+    from django.contrib.auth.models import User  # noqa: PLC0415 - models need django.setup() first
+
+    user = User.objects.get(username=USERNAME)
+    if user.password:
+        return ""
+    password = secrets.token_urlsafe(12)
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    return password
 
 
 def save(file: Path, state: LocalState) -> LocalState:
     """Write `state` to `file` unless the file already contains the same state; return `state`."""
-    if state != load(file):
-        write(file, json.dumps(asdict(state), indent=2) + "\n")
+    text = json.dumps(asdict(state), indent=2) + "\n"
+    if not file.exists() or file.read_text(encoding="utf-8") != text:
+        write(file, text)
     return state
 
 
 def load(file: Path) -> LocalState:
     """Return the state saved in `file`, or an empty state if the file is missing or invalid."""
     try:
-        return LocalState(**json.loads(file.read_text(encoding="utf-8")))
-    except (FileNotFoundError, ValueError, TypeError):
+        saved = json.loads(file.read_text(encoding="utf-8"))
+        return LocalState(str(saved["token"]), demo_due=bool(saved["demo_due"]))
+    except (FileNotFoundError, ValueError, TypeError, LookupError):
         return LocalState()
 
 

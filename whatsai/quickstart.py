@@ -22,9 +22,9 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connections
 
 from logs.file_lock import exclusive_lock
-from whatsai import environment, local_state
+from whatsai import environment, local_state, private_files
 
-VAR = environment.BASE_DIR / "var"
+VAR = environment.VAR
 MAX_PORT = 65535
 WILDCARD_HOSTS = ("", "0.0.0.0", "::")  # noqa: S104 - the addresses are only compared with the option --host
 LOOPBACK = "127.0.0.1"
@@ -37,16 +37,17 @@ class StartError(Exception):
 def main(arguments: Sequence[str]) -> NoReturn:
     """Set up the site, print its addresses and credentials, and replace this process with the web server."""
     options = _parser().parse_args(arguments)
+    private_files.protect(VAR)
     try:
         listener = listen(options.host, options.port)
         url = local_url(options.host, listener.getsockname()[1])
-        state = set_up(VAR, local_defaults(options.host, url), demo=options.demo)
+        state, password = set_up(VAR, local_defaults(options.host, url), demo=options.demo)
         local_state.write(VAR / "url", url + "\n")
     except StartError as error:
         sys.exit(f"make run: {error}")
     except KeyboardInterrupt:
         sys.exit("\nmake run: stopped during the setup; the next start continues it.")
-    print(welcome(url, state), flush=True)
+    print(welcome(url, state, password), flush=True)
     serve(listener)
 
 
@@ -102,8 +103,11 @@ def local_defaults(host: str, url: str) -> dict[str, str]:
 
 
 # --- the setup --------------------------------------------------------------------------------------------------------
-def set_up(var: Path, defaults: dict[str, str], *, demo: bool) -> local_state.LocalState:
+def set_up(var: Path, defaults: dict[str, str], *, demo: bool) -> tuple[local_state.LocalState, str]:
     """Migrate the database, create missing credentials, and load the demo if it must still be loaded.
+
+    Returns:
+        The saved state, and the administrator's password if it was created now, else "".
 
     Raises:
         StartError: `var` is not writable, a setting is wrong, or the database rejects a statement.
@@ -129,7 +133,7 @@ def _set_default_variables(defaults: dict[str, str]) -> None:
     os.environ |= {name: value for name, value in defaults.items() if env.str(name, None) is None}
 
 
-def _set_up_django(var: Path, *, demo: bool) -> local_state.LocalState:
+def _set_up_django(var: Path, *, demo: bool) -> tuple[local_state.LocalState, str]:
     local_state.ensure_secret_key(var / "secret_key")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "whatsai.settings")
     django.setup()
@@ -138,8 +142,9 @@ def _set_up_django(var: Path, *, demo: bool) -> local_state.LocalState:
     if state.demo_due and demo:
         call_command("demo")
         state = local_state.save(var / "local.json", replace(state, demo_due=False))
+    password = local_state.create_password()  # last, because an interrupted set-up would not show it
     connections.close_all()
-    return state
+    return state, password
 
 
 def _ensure_writable(folder: Path) -> None:
@@ -161,13 +166,12 @@ def _print_waiting() -> None:
 
 
 # --- the server -------------------------------------------------------------------------------------------------------
-def welcome(url: str, state: local_state.LocalState) -> str:
+def welcome(url: str, state: local_state.LocalState, password: str) -> str:
     """Return the text that `make run` prints: the addresses, the login, and an API request to try."""
-    password = state.password or "(set by you; to reset it: .venv/bin/python manage.py changepassword admin)"
     return f"""
 WhatsAI runs at {url}
 
-  admin     {url}/admin/   user {local_state.USERNAME}, password {password}
+  admin     {url}/admin/   {login(password)}
   API       {url}/api/v1/conversations/
   API docs  {url}/api/docs/
   webhook   {url}/webhooks/evolution/<instance name>
@@ -179,6 +183,13 @@ To list conversations, run in another shell:
 
 Ctrl-C stops the server.
 """
+
+
+def login(password: str) -> str:
+    """Return how to log in to the admin; `password` is "" unless it was created now."""
+    if password:
+        return f"user {local_state.USERNAME}, password {password} (shown only now)"
+    return f"user {local_state.USERNAME}; to set a new password: .venv/bin/python manage.py changepassword admin"
 
 
 def serve(listener: socket.socket) -> NoReturn:

@@ -19,7 +19,7 @@ ROOT_URLCONF = "whatsai.urls"
 WSGI_APPLICATION = "whatsai.wsgi.application"
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "whatsai.admin_site.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -36,6 +36,8 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "logs.middleware.middleware",
+    "whatsai.response_headers.middleware",
+    "whatsai.errors.middleware",
     "whatsai.health.middleware",
     "conversations.webhooks.middleware.middleware",
     "django.middleware.security.SecurityMiddleware",
@@ -145,6 +147,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "conversations.api.schema.add_errors",
+    ],
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
         "ConversationKind": "conversations.models.Conversation.Kind",

@@ -4,10 +4,13 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from conversations.api.views import not_found
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="docs")),
     path("admin/", admin.site.urls),
     path("api/", include("conversations.api.urls")),
+    path("api", not_found),
     path("", include("conversations.webhooks.urls")),
 ]
 

@@ -24,6 +24,9 @@ _BADGE_STYLES = {
 }
 
 
+MAX_BODY_LENGTH = 1_000_000  # characters of a body that is read in order to show its beginning
+
+
 @admin.register(WebhookEvent)
 class WebhookEventAdmin(InstanceRowsAdmin):
     """Admin of the webhook events that Evolution sent, latest first."""
@@ -46,8 +49,8 @@ class WebhookEventAdmin(InstanceRowsAdmin):
     )
 
     def load_row(self, pk: int) -> WebhookEvent:
-        """Return the webhook event from the database, because webhook events are not cached."""
-        return WebhookEvent.objects.select_related("instance").get(pk=pk)
+        """Return the webhook event, without its body, from the database: webhook events are not cached."""
+        return WebhookEvent.objects.defer("payload").select_related("instance").get(pk=pk)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's hook
         """Return whether the user is a superuser: a deleted event can no longer be inspected or processed again."""
@@ -91,5 +94,7 @@ class WebhookEventAdmin(InstanceRowsAdmin):
 
     @admin.display(description="body")
     def body(self, row: WebhookEvent) -> SafeString | str:
-        """Return the body of the webhook event as indented JSON."""
+        """Return the body of the webhook event as indented JSON, or only its length if it is very long."""
+        if row.size > MAX_BODY_LENGTH:
+            return f"The body has {row.size:,} characters and is too long to be shown."
         return pretty_json(row.payload)

@@ -2,10 +2,13 @@
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 from urllib.parse import urlsplit
 
 _URL = re.compile(r"https?://[^\s<>\"'`]+", re.IGNORECASE)
 # Punctuation, closing brackets and WhatsApp's formatting characters at the end of a URL do not become part of the link.
+MAX_LINKS = 50  # in one text; further URLs stay plain text, because each link takes time to render
+MAX_LENGTH = 10_000  # characters of a text that are shown
 _TRAILING = ".,;:!?)]}*_~…»”"
 
 
@@ -18,16 +21,22 @@ class LinkedText:
 
 
 def linkify(text: str) -> list[LinkedText]:
-    """Split a text into plain pieces and links, which together contain the complete text."""
+    """Split the beginning of a text into plain pieces and at most `MAX_LINKS` links."""
+    text = shorten(text, MAX_LENGTH)
     pieces: list[LinkedText] = []
     end = 0
-    for match in _URL.finditer(text):
+    for match in islice(_URL.finditer(text), MAX_LINKS):
         url = web_url(match[0].rstrip(_TRAILING))
         if not url:
             continue
         pieces += [LinkedText(text[end : match.start()]), LinkedText(url, url)]
         end = match.start() + len(url)
     return [piece for piece in (*pieces, LinkedText(text[end:])) if piece.text]
+
+
+def shorten(text: str, length: int) -> str:
+    """Return the first `length` characters of a text, followed by its length if it is longer."""
+    return text if len(text) <= length else f"{text[:length]}… ({len(text):,} characters)"
 
 
 def web_url(value: object) -> str:

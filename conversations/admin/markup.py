@@ -3,6 +3,7 @@
 import base64
 import datetime as dt
 import json
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.utils.formats import localize
@@ -10,11 +11,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
-from conversations.admin.links import web_url
+from conversations.admin.links import shorten, web_url
 
 EMPTY = "-"  # Django admin's placeholder for empty values
 MAX_TEXT_LENGTH = 1_000  # maximum number of characters of one text inside displayed JSON
 MAX_JSON_LENGTH = 100_000  # maximum number of characters of displayed JSON
+MAX_JSON_ITEMS = 5_000  # maximum number of items in the lists and objects of displayed JSON
+MAX_JSON_LEVELS = 50  # maximum number of levels of lists and objects in displayed JSON
 _PNG_PREFIX = "data:image/png;base64,"
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -50,20 +53,37 @@ def png_image(data_url: str, alt: str) -> SafeString | str:
 
 
 def pretty_json(value: Any) -> SafeString | str:
-    """Return a value as indented JSON; text and JSON above a maximum length are cut, and their length is appended."""
+    """Return a value as indented JSON; long texts, long lists, deep levels and long JSON are cut."""
     if value in (None, {}, []):
         return EMPTY
-    text = json.dumps(_truncate_texts(value), indent=2, ensure_ascii=False)
-    if len(text) > MAX_JSON_LENGTH:
-        text = f"{text[:MAX_JSON_LENGTH]}\n… ({len(text):,} characters)"
-    return format_html('<pre class="json">{}</pre>', text)
+    text = json.dumps(_Excerpt().of(value, MAX_JSON_LEVELS), indent=2, ensure_ascii=False)
+    return format_html('<pre class="json">{}</pre>', shorten(text, MAX_JSON_LENGTH))
 
 
-def _truncate_texts(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _truncate_texts(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_truncate_texts(item) for item in value]
-    if isinstance(value, str) and len(value) > MAX_TEXT_LENGTH:
-        return f"{value[:MAX_TEXT_LENGTH]}… ({len(value):,} characters)"
-    return value
+class _Excerpt:
+    """Copies the beginning of a JSON value, with at most `MAX_JSON_ITEMS` items in all its lists and objects."""
+
+    def __init__(self) -> None:
+        self._left = MAX_JSON_ITEMS
+
+    def of(self, value: Any, levels: int) -> Any:
+        """Return `value` with at most `levels` levels of lists and objects."""
+        if isinstance(value, str):
+            return shorten(value, MAX_TEXT_LENGTH)
+        if not isinstance(value, dict | list):
+            return value
+        if isinstance(value, dict):
+            items = {
+                shorten(name, MAX_TEXT_LENGTH): self.of(item, levels - 1)
+                for name, item in self._first(value.items(), levels)
+            }
+            return items | ({"…": f"{len(value)} members"} if len(items) < len(value) else {})
+        shown = [self.of(item, levels - 1) for item in self._first(value, levels)]
+        return shown + ([f"… ({len(value)} items)"] if len(shown) < len(value) else [])
+
+    def _first(self, items: Iterable[Any], levels: int) -> Iterator[Any]:
+        for item in items if levels > 0 else ():
+            if not self._left:
+                return
+            self._left -= 1
+            yield item

@@ -27,6 +27,7 @@ class MessageAdmin(InstanceRowsAdmin):
     )  # fmt: skip
     list_select_related = ("instance", "conversation")
     list_filter = (InstanceFilter, "timestamp", "kind", "from_me", "status", "is_deleted", "is_history")
+    extra_lookups = ("conversation__id__exact",)
     search_fields = ("text", "key_id__exact")
     search_help_text = (
         "Search by part of a text or a complete WhatsApp id. In a large table, filter by instance or date first."

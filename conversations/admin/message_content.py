@@ -126,8 +126,12 @@ def _location_lines(details: Json) -> Iterator[LinkedText]:
     latitude, longitude = details.get("degrees_latitude"), details.get("degrees_longitude")
     if _as_text(details.get("address")):
         yield LinkedText(details["address"])
-    if isinstance(latitude, int | float) and isinstance(longitude, int | float):
+    if _is_degrees(latitude, 90) and _is_degrees(longitude, 180):
         yield LinkedText(f"{latitude:.5f}, {longitude:.5f}", _MAP_URL.format(latitude, longitude))
+
+
+def _is_degrees(value: object, limit: int) -> bool:
+    return isinstance(value, int | float) and -limit <= value <= limit
 
 
 def _vcard_lines(details: Json) -> Iterator[LinkedText]:

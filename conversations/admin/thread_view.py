@@ -1,15 +1,19 @@
 """Pure functions that prepare a page of chat messages for the template: days, sender names, delivery marks."""
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, islice
 
 from conversations.admin import message_content
 from conversations.admin.display_names import DisplayNames
-from conversations.admin.links import LinkedText, linkify
+from conversations.admin.links import MAX_LENGTH, LinkedText, linkify, shorten
 from conversations.evolution import jid
 from conversations.models import Message
+
+MAX_LINES = 50  # lines below one message
+MAX_LINE_LENGTH = 1_000  # characters of such a line
+MAX_REACTIONS = 50  # different emojis of one message, and people shown for each
 
 
 @dataclass(frozen=True)
@@ -146,16 +150,20 @@ def message_view(
         kind_name=kind_name,
         text=linkify(row.text),
         media_facts=message_content.media_facts(row.media),
-        media_lines=list(message_content.media_lines(row.media)),
-        detail_lines=message_content.detail_lines(row.kind, row.details, row.poll_count),
+        media_lines=_first_lines(message_content.media_lines(row.media)),
+        detail_lines=_first_lines(message_content.detail_lines(row.kind, row.details, row.poll_count)),
         flags=list(_flags(row)),
-        original_text=row.original_text,
+        original_text=shorten(row.original_text, MAX_LENGTH),
         is_deleted=row.is_deleted,
         quote=_quote(row, names, anchors),
         reactions=_reactions(row, names),
         delivery=_DELIVERY_MARKS.get(row.status) if row.from_me else None,
         album_id=_album_id(row),
     )
+
+
+def _first_lines(lines: Iterable[LinkedText]) -> list[LinkedText]:
+    return [LinkedText(shorten(line.text, MAX_LINE_LENGTH), line.url) for line in islice(lines, MAX_LINES)]
 
 
 def _anchor(pk: int) -> str:
@@ -199,4 +207,5 @@ def _reactions(row: Message, names: DisplayNames) -> list[Reaction]:
         emoji = reaction.get("emoji") if isinstance(reaction, dict) else None
         if isinstance(emoji, str) and emoji:
             people_by_emoji.setdefault(emoji, []).append(names.for_address(author))
-    return [Reaction(emoji, tuple(people)) for emoji, people in people_by_emoji.items()]
+    shown = islice(people_by_emoji.items(), MAX_REACTIONS)
+    return [Reaction(emoji, tuple(people[:MAX_REACTIONS])) for emoji, people in shown]

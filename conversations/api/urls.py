@@ -6,7 +6,7 @@ The trailing slash of a path is optional, because a redirect to the path with a 
 from typing import Any
 
 from django.urls import include, path, re_path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.routers import SimpleRouter
 
 from conversations.api import views
@@ -24,6 +24,10 @@ public: dict[str, Any] = {"authentication_classes": [], "permission_classes": []
 urlpatterns = [
     path("v1/", include(router.urls)),
     re_path(r"^schema/?$", SpectacularAPIView.as_view(**public), name="schema"),
-    re_path(r"^docs/?$", SpectacularSwaggerView.as_view(**public, url_name="schema"), name="docs"),
+    re_path(
+        r"^docs/?$",
+        SpectacularSwaggerSplitView.as_view(**public, url_name="schema", template_name="api/docs.html"),
+        name="docs",
+    ),
     re_path(r"", views.not_found),
 ]

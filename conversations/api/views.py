@@ -7,10 +7,11 @@ from typing import Any, ClassVar, TypeVar
 from django.core.exceptions import ObjectDoesNotExist
 from django.core.files.storage import default_storage
 from django.http import FileResponse, HttpRequest, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
-from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
@@ -28,8 +29,8 @@ from conversations.models import Contact, Conversation, Instance, Message
 
 Result = TypeVar("Result")
 
-# Status codes of responses that depend on cached data and get a `Cache-Status` header.
-CACHE_STATUS_CODES = (200, 404)
+# Statuses of responses that depend on cached data and get a `Cache-Status` header; 404 only if it is about a row.
+OK, NOT_FOUND = 200, 404
 
 
 def get_or_404(operation: Callable[[int], Result], pk: str) -> Result:
@@ -66,7 +67,8 @@ class RowViewSet(GenericViewSet[Any]):
         """Handle the request and add a `Cache-Status` header (RFC 9211) to responses to GET and HEAD."""
         with track_reads() as reads:
             response = super().dispatch(request, *args, **kwargs)
-        if request.method in ("GET", "HEAD") and response.status_code in CACHE_STATUS_CODES:
+        has_read_rows = response.status_code == OK or (response.status_code == NOT_FOUND and "pk" in kwargs)
+        if request.method in ("GET", "HEAD") and has_read_rows:
             response["Cache-Status"] = reads.cache_status
         return response
 
@@ -87,11 +89,12 @@ class RowViewSet(GenericViewSet[Any]):
 
         Raises:
             ValidationError: a query parameter is wrong; `detail` maps each wrong parameter to its error texts.
+            NotFound: the cursor does not belong to this list.
         """
         try:
             page = fetch(**params_class.parse(request.query_params))
         except InvalidCursor as error:
-            raise ValidationError({"cursor": [str(error)]}) from error
+            raise NotFound(str(error)) from error
         results = self.get_serializer(page.rows, many=True).data
         return CursorLinksPagination().build_response(request, page, results)
 
@@ -123,7 +126,7 @@ class MessageViewSet(RowViewSet):
     query_params = MessageParameters
     serializer_class = detail_serializer_class = serializers.MessageSerializer
 
-    @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY, 404: OpenApiTypes.OBJECT})
+    @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})
     @action(detail=True)
     def media(self, request: Request, pk: str) -> FileResponse:  # noqa: ARG002 - DRF defines the signature
         """Download the message's media file, always as `application/octet-stream`.
@@ -175,6 +178,7 @@ class ConversationViewSet(RowViewSet):
         return self.page_response(request, partial(Message.objects.for_conversation, conversation), PageParameters)
 
 
+@csrf_exempt  # without a session there is nothing to protect, and the answer to any method is the same
 def not_found(_request: HttpRequest) -> JsonResponse:
     """Return a 404 response in JSON for a path under `/api/` that has no route."""
     return JsonResponse({"detail": "Not found. The API is documented at /api/docs/."}, status=404)

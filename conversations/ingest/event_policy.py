@@ -35,6 +35,7 @@ RATE_LIMITED = frozenset(
     {"presence.update", "contacts.update", "chats.upsert", "chats.update", "connection.update", "qrcode.updated"}
 )
 HISTORY = frozenset({"messages.set"})
+MAX_REPEATED_LENGTH = 1_000  # characters of a text that each part of a history import repeats
 MAX_PARTS = 500  # maximum parts of one webhook body, all of which one INSERT statement contains
 
 _EPOCH = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
@@ -71,11 +72,17 @@ def due_at(now: dt.datetime, window: float, instance: int) -> dt.datetime:
 def split_history(name: str, body: object, chunk: int) -> list[Any]:
     """Split the body of a long history import into bodies of `chunk` messages; return any other body alone in a list.
 
-    Each part contains a slice of the list `data` and all other fields of the body. If a history would need more than
-    `MAX_PARTS` parts, larger parts are used.
+    Each part contains a slice of the list `data` and the other fields of the body, but only the first part contains
+    those that are long. If a history would need more than `MAX_PARTS` parts, larger parts are used.
     """
     data = body.get("data") if isinstance(body, dict) and name in HISTORY else None
     if not isinstance(body, dict) or not isinstance(data, list) or len(data) <= chunk:
         return [body]
     step = max(chunk, -(-len(data) // MAX_PARTS))
-    return [{**body, "data": data[start : start + step]} for start in range(0, len(data), step)]
+    short = {name: value for name, value in body.items() if _is_short(value)}
+    first, *others = (data[start : start + step] for start in range(0, len(data), step))
+    return [{**body, "data": first}, *({**short, "data": part} for part in others)]
+
+
+def _is_short(value: object) -> bool:
+    return not isinstance(value, dict | list) and (not isinstance(value, str) or len(value) <= MAX_REPEATED_LENGTH)

@@ -1,14 +1,20 @@
 """Reads a request's body, with or without Content-Length, up to a size limit, and decodes the body as strict JSON.
 
+The memory that decoding takes is bounded: for one body by a limit of its values, and for all bodies that this process
+decodes at the same time by a budget.
+
 This module does not use Django's `request.body`. Django would answer a body over 2.5 MB with status 400, and Evolution
 drops an event that is answered with status 400. Django would also treat a chunked body (without Content-Length) as
 empty.
 """
 
+import codecs
 import json
 import math
 import re
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from django.http import HttpRequest
@@ -17,29 +23,90 @@ from conversations.webhooks.errors import ErrorCode, WebhookError
 
 MAX_BYTES = 100 * 1024 * 1024  # a history import or a long video arrives in one request body
 CHUNK_BYTES = 1024 * 1024  # maximum bytes per read from the request
+# The web server sets this WSGI variable to ask whether it should receive the rest of a large body; see `views.py`.
+CHECK_ONLY = "webhooks.check_only"
 TOO_DEEP = "the body is nested too deeply"
 
+MAX_VALUES = 2_500_000  # names and values in one body, about those of 80,000 messages
+MEMORY_BUDGET = 600 * 1024 * 1024  # estimated bytes of memory for the bodies that this process decodes at once
+BYTES_PER_VALUE = 80  # of memory for one decoded name or value, without the characters of texts
+_SEPARATORS = (b",", b":", b"[", b"{")  # each name and each value in JSON follows one of these
+
+LARGE_BYTES = 1024 * 1024  # longer bodies are decoded with less memory and more time
+
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _CONTENT_LENGTH = re.compile(r"[0-9]{1,18}")
 
 
-def read(request: HttpRequest, limit: int = MAX_BYTES) -> bytearray:
+class Reservation:
+    """The memory that one request has reserved in a `MemoryBudget`."""
+
+    def __init__(self, budget: "MemoryBudget") -> None:
+        self._budget = budget
+        self.size = 0
+
+    def grow(self, count: int) -> None:
+        """Reserve `count` more bytes.
+
+        Raises:
+            WebhookError: other requests have reserved the memory.
+        """
+        self._budget.take(count)
+        self.size += count
+
+
+class MemoryBudget:
+    """Limits the memory that the threads of this process need together for reading, decoding and storing bodies."""
+
+    def __init__(self, limit: int = MEMORY_BUDGET) -> None:
+        self._free = limit
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def reserve(self) -> Iterator[Reservation]:
+        """Yield a reservation, and release its memory when the `with` block ends."""
+        reservation = Reservation(self)
+        try:
+            yield reservation
+        finally:
+            self.take(-reservation.size)
+
+    def take(self, count: int) -> None:
+        """Take `count` bytes from the budget.
+
+        Raises:
+            WebhookError: less than `count` bytes are free.
+        """
+        with self._lock:
+            if count > self._free:
+                raise WebhookError(ErrorCode.OVERLOADED, "too many large bodies at once; send it again later")
+            self._free -= count
+
+
+memory = MemoryBudget()
+
+
+def read(request: HttpRequest, reservation: Reservation, limit: int = MAX_BYTES) -> bytearray:
     """Return the body of a request.
 
     Args:
         request: a request whose body was not read yet.
+        reservation: reserves the body's memory.
         limit: the maximum size of the body in bytes.
 
     Raises:
-        WebhookError: the body is too large or incomplete, or the body's length is unknown.
+        WebhookError: the body is too large or incomplete, its length is unknown, or there is no memory for it.
     """
     length = _content_length(request)
     if length is not None and length > limit:
         raise _too_large(limit)
+    reservation.grow(length or 0)
     read_bytes, raw = _byte_source(request, length), bytearray()
     while chunk := _read_chunk(read_bytes):
         raw += chunk
         if len(raw) > limit:
             raise _too_large(limit)
+        reservation.grow(max(len(raw) - reservation.size, 0))
     if length is not None and len(raw) < length:
         raise WebhookError(ErrorCode.INCOMPLETE_BODY, f"received {len(raw)} of {length} bytes")
     return raw
@@ -72,25 +139,49 @@ def _too_large(limit: int) -> WebhookError:
     return WebhookError(ErrorCode.BODY_TOO_LARGE, f"the body is larger than {limit} bytes")
 
 
-def decode(raw: bytearray) -> Any:
+def decode(raw: bytearray, reservation: Reservation) -> Any:
     """Decode a JSON body, and empty `raw`, so that a large body is not in memory twice.
 
     Unlike in Python's default decoder, NaN, Infinity and numbers that overflow a float are errors, because databases
-    reject these values.
+    reject these values. An integer that no field of WhatsApp can hold becomes a text with its digits.
 
     Raises:
-        WebhookError: the body is not JSON in UTF-8, or is nested too deeply.
+        WebhookError: the body is not JSON in UTF-8, has too many values or levels, or there is no memory for it.
     """
     if not raw:
         raise WebhookError(ErrorCode.MALFORMED_JSON, "the body is empty")
+    values = sum(raw.count(separator) for separator in _SEPARATORS)
+    if values > MAX_VALUES:
+        raise WebhookError(ErrorCode.BODY_TOO_LARGE, f"the body has more than {MAX_VALUES} values")
+    reservation.grow(2 * len(raw) + BYTES_PER_VALUE * values)
     try:
-        text = raw.decode("utf-8-sig")
-        raw.clear()
-        return _DECODER.decode(text)
+        decoder = _DIGITS_DECODER if _LONG_DIGITS.search(raw) else _DECODER
+        return decoder.decode(_take_text(raw))
     except RecursionError:
         raise WebhookError(ErrorCode.MALFORMED_JSON, TOO_DEEP) from None
     except ValueError as error:  # the UTF-8 codec, the JSON decoder and int() raise errors that quote no content
         raise WebhookError(ErrorCode.MALFORMED_JSON, f"the body is not JSON: {error}") from None
+
+
+def _take_text(raw: bytearray) -> str:
+    """Return a JSON body as text, and empty `raw`.
+
+    One character outside ASCII makes Python store a whole text with up to four bytes for each character. In a large
+    body such characters are therefore written as escapes, which mean the same in JSON.
+    """
+    if len(raw) <= LARGE_BYTES or raw.isascii():
+        text = raw.decode("utf-8-sig")
+        raw.clear()
+        return text
+    decoder, parts = codecs.getincrementaldecoder("utf-8-sig")(), []
+    while raw:
+        parts.append(_NOT_ASCII.sub(_escape, decoder.decode(raw[:LARGE_BYTES], final=len(raw) <= LARGE_BYTES)))
+        del raw[:LARGE_BYTES]
+    return "".join(parts)
+
+
+def _escape(match: re.Match[str]) -> str:
+    return json.dumps(match[0])[1:-1]
 
 
 def _reject_constant(name: str) -> NoReturn:
@@ -104,4 +195,12 @@ def _parse_float(text: str) -> float:
     return number
 
 
+def _parse_int(text: str) -> int | str:
+    return int(text) if len(text) <= MAX_DIGITS else text
+
+
+MAX_DIGITS = 20  # of the largest integer in WhatsApp's messages, which have 64 bits
+_LONG_DIGITS = re.compile(rb"[0-9]{%d}" % (MAX_DIGITS + 1))
 _DECODER = json.JSONDecoder(parse_constant=_reject_constant, parse_float=_parse_float)
+# Calling a function for each integer takes time, so only bodies with long digits are decoded with it.
+_DIGITS_DECODER = json.JSONDecoder(parse_constant=_reject_constant, parse_float=_parse_float, parse_int=_parse_int)

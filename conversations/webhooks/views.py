@@ -4,8 +4,10 @@ from django.db import Error as DatabaseError
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from conversations.evolution.sanitize import TooDeepError
 from conversations.ingest import metrics, notify
 from conversations.ingest.inbox import store
+from conversations.models import Instance
 from conversations.webhooks import body, instances, rate_limit
 from conversations.webhooks.authentication import authenticate, event_in_query
 from conversations.webhooks.errors import ErrorCode, WebhookError
@@ -23,13 +25,17 @@ def receive_webhook(request: HttpRequest, name: str, suffix: str = "") -> JsonRe
     Workers apply the stored event later, and keep an event that they cannot apply.
 
     Args:
-        request: the request, with any method; methods other than POST are rejected.
+        request: the request, with any method; methods other than POST are rejected. If its WSGI variable
+            `body.CHECK_ONLY` is set, the answer is 100 instead of storing the body.
         name: the instance's name from the URL.
         suffix: the event's name from the URL, or "".
     """
     bind(instance=shorten(name))
     try:
-        event = _store_request(request, name, suffix)
+        sender = _check_sender(request, name)
+        if request.META.get(body.CHECK_ONLY):
+            return JsonResponse({}, status=100)
+        event = _store_request(request, sender, suffix)
     except WebhookError as error:
         _log_refusal(error)
         return error.response()
@@ -58,28 +64,40 @@ def _log_refusal(error: WebhookError) -> None:
         logger.warning("Webhook REFUSED: %s, %s", error.status, error.detail, extra=left_out)
 
 
-def _store_request(request: HttpRequest, name: str, suffix: str) -> str:
+def _check_sender(request: HttpRequest, name: str) -> Instance:
+    """Return the instance whose token the request has, without reading the body.
+
+    Only authenticated senders can make the server read up to 100 MB.
+
+    Raises:
+        WebhookError: the request is rejected.
+        DatabaseError: the database is unavailable.
+    """
+    if request.method != "POST":
+        raise WebhookError(ErrorCode.METHOD_NOT_ALLOWED, f"{request.method} is not allowed; use POST")
+    sender = authenticate(request, name)
+    rate_limit.check_overload(sender)
+    return sender
+
+
+def _store_request(request: HttpRequest, sender: Instance, suffix: str) -> str:
     """Store the request's body and return the event's name.
 
     Raises:
         WebhookError: the request is rejected.
         DatabaseError, OSError: the database is unavailable, or a media file cannot be written.
     """
-    if request.method != "POST":
-        raise WebhookError(ErrorCode.METHOD_NOT_ALLOWED, f"{request.method} is not allowed; use POST")
-    # Authenticate before reading the body, so that only authenticated senders can make the server read up to 100 MB.
-    sender = authenticate(request, name)
-    rate_limit.check_overload(sender)
-    decoded = body.decode(body.read(request))
-    instance = instances.resolve_instance(sender, decoded)
-    suffix = suffix or event_in_query(request)
-    event = store.event_name(decoded, suffix)
-    bind(event=event)
-    rate_limit.check_rate_limit(instance, event)
-    try:
-        store.store_body(instance, decoded, suffix=suffix)
-    except RecursionError:  # storing nested JSON needs more stack than decoding it
-        raise WebhookError(ErrorCode.MALFORMED_JSON, body.TOO_DEEP) from None
+    with body.memory.reserve() as reservation:
+        decoded = body.decode(body.read(request, reservation), reservation)
+        instance = instances.resolve_instance(sender, decoded)
+        suffix = suffix or event_in_query(request)
+        event = store.event_name(decoded, suffix)
+        bind(event=event)
+        rate_limit.check_rate_limit(instance, event)
+        try:
+            store.store_body(instance, decoded, suffix=suffix)
+        except TooDeepError:
+            raise WebhookError(ErrorCode.MALFORMED_JSON, body.TOO_DEEP) from None
     metrics.increment(instance.pk, "received")
     notify.notify()
     return event

@@ -18,10 +18,10 @@ from tests.devstack import process as program
 from tests.devstack.process import ServerFailed
 from tests.devstack.site import SiteConfig
 from tests.devstack.supervisor import COMMAND_PIPE, Supervisor
-from whatsai import environment, local_state, quickstart
+from whatsai import environment, local_state, private_files, quickstart
 from whatsai.quickstart import StartError
 
-VAR = environment.BASE_DIR / "var"
+VAR = environment.VAR
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -32,6 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     caught: list[int] = []
     for number in STOP_SIGNALS:
         signal.signal(number, lambda number, _frame: caught.append(number))
+    private_files.protect(VAR)
     try:
         options.folder.mkdir(parents=True, exist_ok=True)
         with exclusive_lock(options.folder, timeout=0), folders.short_tempdir() as sockets:
@@ -129,11 +130,10 @@ def _set_up(config: SiteConfig, is_stopped: Callable[[], bool], *, demo: bool) -
 
 def _welcome(url: str, env: Path, state: local_state.LocalState) -> str:
     shown = env.relative_to(Path.cwd()) if env.is_relative_to(Path.cwd()) else env
-    password = state.password or "(set by you)"
     return f"""
 WhatsAI runs at {url}: PostgreSQL, Valkey, web processes and ingest workers
 
-  admin     {url}/admin/   user {local_state.USERNAME}, password {password}
+  admin     {url}/admin/   user {local_state.USERNAME}, password as shown at the first start
   API       {url}/api/v1/conversations/
             curl -H 'Authorization: Token {state.token}' '{url}/api/v1/conversations/?limit=2'
   commands  ENV_FILE={shown} .venv/bin/python manage.py ingest --status

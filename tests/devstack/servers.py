@@ -17,6 +17,7 @@ import psycopg
 import redis
 
 from tests.devstack.process import Command, Identity, Program, ServerFailed
+from whatsai import environment
 
 DATABASE = "whatsai"
 # PostgreSQL settings with which committed data survive a crash.
@@ -83,9 +84,17 @@ def _unprivileged_identity(*folders: Path) -> Identity:
     identity: Identity = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
     for folder in folders:
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+        _let_pass(folder)
         if not _succeeds(["test", "-w", folder], Path("/"), identity):
             raise ServerFailed(f"root starts PostgreSQL as the user `nobody`, which cannot write to {folder}")
     return identity
+
+
+def _let_pass(folder: Path) -> None:
+    """Let other users pass through the folders of `var/` on the way to a folder; they still cannot list them."""
+    for parent in folder.parents:
+        if parent.is_relative_to(environment.VAR) and parent.exists():
+            parent.chmod(parent.stat().st_mode | 0o011)
 
 
 def _find_binaries(folder: Path, identity: Identity) -> Path:

@@ -88,6 +88,8 @@ def set_up(folder: Path, *, demo: bool) -> None:
         call_command("demo")
         call_command("ingest", drain=True, stdout=sys.stderr)
         local_state.save(folder / STATE_FILE, replace(state, demo_due=False))
+    if password := local_state.create_password():
+        print(f"stack: {quickstart.login(password)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -44,3 +44,24 @@ def test_an_unknown_path_is_json_under_api_and_a_page_elsewhere(client: Client) 
     assert client.get("/api/nothing").json().keys() == {"detail"}
     answer = client.get("/nothing/")
     assert (answer.status_code, answer["Content-Type"]) == (404, "text/html; charset=utf-8")
+
+
+METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("path", ["/api", "/api/", "/api/nothing", "/api/v1/", "/api/v1/nothing/", "/api/v2/contacts/"])
+def test_an_unknown_path_under_api_is_not_found_in_json_for_every_method(method: str, path: str) -> None:
+    client = Client(enforce_csrf_checks=True)
+    answer = client.generic(method, path)
+    assert (answer.status_code, answer["Content-Type"]) == (404, "application/json")
+    assert method == "HEAD" or answer.json().keys() == {"detail"}
+
+
+@pytest.mark.parametrize("path", ["/api/schema/", "/api/docs/", "/api/v1/instances/"])
+def test_a_method_that_a_path_does_not_have_is_refused_in_json(client: Client, path: str) -> None:
+    for method in ("POST", "PUT", "DELETE", "PROPFIND"):
+        answer = client.generic(method, path)
+        assert (answer.status_code, answer["Content-Type"]) == (405, "application/json")
+        assert answer["Allow"]
+        assert answer.json().keys() == {"detail"}

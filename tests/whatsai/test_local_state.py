@@ -1,5 +1,6 @@
 """The credentials saved in `var/local.json` are valid, do not change, and are replaced for a new database."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,15 +30,20 @@ def test_the_first_run_creates_an_administrator_and_a_token(file: Path) -> None:
 
     admin = User.objects.get()
     assert (admin.username, admin.is_staff, admin.is_superuser) == ("admin", True, True)
-    assert admin.check_password(state.password)
+    assert not admin.check_password("")
+    password = local_state.create_password()
+    assert User.objects.get().check_password(password)
     assert is_accepted(state.token)
     assert state.demo_due
 
 
 def test_later_runs_keep_them(file: Path) -> None:
     state = local_state.ensure_access(file)
+    password = local_state.create_password()
 
     assert local_state.ensure_access(file) == state
+    assert local_state.create_password() == ""
+    assert User.objects.get().check_password(password)
     assert (User.objects.count(), AuthToken.objects.count()) == (1, 1)
 
 
@@ -60,21 +66,30 @@ def test_a_new_database_gets_a_new_token_and_the_demo(file: Path) -> None:
 
     after = local_state.ensure_access(file)
 
-    assert after.password == before.password
-    assert User.objects.get().check_password(after.password)
+    assert after.token != before.token
     assert is_accepted(after.token)
+    password = local_state.create_password()
+    assert User.objects.get().check_password(password)
     assert after.demo_due
 
 
-def test_a_password_changed_by_the_user_stays_and_is_not_shown(file: Path) -> None:
+def test_a_password_changed_by_the_user_stays(file: Path) -> None:
     state = local_state.ensure_access(file)
     admin = User.objects.get()
     admin.set_password("their own")
     admin.save()
 
-    assert local_state.ensure_access(file) == replace(state, password="")
-    admin.refresh_from_db()
-    assert admin.check_password("their own")
+    assert local_state.ensure_access(file) == state
+    assert local_state.create_password() == ""
+    assert User.objects.get().check_password("their own")
+
+
+def test_a_password_that_an_earlier_version_saved_is_removed_from_the_file(file: Path) -> None:
+    state = local_state.ensure_access(file)
+    file.write_text(json.dumps({"password": "hunter2", "token": state.token, "demo_due": False}))
+
+    assert local_state.ensure_access(file).token == state.token
+    assert "hunter2" not in file.read_text()
 
 
 def test_a_database_with_instances_gets_no_demo(file: Path) -> None:

@@ -19,6 +19,8 @@ from conversations.ingest.inbox.media import extract_media
 from conversations.models import Instance
 from logs.binding import current
 
+LARGE = 1_000_000  # characters
+
 
 def event_name(body: object, suffix: str = "") -> str:
     """Return an event's normalised name, from the webhook body or else from the URL; "" if neither contains a name."""
@@ -31,13 +33,13 @@ def store_body(instance: Instance, body: object, *, suffix: str = "") -> list[st
 
     Args:
         instance: the instance that received the webhook.
-        body: the decoded webhook body, of any JSON type.
+        body: the decoded webhook body, of any JSON type; it is emptied.
         suffix: the event name in the URL, or "".
 
     Raises:
         DatabaseError, InterfaceError: the insert fails; the sender must retry.
         OSError: media cannot be written; the sender must retry.
-        RecursionError: the body is nested too deeply.
+        TooDeepError: the body is nested too deeply.
     """
     options, now = Options.read(), timezone.now()
     suffix, payload = sanitize(suffix), extract_media(instance, sanitize(body))
@@ -50,12 +52,23 @@ def store_body(instance: Instance, body: object, *, suffix: str = "") -> list[st
     for part, text in enumerate(map(_dump, parts), start=1):
         # The digest covers the part's number, because two parts of one import may have equal contents.
         salt = suffix if len(parts) == 1 else f"{suffix} {part}/{len(parts)}"
-        digest = hashlib.sha256(f"{salt}\n{text}".encode()).hexdigest()
+        digest = _digest(salt, text)
         event = request_id, name, text, *times, name in event_policy.HISTORY, part, len(parts), len(text)
         rows.append((instance.pk, digest, *event))
+    parts.clear()
+    if isinstance(payload, dict | list):
+        payload.clear()  # a large body is not in memory twice while the database copies its text
     insert.insert_events(rows)
     return [digest for _, digest, *_ in rows]
 
 
+def _digest(salt: str, text: str) -> str:
+    digest = hashlib.sha256(f"{salt}\n".encode())
+    for start in range(0, len(text), LARGE):
+        digest.update(text[start : start + LARGE].encode())
+    return digest.hexdigest()
+
+
 def _dump(payload: object) -> str:
-    return json.dumps(payload, ensure_ascii=False, sort_keys=True)
+    """Return a payload as JSON in ASCII, because one emoji would quadruple the memory of a whole text."""
+    return json.dumps(payload, sort_keys=True)

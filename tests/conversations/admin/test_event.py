@@ -7,6 +7,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from conversations.admin.event import MAX_BODY_LENGTH
 from conversations.models import Instance, WebhookEvent
 from tests.conversations.admin.conftest import Populate, StaffClient
 from tests.conversations.admin.pages import delete_url, list_url, page_url
@@ -31,10 +32,15 @@ def test_the_body_is_readable_escaped_and_truncated(admin_client: Client, event:
     assert len(content) < 40_000
 
 
-def test_the_page_reads_the_event_once(admin_client: Client, event: WebhookEvent) -> None:
+@pytest.mark.parametrize("is_long", [False, True])
+def test_the_page_reads_the_body_once_unless_it_is_very_long(
+    admin_client: Client, event: WebhookEvent, *, is_long: bool
+) -> None:
+    WebhookEvent.objects.filter(pk=event.pk).update(size=MAX_BODY_LENGTH + is_long)
     with CaptureQueriesContext(connection) as queries:
-        admin_client.get(page_url(event))
-    assert len([query for query in queries if 'FROM "conversations_webhookevent"' in query["sql"]]) == 1
+        content = admin_client.get(page_url(event)).content.decode()
+    assert len([query for query in queries if '"payload"' in query["sql"]]) == (0 if is_long else 1)
+    assert ("is too long to be shown" in content) == is_long
 
 
 def test_the_list_shows_the_outcome_and_the_reason(admin_client: Client, event: WebhookEvent) -> None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conversations.admin.links import LinkedText, linkify, web_url
+from conversations.admin.links import MAX_LENGTH, MAX_LINKS, LinkedText, linkify, web_url
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,10 @@ def test_the_pieces_concatenate_to_the_original_text(text: str) -> None:
 @pytest.mark.parametrize("value", [None, 5, {}, "", "//example.com", "javascript://example.com/%0aalert(1)", "http://"])
 def test_other_values_are_not_web_urls(value: object) -> None:
     assert web_url(value) == ""
+
+
+def test_a_text_has_a_limited_number_of_links_and_characters() -> None:
+    pieces = linkify("http://a.example " * 4000)
+    assert sum(bool(piece.url) for piece in pieces) == MAX_LINKS
+    assert sum(len(piece.text) for piece in pieces) < MAX_LENGTH + 50
+    assert pieces[-1].text.endswith("… (68,000 characters)")

@@ -69,3 +69,12 @@ def test_empty_json_is_shown_as_a_dash(value: object) -> None:
 def test_a_time_is_shown_in_the_current_time_zone() -> None:
     with timezone.override("America/Sao_Paulo"):
         assert markup.format_time(dt.datetime(2026, 3, 2, 15, 30, tzinfo=dt.UTC)) == "March 2, 2026, 12:30 p.m."
+
+
+def test_json_with_many_items_and_levels_is_cut() -> None:
+    deep: object = 1
+    for _ in range(900):
+        deep = [deep]
+    assert "… (1 items)" in markup.pretty_json({"deep": deep})
+    assert "… (100000 items)" in markup.pretty_json(list(range(100_000)))
+    assert "100000 members" in markup.pretty_json({str(n): n for n in range(100_000)})

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conversations.evolution.media_names import media_name
-from conversations.evolution.sanitize import MASK, sanitize
+from conversations.evolution.sanitize import MASK, MAX_DEPTH, MAX_TEXT_LENGTH, TooDeepError, sanitize
 
 NAME = media_name(1, "ab" * 32)
 
@@ -48,6 +48,24 @@ def test_characters_that_databases_reject_are_removed() -> None:
         "emoji": "👍",
         "lone": "x\ufffdy",
     }
+
+
+def nested(levels: int) -> object:
+    value: object = 1
+    for level in range(levels):
+        value = {"a": value} if level % 2 else [value]
+    return value
+
+
+def test_the_number_of_levels_is_limited() -> None:
+    assert sanitize(nested(MAX_DEPTH)) == nested(MAX_DEPTH)
+    with pytest.raises(TooDeepError):
+        sanitize(nested(MAX_DEPTH + 1))
+
+
+def test_a_very_long_text_is_cut_unless_it_is_an_encoded_file() -> None:
+    text, encoded = "olá " * MAX_TEXT_LENGTH, "data:image/png;base64," + "QUJD" * MAX_TEXT_LENGTH
+    assert sanitize({"text": text, "file": encoded}) == {"text": text[:MAX_TEXT_LENGTH], "file": encoded}
 
 
 @given(

@@ -1,5 +1,6 @@
 """Test helpers that store webhook bodies as the endpoint does, and read the outcomes of the stored events."""
 
+import copy
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,7 +13,7 @@ NO_DELAY = Options(window=0, interval=0)
 
 def store_all(instance: Instance, *bodies: Any) -> None:
     for body in bodies:
-        store_body(instance, body)
+        store_body(instance, copy.deepcopy(body))
 
 
 def outcomes(instance: Instance) -> dict[str, int]:

@@ -3,6 +3,8 @@
 In production, the endpoint stores a webhook body and a worker applies its events.
 """
 
+import copy
+
 from django.db import transaction
 
 from conversations.ingest.conf import Options
@@ -23,9 +25,9 @@ def receive(instance: Instance, body: object, *, suffix: str = "") -> WebhookEve
         The stored event; for a history import in several parts, the event of the last part.
 
     Raises:
-        DatabaseError, InterfaceError, OSError, RecursionError: raised by `inbox.store`.
+        DatabaseError, InterfaceError, OSError, TooDeepError: raised by `inbox.store`.
     """
-    digests = store_body(instance, body, suffix=suffix)
+    digests = store_body(instance, copy.deepcopy(body), suffix=suffix)
     with transaction.atomic():
         locked = Instance.objects.lock(instance.pk)
         events = list(WebhookEvent.objects.filter(instance=instance, digest__in=digests).order_by("part"))

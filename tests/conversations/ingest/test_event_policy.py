@@ -77,3 +77,13 @@ def test_a_very_long_import_has_a_limited_number_of_parts(monkeypatch: pytest.Mo
     parts = event_policy.split_history("messages.set", {"data": [0] * 10_000}, 2)
     assert len(parts) == 7
     assert sum(len(part["data"]) for part in parts) == 10_000
+
+
+def test_only_the_first_part_of_a_history_repeats_long_fields() -> None:
+    body = {"event": "messages.set", "instance": "shop", "text": "x" * 2000, "extra": [1], "data": list(range(25))}
+    first, *others = event_policy.split_history("messages.set", body, 10)
+    assert first == body | {"data": list(range(10))}
+    assert others == [
+        {"event": "messages.set", "instance": "shop", "data": data}
+        for data in (list(range(10, 20)), list(range(20, 25)))
+    ]

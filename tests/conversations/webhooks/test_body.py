@@ -17,6 +17,16 @@ def request(raw: bytes, length: object = None, *, terminated: bool = False) -> H
     return RequestFactory().generic("POST", "/", CONTENT_LENGTH="" if length is None else str(length), **environ)
 
 
+def read(from_request: HttpRequest, **options: Any) -> bytearray:
+    with body.memory.reserve() as reservation:
+        return body.read(from_request, reservation, **options)
+
+
+def decode(raw: bytearray) -> Any:
+    with body.memory.reserve() as reservation:
+        return body.decode(raw, reservation)
+
+
 def error_of(function: Any, *args: Any, **options: Any) -> WebhookError:
     with pytest.raises(WebhookError) as caught:
         function(*args, **options)
@@ -24,25 +34,25 @@ def error_of(function: Any, *args: Any, **options: Any) -> WebhookError:
 
 
 def test_a_body_is_read_up_to_its_content_length() -> None:
-    assert body.read(request(b"{}and the next request", 2)) == b"{}"
+    assert read(request(b"{}and the next request", 2)) == b"{}"
 
 
 def test_a_body_is_read_in_several_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body, "CHUNK_BYTES", 3)
-    assert body.read(request(b"0123456789", 10)) == b"0123456789"
+    assert read(request(b"0123456789", 10)) == b"0123456789"
 
 
 def test_a_chunked_body_is_read_to_the_end_of_the_stream() -> None:
-    assert body.read(request(b"[1, 2]", terminated=True)) == b"[1, 2]"
+    assert read(request(b"[1, 2]", terminated=True)) == b"[1, 2]"
 
 
 @pytest.mark.parametrize("length", [None, "ten", "-1", "+1", "1_0", "9" * 5000])
 def test_a_body_of_unknown_length_is_rejected(length: object) -> None:
-    assert error_of(body.read, request(b"{}", length)).code is ErrorCode.LENGTH_REQUIRED
+    assert error_of(read, request(b"{}", length)).code is ErrorCode.LENGTH_REQUIRED
 
 
 def test_a_truncated_body_can_be_retried() -> None:
-    error = error_of(body.read, request(b'{"event": ', 100))
+    error = error_of(read, request(b'{"event": ', 100))
     assert (error.status, error.detail) == (408, "received 10 of 100 bytes")
 
 
@@ -60,29 +70,29 @@ class BrokenChunk(io.RawIOBase):
 @pytest.mark.parametrize("length", ["10", ""])
 def test_a_body_that_cannot_be_read_can_be_retried(stream: io.RawIOBase, length: str) -> None:
     environ: dict[str, Any] = {"wsgi.input": stream, "wsgi.input_terminated": True, "CONTENT_LENGTH": length}
-    assert error_of(body.read, RequestFactory().generic("POST", "/", **environ)).code is ErrorCode.INCOMPLETE_BODY
+    assert error_of(read, RequestFactory().generic("POST", "/", **environ)).code is ErrorCode.INCOMPLETE_BODY
 
 
 def test_the_default_limit_is_100_mb() -> None:
     environ: dict[str, Any] = {"wsgi.input": LostConnection(), "CONTENT_LENGTH": str(100 * 1024 * 1024 + 1)}
-    assert error_of(body.read, RequestFactory().generic("POST", "/", **environ)).code is ErrorCode.BODY_TOO_LARGE
+    assert error_of(read, RequestFactory().generic("POST", "/", **environ)).code is ErrorCode.BODY_TOO_LARGE
 
 
 def test_a_body_of_exactly_the_limit_is_read() -> None:
-    assert len(body.read(request(bytes(10), 10), limit=10)) == 10
-    assert len(body.read(request(bytes(10), terminated=True), limit=10)) == 10
+    assert len(read(request(bytes(10), 10), limit=10)) == 10
+    assert len(read(request(bytes(10), terminated=True), limit=10)) == 10
 
 
 def test_reading_a_chunked_body_stops_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body, "CHUNK_BYTES", 4)
     large = request(bytes(1000), terminated=True)
-    assert error_of(body.read, large, limit=10).status == 413
+    assert error_of(read, large, limit=10).status == 413
     assert large.META["wsgi.input"].tell() == 12
 
 
 def test_decoding_empties_the_raw_body() -> None:
     raw = bytearray(b'{"a": 1}')
-    assert body.decode(raw) == {"a": 1}
+    assert decode(raw) == {"a": 1}
     assert raw == b""
 
 
@@ -97,11 +107,13 @@ def test_decoding_empties_the_raw_body() -> None:
         (b"-0.5e-3", -0.0005),
         ('{"ç": "👋"}'.encode(), {"ç": "👋"}),
         (b'"\\ud83d\\udc4b\\u0000"', "👋\x00"),
-        (b"9" * 4000, int("9" * 4000)),
+        (b"9" * 20, int("9" * 20)),
+        (b"9" * 21, "9" * 21),
+        (b"-" + b"9" * 5000, "-" + "9" * 5000),
     ],
 )
 def test_any_type_of_json_value_is_decoded(raw: bytes, value: object) -> None:
-    assert body.decode(bytearray(raw)) == value
+    assert decode(bytearray(raw)) == value
 
 
 @pytest.mark.parametrize(
@@ -116,7 +128,6 @@ def test_any_type_of_json_value_is_decoded(raw: bytes, value: object) -> None:
         b"[Infinity]",
         b"[-Infinity]",
         b"1e999",
-        b"9" * 5000,
         b"[" * 200_000,
         b'{"a":' * 200_000,
         b'"\xff"',
@@ -125,14 +136,44 @@ def test_any_type_of_json_value_is_decoded(raw: bytes, value: object) -> None:
     ],
 )
 def test_a_body_that_is_not_json_must_not_be_retried(raw: bytes) -> None:
-    assert error_of(body.decode, bytearray(raw)).status == 400
+    assert error_of(decode, bytearray(raw)).status == 400
 
 
 def test_an_error_does_not_quote_the_body() -> None:
     for raw in (b'{"secret": secret}', b'{"secret": "\xff"}', b'{"secret": NaN, "secret": 1}'):
-        assert "secret" not in error_of(body.decode, bytearray(raw)).detail
+        assert "secret" not in error_of(decode, bytearray(raw)).detail
 
 
 def test_json_written_by_python_is_decoded_unchanged() -> None:
     value = {"float": 1.5, "int": 2**63, "nested": [[{}]], "text": "ãé\u2028"}
-    assert body.decode(bytearray(json.dumps(value).encode())) == value
+    assert decode(bytearray(json.dumps(value).encode())) == value
+
+
+def test_a_large_body_with_letters_of_all_alphabets_is_decoded() -> None:
+    value = ["Olá, 😀 мир \ud83d\u0000" + "x" * 1000] * 3000
+    for escaped in (True, False):
+        raw = json.dumps(value, ensure_ascii=escaped).encode(errors="replace")
+        assert len(raw) > body.LARGE_BYTES
+        assert decode(bytearray(raw)) == json.loads(raw)
+        assert decode(bytearray(b"\xef\xbb\xbf" + raw)) == json.loads(raw)
+    assert error_of(decode, bytearray(b'"' + "😀".encode() * 500_000 + b'\xf0"')).status == 400
+
+
+def test_a_body_with_too_many_values_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "MAX_VALUES", 10)
+    assert decode(bytearray(b"[0,0,0,0,0,0,0,0,0]")) == [0] * 9
+    for raw in (b"[" + b"0," * 20 + b"0]", b"[" + b"{}," * 20 + b"0]", b"[" * 11, b'{"a":' * 11):
+        assert error_of(decode, bytearray(raw)).code is ErrorCode.BODY_TOO_LARGE
+
+
+def test_bodies_that_need_too_much_memory_at_once_are_refused_for_now() -> None:
+    budget = body.MemoryBudget(100)
+    with budget.reserve() as one, budget.reserve() as other:
+        assert body.read(request(bytes(60), 60), one) == bytes(60)
+        error = error_of(body.read, request(bytes(60), 60), other)
+        assert (error.code, error.response()["Retry-After"]) == (ErrorCode.OVERLOADED, "30")
+    with budget.reserve() as later:
+        assert body.read(request(bytes(60), terminated=True), later) == bytes(60)
+        assert error_of(body.decode, bytearray(b"[]" + b" " * 60), later).code is ErrorCode.OVERLOADED
+    with budget.reserve() as free:
+        free.grow(100)

@@ -1,5 +1,7 @@
 """Randomly damaged webhook payloads never cause a 5xx response, and every accepted event gets an outcome.
 
+What they leave in the database is shown by the API and the admin, in pages of a limited size.
+
 The tests damage the JSON tree (remove, duplicate or replace members by extreme values) or single bytes.
 """
 
@@ -11,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from hypothesis import HealthCheck, given, settings
@@ -21,14 +24,17 @@ from conversations.ingest.worker.worker import Worker
 from conversations.models import Instance
 from conversations.models.instance import hash_token
 from conversations.webhooks.instances import known_names
+from tests.conversations.admin.pages import page_url
 from tests.payloads import SAMPLES, captured, sample
 
 pytestmark = pytest.mark.django_db
 
+READER = Client(raise_request_exception=False)
 CLIENT = Client(raise_request_exception=False)  # all tests share one client, because a new client loads all middleware
 TOKEN = "fuzz-token-fuzz-token-fuzz-token"
 OPTIONS = Options(window=0, interval=0, attempts=1)
 BODIES = [sample(name) for name in SAMPLES] + [line["body"] for line in captured()]
+MAX_PAGE_BYTES = 1_000_000  # of the admin's page of a conversation
 Path = tuple[Any, ...]
 numbers = itertools.count()
 
@@ -42,16 +48,23 @@ fuzz_settings = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
+
+@pytest.fixture(autouse=True)
+def _logged_in() -> None:
+    READER.force_login(User.objects.create_superuser("reader"))
+
+
 extreme_values = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(),
-    st.sampled_from([0, -1, 2**31, 2**63, -(2**63) - 1, 10**30, 10**4200, 1.5, -0.0, 1e308, 5e-324]),
+    st.sampled_from([0, -1, 2**31, 2**63, -(2**63) - 1, 10**30, 10**400, 10**4200, 1.5, -0.0, 1e308, 5e-324]),
     st.sampled_from(
         ["", " ", "\x00", "a\x00b", "\ud800", "\udfff\ud800", "\u202e", "0", "-1", "NaN", "true", "@", "x@lid"]
     ),
     st.sampled_from(["5511999990001@s.whatsapp.net", "status@broadcast", "@g.us", "1" * 200 + "@lid", "::@:12@lid"]),
     st.sampled_from(["x" * 300, "é" * 5000, "🙂" * 70_000, "9" * 5000]),
+    st.sampled_from(["http://a.example " * 4000, "http://a " * 8000, "waid=5511999990001 " * 4000, "*_~" * 20_000]),
     st.text(max_size=12),
     st.sampled_from([[], {}, [[]], [None], [{}], {"": None}, {"low": 1}, {"low": 2**40, "high": -(2**40)}]),
     st.sampled_from(
@@ -118,6 +131,19 @@ def check_outcome(instance: Instance, raw: bytes, suffix: str = "") -> None:
     assert not unfinished.exists(), [(event.outcome, event.reason, event.payload) for event in unfinished]
 
 
+def check_pages(instance: Instance) -> None:
+    """Check that the API and the admin show the rows of an instance."""
+    urls = [f"/api/v1/{name}/?instance={instance.pk}&limit=200" for name in ("messages", "contacts", "conversations")]
+    urls.append(f"/api/v1/instances/{instance.pk}/")
+    for conversation in instance.conversations.all()[:2]:
+        urls += [f"/api/v1/conversations/{conversation.pk}/", page_url(conversation)]
+    urls += [page_url(row) for row in (*instance.messages.all()[:1], *instance.events.all()[:1])]
+    for url in urls:
+        response = READER.get(url)
+        assert response.status_code == 200, (url, response.content)
+        assert len(response.content) < MAX_PAGE_BYTES or "/api/" in url, url
+
+
 @fuzz_settings
 @given(damaged_bodies(), st.sampled_from(["", "/messages-upsert", "/X", "/" + "é" * 90]))
 def test_a_damaged_body_is_stored_and_gets_an_outcome(body: dict[str, Any], suffix: str) -> None:
@@ -125,6 +151,7 @@ def test_a_damaged_body_is_stored_and_gets_an_outcome(body: dict[str, Any], suff
     if "instance" in body:
         body["instance"] = instance.name
     check_outcome(instance, json.dumps(body).encode(), suffix)
+    check_pages(instance)
 
 
 @fuzz_settings

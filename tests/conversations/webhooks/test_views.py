@@ -149,7 +149,7 @@ def test_a_body_may_be_larger_than_django_s_limit(settings: LazySettings, post: 
         {},
         {"event": 7},
         {"event": "new.thing", "data": {}},
-        {"data": 10**4000},
+        {"data": 10**19},
         {"data": 1},
         {"data": 1.5e-300},
     ],

@@ -1,5 +1,6 @@
 """Each webhook body is stored as one row, from many threads, and also after the server closed the connection."""
 
+import copy
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -15,7 +16,7 @@ THREADS = 8
 
 def store_in_thread(instance: Instance, body: object) -> None:
     try:
-        store_body(instance, body)
+        store_body(instance, copy.deepcopy(body))
     finally:
         connections.close_all()
 

@@ -1,0 +1,36 @@
+"""Requests that Schemathesis derives from the OpenAPI schema are answered as the schema says.
+
+Valid requests are accepted and invalid ones are refused, with documented statuses, headers and bodies.
+"""
+
+import json
+from typing import Any
+
+import pytest
+import schemathesis
+from django.core.wsgi import get_wsgi_application
+from drf_spectacular.generators import SchemaGenerator
+from hypothesis import HealthCheck, settings
+
+from tests.conversations.rows import a_chat, a_group, a_message, an_instance
+
+pytestmark = pytest.mark.django_db
+
+MAX_EXAMPLES = 5  # random requests of each operation, besides those that cover each keyword of the schema
+
+
+schema = schemathesis.openapi.from_dict(json.loads(json.dumps(SchemaGenerator().get_schema(public=True), default=str)))
+schema.app = get_wsgi_application()
+
+
+@pytest.fixture(autouse=True)
+def _rows(db: None) -> None:  # noqa: ARG001 - the fixture "db" enables database access
+    instance = an_instance()
+    for chat in (a_chat(instance), a_group(instance)):
+        a_message(chat)
+
+
+@schema.parametrize()
+@settings(max_examples=MAX_EXAMPLES, derandomize=True, suppress_health_check=list(HealthCheck))
+def test_requests_are_answered_as_documented(case: Any, token: str) -> None:
+    case.call_and_validate(headers={"Authorization": f"Token {token}"})

@@ -1,0 +1,253 @@
+"""The web server under clients that are slow, many, silent or gone, in real processes over real connections."""
+
+import hashlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from tests.waiting import TIMEOUT, wait_until
+
+pytestmark = pytest.mark.once
+
+SLOW_CLIENTS = 200
+LARGE = 50_000_000  # bytes; more than the buffers of a connection hold
+
+
+class Server:
+    """A gunicorn server with the project's worker class and the application in `wsgi_app.py`."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self._clients = ExitStack()
+        command = [sys.executable, "-m", "gunicorn", "--worker-class", "whatsai.server.worker.Worker", "--bind"]
+        command += [f"fd://{self._socket.fileno()}", "--log-level", "warning", *options]
+        with (folder / "output").open("wb") as output:
+            self.process = subprocess.Popen(  # noqa: S603 - the command starts the project's own server
+                [*command, "tests.whatsai.server.wsgi_app"],
+                cwd=settings.BASE_DIR,
+                env=os.environ,
+                pass_fds=[self._socket.fileno()],
+                stdout=output,
+                stderr=output,
+            )
+
+    def connect(self) -> socket.socket:
+        return self._clients.enter_context(socket.create_connection(self._socket.getsockname(), timeout=TIMEOUT))
+
+    def send(self, data: bytes) -> socket.socket:
+        """Open a connection and send bytes."""
+        connection = self.connect()
+        connection.sendall(data)
+        return connection
+
+    def get(self, path: str) -> str:
+        with closing(self.keep_alive()) as connection:
+            return get(connection, path)
+
+    def keep_alive(self) -> HTTPConnection:
+        connection = HTTPConnection(*self._socket.getsockname(), timeout=TIMEOUT)
+        self._clients.callback(connection.close)
+        return connection
+
+    def stop(self) -> None:
+        self._clients.close()
+        self._socket.close()
+        self.process.kill() if self.process.poll() is None else None
+        self.process.wait(TIMEOUT)
+
+
+Start = Callable[..., Server]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Return a function that starts a server with options of gunicorn; it stops after the test."""
+    with ExitStack() as stack:
+
+        def run(*options: str) -> Server:
+            server = Server(tmp_path, *options)
+            stack.callback(server.stop)
+            server.get("/")
+            return server
+
+        yield run
+
+
+def get(connection: HTTPConnection, path: str) -> str:
+    connection.request("GET", path)
+    return connection.getresponse().read().decode()
+
+
+def answer(connection: socket.socket) -> tuple[int, str]:
+    """Return the status and the body of the response."""
+    with closing(HTTPResponse(connection)) as response:
+        response.begin()
+        return response.status, response.read().decode()
+
+
+def post(path: str, length: int, body: bytes = b"", *headers: str) -> bytes:
+    lines = [f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Length: {length}", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+SLOW = {
+    "nothing sent": b"",
+    "half a request line": b"POST /webhooks/evolution/sho",
+    "half a head": b"GET / HTTP/1.1\r\nHost: localh",
+    "half a small body": post("/digest", 100, b"x"),
+    "half a large body": post("/webhooks/shop", LARGE, b"x" * 100_000, "X-Webhook-Token: right"),
+    "a large body without a token": post("/webhooks/shop", LARGE, b"x" * 100_000),
+    "half a chunk": b"POST /digest HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nx",
+    "a large text that the client does not read": b"GET /text HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "a large file that the client does not read": b"GET /file HTTP/1.1\r\nHost: localhost\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("kind", SLOW)
+def test_slow_clients_hold_no_thread(start: Start, kind: str) -> None:
+    server = start("--threads", "1")
+    for _ in range(5 if "does not read" in kind else SLOW_CLIENTS):
+        server.send(SLOW[kind])
+    body = b'{"event": "messages.upsert"}'
+    for _ in range(3):
+        assert server.get("/health/") == "healthy"
+        connection = server.send(post("/webhooks/shop", len(body), body, "X-Webhook-Token: right"))
+        assert answer(connection) == (202, f"{len(body)} {hashlib.sha256(body).hexdigest()}")
+
+
+def test_health_is_answered_while_all_threads_are_busy(start: Start) -> None:
+    server = start("--threads", "2")
+    waiting = [server.send(b"GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n") for _ in range(4)]
+    assert server.get("/health/") == "healthy"
+    server.get("/health/?release")
+    assert [answer(connection) for connection in waiting] == [(200, "released")] * 4
+
+
+@pytest.mark.parametrize("kind", ["nothing sent", "half a request line", "half a head"])
+def test_a_client_that_sends_no_complete_head_is_disconnected(start: Start, kind: str) -> None:
+    server = start("--keep-alive", "1")
+    assert server.send(SLOW[kind]).recv(1) == b""
+    kept = server.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert answer(kept)[0] == 200
+    kept.sendall(SLOW[kind])
+    assert kept.recv(1) == b""
+
+
+def test_the_oldest_idle_connection_is_closed_if_there_are_too_many(start: Start) -> None:
+    server = start("--worker-connections", "5", "--keep-alive", str(round(TIMEOUT)))
+    connections = [server.send(b"GET /") for _ in range(8)]
+    assert [connection.recv(1) for connection in connections[:3]] == [b""] * 3
+    connections[-1].sendall(b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert answer(connections[-1])[0] == 200
+
+
+def test_kept_alive_connections_of_one_client_are_spread_over_the_processes(start: Start) -> None:
+    server = start("--workers", "2")
+    processes: list[str] = []
+
+    def connect() -> bool:
+        processes.append(get(server.keep_alive(), "/"))
+        return len(set(processes)) == 2
+
+    wait_until(connect)  # the second process may still be starting
+    for _ in range(10 + len(processes)):
+        connect()
+    assert min(Counter(processes).values()) > len(processes) / 4
+
+
+def test_a_large_body_without_a_token_is_refused_before_it_is_sent(start: Start) -> None:
+    connection = start().send(post("/webhooks/shop", LARGE, b"x" * 100_000))
+    assert answer(connection) == (401, "refused")
+
+
+def test_a_client_that_sends_all_of_a_refused_body_reads_the_response(start: Start) -> None:
+    connection = start().send(post("/webhooks/shop", LARGE, b"x" * LARGE))
+    assert answer(connection) == (401, "refused")
+
+
+@pytest.mark.parametrize("size", [0, 1, 64 * 1024, 64 * 1024 + 1, LARGE])
+def test_a_body_arrives_unchanged(start: Start, size: int) -> None:
+    body = os.urandom(size)
+    connection = start().send(post("/webhooks/shop", size, body, "X-Webhook-Token: right"))
+    assert answer(connection) == (202, f"{size} {hashlib.sha256(body).hexdigest()}")
+
+
+@pytest.mark.parametrize("path", ["/digest", "/webhooks/shop"])
+def test_a_body_over_the_limit_of_its_path_is_refused(start: Start, path: str) -> None:
+    server = start()
+    limit = 100 * 1024 * 1024 if path.startswith("/webhooks") else 2_621_440
+    status, body = answer(server.send(post(path, limit + 1, b"", "X-Webhook-Token: right")))
+    assert (status, "larger than" in body) == (413, True)
+    if path == "/digest":
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+        chunk = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
+        assert answer(server.send(head + 4 * chunk))[0] == 413
+
+
+def test_a_client_may_wait_for_permission_to_send_its_body(start: Start) -> None:
+    connection = start().send(post("/webhooks/shop", 2, b"", "X-Webhook-Token: right", "Expect: 100-continue"))
+    assert connection.recv(100).startswith(b"HTTP/1.1 100 ")
+    connection.sendall(b"{}")
+    assert answer(connection) == (202, f"2 {hashlib.sha256(b'{}').hexdigest()}")
+
+
+@pytest.mark.parametrize("request_", [b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", post("/digest", 1, b"x")])
+def test_a_client_that_stops_sending_gets_its_response(start: Start, request_: bytes) -> None:
+    connection = start().connect()
+    connection.sendall(request_)
+    connection.shutdown(socket.SHUT_WR)
+    assert answer(connection)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [post("/digest", 2, b"x"), b"POST /digest HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"],
+)
+def test_an_incomplete_body_is_refused_so_that_it_is_sent_again(start: Start, request_: bytes) -> None:
+    connection = start().connect()
+    connection.sendall(request_)
+    connection.shutdown(socket.SHUT_WR)
+    assert answer(connection)[0] == 408
+
+
+def test_pipelined_requests_are_answered_in_order(start: Start) -> None:
+    requests = post("/digest", 1, b"a") + post("/digest", 2, b"bb") + post("/digest", 3, b"ccc", "Connection: close")
+    with start().send(requests).makefile("rb") as responses:
+        text = responses.read().decode()
+    assert re.findall(r"^(\d) [0-9a-f]{64}", text, re.MULTILINE) == ["1", "2", "3"]
+
+
+def test_a_header_with_underscores_cannot_pose_as_another(start: Start) -> None:
+    head = b"GET /environ HTTP/1.1\r\nHost: localhost\r\nX_Forwarded_Proto: https\r\nX-Two: a\r\nX-Two: b\r\n\r\n"
+    status, text = answer(start().send(head))
+    lines = text.splitlines()
+    assert status == 200
+    assert not [line for line in lines if line.startswith("HTTP_X_FORWARDED")]
+    assert "HTTP_X_TWO=a,b" in lines
+    assert "PATH_INFO=/environ" in lines
+    assert "REMOTE_ADDR=127.0.0.1" in lines
+
+
+def test_a_running_request_is_finished_at_sigterm(start: Start) -> None:
+    server = start("--threads", "2")
+    idle = server.send(b"GET ")
+    running = server.send(b"GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    release = server.send(post("/health/?release", 2, b"x"))
+    server.get("/")  # all connections before this one are accepted
+    server.process.send_signal(signal.SIGTERM)
+    assert idle.recv(1) == b""
+    release.sendall(b"x")
+    assert answer(release) == (200, "healthy")
+    assert answer(running) == (200, "released")
+    assert server.process.wait(TIMEOUT) == 0

@@ -1,0 +1,94 @@
+"""After too many failed logins, an address and an account wait; each failed login is logged."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client, RequestFactory
+
+from tests.waiting import StoppedClock
+from whatsai import login_throttle
+from whatsai.login_throttle import ACCOUNT_LIMIT, ADDRESS_LIMIT, MAX_KEYS, WINDOW, FailedLogins, client_address
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[StoppedClock]:
+    clock = StoppedClock()
+    monkeypatch.setattr(login_throttle, "monotonic", clock)
+    login_throttle.failed_logins.reset()
+    yield clock
+    login_throttle.failed_logins.reset()
+
+
+@pytest.fixture
+def admin(db: None) -> User:  # noqa: ARG001 - the fixture "db" enables database access
+    return User.objects.create_superuser("admin", password="right")
+
+
+def log_in(password: str, name: str = "admin", address: str = "192.0.2.1") -> Any:
+    return Client(REMOTE_ADDR=address).post("/admin/login/", {"username": name, "password": password})
+
+
+def test_an_address_with_many_failed_logins_waits(admin: User, clock: StoppedClock) -> None:
+    for number in range(ADDRESS_LIMIT):
+        assert log_in("wrong", f"user {number}").status_code == 200
+    answer = log_in("right", admin.username)
+    assert (answer.status_code, int(answer["Retry-After"])) == (429, WINDOW)
+    assert log_in("right", admin.username, address="192.0.2.2").status_code == 302
+    clock.now += WINDOW
+    assert log_in("right", admin.username).status_code == 302
+
+
+def test_an_account_with_many_failed_logins_waits(admin: User, clock: StoppedClock) -> None:
+    for number in range(ACCOUNT_LIMIT):
+        assert log_in("wrong", admin.username, address=f"198.51.100.{number}").status_code == 200
+    assert log_in("right", admin.username).status_code == 429
+    assert log_in("wrong", "somebody else").status_code == 200
+    clock.now += WINDOW
+    assert log_in("right", admin.username).status_code == 302
+
+
+def test_a_user_who_logs_in_is_not_limited(admin: User) -> None:
+    for _ in range(2 * ACCOUNT_LIMIT):
+        assert log_in("right", admin.username).status_code == 302
+
+
+def test_each_failed_login_is_logged_without_what_was_typed(admin: User, caplog: pytest.LogCaptureFixture) -> None:
+    log_in("hunter2", "hunter3")
+    (record,) = [record for record in caplog.records if record.getMessage() == "Login FAILED"]
+    assert (record.levelno, record.address) == (logging.WARNING, "192.0.2.1")  # type: ignore[attr-defined]
+    assert "hunter" not in str(vars(record))
+    assert admin.pk
+
+
+def test_the_number_of_remembered_keys_is_limited() -> None:
+    failures = FailedLogins()
+    for number in range(MAX_KEYS + 10):
+        failures.add(("account", str(number)))
+    assert failures.seconds_to_wait(("account", "0"), limit=1) == 0
+    assert failures.seconds_to_wait(("account", str(MAX_KEYS)), limit=1) > 0
+
+
+@pytest.mark.parametrize(
+    ("is_behind_proxy", "forwarded", "address"),
+    [
+        (False, "203.0.113.9", "192.0.2.1"),
+        (True, "203.0.113.9", "203.0.113.9"),
+        (True, "10.0.0.1, 203.0.113.9", "203.0.113.9"),
+        (True, "", "192.0.2.1"),
+    ],
+)
+def test_the_address_is_the_one_that_the_proxy_saw(
+    settings: Any,
+    *,
+    is_behind_proxy: bool,
+    forwarded: str,
+    address: str,
+) -> None:
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if is_behind_proxy else None
+    request = RequestFactory(REMOTE_ADDR="192.0.2.1").get("/", headers={"X-Forwarded-For": forwarded})
+    assert client_address(request) == address

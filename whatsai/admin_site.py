@@ -1,0 +1,66 @@
+"""The admin site: it limits failed logins, and each model admin accepts only the filters that it offers.
+
+Django's own admin accepts any lookup on a column of the list's model. A user who may only view a list could guess
+secrets of hidden columns with `?token_hash__startswith=…`, and stop the server with a slow `?text__regex=…`.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
+from django.http import HttpRequest, HttpResponse
+
+from whatsai import login_throttle
+
+# The endings of the query parameters that Django's own filters of a field use.
+FILTER_SUFFIXES = ("", "__exact", "__isnull", "__gte", "__lt", "__id__exact")
+
+
+class OfferedLookupsMixin:
+    """Limits the query parameters of an admin list to those of its filters.
+
+    An admin class can set `extra_lookups` to the names of other query parameters that its list accepts.
+    """
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Return whether the list offers this lookup; PostgreSQL rejects values with a NUL character."""
+        return "\x00" not in value and lookup in self._offered_lookups(request)
+
+    def _offered_lookups(self, request: HttpRequest) -> Iterator[str]:
+        yield from getattr(self, "extra_lookups", ())
+        for item in self.get_list_filter(request):  # type: ignore[attr-defined]  # a method of ModelAdmin
+            if hasattr(item, "parameter_name"):
+                yield item.parameter_name
+            else:
+                field = item[0] if isinstance(item, list | tuple) else item
+                yield from (f"{field}{suffix}" for suffix in FILTER_SUFFIXES)
+
+
+class AdminSite(admin.AdminSite):
+    """The site that `admin.site` and `admin.register` use."""
+
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        """Register models with an admin class that accepts only the lookups it offers."""
+        base = admin_class or admin.ModelAdmin
+        limited = type(
+            base.__name__, (OfferedLookupsMixin, base), {"__module__": base.__module__, "__doc__": base.__doc__}
+        )
+        super().register(model_or_iterable, limited, **options)
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show the login form or log in; answer 429 after too many failed logins, without checking the password."""
+        if request.method == "POST":
+            seconds = login_throttle.seconds_to_wait(request, request.POST.get("username", ""))
+            if seconds:
+                text = f"Too many failed logins. Try again in {math.ceil(seconds / 60)} minutes.\n"
+                headers = {"Retry-After": str(math.ceil(seconds))}
+                return HttpResponse(text, status=429, content_type="text/plain", headers=headers)
+        return super().login(request, extra_context)
+
+
+class AdminConfig(DjangoAdminConfig):
+    """Makes `AdminSite` the default admin site."""
+
+    default_site = "whatsai.admin_site.AdminSite"

@@ -1,0 +1,96 @@
+"""Limits the failed logins of an address and of an account, and logs each failed login.
+
+The counts are in the memory of this process: they need no database or Redis, so that an outage opens no door. With N
+server processes an attacker has N times the attempts.
+"""
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.signals import user_login_failed
+from django.dispatch import receiver
+from django.http import HttpRequest
+
+from logs import line_limit
+from logs.contexts import Context
+
+WINDOW = 900.0  # seconds; failures are forgotten this long after the first one
+# An account is allowed more failures than an address, because anybody can cause them and so keep its owner out.
+ADDRESS_LIMIT = 10
+ACCOUNT_LIMIT = 30
+MAX_KEYS = 10_000  # addresses and accounts that are remembered; the oldest is forgotten first
+
+Key = tuple[str, str]
+
+
+@dataclass
+class _Failures:
+    since: float
+    count: int = 0
+
+
+class FailedLogins:
+    """Counts failed logins by key within `WINDOW` seconds."""
+
+    def __init__(self) -> None:
+        self._failures: OrderedDict[Key, _Failures] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def add(self, key: Key) -> None:
+        """Count one failed login."""
+        now = monotonic()
+        with self._lock:
+            failures = self._failures.get(key)
+            if failures is None or now - failures.since >= WINDOW:
+                self._failures.pop(key, None)
+                failures = self._failures[key] = _Failures(now)
+            failures.count += 1
+            while len(self._failures) > MAX_KEYS:
+                self._failures.popitem(last=False)
+
+    def seconds_to_wait(self, key: Key, limit: int) -> float:
+        """Return after how many seconds the next login may be tried: 0 below `limit` failures."""
+        with self._lock:
+            failures = self._failures.get(key)
+            if failures is None or failures.count < limit:
+                return 0.0
+            return max(failures.since + WINDOW - monotonic(), 0.0)
+
+    def reset(self) -> None:
+        """Forget all failed logins."""
+        with self._lock:
+            self._failures.clear()
+
+
+failed_logins = FailedLogins()
+
+
+def seconds_to_wait(request: HttpRequest, account: str) -> float:
+    """Return after how many seconds this client may try to log in to the account; 0 for now."""
+    return max(
+        failed_logins.seconds_to_wait(("address", client_address(request)), ADDRESS_LIMIT),
+        failed_logins.seconds_to_wait(("account", account), ACCOUNT_LIMIT),
+    )
+
+
+@receiver(user_login_failed)
+def count_failed_login(credentials: dict[str, Any], request: HttpRequest | None = None, **_signal: Any) -> None:
+    """Count and log a failed login (a receiver of Django's signal); the log does not contain the given name."""
+    if request is None:
+        return
+    address = client_address(request)
+    failed_logins.add(("address", address))
+    failed_logins.add(("account", str(credentials.get("username", ""))))
+    left_out = line_limit.admit(("logins", address))
+    if left_out is not None:
+        Context.GENERAL.logger.warning("Login FAILED", extra={"address": address, **left_out})
+
+
+def client_address(request: HttpRequest) -> str:
+    """Return the client's IP address; behind a proxy, the one that the proxy has appended to `X-Forwarded-For`."""
+    forwarded = request.headers.get("X-Forwarded-For", "") if settings.SECURE_PROXY_SSL_HEADER else ""
+    return forwarded.rpartition(",")[2].strip() or str(request.META.get("REMOTE_ADDR", ""))

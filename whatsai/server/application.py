@@ -1,0 +1,129 @@
+"""The ASGI application of the server: receives whole requests and runs the WSGI application in threads.
+
+A thread starts when a request is complete, and is free when its response is; a slow client costs no thread. Health
+checks have a thread of their own, so that they are answered while all others are busy.
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from wsgiref.types import WSGIApplication
+
+from conversations.webhooks.body import CHECK_ONLY, MAX_BYTES
+from whatsai.health import PATHS as HEALTH_PATHS
+from whatsai.server.request_body import MEMORY_BYTES, BodyError, Message, Receive, RequestBody, SpoolSpace, too_large
+from whatsai.server.wsgi import Response, Scope, build_environ, respond
+
+Send = Callable[[Message], Awaitable[None]]
+
+LARGE_BODIES = re.compile(rb"/+webhooks/")  # paths whose bodies may have `MAX_BYTES`
+OTHER_MAX_BYTES = 2_621_440  # for all other paths: Django's DATA_UPLOAD_MAX_MEMORY_SIZE
+CHUNK_BYTES = 256 * 1024  # of a response, written at once
+CHUNK_SECONDS = 30  # for a client to take one chunk of a response
+DRAIN_SECONDS = 5  # how long the rest of a refused body is read, so that its client can read the response
+CONTINUE = 100  # status of the application's answer to a check
+
+
+class Application:
+    """An ASGI application around a WSGI application.
+
+    Args:
+        wsgi: the WSGI application.
+        threads: the number of threads that run requests.
+    """
+
+    def __init__(self, wsgi: WSGIApplication, threads: int) -> None:
+        self._wsgi = wsgi
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
+        self._health_thread = ThreadPoolExecutor(1, thread_name_prefix="health")
+        self._space = SpoolSpace()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; refuse WebSockets."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close"})
+        elif scope["type"] == "http":
+            await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        pool = self._health_thread if scope["path"] in HEALTH_PATHS else self._threads
+        with RequestBody(receive, self._space) as body:
+            try:
+                response = await self._receive_and_respond(scope, body, pool)
+            except BodyError as error:
+                response = _error_response(error)
+            except OSError as error:
+                response = _error_response(BodyError(503, "overloaded", f"cannot store the body: {error.strerror}"))
+            try:
+                await _send(response, send, pool)
+                if not body.is_complete:
+                    await _drain(receive)
+            except TimeoutError:
+                return  # the client is too slow; the server closes the connection
+
+    async def _receive_and_respond(self, scope: Scope, body: RequestBody, pool: ThreadPoolExecutor) -> Response:
+        is_large_allowed = LARGE_BODIES.match(scope["raw_path"]) is not None
+        limit = MAX_BYTES if is_large_allowed else OTHER_MAX_BYTES
+        if _content_length(scope) > limit:
+            raise too_large(limit)
+        await body.receive(until=MEMORY_BYTES, limit=limit)
+        if not body.is_complete and is_large_allowed:
+            # Only an authenticated sender may make this process receive a large body.
+            checked = await self._run(scope, body, pool, **{CHECK_ONLY: True})
+            if checked.status != CONTINUE:
+                return checked
+        await body.receive(until=limit + 1, limit=limit)
+        return await self._run(scope, body, pool)
+
+    async def _run(self, scope: Scope, body: RequestBody, pool: ThreadPoolExecutor, **extra: object) -> Response:
+        body.file.seek(0)
+        environ = build_environ(scope, body.file, body.size, **extra)
+        response = await asyncio.get_running_loop().run_in_executor(pool, respond, self._wsgi, environ)
+        body.file.seek(0, 2)
+        return response
+
+
+def _content_length(scope: Scope) -> int:
+    return next((int(value) for name, value in scope["headers"] if name == b"content-length"), 0)
+
+
+async def _send(response: Response, send: Send, pool: ThreadPoolExecutor) -> None:
+    """Send a response; give up if the client takes a chunk too slowly."""
+    await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
+    if response.file is None:
+        for start in range(0, len(response.content), CHUNK_BYTES):
+            await _send_chunk(response.content[start : start + CHUNK_BYTES], send)
+    else:
+        await _send_file(response.file, send, pool)
+    await send({"type": "http.response.body"})
+
+
+async def _send_file(file: Any, send: Send, pool: ThreadPoolExecutor) -> None:
+    loop = asyncio.get_running_loop()
+    try:
+        while chunk := await loop.run_in_executor(pool, file.read, CHUNK_BYTES):
+            await _send_chunk(chunk, send)
+    finally:
+        await loop.run_in_executor(pool, file.close)
+
+
+async def _send_chunk(chunk: bytes, send: Send) -> None:
+    async with asyncio.timeout(CHUNK_SECONDS):
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+
+async def _drain(receive: Receive) -> None:
+    """Read and drop the rest of a body: closing a connection with unread data would destroy the response."""
+    async with asyncio.timeout(DRAIN_SECONDS):
+        while (message := await receive())["type"] == "http.request" and message.get("more_body"):
+            pass
+
+
+def _error_response(error: BodyError) -> Response:
+    content = json.dumps({"error": error.code, "detail": error.detail}).encode()
+    headers = [(b"Content-Type", b"application/json"), (b"Content-Length", str(len(content)).encode())]
+    headers += [(b"Retry-After", b"5")] if error.status == 503 else []  # noqa: PLR2004 - the status for overload
+    return Response(error.status, headers, content)

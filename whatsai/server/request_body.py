@@ -1,0 +1,102 @@
+"""Receives a request's body in the event loop, within limits of size, time and space on disk."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from tempfile import SpooledTemporaryFile
+from typing import Any, Self
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+
+MEMORY_BYTES = 64 * 1024  # a longer body is written to a temporary file
+SECONDS = 60  # for a whole body; Evolution gives up on a request after 30 s
+MAX_SPOOLED_BYTES = 1024 * 1024 * 1024  # in the temporary files of all requests of this process
+
+
+class BodyError(Exception):
+    """Raised if a body is not accepted; the arguments are the HTTP status, an error code and a sentence about it."""
+
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        super().__init__(status, code, detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+
+
+class SpoolSpace:
+    """Counts the bytes that the bodies in temporary files may take, so that many uploads cannot fill the disk."""
+
+    def __init__(self, limit: int = MAX_SPOOLED_BYTES) -> None:
+        self._free = limit
+
+    def take(self, count: int) -> None:
+        """Reserve `count` bytes.
+
+        Raises:
+            BodyError: other requests have reserved the space.
+        """
+        if count > self._free:
+            raise BodyError(503, "overloaded", "too many large requests at once; send it again later")
+        self._free -= count
+
+    def give_back(self, count: int) -> None:
+        """Release reserved bytes."""
+        self._free += count
+
+
+class RequestBody:
+    """The body of one request, as far as it was received. Use it in a `with` block, which deletes its file.
+
+    Args:
+        receive: the ASGI function that returns the next part of the body.
+        space: where a body that is longer than `MEMORY_BYTES` reserves its bytes.
+    """
+
+    def __init__(self, receive: Receive, space: SpoolSpace) -> None:
+        self.file = SpooledTemporaryFile(max_size=MEMORY_BYTES)  # noqa: SIM115 - `__exit__` closes the file
+        self.size = 0
+        self.is_complete = False
+        self._receive = receive
+        self._space = space
+        self._reserved = 0
+        self._deadline = asyncio.get_running_loop().time() + SECONDS
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+        self._space.give_back(self._reserved)
+
+    async def receive(self, until: int, limit: int) -> None:
+        """Receive the body until it is complete or has at least `until` bytes.
+
+        Raises:
+            BodyError: the body has more than `limit` bytes, does not arrive in time, or its client is gone.
+            OSError: the temporary file cannot be written.
+        """
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                while not self.is_complete and self.size < until:
+                    await self._receive_part(limit)
+        except TimeoutError:
+            raise BodyError(408, "incomplete_body", f"the body did not arrive within {SECONDS} s") from None
+
+    async def _receive_part(self, limit: int) -> None:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise BodyError(408, "incomplete_body", f"the body ended after {self.size} bytes")
+        part = message.get("body", b"")
+        self.size += len(part)
+        if self.size > limit:
+            raise too_large(limit)
+        if self.size > MEMORY_BYTES:
+            self._space.take(self.size - self._reserved)
+            self._reserved = self.size
+        self.file.write(part)
+        self.is_complete = not message.get("more_body", False)
+
+
+def too_large(limit: int) -> BodyError:
+    """Return the error for a body with more than `limit` bytes."""
+    return BodyError(413, "body_too_large", f"the body is larger than {limit} bytes")

@@ -1,0 +1,168 @@
+"""Gunicorn's worker class: an event loop that reads and writes, with a limit of time for everything that a client does.
+
+`ASGIWorker` and `ASGIProtocol` of gunicorn parse HTTP and follow its master's signals. This module adds what they lack:
+time limits before the first request, connections spread evenly over the processes, and a limit of their number.
+"""
+
+import asyncio
+import mmap
+import os
+import socket
+from functools import partial
+from typing import Any
+
+from gunicorn.asgi.protocol import ASGIProtocol
+from gunicorn.workers.gasgi import ASGIWorker
+
+CLOSE_SECONDS = 5.0  # how long a closed connection may take to transfer what is left
+YIELD_SECONDS = 0.002  # how long a process waits for another one with fewer connections to accept
+RETRY_SECONDS = 0.5  # pause after a failed accept, such as when the process has too many open files
+
+
+class ConnectionCounts:
+    """The number of open connections of each worker process, in memory that all share since the master forked."""
+
+    SLOTS = 256
+    UNUSED = 2**32 - 1
+
+    def __init__(self) -> None:
+        self._counts = memoryview(mmap.mmap(-1, self.SLOTS * 4)).cast("I")
+        for slot in range(self.SLOTS):
+            self._counts[slot] = self.UNUSED
+
+    def set(self, age: int, count: int) -> None:
+        """Set the count of the worker that gunicorn gave the number `age`; `UNUSED` for a process that has ended."""
+        self._counts[age % self.SLOTS] = count
+
+    def is_more_than_another(self, count: int) -> bool:
+        """Return whether another worker process has less than `count` connections."""
+        return min(self._counts) < count
+
+
+class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn ships no type hints
+    """One connection. A client has `keepalive` seconds to send the head of a request, of the first one as well."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start the time limit of the first request."""
+        super().connection_made(transport)
+        self.worker.add(self)
+        self._arm_keepalive_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Count the connection as closed."""
+        super().connection_lost(exc)
+        self.worker.discard(self)
+
+    def eof_received(self) -> bool:
+        """Answer a client that has closed its side of the connection after a request; say that a body is incomplete."""
+        if self._body_receiver is not None and not self._body_receiver._complete:  # noqa: SLF001 - gunicorn's protocol reads it, too
+            self._body_receiver.signal_disconnect()
+        return not self.is_idle
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is being answered."""
+        return self._awaiting_request and not self._request_ready.is_set()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._close_transport()
+
+    def _close_transport(self) -> None:
+        super()._close_transport()
+        if self.transport is not None:
+            self.worker.loop.call_later(CLOSE_SECONDS, self.transport.abort)
+
+    def _send_error_response(self, status: int, message: str, extra_headers: Any = ()) -> None:
+        """Answer a malformed chunk of a body with 408, so that senders retry: a connection was cut off or garbled."""
+        is_body = self._body_receiver is not None and not self._body_receiver._complete  # noqa: SLF001 - as above
+        super()._send_error_response(408 if is_body and status == 400 else status, message, extra_headers)  # noqa: PLR2004 - the statuses of HTTP
+
+
+class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no type hints
+    """Serves a WSGI application in `--threads` threads, behind an event loop."""
+
+    counts = ConnectionCounts()  # made in the master, which imports this module before it forks
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._connections: dict[Connection, None] = {}  # in the order in which they were accepted
+        self._stopping = asyncio.Event()
+
+    @classmethod
+    def check_config(cls, cfg: Any, log: Any) -> None:
+        """Accept the option `--threads`, unlike gunicorn's worker class."""
+
+    def load_wsgi(self) -> None:
+        """Load the WSGI application, and put the ASGI application in front of it."""
+        wsgi = self.app.wsgi()
+        from whatsai.server.application import Application  # noqa: PLC0415 - it needs the settings that `wsgi` loads
+
+        self.asgi = Application(wsgi, self.cfg.threads)
+
+    def add(self, connection: Connection) -> None:
+        """Count a new connection; close the idle connection that was accepted first if there are too many."""
+        if len(self._connections) >= self.worker_connections:
+            oldest = next((other for other in self._connections if other.is_idle), connection)
+            oldest.close()
+        self._connections[connection] = None
+        self.counts.set(self.age, len(self._connections))
+
+    def discard(self, connection: Connection) -> None:
+        """Count a connection as closed."""
+        self._connections.pop(connection, None)
+        self.counts.set(self.age, len(self._connections))
+
+    def handle_exit_signal(self) -> None:
+        """Stop at SIGTERM: finish the running requests."""
+        super().handle_exit_signal()
+        self._stopping.set()
+
+    def handle_quit_signal(self) -> None:
+        """Stop at SIGINT and SIGQUIT, without waiting for requests."""
+        super().handle_quit_signal()
+        self._stopping.set()
+
+    async def _serve(self) -> None:
+        self.counts.set(self.age, 0)
+        acceptors = [self.loop.create_task(self._accept_from(listener.sock)) for listener in self.sockets]
+        while self.alive and self.ppid == os.getppid():
+            self.notify()
+            await self._wait_for_stop(1.0)
+        for acceptor in acceptors:
+            acceptor.cancel()
+        for connection in [connection for connection in self._connections if connection.is_idle]:
+            connection.close()
+        await self._shutdown()
+        self.counts.set(self.age, self.counts.UNUSED)
+
+    async def _wait_for_stop(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        except TimeoutError:
+            return
+
+    async def _accept_from(self, listener: socket.socket) -> None:
+        """Accept connections; leave each to a process with fewer connections, if there is one and it is not busy."""
+        listener.settimeout(0)
+        while True:
+            await self._wait_readable(listener)
+            if self.counts.is_more_than_another(len(self._connections)):
+                await asyncio.sleep(YIELD_SECONDS)
+            try:
+                accepted, _ = listener.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                continue  # another process has accepted the connection, or its client is gone
+            except OSError as error:
+                self.log.warning("Connection NOT ACCEPTED: %s", error.strerror)
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            await self.loop.connect_accepted_socket(partial(Connection, self), accepted)
+
+    async def _wait_readable(self, listener: socket.socket) -> None:
+        readable = asyncio.Event()
+        self.loop.add_reader(listener, readable.set)
+        try:
+            await readable.wait()
+        finally:
+            self.loop.remove_reader(listener)
