@@ -1,4 +1,4 @@
-"""Limits the failed logins of an address and of an account, and logs each failed login.
+"""Limits the failed logins of an address and of an account, and logs failed logins at a bounded rate.
 
 The counts are in the memory of this process: they need no database or Redis, so that an outage opens no door. With N
 server processes an attacker has N times the attempts.
@@ -15,8 +15,8 @@ from django.contrib.auth.signals import user_login_failed
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from logs import line_limit
 from logs.contexts import Context
+from logs.line_limit import line_limit
 
 WINDOW = 900.0  # seconds; failures are forgotten this long after the first one
 # An account is allowed more failures than an address, because anybody can cause them and so keep its owner out.
@@ -85,7 +85,7 @@ def count_failed_login(credentials: dict[str, Any], request: HttpRequest | None 
     address = client_address(request)
     failed_logins.add(("address", address))
     failed_logins.add(("account", str(credentials.get("username", ""))))
-    left_out = line_limit.admit(("logins", address))
+    left_out = line_limit.admit("logins")
     if left_out is not None:
         Context.GENERAL.logger.warning("Login FAILED", extra={"address": address, **left_out})
 

@@ -19,7 +19,8 @@ pytestmark = pytest.mark.django_db
 MAX_EXAMPLES = 5  # random requests of each operation, besides those that cover each keyword of the schema
 
 
-schema = schemathesis.openapi.from_dict(json.loads(json.dumps(SchemaGenerator().get_schema(public=True), default=str)))
+generator: Any = SchemaGenerator
+schema = schemathesis.openapi.from_dict(json.loads(json.dumps(generator().get_schema(public=True), default=str)))
 schema.app = get_wsgi_application()
 
 

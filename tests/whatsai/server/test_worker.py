@@ -56,7 +56,8 @@ class Server:
             return get(connection, path)
 
     def keep_alive(self) -> HTTPConnection:
-        connection = HTTPConnection(*self._socket.getsockname(), timeout=TIMEOUT)
+        host, port = self._socket.getsockname()
+        connection = HTTPConnection(host, port, timeout=TIMEOUT)
         self._clients.callback(connection.close)
         return connection
 

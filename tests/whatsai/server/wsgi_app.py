@@ -25,7 +25,7 @@ def application(environ: Environ, start_response: Callable[..., Any]) -> Iterabl
     if isinstance(content, str):
         content = content.encode()
     start_response(status, [("Content-Type", "text/plain")])
-    return [content] if isinstance(content, bytes) else environ["wsgi.file_wrapper"](content, 8192)  # type: ignore[no-any-return]
+    return [content] if isinstance(content, bytes) else environ["wsgi.file_wrapper"](content, 8192)
 
 
 def _answer(path: str, environ: Environ) -> Answer:
