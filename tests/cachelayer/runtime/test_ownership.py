@@ -1,16 +1,22 @@
 """Without Redis, one process at a time owns the cache of a database, whatever its path, host name or machine."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from django.conf import settings as project
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, transaction
+from django.db.utils import ConnectionHandler
 
-from cachelayer.models import Outbox, Owner
+from cachelayer.models import CounterTotal, Outbox, Owner
 from cachelayer.runtime import ownership
 from cachelayer.runtime.ownership import OWNED_S, TAKE_OVER_S, Ownership
 from cachelayer.runtime.runtime import CacheRuntime, memory_store, runtime
 from conversations.models import Instance
+from tests.cachelayer.gunicorn import environment
 from tests.conversations.rows import an_instance
 from tests.waiting import StoppedClock
 
@@ -127,3 +133,57 @@ def test_a_new_owner_does_not_use_what_it_had_cached_before_another_process_owne
     other.release()
     assert owner.renew()
     assert Instance.objects.fetch(row.pk).profile_name == "new"
+
+
+# --- whole processes --------------------------------------------------------------------------------------------------
+# A server process that waits only a moment for another owner, and ends with its standard input.
+SERVER = """
+import sys
+import django
+django.setup()
+from cachelayer import startup
+from cachelayer.runtime import ownership
+ownership.MAX_WAIT = 0.5
+startup.start()
+print("started", flush=True)
+sys.stdin.read()
+"""
+
+
+def start_server(path: Path, **variables: str) -> "subprocess.Popen[str]":
+    environ = environment(DATABASE_URL=f"sqlite:///{path}", REDIS_URL="", LOG_LEVEL="ERROR", **variables)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(  # noqa: S603 - the command runs a constant program
+        [sys.executable, "-c", SERVER],
+        env=environ,
+        cwd=project.BASE_DIR,
+        text=True,
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+    )
+
+
+@pytest.mark.once
+def test_a_second_server_is_refused_whatever_path_and_temporary_folder_it_uses(tmp_path: Path) -> None:
+    path, link, folder = tmp_path / "db.sqlite3", tmp_path / "link.sqlite3", tmp_path / "tmp"
+    database = ConnectionHandler({"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": path}})["default"]
+    with database.schema_editor() as editor:
+        for model in (Outbox, CounterTotal, Owner):
+            editor.create_model(model)
+    database.close()
+    link.symlink_to(path)
+    folder.mkdir()
+    with start_server(path) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "started\n"
+        with start_server(link, TMPDIR=str(folder)) as second:
+            output, errors = second.communicate()
+            assert (output, errors.splitlines()[-1].startswith("django.core.exceptions.ImproperlyConfigured")) == (
+                "",
+                True,
+            )
+            assert "REDIS_URL: " in errors
+        first.communicate()
+    with start_server(link) as third:
+        assert third.communicate()[0] == "started\n", "the first server has ended and left the cache to another"
