@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django.utils import timezone
 
 from cachelayer import Page
-from conversations.admin.display_names import DisplayNames, referenced_keys
+from conversations.admin.display_names import DisplayNames, referenced_contacts, referenced_keys
 from conversations.admin.thread_view import Day, group_by_day
 from conversations.db.keyset import InvalidCursor
 from conversations.models import Contact, ContactAddress, Conversation, Message
@@ -55,7 +55,7 @@ def load_chat_page(conversation: Conversation, cursor: str = "") -> ChatPage:
 def _load_display_names(conversation: Conversation, page: Page[Message]) -> DisplayNames:
     instance_id, keys = conversation.instance_id, referenced_keys(page.rows)
     addresses = ContactAddress.objects.filter(instance=instance_id, key__in=keys)
-    contact_ids = dict(addresses.values_list("key", "contact_id"))
-    sender_ids = {message.sender_id for message in page.rows if message.sender_id}
-    contacts = Contact.objects.fetch_many(sender_ids | set(contact_ids.values()))
-    return DisplayNames(contacts, contact_ids, conversation.instance.owner_jid)
+    contact_ids = dict(addresses.filter(contact__isnull=False).values_list("key", "contact_id"))
+    contacts = Contact.objects.fetch_many(referenced_contacts(page.rows) | set(contact_ids.values()))
+    own_jids = (address.jid for address in conversation.instance.own_addresses)
+    return DisplayNames(contacts, contact_ids, *own_jids)

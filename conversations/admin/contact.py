@@ -31,7 +31,7 @@ class ContactAdmin(PhoneSearchAdmin):
     search_help_text = "Search by part of a name, a phone number or a LID."
 
     fieldsets: ClassVar[Any] = (
-        (None, {"fields": ("name", "instance", "conversation_link")}),
+        (None, {"fields": ("name", "saved_name", "push_name", "instance", "conversation_link")}),
         ("Addresses", {"fields": ("jid", "phone", "lid", "all_addresses")}),
         ("State", {"fields": ("presence", "last_seen_at", "picture")}),
         ("Record", {"fields": ("id", "created_at", "updated_at")}),

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 
 from conversations.evolution import jid
+from conversations.evolution.facts import ME
 from conversations.models import Contact, Conversation, Message
 
-ME = "me"  # dictionary key of the instance's own reaction in `Message.reactions`
 YOU = "You"
 _SERVERS = frozenset(jid.AddressKind)
 
@@ -16,20 +16,24 @@ class DisplayNames:
     Args:
         contacts: primary key → contact, for the authors of messages, quoted messages and reactions.
         contact_ids: address key, such as "phone:5511940028922" → primary key of the contact with the address.
-        owner_jid: the WhatsApp address (JID) of the instance, or "".
+        own_jids: the WhatsApp addresses (JIDs) of the instance.
     """
 
-    def __init__(self, contacts: Mapping[int, Contact], contact_ids: Mapping[str, int], owner_jid: str = "") -> None:
+    def __init__(self, contacts: Mapping[int, Contact], contact_ids: Mapping[str, int], *own_jids: str) -> None:
         self._contacts = contacts
         self._names = {key: contact_display_name(contacts[pk]) for key, pk in contact_ids.items() if pk in contacts}
-        owner = jid.parse(owner_jid)
-        self._names |= {ME: YOU} | ({owner.key: YOU} if owner else {})
+        self._names |= {ME: YOU} | {own.key: YOU for text in own_jids if (own := jid.parse(text))}
 
     def for_sender(self, message: Message) -> str:
         """Return the sender's name: the name of the contact, else the name in the message, else the sender's number."""
         contact = self._contacts.get(message.sender_id or 0)
         number = contact_display_name(contact) if contact else "Unknown"
         return (contact.name if contact else "") or message.sender_name or number
+
+    def for_author(self, author: str) -> str:
+        """Return the name of the author of a reaction, which is a key of `Message.reactions`."""
+        contact = self._contacts.get(int(author)) if author.isdecimal() else None
+        return contact_display_name(contact) if contact else self.for_address(author)
 
     def for_address(self, address: str) -> str:
         """Return the name of the contact with this address, else the number in the address.
@@ -41,8 +45,14 @@ class DisplayNames:
 
 
 def referenced_keys(messages: Iterable[Message]) -> set[str]:
-    """Return the address keys of the authors of quoted messages and reactions."""
-    return {address_key(author) for row in messages for author in (row.quoted_sender, *row.reactions) if author}
+    """Return the address keys of the authors of quoted messages."""
+    return {address_key(row.quoted_sender) for row in messages if row.quoted_sender}
+
+
+def referenced_contacts(messages: Iterable[Message]) -> set[int]:
+    """Return the primary keys of the senders of messages and of the contacts who reacted to them."""
+    authors = {int(author) for row in messages for author in row.reactions if author.isdecimal()}
+    return authors | {row.sender_id for row in messages if row.sender_id}
 
 
 def address_key(address: str) -> str:

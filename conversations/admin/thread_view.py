@@ -206,6 +206,6 @@ def _reactions(row: Message, names: DisplayNames) -> list[Reaction]:
     for author, reaction in row.reactions.items():
         emoji = reaction.get("emoji") if isinstance(reaction, dict) else None
         if isinstance(emoji, str) and emoji:
-            people_by_emoji.setdefault(emoji, []).append(names.for_address(author))
+            people_by_emoji.setdefault(emoji, []).append(names.for_author(author))
     shown = islice(people_by_emoji.items(), MAX_REACTIONS)
     return [Reaction(emoji, tuple(people[:MAX_REACTIONS])) for emoji, people in shown]

@@ -97,6 +97,8 @@ class ContactSerializer(serializers.ModelSerializer[Contact]):
             "phone",
             "lid",
             "name",
+            "saved_name",
+            "push_name",
             "picture_url",
             "presence",
             "last_seen_at",
@@ -215,6 +217,7 @@ class ReactionSerializer(serializers.Serializer[Any]):
     """One person's reaction to a message."""
 
     who = serializers.CharField(help_text="`me` for the instance itself, or the address of the person who reacted.")
+    contact = serializers.IntegerField(allow_null=True, help_text="Id of the contact; null for the instance itself.")
     emoji = serializers.CharField()
     at = serializers.DateTimeField()
 
@@ -281,7 +284,11 @@ class MessageSerializer(serializers.ModelSerializer[Message]):
     @extend_schema_field(ReactionSerializer(many=True))
     def get_reactions(self, row: Message) -> list[dict[str, Any]]:
         """Return the reactions to the message that were not removed, oldest first."""
-        reactions = [reaction for reaction in row.reactions.values() if reaction["emoji"]]
+        reactions = [
+            {**reaction, "contact": int(author) if author.isdecimal() else None}
+            for author, reaction in row.reactions.items()
+            if reaction["emoji"]
+        ]
         reactions.sort(key=lambda reaction: (reaction["at"], reaction["who"]))
         rows = [{**reaction, "at": coerce.from_ms(reaction["at"])} for reaction in reactions]
         return list(ReactionSerializer(rows, many=True).data)

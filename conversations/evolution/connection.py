@@ -6,7 +6,8 @@ from typing import Any
 from conversations.evolution import coerce, jid
 from conversations.evolution.coerce import UnknownShapeError
 from conversations.evolution.envelope import Envelope, live_clock
-from conversations.evolution.facts import Fact, InstanceState, Values
+from conversations.evolution.facts import Fact, InstanceState, OwnIdentity, Values
+from conversations.evolution.names import usable_name
 
 STATES = frozenset({"open", "connecting", "close", "refused"})
 CLOSED = {"state": "close", "qr_code": ""}
@@ -40,6 +41,8 @@ def parse_connection_update(raw: object, envelope: Envelope) -> Iterator[Fact]:
             "picture_url": coerce.text(update.get("profilePictureUrl")),
         }
         values |= {name: value for name, value in profile.items() if value} | {"is_removed": False}
+        if name := usable_name(profile["profile_name"]):
+            yield OwnIdentity(name=name)
     yield _state(values, envelope)
 
 

@@ -2,11 +2,12 @@
 
 import datetime as dt
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from conversations.evolution import clocks, coerce, jid
-from conversations.evolution.jid import Address
+from conversations.evolution.jid import Address, AddressKind
 
 
 @dataclass(frozen=True)
@@ -18,9 +19,11 @@ class Envelope:
         instance: the name of the instance, or "".
         data: the event's data, a decoded JSON value of any type.
         clock: the estimated time of sending in UTC (see `clocks.sent_ms`) as sortable text; "" if no time is known.
-        owner: the instance's own WhatsApp address; None if the body does not contain one.
+        owner: the instance's own phone number, from the body or else as known before; None if it is unknown.
         host_ms: the `date_time` of the body in ms since the epoch, read as if it were UTC; 0 if missing.
         received_ms: when this server received the body, in ms since the epoch; None if unknown.
+        own_keys: the address keys of all known addresses of the instance.
+        has_sender: whether the body contains the instance's own address, as bodies of the channel Baileys do.
     """
 
     event: str
@@ -30,6 +33,8 @@ class Envelope:
     owner: Address | None
     host_ms: int = 0
     received_ms: int | None = None
+    own_keys: frozenset[str] = frozenset()
+    has_sender: bool = True
 
     @property
     def arrival_ms(self) -> int:
@@ -40,6 +45,14 @@ class Envelope:
         """Convert a time stated by WhatsApp to ms since the epoch; None if the receipt disproves the time."""
         return clocks.stated_ms(value, self.received_ms)
 
+    def is_own(self, address: Address) -> bool:
+        """Return whether an address is known to be the instance's own."""
+        return address.key in self.own_keys or self.is_owner(address)
+
+    def is_owner(self, address: Address) -> bool:
+        """Return whether an address is the instance's phone number."""
+        return self.owner is not None and address.key == self.owner.key
+
 
 def sent_order(envelope: Envelope) -> int:
     """Return the number by which the messages of one second are ordered: the event's `date_time`, else its receipt.
@@ -47,6 +60,9 @@ def sent_order(envelope: Envelope) -> int:
     The host's clock orders the messages of one second rightly even if it is wrong, because it is wrong for all alike.
     """
     return envelope.host_ms or envelope.arrival_ms
+
+
+ECHO = "00:"  # prefix of the clocks of `echo_clock`
 
 
 def live_clock(envelope: Envelope) -> str:
@@ -66,6 +82,15 @@ def history_clock(envelope: Envelope) -> str:
     return f"0:{envelope.clock}"
 
 
+def echo_clock(envelope: Envelope) -> str:
+    """Return the clock (sortable time) for names that an event without `sender` gives a contact.
+
+    Evolution's own channel also sends such events after messages of the instance, with the instance's name. The clock
+    sorts before all other clocks, so that the name in a message of the contact wins.
+    """
+    return f"{ECHO}{envelope.clock}"
+
+
 def event_name(text: str) -> str:
     """Normalize an event's name, which Evolution writes as `messages.upsert`, `MESSAGES_UPSERT` or `messages-upsert`.
 
@@ -75,13 +100,16 @@ def event_name(text: str) -> str:
     return re.sub(r"[._\-]+", ".", text.strip()).strip(".").lower()[:64]
 
 
-def parse_envelope(body: object, suffix: str = "", received_at: dt.datetime | None = None) -> Envelope:
+def parse_envelope(
+    body: object, suffix: str = "", received_at: dt.datetime | None = None, own: Iterable[Address] = ()
+) -> Envelope:
     """Parse a webhook body.
 
     Args:
         body: any decoded JSON value.
         suffix: the event's name from the URL, used if the body names no event.
         received_at: when this server received the body first; None if unknown.
+        own: the addresses of the instance that are known from earlier events.
 
     Raises:
         UnknownShapeError: the body is not a JSON object, or neither the body nor the URL names an event.
@@ -92,12 +120,16 @@ def parse_envelope(body: object, suffix: str = "", received_at: dt.datetime | No
         raise coerce.UnknownShapeError("no event is named")
     host_ms = coerce.clock_ms(coerce.sortable_clock(envelope.get("date_time")))
     received_ms = None if received_at is None else coerce.to_ms(received_at)
+    sender, own = jid.parse(envelope.get("sender")), list(own)
+    known = next((address for address in own if address.kind is AddressKind.PHONE), None)
     return Envelope(
         event=event,
         instance=coerce.text(envelope.get("instance")),
         data=envelope.get("data"),
         clock=coerce.clock_text(clocks.sent_ms(host_ms, received_ms)),
-        owner=jid.parse(envelope.get("sender")),
+        owner=sender or known,
         host_ms=host_ms,
         received_ms=received_ms,
+        own_keys=frozenset(address.key for address in own),
+        has_sender=sender is not None,
     )

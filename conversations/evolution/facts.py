@@ -12,13 +12,36 @@ from conversations.evolution.jid import Address
 
 Values = Mapping[str, Any]
 
+ME = "me"  # stands for the instance itself where an address key is expected
+
 
 @dataclass(frozen=True)
 class SamePerson:
-    """States that two addresses belong to one person."""
+    """States that a phone number and a LID belonged to one person at the time `ms`, in ms since the epoch.
 
-    one: Address
-    other: Address
+    If `is_certain` is false, the LID may be the instance's own, because Evolution also writes that one beside the phone
+    number of a contact to whom the instance wrote.
+    """
+
+    phone: Address
+    lid: Address
+    ms: int = 0
+    is_certain: bool = True
+
+
+@dataclass(frozen=True)
+class Correspondent:
+    """States that messages were exchanged under a LID, so that the LID is not the instance's own."""
+
+    lid: Address
+
+
+@dataclass(frozen=True)
+class OwnIdentity:
+    """States a LID or a profile name of the instance itself."""
+
+    lid: Address | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,7 +123,10 @@ class MessageCopy:
 
 @dataclass(frozen=True)
 class MessageUpdate:
-    """An update of a chat message that may not have arrived yet; `models.PendingUpdate` has the same fields."""
+    """An update of a chat message that may not have arrived yet; `models.PendingUpdate` has the same fields.
+
+    `subject` is the address key of the author of an edit, a reaction or a vote; `ME` for the instance itself.
+    """
 
     key_id: str
     kind: str
@@ -111,4 +137,14 @@ class MessageUpdate:
     subject: str = ""
 
 
-Fact = SamePerson | InstanceState | ContactState | ConversationState | Membership | MessageCopy | MessageUpdate
+Fact = (
+    SamePerson
+    | Correspondent
+    | OwnIdentity
+    | InstanceState
+    | ContactState
+    | ConversationState
+    | Membership
+    | MessageCopy
+    | MessageUpdate
+)

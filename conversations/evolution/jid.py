@@ -54,10 +54,12 @@ class Address:
     Attributes:
         key: the normalized address, by which addresses are compared.
         jid: the JID as received, but without the device number and with the current name of its host.
+        lid: of a phone number, the address key of the LID that the same event shows for it; "" if it shows none.
     """
 
     key: str
     jid: str
+    lid: str = ""
 
     @property
     def kind(self) -> AddressKind:

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from conversations.evolution import coerce, jid
+from conversations.evolution import coerce, jid, keys
 from conversations.evolution.coerce import Json, UnknownShapeError
-from conversations.evolution.envelope import Envelope, live_clock
-from conversations.evolution.facts import ContactState, ConversationState, Fact, Member, Membership, SamePerson
+from conversations.evolution.envelope import Envelope, echo_clock, live_clock
+from conversations.evolution.facts import ContactState, ConversationState, Fact, Member, Membership
 from conversations.evolution.jid import Address, AddressKind
-from conversations.evolution.records import usable_name
+from conversations.evolution.keys import IdentityFact
+from conversations.evolution.names import usable_name
 
 PRESENCES = frozenset({"available", "unavailable", "composing", "recording", "paused"})
 ADMIN_ROLES = frozenset({"admin", "superadmin"})
@@ -22,6 +23,8 @@ ACTIONS = {
 }
 # Actions that set the role. The participant in the event may still have the role of before.
 ROLE_ACTIONS = frozenset({"promote", "demote"})
+# Fields of an item about one person or chat, all of which hold addresses of the same person.
+ADDRESSES = ("remoteJid", "id", "jid", "lid", "phoneNumber", "remoteJidAlt", "pnJid", "lidJid")
 MODIFY = "modify"  # the action of an event that only reports the addresses of a participant whose number changed
 # Pairs of fields in a group's metadata that hold two addresses of the same person.
 ADDRESS_PAIRS = (
@@ -42,17 +45,21 @@ def parse_contact(raw: object, envelope: Envelope) -> Iterator[Fact]:
     address = jid.parse(item.get("remoteJid") or item.get("id"))
     if address is None or not address.is_person:
         return
-    values: dict[str, Any] = {
-        "name": usable_name(item.get("pushName")),
-        "picture_url": coerce.text(item.get("profilePicUrl")),
-    }
-    yield ContactState(address, {name: value for name, value in values.items() if value}, live_clock(envelope))
+    yield from _same_person(item, ADDRESSES, envelope)
+    picture = coerce.text(item.get("profilePicUrl"))
+    values, name = {"picture_url": picture} if picture else {}, _name_values(item.get("pushName"), envelope)
+    if _is_echo(envelope):
+        yield ContactState(address, name, echo_clock(envelope))
+        yield ContactState(address, values, live_clock(envelope))
+    else:
+        yield ContactState(address, {**name, **values}, live_clock(envelope))
 
 
 def parse_listed_chat(raw: object, envelope: Envelope) -> Iterator[Fact]:
     """Yield the facts parsed from one item of `chats.set`: the chat exists, and may have a name."""
     address = _chat_address(raw)
     if address is not None:
+        yield from _same_chat(raw, envelope)
         yield ConversationState(address, {}, live_clock(envelope))
         yield from _chat_name(address, raw, envelope)
 
@@ -65,6 +72,7 @@ def parse_chat_update(raw: object, envelope: Envelope) -> Iterator[Fact]:
     """
     address = _chat_address(raw)
     if address is not None:
+        yield from _same_chat(raw, envelope)
         yield from _chat_name(address, raw, envelope)
 
 
@@ -90,11 +98,11 @@ def parse_group(raw: object, envelope: Envelope) -> Iterator[Fact]:
     chat = _group_address(metadata)
     subject = coerce.text(metadata.get("subject"), 255)
     yield ConversationState(chat, {"name": subject} if subject else {}, live_clock(envelope))
-    for one, other in ADDRESS_PAIRS:
-        yield from _same_person(metadata.get(one), metadata.get(other))
+    for pair in ADDRESS_PAIRS:
+        yield from _same_person(metadata, pair, envelope)
     participants = metadata.get("participants")
     if isinstance(participants, list) and participants:
-        yield from _membership(chat, _members(participants, "member"), envelope, complete=True)
+        yield from _membership(chat, _members(participants, "member", envelope), envelope, complete=True)
 
 
 def parse_participants_update(raw: object, envelope: Envelope) -> Iterator[Fact]:
@@ -105,10 +113,12 @@ def parse_participants_update(raw: object, envelope: Envelope) -> Iterator[Fact]
     """
     update = coerce.require_object(raw, "the participants' update")
     chat, action = _group_address(update), update.get("action")
-    yield from _same_person(update.get("author"), update.get("authorPn"))
+    yield from _same_person(update, ("author", "authorPn"), envelope)
     changed = coerce.as_list(update.get("participants"))
+    for described in coerce.as_list(update.get("participantsData")):
+        yield from _same_person(described, ADDRESSES, envelope)
     if action == MODIFY:
-        yield from (fact for fact in _members(changed, "member") if isinstance(fact, SamePerson))
+        yield from (fact for fact in _members(changed, "member", envelope) if not isinstance(fact, Member))
         return
     effect = ACTIONS.get(coerce.one_of(action, ACTIONS))
     if effect is None:
@@ -116,7 +126,7 @@ def parse_participants_update(raw: object, envelope: Envelope) -> Iterator[Fact]
     role, is_present = effect
     members = (
         replace(fact, role=role) if isinstance(fact, Member) and action in ROLE_ACTIONS else fact
-        for fact in _members(changed, role, is_present=is_present)
+        for fact in _members(changed, role, envelope, is_present=is_present)
     )
     yield from _membership(chat, members, envelope, complete=False)
 
@@ -153,7 +163,8 @@ def _chat_name(address: Address, raw: object, envelope: Envelope) -> Iterator[Fa
     if not name:
         return
     if address.is_person:
-        yield ContactState(address, {"name": name}, live_clock(envelope))
+        clock = echo_clock(envelope) if _is_echo(envelope) else live_clock(envelope)
+        yield ContactState(address, _name_values(name, envelope), clock)
     yield ConversationState(address, {} if address.is_person else {"name": name}, live_clock(envelope))
 
 
@@ -164,25 +175,45 @@ def _group_address(metadata: Json) -> Address:
     return chat
 
 
-def _same_person(one: object, other: object) -> Iterator[SamePerson]:
-    first, second = jid.parse(one), jid.parse(other)
-    if first and second and first.is_person and second.is_person and first.kind is not second.kind:
-        yield SamePerson(first, second)
+def _name_values(value: object, envelope: Envelope) -> dict[str, str]:
+    """Return a contact's name as a latest-state value; {} if `value` is not a name.
+
+    An array holds the names that are saved in the phone's address book, and an object the name in a message that just
+    arrived.
+    """
+    name = usable_name(value)
+    return {"saved_name" if isinstance(envelope.data, list) else "push_name": name} if name else {}
 
 
-def _members(raw: list[Any], role: str, *, is_present: bool = True) -> Iterator[SamePerson | Member]:
+def _is_echo(envelope: Envelope) -> bool:
+    """Return whether the names in an event may be the instance's own; see `echo_clock`."""
+    return not envelope.has_sender and not isinstance(envelope.data, list)
+
+
+def _same_person(raw: object, names: tuple[str, ...], envelope: Envelope) -> Iterator[IdentityFact]:
+    """Yield the pair of addresses in fields of an object, all of which hold addresses of the same person."""
+    if isinstance(raw, dict):
+        yield from keys.same_person((raw.get(name) for name in names), envelope)
+
+
+def _same_chat(raw: object, envelope: Envelope) -> Iterator[IdentityFact]:
+    yield from _same_person(raw, ADDRESSES, envelope)
+
+
+def _members(
+    raw: list[Any], role: str, envelope: Envelope, *, is_present: bool = True
+) -> Iterator[IdentityFact | Member]:
     for item in raw:
         fields = item if isinstance(item, dict) else {"id": item}
         address = jid.parse(fields.get("id"))
         if address is None or not address.is_person:
             continue
-        for name in ("phoneNumber", "lid", "jid"):
-            yield from _same_person(fields.get("id"), fields.get(name))
+        yield from _same_person(fields, ADDRESSES, envelope)
         yield Member(address, coerce.one_of(fields.get("admin"), ADMIN_ROLES) or role, is_present)
 
 
 def _membership(
-    chat: Address, facts: Iterator[SamePerson | Member], envelope: Envelope, *, complete: bool
+    chat: Address, facts: Iterator[IdentityFact | Member], envelope: Envelope, *, complete: bool
 ) -> Iterator[Fact]:
     members = []
     for fact in facts:

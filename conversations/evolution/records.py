@@ -5,11 +5,11 @@ Records of Evolution's database, which `findMessages` returns, have the same str
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from conversations.evolution import coerce, jid, stored_records
-from conversations.evolution.coerce import Json, UnknownShapeError
+from conversations.evolution import coerce, stored_records
+from conversations.evolution.coerce import Json
 from conversations.evolution.content import Content, parse_content
 from conversations.evolution.context import parse_context
 from conversations.evolution.envelope import Envelope, history_clock, live_clock, sent_order
@@ -20,80 +20,14 @@ from conversations.evolution.facts import (
     InstanceState,
     MessageCopy,
     MessageUpdate,
-    SamePerson,
+    OwnIdentity,
 )
-from conversations.evolution.jid import Address, AddressKind
+from conversations.evolution.keys import MessageKey, parse_key
+from conversations.evolution.names import usable_name
 from conversations.evolution.updates import UpdateContext, parse_call_edit, parse_protocol_message
 from conversations.evolution.votes import parse_poll_results, parse_reaction, parse_vote
 
 MAX_SUBJECT_LENGTH = 128  # maximum length of `MessageUpdate.subject`
-OWN_NAME = "Você"  # Evolution's placeholder for the instance's own name
-
-# Fields of a message key that may hold another address of the contact or participant. In a direct chat, `senderPn` and
-# `senderLid` hold the contact's addresses only if the message is inbound.
-_CHAT_ALIASES = ("remoteJidAlt",)
-_INBOUND_CHAT_ALIASES = ("remoteJidAlt", "senderPn", "senderLid")
-_PARTICIPANT_ALIASES = ("participantAlt", "participantPn", "participantLid")
-
-
-@dataclass(frozen=True)
-class MessageKey:
-    """The parsed `key` of a message record.
-
-    Attributes:
-        chat: the chat's address; in a direct chat, the contact's phone number if the key has one.
-        key_id: WhatsApp's id of the chat message.
-        from_me: whether the message is outbound.
-        sender: the sender's address; None if the message is outbound or the key has no sender.
-        aliases: pairs of addresses in the key; both addresses of a pair belong to one person.
-        is_view_once: whether the content may be seen once only, on the phone.
-    """
-
-    chat: Address
-    key_id: str
-    from_me: bool
-    sender: Address | None
-    aliases: tuple[SamePerson, ...]
-    is_view_once: bool = False
-
-
-def parse_key(raw: object, owner: Address | None) -> MessageKey:
-    """Parse the `key` of a message record.
-
-    Args:
-        raw: the JSON value of `key`.
-        owner: the instance's own address, if known.
-
-    Raises:
-        UnknownShapeError: the key has no id or no address.
-    """
-    key = coerce.require_object(raw, "the message key")
-    key_id, chat, from_me = coerce.key_id(key.get("id")), jid.parse(key.get("remoteJid")), key.get("fromMe") is True
-    is_view_once = key.get("isViewOnce") is True
-    if not key_id:
-        raise UnknownShapeError("the message key has no id of a usable length")
-    if chat is None:
-        raise UnknownShapeError("the message key has no address")
-    if chat.is_person:
-        chat, aliases = _resolve_person(chat, key, _CHAT_ALIASES if from_me else _INBOUND_CHAT_ALIASES, owner)
-        return MessageKey(chat, key_id, from_me, None if from_me else chat, aliases, is_view_once)
-    sender, aliases = jid.parse(key.get("participant")), ()
-    if sender is not None and sender.is_person:
-        sender, aliases = _resolve_person(sender, key, _PARTICIPANT_ALIASES, owner)
-    return MessageKey(chat, key_id, from_me, None if from_me else sender, aliases, is_view_once)
-
-
-def _resolve_person(
-    address: Address, key: Json, alias_fields: tuple[str, ...], owner: Address | None
-) -> tuple[Address, tuple[SamePerson, ...]]:
-    """Return a person's address (a phone number if the key has one) and pairs of addresses of this person."""
-    others = [other for name in alias_fields if (other := jid.parse(key.get(name))) and other.is_person]
-    # Some Evolution versions write the instance's own address into alias fields, but the instance's address is never an
-    # alias of a contact.
-    others = [other for other in others if owner is None or owner.key not in (other.key, address.key)]
-    aliases = tuple(SamePerson(address, other) for other in others if other.kind is not address.kind)
-    phones = [one for one in (address, *others) if one.kind is AddressKind.PHONE]
-    return (phones[0] if phones else address), aliases
 
 
 def parse_record(raw: object, envelope: Envelope, *, is_history: bool = False) -> Iterator[Fact]:
@@ -105,8 +39,8 @@ def parse_record(raw: object, envelope: Envelope, *, is_history: bool = False) -
     record = coerce.require_object(raw, "the message record")
     if _has_no_user(record.get("key")):
         return  # Evolution accepts a send to "abc", and stores it with the address `@s.whatsapp.net`
-    key = parse_key(record.get("key"), envelope.owner)
-    yield from key.aliases
+    key = parse_key(record.get("key"), envelope, _message_ms(record, envelope))
+    yield from key.identities
     content = parse_content(record.get("message"), coerce.text(record.get("messageType")))
     if content.is_control:
         yield from _parse_control(content, key, record, envelope)
@@ -144,7 +78,8 @@ def _parse_control(content: Content, key: MessageKey, record: Json, envelope: En
     context = UpdateContext(
         key.chat.key, int(key.from_me), key.sender, ms, received_ms=envelope.received_ms, is_estimated=False
     )
-    author = None if key.from_me else key.sender or key.chat
+    sender = key.sender or key.chat
+    author = None if key.from_me or envelope.is_owner(sender) else sender
     if content.key == "reactionMessage":
         yield from parse_reaction(body, key.chat, author, ms)
     elif content.key == "pollUpdateMessage":
@@ -166,9 +101,8 @@ def _message_copy(
 ) -> MessageCopy:
     context = parse_context(record, content, key.chat)
     ms = _message_ms(record, envelope)
-    push_name = coerce.text(record.get("pushName"), 255)
     shown: dict[str, Any] = {
-        "sender_name": "" if push_name == OWN_NAME else push_name,
+        "sender_name": usable_name(record.get("pushName")),
         "source": _source(record.get("source")),
         "kind": content.kind,
         "text": content.text,
@@ -218,15 +152,13 @@ def precedence(shown: Json, ms: int, *, is_empty: bool = False) -> str:
 
 def _sender_name(copy: MessageCopy, envelope: Envelope) -> Iterator[Fact]:
     """Yield the sender's name; a name from a history import gets the history clock, because it may be outdated."""
-    if copy.sender and copy.sender.is_person and (name := usable_name(copy.sender_name)):
+    if not copy.sender_name:
+        return
+    if copy.from_me:
+        yield OwnIdentity(name=copy.sender_name)
+    elif copy.sender and copy.sender.is_person:
         clock = history_clock(envelope) if copy.is_history else live_clock(envelope)
-        yield ContactState(copy.sender, {"name": name}, clock)
-
-
-def usable_name(value: object) -> str:
-    """Return a name to show; "" if the name is missing, only digits, or Evolution's placeholder `OWN_NAME`."""
-    name = coerce.text(value, 255).strip()
-    return "" if name == OWN_NAME or name.lstrip("+").isdecimal() else name
+        yield ContactState(copy.sender, {"push_name": copy.sender_name}, clock)
 
 
 def _source(value: object) -> str:

@@ -12,10 +12,10 @@ only the author can edit a chat message.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from conversations.evolution import clocks, coerce, content, jid
+from conversations.evolution import clocks, coerce, content, jid, keys
 from conversations.evolution.coerce import Json, UnknownShapeError
 from conversations.evolution.envelope import Envelope
-from conversations.evolution.facts import Fact, MessageUpdate
+from conversations.evolution.facts import Fact, MessageUpdate, SamePerson
 from conversations.evolution.jid import Address, AddressKind
 from conversations.evolution.message_types import MessageClass
 from conversations.evolution.status import parse_status
@@ -68,13 +68,14 @@ def parse_update(raw: object, envelope: Envelope) -> Iterator[Fact]:
     key_id = coerce.key_id(update.get("keyId")) or coerce.key_id(key.get("id"))
     if not key_id:
         raise UnknownShapeError("the update names no message")
-    chat, from_me = reliable_chat_key(key.get("remoteJid"), envelope.owner), _from_me(key.get("fromMe"))
+    ms, from_me = coerce.clock_ms(envelope.clock), _from_me(key.get("fromMe"))
+    chat, identities = _parse_chat(key, envelope, ms)
+    yield from identities
     if is_unique_key_id(key_id):
         chat, from_me = "", EITHER
     rank = parse_status(update.get("status"))
     if rank is not None:
         yield MessageUpdate(key_id, "status", rank, {}, chat, from_me)
-    ms = coerce.clock_ms(envelope.clock)
     yield from parse_poll_results(update.get("pollUpdates"), key_id, chat, ms, envelope)
     message = update.get("message")
     if not isinstance(message, dict):
@@ -98,7 +99,7 @@ def parse_edit(raw: object, envelope: Envelope) -> Iterator[Fact]:
     context = UpdateContext(fallback_ms=coerce.clock_ms(envelope.clock), received_ms=envelope.received_ms)
     if address is None:
         yield from parse_protocol_message(body, context)
-    elif envelope.owner is not None and address.key == envelope.owner.key:
+    elif envelope.is_own(address):
         # Either a contact edited a message to this instance, or the instance edited a note to itself.
         yield from parse_protocol_message(body, replace(context, from_me=INBOUND))
         yield from parse_protocol_message(body, replace(context, chat=address.key, from_me=OUTBOUND))
@@ -106,18 +107,25 @@ def parse_edit(raw: object, envelope: Envelope) -> Iterator[Fact]:
         # If the key has a phone number, the number is the contact's, and the instance edited an outbound message. If
         # the key has a LID, the LID may be the contact's or the instance's own, so the message's direction is unknown.
         from_me = OUTBOUND if address.kind is AddressKind.PHONE else EITHER
-        chat = reliable_chat_key(address.jid, envelope.owner)
+        chat, identities = _parse_chat({**key, "remoteJid": address.jid, "fromMe": True}, envelope, context.fallback_ms)
+        yield from identities
         yield from parse_protocol_message(body, replace(context, chat=chat, from_me=from_me))
     else:
-        author = jid.parse(key.get("participant"))
-        yield from parse_protocol_message(body, replace(context, chat=address.key, author=author))
+        author, identities = keys.parse_participant(key, envelope, context.fallback_ms)
+        yield from identities
+        chat, from_me = keys.direct_chat(address, author, envelope).key, EITHER
+        if author is not None and envelope.is_owner(author):
+            author, from_me = None, OUTBOUND
+        yield from parse_protocol_message(body, replace(context, chat=chat, from_me=from_me, author=author))
 
 
 def parse_sent_edit(raw: object, envelope: Envelope) -> Iterator[Fact]:
     """Yield the facts parsed from `send.message.update`: an outbound message was edited through Evolution's API."""
     body = coerce.require_object(raw, "the protocol message")
     key = body["key"] if isinstance(body.get("key"), dict) else {}
-    chat, ms = reliable_chat_key(key.get("remoteJid"), envelope.owner), coerce.clock_ms(envelope.clock)
+    ms = coerce.clock_ms(envelope.clock)
+    chat, identities = _parse_chat({**key, "fromMe": True}, envelope, ms)
+    yield from identities
     context = UpdateContext(chat, OUTBOUND, fallback_ms=ms, received_ms=envelope.received_ms)
     yield from parse_protocol_message(body, context)
 
@@ -132,12 +140,16 @@ def parse_deletion(raw: object, envelope: Envelope) -> Iterator[Fact]:
     """
     body = coerce.require_object(raw, "the deletion")
     key = body["key"] if isinstance(body.get("key"), dict) else body
+    _, identities = _parse_chat(key, envelope, coerce.clock_ms(envelope.clock))
     addresses = [a for name in ("remoteJid", "remoteJidAlt", "senderPn") if (a := jid.parse(key.get(name)))]
-    others = [a for a in addresses if envelope.owner is None or a.key != envelope.owner.key]
+    others = [a for a in addresses if not envelope.is_own(a)]
     addresses = others or addresses  # a note of the instance to itself has only the instance's own address
     if not coerce.key_id(key.get("id")) or not addresses:
         raise UnknownShapeError("the deletion names no message")
     chat = next((a for a in addresses if a.kind is AddressKind.PHONE and addresses[0].is_person), addresses[0])
+    if key.get("fromMe") is not True:
+        chat = keys.direct_chat(chat, jid.parse(key.get("participant")), envelope)
+    yield from identities
     yield MessageUpdate(key["id"], "delete", 0, {}, chat.key)
 
 
@@ -189,14 +201,22 @@ def is_unique_key_id(key_id: str) -> bool:
     return key_id.startswith(CLOUD_KEY_PREFIX)
 
 
-def reliable_chat_key(raw: object, owner: Address | None) -> str:
-    """Return the key of a chat's address; "" if the address is not reliable (see the docstring of this module)."""
-    address = jid.parse(raw)
-    if address is None or address.kind is AddressKind.LID or (owner is not None and address.key == owner.key):
-        return ""
-    if address.kind is AddressKind.PHONE and "@" not in str(raw):
-        return ""
-    return address.key
+def _parse_chat(key: Json, envelope: Envelope, ms: int) -> tuple[str, tuple[SamePerson, ...]]:
+    """Return the key of a chat's address, and the pair of addresses in a message key.
+
+    The address key is "" if the address is not reliable (see the docstring of this module).
+    """
+    address = jid.parse(key.get("remoteJid"))
+    if address is None:
+        return "", ()
+    if address.is_person:
+        address, identities = keys.parse_person(address, key, envelope, ms)
+    else:
+        participant, identities = keys.parse_participant(key, envelope, ms)
+        address = address if key.get("fromMe") is True else keys.direct_chat(address, participant, envelope)
+    is_phone_without_host = address.kind is AddressKind.PHONE and "@" not in str(key.get("remoteJid"))
+    is_reliable = not (address.kind is AddressKind.LID or envelope.is_own(address) or is_phone_without_host)
+    return (address.key if is_reliable else ""), identities
 
 
 def _from_me(value: object) -> int:

@@ -12,10 +12,8 @@ from dataclasses import replace
 from conversations.evolution import clocks, coerce, jid
 from conversations.evolution.coerce import Json
 from conversations.evolution.envelope import Envelope
-from conversations.evolution.facts import Fact, MessageUpdate
+from conversations.evolution.facts import ME, Fact, MessageUpdate
 from conversations.evolution.jid import Address
-
-ME = "me"
 
 
 def parse_reaction(body: Json, chat: Address, author: Address | None, message_ms: int) -> Iterator[Fact]:
@@ -71,7 +69,7 @@ def parse_poll_results(results: object, poll_id: str, chat: str, ms: int, envelo
         for voter in voters:
             chosen.setdefault(voter, []).append(name)
     for voter, names in chosen.items():
-        author = None if envelope.owner is not None and voter.key == envelope.owner.key else voter
+        author = None if envelope.is_owner(voter) else voter
         yield from _by_author(MessageUpdate(poll_id, "poll", ms, {"options": sorted(names)}, chat), author)
 
 

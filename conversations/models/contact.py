@@ -74,7 +74,10 @@ class ContactManager(InstanceScopedManager["Contact"]):
 
 
 class Contact(TimestampedModel):
-    """One person or business. `jid`, `phone` and `lid` are the preferred JID, phone number and LID of the contact."""
+    """One person or business. `jid`, `phone` and `lid` are the preferred JID, phone number and LID of the contact.
+
+    `name` is `saved_name` or else `push_name`, as in WhatsApp.
+    """
 
     class Presence(models.TextChoices):
         """The contact's latest known activity, such as online or typing."""
@@ -90,7 +93,9 @@ class Contact(TimestampedModel):
     jid = models.CharField(max_length=128)
     phone = models.CharField(max_length=32, blank=True, default="", help_text="digits with the country code")
     lid = models.CharField(max_length=64, blank=True, default="", help_text="digits of the LID")
-    name = models.CharField(max_length=255, blank=True, default="")
+    name = models.CharField(max_length=255, blank=True, default="", help_text="the name to show")
+    saved_name = models.CharField(max_length=255, blank=True, default="", help_text="name in the phone's address book")
+    push_name = models.CharField(max_length=255, blank=True, default="", help_text="name that the contact chose")
     picture_url = models.TextField(blank=True, default="")
     presence = models.CharField(max_length=16, choices=Presence, blank=True, default=Presence.UNKNOWN)
     last_seen_at = models.DateTimeField(null=True, blank=True)
@@ -107,12 +112,23 @@ class Contact(TimestampedModel):
 
 
 class ContactAddress(models.Model):
-    """One WhatsApp address of a contact, identified by its address key (see `evolution/jid.py`)."""
+    """One WhatsApp address of a contact, identified by its address key (see `evolution/jid.py`).
+
+    A LID has no contact while only outbound messages have shown it, beside a phone number: it may be the instance's.
+    """
 
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="+", db_index=False)
     key = models.CharField(max_length=128)
     jid = models.CharField(max_length=128, help_text="the address as WhatsApp wrote it")
-    contact = models.ForeignKey(Contact, models.CASCADE, related_name="addresses")
+    contact = models.ForeignKey(Contact, models.CASCADE, null=True, related_name="addresses")
+    claims = models.JSONField(
+        default=dict,
+        editable=False,
+        help_text="of a phone number: LID → first (ms) and last (day) claim; of a LID: waiting claims by number",
+    )
+    is_correspondent = models.BooleanField(
+        default=False, editable=False, help_text="a LID under which messages were exchanged"
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["instance", "key"], name="contact_address")]

@@ -101,6 +101,7 @@ class PendingUpdate(models.Model):
         REACTION = "reaction"
         POLL = "poll"
         ALBUM = "album"
+        CALL = "call", "stage of a call"
 
     class FromMe(models.IntegerChoices):
         """Whether the updated message is outbound; UNKNOWN if the update does not contain the direction."""

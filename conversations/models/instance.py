@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from cachelayer import Page
 from conversations.db.managers import TableManager
+from conversations.evolution import jid as jids
 from conversations.models.base import PAGE_SIZE, TimestampedModel
 
 # How long the previous webhook token stays valid after a new one is issued. Evolution retries an event with its
@@ -98,6 +99,8 @@ class Instance(TimestampedModel):
     state_reason = models.IntegerField(null=True, blank=True, help_text="Evolution's statusReason")
     is_removed = models.BooleanField(default=False, help_text="deleted on the Evolution server")
     owner_jid = models.CharField(max_length=128, blank=True, default="")
+    own_lids = models.JSONField(default=list, blank=True, editable=False, help_text="the instance's own LIDs")
+    own_names = models.JSONField(default=list, blank=True, editable=False, help_text="names that the instance has had")
     profile_name = models.CharField(max_length=255, blank=True, default="")
     picture_url = models.TextField(blank=True, default="")
     qr_code = models.TextField(blank=True, default="", help_text="data URL of the latest pairing image")
@@ -126,6 +129,11 @@ class Instance(TimestampedModel):
     def deleted_labels(self) -> set[str]:
         """The ids of the deleted labels. Conversations keep such a label, but do not show it."""
         return {label_id for label_id, label in self.labels.items() if label.get("deleted")}
+
+    @property
+    def own_addresses(self) -> list[jids.Address]:
+        """The known addresses of the instance itself: its phone number, if known, and its LIDs."""
+        return [address for jid in (self.owner_jid, *self.own_lids) if (address := jids.parse(jid))]
 
     @property
     def name_digest(self) -> str:

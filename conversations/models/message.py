@@ -1,12 +1,12 @@
 """The model of a chat message, with the status, edits, reactions and poll votes that later events report."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from django.db import models, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from cachelayer import Page
 from conversations.db.deletion import DB_CASCADE
@@ -17,6 +17,7 @@ from conversations.models.instance import Instance
 from conversations.models.instance_scoped import InstanceScopedManager
 
 LATEST_FIRST = ("-timestamp", "-sent_order", "-key_id", "-id")
+HAS_STATEMENTS = ~Q(reactions={}) | ~Q(poll_results={})
 
 
 class MessageManager(InstanceScopedManager["Message"]):
@@ -59,6 +60,12 @@ class MessageManager(InstanceScopedManager["Message"]):
             return self.scoped_to(instance).filter(**filters)
 
         return self.fetch_page(tag, rows, LATEST_FIRST, cursor=cursor, limit=limit, fresh=fresh, **filters)
+
+    def with_statements_of(self, instance: Instance, authors: Collection[str]) -> QuerySet["Message"]:
+        """Return the messages with a reaction or a vote of one of the authors, see `Message.reactions`."""
+        names = list(authors)
+        is_author = Q(reactions__has_any_keys=names) | Q(poll_results__has_any_keys=names)
+        return self.filter(HAS_STATEMENTS, is_author, instance=instance)
 
     def upsert(
         self, conversation: Conversation, key_id: str, *, from_me: bool, **fields: Any
@@ -188,9 +195,9 @@ class Message(TimestampedModel):
     )
     is_deleted = models.BooleanField(default=False)
     reactions = models.JSONField(
-        default=dict, blank=True, help_text="address key or `me` → {emoji, who, at (ms)}; an empty emoji means removed"
+        default=dict, blank=True, help_text="contact id or `me` → {emoji, who, at (ms)}; an empty emoji means removed"
     )
-    poll_results = models.JSONField(default=dict, blank=True, help_text="address key or `me` → {options, who, at (ms)}")
+    poll_results = models.JSONField(default=dict, blank=True, help_text="contact id or `me` → {options, who, at (ms)}")
 
     is_history = models.BooleanField(default=False, help_text="known from a history import alone")
     from_device = models.BooleanField(
@@ -212,6 +219,8 @@ class Message(TimestampedModel):
             models.Index(fields=["conversation", "timestamp", "sent_order", "key_id", "id"], name="message_thread"),
             models.Index(fields=["instance", "timestamp", "sent_order", "key_id", "id"], name="message_timeline"),
             models.Index(fields=["timestamp", "sent_order", "key_id", "id"], name="message_all_timeline"),
+            # Finds the reactions and votes of a contact that is merged with another.
+            models.Index(fields=["instance"], name="message_with_statements", condition=HAS_STATEMENTS),
         ]
 
     @property

@@ -4,12 +4,13 @@ Loading, merging and writing happen in one transaction under the instance lock, 
 same old row. Batches of different instances do not wait for each other.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TypeVar
 
 from django.db import transaction
 
 from cachelayer import cache, tags_for
+from conversations.evolution import coerce, jid
 from conversations.evolution.facts import (
     ContactState,
     ConversationState,
@@ -18,23 +19,24 @@ from conversations.evolution.facts import (
     Membership,
     MessageCopy,
     MessageUpdate,
-    SamePerson,
 )
 from conversations.evolution.jid import Address
-from conversations.ingest.apply import summaries
+from conversations.ingest.apply import own_identity, summaries
 from conversations.ingest.apply.conversations import (
+    Chat,
     ConversationBatch,
     apply_contact_states,
     apply_conversation_states,
     apply_memberships,
     refresh_contact_names,
 )
-from conversations.ingest.apply.identity import ContactIndex, resolve_contacts
+from conversations.ingest.apply.identity import ContactIndex, Identities, look_up, resolve_contacts
 from conversations.ingest.apply.latest_state import LatestState, chat_subject, contact_subject, direct_subject
 from conversations.ingest.apply.messages import MessageBatch, pending_for_contacts, pending_for_keys
 from conversations.ingest.apply.unit_of_work import UnitOfWork
-from conversations.models import Instance
+from conversations.models import Contact, Instance
 
+STATEMENTS = ("reaction", "poll")  # kinds of updates whose authors need a contact
 MAX_FACTS = 2500  # maximum number of facts merged together; a history import contains thousands of facts
 F = TypeVar("F")
 
@@ -52,6 +54,7 @@ def apply(instance: Instance, facts: Iterable[Fact]) -> None:
 
 def _apply(instance: Instance, facts: list[Fact]) -> None:
     unit_of_work = UnitOfWork()
+    own = own_identity.learn(instance, facts, unit_of_work)
     copies, updates = _of_type(MessageCopy, facts), _of_type(MessageUpdate, facts)
     memberships = _of_type(Membership, facts)
     contact_states, conversation_states = _of_type(ContactState, facts), _of_type(ConversationState, facts)
@@ -59,23 +62,27 @@ def _apply(instance: Instance, facts: list[Fact]) -> None:
     pending = pending_for_keys(instance, key_ids)
     lookup_keys = {key for update in updates for key in (update.chat, update.subject)}
     lookup_keys |= {key for update in pending for key in (update.chat, update.subject)}
-    contacts = resolve_contacts(
-        instance, _person_addresses(facts), _of_type(SamePerson, facts), lookup_keys, unit_of_work
-    )
-    states = LatestState(instance, _state_subjects(facts, contacts))
+    identities = Identities.from_facts(facts, own.keys)
+    addresses = _person_addresses(facts, own.keys)
+    contacts = resolve_contacts(instance, addresses, identities, lookup_keys, unit_of_work)
+    namesakes = _find_namesakes(instance, own.new_names, contacts)
+    subjects = {*_state_subjects(facts, contacts), *(contact_subject(contact.pk) for contact in namesakes)}
+    states = LatestState(instance, subjects)
     for fact in _of_type(InstanceState, facts):
         states.apply(instance, fact.values, fact.clock, unit_of_work)
-    renamed = apply_contact_states(contact_states, contacts, states, unit_of_work)
-    pending += pending_for_contacts(instance, contacts.new_keys)
+    renamed = apply_contact_states(contact_states, contacts, states, namesakes, unit_of_work)
+    pending += (found := pending_for_contacts(instance, contacts.new_keys | own.new_keys))
+    look_up(instance, contacts, (key for update in found for key in (update.chat, update.subject)))
     messages = MessageBatch(instance, key_ids, pending, contacts, unit_of_work)
     conversations = ConversationBatch(instance, contacts)
-    addresses = {*_chats(copies), *_chats(conversation_states), *_chats(memberships)}
-    conversations.load(addresses, renamed, messages.conversations)
+    chats = {*_message_chats(copies), *_chats(conversation_states), *_chats(memberships)}
+    conversations.load(chats, renamed, messages.conversations)
     refresh_contact_names(renamed, conversations, unit_of_work)
     apply_conversation_states(conversation_states, conversations, states, unit_of_work)
     apply_memberships(memberships, conversations, contacts, unit_of_work)
     for copy in copies:
-        messages.add_copy(copy, conversations.get(copy.chat))
+        conversation = conversations.get(copy.chat, coerce.to_ms(copy.timestamp))
+        messages.add_copy(copy, conversation, conversations.by_pk)
     messages.apply_updates(updates, conversations.by_pk)
     changes = messages.changes()
     changed_conversations = [conversations.by_pk[pk] for pk in changes]
@@ -94,11 +101,24 @@ def _of_type(kind: type[F], facts: Iterable[object]) -> list[F]:
     return [fact for fact in facts if isinstance(fact, kind)]
 
 
-def _chats(facts: Iterable[MessageCopy | ConversationState | Membership]) -> Iterator[Address]:
-    return (fact.chat for fact in facts)
+def _chats(facts: Iterable[ConversationState | Membership]) -> Iterator[Chat]:
+    return (Chat(fact.chat) for fact in facts)
 
 
-def _person_addresses(facts: Iterable[Fact]) -> Iterator[Address]:
+def _message_chats(copies: Iterable[MessageCopy]) -> Iterator[Chat]:
+    return (Chat(copy.chat, coerce.to_ms(copy.timestamp)) for copy in copies)
+
+
+def _find_namesakes(instance: Instance, names: Collection[str], contacts: ContactIndex) -> list[Contact]:
+    """Return the contacts that have a name which turned out to be a name of the instance itself."""
+    if not names:
+        return []
+    known = {contact.pk: contact for contact in contacts.contacts.values()}
+    found = Contact.objects.filter(instance=instance, push_name__in=names)
+    return [known.get(contact.pk, contact) for contact in found]
+
+
+def _person_addresses(facts: Iterable[Fact], own_keys: Collection[str]) -> Iterator[Address]:
     """Yield the addresses of persons that the facts contain, each of which needs a contact."""
     for fact in facts:
         found: tuple[Address | None, ...] = ()
@@ -108,6 +128,8 @@ def _person_addresses(facts: Iterable[Fact]) -> Iterator[Address]:
             found = (fact.chat, fact.sender)
         elif isinstance(fact, ConversationState):
             found = (fact.chat,)
+        elif isinstance(fact, MessageUpdate) and fact.kind in STATEMENTS and fact.subject not in own_keys:
+            found = (jid.parse(fact.value["who"]),)
         elif isinstance(fact, Membership):
             found = tuple(member.address for member in fact.members)
         yield from (address for address in found if address is not None and address.is_person)

@@ -1,6 +1,7 @@
 """Finds or creates the conversations of a batch, and updates their names, latest-state values and participants."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from django.db.models import F, Q
 
@@ -11,6 +12,16 @@ from conversations.ingest.apply.latest_state import LatestState
 from conversations.ingest.apply.merge_rules import membership_order
 from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Contact, Conversation, Instance, Participant
+
+NAMES = frozenset({"saved_name", "push_name"})
+
+
+@dataclass(frozen=True)
+class Chat:
+    """The address of a chat at a time in milliseconds since the epoch; None stands for now."""
+
+    address: Address
+    ms: int | None = None
 
 
 class ConversationBatch:
@@ -23,18 +34,17 @@ class ConversationBatch:
         self._by_jid: dict[str, Conversation] = {}
         self.by_pk: dict[int, Conversation] = {}
 
-    def load(self, addresses: Iterable[Address], contacts: Iterable[Contact], pks: Iterable[int]) -> None:
-        """Load and lock the conversations with one of the addresses, contacts or primary keys.
+    def load(self, chats: Iterable[Chat], contacts: Iterable[Contact], pks: Iterable[int]) -> None:
+        """Load and lock the conversations of chats and contacts, and those with one of the primary keys.
 
-        A conversation that does not exist is created if `addresses` contains its address.
+        A conversation that does not exist is created if `chats` contains it.
         """
-        addresses, contacts, pks = set(addresses), set(contacts), set(pks)
-        if not (addresses or contacts or pks):
+        chats, contacts, pks = set(chats), set(contacts), set(pks)
+        if not (chats or contacts or pks):
             return
-        direct = {
-            self._contacts.get(address).pk: self._contacts.get(address) for address in addresses if address.is_person
-        }
-        others = {address.jid: address for address in addresses if not address.is_person}
+        direct_contacts = (self._contacts.get(chat.address, chat.ms) for chat in chats if chat.address.is_person)
+        direct = {contact.pk: contact for contact in direct_contacts}
+        others = {chat.address.jid: chat.address for chat in chats if not chat.address.is_person}
         wanted = Q(pk__in=pks) | Q(contact__in={*direct, *(contact.pk for contact in contacts)})
         if others:
             wanted |= Q(jid__in=others)
@@ -66,10 +76,10 @@ class ConversationBatch:
             else:
                 self._by_contact[row.contact_id] = row
 
-    def get(self, address: Address) -> Conversation:
-        """Return the conversation of an address."""
+    def get(self, address: Address, ms: int | None = None) -> Conversation:
+        """Return the conversation to which an address belonged at a time; None stands for now."""
         if address.is_person:
-            return self._by_contact[self._contacts.get(address).pk]
+            return self._by_contact[self._contacts.get(address, ms).pk]
         return self._by_jid[address.jid]
 
     def for_contact(self, contact: Contact) -> Conversation | None:
@@ -78,15 +88,23 @@ class ConversationBatch:
 
 
 def apply_contact_states(
-    facts: Iterable[ContactState], contacts: ContactIndex, states: LatestState, changes: UnitOfWork
+    facts: Iterable[ContactState],
+    contacts: ContactIndex,
+    states: LatestState,
+    namesakes: Iterable[Contact],
+    changes: UnitOfWork,
 ) -> set[Contact]:
-    """Update contacts from parsed facts, where a fact is newer; return the contacts whose name or address changed."""
-    renamed = set(contacts.renamed)
+    """Update contacts from parsed facts, where a fact is newer; return the contacts whose name or address changed.
+
+    `namesakes` are contacts whose name turned out to be a name of the instance.
+    """
+    touched = set(namesakes)
     for fact in facts:
         contact = contacts.get(fact.address)
-        if "name" in states.apply(contact, fact.values, fact.clock, changes):
-            renamed.add(contact)
-    return renamed
+        if states.apply(contact, fact.values, fact.clock, changes) & NAMES:
+            touched.add(contact)
+    renamed = {contact for contact in touched if changes.set(contact, name=states.shown_name(contact))}
+    return renamed | contacts.renamed
 
 
 def apply_conversation_states(

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connection
 
 from conversations.db import bulk
+from conversations.evolution.envelope import ECHO
 from conversations.evolution.facts import Values
 from conversations.ingest.apply import merge_rules
 from conversations.ingest.apply.unit_of_work import UnitOfWork
@@ -91,6 +92,15 @@ class LatestState:
         for name in (*names, *labels):
             self.apply(row, {name: _get(other, name)}, clocks.get(name, ""), changes)
         StateClock.objects.filter(instance=self._instance, subject=subject_for(other)).delete()
+
+    def shown_name(self, contact: Contact) -> str:
+        """Return the name to show: the one that is saved in the phone's address book, or else the contact's own name.
+
+        A name of the instance itself is not shown if only an echo of the instance's messages gave it to the contact.
+        """
+        is_echo = self._rows[subject_for(contact)].clocks.get("push_name", "").startswith(ECHO)
+        is_own = is_echo and contact.push_name in self._instance.own_names
+        return contact.saved_name or ("" if is_own else contact.push_name)
 
     def save(self) -> None:
         """Write the changed clocks to the database."""

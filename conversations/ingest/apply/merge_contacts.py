@@ -12,7 +12,7 @@ from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Contact, ContactAddress, Conversation, Instance, Message, Participant, StateClock
 from conversations.models.conversation import marked_fields
 
-CONTACT_VALUES = ("name", "picture_url", "presence", "last_seen_at")
+CONTACT_VALUES = ("saved_name", "push_name", "picture_url", "presence", "last_seen_at")
 
 
 def merge_contacts(instance: Instance, kept: Contact, removed: Contact) -> None:
@@ -24,6 +24,7 @@ def merge_contacts(instance: Instance, kept: Contact, removed: Contact) -> None:
     rows = [row for row in (kept, removed, kept_chat, removed_chat) if row is not None]
     states = LatestState(instance, [subject_for(row) for row in rows])
     states.merge(kept, removed, CONTACT_VALUES, changes)
+    changes.set(kept, name=states.shown_name(kept) or kept.name)
     ContactAddress.objects.filter(contact=removed).update(contact=kept)
     Message.objects.filter(sender=removed).update(sender=kept)
     _merge_memberships(kept, removed)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from conversations.evolution import coerce
+from conversations.evolution.calls import STAGES as CALL_STAGES
 from conversations.models import Message, Participant
 
 Values = Mapping[str, Any]
@@ -59,10 +60,6 @@ class Update(Protocol):
     @property
     def value(self) -> Any:
         """A JSON object whose fields depend on the update's `kind`."""
-
-    @property
-    def subject(self) -> str:
-        """The author of an edit, a reaction or a vote: an address key, or `me`."""
 
 
 def snapshot(row: Message) -> dict[str, Any]:
@@ -129,8 +126,13 @@ def merge_copy(row: Message, copy: Values) -> None:
     row.from_device = row.from_device or copy["from_device"]
 
 
-def merge_update(row: Message, update: Update) -> None:
+def merge_update(row: Message, update: Update, subject: str = "") -> None:
     """Merge an update into the row of the chat message that the update is about.
+
+    Args:
+        row: the chat message.
+        update: the update.
+        subject: the author of a reaction or a vote, see `Message.reactions`.
 
     Raises:
         ValueError: the kind of the update is unknown.
@@ -147,10 +149,12 @@ def merge_update(row: Message, update: Update) -> None:
         case "delete":
             row.is_deleted = True
         case "reaction":
-            row.reactions = _merge_statement(row.reactions, update.subject, {**update.value, "at": update.rank_or_ms})
+            row.reactions = _merge_statement(row.reactions, subject, {**update.value, "at": update.rank_or_ms})
         case "poll":
             vote = {**update.value, "at": update.rank_or_ms}
-            row.poll_results = _merge_statement(row.poll_results, update.subject, vote)
+            row.poll_results = _merge_statement(row.poll_results, subject, vote)
+        case "call":
+            _merge_call_stage(row, update.rank_or_ms, update.value["stage"])
         case _:
             raise ValueError(f"unknown kind of update: {update.kind}")
 
@@ -183,6 +187,21 @@ def _merge_edit(row: Message, ms: int, edit: Values) -> None:
 def _edit_value(row: Message) -> Values:
     """Return the `value` of the update that edited a message last."""
     return {"text": row.text, **({"is_estimated": True} if row.edited_at_is_estimated else {})}
+
+
+def _merge_call_stage(row: Message, rank: int, stage: str) -> None:
+    """Set the stage of a call, unless a copy of the call has a later one."""
+    shown = coerce.one_of(row.details.get("stage"), CALL_STAGES)
+    if not shown or rank > CALL_STAGES.index(shown):
+        row.details = {**row.details, "stage": stage}
+
+
+def replace_subjects(statements: Mapping[str, Values], subjects: Mapping[str, str]) -> dict[str, Values]:
+    """Return reactions or votes by author, after some authors were replaced; `subjects` maps old to new authors."""
+    merged: dict[str, Values] = {}
+    for subject, statement in statements.items():
+        merged = _merge_statement(merged, subjects.get(subject, subject), statement)
+    return merged
 
 
 def _merge_statement(statements: Mapping[str, Values], subject: str, new: Values) -> dict[str, Values]:

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 
 from django.db.models import Q
 
-from conversations.evolution import jid
-from conversations.evolution.facts import MessageCopy, MessageUpdate
+from conversations.evolution import coerce, jid
+from conversations.evolution.facts import ME, MessageCopy, MessageUpdate
 from conversations.evolution.updates import is_unique_key_id
 from conversations.ingest.apply import merge_rules
 from conversations.ingest.apply.identity import ContactIndex
@@ -50,6 +50,7 @@ class MessageBatch:
         self._contacts = contacts
         self._changes = changes
         self._pending = {_update_key(row): row for row in pending}
+        self._recounted: set[int] = set()  # primary keys of conversations between which a call was moved
         wanted = {*key_ids, *(row.key_id for row in self._pending.values())}
         wanted |= {row.subject for row in self._pending.values() if row.kind == PendingUpdate.Kind.ALBUM}
         rows = Message.objects.filter(instance=instance, key_id__in=wanted) if wanted else ()
@@ -64,10 +65,13 @@ class MessageBatch:
         """The primary keys of the loaded messages' conversations."""
         return {row.conversation_id for row in self._rows.values()}
 
-    def add_copy(self, fact: MessageCopy, conversation: Conversation) -> None:
+    def add_copy(
+        self, fact: MessageCopy, conversation: Conversation, conversations: Mapping[int, Conversation]
+    ) -> None:
         """Merge a copy of a chat message into the message's row; create the row if it does not exist."""
         key = (conversation.pk, fact.key_id, fact.from_me)
-        row = self._rows.get(key)
+        row = self._find_call(fact, conversation, conversations) if fact.kind == Message.Kind.CALL else None
+        row = row or self._rows.get(key)
         if row is None:
             row = Message(
                 instance=self._instance,
@@ -78,9 +82,52 @@ class MessageBatch:
             )
             self._rows[key] = row
             self._new.append(row)
-        sender = self._contacts.get(fact.sender) if fact.sender and fact.sender.is_person else None
+        is_person = fact.sender is not None and fact.sender.is_person
+        sender = self._contacts.get(fact.sender, coerce.to_ms(fact.timestamp)) if fact.sender and is_person else None
         copy = {name: getattr(fact, name) for name in _COPIED}
         merge_rules.merge_copy(row, copy | {"sender_id": sender and sender.pk})
+
+    def _find_call(
+        self, fact: MessageCopy, conversation: Conversation, conversations: Mapping[int, Conversation]
+    ) -> Message | None:
+        """Return the row of a call that another event placed in another chat, or None.
+
+        A call that any event places in a group is the group's, so rows of the call in direct chats are moved there.
+        """
+        groups: list[Message] = []
+        others: list[Message] = []
+        for (pk, key_id, from_me), row in self._rows.items():
+            if (key_id, from_me, row.kind) == (fact.key_id, fact.from_me, fact.kind):
+                (groups if conversations[pk].kind == Conversation.Kind.GROUP else others).append(row)
+        if conversation.kind != Conversation.Kind.GROUP:
+            return groups[0] if groups else None
+        target = self._rows.get((conversation.pk, fact.key_id, fact.from_me))
+        for row in others:
+            if target is None:
+                target = row
+                self._move(row, conversation)
+            else:
+                self._absorb(target, row)
+        return target
+
+    def _move(self, row: Message, conversation: Conversation) -> None:
+        self._recounted |= {row.conversation_id, conversation.pk}
+        del self._rows[_message_key(row)]
+        row.conversation = conversation
+        self._rows[_message_key(row)] = row
+        if row not in self._new:
+            Message.objects.filter(pk=row.pk).update(conversation=conversation)
+
+    def _absorb(self, row: Message, other: Message) -> None:
+        """Merge a call's row `other` into `row`, and delete `other`."""
+        self._recounted |= {row.conversation_id, other.conversation_id}
+        merge_rules.merge_messages(row, other)
+        del self._rows[_message_key(other)]
+        if other in self._new:
+            self._new.remove(other)
+        else:
+            del self._before[other]
+            Message.objects.filter(pk=other.pk).delete()
 
     def apply_updates(self, facts: Iterable[MessageUpdate], conversations: Mapping[int, Conversation]) -> None:
         """Merge new and pending updates into matching messages; keep the updates that may match more messages later."""
@@ -99,7 +146,7 @@ class MessageBatch:
                 found = [*found, *by_album_id.get(update.key_id, ())]
             rows = [row for row in found if self._matches(update, row, conversations)]
             for row in rows:
-                merge_rules.merge_update(row, update)
+                merge_rules.merge_update(row, update, self._author(update))
             if rows and _matches_at_most_one(update):
                 self._discard_pending(update)
             else:
@@ -114,6 +161,8 @@ class MessageBatch:
             if fields := merge_rules.changed_fields(row, before):
                 self._changes.mark(row, fields)
                 by_conversation.setdefault(row.conversation_id, MessageChanges()).changed[row] = fields
+        for pk in self._recounted:
+            by_conversation.setdefault(pk, MessageChanges()).is_recount = True
         return by_conversation
 
     def save(self) -> None:
@@ -142,23 +191,36 @@ class MessageBatch:
         """Return whether an update is about the message `row`, which has the same key id as the update."""
         if update.from_me != UNKNOWN_AUTHOR and bool(update.from_me) != row.from_me:
             return False
+        if update.kind == PendingUpdate.Kind.CALL:
+            return row.kind == Message.Kind.CALL
         conversation = conversations[row.conversation_id]
         is_edit = update.kind in _EDITS
-        if is_edit and update.subject and not self._belongs_to(update.subject, row.sender_id):
+        if is_edit and update.subject and not self._is_author(update.subject, row):
             return False
         if not update.chat:
             # Our own messages have key ids of ours, so an acknowledgement may concern a group, too.
             is_own_status = update.kind == PendingUpdate.Kind.STATUS and update.from_me == PendingUpdate.FromMe.YES
             return is_own_status or conversation.kind == Conversation.Kind.DIRECT
         if jid.is_person_key(update.chat):
-            return self._belongs_to(update.chat, conversation.contact_id)
+            return self._contacts.belongs_to(update.chat, conversation.contact_id)
         address = jid.parse(conversation.jid)
         return address is not None and address.key == update.chat
 
-    def _belongs_to(self, key: str, contact_id: int | None) -> bool:
-        """Return whether an address key is known to belong to the contact with a primary key."""
-        contact = self._contacts.contacts.get(key)
-        return contact is not None and contact.pk == contact_id
+    def _is_author(self, key: str, row: Message) -> bool:
+        """Return whether an address key is known to belong to the author of a chat message."""
+        if key in self._contacts.own_keys:
+            return row.from_me
+        return self._contacts.belongs_to(key, row.sender_id)
+
+    def _author(self, update: PendingUpdate) -> str:
+        """Return the author of a reaction or a vote: `ME`, `str(contact.pk)`, or the key of an address without contact.
+
+        The last is an address of a bot, for example.
+        """
+        if update.subject in self._contacts.own_keys:
+            return ME
+        contact = self._contacts.find(update.subject, update.rank_or_ms)
+        return str(contact.pk) if contact else update.subject
 
     def _keep_pending(self, update: PendingUpdate) -> None:
         if not update.pk:

@@ -14,15 +14,22 @@ from conversations.models.conversation import read_fields
 
 @dataclass
 class MessageChanges:
-    """A batch's changes to one conversation's messages: new messages, and the changed fields of existing messages."""
+    """A batch's changes to one conversation's messages.
+
+    Attributes:
+        new: new messages.
+        changed: changed messages → the names of the changed fields.
+        is_recount: whether the summary has to be recomputed from the database.
+    """
 
     new: list[Message] = field(default_factory=list)
     changed: dict[Message, set[str]] = field(default_factory=dict)
+    is_recount: bool = False
 
 
 def update_summary(conversation: Conversation, messages: MessageChanges, changes: UnitOfWork) -> None:
     """Update one conversation's summary after a batch changed its messages."""
-    if any(fields & {"timestamp", "sent_order"} for fields in messages.changed.values()):
+    if messages.is_recount or any(fields & {"timestamp", "sent_order"} for fields in messages.changed.values()):
         changes.set(conversation, **conversation.summarize())
         return
     rows = [*messages.new, *messages.changed]

@@ -50,7 +50,7 @@ def parse(instance: Instance, event: WebhookEvent) -> ParsedEvent:
         FAILED: the parser raised an unexpected error.
     """
     try:
-        parsed = envelope.parse_envelope(event.payload, event.name, event.received_at)
+        parsed = envelope.parse_envelope(event.payload, event.name, event.received_at, instance.own_addresses)
         if parsed.instance not in ("", instance.name):
             named, own = shorten(parsed.instance), shorten(instance.name)
             reason = f"the body names another instance ({named}) than the webhook's URL ({own})"

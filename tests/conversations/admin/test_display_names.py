@@ -5,6 +5,7 @@ from conversations.admin.display_names import (
     contact_display_name,
     conversation_display_name,
     format_address,
+    referenced_contacts,
     referenced_keys,
 )
 from conversations.models import Contact, Conversation, Message
@@ -44,12 +45,11 @@ def test_a_sender_has_the_current_name_or_the_name_in_the_message_or_the_number(
     assert NAMES.for_sender(Message(sender_id=sender_id, sender_name=sender_name)) == name
 
 
-def test_the_referenced_keys_are_those_of_quoted_senders_and_reactions() -> None:
-    rows = [
-        Message(quoted_sender="5511999990001@s.whatsapp.net", reactions={"phone:5521": {"emoji": "👍"}, "me": {}}),
-        Message(),
-    ]
-    assert referenced_keys(rows) == {"phone:551199990001", "phone:5521", "me"}
+def test_a_page_refers_to_quoted_senders_senders_and_those_who_reacted() -> None:
+    reactions = {"7": {"emoji": "👍"}, "me": {}, "other:1@bot": {}}
+    rows = [Message(quoted_sender="5511999990001@s.whatsapp.net", sender_id=8, reactions=reactions), Message()]
+    assert referenced_keys(rows) == {"phone:551199990001"}
+    assert referenced_contacts(rows) == {7, 8}
 
 
 def test_a_contact_or_conversation_without_a_name_is_displayed_as_its_number() -> None:

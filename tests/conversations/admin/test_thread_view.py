@@ -112,7 +112,7 @@ def test_an_album_is_one_group() -> None:
 
 def test_reactions_are_grouped_by_emoji_without_removed_ones() -> None:
     reactions = {
-        "phone:551199990001": {"emoji": "👍", "at": 1},
+        "1": {"emoji": "👍", "at": 1},
         "me": {"emoji": "👍", "at": 2},
         "phone:551199990002": {"emoji": "", "at": 3},
         "phone:5521": {"emoji": "🙏", "at": 4},

@@ -66,6 +66,8 @@ def test_a_contact_has_these_fields(get: ApiCall) -> None:
         "phone": "5511",
         "lid": "77",
         "name": "Ana",
+        "saved_name": "",
+        "push_name": "",
         "picture_url": "",
         "presence": "composing",
         "last_seen_at": None,
@@ -191,11 +193,11 @@ def test_a_message_with_media_quote_edit_reactions_and_votes(get: ApiCall) -> No
         edited_at=NOON,
         is_deleted=True,
         reactions={
-            "phone:5512": {"emoji": "👍", "who": "5512@s.whatsapp.net", "at": NOON_MS + 5000},
+            "12": {"emoji": "👍", "who": "5512@s.whatsapp.net", "at": NOON_MS + 5000},
             "me": {"emoji": "❤️", "who": "me", "at": NOON_MS},
-            "phone:5513": {"emoji": "", "who": "5513@s.whatsapp.net", "at": NOON_MS},
+            "13": {"emoji": "", "who": "5513@s.whatsapp.net", "at": NOON_MS},
         },
-        poll_results={"phone:5511": {"options": ["sim"], "who": "5511@s.whatsapp.net", "at": NOON_MS}},
+        poll_results={"11": {"options": ["sim"], "who": "5511@s.whatsapp.net", "at": NOON_MS}},
     )
     data = get(f"messages/{message.pk}/")
     assert data["media"] == {"mimetype": "image/jpeg", "size": 9}
@@ -203,8 +205,8 @@ def test_a_message_with_media_quote_edit_reactions_and_votes(get: ApiCall) -> No
     assert data["quoted"] == {"key_id": "3EB1", "sender": "5511@s.whatsapp.net", "text": "[image]"}
     assert (data["original_text"], data["edited_at"], data["is_deleted"]) == ("ola", NOON_TEXT, True)
     assert data["reactions"] == [
-        {"who": "me", "emoji": "❤️", "at": NOON_TEXT},
-        {"who": "5512@s.whatsapp.net", "emoji": "👍", "at": "2026-03-01T12:00:05Z"},
+        {"who": "me", "contact": None, "emoji": "❤️", "at": NOON_TEXT},
+        {"who": "5512@s.whatsapp.net", "contact": 12, "emoji": "👍", "at": "2026-03-01T12:00:05Z"},
     ]
     voters = ["5511@s.whatsapp.net"]
     assert data["poll_results"] == {"at": NOON_TEXT, "options": [{"name": "sim", "voters": voters}]}

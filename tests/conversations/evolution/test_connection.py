@@ -8,14 +8,14 @@ import pytest
 from conversations.evolution import connection
 from conversations.evolution.coerce import UnknownShapeError
 from conversations.evolution.events import Parser
-from conversations.evolution.facts import InstanceState
+from conversations.evolution.facts import InstanceState, OwnIdentity
 from tests.conversations.evolution.envelopes import LIVE, OWNER, envelope
 
 CLOSED = {"state": "close", "qr_code": ""}
 
 
 def values(parser: Parser, raw: object) -> Mapping[str, Any]:
-    (fact,) = parser(raw, envelope("connection.update"))
+    (fact,) = [fact for fact in parser(raw, envelope("connection.update")) if not isinstance(fact, OwnIdentity)]
     assert isinstance(fact, InstanceState)
     assert fact.clock == LIVE
     return fact.values
@@ -31,6 +31,11 @@ def test_an_open_connection_has_the_owner_and_restores_a_removed_instance() -> N
         "qr_code": "",
         "is_removed": False,
     }
+
+
+def test_the_profile_name_is_a_name_of_the_instance() -> None:
+    raw = {"state": "open", "profileName": "Loja"}
+    assert OwnIdentity(name="Loja") in list(connection.parse_connection_update(raw, envelope("connection.update")))
 
 
 @pytest.mark.parametrize("state", ["connecting", "close"])

@@ -6,12 +6,21 @@ import pytest
 
 from conversations.evolution import people
 from conversations.evolution.coerce import UnknownShapeError, from_ms
+from conversations.evolution.envelope import Envelope
 from conversations.evolution.events import Parser
-from conversations.evolution.facts import ContactState, ConversationState, Fact, Member, Membership, SamePerson
-from tests.conversations.evolution.envelopes import GROUP, LID, LIVE, PHONE, address, envelope
+from conversations.evolution.facts import (
+    ContactState,
+    ConversationState,
+    Fact,
+    Member,
+    Membership,
+    OwnIdentity,
+    SamePerson,
+)
+from tests.conversations.evolution.envelopes import CLOCK, CLOCK_MS, GROUP, LID, LIVE, OWNER, PHONE, address, envelope
 
 CONTACT, CHAT = address(PHONE), address(GROUP)
-PAIR = SamePerson(address(LID), CONTACT)
+PAIR = SamePerson(CONTACT, address(LID), CLOCK_MS)
 
 
 def facts(parser: Parser, raw: object) -> list[Fact]:
@@ -20,8 +29,26 @@ def facts(parser: Parser, raw: object) -> list[Fact]:
 
 def test_a_contact_has_a_name_and_a_picture() -> None:
     raw = {"remoteJid": PHONE, "pushName": "Mariana", "profilePicUrl": "https://x/y.jpg"}
-    values = {"name": "Mariana", "picture_url": "https://x/y.jpg"}
+    values = {"push_name": "Mariana", "picture_url": "https://x/y.jpg"}
     assert facts(people.parse_contact, raw) == [ContactState(CONTACT, values, LIVE)]
+
+
+def test_an_array_has_the_names_of_the_address_book() -> None:
+    in_array = Envelope("contacts.upsert", "sales", [], CLOCK, address(OWNER))
+    state = ContactState(CONTACT, {"saved_name": "Tia Lu"}, LIVE)
+    assert list(people.parse_contact({"remoteJid": PHONE, "pushName": "Tia Lu"}, in_array)) == [state]
+
+
+def test_a_name_in_an_event_without_sender_has_the_least_clock() -> None:
+    without_sender = Envelope("contacts.upsert", "sales", {}, CLOCK, None, has_sender=False)
+    name, others = people.parse_contact({"remoteJid": PHONE, "pushName": "Loja"}, without_sender)
+    assert name == ContactState(CONTACT, {"push_name": "Loja"}, f"00:{CLOCK}")
+    assert others == ContactState(CONTACT, {}, LIVE)
+
+
+def test_a_pair_with_the_instances_number_is_the_instance() -> None:
+    raw = {"id": GROUP, "participants": [{"id": LID, "phoneNumber": OWNER}]}
+    assert OwnIdentity(lid=address(LID)) in facts(people.parse_group, raw)
 
 
 def test_a_missing_value_does_not_clear_a_contact_s_field() -> None:
@@ -36,7 +63,7 @@ def test_an_item_that_is_not_a_person_s_is_skipped(raw: dict[str, Any]) -> None:
 def test_a_listed_chat_exists_and_may_have_a_name() -> None:
     exists = ConversationState(CONTACT, {}, LIVE)
     assert facts(people.parse_listed_chat, {"remoteJid": PHONE}) == [exists]
-    named = [exists, ContactState(CONTACT, {"name": "Mariana"}, LIVE), exists]
+    named = [exists, ContactState(CONTACT, {"push_name": "Mariana"}, LIVE), exists]
     assert facts(people.parse_listed_chat, {"remoteJid": PHONE, "name": "Mariana"}) == named
 
 

@@ -2,15 +2,11 @@
 
 from typing import Any
 
-import pytest
-
-from conversations.evolution.coerce import UnknownShapeError
-from conversations.evolution.facts import ContactState, ConversationState, InstanceState, MessageCopy, SamePerson
-from conversations.evolution.records import OWN_NAME, parse_key, parse_record, precedence, usable_name
-from tests.conversations.evolution.envelopes import GROUP, HISTORY, LID, LIVE, OWNER, PHONE, address, envelope
+from conversations.evolution.facts import ContactState, ConversationState, InstanceState, MessageCopy
+from conversations.evolution.records import parse_record, precedence
+from tests.conversations.evolution.envelopes import HISTORY, LIVE, OWNER, PHONE, address, envelope
 
 CONTACT = address(PHONE)
-PAIR = SamePerson(address(LID), CONTACT)
 
 
 def key(jid: str = PHONE, **fields: Any) -> dict[str, Any]:
@@ -32,39 +28,12 @@ def copy_of(raw: dict[str, Any], event: str = "messages.upsert") -> MessageCopy:
     return copy
 
 
-def test_a_direct_chat_is_known_by_its_phone_number_if_the_key_has_it() -> None:
-    for alias in ("remoteJidAlt", "senderPn"):
-        parsed = parse_key(key(LID, **{alias: PHONE}), None)
-        assert (parsed.chat, parsed.sender, parsed.aliases) == (CONTACT, CONTACT, (PAIR,))
-
-
-def test_the_sender_of_an_outbound_message_is_not_an_alias_of_the_contact() -> None:
-    parsed = parse_key(key(LID, fromMe=True, senderPn=PHONE), None)
-    assert (parsed.chat, parsed.sender, parsed.aliases) == (address(LID), None, ())
-
-
-def test_the_instance_s_own_address_is_not_an_alias_of_a_contact() -> None:
-    parsed = parse_key(key(LID, remoteJidAlt=OWNER), address(OWNER))
-    assert (parsed.chat, parsed.aliases) == (address(LID), ())
-
-
-def test_the_sender_of_a_group_message_is_the_participant() -> None:
-    parsed = parse_key(key(GROUP, participant=LID, participantAlt=PHONE), None)
-    assert (parsed.chat, parsed.sender, parsed.aliases) == (address(GROUP), CONTACT, (PAIR,))
-
-
-@pytest.mark.parametrize("raw", [None, key(id=""), key(id="x" * 256), key("nobody")])
-def test_a_key_without_an_id_or_an_address_is_an_unknown_shape(raw: object) -> None:
-    with pytest.raises(UnknownShapeError):
-        parse_key(raw, None)
-
-
 def test_a_live_message_gives_a_copy_a_name_and_the_state_of_its_conversation() -> None:
     copy, *states = parse_record(record(), envelope())
     assert isinstance(copy, MessageCopy)
     assert (copy.chat, copy.text, copy.kind, copy.is_history) == (CONTACT, "oi", "text", False)
     assert states == [
-        ContactState(CONTACT, {"name": "Mariana"}, LIVE),
+        ContactState(CONTACT, {"push_name": "Mariana"}, LIVE),
         ConversationState(CONTACT, {"is_deleted": False}, LIVE),
         InstanceState({"owner_jid": OWNER}, LIVE),
     ]
@@ -74,7 +43,7 @@ def test_a_history_import_only_gives_a_copy_and_a_name_with_the_history_clock() 
     copy, *states = parse_record(record(), envelope("messages.set"), is_history=True)
     assert isinstance(copy, MessageCopy)
     assert copy.is_history
-    assert states == [ContactState(CONTACT, {"name": "Mariana"}, HISTORY)]
+    assert states == [ContactState(CONTACT, {"push_name": "Mariana"}, HISTORY)]
 
 
 def test_a_message_of_another_device_is_told_from_one_sent_through_the_api() -> None:
@@ -113,8 +82,3 @@ def test_the_copy_to_show_has_content_then_is_the_earliest_then_the_fullest() ->
 
 def test_different_copies_never_have_the_same_precedence() -> None:
     assert precedence({"text": "a"}, 1) != precedence({"text": "b"}, 1)
-
-
-@pytest.mark.parametrize("name", [None, "", "  ", "5521987654321", "+5521987654321", OWN_NAME])
-def test_a_placeholder_is_not_a_usable_name(name: object) -> None:
-    assert usable_name(name) == ""

@@ -43,7 +43,8 @@ def estimated(chat: str, from_me: int) -> MessageUpdate:
     [(PHONE, CHAT), (GROUP, GROUP_CHAT), (LID, ""), (OWNER, ""), ("5521987654321", ""), (None, "")],
 )
 def test_only_a_group_and_a_contact_s_phone_number_are_reliable(jid: str | None, chat: str) -> None:
-    assert updates.reliable_chat_key(jid, address(OWNER)) == chat
+    raw = {"keyId": "A1", "remoteJid": jid, "status": 3}
+    assert facts(updates.parse_update, raw) == [MessageUpdate("A1", "status", DELIVERED, {}, chat, EITHER)]
 
 
 def test_a_status_matches_messages_of_its_chat_and_direction() -> None:
@@ -111,7 +112,8 @@ def test_a_revocation_in_a_group_matches_messages_of_every_member() -> None:
     ],
 )
 def test_a_deletion_matches_both_directions_of_its_chat(raw: dict[str, Any]) -> None:
-    assert facts(updates.parse_deletion, raw) == [MessageUpdate("A1", "delete", 0, {}, CHAT, EITHER)]
+    found = [fact for fact in facts(updates.parse_deletion, raw) if isinstance(fact, MessageUpdate)]
+    assert found == [MessageUpdate("A1", "delete", 0, {}, CHAT, EITHER)]
 
 
 @pytest.mark.parametrize("parser", [updates.parse_update, updates.parse_deletion])

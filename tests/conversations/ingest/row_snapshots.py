@@ -32,6 +32,12 @@ def rows_of(instance: Instance) -> Rows:
         for name, targets in (("contact_id", contacts), ("sender_id", contacts), ("conversation_id", chats)):
             if values.get(name):
                 values[name] = targets[values[name]].jid
+        for name in ("reactions", "poll_results"):
+            if name in values:
+                values[name] = {
+                    contacts[int(author)].jid if author.isdecimal() else author: statement
+                    for author, statement in values[name].items()
+                }
         if values.get("last_message_id"):
             last = messages[values["last_message_id"]]
             values["last_message_id"] = (chats[last.conversation_id].jid, last.key_id, last.from_me)

@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 
 from tests.conversations.ingest.bodies import ANA, GROUP, OWNER, PEOPLE, SECOND, SHORT_FORM, Body, envelope
 
+OWN_LID = "99001122334455@lid"
+DAY = 86_400  # seconds
+
 key_ids = st.sampled_from(["A1", "A2", "A3"])
 texts = st.sampled_from(["oi", "é", '"', ""])  # as JSON, these texts sort differently
 names = st.sampled_from(["Ana", "Ana Lima", "Você", "", "5521987654321", None])
@@ -16,6 +19,14 @@ booleans = st.booleans()
 seconds = st.integers(SECOND, SECOND + 5)
 clocks = st.integers(0, 5).map(lambda n: f"2025-12-11T10:00:0{n}.000Z") | st.just("")
 people = st.sampled_from(PEOPLE)
+own_participants = st.sampled_from(
+    [
+        {},
+        {"participant": OWN_LID},
+        {"participant": OWN_LID.replace("@", ":12@"), "participantAlt": OWNER},
+        {"participant": OWNER.replace("@", ":7@")},
+    ]
+)
 addresses = st.sampled_from([*ANA, *PEOPLE[1], SHORT_FORM])
 # When this server received a body, in seconds after it was sent: at once, after a retry, or in a late replay.
 delays = st.sampled_from([0.2, 600, 5 * 3600, 86400, 90 * 86400])
@@ -32,13 +43,16 @@ def keys(draw: st.DrawFn) -> Body:
     if draw(st.integers(0, 3)) == 0:
         members = [{"participant": lid, "participantAlt": phone}, {"participant": lid}, {"participant": phone}]
         shown = draw(st.sampled_from([*members, {"participant": "867051314767696@bot"}]))
-        return {**key, "remoteJid": GROUP, **({} if key["fromMe"] else shown)}
+        return {**key, "remoteJid": GROUP, **(draw(own_participants) if key["fromMe"] else shown)}
     forms = [
         {"remoteJid": phone},
         {"remoteJid": lid},
         {"remoteJid": phone, "remoteJidAlt": lid},
         {"remoteJid": lid, "remoteJidAlt": phone},
+        {"remoteJid": "1772459000@broadcast", "participant": lid, "participantAlt": phone},
     ]
+    if key["fromMe"]:
+        forms.append({"remoteJid": phone, "remoteJidAlt": OWN_LID})
     return {**key, **draw(st.sampled_from(forms))}
 
 
@@ -154,12 +168,27 @@ acks = st.builds(
     booleans,
     statuses,
     clocks,
+) | st.builds(
+    lambda key, status, clock: envelope("messages.update", {"keyId": key["id"], "key": key, "status": status}, clock),
+    keys(),
+    statuses,
+    clocks,
+)
+poll_results = st.builds(
+    lambda key_id, voters, clock: envelope(
+        "messages.update",
+        {"keyId": key_id, "remoteJid": GROUP, "fromMe": False, "pollUpdates": [{"name": "a", "voters": voters}]},
+        clock,
+    ),
+    key_ids,
+    st.lists(st.sampled_from([*ANA, OWNER, OWN_LID]), max_size=2),
+    clocks,
 )
 edits = st.builds(
-    lambda event, key_id, jid, edited, at, kind: envelope(
+    lambda event, key_id, jid, participant, edited, at, kind: envelope(
         event,
         {
-            "key": {"id": key_id, "remoteJid": jid, "fromMe": True},
+            "key": {"id": key_id, "remoteJid": jid, "fromMe": True, **(participant if jid == GROUP else {})},
             "type": kind,
             "editedMessage": edited,
             "timestampMs": at and str(at * 1000),
@@ -168,6 +197,7 @@ edits = st.builds(
     st.sampled_from(["messages.edited", "send.message.update"]),
     key_ids,
     st.sampled_from([OWNER, GROUP, *ANA]),
+    own_participants | st.sampled_from([{"participant": ANA[1], "participantAlt": ANA[0]}, {"participant": ANA[0]}]),
     edited_contents,
     seconds | st.sampled_from([None, SECOND * 10]),
     st.sampled_from(["MESSAGE_EDIT", 14, 0, "REVOKE", "EPHEMERAL_SETTING"]),
@@ -216,9 +246,10 @@ cloud = st.one_of(
 )
 deletes = st.builds(lambda key: envelope("messages.delete", {**key, "status": "DELETED"}), keys())
 contacts = st.builds(
-    lambda jid, name, picture, clock: envelope(
-        "contacts.update", [{"remoteJid": jid, "pushName": name, "profilePicUrl": picture}], clock
+    lambda in_array, jid, name, picture, clock: envelope(
+        "contacts.update", in_array([{"remoteJid": jid, "pushName": name, "profilePicUrl": picture}]), clock
     ),
+    st.sampled_from([list, lambda items: items[0]]),
     addresses,
     names,
     st.sampled_from([None, "https://pps.whatsapp.net/1", "https://pps.whatsapp.net/2"]),
@@ -244,6 +275,7 @@ members = st.lists(
         people.map(lambda pair: {"id": pair[1], "phoneNumber": pair[0], "admin": None}),
         people.map(lambda pair: {"id": pair[1], "admin": "admin"}),
         people.map(lambda pair: pair[0]),
+        st.just({"id": OWN_LID, "phoneNumber": OWNER, "admin": "admin"}),
     ),
     max_size=3,
 )
@@ -273,13 +305,22 @@ presences = st.builds(
     st.sampled_from(["available", "composing", "unavailable"]),
     clocks,
 )
+callers = addresses.map(lambda jid: {"from": jid}) | people.map(lambda pair: {"from": pair[1], "callerPn": pair[0]})
 calls = st.builds(
-    lambda jid, stage, second, clock: envelope(
+    lambda caller, group, stage, second, clock: envelope(
         "call",
-        {"chatId": jid, "from": jid, "id": "C1", "date": f"2025-12-11T13:00:0{second}.000Z", "status": stage},
+        {
+            "chatId": caller["from"],
+            "id": "C1",
+            "date": f"2025-12-11T13:00:0{second}.000Z",
+            "status": stage,
+            **caller,
+            **group,
+        },
         clock,
     ),
-    addresses,
+    callers,
+    st.sampled_from([{}, {"isGroup": True}, {"isGroup": True, "groupJid": GROUP}]),
     st.sampled_from(["offer", "ringing", "terminate", "accept", "reject", "timeout"]),
     st.integers(0, 3),
     clocks,
@@ -297,7 +338,33 @@ connections = st.one_of(
     ),
 )
 bodies = st.one_of(
-    upserts, upserts, histories, acks, edits, updated_texts, deletes, cloud, contacts, chats, groups, presences, calls,
-    connections,
+    upserts, upserts, histories, acks, poll_results, edits, updated_texts, deletes, cloud, contacts, chats, groups,
+    presences, calls, connections,
 )  # fmt: skip
 events = delivered(bodies)
+
+
+# --- recycled numbers -------------------------------------------------------------------------------------------------
+@st.composite
+def recycled(draw: st.DrawFn) -> Body:
+    """Draw an event of one of two people who have each of two numbers in turn; each event shows the sender's LID.
+
+    Each person has their own message ids, because only the LID tells the people apart.
+    """
+    person, (_, lid) = draw(st.sampled_from(list(enumerate(PEOPLE))))
+    phone, at = draw(people)[0], draw(st.integers(0, 5)) * DAY // 2
+    kind = draw(st.sampled_from(["message", "message", "reaction", "contact", "group"]))
+    clock = f"2025-12-1{at // DAY}T10:00:00.000Z"
+    if kind == "contact":
+        return envelope("contacts.upsert", [{"remoteJid": lid, "jid": phone, "pushName": draw(names)}], clock)
+    if kind == "group":
+        return envelope("groups.upsert", [{"id": GROUP, "participants": [{"id": lid, "phoneNumber": phone}]}], clock)
+    name, in_group = f"{'AB'[person]}{draw(st.integers(1, 3))}", draw(booleans)
+    key: Body = {"remoteJid": phone, "remoteJidAlt": lid}
+    key = {"remoteJid": GROUP, "participant": lid, "participantAlt": phone} if in_group else key
+    content: Body = {"conversation": draw(texts)}
+    if kind == "reaction":
+        content = {"reactionMessage": {"key": {"id": name}, "text": "👍", "senderTimestampMs": (SECOND + at) * 1000}}
+    key |= {"id": name if kind == "message" else f"R{name}", "fromMe": False}
+    record = {"key": key, "pushName": draw(names), "message": content, "messageTimestamp": SECOND + at}
+    return envelope("messages.upsert", {**record, "messageType": "conversation"}, clock)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from conversations.evolution import envelope, events
 from conversations.evolution.facts import Fact
+from conversations.evolution.jid import Address
 from conversations.ingest.apply.apply import apply
 from conversations.models import Instance
 from tests.conversations.ingest.bodies import Body
@@ -17,17 +18,28 @@ def new_instance() -> Instance:
     return Instance.objects.create(name=f"orders-{next(_numbers)}")
 
 
-def facts_of(body: Body) -> tuple[Fact, ...]:
-    """Parse a webhook body; the test may say in `received_at` when the body was received."""
-    return events.parse(envelope.parse_envelope(body, received_at=body.get("received_at"))).facts
+def facts_of(body: Body, own: Iterable[Address] = ()) -> tuple[Fact, ...]:
+    """Parse a webhook body; the test may say in `received_at` when the body was received.
+
+    Args:
+        body: the webhook body.
+        own: the addresses of the instance that are known from earlier bodies.
+    """
+    return events.parse(envelope.parse_envelope(body, received_at=body.get("received_at"), own=own)).facts
 
 
 def apply_one_by_one(bodies: Iterable[Body]) -> Rows:
     """Apply webhook bodies one by one to a new instance; return the rows of the instance."""
     instance = new_instance()
-    for body in bodies:
-        apply(instance, facts_of(body))
+    apply_bodies(instance, *bodies)
     return rows_of(instance)
+
+
+def apply_bodies(instance: Instance, *bodies: Body) -> None:
+    """Apply webhook bodies one by one to an instance."""
+    for body in bodies:
+        instance.refresh_from_db()
+        apply(instance, facts_of(body, instance.own_addresses))
 
 
 def apply_at_once(bodies: Iterable[Body]) -> Rows:
@@ -38,8 +50,12 @@ def apply_at_once(bodies: Iterable[Body]) -> Rows:
 
 
 def apply_in_every_order(*bodies: Body) -> Rows:
-    """Apply webhook bodies in every order, each time to a new instance; check that all orders give the same rows."""
+    """Apply webhook bodies in every order, each time to a new instance; check that all orders give the same rows.
+
+    The bodies are also applied at once and, after all of them, a second time.
+    """
     first, *others = [apply_one_by_one(order) for order in itertools.permutations(bodies)]
+    others += [apply_one_by_one(bodies + bodies), apply_at_once(bodies), apply_at_once(bodies[::-1])]
     for other in others:
         assert other == first
     return first

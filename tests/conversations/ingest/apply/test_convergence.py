@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.conversations.ingest.apply.orders import apply_at_once, apply_in_every_order, apply_one_by_one
 from tests.conversations.ingest.bodies import GROUP, LID, PHONE, SECOND, Body, envelope, text
 from tests.conversations.ingest.streams import events as any_event
-from tests.conversations.ingest.streams import records
+from tests.conversations.ingest.streams import records, recycled
 
 pytestmark = pytest.mark.django_db
 
@@ -33,6 +33,16 @@ def streams_with_shuffle(draw: st.DrawFn) -> tuple[list[Body], list[Body]]:
 def test_any_order_and_any_repetition_give_the_same_rows(streams: tuple[list[Body], list[Body]]) -> None:
     stream, shuffled = streams
     assert apply_one_by_one(shuffled) == apply_one_by_one(stream)
+
+
+@on_new_instances
+@given(st.lists(recycled(), min_size=2, max_size=7), st.randoms())
+def test_recycled_numbers_give_the_same_rows_in_any_order(stream: list[Body], random: Any) -> None:
+    shuffled = stream + stream[:2]
+    random.shuffle(shuffled)
+    rows = apply_one_by_one(stream)
+    assert apply_one_by_one(shuffled) == rows
+    assert apply_at_once(shuffled) == rows
 
 
 @on_new_instances

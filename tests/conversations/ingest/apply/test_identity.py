@@ -9,7 +9,7 @@ from conversations.evolution import jid
 from conversations.evolution.facts import SamePerson
 from conversations.evolution.jid import Address
 from conversations.ingest.apply import identity
-from conversations.ingest.apply.identity import ContactIndex, address_fields, resolve_contacts
+from conversations.ingest.apply.identity import ContactIndex, Identities, address_fields, resolve_contacts
 from conversations.ingest.apply.merge_contacts import merge_contacts
 from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Contact, ContactAddress, Conversation, Instance, Message, Participant
@@ -27,11 +27,17 @@ def address(text: str) -> Address:
 # --- pure -------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("jids", list(itertools.permutations([PHONE, LID, SHORT_PHONE])))
 def test_a_contact_shows_its_phone_number_before_its_lid_and_the_long_form(jids: tuple[str, ...]) -> None:
-    assert address_fields(jids) == {"jid": PHONE, "phone": "5521987654321", "lid": "204857316940182"}
+    shown = {"jid": PHONE, "phone": "5521987654321", "lid": "204857316940182"}
+    assert address_fields({one: {} for one in jids}) == shown
+
+
+def test_a_contact_with_two_phone_numbers_shows_the_one_that_was_claimed_last() -> None:
+    addresses = {PHONE: {LID: [5, 5]}, OTHER: {LID: [9, 9]}, LID: {}}
+    assert address_fields(addresses)["jid"] == OTHER
 
 
 def test_a_contact_without_a_phone_number_shows_its_lid() -> None:
-    assert address_fields([LID]) == {"jid": LID, "phone": "", "lid": "204857316940182"}
+    assert address_fields({LID: {}}) == {"jid": LID, "phone": "", "lid": "204857316940182"}
 
 
 # --- resolving --------------------------------------------------------------------------------------------------------
@@ -44,8 +50,8 @@ def resolve(
     instance: Instance, *jids: str, aliases: tuple[tuple[str, str], ...] = (), lookup_keys: tuple[str, ...] = ()
 ) -> ContactIndex:
     changes = UnitOfWork()
-    pairs = [SamePerson(address(one), address(other)) for one, other in aliases]
-    index = resolve_contacts(instance, map(address, jids), pairs, lookup_keys, changes)
+    pairs = [SamePerson(address(phone), address(lid)) for phone, lid in aliases]
+    index = resolve_contacts(instance, map(address, jids), Identities(pairs=pairs), lookup_keys, changes)
     changes.save()
     return index
 
@@ -78,14 +84,14 @@ def test_both_forms_of_a_phone_number_are_one_address_and_the_longer_form_is_sho
 
 
 def test_two_new_addresses_of_one_person_get_one_contact(instance: Instance) -> None:
-    index = resolve(instance, aliases=((LID, PHONE),))
+    index = resolve(instance, aliases=((PHONE, LID),))
     assert shown() == [(PHONE, "5521987654321", "204857316940182")]
     assert index.get(address(LID)) is index.get(address(PHONE))
 
 
 def test_a_new_address_of_a_known_person_is_added_to_the_contact(instance: Instance) -> None:
     resolve(instance, LID)
-    index = resolve(instance, aliases=((LID, PHONE),))
+    index = resolve(instance, aliases=((PHONE, LID),))
     assert shown() == [(PHONE, "5521987654321", "204857316940182")]
     assert index.new_keys == {address(PHONE).key}
     assert index.renamed == {Contact.objects.get()}
@@ -101,7 +107,7 @@ def test_contacts_that_turn_out_to_be_one_person_are_merged_into_the_older_one(i
 
 
 def test_aliases_in_one_batch_are_transitive(instance: Instance) -> None:
-    resolve(instance, aliases=((LID, PHONE), (PHONE, OTHER)))
+    resolve(instance, aliases=((PHONE, LID), (OTHER, LID)))
     assert Contact.objects.count() == 1
     assert ContactAddress.objects.count() == 3
 

@@ -52,7 +52,7 @@ def merged(*facts: Fact) -> Message:
     row = Message(key_id="M1", from_me=False, timestamp=LATEST)
     for fact in facts:
         if isinstance(fact, MessageUpdate):
-            merge_rules.merge_update(row, fact)
+            merge_rules.merge_update(row, fact, fact.subject)
         else:
             merge_rules.merge_copy(row, fact)
     return row

@@ -1,0 +1,68 @@
+"""Learns the instance's own LIDs and names, and takes back what they were taken for before they were known."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from conversations.evolution import jid
+from conversations.evolution.facts import ME, Fact, InstanceState, OwnIdentity
+from conversations.ingest.apply import statements
+from conversations.ingest.apply.latest_state import contact_subject
+from conversations.ingest.apply.unit_of_work import UnitOfWork
+from conversations.models import Contact, ContactAddress, Instance, StateClock
+
+
+@dataclass(frozen=True)
+class OwnIdentities:
+    """The address keys of the instance itself, and the address keys and names that were not known before."""
+
+    keys: frozenset[str]
+    new_keys: frozenset[str]
+    new_names: frozenset[str]
+
+
+def learn(instance: Instance, facts: Iterable[Fact], changes: UnitOfWork) -> OwnIdentities:
+    """Add the own LIDs and names in facts to the instance; return them with those that are known already."""
+    known = frozenset(address.key for address in instance.own_addresses)
+    lids, names, phones = set(instance.own_lids), set(instance.own_names), set[str]()
+    for fact in facts:
+        if isinstance(fact, OwnIdentity):
+            lids |= {fact.lid.jid} if fact.lid else set()
+            names |= {fact.name} if fact.name else set()
+        elif isinstance(fact, InstanceState):
+            phones.add(fact.values.get("owner_jid", ""))
+    new_lids, new_names = lids - set(instance.own_lids), names - set(instance.own_names)
+    if new_lids or new_names:
+        changes.set(instance, own_lids=sorted(lids), own_names=sorted(names))
+    if new_lids:
+        _forget(instance, {address.key for one in new_lids if (address := jid.parse(one))}, changes)
+    keys = known | {address.key for one in lids | phones if (address := jid.parse(one))}
+    return OwnIdentities(keys, keys - known, frozenset(new_names))
+
+
+def _forget(instance: Instance, keys: set[str], changes: UnitOfWork) -> None:
+    """Remove own LIDs from the contacts that have them; a contact with nothing but an own LID is removed."""
+    subjects: dict[str, str] = {}
+    for row in ContactAddress.objects.filter(instance=instance, key__in=keys).select_related("contact"):
+        contact = row.contact
+        siblings = ContactAddress.objects.filter(contact=contact).exclude(pk=row.pk) if contact is not None else ()
+        for sibling in siblings:
+            sibling.claims = {lid: times for lid, times in sibling.claims.items() if lid != row.jid}
+            sibling.save(update_fields=["claims"])
+        if contact is None:
+            row.delete()
+        elif siblings:
+            row.delete()
+            changes.set(contact, lid="")
+        else:
+            subjects[str(contact.pk)] = ME
+            if not _is_used(contact):
+                contact.delete()
+    changes.save()
+    statements.replace_subjects(instance, subjects)
+
+
+def _is_used(contact: Contact) -> bool:
+    """Return whether anything but its address refers to a contact."""
+    states = StateClock.objects.filter(instance=contact.instance_id, subject=contact_subject(contact.pk))
+    has_messages = contact.messages.exists() or hasattr(contact, "conversation")
+    return has_messages or contact.memberships.exists() or states.exists()
