@@ -25,6 +25,8 @@ from conversations.evolution.message_types import (
     MessageType,
 )
 
+# Names in `Message.details` that content never sets, because the context, wrappers and later edits do.
+RESERVED = frozenset({"album_id", "edited", "mentions_all", "parent", "quoted_chat", "view_once"})
 MAX_WRAPPERS = 16  # maximum number of nested wrappers that are removed
 UNKNOWN = MessageType(MessageClass.TEXT, "unknown", ("*",))  # content that no table describes
 _INHERITED = (*METADATA_KEYS, "messageContextInfo")  # members of a wrapper that also hold for the message inside
@@ -271,5 +273,5 @@ def _details(spec: MessageType, body: object, key: str, text: str) -> Json:
     if spec.cls is MessageClass.NOTICE:
         details["content"] = key
     if spec.details == ALL:
-        details = {name: value for name, value in details.items() if value != text}
+        details = {name: value for name, value in details.items() if value != text and name not in RESERVED}
     return details

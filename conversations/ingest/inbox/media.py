@@ -99,6 +99,7 @@ def _normalize(encoded: str) -> str:
     """Return base64 of any form in its standard form: without prefix and white space, and with padding."""
     if encoded[:5].lower() == "data:":
         encoded = encoded.partition(",")[2]
+    encoded = encoded.strip("\"'").replace("\\r", "").replace("\\n", "")  # line breaks and quotes of JSON within JSON
     plain = "".join(unquote(encoded).split()).translate(_URL_SAFE).rstrip("=")
     return plain + "=" * (-len(plain) % 4)
 

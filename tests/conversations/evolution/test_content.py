@@ -125,6 +125,11 @@ def test_unknown_content_keeps_its_fields() -> None:
     assert parsed.details == {"content": "newMessage", "fields": {"title": "oi", "total_amount_1000": 5}}
 
 
+def test_content_cannot_set_what_the_context_and_edits_set() -> None:
+    content = {"message": "oi", "edited": {"at": 1}, "albumId": "A", "viewOnce": True, "quotedChat": "1@g.us", "n": 1}
+    assert parse_content({"orderMessage": content}).details == {"n": 1}
+
+
 def test_view_once_is_marked_at_any_level_of_wrappers() -> None:
     message: dict[str, Any] = {"viewOnceMessageV2": {"message": {"imageMessage": {}}}}
     assert parse_content({"ephemeralMessage": {"message": message}}).details == {"view_once": True}

@@ -27,6 +27,8 @@ FORMS: dict[str, Any] = {
     "URL-safe data URL": "data:;base64," + base64.urlsafe_b64encode(CONTENT).decode(),
     "lines": base64.encodebytes(CONTENT).decode(),
     "Windows lines": base64.encodebytes(CONTENT).decode().replace("\n", "\r\n"),
+    "lines escaped twice": base64.encodebytes(CONTENT).decode().replace("\n", "\\n"),
+    "quotes": f'"{STANDARD}"',
     "percent-encoded": quote(STANDARD, safe=""),
     "Buffer": {"type": "Buffer", "data": list(CONTENT)},
     "numbers": list(CONTENT),
