@@ -31,6 +31,7 @@ MAX_WRAPPERS = 16  # maximum number of nested wrappers that are removed
 UNKNOWN = MessageType(MessageClass.TEXT, "unknown", ("*",))  # content that no table describes
 _INHERITED = (*METADATA_KEYS, "messageContextInfo")  # members of a wrapper that also hold for the message inside
 _VERSION = re.compile(r"V\d+$")
+_BY_FAMILY = {_VERSION.sub("", key): described for key, described in reversed(TYPES.items())}
 
 
 @dataclass(frozen=True)
@@ -159,9 +160,9 @@ def _rank(name: str, value: object) -> int:
 def find_type(key: str) -> MessageType:
     """Return the description of a content key whose value holds no `message`; `UNKNOWN` if there is none.
 
-    A new version of a known key, such as `pollCreationMessageV6`, is read like the known one.
+    Another version of a known key, such as `pollCreationMessageV6`, is read like the known one.
     """
-    found = TYPES.get(key) or TYPES.get(_VERSION.sub("", key), UNKNOWN)
+    found = TYPES.get(key) or _BY_FAMILY.get(_VERSION.sub("", key), UNKNOWN)
     return found if found.kind or found.cls is not MessageClass.WRAPPER else UNKNOWN
 
 

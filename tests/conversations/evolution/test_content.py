@@ -101,6 +101,7 @@ def test_the_content_key_does_not_depend_on_the_order_of_members(message: dict[s
         ({"contact": {"displayName": "Maria"}}, "contact", "Maria"),
         ({"pollCreationMessageV4": {"name": "Qual?"}}, "poll", "Qual?"),
         ({"pollCreationMessageV9": {"name": "Qual?"}}, "poll", "Qual?"),
+        ({"newsletterFollowerInviteMessage": {"newsletterName": "Canal"}}, "channel_invite", "Canal"),
         ({"viewOnceMessageV2": {}}, "unknown", ""),
         ({"somethingNewMessage": {"parts": [{"title": "A"}, {"body": {"text": "B"}}]}}, "unknown", "A\nB"),
         ({"eventMessage": {"name": "Festa"}}, "event", "Festa"),
