@@ -82,6 +82,7 @@ class Faults:
         self._prefix = prefix
         self._rng = random.Random()
         self._old_dump = b""
+        self._refuses_writes = False
         heavy: dict[str, Inject] = {
             "Valkey stopped, started with its data": self._restart,
             "Valkey killed, started with older data": self._restart_with_older_data,
@@ -219,9 +220,10 @@ class Faults:
         """Let the server answer writes with errors, because it has fewer replicas than configured."""
         yield from self._wait_until_up()
         self._server.client.config_set("min-replicas-to-write", 1)
+        self._refuses_writes = True
         yield NO_WRITES_SECONDS
-        yield from self._wait_until_up()
         self._server.client.config_set("min-replicas-to-write", 0)
+        self._refuses_writes = False
 
     # --- the server loses data ----------------------------------------------------------------------------------------
     def _flush(self) -> Task:
@@ -285,8 +287,8 @@ class Faults:
             client.client_kill_filter(_id=client_id)
 
     def _wait_until_up(self) -> Task:
-        """Wait until Valkey is running, because the other task's fault may have stopped or paused Valkey."""
-        while not self._server.is_up:
+        """Wait until Valkey accepts commands, because the other task's fault may have stopped or paused Valkey."""
+        while not self._server.is_up or self._refuses_writes:
             yield POLL_SECONDS
 
 
