@@ -44,10 +44,15 @@ def _forget(instance: Instance, keys: set[str], changes: UnitOfWork) -> None:
     subjects: dict[str, str] = {}
     for row in ContactAddress.objects.filter(instance=instance, key__in=keys).select_related("contact"):
         contact = row.contact
-        siblings = ContactAddress.objects.filter(contact=contact).exclude(pk=row.pk) if contact is not None else ()
+        rows = ContactAddress.objects.filter(contact=contact).exclude(pk=row.pk) if contact is not None else ()
+        siblings = list(rows)
         for sibling in siblings:
-            sibling.claims = {lid: times for lid, times in sibling.claims.items() if lid != row.jid}
-            sibling.save(update_fields=["claims"])
+            claims = {lid: times for lid, times in sibling.claims.items() if lid != row.jid}
+            if sibling.claims and not claims and contact is not None and sibling.jid != contact.jid:
+                sibling.delete()  # only the own LID united this number with the shown one: it gets a contact of its own
+            else:
+                sibling.claims = claims
+                sibling.save(update_fields=["claims"])
         if contact is None:
             row.delete()
         elif siblings:

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.django_db
 
 BOB, BOB_LID = PEOPLE[1]
 OWN_LID = "99001122334455@lid"
+DAY = 86_400  # seconds
 LIST = "1772459000@broadcast"
 OWN_PHONES = [OWNER, OWNER.replace("@", ":7@")]
 OWN_LIDS = [OWN_LID, OWN_LID.replace("@", ":12@")]
@@ -229,6 +230,22 @@ def test_the_own_lid_in_an_inbound_key_unites_nobody_once_it_is_known(learning: 
     assert chats(apply_at_once([*inbound, learning])) == chats(rows)
 
 
+def test_people_whom_the_own_lid_had_united_are_apart_from_the_moment_it_is_known() -> None:
+    rows = apply_one_by_one(
+        [
+            text("I1", PHONE, key={"remoteJidAlt": OWN_LID}),
+            text("I2", BOB, at=DAY, key={"remoteJidAlt": OWN_LID}),
+            sent_in_group(participant=OWN_LID),
+            text("I3", BOB, at=2 * DAY),
+            text("I4", PHONE, at=2 * DAY),
+        ]
+    )
+    found = chats(rows)
+    assert sorted(key_id for key_ids in found.values() for key_id in key_ids) == ["I1", "I2", "I3", "I4", "OWN"]
+    assert "I3" in found[BOB]
+    assert "I4" in found[PHONE]
+
+
 def test_the_own_number_is_known_from_earlier_events_when_the_body_has_no_sender() -> None:
     connected = envelope("connection.update", {"state": "open", "wuid": OWNER})
     own_alias = text("I1", LID, key={"remoteJidAlt": OWN_PHONES[1]}), text("I2", BOB_LID, key={"senderPn": OWNER})
@@ -415,7 +432,6 @@ def test_nothing_that_a_contact_chooses_unites_it_with_another(what: str) -> Non
 
 # --- recycled numbers -------------------------------------------------------------------------------------------------
 NEW_NUMBER = "5521990000022@s.whatsapp.net"
-DAY = 86_400
 
 
 @pytest.mark.parametrize("gap", [1, 100 * DAY])
