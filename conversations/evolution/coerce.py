@@ -15,7 +15,6 @@ Json = dict[str, Any]
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 MAX_KEY_ID_LENGTH = 255  # maximum characters of a chat message's id
-_DATE_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z?")
 _INT32, _INT64 = 2**31, 2**63
 _MAX_SECONDS = 10**11  # the year 5138; a greater number is read as a timestamp in ms, µs or ns
 _MAX_MS = 10**14  # the year 5138, in milliseconds since the epoch
@@ -137,27 +136,14 @@ def to_ms(time: dt.datetime) -> int:
     return round(time.timestamp() * 1000)
 
 
-def sortable_clock(date_time: object) -> str:
-    """Return the `date_time` of a webhook body as text that sorts by time; "" if `date_time` is missing or malformed.
-
-    Evolution writes the local time of its host and appends a Z, although the time is not UTC. Therefore times of
-    different instances must not be compared.
-    """
-    match = _DATE_TIME.fullmatch(date_time) if isinstance(date_time, str) else None
-    return f"{match[1]}.{(match[2] or '')[:3]:0<3}" if match else ""
+def clock_text(ms: int) -> str:
+    """Convert ms since the epoch to a clock: text that sorts by time; "" for 0."""
+    return from_ms(ms).replace(tzinfo=None).isoformat(timespec="milliseconds") if ms else ""
 
 
 def clock_ms(clock: str) -> int:
-    """Convert a result of `sortable_clock` to ms since the epoch, as if the time were UTC; 0 for ""."""
-    try:
-        return to_ms(dt.datetime.fromisoformat(f"{clock}+00:00"))
-    except ValueError:
-        return 0
-
-
-def clock_text(ms: int) -> str:
-    """Convert ms since the epoch to a result of `sortable_clock`, for `clock_ms` to convert back; "" for 0."""
-    return from_ms(ms).replace(tzinfo=None).isoformat(timespec="milliseconds") if ms else ""
+    """Convert a result of `clock_text` to ms since the epoch."""
+    return to_ms(dt.datetime.fromisoformat(f"{clock}+00:00")) if clock else 0
 
 
 def iso_ms(value: object) -> int | None:

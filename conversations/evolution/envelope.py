@@ -118,7 +118,7 @@ def parse_envelope(
     event = event_name(coerce.text(envelope.get("event")) or suffix)
     if not event:
         raise coerce.UnknownShapeError("no event is named")
-    host_ms = coerce.clock_ms(coerce.sortable_clock(envelope.get("date_time")))
+    host_ms = coerce.epoch_ms(envelope.get("date_time")) or 0
     received_ms = None if received_at is None else coerce.to_ms(received_at)
     sender, own = jid.parse(envelope.get("sender")), list(own)
     known = next((address for address in own if address.kind is AddressKind.PHONE), None)

@@ -44,6 +44,21 @@ def test_an_instance_has_these_fields(get: ApiCall) -> None:
     assert get(f"instances/{instance.pk}/") == {**expected, "qr_code": "data:image/png;base64,AA"}
 
 
+def test_a_removed_instance_is_closed_although_it_goes_on_to_connect(get: ApiCall) -> None:
+    instance = an_instance(state="connecting", is_removed=True)
+    assert get(f"instances/{instance.pk}/")["state"] == "close"
+    assert get("instances/")["results"][0]["state"] == "close"
+
+
+def test_a_deleted_label_leaves_all_conversations(get: ApiCall) -> None:
+    instance = an_instance(labels={"1": {"name": "velho", "deleted": True}, "2": {"name": "novo"}})
+    chat = a_chat(instance, labels={"1": True, "2": True, "3": False})
+    other = a_chat(instance, labels={"1": True})
+    assert get(f"conversations/{chat.pk}/")["labels"] == ["2"]
+    labels = {row["id"]: row["labels"] for row in get("conversations/")["results"]}
+    assert labels == {chat.pk: ["2"], other.pk: []}
+
+
 def test_an_instance_exposes_no_token_or_hash(api: APIClient) -> None:
     instance = an_instance()
     token = Instance.objects.issue_token(instance.pk)

@@ -35,6 +35,8 @@ def test_the_clock_is_held_against_the_moment_of_receipt() -> None:
     parsed = envelope.parse_envelope(body, received_at=received)
     assert (parsed.clock, parsed.arrival_ms) == (CLOCK, CLOCK_MS + 250)
     assert envelope.sent_order(parsed) == CLOCK_MS + 9 * 3_600_000
+    with_zone = envelope.parse_envelope({"event": "call", "date_time": "2025-12-11T07:00:00.000-03:00"})
+    assert with_zone.host_ms == CLOCK_MS
     without_clock = envelope.parse_envelope({"event": "call"}, received_at=received)
     assert (without_clock.clock, envelope.sent_order(without_clock)) == ("2025-12-11T10:00:00.250", CLOCK_MS + 250)
 
