@@ -5,13 +5,15 @@
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from string import Formatter
 from typing import Any
 
+from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django names the class `Warning`
 from django.db import connections, router
 from django.db.models import Model
+from django.utils.module_loading import import_string
 
 from cachelayer import conf
 from cachelayer.conf import Options
@@ -70,6 +72,10 @@ PROBLEMS = {
         "CACHELAYER['LOCAL_MB'] is {0!r}, so the local cache of a process stores nothing.",
         "Set it to a number above 0, in MB of memory.",
     ),
+    "E012": (
+        "CACHES[{0!r}] decodes values from Redis with pickle, so whoever can write to Redis can run code.",
+        "Start from cachelayer.REDIS_OPTIONS, or set SERIALIZER to django_redis.serializers.json.JSONSerializer.",
+    ),
     "W001": (
         "CACHES[{0!r}]['OPTIONS'] has no {1}, or one above a second, so requests wait as long for a server that hangs.",
         "Start from cachelayer.REDIS_OPTIONS.",
@@ -83,7 +89,13 @@ PROBLEMS = {
 
 def check(**_kwargs: Any) -> list[CheckMessage]:
     """Run all system checks of the cache. Django calls this function."""
-    return [*_check_options(), *_check_redis_options(), *_check_namespaces(), *_check_rules()]
+    return [
+        *_check_options(),
+        *_check_redis_options(),
+        *_check_serializers(),
+        *_check_namespaces(),
+        *_check_rules(),
+    ]
 
 
 def _message(problem: str, *arguments: object) -> CheckMessage:
@@ -122,6 +134,22 @@ def _check_redis_options() -> Iterator[CheckMessage]:
     for name in ("SOCKET_CONNECT_TIMEOUT", "SOCKET_TIMEOUT"):
         if not 0 < (redis_options.get(name) or 0) <= MAX_TIMEOUT:
             yield _message("W001", options.alias, name)
+
+
+def _check_serializers() -> Iterator[CheckMessage]:
+    """Report each cache on a Redis server, also those that `cachelayer` does not use, whose values are pickled."""
+    caches: Mapping[str, Mapping[str, Any]] = settings.CACHES
+    for alias, config in caches.items():
+        if "redis" in config.get("BACKEND", "").lower() and _is_pickled(config.get("OPTIONS", {})):
+            yield _message("E012", alias)
+
+
+def _is_pickled(redis_options: Mapping[str, Any]) -> bool:
+    """Tell whether the options name a pickle serializer, or none: both django-redis and Django then use pickle."""
+    name = redis_options.get("SERIALIZER") or redis_options.get("serializer")
+    serializer = import_string(name) if isinstance(name, str) else name
+    bases = serializer.__mro__ if isinstance(serializer, type) else type(serializer).__mro__
+    return serializer is None or any("pickle" in f"{one.__module__}.{one.__name__}".lower() for one in bases)
 
 
 # --- namespaces and rules ---------------------------------------------------------------------------------------------

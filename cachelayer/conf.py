@@ -5,8 +5,10 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from django.conf import settings
+from django.utils.crypto import salted_hmac
 
 SHARED = "django_redis"  # a cache backend whose path contains this word shares the cache between processes
+SEAL_PURPOSE = "cachelayer.protocol.seal"  # the salt of the keys that authenticate entries; no other keys use it
 IN_PROCESS = ("django.core.cache.backends.locmem.LocMemCache", "django.core.cache.backends.dummy.DummyCache")
 
 
@@ -48,6 +50,11 @@ class Options:
         """The entry of `CACHES` that `alias` names; empty if `CACHES` has no such entry."""
         config: Mapping[str, Any] = settings.CACHES.get(self.alias, {})
         return config
+
+    def seal_keys(self) -> list[bytes]:
+        """Return the keys that authenticate entries in Redis, derived from SECRET_KEY and SECRET_KEY_FALLBACKS."""
+        secrets = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+        return [salted_hmac(SEAL_PURPOSE, self.prefix, secret, algorithm="sha256").digest() for secret in secrets]
 
     @property
     def is_shared(self) -> bool:

@@ -5,15 +5,16 @@ address over plain HTTP, and would count a rejected host or a redirect as a fail
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Literal
 
-from django.core.cache import cache
 from django.db import Error as DatabaseError
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
-from redis.exceptions import RedisError
 
+from cachelayer.protocol.tags import GLOBAL_TAG
 from cachelayer.runtime.runtime import get_runtime
+from cachelayer.stores.base import StoreDown, StoreEmptied
 from logs.contexts import Context
 
 PATHS = ("/health", "/health/")
@@ -58,11 +59,13 @@ def check_database() -> State:
 
 def check_cache() -> State:
     """Return "ok" if the shared cache answers and the circuit breaker of this process is closed."""
-    if not get_runtime().breaker.is_closed:
+    runtime = get_runtime()
+    if not runtime.breaker.is_closed:
         return "unavailable"
     try:
-        cache.get("health")
-    except (RedisError, OSError):
+        with suppress(StoreEmptied):  # the server answers, and the next read initializes it
+            runtime.store.read([], [GLOBAL_TAG])
+    except StoreDown:
         Context.CACHE.logger.warning("Health DEGRADED: the shared cache does not answer", exc_info=True)
         return "unavailable"
     return "ok"

@@ -104,7 +104,7 @@ class Auditor:
         data, states = self._runtime.store.read([name], entry_key.all_tags)
         if data[0] is None or validate(entry_key, data[0], states) is not LookupStatus.HIT:
             return None
-        kind, _, payload = unpack(entry_key, data[0])
+        kind, _, payload = unpack(data[0])
         meta = model._meta  # noqa: SLF001 - Django documents _meta
         pk_index = [field.attname for field in meta.concrete_fields].index(meta.pk.attname)
         try:

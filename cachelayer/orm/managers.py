@@ -25,6 +25,7 @@ from cachelayer.write import transactions
 
 Row = TypeVar("Row", bound=models.Model)
 
+TRUSTED_TTL = 10.0  # seconds for which the local cache holds rows that decide about access
 MAX_ID = 2**63 - 1  # the largest id of a BigAutoField; `get` handles larger numbers, `in_bulk` does not
 
 
@@ -53,7 +54,9 @@ class Binding:
         self.has_rows = has_rows
         self.local = runtime.local.namespace(namespace)
         self.rows: Reader[Any] = Reader(runtime, namespace, serializer)
-        self.lists: Reader[Page[Any]] = Reader(runtime, namespace, PageSerializer(serializer))
+        pages = PageSerializer(serializer)
+        self.lists: Reader[Page[Any]] = Reader(runtime, namespace, pages)
+        self.trusted: Reader[Page[Any]] = Reader(runtime, namespace, pages, local_ttl=TRUSTED_TTL)
 
     def entry_key(self, pk: int) -> EntryKey:
         """Return the key and the tags of the cache entry of one row."""
@@ -179,6 +182,25 @@ class FetchManager(models.Manager[Row]):
             filters: everything besides the tag that the result of `load` depends on.
         """
         return self.fetch_list(tag, lambda: Page(list(self.primary(load()))), *filters, *filters.values()).rows
+
+    def fetch_trusted(self, tag: str, load: Callable[[], models.QuerySet[Row]]) -> list[Row]:
+        """Return all rows of a short list from the local cache or the database, never from the shared store.
+
+        Use this method for rows that decide about access, because whoever can write to the Redis server can bring back
+        old entries. The local cache holds the rows for about `TRUSTED_TTL` seconds.
+
+        Args:
+            tag: see `fetch_list`; no other method may use the same tag for a list.
+            load: returns the queryset of the rows.
+        """
+        binding, key = self._binding, (tag,)
+        if binding is None:
+            return list(load())
+        if (entry := binding.local.get(key)) is not None:
+            return cast("Page[Row]", entry.load()).rows
+        entry_key = EntryKey(keys.list_key(key), (tag, runtime.namespaces.for_tag(tag).name, GLOBAL_TAG))
+        page = binding.trusted.read(key, entry_key, lambda: Page(list(self.primary(load()))), binding.may_fill)
+        return cast("Page[Row]", page).rows
 
     # --- the database -------------------------------------------------------------------------------------------------
     def primary(self, rows: models.QuerySet[Row]) -> models.QuerySet[Row]:

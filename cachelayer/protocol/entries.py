@@ -1,8 +1,8 @@
 """The format of a cache entry in the shared store, and the check whether a cache entry is still valid.
 
-A cache entry is one byte string: the kind of the entry, the time at which it expires, the versions that its tags had
-before its value was loaded, and the encoded value (the payload). The entry is valid while each of its tags still has
-the version that the entry contains.
+A cache entry is one byte string: its body, and the versions that its tags had before its value was loaded. The body
+consists of the kind of the entry, the number of versions, the time at which the entry expires, and the encoded value
+(the payload). The entry is valid while each of its tags still has the version that the entry contains.
 """
 
 import enum
@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from cachelayer.protocol.codec import DecodeError
 
+FORMAT = 2  # part of the fingerprint in the name of every entry; changes when the format of entries changes
 VERSION_SIZE = 16  # bytes in the version of a tag
 INTENT_PREFIX = b"!"  # first byte of the state of a tag while a write holds an intent on the tag
-_HEADER = struct.Struct(">cI")
+_HEADER = struct.Struct(">cHI")
 HEADER_SIZE = _HEADER.size
 
 
@@ -73,14 +74,14 @@ def validate(entry_key: EntryKey, entry: bytes | None, states: Sequence[bytes | 
     if entry is not None and None not in own:
         needed = states if entry[:1] == Kind.NEGATIVE.value else own
         # `needed` contains no None here, which mypy cannot see.
-        if None not in needed and entry.startswith(b"".join(needed), HEADER_SIZE):  # type: ignore[arg-type]
+        if None not in needed and entry.endswith(b"".join(needed)) and _version_count(entry) == len(needed):  # type: ignore[arg-type]
             return LookupStatus.HIT
     if any(state is not None and state.startswith(INTENT_PREFIX) for state in own):
         return LookupStatus.BYPASS
     return LookupStatus.MISS
 
 
-def version_prefix(entry_key: EntryKey, states: Sequence[bytes | None], kind: Kind) -> bytes | None:
+def join_versions(entry_key: EntryKey, states: Sequence[bytes | None], kind: Kind) -> bytes | None:
     """Return the joined versions of the tags of an entry of this kind; None if one of these tags has no version."""
     count = len(entry_key.all_tags if kind is Kind.NEGATIVE else entry_key.tags)
     versions = [state for state in states[:count] if state is not None and _is_version(state)]
@@ -91,27 +92,36 @@ def _is_version(state: bytes) -> bool:
     return len(state) == VERSION_SIZE and not state.startswith(INTENT_PREFIX)
 
 
-def pack(kind: Kind, expires_at: int, versions: bytes, payload: bytes) -> bytes:
-    """Return the bytes of an entry.
+def pack(entry_key: EntryKey, kind: Kind, expires_at: int, payload: bytes) -> bytes:
+    """Return the body of an entry, to which the versions of its tags (see `join_versions`) must be appended.
 
     Args:
+        entry_key: the key and the tags of the entry.
         kind: whether the entry holds a value.
         expires_at: when the entry expires, in seconds since 1970.
-        versions: the joined versions of the tags (see `version_prefix`).
         payload: the serialized value.
     """
-    return _HEADER.pack(kind.value, expires_at) + versions + payload
+    count = len(entry_key.all_tags if kind is Kind.NEGATIVE else entry_key.tags)
+    return _HEADER.pack(kind.value, count, expires_at) + payload
 
 
-def unpack(entry_key: EntryKey, entry: bytes) -> tuple[Kind, int, bytes]:
+def body_size(entry: bytes) -> int:
+    """Return the size of the body of an entry, which must have at least `HEADER_SIZE` bytes; not less than 0."""
+    return max(0, len(entry) - VERSION_SIZE * _version_count(entry))
+
+
+def _version_count(entry: bytes) -> int:
+    return entry[1] << 8 | entry[2]
+
+
+def unpack(entry: bytes) -> tuple[Kind, int, bytes]:
     """Return the kind, the expiry time and the payload of an entry for which `validate` returned HIT.
 
     Raises:
         DecodeError: the entry has an unknown kind.
     """
-    kind_byte, expires_at = _HEADER.unpack_from(entry)
+    kind_byte, count, expires_at = _HEADER.unpack_from(entry)
     kind = _KINDS.get(kind_byte)
     if kind is None:
         raise DecodeError("unknown kind of entry")
-    tags = entry_key.all_tags if kind is Kind.NEGATIVE else entry_key.tags
-    return kind, expires_at, entry[HEADER_SIZE + VERSION_SIZE * len(tags) :]
+    return kind, expires_at, entry[HEADER_SIZE : len(entry) - VERSION_SIZE * count]

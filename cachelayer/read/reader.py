@@ -12,7 +12,7 @@ from time import monotonic, perf_counter
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from cachelayer.protocol.codec import DecodeError, NotCacheable
-from cachelayer.protocol.entries import EntryKey, Kind, LookupStatus, pack, unpack, validate, version_prefix
+from cachelayer.protocol.entries import EntryKey, Kind, LookupStatus, join_versions, pack, unpack, validate
 from cachelayer.protocol.tags import Namespace
 from cachelayer.read import instrumentation
 from cachelayer.read.instrumentation import DATABASE, SHARED, log_read, with_hit_logging
@@ -67,13 +67,24 @@ class Lookup(NamedTuple):
 
 
 class Reader(Generic[T]):
-    """Reads and stores the entries of one namespace that use one serializer."""
+    """Reads and stores the entries of one namespace that use one serializer.
 
-    def __init__(self, runtime: CacheRuntime, namespace: Namespace, serializer: Serializer[T]) -> None:
+    Args:
+        runtime: the runtime with the store and the local cache.
+        namespace: the namespace of the entries.
+        serializer: converts the values.
+        local_ttl: if given, the shared store holds no entries of this reader, and the local cache holds them for this
+            many seconds.
+    """
+
+    def __init__(
+        self, runtime: CacheRuntime, namespace: Namespace, serializer: Serializer[T], local_ttl: float | None = None
+    ) -> None:
         self._runtime = runtime
         self._serializer = serializer
         self._name = namespace.name
-        self._ttl = namespace.ttl
+        self._ttl = namespace.ttl if local_ttl is None else local_ttl
+        self._is_shared = local_ttl is None
         self._local = runtime.local.namespace(namespace)
         self._counts = runtime.counters.shared(namespace)
 
@@ -117,12 +128,12 @@ class Reader(Generic[T]):
         Raises:
             NotCacheable: the serializer cannot encode the value.
         """
-        payload, head = self._serializer.dumps(value), pack(Kind.PRESENT, int(time.time() + ttl), b"", b"")
+        body = pack(entry_key, Kind.PRESENT, int(time.time() + ttl), self._serializer.dumps(value))
         try:
             self._runtime.ensure_started()
             if self._runtime.bypasses_cache:
                 return False
-            self._runtime.store.put(self._entry_name(entry_key), head, payload, entry_key.tags, int(ttl * 1000))
+            self._runtime.store.put(self._entry_name(entry_key), body, entry_key.tags, int(ttl * 1000))
         except (StoreFull, StoreDown) as error:
             self._on_store_error(error)
             return False
@@ -149,8 +160,9 @@ class Reader(Generic[T]):
     def _load_and_fill(self, key: Hashable, entry_key: EntryKey, load: Callable[[], T | Missing]) -> T | Missing:
         """Give versions to tags without one, and then load and store the value, unless another process stores it."""
         runtime, sequence = self._runtime, self._runtime.local.sequence()
+        lease = entry_key.name if self._is_shared else ""  # only a shared entry is worth waiting for
         try:
-            states, has_lease = runtime.store.claim_versions(entry_key.all_tags, entry_key.name, LEASE_MS)
+            states, has_lease = runtime.store.claim_versions(entry_key.all_tags, lease, LEASE_MS)
         except (StoreFull, StoreDown) as error:
             self._on_store_error(error)
             return self._bypass(entry_key, load)
@@ -166,10 +178,10 @@ class Reader(Generic[T]):
             with runtime.local.loading():
                 value = load()
         except BaseException:
-            self._store([], entry_key.name)  # releases the lease, so that other processes do not wait for this load
+            self._store([], lease)  # releases the lease, so that other processes do not wait for this load
             raise
         log_read(LookupStatus.MISS, entry_key.tags[0], DATABASE, started)
-        self._fill([(key, entry_key, states, value)], sequence, lease=entry_key.name)
+        self._fill([(key, entry_key, states, value)], sequence, lease)
         return value
 
     def _bypass(self, entry_key: EntryKey, load: Callable[[], T | Missing]) -> T | Missing:
@@ -269,7 +281,8 @@ class Reader(Generic[T]):
             return [Lookup(LookupStatus.BYPASS)] * len(keys)
         sequence = runtime.local.sequence()
         try:
-            entries, states = runtime.store.read([self._entry_name(entry_key) for _, entry_key in keys], tags)
+            names = [self._entry_name(entry_key) for _, entry_key in keys] if self._is_shared else []
+            entries, states = runtime.store.read(names, tags)
         except StoreEmptied:
             self._reinitialize_store()
             return [Lookup(LookupStatus.BYPASS)] * len(keys)
@@ -279,6 +292,8 @@ class Reader(Generic[T]):
         runtime.breaker.record_success()
         if not runtime.breaker.is_trusted:  # checked after the answer, because the connection may have been new
             return [Lookup(LookupStatus.BYPASS)] * len(keys)
+        if not self._is_shared:
+            entries = [None] * len(keys)
         if len(keys) == 1:
             return [self._validate(*keys[0], entries[0], states, sequence)]
         by_tag = dict(zip(tags, states, strict=True))
@@ -298,7 +313,7 @@ class Reader(Generic[T]):
     def _unpack(self, key: Hashable, entry_key: EntryKey, entry: bytes, sequence: int) -> Lookup:
         """Decode a valid entry and put it into the local cache; report an entry that cannot be decoded as a miss."""
         try:
-            kind, expires_at, payload = unpack(entry_key, entry)
+            kind, expires_at, payload = unpack(entry)
             factory = self._serializer.loader(payload) if kind is Kind.PRESENT else None
         except DecodeError:
             log.exception("Cache entry of %s cannot be read", entry_key.tags[0])
@@ -330,16 +345,18 @@ class Reader(Generic[T]):
         ttl = self._ttl * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - not used for security
         for key, entry_key, states, value in items:
             kind = Kind.NEGATIVE if isinstance(value, Missing) else Kind.PRESENT
-            versions = version_prefix(entry_key, states, kind)
+            versions = join_versions(entry_key, states, kind)
             serialized = self._serialize(entry_key, value)
             if versions is None or serialized is None:
                 continue
             payload, factory = serialized
             tags = entry_key.all_tags if kind is Kind.NEGATIVE else entry_key.tags
-            entry = pack(kind, int(time.time() + ttl), versions, payload)
+            entry = pack(entry_key, kind, int(time.time() + ttl), payload) + versions
             entries.append((self._entry_name(entry_key), entry, int(ttl * 1000)))
             local_entries.append((key, factory, tags, len(payload)))
-        if (entries or lease) and self._store(entries, lease):
+        if not self._is_shared:
+            self._counts.fills += len(local_entries)
+        elif self._store(entries, lease):
             self._counts.fills += len(entries)
         for key, factory, tags, length in local_entries:
             logged_factory = with_hit_logging(factory, tags[0])
@@ -359,6 +376,8 @@ class Reader(Generic[T]):
 
     def _store(self, entries: Sequence[tuple[str, bytes, int]], lease: str) -> bool:
         """Store entries in the shared store and release the lease; return whether the store accepted the entries."""
+        if not entries and not lease:
+            return True
         try:
             self._runtime.store.fill(entries, lease)
         except (StoreFull, StoreDown) as error:

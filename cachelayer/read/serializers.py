@@ -20,6 +20,7 @@ from django.db.models.query_utils import DeferredAttribute
 from django.db.models.signals import post_init, pre_init
 
 from cachelayer.protocol.codec import DecodeError, NotCacheable, decode, encode
+from cachelayer.protocol.entries import FORMAT
 from cachelayer.read.page import Page
 
 Row = TypeVar("Row", bound=Model)
@@ -122,7 +123,7 @@ class _Memo(dict[bytes, T]):
 class ValueSerializer:
     """Serializes plain values of all types that `cachelayer.protocol.codec` can encode."""
 
-    fingerprint = "1"
+    fingerprint = str(FORMAT)
 
     def dumps(self, value: Any) -> bytes:
         """Return a value as a payload."""
@@ -347,6 +348,6 @@ def _has_init_receivers(model: type[Model]) -> bool:
 
 
 def _fingerprint(fields: Iterable["Field[Any, Any]"]) -> str:
-    """Return a digest of the columns of a model and their types, which changes when a migration changes the columns."""
+    """Return a digest of the columns of a model and their types, and of the format of entries."""
     described = [(field.attname, *field.deconstruct()[1:2], field.get_internal_type(), field.null) for field in fields]
-    return hashlib.blake2s(repr(described).encode(), digest_size=4).hexdigest()
+    return hashlib.blake2s(repr((FORMAT, described)).encode(), digest_size=4).hexdigest()

@@ -1,4 +1,6 @@
-"""The django-redis options that the cache needs: short time-outs, and a check of the server on each new connection.
+"""The django-redis options that the cache needs.
+
+These are short time-outs, a check of the server on each new connection, and a serializer that cannot run code.
 
 A Django settings module imports this module, so this module must not read settings while it is imported.
 """
@@ -29,10 +31,14 @@ def on_connect(connection: Any) -> None:
         raise RedisConnectionError(str(error)) from error
 
 
+# Django's own cache may use the same server. By default, django-redis decodes values with pickle, so whoever can write
+# to the server could run code in this process.
+#
 # With these options, redis-py connects again once if the server has closed a connection, and does not repeat a request
 # that timed out. Version 3 of the Redis protocol is not used, because with version 3 redis-py reuses connections that
 # still contain an unread answer.
 REDIS_OPTIONS: dict[str, Any] = {
+    "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
     "SOCKET_CONNECT_TIMEOUT": TIMEOUT,
     "SOCKET_TIMEOUT": TIMEOUT,
     "CONNECTION_POOL_KWARGS": {

@@ -314,6 +314,7 @@ def _redis_store(runtime: CacheRuntime, options: Options) -> Store:
         options.prefix,
         runtime.client_id,
         runtime.namespaces,
+        options.seal_keys(),
         on_touch=runtime.local.invalidate,
         count=runtime.counters.count,
     )

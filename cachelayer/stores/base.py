@@ -130,15 +130,14 @@ class Store(Protocol):
     def touch(self, tags: Sequence[str]) -> None:
         """Give a new version to each tag that no write holds, and announce all given tags to all processes."""
 
-    def put(self, entry: str, head: bytes, payload: bytes, tags: Sequence[str], ttl_ms: int) -> None:
+    def put(self, entry: str, body: bytes, tags: Sequence[str], ttl_ms: int) -> None:
         """Touch the first tag and store an entry, in one atomic step.
 
         While a write holds one of the tags, the entry is not stored.
 
         Args:
             entry: the entry's name.
-            head: the bytes of the entry before the versions of the tags.
-            payload: the bytes of the entry after the versions of the tags.
+            body: the bytes of the entry before the versions of the tags.
             tags: all tags that the entry depends on.
             ttl_ms: the entry's time to live in milliseconds.
         """

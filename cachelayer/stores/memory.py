@@ -137,7 +137,7 @@ class MemoryStore:
                     self._renew(tag)
         self._on_touch(tags)
 
-    def put(self, entry: str, head: bytes, payload: bytes, tags: Sequence[str], ttl_ms: int) -> None:
+    def put(self, entry: str, body: bytes, tags: Sequence[str], ttl_ms: int) -> None:
         """See `Store.put`."""
         with self._lock:
             self.touch(tags[:1])
@@ -145,7 +145,7 @@ class MemoryStore:
             states, _ = self.claim_versions(tags, "", 0)
             versions = [state for state in states if state is not None and not state.startswith(INTENT_PREFIX)]
             if len(versions) == len(tags):
-                self.fill([(entry, head + b"".join(versions) + payload, ttl_ms)], "")
+                self.fill([(entry, body + b"".join(versions), ttl_ms)], "")
 
     def reinitialize(self, *, quarantine: bool) -> bool:
         """See `Store.reinitialize`. A memory store is never emptied, but may have dropped a namespace's version."""

@@ -7,6 +7,7 @@ was restarted with old data, was a replica of another server, or is another serv
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from time import monotonic
 from typing import Any
 from weakref import WeakSet
 
@@ -14,6 +15,7 @@ from django_redis import get_redis_connection
 
 from cachelayer.protocol import messages
 from cachelayer.protocol.keys import literal_prefixes, matches
+from cachelayer.protocol.seal import Seal
 from cachelayer.protocol.tags import GLOBAL_TAG, Namespaces
 from cachelayer.stores import scripts
 from cachelayer.stores.base import (
@@ -34,6 +36,7 @@ from logs.contexts import Context
 
 INTENT_MS = int(INTENT_S * 1000)
 VERSION_MS = 2 * 60 * 60 * 1000  # the time to live of a tag's version: longer than that of any namespace's entries
+REJECTED_LOG_INTERVAL = 60.0  # seconds between two warnings in the log about entries without a valid seal
 SCAN_COUNT = 500  # about how many keys one SCAN call examines
 
 log = Context.CACHE.logger
@@ -53,17 +56,27 @@ class RedisStore:
         prefix: the first part of all Redis keys and of the channel's name; each Django database has its own prefix.
         sender: the id of this process, which is the first line of every invalidation message.
         namespaces: all registered namespaces.
+        keys: the secret keys for `Seal`.
         on_touch: called with the tags that this store announces.
         count: counts a rare event, given the event's name.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - a store needs all these parameters
-        self, alias: str, prefix: str, sender: str, namespaces: Namespaces, on_touch: OnTouch, count: CountEvent
+        self,
+        alias: str,
+        prefix: str,
+        sender: str,
+        namespaces: Namespaces,
+        keys: Sequence[bytes],
+        on_touch: OnTouch,
+        count: CountEvent,
     ) -> None:
         self._client = get_redis_connection(alias)
         self._prefix = prefix
         self._sender = sender
         self._namespaces = namespaces
+        self._seal = Seal(keys)
+        self._log_rejected_at = 0.0
         self._on_touch = on_touch
         self._tag_prefix = f"{prefix}:t:"
         self._entry_prefix = f"{prefix}:e:"
@@ -89,7 +102,11 @@ class RedisStore:
         values = self._transport.get_strings([*keys, self._server_key])
         if values.pop() is None:
             raise StoreEmptied("the server was emptied")
-        return values[: len(entries)], values[len(entries) :]
+        unseal = self._seal.open
+        found = [None if value is None else unseal(name, value) for name, value in zip(entries, values, strict=False)]
+        if None in found:
+            self._count_rejected(found, values)
+        return found, values[len(entries) :]
 
     def claim_versions(self, tags: Sequence[str], lease: str, lease_ms: int) -> tuple[States, bool]:
         """See `Store.claim_versions`."""
@@ -107,7 +124,8 @@ class RedisStore:
     def fill(self, entries: Sequence[tuple[str, bytes, int]], lease: str) -> None:
         """See `Store.fill`."""
         commands: list[tuple[Any, ...]] = [
-            ("SET", self._entry_prefix + name, data, "PX", ttl_ms) for name, data, ttl_ms in entries
+            ("SET", self._entry_prefix + name, self._seal.seal(name, data), "PX", ttl_ms)
+            for name, data, ttl_ms in entries
         ]
         if lease:
             commands.append(("UNLINK", self._lease_key(lease)))
@@ -133,12 +151,12 @@ class RedisStore:
         self._eval(_TOUCH, tags, token(), self.channel, self._message(tags), *map(_ttl_ms, tags))
         self._on_touch(tags)
 
-    def put(self, entry: str, head: bytes, payload: bytes, tags: Sequence[str], ttl_ms: int) -> None:
+    def put(self, entry: str, body: bytes, tags: Sequence[str], ttl_ms: int) -> None:
         """See `Store.put`. The versions of the entry's tags live at least as long as the entry."""
         keys = [self._entry_prefix + entry, *(self._tag_prefix + tag for tag in tags)]
-        message = self._message(tags[:1])
+        message, sealed = self._message(tags[:1]), self._seal.seal_body(entry, body)
         tag_ttls_ms = [max(tag_ttl_ms, ttl_ms) if tag_ttl_ms else 0 for tag_ttl_ms in map(_ttl_ms, tags)]
-        self._transport.eval(_PUT, keys, [token(), self.channel, message, head, payload, ttl_ms, *tag_ttls_ms])
+        self._transport.eval(_PUT, keys, [token(), self.channel, message, sealed, ttl_ms, *tag_ttls_ms])
         self._on_touch(tags[:1])
 
     def reinitialize(self, *, quarantine: bool) -> bool:
@@ -192,6 +210,15 @@ class RedisStore:
         keys = [self._server_key, *(self._tag_prefix + tag for tag in tags)]
         message = self._message([GLOBAL_TAG])
         return keys, [token(), self.channel, message, int(QUARANTINE_S * 1000), QUARANTINE, int(quarantine)]
+
+    def _count_rejected(self, found: States, values: States) -> None:
+        """Count entries without a valid seal; their readers load the values from the database and replace them."""
+        rejected = sum(entry is None and value is not None for entry, value in zip(found, values, strict=False))
+        for _ in range(rejected):
+            self._count("rejected entries")
+        if rejected and monotonic() >= self._log_rejected_at:
+            self._log_rejected_at = monotonic() + REJECTED_LOG_INTERVAL
+            log.warning("Cache entry REJECTED: it was written by something else, or with another SECRET_KEY")
 
     # --- helpers ------------------------------------------------------------------------------------------------------
     def _eval(self, script: Script, tags: Sequence[str], *arguments: Any) -> Any:

@@ -129,8 +129,8 @@ return 1
 )
 
 # Called with the entry and its tags as KEYS, and as ARGV a new version, the channel, the invalidation message, the
-# entry's head, payload and time to live in ms, and for each tag the time to live of the version in ms. The first tag
-# gets the new version, unless a write holds the tag.
+# entry's sealed body and time to live in ms, and for each tag the time to live of the version in ms. The first tag gets
+# the new version, unless a write holds the tag.
 PUT = (
     _SHEBANG_OF_VALUES
     + _HOLDERS
@@ -142,14 +142,14 @@ for i = 2, #KEYS do
   if #holders(state) > 0 then
     held = true
   elseif i == 2 or not state or state:sub(1, 1) == '!' then
-    state = renew(KEYS[i], ARGV[1], ARGV[5 + i])
+    state = renew(KEYS[i], ARGV[1], ARGV[4 + i])
   end
   versions[i - 1] = state
 end
 if held then
   redis.call('DEL', KEYS[1])
 else
-  redis.call('SET', KEYS[1], ARGV[4] .. table.concat(versions) .. ARGV[5], 'PX', ARGV[6])
+  redis.call('SET', KEYS[1], ARGV[4] .. table.concat(versions), 'PX', ARGV[5])
 end
 redis.call('PUBLISH', ARGV[2], ARGV[3])
 return 1

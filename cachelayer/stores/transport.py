@@ -16,12 +16,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakSet
 
 import redis
 from redis import exceptions
 
 from cachelayer.stores.base import CountEvent, States, StoreDown, StoreFull, StoreRefuses, StoreSlow
+from cachelayer.stores.replies import MisplacedReply, read_replies
 from logs.contexts import Context
 from logs.fork import after_fork
 
@@ -34,10 +35,6 @@ MAX_UNCONFIRMED = 1000  # scripts that may not have run; if there are more, the 
 T = TypeVar("T")
 ScriptCall = tuple["Script", Sequence[str], Sequence[Any]]  # a Lua script, its keys and its arguments
 log = Context.CACHE.logger
-
-
-class MisplacedReply(exceptions.ConnectionError):
-    """A reply does not belong to the command that was sent, so nothing that the connection returns can be used."""
 
 
 def encode_command(command: Sequence[str | bytes | int]) -> bytes:
@@ -73,7 +70,7 @@ class RedisTransport:
         # each call would take a seventh of the time of a hit in the shared store.
         self._idle: list[Any] = []
         # The scripts that were posted on each connection and whose replies have not been read.
-        self._posted: WeakKeyDictionary[Any, list[ScriptCall]] = WeakKeyDictionary()
+        self._posted: dict[Any, list[ScriptCall]] = {}
         # The scripts that were posted on a connection that was closed before their replies were read, or that failed.
         self._unconfirmed: deque[ScriptCall] = deque(maxlen=MAX_UNCONFIRMED)
         self._numbers = itertools.count(1)  # the numbers that the server echoes; `next` is atomic
@@ -213,9 +210,8 @@ class RedisTransport:
         """
         number = b"%016x" % next(self._numbers)
         connection.send_packed_command([commands + _ECHO + number + b"\r\n"])
-        posted = self._posted.get(connection, ()) if self._posted else ()
-        replies = [_read_reply(connection) for _ in range(len(posted) + count)]
-        echo = _read_reply(connection)
+        posted = self._posted.get(connection, ())
+        *replies, echo = read_replies(connection, len(posted) + count + 1)
         if echo != number:
             self._close(connection)
             if isinstance(echo, exceptions.ResponseError):
@@ -318,14 +314,6 @@ def _check_strings(values: Any, count: int) -> States:
     if type(values) is not list or len(values) != count or not _STRING_TYPES.issuperset(map(type, values)):
         raise MisplacedReply(f"not a list of {count} strings")
     return values
-
-
-def _read_reply(connection: Any) -> Any:
-    """Read one reply; return an error reply without raising it, so that the caller can read the next replies."""
-    try:
-        return connection.read_response()
-    except exceptions.ResponseError as error:
-        return error
 
 
 def _raise_first_error(replies: list[Any]) -> list[Any]:

@@ -36,8 +36,11 @@ class InstanceManager(TableManager["Instance"]):
         return self.fetch_page("instances:all", self.all, ("name", "id"), cursor=cursor, limit=limit, fresh=fresh)
 
     def by_name(self, name: str) -> list["Instance"]:
-        """Return the instances with this name. Two Evolution servers may have instances of the same name."""
-        return self.fetch_rows(f"instances:named:{name_digest(name)}", lambda: self.filter(name=name).order_by("id"))
+        """Return the instances with this name. Two Evolution servers may have instances of the same name.
+
+        The instances contain the token hashes with which webhook requests are authenticated.
+        """
+        return self.fetch_trusted(f"instances:named:{name_digest(name)}", lambda: self.filter(name=name).order_by("id"))
 
     def lock(self, pk: int) -> "Instance":
         """Lock the instance's row until the transaction ends, and return the instance.

@@ -17,6 +17,8 @@ from conversations.models import Instance
 # --- settings ---------------------------------------------------------------------------------------------------------
 LOCAL = "django.core.cache.backends.locmem.LocMemCache"
 REDIS = "django_redis.cache.RedisCache"
+DJANGO_REDIS = "django.core.cache.backends.redis.RedisCache"
+JSON = "django_redis.serializers.json.JSONSerializer"
 
 
 def on_redis(**options: Any) -> dict[str, Any]:
@@ -35,6 +37,7 @@ VALID: list[dict[str, Any]] = [
     {"CACHES": {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}},
     {"CACHES": on_redis()},
     {"CACHES": on_redis(SOCKET_TIMEOUT=1, SOCKET_CONNECT_TIMEOUT=0.5, **pool(max_connections=10))},
+    {"CACHES": on_redis(SERIALIZER="django_redis.serializers.msgpack.MSGPackSerializer")},
     {"CACHES": {"default": {"BACKEND": LOCAL}, "redis": on_redis()["default"]}, "CACHELAYER": {"ALIAS": "redis"}},
 ]
 
@@ -44,7 +47,15 @@ INVALID: list[tuple[str, str, dict[str, Any]]] = [
     ("E001", "prefix", {"CACHELAYER": {"prefix": "inbox"}}),
     ("E001", "'whatsai'", {"CACHELAYER": "whatsai"}),
     ("E002", "'redis'", {"CACHELAYER": {"ALIAS": "redis"}}),
-    ("E003", "redis.RedisCache", {"CACHES": {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache"}}}),
+    (
+        "E003",
+        "redis.RedisCache",
+        {"CACHES": {"default": {"BACKEND": DJANGO_REDIS, "OPTIONS": {"serializer": JSON}}}},
+    ),
+    ("E012", "'default'", {"CACHES": on_redis(SERIALIZER="django_redis.serializers.pickle.PickleSerializer")}),
+    ("E012", "'default'", {"CACHES": on_redis(SERIALIZER=None)}),
+    ("E012", "'other'", {"CACHES": {**on_redis(), "other": {"BACKEND": REDIS}}}),
+    ("E012", "'other'", {"CACHES": {**on_redis(), "other": {"BACKEND": DJANGO_REDIS}}}),
     ("E003", "db.DatabaseCache", {"CACHES": {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache"}}}),
     *(("E004", repr(name), {"CACHELAYER": {"PREFIX": name}}) for name in ("", "a:b", "a*", "a b", "[a]", "a\n")),
     ("E005", "redis_connect_func", {"CACHES": on_redis(**pool(redis_connect_func=print))}),

@@ -43,6 +43,9 @@ end
 return removed
 """
 
+BLOCK_SECONDS = 0.1
+BLOCK = f"local started = os.clock() while os.clock() - started < {BLOCK_SECONDS} do end"
+
 Inject = Callable[[], Task]
 
 
@@ -101,6 +104,7 @@ class Faults:
             "Valkey full (OOM errors)": self._fill_memory,
             "Valkey restarted unseen, with older data": self._restart_unseen,
             "entries and versions removed": self._unlink,
+            "Valkey blocked by a script (BUSY errors)": self._block,
             "connections closed": self._close_connections,
             "subscriptions closed": self._close_subscriptions,
         }
@@ -259,6 +263,16 @@ class Faults:
         keys = [key for kind in "et" for key in client.scan_iter(match=f"{self._prefix}:{kind}:*", count=1000)]
         sample = self._rng.sample(keys, len(keys) // 3)
         self.removed_keys["removed"] += client.eval(UNLINK, len(sample), *sample)
+
+    def _block(self) -> Task:
+        """Let a script of another client block Valkey, which replies to all commands with an error meanwhile."""
+        yield from self._wait_until_up()
+        self._server.client.config_set("lua-time-limit", 5)  # milliseconds before the errors begin
+        connection = self._server.client.connection_pool.get_connection()
+        connection.send_command("EVAL", BLOCK, 0)
+        yield BLOCK_SECONDS
+        connection.disconnect()
+        self._server.client.connection_pool.release(connection)
 
     @contextmanager
     def _record_loss(self, *, by_eviction: bool = False) -> Iterator[None]:

@@ -9,6 +9,7 @@ import pytest
 from django.db.utils import ConnectionHandler
 from django.test import Client
 
+from cachelayer import REDIS_OPTIONS
 from cachelayer.runtime.runtime import CacheRuntime, memory_store, runtime
 from cachelayer.stores.base import StoreDown
 from whatsai import health
@@ -35,9 +36,15 @@ def without_database(monkeypatch: pytest.MonkeyPatch, dead_port: int) -> None:
 
 
 @pytest.fixture
-def without_cache(settings: Any, dead_port: int) -> None:
-    url = f"redis://:hunter2@127.0.0.1:{dead_port}/0"
-    settings.CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url}}
+def without_cache(settings: Any, dead_port: int) -> Iterator[None]:
+    url, before = f"redis://:hunter2@127.0.0.1:{dead_port}/0", settings.CACHES
+    settings.CACHES = {
+        "default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url, "OPTIONS": REDIS_OPTIONS}
+    }
+    runtime.use_configured_store()
+    yield
+    settings.CACHES = before
+    runtime.use_configured_store(owns_cache=True)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, Protocol
 
-from cachelayer.protocol.entries import HEADER_SIZE, VERSION_SIZE
+from cachelayer.protocol.entries import HEADER_SIZE, VERSION_SIZE, body_size
 from cachelayer.protocol.messages import LOST
 from cachelayer.protocol.tags import GLOBAL_TAG, Namespaces
 from cachelayer.runtime.runtime import CacheRuntime
@@ -133,11 +133,9 @@ class Server(MemoryStore):
 
         Return empty bytes if a version in the entry no longer exists, because then the entry can never be valid again.
         """
-        versions, position = set(self._versions.values()), HEADER_SIZE
-        while (version := data[position : position + VERSION_SIZE]).startswith(b"<") and position < len(data):
-            if version not in versions:
-                return b""
-            position += VERSION_SIZE
+        versions, start = set(self._versions.values()), body_size(data)
+        if any(data[at : at + VERSION_SIZE] not in versions for at in range(start, len(data), VERSION_SIZE)):
+            return b""
         return data[:1] + data[HEADER_SIZE:]
 
 
@@ -216,9 +214,9 @@ class StoreClient:
         self._server.touch(tags)
         self._on_touch(tags)
 
-    def put(self, entry: str, head: bytes, payload: bytes, tags: Sequence[str], ttl_ms: int) -> None:
+    def put(self, entry: str, body: bytes, tags: Sequence[str], ttl_ms: int) -> None:
         self._send("put", needs_room=True)
-        self._server.put(entry, head, payload, tags, ttl_ms)
+        self._server.put(entry, body, tags, ttl_ms)
         self._on_touch(tags[:1])
 
     def reinitialize(self, *, quarantine: bool) -> bool:

@@ -14,10 +14,10 @@ from cachelayer.protocol.entries import (
     EntryKey,
     Kind,
     LookupStatus,
+    join_versions,
     pack,
     unpack,
     validate,
-    version_prefix,
 )
 from cachelayer.stores.base import QUARANTINE, token
 
@@ -59,11 +59,11 @@ def test_an_entry_is_a_hit_while_no_state_changes_and_unpacks_to_what_was_packed
 ) -> None:
     kind = data.draw(kinds(entry_key))
     before = draw_states(entry_key, data, versions)
-    version_bytes = version_prefix(entry_key, before, kind)
+    version_bytes = join_versions(entry_key, before, kind)
     assert version_bytes is not None
-    entry = pack(kind, expires_at, version_bytes, payload)
+    entry = pack(entry_key, kind, expires_at, payload) + version_bytes
     assert validate(entry_key, entry, before) is LookupStatus.HIT
-    assert unpack(entry_key, entry) == (kind, expires_at, payload)
+    assert unpack(entry) == (kind, expires_at, payload)
 
 
 @given(entry_keys(), st.data(), st.binary(max_size=20))
@@ -72,9 +72,9 @@ def test_an_entry_is_a_hit_only_if_every_tag_that_it_depends_on_has_the_same_ver
 ) -> None:
     kind = data.draw(kinds(entry_key))
     before, after = draw_states(entry_key, data, versions), draw_states(entry_key, data, states)
-    version_bytes = version_prefix(entry_key, before, kind)
+    version_bytes = join_versions(entry_key, before, kind)
     assert version_bytes is not None
-    is_hit = validate(entry_key, pack(kind, 1, version_bytes, payload), after) is LookupStatus.HIT
+    is_hit = validate(entry_key, pack(entry_key, kind, 1, payload) + version_bytes, after) is LookupStatus.HIT
     assert is_hit == (needed_states(entry_key, before, kind) == needed_states(entry_key, after, kind))
 
 
@@ -82,7 +82,7 @@ def test_an_entry_is_a_hit_only_if_every_tag_that_it_depends_on_has_the_same_ver
 def test_only_versions_are_written_into_an_entry(entry_key: EntryKey, data: st.DataObject) -> None:
     kind = data.draw(kinds(entry_key))
     before = draw_states(entry_key, data, states)
-    version_bytes = version_prefix(entry_key, before, kind)
+    version_bytes = join_versions(entry_key, before, kind)
     are_versions = all(
         state and not state.startswith(INTENT_PREFIX) for state in needed_states(entry_key, before, kind)
     )
@@ -91,10 +91,10 @@ def test_only_versions_are_written_into_an_entry(entry_key: EntryKey, data: st.D
 
 
 @given(entry_keys(), st.data())
-def test_there_is_no_version_prefix_if_states_are_missing(entry_key: EntryKey, data: st.DataObject) -> None:
+def test_no_versions_are_joined_if_states_are_missing(entry_key: EntryKey, data: st.DataObject) -> None:
     before = draw_states(entry_key, data, versions)
     for count in range(len(entry_key.tags)):
-        assert version_prefix(entry_key, before[:count], Kind.PRESENT) is None
+        assert join_versions(entry_key, before[:count], Kind.PRESENT) is None
 
 
 @given(entry_keys(), st.data(), st.none() | st.binary(max_size=100))
@@ -113,27 +113,28 @@ def test_any_bytes_can_be_validated_and_unpacked(entry_key: EntryKey, data: st.D
     after = draw_states(entry_key, data, states)
     if data.draw(st.booleans()):
         entry = (
-            entry[:HEADER_SIZE].ljust(HEADER_SIZE, b"+")
+            entry[:1].ljust(1, b"+")
+            + len(entry_key.tags).to_bytes(2)
+            + entry[3:].ljust(HEADER_SIZE - 3)
             + b"".join(state or b"" for state in after)
-            + entry[HEADER_SIZE:]
         )
     if validate(entry_key, entry, after) is LookupStatus.HIT:
         if entry[:1] in (b"+", b"-"):
-            unpack(entry_key, entry)
+            unpack(entry)
         else:
             with pytest.raises(DecodeError):
-                unpack(entry_key, entry)
+                unpack(entry)
 
 
 def test_a_negative_entry_depends_on_the_insert_tag_and_a_row_does_not() -> None:
     entry_key = EntryKey("thing:1", ("thing:1", "things", "*"), "things:new")
     before = [b"a" * 16, b"b" * 16, b"c" * 16, b"d" * 16]
     after = [*before[:3], INTENT_PREFIX + b"x:1"]
-    entries = {kind: pack(kind, 1, version_prefix(entry_key, before, kind) or b"", b"") for kind in Kind}
+    entries = {kind: pack(entry_key, kind, 1, b"") + (join_versions(entry_key, before, kind) or b"") for kind in Kind}
     assert validate(entry_key, entries[Kind.PRESENT], after) is LookupStatus.HIT
     assert validate(entry_key, entries[Kind.NEGATIVE], after) is LookupStatus.MISS
-    assert version_prefix(entry_key, after, Kind.PRESENT) is not None
-    assert version_prefix(entry_key, after, Kind.NEGATIVE) is None
+    assert join_versions(entry_key, after, Kind.PRESENT) is not None
+    assert join_versions(entry_key, after, Kind.NEGATIVE) is None
 
 
 def test_a_new_version_never_looks_like_an_intent() -> None:

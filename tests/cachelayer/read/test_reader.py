@@ -15,7 +15,7 @@ from tests.conversations.rows import an_instance
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-PAYLOAD_START = HEADER_SIZE + 3 * VERSION_SIZE  # offset of the payload in the cache entry of a row
+VERSIONS_SIZE = 3 * VERSION_SIZE  # bytes at the end of the cache entry of a row
 
 
 def only_entry(cache_runtime: CacheRuntime) -> tuple[str, bytes]:
@@ -39,9 +39,9 @@ def test_an_entry_with_a_malformed_payload_is_a_miss(cache_runtime: CacheRuntime
     row = Instance.objects.first() or an_instance()
     Instance.objects.fetch(row.pk)
     name, entry = only_entry(cache_runtime)
-    cache_runtime.store.fill([(name, entry[:PAYLOAD_START] + payload, 60_000)], "")
+    cache_runtime.store.fill([(name, entry[:HEADER_SIZE] + payload + entry[-VERSIONS_SIZE:], 60_000)], "")
     assert Instance.objects.fetch(row.pk, fresh=True) == row
-    assert only_entry(cache_runtime)[1][PAYLOAD_START:] == entry[PAYLOAD_START:]
+    assert only_entry(cache_runtime)[1][HEADER_SIZE:] == entry[HEADER_SIZE:]
 
 
 @pytest.mark.parametrize("kind", [b"?", b"\0", b"-"])

@@ -4,7 +4,7 @@ So the properties that `tests/cachelayer/interleavings` checks with a `MemorySto
 tests with mutants of the Lua scripts show that the comparison finds differences.
 """
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
-from cachelayer.protocol.entries import INTENT_PREFIX, VERSION_SIZE
+from cachelayer.protocol.entries import INTENT_PREFIX, VERSION_SIZE, EntryKey, Kind, pack
 from cachelayer.protocol.tags import GLOBAL_TAG
 from cachelayer.runtime.runtime import runtime
 from cachelayer.stores import redis
@@ -28,8 +28,13 @@ PREFIX = "conformance"
 TAGS = ["instance:1", "instance:2", "contact:1", "instances", GLOBAL_TAG]
 ENTRIES = ["instance:1@f", "instance:2@f", "contact:1@f"]
 WRITES = [b"a" * VERSION_SIZE, b"b" * VERSION_SIZE, b"c" * VERSION_SIZE]
-HEAD, PAYLOAD = b"+1234", b"payload"
 MINUTE = 60_000  # in milliseconds
+
+
+def body(tags: Sequence[str]) -> bytes:
+    """Return the body of an entry that depends on these tags."""
+    return pack(EntryKey("", tuple(tags)), Kind.PRESENT, 1, b"payload")
+
 
 Operation = Callable[["Side"], Hashable]
 
@@ -70,11 +75,10 @@ class Side:
         """Return for each tag of an entry whether the entry contains the current version of the tag."""
         if entry is None:
             return None
-        assert entry.startswith(HEAD)
-        assert entry.endswith(PAYLOAD)
-        prefix, current = entry[len(HEAD) : -len(PAYLOAD)], dict(zip(TAGS, states, strict=True))
-        versions = [prefix[start : start + VERSION_SIZE] for start in range(0, len(prefix), VERSION_SIZE)]
-        assert len(prefix) == VERSION_SIZE * len(self.tags[name])
+        joined, current = entry.removeprefix(body(self.tags[name])), dict(zip(TAGS, states, strict=True))
+        assert len(joined) < len(entry)
+        versions = [joined[start : start + VERSION_SIZE] for start in range(0, len(joined), VERSION_SIZE)]
+        assert len(joined) == VERSION_SIZE * len(self.tags[name])
         return tuple(current[tag] == version for tag, version in zip(self.tags[name], versions, strict=True))
 
 
@@ -103,7 +107,7 @@ def fills(draw: st.DrawFn) -> Operation:
             tag: state for tag, state in zip(tags, states, strict=True) if state and not state.startswith(INTENT_PREFIX)
         }
         side.tags[entry] = list(versions)
-        side.store.fill([(entry, HEAD + b"".join(versions.values()) + PAYLOAD, MINUTE)], lease)
+        side.store.fill([(entry, body(list(versions)) + b"".join(versions.values()), MINUTE)], lease)
 
     return fill
 
@@ -120,7 +124,7 @@ def puts(draw: st.DrawFn) -> Operation:
 
     def put(side: Side) -> None:
         side.tags[entry] = tags
-        side.store.put(entry, HEAD, PAYLOAD, tags, MINUTE)
+        side.store.put(entry, body(tags), tags, MINUTE)
 
     return put
 
@@ -174,7 +178,9 @@ class Channel:
 @pytest.fixture
 def stores(valkey_server: Valkey) -> Iterator[Callable[[], tuple[Side, Side]]]:
     """Return a function that makes an empty `MemoryStore` and an empty `RedisStore`."""
-    shared = RedisStore("default", PREFIX, "sender", runtime.namespaces, lambda _tags: None, lambda _event: None)
+    shared = RedisStore(
+        "default", PREFIX, "sender", runtime.namespaces, [b"key"], lambda _tags: None, lambda _event: None
+    )
     channel = Channel(valkey_server, shared.channel)
 
     def make() -> tuple[Side, Side]:

@@ -10,6 +10,7 @@ from django.core.cache import cache as django_cache  # noqa: TID251 - the tests 
 
 from cachelayer import cache
 from cachelayer.background.threads import BackgroundThreads
+from cachelayer.protocol.entries import FORMAT, EntryKey, Kind, pack
 from cachelayer.runtime.runtime import CacheRuntime, get_runtime, runtime
 from cachelayer.stores.base import Store
 from cachelayer.stores.redis import RedisStore
@@ -23,6 +24,7 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PREFIX = django_settings.CACHELAYER["PREFIX"]
+BODY = pack(EntryKey("conversation:1", ("conversation:1", "conversations", "*")), Kind.PRESENT, 1, b"")
 HOUR = 60 * 60 * 1000  # in milliseconds
 
 
@@ -70,7 +72,7 @@ def test_entries_and_tags_expire_except_namespaces(valkey_server: Valkey) -> Non
 
 def test_the_tag_of_a_value_lives_as_long_as_the_value(valkey_server: Valkey) -> None:
     cache.set("x", 1, ttl=24 * 60 * 60)
-    for key in (f"{PREFIX}:t:values:x", f"{PREFIX}:e:values:x@1"):
+    for key in (f"{PREFIX}:t:values:x", f"{PREFIX}:e:values:x@{FORMAT}"):
         assert 23 * HOUR < valkey_server.client.pttl(key) <= 24 * HOUR
 
 
@@ -132,7 +134,7 @@ def test_caches_with_two_prefixes_do_not_affect_each_other(runtimes: list[CacheR
     tags = ["conversation:1", "conversations", "*"]
     for each in runtimes:
         states, _ = each.store.claim_versions(tags, "", 0)
-        each.store.fill([("conversation:1@1", b"+0000" + b"".join(state or b"" for state in states), 60_000)], "")
+        each.store.fill([("conversation:1@1", BODY + b"".join(state or b"" for state in states), 60_000)], "")
         each.local.put(each.local.namespaces["conversations"], 1, lambda: 1, tuple(tags), 60, each.local.sequence())
     before = other.store.read(["conversation:1@1"], tags)
     one.store.begin(b"w" * 16, tags)
@@ -161,7 +163,7 @@ TAG = "conversation:1"
 @pytest.fixture
 def other_store() -> RedisStore:
     """The store as another process uses it."""
-    return RedisStore("default", PREFIX, "other", runtime.namespaces, lambda _: None, lambda _: None)
+    return RedisStore("default", PREFIX, "other", runtime.namespaces, [b"key"], lambda _: None, lambda _: None)
 
 
 def version_of(store: Store) -> bytes | None:

@@ -1,270 +1,114 @@
-"""No answer is taken for the answer to another question, whatever happens to the replies of the Redis server."""
+"""Replies are parsed as redis-py parses them, however they arrive in parts."""
 
-import random
-import threading
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from redis import exceptions
 
-from cachelayer import cache
-from cachelayer.runtime.runtime import get_runtime
-from cachelayer.stores import transport
-from cachelayer.stores.base import Store, StoreDown, StoreFull
-from cachelayer.stores.redis import RedisStore
-from cachelayer.stores.transport import RedisTransport
-from conversations.models import Contact
-from tests import valkey
-from tests.cachelayer import reply_proxy
-from tests.cachelayer.conftest import reset_cache, shorten_delays, use_redis, wait_until_in_use
-from tests.cachelayer.reply_proxy import ReplyProxy
-from tests.conversations.rows import a_contact, an_instance
-from tests.valkey import Valkey
-from tests.waiting import wait_until
-
-pytestmark = pytest.mark.django_db(transaction=True)
-
-WRITE_ID = b"w" * 16
-TAGS = ["contact:1", "contact:2", "contact:3", "contacts"]
-ENTRIES = [f"contact:{number}@f" for number in range(4)]
+from cachelayer.stores.replies import Incomplete, MisplacedReply, parse, read_replies
 
 
-# --- replies that are lost, inserted, repeated or delayed -------------------------------------------------------------
-class Tamperer:
-    """Tampers with about every eighth reply, as a bug of a server or of a proxy might do.
-
-    Args:
-        rng: chooses the replies and what happens to them.
-        gap: how many replies in a row arrive as they are, after each reply that does not.
-    """
-
-    def __init__(self, rng: random.Random, gap: int = 0) -> None:
-        self._rng = rng
-        self._gap = gap
-        self._rest = 0
-        self._earlier: deque[bytes] = deque([b"$-1\r\n", b":1\r\n", b"+OK\r\n", b"-ERR inserted\r\n"], maxlen=30)
-
-    def __call__(self, reply: bytes) -> list[bytes]:
-        self._earlier.append(reply)
-        if self._rest or self._rng.random() > 1 / 8:
-            self._rest = max(0, self._rest - 1)
-            return [reply]
-        self._rest = self._gap
-        other = self._rng.choice(self._earlier)
-        return self._rng.choice([[], [reply, reply], [other, reply], [reply, other], [other, other, reply]])
+def encode(reply: Any) -> bytes:
+    """Encode a reply as a server does."""
+    match reply:
+        case None:
+            return b"$-1\r\n"
+        case int():
+            return b":%d\r\n" % reply
+        case bytes():
+            return b"$%d\r\n%b\r\n" % (len(reply), reply)
+        case list():
+            return b"*%d\r\n%b" % (len(reply), b"".join(map(encode, reply)))
+    raise TypeError(reply)
 
 
-@pytest.fixture
-def proxy(valkey_server: Valkey, settings: Any) -> Iterator[ReplyProxy]:
-    """A proxy in front of the server, which the cache runtime of the test process uses."""
-    with reply_proxy.running(valkey_server.url) as running:
-        use_redis(settings, running.url)
-        reset_cache()
-        yield running
-        running.tamper = None
-        wait_until_in_use(get_runtime())
+scalars = st.none() | st.integers(-(2**63), 2**63 - 1) | st.binary(max_size=20) | st.sampled_from([b"\r\n", b"$-1\r\n"])
+replies = st.recursive(scalars, lambda items: st.lists(items, max_size=4), max_leaves=8)
 
 
-def fuzz_store(store: Store, direct: Store, proxy: ReplyProxy, rng: random.Random, rounds: int) -> int:
-    """Call methods of a store whose replies are tampered with; return how many reads were answered.
-
-    Every answer must be the answer that the store `direct` gives, which is not tampered with.
-    """
-    direct.claim_versions(TAGS, "", 0)
-    direct.fill([(name, b"body of %b" % name.encode(), 60_000) for name in ENTRIES], "")
-    proxy.tamper = Tamperer(rng, gap=4)  # one fault in a round trip: a reply that was replaced cannot be noticed
-    answered = 0
-    for _ in range(rounds):
-        entries, tags = rng.sample(ENTRIES, rng.randrange(3)), rng.sample(TAGS, rng.randrange(1, 4))
-        method = rng.choice(["read", "read", "read", "claim", "begin", "end", "touch"])
-        with suppress(StoreDown, StoreFull):
-            before = direct.read(entries, tags)
-            if method == "read":
-                found = store.read(entries, tags)
-                after = direct.read(entries, tags)  # a script that was posted before may have run meanwhile
-                assert found[0] == before[0]
-                assert all(state in pair for state, *pair in zip(found[1], before[1], after[1], strict=True))
-                answered += 1
-            elif method == "claim":
-                states, _ = store.claim_versions(tags, "", 0)
-                after = direct.read([], tags)
-                assert all(state in pair for state, *pair in zip(states, before[1], after[1], strict=True))
-            elif method == "begin":
-                store.begin(WRITE_ID, tags)
-                assert all(WRITE_ID in (state or b"") for state in direct.read([], tags)[1])
-            elif method == "end":
-                store.end(WRITE_ID, TAGS)
-            else:
-                store.touch(tags)
-    return answered
+@given(st.lists(replies, max_size=4))
+def test_replies_are_parsed(expected: list[Any]) -> None:
+    data = b"".join(map(encode, expected))
+    assert parse(data, len(expected)) == (expected, len(data))
 
 
-@pytest.fixture
-def direct(proxy: ReplyProxy, valkey_server: Valkey, settings: Any) -> Store:  # noqa: ARG001 - the fixture `proxy` sets CACHES first
-    """A store that uses the server without the proxy."""
-    settings.CACHES["direct"] = {**settings.CACHES["default"], "LOCATION": valkey_server.url}
-    prefix, namespaces = settings.CACHELAYER["PREFIX"], get_runtime().namespaces
-    return RedisStore("direct", prefix, "direct", namespaces, lambda _tags: None, lambda _event: None)
+@given(st.lists(replies, min_size=1, max_size=4), st.data())
+def test_a_part_of_the_replies_is_incomplete(expected: list[Any], data: st.DataObject) -> None:
+    encoded = b"".join(map(encode, expected))
+    with pytest.raises(Incomplete):
+        parse(encoded[: data.draw(st.integers(0, len(encoded) - 1))], len(expected))
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_a_store_returns_no_reply_to_another_command(proxy: ReplyProxy, direct: Store, seed: int) -> None:
-    assert fuzz_store(get_runtime().store, direct, proxy, random.Random(seed), rounds=300) > 50
+class Parts:
+    """A connection from which each call of `recv` returns the next part of some bytes."""
+
+    def __init__(self, data: bytes, lengths: list[int]) -> None:
+        self._data = data
+        self._lengths = lengths
+        self._sock = self
+
+    def recv(self, _size: int) -> bytes:
+        length = self._lengths.pop() if self._lengths else len(self._data)
+        part, self._data = self._data[:length], self._data[length:]
+        return part
 
 
-def test_without_the_echo_a_store_returns_replies_to_other_commands(
-    proxy: ReplyProxy, direct: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def converse(self: Any, connection: Any, commands: bytes, count: int) -> list[Any]:
-        connection.send_packed_command([commands])
-        posted = self._posted.pop(connection, [])
-        replies = [transport._read_reply(connection) for _ in range(len(posted) + count)]  # noqa: SLF001 - this mutant reads replies as the real code does
-        return replies[len(posted) :]
-
-    monkeypatch.setattr(RedisTransport, "_converse", converse)
-    with pytest.raises((AssertionError, AttributeError, TypeError)):  # a reply of another type may cause any error
-        fuzz_store(get_runtime().store, direct, proxy, random.Random(0), rounds=300)
+@given(st.lists(replies, min_size=1, max_size=4), st.lists(st.integers(1, 5)))
+def test_replies_arrive_in_any_parts(expected: list[Any], lengths: list[int]) -> None:
+    assert read_replies(Parts(b"".join(map(encode, expected)), lengths), len(expected)) == expected
 
 
-def fuzz_rows(proxy: ReplyProxy, rng: random.Random, rounds: int) -> None:
-    """Read rows, lists and values while any replies are tampered with: none may be that of another key."""
-    instances = [an_instance() for _ in range(2)]
-    pks = [a_contact(instance).pk for instance in instances for _ in range(3)]
-    for number in range(4):
-        cache.set(f"contacts:value:{number}", number)
-    proxy.tamper = Tamperer(rng)
-    for _ in range(rounds):
-        pk, number, instance = rng.choice(pks), rng.randrange(4), rng.choice(instances)
-        kind = rng.choice(["row", "row", "many", "list", "value", "write"])
-        if kind == "row":
-            assert Contact.objects.fetch(pk, fresh=True).pk == pk
-        elif kind == "many":
-            assert all(row.pk == key for key, row in Contact.objects.fetch_many(pks, fresh=True).items())
-        elif kind == "list":
-            page = Contact.objects.for_instance(instance, fresh=True)
-            assert {row.instance_id for row in page.rows} == {instance.pk}
-        elif kind == "value":
-            assert cache.get(f"contacts:value:{number}", number) == number
-        else:
-            Contact.objects.get(pk=pk).save()
+@given(st.lists(replies, min_size=1, max_size=4), replies)
+def test_a_reply_too_many_is_noticed(expected: list[Any], more: Any) -> None:
+    with pytest.raises(MisplacedReply):
+        read_replies(Parts(b"".join(map(encode, [*expected, more])), []), len(expected))
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_no_read_returns_the_data_of_another_key(proxy: ReplyProxy, seed: int) -> None:
-    fuzz_rows(proxy, random.Random(seed), rounds=150)
+def test_a_closed_connection_is_an_error() -> None:
+    with pytest.raises(exceptions.ConnectionError):
+        read_replies(Parts(b"$3\r\nabc", []), 1)
 
 
-# --- servers that reply with errors to commands for whose replies nobody waits ----------------------------------------
-@contextmanager
-def busy(server: Valkey) -> Iterator[None]:
-    """Let a script of another client block the server until the `with` block ends."""
-    server.client.config_set("lua-time-limit", 1)  # milliseconds after which the server replies BUSY to all commands
-    blocker = threading.Thread(target=_block, args=(server.new_client(),))
-    blocker.start()
-    wait_until(lambda: _replies_with_error(server))
+@given(st.lists(replies, max_size=4), st.binary(max_size=20))
+def test_what_follows_the_replies_is_left(expected: list[Any], rest: bytes) -> None:
+    data = b"".join(map(encode, expected))
+    assert parse(data + rest, len(expected)) == (expected, len(data))
+
+
+@pytest.mark.parametrize("data", [b"x\r\n", b"$x\r\n", b"*1\r\n?\r\n", b":\r\n", b"\r\n"])
+def test_anything_else_is_misplaced(data: bytes) -> None:
+    with pytest.raises(MisplacedReply):
+        parse(data, 1)
+
+
+@given(st.binary(max_size=30), st.integers(0, 3))
+def test_any_bytes_are_parsed_or_rejected(data: bytes, count: int) -> None:
     try:
-        yield
-    finally:
-        server.client.script_kill()
-        blocker.join()
+        found, end = parse(data, count)
+    except (Incomplete, MisplacedReply):
+        return
+    assert len(found) == count
+    assert end <= len(data)
 
 
-def _block(client: Any) -> None:
-    with suppress(exceptions.ResponseError):  # SCRIPT KILL ends the script with an error
-        client.eval("while true do end", 0)
-
-
-def _replies_with_error(server: Valkey) -> bool:
-    try:
-        server.client.echo("x")
-    except exceptions.ResponseError:
-        return True
-    return False
-
-
-def narrowed(*rules: str) -> Callable[[Valkey], AbstractContextManager[None]]:
-    """Return a fault that takes permissions from the Redis user of the cache until the `with` block ends."""
-
-    @contextmanager
-    def inject(server: Valkey) -> Iterator[None]:
-        server.client.execute_command("ACL", "SETUSER", "app", *rules)
-        try:
-            yield
-        finally:
-            server.client.execute_command("ACL", "SETUSER", "app", "+@all")
-
-    return inject
-
-
-FAULTS = {
-    "a blocking script": busy,
-    "no scripts": narrowed("-@scripting"),
-    "no commands": narrowed("nocommands"),
-    "no CLIENT REPLY": narrowed("-client|reply"),
-    "no ECHO": narrowed("-echo"),
-    "no writes": narrowed("-@write"),
-}
-
-
-@pytest.fixture(params=["valkey", "redis"])
-def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[Valkey]:
-    """A Valkey server, or a Redis server if there is one; the cache uses it as the Redis user `app`."""
-    program = valkey.redis_program() if request.param == "redis" else None
-    if request.param == "redis" and program is None:
-        pytest.skip("no redis-server in PATH, and REDIS_SERVER names none")
-    shorten_delays(monkeypatch)
-    caches = settings.CACHES
-    with valkey.running(program) as running:
-        running.client.execute_command("ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all")
-        use_redis(settings, running.url.replace("unix://", "unix://app:secret@"))
-        reset_cache()
-        yield running
-    settings.CACHES = caches
-    reset_cache()
-
-
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-def test_after_a_server_rejected_commands_each_read_returns_its_own_row(
-    server: Valkey, fault: Callable[[Valkey], AbstractContextManager[None]]
-) -> None:
-    instance = an_instance()
-    names = {a_contact(instance, name=f"name {number}").pk: f"name {number}" for number in range(3)}
-
-    def read_all() -> None:
-        for fresh in (True, False):
-            assert {pk: Contact.objects.fetch(pk, fresh=fresh).name for pk in names} == names
-            assert {pk: row.name for pk, row in Contact.objects.fetch_many(names, fresh=fresh).items()} == names
-            page = Contact.objects.for_instance(instance, fresh=fresh)
-            assert {row.pk: row.name for row in page.rows} == names
-
-    def write(pk: int, name: str) -> None:
-        Contact.objects.filter(pk=pk).update(name=name)
-        names[pk] = name
-
-    read_all()
-    for number, pk in enumerate(list(names)):
-        with fault(server):
-            write(pk, f"new {number}")
-            read_all()
-        write(pk, f"newer {number}")
-        read_all()
-        wait_until_in_use(get_runtime())
-        write(pk, f"newest {number}")
-        read_all()
-
-
-# --- replies of the wrong shape ---------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
-    "reply", [b"$5\r\nvalue\r\n", b"*-1\r\n", b"*1\r\n$-1\r\n", b"*3\r\n:1\r\n:2\r\n:3\r\n", b":1\r\n"]
+    ("line", "kind"),
+    [
+        (b"-NOSCRIPT No matching script.", exceptions.NoScriptError),
+        (b"-OOM command not allowed", exceptions.OutOfMemoryError),
+        (b"-READONLY You can't write", exceptions.ReadOnlyError),
+        (b"-NOPERM this user has no permissions", exceptions.NoPermissionError),
+        (b"-BUSY Redis is busy running a script.", exceptions.ResponseError),
+        (b"-ERR \xff", exceptions.ResponseError),
+    ],
 )
-def test_a_reply_of_the_wrong_shape_closes_the_connection(proxy: ReplyProxy, reply: bytes) -> None:
-    store = get_runtime().store
-    before = store.read(ENTRIES[:1], TAGS[:1])
-    proxy.tamper = lambda real: [reply] if real.startswith(b"*3") else [real]
-    with pytest.raises(StoreDown):
-        store.read(ENTRIES[:1], TAGS[:1])
-    proxy.tamper = None
-    assert store.read(ENTRIES[:1], TAGS[:1]) == before
+def test_an_error_reply_is_the_error_of_redis_py(line: bytes, kind: type[Exception]) -> None:
+    (error,), _ = parse(line + b"\r\n", 1)
+    assert type(error) is kind
+
+
+def test_a_server_that_loads_its_data_is_not_connected() -> None:
+    with pytest.raises(exceptions.BusyLoadingError):
+        parse(b"-LOADING Redis is loading the dataset in memory\r\n", 1)

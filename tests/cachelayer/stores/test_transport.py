@@ -64,13 +64,11 @@ def test_an_unread_reply_is_not_taken_for_the_next_one(transport: RedisTransport
 def test_an_interrupted_command_leaves_no_reply_behind(
     transport: RedisTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connection = next_connection(transport)
-
-    def interrupt() -> None:
+    def interrupt(*_args: Any) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(connection, "read_response", interrupt)
+        patch.setattr("cachelayer.stores.transport.read_replies", interrupt)
         with pytest.raises(KeyboardInterrupt):
             transport.execute("ECHO", "reply to another command")
     assert transport.execute("ECHO", "expected") == b"expected"
@@ -229,3 +227,17 @@ def test_all_connections_to_a_replica_are_closed_but_none_while_it_is_in_use(
                 may_read.set()
             assert other.result() == b"expected"
             assert [connection._sock for connection in used] == [None, None]  # noqa: SLF001 - the attribute _sock is None if the connection is closed
+
+
+# --- large replies ----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("size", [65_516, 65_536, 1_000_003])
+def test_a_reply_that_arrives_in_parts_is_read(transport: RedisTransport, size: int) -> None:
+    text = b"\r\n" * (size // 2) + b"x" * (size % 2)  # every part ends as a reply does
+    transport.execute("SET", "a", text)
+    assert transport.get_strings(["a", "nothing", "a"]) == [text, None, text]
+
+
+def test_a_connection_that_another_thread_closed_is_reopened(transport: RedisTransport) -> None:
+    transport.execute("SET", "a", 1)
+    next_connection(transport).disconnect()
+    assert transport.execute("GET", "a") == b"1"

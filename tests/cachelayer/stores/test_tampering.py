@@ -1,0 +1,130 @@
+"""Entries that something else has written to the Redis server, or copied to other names, are not used."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+
+from cachelayer import cache
+from cachelayer.protocol.seal import Seal
+from cachelayer.runtime.metrics import EVENTS
+from cachelayer.runtime.runtime import get_runtime, runtime
+from conversations.models import Contact
+from tests.conversations.rows import a_contact, an_instance
+from tests.valkey import Valkey
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PREFIX = f"{django_settings.CACHELAYER['PREFIX']}:e:"
+
+
+def entries(server: Valkey) -> dict[bytes, bytes]:
+    keys = sorted(server.client.scan_iter(match=f"{PREFIX}*"))
+    return dict(zip(keys, server.client.mget(keys), strict=True))
+
+
+def rejected() -> int:
+    counts = runtime.counters.snapshot(runtime.local.namespaces.values())
+    return counts.get((EVENTS, "", "rejected entries"), 0)
+
+
+def change_a_byte(found: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    return {key: entry[:30] + bytes([entry[30] ^ 1]) + entry[31:] for key, entry in found.items()}
+
+
+def change_the_name(found: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    return {key: entry.replace(b"name", b"evil") for key, entry in found.items()}
+
+
+def exchange(found: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    """Store each entry under the name of the next one. All entries depend on tags that were touched together."""
+    return dict(zip(found, [*list(found.values())[1:], next(iter(found.values()))], strict=True))
+
+
+def seal_with_another_key(found: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    seal = Seal([b"another key"])
+    return {
+        key: seal.seal(key.decode().removeprefix(PREFIX), entry[16:].replace(b"name", b"evil"))
+        for key, entry in found.items()
+    }
+
+
+def remove_the_seal(found: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    return {key: entry[16:] for key, entry in found.items()}
+
+
+def replace_by_rubbish(found: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    return {key: b"x" * number for number, key in enumerate(found)}
+
+
+CHANGES = [change_a_byte, change_the_name, exchange, seal_with_another_key, remove_the_seal, replace_by_rubbish]
+
+
+@pytest.fixture
+def read(valkey_server: Valkey) -> Callable[[], Any]:  # noqa: ARG001 - the cache uses the server
+    """Return a function that reads rows, lists and a value from the shared store."""
+    instances = [an_instance() for _ in range(2)]
+    pks = [a_contact(instance, name=f"name {instance.pk}").pk for instance in instances for _ in range(2)]
+
+    def read_all() -> Any:
+        get_runtime().local.invalidate(["*"])
+        return (
+            [Contact.objects.fetch(pk, fresh=True) for pk in pks],
+            Contact.objects.fetch_many(pks, fresh=True),
+            [Contact.objects.for_instance(instance, fresh=True).rows for instance in instances],
+            [cache.fetch(f"contacts:value:{number}", lambda number=number: f"name {number}") for number in range(2)],  # type: ignore[misc]  # mypy cannot infer the type of a lambda's default
+        )
+
+    read_all()
+    return read_all
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_changed_entries_are_replaced_by_what_the_database_holds(
+    valkey_server: Valkey, read: Callable[[], Any], change: Callable[[dict[bytes, bytes]], dict[bytes, bytes]]
+) -> None:
+    expected, before = read(), rejected()
+    changed = change(entries(valkey_server))
+    assert len(changed) == 8
+    valkey_server.client.mset(changed)
+    assert [[row.name for row in rows] for rows in (read()[0], expected[0])] == [[row.name for row in expected[0]]] * 2
+    assert read() == expected
+    assert rejected() - before >= len(changed) / 2
+    before = rejected()
+    assert read() == expected
+    assert rejected() == before, "an entry was not replaced"
+
+
+def test_rejected_entries_are_logged_once_a_minute(
+    valkey_server: Valkey, read: Callable[[], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    read()
+    for _ in range(2):
+        valkey_server.client.mset(change_a_byte(entries(valkey_server)))
+        read()
+    assert caplog.text.count("Cache entry REJECTED") == 1
+
+
+def test_entries_stay_valid_when_secret_key_is_rotated_with_a_fallback(
+    valkey_server: Valkey, read: Callable[[], Any], settings: Any
+) -> None:
+    expected = read()
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "another secret key of this site" * 2
+    get_runtime().use_configured_store(owns_cache=True)
+    before = entries(valkey_server)
+    assert read() == expected
+    assert entries(valkey_server) == before
+    assert not rejected()
+
+
+def test_without_a_fallback_a_new_secret_key_makes_misses(
+    valkey_server: Valkey, read: Callable[[], Any], settings: Any
+) -> None:
+    expected = read()
+    settings.SECRET_KEY = "another secret key of this site" * 2
+    get_runtime().use_configured_store(owns_cache=True)
+    before = entries(valkey_server)
+    assert read() == expected
+    assert all(entry != before.get(key) for key, entry in entries(valkey_server).items())
