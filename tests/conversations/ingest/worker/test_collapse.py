@@ -76,13 +76,21 @@ def test_a_state_that_comes_back_is_applied_again(instance: Instance) -> None:
 @pytest.mark.parametrize("state", ["new state", "connecting"])
 def test_events_that_are_not_applied_collapse_too(instance: Instance, state: str) -> None:
     other = {"instance": "support"} if state == "connecting" else {}
-    for seconds in range(30):
-        store_all(instance, connection_update(state, seconds) | other)
+    for seconds in range(0, 30, 3):
+        store_all(instance, *(connection_update(state, seconds + number) | other for number in range(3)))
         apply_all(instance)
     assert outcomes(instance) == {"foreign" if other else "unknown": 1}
     replay.requeue(instance.events.values_list("pk", flat=True))
     apply_all(instance)
     assert outcomes(instance) == {"foreign" if other else "unknown": 1}, "the row can be applied again"
+
+
+def test_events_from_another_server_collapse_too(instance: Instance, django_assert_max_num_queries: Any) -> None:
+    Instance.objects.filter(pk=instance.pk).update(server_url="http://evolution:8080")
+    store_all(instance, *(connection_update("close", number) | {"server_url": "http://other"} for number in range(100)))
+    with django_assert_max_num_queries(40):
+        apply_all(instance)
+    assert outcomes(instance) == {"applied": 1}
 
 
 def test_different_contents_stay_apart(instance: Instance) -> None:
