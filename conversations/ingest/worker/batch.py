@@ -38,7 +38,8 @@ MAX_BATCH_CHARS = 8_000_000  # maximum JSON characters in a batch, because parse
 MAX_REASON_CHARS = 255
 # The columns that a worker needs for applying an event and recording the event's outcome.
 _EVENT_FIELDS = (
-    "instance", "name", "payload", "received_at", "request_id", "due_at", "attempts", "reason", "outcome", "finished_at",
+    "instance", "name", "payload", "received_at", "request_id",
+    "due_at", "attempts", "reason", "outcome", "finished_at",
 )  # fmt: skip
 Outcome = WebhookEvent.Outcome
 log = Context.WEBHOOK.logger
