@@ -16,6 +16,7 @@ from gunicorn.workers.gasgi import ASGIWorker
 
 CLOSE_SECONDS = 5.0  # how long a closed connection may take to transfer what is left
 YIELD_SECONDS = 0.002  # how long a process waits for another one with fewer connections to accept
+LINGER_SECONDS = 1.0  # how long a process that stops still takes requests on its open connections
 RETRY_SECONDS = 0.5  # pause after a failed accept, such as when the process has too many open files
 
 
@@ -131,6 +132,8 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no type hints
             await self._wait_for_stop(1.0)
         for acceptor in acceptors:
             acceptor.cancel()
+        if self._connections and not self._quick_shutdown:
+            await asyncio.sleep(LINGER_SECONDS)
         for connection in [connection for connection in self._connections if connection.is_idle]:
             connection.close()
         await self._shutdown()
