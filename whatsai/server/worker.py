@@ -86,9 +86,9 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no type hints
     counts = ConnectionCounts()  # made in the master, which imports this module before it forks
 
     def __init__(self, *args: Any, **options: Any) -> None:
+        self._stopping = asyncio.Event()
         super().__init__(*args, **options)
         self._connections: dict[Connection, None] = {}  # in the order in which they were accepted
-        self._stopping = asyncio.Event()
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
@@ -114,15 +114,15 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no type hints
         self._connections.pop(connection, None)
         self.counts.set(self.age, len(self._connections))
 
-    def handle_exit_signal(self) -> None:
-        """Stop at SIGTERM: finish the running requests."""
-        super().handle_exit_signal()
-        self._stopping.set()
+    @property
+    def alive(self) -> bool:
+        """Whether the process takes new connections; gunicorn sets it to False at a signal or after `max_requests`."""
+        return not self._stopping.is_set()
 
-    def handle_quit_signal(self) -> None:
-        """Stop at SIGINT and SIGQUIT, without waiting for requests."""
-        super().handle_quit_signal()
-        self._stopping.set()
+    @alive.setter
+    def alive(self, is_alive: bool) -> None:
+        if not is_alive:
+            self._stopping.set()
 
     async def _serve(self) -> None:
         self.counts.set(self.age, 0)
@@ -160,7 +160,8 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no type hints
                 self.log.warning("Connection NOT ACCEPTED: %s", error.strerror)
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            await self.loop.connect_accepted_socket(partial(Connection, self), accepted)
+            # The process may stop now: an accepted connection must still be served.
+            await asyncio.shield(self.loop.connect_accepted_socket(partial(Connection, self), accepted))
 
     async def _wait_readable(self, listener: socket.socket) -> None:
         readable = asyncio.Event()
