@@ -85,8 +85,8 @@ class KnownNames:
 
     def _load(self) -> None:
         started_at = monotonic()
-        rows = Instance.objects.primary(Instance.objects.only("name").order_by())
-        self._names, self._loaded_at = frozenset(row.name for row in rows), started_at
+        names = Instance.objects.primary(Instance.objects.order_by()).values_list("name", flat=True)
+        self._names, self._loaded_at = frozenset(names), started_at
 
 
 known_names = KnownNames()
