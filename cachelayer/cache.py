@@ -85,7 +85,8 @@ def fetch(key: str, load: Callable[[], T], *, tags: tuple[str, ...] = ()) -> T:
 
     Args:
         key: the cache key.
-        load: computes the value, usually from the database.
+        load: computes the value, usually from the database. Cached reads of `load` in this thread skip the local cache,
+            which may lag behind other processes.
         tags: the tags that the value depends on. Every call of `fetch` with the same key must pass the same tags.
 
     Raises:
