@@ -171,7 +171,7 @@ class LocalCache:
     def _update_validity(self, new_loads: int) -> None:
         """Add to the number of threads that load values, and copy the validity to all namespaces."""
         with self._lock:
-            self._loads += new_loads
+            self._loads = max(self._loads + new_loads, 0)  # a child that is forked inside of `loading` begins with 0
             for local in self.namespaces.values():
                 local.valid_until = self.valid_until
                 local.quick_until = 0.0 if self._loads else self.valid_until

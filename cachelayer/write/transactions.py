@@ -199,6 +199,6 @@ def _find_hook(connection: BaseDatabaseWrapper) -> TransactionHook | None:
     """Return the hook of the current transaction; None if this process has not written in the transaction."""
     for _savepoints, function, *_ in connection.run_on_commit:
         hook = getattr(function, "__self__", None)
-        if isinstance(hook, TransactionHook) and hook.is_own:
+        if isinstance(hook, TransactionHook) and hook.is_own and not hook.intent.ended:
             return hook
     return None

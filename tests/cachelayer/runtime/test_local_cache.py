@@ -172,6 +172,14 @@ def test_pages_of_messages_take_about_as_much_memory_as_the_limit_says(cache_run
     assert taken < 12 * 2**20, "more than the entries, their payloads in the store, and what serializers keep"
 
 
+def test_a_child_that_is_forked_inside_a_load_uses_its_local_cache_afterwards(caches: Caches) -> None:
+    with caches.cache.loading():
+        caches.cache.reset_after_fork()
+    caches.fill(1)
+    assert caches.things.quick_until == FOREVER
+    assert get(caches.things, 1) == 1
+
+
 def test_the_log_of_touched_tags_is_bounded(caches: Caches, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local_cache, "MAX_TOUCH_LOG", 100)
     sequence = caches.cache.sequence()

@@ -270,6 +270,20 @@ def test_a_value_set_after_a_rollback_is_kept(row: Instance) -> None:
     assert cache.get("instances:digest") == 1
 
 
+def test_a_transaction_whose_commit_hooks_were_called_early_gets_a_new_intent(
+    row: Instance, cache_runtime: CacheRuntime
+) -> None:
+    """Django's `TestCase.captureOnCommitCallbacks` calls the commit hooks of a transaction that goes on."""
+    with transaction.atomic():
+        row.save()
+        for _, hook, *_ in connection.run_on_commit:
+            hook()
+        assert not cache_runtime.in_flight
+        row.save()
+        assert cache_runtime.in_flight
+    assert not cache_runtime.in_flight
+
+
 def test_a_forked_child_does_not_end_the_intents_of_its_parent(row: Instance, cache_runtime: CacheRuntime) -> None:
     """A child inherits the open transactions of its parent, and may close their connections."""
     with transaction.atomic():
