@@ -189,7 +189,8 @@ class Reader(Generic[T]):
         instrumentation.record(LookupStatus.BYPASS)
         self._counts.bypasses += 1
         started = perf_counter()
-        value = load()
+        with self._runtime.local.loading():
+            value = load()
         log_read(LookupStatus.BYPASS, entry_key.tags[0], DATABASE, started)
         return value
 

@@ -155,7 +155,7 @@ class LocalCache:
 
     @contextmanager
     def loading(self) -> Iterator[None]:
-        """Let this thread skip the local cache inside the `with` block, in which it loads a value for the cache.
+        """Let this thread skip the local cache inside the `with` block, in which it loads a value from the database.
 
         The local cache may lag behind writes of other processes for a moment. A value that is computed from entries of
         the local cache, and stored in the shared store, would stay as old for its whole time to live.

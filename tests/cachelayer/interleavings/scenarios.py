@@ -201,7 +201,7 @@ def a_local_cache_and_a_writer_in_another_process(system: System) -> None:
     system.add_writer("w", system.add_process("W"), actions.save)
 
 
-@scenario()
+@scenario(is_large=True)
 def a_value_computed_from_a_local_entry(system: System) -> None:
     """A process computes a cached value from a cached row; the value must not keep an old row of the local cache."""
     system.add_reader("r", system.add_process("R", uses_local_cache=True), fetch, fetch_computed)
