@@ -4,11 +4,14 @@ Valid requests are accepted and invalid ones are refused, with documented status
 """
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import schemathesis
+from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections
 from drf_spectacular.generators import SchemaGenerator
 from hypothesis import HealthCheck, settings
 
@@ -29,6 +32,16 @@ def _rows(db: None) -> None:  # noqa: ARG001 - the fixture "db" enables database
     instance = an_instance()
     for chat in (a_chat(instance), a_group(instance)):
         a_message(chat)
+
+
+@pytest.fixture(autouse=True)
+def _keep_connection() -> Iterator[None]:
+    """Keep the database connection, and so the test's transaction, at the end of a request, as Django's client does."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
 
 
 @schema.parametrize()

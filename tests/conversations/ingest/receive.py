@@ -22,7 +22,8 @@ def receive(instance: Instance, body: object, *, suffix: str = "") -> WebhookEve
         suffix: the event name at the end of the webhook's URL, or "".
 
     Returns:
-        The stored event; for a history import in several parts, the event of the last part.
+        The stored event; for a history import in several parts, the event of the last part. If the event only repeats a
+        state, its row may be deleted; then the event that was stored last under its name.
 
     Raises:
         DatabaseError, InterfaceError, OSError, TooDeepError: raised by `inbox.store`.
@@ -34,5 +35,5 @@ def receive(instance: Instance, body: object, *, suffix: str = "") -> WebhookEve
         for event in events:
             if event.outcome == WebhookEvent.Outcome.STORED:
                 apply_events(locked, [event], Options.read())
-    events[-1].refresh_from_db()
-    return events[-1]
+    stored = WebhookEvent.objects.filter(instance=instance, name=events[-1].name)
+    return stored.filter(pk=events[-1].pk).first() or stored.latest("pk")

@@ -96,6 +96,7 @@ LISTS: list[tuple[str, Callable[..., Page[Any]]]] = [
 LOOKUPS: list[tuple[str, Callable[[Instance], object]]] = [
     ("instance_by_name", lambda _: Instance.objects.by_name("instance 00007")),
     ("message_identity", lambda instance: _upsert(instance.conversations.earliest("pk"))),
+    ("message_with_statements", lambda instance: list(Message.objects.with_statements_of(instance, ["1"]))),
 ]
 
 
