@@ -1,5 +1,6 @@
 """Debounced and batched events need fewer writes, and give the same rows as events that are applied one by one."""
 
+import copy
 import datetime as dt
 import itertools
 from collections.abc import Callable, Iterable, Iterator
@@ -122,8 +123,8 @@ RECEIVED = dt.datetime(2025, 12, 11, 13, 0, 9, tzinfo=dt.UTC)
 
 
 def store(instance: Instance, body: Body) -> None:
-    """Store a webhook body as received at `RECEIVED`, because rows depend on the moment of receipt."""
-    digests = store_body(instance, body)
+    """Store a copy of a webhook body as received at `RECEIVED`, because rows depend on the moment of receipt."""
+    digests = store_body(instance, copy.deepcopy(body))  # because `store_body` empties the body
     WebhookEvent.objects.filter(instance=instance, digest__in=digests).update(received_at=RECEIVED)
 
 
