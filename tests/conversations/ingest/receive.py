@@ -36,4 +36,4 @@ def receive(instance: Instance, body: object, *, suffix: str = "") -> WebhookEve
             if event.outcome == WebhookEvent.Outcome.STORED:
                 apply_events(locked, [event], Options.read())
     stored = WebhookEvent.objects.filter(instance=instance, name=events[-1].name)
-    return stored.filter(pk=events[-1].pk).first() or stored.latest("pk")
+    return stored.filter(pk=events[-1].pk).first() or stored.exclude(outcome=WebhookEvent.Outcome.STORED).latest("pk")
