@@ -53,7 +53,9 @@ def test_applying_concurrently_gives_the_same_rows_as_applying_one_by_one() -> N
     random.Random(5).shuffle(shuffled)
     receive_in_threads(concurrent, shuffled)
     assert rows_of(concurrent) == rows_of(one_by_one)
-    assert WebhookEvent.objects.filter(instance=concurrent).count() == len(bodies)
+    events = WebhookEvent.objects.filter(instance=concurrent)
+    assert not events.exclude(outcome__in=("applied", "ignored")).exists()
+    assert events.count() <= len(bodies), "a repeated body has no row of its own"
 
 
 def test_marking_a_conversation_read_while_messages_arrive_keeps_the_unread_count_right() -> None:
