@@ -61,7 +61,7 @@ class Postgres:
         def read() -> bool:
             connections["crashing"].close()
             with suppress(Error):
-                connections["crashing"].connect()
+                connections["crashing"].ensure_connection()
                 found.append(read_identity(connections["crashing"]))
             return any(found)
 
