@@ -17,8 +17,8 @@ from conversations.ingest.worker.worker import Worker  # noqa: E402 - the import
 record_outcomes = batch.record_outcomes  # the function that each batch calls last
 
 
-def stall(*arguments: Any) -> None:
-    record_outcomes(*arguments)
+def stall(*arguments: Any, **options: Any) -> None:
+    record_outcomes(*arguments, **options)
     os.write(1, b"in the middle\n")
     signal.pause()
 
