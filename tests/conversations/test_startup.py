@@ -170,7 +170,7 @@ def test_a_restarted_server_process_has_a_worker(site: Site, serve: Any) -> None
     server = serve("--max-requests=3")
     for n in range(10):
         assert server.post(f"M{n}") == 202
-    wait_until(lambda: site.log().count("Ingest STARTED") == 2)
+    wait_until(lambda: site.log().count("Ingest STARTED") >= 2)
     assert server.post("M10") == 202
     wait_until(lambda: site.outcomes() == {"applied": 11})
 

@@ -89,6 +89,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no type hints
         self._stopping = asyncio.Event()
         super().__init__(*args, **options)
         self._connections: dict[Connection, None] = {}  # in the order in which they were accepted
+        self._opening: set[asyncio.Task[Any]] = set()  # connections that are accepted but not yet in `_connections`
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
@@ -132,6 +133,8 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no type hints
             await self._wait_for_stop(1.0)
         for acceptor in acceptors:
             acceptor.cancel()
+        await asyncio.gather(*acceptors, return_exceptions=True)
+        await asyncio.gather(*self._opening, return_exceptions=True)
         if self._connections and not self._quick_shutdown:
             await asyncio.sleep(LINGER_SECONDS)
         for connection in [connection for connection in self._connections if connection.is_idle]:
@@ -161,7 +164,10 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no type hints
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             # The process may stop now: an accepted connection must still be served.
-            await asyncio.shield(self.loop.connect_accepted_socket(partial(Connection, self), accepted))
+            opening = self.loop.create_task(self.loop.connect_accepted_socket(partial(Connection, self), accepted))
+            self._opening.add(opening)
+            opening.add_done_callback(self._opening.discard)
+            await asyncio.shield(opening)
 
     async def _wait_readable(self, listener: socket.socket) -> None:
         readable = asyncio.Event()
