@@ -34,7 +34,7 @@ class LeaseRenewer(PeriodicThread):
                 self._runtime.check_store()
                 renew_intents(self._runtime, 0.0 if woken else RENEW_AFTER)
         except StoreSlow as error:
-            if not breaker.is_trusted:
+            if breaker.rejects_writes:
                 breaker.trip(error)
         except (StoreDown, StoreFull) as error:
             breaker.trip(error)

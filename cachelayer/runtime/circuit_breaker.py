@@ -8,6 +8,10 @@ A store may answer reads although it does not accept writes, so a hit says nothi
 entries of the store only for `TRUST_S` seconds after the store has accepted one of its writes; the heartbeat sends one
 several times a second. A write that the store does not accept waits for as long before it goes on: by then no process
 uses entries of the store any more.
+
+If a process with a heartbeat has sent no accepted write for `TRUST_S` seconds, another process may have recorded such a
+write in the outbox, so the breaker opens. Before its first heartbeat a process uses no entries, and rarely sends
+writes: the time between two of these writes says nothing about the store.
 """
 
 from collections.abc import Callable, Iterator
@@ -33,21 +37,32 @@ class CircuitBreaker:
         trusted_until: the time on the monotonic clock until which entries of the store may be used.
         writes_fail_since: the time on the monotonic clock since which the store has accepted no write, although it may
             answer reads; None if it accepts writes.
+        has_heartbeat: whether the store has accepted a write of this process' heartbeat.
     """
 
     def __init__(self, on_open: Callable[[], None]) -> None:
         """Make a closed breaker, which calls `on_open` each time it opens."""
-        self.is_closed = True
         self._on_open = on_open
+        self.start(trusted_until=0.0)
+
+    def start(self, *, trusted_until: float) -> None:
+        """Close the breaker, and forget the store that this process has used before."""
+        self.is_closed = True
         self._failures = 0
         self._failed_at = 0.0
-        self.trusted_until = 0.0
+        self.trusted_until = trusted_until
         self.writes_fail_since: float | None = None
+        self.has_heartbeat = False
 
     @property
     def is_trusted(self) -> bool:
         """Whether entries that the store returned before this call may be used."""
         return self.is_closed and monotonic() < self.trusted_until
+
+    @property
+    def rejects_writes(self) -> bool:
+        """Whether every write that this process has sent for `TRUST_S` seconds has failed."""
+        return self.writes_fail_since is not None and monotonic() - self.writes_fail_since >= TRUST_S
 
     @contextmanager
     def attempt_write(self) -> Iterator[None]:
@@ -59,7 +74,7 @@ class CircuitBreaker:
             self.writes_fail_since = self.writes_fail_since or sent_at
             raise
         self.writes_fail_since = None
-        if self.is_closed and 0.0 < self.trusted_until <= sent_at:
+        if self.is_closed and self.has_heartbeat and self.trusted_until <= sent_at:
             self.trip(StoreDown("it accepted no write for a second; writes of that time may be in the outbox"))
         self.trusted_until = max(self.trusted_until, sent_at + TRUST_S)
 

@@ -162,13 +162,12 @@ class CacheRuntime:
         self._init_state()
         self.local.reset()
         self.counters.reset()
-        self.breaker.is_closed = not bypasses_cache
         self.bypasses_cache = bypasses_cache
         self.store = make_store(self)
         self.is_open = True
         is_shared = self.store.subscribe is not None
-        self.breaker.trusted_until = 0.0 if is_shared else FOREVER  # a store in memory accepts all writes
-        self.breaker.writes_fail_since = None
+        self.breaker.start(trusted_until=0.0 if is_shared else FOREVER)  # a store in memory accepts all writes
+        self.breaker.is_closed = not bypasses_cache
         self.threads = self.make_threads(self) if is_shared and self.make_threads is not None else None
 
     def verify_connection(self, connection: Any) -> None:
@@ -184,12 +183,15 @@ class CacheRuntime:
     def check_store(self) -> None:
         """Check that the store accepts writes, and that it has not been emptied, promoted or replaced.
 
+        The heartbeat calls this method several times a second.
+
         Raises:
             StoreDown: the store does not answer, or rejects writes.
         """
         with self.breaker.attempt_write():
             if self.store.reinitialize(quarantine=False):
                 self.on_store_replaced()
+        self.breaker.has_heartbeat = True
 
     def reset_after_fork(self) -> None:
         """Open the store again in a forked child, where no thread runs and a cache in memory belongs to the parent."""

@@ -222,7 +222,8 @@ class System(Scheduler):
         """Let the store answer only reads from some step on; no process trusts it longer than without a write."""
         self.database.uses_outbox = True
         for process in self.processes:
-            process.runtime.breaker.trusted_until = self.time + TRUST_S
+            process.runtime.breaker.start(trusted_until=self.time + TRUST_S)
+            process.runtime.breaker.has_heartbeat = True
 
         def refuse() -> None:
             self.server.refuses_writes = True

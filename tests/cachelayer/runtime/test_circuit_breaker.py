@@ -119,8 +119,30 @@ def test_a_store_that_accepts_writes_again_after_a_second_is_used_only_after_a_r
 ) -> None:
     """Another process may have written tags into the outbox meanwhile."""
     send_write(breaker)
+    breaker.has_heartbeat = True
     clock.now += TRUST_S
     send_write(breaker)
     assert openings == ["open"]
     breaker.reset()
     assert breaker.is_trusted
+
+
+def test_the_time_between_two_writes_means_nothing_in_a_process_without_a_heartbeat(
+    breaker: CircuitBreaker, clock: StoppedClock, openings: list[str]
+) -> None:
+    """Such a process rarely sends writes, for example when it opens a connection."""
+    for _ in range(3):
+        send_write(breaker)
+        assert breaker.is_trusted
+        clock.now += 3600 * TRUST_S
+    assert openings == []
+
+
+def test_writes_are_rejected_when_they_have_failed_for_a_second(breaker: CircuitBreaker, clock: StoppedClock) -> None:
+    """The time counts from the first failed write, not from the start of the process."""
+    rejections = [breaker.rejects_writes]
+    for seconds in (0, TRUST_S / 2, TRUST_S / 2):
+        clock.now += seconds
+        send_write(breaker, StoreSlow("paused"))
+        rejections.append(breaker.rejects_writes)
+    assert rejections == [False, False, False, True]
