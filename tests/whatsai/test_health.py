@@ -6,16 +6,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db import ProgrammingError
 from django.db.utils import ConnectionHandler
 from django.test import Client
 
 from cachelayer import REDIS_OPTIONS
 from cachelayer.runtime.runtime import CacheRuntime, memory_store, runtime
 from cachelayer.stores.base import StoreDown
+from logs.line_limit import BURST_SECONDS, LINES_PER_SECOND
 from whatsai import health
 
 pytestmark = pytest.mark.django_db
 
+BURST_LINES = int(BURST_SECONDS * LINES_PER_SECOND)  # lines of one kind that may be logged at once
 HEALTHY = {"status": "ok", "database": "ok", "cache": "ok"}
 
 
@@ -85,7 +88,8 @@ def test_without_the_database_the_status_is_503(caplog: pytest.LogCaptureFixture
     assert answer.status_code == 503
     assert answer.json() == {"status": "unavailable", "database": "unavailable", "cache": "ok"}
     (record,) = [record for record in caplog.records if record.name == "whatsai.database"]
-    assert (record.levelname, record.exc_info is not None) == ("ERROR", True)
+    assert (record.levelname, record.exc_info) == ("ERROR", None)
+    assert record.getMessage().startswith("Health FAILED: the database does not answer: connection failed")
     assert "hunter2" not in caplog.text
 
 
@@ -95,7 +99,8 @@ def test_without_the_cache_the_status_is_degraded(caplog: pytest.LogCaptureFixtu
     assert answer.status_code == 200
     assert answer.json() == {"status": "degraded", "database": "ok", "cache": "unavailable"}
     (record,) = [record for record in caplog.records if record.name == "whatsai.cache"]
-    assert record.levelno == logging.WARNING
+    assert (record.levelno, record.exc_info) == (logging.WARNING, None)
+    assert "Connection refused" in record.getMessage()
     assert "hunter2" not in caplog.text
 
 
@@ -112,3 +117,26 @@ def test_while_the_circuit_breaker_is_open_the_status_is_degraded(cache_without_
 def test_without_database_and_cache_both_are_reported() -> None:
     answer = Client().get("/health/")
     assert answer.json() == {"status": "unavailable", "database": "unavailable", "cache": "unavailable"}
+
+
+@pytest.mark.usefixtures("without_cache", "without_database")
+def test_probes_during_an_outage_write_a_bounded_number_of_short_lines(caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(10 * BURST_LINES):
+        Client().get("/health/")
+    for name in ("whatsai.database", "whatsai.cache"):
+        lines = [record.getMessage() for record in caplog.records if record.name == name]
+        assert 0 < len(lines) <= 2 * BURST_LINES
+        assert not any("\n" in line for line in lines)
+
+
+def test_an_unexpected_database_error_is_logged_with_its_traceback(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken:
+        def cursor(self) -> None:
+            raise ProgrammingError("a bug")
+
+    monkeypatch.setattr(health, "connection", Broken())
+    assert Client().get("/health/").status_code == 503
+    (record,) = [record for record in caplog.records if record.name == "whatsai.database"]
+    assert record.exc_info is not None
