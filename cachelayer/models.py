@@ -38,10 +38,13 @@ class Owner(models.Model):
     Attributes:
         token: names the process.
         renewals: how often the process has renewed its ownership.
+        process: identifies the process on its machine (`cachelayer.runtime.process_identity`). It is "" if another
+            process must not conclude from the end of the process that its last write has ended.
     """
 
     token = models.CharField(max_length=32)
     renewals = models.BigIntegerField()
+    process = models.CharField(max_length=200, blank=True, db_default="")
 
     def __str__(self) -> str:
         return f"owner {self.token}"

@@ -2,12 +2,16 @@
 
 Without Redis, a second server process would not receive the invalidations of the first one. So one process owns the
 cache. The owner is written in the database itself, whatever path or host name leads to it. The owner renews its row
-every two seconds, and uses its cache for `OWNED_S` seconds after each renewal. Another process takes the row only after
-it has seen the row unchanged for longer than that, so the clocks of two machines are never compared.
+every two seconds, and uses its cache for `OWNED_S` seconds after each renewal. Another process takes the row after it
+has seen the row unchanged for longer than that, so the clocks of two machines are never compared.
+
+On SQLite, another process takes the row at once if the owner has ended on the same machine, for example because it was
+killed. A PostgreSQL server may still commit the last write of an owner that has ended, so the row says nothing there.
 
 A server process that starts waits up to `MAX_WAIT` seconds for the owner to end, and then refuses to start.
 """
 
+import os
 import secrets
 from time import monotonic, sleep
 from typing import Any
@@ -17,6 +21,7 @@ from django.db import connections, router
 from django.db.models import F
 
 from cachelayer.models import Outbox, Owner
+from cachelayer.runtime import process_identity
 from cachelayer.runtime.runtime import CacheRuntime
 from logs.contexts import Context
 
@@ -42,6 +47,8 @@ class Ownership:
         self._runtime = runtime
         self._token = secrets.token_hex(16)
         self._alias = router.db_for_write(Owner)
+        is_local = connections[self._alias].vendor == "sqlite"
+        self._process = process_identity.identify(os.getpid()) if is_local else ""
         self._renewed_at = 0.0
         self._seen: Seen | None = None  # the row of another owner, and since when it has been unchanged
         self._seen_at = 0.0
@@ -88,18 +95,22 @@ class Ownership:
         self._rows(token=self._token).delete()
 
     def _acquire(self) -> bool:
-        """Insert the row, or take the row of an owner that no longer renews it; return whether one succeeded."""
-        row = self._rows().values_list("token", "renewals").first()
+        """Insert the row, or take the row of an owner that has ended or stalled; return whether one succeeded."""
+        row = self._rows().values_list("token", "renewals", "process").first()
+        mine = {"token": self._token, "renewals": 0, "process": self._process}
         if row is None:
-            mine = Owner(pk=PK, token=self._token, renewals=0)
-            Owner.objects.using(self._alias).bulk_create([mine], ignore_conflicts=True)
+            Owner.objects.using(self._alias).bulk_create([Owner(pk=PK, **mine)], ignore_conflicts=True)
             return bool(self._rows(token=self._token).exists())
-        if row != self._seen:
-            self._seen, self._seen_at = row, monotonic()
-        elif monotonic() - self._seen_at > TAKE_OVER_S:
-            token, renewals = row
-            return bool(self._rows(token=token, renewals=renewals).update(token=self._token, renewals=0))
+        token, renewals, process = row
+        if self._is_stalled((token, renewals)) or process_identity.has_ended(process):
+            return bool(self._rows(token=token, renewals=renewals).update(**mine))
         return False
+
+    def _is_stalled(self, seen: Seen) -> bool:
+        """Return whether this process has seen the same row for longer than an owner uses its cache."""
+        if seen != self._seen:
+            self._seen, self._seen_at = seen, monotonic()
+        return monotonic() - self._seen_at > TAKE_OVER_S
 
     def _use_cache_until(self, until: float) -> None:
         self._runtime.owned_until = until

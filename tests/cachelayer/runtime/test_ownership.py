@@ -1,5 +1,6 @@
 """Without Redis, one process at a time owns the cache of a database, whatever its path, host name or machine."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from django.db import connection, transaction
 from django.db.utils import ConnectionHandler
 
 from cachelayer.models import CounterTotal, Outbox, Owner
-from cachelayer.runtime import ownership
+from cachelayer.runtime import ownership, process_identity
 from cachelayer.runtime.ownership import OWNED_S, TAKE_OVER_S, Ownership
 from cachelayer.runtime.runtime import CacheRuntime, memory_store, runtime
 from conversations.models import Instance
@@ -66,6 +67,33 @@ def test_another_process_takes_over_only_after_the_owner_has_stopped_using_its_c
     assert second.renew()
     assert old.owned_until < clock.now - (TAKE_OVER_S - OWNED_S)
     assert not first.renew(), "the old owner notices that another process has taken over"
+
+
+@pytest.fixture
+def ended_process() -> str:
+    """The identity of a process of this machine that was killed."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        identity = process_identity.identify(process.pid)
+        process.kill()
+    return identity
+
+
+@pytest.mark.once
+def test_an_owner_that_has_ended_on_this_machine_is_replaced_at_once(ended_process: str) -> None:
+    (_, first), (_, second), (_, third) = a_process(), a_process(), a_process()
+    first.renew()
+    assert not second.renew()
+    Owner.objects.update(process=ended_process)
+    assert second.renew()
+    assert not third.renew(), "the new owner has replaced the identity of the old one"
+
+
+@pytest.mark.postgresql
+def test_with_postgresql_the_end_of_the_owner_proves_nothing() -> None:
+    """The database server may still commit the last write of a process that has ended."""
+    _, claim = a_process()
+    claim.renew()
+    assert Owner.objects.get().process == ""
 
 
 def test_two_processes_that_wait_do_not_both_take_over(clock: StoppedClock) -> None:
@@ -164,14 +192,18 @@ def start_server(path: Path, **variables: str) -> "subprocess.Popen[str]":
     )
 
 
-@pytest.mark.once
-def test_a_second_server_is_refused_whatever_path_and_temporary_folder_it_uses(tmp_path: Path) -> None:
-    path, link, folder = tmp_path / "db.sqlite3", tmp_path / "link.sqlite3", tmp_path / "tmp"
+def make_database(path: Path) -> None:
     database = ConnectionHandler({"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": path}})["default"]
     with database.schema_editor() as editor:
         for model in (Outbox, CounterTotal, Owner):
             editor.create_model(model)
     database.close()
+
+
+@pytest.mark.once
+def test_a_second_server_is_refused_whatever_path_and_temporary_folder_it_uses(tmp_path: Path) -> None:
+    path, link, folder = tmp_path / "db.sqlite3", tmp_path / "link.sqlite3", tmp_path / "tmp"
+    make_database(path)
     link.symlink_to(path)
     folder.mkdir()
     with start_server(path) as first:
@@ -187,3 +219,16 @@ def test_a_second_server_is_refused_whatever_path_and_temporary_folder_it_uses(t
         first.communicate()
     with start_server(link) as third:
         assert third.communicate()[0] == "started\n", "the first server has ended and left the cache to another"
+
+
+@pytest.mark.once
+@pytest.mark.skipif(not process_identity.identify(os.getpid()), reason="this machine cannot identify processes")
+def test_a_server_starts_at_once_after_another_one_was_killed(tmp_path: Path) -> None:
+    path = tmp_path / "db.sqlite3"
+    make_database(path)
+    with start_server(path) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "started\n"
+        first.kill()
+    with start_server(path) as second:
+        assert second.communicate()[0] == "started\n"
