@@ -3,6 +3,7 @@
 The model modules import each other in one direction only: `message` → `conversation` → `contact` → `instance`.
 """
 
+from conversations.db import lookups as _lookups  # noqa: F401 - registers the lookups
 from conversations.evolution.coerce import EPOCH
 from conversations.models.contact import Contact, ContactAddress
 from conversations.models.conversation import Conversation, Participant

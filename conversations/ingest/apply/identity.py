@@ -172,7 +172,7 @@ class AddressBatch:
         missing = sorted({*keys, *self.jids} - self.rows.keys())
         rows = ContactAddress.objects.filter(instance=self._instance).select_related("contact")
         for start in range(0, len(missing), MAX_QUERY_KEYS):
-            for row in rows.filter(key__in=missing[start : start + MAX_QUERY_KEYS]):
+            for row in rows.filter(key__any_of=missing[start : start + MAX_QUERY_KEYS]):
                 if row.contact is not None:
                     row.contact = self._by_pk.setdefault(row.contact.pk, row.contact)
                 self.rows[row.key] = row

@@ -67,7 +67,7 @@ class LatestState:
         """Load the clocks of `subjects`."""
         self._instance = instance
         names = set(subjects)
-        rows = StateClock.objects.filter(instance=instance, subject__in=names) if names else ()
+        rows = StateClock.objects.filter(instance=instance, subject__any_of=names) if names else ()
         known = {row.subject: row for row in rows}
         self._rows = {name: known.get(name) or StateClock(instance=instance, subject=name) for name in names}
         self._new = names - known.keys()

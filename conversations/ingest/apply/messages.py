@@ -24,7 +24,7 @@ _COPIED = tuple(field.name for field in dataclasses.fields(MessageCopy) if field
 def pending_for_keys(instance: Instance, key_ids: Iterable[str]) -> list[PendingUpdate]:
     """Return the pending updates of messages with these key ids."""
     wanted = set(key_ids)
-    return list(PendingUpdate.objects.filter(instance=instance, key_id__in=wanted)) if wanted else []
+    return list(PendingUpdate.objects.filter(instance=instance, key_id__any_of=wanted)) if wanted else []
 
 
 def pending_for_contacts(instance: Instance, keys: Iterable[str]) -> list[PendingUpdate]:
@@ -53,7 +53,7 @@ class MessageBatch:
         self._recounted: set[int] = set()  # primary keys of conversations between which a call was moved
         wanted = {*key_ids, *(row.key_id for row in self._pending.values())}
         wanted |= {row.subject for row in self._pending.values() if row.kind == PendingUpdate.Kind.ALBUM}
-        rows = Message.objects.filter(instance=instance, key_id__in=wanted) if wanted else ()
+        rows = Message.objects.filter(instance=instance, key_id__any_of=wanted) if wanted else ()
         self._rows: dict[MessageKey, Message] = {_message_key(row): row for row in rows}
         self._before = {row: merge_rules.snapshot(row) for row in self._rows.values()}
         self._new: list[Message] = []

@@ -128,7 +128,7 @@ def find_due_events(instance: Instance, options: Options, *, ignore_schedule: bo
     pks = _limit_size(due.filter(is_history=False)[:size])
     if len(pks) < size:
         pks += due.filter(is_history=True).values_list("pk", flat=True)[:1]
-    return list(WebhookEvent.objects.only(*_EVENT_FIELDS).filter(pk__in=pks).order_by("id")) if pks else []
+    return list(WebhookEvent.objects.only(*_EVENT_FIELDS).filter(pk__any_of=pks).order_by("id")) if pks else []
 
 
 def _limit_size(events: QuerySet[WebhookEvent]) -> list[int]:
@@ -204,7 +204,7 @@ def record_outcomes(items: Iterable[ParsedItem], deleted: Collection[int] = ()) 
         if item.event.pk not in deleted:
             groups.setdefault((item.parsed.outcome, item.parsed.reason[:MAX_REASON_CHARS]), []).append(item.event.pk)
     for (outcome, reason), pks in groups.items():
-        WebhookEvent.objects.filter(pk__in=pks).update(outcome=outcome, reason=reason, finished_at=now)
+        WebhookEvent.objects.filter(pk__any_of=pks).update(outcome=outcome, reason=reason, finished_at=now)
     return counts
 
 
