@@ -11,6 +11,8 @@ class ConversationsConfig(AppConfig):
     def ready(self) -> None:
         """Register the cache policy with the cache, after Django has loaded the models."""
         from cachelayer import register  # noqa: PLC0415 - models cannot be imported earlier
+        from conversations.access import users  # noqa: PLC0415 - needs the loaded models
         from conversations.cache_policy import INVALIDATION_RULES, NAMESPACES  # noqa: PLC0415 - needs the loaded models
 
         register(NAMESPACES, INVALIDATION_RULES)
+        users.connect()

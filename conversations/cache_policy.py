@@ -5,7 +5,7 @@ the cached lists of conversations.
 """
 
 from cachelayer import InvalidationRule, Namespace
-from conversations.models import Contact, Conversation, Instance, Message, Participant
+from conversations.models import ApiToken, Contact, Conversation, Instance, Membership, Message, Participant
 
 MINUTE = 60  # seconds
 HOUR = 60 * MINUTE
@@ -15,6 +15,8 @@ NAMESPACES = (
     Namespace("contacts", row="contact", ttl=5 * MINUTE, max_items=500),
     Namespace("conversations", row="conversation", ttl=30 * MINUTE, max_items=1000),
     Namespace("messages", row="message", ttl=10 * MINUTE, max_items=2000),
+    # Who may see what. These entries are never read from Redis (docs/decisions/trust.md).
+    Namespace("access", row="access_row", ttl=1 * MINUTE, max_items=1000),
 )
 
 # Database triggers (migrations 0002 and 0005) enforce that the fields in `IMMUTABLE_*` never change.
@@ -41,4 +43,6 @@ INVALIDATION_RULES = (
         ("message:{pk}", "messages:{conversation_id}", "messages:instance:{instance_id}", "messages:all"),
         immutable=IMMUTABLE_INSTANCE,
     ),
+    InvalidationRule(ApiToken, ("access:token:{digest_key}", "access:user:{user_id}"), immutable=("digest_key",)),
+    InvalidationRule(Membership, ("access:user:{user_id}",)),
 )

@@ -32,7 +32,6 @@ ROUTES = {
     "gunicorn.access": Context.API,
     "rest_framework": Context.API,
     "drf_spectacular": Context.API,
-    "knox": Context.API,
     "django.db": Context.DATABASE,
     "psycopg": Context.DATABASE,
     "django_redis": Context.CACHE,

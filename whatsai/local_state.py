@@ -41,14 +41,13 @@ def ensure_access(file: Path) -> LocalState:
         OSError: the file cannot be read or written.
     """
     from django.contrib.auth.models import User  # noqa: PLC0415 - models need django.setup() first
-    from knox.models import get_token_model  # noqa: PLC0415 - models need django.setup() first
 
-    from conversations.models import Instance  # noqa: PLC0415 - models need django.setup() first
+    from conversations.models import ApiToken, Instance  # noqa: PLC0415 - models need django.setup() first
 
     user, _ = User.objects.get_or_create(username=USERNAME, defaults={"is_staff": True, "is_superuser": True})
     state = load(file)
     if not _is_valid_token(state.token):
-        token = get_token_model().objects.create(user, expiry=None)[1]
+        token = ApiToken.objects.issue(user, name="make run")[1]
         state = LocalState(token, demo_due=not Instance.objects.exists())
     return save(file, state)
 
@@ -93,11 +92,6 @@ def write(file: Path, text: str) -> None:
 
 
 def _is_valid_token(token: str) -> bool:
-    from knox.auth import TokenAuthentication  # noqa: PLC0415 - knox needs django.setup() first
-    from rest_framework.exceptions import AuthenticationFailed  # noqa: PLC0415 - DRF needs django.setup() first
+    from conversations.access.reading import access_of_token  # noqa: PLC0415 - models need django.setup() first
 
-    try:
-        TokenAuthentication().authenticate_credentials(token.encode())
-    except AuthenticationFailed:
-        return False
-    return True
+    return bool(token) and access_of_token(token) is not None

@@ -8,7 +8,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import pluralize
 
-from conversations.models import Conversation
+from conversations.admin.access import permitted
+from conversations.models import Conversation, Scope
 
 # name of a method of `Conversation.objects` → label of the admin action that calls the method
 LABELS = {
@@ -30,7 +31,7 @@ def conversation_actions() -> list[Action]:
 def _make_action(operation: str, label: str) -> Action:
     def run(modeladmin: Any, request: HttpRequest, queryset: QuerySet[Conversation]) -> None:
         updated = 0
-        for pk in queryset.values_list("pk", flat=True):
+        for pk in permitted(request, queryset, Scope.WRITE).values_list("pk", flat=True):
             try:
                 getattr(Conversation.objects, operation)(pk)
             except Conversation.DoesNotExist:

@@ -15,7 +15,9 @@ from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
+from conversations.admin.access import access_of, permitted
 from conversations.admin.paginator import BoundedPaginator, count_up_to
+from conversations.models import Scope
 
 ROWS_PER_PAGE = 50
 MAX_ACTION_ROWS = 500  # maximum number of rows that one admin action may change
@@ -44,10 +46,12 @@ class BoundedAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's class
     """Base class of the model admins. Each admin page reads a limited number of rows with a constant number of queries.
 
     Attributes:
+        instance_field: the path from a row to its instance.
         list_only_fields: columns that the admin list reads, also from related models; payloads and images are omitted.
         editable_fields: those fields of `fieldsets` that users may change; all other fields are read-only.
     """
 
+    instance_field: ClassVar[str] = "instance"
     list_only_fields: ClassVar[tuple[str, ...]] = ()
     editable_fields: ClassVar[tuple[str, ...]] = ()
 
@@ -65,15 +69,21 @@ class BoundedAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's class
         return FixedOrderChangeList
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Return the rows of the admin list, with only the columns in `list_only_fields`."""
-        return super().get_queryset(request).only(*self.list_only_fields)
+        """Return the rows of the user's instances, with only the columns in `list_only_fields`."""
+        rows = super().get_queryset(request).only(*self.list_only_fields)
+        return permitted(request, rows, field=self.instance_field)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:  # noqa: ARG002 - Django's hook
-        """Return one row with all columns; return None if the id is invalid or no row has the id."""
+        """Return one row with all columns; None if the id is invalid, or no row that the user may see has the id."""
         try:
-            return self.load_row(self.opts.pk.to_python(object_id))
+            row = self.load_row(self.opts.pk.to_python(object_id))
         except (ValidationError, self.model.DoesNotExist):
             return None
+        return row if self.may(request, row, Scope.READ) else None
+
+    def may(self, request: HttpRequest, row: Any, scope: Scope) -> bool:
+        """Return whether the user may do this with rows of the instance of `row`."""
+        return access_of(request).allows(row.pk if self.instance_field == "pk" else row.instance_id, scope)
 
     def load_row(self, pk: int) -> Model:
         """Return the row with this primary key, from the cache if possible.

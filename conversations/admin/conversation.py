@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
+from conversations.access.records import record_reading
 from conversations.admin.actions import conversation_actions
 from conversations.admin.base import BoundedAdmin, PhoneSearchAdmin
 from conversations.admin.chat_page import load_chat_page
@@ -16,7 +17,7 @@ from conversations.admin.display_names import contact_display_name, conversation
 from conversations.admin.filters import InstanceFilter, UnreadFilter
 from conversations.admin.markup import EMPTY, badge, format_time
 from conversations.admin.message_content import preview
-from conversations.models import EPOCH, Conversation, Participant
+from conversations.models import EPOCH, Conversation, Participant, Scope
 
 
 @admin.register(Conversation)
@@ -62,12 +63,14 @@ class ConversationAdmin(PhoneSearchAdmin):
     )
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return whether the user has Django's change permission for conversations."""
-        return super(BoundedAdmin, self).has_change_permission(request, obj)
+        """Return whether the user has Django's change permission, and a role that permits changes of this row."""
+        may = obj is None or self.may(request, obj, Scope.WRITE)
+        return may and super(BoundedAdmin, self).has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return whether the user may delete this conversation with its messages; the list has no delete action."""
-        return obj is not None and super(BoundedAdmin, self).has_delete_permission(request, obj)
+        may = obj is not None and self.may(request, obj, Scope.WRITE)
+        return may and super(BoundedAdmin, self).has_delete_permission(request, obj)
 
     def delete_model(self, request: HttpRequest, obj: Conversation) -> None:  # noqa: ARG002 - Django's hook
         """Delete the conversation through the model's manager, which locks the conversation's row."""
@@ -88,6 +91,7 @@ class ConversationAdmin(PhoneSearchAdmin):
                 text = "The page link is invalid. The latest messages are shown instead."
                 self.message_user(request, text, messages.WARNING)
             context["chat_page"] = chat_page
+            record_reading(request.user, row)
         return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.display(description="name")

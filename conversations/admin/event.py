@@ -8,11 +8,12 @@ from django.http import HttpRequest
 from django.template.defaultfilters import pluralize
 from django.utils.safestring import SafeString
 
+from conversations.admin.access import permitted
 from conversations.admin.base import InstanceRowsAdmin
 from conversations.admin.filters import EventNameFilter, InstanceFilter
 from conversations.admin.markup import badge, pretty_json
 from conversations.ingest.worker import replay
-from conversations.models import WebhookEvent
+from conversations.models import Scope, WebhookEvent
 
 _BADGE_STYLES = {
     WebhookEvent.Outcome.STORED: "waiting",
@@ -63,7 +64,7 @@ class WebhookEventAdmin(InstanceRowsAdmin):
     @admin.action(description="Replay failed events", permissions=["replay"])
     def replay(self, request: HttpRequest, queryset: QuerySet[WebhookEvent]) -> None:
         """Queue the selected webhook events that failed, so that a worker processes them again."""
-        queued = replay.requeue(queryset.values_list("pk", flat=True))
+        queued = replay.requeue(permitted(request, queryset, Scope.WRITE).values_list("pk", flat=True))
         text = f"{queued} event{pluralize(queued)} queued to be processed again."
         self.message_user(request, text, messages.SUCCESS)
 

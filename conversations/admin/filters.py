@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from conversations.admin.access import permitted
 from conversations.evolution import events
 from conversations.models import Instance
 
@@ -22,7 +23,7 @@ class InstanceFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's hook
         """Return the instances that users can choose, always including the selected instance."""
-        instances = Instance.objects.only("name", "server_url").order_by("name", "id")
+        instances = permitted(request, Instance.objects.only("name", "server_url"), field="pk").order_by("name", "id")
         choices = list(instances[: self.max_choices])
         selected = self._selected_id()
         if selected is not None and selected not in [instance.pk for instance in choices]:

@@ -12,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
+from conversations.admin.access import access_of
 from conversations.ingest import status
 from conversations.models import IngestCounter, Instance
 
@@ -40,6 +41,8 @@ class IngestionAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's cla
         if not self.has_view_permission(request):
             raise PermissionDenied
         instance = _selected_instance(request)
+        if instance is None and access_of(request).instances() is not None:
+            raise PermissionDenied("Only superusers see all instances at once. Follow the link on an instance's page.")
         pk = instance.pk if instance else ""
         context = {
             **self.admin_site.each_context(request),
@@ -56,6 +59,9 @@ def _selected_instance(request: HttpRequest) -> Instance | None:
     if not pk:
         return None
     try:
-        return Instance.objects.fetch(int(pk))
+        instance = Instance.objects.fetch(int(pk))
     except (ValueError, OverflowError, Instance.DoesNotExist):
-        raise Http404("There is no such instance.") from None
+        instance = None
+    if instance is None or not access_of(request).allows(instance.pk):
+        raise Http404("There is no such instance.")
+    return instance

@@ -11,12 +11,13 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from conversations.admin.access import access_of
 from conversations.admin.base import BoundedAdmin
 from conversations.admin.display_names import format_address
 from conversations.admin.markup import EMPTY, badge, png_image, pretty_json, web_link
 from conversations.admin.paginator import count_up_to
 from conversations.evolution.server_url import normalize_server_url, server_key
-from conversations.models import Instance
+from conversations.models import Instance, Membership, Role
 from conversations.webhooks import instances
 
 MAX_COUNTED_ROWS = 1000  # above this number of related rows, the page shows "more than 1000"
@@ -76,6 +77,7 @@ class InstanceAdmin(BoundedAdmin):
     """Admin of the instances. Each instance's page shows the connection state and links to the instance's rows."""
 
     form = InstanceForm
+    instance_field = "pk"
     ordering = ("name", "id")
     sortable_by = ("name",)
     list_display = ("name", "state_badge", "profile_name", "number", "server_url", "has_token", "updated_at")
@@ -105,6 +107,13 @@ class InstanceAdmin(BoundedAdmin):
         """Return whether the user may delete this instance, which must have no conversations, contacts or events."""
         is_permitted = obj is not None and super(BoundedAdmin, self).has_delete_permission(request, obj)
         return is_permitted and not any(rows.exists() for rows in (obj.conversations, obj.contacts, obj.events))
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
+        """Save a new instance; a user who is not a superuser becomes its manager, and so can see it."""
+        super().save_model(request, obj, form, change)
+        if not access_of(request).is_administrator:
+            user = access_of(request).user_id
+            Membership.objects.get_or_create(user_id=user, instance=obj, defaults={"role": Role.MANAGER})
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:  # noqa: ARG002 - Django's hook
         """Return only the editable fields on the page that adds an instance, and all fields on other pages."""

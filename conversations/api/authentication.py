@@ -1,18 +1,23 @@
-"""Authenticates API requests with knox tokens. A malformed `Authorization` header gives status 401, never 500.
+"""Authenticates API requests by an API token or by a session of the admin, and tells what the request may do.
 
-A request with a wrong token is answered 429 while this process refuses too many. A valid token is never delayed.
+`request.auth` is the `Access` of the request. A malformed `Authorization` header gives status 401, never 500. A request
+with a wrong token is answered 429 while this process refuses too many. A valid token is never delayed.
 """
 
-from typing import Any
-
-from drf_spectacular.contrib.knox_auth_token import KnoxTokenScheme
-from knox.auth import TokenAuthentication as KnoxTokenAuthentication
+from django.contrib.auth.models import User
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from rest_framework import authentication
 from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.request import Request
 
+from conversations.access.policy import Access
+from conversations.access.reading import access_of_token, access_of_user
 from logs.binding import bind
 from logs.fork import after_fork
 from logs.token_buckets import TokenBuckets
+
+SCHEMES = ("token", "bearer")  # the words before the token in the header, in lower case
+MAX_TOKEN_CHARS = 200
 
 REFUSALS_PER_SECOND = 10.0
 BURST_SECONDS = 10.0  # the refusals of this many seconds may happen at once
@@ -20,39 +25,78 @@ refusals = TokenBuckets(BURST_SECONDS)
 after_fork(refusals.reset)
 
 
-class TokenAuthentication(KnoxTokenAuthentication):  # type: ignore[misc]  # knox ships no type hints
-    """Authenticates requests with an `Authorization: Token …` header."""
+class TokenAuthentication(authentication.BaseAuthentication):
+    """Authenticates requests with an `Authorization: Token …` or `Authorization: Bearer …` header."""
 
-    def authenticate(self, request: Request) -> Any:
-        """Return the user and the database row of a request's token; None for a request without a token.
+    def authenticate(self, request: Request) -> tuple[User, Access] | None:
+        """Return the user of the request's token and what the token permits; None for a request without a token.
 
         Raises:
-            AuthenticationFailed: see `authenticate_credentials`.
+            AuthenticationFailed: the token is malformed, unknown, expired or revoked, or its user is inactive.
             Throttled: the token is wrong, and so are those of many other requests.
         """
-        try:
-            return super().authenticate(request)
-        except AuthenticationFailed:
+        token = request_token(request.headers.get("Authorization", ""))
+        if token is None:
+            return None
+        found = access_of_token(token) if token else None
+        if found is None:
             if not refusals.take("tokens", REFUSALS_PER_SECOND):
-                raise Throttled(wait=1) from None
-            raise
-
-    def authenticate_credentials(self, token: bytes) -> Any:
-        """Return the user and the database row of a token.
-
-        Raises:
-            AuthenticationFailed: the token is malformed, unknown or expired, or its user is inactive.
-        """
-        # With some bytes in a token, knox cannot decode the token as UTF-8, or the database rejects the query for it.
-        if not (token.isascii() and token.decode("ascii").isprintable()):
+                raise Throttled(wait=1)
             raise AuthenticationFailed("Invalid token.")
-        user, row = super().authenticate_credentials(token)
+        user, access = found
         bind(user=user.pk)
-        return user, row
+        return user, access
+
+    def authenticate_header(self, request: Request) -> str:  # noqa: ARG002 - DRF defines the signature
+        """Return the header `WWW-Authenticate` of answers with status 401."""
+        return "Token"
 
 
-class TokenScheme(KnoxTokenScheme):  # type: ignore[no-untyped-call]  # the base class has an untyped __init_subclass__
+class SessionAuthentication(authentication.SessionAuthentication):
+    """Authenticates requests with a session cookie of the admin; changes also need a CSRF token."""
+
+    def authenticate(self, request: Request) -> tuple[User, Access] | None:
+        """Return the user who has logged in and what the user may do; None without a session."""
+        found = super().authenticate(request)
+        access = access_of_user(found[0]) if found else None
+        return (found[0], access) if found and access else None
+
+
+def request_token(header: str) -> str | None:
+    """Return the token of an `Authorization` header; None if the header is missing or has another scheme.
+
+    The token is "" if the header has none, or one with characters that tokens never have.
+    """
+    scheme, _, token = header.strip().partition(" ")
+    if scheme.lower() not in SCHEMES:
+        return None
+    token = token.strip()
+    is_possible = len(token) <= MAX_TOKEN_CHARS and token.isascii() and token.isprintable() and " " not in token
+    return token if is_possible else ""
+
+
+class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # the base class has an untyped __init_subclass__
     """Describes `TokenAuthentication` in the OpenAPI schema."""
 
     target_class = "conversations.api.authentication.TokenAuthentication"
     name = "token"
+
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:  # noqa: ARG002 - defined by the base class
+        """Return the description of the header."""
+        return {
+            "type": "apiKey",
+            "in": "header",
+            "name": "Authorization",
+            "description": "`Token …` or `Bearer …`, with a token of `manage.py api_token`.",
+        }
+
+
+class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # as above
+    """Describes `SessionAuthentication` in the OpenAPI schema."""
+
+    target_class = "conversations.api.authentication.SessionAuthentication"
+    name = "session"
+
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:  # noqa: ARG002 - defined by the base class
+        """Return the description of the cookie."""
+        return {"type": "apiKey", "in": "cookie", "name": "sessionid"}

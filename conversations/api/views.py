@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.core.files.storage import default_storage
@@ -21,19 +21,20 @@ from cachelayer import Page, track_reads
 from conversations.api import serializers
 from conversations.api.negotiation import JSONOnlyNegotiation
 from conversations.api.pagination import CursorLinksPagination
+from conversations.api.permissions import access_of, check_instance
 from conversations.api.query_params import ContactParameters, ConversationParameters, MessageParameters, PageParameters
 from conversations.api.schema import RowSchema
 from conversations.db.keyset import InvalidCursor
 from conversations.evolution.media_names import REFERENCE, is_media_of
 from conversations.models import Contact, Conversation, Instance, Message
 
-Result = TypeVar("Result")
+Row = TypeVar("Row")
 
 # Statuses of responses that depend on cached data and get a `Cache-Status` header; 404 only if it is about a row.
 OK, NOT_FOUND = 200, 404
 
 
-def get_or_404(operation: Callable[[int], Result], pk: str) -> Result:
+def get_or_404(operation: Callable[[int], Row], pk: str) -> Row:
     """Call a manager method with a primary key and return the method's result.
 
     Raises:
@@ -43,6 +44,11 @@ def get_or_404(operation: Callable[[int], Result], pk: str) -> Result:
         return operation(int(pk))
     except ObjectDoesNotExist:
         raise NotFound from None
+
+
+def instance_id_of(row: Any) -> int:
+    """Return the primary key of the instance that a row belongs to; an instance belongs to itself."""
+    return cast("int", row.pk if isinstance(row, Instance) else row.instance_id)
 
 
 class RowViewSet(GenericViewSet[Any]):
@@ -73,34 +79,45 @@ class RowViewSet(GenericViewSet[Any]):
         return response
 
     def list(self, request: Request) -> Response:  # noqa: D102 - OpenAPI shows the viewset's docstring
-        return self.page_response(request, self.fetch_page, self.query_params)
+        params = self.query_params.parse(request.query_params)
+        wanted = params.pop("instance", None)
+        visible = access_of(request).visible(None if wanted is None else [wanted])
+        return self.page_response(partial(self.fetch_page, visible), params)
 
     def retrieve(self, request: Request, pk: str) -> Response:  # noqa: ARG002, D102 - the serializer has the docstring
-        return self.row_response(get_or_404(self.fetch_row, pk))
+        return self.row_response(self.permitted_row(pk))
+
+    def permitted_row(self, pk: str) -> Any:
+        """Return the row with a primary key, if the request may do with it what it asks for.
+
+        Raises:
+            NotFound: the row does not exist, or the request may not read it.
+            PermissionDenied: the request may read the row, but not change it.
+        """
+        row = get_or_404(self.fetch_row, pk)
+        check_instance(self.request, self, instance_id_of(row))
+        return row
 
     def row_response(self, row: Any) -> Response:
         """Return a response with one serialized row."""
         return Response(self.get_serializer(row).data)
 
-    def page_response(
-        self, request: Request, fetch: Callable[..., Page[Any]], params_class: type[PageParameters]
-    ) -> Response:
-        """Return a response with the page of rows that the query parameters select.
+    def page_response(self, fetch: Callable[..., Page[Any]], params: dict[str, Any]) -> Response:
+        """Return a response with the page of rows that the parameters select.
 
         Raises:
-            ValidationError: a query parameter is wrong; `detail` maps each wrong parameter to its error texts.
             NotFound: the cursor does not belong to this list.
         """
         try:
-            page = fetch(**params_class.parse(request.query_params))
+            page = fetch(**params)
         except InvalidCursor as error:
             raise NotFound(str(error)) from error
         results = self.get_serializer(page.rows, many=True).data
-        return CursorLinksPagination().build_response(request, page, results)
+        return CursorLinksPagination().build_response(self.request, page, results)
 
 
 class InstanceViewSet(RowViewSet):
-    """The instances (WhatsApp numbers), ordered by name."""
+    """The instances (WhatsApp numbers) that the request may read, ordered by name."""
 
     fetch_row = Instance.objects.fetch
     fetch_page = Instance.objects.page
@@ -110,7 +127,7 @@ class InstanceViewSet(RowViewSet):
 
 
 class ContactViewSet(RowViewSet):
-    """The contacts of all instances, ordered by name."""
+    """The contacts of the instances that the request may read, ordered by name."""
 
     fetch_row = Contact.objects.fetch
     fetch_page = Contact.objects.for_instance
@@ -119,7 +136,7 @@ class ContactViewSet(RowViewSet):
 
 
 class MessageViewSet(RowViewSet):
-    """The messages of all conversations, ordered by WhatsApp's timestamp, latest first."""
+    """The messages of the instances that the request may read, ordered by WhatsApp's timestamp, latest first."""
 
     fetch_row = Message.objects.fetch
     fetch_page = Message.objects.for_instance
@@ -133,7 +150,7 @@ class MessageViewSet(RowViewSet):
 
         The `media` field of the message contains the MIME type that the sender claimed, which is not verified.
         """
-        row = get_or_404(self.fetch_row, pk)
+        row = self.permitted_row(pk)
         name = row.media.get(REFERENCE)
         if not is_media_of(row.instance_id, name) or not default_storage.exists(name):
             raise NotFound
@@ -148,6 +165,7 @@ def conversation_action(name: str) -> Any:
     operation = getattr(Conversation.objects, name)
 
     def run(self: "ConversationViewSet", request: Request, pk: str) -> Response:  # noqa: ARG001 - DRF passes a request
+        self.permitted_row(pk)
         return self.row_response(get_or_404(operation, pk))
 
     run.__name__ = name
@@ -174,8 +192,9 @@ class ConversationViewSet(RowViewSet):
     @action(detail=True, detail_serializer_class=serializers.MessageSerializer)
     def messages(self, request: Request, pk: str) -> Response:
         """List the conversation's messages, ordered by WhatsApp's timestamp, latest first."""
-        conversation = get_or_404(self.fetch_row, pk)
-        return self.page_response(request, partial(Message.objects.for_conversation, conversation), PageParameters)
+        conversation = self.permitted_row(pk)
+        fetch = partial(Message.objects.for_conversation, conversation)
+        return self.page_response(fetch, PageParameters.parse(request.query_params))
 
 
 @csrf_exempt  # without a session there is nothing to protect, and the answer to any method is the same

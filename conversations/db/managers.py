@@ -12,7 +12,7 @@ from conversations.db.keyset import keyset_page
 Row = TypeVar("Row", bound=models.Model)
 
 
-class BulkQuerySet(CachedQuerySet[Row]):
+class BulkQuerySet(CachedQuerySet[Row]):  # type: ignore[override]  # django-stubs gives both an `as_manager`
     """A queryset with fast bulk writes, which invalidate the cache tags of their rows but send no Django signals."""
 
     def fast_bulk_create(self, rows: Sequence[Row]) -> None:

@@ -1,10 +1,12 @@
 """The domain's models, each with its manager. Other packages import models from `conversations.models`.
 
-The model modules import each other in one direction only: `message` → `conversation` → `contact` → `instance`.
+The model modules import each other in one direction only: `message` → `conversation` → `contact` → `instance`;
+`access` → `instance`.
 """
 
 from conversations.db import lookups as _lookups  # noqa: F401 - registers the lookups
 from conversations.evolution.coerce import EPOCH
+from conversations.models.access import ApiToken, Membership, ReadingRecord, Role, Scope
 from conversations.models.contact import Contact, ContactAddress
 from conversations.models.conversation import Conversation, Participant
 from conversations.models.ingestion import IngestCounter, IngestLease, PendingUpdate, StateClock, WebhookEvent
@@ -13,15 +15,20 @@ from conversations.models.message import Message
 
 __all__ = [
     "EPOCH",
+    "ApiToken",
     "Contact",
     "ContactAddress",
     "Conversation",
     "IngestCounter",
     "IngestLease",
     "Instance",
+    "Membership",
     "Message",
     "Participant",
     "PendingUpdate",
+    "ReadingRecord",
+    "Role",
+    "Scope",
     "StateClock",
     "WebhookEvent",
 ]

@@ -10,7 +10,7 @@ from conversations.db.deletion import DB_CASCADE
 from conversations.evolution import jid as jids
 from conversations.models.base import PAGE_SIZE, TimestampedModel
 from conversations.models.instance import Instance
-from conversations.models.instance_scoped import InstanceScopedManager
+from conversations.models.instance_scoped import Instances, InstanceScopedManager, instance_pks
 
 
 class ContactManager(InstanceScopedManager["Contact"]):
@@ -18,17 +18,17 @@ class ContactManager(InstanceScopedManager["Contact"]):
 
     def for_instance(
         self,
-        instance: Instance | int | None,
+        instances: Instances,
         *,
         search: str = "",
         cursor: str = "",
         limit: int = PAGE_SIZE,
         fresh: bool = False,
     ) -> Page["Contact"]:
-        """Return a page of an instance's contacts, ordered by name.
+        """Return a page of the contacts of some instances, ordered by name.
 
         Args:
-            instance: the instance, its primary key, or None for all instances.
+            instances: one instance, the primary keys of several, or None for all instances.
             search: part of the contact's name, phone number or LID; "" for all contacts.
             cursor: a cursor from another page of the same list; "" for the first page.
             limit: maximum number of rows on the page.
@@ -36,12 +36,13 @@ class ContactManager(InstanceScopedManager["Contact"]):
         """
 
         def rows() -> QuerySet["Contact"]:
-            rows = self.scoped_to(instance)
+            rows = self.scoped_to(instances)
             matches = Q(name__icontains=search) | Q(phone__contains=search) | Q(lid__contains=search)
             return rows.filter(matches) if search else rows
 
-        tag = self.list_tag(instance)
-        return self.fetch_page(tag, rows, ("name", "id"), cursor=cursor, limit=limit, fresh=fresh, search=search)
+        tag, pks = self.list_tag(instances), instance_pks(instances)
+        order = ("name", "id")
+        return self.fetch_page(tag, rows, order, cursor=cursor, limit=limit, fresh=fresh, search=search, instances=pks)
 
     def upsert(self, instance: Instance, jid: str, **fields: Any) -> tuple["Contact", bool]:
         """Create the contact with the address `jid`, or update the fields of the contact that has this address.

@@ -17,7 +17,7 @@ from conversations.models.base import PAGE_SIZE, TimestampedModel
 from conversations.models.contact import Contact
 from conversations.models.conversation_summary import Position
 from conversations.models.instance import Instance
-from conversations.models.instance_scoped import InstanceScopedManager
+from conversations.models.instance_scoped import Instances, InstanceScopedManager, instance_pks
 
 LATEST_FIRST = ("-last_message_at", "-id")
 OLDEST_CHANGE_FIRST = ("updated_at", "id")
@@ -28,7 +28,7 @@ class ConversationManager(InstanceScopedManager["Conversation"]):
 
     def for_instance(  # noqa: PLR0913 - each argument is a filter of the REST API
         self,
-        instance: Instance | int | None,
+        instances: Instances,
         *,
         archived: bool | None = None,
         pinned: bool | None = None,
@@ -41,10 +41,10 @@ class ConversationManager(InstanceScopedManager["Conversation"]):
         limit: int = PAGE_SIZE,
         fresh: bool = False,
     ) -> Page["Conversation"]:
-        """Return a page of an instance's conversations; the conversation with the latest message comes first.
+        """Return a page of the conversations of some instances; the conversation with the latest message comes first.
 
         Args:
-            instance: the instance, its primary key, or None for all instances.
+            instances: one instance, the primary keys of several, or None for all instances.
             archived: True for archived conversations, False for conversations that are not archived, None for both.
             pinned: True for pinned conversations, False for conversations that are not pinned, None for both.
             unread: True for conversations with unread messages, False for those without unread messages, None for both.
@@ -61,18 +61,19 @@ class ConversationManager(InstanceScopedManager["Conversation"]):
             "unread": unread, "kind": kind, "search": search, "updated_after": updated_after,
         }  # fmt: skip
         return self.fetch_page(
-            self.list_tag(instance),
-            lambda: self._filtered(instance, **filters),
+            self.list_tag(instances),
+            lambda: self._filtered(instances, **filters),
             LATEST_FIRST if updated_after is None else OLDEST_CHANGE_FIRST,
             cursor=cursor,
             limit=limit,
             fresh=fresh,
+            instances=instance_pks(instances),
             **filters,
         )
 
     def _filtered(
         self,
-        instance: Instance | int | None,
+        instances: Instances,
         *,
         unread: bool | None,
         kind: str,
@@ -80,7 +81,7 @@ class ConversationManager(InstanceScopedManager["Conversation"]):
         updated_after: dt.datetime | None,
         **flags: bool | None,
     ) -> QuerySet["Conversation"]:
-        rows = self.scoped_to(instance).filter(**{name: value for name, value in flags.items() if value is not None})
+        rows = self.scoped_to(instances).filter(**{name: value for name, value in flags.items() if value is not None})
         if unread is not None:
             rows = rows.filter(unread_count__gt=0) if unread else rows.filter(unread_count=0)
         if kind:

@@ -2,10 +2,12 @@
 
 import datetime as dt
 import secrets
+from collections.abc import Collection
 from hashlib import sha256
 from typing import Any
 
 from django.db import models, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from cachelayer import Page
@@ -31,9 +33,20 @@ def name_digest(name: str) -> str:
 class InstanceManager(TableManager["Instance"]):
     """Reads and upserts instances, and issues their webhook tokens."""
 
-    def page(self, *, cursor: str = "", limit: int = PAGE_SIZE, fresh: bool = False) -> Page["Instance"]:
-        """Return a page of all instances, ordered by name; `fresh` skips the local cache, as in `fetch`."""
-        return self.fetch_page("instances:all", self.all, ("name", "id"), cursor=cursor, limit=limit, fresh=fresh)
+    def page(
+        self, pks: Collection[int] | None = None, *, cursor: str = "", limit: int = PAGE_SIZE, fresh: bool = False
+    ) -> Page["Instance"]:
+        """Return a page of the instances with some primary keys, ordered by name; None stands for all instances.
+
+        `fresh` skips the local cache, as in `fetch`.
+        """
+        pks = None if pks is None else tuple(sorted(pks))
+        order = ("name", "id")
+
+        def rows() -> QuerySet["Instance"]:
+            return self.all() if pks is None else self.filter(pk__in=pks)
+
+        return self.fetch_page("instances:all", rows, order, cursor=cursor, limit=limit, fresh=fresh, pks=pks)
 
     def by_name(self, name: str) -> list["Instance"]:
         """Return the instances with this name. Two Evolution servers may have instances of the same name.

@@ -1,5 +1,6 @@
 """The base manager of models whose rows each belong to one instance."""
 
+from collections.abc import Collection
 from typing import Any, TypeVar
 
 from django.db import models, transaction
@@ -9,19 +10,31 @@ from conversations.models.base import pk_of
 from conversations.models.instance import Instance
 
 Row = TypeVar("Row", bound=models.Model)
+# One instance, the primary keys of several instances, or None for all instances.
+Instances = Instance | int | Collection[int] | None
+
+
+def instance_pks(instances: Instances) -> tuple[int, ...] | None:
+    """Return the sorted primary keys of some instances; None for all instances."""
+    if instances is None:
+        return None
+    return (pk_of(instances),) if isinstance(instances, Instance | int) else tuple(sorted(set(instances)))
 
 
 class InstanceScopedManager(TableManager[Row]):
     """Lists the rows of one instance or of all instances, and deletes rows while holding the instance lock."""
 
-    def scoped_to(self, instance: Instance | int | None) -> models.QuerySet[Row]:
-        """Return the rows of an instance; None stands for the rows of all instances."""
-        return self.all() if instance is None else self.filter(instance=pk_of(instance))
+    def scoped_to(self, instances: Instances) -> models.QuerySet[Row]:
+        """Return the rows of some instances."""
+        pks = instance_pks(instances)
+        if pks is None:
+            return self.all()
+        return self.filter(instance=pks[0]) if len(pks) == 1 else self.filter(instance__in=pks)
 
-    def list_tag(self, instance: Instance | int | None) -> str:
-        """Return the cache tag that `conversations.cache_policy` declares for the list of an instance's rows."""
-        plural = f"{self.model._meta.model_name}s"  # noqa: SLF001 - Django documents _meta
-        return f"{plural}:all" if instance is None else f"{plural}:instance:{pk_of(instance)}"
+    def list_tag(self, instances: Instances) -> str:
+        """Return the cache tag that `conversations.cache_policy` declares for a list of the instances' rows."""
+        plural, pks = f"{self.model._meta.model_name}s", instance_pks(instances)  # noqa: SLF001 - Django documents _meta
+        return f"{plural}:instance:{pks[0]}" if pks and len(pks) == 1 else f"{plural}:all"
 
     def delete(self, pk: int) -> bool:
         """Delete a row and the rows that cascade from it, while holding the lock of the row's instance.

@@ -14,7 +14,7 @@ from conversations.models.base import PAGE_SIZE, TimestampedModel, pk_of
 from conversations.models.contact import Contact
 from conversations.models.conversation import Conversation
 from conversations.models.instance import Instance
-from conversations.models.instance_scoped import InstanceScopedManager
+from conversations.models.instance_scoped import Instances, InstanceScopedManager, instance_pks
 
 LATEST_FIRST = ("-timestamp", "-sent_order", "-key_id", "-id")
 HAS_STATEMENTS = ~Q(reactions={}) | ~Q(poll_results={})
@@ -33,7 +33,7 @@ class MessageManager(InstanceScopedManager["Message"]):
 
     def for_instance(  # noqa: PLR0913 - each argument is a filter of the REST API
         self,
-        instance: Instance | int | None,
+        instances: Instances,
         *,
         kind: str = "",
         from_me: bool | None = None,
@@ -41,10 +41,10 @@ class MessageManager(InstanceScopedManager["Message"]):
         limit: int = PAGE_SIZE,
         fresh: bool = False,
     ) -> Page["Message"]:
-        """Return a page of an instance's messages, latest first.
+        """Return a page of the messages of some instances, latest first.
 
         Args:
-            instance: the instance, its primary key, or None for all instances.
+            instances: one instance, the primary keys of several, or None for all instances.
             kind: one of `Message.Kind`, or "" for all kinds.
             from_me: True for outbound messages only, False for inbound messages only, None for both.
             cursor: a cursor from another page of the same list; "" for the first page.
@@ -54,12 +54,15 @@ class MessageManager(InstanceScopedManager["Message"]):
         filters = {
             name: value for name, value in {"kind": kind or None, "from_me": from_me}.items() if value is not None
         }
-        tag = self.list_tag(instance)
+        tag = self.list_tag(instances)
 
         def rows() -> QuerySet["Message"]:
-            return self.scoped_to(instance).filter(**filters)
+            return self.scoped_to(instances).filter(**filters)
 
-        return self.fetch_page(tag, rows, LATEST_FIRST, cursor=cursor, limit=limit, fresh=fresh, **filters)
+        pks = instance_pks(instances)
+        return self.fetch_page(
+            tag, rows, LATEST_FIRST, cursor=cursor, limit=limit, fresh=fresh, instances=pks, **filters
+        )
 
     def with_statements_of(self, instance: Instance, authors: Collection[str]) -> QuerySet["Message"]:
         """Return the messages with a reaction or a vote of one of the authors, see `Message.reactions`."""

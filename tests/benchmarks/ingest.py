@@ -23,10 +23,9 @@ isolation.set_up(database="sqlite:///{scratch}/db.sqlite3")
 from django.contrib.auth.models import User  # noqa: E402 - the import needs configured Django settings
 from django.db import connection  # noqa: E402
 from django.test.utils import setup_databases, setup_test_environment, teardown_databases  # noqa: E402
-from knox.models import get_token_model  # noqa: E402
 from rest_framework.test import APIClient  # noqa: E402
 
-from conversations.models import Instance  # noqa: E402
+from conversations.models import ApiToken, Instance  # noqa: E402
 from tests.conversations.ingest.receive import receive  # noqa: E402
 
 SAMPLE = Path(__file__).resolve().parent.parent / "payloads" / "samples" / "messages.upsert.json"
@@ -97,9 +96,9 @@ def measure(count: int, rounds: int) -> Seconds:
 # --- the measured calls -----------------------------------------------------------------------------------------------
 def page_reader() -> Callable[[], None]:
     """Return a function that reads a page of conversations through the API, with a token, and decodes the JSON."""
-    user = User.objects.create_user("bench")
+    user = User.objects.create_user("bench", is_superuser=True)
     client = APIClient()
-    client.credentials(HTTP_AUTHORIZATION=f"Token {get_token_model().objects.create(user, expiry=None)[1]}")
+    client.credentials(HTTP_AUTHORIZATION=f"Token {ApiToken.objects.issue(user)[1]}")
 
     def read_page() -> None:
         response = client.get("/api/v1/conversations/", {"limit": PAGE})

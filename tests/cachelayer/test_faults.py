@@ -13,7 +13,6 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from knox.models import AuthToken
 from rest_framework.test import APIClient
 
 from cachelayer import cache
@@ -22,7 +21,7 @@ from cachelayer.runtime import circuit_breaker
 from cachelayer.runtime.metrics import EVENTS
 from cachelayer.runtime.runtime import get_runtime, runtime
 from cachelayer.write import intents
-from conversations.models import Conversation, Instance
+from conversations.models import ApiToken, Conversation, Instance
 from tests import valkey
 from tests.cachelayer.conftest import out_of_memory, wait_until_in_use
 from tests.conversations.rows import a_chat, a_message, an_instance
@@ -46,7 +45,7 @@ class Site:
     """A conversation with chat messages, which tests read and change through the API."""
 
     def __init__(self) -> None:
-        _, token = AuthToken.objects.create(User.objects.create_user("ana"))
+        _, token = ApiToken.objects.issue(User.objects.create_user("ana", is_superuser=True))
         self._client = APIClient(headers={"Authorization": f"Token {token}"})
         self.chat = a_chat(an_instance(), unread_count=3)
         self.messages = [a_message(self.chat).pk for _ in range(3)]

@@ -17,14 +17,13 @@ import pytest
 from django.conf import settings as project
 from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured
-from knox.models import AuthToken
 from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError  # noqa: A004 - redis-py defines these names
 
 from cachelayer import startup
 from cachelayer.models import Outbox
 from cachelayer.ops import statistics
 from cachelayer.runtime.runtime import get_runtime, runtime
-from conversations.models import Instance
+from conversations.models import ApiToken, Instance
 from tests.cachelayer.conftest import use_redis, wait_until_in_use
 from tests.cachelayer.gunicorn import PATIENCE, environment, request, serving
 from tests.cachelayer.test_faults import a_replica, unable_to_save
@@ -364,7 +363,7 @@ def test_gunicorn_workers_are_coherent_and_report_their_counters(
     valkey_server: Valkey, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
     row = an_instance()
-    _, token = AuthToken.objects.create(User.objects.create_user("ana"))
+    _, token = ApiToken.objects.issue(User.objects.create_user("ana", is_superuser=True))
     path, headers, reads = f"/api/v1/instances/{row.pk}/", {"Authorization": f"Token {token}"}, 0
 
     def get_name(worker: HTTPConnection) -> str:

@@ -5,10 +5,9 @@ from contextlib import contextmanager
 
 from django.contrib.auth.models import User
 from django.utils.crypto import salted_hmac
-from knox.models import get_token_model
 
 from conversations.demo.demo_instances import DemoInstance
-from conversations.models import Instance
+from conversations.models import ApiToken, Instance
 from tests.load.scenario import SERVER
 
 USERNAME = "load"
@@ -33,10 +32,10 @@ def recreate_instances(channels: Iterable[DemoInstance]) -> dict[str, tuple[Inst
 @contextmanager
 def api_token() -> Iterator[str]:
     """Create a user and yield a token of this user for the API; delete the user when the `with` block ends."""
-    user, _ = User.objects.get_or_create(username=USERNAME)
+    user, _ = User.objects.get_or_create(username=USERNAME, defaults={"is_superuser": True})
     user.set_unusable_password()
     user.save()
     try:
-        yield get_token_model().objects.create(user, expiry=None)[1]
+        yield ApiToken.objects.issue(user)[1]
     finally:
         user.delete()

@@ -129,7 +129,7 @@ def cause_all_errors(one: Server) -> None:
     wait_until(lambda: not one.waiting())
     (one.directory / "media").write_text("a file in place of the folder")
     assert one.ask("POST", WEBHOOK, "media", media, **as_sales) == 503
-    one.sql("DROP TABLE knox_authtoken")
+    one.sql("DROP TABLE conversations_apitoken")
     assert one.ask("GET", CONTACTS, "broken", **as_user) == 500
     one.sql("DROP TABLE conversations_webhookevent")
     assert one.ask("POST", WEBHOOK, "no-table", event(key_id="3EB0N", instance="sales"), **as_sales) == 503
@@ -139,7 +139,7 @@ def test_a_failing_query_is_an_error_of_the_database(server: Server) -> None:
     line = server.one("database-errors.log", request_id="broken")
     assert (line["level"], line["message"]) == ("ERROR", "SQL failed: OperationalError")
     assert "no such table" in line["exc_info"]
-    assert 'FROM "knox_authtoken"' in line["sql"]
+    assert 'FROM "conversations_apitoken"' in line["sql"]
     assert "%s" in line["sql"]
     assert "redacted" not in line["sql"]
     assert "Mariana" not in str(line)

@@ -11,9 +11,8 @@ from asgiref.sync import async_to_sync
 from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.test import AsyncClient, Client
-from knox.models import AuthToken
 
-from conversations.models import Instance
+from conversations.models import ApiToken, Instance
 from logs import middleware
 from logs.binding import current, reset
 from logs.contexts import Context
@@ -147,7 +146,7 @@ def test_the_path_selects_the_context(path: str, context: Context) -> None:
 @pytest.mark.django_db
 def test_the_line_contains_the_users_primary_key(client: Client, logged: CapturedLines) -> None:
     user = User.objects.create(username="Mariana")
-    _, token = AuthToken.objects.create(user)
+    _, token = ApiToken.objects.issue(user)
     client.get("/api/v1/conversations/?limit=1", headers={"Authorization": f"Token {token}"})
     assert logged.one(message="GET /api/v1/conversations/ 200")["user"] == user.pk
     client.get("/api/v1/conversations/")

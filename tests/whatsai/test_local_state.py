@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
-from knox.models import AuthToken
 from rest_framework.test import APIClient
 
-from conversations.models import Instance
+from conversations.models import ApiToken, Instance
 from whatsai import local_state
 
 pytestmark = pytest.mark.django_db
@@ -44,7 +43,7 @@ def test_later_runs_keep_them(file: Path) -> None:
     assert local_state.ensure_access(file) == state
     assert local_state.create_password() == ""
     assert User.objects.get().check_password(password)
-    assert (User.objects.count(), AuthToken.objects.count()) == (1, 1)
+    assert (User.objects.count(), ApiToken.objects.count()) == (1, 1)
 
 
 def test_only_the_owner_can_read_the_file(file: Path) -> None:

@@ -13,7 +13,8 @@ PAGES = ["/", "/admin/", "/admin/login/", "/api/docs/", "/api/schema/", "/nothin
 LISTS = [
     f"/admin/{path}/"
     for path in (
-        "auth/user", "auth/user/add", "auth/group", "knox/authtoken", "cachelayer/countertotal",
+        "auth/user", "auth/user/add", "auth/group", "conversations/apitoken", "conversations/apitoken/add",
+        "conversations/membership", "conversations/readingrecord", "cachelayer/countertotal",
         "conversations/instance", "conversations/contact", "conversations/conversation", "conversations/message",
         "conversations/webhookevent", "conversations/ingestcounter", "password_change",
     )

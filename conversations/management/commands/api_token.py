@@ -1,31 +1,111 @@
-"""`manage.py api_token`: issues an API token for a user, and prints an example request."""
+"""`manage.py api_token`: issues an API token for a user, and prints an example request; or lists or revokes tokens."""
 
+import datetime as dt
 import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from knox.models import get_token_model
+from django.db import transaction
+from django.utils import timezone
+
+from conversations.models import ApiToken, Instance, Membership, Role, Scope
+
+ALL = "all"
 
 
 class Command(BaseCommand):
-    """Creates the user if necessary, issues an API token that does not expire, and prints the token."""
+    """Creates the user if necessary, gives the user a role in instances, issues an API token and prints it."""
 
-    help = "Issue an API token for a user, and create the user if necessary."
+    help = "Issue an API token for a user, and create the user if necessary. Or list or revoke the user's tokens."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the command-line arguments."""
         parser.add_argument("user", metavar="USER", help="user name; a new user can call the API but not log in")
+        parser.add_argument(
+            "--instance",
+            action="append",
+            metavar="NAME",
+            help="give the user a role in this instance (repeatable); 'all' for all present instances, "
+            "which is the default for a new user",
+        )
+        parser.add_argument("--role", choices=Role.values, default=Role.AGENT.value, help="the role (default: agent)")
+        parser.add_argument("--name", default="", help="what the token is for")
+        parser.add_argument(
+            "--scope", action="append", choices=Scope.values, help="limit the token (repeatable; default: all scopes)"
+        )
+        parser.add_argument("--only", action="append", metavar="NAME", help="limit the token to this instance")
+        parser.add_argument("--days", type=int, metavar="N", help="let the token end after N days (default: never)")
+        parser.add_argument("--list", action="store_true", help="only list the user's tokens")
+        parser.add_argument("--revoke", metavar="HINT", help="only revoke the user's tokens that begin with HINT")
         parser.add_argument("--json", action="store_true", help="print only one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django passes positional arguments
-        """Issue an API token and print it with an example request."""
-        user, created = _get_or_create_user(options["user"])
-        _, token = get_token_model().objects.create(user, expiry=None)
-        report = {"user": user.get_username(), "created": created, "token": token, "curl": _curl(token)}
+        """Issue, list or revoke tokens."""
+        if options["list"] or options["revoke"] is not None:
+            tokens = list(ApiToken.objects.filter(user__username=options["user"]).order_by("pk"))
+            if options["revoke"] is not None:
+                tokens = _revoke(tokens, options["revoke"])
+            self.stdout.write(_list(tokens, as_json=options["json"]))
+            return
+        with transaction.atomic():
+            report = _issue(**options)
         self.stdout.write(json.dumps(report, ensure_ascii=False) if options["json"] else _format(report))
+
+
+def _issue(  # noqa: PLR0913 - the options of the command
+    *,
+    user: str,
+    instance: Sequence[str] | None,
+    role: str,
+    name: str,
+    scope: Sequence[str] | None,
+    only: Sequence[str] | None,
+    days: int | None,
+    **_options: Any,
+) -> dict[str, Any]:
+    if days is not None and not 1 <= days <= 36_500:  # noqa: PLR2004 - a century
+        raise CommandError("--days must be between 1 and 36500")
+    row, created = _get_or_create_user(user)
+    granted = _grant(row, instance or ([ALL] if created else []), role)
+    _, token = ApiToken.objects.issue(
+        row,
+        name=name,
+        scopes=scope or tuple(Scope),
+        instances=None if only is None else [instance.pk for instance in _instances(only)],
+        expires_at=None if days is None else timezone.now() + dt.timedelta(days=days),
+    )
+    return {
+        "user": row.get_username(),
+        "created": created,
+        "role": role if granted else "",
+        "instances": granted,
+        "sees_instances": row.is_superuser or Membership.objects.filter(user=row).exists(),
+        "token": token,
+        "curl": _curl(token),
+    }
+
+
+def _grant(user: User, names: Sequence[str], role: str) -> list[str]:
+    """Give the user a role in the named instances; return the instances' names."""
+    rows = _instances(names)
+    for row in rows:
+        Membership.objects.update_or_create(user=user, instance=row, defaults={"role": role})
+    return [row.name for row in rows]
+
+
+def _instances(names: Iterable[str]) -> list[Instance]:
+    names = list(names)
+    if ALL in names:
+        return list(Instance.objects.order_by("name", "pk"))
+    rows = list(Instance.objects.filter(name__in=names).order_by("name", "pk"))
+    unknown = sorted(set(names) - {row.name for row in rows})
+    if unknown:
+        raise CommandError(f"no instance is named {unknown[0]!r}")
+    return rows
 
 
 def _get_or_create_user(name: str) -> tuple[User, bool]:
@@ -49,11 +129,47 @@ def _create_user(name: str) -> User:
     return user
 
 
+def _revoke(tokens: Iterable[ApiToken], hint: str) -> list[ApiToken]:
+    matching = [token for token in tokens if hint and token.hint.startswith(hint[: len(token.hint)])]
+    if not matching:
+        raise CommandError(f"the user has no token that begins with {hint!r}; --list shows the tokens")
+    for token in matching:
+        token.revoke()
+    return matching
+
+
+def _list(tokens: Iterable[ApiToken], *, as_json: bool) -> str:
+    rows = [
+        {
+            "hint": token.hint,
+            "name": token.name,
+            "scopes": token.scopes,
+            "instance_ids": token.instance_ids,
+            "created_at": token.created_at.isoformat(),
+            "expires_at": token.expires_at and token.expires_at.isoformat(),
+            "revoked_at": token.revoked_at and token.revoked_at.isoformat(),
+        }
+        for token in tokens
+    ]
+    if as_json:
+        return json.dumps({"tokens": rows}, ensure_ascii=False)
+    lines = [
+        f"{row['hint']}…  {','.join(row['scopes'])}  {'revoked' if row['revoked_at'] else 'valid'}"
+        f"{'  until ' + row['expires_at'] if row['expires_at'] else ''}  {row['name']}".rstrip()
+        for row in rows
+    ]
+    return "\n".join(lines) or "The user has no tokens."
+
+
 def _curl(token: str) -> str:
-    header = f"Authorization: {settings.REST_KNOX['AUTH_HEADER_PREFIX']} {token}"
-    return f"curl -H '{header}' {settings.PUBLIC_URL}/api/v1/conversations/"
+    return f"curl -H 'Authorization: Token {token}' {settings.PUBLIC_URL}/api/v1/conversations/"
 
 
 def _format(report: dict[str, Any]) -> str:
-    title = f"Created user {report['user']}." if report["created"] else f"User {report['user']} already exists."
-    return f"{title} New API token, which cannot be shown again:\n\n  {report['token']}\n\nTry it:\n\n{report['curl']}"
+    lines = [f"Created user {report['user']}." if report["created"] else f"User {report['user']} already exists."]
+    if report["instances"]:
+        lines.append(f"The user has the role {report['role']} in: {', '.join(report['instances'])}.")
+    elif not report["sees_instances"]:
+        lines.append("The user sees no instance yet: run the command again with --instance NAME.")
+    lines.append(f"New API token, which cannot be shown again:\n\n  {report['token']}\n\nTry it:\n\n{report['curl']}")
+    return "\n".join(lines)

@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
-from conversations.models import Contact, Conversation, Instance, Message, WebhookEvent
+from conversations.models import Contact, Conversation, Instance, Membership, Message, Role, WebhookEvent
 
 START = dt.datetime(2026, 3, 2, 12, 0, tzinfo=dt.UTC)
 MODELS = (Instance, Contact, Conversation, Message, WebhookEvent)
@@ -47,11 +47,16 @@ def populate(db: None) -> Populate:  # noqa: ARG001 - the fixture "db" enables d
 
 @pytest.fixture
 def staff_client(db: None) -> StaffClient:  # noqa: ARG001 - the fixture "db" enables database access
-    """Return a function that creates a staff user with only the given permissions, and returns a logged-in client."""
+    """Return a function that creates a staff user with only the given permissions, and returns a logged-in client.
+
+    The user is a manager of all instances that exist then.
+    """
 
     def log_in(*codenames: str) -> Client:
         user = User.objects.create_user("ines", is_staff=True)
         user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+        for instance in Instance.objects.all():
+            Membership.objects.create(user=user, instance=instance, role=Role.MANAGER)
         client = Client()
         client.force_login(user)
         return client

@@ -5,6 +5,7 @@ from django.urls import reverse
 from conversations.models import IngestCounter, WebhookEvent
 from tests.conversations.admin.conftest import Populate, StaffClient
 from tests.conversations.admin.pages import page_url
+from tests.conversations.rows import an_instance
 
 URL = reverse("admin:conversations_ingestcounter_changelist")
 
@@ -58,8 +59,9 @@ def test_an_unknown_instance_is_not_found(admin_client: Client, instance: str) -
 
 
 def test_the_view_permission_is_sufficient_and_there_is_no_add_page(staff_client: StaffClient) -> None:
+    instance = an_instance()
     client = staff_client("view_ingestcounter")
-    assert client.get(URL).status_code == 200
+    assert client.get(URL, {"instance": instance.pk}).status_code == 200
     assert client.get(f"{URL}add/").status_code == 404
 
 

@@ -5,15 +5,16 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from knox.models import AuthToken
 from rest_framework.test import APIClient
+
+from conversations.models import ApiToken
 
 ApiCall = Callable[..., Any]
 
 
 @pytest.fixture
 def token(db: None) -> str:  # noqa: ARG001 - the fixture "db" enables database access
-    _, token = AuthToken.objects.create(User.objects.create_user("ana"))
+    _, token = ApiToken.objects.issue(User.objects.create_user("ana", is_superuser=True))
     return str(token)
 
 

@@ -35,9 +35,12 @@ def errors(query: str, params_class: type[PageParameters] = ConversationParamete
 def test_the_parameters_of_a_list_are_the_arguments_of_its_manager_method(params_class: Any, list_method: Any) -> None:
     arguments = {name: parameter.default for name, parameter in inspect.signature(list_method).parameters.items()}
     del arguments["fresh"]  # the API has no parameter `fresh`
-    if "instance" in arguments:
-        arguments["instance"] = None  # the manager requires `instance`, but the API does not
-    assert parse("", params_class) == arguments
+    # The view passes the instances that the request may read.
+    arguments.pop("instances", None)
+    arguments.pop("pks", None)
+    parsed = parse("", params_class)
+    parsed.pop("instance", None)
+    assert parsed == arguments
 
 
 def test_the_defaults_are_as_documented() -> None:

@@ -7,7 +7,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.test import Client
-from knox.models import get_token_model
+
+from conversations.models import ApiToken
 
 pytestmark = pytest.mark.django_db
 
@@ -57,7 +58,7 @@ def test_each_call_issues_another_token_and_tokens_do_not_expire() -> None:
     first, second = issue_token("dashboard"), issue_token("dashboard")
     assert first["token"] != second["token"]
     assert user_authenticated_by(first["curl"]) == user_authenticated_by(second["curl"])
-    assert [row.expiry for row in get_token_model().objects.all()] == [None, None]
+    assert [row.expires_at for row in ApiToken.objects.all()] == [None, None]
 
 
 def test_the_text_contains_the_token_and_a_working_request() -> None:
@@ -68,7 +69,7 @@ def test_the_text_contains_the_token_and_a_working_request() -> None:
 
 def test_the_token_is_not_stored() -> None:
     token = issue_token("dashboard")["token"]
-    assert token not in map(str, get_token_model().objects.values_list().get())
+    assert token not in map(str, ApiToken.objects.values_list().get())
 
 
 @pytest.mark.parametrize("name", ["", " ", "two words", "n" * 151, "a/b"])
@@ -82,4 +83,4 @@ def test_an_inactive_user_gets_no_token() -> None:
     User.objects.create_user("inactive", is_active=False)
     with pytest.raises(CommandError, match="inactive"):
         run_command("inactive")
-    assert not get_token_model().objects.exists()
+    assert not ApiToken.objects.exists()

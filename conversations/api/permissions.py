@@ -1,0 +1,50 @@
+"""Checks that a request's token or user may do what the request asks for.
+
+A row of an instance that the request may not read does not exist for it: the answer is 404. A row that it may read but
+not change is answered 403.
+"""
+
+from typing import Any, cast
+
+from rest_framework.exceptions import NotFound, PermissionDenied
+from rest_framework.permissions import SAFE_METHODS, BasePermission
+from rest_framework.request import Request
+
+from conversations.access.policy import Access
+from conversations.models import Scope
+
+
+class HasScope(BasePermission):
+    """Admits authenticated requests whose token has the scope that the view needs (`required_scope`)."""
+
+    message = "The token does not have the scope that this request needs."
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        """Return whether the request is authenticated and has the scope."""
+        return isinstance(request.auth, Access) and request.auth.has_scope(required_scope(request, view))
+
+
+def required_scope(request: Request, view: Any) -> Scope:
+    """Return the scope that a request needs: `read` for safe methods, else the view's `change_scope`, or `write`."""
+    if request.method in SAFE_METHODS:
+        return Scope.READ
+    return cast("Scope", getattr(view, "change_scope", Scope.WRITE))
+
+
+def access_of(request: Request) -> Access:
+    """Return what an authenticated request may do."""
+    return cast("Access", request.auth)
+
+
+def check_instance(request: Request, view: Any, instance_id: int) -> None:
+    """Check that a request may do what it asks for with a row of an instance.
+
+    Raises:
+        NotFound: the request may not read the instance's rows.
+        PermissionDenied: the request may read the instance's rows, but not change them.
+    """
+    access = access_of(request)
+    if not access.allows(instance_id):
+        raise NotFound
+    if not access.allows(instance_id, required_scope(request, view)):
+        raise PermissionDenied("The role in this instance does not permit this.")

@@ -1,0 +1,242 @@
+"""The access matrix: every route of the API's schema, by every kind of asker, for rows of their instance and another.
+
+A route that is missing in `ROUTES` fails. Each request is made with an empty cache, and again after an administrator
+has filled the cache with the same answer.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.utils import timezone
+from drf_spectacular.generators import SchemaGenerator
+from rest_framework.test import APIClient
+
+from cachelayer import cache
+from conversations.models import ApiToken, Conversation, Instance, Membership, Message, Role, Scope
+from tests.conversations.rows import a_chat, a_message, an_instance
+
+pytestmark = pytest.mark.django_db
+PREFIX = "/api/v1/"
+
+
+@dataclass(frozen=True)
+class House:
+    """One instance with one row of each model."""
+
+    instance: Instance
+    chat: Conversation
+    message: Message
+
+    def pk(self, model: str) -> int:
+        """Return the primary key of this instance's row of a model."""
+        rows = {"instance": self.instance, "contact": self.chat.contact, "conversation": self.chat}
+        return int({**rows, "message": self.message}[model].pk)
+
+
+def a_house() -> House:
+    instance = an_instance()
+    chat = a_chat(instance)
+    name = f"{instance.pk}/cd/{'cd' * 32}"
+    if not default_storage.exists(name):
+        default_storage.save(name, ContentFile(b"file"))
+    message = a_message(chat, kind="image", media={"mimetype": "image/png", "file": name})
+    Conversation.objects.recount(chat.pk)
+    return House(instance, chat, message)
+
+
+@dataclass(frozen=True)
+class Route:
+    """What a route needs: a scope, and the model of the row in its path; "" for a list."""
+
+    scope: Scope
+    model: str = ""
+
+
+# (method, path below /api/v1/) → what the route needs
+ROUTES = {
+    ("get", "instances/"): Route(Scope.READ),
+    ("get", "instances/{id}/"): Route(Scope.READ, "instance"),
+    ("get", "contacts/"): Route(Scope.READ),
+    ("get", "contacts/{id}/"): Route(Scope.READ, "contact"),
+    ("get", "conversations/"): Route(Scope.READ),
+    ("get", "conversations/{id}/"): Route(Scope.READ, "conversation"),
+    ("get", "conversations/{id}/messages/"): Route(Scope.READ, "conversation"),
+    ("get", "messages/"): Route(Scope.READ),
+    ("get", "messages/{id}/"): Route(Scope.READ, "message"),
+    ("get", "messages/{id}/media/"): Route(Scope.READ, "message"),
+    **{
+        ("post", f"conversations/{{id}}/{action}/"): Route(Scope.WRITE, "conversation")
+        for action in ("mark-read", "archive", "unarchive", "pin", "unpin")
+    },
+}
+
+Issue = Callable[[User], str]
+
+
+def issue(**options: Any) -> Issue:
+    return lambda user: ApiToken.objects.issue(user, **options)[1]
+
+
+def issue_revoked(user: User) -> str:
+    row, token = ApiToken.objects.issue(user)
+    row.revoke()
+    return token
+
+
+def issue_for_another(user: User) -> str:
+    return ApiToken.objects.issue(user, instances=[an_instance().pk])[1]
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Who asks: the role in their own instance, their token, and what may be done there and elsewhere."""
+
+    role: Role | None
+    token: Issue | None
+    own: tuple[Scope, ...] = ()
+    foreign: tuple[Scope, ...] = ()
+    is_superuser: bool = False
+    is_active: bool = True
+    is_known: bool = True
+
+
+EVERYTHING = tuple(Scope)
+ASKERS = {
+    "anonymous": Asker(None, None, is_known=False),
+    "stranger": Asker(None, issue()),
+    "reader": Asker(Role.READER, issue(), own=(Scope.READ,)),
+    "agent": Asker(Role.AGENT, issue(), own=(Scope.READ, Scope.WRITE, Scope.SEND)),
+    "manager": Asker(Role.MANAGER, issue(), own=EVERYTHING),
+    "administrator": Asker(None, issue(), own=EVERYTHING, foreign=EVERYTHING, is_superuser=True),
+    "expired token": Asker(
+        Role.MANAGER, issue(expires_at=timezone.now() - dt.timedelta(seconds=1)), is_known=False, own=EVERYTHING
+    ),
+    "revoked token": Asker(Role.MANAGER, issue_revoked, is_known=False),
+    "inactive user": Asker(Role.MANAGER, issue(), is_known=False, is_active=False),
+    "token for reading": Asker(Role.MANAGER, issue(scopes=["read"]), own=(Scope.READ,)),
+    "token for another instance": Asker(Role.MANAGER, issue_for_another),
+    "administrator's token for another instance": Asker(None, issue_for_another, is_superuser=True),
+}
+
+
+def test_every_route_of_the_schema_is_in_the_matrix() -> None:
+    paths = SchemaGenerator().get_schema(request=None, public=True)["paths"]
+    routes = {
+        (method, path.removeprefix(PREFIX))
+        for path, operations in paths.items()
+        for method in operations
+        if method in ("get", "post", "put", "patch", "delete")
+    }
+    assert routes == set(ROUTES)
+
+
+@pytest.fixture
+def houses() -> Iterator[tuple[House, House]]:
+    pair = (a_house(), a_house())
+    yield pair
+    for house in pair:
+        default_storage.delete(house.message.media["file"])
+
+
+@pytest.mark.parametrize("name", list(ASKERS))
+def test_nobody_sees_or_changes_what_is_not_theirs(houses: tuple[House, House], name: str) -> None:
+    own, foreign = houses
+    asker = ASKERS[name]
+    user = User.objects.create_user(name, is_superuser=asker.is_superuser, is_active=asker.is_active)
+    if asker.role:
+        Membership.objects.create(user=user, instance=own.instance, role=asker.role)
+    client = APIClient(headers={"Authorization": f"Token {asker.token(user)}"} if asker.token else {})
+    administrator = User.objects.create_user("warm", is_superuser=True)
+    warm = APIClient(headers={"Authorization": f"Token {ApiToken.objects.issue(administrator)[1]}"})
+    for (method, path), route in ROUTES.items():
+        for house, permitted in ((own, asker.own), (foreign, asker.foreign)):
+            url = PREFIX + path.replace("{id}", str(house.pk(route.model)) if route.model else "")
+            cache.clear_all()
+            answers = [getattr(client, method)(url)]
+            receive(getattr(warm, method)(url))
+            answers.append(getattr(client, method)(url))
+            for answer in answers:
+                receive(answer)
+                label = f"{name}: {method} {url}"
+                assert answer.status_code == expected_status(asker, route, permitted), label
+                if answer.status_code == 200 and not route.model:
+                    assert shown_instances(answer.json()) <= permitted_instances(asker, own, foreign), label
+
+
+def receive(answer: Any) -> None:
+    """Read the body of an answer, which closes a file that is sent."""
+    if answer.streaming:
+        b"".join(answer.streaming_content)
+
+
+def expected_status(asker: Asker, route: Route, permitted: tuple[Scope, ...]) -> int:
+    if not asker.is_known:
+        return 401
+    is_scope_missing = asker.token is not None and route.scope not in token_scopes(asker)
+    if is_scope_missing:
+        return 403
+    if not route.model or route.scope in permitted:
+        return 200
+    return 403 if Scope.READ in permitted else 404
+
+
+def token_scopes(asker: Asker) -> tuple[Scope, ...]:
+    return (Scope.READ,) if asker is ASKERS["token for reading"] else EVERYTHING
+
+
+def permitted_instances(asker: Asker, own: House, foreign: House) -> set[int]:
+    return {house.instance.pk for house, scopes in ((own, asker.own), (foreign, asker.foreign)) if scopes} | (
+        set(Instance.objects.exclude(pk__in=[own.instance.pk, foreign.instance.pk]).values_list("pk", flat=True))
+    )
+
+
+def shown_instances(page: dict[str, Any]) -> set[int]:
+    return {row.get("instance", row["id"]) for row in page["results"]}
+
+
+@pytest.mark.parametrize("path", ["instances/", "contacts/", "conversations/", "messages/"])
+def test_a_list_shows_all_that_is_theirs(houses: tuple[House, House], path: str) -> None:
+    own, foreign = houses
+    user = User.objects.create_user("ana")
+    client = APIClient(headers={"Authorization": f"Token {ApiToken.objects.issue(user)[1]}"})
+    for visible in ([], [own], [own, foreign], [foreign]):
+        Membership.objects.filter(user=user).delete()
+        for house in visible:
+            Membership.objects.create(user=user, instance=house.instance, role=Role.READER)
+        shown = shown_instances(client.get(PREFIX + path).json())
+        assert shown == {house.instance.pk for house in visible}
+
+
+@pytest.mark.parametrize("path", ["contacts/", "conversations/", "messages/"])
+def test_a_filter_by_a_foreign_instance_finds_nothing(houses: tuple[House, House], path: str) -> None:
+    own, foreign = houses
+    user = User.objects.create_user("ana")
+    Membership.objects.create(user=user, instance=own.instance, role=Role.READER)
+    client = APIClient(headers={"Authorization": f"Token {ApiToken.objects.issue(user)[1]}"})
+    assert client.get(PREFIX + path, {"instance": foreign.instance.pk}).json()["results"] == []
+    assert len(client.get(PREFIX + path, {"instance": own.instance.pk}).json()["results"]) == 1
+
+
+def test_the_end_of_access_holds_from_the_next_request_on(houses: tuple[House, House]) -> None:
+    own, _ = houses
+    user = User.objects.create_user("ana")
+    membership = Membership.objects.create(user=user, instance=own.instance, role=Role.AGENT)
+    row, token = ApiToken.objects.issue(user)
+    client = APIClient(headers={"Authorization": f"Bearer {token}"})
+    url, archive = f"{PREFIX}conversations/{own.chat.pk}/", f"{PREFIX}conversations/{own.chat.pk}/archive/"
+    assert (client.get(url).status_code, client.post(archive).status_code) == (200, 200)
+    membership.role = Role.READER
+    membership.save()
+    assert (client.get(url).status_code, client.post(archive).status_code) == (200, 403)
+    membership.delete()
+    assert (client.get(url).status_code, client.post(archive).status_code) == (404, 404)
+    Membership.objects.create(user=user, instance=own.instance, role=Role.MANAGER)
+    assert client.get(url).status_code == 200
+    row.revoke()
+    assert client.get(url).status_code == 401
