@@ -36,21 +36,21 @@ def test_an_administrator_sees_all_instances() -> None:
     access = Access(user_id=1, is_administrator=True)
     assert access.instances() is None
     assert access.visible(None) is None
-    assert access.visible([OTHER]) == {OTHER}
+    assert access.visible([OTHER]) == frozenset({OTHER})
 
 
 def test_a_token_can_be_limited_to_instances_but_never_adds_one() -> None:
     user = Access(user_id=1, roles={MINE: Role.AGENT}, limited_to=frozenset({OTHER}))
     assert user.instances() == frozenset()
     administrator = Access(user_id=1, is_administrator=True, limited_to=frozenset({OTHER}))
-    assert administrator.instances() == {OTHER}
+    assert administrator.instances() == frozenset({OTHER})
     assert not administrator.allows(MINE)
 
 
 def test_a_filter_never_adds_an_instance() -> None:
     access = Access(user_id=1, roles={MINE: Role.READER})
-    assert access.visible(None) == {MINE}
-    assert access.visible([MINE, OTHER]) == {MINE}
+    assert access.visible(None) == frozenset({MINE})
+    assert access.visible([MINE, OTHER]) == frozenset({MINE})
     assert access.visible([OTHER]) == frozenset()
 
 
