@@ -6,16 +6,20 @@ too, and does not start the process again.
 
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from django.core.asgi import get_asgi_application
 from django.core.exceptions import ImproperlyConfigured
-from django.core.handlers.asgi import ASGIHandler
 
+from whatsai.request_headers import without_charset
 from whatsai.worker_count import CANNOT_SERVE, worker_count
 
+Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 
-def start() -> ASGIHandler:
+
+def start() -> Application:
     """Start this process, and return its ASGI application.
 
     Raises:
@@ -33,7 +37,11 @@ def start() -> ASGIHandler:
     with ThreadPoolExecutor(1) as thread:
         thread.submit(cache.start).result()
         thread.submit(ingestion.start).result()
-    return handler
+
+    async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await handler({**scope, "headers": without_charset(scope["headers"])}, receive, send)
+
+    return application
 
 
 try:

@@ -73,6 +73,7 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.https else 
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if env.https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = env.https
 SECURE_HSTS_PRELOAD = env.https
+SESSION_ENGINE = "whatsai.sessions"
 SESSION_COOKIE_SECURE = env.https
 CSRF_COOKIE_SECURE = env.https
 

@@ -5,17 +5,17 @@ checks have a thread of their own, so that they are answered while all others ar
 """
 
 import asyncio
-import json
 import re
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from typing import Any
 from wsgiref.types import WSGIApplication
 
 from conversations.webhooks.body import CHECK_ONLY, MAX_BYTES
 from whatsai.health import PATHS as HEALTH_PATHS
 from whatsai.server.request_body import MEMORY_BYTES, BodyError, Message, Receive, RequestBody, SpoolSpace, too_large
-from whatsai.server.wsgi import Response, Scope, build_environ, respond
+from whatsai.server.wsgi import Response, Scope, build_environ, error_response, respond
 
 Send = Callable[[Message], Awaitable[None]]
 
@@ -54,9 +54,9 @@ class Application:
             try:
                 response = await self._receive_and_respond(scope, body, pool)
             except BodyError as error:
-                response = _error_response(error)
+                response = _refusal(error)
             except OSError as error:
-                response = _error_response(BodyError(503, "overloaded", f"cannot store the body: {error.strerror}"))
+                response = _refusal(BodyError(503, "overloaded", f"cannot store the body: {error.strerror}"))
             try:
                 await _send(response, send, pool)
                 if not body.is_complete:
@@ -66,6 +66,8 @@ class Application:
 
     async def _receive_and_respond(self, scope: Scope, body: RequestBody, pool: ThreadPoolExecutor) -> Response:
         is_large_allowed = LARGE_BODIES.match(scope["raw_path"]) is not None
+        if not is_large_allowed and _header(scope, b"content-type").lower().startswith(b"multipart/"):
+            raise BodyError(415, "unsupported_media_type", "multipart bodies are not accepted")
         limit = MAX_BYTES if is_large_allowed else OTHER_MAX_BYTES
         if _content_length(scope) > limit:
             raise too_large(limit)
@@ -87,7 +89,11 @@ class Application:
 
 
 def _content_length(scope: Scope) -> int:
-    return next((int(value) for name, value in scope["headers"] if name == b"content-length"), 0)
+    return int(_header(scope, b"content-length") or 0)
+
+
+def _header(scope: Scope, searched: bytes) -> bytes:
+    return next((value for name, value in scope["headers"] if name == searched), b"")
 
 
 async def _send(response: Response, send: Send, pool: ThreadPoolExecutor) -> None:
@@ -122,8 +128,6 @@ async def _drain(receive: Receive) -> None:
             pass
 
 
-def _error_response(error: BodyError) -> Response:
-    content = json.dumps({"error": error.code, "detail": error.detail}).encode()
-    headers = [(b"Content-Type", b"application/json"), (b"Content-Length", str(len(content)).encode())]
-    headers += [(b"Retry-After", b"5")] if error.status == 503 else []  # noqa: PLR2004 - the status for overload
-    return Response(error.status, headers, content)
+def _refusal(error: BodyError) -> Response:
+    headers = [(b"Retry-After", b"5")] if error.status == HTTPStatus.SERVICE_UNAVAILABLE else []
+    return error_response(error.status, error.code, error.detail, *headers)

@@ -1,5 +1,6 @@
 """Runs a WSGI application for one request that was received completely, in a thread."""
 
+import json
 import sys
 from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass, field
@@ -7,6 +8,11 @@ from typing import IO, Any
 from urllib.parse import unquote_to_bytes
 from wsgiref.types import WSGIApplication
 from wsgiref.util import FileWrapper
+
+from logs.contexts import Context
+from logs.line_limit import line_limit
+from whatsai.request_headers import without_charset
+from whatsai.response_headers import API_CACHE_CONTROL, CONTENT_SECURITY_POLICY
 
 Scope = MutableMapping[str, Any]
 Headers = list[tuple[bytes, bytes]]
@@ -63,7 +69,7 @@ def build_environ(scope: Scope, body: IO[bytes], size: int, **extra: object) -> 
         "wsgi.file_wrapper": FileWrapper,
         **extra,
     }
-    for name, value in scope["headers"]:
+    for name, value in without_charset(scope["headers"]):
         variable = name.decode("latin-1").upper().replace("-", "_")
         variable = variable if variable in _UNPREFIXED else f"HTTP_{variable}"
         text = value.decode("latin-1")
@@ -74,7 +80,36 @@ def build_environ(scope: Scope, body: IO[bytes], size: int, **extra: object) -> 
 
 
 def respond(application: WSGIApplication, environ: dict[str, Any]) -> Response:
-    """Call the application and return its response; a response that is a file is returned unread."""
+    """Call the application and return its response, with status 500 if it raises an error.
+
+    A response that is a file is returned unread.
+    """
+    try:
+        return _call(application, environ)
+    except Exception:  # noqa: BLE001 - Django answers errors of views, but not those of reading a request's head
+        left_out = line_limit.admit("failed requests")
+        if left_out is not None:
+            Context.GENERAL.logger.exception("Request FAILED: the application raised an error", extra=left_out)
+        return error_response(500, "server_error", "The server failed. It has been logged.")
+
+
+def error_response(status: int, code: str, detail: str, *headers: tuple[bytes, bytes]) -> Response:
+    """Return the server's own JSON response for a request that the application does not answer."""
+    content = json.dumps({"error": code, "detail": detail}).encode()
+    return Response(
+        status,
+        [
+            (b"Content-Type", b"application/json"),
+            (b"Content-Length", str(len(content)).encode()),
+            (b"Content-Security-Policy", CONTENT_SECURITY_POLICY.encode()),
+            (b"Cache-Control", API_CACHE_CONTROL.encode()),
+            *headers,
+        ],
+        content,
+    )
+
+
+def _call(application: WSGIApplication, environ: dict[str, Any]) -> Response:
     started = _Started()
 
     def start_response(status: str, headers: list[tuple[str, str]], _error: object = None) -> Any:

@@ -1,6 +1,7 @@
 """The web server under clients that are slow, many, silent or gone, in real processes over real connections."""
 
 import hashlib
+import json
 import os
 import re
 import signal
@@ -220,6 +221,22 @@ def test_an_incomplete_body_is_refused_so_that_it_is_sent_again(start: Start, re
     connection.sendall(request_)
     connection.shutdown(socket.SHUT_WR)
     assert answer(connection)[0] == 408
+
+
+def test_an_error_of_the_application_is_answered_in_json_without_details(start: Start) -> None:
+    with closing(start().keep_alive()) as connection:
+        connection.request("GET", "/fail")
+        response = connection.getresponse()
+        assert (response.status, response.headers["Content-Type"]) == (500, "application/json")
+        assert response.headers["Content-Security-Policy"]
+        assert json.loads(response.read()).keys() == {"error", "detail"}
+        assert get(connection, "/digest").startswith("0 ")
+
+
+@pytest.mark.parametrize(("path", "status"), [("/digest", 415), ("/webhooks/shop", 202)])
+def test_a_multipart_body_is_refused_where_forms_are_read(start: Start, path: str, status: int) -> None:
+    headers = "X-Webhook-Token: right", "Content-Type: Multipart/Form-Data; boundary=BBB"
+    assert answer(start().send(post(path, 2, b"{}", *headers)))[0] == status
 
 
 def test_pipelined_requests_are_answered_in_order(start: Start) -> None:

@@ -60,10 +60,15 @@ def _digest(environ: Environ) -> str:
     return f"{len(body)} {hashlib.sha256(body).hexdigest()}"
 
 
+def _fail(_environ: Environ) -> str:
+    raise RuntimeError("hunter2")
+
+
 _CONTENTS: dict[str, Callable[[Environ], Any]] = {
     "/health/": _health,
     "/wait": _wait,
     "/digest": _digest,
+    "/fail": _fail,
     "/text": lambda _environ: b"x" * FILE_BYTES,
     "/file": lambda _environ: BytesIO(b"x" * FILE_BYTES),
     "/environ": lambda environ: "\n".join(f"{name}={value}" for name, value in sorted(environ.items())),
