@@ -19,6 +19,7 @@ from logs import handler as handler_module
 from logs.binding import bound
 from logs.handler import ServiceHandler
 from tests.logs.conftest import Line, MakeHandler, lines, logger, messages, throw
+from tests.waiting import TIMEOUT
 
 
 @pytest.fixture
@@ -295,6 +296,8 @@ def test_a_stalled_disk_blocks_neither_the_caller_nor_close(
         handler.close()
         assert "lost" in capsys.readouterr().err
     assert handler.dropped[logging.INFO] >= 9_000
+    monkeypatch.setattr(handler_module, "LOCK_TIMEOUT", TIMEOUT)
+    monkeypatch.setattr("logs.log_writer.FLUSH_TIMEOUT", TIMEOUT)
     handler.close()
     assert "an error" in messages(directory)
 
