@@ -1,4 +1,8 @@
-"""Deletes old applied events, and pending updates whose message never came, in small steps."""
+"""Deletes old applied events, and pending updates whose message never came, in small steps.
+
+A step skips rows that another transaction has locked, so that it never waits while it holds locks: it cannot deadlock
+with a worker, or with a web process that receives an old event again. A later step deletes the skipped rows.
+"""
 
 import datetime as dt
 from collections import Counter
@@ -58,7 +62,9 @@ def _delete(events: "QuerySet[WebhookEvent]", before: dt.datetime) -> int:
     while True:
         step = list(events.filter(pk__gt=last_pk).order_by("pk").values_list("pk", "received_at")[:STEP_ROWS])
         rows = WebhookEvent.objects.filter(pk__in=[pk for pk, _ in step])
-        deleted = rows.alias(at=Coalesce("finished_at", "received_at")).filter(at__lt=before).delete()[0]
+        with transaction.atomic():
+            old = rows.alias(at=Coalesce("finished_at", "received_at")).filter(at__lt=before)
+            deleted = WebhookEvent.objects.filter(pk__in=_lock(old)).delete()[0]
         if deleted or not step or step[-1][1] >= before:
             return deleted
         last_pk = step[-1][0]
@@ -70,17 +76,21 @@ def expire_pending_updates(days: float) -> int:
     The counter `expired` counts the deleted updates whose message never came. An update that was merged into a message
     is pending only because it may match a second message, and is not counted. Neither is a reaction to a known album.
     """
-    skips = connection.features.has_select_for_update_skip_locked
     with transaction.atomic():
         old = _oldest(PendingUpdate.objects.all()).filter(created_at__lt=_days_ago(days))
-        locked = old.select_for_update(skip_locked=skips).order_by("pk").values_list("pk", flat=True)
-        rows = PendingUpdate.objects.filter(pk__in=list(locked))
+        rows = PendingUpdate.objects.filter(pk__in=_lock(old))
         same_id = {"instance": OuterRef("instance"), "key_id": OuterRef("key_id")}
         message = Message.objects.filter(**same_id)
         album = PendingUpdate.objects.filter(**same_id, kind=PendingUpdate.Kind.ALBUM)
         unmatched = Counter(rows.filter(~Exists(message), ~Exists(album)).values_list("instance", flat=True))
         metrics.add_to_totals({(instance, "expired"): count for instance, count in unmatched.items()})
         return rows.delete()[0]
+
+
+def _lock(rows: "QuerySet[Row]") -> list[int]:
+    """Lock the rows that no other transaction has locked; return their primary keys."""
+    skips = connection.features.has_select_for_update_skip_locked
+    return list(rows.select_for_update(skip_locked=skips).order_by("pk").values_list("pk", flat=True))
 
 
 def _oldest(rows: "QuerySet[Row]") -> "QuerySet[Row]":

@@ -1,8 +1,10 @@
 """Old applied events and pending updates are deleted in small steps; events that operators may need are kept."""
 
 import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.db import connection, connections, transaction
 from django.utils import timezone
 
 from conversations.ingest import metrics
@@ -104,3 +106,29 @@ def test_after_a_step_the_next_one_waits(instance: Instance) -> None:
     make_old(8)
     schedule.step()  # deletes nothing, because the next deletion is not yet due
     assert WebhookEvent.objects.exists()
+
+
+# --- locks ------------------------------------------------------------------------------------------------------------
+def delete_events_without_waiting() -> int:
+    """Delete old events in a thread whose statements fail if they wait for a lock."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = 1")  # milliseconds
+        return retention.delete_events(7)
+    finally:
+        connections.close_all()
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_events_that_another_transaction_has_locked_are_left_for_a_later_step(instance: Instance) -> None:
+    """A step that waits for a row while it has locked other rows could deadlock."""
+    store_all(instance, *texts(3))
+    Worker(NO_DELAY).drain()
+    make_old(8)
+    with ThreadPoolExecutor(1) as threads:
+        with transaction.atomic():
+            repeated = WebhookEvent.objects.order_by("pk")[1]
+            WebhookEvent.objects.filter(pk=repeated.pk).update(attempts=0)
+            assert threads.submit(delete_events_without_waiting).result() == 2
+        assert threads.submit(delete_events_without_waiting).result() == 1
