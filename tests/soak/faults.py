@@ -265,14 +265,13 @@ class Faults:
         self.removed_keys["removed"] += client.eval(UNLINK, len(sample), *sample)
 
     def _block(self) -> Task:
-        """Let a script of another client block Valkey, which replies to all commands with an error meanwhile."""
+        """Let a script of another client block Valkey, which replies to all commands with an error meanwhile.
+
+        No other fault is injected until the script ends, because its commands would get the error, too.
+        """
         yield from self._wait_until_up()
         self._server.client.config_set("lua-time-limit", 5)  # milliseconds before the errors begin
-        connection = self._server.client.connection_pool.get_connection()
-        connection.send_command("EVAL", BLOCK, 0)
-        yield BLOCK_SECONDS
-        connection.disconnect()
-        self._server.client.connection_pool.release(connection)
+        self._server.client.eval(BLOCK, 0)
 
     @contextmanager
     def _record_loss(self, *, by_eviction: bool = False) -> Iterator[None]:
