@@ -38,7 +38,7 @@ graceful_timeout = 20
 # A client has this many seconds to send the head of its next request. Evolution reuses connections, and an idle
 # connection costs only one file descriptor.
 keepalive = 15
-worker_connections = 2000  # if there are more, the oldest idle connection is closed
+worker_connections = 2000  # if there are more, those that wait longest for their client are closed
 
 # Gunicorn's workers send heartbeats through a file on a RAM disk, so that a busy disk cannot delay the heartbeats.
 RAM_DISK = "/dev/shm"  # noqa: S108 - gunicorn creates a private, unnamed file in this folder

@@ -14,13 +14,23 @@ from wsgiref.types import WSGIApplication
 
 from conversations.webhooks.body import CHECK_ONLY, MAX_BYTES
 from whatsai.health import PATHS as HEALTH_PATHS
-from whatsai.server.request_body import MEMORY_BYTES, BodyError, Message, Receive, RequestBody, SpoolSpace, too_large
+from whatsai.server.request_body import (
+    MEMORY_BYTES,
+    SECONDS,
+    BodyError,
+    Message,
+    Receive,
+    RequestBody,
+    SpoolSpace,
+    too_large,
+)
+from whatsai.server.stage import Stage
 from whatsai.server.wsgi import Response, Scope, build_environ, error_response, respond
 
 Send = Callable[[Message], Awaitable[None]]
 
 LARGE_BODIES = re.compile(rb"/+webhooks/")  # paths whose bodies may have `MAX_BYTES`
-OTHER_MAX_BYTES = 2_621_440  # for all other paths: Django's DATA_UPLOAD_MAX_MEMORY_SIZE
+OTHER_MAX_BYTES = MEMORY_BYTES - 1  # for all other paths: what anybody may send takes no space on the disk
 CHUNK_BYTES = 256 * 1024  # of a response, written at once
 CHUNK_SECONDS = 30  # for a client to take one chunk of a response
 DRAIN_SECONDS = 5  # how long the rest of a refused body is read, so that its client can read the response
@@ -57,12 +67,12 @@ class Application:
                 response = _refusal(error)
             except OSError as error:
                 response = _refusal(BodyError(503, "overloaded", f"cannot store the body: {error.strerror}"))
-            try:
-                await _send(response, send, pool)
-                if not body.is_complete:
-                    await _drain(receive)
-            except TimeoutError:
-                return  # the client is too slow; the server closes the connection
+        try:
+            await _send(response, send, pool)
+            if not body.is_complete:
+                await _drain(receive)
+        except TimeoutError:
+            return  # the client is too slow; the server closes the connection
 
     async def _receive_and_respond(self, scope: Scope, body: RequestBody, pool: ThreadPoolExecutor) -> Response:
         is_large_allowed = LARGE_BODIES.match(scope["raw_path"]) is not None
@@ -71,19 +81,23 @@ class Application:
         limit = MAX_BYTES if is_large_allowed else OTHER_MAX_BYTES
         if _content_length(scope) > limit:
             raise too_large(limit)
-        await body.receive(until=MEMORY_BYTES, limit=limit)
-        if not body.is_complete and is_large_allowed:
+        await body.receive(until=min(limit + 1, MEMORY_BYTES), limit=limit)
+        if not body.is_complete:
             # Only an authenticated sender may make this process receive a large body.
             checked = await self._run(scope, body, pool, **{CHECK_ONLY: True})
             if checked.status != CONTINUE:
                 return checked
-        await body.receive(until=limit + 1, limit=limit)
+            await body.receive(until=limit + 1, limit=limit, seconds=SECONDS)
         return await self._run(scope, body, pool)
 
     async def _run(self, scope: Scope, body: RequestBody, pool: ThreadPoolExecutor, **extra: object) -> Response:
         body.file.seek(0)
         environ = build_environ(scope, body.file, body.size, **extra)
-        response = await asyncio.get_running_loop().run_in_executor(pool, respond, self._wsgi, environ)
+        scope["enter_stage"](Stage.THREAD)
+        try:
+            response = await asyncio.get_running_loop().run_in_executor(pool, respond, self._wsgi, environ)
+        finally:
+            scope["enter_stage"](Stage.CLIENT)
         body.file.seek(0, 2)
         return response
 

@@ -9,7 +9,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
 MEMORY_BYTES = 64 * 1024  # a longer body is written to a temporary file
-SECONDS = 60  # for a whole body; Evolution gives up on a request after 30 s
+UNCHECKED_SECONDS = 15  # for a body, or for the first part of one whose sender is authenticated then
+SECONDS = 60  # for the whole body of an authenticated sender; Evolution gives up on a request after 30 s
 MAX_SPOOLED_BYTES = 1024 * 1024 * 1024  # in the temporary files of all requests of this process
 
 
@@ -59,7 +60,7 @@ class RequestBody:
         self._receive = receive
         self._space = space
         self._reserved = 0
-        self._deadline = asyncio.get_running_loop().time() + SECONDS
+        self._started_at = asyncio.get_running_loop().time()
 
     def __enter__(self) -> Self:
         return self
@@ -68,19 +69,21 @@ class RequestBody:
         self.file.close()
         self._space.give_back(self._reserved)
 
-    async def receive(self, until: int, limit: int) -> None:
+    async def receive(self, until: int, limit: int, seconds: int = UNCHECKED_SECONDS) -> None:
         """Receive the body until it is complete or has at least `until` bytes.
+
+        The body must arrive within `seconds` after the start of the request.
 
         Raises:
             BodyError: the body has more than `limit` bytes, does not arrive in time, or its client is gone.
             OSError: the temporary file cannot be written.
         """
         try:
-            async with asyncio.timeout_at(self._deadline):
+            async with asyncio.timeout_at(self._started_at + seconds):
                 while not self.is_complete and self.size < until:
                     await self._receive_part(limit)
         except TimeoutError:
-            raise BodyError(408, "incomplete_body", f"the body did not arrive within {SECONDS} s") from None
+            raise BodyError(408, "incomplete_body", f"the body did not arrive within {seconds} s") from None
 
     async def _receive_part(self, limit: int) -> None:
         message = await self._receive()

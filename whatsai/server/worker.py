@@ -5,19 +5,25 @@ time limits before the first request, connections spread evenly over the process
 """
 
 import asyncio
+import heapq
 import mmap
 import os
 import socket
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from gunicorn.asgi.protocol import ASGIProtocol
 from gunicorn.workers.gasgi import ASGIWorker
 
+from whatsai.server.stage import Stage
+
 CLOSE_SECONDS = 5.0  # how long a closed connection may take to transfer what is left
 YIELD_SECONDS = 0.002  # how long a process waits for another one with fewer connections to accept
 LINGER_SECONDS = 1.0  # how long a process that stops still takes requests on its open connections
 RETRY_SECONDS = 0.5  # pause after a failed accept, such as when the process has too many open files
+
+_RANK = attrgetter("rank")
 
 
 class ConnectionCounts:
@@ -43,6 +49,10 @@ class ConnectionCounts:
 class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn ships no type hints
     """One connection. A client has `keepalive` seconds to send the head of a request, of the first one as well."""
 
+    def __init__(self, worker: "Worker") -> None:
+        super().__init__(worker)
+        self.enter(Stage.UNCHECKED)
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the time limit of the first request."""
         super().connection_made(transport)
@@ -65,9 +75,23 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn ships no type 
         """Whether no request is being answered."""
         return self._awaiting_request and not self._request_ready.is_set()
 
+    def enter(self, stage: Stage) -> None:
+        """Record what the connection waits for from now on."""
+        self._stage = stage
+        self._since = self.worker.loop.time()
+
+    @property
+    def rank(self) -> tuple[Stage, float]:
+        """The stage of the connection, and since when: connections with a lower rank are closed first."""
+        return Stage.IDLE if self.is_idle else self._stage, self._since
+
     def close(self) -> None:
         """Close the connection."""
         self._close_transport()
+
+    def _build_http_scope(self, *arguments: Any) -> dict[str, Any]:
+        self.enter(Stage.UNCHECKED)
+        return {**super()._build_http_scope(*arguments), "enter_stage": self.enter}
 
     def _close_transport(self) -> None:
         super()._close_transport()
@@ -103,12 +127,19 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no type hints
         self.asgi = Application(wsgi, self.cfg.threads)
 
     def add(self, connection: Connection) -> None:
-        """Count a new connection; close the idle connection that was accepted first if there are too many."""
+        """Count a new connection; if there are too many, close those that have waited longest in the lowest stage."""
         if len(self._connections) >= self.worker_connections:
-            oldest = next((other for other in self._connections if other.is_idle), connection)
-            oldest.close()
+            self._close_some(max(self.worker_connections // 100, 1))
         self._connections[connection] = None
+        if len(self._connections) > self.worker_connections:
+            connection.close()
         self.counts.set(self.age, len(self._connections))
+
+    def _close_some(self, count: int) -> None:
+        for connection in heapq.nsmallest(count, self._connections, key=_RANK):
+            if connection.rank[0] is not Stage.THREAD:
+                connection.close()
+                del self._connections[connection]  # closing takes until its client has read what was written
 
     def discard(self, connection: Connection) -> None:
         """Count a connection as closed."""
