@@ -18,6 +18,7 @@ MAX_KEY_ID_LENGTH = 255  # maximum characters of a chat message's id
 _INT32, _INT64 = 2**31, 2**63
 _MAX_SECONDS = 10**11  # the year 5138; a greater number is read as a timestamp in ms, µs or ns
 _MAX_MS = 10**14  # the year 5138, in milliseconds since the epoch
+_INDEX = re.compile(r"[0-9]{1,9}")  # int() refuses longer texts at some length
 _DECIMAL = re.compile(r"-?\d{1,20}(\.\d{1,9})?")
 
 
@@ -84,6 +85,11 @@ def int64(value: object) -> int | None:
 def is_int64(number: int) -> bool:
     """Return whether a number fits a signed 64-bit integer."""
     return -_INT64 <= number < _INT64
+
+
+def is_index(name: str) -> bool:
+    """Return whether the name of a member is an index, as in a JSON object that Node.js writes for a buffer."""
+    return _INDEX.fullmatch(name) is not None
 
 
 def is_long(value: object) -> bool:

@@ -73,7 +73,7 @@ def is_bytes(value: object) -> bool:
     if isinstance(value, dict):
         if value.get("type") == "Buffer" and isinstance(value.get("data"), list):
             return True
-        return bool(value) and all(name.isdecimal() for name in value) and all(map(_is_byte, value.values()))
+        return bool(value) and all(map(coerce.is_index, value)) and all(map(_is_byte, value.values()))
     return isinstance(value, list) and len(value) >= 16 and all(map(_is_byte, value))  # noqa: PLR2004 - shorter lists may be numbers
 
 

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from django.core.files.storage import default_storage
 
-from conversations.evolution.coerce import as_list
+from conversations.evolution.coerce import as_list, is_index
 from conversations.evolution.content import MAX_WRAPPERS, find_type
 from conversations.evolution.media_names import REFERENCE, media_name
 from conversations.evolution.message_types import METADATA_KEYS, MessageClass
@@ -81,7 +81,7 @@ def decode(encoded: object) -> bytes:
     if isinstance(encoded, str):
         return _decode_base64(encoded) or _decode_base64(_normalize(encoded))
     numbers = encoded.get("data", encoded) if isinstance(encoded, dict) else encoded
-    if isinstance(numbers, dict) and numbers and all(index.isdecimal() for index in numbers):
+    if isinstance(numbers, dict) and numbers and all(map(is_index, numbers)):
         numbers = [numbers[index] for index in sorted(numbers, key=int)]
     if isinstance(numbers, list) and all(type(number) is int and 0 <= number < BYTE for number in numbers):
         return bytes(numbers)

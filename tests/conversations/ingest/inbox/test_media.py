@@ -57,6 +57,11 @@ def test_media_in_any_form_becomes_a_file(instance: Instance, encoded: Any) -> N
     assert stored(body["data"]["message"]["base64"]) == CONTENT
 
 
+@pytest.mark.parametrize("index", ["1" * 5000, "0" * 10 + "1", "\u0661", "²", "-1", "1.0", ""])
+def test_an_object_with_other_names_than_indexes_is_no_buffer(index: str) -> None:
+    assert decode({index: 1, "2": 3}) == b""
+
+
 @given(st.binary(min_size=1, max_size=40), st.booleans())
 def test_missing_padding_is_added(content: bytes, is_url_safe: bool) -> None:  # noqa: FBT001 - a parameter of the test
     encode = base64.urlsafe_b64encode if is_url_safe else base64.b64encode
