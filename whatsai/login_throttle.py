@@ -4,7 +4,9 @@ The counts are in the memory of this process: they need no database or Redis, so
 server processes an attacker has N times the attempts.
 """
 
+import ipaddress
 import threading
+import unicodedata
 from collections import OrderedDict
 from dataclasses import dataclass
 from time import monotonic
@@ -22,6 +24,8 @@ WINDOW = 900.0  # seconds; failures are forgotten this long after the first one
 # An account is allowed more failures than an address, because anybody can cause them and so keep its owner out.
 ADDRESS_LIMIT = 10
 ACCOUNT_LIMIT = 30
+IPV6_PREFIX = 64  # bits that all addresses of one client have in common
+MAX_NAME = 150  # characters of an account's name; no account has a longer one
 MAX_KEYS = 10_000  # addresses and accounts that are remembered; the oldest is forgotten first
 
 Key = tuple[str, str]
@@ -72,8 +76,8 @@ failed_logins = FailedLogins()
 def seconds_to_wait(request: HttpRequest, account: str) -> float:
     """Return after how many seconds this client may try to log in to the account; 0 for now."""
     return max(
-        failed_logins.seconds_to_wait(("address", client_address(request)), ADDRESS_LIMIT),
-        failed_logins.seconds_to_wait(("account", account), ACCOUNT_LIMIT),
+        failed_logins.seconds_to_wait(_address_key(request), ADDRESS_LIMIT),
+        failed_logins.seconds_to_wait(_account_key(account), ACCOUNT_LIMIT),
     )
 
 
@@ -82,12 +86,28 @@ def count_failed_login(credentials: dict[str, Any], request: HttpRequest | None 
     """Count and log a failed login (a receiver of Django's signal); the log does not contain the given name."""
     if request is None:
         return
-    address = client_address(request)
-    failed_logins.add(("address", address))
-    failed_logins.add(("account", str(credentials.get("username", ""))))
+    failed_logins.add(_address_key(request))
+    failed_logins.add(_account_key(str(credentials.get("username", ""))))
     left_out = line_limit.admit("logins")
     if left_out is not None:
-        Context.GENERAL.logger.warning("Login FAILED", extra={"address": address, **left_out})
+        Context.GENERAL.logger.warning("Login FAILED", extra={"address": client_address(request), **left_out})
+
+
+def _account_key(name: str) -> Key:
+    """Return one key for all names that Django's login form normalizes to the same name."""
+    return "account", unicodedata.normalize("NFKC", name.strip()[:MAX_NAME])
+
+
+def _address_key(request: HttpRequest) -> Key:
+    """Return the key of a client's address; one key for a whole IPv6 network, because each client has a network."""
+    text = client_address(request)
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return "address", text[:MAX_NAME]
+    if isinstance(address, ipaddress.IPv4Address) or address.ipv4_mapped:
+        return "address", str(address)
+    return "address", str(ipaddress.ip_network((int(address), IPV6_PREFIX), strict=False))
 
 
 def client_address(request: HttpRequest) -> str:

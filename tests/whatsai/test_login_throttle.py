@@ -52,6 +52,28 @@ def test_an_account_with_many_failed_logins_waits(admin: User, clock: StoppedClo
     assert log_in("right", admin.username).status_code == 302
 
 
+@pytest.mark.parametrize("name", [" admin", "admin\t", "\uff41dmin"])
+def test_an_account_has_one_count_for_all_forms_of_its_name(admin: User, name: str) -> None:
+    for number in range(ACCOUNT_LIMIT):
+        assert log_in("wrong", name, address=f"198.51.100.{number}").status_code == 200
+    for other in (name, admin.username, f" {admin.username} "):
+        assert log_in("right", other).status_code == 429
+
+
+def test_an_ipv6_network_has_one_count(admin: User) -> None:
+    for number in range(ADDRESS_LIMIT):
+        assert log_in("wrong", f"user {number}", address=f"2001:db8:1:2:{number}::1").status_code == 200
+    assert log_in("right", admin.username, address="2001:db8:1:2:ffff::").status_code == 429
+    assert log_in("right", admin.username, address="2001:db8:1:3::1").status_code == 302
+
+
+def test_ipv4_addresses_have_counts_of_their_own_in_every_form(admin: User) -> None:
+    for number in range(ADDRESS_LIMIT):
+        assert log_in("wrong", f"user {number}", address="::ffff:192.0.2.1").status_code == 200
+    assert log_in("right", admin.username, address="::ffff:192.0.2.1").status_code == 429
+    assert log_in("right", admin.username, address="::ffff:192.0.2.2").status_code == 302
+
+
 def test_a_user_who_logs_in_is_not_limited(admin: User) -> None:
     for _ in range(2 * ACCOUNT_LIMIT):
         assert log_in("right", admin.username).status_code == 302
