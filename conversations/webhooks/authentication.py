@@ -8,6 +8,7 @@ import datetime as dt
 import re
 import secrets
 from collections.abc import Iterable
+from urllib.parse import parse_qsl
 
 from django.http import HttpRequest
 from django.utils import timezone
@@ -80,7 +81,8 @@ def _token_parameters(request: HttpRequest) -> list[tuple[str, str]]:
     If Evolution's global webhook is set to "by events", Evolution appends `/` and the event's name to the URL, even
     after a query string. Webhook tokens of this project contain no slash.
     """
-    parts = [value.partition("/") for value in request.GET.getlist("token")]
+    query = parse_qsl(request.META.get("QUERY_STRING", ""))  # Django's `request.GET` refuses many parameters
+    parts = [value.partition("/") for name, value in query if name == "token"]
     return [(token, event.strip("/")) for token, _, event in parts]
 
 

@@ -45,6 +45,8 @@ def error_code(name: str, token: str) -> ErrorCode:
         ("/?token=abc/messages-upsert", {}, ["abc"]),
         ("/?token=abc//messages-upsert/", {}, ["abc"]),
         ("/?other=1&token=abc", {}, ["abc"]),
+        ("/?" + 1500 * "a=1&" + "token=abc", {}, ["abc"]),
+        ("/?" + 1500 * "a&" + "token=%41&token=%ff%ed%a0%80", {}, ["A", "\ufffd\ufffd\ufffd\ufffd"]),
         ("/?token=c", {"authorization": "Bearer a", "x-webhook-token": "b"}, ["a", "b", "c"]),
         ("/?token=a&token=b/call", {"authorization": "Bearer a"}, ["a", "b"]),
         ("/", {"authorization": "Bearer a, Bearer b", "x-webhook-token": "c,d"}, ["a", "b", "c", "d"]),
