@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cachelayer import cache as cache
+    from cachelayer.answers import Answers as Answers
+    from cachelayer.answers import Found as Found
     from cachelayer.orm.base import CachedModel as CachedModel
     from cachelayer.orm.managers import CachedManager as CachedManager
     from cachelayer.orm.managers import FetchManager as FetchManager
@@ -17,11 +19,16 @@ if TYPE_CHECKING:
     from cachelayer.orm.rules import InvalidationRule as InvalidationRule
     from cachelayer.orm.rules import tags_for as tags_for
     from cachelayer.protocol.tags import Namespace as Namespace
+    from cachelayer.read.dependencies import limit_ttl as limit_ttl
     from cachelayer.read.instrumentation import track_reads as track_reads
     from cachelayer.read.page import Page as Page
     from cachelayer.runtime.redis_options import REDIS_OPTIONS as REDIS_OPTIONS
+    from cachelayer.snapshots import Snapshot as Snapshot
+    from cachelayer.snapshots import Snapshots as Snapshots
 
 _MODULES = {
+    "Answers": "answers",
+    "Found": "answers",
     "CachedModel": "orm.base",
     "CachedManager": "orm.managers",
     "FetchManager": "orm.managers",
@@ -32,7 +39,10 @@ _MODULES = {
     "Namespace": "protocol.tags",
     "track_reads": "read.instrumentation",
     "Page": "read.page",
+    "limit_ttl": "read.dependencies",
     "REDIS_OPTIONS": "runtime.redis_options",
+    "Snapshot": "snapshots",
+    "Snapshots": "snapshots",
 }
 
 __all__ = ["cache", *_MODULES]  # noqa: PLE0604 - all names in __all__ are strings

@@ -133,6 +133,13 @@ def _entry_key(key: str, values: _Values, tags: tuple[str, ...] = ()) -> EntryKe
     return EntryKey(tag, namespaces.expand((tag, *tags)))
 
 
+@contextmanager
+def fresh() -> Iterator[None]:
+    """Let this thread's reads inside the block skip the local cache, which may lag behind other processes."""
+    with get_runtime().local.loading():
+        yield
+
+
 # --- invalidation by hand ---------------------------------------------------------------------------------------------
 def touch(*tags: str, using: str = DEFAULT_DB_ALIAS) -> None:
     """Invalidate the entries that depend on these tags, for a database change that does not go through the ORM.

@@ -10,13 +10,18 @@ from conversations.models import ApiToken, Contact, Conversation, Instance, Memb
 MINUTE = 60  # seconds
 HOUR = 60 * MINUTE
 
+# Who may see what. These entries are never read from Redis (docs/decisions/trust.md).
+ACCESS = Namespace("access", row="access_row", ttl=1 * MINUTE, max_items=1000)
+# Rendered answers of the API. An answer expires with the first of the entries that it shows.
+ANSWERS = Namespace("answers", row="answer", ttl=1 * HOUR, max_items=1000)
+
 NAMESPACES = (
     Namespace("instances", row="instance", ttl=1 * HOUR, max_items=100),
     Namespace("contacts", row="contact", ttl=5 * MINUTE, max_items=500),
     Namespace("conversations", row="conversation", ttl=30 * MINUTE, max_items=1000),
     Namespace("messages", row="message", ttl=10 * MINUTE, max_items=2000),
-    # Who may see what. These entries are never read from Redis (docs/decisions/trust.md).
-    Namespace("access", row="access_row", ttl=1 * MINUTE, max_items=1000),
+    ACCESS,
+    ANSWERS,
 )
 
 # Database triggers (migrations 0002 and 0005) enforce that the fields in `IMMUTABLE_*` never change.

@@ -92,6 +92,6 @@ def write(file: Path, text: str) -> None:
 
 
 def _is_valid_token(token: str) -> bool:
-    from conversations.access.reading import access_of_token  # noqa: PLC0415 - models need django.setup() first
+    from conversations.access.reading import bearer_of  # noqa: PLC0415 - models need django.setup() first
 
-    return bool(token) and access_of_token(token) is not None
+    return bool(token) and bearer_of(token) is not None

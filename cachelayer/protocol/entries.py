@@ -84,11 +84,12 @@ def validate(entry_key: EntryKey, entry: bytes | None, states: Sequence[bytes | 
 def join_versions(entry_key: EntryKey, states: Sequence[bytes | None], kind: Kind) -> bytes | None:
     """Return the joined versions of the tags of an entry of this kind; None if one of these tags has no version."""
     count = len(entry_key.all_tags if kind is Kind.NEGATIVE else entry_key.tags)
-    versions = [state for state in states[:count] if state is not None and _is_version(state)]
+    versions = [state for state in states[:count] if state is not None and is_version(state)]
     return b"".join(versions) if len(versions) == count else None
 
 
-def _is_version(state: bytes) -> bool:
+def is_version(state: bytes) -> bool:
+    """Tell whether the state of a tag is a version, and not an intent."""
     return len(state) == VERSION_SIZE and not state.startswith(INTENT_PREFIX)
 
 

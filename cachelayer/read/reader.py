@@ -12,12 +12,22 @@ from time import monotonic, perf_counter
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from cachelayer.protocol.codec import DecodeError, NotCacheable
-from cachelayer.protocol.entries import EntryKey, Kind, LookupStatus, join_versions, pack, unpack, validate
+from cachelayer.protocol.entries import (
+    VERSION_SIZE,
+    EntryKey,
+    Kind,
+    LookupStatus,
+    join_versions,
+    pack,
+    unpack,
+    validate,
+)
 from cachelayer.protocol.tags import Namespace
-from cachelayer.read import instrumentation
+from cachelayer.read import dependencies, instrumentation
 from cachelayer.read.instrumentation import DATABASE, SHARED, log_read, with_hit_logging
+from cachelayer.read.store_access import on_store_error, read_store
 from cachelayer.runtime.runtime import CacheRuntime
-from cachelayer.stores.base import States, StoreDown, StoreEmptied, StoreFull
+from cachelayer.stores.base import States, StoreDown, StoreFull
 from logs.contexts import Context
 
 T = TypeVar("T")
@@ -120,6 +130,7 @@ class Reader(Generic[T]):
         if status is LookupStatus.HIT:
             return value
         self._counts.misses += 1
+        dependencies.give_up()
         return MISSING
 
     def set(self, entry_key: EntryKey, value: T, ttl: float) -> bool:
@@ -175,7 +186,7 @@ class Reader(Generic[T]):
         self._counts.misses += 1
         started = perf_counter()
         try:
-            with runtime.local.loading():
+            with runtime.local.loading(), dependencies.loading():
                 value = load()
         except BaseException:
             self._store([], lease)  # releases the lease, so that other processes do not wait for this load
@@ -187,6 +198,7 @@ class Reader(Generic[T]):
     def _bypass(self, entry_key: EntryKey, load: Callable[[], T | Missing]) -> T | Missing:
         """Load the value from the database without storing it in the cache."""
         instrumentation.record(LookupStatus.BYPASS)
+        dependencies.give_up()
         self._counts.bypasses += 1
         started = perf_counter()
         with self._runtime.local.loading():
@@ -244,7 +256,10 @@ class Reader(Generic[T]):
         counts.bypasses += len(rest) - len(missed)
         instrumentation.record(LookupStatus.BYPASS if len(rest) > len(missed) else LookupStatus.MISS)
         started = perf_counter()
-        loaded = load(rest)
+        if not states or len(rest) > len(missed):
+            dependencies.give_up()
+        with dependencies.loading():
+            loaded = load(rest)
         log_read(LookupStatus.MISS, self._name, DATABASE, started, len(missed))
         log_read(LookupStatus.BYPASS, self._name, DATABASE, started, len(rest) - len(missed))
         values.update(loaded)
@@ -277,22 +292,12 @@ class Reader(Generic[T]):
             tags: the tags of all entries, without duplicates.
         """
         keys, runtime = list(keys), self._runtime
-        runtime.ensure_started()
-        if not runtime.breaker.is_closed:
-            return [Lookup(LookupStatus.BYPASS)] * len(keys)
         sequence = runtime.local.sequence()
-        try:
-            names = [self._entry_name(entry_key) for _, entry_key in keys] if self._is_shared else []
-            entries, states = runtime.store.read(names, tags)
-        except StoreEmptied:
-            self._reinitialize_store()
+        names = [self._entry_name(entry_key) for _, entry_key in keys] if self._is_shared else []
+        found = read_store(runtime, self._counts, lambda: runtime.store.read(names, tags))
+        if found is None:
             return [Lookup(LookupStatus.BYPASS)] * len(keys)
-        except (StoreDown, StoreFull) as error:
-            self._on_store_error(error)
-            return [Lookup(LookupStatus.BYPASS)] * len(keys)
-        runtime.breaker.record_success()
-        if not runtime.breaker.is_trusted:  # checked after the answer, because the connection may have been new
-            return [Lookup(LookupStatus.BYPASS)] * len(keys)
+        entries, states = found
         if not self._is_shared:
             entries = [None] * len(keys)
         if len(keys) == 1:
@@ -326,6 +331,7 @@ class Reader(Generic[T]):
             self._counts.negatives += 1
         tags = entry_key.tags if factory else entry_key.all_tags
         instrumentation.record(LookupStatus.HIT)
+        dependencies.add(tags, entry[-VERSION_SIZE * len(tags) :], expires_at)
         logged_factory = with_hit_logging(factory or _return_missing, tags[0])
         ttl, length = expires_at - time.time(), len(payload)
         self._runtime.local.put(self._local, key, logged_factory, tags, ttl, sequence, length)
@@ -349,9 +355,11 @@ class Reader(Generic[T]):
             versions = join_versions(entry_key, states, kind)
             serialized = self._serialize(entry_key, value)
             if versions is None or serialized is None:
+                dependencies.give_up()
                 continue
             payload, factory = serialized
             tags = entry_key.all_tags if kind is Kind.NEGATIVE else entry_key.tags
+            dependencies.add(tags, versions, time.time() + ttl)
             entry = pack(entry_key, kind, int(time.time() + ttl), payload) + versions
             entries.append((self._entry_name(entry_key), entry, int(ttl * 1000)))
             local_entries.append((key, factory, tags, len(payload)))
@@ -389,16 +397,8 @@ class Reader(Generic[T]):
     def _entry_name(self, entry_key: EntryKey) -> str:
         return f"{entry_key.name}@{self._serializer.fingerprint}"
 
-    def _reinitialize_store(self) -> None:
-        try:
-            if self._runtime.store.reinitialize(quarantine=False):
-                self._runtime.on_store_replaced()
-        except (StoreDown, StoreFull) as error:
-            self._on_store_error(error)
-
     def _on_store_error(self, error: Exception) -> None:
-        self._counts.errors += 1
-        self._runtime.on_read_error(error)
+        on_store_error(self._runtime, self._counts, error)
 
 
 def _all_tags(entry_keys: Iterable[EntryKey]) -> list[str]:

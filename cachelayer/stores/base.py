@@ -109,6 +109,29 @@ class Store(Protocol):
             StoreFull: the store has no memory for the entries.
         """
 
+    def read_answer(self, name: str, etags: str, tags: Sequence[str]) -> tuple[bytes | None, bytes | None, States]:
+        """Return a valid answer (see `protocol.answers`) and the states of further tags, all read in one atomic step.
+
+        Args:
+            name: the name of the answer.
+            etags: ETags of contents that the caller has already, in one string.
+            tags: tags whose states the caller needs besides.
+
+        Returns:
+            The head of the answer, its content, and the states of `tags`. The head and the content are None if there is
+            no valid answer. The content is also None if `etags` contains its ETag.
+
+        Raises:
+            StoreEmptied: the store was emptied and has not been initialized since.
+        """
+
+    def fill_answer(self, name: str, head: bytes, content: bytes, ttl_ms: int) -> None:
+        """Store an answer for `ttl_ms` milliseconds.
+
+        Raises:
+            StoreFull: the store has no memory for the answer.
+        """
+
     def begin(self, write_id: bytes, tags: Sequence[str]) -> None:
         """Store an intent of a write on each tag for up to 30 s, and announce the tags to all processes."""
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from time import monotonic
 from typing import Any
 
+from cachelayer.protocol import answers
 from cachelayer.protocol.entries import INTENT_PREFIX
 from cachelayer.protocol.keys import matches
 from cachelayer.protocol.messages import LOST
@@ -102,6 +103,24 @@ class MemoryStore:
             while self._size > self._max_bytes:
                 self._discard(next(iter(self._entries)))
             self._leases.pop(lease, None)
+
+    def read_answer(self, name: str, etags: str, tags: Sequence[str]) -> tuple[bytes | None, bytes | None, States]:
+        """See `Store.read_answer`."""
+        self._check_usable()
+        with self._lock:
+            states: States = [self._state(tag) for tag in tags]
+            answer = self._get_entry(name)
+            if answer is None:
+                return None, None, states
+            head, content = answers.split(answer)
+            unpacked = answers.unpack_head(head)
+            if not answers.is_valid(unpacked, [self._state(tag) for tag in unpacked.tags]):
+                return None, None, states
+        return head, None if unpacked.etag in etags else content, states
+
+    def fill_answer(self, name: str, head: bytes, content: bytes, ttl_ms: int) -> None:
+        """See `Store.fill_answer`."""
+        self.fill([(name, answers.join(head, content), ttl_ms)], "")
 
     def begin(self, write_id: bytes, tags: Sequence[str]) -> None:
         """See `Store.begin`."""

@@ -13,7 +13,7 @@ from weakref import WeakSet
 
 from django_redis import get_redis_connection
 
-from cachelayer.protocol import messages
+from cachelayer.protocol import answers, messages
 from cachelayer.protocol.keys import literal_prefixes, matches
 from cachelayer.protocol.seal import Seal
 from cachelayer.protocol.tags import GLOBAL_TAG, Namespaces
@@ -41,8 +41,19 @@ SCAN_COUNT = 500  # about how many keys one SCAN call examines
 
 log = Context.CACHE.logger
 
-_SCRIPTS = _BEGIN, _END, _END_AGAIN, _TOUCH, _PUT, _RESTORE = tuple(
-    map(Script, (scripts.BEGIN, scripts.END, scripts.END_AGAIN, scripts.TOUCH, scripts.PUT, scripts.RESTORE))
+_SCRIPTS = _BEGIN, _END, _END_AGAIN, _TOUCH, _PUT, _RESTORE, _READ_ANSWER = tuple(
+    map(
+        Script,
+        (
+            scripts.BEGIN,
+            scripts.END,
+            scripts.END_AGAIN,
+            scripts.TOUCH,
+            scripts.PUT,
+            scripts.RESTORE,
+            scripts.READ_ANSWER,
+        ),
+    )
 )
 
 
@@ -130,6 +141,23 @@ class RedisStore:
         if lease:
             commands.append(("UNLINK", self._lease_key(lease)))
         self._transport.pipeline(commands)
+
+    def read_answer(self, name: str, etags: str, tags: Sequence[str]) -> tuple[bytes | None, bytes | None, States]:
+        """See `Store.read_answer`."""
+        keys = [self._server_key, self._entry_prefix + name, *(self._tag_prefix + tag for tag in tags)]
+        server, sealed, content, *states = self._transport.eval(_READ_ANSWER, keys, [self._tag_prefix, etags])
+        if server is None:
+            raise StoreEmptied("the server was emptied")
+        head = None if sealed is None else self._seal.open(name, sealed)
+        if head is None:
+            self._count_rejected([head], [sealed])
+            return None, None, states
+        return head, content, states
+
+    def fill_answer(self, name: str, head: bytes, content: bytes, ttl_ms: int) -> None:
+        """See `Store.fill_answer`."""
+        answer = answers.join(self._seal.seal(name, head), content)
+        self._transport.execute("SET", self._entry_prefix + name, answer, "PX", ttl_ms)
 
     # --- writes -------------------------------------------------------------------------------------------------------
     def begin(self, write_id: bytes, tags: Sequence[str]) -> None:

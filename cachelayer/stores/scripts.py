@@ -181,3 +181,27 @@ redis.call('PUBLISH', ARGV[2], ARGV[3])
 return 1
 """
 )
+
+# Called with the saved identity of the server, an answer and further tags as KEYS, and as ARGV the prefix of the keys
+# of tags, and ETags. Returns the identity, the sealed head and the content of the answer, and the states of the further
+# tags. `cachelayer.protocol.answers` describes the answer: 4 bytes, the seal of 16 bytes, and the head, which consists
+# of 7 bytes, the size of the tags in 4 bytes, the tags, the ETag of 32 bytes, other things, and versions of 16 bytes.
+READ_ANSWER = """#!lua flags=no-writes
+local reply = redis.call('MGET', KEYS[1], unpack(KEYS, 3))
+local result = {reply[1], false, false, unpack(reply, 2)}
+local answer = redis.call('GET', KEYS[2])
+if not answer or #answer < 63 then return result end
+local size, tags_size = struct.unpack('>I4', answer), struct.unpack('>I4', answer, 28)
+if #answer < size + 4 or size < tags_size + 59 then return result end
+local keys = {}
+for tag in answer:sub(32, 31 + tags_size):gmatch('[^\\n]+') do keys[#keys + 1] = ARGV[1] .. tag end
+if #keys == 0 or #keys > 2000 then return result end
+local states = redis.call('MGET', unpack(keys))
+for _, state in ipairs(states) do
+  if not state or #state ~= 16 or state:byte() == 33 then return result end  -- 33 is '!'
+end
+if answer:sub(size + 5 - 16 * #keys, size + 4) ~= table.concat(states) then return result end
+result[2] = answer:sub(5, size + 4)
+if not ARGV[2]:find(answer:sub(32 + tags_size, 63 + tags_size), 1, true) then result[3] = answer:sub(size + 5) end
+return result
+"""

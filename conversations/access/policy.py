@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from conversations.models.access import Role, Scope
 
@@ -43,12 +44,25 @@ class Access:
     token_id: int | None = None
     expires_at: dt.datetime | None = None
 
+    @cached_property
+    def readable(self) -> frozenset[int] | None:
+        """The primary keys of the instances whose rows may be read; None stands for all instances."""
+        return self._instances(Scope.READ)
+
+    @cached_property
+    def readable_key(self) -> str:
+        """A text that is equal for two objects if both may read the same instances."""
+        return "*" if self.readable is None else ",".join(map(str, sorted(self.readable)))
+
     def has_scope(self, scope: Scope) -> bool:
         """Return whether the token permits this at all, in whichever instance."""
         return scope in self.scopes
 
     def instances(self, scope: Scope = Scope.READ) -> frozenset[int] | None:
         """Return the primary keys of the instances in which this is permitted; None stands for all instances."""
+        return self.readable if scope is Scope.READ else self._instances(scope)
+
+    def _instances(self, scope: Scope) -> frozenset[int] | None:
         if scope not in self.scopes:
             return frozenset()
         if self.is_administrator:

@@ -4,6 +4,7 @@ A row of an instance that the request may not read does not exist for it: the an
 not change is answered 403.
 """
 
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from rest_framework.exceptions import NotFound, PermissionDenied
@@ -31,8 +32,24 @@ def required_scope(request: Request, view: Any) -> Scope:
     return cast("Scope", getattr(view, "change_scope", Scope.WRITE))
 
 
+@dataclass
+class AccessUse:
+    """How the answer to a request depends on what the request may see (see `conversations.api.answers`).
+
+    Attributes:
+        checked: the instances that `check_instance` has checked.
+        is_general: whether the view has asked for more than that with `access_of`.
+    """
+
+    checked: set[int] = field(default_factory=set)
+    is_general: bool = False
+
+
 def access_of(request: Request) -> Access:
     """Return what an authenticated request may do."""
+    use: AccessUse | None = getattr(request, "access_use", None)
+    if use is not None:
+        use.is_general = True
     return cast("Access", request.auth)
 
 
@@ -43,7 +60,9 @@ def check_instance(request: Request, view: Any, instance_id: int) -> None:
         NotFound: the request may not read the instance's rows.
         PermissionDenied: the request may read the instance's rows, but not change them.
     """
-    access = access_of(request)
+    access, use = cast("Access", request.auth), getattr(request, "access_use", None)
+    if use is not None:
+        use.checked.add(instance_id)
     if not access.allows(instance_id):
         raise NotFound
     if not access.allows(instance_id, required_scope(request, view)):

@@ -198,6 +198,14 @@ class StoreClient:
             self._server.fill([entry], "")
         self._server.fill([], lease)
 
+    def read_answer(self, name: str, etags: str, tags: Sequence[str]) -> tuple[bytes | None, bytes | None, States]:
+        self._send("READ_ANSWER", is_read=True)
+        return self._server.read_answer(name, etags, tags)
+
+    def fill_answer(self, name: str, head: bytes, content: bytes, ttl_ms: int) -> None:
+        self._send("SET", needs_room=True)
+        self._server.fill_answer(name, head, content, ttl_ms)
+
     def begin(self, write: bytes, tags: Sequence[str]) -> None:
         self._send(f"begin {' '.join(tags)}")
         self._check_touch(tags)

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
+from cachelayer.protocol import answers
 from cachelayer.protocol.entries import INTENT_PREFIX, VERSION_SIZE, EntryKey, Kind, pack
 from cachelayer.protocol.tags import GLOBAL_TAG
 from cachelayer.runtime.runtime import runtime
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 PREFIX = "conformance"
 TAGS = ["instance:1", "instance:2", "contact:1", "instances", GLOBAL_TAG]
+ANSWER = "instances:answer@f"
 ENTRIES = ["instance:1@f", "instance:2@f", "contact:1@f"]
 WRITES = [b"a" * VERSION_SIZE, b"b" * VERSION_SIZE, b"c" * VERSION_SIZE]
 MINUTE = 60_000  # in milliseconds
@@ -113,6 +115,35 @@ def fills(draw: st.DrawFn) -> Operation:
 
 
 @st.composite
+def answer_fills(draw: st.DrawFn) -> Operation:
+    tags, content = draw(some_tags), draw(st.sampled_from([b"first", b"second"]))
+
+    def fill(side: Side) -> None:
+        states, _ = side.store.claim_versions(tags, "", 0)
+        versions = {
+            tag: state for tag, state in zip(tags, states, strict=True) if state and not state.startswith(INTENT_PREFIX)
+        }
+        if versions:
+            head = answers.pack_head(ANSWER, versions, answers.etag_of(content), b"notes", 1)
+            side.store.fill_answer(ANSWER, head, content, MINUTE)
+
+    return fill
+
+
+@st.composite
+def answer_reads(draw: st.DrawFn) -> Operation:
+    tags, known = draw(some_tags), draw(st.sampled_from(["", answers.etag_of(b"first")]))
+
+    def read(side: Side) -> Hashable:
+        head, content, states = side.store.read_answer(ANSWER, known, tags)
+        found = answers.unpack_head(head) if head else None
+        described = (tuple(found.tags), found.etag, found.notes) if found else None
+        return described, content, tuple(map(side.describe_state, tags, states))
+
+    return read
+
+
+@st.composite
 def writes(draw: st.DrawFn) -> Operation:
     method, write, tags = draw(st.sampled_from(["begin", "end"])), draw(st.sampled_from(WRITES)), draw(some_tags)
     return lambda side: getattr(side.store, method)(write, tags)
@@ -147,6 +178,9 @@ operations = st.one_of(
     writes(),
     writes(),
     puts(),
+    answer_fills(),
+    answer_reads(),
+    answer_reads(),
     some_tags.map(lambda tags: lambda side: side.store.touch(tags)),
     removals(),
     st.sampled_from(["*", "instance:?"]).map(lambda glob: lambda side: frozenset(side.store.entry_names(glob))),
@@ -238,6 +272,8 @@ MUTANTS = {
     "end does not report lost intents": ("_END", "if lost > 0 then", "if false then"),
     "touch ignores holders": ("_TOUCH", "if #holders(redis.call('GET', key)) == 0 then", "if true then"),
     "put ignores holders": ("_PUT", "if held then", "if false then"),
+    "answers stay after a write": ("_READ_ANSWER", "~= table.concat(states)", "== ''"),
+    "the content is always sent": ("_READ_ANSWER", "if not ARGV[2]", "if true or not ARGV[2]"),
 }
 
 
