@@ -15,6 +15,7 @@ SECRET_FIELDS = frozenset(
 URL_FIELDS = ("destination", "server_url")  # URLs that are stored without user, password and query string
 MASK = "[redacted]"
 MAX_TEXT_LENGTH = 1_000_000  # characters; WhatsApp's texts have 65,536 at most, only encoded files are longer
+MAX_NAME_LENGTH = 1000  # characters; the names of WhatsApp's fields have about thirty
 _ENCODED = re.compile(r"[\w+/=:;,. \r\n-]*", re.ASCII)  # base64, or a data URL of base64
 MAX_DEPTH = 100  # levels of lists and objects; WhatsApp's messages have about fifteen
 _SPECIAL_FIELDS = SECRET_FIELDS | frozenset((*URL_FIELDS, REFERENCE))
@@ -44,17 +45,29 @@ def sanitize(value: Any, levels: int = MAX_DEPTH) -> Any:
     if not levels:
         raise TooDeepError
     if isinstance(value, list):
-        value[:] = [item if type(item) in _SCALARS else sanitize(item, levels - 1) for item in value]
+        for index in [index for index, item in enumerate(value) if type(item) not in _SCALARS]:
+            value[index] = sanitize(value[index], levels - 1)
     elif _has_plain_names(value):
         for name, item in value.items():
             if type(item) not in _SCALARS:
                 value[name] = sanitize(item, levels - 1)
     else:
-        names = ((_to_storable(name), item) for name, item in value.items())
-        members = {name: _sanitize_member(name, item, levels - 1) for name, item in names}
-        value.clear()
-        value.update(members)
+        _sanitize_names(value, levels - 1)
     return value
+
+
+def _sanitize_names(value: dict[str, Any], levels: int) -> None:
+    """Sanitize an object whose names need special handling; of members with equal names, the last one stays.
+
+    Each old name is freed before the next new one is made.
+    """
+    members: dict[str, Any] = {}
+    while value:
+        name, item = value.popitem()
+        name = _to_storable(name[:MAX_NAME_LENGTH])
+        if name not in members:
+            members[name] = _sanitize_member(name, item, levels)
+    value.update(reversed(members.items()))
 
 
 def _has_plain_names(value: dict[str, Any]) -> bool:
@@ -62,8 +75,12 @@ def _has_plain_names(value: dict[str, Any]) -> bool:
 
     `_has_plain_names` must be fast, because thumbnails are JSON objects with thousands of members.
     """
-    names = "".join(value)
-    return names.isascii() and "\x00" not in names and _SPECIAL_FIELDS.isdisjoint(map(str.lower, value))
+    # Only ASCII names are joined, because one emoji would quadruple the memory of all names.
+    return (
+        all(map(str.isascii, value))
+        and "\x00" not in "".join(value)
+        and _SPECIAL_FIELDS.isdisjoint(map(str.lower, value))
+    )
 
 
 def _sanitize_member(name: str, value: Any, levels: int) -> Any:
@@ -76,8 +93,28 @@ def _sanitize_member(name: str, value: Any, levels: int) -> Any:
 
 
 def _to_storable(text: str) -> str:
-    if len(text) > MAX_TEXT_LENGTH and not _ENCODED.fullmatch(text):
+    if len(text) > MAX_TEXT_LENGTH and not _is_encoded(text):
         text = text[:MAX_TEXT_LENGTH]
     if "\x00" in text:
         text = text.replace("\x00", "")
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if text.isascii() or _is_encodable(text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_encoded(text: str) -> bool:
+    """Return whether a text is base64.
+
+    The text is searched in steps, because other threads wait while a regular expression runs.
+    """
+    return all(
+        _ENCODED.fullmatch(text, start, start + MAX_TEXT_LENGTH) for start in range(0, len(text), MAX_TEXT_LENGTH)
+    )

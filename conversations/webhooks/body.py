@@ -30,6 +30,9 @@ TOO_DEEP = "the body is nested too deeply"
 MAX_VALUES = 2_500_000  # names and values in one body, about those of 80,000 messages
 MEMORY_BUDGET = 600 * 1024 * 1024  # estimated bytes of memory for the bodies that this process decodes at once
 BYTES_PER_VALUE = 80  # of memory for one decoded name or value, without the characters of texts
+# Bytes of memory for one byte of a body, beside the body itself. Python stores a text with an emoji as four bytes for
+# each character.
+ASCII_FACTOR, WIDE_FACTOR = 2, 5
 _SEPARATORS = (b",", b":", b"[", b"{")  # each name and each value in JSON follows one of these
 
 LARGE_BYTES = 1024 * 1024  # longer bodies are decoded with less memory and more time
@@ -46,11 +49,12 @@ class Reservation:
         self.size = 0
 
     def grow(self, count: int) -> None:
-        """Reserve `count` more bytes.
+        """Reserve `count` more bytes, but not more than the whole budget, so that each body is accepted at some time.
 
         Raises:
             WebhookError: other requests have reserved the memory.
         """
+        count = min(count, self._budget.limit - self.size)
         self._budget.take(count)
         self.size += count
 
@@ -59,6 +63,7 @@ class MemoryBudget:
     """Limits the memory that the threads of this process need together for reading, decoding and storing bodies."""
 
     def __init__(self, limit: int = MEMORY_BUDGET) -> None:
+        self.limit = limit
         self._free = limit
         self._lock = threading.Lock()
 
@@ -153,14 +158,22 @@ def decode(raw: bytearray, reservation: Reservation) -> Any:
     values = sum(raw.count(separator) for separator in _SEPARATORS)
     if values > MAX_VALUES:
         raise WebhookError(ErrorCode.BODY_TOO_LARGE, f"the body has more than {MAX_VALUES} values")
-    reservation.grow(2 * len(raw) + BYTES_PER_VALUE * values)
+    factor = ASCII_FACTOR if raw.isascii() and b"\\u" not in raw else WIDE_FACTOR
+    reservation.grow(factor * len(raw) + BYTES_PER_VALUE * values)
     try:
-        decoder = _DIGITS_DECODER if _LONG_DIGITS.search(raw) else _DECODER
+        decoder = _DIGITS_DECODER if _has_long_digits(raw) else _DECODER
         return decoder.decode(_take_text(raw))
     except RecursionError:
         raise WebhookError(ErrorCode.MALFORMED_JSON, TOO_DEEP) from None
     except ValueError as error:  # the UTF-8 codec, the JSON decoder and int() raise errors that quote no content
         raise WebhookError(ErrorCode.MALFORMED_JSON, f"the body is not JSON: {error}") from None
+
+
+def _has_long_digits(raw: bytearray) -> bool:
+    """Search a body in steps, because other threads wait while a regular expression runs."""
+    return any(
+        _LONG_DIGITS.search(raw, start, start + LARGE_BYTES + MAX_DIGITS) for start in range(0, len(raw), LARGE_BYTES)
+    )
 
 
 def _take_text(raw: bytearray) -> str:

@@ -29,7 +29,7 @@ MESSAGE = b'{"key":{"id":"3EB0","fromMe":false},"message":{"conversation":"%b"}}
 HEAD, TAIL = b'{"event": "messages.upsert", "data": ', b"}"
 Parts = tuple[bytes, bytes, bytes]
 
-# kind of body → its beginning, a part that is repeated, and its end
+# kind of body → its beginning, a part that is repeated, and its end; "#" becomes the number of the repetition
 KINDS: dict[str, Parts] = {
     "objects": (b"[", b"{},", b"0]"),
     "lists": (b"[", b"[],", b"0]"),
@@ -46,6 +46,10 @@ KINDS: dict[str, Parts] = {
     "one text": (b'"', b"x", b'"'),
     "one text with an emoji": ('"😀'.encode(), b"x", b'"'),
     "one text with an escaped emoji": (rb'"\ud83d\ude00', b"x", b'"'),
+    "texts that end with an emoji": (b"[", b'"' + b"x " * 499_000 + rb'\ud83d\ude00",', b"0]"),
+    "texts with half an emoji": (b"[", b'"' + b"x " * 499_000 + rb'\ud83d\ude00\ud83d",', b"0]"),
+    "one text that ends with an emoji": (b'"', b"x", rb'\ud83d\ude00"'),
+    "names with an emoji": (b"{", b'"#' + b"x" * 998_000 + rb'\ud83d\ude00":1,', b'"a":0}'),
     "emojis": (b'"', "😀".encode(), b'"'),
     "letters": (b'"', "aя".encode(), b'"'),
     "escapes": (b'"', rb"\u00e9", b'"'),
@@ -69,9 +73,12 @@ def write_body(file: Path, parts: Parts, size: int) -> None:
     with file.open("wb") as output:
         output.write(HEAD + start)
         count = (size - len(start)) // len(part)
-        for _ in range(count // 1000):
-            output.write(part * 1000)
-        output.write(part * (count % 1000) + end + TAIL)
+        if b"#" in part:
+            output.writelines(part.replace(b"#", b"%d" % index) for index in range(count))
+        else:
+            output.writelines(part * 1000 for _ in range(count // 1000))
+            output.write(part * (count % 1000))
+        output.write(end + TAIL)
 
 
 def main(kind: str, size: int, threads: int) -> None:

@@ -172,8 +172,11 @@ def test_bodies_that_need_too_much_memory_at_once_are_refused_for_now() -> None:
         assert body.read(request(bytes(60), 60), one) == bytes(60)
         error = error_of(body.read, request(bytes(60), 60), other)
         assert (error.code, error.response()["Retry-After"]) == (ErrorCode.OVERLOADED, "30")
-    with budget.reserve() as later:
+    with budget.reserve() as later, budget.reserve() as another:
         assert body.read(request(bytes(60), terminated=True), later) == bytes(60)
+        another.grow(1)
         assert error_of(body.decode, bytearray(b"[]" + b" " * 60), later).code is ErrorCode.OVERLOADED
+    with budget.reserve() as alone:
+        assert body.decode(bytearray(b"[]" + b" " * 60), alone) == []
     with budget.reserve() as free:
         free.grow(100)

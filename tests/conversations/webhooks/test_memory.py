@@ -25,14 +25,24 @@ def probe(kind: str, size: int, threads: int = 1) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("kind", ["objects", "numbers", "some texts", "one text with an emoji", "deep lists"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "objects",
+        "numbers",
+        "some texts",
+        "one text with an emoji",
+        "names with an emoji",
+        "deep lists",
+    ],
+)
 def test_one_large_body_needs_six_times_its_size_at_most(kind: str) -> None:
     result = probe(kind, SIZE)
     assert result["grown"] <= 6 * result["size"]
     assert set(result["answers"]) <= {"202", "400", "413"}
 
 
-@pytest.mark.parametrize("kind", ["objects", "messages"])
+@pytest.mark.parametrize("kind", ["objects", "messages", "texts that end with an emoji"])
 def test_eight_large_bodies_at_once_need_no_more_than_one(kind: str) -> None:
     result = probe(kind, SIZE, threads=8)
     assert result["grown"] <= 7 * result["size"]
