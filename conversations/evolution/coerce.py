@@ -19,6 +19,7 @@ _INT32, _INT64 = 2**31, 2**63
 _MAX_SECONDS = 10**11  # the year 5138; a greater number is read as a timestamp in ms, µs or ns
 _MAX_MS = 10**14  # the year 5138, in milliseconds since the epoch
 _INDEX = re.compile(r"[0-9]{1,9}")  # int() refuses longer texts at some length
+_INTEGER = re.compile(r"-?\d{1,20}")
 _DECIMAL = re.compile(r"-?\d{1,20}(\.\d{1,9})?")
 
 
@@ -103,9 +104,11 @@ def is_long(value: object) -> bool:
 
 
 def _number(value: object) -> int | None:
+    if type(value) is int:
+        return value
     if isinstance(value, dict) and is_long(value):
         return int(value["high"]) * 2**32 + (int(value["low"]) & 0xFFFFFFFF)
-    if isinstance(value, str) and re.fullmatch(r"-?\d{1,20}", value):
+    if isinstance(value, str) and _INTEGER.fullmatch(value):
         return int(value)
     if isinstance(value, float) and not value.is_integer():
         return None

@@ -121,7 +121,7 @@ def _resolve(  # noqa: PLR0913 - each argument is a part of one key
     address: Address, key: Json, fields: tuple[str, ...], envelope: Envelope, ms: int, *, is_certain: bool
 ) -> tuple[Address, tuple[SamePerson, ...]]:
     """Return a person's address (a phone number if the key has one) and the pair of addresses of this person."""
-    others = [other for name in fields if (other := jid.parse(key.get(name))) and other.is_person]
+    others = [other for name in fields if name in key and (other := jid.parse(key[name])) and other.is_person]
     # Some Evolution versions write the instance's own address into alias fields, but the instance's address is never an
     # alias of a contact.
     others = [] if envelope.is_own(address) else [other for other in others if not envelope.is_own(other)]
@@ -141,9 +141,11 @@ def _pairs(addresses: list[Address], ms: int, *, is_certain: bool) -> Iterator[S
 
 def _correspondent(address: Address | None, key: Json, envelope: Envelope) -> Iterator[Correspondent]:
     """Yield the fact that messages are exchanged under a LID, unless the key may be that of a note to oneself."""
+    if address is None or address.kind is not AddressKind.LID:
+        return
     names = ("remoteJid", *_INBOUND_CHAT_ALIASES, "participant", *_PARTICIPANT_ALIASES)
-    found = [other for name in names if (other := jid.parse(key.get(name)))]
-    if address is not None and address.kind is AddressKind.LID and not any(map(envelope.is_own, found)):
+    found = [other for name in names if name in key and (other := jid.parse(key[name]))]
+    if not any(map(envelope.is_own, found)):
         yield Correspondent(address)
 
 

@@ -39,16 +39,16 @@ def parse_record(raw: object, envelope: Envelope, *, is_history: bool = False) -
     record = coerce.require_object(raw, "the message record")
     if _has_no_user(record.get("key")):
         return  # Evolution accepts a send to "abc", and stores it with the address `@s.whatsapp.net`
-    key = parse_key(record.get("key"), envelope, _message_ms(record, envelope))
+    ms = _message_ms(record, envelope)
+    key = parse_key(record.get("key"), envelope, ms)
     yield from key.identities
     content = parse_content(record.get("message"), coerce.text(record.get("messageType")))
     if content.is_control:
-        yield from _parse_control(content, key, record, envelope)
+        yield from _parse_control(content, key, record, envelope, ms)
         return
     if not content.key and not record.get("messageType"):
         return  # the record is a stub: a notice in a group, or a message that Evolution was unable to decrypt
     copy = _message_copy(record, key, content, envelope, is_history=is_history)
-    ms = coerce.to_ms(copy.timestamp)
     if stored_records.is_edited(record) and copy.text:
         # The text before the edit is unknown. The copy leaves it empty, until a copy from before the edit arrives.
         yield MessageUpdate(copy.key_id, "edit", ms, {"text": copy.text}, key.chat.key, int(key.from_me))
@@ -72,8 +72,7 @@ def _has_no_user(key: object) -> bool:
     return isinstance(address, str) and address.strip().startswith("@")
 
 
-def _parse_control(content: Content, key: MessageKey, record: Json, envelope: Envelope) -> Iterator[Fact]:
-    ms = _message_ms(record, envelope)
+def _parse_control(content: Content, key: MessageKey, record: Json, envelope: Envelope, ms: int) -> Iterator[Fact]:
     body = content.fields
     context = UpdateContext(
         key.chat.key, int(key.from_me), key.sender, ms, received_ms=envelope.received_ms, is_estimated=False

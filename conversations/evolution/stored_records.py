@@ -24,7 +24,7 @@ def highest_status(record: Json, default: str) -> int:
 
 def is_edited(record: Json) -> bool:
     """Return whether the record has the content and time of an edit instead of the original ones."""
-    return record.get("message") is not None and EDITED in _statuses(record)
+    return UPDATES in record and record.get("message") is not None and EDITED in _statuses(record)
 
 
 def is_deleted(record: Json, *, is_history: bool) -> bool:
@@ -41,4 +41,5 @@ def is_deleted(record: Json, *, is_history: bool) -> bool:
 
 
 def _statuses(record: Json) -> list[object]:
-    return [update.get("status") for update in coerce.as_list(record.get(UPDATES)) if isinstance(update, dict)]
+    updates = coerce.as_list(record.get(UPDATES))
+    return [update.get("status") for update in updates if isinstance(update, dict)] if updates else []

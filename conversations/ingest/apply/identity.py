@@ -41,14 +41,15 @@ class ContactIndex:
 
     def get(self, address: Address, ms: int | None = None) -> Contact:
         """Return the contact to which an address belonged at a time in milliseconds since the epoch; None for now."""
-        lid = "" if address.lid in self.own_keys else address.lid
-        contact = self.find(lid, ms) or self.find(address.key, ms)
+        is_lid = address.lid and address.lid not in self.own_keys
+        contact = (is_lid and self.find(address.lid, ms)) or self.find(address.key, ms)
         return contact or self.contacts[address.key]  # raises a KeyError that names the unknown address
 
     def find(self, key: str, ms: int | None = None) -> Contact | None:
         """Return the contact to which an address key belonged at a time, or None if the key is unknown."""
-        lid = phone_holders.holder(self.claims[key], ms) if ms is not None and key in self.claims else ""
-        return self.contacts.get(_key_of(lid)) or self.contacts.get(key)
+        claims = self.claims.get(key) if ms is not None else None
+        holder = self.contacts.get(_key_of(phone_holders.holder(claims, ms))) if claims else None
+        return holder or self.contacts.get(key)
 
     def belongs_to(self, key: str, contact_id: int | None) -> bool:
         """Return whether an address key belongs to the contact with a primary key, or once belonged to it."""
