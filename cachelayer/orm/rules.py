@@ -127,12 +127,19 @@ class InvalidationRule:
     def _format(self, *states: TagValues) -> list[str]:
         """Return the tags of a row in each state; without a primary key, the insert tag replaces the row's own tag."""
         tags: dict[str, None] = {}
-        for values in states:
-            templates = self.tags if values["pk"] is not None else [tag for tag in self.tags if "{pk}" not in tag]
-            tags.update(dict.fromkeys(tag.format_map(values) for tag in templates))
-            if values["pk"] is None:
+        for index, values in enumerate(states):
+            if values in states[:index]:
+                continue
+            is_new = values["pk"] is None
+            tags.update(dict.fromkeys([tag.format_map(values) for tag in (self._new_tags if is_new else self.tags)]))
+            if is_new:
                 tags[self.insert_tag] = None
         return list(tags)
+
+    @cached_property
+    def _new_tags(self) -> tuple[str, ...]:
+        """The templates of the tags that a row has before it has a primary key."""
+        return tuple(tag for tag in self.tags if "{pk}" not in tag)
 
     # --- what a model instance remembers ------------------------------------------------------------------------------
     def remember_loaded(self, row: Model) -> None:
@@ -154,7 +161,7 @@ class InvalidationRule:
 
     def _remember(self, row: Model, values: TagValues) -> None:
         if len(values) == len(self.columns):
-            row.__dict__[REMEMBERED] = tuple(values[name] for name in self.columns)
+            row.__dict__[REMEMBERED] = tuple([values[name] for name in self.columns])
 
     def _remembered(self, row: Model) -> TagValues | None:
         """Return what a row remembers; None if it remembers nothing, or the values of another row."""
@@ -166,6 +173,14 @@ class InvalidationRule:
     def _fields(self) -> dict[str, "Field[Any, Any] | None"]:
         """The fields of the columns; None for a property."""
         return {name: _field(self.model, name) for name in self.columns}
+
+    @cached_property
+    def _sources(self) -> tuple[tuple[str, "Field[Any, Any] | None", str, bool], ...]:
+        """Each column with its field, its attribute in a row, and whether its values are integers."""
+        return tuple(
+            (name, field, field.attname if field else name, isinstance(_target(field), IntegerField))
+            for name, field in self._fields.items()
+        )
 
     @cached_property
     def _are_fields(self) -> bool:
@@ -183,14 +198,14 @@ class InvalidationRule:
         """
         values: dict[str, Any] = {}
         names = None if update_fields is None else set(update_fields)
-        for column, field in self._fields.items():
+        attributes = row.__dict__
+        for column, field, name, is_integer in self._sources:
             if field is None:  # a property depends on fields that are not known
                 if names is None and not row.get_deferred_fields():
                     values[column] = _property_value(row, column)
-            elif column == "pk" or (
-                field.attname in row.__dict__ and (names is None or not names.isdisjoint((field.attname, field.name)))
-            ):
-                values[column] = _python_value(field, getattr(row, column))
+            elif column == "pk" or (name in attributes and (names is None or not names.isdisjoint((name, field.name)))):
+                value = getattr(row, column)
+                values[column] = value if is_integer and type(value) is int else _python_value(field, value)
         return values
 
 
@@ -205,7 +220,7 @@ def _python_value(field: "Field[Any, Any]", value: Any) -> Any:
     Raises:
         _Unknown: the value is an SQL expression, or is no value of the field.
     """
-    if value is None or (type(value) is int and isinstance(_target(field), IntegerField)):
+    if value is None:
         return value
     if hasattr(value, "resolve_expression"):
         raise _Unknown
@@ -224,7 +239,7 @@ def _property_value(row: Model, name: str) -> Any:
 
 def _target(field: Any) -> Any:
     """Return the field whose values a field stores: for a foreign key, the field that the key refers to."""
-    return _target(field.target_field) if field.remote_field else field
+    return _target(field.target_field) if field is not None and field.remote_field else field
 
 
 _rules: dict[type[Model], InvalidationRule] = {}
