@@ -237,7 +237,7 @@ class AddressBatch:
             elif before != after:
                 changed.append(row)
             is_changed = key in index.new_keys if is_new else before[:2] != after[:2]
-            if contact is not None and (is_changed or (key in self.new_claims and _key_of(contact.jid) != key)):
+            if contact is not None and (is_changed or _may_replace(contact, key, before[2], row.claims)):
                 affected.add(contact)
         ContactAddress.objects.bulk_create(new)
         bulk.bulk_update(connection, changed, _WRITTEN_FIELDS)
@@ -282,6 +282,15 @@ def address_fields(addresses: Mapping[str, Claims]) -> dict[str, str]:
     phone = jid.preferred_jid([one for one in phones if phone_holders.latest_claim(addresses[one]) == latest])
     lid = jid.preferred_jid(lids)
     return {"jid": phone or lid, "phone": phone.partition("@")[0], "lid": lid.partition("@")[0]}
+
+
+def _may_replace(contact: Contact, key: str, before: Claims, after: Claims) -> bool:
+    """Return whether new claims to a phone number may change which number `address_fields` chooses for its contact.
+
+    A late event can make a number less preferred, because an earlier first time of a claim lowers the sort key.
+    """
+    old, new = phone_holders.latest_claim(before), phone_holders.latest_claim(after)
+    return new < old if _key_of(contact.jid) == key else new > old
 
 
 def _key_of(text: str) -> str:

@@ -448,6 +448,15 @@ def test_a_recycled_number_belongs_to_its_new_owner_and_what_was_said_stays(gap:
     }
 
 
+def test_of_two_numbers_on_one_day_the_same_one_is_shown_whenever_an_earlier_message_arrives() -> None:
+    rows = apply_in_every_order(
+        text("A1", NEW_NUMBER, key={"remoteJidAlt": LID}),
+        text("A2", PHONE, at=10, key={"remoteJidAlt": LID}),
+        text("A3", NEW_NUMBER, at=20, key={"remoteJidAlt": LID}),
+    )
+    assert chats(rows) == {PHONE: ["A1", "A2", "A3"]}
+
+
 def test_messages_with_the_number_alone_belong_to_who_had_the_number_then() -> None:
     bodies = [
         text("A1", PHONE, pushName="Lia", key={"remoteJidAlt": LID}),
