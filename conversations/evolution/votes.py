@@ -2,8 +2,9 @@
 
 Each person has at most one reaction or vote per chat message. The latest reaction or vote of a person counts, and an
 empty reaction or vote removes the previous one.
-In a `MessageUpdate` of this module, `subject` is the address key of the person who reacts or votes, and `value["who"]`
-is the JID of this person; both are `me` for the instance itself.
+In a `MessageUpdate` of this module, `subject` is the address key of the person who reacts or votes. It is the key of
+the LID if the event shows one, because a phone number can belong to several persons in turn. `value["who"]` is the JID
+to show for this person. Both are `me` for the instance itself.
 """
 
 from collections.abc import Iterator
@@ -76,7 +77,7 @@ def parse_poll_results(results: object, poll_id: str, chat: str, ms: int, envelo
 def _by_author(update: MessageUpdate, author: Address | None) -> Iterator[Fact]:
     """Yield `update` with `author` as its subject, or nothing if `update` has no key id."""
     if update.key_id:
-        subject, who = (author.key, author.jid) if author else (ME, ME)
+        subject, who = (author.lid or author.key, author.jid) if author else (ME, ME)
         yield replace(update, subject=subject, value={**update.value, "who": who})
 
 

@@ -32,7 +32,7 @@ from conversations.ingest.apply.conversations import (
 )
 from conversations.ingest.apply.identity import ContactIndex, Identities, look_up, resolve_contacts
 from conversations.ingest.apply.latest_state import LatestState, chat_subject, contact_subject, direct_subject
-from conversations.ingest.apply.messages import MessageBatch, pending_for_contacts, pending_for_keys
+from conversations.ingest.apply.messages import MessageBatch, address_keys, pending_for_contacts, pending_for_keys
 from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Contact, Instance
 
@@ -60,8 +60,7 @@ def _apply(instance: Instance, facts: list[Fact]) -> None:
     contact_states, conversation_states = _of_type(ContactState, facts), _of_type(ConversationState, facts)
     key_ids = {copy.key_id for copy in copies} | {update.key_id for update in updates}
     pending = pending_for_keys(instance, key_ids)
-    lookup_keys = {key for update in updates for key in (update.chat, update.subject)}
-    lookup_keys |= {key for update in pending for key in (update.chat, update.subject)}
+    lookup_keys = address_keys([*updates, *pending])
     identities = Identities.from_facts(facts, own.keys)
     addresses = _person_addresses(facts, own.keys)
     contacts = resolve_contacts(instance, addresses, identities, lookup_keys, unit_of_work)
@@ -72,7 +71,7 @@ def _apply(instance: Instance, facts: list[Fact]) -> None:
         states.apply(instance, fact.values, fact.clock, unit_of_work)
     renamed = apply_contact_states(contact_states, contacts, states, namesakes, unit_of_work)
     pending += (found := pending_for_contacts(instance, contacts.new_keys | own.new_keys))
-    look_up(instance, contacts, (key for update in found for key in (update.chat, update.subject)))
+    look_up(instance, contacts, address_keys(found))
     messages = MessageBatch(instance, key_ids, pending, contacts, unit_of_work)
     conversations = ConversationBatch(instance, contacts)
     chats = {*_message_chats(copies), *_chats(conversation_states), *_chats(memberships)}
@@ -128,8 +127,9 @@ def _person_addresses(facts: Iterable[Fact], own_keys: Collection[str]) -> Itera
             found = (fact.chat, fact.sender)
         elif isinstance(fact, ConversationState):
             found = (fact.chat,)
-        elif isinstance(fact, MessageUpdate) and fact.kind in STATEMENTS and fact.subject not in own_keys:
-            found = (jid.parse(fact.value["who"]),)
+        elif isinstance(fact, MessageUpdate) and fact.kind in STATEMENTS:
+            who = jid.parse(fact.value["who"])
+            found = (who,) if who is not None and who.key not in own_keys else ()
         elif isinstance(fact, Membership):
             found = tuple(member.address for member in fact.members)
         yield from (address for address in found if address is not None and address.is_person)

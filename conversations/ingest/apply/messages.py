@@ -34,6 +34,11 @@ def pending_for_contacts(instance: Instance, keys: Iterable[str]) -> list[Pendin
     return list(PendingUpdate.objects.filter(has_address, instance=instance)) if wanted else []
 
 
+def address_keys(updates: Iterable[MessageUpdate | PendingUpdate]) -> set[str]:
+    """Return the address keys in updates, by which their chats and authors are found."""
+    return {key for update in updates for key in (update.chat, update.subject, _who_key(update))}
+
+
 class MessageBatch:
     """The chat messages of a batch, and the pending updates that may be about one of these messages."""
 
@@ -217,10 +222,13 @@ class MessageBatch:
 
         The last is an address of a bot, for example.
         """
-        if update.subject in self._contacts.own_keys:
+        is_own = update.subject in self._contacts.own_keys
+        # The instance's own LID may stand beside the number of a contact, who is then the author.
+        subject = _who_key(update) if is_own else update.subject
+        if subject in self._contacts.own_keys:
             return ME
-        contact = self._contacts.find(update.subject, update.rank_or_ms)
-        return str(contact.pk) if contact else update.subject
+        contact = self._contacts.find(subject, update.rank_or_ms)
+        return str(contact.pk) if contact else subject
 
     def _keep_pending(self, update: PendingUpdate) -> None:
         if not update.pk:
@@ -230,6 +238,12 @@ class MessageBatch:
         if update.pk:
             self._changes.discard(update)
             self._matched.append(update.pk)
+
+
+def _who_key(update: MessageUpdate | PendingUpdate) -> str:
+    """Return the key of the address that is shown for the author of a reaction or a vote; "" if it has none."""
+    address = jid.parse(update.value.get("who"))
+    return address.key if address is not None else ""
 
 
 def _message_key(row: Message) -> MessageKey:

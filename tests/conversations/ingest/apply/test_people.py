@@ -457,6 +457,20 @@ def test_of_two_numbers_on_one_day_the_same_one_is_shown_whenever_an_earlier_mes
     assert chats(rows) == {PHONE: ["A1", "A2", "A3"]}
 
 
+def test_two_people_with_one_number_on_one_day_have_a_reaction_and_a_vote_each() -> None:
+    lia: Body = {"participant": LID, "participantAlt": PHONE}
+    caio: Body = {"participant": BOB_LID, "participantAlt": PHONE}
+    rows = apply_in_every_order(
+        text("M1", GROUP, from_me=True, message={"pollCreationMessageV3": {"name": "Qual?"}}),
+        reaction("R1", "👍", 1, **lia),
+        reaction("R2", "😂", 1, **caio),
+        vote("V1", "a", 1, **caio),
+    )
+    (row,) = rows["messages"]
+    assert {author: one["emoji"] for author, one in row["reactions"].items()} == {PHONE: "👍", BOB_LID: "😂"}
+    assert {author: one["options"] for author, one in row["poll_results"].items()} == {BOB_LID: ["a"]}
+
+
 def test_messages_with_the_number_alone_belong_to_who_had_the_number_then() -> None:
     bodies = [
         text("A1", PHONE, pushName="Lia", key={"remoteJidAlt": LID}),
