@@ -52,9 +52,11 @@ class MessageContext:
 def parse_context(record: Json, content: Content, chat: Address) -> MessageContext:
     """Parse the context of a message record with the given content, in the conversation with the address `chat`."""
     context = _find_context(record, content)
-    stored = {name: value for name, value in context.items() if name in _STORED or name.startswith("ctwa")}
     target = _commented_key(content) or _quoted_key(record)
     parent, association = _association(content)
+    if not (context or target or parent):  # most messages
+        return MessageContext("", "", "", {})
+    stored = {name: value for name, value in context.items() if name in _STORED or name.startswith("ctwa")}
     album_id = parent if association in _ALBUM else ""
     derived: Json = {
         "mentions_all": bool(coerce.int64(context.get("nonJidMentions"))),
