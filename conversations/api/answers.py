@@ -14,11 +14,10 @@ in `ROUTES`.
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from hashlib import blake2b, sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
@@ -124,14 +123,13 @@ def _key(request: HttpRequest, access: Access, *, is_by_row: bool) -> str:
     return blake2b(repr(parts).encode(), digest_size=16).hexdigest()
 
 
-def _hit(request: HttpRequest, bearer: Bearer, answer: Answer, headers: Sequence[tuple[str, str]]) -> HttpResponse:
+def _hit(request: HttpRequest, bearer: Bearer, answer: Answer, headers: dict[str, str]) -> HttpResponse:
     bind(user=bearer.user.pk)
     request.user = bearer.user
-    response: HttpResponse = HttpResponse(answer.content or b"")
-    for name, value in headers:
-        response[name] = value
-    response["Cache-Status"], response["ETag"] = HIT, f'"{answer.etag}"'
-    return _not_modified(response) if answer.content is None else _conditional(request, response)
+    headers |= {"Cache-Status": HIT, "ETag": f'"{answer.etag}"'}
+    if answer.content is None or _is_known(request, headers["ETag"]):
+        return _not_modified(headers)
+    return HttpResponse(answer.content, headers=headers)
 
 
 # --- rendering --------------------------------------------------------------------------------------------------------
@@ -145,7 +143,7 @@ def _render(
         response = get_response(request)
     is_keyed = bool(use.checked) and not use.is_general if is_by_row else True
     if response.status_code == OK and is_keyed and not response.streaming and not response.cookies:
-        headers = [(name, value) for name, value in response.items() if name not in OWN_HEADERS]
+        headers = {name: value for name, value in response.items() if name not in OWN_HEADERS}
         notes = json.dumps({"instances": sorted(use.checked), "headers": headers}).encode()
         answers.store(_key(request, access, is_by_row=is_by_row), response.content, notes, collected)
     return response
@@ -159,10 +157,13 @@ def _conditional(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     del response["Content-Language"]
     if "ETag" not in response:
         response["ETag"] = f'"{etag_of(response.content)}"'
+    return _not_modified(dict(response.items())) if _is_known(request, response["ETag"]) else response
+
+
+def _is_known(request: HttpRequest, etag: str) -> bool:
     known = request.META.get("HTTP_IF_NONE_MATCH", "")
-    return _not_modified(response) if known.strip() == "*" or response["ETag"] in known else response
+    return known.strip() == "*" or etag in known
 
 
-def _not_modified(response: HttpResponse) -> HttpResponse:
-    kept: dict[str, Any] = {name: value for name, value in response.items() if not name.startswith("Content-")}
-    return HttpResponseNotModified(headers=kept)
+def _not_modified(headers: dict[str, str]) -> HttpResponse:
+    return HttpResponseNotModified(headers={name: headers[name] for name in headers if not name.startswith("Content-")})

@@ -97,6 +97,7 @@ CACHEOPS, CACHEOPS_LOCAL = "cacheops", "cacheops, local_get"
 CACHALOT, CACHALOT_LOCAL = "cachalot", "cachalot, LocMem"
 GET, MGET = "redis-py GET", "redis-py MGET"
 CACHE_MANAGER = "cache-manager"
+NO_CACHE = "no cache"  # the project's API without its cache, which only `tests.benchmarks.api` measures
 
 PEERS = (
     Peer(OURS, Tier.LOCAL, "whatsai.Local", (*ALL_MEASURES, "value")),

@@ -41,9 +41,15 @@ class Gunicorn:
                 stderr=output,
             )
 
+    @property
+    def port(self) -> int:
+        """The TCP port of the server."""
+        port: int = self._socket.getsockname()[1]
+        return port
+
     def connection(self) -> HTTPConnection:
         """Return an HTTP keep-alive connection, whose requests all reach the same worker."""
-        return HTTPConnection("127.0.0.1", self._socket.getsockname()[1], timeout=PATIENCE)
+        return HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
 
     def get(self, path: str) -> str:
         """Send a GET request over a new connection; return the body of the response."""

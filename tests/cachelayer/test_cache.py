@@ -52,6 +52,8 @@ def test_ttl_and_size_of_each_namespace() -> None:
         ("contacts", 5 * MINUTE, 500),
         ("instances", 1 * HOUR, 100),
         ("messages", 10 * MINUTE, 2000),
+        ("access", 1 * MINUTE, 1000),
+        ("answers", 1 * HOUR, 1000),
     }
     assert {one.name for one in runtime.namespaces} == {one.name for one in NAMESPACES} | {"values"}
 

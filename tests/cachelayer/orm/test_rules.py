@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.apps import apps
+from django.contrib.auth.models import User
 from django.db import DatabaseError, connection, models, transaction
 from django.test.utils import CaptureQueriesContext
 
@@ -14,8 +15,17 @@ from cachelayer.orm import rules
 from cachelayer.orm.rules import InvalidationRule
 from cachelayer.protocol.tags import UnknownNamespace
 from cachelayer.runtime.runtime import get_runtime
-from conversations.cache_policy import INVALIDATION_RULES, NAMESPACES
-from conversations.models import Contact, Conversation, Instance, Message, Participant, WebhookEvent
+from conversations.cache_policy import ANSWERS, INVALIDATION_RULES, NAMESPACES
+from conversations.models import (
+    ApiToken,
+    Contact,
+    Conversation,
+    Instance,
+    Membership,
+    Message,
+    Participant,
+    WebhookEvent,
+)
 from tests.conversations.rows import a_chat, a_contact, a_group, a_message, an_instance
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cache_runtime")]
@@ -38,6 +48,9 @@ class Rows:
         self.chat = a_chat(self.instance, contact=self.contact)
         self.message = a_message(self.group)
         self.member = self.group.participants.create(contact=self.contact, clock="1")
+        self.user = User.objects.create_user("ana")
+        self.membership = Membership.objects.create(user=self.user, instance=self.instance)
+        self.token, _ = ApiToken.objects.issue(self.user)
 
     def tags_of(self, row: models.Model) -> set[str]:
         """Return the tags that a write to a row should touch."""
@@ -50,11 +63,13 @@ class Rows:
             },
             Message: {f"message:{pk}", f"messages:{self.group.pk}", f"messages:instance:{instance}", "messages:all"},
             Participant: {f"conversations:participants:{self.group.pk}"},
+            Membership: {f"access:user:{self.user.pk}"},
+            ApiToken: {f"access:token:{self.token.digest_key}", f"access:user:{self.user.pk}"},
         }  # fmt: skip
         return by_model[type(row)]
 
     def __iter__(self) -> Iterator[Any]:
-        yield from (self.instance, self.contact, self.group, self.message, self.member)
+        yield from (self.instance, self.contact, self.group, self.message, self.member, self.membership, self.token)
 
 
 @pytest.fixture
@@ -65,7 +80,7 @@ def rows() -> Rows:
 def test_every_cached_model_has_a_rule(rows: Rows) -> None:
     cached_models = {model for model in apps.get_models() if issubclass(model, CachedModel)}
     assert {rule.model for rule in INVALIDATION_RULES} == cached_models == {type(row) for row in rows}
-    assert {rule.namespaces[0] for rule in INVALIDATION_RULES} == {*NAMESPACES}
+    assert {rule.namespaces[0] for rule in INVALIDATION_RULES} == {*NAMESPACES} - {ANSWERS}
 
 
 def test_a_tag_without_a_namespace_is_rejected() -> None:
@@ -115,7 +130,8 @@ def test_a_delete_touches_the_tags_of_the_row(rows: Rows) -> None:
 
 
 def test_deleting_an_instance_touches_the_namespaces_of_its_rows(rows: Rows) -> None:
-    expected = {*rows.tags_of(rows.instance), "contacts", "conversations", "messages"}
+    own = (rows.instance, rows.membership)
+    expected = {*(tag for row in own for tag in rows.tags_of(row)), "contacts", "conversations", "messages"}
     assert tags_of_write(rows.instance.delete) == expected
 
 

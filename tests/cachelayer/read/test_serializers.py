@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import pytest
 from django.apps import apps
+from django.contrib.auth.models import User
 from django.core.files.base import ContentFile
 from django.db import connection, models
 from django.db.models import Field, Model
@@ -79,7 +80,9 @@ VALUES: dict[str, Any] = {
 def make_row(model: type[Model]) -> Model:
     """Save and return a row with a value in every field."""
     chat = a_group(an_instance(name=VALUES["CharField"]))
-    sources = (a_message(chat, sender=a_contact(chat.instance)), chat, a_chat(chat.instance).contact, chat.instance)
+    user = User.objects.create_user("ana")
+    contact = a_chat(chat.instance).contact
+    sources = (a_message(chat, sender=a_contact(chat.instance)), chat, contact, chat.instance, user)
     row = next((source for source in sources if type(source) is model), None) or model()
     for field in cast("list[Field[Any, Any]]", model._meta.concrete_fields):  # noqa: SLF001 - Django documents the attribute _meta
         if field.is_relation:
