@@ -46,6 +46,7 @@ class Environment:
     secret_key: str
     allowed_hosts: list[str]
     csrf_trusted_origins: list[str]
+    cors_allowed_origins: list[str]
     database: dict[str, Any]
     redis_url: str
     cache_prefix: str
@@ -129,6 +130,7 @@ def read(base_dir: Path = BASE_DIR) -> Environment:
         "secret_key": env.str("SECRET_KEY", validate=_secret_key, **_default_secret_key(base_dir, debug=debug)),
         "allowed_hosts": env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"]),
         "csrf_trusted_origins": env.list("CSRF_TRUSTED_ORIGINS", default=[], validate=_each(_scheme(*WEB_SCHEMES))),
+        "cors_allowed_origins": env.list("CORS_ALLOWED_ORIGINS", default=[], validate=_each(_scheme(*WEB_SCHEMES))),
         "database": database,
         "redis_url": env.str("REDIS_URL", default="", validate=_optional(_redis)),
         "cache_prefix": env.str("CACHE_PREFIX", default="whatsai", validate=validate.Regexp(r"^[\w.-]+$")),

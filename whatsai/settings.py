@@ -25,6 +25,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "corsheaders",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -37,6 +38,7 @@ MIDDLEWARE = [
     "logs.middleware.middleware",
     "whatsai.response_headers.middleware",
     "whatsai.errors.middleware",
+    "corsheaders.middleware.CorsMiddleware",
     "whatsai.health.middleware",
     "conversations.webhooks.middleware.middleware",
     "django.middleware.security.SecurityMiddleware",
@@ -139,6 +141,17 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
 }
+# Browsers let pages of these origins use the API, with tokens only: no cookie is accepted from another origin.
+CORS_ALLOWED_ORIGINS = env.cors_allowed_origins
+CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_HEADERS = [
+    *("accept", "authorization", "cache-control", "content-type", "range", "x-request-id"),
+    *("idempotency-key", "if-match", "if-none-match"),
+]
+CORS_EXPOSE_HEADERS = [
+    *("Cache-Status", "Content-Disposition", "Content-Range", "Deprecation", "ETag", "Last-Modified", "Link"),
+    *("Idempotency-Replayed", "RateLimit", "RateLimit-Policy", "Retry-After", "Sunset", "X-Request-ID"),
+]
 SPECTACULAR_SETTINGS = {
     "TITLE": "WhatsAI",
     "DESCRIPTION": "Instances, contacts, conversations and messages of many WhatsApp numbers.",
