@@ -40,10 +40,6 @@ class Snapshot(NamedTuple, Generic[T]):
     versions: list[bytes]
     expires: float
 
-    def is_confirmed_by(self, states: Sequence[bytes | None]) -> bool:
-        """Tell whether the value may be used, given the states of its tags that were read for this request."""
-        return states == self.versions
-
 
 class Snapshots(Generic[T]):
     """The snapshots of one kind of value, by a key.
@@ -72,10 +68,13 @@ class Snapshots(Generic[T]):
             return None
         tags = snapshot.tags
         found = read_store(runtime, self._counts, lambda: runtime.store.read([], tags))
-        if found is None or not snapshot.is_confirmed_by(found[1]):
-            return None
-        self._counts.hits += 1
-        return snapshot.value
+        return snapshot.value if found is not None and self.is_confirmed(snapshot, found[1]) else None
+
+    def is_confirmed(self, snapshot: Snapshot[T], states: Sequence[bytes | None]) -> bool:
+        """Tell whether a value may be used, given the states of its tags that were read just now; count a hit."""
+        is_confirmed = states == snapshot.versions
+        self._counts.hits += is_confirmed
+        return is_confirmed
 
     def load(self, key: Hashable, tags: Sequence[str], load: Callable[[], T | None]) -> T | None:
         """Load a value from the database, and keep it unless it is None or a write to one of its tags is in flight.

@@ -26,7 +26,7 @@ from cachelayer import Answers, Found, cache
 from cachelayer.answers import Answer
 from cachelayer.protocol.answers import etag_of
 from conversations.access.policy import Access
-from conversations.access.reading import Bearer, find_snapshot, load_bearer
+from conversations.access.reading import Bearer, find_snapshot, load_bearer, snapshots
 from conversations.api.authentication import request_token
 from conversations.api.permissions import AccessUse
 from conversations.cache_policy import ANSWERS
@@ -104,7 +104,7 @@ def _look_up(request: HttpRequest, token: str, etags: str, *, is_by_row: bool) -
     if snapshot is not None:
         bearer = snapshot.value
         found = answers.look_up(_key(request, bearer.access, is_by_row=is_by_row), etags, snapshot.tags)
-        if snapshot.is_confirmed_by(found.states):
+        if snapshots.is_confirmed(snapshot, found.states):
             return bearer, found
     loaded = load_bearer(token)
     if loaded is None:
@@ -124,6 +124,7 @@ def _key(request: HttpRequest, access: Access, *, is_by_row: bool) -> str:
 
 
 def _hit(request: HttpRequest, bearer: Bearer, answer: Answer, headers: dict[str, str]) -> HttpResponse:
+    answers.count_hit()
     bind(user=bearer.user.pk)
     request.user = bearer.user
     headers |= {"Cache-Status": HIT, "ETag": f'"{answer.etag}"'}

@@ -20,7 +20,7 @@ from cachelayer.runtime.runtime import get_runtime, runtime
 from conversations.access.reading import snapshots
 from conversations.api import answers
 from conversations.api.serializers import MessageSerializer
-from conversations.cache_policy import ANSWERS
+from conversations.cache_policy import ACCESS, ANSWERS
 from conversations.models import ApiToken, Contact, Conversation, Instance, Membership, Role
 from tests.cachelayer.conftest import cache_runtime  # noqa: F401 - a fixture
 from tests.cachelayer.orm.test_write_paths import FIELDS, OPERATIONS, OTHER_WRITES, World, loaded
@@ -96,6 +96,13 @@ def test_a_hit_has_the_headers_of_the_first_answer(api: APIClient, house: House)
         assert first == second
         assert api.get(url, headers={"If-None-Match": "*"}).status_code == 304
         assert api.get(url, headers={"If-None-Match": '"other"'}).status_code == 200
+
+
+def test_hits_and_misses_are_counted(api: APIClient, house: House) -> None:
+    for _ in range(3):
+        api.get(url_of("messages/", house))
+    counts = {name: runtime.counters.shared(name) for name in (ANSWERS, ACCESS)}
+    assert [(one.hits, one.misses, one.fills) for one in counts.values()] == [(2, 1, 1), (2, 1, 1)]
 
 
 def test_a_changed_row_has_another_etag(api: APIClient, house: House) -> None:
