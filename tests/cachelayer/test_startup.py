@@ -385,5 +385,5 @@ def test_gunicorn_workers_are_coherent_and_report_their_counters(
         for worker in workers:
             worker.close()
     assert "Traceback" not in site.output()
-    counts = statistics.by_namespace(statistics.totals())["instances"]
+    counts = statistics.by_namespace(statistics.totals())["answers"]
     assert sum(statistics.hits_and_misses(counts)) == reads
