@@ -14,11 +14,11 @@ from conversations.admin.paginator import BoundedPaginator
 from conversations.models import ApiToken, Membership, ReadingRecord, Scope
 
 
-class SuperuserAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's class accepts no type argument at run time
-    """Base class of admin pages that decide about access, or show what all users do: for superusers only."""
+class SuperusersOnly:
+    """Limits admin pages that decide about access, or show what all users do, to superusers.
 
-    paginator = BoundedPaginator
-    show_full_result_count = False
+    Without this limit, staff with Django's permission to change users could make themselves superusers.
+    """
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Return whether the user is a superuser."""
@@ -43,6 +43,13 @@ class SuperuserAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's cla
     @staticmethod
     def _is_superuser(request: HttpRequest) -> bool:
         return bool(request.user.is_active and request.user.is_superuser)
+
+
+class SuperuserAdmin(SuperusersOnly, admin.ModelAdmin):  # type: ignore[type-arg] # Django's class accepts no type argument at run time
+    """Base class of the admin of memberships, tokens and reading records."""
+
+    paginator = BoundedPaginator
+    show_full_result_count = False
 
 
 @admin.register(Membership)
@@ -126,7 +133,7 @@ class MembershipInline(admin.TabularInline):  # type: ignore[type-arg] # as abov
     extra = 0
 
 
-class UserWithMembershipsAdmin(UserAdmin):  # type: ignore[type-arg] # as above
+class UserWithMembershipsAdmin(SuperusersOnly, UserAdmin):  # type: ignore[type-arg] # as above
     """Django's admin of users, with the memberships of the user."""
 
     inlines: ClassVar[Any] = (MembershipInline,)

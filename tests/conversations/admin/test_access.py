@@ -86,6 +86,17 @@ def test_memberships_tokens_and_records_are_for_superusers(staff: Client) -> Non
         assert staff.get(f"/admin/conversations/{model}/add/").status_code == 403
 
 
+def test_staff_cannot_make_themselves_superusers(staff: Client) -> None:
+    user = User.objects.get(username="ana")
+    user.user_permissions.add(*Permission.objects.filter(content_type__app_label="auth"))
+    page = f"/admin/auth/user/{user.pk}/change/"
+    assert staff.get(page).status_code == 403
+    assert staff.post(page, {"username": "ana", "is_superuser": "on"}).status_code == 403
+    assert staff.get("/admin/auth/user/").status_code == 403
+    user.refresh_from_db()
+    assert not user.is_superuser
+
+
 def test_reading_a_conversation_is_recorded(staff: Client) -> None:
     own, foreign = rows_of(Conversation)
     staff.get(page_url(own))
