@@ -33,7 +33,7 @@ class Answer(NamedTuple):
 
     Attributes:
         etag: a hash of the content.
-        notes: what was stored beside the content.
+        notes: bytes of the caller that were stored together with the content.
         content: the content; None if the caller has a content with this ETag.
     """
 

@@ -2,7 +2,7 @@
 
 A snapshot is never read from the shared store. Its owner loads it from the database and remembers the versions that the
 tags of the value had before. The store confirms a snapshot if all these tags still have these versions, so a write to
-what the value was loaded from holds from the next request on, in all processes.
+the rows of the value takes effect with the next request, in all processes.
 """
 
 import threading

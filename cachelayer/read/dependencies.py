@@ -77,7 +77,7 @@ def collecting() -> Iterator[Dependencies]:
 
 
 def add(tags: Sequence[str], versions: bytes, expires_at: float) -> None:
-    """Add the tags of an entry to what is computed now."""
+    """Add the tags of an entry to the dependencies of the value that this thread computes, if any."""
     dependencies = _current.get()
     if dependencies is not None:
         dependencies.add(tags, versions, expires_at)

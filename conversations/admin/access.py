@@ -30,7 +30,7 @@ def permitted(
     Args:
         request: a request of a staff user.
         rows: rows of a model in which each row belongs to one instance.
-        scope: what the user wants to do with the rows.
+        scope: the kind of operation on the rows, such as reading.
         field: the path to the instance.
     """
     instances = access_of(request).instances(scope)

@@ -42,7 +42,23 @@ class FixedOrderChangeList(ChangeList):
             self.full_result_count = self.result_count
 
 
-class BoundedAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's class accepts no type argument at run time
+class ReadOnly:
+    """Forbids adding, changing and deleting rows in the admin."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's hook
+        """Return False: rows are created by webhooks and by other pages, not by forms."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's hook
+        """Return False: rows are copies of WhatsApp's data, or records that must stay as they are."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's hook
+        """Return False: the next webhook event would create a deleted row again, and records must stay."""
+        return False
+
+
+class BoundedAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg] # Django's class accepts no type argument at run time
     """Base class of the model admins. Each admin page reads a limited number of rows with a constant number of queries.
 
     Attributes:
@@ -98,18 +114,6 @@ class BoundedAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's class
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:  # noqa: ARG002 - Django's hook
         """Return the names in `fieldsets` that are not in `editable_fields`."""
         return [name for name in flatten_fieldsets(self.fieldsets or ()) if name not in self.editable_fields]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's hook
-        """Return False: rows are created by webhooks, not by users."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's hook
-        """Return False: users must not change rows, which are copies of WhatsApp's data."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's hook
-        """Return False: the next webhook event would create a deleted row again."""
-        return False
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:  # type: ignore[override] # newer Django versions have one more parameter
         """Run an admin action, unless the user selected all rows of a list that is longer than `MAX_ACTION_ROWS`."""

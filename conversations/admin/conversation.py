@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 from conversations.access.records import record_reading
 from conversations.admin.actions import conversation_actions
-from conversations.admin.base import BoundedAdmin, PhoneSearchAdmin
+from conversations.admin.base import PhoneSearchAdmin, ReadOnly
 from conversations.admin.chat_page import load_chat_page
 from conversations.admin.display_names import contact_display_name, conversation_display_name
 from conversations.admin.filters import InstanceFilter, UnreadFilter
@@ -65,12 +65,12 @@ class ConversationAdmin(PhoneSearchAdmin):
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return whether the user has Django's change permission, and a role that permits changes of this row."""
         may = obj is None or self.may(request, obj, Scope.WRITE)
-        return may and super(BoundedAdmin, self).has_change_permission(request, obj)
+        return may and super(ReadOnly, self).has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return whether the user may delete this conversation with its messages; the list has no delete action."""
         may = obj is not None and self.may(request, obj, Scope.WRITE)
-        return may and super(BoundedAdmin, self).has_delete_permission(request, obj)
+        return may and super(ReadOnly, self).has_delete_permission(request, obj)
 
     def delete_model(self, request: HttpRequest, obj: Conversation) -> None:  # noqa: ARG002 - Django's hook
         """Delete the conversation through the model's manager, which locks the conversation's row."""

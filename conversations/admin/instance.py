@@ -12,7 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from conversations.admin.access import access_of
-from conversations.admin.base import BoundedAdmin
+from conversations.admin.base import BoundedAdmin, ReadOnly
 from conversations.admin.display_names import format_address
 from conversations.admin.markup import EMPTY, badge, png_image, pretty_json, web_link
 from conversations.admin.paginator import count_up_to
@@ -101,11 +101,11 @@ class InstanceAdmin(BoundedAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may add instances; the endpoint accepts webhooks only for existing instances."""
-        return super(BoundedAdmin, self).has_add_permission(request)
+        return super(ReadOnly, self).has_add_permission(request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return whether the user may delete this instance, which must have no conversations, contacts or events."""
-        is_permitted = obj is not None and super(BoundedAdmin, self).has_delete_permission(request, obj)
+        is_permitted = obj is not None and super(ReadOnly, self).has_delete_permission(request, obj)
         return is_permitted and not any(rows.exists() for rows in (obj.conversations, obj.contacts, obj.events))
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import pluralize
 
+from conversations.admin.base import ReadOnly
 from conversations.admin.paginator import BoundedPaginator
 from conversations.models import ApiToken, Membership, ReadingRecord, Scope
 
@@ -104,25 +105,13 @@ class ApiTokenAdmin(SuperuserAdmin):
 
 
 @admin.register(ReadingRecord)
-class ReadingRecordAdmin(SuperuserAdmin):
+class ReadingRecordAdmin(ReadOnly, SuperuserAdmin):
     """Admin of the records of who has read which conversation in the admin; nobody can change them there."""
 
     list_display = ("read_at", "username", "instance", "conversation_jid")
     list_select_related = ("instance",)
     search_fields = ("username", "conversation_jid__contains")
     ordering = ("-read_at",)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's hook
-        """Return False: records are written when a conversation is read."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's hook
-        """Return False: a record that can be changed proves nothing."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's hook
-        """Return False: a record that can be deleted proves nothing."""
-        return False
 
 
 class MembershipInline(admin.TabularInline):  # type: ignore[type-arg] # as above

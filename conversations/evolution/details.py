@@ -53,7 +53,7 @@ def _snake_case(name: str) -> str:
 
 
 def clean(content: Json, limit: int = MAX_BYTES) -> Json:
-    """Return a copy of content for `Message.details`; `is_truncated` says that `limit` left something out."""
+    """Return a copy of content for `Message.details`; `is_truncated` marks a copy that `limit` has shortened."""
     if not content:
         return {}
     budget = _Budget(limit)

@@ -68,7 +68,7 @@ class Migration(migrations.Migration):
             name="ApiToken",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("name", models.CharField(blank=True, default="", help_text="what the token is for", max_length=100)),
+                ("name", models.CharField(blank=True, default="", help_text="purpose of the token", max_length=100)),
                 ("digest", models.CharField(editable=False, max_length=128, unique=True)),
                 (
                     "hint",

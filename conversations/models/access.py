@@ -84,7 +84,7 @@ class ApiTokenManager(TableManager["ApiToken"]):
 
         Args:
             user: the user for whom the token acts.
-            name: tells people what the token is for.
+            name: the purpose of the token, shown to people.
             scopes: what the token may do; see `conversations.access.policy`.
             instances: the primary keys of the instances to which the token is limited; None for all of the user's.
             expires_at: when the token ends; None for never.
@@ -110,7 +110,7 @@ class ApiToken(CachedModel):
     """An API token of a user. Only a hash of the token is stored."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="api_tokens")
-    name = models.CharField(max_length=100, blank=True, default="", help_text="what the token is for")
+    name = models.CharField(max_length=100, blank=True, default="", help_text="purpose of the token")
     digest = models.CharField(max_length=128, unique=True, editable=False)
     hint = models.CharField(max_length=16, editable=False, help_text="the first characters of the token")
     scopes = models.JSONField(default=list, help_text="what the token may do")
