@@ -42,13 +42,26 @@ def find_snapshot(token: str) -> Snapshot[Bearer] | None:
 
 def bearer_of(token: str) -> Bearer | None:
     """Return the user of a token and what the token permits; None for a token that is unknown or has ended."""
-    bearer = snapshots.fetch(token_digest(token))
-    return bearer if bearer is not None and bearer.is_live else load_bearer(token)
+    return _bearer_of_digest(token_digest(token))
+
+
+def bearer_of_token_id(pk: int) -> Bearer | None:
+    """Return the same as `bearer_of`, for the primary key of a token."""
+    digest = ApiToken.objects.filter(pk=pk).values_list("digest", flat=True).first()
+    return None if digest is None else _bearer_of_digest(digest)
+
+
+def _bearer_of_digest(digest: str) -> Bearer | None:
+    bearer = snapshots.fetch(digest)
+    return bearer if bearer is not None and bearer.is_live else _load_bearer(digest)
 
 
 def load_bearer(token: str) -> Bearer | None:
     """Do what `bearer_of` does, but read from the database. An unknown token leaves nothing behind."""
-    digest = token_digest(token)
+    return _load_bearer(token_digest(token))
+
+
+def _load_bearer(digest: str) -> Bearer | None:
     user_id = ApiToken.objects.valid(digest).values_list("user_id", flat=True).first()
     if user_id is None:
         return None

@@ -40,21 +40,12 @@ class FlagField(serializers.Field[bool | None, str, bool | None, Any]):
         return next(word for word, meaning in self.words.items() if meaning is value)
 
 
-class PageParameters(serializers.Serializer[Any]):
-    """The query parameters that select one page of a list."""
-
-    cursor = serializers.CharField(
-        default="",
-        allow_blank=True,
-        help_text="The cursor in the `next` or `previous` URL of another page. Empty for the first page.",
-    )
-    limit = serializers.IntegerField(
-        default=PAGE_SIZE, min_value=1, max_value=MAX_PAGE_ROWS, help_text="Maximum number of rows per page."
-    )
+class Parameters(serializers.Serializer[Any]):
+    """The base class of query parameters."""
 
     @classmethod
     def parse(cls, query: QueryDict) -> dict[str, Any]:
-        """Return the arguments for the manager's list method, with defaults for missing query parameters.
+        """Return the values of the query parameters, with defaults for missing query parameters.
 
         Raises:
             ValidationError: a query parameter is wrong; `detail` maps each wrong parameter to its error texts.
@@ -65,6 +56,19 @@ class PageParameters(serializers.Serializer[Any]):
         if not serializer.is_valid() or errors:
             raise serializers.ValidationError({**serializer.errors, **errors})
         return dict(serializer.validated_data)
+
+
+class PageParameters(Parameters):
+    """The query parameters that select one page of a list."""
+
+    cursor = serializers.CharField(
+        default="",
+        allow_blank=True,
+        help_text="The cursor in the `next` or `previous` URL of another page. Empty for the first page.",
+    )
+    limit = serializers.IntegerField(
+        default=PAGE_SIZE, min_value=1, max_value=MAX_PAGE_ROWS, help_text="Maximum number of rows per page."
+    )
 
 
 class InstanceParameter(serializers.Serializer[Any]):

@@ -10,6 +10,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from rest_framework.routers import SimpleRouter
 
 from conversations.api import views
+from conversations.api.media import MediaTicketView, MessageMediaView
 
 router = SimpleRouter()
 router.trailing_slash = "/?"
@@ -21,7 +22,13 @@ router.register("messages", views.MessageViewSet, basename="message")
 # The OpenAPI schema contains no data, and a client without a valid token must be able to read how to authenticate.
 public: dict[str, Any] = {"authentication_classes": [], "permission_classes": []}
 
+media_urlpatterns = [
+    re_path(r"^messages/(?P<pk>[0-9]{1,19})/media/?$", MessageMediaView.as_view(), name="message-media"),
+    re_path(r"^media-ticket/?$", MediaTicketView.as_view(), name="media-ticket"),
+]
+
 urlpatterns = [
+    path("v1/", include(media_urlpatterns)),
     path("v1/", include(router.urls)),
     re_path(r"^schema/?$", SpectacularAPIView.as_view(**public), name="schema"),
     re_path(

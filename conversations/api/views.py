@@ -5,10 +5,8 @@ from functools import partial
 from typing import Any, ClassVar, TypeVar, cast
 
 from django.core.exceptions import ObjectDoesNotExist
-from django.core.files.storage import default_storage
-from django.http import FileResponse, HttpRequest, JsonResponse
+from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound
@@ -25,7 +23,6 @@ from conversations.api.permissions import access_of, check_instance
 from conversations.api.query_params import ContactParameters, ConversationParameters, MessageParameters, PageParameters
 from conversations.api.schema import RowSchema
 from conversations.db.keyset import InvalidCursor
-from conversations.evolution.media_names import REFERENCE, is_media_of
 from conversations.models import Contact, Conversation, Instance, Message
 
 Row = TypeVar("Row")
@@ -142,22 +139,6 @@ class MessageViewSet(RowViewSet):
     fetch_page = Message.objects.for_instance
     query_params = MessageParameters
     serializer_class = detail_serializer_class = serializers.MessageSerializer
-
-    @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})
-    @action(detail=True)
-    def media(self, request: Request, pk: str) -> FileResponse:  # noqa: ARG002 - DRF defines the signature
-        """Download the message's media file, always as `application/octet-stream`.
-
-        The `media` field of the message contains the MIME type that the sender claimed, which is not verified.
-        """
-        row = self.permitted_row(pk)
-        name = row.media.get(REFERENCE)
-        if not is_media_of(row.instance_id, name) or not default_storage.exists(name):
-            raise NotFound
-        filename = row.media.get("file_name") or f"{row.kind}-{row.pk}"
-        return FileResponse(
-            default_storage.open(name), as_attachment=True, filename=filename, content_type="application/octet-stream"
-        )
 
 
 def conversation_action(name: str) -> Any:

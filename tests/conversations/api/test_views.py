@@ -1,17 +1,14 @@
 """Responses of the API endpoints. `test_serializers.py` tests the fields of each row."""
 
 import datetime as dt
-from io import BytesIO
 from typing import Any
 
 import pytest
-from django.core.files.storage import default_storage
 from django.db import connection
 from django.http import QueryDict
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from conversations.evolution.media_names import media_name
 from conversations.models import Conversation, Instance, Message, Participant
 from tests.conversations.api.conftest import ApiCall
 from tests.conversations.rows import NOON, a_chat, a_contact, a_group, a_message, an_instance
@@ -260,31 +257,3 @@ def test_a_group_of_fifty_members_takes_as_many_queries_as_one_of_five(get: ApiC
             rows_read = get(f"conversations/{group.pk}/")["participants"]
         counts.append((len(rows_read), len(queries)))
     assert counts == [(5, TOKEN_QUERIES + 3), (50, TOKEN_QUERIES + 3)]  # three queries: group, members, contacts
-
-
-# --- files ------------------------------------------------------------------------------------------------------------
-def test_the_file_of_a_message_is_sent_as_an_attachment(api: APIClient) -> None:
-    instance = an_instance()
-    name = default_storage.save(media_name(instance.pk, "ab" * 32), BytesIO(b"<script>alert(1)</script>"))
-    media = {"file": name, "file_name": 'nota "1"\r\n.html', "mimetype": "text/html"}
-    row = a_message(a_chat(instance), kind="document", media=media)
-    response = api.get(f"/api/v1/messages/{row.pk}/media/")
-    assert b"".join(response.streaming_content) == b"<script>alert(1)</script>"  # type: ignore[attr-defined]
-    assert response["Content-Type"] == "application/octet-stream"
-    assert response["X-Content-Type-Options"] == "nosniff"
-    assert response["Content-Disposition"].startswith("attachment; ")
-
-
-def test_the_file_of_a_message_without_one_is_not_found(get: ApiCall) -> None:
-    instance = an_instance()
-    for media in ({}, {"mimetype": "image/png"}, {"file": media_name(instance.pk, "00" * 32)}):
-        row = a_message(a_chat(instance), kind="image", media=media)
-        get(f"messages/{row.pk}/media/", status=404)
-
-
-def test_a_forged_file_name_is_not_found(get: ApiCall) -> None:
-    owner, other = an_instance(), an_instance()
-    name = default_storage.save(media_name(owner.pk, "cd" * 32), BytesIO(b"of another instance"))
-    for forged in (name, "../../etc/passwd", "/etc/passwd", "\x01", "x" * 255, ".", [name], {"a": 1}, 7):
-        row = a_message(a_chat(other), kind="image", media={"file": forged})
-        get(f"messages/{row.pk}/media/", status=404)

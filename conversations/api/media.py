@@ -1,0 +1,300 @@
+"""Sends the media of messages, and issues media tickets.
+
+A file is content that a sender chose, so a browser is told a type from a list of safe ones, or must save the file, and
+may run nothing in it. The file's name contains the hash of its content: the hash is the `ETag`.
+"""
+
+from http import HTTPStatus
+from time import time
+from typing import IO, Any, ClassVar, cast
+
+from django.contrib.auth.models import User
+from django.core.files.storage import default_storage
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
+from django.utils.cache import get_conditional_response
+from django.utils.http import content_disposition_header
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import serializers
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import APIException, AuthenticationFailed, NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from cachelayer import track_reads
+from cachelayer.orm.managers import MAX_ID
+from conversations.access.policy import Access
+from conversations.access.reading import Bearer, access_of_user, bearer_of_token_id
+from conversations.api import media_tickets
+from conversations.api.authentication import SessionAuthentication, TokenAuthentication
+from conversations.api.byte_range import ByteRange, UnsatisfiableRange, parse_range
+from conversations.api.file_types import HEAD_BYTES, detect, download_name
+from conversations.api.media_tickets import Ticket
+from conversations.api.negotiation import JSONOnlyNegotiation
+from conversations.api.permissions import access_of, check_instance
+from conversations.api.query_params import Parameters
+from conversations.api.schema import ID_PARAMETER
+from conversations.evolution.media_names import REFERENCE, is_media_of
+from conversations.models import Message
+from logs.binding import bind
+
+TICKET = "ticket"  # the query parameter
+CACHE_CONTROL = "private, max-age=86400, immutable"
+SANDBOX = "default-src 'none'; sandbox"
+BLOCK_BYTES = 64 * 1024
+
+
+class TicketAuthentication(BaseAuthentication):
+    """Authenticates requests for media with a media ticket in the URL."""
+
+    def authenticate(self, request: Request) -> tuple[Any, Access] | None:
+        """Return the user of a ticket and what the token or the user may do now; None for a request without a ticket.
+
+        Raises:
+            AuthenticationFailed: the ticket is forged, has ended, or belongs to another message; or the token or the
+                user behind it has ended.
+        """
+        text = request.query_params.get(TICKET)
+        if text is None:
+            return None
+        ticket = media_tickets.read(text, time())
+        pk = request.parser_context["kwargs"]["pk"] if request.parser_context else ""
+        if ticket is None or ticket.message_id not in (None, int(pk)):
+            raise AuthenticationFailed("Invalid media ticket.", code="invalid_ticket")
+        found = _bearer(ticket)
+        if found is None:
+            raise AuthenticationFailed("Invalid media ticket.", code="invalid_ticket")
+        bind(user=found.user.pk)
+        return found.user, found.access
+
+
+def _bearer(ticket: Ticket) -> Bearer | None:
+    """Return the user behind a ticket and what is permitted now; None if the token or the user has ended."""
+    if ticket.token_id is not None:
+        return bearer_of_token_id(ticket.token_id)
+    user = User.objects.filter(pk=ticket.user_id).first()
+    access = access_of_user(user) if user else None
+    return Bearer(user, access) if user and access else None
+
+
+class TicketScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # the base class has an untyped __init_subclass__
+    """Describes `TicketAuthentication` in the OpenAPI schema."""
+
+    target_class = "conversations.api.media.TicketAuthentication"
+    name = "media_ticket"
+
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:  # noqa: ARG002 - defined by the base class
+        """Return the description of the query parameter."""
+        return {
+            "type": "apiKey",
+            "in": "query",
+            "name": TICKET,
+            "description": "A media ticket of `media-ticket/`, for pages that cannot send a header.",
+        }
+
+
+class UnsatisfiableRangeError(APIException):
+    """Answers a request for a part that the file does not have; the header says how long the file is."""
+
+    status_code = 416
+    default_detail = "The file has no such part."
+    default_code = "range_not_satisfiable"
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.headers = {"Content-Range": f"bytes */{size}"}
+
+
+class FilePart:
+    """A part of an open file, as a file that can be read once."""
+
+    def __init__(self, file: IO[bytes], part: ByteRange) -> None:
+        file.seek(part.first)
+        self._file = file
+        self._left = part.length
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes, at most `size`; b"" at the end of the part."""
+        content = self._file.read(min(size, self._left))
+        self._left -= len(content)
+        return content
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class PartResponse(FileResponse):
+    """Streams a part of a file in larger blocks than Django's."""
+
+    block_size = BLOCK_BYTES
+
+
+class MediaParameters(Parameters):
+    """The query parameters of media."""
+
+    ticket = serializers.CharField(
+        required=False, help_text="A media ticket, for pages that cannot send the header `Authorization`."
+    )
+
+
+BINARY = {(200, "*/*"): OpenApiTypes.BINARY, (206, "*/*"): OpenApiTypes.BINARY}
+BINARY_DOCS: dict[Any, Any] = {
+    **BINARY,
+    304: OpenApiResponse(description="The client has the file already (`If-None-Match`)."),
+    416: OpenApiResponse(description="The file has no such part; `Content-Range` says how long it is."),
+}
+
+
+class MediaView(APIView):
+    """Base class of the endpoints that send a file of a message."""
+
+    authentication_classes = [TokenAuthentication, TicketAuthentication, SessionAuthentication]
+    content_negotiation_class = JSONOnlyNegotiation  # a browser asks for `image/*`; errors are JSON all the same
+    member: ClassVar[str]  # the member of `Message.media` that holds the name of the file
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        """Handle the request and add a `Cache-Status` header (RFC 9211) about the message's row."""
+        with track_reads() as reads:
+            response = super().dispatch(request, *args, **kwargs)
+        if response.status_code in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):
+            response["Cache-Status"] = reads.cache_status
+        return response
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Add the headers of an error to its response."""
+        response = super().handle_exception(exc)
+        for name, value in getattr(exc, "headers", {}).items():
+            response[name] = value
+        return response
+
+    def respond(self, request: Request, pk: str) -> HttpResponseBase:
+        """Return the response with the message's file.
+
+        Raises:
+            NotFound: the request may not read the message, or the message has no such file.
+            UnsatisfiableRangeError: the file has no such part.
+        """
+        try:
+            row = Message.objects.fetch(int(pk))
+        except Message.DoesNotExist:
+            raise NotFound from None
+        MediaParameters.parse(request.query_params)
+        check_instance(request, self, row.instance_id)
+        name = row.media.get(self.member)
+        if not is_media_of(row.instance_id, name):
+            raise NotFound
+        return send(request, row, name)
+
+
+class MessageMediaView(MediaView):
+    """The file that came with a message."""
+
+    member = REFERENCE
+
+    @extend_schema(
+        operation_id="messages_media_retrieve", parameters=[ID_PARAMETER, MediaParameters], responses=BINARY_DOCS
+    )
+    def get(self, request: Request, pk: str) -> HttpResponseBase:
+        """Download the message's media file, or a part of it (`Range`).
+
+        The content decides the type: an image, audio, video or a PDF. Other content is `application/octet-stream`, as
+        an attachment. The `media` field of the message contains the MIME type that the sender claimed.
+        """
+        return self.respond(request, pk)
+
+
+def send(request: Request, row: Message, name: str) -> HttpResponseBase:
+    """Return a response with a file, or with the part of it that the request asks for.
+
+    Raises:
+        NotFound: the file does not exist.
+        UnsatisfiableRangeError: the file has no such part.
+    """
+    etag = f'"{name.rpartition("/")[2]}"'
+    kept = {"ETag": etag, "Cache-Control": CACHE_CONTROL, "Vary": "Authorization, Cookie"}
+    unchanged = get_conditional_response(cast("HttpRequest", request), etag=etag, response=HttpResponse(headers=kept))
+    if unchanged is not None and unchanged.status_code != HTTPStatus.OK:
+        return unchanged
+    try:
+        file = default_storage.open(name)
+    except FileNotFoundError:
+        raise NotFound from None
+    try:
+        size = file.size
+        part = _wanted_part(request, etag, size)
+        found = detect(file.read(HEAD_BYTES))
+    except BaseException:
+        file.close()
+        raise
+    sent = part or ByteRange(0, size - 1)
+    media = row.media
+    saved_as = download_name(_text(media.get("file_name")), f"{row.kind}-{row.pk}", found, _text(media.get("mimetype")))
+    headers = {
+        **kept,
+        "Accept-Ranges": "bytes",
+        "Content-Disposition": content_disposition_header(not found.is_inline, saved_as) or "attachment",
+        "Content-Length": str(sent.length),
+        "Content-Security-Policy": SANDBOX,
+        "X-Content-Type-Options": "nosniff",
+        **({"Content-Range": f"bytes {part.first}-{part.last}/{size}"} if part else {}),
+    }
+    status = 206 if part else 200
+    if request.method == "HEAD":
+        file.close()
+        return HttpResponse(status=status, headers=headers, content_type=found.mimetype)
+    return PartResponse(FilePart(file, sent), status=status, headers=headers, content_type=found.mimetype)
+
+
+def _wanted_part(request: Request, etag: str, size: int) -> ByteRange | None:
+    """Return the part that a request asks for; None for the whole file, also if the client's part is of another file.
+
+    Raises:
+        UnsatisfiableRangeError: the file has no such part.
+    """
+    if request.method != "GET" or request.headers.get("If-Range", etag) != etag:
+        return None
+    try:
+        return parse_range(request.headers.get("Range", ""), size)
+    except UnsatisfiableRange:
+        raise UnsatisfiableRangeError(size) from None
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+# --- tickets ----------------------------------------------------------------------------------------------------------
+class TicketParameters(Parameters):
+    """The query parameters of a media ticket."""
+
+    message = serializers.IntegerField(
+        default=None, min_value=1, max_value=MAX_ID, help_text="The only message whose media the ticket shows."
+    )
+
+
+class MediaTicketSerializer(serializers.Serializer[Any]):
+    """A media ticket: `?ticket=…` in the URL of a medium replaces the header `Authorization` for reading it."""
+
+    ticket = serializers.CharField(read_only=True)
+    expires_at = serializers.DateTimeField(read_only=True)
+
+
+class MediaTicketView(APIView):
+    """Issues media tickets."""
+
+    content_negotiation_class = JSONOnlyNegotiation
+
+    @extend_schema(operation_id="media_ticket_retrieve", parameters=[TicketParameters], responses=MediaTicketSerializer)
+    def get(self, request: Request) -> Response:
+        """Get a text that, as `?ticket=…`, lets `<img>` and `<audio>` load media for 15 to 30 minutes.
+
+        A ticket permits what its token or user may read at the time of use, so it ends with them. Tickets of one period
+        of 15 minutes are equal.
+        """
+        parameters = TicketParameters.parse(request.query_params)
+        ticket = media_tickets.issue(access_of(request), time(), parameters["message"])
+        shown = {"ticket": media_tickets.sign(ticket), "expires_at": ticket.expires_at}
+        return Response(MediaTicketSerializer(shown).data)

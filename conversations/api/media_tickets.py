@@ -1,0 +1,61 @@
+"""Media tickets: signed texts in a URL with which `<img>` and `<audio>` load media without a header.
+
+A ticket names the token or the user that asked for it, its end, and perhaps one message. It contains no right of its
+own: each use looks up what that token or user may read at that moment. So a ticket ends with its token, its user and
+their memberships. All tickets of a period are equal, so that URLs stay equal and browsers can keep what they loaded.
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from django.core import signing
+
+from conversations.access.policy import Access
+
+SALT = "conversations.media_tickets"
+PERIOD = 15 * 60  # seconds; a ticket is valid until the end of the period after the one in which it was issued
+MAX_CHARS = 200
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """What a ticket says.
+
+    Attributes:
+        user_id: the user who asked for the ticket.
+        token_id: the API token with which the user asked; None for a session.
+        message_id: the only message whose media the ticket shows; None for all messages.
+        expires: when the ticket ends, in seconds since the epoch.
+    """
+
+    user_id: int
+    token_id: int | None
+    message_id: int | None
+    expires: int
+
+    @property
+    def expires_at(self) -> dt.datetime:
+        """When the ticket ends."""
+        return dt.datetime.fromtimestamp(self.expires, dt.UTC)
+
+
+def issue(access: Access, now: float, message_id: int | None = None) -> Ticket:
+    """Return a ticket for who has asked; `now` is in seconds since the epoch."""
+    return Ticket(access.user_id, access.token_id, message_id, (int(now) // PERIOD + 2) * PERIOD)
+
+
+def sign(ticket: Ticket) -> str:
+    """Return a ticket as a text for a URL."""
+    values = (ticket.user_id, ticket.token_id or 0, ticket.message_id or 0, ticket.expires)
+    return signing.Signer(salt=SALT).sign("-".join(map(str, values)))
+
+
+def read(text: str, now: float) -> Ticket | None:
+    """Return what a ticket says; None if the ticket is forged or has ended."""
+    try:
+        values: Any = signing.Signer(salt=SALT).unsign(text[:MAX_CHARS])
+    except signing.BadSignature:
+        return None
+    user_id, token_id, message_id, expires = map(int, values.split("-"))
+    return Ticket(user_id, token_id or None, message_id or None, expires) if now < expires else None
