@@ -1,40 +1,44 @@
-"""HTTP errors are JSON for paths under `/api/`, and Django's own pages for other paths.
+"""HTTP errors are problem details for paths under `/api/`, and Django's own pages for other paths.
 
-Handlers answer for Django, and a middleware replaces the pages of everything else, such as a refused method of a view
-that renders HTML.
+Handlers answer for Django, and a middleware replaces the content of everything else, such as the page of a refused
+method of a view that renders HTML.
 """
 
 import re
+import sys
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
 from django.views import defaults
+
+from conversations.api.problems import CONTENT_TYPE, problem, problem_response
 
 Handler = Callable[..., HttpResponse]
 
-JSON = "application/json"
-# Headers that describe the replaced page, and not the error.
-_PAGE_HEADERS = ("Content-Type", "Content-Length")
+# Headers that describe the replaced content, and not the error.
+_CONTENT_HEADERS = ("Content-Type", "Content-Length", "Content-Language")
+OUTAGE_SECONDS = 5  # when to ask again after the database was unavailable
 
 
-def is_api(request: HttpRequest) -> bool:
-    """Return whether a request is for a path under `/api/`."""
-    return re.match(r"/api(?:/|$)", request.path_info) is not None
+def is_api(path: str) -> bool:
+    """Return whether a path belongs to the API."""
+    return re.match(r"/api(?:/|$)", path) is not None
 
 
 def middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Replace each error page under `/api/` by JSON with the same status."""
+    """Replace the content of each error under `/api/` by a problem with the same status."""
 
     def answer(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        if response.status_code < HTTPStatus.BAD_REQUEST or not is_api(request):
+        if response.status_code < HTTPStatus.BAD_REQUEST or not is_api(request.path_info):
             return response
-        if response.headers.get("Content-Type", "").startswith(JSON):
+        if response.headers.get("Content-Type") == CONTENT_TYPE:
             return response
-        headers = {name: value for name, value in response.headers.items() if name not in _PAGE_HEADERS}
-        return JsonResponse({"detail": f"{response.reason_phrase}."}, status=response.status_code, headers=headers)
+        headers = {name: value for name, value in response.headers.items() if name not in _CONTENT_HEADERS}
+        return problem_response(problem(response.status_code, f"{response.reason_phrase}."), headers)
 
     return answer
 
@@ -43,14 +47,22 @@ def handler(status: int, detail: str, page: Handler) -> Handler:
     """Return the error handler for one HTTP status (https://docs.djangoproject.com/en/stable/ref/urls/#handler400)."""
 
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if is_api(request):
-            return JsonResponse({"detail": detail}, status=status)
+        if is_api(request.path_info):
+            return problem_response(problem(status, detail))
         return page(request, *args, **kwargs)
 
     return answer
 
 
-bad_request = handler(400, "Bad request.", defaults.bad_request)
-permission_denied = handler(403, "Forbidden.", defaults.permission_denied)
+def server_error(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    """Answer 503 under `/api/` if the database is unavailable, so that clients ask again; else 500."""
+    if is_api(request.path_info) and isinstance(sys.exception(), OperationalError | InterfaceError):
+        headers = {"Retry-After": str(OUTAGE_SECONDS)}
+        return problem_response(problem(503, "The database is not available now. Ask again later."), headers)
+    return fault(request, *args, **kwargs)
+
+
+bad_request = handler(400, "The request is malformed.", defaults.bad_request)
+permission_denied = handler(403, "This request is not permitted.", defaults.permission_denied)
 not_found = handler(404, "Not found.", defaults.page_not_found)
-server_error = handler(500, "The server failed. It has been logged.", defaults.server_error)
+fault = handler(500, "The server failed. It has been logged.", defaults.server_error)

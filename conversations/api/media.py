@@ -144,7 +144,7 @@ BINARY = {(200, "*/*"): OpenApiTypes.BINARY, (206, "*/*"): OpenApiTypes.BINARY}
 BINARY_DOCS: dict[Any, Any] = {
     **BINARY,
     304: OpenApiResponse(description="The client has the file already (`If-None-Match`)."),
-    416: OpenApiResponse(description="The file has no such part; `Content-Range` says how long it is."),
+    416: None,
 }
 
 
@@ -161,13 +161,6 @@ class MediaView(APIView):
             response = super().dispatch(request, *args, **kwargs)
         if response.status_code in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):
             response["Cache-Status"] = reads.cache_status
-        return response
-
-    def handle_exception(self, exc: Exception) -> Response:
-        """Add the headers of an error to its response."""
-        response = super().handle_exception(exc)
-        for name, value in getattr(exc, "headers", {}).items():
-            response[name] = value
         return response
 
     def respond(self, request: Request, pk: str) -> HttpResponseBase:

@@ -12,11 +12,13 @@ from django.db.models import TextChoices
 from django.http import QueryDict
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
 
 from cachelayer.orm.managers import MAX_ID
 from conversations.models import Conversation, Message
 from conversations.models.base import PAGE_SIZE
 
+UNKNOWN, REPEATED = ErrorDetail("Unknown parameter.", "unknown"), ErrorDetail("Given more than once.", "repeated")
 MAX_PAGE_ROWS = 200
 MAX_SEARCH_LENGTH = 255  # maximum characters of a search text, as long as the longest name
 
@@ -51,8 +53,14 @@ class Parameters(serializers.Serializer[Any]):
             ValidationError: a query parameter is wrong; `detail` maps each wrong parameter to its error texts.
         """
         serializer = cls(data=query.dict())
-        errors = {name: ["Unknown parameter."] for name in query if name not in serializer.fields}
-        errors |= {name: ["Given more than once."] for name, values in query.lists() if len(values) > 1}
+        errors = {
+            name: [ErrorDetail("Unknown parameter.", "unknown")] for name in query if name not in serializer.fields
+        }
+        errors |= {
+            name: [ErrorDetail("Given more than once.", "repeated")]
+            for name, values in query.lists()
+            if len(values) > 1
+        }
         if not serializer.is_valid() or errors:
             raise serializers.ValidationError({**serializer.errors, **errors})
         return dict(serializer.validated_data)

@@ -1,4 +1,4 @@
-"""Adds to the OpenAPI schema the query parameters of lists, the type of ids, descriptions of operations, and errors."""
+"""Adds to the OpenAPI schema the query parameters of lists, the type of ids, and descriptions of operations."""
 
 from typing import Any, Protocol, cast
 
@@ -9,37 +9,6 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.serializers import BaseSerializer
 
 ID_PARAMETER = OpenApiParameter("id", OpenApiTypes.INT64, OpenApiParameter.PATH)
-
-
-ERROR = {
-    "type": "object",
-    "description": "`detail` describes an error that is not about one parameter.",
-    "additionalProperties": True,
-}
-# status code → when an operation answers with it
-ERRORS = {
-    "400": "A parameter is wrong: the body names each wrong parameter and the reasons.",
-    "401": "No token, or a wrong one.",
-    "403": "A session of the admin without a CSRF token.",
-    "404": "There is no such row, or the cursor does not belong to the list.",
-    "429": "A wrong token, while many others are wrong too.",
-}
-
-
-def add_errors(result: dict[str, Any], **_options: Any) -> dict[str, Any]:
-    """Add the error responses to all operations (a postprocessing hook of drf-spectacular)."""
-    result["components"].setdefault("schemas", {})["Error"] = ERROR
-    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
-    for operations in result["paths"].values():
-        for method, operation in operations.items():
-            for code in _error_codes(method, operation):
-                operation["responses"][code] = {"description": ERRORS[code], "content": content}
-    return result
-
-
-def _error_codes(method: str, operation: dict[str, Any]) -> list[str]:
-    has_query = any(parameter["in"] == "query" for parameter in operation.get("parameters", ()))
-    return [*(["400"] if has_query else []), "401", *(["403"] if method == "post" else []), "404", "429"]
 
 
 class DescribedViewSet(Protocol):

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, ClassVar, TypeVar, cast
 
 from django.core.exceptions import ObjectDoesNotExist
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
@@ -20,6 +20,7 @@ from conversations.api import serializers
 from conversations.api.negotiation import JSONOnlyNegotiation
 from conversations.api.pagination import CursorLinksPagination
 from conversations.api.permissions import access_of, check_instance
+from conversations.api.problems import problem, problem_response
 from conversations.api.query_params import ContactParameters, ConversationParameters, MessageParameters, PageParameters
 from conversations.api.schema import RowSchema
 from conversations.db.keyset import InvalidCursor
@@ -179,6 +180,6 @@ class ConversationViewSet(RowViewSet):
 
 
 @csrf_exempt  # without a session there is nothing to protect, and the answer to any method is the same
-def not_found(_request: HttpRequest) -> JsonResponse:
+def not_found(_request: HttpRequest) -> HttpResponse:
     """Return a 404 response in JSON for a path under `/api/` that has no route."""
-    return JsonResponse({"detail": "Not found. The API is documented at /api/docs/."}, status=404)
+    return problem_response(problem(404, "Not found. The API is documented at /api/docs/."))

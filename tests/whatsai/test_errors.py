@@ -1,11 +1,13 @@
-"""Error responses are JSON under `/api/` and HTML pages elsewhere, without details of the error."""
+"""Error responses are problem details under `/api/` and HTML pages elsewhere, without details of the error."""
 
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
+
+from conversations.api.problems import CONTENT_TYPE as PROBLEM
 
 pytestmark = pytest.mark.django_db
 
@@ -24,8 +26,21 @@ def fails(*_: Any) -> Any:
 def test_a_server_error_under_api_is_json_without_details(client: Client) -> None:
     with connection.execute_wrapper(fails):
         answer = client.get("/api/v1/instances/")
-    assert (answer.status_code, answer["Content-Type"]) == (500, "application/json")
-    assert list(answer.json()) == ["detail"]
+    assert (answer.status_code, answer["Content-Type"]) == (500, PROBLEM)
+    assert answer.json()["code"] == "server_error"
+    assert answer.json()["request_id"] == answer["X-Request-ID"]
+    assert b"hunter2" not in answer.content
+
+
+def is_down(*_: Any) -> Any:
+    raise OperationalError("hunter2")
+
+
+def test_an_outage_of_the_database_under_api_is_unavailable(client: Client) -> None:
+    with connection.execute_wrapper(is_down):
+        answer = client.get("/api/v1/instances/")
+    assert (answer.status_code, answer["Content-Type"], answer.json()["code"]) == (503, PROBLEM, "unavailable")
+    assert int(answer["Retry-After"]) > 0
     assert b"hunter2" not in answer.content
 
 
@@ -37,11 +52,11 @@ def test_a_server_error_elsewhere_is_a_page(client: Client) -> None:
 
 def test_an_unknown_host_under_api_is_rejected_in_json(client: Client) -> None:
     answer = client.get("/api/v1/instances/", headers={"Host": "evil.example"})
-    assert (answer.status_code, answer["Content-Type"]) == (400, "application/json")
+    assert (answer.status_code, answer["Content-Type"]) == (400, PROBLEM)
 
 
 def test_an_unknown_path_is_json_under_api_and_a_page_elsewhere(client: Client) -> None:
-    assert client.get("/api/nothing").json().keys() == {"detail"}
+    assert client.get("/api/nothing").json()["code"] == "not_found"
     answer = client.get("/nothing/")
     assert (answer.status_code, answer["Content-Type"]) == (404, "text/html; charset=utf-8")
 
@@ -54,14 +69,14 @@ METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", 
 def test_an_unknown_path_under_api_is_not_found_in_json_for_every_method(method: str, path: str) -> None:
     client = Client(enforce_csrf_checks=True)
     answer = client.generic(method, path)
-    assert (answer.status_code, answer["Content-Type"]) == (404, "application/json")
-    assert method == "HEAD" or answer.json().keys() == {"detail"}
+    assert (answer.status_code, answer["Content-Type"]) == (404, PROBLEM)
+    assert method == "HEAD" or answer.json()["code"] == "not_found"
 
 
 @pytest.mark.parametrize("path", ["/api/schema/", "/api/docs/", "/api/v1/instances/"])
 def test_a_method_that_a_path_does_not_have_is_refused_in_json(client: Client, path: str) -> None:
     for method in ("POST", "PUT", "DELETE", "PROPFIND"):
         answer = client.generic(method, path)
-        assert (answer.status_code, answer["Content-Type"]) == (405, "application/json")
+        assert (answer.status_code, answer["Content-Type"]) == (405, PROBLEM)
         assert answer["Allow"]
-        assert answer.json().keys() == {"detail"}
+        assert answer.json()["code"] == "method_not_allowed"

@@ -64,9 +64,11 @@ class Application:
             try:
                 response = await self._receive_and_respond(scope, body, pool)
             except BodyError as error:
-                response = _refusal(error)
+                response = _refusal(scope["path"], error)
             except OSError as error:
-                response = _refusal(BodyError(503, "overloaded", f"cannot store the body: {error.strerror}"))
+                response = _refusal(
+                    scope["path"], BodyError(503, "overloaded", f"cannot store the body: {error.strerror}")
+                )
         try:
             await _send(response, send, pool)
             if not body.is_complete:
@@ -142,6 +144,6 @@ async def _drain(receive: Receive) -> None:
             pass
 
 
-def _refusal(error: BodyError) -> Response:
+def _refusal(path: str, error: BodyError) -> Response:
     headers = [(b"Retry-After", b"5")] if error.status == HTTPStatus.SERVICE_UNAVAILABLE else []
-    return error_response(error.status, error.code, error.detail, *headers)
+    return error_response(path, error.status, error.code, error.detail, *headers)

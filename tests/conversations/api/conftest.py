@@ -30,7 +30,7 @@ def get(api: APIClient) -> ApiCall:
     def send(path: str, status: int = 200, **query: Any) -> Any:
         response = api.get(f"/api/v1/{path}", query)
         assert response.status_code == status, response.content
-        assert response["Content-Type"] == "application/json"
+        assert response["Content-Type"] == ("application/json" if status == 200 else "application/problem+json")
         return response.json()
 
     return send

@@ -17,7 +17,7 @@ def test_a_read_without_a_token_is_refused(path: str) -> None:
     response = APIClient().get(f"/api/v1/{path}")
     assert response.status_code == 401
     assert response["WWW-Authenticate"] == "Token"
-    assert response.json() == {"detail": "Authentication credentials were not provided."}
+    assert response.json()["code"] == "not_authenticated"
 
 
 def test_a_write_without_a_token_is_refused() -> None:
@@ -38,7 +38,7 @@ def test_a_valid_token_is_accepted(api: APIClient) -> None:
 def test_a_malformed_or_unknown_token_is_refused(header: str) -> None:
     response = Client().get("/api/v1/instances/", HTTP_AUTHORIZATION=header)
     assert response.status_code == 401
-    assert "detail" in response.json()
+    assert response.json()["code"] == "authentication_failed"
 
 
 def test_an_altered_token_is_refused(token: str) -> None:

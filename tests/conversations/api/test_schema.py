@@ -72,7 +72,9 @@ def test_responses_match_the_schema(api: APIClient, schema: Any) -> None:
         url = path.replace("{id}", str(pks.get(resource, group.pk if path.endswith("{id}/") else chat.pk)))
         for method, operation in methods.items():
             response = getattr(api, method)(url)
-            response_schema = operation["responses"][str(response.status_code)]["content"]["application/json"]["schema"]
+            response_schema = operation["responses"][str(response.status_code)]["content"][response["Content-Type"]][
+                "schema"
+            ]
             Draft4Validator({**nullable(response_schema), "components": nullable(schema["components"])}).validate(
                 response.json()
             )

@@ -39,7 +39,7 @@ def test_each_resource_returns_a_row_by_its_id(get: ApiCall) -> None:
 @pytest.mark.parametrize("path", LISTS)
 @pytest.mark.parametrize("pk", ["0", "99", str(2**63), "9" * 19, "9" * 20, "9" * 5000, "-1", "abc", "1.5", "%00", "٣"])
 def test_an_unknown_id_is_not_found(get: ApiCall, path: str, pk: str) -> None:
-    assert "detail" in get(f"{path}{pk}/", status=404)
+    assert get(f"{path}{pk}/", status=404)["code"] == "not_found"
 
 
 def test_an_unsupported_method_is_refused(api: APIClient) -> None:
@@ -93,7 +93,8 @@ def test_the_messages_of_a_conversation_are_listed(get: ApiCall) -> None:
     assert ids(get(f"conversations/{chat.pk}/messages/")) == [row.pk for row in reversed(messages)]
     assert ids(get(f"conversations/{chat.pk}/messages/", limit=1)) == [messages[-1].pk]
     get("conversations/999/messages/", status=404)
-    assert "instance" in get(f"conversations/{chat.pk}/messages/", status=400, instance=instance.pk)
+    (error,) = get(f"conversations/{chat.pk}/messages/", status=400, instance=instance.pk)["errors"]
+    assert (error["name"], error["code"]) == ("instance", "unknown")
 
 
 # --- pages ------------------------------------------------------------------------------------------------------------
@@ -129,14 +130,15 @@ def test_a_cursor_of_another_list_is_not_found(api: APIClient, get: ApiCall) -> 
         a_contact(an_instance())
     url = get("contacts/", limit=1)["next"].replace("/contacts/", "/instances/")
     response = api.get(url)
-    assert (response.status_code, list(response.json())) == (404, ["detail"])
+    assert (response.status_code, response.json()["code"]) == (404, "not_found")
 
 
 @pytest.mark.parametrize("path", LISTS)
 @pytest.mark.parametrize("query", ["limit=0", "limit=201", "colour=red", "format=xml", "limit=1&limit=2", "%00=1"])
 def test_a_wrong_parameter_is_named(api: APIClient, path: str, query: str) -> None:
     response = api.get(f"/api/v1/{path}?{query}")
-    assert (response.status_code, list(response.json())) == (400, list(QueryDict(query)))
+    wrong = [error["name"] for error in response.json()["errors"]]
+    assert (response.status_code, wrong) == (400, list(QueryDict(query)))
 
 
 SEARCHES = [("a%00b", 400), ("%ED%A0%80", 200), ("%25_\\'", 200), ("%F0%9F%91%8D", 200)]
@@ -209,7 +211,7 @@ def test_the_trailing_slash_is_optional(api: APIClient) -> None:
 def test_an_unknown_route_returns_a_json_404(api: APIClient, settings: Any, path: str, *, debug: bool) -> None:
     settings.DEBUG = debug
     response = api.get(f"/api/{path}")
-    assert (response.status_code, response["Content-Type"]) == (404, "application/json")
+    assert (response.status_code, response["Content-Type"]) == (404, "application/problem+json")
 
 
 # --- the number of queries --------------------------------------------------------------------------------------------

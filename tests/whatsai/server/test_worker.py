@@ -276,6 +276,17 @@ def test_an_error_of_the_application_is_answered_in_json_without_details(start: 
         assert get(connection, "/digest").startswith("0 ")
 
 
+@pytest.mark.parametrize(
+    ("path", "content_type"), [("/digest", "application/json"), ("/api/v1/contacts/", "application/problem+json")]
+)
+def test_a_refusal_of_the_server_is_a_problem_under_api(start: Start, path: str, content_type: str) -> None:
+    with closing(start().keep_alive()) as connection:
+        connection.request("POST", path, b"{}", {"Content-Type": "multipart/form-data; boundary=BBB"})
+        response = connection.getresponse()
+        assert (response.status, response.headers["Content-Type"]) == (415, content_type)
+        assert ("code" in json.loads(response.read())) is path.startswith("/api/")
+
+
 @pytest.mark.parametrize(("path", "status"), [("/digest", 415), ("/webhooks/shop", 202)])
 def test_a_multipart_body_is_refused_where_forms_are_read(start: Start, path: str, status: int) -> None:
     headers = "X-Webhook-Token: right", "Content-Type: Multipart/Form-Data; boundary=BBB"
