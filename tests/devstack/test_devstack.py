@@ -66,7 +66,7 @@ class Stack:
 
     def api(self, path: str) -> Any:
         """Send a request to the REST API, with the token that `make stack` has printed."""
-        token, url = re.findall(r"(Token \w+)' '(http://[^/]+)", self.welcome)[0]
+        token, url = re.findall(r"(Token [\w-]+)' '(http://[^/]+)", self.welcome)[0]
         request = urllib.request.Request(url + path, headers={"Authorization": token})  # noqa: S310 - a local URL
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - a local URL
             return json.load(answer)

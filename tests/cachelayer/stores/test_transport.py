@@ -20,6 +20,7 @@ from tests.waiting import wait_until
 
 ECHO = Script("return ARGV[1]")
 WRITE = Script("#!lua flags=allow-oom\nreturn redis.call('SET', KEYS[1], ARGV[1])")
+WRITE_AGAIN = Script("#!lua flags=allow-oom\nreturn redis.call('SET', KEYS[1], 'again')")
 
 
 @pytest.fixture(params=["unix", "tcp"])
@@ -33,16 +34,16 @@ def transport(request: pytest.FixtureRequest, valkey_server: Valkey, settings: A
         use_redis(settings, f"redis://127.0.0.1:{port}/0")
     store = get_runtime().store
     assert isinstance(store, RedisStore)
-    yield RedisTransport(store._client, [ECHO, WRITE], get_runtime().counters.count)  # noqa: SLF001 - the test needs the client of django-redis
+    yield RedisTransport(store._client, [ECHO, WRITE, WRITE_AGAIN], get_runtime().counters.count)  # noqa: SLF001 - the test needs the client of django-redis
     store._client.connection_pool.disconnect()  # noqa: SLF001 - the test closes the connections of django-redis
 
 
 def next_connection(transport: RedisTransport) -> Any:
     """Return the connection that the next command of the transport will use."""
-    pool = transport._pool  # noqa: SLF001 - no public method returns the connection pool
-    connection = pool.get_connection()
-    pool.release(connection)
-    return connection
+    idle = transport._idle  # noqa: SLF001 - no public method returns the connection
+    if not idle:
+        transport.execute("PING")
+    return idle[-1]
 
 
 def test_commands_return_their_replies(transport: RedisTransport) -> None:
@@ -61,16 +62,13 @@ def test_an_unread_reply_is_not_taken_for_the_next_one(transport: RedisTransport
     assert transport.execute("ECHO", "expected") == b"expected"
 
 
-def test_an_interrupted_command_leaves_no_reply_behind(
-    transport: RedisTransport, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupt(*_args: Any) -> None:
+def test_an_interrupted_command_leaves_no_reply_behind(transport: RedisTransport) -> None:
+    def send_and_be_interrupted(connection: Any) -> None:
+        connection.send_command("ECHO", "reply to another command")
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch:
-        patch.setattr("cachelayer.stores.transport.read_replies", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            transport.execute("ECHO", "reply to another command")
+    with pytest.raises(KeyboardInterrupt):
+        transport._with_connection(send_and_be_interrupted)  # noqa: SLF001 - the test controls when the interrupt comes
     assert transport.execute("ECHO", "expected") == b"expected"
 
 
@@ -151,18 +149,17 @@ def test_a_script_without_reply_runs_before_the_next_command(transport: RedisTra
         assert transport.execute("GET", "a") == b"%d" % number
 
 
-def test_a_script_that_was_sent_on_a_lost_connection_is_sent_again(valkey_server: Valkey) -> None:
-    store = get_runtime().store
-    store.begin(b"w" * 16, ["instance:1"])
+def test_a_script_that_was_sent_on_a_lost_connection_is_sent_again(
+    transport: RedisTransport, valkey_server: Valkey
+) -> None:
+    transport.eval(WRITE, ["a"], ["0"])
     valkey_server.pause()
     try:
-        store.end(b"w" * 16, ["instance:1"])
-        next_connection(store._transport)._sock.close()  # type: ignore[attr-defined]  # noqa: SLF001 - the test breaks the connection
+        transport.post(WRITE, ["a"], ["1"], again=WRITE_AGAIN)
+        next_connection(transport)._sock.shutdown(socket.SHUT_RDWR)  # noqa: SLF001 - the test breaks the connection
     finally:
         valkey_server.resume()
-    (state,) = store.read([], ["instance:1"])[1]
-    assert state is not None
-    assert not state.startswith(b"!")
+    assert transport.execute("GET", "a") == b"again"
 
 
 def test_more_scripts_can_be_posted_than_replies_are_kept_unread(transport: RedisTransport) -> None:
