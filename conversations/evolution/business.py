@@ -157,7 +157,12 @@ def _header_objects(frames: list[Json]) -> Json:
 
 
 def _items(frames: list[Json], names: tuple[str, ...]) -> list[Json]:
-    return [item for frame in frames for name in names for item in _objects(frame.get(name))][:MAX_CHOICES]
+    """Return the items of all frames without repetition; WhatsApp writes a template into two frames of one message."""
+    items: list[Json] = []
+    for item in (item for frame in frames for name in names for item in _objects(frame.get(name))[:MAX_CHOICES]):
+        if item not in items:
+            items.append(item)
+    return items[:MAX_CHOICES]
 
 
 def _button(raw: Json) -> Json:

@@ -21,6 +21,7 @@ from conversations.evolution.message_types import (
     METADATA_KEYS,
     REPLY_KINDS,
     TYPES,
+    UNKNOWN,
     MessageClass,
     MessageType,
 )
@@ -28,8 +29,8 @@ from conversations.evolution.message_types import (
 # Names in `Message.details` that content never sets, because the context, wrappers and later edits do.
 RESERVED = frozenset({"album_id", "edited", "mentions_all", "parent", "quoted_chat", "view_once"})
 MAX_WRAPPERS = 16  # maximum number of nested wrappers that are removed
-UNKNOWN = MessageType(MessageClass.TEXT, "unknown", ("*",))  # content that no table describes
 _INHERITED = (*METADATA_KEYS, "messageContextInfo")  # members of a wrapper that also hold for the message inside
+_TARGET = "targetMessageKey"  # member of the wrapper of a comment: the key of the message that the comment is about
 _VERSION = re.compile(r"V\d+$")
 _BY_FAMILY = {_VERSION.sub("", key): described for key, described in reversed(TYPES.items())}
 
@@ -50,8 +51,8 @@ class Unwrapped:
 
     @property
     def is_view_once(self) -> bool:
-        """Whether the message disappears after it was seen once."""
-        return any(name.startswith("viewOnce") for name, _ in self.wrappers)
+        """Whether the message disappears after it was seen once; WhatsApp may leave such a wrapper empty."""
+        return any(name.startswith("viewOnce") for name in (self.key, *(name for name, _ in self.wrappers)))
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,15 @@ class Content:
     def fields(self) -> Json:
         """The content as an object; {} if it is a value of another type."""
         return self.body if isinstance(self.body, dict) else {}
+
+    @property
+    def answered_key(self) -> Json:
+        """The key of the message that this one answers: a status, a request for payment or a post; {} if none."""
+        keys = [
+            self.fields.get(find_type(self.key).answers),
+            *(part.get(_TARGET) for _, part in self.unwrapped.wrappers),
+        ]
+        return next((key for key in keys if isinstance(key, dict)), {})
 
 
 def _web_url(value: object) -> str:
@@ -215,6 +225,8 @@ def _text(spec: MessageType, body: object) -> str | None:
     """Return the text of the content; None if the content has no field of a text."""
     if isinstance(body, str):
         return body
+    if spec.read_text and (read := spec.read_text(body)):
+        return read
     found: str | None = None
     for path in spec.texts:
         text = _text_at(body, path.split("."))
@@ -268,7 +280,7 @@ def _details(spec: MessageType, body: object, key: str, text: str) -> Json:
         return clean({"content": key, "fields": body if isinstance(body, dict | list) else None}) if key else {}
     fields = body if isinstance(body, dict) else {}
     read = spec.reader.fields if spec.reader else ()
-    names = [name for name in fields if name not in read] if spec.details == ALL else spec.details
+    names = [name for name in fields if name not in (*read, spec.answers)] if spec.details == ALL else spec.details
     kept = {name: fields[name] for name in names if name in fields}
     details = clean({**kept, **(spec.reader.read(fields) if spec.reader else {})})
     if spec.cls is MessageClass.NOTICE:

@@ -52,7 +52,7 @@ class MessageContext:
 def parse_context(record: Json, content: Content, chat: Address) -> MessageContext:
     """Parse the context of a message record with the given content, in the conversation with the address `chat`."""
     context = _find_context(record, content)
-    target = _commented_key(content) or _quoted_key(record)
+    target = content.answered_key or _quoted_key(record)
     parent, association = _association(content)
     if not (context or target or parent):  # most messages
         return MessageContext("", "", "", {})
@@ -60,14 +60,14 @@ def parse_context(record: Json, content: Content, chat: Address) -> MessageConte
     album_id = parent if association in _ALBUM else ""
     derived: Json = {
         "mentions_all": bool(coerce.int64(context.get("nonJidMentions"))),
-        "quoted_chat": _other_chat(context.get("remoteJid"), chat),
+        "quoted_chat": _other_chat(context.get("remoteJid") or target.get("remoteJid"), chat),
         "album_id": album_id,
         "parent": {"key_id": parent, "association": association} if parent and not album_id else {},
     }
     return MessageContext(
         quoted_key_id=coerce.key_id(context.get("stanzaId")) or coerce.key_id(target.get("id")),
         quoted_sender=coerce.text(context.get("participant") or target.get("participant"), 128),
-        quoted_text=quoted_text(context.get("quotedMessage")),
+        quoted_text=quoted_text(context.get("quotedMessage")) or _quoted_question(context),
         details={name: value for name, value in {**clean(stored, MAX_CONTEXT_BYTES), **derived}.items() if value},
     )
 
@@ -93,10 +93,11 @@ def _other_chat(raw: object, chat: Address) -> str:
     return other.jid
 
 
-def _commented_key(content: Content) -> Json:
-    """Return the key of the message on which a comment was written; {} if the message is no comment."""
-    keys = (wrapper.get("targetMessageKey") for _, wrapper in content.unwrapped.wrappers)
-    return next((key for key in keys if isinstance(key, dict)), {})
+def _quoted_question(context: Json) -> str:
+    """Return the text to which a channel replied: a follower's answer, else the channel's question; "" if none."""
+    quoted = context.get("questionReplyQuotedMessage")
+    quoted = quoted if isinstance(quoted, dict) else {}
+    return quoted_text(quoted.get("quotedResponse")) or quoted_text(quoted.get("quotedQuestion"))
 
 
 def _quoted_key(record: Json) -> Json:

@@ -4,10 +4,12 @@ A content key is the member of a `message` object that holds the content, such a
 field of WhatsApp's `Message`; `CHANNELS` has the content keys that Evolution's Cloud API and EVOLUTION channels add.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from conversations.evolution.business import CHOICES, ORDER, SCHEDULED_CALL, Reader, payment
+from conversations.evolution.rich_responses import read_answer
 
 
 class MessageClass(StrEnum):
@@ -34,6 +36,8 @@ class MessageType:
             dots. A list on the path stands for each of its items, and `*` stands for every text inside.
         details: names of fields that are stored in `details`; `ALL` stores every field.
         reader: derives further details from the content, in place of the fields that it reads.
+        read_text: returns the text of the content, if no path can describe it; None if there is no text.
+        answers: the name of the field with the key of the message that this one answers; "" if there is none.
     """
 
     cls: MessageClass
@@ -41,6 +45,8 @@ class MessageType:
     texts: tuple[str, ...] = ()
     details: tuple[str, ...] = ()
     reader: Reader | None = None
+    read_text: Callable[[object], str | None] | None = None
+    answers: str = ""
 
 
 ALL = ("*",)
@@ -54,10 +60,13 @@ def _media(kind: str, *texts: str, details: tuple[str, ...] = ()) -> MessageType
     return MessageType(MessageClass.MEDIA, kind, texts, details)
 
 
-def _business(kind: str, *texts: str, details: tuple[str, ...] = ALL, reader: Reader | None = None) -> MessageType:
-    return MessageType(MessageClass.BUSINESS, kind, texts, details, reader)
+def _business(
+    kind: str, *texts: str, details: tuple[str, ...] = ALL, reader: Reader | None = None, answers: str = ""
+) -> MessageType:
+    return MessageType(MessageClass.BUSINESS, kind, texts, details, reader, answers=answers)
 
 
+UNKNOWN = MessageType(MessageClass.TEXT, "unknown", ("*",))  # content that cannot be read, or that no table describes
 SIGNAL = MessageType(MessageClass.SIGNAL)
 CALL = MessageType(MessageClass.CALL)
 WRAPPER = MessageType(MessageClass.WRAPPER)
@@ -69,14 +78,14 @@ _POLL_RESULT = _text("poll_result", "name", details=("pollVotes", "pollType"))
 _CHANNEL_INVITE = _text(
     "channel_invite", "caption", "newsletterName", details=("newsletterJid", "newsletterName", "inviteExpiration")
 )
-_ANSWER = _text("text", "text")
+_ANSWER = MessageType(MessageClass.TEXT, "text", ("text",), answers="key")
 _CONTACT = _text("contact", "displayName", details=("vcard",))
 _LIST = _business("list", "title", "description", "*", reader=CHOICES)
 _BUTTONS = _business("buttons", "contentText", "description", "body", "text", "title", "*", reader=CHOICES)
 
 PROTOCOL: dict[str, MessageType] = {
     "conversation": _text("text"),
-    "extendedTextMessage": _text("text", "text"),
+    "extendedTextMessage": _text("text", "text", details=("matchedText", "title", "description")),
     "contactMessage": _CONTACT,
     "contactsArrayMessage": _text("contacts", "displayName", details=("contacts",)),
     "locationMessage": _text(
@@ -90,14 +99,15 @@ PROTOCOL: dict[str, MessageType] = {
     "pollResultSnapshotMessage": _POLL_RESULT,
     "pollResultSnapshotMessageV3": _POLL_RESULT,
     "groupInviteMessage": _text(
-        "group_invite", "groupName", "caption", details=("groupJid", "inviteCode", "inviteExpiration", "caption")
+        "group_invite", "caption", "groupName", details=("groupJid", "groupName", "inviteCode", "inviteExpiration")
     ),
     "newsletterAdminInviteMessage": _CHANNEL_INVITE,
     "newsletterFollowerInviteMessageV2": _CHANNEL_INVITE,
-    "richResponseMessage": _text("text", "submessages.*", "*", details=("submessages",)),
+    "richResponseMessage": MessageType(MessageClass.TEXT, "text", ("*",), ("submessages",), read_text=read_answer),
     "statusQuestionAnswerMessage": _ANSWER,
     "questionResponseMessage": _ANSWER,
-    "statusQuotedMessage": _ANSWER,
+    "statusQuotedMessage": MessageType(MessageClass.TEXT, "text", ("text",), answers="originalStatusId"),
+    "placeholderMessage": UNKNOWN,  # a message that WhatsApp shows on the phone only
     # Files.
     "imageMessage": _media("image", "caption"),
     "videoMessage": _media("video", "caption"),
@@ -105,14 +115,14 @@ PROTOCOL: dict[str, MessageType] = {
     "audioMessage": _media("audio", "caption"),
     "documentMessage": _media("document", "caption"),
     "stickerMessage": _media("sticker"),
-    "stickerPackMessage": _media("sticker_pack", "name", "caption", details=ALL),
+    "stickerPackMessage": _media("sticker_pack", "caption", "name", details=ALL),
     # Shops, bots, payments and events.
-    "orderMessage": _business("order", "message", "text", "orderTitle", reader=ORDER),
+    "orderMessage": _business("order", "message", "text", "orderTitle", reader=ORDER, answers="orderRequestMessageId"),
     "productMessage": _business("product", "body", "product.title", "catalog.title"),
     "requestPaymentMessage": _business("payment", "noteMessage.*", reader=payment("request")),
-    "sendPaymentMessage": _business("payment", "noteMessage.*", reader=payment("sent")),
-    "declinePaymentRequestMessage": _business("payment", reader=payment("declined")),
-    "cancelPaymentRequestMessage": _business("payment", reader=payment("canceled")),
+    "sendPaymentMessage": _business("payment", "noteMessage.*", reader=payment("sent"), answers="requestMessageKey"),
+    "declinePaymentRequestMessage": _business("payment", reader=payment("declined"), answers="key"),
+    "cancelPaymentRequestMessage": _business("payment", reader=payment("canceled"), answers="key"),
     "paymentInviteMessage": _business("payment", reader=payment("invitation")),
     "invoiceMessage": _business("payment", "note", reader=payment("invoice")),
     "eventMessage": _business("event", "name", "description"),
@@ -144,7 +154,9 @@ PROTOCOL: dict[str, MessageType] = {
     "listResponseMessage": _business(
         "list_reply", "title", "description", details=("description", "singleSelectReply")
     ),
-    "templateButtonReplyMessage": _business("template_reply", "selectedDisplayText", details=("selectedId",)),
+    "templateButtonReplyMessage": _business(
+        "template_reply", "selectedDisplayText", details=("selectedId", "selectedIndex", "selectedCarouselCardIndex")
+    ),
     "interactiveResponseMessage": _business("interactive_reply", "body.text", details=("nativeFlowResponseMessage",)),
     # Lines that WhatsApp writes into the chat.
     "requestPhoneNumberMessage": NOTICE,
@@ -170,7 +182,6 @@ PROTOCOL: dict[str, MessageType] = {
     "stickerSyncRmrMessage": SIGNAL,
     "messageHistoryBundle": SIGNAL,
     "messageHistoryNotice": SIGNAL,
-    "placeholderMessage": SIGNAL,
     "statusNotificationMessage": SIGNAL,
     "statusStickerInteractionMessage": SIGNAL,
     "chat": SIGNAL,

@@ -125,28 +125,29 @@ def _message_copy(
         precedence=precedence(
             {**shown, "sender": key.sender and key.sender.key},
             ms + stored_records.is_edited(record),
-            is_empty=not content.key,
+            missing=int(not content.key) + int(content.kind == "unknown"),
         ),
         **shown,
     )
 
 
-def precedence(shown: Json, ms: int, *, is_empty: bool = False) -> str:
+def precedence(shown: Json, ms: int, *, missing: int = 0) -> str:
     """Return the sort key of one copy of a chat message; users see the copy with the smallest sort key.
 
-    Copies without content (not decrypted yet) sort last. Copies with content sort by timestamp, because Evolution gives
-    late copies a new timestamp. Of copies with equal timestamps, the copy with the most fields sorts first. A digest of
-    the fields breaks ties, so that different copies never have equal sort keys.
+    Copies without content (not decrypted yet) sort last, after copies with content that cannot be read. Other copies
+    sort by timestamp, because Evolution gives late copies a new timestamp. Of copies with equal timestamps, the copy
+    with the most fields sorts first. A digest of the fields breaks ties, so that different copies never have equal sort
+    keys.
 
     Args:
         shown: the fields of the copy that users see.
         ms: the timestamp of this copy of the chat message, in milliseconds since the epoch.
-        is_empty: whether the copy has no content.
+        missing: 0 if the copy's content could be read, more if less is known of it.
     """
     values = [*shown.values(), *shown.get("media", {}).values(), *shown.get("details", {}).values()]
     filled = min(sum(value not in ("", None, {}, []) for value in values), 99)
     digest = hashlib.sha256(coerce.canonical_json(shown).encode()).hexdigest()
-    return f"{int(is_empty)}{ms:014d}{99 - filled:02d}{digest[:16]}"
+    return f"{missing}{ms:014d}{99 - filled:02d}{digest[:16]}"
 
 
 def _sender_name(copy: MessageCopy, envelope: Envelope) -> Iterator[Fact]:

@@ -91,12 +91,14 @@ def test_the_content_key_does_not_depend_on_the_order_of_members(message: dict[s
         ({"interactiveMessage": {"carouselMessage": {"cards": [{"body": {"text": "A"}}]}}}, "interactive", "A"),
         ({"interactiveMessage": {"collectionMessage": {"bizJid": "x@s.whatsapp.net"}}}, "interactive", ""),
         ({"stickerPackMessage": {"name": "Gatinhos"}}, "sticker_pack", "Gatinhos"),
+        ({"stickerPackMessage": {"name": "Gatinhos", "caption": "olha"}}, "sticker_pack", "olha"),
         ({"pollResultSnapshotMessageV3": {"name": "Qual?"}}, "poll_result", "Qual?"),
         ({"newsletterAdminInviteMessage": {"newsletterName": "Canal"}}, "channel_invite", "Canal"),
         ({"richResponseMessage": {"submessages": [{"messageText": "a"}, {"messageText": "b"}]}}, "text", "a\nb"),
         ({"richResponseMessage": {"submessages": [{"codeMetadata": {"codeContent": "x = 1"}}]}}, "text", "x = 1"),
         ({"statusQuestionAnswerMessage": {"text": "azul"}}, "text", "azul"),
         ({"requestPhoneNumberMessage": {}}, "notice", ""),
+        ({"placeholderMessage": {"type": 0}}, "unknown", ""),
         ({"bcallMessage": {"caption": "ao vivo"}}, "call", "ao vivo"),
         ({"contact": {"displayName": "Maria"}}, "contact", "Maria"),
         ({"pollCreationMessageV4": {"name": "Qual?"}}, "poll", "Qual?"),
@@ -106,6 +108,7 @@ def test_the_content_key_does_not_depend_on_the_order_of_members(message: dict[s
         ({"somethingNewMessage": {"parts": [{"title": "A"}, {"body": {"text": "B"}}]}}, "unknown", "A\nB"),
         ({"eventMessage": {"name": "Festa"}}, "event", "Festa"),
         ({"groupInviteMessage": {"groupName": "Equipe"}}, "group_invite", "Equipe"),
+        ({"groupInviteMessage": {"groupName": "Equipe", "caption": "Entre"}}, "group_invite", "Entre"),
         ({"pollCreationMessageV5": {"name": "Qual?"}}, "poll", "Qual?"),
         ({"somethingNewMessage": {"text": "novo"}}, "unknown", "novo"),
     ],
@@ -238,6 +241,33 @@ def test_parameters_stand_for_a_template_text_that_only_whatsapp_knows() -> None
     template = {"content": {"elementName": "e"}, "footer": {"params": ["Loja"]}, "buttons": [{"urlButton": url}]}
     details = parse_content({"templateMessage": {"fourRowTemplate": template}}).details
     assert details == {"footer": "Loja", "buttons": [{"text": "Ver", "url": "https://x.y"}]}
+
+
+def test_a_template_in_two_frames_has_its_buttons_once() -> None:
+    template = {
+        "hydratedContentText": "Vence hoje",
+        "hydratedButtons": [{"quickReplyButton": {"displayText": "Paguei"}}],
+    }
+    parsed = parse_content({"templateMessage": {"hydratedTemplate": template, "hydratedFourRowTemplate": template}})
+    assert parsed.details == {"buttons": [{"text": "Paguei"}]}
+
+
+def test_the_reply_to_a_carousel_says_which_card() -> None:
+    reply = {"selectedId": "buy", "selectedDisplayText": "Quero", "selectedIndex": 0, "selectedCarouselCardIndex": 3}
+    details = parse_content({"templateButtonReplyMessage": reply}).details
+    assert details == {"selected_id": "buy", "selected_index": 0, "selected_carousel_card_index": 3}
+
+
+def test_the_preview_of_a_link_is_kept() -> None:
+    text = {"text": "veja https://x.y", "matchedText": "https://x.y", "title": "Loja", "jpegThumbnail": {"0": 255}}
+    parsed = parse_content({"ephemeralMessage": {"message": {"extendedTextMessage": text}}})
+    assert (parsed.text, parsed.details) == ("veja https://x.y", {"matched_text": "https://x.y", "title": "Loja"})
+
+
+@pytest.mark.parametrize("value", [{}, {"message": None}])
+def test_content_that_can_be_seen_once_is_marked_even_if_it_was_left_out(value: object) -> None:
+    parsed = parse_content({"viewOnceMessageV2": value, "messageContextInfo": {}})
+    assert (parsed.kind, parsed.details["view_once"]) == ("unknown", True)
 
 
 def test_buttons_in_a_view_once_wrapper_are_not_marked() -> None:

@@ -58,6 +58,48 @@ def test_a_comment_quotes_the_message_that_it_is_about() -> None:
     assert context_of({}, message=message).quoted_key_id == "POST"
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"statusQuotedMessage": {"text": "azul", "originalStatusId": {"id": "Q", "remoteJid": "status@broadcast"}}},
+        {"statusQuestionAnswerMessage": {"text": "azul", "key": {"id": "Q", "remoteJid": "status@broadcast"}}},
+    ],
+)
+def test_an_answer_to_a_status_quotes_the_status(message: dict[str, Any]) -> None:
+    context = context_of({}, message=message)
+    assert (context.quoted_key_id, context.details) == ("Q", {"quoted_chat": "status@broadcast"})
+
+
+@pytest.mark.parametrize(
+    ("key", "field"),
+    [
+        ("questionResponseMessage", "key"),
+        ("sendPaymentMessage", "requestMessageKey"),
+        ("declinePaymentRequestMessage", "key"),
+        ("cancelPaymentRequestMessage", "key"),
+        ("orderMessage", "orderRequestMessageId"),
+    ],
+)
+def test_an_answer_quotes_what_it_answers(key: str, field: str) -> None:
+    message = {key: {field: {"id": "Q", "remoteJid": OWNER, "participant": LID}}}
+    context = context_of({}, message={"ephemeralMessage": {"message": message}})
+    assert (context.quoted_key_id, context.quoted_sender, context.details) == ("Q", LID, {})
+    assert field not in parse_content(message).details
+
+
+@pytest.mark.parametrize(
+    ("quoted", "text"),
+    [
+        ({"quotedQuestion": {"conversation": "O que acham?"}}, "O que acham?"),
+        ({"quotedQuestion": {"conversation": "?"}, "quotedResponse": {"conversation": "Acho bom"}}, "Acho bom"),
+        ({"quotedQuestion": 5}, ""),
+        ("x", ""),
+    ],
+)
+def test_a_reply_to_an_answer_quotes_the_answer(quoted: object, text: str) -> None:
+    assert context_of({"questionReplyQuotedMessage": quoted}).quoted_text == text
+
+
 def test_the_bytes_of_an_advertisement_are_left_out() -> None:
     advert = {"title": "Vestidos", "thumbnail": {"0": 255, "1": 216}, "mediaType": 1, "clicks": {"low": 3, "high": 0}}
     details = context_of({"externalAdReply": advert, "ctwaPayload": {"0": 1}, "ctwaClid": "ad"}).details

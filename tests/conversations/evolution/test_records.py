@@ -75,7 +75,8 @@ def test_the_copy_to_show_has_content_then_is_the_earliest_then_the_fullest() ->
         precedence(full, 1),
         precedence(sparse, 1),
         precedence(full, 2),
-        precedence(full, 0, is_empty=True),
+        precedence(sparse, 1, missing=1),
+        precedence(full, 0, missing=2),
     ]
     assert sorted(ordered) == ordered
 

@@ -92,7 +92,7 @@ EXPECTED: dict[str, dict[str, tuple[str, str, dict[str, Any]]]] = {
             },
         ),
         "B003": ("payment", "aluguel de março", {"step": "request", "amount_1000": 1200000}),
-        "B004": ("payment", "pago!", {"step": "sent", "request_message_key": {"id": "B003"}}),
+        "B004": ("payment", "pago!", {"step": "sent"}),
         "B006": ("template", "Confirme a entrega", {"buttons": [{"type": "quick_reply"}]}),
         "B007": ("template", "Código 123456", {"element_name": "e"}),
         "B008": (
@@ -141,7 +141,7 @@ EXPECTED: dict[str, dict[str, tuple[str, str, dict[str, Any]]]] = {
         ),
         "B018": ("text", "comentário no aviso", {}),
         "B019": ("text", "2 + 2 = 4", {}),
-        "B021": ("group_invite", "Obra", {"invite_code": "abc", "invite_expiration": 1}),
+        "B021": ("group_invite", "entra aí", {"group_name": "Obra", "invite_code": "abc", "invite_expiration": 1}),
         "B023": (
             "contacts",
             "2 contatos",
@@ -247,4 +247,5 @@ def test_unsupported_content_is_counted() -> None:
 def test_replies_quote_by_their_text() -> None:
     rows = apply_case("context", "given")
     assert (rows["ST1"].quoted_key_id, rows["ST1"].quoted_text) == ("STATUS1", "promoção de março")
-    assert apply_case("business", "given")["B018"].quoted_key_id == "X"
+    rows = apply_case("business", "given")
+    assert (rows["B018"].quoted_key_id, rows["B004"].quoted_key_id) == ("X", "B003")
