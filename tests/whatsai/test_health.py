@@ -19,7 +19,7 @@ from whatsai import health
 pytestmark = pytest.mark.django_db
 
 BURST_LINES = int(BURST_SECONDS * LINES_PER_SECOND)  # lines of one kind that may be logged at once
-HEALTHY = {"status": "ok", "database": "ok", "cache": "ok"}
+HEALTHY = {"status": "ok", "database": "ok", "cache": "ok", "requests": "ok"}
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_other_methods_are_not_allowed() -> None:
 def test_without_the_database_the_status_is_503(caplog: pytest.LogCaptureFixture) -> None:
     answer = Client().get("/health/")
     assert answer.status_code == 503
-    assert answer.json() == {"status": "unavailable", "database": "unavailable", "cache": "ok"}
+    assert answer.json() == {"status": "unavailable", "database": "unavailable", "cache": "ok", "requests": "ok"}
     (record,) = [record for record in caplog.records if record.name == "whatsai.database"]
     assert (record.levelname, record.exc_info) == ("ERROR", None)
     assert record.getMessage().startswith("Health FAILED: the database does not answer: connection failed")
@@ -97,7 +97,7 @@ def test_without_the_database_the_status_is_503(caplog: pytest.LogCaptureFixture
 def test_without_the_cache_the_status_is_degraded(caplog: pytest.LogCaptureFixture) -> None:
     answer = Client().get("/health/")
     assert answer.status_code == 200
-    assert answer.json() == {"status": "degraded", "database": "ok", "cache": "unavailable"}
+    assert answer.json() == {"status": "degraded", "database": "ok", "cache": "unavailable", "requests": "ok"}
     (record,) = [record for record in caplog.records if record.name == "whatsai.cache"]
     assert (record.levelno, record.exc_info) == (logging.WARNING, None)
     assert "Connection refused" in record.getMessage()
@@ -108,7 +108,7 @@ def test_while_the_circuit_breaker_is_open_the_status_is_degraded(cache_without_
     cache_without_recovery.breaker.trip(StoreDown("away"))
     answer = Client().get("/health/")
     assert answer.status_code == 200
-    assert answer.json() == {"status": "degraded", "database": "ok", "cache": "unavailable"}
+    assert answer.json() == {"status": "degraded", "database": "ok", "cache": "unavailable", "requests": "ok"}
     cache_without_recovery.breaker.reset()
     assert Client().get("/health/").json() == HEALTHY
 
@@ -116,7 +116,12 @@ def test_while_the_circuit_breaker_is_open_the_status_is_degraded(cache_without_
 @pytest.mark.usefixtures("without_cache", "without_database")
 def test_without_database_and_cache_both_are_reported() -> None:
     answer = Client().get("/health/")
-    assert answer.json() == {"status": "unavailable", "database": "unavailable", "cache": "unavailable"}
+    assert answer.json() == {
+        "status": "unavailable",
+        "database": "unavailable",
+        "cache": "unavailable",
+        "requests": "ok",
+    }
 
 
 @pytest.mark.usefixtures("without_cache", "without_database")
@@ -140,3 +145,28 @@ def test_an_unexpected_database_error_is_logged_with_its_traceback(
     assert Client().get("/health/").status_code == 503
     (record,) = [record for record in caplog.records if record.name == "whatsai.database"]
     assert record.exc_info is not None
+
+
+class Threads:
+    """Threads of which some are stuck."""
+
+    def __init__(self, stuck: int, count: int = 8) -> None:
+        self.stuck, self.count = stuck, count
+
+    def count_stuck(self, seconds: float) -> int:
+        return self.stuck if seconds >= 30 else self.count
+
+
+@pytest.mark.parametrize(
+    ("stuck", "status", "state", "code"),
+    [(0, "ok", "ok", 200), (1, "degraded", "degraded", 200), (8, "unavailable", "unavailable", 503)],
+)
+def test_threads_that_are_stuck_in_requests_are_reported(
+    stuck: int, status: str, state: str, code: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    health.watch(Threads(stuck))
+    answer = Client().get("/health/")
+    health.watch(Threads(0))
+    assert answer.status_code == code
+    assert answer.json() == {"status": status, "database": "ok", "cache": "ok", "requests": state}
+    assert (f"{stuck} of 8 threads" in caplog.text) == (stuck > 0)

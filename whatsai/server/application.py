@@ -1,19 +1,19 @@
 """The ASGI application of the server: receives whole requests and runs the WSGI application in threads.
 
 A thread starts when a request is complete, and is free when its response is; a slow client costs no thread. Health
-checks have a thread of their own, so that they are answered while all others are busy.
+checks have a thread of their own, so that they are answered while all others are busy. Requests are refused before so
+many run that a health check would find no free connection.
 """
 
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any
 from wsgiref.types import WSGIApplication
 
 from conversations.webhooks.body import CHECK_ONLY, MAX_BYTES
-from whatsai.health import PATHS as HEALTH_PATHS
+from whatsai import health
 from whatsai.server.request_body import (
     MEMORY_BYTES,
     SECONDS,
@@ -25,6 +25,7 @@ from whatsai.server.request_body import (
     too_large,
 )
 from whatsai.server.stage import Stage
+from whatsai.server.threads import RequestThreads, TooManyRequestsError
 from whatsai.server.wsgi import Response, Scope, build_environ, error_response, respond
 
 Send = Callable[[Message], Awaitable[None]]
@@ -34,6 +35,7 @@ OTHER_MAX_BYTES = MEMORY_BYTES - 1  # for all other paths: what anybody may send
 CHUNK_BYTES = 256 * 1024  # of a response, written at once
 CHUNK_SECONDS = 30  # for a client to take one chunk of a response
 DRAIN_SECONDS = 5  # how long the rest of a refused body is read, so that its client can read the response
+MAX_HEALTH_CHECKS = 16  # that run or wait for their thread at once
 CONTINUE = 100  # status of the application's answer to a check
 
 
@@ -43,12 +45,14 @@ class Application:
     Args:
         wsgi: the WSGI application.
         threads: the number of threads that run requests.
+        max_requests: the number of requests that may run or wait for a thread at once, without health checks.
     """
 
-    def __init__(self, wsgi: WSGIApplication, threads: int) -> None:
+    def __init__(self, wsgi: WSGIApplication, threads: int, max_requests: int) -> None:
         self._wsgi = wsgi
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
-        self._health_thread = ThreadPoolExecutor(1, thread_name_prefix="health")
+        self._threads = RequestThreads("request", threads, max_requests)
+        self._health_thread = RequestThreads("health", 1, MAX_HEALTH_CHECKS)
+        health.watch(self._threads)
         self._space = SpoolSpace()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,24 +63,28 @@ class Application:
             await self._answer(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        pool = self._health_thread if scope["path"] in HEALTH_PATHS else self._threads
+        pool = self._health_thread if scope["path"] in health.PATHS else self._threads
         with RequestBody(receive, self._space) as body:
             try:
                 response = await self._receive_and_respond(scope, body, pool)
             except BodyError as error:
                 response = _refusal(scope["path"], error)
+            except TooManyRequestsError:
+                response = _refusal(
+                    scope["path"], BodyError(503, "overloaded", "too many requests at once; send it again later")
+                )
             except OSError as error:
                 response = _refusal(
                     scope["path"], BodyError(503, "overloaded", f"cannot store the body: {error.strerror}")
                 )
         try:
-            await _send(response, send, pool)
+            await _send(response, send)
             if not body.is_complete:
                 await _drain(receive)
         except TimeoutError:
             return  # the client is too slow; the server closes the connection
 
-    async def _receive_and_respond(self, scope: Scope, body: RequestBody, pool: ThreadPoolExecutor) -> Response:
+    async def _receive_and_respond(self, scope: Scope, body: RequestBody, pool: RequestThreads) -> Response:
         is_large_allowed = LARGE_BODIES.match(scope["raw_path"]) is not None
         if not is_large_allowed and _header(scope, b"content-type").lower().startswith(b"multipart/"):
             raise BodyError(415, "unsupported_media_type", "multipart bodies are not accepted")
@@ -92,12 +100,12 @@ class Application:
             await body.receive(until=limit + 1, limit=limit, seconds=SECONDS)
         return await self._run(scope, body, pool)
 
-    async def _run(self, scope: Scope, body: RequestBody, pool: ThreadPoolExecutor, **extra: object) -> Response:
+    async def _run(self, scope: Scope, body: RequestBody, pool: RequestThreads, **extra: object) -> Response:
         body.file.seek(0)
         environ = build_environ(scope, body.file, body.size, **extra)
         scope["enter_stage"](Stage.THREAD)
         try:
-            response = await asyncio.get_running_loop().run_in_executor(pool, respond, self._wsgi, environ)
+            response = await pool.run(respond, self._wsgi, environ)
         finally:
             scope["enter_stage"](Stage.CLIENT)
         body.file.seek(0, 2)
@@ -112,24 +120,23 @@ def _header(scope: Scope, searched: bytes) -> bytes:
     return next((value for name, value in scope["headers"] if name == searched), b"")
 
 
-async def _send(response: Response, send: Send, pool: ThreadPoolExecutor) -> None:
+async def _send(response: Response, send: Send) -> None:
     """Send a response; give up if the client takes a chunk too slowly."""
     await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
     if response.file is None:
         for start in range(0, len(response.content), CHUNK_BYTES):
             await _send_chunk(response.content[start : start + CHUNK_BYTES], send)
     else:
-        await _send_file(response.file, send, pool)
+        await _send_file(response.file, send)
     await send({"type": "http.response.body"})
 
 
-async def _send_file(file: Any, send: Send, pool: ThreadPoolExecutor) -> None:
-    loop = asyncio.get_running_loop()
+async def _send_file(file: Any, send: Send) -> None:
     try:
-        while chunk := await loop.run_in_executor(pool, file.read, CHUNK_BYTES):
+        while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
             await _send_chunk(chunk, send)
     finally:
-        await loop.run_in_executor(pool, file.close)
+        await asyncio.to_thread(file.close)
 
 
 async def _send_chunk(chunk: bytes, send: Send) -> None:

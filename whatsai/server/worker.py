@@ -124,7 +124,9 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no type hints
         wsgi = self.app.wsgi()
         from whatsai.server.application import Application  # noqa: PLC0415 - it needs the settings that `wsgi` loads
 
-        self.asgi = Application(wsgi, self.cfg.threads)
+        # The remaining connections are free for health checks, because no running request's connection is closed.
+        max_requests = max(self.worker_connections * 9 // 10, 1)
+        self.asgi = Application(wsgi, self.cfg.threads, max_requests)
 
     def add(self, connection: Connection) -> None:
         """Count a new connection; if there are too many, close those that have waited longest in the lowest stage."""

@@ -1,0 +1,60 @@
+"""The threads for requests refuse what is too much, and know which of them are stuck."""
+
+import asyncio
+import threading
+
+import pytest
+
+from tests.waiting import TIMEOUT
+from whatsai.server.threads import RequestThreads, TooManyRequestsError
+
+
+def test_the_result_of_a_function_is_returned_and_its_error_raised() -> None:
+    threads = RequestThreads("test", 1, 1)
+    assert asyncio.run(threads.run(int, "12", base=8)) == 10
+    with pytest.raises(ValueError, match="invalid literal"):
+        asyncio.run(threads.run(int, "x"))
+    assert asyncio.run(threads.run(int, "1")) == 1
+
+
+def test_too_many_requests_are_refused_until_a_thread_is_free() -> None:
+    async def run() -> None:
+        threads, started, release = RequestThreads("test", 1, 2), threading.Event(), threading.Event()
+
+        def wait() -> None:
+            started.set()
+            release.wait(TIMEOUT)
+
+        running = asyncio.create_task(threads.run(wait))
+        assert await asyncio.to_thread(started.wait, TIMEOUT)
+        queued = [asyncio.create_task(threads.run(release.wait)) for _ in range(2)]
+        assert isinstance((await asyncio.gather(queued[1], return_exceptions=True))[0], TooManyRequestsError)
+        running.cancel()  # a client that has gone frees no thread, but its place in the queue
+        queued[0].cancel()
+        await asyncio.gather(running, queued[0], return_exceptions=True)
+        queued = [asyncio.create_task(threads.run(release.wait)) for _ in range(2)]
+        assert isinstance((await asyncio.gather(queued[1], return_exceptions=True))[0], TooManyRequestsError)
+        release.set()
+        assert await queued[0]
+
+    asyncio.run(run())
+
+
+def test_threads_that_run_one_request_for_long_are_counted() -> None:
+    async def run() -> None:
+        threads, release, started = RequestThreads("test", 2, 8), threading.Event(), threading.Barrier(3)
+
+        def wait() -> bool:
+            started.wait(TIMEOUT)
+            return release.wait(TIMEOUT)
+
+        tasks = [asyncio.create_task(threads.run(wait)) for _ in range(2)]
+        await asyncio.to_thread(started.wait, TIMEOUT)
+        queued = asyncio.create_task(threads.run(release.wait))
+        await asyncio.sleep(0)
+        assert (threads.count_stuck(0), threads.count_stuck(3600)) == (2, 0)
+        release.set()
+        await asyncio.gather(*tasks, queued)
+        assert threads.count_stuck(0) == 0
+
+    asyncio.run(run())

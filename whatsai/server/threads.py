@@ -1,0 +1,59 @@
+"""The threads that run requests: how many requests may wait for them, and which threads are stuck in a request."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
+from typing import ParamSpec, TypeVar
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+class TooManyRequestsError(Exception):
+    """Raised if as many requests as are allowed run or wait for a thread."""
+
+
+class RequestThreads:
+    """A pool of threads, with a limit of the requests that run or wait.
+
+    Args:
+        name: the beginning of the threads' names.
+        count: the number of threads.
+        limit: the number of requests that may run or wait at once.
+    """
+
+    def __init__(self, name: str, count: int, limit: int) -> None:
+        self.count = count
+        self._pool = ThreadPoolExecutor(count, thread_name_prefix=name)
+        self._free = threading.Semaphore(limit)
+        self._started_at: dict[int, float] = {}  # of the running requests, by thread; times of `monotonic`
+
+    async def run(
+        self, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Result:
+        """Call a function in a thread and return its result.
+
+        Raises:
+            TooManyRequestsError: too many requests run or wait.
+        """
+        if not self._free.acquire(blocking=False):
+            raise TooManyRequestsError
+        future = self._pool.submit(self._call, lambda: function(*args, **kwargs))
+        # A thread may be busy for longer than its client waits, so the future counts, and not this coroutine.
+        future.add_done_callback(lambda _future: self._free.release())
+        return await asyncio.wrap_future(future)
+
+    def count_stuck(self, seconds: float) -> int:
+        """Return how many threads have run one request for at least `seconds`."""
+        latest = monotonic() - seconds
+        return sum(started_at <= latest for started_at in list(self._started_at.values()))
+
+    def _call(self, function: Callable[[], Result]) -> Result:
+        thread = threading.get_ident()
+        self._started_at[thread] = monotonic()
+        try:
+            return function()
+        finally:
+            del self._started_at[thread]
