@@ -112,6 +112,10 @@ CACHELAYER: dict[str, Any] = {"PREFIX": env.cache_prefix, "LOCAL_MB": env.cache_
 INGEST = env.ingest
 
 MEDIA_ROOT = env.media_dir
+STORAGES = {
+    "default": {"BACKEND": "conversations.media.storage.MediaStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
 STATIC_URL = "static/"
 # WhiteNoise serves static files from the installed packages, so that STATIC_ROOT and collectstatic are not needed.
 WHITENOISE_USE_FINDERS = True

@@ -6,7 +6,7 @@ may run nothing in it. The file's name contains the hash of its content: the has
 
 from http import HTTPStatus
 from time import time
-from typing import IO, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django.contrib.auth.models import User
 from django.core.files.storage import default_storage
@@ -30,15 +30,21 @@ from conversations.access.reading import Bearer, access_of_user, bearer_of_token
 from conversations.api import media_tickets
 from conversations.api.authentication import SessionAuthentication, TokenAuthentication
 from conversations.api.byte_range import ByteRange, UnsatisfiableRange, parse_range
-from conversations.api.file_types import HEAD_BYTES, detect, download_name
 from conversations.api.media_tickets import Ticket
+from conversations.api.message_media import REMOVED, has_thumbnail, stored_name
 from conversations.api.negotiation import JSONOnlyNegotiation
 from conversations.api.permissions import access_of, check_instance
 from conversations.api.query_params import Parameters
 from conversations.api.schema import ID_PARAMETER
-from conversations.evolution.media_names import REFERENCE, is_media_of
+from conversations.evolution.media_names import REFERENCE
+from conversations.evolution.thumbnails import THUMBNAIL
+from conversations.media import thumbnails
+from conversations.media.file_types import HEAD_BYTES, detect, download_name
 from conversations.models import Message
 from logs.binding import bind
+
+if TYPE_CHECKING:
+    from django.core.files.base import File
 
 TICKET = "ticket"  # the query parameter
 CACHE_CONTROL = "private, max-age=86400, immutable"
@@ -107,17 +113,34 @@ class UnsatisfiableRangeError(APIException):
         self.headers = {"Content-Range": f"bytes */{size}"}
 
 
+class GoneError(APIException):
+    """Answers a request for a file that is no longer stored."""
+
+    status_code = 410
+    default_detail = "The file is no longer stored."
+    default_code = "media_gone"
+
+
+class BusyError(APIException):
+    """Answers a request for a thumbnail while the process makes too many others."""
+
+    status_code = 503
+    default_detail = "Too many thumbnails are made at once; try again."
+    default_code = "busy"
+    headers: ClassVar = {"Retry-After": "1"}
+
+
 class FilePart:
     """A part of an open file, as a file that can be read once."""
 
-    def __init__(self, file: IO[bytes], part: ByteRange) -> None:
+    def __init__(self, file: "File[bytes]", part: ByteRange) -> None:
         file.seek(part.first)
         self._file = file
         self._left = part.length
 
     def read(self, size: int) -> bytes:
         """Return the next bytes, at most `size`; b"" at the end of the part."""
-        content = self._file.read(min(size, self._left))
+        content: bytes = self._file.read(min(size, self._left))
         self._left -= len(content)
         return content
 
@@ -144,6 +167,7 @@ BINARY = {(200, "*/*"): OpenApiTypes.BINARY, (206, "*/*"): OpenApiTypes.BINARY}
 BINARY_DOCS: dict[Any, Any] = {
     **BINARY,
     304: OpenApiResponse(description="The client has the file already (`If-None-Match`)."),
+    410: None,
     416: None,
 }
 
@@ -153,7 +177,6 @@ class MediaView(APIView):
 
     authentication_classes = [TokenAuthentication, TicketAuthentication, SessionAuthentication]
     content_negotiation_class = JSONOnlyNegotiation  # a browser asks for `image/*`; errors are JSON all the same
-    member: ClassVar[str]  # the member of `Message.media` that holds the name of the file
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         """Handle the request and add a `Cache-Status` header (RFC 9211) about the message's row."""
@@ -163,12 +186,11 @@ class MediaView(APIView):
             response["Cache-Status"] = reads.cache_status
         return response
 
-    def respond(self, request: Request, pk: str) -> HttpResponseBase:
-        """Return the response with the message's file.
+    def message(self, request: Request, pk: str) -> Message:
+        """Return the message whose file is asked for.
 
         Raises:
-            NotFound: the request may not read the message, or the message has no such file.
-            UnsatisfiableRangeError: the file has no such part.
+            NotFound: the request may not read the message, or there is none.
         """
         try:
             row = Message.objects.fetch(int(pk))
@@ -176,16 +198,11 @@ class MediaView(APIView):
             raise NotFound from None
         MediaParameters.parse(request.query_params)
         check_instance(request, self, row.instance_id)
-        name = row.media.get(self.member)
-        if not is_media_of(row.instance_id, name):
-            raise NotFound
-        return send(request, row, name)
+        return row
 
 
 class MessageMediaView(MediaView):
     """The file that came with a message."""
-
-    member = REFERENCE
 
     @extend_schema(
         operation_id="messages_media_retrieve", parameters=[ID_PARAMETER, MediaParameters], responses=BINARY_DOCS
@@ -196,14 +213,55 @@ class MessageMediaView(MediaView):
         The content decides the type: an image, audio, video or a PDF. Other content is `application/octet-stream`, as
         an attachment. The `media` field of the message contains the MIME type that the sender claimed.
         """
-        return self.respond(request, pk)
+        row = self.message(request, pk)
+        name = stored_name(row, REFERENCE)
+        if not name:
+            raise GoneError if row.media.get(REMOVED) else NotFound
+        return send(request, row, name)
+
+
+class MessageThumbnailView(MediaView):
+    """A small picture of what a message contains."""
+
+    @extend_schema(
+        operation_id="messages_thumbnail_retrieve", parameters=[ID_PARAMETER, MediaParameters], responses=BINARY_DOCS
+    )
+    def get(self, request: Request, pk: str) -> HttpResponseBase:
+        """Download a small picture of the message's file, link or place.
+
+        It is the one that WhatsApp sent. If there is none, it is made from the message's picture at the first request,
+        with at most 320 pixels in width and height.
+        """
+        row = self.message(request, pk)
+        if not has_thumbnail(row):
+            raise GoneError if row.media.get(REMOVED) else NotFound
+        return send(request, row, stored_name(row, THUMBNAIL) or _made_thumbnail(stored_name(row, REFERENCE)))
+
+
+def _made_thumbnail(picture: str) -> str:
+    """Return the name of the file with the thumbnail of a stored picture, after making it if necessary.
+
+    Raises:
+        GoneError: the picture is no longer stored.
+        BusyError: the process makes too many other thumbnails.
+    """
+    name = thumbnails.made_name(picture)
+    try:
+        if not default_storage.exists(name):
+            thumbnails.make(picture)
+    except FileNotFoundError:
+        raise GoneError from None
+    except thumbnails.BusyError:
+        raise BusyError from None
+    return name
 
 
 def send(request: Request, row: Message, name: str) -> HttpResponseBase:
     """Return a response with a file, or with the part of it that the request asks for.
 
     Raises:
-        NotFound: the file does not exist.
+        GoneError: the file does not exist.
+        NotFound: the file is empty: no thumbnail can be made of the picture.
         UnsatisfiableRangeError: the file has no such part.
     """
     etag = f'"{name.rpartition("/")[2]}"'
@@ -211,10 +269,7 @@ def send(request: Request, row: Message, name: str) -> HttpResponseBase:
     unchanged = get_conditional_response(cast("HttpRequest", request), etag=etag, response=HttpResponse(headers=kept))
     if unchanged is not None and unchanged.status_code != HTTPStatus.OK:
         return unchanged
-    try:
-        file = default_storage.open(name)
-    except FileNotFoundError:
-        raise NotFound from None
+    file = _open(name)
     try:
         size = file.size
         part = _wanted_part(request, etag, size)
@@ -239,6 +294,17 @@ def send(request: Request, row: Message, name: str) -> HttpResponseBase:
         file.close()
         return HttpResponse(status=status, headers=headers, content_type=found.mimetype)
     return PartResponse(FilePart(file, sent), status=status, headers=headers, content_type=found.mimetype)
+
+
+def _open(name: str) -> "File[bytes]":
+    try:
+        file = default_storage.open(name)
+    except FileNotFoundError:
+        raise GoneError from None
+    if file.size:
+        return file
+    file.close()
+    raise NotFound
 
 
 def _wanted_part(request: Request, etag: str, size: int) -> ByteRange | None:

@@ -38,6 +38,7 @@ CODES = {
     "not_acceptable": Code(406, "The path has no representation that `Accept` permits."),
     "incomplete_content": Code(408, "The content did not arrive completely, or not in time."),
     "conflict": Code(409, "The request conflicts with the state of the row, or with another request."),
+    "media_gone": Code(410, "The file of the message is no longer stored."),
     "precondition_failed": Code(412, "The row is not the one that `If-Match` names."),
     "content_too_large": Code(413, "The content is too large."),
     "unsupported_media_type": Code(415, "The content is not `application/json`."),
@@ -46,6 +47,7 @@ CODES = {
     "throttled": Code(429, "Too many requests; `Retry-After` says when to ask again."),
     "server_error": Code(500, "The server failed. Its logs have the traceback under `request_id`."),
     "unavailable": Code(503, "The database is not available now; `Retry-After` says when to ask again."),
+    "busy": Code(503, "Too many thumbnails are made at once; `Retry-After` says when to ask again."),
 }
 
 

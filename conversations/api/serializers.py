@@ -9,6 +9,7 @@ from typing import Any, ClassVar, cast
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from conversations.api.message_media import MediaSerializer, shown_media
 from conversations.evolution import coerce
 from conversations.models import Contact, Conversation, Instance, Message, Participant
 
@@ -277,9 +278,10 @@ class MessageSerializer(serializers.ModelSerializer[Message]):
         """Return the delivery status of the message."""
         return STATUSES[row.status]
 
+    @extend_schema_field(MediaSerializer(allow_null=True))
     def get_media(self, row: Message) -> dict[str, Any] | None:
-        """Return the known properties of the media file: `mimetype`, `size` (bytes), `seconds`, `width` and others."""
-        return row.media or None
+        """Return what is known of the message's file, and the paths of file and thumbnail."""
+        return shown_media(row)
 
     @extend_schema_field(ReactionSerializer(many=True))
     def get_reactions(self, row: Message) -> list[dict[str, Any]]:

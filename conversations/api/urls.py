@@ -10,7 +10,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from rest_framework.routers import SimpleRouter
 
 from conversations.api import views
-from conversations.api.media import MediaTicketView, MessageMediaView
+from conversations.api.media import MediaTicketView, MessageMediaView, MessageThumbnailView
 
 router = SimpleRouter()
 router.trailing_slash = "/?"
@@ -24,6 +24,7 @@ public: dict[str, Any] = {"authentication_classes": [], "permission_classes": []
 
 media_urlpatterns = [
     re_path(r"^messages/(?P<pk>[0-9]{1,19})/media/?$", MessageMediaView.as_view(), name="message-media"),
+    re_path(r"^messages/(?P<pk>[0-9]{1,19})/thumbnail/?$", MessageThumbnailView.as_view(), name="message-thumbnail"),
     re_path(r"^media-ticket/?$", MediaTicketView.as_view(), name="media-ticket"),
 ]
 

@@ -14,7 +14,7 @@ from typing import Any
 from conversations.evolution import business, coerce
 from conversations.evolution.coerce import Json
 from conversations.evolution.details import MAX_ITEMS, clean, texts
-from conversations.evolution.media_names import REFERENCE, is_media_name
+from conversations.evolution.media_names import REFERENCE
 from conversations.evolution.message_types import (
     ALL,
     COMPANIONS,
@@ -25,6 +25,7 @@ from conversations.evolution.message_types import (
     MessageClass,
     MessageType,
 )
+from conversations.evolution.thumbnails import THUMBNAIL, referenced_name, thumbnail_name
 
 # Names in `Message.details` that content never sets, because the context, wrappers and later edits do.
 RESERVED = frozenset({"album_id", "edited", "mentions_all", "parent", "quoted_chat", "view_once"})
@@ -260,9 +261,10 @@ def _media(spec: MessageType, fields: Json, message: Json) -> Json:
         value = None if raw is None else convert(raw)
         if value not in (None, "", False):
             media[name] = value
-    stored = message.get("base64")  # ingestion has replaced the base64 text with the name of a stored file
-    if isinstance(stored, dict) and is_media_name(stored.get(REFERENCE)):
-        media[REFERENCE] = stored[REFERENCE]
+    if stored := referenced_name(message.get("base64")):  # ingestion has replaced the base64 text
+        media[REFERENCE] = stored
+    if thumbnail := thumbnail_name(fields):
+        media[THUMBNAIL] = thumbnail
     for name, source in (("url", "mediaUrl"), ("transcript", "speechToText")):
         if value := coerce.text(message.get(source)):
             media[name] = value

@@ -1,4 +1,4 @@
-"""Moves base64 media out of webhook bodies into files, so that inbox rows stay small.
+"""Moves base64 media and thumbnails out of webhook bodies into files, so that inbox rows stay small.
 
 The name of a media file is the hash of its content, so a repeated event writes no second file. Media files are in
 Django's default storage, in the folder `MEDIA_DIR`.
@@ -17,10 +17,14 @@ from conversations.evolution.coerce import as_list, is_index
 from conversations.evolution.content import MAX_WRAPPERS, find_type
 from conversations.evolution.media_names import REFERENCE, media_name
 from conversations.evolution.message_types import METADATA_KEYS, MessageClass
+from conversations.evolution.thumbnails import find_thumbnails
+from conversations.media.file_types import detect
 from conversations.models import Instance
 from logs.contexts import Context
 
 FIELD = "base64"
+MAX_THUMBNAIL_BYTES = 128 * 1024  # WhatsApp's have a few thousand
+_MAX_ENCODED = 2 * MAX_THUMBNAIL_BYTES  # the length of an encoded thumbnail: characters, or numbers
 BYTE = 256
 _URL_SAFE = str.maketrans("-_", "+/")
 
@@ -34,7 +38,8 @@ def extract_media(instance: Instance, body: Any) -> Any:
         instance: the instance whose primary key becomes the name of the media folder.
         body: the decoded webhook body, of any JSON type. In each record, `message.base64` is replaced in place by
             `{"file": name}`. The same member takes up media in the field `media` of the content, where the Cloud API
-            channel writes it. Text that is not base64 stays as it is; any other value becomes None.
+            channel writes it. Text that is not base64 stays as it is; any other value becomes None. Thumbnails that are
+            pictures are replaced in the same way; others stay as they are.
 
     Raises:
         OSError: a media file cannot be written.
@@ -48,6 +53,7 @@ def extract_media(instance: Instance, body: Any) -> Any:
 
 def _extract(instance: Instance, message: dict[str, Any], depth: int) -> None:
     """Move the media of a `message` object and of the messages in its wrappers into files."""
+    _extract_thumbnails(instance, message)
     if FIELD in message:
         message[FIELD] = _to_file(instance, message[FIELD])
     for name, content in list(message.items()):
@@ -61,13 +67,31 @@ def _extract(instance: Instance, message: dict[str, Any], depth: int) -> None:
             _extract(instance, content["message"], depth - 1)
 
 
+def _extract_thumbnails(instance: Instance, message: dict[str, Any]) -> None:
+    for parent, name in list(find_thumbnails(message)):
+        encoded = parent[name]
+        picture = decode(encoded) if _is_short(encoded) else b""
+        if len(picture) <= MAX_THUMBNAIL_BYTES and detect(picture).is_picture:
+            parent[name] = _save(instance, picture)
+
+
+def _is_short(encoded: object) -> bool:
+    if isinstance(encoded, dict):
+        encoded = encoded.get("data", encoded)
+    return isinstance(encoded, str | list | dict) and len(encoded) <= _MAX_ENCODED
+
+
 def _to_file(instance: Instance, encoded: object) -> object:
     """Write encoded media into a file and return its reference; what cannot be decoded is returned if it is text."""
     content = decode(encoded)
     if not content:
         return encoded if isinstance(encoded, str) else None
-    digest = hashlib.sha256(content).hexdigest()
-    name = media_name(instance.pk, digest)
+    return _save(instance, content)
+
+
+def _save(instance: Instance, content: bytes) -> dict[str, str]:
+    """Write content into a file, unless the file exists, and return its reference."""
+    name = media_name(instance.pk, hashlib.sha256(content).hexdigest())
     _write(name, content)
     return {REFERENCE: name}
 

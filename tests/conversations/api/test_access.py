@@ -75,6 +75,7 @@ ROUTES = {
     ("get", "messages/"): Route(Scope.READ),
     ("get", "messages/{id}/"): Route(Scope.READ, "message"),
     ("get", "messages/{id}/media/"): Route(Scope.READ, "message"),
+    ("get", "messages/{id}/thumbnail/"): Route(Scope.READ, "message"),
     ("get", "media-ticket/"): Route(Scope.READ),
     **{
         ("post", f"conversations/{{id}}/{action}/"): Route(Scope.WRITE, "conversation")

@@ -31,7 +31,7 @@ from tests.conversations.rows import a_chat, a_contact, an_instance
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cache_runtime")]
 
 HIT, MISS = "whatsai; hit; detail=answer", "whatsai; fwd=miss"
-NOT_CACHED = {"messages/{id}/media/", "media-ticket/"}  # a file, and what shows no row
+NOT_CACHED = {"messages/{id}/media/", "messages/{id}/thumbnail/", "media-ticket/"}  # files, and what shows no row
 GET_ROUTES = [path for method, path in ROUTES if method == "get" and path not in NOT_CACHED]
 
 

@@ -11,12 +11,15 @@ from django.contrib.auth.models import User
 from django.core.files.storage import default_storage
 from django.test import Client
 from django.utils import timezone
+from PIL import Image
 from rest_framework.test import APIClient
 
 from conversations.api import media_tickets
 from conversations.evolution.media_names import media_name
+from conversations.media import thumbnails
 from conversations.models import ApiToken, Instance, Membership, Message, Role
 from tests.conversations.api.conftest import ApiCall
+from tests.conversations.media.pictures import a_picture
 from tests.conversations.rows import a_chat, a_message, an_instance
 
 pytestmark = pytest.mark.django_db
@@ -25,15 +28,18 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 600  # longer than two blocks
 ETAG = f'"{hashlib.sha256(PNG).hexdigest()}"'
 
 
-def a_medium(content: bytes = PNG, *, instance: Instance | None = None, **media: Any) -> Message:
-    instance = instance or an_instance()
+def a_file(content: bytes, instance: Instance) -> str:
     name = media_name(instance.pk, hashlib.sha256(content).hexdigest())
-    default_storage.save(name, BytesIO(content))
-    return a_message(a_chat(instance), kind="image", media={"file": name, **media})
+    return default_storage.save(name, BytesIO(content))
 
 
-def url(row: Message, ticket: str = "") -> str:
-    return f"/api/v1/messages/{row.pk}/media/" + (f"?ticket={ticket}" if ticket else "")
+def a_medium(content: bytes = PNG, *, instance: Instance | None = None, kind: str = "image", **media: Any) -> Message:
+    instance = instance or an_instance()
+    return a_message(a_chat(instance), kind=kind, media={"file": a_file(content, instance), **media})
+
+
+def url(row: Message, ticket: str = "", file: str = "media") -> str:
+    return f"/api/v1/messages/{row.pk}/{file}/" + (f"?ticket={ticket}" if ticket else "")
 
 
 def content(answer: Any) -> bytes:
@@ -125,9 +131,21 @@ def test_a_known_file_is_not_sent_again(api: APIClient, known: str) -> None:
 # --- files that are not there -----------------------------------------------------------------------------------------
 def test_the_file_of_a_message_without_one_is_not_found(get: ApiCall) -> None:
     instance = an_instance()
-    for media in ({}, {"mimetype": "image/png"}, {"file": media_name(instance.pk, "00" * 32)}):
+    for media in ({}, {"mimetype": "image/png"}):
         row = a_message(a_chat(instance), kind="image", media=media)
-        get(f"messages/{row.pk}/media/", status=404)
+        for file in ("media", "thumbnail"):
+            get(f"messages/{row.pk}/{file}/", status=404)
+
+
+@pytest.mark.parametrize("media", [{"file": "00"}, {"file": "00", "thumbnail": "11"}, {"is_removed": True}])
+def test_a_file_that_is_no_longer_stored_is_gone(get: ApiCall, media: dict[str, Any]) -> None:
+    instance = an_instance()
+    stored = {
+        name: media_name(instance.pk, value * 32) if name != "is_removed" else value for name, value in media.items()
+    }
+    row = a_message(a_chat(instance), kind="image", media=stored)
+    get(f"messages/{row.pk}/media/", status=410)
+    get(f"messages/{row.pk}/thumbnail/", status=410)
 
 
 def test_a_forged_file_name_is_not_found(get: ApiCall) -> None:
@@ -141,6 +159,55 @@ def test_a_forged_file_name_is_not_found(get: ApiCall) -> None:
 @pytest.mark.parametrize("pk", ["0", "9" * 19, "9" * 20, "abc"])
 def test_an_unknown_message_is_not_found(get: ApiCall, pk: str) -> None:
     get(f"messages/{pk}/media/", status=404)
+
+
+# --- thumbnails -------------------------------------------------------------------------------------------------------
+def test_the_thumbnail_that_whatsapp_sent(api: APIClient) -> None:
+    instance, small = an_instance(), a_picture("JPEG")
+    row = a_message(a_chat(instance), kind="video", media={"thumbnail": a_file(small, instance)})
+    answer = api.get(url(row, file="thumbnail"))
+    assert content(answer) == small
+    assert answer["Content-Type"] == "image/jpeg"
+    assert answer["ETag"] == f'"{hashlib.sha256(small).hexdigest()}"'
+    media = api.get(f"/api/v1/messages/{row.pk}/").json()["media"]
+    assert media == {"file_url": None, "thumbnail_url": url(row, file="thumbnail")}
+    assert api.get(url(row)).status_code == 404
+
+
+@pytest.mark.parametrize(("kind", "mimetype"), [("image", ""), ("sticker", "image/webp"), ("document", "image/png")])
+def test_a_thumbnail_is_made_of_a_picture_once(api: APIClient, kind: str, mimetype: str) -> None:
+    row = a_medium(a_picture("PNG", (800, 600)), kind=kind, mimetype=mimetype)
+    answer = api.get(url(row, file="thumbnail"))
+    made = content(answer)
+    assert Image.open(BytesIO(made)).size == (320, 240)
+    assert answer["Content-Type"] == "image/webp"
+    default_storage.delete(row.media["file"])
+    assert content(api.get(url(row, file="thumbnail"))) == made
+    assert api.get(url(row, file="thumbnail"), headers={"if-none-match": answer["ETag"]}).status_code == 304
+    assert api.get(f"/api/v1/messages/{row.pk}/").json()["media"]["thumbnail_url"] == url(row, file="thumbnail")
+
+
+def test_a_picture_of_which_no_thumbnail_can_be_made(api: APIClient) -> None:
+    row = a_medium(PNG)  # the signature of a picture, and nothing else of it
+    for _ in range(2):
+        assert api.get(url(row, file="thumbnail")).status_code == 404
+
+
+@pytest.mark.parametrize(("kind", "mimetype"), [("video", "video/mp4"), ("document", "application/pdf"), ("audio", "")])
+def test_other_files_have_no_thumbnail(api: APIClient, kind: str, mimetype: str) -> None:
+    row = a_medium(a_picture(), kind=kind, mimetype=mimetype)
+    media = api.get(f"/api/v1/messages/{row.pk}/").json()["media"]
+    assert (media["file_url"], media["thumbnail_url"]) == (url(row), None)
+    assert api.get(url(row, file="thumbnail")).status_code == 404
+
+
+def test_a_thumbnail_waits_for_a_while_until_others_are_made(api: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(thumbnails, "WAIT_SECONDS", 0.01)
+    row = a_medium(a_picture())
+    with thumbnails.decoder:
+        answer = api.get(url(row, file="thumbnail"))
+    assert (answer.status_code, answer["Retry-After"]) == (503, "1")
+    assert content(api.get(url(row, file="thumbnail")))
 
 
 # --- tickets ----------------------------------------------------------------------------------------------------------
@@ -164,6 +231,7 @@ def test_a_ticket_shows_media_and_nothing_else(member: tuple[User, ApiToken, API
     _, _, client, row = member
     ticket = ticket_of(client)
     assert content(Client().get(url(row, ticket))) == PNG
+    assert Client().get(url(row, ticket, "thumbnail")).status_code == 404  # the ticket is accepted
     assert Client().get(url(a_medium(b"GIF89a"), ticket)).status_code == 404  # of a foreign instance
     for path in ("messages/", f"messages/{row.pk}/", "media-ticket/"):
         assert Client().get(f"/api/v1/{path}?ticket={ticket}").status_code in (400, 401)

@@ -27,7 +27,7 @@ def test_the_schema_contains_every_route(schema: Any) -> None:
     resources = ("instances", "contacts", "conversations", "messages")
     expected = {(f"/api/v1/{name}/{tail}", "get") for name in resources for tail in ("", "{id}/")}
     expected |= {("/api/v1/conversations/{id}/messages/", "get"), ("/api/v1/messages/{id}/media/", "get")}
-    expected |= {("/api/v1/media-ticket/", "get")}
+    expected |= {("/api/v1/media-ticket/", "get"), ("/api/v1/messages/{id}/thumbnail/", "get")}
     changes = ("mark-read", "archive", "unarchive", "pin", "unpin")
     expected |= {(f"/api/v1/conversations/{{id}}/{change}/", "post") for change in changes}
     assert operations == expected

@@ -215,7 +215,7 @@ def test_a_message_with_media_quote_edit_reactions_and_votes(get: ApiCall) -> No
         poll_results={"11": {"options": ["sim"], "who": "5511@s.whatsapp.net", "at": NOON_MS}},
     )
     data = get(f"messages/{message.pk}/")
-    assert data["media"] == {"mimetype": "image/jpeg", "size": 9}
+    assert data["media"] == {"mimetype": "image/jpeg", "size": 9, "file_url": None, "thumbnail_url": None}
     assert data["details"] == {"is_forwarded": True}
     assert data["quoted"] == {"key_id": "3EB1", "sender": "5511@s.whatsapp.net", "text": "[image]"}
     assert (data["original_text"], data["edited_at"], data["is_deleted"]) == ("ola", NOON_TEXT, True)

@@ -2,6 +2,8 @@
 
 import base64
 import json
+from copy import deepcopy
+from itertools import permutations
 from typing import Any
 from urllib.parse import quote
 
@@ -10,9 +12,12 @@ from django.core.files.storage import default_storage
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conversations.ingest.inbox.media import decode, extract_media
+from conversations.evolution.content import parse_content
+from conversations.ingest.inbox.media import MAX_THUMBNAIL_BYTES, decode, extract_media
 from conversations.models import Instance, WebhookEvent
+from tests.conversations.ingest.bodies import envelope
 from tests.conversations.ingest.receive import receive
+from tests.conversations.media.pictures import a_picture
 from tests.payloads import case
 
 pytestmark = pytest.mark.django_db
@@ -91,6 +96,87 @@ def test_media_inside_wrappers_becomes_a_file(instance: Instance) -> None:
     message = {"viewOnceMessage": {"message": {"imageMessage": {}, "base64": STANDARD}}}
     body = extract_media(instance, {"data": {"message": message}})
     assert stored(body["data"]["message"]["viewOnceMessage"]["message"]["base64"]) == CONTENT
+
+
+# --- thumbnails -------------------------------------------------------------------------------------------------------
+PICTURE = a_picture("JPEG")
+NUMBERS = {str(n): byte for n, byte in enumerate(PICTURE)}
+
+
+def a_record(key_id: str, message: dict[str, Any]) -> dict[str, Any]:
+    key = {"remoteJid": "5512900000027@s.whatsapp.net", "fromMe": False, "id": key_id}
+    return envelope("messages.upsert", {"key": key, "messageTimestamp": 1765447200, "message": message})
+
+
+@pytest.mark.parametrize(
+    "encoded", [base64.b64encode(PICTURE).decode(), NUMBERS, list(PICTURE), {"type": "Buffer", "data": list(PICTURE)}]
+)
+def test_a_thumbnail_in_any_form_becomes_a_file(instance: Instance, encoded: Any) -> None:
+    body = extract_media(instance, record(videoMessage={"jpegThumbnail": encoded}))
+    assert stored(body["data"]["message"]["videoMessage"]["jpegThumbnail"]) == PICTURE
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"documentWithCaptionMessage": {"message": {"documentMessage": {"jpegThumbnail": NUMBERS}}}},
+        {"locationMessage": {"jpegThumbnail": NUMBERS}},
+        {"extendedTextMessage": {"text": "https://x.y", "jpegThumbnail": NUMBERS}},
+        {"groupInviteMessage": {"jpegThumbnail": NUMBERS}},
+        {"orderMessage": {"orderId": "1", "thumbnail": NUMBERS}},
+        {"productMessage": {"product": {"productImage": {"jpegThumbnail": NUMBERS}}}},
+        {"interactiveMessage": {"header": {"imageMessage": {"jpegThumbnail": NUMBERS}}, "body": {"text": "x"}}},
+        {"templateMessage": {"hydratedTemplate": {"videoMessage": {"jpegThumbnail": NUMBERS}}}},
+        {"stickerMessage": {"pngThumbnail": NUMBERS}},
+        {"newKindMessage": {"jpegThumbnail": NUMBERS}},
+    ],
+)
+def test_the_thumbnail_of_each_kind_of_content_is_kept(instance: Instance, message: dict[str, Any]) -> None:
+    body = extract_media(instance, {"data": {"message": deepcopy(message)}})
+    content = parse_content(body["data"]["message"])
+    assert stored({"file": content.media["thumbnail"]}) == PICTURE
+    assert "thumbnail" not in json.dumps(content.details)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"0": 1, "1": 2},
+        "",
+        None,
+        7,
+        [],
+        {},
+        base64.b64encode(b"<svg onload='alert(1)'/>").decode(),
+        base64.b64encode(PICTURE + bytes(MAX_THUMBNAIL_BYTES)).decode(),
+        list(PICTURE) + [0] * 2 * MAX_THUMBNAIL_BYTES,
+    ],
+)
+def test_what_is_no_small_picture_is_no_thumbnail(instance: Instance, value: Any) -> None:
+    body = record(videoMessage={"jpegThumbnail": value})
+    assert extract_media(instance, deepcopy(body)) == body
+    assert "thumbnail" not in parse_content(body["data"]["message"]).media
+
+
+def test_the_thumbnail_of_a_quoted_message_is_no_thumbnail(instance: Instance) -> None:
+    context = {"quotedMessage": {"imageMessage": {"jpegThumbnail": NUMBERS}}}
+    body = {"data": {"message": {"extendedTextMessage": {"text": "x", "contextInfo": context}, "contextInfo": context}}}
+    assert extract_media(instance, deepcopy(body)) == body
+
+
+def test_a_sender_cannot_claim_the_file_of_a_thumbnail(instance: Instance) -> None:
+    name = extract_media(instance, record(videoMessage={"jpegThumbnail": NUMBERS}))["data"]["message"]["videoMessage"]
+    receive(instance, a_record("FORGED", {"imageMessage": {"jpegThumbnail": name["jpegThumbnail"]}}))
+    assert instance.messages.get().media == {}
+
+
+def test_any_order_and_repetition_of_copies_gives_the_same_thumbnail(instance: Instance) -> None:
+    other = {str(n): byte for n, byte in enumerate(a_picture("JPEG", color="blue"))}
+    copies = [{"imageMessage": {"jpegThumbnail": thumbnail}} for thumbnail in (NUMBERS, other, None)]
+    for key_id, order in enumerate(permutations(copies)):
+        for message in (*order, order[0]):
+            receive(instance, a_record(str(key_id), message))
+    assert len({row.media["thumbnail"] for row in instance.messages.all()}) == 1
 
 
 def test_recorded_forms_of_base64(instance: Instance) -> None:

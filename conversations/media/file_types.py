@@ -26,6 +26,11 @@ class FileType:
     extensions: tuple[str, ...] = ()
     is_inline: bool = True
 
+    @property
+    def is_picture(self) -> bool:
+        """Whether the content is a picture."""
+        return self.mimetype.startswith("image/")
+
 
 OTHER = FileType("application/octet-stream", is_inline=False)
 JPEG = FileType("image/jpeg", (".jpg", ".jpeg", ".jfif"))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conversations.api.file_types import MAX_NAME_CHARS, OTHER, PNG, clean_name, detect, download_name
+from conversations.media.file_types import MAX_NAME_CHARS, OTHER, PNG, clean_name, detect, download_name
 
 SAFE = {
     b"\xff\xd8\xff\xe0\x00\x10JFIF": "image/jpeg",

@@ -1,0 +1,1 @@
+"""Stores media files, recognizes their types, and makes thumbnails; knows nothing of messages."""
