@@ -98,10 +98,22 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn ships no type 
         if self.transport is not None:
             self.worker.loop.call_later(CLOSE_SECONDS, self.transport.abort)
 
+    def _feed_callback_parser(self, data: bytes) -> bool:
+        try:
+            return bool(super()._feed_callback_parser(data))
+        except ValueError:  # Python converts no text with thousands of digits, such as a Content-Length, to an integer
+            self._send_error_response(400, "a number has too many digits")
+            self._close_transport()
+            return False
+
     def _send_error_response(self, status: int, message: str, extra_headers: Any = ()) -> None:
-        """Answer a malformed chunk of a body with 408, so that senders retry: a connection was cut off or garbled."""
+        """Answer a malformed chunk of a body with 408, so that senders retry: a connection was cut off or garbled.
+
+        The message can quote the request, so the headers forbid a browser to take it for a page.
+        """
         is_body = self._body_receiver is not None and not self._body_receiver._complete  # noqa: SLF001 - as above
-        super()._send_error_response(408 if is_body and status == 400 else status, message, extra_headers)  # noqa: PLR2004 - the statuses of HTTP
+        headers = [*extra_headers, *self.worker.error_headers]
+        super()._send_error_response(408 if is_body and status == 400 else status, message, headers)  # noqa: PLR2004 - the statuses of HTTP
 
 
 class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no type hints
@@ -122,7 +134,11 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no type hints
     def load_wsgi(self) -> None:
         """Load the WSGI application, and put the ASGI application in front of it."""
         wsgi = self.app.wsgi()
+        from whatsai.response_headers import CONTENT_SECURITY_POLICY  # noqa: PLC0415 - it needs the settings of `wsgi`
         from whatsai.server.application import Application  # noqa: PLC0415 - it needs the settings that `wsgi` loads
+
+        csp, nosniff = ("Content-Security-Policy", CONTENT_SECURITY_POLICY), ("X-Content-Type-Options", "nosniff")
+        self.error_headers = [csp, nosniff]
 
         # The remaining connections are free for health checks, because no running request's connection is closed.
         max_requests = max(self.worker_connections * 9 // 10, 1)

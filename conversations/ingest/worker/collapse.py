@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from django.db import connection
+from django.db.models.fields.json import KeyTextTransform
 
 from conversations.db import bulk
 from conversations.evolution.facts import ContactState, ConversationState, Fact, InstanceState, Membership
@@ -18,7 +19,8 @@ from conversations.ingest.event_policy import RATE_LIMITED
 from conversations.ingest.worker.parse import ParsedEvent
 from conversations.models import Instance, WebhookEvent
 
-_DATE_TIME = "payload__date_time"
+# As text: decoding what a sender wrote there as JSON, such as thousands of digits, would raise an error.
+_DATE_TIME = KeyTextTransform("date_time", "payload")
 
 
 class State(NamedTuple):

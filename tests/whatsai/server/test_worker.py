@@ -300,6 +300,24 @@ def test_a_refusal_of_the_server_is_a_problem_under_api(start: Start, path: str,
         assert ("code" in json.loads(response.read())) is path.startswith("/api/")
 
 
+MALFORMED = {
+    "HTTP/9": b"GET / HTTP/9.0\r\nHost: localhost\r\n\r\n",
+    "a transfer coding": b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: <script>\r\n\r\n",
+    "a header": b"GET / HTTP/1.1\r\nHost: localhost\r\nA : b\r\n\r\n",
+    "thousands of digits": post("/", int("9" * 4000)).replace(b"9" * 4000, b"9" * 5000),
+}
+
+
+def test_a_malformed_head_is_answered_and_is_no_page(start: Start) -> None:
+    server = start()
+    for kind, head in MALFORMED.items():
+        with closing(HTTPResponse(server.send(head))) as response:
+            response.begin()
+            assert response.status in (400, 501, 505), kind
+            assert response.headers["Content-Security-Policy"], kind
+            assert response.headers["X-Content-Type-Options"] == "nosniff", kind
+
+
 @pytest.mark.parametrize(("path", "status"), [("/digest", 415), ("/webhooks/shop", 202)])
 def test_a_multipart_body_is_refused_where_forms_are_read(start: Start, path: str, status: int) -> None:
     headers = "X-Webhook-Token: right", "Content-Type: Multipart/Form-Data; boundary=BBB"

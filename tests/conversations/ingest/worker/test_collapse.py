@@ -57,6 +57,16 @@ def test_an_hour_of_a_dead_instance_costs_one_row_for_each_state(instance: Insta
     assert {row.payload["date_time"] for row in instance.events.all()} == {at(3559), at(3559.5)}, "the newest stay"
 
 
+@pytest.mark.parametrize("time", ["9" * 5000, "[" * 100_000, "1e999", "NaN", "", 5, None, ["x"], {"a": 1}])
+def test_a_time_of_any_form_blocks_nothing(instance: Instance, time: object) -> None:
+    repeated = connection_update("connecting", 1) | {"date_time": time}
+    for state in ("connecting", "close"):
+        for server in ("a", "b"):
+            store_all(instance, repeated | {"server_url": server}, connection_update(state, 2))
+            apply_all(instance)
+    assert not instance.events.exclude(outcome="applied").exists()
+
+
 def test_volatile_data_that_nothing_is_read_from_makes_no_rows(instance: Instance) -> None:
     for number in range(50):
         store_all(instance, connection_update("connecting", number, attempt=number))
