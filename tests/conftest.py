@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -43,6 +44,9 @@ hypothesis.settings.register_profile("whatsai", deadline=None, derandomize=os.en
 hypothesis.settings.load_profile("whatsai")
 
 
+USES_STORE = Path(__file__).parent / "cachelayer"  # tests here may use the store of the cache without a database
+
+
 @pytest.fixture(autouse=True)
 def no_outsiders() -> Iterator[None]:
     """Forget the requests of other tests, of which only a bounded number is checked and logged."""
@@ -58,8 +62,23 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests with the marker `postgresql` if the database is SQLite, and `once` if it is PostgreSQL."""
-    marker = "once" if connection.vendor == "postgresql" else "postgresql"
-    deselected = [item for item in items if item.get_closest_marker(marker)]
-    config.hook.pytest_deselected(items=deselected)
+    """Deselect the tests that need PostgreSQL on SQLite, and the tests that run once on PostgreSQL."""
+    is_deselected = _runs_once if connection.vendor == "postgresql" else _needs_postgresql
+    deselected = {item for item in items if is_deselected(item)}
+    config.hook.pytest_deselected(items=[item for item in items if item in deselected])
     items[:] = [item for item in items if item not in deselected]
+
+
+def _needs_postgresql(item: pytest.Item) -> bool:
+    return item.get_closest_marker("postgresql") is not None
+
+
+def _runs_once(item: pytest.Item) -> bool:
+    """Whether a test runs on SQLite only: it has the marker `once`, or can reach neither the database nor the store.
+
+    pytest-django refuses database access to tests without the marker `django_db`.
+    """
+    if item.get_closest_marker("once"):
+        return True
+    reaches_servers = item.get_closest_marker("django_db") or _needs_postgresql(item) or USES_STORE in item.path.parents
+    return not reaches_servers
