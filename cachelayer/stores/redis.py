@@ -145,7 +145,8 @@ class RedisStore:
     def read_answer(self, name: str, etags: str, tags: Sequence[str]) -> tuple[bytes | None, bytes | None, States]:
         """See `Store.read_answer`."""
         keys = [self._server_key, self._entry_prefix + name, *(self._tag_prefix + tag for tag in tags)]
-        server, sealed, content, *states = self._transport.eval(_READ_ANSWER, keys, [self._tag_prefix, etags])
+        found = self._transport.eval_strings(_READ_ANSWER, keys, [self._tag_prefix, etags], 3 + len(tags))
+        server, sealed, content, *states = found
         if server is None:
             raise StoreEmptied("the server was emptied")
         head = None if sealed is None else self._seal.open(name, sealed)

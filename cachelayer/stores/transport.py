@@ -135,6 +135,12 @@ class RedisTransport:
         """Run a Lua script and return the script's reply. Raises the same errors as `execute`."""
         return self._with_connection(lambda connection: self._eval(connection, script, keys, arguments))
 
+    def eval_strings(self, script: Script, keys: Sequence[str], arguments: Sequence[Any], count: int) -> States:
+        """Run a Lua script that returns `count` strings, and return them. Raises the same errors as `execute`."""
+        return self._with_connection(
+            lambda connection: _check_strings(self._eval(connection, script, keys, arguments), count)
+        )
+
     def post(self, script: Script, keys: Sequence[str], arguments: Sequence[Any], *, again: Script) -> None:
         """Run a Lua script without waiting for its reply; run `again` if the connection turns out to be closed.
 

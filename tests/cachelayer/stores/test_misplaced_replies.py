@@ -81,7 +81,7 @@ def fuzz_store(store: Store, direct: Store, proxy: ReplyProxy, rng: random.Rando
     answered = 0
     for _ in range(rounds):
         entries, tags = rng.sample(ENTRIES, rng.randrange(3)), rng.sample(TAGS, rng.randrange(1, 4))
-        method = rng.choice(["read", "read", "read", "claim", "begin", "end", "touch"])
+        method = rng.choice(["read", "read", "read", "answer", "claim", "begin", "end", "touch"])
         with suppress(StoreDown, StoreFull):
             before = direct.read(entries, tags)
             if method == "read":
@@ -90,6 +90,10 @@ def fuzz_store(store: Store, direct: Store, proxy: ReplyProxy, rng: random.Rando
                 assert found[0] == before[0]
                 assert all(state in pair for state, *pair in zip(found[1], before[1], after[1], strict=True))
                 answered += 1
+            elif method == "answer":
+                _, _, states = store.read_answer("no answer@f", "", tags)
+                after = direct.read([], tags)
+                assert all(state in pair for state, *pair in zip(states, before[1], after[1], strict=True))
             elif method == "claim":
                 states, _ = store.claim_versions(tags, "", 0)
                 after = direct.read([], tags)
