@@ -42,6 +42,7 @@ MIDDLEWARE = [
     "whatsai.health.middleware",
     "conversations.webhooks.middleware.middleware",
     "django.middleware.security.SecurityMiddleware",
+    "conversations.api.compression.middleware",
     "conversations.api.answers.middleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

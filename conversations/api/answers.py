@@ -41,6 +41,7 @@ BY_ROW = (
 BY_ACCESS = ("(?:instances|contacts|conversations|messages)",)
 ROUTES = re.compile(rf"/api/v1/(?:(?P<row>{'|'.join(BY_ROW)})|{'|'.join(BY_ACCESS)})/?\Z")
 
+PREFIX = "/api/"
 OK = 200
 HIT = "whatsai; hit; detail=answer"
 MAX_ETAGS_CHARS = 1000
@@ -67,11 +68,11 @@ def middleware(get_response: GetResponse) -> GetResponse:
     """Answer requests of the routes from the cache if possible; store the answers that the views give."""
 
     def answer(request: HttpRequest) -> HttpResponse:
-        route = ROUTES.match(request.path_info) if request.method in {"GET", "HEAD"} else None
-        if route is None:
+        if request.method not in {"GET", "HEAD"} or not request.path_info.startswith(PREFIX):
             return _call(request, get_response)
-        token = request_token(request.META.get("HTTP_AUTHORIZATION", ""))
-        if not token:
+        route = ROUTES.match(request.path_info)
+        token = request_token(request.META.get("HTTP_AUTHORIZATION", "")) if route else None
+        if route is None or not token:
             return _conditional(request, _call(request, get_response))
         is_by_row = route["row"] is not None
         etags = request.META.get("HTTP_IF_NONE_MATCH", "")[:MAX_ETAGS_CHARS]

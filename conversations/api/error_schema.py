@@ -1,5 +1,6 @@
 """Adds the errors that an operation may answer with to the OpenAPI schema, from the table of `problems`."""
 
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
@@ -35,6 +36,7 @@ PARAMETER_ERROR = {
 }
 ANY_OPERATION = (400, 401, 403, 404, 429, 500, 503)
 WITH_CONTENT = (413, 415)
+WITH_HEADER = {"If-Match": (412,)}
 
 
 def add_errors(result: dict[str, Any], **_options: Any) -> dict[str, Any]:
@@ -44,10 +46,18 @@ def add_errors(result: dict[str, Any], **_options: Any) -> dict[str, Any]:
     for operations in result["paths"].values():
         for operation in operations.values():
             responses = operation["responses"]
-            own = [int(status) for status in responses if int(status) >= HTTPStatus.BAD_REQUEST]
-            for status in (*ANY_OPERATION, *own, *(WITH_CONTENT if "requestBody" in operation else ())):
+            own = {int(status) for status in responses if int(status) >= HTTPStatus.BAD_REQUEST}
+            for status in sorted({*ANY_OPERATION, *own, *_statuses(operation)}):
                 responses[str(status)] = _response(status)
     return result
+
+
+def _statuses(operation: dict[str, Any]) -> Iterator[int]:
+    """Yield the statuses of the errors that belong to what a request of the operation may contain."""
+    if "requestBody" in operation:
+        yield from WITH_CONTENT
+    for parameter in operation.get("parameters", ()):
+        yield from WITH_HEADER.get(parameter["name"], ())
 
 
 def _response(status: int) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from conversations.api import serializers
 from conversations.api.negotiation import JSONOnlyNegotiation
 from conversations.api.pagination import CursorLinksPagination
 from conversations.api.permissions import access_of, check_instance
+from conversations.api.preconditions import IF_MATCH, if_unchanged, shown
 from conversations.api.problems import problem, problem_response
 from conversations.api.query_params import ContactParameters, ConversationParameters, MessageParameters, PageParameters
 from conversations.api.schema import RowSchema
@@ -98,7 +99,7 @@ class RowViewSet(GenericViewSet[Any]):
 
     def row_response(self, row: Any) -> Response:
         """Return a response with one serialized row."""
-        return Response(self.get_serializer(row).data)
+        return shown(row, self.get_serializer(row).data)
 
     def page_response(self, fetch: Callable[..., Page[Any]], params: dict[str, Any]) -> Response:
         """Return a response with the page of rows that the parameters select.
@@ -146,13 +147,17 @@ def conversation_action(name: str) -> Any:
     """Return a POST action that calls the manager method `name` and responds with the updated conversation."""
     operation = getattr(Conversation.objects, name)
 
-    def run(self: "ConversationViewSet", request: Request, pk: str) -> Response:  # noqa: ARG001 - DRF passes a request
+    def run(self: "ConversationViewSet", request: Request, pk: str) -> Response:
         self.permitted_row(pk)
-        return self.row_response(get_or_404(operation, pk))
+        with if_unchanged(request, Conversation.objects.filter(pk=int(pk)), lambda row: self.row_response(row).data):
+            row = get_or_404(operation, pk)
+        return self.row_response(row)
 
     run.__name__ = name
     run.__doc__ = operation.__doc__
-    return extend_schema(request=None)(action(detail=True, methods=["post"], url_path=name.replace("_", "-"))(run))
+    return extend_schema(request=None, parameters=[IF_MATCH])(
+        action(detail=True, methods=["post"], url_path=name.replace("_", "-"))(run)
+    )
 
 
 class ConversationViewSet(RowViewSet):
