@@ -20,7 +20,8 @@ router.register("conversations", views.ConversationViewSet, basename="conversati
 router.register("messages", views.MessageViewSet, basename="message")
 
 # The OpenAPI schema contains no data, and a client without a valid token must be able to read how to authenticate.
-public: dict[str, Any] = {"authentication_classes": [], "permission_classes": []}
+# They answer no OPTIONS requests, whose answers the documentation page could not show.
+public: dict[str, Any] = {"authentication_classes": [], "permission_classes": [], "http_method_names": ["get", "head"]}
 
 media_urlpatterns = [
     re_path(r"^messages/(?P<pk>[0-9]{1,19})/media/?$", MessageMediaView.as_view(), name="message-media"),

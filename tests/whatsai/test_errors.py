@@ -80,3 +80,10 @@ def test_a_method_that_a_path_does_not_have_is_refused_in_json(client: Client, p
         assert (answer.status_code, answer["Content-Type"]) == (405, PROBLEM)
         assert answer["Allow"]
         assert answer.json()["code"] == "method_not_allowed"
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/api/docs/", "/api/schema/", "/api/v1/media-ticket/", "/admin/", "/admin/login/"]
+)
+def test_no_method_fails_on_a_known_path(path: str, client: Client) -> None:
+    assert [method for method in METHODS if client.generic(method, path).status_code >= 500] == []
