@@ -11,6 +11,24 @@ from conversations.evolution.jid import Address, AddressKind
 
 
 @dataclass(frozen=True)
+class OwnAddresses:
+    """The addresses of an instance that are known from earlier events: its phone number, and the keys of all."""
+
+    phone: Address | None = None
+    keys: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, addresses: Iterable[Address]) -> "OwnAddresses":
+        """Collect addresses of an instance."""
+        addresses = list(addresses)
+        phone = next((address for address in addresses if address.kind is AddressKind.PHONE), None)
+        return cls(phone, frozenset(address.key for address in addresses))
+
+
+NONE_KNOWN = OwnAddresses()
+
+
+@dataclass(frozen=True)
 class Envelope:
     """The parsed envelope of one webhook body.
 
@@ -101,7 +119,7 @@ def event_name(text: str) -> str:
 
 
 def parse_envelope(
-    body: object, suffix: str = "", received_at: dt.datetime | None = None, own: Iterable[Address] = ()
+    body: object, suffix: str = "", received_at: dt.datetime | None = None, own: OwnAddresses = NONE_KNOWN
 ) -> Envelope:
     """Parse a webhook body.
 
@@ -120,16 +138,15 @@ def parse_envelope(
         raise coerce.UnknownShapeError("no event is named")
     host_ms = coerce.epoch_ms(envelope.get("date_time")) or 0
     received_ms = None if received_at is None else coerce.to_ms(received_at)
-    sender, own = jid.parse(envelope.get("sender")), list(own)
-    known = next((address for address in own if address.kind is AddressKind.PHONE), None)
+    sender = jid.parse(envelope.get("sender"))
     return Envelope(
         event=event,
         instance=coerce.text(envelope.get("instance")),
         data=envelope.get("data"),
         clock=coerce.clock_text(clocks.sent_ms(host_ms, received_ms)),
-        owner=sender or known,
+        owner=sender or own.phone,
         host_ms=host_ms,
         received_ms=received_ms,
-        own_keys=frozenset(address.key for address in own),
+        own_keys=own.keys,
         has_sender=sender is not None,
     )

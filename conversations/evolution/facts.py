@@ -6,8 +6,10 @@ A fact with latest-state values has a `clock`: a sortable time from `envelope.li
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+from conversations.evolution import coerce
 from conversations.evolution.jid import Address
 
 Values = Mapping[str, Any]
@@ -119,6 +121,11 @@ class MessageCopy:
     sent_order: int = 0
     is_history: bool = False
     from_device: bool = False
+
+    @cached_property
+    def ms(self) -> int:
+        """The timestamp in milliseconds since the epoch."""
+        return coerce.to_ms(self.timestamp)
 
 
 @dataclass(frozen=True)

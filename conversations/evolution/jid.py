@@ -7,7 +7,7 @@ Some phone numbers have two forms. The longer form of a phone number contains Br
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 
 class AddressKind(StrEnum):
@@ -61,12 +61,12 @@ class Address:
     jid: str
     lid: str = ""
 
-    @property
+    @cached_property
     def kind(self) -> AddressKind:
         """The kind of the address."""
         return _SERVER_BY_PREFIX[self.key.partition(":")[0]]
 
-    @property
+    @cached_property
     def is_person(self) -> bool:
         """Whether the address belongs to a person; a person may have several addresses."""
         return self.key.startswith(_PERSON_PREFIXES)

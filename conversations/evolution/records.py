@@ -48,8 +48,9 @@ def parse_record(raw: object, envelope: Envelope, *, is_history: bool = False) -
         return
     if not content.key and not record.get("messageType"):
         return  # the record is a stub: a notice in a group, or a message that Evolution was unable to decrypt
-    copy = _message_copy(record, key, content, envelope, is_history=is_history)
-    if stored_records.is_edited(record) and copy.text:
+    is_edited = stored_records.is_edited(record)
+    copy = _message_copy(record, key, content, envelope, ms, is_edited=is_edited, is_history=is_history)
+    if is_edited and copy.text:
         # The text before the edit is unknown. The copy leaves it empty, until a copy from before the edit arrives.
         yield MessageUpdate(copy.key_id, "edit", ms, {"text": copy.text}, key.chat.key, int(key.from_me))
         copy = replace(copy, text="")
@@ -95,11 +96,10 @@ def _message_ms(record: Json, envelope: Envelope) -> int:
     return envelope.arrival_ms if ms is None else ms
 
 
-def _message_copy(
-    record: Json, key: MessageKey, content: Content, envelope: Envelope, *, is_history: bool
+def _message_copy(  # noqa: PLR0913 - each argument is a part of one record
+    record: Json, key: MessageKey, content: Content, envelope: Envelope, ms: int, *, is_edited: bool, is_history: bool
 ) -> MessageCopy:
     context = parse_context(record, content, key.chat)
-    ms = _message_ms(record, envelope)
     shown: dict[str, Any] = {
         "sender_name": usable_name(record.get("pushName")),
         "source": _source(record.get("source")),
@@ -124,7 +124,7 @@ def _message_copy(
         # An edited copy sorts just after the original with the same timestamp.
         precedence=precedence(
             {**shown, "sender": key.sender and key.sender.key},
-            ms + stored_records.is_edited(record),
+            ms + is_edited,
             missing=int(not content.key) + int(content.kind == "unknown"),
         ),
         **shown,

@@ -5,20 +5,23 @@ same old row. Batches of different instances do not wait for each other.
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db import transaction
 
 from cachelayer import cache, tags_for
-from conversations.evolution import coerce, jid
+from conversations.evolution import jid
 from conversations.evolution.facts import (
     ContactState,
     ConversationState,
+    Correspondent,
     Fact,
     InstanceState,
     Membership,
     MessageCopy,
     MessageUpdate,
+    OwnIdentity,
+    SamePerson,
 )
 from conversations.evolution.jid import Address
 from conversations.ingest.apply import own_identity, summaries
@@ -49,25 +52,38 @@ def apply(instance: Instance, facts: Iterable[Fact]) -> None:
     with transaction.atomic():
         locked = Instance.objects.lock(instance.pk)
         for start in range(0, len(facts), MAX_FACTS):
-            _apply(locked, facts[start : start + MAX_FACTS])
+            _apply(locked, _FactsByType(facts[start : start + MAX_FACTS]))
 
 
-def _apply(instance: Instance, facts: list[Fact]) -> None:
+class _FactsByType:
+    """Facts, grouped by type; each group is in the order of the facts."""
+
+    def __init__(self, facts: Iterable[Fact]) -> None:
+        self._groups: dict[type, list[Any]] = {}
+        for fact in facts:
+            self._groups.setdefault(type(fact), []).append(fact)
+
+    def of_type(self, kind: type[F]) -> list[F]:
+        """Return the facts of one type."""
+        return self._groups.get(kind, [])
+
+
+def _apply(instance: Instance, facts: _FactsByType) -> None:
     unit_of_work = UnitOfWork()
-    own = own_identity.learn(instance, facts, unit_of_work)
-    copies, updates = _of_type(MessageCopy, facts), _of_type(MessageUpdate, facts)
-    memberships = _of_type(Membership, facts)
-    contact_states, conversation_states = _of_type(ContactState, facts), _of_type(ConversationState, facts)
+    instance_states = facts.of_type(InstanceState)
+    own = own_identity.learn(instance, facts.of_type(OwnIdentity), instance_states, unit_of_work)
+    copies, updates, memberships = map(facts.of_type, (MessageCopy, MessageUpdate, Membership))
+    contact_states, conversation_states = facts.of_type(ContactState), facts.of_type(ConversationState)
     key_ids = {copy.key_id for copy in copies} | {update.key_id for update in updates}
     pending = pending_for_keys(instance, key_ids)
     lookup_keys = address_keys([*updates, *pending])
-    identities = Identities.from_facts(facts, own.keys)
+    identities = Identities.of_others(facts.of_type(SamePerson), facts.of_type(Correspondent), own.keys)
     addresses = _person_addresses(facts, own.keys)
     contacts = resolve_contacts(instance, addresses, identities, lookup_keys, unit_of_work)
     namesakes = _find_namesakes(instance, own.new_names, contacts)
     subjects = {*_state_subjects(facts, contacts), *(contact_subject(contact.pk) for contact in namesakes)}
     states = LatestState(instance, subjects)
-    for fact in _of_type(InstanceState, facts):
+    for fact in instance_states:
         states.apply(instance, fact.values, fact.clock, unit_of_work)
     renamed = apply_contact_states(contact_states, contacts, states, namesakes, unit_of_work)
     pending += (found := pending_for_contacts(instance, contacts.new_keys | own.new_keys))
@@ -80,7 +96,7 @@ def _apply(instance: Instance, facts: list[Fact]) -> None:
     apply_conversation_states(conversation_states, conversations, states, unit_of_work)
     apply_memberships(memberships, conversations, contacts, unit_of_work)
     for copy in copies:
-        conversation = conversations.get(copy.chat, coerce.to_ms(copy.timestamp))
+        conversation = conversations.get(copy.chat, copy.ms)
         messages.add_copy(copy, conversation, conversations.by_pk)
     messages.apply_updates(updates, conversations.by_pk)
     changes = messages.changes()
@@ -96,16 +112,12 @@ def _apply(instance: Instance, facts: list[Fact]) -> None:
     states.save()
 
 
-def _of_type(kind: type[F], facts: Iterable[object]) -> list[F]:
-    return [fact for fact in facts if isinstance(fact, kind)]
-
-
 def _chats(facts: Iterable[ConversationState | Membership]) -> Iterator[Chat]:
     return (Chat(fact.chat) for fact in facts)
 
 
 def _message_chats(copies: Iterable[MessageCopy]) -> Iterator[Chat]:
-    return (Chat(copy.chat, coerce.to_ms(copy.timestamp)) for copy in copies)
+    return (Chat(copy.chat, copy.ms) for copy in copies)
 
 
 def _find_namesakes(instance: Instance, names: Collection[str], contacts: ContactIndex) -> list[Contact]:
@@ -117,31 +129,23 @@ def _find_namesakes(instance: Instance, names: Collection[str], contacts: Contac
     return [known.get(contact.pk, contact) for contact in found]
 
 
-def _person_addresses(facts: Iterable[Fact], own_keys: Collection[str]) -> Iterator[Address]:
-    """Yield the addresses of persons that the facts contain, each of which needs a contact."""
-    for fact in facts:
-        found: tuple[Address | None, ...] = ()
-        if isinstance(fact, ContactState):
-            found = (fact.address,)
-        elif isinstance(fact, MessageCopy):
-            found = (fact.chat, fact.sender)
-        elif isinstance(fact, ConversationState):
-            found = (fact.chat,)
-        elif isinstance(fact, MessageUpdate) and fact.kind in STATEMENTS:
-            who = jid.parse(fact.value["who"])
-            found = (who,) if who is not None and who.key not in own_keys else ()
-        elif isinstance(fact, Membership):
-            found = tuple(member.address for member in fact.members)
-        yield from (address for address in found if address is not None and address.is_person)
+def _person_addresses(facts: _FactsByType, own_keys: Collection[str]) -> set[Address]:
+    """Return the addresses of persons that the facts contain, each of which needs a contact."""
+    copies = facts.of_type(MessageCopy)
+    found: set[Address | None] = {copy.chat for copy in copies} | {copy.sender for copy in copies}
+    found |= {fact.address for fact in facts.of_type(ContactState)}
+    found |= {fact.chat for fact in facts.of_type(ConversationState)}
+    found |= {member.address for fact in facts.of_type(Membership) for member in fact.members}
+    authors = {jid.parse(fact.value["who"]) for fact in facts.of_type(MessageUpdate) if fact.kind in STATEMENTS}
+    found |= {author for author in authors if author is not None and author.key not in own_keys}
+    return {address for address in found if address is not None and address.is_person}
 
 
-def _state_subjects(facts: Iterable[Fact], contacts: ContactIndex) -> Iterator[str]:
+def _state_subjects(facts: _FactsByType, contacts: ContactIndex) -> Iterator[str]:
     """Yield the `StateClock.subject` of each row for which the facts contain latest-state values."""
-    for fact in facts:
-        if isinstance(fact, InstanceState):
-            yield "instance"
-        elif isinstance(fact, ContactState):
-            yield contact_subject(contacts.get(fact.address).pk)
-        elif isinstance(fact, ConversationState):
-            chat = fact.chat
-            yield direct_subject(contacts.get(chat).pk) if chat.is_person else chat_subject(chat.jid)
+    if facts.of_type(InstanceState):
+        yield "instance"
+    for address in {fact.address for fact in facts.of_type(ContactState)}:
+        yield contact_subject(contacts.get(address).pk)
+    for chat in {fact.chat for fact in facts.of_type(ConversationState)}:
+        yield direct_subject(contacts.get(chat).pk) if chat.is_person else chat_subject(chat.jid)

@@ -1,7 +1,7 @@
 """Finds or creates the conversations of a batch, and updates their names, latest-state values and participants."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.db.models import F, Q
 
@@ -16,8 +16,7 @@ from conversations.models import Contact, Conversation, Instance, Participant
 NAMES = frozenset({"saved_name", "push_name"})
 
 
-@dataclass(frozen=True)
-class Chat:
+class Chat(NamedTuple):
     """The address of a chat at a time in milliseconds since the epoch; None stands for now."""
 
     address: Address

@@ -7,7 +7,7 @@ from django.db import connection
 
 from conversations.db import bulk
 from conversations.evolution import jid
-from conversations.evolution.facts import Correspondent, Fact, SamePerson
+from conversations.evolution.facts import Correspondent, SamePerson
 from conversations.evolution.jid import Address, AddressKind
 from conversations.ingest.apply import merge_contacts, phone_holders, statements
 from conversations.ingest.apply.phone_holders import Claims
@@ -72,15 +72,15 @@ class Identities:
     correspondents: dict[str, Address] = field(default_factory=dict)
 
     @classmethod
-    def from_facts(cls, facts: Iterable[Fact], own_keys: frozenset[str]) -> "Identities":
+    def of_others(
+        cls, pairs: Iterable[SamePerson], correspondents: Iterable[Correspondent], own_keys: frozenset[str]
+    ) -> "Identities":
         """Collect the facts about addresses, but nothing that concerns an address of the instance itself."""
-        found = cls(own_keys)
-        for fact in facts:
-            if isinstance(fact, SamePerson) and own_keys.isdisjoint({fact.phone.key, fact.lid.key}):
-                found.pairs.append(fact)
-            elif isinstance(fact, Correspondent) and fact.lid.key not in own_keys:
-                found.correspondents[fact.lid.key] = fact.lid
-        return found
+        return cls(
+            own_keys,
+            [pair for pair in pairs if own_keys.isdisjoint((pair.phone.key, pair.lid.key))],
+            {fact.lid.key: fact.lid for fact in correspondents if fact.lid.key not in own_keys},
+        )
 
     def known_pairs(self, rows: Mapping[str, ContactAddress]) -> tuple[list[SamePerson], list[SamePerson]]:
         """Return the pairs that prove something, and those that have to wait until their LID is a correspondent's."""

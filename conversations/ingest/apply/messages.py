@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from django.db.models import Q
 
-from conversations.evolution import coerce, jid
+from conversations.evolution import jid
 from conversations.evolution.facts import ME, MessageCopy, MessageUpdate
 from conversations.evolution.updates import is_unique_key_id
 from conversations.ingest.apply import merge_rules
@@ -77,20 +77,16 @@ class MessageBatch:
         key = (conversation.pk, fact.key_id, fact.from_me)
         row = self._find_call(fact, conversation, conversations) if fact.kind == Message.Kind.CALL else None
         row = row or self._rows.get(key)
-        if row is None:
-            row = Message(
-                instance=self._instance,
-                conversation=conversation,
-                key_id=fact.key_id,
-                from_me=fact.from_me,
-                timestamp=fact.timestamp,
-            )
-            self._rows[key] = row
-            self._new.append(row)
-        is_person = fact.sender is not None and fact.sender.is_person
-        sender = self._contacts.get(fact.sender, coerce.to_ms(fact.timestamp)) if fact.sender and is_person else None
+        sender = self._contacts.get(fact.sender, fact.ms) if fact.sender and fact.sender.is_person else None
         copy = {name: getattr(fact, name) for name in _COPIED}
-        merge_rules.merge_copy(row, copy | {"sender_id": sender and sender.pk})
+        copy["sender_id"] = sender and sender.pk
+        if row is not None:
+            merge_rules.merge_copy(row, copy)
+            return
+        # Ids instead of objects, because Django is slow to set a related object.
+        ids = {"instance_id": self._instance.pk, "conversation_id": conversation.pk}
+        self._rows[key] = row = Message(**ids, key_id=fact.key_id, from_me=fact.from_me, **copy)
+        self._new.append(row)
 
     def _find_call(
         self, fact: MessageCopy, conversation: Conversation, conversations: Mapping[int, Conversation]

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from conversations.evolution import jid
-from conversations.evolution.facts import ME, Fact, InstanceState, OwnIdentity
+from conversations.evolution.envelope import OwnAddresses
+from conversations.evolution.facts import ME, InstanceState, OwnIdentity
 from conversations.ingest.apply import statements
 from conversations.ingest.apply.latest_state import contact_subject
 from conversations.ingest.apply.unit_of_work import UnitOfWork
@@ -20,16 +21,15 @@ class OwnIdentities:
     new_names: frozenset[str]
 
 
-def learn(instance: Instance, facts: Iterable[Fact], changes: UnitOfWork) -> OwnIdentities:
+def learn(
+    instance: Instance, identities: Iterable[OwnIdentity], states: Iterable[InstanceState], changes: UnitOfWork
+) -> OwnIdentities:
     """Add the own LIDs and names in facts to the instance; return them with those that are known already."""
-    known = frozenset(address.key for address in instance.own_addresses)
-    lids, names, phones = set(instance.own_lids), set(instance.own_names), set[str]()
-    for fact in facts:
-        if isinstance(fact, OwnIdentity):
-            lids |= {fact.lid.jid} if fact.lid else set()
-            names |= {fact.name} if fact.name else set()
-        elif isinstance(fact, InstanceState):
-            phones.add(fact.values.get("owner_jid", ""))
+    known = OwnAddresses.of(instance.own_addresses).keys
+    identities = list(identities)
+    lids = {*instance.own_lids, *(fact.lid.jid for fact in identities if fact.lid)}
+    names = {*instance.own_names, *(fact.name for fact in identities if fact.name)}
+    phones = {fact.values.get("owner_jid", "") for fact in states}
     new_lids, new_names = lids - set(instance.own_lids), names - set(instance.own_names)
     if new_lids or new_names:
         changes.set(instance, own_lids=sorted(lids), own_names=sorted(names))

@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from conversations.evolution.envelope import OwnAddresses
 from conversations.evolution.facts import (
     ContactState,
     ConversationState,
@@ -90,10 +91,12 @@ def apply_events(instance: Instance, events: Sequence[WebhookEvent], options: Op
         Counter name → number of events to add to the counter (see `metrics`).
     """
     with bound(instance=instance.name):
-        items = [ParsedItem(event, parse.parse(instance, event)) for event in events]
+        own = OwnAddresses.of(instance.own_addresses)
+        items = [ParsedItem(event, parse.parse(instance, event, own)) for event in events]
+        parsed = [item for item in items if item.parsed.outcome is not Outcome.FAILED]
         failed = {item.event: item.parsed.reason for item in items if item.parsed.outcome is Outcome.FAILED}
-        failed |= _apply_items(instance, [item for item in items if item.event not in failed])
-        applied = [item for item in items if item.event not in failed]
+        failed |= _apply_items(instance, parsed)
+        applied = [item for item in parsed if item.event not in failed]
         counts = Counter(coalesced=_count_coalesced(applied), unsupported=_count_unsupported(applied))
         counts.update(_record_failure(event, reason, options) for event, reason in failed.items())
         deleted, counts["collapsed"] = collapse(instance, [(item.event, item.parsed) for item in applied])
@@ -201,8 +204,8 @@ def record_outcomes(items: Iterable[ParsedItem], deleted: Collection[int] = ()) 
         parse.log_outcome(item.event, item.parsed)
         counts[str(item.parsed.outcome)] += 1
         counts["other_server"] += item.parsed.is_other_server
-        if item.event.pk not in deleted:
-            groups.setdefault((item.parsed.outcome, item.parsed.reason[:MAX_REASON_CHARS]), []).append(item.event.pk)
+        if (pk := item.event.pk) not in deleted:
+            groups.setdefault((item.parsed.outcome, item.parsed.reason[:MAX_REASON_CHARS]), []).append(pk)
     for (outcome, reason), pks in groups.items():
         WebhookEvent.objects.filter(pk__any_of=pks).update(outcome=outcome, reason=reason, finished_at=now)
     return counts

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conversations.evolution import coerce, envelope, events
+from conversations.evolution.envelope import OwnAddresses
 from conversations.evolution.facts import Fact
 from conversations.evolution.server_url import server_key
 from conversations.ingest.errors import traceback_extra
@@ -39,8 +40,10 @@ class ParsedEvent:
     is_other_server: bool = False
 
 
-def parse(instance: Instance, event: WebhookEvent) -> ParsedEvent:
+def parse(instance: Instance, event: WebhookEvent, own: OwnAddresses) -> ParsedEvent:
     """Parse a stored event of an instance into facts, and decide the event's outcome.
+
+    `own` are the known addresses of the instance.
 
     Outcomes:
         APPLIED: the event contains facts.
@@ -50,7 +53,7 @@ def parse(instance: Instance, event: WebhookEvent) -> ParsedEvent:
         FAILED: the parser raised an unexpected error.
     """
     try:
-        parsed = envelope.parse_envelope(event.payload, event.name, event.received_at, instance.own_addresses)
+        parsed = envelope.parse_envelope(event.payload, event.name, event.received_at, own)
         if parsed.instance not in ("", instance.name):
             named, own = shorten(parsed.instance), shorten(instance.name)
             reason = f"the body names another instance ({named}) than the webhook's URL ({own})"

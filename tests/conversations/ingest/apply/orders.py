@@ -25,7 +25,8 @@ def facts_of(body: Body, own: Iterable[Address] = ()) -> tuple[Fact, ...]:
         body: the webhook body.
         own: the addresses of the instance that are known from earlier bodies.
     """
-    return events.parse(envelope.parse_envelope(body, received_at=body.get("received_at"), own=own)).facts
+    known = envelope.OwnAddresses.of(own)
+    return events.parse(envelope.parse_envelope(body, received_at=body.get("received_at"), own=known)).facts
 
 
 def apply_one_by_one(bodies: Iterable[Body]) -> Rows:
