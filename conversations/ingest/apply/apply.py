@@ -72,8 +72,9 @@ def _apply(instance: Instance, facts: _FactsByType) -> None:
     unit_of_work = UnitOfWork()
     instance_states = facts.of_type(InstanceState)
     own = own_identity.learn(instance, facts.of_type(OwnIdentity), instance_states, unit_of_work)
-    copies, updates, memberships = map(facts.of_type, (MessageCopy, MessageUpdate, Membership))
+    copies, updates = facts.of_type(MessageCopy), facts.of_type(MessageUpdate)
     contact_states, conversation_states = facts.of_type(ContactState), facts.of_type(ConversationState)
+    memberships = facts.of_type(Membership)
     key_ids = {copy.key_id for copy in copies} | {update.key_id for update in updates}
     pending = pending_for_keys(instance, key_ids)
     lookup_keys = address_keys([*updates, *pending])
@@ -132,13 +133,13 @@ def _find_namesakes(instance: Instance, names: Collection[str], contacts: Contac
 def _person_addresses(facts: _FactsByType, own_keys: Collection[str]) -> set[Address]:
     """Return the addresses of persons that the facts contain, each of which needs a contact."""
     copies = facts.of_type(MessageCopy)
-    found: set[Address | None] = {copy.chat for copy in copies} | {copy.sender for copy in copies}
+    found = {copy.chat for copy in copies} | {copy.sender for copy in copies if copy.sender is not None}
     found |= {fact.address for fact in facts.of_type(ContactState)}
     found |= {fact.chat for fact in facts.of_type(ConversationState)}
     found |= {member.address for fact in facts.of_type(Membership) for member in fact.members}
     authors = {jid.parse(fact.value["who"]) for fact in facts.of_type(MessageUpdate) if fact.kind in STATEMENTS}
     found |= {author for author in authors if author is not None and author.key not in own_keys}
-    return {address for address in found if address is not None and address.is_person}
+    return {address for address in found if address.is_person}
 
 
 def _state_subjects(facts: _FactsByType, contacts: ContactIndex) -> Iterator[str]:

@@ -55,8 +55,8 @@ def parse(instance: Instance, event: WebhookEvent, own: OwnAddresses) -> ParsedE
     try:
         parsed = envelope.parse_envelope(event.payload, event.name, event.received_at, own)
         if parsed.instance not in ("", instance.name):
-            named, own = shorten(parsed.instance), shorten(instance.name)
-            reason = f"the body names another instance ({named}) than the webhook's URL ({own})"
+            named, expected = shorten(parsed.instance), shorten(instance.name)
+            reason = f"the body names another instance ({named}) than the webhook's URL ({expected})"
             return ParsedEvent(Outcome.FOREIGN, reason)
         result = events.parse(parsed)
     except (coerce.UnknownShapeError, events.UnknownEventError) as error:
