@@ -44,6 +44,7 @@ KINDS = {
     "channel_invite": ("📣", "Channel invitation"),
     "call": ("📞", "Call"),
     "notice": ("📌", "Notice"),
+    "supplement": ("🧩", "Supplement"),
 }
 UNKNOWN_KIND = ("❔", "Unsupported kind of message")
 

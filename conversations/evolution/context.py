@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from conversations.evolution import coerce, jid
 from conversations.evolution.coerce import Json
 from conversations.evolution.content import Content, quoted_text
-from conversations.evolution.details import clean
+from conversations.evolution.details import MAX_NAME, clean
 from conversations.evolution.jid import Address
+from conversations.evolution.message_types import MessageClass
 
 # Fields of `contextInfo` that are stored in `details`: mentions, forwarding, expiry, origin and clicked advertisement.
 # Fields whose names start with `ctwa` (click to WhatsApp) are stored as well.
@@ -27,7 +28,16 @@ _STORED = frozenset(
     }
 )
 MAX_CONTEXT_BYTES = 3000  # maximum bytes of the stored fields of one context
-_ALBUM = (1, "MEDIA_ALBUM")  # the values of `associationType` for a picture of an album
+# Values of `associationType`, which says how a message belongs to another one.
+_ALBUM = (1, "MEDIA_ALBUM")
+_SUPPLEMENTS = (
+    *(3, "EVENT_COVER_IMAGE"),
+    *(5, "HD_VIDEO_DUAL_UPLOAD"),
+    *(7, "MEDIA_POLL"),
+    *(10, "HD_IMAGE_DUAL_UPLOAD"),
+    *(12, "MOTION_PHOTO"),
+    *(19, "HEVC_VIDEO_DUAL_UPLOAD"),
+)
 
 
 @dataclass(frozen=True)
@@ -40,13 +50,15 @@ class MessageContext:
         quoted_text: the text of the quoted message, or its kind in brackets.
         details: fields for `Message.details`. `quoted_chat` is the JID of the quoted message's chat if that is another
             chat or a status. `mentions_all` is true if everybody in a group is mentioned. `album_id` is the key id of
-            the album that the message is part of; `parent` names another message that this one completes.
+            the album that the message is part of; `parent` names another message to which this one belongs.
+        is_supplement: whether the message only completes its parent, as a copy of a picture in high definition does.
     """
 
     quoted_key_id: str
     quoted_sender: str
     quoted_text: str
     details: Json
+    is_supplement: bool = False
 
 
 def parse_context(record: Json, content: Content, chat: Address) -> MessageContext:
@@ -69,6 +81,7 @@ def parse_context(record: Json, content: Content, chat: Address) -> MessageConte
         quoted_sender=coerce.text(context.get("participant") or target.get("participant"), 128),
         quoted_text=quoted_text(context.get("quotedMessage")) or _quoted_question(context),
         details={name: value for name, value in {**clean(stored, MAX_CONTEXT_BYTES), **derived}.items() if value},
+        is_supplement=bool(parent) and association in _SUPPLEMENTS and content.cls is MessageClass.MEDIA,
     )
 
 
@@ -115,4 +128,5 @@ def _association(content: Content) -> tuple[str, int | str]:
     if not isinstance(association, dict) or not isinstance(association.get("parentMessageKey"), dict):
         return "", 0
     how = association.get("associationType")
-    return coerce.key_id(association["parentMessageKey"].get("id")), how if isinstance(how, int | str) else 0
+    name_or_number = coerce.text(how, MAX_NAME) or coerce.int64(how) or 0
+    return coerce.key_id(association["parentMessageKey"].get("id")), name_or_number

@@ -103,7 +103,7 @@ def _message_copy(  # noqa: PLR0913 - each argument is a part of one record
     shown: dict[str, Any] = {
         "sender_name": usable_name(record.get("pushName")),
         "source": _source(record.get("source")),
-        "kind": content.kind,
+        "kind": "supplement" if context.is_supplement else content.kind,
         "text": content.text,
         "media": content.media,
         "details": {**content.details, **context.details, **({"view_once": True} if key.is_view_once else {})},

@@ -272,6 +272,7 @@ class Conversation(TimestampedModel):
         latest = self.messages.aggregate(
             read_inbound=Max("timestamp", filter=Q(from_me=False, status__gte=READ)),
             from_device=Max("timestamp", filter=Q(from_me=True, from_device=True)),
+            shown=Max("timestamp", filter=~Q(kind=conversation_summary.SUPPLEMENT)),
             any=Max("timestamp"),
         )
         # Python, not SQL, picks among the messages of one second, because a database collation may order key ids
@@ -281,7 +282,7 @@ class Conversation(TimestampedModel):
         return {
             **read_fields(until),
             "unread_count": self.count_unread(until),
-            **conversation_summary.last_message_fields(max(rows, key=conversation_summary.sort_key, default=None)),
+            **conversation_summary.last_message_fields(max(rows, key=conversation_summary.preview_key, default=None)),
         }
 
     @property

@@ -13,9 +13,11 @@ from conversations.evolution.status import READ
 PREVIEW_CHARS = 255
 Position = tuple[dt.datetime, int]  # a place in a conversation: `timestamp` and `sent_order` of a message
 START: Position = (EPOCH, 0)  # before all messages
+# A file that completes another message, such as the same picture in high definition; WhatsApp shows both as one.
+SUPPLEMENT = "supplement"
 # Calls and notices never count as unread, because nobody wrote them. Status updates never count as unread, because
 # WhatsApp shows them outside of the inbox.
-UNCOUNTED_MESSAGE_KINDS = ("call", "notice")
+UNCOUNTED_MESSAGE_KINDS = ("call", "notice", SUPPLEMENT)
 UNCOUNTED_CONVERSATION_KINDS = ("status", "broadcast")
 
 
@@ -38,6 +40,14 @@ class SummarizedMessage(Protocol):
 def sort_key(message: SummarizedMessage) -> tuple[dt.datetime, int, str, bool]:
     """Return the key by which messages of a conversation are ordered; the last message has the greatest sort key."""
     return message.timestamp, message.sent_order, message.key_id, message.from_me
+
+
+def preview_key(message: SummarizedMessage) -> tuple[bool, dt.datetime, int, str, bool]:
+    """Return the key with the greatest value for the message that is shown as the last one of its conversation.
+
+    A supplement is shown as the last message only in a conversation that has no other messages.
+    """
+    return (message.kind != SUPPLEMENT, *sort_key(message))
 
 
 def position(message: SummarizedMessage) -> Position:

@@ -143,6 +143,7 @@ class Message(TimestampedModel):
         CHANNEL_INVITE = "channel_invite"
         CALL = "call"
         NOTICE = "notice"
+        SUPPLEMENT = "supplement"
         UNKNOWN = "unknown"
 
     class Status(models.IntegerChoices):

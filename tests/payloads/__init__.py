@@ -20,6 +20,17 @@ def case(name: str) -> list[dict[str, Any]]:
     return bodies
 
 
+def messages() -> list[dict[str, Any]]:
+    """Return messages with rare content, each with what it gives.
+
+    Each has a `name`, and either a `message` or an `event` with `data`. A message also has `chat`, `from_me`, `type`
+    and further fields of the `record`, if they are unusual. `gives` has the fields of the chat message, or the
+    `updates` of other messages; it is empty if nothing is stored.
+    """
+    lines = (HERE / "messages.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
 def protocol_fields() -> dict[str, str]:
     """Return the type of each field of WhatsApp's protocol buffer `Message`, as of version 7.0.0-rc.9 of Baileys."""
     lines = (HERE / "message_fields.txt").read_text(encoding="utf-8").splitlines()

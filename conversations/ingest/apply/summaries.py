@@ -29,7 +29,7 @@ class MessageChanges:
 
 def update_summary(conversation: Conversation, messages: MessageChanges, changes: UnitOfWork) -> None:
     """Update one conversation's summary after a batch changed its messages."""
-    if messages.is_recount or any(fields & {"timestamp", "sent_order"} for fields in messages.changed.values()):
+    if messages.is_recount or any(fields & {"timestamp", "sent_order", "kind"} for fields in messages.changed.values()):
         changes.set(conversation, **conversation.summarize())
         return
     rows = [*messages.new, *messages.changed]
@@ -39,7 +39,7 @@ def update_summary(conversation: Conversation, messages: MessageChanges, changes
     if last is not None:
         changes.set(conversation, **conversation_summary.last_message_fields(last))
     is_read_further = changes.set(conversation, **read_fields(until))
-    if (is_read_further and not is_new) or any(fields & {"kind", "is_history"} for fields in messages.changed.values()):
+    if (is_read_further and not is_new) or any("is_history" in fields for fields in messages.changed.values()):
         unread = conversation.count_unread(until)
     else:
         new_unread = [
@@ -56,10 +56,11 @@ def _find_last_message(conversation: Conversation, rows: Iterable[Message]) -> M
     """Return the conversation's last message if it is one of `rows`, the new and changed messages; otherwise None."""
     pk = conversation.last_message_id
     last_key = pk and (
+        conversation.last_message_kind != conversation_summary.SUPPLEMENT,
         conversation.last_message_at,
         conversation.last_sent_order,
         conversation.last_key_id,
         conversation.last_message_from_me,
     )
-    later = [row for row in rows if not last_key or row.pk == pk or conversation_summary.sort_key(row) > last_key]
-    return max(later, key=conversation_summary.sort_key, default=None)
+    later = [row for row in rows if not last_key or row.pk == pk or conversation_summary.preview_key(row) > last_key]
+    return max(later, key=conversation_summary.preview_key, default=None)

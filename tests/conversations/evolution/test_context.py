@@ -47,10 +47,30 @@ def test_a_picture_of_an_album_has_the_album_id(association: object, is_wrapped:
     assert context_of({}, message=message).details == {"album_id": "ALBUM"}
 
 
-def test_a_second_version_of_a_picture_names_the_first() -> None:
-    info = {"messageAssociation": {"associationType": 10, "parentMessageKey": {"id": "SD"}}}
-    message = {"associatedChildMessage": {"message": {"imageMessage": {}}}, "messageContextInfo": info}
-    assert context_of({}, message=message).details == {"parent": {"key_id": "SD", "association": 10}}
+def belonging(association: object, content: dict[str, Any]) -> MessageContext:
+    info = {"messageAssociation": {"associationType": association, "parentMessageKey": {"id": "SD"}}}
+    return context_of({}, message={"associatedChildMessage": {"message": content}, "messageContextInfo": info})
+
+
+@pytest.mark.parametrize("association", [3, 5, 7, 10, 12, 19, "HD_IMAGE_DUAL_UPLOAD"])
+def test_a_file_that_completes_another_message_is_a_supplement(association: object) -> None:
+    context = belonging(association, {"imageMessage": {}})
+    assert context.details == {"parent": {"key_id": "SD", "association": association}}
+    assert context.is_supplement
+
+
+@pytest.mark.parametrize("association", [0, 1, 2, 8, 99, "MEDIA_ALBUM", None, True, [10]])
+def test_other_messages_that_belong_to_a_message_are_no_supplements(association: object) -> None:
+    assert not belonging(association, {"imageMessage": {}}).is_supplement
+    assert not belonging(10, {"conversation": "oi"}).is_supplement
+
+
+@pytest.mark.parametrize(
+    ("association", "stored"), [("x" * 70_000, "x" * 64), (10**400, 0), ({"low": 2, "high": 0}, 2)]
+)
+def test_how_a_message_belongs_to_another_is_bounded(association: object, stored: object) -> None:
+    parent = belonging(association, {"imageMessage": {}}).details["parent"]
+    assert parent == {"key_id": "SD", "association": stored}
 
 
 def test_a_comment_quotes_the_message_that_it_is_about() -> None:

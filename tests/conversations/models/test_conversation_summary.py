@@ -47,6 +47,7 @@ def test_read_receipts_and_messages_from_a_device_prove_that_the_conversation_wa
         ({}, "group", True),
         ({"from_me": True}, "direct", False),
         ({"kind": "call"}, "direct", False),
+        ({"kind": "supplement"}, "direct", False),
         ({"is_history": True}, "direct", False),
         ({}, "status", False),
         ({}, "broadcast", False),
@@ -77,3 +78,14 @@ def test_recount_computes_the_summary_from_the_messages() -> None:
     row = Conversation.objects.recount(chat.pk)
     assert (row.last_message, row.last_message_text) == (last, "last")
     assert (row.unread_count, row.read_until) == (2, NOON + seconds)
+
+
+@pytest.mark.django_db
+def test_a_supplement_is_shown_as_the_last_message_only_if_there_is_no_other() -> None:
+    chat = a_chat(an_instance())
+    supplement = a_message(chat, timestamp=NOON + dt.timedelta(seconds=1), kind="supplement")
+    row = Conversation.objects.recount(chat.pk)
+    assert (row.last_message, row.unread_count) == (supplement, 0)
+    picture = a_message(chat, timestamp=NOON, kind="image", text="praia")
+    row = Conversation.objects.recount(chat.pk)
+    assert (row.last_message, row.last_message_text, row.unread_count) == (picture, "praia", 1)
