@@ -21,6 +21,7 @@ from rest_framework.test import APIClient
 from cachelayer import cache
 from conversations.evolution.media_names import media_name
 from conversations.models import ApiToken, Conversation, Instance, Membership, Message, Role, Scope
+from tests.conversations.media.pictures import a_picture
 from tests.conversations.rows import a_chat, a_message, an_instance
 
 pytestmark = pytest.mark.django_db
@@ -49,7 +50,7 @@ class House:
 def a_house() -> House:
     instance = an_instance()
     chat = a_chat(instance)
-    name = default_storage.save(media_name(instance.pk, secrets.token_hex(32)), ContentFile(b"file"))
+    name = default_storage.save(media_name(instance.pk, secrets.token_hex(32)), ContentFile(a_picture()))
     message = a_message(chat, kind="image", media={"mimetype": "image/png", "file": name})
     Conversation.objects.recount(chat.pk)
     return House(instance, chat, message)
