@@ -57,6 +57,7 @@ class Environment:
     log_console: bool
     log_slow_sql_ms: float
     media_dir: Path
+    media_keep_days: float | None
     ingest_in_web_process: bool
     ingest_window: float
     ingest_interval: float
@@ -83,9 +84,10 @@ class Environment:
     def ingest(self) -> dict[str, Any]:
         """The options for `conversations.ingest.conf`, used by the setting `INGEST`."""
         prefix = "ingest_"
-        return {
+        options = {
             name.removeprefix(prefix).upper(): value for name, value in vars(self).items() if name.startswith(prefix)
         }
+        return {**options, "MEDIA_KEEP_DAYS": self.media_keep_days}
 
 
 def open_env(base_dir: Path = BASE_DIR) -> Env:
@@ -141,6 +143,7 @@ def read(base_dir: Path = BASE_DIR) -> Environment:
         "log_console": env.bool("LOG_CONSOLE", default=True),
         "log_slow_sql_ms": env.float("LOG_SLOW_SQL_MS", default=200.0, validate=validate.Range(min=0)),
         "media_dir": env.path("MEDIA_DIR", default=base_dir / "var" / "media"),
+        "media_keep_days": env.float("MEDIA_KEEP_DAYS", default=None, validate=validate.Range(min=1)),
         # With SQLite, the web process is the only process, so the ingestion must run inside the web process.
         "ingest_in_web_process": env.bool("INGEST_IN_WEB_PROCESS", default=str(database).startswith("sqlite")),
         "ingest_window": env.float("INGEST_WINDOW", default=1.0, validate=validate.Range(min=0, max=60)),

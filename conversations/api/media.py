@@ -31,12 +31,12 @@ from conversations.api import media_tickets
 from conversations.api.authentication import SessionAuthentication, TokenAuthentication
 from conversations.api.byte_range import ByteRange, UnsatisfiableRange, parse_range
 from conversations.api.media_tickets import Ticket
-from conversations.api.message_media import REMOVED, has_thumbnail, stored_name
+from conversations.api.message_media import has_thumbnail, stored_name
 from conversations.api.negotiation import JSONOnlyNegotiation
 from conversations.api.permissions import access_of, check_instance
 from conversations.api.query_params import Parameters
 from conversations.api.schema import ID_PARAMETER
-from conversations.evolution.media_names import REFERENCE
+from conversations.evolution.media_names import REFERENCE, REMOVED
 from conversations.evolution.thumbnails import THUMBNAIL
 from conversations.media import thumbnails
 from conversations.media.file_types import HEAD_BYTES, detect, download_name

@@ -12,7 +12,6 @@ from conversations.evolution.media_names import REFERENCE, is_media_of
 from conversations.evolution.thumbnails import THUMBNAIL
 from conversations.models import Message
 
-REMOVED = "is_removed"  # the member of `Message.media` that says that retention has deleted the file
 _PICTURES = frozenset({Message.Kind.IMAGE, Message.Kind.STICKER})
 
 

@@ -7,6 +7,7 @@ too, so a name is only believed if it has exactly this form, and is only served 
 import re
 
 REFERENCE = "file"  # the member that holds the name of a media file
+REMOVED = "is_removed"  # the member of `Message.media` that says that retention has deleted the file
 _NAME = re.compile(r"[1-9][0-9]{0,18}/([0-9a-f]{2})/\1[0-9a-f]{62}", re.ASCII)
 
 

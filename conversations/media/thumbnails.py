@@ -21,7 +21,7 @@ MAX_PIXELS = 25_000_000  # of a picture; a pixel takes up to 4 bytes of memory
 MAX_SCANS = 32  # of a JPEG; each one is a pass over all pixels, and usual files have about ten
 WAIT_SECONDS = 5.0  # for other pictures of this process
 _SCAN = b"\xff\xda"
-_SUFFIX = ".thumbnail"
+SUFFIX = ".thumbnail"
 
 decoder = threading.Lock()
 log = Context.MEDIA.logger
@@ -33,12 +33,12 @@ class BusyError(Exception):
 
 def made_name(name: str) -> str:
     """Return the name of the file with the thumbnail of a picture; `name` is the name of the picture's file."""
-    return name + _SUFFIX
+    return name + SUFFIX
 
 
 def is_made(name: str) -> bool:
     """Return whether a file name is one that `made_name` returns."""
-    return name.endswith(_SUFFIX)
+    return name.endswith(SUFFIX)
 
 
 def make(name: str) -> bytes:

@@ -19,6 +19,7 @@ from conversations.evolution.media_names import REFERENCE, media_name
 from conversations.evolution.message_types import METADATA_KEYS, MessageClass
 from conversations.evolution.thumbnails import find_thumbnails
 from conversations.media.file_types import detect
+from conversations.media.storage import swept_storage
 from conversations.models import Instance
 from logs.contexts import Context
 
@@ -130,7 +131,7 @@ def _normalize(encoded: str) -> str:
 
 def _write(name: str, content: bytes) -> None:
     try:
-        if not default_storage.exists(name):
+        if not swept_storage().touch(name):
             default_storage.save(name, BytesIO(content))
             log.debug("Media WRITTEN", extra={"file": name, "size": len(content)})
     except OSError:

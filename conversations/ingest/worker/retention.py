@@ -1,4 +1,4 @@
-"""Deletes old applied events, and pending updates whose message never came, in small steps.
+"""Deletes old applied events, pending updates whose message never came, and old media files, in small steps.
 
 A step skips rows that another transaction has locked, so that it never waits while it holds locks: it cannot deadlock
 with a worker, or with a web process that receives an old event again. A later step deletes the skipped rows.
@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from conversations.ingest import metrics
 from conversations.ingest.conf import Options
+from conversations.ingest.worker.media_retention import MediaRetention
 from conversations.models import Message, PendingUpdate, WebhookEvent
 
 STEP_ROWS = 1000  # maximum number of rows that one DELETE statement removes
@@ -29,10 +30,11 @@ Row = TypeVar("Row", bound=Model)
 
 
 class Retention:
-    """Deletes old events and pending updates in small steps, with a pause after each step."""
+    """Deletes old events, pending updates and media files in small steps, with a pause after each step."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
+        self._media = MediaRetention(options.media_keep_days)
         self._next_at = monotonic()
 
     def step(self) -> None:
@@ -41,6 +43,7 @@ class Retention:
         Raises:
             DatabaseError, InterfaceError: an SQL statement fails.
         """
+        self._media.step()
         if monotonic() >= self._next_at:
             deleted = delete_events(self._options.keep_days) + expire_pending_updates(self._options.pending_days)
             self._next_at = monotonic() + (STEP_SECONDS if deleted else IDLE_SECONDS)
