@@ -80,7 +80,7 @@ def scenario(**options: Any) -> Callable[[SetUp], SetUp]:
 
 
 # --- the shared store -------------------------------------------------------------------------------------------------
-@scenario()
+@scenario(is_large=True)
 def two_writers_and_two_readers(system: System) -> None:
     """Four processes use one row that is not cached yet."""
     for number in (1, 2):
@@ -277,7 +277,7 @@ def an_outage_of_all_processes(system: System) -> None:
     system.add_reader("s", reading, fetch, fetch)
 
 
-@scenario(warm_up=fetch)
+@scenario(warm_up=fetch, is_large=True)
 def a_store_that_answers_only_reads(system: System) -> None:
     """The store accepts no writes any more, and answers the reads of other processes as before."""
     system.add_writer("w", system.add_process("W"), actions.save_in_transaction)
@@ -296,7 +296,7 @@ def a_full_store(system: System) -> None:
     system.fill_up()
 
 
-@scenario()
+@scenario(is_large=True)
 def a_lost_intent(system: System) -> None:
     """If the store loses a write intent, reads may be stale between the commit and the `end` of the write."""
     for number in (1, 2):

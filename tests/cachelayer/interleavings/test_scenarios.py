@@ -3,7 +3,6 @@
 Only some schedules of large scenarios are explored, unless EXPLORE=all is set; exploring all takes many minutes.
 """
 
-import os
 import threading
 from collections.abc import Iterator
 
@@ -14,11 +13,11 @@ from tests.cachelayer.interleavings.explorer import Counterexample, Exploration,
 from tests.cachelayer.interleavings.fakes import install_fakes
 from tests.cachelayer.interleavings.mutants import MUTANTS, Mutant
 from tests.cachelayer.interleavings.scenarios import SCENARIOS, Scenario
+from tests.effort import EXPLORES_ALL
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.once
 
-EXPLORES_ALL = os.environ.get("EXPLORE") == "all"
 MAX_RUNS_IF_LARGE = 1500
 MAX_RUNS_OF_A_MUTANT = 20_000
 MIN_STATES = 250  # a scenario with fewer states must be set up wrongly

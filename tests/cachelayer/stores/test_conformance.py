@@ -21,6 +21,7 @@ from cachelayer.stores.base import Store
 from cachelayer.stores.memory import MemoryStore
 from cachelayer.stores.redis import RedisStore
 from cachelayer.stores.transport import Script
+from tests.effort import effort
 from tests.valkey import Valkey
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -240,7 +241,9 @@ def stores(valkey_server: Valkey) -> Iterator[Callable[[], tuple[Side, Side]]]:
 
 with_data = given(data=st.data())
 thorough = profile(
-    max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+    max_examples=effort(80, 1000),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
 )
 
 

@@ -14,6 +14,7 @@ from cachelayer import Page
 from conversations.db.keyset import InvalidCursor, keyset_page
 from conversations.models import Contact, Conversation, Instance, Message
 from tests.conversations.rows import NOON, a_group, an_instance
+from tests.effort import effort
 
 pytestmark = pytest.mark.django_db
 
@@ -22,8 +23,10 @@ ORDERS = (LATEST, ("timestamp", "-kind", "id"), ("kind", "id"), ("-id",))
 
 numbers = itertools.count()
 # All examples of hypothesis can share one transaction, because each example creates its own conversation.
-few_examples = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-many_examples = settings(few_examples, max_examples=200)
+few_examples = settings(
+    max_examples=effort(20, 100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+many_examples = settings(few_examples, max_examples=effort(60, 500))
 
 # Up to twelve rows share two timestamps and two kinds, so most rows have the same sort key as another row.
 ties = st.tuples(st.integers(0, 1), st.sampled_from(["text", "image"]))

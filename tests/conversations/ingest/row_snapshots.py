@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from conversations.evolution.media_names import is_media_name
 from conversations.models import (
     Contact,
     ContactAddress,
@@ -14,13 +15,17 @@ from conversations.models import (
 )
 
 IGNORED_FIELDS = {"id", "created_at", "updated_at", "instance_id", "name_of_instance"}
+DIGEST_LENGTH = 16  # hexadecimal digits at the end of a message's `precedence`
 TOKEN_FIELDS = {"token_hash", "previous_token_hash", "previous_token_until"}
 
 Rows = dict[str, list[dict[str, Any]]]
 
 
 def rows_of(instance: Instance) -> Rows:
-    """Return all rows of the instance by table; JIDs and message key ids replace the values of foreign keys."""
+    """Return all rows of the instance by table; JIDs and message key ids replace the values of foreign keys.
+
+    The names of media files are without the instance's folder, on which the digest in `precedence` depends too.
+    """
     instance = Instance.objects.get(pk=instance.pk)
     contacts = {row.pk: row for row in Contact.objects.filter(instance=instance)}
     chats = {row.pk: row for row in Conversation.objects.filter(instance=instance)}
@@ -38,6 +43,7 @@ def rows_of(instance: Instance) -> Rows:
                     contacts[int(author)].jid if author.isdecimal() else author: statement
                     for author, statement in values[name].items()
                 }
+        values |= _without_folder(values)
         if values.get("last_message_id"):
             last = messages[values["last_message_id"]]
             values["last_message_id"] = (chats[last.conversation_id].jid, last.key_id, last.from_me)
@@ -63,3 +69,11 @@ def rows_of(instance: Instance) -> Rows:
         "pending_updates": table(PendingUpdate.objects.filter(instance=instance)),
         "clocks": table(StateClock.objects.filter(instance=instance)),
     }
+
+
+def _without_folder(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of a message that depend on the folder of its media files, without the folder."""
+    files = {name: value.split("/")[-1] for name, value in values.get("media", {}).items() if is_media_name(value)}
+    if not files:
+        return {}
+    return {"media": values["media"] | files, "precedence": values["precedence"][:-DIGEST_LENGTH]}

@@ -8,7 +8,6 @@ The tests damage the JSON tree (remove, duplicate or replace members by extreme 
 import copy
 import itertools
 import json
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,6 +24,7 @@ from conversations.models import Instance
 from conversations.models.instance import hash_token
 from conversations.webhooks.instances import known_names
 from tests.conversations.admin.pages import page_url
+from tests.effort import EXPLORES_ALL, effort
 from tests.payloads import SAMPLES, captured, sample
 
 pytestmark = pytest.mark.django_db
@@ -38,11 +38,10 @@ MAX_PAGE_BYTES = 1_000_000  # of the admin's page of a conversation
 Path = tuple[Any, ...]
 numbers = itertools.count()
 
-# On PostgreSQL, where an example takes longer, the tests run fewer examples. EXPLORE=all runs far more examples.
-EXPLORE_ALL = os.environ.get("EXPLORE") == "all"
+# On PostgreSQL, where an example takes longer, the tests run fewer examples.
 IS_SQLITE = connection.vendor == "sqlite"
-MAX_EXAMPLES = 5000 if EXPLORE_ALL else 150 if IS_SQLITE else 60
-SAMPLE_NAMES = SAMPLES if EXPLORE_ALL or IS_SQLITE else SAMPLES[::3]
+MAX_EXAMPLES = effort(40 if IS_SQLITE else 20, 5000)
+SAMPLE_NAMES = SAMPLES if EXPLORES_ALL or IS_SQLITE else SAMPLES[::3]
 fuzz_settings = settings(
     max_examples=MAX_EXAMPLES,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -63,8 +63,12 @@ class Server:
         self._clients.callback(connection.close)
         return connection
 
-    def stop(self) -> None:
+    def disconnect(self) -> None:
+        """Close the connections of all clients."""
         self._clients.close()
+
+    def stop(self) -> None:
+        self.disconnect()
         self._socket.close()
         self.process.kill() if self.process.poll() is None else None
         self.process.wait(TIMEOUT)
@@ -85,6 +89,29 @@ def start(tmp_path: Path) -> Iterator[Start]:
             return server
 
         yield run
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, ...], Server]]:
+    """The servers that tests share, by their options."""
+    with ExitStack() as stack:
+
+        class Servers(dict[tuple[str, ...], Server]):
+            def __missing__(self, options: tuple[str, ...]) -> Server:
+                self[options] = server = Server(tmp_path_factory.mktemp("server"), *options)
+                stack.callback(server.stop)
+                server.get("/")
+                return server
+
+        yield Servers()
+
+
+@pytest.fixture
+def shared(servers: dict[tuple[str, ...], Server]) -> Iterator[Start]:
+    """Return a function like `start`, whose server runs on for other tests; its clients disconnect after the test."""
+    yield lambda *options: servers[options]
+    for server in servers.values():
+        server.disconnect()
 
 
 def get(connection: HTTPConnection, path: str) -> str:
@@ -118,8 +145,8 @@ SLOW = {
 
 
 @pytest.mark.parametrize("kind", SLOW)
-def test_slow_clients_hold_no_thread(start: Start, kind: str) -> None:
-    server = start("--threads", "1")
+def test_slow_clients_hold_no_thread(shared: Start, kind: str) -> None:
+    server = shared("--threads", "1")
     for _ in range(5 if "does not read" in kind else SLOW_CLIENTS):
         server.send(SLOW[kind])
     body = b'{"event": "messages.upsert"}'
@@ -150,8 +177,8 @@ def test_health_is_answered_while_all_connections_wait_for_a_thread(start: Start
 
 
 @pytest.mark.parametrize("kind", ["nothing sent", "half a request line", "half a head"])
-def test_a_client_that_sends_no_complete_head_is_disconnected(start: Start, kind: str) -> None:
-    server = start("--keep-alive", "1")
+def test_a_client_that_sends_no_complete_head_is_disconnected(shared: Start, kind: str) -> None:
+    server = shared("--keep-alive", "1")
     assert server.send(SLOW[kind]).recv(1) == b""
     kept = server.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert answer(kept)[0] == 200
@@ -176,8 +203,8 @@ WAITING_FOR_CLIENT = [
 
 
 @pytest.mark.parametrize("kind", WAITING_FOR_CLIENT)
-def test_clients_that_are_slow_keep_nobody_out(start: Start, kind: str) -> None:
-    server = start("--worker-connections", "3", "--threads", "1")
+def test_clients_that_are_slow_keep_nobody_out(shared: Start, kind: str) -> None:
+    server = shared("--worker-connections", "3", "--threads", "1")
     for _ in range(6):
         connection = server.send(SLOW[kind])
         # A connection whose request is in the thread is never closed. So wait until the thread has finished with it.
@@ -224,26 +251,26 @@ def test_kept_alive_connections_of_one_client_are_spread_over_the_processes(star
     assert min(Counter(processes).values()) > len(processes) / 4
 
 
-def test_a_large_body_without_a_token_is_refused_before_it_is_sent(start: Start) -> None:
-    connection = start().send(post("/webhooks/shop", LARGE, b"x" * 100_000))
+def test_a_large_body_without_a_token_is_refused_before_it_is_sent(shared: Start) -> None:
+    connection = shared().send(post("/webhooks/shop", LARGE, b"x" * 100_000))
     assert answer(connection) == (401, "refused")
 
 
-def test_a_client_that_sends_all_of_a_refused_body_reads_the_response(start: Start) -> None:
-    connection = start().send(post("/webhooks/shop", LARGE, b"x" * LARGE))
+def test_a_client_that_sends_all_of_a_refused_body_reads_the_response(shared: Start) -> None:
+    connection = shared().send(post("/webhooks/shop", LARGE, b"x" * LARGE))
     assert answer(connection) == (401, "refused")
 
 
 @pytest.mark.parametrize("size", [0, 1, 64 * 1024, 64 * 1024 + 1, LARGE])
-def test_a_body_arrives_unchanged(start: Start, size: int) -> None:
+def test_a_body_arrives_unchanged(shared: Start, size: int) -> None:
     body = os.urandom(size)
-    connection = start().send(post("/webhooks/shop", size, body, "X-Webhook-Token: right"))
+    connection = shared().send(post("/webhooks/shop", size, body, "X-Webhook-Token: right"))
     assert answer(connection) == (202, f"{size} {hashlib.sha256(body).hexdigest()}")
 
 
 @pytest.mark.parametrize("path", ["/digest", "/webhooks/shop"])
-def test_a_body_over_the_limit_of_its_path_is_refused(start: Start, path: str) -> None:
-    server = start()
+def test_a_body_over_the_limit_of_its_path_is_refused(shared: Start, path: str) -> None:
+    server = shared()
     limit = 100 * 1024 * 1024 if path.startswith("/webhooks") else 65_535
     status, body = answer(server.send(post(path, limit + 1, b"", "X-Webhook-Token: right")))
     assert (status, "larger than" in body) == (413, True)
@@ -253,16 +280,16 @@ def test_a_body_over_the_limit_of_its_path_is_refused(start: Start, path: str) -
         assert answer(server.send(head + 4 * chunk))[0] == 413
 
 
-def test_a_client_may_wait_for_permission_to_send_its_body(start: Start) -> None:
-    connection = start().send(post("/webhooks/shop", 2, b"", "X-Webhook-Token: right", "Expect: 100-continue"))
+def test_a_client_may_wait_for_permission_to_send_its_body(shared: Start) -> None:
+    connection = shared().send(post("/webhooks/shop", 2, b"", "X-Webhook-Token: right", "Expect: 100-continue"))
     assert connection.recv(100).startswith(b"HTTP/1.1 100 ")
     connection.sendall(b"{}")
     assert answer(connection) == (202, f"2 {hashlib.sha256(b'{}').hexdigest()}")
 
 
 @pytest.mark.parametrize("request_", [b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", post("/digest", 1, b"x")])
-def test_a_client_that_stops_sending_gets_its_response(start: Start, request_: bytes) -> None:
-    connection = start().connect()
+def test_a_client_that_stops_sending_gets_its_response(shared: Start, request_: bytes) -> None:
+    connection = shared().connect()
     connection.sendall(request_)
     connection.shutdown(socket.SHUT_WR)
     assert answer(connection)[0] == 200
@@ -272,15 +299,15 @@ def test_a_client_that_stops_sending_gets_its_response(start: Start, request_: b
     "request_",
     [post("/digest", 2, b"x"), b"POST /digest HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"],
 )
-def test_an_incomplete_body_is_refused_so_that_it_is_sent_again(start: Start, request_: bytes) -> None:
-    connection = start().connect()
+def test_an_incomplete_body_is_refused_so_that_it_is_sent_again(shared: Start, request_: bytes) -> None:
+    connection = shared().connect()
     connection.sendall(request_)
     connection.shutdown(socket.SHUT_WR)
     assert answer(connection)[0] == 408
 
 
-def test_an_error_of_the_application_is_answered_in_json_without_details(start: Start) -> None:
-    with closing(start().keep_alive()) as connection:
+def test_an_error_of_the_application_is_answered_in_json_without_details(shared: Start) -> None:
+    with closing(shared().keep_alive()) as connection:
         connection.request("GET", "/fail")
         response = connection.getresponse()
         assert (response.status, response.headers["Content-Type"]) == (500, "application/json")
@@ -292,8 +319,8 @@ def test_an_error_of_the_application_is_answered_in_json_without_details(start: 
 @pytest.mark.parametrize(
     ("path", "content_type"), [("/digest", "application/json"), ("/api/v1/contacts/", "application/problem+json")]
 )
-def test_a_refusal_of_the_server_is_a_problem_under_api(start: Start, path: str, content_type: str) -> None:
-    with closing(start().keep_alive()) as connection:
+def test_a_refusal_of_the_server_is_a_problem_under_api(shared: Start, path: str, content_type: str) -> None:
+    with closing(shared().keep_alive()) as connection:
         connection.request("POST", path, b"{}", {"Content-Type": "multipart/form-data; boundary=BBB"})
         response = connection.getresponse()
         assert (response.status, response.headers["Content-Type"]) == (415, content_type)
@@ -308,8 +335,8 @@ MALFORMED = {
 }
 
 
-def test_a_malformed_head_is_answered_and_is_no_page(start: Start) -> None:
-    server = start()
+def test_a_malformed_head_is_answered_and_is_no_page(shared: Start) -> None:
+    server = shared()
     for kind, head in MALFORMED.items():
         with closing(HTTPResponse(server.send(head))) as response:
             response.begin()
@@ -319,21 +346,21 @@ def test_a_malformed_head_is_answered_and_is_no_page(start: Start) -> None:
 
 
 @pytest.mark.parametrize(("path", "status"), [("/digest", 415), ("/webhooks/shop", 202)])
-def test_a_multipart_body_is_refused_where_forms_are_read(start: Start, path: str, status: int) -> None:
+def test_a_multipart_body_is_refused_where_forms_are_read(shared: Start, path: str, status: int) -> None:
     headers = "X-Webhook-Token: right", "Content-Type: Multipart/Form-Data; boundary=BBB"
-    assert answer(start().send(post(path, 2, b"{}", *headers)))[0] == status
+    assert answer(shared().send(post(path, 2, b"{}", *headers)))[0] == status
 
 
-def test_pipelined_requests_are_answered_in_order(start: Start) -> None:
+def test_pipelined_requests_are_answered_in_order(shared: Start) -> None:
     requests = post("/digest", 1, b"a") + post("/digest", 2, b"bb") + post("/digest", 3, b"ccc", "Connection: close")
-    with start().send(requests).makefile("rb") as responses:
+    with shared().send(requests).makefile("rb") as responses:
         text = responses.read().decode()
     assert re.findall(r"^(\d) [0-9a-f]{64}", text, re.MULTILINE) == ["1", "2", "3"]
 
 
-def test_a_header_with_underscores_cannot_pose_as_another(start: Start) -> None:
+def test_a_header_with_underscores_cannot_pose_as_another(shared: Start) -> None:
     head = b"GET /environ HTTP/1.1\r\nHost: localhost\r\nX_Forwarded_Proto: https\r\nX-Two: a\r\nX-Two: b\r\n\r\n"
-    status, text = answer(start().send(head))
+    status, text = answer(shared().send(head))
     lines = text.splitlines()
     assert status == 200
     assert not [line for line in lines if line.startswith("HTTP_X_FORWARDED")]

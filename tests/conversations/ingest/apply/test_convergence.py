@@ -11,12 +11,13 @@ from tests.conversations.ingest.apply.orders import apply_at_once, apply_in_ever
 from tests.conversations.ingest.bodies import GROUP, LID, PHONE, SECOND, Body, envelope, text
 from tests.conversations.ingest.streams import events as any_event
 from tests.conversations.ingest.streams import records, recycled
+from tests.effort import effort
 
 pytestmark = pytest.mark.django_db
 
 # All examples of hypothesis can share one transaction, because each example creates new instances. PostgreSQL gets
 # fewer examples, because an example takes several times as long on PostgreSQL.
-EXAMPLES = 60 if connection.vendor == "sqlite" else 20
+EXAMPLES = effort(25 if connection.vendor == "sqlite" else 15, 500)
 on_new_instances = settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 

@@ -17,6 +17,7 @@ from conversations.ingest.apply.latest_state import (
 )
 from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Contact, Conversation, Instance, StateClock
+from tests.effort import effort
 
 Statement = tuple[dict[str, Any], str]  # values by field name, and the clock of the values
 
@@ -130,7 +131,7 @@ def test_merging_rows_takes_the_newer_values_and_deletes_the_clocks_of_the_other
 clocks = st.sampled_from(["", "1", "2"])
 fields = st.dictionaries(st.sampled_from(["is_deleted", "name", "label:7", "label:8"]), st.booleans() | st.text("ab"))
 statements = st.lists(st.tuples(fields, clocks), max_size=5)
-on_one_instance = settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+on_one_instance = settings(max_examples=effort(20, 200), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def state_after(instance: Instance, found: list[Statement]) -> tuple[Any, ...]:

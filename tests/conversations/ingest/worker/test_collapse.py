@@ -14,6 +14,7 @@ from conversations.models import Instance, WebhookEvent
 from tests.conversations.ingest.bodies import Body, envelope, text
 from tests.conversations.ingest.inboxes import NO_DELAY, outcomes, store_all
 from tests.conversations.ingest.row_snapshots import rows_of
+from tests.effort import effort
 
 pytestmark = pytest.mark.django_db
 
@@ -156,7 +157,9 @@ states = st.builds(
 )
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=effort(10, 200), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.lists(states, min_size=1, max_size=12), st.lists(st.booleans(), min_size=12, max_size=12), st.data())
 def test_any_order_and_any_batches_of_repeated_states_give_the_same_rows(
     stream: list[Body], cuts: list[bool], data: st.DataObject

@@ -21,6 +21,7 @@ from conversations.models import IngestCounter, IngestLease, Instance, WebhookEv
 from tests.conversations.ingest.bodies import Body, envelope, text
 from tests.conversations.ingest.row_snapshots import Rows, rows_of
 from tests.conversations.ingest.streams import bodies as any_body
+from tests.effort import effort
 from tests.payloads import captured
 
 pytestmark = pytest.mark.django_db
@@ -157,7 +158,7 @@ def apply_in_batches(bodies: Iterable[Body], cuts: Iterable[bool], options: Opti
 
 
 @settings(
-    max_examples=40 if connection.vendor == "sqlite" else 15,
+    max_examples=effort(12, 200),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
