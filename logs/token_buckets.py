@@ -4,17 +4,52 @@ Tokens are added to a bucket at a fixed rate, up to the bucket's capacity, and e
 """
 
 import threading
+from collections import OrderedDict
 from collections.abc import Hashable
 from time import monotonic
+from typing import NamedTuple
+
+MAX_BUCKETS = 10_000  # of one object; a bucket takes about 300 bytes
+
+
+class Taken(NamedTuple):
+    """The result of an attempt to take a token.
+
+    Attributes:
+        has_token: whether the bucket had a token.
+        capacity: the number of tokens in a full bucket.
+        tokens: the number of tokens that are left.
+        rate: the number of tokens added per second.
+    """
+
+    has_token: bool
+    capacity: float
+    tokens: float
+    rate: float
+
+    @property
+    def seconds_to_token(self) -> float:
+        """After how many seconds the bucket has a token again; 0 if it has one."""
+        return max(1 - self.tokens, 0) / self.rate
+
+    @property
+    def seconds_to_full(self) -> float:
+        """After how many seconds the bucket is full again."""
+        return (self.capacity - self.tokens) / self.rate
 
 
 class TokenBuckets:
-    """One token bucket per key. Keys must come from a bounded set, because buckets are never removed."""
+    """One token bucket per key. Of too many, the one that was not used for the longest time is removed.
 
-    def __init__(self, burst_seconds: float) -> None:
-        """Set the capacity of all buckets: the tokens that are added in `burst_seconds`."""
+    A bucket that is removed is full at its next use, so that outsiders with many keys can neither fill the memory nor
+    take tokens from others.
+    """
+
+    def __init__(self, burst_seconds: float, max_buckets: int = MAX_BUCKETS) -> None:
+        """Set the capacity of all buckets, the tokens that are added in `burst_seconds`, and the number of buckets."""
         self._burst_seconds = burst_seconds
-        self._buckets: dict[Hashable, tuple[float, float]] = {}  # key → (tokens, time of the last `take`)
+        self._max_buckets = max_buckets
+        self._buckets: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()  # key → (tokens, time of last use)
         self._lock = threading.Lock()
 
     def take(self, key: Hashable, rate: float) -> bool:
@@ -24,13 +59,25 @@ class TokenBuckets:
             key: the bucket's key.
             rate: the number of tokens added per second.
         """
+        return self.try_take(key, rate).has_token
+
+    def try_take(self, key: Hashable, rate: float) -> Taken:
+        """Do what `take` does, and return how many tokens are left."""
         capacity, now = max(rate * self._burst_seconds, 1.0), monotonic()
         with self._lock:
-            tokens, counted_at = self._buckets.get(key, (capacity, now))
-            tokens = min(tokens + (now - counted_at) * rate, capacity)
+            tokens, used_at = self._buckets.get(key, (capacity, now))
+            tokens = min(tokens + (now - used_at) * rate, capacity)
             has_token = tokens >= 1
-            self._buckets[key] = (tokens - has_token, now)
-            return has_token
+            tokens -= has_token
+            self._buckets[key] = (tokens, now)
+            self._buckets.move_to_end(key)
+            if len(self._buckets) > self._max_buckets:
+                self._buckets.popitem(last=False)
+        return Taken(has_token, capacity, tokens, rate)
+
+    def __len__(self) -> int:
+        """Return the number of buckets."""
+        return len(self._buckets)
 
     def reset(self) -> None:
         """Fill all buckets, and replace the lock, which a thread may have held during a fork."""

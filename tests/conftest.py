@@ -19,6 +19,7 @@ from django_redis import get_redis_connection  # noqa: E402 - must follow isolat
 from cachelayer.conf import Options  # noqa: E402 - must follow isolation.set_up
 from cachelayer.runtime.runtime import runtime  # noqa: E402 - must follow isolation.set_up
 from conversations.api.authentication import refusals  # noqa: E402 - must follow isolation.set_up
+from conversations.api.rate_limits import buckets  # noqa: E402 - must follow isolation.set_up
 from conversations.webhooks.instances import known_names  # noqa: E402 - must follow isolation.set_up
 from logs.line_limit import line_limit  # noqa: E402 - must follow isolation.set_up
 
@@ -52,6 +53,7 @@ def no_outsiders() -> Iterator[None]:
     """Forget the requests of other tests, of which only a bounded number is checked and logged."""
     yield
     refusals.reset()
+    buckets.reset()
     known_names.reset()
     line_limit.reset()
 

@@ -47,6 +47,8 @@ class Environment:
     allowed_hosts: list[str]
     csrf_trusted_origins: list[str]
     cors_allowed_origins: list[str]
+    api_rate_limit: int
+    api_address_rate_limit: int
     database: dict[str, Any]
     redis_url: str
     cache_prefix: str
@@ -133,6 +135,8 @@ def read(base_dir: Path = BASE_DIR) -> Environment:
         "allowed_hosts": env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"]),
         "csrf_trusted_origins": env.list("CSRF_TRUSTED_ORIGINS", default=[], validate=_each(_scheme(*WEB_SCHEMES))),
         "cors_allowed_origins": env.list("CORS_ALLOWED_ORIGINS", default=[], validate=_each(_scheme(*WEB_SCHEMES))),
+        "api_rate_limit": env.int("API_RATE_LIMIT", default=6000, validate=validate.Range(min=0)),
+        "api_address_rate_limit": env.int("API_ADDRESS_RATE_LIMIT", default=3000, validate=validate.Range(min=0)),
         "database": database,
         "redis_url": env.str("REDIS_URL", default="", validate=_optional(_redis)),
         "cache_prefix": env.str("CACHE_PREFIX", default="whatsai", validate=validate.Regexp(r"^[\w.-]+$")),

@@ -4,7 +4,6 @@ The counts are in the memory of this process: they need no database or Redis, so
 server processes an attacker has N times the attempts.
 """
 
-import ipaddress
 import threading
 import unicodedata
 from collections import OrderedDict
@@ -12,11 +11,11 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.signals import user_login_failed
 from django.dispatch import receiver
 from django.http import HttpRequest
 
+from conversations.api.client_address import client_address, client_network
 from logs.contexts import Context
 from logs.line_limit import line_limit
 
@@ -24,7 +23,6 @@ WINDOW = 900.0  # seconds; failures are forgotten this long after the first one
 # An account is allowed more failures than an address, because anybody can cause them and so keep its owner out.
 ADDRESS_LIMIT = 10
 ACCOUNT_LIMIT = 30
-IPV6_PREFIX = 64  # bits that all addresses of one client have in common
 MAX_NAME = 150  # characters of an account's name; no account has a longer one
 MAX_KEYS = 10_000  # addresses and accounts that are remembered; the oldest is forgotten first
 
@@ -99,18 +97,4 @@ def _account_key(name: str) -> Key:
 
 
 def _address_key(request: HttpRequest) -> Key:
-    """Return the key of a client's address; one key for a whole IPv6 network, because each client has a network."""
-    text = client_address(request)
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return "address", text[:MAX_NAME]
-    if isinstance(address, ipaddress.IPv4Address) or address.ipv4_mapped:
-        return "address", str(address)
-    return "address", str(ipaddress.ip_network((int(address), IPV6_PREFIX), strict=False))
-
-
-def client_address(request: HttpRequest) -> str:
-    """Return the client's IP address; behind a proxy, the one that the proxy has appended to `X-Forwarded-For`."""
-    forwarded = request.headers.get("X-Forwarded-For", "") if settings.SECURE_PROXY_SSL_HEADER else ""
-    return forwarded.rpartition(",")[2].strip() or str(request.META.get("REMOTE_ADDR", ""))
+    return "address", client_network(request)

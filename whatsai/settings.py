@@ -42,6 +42,7 @@ MIDDLEWARE = [
     "whatsai.health.middleware",
     "conversations.webhooks.middleware.middleware",
     "django.middleware.security.SecurityMiddleware",
+    "conversations.api.rate_limits.middleware",
     "conversations.api.compression.middleware",
     "conversations.api.answers.middleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -147,6 +148,8 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "conversations.api.problems.handle",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
 }
+# The requests a minute of one token, and of one address without a token; 0 stands for no limit.
+API_RATE_LIMITS = {"token": env.api_rate_limit, "address": env.api_address_rate_limit}
 # Browsers let pages of these origins use the API, with tokens only: no cookie is accepted from another origin.
 CORS_ALLOWED_ORIGINS = env.cors_allowed_origins
 CORS_URLS_REGEX = r"^/api/"
@@ -162,13 +165,17 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "WhatsAI",
     "DESCRIPTION": "Instances, contacts, conversations and messages of many WhatsApp numbers.",
     "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
+        "conversations.api.schema_operations.name_operations",
         "conversations.api.error_schema.add_errors",
+        "conversations.api.schema_examples.add_examples",
+        "conversations.api.schema_webhook.add_webhook",
     ],
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {

@@ -1,29 +1,33 @@
 """Authenticates API requests by an API token or by a session of the admin, and tells what the request may do.
 
-`request.auth` is the `Access` of the request. A malformed `Authorization` header gives status 401, never 500. A request
-with a wrong token is answered 429 while this process refuses too many. A valid token is never delayed.
+`request.auth` is the `Access` of the request. A malformed `Authorization` header gives status 401, never 500. A wrong
+token is logged with the client's address, and answered 429 while too many come from there. No valid token is delayed.
 """
 
 from copy import copy
+from math import ceil
 from typing import cast
 
 from django.contrib.auth.models import User
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import authentication
-from rest_framework.exceptions import AuthenticationFailed, Throttled
+from rest_framework.exceptions import APIException, AuthenticationFailed, Throttled
 from rest_framework.request import Request
 
 from conversations.access.policy import Access
 from conversations.access.reading import Bearer, access_of_user, bearer_of
+from conversations.api.client_address import client_address, client_network
 from logs.binding import bind
+from logs.contexts import Context
 from logs.fork import after_fork
+from logs.line_limit import line_limit
 from logs.token_buckets import TokenBuckets
 
 SCHEMES = ("token", "bearer")  # the words before the token in the header, in lower case
 MAX_TOKEN_CHARS = 200
 
-REFUSALS_PER_SECOND = 10.0
-BURST_SECONDS = 10.0  # the refusals of this many seconds may happen at once
+REFUSALS_PER_SECOND = 1.0  # of one address
+BURST_SECONDS = 60.0  # the refusals of this many seconds may happen at once
 refusals = TokenBuckets(BURST_SECONDS)
 after_fork(refusals.reset)
 
@@ -36,16 +40,14 @@ class TokenAuthentication(authentication.BaseAuthentication):
 
         Raises:
             AuthenticationFailed: the token is malformed, unknown, expired or revoked, or its user is inactive.
-            Throttled: the token is wrong, and so are those of many other requests.
+            Throttled: the token is wrong, and so were many others from the same address.
         """
         token = request_token(request.headers.get("Authorization", ""))
         if token is None:
             return None
         found = _bearer(request, token) if token else None
         if found is None:
-            if not refusals.take("tokens", REFUSALS_PER_SECOND):
-                raise Throttled(wait=1)
-            raise AuthenticationFailed("Invalid token.")
+            raise _refusal(request)
         bind(user=found.user.pk)
         return copy(found.user), found.access
 
@@ -70,6 +72,18 @@ def _bearer(request: Request, token: str) -> Bearer | None:
         return cast("Bearer | None", request._request.bearer)  # type: ignore[attr-defined] # noqa: SLF001 - documented by DRF
     except AttributeError:
         return bearer_of(token)
+
+
+def _refusal(request: Request) -> APIException:
+    """Count and log a wrong token, and return the error that answers it; the log contains no token."""
+    taken = refusals.try_take(client_network(request._request), REFUSALS_PER_SECOND)  # noqa: SLF001 - documented by DRF
+    left_out = line_limit.admit("tokens")
+    if left_out is not None:
+        fields = {"address": client_address(request._request), **left_out}  # noqa: SLF001 - as above
+        Context.API.logger.warning("Token REFUSED", extra=fields)
+    if taken.has_token:
+        return AuthenticationFailed("Invalid token.")
+    return Throttled(wait=max(ceil(taken.seconds_to_token), 1))
 
 
 def request_token(header: str) -> str | None:

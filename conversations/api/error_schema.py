@@ -36,7 +36,7 @@ PARAMETER_ERROR = {
 }
 ANY_OPERATION = (400, 401, 403, 404, 429, 500, 503)
 WITH_CONTENT = (413, 415)
-WITH_HEADER = {"If-Match": (412,)}
+WITH_HEADER = {"If-Match": (412,), "Idempotency-Key": (409, 422)}
 
 
 def add_errors(result: dict[str, Any], **_options: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from rest_framework.utils.urls import replace_query_param
 
 from cachelayer import Page
 
-LINK_SCHEMA = {"type": "string", "format": "uri", "nullable": True}
+LINK_SCHEMA = {"type": ["string", "null"], "format": "uri"}
 
 
 class CursorLinksPagination(BasePagination):

@@ -9,6 +9,7 @@ from conversations.evolution.coerce import EPOCH
 from conversations.models.access import ApiToken, Membership, ReadingRecord, Role, Scope
 from conversations.models.contact import Contact, ContactAddress
 from conversations.models.conversation import Conversation, Participant
+from conversations.models.idempotent_request import IdempotentRequest
 from conversations.models.ingestion import IngestCounter, IngestLease, PendingUpdate, StateClock, WebhookEvent
 from conversations.models.instance import Instance
 from conversations.models.message import Message
@@ -19,6 +20,7 @@ __all__ = [
     "Contact",
     "ContactAddress",
     "Conversation",
+    "IdempotentRequest",
     "IngestCounter",
     "IngestLease",
     "Instance",

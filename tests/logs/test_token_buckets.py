@@ -36,3 +36,25 @@ def test_a_low_rate_allows_one_action(clock: StoppedClock) -> None:
     assert [buckets.take(1, 0.1) for _ in range(2)] == [True, False]
     clock.now += 10
     assert [buckets.take(1, 0.1) for _ in range(2)] == [True, False]
+
+
+def test_what_is_left_is_told(clock: StoppedClock) -> None:
+    buckets = TokenBuckets(3.0)
+    taken = [buckets.try_take(1, 2.0) for _ in range(7)]
+    assert [(one.has_token, one.tokens) for one in taken[-2:]] == [(True, 0), (False, 0)]
+    assert (taken[-1].capacity, taken[-1].seconds_to_token, taken[-1].seconds_to_full) == (6, 0.5, 3)
+    clock.now += 1
+    taken = [buckets.try_take(1, 2.0)]
+    assert (taken[0].tokens, taken[0].seconds_to_token, taken[0].seconds_to_full) == (1, 0, 2.5)
+
+
+@pytest.mark.usefixtures("clock")
+def test_many_keys_take_bounded_memory_and_the_latest_are_kept() -> None:
+    buckets = TokenBuckets(1.0, max_buckets=100)
+    assert buckets.take("mine", 1.0)
+    for number in range(1000):
+        assert buckets.take(number, 1.0)
+        assert not buckets.take("mine", 1.0), "a bucket in use stays"
+    assert len(buckets) == 100
+    assert not buckets.take(999, 1.0)
+    assert buckets.take(0, 1.0), "a bucket that was removed is full again"

@@ -8,9 +8,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client, RequestFactory
 
+from conversations.api.client_address import client_address
 from tests.waiting import StoppedClock
 from whatsai import login_throttle
-from whatsai.login_throttle import ACCOUNT_LIMIT, ADDRESS_LIMIT, MAX_KEYS, WINDOW, FailedLogins, client_address
+from whatsai.login_throttle import ACCOUNT_LIMIT, ADDRESS_LIMIT, MAX_KEYS, WINDOW, FailedLogins
 
 pytestmark = pytest.mark.django_db
 

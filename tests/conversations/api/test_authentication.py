@@ -1,9 +1,15 @@
+from collections import Counter
+
 import pytest
 from django.contrib.auth.models import User
-from django.test import Client
+from django.test import Client, RequestFactory
+from rest_framework.exceptions import APIException, AuthenticationFailed, Throttled
+from rest_framework.request import Request
 from rest_framework.test import APIClient
 
+from conversations.api.authentication import TokenAuthentication
 from logs import token_buckets
+from logs.testing import capture
 from tests.conversations.rows import a_chat, an_instance
 from tests.waiting import StoppedClock
 
@@ -51,11 +57,41 @@ def test_a_flood_of_wrong_tokens_is_throttled_and_a_right_one_is_not(
 ) -> None:
     monkeypatch.setattr(token_buckets, "monotonic", StoppedClock())
     wrong = APIClient(headers={"Authorization": "Token wrong"})
-    statuses = [wrong.get("/api/v1/instances/").status_code for _ in range(120)]
-    assert statuses == [401] * 100 + [429] * 20
+    statuses = [wrong.get("/api/v1/instances/").status_code for _ in range(80)]
+    assert statuses == [401] * 60 + [429] * 20
     assert int(wrong.get("/api/v1/instances/")["Retry-After"]) > 0
     assert APIClient(headers={"Authorization": f"Token {token}"}).get("/api/v1/instances/").status_code == 200
     assert APIClient().get("/api/v1/instances/").status_code == 401, "no token is no wrong token"
+    elsewhere = wrong.get("/api/v1/instances/", REMOTE_ADDR="192.0.2.7")
+    assert elsewhere.status_code == 401, "each address has its own limit"
+
+
+GUESSES, SECONDS = 2000, 12  # 10,000 a minute
+
+
+def test_a_brute_force_of_10_000_guesses_a_minute_is_slowed_and_logged(
+    monkeypatch: pytest.MonkeyPatch, rf: RequestFactory
+) -> None:
+    clock = StoppedClock()
+    monkeypatch.setattr(token_buckets, "monotonic", clock)
+    request = Request(rf.get("/", headers={"Authorization": f"Token {'x' * 300}"}, REMOTE_ADDR="192.0.2.7"))
+    answers: Counter[type] = Counter()
+    with capture() as lines:
+        for _ in range(GUESSES):
+            clock.now += SECONDS / GUESSES
+            try:
+                TokenAuthentication().authenticate(request)
+            except APIException as error:
+                answers[type(error)] += 1
+        clock.now += 60
+        with pytest.raises(AuthenticationFailed):
+            TokenAuthentication().authenticate(request)
+    assert 60 <= answers[AuthenticationFailed] <= 60 + SECONDS
+    assert answers[Throttled] == GUESSES - answers[AuthenticationFailed]
+    refused = lines.matching(message="Token REFUSED", context="api", level="WARN", address="192.0.2.7")
+    assert len(refused) == len(lines) == 21
+    assert refused[-1]["left_out"] == GUESSES - 20
+    assert "xxx" not in str(lines)
 
 
 def test_a_deactivated_user_is_refused(api: APIClient) -> None:

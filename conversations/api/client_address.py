@@ -1,0 +1,27 @@
+"""The address of a client, as limits count it: behind a proxy, and for the networks of IPv6."""
+
+import ipaddress
+
+from django.conf import settings
+from django.http import HttpRequest
+
+IPV6_PREFIX = 64  # bits that all addresses of one client have in common
+MAX_CHARS = 64  # of a text that is no address; no address is longer
+
+
+def client_address(request: HttpRequest) -> str:
+    """Return the client's IP address; behind a proxy, the one that the proxy has appended to `X-Forwarded-For`."""
+    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "") if settings.SECURE_PROXY_SSL_HEADER else ""
+    return forwarded.rpartition(",")[2].strip() or str(request.META.get("REMOTE_ADDR", ""))
+
+
+def client_network(request: HttpRequest) -> str:
+    """Return the client's IPv4 address, or its whole IPv6 network, because each client has a network."""
+    text = client_address(request)
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return text[:MAX_CHARS]
+    if isinstance(address, ipaddress.IPv4Address) or address.ipv4_mapped:
+        return str(address)
+    return str(ipaddress.ip_network((int(address), IPV6_PREFIX), strict=False))
