@@ -1,0 +1,1 @@
+"""Clients of the API that are generated from the OpenAPI schema, compiled, and used."""
