@@ -51,6 +51,7 @@ def _read_choices(content: Json) -> Json:
 
     `buttons` are `{id, text, url, phone_number, type, params_json}`, `sections` are `{title, rows}` with rows
     `{id, title, description}`, and `cards` have a `text` and the fields of this function. What is missing is left out.
+    The other members of the frames, such as the name of a template, follow as they are.
     """
     frames = list(_frames(content))
     carousels = [frame["carouselMessage"] for frame in frames if isinstance(frame.get("carouselMessage"), dict)]
@@ -68,7 +69,8 @@ def _read_choices(content: Json) -> Json:
         amount = _money(param.get("total_amount"))
         if amount is not None:
             read |= {"total_amount_1000": amount, "total_currency_code": _scalar(param, "currency")}
-    return {name: value for name, value in read.items() if value}
+    read = {name: value for name, value in read.items() if value}
+    return read | {name: value for name, value in _other_members(frames).items() if name not in read}
 
 
 def _read_order(content: Json) -> Json:
@@ -127,6 +129,12 @@ def _frames(content: Json) -> Iterator[Json]:
     for name in _FRAMES:
         if isinstance(content.get(name), dict):
             yield from _frames(content[name])
+
+
+def _other_members(frames: list[Json]) -> Json:
+    """Return the members of frames that `_read_choices` does not read; of several with one name, the outermost."""
+    members = ((name, value) for frame in reversed(frames) for name, value in frame.items())
+    return {name: value for name, value in members if name not in CHOICES.fields and value != "{}"}
 
 
 def _words(frames: list[Json], names: tuple[str, ...], parts: tuple[str, ...]) -> str:

@@ -240,7 +240,22 @@ def test_parameters_stand_for_a_template_text_that_only_whatsapp_knows() -> None
     url = {"displayText": {"params": ["Ver"]}, "url": {"params": ["https://x.y"]}}
     template = {"content": {"elementName": "e"}, "footer": {"params": ["Loja"]}, "buttons": [{"urlButton": url}]}
     details = parse_content({"templateMessage": {"fourRowTemplate": template}}).details
-    assert details == {"footer": "Loja", "buttons": [{"text": "Ver", "url": "https://x.y"}]}
+    buttons = [{"text": "Ver", "url": "https://x.y"}]
+    assert details == {"footer": "Loja", "buttons": buttons, "content": {"element_name": "e"}}
+
+
+def test_what_stands_beside_buttons_is_kept() -> None:
+    flow = {"buttons": [], "messageParamsJson": '{"limited_time_offer":{"text":"até hoje"}}', "messageVersion": 1}
+    card = {"body": {"text": "card"}, "collectionMessage": {"id": "c1"}}
+    template = {"nativeFlowMessage": flow, "carouselMessage": {"cards": [card]}, "shopStorefrontMessage": {"id": "s1"}}
+    details = parse_content({"templateMessage": {"interactiveMessageTemplate": template, "templateId": "t"}}).details
+    assert details == {
+        "template_id": "t",
+        "cards": [{"text": "card", "collection_message": {"id": "c1"}}],
+        "message_params_json": '{"limited_time_offer":{"text":"até hoje"}}',
+        "message_version": 1,
+        "shop_storefront_message": {"id": "s1"},
+    }
 
 
 def test_a_template_in_two_frames_has_its_buttons_once() -> None:
