@@ -24,7 +24,8 @@ PACKAGES = "whatsai|conversations|cachelayer|logs|tests"
 SYSTEM_CHECK = re.compile(r"cachelayer\.[EW]\d{3}")
 # Names in the documentation that look like environment variables of WhatsAI but are not.
 OTHER_CAPITALS = {
-    "ATOMIC_REQUESTS", "DB_CASCADE", "ENV_FILE", "INSTALLED_APPS", "INVALIDATION_RULES",
+    "ATOMIC_REQUESTS", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "DB_CASCADE", "ENV_FILE", "INSTALLED_APPS",
+    "INVALIDATION_RULES",
 }  # fmt: skip
 
 

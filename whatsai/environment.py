@@ -18,6 +18,7 @@ from environs import Env, EnvValidationError, ValidationError, validate
 
 from logs import config, levels
 from logs.contexts import Context
+from whatsai import media_storage
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR = BASE_DIR / "var"  # the default folder of everything that the site writes
@@ -59,7 +60,8 @@ class Environment:
     log_console: bool
     log_slow_sql_ms: float
     media_dir: Path
-    media_keep_days: float | None
+    media_storage_url: str
+    media_keep_days: float
     ingest_in_web_process: bool
     ingest_window: float
     ingest_interval: float
@@ -147,7 +149,8 @@ def read(base_dir: Path = BASE_DIR) -> Environment:
         "log_console": env.bool("LOG_CONSOLE", default=True),
         "log_slow_sql_ms": env.float("LOG_SLOW_SQL_MS", default=200.0, validate=validate.Range(min=0)),
         "media_dir": env.path("MEDIA_DIR", default=base_dir / "var" / "media"),
-        "media_keep_days": env.float("MEDIA_KEEP_DAYS", default=None, validate=validate.Range(min=1)),
+        "media_storage_url": env.str("MEDIA_STORAGE_URL", default="", validate=_media_storage),
+        "media_keep_days": env.float("MEDIA_KEEP_DAYS", default=0.0, validate=validate.Range(min=0)),
         # With SQLite, the web process is the only process, so the ingestion must run inside the web process.
         "ingest_in_web_process": env.bool("INGEST_IN_WEB_PROCESS", default=str(database).startswith("sqlite")),
         "ingest_window": env.float("INGEST_WINDOW", default=1.0, validate=validate.Range(min=0, max=60)),
@@ -233,6 +236,13 @@ def _database(value: str) -> None:
         dj_database_url.parse(value)
     except ValueError:
         raise ValidationError("is not a database URL; user, password and name must be URL-quoted.") from None
+
+
+def _media_storage(value: str) -> None:
+    try:
+        media_storage.storage(value)
+    except ValueError as error:
+        raise ValidationError(f"{error}.") from None
 
 
 def _redis(value: str) -> None:

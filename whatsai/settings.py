@@ -3,7 +3,7 @@
 from typing import Any
 
 from cachelayer import REDIS_OPTIONS
-from whatsai import environment
+from whatsai import environment, media_storage
 
 env = environment.read()
 
@@ -115,7 +115,7 @@ INGEST = env.ingest
 
 MEDIA_ROOT = env.media_dir
 STORAGES = {
-    "default": {"BACKEND": "conversations.media.storage.MediaStorage"},
+    "default": media_storage.storage(env.media_storage_url),
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 STATIC_URL = "static/"

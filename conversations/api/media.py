@@ -42,6 +42,7 @@ from conversations.media import thumbnails
 from conversations.media.file_types import HEAD_BYTES, detect, download_name
 from conversations.models import Message
 from logs.binding import bind
+from logs.contexts import Context
 
 if TYPE_CHECKING:
     from django.core.files.base import File
@@ -50,6 +51,8 @@ TICKET = "ticket"  # the query parameter
 CACHE_CONTROL = "private, max-age=86400, immutable"
 SANDBOX = "default-src 'none'; sandbox"
 BLOCK_BYTES = 64 * 1024
+
+log = Context.MEDIA.logger
 
 
 class TicketAuthentication(BaseAuthentication):
@@ -121,6 +124,15 @@ class GoneError(APIException):
     default_code = "media_gone"
 
 
+class StorageError(APIException):
+    """Answers a request for a file while the storage cannot be read."""
+
+    status_code = 503
+    default_detail = "The storage of media is not available now."
+    default_code = "unavailable"
+    headers: ClassVar = {"Retry-After": "5"}
+
+
 class BusyError(APIException):
     """Answers a request for a thumbnail while the process makes too many others."""
 
@@ -186,6 +198,15 @@ class MediaView(APIView):
             response["Cache-Status"] = reads.cache_status
         return response
 
+    def handle_exception(self, exc: Exception) -> Response:
+        """Return the answer to an error; a storage that cannot be read is not available."""
+        if isinstance(exc, FileNotFoundError):
+            exc = GoneError()
+        elif isinstance(exc, OSError):
+            log.error("Media NOT READ: %s", exc if type(exc) is OSError else type(exc).__name__)
+            exc = StorageError()
+        return super().handle_exception(exc)
+
     def message(self, request: Request, pk: str) -> Message:
         """Return the message whose file is asked for.
 
@@ -242,15 +263,14 @@ def _made_thumbnail(picture: str) -> str:
     """Return the name of the file with the thumbnail of a stored picture, after making it if necessary.
 
     Raises:
-        GoneError: the picture is no longer stored.
+        FileNotFoundError: the picture is no longer stored.
+        OSError: the storage cannot be read or written.
         BusyError: the process makes too many other thumbnails.
     """
     name = thumbnails.made_name(picture)
     try:
         if not default_storage.exists(name):
             thumbnails.make(picture)
-    except FileNotFoundError:
-        raise GoneError from None
     except thumbnails.BusyError:
         raise BusyError from None
     return name
@@ -260,7 +280,8 @@ def send(request: Request, row: Message, name: str) -> HttpResponseBase:
     """Return a response with a file, or with the part of it that the request asks for.
 
     Raises:
-        GoneError: the file does not exist.
+        FileNotFoundError: the file does not exist.
+        OSError: the storage cannot be read.
         NotFound: the file is empty: no thumbnail can be made of the picture.
         UnsatisfiableRangeError: the file has no such part.
     """
@@ -297,10 +318,7 @@ def send(request: Request, row: Message, name: str) -> HttpResponseBase:
 
 
 def _open(name: str) -> "File[bytes]":
-    try:
-        file = default_storage.open(name)
-    except FileNotFoundError:
-        raise GoneError from None
+    file = default_storage.open(name)
     if file.size:
         return file
     file.close()

@@ -34,7 +34,7 @@ class Retention:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._media = MediaRetention(options.media_keep_days)
+        self._media = MediaRetention(options.media_keep_days or None)
         self._next_at = monotonic()
 
     def step(self) -> None:

@@ -12,7 +12,6 @@ from django.core.files.storage import default_storage
 from django.utils import timezone
 
 from conversations.evolution.media_names import media_name
-from conversations.ingest.conf import Options
 from conversations.ingest.inbox.media import extract_media
 from conversations.ingest.worker import media_retention
 from conversations.ingest.worker.media_retention import MediaRetention, sweep
@@ -200,7 +199,7 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("no_pause")
 def test_the_worker_deletes_step_by_step(instance: Instance) -> None:
     file = a_file(instance)
-    schedule = MediaRetention(Options().media_keep_days)
+    schedule = MediaRetention(None)
     for _ in range(6):
         schedule.step()
     assert not default_storage.exists(file)

@@ -1,0 +1,146 @@
+"""Stores media files in a bucket of S3, or of a server that is compatible with it.
+
+Files are read with the client of django-storages, because its own files are read whole to send a part of them. Errors
+of the network and of the server become `OSError`, as of a disk.
+"""
+
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import BufferedIOBase
+from typing import TYPE_CHECKING, Any, cast
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from django.core.files.base import File
+from storages.backends.s3 import S3Storage
+
+from conversations.media.storage import StoredFile
+
+if TYPE_CHECKING:
+    from botocore.response import StreamingBody
+
+MISSING = ("404", "NoSuchKey")
+CONFIG = Config(
+    connect_timeout=5,
+    read_timeout=30,
+    retries={"max_attempts": 2},
+    # Servers that are only compatible do not know the newer checksums.
+    request_checksum_calculation="when_required",
+    response_checksum_validation="when_required",
+)
+COMPATIBLE = Config(s3={"addressing_style": "path"})  # and may have no host names for buckets
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Raise `FileNotFoundError` or `OSError` in place of the errors of boto3, which may contain addresses and names."""
+    try:
+        yield
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        if code in MISSING:
+            raise FileNotFoundError from None
+        raise OSError(f"the media server answers {code}") from None
+    except BotoCoreError as error:
+        raise OSError(f"the media server cannot be reached: {type(error).__name__}") from None
+
+
+class S3File(BufferedIOBase):
+    """A file in a bucket, which is read from the position that `seek` has set."""
+
+    def __init__(self, client: Any, bucket: str, key: str) -> None:
+        super().__init__()
+        self._client, self._address = client, {"Bucket": bucket, "Key": key}
+        self.name = key
+        self.size: int = client.head_object(**self._address)["ContentLength"]
+        self._position = 0
+        self._body: StreamingBody | None = None
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Set the position of the next read, from the start of the file (0) or its end (2)."""
+        self._close_body()
+        self._position = offset + (self.size if whence == 2 else 0)  # noqa: PLR2004 - `os.SEEK_END`
+        return self._position
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Return the next bytes, at most `size`, or all; b"" at the end."""
+        if self._position >= self.size:
+            return b""
+        with translated_errors():
+            if self._body is None:
+                found = self._client.get_object(**self._address, Range=f"bytes={self._position}-")
+                self._body = found["Body"]
+            content: bytes = self._body.read(None if size is None or size < 0 else size)
+        self._position += len(content)
+        return content
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._close_body()
+        super().close()
+
+    def _close_body(self) -> None:
+        if self._body is not None:
+            self._body.close()
+            self._body = None
+
+
+class S3MediaStorage(S3Storage):  # type: ignore[misc]  # django-storages has no types
+    """A bucket with the methods that `conversations.media.storage.SweptStorage` describes."""
+
+    def __init__(self, **options: Any) -> None:
+        config = CONFIG.merge(COMPATIBLE) if options.get("endpoint_url") else CONFIG
+        super().__init__(client_config=config, file_overwrite=True, **options)
+
+    @property
+    def client(self) -> Any:
+        """The client of this thread."""
+        return self.connection.meta.client
+
+    def key(self, name: str) -> str:
+        """Return the key of a file in the bucket."""
+        return str(self._normalize_name(name))
+
+    def _open(self, name: str, mode: str = "rb") -> "File[bytes]":  # noqa: ARG002 - Django defines the signature
+        with translated_errors():
+            return File(cast("Any", S3File(self.client, self.bucket_name, self.key(name))), name)
+
+    def _save(self, name: str, content: "File[bytes]") -> str:
+        with translated_errors():
+            return str(super()._save(name, content))
+
+    def exists(self, name: str) -> bool:
+        """Return whether a file exists."""
+        with suppress(FileNotFoundError), translated_errors():
+            self.client.head_object(Bucket=self.bucket_name, Key=self.key(name))
+            return True
+        return False
+
+    def delete(self, name: str) -> None:
+        """Delete a file if it exists."""
+        with translated_errors():
+            self.client.delete_object(Bucket=self.bucket_name, Key=self.key(name))
+
+    def touch(self, name: str) -> bool:  # noqa: ARG002 - as in the other storage
+        """Return False: the file must be written again, because S3 has no other way to change its time."""
+        return False
+
+    def files(self, folder: str) -> Iterator[StoredFile]:
+        """See `SweptStorage`."""
+        prefix = self.key(folder).rstrip("/") + "/"
+        root = len(prefix) - len(folder)
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket_name, Prefix=prefix)
+        with translated_errors():
+            for page in pages:
+                for found in page.get("Contents", ()):
+                    yield StoredFile(found["Key"][root:], found["LastModified"])
+
+    def delete_older(self, name: str, moment: dt.datetime) -> bool:
+        """See `SweptStorage`. A file that is received between the two requests is lost: S3 has no condition for it."""
+        with suppress(FileNotFoundError), translated_errors():
+            found = self.client.head_object(Bucket=self.bucket_name, Key=self.key(name))
+            if found["LastModified"] < moment:
+                self.delete(name)
+                return True
+        return False

@@ -1,0 +1,154 @@
+"""Media in a bucket behave like media in a folder: written, read in parts, swept, and missing; errors are `OSError`."""
+
+import datetime as dt
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from socket import socket
+from typing import Any
+
+import pytest
+from botocore.config import Config
+from django.contrib.auth.models import User
+from django.core.files.base import ContentFile
+from rest_framework.test import APIClient
+
+from conversations.evolution.media_names import media_name
+from conversations.ingest.inbox.media import extract_media
+from conversations.ingest.worker.media_retention import sweep
+from conversations.media import s3
+from conversations.media.s3 import S3MediaStorage
+from conversations.models import ApiToken
+from tests.conversations.media.buckets import BUCKET, server
+from tests.conversations.media.pictures import a_picture
+from tests.conversations.rows import a_chat, a_message, an_instance
+from whatsai import media_storage
+
+pytestmark = pytest.mark.once
+
+CONTENT = bytes(range(256)) * 1000
+NAME = "1/ab/" + "ab" * 32
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("s3")
+
+
+@pytest.fixture(scope="module")
+def storage(data: Path) -> Iterator[S3MediaStorage]:
+    with server(data) as url:
+        bucket = S3MediaStorage(
+            bucket_name=BUCKET, location="in/side", endpoint_url=url, region_name="x", access_key="a", secret_key="b"
+        )
+        yield bucket
+        bucket.client.close()
+
+
+def use(settings: Any, storage: S3MediaStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the bucket the storage of the project, as `MEDIA_STORAGE_URL` does."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "a")
+    url = f"s3://{BUCKET}/in/side?endpoint={storage.endpoint_url}&region=x"
+    settings.STORAGES = {**settings.STORAGES, "default": media_storage.storage(url)}
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> S3MediaStorage:
+    """A bucket on a port where nobody listens."""
+    monkeypatch.setattr(s3, "CONFIG", s3.CONFIG.merge(Config(retries={"max_attempts": 0})))
+    with closing(socket()) as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    return S3MediaStorage(bucket_name=BUCKET, endpoint_url=url, region_name="x", access_key="a", secret_key="b")
+
+
+@pytest.fixture
+def api() -> APIClient:
+    _, secret = ApiToken.objects.issue(User.objects.create_superuser("ana"))
+    return APIClient(headers={"Authorization": f"Token {secret}"})
+
+
+def test_a_file_is_stored_and_read_in_parts(storage: S3MediaStorage, data: Path) -> None:
+    assert not storage.exists(NAME)
+    assert storage.save(NAME, ContentFile(CONTENT)) == NAME
+    assert storage.save(NAME, ContentFile(CONTENT)) == NAME, "the name is not changed"
+    assert (data / BUCKET / "in/side" / NAME).read_bytes() == CONTENT
+    assert storage.exists(NAME)
+    with storage.open(NAME) as file:
+        assert file.size == len(CONTENT)
+        assert file.read(64) == CONTENT[:64]
+        file.seek(1000)
+        assert file.read(5) + file.read(5) == CONTENT[1000:1010]
+        file.seek(0)
+        assert file.read() == CONTENT
+        assert file.read(10) == b""
+
+
+def test_a_file_that_is_missing(storage: S3MediaStorage) -> None:
+    with pytest.raises(FileNotFoundError):
+        storage.open("1/ab/missing")
+    storage.delete("1/ab/missing")
+    assert not storage.delete_older("1/ab/missing", dt.datetime.now(dt.UTC))
+    assert list(storage.files("77/")) == []
+
+
+def test_files_are_listed_with_their_time_and_deleted_if_they_are_old(storage: S3MediaStorage, data: Path) -> None:
+    for name in ("5/ab/x", "5/cd/y", "55/ab/z"):
+        storage.save(name, ContentFile(b"x"))
+    os.utime(data / BUCKET / "in/side/5/ab/x", (1e9, 1e9))
+    found = {file.name: file.received_at for file in storage.files("5/")}
+    assert set(found) == {"5/ab/x", "5/cd/y"}
+    assert found["5/ab/x"] == dt.datetime.fromtimestamp(1e9, dt.UTC)
+    moment = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+    assert [storage.delete_older(name, moment) for name in ("5/ab/x", "5/cd/y")] == [True, False]
+    assert {file.name for file in storage.files("5/")} == {"5/cd/y"}
+
+
+def test_a_server_that_is_away_is_an_os_error(offline: S3MediaStorage) -> None:
+    actions: tuple[Callable[[], Any], ...] = (
+        lambda: offline.open(NAME),
+        lambda: offline.save(NAME, ContentFile(b"x")),
+        lambda: offline.exists(NAME),
+        lambda: list(offline.files("1/")),
+    )
+    for action in actions:
+        with pytest.raises(OSError, match="cannot be reached"):
+            action()
+
+
+@pytest.mark.django_db
+def test_media_arrive_are_sent_and_are_deleted(
+    storage: S3MediaStorage, data: Path, api: APIClient, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(settings, storage, monkeypatch)
+    instance, picture, small = an_instance(), a_picture("JPEG", (800, 600)), a_picture("JPEG")
+    message: Any = {"imageMessage": {"jpegThumbnail": list(small)}, "base64": list(picture)}
+    extract_media(instance, {"data": {"message": message}})
+    media = {"file": message["base64"]["file"], "thumbnail": message["imageMessage"]["jpegThumbnail"]["file"]}
+    row = a_message(a_chat(instance), kind="image", media=media)
+    url = f"/api/v1/messages/{row.pk}"
+    answer: Any = api.get(f"{url}/media/", headers={"range": "bytes=10-19"})
+    assert (answer.status_code, b"".join(answer.streaming_content)) == (206, picture[10:20])
+    answer = api.get(f"{url}/thumbnail/")
+    assert b"".join(answer.streaming_content) == small
+    assert set(map(storage.exists, media.values())) == {True}
+    for path in (data / BUCKET / f"in/side/{instance.pk}").rglob("*/*"):
+        os.utime(path, (1e9, 1e9))
+    row.delete()
+    for _ in sweep(None):
+        pass
+    assert set(map(storage.exists, media.values())) == {False}
+
+
+@pytest.mark.django_db
+def test_a_server_that_is_away_is_503(
+    offline: S3MediaStorage, api: APIClient, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(settings, offline, monkeypatch)
+    instance = an_instance()
+    row = a_message(a_chat(instance), kind="image", media={"file": media_name(instance.pk, "ab" * 32)})
+    for file in ("media", "thumbnail"):
+        answer = api.get(f"/api/v1/messages/{row.pk}/{file}/")
+        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
