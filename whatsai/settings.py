@@ -181,7 +181,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "ConversationKind": "conversations.models.Conversation.Kind",
         "MessageKind": "conversations.models.Message.Kind",
-        "MessageStatus": "conversations.api.serializers.STATUSES.values",
+        "MessageStatus": "conversations.api.serializers.message.STATUSES.values",
         "InstanceState": "conversations.models.Instance.State",
         "ParticipantRole": "conversations.models.Participant.Role",
     },

@@ -5,22 +5,22 @@ repeated parameters are errors, because without a misspelt filter a list would c
 for.
 """
 
-import datetime as dt
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
-from django.db.models import TextChoices
 from django.http import QueryDict
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
 from cachelayer.orm.managers import MAX_ID
-from conversations.models import Conversation, Message
+from conversations.api.serializers.base import EXPAND, FIELDS, RowSerializer
 from conversations.models.base import PAGE_SIZE
 
 UNKNOWN, REPEATED = ErrorDetail("Unknown parameter.", "unknown"), ErrorDetail("Given more than once.", "repeated")
 MAX_PAGE_ROWS = 200
-MAX_SEARCH_LENGTH = 255  # maximum characters of a search text, as long as the longest name
+MAX_IDS = 200  # maximum number of ids in one parameter
 
 
 @extend_schema_field({"type": "string", "enum": ["true", "false", "any"]})
@@ -42,25 +42,79 @@ class FlagField(serializers.Field[bool | None, str, bool | None, Any]):
         return next(word for word, meaning in self.words.items() if meaning is value)
 
 
+class CommaSeparatedField(serializers.CharField):
+    """A query parameter that contains values separated by commas.
+
+    `array_schema` is the OpenAPI schema of the values.
+    """
+
+    array_schema: Mapping[str, Any]
+
+
+class IdsField(CommaSeparatedField):
+    """A query parameter that contains ids separated by commas."""
+
+    default_error_messages = {
+        "invalid": "Must be ids separated by commas.",
+        "too_many": f"Must be {MAX_IDS} ids at most.",
+    }
+    array_schema: Mapping[str, Any] = MappingProxyType(
+        {
+            "type": "array",
+            "items": {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID},
+            "minItems": 1,
+            "maxItems": MAX_IDS,
+        }
+    )
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Convert the text to sorted ids without duplicates."""
+        words = super().to_internal_value(data).split(",")
+        if len(words) > MAX_IDS:
+            self.fail("too_many")
+        if not all(word.isascii() and word.isdigit() and len(word) <= len(str(MAX_ID)) for word in words):
+            self.fail("invalid")
+        ids = sorted({int(word) for word in words})
+        if ids[0] < 1 or ids[-1] > MAX_ID:
+            self.fail("invalid")
+        return tuple(ids)
+
+
+class NamesField(CommaSeparatedField):
+    """A query parameter that contains names separated by commas; each must be one of the names that are known."""
+
+    default_error_messages = {"unknown": "Unknown: {names}. Known are: {known}."}
+
+    def __init__(self, known: Sequence[str], **options: Any) -> None:
+        super().__init__(default="", allow_blank=True, **options)
+        self.known = known
+        self.array_schema = {"type": "array", "items": {"type": "string", "enum": list(known)}}
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Convert the text to names without duplicates."""
+        names = tuple(dict.fromkeys(filter(None, super().to_internal_value(data).split(","))))
+        if unknown := [name for name in names if name not in self.known]:
+            self.fail("unknown", names=", ".join(unknown), known=", ".join(self.known))
+        return names
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        """Return no names for a missing or empty parameter."""
+        return super().run_validation(data) or ()
+
+
 class Parameters(serializers.Serializer[Any]):
-    """The base class of query parameters."""
+    """Validates query parameters, of which none may be unknown or given twice."""
 
     @classmethod
     def parse(cls, query: QueryDict) -> dict[str, Any]:
-        """Return the values of the query parameters, with defaults for missing query parameters.
+        """Return the values of the query parameters, with defaults for missing ones.
 
         Raises:
             ValidationError: a query parameter is wrong; `detail` maps each wrong parameter to its error texts.
         """
         serializer = cls(data=query.dict())
-        errors = {
-            name: [ErrorDetail("Unknown parameter.", "unknown")] for name in query if name not in serializer.fields
-        }
-        errors |= {
-            name: [ErrorDetail("Given more than once.", "repeated")]
-            for name, values in query.lists()
-            if len(values) > 1
-        }
+        errors = {name: [UNKNOWN] for name in query if name not in serializer.fields}
+        errors |= {name: [REPEATED] for name, values in query.lists() if len(values) > 1}
         if not serializer.is_valid() or errors:
             raise serializers.ValidationError({**serializer.errors, **errors})
         return dict(serializer.validated_data)
@@ -79,50 +133,17 @@ class PageParameters(Parameters):
     )
 
 
-class InstanceParameter(serializers.Serializer[Any]):
-    """The query parameter that selects the rows of one instance."""
-
-    instance = serializers.IntegerField(
-        default=None, min_value=1, max_value=MAX_ID, help_text="Only rows of the instance with this id."
-    )
-
-
-def _search_field(help_text: str) -> serializers.CharField:
-    return serializers.CharField(default="", allow_blank=True, max_length=MAX_SEARCH_LENGTH, help_text=help_text)
-
-
-def _kind_field(kinds: type[TextChoices], help_text: str) -> serializers.ChoiceField:
-    return serializers.ChoiceField(kinds.choices, default="", allow_blank=True, help_text=help_text)
+def row_parameters(serializer: type[RowSerializer[Any]]) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+    """Return the parameters that choose the content of rows: `fields`, and `expand` if there is something to expand."""
+    expansions = tuple(serializer.expansions)
+    names = [name for name in serializer.Meta.fields if name not in expansions]
+    fields = {FIELDS: NamesField(names, help_text="Names of the fields to return, separated by commas; empty for all.")}
+    if expansions:
+        text = f"Related rows to return inside each row, separated by commas: {', '.join(expansions)}."
+        fields[EXPAND] = NamesField(expansions, help_text=text)
+    return dict(fields)
 
 
-class ContactParameters(PageParameters, InstanceParameter):
-    """Query parameters of the list of contacts."""
-
-    search = _search_field("Part of a name, a phone number or a LID.")
-
-
-class ConversationParameters(PageParameters, InstanceParameter):
-    """Query parameters of the list of conversations."""
-
-    archived = FlagField(default=None, help_text="Only conversations that are archived (true) or not (false).")
-    pinned = FlagField(default=None, help_text="Only conversations that are pinned (true) or not (false).")
-    unread = FlagField(default=None, help_text="Only conversations with (true) or without (false) unread messages.")
-    deleted = FlagField(
-        default=False,
-        help_text="Only conversations that were deleted on the phone (true) or were not (false, default).",
-    )
-    kind = _kind_field(Conversation.Kind, "Only conversations of this kind.")
-    search = _search_field("Part of a name or of an address.")
-    updated_after = serializers.DateTimeField(
-        default=None,
-        default_timezone=dt.UTC,
-        help_text="Only conversations changed after this time, oldest change first. To poll for changes, pass the "
-        "`updated_at` of the last row that you received.",
-    )
-
-
-class MessageParameters(PageParameters, InstanceParameter):
-    """Query parameters of the list of messages of all conversations."""
-
-    kind = _kind_field(Message.Kind, "Only messages of this kind.")
-    from_me = FlagField(default=None, help_text="Only messages that the instance sent (true) or received (false).")
+def with_row_parameters(parameters: type[Parameters], serializer: type[RowSerializer[Any]]) -> type[Parameters]:
+    """Return parameters that also choose the content of the rows."""
+    return type(f"{serializer.__name__}{parameters.__name__}", (parameters,), row_parameters(serializer))

@@ -2,13 +2,29 @@
 
 from typing import Any, Protocol, cast
 
+from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import get_doc
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.serializers import BaseSerializer
 
+from conversations.api.query_params import CommaSeparatedField
+from conversations.api.serializers.base import RowSerializer
+
 ID_PARAMETER = OpenApiParameter("id", OpenApiTypes.INT64, OpenApiParameter.PATH)
+
+
+class RowExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # the base class has an untyped __init_subclass__
+    """Describes rows as objects of which only `id` is required, because `fields` leaves members out."""
+
+    target_class = RowSerializer
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: AutoSchema, direction: Any) -> dict[str, Any]:
+        """Return the schema of a row."""
+        schema: dict[str, Any] = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)  # type: ignore[no-untyped-call] # noqa: SLF001 - documented by drf-spectacular
+        return {**schema, "required": ["id"]}
 
 
 class DescribedViewSet(Protocol):
@@ -16,10 +32,22 @@ class DescribedViewSet(Protocol):
 
     action: str
     detail: bool
-    query_params: type[BaseSerializer[Any]]
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
         """Return the serializer class for the rows of the current action."""
+
+    def parameters(self) -> type[BaseSerializer[Any]]:
+        """Return the query parameters of the current action."""
+
+
+def _arrays(parameters: BaseSerializer[Any]) -> list[OpenApiParameter]:
+    """Return the parameters whose values are separated by commas, which a serializer cannot describe."""
+    fields: dict[str, Any] = cast("Any", parameters).fields
+    return [
+        OpenApiParameter(name, dict(field.array_schema), description=str(field.help_text), style="form", explode=False)
+        for name, field in fields.items()
+        if isinstance(field, CommaSeparatedField)
+    ]
 
 
 class RowSchema(AutoSchema):
@@ -27,7 +55,11 @@ class RowSchema(AutoSchema):
 
     def get_override_parameters(self) -> list[Any]:
         """Return the parameters that drf-spectacular cannot infer from the URL pattern."""
-        return [ID_PARAMETER if self.viewset.detail else self.viewset.query_params]
+        path = [ID_PARAMETER] if self.viewset.detail else []
+        if self.method != "GET":
+            return path
+        parameters = self.viewset.parameters()
+        return [*path, parameters, *_arrays(parameters())]
 
     def get_description(self) -> str:  # type: ignore[override]  # drf-spectacular changed the signature of DRF's method
         """Return the serializer's docstring for `retrieve`, and the docstring of the action or viewset otherwise."""

@@ -9,15 +9,19 @@ from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.routers import SimpleRouter
 
-from conversations.api import views
+from conversations.api.contact_views import ContactViewSet
+from conversations.api.conversation_views import ConversationViewSet
+from conversations.api.instance_views import InstanceViewSet
 from conversations.api.media import MediaTicketView, MessageMediaView, MessageThumbnailView
+from conversations.api.message_views import MessageViewSet
+from conversations.api.views import not_found
 
 router = SimpleRouter()
 router.trailing_slash = "/?"
-router.register("instances", views.InstanceViewSet, basename="instance")
-router.register("contacts", views.ContactViewSet, basename="contact")
-router.register("conversations", views.ConversationViewSet, basename="conversation")
-router.register("messages", views.MessageViewSet, basename="message")
+router.register("instances", InstanceViewSet, basename="instance")
+router.register("contacts", ContactViewSet, basename="contact")
+router.register("conversations", ConversationViewSet, basename="conversation")
+router.register("messages", MessageViewSet, basename="message")
 
 # The OpenAPI schema contains no data, and a client without a valid token must be able to read how to authenticate.
 # They answer no OPTIONS requests, whose answers the documentation page could not show.
@@ -38,5 +42,5 @@ urlpatterns = [
         SpectacularSwaggerSplitView.as_view(**public, url_name="schema", template_name="api/docs.html"),
         name="docs",
     ),
-    re_path(r"", views.not_found),
+    re_path(r"", not_found),
 ]

@@ -1,8 +1,8 @@
-"""Keyset pagination: a page of an ordered queryset, with opaque cursors to the next and the previous page.
+"""Keyset pagination: a page of an ordered list, with opaque cursors to the next and the previous page.
 
 Reading a page costs the same, however far the page is from the first one. If rows are inserted or deleted between two
 requests, no other row is repeated or skipped (https://use-the-index-luke.com/no-offset). The last field of the order
-must be unique, and no field of the order may be null.
+must be unique, and no field of the order may be null. A list may have parts (`conversations.db.parts`).
 """
 
 import base64
@@ -16,6 +16,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Field, Model, Q, QuerySet
 
 from cachelayer import Page
+from conversations.db.parts import Parts, first_rows
 
 Row = TypeVar("Row", bound=Model)
 Direction = Literal["next", "previous"]
@@ -27,11 +28,11 @@ class InvalidCursor(ValueError):
     """A cursor is malformed, or was created for another list than the one that is read."""
 
 
-def keyset_page(queryset: QuerySet[Row], order: Sequence[str], *, cursor: str = "", limit: int) -> Page[Row]:
-    """Read one page of a queryset.
+def keyset_page(rows: QuerySet[Row] | Parts[Row], order: Sequence[str], *, cursor: str = "", limit: int) -> Page[Row]:
+    """Read one page of a list. The first page has a cursor to a previous page too, which finds rows that come later.
 
     Args:
-        queryset: all rows of the list, filtered but not ordered.
+        rows: all rows of the list, filtered but not ordered.
         order: names of the fields to order by, with `-` for descending order; the last field must be unique.
         cursor: "" for the first page, or a cursor from a page with the same order.
         limit: maximum number of rows on the page, at least 1.
@@ -39,23 +40,29 @@ def keyset_page(queryset: QuerySet[Row], order: Sequence[str], *, cursor: str = 
     Raises:
         InvalidCursor: `cursor` was not created by this function for this model and order.
     """
-    direction, boundary = _decode(cursor, queryset.model, order) if cursor else ("next", None)
+    direction, boundary = _decode(cursor, rows.model, order) if cursor else ("next", None)
     is_forward = direction == "next"
     scan_order = order if is_forward else [_reverse(name) for name in order]
     if boundary is not None:
-        queryset = queryset.filter(_is_after(scan_order, boundary))
-    rows = list(queryset.order_by(*scan_order)[: limit + 1])
-    has_more, rows = len(rows) > limit, rows[:limit]
+        rows = rows.filter(_is_after(scan_order, boundary))
+    found = first_rows(rows, scan_order, limit + 1)
+    has_more, found = len(found) > limit, found[:limit]
+    if not found:
+        # Rows that come later stand before the boundary; the same cursor finds them.
+        return Page([], previous_cursor="" if is_forward else cursor)
     if not is_forward:
-        rows.reverse()
-    # A page in the direction opposite to the cursor's always exists: the page from which the cursor was taken.
-    has_next = has_more if is_forward else bool(boundary)
-    has_previous = bool(boundary) if is_forward else has_more
+        found.reverse()
+    has_next = has_more or not is_forward  # the page from which a cursor to a previous page was taken is a next page
     return Page(
-        rows,
-        next_cursor=_cursor("next", rows[-1], order) if rows and has_next else "",
-        previous_cursor=_cursor("previous", rows[0], order) if rows and has_previous else "",
+        found,
+        next_cursor=_cursor("next", found[-1], order) if has_next else "",
+        previous_cursor=_cursor("previous", found[0], order),
     )
+
+
+def cursor_at(row: Model, order: Sequence[str], direction: Direction) -> str:
+    """Return the cursor of the rows after a row (`next`) or before it (`previous`), without the row itself."""
+    return _cursor(direction, row, order)
 
 
 def _reverse(name: str) -> str:

@@ -1,14 +1,19 @@
-"""The lookup `any_of`: like `in`, but PostgreSQL gets all values as one array parameter.
+"""The lookups `any_of` and `has_true`.
 
-The SQL text then has the same length for any number of values. For the 500 rows of a batch, `in` costs Django, psycopg
-and the server several times as much. The server uses the same indexes for both. Other databases get an `in`.
+`any_of` is like `in`, but PostgreSQL gets all values as one array parameter. The SQL text then has the same length for
+any number of values. For the 500 rows of a batch, `in` costs Django, psycopg and the server several times as much. The
+server uses the same indexes for both. Other databases get an `in`.
+
+`has_true` finds JSON objects in which one key has the value true. Unlike Django's lookups, it takes a key of digits for
+the name of a key, not for the index of a list.
 """
 
+import json
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Field
-from django.db.models.lookups import In
+from django.db.models import Field, JSONField
+from django.db.models.lookups import In, Lookup
 from django.db.models.sql.compiler import SQLCompiler
 
 
@@ -26,3 +31,22 @@ class AnyOf(In):
         """Return the condition for PostgreSQL."""
         column, parameters = self.process_lhs(compiler, connection)
         return f"{column} = ANY(%s)", [*parameters, self.rhs]
+
+
+@JSONField.register_lookup
+class HasTrue(Lookup):
+    """Finds the rows whose JSON object has the value true under the given key."""
+
+    lookup_name = "has_true"
+    prepare_rhs = False
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+        """Return the condition for PostgreSQL, which a GIN index serves."""
+        column, parameters = self.process_lhs(compiler, connection)
+        return f"{column} @> %s::jsonb", [*parameters, json.dumps({self.rhs: True})]
+
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> Any:
+        """Return the condition for SQLite."""
+        column, parameters = self.process_lhs(compiler, connection)
+        key_is_true = f"EXISTS (SELECT 1 FROM json_each({column}) WHERE key = %s AND type = 'true')"  # noqa: S608
+        return key_is_true, [*parameters, self.rhs]

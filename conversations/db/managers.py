@@ -8,6 +8,7 @@ from django.db import connections, models, transaction
 from cachelayer import CachedQuerySet, FetchManager, Page
 from conversations.db.bulk import bulk_insert, bulk_update
 from conversations.db.keyset import keyset_page
+from conversations.db.parts import Parts
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -58,7 +59,7 @@ class _PageManager(FetchManager[Row]):
     def fetch_page(  # noqa: PLR0913 - all arguments together identify a page
         self,
         tag: str,
-        load: Callable[[], models.QuerySet[Row]],
+        load: Callable[[], models.QuerySet[Row] | Parts[Row]],
         order: Sequence[str],
         *,
         cursor: str,
@@ -70,7 +71,7 @@ class _PageManager(FetchManager[Row]):
 
         Args:
             tag: the cache tag that every change of the list touches.
-            load: a function that returns the list's rows, filtered but not ordered.
+            load: a function that returns the rows of the list, filtered but not ordered.
             order: names of the fields to order by (see `keyset_page`).
             cursor: a cursor from another page of the list; "" for the first page.
             limit: maximum number of rows on the page.
@@ -82,7 +83,9 @@ class _PageManager(FetchManager[Row]):
         """
 
         def load_page() -> Page[Row]:
-            return keyset_page(self.primary(load()), order, cursor=cursor, limit=limit)
+            rows = load()
+            rows = rows if self._binding is None else rows.using(self._binding.alias)  # as `primary` does
+            return keyset_page(rows, order, cursor=cursor, limit=limit)
 
         return self.fetch_list(tag, load_page, *order, cursor, limit, *filters, *filters.values(), fresh=fresh)
 

@@ -1,48 +1,47 @@
 """The models of a person or business that an instance knows, and of each of their WhatsApp addresses."""
 
+from dataclasses import asdict
 from typing import Any
 
 from django.db import models, transaction
-from django.db.models import Q, QuerySet
 
 from cachelayer import Page
 from conversations.db.deletion import DB_CASCADE
 from conversations.evolution import jid as jids
 from conversations.models.base import PAGE_SIZE, TimestampedModel
+from conversations.models.contact_filters import ContactFilters
 from conversations.models.instance import Instance
 from conversations.models.instance_scoped import Instances, InstanceScopedManager, instance_pks
+
+BY_NAME = ("name", "id")
 
 
 class ContactManager(InstanceScopedManager["Contact"]):
     """Lists and upserts contacts."""
 
     def for_instance(
-        self,
-        instances: Instances,
-        *,
-        search: str = "",
-        cursor: str = "",
-        limit: int = PAGE_SIZE,
-        fresh: bool = False,
+        self, instances: Instances, *, cursor: str = "", limit: int = PAGE_SIZE, fresh: bool = False, **filters: Any
     ) -> Page["Contact"]:
         """Return a page of the contacts of some instances, ordered by name.
 
         Args:
             instances: one instance, the primary keys of several, or None for all instances.
-            search: part of the contact's name, phone number or LID; "" for all contacts.
             cursor: a cursor from another page of the same list; "" for the first page.
             limit: maximum number of rows on the page.
             fresh: skip the local cache, as `fetch` does.
+            filters: the fields of `ContactFilters`.
         """
-
-        def rows() -> QuerySet["Contact"]:
-            rows = self.scoped_to(instances)
-            matches = Q(name__icontains=search) | Q(phone__contains=search) | Q(lid__contains=search)
-            return rows.filter(matches) if search else rows
-
-        tag, pks = self.list_tag(instances), instance_pks(instances)
-        order = ("name", "id")
-        return self.fetch_page(tag, rows, order, cursor=cursor, limit=limit, fresh=fresh, search=search, instances=pks)
+        chosen = ContactFilters(**filters)
+        return self.fetch_page(
+            self.list_tag(instances),
+            lambda: self.rows_of(instances, chosen.condition(), is_small=chosen.is_small),
+            BY_NAME,
+            cursor=cursor,
+            limit=limit,
+            fresh=fresh,
+            instances=instance_pks(instances),
+            **asdict(chosen),
+        )
 
     def upsert(self, instance: Instance, jid: str, **fields: Any) -> tuple["Contact", bool]:
         """Create the contact with the address `jid`, or update the fields of the contact that has this address.

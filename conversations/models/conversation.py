@@ -1,12 +1,14 @@
 """The models of a chat that an instance has with a person, a group or a list, and of the members of a group."""
 
 import datetime as dt
+from dataclasses import asdict
 from typing import Any
 
 from django.db import models, transaction
-from django.db.models import F, Max, Q, QuerySet
+from django.db.models import F, Max, Q
+from django.utils import timezone
 
-from cachelayer import CachedModel, Page
+from cachelayer import CachedModel, Page, limit_ttl
 from conversations.db.deletion import DB_CASCADE
 from conversations.db.managers import TableManager
 from conversations.evolution import jid as jids
@@ -15,80 +17,56 @@ from conversations.evolution.status import READ
 from conversations.models import conversation_summary
 from conversations.models.base import PAGE_SIZE, TimestampedModel
 from conversations.models.contact import Contact
+from conversations.models.conversation_filters import ConversationFilters
 from conversations.models.conversation_summary import Position
 from conversations.models.instance import Instance
 from conversations.models.instance_scoped import Instances, InstanceScopedManager, instance_pks
 
 LATEST_FIRST = ("-last_message_at", "-id")
 OLDEST_CHANGE_FIRST = ("updated_at", "id")
+MINUTE = dt.timedelta(minutes=1)  # a list of muted conversations is exact to the minute
+
+# The states that few conversations have, each with an index of those conversations alone.
+RARE_STATES = {
+    "unread": Q(unread_count__gt=0),
+    "pinned": Q(is_pinned=True),
+    "archived": Q(is_archived=True),
+    "muted": Q(muted_until__isnull=False),
+    "deleted": Q(is_deleted=True),
+    "other_kind": ~Q(kind="direct"),
+}
 
 
 class ConversationManager(InstanceScopedManager["Conversation"]):
     """Lists and changes conversations. Each change locks the row first, so that no concurrent change is lost."""
 
-    def for_instance(  # noqa: PLR0913 - each argument is a filter of the REST API
-        self,
-        instances: Instances,
-        *,
-        archived: bool | None = None,
-        pinned: bool | None = None,
-        unread: bool | None = None,
-        deleted: bool | None = False,
-        kind: str = "",
-        search: str = "",
-        updated_after: dt.datetime | None = None,
-        cursor: str = "",
-        limit: int = PAGE_SIZE,
-        fresh: bool = False,
+    def for_instance(
+        self, instances: Instances, *, cursor: str = "", limit: int = PAGE_SIZE, fresh: bool = False, **filters: Any
     ) -> Page["Conversation"]:
         """Return a page of the conversations of some instances; the conversation with the latest message comes first.
 
         Args:
             instances: one instance, the primary keys of several, or None for all instances.
-            archived: True for archived conversations, False for conversations that are not archived, None for both.
-            pinned: True for pinned conversations, False for conversations that are not pinned, None for both.
-            unread: True for conversations with unread messages, False for those without unread messages, None for both.
-            deleted: True for conversations deleted on the phone, False for those not deleted there, None for both.
-            kind: one of `Conversation.Kind`, or "" for all kinds.
-            search: part of the conversation's name or JID; "" for all conversations.
-            updated_after: return only conversations changed after this time, oldest change first.
             cursor: a cursor from another page of the same list; "" for the first page.
             limit: maximum number of rows on the page.
             fresh: skip the local cache, as `fetch` does.
+            filters: the fields of `ConversationFilters`. With `updated_after`, the oldest change comes first.
         """
-        filters: dict[str, Any] = {
-            "is_archived": archived, "is_pinned": pinned, "is_deleted": deleted,
-            "unread": unread, "kind": kind, "search": search, "updated_after": updated_after,
-        }  # fmt: skip
+        chosen = ConversationFilters(**filters)
+        now = timezone.now().replace(second=0, microsecond=0)
+        if chosen.muted is not None:
+            limit_ttl((now + MINUTE - timezone.now()).total_seconds())
         return self.fetch_page(
             self.list_tag(instances),
-            lambda: self._filtered(instances, **filters),
-            LATEST_FIRST if updated_after is None else OLDEST_CHANGE_FIRST,
+            lambda: self.rows_of(instances, chosen.condition(now), is_small=chosen.is_small),
+            LATEST_FIRST if chosen.updated_after is None else OLDEST_CHANGE_FIRST,
             cursor=cursor,
             limit=limit,
             fresh=fresh,
             instances=instance_pks(instances),
-            **filters,
+            muted_at=None if chosen.muted is None else now,
+            **asdict(chosen),
         )
-
-    def _filtered(
-        self,
-        instances: Instances,
-        *,
-        unread: bool | None,
-        kind: str,
-        search: str,
-        updated_after: dt.datetime | None,
-        **flags: bool | None,
-    ) -> QuerySet["Conversation"]:
-        rows = self.scoped_to(instances).filter(**{name: value for name, value in flags.items() if value is not None})
-        if unread is not None:
-            rows = rows.filter(unread_count__gt=0) if unread else rows.filter(unread_count=0)
-        if kind:
-            rows = rows.filter(kind=kind)
-        if search:
-            rows = rows.filter(Q(name__icontains=search) | Q(jid__contains=search))
-        return rows if updated_after is None else rows.filter(updated_at__gt=updated_after)
 
     def participants(self, conversation: "Conversation") -> list["Participant"]:
         """Return the present members of a group with their contacts, ordered by name; [] if the chat is not a group."""
@@ -254,16 +232,11 @@ class Conversation(TimestampedModel):
             models.Index(fields=["instance", "last_message_at", "id"], name="conversation_latest"),
             models.Index(fields=["last_message_at", "id"], name="conversation_all_latest"),
             models.Index(fields=["instance", "updated_at", "id"], name="conversation_updated"),
-            models.Index(fields=["instance", "is_pinned", "last_message_at", "id"], name="conversation_pinned"),
-            models.Index(fields=["instance", "is_archived", "last_message_at", "id"], name="conversation_archived"),
             models.Index(fields=["updated_at", "id"], name="conversation_all_updated"),
-            models.Index(
-                fields=["instance", "last_message_at", "id"],
-                condition=Q(unread_count__gt=0),
-                name="conversation_unread",
-            ),
-            models.Index(
-                fields=["last_message_at", "id"], condition=Q(unread_count__gt=0), name="conversation_all_unread"
+            *(
+                models.Index(fields=[*scope, "last_message_at", "id"], condition=condition, name=f"{prefix}_{state}")
+                for prefix, scope in (("conversation", ["instance"]), ("conversation_all", []))
+                for state, condition in RARE_STATES.items()
             ),
         ]
 

@@ -4,8 +4,10 @@ from collections.abc import Collection
 from typing import Any, TypeVar
 
 from django.db import models, transaction
+from django.db.models import Q
 
 from conversations.db.managers import TableManager
+from conversations.db.parts import Parts
 from conversations.models.base import pk_of
 from conversations.models.instance import Instance
 
@@ -30,6 +32,21 @@ class InstanceScopedManager(TableManager[Row]):
         if pks is None:
             return self.all()
         return self.filter(instance=pks[0]) if len(pks) == 1 else self.filter(instance__in=pks)
+
+    def rows_of(
+        self, instances: Instances, condition: Q, *, is_small: bool = False
+    ) -> models.QuerySet[Row] | Parts[Row]:
+        """Return the rows of some instances for which a condition is true, for `fetch_page`.
+
+        Args:
+            instances: one instance, the primary keys of several, or None for all instances.
+            condition: the filter of the list.
+            is_small: whether the condition alone selects few rows, which one query then finds in all instances.
+        """
+        pks = instance_pks(instances)
+        if is_small or not pks:
+            return self.scoped_to(instances).filter(condition)
+        return Parts(self.filter(condition), "instance", pks)
 
     def list_tag(self, instances: Instances) -> str:
         """Return the cache tag that `conversations.cache_policy` declares for a list of the instances' rows."""

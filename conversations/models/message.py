@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from functools import partial
+from dataclasses import asdict
 from typing import Any
 
 from django.db import models, transaction
@@ -10,11 +10,14 @@ from django.db.models import Q, QuerySet
 
 from cachelayer import Page
 from conversations.db.deletion import DB_CASCADE
+from conversations.db.parts import Parts
+from conversations.evolution.status import FAILED
 from conversations.models.base import PAGE_SIZE, TimestampedModel, pk_of
 from conversations.models.contact import Contact
 from conversations.models.conversation import Conversation
 from conversations.models.instance import Instance
 from conversations.models.instance_scoped import Instances, InstanceScopedManager, instance_pks
+from conversations.models.message_filters import MessageFilters
 
 LATEST_FIRST = ("-timestamp", "-sent_order", "-key_id", "-id")
 HAS_STATEMENTS = ~Q(reactions={}) | ~Q(poll_results={})
@@ -28,41 +31,48 @@ class MessageManager(InstanceScopedManager["Message"]):
     ) -> Page["Message"]:
         """Return a page of a conversation's messages, latest first; `fresh` skips the local cache, as in `fetch`."""
         pk = pk_of(conversation)
-        rows = partial(self.filter, conversation=pk)
-        return self.fetch_page(f"messages:{pk}", rows, LATEST_FIRST, cursor=cursor, limit=limit, fresh=fresh)
+        return self.fetch_page(
+            f"messages:{pk}",
+            lambda: self.filter(conversation=pk),
+            LATEST_FIRST,
+            cursor=cursor,
+            limit=limit,
+            fresh=fresh,
+        )
 
-    def for_instance(  # noqa: PLR0913 - each argument is a filter of the REST API
-        self,
-        instances: Instances,
-        *,
-        kind: str = "",
-        from_me: bool | None = None,
-        cursor: str = "",
-        limit: int = PAGE_SIZE,
-        fresh: bool = False,
+    def for_instance(
+        self, instances: Instances, *, cursor: str = "", limit: int = PAGE_SIZE, fresh: bool = False, **filters: Any
     ) -> Page["Message"]:
         """Return a page of the messages of some instances, latest first.
 
         Args:
             instances: one instance, the primary keys of several, or None for all instances.
-            kind: one of `Message.Kind`, or "" for all kinds.
-            from_me: True for outbound messages only, False for inbound messages only, None for both.
             cursor: a cursor from another page of the same list; "" for the first page.
             limit: maximum number of rows on the page.
             fresh: skip the local cache, as `fetch` does.
+            filters: the fields of `MessageFilters`.
         """
-        filters = {
-            name: value for name, value in {"kind": kind or None, "from_me": from_me}.items() if value is not None
-        }
-        tag = self.list_tag(instances)
-
-        def rows() -> QuerySet["Message"]:
-            return self.scoped_to(instances).filter(**filters)
-
-        pks = instance_pks(instances)
+        chosen = MessageFilters(**filters)
         return self.fetch_page(
-            tag, rows, LATEST_FIRST, cursor=cursor, limit=limit, fresh=fresh, instances=pks, **filters
+            self.list_tag(instances),
+            lambda: self._chosen(instances, chosen),
+            LATEST_FIRST,
+            cursor=cursor,
+            limit=limit,
+            fresh=fresh,
+            instances=instance_pks(instances),
+            **asdict(chosen),
         )
+
+    def _chosen(self, instances: Instances, filters: MessageFilters) -> QuerySet["Message"] | Parts["Message"]:
+        """Return the rows of a list; it has one part per conversation if there is a filter by conversation."""
+        condition = filters.condition()
+        if filters.conversation:
+            return Parts(self.scoped_to(instances).filter(condition), "conversation", filters.conversation)
+        if filters.key_id and instances is None:
+            # The index of key ids begins with the instance.
+            condition &= Q(instance__in=Instance.objects.values("pk"))
+        return self.rows_of(instances, condition, is_small=filters.is_small)
 
     def with_statements_of(self, instance: Instance, authors: Collection[str]) -> QuerySet["Message"]:
         """Return the messages with a reaction or a vote of one of the authors, see `Message.reactions`."""
@@ -223,6 +233,15 @@ class Message(TimestampedModel):
             models.Index(fields=["conversation", "timestamp", "sent_order", "key_id", "id"], name="message_thread"),
             models.Index(fields=["instance", "timestamp", "sent_order", "key_id", "id"], name="message_timeline"),
             models.Index(fields=["timestamp", "sent_order", "key_id", "id"], name="message_all_timeline"),
+            *(
+                models.Index(fields=[*scope, "timestamp", "sent_order", "key_id", "id"], condition=condition, name=name)
+                for name, scope, condition in (
+                    ("message_kind", ["instance", "kind"], ~Q(kind="text")),
+                    ("message_all_kind", ["kind"], ~Q(kind="text")),
+                    ("message_failed", ["instance"], Q(status=FAILED)),
+                    ("message_all_failed", [], Q(status=FAILED)),
+                )
+            ),
             # Finds the reactions and votes of a contact that is merged with another.
             models.Index(fields=["instance"], name="message_with_statements", condition=HAS_STATEMENTS),
         ]

@@ -19,6 +19,7 @@ from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
 
 from cachelayer import cache
+from conversations.api.authentication import refusals
 from conversations.evolution.media_names import media_name
 from conversations.models import ApiToken, Conversation, Instance, Membership, Message, Role, Scope
 from tests.conversations.media.pictures import a_picture
@@ -167,6 +168,7 @@ def test_nobody_sees_or_changes_what_is_not_theirs(houses: tuple[House, House], 
         for house, permitted in ((own, asker.own), (foreign, asker.foreign)):
             url = PREFIX + path.replace("{id}", str(house.pk(route.model)) if route.model else "")
             cache.clear_all()
+            refusals.reset()
             answers = [getattr(client, method)(url)]
             receive(getattr(warm, method)(url))
             answers.append(getattr(client, method)(url))
@@ -206,7 +208,7 @@ def permitted_instances(asker: Asker, own: House, foreign: House) -> set[int]:
 
 
 def shown_instances(page: dict[str, Any]) -> set[int]:
-    return {row.get("instance", row["id"]) for row in page.get("results", ())}
+    return {row.get("instance_id", row["id"]) for row in page.get("results", ())}
 
 
 @pytest.mark.parametrize("path", ["instances/", "contacts/", "conversations/", "messages/"])

@@ -20,7 +20,7 @@ from cachelayer import cache
 from cachelayer.runtime.runtime import get_runtime, runtime
 from conversations.access.reading import snapshots
 from conversations.api import answers
-from conversations.api.serializers import MessageSerializer
+from conversations.api.serializers.message import MessageSerializer
 from conversations.cache_policy import ACCESS, ANSWERS
 from conversations.models import ApiToken, Contact, Conversation, Instance, Membership, Role
 from tests.cachelayer.conftest import cache_runtime  # noqa: F401 - a fixture
@@ -150,6 +150,9 @@ def paths_of(world: World) -> list[str]:
         f"/api/v1/conversations/{group.pk}/messages/",
         f"/api/v1/messages/?instance={mine.pk}",
         f"/api/v1/messages/{message.pk}/",
+        f"/api/v1/conversations/?instance={mine.pk},{world.chats[-1].instance_id}&expand=contact,instance",
+        f"/api/v1/conversations/{chat.pk}/?expand=contact",
+        "/api/v1/messages/?expand=sender,conversation,instance&fields=id,text",
     ]
 
 

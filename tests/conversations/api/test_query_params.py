@@ -1,16 +1,18 @@
 import datetime as dt
-import inspect
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 from django.http import QueryDict
 from rest_framework.exceptions import ValidationError
 
-from conversations.api.query_params import ContactParameters, ConversationParameters, MessageParameters, PageParameters
-from conversations.models import Contact, Conversation, Instance, Message
+from conversations.api.list_params import ContactParameters, ConversationParameters, MessageParameters
+from conversations.api.query_params import PageParameters
+from conversations.models.contact_filters import ContactFilters
+from conversations.models.conversation_filters import ConversationFilters
+from conversations.models.message_filters import MessageFilters
 
-DEFAULTS = {"cursor": "", "limit": 50, "instance": None, "search": "", "kind": "", "updated_after": None}
-FLAGS = {"archived": None, "pinned": None, "unread": None, "deleted": False}
+PAGE = {"cursor": "", "limit": 50, "instance": None}
 
 
 def parse(query: str, params_class: type[PageParameters] = ConversationParameters) -> dict[str, Any]:
@@ -24,34 +26,23 @@ def errors(query: str, params_class: type[PageParameters] = ConversationParamete
 
 
 @pytest.mark.parametrize(
-    ("params_class", "list_method"),
+    ("params_class", "filters"),
     [
-        (PageParameters, Instance.objects.page),
-        (ContactParameters, Contact.objects.for_instance),
-        (ConversationParameters, Conversation.objects.for_instance),
-        (MessageParameters, Message.objects.for_instance),
+        (ContactParameters, ContactFilters),
+        (ConversationParameters, ConversationFilters),
+        (MessageParameters, MessageFilters),
     ],
 )
-def test_the_parameters_of_a_list_are_the_arguments_of_its_manager_method(params_class: Any, list_method: Any) -> None:
-    arguments = {name: parameter.default for name, parameter in inspect.signature(list_method).parameters.items()}
-    del arguments["fresh"]  # the API has no parameter `fresh`
-    # The view passes the instances that the request may read.
-    arguments.pop("instances", None)
-    arguments.pop("pks", None)
-    parsed = parse("", params_class)
-    parsed.pop("instance", None)
-    assert parsed == arguments
-
-
-def test_the_defaults_are_as_documented() -> None:
-    assert parse("") == {**DEFAULTS, **FLAGS}
+def test_the_parameters_of_a_list_are_the_filters_of_the_list(params_class: Any, filters: Any) -> None:
+    assert parse("", params_class) == {**PAGE, **asdict(filters())}
 
 
 @pytest.mark.parametrize(
     ("query", "name", "value"),
     [
         ("limit=200", "limit", 200),
-        ("instance=7", "instance", 7),
+        ("instance=7", "instance", (7,)),
+        ("instance=9,7,9", "instance", (7, 9)),
         ("cursor=abc", "cursor", "abc"),
         ("archived=true", "archived", True),
         ("archived=False", "archived", False),
@@ -74,7 +65,18 @@ def test_a_value_is_converted_to_the_type_of_its_parameter(query: str, name: str
     "query",
     [
         *("limit=0", "limit=201", "limit=-1", "limit=many", "limit=", "limit=1.5", f"limit={'9' * 5000}"),
-        *("instance=0", "instance=-1", "instance=sales", "instance=", f"instance={10**30}", "instance=%00"),
+        *(
+            "instance=0",
+            "instance=-1",
+            "instance=sales",
+            "instance=",
+            "instance=1,",
+            "instance=٣",
+            "ids=1,-2",
+            f"ids={','.join(['1'] * 201)}",
+            f"instance={10**30}",
+            "instance=%00",
+        ),
         *("archived=maybe", "pinned=", "unread=2", "deleted=null", "archived=%00"),
         *("kind=person", "kind=%00", "search=a%00b", f"search={'x' * 256}", "cursor=%00"),
         *("updated_after=yesterday", "updated_after=", "updated_after=0001-01-01T00:00:00%2B14:00"),

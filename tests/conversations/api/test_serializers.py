@@ -76,7 +76,7 @@ def test_a_contact_has_these_fields(get: ApiCall) -> None:
     set_times(contact)
     expected = {
         "id": contact.pk,
-        "instance": instance.pk,
+        "instance_id": instance.pk,
         "jid": "5511@s.whatsapp.net",
         "phone": "5511",
         "lid": "77",
@@ -109,10 +109,10 @@ def test_a_conversation_has_these_fields(get: ApiCall) -> None:
     Conversation.objects.filter(pk=chat.pk).update(**last, **TIMES)
     expected = {
         "id": chat.pk,
-        "instance": instance.pk,
+        "instance_id": instance.pk,
         "kind": "direct",
         "jid": chat.jid,
-        "contact": chat.contact_id,
+        "contact_id": chat.contact_id,
         "name": "Ana",
         "last_message": {"id": message.pk, "at": NOON_TEXT, "text": "oi", "kind": "text", "from_me": False},
         "unread_count": 2,
@@ -148,10 +148,10 @@ def test_a_group_lists_its_current_participants(get: ApiCall) -> None:
         group.participants.add(member, bulk=False)
     ana, caio = members["Ana"], members["Caio"]
     data = get(f"conversations/{group.pk}/")
-    assert (data["kind"], data["contact"]) == ("group", None)
+    assert (data["kind"], data["contact_id"]) == ("group", None)
     assert data["participants"] == [
-        {"contact": ana.pk, "jid": ana.jid, "phone": ana.phone, "name": "Ana", "role": "member"},
-        {"contact": caio.pk, "jid": caio.jid, "phone": caio.phone, "name": "Caio", "role": "admin"},
+        {"contact_id": ana.pk, "jid": ana.jid, "phone": ana.phone, "name": "Ana", "role": "member"},
+        {"contact_id": caio.pk, "jid": caio.jid, "phone": caio.phone, "name": "Caio", "role": "admin"},
     ]
     assert "participants" not in get("conversations/")["results"][0]
 
@@ -170,11 +170,11 @@ def test_a_message_has_these_fields(get: ApiCall) -> None:
     )
     expected = {
         "id": message.pk,
-        "instance": chat.instance_id,
-        "conversation": chat.pk,
+        "instance_id": chat.instance_id,
+        "conversation_id": chat.pk,
         "key_id": "3EB0",
         "from_me": False,
-        "sender": chat.contact_id,
+        "sender_id": chat.contact_id,
         "sender_name": "Ana",
         "timestamp": NOON_TEXT,
         "status": "delivered",
@@ -220,8 +220,8 @@ def test_a_message_with_media_quote_edit_reactions_and_votes(get: ApiCall) -> No
     assert data["quoted"] == {"key_id": "3EB1", "sender": "5511@s.whatsapp.net", "text": "[image]"}
     assert (data["original_text"], data["edited_at"], data["is_deleted"]) == ("ola", NOON_TEXT, True)
     assert data["reactions"] == [
-        {"who": "me", "contact": None, "emoji": "❤️", "at": NOON_TEXT},
-        {"who": "5512@s.whatsapp.net", "contact": 12, "emoji": "👍", "at": "2026-03-01T12:00:05Z"},
+        {"who": "me", "contact_id": None, "emoji": "❤️", "at": NOON_TEXT},
+        {"who": "5512@s.whatsapp.net", "contact_id": 12, "emoji": "👍", "at": "2026-03-01T12:00:05Z"},
     ]
     voters = ["5511@s.whatsapp.net"]
     assert data["poll_results"] == {"at": NOON_TEXT, "options": [{"name": "sim", "voters": voters}]}

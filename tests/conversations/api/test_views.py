@@ -7,8 +7,10 @@ import pytest
 from django.db import connection
 from django.http import QueryDict
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from rest_framework.test import APIClient
 
+from cachelayer import cache
 from conversations.models import Conversation, Instance, Message, Participant
 from tests.conversations.api.conftest import ApiCall
 from tests.conversations.rows import NOON, a_chat, a_contact, a_group, a_message, an_instance
@@ -81,8 +83,53 @@ def test_filters_select_rows(get: ApiCall) -> None:
     assert ids(get("conversations/", search="an")) == [chat.pk]
     assert ids(get("conversations/", deleted="true")) == [gone.pk]
     assert len(ids(get("conversations/", deleted="any"))) == 4
+    assert ids(get("conversations/", ids=f"{chat.pk},{gone.pk}")) == [chat.pk]
+    assert ids(get("conversations/", contact=pinned.contact_id)) == [pinned.pk]
     updated_after = chat.updated_at.isoformat()
     assert ids(get("conversations/", updated_after=updated_after)) == [pinned.pk, group.pk]
+
+
+def test_conversations_are_filtered_by_label_mute_and_activity(get: ApiCall) -> None:
+    instance, now = an_instance(), timezone.now()
+    day = dt.timedelta(days=1)
+    first = a_chat(instance, labels={"7": True, "8": False}, last_message_at=NOON)
+    second = a_chat(instance, labels={"7": False, "10": True}, last_message_at=NOON - day, muted_until=now + day)
+    third = a_chat(instance, last_message_at=NOON - 2 * day, muted_until=now - day)
+    for query, expected in (
+        ({"label": "7"}, [first]),
+        ({"label": "10"}, [second]),
+        ({"label": "8"}, []),
+        ({"label": 'odd"\\'}, []),
+        ({"muted": "true"}, [second]),
+        ({"muted": "false"}, [first, third]),
+        ({"active_after": (NOON - day).isoformat()}, [first, second]),
+        ({"active_before": (NOON - day).isoformat()}, [third]),
+    ):
+        assert ids(get("conversations/", **query)) == [chat.pk for chat in expected], query
+
+
+def test_messages_are_filtered(get: ApiCall) -> None:
+    chat, other = a_chat(an_instance()), a_chat(an_instance())
+    first = a_message(chat, timestamp=NOON, sender=chat.contact, key_id="A1")
+    second = a_message(other, timestamp=NOON + dt.timedelta(1), kind="poll", status=Message.Status.FAILED, key_id="B2")
+    third = a_message(chat, timestamp=NOON + dt.timedelta(2), from_me=True, status=Message.Status.READ, key_id="C3")
+    for query, expected in (
+        ({"conversation": chat.pk}, [third, first]),
+        ({"conversation": f"{chat.pk},{other.pk}"}, [third, second, first]),
+        ({"conversation": chat.pk, "instance": other.instance_id}, []),
+        ({"sender": chat.contact_id}, [first]),
+        ({"key_id": "B2"}, [second]),
+        ({"key_id": "B2", "instance": chat.instance_id}, []),
+        ({"kind": "poll"}, [second]),
+        ({"from_me": "true"}, [third]),
+        ({"after": second.timestamp.isoformat()}, [third, second]),
+        ({"before": second.timestamp.isoformat()}, [first]),
+        ({"ids": f"{first.pk},{third.pk}"}, [third, first]),
+        ({"instance": f"{chat.instance_id},{other.instance_id}"}, [third, second, first]),
+    ):
+        assert ids(get("messages/", **query)) == [message.pk for message in expected], query
+    assert ids(get("messages/?status=failed")) == [second.pk]
+    assert ids(get("messages/?status=read")) == [third.pk]
 
 
 def test_the_messages_of_a_conversation_are_listed(get: ApiCall) -> None:
@@ -107,7 +154,7 @@ def test_the_links_lead_through_the_whole_list_and_back(api: APIClient, get: Api
         pages.append(api.get(pages[-1]["next"]).json())
     assert [len(page["results"]) for page in pages] == [2, 2, 1]
     assert sorted(pk for page in pages for pk in ids(page)) == sorted(Message.objects.values_list("pk", flat=True))
-    assert pages[0]["previous"] is None
+    assert ids(api.get(pages[0]["previous"]).json()) == []
     assert ids(api.get(pages[2]["previous"]).json()) == ids(pages[1])
 
 
@@ -221,6 +268,56 @@ def add_conversations(instance: Instance, rows: int) -> None:
         chat = a_chat(instance, contact=contact)
         message = a_message(chat, sender=contact, timestamp=NOON + dt.timedelta(minutes=number), quoted_key_id="3EB0")
         Conversation.objects.filter(pk=chat.pk).update(last_message=message, last_message_at=message.timestamp)
+
+
+INBOX = "conversations/?expand=contact,instance&fields=id,last_message,unread_count"
+
+
+def test_the_inbox_screen_is_one_request_with_five_queries_at_any_size(get: ApiCall) -> None:
+    counts: list[tuple[int, int]] = []
+    rows_read: list[Any] = []
+    for rows in (5, 45):
+        add_conversations(an_instance(), rows)
+        cache.clear_all()
+        with CaptureQueriesContext(connection) as queries:
+            rows_read = get(f"{INBOX}&limit=200")["results"]
+        counts.append((len(rows_read), len(queries)))
+    # the page of conversations, the contacts and the instances
+    assert counts == [(5, TOKEN_QUERIES + 3), (50, TOKEN_QUERIES + 3)]
+    assert set(rows_read[0]) == {"id", "last_message", "unread_count", "contact", "instance"}
+    assert rows_read[0]["contact"]["name"] == "contact 44"
+    assert rows_read[0]["contact"]["picture_url"] == ""
+
+
+def test_messages_expand_their_sender_conversation_and_instance(get: ApiCall) -> None:
+    counts: list[tuple[int, int]] = []
+    rows_read: list[Any] = []
+    for rows in (5, 45):
+        add_conversations(an_instance(), rows)
+        cache.clear_all()
+        with CaptureQueriesContext(connection) as queries:
+            rows_read = get("messages/", expand="sender,conversation,instance", limit=200)["results"]
+        counts.append((len(rows_read), len(queries)))
+    assert counts == [(5, TOKEN_QUERIES + 4), (50, TOKEN_QUERIES + 4)]
+    assert rows_read[0]["sender"]["id"] == rows_read[0]["sender_id"]
+    assert rows_read[0]["conversation"]["id"] == rows_read[0]["conversation_id"]
+    assert rows_read[0]["instance"]["id"] == rows_read[0]["instance_id"]
+    assert "instance" not in rows_read[0]["sender"]
+
+
+def test_a_single_row_has_the_fields_and_related_rows_that_were_asked_for(get: ApiCall) -> None:
+    chat = a_chat(an_instance())
+    group = a_group(chat.instance)
+    row = get(f"conversations/{chat.pk}/", fields="id,name", expand="contact")
+    assert (set(row), row["contact"]["id"]) == ({"id", "name", "contact"}, chat.contact_id)
+    assert get(f"conversations/{group.pk}/", fields="id", expand="contact") == {"id": group.pk, "contact": None}
+    for path, query, name in (
+        ("conversations/", {"expand": "messages"}, "expand"),
+        ("conversations/", {"fields": "id,secret"}, "fields"),
+        (f"contacts/{chat.contact_id}/", {"fields": "labels"}, "fields"),
+    ):
+        (error,) = get(path, status=400, **query)["errors"]
+        assert (error["name"], error["code"]) == (name, "unknown")
 
 
 @pytest.mark.parametrize("path", LISTS)

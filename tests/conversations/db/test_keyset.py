@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from cachelayer import Page
 from conversations.db.keyset import InvalidCursor, keyset_page
+from conversations.db.parts import Parts
 from conversations.models import Contact, Conversation, Instance, Message
 from tests.conversations.rows import NOON, a_group, an_instance
 from tests.effort import effort
@@ -29,6 +30,7 @@ few_examples = settings(
 many_examples = settings(few_examples, max_examples=effort(60, 500))
 
 # Up to twelve rows share two timestamps and two kinds, so most rows have the same sort key as another row.
+Rows = QuerySet[Message] | Parts[Message]
 ties = st.tuples(st.integers(0, 1), st.sampled_from(["text", "image"]))
 tied_rows = st.lists(ties, max_size=12)
 orders = st.sampled_from(ORDERS)
@@ -56,15 +58,16 @@ def messages_of(rows: Sequence[tuple[int, str]]) -> tuple[Conversation, QuerySet
 
 
 def walk(
-    rows: QuerySet[Message], order: Sequence[str], limit: int, follow: Callable[[Page[Message]], str], cursor: str = ""
+    rows: Rows, order: Sequence[str], limit: int, follow: Callable[[Page[Message]], str], cursor: str = ""
 ) -> Iterator[Page[Message]]:
-    """Yield pages of a list from `cursor` on, until `follow` returns no cursor of a further page."""
-    while True:
+    """Yield pages of a list from `cursor` on, until `follow` returns no cursor, or the cursor of an empty page."""
+    page = keyset_page(rows, order, cursor=cursor, limit=limit)
+    yield page
+    while cursor := follow(page):
         page = keyset_page(rows, order, cursor=cursor, limit=limit)
-        yield page
-        cursor = follow(page)
-        if not cursor:
+        if not page.rows:
             return
+        yield page
 
 
 def next_cursor(page: Page[Message]) -> str:
@@ -76,7 +79,7 @@ def previous_cursor(page: Page[Message]) -> str:
 
 
 def walk_all(
-    rows: QuerySet[Message], order: Sequence[str], limit: int, follow: Callable[[Page[Message]], str]
+    rows: Rows, order: Sequence[str], limit: int, follow: Callable[[Page[Message]], str]
 ) -> Iterator[Page[Message]]:
     """Yield all pages of a list, from the first page forward or from the last page back."""
     if follow is next_cursor:
@@ -95,7 +98,6 @@ def test_walking_forward_visits_each_row_once_in_order(rows: Any, order: Any, li
     pages = list(walk(queryset, order, limit, next_cursor))
     assert [row for page in pages for row in page.rows] == list(queryset.order_by(*order))
     assert all(len(page.rows) == limit for page in pages[:-1])
-    assert not pages[0].previous_cursor
 
 
 @few_examples
@@ -104,7 +106,6 @@ def test_walking_back_from_the_last_page_visits_the_same_rows(rows: Any, order: 
     _, queryset = messages_of(rows)
     pages = list(walk_all(queryset, order, limit, previous_cursor))
     assert [row for page in reversed(pages) for row in page.rows] == list(queryset.order_by(*order))
-    assert not pages[-1].previous_cursor
 
 
 @few_examples
@@ -141,6 +142,30 @@ def test_concurrent_inserts_and_deletes_neither_hide_nor_repeat_other_rows(
         row for row in queryset.order_by(*order) if row in visited
     ]
     assert initial <= set(visited)
+
+
+@few_examples
+@given(st.lists(tied_rows, min_size=2, max_size=4), orders, limits)
+def test_the_parts_of_a_list_are_merged_in_order(parts: Any, order: Any, limit: int) -> None:
+    chats = [messages_of(rows)[0].pk for rows in parts]
+    expected = list(Message.objects.filter(conversation__in=chats).order_by(*order))
+    for follow in (next_cursor, previous_cursor):
+        pages = [
+            page.rows for page in walk_all(Parts(Message.objects.all(), "conversation", chats), order, limit, follow)
+        ]
+        assert [row for rows in (pages if follow is next_cursor else pages[::-1]) for row in rows] == expected
+
+
+def test_rows_that_come_later_are_on_the_previous_page_of_the_first_page() -> None:
+    chat, queryset = messages_of([(0, "text")])
+    first = keyset_page(queryset, LATEST, limit=2)
+    nothing = keyset_page(queryset, LATEST, cursor=first.previous_cursor, limit=2)
+    assert (nothing.rows, nothing.next_cursor, nothing.previous_cursor) == ([], "", first.previous_cursor)
+    add(chat, [(1, "text"), (2, "text"), (3, "text")])
+    newest_first = list(queryset.order_by(*LATEST))
+    later = keyset_page(queryset, LATEST, cursor=nothing.previous_cursor, limit=2)
+    assert later.rows == newest_first[1:3]
+    assert keyset_page(queryset, LATEST, cursor=later.previous_cursor, limit=2).rows == newest_first[:1]
 
 
 def encode(raw: bytes) -> str:

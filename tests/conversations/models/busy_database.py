@@ -43,6 +43,8 @@ def _chat(contact: Contact, n: int) -> Conversation:
         is_pinned=n % 10 == 0,
         is_archived=n % 5 == 1,
         is_deleted=n % 50 == 2,
+        muted_until=NOON if n % 40 == 3 else None,
+        labels={"7": True} if n % 50 == 4 else {},
     )
 
 
@@ -52,7 +54,8 @@ def _message(chat: Conversation, n: int) -> Message:
         conversation=chat,
         key_id=f"3EB0{n:08X}",
         from_me=n % 2 == 0,
-        kind="text",
+        kind="text" if n % 10 else "image",
         text="olá",
+        status=Message.Status.FAILED if n % 100 == 7 else Message.Status.SENT,
         timestamp=NOON + dt.timedelta(seconds=n * 7919 % MESSAGES),
     )

@@ -1,4 +1,5 @@
 import datetime as dt
+import time
 from typing import Any
 
 import pytest
@@ -6,6 +7,7 @@ from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
+from cachelayer.read import dependencies
 from conversations.models import EPOCH, Contact, Conversation, Message, Participant
 from tests.conversations.rows import NOON, a_chat, a_contact, a_group, a_message, an_instance
 
@@ -20,6 +22,16 @@ def at(minute: int) -> dt.datetime:
 
 
 # --- lists ------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("muted", [True, False])
+def test_an_answer_with_a_list_by_mute_expires_within_a_minute(*, muted: bool) -> None:
+    instance = an_instance()
+    with dependencies.collecting() as collected:
+        Conversation.objects.for_instance(instance)
+        assert collected.expires_at > time.time() + 60
+        Conversation.objects.for_instance(instance, muted=muted)
+    assert collected.expires_at <= time.time() + 60
+
+
 def test_lists_are_ordered_by_latest_message() -> None:
     one, two = an_instance(), an_instance()
     early, late = a_chat(one, last_message_at=at(1)), a_chat(one, last_message_at=at(3))

@@ -1,0 +1,64 @@
+"""The endpoints of conversations, of their messages, and of changes of conversations."""
+
+from functools import partial
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from conversations.api.list_params import ConversationParameters
+from conversations.api.preconditions import IF_MATCH, if_unchanged
+from conversations.api.query_params import PageParameters, Parameters, with_row_parameters
+from conversations.api.row_views import RowViewSet, get_or_404
+from conversations.api.serializers.conversation import ConversationDetailSerializer, ConversationSerializer
+from conversations.api.serializers.message import MessageSerializer
+from conversations.models import Conversation, Message
+
+
+def conversation_action(name: str) -> Any:
+    """Return a POST action that calls the manager method `name` and responds with the updated conversation."""
+    operation = getattr(Conversation.objects, name)
+
+    def run(self: "ConversationViewSet", request: Request, pk: str) -> Response:
+        self.permitted_row(pk)
+        with if_unchanged(request, Conversation.objects.filter(pk=int(pk)), lambda row: self.row_response(row).data):
+            row = get_or_404(operation, pk)
+        return self.row_response(row)
+
+    run.__name__ = name
+    run.__doc__ = operation.__doc__
+    return extend_schema(request=None, parameters=[IF_MATCH])(
+        action(detail=True, methods=["post"], url_path=name.replace("_", "-"))(run)
+    )
+
+
+class ConversationViewSet(RowViewSet):
+    """The conversations with contacts, groups and broadcast lists, ordered by the last message, latest first."""
+
+    fetch_row = Conversation.objects.fetch
+    fetch_page = Conversation.objects.for_instance
+    query_params = ConversationParameters
+    serializer_class = ConversationSerializer
+    detail_serializer_class = ConversationDetailSerializer
+
+    mark_read = conversation_action("mark_read")
+    archive = conversation_action("archive")
+    unarchive = conversation_action("unarchive")
+    pin = conversation_action("pin")
+    unpin = conversation_action("unpin")
+
+    def parameters(self) -> type[Parameters]:
+        """Return the query parameters of the current action."""
+        if self.action == "messages":
+            return with_row_parameters(PageParameters, MessageSerializer)
+        return super().parameters()
+
+    @extend_schema(responses=MessageSerializer(many=True))
+    @action(detail=True, detail_serializer_class=MessageSerializer)
+    def messages(self, request: Request, pk: str) -> Response:  # noqa: ARG002 - DRF passes a request
+        """List the conversation's messages, ordered by WhatsApp's timestamp, latest first."""
+        conversation = self.permitted_row(pk)
+        fetch = partial(Message.objects.for_conversation, conversation)
+        return self.page_response(fetch, self.parse_parameters())

@@ -1,0 +1,1 @@
+"""Serializers that convert database rows to JSON: one module per resource."""

@@ -1,0 +1,102 @@
+"""The JSON of conversations and of the participants of groups."""
+
+from typing import Any, ClassVar, cast
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from conversations.api.serializers.base import NestedFieldsSerializer, RowSerializer
+from conversations.api.serializers.contact import ContactSerializer
+from conversations.api.serializers.instance import InstanceSerializer
+from conversations.models import Contact, Conversation, Instance, Message, Participant
+
+
+class LastMessageSerializer(NestedFieldsSerializer):
+    """A summary of the last message of a conversation."""
+
+    null_when_empty = "last_message_id"
+
+    id = serializers.IntegerField(source="last_message_id")
+    at = serializers.DateTimeField(source="last_message_at")
+    text = serializers.CharField(source="last_message_text", help_text="The beginning of the text.")
+    kind = serializers.ChoiceField(Message.Kind.choices, source="last_message_kind")
+    from_me = serializers.BooleanField(source="last_message_from_me")
+
+
+class ConversationSerializer(RowSerializer[Conversation]):
+    """One conversation of one instance."""
+
+    expansions: ClassVar = {"instance": Instance.objects, "contact": Contact.objects}
+
+    instance = InstanceSerializer(  # type: ignore[assignment]  # DRF removes fields from the class
+        required=False, help_text="Only with `expand=instance`."
+    )
+    contact = ContactSerializer(required=False, allow_null=True, help_text="Only with `expand=contact`.")
+    last_message = LastMessageSerializer()
+    labels = serializers.SerializerMethodField(
+        help_text="Ids of the labels attached to the conversation. Their names are in the instance's `labels`."
+    )
+
+    class Meta:
+        model = Conversation
+        fields: tuple[str, ...] = (
+            "id",
+            "instance_id",
+            "instance",
+            "kind",
+            "jid",
+            "contact_id",
+            "contact",
+            "name",
+            "last_message",
+            "unread_count",
+            "is_archived",
+            "is_pinned",
+            "muted_until",
+            "is_deleted",
+            "labels",
+            "created_at",
+            "updated_at",
+        )
+        read_only_fields = fields
+
+    def get_labels(self, row: Conversation) -> list[str]:
+        """Return the sorted ids of the labels that are attached to the conversation and were not deleted."""
+        attached = [label_id for label_id, is_attached in row.labels.items() if is_attached]
+        return sorted(set(attached) - self._deleted_labels(row.instance_id)) if attached else []
+
+    def _deleted_labels(self, instance_id: int) -> set[str]:
+        """Return the ids of an instance's deleted labels, read once for all conversations of a page."""
+        known: dict[int, set[str]] = cast("dict[str, Any]", self.context).setdefault("deleted_labels", {})
+        if instance_id not in known:
+            instance = Instance.objects.fetch_many([instance_id]).get(instance_id)
+            known[instance_id] = instance.deleted_labels if instance else set()
+        return known[instance_id]
+
+
+class ParticipantSerializer(serializers.ModelSerializer[Participant]):
+    """A participant of a group."""
+
+    jid = serializers.CharField(source="contact.jid")
+    phone = serializers.CharField(source="contact.phone")
+    name = serializers.CharField(source="contact.name")
+
+    class Meta:
+        model = Participant
+        fields = ("contact_id", "jid", "phone", "name", "role")
+        read_only_fields = fields
+
+
+class ConversationDetailSerializer(ConversationSerializer):
+    """One conversation of one instance; a conversation with a group also has the participants."""
+
+    participants = serializers.SerializerMethodField(help_text="Empty unless the conversation is a group.")
+
+    class Meta(ConversationSerializer.Meta):
+        fields = (*ConversationSerializer.Meta.fields, "participants")
+        read_only_fields = fields
+
+    @extend_schema_field(ParticipantSerializer(many=True))
+    def get_participants(self, row: Conversation) -> list[dict[str, Any]]:
+        """Return the current participants of the group."""
+        return list(ParticipantSerializer(Conversation.objects.participants(row), many=True).data)

@@ -1,0 +1,30 @@
+"""The filters of the list of contacts, and the database condition for each of them."""
+
+from dataclasses import dataclass
+
+from django.db.models import Q
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContactFilters:
+    """Which contacts a list contains. None and "" stand for no filter.
+
+    Attributes:
+        ids: the primary keys of the contacts.
+        search: part of the contact's name, phone number or LID.
+    """
+
+    ids: tuple[int, ...] | None = None
+    search: str = ""
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the filters select few rows in all instances together."""
+        return self.ids is not None
+
+    def condition(self) -> Q:
+        """Return the database condition."""
+        condition = Q() if self.ids is None else Q(pk__in=self.ids)
+        if self.search:
+            condition &= Q(name__icontains=self.search) | Q(phone__contains=self.search) | Q(lid__contains=self.search)
+        return condition
