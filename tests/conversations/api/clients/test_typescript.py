@@ -17,7 +17,8 @@ pytestmark = [pytest.mark.once, pytest.mark.django_db(transaction=True)]
 
 SOURCES = Path(__file__).parent / "node"
 INSTALLED = Path("var") / "clients"  # kept, because an installation takes long
-INSTALL = ("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=silent")
+INSTALL = ("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=0", "--loglevel=silent")
+INSTALL_SECONDS = 120  # without a network, an installation may wait for ever
 COMPILE = ("--strict", "--target", "es2022", "--module", "nodenext", "--skipLibCheck")
 
 
@@ -29,8 +30,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lock = (SOURCES / "package-lock.json").read_bytes()
     if not (INSTALLED / "lock.json").is_file() or (INSTALLED / "lock.json").read_bytes() != lock:
         shutil.copytree(SOURCES, INSTALLED, dirs_exist_ok=True)
-        if subprocess.run(INSTALL, cwd=INSTALLED, check=False).returncode != 0:  # noqa: S603 - the command is constant
-            pytest.skip("npm cannot install the packages of tests/conversations/api/clients/node")
+        try:
+            subprocess.run(INSTALL, cwd=INSTALLED, check=True, timeout=INSTALL_SECONDS)  # noqa: S603 - it is constant
+        except subprocess.SubprocessError as error:
+            pytest.skip(f"npm cannot install the packages of {SOURCES}: {error}")
         (INSTALLED / "lock.json").write_bytes(lock)
     folder = tmp_path_factory.mktemp("typescript")
     shutil.copy(SOURCES / "use.ts", folder)
