@@ -9,7 +9,7 @@ from conversations.evolution.coerce import Json
 from conversations.evolution.media_names import REFERENCE, is_media_name
 
 THUMBNAIL = "thumbnail"  # the member of `Message.media` that holds the name of the thumbnail's file
-NAMES = frozenset({"jpegThumbnail", "pngThumbnail", "thumbnail"})
+NAMES = ("jpegThumbnail", "pngThumbnail", "thumbnail")  # the first one counts
 MAX_DEPTH = 5  # levels of objects, from the `message` object: a product's picture is on the third
 # The context belongs to other messages; a wrapper's `message` is read for itself.
 _NOT_SEARCHED = frozenset({"contextInfo", "message"})
@@ -17,10 +17,12 @@ _NOT_SEARCHED = frozenset({"contextInfo", "message"})
 
 def find_thumbnails(content: Json, depth: int = MAX_DEPTH) -> Iterator[tuple[Json, str]]:
     """Yield each thumbnail in a `message` object or its content as the object that contains it, and its name there."""
-    for name, value in content.items():
-        if name in NAMES:
+    for name in NAMES:
+        if name in content:
             yield content, name
-        elif depth and type(value) is dict and name not in _NOT_SEARCHED:
+    for name, value in content.items():
+        is_bytes = type(value) is not dict or "0" in value  # hashes and keys are objects of bytes by index
+        if depth and not is_bytes and name not in NAMES and name not in _NOT_SEARCHED:
             yield from find_thumbnails(value, depth - 1)
 
 

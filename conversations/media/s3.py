@@ -126,6 +126,11 @@ class S3MediaStorage(S3Storage):  # type: ignore[misc]  # django-storages has no
         """Return False: the file must be written again, because S3 has no other way to change its time."""
         return False
 
+    def folders(self) -> list[str]:
+        """See `SweptStorage`."""
+        with translated_errors():
+            return list(self.listdir("")[0])
+
     def files(self, folder: str) -> Iterator[StoredFile]:
         """See `SweptStorage`."""
         prefix = self.key(folder).rstrip("/") + "/"

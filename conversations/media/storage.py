@@ -34,6 +34,9 @@ class SweptStorage(Protocol):
     def touch(self, name: str) -> bool:
         """Note that a file's content was received again; return whether the file exists."""
 
+    def folders(self) -> list[str]:
+        """Return the names of the outermost folders."""
+
     def files(self, folder: str) -> Iterator[StoredFile]:
         """Yield the files in a folder and the folders in it. A file that is deleted meanwhile may be left out."""
 
@@ -75,6 +78,10 @@ class MediaStorage(FileSystemStorage):
         except FileNotFoundError:
             return False
         return True
+
+    def folders(self) -> list[str]:
+        """See `SweptStorage`."""
+        return list(self.listdir("")[0])
 
     def files(self, folder: str) -> Iterator[StoredFile]:
         """See `SweptStorage`."""

@@ -6,7 +6,8 @@ nothing is applied (instance lock), because messages change meanwhile. A file th
 left alone: it was received after the oldest stored event.
 
 A folder belongs to the instance that was there at its first pass, by the time at which the instance was created. So a
-site that is started with another database deletes nothing.
+site that is started with another database deletes nothing. The folder of a deleted instance is emptied if another
+folder has belonged to this database for a month.
 """
 
 import datetime as dt
@@ -76,9 +77,25 @@ def sweep(keep_days: float | None) -> Iterator[None]:
     Args:
         keep_days: days after which a message loses its files; None for never.
     """
+    month_ago = timezone.now() - dt.timedelta(days=UNUSED_DAYS)
+    known, is_established = set(), False
     for instance in Instance.objects.order_by("pk"):
+        known.add(str(instance.pk))
         if _owns_folder(instance):
+            is_established = is_established or _owned_since(instance.pk) < month_ago
             yield from _sweep_instance(instance.pk, keep_days, timezone.now())
+    for folder in swept_storage().folders() if is_established else ():
+        if folder.isdecimal() and folder not in known:
+            yield from _empty(folder, month_ago)
+
+
+def _empty(folder: str, before: dt.datetime) -> Iterator[None]:
+    """Delete the files of a deleted instance. Databases give its primary key to no other instance."""
+    files = swept_storage().files(f"{folder}/")
+    while step := list(islice(files, STEP_FILES)):
+        deleted = sum(swept_storage().delete_older(file.name, before) for file in step)
+        log.info("Media DELETED", extra={"instance_id": int(folder), "count": deleted})
+        yield
 
 
 def _sweep_instance(instance: int, keep_days: float | None, now: dt.datetime) -> Iterator[None]:
@@ -158,6 +175,10 @@ def _owns_folder(instance: Instance) -> bool:
     if not is_owner:
         log.error("Media KEPT: the folder belongs to an instance of another database", extra={"file": name})
     return is_owner
+
+
+def _owned_since(instance: int) -> dt.datetime:
+    return default_storage.get_modified_time(f"{instance}/{OWNER}")
 
 
 def _source(name: str) -> str:

@@ -98,6 +98,7 @@ def test_files_are_listed_with_their_time_and_deleted_if_they_are_old(storage: S
     for name in ("5/ab/x", "5/cd/y", "55/ab/z"):
         storage.save(name, ContentFile(b"x"))
     os.utime(data / BUCKET / "in/side/5/ab/x", (1e9, 1e9))
+    assert {"5", "55"} <= set(storage.folders())
     found = {file.name: file.received_at for file in storage.files("5/")}
     assert set(found) == {"5/ab/x", "5/cd/y"}
     assert found["5/ab/x"] == dt.datetime.fromtimestamp(1e9, dt.UTC)

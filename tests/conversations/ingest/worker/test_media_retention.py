@@ -189,6 +189,18 @@ def test_other_files_and_the_folders_of_unknown_instances_are_kept(instance: Ins
     assert (folder / f"{instance.pk}/notes.txt").exists()
 
 
+@pytest.mark.parametrize("days", [29, 31])
+def test_the_files_of_a_deleted_instance_are_deleted_if_the_database_is_known(instance: Instance, days: int) -> None:
+    deleted = Instance.objects.create(name="deleted")
+    files = [a_file(deleted, b"old"), a_file(deleted, b"young", days=2)]
+    deleted.delete()
+    run()
+    assert default_storage.exists(files[0]), "nothing shows that the folder belongs to this database"
+    make_older(f"{instance.pk}/{media_retention.OWNER}", days)
+    run()
+    assert [default_storage.exists(file) for file in files] == [days < 30, True]
+
+
 # --- steps ------------------------------------------------------------------------------------------------------------
 @pytest.fixture
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
