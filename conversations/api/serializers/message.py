@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from conversations.api.message_details import DetailsField
 from conversations.api.message_media import MediaSerializer, shown_media
 from conversations.api.serializers.base import NestedFieldsSerializer, RowSerializer
 from conversations.api.serializers.contact import ContactSerializer
@@ -67,7 +68,7 @@ class MessageSerializer(RowSerializer[Message]):
     sender = ContactSerializer(required=False, allow_null=True, help_text="Only with `expand=sender`.")
     status = serializers.SerializerMethodField()
     media = serializers.SerializerMethodField(help_text="null if the message has no media.")
-    details = serializers.DictField(help_text="Data specific to the message's kind, other than text and media.")
+    details = DetailsField(help_text="Data specific to the message's kind, other than text and media.")
     quoted = QuotedSerializer()
     reactions = serializers.SerializerMethodField()
     poll_results = serializers.SerializerMethodField()
