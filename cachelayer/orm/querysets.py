@@ -74,13 +74,13 @@ class CachedQuerySet(models.QuerySet[Row]):
         if rule is not None:
             rows = list(rows)
             is_known = all(getattr(row, column) is not None for row in rows for column in rule.columns[1:])
-            self._touch(map(rule.tags_of_insert, rows) if is_known else [rule.namespace_tags])
+            self._touch(rule.tags_of_inserts(rows) if is_known else [rule.namespace_tags])
 
     def invalidate_rows(self, rows: Iterable[Row]) -> None:
         """Touch the tags of loaded and locked rows, or the model's namespaces if there are too many tags."""
         rule = get_rule(self.model)
         if rule is not None:
-            self._touch(map(rule.tags_of_locked, rows))
+            self._touch(rule.tags_of_locked(rows))
 
     def remember_rows(self, rows: Iterable[Row]) -> None:
         """Let inserted rows remember their tags, so that a later write to them needs no query."""

@@ -9,7 +9,7 @@ its tags had when it was loaded or saved (`REMEMBERED`). Where it remembers noth
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +24,8 @@ from cachelayer.runtime.runtime import namespaces
 from cachelayer.write import transactions
 
 TagValues = Mapping[str, Any]  # the values of the columns that the tags of a rule use, by the name of the column
+Integers = tuple[int | None, ...]  # the values of all columns of a rule, if they are integers or None
+_INTEGER_TYPES = frozenset({int, type(None)})
 REMEMBERED = "_stored_tag_values"  # the attribute in which a model instance remembers the values of `columns`
 
 
@@ -90,6 +92,17 @@ class InvalidationRule:
             return self.namespace_tags
         return self._format(written) if len(written) == len(self.columns) else self.namespace_tags
 
+    def tags_of_inserts(self, rows: Iterable[Model]) -> Iterator[Sequence[str]]:
+        """Yield the tags of rows that an INSERT writes; of rows with the same tags, the tags are yielded once."""
+        found: set[Integers] = set()
+        for row in rows:
+            values = self._integers(row)
+            if values is None:
+                yield self.tags_of_insert(row)
+            elif values not in found:
+                found.add(values)
+                yield self._format(dict(zip(self.columns, values, strict=True)))
+
     def tags_of_save(self, row: Model, using: str, update_fields: Iterable[str] | None) -> Sequence[str]:
         """Return the tags of the stored row, and those of the row after a save of `update_fields` (None: of all)."""
         stored = self._stored(row, using)
@@ -104,10 +117,13 @@ class InvalidationRule:
         stored = self._stored(row, using)
         return self.namespace_tags if stored is None else self._format(stored)
 
-    def tags_of_locked(self, row: Model) -> Sequence[str]:
-        """Return the tags of a new row, or of a row that was loaded and locked, without a query."""
-        if row.pk is None:
-            return self.tags_of_insert(row)
+    def tags_of_locked(self, rows: Iterable[Model]) -> Iterator[Sequence[str]]:
+        """Yield the tags of new rows, and of rows that were loaded and locked, without a query."""
+        rows = list(rows)
+        yield from self.tags_of_inserts(row for row in rows if row.pk is None)
+        yield from (self._tags_of_locked(row) for row in rows if row.pk is not None)
+
+    def _tags_of_locked(self, row: Model) -> Sequence[str]:
         stored = self._remembered(row)
         try:
             return self.namespace_tags if stored is None else self._format(stored, {**stored, **self._values(row)})
@@ -156,6 +172,10 @@ class InvalidationRule:
         remembered = self._remembered(row)
         if remembered is not None and not self.mutable_fields:
             return
+        values = self._integers(row) if update_fields is None else None
+        if values is not None:
+            row.__dict__[REMEMBERED] = values
+            return
         with suppress(_Unknown):
             self._remember(row, {**(remembered or {}), **self._values(row, update_fields)})
 
@@ -189,6 +209,18 @@ class InvalidationRule:
     @cached_property
     def _attnames(self) -> tuple[str, ...]:
         return tuple(field.attname for field in self._fields.values() if field is not None)
+
+    @cached_property
+    def _are_integers(self) -> bool:
+        return all(is_integer for _, _, _, is_integer in self._sources)
+
+    def _integers(self, row: Model) -> "Integers | None":
+        """Return the values of all columns if they are integers or None, which need no conversion; None otherwise."""
+        if not self._are_integers:
+            return None
+        attributes = row.__dict__
+        values = tuple([attributes.get(name, "") for name in self._attnames])
+        return values if _INTEGER_TYPES.issuperset(map(type, values)) else None
 
     def _values(self, row: Model, update_fields: Iterable[str] | None = None) -> dict[str, Any]:
         """Return the values that a row has in memory, of all fields that a save of `update_fields` would write.
@@ -271,5 +303,9 @@ def get_rule(model: type[Model]) -> InvalidationRule | None:
 
 def tags_for(rows: Iterable[Model]) -> list[str]:
     """Return the tags of new rows, and of rows that were loaded and locked; a model without a rule has no tags."""
-    tags = (tag for row in rows if (rule := get_rule(type(row))) is not None for tag in rule.tags_of_locked(row))
+    by_model: dict[type[Model], list[Model]] = {}
+    for row in rows:
+        by_model.setdefault(type(row), []).append(row)
+    rules = ((get_rule(model), group) for model, group in by_model.items())
+    tags = (tag for rule, group in rules if rule is not None for found in rule.tags_of_locked(group) for tag in found)
     return list(dict.fromkeys(tags))

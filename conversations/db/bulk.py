@@ -105,10 +105,12 @@ def _to_json(fields: Sequence[Any], rows: Sequence[models.Model], *, add: bool) 
     """Encode rows as a JSON array of one object per row; each object maps column names to values."""
     time_fields = [field for field in fields if type(field) in _TIME_FIELDS]
     for field in time_fields:
-        for row in rows:
-            field.pre_save(row, add)  # sets the value of an `auto_now` field
+        if field.auto_now or (add and field.auto_now_add):
+            for row in rows:
+                field.pre_save(row, add)  # sets the value
     columns = [(field.column, field.attname) for field in fields]
-    records: list[dict[str, Any]] = [{column: getattr(row, name) for column, name in columns} for row in rows]
+    # `vars`, because Django reads a foreign key through a slow descriptor.
+    records: list[dict[str, Any]] = [{column: values[name] for column, name in columns} for values in map(vars, rows)]
     for field in time_fields:
         for record in records:
             if isinstance(time := record[field.column], dt.date):  # includes `datetime`

@@ -145,7 +145,7 @@ def precedence(shown: Json, ms: int, *, missing: int = 0) -> str:
         missing: 0 if the copy's content could be read, more if less is known of it.
     """
     values = [*shown.values(), *shown.get("media", {}).values(), *shown.get("details", {}).values()]
-    filled = min(sum(value not in ("", None, {}, []) for value in values), 99)
+    filled = min(len([value for value in values if value not in ("", None, {}, [])]), 99)
     digest = hashlib.sha256(coerce.canonical_json(shown).encode()).hexdigest()
     return f"{missing}{ms:014d}{99 - filled:02d}{digest[:16]}"
 

@@ -82,7 +82,8 @@ class LatestState:
             if clock != clocks.get(name, ""):
                 clocks[name] = clock
                 self._changed[subject] = self._rows[subject]
-            changed |= changes.set(row, **_field(row, name, value))
+            if value != _get(row, name):
+                changed |= changes.set(row, **_field(row, name, value))
         return changed
 
     def merge(self, row: StatefulRow, other: StatefulRow, names: Iterable[str], changes: UnitOfWork) -> None:

@@ -1,6 +1,7 @@
 """Merges copies and updates of chat messages into rows; an update whose message has not arrived is kept as pending."""
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from django.db.models import Q
@@ -155,15 +156,15 @@ class MessageBatch:
 
     def changes(self) -> dict[int, MessageChanges]:
         """Return new and changed messages by conversation, and record the changed fields in the unit of work."""
-        by_conversation: dict[int, MessageChanges] = {}
+        by_conversation: defaultdict[int, MessageChanges] = defaultdict(MessageChanges)
         for row in self._new:
-            by_conversation.setdefault(row.conversation_id, MessageChanges()).new.append(row)
+            by_conversation[row.conversation_id].new.append(row)
         for row, before in self._before.items():
             if fields := merge_rules.changed_fields(row, before):
                 self._changes.mark(row, fields)
-                by_conversation.setdefault(row.conversation_id, MessageChanges()).changed[row] = fields
+                by_conversation[row.conversation_id].changed[row] = fields
         for pk in self._recounted:
-            by_conversation.setdefault(pk, MessageChanges()).is_recount = True
+            by_conversation[pk].is_recount = True
         return by_conversation
 
     def save(self) -> None:

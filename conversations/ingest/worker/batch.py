@@ -202,12 +202,12 @@ def record_outcomes(items: Iterable[ParsedItem], deleted: Collection[int] = ()) 
     counts: Counter[str] = Counter()
     for item in items:
         parse.log_outcome(item.event, item.parsed)
-        counts[str(item.parsed.outcome)] += 1
         counts["other_server"] += item.parsed.is_other_server
-        if (pk := item.event.pk) not in deleted:
-            groups.setdefault((item.parsed.outcome, item.parsed.reason[:MAX_REASON_CHARS]), []).append(pk)
+        groups.setdefault((item.parsed.outcome, item.parsed.reason[:MAX_REASON_CHARS]), []).append(item.event.pk)
     for (outcome, reason), pks in groups.items():
-        WebhookEvent.objects.filter(pk__any_of=pks).update(outcome=outcome, reason=reason, finished_at=now)
+        counts[str(outcome)] += len(pks)
+        if kept := [pk for pk in pks if pk not in deleted]:
+            WebhookEvent.objects.filter(pk__any_of=kept).update(outcome=outcome, reason=reason, finished_at=now)
     return counts
 
 

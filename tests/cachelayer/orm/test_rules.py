@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ from conversations.models import (
     Participant,
     WebhookEvent,
 )
-from tests.conversations.rows import a_chat, a_contact, a_group, a_message, an_instance
+from tests.conversations.rows import NOON, a_chat, a_contact, a_group, a_message, an_instance
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cache_runtime")]
 
@@ -166,6 +167,20 @@ def test_a_bulk_insert_touches_only_the_lists_of_its_rows() -> None:
     assert tags_of_write(lambda: Contact.objects.bulk_create(contacts(2))) == lists
     assert tags_of_write(lambda: Contact.objects.fast_bulk_create(contacts(2500))) == lists
     assert tags_of_write(lambda: Contact.objects.bulk_create([])) == set()
+
+
+def test_a_bulk_insert_of_rows_with_texts_as_keys_touches_the_lists_of_each_row() -> None:
+    instance = an_instance()
+    one, other = a_group(instance), a_group(instance)
+    values: dict[str, Any] = {"from_me": False, "kind": "text", "timestamp": NOON, "instance_id": instance.pk}
+    chats: list[Any] = [one.pk, one.pk, f"0{other.pk}"]
+    messages = [Message(key_id=f"3EB{n}", conversation_id=pk, **values) for n, pk in enumerate(chats)]
+    touched = tags_of_write(lambda: Message.objects.bulk_create(messages))
+    lists = {f"messages:{one.pk}", f"messages:{other.pk}", f"messages:instance:{instance.pk}", "messages:all"}
+    assert touched == lists | {"messages:new"}
+    for message, chat in ((messages[0], one), (messages[2], other)):
+        touched = tags_of_write(partial(message.save, update_fields=["text"]))
+        assert {f"message:{message.pk}", f"messages:{chat.pk}"} <= touched
 
 
 def test_a_fast_bulk_update_touches_the_tags_of_its_rows_or_the_namespace_if_they_are_too_many(rows: Rows) -> None:
