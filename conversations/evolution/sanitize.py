@@ -7,6 +7,7 @@ may also claim the name of a stored media file, which is masked: only ingestion 
 import re
 from typing import Any
 
+from conversations.evolution.large_json import MAX_TEXT_LENGTH, LargeList, TooDeepError, is_encoded
 from conversations.evolution.media_names import REFERENCE, is_media_name
 
 SECRET_FIELDS = frozenset(
@@ -14,16 +15,10 @@ SECRET_FIELDS = frozenset(
 )
 URL_FIELDS = ("destination", "server_url")  # URLs that are stored without user, password and query string
 MASK = "[redacted]"
-MAX_TEXT_LENGTH = 1_000_000  # characters; WhatsApp's texts have 65,536 at most, only encoded files are longer
 MAX_NAME_LENGTH = 1000  # characters; the names of WhatsApp's fields have about thirty
-_ENCODED = re.compile(r"[\w+/=:;,. \r\n-]*", re.ASCII)  # base64, or a data URL of base64
 MAX_DEPTH = 100  # levels of lists and objects; WhatsApp's messages have about fifteen
 _SPECIAL_FIELDS = SECRET_FIELDS | frozenset((*URL_FIELDS, REFERENCE))
 _SCALARS = (int, float, bool, type(None))
-
-
-class TooDeepError(ValueError):
-    """Raised for JSON with more than `MAX_DEPTH` levels."""
 
 
 def sanitize(value: Any, levels: int = MAX_DEPTH) -> Any:
@@ -40,6 +35,8 @@ def sanitize(value: Any, levels: int = MAX_DEPTH) -> Any:
     """
     if isinstance(value, str):
         return _to_storable(value)
+    if isinstance(value, LargeList):
+        value.change(lambda item: sanitize(item, levels - 1))
     if not isinstance(value, dict | list):
         return value
     if not levels:
@@ -93,7 +90,7 @@ def _sanitize_member(name: str, value: Any, levels: int) -> Any:
 
 
 def _to_storable(text: str) -> str:
-    if len(text) > MAX_TEXT_LENGTH and not _is_encoded(text):
+    if len(text) > MAX_TEXT_LENGTH and not is_encoded(text):
         text = text[:MAX_TEXT_LENGTH]
     if "\x00" in text:
         text = text.replace("\x00", "")
@@ -108,13 +105,3 @@ def _is_encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _is_encoded(text: str) -> bool:
-    """Return whether a text is base64.
-
-    The text is searched in steps, because other threads wait while a regular expression runs.
-    """
-    return all(
-        _ENCODED.fullmatch(text, start, start + MAX_TEXT_LENGTH) for start in range(0, len(text), MAX_TEXT_LENGTH)
-    )

@@ -10,6 +10,7 @@ import datetime as dt
 from typing import Any
 
 from conversations.evolution.coerce import as_list
+from conversations.evolution.large_json import LargeList
 
 # Names of events that contain only current values. Events with new messages, edits or deletions are never debounced.
 LATEST_STATE = frozenset(
@@ -50,7 +51,8 @@ def is_latest_state(name: str, body: object) -> bool:
     """
     if name != ACKNOWLEDGEMENT:
         return name in LATEST_STATE
-    data = as_list(body.get("data")) if isinstance(body, dict) else []
+    data = body.get("data") if isinstance(body, dict) else None
+    data = data if isinstance(data, LargeList) else as_list(data)
     return not any(isinstance(item, dict) and (item.get("message") or item.get("pollUpdates")) for item in data)
 
 
@@ -76,12 +78,13 @@ def split_history(name: str, body: object, chunk: int) -> list[Any]:
     those that are long. If a history would need more than `MAX_PARTS` parts, larger parts are used.
     """
     data = body.get("data") if isinstance(body, dict) and name in HISTORY else None
-    if not isinstance(body, dict) or not isinstance(data, list) or len(data) <= chunk:
+    if not isinstance(body, dict) or not isinstance(data, list | LargeList) or len(data) <= chunk:
         return [body]
     step = max(chunk, -(-len(data) // MAX_PARTS))
     short = {name: value for name, value in body.items() if _is_short(value)}
     first, *others = (data[start : start + step] for start in range(0, len(data), step))
-    return [{**body, "data": first}, *({**short, "data": part} for part in others)]
+    make = type(body)  # a large body has large parts
+    return [make({**body, "data": first}), *(make({**short, "data": part}) for part in others)]
 
 
 def _is_short(value: object) -> bool:

@@ -8,7 +8,6 @@ drops an event that is answered with status 400. Django would also treat a chunk
 empty.
 """
 
-import codecs
 import json
 import math
 import re
@@ -19,6 +18,7 @@ from typing import Any, NoReturn
 
 from django.http import HttpRequest
 
+from conversations.evolution import large_json
 from conversations.webhooks.errors import ErrorCode, WebhookError
 
 MAX_BYTES = 100 * 1024 * 1024  # a history import or a long video arrives in one request body
@@ -28,16 +28,15 @@ CHECK_ONLY = "webhooks.check_only"
 TOO_DEEP = "the body is nested too deeply"
 
 MAX_VALUES = 2_500_000  # names and values in one body, about those of 80,000 messages
-MEMORY_BUDGET = 600 * 1024 * 1024  # estimated bytes of memory for the bodies that this process decodes at once
+MEMORY_BUDGET = 540 * 1024 * 1024  # estimated bytes of memory for the bodies that this process decodes at once
 BYTES_PER_VALUE = 80  # of memory for one decoded name or value, without the characters of texts
 # Bytes of memory for one byte of a body, beside the body itself. Python stores a text with an emoji as four bytes for
 # each character.
 ASCII_FACTOR, WIDE_FACTOR = 2, 5
 _SEPARATORS = (b",", b":", b"[", b"{")  # each name and each value in JSON follows one of these
 
-LARGE_BYTES = 1024 * 1024  # longer bodies are decoded with less memory and more time
+LARGE_BYTES = 1024 * 1024  # longer bodies are decoded in steps: with less memory and more time
 
-_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _CONTENT_LENGTH = re.compile(r"[0-9]{1,18}")
 
 
@@ -161,40 +160,18 @@ def decode(raw: bytearray, reservation: Reservation) -> Any:
     factor = ASCII_FACTOR if raw.isascii() and b"\\u" not in raw else WIDE_FACTOR
     reservation.grow(factor * len(raw) + BYTES_PER_VALUE * values)
     try:
-        decoder = _DIGITS_DECODER if _has_long_digits(raw) else _DECODER
-        return decoder.decode(_take_text(raw))
-    except RecursionError:
-        raise WebhookError(ErrorCode.MALFORMED_JSON, TOO_DEEP) from None
-    except ValueError as error:  # the UTF-8 codec, the JSON decoder and int() raise errors that quote no content
-        raise WebhookError(ErrorCode.MALFORMED_JSON, f"the body is not JSON: {error}") from None
-
-
-def _has_long_digits(raw: bytearray) -> bool:
-    """Search a body in steps, because other threads wait while a regular expression runs."""
-    return any(
-        _LONG_DIGITS.search(raw, start, start + LARGE_BYTES + MAX_DIGITS) for start in range(0, len(raw), LARGE_BYTES)
-    )
-
-
-def _take_text(raw: bytearray) -> str:
-    """Return a JSON body as text, and empty `raw`.
-
-    One character outside ASCII makes Python store a whole text with up to four bytes for each character. In a large
-    body such characters are therefore written as escapes, which mean the same in JSON.
-    """
-    if len(raw) <= LARGE_BYTES or raw.isascii():
+        if len(raw) > LARGE_BYTES:
+            return large_json.decode(raw, _DIGITS_DECODER)
+        decoder = _DIGITS_DECODER if _LONG_DIGITS.search(raw) else _DECODER
         text = raw.decode("utf-8-sig")
         raw.clear()
-        return text
-    decoder, parts = codecs.getincrementaldecoder("utf-8-sig")(), []
-    while raw:
-        parts.append(_NOT_ASCII.sub(_escape, decoder.decode(raw[:LARGE_BYTES], final=len(raw) <= LARGE_BYTES)))
-        del raw[:LARGE_BYTES]
-    return "".join(parts)
-
-
-def _escape(match: re.Match[str]) -> str:
-    return json.dumps(match[0])[1:-1]
+        return decoder.decode(text)
+    except (RecursionError, large_json.TooDeepError):
+        raise WebhookError(ErrorCode.MALFORMED_JSON, TOO_DEEP) from None
+    except large_json.TooManyItemsError as error:
+        raise WebhookError(ErrorCode.BODY_TOO_LARGE, str(error)) from None
+    except ValueError as error:  # the UTF-8 codec, the JSON decoder and int() raise errors that quote no content
+        raise WebhookError(ErrorCode.MALFORMED_JSON, f"the body is not JSON: {error}") from None
 
 
 def _reject_constant(name: str) -> NoReturn:

@@ -4,7 +4,7 @@ from django.db import Error as DatabaseError
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from conversations.evolution.sanitize import TooDeepError
+from conversations.evolution.large_json import TooDeepError
 from conversations.ingest import metrics, notify
 from conversations.ingest.inbox import store
 from conversations.models import Instance

@@ -12,6 +12,7 @@ from conversations.models import WebhookEvent
 from logs.fork import after_fork
 
 GROUP_COMMIT_LIMIT = 65_536  # characters; a larger webhook body is inserted alone and delays no other request
+LARGE = 1_000_000  # characters of payloads that SQLite does not check
 Row = tuple[Any, ...]  # column values in the order of _COLUMNS: two for the unique key first, the size last
 
 _COLUMNS = (
@@ -53,14 +54,32 @@ def write_rows(rows: Sequence[Row]) -> None:
     """
     rows = sorted({row[:2]: row for row in rows}.values(), key=_sort_key)
     connection.health_check_done = True  # type: ignore[attr-defined]  # missing in django-stubs
+    insert = _insert_unchecked if connection.vendor == "sqlite" and _is_large(rows) else _insert
     with sqlite_lock.serialized_writes():
         try:
-            _insert(rows)
+            insert(rows)
         except (OperationalError, InterfaceError):
             if connection.in_atomic_block or connection.is_usable():
                 raise
             connection.close()
+            insert(rows)
+
+
+def _is_large(rows: Sequence[Row]) -> bool:
+    return any(row[-1] > LARGE for row in rows)
+
+
+def _insert_unchecked(rows: Sequence[Row]) -> None:
+    """Insert rows without SQLite's check whether a payload is JSON, which takes up to four times the payload's memory.
+
+    A JSON encoder has written the payload, so the check would find nothing.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA ignore_check_constraints = ON")
+        try:
             _insert(rows)
+        finally:
+            cursor.execute("PRAGMA ignore_check_constraints = OFF")
 
 
 def _sort_key(row: Row) -> tuple[Any, ...]:

@@ -15,6 +15,7 @@ from django.core.files.storage import default_storage
 
 from conversations.evolution.coerce import as_list, is_index
 from conversations.evolution.content import MAX_WRAPPERS, find_type
+from conversations.evolution.large_json import LargeList
 from conversations.evolution.media_names import REFERENCE, media_name
 from conversations.evolution.message_types import METADATA_KEYS, MessageClass
 from conversations.evolution.thumbnails import find_thumbnails
@@ -40,16 +41,26 @@ def extract_media(instance: Instance, body: Any) -> Any:
         body: the decoded webhook body, of any JSON type. In each record, `message.base64` is replaced in place by
             `{"file": name}`. The same member takes up media in the field `media` of the content, where the Cloud API
             channel writes it. Text that is not base64 stays as it is; any other value becomes None. Thumbnails that are
-            pictures are replaced in the same way; others stay as they are.
+            pictures are replaced in the same way; others stay as they are. A `LargeList` is changed later,
+            when its records are taken.
 
     Raises:
         OSError: a media file cannot be written.
     """
-    for record in as_list(body.get("data")) if isinstance(body, dict) else ():
-        message = record.get("message") if isinstance(record, dict) else None
-        if isinstance(message, dict):
-            _extract(instance, message, MAX_WRAPPERS)
+    data = body.get("data") if isinstance(body, dict) else None
+    if isinstance(data, LargeList):
+        data.change(lambda record: _extract_from_record(instance, record))
+    else:
+        for record in as_list(data):
+            _extract_from_record(instance, record)
     return body
+
+
+def _extract_from_record(instance: Instance, record: Any) -> Any:
+    message = record.get("message") if isinstance(record, dict) else None
+    if isinstance(message, dict):
+        _extract(instance, message, MAX_WRAPPERS)
+    return record
 
 
 def _extract(instance: Instance, message: dict[str, Any], depth: int) -> None:

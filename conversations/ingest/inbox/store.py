@@ -10,7 +10,7 @@ import json
 from django.db import connection
 from django.utils import timezone
 
-from conversations.evolution import envelope
+from conversations.evolution import envelope, large_json
 from conversations.evolution.sanitize import sanitize
 from conversations.ingest import event_policy
 from conversations.ingest.conf import Options
@@ -46,18 +46,21 @@ def store_body(instance: Instance, body: object, *, suffix: str = "") -> list[st
     name = event_name(payload, suffix)
     due = event_policy.due_at(now, options.window, instance.pk) if event_policy.is_latest_state(name, payload) else now
     times = [connection.ops.adapt_datetimefield_value(moment) for moment in (now, due)]
+    dump = large_json.encode if isinstance(payload, large_json.LargeDict) else _dump
     parts = event_policy.split_history(name, payload, options.chunk)
+    count = len(parts)
+    if count > 1 and isinstance(payload, dict | list):
+        payload.clear()  # a large body is not in memory twice
     request_id = current().get("request_id", "")
     rows: list[insert.Row] = []
-    for part, text in enumerate(map(_dump, parts), start=1):
+    for part in range(1, count + 1):
+        text = dump(parts.pop(0))
         # The digest covers the part's number, because two parts of one import may have equal contents.
-        salt = suffix if len(parts) == 1 else f"{suffix} {part}/{len(parts)}"
-        digest = _digest(salt, text)
-        event = request_id, name, text, *times, name in event_policy.HISTORY, part, len(parts), len(text)
+        digest = _digest(suffix if count == 1 else f"{suffix} {part}/{count}", text)
+        event = request_id, name, text, *times, name in event_policy.HISTORY, part, count, len(text)
         rows.append((instance.pk, digest, *event))
-    parts.clear()
     if isinstance(payload, dict | list):
-        payload.clear()  # a large body is not in memory twice while the database copies its text
+        payload.clear()
     insert.insert_events(rows)
     return [digest for _, digest, *_ in rows]
 

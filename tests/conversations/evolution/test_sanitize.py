@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conversations.evolution.large_json import MAX_TEXT_LENGTH, TooDeepError
 from conversations.evolution.media_names import media_name
-from conversations.evolution.sanitize import MASK, MAX_DEPTH, MAX_TEXT_LENGTH, TooDeepError, sanitize
+from conversations.evolution.sanitize import MASK, MAX_DEPTH, sanitize
 
 NAME = media_name(1, "ab" * 32)
 

@@ -51,6 +51,13 @@ KINDS: dict[str, Parts] = {
     "one text that ends with an emoji": (b'"', b"x", rb'\ud83d\ude00"'),
     "names with an emoji": (b"{", b'"#' + b"x" * 998_000 + rb'\ud83d\ude00":1,', b'"a":0}'),
     "emojis": (b'"', "😀".encode(), b'"'),
+    "long texts of emojis": (b"[", b'"' + "😀".encode() * 1_000_000 + b'",', b"0]"),
+    "short texts with an emoji": (b"[", b'"\xf0\x9f\x98\x80' + b"x" * 30 + b'",', b"0]"),
+    "short texts with an emoji in a message": (
+        b'{"message":{"listMessage":{"sections":[',
+        b'"\xf0\x9f\x98\x80' + b"x" * 30 + b'",',
+        b"0]}}}",
+    ),
     "letters": (b'"', "aя".encode(), b'"'),
     "escapes": (b'"', rb"\u00e9", b'"'),
     "quotes": (b'"', rb"\"", b'"'),

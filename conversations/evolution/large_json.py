@@ -1,0 +1,306 @@
+"""Decodes and encodes large JSON in steps, so that a body needs little memory, and no step keeps other threads waiting.
+
+Decoded JSON needs many times the memory of its bytes: one emoji makes Python store a text with four bytes for each
+character. So a body is decoded value by value from a window of text, and the bytes before the window are freed. The
+items of the large array `data` are checked, but stay JSON in UTF-8 until each of them is changed and encoded.
+"""
+
+import codecs
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+STEP = 256 * 1024  # bytes that are converted to text at once
+WINDOW = 1024 * 1024  # characters of a value that is decoded at once
+MAX_LEVELS = 16  # of values that do not fit into a window; WhatsApp's messages have about fifteen in all
+MAX_ITEMS = 10_000  # of a value that does not fit into a window, without numbers and without the items of `data`
+MAX_TEXT_LENGTH = 1_000_000  # characters; WhatsApp's texts have 65,536 at most, only encoded files are longer
+RECORDS = "data"  # the member of a body whose items may be many
+
+_SPACE = re.compile(r"[ \t\n\r]*")
+_TEXT_PART = re.compile(r'(?:[^"\\]++|\\u[0-9a-fA-F]{4}|\\[^u])*+', re.DOTALL)
+_ESCAPE_LENGTH = 6  # characters of the longest escape
+_ENCODED = re.compile(r"[\w+/=:;,. \r\n-]*", re.ASCII)  # base64, or a data URL of base64
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
+# The first bytes of characters that UTF-8 writes with two to three, and with four bytes; and the bytes that follow.
+_SHORT, _LONG, _FOLLOWING = bytes(range(0xC0, 0xF0)), bytes(range(0xF0, 0x100)), bytes(range(0x80, 0xC0))
+
+
+class LargeList:
+    """A large JSON array whose items stay encoded until they are needed.
+
+    Args:
+        decoder: decodes the items.
+        items: the items: JSON in UTF-8, or a decoded value that is large itself.
+        changes: functions that change a decoded item and return it.
+    """
+
+    def __init__(
+        self, decoder: json.JSONDecoder, items: list[Any], changes: tuple[Callable[[Any], Any], ...] = ()
+    ) -> None:
+        self._decoder = decoder
+        self._items = items
+        self._changes = changes
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, part: slice) -> "LargeList":
+        return LargeList(self._decoder, self._items[part], self._changes)
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the items as they were received."""
+        return map(self._decode, self._items)
+
+    def change(self, function: Callable[[Any], Any]) -> None:
+        """Change each item by a function when the item is taken."""
+        self._changes = (*self._changes, function)
+
+    def take(self) -> Iterator[Any]:
+        """Yield the changed items, and remove them."""
+        self._items.reverse()
+        while self._items:
+            item = self._decode(self._items.pop())
+            for function in self._changes:
+                item = function(item)
+            yield item
+
+    def clear(self) -> None:
+        """Remove all items."""
+        self._items.clear()
+
+    def _decode(self, item: Any) -> Any:
+        return self._decoder.decode(item.decode()) if isinstance(item, bytes) else item
+
+
+class LargeDict(dict[str, Any]):
+    """A JSON object that was too long to be decoded at once."""
+
+
+class TooDeepError(ValueError):
+    """Raised for JSON with too many levels."""
+
+
+class TooManyItemsError(ValueError):
+    """Raised for a large array or object that no message of WhatsApp contains."""
+
+
+def is_encoded(text: str) -> bool:
+    """Return whether a text is base64.
+
+    The text is searched in steps, because other threads wait while a regular expression runs.
+    """
+    return all(_ENCODED.fullmatch(text, start, start + WINDOW) for start in range(0, len(text), WINDOW))
+
+
+def decode(raw: bytearray, decoder: json.JSONDecoder) -> Any:
+    """Decode a body in UTF-8, and empty it.
+
+    A large array in the body's member `data` becomes a `LargeList`. Long texts that are not base64 are cut to
+    `MAX_TEXT_LENGTH` characters.
+
+    Args:
+        raw: the body.
+        decoder: decodes values that fit into a window.
+
+    Raises:
+        TooDeepError: large values are nested too deeply.
+        TooManyItemsError: a large value, other than `data`, has more than `MAX_ITEMS` items.
+        RecursionError: other values are nested too deeply.
+        ValueError: the body is not JSON in UTF-8.
+    """
+    return _Decoder(raw, decoder).decode()
+
+
+class _Decoder:
+    def __init__(self, raw: bytearray, decoder: json.JSONDecoder) -> None:
+        self._raw = raw
+        self._decoder = decoder
+        self._utf8 = codecs.getincrementaldecoder("utf-8-sig")()
+        self._text, self._at = "", 0  # the window, and the position of the next character in it
+
+    def decode(self) -> Any:
+        value = self._value(MAX_LEVELS)
+        if self._next():
+            raise ValueError("data after the end of the JSON value")
+        return value
+
+    def _read(self) -> bool:
+        """Add a step to the window; return False at the end of the body."""
+        if not self._raw:
+            return False
+        step = self._utf8.decode(self._raw[:STEP], final=len(self._raw) <= STEP)
+        del self._raw[:STEP]
+        self._text, self._at = self._text[self._at :] + step, 0
+        return True
+
+    def _next(self) -> str:
+        """Skip white space, and return the next character; "" at the end of the body."""
+        while True:
+            self._at = _SPACE.match(self._text, self._at).end()  # type: ignore[union-attr]  # it matches ""
+            if self._at < len(self._text):
+                return self._text[self._at]
+            if not self._read():
+                return ""
+
+    def _take(self, allowed: str) -> str:
+        char = self._next()
+        if not char or char not in allowed:
+            raise ValueError(f"expected one of {allowed}")
+        self._at += 1
+        return char
+
+    def _value(self, levels: int, *, keep_json: bool = False) -> Any:
+        """Return the next value; if it fits into a window and `keep_json` is set, as bytes of JSON."""
+        while True:
+            self._next()
+            try:
+                value, end = self._decoder.scan_once(self._text, self._at)  # type: ignore[attr-defined]  # missing in typeshed
+            except (StopIteration, ValueError) as error:
+                if len(self._text) - self._at >= WINDOW:
+                    return self._large_value(levels)
+                if not self._read():
+                    raise ValueError("expected a value" if isinstance(error, StopIteration) else error) from None
+                continue
+            # A number may go on after the window: "1", "1." and "1e+" may become "1e+9".
+            is_whole = self._text[end - 1] in '"]}' or len(self._text) - end >= len("e+9")
+            if not is_whole and end - self._at >= WINDOW:
+                raise ValueError("a number has too many digits")
+            if is_whole or not self._read():
+                start, self._at = self._at, end
+                return self._text[start:end].encode() if keep_json else value
+
+    def _large_value(self, levels: int) -> Any:
+        if not levels:
+            raise TooDeepError
+        match self._take('[{"'):
+            case "[":
+                return list(_limited(self._items(levels - 1)))
+            case "{":
+                return LargeDict(_limited(self._members(levels - 1)))
+        return self._long_text()
+
+    def _items(self, levels: int, *, keep_json: bool = False) -> Iterator[Any]:
+        while True:
+            yield self._value(levels, keep_json=keep_json)
+            if self._take(",]") == "]":
+                return
+
+    def _members(self, levels: int) -> Iterator[tuple[str, Any]]:
+        while True:
+            if self._next() != '"':
+                raise ValueError("expected the name of a member")
+            name = self._value(levels)
+            self._take(":")
+            is_records = name == RECORDS and levels == MAX_LEVELS - 1 and self._next() == "["
+            yield name, self._records(levels) if is_records else self._value(levels)
+            if self._take(",}") == "}":
+                return
+
+    def _records(self, levels: int) -> Any:
+        self._take("[")
+        if self._next() == "]":
+            self._take("]")
+            return []
+        return LargeList(self._decoder, list(self._items(levels - 1, keep_json=True)))
+
+    def _long_text(self) -> str:
+        """Return the text whose opening quote was read."""
+        parts: list[str] = []
+        length, is_plain = 0, False
+        while True:
+            end = _TEXT_PART.match(self._text, self._at).end()  # type: ignore[union-attr]  # it matches ""
+            part = json.loads(f'"{self._text[self._at : end]}"')
+            self._at = end
+            is_plain = is_plain or not is_encoded(part)
+            if not is_plain or length < MAX_TEXT_LENGTH:
+                parts.append(part)
+            length += len(part)
+            if self._text[end : end + 1] == '"':
+                self._at += 1
+                text = "".join(parts)
+                return _join_halves(text)[:MAX_TEXT_LENGTH] if is_plain else text
+            if len(self._text) - end >= _ESCAPE_LENGTH or not self._read():
+                raise ValueError("a text has a wrong escape or no end")
+
+
+def _join_halves(text: str) -> str:
+    """Make one character of two neighbouring surrogates: the escapes of both halves may have been decoded apart."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+
+
+def _limited(items: Iterator[Any]) -> Iterator[Any]:
+    """Yield the items of a large value; numbers are not counted, because a list of them may be a file."""
+    count = 0
+    for item in items:
+        value = item[1] if isinstance(item, tuple) else item
+        count += not isinstance(value, int | float)
+        if count > MAX_ITEMS:
+            raise TooManyItemsError(f"a large array or object has more than {MAX_ITEMS} items")
+        yield item
+
+
+def encode(value: Any) -> str:
+    """Return JSON with sorted names, in the form that takes less memory: with escapes in ASCII, or without escapes.
+
+    The large values in `value` are emptied.
+
+    Raises:
+        Exception: an error of a change of a `LargeList`.
+    """
+    encoded = bytearray()
+    _encode(value, encoded)
+    return to_text(encoded)
+
+
+def _encode(value: Any, encoded: bytearray) -> None:
+    if isinstance(value, LargeDict):
+        separator = b"{"
+        for name in sorted(value):
+            encoded += separator + _dump(name) + b": "
+            _encode(value.pop(name), encoded)
+            separator = b", "
+        encoded += b"}"
+    elif isinstance(value, LargeList):
+        separator = b"["
+        for item in value.take():
+            encoded += separator
+            _encode(item, encoded)
+            separator = b", "
+        encoded += b"]"
+    else:
+        encoded += _dump(value)
+
+
+def _dump(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False).encode()
+
+
+def to_text(raw: bytearray) -> str:
+    """Return JSON in UTF-8 as text, and empty `raw`.
+
+    Escapes mean the same in JSON. They are used where they take less memory than the two or four bytes that Python
+    stores for each character otherwise.
+    """
+    following, long, short = (_count(raw, chars) for chars in (_FOLLOWING, _LONG, _SHORT))
+    chars = len(raw) - following
+    if chars * (4 if long else 2 if short else 1) <= chars + 11 * long + 5 * short:
+        text = raw.decode()
+        raw.clear()
+        return text
+    utf8, parts = codecs.getincrementaldecoder("utf-8")(), []
+    while raw:
+        parts.append(_NOT_ASCII.sub(_escape, utf8.decode(raw[:STEP], final=len(raw) <= STEP)))
+        del raw[:STEP]
+    return "".join(parts)
+
+
+def _count(raw: bytearray, searched: bytes) -> int:
+    """Return how many bytes of `raw` are among those that are searched."""
+    steps = (raw[start : start + STEP] for start in range(0, len(raw), STEP))
+    return sum(len(step) - len(step.translate(None, searched)) for step in steps)
+
+
+def _escape(match: re.Match[str]) -> str:
+    return json.dumps(match[0])[1:-1]

@@ -1,0 +1,132 @@
+"""Large JSON is decoded and encoded in steps with the result of Python's decoder and encoder."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from conversations.evolution import large_json
+from conversations.evolution.large_json import LargeDict, LargeList, TooDeepError, TooManyItemsError
+
+DECODER = json.JSONDecoder()
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
+    lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner),
+)
+
+
+@pytest.fixture(autouse=True)
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(large_json, "STEP", 16)
+    monkeypatch.setattr(large_json, "WINDOW", 40)
+
+
+def decode(text: str | bytes) -> Any:
+    return large_json.decode(bytearray(text.encode() if isinstance(text, str) else text), DECODER)
+
+
+def plain(value: Any) -> Any:
+    return json.loads(large_json.encode(value))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(value=VALUES, ascii_only=st.booleans(), indent=st.none() | st.just(2))
+def test_any_value_is_decoded_and_encoded_unchanged(value: Any, ascii_only: bool, indent: int | None) -> None:  # noqa: FBT001 - Hypothesis passes keywords
+    for body in (value, {"data": value}, {"event": "x", "data": [value, value]}):
+        text = json.dumps(body, ensure_ascii=ascii_only, indent=indent)
+        assert plain(decode(text)) == json.loads(text)
+
+
+def test_the_records_of_a_large_body_are_decoded_one_at_a_time() -> None:
+    body = decode(json.dumps({"data": [{"a": "x" * 10}] * 9}))
+    assert (type(body), type(body["data"]), len(body["data"])) == (LargeDict, LargeList, 9)
+    assert list(body["data"]) == [{"a": "x" * 10}] * 9
+    assert list(body["data"][7:]) == [{"a": "x" * 10}] * 2
+    body["data"].change(lambda item: item | {"b": 1})
+    assert large_json.encode(body) == json.dumps({"data": [{"a": "x" * 10, "b": 1}] * 9}, sort_keys=True)
+    assert body == {}
+
+
+def test_a_long_text_that_is_not_base64_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(large_json, "MAX_TEXT_LENGTH", 50)
+    for text in ("é" * 100, "QUJD" * 20 + "é" * 3, '"\\/\b\f\n\r\t😀' * 10):
+        assert decode(json.dumps({"data": text})) == {"data": text[:50]}
+    assert decode(json.dumps({"data": "QUJD" * 100})) == {"data": "QUJD" * 100}
+
+
+BAD = [
+    "",
+    "[1,]",
+    "[,1]",
+    "[1 1]",
+    '{"a":1,}',
+    '{"a"}',
+    "{a:1}",
+    '{"a" 1}',
+    '"\\x"',
+    '"\\u12"',
+    '"a\n"',
+    '"a',
+    "[",
+    "1 1",
+    "-",
+    "tru",
+]
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_what_is_no_json_is_refused_wherever_it_stands(bad: str) -> None:
+    space, text = " " * 50, '"' + "x" * 50 + '"'
+    for body in (
+        bad,
+        space + bad,
+        f"[{text}, {bad}, {text}]",
+        f'{{"data": [{text}, {bad}, {text}]}}',
+        f"{{{text}: {bad}}}",
+    ):
+        with pytest.raises(ValueError):  # noqa: PT011 - of several kinds
+            decode(body)
+
+
+def many(count: int) -> Iterator[str]:
+    yield json.dumps(["x"] * count)
+    yield json.dumps({"a": {str(number): "x" for number in range(count)}})
+
+
+def test_a_large_value_with_many_items_is_refused_unless_they_are_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(large_json, "MAX_ITEMS", 20)
+    for text in many(20):
+        assert plain(decode(text)) == json.loads(text)
+    for text in many(21):
+        with pytest.raises(TooManyItemsError):
+            decode(text)
+    for value in ({"a": [255] * 100}, {"a": {str(index): 255 for index in range(100)}}, {"data": ["x"] * 100}):
+        assert plain(decode(json.dumps(value))) == value
+
+
+def test_large_values_have_a_limited_depth() -> None:
+    def nested(levels: int) -> str:
+        return '{"a":' * levels + '"' + "x" * 100 + '"' + "}" * levels
+
+    assert plain(decode(nested(large_json.MAX_LEVELS - 1))) == json.loads(nested(large_json.MAX_LEVELS - 1))
+    with pytest.raises(TooDeepError):
+        decode(nested(large_json.MAX_LEVELS + 1))
+
+
+def test_a_number_of_any_length_ends() -> None:
+    assert plain(decode("1" * 30)) == int("1" * 30)
+    with pytest.raises(ValueError, match="digits"):
+        decode("1" * 100)
+
+
+@pytest.mark.parametrize("text", ["x" * 99, "😀" * 9, "я" * 9, "é" * 9, "x" * 9 + "😀", "xxxx😀" * 9, "漢" * 9])
+def test_text_takes_at_most_the_memory_of_its_better_form(text: str) -> None:
+    made = large_json.to_text(bytearray(json.dumps(text, ensure_ascii=False).encode()))
+    assert json.loads(made) == text
+    forms = [json.dumps(text, ensure_ascii=ascii_only) for ascii_only in (True, False)]
+    assert made in forms
+    assert made.__sizeof__() <= min(form.__sizeof__() for form in forms) * 2
