@@ -5,6 +5,7 @@ last report. A process that is killed loses what it counted after its last repor
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from django.db import router
 
@@ -82,6 +83,14 @@ def by_tier(counts: Mapping[str, int]) -> dict[str, dict[str, int]]:
         tier: {name: counts.get(f"{tier} {name}", 0) for name in names}
         for tier, names in (("local", LOCAL), ("shared", SHARED))
     }
+
+
+def report(totals: Snapshot) -> dict[str, Any]:
+    """Return the counters as JSON data: `namespaces`, each with `hit_rate` and a counter by tier and name; `events`."""
+    namespaces = {
+        name: {"hit_rate": hit_rate(counts), **by_tier(counts)} for name, counts in by_namespace(totals).items()
+    }
+    return {"namespaces": namespaces, "events": events(totals)}
 
 
 def events(totals: Snapshot) -> dict[str, int]:

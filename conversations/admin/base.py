@@ -4,7 +4,6 @@ Single rows are read through the model's manager, which may answer from the cach
 forbidden unless a subclass permits it, because most rows are copies of WhatsApp's data.
 """
 
-import re
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -138,20 +137,3 @@ class InstanceRowsAdmin(BoundedAdmin):
     def instance_name(self, row: Any) -> str:
         """Return the name of the instance that the row belongs to."""
         return str(row.instance.name)
-
-
-class PhoneSearchAdmin(InstanceRowsAdmin):
-    """Base class for an admin in which users can search for phone numbers written with spaces, brackets and dashes."""
-
-    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        """Return the rows that match the search term; if the term is a phone number, only its digits are compared."""
-        return super().get_search_results(request, queryset, normalize_phone(search_term))
-
-
-def normalize_phone(term: str) -> str:
-    """Return the digits of a phone number; return any other search term unchanged.
-
-    >>> normalize_phone("+55 (11) 94002-8922"), normalize_phone("Ana 2")
-    ('5511940028922', 'Ana 2')
-    """
-    return re.sub(r"\D", "", term) if re.fullmatch(r"\+?[\d\s().-]{6,}", term.strip()) else term

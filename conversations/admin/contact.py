@@ -7,17 +7,18 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from conversations.admin.base import PhoneSearchAdmin
 from conversations.admin.display_names import contact_display_name
 from conversations.admin.filters import InstanceFilter
 from conversations.admin.markup import EMPTY, web_link
+from conversations.admin.search import SearchAdmin
 from conversations.models import Contact, Conversation
+from conversations.search.find import contact_pks
 
 MAX_ADDRESSES = 20  # maximum number of addresses that a contact's admin page shows
 
 
 @admin.register(Contact)
-class ContactAdmin(PhoneSearchAdmin):
+class ContactAdmin(SearchAdmin):
     """Admin of the contacts of all instances, ordered by name."""
 
     ordering = ("name", "id")
@@ -27,8 +28,8 @@ class ContactAdmin(PhoneSearchAdmin):
         "name", "jid", "phone", "lid", "presence", "last_seen_at", "updated_at", "instance__name",
     )  # fmt: skip
     list_filter = (InstanceFilter, "presence")
-    search_fields = ("name", "phone__contains", "lid__contains")
-    search_help_text = "Search by part of a name, a phone number or a LID."
+    find_pks = staticmethod(contact_pks)
+    search_help_text = "Search by the beginning of words of a name, by a phone number in any writing, or by a LID."
 
     fieldsets: ClassVar[Any] = (
         (None, {"fields": ("name", "saved_name", "push_name", "instance", "conversation_link")}),

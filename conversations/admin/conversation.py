@@ -11,17 +11,19 @@ from django.utils.safestring import SafeString
 
 from conversations.access.records import record_reading
 from conversations.admin.actions import conversation_actions
-from conversations.admin.base import PhoneSearchAdmin, ReadOnly
+from conversations.admin.base import ReadOnly
 from conversations.admin.chat_page import load_chat_page
 from conversations.admin.display_names import contact_display_name, conversation_display_name
 from conversations.admin.filters import InstanceFilter, UnreadFilter
 from conversations.admin.markup import EMPTY, badge, format_time
 from conversations.admin.message_content import preview
+from conversations.admin.search import SearchAdmin
 from conversations.models import EPOCH, Conversation, Participant, Scope
+from conversations.search.find import conversation_pks
 
 
 @admin.register(Conversation)
-class ConversationAdmin(PhoneSearchAdmin):
+class ConversationAdmin(SearchAdmin):
     """Admin of all conversations, sorted by the time of the last message, latest first.
 
     Users can change only fields whose values do not come from WhatsApp.
@@ -37,8 +39,8 @@ class ConversationAdmin(PhoneSearchAdmin):
         "unread_count", "is_archived", "is_pinned", "is_deleted", "muted_until", "instance__name",
     )  # fmt: skip
     list_filter = (InstanceFilter, UnreadFilter, "is_archived", "is_pinned", "kind", "is_deleted")
-    search_fields = ("name", "jid__contains")
-    search_help_text = "Search by part of a name or a number."
+    find_pks = staticmethod(conversation_pks)
+    search_help_text = "Search by the beginning of words of a name, or by a phone number in any writing."
     actions = conversation_actions()
 
     editable_fields = ("is_archived", "is_pinned", "muted_until")

@@ -1,5 +1,6 @@
 """Filters of the admin lists. Reading the choices of a filter does not query the filtered table."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
@@ -10,6 +11,14 @@ from conversations.admin.access import permitted
 from conversations.evolution import events
 from conversations.models import Instance
 
+INSTANCE = "instance"  # the query parameter
+
+
+def selected_instance(query: Mapping[str, Any]) -> int | None:
+    """Return the primary key of the instance that the query parameters select; None if they select none."""
+    value = query.get(INSTANCE) or ""
+    return int(value) if value.isdecimal() and len(value) < len(str(2**63)) else None
+
 
 class InstanceFilter(admin.SimpleListFilter):
     """Selects the rows of one instance. The filter offers the first `max_choices` instances by name.
@@ -18,7 +27,7 @@ class InstanceFilter(admin.SimpleListFilter):
     """
 
     title = "instance"
-    parameter_name = "instance"
+    parameter_name = INSTANCE
     max_choices = 100
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's hook
@@ -38,8 +47,7 @@ class InstanceFilter(admin.SimpleListFilter):
         return queryset.none() if selected is None else queryset.filter(instance_id=selected)
 
     def _selected_id(self) -> int | None:
-        value = self.value() or ""
-        return int(value) if value.isdecimal() and len(value) < len(str(2**63)) else None
+        return selected_instance({INSTANCE: self.value()})
 
 
 class UnreadFilter(admin.SimpleListFilter):

@@ -5,16 +5,17 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.utils.safestring import SafeString
 
-from conversations.admin.base import InstanceRowsAdmin
 from conversations.admin.display_names import YOU, conversation_display_name
 from conversations.admin.filters import InstanceFilter
 from conversations.admin.markup import pretty_json
 from conversations.admin.message_content import preview
-from conversations.models import Message
+from conversations.admin.search import MAX_FOUND, SearchAdmin
+from conversations.models import Instance, Message
+from conversations.search.find import message_pks
 
 
 @admin.register(Message)
-class MessageAdmin(InstanceRowsAdmin):
+class MessageAdmin(SearchAdmin):
     """Admin of the chat messages of all instances, latest first by WhatsApp's timestamp."""
 
     ordering = ("-timestamp", "-sent_order", "-key_id", "-id")
@@ -28,10 +29,8 @@ class MessageAdmin(InstanceRowsAdmin):
     list_select_related = ("instance", "conversation")
     list_filter = (InstanceFilter, "timestamp", "kind", "from_me", "status", "is_deleted", "is_history")
     extra_lookups = ("conversation__id__exact",)
-    search_fields = ("text", "key_id__exact")
-    search_help_text = (
-        "Search by part of a text or a complete WhatsApp id. In a large table, filter by instance or date first."
-    )
+    find_pks = staticmethod(message_pks)
+    search_help_text = "Search by the beginning of words of the text, or by a complete WhatsApp id."
 
     fieldsets: ClassVar[Any] = (
         (None, {"fields": ("conversation", "instance", "key_id", "timestamp")}),
@@ -44,6 +43,12 @@ class MessageAdmin(InstanceRowsAdmin):
         ),
         ("Record", {"fields": ("id", "is_history", "created_at", "updated_at")}),
     )
+
+    def pks_by_id(self, term: str, instances: Any) -> list[int]:
+        """Return the primary keys of the messages with this WhatsApp id."""
+        scope: Any = Instance.objects.values("pk") if instances is None else instances
+        rows = Message.objects.filter(instance__in=scope, key_id=term)
+        return list(rows.values_list("pk", flat=True)[:MAX_FOUND])
 
     @admin.display(description="conversation")
     def conversation_name(self, row: Message) -> str:

@@ -9,11 +9,13 @@ from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.routers import SimpleRouter
 
+from conversations.api.cache_views import CacheStatisticsView
 from conversations.api.contact_views import ContactViewSet
 from conversations.api.conversation_views import ConversationViewSet
 from conversations.api.instance_views import InstanceViewSet
 from conversations.api.media import MediaTicketView, MessageMediaView, MessageThumbnailView
 from conversations.api.message_views import MessageViewSet
+from conversations.api.search_views import ContactSearchView, ConversationSearchView, MessageSearchView
 from conversations.api.views import not_found
 
 router = SimpleRouter()
@@ -33,7 +35,15 @@ media_urlpatterns = [
     re_path(r"^media-ticket/?$", MediaTicketView.as_view(), name="media-ticket"),
 ]
 
+other_urlpatterns = [
+    re_path(r"^search/contacts/?$", ContactSearchView.as_view(), name="search-contacts"),
+    re_path(r"^search/conversations/?$", ConversationSearchView.as_view(), name="search-conversations"),
+    re_path(r"^search/messages/?$", MessageSearchView.as_view(), name="search-messages"),
+    re_path(r"^cache/stats/?$", CacheStatisticsView.as_view(), name="cache-stats"),
+]
+
 urlpatterns = [
+    path("v1/", include(other_urlpatterns)),
     path("v1/", include(media_urlpatterns)),
     path("v1/", include(router.urls)),
     re_path(r"^schema/?$", SpectacularAPIView.as_view(**public), name="schema"),

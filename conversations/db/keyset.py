@@ -60,6 +60,20 @@ def keyset_page(rows: QuerySet[Row] | Parts[Row], order: Sequence[str], *, curso
     )
 
 
+def rows_after(rows: QuerySet[Row], order: Sequence[str], cursor: str) -> QuerySet[Row]:
+    """Return the rows after the place of a cursor to a next page; all rows for "".
+
+    Raises:
+        InvalidCursor: see `keyset_page`; also a cursor to a previous page is not valid.
+    """
+    if not cursor:
+        return rows
+    direction, boundary = _decode(cursor, rows.model, order)
+    if direction != "next":
+        raise InvalidCursor("the list has no previous pages")
+    return rows.filter(_is_after(order, boundary))
+
+
 def cursor_at(row: Model, order: Sequence[str], direction: Direction) -> str:
     """Return the cursor of the rows after a row (`next`) or before it (`previous`), without the row itself."""
     return _cursor(direction, row, order)

@@ -50,11 +50,7 @@ class Command(BaseCommand):
 
 def format_json(totals: Snapshot) -> str:
     """Return the counters as JSON."""
-    namespaces = {
-        name: {"hit_rate": statistics.hit_rate(counts), **statistics.by_tier(counts)}
-        for name, counts in statistics.by_namespace(totals).items()
-    }
-    return json.dumps({"namespaces": namespaces, "events": statistics.events(totals)}, indent=2)
+    return json.dumps(statistics.report(totals), indent=2)
 
 
 def format_table(totals: Snapshot) -> str:

@@ -75,7 +75,7 @@ class MessageSerializer(RowSerializer[Message]):
 
     class Meta:
         model = Message
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "instance_id",
             "instance",

@@ -7,7 +7,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from conversations.admin.base import MAX_ACTION_ROWS, normalize_phone
+from conversations.admin.base import MAX_ACTION_ROWS
 from conversations.admin.paginator import BoundedPaginator
 from conversations.models import Contact, Conversation, Instance, Message, WebhookEvent
 from tests.conversations.admin.conftest import MODELS, Populate, StaffClient
@@ -184,17 +184,3 @@ def test_the_site_is_called_whatsai(admin_client: Client) -> None:
     content = admin_client.get(reverse("admin:index")).content.decode()
     assert "WhatsAI" in content
     assert "Django administration" not in content
-
-
-@pytest.mark.parametrize(
-    ("term", "normalized"),
-    [
-        ("+55 (11) 94002-8922", "5511940028922"),
-        ("94002.8922", "940028922"),
-        ("Ana 2", "Ana 2"),
-        ("12-3", "12-3"),
-        ("", ""),
-    ],
-)
-def test_a_phone_number_is_reduced_to_its_digits(term: str, normalized: str) -> None:
-    assert normalize_phone(term) == normalized

@@ -59,10 +59,19 @@ def a_house() -> House:
 
 @dataclass(frozen=True)
 class Route:
-    """What a route needs: a scope, and the model of the row in its path; "" for a list."""
+    """What a route needs.
+
+    Attributes:
+        scope: the scope of the token.
+        model: the model of the row in the path; "" for a list.
+        query: query parameters.
+        is_for_administrators: whether only superusers are admitted, with a token that is not limited to instances.
+    """
 
     scope: Scope
     model: str = ""
+    query: str = ""
+    is_for_administrators: bool = False
 
 
 # (method, path below /api/v1/) → what the route needs
@@ -79,6 +88,10 @@ ROUTES = {
     ("get", "messages/{id}/media/"): Route(Scope.READ, "message"),
     ("get", "messages/{id}/thumbnail/"): Route(Scope.READ, "message"),
     ("get", "media-ticket/"): Route(Scope.READ),
+    ("get", "search/contacts/"): Route(Scope.READ, query="?q=5511"),
+    ("get", "search/conversations/"): Route(Scope.READ, query="?q=5511"),
+    ("get", "search/messages/"): Route(Scope.READ, query="?q=message"),
+    ("get", "cache/stats/"): Route(Scope.MANAGE, is_for_administrators=True),
     **{
         ("post", f"conversations/{{id}}/{action}/"): Route(Scope.WRITE, "conversation")
         for action in ("mark-read", "archive", "unarchive", "pin", "unpin")
@@ -167,6 +180,7 @@ def test_nobody_sees_or_changes_what_is_not_theirs(houses: tuple[House, House], 
     for (method, path), route in ROUTES.items():
         for house, permitted in ((own, asker.own), (foreign, asker.foreign)):
             url = PREFIX + path.replace("{id}", str(house.pk(route.model)) if route.model else "")
+            url += route.query
             cache.clear_all()
             refusals.reset()
             answers = [getattr(client, method)(url)]
@@ -192,6 +206,8 @@ def expected_status(asker: Asker, route: Route, permitted: tuple[Scope, ...]) ->
     is_scope_missing = asker.token is not None and route.scope not in token_scopes(asker)
     if is_scope_missing:
         return 403
+    if route.is_for_administrators:
+        return 200 if asker is ASKERS["administrator"] else 403
     if not route.model or route.scope in permitted:
         return 200
     return 403 if Scope.READ in permitted else 404
@@ -211,7 +227,10 @@ def shown_instances(page: dict[str, Any]) -> set[int]:
     return {row.get("instance_id", row["id"]) for row in page.get("results", ())}
 
 
-@pytest.mark.parametrize("path", ["instances/", "contacts/", "conversations/", "messages/"])
+SEARCHES = ["search/contacts/?q=5511", "search/conversations/?q=5511", "search/messages/?q=message"]
+
+
+@pytest.mark.parametrize("path", ["instances/", "contacts/", "conversations/", "messages/", *SEARCHES])
 def test_a_list_shows_all_that_is_theirs(houses: tuple[House, House], path: str) -> None:
     own, foreign = houses
     user = User.objects.create_user("ana")
@@ -224,14 +243,15 @@ def test_a_list_shows_all_that_is_theirs(houses: tuple[House, House], path: str)
         assert shown == {house.instance.pk for house in visible}
 
 
-@pytest.mark.parametrize("path", ["contacts/", "conversations/", "messages/"])
+@pytest.mark.parametrize("path", ["contacts/", "conversations/", "messages/", *SEARCHES])
 def test_a_filter_by_a_foreign_instance_finds_nothing(houses: tuple[House, House], path: str) -> None:
     own, foreign = houses
     user = User.objects.create_user("ana")
     Membership.objects.create(user=user, instance=own.instance, role=Role.READER)
     client = APIClient(headers={"Authorization": f"Token {ApiToken.objects.issue(user)[1]}"})
-    assert client.get(PREFIX + path, {"instance": foreign.instance.pk}).json()["results"] == []
-    assert len(client.get(PREFIX + path, {"instance": own.instance.pk}).json()["results"]) == 1
+    url = f"{PREFIX}{path}{'&' if '?' in path else '?'}instance="
+    assert client.get(f"{url}{foreign.instance.pk}").json()["results"] == []
+    assert len(client.get(f"{url}{own.instance.pk}").json()["results"]) == 1
 
 
 def test_the_end_of_access_holds_from_the_next_request_on(houses: tuple[House, House]) -> None:

@@ -10,6 +10,8 @@ from pytest_django import DjangoDbBlocker
 
 from cachelayer import Page
 from conversations.models import Contact, Conversation, Instance, Message
+from conversations.search.find import contact_pks, conversation_pks, message_pks
+from conversations.search.query import parse
 from tests.conversations.models import busy_database
 from tests.conversations.rows import NOON
 
@@ -107,12 +109,23 @@ RARE: list[tuple[str, Callable[..., Page[Any]]]] = [
     ("message_all_failed", lambda _, **page: messages(None, status=Message.Status.FAILED, **page)),
 ]
 
+SEARCHED = parse("pedido atrasado")
+
 # (name of an index, function that finds a row with the index)
 LOOKUPS: list[tuple[str, Callable[[Instance], object]]] = [
     ("instance_by_name", lambda _: Instance.objects.by_name("instance 00007")),
     ("message_identity", lambda instance: _upsert(instance.conversations.earliest("pk"))),
     ("message_identity", lambda _: messages(None, key_id="3EB0")),
     ("conversation_labels", lambda instance: conversations(instance, label="7")),
+    *(
+        (index, lambda instance, find=find, scoped=scoped: find(SEARCHED, instance if scoped else None, limit=20))
+        for index, find in (
+            ("contact_search", contact_pks),
+            ("contact_search", conversation_pks),
+            ("message_search", message_pks),
+        )
+        for scoped in (True, False)
+    ),
     ("message_with_statements", lambda instance: list(Message.objects.with_statements_of(instance, ["1"]))),
 ]
 

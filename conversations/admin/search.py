@@ -1,0 +1,42 @@
+"""Search in the admin: the search of the API, of which the first rows are shown and filtered."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from conversations.admin.access import access_of
+from conversations.admin.base import InstanceRowsAdmin
+from conversations.admin.filters import selected_instance
+from conversations.search.query import parse
+
+MAX_FOUND = 500  # rows that a search finds; the list's filters apply to them
+
+
+class SearchAdmin(InstanceRowsAdmin):
+    """Base class for the admin of a model with a search index.
+
+    Attributes:
+        find_pks: returns the primary keys of the first matching rows.
+    """
+
+    find_pks: ClassVar[Callable[..., list[int]]]
+    search_fields: ClassVar[tuple[str, ...]] = ("pk",)  # makes Django show the search field
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[QuerySet[Any], bool]:
+        """Return those of the first matching rows that are in the queryset."""
+        if not search_term.strip():
+            return queryset, False
+        query, chosen = parse(search_term), selected_instance(request.GET)
+        instances = access_of(request).visible(None if chosen is None else [chosen])
+        pks = self.find_pks(query, instances, limit=MAX_FOUND + 1) if query else []
+        if len(pks) > MAX_FOUND:
+            text = f"The search found more than {MAX_FOUND} rows. The list contains the first of them only."
+            self.message_user(request, text, messages.INFO)
+        return queryset.filter(pk__in=[*pks[:MAX_FOUND], *self.pks_by_id(search_term.strip(), instances)]), False
+
+    def pks_by_id(self, term: str, instances: Any) -> list[int]:  # noqa: ARG002 - for subclasses
+        """Return the primary keys of rows that have the search term as an id."""
+        return []

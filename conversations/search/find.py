@@ -1,0 +1,205 @@
+"""Searches for contacts, conversations and messages, at a cost that hardly depends on the number of rows.
+
+A search reads the matching rows from the index and sorts them. If there are more than `MAX_CANDIDATES`, the matching
+rows are so many that it is cheaper to read the rows in order until enough match. After `MAX_SCANNED` rows without
+enough matches, all matches are sorted after all.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from django.core.exceptions import EmptyResultSet
+from django.db import connections
+from django.db.models import QuerySet
+
+from cachelayer import Page, cache
+from conversations.db.keyset import cursor_at, rows_after
+from conversations.models import Contact, Conversation, Message
+from conversations.models.contact import BY_NAME
+from conversations.models.conversation import LATEST_FIRST as LATEST_CONVERSATION_FIRST
+from conversations.models.instance_scoped import Instances, InstanceScopedManager, instance_pks
+from conversations.models.message import LATEST_FIRST as LATEST_MESSAGE_FIRST
+from conversations.search.buckets import span, windows
+from conversations.search.lexemes import CONTACTS, GROUPS, MESSAGES, Index, Matches
+from conversations.search.query import Query
+
+MAX_CANDIDATES = 10_000
+MAX_SCANNED = 20_000
+
+# Returns the condition for matching rows; the argument tells whether the condition may use the index.
+Condition = Callable[..., Any]
+
+
+class Found(NamedTuple):
+    """One page of a search, as the cache keeps it."""
+
+    pks: Sequence[int]
+    next_cursor: str
+
+
+# --- pages ------------------------------------------------------------------------------------------------------------
+def find_contacts(query: Query, instances: Instances, *, cursor: str = "", limit: int) -> Page[Contact]:
+    """Return a page of the contacts with a matching name or number, ordered by name.
+
+    Args:
+        query: what to search for.
+        instances: one instance, the primary keys of several, or None for all instances.
+        cursor: the next cursor of another page; "" for the first page.
+        limit: maximum number of rows on the page.
+
+    Raises:
+        InvalidCursor: the cursor was not created for this list.
+    """
+    return _page(contact_pks, Contact.objects, BY_NAME, query, instances, cursor, limit)
+
+
+def find_conversations(query: Query, instances: Instances, *, cursor: str = "", limit: int) -> Page[Conversation]:
+    """Return a page of the conversations with a matching contact or group name, the latest message first.
+
+    Conversations that were deleted on the phone are left out. Arguments and errors are those of `find_contacts`.
+    """
+    order = LATEST_CONVERSATION_FIRST
+    return _page(conversation_pks, Conversation.objects, order, query, instances, cursor, limit, Contact.objects)
+
+
+def find_messages(query: Query, instances: Instances, *, cursor: str = "", limit: int) -> Page[Message]:
+    """Return a page of the messages with a matching text, latest first, without deleted messages.
+
+    Arguments and errors are those of `find_contacts`.
+    """
+    return _page(message_pks, Message.objects, LATEST_MESSAGE_FIRST, query, instances, cursor, limit)
+
+
+def _page(  # noqa: PLR0913, PLR0917 - all arguments together identify a page
+    search: Callable[..., list[int]],
+    manager: InstanceScopedManager[Any],
+    order: Sequence[str],
+    query: Query,
+    instances: Instances,
+    cursor: str,
+    limit: int,
+    *others: InstanceScopedManager[Any],
+) -> Page[Any]:
+    """Return a page of matching rows, from the cache if possible; a write to a list of `others` ends it too.
+
+    The key of the cache entry is hashed, because it contains what was searched for.
+    """
+    identity = (query, instance_pks(instances), cursor, limit)
+    digest = blake2b(repr(identity).encode(), digest_size=16).hexdigest()
+
+    def load() -> Found:
+        pks = search(query, instances, cursor=cursor, limit=limit + 1)
+        if len(pks) <= limit:
+            return Found(pks, "")
+        return Found(pks[:limit], cursor_at(manager.get(pk=pks[limit - 1]), order, "next"))
+
+    tags = tuple(one.list_tag(instances) for one in (manager, *others))
+    namespace = tags[0].partition(":")[0]
+    pks, next_cursor = cache.fetch(f"{namespace}:search:{digest}", load, tags=tags)
+    return Page(list(manager.fetch_many(pks).values()), next_cursor=next_cursor)
+
+
+# --- contacts ---------------------------------------------------------------------------------------------------------
+def contact_pks(query: Query, instances: Instances, *, cursor: str = "", limit: int) -> list[int]:
+    """Return the primary keys of the first rows of `find_contacts`, read from the database."""
+    rows = rows_after(Contact.objects.scoped_to(instances), BY_NAME, cursor)
+    return _first(rows, BY_NAME, _condition(CONTACTS, query.names, instances), limit)
+
+
+# --- conversations ----------------------------------------------------------------------------------------------------
+def conversation_pks(query: Query, instances: Instances, *, cursor: str = "", limit: int) -> list[int]:
+    """Return the primary keys of the first rows of `find_conversations`, read from the database."""
+    order = LATEST_CONVERSATION_FIRST
+    rows = rows_after(Conversation.objects.scoped_to(instances).filter(is_deleted=False), order, cursor)
+    groups = _first(rows.filter(GROUPS.condition), order, _condition(GROUPS, query.names, instances), limit)
+    found = rows.filter(pk__in=[*groups, *_first_direct(rows, query, instances, limit)])
+    return list(found.order_by(*order).values_list("pk", flat=True)[:limit])
+
+
+def _first_direct(rows: QuerySet[Conversation], query: Query, instances: Instances, limit: int) -> list[int]:
+    """Return the primary keys of the first conversations whose contact matches."""
+    order = LATEST_CONVERSATION_FIRST
+    matches = _condition(CONTACTS, query.names, instances)
+    contacts = Contact.objects.scoped_to(instances).filter(matches())
+    pks = list(contacts.values_list("pk", flat=True)[: MAX_CANDIDATES + 1])
+    if len(pks) <= MAX_CANDIDATES:
+        return list(rows.filter(contact__id__any_of=pks).order_by(*order).values_list("pk", flat=True)[:limit])
+    return _read_many(rows.filter(contact__isnull=False), order, partial(matches, path="contact__"), limit)
+
+
+# --- messages ---------------------------------------------------------------------------------------------------------
+def message_pks(query: Query, instances: Instances, *, cursor: str = "", limit: int) -> list[int]:
+    """Return the primary keys of the first rows of `find_messages`, read from the database."""
+    order = LATEST_MESSAGE_FIRST
+    scoped = Message.objects.scoped_to(instances)
+    rows = rows_after(scoped, order, cursor)
+    times = rows.order_by(*order), scoped.order_by("timestamp")
+    newest, oldest = (time.values_list("timestamp", flat=True).first() for time in times)
+    found: list[int] = []
+    if newest is None or oldest is None:
+        return found
+    rows = rows.filter(MESSAGES.condition, is_deleted=False)
+    for window in windows(newest, oldest):
+        start, end = span(window)
+        in_window = rows.filter(timestamp__gte=start, timestamp__lt=end)
+        found += _first(in_window, order, _condition(MESSAGES, query.texts, instances, window), limit - len(found))
+        if len(found) == limit:
+            break
+    return found
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+def _condition(
+    index: Index, alternatives: Any, instances: Instances, buckets: Sequence[int] | None = None
+) -> Condition:
+    return partial(Matches, index, alternatives, instance_pks(instances), buckets)
+
+
+def _first(rows: QuerySet[Any], order: Sequence[str], matches: Condition, limit: int) -> list[int]:
+    """Return the primary keys of the first matching rows."""
+    names = [name for name, _ in _directions(order) if name != "id"]
+    candidates = rows.filter(matches()).values("id", *names)[: MAX_CANDIDATES + 1]
+    directions = ", ".join(f'"{name}" {direction}' for name, direction in _directions(order))
+    found = _run(
+        f"SELECT id, count(*) OVER () FROM ({{}}) AS found ORDER BY {directions} LIMIT {limit}",  # noqa: S608 - names of fields
+        candidates,
+    )
+    if not found or found[0][1] <= MAX_CANDIDATES:
+        return [pk for pk, _ in found]
+    return _read_many(rows, order, matches, limit)
+
+
+def _read_many(rows: QuerySet[Any], order: Sequence[str], matches: Condition, limit: int) -> list[int]:
+    """Return the primary keys of the first matching rows, of which there are many."""
+    return _scan(rows, order, matches(uses_index=False), limit) or _sort(rows, order, matches(), limit)
+
+
+def _scan(rows: QuerySet[Any], order: Sequence[str], condition: Matches, limit: int) -> list[int]:
+    """Return the primary keys of the first matching rows; none if there are too few among the first `MAX_SCANNED`."""
+    scanned = rows.annotate(is_match=condition).order_by(*order).values("id", "is_match")[:MAX_SCANNED]
+    found = _run(f"SELECT id FROM ({{}}) AS scanned WHERE is_match LIMIT {limit}", scanned)  # noqa: S608 - a number
+    return [pk for (pk,) in found] if len(found) == limit else []
+
+
+def _sort(rows: QuerySet[Any], order: Sequence[str], condition: Matches, limit: int) -> list[int]:
+    """Return the primary keys of the first matching rows after sorting all matching rows."""
+    return list(rows.filter(condition).order_by(*order).values_list("pk", flat=True)[:limit])
+
+
+def _run(sql: str, rows: QuerySet[Any, Any]) -> list[tuple[Any, ...]]:
+    """Run a query around the query of a queryset, whose place in `sql` is `{}`."""
+    connection = connections[rows.db]
+    try:
+        inner, parameters = rows.query.get_compiler(connection=connection).as_sql()
+    except EmptyResultSet:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(sql.format(inner), parameters)
+        rows_found: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows_found
+
+
+def _directions(order: Sequence[str]) -> list[tuple[str, str]]:
+    return [(name.lstrip("-"), "DESC" if name.startswith("-") else "ASC") for name in order]

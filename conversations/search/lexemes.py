@@ -1,0 +1,107 @@
+"""Database conditions for rows that match a search, in terms of the indexes that migration 0015 creates."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import BooleanField, F, Func, Q
+from django.db.models.sql.compiler import SQLCompiler
+
+from conversations.search.query import Alternatives, Word
+
+MAX_INDEXED_INSTANCES = 20  # a condition names at most so many instances; the rows of more are filtered without index
+
+
+@dataclass(frozen=True)
+class Index:
+    """The search index of one model.
+
+    Attributes:
+        name: the FTS5 table on SQLite; on PostgreSQL, the function that returns a row's lexemes is named after it.
+        columns: the arguments of the function.
+        condition: which rows the index of PostgreSQL contains.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    condition: Q = Q()  # noqa: RUF009 - nothing changes a Q in place
+
+
+CONTACTS = Index("contact_search", ("instance_id", "name", "saved_name", "push_name", "phone", "lid"))
+GROUPS = Index("group_search", ("instance_id", "name", "jid"), Q(contact__isnull=True))
+MESSAGES = Index("message_search", ("instance_id", "timestamp", "text"), ~Q(text=""))
+
+
+class Matches(Func):
+    """The condition that a row matches a search.
+
+    Args:
+        index: the search index of the row's model.
+        alternatives: what the row must have.
+        instances: the primary keys of the instances to search in; None for all.
+        buckets: the buckets of time to search in; None if the index has no buckets.
+        path: the path of relations from the queried model to the model of the index, with `__` at the end.
+        uses_index: False to let PostgreSQL check each row that it reads in some other order.
+    """
+
+    conditional = True
+    output_field = BooleanField()
+
+    def __init__(  # noqa: PLR0913 - all arguments together make the condition
+        self,
+        index: Index,
+        alternatives: Alternatives,
+        instances: Collection[int] | None,
+        buckets: Sequence[int] | None = None,
+        *,
+        path: str = "",
+        uses_index: bool = True,
+    ) -> None:
+        super().__init__(*(F(f"{path}{name}") for name in ("pk", *index.columns)))
+        self.index, self.alternatives = index, alternatives
+        few = instances is not None and len(instances) <= MAX_INDEXED_INSTANCES
+        self.instances = sorted(instances or ()) if few else []
+        self.buckets, self.uses_index = buckets, uses_index
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> Any:  # noqa: ARG002 - Django's hook
+        """Return the condition for SQLite."""
+        pk, parameters = compiler.compile(self.source_expressions[0])
+        table = self.index.name
+        found = f"SELECT rowid FROM {table} WHERE {table} MATCH %s"  # noqa: S608 - a constant
+        return f"{pk} IN ({found})", [*parameters, self.fts_query()]
+
+    def as_postgresql(self, compiler: SQLCompiler, _connection: BaseDatabaseWrapper, **_: Any) -> tuple[str, list[Any]]:
+        """Return the condition for PostgreSQL."""
+        columns = [compiler.compile(column)[0] for column in self.source_expressions[1:]]
+        condition = f"conversations_{self.index.name}({', '.join(columns)}) @@ %s::tsquery"
+        return condition if self.uses_index else f"({condition}) IS TRUE", [self.ts_query()]
+
+    def ts_query(self) -> str:
+        """Return the search as the text of a `tsquery`."""
+        prefixes = [""] if self.buckets is None else [f"m{bucket}x" for bucket in self.buckets]
+        words = _any(_ts_alternatives(self.alternatives, prefix) for prefix in prefixes)
+        return f"{_any(f'i{pk}' for pk in self.instances)} & {words}" if self.instances else words
+
+    def fts_query(self) -> str:
+        """Return the search as a query of FTS5."""
+        facets = [[f"m{bucket}" for bucket in self.buckets or ()], [f"i{pk}" for pk in self.instances]]
+        parts = [f"{{facets}} : ({' OR '.join(names)})" for names in facets if names]
+        words = " OR ".join(f"({' AND '.join(map(_fts_word, conjunction))})" for conjunction in self.alternatives)
+        return " AND ".join([*parts, f"{{content}} : ({words})"])
+
+
+def _any(texts: Iterable[str]) -> str:
+    return f"({' | '.join(texts)})"
+
+
+def _ts_alternatives(alternatives: Alternatives, prefix: str) -> str:
+    return _any(f"({' & '.join(_ts_word(word, prefix) for word in words)})" for words in alternatives)
+
+
+def _ts_word(word: Word, prefix: str) -> str:
+    return f"'{prefix}{word.text}'{':*' if word.is_prefix else ''}"
+
+
+def _fts_word(word: Word) -> str:
+    return f'"{word.text}"{" *" if word.is_prefix else ""}'

@@ -1,0 +1,241 @@
+"""Searches find names, numbers and texts as people type them, in the order of the lists, page by page."""
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from cachelayer import Page
+from conversations.db.keyset import InvalidCursor
+from conversations.models import Contact, Conversation, Instance, Message
+from conversations.models.message import LATEST_FIRST
+from conversations.search import find
+from conversations.search.find import find_contacts, find_conversations, find_messages
+from conversations.search.lexemes import MAX_INDEXED_INSTANCES
+from conversations.search.query import parse
+from tests.conversations.rows import NOON, a_chat, a_contact, a_group, a_message, an_instance
+
+pytestmark = pytest.mark.django_db
+
+NUMBER = "5512900000027"
+WRITINGS = [
+    "+55 (12) 90000-0027",
+    "5512900000027",
+    "12 90000-0027",
+    "012 90000 0027",
+    "(12)90000.0027",
+    "90000-0027",
+    "55 12 0000-0027",
+    "12 0000-0027",
+    "0000-0027",
+    "0027",
+    "5512 9000",
+    "12 9000",
+    "9000",
+]
+
+
+def texts(page: Page[Message]) -> list[str]:
+    return [row.text for row in page.rows]
+
+
+def names(page: Page[Any]) -> list[str]:
+    return [row.name for row in page.rows]
+
+
+# --- what is found ----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("text", "query"),
+    [
+        ("Bom dia, João!", "joao"),
+        ("Bom dia, João!", "JOÃO dia"),
+        ("bom dia joao", "João"),
+        ("AÇÃO de despejo", "acao"),
+        ("ação", "Ação"),
+        ("Jo\u0061\u0303o", "joão"),
+        ("meus pedidos", "pedido"),
+        ("linha\nnova", "nova"),
+        ("veja exemplo.com.br/pao", "pao"),
+        ("veja exemplo.com.br/pao", "exemplo"),
+        ("me chame: (12) 90000-0027", "+55 12 90000 0027"),
+        ("me chame: 12900000027", "012 0000-0027"),
+        ("R$ 150,00", "150"),
+        ("a" * 3000 + " fim", "fim"),
+    ],
+)
+def test_a_message_is_found_by_its_words(text: str, query: str) -> None:
+    chat = a_chat(an_instance())
+    a_message(chat, text="outra coisa")
+    a_message(chat, text=text)
+    assert texts(find_messages(parse(query), None, limit=5)) == [text]
+
+
+@pytest.mark.parametrize("query", ["oao", "jo", "joao pedro", "i1", "m642", "dia' | 'x", 'dia" OR "x', "content"])
+def test_a_message_is_not_found_by_other_words(query: str) -> None:
+    a_message(a_chat(an_instance()), text="Bom dia, João!")
+    assert texts(find_messages(parse(query), None, limit=5)) == []
+
+
+def test_deleted_messages_are_not_found() -> None:
+    a_message(a_chat(an_instance()), text="segredo", is_deleted=True)
+    assert texts(find_messages(parse("segredo"), None, limit=5)) == []
+
+
+@pytest.mark.parametrize("query", WRITINGS)
+@pytest.mark.parametrize("stored", [NUMBER, "551200000027"])
+def test_a_contact_is_found_by_any_writing_of_its_number(stored: str, query: str) -> None:
+    instance = an_instance()
+    a_contact(instance, phone="551188887777")
+    contact = a_contact(instance, phone=stored)
+    chat = a_chat(instance, contact=contact)
+    assert find_contacts(parse(query), instance, limit=5).rows == [contact]
+    assert find_conversations(parse(query), instance, limit=5).rows == [chat]
+
+
+@pytest.mark.parametrize("query", ["0028", "1290001", "13 90000-0027", "+55 (12) 90000-00270"])
+def test_a_contact_is_not_found_by_another_number(query: str) -> None:
+    a_contact(an_instance(), phone=NUMBER)
+    assert find_contacts(parse(query), None, limit=5).rows == []
+
+
+@pytest.mark.parametrize("query", ["+1 415 555 0132", "4155550132", "555 0132", "0132"])
+def test_a_foreign_number_is_found_too(query: str) -> None:
+    contact = a_contact(an_instance(), phone="14155550132")
+    assert find_contacts(parse(query), None, limit=5).rows == [contact]
+
+
+@pytest.mark.parametrize("query", ["joao", "Antônio", "totó", "JOAO antonio", "777000111"])
+def test_a_contact_is_found_by_each_of_its_names(query: str) -> None:
+    instance = an_instance()
+    contact = a_contact(instance, name="João Antônio", saved_name="João Antônio", push_name="Totó", lid="777000111")
+    chat = a_chat(instance, contact=contact)
+    a_chat(instance, contact=a_contact(instance, name="Joana"))
+    assert find_contacts(parse(query), None, limit=5).rows == [contact]
+    assert find_conversations(parse(query), None, limit=5).rows == [chat]
+
+
+def test_groups_are_found_by_name_among_the_other_conversations() -> None:
+    instance = an_instance()
+    chat = a_chat(instance, contact=a_contact(instance, name="Família Silva"), last_message_at=NOON)
+    group = a_group(instance, name="FAMILIA", last_message_at=NOON + dt.timedelta(hours=1))
+    a_group(instance, name="Trabalho")
+    assert find_conversations(parse("família"), None, limit=5).rows == [group, chat]
+
+
+# --- the index follows the rows ---------------------------------------------------------------------------------------
+def test_an_edited_text_is_found_by_its_new_words_only() -> None:
+    row = a_message(a_chat(an_instance()), text="antes")
+    Message.objects.filter(pk=row.pk).update(text="depois")
+    assert texts(find_messages(parse("antes"), None, limit=5)) == []
+    assert texts(find_messages(parse("depois"), None, limit=5)) == ["depois"]
+    Message.objects.filter(pk=row.pk).update(text="")
+    assert texts(find_messages(parse("depois"), None, limit=5)) == []
+    row.text = "outra vez"
+    Message.objects.fast_bulk_update([row], ["text"])
+    assert texts(find_messages(parse("outra"), None, limit=5)) == ["outra vez"]
+
+
+def test_a_message_whose_time_changes_is_found_once() -> None:
+    row = a_message(a_chat(an_instance()), text="viajante")
+    Message.objects.filter(pk=row.pk).update(timestamp=NOON - dt.timedelta(days=900))
+    assert texts(find_messages(parse("viajante"), None, limit=5)) == ["viajante"]
+
+
+def test_a_renamed_contact_is_found_by_its_new_name_only() -> None:
+    contact = a_contact(an_instance(), name="Ana")
+    Contact.objects.filter(pk=contact.pk).update(name="Bia")
+    assert find_contacts(parse("ana"), None, limit=5).rows == []
+    assert find_contacts(parse("bia"), None, limit=5).rows == [contact]
+
+
+def test_rows_that_are_deleted_in_sql_leave_nothing_behind() -> None:
+    instance = an_instance()
+    chat = a_chat(instance, contact=a_contact(instance, name="João"))
+    a_group(instance, name="João")
+    pk = a_message(chat, text="João").pk
+    Instance.objects.filter(pk=instance.pk).delete()
+    other = a_message(a_chat(an_instance()), pk=pk, text="Maria")
+    assert find_messages(parse("maria"), None, limit=5).rows == [other]
+    for search in (find_contacts, find_conversations, find_messages):
+        assert search(parse("joao"), None, limit=5).rows == []
+
+
+def test_many_rows_at_once_are_indexed() -> None:
+    chat = a_chat(an_instance())
+    fields = {"instance": chat.instance, "conversation": chat, "from_me": False, "kind": "text", "timestamp": NOON}
+    Message.objects.fast_bulk_create([Message(key_id=str(n), text=f"lote {n}", **fields) for n in range(3)])
+    assert len(find_messages(parse("lote"), None, limit=5).rows) == 3
+
+
+# --- access -----------------------------------------------------------------------------------------------------------
+def test_only_rows_of_the_given_instances_are_found() -> None:
+    instances = [an_instance() for _ in range(MAX_INDEXED_INSTANCES + 1)]
+    for instance in instances:
+        chat = a_chat(instance, contact=a_contact(instance, name="João"))
+        a_message(chat, text="João")
+    for search in (find_contacts, find_conversations, find_messages):
+        for scope in ((), (instances[0].pk,), tuple(row.pk for row in instances[:2]), [row.pk for row in instances]):
+            found = {row.instance_id for row in search(parse("joao"), scope, limit=99).rows}
+            assert found == set(scope)
+        assert len(search(parse("joao"), None, limit=99).rows) == len(instances)
+
+
+# --- pages ------------------------------------------------------------------------------------------------------------
+def all_pages(search: Callable[..., Page[Any]], limit: int) -> list[int]:
+    found: list[int] = []
+    cursor = ""
+    while True:
+        page = search(parse("pedido"), None, cursor=cursor, limit=limit)
+        assert len(page.rows) <= limit
+        found += [row.pk for row in page.rows]
+        cursor = page.next_cursor
+        if not cursor:
+            return found
+
+
+def many_messages() -> list[int]:
+    """Create matching messages over years, several of them at the same time; return them in the expected order."""
+    chat = a_chat(an_instance())
+    for days in (0, 0, 0, 1, 31, 33, 34, 70, 150, 151, 300, 700, 701, 1500):
+        a_message(chat, text=f"pedido de {days}", timestamp=NOON - dt.timedelta(days=days))
+        a_message(chat, text="outra coisa", timestamp=NOON - dt.timedelta(days=days))
+    rows = Message.objects.filter(text__startswith="pedido")
+    return list(rows.order_by(*LATEST_FIRST).values_list("pk", flat=True))
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 50])
+def test_all_pages_together_show_each_message_once_in_order(limit: int) -> None:
+    expected = many_messages()
+    assert all_pages(find_messages, limit) == expected
+
+
+@pytest.mark.parametrize("limit", [1, 3, 50])
+@pytest.mark.parametrize(("candidates", "scanned"), [(2, 20_000), (2, 1)])
+def test_a_frequent_word_is_found_in_the_same_order(
+    monkeypatch: pytest.MonkeyPatch, candidates: int, scanned: int, limit: int
+) -> None:
+    monkeypatch.setattr(find, "MAX_CANDIDATES", candidates)
+    monkeypatch.setattr(find, "MAX_SCANNED", scanned)
+    expected = many_messages()
+    assert all_pages(find_messages, limit) == expected
+    instance = an_instance()
+    for number in range(7):
+        contact = a_contact(instance, name=f"Pedido {number % 3}")
+        a_chat(instance, contact=contact, last_message_at=NOON - dt.timedelta(days=number))
+        a_chat(instance, contact=a_contact(instance, name="Ana"), last_message_at=NOON)
+        a_group(instance, name="pedidos", last_message_at=NOON - dt.timedelta(days=number % 4))
+    contacts = Contact.objects.filter(name__startswith="Pedido").order_by("name", "pk")
+    assert all_pages(find_contacts, limit) == list(contacts.values_list("pk", flat=True))
+    chats = Conversation.objects.filter(name__istartswith="pedido").order_by("-last_message_at", "-pk")
+    assert all_pages(find_conversations, limit) == list(chats.values_list("pk", flat=True))
+
+
+def test_a_cursor_of_another_list_is_refused() -> None:
+    many_messages()
+    page = find_messages(parse("pedido"), None, limit=1)
+    with pytest.raises(InvalidCursor):
+        find_contacts(parse("pedido"), None, cursor=page.next_cursor, limit=1)
+    previous = Message.objects.for_instance(None, cursor=page.next_cursor, limit=1).previous_cursor
+    with pytest.raises(InvalidCursor, match="no previous pages"):
+        find_messages(parse("pedido"), None, cursor=previous, limit=1)
