@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -144,9 +145,9 @@ def _times(client: Any, measure: Measure, page: int, conversations: int, scope: 
         url = url.removesuffix("&cursor=") if not cursor else url
         cache.clear_all()
         client.get("/api/v1/instances/")  # reads the token and the access
-        cold.append(_timed(lambda url=url: client.get(url)))
+        cold.append(_timed(partial(client.get, url)))
         client.get(url)
-        warm.append(_timed(lambda url=url: client.get(url)))
+        warm.append(_timed(partial(client.get, url)))
     return cold, warm
 
 
