@@ -35,7 +35,7 @@ OTHER_MAX_BYTES = MEMORY_BYTES - 1  # for all other paths: what anybody may send
 CHUNK_BYTES = 256 * 1024  # of a response, written at once
 CHUNK_SECONDS = 30  # for a client to take one chunk of a response
 DRAIN_SECONDS = 5  # how long the rest of a refused body is read, so that its client can read the response
-MAX_HEALTH_CHECKS = 16  # that run or wait for their thread at once
+HEALTH_METHODS = ("GET", "HEAD")
 CONTINUE = 100  # status of the application's answer to a check
 
 
@@ -51,7 +51,8 @@ class Application:
     def __init__(self, wsgi: WSGIApplication, threads: int, max_requests: int) -> None:
         self._wsgi = wsgi
         self._threads = RequestThreads("request", threads, max_requests)
-        self._health_thread = RequestThreads("health", 1, MAX_HEALTH_CHECKS)
+        self._health_thread = RequestThreads("health", 1, len(HEALTH_METHODS))
+        self._checks: dict[str, asyncio.Future[Response]] = {}  # the latest health check of each method
         health.watch(self._threads)
         self._space = SpoolSpace()
 
@@ -63,7 +64,8 @@ class Application:
             await self._answer(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        pool = self._health_thread if scope["path"] in health.PATHS else self._threads
+        is_check = scope["path"] in health.PATHS and scope["method"] in HEALTH_METHODS
+        pool = self._health_thread if is_check else self._threads
         with RequestBody(receive, self._space) as body:
             try:
                 response = await self._receive_and_respond(scope, body, pool)
@@ -105,11 +107,22 @@ class Application:
         environ = build_environ(scope, body.file, body.size, **extra)
         scope["enter_stage"](Stage.THREAD)
         try:
-            response = await pool.run(respond, self._wsgi, environ)
+            if pool is self._health_thread:
+                response = await self._check_health(scope["method"], environ)
+            else:
+                response = await pool.run(respond, self._wsgi, environ)
         finally:
             scope["enter_stage"](Stage.CLIENT)
         body.file.seek(0, 2)
         return response
+
+    async def _check_health(self, method: str, environ: dict[str, Any]) -> Response:
+        """Answer all checks that arrive while one runs with its response, so that a flood of them delays none."""
+        check = self._checks.get(method)
+        if check is None or check.done():
+            check = asyncio.ensure_future(self._health_thread.run(respond, self._wsgi, environ))
+            self._checks[method] = check
+        return await asyncio.shield(check)
 
 
 def _content_length(scope: Scope) -> int:
