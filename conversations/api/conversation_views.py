@@ -5,16 +5,20 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from conversations.api.list_params import ConversationParameters
+from conversations.api.pagination import ThreadPagination
 from conversations.api.preconditions import IF_MATCH, if_unchanged
-from conversations.api.query_params import PageParameters, Parameters, with_row_parameters
+from conversations.api.query_params import Parameters, with_row_parameters
 from conversations.api.row_views import RowViewSet, get_or_404
 from conversations.api.serializers.conversation import ConversationDetailSerializer, ConversationSerializer
 from conversations.api.serializers.message import MessageSerializer
+from conversations.api.thread_params import ThreadParameters
 from conversations.models import Conversation, Message
+from conversations.models.thread import read_window
 
 
 def conversation_action(name: str) -> Any:
@@ -52,13 +56,23 @@ class ConversationViewSet(RowViewSet):
     def parameters(self) -> type[Parameters]:
         """Return the query parameters of the current action."""
         if self.action == "messages":
-            return with_row_parameters(PageParameters, MessageSerializer)
+            return with_row_parameters(ThreadParameters, MessageSerializer)
         return super().parameters()
 
     @extend_schema(responses=MessageSerializer(many=True))
-    @action(detail=True, detail_serializer_class=MessageSerializer)
-    def messages(self, request: Request, pk: str) -> Response:  # noqa: ARG002 - DRF passes a request
-        """List the conversation's messages, ordered by WhatsApp's timestamp, latest first."""
-        conversation = self.permitted_row(pk)
-        fetch = partial(Message.objects.for_conversation, conversation)
-        return self.page_response(fetch, self.parse_parameters())
+    @action(detail=True, detail_serializer_class=MessageSerializer, pagination_class=ThreadPagination)
+    def messages(self, request: Request, pk: str) -> Response:
+        """List the conversation's messages, ordered by WhatsApp's timestamp, latest first; or those around an anchor.
+
+        With `anchor`, `next` leads to older messages, and `previous` to newer ones.
+        """
+        conversation, params = self.permitted_row(pk), self.parse_parameters()
+        find, around = params.pop("anchor"), {name: params.pop(name) for name in ("before", "after")}
+        if find is None or params["cursor"]:
+            return self.page_response(partial(Message.objects.for_conversation, conversation), params)
+        try:
+            anchor = find(conversation)
+        except Message.DoesNotExist:
+            raise NotFound("The anchor is no message of this conversation.") from None
+        window = read_window(conversation, anchor, **around)
+        return ThreadPagination().build_window_response(request, window, self.serialize(window.rows))

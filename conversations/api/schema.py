@@ -9,6 +9,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.serializers import BaseSerializer
 
+from conversations.api.pagination import CursorLinksPagination
 from conversations.api.query_params import CommaSeparatedField
 from conversations.api.serializers.base import RowSerializer
 
@@ -32,6 +33,7 @@ class DescribedViewSet(Protocol):
 
     action: str
     detail: bool
+    pagination_class: type[CursorLinksPagination]
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
         """Return the serializer class for the rows of the current action."""
@@ -65,6 +67,10 @@ class RowSchema(AutoSchema):
         """Return the serializer's docstring for `retrieve`, and the docstring of the action or viewset otherwise."""
         is_single_row = self.viewset.action == "retrieve"
         return get_doc(self.viewset.get_serializer_class()) if is_single_row else super().get_description()
+
+    def get_paginated_name(self, serializer_name: str) -> str:
+        """Return the name of the component that describes a page of rows."""
+        return self.viewset.pagination_class.schema_name.format(serializer_name)
 
     @property
     def viewset(self) -> DescribedViewSet:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from django.db import models, transaction
-from django.db.models import F, Max, Q
+from django.db.models import F, Max, Q, QuerySet
 from django.utils import timezone
 
 from cachelayer import CachedModel, Page, limit_ttl
@@ -270,12 +270,16 @@ class Conversation(TimestampedModel):
 
     def count_unread(self, until: Position) -> int:
         """Count the messages after `until` for which `conversation_summary.counts_as_unread` is true."""
-        if self.kind in conversation_summary.UNCOUNTED_CONVERSATION_KINDS:
-            return 0
+        return self.unread_messages(until).count()
+
+    def unread_messages(self, until: Position) -> QuerySet[Any]:
+        """Return the messages after `until` for which `conversation_summary.counts_as_unread` is true."""
         time, order = until
+        if self.kind in conversation_summary.UNCOUNTED_CONVERSATION_KINDS:
+            return self.messages.none()
         rows = self.messages.filter(from_me=False, is_history=False, timestamp__gte=time)
         rows = rows.exclude(kind__in=conversation_summary.UNCOUNTED_MESSAGE_KINDS)
-        return rows.exclude(timestamp=time, sent_order__lte=order).count()
+        return rows.exclude(timestamp=time, sent_order__lte=order)
 
 
 class ParticipantManager(TableManager["Participant"]):

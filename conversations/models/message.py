@@ -20,6 +20,7 @@ from conversations.models.instance_scoped import Instances, InstanceScopedManage
 from conversations.models.message_filters import MessageFilters
 
 LATEST_FIRST = ("-timestamp", "-sent_order", "-key_id", "-id")
+OLDEST_FIRST = ("timestamp", "sent_order", "key_id", "id")
 HAS_STATEMENTS = ~Q(reactions={}) | ~Q(poll_results={})
 
 

@@ -152,6 +152,8 @@ def paths_of(world: World) -> list[str]:
         f"/api/v1/messages/{message.pk}/",
         f"/api/v1/conversations/?instance={mine.pk},{world.chats[-1].instance_id}&expand=contact,instance",
         f"/api/v1/conversations/{chat.pk}/?expand=contact",
+        f"/api/v1/conversations/{group.pk}/messages/?anchor=first_unread&expand=sender",
+        f"/api/v1/conversations/{group.pk}/messages/?anchor={message.pk}&before=0",
         "/api/v1/messages/?expand=sender,conversation,instance&fields=id,text",
     ]
 

@@ -1,5 +1,6 @@
 """PostgreSQL reads each list in index order without sorting, and each declared index serves a query."""
 
+import datetime as dt
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -9,7 +10,7 @@ from django.db import connection, transaction
 from pytest_django import DjangoDbBlocker
 
 from cachelayer import Page
-from conversations.models import Contact, Conversation, Instance, Message
+from conversations.models import Contact, Conversation, Instance, Message, thread
 from conversations.search.find import contact_pks, conversation_pks, message_pks
 from conversations.search.query import parse
 from tests.conversations.models import busy_database
@@ -126,8 +127,29 @@ LOOKUPS: list[tuple[str, Callable[[Instance], object]]] = [
         )
         for scoped in (True, False)
     ),
+    ("message_thread", lambda instance: thread.first_since(a_long_thread(instance), NOON)),
+    ("message_thread", lambda instance: thread.first_unread(a_long_thread(instance))),
+    ("message_thread", lambda instance: thread.newest(a_long_thread(instance))),
+    ("message_thread", lambda instance: around_the_middle(a_long_thread(instance))),
+    ("message_identity", lambda instance: quoted_message(a_long_thread(instance))),
     ("message_with_statements", lambda instance: list(Message.objects.with_statements_of(instance, ["1"]))),
 ]
+
+
+def a_long_thread(instance: Instance) -> Conversation:
+    return Conversation.objects.filter(instance=instance).earliest("pk")
+
+
+def around_the_middle(conversation: Conversation) -> object:
+    time = NOON + dt.timedelta(seconds=busy_database.MESSAGES // 2)
+    return thread.read_window(conversation, thread.first_since(conversation, time), before=20, after=20)
+
+
+def quoted_message(conversation: Conversation) -> object:
+    quoted, quoting = conversation.messages.order_by("pk")[:2]
+    Message.objects.filter(pk=quoting.pk).update(quoted_key_id=quoted.key_id)
+    assert thread.quoted_by(conversation, quoting.pk) == quoted
+    return quoted
 
 
 def _upsert(conversation: Conversation) -> object:
@@ -187,6 +209,7 @@ def test_a_lookup_uses_its_index(busy: Instance, index: str, find: Callable[[Ins
     used = [node for plan in plans(lambda: find(busy)) for node in plan]
     assert index in {node.get("Index Name") for node in used}
     assert "Seq Scan" not in {node["Node Type"] for node in used}
+    assert index != "message_thread" or "Sort" not in {node["Node Type"] for node in used}
 
 
 def test_every_index_of_the_four_models_serves_a_query() -> None:
