@@ -5,8 +5,8 @@ module that owns threads, locks or per-process state registers one callback with
 
 - `logs/file_lock.py`, `logs/handler.py` and `logs/line_limit.py`
 - `cachelayer/stores/transport.py`, `cachelayer/runtime/runtime.py` and `cachelayer/write/transactions.py`
-- `conversations/ingest/inbox/insert.py`, `conversations/webhooks/instances.py`, `conversations/api/authentication.py`
-  and `conversations/startup.py`
+- `conversations/access/use.py`, `conversations/ingest/inbox/insert.py`, `conversations/webhooks/instances.py`,
+  `conversations/api/authentication.py` and `conversations/startup.py`
 
 `logs/handler.py` registers its before-fork and after-fork-in-parent hooks itself.
 """

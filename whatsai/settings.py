@@ -184,6 +184,8 @@ SPECTACULAR_SETTINGS = {
         "MessageStatus": "conversations.api.serializers.message.STATUSES.values",
         "InstanceState": "conversations.models.Instance.State",
         "ParticipantRole": "conversations.models.Participant.Role",
+        "MembershipRole": "conversations.models.Role",
+        "TokenScope": "conversations.models.Scope",
     },
 }
 

@@ -75,6 +75,10 @@ class Access:
         permitted = self.instances(scope)
         return permitted is None or instance_id in permitted
 
+    def is_within_limit(self, instance_id: int) -> bool:
+        """Return whether the token is not limited to other instances."""
+        return self.limited_to is None or instance_id in self.limited_to
+
     def visible(self, wanted: Collection[int] | None) -> frozenset[int] | None:
         """Return those of the wanted instances that may be read; None stands for all instances, on both sides."""
         permitted = self.instances()

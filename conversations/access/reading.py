@@ -12,6 +12,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.utils import timezone
 
 from cachelayer import Snapshot, Snapshots
+from conversations.access import use
 from conversations.access.policy import Access, implied_scopes
 from conversations.cache_policy import ACCESS
 from conversations.models import ApiToken, Membership
@@ -73,6 +74,7 @@ def _load(digest: str, user_id: int) -> Bearer | None:
     row = ApiToken.objects.valid(digest).filter(user=user_id).first()
     if row is None:
         return None
+    use.note(row)
     return Bearer(
         row.user,
         Access(

@@ -1,16 +1,29 @@
-"""Records which staff user has read which conversation in the admin."""
+"""Records which staff user has read messages of which conversation, on which page of the admin."""
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
-from conversations.models import Conversation, ReadingRecord
+from conversations.models import ReadingRecord
 
 
-def record_reading(user: Any, conversation: Conversation) -> None:
-    """Record that a user has read a page of a conversation; the record outlives the user and the conversation."""
-    ReadingRecord.objects.create(
-        user=user,
-        username=user.get_username(),
-        instance_id=conversation.instance_id,
-        conversation_pk=conversation.pk,
-        conversation_jid=conversation.jid,
+class Shown(NamedTuple):
+    """A conversation of which a page showed messages; an event may be about any conversation of its instance."""
+
+    instance_id: int
+    conversation_pk: int | None = None
+    conversation_jid: str = ""
+
+
+def record_reading(user: Any, page: ReadingRecord.Page, shown: Iterable[Shown], row_pk: int | None = None) -> None:
+    """Record what a page has shown to a user; the records outlive the user and the conversation.
+
+    Args:
+        user: the user who has logged in.
+        page: the kind of the page.
+        shown: the conversations, each of which is recorded once.
+        row_pk: the primary key of the row that the page is about; None for a list.
+    """
+    ReadingRecord.objects.bulk_create(
+        ReadingRecord(user=user, username=user.get_username(), page=page, row_pk=row_pk, **one._asdict())
+        for one in dict.fromkeys(shown)
     )

@@ -5,7 +5,7 @@ forbidden unless a subclass permits it, because most rows are copies of WhatsApp
 """
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import flatten_fieldsets
@@ -39,6 +39,9 @@ class FixedOrderChangeList(ChangeList):
             # Django's search form hides the number of results if `result_count` equals `full_result_count`. The number
             # is hidden if counting stopped at the paginator's limit, because the list has more rows.
             self.full_result_count = self.result_count
+        if request.method == "GET":
+            shown_by = cast("BoundedAdmin", self.model_admin)
+            shown_by.rows_shown(request, list(self.result_list))
 
 
 class ReadOnly:
@@ -87,6 +90,9 @@ class BoundedAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg] # Djan
         """Return the rows of the user's instances, with only the columns in `list_only_fields`."""
         rows = super().get_queryset(request).only(*self.list_only_fields)
         return permitted(request, rows, field=self.instance_field)
+
+    def rows_shown(self, request: HttpRequest, rows: list[Any]) -> None:
+        """Handle that a list shows rows to the user."""
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:  # noqa: ARG002 - Django's hook
         """Return one row with all columns; None if the id is invalid, or no row that the user may see has the id."""

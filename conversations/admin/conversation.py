@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from conversations.access.records import record_reading
+from conversations.access.records import Shown, record_reading
 from conversations.admin.actions import conversation_actions
 from conversations.admin.base import ReadOnly
 from conversations.admin.chat_page import load_chat_page
@@ -18,7 +18,7 @@ from conversations.admin.filters import InstanceFilter, UnreadFilter
 from conversations.admin.markup import EMPTY, badge, format_time
 from conversations.admin.message_content import preview
 from conversations.admin.search import SearchAdmin
-from conversations.models import EPOCH, Conversation, Participant, Scope
+from conversations.models import EPOCH, Conversation, Participant, ReadingRecord, Scope
 from conversations.search.find import conversation_pks
 
 
@@ -93,8 +93,18 @@ class ConversationAdmin(SearchAdmin):
                 text = "The page link is invalid. The latest messages are shown instead."
                 self.message_user(request, text, messages.WARNING)
             context["chat_page"] = chat_page
-            record_reading(request.user, row)
+            record_reading(request.user, ReadingRecord.Page.CONVERSATION, [_shown(row)], row.pk)
         return super().render_change_form(request, context, *args, **kwargs)
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Return the columns; the last message is for users with the permission to view messages."""
+        return [name for name in self.list_display if name != "last_message_preview" or _can_view_messages(request)]
+
+    def rows_shown(self, request: HttpRequest, rows: list[Conversation]) -> None:
+        """Record that a list shows the last message of each conversation."""
+        if _can_view_messages(request):
+            shown = [_shown(row) for row in rows if row.last_message_at != EPOCH]
+            record_reading(request.user, ReadingRecord.Page.CONVERSATIONS, shown)
 
     @admin.display(description="name")
     def display_name(self, row: Conversation) -> str:
@@ -155,6 +165,10 @@ class ConversationAdmin(SearchAdmin):
 
 def _can_view_messages(request: HttpRequest) -> bool:
     return any(request.user.has_perm(f"conversations.{verb}_message") for verb in ("view", "change"))
+
+
+def _shown(row: Conversation) -> Shown:
+    return Shown(row.instance_id, row.pk, row.jid)
 
 
 def _role_suffix(participant: Participant) -> str:

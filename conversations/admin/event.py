@@ -4,16 +4,17 @@ from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import pluralize
 from django.utils.safestring import SafeString
 
+from conversations.access.records import Shown, record_reading
 from conversations.admin.access import permitted
 from conversations.admin.base import InstanceRowsAdmin
 from conversations.admin.filters import EventNameFilter, InstanceFilter
 from conversations.admin.markup import badge, pretty_json
 from conversations.ingest.worker import replay
-from conversations.models import Scope, WebhookEvent
+from conversations.models import ReadingRecord, Scope, WebhookEvent
 
 _BADGE_STYLES = {
     WebhookEvent.Outcome.STORED: "waiting",
@@ -60,6 +61,14 @@ class WebhookEventAdmin(InstanceRowsAdmin):
     def has_replay_permission(self, request: HttpRequest) -> bool:
         """Return whether the user has Django's change permission, which users need to replay webhook events."""
         return super(admin.ModelAdmin, self).has_change_permission(request)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Render the page of an event, and record that it is shown, because the body may contain messages."""
+        row = kwargs["obj"]
+        record_reading(request.user, ReadingRecord.Page.EVENT, [Shown(row.instance_id)], row.pk)
+        return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.action(description="Replay failed events", permissions=["replay"])
     def replay(self, request: HttpRequest, queryset: QuerySet[WebhookEvent]) -> None:

@@ -3,14 +3,16 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
+from conversations.access.records import Shown, record_reading
 from conversations.admin.display_names import YOU, conversation_display_name
 from conversations.admin.filters import InstanceFilter
 from conversations.admin.markup import pretty_json
 from conversations.admin.message_content import preview
 from conversations.admin.search import MAX_FOUND, SearchAdmin
-from conversations.models import Instance, Message
+from conversations.models import Instance, Message, ReadingRecord
 from conversations.search.find import message_pks
 
 
@@ -50,6 +52,18 @@ class MessageAdmin(SearchAdmin):
         rows = Message.objects.filter(instance__in=scope, key_id=term)
         return list(rows.values_list("pk", flat=True)[:MAX_FOUND])
 
+    def rows_shown(self, request: HttpRequest, rows: list[Message]) -> None:
+        """Record that a list shows messages."""
+        record_reading(request.user, ReadingRecord.Page.MESSAGES, map(_shown, rows))
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Render the page of a message, and record that it is shown."""
+        row = kwargs["obj"]
+        record_reading(request.user, ReadingRecord.Page.MESSAGE, [_shown(row)], row.pk)
+        return super().render_change_form(request, context, *args, **kwargs)
+
     @admin.display(description="conversation")
     def conversation_name(self, row: Message) -> str:
         """Return the name or number of the message's conversation."""
@@ -84,3 +98,7 @@ class MessageAdmin(SearchAdmin):
     def poll_results_json(self, row: Message) -> SafeString | str:
         """Return the votes in the message's poll as JSON."""
         return pretty_json(row.poll_results)
+
+
+def _shown(row: Message) -> Shown:
+    return Shown(row.instance_id, row.conversation_id, row.conversation.jid)

@@ -1,18 +1,16 @@
-"""Admin pages of memberships, API tokens and reading records, and the memberships on a user's page."""
+"""Admin pages of memberships and reading records, and the memberships on a user's page."""
 
 from typing import Any, ClassVar
 
-from django import forms
-from django.contrib import admin, messages
-from django.contrib.auth.admin import UserAdmin
-from django.contrib.auth.models import User
-from django.db.models import QuerySet
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, User
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
-from django.template.defaultfilters import pluralize
 
 from conversations.admin.base import ReadOnly
 from conversations.admin.paginator import BoundedPaginator
-from conversations.models import ApiToken, Membership, ReadingRecord, Scope
+from conversations.models import Membership, ReadingRecord
 
 
 class SuperusersOnly:
@@ -41,6 +39,12 @@ class SuperusersOnly:
         """Return whether the user is a superuser."""
         return self._is_superuser(request)
 
+    def get_object(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """Return a row; the pages of a row do not tell other users whether the row exists."""
+        if not self._is_superuser(request):
+            raise PermissionDenied
+        return super().get_object(request, *args, **kwargs)  # type: ignore[misc]  # a method of ModelAdmin
+
     @staticmethod
     def _is_superuser(request: HttpRequest) -> bool:
         return bool(request.user.is_active and request.user.is_superuser)
@@ -51,6 +55,9 @@ class SuperuserAdmin(SuperusersOnly, admin.ModelAdmin):  # type: ignore[type-arg
 
     paginator = BoundedPaginator
     show_full_result_count = False
+
+    class Media:
+        css = {"all": ["conversations/admin.css"]}
 
 
 @admin.register(Membership)
@@ -63,53 +70,18 @@ class MembershipAdmin(SuperuserAdmin):
     search_fields = ("user__username", "instance__name")
     raw_id_fields = ("user", "instance")
 
-
-class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg] # Django's class accepts no type argument at run time
-    """Form of a token, with one box for each scope."""
-
-    scopes = forms.MultipleChoiceField(
-        choices=Scope.choices, initial=list(Scope.values), widget=forms.CheckboxSelectMultiple
-    )
-
-
-@admin.register(ApiToken)
-class ApiTokenAdmin(SuperuserAdmin):
-    """Admin of the API tokens. A new token is shown once, after it is saved."""
-
-    form = ApiTokenForm
-    list_display = ("hint", "name", "user", "scopes", "expires_at", "revoked_at", "created_at")
-    list_select_related = ("user",)
-    search_fields = ("name", "hint", "user__username")
-    raw_id_fields = ("user",)
-    fields = ("user", "name", "scopes", "instance_ids", "expires_at", "hint", "created_at", "revoked_at")
-    actions = ("revoke",)
-
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:  # noqa: ARG002 - Django's hook
-        """Return what cannot be changed: the user of a token stays the same."""
-        return ["hint", "created_at", "revoked_at", *(["user"] if obj else [])]
-
-    def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: Any) -> None:
-        """Save a token, and show a new one."""
-        token = "" if change else obj.set_secret()
-        super().save_model(request, obj, form, change)
-        if token:
-            self.message_user(request, f"New API token, which cannot be shown again: {token}", messages.SUCCESS)
-
-    @admin.action(description="Revoke")
-    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
-        """End the selected tokens now."""
-        tokens = list(queryset)
-        for token in tokens:
-            token.revoke()
-        self.message_user(request, f"{len(tokens)} token{pluralize(len(tokens))} revoked.", messages.SUCCESS)
+        """Return what cannot be changed: a membership is of one user in one instance."""
+        return ["user", "instance"] if obj else []
 
 
 @admin.register(ReadingRecord)
 class ReadingRecordAdmin(ReadOnly, SuperuserAdmin):
     """Admin of the records of who has read which conversation in the admin; nobody can change them there."""
 
-    list_display = ("read_at", "username", "instance", "conversation_jid")
+    list_display = ("read_at", "username", "page", "instance", "conversation_jid", "row_pk")
     list_select_related = ("instance",)
+    list_filter = ("page",)
     search_fields = ("username", "conversation_jid__contains")
     ordering = ("-read_at",)
 
@@ -128,5 +100,10 @@ class UserWithMembershipsAdmin(SuperusersOnly, UserAdmin):  # type: ignore[type-
     inlines: ClassVar[Any] = (MembershipInline,)
 
 
-admin.site.unregister(User)
+class RightsGroupAdmin(SuperusersOnly, GroupAdmin):
+    """Django's admin of groups, which give their users rights."""
+
+
+admin.site.unregister([User, Group])
 admin.site.register(User, UserWithMembershipsAdmin)
+admin.site.register(Group, RightsGroupAdmin)

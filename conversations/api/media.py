@@ -33,7 +33,7 @@ from conversations.api.byte_range import ByteRange, UnsatisfiableRange, parse_ra
 from conversations.api.media_tickets import Ticket
 from conversations.api.message_media import has_thumbnail, stored_name
 from conversations.api.negotiation import JSONOnlyNegotiation
-from conversations.api.permissions import access_of, check_instance
+from conversations.api.permissions import access_of, check_instance, may_show_reads
 from conversations.api.query_params import Parameters
 from conversations.api.schema import ID_PARAMETER
 from conversations.evolution.media_names import REFERENCE, REMOVED
@@ -194,7 +194,7 @@ class MediaView(APIView):
         """Handle the request and add a `Cache-Status` header (RFC 9211) about the message's row."""
         with track_reads() as reads:
             response = super().dispatch(request, *args, **kwargs)
-        if response.status_code in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):
+        if may_show_reads(self.request, response.status_code):
             response["Cache-Status"] = reads.cache_status
         return response
 
@@ -213,11 +213,11 @@ class MediaView(APIView):
         Raises:
             NotFound: the request may not read the message, or there is none.
         """
+        MediaParameters.parse(request.query_params)
         try:
             row = Message.objects.fetch(int(pk))
         except Message.DoesNotExist:
             raise NotFound from None
-        MediaParameters.parse(request.query_params)
         check_instance(request, self, row.instance_id)
         return row
 

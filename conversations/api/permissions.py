@@ -5,6 +5,7 @@ not change is answered 403.
 """
 
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, cast
 
 from rest_framework.exceptions import NotFound, PermissionDenied
@@ -26,9 +27,9 @@ class HasScope(BasePermission):
 
 
 def required_scope(request: Request, view: Any) -> Scope:
-    """Return the scope that a request needs: `read` for safe methods, else the view's `change_scope`, or `write`."""
+    """Return the scope that a request needs, from the view's `read_scope` or `change_scope` (read or write)."""
     if request.method in SAFE_METHODS:
-        return Scope.READ
+        return cast("Scope", getattr(view, "read_scope", Scope.READ))
     return cast("Scope", getattr(view, "change_scope", Scope.WRITE))
 
 
@@ -51,6 +52,16 @@ def access_of(request: Request) -> Access:
     if use is not None:
         use.is_general = True
     return cast("Access", request.auth)
+
+
+def may_show_reads(request: Request, status: int) -> bool:
+    """Return whether an answer may say in `Cache-Status` how rows were read.
+
+    About a row that a request may not see, it must not: a hit would tell that the row exists.
+    """
+    access = getattr(request, "auth", None)
+    is_without_limits = isinstance(access, Access) and access.readable is None
+    return status == HTTPStatus.OK or (status == HTTPStatus.NOT_FOUND and is_without_limits)
 
 
 def check_instance(request: Request, view: Any, instance_id: int) -> None:

@@ -57,7 +57,7 @@ def if_unchanged(request: Request, rows: QuerySet[Any], show: Callable[[Any], An
         if row is None:
             raise NotFound
         etag = etag_of(JSONRenderer().render(show(row)))
-        if not names(known, etag) if known else is_later(row.updated_at, since or ""):
+        if not names(known, etag) if known else is_later(getattr(row, "updated_at", None), since or ""):
             raise PreconditionFailed
         yield
 
@@ -71,10 +71,10 @@ def names(known: str, etag: str) -> bool:
     return etags == ["*"] or f'"{etag}"' in [one.removeprefix(WEAK) for one in etags]
 
 
-def is_later(changed_at: dt.datetime, since: str) -> bool:
-    """Return whether a row has changed after the second that an `If-Unmodified-Since` names."""
+def is_later(changed_at: dt.datetime | None, since: str) -> bool:
+    """Return whether a row has changed after the second that an `If-Unmodified-Since` names; False if unknown."""
     seconds = parse_http_date_safe(since)
-    return seconds is not None and int(changed_at.timestamp()) > seconds
+    return seconds is not None and changed_at is not None and int(changed_at.timestamp()) > seconds
 
 
 def shown(row: Any, data: Any) -> Response:

@@ -14,7 +14,7 @@ from rest_framework.viewsets import GenericViewSet
 from cachelayer import Page, track_reads
 from conversations.api.negotiation import JSONOnlyNegotiation
 from conversations.api.pagination import CursorLinksPagination
-from conversations.api.permissions import access_of, check_instance
+from conversations.api.permissions import access_of, check_instance, may_show_reads
 from conversations.api.preconditions import shown
 from conversations.api.query_params import PageParameters, Parameters, with_row_parameters
 from conversations.api.schema import RowSchema
@@ -24,8 +24,7 @@ from conversations.models import Instance
 
 Row = TypeVar("Row")
 
-# Statuses of responses that depend on cached data and get a `Cache-Status` header; 404 only if it is about a row.
-OK, NOT_FOUND = 200, 404
+OK = 200
 
 
 def get_or_404(operation: Callable[[int], Row], pk: str) -> Row:
@@ -74,8 +73,8 @@ class RowViewSet(GenericViewSet[Any]):
         """Handle the request and add a `Cache-Status` header (RFC 9211) to responses to GET and HEAD."""
         with track_reads() as reads:
             response = super().dispatch(request, *args, **kwargs)
-        has_read_rows = response.status_code == OK or (response.status_code == NOT_FOUND and "pk" in kwargs)
-        if request.method in ("GET", "HEAD") and has_read_rows:
+        has_read_rows = response.status_code == OK or "pk" in kwargs
+        if request.method in ("GET", "HEAD") and has_read_rows and may_show_reads(self.request, response.status_code):
             response["Cache-Status"] = reads.cache_status
         return response
 

@@ -9,6 +9,7 @@ from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.routers import SimpleRouter
 
+from conversations.api import access_views
 from conversations.api.cache_views import CacheStatisticsView
 from conversations.api.contact_views import ContactViewSet
 from conversations.api.conversation_views import ConversationViewSet
@@ -24,6 +25,8 @@ router.register("instances", InstanceViewSet, basename="instance")
 router.register("contacts", ContactViewSet, basename="contact")
 router.register("conversations", ConversationViewSet, basename="conversation")
 router.register("messages", MessageViewSet, basename="message")
+router.register("memberships", access_views.MembershipViewSet, basename="membership")
+router.register("tokens", access_views.TokenViewSet, basename="token")
 
 # The OpenAPI schema contains no data, and a client without a valid token must be able to read how to authenticate.
 # They answer no OPTIONS requests, whose answers the documentation page could not show.
@@ -46,6 +49,7 @@ urlpatterns = [
     path("v1/", include(other_urlpatterns)),
     path("v1/", include(media_urlpatterns)),
     path("v1/", include(router.urls)),
+    re_path(r"^v1/me/?$", access_views.MeView.as_view(), name="me"),
     re_path(r"^schema/?$", SpectacularAPIView.as_view(**public), name="schema"),
     re_path(
         r"^docs/?$",

@@ -4,10 +4,11 @@ import datetime as dt
 import secrets
 from collections.abc import Collection
 from hashlib import sha512
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -17,6 +18,7 @@ from conversations.models.instance import Instance
 
 TOKEN_PREFIX = "wai_"  # noqa: S105 - not a password; scanners for leaked secrets can recognize the prefix
 SHOWN_CHARS = 8  # how many characters of a token are stored in clear, so that people can tell tokens apart
+MAX_TOKENS = 100  # how many valid tokens of one user the API issues
 
 
 class Scope(models.TextChoices):
@@ -41,12 +43,35 @@ def token_digest(token: str) -> str:
     return sha512(token.encode(errors="surrogatepass")).hexdigest()
 
 
+class MembershipExists(Exception):
+    """The user has a role in the instance already."""
+
+
+class TokenNotIssued(Exception):
+    """The token that asks for another token has ended meanwhile, or its user has too many tokens."""
+
+
 class MembershipManager(TableManager["Membership"]):
-    """Reads the roles of users."""
+    """Reads and adds the roles of users."""
 
     def roles(self, user_id: int) -> dict[int, str]:
         """Return a user's roles by the primary key of the instance."""
         return dict(self.filter(user=user_id).values_list("instance", "role"))
+
+    def add(self, *, instance_id: int, username: str, role: str) -> "Membership":
+        """Give an existing user a role in an instance.
+
+        Raises:
+            Instance.DoesNotExist: there is no such instance.
+            User.DoesNotExist: there is no such user.
+            MembershipExists: the user has a role in the instance already.
+        """
+        with transaction.atomic():
+            instance = Instance.objects.lock(instance_id)
+            user = User.objects.select_for_update(no_key=True).get(username=username)
+            if self.filter(instance=instance, user=user).exists():
+                raise MembershipExists(f"The user has a role in instance {instance_id} already.")
+            return self.create(instance=instance, user=user, role=role)
 
 
 class Membership(CachedModel):
@@ -71,7 +96,7 @@ class Membership(CachedModel):
 class ApiTokenManager(TableManager["ApiToken"]):
     """Issues and finds API tokens."""
 
-    def issue(
+    def issue(  # noqa: PLR0913 - what a token consists of
         self,
         user: User,
         *,
@@ -79,6 +104,7 @@ class ApiTokenManager(TableManager["ApiToken"]):
         scopes: Collection[str] = tuple(Scope),
         instances: Collection[int] | None = None,
         expires_at: dt.datetime | None = None,
+        made_by: int | None = None,
     ) -> tuple["ApiToken", str]:
         """Create a token; return its row and the token, which cannot be shown again.
 
@@ -88,9 +114,11 @@ class ApiTokenManager(TableManager["ApiToken"]):
             scopes: what the token may do; see `conversations.access.policy`.
             instances: the primary keys of the instances to which the token is limited; None for all of the user's.
             expires_at: when the token ends; None for never.
+            made_by: the primary key of the token that asked for this token; None for no token.
         """
         row = ApiToken(
             user=user,
+            made_by_id=made_by,
             name=name,
             scopes=[scope.value for scope in Scope if scope in scopes],
             instance_ids=None if instances is None else sorted(set(instances)),
@@ -100,10 +128,33 @@ class ApiTokenManager(TableManager["ApiToken"]):
         row.save(force_insert=True)
         return row, token
 
+    def issue_by_api(self, user: User, *, made_by: int | None, **options: Any) -> tuple["ApiToken", str]:
+        """Do what `issue` does, for a request of the user, at most `MAX_TOKENS` times.
+
+        Args:
+            user: the user for whom the token acts.
+            made_by: the primary key of the request's token; None for a request without a token.
+            options: see `issue`.
+
+        Raises:
+            TokenNotIssued: the request's token has ended meanwhile, or the user has too many tokens.
+        """
+        with transaction.atomic():
+            lock_tokens(user.pk)
+            live = self.live().filter(user=user)
+            if made_by is not None and not live.filter(pk=made_by).exists():
+                raise TokenNotIssued("The token of this request has ended.")
+            if live.count() >= MAX_TOKENS:
+                raise TokenNotIssued(f"There are {MAX_TOKENS} valid tokens. Revoke one first.")
+            return self.issue(user, made_by=made_by, **options)
+
+    def live(self) -> QuerySet["ApiToken"]:
+        """Return the tokens that have not ended; the user may be inactive."""
+        return self.filter(Q(revoked_at=None) & (Q(expires_at=None) | Q(expires_at__gt=timezone.now())))
+
     def valid(self, digest: str) -> QuerySet["ApiToken"]:
         """Return the token with this digest, with its user, unless the token has ended or the user is inactive."""
-        is_live = Q(revoked_at=None) & (Q(expires_at=None) | Q(expires_at__gt=timezone.now()))
-        return self.select_related("user").filter(is_live, digest=digest, user__is_active=True)
+        return self.live().select_related("user").filter(digest=digest, user__is_active=True)
 
 
 class ApiToken(CachedModel):
@@ -120,8 +171,16 @@ class ApiToken(CachedModel):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="accurate to the hour")
+    made_by = models.ForeignKey(
+        "self", models.CASCADE, null=True, editable=False, related_name="made",
+        help_text="the token that asked the API for this token, which ends with it",
+    )  # fmt: skip
 
     objects: ApiTokenManager = ApiTokenManager()
+
+    class Meta:
+        verbose_name = "API token"
 
     def __str__(self) -> str:
         return f"{self.hint}… {self.name}".rstrip()
@@ -133,15 +192,29 @@ class ApiToken(CachedModel):
         return token
 
     def revoke(self) -> None:
-        """End the token now; a token that has ended before keeps the earlier time."""
-        if self.revoked_at is None:
-            self.revoked_at = timezone.now()
-            self.save(update_fields=["revoked_at"])
+        """End the token and those that it has made now; a token that has ended before keeps the earlier time."""
+        with transaction.atomic():
+            lock_tokens(self.user_id)
+            for token in self.made.filter(revoked_at=None):
+                token.revoke()
+            if self.revoked_at is None:
+                self.revoked_at = timezone.now()
+                self.save(update_fields=["revoked_at"])
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the token has not ended."""
+        return self.revoked_at is None and (self.expires_at is None or timezone.now() < self.expires_at)
 
     @property
     def digest_key(self) -> str:
         """The part of the digest that cache tags contain."""
         return digest_key(self.digest)
+
+
+def lock_tokens(user_id: int) -> None:
+    """Make other transactions that issue or revoke tokens of a user wait until the current transaction ends."""
+    User.objects.select_for_update(no_key=True).filter(pk=user_id).values_list("pk").first()
 
 
 def digest_key(digest: str) -> str:
@@ -150,14 +223,25 @@ def digest_key(digest: str) -> str:
 
 
 class ReadingRecord(models.Model):
-    """A record that a staff user has read a page of a conversation in the admin."""
+    """A record that a page of the admin has shown messages of a conversation to a staff user."""
+
+    class Page(models.TextChoices):
+        """The kinds of pages that show messages."""
+
+        CONVERSATION = "conversation"
+        CONVERSATIONS = "conversations", "list of conversations"
+        MESSAGE = "message"
+        MESSAGES = "messages", "list of messages"
+        EVENT = "event", "webhook event"
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     username = models.CharField(max_length=150)
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="+")
-    conversation_pk = models.BigIntegerField(verbose_name="conversation id")
+    page = models.CharField(max_length=16, choices=Page, default=Page.CONVERSATION)
+    row_pk = models.BigIntegerField(null=True, verbose_name="row id", help_text="of the row that the page is about")
+    conversation_pk = models.BigIntegerField(null=True, verbose_name="conversation id")
     conversation_jid = models.CharField(max_length=128, verbose_name="conversation address")
     read_at = models.DateTimeField(default=timezone.now, db_index=True)
 
     def __str__(self) -> str:
-        return f"user {self.user_id} read conversation {self.conversation_pk}"
+        return f"user {self.user_id} read conversation {self.conversation_pk} on a page of the kind {self.page}"

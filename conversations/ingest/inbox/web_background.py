@@ -1,7 +1,8 @@
 """The background thread of a web process, which does the work that no webhook request should wait for.
 
 The thread sends NOTIFY to the workers of other processes at most ten times a second, because the commit of each NOTIFY
-takes a lock of the whole PostgreSQL server. The background thread also measures the queue depth and flushes counters.
+takes a lock of the whole PostgreSQL server. The background thread also measures the queue depth, and flushes counters
+and the times at which API tokens were used.
 """
 
 import logging
@@ -11,6 +12,7 @@ from time import monotonic
 
 from django.db import connection
 
+from conversations.access import use
 from conversations.ingest import metrics, notify
 from conversations.ingest.errors import is_transient_db_error, traceback_extra
 from conversations.ingest.inbox.overload import REFRESH_SECONDS, queue_depth
@@ -19,6 +21,7 @@ from logs.periodic import PeriodicThread
 
 NOTIFY_SECONDS = 0.1  # minimum seconds between two NOTIFY statements
 FLUSH_SECONDS = 2.0
+USE_SECONDS = 60.0  # how often the times at which tokens were used are flushed
 log = Context.WEBHOOK.logger
 
 
@@ -32,14 +35,16 @@ class WebBackgroundThread(PeriodicThread):
         self._tasks = [
             PeriodicTask(queue_depth.refresh, REFRESH_SECONDS / 2),
             PeriodicTask(metrics.flush, FLUSH_SECONDS),
+            PeriodicTask(use.flush, USE_SECONDS),
         ]
 
     def run(self) -> None:
-        """Run the thread's tasks until `stop` is called, then flush the counters a last time."""
+        """Run the thread's tasks until `stop` is called, then flush a last time."""
         notify.delegate_to(self._woken)
         super().run()
         notify.delegate_to(None)
         _run_safely(metrics.flush)
+        _run_safely(use.flush)
         connection.close()
 
     def tick(self, *, woken: bool) -> float:

@@ -38,14 +38,19 @@ class House:
     message: Message
 
     def pk(self, model: str) -> int:
-        """Return the primary key of this instance's row of a model."""
-        pks = {
-            "instance": self.instance.pk,
-            "contact": self.chat.contact_id,
-            "conversation": self.chat.pk,
-            "message": self.message.pk,
+        """Return the primary key of this instance's row of a model; rows that a request may delete are new ones."""
+        pks: dict[str, Callable[[], int | None]] = {
+            "instance": lambda: self.instance.pk,
+            "contact": lambda: self.chat.contact_id,
+            "conversation": lambda: self.chat.pk,
+            "message": lambda: self.message.pk,
+            "membership": lambda: Membership.objects.create(user=another_user(), instance=self.instance).pk,
         }
-        return int(pks[model] or 0)
+        return int(pks[model]() or 0)
+
+
+def another_user() -> User:
+    return User.objects.create(username=secrets.token_hex(8))
 
 
 def a_house() -> House:
@@ -63,15 +68,29 @@ class Route:
 
     Attributes:
         scope: the scope of the token.
-        model: the model of the row in the path; "" for a list.
         query: query parameters.
         is_for_administrators: whether only superusers are admitted, with a token that is not limited to instances.
+        model: the model of the row in the path, or in the body; "" for a list.
+        role_scope: what the role must permit, if that is not `scope`.
+        body: returns what is sent about an instance.
+        status: the status of a success.
     """
 
     scope: Scope
     model: str = ""
     query: str = ""
     is_for_administrators: bool = False
+    role_scope: Scope | None = None
+    body: Callable[[House], dict[str, Any]] | None = None
+    status: int = 200
+
+
+def a_new_membership(house: House) -> dict[str, Any]:
+    return {"instance_id": house.instance.pk, "username": another_user().username, "role": "agent"}
+
+
+def a_new_token(house: House) -> dict[str, Any]:
+    return {"instance_ids": [house.instance.pk], "scopes": ["read"]}
 
 
 # (method, path below /api/v1/) → what the route needs
@@ -96,7 +115,17 @@ ROUTES = {
         ("post", f"conversations/{{id}}/{action}/"): Route(Scope.WRITE, "conversation")
         for action in ("mark-read", "archive", "unarchive", "pin", "unpin")
     },
+    ("get", "me/"): Route(Scope.READ),
+    ("get", "memberships/"): Route(Scope.MANAGE),
+    ("post", "memberships/"): Route(Scope.MANAGE, "instance", body=a_new_membership, status=201),
+    ("get", "memberships/{id}/"): Route(Scope.MANAGE, "membership"),
+    ("patch", "memberships/{id}/"): Route(Scope.MANAGE, "membership", body=lambda _: {"role": "reader"}),
+    ("delete", "memberships/{id}/"): Route(Scope.MANAGE, "membership", status=204),
+    ("get", "tokens/"): Route(Scope.MANAGE),
+    ("post", "tokens/"): Route(Scope.MANAGE, "instance", role_scope=Scope.READ, body=a_new_token, status=201),
 }
+# Routes whose rows belong to a user, and not to an instance; `test_access_views` tests them.
+PERSONAL = {("delete", "tokens/{id}/")}
 
 Issue = Callable[[User], str]
 
@@ -156,7 +185,7 @@ def test_every_route_of_the_schema_is_in_the_matrix() -> None:
         for method in operations
         if method in ("get", "post", "put", "patch", "delete") and path.startswith(PREFIX)
     }
-    assert routes == set(ROUTES)
+    assert routes == set(ROUTES) | PERSONAL
 
 
 @pytest.fixture
@@ -179,19 +208,25 @@ def test_nobody_sees_or_changes_what_is_not_theirs(houses: tuple[House, House], 
     warm = APIClient(headers={"Authorization": f"Token {ApiToken.objects.issue(administrator)[1]}"})
     for (method, path), route in ROUTES.items():
         for house, permitted in ((own, asker.own), (foreign, asker.foreign)):
-            url = PREFIX + path.replace("{id}", str(house.pk(route.model)) if route.model else "")
-            url += route.query
             cache.clear_all()
             refusals.reset()
-            answers = [getattr(client, method)(url)]
-            receive(getattr(warm, method)(url))
-            answers.append(getattr(client, method)(url))
+            answers = [send(client, method, path, house)]
+            if method == "get":  # changes are never answered from the cache
+                receive(send(warm, method, path, house))
+                answers.append(send(client, method, path, house))
             for answer in answers:
                 receive(answer)
-                label = f"{name}: {method} {url}"
-                assert answer.status_code == expected_status(asker, route, permitted), label
+                label = f"{name}: {method} {path}"
+                expected = expected_status(asker, route, permitted)
+                assert answer.status_code == (route.status if expected == 200 else expected), label
                 if answer.status_code == 200 and not route.model:
                     assert shown_instances(answer.json()) <= permitted_instances(asker, own, foreign), label
+
+
+def send(client: APIClient, method: str, path: str, house: House) -> Any:
+    route = ROUTES[method, path]
+    url = PREFIX + (path.replace("{id}", str(house.pk(route.model))) if "{id}" in path else path) + route.query
+    return getattr(client, method)(url, **({"data": route.body(house), "format": "json"} if route.body else {}))
 
 
 def receive(answer: Any) -> None:
@@ -208,7 +243,7 @@ def expected_status(asker: Asker, route: Route, permitted: tuple[Scope, ...]) ->
         return 403
     if route.is_for_administrators:
         return 200 if asker is ASKERS["administrator"] else 403
-    if not route.model or route.scope in permitted:
+    if not route.model or (route.role_scope or route.scope) in permitted:
         return 200
     return 403 if Scope.READ in permitted else 404
 
@@ -224,6 +259,10 @@ def permitted_instances(asker: Asker, own: House, foreign: House) -> set[int]:
 
 
 def shown_instances(page: dict[str, Any]) -> set[int]:
+    if "memberships" in page:  # the answer about oneself
+        return {row["instance_id"] for row in page["memberships"]}
+    if any("hint" in row for row in page.get("results", ())):  # tokens of the user
+        return {pk for row in page["results"] for pk in row["instance_ids"] or ()}
     return {row.get("instance_id", row["id"]) for row in page.get("results", ())}
 
 

@@ -4,13 +4,14 @@ import re
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.test import Client
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # the type stubs of jsonschema are a separate package
 from rest_framework.test import APIClient
 
 from conversations.api.schema_webhook import EXAMPLE, REFUSED, STORED
-from conversations.models import Instance, Participant
+from conversations.models import ApiToken, Instance, Membership, Participant
 from tests.conversations.rows import NOON, a_chat, a_contact, a_group, a_message, an_instance
 
 
@@ -35,6 +36,10 @@ def test_the_schema_contains_every_route(schema: Any) -> None:
     expected |= {("/api/v1/cache/stats/", "get")}
     changes = ("mark-read", "archive", "unarchive", "pin", "unpin")
     expected |= {(f"/api/v1/conversations/{{id}}/{change}/", "post") for change in changes}
+    expected |= {("/api/v1/me/", "get")}
+    expected |= {(f"/api/v1/{name}/", method) for name in ("memberships", "tokens") for method in ("get", "post")}
+    expected |= {(f"/api/v1/{name}/{{id}}/", "delete") for name in ("memberships", "tokens")}
+    expected |= {("/api/v1/memberships/{id}/", method) for method in ("get", "patch")}
     assert operations == expected
 
 
@@ -103,11 +108,21 @@ def test_responses_match_the_schema(api: APIClient, schema: Any) -> None:
     chat.last_message_kind = "poll"
     chat.save()
     pks = {"instances": instance.pk, "contacts": chat.contact_id, "messages": chat.last_message.pk}
+    ana = User.objects.get()
+    pks["memberships"] = Membership.objects.create(user=ana, instance=instance).pk
+    pks["tokens"] = ApiToken.objects.issue(ana)[0].pk
+    bodies = {
+        "/api/v1/tokens/": {"scopes": ["read"]},
+        "/api/v1/memberships/": {"instance_id": an_instance().pk, "username": "ana", "role": "agent"},
+        "/api/v1/memberships/{id}/": {"role": "reader"},
+    }
     for path, methods in schema["paths"].items():
         resource = path.split("/")[3]
         url = path.replace("{id}", str(pks.get(resource, group.pk if path.endswith("{id}/") else chat.pk)))
         for method, operation in methods.items():
-            response = getattr(api, method)(url)
+            response = getattr(api, method)(url, bodies.get(path), format="json" if method != "get" else None)
+            if response.status_code == 204:
+                continue
             response_schema = operation["responses"][str(response.status_code)]["content"][response["Content-Type"]][
                 "schema"
             ]

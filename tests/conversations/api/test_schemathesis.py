@@ -6,6 +6,7 @@ Valid requests are accepted and invalid ones are refused, with documented status
 import json
 from collections.abc import Iterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import schemathesis
@@ -15,9 +16,11 @@ from django.db import close_old_connections
 from drf_spectacular.generators import SchemaGenerator
 from hypothesis import HealthCheck, settings
 
+from conversations.api.schema_examples import EXAMPLES
 from tests.conversations.rows import a_chat, a_group, a_message, an_instance
 
 pytestmark = pytest.mark.django_db
+IDEMPOTENCY_KEY = "Idempotency-Key"
 
 MAX_EXAMPLES = 5  # random requests of each operation, besides those that cover each keyword of the schema
 
@@ -47,4 +50,6 @@ def _keep_connection() -> Iterator[None]:
 @schema.parametrize()
 @settings(max_examples=MAX_EXAMPLES, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_requests_are_answered_as_documented(case: Any, token: str) -> None:
+    if case.headers.get(IDEMPOTENCY_KEY) == EXAMPLES[IDEMPOTENCY_KEY]:  # of several requests, which are no repetitions
+        case.headers[IDEMPOTENCY_KEY] = uuid4().hex
     case.call_and_validate(headers={"Authorization": f"Token {token}", "Accept-Encoding": "identity"})
