@@ -17,13 +17,6 @@ SHIFT = 4  # the greater, the more frequent are the first words
 # The statements that fill the tables; `{count}` is the number of conversations.
 FILL = (
     """
-    INSERT INTO conversations_instance (id, name, server_url, state, state_reason, is_removed, owner_jid, profile_name,
-        picture_url, labels, own_lids, own_names, qr_code, token_hash, previous_token_hash, is_global_webhook,
-        created_at, updated_at)
-    SELECT n, 'scale-' || n, '', 'open', '', false, '', '', '', '{{}}', '[]', '[]', '', '', '', false, now(), now()
-    FROM generate_series(1, {instances}) AS n
-    """,
-    """
     INSERT INTO conversations_contact (id, instance_id, jid, phone, lid, name, saved_name, push_name, picture_url,
         presence, created_at, updated_at)
     SELECT n, n % {instances} + 1, phone || '@s.whatsapp.net', phone, '', name, name, '', '', '', now(), now()
@@ -76,6 +69,9 @@ def fill(conversations: int) -> None:
         "vocabulary": VOCABULARY,
         "shift": SHIFT,
     }
+    from conversations.models import Instance  # noqa: PLC0415 - the import needs configured Django settings
+
+    Instance.objects.bulk_create(Instance(pk=n, name=f"scale-{n}", state="open") for n in range(1, INSTANCES + 1))
     with connection.cursor() as cursor:
         cursor.execute("SET session_replication_role = 'replica'; SET maintenance_work_mem = '1GB'")
         cursor.execute(
