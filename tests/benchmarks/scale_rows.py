@@ -44,14 +44,11 @@ FILL = (
         CASE WHEN (chat.id + n) % 20 = 0 THEN 'image' ELSE 'text' END, text, '{{}}', '{{}}', '', '', '', '', false,
         false, '{{}}', '{{}}', false, false, '', now(), now()
     FROM conversations_conversation AS chat, generate_series(0, {per_chat} - 1) AS n,
-    LATERAL (SELECT string_agg(vocabulary.words[1 + floor(power(random(), {shift}) * {vocabulary})], ' ') AS text
-        FROM generate_series(1, 6 + 0 * (chat.id + n)) AS w, vocabulary) AS made
+    LATERAL (SELECT string_agg(coalesce((string_to_array('{words}', ','))[word], 'palavra' || word), ' ') AS text
+        FROM (SELECT 1 + floor(power(random(), {shift}) * {vocabulary})::int AS word
+            FROM generate_series(1, 6 + 0 * (chat.id + n))) AS chosen) AS made
     """,
 )
-VOCABULARY_TABLE = """
-    CREATE TEMPORARY TABLE vocabulary AS SELECT string_to_array('{words}', ',') || array_agg('palavra' || n) AS words
-    FROM generate_series(1, {vocabulary}) AS n
-"""
 BIG_TABLES = ("conversations_contact", "conversations_conversation", "conversations_message")
 
 
@@ -82,7 +79,7 @@ def fill(conversations: int) -> None:
         indexes = cursor.fetchall()
         for name, _ in indexes:
             cursor.execute(f"DROP INDEX {name}")
-        for statement in (VOCABULARY_TABLE, *FILL):
+        for statement in FILL:
             cursor.execute(statement.format(**values))
         for _, definition in indexes:
             cursor.execute(definition)
