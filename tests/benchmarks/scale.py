@@ -117,7 +117,7 @@ def _measure_all(conversations: int) -> Iterator[tuple[str, ...]]:
     Membership.objects.create(user=one, instance_id=1, role="agent")
     for scope, user in (("one instance", one), ("all", every)):
         _, token = ApiToken.objects.issue(user)
-        client = APIClient(headers={"Authorization": f"Token {token}"})
+        client = APIClient(headers={"Authorization": f"Token {token}"}, SERVER_NAME="127.0.0.1")
         for measure in MEASURES:
             for page in (1, DEEP_PAGE) if measure.order else (1,):
                 cold, warm = _times(client, measure, page, conversations, scope)
