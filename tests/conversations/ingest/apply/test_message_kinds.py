@@ -1,6 +1,7 @@
 """Each type of chat message gives the expected row, for each kind of Evolution's WhatsApp connections."""
 
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -171,6 +172,8 @@ def apply_recorded(name: str) -> dict[str, Message]:
 
 
 # key id of a message → expected (kind, text, media, details)
+# The name of a file contains its instance.
+THUMBNAIL = {"thumbnail": mock.ANY}
 RECORDED: dict[str, dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]]] = {
     "inj": {  # Baileys
         "T1": ("text", "oi", {}, {}),
@@ -180,8 +183,13 @@ RECORDED: dict[str, dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]]] 
             {},
             {"mentioned_jid": ["5511900000009@s.whatsapp.net"], "is_forwarded": True, "forwarding_score": 2},
         ),
-        "IMG": ("image", "cap", {"mimetype": "image/jpeg", "size": 68123, "width": 600, "height": 800}, {}),
-        "VID": ("video", "v", {"mimetype": "video/mp4", "size": 68123, "seconds": 5, "width": 600, "height": 800}, {}),
+        "IMG": ("image", "cap", {"mimetype": "image/jpeg", "size": 68123, "width": 600, "height": 800} | THUMBNAIL, {}),
+        "VID": (
+            "video",
+            "v",
+            {"mimetype": "video/mp4", "size": 68123, "seconds": 5, "width": 600, "height": 800} | THUMBNAIL,
+            {},
+        ),
         "AUD": ("audio", "", {"mimetype": "audio/ogg; codecs=opus", "size": 900, "seconds": 3, "is_voice": True}, {}),
         "DOC": (
             "document",
