@@ -8,7 +8,7 @@ enough matches, all matches are sorted after all.
 from collections.abc import Callable, Sequence
 from functools import partial
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
@@ -32,11 +32,8 @@ MAX_SCANNED = 20_000
 Condition = Callable[..., Any]
 
 
-class Found(NamedTuple):
-    """One page of a search, as the cache keeps it."""
-
-    pks: Sequence[int]
-    next_cursor: str
+# One page as the cache keeps it: the primary keys, and the cursor of the next page. The cache encodes no named tuples.
+Found = tuple[list[int], str]
 
 
 # --- pages ------------------------------------------------------------------------------------------------------------
@@ -92,8 +89,8 @@ def _page(  # noqa: PLR0913, PLR0917 - all arguments together identify a page
     def load() -> Found:
         pks = search(query, instances, cursor=cursor, limit=limit + 1)
         if len(pks) <= limit:
-            return Found(pks, "")
-        return Found(pks[:limit], cursor_at(manager.get(pk=pks[limit - 1]), order, "next"))
+            return pks, ""
+        return pks[:limit], cursor_at(manager.get(pk=pks[limit - 1]), order, "next")
 
     tags = tuple(one.list_tag(instances) for one in (manager, *others))
     namespace = tags[0].partition(":")[0]

@@ -79,6 +79,16 @@ def test_an_answer_from_the_cache_follows_every_write(get: ApiCall) -> None:
     assert found("messages", "pedido") == [row.pk]
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("path", ["contacts", "conversations", "messages"])
+def test_a_repeated_search_is_answered_from_the_cache(api: APIClient, path: str) -> None:
+    instance = an_instance()
+    a_message(a_chat(instance, contact=a_contact(instance, name="João")), text="João")
+    first, second = (api.get(f"/api/v1/search/{path}/", {"q": "joao"}) for _ in range(2))
+    assert first.json() == second.json()
+    assert second["Cache-Status"] == "whatsai; hit; detail=answer"
+
+
 def test_the_counters_of_the_cache_are_shown_to_administrators_only(get: ApiCall, api: APIClient) -> None:
     content = get("cache/stats/")
     assert set(content) == {"namespaces", "events"}
