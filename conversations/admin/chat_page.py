@@ -47,7 +47,7 @@ def load_chat_page(conversation: Conversation, cursor: str = "") -> ChatPage:
     return ChatPage(
         days,
         older_cursor=page.next_cursor,
-        newer_cursor=page.previous_cursor,
+        newer_cursor=page.previous_cursor if cursor else "",  # the first page is the newest
         is_cursor_invalid=is_cursor_invalid,
     )
 
