@@ -42,7 +42,7 @@ class DescribedViewSet(Protocol):
         """Return the query parameters of the current action."""
 
 
-def _arrays(parameters: BaseSerializer[Any]) -> list[OpenApiParameter]:
+def array_parameters(parameters: BaseSerializer[Any]) -> list[OpenApiParameter]:
     """Return the parameters whose values are separated by commas, which a serializer cannot describe."""
     fields: dict[str, Any] = cast("Any", parameters).fields
     return [
@@ -61,7 +61,7 @@ class RowSchema(AutoSchema):
         if self.method != "GET":
             return path
         parameters = self.viewset.parameters()
-        return [*path, parameters, *_arrays(parameters())]
+        return [*path, parameters, *array_parameters(parameters())]
 
     def get_description(self) -> str:  # type: ignore[override]  # drf-spectacular changed the signature of DRF's method
         """Return the serializer's docstring for `retrieve`, and the docstring of the action or viewset otherwise."""

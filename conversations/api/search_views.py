@@ -16,6 +16,7 @@ from conversations.api.negotiation import JSONOnlyNegotiation
 from conversations.api.pagination import CursorLinksPagination
 from conversations.api.permissions import access_of
 from conversations.api.query_params import IdsField, PageParameters, Parameters, with_row_parameters
+from conversations.api.schema import array_parameters
 from conversations.api.serializers.base import EXPAND, FIELDS, RowSerializer
 from conversations.api.serializers.contact import ContactSerializer
 from conversations.api.serializers.conversation import ConversationSerializer
@@ -29,12 +30,6 @@ OK = 200
 MAX_QUERY_CHARS = 255
 
 
-def require_word(text: str) -> None:
-    """Raise a `ValidationError` if a text contains nothing to search for."""
-    if not parse(text):
-        raise serializers.ValidationError("Must contain a letter or a digit.", code="no_word")
-
-
 class SearchParameters(PageParameters):
     """Query parameters of each search."""
 
@@ -43,9 +38,9 @@ class SearchParameters(PageParameters):
     )
     q = serializers.CharField(
         max_length=MAX_QUERY_CHARS,
-        validators=[require_word],
         help_text="Words, in any order and without regard to accents and upper case; or a phone number in any writing. "
-        "A word of three characters or more also finds the words that begin with it.",
+        "A word of three characters or more also finds the words that begin with it. A text without letters and digits "
+        "finds nothing.",
     )
 
 
@@ -80,7 +75,8 @@ class SearchSchema(AutoSchema):
 
     def get_override_parameters(self) -> list[Any]:
         """Return the query parameters of the search."""
-        return [cast("SearchView", self.view).parameters()]
+        parameters = cast("SearchView", self.view).parameters()
+        return [parameters, *array_parameters(parameters())]
 
     def _is_list_view(self, _serializer: Any = None) -> bool:
         return True

@@ -81,8 +81,12 @@ def _page(  # noqa: PLR0913, PLR0917 - all arguments together identify a page
 ) -> Page[Any]:
     """Return a page of matching rows, from the cache if possible; a write to a list of `others` ends it too.
 
+    Nothing matches an empty query.
+
     The key of the cache entry is hashed, because it contains what was searched for.
     """
+    if not query:
+        return Page([])
     identity = (query, instance_pks(instances), cursor, limit)
     digest = blake2b(repr(identity).encode(), digest_size=16).hexdigest()
 

@@ -130,7 +130,7 @@ def cause_all_errors(one: Server) -> None:
     (one.directory / "media").write_text("a file in place of the folder")
     assert one.ask("POST", WEBHOOK, "media", media, **as_sales) == 503
     one.sql("DROP TABLE conversations_apitoken")
-    assert one.ask("GET", CONTACTS, "broken", **as_user) == 500
+    assert one.ask("GET", CONTACTS, "broken", **as_user) == 503
     one.sql("DROP TABLE conversations_webhookevent")
     assert one.ask("POST", WEBHOOK, "no-table", event(key_id="3EB0N", instance="sales"), **as_sales) == 503
 
@@ -145,9 +145,9 @@ def test_a_failing_query_is_an_error_of_the_database(server: Server) -> None:
     assert "Mariana" not in str(line)
 
 
-def test_an_unhandled_exception_in_a_view_is_an_error_of_the_api(server: Server) -> None:
+def test_an_error_of_the_database_in_a_view_is_an_error_of_the_api(server: Server) -> None:
     line = server.one("api-errors.log", request_id="broken", level="ERROR")
-    assert line["message"] == "Internal Server Error: /api/v1/contacts/"
+    assert line["message"] == "Service Unavailable: /api/v1/contacts/"
     assert "Traceback (most recent call last)" in line["exc_info"]
     assert "conversations/api/" in line["exc_info"]
 

@@ -31,12 +31,13 @@ def house() -> Iterator[House]:
     default_storage.delete(house.message.media["file"])
 
 
-READS = [path for method, path in ROUTES if method == "get"]
+READS = [path for method, path in ROUTES if method == "get" and path != "cache/stats/"]  # counters always change
 
 
 @pytest.mark.parametrize("path", ["schema/", *(f"v1/{path}" for path in READS)])
 def test_every_read_has_an_etag_and_is_not_sent_again(api: APIClient, house: House, path: str) -> None:
     url = "/api/" + path.replace("{id}", str(house.pk(ROUTES["get", path[3:]].model)) if "{id}" in path else "")
+    url += ROUTES["get", path[3:]].query if path.startswith("v1/") else ""
     first, other = api.get(url), api.get(url, headers={"If-None-Match": '"other"'})
     assert (first.status_code, other.status_code, bool(first["ETag"])) == (200, 200, True)
     assert first.getvalue() == other.getvalue() != b""
