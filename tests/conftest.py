@@ -20,6 +20,7 @@ from cachelayer.conf import Options  # noqa: E402 - must follow isolation.set_up
 from cachelayer.runtime.runtime import runtime  # noqa: E402 - must follow isolation.set_up
 from conversations.api.authentication import refusals  # noqa: E402 - must follow isolation.set_up
 from conversations.api.rate_limits import buckets  # noqa: E402 - must follow isolation.set_up
+from conversations.ingest import metrics  # noqa: E402 - must follow isolation.set_up
 from conversations.webhooks.instances import known_names  # noqa: E402 - must follow isolation.set_up
 from logs.line_limit import line_limit  # noqa: E402 - must follow isolation.set_up
 
@@ -50,8 +51,9 @@ USES_STORE = Path(__file__).parent / "cachelayer"  # tests here may use the stor
 
 @pytest.fixture(autouse=True)
 def no_outsiders() -> Iterator[None]:
-    """Forget the requests of other tests, of which only a bounded number is checked and logged."""
+    """Forget the requests of other tests: a bounded number is checked and logged, and counts name deleted instances."""
     yield
+    metrics.reset_after_fork()
     refusals.reset()
     buckets.reset()
     known_names.reset()
