@@ -75,7 +75,7 @@ def test_head_sends_the_headers_alone(api: APIClient) -> None:
     answer, whole = api.head(url(row)), api.get(url(row))
     content(whole)
     assert content(answer) == b""
-    own = {"X-Request-ID", "Cache-Status", "Content-Language"}
+    own = {"X-Request-ID", "Cache-Status", "Content-Language", "RateLimit"}
     assert {name: answer[name] for name in answer.headers.keys() - own} == {
         name: whole[name] for name in whole.headers.keys() - own
     }
