@@ -43,7 +43,7 @@ class Answer(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What a lookup has found.
+    """The result of a lookup.
 
     Attributes:
         answer: the valid answer, if there is one.
@@ -128,7 +128,7 @@ class Answers:
             key: the key with which `look_up` finds the answer.
             content: the answer.
             notes: bytes to store beside the content.
-            collected: what the answer depends on.
+            collected: the rows and lists that the answer depends on.
         """
         ttl = (collected.expires_at - time.time()) * random.uniform(1 - JITTER, 1)  # noqa: S311 - not used for security
         if not collected.is_complete or ttl < MIN_TTL:

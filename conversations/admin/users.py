@@ -40,7 +40,7 @@ class SuperusersOnly:
         return self._is_superuser(request)
 
     def get_object(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """Return a row; the pages of a row do not tell other users whether the row exists."""
+        """Return a row for superusers; others get the same error whether the row exists or not."""
         if not self._is_superuser(request):
             raise PermissionDenied
         return super().get_object(request, *args, **kwargs)  # type: ignore[misc]  # a method of ModelAdmin

@@ -5,6 +5,7 @@ Memberships are managed by managers of the instance and by superusers.
 """
 
 import datetime as dt
+from abc import abstractmethod
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -72,9 +73,9 @@ class AccessViewSet(GenericViewSet[Any]):
     pagination_class = CursorLinksPagination
     content_negotiation_class = JSONOnlyNegotiation
 
+    @abstractmethod
     def rows(self) -> QuerySet[Any]:
         """Return the rows that the request may see."""
-        raise NotImplementedError
 
     @extend_schema(parameters=[PageParameters])
     def list(self, request: Request) -> Response:  # noqa: D102 - OpenAPI shows the viewset's docstring

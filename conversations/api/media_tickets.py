@@ -1,7 +1,7 @@
 """Media tickets: signed texts in a URL with which `<img>` and `<audio>` load media without a header.
 
-A ticket names the token or the user that asked for it, its end, and perhaps one message. It contains no right of its
-own: each use looks up what that token or user may read at that moment. So a ticket ends with its token, its user and
+A ticket names the token or the user that asked for it, its end, and perhaps one message. It grants nothing by
+itself: each use looks up the present rights of that token or user. So a ticket ends with its token, its user and
 their memberships. All tickets of a period are equal, so that URLs stay equal and browsers can keep what they loaded.
 """
 

@@ -14,9 +14,10 @@ from conversations.api.cache_views import CacheStatisticsView
 from conversations.api.contact_views import ContactViewSet
 from conversations.api.conversation_views import ConversationViewSet
 from conversations.api.instance_views import InstanceViewSet
-from conversations.api.media import MediaTicketView, MessageMediaView, MessageThumbnailView
+from conversations.api.media import MessageMediaView, MessageThumbnailView
 from conversations.api.message_views import MessageViewSet
 from conversations.api.search_views import ContactSearchView, ConversationSearchView, MessageSearchView
+from conversations.api.ticket_authentication import MediaTicketView
 from conversations.api.views import not_found
 
 router = SimpleRouter()

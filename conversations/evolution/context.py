@@ -45,7 +45,7 @@ class MessageContext:
     """The context of a message.
 
     Attributes:
-        quoted_key_id: the key id of the message that this one answers or comments; "" if there is none.
+        quoted_key_id: the key id of the message that this one answers or comments, or "".
         quoted_sender: the JID of the quoted message's sender, or "".
         quoted_text: the text of the quoted message, or its kind in brackets.
         details: fields for `Message.details`. `quoted_chat` is the JID of the quoted message's chat if that is another

@@ -16,14 +16,12 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests import isolation, servers
+from tests.benchmarks.production import production_servers
 from tests.benchmarks.report import markdown
-from tests.devstack import folders
 from tests.devstack import servers as stores
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
@@ -56,7 +54,7 @@ def main(arguments: list[str]) -> None:
         "--rounds", type=int, default=ROUNDS, help="measured rounds; the report shows medians (default %(default)s)"
     )
     options = parser.parse_args(arguments)
-    with _servers():
+    with production_servers(stores.DURABLE):
         gc.freeze()  # the web server and the workers call gc.freeze() after their startup too
         small = _measured(options.small, FEW, options.rounds)
         large, many_active = (_measured(options.large, many, options.rounds) for many in (FEW, MANY))
@@ -64,23 +62,6 @@ def main(arguments: list[str]) -> None:
     print(text)
     if options.large == LARGE:
         (DOCS / "benchmarks-inbox.md").write_text(text, encoding="utf-8")
-
-
-@contextmanager
-def _servers() -> Iterator[None]:
-    """Run PostgreSQL with durable commits, and Valkey; configure Django to use both servers."""
-    with folders.short_tempdir() as folder, servers.valkey() as redis_url:
-        server, database_url = stores.postgresql(folder, folder, stores.DURABLE)
-        with servers.running(server):
-            os.environ |= {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
-            isolation.set_up(database=database_url)
-            from django.core.management import call_command  # noqa: PLC0415 - the import needs configured Django settings
-
-            from cachelayer import startup  # noqa: PLC0415 - the import needs configured Django settings
-
-            call_command("migrate", verbosity=0)
-            startup.start()
-            yield
 
 
 def _measured(size: int, active: int, rounds: int) -> Seconds:

@@ -7,20 +7,17 @@ process, so the times contain everything but the web server and the network.
 """
 
 import argparse
-import os
 import random
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests import isolation, servers
+from tests.benchmarks.production import production_servers
 from tests.benchmarks.report import markdown
-from tests.devstack import folders
 from tests.devstack import servers as stores
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
@@ -77,7 +74,7 @@ def main(arguments: Sequence[str]) -> None:
         help="number of conversations; only the default (%(default)s) writes to docs/",
     )
     options = parser.parse_args(arguments)
-    with _servers():
+    with production_servers(SETTINGS):
         start = time.perf_counter()
         from tests.benchmarks import scale_rows  # noqa: PLC0415 - the import needs configured Django settings
 
@@ -87,23 +84,6 @@ def main(arguments: Sequence[str]) -> None:
     print(text)
     if options.conversations == CONVERSATIONS:
         (DOCS / "benchmarks-scale.md").write_text(text, encoding="utf-8")
-
-
-@contextmanager
-def _servers() -> Iterator[None]:
-    """Run PostgreSQL and Valkey; configure Django to use both."""
-    with folders.short_tempdir() as folder, servers.valkey() as redis_url:
-        server, database_url = stores.postgresql(folder, folder, SETTINGS)
-        with servers.running(server):
-            os.environ |= {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
-            isolation.set_up(database=database_url)
-            from django.core.management import call_command  # noqa: PLC0415 - the import needs configured settings
-
-            from cachelayer import startup  # noqa: PLC0415 - the import needs configured Django settings
-
-            call_command("migrate", verbosity=0)
-            startup.start()
-            yield
 
 
 def _measure_all(conversations: int) -> Iterator[tuple[str, ...]]:

@@ -1,6 +1,6 @@
 """Keeps one row of each repeated state: of applied events that say the same, only the newest stays stored.
 
-An instance without a network posts some sixty `connection.update` events a second, for as long as it is down. All of
+An instance without a network posts about sixty `connection.update` events a second, for as long as it is down. All of
 them are applied, so no state is lost; but after that, a row that only repeats another one is of no use.
 """
 

@@ -273,36 +273,35 @@ def add_conversations(instance: Instance, rows: int) -> None:
 INBOX = "conversations/?expand=contact,instance&fields=id,last_message,unread_count"
 
 
-def test_the_inbox_screen_is_one_request_with_five_queries_at_any_size(get: ApiCall) -> None:
+def read_twice(get: ApiCall, path: str) -> tuple[list[tuple[int, int]], dict[str, Any]]:
+    """Read a list of 5 and of 50 rows; return the numbers of rows and of queries of both, and a row."""
     counts: list[tuple[int, int]] = []
-    rows_read: list[Any] = []
+    found: list[Any] = []
     for rows in (5, 45):
         add_conversations(an_instance(), rows)
         cache.clear_all()
         with CaptureQueriesContext(connection) as queries:
-            rows_read = get(f"{INBOX}&limit=200")["results"]
-        counts.append((len(rows_read), len(queries)))
+            found = get(f"{path}&limit=200")["results"]
+        counts.append((len(found), len(queries)))
+    return counts, found[0]
+
+
+def test_the_inbox_screen_is_one_request_with_five_queries_at_any_size(get: ApiCall) -> None:
+    counts, row = read_twice(get, INBOX)
     # the page of conversations, the contacts and the instances
     assert counts == [(5, TOKEN_QUERIES + 3), (50, TOKEN_QUERIES + 3)]
-    assert set(rows_read[0]) == {"id", "last_message", "unread_count", "contact", "instance"}
-    assert rows_read[0]["contact"]["name"] == "contact 44"
-    assert rows_read[0]["contact"]["picture_url"] == ""
+    assert set(row) == {"id", "last_message", "unread_count", "contact", "instance"}
+    assert row["contact"]["name"] == "contact 44"
+    assert row["contact"]["picture_url"] == ""
 
 
 def test_messages_expand_their_sender_conversation_and_instance(get: ApiCall) -> None:
-    counts: list[tuple[int, int]] = []
-    rows_read: list[Any] = []
-    for rows in (5, 45):
-        add_conversations(an_instance(), rows)
-        cache.clear_all()
-        with CaptureQueriesContext(connection) as queries:
-            rows_read = get("messages/", expand="sender,conversation,instance", limit=200)["results"]
-        counts.append((len(rows_read), len(queries)))
+    counts, row = read_twice(get, "messages/?expand=sender,conversation,instance")
     assert counts == [(5, TOKEN_QUERIES + 4), (50, TOKEN_QUERIES + 4)]
-    assert rows_read[0]["sender"]["id"] == rows_read[0]["sender_id"]
-    assert rows_read[0]["conversation"]["id"] == rows_read[0]["conversation_id"]
-    assert rows_read[0]["instance"]["id"] == rows_read[0]["instance_id"]
-    assert "instance" not in rows_read[0]["sender"]
+    assert row["sender"]["id"] == row["sender_id"]
+    assert row["conversation"]["id"] == row["conversation_id"]
+    assert row["instance"]["id"] == row["instance_id"]
+    assert "instance" not in row["sender"]
 
 
 def test_a_single_row_has_the_fields_and_related_rows_that_were_asked_for(get: ApiCall) -> None:

@@ -1,0 +1,26 @@
+"""Runs the servers of the production topology for a benchmark."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests import isolation, servers
+from tests.devstack import folders
+from tests.devstack import servers as stores
+
+
+@contextmanager
+def production_servers(settings: tuple[str, ...]) -> Iterator[None]:
+    """Run PostgreSQL with some settings, and Valkey; configure Django to use both servers, and migrate."""
+    with folders.short_tempdir() as folder, servers.valkey() as redis_url:
+        server, database_url = stores.postgresql(folder, folder, settings)
+        with servers.running(server):
+            os.environ |= {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
+            isolation.set_up(database=database_url)
+            from django.core.management import call_command  # noqa: PLC0415 - the import needs configured Django settings
+
+            from cachelayer import startup  # noqa: PLC0415 - the import needs configured Django settings
+
+            call_command("migrate", verbosity=0)
+            startup.start()
+            yield
