@@ -5,19 +5,21 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import ErrorDetail, NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from conversations.api.list_params import ConversationParameters
 from conversations.api.pagination import ThreadPagination
-from conversations.api.preconditions import IF_MATCH, if_unchanged
+from conversations.api.preconditions import IF_MATCH
 from conversations.api.query_params import Parameters, with_row_parameters
-from conversations.api.row_views import RowViewSet, get_or_404
+from conversations.api.row_bodies import ConversationBody
+from conversations.api.row_views import RowViewSet
 from conversations.api.serializers.conversation import ConversationDetailSerializer, ConversationSerializer
 from conversations.api.serializers.message import MessageSerializer
 from conversations.api.thread_params import ThreadParameters
 from conversations.models import Conversation, Message
+from conversations.models.conversation import UnknownLabels
 from conversations.models.thread import read_window
 
 
@@ -25,11 +27,8 @@ def conversation_action(name: str) -> Any:
     """Return a POST action that calls the manager method `name` and responds with the updated conversation."""
     operation = getattr(Conversation.objects, name)
 
-    def run(self: "ConversationViewSet", request: Request, pk: str) -> Response:
-        self.permitted_row(pk)
-        with if_unchanged(request, Conversation.objects.filter(pk=int(pk)), lambda row: self.row_response(row).data):
-            row = get_or_404(operation, pk)
-        return self.row_response(row)
+    def run(self: "ConversationViewSet", request: Request, pk: str) -> Response:  # noqa: ARG001 - DRF passes a request
+        return self.change_row(pk, operation)
 
     run.__name__ = name
     run.__doc__ = operation.__doc__
@@ -58,6 +57,21 @@ class ConversationViewSet(RowViewSet):
         if self.action == "messages":
             return with_row_parameters(ThreadParameters, MessageSerializer)
         return super().parameters()
+
+    @extend_schema(request=ConversationBody, parameters=[IF_MATCH])
+    def partial_update(self, request: Request, pk: str) -> Response:
+        """Change the labels, the name that is shown here, and whether the conversation is archived, pinned or muted.
+
+        An event that was sent before does not undo the change. A later change of the labels on the phone does. WhatsApp
+        is not told.
+        """
+        body = ConversationBody.parse(request.data)
+        try:
+            return self.change_row(pk, lambda key: Conversation.objects.change(key, **body), locks_instance=True)
+        except UnknownLabels as error:
+            raise ValidationError(
+                {"labels": [ErrorDetail(f"Unknown label: {', '.join(sorted(error.labels))}.", "unknown")]}
+            ) from None
 
     @extend_schema(responses=MessageSerializer(many=True))
     @action(detail=True, detail_serializer_class=MessageSerializer, pagination_class=ThreadPagination)

@@ -1,11 +1,13 @@
 """The base class of the viewsets of rows. Viewsets read and write only through the managers, which enforce locking."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar, cast
 
 from django.core.exceptions import ObjectDoesNotExist
+from django.db import transaction
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,7 +17,7 @@ from cachelayer import Page, track_reads
 from conversations.api.negotiation import JSONOnlyNegotiation
 from conversations.api.pagination import CursorLinksPagination
 from conversations.api.permissions import access_of, check_instance, may_show_reads
-from conversations.api.preconditions import shown
+from conversations.api.preconditions import if_unchanged, shown
 from conversations.api.query_params import PageParameters, Parameters, with_row_parameters
 from conversations.api.schema import RowSchema
 from conversations.api.serializers.base import EXPAND, FIELDS, RowSerializer
@@ -27,7 +29,7 @@ Row = TypeVar("Row")
 OK = 200
 
 
-def get_or_404(operation: Callable[[int], Row], pk: str) -> Row:
+def get_or_404(operation: Callable[[int], Row], pk: str | int) -> Row:
     """Call a manager method with a primary key and return the method's result.
 
     Raises:
@@ -112,6 +114,28 @@ class RowViewSet(GenericViewSet[Any]):
         row = get_or_404(self.fetch_row, pk)
         check_instance(self.request, self, instance_id_of(row))
         return row
+
+    def change_row(self, pk: str, operation: Callable[[int], Any], *, locks_instance: bool = False) -> Response:
+        """Call a manager method that changes a row, if `If-Match` permits it; return a response with the changed row.
+
+        Args:
+            pk: the row's primary key.
+            operation: the manager method, which returns the row.
+            locks_instance: whether the method locks the row's instance, which must be locked before the row.
+
+        Raises:
+            NotFound: the row does not exist, or the request may not read it.
+            PermissionDenied: the request may read the row, but not change it.
+            PreconditionFailed: the row is not as `If-Match` says.
+        """
+        row = self.permitted_row(pk)
+        with transaction.atomic() if locks_instance else nullcontext():
+            if locks_instance:
+                get_or_404(Instance.objects.lock, row.instance_id)
+            rows = type(row).objects.filter(pk=row.pk)
+            with if_unchanged(self.request, rows, lambda known: self.row_response(known).data):
+                row = get_or_404(operation, pk)
+        return self.row_response(row)
 
     def row_response(self, row: Any) -> Response:
         """Return a response with one serialized row."""

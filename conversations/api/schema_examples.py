@@ -9,6 +9,7 @@ EXAMPLES: dict[str, Any] = {
     "contact_id": 7,
     "conversation_id": 12,
     "created_at": TIME,
+    "custom_name": "Mariana (oficina)",
     "edited_at": TIME,
     "emoji": "👍",
     "expires_at": TIME,

@@ -80,6 +80,7 @@ def sent_order(envelope: Envelope) -> int:
     return envelope.host_ms or envelope.arrival_ms
 
 
+LIVE = "2:"  # prefix of the clocks of `live_clock`
 ECHO = "00:"  # prefix of the clocks of `echo_clock`
 
 
@@ -89,7 +90,21 @@ def live_clock(envelope: Envelope) -> str:
     The clock of a live event sorts after the clock of any history import. It also sorts after the clocks that start
     with `1`, which are local times of the Evolution host, stored by earlier versions.
     """
-    return f"2:{envelope.clock}"
+    return f"{LIVE}{envelope.clock}"
+
+
+def clock_after(known: str, ms: int) -> str:
+    """Return the clock (sortable time) for a value that a person sets here, and not on the phone.
+
+    It is the clock of a live event of that time, but always later than the clock of the value before, because the
+    person has seen that value.
+
+    Args:
+        known: the clock of the value before; "" if it has none.
+        ms: the time of the change in ms since the epoch.
+    """
+    is_live = known.startswith(LIVE)
+    return f"{LIVE}{coerce.clock_text(max(ms, coerce.clock_ms(known.removeprefix(LIVE)) + 1 if is_live else 0))}"
 
 
 def history_clock(envelope: Envelope) -> str:

@@ -1,7 +1,7 @@
 """The domain's models, each with its manager. Other packages import models from `conversations.models`.
 
-The model modules import each other in one direction only: `message` → `conversation` → `contact` → `instance`;
-`access` → `instance`.
+The model modules import each other in one direction only: `message` → `conversation` → `contact` → `state_clock` →
+`instance`; `access` → `instance`.
 """
 
 from conversations.db import lookups as _lookups  # noqa: F401 - registers the lookups
@@ -10,9 +10,10 @@ from conversations.models.access import ApiToken, Membership, ReadingRecord, Rol
 from conversations.models.contact import Contact, ContactAddress
 from conversations.models.conversation import Conversation, Participant
 from conversations.models.idempotent_request import IdempotentRequest
-from conversations.models.ingestion import IngestCounter, IngestLease, PendingUpdate, StateClock, WebhookEvent
+from conversations.models.ingestion import IngestCounter, IngestLease, PendingUpdate, WebhookEvent
 from conversations.models.instance import Instance
 from conversations.models.message import Message
+from conversations.models.state_clock import StateClock
 
 __all__ = [
     "EPOCH",

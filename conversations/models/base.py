@@ -1,6 +1,6 @@
 """The base class of the main models, with timestamps and `__str__`, and the default page size."""
 
-from typing import ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from django.db import models
 from django.utils import timezone
@@ -24,6 +24,19 @@ class TimestampedModel(CachedModel):
 
     def __str__(self) -> str:
         return " ".join(str(value) for name in self.str_fields if (value := getattr(self, name)) not in ("", None))
+
+
+Row = TypeVar("Row", bound=TimestampedModel)
+
+
+def save_changes(row: Row, **fields: Any) -> Row:
+    """Save the fields whose new values differ from the old ones; if none differs, leave `updated_at` as it is."""
+    changed = [name for name, value in fields.items() if getattr(row, name) != value]
+    for name in changed:
+        setattr(row, name, fields[name])
+    if changed:
+        row.save(update_fields=[*changed, "updated_at"])
+    return row
 
 
 def pk_of(row: models.Model | int) -> int:

@@ -1,5 +1,6 @@
 """The models of a person or business that an instance knows, and of each of their WhatsApp addresses."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -8,10 +9,12 @@ from django.db import models, transaction
 from cachelayer import Page
 from conversations.db.deletion import DB_CASCADE
 from conversations.evolution import jid as jids
-from conversations.models.base import PAGE_SIZE, TimestampedModel
+from conversations.evolution.envelope import ECHO
+from conversations.models.base import PAGE_SIZE, TimestampedModel, save_changes
 from conversations.models.contact_filters import ContactFilters
 from conversations.models.instance import Instance
 from conversations.models.instance_scoped import Instances, InstanceScopedManager, instance_pks
+from conversations.models.state_clock import StateClock, Subject, contact_subject
 
 BY_NAME = ("name", "id")
 
@@ -66,6 +69,26 @@ class ContactManager(InstanceScopedManager["Contact"]):
                 contact.save(update_fields=[*fields, "updated_at"])
         return contact, False
 
+    def rename(self, pk: int, custom_name: str | None) -> "Contact":
+        """Let a name be shown for the contact, whatever the phone says; None shows the phone's name again.
+
+        Ingestion never changes this name. Of two contacts that are merged, the name that was set later stays.
+        """
+        with transaction.atomic():
+            instance = Instance.objects.lock_of(self.filter(pk=pk))
+            row = self.select_for_update(no_key=True).get(pk=pk)
+            self.set_custom_name(row, instance, custom_name)
+            conversation = getattr(row, "conversation", None)
+            if conversation is not None:
+                save_changes(conversation, **row.shared_fields)
+        return row
+
+    def set_custom_name(self, row: "Contact", instance: Instance, custom_name: str | None) -> None:
+        """Save the name of a locked contact, but not its conversation; the caller holds the instance lock."""
+        clocks = StateClock.objects.stamp({row.clock_subject: ["custom_name"]})[row.clock_subject]
+        name = custom_name or row.phone_name(clocks, instance.own_names)
+        save_changes(row, name=name, custom_name=custom_name)
+
     def _create_with_address(self, instance: Instance, address: jids.Address, fields: dict[str, Any]) -> "Contact":
         number_field = "phone" if address.kind is jids.AddressKind.PHONE else "lid"
         contact = self.create(**{"instance": instance, "jid": address.jid, number_field: address.number, **fields})
@@ -76,7 +99,7 @@ class ContactManager(InstanceScopedManager["Contact"]):
 class Contact(TimestampedModel):
     """One person or business. `jid`, `phone` and `lid` are the preferred JID, phone number and LID of the contact.
 
-    `name` is `saved_name` or else `push_name`, as in WhatsApp.
+    `name` is `custom_name` or else, as in WhatsApp, `saved_name` or `push_name`.
     """
 
     class Presence(models.TextChoices):
@@ -96,6 +119,9 @@ class Contact(TimestampedModel):
     name = models.CharField(max_length=255, blank=True, default="", help_text="the name to show")
     saved_name = models.CharField(max_length=255, blank=True, default="", help_text="name in the phone's address book")
     push_name = models.CharField(max_length=255, blank=True, default="", help_text="name that the contact chose")
+    custom_name = models.CharField(  # noqa: DJ001 - a nullable column is added without rewriting the table
+        max_length=255, null=True, blank=True, help_text="name given to the contact here; shown instead of the others"
+    )
     picture_url = models.TextField(blank=True, default="")
     presence = models.CharField(max_length=16, choices=Presence, blank=True, default=Presence.UNKNOWN)
     last_seen_at = models.DateTimeField(null=True, blank=True)
@@ -109,6 +135,28 @@ class Contact(TimestampedModel):
             models.Index(fields=["instance", "name", "id"], name="contact_by_name"),
             models.Index(fields=["name", "id"], name="contact_all_by_name"),
         ]
+
+    @property
+    def clock_subject(self) -> Subject:
+        """The subject of the contact's clocks."""
+        return Subject(self.instance_id, contact_subject(self.pk))
+
+    @property
+    def shared_fields(self) -> dict[str, Any]:
+        """The fields that the direct conversation with the contact has too."""
+        return {"jid": self.jid, "name": self.name, "custom_name": self.custom_name}
+
+    def phone_name(self, clocks: Mapping[str, str], own_names: Collection[str]) -> str:
+        """Return the name to show if none was given here: the one in the phone's address book, or the contact's own.
+
+        A name of the instance itself is not shown if only an echo of the instance's messages gave it to the contact.
+
+        Args:
+            clocks: the clocks of the contact's fields.
+            own_names: the names that the instance has had.
+        """
+        is_own = clocks.get("push_name", "").startswith(ECHO) and self.push_name in own_names
+        return self.saved_name or ("" if is_own else self.push_name)
 
 
 class ContactAddress(models.Model):

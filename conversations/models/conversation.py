@@ -1,6 +1,7 @@
 """The models of a chat that an instance has with a person, a group or a list, and of the members of a group."""
 
 import datetime as dt
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
@@ -15,12 +16,13 @@ from conversations.evolution import jid as jids
 from conversations.evolution.coerce import EPOCH
 from conversations.evolution.status import READ
 from conversations.models import conversation_summary
-from conversations.models.base import PAGE_SIZE, TimestampedModel
+from conversations.models.base import PAGE_SIZE, TimestampedModel, save_changes
 from conversations.models.contact import Contact
-from conversations.models.conversation_filters import ConversationFilters
+from conversations.models.conversation_filters import IS_UNREAD, ConversationFilters
 from conversations.models.conversation_summary import Position
 from conversations.models.instance import Instance
 from conversations.models.instance_scoped import Instances, InstanceScopedManager, instance_pks
+from conversations.models.state_clock import LABEL, StateClock, Subject, chat_subject, direct_subject
 
 LATEST_FIRST = ("-last_message_at", "-id")
 OLDEST_CHANGE_FIRST = ("updated_at", "id")
@@ -28,13 +30,21 @@ MINUTE = dt.timedelta(minutes=1)  # a list of muted conversations is exact to th
 
 # The states that few conversations have, each with an index of those conversations alone.
 RARE_STATES = {
-    "unread": Q(unread_count__gt=0),
+    "unread": IS_UNREAD,
     "pinned": Q(is_pinned=True),
     "archived": Q(is_archived=True),
     "muted": Q(muted_until__isnull=False),
     "deleted": Q(is_deleted=True),
     "other_kind": ~Q(kind="direct"),
 }
+
+
+class UnknownLabels(ValueError):
+    """Labels are to be attached that the instance does not have; `labels` has their ids."""
+
+    def __init__(self, labels: Collection[str]) -> None:
+        super().__init__(f"the instance has no label {', '.join(sorted(labels))}")
+        self.labels = labels
 
 
 class ConversationManager(InstanceScopedManager["Conversation"]):
@@ -100,8 +110,28 @@ class ConversationManager(InstanceScopedManager["Conversation"]):
                 defaults = {"kind": str(address.kind), **fields}
                 return self.update_or_create(instance=instance, jid=address.jid, defaults=defaults)
             contact, _ = Contact.objects.upsert(instance, jid)
-            defaults = {"kind": "direct", "jid": contact.jid, "name": contact.name, **fields}
+            defaults = {"kind": "direct", **contact.shared_fields, **fields}
             return self.update_or_create(instance=instance, contact=contact, defaults=fields, create_defaults=defaults)
+
+    def change(self, pk: int, **fields: Any) -> "Conversation":
+        """Change what people may change of a conversation, and return the conversation.
+
+        Args:
+            pk: the primary key.
+            fields: new values of `is_archived`, `is_pinned`, `muted_until`; `custom_name`, which is shown instead of
+                the name in WhatsApp, or None; `labels`, the ids of all labels that are attached from now on.
+
+        Raises:
+            UnknownLabels: the instance does not have one of the labels.
+        """
+        with transaction.atomic():
+            instance = Instance.objects.lock_of(self.filter(pk=pk))
+            row = self._lock(pk)
+            if "labels" in fields:
+                fields["labels"] = row.attach_labels(instance, fields["labels"])
+            if "custom_name" in fields:
+                fields |= row.rename(instance, fields["custom_name"])
+            return save_changes(row, **fields)
 
     def mark_read(self, pk: int) -> "Conversation":
         """Mark a conversation as read up to its last message, and return the conversation."""
@@ -110,7 +140,7 @@ class ConversationManager(InstanceScopedManager["Conversation"]):
             last = (row.last_message_at, row.last_message.sent_order if row.last_message else 0)
             marked = max(row.marked_position, last)
             until = max(row.read_position, marked)
-            return _save_changes(row, **read_fields(until), **marked_fields(marked), unread_count=0)
+            return save_changes(row, **read_fields(until), **marked_fields(marked), unread_count=0)
 
     def increment_unread(self, pk: int, by: int = 1) -> "Conversation":
         """Add `by` to a conversation's unread count, for chat messages that are not stored in this database."""
@@ -125,7 +155,7 @@ class ConversationManager(InstanceScopedManager["Conversation"]):
         """Compute a conversation's last message, read watermark and unread count again from its messages."""
         with transaction.atomic():
             row = self._lock(pk)
-            return _save_changes(row, **row.summarize())
+            return save_changes(row, **row.summarize())
 
     def archive(self, pk: int) -> "Conversation":
         """Archive the conversation."""
@@ -145,7 +175,7 @@ class ConversationManager(InstanceScopedManager["Conversation"]):
 
     def _update(self, pk: int, **fields: bool) -> "Conversation":
         with transaction.atomic():
-            return _save_changes(self._lock(pk), **fields)
+            return save_changes(self._lock(pk), **fields)
 
     def _lock(self, pk: int) -> "Conversation":
         return self.select_for_update(no_key=True).get(pk=pk)
@@ -159,16 +189,6 @@ def read_fields(until: Position) -> dict[str, Any]:
 def marked_fields(until: Position) -> dict[str, Any]:
     """Return the `Conversation` fields of the place up to which mark-read was called."""
     return {"marked_read_until": until[0], "marked_read_until_order": until[1]}
-
-
-def _save_changes(row: "Conversation", **fields: Any) -> "Conversation":
-    """Save the fields whose new values differ from the old ones; if none differs, leave `updated_at` as it is."""
-    changed = [name for name, value in fields.items() if getattr(row, name) != value]
-    for name in changed:
-        setattr(row, name, fields[name])
-    if changed:
-        row.save(update_fields=[*changed, "updated_at"])
-    return row
 
 
 class Conversation(TimestampedModel):
@@ -193,7 +213,14 @@ class Conversation(TimestampedModel):
     kind = models.CharField(max_length=16, choices=Kind)
     jid = models.CharField(max_length=128)
     contact = models.OneToOneField(Contact, models.RESTRICT, null=True, blank=True, related_name="conversation")
-    name = models.CharField(max_length=255, blank=True, default="")
+    name = models.CharField(max_length=255, blank=True, default="", help_text="the name to show")
+    # These columns are nullable, so that they were added without rewriting the table.
+    custom_name = models.CharField(  # noqa: DJ001 - see above
+        max_length=255, null=True, blank=True, help_text="name given here, to the contact or to the group"
+    )
+    original_name = models.CharField(  # noqa: DJ001 - see above
+        max_length=255, null=True, blank=True, editable=False, help_text="a group's name in WhatsApp, if not `name`"
+    )
     labels = models.JSONField(default=dict, blank=True, help_text="label id → whether the chat has the label")
 
     last_message = models.ForeignKey("conversations.Message", models.SET_NULL, null=True, blank=True, related_name="+")
@@ -207,6 +234,9 @@ class Conversation(TimestampedModel):
     read_until_order = models.BigIntegerField(default=0, editable=False, help_text="and up to this `sent_order`")
     marked_read_until = models.DateTimeField(default=EPOCH, help_text="up to where mark-read was called here")
     marked_read_until_order = models.BigIntegerField(default=0, editable=False, help_text="and up to this `sent_order`")
+    unread_mark = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="marked as unread, until messages after this time are read"
+    )
     is_archived = models.BooleanField(default=False)
     is_pinned = models.BooleanField(default=False)
     muted_until = models.DateTimeField(null=True, blank=True)
@@ -239,6 +269,54 @@ class Conversation(TimestampedModel):
                 for state, condition in RARE_STATES.items()
             ),
         ]
+
+    @property
+    def is_marked_unread(self) -> bool:
+        """Whether the conversation was marked as unread here, and not read since."""
+        return self.unread_mark is not None
+
+    @property
+    def clock_subject(self) -> Subject:
+        """The subject of the conversation's clocks."""
+        name = direct_subject(self.contact_id) if self.contact_id else chat_subject(self.jid)
+        return Subject(self.instance_id, name)
+
+    @property
+    def original_name_column(self) -> str:
+        """The column with the name that a group has in WhatsApp."""
+        return "name" if self.custom_name is None else "original_name"
+
+    @property
+    def attached_labels(self) -> set[str]:
+        """The ids of the attached labels, among them deleted ones."""
+        return {label_id for label_id, is_attached in self.labels.items() if is_attached}
+
+    def attach_labels(self, instance: Instance, wanted: Collection[str]) -> dict[str, bool]:
+        """Return the value of `labels` with which exactly these labels are attached; stamp the clocks of all labels.
+
+        Raises:
+            UnknownLabels: the instance does not have one of the labels.
+        """
+        known = instance.labels.keys() - instance.deleted_labels
+        if unknown := set(wanted) - known - self.attached_labels:
+            raise UnknownLabels(unknown)
+        every = known | self.labels.keys() | set(wanted)
+        StateClock.objects.stamp({self.clock_subject: [f"{LABEL}{label_id}" for label_id in every]})
+        return dict.fromkeys(self.labels, False) | dict.fromkeys(wanted, True)
+
+    def rename(self, instance: Instance, custom_name: str | None) -> dict[str, Any]:
+        """Return the fields with which a name is shown that was given here; a direct conversation renames its contact.
+
+        None shows the name in WhatsApp again. The caller holds the instance lock.
+        """
+        if self.contact_id is not None:
+            contact = Contact.objects.select_for_update(no_key=True).get(pk=self.contact_id)
+            Contact.objects.set_custom_name(contact, instance, custom_name)
+            return contact.shared_fields
+        original = getattr(self, self.original_name_column)
+        if custom_name is None:
+            return {"name": original, "custom_name": None, "original_name": None}
+        return {"name": custom_name, "custom_name": custom_name, "original_name": original}
 
     def summarize(self) -> dict[str, Any]:
         """Compute the conversation's summary fields from the messages in the database; see `conversation_summary`."""

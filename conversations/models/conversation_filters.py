@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from django.db.models import Q
 
+IS_UNREAD = Q(unread_count__gt=0) | Q(unread_mark__isnull=False)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ConversationFilters:
@@ -57,7 +59,7 @@ class ConversationFilters:
         if self.label:
             condition &= ~Q(labels={}) & Q(labels__has_true=self.label)
         if self.unread is not None:
-            condition &= Q(unread_count__gt=0) if self.unread else Q(unread_count=0)
+            condition &= IS_UNREAD if self.unread else ~IS_UNREAD
         if self.muted is not None:
             is_muted = Q(muted_until__isnull=False, muted_until__gt=now)
             condition &= is_muted if self.muted else Q(muted_until__isnull=True) | Q(muted_until__lte=now)

@@ -1,4 +1,4 @@
-"""The models of ingestion: webhook events, a lease per instance, counters, pending updates and state clocks."""
+"""The models of ingestion: webhook events, a lease per instance, counters and pending updates."""
 
 from django.db import models
 from django.db.models import Q
@@ -135,24 +135,3 @@ class PendingUpdate(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.pk}"
-
-
-class StateClock(models.Model):
-    """The times at which the latest-state fields of one instance, contact or conversation last changed ("clocks").
-
-    Clocks have their own table, so that an event that repeats a value does not write the row of the contact or
-    conversation. `subject` names the row that the clocks belong to: `instance`, `contact:12`, `direct:12` (the direct
-    conversation with contact 12) or `chat:<jid>`. `clocks` maps a field name to the `date_time` of an Evolution event.
-    Evolution's `date_time` is the local time of the Evolution host, although the text ends in Z; so a clock is only
-    compared with clocks of the same instance.
-    """
-
-    instance = models.ForeignKey(Instance, models.CASCADE, related_name="+", db_index=False)
-    subject = models.CharField(max_length=160)
-    clocks = models.JSONField(default=dict)
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["instance", "subject"], name="state_clock")]
-
-    def __str__(self) -> str:
-        return self.subject

@@ -63,6 +63,14 @@ class InstanceManager(TableManager["Instance"]):
         """
         return self.select_for_update(no_key=True).get(pk=pk)
 
+    def lock_of(self, rows: QuerySet[Any]) -> "Instance":
+        """Lock the instance that a row belongs to, as `lock` does, before the row itself is locked.
+
+        Raises:
+            ObjectDoesNotExist: `rows` contains no row.
+        """
+        return self.lock(rows.values_list("instance", flat=True).get())
+
     def upsert(self, name: str, server_url: str = "", **fields: Any) -> tuple["Instance", bool]:
         """Create an instance, or update the fields of the existing one; return the instance and whether it is new."""
         if not fields:

@@ -30,6 +30,7 @@ class ContactSerializer(RowSerializer[Contact]):
             "phone",
             "lid",
             "name",
+            "custom_name",
             "saved_name",
             "push_name",
             "picture_url",

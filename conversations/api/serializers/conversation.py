@@ -33,6 +33,9 @@ class ConversationSerializer(RowSerializer[Conversation]):
     )
     contact = ContactSerializer(required=False, allow_null=True, help_text="Only with `expand=contact`.")
     last_message = LastMessageSerializer()
+    is_marked_unread = serializers.BooleanField(
+        help_text="Marked as unread here; it counts as unread without unread messages."
+    )
     labels = serializers.SerializerMethodField(
         help_text="Ids of the labels attached to the conversation. Their names are in the instance's `labels`."
     )
@@ -48,8 +51,10 @@ class ConversationSerializer(RowSerializer[Conversation]):
             "contact_id",
             "contact",
             "name",
+            "custom_name",
             "last_message",
             "unread_count",
+            "is_marked_unread",
             "is_archived",
             "is_pinned",
             "muted_until",

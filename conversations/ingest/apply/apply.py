@@ -34,10 +34,11 @@ from conversations.ingest.apply.conversations import (
     refresh_contact_names,
 )
 from conversations.ingest.apply.identity import ContactIndex, Identities, look_up, resolve_contacts
-from conversations.ingest.apply.latest_state import LatestState, chat_subject, contact_subject, direct_subject
+from conversations.ingest.apply.latest_state import LatestState
 from conversations.ingest.apply.messages import MessageBatch, address_keys, pending_for_contacts, pending_for_keys
 from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Contact, Instance
+from conversations.models.state_clock import INSTANCE, chat_subject, contact_subject, direct_subject
 
 STATEMENTS = ("reaction", "poll")  # kinds of updates whose authors need a contact
 MAX_FACTS = 2500  # maximum number of facts merged together; a history import contains thousands of facts
@@ -145,7 +146,7 @@ def _person_addresses(facts: _FactsByType, own_keys: Collection[str]) -> set[Add
 def _state_subjects(facts: _FactsByType, contacts: ContactIndex) -> Iterator[str]:
     """Yield the `StateClock.subject` of each row for which the facts contain latest-state values."""
     if facts.of_type(InstanceState):
-        yield "instance"
+        yield INSTANCE
     for address in {fact.address for fact in facts.of_type(ContactState)}:
         yield contact_subject(contacts.get(address).pk)
     for chat in {fact.chat for fact in facts.of_type(ConversationState)}:

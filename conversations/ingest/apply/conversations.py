@@ -55,7 +55,7 @@ class ConversationBatch:
         )
         self._add(rows.filter(wanted, instance=self._instance).order_by("pk"))
         new = [
-            Conversation(instance=self._instance, kind="direct", contact=contact, jid=contact.jid, name=contact.name)
+            Conversation(instance=self._instance, kind="direct", contact=contact, **contact.shared_fields)
             for pk, contact in direct.items()
             if pk not in self._by_contact
         ]
@@ -119,7 +119,7 @@ def refresh_contact_names(contacts: Iterable[Contact], conversations: Conversati
     for contact in contacts:
         conversation = conversations.for_contact(contact)
         if conversation is not None:
-            changes.set(conversation, jid=contact.jid, name=contact.name)
+            changes.set(conversation, **contact.shared_fields)
 
 
 def apply_memberships(

@@ -10,38 +10,18 @@ from typing import Any
 from django.db import connection
 
 from conversations.db import bulk
-from conversations.evolution.envelope import ECHO
 from conversations.evolution.facts import Values
 from conversations.ingest.apply import merge_rules
 from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Contact, Conversation, Instance, StateClock
+from conversations.models.state_clock import INSTANCE, LABEL
 
 StatefulRow = Instance | Contact | Conversation
-LABEL = "label:"  # prefix of a field name that stands for one label
 
 
 def subject_for(row: StatefulRow) -> str:
     """Return the `StateClock.subject` of a row."""
-    if isinstance(row, Instance):
-        return "instance"
-    if isinstance(row, Contact):
-        return contact_subject(row.pk)
-    return direct_subject(row.contact_id) if row.contact_id else chat_subject(row.jid)
-
-
-def contact_subject(contact_id: int) -> str:
-    """Return the `StateClock.subject` of a contact."""
-    return f"contact:{contact_id}"
-
-
-def direct_subject(contact_id: int) -> str:
-    """Return the `StateClock.subject` of the direct conversation with a contact."""
-    return f"direct:{contact_id}"
-
-
-def chat_subject(jid: str) -> str:
-    """Return the `StateClock.subject` of a conversation that is not direct, such as a group."""
-    return f"chat:{jid}"
+    return INSTANCE if isinstance(row, Instance) else row.clock_subject.name
 
 
 def newer_values(row: StatefulRow, clocks: Mapping[str, str], values: Values, clock: str) -> dict[str, Any]:
@@ -95,13 +75,9 @@ class LatestState:
         StateClock.objects.filter(instance=self._instance, subject=subject_for(other)).delete()
 
     def shown_name(self, contact: Contact) -> str:
-        """Return the name to show: the one that is saved in the phone's address book, or else the contact's own name.
-
-        A name of the instance itself is not shown if only an echo of the instance's messages gave it to the contact.
-        """
-        is_echo = self._rows[subject_for(contact)].clocks.get("push_name", "").startswith(ECHO)
-        is_own = is_echo and contact.push_name in self._instance.own_names
-        return contact.saved_name or ("" if is_own else contact.push_name)
+        """Return the name to show: the one given here, or else that of the phone (see `Contact.phone_name`)."""
+        clocks = self._rows[subject_for(contact)].clocks
+        return contact.custom_name or contact.phone_name(clocks, self._instance.own_names)
 
     def save(self) -> None:
         """Write the changed clocks to the database."""
@@ -114,10 +90,15 @@ class LatestState:
 def _get(row: StatefulRow, name: str) -> Any:
     if name.startswith(LABEL):
         return getattr(row, "labels", {}).get(name.removeprefix(LABEL))
-    return getattr(row, name)
+    return getattr(row, _column(row, name))
 
 
 def _field(row: StatefulRow, name: str, value: Any) -> dict[str, Any]:
     if name.startswith(LABEL):
         return {"labels": {**getattr(row, "labels", {}), name.removeprefix(LABEL): value}}
-    return {name: value}
+    return {_column(row, name): value}
+
+
+def _column(row: StatefulRow, name: str) -> str:
+    """Return the column of a field; `name` holds the name that is shown, which people may have changed here."""
+    return row.original_name_column if name == "name" and isinstance(row, Conversation) else name

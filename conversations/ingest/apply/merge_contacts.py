@@ -7,12 +7,13 @@ conversations of both contacts are merged in the same transaction, so no reader 
 from django.utils import timezone
 
 from conversations.ingest.apply import merge_rules
-from conversations.ingest.apply.latest_state import LatestState, direct_subject, subject_for
+from conversations.ingest.apply.latest_state import LatestState, subject_for
 from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Contact, ContactAddress, Conversation, Instance, Message, Participant, StateClock
 from conversations.models.conversation import marked_fields
+from conversations.models.state_clock import direct_subject
 
-CONTACT_VALUES = ("saved_name", "push_name", "picture_url", "presence", "last_seen_at")
+CONTACT_VALUES = ("custom_name", "saved_name", "push_name", "picture_url", "presence", "last_seen_at")
 
 
 def merge_contacts(instance: Instance, kept: Contact, removed: Contact) -> None:
@@ -24,7 +25,7 @@ def merge_contacts(instance: Instance, kept: Contact, removed: Contact) -> None:
     rows = [row for row in (kept, removed, kept_chat, removed_chat) if row is not None]
     states = LatestState(instance, [subject_for(row) for row in rows])
     states.merge(kept, removed, CONTACT_VALUES, changes)
-    changes.set(kept, name=states.shown_name(kept) or kept.name)
+    changes.set(kept, name=states.shown_name(kept))
     ContactAddress.objects.filter(contact=removed).update(contact=kept)
     Message.objects.filter(sender=removed).update(sender=kept)
     _merge_memberships(kept, removed)

@@ -7,9 +7,9 @@ from conversations.evolution import jid
 from conversations.evolution.envelope import OwnAddresses
 from conversations.evolution.facts import ME, InstanceState, OwnIdentity
 from conversations.ingest.apply import statements
-from conversations.ingest.apply.latest_state import contact_subject
 from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Contact, ContactAddress, Instance, StateClock
+from conversations.models.state_clock import contact_subject
 
 
 @dataclass(frozen=True)

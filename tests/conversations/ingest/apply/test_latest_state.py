@@ -7,16 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pytest_django import DjangoAssertNumQueries
 
-from conversations.ingest.apply.latest_state import (
-    LatestState,
-    chat_subject,
-    contact_subject,
-    direct_subject,
-    newer_values,
-    subject_for,
-)
+from conversations.ingest.apply.latest_state import LatestState, newer_values, subject_for
 from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Contact, Conversation, Instance, StateClock
+from conversations.models.state_clock import chat_subject, contact_subject, direct_subject
 from tests.effort import effort
 
 Statement = tuple[dict[str, Any], str]  # values by field name, and the clock of the values

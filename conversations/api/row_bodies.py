@@ -1,0 +1,51 @@
+"""What clients send to change contacts and conversations."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from conversations.api.bodies import Body, BoundedListField, SwitchField, TextField
+from conversations.api.serializers.contact import ContactSerializer
+from conversations.api.serializers.conversation import ConversationDetailSerializer
+
+MAX_LABELS = 100  # WhatsApp permits 20 labels
+
+
+class NameField(TextField):
+    """A name that is shown instead of the one in WhatsApp; null and "" take it back."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=255, allow_null=True, allow_blank=True, required=False, **options)
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        """Return the name; None for none."""
+        return super().run_validation(data) or None
+
+
+class ContactBody(Body):
+    """The new values of a contact. What is left out stays as it is."""
+
+    names_of_row = ContactSerializer.Meta.fields
+
+    custom_name = NameField(
+        help_text='The name to show for the contact and the conversation with it; null or "" for the one in WhatsApp.'
+    )
+
+
+class ConversationBody(Body):
+    """The new values of a conversation. What is left out stays as it is."""
+
+    names_of_row = ConversationDetailSerializer.Meta.fields
+
+    custom_name = NameField(
+        help_text='The name to show; null or "" for the one in WhatsApp. A direct conversation has its contact\'s name.'
+    )
+    labels = BoundedListField(
+        child=TextField(max_length=64),
+        max_length=MAX_LABELS,
+        required=False,
+        help_text="The ids of all labels that are attached from now on; they are among the instance's `labels`.",
+    )
+    is_archived = SwitchField(required=False)
+    is_pinned = SwitchField(required=False)
+    muted_until = serializers.DateTimeField(allow_null=True, required=False, help_text="null if it is not muted.")
