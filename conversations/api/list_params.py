@@ -1,7 +1,8 @@
 """The filters of each list endpoint. Each field has the name of a field of the list's filters."""
 
 import datetime as dt
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from django.db.models import TextChoices
 from rest_framework import serializers
@@ -52,7 +53,7 @@ class ScopedParameters(PageParameters):
 class ContactParameters(ScopedParameters):
     """Query parameters of the list of contacts."""
 
-    search = _text("Part of a name, a phone number or a LID.")
+    moved: ClassVar[Mapping[str, str]] = {"search": "search/contacts/?q=…"}
 
 
 class ConversationParameters(ScopedParameters):
@@ -74,7 +75,8 @@ class ConversationParameters(ScopedParameters):
         "Only conversations changed after this time, oldest change first. To poll for changes, pass the `updated_at` "
         "of the last row that you received."
     )
-    search = _text("Part of a name or of an address.")
+
+    moved: ClassVar[Mapping[str, str]] = {"search": "search/conversations/?q=…"}
 
 
 class MessageParameters(ScopedParameters):

@@ -103,7 +103,12 @@ class NamesField(CommaSeparatedField):
 
 
 class Parameters(serializers.Serializer[Any]):
-    """Validates query parameters, of which none may be unknown or given twice."""
+    """Validates query parameters, of which none may be unknown or given twice.
+
+    `moved` maps the names of parameters that clients might expect to the requests that replace them.
+    """
+
+    moved: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     @classmethod
     def parse(cls, query: QueryDict) -> dict[str, Any]:
@@ -113,11 +118,15 @@ class Parameters(serializers.Serializer[Any]):
             ValidationError: a query parameter is wrong; `detail` maps each wrong parameter to its error texts.
         """
         serializer = cls(data=query.dict())
-        errors = {name: [UNKNOWN] for name in query if name not in serializer.fields}
+        errors = {name: [cls._unknown(name)] for name in query if name not in serializer.fields}
         errors |= {name: [REPEATED] for name, values in query.lists() if len(values) > 1}
         if not serializer.is_valid() or errors:
             raise serializers.ValidationError({**serializer.errors, **errors})
         return dict(serializer.validated_data)
+
+    @classmethod
+    def _unknown(cls, name: str) -> ErrorDetail:
+        return ErrorDetail(f"{UNKNOWN} Use {cls.moved[name]} instead.", "unknown") if name in cls.moved else UNKNOWN
 
 
 class PageParameters(Parameters):

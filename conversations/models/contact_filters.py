@@ -7,15 +7,13 @@ from django.db.models import Q
 
 @dataclass(frozen=True, kw_only=True)
 class ContactFilters:
-    """Which contacts a list contains. None and "" stand for no filter.
+    """Which contacts a list contains. None stands for no filter.
 
     Attributes:
         ids: the primary keys of the contacts.
-        search: part of the contact's name, phone number or LID.
     """
 
     ids: tuple[int, ...] | None = None
-    search: str = ""
 
     @property
     def is_small(self) -> bool:
@@ -24,7 +22,4 @@ class ContactFilters:
 
     def condition(self) -> Q:
         """Return the database condition."""
-        condition = Q() if self.ids is None else Q(pk__in=self.ids)
-        if self.search:
-            condition &= Q(name__icontains=self.search) | Q(phone__contains=self.search) | Q(lid__contains=self.search)
-        return condition
+        return Q() if self.ids is None else Q(pk__in=self.ids)

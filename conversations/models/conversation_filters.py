@@ -20,7 +20,6 @@ class ConversationFilters:
         kind: one of `Conversation.Kind`.
         active_after, active_before: the last message is from this time on, or before this time.
         updated_after: changed after this time.
-        search: part of the conversation's name or JID.
     """
 
     ids: tuple[int, ...] | None = None
@@ -35,7 +34,6 @@ class ConversationFilters:
     active_after: dt.datetime | None = None
     active_before: dt.datetime | None = None
     updated_after: dt.datetime | None = None
-    search: str = ""
 
     @property
     def is_small(self) -> bool:
@@ -63,6 +61,4 @@ class ConversationFilters:
         if self.muted is not None:
             is_muted = Q(muted_until__isnull=False, muted_until__gt=now)
             condition &= is_muted if self.muted else Q(muted_until__isnull=True) | Q(muted_until__lte=now)
-        if self.search:
-            condition &= Q(name__icontains=self.search) | Q(jid__contains=self.search)
         return condition

@@ -28,11 +28,15 @@ FILL = (
     """
     INSERT INTO conversations_conversation (id, instance_id, kind, jid, contact_id, name, labels, last_message_at,
         last_message_text, last_message_kind, last_message_from_me, unread_count, read_until, read_until_order,
-        marked_read_until, marked_read_until_order, is_archived, is_pinned, is_deleted, participants_as_of,
+        marked_read_until, marked_read_until_order, is_archived, is_pinned, muted_until, is_deleted, participants_as_of,
         created_at, updated_at)
-    SELECT id, instance_id, 'direct', jid, id, name, '{{}}', at, 'bom dia', 'text', false, (id % 10 = 0)::int, at, 0,
-        'epoch', 0, id % 7 = 0, id % 50 = 0, false, '', at, at
-    FROM (SELECT *, timestamptz '2026-11-01' - interval '60 seconds' * id AS at FROM conversations_contact) AS contact
+    SELECT id, instance_id, CASE WHEN is_group THEN 'group' ELSE 'direct' END,
+        CASE WHEN is_group THEN 120363000000000000 + id || '@g.us' ELSE jid END, CASE WHEN NOT is_group THEN id END,
+        name, CASE WHEN n % 60 = 5 THEN '{{"7": true}}' ELSE '{{}}' END::jsonb, at, 'bom dia', 'text', false,
+        CASE WHEN n % 10 = 0 THEN 1 + n % 7 ELSE 0 END, at, 0, 'epoch', 0, n % 7 = 0, n % 50 = 0,
+        CASE WHEN n % 30 = 2 THEN at + interval '1 year' * (n % 9) END, n % 100 = 3, '', at, at
+    FROM (SELECT *, id / {instances} AS n, id / {instances} % 12 = 1 AS is_group,
+        timestamptz '2026-11-01' - interval '60 seconds' * id AS at FROM conversations_contact) AS contact
     """,
     """
     INSERT INTO conversations_message (id, instance_id, conversation_id, key_id, from_me, sender_id, sender_name,
@@ -40,7 +44,7 @@ FILL = (
         original_text, edited_at_is_estimated, is_deleted, reactions, poll_results, is_history, from_device, precedence,
         created_at, updated_at)
     SELECT chat.id * {per_chat} + n, instance_id, chat.id, '3EB0' || chat.id * {per_chat} + n, n % 2 = 1,
-        CASE WHEN n % 2 = 0 THEN contact_id END, '', last_message_at - interval '1 hour' * n, 0, 4, '',
+        CASE WHEN n % 2 = 0 THEN chat.id END, '', last_message_at - interval '1 hour' * n, 0, 4, '',
         CASE WHEN (chat.id + n) % 20 = 0 THEN 'image' ELSE 'text' END, text, '{{}}', '{{}}', '', '', '', '', false,
         false, '{{}}', '{{}}', false, false, '', now(), now()
     FROM conversations_conversation AS chat, generate_series(0, {per_chat} - 1) AS n,

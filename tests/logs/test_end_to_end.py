@@ -23,7 +23,7 @@ pytestmark = pytest.mark.once
 
 TIMEOUT = 240  # seconds
 WEBHOOK = "/webhooks/evolution/sales"
-CONTACTS = "/api/v1/contacts/?search=Mariana"
+CONTACTS = "/api/v1/search/contacts/?q=Mariana"
 ABORT = "SELECT RAISE(ABORT, 'no')"
 
 
@@ -147,7 +147,7 @@ def test_a_failing_query_is_an_error_of_the_database(server: Server) -> None:
 
 def test_an_error_of_the_database_in_a_view_is_an_error_of_the_api(server: Server) -> None:
     line = server.one("api-errors.log", request_id="broken", level="ERROR")
-    assert line["message"] == "Service Unavailable: /api/v1/contacts/"
+    assert line["message"] == "Service Unavailable: /api/v1/search/contacts/"
     assert "Traceback (most recent call last)" in line["exc_info"]
     assert "conversations/api/" in line["exc_info"]
 

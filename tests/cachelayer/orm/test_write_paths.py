@@ -112,7 +112,6 @@ def _reads_of_instance(pk: int, name: str) -> "dict[str, Callable[[Access], Any]
         f"named {pk}": lambda db: db(Instance).by_name(name),
         f"contacts of {pk}": lambda db: db(Contact).for_instance(pk, **db.options),
         f"contacts of {pk}, page 1": lambda db: db(Contact).for_instance(pk, limit=1, **db.options),
-        f"contacts of {pk} with v": lambda db: db(Contact).for_instance(pk, search="v", **db.options),
         f"conversations of {pk}": lambda db: db(Conversation).for_instance(pk, **db.options),
         f"pinned of {pk}": lambda db: db(Conversation).for_instance(pk, pinned=True, **db.options),
         f"unread of {pk}": lambda db: db(Conversation).for_instance(pk, unread=True, **db.options),

@@ -48,11 +48,11 @@ def test_reads_of_many_rows_are_logged_in_one_line_a_tier() -> None:
     assert logged.one(message="Cache MISS contacts", tier="database")["count"] == 3
 
 
-def test_search_terms_are_not_logged() -> None:
+def test_the_values_of_filters_are_not_logged() -> None:
     instance = an_instance()
     with capture() as logged:
         for _ in range(2):
-            Conversation.objects.for_instance(instance, search="Maria da Silva")
+            Conversation.objects.for_instance(instance, label="Maria da Silva")
     assert logged.matching(message=f"conversations:instance:{instance.pk}", tier="local")
     assert "Maria" not in str(logged)
 

@@ -142,7 +142,7 @@ def paths_of(world: World) -> list[str]:
         "/api/v1/instances/",
         f"/api/v1/instances/{mine.pk}/",
         "/api/v1/contacts/",
-        f"/api/v1/contacts/?instance={mine.pk}&search=v",
+        f"/api/v1/contacts/?instance={mine.pk}&limit=3",
         f"/api/v1/contacts/{contact.pk}/",
         "/api/v1/conversations/",
         f"/api/v1/conversations/?instance={mine.pk}",

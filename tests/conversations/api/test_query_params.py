@@ -49,8 +49,8 @@ def test_the_parameters_of_a_list_are_the_filters_of_the_list(params_class: Any,
         ("deleted=any", "deleted", None),
         ("kind=group", "kind", "group"),
         ("kind=", "kind", ""),
-        ("search=Jo%C3%A3o", "search", "João"),
-        ("search=", "search", ""),
+        ("label=Jo%C3%A3o", "label", "João"),
+        ("label=", "label", ""),
         ("updated_after=2026-03-01T12:00:00Z", "updated_after", dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)),
         ("updated_after=2026-03-01T09:00:00-03:00", "updated_after", dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)),
         ("updated_after=2026-03-01", "updated_after", dt.datetime(2026, 3, 1, tzinfo=dt.UTC)),
@@ -78,7 +78,7 @@ def test_a_value_is_converted_to_the_type_of_its_parameter(query: str, name: str
             "instance=%00",
         ),
         *("archived=maybe", "pinned=", "unread=2", "deleted=null", "archived=%00"),
-        *("kind=person", "kind=%00", "search=a%00b", f"search={'x' * 256}", "cursor=%00"),
+        *("kind=person", "kind=%00", "label=a%00b", f"label={'x' * 256}", "cursor=%00"),
         *("updated_after=yesterday", "updated_after=", "updated_after=0001-01-01T00:00:00%2B14:00"),
         "updated_after=2026-13-01T00:00:00Z",
     ],
@@ -89,7 +89,16 @@ def test_a_wrong_value_is_an_error_of_its_parameter(query: str) -> None:
 
 def test_an_unknown_parameter_is_an_error_that_names_it() -> None:
     assert errors("archive=true") == {"archive": ["Unknown parameter."]}
-    assert errors("search=a", PageParameters) == {"search": ["Unknown parameter."]}
+    assert errors("label=a", PageParameters) == {"label": ["Unknown parameter."]}
+
+
+@pytest.mark.parametrize(
+    ("params_class", "route"),
+    [(ContactParameters, "search/contacts/"), (ConversationParameters, "search/conversations/")],
+)
+def test_a_search_in_a_list_is_an_error_that_names_the_search(params_class: Any, route: str) -> None:
+    (error,) = errors("search=a", params_class)["search"]
+    assert (error, error.code) == (f"Unknown parameter. Use {route}?q=… instead.", "unknown")
 
 
 def test_a_parameter_given_twice_is_an_error() -> None:

@@ -25,19 +25,11 @@ def test_lists_are_of_one_instance_or_of_all_ordered_by_name() -> None:
     assert Contact.objects.for_instance(None).rows == [ana, bia, caio]
 
 
-@pytest.mark.parametrize("search", ["maria", "ARIA S", "94002", "777"])
-def test_search_matches_part_of_the_name_the_phone_or_the_lid(search: str) -> None:
-    instance = an_instance()
-    maria = a_contact(instance, name="Maria Silva", phone="5511940028922", lid="1777")
-    a_contact(instance, name="João", phone="5521", lid="1888")
-    assert Contact.objects.for_instance(instance, search=search).rows == [maria]
-
-
 def test_a_page_takes_one_query(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     instance = an_instance()
     a_contact(instance)
     with django_assert_num_queries(1):
-        Contact.objects.for_instance(instance, search="a")
+        Contact.objects.for_instance(instance)
 
 
 def test_upsert_creates_a_contact_with_its_address() -> None:
