@@ -117,7 +117,7 @@ class SearchView(GenericAPIView[Any]):
 
 
 class ContactSearchView(SearchView):
-    """Search for contacts by saved name, push name, phone number or LID. The contacts are ordered by name."""
+    """Search for contacts by saved name, push name, phone number or LID. The newest contacts come first."""
 
     find = staticmethod(find_contacts)
     serializer_class = ContactSerializer

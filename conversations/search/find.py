@@ -17,7 +17,6 @@ from django.db.models import QuerySet
 from cachelayer import Page, cache
 from conversations.db.keyset import cursor_at, rows_after
 from conversations.models import Contact, Conversation, Message
-from conversations.models.contact import BY_NAME
 from conversations.models.conversation import LATEST_FIRST as LATEST_CONVERSATION_FIRST
 from conversations.models.instance_scoped import Instances, InstanceScopedManager, instance_pks
 from conversations.models.message import LATEST_FIRST as LATEST_MESSAGE_FIRST
@@ -26,7 +25,12 @@ from conversations.search.lexemes import CONTACTS, GROUPS, MESSAGES, Index, Matc
 from conversations.search.query import Query
 
 MAX_CANDIDATES = 10_000
-MAX_SCANNED = 20_000
+MAX_SCANNED = 5_000
+ALL = 2**31  # a limit that limits nothing
+
+# Contacts are not found in the order of their names: whoever searches for a frequent name would find the matching rows
+# close together in that order, often far from its start.
+NEWEST_FIRST = ("-id",)
 
 # Returns the condition for matching rows; the argument tells whether the condition may use the index.
 Condition = Callable[..., Any]
@@ -38,7 +42,7 @@ Found = tuple[list[int], str]
 
 # --- pages ------------------------------------------------------------------------------------------------------------
 def find_contacts(query: Query, instances: Instances, *, cursor: str = "", limit: int) -> Page[Contact]:
-    """Return a page of the contacts with a matching name or number, ordered by name.
+    """Return a page of the contacts with a matching name or number, the newest first.
 
     Args:
         query: what to search for.
@@ -49,7 +53,7 @@ def find_contacts(query: Query, instances: Instances, *, cursor: str = "", limit
     Raises:
         InvalidCursor: the cursor was not created for this list.
     """
-    return _page(contact_pks, Contact.objects, BY_NAME, query, instances, cursor, limit)
+    return _page(contact_pks, Contact.objects, NEWEST_FIRST, query, instances, cursor, limit)
 
 
 def find_conversations(query: Query, instances: Instances, *, cursor: str = "", limit: int) -> Page[Conversation]:
@@ -105,8 +109,8 @@ def _page(  # noqa: PLR0913, PLR0917 - all arguments together identify a page
 # --- contacts ---------------------------------------------------------------------------------------------------------
 def contact_pks(query: Query, instances: Instances, *, cursor: str = "", limit: int) -> list[int]:
     """Return the primary keys of the first rows of `find_contacts`, read from the database."""
-    rows = rows_after(Contact.objects.scoped_to(instances), BY_NAME, cursor)
-    return _first(rows, BY_NAME, _condition(CONTACTS, query.names, instances), limit)
+    rows = rows_after(Contact.objects.scoped_to(instances), NEWEST_FIRST, cursor)
+    return _first(rows, NEWEST_FIRST, _condition(CONTACTS, query.names, instances), limit)
 
 
 # --- conversations ----------------------------------------------------------------------------------------------------
@@ -160,13 +164,7 @@ def _condition(
 
 def _first(rows: QuerySet[Any], order: Sequence[str], matches: Condition, limit: int) -> list[int]:
     """Return the primary keys of the first matching rows."""
-    names = [name for name, _ in _directions(order) if name != "id"]
-    candidates = rows.filter(matches()).values("id", *names)[: MAX_CANDIDATES + 1]
-    directions = ", ".join(f'"{name}" {direction}' for name, direction in _directions(order))
-    found = _run(
-        f"SELECT id, count(*) OVER () FROM ({{}}) AS found ORDER BY {directions} LIMIT {limit}",  # noqa: S608 - names of fields
-        candidates,
-    )
+    found = _sorted("id, count(*) OVER ()", rows.filter(matches()), order, MAX_CANDIDATES + 1, limit)
     if not found or found[0][1] <= MAX_CANDIDATES:
         return [pk for pk, _ in found]
     return _read_many(rows, order, matches, limit)
@@ -186,7 +184,23 @@ def _scan(rows: QuerySet[Any], order: Sequence[str], condition: Matches, limit: 
 
 def _sort(rows: QuerySet[Any], order: Sequence[str], condition: Matches, limit: int) -> list[int]:
     """Return the primary keys of the first matching rows after sorting all matching rows."""
-    return list(rows.filter(condition).order_by(*order).values_list("pk", flat=True)[:limit])
+    return [pk for (pk,) in _sorted("id", rows.filter(condition), order, ALL, limit)]
+
+
+def _sorted(
+    columns: str, rows: QuerySet[Any], order: Sequence[str], candidates: int, limit: int
+) -> list[tuple[Any, ...]]:
+    """Sort at most `candidates` of the rows; return the columns of the first ones.
+
+    The limit of the inner query keeps PostgreSQL from reading the rows in order, which evaluates the condition without
+    its index: 16 s instead of 0.2 s for 82,000 matches among 1,000,000 rows.
+    """
+    names = [name for name, _ in _directions(order) if name != "id"]
+    directions = ", ".join(f'"{name}" {direction}' for name, direction in _directions(order))
+    return _run(
+        f"SELECT {columns} FROM ({{}}) AS found ORDER BY {directions} LIMIT {limit}",  # noqa: S608 - names of fields
+        rows.values("id", *names)[:candidates],
+    )
 
 
 def _run(sql: str, rows: QuerySet[Any, Any]) -> list[tuple[Any, ...]]:

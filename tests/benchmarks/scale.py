@@ -28,7 +28,7 @@ MAX_COLD, MAX_WARM = 0.1, 0.005  # required p95, seconds
 SETTINGS = (*stores.EPHEMERAL, "shared_buffers=2GB", "max_wal_size=8GB", "jit=off")
 FREQUENT = ("bom dia", "pedido", "obrigada", "acao", "joao", "entrega amanha")
 RARE = ("palavra4711", "palavra1234 palavra77", "quirino", "zuleica xavier")
-NAMES = ("maria", "joao silva", "conceicao", "zuleica xavier", "ana")
+NAMES = ("maria", "joao silva", "conceicao", "zuleica xavier", "ana", "silva")
 
 
 class Measure(NamedTuple):
@@ -59,7 +59,7 @@ MEASURES = (
     Measure("search for messages, rare word", "search/messages/?q={rare}", "message"),
     Measure("search for conversations by name", "search/conversations/?q={name}", "conversation"),
     Measure("search for conversations by number", "search/conversations/?q={number}"),
-    Measure("search for contacts by name", "search/contacts/?q={name}", "contact"),
+    Measure("search for contacts by name", "search/contacts/?q={name}", "found contact"),
     Measure("search for contacts by number", "search/contacts/?q={number}"),
 )
 
@@ -138,9 +138,11 @@ def _deep_cursor(model: str, scope: str) -> str:
     from conversations.models.contact import BY_NAME  # noqa: PLC0415 - as above
     from conversations.models.conversation import LATEST_FIRST as LATEST_CONVERSATION_FIRST  # noqa: PLC0415 - as above
     from conversations.models.message import LATEST_FIRST  # noqa: PLC0415 - as above
+    from conversations.search.find import NEWEST_FIRST  # noqa: PLC0415 - as above
 
     table: dict[str, tuple[Any, tuple[str, ...]]] = {
         "contact": (Contact, BY_NAME),
+        "found contact": (Contact, NEWEST_FIRST),
         "conversation": (Conversation, LATEST_CONVERSATION_FIRST),
         "message": (Message, LATEST_FIRST),
     }

@@ -211,7 +211,7 @@ def test_all_pages_together_show_each_message_once_in_order(limit: int) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 3, 50])
-@pytest.mark.parametrize(("candidates", "scanned"), [(2, 20_000), (2, 1)])
+@pytest.mark.parametrize(("candidates", "scanned"), [(2, 5_000), (2, 1)])
 def test_a_frequent_word_is_found_in_the_same_order(
     monkeypatch: pytest.MonkeyPatch, candidates: int, scanned: int, limit: int
 ) -> None:
@@ -225,7 +225,7 @@ def test_a_frequent_word_is_found_in_the_same_order(
         a_chat(instance, contact=contact, last_message_at=NOON - dt.timedelta(days=number))
         a_chat(instance, contact=a_contact(instance, name="Ana"), last_message_at=NOON)
         a_group(instance, name="pedidos", last_message_at=NOON - dt.timedelta(days=number % 4))
-    contacts = Contact.objects.filter(name__startswith="Pedido").order_by("name", "pk")
+    contacts = Contact.objects.filter(name__startswith="Pedido").order_by("-pk")
     assert all_pages(find_contacts, limit) == list(contacts.values_list("pk", flat=True))
     chats = Conversation.objects.filter(name__istartswith="pedido").order_by("-last_message_at", "-pk")
     assert all_pages(find_conversations, limit) == list(chats.values_list("pk", flat=True))
