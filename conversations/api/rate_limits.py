@@ -10,6 +10,7 @@ from math import ceil, floor
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
+from conversations.api.authentication import request_token
 from conversations.api.client_address import client_network
 from conversations.api.problems import problem, problem_response
 from logs.fork import after_fork
@@ -45,10 +46,11 @@ def middleware(get_response: GetResponse) -> GetResponse:
 def policy_of(request: HttpRequest) -> tuple[str, int | str]:
     """Return the name of the limit that a request counts for, and the key of its bucket.
 
-    A token is not read here; wrong tokens are limited by `conversations.api.authentication`.
+    A token is not looked up here; wrong tokens are limited by `conversations.api.authentication`. Whatever else the
+    header contains gives no limit of its own, because nobody refuses it.
     """
-    authorization = request.META.get("HTTP_AUTHORIZATION")
-    return ("token", hash(authorization)) if authorization else ("address", client_network(request))
+    token = request_token(request.META.get("HTTP_AUTHORIZATION", ""))
+    return ("token", hash(token)) if token else ("address", client_network(request))
 
 
 def refusal(taken: Taken) -> HttpResponse:

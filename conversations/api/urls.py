@@ -3,10 +3,8 @@
 The trailing slash of a path is optional, because a redirect to the path with a slash would turn a POST into a GET.
 """
 
-from typing import Any
-
 from django.urls import include, path, re_path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 from rest_framework.routers import SimpleRouter
 
 from conversations.api import access_views
@@ -16,6 +14,7 @@ from conversations.api.conversation_views import ConversationViewSet
 from conversations.api.instance_views import InstanceViewSet
 from conversations.api.media import MessageMediaView, MessageThumbnailView
 from conversations.api.message_views import MessageViewSet
+from conversations.api.schema_view import PUBLIC, SchemaView
 from conversations.api.search_views import ContactSearchView, ConversationSearchView, MessageSearchView
 from conversations.api.ticket_authentication import MediaTicketView
 from conversations.api.views import not_found
@@ -28,10 +27,6 @@ router.register("conversations", ConversationViewSet, basename="conversation")
 router.register("messages", MessageViewSet, basename="message")
 router.register("memberships", access_views.MembershipViewSet, basename="membership")
 router.register("tokens", access_views.TokenViewSet, basename="token")
-
-# The OpenAPI schema contains no data, and a client without a valid token must be able to read how to authenticate.
-# They answer no OPTIONS requests, whose answers the documentation page could not show.
-public: dict[str, Any] = {"authentication_classes": [], "permission_classes": [], "http_method_names": ["get", "head"]}
 
 media_urlpatterns = [
     re_path(r"^messages/(?P<pk>[0-9]{1,19})/media/?$", MessageMediaView.as_view(), name="message-media"),
@@ -51,10 +46,10 @@ urlpatterns = [
     path("v1/", include(media_urlpatterns)),
     path("v1/", include(router.urls)),
     re_path(r"^v1/me/?$", access_views.MeView.as_view(), name="me"),
-    re_path(r"^schema/?$", SpectacularAPIView.as_view(**public), name="schema"),
+    re_path(r"^schema/?$", SchemaView.as_view(**PUBLIC), name="schema"),
     re_path(
         r"^docs/?$",
-        SpectacularSwaggerSplitView.as_view(**public, url_name="schema", template_name="api/docs.html"),
+        SpectacularSwaggerSplitView.as_view(**PUBLIC, url_name="schema", template_name="api/docs.html"),
         name="docs",
     ),
     re_path(r"", not_found),

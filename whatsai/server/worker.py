@@ -13,6 +13,7 @@ from functools import partial
 from operator import attrgetter
 from typing import Any
 
+from gunicorn.asgi.parser import InvalidChunkSize
 from gunicorn.asgi.protocol import ASGIProtocol
 from gunicorn.workers.gasgi import ASGIWorker
 
@@ -21,6 +22,12 @@ from whatsai.server.stage import Stage
 CLOSE_SECONDS = 5.0  # how long a closed connection may take to transfer what is left
 YIELD_SECONDS = 0.002  # how long a process waits for another one with fewer connections to accept
 LINGER_SECONDS = 1.0  # how long a process that stops still takes requests on its open connections
+# Python parses heads and chunks in the event loop, and all other clients wait meanwhile. So a client may cause a few
+# milliseconds of parsing at once.
+MAX_HEAD_BYTES = 32 * 1024  # of all lines of a head
+HEAD_STEP = 16 * 1024  # bytes of a head that are parsed at once
+MAX_TINY_CHUNKS = 1000  # of one body, besides one for each `CHUNK_BYTES` that it has
+CHUNK_BYTES = 64
 RETRY_SECONDS = 0.5  # pause after a failed accept, such as when the process has too many open files
 
 _RANK = attrgetter("rank")
@@ -51,6 +58,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn ships no type 
 
     def __init__(self, worker: "Worker") -> None:
         super().__init__(worker)
+        self._head_bytes = self._chunks = self._chunked_bytes = 0  # of the present request
         self.enter(Stage.UNCHECKED)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -99,6 +107,34 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn ships no type 
             self.worker.loop.call_later(CLOSE_SECONDS, self.transport.abort)
 
     def _feed_callback_parser(self, data: bytes) -> bool:
+        """Parse what a client has sent; return False if the connection was closed because of it."""
+        while data and self._is_in_head():
+            part, data = data[:HEAD_STEP], data[HEAD_STEP:]
+            self._head_bytes += len(part)
+            if not self._parse(part):
+                return False
+            if self._head_bytes > MAX_HEAD_BYTES and self._is_in_head():
+                self._send_error_response(431, f"the head has more than {MAX_HEAD_BYTES} bytes")
+                self._close_transport()
+                return False
+        return not data or self._parse(data)
+
+    def _is_in_head(self) -> bool:
+        return self._current_request is None  # gunicorn sets it when the head is complete
+
+    def _on_headers_complete(self) -> bool:
+        self._head_bytes = self._chunks = self._chunked_bytes = 0
+        return bool(super()._on_headers_complete())
+
+    def _on_body(self, chunk: bytes) -> None:
+        if self._current_request.chunked:
+            self._chunks += 1
+            self._chunked_bytes += len(chunk)
+            if self._chunks > MAX_TINY_CHUNKS + self._chunked_bytes // CHUNK_BYTES:
+                raise InvalidChunkSize("the body has too many tiny chunks")
+        super()._on_body(chunk)
+
+    def _parse(self, data: bytes) -> bool:
         try:
             return bool(super()._feed_callback_parser(data))
         except ValueError:  # Python converts no text with thousands of digits, such as a Content-Length, to an integer

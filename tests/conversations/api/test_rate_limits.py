@@ -58,6 +58,12 @@ def test_an_address_without_a_token_has_a_limit_and_a_session_too() -> None:
     assert Client(REMOTE_ADDR="192.0.2.7").get(URL).status_code == 401
 
 
+@pytest.mark.parametrize("header", ["Basic {}", "{}", "Token", "Token {} b", "Digest a={}"])
+def test_a_header_without_a_token_gives_no_limit_of_its_own(header: str) -> None:
+    answers = [Client().get("/api/schema/", headers={"Authorization": header.format(n)}) for n in range(4)]
+    assert [answer.status_code for answer in answers] == [200] * 3 + [429]
+
+
 def test_zero_stands_for_no_limit(settings: Any) -> None:
     settings.API_RATE_LIMITS = {"token": 0, "address": 0}
     answers = [Client().get("/api/schema/") for _ in range(4)]
