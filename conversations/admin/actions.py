@@ -10,22 +10,17 @@ from django.template.defaultfilters import pluralize
 
 from conversations.admin.access import permitted
 from conversations.models import Conversation, Scope
+from conversations.models.conversation_changes import ACTIONS
 
-# name of a method of `Conversation.objects` → label of the admin action that calls the method
-LABELS = {
-    "mark_read": "Mark as read",
-    "archive": "Archive",
-    "unarchive": "Unarchive",
-    "pin": "Pin",
-    "unpin": "Unpin",
-}
+# The methods of `Conversation.objects` that the actions call.
+NAMES = ("mark_read", "mark_unread", "archive", "unarchive", "pin", "unpin")
 
 Action = Callable[[Any, HttpRequest, QuerySet[Conversation]], None]
 
 
 def conversation_actions() -> list[Action]:
-    """Return one admin action per entry of `LABELS`."""
-    return [_make_action(operation, label) for operation, label in LABELS.items()]
+    """Return one admin action per entry of `NAMES`."""
+    return [_make_action(name, ACTIONS[name].title) for name in NAMES]
 
 
 def _make_action(operation: str, label: str) -> Action:

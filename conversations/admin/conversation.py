@@ -36,14 +36,15 @@ class ConversationAdmin(SearchAdmin):
     )  # fmt: skip
     list_only_fields = (
         "name", "jid", "kind", "last_message_at", "last_message_text", "last_message_kind", "last_message_from_me",
-        "unread_count", "is_archived", "is_pinned", "is_deleted", "muted_until", "instance__name",
+        "unread_count", "unread_mark", "read_until", "is_archived", "is_pinned", "is_deleted", "muted_until",
+        "instance__name",
     )  # fmt: skip
     list_filter = (InstanceFilter, UnreadFilter, "is_archived", "is_pinned", "kind", "is_deleted")
     find_pks = staticmethod(conversation_pks)
     search_help_text = "Search by the beginning of words of a name, or by a phone number in any writing."
     actions = conversation_actions()
 
-    editable_fields = ("is_archived", "is_pinned", "muted_until")
+    editable_fields = ("custom_name", "is_archived", "is_pinned", "muted_until")
     fieldsets: ClassVar[Any] = (
         ("Local state", {"fields": (*editable_fields, "unread_count", "read_watermark")}),
         (
@@ -80,7 +81,7 @@ class ConversationAdmin(SearchAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:  # noqa: ARG002 - Django's hook
         """Write only the fields changed in the form: the ingestion worker may have updated other fields meanwhile."""
-        obj.save(update_fields=[*form.changed_data, "updated_at"])
+        Conversation.objects.change(obj.pk, **{name: form.cleaned_data[name] for name in form.changed_data})
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
@@ -125,8 +126,9 @@ class ConversationAdmin(SearchAdmin):
 
     @admin.display(description="unread", empty_value="")
     def unread(self, row: Conversation) -> SafeString | str:
-        """Return the number of unread messages as a badge, or "" if all messages are read."""
-        return badge(str(row.unread_count), "good") if row.unread_count else ""
+        """Return the number of unread messages as a badge, a dot if it is marked as unread, or "" if it is read."""
+        text = str(row.unread_count or "") or ("●" if row.is_marked_unread else "")
+        return badge(text, "good") if text else ""
 
     @admin.display(description="", empty_value="")
     def flags(self, row: Conversation) -> SafeString:

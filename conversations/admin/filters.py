@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from conversations.admin.access import permitted
 from conversations.evolution import events
 from conversations.models import Instance
+from conversations.models.conversation_filters import IS_UNREAD
 
 INSTANCE = "instance"  # the query parameter
 
@@ -64,9 +65,9 @@ class UnreadFilter(admin.SimpleListFilter):
         """Return the selected conversations; an unknown value of the query parameter selects all conversations."""
         match self.value():
             case "1":
-                return queryset.filter(unread_count__gt=0)
+                return queryset.filter(IS_UNREAD)
             case "0":
-                return queryset.filter(unread_count=0)
+                return queryset.filter(~IS_UNREAD)
         return queryset
 
 

@@ -13,13 +13,13 @@ from conversations.api.list_params import ConversationParameters
 from conversations.api.pagination import ThreadPagination
 from conversations.api.preconditions import IF_MATCH
 from conversations.api.query_params import Parameters, with_row_parameters
-from conversations.api.row_bodies import ConversationBody
+from conversations.api.row_bodies import ConversationBody, ReadBody
 from conversations.api.row_views import RowViewSet
 from conversations.api.serializers.conversation import ConversationDetailSerializer, ConversationSerializer
 from conversations.api.serializers.message import MessageSerializer
 from conversations.api.thread_params import ThreadParameters
 from conversations.models import Conversation, Message
-from conversations.models.conversation import UnknownLabels
+from conversations.models.conversation import NoSuchMessage, UnknownLabels
 from conversations.models.thread import read_window
 
 
@@ -46,7 +46,7 @@ class ConversationViewSet(RowViewSet):
     serializer_class = ConversationSerializer
     detail_serializer_class = ConversationDetailSerializer
 
-    mark_read = conversation_action("mark_read")
+    mark_unread = conversation_action("mark_unread")
     archive = conversation_action("archive")
     unarchive = conversation_action("unarchive")
     pin = conversation_action("pin")
@@ -72,6 +72,16 @@ class ConversationViewSet(RowViewSet):
             raise ValidationError(
                 {"labels": [ErrorDetail(f"Unknown label: {', '.join(sorted(error.labels))}.", "unknown")]}
             ) from None
+
+    @extend_schema(request=ReadBody, parameters=[IF_MATCH])
+    @action(detail=True, methods=["post"], url_path="mark-read")
+    def mark_read(self, request: Request, pk: str) -> Response:
+        """Mark the conversation as read, or as read up to a message. What is read stays read."""
+        body = ReadBody.parse(request.data)
+        try:
+            return self.change_row(pk, lambda key: Conversation.objects.mark_read(key, **body))
+        except NoSuchMessage:
+            raise NotFound("The conversation has no message with the id in `until`.") from None
 
     @extend_schema(responses=MessageSerializer(many=True))
     @action(detail=True, detail_serializer_class=MessageSerializer, pagination_class=ThreadPagination)

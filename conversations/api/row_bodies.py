@@ -4,7 +4,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from conversations.api.bodies import Body, BoundedListField, SwitchField, TextField
+from cachelayer.orm.managers import MAX_ID
+from conversations.api.bodies import Body, BoundedListField, SwitchField, TextField, WholeField
 from conversations.api.serializers.contact import ContactSerializer
 from conversations.api.serializers.conversation import ConversationDetailSerializer
 
@@ -49,3 +50,14 @@ class ConversationBody(Body):
     is_archived = SwitchField(required=False)
     is_pinned = SwitchField(required=False)
     muted_until = serializers.DateTimeField(allow_null=True, required=False, help_text="null if it is not muted.")
+
+
+class ReadBody(Body):
+    """Up to where a conversation is marked as read."""
+
+    until = WholeField(
+        min_value=1,
+        max_value=MAX_ID,
+        required=False,
+        help_text="The id of the last message that is read; without it, all messages are.",
+    )

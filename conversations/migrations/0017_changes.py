@@ -45,10 +45,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='conversation',
-            index=models.Index(condition=models.Q(('unread_count__gt', 0), ('unread_mark__isnull', False), _connector='OR'), fields=['instance', 'last_message_at', 'id'], name='conversation_unread'),
+            index=models.Index(condition=models.Q(('unread_count__gt', 0), ('unread_mark__gte', models.F('read_until')), _connector='OR'), fields=['instance', 'last_message_at', 'id'], name='conversation_unread'),
         ),
         migrations.AddIndex(
             model_name='conversation',
-            index=models.Index(condition=models.Q(('unread_count__gt', 0), ('unread_mark__isnull', False), _connector='OR'), fields=['last_message_at', 'id'], name='conversation_all_unread'),
+            index=models.Index(condition=models.Q(('unread_count__gt', 0), ('unread_mark__gte', models.F('read_until')), _connector='OR'), fields=['last_message_at', 'id'], name='conversation_all_unread'),
         ),
     ]

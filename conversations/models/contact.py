@@ -70,7 +70,7 @@ class ContactManager(InstanceScopedManager["Contact"]):
         return contact, False
 
     def rename(self, pk: int, custom_name: str | None) -> "Contact":
-        """Let a name be shown for the contact, whatever the phone says; None shows the phone's name again.
+        """Let a name be shown for the contact, whatever the phone says; None and "" show the phone's name again.
 
         Ingestion never changes this name. Of two contacts that are merged, the name that was set later stays.
         """
@@ -87,7 +87,7 @@ class ContactManager(InstanceScopedManager["Contact"]):
         """Save the name of a locked contact, but not its conversation; the caller holds the instance lock."""
         clocks = StateClock.objects.stamp({row.clock_subject: ["custom_name"]})[row.clock_subject]
         name = custom_name or row.phone_name(clocks, instance.own_names)
-        save_changes(row, name=name, custom_name=custom_name)
+        save_changes(row, name=name, custom_name=custom_name or None)
 
     def _create_with_address(self, instance: Instance, address: jids.Address, fields: dict[str, Any]) -> "Contact":
         number_field = "phone" if address.kind is jids.AddressKind.PHONE else "lid"

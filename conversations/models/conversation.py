@@ -15,9 +15,10 @@ from conversations.db.managers import TableManager
 from conversations.evolution import jid as jids
 from conversations.evolution.coerce import EPOCH
 from conversations.evolution.status import READ
-from conversations.models import conversation_summary
+from conversations.models import conversation_changes, conversation_summary
 from conversations.models.base import PAGE_SIZE, TimestampedModel, save_changes
 from conversations.models.contact import Contact
+from conversations.models.conversation_changes import ACTIONS, read_fields
 from conversations.models.conversation_filters import IS_UNREAD, ConversationFilters
 from conversations.models.conversation_summary import Position
 from conversations.models.instance import Instance
@@ -37,6 +38,10 @@ RARE_STATES = {
     "deleted": Q(is_deleted=True),
     "other_kind": ~Q(kind="direct"),
 }
+
+
+class NoSuchMessage(ValueError):
+    """A conversation does not contain the message up to which it is to be marked as read."""
 
 
 class UnknownLabels(ValueError):
@@ -133,14 +138,28 @@ class ConversationManager(InstanceScopedManager["Conversation"]):
                 fields |= row.rename(instance, fields["custom_name"])
             return save_changes(row, **fields)
 
-    def mark_read(self, pk: int) -> "Conversation":
-        """Mark a conversation as read up to its last message, and return the conversation."""
+    def mark_read(self, pk: int, until: int | None = None) -> "Conversation":
+        """Mark a conversation as read, and return it. What is read stays read.
+
+        Args:
+            pk: the primary key.
+            until: the primary key of the message up to which it is read; None for the last one.
+
+        Raises:
+            NoSuchMessage: the conversation does not contain the message `until`.
+        """
         with transaction.atomic():
             row = self._lock(pk)
-            last = (row.last_message_at, row.last_message.sent_order if row.last_message else 0)
-            marked = max(row.marked_position, last)
-            until = max(row.read_position, marked)
-            return save_changes(row, **read_fields(until), **marked_fields(marked), unread_count=0)
+            if until is None:
+                return save_changes(row, **conversation_changes.read_all(row))
+            message = row.messages.filter(pk=until).first()
+            if message is None:
+                raise NoSuchMessage
+            return save_changes(row, **conversation_changes.read_until(row, conversation_summary.position(message)))
+
+    def mark_unread(self, pk: int) -> "Conversation":
+        """Let a conversation without unread messages count as unread until it is read here or on the phone."""
+        return self._apply(pk, "mark_unread")
 
     def increment_unread(self, pk: int, by: int = 1) -> "Conversation":
         """Add `by` to a conversation's unread count, for chat messages that are not stored in this database."""
@@ -159,36 +178,31 @@ class ConversationManager(InstanceScopedManager["Conversation"]):
 
     def archive(self, pk: int) -> "Conversation":
         """Archive the conversation."""
-        return self._update(pk, is_archived=True)
+        return self._apply(pk, "archive")
 
     def unarchive(self, pk: int) -> "Conversation":
         """Move the conversation out of the archive."""
-        return self._update(pk, is_archived=False)
+        return self._apply(pk, "unarchive")
 
     def pin(self, pk: int) -> "Conversation":
         """Pin the conversation."""
-        return self._update(pk, is_pinned=True)
+        return self._apply(pk, "pin")
 
     def unpin(self, pk: int) -> "Conversation":
         """Unpin the conversation."""
-        return self._update(pk, is_pinned=False)
+        return self._apply(pk, "unpin")
 
-    def _update(self, pk: int, **fields: bool) -> "Conversation":
+    def _apply(self, pk: int, action: str) -> "Conversation":
         with transaction.atomic():
-            return save_changes(self._lock(pk), **fields)
+            row = self._lock(pk)
+            return save_changes(row, **ACTIONS[action].change(row))
 
     def _lock(self, pk: int) -> "Conversation":
-        return self.select_for_update(no_key=True).get(pk=pk)
+        return self.with_last_order().select_for_update(of=("self",), no_key=True).get(pk=pk)
 
-
-def read_fields(until: Position) -> dict[str, Any]:
-    """Return the `Conversation` fields of the read watermark."""
-    return {"read_until": until[0], "read_until_order": until[1]}
-
-
-def marked_fields(until: Position) -> dict[str, Any]:
-    """Return the `Conversation` fields of the place up to which mark-read was called."""
-    return {"marked_read_until": until[0], "marked_read_until_order": until[1]}
+    def with_last_order(self) -> QuerySet["Conversation"]:
+        """Return all rows with the order of their last message, which `conversation_changes` needs."""
+        return self.annotate(last_sent_order=F("last_message__sent_order"))  # type: ignore[no-redef]  # it is declared
 
 
 class Conversation(TimestampedModel):
@@ -245,7 +259,7 @@ class Conversation(TimestampedModel):
 
     # Fields of the last message, in rows of queries that annotate them.
     last_key_id: str
-    last_sent_order: int
+    last_sent_order: int | None
 
     objects: ConversationManager = ConversationManager()
     str_fields = ("pk", "kind", "name")
@@ -272,8 +286,8 @@ class Conversation(TimestampedModel):
 
     @property
     def is_marked_unread(self) -> bool:
-        """Whether the conversation was marked as unread here, and not read since."""
-        return self.unread_mark is not None
+        """Whether the conversation was marked as unread here, and not read since; part of `IS_UNREAD`."""
+        return self.unread_mark is not None and self.unread_mark >= self.read_until
 
     @property
     def clock_subject(self) -> Subject:
@@ -307,14 +321,14 @@ class Conversation(TimestampedModel):
     def rename(self, instance: Instance, custom_name: str | None) -> dict[str, Any]:
         """Return the fields with which a name is shown that was given here; a direct conversation renames its contact.
 
-        None shows the name in WhatsApp again. The caller holds the instance lock.
+        None and "" show the name in WhatsApp again. The caller holds the instance lock.
         """
         if self.contact_id is not None:
             contact = Contact.objects.select_for_update(no_key=True).get(pk=self.contact_id)
             Contact.objects.set_custom_name(contact, instance, custom_name)
             return contact.shared_fields
         original = getattr(self, self.original_name_column)
-        if custom_name is None:
+        if not custom_name:
             return {"name": original, "custom_name": None, "original_name": None}
         return {"name": custom_name, "custom_name": custom_name, "original_name": original}
 

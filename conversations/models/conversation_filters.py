@@ -3,9 +3,10 @@
 import datetime as dt
 from dataclasses import dataclass
 
-from django.db.models import Q
+from django.db.models import F, Q
 
-IS_UNREAD = Q(unread_count__gt=0) | Q(unread_mark__isnull=False)
+# A conversation stays marked as unread until messages after the mark are read (see `Conversation.is_marked_unread`).
+IS_UNREAD = Q(unread_count__gt=0) | Q(unread_mark__gte=F("read_until"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from conversations.ingest.apply import merge_rules
 from conversations.ingest.apply.latest_state import LatestState, subject_for
 from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Contact, ContactAddress, Conversation, Instance, Message, Participant, StateClock
-from conversations.models.conversation import marked_fields
+from conversations.models.conversation_changes import marked_fields
 from conversations.models.state_clock import direct_subject
 
 CONTACT_VALUES = ("custom_name", "saved_name", "push_name", "picture_url", "presence", "last_seen_at")
@@ -50,11 +50,13 @@ def _merge_conversations(kept: Conversation, removed: Conversation, states: Late
     states.merge(kept, removed, ("is_deleted",), changes)
     _merge_messages(kept, removed)
     mute_ends = [time for time in (kept.muted_until, removed.muted_until) if time]
+    unread_marks = [time for time in (kept.unread_mark, removed.unread_mark) if time]
     changes.set(
         kept,
         is_archived=kept.is_archived and removed.is_archived,
         is_pinned=kept.is_pinned or removed.is_pinned,
         muted_until=max(mute_ends, default=None),
+        unread_mark=max(unread_marks, default=None),
         **marked_fields(max(kept.marked_position, removed.marked_position)),
     )
     changes.set(kept, **kept.summarize())

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Conversation, Message, conversation_summary
-from conversations.models.conversation import read_fields
+from conversations.models.conversation_changes import read_fields
 
 
 @dataclass

@@ -18,6 +18,7 @@ def run_action(client: Client, action: str, *rows: Conversation) -> Any:
     ("action", "before", "after"),
     [
         ("mark_read", {"unread_count": 4}, {"unread_count": 0}),
+        ("mark_unread", {"unread_count": 0}, {"unread_mark__isnull": False}),
         ("archive", {"is_archived": False}, {"is_archived": True}),
         ("unarchive", {"is_archived": True}, {"is_archived": False}),
         ("pin", {"is_pinned": False}, {"is_pinned": True}),

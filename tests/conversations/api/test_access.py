@@ -115,7 +115,7 @@ ROUTES = {
     ("get", "cache/stats/"): Route(Scope.MANAGE, is_for_administrators=True),
     **{
         ("post", f"conversations/{{id}}/{action}/"): Route(Scope.WRITE, "conversation")
-        for action in ("mark-read", "archive", "unarchive", "pin", "unpin")
+        for action in ("mark-read", "mark-unread", "archive", "unarchive", "pin", "unpin")
     },
     ("get", "me/"): Route(Scope.READ),
     ("get", "memberships/"): Route(Scope.MANAGE),

@@ -9,7 +9,7 @@ from rest_framework.test import APIClient
 from conversations.api.serializers.contact import ContactSerializer
 from conversations.api.serializers.conversation import ConversationDetailSerializer
 from conversations.models import ApiToken, Contact, Conversation, Instance, Membership, Role
-from tests.conversations.rows import a_chat, a_contact, a_group, an_instance
+from tests.conversations.rows import a_chat, a_contact, a_group, a_message, an_instance
 
 pytestmark = pytest.mark.django_db
 
@@ -140,14 +140,14 @@ def test_a_group_has_its_own_name(api: APIClient, instance: Instance) -> None:
         assert patch(api, group, custom_name=name).json()["name"] == shown
 
 
-def test_lists_and_searches_find_the_name_that_was_given(api: APIClient, chat: Conversation) -> None:
+def test_searches_find_the_name_that_was_given(api: APIClient, chat: Conversation) -> None:
     group = a_group(chat.instance, name="Vendas 2026")
-    paths = ("conversations/?search=Zélia", "search/conversations/?q=zelia", "search/contacts/?q=zelia")
-    assert [api.get(f"/api/v1/{path}").json()["results"] for path in paths] == [[], [], []]
+    paths = ("search/conversations/?q=zelia", "search/contacts/?q=zelia")
+    assert [api.get(f"/api/v1/{path}").json()["results"] for path in paths] == [[], []]
     patch(api, chat, custom_name="Zélia")
     patch(api, group, custom_name="Grupo da Zélia")
     names = [sorted(row["name"] for row in api.get(f"/api/v1/{path}").json()["results"]) for path in paths]
-    assert names == [["Grupo da Zélia", "Zélia"], ["Grupo da Zélia", "Zélia"], ["Zélia"]]
+    assert names == [["Grupo da Zélia", "Zélia"], ["Zélia"]]
 
 
 def test_a_change_of_another_version_is_refused(api: APIClient, chat: Conversation) -> None:
@@ -167,3 +167,37 @@ def test_a_reader_changes_nothing(chat: Conversation) -> None:
         assert patch(reader, row, custom_name="x").status_code == 403
     for row in (foreign, foreign.contact):
         assert patch(reader, row, custom_name="x").status_code == 404
+
+
+# --- read and unread --------------------------------------------------------------------------------------------------
+def test_a_conversation_is_read_up_to_a_message(api: APIClient, chat: Conversation) -> None:
+    messages = [a_message(chat) for _ in range(3)]
+    Conversation.objects.recount(chat.pk)
+    url = f"/api/v1/conversations/{chat.pk}/mark-read/"
+    unread = [api.post(url, body, format="json").json()["unread_count"] for body in ({"until": messages[1].pk}, {})]
+    assert unread == [1, 0]
+
+
+@pytest.mark.parametrize("until", [0, -1, 2**63, "1", 1.5, None, True])
+def test_only_the_id_of_a_message_says_up_to_where(api: APIClient, chat: Conversation, until: object) -> None:
+    answer = api.post(f"/api/v1/conversations/{chat.pk}/mark-read/", {"until": until}, format="json")
+    assert (answer.status_code, answer.json()["errors"][0]["name"]) == (400, "until")
+
+
+def test_a_message_of_another_conversation_is_like_one_that_does_not_exist(api: APIClient, chat: Conversation) -> None:
+    others = [a_message(a_chat(chat.instance)).pk, a_message(a_chat(an_instance())).pk, 10**9]
+    url = f"/api/v1/conversations/{chat.pk}/mark-read/"
+    answers = [api.post(url, {"until": until}, format="json") for until in others]
+    assert {answer.status_code for answer in answers} == {404}
+    assert {answer.json()["detail"] for answer in answers} == {
+        "The conversation has no message with the id in `until`."
+    }
+
+
+def test_a_conversation_marked_as_unread_is_shown_among_the_unread_ones(api: APIClient, chat: Conversation) -> None:
+    url = f"/api/v1/conversations/{chat.pk}/"
+    for action, is_unread in (("mark-unread", True), ("mark-unread", True), ("mark-read", False)):
+        row = api.post(f"{url}{action}/").json()
+        assert (row["is_marked_unread"], row["unread_count"]) == (is_unread, 0)
+        found = api.get("/api/v1/conversations/?unread=true").json()["results"]
+        assert [one["id"] for one in found] == ([chat.pk] if is_unread else [])

@@ -53,7 +53,7 @@ def test_a_row_says_when_it_was_changed(api: APIClient, chat: Conversation) -> N
             assert f"{day} Nov 2026 12:00:00 GMT" in api.get(f"/api/v1/{path}")["Last-Modified"]
 
 
-ACTIONS = ["mark-read", "archive", "unarchive", "pin", "unpin"]
+ACTIONS = ["mark-read", "mark-unread", "archive", "unarchive", "pin", "unpin"]
 
 
 @pytest.mark.parametrize("name", ACTIONS)

@@ -238,7 +238,7 @@ def test_an_action_ignores_the_request_body(api: APIClient) -> None:
         assert api.post(f"/api/v1/conversations/{chat.pk}/pin/", body, content_type=kind).status_code == 200
 
 
-@pytest.mark.parametrize("operation", ["mark-read", "archive", "unarchive", "pin", "unpin"])
+@pytest.mark.parametrize("operation", ["mark-read", "mark-unread", "archive", "unarchive", "pin", "unpin"])
 @pytest.mark.parametrize("pk", ["999", "9" * 19, "9" * 40, "abc"])
 def test_an_action_on_an_unknown_conversation_is_not_found(post: ApiCall, operation: str, pk: str) -> None:
     post(f"conversations/{pk}/{operation}/", status=404)

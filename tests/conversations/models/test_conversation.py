@@ -9,12 +9,13 @@ from pytest_django import DjangoAssertNumQueries
 
 from cachelayer.read import dependencies
 from conversations.models import EPOCH, Contact, Conversation, Message, Participant
+from conversations.models.conversation import NoSuchMessage
 from tests.conversations.rows import NOON, a_chat, a_contact, a_group, a_message, an_instance
 
 pytestmark = pytest.mark.django_db
 
 UNKNOWN = 10**9
-OPERATIONS = ["mark_read", "increment_unread", "archive", "unarchive", "pin", "unpin"]
+OPERATIONS = ["mark_read", "mark_unread", "increment_unread", "archive", "unarchive", "pin", "unpin"]
 
 
 def at(minute: int) -> dt.datetime:
@@ -142,6 +143,53 @@ def test_mark_read_without_messages_moves_nothing() -> None:
     assert (row.read_until, row.marked_read_until) == (EPOCH, EPOCH)
 
 
+@pytest.mark.parametrize(
+    ("until", "read_until", "unread_count"), [(1, 1, 2), (2, 2, 1), (3, 3, 0), (None, 3, 0)], ids=str
+)
+def test_mark_read_up_to_a_message(until: int | None, read_until: int, unread_count: int) -> None:
+    chat = a_chat(an_instance())
+    messages = [a_message(chat, timestamp=at(minute)) for minute in (1, 2, 3)]
+    assert Conversation.objects.recount(chat.pk).unread_count == 3
+    row = Conversation.objects.mark_read(chat.pk, messages[until - 1].pk if until else None)
+    assert (row.unread_count, row.read_until, row.marked_read_until) == (unread_count, at(read_until), at(read_until))
+    again = Conversation.objects.mark_read(chat.pk, messages[0].pk)
+    assert (again.unread_count, again.read_until, again.updated_at) == (unread_count, at(read_until), row.updated_at)
+    assert Conversation.objects.recount(chat.pk).unread_count == unread_count
+
+
+def test_mark_read_takes_messages_of_the_conversation_only() -> None:
+    instance = an_instance()
+    chat, other = a_chat(instance), a_message(a_chat(instance))
+    for pk in (other.pk, UNKNOWN):
+        with pytest.raises(NoSuchMessage):
+            Conversation.objects.mark_read(chat.pk, pk)
+
+
+def test_a_conversation_that_is_marked_as_unread_counts_as_unread_until_it_is_marked_as_read() -> None:
+    instance = an_instance()
+    chat = a_chat(instance, read_until=at(1), last_message_at=at(2))
+    row = Conversation.objects.mark_unread(chat.pk)
+    assert (row.is_marked_unread, row.unread_count, row.unread_mark) == (True, 0, at(2))
+    lists = [Conversation.objects.for_instance(instance, unread=unread).rows for unread in (True, False)]
+    assert lists == [[chat], []]
+    assert Conversation.objects.mark_unread(chat.pk).updated_at == row.updated_at
+    assert not Conversation.objects.mark_read(chat.pk).is_marked_unread
+    lists = [Conversation.objects.for_instance(instance, unread=unread).rows for unread in (True, False)]
+    assert lists == [[], [chat]]
+    assert Conversation.objects.mark_unread(chat.pk).is_marked_unread
+
+
+def test_a_conversation_with_unread_messages_needs_no_mark() -> None:
+    chat = a_chat(an_instance(), unread_count=1)
+    assert Conversation.objects.mark_unread(chat.pk).unread_mark is None
+
+
+def test_an_empty_conversation_can_be_marked_as_unread() -> None:
+    chat = a_chat(an_instance())
+    assert Conversation.objects.mark_unread(chat.pk).is_marked_unread
+    assert not Conversation.objects.mark_read(chat.pk).is_marked_unread
+
+
 def test_increment_unread_adds_to_the_stored_count() -> None:
     chat = a_chat(an_instance())
     assert Conversation.objects.increment_unread(chat.pk).unread_count == 1
@@ -169,7 +217,7 @@ def test_an_operation_reads_its_row_with_a_lock(operation: str) -> None:
     with CaptureQueriesContext(connection) as queries:
         getattr(Conversation.objects, operation)(chat.pk)
     selects = [query["sql"] for query in queries if "WHERE" in query["sql"] and query["sql"].startswith("SELECT")]
-    assert selects[0].endswith("FOR NO KEY UPDATE")
+    assert selects[0].endswith('FOR NO KEY UPDATE OF "conversations_conversation"')
 
 
 def test_delete_removes_the_messages_and_keeps_the_contact() -> None:

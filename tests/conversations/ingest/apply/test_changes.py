@@ -35,6 +35,10 @@ def saved_name(jid: str, name: str, clock: str) -> Body:
     return envelope("contacts.upsert", [{"remoteJid": jid, "pushName": name}], clock)
 
 
+def read_elsewhere(key_id: str, jid: str = PHONE) -> Body:
+    return envelope("messages.update", {"keyId": key_id, "remoteJid": jid, "fromMe": False, "status": "READ"})
+
+
 later_events = st.builds(
     label, st.sampled_from([PHONE, LID, GROUP]), st.sampled_from(["add", "remove"]), st.just(LATER)
 ) | st.builds(group_name, st.sampled_from(["Um", "Dois"]), st.just(LATER))
@@ -52,6 +56,9 @@ def change_all(instance: Instance) -> None:
     for number, row in enumerate(Conversation.objects.filter(instance=instance).order_by("jid")):
         labels = [] if row.attached_labels else ["7"]
         Conversation.objects.change(row.pk, custom_name=f"Nome {number}", labels=labels, is_archived=number % 2 == 0)
+        if number % 2:
+            Conversation.objects.mark_read(row.pk)
+        Conversation.objects.mark_unread(row.pk)
 
 
 def rows_without_clocks(instance: Instance) -> Rows:
@@ -164,3 +171,58 @@ def test_a_name_of_one_half_is_the_name_of_the_person(named: str) -> None:
     chat = Conversation.objects.get(instance=instance)
     assert (chat.name, chat.custom_name) == ("Aqui", "Aqui")
     assert Conversation.objects.change(chat.pk, custom_name=None).name in ("Ana", "Aninha")
+
+
+# --- read and unread --------------------------------------------------------------------------------------------------
+def unread(instance: Instance) -> list[tuple[int, bool]]:
+    rows = Conversation.objects.filter(instance=instance).order_by("jid")
+    return [(row.unread_count, row.is_marked_unread) for row in rows]
+
+
+def test_repeated_receipts_do_not_clear_the_mark_and_later_reading_does() -> None:
+    receipts = [text("M1"), read_elsewhere("M1")]
+    instance = an_instance_with(*receipts)
+    chat = Conversation.objects.get(instance=instance)
+    Conversation.objects.mark_unread(chat.pk)
+    apply_bodies(instance, *receipts)
+    assert unread(instance) == [(0, True)]
+    apply_bodies(instance, text("M2", at=10))
+    assert unread(instance) == [(1, True)]
+    apply_bodies(instance, read_elsewhere("M2"))
+    assert unread(instance) == [(0, False)]
+    apply_bodies(instance, *receipts)
+    assert unread(instance) == [(0, False)]
+
+
+def test_writing_on_the_phone_clears_the_mark() -> None:
+    instance = an_instance_with(text("M1"))
+    chat = Conversation.objects.get(instance=instance)
+    Conversation.objects.mark_read(chat.pk)
+    Conversation.objects.mark_unread(chat.pk)
+    apply_bodies(instance, text("M2", from_me=True, at=10, source="android"))
+    assert unread(instance) == [(0, False)]
+
+
+def test_messages_of_before_that_come_late_do_not_clear_the_mark() -> None:
+    instance = an_instance_with(text("M2", at=10))
+    chat = Conversation.objects.get(instance=instance)
+    Conversation.objects.mark_read(chat.pk)
+    Conversation.objects.mark_unread(chat.pk)
+    apply_bodies(instance, text("M1"), text("M0", from_me=True, source="android"), read_elsewhere("M1"))
+    assert unread(instance) == [(0, True)]
+
+
+@pytest.mark.parametrize("marked", [[PHONE], [LID], [PHONE, LID]])
+@pytest.mark.parametrize("is_read_before", [True, False])
+def test_halves_that_are_marked_as_unread_become_one_that_is(marked: list[str], *, is_read_before: bool) -> None:
+    link, read = text("M3", PHONE, key={"remoteJidAlt": LID}, at=20), read_elsewhere("M3")
+    instance = an_instance_with(text("M1", PHONE), text("M2", LID, at=1))
+    for row in Conversation.objects.filter(instance=instance):
+        Conversation.objects.mark_read(row.pk)
+        if row.jid in marked:
+            Conversation.objects.mark_unread(row.pk)
+    assert sorted(is_marked for _, is_marked in unread(instance)) == sorted(jid in marked for jid in (PHONE, LID))
+    apply_bodies(instance, *([read, link] if is_read_before else [link]))
+    assert unread(instance) == ([(0, False)] if is_read_before else [(1, LID in marked)])
+    apply_bodies(instance, read)
+    assert unread(instance) == [(0, False)]
