@@ -5,7 +5,7 @@ The part of a cache key before its first colon selects the namespace, which sets
 datetimes, decimals, sets and tuples. Each call of `get` returns a new copy of the value.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import monotonic
 from typing import Any, TypeVar
@@ -99,6 +99,23 @@ def fetch(key: str, load: Callable[[], T], *, tags: tuple[str, ...] = ()) -> T:
         return entry.load()  # type: ignore[no-any-return]  # the caller's `load` decides the type of the value
     # The reader returns MISSING only if `load` does, and `load` returns a T.
     return values.reader.read(key, _entry_key(key, values, tags), load, _may_fill)  # type: ignore[return-value]
+
+
+def fetch_many(tags: Mapping[str, tuple[str, ...]], load: Callable[[Sequence[str]], Mapping[str, T]]) -> dict[str, T]:
+    """Return the values of several keys of one namespace, as `fetch` does, by key.
+
+    The shared store is asked once for all values that the local cache does not have, and `load` is called once at most.
+
+    Args:
+        tags: the tags that each value depends on, by cache key.
+        load: computes the values of some keys; a value that does not exist is left out, also from the result.
+    """
+    if not tags:
+        return {}
+    values = _values_for(next(iter(tags)))
+    found: dict[str, T] = {key: entry.load() for key, entry in values.local.get_many(tags).items()}
+    rest = {key: _entry_key(key, values, tags[key]) for key in tags if key not in found}
+    return found | values.reader.read_many(rest, load, _may_fill) if rest else found
 
 
 def _may_fill() -> bool:

@@ -38,7 +38,11 @@ BY_ROW = (
     "(?:instances|contacts|conversations|messages)/[0-9]{1,19}",
     "conversations/[0-9]{1,19}/messages",
 )
-BY_ACCESS = ("(?:instances|contacts|conversations|messages)", "search/(?:contacts|conversations|messages)")
+BY_ACCESS = (
+    "(?:instances|contacts|conversations|messages)",
+    "conversations/counters",
+    "search/(?:contacts|conversations|messages)",
+)
 ROUTES = re.compile(rf"/api/v1/(?:(?P<row>{'|'.join(BY_ROW)})|{'|'.join(BY_ACCESS)})/?\Z")
 
 PREFIX = "/api/"

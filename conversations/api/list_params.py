@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from django.db.models import TextChoices
 from rest_framework import serializers
 
-from conversations.api.query_params import FlagField, IdsField, PageParameters
+from conversations.api.query_params import FlagField, IdsField, PageParameters, instance_field
 from conversations.api.serializers.message import STATUSES
 from conversations.models import Conversation, Message
 
@@ -46,7 +46,7 @@ class StatusField(serializers.ChoiceField):
 class ScopedParameters(PageParameters):
     """The parameters of all lists of rows that belong to instances."""
 
-    instance = _ids("Only rows of the instances with these ids.")
+    instance = instance_field()
     ids = _ids("Only rows with these ids.")
 
 

@@ -80,6 +80,13 @@ class IdsField(CommaSeparatedField):
         return tuple(ids)
 
 
+def instance_field() -> IdsField:
+    """Return the parameter that selects the instances whose rows are returned."""
+    return IdsField(
+        default=None, help_text="Only rows of the instances with these ids. Several ids are separated by commas."
+    )
+
+
 class NamesField(CommaSeparatedField):
     """A query parameter that contains names separated by commas; each must be one of the names that are known."""
 

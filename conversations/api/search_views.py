@@ -11,11 +11,12 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cachelayer import Page, track_reads
+from cachelayer import Page
+from conversations.api.cache_status import CacheStatusView
 from conversations.api.negotiation import JSONOnlyNegotiation
 from conversations.api.pagination import CursorLinksPagination
 from conversations.api.permissions import access_of
-from conversations.api.query_params import IdsField, PageParameters, Parameters, with_row_parameters
+from conversations.api.query_params import PageParameters, Parameters, instance_field, with_row_parameters
 from conversations.api.schema import array_parameters
 from conversations.api.serializers.base import EXPAND, FIELDS, RowSerializer
 from conversations.api.serializers.contact import ContactSerializer
@@ -26,16 +27,13 @@ from conversations.search.find import find_contacts, find_conversations, find_me
 from conversations.search.query import parse
 from conversations.search.snippet import snippet
 
-OK = 200
 MAX_QUERY_CHARS = 255
 
 
 class SearchParameters(PageParameters):
     """Query parameters of each search."""
 
-    instance = IdsField(
-        default=None, help_text="Only rows of the instances with these ids. Several ids are separated by commas."
-    )
+    instance = instance_field()
     q = serializers.CharField(
         max_length=MAX_QUERY_CHARS,
         help_text="Words, in any order and without regard to accents and upper case; or a phone number in any writing. "
@@ -82,7 +80,7 @@ class SearchSchema(AutoSchema):
         return True
 
 
-class SearchView(GenericAPIView[Any]):
+class SearchView(CacheStatusView, GenericAPIView[Any]):
     """Base class of the searches. There are only next pages, no previous ones."""
 
     find: ClassVar[Callable[..., Page[Any]]]
@@ -90,14 +88,6 @@ class SearchView(GenericAPIView[Any]):
     pagination_class = CursorLinksPagination
     content_negotiation_class = JSONOnlyNegotiation
     schema = SearchSchema()
-
-    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        """Handle the request and add a `Cache-Status` header (RFC 9211) to the answer."""
-        with track_reads() as reads:
-            response = super().dispatch(request, *args, **kwargs)
-        if response.status_code == OK:
-            response["Cache-Status"] = reads.cache_status
-        return response
 
     def parameters(self) -> type[Parameters]:
         """Return the query parameters, of which some depend on the content of the rows."""

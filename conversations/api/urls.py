@@ -11,6 +11,7 @@ from conversations.api import access_views
 from conversations.api.cache_views import CacheStatisticsView
 from conversations.api.contact_views import ContactViewSet
 from conversations.api.conversation_views import ConversationViewSet
+from conversations.api.counter_views import CountersView
 from conversations.api.instance_views import InstanceViewSet
 from conversations.api.media import MessageMediaView, MessageThumbnailView
 from conversations.api.message_views import MessageViewSet
@@ -35,6 +36,7 @@ media_urlpatterns = [
 ]
 
 other_urlpatterns = [
+    re_path(r"^conversations/counters/?$", CountersView.as_view(), name="conversation-counters"),
     re_path(r"^search/contacts/?$", ContactSearchView.as_view(), name="search-contacts"),
     re_path(r"^search/conversations/?$", ConversationSearchView.as_view(), name="search-conversations"),
     re_path(r"^search/messages/?$", MessageSearchView.as_view(), name="search-messages"),

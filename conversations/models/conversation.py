@@ -1,6 +1,5 @@
 """The models of a chat that an instance has with a person, a group or a list, and of the members of a group."""
 
-import datetime as dt
 from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
@@ -19,7 +18,7 @@ from conversations.models import conversation_changes, conversation_summary
 from conversations.models.base import PAGE_SIZE, TimestampedModel, save_changes
 from conversations.models.contact import Contact
 from conversations.models.conversation_changes import ACTIONS, read_fields
-from conversations.models.conversation_filters import IS_UNREAD, ConversationFilters
+from conversations.models.conversation_filters import IS_UNREAD, MINUTE, ConversationFilters, this_minute
 from conversations.models.conversation_summary import Position
 from conversations.models.instance import Instance
 from conversations.models.instance_scoped import Instances, InstanceScopedManager, instance_pks
@@ -27,7 +26,6 @@ from conversations.models.state_clock import LABEL, StateClock, Subject, chat_su
 
 LATEST_FIRST = ("-last_message_at", "-id")
 OLDEST_CHANGE_FIRST = ("updated_at", "id")
-MINUTE = dt.timedelta(minutes=1)  # a list of muted conversations is exact to the minute
 
 # The states that few conversations have, each with an index of those conversations alone.
 RARE_STATES = {
@@ -68,7 +66,7 @@ class ConversationManager(InstanceScopedManager["Conversation"]):
             filters: the fields of `ConversationFilters`. With `updated_after`, the oldest change comes first.
         """
         chosen = ConversationFilters(**filters)
-        now = timezone.now().replace(second=0, microsecond=0)
+        now = this_minute()
         if chosen.muted is not None:
             limit_ttl((now + MINUTE - timezone.now()).total_seconds())
         return self.fetch_page(

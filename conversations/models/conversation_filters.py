@@ -4,9 +4,17 @@ import datetime as dt
 from dataclasses import dataclass
 
 from django.db.models import F, Q
+from django.utils import timezone
 
 # A conversation stays marked as unread until messages after the mark are read (see `Conversation.is_marked_unread`).
 IS_UNREAD = Q(unread_count__gt=0) | Q(unread_mark__gte=F("read_until"))
+
+MINUTE = dt.timedelta(minutes=1)  # which conversations are muted is exact to the minute
+
+
+def this_minute() -> dt.datetime:
+    """Return the time at which the present minute has begun."""
+    return timezone.now().replace(second=0, microsecond=0)
 
 
 @dataclass(frozen=True, kw_only=True)

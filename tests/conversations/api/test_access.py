@@ -101,6 +101,7 @@ ROUTES = {
     ("get", "contacts/{id}/"): Route(Scope.READ, "contact"),
     ("patch", "contacts/{id}/"): Route(Scope.WRITE, "contact", body=lambda _: {"custom_name": "Ana"}),
     ("get", "conversations/"): Route(Scope.READ),
+    ("get", "conversations/counters/"): Route(Scope.READ),
     ("get", "conversations/{id}/"): Route(Scope.READ, "conversation"),
     ("patch", "conversations/{id}/"): Route(Scope.WRITE, "conversation", body=lambda _: {"is_pinned": True}),
     ("get", "conversations/{id}/messages/"): Route(Scope.READ, "conversation"),
@@ -265,13 +266,14 @@ def shown_instances(page: dict[str, Any]) -> set[int]:
         return {row["instance_id"] for row in page["memberships"]}
     if any("hint" in row for row in page.get("results", ())):  # tokens of the user
         return {pk for row in page["results"] for pk in row["instance_ids"] or ()}
-    return {row.get("instance_id", row["id"]) for row in page.get("results", ())}
+    return {row.get("instance_id", row.get("id")) for row in page.get("results", ())}
 
 
+COUNTERS = "conversations/counters/"
 SEARCHES = ["search/contacts/?q=5511", "search/conversations/?q=5511", "search/messages/?q=message"]
 
 
-@pytest.mark.parametrize("path", ["instances/", "contacts/", "conversations/", "messages/", *SEARCHES])
+@pytest.mark.parametrize("path", ["instances/", "contacts/", "conversations/", "messages/", *SEARCHES, COUNTERS])
 def test_a_list_shows_all_that_is_theirs(houses: tuple[House, House], path: str) -> None:
     own, foreign = houses
     user = User.objects.create_user("ana")
@@ -284,7 +286,7 @@ def test_a_list_shows_all_that_is_theirs(houses: tuple[House, House], path: str)
         assert shown == {house.instance.pk for house in visible}
 
 
-@pytest.mark.parametrize("path", ["contacts/", "conversations/", "messages/", *SEARCHES])
+@pytest.mark.parametrize("path", ["contacts/", "conversations/", "messages/", *SEARCHES, COUNTERS])
 def test_a_filter_by_a_foreign_instance_finds_nothing(houses: tuple[House, House], path: str) -> None:
     own, foreign = houses
     user = User.objects.create_user("ana")
