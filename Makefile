@@ -28,6 +28,8 @@ run: run-venv ## set up, load the demo once, serve at http://127.0.0.1:8000
 # One process per core; idle processes take tests from busy ones.
 PARALLEL = -n auto --dist worksteal
 
+# Compiled modules are kept, because the tests start many processes of Python.
+test: export PYTHONDONTWRITEBYTECODE =
 test: dev-venv ## run all tests on SQLite, then on PostgreSQL and Valkey
 	@echo "=== SQLite, no servers"; \
 	env -u DATABASE_URL -u REDIS_URL $(PY) -m pytest $(PARALLEL) $(ARGS); sqlite=$$?; \

@@ -23,6 +23,8 @@ from conversations.api.rate_limits import buckets  # noqa: E402 - must follow is
 from conversations.ingest import metrics  # noqa: E402 - must follow isolation.set_up
 from conversations.webhooks.instances import known_names  # noqa: E402 - must follow isolation.set_up
 from logs.line_limit import line_limit  # noqa: E402 - must follow isolation.set_up
+from tests.database_file import write_database  # noqa: E402, F401 - as above; pytest finds the fixture by name
+from tests.effort import EXPLORES_ALL  # noqa: E402 - must follow isolation.set_up
 
 # The time-outs are longer than in production, because Redis may respond slowly while many tests run in parallel.
 if Options.read().is_shared:
@@ -78,11 +80,11 @@ def _needs_postgresql(item: pytest.Item) -> bool:
 
 
 def _runs_once(item: pytest.Item) -> bool:
-    """Whether a test runs on SQLite only: it has the marker `once`, or can reach neither the database nor the store.
+    """Whether a test runs on SQLite only: a marker says so, or it can reach neither the database nor the store.
 
     pytest-django refuses database access to tests without the marker `django_db`.
     """
-    if item.get_closest_marker("once"):
+    if item.get_closest_marker("once") or (item.get_closest_marker("sweep") and not EXPLORES_ALL):
         return True
     reaches_servers = item.get_closest_marker("django_db") or _needs_postgresql(item) or USES_STORE in item.path.parents
     return not reaches_servers

@@ -1,6 +1,10 @@
 """How much tests explore: by default as much as fits into minutes; with EXPLORE=all, as much as fits into hours."""
 
 import os
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import pytest
 
 EXPLORES_ALL = os.environ.get("EXPLORE") == "all"
 
@@ -13,3 +17,13 @@ def effort(usual: int, thorough: int) -> int:
         thorough: the number with EXPLORE=all.
     """
     return thorough if EXPLORES_ALL else usual
+
+
+def sweep(cases: Iterable[Any], on_both: Collection[Any]) -> list[Any]:
+    """Return the parameters of a test that runs all cases on SQLite, and only some of them on PostgreSQL.
+
+    Args:
+        cases: the values to pass to `pytest.mark.parametrize`.
+        on_both: the cases that also run on PostgreSQL; with EXPLORE=all, all cases run on both.
+    """
+    return [case if case in on_both else pytest.param(case, marks=pytest.mark.sweep) for case in cases]

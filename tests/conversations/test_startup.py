@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import socket
 import sqlite3
@@ -21,6 +20,7 @@ from conversations.models import Instance
 from tests.conversations.ingest.inboxes import outcomes
 from tests.conversations.ingest.processes import run_process
 from tests.conversations.webhooks.conftest import event
+from tests.database_file import WriteDatabase
 from tests.waiting import TIMEOUT, wait_until
 
 FORK = """
@@ -69,7 +69,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 class Site:
     """A deployment of the project for one test: logs, and an SQLite database with an instance and a webhook token."""
 
-    def __init__(self, folder: Path, token: str = "") -> None:
+    def __init__(self, folder: Path, token: str) -> None:
         self.folder = folder
         self.environment = os.environ | {
             "DATABASE_URL": f"sqlite:///{folder}/db.sqlite3",
@@ -77,14 +77,6 @@ class Site:
             "LOG_DIR": str(folder / "log"),
         }
         self.token = token
-
-    def prepare(self) -> None:
-        self.run("manage.py", "migrate", "--verbosity=0")
-        self.token = json.loads(self.run("manage.py", "webhook_token", "sales", "--json"))["token"]
-
-    def copy_to(self, folder: Path) -> "Site":
-        shutil.copy(self.folder / "db.sqlite3", folder)
-        return Site(folder, self.token)
 
     def run(self, *command: str) -> str:
         completed = subprocess.run(  # noqa: S603 - the test runs only the project's own command
@@ -101,16 +93,10 @@ class Site:
         return "".join(file.read_text(encoding="utf-8") for file in (self.folder / "log").glob("webhook*"))
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    site = Site(tmp_path_factory.mktemp("site"))
-    site.prepare()
-    return site
-
-
 @pytest.fixture
-def site(prepared: Site, tmp_path: Path) -> Site:
-    return prepared.copy_to(tmp_path)
+def site(write_database: WriteDatabase, tmp_path: Path) -> Site:
+    (printed,) = write_database(tmp_path / "db.sqlite3", ("webhook_token", "sales", "--json"))
+    return Site(tmp_path, printed["token"])
 
 
 class Gunicorn:

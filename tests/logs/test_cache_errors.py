@@ -1,19 +1,24 @@
 """If a request loses the connection to the shared store, `cache-errors.log` contains the request and the stack."""
 
+from pathlib import Path
+
 import pytest
 
 from tests import valkey
+from tests.database_file import WriteDatabase
 from tests.logs.test_end_to_end import CONTACTS, Server
 from tests.valkey import Valkey
 
 ATTEMPTS = 5  # number of attempts, because the cache may notice the loss before the request does
 
 
-@pytest.mark.postgresql
-def test_a_request_that_loses_the_store_logs_an_error_of_the_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.mark.once
+def test_a_request_that_loses_the_store_logs_an_error_of_the_cache(
+    tmp_path: Path, write_database: WriteDatabase
+) -> None:
     with valkey.running() as store:
-        server = Server(tmp_path_factory.mktemp("store"), REDIS_URL=store.url)
-        server.prepare()
+        server = Server(tmp_path, REDIS_URL=store.url)
+        server.prepare(write_database)
         server.start()
         try:
             line = next(filter(None, (_cut_off_during_a_request(server, store, place) for place in range(ATTEMPTS))))

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.conversations.webhooks.conftest import event
+from tests.database_file import WriteDatabase
 from tests.logs.conftest import ROOT, Line, lines
 from tests.waiting import wait_until
 
@@ -42,16 +43,10 @@ class Server:
             **variables,
         }
 
-    def prepare(self) -> None:
-        self.manage("migrate", "--verbosity=0")
-        self.token = json.loads(self.manage("webhook_token", "sales", "--json"))["token"]
-        self.api_token = json.loads(self.manage("api_token", "u", "--json"))["token"]
-
-    def manage(self, *arguments: str) -> str:
-        command = [sys.executable, "manage.py", *arguments]
-        return subprocess.run(  # noqa: S603 - the test runs only the project's own command
-            command, cwd=ROOT, env=self.environment, check=True, stdout=subprocess.PIPE, text=True
-        ).stdout
+    def prepare(self, write_database: WriteDatabase) -> None:
+        commands = ("webhook_token", "sales", "--json"), ("api_token", "u", "--json")
+        webhook, api = write_database(self.directory / "db.sqlite3", *commands)
+        self.token, self.api_token = webhook["token"], api["token"]
 
     def start(self, *arguments: str) -> None:
         # The test opens the listening socket, so that early requests wait until the server accepts connections.
@@ -102,11 +97,11 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Server:
+def server(tmp_path_factory: pytest.TempPathFactory, write_database: WriteDatabase) -> Server:
     """Run a server, cause all kinds of errors, and stop the server; return the stopped server with its log files."""
     directory = tmp_path_factory.mktemp("server")
     one = Server(directory, REDIS_URL=f"unix://{directory}/nobody", CACHE_PREFIX="nobody")
-    one.prepare()
+    one.prepare(write_database)
     one.start("--log-level=info")
     try:
         cause_all_errors(one)
@@ -227,18 +222,18 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Server:
     return Server(tmp_path_factory.mktemp("fresh"))
 
 
-def test_a_recycled_or_terminated_worker_writes_every_line(fresh: Server) -> None:
-    fresh.manage("migrate", "--verbosity=0")
+def test_a_recycled_or_terminated_worker_writes_every_line(fresh: Server, write_database: WriteDatabase) -> None:
+    fresh.prepare(write_database)
     for number in (signal.SIGTERM, signal.SIGINT):
         fresh.start("--max-requests=10")
-        for place in range(35):
+        for place in range(15):
             assert fresh.ask("GET", "/api/v1/contacts/", f"{number}-{place}") == 401
         fresh.stop(number)
     answered = [line for line in fresh.lines("api.log") if line["message"] == "GET /api/v1/contacts/ 401"]
     assert [line["request_id"] for line in answered] == [
-        f"{number}-{place}" for number in (signal.SIGTERM, signal.SIGINT) for place in range(35)
+        f"{number}-{place}" for number in (signal.SIGTERM, signal.SIGINT) for place in range(15)
     ]
-    assert len({line["process"] for line in answered}) >= 8
+    assert len({line["process"] for line in answered}) >= 4
 
 
 # --- a folder that is not writable ------------------------------------------------------------------------------------

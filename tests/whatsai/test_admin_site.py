@@ -29,6 +29,7 @@ def offered_fields(model: Any) -> set[str]:
     return {item for item in admin.site.get_model_admin(model).list_filter if isinstance(item, str)}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("model", WITH_LIST)
 def test_a_list_accepts_no_lookup_on_a_field_without_a_filter(admin_client: Client, model: Any) -> None:
     assert admin_client.get(list_url(model)).status_code == 200

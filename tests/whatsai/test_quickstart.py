@@ -87,16 +87,36 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
 
 
 # --- the running site -------------------------------------------------------------------------------------------------
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """Copy the project's files to a new folder, without saved credentials or logs; return the folder."""
+def copy_project(folder: Path) -> Path:
+    """Copy the project's files to a folder, without saved credentials or logs; return the folder."""
     for name in SOURCES:
         source = environment.BASE_DIR / name
         if source.is_dir():
-            shutil.copytree(source, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "samples"))
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("samples"))
         else:
-            shutil.copy(source, tmp_path)
-    return tmp_path
+            shutil.copy2(source, folder)
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Return a folder with the project, which has never been started."""
+    return copy_project(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def started_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the project after its first start, which takes seconds."""
+    folder = copy_project(tmp_path_factory.mktemp("started"))
+    with started(folder) as (welcome, _):
+        assert status(welcome) == 200
+    return folder
+
+
+@pytest.fixture
+def used_project(started_project: Path, tmp_path: Path) -> Path:
+    """Return a folder with the project, which has been started before."""
+    return shutil.copytree(started_project, tmp_path, dirs_exist_ok=True)
 
 
 def test_it_serves_and_prints_credentials_that_stay_valid(project: Path) -> None:
@@ -124,17 +144,17 @@ def test_only_the_owner_can_read_what_it_writes(project: Path) -> None:
     assert not [path for path in paths if path.stat().st_mode & 0o077]
 
 
-def test_variables_set_by_the_user_win(project: Path) -> None:
-    (project / ".env").write_text("ALLOWED_HOSTS=inbox.example\n", encoding="utf-8")
+def test_variables_set_by_the_user_win(used_project: Path) -> None:
+    (used_project / ".env").write_text("ALLOWED_HOSTS=inbox.example\n", encoding="utf-8")
 
-    with started(project) as (welcome, _):
+    with started(used_project) as (welcome, _):
         assert status(welcome) == 400
         assert status(welcome, host="inbox.example") == 200
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_all_its_processes(project: Path, number: signal.Signals) -> None:
-    with started(project) as (welcome, server):
+def test_a_signal_stops_all_its_processes(used_project: Path, number: signal.Signals) -> None:
+    with started(used_project) as (welcome, server):
         assert status(welcome) == 200
         processes = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
         server.send_signal(number)
@@ -142,17 +162,17 @@ def test_a_signal_stops_all_its_processes(project: Path, number: signal.Signals)
 
     assert len(processes) == 2
     assert not psutil.wait_procs(processes, timeout=TIMEOUT)[1]
-    assert "Traceback" not in (project / "errors").read_text(encoding="utf-8")
+    assert "Traceback" not in (used_project / "errors").read_text(encoding="utf-8")
 
 
-def test_no_token_of_a_request_line_is_logged(project: Path) -> None:
-    with started(project) as (welcome, _):
+def test_no_token_of_a_request_line_is_logged(used_project: Path) -> None:
+    with started(used_project) as (welcome, _):
         for line in ("GET /admin/?token=sesame HTTP/1.1", "GET/?token=sesame HTTP/1.1", "GET /?token=sesame HTTP/9.9"):
             with socket.create_connection(("127.0.0.1", port(welcome)), timeout=TIMEOUT) as caller:
                 caller.sendall(f"{line}\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
                 assert caller.makefile("rb").read().startswith(b"HTTP/1.1 ")
 
-    written = [project / "errors", *(project / "var" / "log").iterdir()]
+    written = [used_project / "errors", *(used_project / "var" / "log").iterdir()]
     text = "".join(file.read_text(encoding="utf-8") for file in written)
     assert "sesame" not in text
 

@@ -136,7 +136,7 @@ def a_bulk_update(system: System) -> None:
     system.add_reader("r", system.add_process("R"), fetch, fetch)
 
 
-@scenario(rows={}, touched_tags=(INSERT_TAG,))
+@scenario(rows={}, touched_tags=(INSERT_TAG,), is_large=True)
 def an_insert(system: System) -> None:
     """Inserting a row invalidates the cache entry that says that the row does not exist."""
     system.add_writer("w", system.add_process("W"), actions.insert)
@@ -152,7 +152,7 @@ def a_cached_list(system: System) -> None:
     system.add_reader("r", system.add_process("R"), fetch_list, fetch_list)
 
 
-@scenario(rows=TWO_ROWS)
+@scenario(rows=TWO_ROWS, is_large=True)
 def a_fetch_of_many_rows(system: System) -> None:
     """Each row that `fetch_many` returns is checked separately, because the rows may be read at different moments."""
     system.add_writer("w", system.add_process("W"), actions.save)

@@ -1,6 +1,7 @@
 """The access matrix of the admin: every page and action, by every kind of user, for rows of two instances.
 
-A page, model or action that is missing in the tables fails. A page that shows a message must leave a record.
+A page, model or action that is missing in the tables fails. A page that shows a message must leave a record. On
+PostgreSQL, one kind of user visits the pages; with EXPLORE=all, every kind.
 """
 
 import re
@@ -30,6 +31,7 @@ from conversations.models import (
     WebhookEvent,
 )
 from tests.conversations.rows import NOON, a_chat, a_contact, a_message, an_instance
+from tests.effort import sweep
 
 pytestmark = pytest.mark.django_db
 UNKNOWN_PK = 10**9
@@ -144,12 +146,14 @@ class Visitor:
     role: Role | None = None
 
 
+STAFF = "staff with a role"
 VISITORS = {
     "superuser": Visitor(is_superuser=True),
-    "staff with a role": Visitor(role=Role.MANAGER),
+    STAFF: Visitor(role=Role.MANAGER),
     "staff without a role": Visitor(),
     "manager who is not staff": Visitor(is_staff=False, role=Role.MANAGER),
 }
+OTHER_VISITORS = [name for name, visitor in VISITORS.items() if not visitor.is_superuser]
 
 
 def log_in(visitor: Visitor, own: House) -> Client:
@@ -189,7 +193,7 @@ def test_every_action_is_in_the_matrix(admin_user: User) -> None:
 
 
 # --- the matrix -------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("name", list(VISITORS))
+@pytest.mark.parametrize("name", sweep(VISITORS, on_both=[STAFF]))
 def test_no_page_shows_what_is_not_theirs(houses: tuple[House, House], name: str) -> None:
     own, foreign = houses
     visitor = VISITORS[name]
@@ -239,7 +243,7 @@ def pages(own: House, foreign: House, visitor: Visitor) -> Iterator[tuple[str, s
         yield reverse("admin:autocomplete") + query, set()
 
 
-@pytest.mark.parametrize("name", [name for name, visitor in VISITORS.items() if not visitor.is_superuser])
+@pytest.mark.parametrize("name", sweep(OTHER_VISITORS, on_both=[STAFF]))
 def test_a_foreign_row_is_like_one_that_does_not_exist(houses: tuple[House, House], name: str) -> None:
     own, foreign = houses
     client = log_in(VISITORS[name], own)
@@ -254,7 +258,7 @@ def test_a_foreign_row_is_like_one_that_does_not_exist(houses: tuple[House, Hous
             assert answers[0] == answers[1], f"{model.__name__} {page}"
 
 
-@pytest.mark.parametrize("name", [name for name, visitor in VISITORS.items() if not visitor.is_superuser])
+@pytest.mark.parametrize("name", sweep(OTHER_VISITORS, on_both=[STAFF]))
 def test_nobody_changes_what_is_not_theirs(houses: tuple[House, House], name: str) -> None:
     own, foreign = houses
     client = log_in(VISITORS[name], own)
@@ -278,7 +282,7 @@ def values_of(house: House) -> list[Any]:
 
 def test_staff_cannot_give_themselves_rights(houses: tuple[House, House]) -> None:
     own, _ = houses
-    client, ana = log_in(VISITORS["staff with a role"], own), User.objects.get(username="ana")
+    client, ana = log_in(VISITORS[STAFF], own), User.objects.get(username="ana")
     ana.user_permissions.set(Permission.objects.filter(content_type__app_label="auth"))
     group = own.rows[Group]
     ana.groups.add(group)

@@ -42,6 +42,7 @@ def rows() -> dict[str, list[dict[str, Any]]]:
 
 
 @pytest.mark.django_db
+@pytest.mark.sweep
 def test_repeating_the_demo_changes_no_row() -> None:
     demo()
     before = rows()

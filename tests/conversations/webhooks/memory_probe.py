@@ -1,10 +1,11 @@
-"""Posts one body from several threads at once to the webhook view; prints the answers and the growth of memory.
+"""Posts bodies from several threads at once to the webhook view; prints the answers and the growth of memory.
 
-`python -m tests.conversations.webhooks.memory_probe KIND BYTES THREADS`; a process of its own, because the peak of a
-process's memory cannot be reset.
+`python -m tests.conversations.webhooks.memory_probe BYTES THREADS KIND…` prints one line of JSON for each kind. Each
+kind has a forked process of its own, because the peak of a process's memory cannot be reset.
 """
 
 import json
+import os
 import resource
 import sys
 import tempfile
@@ -88,9 +89,22 @@ def write_body(file: Path, parts: Parts, size: int) -> None:
         output.write(end + TAIL)
 
 
-def main(kind: str, size: int, threads: int) -> None:
+def main(size: int, threads: int, kinds: list[str]) -> int:
+    """Measure each kind of body; return an exit status."""
     call_command("migrate", verbosity=0)
     instance = Instance.objects.create(name="shop", token_hash=hash_token("secret"))
+    connections.close_all()  # a connection of SQLite cannot be used after a fork
+    for kind in kinds:
+        child = os.fork()
+        if not child:
+            measure(instance, kind, size, threads)
+            os._exit(0)
+        if status := os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+            return status
+    return 0
+
+
+def measure(instance: Instance, kind: str, size: int, threads: int) -> None:
     answers: Counter[int] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         body = Path(folder) / "body"
@@ -101,8 +115,8 @@ def main(kind: str, size: int, threads: int) -> None:
             thread.start()
         for thread in running:
             thread.join()
-        result = {"answers": dict(answers), "size": body.stat().st_size, "grown": peak() - before}
-    sys.stdout.write(json.dumps(result))
+        result = {"kind": kind, "answers": dict(answers), "size": body.stat().st_size, "grown": peak() - before}
+    print(json.dumps(result), flush=True)  # noqa: T201 - the test reads the printed line
 
 
 def post(instance: Instance, body: Path, answers: "Counter[int]") -> None:
@@ -120,4 +134,4 @@ def peak() -> int:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]))

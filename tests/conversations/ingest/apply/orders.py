@@ -1,7 +1,9 @@
 """Applies the same webhook bodies in different orders, and compares the resulting rows."""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+
+from django.db import connection
 
 from conversations.evolution import envelope, events
 from conversations.evolution.facts import Fact
@@ -10,6 +12,7 @@ from conversations.ingest.apply.apply import apply
 from conversations.models import Instance
 from tests.conversations.ingest.bodies import Body
 from tests.conversations.ingest.row_snapshots import Rows, rows_of
+from tests.effort import EXPLORES_ALL
 
 _numbers = itertools.count()
 
@@ -51,12 +54,27 @@ def apply_at_once(bodies: Iterable[Body]) -> Rows:
 
 
 def apply_in_every_order(*bodies: Body) -> Rows:
-    """Apply webhook bodies in every order, each time to a new instance; check that all orders give the same rows.
+    """Apply webhook bodies in many orders, each time to a new instance; check that all orders give the same rows.
 
-    The bodies are also applied at once and, after all of them, a second time.
+    The bodies are also applied at once and, after all of them, a second time. With EXPLORE=all, the orders are all
+    permutations.
     """
-    first, *others = [apply_one_by_one(order) for order in itertools.permutations(bodies)]
+    first, *others = [apply_one_by_one(order) for order in _orders(bodies)]
     others += [apply_one_by_one(bodies + bodies), apply_at_once(bodies), apply_at_once(bodies[::-1])]
     for other in others:
         assert other == first
     return first
+
+
+def _orders(bodies: tuple[Body, ...]) -> Iterator[tuple[Body, ...]]:
+    """Yield all permutations with EXPLORE=all; otherwise orders in which each body precedes and follows each other one.
+
+    On SQLite these are all rotations of the given order and of its reverse, which are all permutations of up to three
+    bodies. On PostgreSQL, where an order takes several times as long, they are the given order and its reverse.
+    """
+    if EXPLORES_ALL:
+        yield from itertools.permutations(bodies)
+        return
+    for order in (bodies, bodies[::-1]):
+        for start in range(len(order) if connection.vendor == "sqlite" else 1):
+            yield order[start:] + order[:start]

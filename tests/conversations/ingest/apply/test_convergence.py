@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 # All examples of hypothesis can share one transaction, because each example creates new instances. PostgreSQL gets
 # fewer examples, because an example takes several times as long on PostgreSQL.
-EXAMPLES = effort(25 if connection.vendor == "sqlite" else 15, 500)
+EXAMPLES = effort(15 if connection.vendor == "sqlite" else 6, 500)
 on_new_instances = settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
