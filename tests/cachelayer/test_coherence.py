@@ -29,6 +29,7 @@ from cachelayer.runtime.runtime import get_runtime
 from conversations.models import Contact, Conversation, Instance, Message
 from tests.cachelayer.conftest import wait_until_in_use
 from tests.conversations.rows import a_contact, a_group, a_message, an_instance
+from tests.effort import effort
 from tests.valkey import Valkey
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -361,7 +362,7 @@ def explore(valkey_server: Valkey | None, *, examples: int, steps: int) -> None:
 
 @pytest.mark.usefixtures("cache_runtime")
 def test_reads_agree_with_the_database_whatever_is_written() -> None:
-    explore(None, examples=15, steps=25)
+    explore(None, examples=effort(8, 100), steps=25)
 
 
 @pytest.fixture
@@ -374,4 +375,4 @@ def outbox_server(request: pytest.FixtureRequest) -> Valkey:
 
 def test_reads_agree_with_the_database_while_the_store_fails_and_returns(outbox_server: Valkey) -> None:
     assert settings.CACHES["default"]["LOCATION"] == outbox_server.url
-    explore(outbox_server, examples=12, steps=30)
+    explore(outbox_server, examples=effort(6, 100), steps=30)

@@ -1,9 +1,13 @@
-"""Explores every schedule of a scenario, depth first; a schedule that reaches a known state is not followed further.
+"""Explores the schedules of a scenario; a schedule that reaches a known state is not followed further.
+
+An exploration that stops early has followed schedules from all over the tree, because the next one is drawn. The draws
+are the same in every run.
 
 A run cannot be rewound, so the explorer returns to a state by repeating all steps from the start of a new run. Two
 states are the same if `System.state` returns the same text; the explorer keeps a 64-bit hash of each text.
 """
 
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -52,7 +56,10 @@ def explore(make_system: MakeSystem, max_runs: float = float("inf")) -> Explorat
     """
     exploration, known = Exploration(), set[int]()
     pending: list[tuple[str, ...]] = [()]
+    rng = random.Random(1)
     while pending and exploration.runs < max_runs:
+        drawn = rng.randrange(len(pending))
+        pending[drawn], pending[-1] = pending[-1], pending[drawn]
         path = list(pending.pop())
         system = make_system()
         try:

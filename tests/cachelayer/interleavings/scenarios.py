@@ -88,7 +88,7 @@ def two_writers_and_two_readers(system: System) -> None:
         system.add_reader(f"r{number}", system.add_process(f"R{number}"), fetch)
 
 
-@scenario(warm_up=fetch)
+@scenario(warm_up=fetch, is_large=True)
 def two_writers_and_two_readers_of_a_cached_row(system: System) -> None:
     """Four processes use one row that is already cached."""
     for number in (1, 2):
@@ -217,7 +217,7 @@ def a_local_cache_and_two_writers_in_other_processes(system: System) -> None:
         system.add_writer(f"w{number}", system.add_process(f"W{number}"), actions.save)
 
 
-@scenario()
+@scenario(is_large=True)
 def threads_of_one_process(system: System) -> None:
     """Two readers share a local cache with a writer thread; a reader waits while the other reader loads the row."""
     process = system.add_process("A", uses_local_cache=True)
@@ -235,7 +235,7 @@ def two_processes_that_read_and_write(system: System) -> None:
         system.add_reader(f"r{number}", process, fetch)
 
 
-@scenario()
+@scenario(is_large=True)
 def a_lost_channel(system: System) -> None:
     """A process misses the invalidation messages that are published while its subscription is lost."""
     process = system.add_process("R", uses_local_cache=True)
@@ -315,7 +315,7 @@ def an_emptied_store(system: System) -> None:
     system.flush()
 
 
-@scenario(touched_tags=(NAMESPACE_TAG, GLOBAL_TAG, INSERT_TAG, LIST_TAG), atomic_pipelines=True)
+@scenario(touched_tags=(NAMESPACE_TAG, GLOBAL_TAG, INSERT_TAG, LIST_TAG), atomic_pipelines=True, is_large=True)
 def a_restarted_store(system: System) -> None:
     """After a restart, the store holds the outdated contents of its last snapshot."""
     writing, reading = system.add_process("A"), system.add_process("B")

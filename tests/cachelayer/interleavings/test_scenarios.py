@@ -1,6 +1,7 @@
 """In no schedule of a scenario, a read is stale or a write intent is left; for each mutant, some check fails.
 
-Only some schedules of large scenarios are explored, unless EXPLORE=all is set; exploring all takes many minutes.
+Some schedules of large scenarios are explored, drawn at random; with EXPLORE=all every schedule, which takes many
+minutes.
 """
 
 import threading

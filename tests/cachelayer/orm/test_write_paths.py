@@ -1,8 +1,8 @@
 """A sweep: after each way in which the ORM can write a row, every cached read must agree with the database.
 
 `FORMS` lists how a caller can come by a model instance, and `OPERATIONS` how it can write that instance. Each
-combination is tried for each cached model. `OTHER_WRITES` lists writes that take no model instance. On PostgreSQL with a
-shared store, two forms are tried; with EXPLORE=all, every form.
+combination is tried for each cached model. `OTHER_WRITES` lists writes that take no model instance. On PostgreSQL with
+a shared store, two forms are tried; with EXPLORE=all, every form.
 """
 
 import asyncio

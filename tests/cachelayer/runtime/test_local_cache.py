@@ -157,6 +157,7 @@ def page_of_messages(number: int) -> Page[Message]:
     )  # fmt: skip
 
 
+@pytest.mark.once
 @pytest.mark.django_db(transaction=True)
 def test_pages_of_messages_take_about_as_much_memory_as_the_limit_says(cache_runtime: CacheRuntime) -> None:
     """Without a limit in bytes, 1000 pages of 200 short messages took 339 MB."""

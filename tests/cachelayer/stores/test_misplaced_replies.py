@@ -23,6 +23,7 @@ from tests.cachelayer import reply_proxy
 from tests.cachelayer.conftest import reset_cache, shorten_delays, use_redis, wait_until_in_use
 from tests.cachelayer.reply_proxy import ReplyProxy
 from tests.conversations.rows import a_contact, an_instance
+from tests.effort import effort
 from tests.valkey import Valkey
 from tests.waiting import wait_until
 
@@ -120,7 +121,7 @@ def direct(proxy: ReplyProxy, valkey_server: Valkey, settings: Any) -> Store:  #
     return RedisStore("direct", prefix, "direct", namespaces, keys, lambda _tags: None, lambda _event: None)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(effort(1, 20)))
 def test_a_store_returns_no_reply_to_another_command(proxy: ReplyProxy, direct: Store, seed: int) -> None:
     assert fuzz_store(get_runtime().store, direct, proxy, random.Random(seed), rounds=300) > 50
 
@@ -168,7 +169,7 @@ def fuzz_rows(proxy: ReplyProxy, rng: random.Random, rounds: int) -> None:
 
 
 @pytest.mark.postgresql  # writes during outages make the background threads use the database
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(effort(1, 20)))
 def test_no_read_returns_the_data_of_another_key(proxy: ReplyProxy, seed: int) -> None:
     fuzz_rows(proxy, random.Random(seed), rounds=150)
 
