@@ -9,12 +9,16 @@ to show for this person. Both are `me` for the instance itself.
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from conversations.evolution import clocks, coerce, jid
 from conversations.evolution.coerce import Json
 from conversations.evolution.envelope import Envelope
 from conversations.evolution.facts import ME, Fact, MessageUpdate
 from conversations.evolution.jid import Address
+
+MAX_OPTIONS = 32  # options in one vote; WhatsApp's polls have at most twelve
+MAX_OPTION_CHARS = 256  # WhatsApp's have at most a hundred
 
 
 def parse_reaction(body: Json, chat: Address, author: Address | None, message_ms: int) -> Iterator[Fact]:
@@ -50,7 +54,7 @@ def parse_vote(body: Json, results: object, chat: Address, author: Address | Non
         if not isinstance(results, list):
             return
         chosen = [name for name, voters in _options(results) if voters]
-    value = {"options": sorted(name for name in chosen if isinstance(name, str))}
+    value = {"options": _chosen(chosen)}
     poll_id, sent_ms = _id(body.get("pollCreationMessageKey")), _sent_ms(body, message_ms)
     yield from _by_author(MessageUpdate(poll_id, "poll", sent_ms, value, chat.key), author)
 
@@ -71,7 +75,12 @@ def parse_poll_results(results: object, poll_id: str, chat: str, ms: int, envelo
             chosen.setdefault(voter, []).append(name)
     for voter, names in chosen.items():
         author = None if envelope.is_owner(voter) else voter
-        yield from _by_author(MessageUpdate(poll_id, "poll", ms, {"options": sorted(names)}, chat), author)
+        yield from _by_author(MessageUpdate(poll_id, "poll", ms, {"options": _chosen(names)}, chat), author)
+
+
+def _chosen(names: list[Any]) -> list[str]:
+    """Return the options of one vote. Votes are kept in the row of their poll, so each of them is bounded."""
+    return sorted({name[:MAX_OPTION_CHARS] for name in names if isinstance(name, str)})[:MAX_OPTIONS]
 
 
 def _by_author(update: MessageUpdate, author: Address | None) -> Iterator[Fact]:

@@ -46,6 +46,19 @@ def test_a_decrypted_vote_has_its_options() -> None:
     assert vote({"vote": {"selectedOptions": []}}) == [poll_update(CONTACT.key, PHONE)]
 
 
+def test_a_vote_is_bounded_and_has_each_option_once() -> None:
+    """A vote for 9,000 options took a megabyte in the row of its poll, and each page with the poll sent it."""
+    names = [f"{number:04} " + "x" * 1000 for number in range(9000)]
+    results = [{"name": name, "voters": [LID]} for name in names]
+    found = [*vote({"vote": {"selectedOptions": names}}), *votes.parse_poll_results(results, "P1", "", 5, envelope())]
+    for update in found:
+        options = update.value["options"]
+        assert len(options) == votes.MAX_OPTIONS
+        assert max(map(len, options)) == votes.MAX_OPTION_CHARS
+    assert len(found) == 2
+    assert vote({"vote": {"selectedOptions": ["A", "A"]}}) == [poll_update(CONTACT.key, PHONE, "A")]
+
+
 def test_an_encrypted_vote_is_taken_from_the_poll_s_results() -> None:
     results = [{"name": "A", "voters": [PHONE]}, {"name": "B", "voters": []}]
     assert vote({"vote": {"encPayload": {}}}, results) == [poll_update(CONTACT.key, PHONE, "A")]
