@@ -79,9 +79,9 @@ class Access:
         """Return whether the token is not limited to other instances."""
         return self.limited_to is None or instance_id in self.limited_to
 
-    def visible(self, wanted: Collection[int] | None) -> frozenset[int] | None:
-        """Return those of the wanted instances that may be read; None stands for all instances, on both sides."""
-        permitted = self.instances()
+    def visible(self, wanted: Collection[int] | None, scope: Scope = Scope.READ) -> frozenset[int] | None:
+        """Return those of the wanted instances in which this is permitted; None stands for all, on both sides."""
+        permitted = self.instances(scope)
         if wanted is None:
             return permitted
         return frozenset(wanted) if permitted is None else permitted & frozenset(wanted)

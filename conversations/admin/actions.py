@@ -1,4 +1,4 @@
-"""Admin actions on conversations. Each action calls one method of the model's manager per selected conversation."""
+"""Admin actions on conversations, which change all selected conversations at once, as the API does."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,10 +10,12 @@ from django.template.defaultfilters import pluralize
 
 from conversations.admin.access import permitted
 from conversations.models import Conversation, Scope
+from conversations.models.bulk_changes import change_many
 from conversations.models.conversation_changes import ACTIONS
+from conversations.models.conversation_filters import ConversationFilters
 
-# The methods of `Conversation.objects` that the actions call.
-NAMES = ("mark_read", "mark_unread", "archive", "unarchive", "pin", "unpin")
+# The changes that need nothing but a conversation.
+NAMES = [name for name, action in ACTIONS.items() if not action.argument]
 
 Action = Callable[[Any, HttpRequest, QuerySet[Conversation]], None]
 
@@ -23,17 +25,14 @@ def conversation_actions() -> list[Action]:
     return [_make_action(name, ACTIONS[name].title) for name in NAMES]
 
 
-def _make_action(operation: str, label: str) -> Action:
+def _make_action(name: str, title: str) -> Action:
     def run(modeladmin: Any, request: HttpRequest, queryset: QuerySet[Conversation]) -> None:
-        updated = 0
-        for pk in permitted(request, queryset, Scope.WRITE).values_list("pk", flat=True):
-            try:
-                getattr(Conversation.objects, operation)(pk)
-            except Conversation.DoesNotExist:
-                continue  # the conversation was deleted after its primary key was read
-            updated += 1
-        text = f"{label}: {updated} conversation{pluralize(updated)} updated."
+        pks = permitted(request, queryset, Scope.WRITE).values_list("pk", flat=True)
+        selected = ConversationFilters(ids=tuple(pks), deleted=None)
+        portion = change_many(name, selected, None)
+        count = len(portion.changed) + len(portion.unchanged)
+        text = f"{title}: {count} conversation{pluralize(count)} updated."
         modeladmin.message_user(request, text, messages.SUCCESS)
 
-    run.__name__ = operation
-    return admin.action(run, description=label, permissions=["change"])
+    run.__name__ = name
+    return admin.action(run, description=title, permissions=["change"])

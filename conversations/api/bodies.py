@@ -1,7 +1,7 @@
 """The base class of the JSON objects that clients send, and fields that accept only values of their own JSON type."""
 
 from collections.abc import Collection
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from drf_spectacular.extensions import OpenApiSerializerExtension
 from rest_framework import serializers
@@ -26,12 +26,20 @@ class Body(serializers.Serializer[Any]):
             ValidationError: a value is wrong; `detail` maps each wrong name to its error texts.
         """
         serializer = cls(data=data)
-        names = data if isinstance(data, dict) else ()
-        others = (name for name in names if name not in serializer.fields)
-        errors = {name: [READ_ONLY if name in cls.names_of_row else UNKNOWN] for name in others}
-        if not serializer.is_valid() or errors:
-            raise serializers.ValidationError({**serializer.errors, **errors})
+        serializer.is_valid(raise_exception=True)
         return dict(serializer.validated_data)
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the values of the fields, if there is no other name."""
+        others = [name for name in data if name not in self.fields] if isinstance(data, dict) else []
+        errors = {name: [READ_ONLY if name in self.names_of_row else UNKNOWN] for name in others}
+        try:
+            values = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            raise serializers.ValidationError({**cast("dict[str, Any]", error.detail), **errors}) from None
+        if errors:
+            raise serializers.ValidationError(errors)
+        return values
 
 
 class BodyExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # the base class has an untyped __init_subclass__

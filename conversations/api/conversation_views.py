@@ -9,8 +9,10 @@ from rest_framework.exceptions import ErrorDetail, NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from conversations.api.bulk_bodies import BULK_BODY, PortionSerializer, parse_bulk_body
 from conversations.api.list_params import ConversationParameters
 from conversations.api.pagination import ThreadPagination
+from conversations.api.permissions import access_of
 from conversations.api.preconditions import IF_MATCH
 from conversations.api.query_params import Parameters, with_row_parameters
 from conversations.api.row_bodies import ConversationBody, ReadBody
@@ -18,8 +20,11 @@ from conversations.api.row_views import RowViewSet
 from conversations.api.serializers.conversation import ConversationDetailSerializer, ConversationSerializer
 from conversations.api.serializers.message import MessageSerializer
 from conversations.api.thread_params import ThreadParameters
-from conversations.models import Conversation, Message
+from conversations.models import Conversation, Message, Scope
+from conversations.models.bulk_changes import change_many
 from conversations.models.conversation import NoSuchMessage, UnknownLabels
+from conversations.models.conversation_changes import ACTIONS
+from conversations.models.conversation_filters import ConversationFilters
 from conversations.models.thread import read_window
 
 
@@ -72,6 +77,27 @@ class ConversationViewSet(RowViewSet):
             raise ValidationError(
                 {"labels": [ErrorDetail(f"Unknown label: {', '.join(sorted(error.labels))}.", "unknown")]}
             ) from None
+
+    @extend_schema(request=BULK_BODY, responses=PortionSerializer, operation_id="conversations_bulk")
+    @action(detail=False, methods=["post"])
+    def bulk(self, request: Request) -> Response:
+        """Change all conversations that a filter finds: a portion, and the next ones with the `cursor` of the answer.
+
+        Repeat the request with the new `cursor` until it is null. A portion may be empty. It does no harm to send a
+        request again.
+        """
+        body = parse_bulk_body(request.data)
+        chosen = {name: value for name, value in body["filter"].items() if value is not None}
+        instances = access_of(request).visible(chosen.pop("instance", None), Scope.WRITE)
+        portion = change_many(
+            name := body["action"],
+            ConversationFilters(**{"deleted": None, **chosen}),
+            instances,
+            argument=body.get(ACTIONS[name].argument),
+            cursor=body.get("cursor", ""),
+            limit=body["limit"],
+        )
+        return Response({**vars(portion), "cursor": portion.cursor or None})
 
     @extend_schema(request=ReadBody, parameters=[IF_MATCH])
     @action(detail=True, methods=["post"], url_path="mark-read")

@@ -23,6 +23,13 @@ class NameField(TextField):
         return super().run_validation(data) or None
 
 
+class LabelField(TextField):
+    """The id of a label."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_length=1, max_length=64, trim_whitespace=False, **options)
+
+
 class ContactBody(Body):
     """The new values of a contact. What is left out stays as it is."""
 
@@ -42,7 +49,7 @@ class ConversationBody(Body):
         help_text='The name to show; null or "" for the one in WhatsApp. A direct conversation has its contact\'s name.'
     )
     labels = BoundedListField(
-        child=TextField(max_length=64),
+        child=LabelField(),
         max_length=MAX_LABELS,
         required=False,
         help_text="The ids of all labels that are attached from now on; they are among the instance's `labels`.",

@@ -196,11 +196,12 @@ class ConversationManager(InstanceScopedManager["Conversation"]):
             return save_changes(row, **ACTIONS[action].change(row))
 
     def _lock(self, pk: int) -> "Conversation":
-        return self.with_last_order().select_for_update(of=("self",), no_key=True).get(pk=pk)
+        return self.with_last_order(self.all()).select_for_update(of=("self",), no_key=True).get(pk=pk)
 
-    def with_last_order(self) -> QuerySet["Conversation"]:
-        """Return all rows with the order of their last message, which `conversation_changes` needs."""
-        return self.annotate(last_sent_order=F("last_message__sent_order"))  # type: ignore[no-redef]  # it is declared
+    @staticmethod
+    def with_last_order(rows: QuerySet["Conversation"]) -> QuerySet["Conversation"]:
+        """Return rows with the order of their last message, which `conversation_changes` needs."""
+        return rows.annotate(last_sent_order=F("last_message__sent_order"))  # type: ignore[no-redef]  # it is declared
 
 
 class Conversation(TimestampedModel):
@@ -309,10 +310,9 @@ class Conversation(TimestampedModel):
         Raises:
             UnknownLabels: the instance does not have one of the labels.
         """
-        known = instance.labels.keys() - instance.deleted_labels
-        if unknown := set(wanted) - known - self.attached_labels:
+        if unknown := set(wanted) - instance.usable_labels - self.attached_labels:
             raise UnknownLabels(unknown)
-        every = known | self.labels.keys() | set(wanted)
+        every = instance.usable_labels | self.labels.keys() | set(wanted)
         StateClock.objects.stamp({self.clock_subject: [f"{LABEL}{label_id}" for label_id in every]})
         return dict.fromkeys(self.labels, False) | dict.fromkeys(wanted, True)
 

@@ -112,7 +112,7 @@ def _set(title: str, **fields: Any) -> Action:
     return Action(title, lambda _: fields)
 
 
-LABEL = "label"  # the argument of the actions on labels
+LABEL_ARGUMENT = "label"  # the argument of the actions on labels
 ACTIONS = {
     "mark_read": Action("Mark as read", read_all),
     "mark_unread": Action("Mark as unread", mark_unread),
@@ -122,6 +122,6 @@ ACTIONS = {
     "unpin": _set("Unpin", is_pinned=False),
     "mute": Action("Mute", lambda _, muted_until: {"muted_until": muted_until}, "muted_until"),
     "unmute": _set("Unmute", muted_until=None),
-    "add_label": Action("Add a label", attach, LABEL),
-    "remove_label": Action("Remove a label", detach, LABEL),
+    "add_label": Action("Add a label", attach, LABEL_ARGUMENT),
+    "remove_label": Action("Remove a label", detach, LABEL_ARGUMENT),
 }

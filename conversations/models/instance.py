@@ -63,6 +63,10 @@ class InstanceManager(TableManager["Instance"]):
         """
         return self.select_for_update(no_key=True).get(pk=pk)
 
+    def lock_many(self, pks: Collection[int]) -> list["Instance"]:
+        """Lock the rows of several instances, as `lock` does; the order of the locks is that of the primary keys."""
+        return list(self.select_for_update(no_key=True).filter(pk__in=pks).order_by("pk")) if pks else []
+
     def lock_of(self, rows: QuerySet[Any]) -> "Instance":
         """Lock the instance that a row belongs to, as `lock` does, before the row itself is locked.
 
@@ -153,6 +157,11 @@ class Instance(TimestampedModel):
     def deleted_labels(self) -> set[str]:
         """The ids of the deleted labels. Conversations keep such a label, but do not show it."""
         return {label_id for label_id, label in self.labels.items() if label.get("deleted")}
+
+    @property
+    def usable_labels(self) -> set[str]:
+        """The ids of the labels that can be attached to conversations."""
+        return set(self.labels) - self.deleted_labels
 
     @property
     def own_addresses(self) -> list[jids.Address]:

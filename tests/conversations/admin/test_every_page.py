@@ -72,7 +72,8 @@ OPEN_PAGES = {"login", "jsi18n"}  # for everybody; they show nothing
 QUERIES = ("", "?q=text", "?instance={foreign}", "?_popup=1&_to_field=id", "?all=", "?e=1")
 ACTIONS = {
     (Conversation, "mark_read"), (Conversation, "archive"), (Conversation, "unarchive"), (Conversation, "pin"),
-    (Conversation, "unpin"), (WebhookEvent, "replay"), (WebhookEvent, "delete_selected"), (ApiToken, "revoke"),
+    (Conversation, "unpin"), (Conversation, "mark_unread"), (Conversation, "unmute"),
+    (WebhookEvent, "replay"), (WebhookEvent, "delete_selected"), (ApiToken, "revoke"),
     (ApiToken, "delete_selected"), (Membership, "delete_selected"), (User, "delete_selected"),
     (Group, "delete_selected"),
 }  # fmt: skip

@@ -94,6 +94,10 @@ def a_new_token(house: House) -> dict[str, Any]:
     return {"instance_ids": [house.instance.pk], "scopes": ["read"]}
 
 
+def a_change_of_many(house: House) -> dict[str, Any]:
+    return {"action": "pin", "filter": {"ids": [house.chat.pk]}}
+
+
 # (method, path below /api/v1/) → what the route needs
 ROUTES = {
     ("get", "instances/"): Route(Scope.READ),
@@ -115,6 +119,7 @@ ROUTES = {
     ("get", "search/conversations/"): Route(Scope.READ, query="?q=5511"),
     ("get", "search/messages/"): Route(Scope.READ, query="?q=message"),
     ("get", "cache/stats/"): Route(Scope.MANAGE, is_for_administrators=True),
+    ("post", "conversations/bulk/"): Route(Scope.WRITE, body=a_change_of_many),
     **{
         ("post", f"conversations/{{id}}/{action}/"): Route(Scope.WRITE, "conversation")
         for action in ("mark-read", "mark-unread", "archive", "unarchive", "pin", "unpin")

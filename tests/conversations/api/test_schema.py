@@ -37,7 +37,7 @@ def test_the_schema_contains_every_route(schema: Any) -> None:
     changes = ("mark-read", "mark-unread", "archive", "unarchive", "pin", "unpin")
     expected |= {(f"/api/v1/conversations/{{id}}/{change}/", "post") for change in changes}
     expected |= {(f"/api/v1/{name}/{{id}}/", "patch") for name in ("contacts", "conversations")}
-    expected |= {("/api/v1/me/", "get")}
+    expected |= {("/api/v1/conversations/bulk/", "post"), ("/api/v1/me/", "get")}
     expected |= {(f"/api/v1/{name}/", method) for name in ("memberships", "tokens") for method in ("get", "post")}
     expected |= {(f"/api/v1/{name}/{{id}}/", "delete") for name in ("memberships", "tokens")}
     expected |= {("/api/v1/memberships/{id}/", method) for method in ("get", "patch")}
