@@ -24,6 +24,7 @@ from whatsai.server.request_body import (
     SpoolSpace,
     too_large,
 )
+from whatsai.server.sending import SendingMemory
 from whatsai.server.stage import Stage
 from whatsai.server.threads import RequestThreads, TooManyRequestsError
 from whatsai.server.wsgi import Response, Scope, build_environ, error_response, respond
@@ -34,6 +35,7 @@ LARGE_BODIES = re.compile(rb"/+webhooks/")  # paths whose bodies may have `MAX_B
 OTHER_MAX_BYTES = MEMORY_BYTES - 1  # for all other paths: what anybody may send takes no space on the disk
 CHUNK_BYTES = 256 * 1024  # of a response, written at once
 CHUNK_SECONDS = 30  # for a client to take one chunk of a response
+MAX_SENDING_BYTES = 128 * 1024 * 1024  # of responses whose clients read slowly; the oldest of more end
 DRAIN_SECONDS = 5  # how long the rest of a refused body is read, so that its client can read the response
 HEALTH_METHODS = ("GET", "HEAD")
 CONTINUE = 100  # status of the application's answer to a check
@@ -46,15 +48,19 @@ class Application:
         wsgi: the WSGI application.
         threads: the number of threads that run requests.
         max_requests: the number of requests that may run or wait for a thread at once, without health checks.
+        max_sending_bytes: the bytes of memory that the responses which are being sent may take.
     """
 
-    def __init__(self, wsgi: WSGIApplication, threads: int, max_requests: int) -> None:
+    def __init__(
+        self, wsgi: WSGIApplication, threads: int, max_requests: int, max_sending_bytes: int = MAX_SENDING_BYTES
+    ) -> None:
         self._wsgi = wsgi
         self._threads = RequestThreads("request", threads, max_requests)
         self._health_thread = RequestThreads("health", 1, len(HEALTH_METHODS))
         self._checks: dict[str, asyncio.Future[Response]] = {}  # the latest health check of each method
         health.watch(self._threads)
         self._space = SpoolSpace()
+        self._sending = SendingMemory(max_sending_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; refuse WebSockets."""
@@ -80,11 +86,12 @@ class Application:
                     scope["path"], BodyError(503, "overloaded", f"cannot store the body: {error.strerror}")
                 )
         try:
-            await _send(response, send)
+            async with self._sending.limit(len(response.content)):
+                await _send(response, send)
             if not body.is_complete:
                 await _drain(receive)
         except TimeoutError:
-            return  # the client is too slow; the server closes the connection
+            return  # the client is too slow, or others need the memory; the server closes the connection
 
     async def _receive_and_respond(self, scope: Scope, body: RequestBody, pool: RequestThreads) -> Response:
         is_large_allowed = LARGE_BODIES.match(scope["raw_path"]) is not None

@@ -1,4 +1,4 @@
-"""Health checks that arrive while one runs get its response."""
+"""Health checks share responses, and responses that clients do not read take a limited amount of memory."""
 
 import asyncio
 import threading
@@ -55,3 +55,39 @@ def test_health_checks_at_once_share_one_response() -> None:
 
     assert asyncio.run(run()) == [b"healthy"] * 51
     assert len(calls) == 1
+
+
+def test_the_oldest_responses_end_if_slow_clients_keep_too_many_in_memory() -> None:
+    """40 clients with one token, which did not read 13 MB each, took 600 MB for as long as they liked."""
+
+    def wsgi(_environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b"x" * 1000]
+
+    async def run() -> None:
+        application = Application(wsgi, 1, 10, max_sending_bytes=3000)
+        is_read, waiting = asyncio.Event(), asyncio.Semaphore(0)
+
+        async def get() -> bytes:
+            sent: list[Any] = []
+
+            async def receive() -> dict[str, Any]:
+                return {"type": "http.request", "body": b""}
+
+            async def send(message: Any) -> None:
+                waiting.release()
+                await is_read.wait()
+                sent.append(message)
+
+            await application(scope("/"), receive, send)
+            return b"".join(message.get("body", b"") for message in sent)
+
+        requests = []
+        for _ in range(5):
+            requests.append(asyncio.create_task(get()))
+            await waiting.acquire()
+        assert await asyncio.gather(*requests[:2]) == [b"", b""]
+        is_read.set()
+        assert await asyncio.gather(*requests[2:], get()) == [b"x" * 1000] * 4
+
+    asyncio.run(run())
