@@ -17,6 +17,7 @@ from gunicorn.asgi.parser import InvalidChunkSize
 from gunicorn.asgi.protocol import ASGIProtocol
 from gunicorn.workers.gasgi import ASGIWorker
 
+from whatsai.server.open_files import permit_connections
 from whatsai.server.stage import Stage
 
 CLOSE_SECONDS = 5.0  # how long a closed connection may take to transfer what is left
@@ -160,6 +161,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no type hints
     def __init__(self, *args: Any, **options: Any) -> None:
         self._stopping = asyncio.Event()
         super().__init__(*args, **options)
+        self.worker_connections = permit_connections(self.cfg.worker_connections)
         self._connections: dict[Connection, None] = {}  # in the order in which they were accepted
         self._opening: set[asyncio.Task[Any]] = set()  # connections that are accepted but not yet in `_connections`
 

@@ -23,20 +23,21 @@ from tests.waiting import TIMEOUT, wait_until
 pytestmark = pytest.mark.once
 
 SLOW_CLIENTS = 200
+APPLICATION = "tests.whatsai.server.wsgi_app"
 LARGE = 50_000_000  # bytes; more than the buffers of a connection hold
 
 
 class Server:
     """A gunicorn server with the project's worker class and the application in `wsgi_app.py`."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, ulimit: str = "") -> None:
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self._clients = ExitStack()
         command = [sys.executable, "-m", "gunicorn", "--worker-class", "whatsai.server.worker.Worker", "--bind"]
         command += [f"fd://{self._socket.fileno()}", "--log-level", "warning", *options]
         with (folder / "output").open("wb") as output:
             self.process = subprocess.Popen(  # noqa: S603 - the command starts the project's own server
-                [*command, "tests.whatsai.server.wsgi_app"],
+                [*(["sh", "-c", f'ulimit {ulimit}; exec "$0" "$@"'] if ulimit else []), *command, APPLICATION],
                 cwd=settings.BASE_DIR,
                 env=os.environ,
                 pass_fds=[self._socket.fileno()],
@@ -82,8 +83,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Return a function that starts a server with options of gunicorn; it stops after the test."""
     with ExitStack() as stack:
 
-        def run(*options: str) -> Server:
-            server = Server(tmp_path, *options)
+        def run(*options: str, ulimit: str = "") -> Server:
+            server = Server(tmp_path, *options, ulimit=ulimit)
             stack.callback(server.stop)
             server.get("/")
             return server
@@ -213,6 +214,15 @@ def test_clients_that_are_slow_keep_nobody_out(shared: Start, kind: str) -> None
         else:
             server.get("/")
         assert server.get("/health/") == "healthy"
+
+
+@pytest.mark.parametrize("ulimit", ["-Sn 100", "-n 300"])
+def test_connections_leave_files_to_the_rest(start: Start, ulimit: str) -> None:
+    """1,200 connections of one client stopped everything, because most systems permit 1,024 files."""
+    server = start("--worker-connections", "400", "--keep-alive", "1000", ulimit=ulimit)
+    for _ in range(350):
+        server.send(SLOW["half a request line"])
+    assert server.get("/health/") == "healthy"
 
 
 def test_a_connection_with_a_running_request_stays_open(start: Start) -> None:
