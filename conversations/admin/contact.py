@@ -32,7 +32,7 @@ class ContactAdmin(SearchAdmin):
     search_help_text = "Search by the beginning of words of a name, by a phone number in any writing, or by a LID."
 
     fieldsets: ClassVar[Any] = (
-        (None, {"fields": ("name", "saved_name", "push_name", "instance", "conversation_link")}),
+        (None, {"fields": ("name", "custom_name", "saved_name", "push_name", "instance", "conversation_link")}),
         ("Addresses", {"fields": ("jid", "phone", "lid", "all_addresses")}),
         ("State", {"fields": ("presence", "last_seen_at", "picture")}),
         ("Record", {"fields": ("id", "created_at", "updated_at")}),

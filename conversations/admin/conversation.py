@@ -153,7 +153,7 @@ class ConversationAdmin(SearchAdmin):
         """Return the names of the group's participants, and the role of each participant who is an admin."""
         names_and_roles = (
             (contact_display_name(participant.contact), _role_suffix(participant))
-            for participant in Conversation.objects.participants(row)
+            for participant in Participant.objects.present(row)
         )
         return format_html_join(", ", "<bdi>{}</bdi>{}", names_and_roles) or EMPTY
 

@@ -1,18 +1,19 @@
 """The domain's models, each with its manager. Other packages import models from `conversations.models`.
 
-The model modules import each other in one direction only: `message` → `conversation` → `contact` → `state_clock` →
-`instance`; `access` → `instance`.
+The model modules import each other in one direction only: `message`, `participant` → `conversation` → `contact` →
+`state_clock` → `instance`; `access` → `instance`.
 """
 
 from conversations.db import lookups as _lookups  # noqa: F401 - registers the lookups
 from conversations.evolution.coerce import EPOCH
 from conversations.models.access import ApiToken, Membership, ReadingRecord, Role, Scope
 from conversations.models.contact import Contact, ContactAddress
-from conversations.models.conversation import Conversation, Participant
+from conversations.models.conversation import Conversation
 from conversations.models.idempotent_request import IdempotentRequest
 from conversations.models.ingestion import IngestCounter, IngestLease, PendingUpdate, WebhookEvent
 from conversations.models.instance import Instance
 from conversations.models.message import Message
+from conversations.models.participant import Participant
 from conversations.models.state_clock import StateClock
 
 __all__ = [

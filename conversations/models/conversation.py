@@ -1,4 +1,4 @@
-"""The models of a chat that an instance has with a person, a group or a list, and of the members of a group."""
+"""The model of a chat that an instance has with a person, a group or a list."""
 
 from collections.abc import Collection
 from dataclasses import asdict
@@ -8,9 +8,8 @@ from django.db import models, transaction
 from django.db.models import F, Max, Q, QuerySet
 from django.utils import timezone
 
-from cachelayer import CachedModel, Page, limit_ttl
+from cachelayer import Page, limit_ttl
 from conversations.db.deletion import DB_CASCADE
-from conversations.db.managers import TableManager
 from conversations.evolution import jid as jids
 from conversations.evolution.coerce import EPOCH
 from conversations.evolution.status import READ
@@ -80,20 +79,6 @@ class ConversationManager(InstanceScopedManager["Conversation"]):
             muted_at=None if chosen.muted is None else now,
             **asdict(chosen),
         )
-
-    def participants(self, conversation: "Conversation") -> list["Participant"]:
-        """Return the present members of a group with their contacts, ordered by name; [] if the chat is not a group."""
-        if conversation.kind != "group":
-            return []
-        as_of = conversation.participants_as_of
-        members = Participant.objects.for_conversation(conversation.pk)
-        members = [member for member in members if member.is_present and member.clock >= as_of]
-        contacts = Contact.objects.fetch_many(member.contact_id for member in members)
-        # The cached list of members may still contain a contact that another process has deleted.
-        members = [member for member in members if member.contact_id in contacts]
-        for member in members:
-            member.contact = contacts[member.contact_id]
-        return sorted(members, key=lambda member: (member.contact.name, member.pk))
 
     def upsert(self, instance: Instance, jid: str, **fields: Any) -> tuple["Conversation", bool]:
         """Create the conversation with the address `jid`, or update the fields of the conversation with this address.
@@ -370,42 +355,3 @@ class Conversation(TimestampedModel):
         rows = self.messages.filter(from_me=False, is_history=False, timestamp__gte=time)
         rows = rows.exclude(kind__in=conversation_summary.UNCOUNTED_MESSAGE_KINDS)
         return rows.exclude(timestamp=time, sent_order__lte=order)
-
-
-class ParticipantManager(TableManager["Participant"]):
-    """Reads the members of groups through the cache."""
-
-    def for_conversation(self, conversation_id: int) -> list["Participant"]:
-        """Return all present and former members of a group."""
-        return self.fetch_rows(
-            f"conversations:participants:{conversation_id}", lambda: self.filter(conversation=conversation_id)
-        )
-
-
-class Participant(CachedModel):
-    """A present or former member of a group.
-
-    `clock` is the sortable time of the latest event about the membership. `Conversation.participants_as_of` is the time
-    of the group's latest complete member list; a participant whose `clock` is earlier is a former member.
-    """
-
-    class Role(models.TextChoices):
-        """The member's rights in the group."""
-
-        MEMBER = "member"
-        ADMIN = "admin"
-        SUPERADMIN = "superadmin"
-
-    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="participants", db_index=False)
-    contact = models.ForeignKey(Contact, models.CASCADE, related_name="memberships")
-    role = models.CharField(max_length=16, choices=Role, default=Role.MEMBER)
-    is_present = models.BooleanField(default=True)
-    clock = models.CharField(max_length=32, editable=False)
-
-    objects: ParticipantManager = ParticipantManager()
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["conversation", "contact"], name="participant")]
-
-    def __str__(self) -> str:
-        return f"contact {self.contact_id} in conversation {self.conversation_id}"

@@ -104,4 +104,4 @@ class ConversationDetailSerializer(ConversationSerializer):
     @extend_schema_field(ParticipantSerializer(many=True))
     def get_participants(self, row: Conversation) -> list[dict[str, Any]]:
         """Return the current participants of the group."""
-        return list(ParticipantSerializer(Conversation.objects.participants(row), many=True).data)
+        return list(ParticipantSerializer(Participant.objects.present(row), many=True).data)

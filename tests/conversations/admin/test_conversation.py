@@ -137,6 +137,15 @@ def test_a_save_writes_only_the_changed_local_fields(admin_client: Client, chat:
     assert row.muted_until == dt.datetime(2030, 1, 2, 3, 4, 5, tzinfo=timezone.get_current_timezone())
 
 
+def test_a_name_that_is_given_in_the_form_is_that_of_the_contact(admin_client: Client, chat: Conversation) -> None:
+    for given, custom_name in (("Oficina", "Oficina"), ("", None)):
+        assert admin_client.post(page_url(chat), form_data(custom_name=given)).status_code == 302
+        contact = Contact.objects.get(conversation=chat)
+        chat.refresh_from_db()
+        assert contact.custom_name == chat.custom_name == custom_name
+        assert (contact.name, chat.name) == (custom_name or contact.push_name, custom_name or contact.push_name)
+
+
 def test_a_form_with_errors_is_shown_with_the_chat(admin_client: Client, chat: Conversation) -> None:
     response = admin_client.post(page_url(chat), form_data(muted_until_0="someday"))
     content = response.content.decode()
