@@ -38,6 +38,7 @@ graceful_timeout = 20
 # A client has this many seconds to send the head of its next request. Evolution reuses connections, and an idle
 # connection costs only one file descriptor.
 keepalive = 15
+limit_request_line = 8190  # bytes; gunicorn's maximum: 200 ids of 19 digits in one parameter are 4,000
 worker_connections = 2000  # if there are more, those that wait longest for their client are closed
 
 # Gunicorn's workers send heartbeats through a file on a RAM disk, so that a busy disk cannot delay the heartbeats.

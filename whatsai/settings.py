@@ -173,6 +173,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "conversations.api.schema_operations.name_operations",
+        "conversations.api.schema_texts.limit_texts",
         "conversations.api.error_schema.add_errors",
         "conversations.api.schema_examples.add_examples",
         "conversations.api.schema_webhook.add_webhook",

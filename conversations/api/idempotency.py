@@ -24,8 +24,11 @@ from conversations.models import IdempotentRequest
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 KEY = re.compile(r'"?([\x20\x21\x23-\x5b\x5d-\x7e]{1,255})"?')
+# HTTP removes spaces at the ends of a value.
+VALUE_PATTERN = r"^[!#-\[\]-~]([ !#-\[\]-~]{0,253}[!#-\[\]-~])?$"
 PARAMETER = OpenApiParameter(
     HEADER,
+    {"type": "string", "pattern": VALUE_PATTERN},
     location=OpenApiParameter.HEADER,
     description="A random text, such as a UUID. A repetition within 24 hours gets the same answer and creates nothing.",
 )

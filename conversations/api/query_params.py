@@ -93,20 +93,16 @@ class NamesField(CommaSeparatedField):
     default_error_messages = {"unknown": "Unknown: {names}. Known are: {known}."}
 
     def __init__(self, known: Sequence[str], **options: Any) -> None:
-        super().__init__(default="", allow_blank=True, **options)
+        super().__init__(required=False, **options)
         self.known = known
-        self.array_schema = {"type": "array", "items": {"type": "string", "enum": list(known)}}
+        self.array_schema = {"type": "array", "items": {"type": "string", "enum": list(known)}, "minItems": 1}
 
     def to_internal_value(self, data: Any) -> Any:
         """Convert the text to names without duplicates."""
-        names = tuple(dict.fromkeys(filter(None, super().to_internal_value(data).split(","))))
+        names = tuple(dict.fromkeys(super().to_internal_value(data).split(",")))
         if unknown := [name for name in names if name not in self.known]:
             self.fail("unknown", names=", ".join(unknown), known=", ".join(self.known))
         return names
-
-    def run_validation(self, data: Any = serializers.empty) -> Any:
-        """Return no names for a missing or empty parameter."""
-        return super().run_validation(data) or ()
 
 
 class Parameters(serializers.Serializer[Any]):
@@ -153,7 +149,7 @@ def row_parameters(serializer: type[RowSerializer[Any]]) -> dict[str, serializer
     """Return the parameters that choose the content of rows: `fields`, and `expand` if there is something to expand."""
     expansions = tuple(serializer.expansions)
     names = [name for name in serializer.Meta.fields if name not in expansions]
-    fields = {FIELDS: NamesField(names, help_text="Names of the fields to return, separated by commas; empty for all.")}
+    fields = {FIELDS: NamesField(names, help_text="Names of the fields to return, separated by commas.")}
     if expansions:
         text = f"Related rows to return inside each row, separated by commas: {', '.join(expansions)}."
         fields[EXPAND] = NamesField(expansions, help_text=text)
