@@ -9,6 +9,7 @@ from conversations.evolution.coerce import EPOCH
 from conversations.models.access import ApiToken, Membership, ReadingRecord, Role, Scope
 from conversations.models.contact import Contact, ContactAddress
 from conversations.models.conversation import Conversation
+from conversations.models.conversation_tally import ConversationTally
 from conversations.models.idempotent_request import IdempotentRequest
 from conversations.models.ingestion import IngestCounter, IngestLease, PendingUpdate, WebhookEvent
 from conversations.models.instance import Instance
@@ -22,6 +23,7 @@ __all__ = [
     "Contact",
     "ContactAddress",
     "Conversation",
+    "ConversationTally",
     "IdempotentRequest",
     "IngestCounter",
     "IngestLease",

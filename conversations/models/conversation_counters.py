@@ -5,16 +5,17 @@ in one instance, the counters of that instance alone are computed again.
 """
 
 import datetime as dt
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache as cache_results
 from typing import Any, NamedTuple
 
-from django.db.models import BooleanField, Case, Count, QuerySet, Sum, When
+from django.db.models import BooleanField, Case, Count, Sum, When
 from django.utils import timezone
 
 from cachelayer import cache, limit_ttl
 from conversations.models.conversation import Conversation
 from conversations.models.conversation_filters import IS_UNREAD, MINUTE, this_minute
+from conversations.models.conversation_tally import STATES, ConversationTally
 from conversations.models.instance import Instance
 
 Counts = dict[str, int]
@@ -29,23 +30,26 @@ COUNTERS: Mapping[str, Mapping[str, Any]] = {
     "unread_not_archived": {"unread": True, "archived": False},
     **{kind.value: {"kind": kind.value} for kind in Conversation.Kind},
 }
-CELL_COUNTERS = tuple(name for name, filters in COUNTERS.items() if "muted" not in filters)
 UNREAD_MESSAGES = "unread_messages"  # the sum of the unread counts of these conversations
 
 
-class Cell(NamedTuple):
-    """How many conversations of an instance agree in their kind and in all states, and their unread messages."""
+class States(NamedTuple):
+    """The kind and the states of some conversations, by the name of the filter."""
 
     kind: str
     archived: bool
     pinned: bool
     unread: bool
-    conversations: int
-    unread_messages: int
 
-    def satisfies(self, filters: Mapping[str, Any]) -> bool:
-        """Return whether the list with these filters contains the conversations."""
-        return all(getattr(self, name) == value for name, value in filters.items())
+
+@cache_results
+def counters_of(states: States) -> tuple[str, ...]:
+    """Return the names of the counters that count conversations in these states, without `muted`."""
+
+    def counts(filters: Mapping[str, Any]) -> bool:
+        return "muted" not in filters and all(getattr(states, name) == value for name, value in filters.items())
+
+    return tuple(name for name, filters in COUNTERS.items() if counts(filters))
 
 
 def fetch_counters(instances: Collection[int] | None) -> dict[int, Counts]:
@@ -82,27 +86,34 @@ def _load_instances() -> list[int]:
 
 def _load(pks: Mapping[str, int], keys: Sequence[str], now: dt.datetime) -> dict[str, dict[str, Any]]:
     """Count the conversations of the instances with some keys, in a constant number of queries."""
-    rows = Conversation.objects.filter(instance__in=[pks[key] for key in keys], is_deleted=False)
-    rows = Conversation.objects.primary(rows).order_by()
-    muted = rows.filter(muted_until__gt=now).values_list("instance", "muted_until").annotate(count=Count("*"))
-    cells, mutes = defaultdict(list), defaultdict(list)
-    for pk, *cell in _cells(rows):
-        cells[pk].append(Cell(*cell))
-    for pk, *mute in muted:
+    counts = {pks[key]: dict.fromkeys((*COUNTERS, UNREAD_MESSAGES), 0) for key in keys}
+    mutes: dict[int, list[Any]] = {pks[key]: [] for key in keys}
+    for pk, *states, conversations, unread_messages in load_cells(counts):
+        for name in counters_of(States(*states)):
+            counts[pk][name] += conversations
+        counts[pk][UNREAD_MESSAGES] += unread_messages
+    muted = Conversation.objects.filter(instance__in=counts, is_deleted=False, muted_until__gt=now).order_by()
+    for pk, *mute in muted.values_list("instance", "muted_until").annotate(count=Count("*")):
         mutes[pk].append(mute)
-    return {key: {"counts": _counts(cells[pks[key]]), "mutes": mutes[pks[key]]} for key in keys}
+    return {key: {"counts": counts[pks[key]], "mutes": mutes[pks[key]]} for key in keys}
 
 
-def _cells(rows: QuerySet[Conversation]) -> QuerySet[Conversation, tuple[Any, ...]]:
-    """Return the primary key of an instance and the values of a `Cell`, for each cell that is not empty."""
+def load_cells(pks: Collection[int]) -> Iterable[tuple[Any, ...]]:
+    """Return how many conversations of some instances are in which states.
+
+    Returns:
+        The primary key of an instance, the values of `States`, the number of conversations in these states, and of
+        their unread messages.
+    """
+    if not ConversationTally.objects.is_kept():
+        return count_cells(pks)
+    tally = ConversationTally.objects.filter(instance__in=pks).values_list(*STATES)
+    return tally.annotate(rows=Sum("conversations"), unread=Sum("unread_messages")).filter(rows__gt=0)
+
+
+def count_cells(pks: Collection[int]) -> Iterable[tuple[Any, ...]]:
+    """Return what `load_cells` returns, from the conversations themselves, which takes longer if there are many."""
     is_unread = Case(When(IS_UNREAD, then=True), default=False, output_field=BooleanField())
-    states = ("instance", "kind", "is_archived", "is_pinned", "is_unread")
-    counted = rows.annotate(is_unread=is_unread).values_list(*states)
+    rows = Conversation.objects.filter(instance__in=pks, is_deleted=False).order_by()
+    counted = rows.annotate(is_unread=is_unread).values_list(*STATES)
     return counted.annotate(rows=Count("*"), unread=Sum("unread_count"))
-
-
-def _counts(cells: Sequence[Cell]) -> Counts:
-    counts = {
-        name: sum(cell.conversations for cell in cells if cell.satisfies(COUNTERS[name])) for name in CELL_COUNTERS
-    }
-    return {**counts, UNREAD_MESSAGES: sum(cell.unread_messages for cell in cells)}

@@ -50,11 +50,22 @@ MEASURES = (
     Measure("conversations, unread", "conversations/?unread=true", "conversation"),
     Measure("conversations, archived", "conversations/?archived=true", "conversation"),
     Measure("conversations, pinned", "conversations/?pinned=true", "conversation"),
+    Measure("conversations, muted", "conversations/?muted=true", "conversation"),
+    Measure("conversations, groups", "conversations/?kind=group", "conversation"),
+    Measure("conversations with a label", "conversations/?label=7"),
+    Measure("conversations, unread and not archived", "conversations/?unread=true&archived=false", "conversation"),
+    Measure("conversations, active before a time", "conversations/?active_before=2026-06-01T00:00Z", "conversation"),
+    Measure("conversations, changed after a time", "conversations/?updated_after=2026-06-01T00:00Z"),
+    Measure("conversations of some contacts", "conversations/?contact={chat}"),
+    Measure("inbox with contacts and instances", "conversations/?expand=contact,instance", "conversation"),
+    Measure("counters", "conversations/counters/?"),
     Measure("contacts", "contacts/?", "contact"),
     Measure("messages", "messages/?", "message"),
     Measure("messages, images", "messages/?kind=image", "message"),
+    Measure("messages of a sender", "messages/?sender={chat}"),
     Measure("one conversation", "conversations/{chat}/?"),
     Measure("thread of a conversation", "conversations/{chat}/messages/?"),
+    Measure("thread from the first unread message", "conversations/{chat}/messages/?anchor=first_unread"),
     Measure("search for messages, frequent word", "search/messages/?q={frequent}", "message"),
     Measure("search for messages, rare word", "search/messages/?q={rare}", "message"),
     Measure("search for conversations by name", "search/conversations/?q={name}", "conversation"),
@@ -122,7 +133,7 @@ def _times(client: Any, measure: Measure, page: int, conversations: int, scope: 
             "number": f"{11 + chat % 80} {900_000_000 + chat}",
         }
         url = f"/api/v1/{measure.path.format(**values)}&cursor={cursor}".replace(" ", "+")
-        url = url.removesuffix("&cursor=") if not cursor else url
+        url = url.removesuffix("&cursor=").removesuffix("?") if not cursor else url
         cache.clear_all()
         client.get("/api/v1/instances/")  # reads the token and the access
         cold.append(_timed(partial(client.get, url)))

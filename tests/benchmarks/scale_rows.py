@@ -34,7 +34,8 @@ FILL = (
         CASE WHEN is_group THEN 120363000000000000 + id || '@g.us' ELSE jid END, CASE WHEN NOT is_group THEN id END,
         name, CASE WHEN n % 60 = 5 THEN '{{"7": true}}' ELSE '{{}}' END::jsonb, at, 'bom dia', 'text', false,
         CASE WHEN n % 10 = 0 THEN 1 + n % 7 ELSE 0 END, at, 0, 'epoch', 0, n % 7 = 0, n % 50 = 0,
-        CASE WHEN n % 30 = 2 THEN at + interval '1 year' * (n % 9) END, n % 100 = 3, '', at, at
+        CASE WHEN n % 120 = 2 THEN at + interval '8 hours' WHEN n % 30 = 2 THEN timestamptz '9999-12-31' END,
+        n % 100 = 3, '', at, at
     FROM (SELECT *, id / {instances} AS n, id / {instances} % 12 = 1 AS is_group,
         timestamptz '2026-11-01' - interval '60 seconds' * id AS at FROM conversations_contact) AS contact
     """,
@@ -57,7 +58,7 @@ BIG_TABLES = ("conversations_contact", "conversations_conversation", "conversati
 
 
 def fill(conversations: int) -> None:
-    """Fill the empty tables. The indexes of large tables are dropped meanwhile, and triggers do not run."""
+    """Fill the empty tables. The indexes of large tables are dropped meanwhile, and few triggers run."""
     values = {
         "instances": INSTANCES,
         "count": conversations,
@@ -83,8 +84,11 @@ def fill(conversations: int) -> None:
         indexes = cursor.fetchall()
         for name, _ in indexes:
             cursor.execute(f"DROP INDEX {name}")
+        tally = "ALTER TABLE conversations_conversation ENABLE {} TRIGGER conversations_tally_insert"
+        cursor.execute(tally.format("ALWAYS"))
         for statement in FILL:
             cursor.execute(statement.format(**values))
+        cursor.execute(tally.format(""))
         for _, definition in indexes:
             cursor.execute(definition)
         for table in ("conversations_instance", *BIG_TABLES):

@@ -1,5 +1,7 @@
 """Deletes old applied events, pending updates whose message never came, and old media files, in small steps.
 
+The steps also compact the tally of conversations (`conversations.models.conversation_tally`).
+
 A step skips rows that another transaction has locked, so that it never waits while it holds locks: it cannot deadlock
 with a worker, or with a web process that receives an old event again. A later step deletes the skipped rows.
 """
@@ -17,7 +19,7 @@ from django.utils import timezone
 from conversations.ingest import metrics
 from conversations.ingest.conf import Options
 from conversations.ingest.worker.media_retention import MediaRetention
-from conversations.models import Message, PendingUpdate, WebhookEvent
+from conversations.models import ConversationTally, Message, PendingUpdate, WebhookEvent
 
 STEP_ROWS = 1000  # maximum number of rows that one DELETE statement removes
 STEP_SECONDS = 1.0  # seconds to pause after a step that deleted rows
@@ -45,6 +47,7 @@ class Retention:
         """
         self._media.step()
         if monotonic() >= self._next_at:
+            ConversationTally.objects.compact()
             deleted = delete_events(self._options.keep_days) + expire_pending_updates(self._options.pending_days)
             self._next_at = monotonic() + (STEP_SECONDS if deleted else IDLE_SECONDS)
 

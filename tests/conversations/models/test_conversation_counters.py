@@ -1,21 +1,20 @@
 """A counter is the length of the list with its filters, for one instance, several and all."""
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
-from django.test.utils import CaptureQueriesContext
+from django.db import transaction
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
-from cachelayer import cache
 from conversations.models import Contact, Conversation, Instance
 from conversations.models.conversation_counters import COUNTERS, UNREAD_MESSAGES, fetch_counters, total
-from tests.cachelayer.conftest import cache_runtime  # noqa: F401 - a fixture
-from tests.conversations.rows import NOON, a_chat, a_message, an_instance
+from tests.conversations.rows import NOON, an_instance
+
+pytestmark = pytest.mark.django_db
 
 ALL_ROWS = 10**6
 FOREVER = dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.UTC)
@@ -84,72 +83,3 @@ def test_the_counters_are_those_of_existing_instances_only(instances: list[Insta
     assert list(fetch_counters([instances[2].pk, 10**9])) == [instances[2].pk]
     assert fetch_counters([]) == {}
     assert set(total([]).values()) == {0}
-
-
-# --- through the cache ------------------------------------------------------------------------------------------------
-cached = pytest.mark.django_db(transaction=True)
-
-
-def counts_of(pk: int, name: str) -> int:
-    return fetch_counters([pk])[pk][name]
-
-
-CHANGES: dict[str, tuple[str, int, Callable[[Conversation], object]]] = {
-    "archive": ("archived", 1, lambda row: Conversation.objects.archive(row.pk)),
-    "pin": ("pinned", 1, lambda row: Conversation.objects.pin(row.pk)),
-    "read": ("unread", -1, lambda row: Conversation.objects.mark_read(row.pk)),
-    "a new message": (UNREAD_MESSAGES, 1, lambda row: (a_message(row), Conversation.objects.recount(row.pk))),
-    "a new conversation": ("conversations", 1, lambda row: a_chat(row.instance)),
-    "delete": ("direct", -1, lambda row: Conversation.objects.filter(pk=row.pk).delete()),
-    "deleted on the phone": (
-        "conversations",
-        -1,
-        lambda row: Conversation.objects.filter(pk=row.pk).update(is_deleted=True),
-    ),
-}
-
-
-@cached
-@pytest.mark.usefixtures("cache_runtime")
-@pytest.mark.parametrize("change", CHANGES)
-def test_a_change_is_counted_at_once(change: str) -> None:
-    name, difference, operate = CHANGES[change]
-    row = a_chat(an_instance())
-    a_message(row)
-    Conversation.objects.recount(row.pk)
-    before = counts_of(row.instance_id, name)
-    operate(row)
-    assert counts_of(row.instance_id, name) == before + difference
-
-
-@cached
-@pytest.mark.usefixtures("cache_runtime")
-def test_the_number_of_queries_is_constant_and_a_change_recounts_one_instance_alone() -> None:
-    chats = [a_chat(an_instance()) for _ in range(5)]
-
-    def queries() -> list[str]:
-        with cache.fresh(), CaptureQueriesContext(connection) as captured:
-            fetch_counters(None)
-        return [query["sql"] for query in captured]
-
-    cold = queries()
-    assert queries() == []
-    Conversation.objects.pin(chats[0].pk)
-    warm = queries()
-    assert len(cold) == 1 + len(warm)  # the cold ones read the instances too
-    assert all(f"({chats[0].instance_id})" in sql for sql in warm)
-    cache.clear_all()
-    for _ in range(20):
-        a_chat(an_instance())
-    assert len(queries()) == len(cold)
-
-
-@cached
-@pytest.mark.usefixtures("cache_runtime")
-def test_the_end_of_a_mute_is_counted_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = timezone.now().replace(second=0, microsecond=0)
-    row = a_chat(an_instance(), muted_until=now + dt.timedelta(minutes=5, seconds=30))
-    for minutes, muted in ((0, 1), (5, 1), (6, 0)):
-        monkeypatch.setattr(timezone, "now", lambda minutes=minutes: now + dt.timedelta(minutes=minutes, seconds=59))
-        assert counts_of(row.instance_id, "muted") == muted
-        assert len(Conversation.objects.for_instance(row.instance_id, muted=True).rows) == muted

@@ -16,7 +16,8 @@ from conversations.search.query import parse
 from tests.conversations.models import busy_database
 from tests.conversations.rows import NOON
 
-pytestmark = pytest.mark.postgresql
+# Without `django_db`, pytest-django creates no database if this module alone is run.
+pytestmark = [pytest.mark.postgresql, pytest.mark.django_db]
 
 Node = dict[str, Any]
 ALL_ROWS = 10**6  # a page limit above the number of rows in any list
