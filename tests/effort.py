@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+SWEEP = pytest.mark.sweep
 EXPLORES_ALL = os.environ.get("EXPLORE") == "all"
 
 
@@ -23,7 +24,10 @@ def sweep(cases: Iterable[Any], on_both: Collection[Any]) -> list[Any]:
     """Return the parameters of a test that runs all cases on SQLite, and only some of them on PostgreSQL.
 
     Args:
-        cases: the values to pass to `pytest.mark.parametrize`.
+        cases: the values to pass to `pytest.mark.parametrize`; a tuple if the test has several parameters.
         on_both: the cases that also run on PostgreSQL; with EXPLORE=all, all cases run on both.
     """
-    return [case if case in on_both else pytest.param(case, marks=pytest.mark.sweep) for case in cases]
+    return [
+        case if case in on_both else pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=SWEEP)
+        for case in cases
+    ]

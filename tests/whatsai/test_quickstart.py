@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -98,63 +99,62 @@ def copy_project(folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """Return a folder with the project, which has never been started."""
-    return copy_project(tmp_path)
+@dataclass(frozen=True)
+class FirstStart:
+    """A folder with the project after its first start, and the text that was printed."""
+
+    folder: Path
+    welcome: str
 
 
 @pytest.fixture(scope="module")
-def started_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the project after its first start, which takes seconds."""
+def first_start(tmp_path_factory: pytest.TempPathFactory) -> FirstStart:
+    """Start the project in a new folder, whose `var` others may read; the first start takes seconds."""
     folder = copy_project(tmp_path_factory.mktemp("started"))
+    (folder / "var").mkdir(mode=0o755)
+    (folder / "var" / "older").touch(mode=0o644)
     with started(folder) as (welcome, _):
         assert status(welcome) == 200
-    return folder
+    return FirstStart(folder, welcome)
 
 
 @pytest.fixture
-def used_project(started_project: Path, tmp_path: Path) -> Path:
-    """Return a folder with the project, which has been started before."""
-    return shutil.copytree(started_project, tmp_path, dirs_exist_ok=True)
+def project(first_start: FirstStart, tmp_path: Path) -> Path:
+    """Return a copy of the folder after the first start."""
+    return shutil.copytree(first_start.folder, tmp_path, dirs_exist_ok=True)
 
 
-def test_it_serves_and_prints_credentials_that_stay_valid(project: Path) -> None:
-    with started(project) as (first, _):
-        assert status(first) == 200
+def test_it_serves_and_prints_credentials_that_stay_valid(first_start: FirstStart, project: Path) -> None:
     with started(project) as (second, _):
         assert status(second) == 200
 
-    (password,) = re.findall(r"password (\S+) \(shown only now\)", first)
+    (password,) = re.findall(r"password (\S+) \(shown only now\)", first_start.welcome)
     assert "password" in second
     assert password not in second
-    assert re.findall(r"Token [\w-]+", second) == re.findall(r"Token [\w-]+", first)
+    assert re.findall(r"Token [\w-]+", second) == re.findall(r"Token [\w-]+", first_start.welcome)
     files = [path for path in (project / "var").rglob("*") if path.is_file()]
     assert len(files) > 5
     assert not [path for path in files if password.encode() in path.read_bytes()]
 
 
-def test_only_the_owner_can_read_what_it_writes(project: Path) -> None:
-    (project / "var").mkdir(mode=0o755)
-    (project / "var" / "older").touch(mode=0o644)
-    with started(project) as (welcome, _):
-        assert status(welcome) == 200
-    paths = [project / "var", *(project / "var").rglob("*")]
+def test_only_the_owner_can_read_what_it_writes(first_start: FirstStart) -> None:
+    var = first_start.folder / "var"
+    paths = [var, *var.rglob("*")]
     assert len(paths) > 5
     assert not [path for path in paths if path.stat().st_mode & 0o077]
 
 
-def test_variables_set_by_the_user_win(used_project: Path) -> None:
-    (used_project / ".env").write_text("ALLOWED_HOSTS=inbox.example\n", encoding="utf-8")
+def test_variables_set_by_the_user_win(project: Path) -> None:
+    (project / ".env").write_text("ALLOWED_HOSTS=inbox.example\n", encoding="utf-8")
 
-    with started(used_project) as (welcome, _):
+    with started(project) as (welcome, _):
         assert status(welcome) == 400
         assert status(welcome, host="inbox.example") == 200
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_all_its_processes(used_project: Path, number: signal.Signals) -> None:
-    with started(used_project) as (welcome, server):
+def test_a_signal_stops_all_its_processes(project: Path, number: signal.Signals) -> None:
+    with started(project) as (welcome, server):
         assert status(welcome) == 200
         processes = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
         server.send_signal(number)
@@ -162,17 +162,17 @@ def test_a_signal_stops_all_its_processes(used_project: Path, number: signal.Sig
 
     assert len(processes) == 2
     assert not psutil.wait_procs(processes, timeout=TIMEOUT)[1]
-    assert "Traceback" not in (used_project / "errors").read_text(encoding="utf-8")
+    assert "Traceback" not in (project / "errors").read_text(encoding="utf-8")
 
 
-def test_no_token_of_a_request_line_is_logged(used_project: Path) -> None:
-    with started(used_project) as (welcome, _):
+def test_no_token_of_a_request_line_is_logged(project: Path) -> None:
+    with started(project) as (welcome, _):
         for line in ("GET /admin/?token=sesame HTTP/1.1", "GET/?token=sesame HTTP/1.1", "GET /?token=sesame HTTP/9.9"):
             with socket.create_connection(("127.0.0.1", port(welcome)), timeout=TIMEOUT) as caller:
                 caller.sendall(f"{line}\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
                 assert caller.makefile("rb").read().startswith(b"HTTP/1.1 ")
 
-    written = [used_project / "errors", *(used_project / "var" / "log").iterdir()]
+    written = [project / "errors", *(project / "var" / "log").iterdir()]
     text = "".join(file.read_text(encoding="utf-8") for file in written)
     assert "sesame" not in text
 

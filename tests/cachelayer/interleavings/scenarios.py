@@ -112,7 +112,7 @@ def two_transactions_and_two_readers(system: System) -> None:
         system.add_reader(f"r{number}", system.add_process(f"R{number}"), fetch)
 
 
-@scenario()
+@scenario(is_large=True)
 def a_commit_and_a_rollback(system: System) -> None:
     """Two transactions write one row; one transaction commits and the other is rolled back."""
     system.add_writer("w", system.add_process("W"), actions.save_in_transaction)
@@ -120,7 +120,7 @@ def a_commit_and_a_rollback(system: System) -> None:
     system.add_reader("r", system.add_process("R"), fetch, fetch)
 
 
-@scenario()
+@scenario(is_large=True)
 def a_savepoint_rollback(system: System) -> None:
     """Rolling back a savepoint does not end the write intents of the transaction around the savepoint."""
     system.add_writer("w", system.add_process("W"), actions.save_after_savepoint_rollback)
@@ -305,7 +305,7 @@ def a_lost_intent(system: System) -> None:
     system.lose_intents()
 
 
-@scenario(touched_tags=(NAMESPACE_TAG, GLOBAL_TAG, INSERT_TAG, LIST_TAG), atomic_pipelines=True)
+@scenario(touched_tags=(NAMESPACE_TAG, GLOBAL_TAG, INSERT_TAG, LIST_TAG), atomic_pipelines=True, is_large=True)
 def an_emptied_store(system: System) -> None:
     """The store is emptied and so loses all write intents; each process detects the loss."""
     writing, reading = system.add_process("A"), system.add_process("B")

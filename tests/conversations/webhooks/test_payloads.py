@@ -66,6 +66,7 @@ def test_every_body_is_understood_and_changes_nothing_when_it_is_sent_again(
     assert all_rows(instances) == expected
 
 
+@pytest.mark.sweep
 def test_the_reverse_order_gives_the_same_rows(client: Client, instances: dict[str, Instance]) -> None:
     for _, body in BODIES:
         post(client, body)

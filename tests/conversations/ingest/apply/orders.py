@@ -66,6 +66,14 @@ def apply_in_every_order(*bodies: Body) -> Rows:
     return first
 
 
+def apply_both_ways(*bodies: Body) -> Rows:
+    """Apply webhook bodies in the given order, in the reverse and at once; check that the rows are the same."""
+    rows = apply_one_by_one(bodies)
+    assert apply_one_by_one(bodies[::-1]) == rows
+    assert apply_at_once(bodies) == rows
+    return rows
+
+
 def _orders(bodies: tuple[Body, ...]) -> Iterator[tuple[Body, ...]]:
     """Yield all permutations with EXPLORE=all; otherwise orders in which each body precedes and follows each other one.
 

@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from conversations.evolution.coerce import from_ms, to_ms
 from conversations.models import Conversation, Instance, Message
@@ -13,11 +14,13 @@ from tests.conversations.ingest.apply.orders import apply_at_once, apply_in_ever
 from tests.conversations.ingest.bodies import GROUP, LID, OWNER, PHONE, SECOND, Body, envelope, text
 from tests.conversations.ingest.receive import receive
 from tests.conversations.ingest.row_snapshots import Rows
+from tests.effort import effort
 from tests.payloads import case
 
 pytestmark = pytest.mark.django_db
 
 HOUR, DAY = 3600, 86400
+SEEDS = effort(3 if connection.vendor == "sqlite" else 1, 10)  # shuffled orders; PostgreSQL takes longer
 NOW = SECOND + 5 * DAY  # seconds since the epoch
 
 
@@ -35,7 +38,7 @@ def state(value: str, at: float, date_time: float | None = None) -> Body:
 def apply_shuffled(bodies: list[Body]) -> Rows:
     """Apply bodies in the order given, shuffled, twice and at once; check that the rows are the same; return them."""
     rows = apply_one_by_one(bodies)
-    for seed in range(3):
+    for seed in range(SEEDS):
         shuffled = random.Random(seed).sample(bodies + bodies, 2 * len(bodies))
         assert apply_one_by_one(shuffled) == rows
         assert apply_at_once(shuffled) == rows
@@ -51,7 +54,7 @@ def threads(rows: list[Message]) -> list[str]:
 def test_messages_of_one_second_have_the_order_of_sending_in_every_order_of_arrival() -> None:
     bodies = case("same-second")
     expected = [body["data"]["message"]["conversation"] for body in bodies]
-    for seed in range(5):
+    for seed in range(SEEDS):
         instance = Instance.objects.create(name=f"{bodies[0]['instance']}-{seed}")
         shuffled = random.Random(seed).sample(bodies + bodies, 20)
         for body in shuffled:

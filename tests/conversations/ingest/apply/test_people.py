@@ -8,6 +8,7 @@ from conversations.models import ContactAddress
 from tests.conversations.ingest.apply.orders import (
     apply_at_once,
     apply_bodies,
+    apply_both_ways,
     apply_in_every_order,
     apply_one_by_one,
     new_instance,
@@ -388,7 +389,7 @@ PAIRS: dict[str, Body] = {
 
 @pytest.mark.parametrize("where", PAIRS)
 def test_halves_unite_wherever_evolution_shows_the_pair(where: str) -> None:
-    rows = apply_in_every_order(text("L1", LID), text("P1", PHONE, at=1), PAIRS[where])
+    rows = apply_both_ways(text("L1", LID), text("P1", PHONE, at=1), PAIRS[where])
     assert [(row["jid"], row["lid"]) for row in rows["contacts"]] == [(PHONE, LID.partition("@")[0])]
     assert {"L1", "P1"} <= set(chats(rows)[PHONE])
 
