@@ -23,7 +23,8 @@ WEAK = "W/"
 IF_MATCH = OpenApiParameter(
     "If-Match",
     location=OpenApiParameter.HEADER,
-    description="The `ETag` of the row as the client knows it: the change is refused if the row has changed since.",
+    description="The `ETag` of the row as the client knows it: the change is refused if the row has changed since. A "
+    "row that was read with `fields` or `expand` is changed with the same `fields` and `expand`.",
 )
 
 
@@ -32,7 +33,9 @@ class PreconditionFailed(APIException):
 
     status_code = 412
     default_code = "precondition_failed"
-    default_detail = "The row has changed. Read it again before you change it."
+    default_detail = (
+        "The row has changed, or was read with other values of fields and expand. Read it again before you change it."
+    )
 
 
 @contextmanager
@@ -42,7 +45,7 @@ def if_unchanged(request: Request, rows: QuerySet[Any], show: Callable[[Any], An
     Args:
         request: the request; without `If-Match` the block runs without a lock.
         rows: a query for the row.
-        show: returns the data with which a GET request for the row is answered.
+        show: returns the data with which a GET request for the row is answered that has the same query.
 
     Raises:
         NotFound: the row does not exist.

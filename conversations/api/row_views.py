@@ -57,7 +57,7 @@ class RowViewSet(GenericViewSet[Any]):
 
     lookup_value_regex = "[0-9]{1,19}"  # the largest 64-bit integer has 19 digits
     pagination_class = CursorLinksPagination
-    # The content of rows that the client asked for; other requests than GET show the whole rows.
+    # The content of rows that the client asked for.
     content: Mapping[str, tuple[str, ...]] = MappingProxyType({EXPAND: (), FIELDS: ()})
     content_negotiation_class = JSONOnlyNegotiation
     schema = RowSchema()
@@ -118,16 +118,20 @@ class RowViewSet(GenericViewSet[Any]):
     def change_row(self, pk: str, operation: Callable[[int], Any], *, locks_instance: bool = False) -> Response:
         """Call a manager method that changes a row, if `If-Match` permits it; return a response with the changed row.
 
+        The query parameters choose the content of the row, both of the response and of the one that `If-Match` names.
+
         Args:
             pk: the row's primary key.
             operation: the manager method, which returns the row.
             locks_instance: whether the method locks the row's instance, which must be locked before the row.
 
         Raises:
+            ValidationError: a query parameter is wrong.
             NotFound: the row does not exist, or the request may not read it.
             PermissionDenied: the request may read the row, but not change it.
             PreconditionFailed: the row is not as `If-Match` says.
         """
+        self.parse_parameters()
         row = self.permitted_row(pk)
         with transaction.atomic() if locks_instance else nullcontext():
             if locks_instance:

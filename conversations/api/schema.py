@@ -58,8 +58,8 @@ class RowSchema(AutoSchema):
     def get_override_parameters(self) -> list[Any]:
         """Return the parameters that drf-spectacular cannot infer from the URL pattern."""
         path = [ID_PARAMETER] if self.viewset.detail else []
-        if self.method != "GET":
-            return path
+        if self.method != "GET" and not self.viewset.detail:
+            return []
         parameters = self.viewset.parameters()
         return [*path, parameters, *array_parameters(parameters())]
 

@@ -66,10 +66,13 @@ class MessageManager(InstanceScopedManager["Message"]):
         )
 
     def _chosen(self, instances: Instances, filters: MessageFilters) -> QuerySet["Message"] | Parts["Message"]:
-        """Return the rows of a list; it has one part per conversation if there is a filter by conversation."""
-        condition = filters.condition()
+        """Return the rows of a list; it has one part per conversation or sender if there is a filter by either."""
+        rows, condition = self.scoped_to(instances), filters.condition()
         if filters.conversation:
-            return Parts(self.scoped_to(instances).filter(condition), "conversation", filters.conversation)
+            senders = Q() if filters.sender is None else Q(sender__in=filters.sender)
+            return Parts(rows.filter(condition, senders), "conversation", filters.conversation)
+        if filters.sender:
+            return Parts(rows.filter(condition), "sender", filters.sender)
         if filters.key_id and instances is None:
             # The index of key ids begins with the instance.
             condition &= Q(instance__in=Instance.objects.values("pk"))
@@ -181,6 +184,7 @@ class Message(TimestampedModel):
         null=True,
         blank=True,
         related_name="messages",
+        db_index=False,
         help_text="null for outbound messages",
     )
     sender_name = models.CharField(max_length=255, blank=True, default="", help_text="the sender's name at that time")
@@ -239,6 +243,7 @@ class Message(TimestampedModel):
                 for name, scope, condition in (
                     ("message_kind", ["instance", "kind"], ~Q(kind="text")),
                     ("message_all_kind", ["kind"], ~Q(kind="text")),
+                    ("message_sender", ["sender"], Q(sender__isnull=False)),
                     ("message_failed", ["instance"], Q(status=FAILED)),
                     ("message_all_failed", [], Q(status=FAILED)),
                 )

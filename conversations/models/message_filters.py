@@ -34,13 +34,12 @@ class MessageFilters:
     @property
     def is_small(self) -> bool:
         """Whether the filters select few rows in all instances together."""
-        return self.ids is not None or self.sender is not None or bool(self.key_id)
+        return self.ids is not None or bool(self.key_id)
 
     def condition(self) -> Q:
-        """Return the database condition, without the one on the conversation."""
+        """Return the database condition, without those on the conversation and on the sender."""
         columns = {
             "pk__in": self.ids,
-            "sender__in": self.sender,
             "key_id": self.key_id or None,
             "kind": self.kind or None,
             "status": self.status,

@@ -26,7 +26,7 @@ from conversations.models import ApiToken, Contact, Conversation, Instance, Memb
 from tests.cachelayer.conftest import cache_runtime  # noqa: F401 - a fixture
 from tests.cachelayer.orm.test_write_paths import FIELDS, OPERATIONS, OTHER_WRITES, World, loaded
 from tests.conversations.api.test_access import ROUTES, House, a_house
-from tests.conversations.rows import a_chat, a_contact, an_instance
+from tests.conversations.rows import a_chat, a_contact, a_message, an_instance
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cache_runtime")]
 
@@ -73,11 +73,29 @@ def round_trips(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     return sent
 
 
-@pytest.mark.parametrize("path", GET_ROUTES)
+THREAD, CHAT = "conversations/{id}/messages/", "conversations/{id}/"
+VARIANTS = [
+    *((path, "") for path in GET_ROUTES),
+    *((THREAD, f"?anchor={anchor}") for anchor in ("newest", "first_unread", "2026-03-01", "{message}")),
+    (THREAD, "?anchor=quoted:{quoting}&expand=sender"),
+    (THREAD, "?limit=1"),
+    (CHAT, "?expand=contact,instance&fields=name"),
+    ("conversations/", "?muted=true"),
+    ("conversations/", "?instance={instance}&unread=false&expand=contact"),
+    ("conversations/counters/", "?instance={instance}"),
+    ("messages/", "?sender={contact}"),
+    ("messages/", "?ids={message},{quoting}&fields=text"),
+]
+
+
+@pytest.mark.parametrize(("path", "query"), VARIANTS)
 def test_a_hit_sends_no_query_and_makes_at_most_one_round_trip(
-    api: APIClient, house: House, round_trips: list[bytes], path: str
+    api: APIClient, house: House, round_trips: list[bytes], path: str, query: str
 ) -> None:
-    url = url_of(path, house)
+    quoting = a_message(house.chat, quoted_key_id=house.message.key_id)
+    url = url_of(path, house) + query.format(
+        message=house.message.pk, quoting=quoting.pk, instance=house.instance.pk, contact=house.chat.contact_id
+    )
     first = api.get(url)
     for send, status in ((api.get, 200), (api.head, 200), (api.get, 304)):
         headers = {"If-None-Match": first["ETag"]} if status == 304 else {}

@@ -73,6 +73,23 @@ def test_a_change_of_a_known_version_is_made_and_of_another_refused(
         assert changed["ETag"] == api.get(url)["ETag"]
 
 
+@pytest.mark.parametrize(
+    "query", ["?fields=is_pinned", "?expand=contact,instance", "?fields=name,contact_id&expand=contact"]
+)
+def test_a_change_may_name_the_version_that_was_read_with_the_same_content(
+    api: APIClient, chat: Conversation, query: str
+) -> None:
+    url = f"/api/v1/conversations/{chat.pk}/"
+    known = api.get(url + query)["ETag"]
+    assert api.patch(url, {"is_archived": True}, format="json", headers={"If-Match": known}).status_code == 412
+    assert api.post(f"{url}archive/", headers={"If-Match": known}).status_code == 412
+    for method, path, body in (("post", f"{url}pin/{query}", {}), ("patch", url + query, {"is_archived": True})):
+        changed = getattr(api, method)(path, body, format="json", headers={"If-Match": known})
+        assert (changed.status_code, changed.content) == (200, api.get(url + query).content)
+        known = changed["ETag"]
+    assert api.post(f"{url}pin/?colour=red").status_code == 400
+
+
 def test_the_answer_to_a_change_names_the_version_for_the_next_one(api: APIClient, chat: Conversation) -> None:
     url, etag = f"/api/v1/conversations/{chat.pk}/", "*"
     for name in ACTIONS:

@@ -115,3 +115,40 @@ def test_the_number_of_queries_does_not_depend_on_the_thread(get: ApiCall, ancho
             get(f"conversations/{chat.pk}/messages/", anchor=named.get(anchor, anchor), expand="sender", after=100)
         counts.append(len(queries))
     assert counts[0] == counts[1] <= 8
+
+
+LONG = 10_000
+FILL = """
+INSERT INTO conversations_message (instance_id, conversation_id, key_id, from_me, sender_name, timestamp, sent_order,
+    status, source, kind, text, media, details, quoted_key_id, quoted_sender, quoted_text, original_text,
+    edited_at_is_estimated, is_deleted, reactions, poll_results, is_history, from_device, precedence, created_at,
+    updated_at)
+SELECT %s, %s, '3EB0' || n, false, '', now() - n * interval '1 minute', 0, 4, '', 'text', '', '{}', '{}',
+    CASE WHEN n = 1 THEN '3EB0' || %s ELSE '' END, '', '', '', false, false, '{}', '{}', false, false, '', now(), now()
+FROM generate_series(1, %s) AS n
+"""
+
+
+@pytest.mark.postgresql
+def test_a_jump_to_a_quoted_message_reads_a_long_thread_by_index_in_as_many_queries_as_a_short_one(
+    get: ApiCall,
+) -> None:
+    statements: list[list[str]] = []
+    for length in (LONG, 10):
+        chat = a_chat(an_instance())
+        with connection.cursor() as cursor:
+            cursor.execute(FILL, [chat.instance_id, chat.pk, length // 2, length])
+            cursor.execute("ANALYZE conversations_message")
+        quoting, quoted = (chat.messages.get(key_id=f"3EB0{n}") for n in (1, length // 2))
+        get("instances/")  # reads the token
+        with CaptureQueriesContext(connection) as queries:
+            window = get(f"conversations/{chat.pk}/messages/", anchor=f"quoted:{quoting.pk}", before=2, after=2)
+        assert (window["anchor_id"], len(window["results"])) == (quoted.pk, 5)
+        statements.append([query["sql"] for query in queries if query["sql"].startswith("SELECT")])
+    assert len(statements[0]) == len(statements[1])
+    with connection.cursor() as cursor:
+        for sql in statements[0]:
+            cursor.execute(f"EXPLAIN {sql}")
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+            is_by_index = "Seq Scan" not in plan and ("Sort" not in plan or "message_identity" in plan)
+            assert is_by_index or "conversations_message" not in sql, plan

@@ -54,6 +54,7 @@ def _message(chat: Conversation, n: int) -> Message:
         conversation=chat,
         key_id=f"3EB0{n:08X}",
         from_me=n % 2 == 0,
+        sender_id=chat.contact_id if n % 2 else None,
         kind="text" if n % 10 else "image",
         text="olá",
         status=Message.Status.FAILED if n % 100 == 7 else Message.Status.SENT,
