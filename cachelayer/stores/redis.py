@@ -26,10 +26,12 @@ from cachelayer.stores.base import (
     OnTouch,
     States,
     StoreEmptied,
+    StoreFull,
     StoreRefuses,
     strip_fingerprint,
     token,
 )
+from cachelayer.stores.replies import MAX_VALUE_BYTES
 from cachelayer.stores.subscription import RedisSubscription
 from cachelayer.stores.transport import RedisTransport, Script
 from logs.contexts import Context
@@ -37,6 +39,7 @@ from logs.contexts import Context
 INTENT_MS = int(INTENT_S * 1000)
 VERSION_MS = 2 * 60 * 60 * 1000  # the time to live of a tag's version: longer than that of any namespace's entries
 REJECTED_LOG_INTERVAL = 60.0  # seconds between two warnings in the log about entries without a valid seal
+ADDED_BYTES = 2**16  # more than a seal and versions add to a value
 SCAN_COUNT = 500  # about how many keys one SCAN call examines
 
 log = Context.CACHE.logger
@@ -134,6 +137,7 @@ class RedisStore:
 
     def fill(self, entries: Sequence[tuple[str, bytes, int]], lease: str) -> None:
         """See `Store.fill`."""
+        _check_size(*(len(data) for _, data, _ in entries))
         commands: list[tuple[Any, ...]] = [
             ("SET", self._entry_prefix + name, self._seal.seal(name, data), "PX", ttl_ms)
             for name, data, ttl_ms in entries
@@ -157,6 +161,7 @@ class RedisStore:
 
     def fill_answer(self, name: str, head: bytes, content: bytes, ttl_ms: int) -> None:
         """See `Store.fill_answer`."""
+        _check_size(len(head) + len(content))
         answer = answers.join(self._seal.seal(name, head), content)
         self._transport.execute("SET", self._entry_prefix + name, answer, "PX", ttl_ms)
 
@@ -181,7 +186,13 @@ class RedisStore:
         self._on_touch(tags)
 
     def put(self, entry: str, body: bytes, tags: Sequence[str], ttl_ms: int) -> None:
-        """See `Store.put`. The versions of the entry's tags live at least as long as the entry."""
+        """See `Store.put`. The versions of the entry's tags live at least as long as the entry.
+
+        A value that is too large to be read again is not stored, but ends the one before it.
+        """
+        if is_too_large(len(body)):
+            self.touch(tags[:1])
+            return
         keys = [self._entry_prefix + entry, *(self._tag_prefix + tag for tag in tags)]
         message, sealed = self._message(tags[:1]), self._seal.seal_body(entry, body)
         tag_ttls_ms = [max(tag_ttl_ms, ttl_ms) if tag_ttl_ms else 0 for tag_ttl_ms in map(_ttl_ms, tags)]
@@ -275,6 +286,21 @@ class RedisStore:
                     yield matching
                 if int(cursor) == 0:
                     break
+
+
+def _check_size(*sizes: int) -> None:
+    """Check that values of these numbers of bytes can be read again.
+
+    Raises:
+        StoreFull: one of the values is too large.
+    """
+    if any(map(is_too_large, sizes)):
+        raise StoreFull("a value is too large to be stored")
+
+
+def is_too_large(size: int) -> bool:
+    """Return whether a value of `size` bytes could not be read again."""
+    return size + ADDED_BYTES > MAX_VALUE_BYTES
 
 
 def _ttl_ms(tag: str) -> int:

@@ -9,11 +9,23 @@ from redis import exceptions
 from redis.connection import DefaultParser
 
 RECEIVE_SIZE = 65_536  # bytes read from the socket at once
+# What somebody else has written to the server must not fill the memory of this process. A page of an API has 13 MB if
+# each of its messages has the longest text, and the rows of such a page are read at once.
+MAX_VALUE_BYTES = 16 * 2**20
+MAX_BYTES = 128 * 2**20  # of all replies to one round trip
 _ARRAY, _BULK, _INTEGER, _SIMPLE, _ERROR = b"*$:+-"
 
 
 class Incomplete(Exception):
-    """The rest of a reply has not arrived yet."""
+    """The rest of a reply has not arrived yet.
+
+    Attributes:
+        needed: the smallest number of bytes with which the replies may be complete.
+    """
+
+    def __init__(self, needed: int) -> None:
+        super().__init__(needed)
+        self.needed = needed
 
 
 class MisplacedReply(exceptions.ConnectionError):
@@ -24,19 +36,27 @@ def read_replies(connection: Any, count: int) -> list[Any]:
     """Read `count` replies from a connection of redis-py; an error reply becomes an exception in the result.
 
     Raises:
-        MisplacedReply: the server has sent more than these replies, or something that is no reply.
+        MisplacedReply: the server has sent more than these replies, or larger ones than anybody here has written, or
+            something that is no reply.
         ConnectionError: the server has closed the connection, or is loading its data.
         TimeoutError: the replies did not arrive in time.
     """
     parts, tail = [], b""
+    size, needed, inspected_at = 0, 0, RECEIVE_SIZE
     while True:
         parts.append(_receive(connection))
+        size += len(parts[-1])
         tail = (tail + parts[-1][-2:])[-2:]
-        if tail == b"\r\n":  # every reply ends so
+        # Every reply ends with these bytes, and so may any part of a value. Long replies are also parsed at times when
+        # they cannot be complete, to find values that are too large.
+        if size >= needed and (tail == b"\r\n" or size >= inspected_at):
             received = b"".join(parts)
             try:
                 replies, end = parse(received, count)
-            except Incomplete:
+            except Incomplete as incomplete:
+                parts, needed, inspected_at = [received], incomplete.needed, 2 * size
+                if max(size, needed) > MAX_BYTES:
+                    raise MisplacedReply("the replies are too large") from None
                 continue
             if end != len(received):
                 raise MisplacedReply("more replies than commands")
@@ -61,18 +81,18 @@ def parse(data: bytes, count: int) -> tuple[list[Any], int]:
 
     Raises:
         Incomplete: the data end before the last reply.
-        MisplacedReply: the data contain something that is no reply.
+        MisplacedReply: the data contain something that is no reply, or too large a value.
     """
     try:
         return _parse(data, count, 0)
     except IndexError:
-        raise Incomplete from None
+        raise Incomplete(len(data) + 1) from None
     except ValueError as error:
         raise MisplacedReply("not a reply") from error
 
 
 def _parse(data: bytes, count: int, at: int) -> tuple[list[Any], int]:
-    """Do what `parse` does; raise IndexError if the replies are incomplete, and ValueError for something else."""
+    """Do what `parse` does; raise IndexError if a line is incomplete, and ValueError for something else."""
     replies: list[Any] = []
     for _ in range(count):
         kind, end = data[at], data.find(b"\r\n", at)
@@ -81,10 +101,12 @@ def _parse(data: bytes, count: int, at: int) -> tuple[list[Any], int]:
         line, at = data[at + 1 : end], end + 2
         if kind == _BULK:
             size = int(line)
+            if size > MAX_VALUE_BYTES:
+                raise MisplacedReply("a value is too large")
+            if size >= 0 and at + size + 2 > len(data):
+                raise Incomplete(at + size + 2)
             replies.append(None if size < 0 else data[at : at + size])
             at += 0 if size < 0 else size + 2
-            if at > len(data):
-                raise IndexError
         elif kind == _ARRAY:
             items, at = _parse(data, int(line), at)
             replies.append(items)

@@ -9,7 +9,9 @@ from django.conf import settings
 from django.core.cache import cache as django_cache  # noqa: TID251 - the test uses the cache of Django
 from django.test import Client, RequestFactory
 
+from cachelayer.protocol.tags import GLOBAL_TAG
 from cachelayer.runtime.runtime import get_runtime, runtime
+from cachelayer.stores.replies import MAX_VALUE_BYTES
 from conversations.models import Instance
 from conversations.models.instance import hash_token
 from conversations.webhooks.authentication import authenticate
@@ -35,7 +37,7 @@ class Attacker:
         self.saved.append(self._keys())
 
     def _keys(self, pattern: str = "*") -> Snapshot:
-        return {key: self._client.get(key) for key in self._client.scan_iter(match=pattern)}
+        return {key: self._client.get(key) for key in self._client.scan_iter(match=pattern, _type="string")}
 
     # --- attacks ------------------------------------------------------------------------------------------------------
     def replay(self) -> None:
@@ -65,13 +67,23 @@ class Attacker:
         for key in self._keys("*:t:*"):
             self._client.set(key, b"!" + b"f" * 16 + b":99999999999999")
 
+    def swell(self) -> None:
+        """Make the state of the tag on which all entries depend longer than any value that is read."""
+        self._client.set(f"{settings.CACHELAYER['PREFIX']}:t:{GLOBAL_TAG}", b"\r\n" * (MAX_VALUE_BYTES // 2 + 1))
+
+    def retype(self) -> None:
+        """Put a list in place of every string."""
+        for key in self._keys():
+            self._client.delete(key)
+            self._client.lpush(key, b"x")
+
     def announce(self) -> None:
         """Publish invalidation messages and rubbish on the channel."""
         for message in (b"x\n*", b"x\n!", b"x", b"", b"\xff\n\xff", b"x\n^notanumber"):
             self._client.publish(f"{settings.CACHELAYER['PREFIX']}:touched", message)
 
 
-ATTACKS = ["replay", "forge", "corrupt", "delete", "hold", "announce"]
+ATTACKS = ["replay", "forge", "corrupt", "delete", "hold", "swell", "retype", "announce"]
 
 
 @pytest.fixture
@@ -123,6 +135,16 @@ def test_no_token_hash_is_read_from_the_shared_store(valkey_server: Valkey) -> N
     forget_everything()
     assert is_accepted(NEW)
     assert not list(valkey_server.client.scan_iter(match="*:e:instances:named:*"))
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_rows_are_read_and_written(attacker: Attacker, attack: str) -> None:
+    instance = Instance.objects.get()
+    for number in range(3):
+        getattr(attacker, attack)()
+        forget_everything()
+        Instance.objects.filter(pk=instance.pk).update(profile_name=f"Name {number}")
+        assert Instance.objects.fetch(instance.pk, fresh=True).profile_name == f"Name {number}"
 
 
 @pytest.mark.usefixtures("attacker")

@@ -14,6 +14,7 @@ from cachelayer.protocol.entries import FORMAT, EntryKey, Kind, pack
 from cachelayer.runtime.runtime import CacheRuntime, get_runtime, runtime
 from cachelayer.stores.base import Store
 from cachelayer.stores.redis import RedisStore
+from cachelayer.stores.replies import MAX_VALUE_BYTES
 from conversations.cache_policy import NAMESPACES
 from conversations.models import Contact, Conversation, Instance
 from tests.cachelayer.conftest import wait_until_in_use
@@ -200,3 +201,13 @@ def test_an_end_that_is_sent_again_is_not_counted_as_a_lost_intent(valkey_server
     wait_until_in_use(get_runtime())
     wait_for_messages(get_runtime())
     assert get_runtime().counters.snapshot([]).get(("events", "", "lost intents")) is None
+
+
+@pytest.mark.usefixtures("valkey_server")
+def test_a_value_that_is_too_large_to_be_read_is_not_stored() -> None:
+    cache.set("page", "old")
+    cache.set("page", "x" * MAX_VALUE_BYTES)
+    assert cache.fetch("page", lambda: "loaded") == "loaded"
+    long = "x" * MAX_VALUE_BYTES
+    assert [cache.fetch("long", lambda: long) == long for _ in range(2)] == [True, True]
+    assert runtime.breaker.is_closed

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis import exceptions
 
-from cachelayer.stores.replies import Incomplete, MisplacedReply, parse, read_replies
+from cachelayer.stores import replies as module
+from cachelayer.stores.replies import MAX_VALUE_BYTES, RECEIVE_SIZE, Incomplete, MisplacedReply, parse, read_replies
 
 
 def encode(reply: Any) -> bytes:
@@ -112,3 +113,50 @@ def test_an_error_reply_is_the_error_of_redis_py(line: bytes, kind: type[Excepti
 def test_a_server_that_loads_its_data_is_not_connected() -> None:
     with pytest.raises(exceptions.BusyLoadingError):
         parse(b"-LOADING Redis is loading the dataset in memory\r\n", 1)
+
+
+class Endless:
+    """A connection that sends the same part again and again, after a head; it counts the bytes that were received."""
+
+    def __init__(self, head: bytes, part: bytes) -> None:
+        self.received = 0
+        self._parts = [part, head]
+        self._sock = self
+
+    def recv(self, _size: int) -> bytes:
+        part = self._parts.pop() if len(self._parts) > 1 else self._parts[0]
+        self.received += len(part)
+        return part
+
+
+@pytest.mark.parametrize("part", [b"x" * RECEIVE_SIZE, b"\r\n" * (RECEIVE_SIZE // 2)])
+def test_a_value_that_is_too_large_is_not_received(part: bytes) -> None:
+    """Whoever can write to the server could fill the memory of all processes that read from it."""
+    connection = Endless(b"*2\r\n$1\r\nx\r\n$%d\r\n" % (MAX_VALUE_BYTES + 1), part)
+    with pytest.raises(MisplacedReply):
+        read_replies(connection, 1)
+    assert connection.received < 3 * RECEIVE_SIZE
+
+
+def test_replies_that_are_too_large_together_are_not_received(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_BYTES", 4 * RECEIVE_SIZE)
+    connection = Endless(b"*1000000\r\n", encode(b"x" * 1014) * (RECEIVE_SIZE // 1024))
+    with pytest.raises(MisplacedReply):
+        read_replies(connection, 1)
+    assert connection.received < 10 * RECEIVE_SIZE
+
+
+def test_a_long_value_is_parsed_few_times_whatever_it_contains(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value of 20 MB of line ends took a second of a processor, and one of 200 MB would have taken 100."""
+    calls = []
+
+    def counted(data: bytes, count: int) -> Any:
+        calls.append(len(data))
+        return parse(data, count)
+
+    monkeypatch.setattr(module, "parse", counted)
+    data = encode(b"\r\n" * 2_000_000)
+    for start in (0, 1):  # parts end with a line end in one of these cases
+        connection = Parts(data, [RECEIVE_SIZE] * 100 + [RECEIVE_SIZE + start])
+        assert read_replies(connection, 1) == [b"\r\n" * 2_000_000]
+    assert len(calls) <= 2 * 8
