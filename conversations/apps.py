@@ -2,6 +2,8 @@
 
 from django.apps import AppConfig
 
+from conversations.webhooks import free_memory
+
 
 class ConversationsConfig(AppConfig):
     """Registers the models, the admin, the commands and the cache policy."""
@@ -9,10 +11,11 @@ class ConversationsConfig(AppConfig):
     name = "conversations"
 
     def ready(self) -> None:
-        """Register the cache policy with the cache, after Django has loaded the models."""
+        """Register the cache policy with the cache, after Django has loaded the models, and limit the memory kept."""
         from cachelayer import register  # noqa: PLC0415 - models cannot be imported earlier
         from conversations.access import users  # noqa: PLC0415 - needs the loaded models
         from conversations.cache_policy import INVALIDATION_RULES, NAMESPACES  # noqa: PLC0415 - needs the loaded models
 
         register(NAMESPACES, INVALIDATION_RULES)
         users.connect()
+        free_memory.configure()

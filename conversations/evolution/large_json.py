@@ -22,6 +22,7 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 _TEXT_PART = re.compile(r'(?:[^"\\]++|\\u[0-9a-fA-F]{4}|\\[^u])*+', re.DOTALL)
 _ESCAPE_LENGTH = 6  # characters of the longest escape
 _ENCODED = re.compile(r"[\w+/=:;,. \r\n-]*", re.ASCII)  # base64, or a data URL of base64
+_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 # The first bytes of characters that UTF-8 writes with two to three, and with four bytes; and the bytes that follow.
 _SHORT, _LONG, _FOLLOWING = bytes(range(0xC0, 0xF0)), bytes(range(0xF0, 0x100)), bytes(range(0x80, 0xC0))
@@ -59,9 +60,8 @@ class LargeList:
 
     def take(self) -> Iterator[Any]:
         """Yield the changed items, and remove them."""
-        self._items.reverse()
-        while self._items:
-            item = self._decode(self._items.pop())
+        for encoded in _take(self._items):
+            item = self._decode(encoded)
             for function in self._changes:
                 item = function(item)
             yield item
@@ -76,6 +76,20 @@ class LargeList:
 
 class LargeDict(dict[str, Any]):
     """A JSON object that was too long to be decoded at once."""
+
+
+class LargeArray(list[Any]):
+    """A JSON array that was too long to be decoded at once, other than `data`."""
+
+    def take(self) -> Iterator[Any]:
+        """Yield the items, and remove them."""
+        return _take(self)
+
+
+def _take(items: list[Any]) -> Iterator[Any]:
+    items.reverse()
+    while items:
+        yield items.pop()
 
 
 class TooDeepError(ValueError):
@@ -151,6 +165,12 @@ class _Decoder:
         self._at += 1
         return char
 
+    def _ends(self, bracket: str) -> bool:
+        """Skip the bracket that ends an array or object, if it is next; return whether it was."""
+        is_end = self._next() == bracket
+        self._at += is_end
+        return is_end
+
     def _value(self, levels: int, *, keep_json: bool = False) -> Any:
         """Return the next value; if it fits into a window and `keep_json` is set, as bytes of JSON."""
         while True:
@@ -176,18 +196,22 @@ class _Decoder:
             raise TooDeepError
         match self._take('[{"'):
             case "[":
-                return list(_limited(self._items(levels - 1)))
+                return LargeArray(_limited(self._items(levels - 1)))
             case "{":
                 return LargeDict(_limited(self._members(levels - 1)))
         return self._long_text()
 
     def _items(self, levels: int, *, keep_json: bool = False) -> Iterator[Any]:
+        if self._ends("]"):
+            return
         while True:
             yield self._value(levels, keep_json=keep_json)
             if self._take(",]") == "]":
                 return
 
     def _members(self, levels: int) -> Iterator[tuple[str, Any]]:
+        if self._ends("}"):
+            return
         while True:
             if self._next() != '"':
                 raise ValueError("expected the name of a member")
@@ -200,9 +224,6 @@ class _Decoder:
 
     def _records(self, levels: int) -> Any:
         self._take("[")
-        if self._next() == "]":
-            self._take("]")
-            return []
         return LargeList(self._decoder, list(self._items(levels - 1, keep_json=True)))
 
     def _long_text(self) -> str:
@@ -213,10 +234,13 @@ class _Decoder:
             end = _TEXT_PART.match(self._text, self._at).end()  # type: ignore[union-attr]  # it matches ""
             part = json.loads(f'"{self._text[self._at : end]}"')
             self._at = end
-            is_plain = is_plain or not is_encoded(part)
+            if not is_plain and not is_encoded(part):
+                is_plain = True
+                parts = ["".join(parts)[:MAX_TEXT_LENGTH]]  # before a character that makes the whole text wide
+                length = len(parts[0])
             if not is_plain or length < MAX_TEXT_LENGTH:
                 parts.append(part)
-            length += len(part)
+                length += len(part)
             if self._text[end : end + 1] == '"':
                 self._at += 1
                 text = "".join(parts)
@@ -256,25 +280,23 @@ def encode(value: Any) -> str:
 
 def _encode(value: Any, encoded: bytearray) -> None:
     if isinstance(value, LargeDict):
-        separator = b"{"
-        for name in sorted(value):
-            encoded += separator + _dump(name) + b": "
+        encoded += b"{"
+        for number, name in enumerate(sorted(value)):
+            encoded += (b", " if number else b"") + _dump(name) + b": "
             _encode(value.pop(name), encoded)
-            separator = b", "
         encoded += b"}"
-    elif isinstance(value, LargeList):
-        separator = b"["
-        for item in value.take():
-            encoded += separator
+    elif isinstance(value, LargeArray | LargeList):
+        encoded += b"["
+        for number, item in enumerate(value.take()):
+            encoded += b", " if number else b""
             _encode(item, encoded)
-            separator = b", "
         encoded += b"]"
     else:
         encoded += _dump(value)
 
 
 def _dump(value: object) -> bytes:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def to_text(raw: bytearray) -> str:

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 from django.http import HttpRequest
 
 from conversations.evolution import large_json
+from conversations.webhooks import free_memory
 from conversations.webhooks.errors import ErrorCode, WebhookError
 
 MAX_BYTES = 100 * 1024 * 1024  # a history import or a long video arrives in one request body
@@ -35,6 +36,7 @@ BYTES_PER_VALUE = 80  # of memory for one decoded name or value, without the cha
 ASCII_FACTOR, WIDE_FACTOR = 2, 5
 _SEPARATORS = (b",", b":", b"[", b"{")  # each name and each value in JSON follows one of these
 
+TRIM_BYTES = 16 * 1024 * 1024  # of a reservation whose freed memory is returned to the operating system
 LARGE_BYTES = 1024 * 1024  # longer bodies are decoded in steps: with less memory and more time
 
 _CONTENT_LENGTH = re.compile(r"[0-9]{1,18}")
@@ -73,6 +75,8 @@ class MemoryBudget:
         try:
             yield reservation
         finally:
+            if reservation.size > TRIM_BYTES:
+                free_memory.trim()
             self.take(-reservation.size)
 
     def take(self, count: int) -> None:
@@ -105,14 +109,15 @@ def read(request: HttpRequest, reservation: Reservation, limit: int = MAX_BYTES)
     if length is not None and length > limit:
         raise _too_large(limit)
     reservation.grow(length or 0)
-    read_bytes, raw = _byte_source(request, length), bytearray()
+    read_bytes, raw, size = _byte_source(request, length), bytearray(length or 0), 0  # growing takes more memory
     while chunk := _read_chunk(read_bytes):
-        raw += chunk
-        if len(raw) > limit:
+        raw[size : size + len(chunk)] = chunk
+        size += len(chunk)
+        if size > limit:
             raise _too_large(limit)
-        reservation.grow(max(len(raw) - reservation.size, 0))
-    if length is not None and len(raw) < length:
-        raise WebhookError(ErrorCode.INCOMPLETE_BODY, f"received {len(raw)} of {length} bytes")
+        reservation.grow(max(size - reservation.size, 0))
+    if size < len(raw):
+        raise WebhookError(ErrorCode.INCOMPLETE_BODY, f"received {size} of {length} bytes")
     return raw
 
 

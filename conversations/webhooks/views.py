@@ -31,11 +31,17 @@ def receive_webhook(request: HttpRequest, name: str, suffix: str = "") -> JsonRe
         suffix: the event's name from the URL, or "".
     """
     bind(instance=shorten(name))
+    # An error keeps the body in memory until it was handled, so the body's memory is reserved until then.
+    with body.memory.reserve() as reservation:
+        return _receive(request, name, suffix, reservation)
+
+
+def _receive(request: HttpRequest, name: str, suffix: str, reservation: body.Reservation) -> JsonResponse:
     try:
         sender = _check_sender(request, name)
         if request.META.get(body.CHECK_ONLY):
             return JsonResponse({}, status=100)
-        event = _store_request(request, sender, suffix)
+        event = _store_request(request, sender, suffix, reservation)
     except WebhookError as error:
         _log_refusal(error)
         return error.response()
@@ -80,24 +86,23 @@ def _check_sender(request: HttpRequest, name: str) -> Instance:
     return sender
 
 
-def _store_request(request: HttpRequest, sender: Instance, suffix: str) -> str:
+def _store_request(request: HttpRequest, sender: Instance, suffix: str, reservation: body.Reservation) -> str:
     """Store the request's body and return the event's name.
 
     Raises:
         WebhookError: the request is rejected.
         DatabaseError, OSError: the database is unavailable, or a media file cannot be written.
     """
-    with body.memory.reserve() as reservation:
-        decoded = body.decode(body.read(request, reservation), reservation)
-        instance = instances.resolve_instance(sender, decoded)
-        suffix = suffix or event_in_query(request)
-        event = store.event_name(decoded, suffix)
-        bind(event=event)
-        rate_limit.check_rate_limit(instance, event)
-        try:
-            store.store_body(instance, decoded, suffix=suffix)
-        except TooDeepError:
-            raise WebhookError(ErrorCode.MALFORMED_JSON, body.TOO_DEEP) from None
+    decoded = body.decode(body.read(request, reservation), reservation)
+    instance = instances.resolve_instance(sender, decoded)
+    suffix = suffix or event_in_query(request)
+    event = store.event_name(decoded, suffix)
+    bind(event=event)
+    rate_limit.check_rate_limit(instance, event)
+    try:
+        store.store_body(instance, decoded, suffix=suffix)
+    except TooDeepError:
+        raise WebhookError(ErrorCode.MALFORMED_JSON, body.TOO_DEEP) from None
     metrics.increment(instance.pk, "received")
     notify.notify()
     return event

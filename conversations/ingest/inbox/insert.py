@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+import psycopg
 from django.db import InterfaceError, OperationalError, connection
+from django.db.backends.utils import CursorWrapper
 
 from conversations.ingest import sqlite_lock
 from conversations.ingest.inbox.group_commit import GroupCommit
@@ -12,7 +14,7 @@ from conversations.models import WebhookEvent
 from logs.fork import after_fork
 
 GROUP_COMMIT_LIMIT = 65_536  # characters; a larger webhook body is inserted alone and delays no other request
-LARGE = 1_000_000  # characters of payloads that SQLite does not check
+LARGE = 1_000_000  # characters; larger payloads are inserted with less memory, and less convenience
 Row = tuple[Any, ...]  # column values in the order of _COLUMNS: two for the unique key first, the size last
 
 _COLUMNS = (
@@ -72,7 +74,8 @@ def _is_large(rows: Sequence[Row]) -> bool:
 def _insert_unchecked(rows: Sequence[Row]) -> None:
     """Insert rows without SQLite's check whether a payload is JSON, which takes up to four times the payload's memory.
 
-    A JSON encoder has written the payload, so the check would find nothing.
+    A JSON encoder has written the payload, so the check would find nothing. The connection keeps the values of its last
+    statements in memory, so it is closed.
     """
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA ignore_check_constraints = ON")
@@ -80,6 +83,8 @@ def _insert_unchecked(rows: Sequence[Row]) -> None:
             _insert(rows)
         finally:
             cursor.execute("PRAGMA ignore_check_constraints = OFF")
+    if not connection.in_atomic_block:
+        connection.close()
 
 
 def _sort_key(row: Row) -> tuple[Any, ...]:
@@ -105,9 +110,20 @@ def _insert(rows: Sequence[Row]) -> None:
 
 def _execute(rows: Sequence[Row], action: str) -> int:
     """Insert rows with an ON CONFLICT action; return the number of rows that were written."""
-    with connection.cursor() as cursor:
+    with _cursor(rows) as cursor:
         cursor.execute(_statement(connection.vendor, len(rows), action), [value for row in rows for value in row])
         return int(cursor.rowcount)
+
+
+def _cursor(rows: Sequence[Row]) -> CursorWrapper:
+    """Return a cursor; for large rows on PostgreSQL, one that sends the values apart from the statement.
+
+    Django's cursor writes the values into the statement, so a payload is in memory once more for each step of that.
+    """
+    if connection.vendor != "postgresql" or not _is_large(rows):
+        return connection.cursor()
+    connection.ensure_connection()
+    return CursorWrapper(psycopg.Cursor(connection.connection), connection)
 
 
 @cache

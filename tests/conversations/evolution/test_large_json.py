@@ -1,6 +1,7 @@
 """Large JSON is decoded and encoded in steps with the result of Python's decoder and encoder."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conversations.evolution import large_json
-from conversations.evolution.large_json import LargeDict, LargeList, TooDeepError, TooManyItemsError
+from conversations.evolution.large_json import LargeArray, LargeDict, LargeList, TooDeepError, TooManyItemsError
 
 DECODER = json.JSONDecoder()
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
@@ -56,6 +57,21 @@ def test_a_long_text_that_is_not_base64_is_cut(monkeypatch: pytest.MonkeyPatch) 
     for text in ("é" * 100, "QUJD" * 20 + "é" * 3, '"\\/\b\f\n\r\t😀' * 10):
         assert decode(json.dumps({"data": text})) == {"data": text[:50]}
     assert decode(json.dumps({"data": "QUJD" * 100})) == {"data": "QUJD" * 100}
+
+
+@pytest.mark.parametrize("value", [[], {}, [1], {"a": 1}, {"data": []}, {"data": [1]}, [[], {}], {"a": [], "b": {}}])
+def test_white_space_of_any_length_changes_nothing(value: Any) -> None:
+    spread = re.sub(r"[][{},:]", lambda match: match[0] + " " * 60, json.dumps(value))
+    assert plain(decode(spread)) == value
+    assert plain(decode(f'{{"data": {spread}}}')) == {"data": value}
+
+
+def test_the_items_of_a_large_array_are_freed_as_they_are_encoded() -> None:
+    body = decode(json.dumps({"data": {"a": ["x" * 30, ["y" * 99]]}}))
+    items = body["data"]["a"]
+    assert type(items) is LargeArray
+    assert json.loads(large_json.encode(body)) == {"data": {"a": ["x" * 30, ["y" * 99]]}}
+    assert items == []
 
 
 BAD = [

@@ -1,16 +1,17 @@
-"""Posts bodies from several threads at once to the webhook view; prints the answers and the growth of memory.
+"""Posts bodies from several threads, at once or in turn, to the webhook view; prints the answers and the memory.
 
-`python -m tests.conversations.webhooks.memory_probe BYTES THREADS KIND…` prints one line of JSON for each kind. Each
-kind has a forked process of its own, because the peak of a process's memory cannot be reset.
+`python -m tests.conversations.webhooks.memory_probe BYTES THREADS at-once|in-turn KIND…` prints one line of JSON for
+each kind: by how many bytes the memory has `grown` at most, and how many it has `kept` while the threads wait. Each
+kind has a forked process of its own, so that no kind finds memory that another kind has used. Needs Linux.
 """
 
 import json
 import os
-import resource
 import sys
 import tempfile
 import threading
 from collections import Counter
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from tests import isolation
@@ -28,6 +29,7 @@ from conversations.webhooks.views import receive_webhook  # noqa: E402
 
 MESSAGE = b'{"key":{"id":"3EB0","fromMe":false},"message":{"conversation":"%b"}},'
 HEAD, TAIL = b'{"event": "messages.upsert", "data": ', b"}"
+CHUNK = 1_000_000
 Parts = tuple[bytes, bytes, bytes]
 
 # kind of body → its beginning, a part that is repeated, and its end; "#" becomes the number of the repetition
@@ -59,6 +61,16 @@ KINDS: dict[str, Parts] = {
         b'"\xf0\x9f\x98\x80' + b"x" * 30 + b'",',
         b"0]}}}",
     ),
+    "long texts with an emoji in a message": (
+        b'{"message":{"listMessage":{"sections":[',
+        b'"' + b"x " * 499_000 + rb'\ud83d\ude00",',
+        b"0]}}}",
+    ),
+    "long texts with an emoji in members": (
+        b'{"message":{"listMessage":{',
+        b'"#":"' + b"x " * 499_000 + rb'\ud83d\ude00",',
+        b'"a":0}}}',
+    ),
     "letters": (b'"', "aя".encode(), b'"'),
     "escapes": (b'"', rb"\u00e9", b'"'),
     "quotes": (b'"', rb"\"", b'"'),
@@ -70,6 +82,24 @@ KINDS: dict[str, Parts] = {
     ),
     "base64": (b'{"key":{"id":"3EB0"},"message":{"base64":"', b"QUJD", b'"}}'),
     "base64 and an emoji": ('{"key":{"id":"3EB0"},"message":{"conversation":"😀","base64":"'.encode(), b"QUJD", b'"}}'),
+    "escaped emojis": (b'"', rb"\ud83d\ude00", b'"'),
+    "texts of escaped emojis": (b"[", b'"' + rb"\ud83d\ude00" * 80_000 + b'",', b"0]"),
+    "escaped base64": (b'{"key":{"id":"3EB0"},"message":{"base64":"', rb"\u0051QUJD", b'"}}'),
+    "messages with base64": (
+        b"[",
+        b'{"key":{"id":"3EB0","fromMe":false},"message":{"base64":"' + b"QUJD" * 100_000 + b'"}},',
+        b"0]",
+    ),
+    "messages with large base64": (
+        b"[",
+        b'{"key":{"id":"3EB0","fromMe":false},"message":{"base64":"' + b"QUJD" * 5_000_000 + b'"}},',
+        b"0]",
+    ),
+    "bytes as numbers": (b'{"key":{"id":"3EB0"},"message":{"base64":[', b"255 " + b" " * 36 + b",", b"0]}}"),
+    "bytes by index": (b'{"key":{"id":"3EB0"},"message":{"base64":{', b'"#":255' + b" " * 70 + b",", b'"a":0}}}'),
+    "long integers": (b"[", b"9" * 300 + b",", b"0]"),
+    "nested messages": (b"[", b'{"a":' * 90 + b'"' + b"x" * 4000 + b'"' + b"}" * 90 + b",", b"0]"),
+    "white space": (b"[", b" ", b"0]"),
     "deep lists": (b"[" * 2_000_000, b" ", b""),
     "deep objects": (b'{"a":' * 2_000_000, b" ", b""),
 }
@@ -84,12 +114,13 @@ def write_body(file: Path, parts: Parts, size: int) -> None:
         if b"#" in part:
             output.writelines(part.replace(b"#", b"%d" % index) for index in range(count))
         else:
-            output.writelines(part * 1000 for _ in range(count // 1000))
-            output.write(part * (count % 1000))
+            step = max(CHUNK // len(part), 1)
+            output.writelines(part * step for _ in range(count // step))
+            output.write(part * (count % step))
         output.write(end + TAIL)
 
 
-def main(size: int, threads: int, kinds: list[str]) -> int:
+def main(size: int, threads: int, order: str, kinds: list[str]) -> int:
     """Measure each kind of body; return an exit status."""
     call_command("migrate", verbosity=0)
     instance = Instance.objects.create(name="shop", token_hash=hash_token("secret"))
@@ -97,26 +128,39 @@ def main(size: int, threads: int, kinds: list[str]) -> int:
     for kind in kinds:
         child = os.fork()
         if not child:
-            measure(instance, kind, size, threads)
+            measure(instance, kind, size, threads, order)
             os._exit(0)
         if status := os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
             return status
     return 0
 
 
-def measure(instance: Instance, kind: str, size: int, threads: int) -> None:
+def measure(instance: Instance, kind: str, size: int, threads: int, order: str) -> None:
     answers: Counter[int] = Counter()
+    turn: AbstractContextManager[object] = threading.Lock() if order == "in-turn" else nullcontext()
+    posted, measured = threading.Barrier(threads + 1), threading.Event()
+
+    def run() -> None:
+        with turn:
+            post(instance, body, answers)
+        posted.wait()
+        measured.wait()
+        connections.close_all()
+
     with tempfile.TemporaryDirectory() as folder:
         body = Path(folder) / "body"
         write_body(body, KINDS[kind], size)
-        before = peak()
-        running = [threading.Thread(target=post, args=(instance, body, answers)) for _ in range(threads)]
+        before = reset_peak()
+        running = [threading.Thread(target=run) for _ in range(threads)]
         for thread in running:
             thread.start()
+        posted.wait()
+        grown, kept = peak() - before, reset_peak() - before
+        measured.set()
         for thread in running:
             thread.join()
-        result = {"kind": kind, "answers": dict(answers), "size": body.stat().st_size, "grown": peak() - before}
-    print(json.dumps(result), flush=True)  # noqa: T201 - the test reads the printed line
+        memory = {"size": body.stat().st_size, "grown": grown, "kept": kept}
+    print(json.dumps({"kind": kind, "answers": dict(answers), **memory}), flush=True)  # noqa: T201 - the test reads the printed line
 
 
 def post(instance: Instance, body: Path, answers: "Counter[int]") -> None:
@@ -125,13 +169,22 @@ def post(instance: Instance, body: Path, answers: "Counter[int]") -> None:
         length = str(body.stat().st_size)
         request = WSGIRequest(request.environ | {"wsgi.input": stream, "CONTENT_LENGTH": length})
         answers[receive_webhook(request, instance.name).status_code] += 1
-    connections.close_all()
+
+
+def reset_peak() -> int:
+    """Make this process's peak of memory its memory now; return it in bytes."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    return peak()
 
 
 def peak() -> int:
-    """Return the largest size of this process's memory so far, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """Return the largest size of this process's memory since `reset_peak`, in bytes.
+
+    `ru_maxrss` would contain the memory of the process that started this one.
+    """
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]))
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]))

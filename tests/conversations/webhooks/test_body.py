@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -40,6 +41,11 @@ def test_a_body_is_read_up_to_its_content_length() -> None:
 def test_a_body_is_read_in_several_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body, "CHUNK_BYTES", 3)
     assert read(request(b"0123456789", 10)) == b"0123456789"
+
+
+def test_a_body_of_known_length_takes_no_spare_memory() -> None:
+    raw = read(request(b"x" * 3_000_000, 3_000_000))
+    assert sys.getsizeof(raw) - len(raw) < 100
 
 
 def test_a_chunked_body_is_read_to_the_end_of_the_stream() -> None:

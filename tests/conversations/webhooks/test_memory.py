@@ -26,14 +26,19 @@ KINDS = [
     "long texts of emojis",
     "messages with emojis",
     "names with an emoji",
+    "long texts with an emoji in a message",
+    "long texts with an emoji in members",
+    "white space",
     "deep lists",
 ]
-KINDS_AT_ONCE = ["messages with emojis", *(["objects", "texts that end with an emoji"] if EXPLORES_ALL else [])]
+KINDS_AT_ONCE = ["objects", "long texts with an emoji in members"]
+KINDS_AT_ONCE += ["messages with emojis", "texts that end with an emoji"] if EXPLORES_ALL else []
 
 
-def probe(kinds: list[str], size: int, threads: int = 1) -> list[Any]:
+def probe(kinds: list[str], size: int, threads: int = 1, order: str = "at-once") -> list[Any]:
     """Measure bodies of each kind; return the lines that the program prints."""
-    command = [sys.executable, "-m", "tests.conversations.webhooks.memory_probe", str(size), str(threads), *kinds]
+    module = "tests.conversations.webhooks.memory_probe"
+    command = [sys.executable, "-m", module, str(size), str(threads), order, *kinds]
     environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}  # it needs a file
     done = subprocess.run(command, cwd=settings.BASE_DIR, env=environment, check=True, capture_output=True)  # noqa: S603 - the project's own program
     return [json.loads(line) for line in done.stdout.splitlines()]
@@ -51,3 +56,9 @@ def test_eight_large_bodies_at_once_need_no_more_than_one() -> None:
     assert [result["kind"] for result in results] == KINDS_AT_ONCE
     assert [result for result in results if result["grown"] > 6 * result["size"]] == []
     assert {status for result in results for status in result["answers"]} <= {"202", "413", "503"}
+
+
+def test_threads_that_received_bodies_in_turn_keep_less_memory_than_one_body_needs() -> None:
+    (result,) = probe(["long texts of emojis"], 10_000_000, 8, "in-turn")
+    assert result["kept"] <= 6 * result["size"]
+    assert result["answers"] == {"202": 8}

@@ -1,6 +1,8 @@
 """When several processes insert rows that workers update, there is no deadlock and no duplicate row."""
 
+import json
 import threading
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -62,6 +64,19 @@ def test_inserting_repeated_events_does_not_deadlock_with_the_worker_that_applie
             WebhookEvent.objects.filter(digest="a").update(outcome="ignored")
         assert repeated.exception(TIMEOUT) is None
     assert set(WebhookEvent.objects.values_list("digest", "outcome")) == {("a", "ignored"), ("b", "applied")}
+
+
+def test_a_large_payload_is_in_memory_twice_at_most(instance: Instance) -> None:
+    text = json.dumps("é" * 200_000)
+    rows = [(*row[:4], text, *row[5:-1], len(text)) for row in build_rows(instance, "large")]
+    insert.insert_events(rows)  # imports what it needs
+    tracemalloc.start()
+    try:
+        insert.insert_events(rows)
+        assert tracemalloc.get_traced_memory()[1] < 1.2 * len(text)
+    finally:
+        tracemalloc.stop()
+    assert WebhookEvent.objects.get().payload == "é" * 200_000
 
 
 def test_a_repeated_event_becomes_due_again_only_if_it_failed_or_was_unknown(instance: Instance) -> None:
