@@ -16,7 +16,7 @@ from tests.effort import effort
 
 pytestmark = pytest.mark.django_db
 
-EXAMPLES = effort(15 if connection.vendor == "sqlite" else 8, 300)
+EXAMPLES = effort(8 if connection.vendor == "sqlite" else 5, 300)
 on_new_instances = settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 EARLIER, LATER = "2026-01-01T00:00:00.000Z", "2090-01-01T00:00:00.000Z"  # than the changes
