@@ -16,7 +16,7 @@ from cachelayer.models import CounterTotal, Outbox, Owner
 from tests import valkey
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.usefixtures("unblocked_db")
+pytestmark = [pytest.mark.once, pytest.mark.usefixtures("unblocked_db")]
 
 READS = 10
 

@@ -27,6 +27,7 @@ from tests.cachelayer.conftest import cache_runtime  # noqa: F401 - a fixture
 from tests.cachelayer.orm.test_write_paths import FIELDS, OPERATIONS, OTHER_WRITES, World, loaded
 from tests.conversations.api.test_access import ROUTES, House, a_house
 from tests.conversations.rows import a_chat, a_contact, a_message, an_instance
+from tests.effort import sweep
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cache_runtime")]
 
@@ -193,7 +194,7 @@ def check_answers_after(api: APIClient, world: World, write: Callable[[], object
     return found != before
 
 
-@pytest.mark.parametrize("model", FIELDS)
+@pytest.mark.parametrize("model", sweep(FIELDS, on_both=[Conversation]))
 def test_every_answer_agrees_with_the_database_after_a_row_is_written(
     api: APIClient, model: type[models.Model]
 ) -> None:

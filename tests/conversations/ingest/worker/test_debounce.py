@@ -105,6 +105,7 @@ def apply_by_second(instance: Instance, seconds: Iterable[list[Body]], options: 
         worker.drain()
 
 
+@pytest.mark.sweep
 def test_debouncing_a_realistic_stream_needs_fewer_writes_and_gives_the_same_rows() -> None:
     slow, quick = Instance.objects.create(name="one by one"), Instance.objects.create(name="debounced")
     before = count_writes(lambda: apply_by_second(slow, realistic_stream(), ONE_BY_ONE))
