@@ -23,7 +23,8 @@ def receive(instance: Instance, body: object, *, suffix: str = "") -> WebhookEve
 
     Returns:
         The stored event; for a history import in several parts, the event of the last part. If the event only repeats a
-        state, its row may be deleted; then the event that was stored last under its name.
+        state, its row may be deleted; then the event that was stored last under its name, or under any name if another
+        thread has deleted the row.
 
     Raises:
         DatabaseError, InterfaceError, OSError, TooDeepError: raised by `inbox.store`.
@@ -35,5 +36,8 @@ def receive(instance: Instance, body: object, *, suffix: str = "") -> WebhookEve
         for event in events:
             if event.outcome == WebhookEvent.Outcome.STORED:
                 apply_events(locked, [event], Options.read())
-    stored = WebhookEvent.objects.filter(instance=instance, name=events[-1].name)
+    stored = WebhookEvent.objects.filter(instance=instance)
+    if not events:
+        return stored.exclude(outcome=WebhookEvent.Outcome.STORED).latest("pk")
+    stored = stored.filter(name=events[-1].name)
     return stored.filter(pk=events[-1].pk).first() or stored.exclude(outcome=WebhookEvent.Outcome.STORED).latest("pk")
