@@ -65,6 +65,8 @@ def write_rows(rows: Sequence[Row]) -> None:
                 raise
             connection.close()
             insert(rows)
+    if _is_large(rows) and not connection.in_atomic_block:
+        connection.close()  # it keeps the memory for the values of its last statements
 
 
 def _is_large(rows: Sequence[Row]) -> bool:
@@ -74,8 +76,7 @@ def _is_large(rows: Sequence[Row]) -> bool:
 def _insert_unchecked(rows: Sequence[Row]) -> None:
     """Insert rows without SQLite's check whether a payload is JSON, which takes up to four times the payload's memory.
 
-    A JSON encoder has written the payload, so the check would find nothing. The connection keeps the values of its last
-    statements in memory, so it is closed.
+    A JSON encoder has written the payload, so the check would find nothing.
     """
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA ignore_check_constraints = ON")
@@ -83,8 +84,6 @@ def _insert_unchecked(rows: Sequence[Row]) -> None:
             _insert(rows)
         finally:
             cursor.execute("PRAGMA ignore_check_constraints = OFF")
-    if not connection.in_atomic_block:
-        connection.close()
 
 
 def _sort_key(row: Row) -> tuple[Any, ...]:
