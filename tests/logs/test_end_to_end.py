@@ -198,7 +198,7 @@ def test_records_of_gunicorn_belong_to_general(server: Server) -> None:
 
 def test_a_successful_request_is_one_line(server: Server) -> None:
     line = server.one("api.log", request_id="fine")
-    assert (line["message"], line["level"]) == ("GET /api/v1/contacts/ 200", "INFO")
+    assert (line["message"], line["level"]) == ("GET /api/v1/search/contacts/ 200", "INFO")
     assert isinstance(line["user"], int)
     everything = [line for path in server.logs.glob("*.log") for line in server.lines(path.name)]
     assert not [line for line in everything if line.get("request_id") == "good"]
