@@ -1,8 +1,8 @@
 """Searches for contacts, conversations and messages, at a cost that hardly depends on the number of rows.
 
-A search reads the matching rows from the index and sorts them. If there are more than `MAX_CANDIDATES`, the matching
-rows are so many that it is cheaper to read the rows in order until enough match. After `MAX_SCANNED` rows without
-enough matches, all matches are sorted after all.
+A search tries the steps of `STEPS` in turn. If few rows match, it reads them from the index and sorts them. If more
+match, it reads rows in the order of the list until enough match, which is cheaper for a frequent word. After the last
+step, all matches are sorted.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,8 +24,8 @@ from conversations.search.buckets import span, windows
 from conversations.search.lexemes import CONTACTS, GROUPS, MESSAGES, Index, Matches
 from conversations.search.query import Query
 
-MAX_CANDIDATES = 10_000
-MAX_SCANNED = 5_000
+# For each step: the number of matching rows that are sorted, and the number of rows that are read in order.
+STEPS = ((1_000, 1_500), (10_000, 5_000))
 ALL = 2**31  # a limit that limits nothing
 
 # Contacts are not found in the order of their names: whoever searches for a frequent name would find the matching rows
@@ -128,10 +128,15 @@ def _first_direct(rows: QuerySet[Conversation], query: Query, instances: Instanc
     order = LATEST_CONVERSATION_FIRST
     matches = _condition(CONTACTS, query.names, instances)
     contacts = Contact.objects.scoped_to(instances).filter(matches())
-    pks = list(contacts.values_list("pk", flat=True)[: MAX_CANDIDATES + 1])
-    if len(pks) <= MAX_CANDIDATES:
+
+    def sort_few(candidates: int) -> list[int] | None:
+        pks = list(contacts.values_list("pk", flat=True)[: candidates + 1])
+        if len(pks) > candidates:
+            return None
         return list(rows.filter(contact__id__any_of=pks).order_by(*order).values_list("pk", flat=True)[:limit])
-    return _read_many(rows.filter(contact__isnull=False), order, partial(matches, path="contact__"), limit)
+
+    direct = rows.filter(contact__isnull=False)
+    return _in_steps(direct, order, partial(matches, path="contact__"), limit, sort_few)
 
 
 # --- messages ---------------------------------------------------------------------------------------------------------
@@ -164,22 +169,39 @@ def _condition(
 
 def _first(rows: QuerySet[Any], order: Sequence[str], matches: Condition, limit: int) -> list[int]:
     """Return the primary keys of the first matching rows."""
-    found = _sorted("id, count(*) OVER ()", rows.filter(matches()), order, MAX_CANDIDATES + 1, limit)
-    if not found or found[0][1] <= MAX_CANDIDATES:
-        return [pk for pk, _ in found]
-    return _read_many(rows, order, matches, limit)
+
+    def sort_few(candidates: int) -> list[int] | None:
+        found = _sorted("id, count(*) OVER ()", rows.filter(matches()), order, candidates + 1, limit)
+        return None if found and found[0][1] > candidates else [pk for pk, _ in found]
+
+    return _in_steps(rows, order, matches, limit, sort_few)
 
 
-def _read_many(rows: QuerySet[Any], order: Sequence[str], matches: Condition, limit: int) -> list[int]:
-    """Return the primary keys of the first matching rows, of which there are many."""
-    return _scan(rows, order, matches(uses_index=False), limit) or _sort(rows, order, matches(), limit)
+def _in_steps(
+    rows: QuerySet[Any],
+    order: Sequence[str],
+    matches: Condition,
+    limit: int,
+    sort_few: Callable[[int], list[int] | None],
+) -> list[int]:
+    """Return the primary keys of the first matching rows.
+
+    `sort_few` returns those of at most some matching rows, or None if more rows match.
+    """
+    for candidates, scanned in STEPS:
+        found = sort_few(candidates)
+        if found is None:
+            found = _scan(rows, order, matches(uses_index=False), limit, scanned)
+        if found is not None:
+            return found
+    return _sort(rows, order, matches(), limit)
 
 
-def _scan(rows: QuerySet[Any], order: Sequence[str], condition: Matches, limit: int) -> list[int]:
-    """Return the primary keys of the first matching rows; none if there are too few among the first `MAX_SCANNED`."""
-    scanned = rows.annotate(is_match=condition).order_by(*order).values("id", "is_match")[:MAX_SCANNED]
-    found = _run(f"SELECT id FROM ({{}}) AS scanned WHERE is_match LIMIT {limit}", scanned)  # noqa: S608 - a number
-    return [pk for (pk,) in found] if len(found) == limit else []
+def _scan(rows: QuerySet[Any], order: Sequence[str], condition: Matches, limit: int, scanned: int) -> list[int] | None:
+    """Return the primary keys of the first matching rows; None if too few of the first `scanned` rows match."""
+    read = rows.annotate(is_match=condition).order_by(*order).values("id", "is_match")[:scanned]
+    found = _run(f"SELECT id FROM ({{}}) AS scanned WHERE is_match LIMIT {limit}", read)  # noqa: S608 - a number
+    return [pk for (pk,) in found] if len(found) == limit else None
 
 
 def _sort(rows: QuerySet[Any], order: Sequence[str], condition: Matches, limit: int) -> list[int]:

@@ -211,12 +211,11 @@ def test_all_pages_together_show_each_message_once_in_order(limit: int) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 3, 50])
-@pytest.mark.parametrize(("candidates", "scanned"), [(2, 5_000), (2, 1)])
+@pytest.mark.parametrize("steps", [((2, 5_000),), ((2, 1),), ((2, 1), (4, 5_000)), ((2, 1), (100, 1))])
 def test_a_frequent_word_is_found_in_the_same_order(
-    monkeypatch: pytest.MonkeyPatch, candidates: int, scanned: int, limit: int
+    monkeypatch: pytest.MonkeyPatch, steps: tuple[tuple[int, int], ...], limit: int
 ) -> None:
-    monkeypatch.setattr(find, "MAX_CANDIDATES", candidates)
-    monkeypatch.setattr(find, "MAX_SCANNED", scanned)
+    monkeypatch.setattr(find, "STEPS", steps)
     expected = many_messages()
     assert all_pages(find_messages, limit) == expected
     instance = an_instance()
