@@ -9,8 +9,8 @@ from redis import exceptions
 from redis.connection import DefaultParser
 
 RECEIVE_SIZE = 65_536  # bytes read from the socket at once
-# What somebody else has written to the server must not fill the memory of this process. A page of an API has 13 MB if
-# each of its messages has the longest text, and the rows of such a page are read at once.
+# Large values that an attacker wrote to the server must not fill the memory of this process. A page of an API has 13 MB
+# if each of its messages has the longest text, and the rows of such a page are read at once.
 MAX_VALUE_BYTES = 16 * 2**20
 MAX_BYTES = 128 * 2**20  # of all replies to one round trip
 _ARRAY, _BULK, _INTEGER, _SIMPLE, _ERROR = b"*$:+-"
@@ -36,8 +36,8 @@ def read_replies(connection: Any, count: int) -> list[Any]:
     """Read `count` replies from a connection of redis-py; an error reply becomes an exception in the result.
 
     Raises:
-        MisplacedReply: the server has sent more than these replies, or larger ones than anybody here has written, or
-            something that is no reply.
+        MisplacedReply: the server has sent more replies than `count`, a reply larger than any stored value, or bytes
+            that are not a reply.
         ConnectionError: the server has closed the connection, or is loading its data.
         TimeoutError: the replies did not arrive in time.
     """

@@ -43,7 +43,7 @@ class NewTokenSerializer(TokenSerializer):
 
 
 class TokenBody(Body):
-    """What a new token permits."""
+    """The name, the rights and the end of a new token."""
 
     name = TextField(max_length=100, default="", allow_blank=True, help_text="The purpose of the token.")
     scopes = BoundedListField(

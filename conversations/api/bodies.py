@@ -30,7 +30,7 @@ class Body(serializers.Serializer[Any]):
         return dict(serializer.validated_data)
 
     def to_internal_value(self, data: Any) -> Any:
-        """Return the values of the fields, if there is no other name."""
+        """Return the values of the fields; a name that is not a field is an error."""
         others = [name for name in data if name not in self.fields] if isinstance(data, dict) else []
         errors = {name: [READ_ONLY if name in self.names_of_row else UNKNOWN] for name in others}
         try:

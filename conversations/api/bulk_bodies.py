@@ -1,4 +1,4 @@
-"""What clients send to change many conversations, and what they are answered."""
+"""The bodies of requests that change many conversations, and of their responses."""
 
 from typing import Any
 

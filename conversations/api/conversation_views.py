@@ -67,8 +67,8 @@ class ConversationViewSet(RowViewSet):
     def partial_update(self, request: Request, pk: str) -> Response:
         """Change the labels, the name that is shown here, and whether the conversation is archived, pinned or muted.
 
-        An event that was sent before does not undo the change. A later change of the labels on the phone does. WhatsApp
-        is not told.
+        An event that was sent before does not undo the change. A later change of the labels on the phone does.
+        The phone is not changed.
         """
         body = ConversationBody.parse(request.data)
         try:
@@ -102,7 +102,7 @@ class ConversationViewSet(RowViewSet):
     @extend_schema(request=ReadBody, parameters=[IF_MATCH])
     @action(detail=True, methods=["post"], url_path="mark-read")
     def mark_read(self, request: Request, pk: str) -> Response:
-        """Mark the conversation as read, or as read up to a message. What is read stays read."""
+        """Mark the conversation as read, or as read up to a message. Later messages that are read already stay read."""
         body = ReadBody.parse(request.data)
         try:
             return self.change_row(pk, lambda key: Conversation.objects.mark_read(key, **body))

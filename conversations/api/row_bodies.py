@@ -1,4 +1,4 @@
-"""What clients send to change contacts and conversations."""
+"""The bodies of requests that change a contact or a conversation."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ class NameField(TextField):
         super().__init__(max_length=255, allow_null=True, allow_blank=True, required=False, **options)
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
-        """Return the name; None for none."""
+        """Return the name; None to take it back."""
         return super().run_validation(data) or None
 
 
@@ -31,7 +31,7 @@ class LabelField(TextField):
 
 
 class ContactBody(Body):
-    """The new values of a contact. What is left out stays as it is."""
+    """The new values of a contact. Fields that are left out keep their values."""
 
     names_of_row = ContactSerializer.Meta.fields
 
@@ -41,7 +41,7 @@ class ContactBody(Body):
 
 
 class ConversationBody(Body):
-    """The new values of a conversation. What is left out stays as it is."""
+    """The new values of a conversation. Fields that are left out keep their values."""
 
     names_of_row = ConversationDetailSerializer.Meta.fields
 

@@ -27,10 +27,11 @@ MAX_SPAN = 100_000  # primary keys among which one portion searches
 
 @dataclass(frozen=True)
 class Portion:
-    """What was done with the conversations of one portion, by primary key.
+    """The primary keys of the conversations of one portion, by the outcome of the change.
 
     Attributes:
-        changed, unchanged: the conversation has now what was asked for; it had not, or had it before.
+        changed: the conversation was changed.
+        unchanged: the conversation already had the requested state.
         refused: the instance does not have the label that was to be attached.
         not_found: the filter names the conversation, but does not find it.
         cursor: where the next portion begins; "" after the last one.

@@ -70,7 +70,7 @@ class ContactManager(InstanceScopedManager["Contact"]):
         return contact, False
 
     def rename(self, pk: int, custom_name: str | None) -> "Contact":
-        """Let a name be shown for the contact, whatever the phone says; None and "" show the phone's name again.
+        """Set the name to show for the contact instead of the phone's; None and "" show the phone's name again.
 
         Ingestion never changes this name. Of two contacts that are merged, the name that was set later stays.
         """

@@ -122,7 +122,7 @@ class ConversationManager(InstanceScopedManager["Conversation"]):
             return save_changes(row, **fields)
 
     def mark_read(self, pk: int, until: int | None = None) -> "Conversation":
-        """Mark a conversation as read, and return it. What is read stays read.
+        """Mark a conversation as read, and return it. Later messages that are read already stay read.
 
         Args:
             pk: the primary key.

@@ -1,4 +1,4 @@
-"""The changes that may be made to one conversation or to many at once: what each writes, without I/O."""
+"""The changes of one conversation or of many at once: computes the fields that each change writes, without I/O."""
 
 import datetime as dt
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ Fields = dict[str, Any]
 
 
 class ChangedConversation(Protocol):
-    """What the changes need to know of a conversation."""
+    """The fields of a conversation that the changes read."""
 
     last_message_at: dt.datetime
     last_sent_order: int | None

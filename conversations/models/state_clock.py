@@ -1,4 +1,4 @@
-"""The model of the clocks of latest-state fields, which decide whether an event is newer than what is stored."""
+"""The model of the clocks of latest-state fields, which decide whether an event is newer than the stored state."""
 
 from collections.abc import Collection, Mapping
 from typing import NamedTuple

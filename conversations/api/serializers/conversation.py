@@ -1,5 +1,6 @@
 """The JSON of conversations and of the participants of groups."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 
 from drf_spectacular.utils import extend_schema_field
@@ -68,15 +69,18 @@ class ConversationSerializer(RowSerializer[Conversation]):
     def get_labels(self, row: Conversation) -> list[str]:
         """Return the sorted ids of the labels that are attached to the conversation and were not deleted."""
         attached = [label_id for label_id, is_attached in row.labels.items() if is_attached]
-        return sorted(set(attached) - self._deleted_labels(row.instance_id)) if attached else []
+        return sorted(set(attached) - self._deleted_labels().get(row.instance_id, set())) if attached else []
 
-    def _deleted_labels(self, instance_id: int) -> set[str]:
-        """Return the ids of an instance's deleted labels, read once for all conversations of a page."""
-        known: dict[int, set[str]] = cast("dict[str, Any]", self.context).setdefault("deleted_labels", {})
-        if instance_id not in known:
-            instance = Instance.objects.fetch_many([instance_id]).get(instance_id)
-            known[instance_id] = instance.deleted_labels if instance else set()
-        return known[instance_id]
+    def _deleted_labels(self) -> dict[int, set[str]]:
+        """Return instance → ids of its deleted labels, read with one lookup for all rows of the response."""
+        context = cast("dict[str, Any]", self.context)
+        if "deleted_labels" not in context:
+            shown: Any = self.root.instance  # the type leaves out that a serializer of rows has them
+            rows = shown if isinstance(shown, Sequence) else [shown]
+            chats = (row if isinstance(row, Conversation) else row.conversation for row in rows)
+            instances = Instance.objects.fetch_many({chat.instance_id for chat in chats if any(chat.labels.values())})
+            context["deleted_labels"] = {pk: instance.deleted_labels for pk, instance in instances.items()}
+        return cast("dict[int, set[str]]", context["deleted_labels"])
 
 
 class ParticipantSerializer(serializers.ModelSerializer[Participant]):

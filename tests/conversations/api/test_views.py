@@ -294,6 +294,23 @@ def test_the_inbox_screen_is_one_request_with_five_queries_at_any_size(get: ApiC
     assert row["contact"]["picture_url"] == ""
 
 
+@pytest.mark.parametrize(
+    "path", ["conversations/?", "messages/?expand=conversation", "search/conversations/?q=contact"]
+)
+def test_the_labels_of_conversations_of_many_instances_take_one_query(get: ApiCall, path: str) -> None:
+    counts = []
+    for rows in (2, 8):
+        for _ in range(rows):
+            add_conversations(an_instance(labels={"1": {"name": "new"}, "2": {"deleted": True}}), 1)
+        Conversation.objects.update(labels={"1": True, "2": True, "3": False})
+        cache.clear_all()
+        with CaptureQueriesContext(connection) as queries:
+            found = get(path)["results"]
+        counts.append(len(queries))
+        assert [row.get("conversation", row)["labels"] for row in found] == [["1"]] * len(found)
+    assert counts[0] == counts[1]
+
+
 def test_messages_expand_their_sender_conversation_and_instance(get: ApiCall) -> None:
     counts, row = read_twice(get, "messages/?expand=sender,conversation,instance")
     assert counts == [(5, TOKEN_QUERIES + 4), (50, TOKEN_QUERIES + 4)]

@@ -1,16 +1,22 @@
-"""The migration of the search indexes the rows that exist."""
+"""The search indexes contain the rows from before the migration, and PostgreSQL has statistics of their words."""
 
+import json
 from importlib import import_module
 
 import pytest
 from django.apps import apps
 from django.db import connection
+from django.db.models import Q
 
+from conversations.models import Message
+from conversations.search.buckets import bucket
 from conversations.search.find import find_contacts, find_conversations, find_messages
+from conversations.search.lexemes import MESSAGES, Matches
 from conversations.search.query import parse
-from tests.conversations.rows import a_chat, a_contact, a_group, a_message, an_instance
+from tests.conversations.rows import NOON, a_chat, a_contact, a_group, a_message, an_instance
 
 migration = import_module("conversations.migrations.0015_search")
+statistics = import_module("conversations.migrations.0020_search_statistics")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -20,9 +26,34 @@ def test_the_migration_indexes_existing_rows() -> None:
     group = a_group(instance, name="João")
     message = a_message(chat, text="João")
     with connection.schema_editor(atomic=False) as editor:
+        statistics.drop(apps, editor)
         migration.drop(apps, editor)
         migration.create(apps, editor)
+        statistics.create(apps, editor)
     query = parse("joao")
     assert find_contacts(query, None, limit=5).rows == [chat.contact]
     assert set(find_conversations(query, None, limit=5).rows) == {chat, group}
     assert find_messages(query, None, limit=5).rows == [message]
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db
+def test_postgresql_expects_few_messages_with_a_word_that_no_message_has() -> None:
+    chat = a_chat(an_instance())
+    Message.objects.bulk_create(
+        Message(
+            conversation=chat,
+            instance=chat.instance,
+            key_id=f"{number}",
+            from_me=False,
+            timestamp=NOON,
+            text=f"word{number} again",
+        )
+        for number in range(2000)
+    )
+    buckets = range(bucket(NOON) - 11, bucket(NOON) + 1)
+    rows = Message.objects.filter(~Q(text=""), Matches(MESSAGES, parse("quirino").texts, None, buckets))
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE conversations_message")
+    plan = json.loads(rows.order_by().explain(format="json"))[0]["Plan"]
+    assert plan["Plan Rows"] < 100  # 430 without statistics
