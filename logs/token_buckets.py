@@ -75,6 +75,10 @@ class TokenBuckets:
                 self._buckets.popitem(last=False)
         return Taken(has_token, capacity, tokens, rate)
 
+    def __contains__(self, key: Hashable) -> bool:
+        """Return whether there is a bucket with this key."""
+        return key in self._buckets
+
     def __len__(self) -> int:
         """Return the number of buckets."""
         return len(self._buckets)

@@ -73,8 +73,9 @@ def child_exit(_server: Any, worker: Any) -> None:
 def on_starting(server: Any) -> None:
     """Exit if several processes would start without Redis, because each process would have its own cache.
 
-    Gunicorn calls this hook before it starts worker processes.
+    Gunicorn calls this hook before it starts worker processes. They learn their number from the environment.
     """
     options = server.cfg
+    os.environ["WEB_CONCURRENCY"] = str(options.workers)
     if (options.workers > 1 or options.preload_app) and not environment.open_env().str("REDIS_URL", ""):
         sys.exit("configuration error: REDIS_URL: is empty; without Redis, run one worker and no preload_app")

@@ -1,9 +1,12 @@
 """Django's settings, built from the environment variables that `environment.py` lists."""
 
+import os
+import sys
 from typing import Any
 
 from cachelayer import REDIS_OPTIONS
 from whatsai import environment, media_storage
+from whatsai.worker_count import worker_count
 
 env = environment.read()
 
@@ -148,6 +151,8 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "conversations.api.problems.handle",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
 }
+# Each web process grants its share of the limits below.
+WEB_PROCESSES = worker_count(sys.argv, os.environ)
 # The requests a minute of one token, and of one address without a token; 0 stands for no limit.
 API_RATE_LIMITS = {"token": env.api_rate_limit, "address": env.api_address_rate_limit}
 # Browsers let pages of these origins use the API, with tokens only: no cookie is accepted from another origin.

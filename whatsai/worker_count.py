@@ -1,4 +1,4 @@
-"""How many worker processes an ASGI server was asked to start, which none of them is told."""
+"""How many worker processes a server was asked to start, which none of them is told."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ CANNOT_SERVE = 3  # the exit status with which a process tells uvicorn, or gunic
 def worker_count(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Return how many worker processes a command line or the environment asks for; 1 if they do not say.
 
-    The processes that a server spawns have the command line of the server.
+    The processes that a server spawns have the command line of the server. `whatsai.gunicorn` sets WEB_CONCURRENCY.
     """
     found = re.search(r"\s(?:--workers[\s=]|-w\s?)(\d+)", " ".join(arguments))
     number = found[1] if found else environ.get("WEB_CONCURRENCY", "")

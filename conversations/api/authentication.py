@@ -8,7 +8,9 @@ from copy import copy
 from math import ceil
 from typing import cast
 
+from django.conf import settings
 from django.contrib.auth.models import User
+from django.http import HttpRequest
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import authentication
 from rest_framework.exceptions import APIException, AuthenticationFailed, Throttled
@@ -45,7 +47,7 @@ class TokenAuthentication(authentication.BaseAuthentication):
         token = request_token(request.headers.get("Authorization", ""))
         if token is None:
             return None
-        found = _bearer(request, token) if token else None
+        found = bearer_of_request(request._request, token) if token else None  # noqa: SLF001 - documented by DRF
         if found is None:
             raise _refusal(request)
         bind(user=found.user.pk)
@@ -66,17 +68,17 @@ class SessionAuthentication(authentication.SessionAuthentication):
         return (found[0], access) if found and access else None
 
 
-def _bearer(request: Request, token: str) -> Bearer | None:
-    """Return whose token it is, unless `conversations.api.answers` has found that out for this request already."""
-    try:
-        return cast("Bearer | None", request._request.bearer)  # type: ignore[attr-defined] # noqa: SLF001 - documented by DRF
-    except AttributeError:
-        return bearer_of(token)
+def bearer_of_request(request: HttpRequest, token: str) -> Bearer | None:
+    """Return whose token it is, and note it on the request, unless a middleware has noted it there already."""
+    if not hasattr(request, "bearer"):
+        request.bearer = bearer_of(token)  # type: ignore[attr-defined]
+    return cast("Bearer | None", request.bearer)  # type: ignore[attr-defined]
 
 
 def _refusal(request: Request) -> APIException:
     """Count and log a wrong token, and return the error that answers it; the log contains no token."""
-    taken = refusals.try_take(client_network(request._request), REFUSALS_PER_SECOND)  # noqa: SLF001 - documented by DRF
+    rate = REFUSALS_PER_SECOND / settings.WEB_PROCESSES
+    taken = refusals.try_take(client_network(request._request), rate)  # noqa: SLF001 - documented by DRF
     left_out = line_limit.admit("tokens")
     if left_out is not None:
         fields = {"address": client_address(request._request), **left_out}  # noqa: SLF001 - as above

@@ -1,7 +1,8 @@
 """Limits the requests of a token and, without a token, of an address (the setting `API_RATE_LIMITS`).
 
 Each answer tells what is left, in the header fields of draft-ietf-httpapi-ratelimit-headers-10. The counts are in the
-memory of this process, so that a limit costs no round trip: N server processes permit up to N times the requests.
+memory of this process, so that a limit costs no round trip. Each of N server processes permits a share of 1/N, so all
+together never permit more than the limit.
 """
 
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from math import ceil, floor
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from conversations.api.authentication import request_token
+from conversations.api.authentication import bearer_of_request, request_token
 from conversations.api.client_address import client_network
 from conversations.api.problems import problem, problem_response
 from logs.fork import after_fork
@@ -30,11 +31,13 @@ def middleware(get_response: GetResponse) -> GetResponse:
     def answer(request: HttpRequest) -> HttpResponse:
         if not request.path_info.startswith(PREFIX):
             return get_response(request)
-        name, key = policy_of(request)
+        if not any(settings.API_RATE_LIMITS.values()):
+            return get_response(request)
+        policy = name, _ = policy_of(request)
         limit = settings.API_RATE_LIMITS[name]
         if not limit:
             return get_response(request)
-        taken = buckets.try_take((name, key), limit / WINDOW)
+        taken = buckets.try_take(policy, limit / WINDOW / settings.WEB_PROCESSES)
         response = get_response(request) if taken.has_token else refusal(taken)
         response["RateLimit-Policy"] = f'"{name}";q={floor(taken.capacity)};w={WINDOW:.0f}'
         response["RateLimit"] = f'"{name}";r={floor(taken.tokens)};t={ceil(taken.seconds_to_full)}'
@@ -46,11 +49,14 @@ def middleware(get_response: GetResponse) -> GetResponse:
 def policy_of(request: HttpRequest) -> tuple[str, int | str]:
     """Return the name of the limit that a request counts for, and the key of its bucket.
 
-    A token is not looked up here; wrong tokens are limited by `conversations.api.authentication`. Whatever else the
-    header contains gives no limit of its own, because nobody refuses it.
+    Only a right token has a limit of its own; otherwise each guess would have one. A token without a bucket is looked
+    up. One with a bucket is not, because it was right once.
     """
     token = request_token(request.META.get("HTTP_AUTHORIZATION", ""))
-    return ("token", hash(token)) if token else ("address", client_network(request))
+    policy = "token", hash(token)
+    if token and (policy in buckets or bearer_of_request(request, token)):
+        return policy
+    return "address", client_network(request)
 
 
 def refusal(taken: Taken) -> HttpResponse:

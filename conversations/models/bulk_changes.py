@@ -2,7 +2,8 @@
 
 A portion costs a constant number of queries and reads a bounded part of the table. The primary key of a row never
 changes, so a portion begins where the one before ended, although the change makes rows leave the filter. The greatest
-primary key at the beginning is the end, so that new conversations do not keep the work going.
+primary key of the instances at the beginning is the end, so that new conversations do not keep the work going, and the
+cursor tells nothing about other instances.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -66,7 +67,7 @@ def change_many(  # noqa: PLR0913 - the arguments are those of a list, and those
         cursor: the cursor of the portion before; "" for the first one.
         limit: the maximum number of conversations in the portion.
     """
-    start, last = _decode(cursor) if cursor else _whole_range(filters)
+    start, last = _decode(cursor) if cursor else _whole_range(filters, instances)
     end = last if filters.is_small else min(last, start + MAX_SPAN)
     condition = filters.condition(timezone.now())
     with transaction.atomic():
@@ -114,11 +115,11 @@ def _change(rows: Iterable[Conversation], instances: Collection[Instance], actio
 
 
 # --- cursors ----------------------------------------------------------------------------------------------------------
-def _whole_range(filters: ConversationFilters) -> Sequence[int]:
-    """Return the last primary key before all rows that a filter may find, and the last one among them."""
+def _whole_range(filters: ConversationFilters, instances: Instances) -> Sequence[int]:
+    """Return the last primary key before all rows of some instances that a filter may find, and their last one."""
     if filters.ids:
         return min(filters.ids) - 1, max(filters.ids)
-    ends = Conversation.objects.aggregate(first=Min("pk"), last=Max("pk"))
+    ends = Conversation.objects.scoped_to(instances).aggregate(first=Min("pk"), last=Max("pk"))
     return ((ends["first"] or 1) - 1, ends["last"] or 0)
 
 

@@ -141,7 +141,7 @@ class ConversationManager(InstanceScopedManager["Conversation"]):
             return save_changes(row, **conversation_changes.read_until(row, conversation_summary.position(message)))
 
     def mark_unread(self, pk: int) -> "Conversation":
-        """Let a conversation without unread messages count as unread until it is read here or on the phone."""
+        """Let a conversation count as unread until it is marked as read, or later messages are read on the phone."""
         return self._apply(pk, "mark_unread")
 
     def increment_unread(self, pk: int, by: int = 1) -> "Conversation":

@@ -17,7 +17,6 @@ class ChangedConversation(Protocol):
     last_sent_order: int | None
     read_until: dt.datetime
     unread_count: int
-    unread_mark: dt.datetime | None
     labels: Mapping[str, bool]
 
     @property
@@ -27,10 +26,6 @@ class ChangedConversation(Protocol):
     @property
     def marked_position(self) -> Position:
         """The place up to which the conversation was marked as read here."""
-
-    @property
-    def is_marked_unread(self) -> bool:
-        """Whether the conversation is marked as unread."""
 
     def count_unread(self, until: Position) -> int:
         """Count the unread messages after a place."""
@@ -65,10 +60,8 @@ def read_until(row: ChangedConversation, place: Position) -> Fields:
 def mark_unread(row: ChangedConversation) -> Fields:
     """Mark the conversation as unread, until something after its last message is read, or it is marked as read.
 
-    A conversation with unread messages stays as it is: it counts as unread until they are read.
+    So a conversation with unread messages stays unread when the phone reads these messages.
     """
-    if row.unread_count or row.is_marked_unread:
-        return {}
     return {"unread_mark": max(row.last_message_at, row.read_until)}
 
 

@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from rest_framework.test import APIClient
 
+from conversations.api.rate_limits import buckets
 from conversations.models import ApiToken
 from logs import token_buckets
 from tests.waiting import StoppedClock
@@ -58,10 +59,26 @@ def test_an_address_without_a_token_has_a_limit_and_a_session_too() -> None:
     assert Client(REMOTE_ADDR="192.0.2.7").get(URL).status_code == 401
 
 
-@pytest.mark.parametrize("header", ["Basic {}", "{}", "Token", "Token {} b", "Digest a={}"])
-def test_a_header_without_a_token_gives_no_limit_of_its_own(header: str) -> None:
+@pytest.mark.parametrize(
+    "header", ["Basic {}", "{}", "Token", "Token {} b", "Digest a={}", "Token wai_{}", "Bearer {}"]
+)
+def test_a_header_without_a_right_token_gives_no_limit_of_its_own(header: str) -> None:
     answers = [Client().get("/api/schema/", headers={"Authorization": header.format(n)}) for n in range(4)]
     assert [answer.status_code for answer in answers] == [200] * 3 + [429]
+    assert len(buckets) == 1
+
+
+def test_a_right_token_is_not_refused_because_of_wrong_ones_of_the_same_address(api: APIClient) -> None:
+    wrong = [Client().get(URL, headers={"Authorization": f"Token {n}"}).status_code for n in range(4)]
+    assert wrong == [401] * 3 + [429]
+    assert api.get(URL)["RateLimit"] == '"token";r=5;t=10'
+
+
+def test_each_process_grants_its_share(api: APIClient, settings: Any) -> None:
+    settings.WEB_PROCESSES = 2
+    answers = [api.get(URL) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200] * 3 + [429]
+    assert answers[0]["RateLimit-Policy"] == '"token";q=3;w=60'
 
 
 def test_zero_stands_for_no_limit(settings: Any) -> None:

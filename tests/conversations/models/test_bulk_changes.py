@@ -129,6 +129,15 @@ def test_a_portion_reads_a_part_of_the_table(instance: Instance, monkeypatch: py
     assert len(found) == 3
 
 
+def test_a_cursor_tells_nothing_about_other_instances(instance: Instance) -> None:
+    other = an_instance()
+    a_chat(other)
+    rows = [a_chat(instance) for _ in range(3)]
+    a_chat(other)
+    assert change("pin", [instance.pk], limit=2).cursor == f"{rows[1].pk}-{rows[2].pk}"
+    assert change("pin", []).cursor == ""
+
+
 def test_only_what_is_visible_and_matches_is_changed(instance: Instance) -> None:
     own, foreign = a_chat(instance), a_chat(an_instance())
     deleted = a_chat(instance, is_deleted=True)

@@ -179,9 +179,12 @@ def test_a_conversation_that_is_marked_as_unread_counts_as_unread_until_it_is_ma
     assert Conversation.objects.mark_unread(chat.pk).is_marked_unread
 
 
-def test_a_conversation_with_unread_messages_needs_no_mark() -> None:
-    chat = a_chat(an_instance(), unread_count=1)
-    assert Conversation.objects.mark_unread(chat.pk).unread_mark is None
+def test_a_conversation_with_unread_messages_can_be_marked_and_a_later_mark_is_moved() -> None:
+    chat = a_chat(an_instance(), unread_count=1, last_message_at=at(2))
+    row = Conversation.objects.mark_unread(chat.pk)
+    assert (row.is_marked_unread, row.unread_count, row.unread_mark) == (True, 1, at(2))
+    Conversation.objects.filter(pk=chat.pk).update(last_message_at=at(3))
+    assert Conversation.objects.mark_unread(chat.pk).unread_mark == at(3)
 
 
 def test_an_empty_conversation_can_be_marked_as_unread() -> None:

@@ -194,6 +194,17 @@ def test_repeated_receipts_do_not_clear_the_mark_and_later_reading_does() -> Non
     assert unread(instance) == [(0, False)]
 
 
+def test_a_conversation_marked_with_unread_messages_stays_unread_when_the_phone_reads_them() -> None:
+    instance = an_instance_with(text("M1"))
+    chat = Conversation.objects.get(instance=instance)
+    Conversation.objects.mark_unread(chat.pk)
+    assert unread(instance) == [(1, True)]
+    apply_bodies(instance, read_elsewhere("M1"))
+    assert unread(instance) == [(0, True)]
+    apply_bodies(instance, text("M2", at=10), read_elsewhere("M2"))
+    assert unread(instance) == [(0, False)]
+
+
 def test_writing_on_the_phone_clears_the_mark() -> None:
     instance = an_instance_with(text("M1"))
     chat = Conversation.objects.get(instance=instance)
