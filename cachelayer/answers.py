@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from cachelayer.protocol import answers
 from cachelayer.protocol.codec import DecodeError
-from cachelayer.protocol.entries import is_version
+from cachelayer.protocol.digests import Digests
+from cachelayer.protocol.entries import FORMAT, is_version
 from cachelayer.protocol.tags import Namespace
 from cachelayer.read import dependencies
 from cachelayer.read.dependencies import Dependencies
@@ -66,7 +67,8 @@ class Answers:
 
     def __init__(self, namespace: Namespace, fingerprint: str) -> None:
         self._namespace = namespace
-        self._fingerprint = fingerprint
+        self._fingerprint = f"{FORMAT}{fingerprint}"
+        self._digests = Digests()  # of contents, by ETag
 
     @property
     def _counts(self) -> SharedCounts:
@@ -94,10 +96,14 @@ class Answers:
             log.exception("Cache answer cannot be read")
             self._counts.errors += 1
             return None
-        if content is not None and answers.etag_of(content) != unpacked.etag:
+        if content is not None and not self.is_content_of(unpacked.etag, content):
             runtime.counters.count("rejected entries")
             return None
         return Answer(unpacked.etag, unpacked.notes, content)
+
+    def is_content_of(self, etag: str, content: bytes) -> bool:
+        """Tell whether a content has this ETag."""
+        return answers.etag(self._digests.digest(etag, content)) == etag
 
     def count_hit(self) -> None:
         """Count an answer that was found and used."""

@@ -8,7 +8,7 @@ content. The Lua script READ_ANSWER reads the same format.
 
 import struct
 from collections.abc import Sequence
-from hashlib import blake2b
+from hashlib import sha256
 from typing import NamedTuple
 
 from cachelayer.protocol.codec import DecodeError
@@ -37,7 +37,12 @@ class Head(NamedTuple):
 
 def etag_of(content: bytes) -> str:
     """Return the hash of a content."""
-    return blake2b(content, digest_size=ETAG_SIZE // 2).hexdigest()
+    return etag(sha256(content).digest())
+
+
+def etag(digest: bytes) -> str:
+    """Return the ETag of a content with this SHA-256."""
+    return digest.hex()[:ETAG_SIZE]
 
 
 def pack_head(name: str, versions: dict[str, bytes], etag: str, notes: bytes, expires_at: int) -> bytes:

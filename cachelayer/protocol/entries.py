@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from cachelayer.protocol.codec import DecodeError
 
-FORMAT = 2  # part of the fingerprint in the name of every entry; changes when the format of entries changes
+FORMAT = 3  # part of the name of every entry; changes when the format of entries or of their seals changes
 VERSION_SIZE = 16  # bytes in the version of a tag
 INTENT_PREFIX = b"!"  # first byte of the state of a tag while a write holds an intent on the tag
 _HEADER = struct.Struct(">cHI")
@@ -107,8 +107,8 @@ def pack(entry_key: EntryKey, kind: Kind, expires_at: int, payload: bytes) -> by
 
 
 def body_size(entry: bytes) -> int:
-    """Return the size of the body of an entry, which must have at least `HEADER_SIZE` bytes; not less than 0."""
-    return max(0, len(entry) - VERSION_SIZE * _version_count(entry))
+    """Return the size of the body of an entry of at least `HEADER_SIZE` bytes; less than that if it has no body."""
+    return len(entry) - VERSION_SIZE * _version_count(entry)
 
 
 def _version_count(entry: bytes) -> int:

@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from secrets import compare_digest
 
+from cachelayer.protocol.digests import Digests
 from cachelayer.protocol.entries import HEADER_SIZE, body_size
 
 SEAL_SIZE = 16  # bytes
+MAX_SHORT = 1024  # bytes; a longer body is represented by its SHA-256
 
 
 class Seal:
@@ -27,30 +29,36 @@ class Seal:
     def __init__(self, keys: Sequence[bytes]) -> None:
         # Copying a hash object is faster than making one with a key.
         self._hashes = [blake2b(key=key, digest_size=SEAL_SIZE) for key in keys]
+        self._digests = Digests()  # of long bodies, by the names of their entries
 
     def seal_body(self, name: str, body: bytes) -> bytes:
         """Return the body of an entry (an entry without versions) with its seal before it."""
-        return _digest(self._hashes[0], _sealed_data(name, body)) + body
+        return _digest(self._hashes[0], self._sealed_data(name, body)) + body
 
     def seal(self, name: str, entry: bytes) -> bytes:
         """Return an entry with its seal before it."""
-        return _digest(self._hashes[0], _sealed_data(name, entry[: body_size(entry)])) + entry
+        return _digest(self._hashes[0], self._sealed_data(name, entry[: body_size(entry)])) + entry
 
     def open(self, name: str, sealed: bytes) -> bytes | None:
         """Return the entry without its seal; None if the seal is not valid for an entry of this name."""
         entry, seal = sealed[SEAL_SIZE:], sealed[:SEAL_SIZE]
-        if len(entry) < HEADER_SIZE:
+        size = body_size(entry) if len(entry) >= HEADER_SIZE else 0
+        if size < HEADER_SIZE:
             return None
-        data = _sealed_data(name, entry[: body_size(entry)])
+        data = self._sealed_data(name, entry[:size])
         for keyed in self._hashes:
             if compare_digest(_digest(keyed, data), seal):
                 return entry
         return None
 
+    def _sealed_data(self, name: str, body: bytes) -> bytes:
+        """Return what is hashed for a name and a body: no other name and body give the same, because of its beginning.
 
-def _sealed_data(name: str, body: bytes) -> bytes:
-    """Return a name and a body as one string, which no other name and body give, because it begins with a length."""
-    return b"%d:%b%b" % (len(name), name.encode(), body)
+        A long body is represented by its SHA-256.
+        """
+        if len(body) <= MAX_SHORT:
+            return f"{len(name)}:{name}".encode() + body
+        return f"{len(name)}#{name}".encode() + self._digests.digest(name, body)
 
 
 def _digest(keyed: blake2b, data: bytes) -> bytes:

@@ -21,6 +21,7 @@ from django.db.models.signals import post_init, pre_init
 
 from cachelayer.protocol.codec import DecodeError, NotCacheable, decode, encode
 from cachelayer.protocol.entries import FORMAT
+from cachelayer.protocol.memo import Memo
 from cachelayer.read.page import Page
 
 Row = TypeVar("Row", bound=Model)
@@ -103,23 +104,6 @@ def _nested_copy(value: Any, items: Sequence[tuple[Any, Factory]]) -> Factory:
     return copy_all if rest else copy_one
 
 
-class _Memo(dict[bytes, T]):
-    """Decoded payloads, which are all removed when there are too many of them or they have too many bytes."""
-
-    def __init__(self, max_items: int) -> None:
-        super().__init__()
-        self._max_items = max_items
-        self._size = 0
-
-    def keep(self, key: bytes, value: T, size: int) -> None:
-        """Keep a decoded value whose payload has `size` bytes."""
-        if len(self) >= self._max_items or self._size + size > MAX_MEMO_BYTES:
-            self.clear()
-            self._size = 0
-        self[key] = value
-        self._size += size
-
-
 class ValueSerializer:
     """Serializes plain values of all types that `cachelayer.protocol.codec` can encode."""
 
@@ -157,7 +141,7 @@ class RowSerializer(Generic[Row]):
         self.fingerprint = _fingerprint(fields)
         self._mutable = [field.attname for field in fields if not _is_immutable(field)]
         self._on_loaded = on_loaded
-        self._memo: _Memo[DecodedRow] = _Memo(MAX_ROWS)
+        self._memo: Memo[bytes, DecodedRow] = Memo(MAX_MEMO_BYTES, MAX_ROWS)
         self._values = cast("Callable[[Row], Sequence[Any]]", attrgetter(*self.names))
         # Instances are made without calling `from_db` only if the model does not customize how Django makes instances.
         # The class that declares `LazyModelState` has a `from_db` of its own, which adds what `on_loaded` adds.
@@ -276,7 +260,7 @@ class PageSerializer(Generic[Row]):
 
     def __init__(self, row: RowSerializer[Row]) -> None:
         self._row = row
-        self._memo: _Memo[tuple[bytes, Factory]] = _Memo(MAX_PAGES)
+        self._memo: Memo[bytes, tuple[bytes, Factory]] = Memo(MAX_MEMO_BYTES, MAX_PAGES)
         self.fingerprint = row.fingerprint
 
     def dumps(self, page: Page[Row]) -> bytes:

@@ -1,10 +1,12 @@
 """Only an entry that was sealed for a name, with one of the keys, can be opened under that name."""
 
+from hashlib import blake2b
+
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cachelayer.protocol.entries import VERSION_SIZE, EntryKey, Kind, pack
-from cachelayer.protocol.seal import SEAL_SIZE, Seal
+from cachelayer.protocol.seal import MAX_SHORT, SEAL_SIZE, Seal
 
 OLD, NEW = b"o" * 32, b"n" * 32
 names = st.text("ab:@1é", max_size=6)
@@ -12,8 +14,10 @@ names = st.text("ab:@1é", max_size=6)
 
 @st.composite
 def bodies(draw: st.DrawFn) -> bytes:
+    """Return a short body, or one of which only the digest is sealed."""
     tags = tuple(f"thing:{number}" for number in range(draw(st.integers(0, 3))))
-    return pack(EntryKey("", tags), draw(st.sampled_from(Kind)), draw(st.integers(0, 9)), draw(st.binary(max_size=40)))
+    payload = draw(st.binary(max_size=40)) * draw(st.sampled_from([1, MAX_SHORT // 10]))
+    return pack(EntryKey("", tags), draw(st.sampled_from(Kind)), draw(st.integers(0, 9)), payload)
 
 
 def with_versions(body: bytes) -> bytes:
@@ -36,21 +40,29 @@ def test_the_versions_may_be_appended_after_sealing(name: str, body: bytes) -> N
 @given(names, names, bodies())
 def test_an_entry_cannot_be_opened_under_another_name(name: str, other: str, body: bytes) -> None:
     assume(name != other)
-    assert Seal([NEW]).open(other, Seal([NEW]).seal(name, with_versions(body))) is None
+    seal = Seal([NEW])
+    sealed = seal.seal(name, with_versions(body))
+    assert seal.open(name, sealed) is not None
+    assert seal.open(other, sealed) is None
 
 
 @given(names, bodies(), st.data())
 def test_a_changed_entry_cannot_be_opened(name: str, body: bytes, data: st.DataObject) -> None:
-    sealed = bytearray(Seal([NEW]).seal(name, with_versions(body)))
-    position = data.draw(st.integers(0, SEAL_SIZE + len(body) - 1))
-    sealed[position] ^= data.draw(st.integers(1, 255))
-    assert Seal([NEW]).open(name, bytes(sealed)) is None
+    seal, entry = Seal([NEW]), with_versions(body)
+    sealed = seal.seal(name, entry)
+    assert seal.open(name, sealed) == entry
+    changed = bytearray(sealed)
+    changed[data.draw(st.integers(0, SEAL_SIZE + len(body) - 1))] ^= data.draw(st.integers(1, 255))
+    assert seal.open(name, bytes(changed)) is None
+    assert seal.open(name, sealed) == entry
 
 
 @given(names, bodies(), st.binary(min_size=1, max_size=40))
 def test_bytes_cannot_be_moved_between_body_and_versions(name: str, body: bytes, more: bytes) -> None:
-    sealed = Seal([NEW]).seal(name, with_versions(body))
-    assert Seal([NEW]).open(name, sealed + more) is None
+    seal = Seal([NEW])
+    sealed = seal.seal(name, with_versions(body))
+    assert seal.open(name, sealed) is not None
+    assert seal.open(name, sealed + more) is None
 
 
 @given(names, st.binary(max_size=100))
@@ -65,3 +77,9 @@ def test_a_former_key_opens_entries_but_does_not_seal_them(name: str, body: byte
     assert both.open(name, Seal([OLD]).seal(name, entry)) == entry
     assert both.seal(name, entry) == Seal([NEW]).seal(name, entry)
     assert Seal([OLD]).open(name, both.seal(name, entry)) is None
+
+
+def test_a_long_entry_that_a_former_release_sealed_is_missing() -> None:
+    body = pack(EntryKey("", ()), Kind.PRESENT, 1, b"x" * MAX_SHORT)
+    seal = blake2b(b"5:name1%b" % body, key=NEW, digest_size=SEAL_SIZE).digest()
+    assert Seal([NEW]).open("name1", seal + body) is None

@@ -73,7 +73,7 @@ def read(valkey_server: Valkey) -> Callable[[], Any]:  # noqa: ARG001 - the cach
             [Contact.objects.fetch(pk, fresh=True) for pk in pks],
             Contact.objects.fetch_many(pks, fresh=True),
             [Contact.objects.for_instance(instance, fresh=True).rows for instance in instances],
-            [cache.fetch(f"contacts:value:{number}", lambda number=number: f"name {number}") for number in range(2)],  # type: ignore[misc]  # mypy cannot infer the type of a lambda's default
+            [cache.fetch(f"contacts:value:{size}", lambda size=size: "name" * size) for size in (1, 400)],  # type: ignore[misc]  # mypy cannot infer the type of a lambda's default
         )
 
     read_all()
