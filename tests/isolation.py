@@ -8,11 +8,11 @@ servers.
 import atexit
 import os
 import secrets
-import shutil
-import tempfile
 from pathlib import Path
 
 import django
+
+from tests.scratch import scratch_folder
 
 KEPT_VARIABLES = ("DATABASE_URL", "REDIS_URL")
 
@@ -24,8 +24,9 @@ def set_up(database: str) -> None:
         database: the database URL to use if DATABASE_URL is not set. `{scratch}` in the URL stands for a temporary
             folder, which is deleted when the process exits.
     """
-    scratch = Path(tempfile.mkdtemp(prefix="whatsai-scratch-"))
-    atexit.register(shutil.rmtree, scratch, ignore_errors=True)
+    folder = scratch_folder("scratch")
+    atexit.register(folder.cleanup)
+    scratch = Path(folder.name)
     kept = {name: os.environ[name] for name in KEPT_VARIABLES if os.environ.get(name)}
     for name in _project_variables():
         os.environ.pop(name, None)

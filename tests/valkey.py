@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from tests.scratch import SHORT_PARENT, scratch_folder
 
 OPTIONS = ("--port", "0", "--save", "", "--appendonly", "no", "--loglevel", "warning", "--dbfilename", "dump.rdb")
 START_WITHIN = 10.0  # seconds within which the server must start or stop
@@ -126,7 +127,7 @@ def redis_program() -> str | None:
 @contextmanager
 def running(program: str | Path | None = None) -> Iterator[Valkey]:
     """Run a Valkey server, or another program with the same options, until the `with` block ends."""
-    with TemporaryDirectory(prefix="whatsai-valkey-", dir="/tmp") as folder:
+    with scratch_folder("valkey", SHORT_PARENT) as folder:
         server = Valkey(Path(folder), program)
         server.start()
         try:
@@ -138,7 +139,7 @@ def running(program: str | Path | None = None) -> Iterator[Valkey]:
 @contextmanager
 def running_copy(server: Valkey) -> Iterator[int]:
     """Run another server with the data that a server has saved, until the `with` block ends; yield its TCP port."""
-    with TemporaryDirectory(prefix="whatsai-valkey-", dir="/tmp") as folder:
+    with scratch_folder("valkey", SHORT_PARENT) as folder:
         copy = Valkey(Path(folder))
         copy.dump.write_bytes(server.dump.read_bytes())
         with socket.create_server(("127.0.0.1", 0)) as free:

@@ -6,13 +6,14 @@ secrets of hidden columns with `?token_hash__startswith=…`, and stop the serve
 
 import math
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
 from django.http import HttpRequest, HttpResponse
 
-from whatsai import login_throttle
+from whatsai import known_browsers, login_throttle
 
 # The endings of the query parameters that Django's own filters of a field use.
 FILTER_SUFFIXES = ("", "__exact", "__isnull", "__gte", "__lt", "__id__exact")
@@ -51,13 +52,17 @@ class AdminSite(admin.AdminSite):
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the login form or log in; answer 429 after too many failed logins, without checking the password."""
+        name = request.POST.get("username", "")
         if request.method == "POST":
-            seconds = login_throttle.seconds_to_wait(request, request.POST.get("username", ""))
+            seconds = login_throttle.seconds_to_wait(request, name)
             if seconds:
                 text = f"Too many failed logins. Try again in {math.ceil(seconds / 60)} minutes.\n"
                 headers = {"Retry-After": str(math.ceil(seconds))}
                 return HttpResponse(text, status=429, content_type="text/plain", headers=headers)
-        return super().login(request, extra_context)
+        response = super().login(request, extra_context)
+        if request.method == "POST" and response.status_code == HTTPStatus.FOUND:
+            known_browsers.remember(request, response, login_throttle.account_of(name))
+        return response
 
 
 class AdminConfig(DjangoAdminConfig):

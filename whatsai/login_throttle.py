@@ -1,7 +1,10 @@
-"""Limits the failed logins of an address and of an account, and logs failed logins at a bounded rate.
+"""Limits the failed logins of an address, an account and a known browser, and logs failed logins at a bounded rate.
 
 The counts are in the memory of this process: they need no database or Redis, so that an outage opens no door. With N
 server processes an attacker has N times the attempts.
+
+The failed logins of a browser in which the account has logged in before count for this browser alone, so that others
+cannot keep the owner of an account out.
 """
 
 import threading
@@ -18,13 +21,15 @@ from django.http import HttpRequest
 from conversations.api.client_address import client_address, client_network
 from logs.contexts import Context
 from logs.line_limit import line_limit
+from whatsai.known_browsers import known_browser
 
 WINDOW = 900.0  # seconds; failures are forgotten this long after the first one
-# An account is allowed more failures than an address, because anybody can cause them and so keep its owner out.
+# An account is allowed more failures than an address, because anybody can cause them.
 ADDRESS_LIMIT = 10
 ACCOUNT_LIMIT = 30
 MAX_NAME = 150  # characters of an account's name; no account has a longer one
-MAX_KEYS = 10_000  # addresses and accounts that are remembered; the oldest is forgotten first
+BROWSER_LIMIT = 10
+MAX_KEYS = 10_000  # addresses, accounts and browsers that are remembered; the oldest is forgotten first
 
 Key = tuple[str, str]
 
@@ -73,10 +78,7 @@ failed_logins = FailedLogins()
 
 def seconds_to_wait(request: HttpRequest, account: str) -> float:
     """Return after how many seconds this client may try to log in to the account; 0 for now."""
-    return max(
-        failed_logins.seconds_to_wait(_address_key(request), ADDRESS_LIMIT),
-        failed_logins.seconds_to_wait(_account_key(account), ACCOUNT_LIMIT),
-    )
+    return max(failed_logins.seconds_to_wait(key, limit) for key, limit in _limits(request, account).items())
 
 
 @receiver(user_login_failed)
@@ -84,17 +86,21 @@ def count_failed_login(credentials: dict[str, Any], request: HttpRequest | None 
     """Count and log a failed login (a receiver of Django's signal); the log does not contain the given name."""
     if request is None:
         return
-    failed_logins.add(_address_key(request))
-    failed_logins.add(_account_key(str(credentials.get("username", ""))))
+    for key in _limits(request, str(credentials.get("username", ""))):
+        failed_logins.add(key)
     left_out = line_limit.admit("logins")
     if left_out is not None:
         Context.GENERAL.logger.warning("Login FAILED", extra={"address": client_address(request), **left_out})
 
 
-def _account_key(name: str) -> Key:
-    """Return one key for all names that Django's login form normalizes to the same name."""
-    return "account", unicodedata.normalize("NFKC", name.strip()[:MAX_NAME])
+def account_of(name: str) -> str:
+    """Return one name for all names that Django's login form normalizes to the same name."""
+    return unicodedata.normalize("NFKC", name.strip()[:MAX_NAME])
 
 
-def _address_key(request: HttpRequest) -> Key:
-    return "address", client_network(request)
+def _limits(request: HttpRequest, name: str) -> dict[Key, int]:
+    """Return the keys that a failed login counts for, and how many failures each is allowed."""
+    account = account_of(name)
+    if browser := known_browser(request, account):
+        return {("browser", browser): BROWSER_LIMIT}
+    return {("address", client_network(request)): ADDRESS_LIMIT, ("account", account): ACCOUNT_LIMIT}

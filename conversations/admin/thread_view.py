@@ -9,7 +9,9 @@ from conversations.admin import message_content
 from conversations.admin.display_names import DisplayNames
 from conversations.admin.links import MAX_LENGTH, LinkedText, linkify, shorten
 from conversations.evolution import jid
+from conversations.evolution.media_names import REFERENCE
 from conversations.models import Message
+from conversations.models.stored_media import has_thumbnail, stored_name
 
 MAX_LINES = 50  # lines below one message
 MAX_LINE_LENGTH = 1_000  # characters of such a line
@@ -78,6 +80,8 @@ class MessageView:
     reactions: list[Reaction] = field(default_factory=list)
     delivery: DeliveryMark | None = None
     album_id: str = ""
+    has_file: bool = False
+    has_thumbnail: bool = False
 
     @property
     def anchor(self) -> str:
@@ -159,6 +163,8 @@ def message_view(
         reactions=_reactions(row, names),
         delivery=_DELIVERY_MARKS.get(row.status) if row.from_me else None,
         album_id=_album_id(row),
+        has_file=bool(stored_name(row, REFERENCE)),
+        has_thumbnail=has_thumbnail(row) and not row.is_deleted,
     )
 
 

@@ -20,6 +20,7 @@ from rest_framework.response import Response
 
 from conversations.access.policy import Access
 from conversations.models import IdempotentRequest
+from conversations.models.idempotent_request import ASKER_CHARS, DIGEST_CHARS
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
@@ -136,8 +137,9 @@ def key_of(request: Request) -> str | None:
 
 
 def digest_of(access: Access, key: str) -> str:
-    """Return a hash of the key and of whose key it is: that of a token or, in a session, of a user."""
-    return _hash(access.token_id, access.user_id, key)
+    """Return a hash of whose key it is, followed by one of the key: that of a token or, in a session, of a user."""
+    asker = access.token_id, access.user_id
+    return (_hash(*asker)[:ASKER_CHARS] + _hash(*asker, key))[:DIGEST_CHARS]
 
 
 def fingerprint_of(request: Request) -> str:

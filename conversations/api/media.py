@@ -22,7 +22,6 @@ from rest_framework.views import APIView
 from cachelayer import track_reads
 from conversations.api.authentication import SessionAuthentication, TokenAuthentication
 from conversations.api.byte_range import ByteRange, UnsatisfiableRange, parse_range
-from conversations.api.message_media import has_thumbnail, stored_name
 from conversations.api.negotiation import JSONOnlyNegotiation
 from conversations.api.permissions import check_instance, may_show_reads
 from conversations.api.query_params import Parameters
@@ -33,6 +32,7 @@ from conversations.evolution.thumbnails import THUMBNAIL
 from conversations.media import thumbnails
 from conversations.media.file_types import HEAD_BYTES, detect, download_name
 from conversations.models import Message
+from conversations.models.stored_media import has_thumbnail, stored_name
 from logs.contexts import Context
 
 if TYPE_CHECKING:

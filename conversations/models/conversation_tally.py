@@ -24,7 +24,9 @@ class TallyManager(models.Manager["ConversationTally"]):
         return connections[self.db].vendor == "postgresql"
 
     def compact(self) -> None:
-        """Replace the rows of instances with many rows by their sums, which stay the same.
+        """Replace the rows of instances with many rows, and of deleted ones, by their sums, which stay the same.
+
+        The sums of a deleted instance are zero, so none of its rows is left.
 
         Rows that another transaction has locked are skipped, so that nobody waits.
         """
@@ -55,11 +57,13 @@ class ConversationTally(models.Model):
 
 
 _TABLE = ConversationTally._meta.db_table  # noqa: SLF001 - Django documents _meta
+_INSTANCES = Instance._meta.db_table  # noqa: SLF001 - as above
 _COMPACT = f"""
     WITH removed AS (
         DELETE FROM {_TABLE} WHERE id IN (
             SELECT id FROM {_TABLE} WHERE instance_id IN (
                 SELECT instance_id FROM {_TABLE} GROUP BY instance_id HAVING count(*) > %s
+                OR NOT EXISTS (SELECT FROM {_INSTANCES} WHERE {_INSTANCES}.id = {_TABLE}.instance_id)
             )
             FOR UPDATE SKIP LOCKED
         )

@@ -8,6 +8,9 @@ from django.utils import timezone
 KEPT = dt.timedelta(hours=24)  # how long an answer is stored
 ABANDONED_AFTER = dt.timedelta(minutes=2)  # a request without an answer has failed by then; no request takes longer
 PURGED_ROWS = 100  # at most, for each new row
+MAX_KEPT = 10_000  # rows of one asker; of more, the oldest are forgotten
+DIGEST_CHARS = 32
+ASKER_CHARS = 12  # the first characters of a digest; they stand for the asker
 
 
 class IdempotentRequestManager(models.Manager["IdempotentRequest"]):
@@ -22,9 +25,7 @@ class IdempotentRequestManager(models.Manager["IdempotentRequest"]):
         fields = {"fingerprint": fingerprint, "access": access, "started_at": now}
         row, is_new = self.get_or_create(digest=digest, defaults=fields)
         if is_new:
-            self.filter(
-                pk__in=list(self.filter(started_at__lt=now - KEPT).values_list("pk", flat=True)[:PURGED_ROWS])
-            ).delete()
+            self._purge(digest[:ASKER_CHARS], now)
             return row, True
         is_given_up = not row.status and row.fingerprint == fingerprint and now - row.started_at > ABANDONED_AFTER
         if not is_given_up and now - row.started_at <= KEPT:
@@ -41,6 +42,15 @@ class IdempotentRequestManager(models.Manager["IdempotentRequest"]):
         """Delete the row of a request that has changed nothing, so that the request can be sent again."""
         self._same(row).delete()
 
+    def _purge(self, asker: str, now: dt.datetime) -> None:
+        """Delete some of the rows that are too old, or too many of one asker."""
+        old = self.filter(started_at__lt=now - KEPT).order_by()
+        own = self.filter(digest__gte=asker, digest__lt=f"{asker}g").order_by("-pk")  # "g" follows the digits of a hash
+        pks = [*old.values_list("pk", flat=True)[:PURGED_ROWS]]
+        pks += own.values_list("pk", flat=True)[MAX_KEPT : MAX_KEPT + PURGED_ROWS]
+        if pks:
+            self.filter(pk__in=pks).delete()
+
     def _same(self, row: "IdempotentRequest") -> models.QuerySet["IdempotentRequest"]:
         return self.filter(pk=row.pk, started_at=row.started_at, status=row.status)
 
@@ -48,12 +58,12 @@ class IdempotentRequestManager(models.Manager["IdempotentRequest"]):
 class IdempotentRequest(models.Model):
     """One request that creates something.
 
-    `digest` is a hash of the asker and the key, `fingerprint` of what the request contains, and `access` of what the
-    asker was permitted to do. `status` is that of the answer, or 0 while the request runs. `content` is the answer as
-    JSON; it is empty for an answer with a secret.
+    `digest` is a hash of the asker, followed by one of the asker and the key. `fingerprint` is a hash of what the
+    request contains, and `access` of what the asker was permitted to do. `status` is that of the answer, or 0 while the
+    request runs. `content` is the answer as JSON; it is empty for an answer with a secret.
     """
 
-    digest = models.CharField(max_length=32, unique=True)
+    digest = models.CharField(max_length=DIGEST_CHARS, unique=True)
     fingerprint = models.CharField(max_length=32)
     access = models.CharField(max_length=32)
     started_at = models.DateTimeField(db_index=True)

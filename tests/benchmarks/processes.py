@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
@@ -15,6 +14,7 @@ from typing import Any
 
 from tests.benchmarks.dataset import Dataset
 from tests.benchmarks.peers import Peer
+from tests.scratch import scratch_folder
 
 NODE = Path(__file__).resolve().parent / "node"
 STOP_TIMEOUT = 10.0  # seconds
@@ -91,7 +91,7 @@ def _node() -> Iterator[Sequence[str]]:
     node, npm = shutil.which("node"), shutil.which("npm")
     if not node or not npm:
         raise PeerUnavailable("Node is not installed")
-    with tempfile.TemporaryDirectory(prefix="whatsai-bench-") as folder:
+    with scratch_folder("bench") as folder:
         shutil.copytree(NODE, folder, dirs_exist_ok=True)
         install = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=silent"]
         if subprocess.run(install, cwd=folder, capture_output=True, check=False).returncode:

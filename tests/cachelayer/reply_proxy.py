@@ -9,7 +9,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
+
+from tests.scratch import SHORT_PARENT, scratch_folder
 
 # Returns the replies to send in place of a reply.
 Tamper = Callable[[bytes], list[bytes]]
@@ -108,7 +109,7 @@ def _end_of_reply(data: bytes, start: int) -> int:
 @contextmanager
 def running(server_url: str) -> Iterator[ReplyProxy]:
     """Run a proxy in front of the server at a unix socket URL until the `with` block ends."""
-    with TemporaryDirectory(prefix="whatsai-proxy-", dir="/tmp") as folder:
+    with scratch_folder("proxy", SHORT_PARENT) as folder:
         proxy = ReplyProxy(Path(folder), server_url)
         try:
             yield proxy

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.scratch import SHORT_PARENT, scratch_folder
+
 MAX_PARENT_CHARS = 60  # maximum length of the path of the parent folder
 
 
@@ -21,6 +23,6 @@ def short_tempdir() -> Iterator[Path]:
     """
     default = tempfile.gettempdir()
     is_usable = len(default) <= MAX_PARENT_CHARS and os.geteuid() != 0
-    parent = default if is_usable else "/tmp"  # noqa: S108 - TemporaryDirectory creates a private folder
-    with tempfile.TemporaryDirectory(prefix="whatsai-", dir=parent) as folder:
+    parent = default if is_usable else SHORT_PARENT
+    with scratch_folder("stack", parent) as folder:
         yield Path(folder)

@@ -3,7 +3,6 @@
 import json
 import logging
 import math
-import tempfile
 import time
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from django.core.management import call_command
 
 from cachelayer.ops import statistics
 from cachelayer.runtime.runtime import get_runtime
+from tests.scratch import scratch_folder
 from tests.soak import pace, sabotage
 from tests.soak.commands import Commands
 from tests.soak.faults import Faults
@@ -59,7 +59,7 @@ def _run(server: Valkey, history: History, options: Options) -> tuple[Report, Fa
     commands, rows = Commands(), create_rows(history)
     _stop_own_threads()
     with (
-        tempfile.TemporaryDirectory(prefix="whatsai-soak-") as folder,
+        scratch_folder("soak") as folder,
         Processes(history, rows, commands, Path(folder), pace=options.pace, sabotage=options.sabotage) as processes,
     ):
         prefix, partition = settings.CACHELAYER["PREFIX"], options.partition

@@ -11,7 +11,8 @@ from django.test import Client, RequestFactory
 from conversations.api.client_address import client_address
 from tests.waiting import StoppedClock
 from whatsai import login_throttle
-from whatsai.login_throttle import ACCOUNT_LIMIT, ADDRESS_LIMIT, MAX_KEYS, WINDOW, FailedLogins
+from whatsai.known_browsers import COOKIE
+from whatsai.login_throttle import ACCOUNT_LIMIT, ADDRESS_LIMIT, BROWSER_LIMIT, MAX_KEYS, WINDOW, FailedLogins
 
 pytestmark = pytest.mark.django_db
 
@@ -51,6 +52,34 @@ def test_an_account_with_many_failed_logins_waits(admin: User, clock: StoppedClo
     assert log_in("wrong", "somebody else").status_code == 200
     clock.now += WINDOW
     assert log_in("right", admin.username).status_code == 302
+
+
+def test_failures_of_others_keep_nobody_out_of_a_browser_that_is_known(admin: User) -> None:
+    browser = Client(REMOTE_ADDR="192.0.2.1")
+    right, wrong = ({"username": admin.username, "password": password} for password in ("right", "wrong"))
+    assert browser.post("/admin/login/", right).status_code == 302
+    for number in range(ACCOUNT_LIMIT):
+        log_in("wrong", admin.username, address=f"198.51.100.{number}")
+    for _ in range(ADDRESS_LIMIT):
+        log_in("wrong", "somebody else")
+    assert log_in("right", admin.username).status_code == 429
+    assert browser.post("/admin/login/", {**right, "username": " admin "}).status_code == 302
+    for _ in range(BROWSER_LIMIT):
+        assert browser.post("/admin/login/", wrong).status_code == 200
+    assert browser.post("/admin/login/", right).status_code == 429
+
+
+@pytest.mark.parametrize("change", ["", "x", "other"])
+def test_a_cookie_of_another_account_or_of_nobody_helps_nothing(admin: User, change: str) -> None:
+    User.objects.create_superuser("other", password="right")
+    browser = Client(REMOTE_ADDR="192.0.2.1")
+    browser.post("/admin/login/", {"username": change or admin.username, "password": "right"})
+    browser.cookies[COOKIE] = browser.cookies[COOKIE].value + "x" if COOKIE in browser.cookies else "x"
+    if change == "other":
+        browser.post("/admin/login/", {"username": change, "password": "right"})
+    for number in range(ACCOUNT_LIMIT):
+        log_in("wrong", admin.username, address=f"198.51.100.{number}")
+    assert browser.post("/admin/login/", {"username": admin.username, "password": "right"}).status_code == 429
 
 
 @pytest.mark.parametrize("name", [" admin", "admin\t", "\uff41dmin"])

@@ -9,7 +9,6 @@ import os
 import platform
 import statistics
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from tests.benchmarks.logs.adapters import ADAPTERS, DIRECT, OURS, QUEUE, Adapte
 from tests.benchmarks.logs.measures import LATE_CALL, STALL, Figures
 from tests.benchmarks.report import markdown
 from tests.benchmarks.targets import TIMES, Medians, Target
+from tests.scratch import scratch_folder
 
 DOCS = Path(__file__).resolve().parent.parent.parent.parent / "docs"
 
@@ -117,7 +117,7 @@ def _running_adapters() -> Iterator[tuple[dict[str, Adapter], list[str]]]:
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="whatsai-bench-") as folder:
+    with scratch_folder("bench") as folder:
         yield Path(folder)
 
 

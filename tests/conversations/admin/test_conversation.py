@@ -9,9 +9,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from conversations.evolution.media_names import media_name
 from conversations.models import Contact, Conversation, Message, Participant
 from tests.conversations.admin.conftest import START, Populate, StaffClient, add_messages
 from tests.conversations.admin.pages import delete_url, list_url, page_url
+from tests.conversations.rows import a_message
 
 SCRIPT = "<script>alert(1)</script>"
 
@@ -44,6 +46,23 @@ def test_an_invalid_cursor_shows_the_latest_messages_and_a_warning(admin_client:
     assert "The page link is invalid" in content
     assert "Bom dia 000" in content
     assert SCRIPT not in content
+
+
+def test_the_thread_shows_pictures_and_links_to_files(admin_client: Client, chat: Conversation) -> None:
+    file = media_name(chat.instance_id, "ab" * 32)
+    contents: list[dict[str, Any]] = [
+        {"kind": "image", "media": {"file": file}},
+        {"kind": "audio", "media": {"file": file}},
+        {"kind": "image", "media": {"file": file}, "is_deleted": True},
+        {"kind": "image", "media": {"file": media_name(chat.instance_id + 1, "ab" * 32)}},
+        {"kind": "video", "media": {"thumbnail": file}},
+    ]
+    rows = [a_message(chat, timestamp=START, **content) for content in contents]
+    page = admin_client.get(page_url(chat)).content.decode()
+    paths = re.findall(r'(?:src|href)="/api/v1/messages/([^"]+)"', page)
+    picture, audio, deleted, _, video = (row.pk for row in rows)
+    files = [f"{pk}/media" for pk in (picture, audio, deleted)]
+    assert sorted(paths) == sorted([*files, f"{picture}/thumbnail", f"{video}/thumbnail"])
 
 
 def test_an_album_is_one_group_of_bubbles(admin_client: Client, chat: Conversation) -> None:

@@ -18,7 +18,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from conversations.api.idempotency import idempotent
-from conversations.models import ApiToken, IdempotentRequest, Instance, Membership
+from conversations.models import ApiToken, IdempotentRequest, Instance, Membership, idempotent_request
 from conversations.models.idempotent_request import ABANDONED_AFTER, KEPT
 from tests.conversations.rows import an_instance
 
@@ -75,6 +75,23 @@ def test_a_repetition_gets_the_first_answer_and_creates_nothing(token: str) -> N
     assert names() == ["sales"]
     assert [send(token, key)[0] for key in (None, None, "k2")] == [201] * 3
     assert names() == ["sales"] * 4
+
+
+def test_of_many_keys_of_one_token_the_oldest_are_forgotten(
+    user: User, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idempotent_request, "MAX_KEPT", 2)
+    _, other = ApiToken.objects.issue(user)
+    assert send(other, "k1", SECOND)[0] == 201
+    for key in ("k1", "k2", "k3"):
+        send(token, key)
+    assert IdempotentRequest.objects.count() == 3
+    for key in ("k2", "k3"):
+        send(token, key)
+    send(other, "k1", SECOND)
+    assert names() == ["sales"] * 3 + ["support"]
+    send(token, "k1")
+    assert names() == ["sales"] * 4 + ["support"]
 
 
 @pytest.mark.parametrize("other", [{"body": SECOND}, {"query": "?a=1"}, {"path": "/b/"}])

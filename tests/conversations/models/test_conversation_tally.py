@@ -86,6 +86,15 @@ def test_the_tally_agrees_with_the_conversations(write: str) -> None:
     check()
 
 
+def test_compaction_removes_the_rows_of_deleted_instances() -> None:
+    kept, deleted = (a_chat(an_instance()).instance for _ in range(2))
+    Instance.objects.delete(deleted.pk)
+    assert ConversationTally.objects.filter(instance=deleted.pk).exists()
+    ConversationTally.objects.compact()
+    assert set(ConversationTally.objects.values_list("instance_id", flat=True)) == {kept.pk}
+    check()
+
+
 def test_compaction_keeps_the_sums_and_leaves_few_rows() -> None:
     row = a_chat(an_instance(), contact=None)
     for _ in range(60):
