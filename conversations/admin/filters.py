@@ -9,8 +9,9 @@ from django.http import HttpRequest
 
 from conversations.admin.access import permitted
 from conversations.evolution import events
-from conversations.models import Instance
+from conversations.models import Instance, Message
 from conversations.models.conversation_filters import IS_UNREAD
+from conversations.models.message_filters import has_status
 
 INSTANCE = "instance"  # the query parameter
 
@@ -69,6 +70,24 @@ class UnreadFilter(admin.SimpleListFilter):
             case "0":
                 return queryset.filter(~IS_UNREAD)
         return queryset
+
+
+class MessageStatusFilter(admin.SimpleListFilter):
+    """Selects messages by delivery status, with an index for the failed ones."""
+
+    title = "status"
+    parameter_name = "status__exact"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's hook
+        """Return the delivery statuses."""
+        return [(str(status.value), status.label) for status in Message.Status]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002 - Django's hook
+        """Return the messages with the selected status; an unknown value selects no messages."""
+        if not self.value():
+            return queryset
+        chosen = [status for status in Message.Status if str(status.value) == self.value()]
+        return queryset.filter(has_status(chosen[0])) if chosen else queryset.none()
 
 
 class EventNameFilter(admin.SimpleListFilter):

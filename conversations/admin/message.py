@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString
 
 from conversations.access.records import Shown, record_reading
 from conversations.admin.display_names import YOU, conversation_display_name
-from conversations.admin.filters import InstanceFilter
+from conversations.admin.filters import InstanceFilter, MessageStatusFilter
 from conversations.admin.markup import pretty_json
 from conversations.admin.message_content import preview
 from conversations.admin.search import MAX_FOUND, SearchAdmin
@@ -29,7 +29,7 @@ class MessageAdmin(SearchAdmin):
         "instance__name", "conversation__name", "conversation__jid",
     )  # fmt: skip
     list_select_related = ("instance", "conversation")
-    list_filter = (InstanceFilter, "timestamp", "kind", "from_me", "status", "is_deleted", "is_history")
+    list_filter = (InstanceFilter, "timestamp", "kind", "from_me", MessageStatusFilter, "is_deleted", "is_history")
     extra_lookups = ("conversation__id__exact",)
     find_pks = staticmethod(message_pks)
     search_help_text = "Search by the beginning of words of the text, or by a complete WhatsApp id."

@@ -244,6 +244,7 @@ class Message(TimestampedModel):
                     ("message_kind", ["instance", "kind"], ~Q(kind="text")),
                     ("message_all_kind", ["kind"], ~Q(kind="text")),
                     ("message_sender", ["sender"], Q(sender__isnull=False)),
+                    # On PostgreSQL, the condition is the column `is_failed` instead; see `message_filters.has_status`.
                     ("message_failed", ["instance"], Q(status=FAILED)),
                     ("message_all_failed", [], Q(status=FAILED)),
                 )

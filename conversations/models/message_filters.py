@@ -2,8 +2,14 @@
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Any
 
-from django.db.models import Q
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import BooleanField, F, Func, Q
+from django.db.models.expressions import Col
+from django.db.models.sql.compiler import SQLCompiler
+
+from conversations.evolution.status import FAILED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +48,37 @@ class MessageFilters:
             "pk__in": self.ids,
             "key_id": self.key_id or None,
             "kind": self.kind or None,
-            "status": self.status,
             "from_me": self.from_me,
             "timestamp__gte": self.after,
             "timestamp__lt": self.before,
         }
-        return Q(**{name: value for name, value in columns.items() if value is not None})
+        chosen = Q(**{name: value for name, value in columns.items() if value is not None})
+        return chosen if self.status is None else chosen & has_status(self.status)
+
+
+class _IsFailed(Func):
+    """Whether the status of a message is FAILED, as the condition of the index `message_failed` says it.
+
+    On PostgreSQL it is a column that the model does not have. An index with `status` in its condition would have to be
+    written at every change of a status; see migration 0021.
+    """
+
+    template = f"%(expressions)s = {FAILED}"
+    output_field = BooleanField()
+
+    def __init__(self) -> None:
+        super().__init__(F("status"))
+
+    def as_postgresql(
+        self, _compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_context: Any
+    ) -> tuple[str, list[Any]]:
+        """Return the column that a trigger keeps."""
+        (status,) = self.get_source_expressions()
+        if not isinstance(status, Col):
+            raise TypeError(f"the status of a message must be a column, not {status}")
+        return f"{connection.ops.quote_name(status.alias)}.is_failed", []
+
+
+def has_status(status: int) -> Q:
+    """Return the condition that a message has a status, in the form that the index of failed messages serves."""
+    return Q(_IsFailed()) if status == FAILED else Q(status=status)

@@ -22,7 +22,8 @@ QUERIES = {
         "is_pinned__exact=0", "kind__exact=group", "is_deleted__exact=1", "o=5", "o=1.-2",
     ],
     Message: [
-        "q=Bom", "q=3EB01", "instance=1", "kind__exact=image", "from_me__exact=1", "status__exact=3",
+        "q=Bom", "q=3EB01", "instance=1", "kind__exact=image", "from_me__exact=1",
+        "status__exact=3", "status__exact=2",
         "timestamp__gte=2026-03-02+00%3A00%3A00%2B00%3A00", "conversation__id__exact=1", "is_history__exact=0", "o=-1",
     ],
     WebhookEvent: ["q=messages", "instance=1", "outcome__exact=failed", "event=messages.upsert", "o=1"],

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from conversations.models import (
     ApiToken,
@@ -36,6 +36,13 @@ def assert_rejects(write: Callable[[], object], *expected: str) -> None:
     with pytest.raises(IntegrityError) as caught, transaction.atomic():
         write()
     assert any(text in str(caught.value) for text in expected), caught.value
+
+
+@pytest.mark.postgresql
+def test_no_trigger_builds_a_statement_which_postgresql_would_plan_for_each_row() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT proname FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid WHERE prosrc ~ 'EXECUTE'")
+        assert cursor.fetchall() == []
 
 
 # --- messages ---------------------------------------------------------------------------------------------------------
