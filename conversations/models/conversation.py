@@ -5,23 +5,21 @@ from dataclasses import asdict
 from typing import Any
 
 from django.db import models, transaction
-from django.db.models import F, Max, Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from cachelayer import Page, limit_ttl
 from conversations.db.deletion import DB_CASCADE
 from conversations.evolution import jid as jids
-from conversations.evolution.coerce import EPOCH
-from conversations.evolution.status import READ
 from conversations.models import conversation_changes, conversation_summary
-from conversations.models.base import PAGE_SIZE, TimestampedModel, save_changes
+from conversations.models.base import PAGE_SIZE, save_changes
 from conversations.models.contact import Contact
-from conversations.models.conversation_changes import ACTIONS, read_fields
+from conversations.models.conversation_changes import ACTIONS
 from conversations.models.conversation_filters import IS_UNREAD, MINUTE, ConversationFilters, this_minute
-from conversations.models.conversation_summary import Position
 from conversations.models.instance import Instance
 from conversations.models.instance_scoped import Instances, InstanceScopedManager, instance_pks
 from conversations.models.state_clock import LABEL, StateClock, Subject, chat_subject, direct_subject
+from conversations.models.summary_of_messages import SummaryOfMessages
 
 LATEST_FIRST = ("-last_message_at", "-id")
 OLDEST_CHANGE_FIRST = ("updated_at", "id")
@@ -189,13 +187,8 @@ class ConversationManager(InstanceScopedManager["Conversation"]):
         return rows.annotate(last_sent_order=F("last_message__sent_order"))  # type: ignore[no-redef]  # it is declared
 
 
-class Conversation(TimestampedModel):
-    """One chat. A direct chat is identified by its contact, whichever address a message used; other chats by their JID.
-
-    The fields `last_message*` describe the message with the greatest `conversation_summary.sort_key`. If a conversation
-    has no messages, `last_message_at` is the epoch, so that lists can be ordered without nulls. `unread_count` counts
-    the inbound messages after the read watermark: the place `(read_until, read_until_order)`.
-    """
+class Conversation(SummaryOfMessages):
+    """One chat. A direct one is identified by its contact, whichever address a message used; others by their JID."""
 
     class Kind(models.TextChoices):
         """The kind of chat, which follows from the chat's JID."""
@@ -221,29 +214,11 @@ class Conversation(TimestampedModel):
     )
     labels = models.JSONField(default=dict, blank=True, help_text="label id → whether the chat has the label")
 
-    last_message = models.ForeignKey("conversations.Message", models.SET_NULL, null=True, blank=True, related_name="+")
-    last_message_at = models.DateTimeField(default=EPOCH)
-    last_message_text = models.CharField(max_length=255, blank=True, default="")
-    last_message_kind = models.CharField(max_length=24, blank=True, default="")
-    last_message_from_me = models.BooleanField(default=False)
-
-    unread_count = models.PositiveIntegerField(default=0)
-    read_until = models.DateTimeField(default=EPOCH, help_text="inbound messages up to this time are read")
-    read_until_order = models.BigIntegerField(default=0, editable=False, help_text="and up to this `sent_order`")
-    marked_read_until = models.DateTimeField(default=EPOCH, help_text="up to where mark-read was called here")
-    marked_read_until_order = models.BigIntegerField(default=0, editable=False, help_text="and up to this `sent_order`")
-    unread_mark = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="marked as unread, until messages after this time are read"
-    )
     is_archived = models.BooleanField(default=False)
     is_pinned = models.BooleanField(default=False)
     muted_until = models.DateTimeField(null=True, blank=True)
     is_deleted = models.BooleanField(default=False, help_text="deleted on the phone, without messages since")
     participants_as_of = models.CharField(max_length=32, blank=True, default="", editable=False)
-
-    # Fields of the last message, in rows of queries that annotate them.
-    last_key_id: str
-    last_sent_order: int | None
 
     objects: ConversationManager = ConversationManager()
     str_fields = ("pk", "kind", "name")
@@ -267,11 +242,6 @@ class Conversation(TimestampedModel):
                 for state, condition in RARE_STATES.items()
             ),
         ]
-
-    @property
-    def is_marked_unread(self) -> bool:
-        """Whether the conversation was marked as unread here, and not read since; part of `IS_UNREAD`."""
-        return self.unread_mark is not None and self.unread_mark >= self.read_until
 
     @property
     def clock_subject(self) -> Subject:
@@ -314,44 +284,3 @@ class Conversation(TimestampedModel):
         if not custom_name:
             return {"name": original, "custom_name": None, "original_name": None}
         return {"name": custom_name, "custom_name": custom_name, "original_name": original}
-
-    def summarize(self) -> dict[str, Any]:
-        """Compute the conversation's summary fields from the messages in the database; see `conversation_summary`."""
-        latest = self.messages.aggregate(
-            read_inbound=Max("timestamp", filter=Q(from_me=False, status__gte=READ)),
-            from_device=Max("timestamp", filter=Q(from_me=True, from_device=True)),
-            shown=Max("timestamp", filter=~Q(kind=conversation_summary.SUPPLEMENT)),
-            any=Max("timestamp"),
-        )
-        # Python, not SQL, picks among the messages of one second, because a database collation may order key ids
-        # differently.
-        rows = list(self.messages.filter(timestamp__in=[time for time in latest.values() if time]))
-        until = max([self.marked_position, *map(conversation_summary.read_until, rows)])
-        return {
-            **read_fields(until),
-            "unread_count": self.count_unread(until),
-            **conversation_summary.last_message_fields(max(rows, key=conversation_summary.preview_key, default=None)),
-        }
-
-    @property
-    def read_position(self) -> Position:
-        """The read watermark; inbound messages up to this place are read."""
-        return self.read_until, self.read_until_order
-
-    @property
-    def marked_position(self) -> Position:
-        """The place up to which mark-read was called."""
-        return self.marked_read_until, self.marked_read_until_order
-
-    def count_unread(self, until: Position) -> int:
-        """Count the messages after `until` for which `conversation_summary.counts_as_unread` is true."""
-        return self.unread_messages(until).count()
-
-    def unread_messages(self, until: Position) -> QuerySet[Any]:
-        """Return the messages after `until` for which `conversation_summary.counts_as_unread` is true."""
-        time, order = until
-        if self.kind in conversation_summary.UNCOUNTED_CONVERSATION_KINDS:
-            return self.messages.none()
-        rows = self.messages.filter(from_me=False, is_history=False, timestamp__gte=time)
-        rows = rows.exclude(kind__in=conversation_summary.UNCOUNTED_MESSAGE_KINDS)
-        return rows.exclude(timestamp=time, sent_order__lte=order)
