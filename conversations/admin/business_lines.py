@@ -4,12 +4,12 @@ The details come from an external server, so the type of each value in them is c
 """
 
 import datetime as dt
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from conversations.admin.links import LinkedText, web_url
 from conversations.evolution import coerce
+from conversations.evolution.embedded_json import decode_object
 
 Json = Mapping[str, Any]
 Lines = Iterator[LinkedText]
@@ -85,11 +85,8 @@ def poll_result_lines(details: Json) -> Lines:
 def form_lines(details: Json) -> Lines:
     """Yield the answers of a form that a customer filled in."""
     response = details.get("native_flow_response_message")
-    try:
-        answers = json.loads(response["params_json"]) if isinstance(response, Mapping) else {}
-    except (KeyError, TypeError, ValueError, RecursionError):
-        answers = {}
-    for name, value in answers.items() if isinstance(answers, dict) else ():
+    answers = decode_object(response.get("params_json")) if isinstance(response, Mapping) else {}
+    for name, value in answers.items():
         if isinstance(value, str | int | float) and name != "flow_token":
             yield LinkedText(f"{name}: {value}")
 

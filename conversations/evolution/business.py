@@ -4,17 +4,16 @@ Each function takes the content of one content key and returns details. A `Reade
 function reads, because these fields are not stored a second time.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from conversations.evolution import coerce
 from conversations.evolution.coerce import Json
+from conversations.evolution.embedded_json import decode_object
 
 MAX_CARDS = 20
 MAX_CHOICES = 100
-MAX_PARAMS = 20_000  # maximum characters of the JSON text of a button's parameters
 # Objects that hold the parts of a message with buttons, from the outside to the inside.
 _FRAMES = (
     "hydratedHsm",
@@ -54,18 +53,18 @@ def _read_choices(content: Json) -> Json:
     The other members of the frames, such as the name of a template, follow as they are.
     """
     frames = list(_frames(content))
+    buttons = _items(frames, _BUTTONS)
     carousels = [frame["carouselMessage"] for frame in frames if isinstance(frame.get("carouselMessage"), dict)]
     cards = [card for carousel in carousels for card in _objects(carousel.get("cards"))]
     read: Json = {
         "header": _words(frames, _HEADERS, ("title", "subtitle", "text")),
         "footer": _words(frames, _FOOTERS, ("text",)),
-        "buttons": [_button(raw) for raw in _items(frames, _BUTTONS)],
+        "buttons": [_button(raw) for raw in buttons],
         "sections": [_section(raw) for frame in frames for raw in _raw_sections(frame)],
         "cards": [_card(raw) for raw in cards[:MAX_CARDS]],
         **_header_objects(frames),
     }
-    params = (_decoded(raw.get("buttonParamsJson")) for raw in _items(frames, _BUTTONS))
-    for param in params:  # a button that asks for a payment
+    for param in (decode_object(raw.get("buttonParamsJson")) for raw in buttons):  # one may ask for a payment
         amount = _money(param.get("total_amount"))
         if amount is not None:
             read |= {"total_amount_1000": amount, "total_currency_code": _scalar(param, "currency")}
@@ -165,17 +164,21 @@ def _header_objects(frames: list[Json]) -> Json:
 
 
 def _items(frames: list[Json], names: tuple[str, ...]) -> list[Json]:
-    """Return the items of all frames without repetition; WhatsApp writes a template into two frames of one message."""
-    items: list[Json] = []
+    """Return the items of all frames without repetition; WhatsApp writes a template into two frames of one message.
+
+    A sender may nest any number of frames, so the search ends at `MAX_CHOICES` items, and compares no two items.
+    """
+    items: dict[str, Json] = {}
     for item in (item for frame in frames for name in names for item in _objects(frame.get(name))[:MAX_CHOICES]):
-        if item not in items:
-            items.append(item)
-    return items[:MAX_CHOICES]
+        items.setdefault(coerce.canonical_json(item), item)
+        if len(items) == MAX_CHOICES:
+            break
+    return list(items.values())
 
 
 def _button(raw: Json) -> Json:
     """Return a button of any channel; Baileys and the Cloud API nest the fields in an object named after the type."""
-    params = _decoded(raw.get("buttonParamsJson") or raw.get("paramsJson"))
+    params = decode_object(raw.get("buttonParamsJson") or raw.get("paramsJson"))
     nested = {name: member for value in raw.values() if isinstance(value, dict) for name, member in value.items()}
     nested |= {name: member for value in nested.values() if isinstance(value, dict) for name, member in value.items()}
     fields = {**params, **nested, **raw}
@@ -248,14 +251,6 @@ def _money(value: object) -> int | None:
 def _scalar(fields: Json, *names: str) -> Any:
     values = (_parameters(fields.get(name)) or fields.get(name) for name in names)
     return next((value for value in values if isinstance(value, str | int) and value != ""), None)
-
-
-def _decoded(params: object) -> Json:
-    try:
-        decoded = json.loads(params) if isinstance(params, str) and len(params) <= MAX_PARAMS else None
-    except (ValueError, RecursionError):
-        return {}
-    return decoded if isinstance(decoded, dict) else {}
 
 
 def _objects(value: object) -> list[Json]:

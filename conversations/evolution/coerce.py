@@ -15,6 +15,7 @@ Json = dict[str, Any]
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 MAX_KEY_ID_LENGTH = 255  # maximum characters of a chat message's id
+MAX_URL_LENGTH = 4096  # maximum characters of a URL
 _INT32, _INT64 = 2**31, 2**63
 _MAX_SECONDS = 10**11  # the year 5138; a greater number is read as a timestamp in ms, µs or ns
 _MAX_MS = 10**14  # the year 5138, in milliseconds since the epoch
@@ -56,6 +57,11 @@ def as_list(data: object) -> list[Any]:
 def text(value: object, limit: int | None = None) -> str:
     """Return a string value, cut to `limit` characters; "" if the value is not a string."""
     return value[:limit] if isinstance(value, str) else ""
+
+
+def url(value: object) -> str:
+    """Return a URL; "" if the value is not a string, or has more than `MAX_URL_LENGTH` characters."""
+    return value if isinstance(value, str) and len(value) <= MAX_URL_LENGTH else ""
 
 
 def one_of(value: object, allowed: Iterable[str]) -> str:

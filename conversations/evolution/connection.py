@@ -12,6 +12,7 @@ from conversations.evolution.names import usable_name
 STATES = frozenset({"open", "connecting", "close", "refused"})
 CLOSED = {"state": "close", "qr_code": ""}
 PNG_DATA_URL = "data:image/png;base64,"
+MAX_QR_CODE = 200_000  # maximum characters of the QR code's image; Evolution's have about ten thousand
 
 
 def _state(values: Values, envelope: Envelope) -> InstanceState:
@@ -38,7 +39,7 @@ def parse_connection_update(raw: object, envelope: Envelope) -> Iterator[Fact]:
         profile = {
             "owner_jid": owner.jid if owner else "",
             "profile_name": coerce.text(update.get("profileName"), 255),
-            "picture_url": coerce.text(update.get("profilePictureUrl")),
+            "picture_url": coerce.url(update.get("profilePictureUrl")),
         }
         values |= {name: value for name, value in profile.items() if value} | {"is_removed": False}
         if name := usable_name(profile["profile_name"]):
@@ -69,11 +70,15 @@ def parse_creation(raw: object, envelope: Envelope) -> Iterator[Fact]:
 
 
 def parse_qr_code(raw: object, envelope: Envelope) -> Iterator[Fact]:
-    """Yield the facts parsed from `qrcode.updated`: the QR code, or "" after Evolution stopped generating QR codes."""
+    """Yield the facts parsed from `qrcode.updated`: the QR code, or "" after Evolution stopped generating QR codes.
+
+    An image that is longer than `MAX_QR_CODE` is left out, because each webhook request reads the instance's row.
+    """
     update = coerce.require_object(raw, "the pairing image's update")
     code = update.get("qrcode")
     image = coerce.text(code.get("base64")) if isinstance(code, dict) else ""
-    yield _state({"qr_code": image if image.startswith(PNG_DATA_URL) else ""}, envelope)
+    is_image = image.startswith(PNG_DATA_URL) and len(image) <= MAX_QR_CODE
+    yield _state({"qr_code": image if is_image else ""}, envelope)
 
 
 def _evolution_id(raw: object) -> dict[str, str]:

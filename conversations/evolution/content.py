@@ -30,6 +30,7 @@ from conversations.evolution.thumbnails import THUMBNAIL, referenced_name, thumb
 # Names in `Message.details` that content never sets, because the context, wrappers and later edits do.
 RESERVED = frozenset({"album_id", "edited", "mentions_all", "parent", "quoted_chat", "view_once"})
 MAX_WRAPPERS = 16  # maximum number of nested wrappers that are removed
+MAX_TEXT = 65_536  # maximum characters of a text, as in WhatsApp; `is_truncated` in the details marks a longer one
 _INHERITED = (*METADATA_KEYS, "messageContextInfo")  # members of a wrapper that also hold for the message inside
 _TARGET = "targetMessageKey"  # member of the wrapper of a comment: the key of the message that the comment is about
 _VERSION = re.compile(r"V\d+$")
@@ -103,7 +104,8 @@ class Content:
 
 
 def _web_url(value: object) -> str:
-    return value if isinstance(value, str) and value.startswith(("https://", "http://")) else ""
+    text = coerce.url(value)
+    return text if text.startswith(("https://", "http://")) else ""
 
 
 # name in `Content.media` → (names of the field in payloads, function that converts the field's value)
@@ -194,10 +196,10 @@ def parse_content(message: object, message_type: str = "") -> Content:
         body=body,
         cls=spec.cls,
         kind=REPLY_KINDS.get(message_type, spec.kind) if key in ("", "conversation") else spec.kind,
-        text=text or "",
+        text=(text or "")[:MAX_TEXT],
         has_text=text is not None,
         media=_media(spec, fields, unwrapped.message),
-        details=_details(spec, body, key, text or "") | _view_once(spec, unwrapped),
+        details=_details(spec, body, key, text or "") | _view_once(spec, unwrapped) | _truncated(text or ""),
         unwrapped=unwrapped,
     )
 
@@ -265,9 +267,11 @@ def _media(spec: MessageType, fields: Json, message: Json) -> Json:
         media[REFERENCE] = stored
     if thumbnail := thumbnail_name(fields):
         media[THUMBNAIL] = thumbnail
-    for name, source in (("url", "mediaUrl"), ("transcript", "speechToText")):
-        if value := coerce.text(message.get(source)):
-            media[name] = value
+    added = {
+        "url": coerce.url(message.get("mediaUrl")),
+        "transcript": coerce.text(message.get("speechToText"), MAX_TEXT),
+    }
+    media |= {name: value for name, value in added.items() if value}
     return media
 
 
@@ -275,6 +279,10 @@ def _view_once(spec: MessageType, unwrapped: Unwrapped) -> Json:
     """Return the mark of media that can be seen once; Evolution also wraps buttons and lists like such media."""
     may_be = spec is UNKNOWN or spec.cls is MessageClass.MEDIA
     return {"view_once": True} if may_be and unwrapped.is_view_once else {}
+
+
+def _truncated(text: str) -> Json:
+    return {"is_truncated": True} if len(text) > MAX_TEXT else {}
 
 
 def _details(spec: MessageType, body: object, key: str, text: str) -> Json:

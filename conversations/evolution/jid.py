@@ -96,7 +96,7 @@ def _parse(text: str) -> Address | None:
     user, _, host = text.strip().partition("@")
     host = host.lower()
     user = re.sub(r"(_\d+)?(:\d+)?$", "", user) if host not in ("g.us", "newsletter") else user
-    if not user:
+    if not user or not host.isascii():  # the lower case of other characters may be longer
         return None
     if not host:
         if not user.isdecimal():

@@ -46,7 +46,7 @@ def parse_contact(raw: object, envelope: Envelope) -> Iterator[Fact]:
     if address is None or not address.is_person:
         return
     yield from _same_person(item, ADDRESSES, envelope)
-    picture = coerce.text(item.get("profilePicUrl"))
+    picture = coerce.url(item.get("profilePicUrl"))
     values, name = {"picture_url": picture} if picture else {}, _name_values(item.get("pushName"), envelope)
     if _is_echo(envelope):
         yield ContactState(address, name, echo_clock(envelope))

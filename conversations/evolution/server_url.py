@@ -28,13 +28,18 @@ def normalize_server_url(text: str) -> str:
     return _join(parts, _host(parts))
 
 
-@lru_cache(1024)
 def server_key(text: str) -> str:
     """Return a key that is equal for all spellings of the URL of one server; "" if `text` is not an HTTP URL.
 
     All names of the own machine are one host.
     """
-    parts = _split(text.strip())
+    text = text.strip()
+    return _server_key(text) if len(text) <= MAX_LENGTH else ""  # a sender's text may be long: it is not remembered
+
+
+@lru_cache(1024)
+def _server_key(text: str) -> str:
+    parts = _split(text)
     return _join(parts, LOCALHOST if is_loopback(_host(parts)) else _host(parts)) if parts else ""
 
 

@@ -5,6 +5,8 @@ size is limited before it is decoded, and a process decodes one picture at a tim
 """
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 
 from django.core.files.storage import default_storage
@@ -18,12 +20,15 @@ MIMETYPE = "image/webp"
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")  # what Pillow may decode
 MAX_BYTES = 20_000_000  # of a picture
 MAX_PIXELS = 25_000_000  # of a picture; a pixel takes up to 4 bytes of memory
+MAX_SIDE = 20_000  # pixels in width and height; 25,000,000 rows of one pixel take four times as long
 MAX_SCANS = 32  # of a JPEG; each one is a pass over all pixels, and usual files have about ten
 WAIT_SECONDS = 5.0  # for other pictures of this process
+MAX_WAITING = 2  # threads that wait for it; a page full of large pictures leaves the other threads to other requests
 _SCAN = b"\xff\xda"
 SUFFIX = ".thumbnail"
 
 decoder = threading.Lock()
+places = threading.BoundedSemaphore(1 + MAX_WAITING)
 log = Context.MEDIA.logger
 
 
@@ -51,16 +56,28 @@ def make(name: str) -> bytes:
         FileNotFoundError: there is no such picture.
         BusyError: this process decodes too many other pictures; try again.
     """
-    if not decoder.acquire(timeout=WAIT_SECONDS):
-        raise BusyError
-    try:
+    with _turn():
         with default_storage.open(name) as file:
             content = file.read() if file.size <= MAX_BYTES else b""
         thumbnail = shrink(content)
-    finally:
-        decoder.release()
     default_storage.save(made_name(name), BytesIO(thumbnail))
     return thumbnail
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """Wait for the decoder, and keep it while the block runs."""
+    if not places.acquire(blocking=False):
+        raise BusyError
+    try:
+        if not decoder.acquire(timeout=WAIT_SECONDS):
+            raise BusyError
+        try:
+            yield
+        finally:
+            decoder.release()
+    finally:
+        places.release()
 
 
 def shrink(content: bytes) -> bytes:
@@ -69,7 +86,7 @@ def shrink(content: bytes) -> bytes:
         return b""
     try:
         with Image.open(BytesIO(content), formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
+            if image.width * image.height > MAX_PIXELS or max(image.size) > MAX_SIDE:
                 return b""
             image.thumbnail(SIZE)
             upright = ImageOps.exif_transpose(image)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from heapq import nsmallest
 
 from conversations.evolution import jid
 from conversations.evolution.envelope import OwnAddresses
@@ -10,6 +11,11 @@ from conversations.ingest.apply import statements
 from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Contact, ContactAddress, Instance, StateClock
 from conversations.models.state_clock import contact_subject
+
+# An instance has one LID and few names. Of more, the first in alphabetical order stay, whatever the order of events,
+# because each webhook request reads the instance's row.
+MAX_LIDS = 50
+MAX_NAMES = 100
 
 
 @dataclass(frozen=True)
@@ -27,8 +33,8 @@ def learn(
     """Add the own LIDs and names in facts to the instance; return them with those that are known already."""
     known = OwnAddresses.of(instance.own_addresses).keys
     identities = list(identities)
-    lids = {*instance.own_lids, *(fact.lid.jid for fact in identities if fact.lid)}
-    names = {*instance.own_names, *(fact.name for fact in identities if fact.name)}
+    lids = set(nsmallest(MAX_LIDS, {*instance.own_lids, *(fact.lid.jid for fact in identities if fact.lid)}))
+    names = set(nsmallest(MAX_NAMES, {*instance.own_names, *(fact.name for fact in identities if fact.name)}))
     phones = {fact.values.get("owner_jid", "") for fact in states}
     new_lids, new_names = lids - set(instance.own_lids), names - set(instance.own_names)
     if new_lids or new_names:

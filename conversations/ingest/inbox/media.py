@@ -28,7 +28,10 @@ FIELD = "base64"
 MAX_THUMBNAIL_BYTES = 128 * 1024  # WhatsApp's have a few thousand
 _MAX_ENCODED = 2 * MAX_THUMBNAIL_BYTES  # the length of an encoded thumbnail: characters, or numbers
 BYTE = 256
-_URL_SAFE = str.maketrans("-_", "+/")
+_SPACES = "".join(char for char in map(chr, range(0x3001)) if char.isspace())
+# From the URL-safe alphabet to the standard one, without white space. A list of the parts between spaces would take
+# many times the memory of the text.
+_STANDARD = str.maketrans("-_", "+/", _SPACES)
 
 log = Context.MEDIA.logger
 
@@ -136,7 +139,7 @@ def _normalize(encoded: str) -> str:
     if encoded[:5].lower() == "data:":
         encoded = encoded.partition(",")[2]
     encoded = encoded.strip("\"'").replace("\\r", "").replace("\\n", "")  # line breaks and quotes of JSON within JSON
-    plain = "".join(unquote(encoded).split()).translate(_URL_SAFE).rstrip("=")
+    plain = unquote(encoded).translate(_STANDARD).rstrip("=")
     return plain + "=" * (-len(plain) % 4)
 
 

@@ -75,6 +75,11 @@ def test_an_amount_has_two_decimals_or_as_many_as_it_needs(thousandths: object, 
             ["nome: Bia"],
         ),
         ("interactive_reply", {"native_flow_response_message": {"params_json": "{"}}, []),
+        (
+            "interactive_reply",
+            {"native_flow_response_message": {"params_json": '{"a\\u0000": "\\ud800", "b": 1e400}'}},
+            ["a: \ufffd", "b: inf"],
+        ),
         ("unknown", {"content": "messageOfTomorrow", "fields": {"a": 1}}, ["messageOfTomorrow"]),
     ],
 )

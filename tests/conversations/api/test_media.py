@@ -3,6 +3,7 @@
 import datetime as dt
 import hashlib
 import time
+from contextlib import ExitStack
 from io import BytesIO
 from typing import Any
 
@@ -205,6 +206,16 @@ def test_a_thumbnail_waits_for_a_while_until_others_are_made(api: APIClient, mon
     monkeypatch.setattr(thumbnails, "WAIT_SECONDS", 0.01)
     row = a_medium(a_picture())
     with thumbnails.decoder:
+        answer = api.get(url(row, file="thumbnail"))
+    assert (answer.status_code, answer["Retry-After"]) == (503, "1")
+    assert content(api.get(url(row, file="thumbnail")))
+
+
+def test_only_some_threads_wait_for_thumbnails(api: APIClient) -> None:
+    row = a_medium(a_picture(color="green"))
+    with ExitStack() as waiting:
+        for _ in range(1 + thumbnails.MAX_WAITING):
+            waiting.enter_context(thumbnails.places)
         answer = api.get(url(row, file="thumbnail"))
     assert (answer.status_code, answer["Retry-After"]) == (503, "1")
     assert content(api.get(url(row, file="thumbnail")))

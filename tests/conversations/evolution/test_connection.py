@@ -67,6 +67,7 @@ def test_a_removed_instance_keeps_its_evolution_id() -> None:
     [
         ({"qrcode": {"base64": "data:image/png;base64,AAAA"}}, "data:image/png;base64,AAAA"),
         ({"qrcode": {"base64": "https://example.com/x.png"}}, ""),
+        ({"qrcode": {"base64": "data:image/png;base64," + "A" * connection.MAX_QR_CODE}}, ""),
         ({"statusCode": 500}, ""),
     ],
 )

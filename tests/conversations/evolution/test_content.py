@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conversations.evolution.content import MAX_WRAPPERS, parse_content
+from conversations.evolution.content import MAX_TEXT, MAX_WRAPPERS, parse_content
 from conversations.evolution.message_types import TYPES, MessageClass
 from conversations.models import Message
 
@@ -265,6 +265,35 @@ def test_a_template_in_two_frames_has_its_buttons_once() -> None:
     }
     parsed = parse_content({"templateMessage": {"hydratedTemplate": template, "hydratedFourRowTemplate": template}})
     assert parsed.details == {"buttons": [{"text": "Paguei"}]}
+
+
+class Button(dict[str, Any]):
+    """A button that counts its comparisons with others."""
+
+    comparisons = 0
+
+    __hash__ = None  # as of any dict
+
+    def __eq__(self, other: object) -> bool:
+        Button.comparisons += 1
+        return super().__eq__(other)
+
+
+def test_buttons_in_many_frames_are_not_compared_with_each_other() -> None:
+    frame: dict[str, Any] = {}
+    for depth in range(50):
+        frame = {"action": frame, "buttons": [Button(id=f"{depth % 3}-{number}") for number in range(30)]}
+    assert len(parse_content({"interactiveMessage": frame}).details["buttons"]) == 90
+    assert Button.comparisons == 0
+
+
+def test_texts_and_urls_of_a_sender_are_bounded() -> None:
+    long = "a" * (MAX_TEXT + 1)
+    parsed = parse_content({"imageMessage": {"caption": long}, "mediaUrl": f"https://{long}", "speechToText": long})
+    assert parsed.text == long[:-1]
+    assert parsed.media == {"transcript": long[:-1]}
+    assert parsed.details == {"is_truncated": True}
+    assert parse_content({"conversation": long[1:]}).details == {}
 
 
 def test_the_reply_to_a_carousel_says_which_card() -> None:

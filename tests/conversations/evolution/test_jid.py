@@ -50,7 +50,7 @@ def test_a_brazilian_landline_does_not_equal_a_mobile_number_with_a_ninth_digit(
 
 
 @pytest.mark.parametrize(
-    "text", [None, "", 5, "nobody", [], "@s.whatsapp.net", "abc@s.whatsapp.net", "٣٤@lid", "1" * 200]
+    "text", [None, "", 5, "nobody", [], "@s.whatsapp.net", "abc@s.whatsapp.net", "٣٤@lid", "1" * 200, "1@" + "İ" * 90]
 )
 def test_other_values_are_not_addresses(text: object) -> None:
     assert jid.parse(text) is None

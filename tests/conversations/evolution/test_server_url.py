@@ -1,5 +1,7 @@
 """Spellings of the URL of one server have one key, and a stored URL has one form."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +23,16 @@ def test_the_names_of_the_own_machine_are_one_server() -> None:
 )
 def test_what_is_no_url_has_no_key(url: str) -> None:
     assert not server_key(url)
+
+
+def test_long_texts_are_not_remembered() -> None:
+    tracemalloc.start()
+    try:
+        assert not any(server_key(f"{number}".ljust(100_000)) for number in range(20))
+        assert not any(server_key(f"{number}" * 100_000) for number in range(10))
+        assert tracemalloc.get_traced_memory()[0] < 100_000
+    finally:
+        tracemalloc.stop()
 
 
 @given(st.text(max_size=30).map(lambda text: f"https://{text}"))

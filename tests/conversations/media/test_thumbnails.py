@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from conversations.media.file_types import detect
-from conversations.media.thumbnails import MAX_PIXELS, MAX_SCANS, MIMETYPE, SIZE, shrink
+from conversations.media.thumbnails import MAX_PIXELS, MAX_SCANS, MAX_SIDE, MIMETYPE, SIZE, shrink
 from tests.conversations.media.pictures import a_picture
 
 ORIENTATION, MAKE = 0x0112, 0x010F
@@ -68,7 +68,13 @@ def a_bomb(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("width", "height"), [(2**31 - 1, 2**31 - 1), (100_000, 100_000), (MAX_PIXELS // 1000 + 1, 1000)]
+    ("width", "height"),
+    [
+        (2**31 - 1, 2**31 - 1),
+        (100_000, 100_000),
+        (MAX_PIXELS // 1000 + 1, 1000),
+        (1, MAX_SIDE + 1),
+    ],
 )
 def test_a_decompression_bomb_is_not_decoded(width: int, height: int) -> None:
     assert shrink(a_bomb(width, height)) == b""

@@ -4,6 +4,10 @@ from typing import Any
 
 import pytest
 
+from conversations.evolution import jid
+from conversations.evolution.facts import OwnIdentity
+from conversations.ingest.apply.apply import apply
+from conversations.ingest.apply.own_identity import MAX_LIDS, MAX_NAMES
 from conversations.models import ContactAddress
 from tests.conversations.ingest.apply.orders import (
     apply_at_once,
@@ -510,3 +514,16 @@ def test_a_pair_that_was_stored_before_claims_were_does_not_unite_a_recycled_num
     ContactAddress.objects.update(claims={})
     apply_bodies(instance, text("B1", PHONE, at=DAY, key={"remoteJidAlt": BOB_LID}))
     assert chats(rows_of(instance)) == {LID: ["A1"], PHONE: ["B1"]}
+
+
+def test_the_own_names_and_lids_of_an_instance_are_bounded_in_any_order() -> None:
+    facts = [OwnIdentity(jid.parse(f"{10**14 + number}@lid"), f"Loja {number:03}") for number in range(MAX_NAMES + 5)]
+    kept = []
+    for order in (facts, facts[::-1]):
+        instance = new_instance()
+        apply(instance, order[:60])
+        apply(instance, order[60:])
+        instance.refresh_from_db()
+        kept.append((instance.own_lids, instance.own_names))
+    assert kept[0] == kept[1]
+    assert list(map(len, kept[0])) == [MAX_LIDS, MAX_NAMES]

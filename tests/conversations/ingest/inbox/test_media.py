@@ -2,6 +2,7 @@
 
 import base64
 import json
+import tracemalloc
 from copy import deepcopy
 from itertools import permutations
 from typing import Any
@@ -60,6 +61,16 @@ def instance() -> Instance:
 def test_media_in_any_form_becomes_a_file(instance: Instance, encoded: Any) -> None:
     body = extract_media(instance, record(base64=encoded))
     assert stored(body["data"]["message"]["base64"]) == CONTENT
+
+
+def test_base64_with_many_spaces_takes_little_memory() -> None:
+    encoded = "QUJD " * 100_000
+    tracemalloc.start()
+    try:
+        assert decode(encoded) == b"ABC" * 100_000
+        assert tracemalloc.get_traced_memory()[1] < 4 * len(encoded)
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("index", ["1" * 5000, "0" * 10 + "1", "\u0661", "²", "-1", "1.0", ""])
