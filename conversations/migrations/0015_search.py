@@ -130,8 +130,8 @@ TABLES = {
 TOKENIZER = "unicode61 remove_diacritics 2"
 
 
-def _sqlite():
-    for name, (table, _, condition, facets, content) in TABLES.items():
+def sqlite_tables(tables=TABLES):
+    for name, (table, _, condition, facets, content) in tables.items():
         yield f"""
             CREATE VIRTUAL TABLE {name} USING fts5(
                 facets, content, content='', columnsize=0, tokenize="{TOKENIZER}"
@@ -144,8 +144,8 @@ def _sqlite():
         """
 
 
-def _sqlite_triggers():
-    for name, (table, columns, condition, facets, content) in TABLES.items():
+def sqlite_triggers(tables=TABLES):
+    for name, (table, columns, condition, facets, content) in tables.items():
         add, remove = (
             f"INSERT INTO {name} ({command}rowid, facets, content) SELECT {value}{row}.id, {facets.format(row)}, "
             f"{content.format(row)} WHERE {condition.format(row)};"
@@ -162,7 +162,7 @@ def _sqlite_triggers():
 def create_triggers(apps, schema_editor):
     """Create the triggers that keep the FTS5 tables."""
     if schema_editor.connection.vendor == "sqlite":
-        for statement in _sqlite_triggers():
+        for statement in sqlite_triggers():
             schema_editor.execute(statement, params=None)
 
 
@@ -177,7 +177,7 @@ def drop_triggers(apps, schema_editor):
 # --- both -------------------------------------------------------------------------------------------------------------
 def create(apps, schema_editor):
     """Create the indexes and fill them with the existing rows."""
-    statements = {"postgresql": _postgresql, "sqlite": _sqlite}[schema_editor.connection.vendor]
+    statements = {"postgresql": _postgresql, "sqlite": sqlite_tables}[schema_editor.connection.vendor]
     for statement in statements():
         schema_editor.execute(statement, params=None)
     create_triggers(apps, schema_editor)

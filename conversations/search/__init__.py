@@ -1,7 +1,7 @@
 """Search over the names and numbers of contacts, the names of groups, and the texts of messages.
 
 Texts are compared folded: without accents and upper case (`folding`). The database keeps an index of the folded words
-of each row, which migration 0015 creates:
+of each row, which migrations 0015 and 0023 create:
 
 * PostgreSQL has GIN indexes of lexemes. `i7` stands for the instance with the primary key 7. The word `pedido` of a
   message is the lexeme `m649xpedido`; 649 is the message's bucket of time. So a search for messages reads the words of

@@ -1,4 +1,4 @@
-"""Database conditions for rows that match a search, in terms of the indexes that migration 0015 creates."""
+"""Database conditions for rows that match a search, in terms of the indexes that migrations 0015 and 0023 create."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -29,8 +29,17 @@ class Index:
 
 
 CONTACTS = Index("contact_search", ("instance_id", "name", "saved_name", "push_name", "phone", "lid"))
-GROUPS = Index("group_search", ("instance_id", "name", "jid"), Q(contact__isnull=True))
+GROUPS = Index("group_search", ("instance_id", "name", "original_name", "jid"), Q(contact__isnull=True))
 MESSAGES = Index("message_search", ("instance_id", "timestamp", "text"), ~Q(text=""))
+
+
+NULLABLE = frozenset({"original_name"})
+
+
+class OrEmpty(Func):
+    """A text, or "" in place of null, as in the expression of the index."""
+
+    template = "COALESCE(%(expressions)s, '')"
 
 
 class Matches(Func):
@@ -58,7 +67,8 @@ class Matches(Func):
         path: str = "",
         uses_index: bool = True,
     ) -> None:
-        super().__init__(*(F(f"{path}{name}") for name in ("pk", *index.columns)))
+        columns = {name: F(f"{path}{name}") for name in ("pk", *index.columns)}
+        super().__init__(*(OrEmpty(column) if name in NULLABLE else column for name, column in columns.items()))
         self.index, self.alternatives = index, alternatives
         few = instances is not None and len(instances) <= MAX_INDEXED_INSTANCES
         self.instances = sorted(instances or ()) if few else []

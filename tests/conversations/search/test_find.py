@@ -123,6 +123,22 @@ def test_groups_are_found_by_name_among_the_other_conversations() -> None:
     assert find_conversations(parse("família"), None, limit=5).rows == [group, chat]
 
 
+def test_a_group_is_found_by_the_name_in_whatsapp_and_by_the_one_that_is_shown() -> None:
+    group, other = a_group(an_instance(), name="Condomínio"), a_group(an_instance(), name="Família")
+
+    def found(text: str) -> list[Conversation]:
+        return find_conversations(parse(text), None, limit=5).rows
+
+    Conversation.objects.change(group.pk, custom_name="Prédio")
+    assert [found(text) for text in ("condominio", "predio", "predio condominio", "familia")] == [[group]] * 3 + [
+        [other]
+    ]
+    Conversation.objects.filter(pk=group.pk).update(original_name="Vizinhos")
+    assert [found(text) for text in ("condominio", "vizinhos", "predio")] == [[], [group], [group]]
+    Conversation.objects.change(group.pk, custom_name=None)
+    assert [found(text) for text in ("vizinhos", "predio")] == [[group], []]
+
+
 # --- the index follows the rows ---------------------------------------------------------------------------------------
 def test_an_edited_text_is_found_by_its_new_words_only() -> None:
     row = a_message(a_chat(an_instance()), text="antes")

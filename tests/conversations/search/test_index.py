@@ -17,19 +17,22 @@ from tests.conversations.rows import NOON, a_chat, a_contact, a_group, a_message
 
 migration = import_module("conversations.migrations.0015_search")
 statistics = import_module("conversations.migrations.0020_search_statistics")
+names = import_module("conversations.migrations.0023_group_names")
 
 
 @pytest.mark.django_db(transaction=True)
 def test_the_migration_indexes_existing_rows() -> None:
     instance = an_instance()
     chat = a_chat(instance, contact=a_contact(instance, name="João"))
-    group = a_group(instance, name="João")
+    group = a_group(instance, name="Equipe", original_name="João")
     message = a_message(chat, text="João")
     with connection.schema_editor(atomic=False) as editor:
+        names.drop(apps, editor)
         statistics.drop(apps, editor)
         migration.drop(apps, editor)
         migration.create(apps, editor)
         statistics.create(apps, editor)
+        names.create(apps, editor)
     query = parse("joao")
     assert find_contacts(query, None, limit=5).rows == [chat.contact]
     assert set(find_conversations(query, None, limit=5).rows) == {chat, group}
