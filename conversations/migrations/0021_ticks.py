@@ -2,7 +2,7 @@
 
 An update is HOT if it changes no column in a key or a condition of an index, and if the new version of the row fits on
 the same page. The status is the most frequent change, and the indexes of failed messages had it in their condition. Now
-the condition is the column `is_failed`, which the model does not have: a trigger sets it, and `is_failed()` in
+the condition is the column `is_failed`, which the model does not have: a trigger sets it, and `has_status` in
 `conversations.models.message_filters` reads it. `fillfactor` leaves room for new versions on pages that are filled from
 now on. SQLite has no HOT updates, and keeps the indexes that the model declares.
 
@@ -10,8 +10,10 @@ Inserted messages of which half got two statuses, a batch of 10, 100 or 500 chan
 of 100, 64, 42 and 14 % of the updates were HOT, with 90 all, 80 and 52 %, with 80 all, 91 and 72 %.
 
 A generated column would need no trigger, but adding one rewrites the table and its indexes, while nobody can read it.
-The steps of this migration take such a lock for milliseconds only. The indexes are built concurrently: reads and writes
-go on meanwhile. The migration is not atomic, and may be run again if it was interrupted.
+The steps of this migration take such a lock for milliseconds only, as soon as running transactions have ended. The
+indexes are built concurrently: reads and writes go on meanwhile. The migration took 0.9 s with 300,000 messages, most of
+it for the indexes, each of which reads the table: about 30 s with 10,000,000 messages in memory. A generated column took
+14 s with 240,000 messages. The migration is not atomic, and may be run again if it was interrupted.
 """
 
 from django.db import migrations
