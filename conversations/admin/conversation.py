@@ -1,12 +1,13 @@
 """Admin pages of conversations: a list, and one page per conversation that shows its messages as a chat."""
 
 import datetime as dt
+from heapq import nsmallest
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from conversations.access.records import Shown, record_reading
@@ -19,6 +20,7 @@ from conversations.admin.markup import EMPTY, badge, format_time
 from conversations.admin.message_content import preview
 from conversations.admin.search import SearchAdmin
 from conversations.models import EPOCH, Conversation, Participant, ReadingRecord, Scope
+from conversations.models.instance import MAX_LABELS
 from conversations.search.find import conversation_pks
 
 
@@ -150,19 +152,20 @@ class ConversationAdmin(SearchAdmin):
 
     @admin.display(description="participants")
     def participant_names(self, row: Conversation) -> SafeString | str:
-        """Return the names of the group's participants, and the role of each participant who is an admin."""
-        names_and_roles = (
-            (contact_display_name(participant.contact), _role_suffix(participant))
-            for participant in Participant.objects.present(row)
-        )
-        return format_html_join(", ", "<bdi>{}</bdi>{}", names_and_roles) or EMPTY
+        """Return the names of the group's first participants, and the role of each participant who is an admin."""
+        shown = Participant.objects.shown(row)
+        names_and_roles = ((contact_display_name(one.contact), _role_suffix(one)) for one in shown)
+        others = Participant.objects.count_present(row) - len(shown)
+        names = format_html_join(", ", "<bdi>{}</bdi>{}", names_and_roles)
+        return format_html("{}{}", names, _more(others)) if shown else EMPTY
 
     @admin.display(description="labels")
     def label_names(self, row: Conversation) -> str:
-        """Return the names of the conversation's labels; a label whose name is unknown is shown by its id."""
-        labels, deleted = row.instance.labels, row.instance.deleted_labels
-        attached = [name for name, is_attached in row.labels.items() if is_attached and name not in deleted]
-        return ", ".join(str((labels.get(label_id) or {}).get("name") or label_id) for label_id in attached) or EMPTY
+        """Return the names of the conversation's first labels; a label whose name is unknown is shown by its id."""
+        labels, attached = row.instance.labels, row.attached_labels - row.instance.deleted_labels
+        shown = nsmallest(MAX_LABELS, attached)
+        names = ", ".join(str((labels.get(label_id) or {}).get("name") or label_id) for label_id in shown)
+        return f"{names}{_more(len(attached) - len(shown))}" or EMPTY
 
 
 def _can_view_messages(request: HttpRequest) -> bool:
@@ -171,6 +174,11 @@ def _can_view_messages(request: HttpRequest) -> bool:
 
 def _shown(row: Conversation) -> Shown:
     return Shown(row.instance_id, row.pk, row.jid)
+
+
+def _more(count: int) -> str:
+    """Return what stands behind the first items of a list; `count` is the number of the others."""
+    return f" and {count:,} more" if count > 0 else ""
 
 
 def _role_suffix(participant: Participant) -> str:

@@ -50,8 +50,8 @@ def referenced_keys(messages: Iterable[Message]) -> set[str]:
 
 
 def referenced_contacts(messages: Iterable[Message]) -> set[int]:
-    """Return the primary keys of the senders of messages and of the contacts who reacted to them."""
-    authors = {int(author) for row in messages for author in row.reactions if author.isdecimal()}
+    """Return the primary keys of the senders of messages and of the contacts whose reactions are shown."""
+    authors = {int(author) for row in messages for author, _ in row.first_reactions if author.isdecimal()}
     return authors | {row.sender_id for row in messages if row.sender_id}
 
 

@@ -3,6 +3,8 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.db.models.functions import Left
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
@@ -10,7 +12,7 @@ from conversations.access.records import Shown, record_reading
 from conversations.admin.display_names import YOU, conversation_display_name
 from conversations.admin.filters import InstanceFilter, MessageStatusFilter
 from conversations.admin.markup import pretty_json
-from conversations.admin.message_content import preview
+from conversations.admin.message_content import PREVIEW_LENGTH, preview
 from conversations.admin.search import MAX_FOUND, SearchAdmin
 from conversations.models import Instance, Message, ReadingRecord
 from conversations.search.find import message_pks
@@ -25,7 +27,7 @@ class MessageAdmin(SearchAdmin):
     list_display = ("timestamp", "conversation_name", "author", "text_preview", "status", "instance_name")
     list_display_links = ("timestamp", "text_preview")
     list_only_fields = (
-        "timestamp", "key_id", "kind", "text", "from_me", "sender_name", "status", "is_deleted",
+        "timestamp", "key_id", "kind", "from_me", "sender_name", "status", "is_deleted",
         "instance__name", "conversation__name", "conversation__jid",
     )  # fmt: skip
     list_select_related = ("instance", "conversation")
@@ -45,6 +47,11 @@ class MessageAdmin(SearchAdmin):
         ),
         ("Record", {"fields": ("id", "is_history", "created_at", "updated_at")}),
     )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the rows of the user's instances, with the beginning of the text instead of the text."""
+        rows: QuerySet[Any] = super().get_queryset(request).annotate(text_beginning=Left("text", PREVIEW_LENGTH + 1))
+        return rows
 
     def pks_by_id(self, term: str, instances: Any) -> list[int]:
         """Return the primary keys of the messages with this WhatsApp id."""
@@ -75,9 +82,9 @@ class MessageAdmin(SearchAdmin):
         return YOU if row.from_me else row.sender_name
 
     @admin.display(description="message")
-    def text_preview(self, row: Message) -> str:
+    def text_preview(self, row: Any) -> str:
         """Return the symbol of the message's kind and the beginning of the text; a symbol marks a deleted message."""
-        return f"{'🗑 ' if row.is_deleted else ''}{preview(row.kind, row.text)}"
+        return f"{'🗑 ' if row.is_deleted else ''}{preview(row.kind, row.text_beginning)}"
 
     @admin.display(description="media")
     def media_json(self, row: Message) -> SafeString | str:

@@ -50,7 +50,7 @@ UNKNOWN_KIND = ("❔", "Unsupported kind of message")
 
 # name of a flag in `Message.media` → displayed word
 _MEDIA_FLAGS = {"is_voice": "voice", "is_gif": "GIF", "is_animated": "animated", "is_view_once": "view once"}
-_PREVIEW_LENGTH = 80  # maximum number of characters of a preview's text
+PREVIEW_LENGTH = 80  # maximum number of characters of a preview's text
 _MAP_URL = "https://www.openstreetmap.org/?mlat={0:.6f}&mlon={1:.6f}#map=16/{0:.6f}/{1:.6f}"
 _VCARD_NUMBER = re.compile(r"waid=(\d{1,20})")
 # Names in `Message.details` that any kind of message can have, and that are displayed as flags or not at all.
@@ -69,7 +69,7 @@ def kind_label(kind: str) -> tuple[str, str]:
 def preview(kind: str, text: str) -> str:
     """Return the symbol of a kind of message and the beginning of the text; the kind's name replaces an empty text."""
     symbol, name = kind_label(kind)
-    shortened = text if len(text) <= _PREVIEW_LENGTH else f"{text[:_PREVIEW_LENGTH]}…"
+    shortened = text if len(text) <= PREVIEW_LENGTH else f"{text[:PREVIEW_LENGTH]}…"
     return f"{symbol} {shortened or name}".strip()
 
 
@@ -114,10 +114,10 @@ def detail_lines(kind: str, details: Json, poll_count: Sequence[Json]) -> list[L
     Args:
         kind: the message's kind, one of `Message.Kind`.
         details: the value of `Message.details`.
-        poll_count: `{"name": …, "voters": […]}` for each option of a poll, see `Message.poll_count`.
+        poll_count: `{"name": …, "voter_count": …}` for each option of a poll, see `Message.poll_count`.
     """
     if kind == "poll":
-        return [LinkedText(f"{option['name']}: {len(option['voters'])}") for option in poll_count]
+        return [LinkedText(f"{option['name']}: {option['voter_count']}") for option in poll_count]
     formatter = _DETAIL_FORMATTERS.get(kind, _scalar_lines)
     edited = details.get("edited")
     return list(formatter({**details, **edited} if isinstance(edited, dict) else details))

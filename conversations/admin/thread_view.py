@@ -1,6 +1,7 @@
 """Pure functions that prepare a page of chat messages for the template: days, sender names, delivery marks."""
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice
@@ -15,7 +16,6 @@ from conversations.models.stored_media import has_thumbnail, stored_name
 
 MAX_LINES = 50  # lines below one message
 MAX_LINE_LENGTH = 1_000  # characters of such a line
-MAX_REACTIONS = 50  # different emojis of one message, and people shown for each
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,11 @@ class Quote:
 
 @dataclass(frozen=True)
 class Reaction:
-    """An emoji and the names of the people who reacted with it."""
+    """An emoji, the names of the first people who reacted with it, and the number of all of them."""
 
     emoji: str
     people: tuple[str, ...]
+    count: int
 
 
 @dataclass(frozen=True)
@@ -208,10 +209,8 @@ def _quoted_place(chat: str, names: DisplayNames) -> str:
 
 
 def _reactions(row: Message, names: DisplayNames) -> list[Reaction]:
-    people_by_emoji: dict[str, list[str]] = {}
-    for author, reaction in row.reactions.items():
-        emoji = reaction.get("emoji") if isinstance(reaction, dict) else None
-        if isinstance(emoji, str) and emoji:
-            people_by_emoji.setdefault(emoji, []).append(names.for_author(author))
-    shown = islice(people_by_emoji.items(), MAX_REACTIONS)
-    return [Reaction(emoji, tuple(people[:MAX_REACTIONS])) for emoji, people in shown]
+    people: dict[str, list[str]] = {}
+    for author, reaction in row.first_reactions:
+        people.setdefault(reaction["emoji"], []).append(names.for_author(author))
+    counts = Counter(reaction["emoji"] for reaction in row.current_reactions.values())
+    return [Reaction(emoji, tuple(found), counts[emoji]) for emoji, found in people.items()]

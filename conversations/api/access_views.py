@@ -141,7 +141,7 @@ class MembershipViewSet(AccessViewSet):
 
     def rows(self) -> QuerySet[Membership]:
         """Return the memberships of the instances that the request may manage."""
-        rows, instances = Membership.objects.select_related("user"), access_of(self.request).instances(Scope.MANAGE)
+        rows, instances = Membership.objects.prefetch_related("user"), access_of(self.request).instances(Scope.MANAGE)
         return rows if instances is None else rows.filter(instance__in=instances)
 
     @extend_schema(request=serializers.MembershipBody, responses={201: serializers.MembershipSerializer, 409: None})

@@ -36,7 +36,7 @@ from logs.binding import bind
 # The routes below `/api/v1/`, as regular expressions without the last slash.
 BY_ROW = (
     "(?:instances|contacts|conversations|messages)/[0-9]{1,19}",
-    "conversations/[0-9]{1,19}/messages",
+    "conversations/[0-9]{1,19}/(?:messages|participants)",
 )
 BY_ACCESS = (
     "(?:instances|contacts|conversations|messages)",

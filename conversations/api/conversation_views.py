@@ -11,16 +11,21 @@ from rest_framework.response import Response
 
 from conversations.api.bulk_bodies import BULK_BODY, PortionSerializer, parse_bulk_body
 from conversations.api.list_params import ConversationParameters
-from conversations.api.pagination import ThreadPagination
+from conversations.api.pagination import CursorLinksPagination, ThreadPagination
 from conversations.api.permissions import access_of
 from conversations.api.preconditions import IF_MATCH
-from conversations.api.query_params import Parameters, with_row_parameters
+from conversations.api.query_params import PageParameters, Parameters, with_row_parameters
 from conversations.api.row_bodies import ConversationBody, ReadBody
 from conversations.api.row_views import RowViewSet
-from conversations.api.serializers.conversation import ConversationDetailSerializer, ConversationSerializer
+from conversations.api.serializers.conversation import (
+    ConversationDetailSerializer,
+    ConversationSerializer,
+    ParticipantSerializer,
+)
 from conversations.api.serializers.message import MessageSerializer
 from conversations.api.thread_params import ThreadParameters
-from conversations.models import Conversation, Message, Scope
+from conversations.db.keyset import InvalidCursor
+from conversations.models import Conversation, Message, Participant, Scope
 from conversations.models.bulk_changes import change_many
 from conversations.models.conversation import NoSuchMessage, UnknownLabels
 from conversations.models.conversation_changes import ACTIONS
@@ -61,6 +66,8 @@ class ConversationViewSet(RowViewSet):
         """Return the query parameters of the current action."""
         if self.action == "messages":
             return with_row_parameters(ThreadParameters, MessageSerializer)
+        if self.action == "participants":
+            return PageParameters
         return super().parameters()
 
     @extend_schema(request=ConversationBody, parameters=[IF_MATCH])
@@ -108,6 +115,17 @@ class ConversationViewSet(RowViewSet):
             return self.change_row(pk, lambda key: Conversation.objects.mark_read(key, **body))
         except NoSuchMessage:
             raise NotFound("The conversation has no message with the id in `until`.") from None
+
+    @extend_schema(responses=ParticipantSerializer(many=True))
+    @action(detail=True, detail_serializer_class=ParticipantSerializer)
+    def participants(self, request: Request, pk: str) -> Response:
+        """List the current participants of a group, those first that have been known for longest."""
+        conversation, params = self.permitted_row(pk), self.parse_parameters()
+        try:
+            page = Participant.objects.page(conversation, **params)
+        except InvalidCursor as error:
+            raise NotFound(str(error)) from error
+        return CursorLinksPagination().build_response(request, page, self.get_serializer(page.rows, many=True).data)
 
     @extend_schema(responses=MessageSerializer(many=True))
     @action(detail=True, detail_serializer_class=MessageSerializer, pagination_class=ThreadPagination)

@@ -8,8 +8,7 @@ from cachelayer.orm.managers import MAX_ID
 from conversations.api.bodies import Body, BoundedListField, SwitchField, TextField, WholeField
 from conversations.api.serializers.contact import ContactSerializer
 from conversations.api.serializers.conversation import ConversationDetailSerializer
-
-MAX_LABELS = 100  # WhatsApp permits 20 labels
+from conversations.models.instance import MAX_LABELS
 
 
 class NameField(TextField):

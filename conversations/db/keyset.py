@@ -16,6 +16,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Field, Model, Q, QuerySet
 
 from cachelayer import Page
+from conversations.db.page_bytes import MAX_PAGE_BYTES
 from conversations.db.parts import Parts, first_rows
 
 Row = TypeVar("Row", bound=Model)
@@ -28,14 +29,22 @@ class InvalidCursor(ValueError):
     """A cursor is malformed, or was created for another list than the one that is read."""
 
 
-def keyset_page(rows: QuerySet[Row] | Parts[Row], order: Sequence[str], *, cursor: str = "", limit: int) -> Page[Row]:
+def keyset_page(
+    rows: QuerySet[Row] | Parts[Row],
+    order: Sequence[str],
+    *,
+    cursor: str = "",
+    limit: int,
+    max_bytes: int = MAX_PAGE_BYTES,
+) -> Page[Row]:
     """Read one page of a list. The first page has a cursor to a previous page too, which finds rows that come later.
 
     Args:
-        rows: all rows of the list, filtered but not ordered.
+        rows: all rows of the list, filtered but not ordered, with columns of their own table alone.
         order: names of the fields to order by, with `-` for descending order; the last field must be unique.
         cursor: "" for the first page, or a cursor from a page with the same order.
         limit: maximum number of rows on the page, at least 1.
+        max_bytes: a page ends with the row that reaches this sum of bytes, even with fewer rows (see `page_bytes`).
 
     Raises:
         InvalidCursor: `cursor` was not created by this function for this model and order.
@@ -45,8 +54,7 @@ def keyset_page(rows: QuerySet[Row] | Parts[Row], order: Sequence[str], *, curso
     scan_order = order if is_forward else [_reverse(name) for name in order]
     if boundary is not None:
         rows = rows.filter(_is_after(scan_order, boundary))
-    found = first_rows(rows, scan_order, limit + 1)
-    has_more, found = len(found) > limit, found[:limit]
+    found, has_more = first_rows(rows, scan_order, limit, max_bytes)
     if not found:
         # Rows that come later stand before the boundary; the same cursor finds them.
         return Page([], previous_cursor="" if is_forward else cursor)

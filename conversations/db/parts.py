@@ -7,12 +7,16 @@ for any number of parts, so that Django builds it, and the server plans it, in t
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
 from django.db.models import Model, Q, QuerySet
 from django.db.models.expressions import RawSQL
+
+from conversations.db import page_bytes
+
+Statement = tuple[str, list[Any]]  # a query, and its parameters
 
 Row = TypeVar("Row", bound=Model)
 
@@ -47,48 +51,65 @@ class Parts(Generic[Row]):
         return replace(self, rows=self.rows.using(alias))
 
 
-def first_rows(rows: QuerySet[Row] | Parts[Row], order: Sequence[str], limit: int) -> list[Row]:
-    """Return the first rows in an order.
+def first_rows(
+    rows: QuerySet[Row] | Parts[Row], order: Sequence[str], limit: int, max_bytes: int
+) -> tuple[list[Row], bool]:
+    """Return the first rows in an order, and whether there are more rows.
 
     Args:
-        rows: rows that are not ordered.
-        order: names of columns, with `-` for descending order.
+        rows: rows that are not ordered, with columns of their own table alone.
+        order: names of columns, with `-` for descending order; the last column is unique.
         limit: the maximum number of rows.
+        max_bytes: the last row is the first one that reaches this sum (see `page_bytes`).
+    """
+    queryset = rows if isinstance(rows, QuerySet) else rows.rows
+    try:
+        sql, parameters = _first(rows, order, limit + 1)
+    except EmptyResultSet:
+        return [], False
+    sql = page_bytes.cut(sql, queryset, order, max_bytes)
+    found = list(queryset.raw(sql, parameters, using=queryset.db))[:limit]
+    have_next = [row.__dict__.pop(page_bytes.HAS_NEXT) for row in found]
+    return found, bool(have_next) and have_next[-1] is not None
+
+
+def _first(rows: QuerySet[Row] | Parts[Row], order: Sequence[str], limit: int) -> Statement:
+    """Return a query for the first rows in an order.
+
+    Raises:
+        EmptyResultSet: no row can match.
     """
     if isinstance(rows, QuerySet):
-        return list(rows.order_by(*order)[:limit])
+        return _compiled(rows.order_by(*order)[:limit])
     if not 1 < len(rows.values) <= MAX_PARTS:
-        return first_rows(rows.rows.filter(_has_value(rows.column, rows.values)), order, limit)
+        return _first(rows.rows.filter(_has_value(rows.column, rows.values)), order, limit)
     read = _first_by_lateral_join if connections[rows.rows.db].vendor == "postgresql" else _first_by_union
     return read(rows, order, limit)
+
+
+def _compiled(rows: QuerySet[Row]) -> Statement:
+    sql, parameters = rows.query.get_compiler(connection=connections[rows.db]).as_sql()
+    return sql, list(parameters)
 
 
 def _has_value(column: str, values: Sequence[int]) -> Q:
     return Q(**{column: values[0]}) if len(values) == 1 else Q(**{f"{column}__in": values})
 
 
-def _first_by_union(parts: Parts[Row], order: Sequence[str], limit: int) -> list[Row]:
-    """Do what `first_rows` does on SQLite, which merges the parts of a union in the order of an index."""
-    first, *others = [parts.rows.filter(**{parts.column: value}) for value in parts.values]
-    return list(first.union(*others, all=True).order_by(*order)[:limit])
+def _first_by_union(parts: Parts[Row], order: Sequence[str], limit: int) -> Statement:
+    """Do what `_first` does on SQLite, which merges the parts of a union in the order of an index."""
+    queries = [_compiled(parts.rows.filter(**{parts.column: value})) for value in parts.values]
+    union = " UNION ALL ".join(sql for sql, _ in queries)
+    sql = f"{union} ORDER BY {page_bytes.order_by(parts.model, order)} LIMIT {limit}"
+    return sql, [parameter for _, parameters in queries for parameter in parameters]
 
 
-def _first_by_lateral_join(parts: Parts[Row], order: Sequence[str], limit: int) -> list[Row]:
-    """Do what `first_rows` does on PostgreSQL, which runs the query of one part for each value."""
-    connection = connections[parts.rows.db]
+def _first_by_lateral_join(parts: Parts[Row], order: Sequence[str], limit: int) -> Statement:
+    """Do what `_first` does on PostgreSQL, which runs the query of one part for each value."""
     part = parts.rows.filter(**{parts.column: RawSQL("part.value", ())}).order_by(*order)[:limit]
-    try:
-        query, parameters = part.query.get_compiler(connection=connection).as_sql()
-    except EmptyResultSet:
-        return []
-    columns = ", ".join(_order_by(parts.model, name) for name in order)
+    query, parameters = _compiled(part)
     sql = (
-        f"SELECT rows.* FROM unnest(%s::bigint[]) AS part(value) CROSS JOIN LATERAL ({query}) AS rows"  # noqa: S608
-        f" ORDER BY {columns} LIMIT {limit}"
+        f"SELECT page.* FROM unnest(%s::bigint[]) AS part(value) CROSS JOIN LATERAL ({query}) AS page"  # noqa: S608
+        f" ORDER BY {page_bytes.order_by(parts.model, order)} LIMIT {limit}"
     )
-    return list(parts.rows.raw(sql, [list(parts.values), *parameters], using=parts.rows.db))
-
-
-def _order_by(model: type[Model], name: str) -> str:
-    column = model._meta.get_field(name.lstrip("-")).column  # type: ignore[union-attr] # noqa: SLF001 - Django documents _meta
-    return f'rows."{column}" {"DESC" if name.startswith("-") else "ASC"}'
+    return sql, [list(parts.values), *parameters]

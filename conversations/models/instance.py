@@ -15,6 +15,8 @@ from conversations.db.managers import TableManager
 from conversations.evolution import jid as jids
 from conversations.models.base import PAGE_SIZE, TimestampedModel
 
+MAX_LABELS = 100  # labels that are shown of an instance or a conversation; WhatsApp permits 20
+
 # How long the previous webhook token stays valid after a new one is issued. Evolution retries an event with its
 # original headers for up to half an hour, and an operator needs time to paste the new token.
 TOKEN_GRACE_PERIOD = dt.timedelta(hours=1)

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from heapq import nsmallest
 from typing import Any
 
 from django.db import models, transaction
@@ -21,6 +22,7 @@ from conversations.models.message_filters import MessageFilters
 
 LATEST_FIRST = ("-timestamp", "-sent_order", "-key_id", "-id")
 OLDEST_FIRST = ("timestamp", "sent_order", "key_id", "id")
+MAX_SHOWN = 100  # reactions of a message, options of a poll, and voters of an option that are shown
 HAS_STATEMENTS = ~Q(reactions={}) | ~Q(poll_results={})
 
 
@@ -254,13 +256,47 @@ class Message(TimestampedModel):
         ]
 
     @property
+    def current_reactions(self) -> dict[str, dict[str, Any]]:
+        """The reactions that were not removed, by author."""
+        known = ((author, value) for author, value in self.reactions.items() if isinstance(value, dict))
+        return {author: value for author, value in known if isinstance(value.get("emoji"), str) and value["emoji"]}
+
+    @property
+    def first_reactions(self) -> list[tuple[str, dict[str, Any]]]:
+        """The author and the value of the oldest `MAX_SHOWN` reactions that were not removed, oldest first."""
+        return nsmallest(MAX_SHOWN, self.current_reactions.items(), key=_reaction_order)
+
+    @property
     def poll_count(self) -> list[dict[str, Any]]:
-        """The options of a poll in the order of the poll message, each with its voters: `{name, voters}`."""
-        options = self.details.get("options")
-        options = options if isinstance(options, list) else []
-        names = [option.get("option_name") for option in options if isinstance(option, dict)]
-        voters: dict[str, list[str]] = {name: [] for name in names if isinstance(name, str)}
+        """The first `MAX_SHOWN` options of a poll, each with its first voters: `{name, voters, voter_count}`.
+
+        The options in the poll message come first, in its order, and then other options that were voted for, by name.
+        """
+        voters: dict[str, list[str]] = {name: [] for name in self._own_options}
         for vote in self.poll_results.values():
             for name in vote["options"]:
                 voters.setdefault(name, []).append(vote["who"])
-        return [{"name": name, "voters": sorted(chosen_by)} for name, chosen_by in voters.items()]
+        own = self._own_options[:MAX_SHOWN]
+        names = [*own, *nsmallest(MAX_SHOWN - len(own), voters.keys() - set(self._own_options))]
+        return [
+            {"name": name, "voters": nsmallest(MAX_SHOWN, voters[name]), "voter_count": len(voters[name])}
+            for name in names
+        ]
+
+    @property
+    def poll_option_count(self) -> int:
+        """The number of the options in the poll message and of others that were voted for."""
+        return len({*self._own_options, *(name for vote in self.poll_results.values() for name in vote["options"])})
+
+    @property
+    def _own_options(self) -> list[str]:
+        """The names of the options in the poll message, without duplicates."""
+        options = self.details.get("options")
+        options = options if isinstance(options, list) else []
+        names = [option.get("option_name") for option in options if isinstance(option, dict)]
+        return list(dict.fromkeys(name for name in names if isinstance(name, str)))
+
+
+def _reaction_order(item: tuple[str, dict[str, Any]]) -> tuple[int, str, str]:
+    author, reaction = item
+    return reaction["at"], reaction.get("who", ""), author

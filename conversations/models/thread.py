@@ -37,11 +37,12 @@ def read_window(conversation: Conversation, anchor: Message | None, *, before: i
     if anchor is None:
         return Window([], None)
     page = Message.objects.for_conversation
-    # One more row than wanted tells whether the end of the thread was found.
-    older = page(conversation, cursor=cursor_at(anchor, LATEST_FIRST, "next"), limit=before + 1).rows
+    # One more row than wanted tells whether the end of the thread was found. Large rows end a page early.
+    older = page(conversation, cursor=cursor_at(anchor, LATEST_FIRST, "next"), limit=before + 1)
     newer = page(conversation, cursor=cursor_at(anchor, LATEST_FIRST, "previous"), limit=after + 1).rows
-    found_oldest, found_newest = len(older) <= before, len(newer) <= after
-    rows = [*newer[len(newer) - min(after, len(newer)) :], anchor, *older[:before]]
+    rows = [*newer[len(newer) - min(after, len(newer)) :], anchor, *older.rows[:before]]
+    found_oldest = len(older.rows) <= before and not older.next_cursor
+    found_newest = rows[0] == newest(conversation)
     return Window(
         rows,
         anchor,

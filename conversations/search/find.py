@@ -15,7 +15,9 @@ from django.db import connections
 from django.db.models import QuerySet
 
 from cachelayer import Page, cache
+from conversations.db import page_bytes
 from conversations.db.keyset import cursor_at, rows_after
+from conversations.db.page_bytes import MAX_PAGE_BYTES
 from conversations.models import Contact, Conversation, Message
 from conversations.models.conversation import LATEST_FIRST as LATEST_CONVERSATION_FIRST
 from conversations.models.instance_scoped import Instances, InstanceScopedManager, instance_pks
@@ -96,14 +98,20 @@ def _page(  # noqa: PLR0913, PLR0917 - all arguments together identify a page
 
     def load() -> Found:
         pks = search(query, instances, cursor=cursor, limit=limit + 1)
-        if len(pks) <= limit:
+        shown = _on_one_page(manager.filter(pk__in=pks[:limit]), order)
+        if len(shown) == len(pks):
             return pks, ""
-        return pks[:limit], cursor_at(manager.get(pk=pks[limit - 1]), order, "next")
+        return shown, cursor_at(manager.get(pk=shown[-1]), order, "next") if shown else ""
 
     tags = tuple(one.list_tag(instances) for one in (manager, *others))
     namespace = tags[0].partition(":")[0]
     pks, next_cursor = cache.fetch(f"{namespace}:search:{digest}", load, tags=tags)
     return Page(list(manager.fetch_many(pks).values()), next_cursor=next_cursor)
+
+
+def _on_one_page(rows: QuerySet[Any], order: Sequence[str]) -> list[int]:
+    """Return the primary keys of rows in order, as many as a page may hold (see `page_bytes`)."""
+    return [pk for (pk,) in _run(f"SELECT id FROM ({page_bytes.cut('{}', rows, order, MAX_PAGE_BYTES)}) AS page", rows)]  # noqa: S608 - names of columns
 
 
 # --- contacts ---------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import datetime as dt
 import itertools
 from typing import Any
 
-from conversations.models import Contact, Conversation, Instance, Message
+from conversations.models import Contact, Conversation, Instance, Message, Participant
 
 NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 
@@ -37,3 +37,11 @@ def a_message(conversation: Conversation, **fields: Any) -> Message:
     defaults = {"key_id": f"3EB0{number:08X}", "from_me": False, "kind": "text", "text": f"message {number}"}
     defaults |= {"timestamp": NOON + dt.timedelta(seconds=number), "instance_id": conversation.instance_id}
     return Message.objects.create(conversation=conversation, **{**defaults, **fields})
+
+
+def add_members(group: Conversation, number: int, clock: str = "1") -> None:
+    """Add new contacts to a group, whose names are not in the order of the contacts."""
+    instance_id, names = group.instance_id, [f"{n * 37 % 101:03}" for n in range(number)]
+    contacts = [Contact(instance_id=instance_id, jid=f"55118{next(_numbers):08}@lid", name=name) for name in names]
+    Contact.objects.bulk_create(contacts)
+    Participant.objects.bulk_create(Participant(conversation=group, contact=one, clock=clock) for one in contacts)

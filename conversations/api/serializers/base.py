@@ -26,6 +26,18 @@ class RowSerializer(serializers.ModelSerializer[Row]):
 
     expansions: ClassVar[dict[str, TableManager[Any]]] = {}
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._nested: dict[int, Any] = {}  # the JSON of the rows inside other rows, by primary key
+
+    def to_representation(self, instance: Row) -> Any:
+        """Return a row as JSON. A row that stands inside many rows, such as their instance, is serialized once."""
+        if self._is_root():
+            return super().to_representation(instance)
+        if instance.pk not in self._nested:
+            self._nested[instance.pk] = super().to_representation(instance)
+        return self._nested[instance.pk]
+
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """Return the fields that the client asked for, and `id`. The rows inside another row have all fields."""
         fields = super().get_fields()

@@ -1,6 +1,7 @@
 """The JSON of conversations and of the participants of groups."""
 
 from collections.abc import Sequence
+from heapq import nsmallest
 from typing import Any, ClassVar, cast
 
 from drf_spectacular.utils import extend_schema_field
@@ -10,6 +11,8 @@ from conversations.api.serializers.base import NestedFieldsSerializer, RowSerial
 from conversations.api.serializers.contact import ContactSerializer
 from conversations.api.serializers.instance import InstanceSerializer
 from conversations.models import Contact, Conversation, Instance, Message, Participant
+from conversations.models.instance import MAX_LABELS
+from conversations.models.participant import MAX_SHOWN
 
 
 class LastMessageSerializer(NestedFieldsSerializer):
@@ -38,8 +41,10 @@ class ConversationSerializer(RowSerializer[Conversation]):
         help_text="Marked as unread here; it counts as unread without unread messages."
     )
     labels = serializers.SerializerMethodField(
-        help_text="Ids of the labels attached to the conversation. Their names are in the instance's `labels`."
+        help_text=f"The first {MAX_LABELS} ids of the labels attached to the conversation, sorted. Their names are in "
+        "the instance's `labels`."
     )
+    label_count = serializers.SerializerMethodField(help_text="Number of all labels attached to the conversation.")
 
     class Meta:
         model = Conversation
@@ -61,15 +66,23 @@ class ConversationSerializer(RowSerializer[Conversation]):
             "muted_until",
             "is_deleted",
             "labels",
+            "label_count",
             "created_at",
             "updated_at",
         )
         read_only_fields = fields
 
     def get_labels(self, row: Conversation) -> list[str]:
-        """Return the sorted ids of the labels that are attached to the conversation and were not deleted."""
-        attached = [label_id for label_id, is_attached in row.labels.items() if is_attached]
-        return sorted(set(attached) - self._deleted_labels().get(row.instance_id, set())) if attached else []
+        """Return the first of the sorted ids of the labels that are attached and were not deleted."""
+        return nsmallest(MAX_LABELS, self._attached_labels(row))
+
+    def get_label_count(self, row: Conversation) -> int:
+        """Return the number of labels that are attached and were not deleted."""
+        return len(self._attached_labels(row))
+
+    def _attached_labels(self, row: Conversation) -> set[str]:
+        attached = row.attached_labels
+        return attached - self._deleted_labels().get(row.instance_id, set()) if attached else attached
 
     def _deleted_labels(self) -> dict[int, set[str]]:
         """Return instance → ids of its deleted labels, read with one lookup for all rows of the response."""
@@ -97,15 +110,22 @@ class ParticipantSerializer(serializers.ModelSerializer[Participant]):
 
 
 class ConversationDetailSerializer(ConversationSerializer):
-    """One conversation of one instance; a conversation with a group also has the participants."""
+    """One conversation of one instance; a conversation with a group also has the first participants."""
 
-    participants = serializers.SerializerMethodField(help_text="Empty unless the conversation is a group.")
+    participants = serializers.SerializerMethodField(
+        help_text=f"The first {MAX_SHOWN}; `participants/` has all. Empty unless the conversation is a group."
+    )
+    participant_count = serializers.SerializerMethodField(help_text="Number of all participants.")
 
     class Meta(ConversationSerializer.Meta):
-        fields = (*ConversationSerializer.Meta.fields, "participants")
+        fields = (*ConversationSerializer.Meta.fields, "participants", "participant_count")
         read_only_fields = fields
 
     @extend_schema_field(ParticipantSerializer(many=True))
     def get_participants(self, row: Conversation) -> list[dict[str, Any]]:
-        """Return the current participants of the group."""
-        return list(ParticipantSerializer(Participant.objects.present(row), many=True).data)
+        """Return the first of the current participants of the group, ordered by name."""
+        return list(ParticipantSerializer(Participant.objects.shown(row), many=True).data)
+
+    def get_participant_count(self, row: Conversation) -> int:
+        """Return the number of current participants of the group."""
+        return Participant.objects.count_present(row)

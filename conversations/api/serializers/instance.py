@@ -1,5 +1,6 @@
 """The JSON of instances."""
 
+from heapq import nsmallest
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -7,6 +8,7 @@ from rest_framework import serializers
 
 from conversations.api.serializers.base import RowSerializer
 from conversations.models import Instance
+from conversations.models.instance import MAX_LABELS
 
 
 class LabelSerializer(serializers.Serializer[Any]):
@@ -21,7 +23,8 @@ class InstanceSerializer(RowSerializer[Instance]):
     """One instance, that is, one WhatsApp number on an Evolution server."""
 
     state = serializers.ChoiceField(Instance.State.choices, source="current_state")
-    labels = serializers.SerializerMethodField()
+    labels = serializers.SerializerMethodField(help_text=f"The first {MAX_LABELS} labels, ordered by id.")
+    label_count = serializers.SerializerMethodField(help_text="Number of all labels.")
 
     class Meta:
         model = Instance
@@ -36,6 +39,7 @@ class InstanceSerializer(RowSerializer[Instance]):
             "profile_name",
             "picture_url",
             "labels",
+            "label_count",
             "created_at",
             "updated_at",
         )
@@ -43,12 +47,15 @@ class InstanceSerializer(RowSerializer[Instance]):
 
     @extend_schema_field(LabelSerializer(many=True))
     def get_labels(self, row: Instance) -> list[dict[str, Any]]:
-        """Return the labels of the instance that are not deleted, ordered by id."""
+        """Return the first labels of the instance that are not deleted, ordered by id."""
+        labels = [(label_id, row.labels[label_id]) for label_id in nsmallest(MAX_LABELS, row.usable_labels)]
         return [
-            {"id": label_id, "name": label.get("name", ""), "color": label.get("color")}
-            for label_id, label in sorted(row.labels.items())
-            if label_id not in row.deleted_labels
+            {"id": label_id, "name": label.get("name", ""), "color": label.get("color")} for label_id, label in labels
         ]
+
+    def get_label_count(self, row: Instance) -> int:
+        """Return the number of labels that are not deleted."""
+        return len(row.usable_labels)
 
 
 class InstanceDetailSerializer(InstanceSerializer):

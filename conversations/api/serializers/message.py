@@ -13,6 +13,7 @@ from conversations.api.serializers.conversation import ConversationSerializer
 from conversations.api.serializers.instance import InstanceSerializer
 from conversations.evolution import coerce
 from conversations.models import Contact, Conversation, Instance, Message
+from conversations.models.message import MAX_SHOWN
 
 STATUSES = {status.value: status.name.lower() for status in Message.Status}
 
@@ -42,14 +43,18 @@ class PollOptionSerializer(serializers.Serializer[Any]):
     """One option of a poll and its voters."""
 
     name = serializers.CharField()
-    voters = serializers.ListField(child=serializers.CharField())
+    voters = serializers.ListField(
+        child=serializers.CharField(), help_text=f"Addresses of the first {MAX_SHOWN} voters, sorted."
+    )
+    voter_count = serializers.IntegerField(help_text="Number of all voters.")
 
 
 class PollResultsSerializer(serializers.Serializer[Any]):
     """The results of a poll and the time of the latest vote."""
 
     at = serializers.DateTimeField()
-    options = PollOptionSerializer(many=True)
+    options = PollOptionSerializer(many=True, help_text=f"The first {MAX_SHOWN} options, in the order of the poll.")
+    option_count = serializers.IntegerField(help_text="Number of all options.")
 
 
 class MessageSerializer(RowSerializer[Message]):
@@ -70,7 +75,8 @@ class MessageSerializer(RowSerializer[Message]):
     media = serializers.SerializerMethodField(help_text="null if the message has no media.")
     details = DetailsField(help_text="Data specific to the message's kind, other than text and media.")
     quoted = QuotedSerializer()
-    reactions = serializers.SerializerMethodField()
+    reactions = serializers.SerializerMethodField(help_text=f"The oldest {MAX_SHOWN} reactions, oldest first.")
+    reaction_count = serializers.SerializerMethodField(help_text="Number of all reactions.")
     poll_results = serializers.SerializerMethodField()
 
     class Meta:
@@ -97,6 +103,7 @@ class MessageSerializer(RowSerializer[Message]):
             "original_text",
             "is_deleted",
             "reactions",
+            "reaction_count",
             "poll_results",
             "source",
         )
@@ -114,15 +121,20 @@ class MessageSerializer(RowSerializer[Message]):
 
     @extend_schema_field(ReactionSerializer(many=True))
     def get_reactions(self, row: Message) -> list[dict[str, Any]]:
-        """Return the reactions to the message that were not removed, oldest first."""
-        reactions = [
-            {**reaction, "contact_id": int(author) if author.isdecimal() else None}
-            for author, reaction in row.reactions.items()
-            if reaction["emoji"]
+        """Return the first reactions to the message that were not removed, oldest first."""
+        rows = [
+            {
+                **reaction,
+                "contact_id": int(author) if author.isdecimal() else None,
+                "at": coerce.from_ms(reaction["at"]),
+            }
+            for author, reaction in row.first_reactions
         ]
-        reactions.sort(key=lambda reaction: (reaction["at"], reaction["who"]))
-        rows = [{**reaction, "at": coerce.from_ms(reaction["at"])} for reaction in reactions]
         return list(ReactionSerializer(rows, many=True).data)
+
+    def get_reaction_count(self, row: Message) -> int:
+        """Return the number of reactions that were not removed."""
+        return len(row.current_reactions)
 
     @extend_schema_field(PollResultsSerializer(allow_null=True))
     def get_poll_results(self, row: Message) -> dict[str, Any] | None:
@@ -130,4 +142,5 @@ class MessageSerializer(RowSerializer[Message]):
         if not row.poll_results:
             return None
         at = max(vote["at"] for vote in row.poll_results.values())
-        return PollResultsSerializer({"at": coerce.from_ms(at), "options": row.poll_count}).data
+        count = {"options": row.poll_count, "option_count": row.poll_option_count}
+        return PollResultsSerializer({"at": coerce.from_ms(at), **count}).data

@@ -29,8 +29,10 @@ COPY_FIELDS = (
     "precedence",
 )
 EDITED = "edited"  # the name in `Message.details` of the details after the latest edit, and the edit's time in `at`
+STATEMENT_FIELDS = ("reactions", "poll_results")  # a statement of each author
 MERGED_FIELDS = (
     *COPY_FIELDS,
+    *STATEMENT_FIELDS,
     "text",
     "timestamp",
     "sent_order",
@@ -41,8 +43,6 @@ MERGED_FIELDS = (
     "edited_at",
     "edited_at_is_estimated",
     "is_deleted",
-    "reactions",
-    "poll_results",
 )
 
 
@@ -64,7 +64,8 @@ class Update(Protocol):
 
 def snapshot(row: Message) -> dict[str, Any]:
     """Return the current values of the message fields that a merge can change."""
-    return {name: getattr(row, name) for name in MERGED_FIELDS}
+    statements = {name: dict(getattr(row, name)) for name in STATEMENT_FIELDS}  # a merge changes these in place
+    return {name: getattr(row, name) for name in MERGED_FIELDS} | statements
 
 
 def changed_fields(row: Message, before: Values) -> set[str]:
@@ -143,16 +144,15 @@ def merge_update(row: Message, update: Update, subject: str = "") -> None:
         case "edit":
             _merge_edit(row, update.rank_or_ms, update.value)
         case "details":
-            row.details = _merge_statement(row.details, EDITED, {**update.value, "at": update.rank_or_ms})
+            row.details = _merge_details(row.details, {**update.value, "at": update.rank_or_ms})
         case "album":  # `MessageBatch` looks up the messages of albums
             pass
         case "delete":
             row.is_deleted = True
         case "reaction":
-            row.reactions = _merge_statement(row.reactions, subject, {**update.value, "at": update.rank_or_ms})
+            _merge_statement(row.reactions, subject, {**update.value, "at": update.rank_or_ms})
         case "poll":
-            vote = {**update.value, "at": update.rank_or_ms}
-            row.poll_results = _merge_statement(row.poll_results, subject, vote)
+            _merge_statement(row.poll_results, subject, {**update.value, "at": update.rank_or_ms})
         case "call":
             _merge_call_stage(row, update.rank_or_ms, update.value["stage"])
         case _:
@@ -165,14 +165,13 @@ def merge_messages(row: Message, other: Message) -> None:
     details = {name: value for name, value in other.details.items() if name != EDITED}
     merge_copy(row, {name: getattr(other, name) for name in MERGED_FIELDS} | {"text": text, "details": details})
     if EDITED in other.details:
-        row.details = _merge_statement(row.details, EDITED, other.details[EDITED])
+        row.details = _merge_details(row.details, other.details[EDITED])
     if other.edited_at is not None:
         _merge_edit(row, coerce.to_ms(other.edited_at), _edit_value(other))
     row.is_deleted = row.is_deleted or other.is_deleted
-    for subject, reaction in other.reactions.items():
-        row.reactions = _merge_statement(row.reactions, subject, reaction)
-    for subject, vote in other.poll_results.items():
-        row.poll_results = _merge_statement(row.poll_results, subject, vote)
+    for name in STATEMENT_FIELDS:
+        for subject, statement in getattr(other, name).items():
+            _merge_statement(getattr(row, name), subject, statement)
 
 
 def _merge_edit(row: Message, ms: int, edit: Values) -> None:
@@ -200,14 +199,25 @@ def replace_subjects(statements: Mapping[str, Values], subjects: Mapping[str, st
     """Return reactions or votes by author, after some authors were replaced; `subjects` maps old to new authors."""
     merged: dict[str, Values] = {}
     for subject, statement in statements.items():
-        merged = _merge_statement(merged, subjects.get(subject, subject), statement)
+        _merge_statement(merged, subjects.get(subject, subject), statement)
     return merged
 
 
-def _merge_statement(statements: Mapping[str, Values], subject: str, new: Values) -> dict[str, Values]:
-    """Return reactions or votes by author; the author's `new` one replaces the old one if `new` is later."""
+def _merge_details(details: Values, edited: Values) -> dict[str, Any]:
+    """Return the details of a message after an edit, which replaces an earlier one."""
+    merged = dict(details)
+    _merge_statement(merged, EDITED, edited)
+    return merged
+
+
+def _merge_statement(statements: dict[str, Any], subject: str, new: Values) -> None:
+    """Put a reaction or a vote among those by author, unless the author's old one is later.
+
+    Others may have the old dict of all statements copied, but never the statement of one author, which is replaced.
+    """
     old = statements.get(subject)
-    return {**statements, subject: dict(new if not old or _statement_order(new) > _statement_order(old) else old)}
+    if not old or _statement_order(new) > _statement_order(old):
+        statements[subject] = dict(new)
 
 
 def _statement_order(statement: Values) -> tuple[bool, int, bool, str]:

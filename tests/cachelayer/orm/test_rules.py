@@ -266,9 +266,9 @@ def test_a_contacts_new_name_appears_among_the_participants_of_its_groups() -> N
     instance = an_instance()
     group, contact = a_group(instance), a_contact(instance, name="Ana")
     group.participants.create(contact=contact, clock="1")
-    assert [one.contact.name for one in Participant.objects.present(group)] == ["Ana"]
+    assert [one.contact.name for one in Participant.objects.shown(group)] == ["Ana"]
     contact.name = "Bia"
     contact.save()
-    assert [one.contact.name for one in Participant.objects.present(group)] == ["Bia"]
+    assert [one.contact.name for one in Participant.objects.shown(group)] == ["Bia"]
     group.participants.update(is_present=False)
-    assert Participant.objects.present(group) == []
+    assert Participant.objects.shown(group) == []

@@ -413,7 +413,7 @@ READS: dict[str, Read] = {
     "an instance's conversations": lambda row: Conversation.objects.for_instance(row.instance_id),
     "all contacts": lambda _: Contact.objects.for_instance(None),
     "instances of a name": lambda row: Instance.objects.by_name(row.instance.name),
-    "a group's members": lambda row: Participant.objects.present(row.conversation),
+    "a group's members": lambda row: Participant.objects.shown(row.conversation),
     "cache.get": lambda _: cache.get("values:x"),
     "cache.fetch": lambda _: cache.fetch("values:y", lambda: {"a": [JSON, [1]]}),
 }

@@ -13,7 +13,7 @@ from conversations.evolution.media_names import media_name
 from conversations.models import Contact, Conversation, Message, Participant
 from tests.conversations.admin.conftest import START, Populate, StaffClient, add_messages
 from tests.conversations.admin.pages import delete_url, list_url, page_url
-from tests.conversations.rows import a_message
+from tests.conversations.rows import a_message, add_members
 
 SCRIPT = "<script>alert(1)</script>"
 
@@ -195,6 +195,18 @@ def test_a_group_shows_its_participants(admin_client: Client, chat: Conversation
     Participant.objects.create(conversation=group, contact=Contact.objects.get(), clock="1", role="admin")
     content = admin_client.get(page_url(group)).content.decode()
     assert "<bdi>Ana 000</bdi> (admin)" in content
+
+
+def test_of_many_participants_and_labels_the_first_are_shown_with_the_number_of_the_others(
+    admin_client: Client, chat: Conversation
+) -> None:
+    labels = {f"{n:04}": True for n in range(1_250)}
+    group = Conversation.objects.create(instance=chat.instance, kind="group", jid="1@g.us", labels=labels)
+    add_members(group, 102)
+    content = admin_client.get(page_url(group)).content.decode()
+    assert content.count("<bdi>") == 100
+    assert "</bdi> and 2 more" in content
+    assert "0099 and 1,150 more" in content
 
 
 def test_the_list_shows_names_numbers_previews_and_flags(admin_client: Client, chat: Conversation) -> None:

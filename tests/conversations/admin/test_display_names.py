@@ -46,7 +46,7 @@ def test_a_sender_has_the_current_name_or_the_name_in_the_message_or_the_number(
 
 
 def test_a_page_refers_to_quoted_senders_senders_and_those_who_reacted() -> None:
-    reactions = {"7": {"emoji": "👍"}, "me": {}, "other:1@bot": {}}
+    reactions = {"7": {"emoji": "👍", "at": 1}, "me": {}, "9": {"emoji": "", "at": 2}}
     rows = [Message(quoted_sender="5511999990001@s.whatsapp.net", sender_id=8, reactions=reactions), Message()]
     assert referenced_keys(rows) == {"phone:551199990001"}
     assert referenced_contacts(rows) == {7, 8}

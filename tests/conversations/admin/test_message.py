@@ -1,9 +1,13 @@
 import pytest
-from django.test import Client
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.test import Client, RequestFactory
 
+from conversations.admin.message import MessageAdmin
 from conversations.models import Conversation, Message
 from tests.conversations.admin.conftest import Populate
 from tests.conversations.admin.pages import list_url, page_url
+from tests.conversations.rows import a_chat, a_message, an_instance
 
 
 def test_the_page_shows_all_fields_of_a_message(admin_client: Client, chat: Conversation) -> None:
@@ -26,6 +30,15 @@ def test_the_list_shows_a_preview_of_the_text(admin_client: Client, chat: Conver
     assert "x" * 81 not in content
     assert "Aninha" in content
     assert chat.name in content
+
+
+def test_the_list_reads_the_beginning_of_texts_alone(rf: RequestFactory, admin_user: User) -> None:
+    request = rf.get("/")
+    request.user = admin_user
+    a_message(a_chat(an_instance()), text="x" * 1000)
+    row = MessageAdmin(Message, admin.site).get_queryset(request).get()
+    assert "text" in row.get_deferred_fields()
+    assert len(row.text_beginning) < 100
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_reactions_are_grouped_by_emoji_without_removed_ones() -> None:
         "odd": "shape",
     }
     (view,) = views(message(1, reactions=reactions))
-    assert view.reactions == [Reaction("👍", ("Ana", "You")), Reaction("🙏", ("+5521",))]
+    assert view.reactions == [Reaction("👍", ("Ana", "You"), 2), Reaction("🙏", ("+5521",), 1)]
 
 
 def test_edits_deletions_and_flags_are_shown() -> None:

@@ -110,6 +110,7 @@ ROUTES = {
     ("get", "conversations/{id}/"): Route(Scope.READ, "conversation"),
     ("patch", "conversations/{id}/"): Route(Scope.WRITE, "conversation", body=lambda _: {"is_pinned": True}),
     ("get", "conversations/{id}/messages/"): Route(Scope.READ, "conversation"),
+    ("get", "conversations/{id}/participants/"): Route(Scope.READ, "conversation"),
     ("get", "messages/"): Route(Scope.READ),
     ("get", "messages/{id}/"): Route(Scope.READ, "message"),
     ("get", "messages/{id}/media/"): Route(Scope.READ, "message"),

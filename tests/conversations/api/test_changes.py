@@ -59,7 +59,7 @@ def test_a_change_is_made_and_shown(
     assert (after.json(), after["ETag"]) == (answer.json(), answer["ETag"])
     assert answer.json().keys() == before.keys()
     changed = {name for name, value in answer.json().items() if value != before[name]}
-    assert changed <= shown.keys() | {"updated_at"}
+    assert changed <= shown.keys() | {"updated_at", "label_count"}
 
 
 def test_what_changes_nothing_leaves_the_version(api: APIClient, chat: Conversation) -> None:

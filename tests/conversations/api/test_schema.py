@@ -30,7 +30,8 @@ def test_the_schema_contains_every_route(schema: Any) -> None:
     operations = {(path, method) for path, methods in schema["paths"].items() for method in methods}
     resources = ("instances", "contacts", "conversations", "messages")
     expected = {(f"/api/v1/{name}/{tail}", "get") for name in resources for tail in ("", "{id}/")}
-    expected |= {("/api/v1/conversations/{id}/messages/", "get"), ("/api/v1/messages/{id}/media/", "get")}
+    expected |= {(f"/api/v1/conversations/{{id}}/{name}/", "get") for name in ("messages", "participants")}
+    expected |= {("/api/v1/messages/{id}/media/", "get")}
     expected |= {("/api/v1/media-ticket/", "get"), ("/api/v1/messages/{id}/thumbnail/", "get")}
     expected |= {(f"/api/v1/search/{name}/", "get") for name in ("contacts", "conversations", "messages")}
     expected |= {("/api/v1/cache/stats/", "get"), ("/api/v1/conversations/counters/", "get")}

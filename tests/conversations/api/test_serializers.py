@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
+from conversations.api.serializers.conversation import ConversationSerializer
 from conversations.models import Contact, Conversation, Instance, Message, Participant
 from tests.conversations.api.conftest import ApiCall
 from tests.conversations.rows import NOON, a_chat, a_contact, a_group, a_message, an_instance
@@ -37,6 +38,7 @@ def test_an_instance_has_these_fields(get: ApiCall) -> None:
         "id": instance.pk,
         "is_removed": False,
         "labels": [{"id": "1", "name": "pago", "color": None}, {"id": "2", "name": "novo", "color": 3}],
+        "label_count": 2,
         "created_at": NOON_TEXT,
         "updated_at": NOON_TEXT,
     }
@@ -124,11 +126,12 @@ def test_a_conversation_has_these_fields(get: ApiCall) -> None:
         "muted_until": None,
         "is_deleted": False,
         "labels": ["10", "2"],
+        "label_count": 2,
         "created_at": NOON_TEXT,
         "updated_at": NOON_TEXT,
     }
     assert get("conversations/")["results"] == [expected]
-    assert get(f"conversations/{chat.pk}/") == {**expected, "participants": []}
+    assert get(f"conversations/{chat.pk}/") == {**expected, "participants": [], "participant_count": 0}
 
 
 def test_a_conversation_without_messages_has_no_last_message(api: APIClient, get: ApiCall) -> None:
@@ -190,6 +193,7 @@ def test_a_message_has_these_fields(get: ApiCall) -> None:
         "original_text": "",
         "is_deleted": False,
         "reactions": [],
+        "reaction_count": 0,
         "poll_results": None,
         "source": "ios",
     }
@@ -222,12 +226,13 @@ def test_a_message_with_media_quote_edit_reactions_and_votes(get: ApiCall) -> No
     assert data["details"] == {"is_forwarded": True}
     assert data["quoted"] == {"key_id": "3EB1", "sender": "5511@s.whatsapp.net", "text": "[image]"}
     assert (data["original_text"], data["edited_at"], data["is_deleted"]) == ("ola", NOON_TEXT, True)
+    assert data["reaction_count"] == 2
     assert data["reactions"] == [
         {"who": "me", "contact_id": None, "emoji": "❤️", "at": NOON_TEXT},
         {"who": "5512@s.whatsapp.net", "contact_id": 12, "emoji": "👍", "at": "2026-03-01T12:00:05Z"},
     ]
-    voters = ["5511@s.whatsapp.net"]
-    assert data["poll_results"] == {"at": NOON_TEXT, "options": [{"name": "sim", "voters": voters}]}
+    option = {"name": "sim", "voters": ["5511@s.whatsapp.net"], "voter_count": 1}
+    assert data["poll_results"] == {"at": NOON_TEXT, "options": [option], "option_count": 1}
 
 
 @pytest.mark.parametrize("status", list(Message.Status))
@@ -242,3 +247,12 @@ def test_updated_at_can_be_passed_back_as_updated_after(get: ApiCall) -> None:
     updated_at = get(f"conversations/{chat.pk}/")["updated_at"]
     assert dt.datetime.fromisoformat(updated_at) == chat.updated_at
     assert get("conversations/", updated_after=updated_at)["results"] == []
+
+
+def test_a_row_inside_many_rows_is_serialized_once() -> None:
+    instance = an_instance()
+    rows = [a_chat(instance) for _ in range(3)]
+    ConversationSerializer.load_related(rows, ("instance",))
+    data = ConversationSerializer(rows, many=True, context={"expand": ("instance",), "fields": ()}).data
+    assert {id(row["instance"]) for row in data} == {id(data[0]["instance"])}
+    assert data[0]["instance"]["id"] == instance.pk

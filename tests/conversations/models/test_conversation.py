@@ -91,8 +91,8 @@ def test_participants_are_the_present_members_of_a_group_ordered_by_name() -> No
     for name, clock, is_present in (("Caio", "5", True), ("Ana", "6", True), ("left", "6", False), ("gone", "4", True)):
         contact = a_contact(instance, name=name)
         Participant.objects.create(conversation=group, contact=contact, clock=clock, is_present=is_present)
-    assert [member.contact.name for member in Participant.objects.present(group)] == ["Ana", "Caio"]
-    assert Participant.objects.present(a_chat(instance)) == []
+    assert [member.contact.name for member in Participant.objects.shown(group)] == ["Ana", "Caio"]
+    assert Participant.objects.shown(a_chat(instance)) == []
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------

@@ -119,7 +119,10 @@ def test_the_latest_vote_of_each_person_counts() -> None:
     rows = apply_in_every_order(poll, vote(PHONE, 1000, "9h"), vote(BOB, 2000, "14h"), vote(PHONE, 3000, "14h"))
     (row,) = rows["messages"]
     count = Message(details=row["details"], poll_results=row["poll_results"]).poll_count
-    assert count == [{"name": "9h", "voters": []}, {"name": "14h", "voters": sorted([PHONE, BOB])}]
+    assert count == [
+        {"name": "9h", "voters": [], "voter_count": 0},
+        {"name": "14h", "voters": sorted([PHONE, BOB]), "voter_count": 2},
+    ]
     (row,) = apply_in_every_order(poll, vote(PHONE, 1000, "9h"), vote(PHONE, 2000))["messages"]
     assert [option["voters"] for option in Message(poll_results=row["poll_results"]).poll_count] == []
 

@@ -295,6 +295,17 @@ def test_changed_fields_are_those_that_differ_from_the_snapshot() -> None:
     assert merge_rules.changed_fields(row, before) == {"text", "original_text", "edited_at"}
 
 
+@pytest.mark.parametrize(("kind", "field"), [("reaction", "reactions"), ("poll", "poll_results")])
+def test_a_statement_is_merged_without_a_copy_of_the_others_and_is_seen_as_a_change(kind: str, field: str) -> None:
+    row = merged(copy(), update(kind, 1, "ana", emoji="❤"))
+    before, statements = merge_rules.snapshot(row), getattr(row, field)
+    merge_rules.merge_update(row, update(kind, 2, "bob", emoji="❤"), "bob")
+    assert getattr(row, field) is statements
+    assert merge_rules.changed_fields(row, before) == {field}
+    merge_rules.merge_update(row, update(kind, 1, "bob", emoji="👍"), "bob")
+    assert statements["bob"]["emoji"] == "❤"
+
+
 # --- properties -------------------------------------------------------------------------------------------------------
 few_examples = settings(max_examples=30)
 times, subjects = st.integers(1, 3), st.sampled_from(["ana", "bob", "me"])
