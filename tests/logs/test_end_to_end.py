@@ -205,8 +205,14 @@ def test_a_successful_request_is_one_line(server: Server) -> None:
 
 
 def test_the_console_gets_the_same_lines_as_json(server: Server) -> None:
-    shown = [json.loads(line) for line in (server.directory / "output").read_text().splitlines()]
-    assert server.one("api-errors.log", request_id="broken", level="ERROR") in shown
+    error = server.one("api-errors.log", request_id="broken", level="ERROR")
+
+    def shown() -> list[Any]:
+        """Return the complete lines; the process writes to the console after the log files, in parts."""
+        lines = (server.directory / "output").read_text().rpartition("\n")[0].splitlines()
+        return [json.loads(line) for line in lines]
+
+    wait_until(lambda: error in shown())
 
 
 def test_no_secret_and_no_personal_data_is_written(server: Server) -> None:
