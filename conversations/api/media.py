@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from django.core.files.base import File
 
 CACHE_CONTROL = "private, max-age=86400, immutable"
+NOT_KEPT = "private, no-store"
 SANDBOX = "default-src 'none'; sandbox"
 BLOCK_BYTES = 64 * 1024
 
@@ -72,15 +73,6 @@ class StorageError(APIException):
     default_detail = "The storage of media is not available now."
     default_code = "unavailable"
     headers: ClassVar = {"Retry-After": "5"}
-
-
-class BusyError(APIException):
-    """Answers a request for a thumbnail while the process makes too many others."""
-
-    status_code = 503
-    default_detail = "Too many thumbnails are made at once; try again."
-    default_code = "busy"
-    headers: ClassVar = {"Retry-After": "1"}
 
 
 class FilePart:
@@ -192,12 +184,18 @@ class MessageThumbnailView(MediaView):
         """Download a small picture of the message's file, link or place.
 
         It is the one that WhatsApp sent. If there is none, it is made from the message's picture at the first request,
-        with at most 320 pixels in width and height.
+        with at most 320 pixels in width and height. While too many others are made, the answer is the picture itself.
         """
         row = self.message(request, pk)
         if not has_thumbnail(row):
             raise GoneError if row.media.get(REMOVED) else NotFound
-        return send(request, row, stored_name(row, THUMBNAIL) or _made_thumbnail(stored_name(row, REFERENCE)))
+        if thumbnail := stored_name(row, THUMBNAIL):
+            return send(request, row, thumbnail)
+        picture = stored_name(row, REFERENCE)
+        try:
+            return send(request, row, _made_thumbnail(picture))
+        except thumbnails.BusyError:
+            return send(request, row, picture, NOT_KEPT)
 
 
 def _made_thumbnail(picture: str) -> str:
@@ -209,15 +207,12 @@ def _made_thumbnail(picture: str) -> str:
         BusyError: the process makes too many other thumbnails.
     """
     name = thumbnails.made_name(picture)
-    try:
-        if not default_storage.exists(name):
-            thumbnails.make(picture)
-    except thumbnails.BusyError:
-        raise BusyError from None
+    if not default_storage.exists(name):
+        thumbnails.make(picture)
     return name
 
 
-def send(request: Request, row: Message, name: str) -> HttpResponseBase:
+def send(request: Request, row: Message, name: str, cache_control: str = CACHE_CONTROL) -> HttpResponseBase:
     """Return a response with a file, or with the part of it that the request asks for.
 
     Raises:
@@ -227,7 +222,7 @@ def send(request: Request, row: Message, name: str) -> HttpResponseBase:
         UnsatisfiableRangeError: the file has no such part.
     """
     etag = f'"{name.rpartition("/")[2]}"'
-    kept = {"ETag": etag, "Cache-Control": CACHE_CONTROL, "Vary": "Authorization, Cookie"}
+    kept = {"ETag": etag, "Cache-Control": cache_control, "Vary": "Authorization, Cookie"}
     unchanged = get_conditional_response(cast("HttpRequest", request), etag=etag, response=HttpResponse(headers=kept))
     if unchanged is not None and unchanged.status_code != HTTPStatus.OK:
         return unchanged

@@ -50,7 +50,6 @@ CODES = {
     "throttled": Code(429, "Too many requests; `Retry-After` says when to ask again."),
     "server_error": Code(500, "The server failed. Its logs have the traceback under `request_id`."),
     "unavailable": Code(503, "The database is not available now; `Retry-After` says when to ask again."),
-    "busy": Code(503, "Too many thumbnails are made at once; `Retry-After` says when to ask again."),
 }
 
 

@@ -23,7 +23,7 @@ MAX_PIXELS = 25_000_000  # of a picture; a pixel takes up to 4 bytes of memory
 MAX_SIDE = 20_000  # pixels in width and height; 25,000,000 rows of one pixel take four times as long
 MAX_SCANS = 32  # of a JPEG; each one is a pass over all pixels, and usual files have about ten
 WAIT_SECONDS = 5.0  # for other pictures of this process
-MAX_WAITING = 2  # threads that wait for it; a page full of large pictures leaves the other threads to other requests
+MAX_WAITING = 4  # threads that wait for it; a page full of large pictures leaves the other threads to other requests
 _SCAN = b"\xff\xda"
 SUFFIX = ".thumbnail"
 
@@ -54,7 +54,7 @@ def make(name: str) -> bytes:
 
     Raises:
         FileNotFoundError: there is no such picture.
-        BusyError: this process decodes too many other pictures; try again.
+        BusyError: this process decodes too many other pictures.
     """
     with _turn():
         with default_storage.open(name) as file:

@@ -3,7 +3,7 @@
 import datetime as dt
 import hashlib
 import time
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from io import BytesIO
 from typing import Any
 
@@ -202,23 +202,23 @@ def test_other_files_have_no_thumbnail(api: APIClient, kind: str, mimetype: str)
     assert api.get(url(row, file="thumbnail")).status_code == 404
 
 
-def test_a_thumbnail_waits_for_a_while_until_others_are_made(api: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("taken", "times", "color"),
+    [(thumbnails.decoder, 1, "green"), (thumbnails.places, 1 + thumbnails.MAX_WAITING, "navy")],
+    ids=["decoder", "places"],
+)
+def test_the_picture_itself_is_sent_while_too_many_thumbnails_are_made(
+    api: APIClient, monkeypatch: pytest.MonkeyPatch, taken: AbstractContextManager[Any], times: int, color: str
+) -> None:
     monkeypatch.setattr(thumbnails, "WAIT_SECONDS", 0.01)
-    row = a_medium(a_picture())
-    with thumbnails.decoder:
+    picture = a_picture(color=color)
+    row = a_medium(picture)
+    with ExitStack() as others:
+        for _ in range(times):
+            others.enter_context(taken)
         answer = api.get(url(row, file="thumbnail"))
-    assert (answer.status_code, answer["Retry-After"]) == (503, "1")
-    assert content(api.get(url(row, file="thumbnail")))
-
-
-def test_only_some_threads_wait_for_thumbnails(api: APIClient) -> None:
-    row = a_medium(a_picture(color="green"))
-    with ExitStack() as waiting:
-        for _ in range(1 + thumbnails.MAX_WAITING):
-            waiting.enter_context(thumbnails.places)
-        answer = api.get(url(row, file="thumbnail"))
-    assert (answer.status_code, answer["Retry-After"]) == (503, "1")
-    assert content(api.get(url(row, file="thumbnail")))
+    assert (answer.status_code, answer["Cache-Control"], content(answer)) == (200, "private, no-store", picture)
+    assert content(api.get(url(row, file="thumbnail"))) != picture
 
 
 # --- tickets ----------------------------------------------------------------------------------------------------------
