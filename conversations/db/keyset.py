@@ -68,18 +68,18 @@ def keyset_page(
     )
 
 
-def rows_after(rows: QuerySet[Row], order: Sequence[str], cursor: str) -> QuerySet[Row]:
-    """Return the rows after the place of a cursor to a next page; all rows for "".
+def after(model: type[Model], order: Sequence[str], cursor: str) -> Q:
+    """Return the filter for the rows after the place of a cursor to a next page; an empty one for "".
 
     Raises:
         InvalidCursor: see `keyset_page`; also a cursor to a previous page is not valid.
     """
     if not cursor:
-        return rows
-    direction, boundary = _decode(cursor, rows.model, order)
+        return Q()
+    direction, boundary = _decode(cursor, model, order)
     if direction != "next":
         raise InvalidCursor("the list has no previous pages")
-    return rows.filter(_is_after(order, boundary))
+    return _is_after(order, boundary)
 
 
 def cursor_at(row: Model, order: Sequence[str], direction: Direction) -> str:

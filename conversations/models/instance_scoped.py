@@ -23,15 +23,20 @@ def instance_pks(instances: Instances) -> tuple[int, ...] | None:
     return (pk_of(instances),) if isinstance(instances, Instance | int) else tuple(sorted(set(instances)))
 
 
+def scope(instances: Instances) -> Q:
+    """Return the filter for the rows of some instances."""
+    pks = instance_pks(instances)
+    if pks is None:
+        return Q()
+    return Q(instance=pks[0]) if len(pks) == 1 else Q(instance__in=pks)
+
+
 class InstanceScopedManager(TableManager[Row]):
     """Lists the rows of one instance or of all instances, and deletes rows while holding the instance lock."""
 
     def scoped_to(self, instances: Instances) -> models.QuerySet[Row]:
         """Return the rows of some instances."""
-        pks = instance_pks(instances)
-        if pks is None:
-            return self.all()
-        return self.filter(instance=pks[0]) if len(pks) == 1 else self.filter(instance__in=pks)
+        return self.filter(scope(instances))
 
     def rows_of(
         self, instances: Instances, condition: Q, *, is_small: bool = False

@@ -1,33 +1,40 @@
 """Searches for contacts, conversations and messages, at a cost that hardly depends on the number of rows.
 
-A search tries the steps of `STEPS` in turn. If few rows match, it reads them from the index and sorts them. If more
-match, it reads rows in the order of the list until enough match, which is cheaper for a frequent word. After the last
-step, all matches are sorted.
+The index returns rows in no order, and is slow for a frequent word. So a search first counts its words in a few rows.
+If it is frequent, it reads rows in the order of the list until enough match. Else it reads the matching rows from the
+index and sorts them. Of the words of messages, the rarest one alone is looked up, and the others are checked in the
+rows. If more rows match than expected, the search tries the steps of `STEPS` in turn.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
-from django.db.models import QuerySet
+from django.db.models import BooleanField, Case, Q, QuerySet, Value, When
 
 from cachelayer import Page, cache
 from conversations.db import page_bytes
-from conversations.db.keyset import cursor_at, rows_after
+from conversations.db.keyset import after, cursor_at
 from conversations.db.page_bytes import MAX_PAGE_BYTES
 from conversations.models import Contact, Conversation, Message
 from conversations.models.conversation import LATEST_FIRST as LATEST_CONVERSATION_FIRST
-from conversations.models.instance_scoped import Instances, InstanceScopedManager, instance_pks
+from conversations.models.instance_scoped import Instances, InstanceScopedManager, instance_pks, scope
 from conversations.models.message import LATEST_FIRST as LATEST_MESSAGE_FIRST
-from conversations.search.buckets import span, windows
+from conversations.search.buckets import bucket, span
+from conversations.search.folding import fold
 from conversations.search.lexemes import CONTACTS, GROUPS, MESSAGES, Index, Matches
-from conversations.search.query import Query
+from conversations.search.query import Alternatives, Query
 
+SAMPLE = 200  # rows that tell how frequent a search is
+FREQUENT = 5  # matching rows among these with which reading in order is expected to find a page in the first step
 # For each step: the number of matching rows that are sorted, and the number of rows that are read in order.
-STEPS = ((1_000, 1_500), (10_000, 5_000))
+STEPS = ((2_000, 5_000), (10_000, 10_000))
+CANDIDATES = 2_000  # messages with the rarest word that are checked
+GROWTH = 4  # how many times more buckets of messages a search reads next
 ALL = 2**31  # a limit that limits nothing
 
 # Contacts are not found in the order of their names: whoever searches for a frequent name would find the matching rows
@@ -117,34 +124,49 @@ def _on_one_page(rows: QuerySet[Any], order: Sequence[str]) -> list[int]:
 # --- contacts ---------------------------------------------------------------------------------------------------------
 def contact_pks(query: Query, instances: Instances, *, cursor: str = "", limit: int) -> list[int]:
     """Return the primary keys of the first rows of `find_contacts`, read from the database."""
-    rows = rows_after(Contact.objects.scoped_to(instances), NEWEST_FIRST, cursor)
-    return _first(rows, NEWEST_FIRST, _condition(CONTACTS, query.names, instances), limit)
+    shown = scope(instances) & after(Contact, NEWEST_FIRST, cursor)
+    rows = _Rows(Contact.objects.all(), shown, NEWEST_FIRST, _condition(CONTACTS, query.names, instances))
+    return _in_steps(rows, limit, is_frequent=_is_frequent_name(query, instances))
+
+
+def _is_frequent_name(query: Query, instances: Instances) -> bool:
+    """Return whether many of the newest contacts match a name.
+
+    In few instances, no name is frequent enough: the index finds it fast, and the rows of one instance are far apart.
+    """
+    if Matches(CONTACTS, query.names, instance_pks(instances)).instances or len(query.names) > 1:
+        return False
+    names = Contact.objects.scoped_to(instances).order_by(*NEWEST_FIRST).values_list("name", "saved_name", "push_name")
+    return _Sample(query.names, [" ".join(row) for row in names[:SAMPLE]]).is_frequent
 
 
 # --- conversations ----------------------------------------------------------------------------------------------------
 def conversation_pks(query: Query, instances: Instances, *, cursor: str = "", limit: int) -> list[int]:
     """Return the primary keys of the first rows of `find_conversations`, read from the database."""
     order = LATEST_CONVERSATION_FIRST
-    rows = rows_after(Conversation.objects.scoped_to(instances).filter(is_deleted=False), order, cursor)
-    groups = _first(rows.filter(GROUPS.condition), order, _condition(GROUPS, query.names, instances), limit)
-    found = rows.filter(pk__in=[*groups, *_first_direct(rows, query, instances, limit)])
-    return list(found.order_by(*order).values_list("pk", flat=True)[:limit])
-
-
-def _first_direct(rows: QuerySet[Conversation], query: Query, instances: Instances, limit: int) -> list[int]:
-    """Return the primary keys of the first conversations whose contact matches."""
-    order = LATEST_CONVERSATION_FIRST
-    matches = _condition(CONTACTS, query.names, instances)
-    contacts = Contact.objects.scoped_to(instances).filter(matches())
+    shown = scope(instances) & after(Conversation, order, cursor) & Q(is_deleted=False)
+    groups = _Rows(
+        Conversation.objects.filter(GROUPS.condition), shown, order, _condition(GROUPS, query.names, instances)
+    )
+    contacts = _condition(CONTACTS, query.names, instances)
+    direct = _Rows(
+        Conversation.objects.filter(contact__isnull=False), shown, order, partial(contacts, path="contact__")
+    )
+    of_contacts = Contact.objects.filter(contacts())
 
     def sort_few(candidates: int) -> list[int] | None:
-        pks = list(contacts.values_list("pk", flat=True)[: candidates + 1])
+        pks = list(of_contacts.values_list("pk", flat=True)[: candidates + 1])
         if len(pks) > candidates:
             return None
-        return list(rows.filter(contact__id__any_of=pks).order_by(*order).values_list("pk", flat=True)[:limit])
+        found = direct.every.filter(shown, contact__id__any_of=pks).order_by(*order)
+        return list(found.values_list("pk", flat=True)[:limit])
 
-    direct = rows.filter(contact__isnull=False)
-    return _in_steps(direct, order, partial(matches, path="contact__"), limit, sort_few)
+    is_frequent = _is_frequent_name(query, instances)
+    found = [
+        *_in_steps(groups, limit, is_frequent=is_frequent),
+        *_in_steps(direct, limit, sort_few, is_frequent=is_frequent),
+    ]
+    return list(Conversation.objects.filter(pk__in=found).order_by(*order).values_list("pk", flat=True)[:limit])
 
 
 # --- messages ---------------------------------------------------------------------------------------------------------
@@ -152,19 +174,35 @@ def message_pks(query: Query, instances: Instances, *, cursor: str = "", limit: 
     """Return the primary keys of the first rows of `find_messages`, read from the database."""
     order = LATEST_MESSAGE_FIRST
     scoped = Message.objects.scoped_to(instances)
-    rows = rows_after(scoped, order, cursor)
-    times = rows.order_by(*order), scoped.order_by("timestamp")
+    shown = scope(instances) & after(Message, order, cursor) & Q(is_deleted=False)
+    times = scoped.filter(after(Message, order, cursor)).order_by(*order), scoped.order_by("timestamp")
     newest, oldest = (time.values_list("timestamp", flat=True).first() for time in times)
     found: list[int] = []
     if newest is None or oldest is None:
         return found
-    rows = rows.filter(MESSAGES.condition, is_deleted=False)
-    for window in windows(newest, oldest):
+    every = Message.objects.filter(MESSAGES.condition)
+    texts = scoped.filter(after(Message, order, cursor), MESSAGES.condition).order_by(*order)
+    sample = _Sample(query.texts, texts.values_list("text", flat=True)[:SAMPLE])
+    is_one_word = sample.rarest == query.texts
+    high, low = bucket(newest), bucket(oldest)
+    size, most = 1, high - low + 1
+    while high >= low and len(found) < limit:
+        missing, window = limit - len(found), range(high, max(low, high - size + 1) - 1, -1)
         start, end = span(window)
-        in_window = rows.filter(timestamp__gte=start, timestamp__lt=end)
-        found += _first(in_window, order, _condition(MESSAGES, query.texts, instances, window), limit - len(found))
-        if len(found) == limit:
-            break
+        condition = _condition(MESSAGES, query.texts, instances, window)
+        rows = _Rows(every, shown & Q(timestamp__gte=start, timestamp__lt=end), order, condition)
+        index = None if is_one_word else _condition(MESSAGES, sample.rarest, instances, window)
+        page = None if sample.is_frequent else _sort_few(rows, missing, CANDIDATES, index)
+        if page is None and size > 1:
+            size = most = max(1, size // GROWTH)
+            continue
+        if page is None:
+            most = 1
+            page = _in_steps(rows, missing, is_frequent=sample.is_frequent or is_one_word)
+        found += page
+        high -= len(window)
+        enough = 1 + size * missing * 5 // 4 // (len(page) + 1)  # with some more buckets than expected
+        size = min(size * GROWTH, enough, most)
     return found
 
 
@@ -175,62 +213,111 @@ def _condition(
     return partial(Matches, index, alternatives, instance_pks(instances), buckets)
 
 
-def _first(rows: QuerySet[Any], order: Sequence[str], matches: Condition, limit: int) -> list[int]:
-    """Return the primary keys of the first matching rows."""
+@dataclass(frozen=True)
+class _Rows:
+    """What a search reads.
 
-    def sort_few(candidates: int) -> list[int] | None:
-        found = _sorted("id, count(*) OVER ()", rows.filter(matches()), order, candidates + 1, limit)
-        return None if found and found[0][1] > candidates else [pk for pk, _ in found]
+    Attributes:
+        every: the rows that the index contains.
+        shown: which of these rows the list contains.
+        order: the order of the list.
+        matches: which rows match.
+    """
 
-    return _in_steps(rows, order, matches, limit, sort_few)
+    every: QuerySet[Any]
+    shown: Q
+    order: Sequence[str]
+    matches: Condition
+
+
+class _Sample:
+    """Tells from the texts of some rows which of the words that are searched for are frequent."""
+
+    def __init__(self, alternatives: Alternatives, texts: Iterable[str]) -> None:
+        self.rarest, self.is_frequent = alternatives, False
+        if len(alternatives) > 1:  # the forms of a number
+            return
+        folded = [f" {fold(text)} " for text in texts]
+        parts = {word: f" {word.text}" if word.is_prefix else f" {word.text} " for word in alternatives[0]}
+        counts = {word: sum(part in text for text in folded) for word, part in parts.items()}
+        self.rarest = ((min(counts, key=lambda word: (counts[word], -len(word.text))),),)
+        self.is_frequent = sum(all(part in text for part in parts.values()) for text in folded) >= FREQUENT
 
 
 def _in_steps(
-    rows: QuerySet[Any],
-    order: Sequence[str],
-    matches: Condition,
+    rows: _Rows,
     limit: int,
-    sort_few: Callable[[int], list[int] | None],
+    sort_few: Callable[[int], list[int] | None] | None = None,
+    *,
+    is_frequent: bool,
 ) -> list[int]:
     """Return the primary keys of the first matching rows.
 
-    `sort_few` returns those of at most some matching rows, or None if more rows match.
+    Args:
+        rows: what to read.
+        limit: the maximum number of rows to return.
+        sort_few: returns the first of at most some matching rows, or None if more rows match.
+        is_frequent: whether many rows are expected to match.
     """
+    if is_frequent and (found := _scan(rows, limit, STEPS[0][1])) is not None:
+        return found
     for candidates, scanned in STEPS:
-        found = sort_few(candidates)
+        found = sort_few(candidates) if sort_few else _sort_few(rows, limit, candidates)
         if found is None:
-            found = _scan(rows, order, matches(uses_index=False), limit, scanned)
+            found = _scan(rows, limit, scanned)
         if found is not None:
             return found
-    return _sort(rows, order, matches(), limit)
+    return _sort_all(rows, limit)
 
 
-def _scan(rows: QuerySet[Any], order: Sequence[str], condition: Matches, limit: int, scanned: int) -> list[int] | None:
+def _sort_few(rows: _Rows, limit: int, candidates: int, index: Condition | None = None) -> list[int] | None:
+    """Return the primary keys of the first matching rows; None if more than `candidates` rows match.
+
+    The rows are read from the index alone. In the WHERE clause, `rows.shown` would let PostgreSQL read an index of
+    times too, to intersect both.
+
+    Args:
+        rows: what to read.
+        limit: the maximum number of rows to return.
+        candidates: the maximum number of rows to read.
+        index: a condition that all matching rows fulfil, for which the index is used; None for `rows.matches`.
+    """
+    shown = rows.shown & Q(rows.matches(uses_index=False)) if index else rows.shown
+    fields = [name for name, _ in _directions(rows.order)]
+    read = rows.every.filter((index or rows.matches)()).annotate(is_shown=_as_column(shown))
+    found = list(read.values_list("is_shown", *fields)[: candidates + 1])
+    if len(found) > candidates:
+        return None
+    return [pk for is_shown, *_, pk in sorted(found, reverse=True) if is_shown][:limit]
+
+
+def _as_column(condition: Q) -> Case:
+    """Return a condition as a column; an empty one is true."""
+    conditions = [When(condition, then=Value(True))] if condition else []  # noqa: FBT003 - a value in SQL
+    return Case(*conditions, default=Value(not condition), output_field=BooleanField())
+
+
+def _scan(rows: _Rows, limit: int, scanned: int) -> list[int] | None:
     """Return the primary keys of the first matching rows; None if too few of the first `scanned` rows match."""
-    read = rows.annotate(is_match=condition).order_by(*order).values("id", "is_match")[:scanned]
+    listed = rows.every.filter(rows.shown).annotate(is_match=rows.matches(uses_index=False))
+    read = listed.order_by(*rows.order).values("id", "is_match")[:scanned]
     found = _run(f"SELECT id FROM ({{}}) AS scanned WHERE is_match LIMIT {limit}", read)  # noqa: S608 - a number
     return [pk for (pk,) in found] if len(found) == limit else None
 
 
-def _sort(rows: QuerySet[Any], order: Sequence[str], condition: Matches, limit: int) -> list[int]:
-    """Return the primary keys of the first matching rows after sorting all matching rows."""
-    return [pk for (pk,) in _sorted("id", rows.filter(condition), order, ALL, limit)]
-
-
-def _sorted(
-    columns: str, rows: QuerySet[Any], order: Sequence[str], candidates: int, limit: int
-) -> list[tuple[Any, ...]]:
-    """Sort at most `candidates` of the rows; return the columns of the first ones.
+def _sort_all(rows: _Rows, limit: int) -> list[int]:
+    """Sort all matching rows; return the primary keys of the first ones.
 
     The limit of the inner query keeps PostgreSQL from reading the rows in order, which evaluates the condition without
     its index: 16 s instead of 0.2 s for 82,000 matches among 1,000,000 rows.
     """
-    names = [name for name, _ in _directions(order) if name != "id"]
-    directions = ", ".join(f'"{name}" {direction}' for name, direction in _directions(order))
-    return _run(
-        f"SELECT {columns} FROM ({{}}) AS found ORDER BY {directions} LIMIT {limit}",  # noqa: S608 - names of fields
-        rows.values("id", *names)[:candidates],
+    names = [name for name, _ in _directions(rows.order) if name != "id"]
+    directions = ", ".join(f'"{name}" {direction}' for name, direction in _directions(rows.order))
+    found = _run(
+        f"SELECT id FROM ({{}}) AS found ORDER BY {directions} LIMIT {limit}",  # noqa: S608 - names of fields
+        rows.every.filter(rows.shown, rows.matches()).values("id", *names)[:ALL],
     )
+    return [pk for (pk,) in found]
 
 
 def _run(sql: str, rows: QuerySet[Any, Any]) -> list[tuple[Any, ...]]:

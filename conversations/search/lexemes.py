@@ -27,6 +27,11 @@ class Index:
     columns: tuple[str, ...]
     condition: Q = Q()  # noqa: RUF009 - nothing changes a Q in place
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The columns of texts."""
+        return tuple(name for name in self.columns if name not in {"instance_id", "timestamp"})
+
 
 CONTACTS = Index("contact_search", ("instance_id", "name", "saved_name", "push_name", "phone", "lid"))
 GROUPS = Index("group_search", ("instance_id", "name", "original_name", "jid"), Q(contact__isnull=True))
@@ -85,7 +90,27 @@ class Matches(Func):
         """Return the condition for PostgreSQL."""
         columns = [compiler.compile(column)[0] for column in self.source_expressions[1:]]
         condition = f"conversations_{self.index.name}({', '.join(columns)}) @@ %s::tsquery"
-        return condition if self.uses_index else f"({condition}) IS TRUE", [self.ts_query()]
+        if self.uses_index:
+            return condition, [self.ts_query()]
+        words = self._contained_words()
+        if not words:
+            return f"({condition}) IS TRUE", [self.ts_query()]
+        texts = " || ' ' || ".join(columns[self.index.columns.index(name)] for name in self.index.texts)
+        folded = (
+            f"CASE WHEN octet_length({texts}) = char_length({texts}) THEN lower({texts})"
+            f" ELSE conversations_fold({texts}) END"
+        )
+        contains = f"{folded} LIKE ALL(%s)"
+        return f"CASE WHEN {contains} THEN {condition} ELSE false END", [words, self.ts_query()]
+
+    def _contained_words(self) -> list[str]:
+        """Return the patterns of words that the texts of each matching row contain, if they are folded.
+
+        Looking for them costs a fraction of computing a row's lexemes. The forms of a number are not contained as such.
+        """
+        if len(self.alternatives) > 1:
+            return []
+        return [f"%{word.text}%" for word in self.alternatives[0] if not word.text.isdecimal()]
 
     def ts_query(self) -> str:
         """Return the search as the text of a `tsquery`."""

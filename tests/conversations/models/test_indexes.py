@@ -226,6 +226,15 @@ def test_a_lookup_uses_its_index(busy: Instance, index: str, find: Callable[[Ins
     assert index != "message_thread" or "Sort" not in {node["Node Type"] for node in used}
 
 
+def test_a_search_for_messages_looks_up_the_rarest_word_in_the_search_index_alone(busy: Instance) -> None:
+    for scope in (busy, None):
+        used = [node for plan in plans(partial(message_pks, SEARCHED, scope, limit=20)) for node in plan]
+        conditions = [node["Index Cond"] for node in used if node.get("Index Name") == "message_search"]
+        assert conditions
+        assert all("atrasado" in condition and "pedido" not in condition for condition in conditions)
+        assert "BitmapAnd" not in {node["Node Type"] for node in used}
+
+
 def test_every_index_of_the_four_models_serves_a_query() -> None:
     declared = {index.name for model in (Instance, Contact, Conversation, Message) for index in model._meta.indexes}  # noqa: SLF001
     assert declared <= {index for index, _ in (*LISTS, *RARE, *LOOKUPS)}

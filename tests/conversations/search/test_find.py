@@ -11,8 +11,9 @@ from conversations.db.keyset import InvalidCursor
 from conversations.models import Contact, Conversation, Instance, Message
 from conversations.models.message import LATEST_FIRST
 from conversations.search import find
+from conversations.search.buckets import bucket
 from conversations.search.find import find_contacts, find_conversations, find_messages
-from conversations.search.lexemes import MAX_INDEXED_INSTANCES
+from conversations.search.lexemes import CONTACTS, MAX_INDEXED_INSTANCES, MESSAGES, Matches
 from conversations.search.query import parse
 from tests.conversations.rows import NOON, a_chat, a_contact, a_group, a_message, an_instance
 
@@ -227,11 +228,23 @@ def test_all_pages_together_show_each_message_once_in_order(limit: int) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 3, 50])
-@pytest.mark.parametrize("steps", [((2, 5_000),), ((2, 1),), ((2, 1), (4, 5_000)), ((2, 1), (100, 1))])
+@pytest.mark.parametrize(
+    ("frequent", "candidates", "steps"),
+    [
+        (1, 9, ((2, 5_000),)),
+        (1, 9, ((2, 1), (4, 5_000))),
+        (99, 9, ((2, 1),)),
+        (99, 2, ((2, 5_000),)),
+        (99, 0, ((2, 1), (100, 1))),
+    ],
+    ids=["in order", "in order, one row", "few matches", "too many in a group of buckets", "too many in a bucket"],
+)
 def test_a_frequent_word_is_found_in_the_same_order(
-    monkeypatch: pytest.MonkeyPatch, steps: tuple[tuple[int, int], ...], limit: int
+    monkeypatch: pytest.MonkeyPatch, frequent: int, candidates: int, steps: tuple[tuple[int, int], ...], limit: int
 ) -> None:
     monkeypatch.setattr(find, "STEPS", steps)
+    monkeypatch.setattr(find, "CANDIDATES", candidates)
+    monkeypatch.setattr(find, "FREQUENT", frequent)
     expected = many_messages()
     assert all_pages(find_messages, limit) == expected
     instance = an_instance()
@@ -244,6 +257,46 @@ def test_a_frequent_word_is_found_in_the_same_order(
     assert all_pages(find_contacts, limit) == list(contacts.values_list("pk", flat=True))
     chats = Conversation.objects.filter(name__istartswith="pedido").order_by("-last_message_at", "-pk")
     assert all_pages(find_conversations, limit) == list(chats.values_list("pk", flat=True))
+
+
+TEXTS = (
+    "Pedido com ação",
+    "ação sem numero",
+    "pedidos: 12 AÇÕES",
+    "acao, pedido",
+    "ação e pedido",  # a decomposed letter
+    "\U0001d429edido ação",  # a styled letter
+    "o pedido",
+    "PEDIDO 12",
+    "expedido ação 12",
+    "pedido 129 a_ção",
+)
+SEARCHES = ("pedido", "acao", "pedido ação", "ação 12", "pedido 12 acao", "ped aca", "12", "pedido nada", "9 ação", "a")
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("query", SEARCHES)
+@pytest.mark.parametrize("frequent", [0, 99])
+def test_rows_that_are_read_in_order_match_like_those_from_the_index(
+    monkeypatch: pytest.MonkeyPatch, query: str, frequent: int
+) -> None:
+    monkeypatch.setattr(find, "FREQUENT", frequent)
+    instance = an_instance()
+    for text in TEXTS:
+        a_message(a_chat(instance, contact=a_contact(instance, name=text, phone="5511900000012")), text=text)
+    words = parse(query)
+    by_index = {
+        model: set(model.objects.filter(Matches(index, alternatives, None, buckets)).values_list("pk", flat=True))
+        for model, index, alternatives, buckets in (
+            (Contact, CONTACTS, words.names, None),
+            (Message, MESSAGES, words.texts, [bucket(NOON)]),
+        )
+    }
+    for scope in (None, instance):
+        for model, pks in ((Contact, find.contact_pks), (Message, find.message_pks)):
+            found = by_index[model]
+            limit = max(len(found), 1)  # reading in order succeeds only if it fills the page
+            assert set(pks(words, scope, limit=limit)) == found, model
 
 
 def test_a_cursor_of_another_list_is_refused() -> None:
