@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.exceptions import DisallowedModelAdminLookup
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
@@ -83,11 +84,17 @@ class MessageStatusFilter(admin.SimpleListFilter):
         return [(str(status.value), status.label) for status in Message.Status]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002 - Django's hook
-        """Return the messages with the selected status; an unknown value selects no messages."""
+        """Return the messages with the selected status.
+
+        Raises:
+            DisallowedModelAdminLookup: the value of the query parameter is no status.
+        """
         if not self.value():
             return queryset
         chosen = [status for status in Message.Status if str(status.value) == self.value()]
-        return queryset.filter(has_status(chosen[0])) if chosen else queryset.none()
+        if not chosen:
+            raise DisallowedModelAdminLookup("not a delivery status")
+        return queryset.filter(has_status(chosen[0]))
 
 
 class EventNameFilter(admin.SimpleListFilter):
