@@ -1,4 +1,4 @@
-"""Deletes old applied events, pending updates whose message never came, and old media files, in small steps.
+"""Deletes old events, pending updates whose message never came, and old media files, in small steps.
 
 The steps also compact the tally of conversations (`conversations.models.conversation_tally`).
 
@@ -12,7 +12,7 @@ from time import monotonic
 from typing import TypeVar
 
 from django.db import connection, transaction
-from django.db.models import Exists, Model, OuterRef, QuerySet
+from django.db.models import Count, Exists, Model, OuterRef, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -25,8 +25,11 @@ STEP_ROWS = 1000  # maximum number of rows that one DELETE statement removes
 STEP_SECONDS = 1.0  # seconds to pause after a step that deleted rows
 IDLE_SECONDS = 60.0  # seconds to pause after a step that found nothing to delete
 
-# Failed, unknown and foreign events are kept until an operator replays or deletes them.
-DELETED_OUTCOMES = (WebhookEvent.Outcome.APPLIED, WebhookEvent.Outcome.IGNORED)
+# Failed events are kept until an operator replays or deletes them.
+FINISHED_OUTCOMES = (WebhookEvent.Outcome.APPLIED, WebhookEvent.Outcome.IGNORED)
+REJECTED_OUTCOMES = (WebhookEvent.Outcome.UNKNOWN, WebhookEvent.Outcome.FOREIGN)
+REJECTED_DAYS = 30.0  # minimum days that an event with a rejected outcome is kept, for an operator to look at it
+REJECTED_ROWS = 100_000  # events kept of each rejected outcome, because a wrong webhook would fill the disk
 
 Row = TypeVar("Row", bound=Model)
 
@@ -53,12 +56,23 @@ class Retention:
 
 
 def delete_events(days: float) -> int:
-    """Delete some of the events applied or ignored more than `days` ago; return the number of deleted events."""
-    before = _days_ago(days)
-    return sum(_delete(WebhookEvent.objects.filter(outcome=outcome), before) for outcome in DELETED_OUTCOMES)
+    """Delete some of the old events; return the number of deleted events.
+
+    Events that were applied or ignored are kept for `days`. Unknown and foreign events are kept for `REJECTED_DAYS` if
+    that is longer, but at most `REJECTED_ROWS` of each.
+    """
+    deleted = sum(_delete_old(_events(outcome), _days_ago(days)) for outcome in FINISHED_OUTCOMES)
+    before = _days_ago(max(days, REJECTED_DAYS))
+    return deleted + sum(
+        _delete_old(_events(outcome), before) or _delete_surplus(_events(outcome)) for outcome in REJECTED_OUTCOMES
+    )
 
 
-def _delete(events: "QuerySet[WebhookEvent]", before: dt.datetime) -> int:
+def _events(outcome: WebhookEvent.Outcome) -> "QuerySet[WebhookEvent]":
+    return WebhookEvent.objects.filter(outcome=outcome)
+
+
+def _delete_old(events: "QuerySet[WebhookEvent]", before: dt.datetime) -> int:
     """Delete up to `STEP_ROWS` events that were finished before `before`; return the number of deleted events.
 
     Events are searched in steps of `STEP_ROWS`, by ascending primary key, until a step contains events to delete. A
@@ -67,13 +81,30 @@ def _delete(events: "QuerySet[WebhookEvent]", before: dt.datetime) -> int:
     last_pk = 0
     while True:
         step = list(events.filter(pk__gt=last_pk).order_by("pk").values_list("pk", "received_at")[:STEP_ROWS])
-        rows = WebhookEvent.objects.filter(pk__in=[pk for pk, _ in step])
-        with transaction.atomic():
-            old = rows.alias(at=Coalesce("finished_at", "received_at")).filter(at__lt=before)
-            deleted = WebhookEvent.objects.filter(pk__in=_lock(old)).delete()[0]
+        rows = events.filter(pk__in=[pk for pk, _ in step])  # without those that became due again meanwhile
+        old = rows.alias(at=Coalesce("finished_at", "received_at")).filter(at__lt=before)
+        deleted = _delete(old)
         if deleted or not step or step[-1][1] >= before:
             return deleted
         last_pk = step[-1][0]
+
+
+def _delete_surplus(events: "QuerySet[WebhookEvent]") -> int:
+    """Delete up to `STEP_ROWS` of the events beyond `REJECTED_ROWS`; return the number of deleted events.
+
+    The oldest events of the instance with the most events are deleted, so that no instance displaces another's events.
+    """
+    surplus = min(events.count() - REJECTED_ROWS, STEP_ROWS)
+    if surplus <= 0:
+        return 0
+    largest = events.values_list("instance").annotate(count=Count("pk")).order_by("-count", "instance")[:1]
+    return _delete(_oldest(events.filter(instance__in=[pk for pk, _ in largest]), surplus))
+
+
+def _delete(events: "QuerySet[WebhookEvent]") -> int:
+    """Delete the events that no other transaction has locked; return the number of deleted events."""
+    with transaction.atomic():
+        return WebhookEvent.objects.filter(pk__in=_lock(events)).delete()[0]
 
 
 def expire_pending_updates(days: float) -> int:
@@ -83,7 +114,7 @@ def expire_pending_updates(days: float) -> int:
     is pending only because it may match a second message, and is not counted. Neither is a reaction to a known album.
     """
     with transaction.atomic():
-        old = _oldest(PendingUpdate.objects.all()).filter(created_at__lt=_days_ago(days))
+        old = _oldest(PendingUpdate.objects.all(), STEP_ROWS).filter(created_at__lt=_days_ago(days))
         rows = PendingUpdate.objects.filter(pk__in=_lock(old))
         same_id = {"instance": OuterRef("instance"), "key_id": OuterRef("key_id")}
         message = Message.objects.filter(**same_id)
@@ -99,9 +130,9 @@ def _lock(rows: "QuerySet[Row]") -> list[int]:
     return list(rows.select_for_update(skip_locked=skips).order_by("pk").values_list("pk", flat=True))
 
 
-def _oldest(rows: "QuerySet[Row]") -> "QuerySet[Row]":
-    """Return the oldest `STEP_ROWS` rows. The oldest rows have the lowest primary keys, so an index scan finds them."""
-    return rows.filter(pk__in=list(rows.order_by("pk").values_list("pk", flat=True)[:STEP_ROWS]))
+def _oldest(rows: "QuerySet[Row]", count: int) -> "QuerySet[Row]":
+    """Return the `count` oldest rows. The oldest rows have the lowest primary keys, so an index scan finds them."""
+    return rows.filter(pk__in=list(rows.order_by("pk").values_list("pk", flat=True)[:count]))
 
 
 def _days_ago(days: float) -> dt.datetime:

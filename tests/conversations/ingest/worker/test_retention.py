@@ -56,13 +56,43 @@ def test_events_that_were_replayed_recently_do_not_prevent_the_deletion_of_other
     assert WebhookEvent.objects.count() == 5
 
 
-@pytest.mark.parametrize("outcome", [Outcome.STORED, Outcome.FAILED, Outcome.UNKNOWN, Outcome.FOREIGN])
-def test_events_with_other_outcomes_are_kept(instance: Instance, outcome: str) -> None:
-    store_all(instance, *texts(1))
+def finish(outcome: str, *instances: Instance) -> None:
+    """Store an event of each instance, and give all events an outcome."""
+    for number, instance in enumerate(instances):
+        store_all(instance, *texts(1, first=number))
     WebhookEvent.objects.update(outcome=outcome, finished_at=timezone.now())
+
+
+@pytest.mark.parametrize("outcome", [Outcome.STORED, Outcome.FAILED])
+def test_events_that_were_not_applied_are_kept(instance: Instance, outcome: str) -> None:
+    finish(outcome, instance)
     make_old(1000)
     assert retention.delete_events(7) == 0
     assert WebhookEvent.objects.exists()
+
+
+@pytest.mark.parametrize("outcome", [Outcome.UNKNOWN, Outcome.FOREIGN])
+def test_unknown_and_foreign_events_are_kept_for_a_month_at_least(instance: Instance, outcome: str) -> None:
+    finish(outcome, instance)
+    make_old(29.9)
+    assert retention.delete_events(7) == 0
+    make_old(30.1)
+    assert retention.delete_events(31) == 0
+    assert retention.delete_events(7) == 1
+
+
+@pytest.mark.parametrize("outcome", [Outcome.UNKNOWN, Outcome.FOREIGN])
+def test_an_instance_with_too_many_unknown_or_foreign_events_loses_its_oldest(
+    instance: Instance, outcome: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "REJECTED_ROWS", 3, raising=False)
+    monkeypatch.setattr(retention, "STEP_ROWS", 2)
+    other = Instance.objects.upsert("other")[0]
+    finish(outcome, other, *[instance] * 5)
+    newest = WebhookEvent.objects.order_by("-pk").values_list("pk", flat=True)[:2]
+    expected = {WebhookEvent.objects.get(instance=other).pk, *newest}
+    assert [retention.delete_events(7) for _ in range(3)] == [2, 1, 0]
+    assert set(WebhookEvent.objects.values_list("pk", flat=True)) == expected
 
 
 def test_an_event_without_a_finish_time_is_deleted_by_its_arrival_time(instance: Instance) -> None:
