@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from conversations.evolution.large_json import LargeList
+
 Json = dict[str, Any]
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -52,6 +54,11 @@ def as_list(data: object) -> list[Any]:
     if data is None:
         return []
     return data if isinstance(data, list) else [data]
+
+
+def records(data: object) -> Iterable[Any]:
+    """Return the records in the member `data` of a body: the items of a list, or `data` itself if it is no list."""
+    return data if isinstance(data, LargeList) else as_list(data)
 
 
 def text(value: object, limit: int | None = None) -> str:

@@ -101,7 +101,7 @@ def parse(envelope: Envelope) -> ParseResult:
         return ParseResult((), ("the event carries no data",))
     facts: list[Fact] = []
     problems: list[str] = []
-    for item in coerce.as_list(envelope.data):
+    for item in coerce.records(envelope.data):
         try:
             facts += parser(item, envelope)
         except UnknownShapeError as error:

@@ -108,7 +108,7 @@ def is_encoded(text: str) -> bool:
     return all(_ENCODED.fullmatch(text, start, start + WINDOW) for start in range(0, len(text), WINDOW))
 
 
-def decode(raw: bytearray, decoder: json.JSONDecoder) -> Any:
+def decode(raw: bytearray, decoder: json.JSONDecoder, *, is_limited: bool = True) -> Any:
     """Decode a body in UTF-8, and empty it.
 
     A large array in the body's member `data` becomes a `LargeList`. Long texts that are not base64 are cut to
@@ -117,6 +117,7 @@ def decode(raw: bytearray, decoder: json.JSONDecoder) -> Any:
     Args:
         raw: the body.
         decoder: decodes values that fit into a window.
+        is_limited: whether the number of items of a large value is limited.
 
     Raises:
         TooDeepError: large values are nested too deeply.
@@ -124,13 +125,14 @@ def decode(raw: bytearray, decoder: json.JSONDecoder) -> Any:
         RecursionError: other values are nested too deeply.
         ValueError: the body is not JSON in UTF-8.
     """
-    return _Decoder(raw, decoder).decode()
+    return _Decoder(raw, decoder, is_limited=is_limited).decode()
 
 
 class _Decoder:
-    def __init__(self, raw: bytearray, decoder: json.JSONDecoder) -> None:
+    def __init__(self, raw: bytearray, decoder: json.JSONDecoder, *, is_limited: bool) -> None:
         self._raw = raw
         self._decoder = decoder
+        self._is_limited = is_limited
         self._utf8 = codecs.getincrementaldecoder("utf-8-sig")()
         self._text, self._at = "", 0  # the window, and the position of the next character in it
 
@@ -196,9 +198,9 @@ class _Decoder:
             raise TooDeepError
         match self._take('[{"'):
             case "[":
-                return LargeArray(_limited(self._items(levels - 1)))
+                return LargeArray(self._limited(self._items(levels - 1)))
             case "{":
-                return LargeDict(_limited(self._members(levels - 1)))
+                return LargeDict(self._limited(self._members(levels - 1)))
         return self._long_text()
 
     def _items(self, levels: int, *, keep_json: bool = False) -> Iterator[Any]:
@@ -248,21 +250,20 @@ class _Decoder:
             if len(self._text) - end >= _ESCAPE_LENGTH or not self._read():
                 raise ValueError("a text has a wrong escape or no end")
 
+    def _limited(self, items: Iterator[Any]) -> Iterator[Any]:
+        """Yield the items of a large value; numbers are not counted, because a list of them may be a file."""
+        count = 0
+        for item in items:
+            value = item[1] if isinstance(item, tuple) else item
+            count += not isinstance(value, int | float)
+            if self._is_limited and count > MAX_ITEMS:
+                raise TooManyItemsError(f"a large array or object has more than {MAX_ITEMS} items")
+            yield item
+
 
 def _join_halves(text: str) -> str:
     """Make one character of two neighbouring surrogates: the escapes of both halves may have been decoded apart."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
-
-
-def _limited(items: Iterator[Any]) -> Iterator[Any]:
-    """Yield the items of a large value; numbers are not counted, because a list of them may be a file."""
-    count = 0
-    for item in items:
-        value = item[1] if isinstance(item, tuple) else item
-        count += not isinstance(value, int | float)
-        if count > MAX_ITEMS:
-            raise TooManyItemsError(f"a large array or object has more than {MAX_ITEMS} items")
-        yield item
 
 
 def encode(value: Any) -> str:

@@ -18,7 +18,7 @@ class Options:
         window: length of the debounce window in seconds; latest-state events of one window are applied together.
         interval: minimum seconds between two batches of one instance.
         batch: maximum number of an instance's events applied in one transaction.
-        chunk: number of messages of a history import that are stored as one event.
+        chunk: number of records of a body that are stored as one event.
         queue_limit: number of waiting events above which the webhook endpoint answers 503.
         rate_limit: rate-limited events that a web process accepts per second and instance before it answers 429.
         attempts: number of failed attempts to apply an event after which the event's outcome is failed.

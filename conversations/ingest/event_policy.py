@@ -1,4 +1,4 @@
-"""Decides from an event's name whether the event is debounced, rate-limited or split into parts.
+"""Decides whether an event is debounced, rate-limited or split into parts.
 
 A latest-state event waits for the end of its debounce window. All events of one window are applied together, so a value
 that changed many times is written once. All processes compute the same end of a window, because the end depends only on
@@ -9,7 +9,7 @@ process is killed.
 import datetime as dt
 from typing import Any
 
-from conversations.evolution.coerce import as_list
+from conversations.evolution.coerce import records
 from conversations.evolution.large_json import LargeList
 
 # Names of events that contain only current values. Events with new messages, edits or deletions are never debounced.
@@ -36,7 +36,7 @@ RATE_LIMITED = frozenset(
     {"presence.update", "contacts.update", "chats.upsert", "chats.update", "connection.update", "qrcode.updated"}
 )
 HISTORY = frozenset({"messages.set"})
-MAX_REPEATED_LENGTH = 1_000  # characters of a text that each part of a history import repeats
+MAX_REPEATED_LENGTH = 1_000  # characters of a text that each part of a body repeats
 MAX_PARTS = 500  # maximum parts of one webhook body, all of which one INSERT statement contains
 
 _EPOCH = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
@@ -52,8 +52,9 @@ def is_latest_state(name: str, body: object) -> bool:
     if name != ACKNOWLEDGEMENT:
         return name in LATEST_STATE
     data = body.get("data") if isinstance(body, dict) else None
-    data = data if isinstance(data, LargeList) else as_list(data)
-    return not any(isinstance(item, dict) and (item.get("message") or item.get("pollUpdates")) for item in data)
+    return not any(
+        isinstance(item, dict) and (item.get("message") or item.get("pollUpdates")) for item in records(data)
+    )
 
 
 def due_at(now: dt.datetime, window: float, instance: int) -> dt.datetime:
@@ -71,13 +72,13 @@ def due_at(now: dt.datetime, window: float, instance: int) -> dt.datetime:
     return _EPOCH + dt.timedelta(seconds=(int(windows) + 1 + phase) * window)
 
 
-def split_history(name: str, body: object, chunk: int) -> list[Any]:
-    """Split the body of a long history import into bodies of `chunk` messages; return any other body alone in a list.
+def split(body: object, chunk: int) -> list[Any]:
+    """Split a body with more than `chunk` records into bodies of `chunk` records; return another body alone in a list.
 
     Each part contains a slice of the list `data` and the other fields of the body, but only the first part contains
-    those that are long. If a history would need more than `MAX_PARTS` parts, larger parts are used.
+    those that are long. If a body would need more than `MAX_PARTS` parts, larger parts are used.
     """
-    data = body.get("data") if isinstance(body, dict) and name in HISTORY else None
+    data = body.get("data") if isinstance(body, dict) else None
     if not isinstance(body, dict) or not isinstance(data, list | LargeList) or len(data) <= chunk:
         return [body]
     step = max(chunk, -(-len(data) // MAX_PARTS))

@@ -10,8 +10,9 @@ from conversations.models.instance import Instance
 class WebhookEvent(models.Model):
     """One webhook body as received, without its secrets. A body that is received twice is stored once.
 
-    The body of a long history import is split into parts, and each part is stored as one row. Of repeated states that
-    say the same, only the row of the last one stays after they were applied (see `ingest.worker.collapse`).
+    A body with many records, such as a history import, is split into parts, and each part is stored as one row. Of
+    repeated states that say the same, only the row of the last one stays after they were applied (see
+    `ingest.worker.collapse`).
     """
 
     class Outcome(models.TextChoices):

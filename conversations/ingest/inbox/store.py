@@ -1,7 +1,8 @@
 """Stores each webhook body with one INSERT statement, before the body is parsed.
 
 A repeated webhook body adds no row; if the outcome of its stored row is failed or unknown, that row becomes due again.
-One INSERT statement stores a long history import as several rows, so that each part is applied or fails alone.
+One INSERT statement stores a body with many records, such as a history import, as several rows. Each part is applied
+or fails alone, and takes little memory.
 """
 
 import hashlib
@@ -47,7 +48,7 @@ def store_body(instance: Instance, body: object, *, suffix: str = "") -> list[st
     due = event_policy.due_at(now, options.window, instance.pk) if event_policy.is_latest_state(name, payload) else now
     times = [connection.ops.adapt_datetimefield_value(moment) for moment in (now, due)]
     dump = large_json.encode if isinstance(payload, large_json.LargeDict) else _dump
-    parts = event_policy.split_history(name, payload, options.chunk)
+    parts = event_policy.split(payload, options.chunk)
     count = len(parts)
     if count > 1 and isinstance(payload, dict | list):
         payload.clear()  # a large body is not in memory twice

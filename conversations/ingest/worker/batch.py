@@ -27,19 +27,20 @@ from conversations.ingest import metrics, sqlite_lock
 from conversations.ingest.apply.apply import apply
 from conversations.ingest.conf import CLOCK_SKEW_LIMIT, Options, is_due, retry_after
 from conversations.ingest.errors import is_transient_db_error, traceback_extra
-from conversations.ingest.event_policy import ACKNOWLEDGEMENT, LATEST_STATE
+from conversations.ingest.event_policy import ACKNOWLEDGEMENT, LATEST_STATE, RATE_LIMITED
 from conversations.ingest.worker import parse
 from conversations.ingest.worker.collapse import collapse
+from conversations.ingest.worker.large_payloads import load_events
 from conversations.ingest.worker.parse import ParsedEvent
 from conversations.models import EPOCH, IngestLease, Instance, Message, WebhookEvent
 from logs.binding import bound
 from logs.contexts import Context
 
-MAX_BATCH_CHARS = 8_000_000  # maximum JSON characters in a batch, because parsed JSON takes ten times as much memory
+MAX_BATCH_CHARS = 2_000_000  # maximum JSON characters in a batch, because facts take up to 16 times as much memory
 MAX_REASON_CHARS = 255
-# The columns that a worker needs for applying an event and recording the event's outcome.
+# The columns that a worker needs, beside the payload, for applying an event and recording the event's outcome.
 _EVENT_FIELDS = (
-    "instance", "name", "payload", "received_at", "request_id",
+    "instance", "name", "received_at", "request_id",
     "due_at", "attempts", "reason", "outcome", "finished_at",
 )  # fmt: skip
 Outcome = WebhookEvent.Outcome
@@ -92,7 +93,7 @@ def apply_events(instance: Instance, events: Sequence[WebhookEvent], options: Op
     """
     with bound(instance=instance.name):
         own = OwnAddresses.of(instance.own_addresses)
-        items = [ParsedItem(event, parse.parse(instance, event, own)) for event in events]
+        items = [_parse(instance, event, own) for event in events]
         parsed = [item for item in items if item.parsed.outcome is not Outcome.FAILED]
         failed = {item.event: item.parsed.reason for item in items if item.parsed.outcome is Outcome.FAILED}
         failed |= _apply_items(instance, parsed)
@@ -102,6 +103,14 @@ def apply_events(instance: Instance, events: Sequence[WebhookEvent], options: Op
         deleted, counts["collapsed"] = collapse(instance, [(item.event, item.parsed) for item in applied])
         counts.update(record_outcomes(applied, deleted=deleted))
     return counts
+
+
+def _parse(instance: Instance, event: WebhookEvent, own: OwnAddresses) -> ParsedItem:
+    """Parse an event, and free its payload, because SQLite needs memory for the whole row when it saves the outcome."""
+    item = ParsedItem(event, parse.parse(instance, event, own))
+    if event.name not in RATE_LIMITED:  # `collapse` reads the payloads of these
+        del event.payload
+    return item
 
 
 # --- selecting events -------------------------------------------------------------------------------------------------
@@ -128,22 +137,20 @@ def find_due_events(instance: Instance, options: Options, *, ignore_schedule: bo
         due = stored.filter(Q(due_at__lte=now) | Q(due_at__gt=now + CLOCK_SKEW_LIMIT))
     due = due.order_by("due_at", "id")
     size = sqlite_lock.max_batch_size(options.batch)
-    pks = _limit_size(due.filter(is_history=False)[:size])
-    if len(pks) < size:
-        pks += due.filter(is_history=True).values_list("pk", flat=True)[:1]
-    return list(WebhookEvent.objects.only(*_EVENT_FIELDS).filter(pk__any_of=pks).order_by("id")) if pks else []
+    sizes = _limit_size(due.filter(is_history=False)[:size])
+    if len(sizes) < size:
+        sizes |= dict(due.filter(is_history=True).values_list("pk", "size")[:1])
+    return load_events(sizes, _EVENT_FIELDS)
 
 
-def _limit_size(events: QuerySet[WebhookEvent]) -> list[int]:
-    """Return the primary keys of as many events as fit into `MAX_BATCH_CHARS`, but at least of the first event."""
-    pks: list[int] = []
-    total = 0
+def _limit_size(events: QuerySet[WebhookEvent]) -> dict[int, int]:
+    """Return the primary keys and the sizes of as many events as fit into `MAX_BATCH_CHARS`, but at least one."""
+    sizes: dict[int, int] = {}
     for pk, size in events.values_list("pk", "size"):
-        total += size
-        if pks and total > MAX_BATCH_CHARS:
+        if sizes and sum(sizes.values()) + size > MAX_BATCH_CHARS:
             break
-        pks.append(pk)
-    return pks
+        sizes[pk] = size
+    return sizes
 
 
 # --- applying facts ---------------------------------------------------------------------------------------------------

@@ -80,7 +80,7 @@ def _content_digest(event: WebhookEvent, parsed: ParsedEvent) -> str:
     else:
         payload = event.payload if isinstance(event.payload, dict) else {"": event.payload}
         timeless = {name: value for name, value in payload.items() if name != "date_time"}
-        content = json.dumps(timeless, sort_keys=True)
+        content = json.dumps(timeless, sort_keys=True, default=list)  # of a `LargeList`
     text = f"state\n{event.name}\n{parsed.outcome}\n{parsed.reason}\n{content}"
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 

@@ -57,31 +57,28 @@ def test_without_a_window_events_are_due_now() -> None:
     assert event_policy.due_at(now, 0, 7) == now
 
 
-def test_a_long_history_import_is_split_and_each_part_keeps_the_other_fields() -> None:
+def test_a_body_with_many_records_is_split_and_each_part_keeps_the_other_fields() -> None:
     body = {"event": "messages.set", "progress": 40, "data": list(range(5))}
-    parts = event_policy.split_history("messages.set", body, 2)
+    parts = event_policy.split(body, 2)
     assert [part["data"] for part in parts] == [[0, 1], [2, 3], [4]]
     assert {part["progress"] for part in parts} == {40}
 
 
-@pytest.mark.parametrize(
-    ("name", "body"),
-    [("messages.set", {"data": [1, 2]}), ("messages.upsert", {"data": [1, 2, 3]}), ("messages.set", [1, 2, 3])],
-)
-def test_short_imports_and_other_bodies_are_not_split(name: str, body: object) -> None:
-    assert event_policy.split_history(name, body, 2) == [body]
+@pytest.mark.parametrize("body", [{"data": [1, 2]}, {"data": {"1": 1, "2": 2, "3": 3}}, [1, 2, 3]])
+def test_bodies_with_few_records_are_not_split(body: object) -> None:
+    assert event_policy.split(body, 2) == [body]
 
 
-def test_a_very_long_import_has_a_limited_number_of_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_with_very_many_records_has_a_limited_number_of_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_policy, "MAX_PARTS", 7)
-    parts = event_policy.split_history("messages.set", {"data": [0] * 10_000}, 2)
+    parts = event_policy.split({"data": [0] * 10_000}, 2)
     assert len(parts) == 7
     assert sum(len(part["data"]) for part in parts) == 10_000
 
 
-def test_only_the_first_part_of_a_history_repeats_long_fields() -> None:
+def test_only_the_first_part_repeats_long_fields() -> None:
     body = {"event": "messages.set", "instance": "shop", "text": "x" * 2000, "extra": [1], "data": list(range(25))}
-    first, *others = event_policy.split_history("messages.set", body, 10)
+    first, *others = event_policy.split(body, 10)
     assert first == body | {"data": list(range(10))}
     assert others == [
         {"event": "messages.set", "instance": "shop", "data": data}

@@ -10,7 +10,9 @@ import os
 import sys
 import tempfile
 import threading
+import traceback
 from collections import Counter
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -126,13 +128,24 @@ def main(size: int, threads: int, order: str, kinds: list[str]) -> int:
     instance = Instance.objects.create(name="shop", token_hash=hash_token("secret"))
     connections.close_all()  # a connection of SQLite cannot be used after a fork
     for kind in kinds:
-        child = os.fork()
-        if not child:
-            measure(instance, kind, size, threads, order)
-            os._exit(0)
-        if status := os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+        if status := in_child(measure, instance, kind, size, threads, order):
             return status
     return 0
+
+
+def in_child(function: Callable[..., None], *arguments: object) -> int:
+    """Call a function in a forked process; return the process's exit status, 1 after an error."""
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            function(*arguments)
+            status = 0
+        finally:
+            if status:
+                traceback.print_exc()
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def measure(instance: Instance, kind: str, size: int, threads: int, order: str) -> None:
