@@ -2,6 +2,9 @@
 
 The name of a media file is the hash of its content, so a repeated event writes no second file. Media files are in
 Django's default storage, in the folder `MEDIA_DIR`.
+
+A body may contain hundreds of thousands of small files. The web process writes the first ones. The others stay in the
+stored body, until a worker writes them when it parses a stored event (`worker.parse`).
 """
 
 import base64
@@ -18,7 +21,7 @@ from conversations.evolution.content import MAX_WRAPPERS, find_type
 from conversations.evolution.large_json import LargeList
 from conversations.evolution.media_names import REFERENCE, media_name
 from conversations.evolution.message_types import METADATA_KEYS, MessageClass
-from conversations.evolution.thumbnails import find_thumbnails
+from conversations.evolution.thumbnails import find_thumbnails, referenced_name
 from conversations.media.file_types import detect
 from conversations.media.storage import swept_storage
 from conversations.models import Instance
@@ -26,6 +29,8 @@ from logs.contexts import Context
 
 FIELD = "base64"
 MAX_THUMBNAIL_BYTES = 128 * 1024  # WhatsApp's have a few thousand
+MAX_FILES = 200  # files of one body that the web process writes, because a request waits for them
+MAX_FILES_OF_EVENT = 1000  # files of one stored event that a worker writes; the longest import has parts of this length
 _MAX_ENCODED = 2 * MAX_THUMBNAIL_BYTES  # the length of an encoded thumbnail: characters, or numbers
 BYTE = 256
 _SPACES = "".join(char for char in map(chr, range(0x3001)) if char.isspace())
@@ -36,7 +41,32 @@ _STANDARD = str.maketrans("-_", "+/", _SPACES)
 log = Context.MEDIA.logger
 
 
-def extract_media(instance: Instance, body: Any) -> Any:
+class MediaFiles:
+    """Writes the media files of one webhook body, up to a limit.
+
+    Args:
+        instance: the instance whose primary key becomes the name of the media folder.
+        limit: the maximum number of files. Files that exist already count too, so that a repeated body is stored alike.
+    """
+
+    def __init__(self, instance: Instance, limit: int) -> None:
+        self._instance = instance
+        self._left = limit
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many files were written as the limit permits."""
+        return self._left <= 0
+
+    def save(self, content: bytes) -> dict[str, str]:
+        """Write content into a file, unless the file exists, and return its reference."""
+        self._left -= 1
+        name = media_name(self._instance.pk, hashlib.sha256(content).hexdigest())
+        _write(name, content)
+        return {REFERENCE: name}
+
+
+def extract_media(instance: Instance, body: Any, limit: int = MAX_FILES) -> Any:
     """Move the media of a webhook body's message records into files, and return the body.
 
     Args:
@@ -44,50 +74,52 @@ def extract_media(instance: Instance, body: Any) -> Any:
         body: the decoded webhook body, of any JSON type. In each record, `message.base64` is replaced in place by
             `{"file": name}`. The same member takes up media in the field `media` of the content, where the Cloud API
             channel writes it. Text that is not base64 stays as it is; any other value becomes None. Thumbnails that are
-            pictures are replaced in the same way; others stay as they are. A `LargeList` is changed later,
-            when its records are taken.
+            pictures are replaced in the same way; others stay as they are. References to files stay. A `LargeList` is
+            changed later, when its records are taken.
+        limit: the maximum number of files; media beyond it stay as they are.
 
     Raises:
         OSError: a media file cannot be written.
     """
+    files = MediaFiles(instance, limit)
     data = body.get("data") if isinstance(body, dict) else None
     if isinstance(data, LargeList):
-        data.change(lambda record: _extract_from_record(instance, record))
+        data.change(lambda record: _extract_from_record(files, record))
     else:
         for record in as_list(data):
-            _extract_from_record(instance, record)
+            _extract_from_record(files, record)
     return body
 
 
-def _extract_from_record(instance: Instance, record: Any) -> Any:
+def _extract_from_record(files: MediaFiles, record: Any) -> Any:
     message = record.get("message") if isinstance(record, dict) else None
     if isinstance(message, dict):
-        _extract(instance, message, MAX_WRAPPERS)
+        _extract(files, message, MAX_WRAPPERS)
     return record
 
 
-def _extract(instance: Instance, message: dict[str, Any], depth: int) -> None:
+def _extract(files: MediaFiles, message: dict[str, Any], depth: int) -> None:
     """Move the media of a `message` object and of the messages in its wrappers into files."""
-    _extract_thumbnails(instance, message)
+    _extract_thumbnails(files, message)
     if FIELD in message:
-        message[FIELD] = _to_file(instance, message[FIELD])
+        message[FIELD] = _to_file(files, message[FIELD])
     for name, content in list(message.items()):
         if name in METADATA_KEYS or not isinstance(content, dict):
             continue
         if FIELD not in message and content.get("media") and find_type(name).cls is MessageClass.MEDIA:
-            moved = _to_file(instance, content["media"])
-            if isinstance(moved, dict):
+            moved = _to_file(files, content["media"])
+            if referenced_name(moved):
                 message[FIELD], content["media"] = moved, None
         if depth and isinstance(content.get("message"), dict):
-            _extract(instance, content["message"], depth - 1)
+            _extract(files, content["message"], depth - 1)
 
 
-def _extract_thumbnails(instance: Instance, message: dict[str, Any]) -> None:
+def _extract_thumbnails(files: MediaFiles, message: dict[str, Any]) -> None:
     for parent, name in list(find_thumbnails(message)):
         encoded = parent[name]
-        picture = decode(encoded) if _is_short(encoded) else b""
+        picture = decode(encoded) if _is_short(encoded) and not files.is_full else b""
         if len(picture) <= MAX_THUMBNAIL_BYTES and detect(picture).is_picture:
-            parent[name] = _save(instance, picture)
+            parent[name] = files.save(picture)
 
 
 def _is_short(encoded: object) -> bool:
@@ -96,19 +128,14 @@ def _is_short(encoded: object) -> bool:
     return isinstance(encoded, str | list | dict) and len(encoded) <= _MAX_ENCODED
 
 
-def _to_file(instance: Instance, encoded: object) -> object:
+def _to_file(files: MediaFiles, encoded: object) -> object:
     """Write encoded media into a file and return its reference; what cannot be decoded is returned if it is text."""
+    if files.is_full or referenced_name(encoded):
+        return encoded
     content = decode(encoded)
     if not content:
         return encoded if isinstance(encoded, str) else None
-    return _save(instance, content)
-
-
-def _save(instance: Instance, content: bytes) -> dict[str, str]:
-    """Write content into a file, unless the file exists, and return its reference."""
-    name = media_name(instance.pk, hashlib.sha256(content).hexdigest())
-    _write(name, content)
-    return {REFERENCE: name}
+    return files.save(content)
 
 
 def decode(encoded: object) -> bytes:

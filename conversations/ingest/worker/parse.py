@@ -1,4 +1,7 @@
-"""Parses a stored event into facts and decides the event's outcome; never raises an error or uses the database."""
+"""Parses a stored event into facts and decides the event's outcome; never raises an error or uses the database.
+
+Media that the web process has left in the event's body become files first.
+"""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -9,6 +12,7 @@ from conversations.evolution.envelope import OwnAddresses
 from conversations.evolution.facts import Fact
 from conversations.evolution.server_url import server_key
 from conversations.ingest.errors import traceback_extra
+from conversations.ingest.inbox.media import MAX_FILES_OF_EVENT, extract_media
 from conversations.models import Instance, WebhookEvent
 from logs.binding import bound
 from logs.contexts import Context
@@ -50,7 +54,7 @@ def parse(instance: Instance, event: WebhookEvent, own: OwnAddresses) -> ParsedE
         IGNORED: the parser understands the event, but the event contains no facts.
         UNKNOWN: the parser does not understand the event or some items in it; the facts of other items are returned.
         FOREIGN: the webhook body names another instance.
-        FAILED: the parser raised an unexpected error.
+        FAILED: the parser raised an unexpected error, or a media file cannot be written.
     """
     try:
         parsed = envelope.parse_envelope(event.payload, event.name, event.received_at, own)
@@ -58,6 +62,8 @@ def parse(instance: Instance, event: WebhookEvent, own: OwnAddresses) -> ParsedE
             named, expected = shorten(parsed.instance), shorten(instance.name)
             reason = f"the body names another instance ({named}) than the webhook's URL ({expected})"
             return ParsedEvent(Outcome.FOREIGN, reason)
+        if isinstance(parsed.data, list):  # many records may have more files than the web process has written
+            extract_media(instance, event.payload, MAX_FILES_OF_EVENT)
         result = events.parse(parsed)
     except (coerce.UnknownShapeError, events.UnknownEventError) as error:
         return ParsedEvent(Outcome.UNKNOWN, str(error))

@@ -3,20 +3,28 @@
 import base64
 import json
 import tracemalloc
+from collections.abc import Callable
 from copy import deepcopy
 from itertools import permutations
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from django.core.files.storage import default_storage
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
 from conversations.evolution.content import parse_content
+from conversations.evolution.large_json import LargeDict, LargeList
+from conversations.ingest.inbox import media
 from conversations.ingest.inbox.media import MAX_THUMBNAIL_BYTES, decode, extract_media
+from conversations.ingest.inbox.store import store_body
+from conversations.ingest.worker.worker import Worker
 from conversations.models import Instance, WebhookEvent
 from tests.conversations.ingest.bodies import envelope
+from tests.conversations.ingest.inboxes import NO_DELAY
 from tests.conversations.ingest.receive import receive
 from tests.conversations.media.pictures import a_picture
 from tests.payloads import case
@@ -207,3 +215,63 @@ def test_media_sent_through_the_cloud_api() -> None:
     assert media["document"]["url"].startswith("http://")
     assert "id" not in media["document"]
     assert stored(media["audio"]).startswith(b"\x89PNG")
+
+
+# --- many files -------------------------------------------------------------------------------------------------------
+COUNT = media.MAX_FILES + 5
+
+
+def an_import(count: int) -> dict[str, Any]:
+    """Build a history import of messages with a file each."""
+    contents = [base64.b64encode(b"%d" % n).decode() for n in range(count)]
+    records = [a_record(f"H{n}", {"imageMessage": {}, "base64": text})["data"] for n, text in enumerate(contents)]
+    return envelope("messages.set", records)
+
+
+def encoded(body: dict[str, Any]) -> LargeDict:
+    """Return a body whose records are encoded, as those of a large body are."""
+    items = [json.dumps(item).encode() for item in body["data"]]
+    return LargeDict({**body, "data": LargeList(json.JSONDecoder(), items)})
+
+
+def count_files(instance: Instance) -> int:
+    """Return how many records of the stored bodies refer to a file."""
+    records = (item for payload in instance.events.values_list("payload", flat=True) for item in payload["data"])
+    return sum(isinstance(item["message"]["base64"], dict) for item in records)
+
+
+@pytest.mark.parametrize("convert", [dict, encoded])
+def test_the_web_process_writes_some_files_of_a_body_and_workers_the_others(
+    instance: Instance, convert: Callable[[dict[str, Any]], object]
+) -> None:
+    for _ in range(2):
+        store_body(instance, convert(an_import(COUNT)))
+    assert count_files(instance) == media.MAX_FILES
+    assert instance.events.count() == 2  # the parts of the import
+    Worker(NO_DELAY).drain()
+    found = {row.key_id: stored(row.media) for row in instance.messages.all()}
+    assert found == {f"H{n}": b"%d" % n for n in range(COUNT)}
+
+
+def test_media_beyond_the_limit_stay_until_they_are_extracted_again(instance: Instance) -> None:
+    forms = [record(base64=form)["data"] for form in FORMS.values()]
+    thumbnails = [record(videoMessage={"jpegThumbnail": form})["data"] for form in (NUMBERS, list(PICTURE))]
+    inside = {"message": {"imageMessage": {"media": FORMS["Buffer"]}}}
+    body = {"data": [*forms, *thumbnails, inside]}
+    once = extract_media(instance, deepcopy(body))
+    assert extract_media(instance, deepcopy(body), 0) == body
+    assert extract_media(instance, extract_media(instance, deepcopy(body), 3)) == once
+
+
+def test_media_that_a_worker_cannot_write_are_written_later(instance: Instance, settings: Any, tmp_path: Path) -> None:
+    store_body(instance, an_import(COUNT))
+    folder = tmp_path / "file"
+    folder.touch()
+    whole = settings.MEDIA_ROOT
+    settings.MEDIA_ROOT = folder
+    Worker(NO_DELAY).drain()
+    assert set(instance.events.values_list("outcome", "reason")) == {("applied", ""), ("stored", "NotADirectoryError")}
+    settings.MEDIA_ROOT = whole
+    WebhookEvent.objects.update(due_at=timezone.now())
+    Worker(NO_DELAY).round()
+    assert instance.messages.filter(media__has_key="file").count() == COUNT
