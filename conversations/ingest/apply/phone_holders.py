@@ -11,6 +11,7 @@ from collections.abc import Mapping
 # keep the number of writes low, because each message can repeat the claim.
 Claims = Mapping[str, list[int]]
 _DAY_MS = 86_400_000
+MAX_CLAIMS = 32  # LIDs whose claims to one phone number are kept; each message of the number loads them
 
 
 def new_claim(ms: int) -> list[int]:
@@ -25,6 +26,14 @@ def merge_claims(claims: Claims, other: Claims) -> dict[str, list[int]]:
         known = merged.get(jid, [first, last])
         merged[jid] = [min(first, known[0]), max(last, known[1])]
     return merged
+
+
+def limit_claims(claims: Claims) -> dict[str, list[int]]:
+    """Return the claims of the first `MAX_CLAIMS` LIDs in alphabetical order.
+
+    A LID never changes, and a claim that was left out is left out for good. So any order of claims keeps the same ones.
+    """
+    return {jid: claims[jid] for jid in sorted(claims)[:MAX_CLAIMS]}
 
 
 def holder(claims: Claims, ms: int | None = None) -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from conversations.evolution import jid
 from conversations.evolution.facts import OwnIdentity
+from conversations.ingest.apply import phone_holders
 from conversations.ingest.apply.apply import apply
 from conversations.ingest.apply.own_identity import MAX_LIDS, MAX_NAMES
 from conversations.models import ContactAddress
@@ -488,6 +489,14 @@ def test_messages_with_the_number_alone_belong_to_who_had_the_number_then() -> N
     for rows in (apply_one_by_one(bodies), apply_at_once(bodies)):
         assert chats(rows) == {LID: ["A0", "A1"], PHONE: ["B1", "B2"]}
         assert [list(row["reactions"]) for row in rows["messages"] if row["reactions"]] == [[LID]]
+
+
+def test_a_number_that_too_many_lids_have_claimed_keeps_some_claims(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(phone_holders, "MAX_CLAIMS", 2, raising=False)
+    claims = [text(f"L{n}", f"{n}00000000000@lid", at=n * DAY, key={"remoteJidAlt": PHONE}) for n in range(1, 5)]
+    rows = apply_in_every_order(*claims)
+    assert chats(rows) == {PHONE: ["L2"], **{f"{n}00000000000@lid": [f"L{n}"] for n in (1, 3, 4)}}
+    assert max(len(row["claims"]) for row in rows["addresses"]) == 2
 
 
 def test_a_deletion_under_a_recycled_number_finds_the_message_of_its_former_owner() -> None:

@@ -1,9 +1,18 @@
 """A phone number belongs to one LID at a time, whatever the order of the claims."""
 
-from hypothesis import given
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conversations.ingest.apply.phone_holders import Claims, holder, latest_claim, merge_claims, new_claim
+from conversations.ingest.apply import phone_holders
+from conversations.ingest.apply.phone_holders import (
+    Claims,
+    holder,
+    latest_claim,
+    limit_claims,
+    merge_claims,
+    new_claim,
+)
 
 DAY = 86_400_000
 claims = st.dictionaries(st.sampled_from(["1@lid", "2@lid", "3@lid"]), st.integers(0, 9 * DAY).map(new_claim))
@@ -33,3 +42,15 @@ def test_claims_merge_in_any_order_and_any_number_of_times(one: Claims, two: Cla
     assert merge_claims(one, two) == merge_claims(two, one)
     assert merge_claims(merge_claims(one, two), three) == merge_claims(one, merge_claims(two, three))
     assert merge_claims(merge_claims(one, two), two) == merge_claims(one, two)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(claims, claims, claims)
+def test_limited_claims_merge_in_any_order(
+    monkeypatch: pytest.MonkeyPatch, one: Claims, two: Claims, three: Claims
+) -> None:
+    monkeypatch.setattr(phone_holders, "MAX_CLAIMS", 2)
+    all_at_once = limit_claims(merge_claims(merge_claims(one, two), three))
+    assert len(all_at_once) <= 2
+    assert limit_claims(merge_claims(limit_claims(merge_claims(three, one)), two)) == all_at_once
+    assert limit_claims(merge_claims(all_at_once, one)) == all_at_once
