@@ -86,7 +86,7 @@ class World:
         for chat in (*self.chats, *self.groups):
             reads[f"thread {chat.pk}"] = lambda db, pk=chat.pk: db(Message).for_conversation(pk, **db.options)  # type: ignore[misc]  # mypy cannot infer the type of a lambda's default
         for group in self.groups:
-            reads[f"participants {group.pk}"] = lambda db, pk=group.pk: db(Participant).for_conversation(pk)  # type: ignore[misc]  # as above
+            reads[f"participants {group.pk}"] = lambda db, row=group: db(Participant).page(row, limit=100, **db.options)  # type: ignore[misc]  # as above
         rows: dict[type[models.Model], list[Row]] = {
             Instance: self.instances,
             Contact: self.contacts,

@@ -141,6 +141,7 @@ def test_the_documentation_page_loads_no_asset_from_another_server(client: Clien
     assert "://" not in page.replace("http://testserver", "")
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("path", ["/api/schema/", "/api/docs/", "/api/schema", "/api/docs"])
 def test_the_schema_and_its_page_ignore_a_wrong_token(client: Client, path: str) -> None:
     assert client.get(path, headers={"Authorization": "Token wrong"}).status_code == 200
