@@ -36,7 +36,22 @@ RATE_LIMITED = frozenset(
     {"presence.update", "contacts.update", "chats.upsert", "chats.update", "connection.update", "qrcode.updated"}
 )
 HISTORY = frozenset({"messages.set"})
-MAX_REPEATED_LENGTH = 1_000  # characters of a text that each part of a body repeats
+# Fields that each part of a body repeats: those of every event, and those of an import, if they are short. Only the
+# first part keeps other fields, because a body may have any number of them.
+REPEATED = frozenset(
+    {
+        "event",
+        "instance",
+        "destination",
+        "date_time",
+        "sender",
+        "server_url",
+        "apikey",
+        "isLatest",
+        "progress",
+    }
+)
+MAX_REPEATED_LENGTH = 255  # characters, as in the columns of names and server URLs
 MAX_PARTS = 500  # maximum parts of one webhook body, all of which one INSERT statement contains
 
 _EPOCH = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
@@ -75,17 +90,17 @@ def due_at(now: dt.datetime, window: float, instance: int) -> dt.datetime:
 def split(body: object, chunk: int) -> list[Any]:
     """Split a body with more than `chunk` records into bodies of `chunk` records; return another body alone in a list.
 
-    Each part contains a slice of the list `data` and the other fields of the body, but only the first part contains
-    those that are long. If a body would need more than `MAX_PARTS` parts, larger parts are used.
+    Each part contains a slice of the list `data`. The first part contains all other fields of the body, the other parts
+    contain the short ones of `REPEATED`. If a body would need more than `MAX_PARTS` parts, larger parts are used.
     """
     data = body.get("data") if isinstance(body, dict) else None
     if not isinstance(body, dict) or not isinstance(data, list | LargeList) or len(data) <= chunk:
         return [body]
     step = max(chunk, -(-len(data) // MAX_PARTS))
-    short = {name: value for name, value in body.items() if _is_short(value)}
+    repeated = {name: body[name] for name in REPEATED & body.keys() if _is_short(body[name])}
     first, *others = (data[start : start + step] for start in range(0, len(data), step))
     make = type(body)  # a large body has large parts
-    return [make({**body, "data": first}), *(make({**short, "data": part}) for part in others)]
+    return [make({**body, "data": first}), *(make({**repeated, "data": part}) for part in others)]
 
 
 def _is_short(value: object) -> bool:

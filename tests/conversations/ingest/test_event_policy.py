@@ -76,11 +76,32 @@ def test_a_body_with_very_many_records_has_a_limited_number_of_parts(monkeypatch
     assert sum(len(part["data"]) for part in parts) == 10_000
 
 
-def test_only_the_first_part_repeats_long_fields() -> None:
-    body = {"event": "messages.set", "instance": "shop", "text": "x" * 2000, "extra": [1], "data": list(range(25))}
-    first, *others = event_policy.split(body, 10)
+ENVELOPE = {
+    "event": "messages.set",
+    "instance": "shop",
+    "destination": "https://whatsai.example.com/webhooks/evolution/shop",
+    "date_time": "2026-01-01T00:00:00.000Z",
+    "sender": "5511999990001@s.whatsapp.net",
+    "server_url": "https://evo.example.com",
+    "apikey": None,
+    "isLatest": False,
+    "progress": 40,
+}
+
+
+def test_each_part_repeats_the_fields_that_evolution_sends() -> None:
+    parts = event_policy.split(ENVELOPE | {"data": list(range(25))}, 10)
+    assert parts == [ENVELOPE | {"data": list(range(start, min(start + 10, 25)))} for start in (0, 10, 20)]
+
+
+@pytest.mark.parametrize(
+    "others", [{"text": "short"}, {"sender": "x" * 256}, {"progress": [1]}, {f"field {n}": "x" * 99 for n in range(99)}]
+)
+def test_only_the_first_part_keeps_long_and_other_fields(others: dict[str, Any]) -> None:
+    body = {"event": "messages.set", "instance": "shop", **others, "data": list(range(25))}
+    first, *later = event_policy.split(body, 10)
     assert first == body | {"data": list(range(10))}
-    assert others == [
+    assert later == [
         {"event": "messages.set", "instance": "shop", "data": data}
         for data in (list(range(10, 20)), list(range(20, 25)))
     ]
