@@ -35,6 +35,7 @@ umask = private_files.PRIVATE
 timeout = 60
 # After SIGTERM, running requests have this many seconds to finish. Evolution repeats requests that got no response.
 graceful_timeout = 20
+asgi_loop = "asyncio"  # the worker sets how much one of asyncio's connections reads at once
 # A client has this many seconds to send the head of its next request. Evolution reuses connections, and an idle
 # connection costs only one file descriptor.
 keepalive = 15

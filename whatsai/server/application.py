@@ -33,7 +33,8 @@ Send = Callable[[Message], Awaitable[None]]
 
 LARGE_BODIES = re.compile(rb"/+webhooks/")  # paths whose bodies may have `MAX_BYTES`
 OTHER_MAX_BYTES = MEMORY_BYTES - 1  # for all other paths: what anybody may send takes no space on the disk
-CHUNK_BYTES = 256 * 1024  # of a response, written at once
+CHUNK_BYTES = 64 * 1024  # of a response, written at once
+FILE_BYTES = 2 * CHUNK_BYTES  # of memory for a file that is being sent: one chunk, and what the connection holds of it
 CHUNK_SECONDS = 30  # for a client to take one chunk of a response
 MAX_SENDING_BYTES = 128 * 1024 * 1024  # of responses whose clients read slowly; the oldest of more end
 DRAIN_SECONDS = 5  # how long the rest of a refused body is read, so that its client can read the response
@@ -86,7 +87,7 @@ class Application:
                     scope["path"], BodyError(503, "overloaded", f"cannot store the body: {error.strerror}")
                 )
         try:
-            async with self._sending.limit(len(response.content)):
+            async with self._sending.limit(FILE_BYTES if response.file else len(response.content)):
                 await _send(response, send)
             if not body.is_complete:
                 await _drain(receive)

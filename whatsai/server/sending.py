@@ -9,7 +9,7 @@ class SendingMemory:
     """Counts the bytes of the responses that are being sent. If there are too many, the oldest responses end.
 
     A client that reads slowly keeps a response in memory for minutes. Without this limit, one token could fill the
-    memory with requests for large pages.
+    memory with requests for large pages, and anybody with requests for static files.
     """
 
     def __init__(self, limit: int) -> None:

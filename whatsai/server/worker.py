@@ -29,6 +29,7 @@ MAX_HEAD_BYTES = 32 * 1024  # of all lines of a head
 HEAD_STEP = 16 * 1024  # bytes of a head that are parsed at once
 MAX_TINY_CHUNKS = 1000  # of one body, besides one for each `CHUNK_BYTES` that it has
 CHUNK_BYTES = 64
+READ_BYTES = 64 * 1024  # that a connection reads at once, and holds of a body before it stops reading
 RETRY_SECONDS = 0.5  # pause after a failed accept, such as when the process has too many open files
 
 _RANK = attrgetter("rank")
@@ -59,12 +60,15 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn ships no type 
 
     def __init__(self, worker: "Worker") -> None:
         super().__init__(worker)
+        self._max_buffer_size = READ_BYTES
         self._head_bytes = self._chunks = self._chunked_bytes = 0  # of the present request
         self.enter(Stage.UNCHECKED)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start the time limit of the first request."""
+    def connection_made(self, transport: Any) -> None:
+        """Start the time limit of the first request, and let the connection hold little of what it reads and writes."""
         super().connection_made(transport)
+        transport.max_size = READ_BYTES  # asyncio's transports of sockets have no function for it
+        transport.set_write_buffer_limits(high=0)  # a response goes on when the kernel has taken all of the last chunk
         self.worker.add(self)
         self._arm_keepalive_timer()
 
@@ -118,7 +122,20 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn ships no type 
                 self._send_error_response(431, f"the head has more than {MAX_HEAD_BYTES} bytes")
                 self._close_transport()
                 return False
-        return not data or self._parse(data)
+        if data and not self._parse(data):
+            return False
+        if self._has_next_request():
+            self._pause_reading()
+        return True
+
+    def _has_next_request(self) -> bool:
+        """Whether the client has sent data behind a request that is not answered yet."""
+        return bool(self._callback_parser.remaining())
+
+    def _maybe_resume_reading(self) -> None:
+        """Read on when the application has taken enough of a body, but not what comes behind its end."""
+        if not self._has_next_request():
+            super()._maybe_resume_reading()
 
     def _is_in_head(self) -> bool:
         return self._current_request is None  # gunicorn sets it when the head is complete

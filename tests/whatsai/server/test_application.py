@@ -2,10 +2,13 @@
 
 import asyncio
 import threading
+from io import BytesIO
 from typing import Any
 
+import pytest
+
 from tests.waiting import TIMEOUT
-from whatsai.server.application import Application
+from whatsai.server.application import FILE_BYTES, Application
 
 
 def scope(path: str) -> dict[str, Any]:
@@ -57,15 +60,16 @@ def test_health_checks_at_once_share_one_response() -> None:
     assert len(calls) == 1
 
 
-def test_the_oldest_responses_end_if_slow_clients_keep_too_many_in_memory() -> None:
+@pytest.mark.parametrize(("kind", "memory"), [("text", 1000), ("file", FILE_BYTES)])
+def test_the_oldest_responses_end_if_slow_clients_keep_too_many_in_memory(kind: str, memory: int) -> None:
     """40 clients with one token, which did not read 13 MB each, took 600 MB for as long as they liked."""
 
-    def wsgi(_environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    def wsgi(environ: dict[str, Any], start_response: Any) -> Any:
         start_response("200 OK", [])
-        return [b"x" * 1000]
+        return environ["wsgi.file_wrapper"](BytesIO(b"x" * 1000)) if kind == "file" else [b"x" * 1000]
 
     async def run() -> None:
-        application = Application(wsgi, 1, 10, max_sending_bytes=3000)
+        application = Application(wsgi, 1, 10, max_sending_bytes=3 * memory)
         is_read, waiting = asyncio.Event(), asyncio.Semaphore(0)
 
         async def get() -> bytes:
@@ -86,7 +90,8 @@ def test_the_oldest_responses_end_if_slow_clients_keep_too_many_in_memory() -> N
         for _ in range(5):
             requests.append(asyncio.create_task(get()))
             await waiting.acquire()
-        assert await asyncio.gather(*requests[:2]) == [b"", b""]
+        async with asyncio.timeout(TIMEOUT):
+            assert await asyncio.gather(*requests[:2]) == [b"", b""]
         is_read.set()
         assert await asyncio.gather(*requests[2:], get()) == [b"x" * 1000] * 4
 
