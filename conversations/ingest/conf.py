@@ -19,7 +19,8 @@ class Options:
         interval: minimum seconds between two batches of one instance.
         batch: maximum number of an instance's events applied in one transaction.
         chunk: number of records of a body that are stored as one event.
-        queue_limit: number of waiting events above which the webhook endpoint answers 503.
+        queue_limit: number of waiting new events above which the webhook endpoint answers 503, and of waiting parts of
+            history imports; one instance may use half of it (see `inbox.overload`).
         rate_limit: rate-limited events that a web process accepts per second and instance before it answers 429.
         attempts: number of failed attempts to apply an event after which the event's outcome is failed.
         keep_days: days for which applied events are kept.

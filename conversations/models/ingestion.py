@@ -48,6 +48,10 @@ class WebhookEvent(models.Model):
         indexes = [
             models.Index(fields=["outcome", "id"], name="event_outcome"),
             models.Index(fields=["instance", "due_at"], condition=Q(outcome="stored"), name="event_waiting"),
+            # `outcome` is a column because SQLite counts in an index only if the index has all columns of the query.
+            models.Index(
+                fields=["outcome", "is_history", "instance"], condition=Q(outcome="stored"), name="event_queue"
+            ),
         ]
 
     def __str__(self) -> str:

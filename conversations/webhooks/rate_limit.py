@@ -1,13 +1,13 @@
 """Rejects webhook events under load, so that workers apply stored events in time.
 
-Evolution retries events that are rejected with 503 or 429. The status is 503 if more stored events wait than workers
-can apply soon. The status is 429 if one instance sends too many events of a kind that only repeats the latest state.
-Events with chat messages are never rate limited; see docs/decisions/inbox.md.
+Evolution retries events that are rejected with 503 or 429. The status is 503 if more stored events of an instance, or
+of all instances, wait than workers can apply soon. The status is 429 if one instance sends too many events of a kind
+that only repeats the latest state. Events with chat messages are never rate limited; see docs/decisions/inbox.md.
 """
 
 from conversations.ingest import metrics
 from conversations.ingest.conf import Options
-from conversations.ingest.event_policy import RATE_LIMITED
+from conversations.ingest.event_policy import HISTORY, RATE_LIMITED
 from conversations.ingest.inbox.overload import queue_depth
 from conversations.models import Instance
 from conversations.webhooks.errors import ErrorCode, WebhookError
@@ -19,15 +19,31 @@ BURST_SECONDS = 3.0  # an instance may send the events of this many seconds at o
 buckets = TokenBuckets(BURST_SECONDS)  # one bucket for each instance's primary key
 
 
-def check_overload(sender: Instance) -> None:
-    """Reject an event if the queue of stored events is too long.
+def check_sender(sender: Instance) -> None:
+    """Reject a request before its body is read if no event of its sender could be stored now.
+
+    The body of a global webhook may be about any instance of the server, so only the events of all instances count.
 
     Raises:
-        WebhookError: more stored events are waiting for workers than the limit allows.
+        WebhookError: more stored events wait for workers than the limits allow.
     """
-    if queue_depth.is_over_limit():
-        metrics.increment(sender.pk, "overloaded")
-        raise WebhookError(ErrorCode.OVERLOADED, "too many events wait to be applied; send it again later")
+    if queue_depth.is_over_limit(None if sender.is_global_webhook else sender.pk):
+        raise _overloaded(sender)
+
+
+def check_overload(instance: Instance, event: str) -> None:
+    """Reject an event if too many stored events of its instance wait; history imports are counted apart.
+
+    Raises:
+        WebhookError: more stored events wait for workers than the limits allow.
+    """
+    if queue_depth.is_over_limit(instance.pk, is_history=event in HISTORY):
+        raise _overloaded(instance)
+
+
+def _overloaded(instance: Instance) -> WebhookError:
+    metrics.increment(instance.pk, "overloaded")
+    return WebhookError(ErrorCode.OVERLOADED, "too many events wait to be applied; send it again later")
 
 
 def check_rate_limit(instance: Instance, event: str) -> None:

@@ -82,7 +82,7 @@ def _check_sender(request: HttpRequest, name: str) -> Instance:
     if request.method != "POST":
         raise WebhookError(ErrorCode.METHOD_NOT_ALLOWED, f"{request.method} is not allowed; use POST")
     sender = authenticate(request, name)
-    rate_limit.check_overload(sender)
+    rate_limit.check_sender(sender)
     return sender
 
 
@@ -98,6 +98,7 @@ def _store_request(request: HttpRequest, sender: Instance, suffix: str, reservat
     suffix = suffix or event_in_query(request)
     event = store.event_name(decoded, suffix)
     bind(event=event)
+    rate_limit.check_overload(instance, event)
     rate_limit.check_rate_limit(instance, event)
     try:
         store.store_body(instance, decoded, suffix=suffix)

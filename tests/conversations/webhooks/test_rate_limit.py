@@ -34,21 +34,71 @@ def new_event(name: str = "connection.update") -> dict[str, Any]:
     return {"event": name, "instance": "sales", "data": {}, "date_time": date_time, "number": number}
 
 
-@pytest.mark.usefixtures("sales")
-def test_every_event_is_rejected_while_the_queue_is_too_long(post: Post, settings: Settings) -> None:
-    settings.INGEST = {"QUEUE_LIMIT": 2}
-    responses = []
-    for number in range(4):
-        responses.append(post(body=event(key_id=f"A{number}")))
+def history(number: int, *, instance: str = "sales", count: int = 1) -> dict[str, Any]:
+    return {"event": "messages.set", "instance": instance, "progress": number, "data": [0] * count}
+
+
+def statuses(post: Post, *bodies: dict[str, Any], **extra: Any) -> list[int]:
+    """Post the bodies, measure the queue depth after each of them, and return the statuses of the answers."""
+    found = []
+    for body in bodies:
+        found.append(post(body=body, **extra).status_code)
         queue_depth.refresh()
-    assert [response.status_code for response in responses] == [202, 202, 202, 503]
-    assert responses[-1].json()["error"] == "overloaded"
-    assert int(responses[-1]["Retry-After"]) > 0
+    return found
+
+
+@pytest.mark.usefixtures("sales")
+def test_an_instance_may_use_half_of_the_queue(post: Post, settings: Settings) -> None:
+    settings.INGEST = {"QUEUE_LIMIT": 4}
+    assert statuses(post, *(event(key_id=f"A{number}") for number in range(3))) == [202, 202, 202]
+    rejected = post(body=event(key_id="A3"))
+    assert (rejected.status_code, rejected.json()["error"]) == (503, "overloaded")
+    assert int(rejected["Retry-After"]) > 0
     metrics.flush()
     assert metrics.totals() == {"received": 3, "overloaded": 1}
     WebhookEvent.objects.update(outcome="applied")
     queue_depth.refresh()
     assert post(body=event(key_id="A4")).status_code == 202
+
+
+def test_no_instance_stops_the_events_of_another(post: Post, settings: Settings, sales: Instance) -> None:
+    settings.INGEST = {"QUEUE_LIMIT": 8}
+    support, _ = Instance.objects.upsert("support", SERVER)
+    others = {"path": "/webhooks/evolution/support", "token": Instance.objects.issue_token(support.pk)}
+    assert statuses(post, *(event(key_id=f"A{number}") for number in range(6))) == [202] * 5 + [503]
+    assert statuses(post, *(event(key_id=f"B{number}", instance="support") for number in range(3)), **others) == [
+        202,
+        202,
+        503,
+    ]
+    metrics.flush()
+    assert metrics.for_instance(sales.pk)["overloaded"] == metrics.for_instance(support.pk)["overloaded"] == 1
+
+
+@pytest.mark.usefixtures("sales")
+def test_a_waiting_import_stops_only_further_imports(post: Post, settings: Settings) -> None:
+    settings.INGEST = {"QUEUE_LIMIT": 4, "CHUNK": 1}
+    assert statuses(post, history(1, count=100), history(2), event()) == [202, 503, 202]
+    WebhookEvent.objects.filter(is_history=True).update(outcome="applied")
+    queue_depth.refresh()
+    assert statuses(post, history(2)) == [202]
+
+
+@pytest.mark.usefixtures("sales")
+def test_waiting_events_do_not_stop_an_import_that_still_has_room(post: Post, settings: Settings) -> None:
+    settings.INGEST = {"QUEUE_LIMIT": 4}
+    assert statuses(post, event(key_id="A1"), event(key_id="A2"), history(1), history(2)) == [202] * 4
+
+
+def test_a_global_webhook_stops_only_the_instance_with_too_many_events(
+    post: Post, settings: Settings, sales: Instance
+) -> None:
+    Instance.objects.upsert("sales", SERVER, is_global_webhook=True)
+    settings.INGEST = {"QUEUE_LIMIT": 8}
+    assert statuses(post, *(event(key_id=f"A{number}") for number in range(6))) == [202] * 5 + [503]
+    assert statuses(post, event(instance="support")) == [202]
+    metrics.flush()
+    assert metrics.for_instance(sales.pk)["overloaded"] == 1
 
 
 @pytest.mark.usefixtures("sales")

@@ -261,7 +261,7 @@ def test_no_log_record_contains_a_token(
 @pytest.fixture
 def background_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Simulate a background thread, so that requests neither send notifications nor query the queue depth."""
-    monkeypatch.setattr(queue_depth, "is_over_limit", lambda: False)
+    monkeypatch.setattr(queue_depth, "is_over_limit", lambda *_, **__: False)
     notify.delegate_to(threading.Event())
     yield
     notify.delegate_to(None)
