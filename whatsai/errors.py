@@ -15,12 +15,15 @@ from django.http import HttpRequest, HttpResponse
 from django.views import defaults
 
 from conversations.api.problems import CONTENT_TYPE, problem, problem_response
+from whatsai.statement_timeout import is_timeout
 
 Handler = Callable[..., HttpResponse]
 
 # Headers that describe the replaced content, and not the error.
 _CONTENT_HEADERS = ("Content-Type", "Content-Length", "Content-Language")
 OUTAGE_SECONDS = 5  # when to ask again after the database was unavailable
+UNAVAILABLE = "The database is not available now. Ask again later."
+TOO_SLOW = "The database needed too long for this request. Ask for less, or ask again later."
 
 
 def is_api(path: str) -> bool:
@@ -55,11 +58,14 @@ def handler(status: int, detail: str, page: Handler) -> Handler:
 
 
 def server_error(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-    """Answer 503 under `/api/` if the database is unavailable, so that clients ask again; else 500."""
-    if is_api(request.path_info) and isinstance(sys.exception(), OperationalError | InterfaceError):
-        headers = {"Retry-After": str(OUTAGE_SECONDS)}
-        return problem_response(problem(503, "The database is not available now. Ask again later."), headers)
-    return fault(request, *args, **kwargs)
+    """Answer 503 if the database is unavailable or too slow, so that clients ask again; else 500."""
+    error = sys.exception()
+    if not isinstance(error, OperationalError | InterfaceError):
+        return fault(request, *args, **kwargs)
+    detail, headers = TOO_SLOW if is_timeout(error) else UNAVAILABLE, {"Retry-After": str(OUTAGE_SECONDS)}
+    if is_api(request.path_info):
+        return problem_response(problem(503, detail), headers)
+    return HttpResponse(f"{detail}\n", status=503, headers=headers, content_type="text/plain; charset=utf-8")
 
 
 bad_request = handler(400, "The request is malformed.", defaults.bad_request)

@@ -43,6 +43,7 @@ MIDDLEWARE = [
     "whatsai.errors.middleware",
     "corsheaders.middleware.CorsMiddleware",
     "whatsai.health.middleware",
+    "whatsai.statement_timeout.middleware",
     "conversations.webhooks.middleware.middleware",
     "django.middleware.security.SecurityMiddleware",
     "conversations.api.rate_limits.middleware",
@@ -109,6 +110,9 @@ CACHES = {
         else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
     )
 }
+
+# PostgreSQL ends a statement of a web request after this many seconds.
+WEB_STATEMENT_SECONDS = 30.0
 
 # Projects that share a Redis server need different prefixes, because cache keys contain no name of the database.
 CACHELAYER: dict[str, Any] = {"PREFIX": env.cache_prefix, "LOCAL_MB": env.cache_local_mb}

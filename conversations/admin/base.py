@@ -13,10 +13,12 @@ from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.text import smart_split
 
 from conversations.admin.access import access_of, permitted
 from conversations.admin.paginator import BoundedPaginator, count_up_to
 from conversations.models import Scope
+from conversations.search.query import MAX_WORDS
 
 ROWS_PER_PAGE = 50
 MAX_ACTION_ROWS = 500  # maximum number of rows that one admin action may change
@@ -60,7 +62,19 @@ class ReadOnly:
         return False
 
 
-class BoundedAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg] # Django's class accepts no type argument at run time
+class BoundedSearch:
+    """Limits the words of Django's own search, which compares each word with each searched column of each row."""
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[QuerySet[Any], bool]:
+        """Return the rows that match all words; none, with a message, if there are too many words."""
+        if len(list(smart_split(search_term))) > MAX_WORDS:
+            cast("Any", self).message_user(request, f"A search may have at most {MAX_WORDS} words.", messages.ERROR)
+            return queryset.none(), False
+        found: tuple[QuerySet[Any], bool] = super().get_search_results(request, queryset, search_term)  # type: ignore[misc]  # a method of ModelAdmin
+        return found
+
+
+class BoundedAdmin(BoundedSearch, ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg] # Django's class accepts no type argument at run time
     """Base class of the model admins. Each admin page reads a limited number of rows with a constant number of queries.
 
     Attributes:

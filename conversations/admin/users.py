@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
-from conversations.admin.base import ReadOnly
+from conversations.admin.base import BoundedSearch, ReadOnly
 from conversations.admin.paginator import BoundedPaginator
 from conversations.models import Membership, ReadingRecord
 
@@ -50,7 +50,7 @@ class SuperusersOnly:
         return bool(request.user.is_active and request.user.is_superuser)
 
 
-class SuperuserAdmin(SuperusersOnly, admin.ModelAdmin):  # type: ignore[type-arg] # Django's class accepts no type argument at run time
+class SuperuserAdmin(BoundedSearch, SuperusersOnly, admin.ModelAdmin):  # type: ignore[type-arg] # Django's class accepts no type argument at run time
     """Base class of the admin of memberships, tokens and reading records."""
 
     paginator = BoundedPaginator
@@ -94,13 +94,13 @@ class MembershipInline(admin.TabularInline):  # type: ignore[type-arg] # as abov
     extra = 0
 
 
-class UserWithMembershipsAdmin(SuperusersOnly, UserAdmin):  # type: ignore[type-arg] # as above
+class UserWithMembershipsAdmin(BoundedSearch, SuperusersOnly, UserAdmin):  # type: ignore[type-arg] # as above
     """Django's admin of users, with the memberships of the user."""
 
     inlines: ClassVar[Any] = (MembershipInline,)
 
 
-class RightsGroupAdmin(SuperusersOnly, GroupAdmin):
+class RightsGroupAdmin(BoundedSearch, SuperusersOnly, GroupAdmin):
     """Django's admin of groups, which give their users rights."""
 
 

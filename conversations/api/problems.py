@@ -49,7 +49,7 @@ CODES = {
     "idempotency_key_reused": Code(422, "The `Idempotency-Key` was used with another request."),
     "throttled": Code(429, "Too many requests; `Retry-After` says when to ask again."),
     "server_error": Code(500, "The server failed. Its logs have the traceback under `request_id`."),
-    "unavailable": Code(503, "The database is not available now; `Retry-After` says when to ask again."),
+    "unavailable": Code(503, "The database is not available or too slow now; `Retry-After` says when to ask again."),
 }
 
 

@@ -44,6 +44,13 @@ def test_an_outage_of_the_database_under_api_is_unavailable(client: Client) -> N
     assert b"hunter2" not in answer.content
 
 
+def test_an_outage_of_the_database_elsewhere_is_unavailable(client: Client) -> None:
+    with connection.execute_wrapper(is_down):
+        answer = client.get("/admin/")
+    assert (answer.status_code, answer.content) == (503, b"The database is not available now. Ask again later.\n")
+    assert int(answer["Retry-After"]) > 0
+
+
 def test_a_server_error_elsewhere_is_a_page(client: Client) -> None:
     with connection.execute_wrapper(fails):
         answer = client.get("/admin/")

@@ -2,6 +2,7 @@ import re
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -9,6 +10,7 @@ from django.urls import reverse
 
 from conversations.admin.base import MAX_ACTION_ROWS
 from conversations.admin.paginator import BoundedPaginator
+from conversations.admin.search import SearchAdmin
 from conversations.models import Contact, Conversation, Instance, Message, WebhookEvent
 from tests.conversations.admin.conftest import MODELS, Populate, StaffClient
 from tests.conversations.admin.pages import admin_url, change_list, delete_url, list_url, page_url
@@ -185,3 +187,20 @@ def test_the_site_is_called_whatsai(admin_client: Client) -> None:
     content = admin_client.get(reverse("admin:index")).content.decode()
     assert "WhatsAI" in content
     assert "Django administration" not in content
+
+
+SEARCHED = [model for model, page in admin.site._registry.items() if page.search_fields]  # noqa: SLF001 - no public API
+
+
+@pytest.mark.parametrize("model", SEARCHED)
+def test_a_search_with_hundreds_of_words_is_refused(admin_client: Client, populate: Populate, model: Any) -> None:
+    populate(1)
+    url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")  # noqa: SLF001 - documented
+    uses_index = isinstance(admin.site.get_model_admin(model), SearchAdmin)
+    for count in (8, 9, 400):
+        with CaptureQueriesContext(connection) as queries:
+            response = admin_client.get(url, {"q": " ".join(["m"] * count)})
+        assert response.status_code == 200
+        is_refused = b"A search may have at most 8 words." in response.content
+        assert is_refused is (count > 8 and not uses_index)
+        assert max(entry["sql"].count("LIKE") for entry in queries) <= 8 * 4
