@@ -1,7 +1,7 @@
 """Reads a request's body, with or without Content-Length, up to a size limit, and decodes the body as strict JSON.
 
 The memory that decoding takes is bounded: for one body by a limit of its values, and for all bodies that this process
-decodes at the same time by a budget.
+decodes at the same time by a budget. Small bodies need no budget, so that no large body delays them.
 
 This module does not use Django's `request.body`. Django would answer a body over 2.5 MB with status 400, and Evolution
 drops an event that is answered with status 400. Django would also treat a chunked body (without Content-Length) as
@@ -30,6 +30,8 @@ TOO_DEEP = "the body is nested too deeply"
 
 MAX_VALUES = 2_500_000  # names and values in one body, about those of 80,000 messages
 MEMORY_BUDGET = 540 * 1024 * 1024  # estimated bytes of memory for the bodies that this process decodes at once
+SMALL_BYTES = 64 * 1024  # a body up to this size reserves nothing; one in each of eight threads takes 45 MB at most
+LARGE_SHARE = 8  # a sender may have one reservation at a time of more than the budget divided by this number
 BYTES_PER_VALUE = 80  # of memory for one decoded name or value, without the characters of texts
 # Bytes of memory for one byte of a body, beside the body itself. Python stores a text with an emoji as four bytes for
 # each character.
@@ -43,21 +45,20 @@ _CONTENT_LENGTH = re.compile(r"[0-9]{1,18}")
 
 
 class Reservation:
-    """The memory that one request has reserved in a `MemoryBudget`."""
+    """The memory that one request has reserved in a `MemoryBudget`; `sender` is the key of its instance, if known."""
 
     def __init__(self, budget: "MemoryBudget") -> None:
         self._budget = budget
         self.size = 0
+        self.sender: int | None = None
 
     def grow(self, count: int) -> None:
         """Reserve `count` more bytes, but not more than the whole budget, so that each body is accepted at some time.
 
         Raises:
-            WebhookError: other requests have reserved the memory.
+            WebhookError: other requests have reserved the memory, or the sender has another large reservation.
         """
-        count = min(count, self._budget.limit - self.size)
-        self._budget.take(count)
-        self.size += count
+        self._budget.take(self, min(count, self._budget.limit - self.size))
 
 
 class MemoryBudget:
@@ -66,6 +67,7 @@ class MemoryBudget:
     def __init__(self, limit: int = MEMORY_BUDGET) -> None:
         self.limit = limit
         self._free = limit
+        self._large: dict[int | None, Reservation] = {}  # by sender
         self._lock = threading.Lock()
 
     @contextmanager
@@ -77,18 +79,29 @@ class MemoryBudget:
         finally:
             if reservation.size > TRIM_BYTES:
                 free_memory.trim()
-            self.take(-reservation.size)
+            self._release(reservation)
 
-    def take(self, count: int) -> None:
-        """Take `count` bytes from the budget.
+    def take(self, reservation: Reservation, count: int) -> None:
+        """Add `count` bytes to a reservation.
 
         Raises:
-            WebhookError: less than `count` bytes are free.
+            WebhookError: less than `count` bytes are free, or the sender has another large reservation.
         """
         with self._lock:
-            if count > self._free:
+            is_large = reservation.size + count > self.limit // LARGE_SHARE
+            has_other = is_large and self._large.get(reservation.sender, reservation) is not reservation
+            if has_other or count > self._free:
                 raise WebhookError(ErrorCode.OVERLOADED, "too many large bodies at once; send it again later")
+            if is_large:
+                self._large[reservation.sender] = reservation
             self._free -= count
+            reservation.size += count
+
+    def _release(self, reservation: Reservation) -> None:
+        with self._lock:
+            self._free += reservation.size
+            if self._large.get(reservation.sender) is reservation:
+                del self._large[reservation.sender]
 
 
 memory = MemoryBudget()
@@ -108,17 +121,23 @@ def read(request: HttpRequest, reservation: Reservation, limit: int = MAX_BYTES)
     length = _content_length(request)
     if length is not None and length > limit:
         raise _too_large(limit)
-    reservation.grow(length or 0)
+    _reserve(reservation, length or 0)
     read_bytes, raw, size = _byte_source(request, length), bytearray(length or 0), 0  # growing takes more memory
     while chunk := _read_chunk(read_bytes):
         raw[size : size + len(chunk)] = chunk
         size += len(chunk)
         if size > limit:
             raise _too_large(limit)
-        reservation.grow(max(size - reservation.size, 0))
+        _reserve(reservation, size)
     if size < len(raw):
         raise WebhookError(ErrorCode.INCOMPLETE_BODY, f"received {size} of {length} bytes")
     return raw
+
+
+def _reserve(reservation: Reservation, size: int) -> None:
+    """Reserve the memory of a body of `size` bytes, except of a small one."""
+    if size > max(SMALL_BYTES, reservation.size):
+        reservation.grow(size - reservation.size)
 
 
 def _content_length(request: HttpRequest) -> int | None:
@@ -163,7 +182,8 @@ def decode(raw: bytearray, reservation: Reservation) -> Any:
     if values > MAX_VALUES:
         raise WebhookError(ErrorCode.BODY_TOO_LARGE, f"the body has more than {MAX_VALUES} values")
     factor = ASCII_FACTOR if raw.isascii() and b"\\u" not in raw else WIDE_FACTOR
-    reservation.grow(factor * len(raw) + BYTES_PER_VALUE * values)
+    if len(raw) > SMALL_BYTES:
+        reservation.grow(factor * len(raw) + BYTES_PER_VALUE * values)
     try:
         if len(raw) > LARGE_BYTES:
             return large_json.decode(raw, _DIGITS_DECODER)

@@ -41,6 +41,7 @@ def _receive(request: HttpRequest, name: str, suffix: str, reservation: body.Res
         sender = _check_sender(request, name)
         if request.META.get(body.CHECK_ONLY):
             return JsonResponse({}, status=100)
+        reservation.sender = sender.pk
         event = _store_request(request, sender, suffix, reservation)
     except WebhookError as error:
         _log_refusal(error)

@@ -172,13 +172,16 @@ def test_a_body_with_too_many_values_is_too_large(monkeypatch: pytest.MonkeyPatc
         assert error_of(decode, bytearray(raw)).code is ErrorCode.BODY_TOO_LARGE
 
 
-def test_bodies_that_need_too_much_memory_at_once_are_refused_for_now() -> None:
+def test_bodies_that_need_too_much_memory_at_once_are_refused_for_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "SMALL_BYTES", 0)
     budget = body.MemoryBudget(100)
     with budget.reserve() as one, budget.reserve() as other:
+        one.sender, other.sender = 1, 2
         assert body.read(request(bytes(60), 60), one) == bytes(60)
         error = error_of(body.read, request(bytes(60), 60), other)
         assert (error.code, error.response()["Retry-After"]) == (ErrorCode.OVERLOADED, "30")
     with budget.reserve() as later, budget.reserve() as another:
+        later.sender, another.sender = 1, 2
         assert body.read(request(bytes(60), terminated=True), later) == bytes(60)
         another.grow(1)
         assert error_of(body.decode, bytearray(b"[]" + b" " * 60), later).code is ErrorCode.OVERLOADED
@@ -186,3 +189,27 @@ def test_bodies_that_need_too_much_memory_at_once_are_refused_for_now() -> None:
         assert body.decode(bytearray(b"[]" + b" " * 60), alone) == []
     with budget.reserve() as free:
         free.grow(100)
+
+
+def test_a_small_body_is_accepted_while_a_large_one_has_all_memory() -> None:
+    budget = body.MemoryBudget()
+    raw = b"[" + b"0," * 30_000 + b"0]"
+    with budget.reserve() as large, budget.reserve() as small, budget.reserve() as chunked:
+        large.grow(budget.limit)
+        assert body.decode(body.read(request(raw, len(raw)), small), small) == [0] * 30_001
+        assert body.read(request(raw, terminated=True), chunked) == raw
+        longer = bytes(body.SMALL_BYTES + 1)
+        assert error_of(body.read, request(longer, len(longer)), small).code is ErrorCode.OVERLOADED
+
+
+def test_a_sender_has_one_large_body_at_a_time() -> None:
+    budget = body.MemoryBudget(800)
+    with budget.reserve() as other, budget.reserve() as another:
+        with budget.reserve() as first:
+            first.sender, other.sender, another.sender = 1, 1, 2
+            first.grow(200)
+            other.grow(100)
+            assert error_of(other.grow, 1).code is ErrorCode.OVERLOADED
+            another.grow(200)
+            first.grow(300)
+        other.grow(500)

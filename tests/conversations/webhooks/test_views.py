@@ -19,6 +19,7 @@ from conversations.ingest import metrics, notify
 from conversations.ingest.inbox.overload import queue_depth
 from conversations.ingest.worker.worker import Worker
 from conversations.models import Instance, WebhookEvent
+from conversations.webhooks import body as request_body
 from tests.cachelayer.conftest import cache_runtime  # noqa: F401 - pytest finds the imported fixture by name
 from tests.conversations.webhooks.conftest import PATH, SERVER, TOKEN, Post, event
 
@@ -136,6 +137,18 @@ def test_a_body_over_the_limit_is_rejected(post: Post) -> None:
 def test_a_body_may_be_larger_than_django_s_limit(settings: LazySettings, post: Post) -> None:
     assert settings.DATA_UPLOAD_MAX_MEMORY_SIZE == 2_621_440, "other routes keep Django's limit"
     assert post(body=event("x" * 3_000_000)).status_code == 202
+
+
+@pytest.mark.parametrize(("is_from_sales", "status"), [(True, 503), (False, 202)])
+def test_a_large_body_waits_for_another_of_its_sender(
+    sales: Instance, post: Post, monkeypatch: pytest.MonkeyPatch, *, is_from_sales: bool, status: int
+) -> None:
+    monkeypatch.setattr(request_body, "memory", request_body.MemoryBudget(1_000_000))
+    with request_body.memory.reserve() as held:
+        held.sender = sales.pk if is_from_sales else None
+        held.grow(200_000)
+        assert post(body=event("x" * 100_000)).status_code == status
+        assert post(body=event("small")).status_code == 202
 
 
 @pytest.mark.parametrize(
