@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from itertools import islice
 from urllib.parse import urlsplit
 
+from conversations.evolution.combining_marks import limit_runs
+
 _URL = re.compile(r"https?://[^\s<>\"'`]+", re.IGNORECASE)
 # Punctuation, closing brackets and WhatsApp's formatting characters at the end of a URL do not become part of the link.
 MAX_LINKS = 50  # in one text; further URLs stay plain text, because each link takes time to render
@@ -44,7 +46,7 @@ def web_url(value: object) -> str:
     if not isinstance(value, str):
         return ""
     try:
-        parts = urlsplit(value)
+        parts = urlsplit(limit_runs(value))  # `urlsplit` normalizes the host
     except ValueError:
         return ""
     return value if parts.scheme in ("http", "https") and parts.hostname else ""

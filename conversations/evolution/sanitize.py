@@ -1,4 +1,4 @@
-"""Prepares a webhook body for storage: masks credentials and removes characters that databases reject.
+"""Prepares a webhook body for storage: masks credentials, and keeps databases and searches from bad characters.
 
 A webhook body contains the API keys of the instance and of the server, and the webhook token in `destination`. A body
 may also claim the name of a stored media file, which is masked: only ingestion writes such names into a body.
@@ -7,6 +7,7 @@ may also claim the name of a stored media file, which is masked: only ingestion 
 import re
 from typing import Any
 
+from conversations.evolution.combining_marks import limit_runs
 from conversations.evolution.large_json import MAX_TEXT_LENGTH, LargeList, TooDeepError, is_encoded
 from conversations.evolution.media_names import REFERENCE, is_media_name
 
@@ -22,7 +23,7 @@ _SCALARS = (int, float, bool, type(None))
 
 
 def sanitize(value: Any, levels: int = MAX_DEPTH) -> Any:
-    """Remove secrets, NUL characters and lone surrogates from decoded JSON, and return it.
+    """Remove secrets, NUL characters and lone surrogates from decoded JSON, divide long runs of marks, and return it.
 
     Lists and objects are changed in place, because a second copy of a large body would need much memory.
 
@@ -94,9 +95,11 @@ def _to_storable(text: str) -> str:
         text = text[:MAX_TEXT_LENGTH]
     if "\x00" in text:
         text = text.replace("\x00", "")
-    if text.isascii() or _is_encodable(text):
+    if text.isascii():
         return text
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if not _is_encodable(text):
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return limit_runs(text)[:MAX_TEXT_LENGTH]
 
 
 def _is_encodable(text: str) -> bool:

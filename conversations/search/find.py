@@ -25,7 +25,7 @@ from conversations.models.conversation import LATEST_FIRST as LATEST_CONVERSATIO
 from conversations.models.instance_scoped import Instances, InstanceScopedManager, instance_pks, scope
 from conversations.models.message import LATEST_FIRST as LATEST_MESSAGE_FIRST
 from conversations.search.buckets import bucket, span
-from conversations.search.folding import fold
+from conversations.search.folding import INDEXED_CHARS, fold
 from conversations.search.lexemes import CONTACTS, GROUPS, MESSAGES, Index, Matches
 from conversations.search.query import Alternatives, Query
 
@@ -237,7 +237,7 @@ class _Sample:
         self.rarest, self.is_frequent = alternatives, False
         if len(alternatives) > 1:  # the forms of a number
             return
-        folded = [f" {fold(text)} " for text in texts]
+        folded = [f" {fold(text[:INDEXED_CHARS])} " for text in texts]
         parts = {word: f" {word.text}" if word.is_prefix else f" {word.text} " for word in alternatives[0]}
         counts = {word: sum(part in text for text in folded) for word, part in parts.items()}
         self.rarest = ((min(counts, key=lambda word: (counts[word], -len(word.text))),),)

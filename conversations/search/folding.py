@@ -1,12 +1,15 @@
 """Folds texts for comparison: without accents, in lower case, in words of letters and digits.
 
-The SQL function `conversations_fold` of migration 0015 does the same on PostgreSQL.
+The SQL function `conversations_fold` of migration 0025 does the same on PostgreSQL.
 """
 
 import re
 import unicodedata
 from functools import lru_cache
 
+from conversations.evolution.combining_marks import limit_runs
+
+INDEXED_CHARS = 20_000  # characters of a text that are indexed
 _MARKS = re.compile("[\u0300-\u036f]+")
 _SEPARATORS = re.compile("[^a-z0-9\u00c0-\u1fff\u3040-\ud7ff]+")
 
@@ -17,7 +20,7 @@ def fold(text: str) -> str:
     >>> fold("João, AÇÃO!")
     'joao acao'
     """
-    return _SEPARATORS.sub(" ", _fold(text)).strip()
+    return _SEPARATORS.sub(" ", _fold(limit_runs(text))).strip()
 
 
 def fold_with_positions(text: str) -> tuple[str, list[int]]:

@@ -7,17 +7,16 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass
 
-from conversations.search.folding import fold, fold_with_positions
+from conversations.search.folding import INDEXED_CHARS, fold, fold_with_positions
 from conversations.search.query import MAX_WORD_CHARS, Alternatives, Word
 
 SNIPPET_CHARS = 160
-SEARCHED_CHARS = 20_000  # characters of a message that are indexed
 CONTEXT_CHARS = 40  # characters before the first match
 STEP = 200  # characters of a text that are searched at once
 OVERLAP = (
     2 * MAX_WORD_CHARS
 )  # characters that two steps have in common; a word may have more characters than its folded form
-MAX_FOLDED_CHARS = 2 * SEARCHED_CHARS  # of one text
+MAX_FOLDED_CHARS = 2 * INDEXED_CHARS  # of one text
 
 Mark = tuple[int, int]  # start and end of a match, as positions of characters
 
@@ -37,7 +36,7 @@ class Snippet:
 
 def snippet(text: str, alternatives: Alternatives) -> Snippet:
     """Return the part of a text around the first word that matches one of the alternatives."""
-    marks = _first_matches(text[:SEARCHED_CHARS], {word for words in alternatives for word in words})
+    marks = _first_matches(text[:INDEXED_CHARS], {word for words in alternatives for word in words})
     start = max(0, marks[0][0] - CONTEXT_CHARS) if marks and len(text) > SNIPPET_CHARS else 0
     end = start + SNIPPET_CHARS
     before, after = "…" if start else "", "…" if end < len(text) else ""

@@ -29,6 +29,12 @@ def test_a_link_is_separated_from_the_text_around_it() -> None:
     ]
 
 
+def test_a_host_of_combining_marks_is_checked_in_linear_time() -> None:
+    """Sorting the marks takes quadratic time, so without limit this URL would take many minutes."""
+    url = "http://a" + "\u0301\u0323" * 250_000
+    assert web_url(url) == url
+
+
 @given(st.lists(st.sampled_from(["https://example.com/a", "http://[", " ", "<", "olá", ".", "\n", "*"])).map("".join))
 def test_the_pieces_concatenate_to_the_original_text(text: str) -> None:
     assert "".join(piece.text for piece in linkify(text)) == text

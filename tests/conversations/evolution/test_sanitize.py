@@ -51,6 +51,14 @@ def test_characters_that_databases_reject_are_removed() -> None:
     }
 
 
+def test_long_runs_of_combining_marks_are_divided() -> None:
+    marks = "\u0301" * 30
+    assert sanitize({f"a{marks}\u0301": [f"{marks}\x00\u0301"]}) == {f"a{marks}\u034f\u0301": [f"{marks}\u034f\u0301"]}
+    once = sanitize("\u0301" * MAX_TEXT_LENGTH)
+    assert len(once) == MAX_TEXT_LENGTH
+    assert sanitize(once) == once
+
+
 def nested(levels: int) -> object:
     value: object = 1
     for level in range(levels):

@@ -11,6 +11,7 @@ from django.db.models import Q
 from conversations.models import Message
 from conversations.search.buckets import bucket
 from conversations.search.find import find_contacts, find_conversations, find_messages
+from conversations.search.folding import fold
 from conversations.search.lexemes import MESSAGES, Matches
 from conversations.search.query import parse
 from tests.conversations.rows import NOON, a_chat, a_contact, a_group, a_message, an_instance
@@ -18,6 +19,7 @@ from tests.conversations.rows import NOON, a_chat, a_contact, a_group, a_message
 migration = import_module("conversations.migrations.0015_search")
 statistics = import_module("conversations.migrations.0020_search_statistics")
 names = import_module("conversations.migrations.0023_group_names")
+marks = import_module("conversations.migrations.0025_marks")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -27,16 +29,40 @@ def test_the_migration_indexes_existing_rows() -> None:
     group = a_group(instance, name="Equipe", original_name="João")
     message = a_message(chat, text="João")
     with connection.schema_editor(atomic=False) as editor:
+        marks.restore(apps, editor)
         names.drop(apps, editor)
         statistics.drop(apps, editor)
         migration.drop(apps, editor)
         migration.create(apps, editor)
         statistics.create(apps, editor)
         names.create(apps, editor)
+        marks.replace(apps, editor)
     query = parse("joao")
     assert find_contacts(query, None, limit=5).rows == [chat.contact]
     assert set(find_conversations(query, None, limit=5).rows) == {chat, group}
     assert find_messages(query, None, limit=5).rows == [message]
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db
+@pytest.mark.parametrize("first", ["b", "\u0651", "\u0f73", "\uff9e", "\U0001d165"])
+def test_postgresql_divides_long_runs_of_marks_as_python_does(first: str) -> None:
+    text = f"João {first}" + "\u0651" * 31 + "\u064b" * 31 + " \u0301a"
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT conversations_fold(%s)", [text])
+        assert cursor.fetchone() == (fold(text),)
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db
+def test_postgresql_leaves_out_a_word_that_becomes_too_long() -> None:
+    """Each of these characters becomes six, so 500 bytes become 3,000."""
+    message = a_message(a_chat(an_instance()), text="\u3316" * 160 + " pedido")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT conversations_message_search(instance_id, timestamp, text)::text FROM conversations_message"
+        )
+        assert cursor.fetchone() == (f"'i{message.instance_id}':1 'm{bucket(message.timestamp)}xpedido':2",)
 
 
 @pytest.mark.postgresql

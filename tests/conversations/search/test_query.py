@@ -28,6 +28,13 @@ def test_texts_are_folded(text: str, folded: str) -> None:
     assert len(with_separators) == len(positions)
 
 
+def test_long_runs_of_marks_are_divided_before_they_are_sorted() -> None:
+    """Sorting the marks takes quadratic time, so without limit this text would take many minutes."""
+    assert fold("a" + "\u0301\u0323" * 250_000) == "a"
+    shadda, fathatan = "\u0651", "\u064b"  # sorted, the second comes first
+    assert fold(f"b{shadda * 31}{fathatan}") == f"b{shadda * 30}{fathatan}{shadda}"
+
+
 def test_words_find_what_begins_with_them_unless_they_are_short() -> None:
     words = Word("joao", is_prefix=True), Word("da", is_prefix=False), Word("123", is_prefix=False)
     assert parse(" João da 123 ").names == parse("joao DA 123").texts == (words,)
