@@ -20,6 +20,7 @@ class ErrorCode(enum.StrEnum):
     DATABASE_UNAVAILABLE = "database_unavailable"
     OVERLOADED = "overloaded"
     FLOODING = "flooding"
+    TOO_MANY_INSTANCES = "too_many_instances"
 
 
 STATUS = {
@@ -35,6 +36,7 @@ STATUS = {
     ErrorCode.LENGTH_REQUIRED: 411,
     ErrorCode.BODY_TOO_LARGE: 413,
     ErrorCode.FLOODING: 429,
+    ErrorCode.TOO_MANY_INSTANCES: 429,
     ErrorCode.UNVERIFIED: 429,
     ErrorCode.DATABASE_UNAVAILABLE: 503,
     ErrorCode.OVERLOADED: 503,
@@ -46,6 +48,7 @@ HEADERS = {
     ErrorCode.DATABASE_UNAVAILABLE: {"Retry-After": "5"},  # seconds
     ErrorCode.OVERLOADED: {"Retry-After": "30"},
     ErrorCode.FLOODING: {"Retry-After": "10"},
+    ErrorCode.TOO_MANY_INSTANCES: {"Retry-After": "60"},
     ErrorCode.UNVERIFIED: {"Retry-After": "5"},
 }
 

@@ -10,15 +10,23 @@ from time import monotonic
 from typing import Any
 
 from conversations.evolution.server_url import server_key
+from conversations.ingest import metrics
 from conversations.models import Instance
 from conversations.webhooks.errors import ErrorCode, WebhookError
+from logs.contexts import Context
 from logs.fork import after_fork
+from logs.line_limit import shorten
 from logs.token_buckets import TokenBuckets
+
+logger = Context.WEBHOOK.logger
 
 # How many queries a second requests with an unknown name may cause in each process; also for those with a wrong token.
 CHECKS_PER_SECOND = 10.0
 BURST_SECONDS = 10.0  # the queries of this many seconds may run at once
 NEVER = float("-inf")
+NEW_PER_SECOND = 1.0  # instances that a process creates for one global webhook, in the long run
+NEW_BURST_SECONDS = 60.0  # the instances of this many seconds may be created at once
+MAX_PER_SERVER = 1_000  # instances; a global webhook creates no more, but an operator can
 MAX_LENGTH = 255  # maximum characters of an instance's name, as in the model `Instance`
 
 # (end of the error text, function that returns whether an instance's name breaks the rule). A name must fit into one
@@ -121,6 +129,10 @@ def resolve_instance(sender: Instance, body: Any) -> Instance:
     Args:
         sender: the instance whose token authenticated the request.
         body: any decoded JSON value.
+
+    Raises:
+        WebhookError: the instance has no row, and the global webhook has created too many rows.
+        DatabaseError, InterfaceError: the database is unavailable.
     """
     name = body.get("instance") if isinstance(body, dict) else None
     is_global = sender.is_global_webhook and sender.server_url
@@ -131,4 +143,27 @@ def resolve_instance(sender: Instance, body: Any) -> Instance:
     for instance in Instance.objects.by_name(name):
         if server_key(instance.server_url) == server_key(sender.server_url):
             return instance
-    return Instance.objects.upsert(name, sender.server_url)[0]
+    return _create(name, sender)
+
+
+new_instances = TokenBuckets(NEW_BURST_SECONDS)  # one bucket for the primary key of each sender
+after_fork(new_instances.reset)
+
+
+def _create(name: str, sender: Instance) -> Instance:
+    """Create an instance of the sender's server; its number is limited, because a global webhook may name anything."""
+    if not new_instances.take(sender.pk, NEW_PER_SECOND):
+        raise _too_many(sender, "a global webhook named too many new instances at once; send it again later")
+    others = Instance.objects.primary(Instance.objects.filter(server_url=sender.server_url))
+    if others.count() >= MAX_PER_SERVER:
+        detail = f"the server has {MAX_PER_SERVER} instances; `manage.py webhook_token` creates more"
+        raise _too_many(sender, detail)
+    instance, is_new = Instance.objects.upsert(name, sender.server_url)
+    if is_new:
+        logger.info("Instance CREATED: a global webhook named %s", shorten(name))
+    return instance
+
+
+def _too_many(sender: Instance, detail: str) -> WebhookError:
+    metrics.increment(sender.pk, "delayed")
+    return WebhookError(ErrorCode.TOO_MANY_INSTANCES, detail)

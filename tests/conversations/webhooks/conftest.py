@@ -10,7 +10,7 @@ from django.test import Client
 from conversations.ingest import metrics
 from conversations.ingest.inbox.overload import queue_depth
 from conversations.models import Instance
-from conversations.webhooks import rate_limit
+from conversations.webhooks import instances, rate_limit
 
 TOKEN = "a-token-that-nobody-may-see"
 SERVER = "https://evo.example.com"
@@ -51,6 +51,7 @@ def post(client: Client) -> Post:
 def reset_counts() -> Iterator[None]:
     """Reset the values that a process keeps between requests: token buckets, queue depth and counters."""
     rate_limit.buckets.reset()
+    instances.new_instances.reset()
     queue_depth.reset()
     metrics.reset_after_fork()
     yield

@@ -5,9 +5,12 @@ from typing import Any
 import pytest
 
 from conversations.evolution.server_url import MAX_LENGTH, normalize_server_url
+from conversations.ingest import metrics
 from conversations.models import Instance
 from conversations.webhooks import instances
-from tests.conversations.webhooks.conftest import SERVER
+from logs import token_buckets
+from tests.conversations.webhooks.conftest import SERVER, Post, event
+from tests.waiting import StoppedClock
 
 
 @pytest.mark.parametrize(
@@ -102,6 +105,43 @@ def test_resolving_an_existing_instance_does_not_write_to_it(sales: Instance) ->
     assert instances.resolve_instance(sales, {"instance": "support"}).updated_at == existing.updated_at
     existing.refresh_from_db()
     assert instances.resolve_instance(sales, {"instance": "support"}).updated_at == existing.updated_at
+
+
+@pytest.fixture
+def gateway(sales: Instance, reset_counts: None) -> Instance:  # noqa: ARG001 - the fixture resets the limits
+    """Return an instance that has the global webhook of its server."""
+    return Instance.objects.upsert("sales", sales.server_url, is_global_webhook=True)[0]
+
+
+def test_a_global_webhook_creates_few_instances_at_once(
+    gateway: Instance, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(token_buckets, "monotonic", clock := StoppedClock())
+    monkeypatch.setattr(instances, "NEW_PER_SECOND", 3 / instances.NEW_BURST_SECONDS)
+    names = [f"new-{number}" for number in range(5)]
+    responses = [post(body=event(instance=name)) for name in names]
+    assert [response.status_code for response in responses] == [202, 202, 202, 429, 429]
+    assert responses[-1].json()["error"] == "too_many_instances"
+    assert int(responses[-1]["Retry-After"]) > 0
+    assert {post(body=event(instance=name)).status_code for name in ["sales", *names[:3]]} == {202}
+    metrics.flush()
+    assert metrics.for_instance(gateway.pk)["delayed"] == 2
+    assert set(Instance.objects.values_list("name", flat=True)) == {"sales", *names[:3]}
+    clock.now += instances.NEW_BURST_SECONDS
+    assert post(body=event(instance=names[3])).status_code == 202
+
+
+def test_a_global_webhook_creates_instances_up_to_a_maximum(
+    gateway: Instance, post: Post, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(instances, "MAX_PER_SERVER", 3)
+    Instance.objects.upsert("new-0", "https://other.example.com")
+    with caplog.at_level("INFO"):
+        statuses = [post(body=event(instance=f"new-{number}")).status_code for number in range(3)]
+    assert statuses == [202, 202, 429]
+    assert "Instance CREATED: a global webhook named new-1" in caplog.text
+    Instance.objects.upsert("new-2", gateway.server_url)
+    assert post(body=event(instance="new-2")).status_code == 202
 
 
 @pytest.mark.parametrize("name", [None, 7, "", "sales", "a/b", "a\x00b", "\ud800", "n" * 256, ["support"], {"a": 1}])
