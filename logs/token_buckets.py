@@ -63,17 +63,22 @@ class TokenBuckets:
 
     def try_take(self, key: Hashable, rate: float) -> Taken:
         """Do what `take` does, and return how many tokens are left."""
-        capacity, now = max(rate * self._burst_seconds, 1.0), monotonic()
         with self._lock:
-            tokens, used_at = self._buckets.get(key, (capacity, now))
-            tokens = min(tokens + (now - used_at) * rate, capacity)
-            has_token = tokens >= 1
+            has_token, capacity, tokens, _ = self.peek(key, rate)
+            now = monotonic()
             tokens -= has_token
             self._buckets[key] = (tokens, now)
             self._buckets.move_to_end(key)
             if len(self._buckets) > self._max_buckets:
                 self._buckets.popitem(last=False)
         return Taken(has_token, capacity, tokens, rate)
+
+    def peek(self, key: Hashable, rate: float) -> Taken:
+        """Return whether a bucket has a token, and how many, without taking one."""
+        capacity, now = max(rate * self._burst_seconds, 1.0), monotonic()
+        tokens, used_at = self._buckets.get(key, (capacity, now))
+        tokens = min(tokens + (now - used_at) * rate, capacity)
+        return Taken(tokens >= 1, capacity, tokens, rate)
 
     def __contains__(self, key: Hashable) -> bool:
         """Return whether there is a bucket with this key."""

@@ -27,7 +27,7 @@ from cachelayer.answers import Answer
 from cachelayer.protocol.answers import etag_of
 from conversations.access.policy import Access
 from conversations.access.reading import Bearer, find_snapshot, load_bearer, snapshots
-from conversations.api.authentication import request_token
+from conversations.api.authentication import bearer_of_request, request_token
 from conversations.api.permissions import AccessUse
 from conversations.cache_policy import ANSWERS
 from conversations.models import Scope
@@ -112,7 +112,7 @@ def _look_up(request: HttpRequest, token: str, etags: str, *, is_by_row: bool) -
         found = answers.look_up(_key(request, bearer.access, is_by_row=is_by_row), etags, snapshot.tags)
         if snapshots.is_confirmed(snapshot, found.states):
             return bearer, found
-    loaded = request.bearer if is_known else load_bearer(token)  # type: ignore[attr-defined]
+    loaded = bearer_of_request(request, token, load_bearer)
     if loaded is None:
         return None, Found()
     return loaded, answers.look_up(_key(request, loaded.access, is_by_row=is_by_row), etags)

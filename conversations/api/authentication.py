@@ -1,9 +1,11 @@
 """Authenticates API requests by an API token or by a session of the admin, and tells what the request may do.
 
 `request.auth` is the `Access` of the request. A malformed `Authorization` header gives status 401, never 500. A wrong
-token is logged with the client's address, and answered 429 while too many come from there. No valid token is delayed.
+token is logged with the client's address, and answered 429 while too many come from there. Then only tokens that are
+live are looked up in the database. No valid token is delayed, except a new one for a second.
 """
 
+from collections.abc import Callable
 from copy import copy
 from math import ceil
 from typing import cast
@@ -16,6 +18,7 @@ from rest_framework import authentication
 from rest_framework.exceptions import APIException, AuthenticationFailed, Throttled
 from rest_framework.request import Request
 
+from conversations.access.live_tokens import live_tokens
 from conversations.access.policy import Access
 from conversations.access.reading import Bearer, access_of_user, bearer_of
 from conversations.api.client_address import client_address, client_network
@@ -23,7 +26,7 @@ from logs.binding import bind
 from logs.contexts import Context
 from logs.fork import after_fork
 from logs.line_limit import line_limit
-from logs.token_buckets import TokenBuckets
+from logs.token_buckets import Taken, TokenBuckets
 
 SCHEMES = ("token", "bearer")  # the words before the token in the header, in lower case
 MAX_TOKEN_CHARS = 200
@@ -68,17 +71,35 @@ class SessionAuthentication(authentication.SessionAuthentication):
         return (found[0], access) if found and access else None
 
 
-def bearer_of_request(request: HttpRequest, token: str) -> Bearer | None:
-    """Return whose token it is, and note it on the request, unless a middleware has noted it there already."""
+def bearer_of_request(
+    request: HttpRequest, token: str, look_up: Callable[[str], Bearer | None] = bearer_of
+) -> Bearer | None:
+    """Return whose token it is, and note it on the request, unless a middleware has noted it there already.
+
+    Args:
+        request: the request.
+        token: its token.
+        look_up: returns whose token it is. An address that has sent too many wrong tokens causes no more look-ups of
+            tokens that are not live.
+    """
     if not hasattr(request, "bearer"):
-        request.bearer = bearer_of(token)  # type: ignore[attr-defined]
+        network, rate = client_network(request), _refusal_rate()
+        taken = refusals.peek(network, rate)
+        is_looked_up = taken.has_token or token in live_tokens
+        request.bearer = look_up(token) if is_looked_up else None  # type: ignore[attr-defined]
+        if request.bearer is None:  # type: ignore[attr-defined]
+            request.refusal = refusals.try_take(network, rate) if is_looked_up else taken  # type: ignore[attr-defined]
     return cast("Bearer | None", request.bearer)  # type: ignore[attr-defined]
+
+
+def _refusal_rate() -> float:
+    return REFUSALS_PER_SECOND / settings.WEB_PROCESSES
 
 
 def _refusal(request: Request) -> APIException:
     """Count and log a wrong token, and return the error that answers it; the log contains no token."""
-    rate = REFUSALS_PER_SECOND / settings.WEB_PROCESSES
-    taken = refusals.try_take(client_network(request._request), rate)  # noqa: SLF001 - documented by DRF
+    counted: Taken | None = getattr(request._request, "refusal", None)  # noqa: SLF001 - documented by DRF
+    taken = counted or refusals.try_take(client_network(request._request), _refusal_rate())  # noqa: SLF001 - as above
     left_out = line_limit.admit("tokens")
     if left_out is not None:
         fields = {"address": client_address(request._request), **left_out}  # noqa: SLF001 - as above

@@ -1,13 +1,18 @@
 from collections import Counter
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
 from rest_framework.exceptions import APIException, AuthenticationFailed, Throttled
 from rest_framework.request import Request
 from rest_framework.test import APIClient
 
+from conversations.access import live_tokens as access_tokens
 from conversations.api.authentication import TokenAuthentication
+from conversations.models import ApiToken
 from logs import token_buckets
 from logs.testing import capture
 from tests.conversations.rows import a_chat, an_instance
@@ -64,6 +69,30 @@ def test_a_flood_of_wrong_tokens_is_throttled_and_a_right_one_is_not(
     assert APIClient().get("/api/v1/instances/").status_code == 401, "no token is no wrong token"
     elsewhere = wrong.get("/api/v1/instances/", REMOTE_ADDR="192.0.2.7")
     assert elsewhere.status_code == 401, "each address has its own limit"
+
+
+@pytest.mark.parametrize(
+    "limits", [{"token": 6000, "address": 3000}, {"token": 6000, "address": 5}, {"token": 0, "address": 0}]
+)
+def test_a_flood_of_guesses_causes_few_queries_and_locks_no_right_token_out(
+    token: str, monkeypatch: pytest.MonkeyPatch, settings: Any, limits: dict[str, int]
+) -> None:
+    settings.API_RATE_LIMITS = limits
+    clock = StoppedClock()
+    for module in (token_buckets, access_tokens):
+        monkeypatch.setattr(module, "monotonic", clock)
+    with CaptureQueriesContext(connection) as queries:
+        answers = [
+            APIClient(headers={"Authorization": f"Token wai_{number:043}"}).get("/api/v1/instances/")
+            for number in range(100)
+        ]
+    assert len(queries) == 60 + 1
+    assert (answers[-1].status_code, int(answers[-1]["Retry-After"]) > 0) == (429, True)
+    assert APIClient(headers={"Authorization": f"Token {token}"}).get("/api/v1/instances/").status_code == 200
+    new = APIClient(headers={"Authorization": f"Token {ApiToken.objects.issue(User.objects.create_user('bia'))[1]}"})
+    assert new.get("/api/v1/instances/").status_code == 429
+    clock.now += 1
+    assert new.get("/api/v1/instances/").status_code == 200
 
 
 GUESSES, SECONDS = 2000, 12  # 10,000 a minute
