@@ -17,7 +17,7 @@ from logs.binding import BOUND, current
 from logs.files import ContextFiles
 from logs.fork import after_fork
 from logs.formatters import ConsoleFormatter, JsonFormatter
-from logs.line_limit import is_admitted
+from logs.line_limit import cut, is_admitted
 from logs.log_writer import LogWriter, is_writable, write_stderr
 from logs.record_queue import RecordQueue
 from logs.redaction import SCALAR_TYPES, RedactionFilter, Redactor, is_structure, truncate
@@ -170,6 +170,7 @@ def snapshot(record: logging.LogRecord, redactor: Redactor) -> logging.LogRecord
             if type(attributes[name]) not in SCALAR_TYPES:
                 attributes[name] = _freeze_value(attributes[name], redactor)
     attributes[BOUND] = current()
+    cut(copy)
     return copy
 
 

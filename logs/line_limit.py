@@ -16,6 +16,7 @@ LINES_PER_SECOND = 1 / 30  # lines of one kind that are logged in the long run: 
 BURST_SECONDS = 600.0  # a kind of which no line was logged for this many seconds may log 20 lines at once
 # Loggers of libraries that log a warning or an error for each bad request, such as one with a wrong Host header.
 OUTSIDERS_LOGGERS = ("django.security", "gunicorn.error")
+MAX_LINE_CHARS = 500  # of a message, and of each line of a traceback, that may quote a whole header of a request
 MAX_SHOWN_CHARS = 64  # characters of a text of an outsider, such as a path, that a log line shows
 
 
@@ -48,17 +49,31 @@ class LineLimit:
         self._buckets.reset()
 
 
+def _is_of_outsiders(record: logging.LogRecord) -> bool:
+    """Return whether a library logged a record about a bad request."""
+    return record.name.startswith(OUTSIDERS_LOGGERS) and record.levelno >= logging.WARNING
+
+
 def is_admitted(record: logging.LogRecord) -> bool:
     """Return whether a log record is written; records of libraries about the requests of outsiders are limited.
 
     The record gets the field `left_out` (see `LineLimit.admit`).
     """
-    if not record.name.startswith(OUTSIDERS_LOGGERS) or record.levelno < logging.WARNING:
+    if not _is_of_outsiders(record):
         return True
     left_out = line_limit.admit((record.name, record.levelno))
     if left_out is not None:
         vars(record).update(left_out)
     return left_out is not None
+
+
+def cut(record: logging.LogRecord) -> None:
+    """Shorten the message and each line of the traceback of a record about a bad request; keep other records."""
+    if not _is_of_outsiders(record):
+        return
+    record.msg = shorten(record.msg, MAX_LINE_CHARS)
+    if record.exc_text:
+        record.exc_text = "\n".join(shorten(line, MAX_LINE_CHARS) for line in record.exc_text.split("\n"))
 
 
 line_limit = LineLimit()  # the process's own; each kind starts with the name of the module that logs it

@@ -79,13 +79,13 @@ _STRUCTURE = re.compile(r"""['"]?[\[{][^'"\]}]{0,40}['"]|\([bru]?['"]|\b\w+=[bru
 _STRING = re.compile(
     r"""(?xs)
     (?P<name> (?<![\w.-]) ['"]? [\w.-]{1,60} ['"]? (?: \s{0,9}:\s{0,9} | = ) )?
-    [bru]? (?P<string> '(?:[^'\\]|\\.)*(?:'|\\?\Z) | "(?:[^"\\]|\\.)*(?:"|\\?\Z) | \\+['"].* )  # or cut off
+    [bru]? (?P<string> '(?:[^'\\]|\\.)*(?:'|\\?\Z) | "(?:[^"\\]|\\.)*(?:"|\\?\Z) | (?<!\\)\\++['"].* )  # or cut off
     (?P<names> (?= \s{0,9}: ) )?
     """
 )
 _SQL_LITERAL = re.compile(r"'(?:[^']|'')*(?:'|\Z)")
 _NAME = re.compile(r"[\w.:@+-]{1,60}\Z", re.ASCII)
-_LAST_WORD = re.compile(r"[A-Za-z][a-z]*\Z")  # finds `name` in `contact_name`, and `Text` in `messageText`
+_LAST_WORD = re.compile(r"[A-Za-z][a-z]{0,19}\Z")  # finds `name` in `contact_name`, and `Text` in `messageText`
 _PLAIN_WORD = re.compile(r"[\w.:/<>-]{1,40}\Z", re.ASCII)
 
 # --- tracebacks -------------------------------------------------------------------------------------------------------
@@ -95,9 +95,14 @@ _FRAMES = re.compile(r'(?m)^((?: *\| )?)  File ".*", line \d+.*(?:\n\1    .*)*')
 _ROW = re.compile(
     r"(?ms)^([ |]*(?:DETAIL|CONTEXT|HINT|LINE \d+)):.*?(?=\n[ |]*\n[ |]*(?:The above|During handling)|\n *\+-|\Z)"
 )
-_QUOTED = re.compile(r"""'([^'\n]*)'|"([^"\n]*)"|“([^”\n]*)”|»([^«\n]*)«|«([^»\n]*)»""")
+# Only ' and " stay without a closing one: they may be apostrophes and inches.
+_QUOTED = re.compile(r"""'[^'\n]*'|"[^"\n]*"|“[^”\n]*”?|»[^«\n]*«?|«[^»\n]*»?""")
+_CLOSING = {"“": "”", "»": "«", "«": "»"}  # the closing quotation marks that differ from the opening ones
 _CODE_WORD = re.compile(
-    r"[a-z0-9_<./][\w.:/<>-]{0,60}\Z | (?=.{0,60}\Z)[A-Z]\w*[a-z_]\w*[A-Z_.]\w*\Z | \[redacted]\Z | \Z",
+    r"""
+    [a-z0-9_<./][\w.:/<>-]{0,60}\Z | \[redacted]\Z | \Z
+    | (?=.{0,60}\Z) [A-Z][A-Z0-9]* [a-z_] (?:\w*\. | [a-z0-9]*[A-Z_]) \w*\Z  # such as IntegrityError
+    """,
     re.ASCII | re.VERBOSE,
 )
 
@@ -120,6 +125,7 @@ class Redactor:
 
     def traceback(self, text: str) -> str:
         """Return a traceback with unchanged stack frames, but with the error texts of exceptions redacted."""
+        text = truncate(text)
         parts, end = [], 0
         for frame in _FRAMES.finditer(text):
             parts += [self._exception_message(text[end : frame.start()]), frame[0]]
@@ -260,13 +266,15 @@ def _mask_unless_safe(found: re.Match[str]) -> str:
 
 def _mask_unless_code(found: re.Match[str]) -> str:
     """Return a quoted part of an exception's error text unchanged if it is an identifier; mask a quoted value."""
-    quoted = found[0][1:-1]
+    opening = found[0][0]
+    closing = _CLOSING.get(opening, opening)
+    quoted = found[0][1:].removesuffix(closing)
     before = found.string[max(0, found.start() - 100) : found.start()].rpartition("\n")[2].lstrip(" |")
     # A quoted text directly after "SomeError: " is a dict key, as in `KeyError: 'remoteJid'`. A quoted text after other
     # words is a value.
     is_value = before.endswith(" got ") or (before.endswith(": ") and " " in before[:-1])
     is_code = _CODE_WORD.match(quoted) and (not is_value or quoted[:1] in "/<[")
-    return found[0] if is_code else f"{found[0][0]}{MASK}{found[0][-1]}"
+    return found[0] if is_code else f"{opening}{MASK}{closing}"
 
 
 _format_traceback = logging.Formatter().formatException

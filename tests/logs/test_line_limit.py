@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from logs import token_buckets
-from logs.line_limit import BURST_SECONDS, LINES_PER_SECOND, LineLimit, shorten
-from tests.logs.conftest import MakeHandler, logger, messages
+from logs.line_limit import BURST_SECONDS, LINES_PER_SECOND, MAX_LINE_CHARS, LineLimit, shorten
+from tests.logs.conftest import MakeHandler, lines, logger, messages, throw
 from tests.waiting import StoppedClock
 
 BURST = int(BURST_SECONDS * LINES_PER_SECOND)
@@ -48,6 +48,27 @@ def test_a_flood_of_bad_requests_leaves_room_for_other_lines(make_handler: MakeH
     handler.flush()
     assert len(messages(directory, "api.log")) == BURST + 1
     assert messages(directory, "webhook.log") == ["an error of our own"]
+
+
+def test_a_header_quoted_in_a_record_is_cut_and_the_stack_frames_stay(
+    make_handler: MakeHandler, directory: Path
+) -> None:
+    handler = make_handler()
+    for name in ("django.security.DisallowedHost", "whatsai.api"):
+        try:
+            throw(ValueError(f"bad host: {'ab ' * 3000}"))
+        except ValueError as error:
+            logger(handler, name).exception(str(error))
+    handler.flush()
+    cut, whole = lines(directory, "api.log")
+    assert cut["message"].startswith("bad host: ab ab")
+    assert cut["message"].endswith("… (9010 characters)")
+    assert len(cut["message"]) < 2 * MAX_LINE_CHARS
+    assert "throw(ValueError" in cut["exc_info"]
+    assert "ValueError: bad host: ab ab" in cut["exc_info"]
+    assert cut["exc_info"].endswith(" characters)")
+    assert len(whole["message"]) > 9000
+    assert "ab ab ab" in whole["exc_info"][-100:]
 
 
 def test_long_texts_are_cut() -> None:

@@ -328,14 +328,39 @@ def test_named_arguments_are_redacted_by_their_names() -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["a", "a.", "5", "+", "é", "a@", "://", ":", "'", '"', "\\", "{'", "token ", "a-", "=", "\n", "(+1 "]
+    "piece",
+    [
+        *("a", "a.", "5", " ", "+", "é", "a@", "://", ":", "'", '"', "\\", "{'", "token ", "a-", "=", "\n", "(+1 "),
+        *('a=""', "[", "(", "@", "<A: ", "“", "»", "«", "\\'", "''\\", "\n ", f"'A{'_' * 58}!'"),
+    ],
 )
 def test_no_text_is_slow_to_redact(piece: str, redactor: Redactor) -> None:
-    text = piece * (MAX_TEXT_CHARS // len(piece))
+    text = f"""a="" {piece * (MAX_TEXT_CHARS // len(piece) - 1)}"""
     began = time.thread_time()
-    redactor.text(text + " x@y {'a': 'b'} token=x ?a=b")
+    redactor.text(text + "z")
+    redactor.text(text[: MAX_TEXT_CHARS - 100] + " x@y {'a': 'b'} token=x ?a=b")
     redactor.traceback("Traceback\n" + text)
-    assert time.thread_time() - began < 5  # regular expressions with catastrophic backtracking would take minutes
+    assert time.thread_time() - began < 4  # time that is quadratic in the length of the text would be 6 to 20 seconds
+
+
+def test_a_long_error_text_is_cut_before_it_is_redacted(redactor: Redactor) -> None:
+    assert len(redactor.traceback("'a' " * MAX_TEXT_CHARS)) < 2 * MAX_TEXT_CHARS
+
+
+def test_a_quoted_value_without_an_end_is_masked(redactor: Redactor) -> None:
+    assert redactor.traceback("bad “Olá, Mari\nbad «Olá, Mari\nbad »Olá, Mari") == (
+        f"bad “{MASK}”\nbad «{MASK}»\nbad »{MASK}«"
+    )
+
+
+@pytest.mark.parametrize("name", ["Foo_Bar.x", "FooBar", "Foo.bar", "FooB", "Foo_", "FOo.b"])
+def test_a_class_name_in_an_exception_stays(name: str, redactor: Redactor) -> None:
+    assert redactor.traceback(f"no '{name}'") == f"no '{name}'"
+
+
+@pytest.mark.parametrize("name", ["Mari", "MARI", "MARI.ana", "Mari.ana.x", "Foo-Bar", "A" + "_b" * 30])
+def test_a_word_that_may_be_a_name_is_masked(name: str, redactor: Redactor) -> None:
+    assert redactor.traceback(f"no '{name}'") == f"no '{MASK}'"
 
 
 class Formatted(logging.Handler):
