@@ -61,12 +61,15 @@ class TokenBuckets:
         """
         return self.try_take(key, rate).has_token
 
-    def try_take(self, key: Hashable, rate: float) -> Taken:
-        """Do what `take` does, and return how many tokens are left."""
+    def try_take(self, key: Hashable, rate: float, amount: float = 1) -> Taken:
+        """Do what `take` does, and return how many tokens are left.
+
+        With another amount than 1, a bucket that has one token gives the whole amount, and owes what it does not have.
+        """
         with self._lock:
             has_token, capacity, tokens, _ = self.peek(key, rate)
             now = monotonic()
-            tokens -= has_token
+            tokens -= has_token * amount
             self._buckets[key] = (tokens, now)
             self._buckets.move_to_end(key)
             if len(self._buckets) > self._max_buckets:

@@ -19,6 +19,7 @@ from django_redis import get_redis_connection  # noqa: E402 - must follow isolat
 from cachelayer.conf import Options  # noqa: E402 - must follow isolation.set_up
 from cachelayer.runtime.runtime import runtime  # noqa: E402 - must follow isolation.set_up
 from conversations.access.live_tokens import live_tokens  # noqa: E402 - must follow isolation.set_up
+from conversations.api.answers import stored  # noqa: E402 - must follow isolation.set_up
 from conversations.api.authentication import refusals  # noqa: E402 - must follow isolation.set_up
 from conversations.api.rate_limits import buckets  # noqa: E402 - must follow isolation.set_up
 from conversations.ingest import metrics  # noqa: E402 - must follow isolation.set_up
@@ -59,6 +60,7 @@ def no_outsiders() -> Iterator[None]:
     metrics.reset_after_fork()
     refusals.reset()
     live_tokens.reset()
+    stored.reset()
     buckets.reset()
     known_names.reset()
     line_limit.reset()

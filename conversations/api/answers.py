@@ -8,8 +8,9 @@ sends no query, renders nothing, and is never behind the database. An answer dep
   is used only if the token may read them.
 * by what the token may read: the set of readable instances is part of the answer's name.
 
-A view that reads something without the cache still answers, but its answer is not stored. A new route needs only a line
-in `ROUTES`.
+A view that reads something without the cache still answers, but its answer is not stored. Nor are answers that exceed
+what one user may add to the store, because each spelling of a query string has an answer of its own. A new route needs
+only a line in `ROUTES`.
 """
 
 import json
@@ -32,6 +33,8 @@ from conversations.api.permissions import AccessUse
 from conversations.cache_policy import ANSWERS
 from conversations.models import Scope
 from logs.binding import bind
+from logs.fork import after_fork
+from logs.token_buckets import TokenBuckets
 
 # The routes below `/api/v1/`, as regular expressions without the last slash.
 BY_ROW = (
@@ -49,6 +52,8 @@ PREFIX = "/api/"
 OK = 200
 HIT = "whatsai; hit; detail=answer"
 MAX_ETAGS_CHARS = 1000
+WINDOW = 60.0  # seconds
+STORED_BYTES = 30_000_000  # that the answers to one user may add to the store in a window
 # Headers that describe one response, and not the answer. The answers do not depend on the language.
 OWN_HEADERS = ("Cache-Status", "Content-Language")
 
@@ -66,6 +71,8 @@ def code_fingerprint() -> str:
 
 
 answers = Answers(ANSWERS, code_fingerprint())
+stored = TokenBuckets(WINDOW)  # one for each user's primary key; a token stands for a byte
+after_fork(stored.reset)
 
 
 def middleware(get_response: GetResponse) -> GetResponse:
@@ -149,11 +156,18 @@ def _render(
     with answers.collecting(found) as collected:
         response = get_response(request)
     is_keyed = bool(use.checked) and not use.is_general if is_by_row else True
-    if response.status_code == OK and is_keyed and not response.streaming and not response.cookies:
+    is_storable = response.status_code == OK and is_keyed and not response.streaming and not response.cookies
+    if is_storable and _may_store(access, len(response.content)):
         headers = {name: value for name, value in response.items() if name not in OWN_HEADERS}
         notes = json.dumps({"instances": sorted(use.checked), "headers": headers}).encode()
         answers.store(_key(request, access, is_by_row=is_by_row), response.content, notes, collected)
     return response
+
+
+def _may_store(access: Access, size: int) -> bool:
+    """Count the bytes of an answer, and return whether it may be stored; each web process grants its share."""
+    rate = STORED_BYTES / WINDOW / settings.WEB_PROCESSES
+    return stored.try_take(access.user_id, rate, size).has_token
 
 
 # --- validators -------------------------------------------------------------------------------------------------------

@@ -31,6 +31,14 @@ def test_each_key_has_its_own_bucket() -> None:
     assert buckets.take("a", 1.0)
 
 
+def test_a_bucket_owes_what_a_large_amount_exceeds(clock: StoppedClock) -> None:
+    buckets = TokenBuckets(10.0)
+    assert [buckets.try_take(1, 1.0, amount).tokens for amount in (8, 7)] == [2, -5]
+    for seconds, has_token in ((5, False), (0.9, False), (0.1, True)):
+        clock.now += seconds
+        assert buckets.try_take(1, 1.0, 3).has_token is has_token
+
+
 def test_a_low_rate_allows_one_action(clock: StoppedClock) -> None:
     buckets = TokenBuckets(1.0)
     assert [buckets.take(1, 0.1) for _ in range(2)] == [True, False]

@@ -23,11 +23,13 @@ from conversations.api import answers
 from conversations.api.serializers.message import MessageSerializer
 from conversations.cache_policy import ACCESS, ANSWERS
 from conversations.models import ApiToken, Contact, Conversation, Instance, Membership, Role
+from logs import token_buckets
 from tests.cachelayer.conftest import cache_runtime  # noqa: F401 - a fixture
 from tests.cachelayer.orm.test_write_paths import FIELDS, OPERATIONS, OTHER_WRITES, World, loaded
 from tests.conversations.api.test_access import ROUTES, House, a_house
 from tests.conversations.rows import a_chat, a_contact, a_message, an_instance
 from tests.effort import sweep
+from tests.waiting import StoppedClock
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("cache_runtime")]
 
@@ -150,6 +152,25 @@ def test_answers_of_other_code_are_not_used(api: APIClient, house: House, monkey
     assert [api.get(url)["Cache-Status"] for _ in range(2)] == [MISS, HIT]
     monkeypatch.setattr(answers, "answers", type(answers.answers)(ANSWERS, "other code"))
     assert api.get(url)["Cache-Status"] == "whatsai; hit; detail=shared"
+
+
+def test_a_user_adds_a_limited_number_of_bytes_to_the_store(
+    api: APIClient, house: House, bia: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, url = StoppedClock(), "/api/v1/conversations/?limit="
+    monkeypatch.setattr(token_buckets, "monotonic", clock)
+    size = len(api.get(f"{url}1").content)
+    monkeypatch.setattr(answers, "STORED_BYTES", size * 5.5)
+    answers.stored.reset()
+    spellings = [f"{url}{'0' * zeros}1" for zeros in range(1, 20)]
+    assert {api.get(spelling).status_code for spelling in spellings} == {200}
+    assert runtime.counters.shared(ANSWERS).fills == 1 + 6
+    assert [api.get(spelling)["Cache-Status"] == HIT for spelling in spellings] == [True] * 6 + [False] * 13
+    Membership.objects.create(user=bia, instance=house.instance)
+    other, detail = client_of(bia), url_of("conversations/{id}/", house)
+    assert [other.get(detail)["Cache-Status"] for _ in range(2)] == [MISS, HIT], "each user has a limit"
+    clock.now += answers.WINDOW
+    assert [api.get(spellings[-1])["Cache-Status"] == HIT for _ in range(2)] == [False, True]
 
 
 # --- an answer shows what the database contains -----------------------------------------------------------------------
