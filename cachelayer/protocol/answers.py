@@ -2,7 +2,7 @@
 
 An answer consists of the size of its head (4 bytes), the head, and the content. The head is an entry as in `entries`;
 the RedisStore seals it. Its payload consists of the size of the tags (4 bytes), the tags with a newline between them,
-the ETag, and what the caller has added. The ETag is a hash of the content, so that the seal of the head also covers the
+the ETag, and the notes of the caller. The ETag is a hash of the content, so that the seal of the head also covers the
 content. The Lua script READ_ANSWER reads the same format.
 """
 

@@ -1,4 +1,4 @@
-"""Authenticates API requests by an API token or by a session of the admin, and tells what the request may do.
+"""Authenticates API requests by an API token or by a session of the admin, and finds the rights of the request.
 
 `request.auth` is the `Access` of the request. A malformed `Authorization` header gives status 401, never 500. A wrong
 token is logged with the client's address, and answered 429 while too many come from there. Then only tokens that are
@@ -41,7 +41,7 @@ class TokenAuthentication(authentication.BaseAuthentication):
     """Authenticates requests with an `Authorization: Token …` or `Authorization: Bearer …` header."""
 
     def authenticate(self, request: Request) -> tuple[User, Access] | None:
-        """Return the user of the request's token and what the token permits; None for a request without a token.
+        """Return the user and the rights of the request's token; None for a request without a token.
 
         Raises:
             AuthenticationFailed: the token is malformed, unknown, expired or revoked, or its user is inactive.
@@ -65,7 +65,7 @@ class SessionAuthentication(authentication.SessionAuthentication):
     """Authenticates requests with a session cookie of the admin; changes also need a CSRF token."""
 
     def authenticate(self, request: Request) -> tuple[User, Access] | None:
-        """Return the user who has logged in and what the user may do; None without a session."""
+        """Return the user who has logged in and the user's rights; None without a session."""
         found = super().authenticate(request)
         access = access_of_user(found[0]) if found else None
         return (found[0], access) if found and access else None

@@ -143,12 +143,12 @@ def digest_of(access: Access, key: str) -> str:
 
 
 def fingerprint_of(request: Request) -> str:
-    """Return a hash of what a request asks for."""
+    """Return a hash of a request's method, path, query and body."""
     return _hash(request.method, request.path_info, request.META.get("QUERY_STRING", ""), request.body)
 
 
 def access_hash(access: Access) -> str:
-    """Return a hash of all that the asker may do."""
+    """Return a hash of the asker's rights."""
     limit = None if access.limited_to is None else sorted(access.limited_to)
     return _hash(access.is_administrator, sorted(access.roles.items()), sorted(access.scopes), limit)
 

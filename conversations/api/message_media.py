@@ -15,7 +15,7 @@ from conversations.models.stored_media import has_thumbnail, stored_name
 
 
 class MediaSerializer(serializers.Serializer[Any]):
-    """What is known of a message's file. What is not known is left out; most is what the sender has stated."""
+    """The properties of a message's file, mostly as the sender has stated them. Unknown ones are left out."""
 
     file_url = serializers.CharField(
         allow_null=True, help_text="Path of the file on this site; null if it is not stored."

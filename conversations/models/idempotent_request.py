@@ -58,9 +58,9 @@ class IdempotentRequestManager(models.Manager["IdempotentRequest"]):
 class IdempotentRequest(models.Model):
     """One request that creates something.
 
-    `digest` is a hash of the asker, followed by one of the asker and the key. `fingerprint` is a hash of what the
-    request contains, and `access` of what the asker was permitted to do. `status` is that of the answer, or 0 while the
-    request runs. `content` is the answer as JSON; it is empty for an answer with a secret.
+    `digest` is a hash of the asker, followed by one of the asker and the key. `fingerprint` is a hash of the
+    request's method, path, query and body, and `access` one of the asker's rights. `status` is that of the answer, or 0
+    while the request runs. `content` is the answer as JSON; it is empty for an answer with a secret.
     """
 
     digest = models.CharField(max_length=DIGEST_CHARS, unique=True)

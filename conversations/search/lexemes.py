@@ -52,7 +52,7 @@ class Matches(Func):
 
     Args:
         index: the search index of the row's model.
-        alternatives: what the row must have.
+        alternatives: the words that the row must have, or alternatives to them.
         instances: the primary keys of the instances to search in; None for all.
         buckets: the buckets of time to search in; None if the index has no buckets.
         path: the path of relations from the queried model to the model of the index, with `__` at the end.

@@ -31,8 +31,8 @@ class Query:
     """What is searched for.
 
     Attributes:
-        names: what a name or a number must have.
-        texts: what the text of a message must have.
+        names: the words, or forms of a number, that a name or a number must have.
+        texts: the words, or forms of a number, that the text of a message must have.
     """
 
     names: Alternatives

@@ -55,7 +55,7 @@ def _forget(instance: Instance, keys: set[str], changes: UnitOfWork) -> None:
         for sibling in siblings:
             claims = {lid: times for lid, times in sibling.claims.items() if lid != row.jid}
             if sibling.claims and not claims and contact is not None and sibling.jid != contact.jid:
-                sibling.delete()  # only the own LID united this number with the shown one: it gets a contact of its own
+                sibling.delete()  # only the own LID united both numbers; this number gets a new contact
             else:
                 sibling.claims = claims
                 sibling.save(update_fields=["claims"])

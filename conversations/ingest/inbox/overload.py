@@ -57,7 +57,7 @@ class QueueDepth:
 
         Args:
             instance: the instance's primary key; None stands for an instance without waiting events.
-            is_history: whether the event is a history import, which has a queue of its own.
+            is_history: whether the event is part of a history import; imports have a separate queue.
 
         Raises:
             DatabaseError, InterfaceError: the query fails.
