@@ -37,7 +37,9 @@ class Attacker:
         self.saved.append(self._keys())
 
     def _keys(self, pattern: str = "*") -> Snapshot:
-        return {key: self._client.get(key) for key in self._client.scan_iter(match=pattern, _type="string")}
+        """Return all strings; background threads may remove a key between SCAN and GET."""
+        values = {key: self._client.get(key) for key in self._client.scan_iter(match=pattern, _type="string")}
+        return {key: value for key, value in values.items() if value is not None}
 
     # --- attacks ------------------------------------------------------------------------------------------------------
     def replay(self) -> None:
@@ -72,10 +74,9 @@ class Attacker:
         self._client.set(f"{settings.CACHELAYER['PREFIX']}:t:{GLOBAL_TAG}", b"\r\n" * (MAX_VALUE_BYTES // 2 + 1))
 
     def retype(self) -> None:
-        """Put a list in place of every string."""
+        """Put a list in place of every string, at once: background threads may write the key between two commands."""
         for key in self._keys():
-            self._client.delete(key)
-            self._client.lpush(key, b"x")
+            self._client.pipeline(transaction=True).delete(key).lpush(key, b"x").execute()
 
     def announce(self) -> None:
         """Publish invalidation messages and rubbish on the channel."""
