@@ -5,9 +5,9 @@ may again stand for a NUL character or half of a surrogate pair, which databases
 """
 
 import json
-from typing import NoReturn
 
 from conversations.evolution.coerce import Json
+from conversations.evolution.json_numbers import parse_float, reject_constant
 from conversations.evolution.sanitize import sanitize
 
 MAX_CHARS = 20_000
@@ -22,8 +22,4 @@ def decode_object(text: object) -> Json:
         return {}
 
 
-def _reject_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON value")
-
-
-_DECODER = json.JSONDecoder(parse_constant=_reject_constant)
+_DECODER = json.JSONDecoder(parse_constant=reject_constant, parse_float=parse_float)

@@ -9,16 +9,16 @@ empty.
 """
 
 import json
-import math
 import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any
 
 from django.http import HttpRequest
 
 from conversations.evolution import large_json
+from conversations.evolution.json_numbers import MAX_DIGITS, parse_float, parse_int, reject_constant
 from conversations.webhooks import free_memory
 from conversations.webhooks.errors import ErrorCode, WebhookError
 
@@ -171,7 +171,7 @@ def decode(raw: bytearray, reservation: Reservation) -> Any:
     """Decode a JSON body, and empty `raw`, so that a large body is not in memory twice.
 
     Unlike in Python's default decoder, NaN, Infinity and numbers that overflow a float are errors, because databases
-    reject these values. An integer that no field of WhatsApp can hold becomes a text with its digits.
+    reject these values. A number that no field of WhatsApp can hold becomes the text that was sent.
 
     Raises:
         WebhookError: the body is not JSON in UTF-8, has too many values or levels, or there is no memory for it.
@@ -199,23 +199,7 @@ def decode(raw: bytearray, reservation: Reservation) -> Any:
         raise WebhookError(ErrorCode.MALFORMED_JSON, f"the body is not JSON: {error}") from None
 
 
-def _reject_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON value")
-
-
-def _parse_float(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise ValueError("a number is out of range")
-    return number
-
-
-def _parse_int(text: str) -> int | str:
-    return int(text) if len(text) <= MAX_DIGITS else text
-
-
-MAX_DIGITS = 20  # of the largest integer in WhatsApp's messages, which have 64 bits
 _LONG_DIGITS = re.compile(rb"[0-9]{%d}" % (MAX_DIGITS + 1))
-_DECODER = json.JSONDecoder(parse_constant=_reject_constant, parse_float=_parse_float)
+_DECODER = json.JSONDecoder(parse_constant=reject_constant, parse_float=parse_float)
 # Calling a function for each integer takes time, so only bodies with long digits are decoded with it.
-_DIGITS_DECODER = json.JSONDecoder(parse_constant=_reject_constant, parse_float=_parse_float, parse_int=_parse_int)
+_DIGITS_DECODER = json.JSONDecoder(parse_constant=reject_constant, parse_float=parse_float, parse_int=parse_int)

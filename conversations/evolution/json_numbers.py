@@ -1,0 +1,37 @@
+"""Decodes JSON numbers to values that every database can store, and read back with about as many characters.
+
+Python stores NaN, Infinity and numbers without a bound, and PostgreSQL writes 1e300 with 301 digits and 5e-324 with 326
+characters, so that a body of such numbers would be fifty times as long when a worker reads it.
+"""
+
+import math
+from typing import NoReturn
+
+MAX_DIGITS = 20  # of the largest integer in WhatsApp's messages, which have 64 bits
+SMALLEST, LARGEST = 1e-20, 1e20  # sizes of floats that PostgreSQL writes with few digits; prices and places are between
+
+
+def reject_constant(name: str) -> NoReturn:
+    """Refuse NaN and Infinity, which are not JSON (the decoder's `parse_constant`).
+
+    Raises:
+        ValueError: always.
+    """
+    raise ValueError(f"{name} is not a JSON value")
+
+
+def parse_float(text: str) -> float | str:
+    """Convert a number with a fraction or an exponent; one that is extremely large or small stays text.
+
+    Raises:
+        ValueError: the number is too large for a float.
+    """
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("a number is out of range")
+    return number if not number or SMALLEST <= abs(number) < LARGEST else text
+
+
+def parse_int(text: str) -> int | str:
+    """Convert an integer; one that no field of WhatsApp can hold stays text."""
+    return int(text) if len(text) <= MAX_DIGITS else text
