@@ -26,7 +26,7 @@ def receive_webhook(request: HttpRequest, name: str, suffix: str = "") -> JsonRe
 
     Args:
         request: the request, with any method; methods other than POST are rejected. If its WSGI variable
-            `body.CHECK_ONLY` is set, the answer is 100 instead of storing the body.
+            `body.CHECK_ONLY` is set, nothing is stored; the answer to the web server is 100 and a key of the sender.
         name: the instance's name from the URL.
         suffix: the event's name from the URL, or "".
     """
@@ -40,7 +40,7 @@ def _receive(request: HttpRequest, name: str, suffix: str, reservation: body.Res
     try:
         sender = _check_sender(request, name)
         if request.META.get(body.CHECK_ONLY):
-            return JsonResponse({}, status=100)
+            return JsonResponse({"sender": sender.pk}, status=100)
         reservation.sender = sender.pk
         event = _store_request(request, sender, suffix, reservation)
     except WebhookError as error:

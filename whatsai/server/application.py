@@ -39,7 +39,7 @@ CHUNK_SECONDS = 30  # for a client to take one chunk of a response
 MAX_SENDING_BYTES = 128 * 1024 * 1024  # of responses whose clients read slowly; the oldest of more end
 DRAIN_SECONDS = 5  # how long the rest of a refused body is read, so that its client can read the response
 HEALTH_METHODS = ("GET", "HEAD")
-CONTINUE = 100  # status of the application's answer to a check
+CONTINUE = 100  # status of the application's answer to a check, whose content is the key of the sender
 
 
 class Application:
@@ -50,17 +50,23 @@ class Application:
         threads: the number of threads that run requests.
         max_requests: the number of requests that may run or wait for a thread at once, without health checks.
         max_sending_bytes: the bytes of memory that the responses which are being sent may take.
+        space: the space on the disk for the bodies that are being received.
     """
 
     def __init__(
-        self, wsgi: WSGIApplication, threads: int, max_requests: int, max_sending_bytes: int = MAX_SENDING_BYTES
+        self,
+        wsgi: WSGIApplication,
+        threads: int,
+        max_requests: int,
+        max_sending_bytes: int = MAX_SENDING_BYTES,
+        space: SpoolSpace | None = None,
     ) -> None:
         self._wsgi = wsgi
         self._threads = RequestThreads("request", threads, max_requests)
         self._health_thread = RequestThreads("health", 1, len(HEALTH_METHODS))
         self._checks: dict[str, asyncio.Future[Response]] = {}  # the latest health check of each method
         health.watch(self._threads)
-        self._space = SpoolSpace()
+        self._space = space or SpoolSpace()
         self._sending = SendingMemory(max_sending_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -107,6 +113,7 @@ class Application:
             checked = await self._run(scope, body, pool, **{CHECK_ONLY: True})
             if checked.status != CONTINUE:
                 return checked
+            body.count_for(checked.content)  # no header names the sender: clients send and receive headers
             await body.receive(until=limit + 1, limit=limit, seconds=SECONDS)
         return await self._run(scope, body, pool)
 

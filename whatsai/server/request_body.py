@@ -1,6 +1,7 @@
 """Receives a request's body in the event loop, within limits of size, time and space on disk."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from tempfile import SpooledTemporaryFile
 from typing import Any, Self
@@ -10,8 +11,10 @@ Receive = Callable[[], Awaitable[Message]]
 
 MEMORY_BYTES = 64 * 1024  # a longer body is written to a temporary file
 UNCHECKED_SECONDS = 15  # for a body, or for the first part of one whose sender is authenticated then
+UNCHECKED = b""  # stands for all senders that are not authenticated yet
 SECONDS = 60  # for the whole body of an authenticated sender; Evolution gives up on a request after 30 s
 MAX_SPOOLED_BYTES = 1024 * 1024 * 1024  # in the temporary files of all requests of this process
+MAX_SENDER_BYTES = MAX_SPOOLED_BYTES // 4  # of these, for the requests of one sender
 
 
 class BodyError(Exception):
@@ -25,24 +28,33 @@ class BodyError(Exception):
 
 
 class SpoolSpace:
-    """Counts the bytes that the bodies in temporary files may take, so that many uploads cannot fill the disk."""
+    """Counts the bytes that the bodies in temporary files may take, so that many uploads cannot fill the disk.
 
-    def __init__(self, limit: int = MAX_SPOOLED_BYTES) -> None:
+    One sender gets a part of the space, so that it cannot keep out all others with uploads that it does not finish.
+    """
+
+    def __init__(self, limit: int = MAX_SPOOLED_BYTES, sender_limit: int = MAX_SENDER_BYTES) -> None:
         self._free = limit
+        self._sender_limit = sender_limit
+        self._taken: Counter[bytes] = Counter()
 
-    def take(self, count: int) -> None:
-        """Reserve `count` bytes.
+    def take(self, count: int, sender: bytes) -> None:
+        """Reserve `count` bytes for a sender.
 
         Raises:
-            BodyError: other requests have reserved the space.
+            BodyError: requests of the same sender, or of all, have reserved the space.
         """
-        if count > self._free:
+        if count > self._free or self._taken[sender] + count > self._sender_limit:
             raise BodyError(503, "overloaded", "too many large requests at once; send it again later")
         self._free -= count
+        self._taken[sender] += count
 
-    def give_back(self, count: int) -> None:
-        """Release reserved bytes."""
+    def give_back(self, count: int, sender: bytes) -> None:
+        """Release bytes that were reserved for a sender."""
         self._free += count
+        self._taken[sender] -= count
+        if not self._taken[sender]:
+            del self._taken[sender]
 
 
 class RequestBody:
@@ -60,6 +72,7 @@ class RequestBody:
         self._receive = receive
         self._space = space
         self._reserved = 0
+        self._sender = UNCHECKED
         self._started_at = asyncio.get_running_loop().time()
 
     def __enter__(self) -> Self:
@@ -67,7 +80,17 @@ class RequestBody:
 
     def __exit__(self, *_: object) -> None:
         self.file.close()
-        self._space.give_back(self._reserved)
+        self._space.give_back(self._reserved, self._sender)
+
+    def count_for(self, sender: bytes) -> None:
+        """Count the space of this body for the sender who was authenticated.
+
+        Raises:
+            BodyError: the sender's other requests have reserved its space.
+        """
+        self._space.take(self._reserved, sender)
+        self._space.give_back(self._reserved, self._sender)
+        self._sender = sender
 
     async def receive(self, until: int, limit: int, seconds: int = UNCHECKED_SECONDS) -> None:
         """Receive the body until it is complete or has at least `until` bytes.
@@ -94,7 +117,7 @@ class RequestBody:
         if self.size > limit:
             raise too_large(limit)
         if self.size > MEMORY_BYTES:
-            self._space.take(self.size - self._reserved)
+            self._space.take(self.size - self._reserved, self._sender)
             self._reserved = self.size
         self.file.write(part)
         self.is_complete = not message.get("more_body", False)

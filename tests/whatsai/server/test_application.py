@@ -1,4 +1,4 @@
-"""Health checks share responses, and responses that clients do not read take a limited amount of memory."""
+"""Health checks share responses; slow clients take a limited amount of memory and, for each sender, of the disk."""
 
 import asyncio
 import threading
@@ -9,6 +9,7 @@ import pytest
 
 from tests.waiting import TIMEOUT
 from whatsai.server.application import FILE_BYTES, Application
+from whatsai.server.request_body import SpoolSpace
 
 
 def scope(path: str) -> dict[str, Any]:
@@ -94,5 +95,61 @@ def test_the_oldest_responses_end_if_slow_clients_keep_too_many_in_memory(kind: 
             assert await asyncio.gather(*requests[:2]) == [b"", b""]
         is_read.set()
         assert await asyncio.gather(*requests[2:], get()) == [b"x" * 1000] * 4
+
+    asyncio.run(run())
+
+
+class Upload:
+    """A request whose client sends its body in parts."""
+
+    def __init__(self, application: Application, token: str) -> None:
+        self._parts: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._is_wanted = asyncio.Event()
+        self.status, self.headers = 0, dict[bytes, bytes]()
+        request = scope("/webhooks/shop") | {"method": "POST", "headers": [(b"x-webhook-token", token.encode())]}
+        self._task = asyncio.create_task(application(request, self._receive, self._answer))
+
+    async def _receive(self) -> dict[str, Any]:
+        if self._parts.empty():
+            self._is_wanted.set()
+        return await self._parts.get()
+
+    async def _answer(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self.status, self.headers = message["status"], dict(message["headers"])
+
+    async def send(self, size: int) -> "Upload":
+        """Send a part, and wait until the application has received it and wants the next one."""
+        self._is_wanted.clear()
+        self._parts.put_nowait({"type": "http.request", "body": bytes(size), "more_body": True})
+        await self._is_wanted.wait()
+        return self
+
+    async def end(self) -> int:
+        """Send the end of the body, and return the status of the response."""
+        self._parts.put_nowait({"type": "http.request"})
+        await self._task
+        return self.status
+
+
+def test_the_unfinished_uploads_of_one_sender_leave_space_to_others() -> None:
+    """One token held all space for 60 s, with uploads that it did not finish, so that all others got 503."""
+
+    def wsgi(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("100 Continue" if environ.get("webhooks.check_only") else "202 Accepted", [])
+        return [environ["HTTP_X_WEBHOOK_TOKEN"].encode()]
+
+    async def run() -> None:
+        application = Application(wsgi, 1, 10, space=SpoolSpace(limit=800_000, sender_limit=200_000))
+        unfinished = await Upload(application, "greedy").send(150_000)
+        refused = await Upload(application, "greedy").send(100_000)
+        assert (refused.status, refused.headers[b"Retry-After"]) == (503, b"5")
+        assert await refused.end() == 503
+        grown = await Upload(application, "other").send(100_000)
+        assert await (await grown.send(100_000)).end() == 202
+        assert await unfinished.end() == 202
+        again = await Upload(application, "greedy").send(150_000)
+        assert (await again.send(100_000)).status == 503
+        assert await again.end() == 503
 
     asyncio.run(run())
