@@ -1,10 +1,9 @@
-"""Decodes JSON numbers to values that every database can store, and read back with about as many characters.
+"""Decodes JSON numbers to values that databases can store, and read back with about as many characters.
 
-Python stores NaN, Infinity and numbers without a bound, and PostgreSQL writes 1e300 with 301 digits and 5e-324 with 326
-characters, so that a body of such numbers would be fifty times as long when a worker reads it.
+PostgreSQL writes 1e300 with 301 digits and 5e-324 with 326 characters, so a body of such numbers would be fifty times
+as long when a worker reads it. Numbers that no field of WhatsApp can hold stay the text that was sent.
 """
 
-import math
 from typing import NoReturn
 
 MAX_DIGITS = 20  # of the largest integer in WhatsApp's messages, which have 64 bits
@@ -21,17 +20,11 @@ def reject_constant(name: str) -> NoReturn:
 
 
 def parse_float(text: str) -> float | str:
-    """Convert a number with a fraction or an exponent; one that is extremely large or small stays text.
-
-    Raises:
-        ValueError: the number is too large for a float.
-    """
+    """Convert a number with a fraction or an exponent, unless it is extremely large or small."""
     number = float(text)
-    if math.isinf(number):
-        raise ValueError("a number is out of range")
     return number if not number or SMALLEST <= abs(number) < LARGEST else text
 
 
 def parse_int(text: str) -> int | str:
-    """Convert an integer; one that no field of WhatsApp can hold stays text."""
+    """Convert an integer, unless it has too many digits."""
     return int(text) if len(text) <= MAX_DIGITS else text

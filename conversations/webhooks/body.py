@@ -170,8 +170,8 @@ def _too_large(limit: int) -> WebhookError:
 def decode(raw: bytearray, reservation: Reservation) -> Any:
     """Decode a JSON body, and empty `raw`, so that a large body is not in memory twice.
 
-    Unlike in Python's default decoder, NaN, Infinity and numbers that overflow a float are errors, because databases
-    reject these values. A number that no field of WhatsApp can hold becomes the text that was sent.
+    Unlike in Python's default decoder, NaN and Infinity are errors, because databases reject them, and a number that no
+    field of WhatsApp can hold becomes the text that was sent.
 
     Raises:
         WebhookError: the body is not JSON in UTF-8, has too many values or levels, or there is no memory for it.

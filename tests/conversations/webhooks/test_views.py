@@ -343,7 +343,8 @@ def test_the_sender_must_retry_if_the_database_fails(
 
 def test_a_check_stores_nothing_and_names_the_sender_to_the_web_server(sales: Instance) -> None:
     Instance.objects.create(name="other", token_hash=Instance.objects.get(pk=sales.pk).token_hash)
-    checks = RequestFactory().post("/", **{request_body.CHECK_ONLY: True, "HTTP_X_WEBHOOK_TOKEN": TOKEN})
+    checks = RequestFactory().post("/", headers={"X-Webhook-Token": TOKEN})
+    checks.META[request_body.CHECK_ONLY] = True
     answers = [receive_webhook(checks, name) for name in ("sales", "other", "sales")]
     assert [answer.status_code for answer in answers] == [100] * 3
     assert answers[0].content == answers[2].content != answers[1].content
