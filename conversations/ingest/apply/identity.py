@@ -248,7 +248,7 @@ class AddressBatch:
         known: Claims = row.claims if row is not None else {}
         if row is not None and row.contact is not None and row.contact.lid and not known:
             known = {f"{row.contact.lid}@lid": [0, 0]}  # the pair was stored before claims were
-        claims = phone_holders.limit_claims(phone_holders.merge_claims(known, new))
+        claims = phone_holders.merge_claims(known, new)
         before, after = phone_holders.holder(self._valid(known)), phone_holders.holder(self._valid(claims))
         if claims != known:
             self.new_claims[key] = claims

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 # keep the number of writes low, because each message can repeat the claim.
 Claims = Mapping[str, list[int]]
 _DAY_MS = 86_400_000
-MAX_CLAIMS = 32  # LIDs whose claims to one phone number are kept; each message of the number loads them
+# Kept claims of LIDs to one phone number, or of one LID to phone numbers while they wait; messages load them.
+MAX_CLAIMS = 32
 
 
 def new_claim(ms: int) -> list[int]:
@@ -20,20 +21,15 @@ def new_claim(ms: int) -> list[int]:
 
 
 def merge_claims(claims: Claims, other: Claims) -> dict[str, list[int]]:
-    """Return the claims of both arguments."""
+    """Return the claims of both arguments; of more than `MAX_CLAIMS`, the first ones in alphabetical order.
+
+    A JID never changes, and a claim that was left out is left out for good. So any order of claims keeps the same ones.
+    """
     merged = dict(claims)
     for jid, (first, last) in other.items():
         known = merged.get(jid, [first, last])
         merged[jid] = [min(first, known[0]), max(last, known[1])]
-    return merged
-
-
-def limit_claims(claims: Claims) -> dict[str, list[int]]:
-    """Return the claims of the first `MAX_CLAIMS` LIDs in alphabetical order.
-
-    A LID never changes, and a claim that was left out is left out for good. So any order of claims keeps the same ones.
-    """
-    return {jid: claims[jid] for jid in sorted(claims)[:MAX_CLAIMS]}
+    return {jid: merged[jid] for jid in sorted(merged)[:MAX_CLAIMS]} if len(merged) > MAX_CLAIMS else merged
 
 
 def holder(claims: Claims, ms: int | None = None) -> str:

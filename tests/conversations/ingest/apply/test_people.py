@@ -499,6 +499,14 @@ def test_a_number_that_too_many_lids_have_claimed_keeps_some_claims(monkeypatch:
     assert max(len(row["claims"]) for row in rows["addresses"]) == 2
 
 
+def test_a_lid_beside_too_many_numbers_waits_for_some_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(phone_holders, "MAX_CLAIMS", 2)
+    numbers = [f"551190000000{n}@s.whatsapp.net" for n in range(4)]
+    sent = [text(f"M{n}", phone, from_me=True, key={"remoteJidAlt": LID}) for n, phone in enumerate(numbers)]
+    rows = apply_in_every_order(*sent)
+    assert [sorted(row["claims"]) for row in rows["addresses"] if row["claims"]] == [numbers[:2]]
+
+
 def test_a_deletion_under_a_recycled_number_finds_the_message_of_its_former_owner() -> None:
     rows = apply_in_every_order(
         text("A1", PHONE, key={"remoteJidAlt": LID}),
