@@ -6,7 +6,10 @@ versions write these addresses differently, and because an edit is written from 
 without a reliable address has an empty `chat`, and matches chat messages by key id in direct conversations only.
 
 The field `from_me` of an update, and the field `subject` of an edit, identify the author of the chat message, because
-only the author can edit a chat message.
+only the author can edit a chat message. In a group, an admin can delete messages of others too.
+
+The key inside an edit or a revocation (`protocolMessage.key`) is written by whoever edits, who may write anything. It
+is trusted as little as genuine edits allow; see docs/decisions/convergence.md.
 """
 
 from collections.abc import Iterator
@@ -26,6 +29,10 @@ REVOKE_TYPES = ("0", "REVOKE")
 CANCEL_TYPES = (1, "CANCEL")
 # Values of `MessageUpdate.from_me`: the direction of the chat messages that an update can match.
 INBOUND, OUTBOUND, EITHER = 0, 1, -1
+# The chats in which admins can delete messages of others.
+MODERATED = (AddressKind.GROUP, AddressKind.NEWSLETTER)
+_MODERATED_PREFIXES = tuple(f"{kind}:" for kind in MODERATED)
+BROADCASTS = (AddressKind.BROADCAST, AddressKind.STATUS)
 # Prefix of the message ids (key ids) of the Cloud API. Status updates of the Cloud API concern outbound messages, but
 # Evolution writes `fromMe: false` into such updates, and sometimes another number of the customer.
 CLOUD_KEY_PREFIX = "wamid."
@@ -91,32 +98,40 @@ def parse_update(raw: object, envelope: Envelope) -> Iterator[Fact]:
 def parse_edit(raw: object, envelope: Envelope) -> Iterator[Fact]:
     """Yield the facts parsed from `messages.edited`.
 
-    The `key` in a `messages.edited` event is written from the author's point of view, so `fromMe` is always true.
+    The `key` in a `messages.edited` event is written from the author's point of view, so `fromMe` is always true,
+    except if an admin deletes a message of another member of a group. A key with the address of a broadcast is ignored:
+    `messages.update` and `messages.delete` report what happens to messages of a broadcast, with the real chat.
     """
     body = coerce.require_object(raw, "the protocol message")
     key = body["key"] if isinstance(body.get("key"), dict) else {}
     address = jid.parse(key.get("remoteJid"))
+    if address is not None and address.kind in BROADCASTS:
+        return
     context = UpdateContext(fallback_ms=coerce.clock_ms(envelope.clock), received_ms=envelope.received_ms)
     if address is None:
         yield from parse_protocol_message(body, context)
-    elif envelope.is_own(address):
-        # Either a contact edited a message to this instance, or the instance edited a note to itself.
+    elif envelope.is_own(address) or (address.kind is AddressKind.LID and str(body.get("type")) in REVOKE_TYPES):
+        # Either a contact edited a message to this instance, or the instance edited a note to itself. A LID may be the
+        # contact's, too. An edit under an unknown LID may be an outbound one in any direct chat. For a revocation, this
+        # is not assumed, because `messages.delete` follows with the phone number.
         yield from parse_protocol_message(body, replace(context, from_me=INBOUND))
         yield from parse_protocol_message(body, replace(context, chat=address.key, from_me=OUTBOUND))
     elif address.is_person:
         # If the key has a phone number, the number is the contact's, and the instance edited an outbound message. If
         # the key has a LID, the LID may be the contact's or the instance's own, so the message's direction is unknown.
-        from_me = OUTBOUND if address.kind is AddressKind.PHONE else EITHER
+        # A key with `fromMe: false` is not from the author's point of view; then only inbound messages are changed.
+        is_outbound = address.kind is AddressKind.PHONE and key.get("fromMe") is not False
+        from_me = OUTBOUND if is_outbound else EITHER
         chat, identities = _parse_chat({**key, "remoteJid": address.jid, "fromMe": True}, envelope, context.fallback_ms)
         yield from identities
         yield from parse_protocol_message(body, replace(context, chat=chat, from_me=from_me))
     else:
         author, identities = keys.parse_participant(key, envelope, context.fallback_ms)
         yield from identities
-        chat, from_me = keys.direct_chat(address, author, envelope).key, EITHER
+        from_me = EITHER
         if author is not None and envelope.is_owner(author):
             author, from_me = None, OUTBOUND
-        yield from parse_protocol_message(body, replace(context, chat=chat, from_me=from_me, author=author))
+        yield from parse_protocol_message(body, replace(context, chat=address.key, from_me=from_me, author=author))
 
 
 def parse_sent_edit(raw: object, envelope: Envelope) -> Iterator[Fact]:
@@ -133,7 +148,8 @@ def parse_sent_edit(raw: object, envelope: Envelope) -> Iterator[Fact]:
 def parse_deletion(raw: object, envelope: Envelope) -> Iterator[Fact]:
     """Yield the facts parsed from `messages.delete`, whose data is a message key or contains one in `key`.
 
-    The fields `participant` and `fromMe` are ignored, because they describe the person who deletes, not the author.
+    The fields `participant` and `fromMe` describe the person who deletes. In a direct chat, the other person can delete
+    their own messages only.
 
     Raises:
         UnknownShapeError: the event has no key id or no address.
@@ -150,22 +166,41 @@ def parse_deletion(raw: object, envelope: Envelope) -> Iterator[Fact]:
     if key.get("fromMe") is not True:
         chat = keys.direct_chat(chat, jid.parse(key.get("participant")), envelope)
     yield from identities
-    yield MessageUpdate(key["id"], "delete", 0, {}, chat.key)
+    from_me = INBOUND if key.get("fromMe") is False and chat.kind not in MODERATED else EITHER
+    yield MessageUpdate(key["id"], "delete", 0, {}, chat.key, from_me)
 
 
 def parse_protocol_message(body: Json, context: UpdateContext) -> Iterator[Fact]:
-    """Yield the facts parsed from a `protocolMessage` that is an edit or a revocation; other types are ignored."""
+    """Yield the facts parsed from a `protocolMessage` that is an edit or a revocation; other types are ignored.
+
+    A revocation that comes with new content is never genuine, and is ignored.
+    """
     key, kind = body.get("key"), str(body.get("type", ""))
     key_id = coerce.key_id(key.get("id")) if isinstance(key, dict) else ""
-    if not key_id:
+    if not isinstance(key, dict) or not key_id:
         return
-    if kind in REVOKE_TYPES:
-        # In a group, an admin can revoke other members' messages.
-        from_me = context.from_me if jid.is_person_key(context.chat) else EITHER
-        yield MessageUpdate(key_id, "delete", 0, {}, context.chat, from_me)
+    is_revocation = kind in REVOKE_TYPES
+    narrowed = _narrow(context, key, is_revocation=is_revocation)
+    if narrowed is None:
+        return
+    if is_revocation and not body.get("editedMessage"):
+        yield MessageUpdate(key_id, "delete", 0, {}, narrowed.chat, narrowed.from_me)
     elif kind in EDIT_TYPES or not kind:
         edited_ms = clocks.stated_ms(body.get("timestampMs"), context.received_ms)
-        yield from _edit(key_id, content.parse_content(body.get("editedMessage")), context, edited_ms)
+        yield from _edit(key_id, content.parse_content(body.get("editedMessage")), narrowed, edited_ms)
+
+
+def _narrow(context: UpdateContext, key: Json, *, is_revocation: bool) -> UpdateContext | None:
+    """Return the context with the direction of the messages that may be changed; None if there are none.
+
+    Authors write `fromMe: true` into the keys of their own messages. So with `fromMe: false`, only an admin changes
+    outbound messages.
+    """
+    if is_revocation and context.chat.startswith(_MODERATED_PREFIXES):
+        return replace(context, from_me=EITHER)
+    if key.get("fromMe") is not False:
+        return context
+    return None if context.from_me == OUTBOUND else replace(context, from_me=INBOUND)
 
 
 def parse_call_edit(body: Json, context: UpdateContext) -> Iterator[Fact]:

@@ -29,6 +29,11 @@ def protocol_message(jid: str = PHONE, *, kind: str = "MESSAGE_EDIT", **key: Any
     }
 
 
+def revocation(jid: str) -> dict[str, Any]:
+    body = protocol_message(jid, kind="REVOKE")
+    return {"key": body["key"], "type": body["type"]}
+
+
 def edit(chat: str, from_me: int, *, at: int = 1765458005000, author: str = "") -> MessageUpdate:
     return MessageUpdate("A1", "edit", at, {"text": "novo"}, chat, from_me, author)
 
@@ -97,10 +102,39 @@ def test_an_edit_without_content_is_ignored() -> None:
 
 
 def test_a_revocation_in_a_group_matches_messages_of_every_member() -> None:
-    raw = protocol_message(kind="REVOKE")
-    assert facts(updates.parse_sent_edit, raw) == [MessageUpdate("A1", "delete", 0, {}, CHAT, OUTBOUND)]
-    raw = protocol_message(GROUP, kind="REVOKE")
+    assert facts(updates.parse_sent_edit, revocation(PHONE)) == [MessageUpdate("A1", "delete", 0, {}, CHAT, OUTBOUND)]
+    raw = revocation(GROUP)
     assert facts(updates.parse_sent_edit, raw) == [MessageUpdate("A1", "delete", 0, {}, GROUP_CHAT, EITHER)]
+
+
+@pytest.mark.parametrize("jid", [LID, OWNER])
+def test_a_revocation_under_a_lid_is_read_as_one_under_an_own_address(jid: str) -> None:
+    theirs, ours = facts(updates.parse_edit, revocation(jid))
+    assert theirs == MessageUpdate("A1", "delete", 0, {}, "", INBOUND)
+    assert ours == MessageUpdate("A1", "delete", 0, {}, address(jid).key, OUTBOUND)
+
+
+def test_a_revocation_with_new_content_is_ignored() -> None:
+    assert facts(updates.parse_edit, protocol_message(kind="REVOKE")) == []
+    assert facts(updates.parse_edit, protocol_message(GROUP, kind="0")) == []
+
+
+@pytest.mark.parametrize(
+    ("jid", "expected"),
+    [
+        (OWNER, [edit("", INBOUND)]),
+        (PHONE, [edit(CHAT, INBOUND)]),
+        (LID, [edit("", INBOUND)]),
+        (GROUP, [edit(GROUP_CHAT, INBOUND)]),
+        ("", [edit("", INBOUND)]),
+        ("status@broadcast", []),
+        ("1772459000@broadcast", []),
+    ],
+)
+def test_an_edit_whose_key_is_not_the_editors_matches_no_outbound_message(
+    jid: str, expected: list[MessageUpdate]
+) -> None:
+    assert facts(updates.parse_edit, protocol_message(jid, fromMe=False)) == expected
 
 
 @pytest.mark.parametrize(
@@ -114,6 +148,15 @@ def test_a_revocation_in_a_group_matches_messages_of_every_member() -> None:
 def test_a_deletion_matches_both_directions_of_its_chat(raw: dict[str, Any]) -> None:
     found = [fact for fact in facts(updates.parse_deletion, raw) if isinstance(fact, MessageUpdate)]
     assert found == [MessageUpdate("A1", "delete", 0, {}, CHAT, EITHER)]
+
+
+@pytest.mark.parametrize(
+    ("jid", "from_me"),
+    [(PHONE, INBOUND), (GROUP, EITHER), ("1@newsletter", EITHER), ("status@broadcast", INBOUND)],
+)
+def test_the_other_person_deletes_messages_of_others_only_where_there_are_admins(jid: str, from_me: int) -> None:
+    raw = {"id": "A1", "remoteJid": jid, "fromMe": False}
+    assert facts(updates.parse_deletion, raw) == [MessageUpdate("A1", "delete", 0, {}, address(jid).key, from_me)]
 
 
 @pytest.mark.parametrize("parser", [updates.parse_update, updates.parse_deletion])

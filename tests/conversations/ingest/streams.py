@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.conversations.ingest.bodies import ANA, GROUP, OWNER, PEOPLE, SECOND, SHORT_FORM, Body, envelope
 
 OWN_LID = "99001122334455@lid"
+LIST = "1772459000@broadcast"
 DAY = 86_400  # seconds
 
 key_ids = st.sampled_from(["A1", "A2", "A3"])
@@ -49,7 +50,7 @@ def keys(draw: st.DrawFn) -> Body:
         {"remoteJid": lid},
         {"remoteJid": phone, "remoteJidAlt": lid},
         {"remoteJid": lid, "remoteJidAlt": phone},
-        {"remoteJid": "1772459000@broadcast", "participant": lid, "participantAlt": phone},
+        {"remoteJid": LIST, "participant": lid, "participantAlt": phone},
     ]
     if key["fromMe"]:
         forms.append({"remoteJid": phone, "remoteJidAlt": OWN_LID})
@@ -185,10 +186,10 @@ poll_results = st.builds(
     clocks,
 )
 edits = st.builds(
-    lambda event, key_id, jid, participant, edited, at, kind: envelope(
+    lambda event, key_id, jid, is_author, participant, edited, at, kind: envelope(
         event,
         {
-            "key": {"id": key_id, "remoteJid": jid, "fromMe": True, **(participant if jid == GROUP else {})},
+            "key": {"id": key_id, "remoteJid": jid, "fromMe": is_author, **(participant if jid == GROUP else {})},
             "type": kind,
             "editedMessage": edited,
             "timestampMs": at and str(at * 1000),
@@ -196,9 +197,10 @@ edits = st.builds(
     ),
     st.sampled_from(["messages.edited", "send.message.update"]),
     key_ids,
-    st.sampled_from([OWNER, GROUP, *ANA]),
+    st.sampled_from([OWNER, GROUP, *ANA, LIST]),
+    st.sampled_from([True, True, False]),
     own_participants | st.sampled_from([{"participant": ANA[1], "participantAlt": ANA[0]}, {"participant": ANA[0]}]),
-    edited_contents,
+    edited_contents | st.none(),
     seconds | st.sampled_from([None, SECOND * 10]),
     st.sampled_from(["MESSAGE_EDIT", 14, 0, "REVOKE", "EPHEMERAL_SETTING"]),
 )

@@ -24,9 +24,21 @@ def edit(key_id: str, body: str, jid: str, **more: Any) -> Body:
     )
 
 
+def revocation(key_id: str, jid: str, **more: Any) -> Body:
+    """Build a `messages.edited` event of a revocation."""
+    body = edit(key_id, "", jid, **more)
+    return body | {"data": {"key": body["data"]["key"], "type": "REVOKE"}}
+
+
+def deletion(key_id: str, jid: str, *, from_me: bool, **key: Any) -> Body:
+    """Build a `messages.delete` event, whose `fromMe` and `participant` are those of the person who deletes."""
+    return envelope("messages.delete", {"id": key_id, "remoteJid": jid, "fromMe": from_me, **key})
+
+
 def protocol_message(chat: str, target: str, kind: int, *, from_me: bool = False, **key: Any) -> Body:
     """Build a `messages.upsert` event that contains an edit (kind 14) or a revocation (kind 0) of a message."""
-    content = {"key": {"id": target}, "type": kind, "editedMessage": {"conversation": "mudado"}, "timestampMs": 5}
+    edited = {"editedMessage": {"conversation": "mudado"}, "timestampMs": 5} if kind == 14 else {}
+    content = {"key": {"id": target}, "type": kind, **edited}
     outer = {"id": "SIGNAL", "remoteJid": chat, "fromMe": from_me, **key}
     return envelope("messages.upsert", {"key": outer, "message": {"protocolMessage": content}, "messageTimestamp": 1})
 
@@ -36,6 +48,85 @@ def test_a_contacts_edit_or_revocation_never_changes_a_sent_message() -> None:
     for forged in (edit("M1", "preço 1", OWNER), protocol_message(PHONE, "M1", 14), protocol_message(PHONE, "M1", 0)):
         (row,) = apply_in_every_order(sent, forged)["messages"]
         assert (row["text"], row["is_deleted"]) == ("preço 100", False)
+
+
+def fates(*bodies: Body) -> dict[str, tuple[str, bool]]:
+    """Return the text of each message by key id, and whether the message is deleted; in any order of the bodies."""
+    return {row["key_id"]: (row["text"], row["is_deleted"]) for row in apply_in_every_order(*bodies)["messages"]}
+
+
+@pytest.mark.parametrize("kind", ["REVOKE", 0])
+@pytest.mark.parametrize("jid", [OWNER, LID, PHONE, GROUP])
+def test_a_revocation_with_new_content_changes_nothing(jid: str, kind: object) -> None:
+    both = edit("M1", "mudado", jid)
+    both["data"]["type"] = kind
+    sent, received = text("M1", PHONE, "preço 100", from_me=True), text("M1", GROUP, "oi", key={"participant": BOB})
+    assert fates(sent, both) == {"M1": ("preço 100", False)}
+    assert fates(received, both) == {"M1": ("oi", False)}
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        deletion("M1", PHONE, from_me=False),
+        deletion("M1", LID, from_me=False, remoteJidAlt=PHONE),
+        deletion("M1", "1772459000@broadcast", from_me=False, participant=PHONE),
+        revocation("M1", OWNER),
+        revocation("M1", PHONE, fromMe=False),
+        revocation("M1", LID),
+        revocation("M1", "1772459000@broadcast", participant=PHONE),
+    ],
+)
+def test_the_other_side_of_a_direct_chat_deletes_only_its_own_messages(forged: Body) -> None:
+    sent, received = text("M1", PHONE, "preço 100", from_me=True), text("M2", PHONE, "oi")
+    genuine = deletion("M2", PHONE, from_me=False)
+    assert fates(sent, received, forged, genuine) == {"M1": ("preço 100", False), "M2": ("oi", True)}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        deletion("M1", PHONE, from_me=True),
+        revocation("M1", PHONE),
+        deletion("M1", LID, from_me=True, remoteJidAlt=PHONE),
+        protocol_message(PHONE, "M1", 0, from_me=True),
+    ],
+)
+def test_a_message_is_deleted_from_the_own_phone(body: Body) -> None:
+    assert fates(text("M1", PHONE, from_me=True), body) == {"M1": ("oi", True)}
+
+
+@pytest.mark.parametrize("body", [revocation("M1", OWNER), deletion("M1", LID, from_me=False, remoteJidAlt=PHONE)])
+def test_a_contact_deletes_their_own_message(body: Body) -> None:
+    assert fates(text("M1", PHONE), body) == {"M1": ("oi", True)}
+
+
+def test_an_admin_of_a_group_deletes_messages_of_everyone() -> None:
+    sent, received = text("M1", GROUP, from_me=True), text("M2", GROUP, key={"participant": PHONE})
+    by_admin = [deletion(name, GROUP, from_me=False, participant=BOB) for name in ("M1", "M2")]
+    assert fates(sent, received, *by_admin) == {"M1": ("oi", True), "M2": ("oi", True)}
+    by_admin = [revocation(name, GROUP, fromMe=False, participant=PHONE) for name in ("M1", "M2")]
+    assert fates(sent, received, *by_admin) == {"M1": ("oi", True), "M2": ("oi", True)}
+
+
+@pytest.mark.parametrize("jid", [OWNER, LID, PHONE, GROUP, ""])
+def test_an_edit_of_a_message_that_is_not_the_editors_never_changes_a_sent_message(jid: str) -> None:
+    forged = edit("M1", "mudado", jid, fromMe=False)
+    assert fates(text("M1", PHONE, from_me=True), forged) == {"M1": ("oi", False)}
+    assert fates(text("M1", GROUP, from_me=True), forged) == {"M1": ("oi", False)}
+    assert fates(text("M1", OWNER, from_me=True), forged) == {"M1": ("oi", False)}
+    forged["data"]["key"]["participant"] = OWNER
+    assert fates(text("M1", GROUP, from_me=True), forged) == {"M1": ("oi", False)}
+
+
+@pytest.mark.parametrize("jid", ["status@broadcast", "1772459000@broadcast"])
+def test_the_key_of_a_broadcast_changes_nothing_in_an_edit_or_revocation(jid: str) -> None:
+    received, sent = text("M1", PHONE), text("M2", PHONE, from_me=True)
+    listed = text("M3", "1772459000@broadcast", from_me=True)
+    keys = [{"key_id": name, "jid": jid, "participant": one} for name in ("M1", "M2", "M3") for one in (PHONE, OWNER)]
+    forged = [body["data"] for key in keys for body in (edit(body="mudado", **key), revocation(**key))]
+    unchanged = dict.fromkeys(("M1", "M2", "M3"), ("oi", False))
+    assert fates(received, sent, listed, envelope("messages.edited", forged)) == unchanged
 
 
 def test_an_edit_changes_a_message_of_the_same_author() -> None:

@@ -89,12 +89,11 @@ def test_a_broadcast_lists_message_is_in_the_senders_chat_and_counts_as_unread(k
 
 
 def test_an_edit_and_a_receipt_of_a_broadcast_lists_message_reach_the_senders_chat() -> None:
-    key = {"id": "BL1", "remoteJid": LIST, "participant": PHONE}
-    edit = {"key": {**key, "fromMe": True}, "type": 14, "editedMessage": {"conversation": "novo"}, "timestampMs": 5}
+    update = {"keyId": "BL1", "remoteJid": LIST, "participant": PHONE, "fromMe": False}
     rows = apply_in_every_order(
         text("BL1", LIST, key={"participant": PHONE}),
-        envelope("messages.edited", edit),
-        envelope("messages.update", {**key, "keyId": "BL1", "fromMe": False, "status": "READ"}),
+        envelope("messages.update", {**update, "message": {"editedMessage": {"message": {"conversation": "novo"}}}}),
+        envelope("messages.update", {**update, "status": "READ"}),
     )
     assert chats(rows) == {PHONE: ["BL1"]}
     assert [(row["text"], row["status"]) for row in rows["messages"]] == [("novo", 4)]
