@@ -25,6 +25,7 @@ class Options:
         attempts: number of failed attempts to apply an event after which the event's outcome is failed.
         keep_days: days for which applied events are kept.
         pending_days: days for which a pending update waits for its message.
+        changes_keep_days: days for which the log of changes is kept.
         media_keep_days: days for which a message keeps its media files; 0 for ever.
         in_web_process: whether each web process runs a worker; if not, only `manage.py ingest` runs workers.
     """
@@ -38,6 +39,7 @@ class Options:
     attempts: int = 8
     keep_days: float = 7.0
     pending_days: float = 7.0
+    changes_keep_days: float = 7.0
     media_keep_days: float = 0.0
     in_web_process: bool = False
 

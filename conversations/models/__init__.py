@@ -7,6 +7,7 @@ The model modules import each other in one direction only: `message`, `participa
 from conversations.db import lookups as _lookups  # noqa: F401 - registers the lookups
 from conversations.evolution.coerce import EPOCH
 from conversations.models.access import ApiToken, Membership, ReadingRecord, Role, Scope
+from conversations.models.change import Change, ChangeHistory
 from conversations.models.contact import Contact, ContactAddress
 from conversations.models.conversation import Conversation
 from conversations.models.conversation_tally import ConversationTally
@@ -20,6 +21,8 @@ from conversations.models.state_clock import StateClock
 __all__ = [
     "EPOCH",
     "ApiToken",
+    "Change",
+    "ChangeHistory",
     "Contact",
     "ContactAddress",
     "Conversation",

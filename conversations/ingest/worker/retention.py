@@ -1,4 +1,4 @@
-"""Deletes old events, pending updates whose message never came, and old media files, in small steps.
+"""Deletes old events, pending updates whose message never came, old changes and old media files, in small steps.
 
 The steps also compact the tally of conversations (`conversations.models.conversation_tally`).
 
@@ -16,6 +16,7 @@ from django.db.models import Count, Exists, Model, OuterRef, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from conversations.changes.log import remove_old
 from conversations.ingest import metrics
 from conversations.ingest.conf import Options
 from conversations.ingest.worker.media_retention import MediaRetention
@@ -35,7 +36,7 @@ Row = TypeVar("Row", bound=Model)
 
 
 class Retention:
-    """Deletes old events, pending updates and media files in small steps, with a pause after each step."""
+    """Deletes old events, pending updates, changes and media files in small steps, with a pause after each step."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -52,6 +53,7 @@ class Retention:
         if monotonic() >= self._next_at:
             ConversationTally.objects.compact()
             deleted = delete_events(self._options.keep_days) + expire_pending_updates(self._options.pending_days)
+            deleted += remove_old(_days_ago(self._options.changes_keep_days))
             self._next_at = monotonic() + (STEP_SECONDS if deleted else IDLE_SECONDS)
 
 
