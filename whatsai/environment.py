@@ -69,6 +69,7 @@ class Environment:
     ingest_queue_limit: int
     ingest_rate_limit: float
     ingest_keep_days: float
+    ingest_keep_mb: int
     ingest_pending_days: float
     public_url: str
     time_zone: str
@@ -160,6 +161,7 @@ def read(base_dir: Path = BASE_DIR) -> Environment:
         "ingest_queue_limit": env.int("INGEST_QUEUE_LIMIT", default=100_000, validate=validate.Range(min=1)),
         "ingest_rate_limit": env.float("INGEST_RATE_LIMIT", default=100.0, validate=validate.Range(min=1)),
         "ingest_keep_days": env.float("INGEST_KEEP_DAYS", default=7.0, validate=validate.Range(min=0)),
+        "ingest_keep_mb": env.int("INGEST_KEEP_MB", default=1024, validate=validate.Range(min=0)),
         "ingest_pending_days": env.float("INGEST_PENDING_DAYS", default=7.0, validate=validate.Range(min=0.1)),
         "public_url": env.str("PUBLIC_URL", default=_default_public_url(env, base_dir), validate=_scheme(*WEB_SCHEMES)),
         "time_zone": env.str("TIME_ZONE", default="UTC", validate=_time_zone),

@@ -24,6 +24,7 @@ class Options:
         rate_limit: rate-limited events that a web process accepts per second and instance before it answers 429.
         attempts: number of failed attempts to apply an event after which the event's outcome is failed.
         keep_days: days for which applied events are kept.
+        keep_mb: megabytes of unknown events that are kept, and of foreign ones; more of failed events is warned of.
         pending_days: days for which a pending update waits for its message.
         changes_keep_days: days for which the log of changes is kept.
         media_keep_days: days for which a message keeps its media files; 0 for ever.
@@ -38,6 +39,7 @@ class Options:
     rate_limit: float = 100.0
     attempts: int = 8
     keep_days: float = 7.0
+    keep_mb: int = 1024
     pending_days: float = 7.0
     changes_keep_days: float = 7.0
     media_keep_days: float = 0.0

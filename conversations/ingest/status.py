@@ -3,7 +3,7 @@
 import datetime as dt
 from dataclasses import dataclass
 
-from django.db.models import Count, Min, Q
+from django.db.models import Count, Min, Q, Sum
 from django.utils import timezone
 
 from conversations.ingest import metrics
@@ -48,6 +48,7 @@ class Status:
         retried: number of waiting events that have failed at least once.
         late: seconds since the earliest due time of a waiting event.
         failed: number of events that used up their attempts and can be replayed, at most `MAX_COUNTED`.
+        failed_size: the bytes of the failed events that were counted.
         imports: history imports in progress, the oldest import first.
         warnings: what hints at wrong settings in Evolution, the highest numbers first, at most `MAX_WARNINGS`.
         counts: value of each ingestion counter by its name (see `metrics`).
@@ -57,6 +58,7 @@ class Status:
     retried: int
     late: float
     failed: int
+    failed_size: int
     imports: tuple[Import, ...]
     warnings: tuple[SettingsWarning, ...]
     counts: dict[str, int]
@@ -71,11 +73,15 @@ def read(instance: int | None = None) -> Status:
     queue = stored[:MAX_COUNTED].aggregate(
         waiting=Count("pk"), retried=Count("pk", filter=Q(attempts__gt=0)), due=Min("due_at")
     )
+    failed = events.filter(outcome=Outcome.FAILED)[:MAX_COUNTED].aggregate(
+        count=Count("pk"), size=Sum("size", default=0)
+    )
     return Status(
         waiting=queue["waiting"],
         retried=queue["retried"],
         late=max(0.0, (timezone.now() - queue["due"]).total_seconds()) if queue["due"] else 0.0,
-        failed=events.filter(outcome=Outcome.FAILED).values("pk")[:MAX_COUNTED].count(),
+        failed=failed["count"],
+        failed_size=failed["size"],
         imports=tuple(_imports(instance)),
         warnings=tuple(_warnings(instance)),
         counts=metrics.totals() if instance is None else metrics.for_instance(instance),

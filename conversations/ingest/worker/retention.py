@@ -8,11 +8,13 @@ with a worker, or with a web process that receives an old event again. A later s
 
 import datetime as dt
 from collections import Counter
+from itertools import accumulate
 from time import monotonic
 from typing import TypeVar
 
 from django.db import connection, transaction
-from django.db.models import Count, Exists, Model, OuterRef, QuerySet
+from django.db.models import Exists, F, Model, OuterRef, QuerySet, Sum, Value
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -21,8 +23,10 @@ from conversations.ingest import metrics
 from conversations.ingest.conf import Options
 from conversations.ingest.worker.media_retention import MediaRetention
 from conversations.models import ConversationTally, Message, PendingUpdate, WebhookEvent
+from logs.contexts import Context
 
 STEP_ROWS = 1000  # maximum number of rows that one DELETE statement removes
+MEGABYTE = 2**20
 STEP_SECONDS = 1.0  # seconds to pause after a step that deleted rows
 IDLE_SECONDS = 60.0  # seconds to pause after a step that found nothing to delete
 
@@ -31,8 +35,10 @@ FINISHED_OUTCOMES = (WebhookEvent.Outcome.APPLIED, WebhookEvent.Outcome.IGNORED)
 REJECTED_OUTCOMES = (WebhookEvent.Outcome.UNKNOWN, WebhookEvent.Outcome.FOREIGN)
 REJECTED_DAYS = 30.0  # minimum days that an event with a rejected outcome is kept, for an operator to look at it
 REJECTED_ROWS = 100_000  # events kept of each rejected outcome, because a wrong webhook would fill the disk
+WARNING_SECONDS = 3600.0  # seconds between two warnings that failed events take much space
 
 Row = TypeVar("Row", bound=Model)
+log = Context.WEBHOOK.logger
 
 
 class Retention:
@@ -41,7 +47,7 @@ class Retention:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._media = MediaRetention(options.media_keep_days or None)
-        self._next_at = monotonic()
+        self._next_at = self._next_warning = monotonic()
 
     def step(self) -> None:
         """Run one deletion step if the pause after the previous step is over.
@@ -52,22 +58,37 @@ class Retention:
         self._media.step()
         if monotonic() >= self._next_at:
             ConversationTally.objects.compact()
-            deleted = delete_events(self._options.keep_days) + expire_pending_updates(self._options.pending_days)
+            deleted = delete_events(self._options.keep_days, self._options.keep_mb)
+            deleted += expire_pending_updates(self._options.pending_days)
             deleted += remove_old(_days_ago(self._options.changes_keep_days))
             self._next_at = monotonic() + (STEP_SECONDS if deleted else IDLE_SECONDS)
+        if monotonic() >= self._next_warning:
+            self._next_warning = monotonic() + WARNING_SECONDS
+            _warn_of_failed(self._options.keep_mb)
 
 
-def delete_events(days: float) -> int:
+def delete_events(days: float, megabytes: int) -> int:
     """Delete some of the old events; return the number of deleted events.
 
     Events that were applied or ignored are kept for `days`. Unknown and foreign events are kept for `REJECTED_DAYS` if
-    that is longer, but at most `REJECTED_ROWS` of each.
+    that is longer, but at most `REJECTED_ROWS` and `megabytes` of each.
     """
     deleted = sum(_delete_old(_events(outcome), _days_ago(days)) for outcome in FINISHED_OUTCOMES)
     before = _days_ago(max(days, REJECTED_DAYS))
-    return deleted + sum(
-        _delete_old(_events(outcome), before) or _delete_surplus(_events(outcome)) for outcome in REJECTED_OUTCOMES
-    )
+    for events in map(_events, REJECTED_OUTCOMES):
+        deleted += (
+            _delete_old(events, before)
+            or _delete_surplus(events, Value(1), REJECTED_ROWS)
+            or _delete_surplus(events, F("size"), megabytes * MEGABYTE)
+        )
+    return deleted
+
+
+def _warn_of_failed(megabytes: int) -> None:
+    """Log a warning if the failed events have more than `megabytes`; they are never deleted unseen."""
+    size = _events(WebhookEvent.Outcome.FAILED).aggregate(size=Sum("size", default=0))["size"]
+    if size > megabytes * MEGABYTE:
+        log.warning("Failed events LARGE: apply them again, or delete them in the admin", extra={"size": size})
 
 
 def _events(outcome: WebhookEvent.Outcome) -> "QuerySet[WebhookEvent]":
@@ -91,16 +112,21 @@ def _delete_old(events: "QuerySet[WebhookEvent]", before: dt.datetime) -> int:
         last_pk = step[-1][0]
 
 
-def _delete_surplus(events: "QuerySet[WebhookEvent]") -> int:
-    """Delete up to `STEP_ROWS` of the events beyond `REJECTED_ROWS`; return the number of deleted events.
+def _delete_surplus(events: "QuerySet[WebhookEvent]", weight: Combinable, limit: int) -> int:
+    """Delete up to `STEP_ROWS` of the events whose weights exceed `limit` in sum; return the number of deleted events.
 
-    The oldest events of the instance with the most events are deleted, so that no instance displaces another's events.
+    The oldest events of the instance with the most are deleted, so that no instance displaces another's events.
     """
-    surplus = min(events.count() - REJECTED_ROWS, STEP_ROWS)
+    totals = dict(events.order_by().values_list("instance").annotate(total=Sum(weight)))
+    surplus = sum(totals.values()) - limit
     if surplus <= 0:
         return 0
-    largest = events.values_list("instance").annotate(count=Count("pk")).order_by("-count", "instance")[:1]
-    return _delete(_oldest(events.filter(instance__in=[pk for pk, _ in largest]), surplus))
+    largest = max(totals, key=lambda pk: (totals[pk], -pk))
+    oldest = list(events.filter(instance=largest).order_by("pk").values_list("pk", weight)[:STEP_ROWS])
+    before = accumulate((weighed for _, weighed in oldest), initial=0)
+    return _delete(
+        events.filter(pk__in=[pk for (pk, _), total in zip(oldest, before, strict=False) if total < surplus])
+    )
 
 
 def _delete(events: "QuerySet[WebhookEvent]") -> int:

@@ -63,7 +63,8 @@ def _worker() -> Worker:
 def _format(current: status.Status) -> Iterator[str]:
     yield f"waiting events: {current.waiting}, {current.retried} of them after a failed attempt"
     yield f"longest delay: {current.late:.1f} s"
-    yield f"failed events: {current.failed} (apply them again with `manage.py ingest --replay`)"
+    size = f"{current.failed_size / 2**20:.1f} MB"
+    yield f"failed events: {current.failed}, {size} (apply them again with `manage.py ingest --replay`)"
     for history in current.imports:
         title = f"import into {history.instance} of {history.received_at:%Y-%m-%d %H:%M}"
         yield f"{title}: {history.applied} of {history.parts} parts applied"

@@ -63,7 +63,7 @@ def test_the_status_shows_waiting_and_failed_events_imports_and_counters(
     metrics.flush()
     output = ingest("--status")
     assert "waiting events: 4, 1 of them after a failed attempt" in output
-    assert "failed events: 2" in output
+    assert "failed events: 2, 0.0 MB" in output
     assert "import into sales" in output
     assert "1 of 4 parts applied" in output
     for line in ("1  applied", "2  failed", "1  received", "1  retried"):

@@ -42,7 +42,7 @@ QUERIES: dict[str, Callable[[Instance], object]] = {
     "find due instances": lambda _: schedule.find_due(),
     "find due events": lambda instance: batch.find_due_events(instance, Options(), ignore_schedule=False),
     "queue depth": lambda _: queue_depth.refresh(),
-    "retention": lambda _: retention.delete_events(1),
+    "retention": lambda _: retention.delete_events(1, 1),
     "status": lambda _: status.read(),
     "status of one instance": lambda instance: status.read(instance.pk),
     "replay": lambda _: replay.requeue(),

@@ -12,12 +12,17 @@ from conversations.ingest.conf import Options
 from conversations.ingest.worker import retention
 from conversations.ingest.worker.worker import Worker
 from conversations.models import Instance, Message, PendingUpdate, WebhookEvent
+from logs.testing import capture
 from tests.conversations.ingest.bodies import PHONE, envelope, text, texts
 from tests.conversations.ingest.inboxes import NO_DELAY, store_all
 
 pytestmark = pytest.mark.django_db
 
 Outcome = WebhookEvent.Outcome
+
+
+def delete_events(days: float, megabytes: int = 1) -> int:
+    return retention.delete_events(days, megabytes)
 
 
 def make_old(days: float) -> None:
@@ -34,11 +39,11 @@ def test_applied_events_are_deleted_after_their_retention_time_in_small_steps(
     store_all(instance, *texts(10))
     Worker(NO_DELAY).drain()
     make_old(6.9)
-    assert retention.delete_events(7) == 0
+    assert delete_events(7) == 0
     make_old(7.1)
     store_all(instance, *texts(2, first=10))
     Worker(NO_DELAY).drain()
-    assert [retention.delete_events(7) for _ in range(4)] == [4, 4, 2, 0]
+    assert [delete_events(7) for _ in range(4)] == [4, 4, 2, 0]
     assert WebhookEvent.objects.count() == 2
     assert Message.objects.count() == 12
 
@@ -52,7 +57,7 @@ def test_events_that_were_replayed_recently_do_not_prevent_the_deletion_of_other
     make_old(8)
     replayed = WebhookEvent.objects.order_by("pk").values_list("pk", flat=True)[:5]
     WebhookEvent.objects.filter(pk__in=list(replayed)).update(finished_at=timezone.now())
-    assert sum(retention.delete_events(7) for _ in range(5)) == 5
+    assert sum(delete_events(7) for _ in range(5)) == 5
     assert WebhookEvent.objects.count() == 5
 
 
@@ -67,7 +72,7 @@ def finish(outcome: str, *instances: Instance) -> None:
 def test_events_that_were_not_applied_are_kept(instance: Instance, outcome: str) -> None:
     finish(outcome, instance)
     make_old(1000)
-    assert retention.delete_events(7) == 0
+    assert delete_events(7) == 0
     assert WebhookEvent.objects.exists()
 
 
@@ -75,10 +80,10 @@ def test_events_that_were_not_applied_are_kept(instance: Instance, outcome: str)
 def test_unknown_and_foreign_events_are_kept_for_a_month_at_least(instance: Instance, outcome: str) -> None:
     finish(outcome, instance)
     make_old(29.9)
-    assert retention.delete_events(7) == 0
+    assert delete_events(7) == 0
     make_old(30.1)
-    assert retention.delete_events(31) == 0
-    assert retention.delete_events(7) == 1
+    assert delete_events(31) == 0
+    assert delete_events(7) == 1
 
 
 @pytest.mark.parametrize("outcome", [Outcome.UNKNOWN, Outcome.FOREIGN])
@@ -91,16 +96,41 @@ def test_an_instance_with_too_many_unknown_or_foreign_events_loses_its_oldest(
     finish(outcome, other, *[instance] * 5)
     newest = WebhookEvent.objects.order_by("-pk").values_list("pk", flat=True)[:2]
     expected = {WebhookEvent.objects.get(instance=other).pk, *newest}
-    assert [retention.delete_events(7) for _ in range(3)] == [2, 1, 0]
+    assert [delete_events(7) for _ in range(3)] == [2, 1, 0]
     assert set(WebhookEvent.objects.values_list("pk", flat=True)) == expected
+
+
+@pytest.mark.parametrize("outcome", [Outcome.UNKNOWN, Outcome.FOREIGN])
+def test_an_instance_with_too_large_unknown_or_foreign_events_loses_its_oldest(
+    instance: Instance, outcome: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """100,000 events may have 100 MB each."""
+    monkeypatch.setattr(retention, "STEP_ROWS", 2)
+    other = Instance.objects.upsert("other")[0]
+    finish(outcome, *[instance] * 6, *[other] * 8)
+    WebhookEvent.objects.filter(instance=instance).update(size=2**20)
+    WebhookEvent.objects.filter(instance=other).update(size=2**16)
+    expected = list(WebhookEvent.objects.order_by("pk").values_list("pk", flat=True)[4:])
+    assert [delete_events(7, megabytes=3) for _ in range(3)] == [2, 2, 0]
+    assert list(WebhookEvent.objects.order_by("pk").values_list("pk", flat=True)) == expected
+
+
+def test_failed_events_stay_and_are_warned_of_once_an_hour(instance: Instance) -> None:
+    finish(Outcome.FAILED, instance, instance)
+    schedule = retention.Retention(Options(keep_mb=0))
+    with capture() as lines:
+        schedule.step()
+        schedule.step()
+    assert lines.one(message="Failed events LARGE")["size"] > 0
+    assert WebhookEvent.objects.count() == 2
 
 
 def test_an_event_without_a_finish_time_is_deleted_by_its_arrival_time(instance: Instance) -> None:
     store_all(instance, *texts(1))
     WebhookEvent.objects.update(outcome=Outcome.APPLIED, finished_at=None)
-    assert retention.delete_events(7) == 0
+    assert delete_events(7) == 0
     make_old(8)
-    assert retention.delete_events(7) == 1
+    assert delete_events(7) == 1
 
 
 def test_a_pending_update_whose_message_never_comes_expires_and_is_counted(instance: Instance) -> None:
@@ -144,7 +174,7 @@ def delete_events_without_waiting() -> int:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SET lock_timeout = 1")  # milliseconds
-        return retention.delete_events(7)
+        return delete_events(7)
     finally:
         connections.close_all()
 
