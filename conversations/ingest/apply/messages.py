@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from django.db.models import Q
 
@@ -15,7 +15,7 @@ from conversations.ingest.apply.summaries import MessageChanges
 from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Conversation, Instance, Message, PendingUpdate
 
-MessageKey = tuple[int, str, bool]  # identifies a message: conversation, `key_id`, `from_me`
+MessageKey = tuple[str, bool]  # identifies a message in one conversation: `key_id`, `from_me`
 UpdateKey = tuple[str, str, int, str, str]  # identifies an update: `key_id`, `chat`, `from_me`, `kind`, `subject`
 UNKNOWN_AUTHOR = PendingUpdate.FromMe.UNKNOWN
 _EDITS = (PendingUpdate.Kind.EDIT, PendingUpdate.Kind.DETAILS)
@@ -60,24 +60,39 @@ class MessageBatch:
         wanted = {*key_ids, *(row.key_id for row in self._pending.values())}
         wanted |= {row.subject for row in self._pending.values() if row.kind == PendingUpdate.Kind.ALBUM}
         rows = Message.objects.filter(instance=instance, key_id__any_of=wanted) if wanted else ()
-        self._rows: dict[MessageKey, Message] = {_message_key(row): row for row in rows}
-        self._before = {row: merge_rules.snapshot(row) for row in self._rows.values()}
-        self._new: list[Message] = []
+        self._before = {row: merge_rules.snapshot(row) for row in rows}
+        # By key the message of each conversation, because a contact may choose the key id of another conversation.
+        self._by_key: defaultdict[MessageKey, dict[int, Message]] = defaultdict(dict)
+        for row in self._before:
+            self._add(row)
         self._new_pending: list[PendingUpdate] = []
         self._matched: list[int] = []  # primary keys of pending updates to delete
 
     @property
     def conversations(self) -> set[int]:
         """The primary keys of the loaded messages' conversations."""
-        return {row.conversation_id for row in self._rows.values()}
+        return {row.conversation_id for row in self._rows}
+
+    @property
+    def _rows(self) -> Iterator[Message]:
+        return (row for rows in self._by_key.values() for row in rows.values())
+
+    @property
+    def _new(self) -> Iterator[Message]:
+        return (row for row in self._rows if not row.pk)
+
+    def _add(self, row: Message) -> None:
+        self._by_key[row.key_id, row.from_me][row.conversation_id] = row
+
+    def _remove(self, row: Message) -> None:
+        del self._by_key[row.key_id, row.from_me][row.conversation_id]
 
     def add_copy(
         self, fact: MessageCopy, conversation: Conversation, conversations: Mapping[int, Conversation]
     ) -> None:
         """Merge a copy of a chat message into the message's row; create the row if it does not exist."""
-        key = (conversation.pk, fact.key_id, fact.from_me)
         row = self._find_call(fact, conversation, conversations) if fact.kind == Message.Kind.CALL else None
-        row = row or self._rows.get(key)
+        row = row or self._by_key[fact.key_id, fact.from_me].get(conversation.pk)
         sender = self._contacts.get(fact.sender, fact.ms) if fact.sender and fact.sender.is_person else None
         copy = {name: getattr(fact, name) for name in _COPIED}
         copy["sender_id"] = sender and sender.pk
@@ -86,8 +101,7 @@ class MessageBatch:
             return
         # Ids instead of objects, because Django is slow to set a related object.
         ids = {"instance_id": self._instance.pk, "conversation_id": conversation.pk}
-        self._rows[key] = row = Message(**ids, key_id=fact.key_id, from_me=fact.from_me, **copy)
-        self._new.append(row)
+        self._add(Message(**ids, key_id=fact.key_id, from_me=fact.from_me, **copy))
 
     def _find_call(
         self, fact: MessageCopy, conversation: Conversation, conversations: Mapping[int, Conversation]
@@ -98,12 +112,13 @@ class MessageBatch:
         """
         groups: list[Message] = []
         others: list[Message] = []
-        for (pk, key_id, from_me), row in self._rows.items():
-            if (key_id, from_me, row.kind) == (fact.key_id, fact.from_me, fact.kind):
+        same_key = self._by_key[fact.key_id, fact.from_me]
+        for pk, row in same_key.items():
+            if row.kind == fact.kind:
                 (groups if conversations[pk].kind == Conversation.Kind.GROUP else others).append(row)
         if conversation.kind != Conversation.Kind.GROUP:
             return groups[0] if groups else None
-        target = self._rows.get((conversation.pk, fact.key_id, fact.from_me))
+        target = same_key.get(conversation.pk)
         for row in others:
             if target is None:
                 target = row
@@ -114,20 +129,18 @@ class MessageBatch:
 
     def _move(self, row: Message, conversation: Conversation) -> None:
         self._recounted |= {row.conversation_id, conversation.pk}
-        del self._rows[_message_key(row)]
+        self._remove(row)
         row.conversation = conversation
-        self._rows[_message_key(row)] = row
-        if row not in self._new:
+        self._add(row)
+        if row.pk:
             Message.objects.filter(pk=row.pk).update(conversation=conversation)
 
     def _absorb(self, row: Message, other: Message) -> None:
         """Merge a call's row `other` into `row`, and delete `other`."""
         self._recounted |= {row.conversation_id, other.conversation_id}
         merge_rules.merge_messages(row, other)
-        del self._rows[_message_key(other)]
-        if other in self._new:
-            self._new.remove(other)
-        else:
+        self._remove(other)
+        if other.pk:
             del self._before[other]
             Message.objects.filter(pk=other.pk).delete()
 
@@ -135,7 +148,7 @@ class MessageBatch:
         """Merge new and pending updates into matching messages; keep the updates that may match more messages later."""
         updates = self._merge_with_pending(facts)
         by_key_id: dict[str, list[Message]] = {}
-        for row in self._rows.values():
+        for row in self._rows:
             by_key_id.setdefault(row.key_id, []).append(row)
         by_album_id: dict[str, list[Message]] = {}
         for update in updates:
@@ -169,7 +182,7 @@ class MessageBatch:
 
     def save(self) -> None:
         """Insert new messages and new pending updates; delete pending updates that found their message."""
-        Message.objects.fast_bulk_create(self._new)
+        Message.objects.fast_bulk_create(list(self._new))
         PendingUpdate.objects.bulk_create(self._new_pending, batch_size=500)
         if self._matched:
             PendingUpdate.objects.filter(pk__in=self._matched).delete()
@@ -241,10 +254,6 @@ def _who_key(update: MessageUpdate | PendingUpdate) -> str:
     """Return the key of the address that is shown for the author of a reaction or a vote; "" if it has none."""
     address = jid.parse(update.value.get("who"))
     return address.key if address is not None else ""
-
-
-def _message_key(row: Message) -> MessageKey:
-    return row.conversation_id, row.key_id, row.from_me
 
 
 def _update_key(update: PendingUpdate) -> UpdateKey:
