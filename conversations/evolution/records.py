@@ -57,7 +57,8 @@ def parse_record(raw: object, envelope: Envelope, *, is_history: bool = False) -
     yield copy
     album_id = coerce.key_id(copy.details.get("album_id"))
     if album_id and len(copy.key_id) <= MAX_SUBJECT_LENGTH:
-        yield MessageUpdate(album_id, "album", 0, {}, key.chat.key, int(key.from_me), copy.key_id)
+        # The time is negative, because the greater rank wins, and that of the earliest copy counts.
+        yield MessageUpdate(album_id, "album", -ms, {}, key.chat.key, int(key.from_me), copy.key_id)
     if stored_records.is_deleted(record, is_history=is_history):
         yield MessageUpdate(copy.key_id, "delete", 0, {}, key.chat.key, int(key.from_me))
     yield from _sender_name(copy, envelope)

@@ -102,7 +102,8 @@ class PendingUpdate(models.Model):
     agree in all fields of the constraint `pending_update` are merged into one row.
 
     A row of kind ALBUM states that a message belongs to an album: `key_id` is the album's id, under which no message is
-    stored, and `subject` is the message's key id. Reactions to the album are merged into its messages.
+    stored, and `subject` is the message's key id. Reactions to the album are merged into its messages. `rank_or_ms` is
+    the negative time of the message, because the greater rank wins, and the earliest messages are the album's.
     """
 
     class Kind(models.TextChoices):

@@ -17,6 +17,7 @@ from conversations.models import Conversation, Instance, Message, PendingUpdate
 
 MessageKey = tuple[str, bool]  # identifies a message in one conversation: `key_id`, `from_me`
 UpdateKey = tuple[str, str, int, str, str]  # identifies an update: `key_id`, `chat`, `from_me`, `kind`, `subject`
+MAX_ALBUM = 100  # maximum messages of an album; WhatsApp's clients send at most 30, but a sender may choose any number
 UNKNOWN_AUTHOR = PendingUpdate.FromMe.UNKNOWN
 _EDITS = (PendingUpdate.Kind.EDIT, PendingUpdate.Kind.DETAILS)
 _COPIED = tuple(field.name for field in dataclasses.fields(MessageCopy) if field.name in merge_rules.MERGED_FIELDS)
@@ -146,7 +147,7 @@ class MessageBatch:
 
     def apply_updates(self, facts: Iterable[MessageUpdate], conversations: Mapping[int, Conversation]) -> None:
         """Merge new and pending updates into matching messages; keep the updates that may match more messages later."""
-        updates = self._merge_with_pending(facts)
+        updates = self._limit_albums(self._merge_with_pending(facts))
         by_key_id: dict[str, list[Message]] = {}
         for row in self._rows:
             by_key_id.setdefault(row.key_id, []).append(row)
@@ -201,6 +202,23 @@ class MessageBatch:
             else:
                 updates[key] = new
         return list(updates.values())
+
+    def _limit_albums(self, updates: Iterable[PendingUpdate]) -> list[PendingUpdate]:
+        """Return the updates, but of each album only the earliest `MAX_ALBUM` messages.
+
+        Otherwise, each message of an album would cost as much as the album is long.
+        """
+        albums: defaultdict[tuple[str, str, int], list[PendingUpdate]] = defaultdict(list)
+        kept: list[PendingUpdate] = []
+        for update in updates:
+            is_album = update.kind == PendingUpdate.Kind.ALBUM
+            (albums[update.key_id, update.chat, update.from_me] if is_album else kept).append(update)
+        for members in albums.values():
+            members.sort(key=lambda member: (-member.rank_or_ms, member.subject))
+            kept += members[:MAX_ALBUM]
+            for member in members[MAX_ALBUM:]:
+                self._discard_pending(member)
+        return kept
 
     def _matches(self, update: PendingUpdate, row: Message, conversations: Mapping[int, Conversation]) -> bool:
         """Return whether an update is about the message `row`, which has the same key id as the update."""
