@@ -34,6 +34,14 @@ def test_votes_change_their_author_and_other_messages_and_instances_stay() -> No
     assert Message.objects.get(pk=other.pk).updated_at == before
 
 
+def test_thousands_of_authors_can_change_at_once() -> None:
+    instance = an_instance()
+    rows = [a_message(a_chat(instance), reactions={str(n): reaction("👍", n)}) for n in (1, 1500)]
+    replace_subjects(instance, {str(n): "me" for n in range(1, 1501)})
+    shown = [Message.objects.get(pk=row.pk).reactions for row in rows]
+    assert shown == [{"me": reaction("👍", 1)}, {"me": reaction("👍", 1500)}]
+
+
 def test_the_search_uses_the_index_of_messages_with_reactions_or_votes() -> None:
     rows = Message.objects.with_statements_of(an_instance(), ["1"])
     if connection.vendor == "postgresql":
