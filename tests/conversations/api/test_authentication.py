@@ -95,6 +95,20 @@ def test_a_flood_of_guesses_causes_few_queries_and_locks_no_right_token_out(
     assert new.get("/api/v1/instances/").status_code == 200
 
 
+def test_a_site_with_very_many_tokens_looks_up_each_one_and_loads_none(
+    monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    """A million digests took 210 MB in each process."""
+    monkeypatch.setattr(access_tokens, "MAX_TOKENS", 1)
+    tokens = access_tokens.LiveTokens()
+    assert [one in tokens for one in (token, "wai_wrong")] == [True, False]
+    new = ApiToken.objects.issue(User.objects.create_user("bia"))[1]
+    tokens.reset()
+    with CaptureQueriesContext(connection) as queries:
+        assert [one in tokens for one in (token, new, "wai_wrong", "wai_wronger")] == [True] * 4
+    assert len(queries) == 1
+
+
 GUESSES, SECONDS = 2000, 12  # 10,000 a minute
 
 
