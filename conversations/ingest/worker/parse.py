@@ -10,6 +10,7 @@ from typing import Any
 from conversations.evolution import coerce, envelope, events
 from conversations.evolution.envelope import OwnAddresses
 from conversations.evolution.facts import Fact
+from conversations.evolution.large_json import LargeList
 from conversations.evolution.server_url import server_key
 from conversations.ingest.errors import traceback_extra
 from conversations.ingest.inbox.media import MAX_FILES_OF_EVENT, extract_media
@@ -62,8 +63,10 @@ def parse(instance: Instance, event: WebhookEvent, own: OwnAddresses) -> ParsedE
             named, expected = shorten(parsed.instance), shorten(instance.name)
             reason = f"the body names another instance ({named}) than the webhook's URL ({expected})"
             return ParsedEvent(Outcome.FOREIGN, reason)
-        if isinstance(parsed.data, list):  # many records may have more files than the web process has written
+        if isinstance(parsed.data, list | LargeList):  # the web process may have left files in the records
             extract_media(instance, event.payload, MAX_FILES_OF_EVENT)
+        if isinstance(parsed.data, LargeList):
+            parsed.data.apply_changes()
         result = events.parse(parsed)
     except (coerce.UnknownShapeError, events.UnknownEventError) as error:
         return ParsedEvent(Outcome.UNKNOWN, str(error))

@@ -21,6 +21,7 @@ from conversations.evolution.large_json import LargeDict, LargeList
 from conversations.ingest.inbox import media
 from conversations.ingest.inbox.media import MAX_THUMBNAIL_BYTES, decode, extract_media
 from conversations.ingest.inbox.store import store_body
+from conversations.ingest.worker import large_payloads
 from conversations.ingest.worker.worker import Worker
 from conversations.models import Instance, WebhookEvent
 from tests.conversations.ingest.bodies import envelope
@@ -251,6 +252,20 @@ def test_the_web_process_writes_some_files_of_a_body_and_workers_the_others(
     Worker(NO_DELAY).drain()
     found = {row.key_id: stored(row.media) for row in instance.messages.all()}
     assert found == {f"H{n}": b"%d" % n for n in range(COUNT)}
+
+
+def test_workers_write_the_large_files_of_a_part(instance: Instance) -> None:
+    """A part of more than 1 MB is decoded in steps."""
+    body = an_import(COUNT)
+    contents = [bytes([n]) * 600_000 for n in range(3)]
+    for item, content in zip(body["data"][-3:], contents, strict=True):
+        item["message"]["base64"] = base64.b64encode(content).decode()
+    store_body(instance, body)
+    assert max(instance.events.values_list("size", flat=True)) > large_payloads.LARGE
+    Worker(NO_DELAY).drain()
+    rows = instance.messages.order_by("key_id").exclude(media={})
+    assert rows.count() == COUNT
+    assert [stored(row.media) for row in rows if row.key_id in {f"H{n}" for n in range(COUNT - 3, COUNT)}] == contents
 
 
 def test_media_beyond_the_limit_stay_until_they_are_extracted_again(instance: Instance) -> None:
