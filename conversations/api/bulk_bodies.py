@@ -52,7 +52,6 @@ class FilterBody(Body):
     kind = serializers.ChoiceField(Conversation.Kind.choices, allow_null=True, default=None, help_text="The kind.")
     active_after = _time("Those whose last message is from this time on.")
     active_before = _time("Those whose last message is from before this time.")
-    updated_after = _time("Those that were changed after this time.")
 
 
 class BulkBody(Body):

@@ -15,7 +15,8 @@ MAX_TEXT = 255  # maximum characters of a text parameter, as long as the longest
 STATUS_VALUES = {name: value for value, name in STATUSES.items()}
 
 
-def _ids(help_text: str) -> IdsField:
+def ids_field(help_text: str) -> IdsField:
+    """Return a parameter that selects rows by ids."""
     return IdsField(default=None, help_text=f"{help_text} Several ids are separated by commas.")
 
 
@@ -47,7 +48,7 @@ class ScopedParameters(PageParameters):
     """The parameters of all lists of rows that belong to instances."""
 
     instance = instance_field()
-    ids = _ids("Only rows with these ids.")
+    ids = ids_field("Only rows with these ids.")
 
 
 class ContactParameters(ScopedParameters):
@@ -59,7 +60,7 @@ class ContactParameters(ScopedParameters):
 class ConversationParameters(ScopedParameters):
     """Query parameters of the list of conversations."""
 
-    contact = _ids("Only direct conversations with the contacts that have these ids.")
+    contact = ids_field("Only direct conversations with the contacts that have these ids.")
     label = _text(  # type: ignore[assignment]  # DRF removes fields from the class
         "Only conversations with the label that has this id."
     )
@@ -71,19 +72,15 @@ class ConversationParameters(ScopedParameters):
     kind = _kind(Conversation.Kind, "Only conversations of this kind.")
     active_after = _time("Only conversations whose last message is from this time on.")
     active_before = _time("Only conversations whose last message is from before this time.")
-    updated_after = _time(
-        "Only conversations changed after this time, oldest change first. To poll for changes, pass the `updated_at` "
-        "of the last row that you received."
-    )
 
-    moved: ClassVar[Mapping[str, str]] = {"search": "search/conversations/?q=…"}
+    moved: ClassVar[Mapping[str, str]] = {"search": "search/conversations/?q=…", "updated_after": "changes/?after=…"}
 
 
 class MessageParameters(ScopedParameters):
     """Query parameters of the list of messages of all conversations."""
 
-    conversation = _ids("Only messages of the conversations with these ids.")
-    sender = _ids("Only messages of the contacts with these ids.")
+    conversation = ids_field("Only messages of the conversations with these ids.")
+    sender = ids_field("Only messages of the contacts with these ids.")
     key_id = _text("Only messages with this WhatsApp id.")
     kind = _kind(Message.Kind, "Only messages of this kind.")
     status = StatusField(list(STATUS_VALUES), default=None, help_text="Only messages with this delivery status.")

@@ -33,7 +33,6 @@ EXAMPLES: dict[str, Any] = {
     "timestamp": TIME,
     "unread_count": 3,
     "until": 857,
-    "updated_after": TIME,
     "updated_at": TIME,
     "Idempotency-Key": "0b5d7a52-9d3f-4a43-8a4b-5f6b2f1f7c11",
     "If-Match": '"5f0c1d2e3a4b5c6d7e8f901234567890"',

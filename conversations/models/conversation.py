@@ -22,7 +22,6 @@ from conversations.models.state_clock import LABEL, StateClock, Subject, chat_su
 from conversations.models.summary_of_messages import SummaryOfMessages
 
 LATEST_FIRST = ("-last_message_at", "-id")
-OLDEST_CHANGE_FIRST = ("updated_at", "id")
 
 # The states that few conversations have, each with an index of those conversations alone.
 RARE_STATES = {
@@ -60,7 +59,7 @@ class ConversationManager(InstanceScopedManager["Conversation"]):
             cursor: a cursor from another page of the same list; "" for the first page.
             limit: maximum number of rows on the page.
             fresh: skip the local cache, as `fetch` does.
-            filters: the fields of `ConversationFilters`. With `updated_after`, the oldest change comes first.
+            filters: the fields of `ConversationFilters`.
         """
         chosen = ConversationFilters(**filters)
         now = this_minute()
@@ -69,7 +68,7 @@ class ConversationManager(InstanceScopedManager["Conversation"]):
         return self.fetch_page(
             self.list_tag(instances),
             lambda: self.rows_of(instances, chosen.condition(now), is_small=chosen.is_small),
-            LATEST_FIRST if chosen.updated_after is None else OLDEST_CHANGE_FIRST,
+            LATEST_FIRST,
             cursor=cursor,
             limit=limit,
             fresh=fresh,
@@ -234,8 +233,6 @@ class Conversation(SummaryOfMessages):
         indexes = [
             models.Index(fields=["instance", "last_message_at", "id"], name="conversation_latest"),
             models.Index(fields=["last_message_at", "id"], name="conversation_all_latest"),
-            models.Index(fields=["instance", "updated_at", "id"], name="conversation_updated"),
-            models.Index(fields=["updated_at", "id"], name="conversation_all_updated"),
             *(
                 models.Index(fields=[*scope, "last_message_at", "id"], condition=condition, name=f"{prefix}_{state}")
                 for prefix, scope in (("conversation", ["instance"]), ("conversation_all", []))

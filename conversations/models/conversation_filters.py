@@ -28,7 +28,6 @@ class ConversationFilters:
         archived, pinned, unread, muted, deleted: whether the conversation is in this state.
         kind: one of `Conversation.Kind`.
         active_after, active_before: the last message is from this time on, or before this time.
-        updated_after: changed after this time.
     """
 
     ids: tuple[int, ...] | None = None
@@ -42,7 +41,6 @@ class ConversationFilters:
     kind: str = ""
     active_after: dt.datetime | None = None
     active_before: dt.datetime | None = None
-    updated_after: dt.datetime | None = None
 
     @property
     def is_small(self) -> bool:
@@ -60,7 +58,6 @@ class ConversationFilters:
             "kind": self.kind or None,
             "last_message_at__gte": self.active_after,
             "last_message_at__lt": self.active_before,
-            "updated_at__gt": self.updated_after,
         }
         condition = Q(**{name: value for name, value in columns.items() if value is not None})
         if self.label:

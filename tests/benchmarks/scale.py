@@ -60,7 +60,6 @@ MEASURES = (
     Measure("conversations, deleted", "conversations/?deleted=true", "conversation"),
     Measure("conversations, active after a time", "conversations/?active_after=2026-06-01T00:00Z", "conversation"),
     Measure("conversations, active before a time", "conversations/?active_before=2026-06-01T00:00Z", "conversation"),
-    Measure("conversations, changed after a time", "conversations/?updated_after=2026-06-01T00:00Z"),
     Measure("conversations of some contacts", "conversations/?contact={chat}"),
     Measure("conversations by their ids", "conversations/?ids={chat}"),
     Measure("inbox with contacts and instances", "conversations/?expand=contact,instance", "conversation"),

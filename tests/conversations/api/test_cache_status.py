@@ -52,7 +52,6 @@ PATHS: dict[str, Path] = {
     "a contact": lambda _: f"contacts/{Contact.objects.get().pk}/",
     "conversations": lambda _: "conversations/",
     "conversations of an instance": lambda row: f"conversations/?instance={row.instance_id}&unread=false&kind=group",
-    "changed conversations": lambda _: "conversations/?updated_after=2020-01-01T00:00:00Z&pinned=false",
     "a conversation": lambda row: f"conversations/{row.pk}/",
     "a conversation's messages": lambda row: f"conversations/{row.pk}/messages/?limit=1",
     "messages": lambda _: "messages/",

@@ -51,10 +51,10 @@ def test_the_parameters_of_a_list_are_the_filters_of_the_list(params_class: Any,
         ("kind=", "kind", ""),
         ("label=Jo%C3%A3o", "label", "João"),
         ("label=", "label", ""),
-        ("updated_after=2026-03-01T12:00:00Z", "updated_after", dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)),
-        ("updated_after=2026-03-01T09:00:00-03:00", "updated_after", dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)),
-        ("updated_after=2026-03-01", "updated_after", dt.datetime(2026, 3, 1, tzinfo=dt.UTC)),
-        ("updated_after=2026-03-01T12:00", "updated_after", dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)),
+        ("active_after=2026-03-01T12:00:00Z", "active_after", dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)),
+        ("active_after=2026-03-01T09:00:00-03:00", "active_after", dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)),
+        ("active_after=2026-03-01", "active_after", dt.datetime(2026, 3, 1, tzinfo=dt.UTC)),
+        ("active_after=2026-03-01T12:00", "active_after", dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)),
     ],
 )
 def test_a_value_is_converted_to_the_type_of_its_parameter(query: str, name: str, value: object) -> None:
@@ -79,8 +79,8 @@ def test_a_value_is_converted_to_the_type_of_its_parameter(query: str, name: str
         ),
         *("archived=maybe", "pinned=", "unread=2", "deleted=null", "archived=%00"),
         *("kind=person", "kind=%00", "label=a%00b", f"label={'x' * 256}", "cursor=%00"),
-        *("updated_after=yesterday", "updated_after=", "updated_after=0001-01-01T00:00:00%2B14:00"),
-        "updated_after=2026-13-01T00:00:00Z",
+        *("active_after=yesterday", "active_after=", "active_after=0001-01-01T00:00:00%2B14:00"),
+        "active_after=2026-13-01T00:00:00Z",
     ],
 )
 def test_a_wrong_value_is_an_error_of_its_parameter(query: str) -> None:
@@ -90,6 +90,11 @@ def test_a_wrong_value_is_an_error_of_its_parameter(query: str) -> None:
 def test_an_unknown_parameter_is_an_error_that_names_it() -> None:
     assert errors("archive=true") == {"archive": ["Unknown parameter."]}
     assert errors("label=a", PageParameters) == {"label": ["Unknown parameter."]}
+
+
+def test_following_by_time_is_an_error_that_names_the_changes() -> None:
+    (error,) = errors("updated_after=2026-03-01", ConversationParameters)["updated_after"]
+    assert "changes/" in error
 
 
 @pytest.mark.parametrize(

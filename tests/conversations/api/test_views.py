@@ -85,8 +85,6 @@ def test_filters_select_rows(get: ApiCall) -> None:
     assert len(ids(get("conversations/", deleted="any"))) == 4
     assert ids(get("conversations/", ids=f"{chat.pk},{gone.pk}")) == [chat.pk]
     assert ids(get("conversations/", contact=pinned.contact_id)) == [pinned.pk]
-    updated_after = chat.updated_at.isoformat()
-    assert ids(get("conversations/", updated_after=updated_after)) == [pinned.pk, group.pk]
 
 
 def test_conversations_are_filtered_by_label_mute_and_activity(get: ApiCall) -> None:

@@ -70,14 +70,6 @@ def test_filters(filters: dict[str, Any], names: str) -> None:
     assert {row.name for row in rows} == set(names.split())
 
 
-def test_changes_after_a_time_are_ordered_oldest_first() -> None:
-    instance = an_instance()
-    first, second, third = (a_chat(instance) for _ in range(3))
-    Conversation.objects.pin(first.pk)
-    rows = Conversation.objects.for_instance(instance, updated_after=second.updated_at).rows
-    assert rows == [third, first]
-
-
 def test_a_page_takes_one_query(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     instance = an_instance()
     a_chat(instance)
