@@ -39,6 +39,9 @@ CODES = {
     "incomplete_content": Code(408, "The content did not arrive completely, or not in time."),
     "conflict": Code(409, "The request conflicts with the state of the row, or with another request."),
     "media_gone": Code(410, "The file of the message is no longer stored."),
+    "cursor_unknown": Code(
+        410, "The cursor of `changes/` is unknown: take a new one with `after=now`, and load all rows."
+    ),
     "request_in_progress": Code(409, "The first request with the same `Idempotency-Key` still runs."),
     "answer_not_stored": Code(409, "The first request succeeded; its answer was secret, or access has changed since."),
     "precondition_failed": Code(412, "The row is not the one that `If-Match` names."),

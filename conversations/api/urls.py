@@ -9,6 +9,7 @@ from rest_framework.routers import SimpleRouter
 
 from conversations.api import access_views
 from conversations.api.cache_views import CacheStatisticsView
+from conversations.api.change_views import ChangesView
 from conversations.api.contact_views import ContactViewSet
 from conversations.api.conversation_views import ConversationViewSet
 from conversations.api.counter_views import CountersView
@@ -40,6 +41,7 @@ other_urlpatterns = [
     re_path(r"^search/contacts/?$", ContactSearchView.as_view(), name="search-contacts"),
     re_path(r"^search/conversations/?$", ConversationSearchView.as_view(), name="search-conversations"),
     re_path(r"^search/messages/?$", MessageSearchView.as_view(), name="search-messages"),
+    re_path(r"^changes/?$", ChangesView.as_view(), name="changes"),
     re_path(r"^cache/stats/?$", CacheStatisticsView.as_view(), name="cache-stats"),
 ]
 

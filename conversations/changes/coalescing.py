@@ -4,9 +4,6 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from conversations.changes.log import Entry, Position
-from conversations.models import Change
-
-RESET = Change.Kind.RESET.value
 
 
 class Subject(NamedTuple):
@@ -17,26 +14,32 @@ class Subject(NamedTuple):
     instance_id: int | None
 
 
-def coalesce(entries: Iterable[Entry], limit: int) -> tuple[list[Entry], Position | None]:
-    """Return the first entry of each subject, in the order of the log.
+class Step(NamedTuple):
+    """One change of a reader's copy.
 
-    The row that is read afterwards has the state after all entries. Where an entry follows that moves the row to
-    another conversation, the returned entry names the new conversation.
+    Attributes:
+        entry: the first entry about a subject, with the conversation of the last one, to which the row may have moved.
+        end: the position of a reader that has made this step and those before it.
+    """
 
-    Args:
-        entries: successive entries.
-        limit: maximum number of subjects.
+    entry: Entry
+    end: Position
 
-    Returns:
-        The entries, and the position after the last entry that was regarded; None if that is the end.
+
+def coalesce(entries: Iterable[Entry]) -> list[Step]:
+    """Return one step for each subject, in the order of the log.
+
+    The row that is read afterwards has the state after all entries. A reader that stops between two steps may get a
+    later entry about an earlier subject once more.
     """
     found: dict[Subject, Entry] = {}
-    position = None
+    ends: list[Position] = []
     for entry in entries:
         subject = Subject(entry.resource, entry.row_id, entry.instance_id)
-        if subject not in found and len(found) == limit:
-            return list(found.values()), position
-        first = found.setdefault(subject, entry)
-        found[subject] = first._replace(conversation_id=entry.conversation_id)
-        position = entry.position
-    return list(found.values()), None
+        if subject not in found:
+            found[subject] = entry
+            ends.append(entry.position)
+        else:
+            found[subject] = found[subject]._replace(conversation_id=entry.conversation_id)
+            ends[-1] = entry.position
+    return [Step(*pair) for pair in zip(found.values(), ends, strict=True)]

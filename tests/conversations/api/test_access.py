@@ -119,6 +119,7 @@ ROUTES = {
     ("get", "search/contacts/"): Route(Scope.READ, query="?q=5511"),
     ("get", "search/conversations/"): Route(Scope.READ, query="?q=5511"),
     ("get", "search/messages/"): Route(Scope.READ, query="?q=message"),
+    ("get", "changes/"): Route(Scope.READ),
     ("get", "cache/stats/"): Route(Scope.MANAGE, is_for_administrators=True),
     ("post", "conversations/bulk/"): Route(Scope.WRITE, body=a_change_of_many),
     **{

@@ -34,7 +34,11 @@ def test_the_schema_contains_every_route(schema: Any) -> None:
     expected |= {("/api/v1/messages/{id}/media/", "get")}
     expected |= {("/api/v1/media-ticket/", "get"), ("/api/v1/messages/{id}/thumbnail/", "get")}
     expected |= {(f"/api/v1/search/{name}/", "get") for name in ("contacts", "conversations", "messages")}
-    expected |= {("/api/v1/cache/stats/", "get"), ("/api/v1/conversations/counters/", "get")}
+    expected |= {
+        ("/api/v1/changes/", "get"),
+        ("/api/v1/cache/stats/", "get"),
+        ("/api/v1/conversations/counters/", "get"),
+    }
     changes = ("mark-read", "mark-unread", "archive", "unarchive", "pin", "unpin")
     expected |= {(f"/api/v1/conversations/{{id}}/{change}/", "post") for change in changes}
     expected |= {(f"/api/v1/{name}/{{id}}/", "patch") for name in ("contacts", "conversations")}

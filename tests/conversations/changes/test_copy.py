@@ -1,0 +1,331 @@
+"""A copy and the changes give the state after every kind of write: by the API, the admin, managers and webhooks.
+
+One reader sees all instances, and one sees some. Each mutant takes away what makes a copy right.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection, connections, transaction
+from django.test import Client
+from django.urls import reverse
+from rest_framework.test import APIClient
+
+from conversations.admin.actions import NAMES as ADMIN_ACTIONS
+from conversations.changes import feed, log
+from conversations.changes.log import Position
+from conversations.evolution import events
+from conversations.ingest.worker.worker import Worker
+from conversations.models import (
+    ApiToken,
+    Change,
+    Contact,
+    Conversation,
+    Instance,
+    Membership,
+    Message,
+    Participant,
+    Role,
+)
+from tests.conversations.api.test_access import ROUTES, a_house, send
+from tests.conversations.changes.followers import Follower, differences
+from tests.conversations.ingest.bodies import envelope
+from tests.conversations.ingest.inboxes import NO_DELAY, store_all
+from tests.conversations.rows import a_chat, a_contact, a_group, a_message, add_members, an_instance
+from tests.payloads import SAMPLES, sample
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SAMPLES_OF = {sample(name)["event"]: name for name in SAMPLES}
+
+
+class World:
+    """Two instances with rows, a reader of all, and a reader of one."""
+
+    def __init__(self) -> None:
+        self.house, self.foreign = a_house(), a_house()
+        self.group = a_group(self.house.instance, labels={"1": True})
+        add_members(self.group, 3)
+        self.root = User.objects.create_superuser("root")
+        self.bia = User.objects.create_user("bia")
+        Membership.objects.create(user=self.bia, instance=self.house.instance, role=Role.READER)
+        self.followers = {"all": Follower(self.root), "some": Follower(self.bia)}
+        self.check("the start")
+
+    def check(self, label: str) -> None:
+        assert {name: differences(one) for name, one in self.followers.items()} == {"all": [], "some": []}, label
+
+    @property
+    def is_right(self) -> bool:
+        return not any(differences(one) for one in self.followers.values())
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+# --- every kind of write ----------------------------------------------------------------------------------------------
+def test_copies_are_right_after_every_request_of_the_api(world: World) -> None:
+    client = APIClient(headers={"Authorization": f"Token {ApiToken.objects.issue(world.root)[1]}"})
+    for method, path in ROUTES:
+        if method != "get":
+            for house in (world.house, world.foreign):
+                send(client, method, path, house)
+            world.check(f"{method} {path}")
+
+
+def test_copies_are_right_after_every_action_of_the_admin(world: World, client: Client) -> None:
+    client.force_login(world.root)
+    url = reverse("admin:conversations_conversation_changelist")
+    for name in ADMIN_ACTIONS:
+        pks = [world.house.chat.pk, world.foreign.chat.pk, world.group.pk]
+        assert client.post(url, {"action": name, "_selected_action": pks}).status_code == 302
+        world.check(name)
+
+
+def hide_label(world: World, *, is_hidden: bool) -> None:
+    labels = {"1": {"name": "novo", "deleted": is_hidden}}
+    Instance.objects.upsert(world.house.instance.name, labels=labels)
+
+
+def merge(world: World) -> None:
+    """Move a message to another conversation, and delete the one that it was in."""
+    chat = a_chat(world.house.instance)
+    message = a_message(chat)
+    Message.objects.filter(pk=message.pk).update(conversation=world.house.chat)
+    chat.delete()
+    Conversation.objects.recount(world.house.chat.pk)
+
+
+def add_members_again(world: World) -> None:
+    Conversation.objects.filter(pk=world.group.pk).update(participants_as_of="5")
+    add_members(world.group, 2, clock="6")
+
+
+def in_bulk(world: World) -> None:
+    rows = [Contact(instance=world.house.instance, jid=f"{n}@lid", name="Ana") for n in range(5)]
+    Contact.objects.bulk_create(rows)
+    Contact.objects.fast_bulk_create([Contact(instance=world.house.instance, jid=f"{n}@lid") for n in range(5, 9)])
+    Contact.objects.filter(name="Ana").update(name="Eva")
+    Contact.objects.filter(name="Eva").delete()
+
+
+def _chat(world: World) -> Conversation:
+    return world.house.chat
+
+
+OPERATIONS: dict[str, Callable[[World], object]] = {
+    "upsert a conversation": lambda w: Conversation.objects.upsert(w.house.instance, "5511999990001@s.whatsapp.net"),
+    "upsert a group": lambda w: Conversation.objects.upsert(w.house.instance, "12036399@g.us", name="Equipe"),
+    "upsert a message": lambda w: Message.objects.upsert(
+        _chat(w), "3EB0", from_me=False, kind="text", text="oi", timestamp=dt.datetime(2026, 3, 2, tzinfo=dt.UTC)
+    ),
+    "rename a contact": lambda w: Contact.objects.rename(_chat(w).contact_id or 0, "Mari"),
+    "change a conversation": lambda w: Conversation.objects.change(_chat(w).pk, is_pinned=True, custom_name="Mari"),
+    "mark as read": lambda w: Conversation.objects.mark_read(_chat(w).pk),
+    "mark as unread": lambda w: Conversation.objects.mark_unread(_chat(w).pk),
+    "count unread": lambda w: Conversation.objects.increment_unread(_chat(w).pk),
+    "recount": lambda w: Conversation.objects.recount(_chat(w).pk),
+    "a label": lambda w: hide_label(w, is_hidden=False),
+    "a deleted label": lambda w: hide_label(w, is_hidden=True),
+    "a label that comes back": lambda w: hide_label(w, is_hidden=False),
+    "a new list of members": add_members_again,
+    "fewer members": lambda w: Participant.objects.filter(conversation=w.group).first().delete(),  # type: ignore[union-attr]
+    "a role": lambda w: Participant.objects.filter(conversation=w.group).update(role="admin"),
+    "a merge": merge,
+    "bulk statements": in_bulk,
+    "delete a message": lambda w: Message.objects.delete(w.house.message.pk),
+    "delete a group": lambda w: w.group.delete(),
+    "delete another instance": lambda w: Instance.objects.delete(w.foreign.instance.pk),
+    "a new instance": lambda _: a_message(a_chat(an_instance())),
+    "delete an instance": lambda w: Instance.objects.delete(w.house.instance.pk),
+}
+
+
+def test_copies_are_right_after_every_operation(world: World) -> None:
+    for name, operation in OPERATIONS.items():
+        operation(world)
+        world.check(name)
+
+
+# Events without a sample of their own: what they contain, and those that change nothing.
+OTHER_EVENTS = (
+    {**sample(SAMPLES_OF["contacts.upsert"]), "event": "contacts.set"},
+    {**sample(SAMPLES_OF["groups.update"]), "event": "group.update"},
+    envelope("status.instance", {"instance": "x", "status": "closed"}),
+)
+NO_CHANGES = {"application.startup", "error", "messaging.history.set", "typebot.change.status", "typebot.start"}
+
+
+def test_copies_are_right_after_every_kind_of_webhook(world: World) -> None:
+    bodies = [*(sample(name) for name in SAMPLES), *OTHER_EVENTS]
+    kinds = {body["event"].replace("group-", "group.") for body in bodies}
+    assert kinds | NO_CHANGES == set(events.NAMES)
+    for body in bodies:
+        store_all(world.house.instance, body)
+        store_all(world.foreign.instance, body)
+        Worker(NO_DELAY).drain()
+        world.check(body["event"])
+
+
+# --- readers ----------------------------------------------------------------------------------------------------------
+def test_a_copy_is_right_after_a_restart(world: World, tmp_path: Path) -> None:
+    follower = Follower(world.root, tmp_path / "copy.sqlite3")
+    follower.catch_up()
+    cursor = follower.follower.copy.cursor
+    a_message(world.house.chat)
+    follower.restart()
+    assert follower.follower.copy.cursor == cursor
+    assert differences(follower) == []
+    assert follower.follower.copy.cursor != cursor
+
+
+def test_a_copy_is_right_after_access_has_changed(world: World) -> None:
+    added = Membership.objects.create(user=world.bia, instance=world.foreign.instance, role=Role.AGENT)
+    world.check("one more instance")
+    added.delete()
+    world.check("one instance less")
+    Membership.objects.filter(user=world.bia).delete()
+    world.check("no instance")
+
+
+def test_a_copy_is_right_after_a_pause_that_was_too_long(world: World) -> None:
+    for row in (world.house.message, world.house.chat, world.house.instance):
+        row.save()
+    Change.objects.update(at=dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
+    log.remove_old(dt.datetime(2026, 2, 1, tzinfo=dt.UTC))
+    world.check("a pause")
+
+
+@pytest.mark.postgresql
+def test_a_copy_is_right_after_a_statement_with_too_many_rows(world: World) -> None:
+    contacts = [Contact(instance=world.house.instance, jid=f"{n}@lid") for n in range(10_001)]
+    Contact.objects.fast_bulk_create(contacts)
+    resets = Change.objects.filter(kind="reset", instance_id=world.house.instance.pk)
+    assert list(resets.values_list("resource", flat=True)) == ["contact"]
+    world.check("many contacts")
+
+
+# --- two writers ------------------------------------------------------------------------------------------------------
+Call = Callable[[Callable[[], object]], object]
+
+
+@contextmanager
+def a_second_writer() -> Iterator[Call]:
+    """Yield a function that calls a function in another thread, which has a database connection of its own."""
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            yield lambda function: thread.submit(function).result()
+        finally:
+            thread.submit(connections.close_all).result()
+
+
+def interleave(world: World) -> Iterator[tuple[str, ...]]:
+    """Let two writers overlap in each order of their steps; the readers read after each step; yield wrong orders."""
+    for order in permutations(("slow writes", "fast writes", "slow commits")):
+        if order.index("slow writes") < order.index("slow commits"):
+            with a_second_writer() as call:
+                run(world, order, call)
+            if not world.is_right:
+                yield order
+
+
+def run(world: World, order: tuple[str, ...], call: Call) -> None:
+    """Run the steps of two writers in an order."""
+    atomic = transaction.atomic()
+
+    def write_slowly() -> None:
+        a_message(world.house.chat)
+        world.foreign.message.save()
+
+    def write_fast() -> None:
+        world.house.message.save()
+        a_contact(world.foreign.instance)
+
+    steps: dict[str, Callable[[], object]] = {
+        "slow writes": lambda: call(write_slowly),
+        "fast writes": write_fast,
+        "slow commits": lambda: call(lambda: atomic.__exit__(None, None, None)),
+    }
+    call(atomic.__enter__)
+    for step in order:
+        steps[step]()
+        for follower in world.followers.values():
+            follower.catch_up()
+
+
+@pytest.mark.postgresql
+def test_copies_are_right_whichever_of_two_writers_commits_first(world: World) -> None:
+    assert list(interleave(world)) == []
+
+
+# --- mutants ----------------------------------------------------------------------------------------------------------
+@pytest.mark.postgresql
+def test_positions_taken_before_the_commit_miss_changes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def greatest() -> Position:
+        return Position(*Change.objects.order_by("-transaction_id", "-pk").values_list("transaction_id", "pk")[0])
+
+    monkeypatch.setattr(log, "head", greatest)
+    assert ("slow writes", "fast writes", "slow commits") in list(interleave(world))
+
+
+@pytest.mark.parametrize(
+    ("trigger", "table", "operation"),
+    [
+        ("message_update", "message", lambda w: w.house.message.save(update_fields=["text"])),
+        ("conversation_delete", "conversation", lambda w: w.group.delete()),
+        ("participants_update", "participant", lambda _: Participant.objects.update(role="admin")),
+        ("participants_listed", "conversation", lambda _: Conversation.objects.update(participants_as_of="5")),
+        ("labels", "instance", lambda w: hide_label(w, is_hidden=True)),
+    ],
+)
+def test_a_trigger_that_is_missing_makes_a_copy_wrong(
+    world: World, trigger: str, table: str, operation: Callable[[World], object]
+) -> None:
+    world.house.message.text = "another text"
+    name = f"conversations_change_{trigger}"
+    with without_trigger(name, f"conversations_{table}"):
+        operation(world)
+    assert not world.is_right
+
+
+@contextmanager
+def without_trigger(name: str, table: str) -> Iterator[None]:
+    """Drop a trigger during the block."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {name}")
+            created = f"ALTER TABLE {table} ENABLE TRIGGER {name}"
+        else:
+            cursor.execute("SELECT sql FROM sqlite_master WHERE name = %s", [name])
+            created = cursor.fetchone()[0]
+            cursor.execute(f"DROP TRIGGER {name}")
+        try:
+            yield
+        finally:
+            cursor.execute(created)
+
+
+def test_without_a_reset_a_copy_is_wrong_after_access_has_changed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "fingerprint", lambda *_: "00000000")
+    world.followers["some"].follower.start()
+    assert world.is_right
+    Membership.objects.create(user=world.bia, instance=world.foreign.instance, role=Role.READER)
+    assert not world.is_right
+
+
+def test_the_reader_of_some_instances_is_told_nothing_of_others(world: World) -> None:
+    known = world.followers["some"].rows()
+    assert set(known["instance"]) == {world.house.instance.pk}
+    assert {row["instance_id"] for name in ("contact", "conversation", "message") for row in known[name].values()} == {
+        world.house.instance.pk
+    }
