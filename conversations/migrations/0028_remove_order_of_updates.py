@@ -6,7 +6,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('conversations', '0026_change_log'),
+        ('conversations', '0027_event_sizes'),
     ]
 
     operations = [
