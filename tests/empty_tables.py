@@ -4,6 +4,8 @@
 permissions and audit the cache. Here only tables that have rows are emptied. Content types and permissions stay.
 """
 
+from typing import Any
+
 from django.db import connections, transaction
 from django.test import TransactionTestCase
 
@@ -28,15 +30,15 @@ def empty_tables(alias: str) -> None:
     connection = connections[alias]
     with transaction.atomic(using=alias), connection.cursor() as cursor:
         names = set(connection.introspection.django_table_names(only_existing=True, include_views=False)) - KEPT
-        tables = {name: connection.ops.quote_name(name) for name in sorted(names)}
-        has_rows = " UNION ALL ".join(
-            f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM {quoted})"  # noqa: S608 - the names are those of Django's models
-            for name, quoted in tables.items()
-        )
-        cursor.execute(has_rows)
-        filled = [name for (name,) in cursor.fetchall()]
         if connection.vendor == "postgresql":
             cursor.execute("SET LOCAL session_replication_role = replica")  # without triggers and foreign keys
-        for name in filled:
-            cursor.execute(f"DELETE FROM {tables[name]}")  # noqa: S608 - as above
+        while filled := _filled(cursor, sorted(names)):  # on SQLite, triggers may fill a table again
+            for name in filled:
+                cursor.execute(f'DELETE FROM "{name}"')  # noqa: S608 - the names are those of Django's models
         cache.touch(GLOBAL_TAG, using=alias)
+
+
+def _filled(cursor: Any, names: list[str]) -> list[str]:
+    """Return which tables have rows."""
+    query = " UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM \"{name}\")" for name in names)  # noqa: S608 - as above
+    return [name for (name,) in cursor.execute(query).fetchall()]
