@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cachelayer.read.instrumentation import track_reads as track_reads
     from cachelayer.read.page import Page as Page
     from cachelayer.runtime.redis_options import REDIS_OPTIONS as REDIS_OPTIONS
+    from cachelayer.runtime.runtime import write_listeners as write_listeners
     from cachelayer.snapshots import Snapshot as Snapshot
     from cachelayer.snapshots import Snapshots as Snapshots
 
@@ -41,6 +42,7 @@ _MODULES = {
     "Page": "read.page",
     "limit_ttl": "read.dependencies",
     "REDIS_OPTIONS": "runtime.redis_options",
+    "write_listeners": "runtime.runtime",
     "Snapshot": "snapshots",
     "Snapshots": "snapshots",
 }

@@ -26,6 +26,7 @@ from cachelayer.runtime.in_flight import InFlightWrite, InFlightWrites
 from cachelayer.runtime.local_cache import FOREVER, LocalCache
 from cachelayer.runtime.metrics import Counters
 from cachelayer.runtime.single_flight import SingleFlight
+from cachelayer.runtime.write_listeners import WriteListeners
 from cachelayer.stores.base import Store, StoreDown, StoreFull
 from cachelayer.stores.memory import MemoryStore
 from cachelayer.stores.redis import RedisStore
@@ -79,6 +80,7 @@ class CacheRuntime:
 
     Attributes:
         store: the store on a Redis server, or a store in the memory of this process.
+        listeners: callbacks that run after writes of this process and of others.
         threads: the background threads; None if this process needs no threads.
         bypasses_cache: whether another process owns the cache, so that this process reads from the database.
         in_flight: the writes of this process that have not ended.
@@ -98,6 +100,7 @@ class CacheRuntime:
         self.local = LocalCache(namespaces)
         self.counters = Counters(namespaces)
         self.breaker = CircuitBreaker(self._on_breaker_open)
+        self.listeners = WriteListeners()
         self.make_threads: Callable[[CacheRuntime], Background] | None = None
         self.threads: Background | None = None
         self._lock = threading.RLock()
@@ -196,6 +199,7 @@ class CacheRuntime:
     def reset_after_fork(self) -> None:
         """Open the store again in a forked child, where no thread runs and a cache in memory belongs to the parent."""
         self._lock = threading.RLock()  # a thread of the parent process may hold the old lock
+        self.listeners.clear()
         self.local.reset_after_fork()
         self.counters.reset_after_fork()
         if not self.is_open:
@@ -277,6 +281,7 @@ class CacheRuntime:
             elif word.startswith(PATTERN):
                 self.evict_matching(word.removeprefix(PATTERN))
         self.local.invalidate(words)
+        self.listeners.notify()
         if GLOBAL_TAG in words:
             self._wake_threads()
 
@@ -325,6 +330,7 @@ def _redis_store(runtime: CacheRuntime, options: Options) -> Store:
 # --- the runtime of this process --------------------------------------------------------------------------------------
 namespaces = Namespaces()
 runtime = CacheRuntime(namespaces)
+write_listeners = runtime.listeners
 
 
 def get_runtime() -> CacheRuntime:

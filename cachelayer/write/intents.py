@@ -128,8 +128,14 @@ class WriteIntent:
         If the store does not answer, the intents expire by themselves. But intents may have expired even before the
         write committed, so the tags also go into the outbox, unless the write was rolled back.
         """
-        if not self._mark_ended() or not self.announced:
+        if not self._mark_ended():
             return
+        if self.announced:
+            self._release(is_rolled_back=is_rolled_back)
+        if not is_rolled_back:
+            self._runtime.listeners.notify()
+
+    def _release(self, *, is_rolled_back: bool) -> None:
         runtime, is_overdue = self._runtime, monotonic() - self._renewed_at > RENEWAL_DEADLINE
         try:
             runtime.store.end(self.id, list(self.announced), may_have_expired=is_overdue)
