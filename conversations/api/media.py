@@ -26,7 +26,7 @@ from conversations.api.negotiation import JSONOnlyNegotiation
 from conversations.api.permissions import check_instance, may_show_reads
 from conversations.api.query_params import Parameters
 from conversations.api.schema import ID_PARAMETER
-from conversations.api.ticket_authentication import TicketAuthentication
+from conversations.api.ticket_authentication import MediaTicketAuthentication
 from conversations.evolution.media_names import REFERENCE, REMOVED
 from conversations.evolution.thumbnails import THUMBNAIL
 from conversations.media import thumbnails
@@ -120,7 +120,7 @@ BINARY_DOCS: dict[Any, Any] = {
 class MediaView(APIView):
     """Base class of the endpoints that send a file of a message."""
 
-    authentication_classes = [TokenAuthentication, TicketAuthentication, SessionAuthentication]
+    authentication_classes = [TokenAuthentication, MediaTicketAuthentication, SessionAuthentication]
     content_negotiation_class = JSONOnlyNegotiation  # a browser asks for `image/*`; errors are JSON all the same
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:

@@ -31,7 +31,7 @@ CODES = {
     "parse_error": Code(400, "The content is not JSON."),
     "not_authenticated": Code(401, "The request has neither a token nor a session."),
     "authentication_failed": Code(401, "The token is unknown, expired or revoked, or its user is inactive."),
-    "invalid_ticket": Code(401, "The media ticket is forged, has ended, or belongs to another message."),
+    "invalid_ticket": Code(401, "The ticket is forged, has ended, or is for something else."),
     "permission_denied": Code(403, "The token's scope or the role does not permit this; or no CSRF token."),
     "not_found": Code(404, "There is no such path or row, or the cursor belongs to another list."),
     "method_not_allowed": Code(405, "The path does not have this method; `Allow` lists those that it has."),

@@ -1,4 +1,4 @@
-"""Issues media tickets, and authenticates requests for media with them."""
+"""Issues tickets, and authenticates requests for media and for the event stream with them."""
 
 from time import time
 from typing import Any
@@ -16,38 +16,63 @@ from rest_framework.views import APIView
 from cachelayer.orm.managers import MAX_ID
 from conversations.access.policy import Access
 from conversations.access.reading import Bearer, access_of_user, bearer_of_token_id
-from conversations.api import media_tickets
-from conversations.api.media_tickets import Ticket
 from conversations.api.negotiation import JSONOnlyNegotiation
 from conversations.api.permissions import access_of
 from conversations.api.query_params import Parameters
+from conversations.api.tickets import Purpose, Ticket, issue, read, sign
 from logs.binding import bind
 
 TICKET = "ticket"  # the query parameter
 
 
 class TicketAuthentication(BaseAuthentication):
-    """Authenticates requests for media with a media ticket in the URL."""
+    """Authenticates requests with a ticket in the URL; subclasses say with which ones."""
+
+    purpose: Purpose
+    description: str  # of the ticket, in the schema
+    name: str  # of the ticket, in the schema and in the errors
 
     def authenticate(self, request: Request) -> tuple[Any, Access] | None:
         """Return the user of a ticket and what the token or the user may do now; None for a request without a ticket.
 
         Raises:
-            AuthenticationFailed: the ticket is forged, has ended, or belongs to another message; or the token or the
-                user behind it has ended.
+            AuthenticationFailed: the ticket is forged, has ended, or has another purpose; or the token or the user
+                behind it has ended.
         """
         text = request.query_params.get(TICKET)
         if text is None:
             return None
-        ticket = media_tickets.read(text, time())
-        pk = request.parser_context["kwargs"]["pk"] if request.parser_context else ""
-        if ticket is None or ticket.message_id not in (None, int(pk)):
-            raise AuthenticationFailed("Invalid media ticket.", code="invalid_ticket")
-        found = _bearer(ticket)
+        ticket = read(text, self.purpose, time())
+        found = _bearer(ticket) if ticket is not None and self.permits(ticket, request) else None
         if found is None:
-            raise AuthenticationFailed("Invalid media ticket.", code="invalid_ticket")
+            raise AuthenticationFailed(f"Invalid {self.name.replace('_', ' ')}.", code="invalid_ticket")
         bind(user=found.user.pk)
         return found.user, found.access
+
+    def permits(self, ticket: Ticket, request: Request) -> bool:  # noqa: ARG002 - for subclasses
+        """Return whether a ticket may be used for a request."""
+        return True
+
+
+class MediaTicketAuthentication(TicketAuthentication):
+    """Authenticates requests for media with a media ticket in the URL."""
+
+    purpose = Purpose.MEDIA
+    name = "media_ticket"
+    description = "A media ticket of `media-ticket/`, for pages that cannot send a header."
+
+    def permits(self, ticket: Ticket, request: Request) -> bool:
+        """Return whether the ticket is for this message, or for all."""
+        pk = request.parser_context["kwargs"]["pk"] if request.parser_context else ""
+        return ticket.message_id in (None, int(pk))
+
+
+class EventTicketAuthentication(TicketAuthentication):
+    """Authenticates requests for the event stream with an event ticket in the URL."""
+
+    purpose = Purpose.EVENTS
+    name = "event_ticket"
+    description = "An event ticket of `event-ticket/`, for `EventSource`, which cannot send a header."
 
 
 def _bearer(ticket: Ticket) -> Bearer | None:
@@ -62,17 +87,17 @@ def _bearer(ticket: Ticket) -> Bearer | None:
 class TicketScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # the base class has an untyped __init_subclass__
     """Describes `TicketAuthentication` in the OpenAPI schema."""
 
-    target_class = "conversations.api.ticket_authentication.TicketAuthentication"
-    name = "media_ticket"
+    target_class = TicketAuthentication
+    match_subclasses = True
+
+    @property
+    def name(self) -> str:  # type: ignore[override]  # a class attribute in the base class
+        """Return the name of the scheme."""
+        return str(self.target.name)
 
     def get_security_definition(self, auto_schema: object) -> dict[str, str]:  # noqa: ARG002 - defined by the base class
         """Return the description of the query parameter."""
-        return {
-            "type": "apiKey",
-            "in": "query",
-            "name": TICKET,
-            "description": "A media ticket of `media-ticket/`, for pages that cannot send a header.",
-        }
+        return {"type": "apiKey", "in": "query", "name": TICKET, "description": self.target.description}
 
 
 class TicketParameters(Parameters):
@@ -83,8 +108,8 @@ class TicketParameters(Parameters):
     )
 
 
-class MediaTicketSerializer(serializers.Serializer[Any]):
-    """A media ticket: `?ticket=…` in the URL of a medium replaces the header `Authorization` for reading it."""
+class TicketSerializer(serializers.Serializer[Any]):
+    """A ticket: `?ticket=…` in a URL replaces the header `Authorization` for reading what the ticket is for."""
 
     ticket = serializers.CharField(read_only=True)
     expires_at = serializers.DateTimeField(read_only=True)
@@ -95,7 +120,7 @@ class MediaTicketView(APIView):
 
     content_negotiation_class = JSONOnlyNegotiation
 
-    @extend_schema(operation_id="media_ticket_retrieve", parameters=[TicketParameters], responses=MediaTicketSerializer)
+    @extend_schema(operation_id="media_ticket_retrieve", parameters=[TicketParameters], responses=TicketSerializer)
     def get(self, request: Request) -> Response:
         """Get a text that, as `?ticket=…`, lets `<img>` and `<audio>` load media for 15 to 30 minutes.
 
@@ -103,6 +128,23 @@ class MediaTicketView(APIView):
         of 15 minutes are equal.
         """
         parameters = TicketParameters.parse(request.query_params)
-        ticket = media_tickets.issue(access_of(request), time(), parameters["message"])
-        shown = {"ticket": media_tickets.sign(ticket), "expires_at": ticket.expires_at}
-        return Response(MediaTicketSerializer(shown).data)
+        return _answer(issue(access_of(request), time(), parameters["message"]), Purpose.MEDIA)
+
+
+class EventTicketView(APIView):
+    """Issues event tickets."""
+
+    content_negotiation_class = JSONOnlyNegotiation
+
+    @extend_schema(operation_id="event_ticket_retrieve", responses=TicketSerializer)
+    def get(self, request: Request) -> Response:
+        """Get a text that, as `?ticket=…`, lets a browser's `EventSource` open `events/` for 15 to 30 minutes.
+
+        The end of the ticket does not end a stream, the end of its token or user does.
+        """
+        return _answer(issue(access_of(request), time()), Purpose.EVENTS)
+
+
+def _answer(ticket: Ticket, purpose: Purpose) -> Response:
+    shown = {"ticket": sign(ticket, purpose), "expires_at": ticket.expires_at}
+    return Response(TicketSerializer(shown).data)

@@ -9,7 +9,7 @@ from rest_framework.routers import SimpleRouter
 
 from conversations.api import access_views
 from conversations.api.cache_views import CacheStatisticsView
-from conversations.api.change_views import ChangesView
+from conversations.api.change_views import ChangesView, EventsView
 from conversations.api.contact_views import ContactViewSet
 from conversations.api.conversation_views import ConversationViewSet
 from conversations.api.counter_views import CountersView
@@ -18,7 +18,7 @@ from conversations.api.media import MessageMediaView, MessageThumbnailView
 from conversations.api.message_views import MessageViewSet
 from conversations.api.schema_view import PUBLIC, SchemaView
 from conversations.api.search_views import ContactSearchView, ConversationSearchView, MessageSearchView
-from conversations.api.ticket_authentication import MediaTicketView
+from conversations.api.ticket_authentication import EventTicketView, MediaTicketView
 from conversations.api.views import not_found
 
 router = SimpleRouter()
@@ -42,6 +42,8 @@ other_urlpatterns = [
     re_path(r"^search/conversations/?$", ConversationSearchView.as_view(), name="search-conversations"),
     re_path(r"^search/messages/?$", MessageSearchView.as_view(), name="search-messages"),
     re_path(r"^changes/?$", ChangesView.as_view(), name="changes"),
+    re_path(r"^events/?$", EventsView.as_view(), name="events"),
+    re_path(r"^event-ticket/?$", EventTicketView.as_view(), name="event-ticket"),
     re_path(r"^cache/stats/?$", CacheStatisticsView.as_view(), name="cache-stats"),
 ]
 

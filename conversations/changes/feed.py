@@ -44,13 +44,14 @@ class Batch:
         return replace(self, steps=self.steps[:count], end=self.steps[count - 1].end, has_more=True)
 
 
-def follow(after: str, selection: Selection, limit: int) -> Batch:
+def follow(after: str, selection: Selection, limit: int, until: Position | None = None) -> Batch:
     """Return the changes after a cursor; the first cursor, without changes, if `after` is "" or `NOW`.
 
     Args:
         after: the cursor of the batch before.
         selection: what the reader wants and may see. If it differs from that of the cursor, all rows must be loaded.
         limit: maximum number of changes.
+        until: an earlier end of the log, after which nothing is read.
 
     Raises:
         UnknownCursor: `after` is no cursor of this database's history.
@@ -65,11 +66,16 @@ def follow(after: str, selection: Selection, limit: int) -> Batch:
         return _reset(history, selected)
     if not log.is_possible(known.position, floor=floor):
         raise UnknownCursor
-    window = log.read(known.position, selection, limit * ENTRIES_PER_CHANGE)
+    window = log.read(known.position, selection, limit * ENTRIES_PER_CHANGE, until)
     if log.is_before(known.position, log.removed_until(history)):  # retention has removed a part of it meanwhile
         return _reset(history, selected)
     batch = Batch(coalesce(window.entries), window.end, history, selected, not window.is_last)
     return batch.first(limit) if len(batch.steps) > limit else batch
+
+
+def cursor_at(position: Position, selection: Selection) -> str:
+    """Return the cursor of a reader that knows all changes up to a position."""
+    return encode(Cursor(position, current_history(), _fingerprint(selection)))
 
 
 def _reset(history: str, selected: str) -> Batch:

@@ -6,7 +6,6 @@ position that was read. SQLite has one writer at a time, so the ids alone are in
 """
 
 import datetime as dt
-from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, NamedTuple
@@ -63,9 +62,18 @@ class Selection:
         conversations: the primary keys of conversations.
     """
 
-    instances: Collection[int] | None = None
-    resources: Collection[str] | None = None
-    conversations: Collection[int] | None = None
+    instances: frozenset[int] | None = None
+    resources: frozenset[str] | None = None
+    conversations: frozenset[int] | None = None
+
+    def concerns(self, entry: "Entry") -> bool:
+        """Return whether a change is selected, as `_condition` says it in SQL."""
+        is_reset_of_chats = entry.kind == "reset" and entry.resource not in ("instance", "contact")
+        return (
+            (self.instances is None or entry.instance_id is None or entry.instance_id in self.instances)
+            and (self.resources is None or entry.resource in self.resources)
+            and (self.conversations is None or entry.conversation_id in self.conversations or is_reset_of_chats)
+        )
 
 
 @dataclass(frozen=True)
@@ -93,9 +101,12 @@ def head() -> Position:
         return Position(*(cursor.fetchone() or (0, 0)))
 
 
-def read(after: Position, selection: Selection, limit: int) -> Window:
-    """Return the selected changes among the next `SCANNED_ROWS` after a position, and `limit` of them at most."""
-    end = head()  # before the rows, so that all changes up to it are visible to the queries below
+def read(after: Position, selection: Selection, limit: int, until: Position | None = None) -> Window:
+    """Return the selected changes among the next `SCANNED_ROWS` after a position, and `limit` of them at most.
+
+    `until` is an earlier end of the log, after which nothing is read.
+    """
+    end = until or head()  # before the rows, so that all changes up to it are visible to the queries below
     entries = _select(after, end, limit, selection, scanned=SCANNED_ROWS)
     if len(entries) == limit:
         return Window(entries, entries[-1].position, is_last=False)
@@ -141,6 +152,22 @@ def _condition(selection: Selection) -> tuple[str, list[Any]]:
             conditions.append(f"({wanted}{others})")
             values += chosen
     return " AND ".join(conditions), values
+
+
+def kinds_of_changes(after: Position, until: Position, limit: int) -> list[Entry] | None:
+    """Return one change of each combination of instance, conversation, resource and kind between two positions.
+
+    Returns:
+        None if there are more than `limit` combinations.
+    """
+    between, bounds = _between(after, until)
+    statement = f"""
+        SELECT DISTINCT 0, 0, instance_id, conversation_id, NULL, resource, kind FROM {_TABLE} WHERE {between} LIMIT %s
+    """  # noqa: S608 - constants
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [*bounds, limit + 1])
+        found = [Entry(*row) for row in cursor.fetchall()]
+    return found if len(found) <= limit else None
 
 
 # --- which positions are known ----------------------------------------------------------------------------------------

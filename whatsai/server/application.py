@@ -12,8 +12,12 @@ from http import HTTPStatus
 from typing import Any
 from wsgiref.types import WSGIApplication
 
+from conversations.api.change_feed import ChangeFeed
+from conversations.changes.following import FOLLOW, Subscription
 from conversations.webhooks.body import CHECK_ONLY, MAX_BYTES
 from whatsai import health
+from whatsai.server.event_stream import stream_head
+from whatsai.server.followers import Followers
 from whatsai.server.request_body import (
     MEMORY_BYTES,
     SECONDS,
@@ -68,6 +72,7 @@ class Application:
         health.watch(self._threads)
         self._space = space or SpoolSpace()
         self._sending = SendingMemory(max_sending_bytes)
+        self._followers = Followers(ChangeFeed())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; refuse WebSockets."""
@@ -76,12 +81,17 @@ class Application:
         elif scope["type"] == "http":
             await self._answer(scope, receive, send)
 
+    def stop(self) -> None:
+        """End all event streams, and answer the requests that wait for changes; other requests go on."""
+        self._followers.stop()
+
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_check = scope["path"] in health.PATHS and scope["method"] in HEALTH_METHODS
         pool = self._health_thread if is_check else self._threads
         with RequestBody(receive, self._space) as body:
             try:
                 response = await self._receive_and_respond(scope, body, pool)
+                response = await self._wait_for_change(response, scope, body)
             except BodyError as error:
                 response = _refusal(scope["path"], error)
             except TooManyRequestsError:
@@ -92,6 +102,10 @@ class Application:
                 response = _refusal(
                     scope["path"], BodyError(503, "overloaded", f"cannot store the body: {error.strerror}")
                 )
+        if response.subscription is not None and response.subscription.is_stream:
+            head = stream_head(response.headers, response.content)
+            self._followers.open_stream(response.subscription, scope["detach"](), head)
+            return
         try:
             async with self._sending.limit(FILE_BYTES if response.file else len(response.content)):
                 await _send(response, send)
@@ -119,7 +133,13 @@ class Application:
 
     async def _run(self, scope: Scope, body: RequestBody, pool: RequestThreads, **extra: object) -> Response:
         body.file.seek(0)
-        environ = build_environ(scope, body.file, body.size, **extra)
+        followed: list[Subscription] = []
+
+        def follow(subscription: Subscription) -> None:
+            self._followers.admit(subscription)
+            followed.append(subscription)
+
+        environ = build_environ(scope, body.file, body.size, **{FOLLOW: follow}, **extra)
         scope["enter_stage"](Stage.THREAD)
         try:
             if pool is self._health_thread:
@@ -129,6 +149,17 @@ class Application:
         finally:
             scope["enter_stage"](Stage.CLIENT)
         body.file.seek(0, 2)
+        response.subscription = followed[0] if followed and response.status == HTTPStatus.OK else None
+        return response
+
+    async def _wait_for_change(self, response: Response, scope: Scope, body: RequestBody) -> Response:
+        """Return the response of a request that waits for a change: after the change, or when its time is over."""
+        loop = asyncio.get_running_loop()
+        started_at = loop.time()
+        while (subscription := response.subscription) is not None and subscription.seconds is not None:
+            if not await self._followers.wait(subscription, started_at + subscription.seconds - loop.time()):
+                break
+            response = await self._run(scope, body, self._threads)
         return response
 
     async def _check_health(self, method: str, environ: dict[str, Any]) -> Response:

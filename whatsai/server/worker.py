@@ -58,6 +58,8 @@ class ConnectionCounts:
 class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn ships no type hints
     """One connection. A client has `keepalive` seconds to send the head of a request, of the first one as well."""
 
+    transport: Any  # an asyncio transport; None before the connection is made, and after `detach`
+
     def __init__(self, worker: "Worker") -> None:
         super().__init__(worker)
         self._max_buffer_size = READ_BYTES
@@ -102,9 +104,18 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn ships no type 
         """Close the connection."""
         self._close_transport()
 
+    def detach(self) -> Any:
+        """Release everything of this connection but its transport, and return the transport for another protocol.
+
+        gunicorn then takes the connection for lost, and does nothing more with it.
+        """
+        transport, self.transport = self.transport, None
+        self.connection_lost(None)
+        return transport
+
     def _build_http_scope(self, *arguments: Any) -> dict[str, Any]:
         self.enter(Stage.UNCHECKED)
-        return {**super()._build_http_scope(*arguments), "enter_stage": self.enter}
+        return {**super()._build_http_scope(*arguments), "enter_stage": self.enter, "detach": self.detach}
 
     def _close_transport(self) -> None:
         super()._close_transport()
@@ -239,6 +250,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no type hints
             acceptor.cancel()
         await asyncio.gather(*acceptors, return_exceptions=True)
         await asyncio.gather(*self._opening, return_exceptions=True)
+        self.asgi.stop()
         if self._connections and not self._quick_shutdown:
             await asyncio.sleep(LINGER_SECONDS)
         for connection in [connection for connection in self._connections if connection.is_idle]:

@@ -11,6 +11,7 @@ from wsgiref.util import FileWrapper
 
 from conversations.api.problems import CONTENT_TYPE as PROBLEM
 from conversations.api.problems import problem
+from conversations.changes.following import Subscription
 from logs.contexts import Context
 from logs.line_limit import line_limit
 from whatsai.errors import is_api
@@ -27,12 +28,17 @@ _LEFT_OUT = {"HTTP_CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING", "HTTP_EXPECT"}
 
 @dataclass
 class Response:
-    """A response of the application: its content is in memory, or in an open file that the caller must close."""
+    """A response of the application: its content is in memory, or in an open file that the caller must close.
+
+    Attributes:
+        subscription: the changes that the request waits for, or with which the response continues; None for most.
+    """
 
     status: int
     headers: Headers
     content: bytes = b""
     file: Any = None
+    subscription: Subscription | None = None
 
 
 @dataclass

@@ -26,14 +26,11 @@ from conversations.media.file_types import detect
 from conversations.media.storage import swept_storage
 from conversations.models import Instance
 from logs.contexts import Context
-from logs.line_limit import line_limit
 
 FIELD = "base64"
 MAX_THUMBNAIL_BYTES = 128 * 1024  # WhatsApp's have a few thousand
 MAX_FILES = 200  # files of one body that the web process writes, because a request waits for them
 MAX_FILES_OF_EVENT = 1000  # files of one stored event that a worker writes; the longest import has parts of this length
-SMALL_BYTES = 512  # a smaller file takes many times its bytes on a disk; pictures and recordings have more
-MAX_SMALL_FILES = 50  # smaller files that the web process writes for one body, and a worker for one stored event
 _MAX_ENCODED = 2 * MAX_THUMBNAIL_BYTES  # the length of an encoded thumbnail: characters, or numbers
 BYTE = 256
 _SPACES = "".join(char for char in map(chr, range(0x3001)) if char.isspace())
@@ -45,45 +42,31 @@ log = Context.MEDIA.logger
 
 
 class MediaFiles:
-    """Writes the media files of one webhook body, up to a limit, of which `MAX_SMALL_FILES` may be small.
+    """Writes the media files of one webhook body, up to a limit.
 
     Args:
         instance: the instance whose primary key becomes the name of the media folder.
         limit: the maximum number of files. Files that exist already count too, so that a repeated body is stored alike.
-        is_last: whether nobody writes what is left, so that a warning is logged.
     """
 
-    def __init__(self, instance: Instance, limit: int, *, is_last: bool = False) -> None:
+    def __init__(self, instance: Instance, limit: int) -> None:
         self._instance = instance
-        self._left, self._left_small = limit, MAX_SMALL_FILES
-        self._is_last = is_last
+        self._left = limit
 
     @property
     def is_full(self) -> bool:
         """Whether as many files were written as the limit permits."""
         return self._left <= 0
 
-    def save(self, content: bytes) -> dict[str, str] | None:
-        """Write content into a file, unless the file exists, and return its reference; None beyond the limits."""
-        is_small = len(content) < SMALL_BYTES
-        if self.is_full or (is_small and not self._left_small):
-            self.leave()
-            return None
+    def save(self, content: bytes) -> dict[str, str]:
+        """Write content into a file, unless the file exists, and return its reference."""
         self._left -= 1
-        self._left_small -= is_small
         name = media_name(self._instance.pk, hashlib.sha256(content).hexdigest())
         _write(name, content)
         return {REFERENCE: name}
 
-    def leave(self) -> None:
-        """Log once that media stay in the body."""
-        left_out = line_limit.admit(("media", self._instance.pk)) if self._is_last else None
-        self._is_last = False
-        if left_out is not None:
-            log.warning("Media LEFT in a stored event: it has too many files, or too many small ones", extra=left_out)
 
-
-def extract_media(instance: Instance, body: Any, limit: int = MAX_FILES, *, is_last: bool = False) -> Any:
+def extract_media(instance: Instance, body: Any, limit: int = MAX_FILES) -> Any:
     """Move the media of a webhook body's message records into files, and return the body.
 
     Args:
@@ -94,12 +77,11 @@ def extract_media(instance: Instance, body: Any, limit: int = MAX_FILES, *, is_l
             pictures are replaced in the same way; others stay as they are. References to files stay. A `LargeList` is
             changed later, when its records are taken.
         limit: the maximum number of files; media beyond it stay as they are.
-        is_last: whether nobody extracts what is left.
 
     Raises:
         OSError: a media file cannot be written.
     """
-    files = MediaFiles(instance, limit, is_last=is_last)
+    files = MediaFiles(instance, limit)
     data = body.get("data") if isinstance(body, dict) else None
     if isinstance(data, LargeList):
         data.change(lambda record: _extract_from_record(files, record))
@@ -137,7 +119,7 @@ def _extract_thumbnails(files: MediaFiles, message: dict[str, Any]) -> None:
         encoded = parent[name]
         picture = decode(encoded) if _is_short(encoded) and not files.is_full else b""
         if len(picture) <= MAX_THUMBNAIL_BYTES and detect(picture).is_picture:
-            parent[name] = files.save(picture) or encoded
+            parent[name] = files.save(picture)
 
 
 def _is_short(encoded: object) -> bool:
@@ -148,15 +130,12 @@ def _is_short(encoded: object) -> bool:
 
 def _to_file(files: MediaFiles, encoded: object) -> object:
     """Write encoded media into a file and return its reference; what cannot be decoded is returned if it is text."""
-    if referenced_name(encoded):
-        return encoded
-    if files.is_full:
-        files.leave()
+    if files.is_full or referenced_name(encoded):
         return encoded
     content = decode(encoded)
     if not content:
         return encoded if isinstance(encoded, str) else None
-    return files.save(content) or encoded
+    return files.save(content)
 
 
 def decode(encoded: object) -> bytes:

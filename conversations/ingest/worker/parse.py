@@ -64,10 +64,9 @@ def parse(instance: Instance, event: WebhookEvent, own: OwnAddresses) -> ParsedE
             reason = f"the body names another instance ({named}) than the webhook's URL ({expected})"
             return ParsedEvent(Outcome.FOREIGN, reason)
         if isinstance(parsed.data, list | LargeList):  # the web process may have left files in the records
-            with log_context(event):
-                extract_media(instance, event.payload, MAX_FILES_OF_EVENT, is_last=True)
-                if isinstance(parsed.data, LargeList):
-                    parsed.data.apply_changes()
+            extract_media(instance, event.payload, MAX_FILES_OF_EVENT)
+        if isinstance(parsed.data, LargeList):
+            parsed.data.apply_changes()
         result = events.parse(parsed)
     except (coerce.UnknownShapeError, events.UnknownEventError) as error:
         return ParsedEvent(Outcome.UNKNOWN, str(error))

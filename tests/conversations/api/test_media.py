@@ -15,7 +15,7 @@ from django.utils import timezone
 from PIL import Image
 from rest_framework.test import APIClient
 
-from conversations.api import media_tickets
+from conversations.api.tickets import Purpose, Ticket, sign
 from conversations.evolution.media_names import media_name
 from conversations.media import thumbnails
 from conversations.models import ApiToken, Instance, Membership, Message, Role
@@ -306,5 +306,5 @@ def test_a_forged_ticket_is_refused(ticket: str) -> None:
 
 def test_an_old_ticket_is_refused(member: tuple[User, ApiToken, APIClient, Message]) -> None:
     user, token, _, row = member
-    old = media_tickets.Ticket(user.pk, token.pk, None, int(time.time()) - 1)
-    assert Client().get(url(row, media_tickets.sign(old))).status_code == 401
+    old = Ticket(user.pk, token.pk, None, int(time.time()) - 1)
+    assert Client().get(url(row, sign(old, Purpose.MEDIA))).status_code == 401

@@ -36,6 +36,8 @@ def test_the_schema_contains_every_route(schema: Any) -> None:
     expected |= {(f"/api/v1/search/{name}/", "get") for name in ("contacts", "conversations", "messages")}
     expected |= {
         ("/api/v1/changes/", "get"),
+        ("/api/v1/events/", "get"),
+        ("/api/v1/event-ticket/", "get"),
         ("/api/v1/cache/stats/", "get"),
         ("/api/v1/conversations/counters/", "get"),
     }

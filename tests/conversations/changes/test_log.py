@@ -74,18 +74,20 @@ def test_a_selection_has_only_its_changes() -> None:
     for chat in (own, foreign):
         chat.save()
         Contact.objects.filter(conversation=chat).update(name="Ana")
-    assert {entry.instance_id for entry in entries_after(before, Selection(instances=[own.instance_id]))} == {
-        own.instance_id
-    }
-    assert {entry.row_id for entry in entries_after(before, Selection(resources=["contact"]))} == {
+    assert {
+        entry.instance_id for entry in entries_after(before, Selection(instances=frozenset([own.instance_id])))
+    } == {own.instance_id}
+    assert {entry.row_id for entry in entries_after(before, Selection(resources=frozenset(["contact"])))} == {
         own.contact_id,
         foreign.contact_id,
     }
-    assert {(entry.resource, entry.row_id) for entry in entries_after(before, Selection(conversations=[own.pk]))} == {
+    assert {
+        (entry.resource, entry.row_id) for entry in entries_after(before, Selection(conversations=frozenset([own.pk])))
+    } == {
         ("message", message.pk),
         ("conversation", own.pk),
     }
-    assert entries_after(before, Selection(instances=[])) == []
+    assert entries_after(before, Selection(instances=frozenset([]))) == []
 
 
 def test_a_window_searches_a_limited_number_of_changes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,9 +97,9 @@ def test_a_window_searches_a_limited_number_of_changes(monkeypatch: pytest.Monke
     for _ in range(4):
         other.save()
     instance.save()
-    first = log.read(before, Selection(instances=[instance.pk]), 10)
+    first = log.read(before, Selection(instances=frozenset([instance.pk])), 10)
     assert (first.entries, first.is_last) == ([], False)
-    second = log.read(first.end, Selection(instances=[instance.pk]), 10)
+    second = log.read(first.end, Selection(instances=frozenset([instance.pk])), 10)
     assert ([entry.row_id for entry in second.entries], second.is_last) == ([instance.pk], True)
     assert log.read(second.end, Selection(), 10).entries == []
 

@@ -1,11 +1,13 @@
-"""Media tickets: signed texts in a URL with which `<img>` and `<audio>` load media without a header.
+"""Tickets: signed texts in a URL that replace the header `Authorization` where a page cannot send one.
 
-A ticket names the token or the user that asked for it, its end, and perhaps one message. It grants nothing by
-itself: each use looks up the present rights of that token or user. So a ticket ends with its token, its user and
-their memberships. All tickets of a period are equal, so that URLs stay equal and browsers can keep what they loaded.
+With a media ticket `<img>` and `<audio>` load media, with an event ticket `EventSource` opens a stream. A ticket names
+the token or the user that asked for it, its end, and perhaps one message. It grants nothing by itself: each use looks
+up the present rights of that token or user. So a ticket ends with its token, its user and their memberships. All
+tickets of a period are equal, so that URLs stay equal and browsers can keep what they loaded.
 """
 
 import datetime as dt
+import enum
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +15,15 @@ from django.core import signing
 
 from conversations.access.policy import Access
 
-SALT = "conversations.media_tickets"
 PERIOD = 15 * 60  # seconds; a ticket is valid until the end of the period after the one in which it was issued
 MAX_CHARS = 200
+
+
+class Purpose(enum.StrEnum):
+    """What a ticket opens; a ticket of one purpose is not valid for another."""
+
+    MEDIA = "conversations.media_tickets"
+    EVENTS = "conversations.event_tickets"
 
 
 @dataclass(frozen=True)
@@ -45,16 +53,16 @@ def issue(access: Access, now: float, message_id: int | None = None) -> Ticket:
     return Ticket(access.user_id, access.token_id, message_id, (int(now) // PERIOD + 2) * PERIOD)
 
 
-def sign(ticket: Ticket) -> str:
+def sign(ticket: Ticket, purpose: Purpose) -> str:
     """Return a ticket as a text for a URL."""
     values = (ticket.user_id, ticket.token_id or 0, ticket.message_id or 0, ticket.expires)
-    return signing.Signer(salt=SALT).sign("-".join(map(str, values)))
+    return signing.Signer(salt=purpose).sign("-".join(map(str, values)))
 
 
-def read(text: str, now: float) -> Ticket | None:
-    """Return what a ticket says; None if the ticket is forged or has ended."""
+def read(text: str, purpose: Purpose, now: float) -> Ticket | None:
+    """Return what a ticket says; None if the ticket is forged, has ended, or has another purpose."""
     try:
-        values: Any = signing.Signer(salt=SALT).unsign(text[:MAX_CHARS])
+        values: Any = signing.Signer(salt=purpose).unsign(text[:MAX_CHARS])
     except signing.BadSignature:
         return None
     user_id, token_id, message_id, expires = map(int, values.split("-"))

@@ -1,0 +1,78 @@
+"""Reads changes for the followers of a server: event streams, and requests that wait."""
+
+from collections.abc import Callable, Collection
+from typing import TypeVar
+
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from django.db import close_old_connections
+from django.utils import timezone
+
+from conversations.access.policy import Access
+from conversations.access.reading import access_of_user, bearer_of_token_id
+from conversations.api.change_views import CursorUnknown, as_event, read_page
+from conversations.api.query_params import MAX_PAGE_ROWS
+from conversations.changes import log
+from conversations.changes.feed import cursor_at
+from conversations.changes.following import Batch, Credentials, Look
+from conversations.changes.log import Position, Selection
+
+MAX_KINDS = 1000  # combinations of instance, conversation… of new changes that are told apart
+
+T = TypeVar("T")
+
+
+class ChangeFeed:
+    """Reads from the database and the cache (`conversations.changes.following.Feed`)."""
+
+    def look(self, after: Position | None) -> Look:
+        """See `Feed.look`."""
+        return _with_connection(lambda: self._look(after))
+
+    def _look(self, after: Position | None) -> Look:
+        end = log.head()
+        if after is None or after == end:
+            return Look(end, None if after is None else ())
+        return Look(end, log.kinds_of_changes(after, end, MAX_KINDS))
+
+    def read(self, selection: Selection, after: Position, until: Position) -> Batch | None:
+        """See `Feed.read`."""
+        return _with_connection(lambda: self._read(selection, after, until))
+
+    def _read(self, selection: Selection, after: Position, until: Position) -> Batch | None:
+        try:
+            batch, page = read_page(cursor_at(after, selection), selection, MAX_PAGE_ROWS, until)
+        except CursorUnknown:
+            return None
+        return Batch(batch.end, as_event(page) if batch.steps else b"")
+
+    def find_ended(self, credentials: Collection[Credentials]) -> frozenset[Credentials]:
+        """See `Feed.find_ended`."""
+        return _with_connection(lambda: frozenset(each for each in credentials if not _is_valid(each)))
+
+
+def _is_valid(credentials: Credentials) -> bool:
+    access = _access(credentials)
+    return access is not None and access.readable_key == credentials.readable_key
+
+
+def _access(credentials: Credentials) -> Access | None:
+    """Return what the token or the user may do now; None if the token, the session or the user has ended."""
+    if credentials.token_id is not None:
+        bearer = bearer_of_token_id(credentials.token_id)
+        return bearer.access if bearer else None
+    if credentials.session_key is not None:
+        live = Session.objects.filter(session_key=credentials.session_key, expire_date__gt=timezone.now())
+        if not live.exists():
+            return None
+    user = User.objects.filter(pk=credentials.user_id).first()
+    return access_of_user(user) if user else None
+
+
+def _with_connection(read: Callable[[], T]) -> T:
+    """Read in a thread that lives on, whose connection may have been closed or have ended since the last call."""
+    close_old_connections()
+    try:
+        return read()
+    finally:
+        close_old_connections()
