@@ -1,6 +1,7 @@
 """Resolves addresses to contacts: finds or creates the contact of each address, and merges contacts of one person."""
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from django.db import connection
@@ -50,6 +51,14 @@ class ContactIndex:
         claims = self.claims.get(key) if ms is not None else None
         holder = self.contacts.get(_key_of(phone_holders.holder(claims, ms))) if claims else None
         return holder or self.contacts.get(key)
+
+    def complete(self, keys: Collection[str]) -> None:
+        """Give all of a contact's address keys to the contact, which has at least one of them."""
+        contact = next(self.contacts[key] for key in keys if key in self.contacts)
+        # Not by a difference of sets, because `keys - contacts.keys()` goes through all contacts.
+        for key in [key for key in keys if key not in self.contacts]:
+            self.contacts[key] = contact
+            self.new_keys.add(key)
 
     def belongs_to(self, key: str, contact_id: int | None) -> bool:
         """Return whether an address key belongs to the contact with a primary key, or once belonged to it."""
@@ -122,10 +131,7 @@ def resolve_contacts(
     _merge_groups(instance, index, [group for group in groups if len(group.contacts) > 1], batch)
     _create_contacts(instance, index, [group for group in groups if not group.contacts], batch)
     for group in groups:
-        contact = next(index.contacts[key] for key in group.keys if key in index.contacts)
-        for key in group.keys - index.contacts.keys():
-            index.contacts[key] = contact
-            index.new_keys.add(key)
+        index.complete(group.keys)
     affected = batch.write(index)
     index.renamed |= _set_address_fields(affected | index.renamed, changes)
     return index
@@ -314,11 +320,14 @@ def _release(batch: AddressBatch, changes: UnitOfWork) -> None:
 def _merge_groups(instance: Instance, index: ContactIndex, groups: list[AddressGroup], batch: AddressBatch) -> None:
     """Merge all contacts of each address group into the group's contact that was created first."""
     by_pk = {contact.pk: contact for contact in index.contacts.values()}
+    keys_of: defaultdict[int, list[str]] = defaultdict(list)  # by contact
+    for key, contact in index.contacts.items():
+        keys_of[contact.pk].append(key)
     subjects: dict[str, str] = {}
     for group in groups:
         kept, *removed = (by_pk[pk] for pk in sorted(group.contacts))
-        index.contacts |= {key: kept for key, contact in index.contacts.items() if contact in removed}
         for contact in removed:
+            index.contacts |= dict.fromkeys(keys_of[contact.pk], kept)
             subjects[str(contact.pk)] = str(kept.pk)
             merge_contacts.merge_contacts(instance, kept, contact)
         keys = set(kept.addresses.values_list("key", flat=True))

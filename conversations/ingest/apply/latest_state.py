@@ -52,6 +52,7 @@ class LatestState:
         self._rows = {name: known.get(name) or StateClock(instance=instance, subject=name) for name in names}
         self._new = names - known.keys()
         self._changed: dict[str, StateClock] = {}
+        self._with_own_labels: set[StatefulRow] = set()  # rows whose dict of labels nothing else refers to
 
     def apply(self, row: StatefulRow, values: Values, clock: str, changes: UnitOfWork) -> set[str]:
         """Set the new values that are newer than the row's current values; return the names of the changed fields."""
@@ -62,9 +63,22 @@ class LatestState:
             if clock != clocks.get(name, ""):
                 clocks[name] = clock
                 self._changed[subject] = self._rows[subject]
-            if value != _get(row, name):
-                changed |= changes.set(row, **_field(row, name, value))
+            if value == _get(row, name):
+                continue
+            if name.startswith(LABEL):
+                self._set_label(row, name.removeprefix(LABEL), value)
+                changes.mark(row, {"labels"})
+                changed.add("labels")
+            else:
+                changed |= changes.set(row, **{_column(row, name): value})
         return changed
+
+    def _set_label(self, row: Any, label: str, value: Any) -> None:
+        """Set a label of a row, whose labels are copied only once, because a batch may change thousands of them."""
+        if row not in self._with_own_labels:
+            row.labels = dict(row.labels)
+            self._with_own_labels.add(row)
+        row.labels[label] = value
 
     def merge(self, row: StatefulRow, other: StatefulRow, names: Iterable[str], changes: UnitOfWork) -> None:
         """Copy values and labels of `other` that are newer than those of `row` to `row`; delete clocks of `other`."""
@@ -91,12 +105,6 @@ def _get(row: StatefulRow, name: str) -> Any:
     if name.startswith(LABEL):
         return getattr(row, "labels", {}).get(name.removeprefix(LABEL))
     return getattr(row, _column(row, name))
-
-
-def _field(row: StatefulRow, name: str, value: Any) -> dict[str, Any]:
-    if name.startswith(LABEL):
-        return {"labels": {**getattr(row, "labels", {}), name.removeprefix(LABEL): value}}
-    return {_column(row, name): value}
 
 
 def _column(row: StatefulRow, name: str) -> str:

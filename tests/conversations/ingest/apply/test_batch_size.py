@@ -6,10 +6,13 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from django.db.models import Model
 
 from conversations.ingest.apply import messages
 from conversations.ingest.apply.apply import apply
-from tests.conversations.ingest.apply.orders import facts_of, new_instance
+from conversations.ingest.apply.identity import ContactIndex
+from conversations.models import Contact
+from tests.conversations.ingest.apply.orders import apply_bodies, facts_of, new_instance
 from tests.conversations.ingest.bodies import GROUP, PHONE, Body, envelope
 
 pytestmark = pytest.mark.django_db
@@ -47,3 +50,39 @@ def test_calls_of_one_event_take_linear_work(*, is_moved: bool) -> None:
         return lines_run(lambda: apply(instance, facts))
 
     assert work(80) < 3 * work(40)
+
+
+def test_contacts_that_one_event_merges_are_not_compared_with_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    count, compared = 30, 0
+
+    def equals(one: Contact, other: object) -> bool:
+        nonlocal compared
+        compared += 1
+        return Model.__eq__(one, other)
+
+    phones = [f"55119400{n:05}@s.whatsapp.net" for n in range(count)]
+    lids = [f"1000000000{n:05}@lid" for n in range(count)]
+    instance = new_instance()
+    apply_bodies(instance, envelope("contacts.upsert", [{"remoteJid": jid} for jid in (*phones, *lids)]))
+    pairs = [{"remoteJid": phone, "lid": lid} for phone, lid in zip(phones, lids, strict=True)]
+    facts = facts_of(envelope("contacts.upsert", pairs))
+    monkeypatch.setattr(Contact, "__eq__", equals)
+    apply(instance, facts)
+    assert compared < 10 * count
+    assert Contact.objects.filter(instance=instance).count() == count
+
+
+class _LookUpOnly(dict[str, Contact]):
+    """Contacts that can be looked up, but not gone through."""
+
+    def keys(self) -> Any:
+        raise AssertionError
+
+    __iter__ = keys
+
+
+def test_the_addresses_of_a_contact_are_completed_without_going_through_all_contacts() -> None:
+    contact = Contact(pk=1)
+    index = ContactIndex(_LookUpOnly({"phone:1": contact}))
+    index.complete({"phone:1", "lid:1"})
+    assert (index.contacts["lid:1"], index.new_keys) == (contact, {"lid:1"})

@@ -106,6 +106,17 @@ def test_labels_change_one_field_and_keep_each_other(instance: Instance) -> None
 
 
 @pytest.mark.django_db
+def test_thousands_of_labels_of_a_batch_are_copied_once(instance: Instance) -> None:
+    group = Conversation.objects.create(instance=instance, kind="group", jid="7@g.us", labels={"1": True})
+    states, changes, stored = LatestState(instance, [subject_for(group)]), UnitOfWork(), group.labels
+    states.apply(group, {"label:7": True}, "1", changes)
+    copied = group.labels
+    states.apply(group, {"label:8": True}, "1", changes)
+    assert group.labels is copied
+    assert (group.labels, stored) == ({"1": True, "7": True, "8": True}, {"1": True})
+
+
+@pytest.mark.django_db
 def test_merging_rows_takes_the_newer_values_and_deletes_the_clocks_of_the_other(
     instance: Instance, contact: Contact
 ) -> None:
