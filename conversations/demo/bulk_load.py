@@ -18,7 +18,8 @@ _COPY_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r
 def skip_foreign_key_checks() -> None:
     """Disable foreign key checks until the transaction ends, if the database user has the permission, to save time.
 
-    Call this function inside a transaction that writes only valid foreign keys.
+    Call this function inside a transaction that writes only valid foreign keys. The triggers that count conversations
+    and log changes run all the same (migration 0029).
     """
     if connection.vendor == "postgresql":
         with suppress(ProgrammingError), transaction.atomic(), connection.cursor() as cursor:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -18,7 +19,7 @@ from django.urls import reverse
 from rest_framework.test import APIClient
 
 from conversations.admin.actions import NAMES as ADMIN_ACTIONS
-from conversations.changes import feed, log
+from conversations.changes import feed, history, log
 from conversations.changes.log import Position
 from conversations.evolution import events
 from conversations.ingest.worker.worker import Worker
@@ -34,7 +35,7 @@ from conversations.models import (
     Role,
 )
 from tests.conversations.api.test_access import ROUTES, a_house, send
-from tests.conversations.changes.followers import Follower, differences
+from tests.conversations.changes.followers import Follower, differences, follow
 from tests.conversations.ingest.bodies import envelope
 from tests.conversations.ingest.inboxes import NO_DELAY, store_all
 from tests.conversations.rows import a_chat, a_contact, a_group, a_message, add_members, an_instance
@@ -204,6 +205,22 @@ def test_a_copy_is_right_after_a_pause_that_was_too_long(world: World) -> None:
     world.check("a pause")
 
 
+def test_a_copy_begins_anew_if_the_database_has_another_history(world: World) -> None:
+    history.only_row().delete()
+    Message.objects.delete(world.house.message.pk)
+    world.check("a restored database")
+
+
+def test_the_client_follows_over_http(world: World, live_server: Any) -> None:
+    get = follow.connect(live_server.url, ApiToken.objects.issue(world.root)[1])
+    follower = follow.Follower(follow.Copy(":memory:"), get)
+    assert follower.step()
+    world.house.message.save()
+    assert follower.step() is False
+    assert follower.copy.rows("message") == world.followers["all"].catch_up()["message"]
+    assert get("changes/?after=x") == (410, None)
+
+
 @pytest.mark.postgresql
 def test_a_copy_is_right_after_a_statement_with_too_many_rows(world: World) -> None:
     contacts = [Contact(instance=world.house.instance, jid=f"{n}@lid") for n in range(10_001)]
@@ -302,7 +319,7 @@ def without_trigger(name: str, table: str) -> Iterator[None]:
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {name}")
-            created = f"ALTER TABLE {table} ENABLE TRIGGER {name}"
+            created = f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}"
         else:
             cursor.execute("SELECT sql FROM sqlite_master WHERE name = %s", [name])
             created = cursor.fetchone()[0]

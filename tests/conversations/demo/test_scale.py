@@ -8,7 +8,8 @@ from django.db import connection, connections
 from django.forms import model_to_dict
 
 from conversations.demo import bulk_load, scale
-from conversations.models import Contact, ContactAddress, Conversation, Instance, Message
+from conversations.models import Change, Contact, ContactAddress, Conversation, Instance, Message
+from conversations.models.conversation_counters import count_cells, load_cells
 
 pytestmark = pytest.mark.django_db
 
@@ -42,6 +43,16 @@ def test_conversations_match_their_messages() -> None:
         before = model_to_dict(conversation)
         assert model_to_dict(Conversation.objects.recount(conversation.pk)) == before
     assert Conversation.objects.filter(unread_count=1).count() == scale.INSTANCE_COUNT
+
+
+@pytest.mark.postgresql
+def test_rows_that_are_loaded_are_counted_and_logged() -> None:
+    list(scale.fill(400))
+    pks = list(Instance.objects.values_list("pk", flat=True))
+    assert sorted(load_cells(pks)) == sorted(count_cells(pks)) != []
+    for resource, model in (("contact", Contact), ("conversation", Conversation), ("message", Message)):
+        logged = Change.objects.filter(resource=resource, kind="created", instance_id__in=pks)
+        assert set(logged.values_list("row_id", flat=True)) == set(model.objects.values_list("pk", flat=True))
 
 
 def test_later_rows_get_unused_primary_keys() -> None:
