@@ -25,7 +25,7 @@ help: ## list the commands
 run: run-venv ## set up, load the demo once, serve at http://127.0.0.1:8000
 	@exec $(PY) -m whatsai.quickstart --port "$(PORT)" $(ARGS)
 
-# One process per core; idle processes take tests from busy ones.
+# One process more than there are cores (tests/conftest.py); idle processes take tests from busy ones.
 PARALLEL = -n auto --dist worksteal
 
 # Compiled modules are kept, because the tests start many processes of Python.

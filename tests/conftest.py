@@ -76,6 +76,11 @@ def pytest_report_header() -> str:
     return f"database: {connection.vendor}, cache: {settings.CACHES['default']['BACKEND']}"
 
 
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Let `-n auto` start one process more than there are cores, because tests wait for other processes."""
+    return None if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS") else (os.cpu_count() or 1) + 1
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
     """Let the garbage collector skip the imported modules and the collected tests, which live until the end."""

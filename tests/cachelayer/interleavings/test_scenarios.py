@@ -19,7 +19,7 @@ from tests.waiting import wait_until
 
 pytestmark = pytest.mark.once
 
-MAX_RUNS_IF_LARGE = 600
+MAX_RUNS_IF_LARGE = 300
 MAX_RUNS_OF_A_MUTANT = 20_000
 MIN_STATES = 250  # a scenario with fewer states must be set up wrongly
 
