@@ -1,7 +1,7 @@
 import pytest
 from django.db import transaction
 
-from cachelayer.background import heartbeat, subscriber
+from cachelayer.background import heartbeat
 from cachelayer.runtime.runtime import get_runtime
 from conversations.models import Contact
 from tests.conversations.rows import a_contact, an_instance
@@ -16,15 +16,16 @@ def test_open_writes_are_announced_again_after_a_reconnection_to_a_store_that_wa
 ) -> None:
     """A process must detect that the store was emptied and initialized while its own subscription was lost."""
     monkeypatch.setattr(heartbeat, "RENEW_AFTER", 1000)
-    monkeypatch.setattr(subscriber, "RECONNECT_DELAY", 0.2)
     row = a_contact(an_instance())
     with transaction.atomic():
         row.save()
         assert has_intent(row)
+        valkey_server.client.execute_command("ACL", "SETUSER", "default", "-subscribe")  # until the store is emptied
         valkey_server.client.client_kill_filter(_type="pubsub")
         valkey_server.client.flushall()
         get_runtime().store.reinitialize(quarantine=False)  # in production, another process does this
         assert not has_intent(row)
+        valkey_server.client.execute_command("ACL", "SETUSER", "default", "+subscribe")
         wait_until(lambda: has_intent(row))
 
 
