@@ -1,6 +1,7 @@
 """The log is read in the order of commits, window by window, and shortened from its beginning."""
 
 import datetime as dt
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -88,6 +89,25 @@ def test_a_selection_has_only_its_changes() -> None:
         ("conversation", own.pk),
     }
     assert entries_after(before, Selection(instances=frozenset([]))) == []
+
+
+def test_a_selection_in_sql_is_the_one_in_python() -> None:
+    """Followers are woken by `Selection.concerns`, and then read by `_condition`."""
+    at, before = timezone.now(), log.head()
+    owners = itertools.product((None, 1, 2), repeat=2)
+    whats = itertools.product(Change.Resource.values, Change.Kind.values)
+    rows = [
+        Change(transaction_id=0, instance_id=instance, conversation_id=chat, resource=resource, kind=kind, at=at)
+        for (instance, chat), (resource, kind) in itertools.product(owners, whats)
+    ]
+    Change.objects.bulk_create(rows)
+    if connection.vendor == "postgresql":  # the ids of transactions that have ended are before this one
+        Change.objects.update(transaction_id=before.transaction)
+    written = entries_after(before)
+    assert len(written) == len(rows)
+    numbers, names = (None, frozenset[int](), frozenset([1])), (None, frozenset(["message", "contact"]))
+    for selection in itertools.starmap(Selection, itertools.product(numbers, names, numbers)):
+        assert entries_after(before, selection) == list(filter(selection.concerns, written)), selection
 
 
 def test_a_window_searches_a_limited_number_of_changes(monkeypatch: pytest.MonkeyPatch) -> None:
