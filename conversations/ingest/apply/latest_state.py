@@ -5,6 +5,7 @@ of the contact or conversation.
 """
 
 from collections.abc import Iterable, Mapping
+from heapq import nsmallest
 from typing import Any
 
 from django.db import connection
@@ -17,6 +18,11 @@ from conversations.models import Contact, Conversation, Instance, StateClock
 from conversations.models.state_clock import INSTANCE, LABEL
 
 StatefulRow = Instance | Contact | Conversation
+
+# Labels kept of an instance or a conversation, with those that were deleted or detached; WhatsApp permits 20. Of more,
+# the first in alphabetical order stay, whatever the order of events, because each webhook request reads the instance's
+# row, and each new label writes all labels of its row.
+MAX_KEPT_LABELS = 500
 
 
 def subject_for(row: StatefulRow) -> str:
@@ -60,6 +66,8 @@ class LatestState:
         clocks = self._rows[subject].clocks
         changed: set[str] = set()
         for name, value in newer_values(row, clocks, values, clock).items():
+            if name.startswith(LABEL) and not self._has_room(row, name.removeprefix(LABEL), changes):
+                continue
             if clock != clocks.get(name, ""):
                 clocks[name] = clock
                 self._changed[subject] = self._rows[subject]
@@ -79,6 +87,20 @@ class LatestState:
             row.labels = dict(row.labels)
             self._with_own_labels.add(row)
         row.labels[label] = value
+
+    def _has_room(self, row: StatefulRow, label: str, changes: UnitOfWork) -> bool:
+        """Return whether a row keeps a label, for which it may have to forget others."""
+        labels: dict[str, Any] = getattr(row, "labels", {})
+        if label in labels or len(labels) < MAX_KEPT_LABELS:
+            return True
+        if label > max(labels):
+            return False
+        kept = {one: labels[one] for one in nsmallest(MAX_KEPT_LABELS, {*labels, label}) if one != label}
+        clocks = self._rows[subject_for(row)].clocks
+        for forgotten in labels.keys() - kept.keys():
+            clocks.pop(f"{LABEL}{forgotten}", None)
+        changes.set(row, labels=kept)
+        return True
 
     def merge(self, row: StatefulRow, other: StatefulRow, names: Iterable[str], changes: UnitOfWork) -> None:
         """Copy values and labels of `other` that are newer than those of `row` to `row`; delete clocks of `other`."""

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pytest_django import DjangoAssertNumQueries
 
-from conversations.ingest.apply.latest_state import LatestState, newer_values, subject_for
+from conversations.ingest.apply.latest_state import MAX_KEPT_LABELS, LatestState, newer_values, subject_for
 from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Contact, Conversation, Instance, StateClock
 from conversations.models.state_clock import chat_subject, contact_subject, direct_subject
@@ -114,6 +114,18 @@ def test_thousands_of_labels_of_a_batch_are_copied_once(instance: Instance) -> N
     states.apply(group, {"label:8": True}, "1", changes)
     assert group.labels is copied
     assert (group.labels, stored) == ({"1": True, "7": True, "8": True}, {"1": True})
+
+
+@pytest.mark.django_db
+def test_the_labels_of_a_row_are_bounded_in_any_order(instance: Instance) -> None:
+    names = [f"label:{number:03}" for number in range(MAX_KEPT_LABELS + 5)]
+    for jid, order in {"7@g.us": names, "8@g.us": names[::-1]}.items():
+        group = Conversation.objects.create(instance=instance, kind="group", jid=jid)
+        apply_all(instance, group, *(({name: True}, "1") for name in order[:100]))
+        apply_all(instance, group, *(({name: True}, "1") for name in order[100:]))
+        group.refresh_from_db()
+        assert [f"label:{label}" for label in sorted(group.labels)] == names[:MAX_KEPT_LABELS]
+        assert set(StateClock.objects.get(subject=chat_subject(jid)).clocks) == set(names[:MAX_KEPT_LABELS])
 
 
 @pytest.mark.django_db
