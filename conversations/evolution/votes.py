@@ -17,8 +17,8 @@ from conversations.evolution.envelope import Envelope
 from conversations.evolution.facts import ME, Fact, MessageUpdate
 from conversations.evolution.jid import Address
 
-MAX_OPTIONS = 32  # options in one vote; WhatsApp's polls have at most twelve
-MAX_OPTION_CHARS = 256  # WhatsApp's have at most a hundred
+MAX_OPTIONS = 16  # options in one vote; WhatsApp's polls have at most twelve
+MAX_OPTION_CHARS = 128  # WhatsApp's have at most a hundred
 
 
 def parse_reaction(body: Json, chat: Address, author: Address | None, message_ms: int) -> Iterator[Fact]:

@@ -30,6 +30,9 @@ COPY_FIELDS = (
 )
 EDITED = "edited"  # the name in `Message.details` of the details after the latest edit, and the edit's time in `at`
 STATEMENT_FIELDS = ("reactions", "poll_results")  # a statement of each author
+# Authors of each of these fields. Groups have 1,024 members, but a sender may name any number of voters, and a row is
+# read and written as a whole for each of them.
+MAX_AUTHORS = 1024
 MERGED_FIELDS = (
     *COPY_FIELDS,
     *STATEMENT_FIELDS,
@@ -211,11 +214,13 @@ def _merge_details(details: Values, edited: Values) -> dict[str, Any]:
 
 
 def _merge_statement(statements: dict[str, Any], subject: str, new: Values) -> None:
-    """Put a reaction or a vote among those by author, unless the author's old one is later.
+    """Put a reaction or a vote among those by author, unless the author's old one is later, or there are too many.
 
     Others may have the old dict of all statements copied, but never the statement of one author, which is replaced.
     """
     old = statements.get(subject)
+    if not old and len(statements) >= MAX_AUTHORS:
+        return
     if not old or _statement_order(new) > _statement_order(old):
         statements[subject] = dict(new)
 

@@ -18,6 +18,9 @@ from conversations.models import Conversation, Instance, Message, PendingUpdate
 MessageKey = tuple[str, bool]  # identifies a message in one conversation: `key_id`, `from_me`
 UpdateKey = tuple[str, str, int, str, str]  # identifies an update: `key_id`, `chat`, `from_me`, `kind`, `subject`
 MAX_ALBUM = 100  # maximum messages of an album; WhatsApp's clients send at most 30, but a sender may choose any number
+# Maximum pending updates of one key id. A sender may choose any number of chats and authors for one key id, and each
+# further update loads them all.
+MAX_PENDING = 100
 UNKNOWN_AUTHOR = PendingUpdate.FromMe.UNKNOWN
 _EDITS = (PendingUpdate.Kind.EDIT, PendingUpdate.Kind.DETAILS)
 _COPIED = tuple(field.name for field in dataclasses.fields(MessageCopy) if field.name in merge_rules.MERGED_FIELDS)
@@ -156,6 +159,7 @@ class MessageBatch:
             if update.kind == PendingUpdate.Kind.ALBUM:
                 rows = [row for row in by_key_id.get(update.subject, ()) if self._matches(update, row, conversations)]
                 by_album_id.setdefault(update.key_id, []).extend(rows)
+        unmatched: defaultdict[str, list[PendingUpdate]] = defaultdict(list)
         for update in updates:
             found = by_key_id.get(update.key_id, [])
             if update.kind == PendingUpdate.Kind.REACTION:
@@ -166,7 +170,9 @@ class MessageBatch:
             if rows and _matches_at_most_one(update):
                 self._discard_pending(update)
             else:
-                self._keep_pending(update)
+                unmatched[update.key_id].append(update)
+        for same_key in unmatched.values():
+            self._keep_pending(same_key)
 
     def changes(self) -> dict[int, MessageChanges]:
         """Return new and changed messages by conversation, and record the changed fields in the unit of work."""
@@ -258,9 +264,13 @@ class MessageBatch:
         contact = self._contacts.find(subject, update.rank_or_ms)
         return str(contact.pk) if contact else subject
 
-    def _keep_pending(self, update: PendingUpdate) -> None:
-        if not update.pk:
-            self._new_pending.append(update)
+    def _keep_pending(self, same_key: list[PendingUpdate]) -> None:
+        """Keep the updates of one key id, but at most `MAX_PENDING`; the choice does not depend on their order."""
+        if len(same_key) > MAX_PENDING:
+            same_key.sort(key=_update_key)
+        self._new_pending += [update for update in same_key[:MAX_PENDING] if not update.pk]
+        for update in same_key[MAX_PENDING:]:
+            self._discard_pending(update)
 
     def _discard_pending(self, update: PendingUpdate) -> None:
         if update.pk:

@@ -401,3 +401,13 @@ def test_the_winner_among_clocked_values_does_not_depend_on_their_order(
     statements += statements
     random.shuffle(statements)
     assert winner() == first
+
+
+def test_a_message_has_the_reactions_and_votes_of_a_limited_number_of_authors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(merge_rules, "MAX_AUTHORS", 2, raising=False)
+    row = Message(reactions={}, poll_results={})
+    for kind, value in (("reaction", {"emoji": "👍"}), ("poll", {"options": ["a"]})):
+        for author, at in (("1", 1), ("2", 1), ("3", 1), ("1", 2)):
+            merge_rules.merge_update(row, MessageUpdate("A", kind, at, value), author)
+    for statements in (row.reactions, row.poll_results):
+        assert {author: statement["at"] for author, statement in statements.items()} == {"1": 2, "2": 1}
