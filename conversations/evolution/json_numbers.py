@@ -7,7 +7,7 @@ as long when a worker reads it. Numbers that no field of WhatsApp can hold stay 
 from typing import NoReturn
 
 MAX_DIGITS = 20  # of the largest integer in WhatsApp's messages, which have 64 bits
-SMALLEST, LARGEST = 1e-20, 1e20  # sizes of floats that PostgreSQL writes with few digits; prices and places are between
+SMALLEST, LARGEST = 1e-9, 1e16  # sizes of floats that are written with few digits; coordinates and prices are between
 
 
 def reject_constant(name: str) -> NoReturn:

@@ -16,8 +16,8 @@ from conversations.models import Instance, WebhookEvent
 from conversations.webhooks import body
 
 COUNT = 50
-SIZES = ["5e-324", "-2.2250738585072014e-308", "9e-21", "1e-20", "1.2345678901234567e-20", "0e-400", "-0.0", "0.1"]
-SIZES += ["99999999999999990000.0", "1e19", "1e20", "-1e300", "1e999", "1.7976931348623157e308", "9" * 20, "9" * 300]
+SIZES = ["5e-324", "-2.2250738585072014e-308", "9e-21", "1e-9", "1.2345678901234567e-9", "0e-400", "-0.0", "0.1"]
+SIZES += ["1e15", "9999999999999998.0", "1e16", "-1e300", "1e999", "1.7976931348623157e308", "9" * 20, "9" * 300]
 
 
 def decode(text: str) -> Any:
@@ -40,4 +40,4 @@ def test_a_stored_number_has_at_most_four_times_the_characters_that_were_sent(de
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_float_stays_a_number_unless_databases_write_it_with_many_digits(number: float) -> None:
     parsed = parse_float(repr(number))
-    assert parsed == (number if not number or 1e-20 <= abs(number) < 1e20 else repr(number))
+    assert parsed == (number if not number or 1e-9 <= abs(number) < 1e16 else repr(number))

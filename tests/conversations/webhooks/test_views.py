@@ -165,7 +165,7 @@ def test_a_large_body_waits_for_another_of_its_sender(
         {"event": "new.thing", "data": {}},
         {"data": 10**19},
         {"data": 1},
-        {"data": 1.5e-19},
+        {"data": 1.5e-8},
     ],
 )
 @pytest.mark.usefixtures("sales")
