@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import flatten_fieldsets
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import ValidationError
@@ -34,8 +35,15 @@ class FixedOrderChangeList(ChangeList):
         return reverse if super().get_ordering(request, queryset)[0] == reverse[0] else ordering
 
     def get_results(self, request: HttpRequest) -> None:
-        """Read one page of rows. If the requested page number is too high, the last page is read."""
-        super().get_results(request)
+        """Read one page of rows. If the requested page number is too high, the last page is read.
+
+        Raises:
+            IncorrectLookupParameters: a filter has a time that the database cannot hold.
+        """
+        try:
+            super().get_results(request)
+        except OverflowError as error:  # from SQLite's time zone conversion, when the query runs
+            raise IncorrectLookupParameters(error) from error
         self.page_num = self.paginator.validate_number(self.page_num)
         if self.paginator.has_more or not (self.query or self.has_active_filters):
             # Django's search form hides the number of results if `result_count` equals `full_result_count`. The number

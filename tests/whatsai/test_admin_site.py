@@ -66,3 +66,8 @@ def test_a_viewer_cannot_probe_hidden_columns_or_run_regular_expressions(
 def test_the_filters_of_users_work(admin_client: Client) -> None:
     for query in ("is_staff__exact=1", "groups__id__exact=1", "groups__isnull=True"):
         assert admin_client.get(f"{list_url(User)}?{query}").status_code == 200
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+def test_a_time_that_the_database_cannot_hold_is_a_wrong_filter(admin_client: Client, time: str) -> None:
+    assert admin_client.get(list_url(Message), {"timestamp__gte": time}).status_code in (200, 302)
