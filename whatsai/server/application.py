@@ -54,16 +54,19 @@ class Application:
         threads: the number of threads that run requests.
         max_requests: the number of requests that may run or wait for a thread at once, without health checks.
         max_sending_bytes: the bytes of memory that the responses which are being sent may take.
+        max_followers: the number of event streams that may be open, and of requests that may wait for changes.
         space: the space on the disk for the bodies that are being received.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a limit of its own
         self,
         wsgi: WSGIApplication,
         threads: int,
         max_requests: int,
+        *,
         max_sending_bytes: int = MAX_SENDING_BYTES,
         space: SpoolSpace | None = None,
+        max_followers: int = 100,
     ) -> None:
         self._wsgi = wsgi
         self._threads = RequestThreads("request", threads, max_requests)
@@ -72,7 +75,7 @@ class Application:
         health.watch(self._threads)
         self._space = space or SpoolSpace()
         self._sending = SendingMemory(max_sending_bytes)
-        self._followers = Followers(ChangeFeed())
+        self._followers = Followers(ChangeFeed(), max_followers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; refuse WebSockets."""

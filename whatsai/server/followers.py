@@ -24,7 +24,6 @@ PAUSE_SECONDS = 0.01  # between two looks at least, so that a burst of writes is
 CHECK_SECONDS = 0.5  # between two checks of the followers' rights
 HEARTBEAT_SECONDS = 25.0
 SLOW_SECONDS = 30.0  # for a client to read what was written to its stream
-MAX_FOLLOWERS = 10_000  # of one process
 MAX_OF_USER = 1_000  # followers of one user in one process
 MAX_PENDING_BYTES = 64 * 1024 * 1024  # that all clients together have not read; then the slowest are cut off
 HEARTBEAT = b":\n\n"  # a comment, which tells a client and all between that the connection is open
@@ -66,10 +65,16 @@ class Follower:
 
 
 class Followers:
-    """All followers of one process. Every method must run in the event loop, except `admit`."""
+    """All followers of one process. Every method must run in the event loop, except `admit`.
 
-    def __init__(self, feed: Feed) -> None:
+    Args:
+        feed: reads changes.
+        limit: the number of followers that there may be.
+    """
+
+    def __init__(self, feed: Feed, limit: int) -> None:
         self._feed = feed
+        self._limit = limit
         self._all: dict[Follower, None] = {}
         self._of_user: Counter[int] = Counter()
         self._task: asyncio.Task[None] | None = None
@@ -85,7 +90,7 @@ class Followers:
         Raises:
             TooManyFollowersError: this process has too many, or the user has.
         """
-        if self._is_stopped or len(self._all) >= MAX_FOLLOWERS:
+        if self._is_stopped or len(self._all) >= self._limit:
             raise TooManyFollowersError(is_of_user=False)
         if self._of_user[subscription.credentials.user_id] >= MAX_OF_USER:
             raise TooManyFollowersError(is_of_user=True)

@@ -17,7 +17,7 @@ from gunicorn.asgi.parser import InvalidChunkSize
 from gunicorn.asgi.protocol import ASGIProtocol
 from gunicorn.workers.gasgi import ASGIWorker
 
-from whatsai.server.open_files import permit_connections
+from whatsai.server.open_files import permit
 from whatsai.server.stage import Stage
 
 CLOSE_SECONDS = 5.0  # how long a closed connection may take to transfer what is left
@@ -30,6 +30,7 @@ HEAD_STEP = 16 * 1024  # bytes of a head that are parsed at once
 MAX_TINY_CHUNKS = 1000  # of one body, besides one for each `CHUNK_BYTES` that it has
 CHUNK_BYTES = 64
 READ_BYTES = 64 * 1024  # that a connection reads at once, and holds of a body before it stops reading
+MAX_STREAMS = 10_000  # event streams of a process
 RETRY_SECONDS = 0.5  # pause after a failed accept, such as when the process has too many open files
 
 _RANK = attrgetter("rank")
@@ -189,7 +190,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no type hints
     def __init__(self, *args: Any, **options: Any) -> None:
         self._stopping = asyncio.Event()
         super().__init__(*args, **options)
-        self.worker_connections = permit_connections(self.cfg.worker_connections)
+        _, self.worker_connections, self._max_streams = permit(self.cfg.worker_connections, MAX_STREAMS)
         self._connections: dict[Connection, None] = {}  # in the order in which they were accepted
         self._opening: set[asyncio.Task[Any]] = set()  # connections that are accepted but not yet in `_connections`
 
@@ -208,7 +209,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no type hints
 
         # The remaining connections are free for health checks, because no running request's connection is closed.
         max_requests = max(self.worker_connections * 9 // 10, 1)
-        self.asgi = Application(wsgi, self.cfg.threads, max_requests)
+        self.asgi = Application(wsgi, self.cfg.threads, max_requests, max_followers=self._max_streams)
 
     def add(self, connection: Connection) -> None:
         """Count a new connection; if there are too many, close those that have waited longest in the lowest stage."""

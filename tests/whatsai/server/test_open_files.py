@@ -10,17 +10,18 @@ from whatsai.server.open_files import plan
 @pytest.mark.parametrize(
     ("soft", "hard", "planned"),
     [
-        (1024, 524_288, (4200, 2000)),
-        (1024, RLIM_INFINITY, (4200, 2000)),
-        (4200, 4200, (4200, 2000)),
-        (65_536, 65_536, (65_536, 2000)),
-        (RLIM_INFINITY, RLIM_INFINITY, (RLIM_INFINITY, 2000)),
-        (1024, 1024, (1024, 412)),
-        (256, 1024, (1024, 412)),
-        (64, 64, (64, 1)),
+        (1024, 524_288, (14_200, 2000, 10_000)),
+        (1024, RLIM_INFINITY, (14_200, 2000, 10_000)),
+        (4200, 4200, (4200, 1500, 1000)),
+        (9200, 9200, (9200, 2000, 5000)),
+        (65_536, 65_536, (65_536, 2000, 10_000)),
+        (RLIM_INFINITY, RLIM_INFINITY, (RLIM_INFINITY, 2000, 10_000)),
+        (1024, 1024, (1024, 309, 206)),
+        (256, 1024, (1024, 309, 206)),
+        (64, 64, (64, 1, 0)),
     ],
 )
 def test_the_limit_of_open_files_is_raised_and_otherwise_limits_connections(
-    soft: int, hard: int, planned: tuple[int, int]
+    soft: int, hard: int, planned: tuple[int, int, int]
 ) -> None:
-    assert plan(2000, soft, hard) == planned
+    assert plan(2000, 10_000, soft, hard) == planned
