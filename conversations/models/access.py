@@ -19,6 +19,8 @@ from conversations.models.instance import Instance
 TOKEN_PREFIX = "wai_"  # noqa: S105 - not a password; scanners for leaked secrets can recognize the prefix
 SHOWN_CHARS = 8  # how many characters of a token are stored in clear, so that people can tell tokens apart
 MAX_TOKENS = 100  # how many valid tokens of one user the API issues
+MAX_ENDED_TOKENS = 1000  # of one user; of more, the API deletes the oldest when it issues another
+PURGED_TOKENS = 100  # at most, for each new one
 
 
 class Scope(models.TextChoices):
@@ -146,7 +148,14 @@ class ApiTokenManager(TableManager["ApiToken"]):
                 raise TokenNotIssued("The token of this request has ended.")
             if live.count() >= MAX_TOKENS:
                 raise TokenNotIssued(f"There are {MAX_TOKENS} valid tokens. Revoke one first.")
+            self._purge(user)
             return self.issue(user, made_by=made_by, **options)
+
+    def _purge(self, user: User) -> None:
+        """Delete some of a user's oldest ended tokens if there are too many, so that rows do not pile up."""
+        ended = self.filter(user=user).exclude(pk__in=self.live().filter(user=user).values("pk")).order_by("-pk")
+        if pks := list(ended.values_list("pk", flat=True)[MAX_ENDED_TOKENS : MAX_ENDED_TOKENS + PURGED_TOKENS]):
+            self.filter(pk__in=pks).delete()
 
     def live(self) -> QuerySet["ApiToken"]:
         """Return the tokens that have not ended; the user may be inactive."""

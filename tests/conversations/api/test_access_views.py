@@ -371,3 +371,15 @@ def test_a_session_needs_a_csrf_token_for_every_change(ana: User, shops: tuple[I
     token = script.split('request.headers["X-CSRFTOKEN"] = "')[1].split('"')[0]
     answer = client.post(TOKENS, {"scopes": ["read"]}, content_type="application/json", headers={"X-CSRFToken": token})
     assert answer.status_code == 201
+
+
+def test_tokens_that_ended_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access_models, "MAX_ENDED_TOKENS", 2, raising=False)
+    user, live = User.objects.create_user("loop"), []
+    kept, _ = ApiToken.objects.issue(user)
+    for _ in range(6):
+        row, _ = ApiToken.objects.issue_by_api(user, made_by=kept.pk)
+        row.revoke()
+        live.append(row.pk)
+    row, _ = ApiToken.objects.issue_by_api(user, made_by=kept.pk)
+    assert set(ApiToken.objects.filter(user=user).values_list("pk", flat=True)) == {kept.pk, *live[-2:], row.pk}
