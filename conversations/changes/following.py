@@ -43,6 +43,9 @@ class Credentials:
     readable_key: str
 
 
+Interest = tuple[Credentials, Selection]  # who follows what
+
+
 @dataclass(frozen=True)
 class Subscription:
     """What one client follows.
@@ -58,6 +61,11 @@ class Subscription:
     position: Position
     credentials: Credentials
     seconds: float | None = None
+
+    @property
+    def interest(self) -> Interest:
+        """Who follows what; followers with the same interest share what is read."""
+        return self.credentials, self.selection
 
     @property
     def is_stream(self) -> bool:

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from cachelayer import write_listeners
-from conversations.changes.following import Feed, Look, Subscription, TooManyFollowersError
+from conversations.changes.following import Feed, Interest, Look, Subscription, TooManyFollowersError
 from conversations.changes.log import Position, Selection
 from logs.contexts import Context
 from logs.line_limit import line_limit
@@ -25,6 +25,7 @@ CHECK_SECONDS = 0.5  # between two checks of the followers' rights
 HEARTBEAT_SECONDS = 25.0
 SLOW_SECONDS = 30.0  # for a client to read what was written to its stream
 MAX_OF_USER = 1_000  # followers of one user in one process
+MAX_INTERESTS = 100  # of one user in one process, because each one is read and checked by itself, while others wait
 MAX_PENDING_BYTES = 64 * 1024 * 1024  # that all clients together have not read; then the slowest are cut off
 HEARTBEAT = b":\n\n"  # a comment, which tells a client and all between that the connection is open
 THREADS = 2  # that read changes, each with a database connection of its own
@@ -76,7 +77,7 @@ class Followers:
         self._feed = feed
         self._limit = limit
         self._all: dict[Follower, None] = {}
-        self._of_user: Counter[int] = Counter()
+        self._of_user: defaultdict[int, Counter[Interest]] = defaultdict(Counter)
         self._task: asyncio.Task[None] | None = None
         self._woken = asyncio.Event()
         self._busy_until = 0.0
@@ -92,7 +93,9 @@ class Followers:
         """
         if self._is_stopped or len(self._all) >= self._limit:
             raise TooManyFollowersError(is_of_user=False)
-        if self._of_user[subscription.credentials.user_id] >= MAX_OF_USER:
+        interests = self._of_user.get(subscription.credentials.user_id, Counter())
+        has_more = len(interests) >= MAX_INTERESTS and subscription.interest not in interests
+        if has_more or interests.total() >= MAX_OF_USER:
             raise TooManyFollowersError(is_of_user=True)
 
     def open_stream(self, subscription: Subscription, transport: Any, head: bytes) -> None:
@@ -128,7 +131,7 @@ class Followers:
         loop = asyncio.get_running_loop()
         follower.sent_at = loop.time()
         self._all[follower] = None
-        self._of_user[follower.subscription.credentials.user_id] += 1
+        self._of_user[follower.subscription.credentials.user_id][follower.subscription.interest] += 1
         if self._task is None:
             self._task = loop.create_task(self._run(loop))
         self._woken.set()  # it may be behind
@@ -136,7 +139,15 @@ class Followers:
     def _discard(self, follower: Follower) -> None:
         if follower in self._all:
             del self._all[follower]
-            self._of_user[follower.subscription.credentials.user_id] -= 1
+            self._forget(follower.subscription)
+
+    def _forget(self, subscription: Subscription) -> None:
+        interests = self._of_user[subscription.credentials.user_id]
+        interests[subscription.interest] -= 1
+        if not interests[subscription.interest]:
+            del interests[subscription.interest]
+        if not interests:
+            del self._of_user[subscription.credentials.user_id]
 
     # --- the task -----------------------------------------------------------------------------------------------------
     async def _run(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -1,0 +1,75 @@
+"""How many different things one user may follow."""
+
+import asyncio
+from collections.abc import Collection
+
+import pytest
+
+from conversations.changes.following import Batch, Credentials, Look, Subscription, TooManyFollowersError
+from conversations.changes.log import Position, Selection
+from whatsai.server.followers import MAX_INTERESTS, MAX_OF_USER, Followers
+
+START = Position(0, 0)
+
+
+class QuietFeed:
+    """A log without changes."""
+
+    def look(self, _after: Position | None) -> Look:
+        return Look(START, ())
+
+    def read(self, _selection: Selection, _after: Position, until: Position) -> Batch:
+        return Batch(until, b"")
+
+    def find_ended(self, _credentials: Collection[Credentials]) -> frozenset[Credentials]:
+        return frozenset()
+
+
+def waiting(chat: int, session: str = "s", user: int = 1) -> Subscription:
+    selection = Selection(conversations=frozenset({chat}))
+    return Subscription(selection, START, Credentials(user, None, session, "*"), 60)
+
+
+def is_refused_now(followers: Followers, new: Subscription) -> bool:
+    try:
+        followers.admit(new)
+    except TooManyFollowersError as error:
+        return error.is_of_user
+    return False
+
+
+def is_refused_after(new: Subscription, *waiting_first: Subscription) -> bool:
+    """Return whether a follower is refused while others wait, and check that it is not when they have ended."""
+
+    async def follow() -> bool:
+        followers = Followers(QuietFeed(), 2 * MAX_OF_USER)
+        tasks = [asyncio.create_task(followers.wait(one, 60)) for one in waiting_first]
+        await asyncio.sleep(0)  # all of them wait now
+        is_refused = is_refused_now(followers, new)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert not is_refused_now(followers, new)
+        followers.stop()
+        return is_refused
+
+    return asyncio.run(follow())
+
+
+def test_one_user_follows_a_limited_number_of_selections_because_each_is_read_by_itself() -> None:
+    """1,000 selections cost 4 s of a process at each change, in which all other followers waited."""
+    chats = [waiting(number) for number in range(MAX_INTERESTS)]
+    assert is_refused_after(waiting(MAX_INTERESTS), *chats)
+    assert not is_refused_after(waiting(0), *chats)
+    assert not is_refused_after(waiting(0, user=2), *chats)
+    assert not is_refused_after(waiting(MAX_INTERESTS), *chats[1:])
+
+
+def test_one_user_follows_with_a_limited_number_of_sessions_because_each_is_checked_by_itself() -> None:
+    sessions = [waiting(0, f"{number}") for number in range(MAX_INTERESTS)]
+    assert is_refused_after(waiting(0, "new"), *sessions)
+
+
+@pytest.mark.parametrize(("count", "is_refused"), [(MAX_OF_USER, True), (MAX_OF_USER - 1, False)])
+def test_one_user_has_a_limited_number_of_followers(count: int, is_refused: bool) -> None:  # noqa: FBT001 - pytest passes the argument by keyword
+    assert is_refused_after(waiting(0), *[waiting(0)] * count) is is_refused
