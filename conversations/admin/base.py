@@ -12,6 +12,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import flatten_fieldsets
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import ValidationError
+from django.db import DataError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.text import smart_split
@@ -42,7 +43,7 @@ class FixedOrderChangeList(ChangeList):
         """
         try:
             super().get_results(request)
-        except OverflowError as error:  # from SQLite's time zone conversion, when the query runs
+        except (OverflowError, DataError) as error:  # from SQLite's conversion to UTC, or from PostgreSQL
             raise IncorrectLookupParameters(error) from error
         self.page_num = self.paginator.validate_number(self.page_num)
         if self.paginator.has_more or not (self.query or self.has_active_filters):
