@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from conversations.evolution import coerce, jid, keys
@@ -12,6 +13,10 @@ from conversations.evolution.jid import Address, AddressKind
 from conversations.evolution.keys import IdentityFact
 from conversations.evolution.names import usable_name
 
+# Persons that are read of one event, because all of them are written in one transaction. WhatsApp's largest groups have
+# 5,000 members, and a presence names one or a few.
+MAX_MEMBERS = 10_000
+MAX_PRESENCES = 1_000
 PRESENCES = frozenset({"available", "unavailable", "composing", "recording", "paused"})
 ADMIN_ROLES = frozenset({"admin", "superadmin"})
 # action in a `group-participants.update` event → (role of the participants, whether they are now in the group)
@@ -115,7 +120,7 @@ def parse_participants_update(raw: object, envelope: Envelope) -> Iterator[Fact]
     chat, action = _group_address(update), update.get("action")
     yield from _same_person(update, ("author", "authorPn"), envelope)
     changed = coerce.as_list(update.get("participants"))
-    for described in coerce.as_list(update.get("participantsData")):
+    for described in coerce.as_list(update.get("participantsData"))[:MAX_MEMBERS]:
         yield from _same_person(described, ADDRESSES, envelope)
     if action == MODIFY:
         yield from (fact for fact in _members(changed, "member", envelope) if not isinstance(fact, Member))
@@ -134,7 +139,7 @@ def parse_participants_update(raw: object, envelope: Envelope) -> Iterator[Fact]
 def parse_presence(raw: object, envelope: Envelope) -> Iterator[Fact]:
     """Yield the facts parsed from `presence.update`, one fact for each person in the event."""
     presences = coerce.require_object(coerce.require_object(raw, "the presence").get("presences"), "presences")
-    for jid_text, state in presences.items():
+    for jid_text, state in islice(presences.items(), MAX_PRESENCES):
         address = jid.parse(jid_text)
         if address is None or not address.is_person or not isinstance(state, dict):
             continue
@@ -203,7 +208,7 @@ def _same_chat(raw: object, envelope: Envelope) -> Iterator[IdentityFact]:
 def _members(
     raw: list[Any], role: str, envelope: Envelope, *, is_present: bool = True
 ) -> Iterator[IdentityFact | Member]:
-    for item in raw:
+    for item in raw[:MAX_MEMBERS]:
         fields = item if isinstance(item, dict) else {"id": item}
         address = jid.parse(fields.get("id"))
         if address is None or not address.is_person:

@@ -115,6 +115,18 @@ def test_an_unknown_action_is_an_unknown_shape() -> None:
         facts(people.parse_participants_update, {"id": GROUP, "action": "ban", "participants": [PHONE]})
 
 
+def test_the_persons_of_one_event_are_bounded_because_one_transaction_writes_them() -> None:
+    """Addresses of a few characters made a body of 1 MB take half a minute, in which nothing else could be written."""
+    jids = [f"{number}@lid" for number in range(people.MAX_MEMBERS + 5)]
+    group = facts(people.parse_group, {"id": GROUP, "participants": jids})
+    changed = {"id": GROUP, "action": "add", "participants": jids, "participantsData": [{"id": jid} for jid in jids]}
+    for membership in (group[-1], facts(people.parse_participants_update, changed)[-1]):
+        assert isinstance(membership, Membership)
+        assert len(membership.members) == people.MAX_MEMBERS
+    presences = {jid: {"lastKnownPresence": "composing"} for jid in jids}
+    assert len(facts(people.parse_presence, {"id": GROUP, "presences": presences})) == people.MAX_PRESENCES
+
+
 def test_presence_is_a_value_of_each_person() -> None:
     presences = {
         PHONE: {"lastKnownPresence": "composing", "lastSeen": 1765458000},
