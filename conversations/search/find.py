@@ -3,7 +3,8 @@
 The index returns rows in no order, and is slow for a frequent word. So a search first counts its words in a few rows.
 If it is frequent, it reads rows in the order of the list until enough match. Else it reads the matching rows from the
 index and sorts them. Of the words of messages, the rarest one alone is looked up, and the others are checked in the
-rows. If more rows match than expected, the search tries the steps of `STEPS` in turn.
+rows. If a bucket has too many rows with it, all words are looked up. If more rows match than expected, the search tries
+the steps of `STEPS` in turn.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -185,25 +186,38 @@ def message_pks(query: Query, instances: Instances, *, cursor: str = "", limit: 
     sample = _Sample(query.texts, texts.values_list("text", flat=True)[:SAMPLE])
     is_one_word = sample.rarest == query.texts
     high, low = bucket(newest), bucket(oldest)
-    size, most = 1, high - low + 1
+    size, most, is_rare = 1, high - low + 1, not sample.is_frequent
     while high >= low and len(found) < limit:
         missing, window = limit - len(found), range(high, max(low, high - size + 1) - 1, -1)
         start, end = span(window)
         condition = _condition(MESSAGES, query.texts, instances, window)
         rows = _Rows(every, shown & Q(timestamp__gte=start, timestamp__lt=end), order, condition)
-        index = None if is_one_word else _condition(MESSAGES, sample.rarest, instances, window)
-        page = None if sample.is_frequent else _sort_few(rows, missing, CANDIDATES, index)
-        if page is None and size > 1:
-            size = most = max(1, size // GROWTH)
-            continue
-        if page is None:
-            most = 1
-            page = _in_steps(rows, missing, is_frequent=sample.is_frequent or is_one_word)
+        if is_rare:
+            index = None if is_one_word else _condition(MESSAGES, sample.rarest, instances, window)
+            read = _read_few(rows, CANDIDATES, index)
+            if len(read) > CANDIDATES and size > 1:
+                size = most = max(1, size // GROWTH)
+                continue
+            is_rare = len(read) <= CANDIDATES
+        if is_rare:
+            page = _first(read, missing)
+            most = min(most, _buckets_for(CANDIDATES, size, len(read)))
+        else:
+            page, most = _in_steps(rows, missing, is_frequent=sample.is_frequent or is_one_word), 1
         found += page
         high -= len(window)
         enough = 1 + size * missing * 5 // 4 // (len(page) + 1)  # with some more buckets than expected
         size = min(size * GROWTH, enough, most)
     return found
+
+
+def _buckets_for(rows: int, size: int, read: int) -> int:
+    """Return how many buckets probably have at most `rows` rows, if `size` buckets had `read`.
+
+    >>> _buckets_for(2_000, size=4, read=664)
+    9
+    """
+    return max(1, rows * size * 3 // (4 * (read + 1)))
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
@@ -270,25 +284,32 @@ def _in_steps(
     return _sort_all(rows, limit)
 
 
-def _sort_few(rows: _Rows, limit: int, candidates: int, index: Condition | None = None) -> list[int] | None:
-    """Return the primary keys of the first matching rows; None if more than `candidates` rows match.
+def _sort_few(rows: _Rows, limit: int, candidates: int) -> list[int] | None:
+    """Return the primary keys of the first matching rows; None if more than `candidates` rows match."""
+    read = _read_few(rows, candidates)
+    return _first(read, limit) if len(read) <= candidates else None
+
+
+def _read_few(rows: _Rows, candidates: int, index: Condition | None = None) -> list[tuple[Any, ...]]:
+    """Return what `_first` needs of rows that may match, in no order; one more than `candidates` if there are more.
 
     The rows are read from the index alone. In the WHERE clause, `rows.shown` would let PostgreSQL read an index of
     times too, to intersect both.
 
     Args:
         rows: what to read.
-        limit: the maximum number of rows to return.
         candidates: the maximum number of rows to read.
         index: a condition that all matching rows fulfil, for which the index is used; None for `rows.matches`.
     """
     shown = rows.shown & Q(rows.matches(uses_index=False)) if index else rows.shown
     fields = [name for name, _ in _directions(rows.order)]
     read = rows.every.filter((index or rows.matches)()).annotate(is_shown=_as_column(shown))
-    found = list(read.values_list("is_shown", *fields)[: candidates + 1])
-    if len(found) > candidates:
-        return None
-    return [pk for is_shown, *_, pk in sorted(found, reverse=True) if is_shown][:limit]
+    return list(read.values_list("is_shown", *fields)[: candidates + 1])
+
+
+def _first(read: list[tuple[Any, ...]], limit: int) -> list[int]:
+    """Return the primary keys of the first rows that match and that the list contains, of those that were read."""
+    return [pk for is_shown, *_, pk in sorted(read, reverse=True) if is_shown][:limit]
 
 
 def _as_column(condition: Q) -> Case:

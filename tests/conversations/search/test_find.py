@@ -1,6 +1,7 @@
 """Searches find names, numbers and texts as people type them, in the order of the lists, page by page."""
 
 import datetime as dt
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from conversations.db.keyset import InvalidCursor
 from conversations.models import Contact, Conversation, Instance, Message
 from conversations.models.message import LATEST_FIRST
 from conversations.search import find
-from conversations.search.buckets import bucket
+from conversations.search.buckets import DAYS, bucket
 from conversations.search.find import find_contacts, find_conversations, find_messages
 from conversations.search.lexemes import CONTACTS, MAX_INDEXED_INSTANCES, MESSAGES, Matches
 from conversations.search.query import parse
@@ -257,6 +258,48 @@ def test_a_frequent_word_is_found_in_the_same_order(
     assert all_pages(find_contacts, limit) == list(contacts.values_list("pk", flat=True))
     chats = Conversation.objects.filter(name__istartswith="pedido").order_by("-last_message_at", "-pk")
     assert all_pages(find_conversations, limit) == list(chats.values_list("pk", flat=True))
+
+
+BUCKETS = 12
+
+
+@pytest.mark.parametrize(
+    ("candidates", "statements"),
+    [(5, BUCKETS), (1, BUCKETS + 1)],
+    ids=["as many buckets as have few candidates", "too many candidates in one bucket"],
+)
+def test_hardly_any_rows_are_read_in_vain(
+    monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any, candidates: int, statements: int
+) -> None:
+    """Each bucket has two candidates. Three more statements read the times and the sample."""
+    monkeypatch.setattr(find, "CANDIDATES", candidates)
+    chat = a_chat(an_instance())
+    for number in range(BUCKETS * 2):
+        a_message(chat, text="pedido entregue", timestamp=NOON - dt.timedelta(days=DAYS * (number // 2)))
+    monkeypatch.setattr(find, "FREQUENT", 99)
+    with django_assert_num_queries(3 + statements):
+        assert len(find.message_pks(parse("pedido entregue"), None, limit=50)) == BUCKETS * 2
+
+
+@pytest.mark.parametrize("query", ["pedido", "pedido acao", "pedido acao joao", "acao joao maria"])
+@pytest.mark.parametrize("candidates", [1, 4, 16, 2_000])
+def test_each_way_of_reading_finds_the_messages_that_have_all_words(
+    monkeypatch: pytest.MonkeyPatch, query: str, candidates: int
+) -> None:
+    chosen = random.Random(candidates)
+    monkeypatch.setattr(find, "CANDIDATES", candidates)
+    chats = [a_chat(an_instance()) for _ in range(2)]
+    words = ("pedido", "acao", "joao", "maria", "nada")
+    for _ in range(60):
+        text = " ".join(chosen.sample(words, k=3))
+        a_message(chosen.choice(chats), text=text, timestamp=NOON - dt.timedelta(days=chosen.randrange(DAYS * BUCKETS)))
+    for frequent in (1, 99):
+        monkeypatch.setattr(find, "FREQUENT", frequent)
+        for scope in (None, chats[0].instance_id):
+            rows = Message.objects.scoped_to(scope).order_by(*LATEST_FIRST)
+            expected = [row.pk for row in rows if set(query.split()) <= set(row.text.split())]
+            assert find.message_pks(parse(query), scope, limit=7) == expected[:7]
+            assert find.message_pks(parse(query), scope, limit=99) == expected
 
 
 TEXTS = (
