@@ -192,6 +192,7 @@ def message_pks(query: Query, instances: Instances, *, cursor: str = "", limit: 
         start, end = span(window)
         condition = _condition(MESSAGES, query.texts, instances, window)
         rows = _Rows(every, shown & Q(timestamp__gte=start, timestamp__lt=end), order, condition)
+        read: list[tuple[Any, ...]] = []
         if is_rare:
             index = None if is_one_word else _condition(MESSAGES, sample.rarest, instances, window)
             read = _read_few(rows, CANDIDATES, index)
