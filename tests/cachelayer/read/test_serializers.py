@@ -73,6 +73,7 @@ VALUES: dict[str, Any] = {
     "PositiveIntegerField": 7,
     "PositiveSmallIntegerField": 5,
     "BigIntegerField": 2**62,
+    "UUIDField": uuid.UUID(int=7),
     "DateTimeField": NOON + dt.timedelta(microseconds=123_456),
 }
 

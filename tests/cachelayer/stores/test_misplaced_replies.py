@@ -79,8 +79,8 @@ def fuzz_store(store: Store, direct: Store, proxy: ReplyProxy, rng: random.Rando
     key = EntryKey("", ())
     direct.fill([(name, pack(key, Kind.PRESENT, 1, name.encode()), 60_000) for name in ENTRIES], "")
     proxy.tamper = Tamperer(rng, gap=4)  # one fault in a round trip: a reply that was replaced cannot be noticed
-    answered = 0
-    for _ in range(rounds):
+    answered, write = 0, WRITE_ID
+    for number in range(rounds):
         entries, tags = rng.sample(ENTRIES, rng.randrange(3)), rng.sample(TAGS, rng.randrange(1, 4))
         method = rng.choice(["read", "read", "read", "answer", "claim", "begin", "end", "touch"])
         with suppress(StoreDown, StoreFull):
@@ -95,10 +95,11 @@ def fuzz_store(store: Store, direct: Store, proxy: ReplyProxy, rng: random.Rando
             elif method == "claim":
                 assert_current(store.claim_versions(tags, "", 0)[0], before[1], direct.read([], tags)[1])
             elif method == "begin":
-                store.begin(WRITE_ID, tags)
-                assert all(WRITE_ID in (state or b"") for state in direct.read([], tags)[1])
+                write = b"%016d" % number  # another one each time, because the end of an earlier write may run now
+                store.begin(write, tags)
+                assert all(write in (state or b"") for state in direct.read([], tags)[1])
             elif method == "end":
-                store.end(WRITE_ID, TAGS)
+                store.end(write, TAGS)
             else:
                 store.touch(tags)
     return answered

@@ -12,6 +12,7 @@ from conversations.api import change_views
 from conversations.changes import history, log
 from conversations.changes.cursor import UnknownCursor, decode, encode
 from conversations.models import ApiToken, Change, Contact, Conversation, Membership, Message, Participant, Role
+from tests.conversations.changes.reading import settle
 from tests.conversations.rows import a_chat, a_contact, a_group, a_message, an_instance
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -26,6 +27,7 @@ class Reader:
         self.cursor = self.ask()["cursor"]
 
     def ask(self, **query: Any) -> dict[str, Any]:
+        settle()
         answer = self.api.get("/api/v1/changes/", {**self.query, **query})
         assert answer.status_code == 200, answer.content
         found: dict[str, Any] = answer.json()

@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from rest_framework.test import APIClient
 
 from conversations.models import ApiToken
+from tests.conversations.changes.reading import settle
 
 EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "follow.py"
 
@@ -41,6 +42,7 @@ class Follower:
 
     def get(self, path: str) -> tuple[int, Any]:
         """Ask for a path below `/api/v1/`, or for a URL."""
+        settle()
         answer = self.client.get(path if "://" in path else f"/api/v1/{path}")
         return answer.status_code, answer.json()
 

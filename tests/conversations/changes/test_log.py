@@ -13,7 +13,7 @@ from django.utils import timezone
 from conversations.changes import history, log
 from conversations.changes.log import Position, Selection
 from conversations.models import Change, Contact, Conversation
-from tests.conversations.changes.reading import entries_after
+from tests.conversations.changes.reading import entries_after, head, settle
 from tests.conversations.rows import a_chat, a_contact, a_group, a_message, an_instance
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -34,11 +34,12 @@ def another_connection() -> Iterator[Any]:
 def test_no_change_appears_before_a_position_that_was_read() -> None:
     """Of two transactions that overlap, the one that began first commits last."""
     instance = an_instance()
-    before = log.head()
+    before = head()
     with another_connection() as slow:
         with slow.cursor() as cursor:
             cursor.execute("UPDATE conversations_instance SET profile_name = 'slow' WHERE id = %s", [instance.pk])
         contact = a_contact(an_instance())
+        settle()
         window = log.read(before, Selection(), 100)
         assert (window.entries, window.is_last) == ([], True)
         slow.commit()
@@ -54,7 +55,7 @@ def test_no_change_appears_before_a_position_that_was_read() -> None:
 def test_a_time_taken_before_the_commit_misses_changes() -> None:
     """This is why lists cannot be followed by `updated_at`: the follower has read the later time already."""
     early, late = a_chat(an_instance()), a_chat(an_instance())
-    before = log.head()
+    before = head()
     with another_connection() as slow:
         with slow.cursor() as cursor:
             cursor.execute(
@@ -70,7 +71,7 @@ def test_a_time_taken_before_the_commit_misses_changes() -> None:
 
 def test_a_selection_has_only_its_changes() -> None:
     own, foreign = a_chat(an_instance()), a_chat(an_instance())
-    before = log.head()
+    before = head()
     message = a_message(own)
     for chat in (own, foreign):
         chat.save()
@@ -93,7 +94,7 @@ def test_a_selection_has_only_its_changes() -> None:
 
 def test_a_selection_in_sql_is_the_one_in_python() -> None:
     """Followers are woken by `Selection.concerns`, and then read by `_condition`."""
-    at, before = timezone.now(), log.head()
+    at, before = timezone.now(), head()
     owners = itertools.product((None, 1, 2), repeat=2)
     whats = itertools.product(Change.Resource.values, Change.Kind.values)
     rows = [
@@ -113,10 +114,11 @@ def test_a_selection_in_sql_is_the_one_in_python() -> None:
 def test_a_window_searches_a_limited_number_of_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log, "SCANNED_ROWS", 3)
     instance, other = an_instance(), an_instance()
-    before = log.head()
+    before = head()
     for _ in range(4):
         other.save()
     instance.save()
+    settle()
     first = log.read(before, Selection(instances=frozenset([instance.pk])), 10)
     assert (first.entries, first.is_last) == ([], False)
     second = log.read(first.end, Selection(instances=frozenset([instance.pk])), 10)
@@ -126,12 +128,13 @@ def test_a_window_searches_a_limited_number_of_changes(monkeypatch: pytest.Monke
 
 def test_a_window_has_a_limited_number_of_changes() -> None:
     instance = an_instance()
-    position = log.head()
+    position = head()
     for _ in range(5):
         instance.save()
     sizes = []
     is_last = False
     while not is_last:
+        settle()
         window = log.read(position, Selection(), 2)
         sizes.append(len(window.entries))
         position, is_last = window.end, window.is_last
@@ -141,8 +144,8 @@ def test_a_window_has_a_limited_number_of_changes() -> None:
 # --- positions --------------------------------------------------------------------------------------------------------
 def test_positions_of_this_log_are_possible() -> None:
     zero = Position(0, 0)
-    assert log.is_possible(log.head(), floor=zero)
-    before = log.head()
+    assert log.is_possible(head(), floor=zero)
+    before = head()
     a_group(an_instance())
     for entry in entries_after(before):
         assert log.is_possible(entry.position, floor=zero)
@@ -150,14 +153,14 @@ def test_positions_of_this_log_are_possible() -> None:
 
 def test_a_position_after_the_end_of_the_log_belongs_to_another_copy() -> None:
     an_instance()
-    now = log.head()
+    now = head()
     assert not log.is_possible(Position(now.transaction + 100_000, now.id + 1), floor=Position(0, 0))
 
 
 @pytest.mark.once
 def test_sqlite_recognizes_that_another_copy_wrote_a_change() -> None:
     instance = an_instance()
-    position = log.head()
+    position = head()
     Change.objects.filter(pk=position.id).update(transaction_id=position.transaction + 1)
     instance.save()
     assert not log.is_possible(position, floor=Position(0, 0))
@@ -184,10 +187,10 @@ def test_old_changes_are_removed_in_steps_but_the_last(monkeypatch: pytest.Monke
     monkeypatch.setattr(log, "STEP_ROWS", 2)
     Change.objects.all().delete()
     instance = an_instance()
-    before = log.head()
+    before = head()
     for _ in range(4):
         instance.save()
-    end = log.head()
+    end = head()
     make_old(6)
     assert log.remove_old(days_ago(7)) == 0
     make_old(8)
@@ -217,7 +220,7 @@ def test_what_another_history_removed_does_not_count() -> None:
 
 
 def test_a_transaction_sees_its_own_writes_only_after_its_end() -> None:
-    before = log.head()
+    before = head()
     with transaction.atomic():
         an_instance()
         seen = entries_after(before)

@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from conversations.changes import log
 from conversations.models import Contact, Conversation, Instance, Message, Participant
-from tests.conversations.changes.reading import entries_after, logged_by
+from tests.conversations.changes.reading import entries_after, head, logged_by
 from tests.conversations.rows import a_chat, a_contact, a_group, a_message, an_instance
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -114,7 +113,7 @@ def test_the_members_of_a_group_change_with_its_participants() -> None:
 
 def test_a_message_that_moves_is_deleted_from_its_old_conversation(chat: Conversation) -> None:
     message, other = a_message(chat), a_chat(chat.instance)
-    before = log.head()
+    before = head()
     Message.objects.filter(pk=message.pk).update(conversation=other)
     moves = {(entry.kind, entry.conversation_id) for entry in entries_after(before)}
     assert moves == {("deleted", chat.pk), ("updated", other.pk)}
@@ -166,14 +165,14 @@ def test_a_statement_that_changes_too_many_rows_resets_its_instances() -> None:
     Contact.objects.bulk_create([Contact(instance=small, jid="1@lid"), Contact(instance=large, jid="1@lid")])
     contacts = (Contact(instance=large, jid=f"{n}@lid") for n in range(2, 10_001))
     Contact.objects.bulk_create(list(contacts), batch_size=2000)
-    before = log.head()
+    before = head()
     with transaction.atomic():
         Contact.objects.filter(instance=small).update(name="Eva")
         Contact.objects.filter(instance=large).update(name="Ana")
         assert Contact.objects.update(name="Eva") == 10_001
     logged = {(entry.kind, entry.instance_id) for entry in entries_after(before)}
     assert logged == {("reset", small.pk), ("reset", large.pk)}
-    before = log.head()
+    before = head()
     Contact.objects.filter(instance=large).update(name="Bia")
     assert len(entries_after(before)) == 10_000
 
