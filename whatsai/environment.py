@@ -45,6 +45,7 @@ class Environment:
     debug: bool
     https: bool
     secret_key: str
+    secret_key_fallbacks: list[str]
     allowed_hosts: list[str]
     csrf_trusted_origins: list[str]
     cors_allowed_origins: list[str]
@@ -136,6 +137,7 @@ def read(base_dir: Path = BASE_DIR) -> Environment:
         "debug": debug,
         "https": env.bool("HTTPS", default=not debug),
         "secret_key": env.str("SECRET_KEY", validate=_secret_key, **_default_secret_key(base_dir, debug=debug)),
+        "secret_key_fallbacks": env.list("SECRET_KEY_FALLBACKS", default=[], validate=_each(_secret_key)),
         "allowed_hosts": env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"]),
         "csrf_trusted_origins": env.list("CSRF_TRUSTED_ORIGINS", default=[], validate=_each(_scheme(*WEB_SCHEMES))),
         "cors_allowed_origins": env.list("CORS_ALLOWED_ORIGINS", default=[], validate=_each(_scheme(*WEB_SCHEMES))),

@@ -15,6 +15,7 @@ BASE_DIR = environment.BASE_DIR
 # --- the site ---------------------------------------------------------------------------------------------------------
 DEBUG = env.debug
 SECRET_KEY = env.secret_key
+SECRET_KEY_FALLBACKS = env.secret_key_fallbacks
 ALLOWED_HOSTS = env.allowed_hosts
 CSRF_TRUSTED_ORIGINS = env.csrf_trusted_origins
 PUBLIC_URL = env.public_url.rstrip("/")

@@ -1,0 +1,88 @@
+"""The units of systemd are valid, and the web unit's command reports when it is ready and stops in time."""
+
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.deploy import files
+from tests.deploy.running import TIMEOUT, run, running
+from whatsai import environment
+
+SERVICES = [one.name for one in files.units() if one.suffix == ".service"]
+FOLDER = "/srv/whatsai"
+
+
+@pytest.mark.once
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="this machine has no systemd")
+def test_systemd_accepts_them(tmp_path: Path) -> None:
+    commands = tmp_path / ".venv" / "bin"
+    commands.mkdir(parents=True)
+    for name in ("python", "gunicorn"):
+        (commands / name).symlink_to(sys.executable)
+    for unit in files.units():
+        text = unit.read_text(encoding="utf-8").replace(FOLDER, str(tmp_path))
+        (tmp_path / unit.name).write_text(text, encoding="utf-8")
+
+    names = [tmp_path / one.name.replace("@.", "@1.") for one in files.units()]
+    shutil.copy2(tmp_path / "whatsai-worker@.service", tmp_path / "whatsai-worker@1.service")
+    checked = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *names], capture_output=True, text=True, check=False, timeout=TIMEOUT
+    )
+
+    assert "whatsai" not in checked.stderr
+    assert checked.returncode == 0
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_they_run_in_one_folder_and_write_to_var_alone(name: str) -> None:
+    service = files.unit(name)["Service"]
+
+    assert service["WorkingDirectory"] == FOLDER
+    assert service["ExecStart"].startswith(f"{FOLDER}/.venv/bin/")
+    assert service["ProtectSystem"] == "strict"
+    assert service["ReadWritePaths"] == f"{FOLDER}/var"
+    assert service["EnvironmentFile"] == "/etc/whatsai.env"
+
+
+def test_the_target_starts_the_web_processes_and_two_workers() -> None:
+    wanted = files.unit("whatsai.target")["Unit"]["Wants"].split()
+
+    assert wanted == ["whatsai-web.service", "whatsai-worker@1.service", "whatsai-worker@2.service"]
+
+
+def test_the_site_accepts_the_variables_of_the_example(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    filled = {"SECRET_KEY": "k" * 50, "PUBLIC_URL": "https://inbox.example", "ALLOWED_HOSTS": "inbox.example"}
+    for key, value in {**files.example("whatsai.env.example"), **filled, "LOG_DIR": str(tmp_path)}.items():
+        monkeypatch.setenv(key, value)
+    monkeypatch.setenv("ENV_FILE", "/dev/null")
+    monkeypatch.delenv("HTTPS")
+
+    site = environment.read()
+
+    assert site.database["NAME"] == "whatsai"
+    assert site.https
+    assert site.language_code == "pt-br"
+
+
+@pytest.mark.once
+def test_the_web_command_tells_systemd_when_it_is_ready(tmp_path: Path) -> None:
+    for name in files.copied():
+        (tmp_path / name).symlink_to(environment.BASE_DIR / name)
+    values = {"ENV_FILE": "/dev/null", "SECRET_KEY": "k" * 50, "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3"}
+    values |= {"LOG_DIR": str(tmp_path / "log"), "MEDIA_DIR": str(tmp_path / "media")}
+    (command,) = [files.unit(name)["Service"]["ExecStart"] for name in SERVICES if "web" in name]
+    words = files.replace_variables(command, {"WEB_PROCESSES": "1"}).replace(f"{FOLDER}/.venv/bin/", "").split()
+    run(["python", "manage.py", "migrate", "--no-input"], tmp_path, values)
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(TIMEOUT)
+        bound = [*words[:-1], "--bind", "127.0.0.1:0", words[-1]]
+        with running(bound, tmp_path, {**values, "NOTIFY_SOCKET": str(tmp_path / "notify")}) as server:
+            assert b"READY=1" in systemd.recv(1024)
+
+    assert server.returncode == 0
