@@ -27,6 +27,7 @@ DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 WEB_SCHEMES = ("http", "https")
 MIN_SECRET_KEY_CHARS = 50
+MIN_METRICS_KEY_CHARS = 20
 URL_FILE = "var/url"  # where `make run` writes the URL of the site that it serves
 
 # Old name of an environment variable → new name. Old names of environment variables work in this release only.
@@ -72,6 +73,7 @@ class Environment:
     ingest_keep_days: float
     ingest_keep_mb: int
     ingest_pending_days: float
+    metrics_key: str
     public_url: str
     time_zone: str
     language_code: str
@@ -165,6 +167,7 @@ def read(base_dir: Path = BASE_DIR) -> Environment:
         "ingest_keep_days": env.float("INGEST_KEEP_DAYS", default=7.0, validate=validate.Range(min=0)),
         "ingest_keep_mb": env.int("INGEST_KEEP_MB", default=1024, validate=validate.Range(min=0)),
         "ingest_pending_days": env.float("INGEST_PENDING_DAYS", default=7.0, validate=validate.Range(min=0.1)),
+        "metrics_key": env.str("METRICS_KEY", default="", validate=_optional(_metrics_key)),
         "public_url": env.str("PUBLIC_URL", default=_default_public_url(env, base_dir), validate=_scheme(*WEB_SCHEMES)),
         "time_zone": env.str("TIME_ZONE", default="UTC", validate=_time_zone),
         "language_code": env.str("LANGUAGE_CODE", default="en-us"),
@@ -193,6 +196,13 @@ def _secret_key(value: str) -> None:
     if len(value) < MIN_SECRET_KEY_CHARS:
         raise ValidationError(
             f"must be a random text of at least {MIN_SECRET_KEY_CHARS} characters (only DEBUG=true has a default)."
+        )
+
+
+def _metrics_key(value: str) -> None:
+    if len(value) < MIN_METRICS_KEY_CHARS or not value.isascii() or " " in value:
+        raise ValidationError(
+            f"must be a random text of at least {MIN_METRICS_KEY_CHARS} ASCII characters, without spaces."
         )
 
 

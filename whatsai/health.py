@@ -1,5 +1,6 @@
-"""The health check at `/health/`: reports to load balancers whether this process can serve requests.
+"""The health checks: `/health/` and `/readyz` report whether this process can serve, and `/healthz` whether it lives.
 
+`/healthz` asks no other server. A supervisor restarts the processes that fail it, and a restart mends no database.
 A middleware answers health checks before Django checks the host and redirects to HTTPS. Load balancers connect to an IP
 address over plain HTTP, and would count a rejected host or a redirect as a failure. During an outage, failed checks are
 logged at a bounded rate, because probes come every few seconds and anybody can send them.
@@ -22,10 +23,16 @@ from cachelayer.stores.base import StoreDown, StoreEmptied
 from logs.contexts import Context
 from logs.line_limit import line_limit
 
-PATHS = ("/health", "/health/")
 OUTAGES = (OperationalError, InterfaceError, StoreDown)  # errors of a server that is stopped, full or unreachable
 STUCK_SECONDS = 60.0  # a thread that runs one request for so long is stuck; Evolution waits 30 s for an answer
 State = Literal["ok", "degraded", "unavailable"]
+Check = Literal["readiness", "liveness"]
+PATHS: dict[str, Check] = {
+    "/health": "readiness",
+    "/health/": "readiness",
+    "/readyz": "readiness",
+    "/healthz": "liveness",
+}
 
 
 class Threads(Protocol):
@@ -49,9 +56,12 @@ def middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[
     """Answer health checks, and pass all other requests to the next middleware."""
 
     def answer(request: HttpRequest) -> HttpResponse:
-        if request.path_info not in PATHS:
+        check = PATHS.get(request.path_info)
+        if check is None:
             return get_response(request)
-        return health_response() if request.method in ("GET", "HEAD") else HttpResponseNotAllowed(["GET", "HEAD"])
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        return health_response() if check == "readiness" else liveness_response()
 
     return answer
 
@@ -68,6 +78,13 @@ def health_response() -> HttpResponse:
     else:
         status, code = ("ok" if set(parts.values()) == {"ok"} else "degraded"), 200
     return JsonResponse({"status": status, **parts}, status=code, headers={"Cache-Control": "no-store"})
+
+
+def liveness_response() -> HttpResponse:
+    """Return whether the process answers. The HTTP status is 503 if all threads that run requests are stuck."""
+    requests = check_requests()
+    code = 503 if requests == "unavailable" else 200
+    return JsonResponse({"status": requests, "requests": requests}, status=code, headers={"Cache-Control": "no-store"})
 
 
 def check_database() -> State:

@@ -45,6 +45,7 @@ MIDDLEWARE = [
     "corsheaders.middleware.CorsMiddleware",
     "whatsai.health.middleware",
     "whatsai.statement_timeout.middleware",
+    "whatsai.metrics_page.middleware",
     "conversations.webhooks.middleware.middleware",
     "django.middleware.security.SecurityMiddleware",
     "conversations.api.rate_limits.middleware",
@@ -200,9 +201,13 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
+# --- metrics ----------------------------------------------------------------------------------------------------------
+# The key with which Prometheus reads /metrics; empty for no such page.
+METRICS_KEY = env.metrics_key
+
 # --- logs -------------------------------------------------------------------------------------------------------------
 LOG_DIR = env.log_dir
 LOGGING_CONFIG = "whatsai.environment.configure_logging"
 LOGGING = env.logging
-LOGS_CONTEXT_BY_PATH = {"/health": "general", "/webhooks/": "webhook"}
+LOGS_CONTEXT_BY_PATH = {"/health": "general", "/readyz": "general", "/metrics": "general", "/webhooks/": "webhook"}
 LOGS_SLOW_SQL_MS = env.log_slow_sql_ms

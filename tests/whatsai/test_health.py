@@ -170,3 +170,14 @@ def test_threads_that_are_stuck_in_requests_are_reported(
     assert answer.status_code == code
     assert answer.json() == {"status": status, "database": "ok", "cache": "ok", "requests": state}
     assert (f"{stuck} of 8 threads" in caplog.text) == (stuck > 0)
+
+
+def test_readiness_is_the_health_check() -> None:
+    assert Client().get("/readyz").json() == HEALTHY
+    assert Client().post("/healthz").status_code == 405
+
+
+@pytest.mark.usefixtures("without_cache", "without_database")
+def test_a_process_lives_without_database_and_cache() -> None:
+    answer = Client().get("/healthz")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok", "requests": "ok"})

@@ -1,7 +1,7 @@
 """The ASGI application of the server: receives whole requests and runs the WSGI application in threads.
 
 A thread starts when a request is complete, and is free when its response is; a slow client costs no thread. Health
-checks have a thread of their own, so that they are answered while all others are busy. Requests are refused before so
+checks have threads of their own, so that they are answered while all others are busy. Requests are refused before so
 many run that a health check would find no free connection.
 """
 
@@ -70,8 +70,11 @@ class Application:
     ) -> None:
         self._wsgi = wsgi
         self._threads = RequestThreads("request", threads, max_requests)
-        self._health_thread = RequestThreads("health", 1, len(HEALTH_METHODS))
-        self._checks: dict[str, asyncio.Future[Response]] = {}  # the latest health check of each method
+        # One thread for each check: the check of liveness must not wait for a database.
+        self._health_threads = {
+            name: RequestThreads(name, 1, len(HEALTH_METHODS)) for name in set(health.PATHS.values())
+        }
+        self._checks: dict[tuple[str, str], asyncio.Future[Response]] = {}  # the latest of each check and method
         health.watch(self._threads)
         self._space = space or SpoolSpace()
         self._sending = SendingMemory(max_sending_bytes)
@@ -89,11 +92,10 @@ class Application:
         self._followers.stop()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_check = scope["path"] in health.PATHS and scope["method"] in HEALTH_METHODS
-        pool = self._health_thread if is_check else self._threads
+        check = health.PATHS.get(scope["path"]) if scope["method"] in HEALTH_METHODS else None
         with RequestBody(receive, self._space) as body:
             try:
-                response = await self._receive_and_respond(scope, body, pool)
+                response = await self._receive_and_respond(scope, body, check)
                 response = await self._wait_for_change(response, scope, body)
             except BodyError as error:
                 response = _refusal(scope["path"], error)
@@ -117,7 +119,7 @@ class Application:
         except TimeoutError:
             return  # the client is too slow, or others need the memory; the server closes the connection
 
-    async def _receive_and_respond(self, scope: Scope, body: RequestBody, pool: RequestThreads) -> Response:
+    async def _receive_and_respond(self, scope: Scope, body: RequestBody, check: health.Check | None) -> Response:
         is_large_allowed = LARGE_BODIES.match(scope["raw_path"]) is not None
         if not is_large_allowed and _header(scope, b"content-type").lower().startswith(b"multipart/"):
             raise BodyError(415, "unsupported_media_type", "multipart bodies are not accepted")
@@ -127,14 +129,14 @@ class Application:
         await body.receive(until=min(limit + 1, MEMORY_BYTES), limit=limit)
         if not body.is_complete:
             # Only an authenticated sender may make this process receive a large body.
-            checked = await self._run(scope, body, pool, **{CHECK_ONLY: True})
+            checked = await self._run(scope, body, check, **{CHECK_ONLY: True})
             if checked.status != CONTINUE:
                 return checked
             body.count_for(checked.content)  # no header names the sender: clients send and receive headers
             await body.receive(until=limit + 1, limit=limit, seconds=SECONDS)
-        return await self._run(scope, body, pool)
+        return await self._run(scope, body, check)
 
-    async def _run(self, scope: Scope, body: RequestBody, pool: RequestThreads, **extra: object) -> Response:
+    async def _run(self, scope: Scope, body: RequestBody, check: health.Check | None, **extra: object) -> Response:
         body.file.seek(0)
         followed: list[Subscription] = []
 
@@ -145,10 +147,10 @@ class Application:
         environ = build_environ(scope, body.file, body.size, **{FOLLOW: follow}, **extra)
         scope["enter_stage"](Stage.THREAD)
         try:
-            if pool is self._health_thread:
-                response = await self._check_health(scope["method"], environ)
+            if check is not None:
+                response = await self._check_health(check, scope["method"], environ)
             else:
-                response = await pool.run(respond, self._wsgi, environ)
+                response = await self._threads.run(respond, self._wsgi, environ)
         finally:
             scope["enter_stage"](Stage.CLIENT)
         body.file.seek(0, 2)
@@ -162,16 +164,16 @@ class Application:
         while (subscription := response.subscription) is not None and subscription.seconds is not None:
             if not await self._followers.wait(subscription, started_at + subscription.seconds - loop.time()):
                 break
-            response = await self._run(scope, body, self._threads)
+            response = await self._run(scope, body, None)
         return response
 
-    async def _check_health(self, method: str, environ: dict[str, Any]) -> Response:
+    async def _check_health(self, check: health.Check, method: str, environ: dict[str, Any]) -> Response:
         """Answer all checks that arrive while one runs with its response, so that a flood of them delays none."""
-        check = self._checks.get(method)
-        if check is None or check.done():
-            check = asyncio.ensure_future(self._health_thread.run(respond, self._wsgi, environ))
-            self._checks[method] = check
-        return await asyncio.shield(check)
+        running = self._checks.get((check, method))
+        if running is None or running.done():
+            running = asyncio.ensure_future(self._health_threads[check].run(respond, self._wsgi, environ))
+            self._checks[check, method] = running
+        return await asyncio.shield(running)
 
 
 def _content_length(scope: Scope) -> int:

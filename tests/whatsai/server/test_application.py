@@ -61,6 +61,34 @@ def test_health_checks_at_once_share_one_response() -> None:
     assert len(calls) == 1
 
 
+def test_the_check_of_liveness_does_not_wait_for_the_check_of_readiness() -> None:
+    started, release = threading.Event(), threading.Event()
+
+    def wsgi(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        if environ["PATH_INFO"] == "/readyz":
+            started.set()
+            assert release.wait(TIMEOUT)
+        start_response("200 OK", [])
+        return [b""]
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b""}
+
+    async def send(_message: Any) -> None:
+        return
+
+    async def run() -> None:
+        application = Application(wsgi, 1, 1)
+        readiness = asyncio.create_task(application(scope("/readyz"), receive, send))
+        assert await asyncio.to_thread(started.wait, TIMEOUT)
+        await asyncio.wait_for(application(scope("/healthz"), receive, send), TIMEOUT)
+        assert not readiness.done()
+        release.set()
+        await readiness
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize(("kind", "memory"), [("text", 1000), ("file", FILE_BYTES)])
 def test_the_oldest_responses_end_if_slow_clients_keep_too_many_in_memory(kind: str, memory: int) -> None:
     """40 clients with one token, which did not read 13 MB each, took 600 MB for as long as they liked."""

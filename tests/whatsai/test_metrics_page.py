@@ -1,0 +1,58 @@
+"""The page `/metrics` shows the sums of all processes to those who have the key."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from cachelayer.ops import statistics
+from conversations.ingest import metrics
+from conversations.models import Instance
+
+pytestmark = pytest.mark.django_db
+
+KEY = "k" * 20
+
+
+@pytest.fixture(autouse=True)
+def _key(settings: Any) -> None:
+    settings.METRICS_KEY = KEY
+
+
+def scrape(**headers: str) -> Any:
+    return Client(headers={"Authorization": f"Bearer {KEY}", **headers}).get("/metrics")
+
+
+def test_the_page_shows_the_sums_of_all_processes() -> None:
+    statistics.increment({("messages", "local", "hits"): 3, ("events", "", "outages"): 2})
+    for name in ("sales", "support"):
+        metrics.add_to_totals({(Instance.objects.create(name=name).pk, "received"): 5})
+    answer = scrape()
+    assert (answer.status_code, answer["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    lines = answer.content.decode().splitlines()
+    assert 'whatsai_cache_operations_total{namespace="messages",tier="local",operation="hits"} 3' in lines
+    assert 'whatsai_cache_events_total{event="outages"} 2' in lines
+    assert 'whatsai_webhook_events_total{counter="received"} 10' in lines
+
+
+def test_without_a_key_in_the_settings_the_page_does_not_exist(settings: Any) -> None:
+    settings.METRICS_KEY = ""
+    for header in ("Bearer ", "Bearer", ""):
+        assert scrape(Authorization=header).status_code == 404
+
+
+@pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", f"Basic {KEY}", f"Bearer {KEY}x", "Bearer ä"])
+def test_without_the_right_key_the_page_is_refused(header: str) -> None:
+    answer = scrape(Authorization=header)
+    assert (answer.status_code, answer["WWW-Authenticate"]) == (401, "Bearer")
+    assert b"whatsai" not in answer.content
+
+
+def test_prometheus_needs_no_known_host_and_no_https(settings: Any) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    settings.ALLOWED_HOSTS = ["wa.example"]
+    assert scrape(Host="10.0.0.7:8000").status_code == 200
+
+
+def test_other_methods_are_not_allowed() -> None:
+    assert Client().post("/metrics").status_code == 405
