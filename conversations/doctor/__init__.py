@@ -1,0 +1,1 @@
+"""Examines a deployment, and says in plain words what is wrong with it (`manage.py doctor`)."""

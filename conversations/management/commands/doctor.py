@@ -1,0 +1,29 @@
+"""`manage.py doctor`: examines a deployment, and says what is wrong with it."""
+
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from conversations.doctor import database, evolution, site, store
+from conversations.doctor.findings import Level
+
+
+class Command(BaseCommand):
+    """Prints one line for each finding; exits with status 1 if there is a problem. It changes nothing."""
+
+    help = (
+        "Examine the deployment: database, shared store, public address, clocks, disks, workers, Evolution's settings."
+    )
+    requires_system_checks = ()  # they are findings
+
+    def handle(self, *_args: object, **_options: Any) -> None:
+        """Print the findings, the worst last."""
+        findings = [*database.examine(), *store.examine(), *site.examine()]
+        if database.is_usable():
+            findings += evolution.examine()
+        order = list(Level)
+        for level, text in sorted(findings, key=lambda finding: order.index(finding.level)):
+            self.stdout.write(f"{level:<8}  {text}")
+        if any(finding.level == Level.PROBLEM for finding in findings):
+            sys.exit(1)

@@ -1,0 +1,62 @@
+"""`manage.py doctor` examines the real database, store and site; its exit status says whether there is a problem."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import LazySettings
+from django.core.management import call_command
+from django.db import connection
+from django.utils import timezone
+
+from conversations.models import Message
+from tests.conversations import rows
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def folders(settings: LazySettings, tmp_path: Path) -> None:
+    settings.LOG_DIR, settings.MEDIA_ROOT = tmp_path / "log", tmp_path / "media"
+
+
+def examine(capsys: pytest.CaptureFixture[str]) -> tuple[str, int]:
+    """Run the command; return what it prints, and its exit status."""
+    try:
+        call_command("doctor")
+    except SystemExit as end:
+        return capsys.readouterr().out, int(str(end.code))
+    return capsys.readouterr().out, 0
+
+
+@pytest.mark.usefixtures("folders")
+def test_it_examines_what_runs_here(
+    settings: LazySettings, live_server: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.PUBLIC_URL = live_server.url
+
+    said, _ = examine(capsys)
+
+    assert f"ok        the site answers at {live_server.url}" in said
+    assert "ok        all migrations have been applied" in said
+    if connection.vendor == "postgresql":
+        assert "ok        the clocks of the database and of this host agree" in said
+        assert "problem   fsync is off in PostgreSQL" in said  # as in all tests, which need no durability
+        assert "ok        the clocks of the shared store and of this host agree" in said
+        assert "problem   no worker is connected" in said
+
+
+@pytest.mark.usefixtures("folders")
+def test_it_finds_what_is_wrong(settings: LazySettings, capsys: pytest.CaptureFixture[str]) -> None:
+    settings.PUBLIC_URL = "http://127.0.0.1:9"
+    chat = rows.a_chat(rows.an_instance(name="sales", server_url="https://evo.example"))
+    for _ in range(5):
+        rows.a_message(chat, kind=Message.Kind.IMAGE, media={"mimetype": "image/jpeg"}, timestamp=timezone.now())
+
+    said, exit_status = examine(capsys)
+
+    assert exit_status == 1
+    assert "problem   http://127.0.0.1:9 cannot be reached from this host" in said
+    assert "problem   evo.example cannot reach http://127.0.0.1:9" in said
+    assert "problem   none of the 5 newest media of sales came with its file" in said
+    assert said.index("warning ") < said.index("problem ")
