@@ -1,4 +1,4 @@
-"""The database tables of the cache: the outbox, the sums of the counters, and the owner of the cache."""
+"""The database tables of the cache: the outbox, the sums of counters and histograms, and the owner of the cache."""
 
 from django.db import models
 
@@ -30,6 +30,21 @@ class CounterTotal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.namespace} {self.tier} {self.name}"
+
+
+class HistogramTotal(models.Model):
+    """The value of one bucket of a histogram, summed over all processes; see `cachelayer.runtime.histograms`."""
+
+    name = models.CharField(max_length=64)
+    series = models.CharField(max_length=128, blank=True)
+    bucket = models.SmallIntegerField()
+    value = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["name", "series", "bucket"], name="histogram_total")]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.series} {self.bucket}"
 
 
 class Owner(models.Model):

@@ -11,11 +11,13 @@ class ConversationsConfig(AppConfig):
     name = "conversations"
 
     def ready(self) -> None:
-        """Register the cache policy with the cache, after Django has loaded the models, and limit the memory kept."""
+        """Register the cache policy with the cache, after Django has loaded the models, and observe SQL statements."""
         from cachelayer import register  # noqa: PLC0415 - models cannot be imported earlier
         from conversations.access import users  # noqa: PLC0415 - needs the loaded models
         from conversations.cache_policy import INVALIDATION_RULES, NAMESPACES  # noqa: PLC0415 - needs the loaded models
+        from conversations.monitoring import statements  # noqa: PLC0415 - needs configured settings
 
         register(NAMESPACES, INVALIDATION_RULES)
         users.connect()
+        statements.observe()
         free_memory.configure()

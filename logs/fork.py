@@ -4,7 +4,8 @@ A forked child has none of its parent's threads, and a lock that one of these th
 module that owns threads, locks or per-process state registers one callback with `after_fork` to reset them:
 
 - `logs/file_lock.py`, `logs/handler.py` and `logs/line_limit.py`
-- `cachelayer/stores/transport.py`, `cachelayer/runtime/runtime.py` and `cachelayer/write/transactions.py`
+- `cachelayer/stores/transport.py`, `cachelayer/runtime/runtime.py`, `cachelayer/write/transactions.py` and
+  `cachelayer/ops/histogram_totals.py`
 - `conversations/access/use.py`, `conversations/ingest/inbox/insert.py`, `conversations/webhooks/instances.py`,
   `conversations/api/authentication.py` and `conversations/startup.py`
 

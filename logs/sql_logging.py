@@ -19,6 +19,7 @@ MAX_SQL_CHARS = 2000  # how many characters of an SQL statement are logged
 
 log = Context.DATABASE.logger
 Execute = Callable[[str, Any, bool, dict[str, Any]], Any]
+observers: list[Callable[[float], None]] = []  # each gets the seconds that each statement took, also a failed one
 
 
 def install() -> None:
@@ -54,6 +55,9 @@ class SlowQueryLogger:
             level = log.warning if isinstance(error, IntegrityError) else log.error
             level("SQL failed: %s", type(error).__name__, extra=self._fields(sql, started), exc_info=True)
             raise
+        finally:
+            for observe in observers:
+                observe(perf_counter() - started)
         if perf_counter() - started >= self.slow_seconds:
             log.warning("SQL slow", extra=self._fields(sql, started))
         return result

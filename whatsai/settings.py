@@ -40,6 +40,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "logs.middleware.middleware",
+    "conversations.monitoring.requests.middleware",
     "whatsai.response_headers.middleware",
     "whatsai.errors.middleware",
     "corsheaders.middleware.CorsMiddleware",

@@ -22,6 +22,7 @@ from cachelayer.protocol import keys
 from cachelayer.protocol.messages import LOST, PATTERN
 from cachelayer.protocol.tags import GLOBAL_TAG, Namespaces
 from cachelayer.runtime.circuit_breaker import CircuitBreaker
+from cachelayer.runtime.histograms import FAST, ROUND_TRIP, histogram
 from cachelayer.runtime.in_flight import InFlightWrite, InFlightWrites
 from cachelayer.runtime.local_cache import FOREVER, LocalCache
 from cachelayer.runtime.metrics import Counters
@@ -324,6 +325,7 @@ def _redis_store(runtime: CacheRuntime, options: Options) -> Store:
         options.seal_keys(),
         on_touch=runtime.local.invalidate,
         count=runtime.counters.count,
+        observe=histogram(ROUND_TRIP, FAST).observe,
     )
 
 

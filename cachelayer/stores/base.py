@@ -24,6 +24,8 @@ States = list[bytes | None]
 OnTouch = Callable[[Sequence[str]], None]
 # A callback that counts an event of the given name.
 CountEvent = Callable[[str], None]
+# A callback that receives the seconds that a round trip took.
+Observe = Callable[[float], None]
 
 
 class StoreDown(Exception):

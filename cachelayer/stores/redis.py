@@ -23,6 +23,7 @@ from cachelayer.stores.base import (
     QUARANTINE,
     QUARANTINE_S,
     CountEvent,
+    Observe,
     OnTouch,
     States,
     StoreEmptied,
@@ -73,6 +74,7 @@ class RedisStore:
         keys: the secret keys for `Seal`.
         on_touch: called with the tags that this store announces.
         count: counts a rare event, given the event's name.
+        observe: receives the seconds that each round trip took, with the wait for a connection.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - a store needs all these parameters
@@ -84,6 +86,7 @@ class RedisStore:
         keys: Sequence[bytes],
         on_touch: OnTouch,
         count: CountEvent,
+        observe: Observe | None = None,
     ) -> None:
         self._client = get_redis_connection(alias)
         self._prefix = prefix
@@ -96,7 +99,7 @@ class RedisStore:
         self._entry_prefix = f"{prefix}:e:"
         self._server_key = f"{prefix}:server"
         self.channel = f"{prefix}:touched"
-        self._transport = RedisTransport(self._client, _SCRIPTS, count)
+        self._transport = RedisTransport(self._client, _SCRIPTS, count, observe)
         self._count = count
         self._verified: WeakSet[Any] = WeakSet()  # connections that passed `verify_connection` before
 

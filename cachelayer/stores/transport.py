@@ -15,13 +15,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
+from time import perf_counter
 from typing import Any, TypeVar
 from weakref import WeakSet
 
 import redis
 from redis import exceptions
 
-from cachelayer.stores.base import CountEvent, States, StoreDown, StoreFull, StoreRefuses, StoreSlow
+from cachelayer.stores.base import CountEvent, Observe, States, StoreDown, StoreFull, StoreRefuses, StoreSlow
 from cachelayer.stores.replies import MisplacedReply, read_replies
 from logs.contexts import Context
 from logs.fork import after_fork
@@ -62,7 +63,9 @@ def _encode_evalsha(script: Script, keys: Sequence[str], arguments: Sequence[Any
 class RedisTransport:
     """Sends commands to a Redis server and reads the replies; reconnects once if the server closed the connection."""
 
-    def __init__(self, client: redis.Redis, scripts: Sequence[Script], count: CountEvent) -> None:
+    def __init__(
+        self, client: redis.Redis, scripts: Sequence[Script], count: CountEvent, observe: Observe | None = None
+    ) -> None:
         self._scripts = scripts
         self._pool: Any = client.connection_pool
         _pools.add(self._pool)
@@ -79,6 +82,7 @@ class RedisTransport:
         for _ in range(MAX_CONCURRENT):
             self._slots.put(None)
         self._count = count
+        self._observe = observe or (lambda _seconds: None)
         self._epoch = 0  # a number that is incremented when all connections must be closed
         self._has_loaded_scripts = False
 
@@ -240,7 +244,7 @@ class RedisTransport:
 
     def _with_connection(self, send: Callable[[Any], T]) -> T:
         """Call `send` with a connection and return the result of `send`."""
-        slots = self._slots
+        slots, started = self._slots, perf_counter()
         slots.get()
         try:
             epoch, connection = self._epoch, self._acquire()
@@ -256,6 +260,7 @@ class RedisTransport:
             raise StoreDown(f"{type(error).__name__}: {error}") from error
         finally:
             slots.put(None)
+            self._observe(perf_counter() - started)
 
     def _call_with_reconnect(self, connection: Any, send: Callable[[Any], T]) -> T:
         """Call `send`; if the connection was closed or had to be, reconnect and call `send` again.

@@ -17,7 +17,11 @@ from django.db import IntegrityError, connection
 from django.db.models import Sum
 
 from cachelayer.ops.counter_table import add_counts
+from cachelayer.runtime.histograms import SLOW, histogram
 from conversations.models import IngestCounter, Instance
+
+LAG = "whatsai_ingestion_lag_seconds"
+lag = histogram(LAG, SLOW)  # from the receipt of an event to the commit of what it says
 
 Counts = Mapping[tuple[int, str], int]  # (instance's primary key, counter name) → count
 

@@ -3,12 +3,17 @@
 No label grows with use: the values of labels are names in the code, or are limited in number.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import accumulate
 
 from cachelayer.ops import statistics
+from cachelayer.runtime.histograms import FAST, ROUND_TRIP, SLOW, SUM
 from cachelayer.runtime.metrics import EVENTS
+from conversations.ingest.metrics import LAG
 from conversations.monitoring.metric import Metric, Sample
 from conversations.monitoring.reading import Reading
+from conversations.monitoring.requests import REQUESTS
+from conversations.monitoring.statements import STATEMENTS
 
 
 def _cache_operations(reading: Reading) -> Iterator[Sample]:
@@ -23,6 +28,21 @@ def _cache_events(reading: Reading) -> Iterator[Sample]:
 
 def _ingestion(reading: Reading) -> Iterator[Sample]:
     return (Sample(value, (name,)) for name, value in sorted(reading.ingestion.items()))
+
+
+def _histogram(name: str, bounds: tuple[float, ...]) -> Callable[[Reading], Iterator[Sample]]:
+    limits = (*map(str, bounds), "+Inf")
+
+    def samples(reading: Reading) -> Iterator[Sample]:
+        for series in sorted({series for histogram, series, _ in reading.histograms if histogram == name}):
+            labels = tuple(series.split())
+            counts = [reading.histograms.get((name, series, bucket), 0) for bucket in range(len(limits))]
+            for limit, count in zip(limits, accumulate(counts), strict=True):
+                yield Sample(count, labels, "_bucket", (("le", limit),))
+            yield Sample(reading.histograms.get((name, series, SUM), 0) / 1e6, labels, "_sum")
+            yield Sample(sum(counts), labels, "_count")
+
+    return samples
 
 
 METRICS = (
@@ -46,5 +66,25 @@ METRICS = (
         "Webhook events by what happened to them: received, refused, applied, failed, retried and so on.",
         _ingestion,
         ("counter",),
+    ),
+    Metric(
+        REQUESTS,
+        "histogram",
+        "Seconds from the arrival of a complete request to its response, without the time that sending takes.",
+        _histogram(REQUESTS, SLOW),
+        ("route", "status"),
+    ),
+    Metric(STATEMENTS, "histogram", "Seconds that an SQL statement took.", _histogram(STATEMENTS, FAST)),
+    Metric(
+        ROUND_TRIP,
+        "histogram",
+        "Seconds that a round trip to Redis took, with the wait for a connection.",
+        _histogram(ROUND_TRIP, FAST),
+    ),
+    Metric(
+        LAG,
+        "histogram",
+        "Seconds from the receipt of a webhook event to the commit of what it says, without imports and retries.",
+        _histogram(LAG, SLOW),
     ),
 )

@@ -12,6 +12,7 @@ from time import monotonic
 
 from django.db import connection
 
+from cachelayer.ops import histogram_totals
 from conversations.access import use
 from conversations.ingest import metrics, notify
 from conversations.ingest.errors import is_transient_db_error, traceback_extra
@@ -35,6 +36,7 @@ class WebBackgroundThread(PeriodicThread):
         self._tasks = [
             PeriodicTask(queue_depth.refresh, REFRESH_SECONDS / 2),
             PeriodicTask(metrics.flush, FLUSH_SECONDS),
+            PeriodicTask(histogram_totals.flush, FLUSH_SECONDS),
             PeriodicTask(use.flush, USE_SECONDS),
         ]
 
@@ -43,14 +45,15 @@ class WebBackgroundThread(PeriodicThread):
         notify.delegate_to(self._woken)
         super().run()
         notify.delegate_to(None)
-        _run_safely(metrics.flush)
-        _run_safely(use.flush)
+        run_safely(metrics.flush)
+        run_safely(use.flush)
+        run_safely(histogram_totals.flush)
         connection.close()
 
     def tick(self, *, woken: bool) -> float:
         """Send NOTIFY if the thread was woken, and run the due tasks; return the seconds until the next tick."""
         if woken:
-            _run_safely(notify.notify_postgres)
+            run_safely(notify.notify_postgres)
         for task in self._tasks:
             task.run_if_due()
         return REFRESH_SECONDS / 4
@@ -73,10 +76,10 @@ class PeriodicTask:
         """Call the function if `seconds` have passed since its last call, and log its error."""
         if monotonic() >= self._due:
             self._due = monotonic() + self._seconds
-            _run_safely(self._function)
+            run_safely(self._function)
 
 
-def _run_safely(function: Callable[[], None]) -> None:
+def run_safely(function: Callable[[], None]) -> None:
     """Call a function and log its error. A database outage is logged at DEBUG, because webhook requests report it."""
     try:
         function()

@@ -41,7 +41,7 @@ MAX_REASON_CHARS = 255
 # The columns that a worker needs, beside the payload, for applying an event and recording the event's outcome.
 _EVENT_FIELDS = (
     "instance", "name", "received_at", "request_id",
-    "due_at", "attempts", "reason", "outcome", "finished_at",
+    "due_at", "attempts", "reason", "outcome", "finished_at", "is_history",
 )  # fmt: skip
 Outcome = WebhookEvent.Outcome
 log = Context.WEBHOOK.logger
@@ -82,7 +82,16 @@ def apply_due(instance_id: int, options: Options, *, ignore_schedule: bool = Fal
         lease.next_at = timezone.now() + dt.timedelta(seconds=options.interval)
         lease.save(update_fields=["next_at"])
         metrics.add_to_totals({(instance.pk, name): count for name, count in counts.items()})
+    _observe_lag(events)
     return len(events)
+
+
+def _observe_lag(events: Iterable[WebhookEvent]) -> None:
+    """Count the delay of new events. Imports and failed attempts wait on purpose."""
+    now = timezone.now()
+    for event in events:
+        if not event.is_history and not event.attempts:
+            metrics.lag.observe(max(0.0, (now - event.received_at).total_seconds()))
 
 
 def apply_events(instance: Instance, events: Sequence[WebhookEvent], options: Options) -> "Counter[str]":

@@ -10,8 +10,10 @@ from time import monotonic, sleep
 from django.db import Error as DatabaseError
 from django.db import connection
 
+from cachelayer.ops import histogram_totals
 from conversations.ingest.conf import Options
 from conversations.ingest.errors import is_transient_db_error, traceback_extra
+from conversations.ingest.inbox.web_background import FLUSH_SECONDS, PeriodicTask, run_safely
 from conversations.ingest.notify import POLL_SECONDS, WorkerWaiter
 from conversations.ingest.worker import schedule
 from conversations.ingest.worker.batch import apply_due
@@ -34,6 +36,7 @@ class Worker:
         self._is_stopped = False  # a bool without a lock, so that a POSIX signal handler can set it
         self._waiter = WorkerWaiter()
         self._retention = Retention(self._options)
+        self._flush = PeriodicTask(histogram_totals.flush, FLUSH_SECONDS)
         self._delayed_until: dict[int, float] = {}  # instance → `monotonic()` time of the next try after a failed batch
 
     def run(self) -> None:
@@ -41,7 +44,9 @@ class Worker:
         log.info("Ingest STARTED")
         while not self._is_stopped:
             self._waiter.wait(self._run_round_safely())
+            self._flush.run_if_due()
         self._waiter.close()
+        run_safely(histogram_totals.flush)
         connection.close()
         log.info("Ingest STOPPED")
 
