@@ -27,7 +27,7 @@ def examine() -> Iterator[Finding]:
             yield warning(
                 "the database is SQLite, which is for one server process on one host; larger sites need PostgreSQL"
             )
-        yield from _examine_schema()
+        yield from examine_schema()
     except (DatabaseError, InterfaceError) as error:
         cause = " ".join(str(error).split())
         yield problem(f"the database does not answer: {cause}")
@@ -79,7 +79,8 @@ def judge_workers(count: int) -> Finding:
     return ok(f"{count} workers are connected")
 
 
-def _examine_schema() -> Iterator[Finding]:
+def examine_schema() -> Iterator[Finding]:
+    """Compare the migrations of the database with those of this version."""
     executor = MigrationExecutor(connection)
     missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
     unknown = executor.loader.applied_migrations.keys() - executor.loader.disk_migrations.keys()
