@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from conversations.access.policy import Access
 from conversations.access.reading import access_of_user, bearer_of_token_id
-from conversations.api.change_views import CursorUnknown, as_event, read_page
+from conversations.api.change_pages import CursorUnknown, as_event, read_page
 from conversations.api.query_params import MAX_PAGE_ROWS
 from conversations.changes import log
 from conversations.changes.feed import cursor_at
