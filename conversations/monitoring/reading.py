@@ -6,27 +6,35 @@ from cachelayer.ops import histogram_totals, statistics
 from cachelayer.runtime.histograms import Snapshot as Histograms
 from cachelayer.runtime.metrics import Snapshot
 from conversations.ingest import metrics as ingestion
+from conversations.monitoring import state as present
 
 
 @dataclass(frozen=True)
 class Reading:
-    """The state of the site at one moment.
+    """Everything that the metrics show, at one moment.
 
     Attributes:
+        state: the present state of the site.
         cache: the counters of the cache, summed over all processes (`cachelayer.ops.statistics`).
         histograms: the histograms, summed over all processes (`cachelayer.ops.histogram_totals`).
         ingestion: the counters of ingestion by name, summed over all instances (`conversations.ingest.metrics`).
     """
 
+    state: present.State = field(default_factory=present.State)
     cache: Snapshot = field(default_factory=dict)
     ingestion: dict[str, int] = field(default_factory=dict)
     histograms: Histograms = field(default_factory=dict)
 
 
 def read() -> Reading:
-    """Read the state of the site now.
+    """Read everything now.
 
     Raises:
         DatabaseError, InterfaceError: the database is unavailable.
     """
-    return Reading(cache=statistics.totals(), ingestion=ingestion.totals(), histograms=histogram_totals.totals())
+    return Reading(
+        state=present.read(),
+        cache=statistics.totals(),
+        ingestion=ingestion.totals(),
+        histograms=histogram_totals.totals(),
+    )

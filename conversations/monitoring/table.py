@@ -3,6 +3,7 @@
 No label grows with use: the values of labels are names in the code, or are limited in number.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import accumulate
 
@@ -10,9 +11,12 @@ from cachelayer.ops import statistics
 from cachelayer.runtime.histograms import FAST, ROUND_TRIP, SLOW, SUM
 from cachelayer.runtime.metrics import EVENTS
 from conversations.ingest.metrics import LAG
+from conversations.models import Instance
+from conversations.monitoring.backlog import MAX_COUNTED
 from conversations.monitoring.metric import Metric, Sample
 from conversations.monitoring.reading import Reading
 from conversations.monitoring.requests import REQUESTS
+from conversations.monitoring.state import MAX_NUMBERS, State
 from conversations.monitoring.statements import STATEMENTS
 
 
@@ -45,7 +49,79 @@ def _histogram(name: str, bounds: tuple[float, ...]) -> Callable[[Reading], Iter
     return samples
 
 
+def _gauge(value: Callable[[State], float]) -> Callable[[Reading], tuple[Sample, ...]]:
+    return lambda reading: (Sample(value(reading.state)),)
+
+
+def _instance_up(reading: Reading) -> Iterator[Sample]:
+    for number in reading.state.numbers:
+        yield Sample(int(number.state == Instance.State.OPEN), (str(number.pk), number.name))
+
+
+def _last_event(reading: Reading) -> Iterator[Sample]:
+    for number in reading.state.numbers:
+        if number.last_event_at is not None:
+            seconds = (reading.state.at - number.last_event_at).total_seconds()
+            yield Sample(round(max(0.0, seconds), 1), (str(number.pk), number.name))
+
+
+def _instances(reading: Reading) -> Iterator[Sample]:
+    counts = Counter(number.state for number in reading.state.numbers)
+    return (Sample(counts[state], (state,)) for state in Instance.State.values)
+
+
 METRICS = (
+    Metric(
+        "whatsai_instance_up",
+        "gauge",
+        f"Whether an instance is connected to WhatsApp; of the {MAX_NUMBERS} with the lowest ids.",
+        _instance_up,
+        ("id", "instance"),
+    ),
+    Metric(
+        "whatsai_instance_last_event_seconds",
+        "gauge",
+        "Seconds since events of an instance were last applied.",
+        _last_event,
+        ("id", "instance"),
+    ),
+    Metric("whatsai_instances", "gauge", "Instances by the state of their connection.", _instances, ("state",)),
+    Metric(
+        "whatsai_events_waiting",
+        "gauge",
+        f"New webhook events that are stored and not applied yet, counted up to {MAX_COUNTED}.",
+        _gauge(lambda state: state.backlog.waiting),
+    ),
+    Metric(
+        "whatsai_events_late_seconds",
+        "gauge",
+        "Seconds since the earliest due time of a new event that waits.",
+        _gauge(lambda state: round(state.backlog.late, 1)),
+    ),
+    Metric(
+        "whatsai_events_failed",
+        "gauge",
+        f"Events that used up their attempts and wait for a replay, counted up to {MAX_COUNTED}.",
+        _gauge(lambda state: state.backlog.failed),
+    ),
+    Metric(
+        "whatsai_change_feed_lag_seconds",
+        "gauge",
+        "Seconds by which readers of the change feed are behind, because a transaction is still open.",
+        _gauge(lambda state: round(state.feed_lag, 1)),
+    ),
+    Metric(
+        "whatsai_outbox_rows",
+        "gauge",
+        "Writes that the shared store of the cache has not been told about yet.",
+        _gauge(lambda state: state.outbox),
+    ),
+    Metric(
+        "whatsai_cache_breaker_open",
+        "gauge",
+        "Whether the process that answers bypasses the cache, because the store does not answer it.",
+        _gauge(lambda state: int(not state.is_cache_used)),
+    ),
     Metric(
         "whatsai_cache_operations_total",
         "counter",

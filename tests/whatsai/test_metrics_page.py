@@ -1,5 +1,6 @@
 """The page `/metrics` shows the sums of all processes to those who have the key."""
 
+import re
 from typing import Any
 
 import pytest
@@ -56,3 +57,22 @@ def test_prometheus_needs_no_known_host_and_no_https(settings: Any) -> None:
 
 def test_other_methods_are_not_allowed() -> None:
     assert Client().post("/metrics").status_code == 405
+
+
+def test_gauges_name_the_instances() -> None:
+    for name, state in (("sales", "open"), ("support", "close")):
+        Instance.objects.create(name=name, state=state)
+    found = scrape().content.decode()
+    assert re.findall(r'whatsai_instance_up\{id="\d+",instance="(\w+)"\} (\d)', found) == [
+        ("sales", "1"),
+        ("support", "0"),
+    ]
+    assert 'whatsai_instances{state="close"} 1\n' in found
+    assert "whatsai_events_waiting 0\n" in found
+
+
+def test_a_scrape_takes_a_constant_number_of_queries(django_assert_max_num_queries: Any) -> None:
+    for number in range(20):
+        Instance.objects.create(name=str(number), state="open")
+    with django_assert_max_num_queries(10):
+        assert scrape().status_code == 200
