@@ -1,6 +1,8 @@
-"""Starts the ingestion threads of a web process: `WebBackgroundThread`, and a worker if `IN_WEB_PROCESS` is set.
+"""Starts the threads of a web process: of ingestion, with a worker if `IN_WEB_PROCESS` is set, and of monitoring.
 
-The ingestion threads stop when the process exits. A forked child process starts ingestion threads of its own.
+A process that runs a worker alone starts only the threads of monitoring.
+
+The threads stop when the process exits. A forked child process starts threads of its own.
 """
 
 import atexit
@@ -10,34 +12,44 @@ from conversations.ingest import metrics, notify, sqlite_lock
 from conversations.ingest.conf import Options
 from conversations.ingest.inbox.web_background import WebBackgroundThread
 from conversations.ingest.worker.worker import Worker
+from conversations.monitoring.threads import STOP_SECONDS, MonitoringThread, make_threads
 from logs.fork import after_fork
 
 STOP_TIMEOUT = 10.0  # seconds that `stop` waits for each thread to finish its current work
 
-_running: list[tuple[WebBackgroundThread | Worker, threading.Thread]] = []
+Service = WebBackgroundThread | Worker | MonitoringThread
+
+_running: list[tuple[Service, threading.Thread]] = []
 
 
 def start() -> None:
-    """Start the ingestion threads of this process, unless they are running already."""
+    """Start the threads of a web process, unless they are running already."""
     if not _running:
         _start_threads()
         after_fork(_restart_after_fork)
         atexit.register(stop)
 
 
+def start_monitoring() -> None:
+    """Start the threads of monitoring in a process that runs a worker alone."""
+    _running[:] = [(service, _start_thread(service)) for service in make_threads()]
+    atexit.register(stop)
+
+
 def stop() -> None:
-    """Stop the ingestion threads, the worker first, and wait up to `STOP_TIMEOUT` for each to finish its work."""
+    """Stop the threads, the worker before the others of ingestion, and wait for each to finish its work."""
     for service, thread in reversed(_running):
         service.stop()
         notify.notify_local()
-        thread.join(STOP_TIMEOUT)
+        thread.join(STOP_SECONDS if isinstance(service, MonitoringThread) else STOP_TIMEOUT)
     _running.clear()
 
 
 def _start_threads() -> None:
-    services: list[WebBackgroundThread | Worker] = [
+    services: list[Service] = [
         WebBackgroundThread(),
         *([Worker()] if Options.read().in_web_process else []),
+        *make_threads(),
     ]
     _running[:] = [(service, _start_thread(service)) for service in services]
 
@@ -49,8 +61,9 @@ def _restart_after_fork() -> None:
     _start_threads()
 
 
-def _start_thread(service: WebBackgroundThread | Worker) -> threading.Thread:
-    name = f"ingest-{type(service).__name__.lower()}"
+def _start_thread(service: Service) -> threading.Thread:
+    prefix = "monitoring" if isinstance(service, MonitoringThread) else "ingest"
+    name = f"{prefix}-{type(service).__name__.lower()}"
     thread = threading.Thread(target=service.run, name=name, daemon=True)
     thread.start()
     return thread

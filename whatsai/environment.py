@@ -18,7 +18,7 @@ from environs import Env, EnvValidationError, ValidationError, validate
 
 from logs import config, levels
 from logs.contexts import Context
-from whatsai import media_storage
+from whatsai import mail_server, media_storage
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR = BASE_DIR / "var"  # the default folder of everything that the site writes
@@ -74,6 +74,12 @@ class Environment:
     ingest_keep_mb: int
     ingest_pending_days: float
     metrics_key: str
+    alarm_email: list[str]
+    alarm_webhook_url: str
+    alarm_silent_hours: int
+    audit_minutes: float
+    email_url: str
+    email_from: str
     public_url: str
     time_zone: str
     language_code: str
@@ -168,6 +174,12 @@ def read(base_dir: Path = BASE_DIR) -> Environment:
         "ingest_keep_mb": env.int("INGEST_KEEP_MB", default=1024, validate=validate.Range(min=0)),
         "ingest_pending_days": env.float("INGEST_PENDING_DAYS", default=7.0, validate=validate.Range(min=0.1)),
         "metrics_key": env.str("METRICS_KEY", default="", validate=_optional(_metrics_key)),
+        "alarm_email": env.list("ALARM_EMAIL", default=[]),
+        "alarm_webhook_url": env.str("ALARM_WEBHOOK_URL", default="", validate=_optional(_scheme(*WEB_SCHEMES))),
+        "alarm_silent_hours": env.int("ALARM_SILENT_HOURS", default=3, validate=validate.Range(min=0, max=24)),
+        "audit_minutes": env.float("AUDIT_MINUTES", default=60.0, validate=validate.Range(min=0)),
+        "email_url": env.str("EMAIL_URL", default="smtp://127.0.0.1:25", validate=_mail_server),
+        "email_from": env.str("EMAIL_FROM", default="whatsai@localhost"),
         "public_url": env.str("PUBLIC_URL", default=_default_public_url(env, base_dir), validate=_scheme(*WEB_SCHEMES)),
         "time_zone": env.str("TIME_ZONE", default="UTC", validate=_time_zone),
         "language_code": env.str("LANGUAGE_CODE", default="en-us"),
@@ -259,6 +271,13 @@ def _media_storage(value: str) -> None:
         media_storage.storage(value)
     except ValueError as error:
         raise ValidationError(f"{error}.") from None
+
+
+def _mail_server(value: str) -> None:
+    try:
+        mail_server.options(value)
+    except ValueError:
+        raise ValidationError("must be smtp://user:password@host:587, smtp+tls://… or smtps://…") from None
 
 
 def _redis(value: str) -> None:

@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 from cachelayer import REDIS_OPTIONS
-from whatsai import environment, media_storage
+from whatsai import environment, mail_server, media_storage
 from whatsai.worker_count import worker_count
 
 env = environment.read()
@@ -205,6 +205,19 @@ SPECTACULAR_SETTINGS = {
 # --- metrics ----------------------------------------------------------------------------------------------------------
 # The key with which Prometheus reads /metrics; empty for no such page.
 METRICS_KEY = env.metrics_key
+
+# --- alarms -----------------------------------------------------------------------------------------------------------
+ALARM_EMAIL = env.alarm_email
+ALARM_WEBHOOK_URL = env.alarm_webhook_url
+ALARM_CHANNELS = [name for name, is_on in (("email", env.alarm_email), ("webhook", env.alarm_webhook_url)) if is_on]
+ALARM_SILENT_HOURS = env.alarm_silent_hours
+# Seconds between two runs of each regular check; 0 for none.
+MONITORING_CHECKS = {"audit": 60 * env.audit_minutes}
+EMAIL_HOST, EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD, EMAIL_USE_TLS, EMAIL_USE_SSL = mail_server.options(
+    env.email_url
+)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.email_from
 
 # --- logs -------------------------------------------------------------------------------------------------------------
 LOG_DIR = env.log_dir

@@ -15,14 +15,19 @@ from conversations.models.idempotent_request import IdempotentRequest
 from conversations.models.ingestion import IngestCounter, IngestLease, PendingUpdate, WebhookEvent
 from conversations.models.instance import Instance
 from conversations.models.message import Message
+from conversations.models.monitoring import ActiveHour, Alarm, AlarmMessage, CheckResult, RefusalMark, Turn
 from conversations.models.participant import Participant
 from conversations.models.state_clock import StateClock
 
 __all__ = [
     "EPOCH",
+    "ActiveHour",
+    "Alarm",
+    "AlarmMessage",
     "ApiToken",
     "Change",
     "ChangeHistory",
+    "CheckResult",
     "Contact",
     "ContactAddress",
     "Conversation",
@@ -36,8 +41,10 @@ __all__ = [
     "Participant",
     "PendingUpdate",
     "ReadingRecord",
+    "RefusalMark",
     "Role",
     "Scope",
     "StateClock",
+    "Turn",
     "WebhookEvent",
 ]

@@ -1,15 +1,17 @@
 """Reads the present state of the site, from which gauges and alarms are made, with a constant number of queries."""
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
 from cachelayer.runtime.runtime import get_runtime
 from cachelayer.write import outbox
-from conversations.models import EPOCH, IngestLease, Instance
+from conversations.models import EPOCH, ActiveHour, CheckResult, IngestLease, Instance, RefusalMark
 from conversations.monitoring.backlog import Backlog, measure
 
 MAX_NUMBERS = 1000  # instances that are watched; of more, those with the lowest primary keys
@@ -30,6 +32,7 @@ class Number(NamedTuple):
     Attributes:
         last_event_at: when events of the instance were last applied; None if never.
         was_paired: whether the instance has been connected to WhatsApp at some time.
+        refused_at: when a webhook of the instance was last refused; None if never.
     """
 
     pk: int
@@ -37,6 +40,7 @@ class Number(NamedTuple):
     state: str
     last_event_at: dt.datetime | None = None
     was_paired: bool = True
+    refused_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,10 @@ class State:
         feed_lag: seconds by which readers of the change feed are behind.
         outbox: the number of writes that the shared store of the cache has not been told about.
         is_cache_used: whether this process uses the cache: its circuit breaker is closed.
+        checks: the last result of each regular check, by its name.
+        check_seconds: how often each check runs that is turned on, by its name.
+        silent_hours: hours without an event after which a number may be silent; 0 for never.
+        active_hours: the hours of the last days with events, for the numbers without events for so many hours.
     """
 
     at: dt.datetime = field(default_factory=timezone.now)
@@ -58,6 +66,10 @@ class State:
     feed_lag: float = 0.0
     outbox: int = 0
     is_cache_used: bool = True
+    checks: dict[str, CheckResult] = field(default_factory=dict)
+    check_seconds: dict[str, float] = field(default_factory=dict)
+    silent_hours: int = 0
+    active_hours: dict[int, frozenset[int]] = field(default_factory=dict)
 
 
 def read() -> State:
@@ -66,8 +78,14 @@ def read() -> State:
     Raises:
         DatabaseError, InterfaceError: the database is unavailable.
     """
+    now, numbers, silent_hours = timezone.now(), _numbers(), settings.ALARM_SILENT_HOURS
     return State(
-        numbers=_numbers(),
+        at=now,
+        numbers=numbers,
+        checks=CheckResult.objects.in_bulk(),
+        check_seconds=settings.MONITORING_CHECKS,
+        silent_hours=silent_hours,
+        active_hours=_active_hours(numbers, now - dt.timedelta(hours=silent_hours)) if silent_hours else {},
         backlog=measure(),
         feed_lag=_feed_lag(),
         outbox=outbox.pending_count(),
@@ -76,11 +94,21 @@ def read() -> State:
 
 
 def _numbers() -> tuple[Number, ...]:
+    refused_at = dict(RefusalMark.objects.values_list("pk", "grew_at"))
     applied_at = dict(IngestLease.objects.filter(next_at__gt=EPOCH).values_list("pk", "next_at"))
     rows = Instance.objects.filter(is_removed=False).order_by("pk").values_list("pk", "name", "state", "owner_jid")
     return tuple(
-        Number(pk, name, state, applied_at.get(pk), bool(owner)) for pk, name, state, owner in rows[:MAX_NUMBERS]
+        Number(pk, name, state, applied_at.get(pk), bool(owner), refused_at.get(pk))
+        for pk, name, state, owner in rows[:MAX_NUMBERS]
     )
+
+
+def _active_hours(numbers: Iterable[Number], before: dt.datetime) -> dict[int, frozenset[int]]:
+    quiet = [number.pk for number in numbers if number.last_event_at is not None and number.last_event_at < before]
+    hours: dict[int, set[int]] = {}
+    for pk, hour in ActiveHour.objects.filter(instance__in=quiet).values_list("instance", "hour") if quiet else ():
+        hours.setdefault(pk, set()).add(hour)
+    return {pk: frozenset(found) for pk, found in hours.items()}
 
 
 def _feed_lag() -> float:

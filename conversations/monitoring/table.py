@@ -11,7 +11,8 @@ from cachelayer.ops import statistics
 from cachelayer.runtime.histograms import FAST, ROUND_TRIP, SLOW, SUM
 from cachelayer.runtime.metrics import EVENTS
 from conversations.ingest.metrics import LAG
-from conversations.models import Instance
+from conversations.models import CheckResult, Instance
+from conversations.monitoring import rules
 from conversations.monitoring.backlog import MAX_COUNTED
 from conversations.monitoring.metric import Metric, Sample
 from conversations.monitoring.reading import Reading
@@ -70,6 +71,19 @@ def _instances(reading: Reading) -> Iterator[Sample]:
     return (Sample(counts[state], (state,)) for state in Instance.State.values)
 
 
+def _alarms(reading: Reading) -> Iterator[Sample]:
+    counts = Counter(finding.kind for finding in rules.find_all(reading.state))
+    return (Sample(counts[rule.kind], (rule.kind,)) for rule in rules.RULES)
+
+
+def _check(value: Callable[[State, CheckResult], float]) -> Callable[[Reading], Iterator[Sample]]:
+    def samples(reading: Reading) -> Iterator[Sample]:
+        for name, result in sorted(reading.state.checks.items()):
+            yield Sample(value(reading.state, result), (name,))
+
+    return samples
+
+
 METRICS = (
     Metric(
         "whatsai_instance_up",
@@ -121,6 +135,28 @@ METRICS = (
         "gauge",
         "Whether the process that answers bypasses the cache, because the store does not answer it.",
         _gauge(lambda state: int(not state.is_cache_used)),
+    ),
+    Metric("whatsai_alarms", "gauge", "What needs a person now, by the kind of alarm.", _alarms, ("kind",)),
+    Metric(
+        "whatsai_check_ok",
+        "gauge",
+        "Whether the last run of a regular check found all well: the audit of the cache.",
+        _check(lambda _, result: int(result.is_ok)),
+        ("check",),
+    ),
+    Metric(
+        "whatsai_check_age_seconds",
+        "gauge",
+        "Seconds since the last run of a regular check.",
+        _check(lambda state, result: round((state.at - result.at).total_seconds(), 1)),
+        ("check",),
+    ),
+    Metric(
+        "whatsai_check_duration_seconds",
+        "gauge",
+        "Seconds that the last run of a regular check took.",
+        _check(lambda _, result: round(result.seconds, 3)),
+        ("check",),
     ),
     Metric(
         "whatsai_cache_operations_total",

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from conversations import startup
 from conversations.ingest import status
 from conversations.ingest.worker import replay
 from conversations.ingest.worker.worker import Worker
@@ -52,7 +53,9 @@ class Command(BaseCommand):
             worker = _worker()
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: worker.stop())
+            startup.start_monitoring()
             worker.run()
+            startup.stop()
 
 
 def _worker() -> Worker:

@@ -1,0 +1,41 @@
+"""Remembers what the rules compare the present with: in which hours numbers had events, and refused webhooks."""
+
+import datetime as dt
+
+from django.utils import timezone
+
+from conversations.models import ActiveHour, Alarm, IngestCounter, IngestLease, RefusalMark
+from conversations.monitoring.rules import HOUR, USUAL_DAYS
+
+KEPT_ALARMS = dt.timedelta(days=90)
+KEPT_HOURS = 24 * (max(USUAL_DAYS) + 1)
+ACTIVITY_SECONDS = 600.0
+
+
+def remember_activity() -> None:
+    """Store in which hour each number last had events, and delete what is too old. Call it some times an hour."""
+    now = timezone.now()
+    recent = IngestLease.objects.filter(next_at__gt=now - dt.timedelta(seconds=2 * ACTIVITY_SECONDS), next_at__lte=now)
+    rows = [ActiveHour(instance_id=pk, hour=hour_of(at)) for pk, at in recent.values_list("pk", "next_at")]
+    ActiveHour.objects.bulk_create(rows, ignore_conflicts=True)
+    ActiveHour.objects.filter(hour__lt=hour_of(now) - KEPT_HOURS).delete()
+    Alarm.objects.filter(ended_at__lt=now - KEPT_ALARMS).delete()
+
+
+def remember_refusals() -> None:
+    """Store which numbers of refused webhooks have grown since the last call."""
+    marks = RefusalMark.objects.in_bulk()
+    counts = dict(IngestCounter.objects.filter(name="refused").values_list("instance", "value"))
+    new = [RefusalMark(pk=pk, value=value) for pk, value in counts.items() if pk not in marks]
+    RefusalMark.objects.bulk_create(new, ignore_conflicts=True)
+    grown = [mark for pk, mark in marks.items() if counts.get(pk, 0) != mark.value]
+    for mark in grown:
+        value = counts.get(mark.pk, 0)
+        mark.grew_at = timezone.now() if value > mark.value else mark.grew_at
+        mark.value = value
+    RefusalMark.objects.bulk_update(grown, ["value", "grew_at"])
+
+
+def hour_of(moment: dt.datetime) -> int:
+    """Return the hour of a moment, counted from the epoch."""
+    return int(moment.timestamp()) // HOUR

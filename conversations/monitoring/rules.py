@@ -1,0 +1,182 @@
+"""The rules of the alarms: pure functions from the state of the site to what needs a person now.
+
+`RULES` is the policy. A rule that holds raises an alarm; once it has held for its patience, messages are sent, once.
+The home page shows what holds now (`conversations.monitoring.attention`).
+"""
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from conversations.models import Instance
+from conversations.monitoring.state import Number, State
+
+REFUSED_FOR = dt.timedelta(minutes=10)  # how long a refused webhook keeps its alarm
+LATE_SECONDS = 120.0
+FEED_LAG_SECONDS = 60.0
+MISSED_CHECKS = 5  # a regular check that was missed so often has failed
+USUAL_DAYS = (1, 2, 3, 7)  # a number is silent if it had events at this time of day, so many days ago each
+HOUR = 3600
+
+DROPPED = (Instance.State.CLOSED, Instance.State.REFUSED)
+
+
+class Finding(NamedTuple):
+    """What a rule has found: the alarm's kind, the primary key and name of an instance (0 and ""), and words."""
+
+    kind: str
+    subject: int = 0
+    name: str = ""
+    detail: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong, as a sentence without its full stop."""
+        return f"{self.name or 'The site'}: {TITLES.get(self.kind, self.kind)}" + (
+            f" ({self.detail})" if self.detail else ""
+        )
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One kind of alarm.
+
+    Attributes:
+        kind: the name of the alarm.
+        title: what is wrong, in a few words.
+        patience: seconds for which the rule must hold before messages are sent; None for no messages.
+        find: returns the details that the rule finds, each with the number that it is about or None.
+        advice: what to do.
+    """
+
+    kind: str
+    title: str
+    patience: float | None
+    find: Callable[[State], Iterable[tuple[Number | None, str]]]
+    advice: str
+
+
+def find_all(state: State) -> list[Finding]:
+    """Return everything that needs a person now, in the order of the rules."""
+    return [
+        Finding(rule.kind, *((number.pk, number.name) if number else (0, "")), detail)
+        for rule in RULES
+        for number, detail in rule.find(state)
+    ]
+
+
+def usual_hours(now: dt.datetime, silent_hours: int) -> list[frozenset[int]]:
+    """Return the hours before the same time of `USUAL_DAYS`, as hours since the epoch, a set for each day."""
+    hour = int(now.timestamp()) // HOUR
+    return [frozenset(hour - 24 * day - before for before in range(silent_hours)) for day in USUAL_DAYS]
+
+
+def _disconnected(state: State) -> Iterator[tuple[Number, str]]:
+    for number in state.numbers:
+        if number.state in DROPPED or (number.state == Instance.State.CONNECTING and number.was_paired):
+            yield number, number.state
+
+
+def _pairing(state: State) -> Iterator[tuple[Number, str]]:
+    for number in state.numbers:
+        if number.state == Instance.State.CONNECTING and not number.was_paired:
+            yield number, ""
+
+
+def _silent(state: State) -> Iterator[tuple[Number, str]]:
+    for number in state.numbers:
+        if number.state not in DROPPED and number.last_event_at is not None and _is_silent(number, state):
+            yield number, f"none since {number.last_event_at:%Y-%m-%d %H:%M} UTC"
+
+
+def _is_silent(number: Number, state: State) -> bool:
+    hours = state.active_hours.get(number.pk, frozenset())
+    return bool(hours) and all(hours & usual for usual in usual_hours(state.at, state.silent_hours))
+
+
+def _refused(state: State) -> Iterator[tuple[Number, str]]:
+    for number in state.numbers:
+        if number.refused_at is not None and state.at - number.refused_at < REFUSED_FOR:
+            yield number, ""
+
+
+def _backlog(state: State) -> Iterator[tuple[None, str]]:
+    if state.backlog.late > LATE_SECONDS:
+        yield None, f"{state.backlog.waiting} wait, the earliest for {state.backlog.late:.0f} s"
+
+
+def _feed(state: State) -> Iterator[tuple[None, str]]:
+    if state.feed_lag > FEED_LAG_SECONDS:
+        yield None, f"by {state.feed_lag:.0f} s"
+
+
+def _cache(state: State) -> Iterator[tuple[None, str]]:
+    if not state.is_cache_used:
+        yield None, ""
+
+
+def _check(name: str) -> Callable[[State], Iterator[tuple[None, str]]]:
+    def find(state: State) -> Iterator[tuple[None, str]]:
+        result, seconds = state.checks.get(name), state.check_seconds.get(name, 0.0)
+        if result is None or not seconds:
+            return
+        if not result.is_ok:
+            yield None, result.detail
+        elif state.at - result.at > dt.timedelta(seconds=MISSED_CHECKS * seconds):
+            yield None, f"did not run since {result.at:%Y-%m-%d %H:%M} UTC"
+
+    return find
+
+
+RULES = (
+    Rule(
+        "disconnected",
+        "the number is not connected to WhatsApp",
+        60,
+        _disconnected,
+        "Open the number in Evolution and connect it again, with a QR code if it asks for one.",
+    ),
+    Rule(
+        "pairing", "the number waits for its QR code", None, _pairing, "Scan the QR code of the number with the phone."
+    ),
+    Rule(
+        "silent",
+        "no events, although there were some at this time on other days",
+        0,
+        _silent,
+        "Send a message to the number. If it does not arrive here, look at the webhook in Evolution.",
+    ),
+    Rule(
+        "refused",
+        "webhooks are refused, because their token is missing or wrong",
+        0,
+        _refused,
+        "Run manage.py webhook_token for the number, and paste the new token into Evolution.",
+    ),
+    Rule(
+        "backlog",
+        "events wait too long",
+        60,
+        _backlog,
+        "Look whether the workers run (manage.py ingest), and start more of them.",
+    ),
+    Rule(
+        "feed",
+        "the change feed is behind",
+        60,
+        _feed,
+        "End the transaction that is open in PostgreSQL: see pg_stat_activity.",
+    ),
+    Rule("cache", "the cache is not in use", 60, _cache, "Look whether Redis runs; reads use the database meanwhile."),
+    Rule("probe", "the probe fails", 0, _check("probe"), "See the logs of the context general."),
+    Rule(
+        "audit",
+        "the cache differs from the database",
+        0,
+        _check("audit"),
+        "Run manage.py cache_audit to see the entries, and manage.py cache_clear --all to drop all.",
+    ),
+)
+TITLES = {rule.kind: rule.title for rule in RULES}
+BY_KIND = {rule.kind: rule for rule in RULES}

@@ -1,0 +1,116 @@
+"""Sends the queued messages about alarms: those that are due together in one e-mail or one request.
+
+A message is tried `MAX_ATTEMPTS` times, with growing pauses. A process that dies while it sends leaves the message due
+again, so a message may rarely arrive twice.
+"""
+
+import datetime as dt
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.db.models import F
+from django.utils import timezone
+
+from conversations.models import AlarmMessage
+from conversations.monitoring.alarms import finding_of
+from conversations.monitoring.rules import BY_KIND
+from logs.contexts import Context
+
+SENDING_SECONDS = 5.0  # between two looks for due messages
+TIMEOUT = 10.0  # seconds for a server to take a message
+MAX_ATTEMPTS = 8
+FIRST_RETRY = dt.timedelta(seconds=30)  # doubles with each attempt: the last attempt is an hour after the first
+MAX_MESSAGES = 100  # in one e-mail or request
+KEPT = dt.timedelta(days=1)
+log = Context.GENERAL.logger
+
+Channel = AlarmMessage.Channel
+
+
+def send_due(channel: str) -> None:
+    """Send the due messages of a channel.
+
+    Raises:
+        DatabaseError, InterfaceError: the database is unavailable.
+    """
+    now = timezone.now()
+    due = AlarmMessage.objects.filter(channel=channel, sent_at=None, due_at__lte=now, attempts__lt=MAX_ATTEMPTS)
+    messages = list(due.select_related("alarm").order_by("pk")[:MAX_MESSAGES])
+    if not messages:
+        return
+    for message in messages:  # before they are sent, so that a message that cannot be sent is not sent for ever
+        message.due_at = now + FIRST_RETRY * 2**message.attempts
+        message.attempts += 1
+    AlarmMessage.objects.bulk_update(messages, ["due_at", "attempts"])
+    try:
+        _SENDERS[channel](messages)
+    except Exception as error:  # noqa: BLE001 - whatever a mail server or its library raises, the message is tried again
+        is_last = all(message.attempts >= MAX_ATTEMPTS for message in messages)
+        text = "given up" if is_last else "tried again later"
+        log.error("Alarm NOT SENT by %s: %s; %s", channel, type(error).__name__, text)  # noqa: TRY400 - a traceback may quote the password
+    else:
+        AlarmMessage.objects.filter(pk__in=[message.pk for message in messages]).update(sent_at=F("due_at"))
+
+
+def lines(messages: Sequence[AlarmMessage]) -> list[str]:
+    """Return a paragraph about each alarm."""
+    found = []
+    for message in messages:
+        alarm = message.alarm
+        sentence = finding_of(alarm).sentence
+        if message.is_recovery:
+            found.append(f"Over: {sentence}. It began at {alarm.since:%Y-%m-%d %H:%M} UTC.")
+        else:
+            advice = BY_KIND[alarm.kind].advice
+            found.append(f"{sentence}, since {alarm.since:%Y-%m-%d %H:%M} UTC. {advice}")
+    return found
+
+
+def _send_email(messages: Sequence[AlarmMessage]) -> None:
+    first = messages[0]
+    title = finding_of(first.alarm).sentence
+    others = f" and {len(messages) - 1} more" if len(messages) > 1 else ""
+    subject = f"[WhatsAI] {'over: ' if first.is_recovery else ''}{title}{others}"
+    body = "\n\n".join([*lines(messages), f"{settings.PUBLIC_URL}/admin/"])
+    EmailMessage(" ".join(subject.split()), body, settings.DEFAULT_FROM_EMAIL, settings.ALARM_EMAIL).send()
+
+
+def _send_webhook(messages: Sequence[AlarmMessage]) -> None:
+    content = {"text": "\n".join(lines(messages)), "alarms": [_as_json(message) for message in messages]}
+    request = Request(  # noqa: S310 - the environment has checked the scheme
+        settings.ALARM_WEBHOOK_URL, json.dumps(content).encode(), {"Content-Type": "application/json"}, method="POST"
+    )
+    with build_opener(_NoRedirects).open(request, timeout=TIMEOUT) as response:
+        response.read(1)
+
+
+def _as_json(message: AlarmMessage) -> dict[str, Any]:
+    alarm = message.alarm
+    return {
+        "id": alarm.pk,
+        "kind": alarm.kind,
+        "state": "ended" if message.is_recovery else "raised",
+        "instance_id": alarm.subject or None,
+        "instance": alarm.name,
+        "title": BY_KIND[alarm.kind].title,
+        "detail": alarm.detail,
+        "since": alarm.since.isoformat(),
+        "ended_at": alarm.ended_at.isoformat() if alarm.ended_at else None,
+    }
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    """Takes a redirect for a failure: the URL is wrong, and a POST must not become a GET."""
+
+    def redirect_request(self, *_args: Any, **_options: Any) -> None:
+        return None
+
+
+_SENDERS: dict[str, Callable[[Sequence[AlarmMessage]], None]] = {
+    Channel.EMAIL: _send_email,
+    Channel.WEBHOOK: _send_webhook,
+}
