@@ -26,7 +26,7 @@ from cachelayer import CachedModel, Page
 from cachelayer.orm.rules import REMEMBERED
 from cachelayer.protocol.codec import DecodeError, decode, encode
 from cachelayer.read.serializers import MEMO_KEY_BYTES, PageSerializer, RowSerializer, ValueSerializer, copy_factory
-from conversations.models import Contact, Instance, Message
+from conversations.models import Alarm, Contact, Instance, Message
 from tests.conversations.rows import NOON, a_chat, a_contact, a_group, a_message, an_instance
 
 JSON = {"é": [1, 2.5, None, True, {"deep": [[], {}, "x"]}], "": {"n": 2**70}}
@@ -68,6 +68,7 @@ VALUES: dict[str, Any] = {
     "TextField": "a\nb" * 100,
     "JSONField": JSON,
     "BooleanField": True,
+    "FloatField": 0.5,
     "IntegerField": -7,
     "SmallIntegerField": 3,
     "PositiveIntegerField": 7,
@@ -83,7 +84,14 @@ def make_row(model: type[Model]) -> Model:
     chat = a_group(an_instance(name=VALUES["CharField"]))
     user = User.objects.create_user("ana")
     contact = a_chat(chat.instance).contact
-    sources = (a_message(chat, sender=a_contact(chat.instance)), chat, contact, chat.instance, user)
+    sources = (
+        a_message(chat, sender=a_contact(chat.instance)),
+        chat,
+        contact,
+        chat.instance,
+        user,
+        Alarm.objects.create(kind="x"),
+    )
     row = next((source for source in sources if type(source) is model), None) or model()
     for field in cast("list[Field[Any, Any]]", model._meta.concrete_fields):  # noqa: SLF001 - Django documents the attribute _meta
         if field.is_relation:

@@ -9,9 +9,13 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
 
 from conversations.models import (
+    ActiveHour,
+    Alarm,
+    AlarmMessage,
     ApiToken,
     Change,
     ChangeHistory,
+    CheckResult,
     Contact,
     ContactAddress,
     Conversation,
@@ -25,7 +29,9 @@ from conversations.models import (
     Participant,
     PendingUpdate,
     ReadingRecord,
+    RefusalMark,
     StateClock,
+    Turn,
     WebhookEvent,
 )
 from tests.conversations.rows import NOON, a_chat, a_contact, a_group, a_message, an_instance
@@ -205,6 +211,8 @@ def fill(instance: Instance) -> None:
     StateClock.objects.create(instance=instance, subject="instance")
     IngestLease.objects.create(instance=instance)
     IngestCounter.objects.create(instance=instance, name="applied", value=1)
+    ActiveHour.objects.create(instance=instance, hour=1)
+    RefusalMark.objects.create(instance=instance, value=1)
     user = User.objects.create_user(f"agent of {instance.name}")
     Membership.objects.create(user=user, instance=instance)
     ReadingRecord.objects.create(instance=instance, user=user, conversation_pk=chat.pk, conversation_jid=chat.jid)
@@ -215,8 +223,9 @@ def test_deleting_an_instance_deletes_its_rows_and_no_others() -> None:
     fill(one)
     fill(two)
     # A token and its requests belong to a user, who may be a member of other instances too. Triggers write the tally,
-    # and the log, which says that the rows were deleted.
+    # and the log, which says that the rows were deleted. Alarms end by themselves.
     others = {ApiToken, Change, ChangeHistory, ConversationTally, IdempotentRequest}
+    others |= {Alarm, AlarmMessage, CheckResult, Turn}
     models = [model for model in apps.get_app_config("conversations").get_models() if model not in others]
     assert {Contact, ContactAddress, Conversation, Instance, Message, PendingUpdate, Participant} <= set(models)
     before = {model: model._default_manager.count() for model in models}  # noqa: SLF001 - Django documents the attribute _default_manager
