@@ -25,6 +25,36 @@ class Sample(NamedTuple):
     extra: tuple[tuple[str, str], ...] = ()
 
 
+class Panel(NamedTuple):
+    """How the dashboard shows a metric.
+
+    Attributes:
+        title: the title of the panel.
+        unit: Grafana's name of the unit.
+        query: the query; "" for the usual one of the metric's type.
+    """
+
+    title: str
+    unit: str = "short"
+    query: str = ""
+
+
+class Alert(NamedTuple):
+    """An alert of Prometheus, beside those of the alarm rules.
+
+    Attributes:
+        name: the name.
+        query: the query, which has a result if something is wrong.
+        minutes: for how long it must have one.
+        summary: what is wrong, as a sentence.
+    """
+
+    name: str
+    query: str
+    minutes: int
+    summary: str
+
+
 @dataclass(frozen=True)
 class Metric:
     """A metric of the table `conversations.monitoring.table.METRICS`.
@@ -35,6 +65,8 @@ class Metric:
         help: what the value is, in one line.
         samples: returns the samples of the metric in a reading.
         labels: the names of the labels. Their values come from the code or are bounded in number.
+        panel: how the dashboard shows it; None if it does not.
+        alert: an alert about it, if no alarm rule is about the same.
     """
 
     name: str
@@ -42,3 +74,5 @@ class Metric:
     help: str
     samples: Callable[[Reading], Iterable[Sample]]
     labels: tuple[str, ...] = ()
+    panel: Panel | None = None
+    alert: Alert | None = None

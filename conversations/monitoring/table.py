@@ -14,7 +14,7 @@ from conversations.ingest.metrics import LAG
 from conversations.models import CheckResult, Instance
 from conversations.monitoring import rules
 from conversations.monitoring.backlog import MAX_COUNTED
-from conversations.monitoring.metric import Metric, Sample
+from conversations.monitoring.metric import Alert, Metric, Panel, Sample
 from conversations.monitoring.reading import Reading
 from conversations.monitoring.requests import REQUESTS
 from conversations.monitoring.state import MAX_NUMBERS, State
@@ -91,6 +91,7 @@ METRICS = (
         f"Whether an instance is connected to WhatsApp; of the {MAX_NUMBERS} with the lowest ids.",
         _instance_up,
         ("id", "instance"),
+        panel=Panel("Connected numbers", "bool_on_off"),
     ),
     Metric(
         "whatsai_instance_last_event_seconds",
@@ -98,51 +99,76 @@ METRICS = (
         "Seconds since events of an instance were last applied.",
         _last_event,
         ("id", "instance"),
+        panel=Panel("Time since the last event", "s"),
     ),
-    Metric("whatsai_instances", "gauge", "Instances by the state of their connection.", _instances, ("state",)),
+    Metric(
+        "whatsai_instances",
+        "gauge",
+        "Instances by the state of their connection.",
+        _instances,
+        ("state",),
+        panel=Panel("Numbers by state"),
+    ),
     Metric(
         "whatsai_events_waiting",
         "gauge",
         f"New webhook events that are stored and not applied yet, counted up to {MAX_COUNTED}.",
         _gauge(lambda state: state.backlog.waiting),
+        panel=Panel("Events that wait"),
     ),
     Metric(
         "whatsai_events_late_seconds",
         "gauge",
         "Seconds since the earliest due time of a new event that waits.",
         _gauge(lambda state: round(state.backlog.late, 1)),
+        panel=Panel("Delay of the earliest event", "s"),
     ),
     Metric(
         "whatsai_events_failed",
         "gauge",
         f"Events that used up their attempts and wait for a replay, counted up to {MAX_COUNTED}.",
         _gauge(lambda state: state.backlog.failed),
+        panel=Panel("Failed events"),
+        alert=Alert("WhatsAIFailedEvents", "whatsai_events_failed > 0", 5, "Events could not be applied."),
     ),
     Metric(
         "whatsai_change_feed_lag_seconds",
         "gauge",
         "Seconds by which readers of the change feed are behind, because a transaction is still open.",
         _gauge(lambda state: round(state.feed_lag, 1)),
+        panel=Panel("Delay of the change feed", "s"),
     ),
     Metric(
         "whatsai_outbox_rows",
         "gauge",
         "Writes that the shared store of the cache has not been told about yet.",
         _gauge(lambda state: state.outbox),
+        panel=Panel("Outbox of the cache"),
+        alert=Alert("WhatsAIOutbox", "whatsai_outbox_rows > 0", 5, "Writes wait until Redis can be told about them."),
     ),
     Metric(
         "whatsai_cache_breaker_open",
         "gauge",
         "Whether the process that answers bypasses the cache, because the store does not answer it.",
         _gauge(lambda state: int(not state.is_cache_used)),
+        panel=Panel("Cache bypassed", "bool_yes_no"),
     ),
-    Metric("whatsai_alarms", "gauge", "What needs a person now, by the kind of alarm.", _alarms, ("kind",)),
+    Metric(
+        "whatsai_alarms",
+        "gauge",
+        "What needs a person now, by the kind of alarm.",
+        _alarms,
+        ("kind",),
+        panel=Panel("Alarms"),
+        alert=Alert("WhatsAIAway", "absent(whatsai_alarms)", 2, "The site does not answer Prometheus."),
+    ),
     Metric(
         "whatsai_check_ok",
         "gauge",
         "Whether the last run of a regular check found all well: the audit of the cache.",
         _check(lambda _, result: int(result.is_ok)),
         ("check",),
+        panel=Panel("Regular checks", "bool_on_off"),
     ),
     Metric(
         "whatsai_check_age_seconds",
@@ -157,6 +183,7 @@ METRICS = (
         "Seconds that the last run of a regular check took.",
         _check(lambda _, result: round(result.seconds, 3)),
         ("check",),
+        panel=Panel("Duration of regular checks", "s"),
     ),
     Metric(
         "whatsai_cache_operations_total",
@@ -164,6 +191,13 @@ METRICS = (
         "Operations of the cache by namespace and tier, such as hits, misses, fills and invalidations.",
         _cache_operations,
         ("namespace", "tier", "operation"),
+        panel=Panel(
+            "Reads answered by the cache",
+            "percentunit",
+            'sum by (namespace) (rate(whatsai_cache_operations_total{operation=~"hits|negatives"}[5m])) / '
+            'sum by (namespace) (rate(whatsai_cache_operations_total{operation=~"hits|negatives"}[5m])'
+            ' or rate(whatsai_cache_operations_total{tier="shared",operation=~"misses|bypasses"}[5m]))',
+        ),
     ),
     Metric(
         "whatsai_cache_events_total",
@@ -171,6 +205,7 @@ METRICS = (
         "Rare events of the cache, such as outages, recoveries and lost channels.",
         _cache_events,
         ("event",),
+        panel=Panel("Rare events of the cache", "ops"),
     ),
     Metric(
         "whatsai_webhook_events_total",
@@ -178,6 +213,7 @@ METRICS = (
         "Webhook events by what happened to them: received, refused, applied, failed, retried and so on.",
         _ingestion,
         ("counter",),
+        panel=Panel("Webhook events", "ops"),
     ),
     Metric(
         REQUESTS,
@@ -185,18 +221,33 @@ METRICS = (
         "Seconds from the arrival of a complete request to its response, without the time that sending takes.",
         _histogram(REQUESTS, SLOW),
         ("route", "status"),
+        panel=Panel("Requests, 95th percentile", "s"),
+        alert=Alert(
+            "WhatsAIServerErrors",
+            'sum(rate(whatsai_http_request_seconds_count{status="5xx"}[5m])) > 0.05',
+            5,
+            "Requests are answered with errors of the server.",
+        ),
     ),
-    Metric(STATEMENTS, "histogram", "Seconds that an SQL statement took.", _histogram(STATEMENTS, FAST)),
+    Metric(
+        STATEMENTS,
+        "histogram",
+        "Seconds that an SQL statement took.",
+        _histogram(STATEMENTS, FAST),
+        panel=Panel("SQL statements, 95th percentile", "s"),
+    ),
     Metric(
         ROUND_TRIP,
         "histogram",
         "Seconds that a round trip to Redis took, with the wait for a connection.",
         _histogram(ROUND_TRIP, FAST),
+        panel=Panel("Round trips to Redis, 95th percentile", "s"),
     ),
     Metric(
         LAG,
         "histogram",
         "Seconds from the receipt of a webhook event to the commit of what it says, without imports and retries.",
         _histogram(LAG, SLOW),
+        panel=Panel("Ingestion, 95th percentile", "s"),
     ),
 )
