@@ -78,6 +78,8 @@ class Environment:
     alarm_webhook_url: str
     alarm_silent_hours: int
     audit_minutes: float
+    probe_url: str
+    probe_seconds: float
     email_url: str
     email_from: str
     public_url: str
@@ -178,6 +180,8 @@ def read(base_dir: Path = BASE_DIR) -> Environment:
         "alarm_webhook_url": env.str("ALARM_WEBHOOK_URL", default="", validate=_optional(_scheme(*WEB_SCHEMES))),
         "alarm_silent_hours": env.int("ALARM_SILENT_HOURS", default=3, validate=validate.Range(min=0, max=24)),
         "audit_minutes": env.float("AUDIT_MINUTES", default=60.0, validate=validate.Range(min=0)),
+        "probe_url": env.str("PROBE_URL", default="", validate=_optional(_scheme(*WEB_SCHEMES))),
+        "probe_seconds": env.float("PROBE_SECONDS", default=60.0, validate=validate.Range(min=5)),
         "email_url": env.str("EMAIL_URL", default="smtp://127.0.0.1:25", validate=_mail_server),
         "email_from": env.str("EMAIL_FROM", default="whatsai@localhost"),
         "public_url": env.str("PUBLIC_URL", default=_default_public_url(env, base_dir), validate=_scheme(*WEB_SCHEMES)),

@@ -169,7 +169,13 @@ RULES = (
         "End the transaction that is open in PostgreSQL: see pg_stat_activity.",
     ),
     Rule("cache", "the cache is not in use", 60, _cache, "Look whether Redis runs; reads use the database meanwhile."),
-    Rule("probe", "the probe fails", 0, _check("probe"), "See the logs of the context general."),
+    Rule(
+        "probe",
+        "the probe fails",
+        0,
+        _check("probe"),
+        "Look at the step that failed: the proxy, the web processes, the workers, Redis.",
+    ),
     Rule(
         "audit",
         "the cache differs from the database",

@@ -8,7 +8,6 @@ import datetime as dt
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from django.conf import settings
 from django.core.mail import EmailMessage
@@ -17,6 +16,7 @@ from django.utils import timezone
 
 from conversations.models import AlarmMessage
 from conversations.monitoring.alarms import finding_of
+from conversations.monitoring.http_client import send
 from conversations.monitoring.rules import BY_KIND
 from logs.contexts import Context
 
@@ -81,10 +81,8 @@ def _send_email(messages: Sequence[AlarmMessage]) -> None:
 
 def _send_webhook(messages: Sequence[AlarmMessage]) -> None:
     content = {"text": "\n".join(lines(messages)), "alarms": [_as_json(message) for message in messages]}
-    request = Request(  # noqa: S310 - the environment has checked the scheme
-        settings.ALARM_WEBHOOK_URL, json.dumps(content).encode(), {"Content-Type": "application/json"}, method="POST"
-    )
-    with build_opener(_NoRedirects).open(request, timeout=TIMEOUT) as response:
+    headers, body = {"Content-Type": "application/json"}, json.dumps(content).encode()
+    with send(settings.ALARM_WEBHOOK_URL, headers, body, timeout=TIMEOUT) as response:
         response.read(1)
 
 
@@ -101,13 +99,6 @@ def _as_json(message: AlarmMessage) -> dict[str, Any]:
         "since": alarm.since.isoformat(),
         "ended_at": alarm.ended_at.isoformat() if alarm.ended_at else None,
     }
-
-
-class _NoRedirects(HTTPRedirectHandler):
-    """Takes a redirect for a failure: the URL is wrong, and a POST must not become a GET."""
-
-    def redirect_request(self, *_args: Any, **_options: Any) -> None:
-        return None
 
 
 _SENDERS: dict[str, Callable[[Sequence[AlarmMessage]], None]] = {

@@ -14,6 +14,7 @@ from cachelayer.write import outbox
 from conversations.models import EPOCH, ActiveHour, CheckResult, IngestLease, Instance, RefusalMark
 from conversations.monitoring.backlog import Backlog, measure
 
+PROBE = "whatsai-probe"  # the name of the instance that belongs to the probe, which is no number
 MAX_NUMBERS = 1000  # instances that are watched; of more, those with the lowest primary keys
 
 # The earliest committed change that readers do not get yet, because an earlier transaction is still running.
@@ -96,10 +97,10 @@ def read() -> State:
 def _numbers() -> tuple[Number, ...]:
     refused_at = dict(RefusalMark.objects.values_list("pk", "grew_at"))
     applied_at = dict(IngestLease.objects.filter(next_at__gt=EPOCH).values_list("pk", "next_at"))
-    rows = Instance.objects.filter(is_removed=False).order_by("pk").values_list("pk", "name", "state", "owner_jid")
+    rows = Instance.objects.filter(is_removed=False).exclude(name=PROBE, server_url="").order_by("pk")
     return tuple(
         Number(pk, name, state, applied_at.get(pk), bool(owner), refused_at.get(pk))
-        for pk, name, state, owner in rows[:MAX_NUMBERS]
+        for pk, name, state, owner in rows.values_list("pk", "name", "state", "owner_jid")[:MAX_NUMBERS]
     )
 
 

@@ -15,6 +15,7 @@ from conversations.models import CheckResult, Instance
 from conversations.monitoring import rules
 from conversations.monitoring.backlog import MAX_COUNTED
 from conversations.monitoring.metric import Alert, Metric, Panel, Sample
+from conversations.monitoring.probe import DURATION
 from conversations.monitoring.reading import Reading
 from conversations.monitoring.requests import REQUESTS
 from conversations.monitoring.state import MAX_NUMBERS, State
@@ -165,7 +166,7 @@ METRICS = (
     Metric(
         "whatsai_check_ok",
         "gauge",
-        "Whether the last run of a regular check found all well: the audit of the cache.",
+        "Whether the last run of a regular check found all well: the probe, or the audit of the cache.",
         _check(lambda _, result: int(result.is_ok)),
         ("check",),
         panel=Panel("Regular checks", "bool_on_off"),
@@ -184,6 +185,13 @@ METRICS = (
         _check(lambda _, result: round(result.seconds, 3)),
         ("check",),
         panel=Panel("Duration of regular checks", "s"),
+    ),
+    Metric(
+        DURATION,
+        "histogram",
+        "Seconds that a message of the probe took from the webhook to a follower and the API, if it arrived.",
+        _histogram(DURATION, SLOW),
+        panel=Panel("Probe, 95th percentile", "s"),
     ),
     Metric(
         "whatsai_cache_operations_total",
