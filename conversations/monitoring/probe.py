@@ -9,7 +9,7 @@ import datetime as dt
 import json
 import secrets
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from http.client import HTTPException
 from time import monotonic
 from typing import Any
@@ -84,16 +84,14 @@ def _ask(path: str, headers: dict[str, str], body: bytes | None = None) -> Any:
 
 
 def _pages(stream: Any, deadline: float) -> Iterator[dict[str, Any]]:
-    """Yield the pages of changes that an event stream sends until a time of `monotonic`."""
-    try:
+    """Yield the pages of changes that an event stream sends until a time of `monotonic`, and then fail."""
+    with suppress(TimeoutError):
         for line in stream:
             if monotonic() > deadline:
-                raise TimeoutError
+                break
             if line.startswith(b"data:"):
                 yield json.loads(line.removeprefix(b"data:"))
-    except TimeoutError:
-        raise ProbeFailed(f"the message did not arrive within {TIMEOUT:.0f} s") from None
-    raise ProbeFailed("the event stream ended before the message arrived")
+    raise ProbeFailed(f"the message did not arrive within {TIMEOUT:.0f} s")
 
 
 def _find(page: dict[str, Any], text: str) -> int | None:

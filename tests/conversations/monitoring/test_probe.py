@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from django.conf import settings as django_settings
@@ -17,6 +18,7 @@ from conversations.models import ApiToken, CheckResult, Contact, Conversation, I
 from conversations.monitoring import probe, state
 from tests.conversations.ingest.processes import database_url
 from tests.conversations.monitoring.receivers import WebhookHandler, running
+from tests.waiting import TIMEOUT
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -50,6 +52,8 @@ def site(tmp_path: Path, settings: Any, has_worker: bool) -> Iterator[subprocess
                 stderr=output,
             )
         with process:
+            with urlopen(f"{settings.PROBE_URL}/healthz", timeout=TIMEOUT) as response:  # noqa: S310 - the server above
+                response.read()
             yield process
             process.terminate()
 
