@@ -1,23 +1,27 @@
-"""Starts the threads of a web process: of ingestion, with a worker if `IN_WEB_PROCESS` is set, and of monitoring.
+"""Starts the threads of a web process: of ingestion and of monitoring.
 
-A process that runs a worker alone starts only the threads of monitoring.
+If `IN_WEB_PROCESS` is set, these include a worker and the delivery of outgoing webhooks. Otherwise processes that run a
+worker alone deliver them.
 
 The threads stop when the process exits. A forked child process starts threads of its own.
 """
 
 import atexit
 import threading
+from collections.abc import Sequence
 
+from conversations.api.outgoing_pages import OutgoingPages
 from conversations.ingest import metrics, notify, sqlite_lock
 from conversations.ingest.conf import Options
 from conversations.ingest.inbox.web_background import WebBackgroundThread
 from conversations.ingest.worker.worker import Worker
 from conversations.monitoring.threads import STOP_SECONDS, MonitoringThread, make_threads
+from conversations.webhooks_out.deliverer import Deliverer
 from logs.fork import after_fork
 
 STOP_TIMEOUT = 10.0  # seconds that `stop` waits for each thread to finish its current work
 
-Service = WebBackgroundThread | Worker | MonitoringThread
+Service = WebBackgroundThread | Worker | Deliverer | MonitoringThread
 
 _running: list[tuple[Service, threading.Thread]] = []
 
@@ -30,9 +34,9 @@ def start() -> None:
         atexit.register(stop)
 
 
-def start_monitoring() -> None:
-    """Start the threads of monitoring in a process that runs a worker alone."""
-    _running[:] = [(service, _start_thread(service)) for service in make_threads()]
+def start_beside_worker() -> None:
+    """Start the other threads of a process that runs a worker."""
+    _run([Deliverer(OutgoingPages()), *make_threads()])
     atexit.register(stop)
 
 
@@ -46,11 +50,11 @@ def stop() -> None:
 
 
 def _start_threads() -> None:
-    services: list[Service] = [
-        WebBackgroundThread(),
-        *([Worker()] if Options.read().in_web_process else []),
-        *make_threads(),
-    ]
+    workers: list[Service] = [Worker(), Deliverer(OutgoingPages())] if Options.read().in_web_process else []
+    _run([WebBackgroundThread(), *workers, *make_threads()])
+
+
+def _run(services: Sequence[Service]) -> None:
     _running[:] = [(service, _start_thread(service)) for service in services]
 
 

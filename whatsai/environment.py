@@ -83,6 +83,7 @@ class Environment:
     email_url: str
     email_from: str
     public_url: str
+    webhooks_allow_private: bool
     time_zone: str
     language_code: str
 
@@ -185,6 +186,7 @@ def read(base_dir: Path = BASE_DIR) -> Environment:
         "email_url": env.str("EMAIL_URL", default="smtp://127.0.0.1:25", validate=_mail_server),
         "email_from": env.str("EMAIL_FROM", default="whatsai@localhost"),
         "public_url": env.str("PUBLIC_URL", default=_default_public_url(env, base_dir), validate=_scheme(*WEB_SCHEMES)),
+        "webhooks_allow_private": env.bool("WEBHOOKS_ALLOW_PRIVATE", default=False),
         "time_zone": env.str("TIME_ZONE", default="UTC", validate=_time_zone),
         "language_code": env.str("LANGUAGE_CODE", default="en-us"),
     }

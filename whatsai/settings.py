@@ -19,6 +19,7 @@ SECRET_KEY_FALLBACKS = env.secret_key_fallbacks
 ALLOWED_HOSTS = env.allowed_hosts
 CSRF_TRUSTED_ORIGINS = env.csrf_trusted_origins
 PUBLIC_URL = env.public_url.rstrip("/")
+WEBHOOKS_ALLOW_PRIVATE = env.webhooks_allow_private
 ROOT_URLCONF = "whatsai.urls"
 WSGI_APPLICATION = "whatsai.wsgi.application"
 

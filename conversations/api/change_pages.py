@@ -16,7 +16,7 @@ from conversations.api.serializers.instance import InstanceSerializer
 from conversations.api.serializers.message import MessageSerializer
 from conversations.changes.coalescing import Step
 from conversations.changes.cursor import UnknownCursor
-from conversations.changes.feed import Batch, follow
+from conversations.changes.feed import NOW, RESET_ALL, Batch, follow
 from conversations.changes.log import Entry, Position, Selection
 from conversations.changes.rows import present_rows
 from conversations.db.page_bytes import MAX_PAGE_BYTES
@@ -60,6 +60,12 @@ def read_page(
     if len(results) < len(batch.steps):
         batch = batch.first(len(results))
     return batch, {"cursor": batch.cursor, "has_more": batch.has_more, "results": results}
+
+
+def reset_page(selection: Selection) -> dict[str, Any]:
+    """Return a page that tells a reader to load all rows anew, whatever it knows."""
+    batch = follow(NOW, selection, 1)
+    return {"cursor": batch.cursor, "has_more": False, "results": [_change(RESET_ALL, {})]}
 
 
 def as_event(page: dict[str, Any]) -> bytes:

@@ -20,6 +20,7 @@ from conversations.api.schema_view import PUBLIC, SchemaView
 from conversations.api.search_views import ContactSearchView, ConversationSearchView, MessageSearchView
 from conversations.api.ticket_authentication import EventTicketView, MediaTicketView
 from conversations.api.views import not_found
+from conversations.api.webhook_views import WebhookViewSet
 
 router = SimpleRouter()
 router.trailing_slash = "/?"
@@ -29,6 +30,7 @@ router.register("conversations", ConversationViewSet, basename="conversation")
 router.register("messages", MessageViewSet, basename="message")
 router.register("memberships", access_views.MembershipViewSet, basename="membership")
 router.register("tokens", access_views.TokenViewSet, basename="token")
+router.register("webhooks", WebhookViewSet, basename="webhook")
 
 media_urlpatterns = [
     re_path(r"^messages/(?P<pk>[0-9]{1,19})/media/?$", MessageMediaView.as_view(), name="message-media"),

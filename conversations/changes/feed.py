@@ -73,6 +73,20 @@ def follow(after: str, selection: Selection, limit: int, until: Position | None 
     return batch.first(limit) if len(batch.steps) > limit else batch
 
 
+def check_cursor(text: str) -> None:
+    """Check that a cursor is one of this database's history; it may be older than the log.
+
+    Raises:
+        UnknownCursor: it is not.
+    """
+    known, history = decode(text), current_history()
+    floor = log.removed_until(history)
+    if known.history != history:
+        raise UnknownCursor
+    if not log.is_before(known.position, floor) and not log.is_possible(known.position, floor=floor):
+        raise UnknownCursor
+
+
 def cursor_at(position: Position, selection: Selection) -> str:
     """Return the cursor of a reader that knows all changes up to a position."""
     return encode(Cursor(position, current_history(), _fingerprint(selection)))

@@ -1,7 +1,7 @@
 """The domain's models, each with its manager. Other packages import models from `conversations.models`.
 
 The model modules import each other in one direction only: `message`, `participant` → `conversation` → `contact` →
-`state_clock` → `instance`; `access` → `instance`.
+`state_clock` → `instance`; `access` → `instance`; `webhook_subscription` → `change`.
 """
 
 from conversations.db import lookups as _lookups  # noqa: F401 - registers the lookups
@@ -18,6 +18,7 @@ from conversations.models.message import Message
 from conversations.models.monitoring import ActiveHour, Alarm, AlarmMessage, CheckResult, RefusalMark, Turn
 from conversations.models.participant import Participant
 from conversations.models.state_clock import StateClock
+from conversations.models.webhook_subscription import DeliveryAttempt, WebhookSubscription
 
 __all__ = [
     "EPOCH",
@@ -32,6 +33,7 @@ __all__ = [
     "ContactAddress",
     "Conversation",
     "ConversationTally",
+    "DeliveryAttempt",
     "IdempotentRequest",
     "IngestCounter",
     "IngestLease",
@@ -47,4 +49,5 @@ __all__ = [
     "StateClock",
     "Turn",
     "WebhookEvent",
+    "WebhookSubscription",
 ]

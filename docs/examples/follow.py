@@ -116,7 +116,12 @@ class Follower:
         if status == CURSOR_UNKNOWN:
             return self.start()
         self.check(status)
-        changes = answer["results"]
+        self.apply_page(answer)
+        return bool(answer["has_more"])
+
+    def apply_page(self, page: Row) -> None:
+        """Apply the changes of a page, and store its cursor."""
+        changes = page["results"]
         loaded = [
             (resource, change["instance_id"], list(self.load(resource, change["instance_id"])))
             for change in changes
@@ -128,8 +133,7 @@ class Follower:
             self.apply(change)
         for resource, instance_id, rows in loaded:
             self.replace(resource, instance_id, rows)
-        self.copy.commit(answer["cursor"])
-        return bool(answer["has_more"])
+        self.copy.commit(page["cursor"])
 
     def start(self) -> bool:
         """Make the copy: first take a cursor, then load all rows. Changes meanwhile come after the cursor."""

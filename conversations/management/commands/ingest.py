@@ -1,4 +1,4 @@
-"""`manage.py ingest`: runs a worker, shows the state of ingestion, or replays events."""
+"""`manage.py ingest`: runs a worker, which also delivers webhooks; shows the state of ingestion, or replays events."""
 
 import gc
 import os
@@ -53,7 +53,7 @@ class Command(BaseCommand):
             worker = _worker()
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: worker.stop())
-            startup.start_monitoring()
+            startup.start_beside_worker()
             worker.run()
             startup.stop()
 

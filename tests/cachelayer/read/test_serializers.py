@@ -26,7 +26,7 @@ from cachelayer import CachedModel, Page
 from cachelayer.orm.rules import REMEMBERED
 from cachelayer.protocol.codec import DecodeError, decode, encode
 from cachelayer.read.serializers import MEMO_KEY_BYTES, PageSerializer, RowSerializer, ValueSerializer, copy_factory
-from conversations.models import Alarm, Contact, Instance, Message
+from conversations.models import Alarm, Contact, Instance, Message, WebhookSubscription
 from tests.conversations.rows import NOON, a_chat, a_contact, a_group, a_message, an_instance
 
 JSON = {"é": [1, 2.5, None, True, {"deep": [[], {}, "x"]}], "": {"n": 2**70}}
@@ -91,6 +91,7 @@ def make_row(model: type[Model]) -> Model:
         chat.instance,
         user,
         Alarm.objects.create(kind="x"),
+        WebhookSubscription.objects.create(user=user, url="https://crm.example/"),
     )
     row = next((source for source in sources if type(source) is model), None) or model()
     for field in cast("list[Field[Any, Any]]", model._meta.concrete_fields):  # noqa: SLF001 - Django documents the attribute _meta

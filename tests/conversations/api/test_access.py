@@ -22,7 +22,7 @@ from cachelayer import cache
 from conversations.api.authentication import refusals
 from conversations.changes.following import FOLLOW
 from conversations.evolution.media_names import media_name
-from conversations.models import ApiToken, Conversation, Instance, Membership, Message, Role, Scope
+from conversations.models import ApiToken, Conversation, Instance, Membership, Message, Role, Scope, WebhookSubscription
 from tests.conversations.media.pictures import a_picture
 from tests.conversations.rows import a_chat, a_message, an_instance
 from tests.effort import sweep
@@ -46,6 +46,7 @@ class House:
             "contact": lambda: self.chat.contact_id,
             "conversation": lambda: self.chat.pk,
             "message": lambda: self.message.pk,
+            "webhook": lambda: a_webhook().pk,
             "membership": lambda: Membership.objects.create(user=another_user(), instance=self.instance).pk,
         }
         return int(pks[model]() or 0)
@@ -53,6 +54,10 @@ class House:
 
 def another_user() -> User:
     return User.objects.create(username=secrets.token_hex(8))
+
+
+def a_webhook() -> WebhookSubscription:
+    return WebhookSubscription.objects.create(user=another_user(), url="https://example.com/", cursor="")
 
 
 def a_house() -> House:
@@ -137,6 +142,26 @@ ROUTES = {
     ("get", "memberships/{id}/"): Route(Scope.MANAGE, "membership"),
     ("patch", "memberships/{id}/"): Route(Scope.MANAGE, "membership", body=lambda _: {"role": "reader"}),
     ("delete", "memberships/{id}/"): Route(Scope.MANAGE, "membership", status=204),
+    **{
+        ("post", f"webhooks/{{id}}/{action}/"): Route(
+            Scope.MANAGE, "webhook", is_for_administrators=True, body=body, status=status
+        )
+        for action, body, status in (
+            ("test", None, 202),
+            ("replay", lambda _: {"after": "now"}, 200),
+            ("rotate-secret", None, 200),
+        )
+    },
+    ("get", "webhooks/"): Route(Scope.MANAGE, is_for_administrators=True),
+    ("post", "webhooks/"): Route(
+        Scope.MANAGE, is_for_administrators=True, body=lambda _: {"url": "https://example.com/"}, status=201
+    ),
+    ("get", "webhooks/{id}/"): Route(Scope.MANAGE, "webhook", is_for_administrators=True),
+    ("patch", "webhooks/{id}/"): Route(
+        Scope.MANAGE, "webhook", is_for_administrators=True, body=lambda _: {"name": "CRM"}
+    ),
+    ("delete", "webhooks/{id}/"): Route(Scope.MANAGE, "webhook", is_for_administrators=True, status=204),
+    ("get", "webhooks/{id}/attempts/"): Route(Scope.MANAGE, "webhook", is_for_administrators=True),
     ("get", "tokens/"): Route(Scope.MANAGE),
     ("post", "tokens/"): Route(Scope.MANAGE, "instance", role_scope=Scope.READ, body=a_new_token, status=201),
 }
@@ -278,7 +303,7 @@ def permitted_instances(asker: Asker, own: House, foreign: House) -> set[int]:
 def shown_instances(page: dict[str, Any]) -> set[int]:
     if "memberships" in page:  # the answer about oneself
         return {row["instance_id"] for row in page["memberships"]}
-    if any("hint" in row for row in page.get("results", ())):  # tokens of the user
+    if any("instance_ids" in row for row in page.get("results", ())):  # tokens and webhooks
         return {pk for row in page["results"] for pk in row["instance_ids"] or ()}
     return {row.get("instance_id", row.get("id")) for row in page.get("results", ())}
 

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from conversations.api import change_views
+from conversations.api import change_pages
 from conversations.changes import history, log
 from conversations.changes.cursor import UnknownCursor, decode, encode
 from conversations.models import ApiToken, Change, Contact, Conversation, Membership, Message, Participant, Role
@@ -175,8 +175,8 @@ def test_a_reader_that_is_too_late_is_reset(admin: User) -> None:
 
 
 def test_a_page_ends_early_when_its_rows_are_large(admin: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(change_views, "MAX_PAGE_BYTES", 1000)
-    monkeypatch.setattr(change_views, "STEPS_AT_ONCE", 1)
+    monkeypatch.setattr(change_pages, "MAX_PAGE_BYTES", 1000)
+    monkeypatch.setattr(change_pages, "STEPS_AT_ONCE", 1)
     chat = a_chat(an_instance())
     reader = Reader(admin, resource="message")
     messages = [a_message(chat, text="x" * 600) for _ in range(4)]

@@ -48,6 +48,10 @@ def test_the_schema_contains_every_route(schema: Any) -> None:
     expected |= {(f"/api/v1/{name}/", method) for name in ("memberships", "tokens") for method in ("get", "post")}
     expected |= {(f"/api/v1/{name}/{{id}}/", "delete") for name in ("memberships", "tokens")}
     expected |= {("/api/v1/memberships/{id}/", method) for method in ("get", "patch")}
+    expected |= {("/api/v1/webhooks/", method) for method in ("get", "post")}
+    expected |= {("/api/v1/webhooks/{id}/", method) for method in ("get", "patch", "delete")}
+    expected |= {(f"/api/v1/webhooks/{{id}}/{name}/", "post") for name in ("test", "replay", "rotate-secret")}
+    expected |= {("/api/v1/webhooks/{id}/attempts/", "get")}
     assert operations == expected
 
 

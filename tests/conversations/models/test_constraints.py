@@ -20,6 +20,7 @@ from conversations.models import (
     ContactAddress,
     Conversation,
     ConversationTally,
+    DeliveryAttempt,
     IdempotentRequest,
     IngestCounter,
     IngestLease,
@@ -33,6 +34,7 @@ from conversations.models import (
     StateClock,
     Turn,
     WebhookEvent,
+    WebhookSubscription,
 )
 from tests.conversations.rows import NOON, a_chat, a_contact, a_group, a_message, an_instance
 
@@ -223,9 +225,9 @@ def test_deleting_an_instance_deletes_its_rows_and_no_others() -> None:
     fill(one)
     fill(two)
     # A token and its requests belong to a user, who may be a member of other instances too. Triggers write the tally,
-    # and the log, which says that the rows were deleted. Alarms end by themselves.
+    # and the log, which says that the rows were deleted. Alarms end by themselves. Webhooks belong to users.
     others = {ApiToken, Change, ChangeHistory, ConversationTally, IdempotentRequest}
-    others |= {Alarm, AlarmMessage, CheckResult, Turn}
+    others |= {Alarm, AlarmMessage, CheckResult, Turn, DeliveryAttempt, WebhookSubscription}
     models = [model for model in apps.get_app_config("conversations").get_models() if model not in others]
     assert {Contact, ContactAddress, Conversation, Instance, Message, PendingUpdate, Participant} <= set(models)
     before = {model: model._default_manager.count() for model in models}  # noqa: SLF001 - Django documents the attribute _default_manager

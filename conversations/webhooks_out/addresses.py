@@ -1,0 +1,81 @@
+"""Which addresses deliveries may be sent to: those of the public internet, unless `WEBHOOKS_ALLOW_PRIVATE` is set.
+
+A subscription lets a user choose where this server connects to. So the networks behind the server must be out of reach:
+other services of the host, and those that tell secrets to whoever asks from within, as clouds have. A name is resolved
+for each connection, and the connection goes to the address that was checked, because a name can lead elsewhere a moment
+later.
+"""
+
+import asyncio
+import socket
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from urllib.parse import SplitResult, urlsplit
+
+from django.conf import settings
+
+PORTS = {"http": 80, "https": 443}
+NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
+
+
+class AddressRefused(Exception):
+    """The address of a receiver is wrong, or is not one to which deliveries may be sent."""
+
+
+def check_url(url: str) -> SplitResult:
+    """Return the parts of a receiver's URL.
+
+    Raises:
+        AddressRefused: the text is no HTTP URL of this kind; the error text says what it must be.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise AddressRefused("must be a URL such as https://example.com/webhook") from None
+    if parts.scheme not in PORTS or not parts.hostname or not url.isascii() or not url.isprintable() or " " in url:
+        raise AddressRefused("must be a URL such as https://example.com/webhook")
+    if parts.username is not None or parts.fragment:
+        raise AddressRefused("must be a URL without credentials and fragment")
+    return parts
+
+
+def is_public(address: IPv4Address | IPv6Address) -> bool:
+    """Return whether an address belongs to the public internet."""
+    if isinstance(address, IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
+        if inner is None and address in NAT64:
+            inner = IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(inner)
+    return address.is_global and not address.is_multicast
+
+
+def check_address(url: str) -> None:
+    """Check a receiver's URL as far as it tells where it leads; a name is resolved for each delivery.
+
+    Raises:
+        AddressRefused: the URL is wrong, or its host is an IP address of a private network.
+    """
+    host = check_url(url).hostname or ""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return
+    if not settings.WEBHOOKS_ALLOW_PRIVATE and not is_public(address):
+        raise AddressRefused(f"must not lead to a private network, as {host} does")
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """Return the addresses of a host to which a delivery may be sent.
+
+    Raises:
+        AddressRefused: the name does not exist, or leads to a private network, even if only one of its addresses does.
+    """
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise AddressRefused(f"the name {host} does not lead anywhere") from None
+    addresses = list(dict.fromkeys(str(address[0]).partition("%")[0] for *_, address in found))
+    if not settings.WEBHOOKS_ALLOW_PRIVATE and not all(is_public(ip_address(address)) for address in addresses):
+        raise AddressRefused(f"{host} leads to a private network (WEBHOOKS_ALLOW_PRIVATE is not set)")
+    return addresses

@@ -1,0 +1,123 @@
+"""Posts one delivery over HTTP/1.1, and says what came of it.
+
+The whole exchange has a time limit, so a receiver that sends a byte from time to time holds nothing. Redirects are not
+followed, because they could lead into a private network. Proxies of the environment are not used, because they would
+resolve the name themselves.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cache
+
+import h11
+
+from conversations.webhooks_out.addresses import PORTS, AddressRefused, check_url, resolve
+from conversations.webhooks_out.retries import Outcome
+
+SECONDS = 10.0  # for the whole exchange, from the resolution of the name to the head of the answer
+MAX_HEAD_BYTES = 16_384  # of the answer; its content is not read
+CHUNK = 4096
+USER_AGENT = "WhatsAI"
+
+
+async def post(url: str, headers: Mapping[str, str], body: bytes) -> Outcome:
+    """Post a body of JSON to a URL; never raises an error of the network or of the receiver."""
+    try:
+        async with asyncio.timeout(SECONDS):
+            return await _exchange(url, headers, body)
+    except TimeoutError:
+        return Outcome(None, f"no answer within {SECONDS:.0f} s")
+    except AddressRefused as error:
+        return Outcome(None, str(error))
+    except ssl.SSLCertVerificationError as error:
+        return Outcome(None, f"the certificate is not valid: {error.verify_message}")
+    except OSError as error:
+        return Outcome(None, f"the connection failed: {error.strerror or type(error).__name__}")
+    except h11.RemoteProtocolError:
+        return Outcome(None, "the answer is not HTTP")
+
+
+async def _exchange(url: str, headers: Mapping[str, str], body: bytes) -> Outcome:
+    parts = check_url(url)
+    host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
+    addresses = await resolve(host, port)
+    is_secure = parts.scheme == "https"
+    reader, writer = await _connect(addresses, port, tls=_tls() if is_secure else None, host=host)
+    try:
+        connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        fields = {
+            "Host": parts.netloc,
+            "User-Agent": USER_AGENT,
+            "Content-Type": "application/json",
+            "Content-Length": str(len(body)),
+            "Connection": "close",
+            **headers,
+        }
+        head = connection.send(h11.Request(method="POST", target=target, headers=list(fields.items())))
+        sending = asyncio.ensure_future(_send(writer, head or b"", body))
+        try:
+            return _outcome(await _read_head(connection, reader))
+        finally:
+            sending.cancel()
+            with suppress(asyncio.CancelledError, OSError):
+                await sending
+    finally:
+        writer.transport.abort()
+
+
+async def _connect(
+    addresses: list[str], port: int, *, tls: ssl.SSLContext | None, host: str
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect to the first of the addresses that accepts."""
+    error = OSError("no address")
+    for address in addresses:
+        try:
+            return await asyncio.open_connection(
+                address, port, ssl=tls, server_hostname=host if tls else None, limit=MAX_HEAD_BYTES
+            )
+        except ssl.SSLError:
+            raise
+        except OSError as refused:
+            error = refused
+    raise error
+
+
+async def _send(writer: asyncio.StreamWriter, head: bytes, body: bytes) -> None:
+    writer.write(head)
+    writer.write(body)
+    await writer.drain()
+
+
+async def _read_head(connection: h11.Connection, reader: asyncio.StreamReader) -> h11.Response:
+    """Read until the final answer's head is complete."""
+    while True:
+        event = connection.next_event()
+        if isinstance(event, h11.Response):
+            return event
+        if event is h11.NEED_DATA:
+            connection.receive_data(await reader.read(CHUNK))
+        elif isinstance(event, h11.ConnectionClosed):
+            raise h11.RemoteProtocolError("closed without an answer")
+
+
+def _outcome(response: h11.Response) -> Outcome:
+    status = int(response.status_code)
+    if 200 <= status < 300:  # noqa: PLR2004 - the class of successful answers
+        return Outcome(status)
+    error = f"answered {status}"
+    if 300 <= status < 400:  # noqa: PLR2004 - the class of redirects
+        error += "; redirects are not followed"
+    return Outcome(status, error, _retry_after(dict(response.headers).get(b"retry-after", b"")))
+
+
+def _retry_after(value: bytes) -> float | None:
+    """Return the seconds of a `Retry-After` field; a date is ignored, which the specification permits."""
+    return float(value) if value.isdigit() and len(value) < 8 else None  # noqa: PLR2004 - 8 digits are years
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    return ssl.create_default_context()

@@ -1,0 +1,113 @@
+"""One delivery over HTTP: every kind of answer is an outcome in plain words, and none holds the sender longer."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+
+import pytest
+from django.conf import LazySettings
+
+from conversations.webhooks_out import post as posting
+from conversations.webhooks_out.retries import Outcome
+from tests.conversations.webhooks_out.receiver import Answer, Receiver, a_receiver, raw, status
+
+
+@pytest.fixture(autouse=True)
+def private(settings: LazySettings) -> None:
+    settings.WEBHOOKS_ALLOW_PRIVATE = True
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with a_receiver() as one:
+        yield one
+
+
+def post(url: str, body: bytes = b"{}") -> Outcome:
+    return asyncio.run(posting.post(url, {"webhook-id": "msg_1"}, body))
+
+
+def test_a_delivery_arrives_whole(receiver: Receiver) -> None:
+    body = b'{"text":"' + b"x" * 3_000_000 + b'"}'
+
+    assert post(receiver.url, body) == Outcome(204)
+
+    (received,) = receiver.received
+    assert received.body == body
+    assert received.headers["content-type"] == "application/json"
+    assert received.headers["webhook-id"] == "msg_1"
+
+
+ANSWERS: list[tuple[Answer, Outcome]] = [
+    (status(200), Outcome(200)),
+    (status(500), Outcome(500, "answered 500")),
+    (status(503, Retry_After="7"), Outcome(503, "answered 503", 7.0)),
+    (status(503, Retry_After="Fri, 31 Dec 1999 23:59:59 GMT"), Outcome(503, "answered 503")),
+    (status(302, Location="http://127.0.0.1:1/"), Outcome(302, "answered 302; redirects are not followed")),
+    (raw(b"SSH-2.0-OpenSSH\r\n\r\n"), Outcome(None, "the answer is not HTTP")),
+    (raw(b""), Outcome(None, "the answer is not HTTP")),
+    (raw(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 10_000), Outcome(None, "the answer is not HTTP")),
+    (raw(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nx"), Outcome(200)),
+]
+
+
+@pytest.mark.parametrize(("answer", "outcome"), ANSWERS)
+def test_each_answer_has_an_outcome(receiver: Receiver, answer: Answer, outcome: Outcome) -> None:
+    receiver.answers = [answer]
+
+    assert post(receiver.url) == outcome
+    assert len(receiver.received) == 1
+
+
+def test_a_receiver_that_answers_byte_by_byte_is_given_up(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    given_up = threading.Event()
+
+    def drip(handler: BaseHTTPRequestHandler) -> None:
+        try:
+            while not given_up.wait(0.01):
+                handler.wfile.write(b"H")
+        except OSError:
+            return
+
+    monkeypatch.setattr(posting, "SECONDS", 0.2)
+    receiver.answers = [drip]
+
+    outcome = post(receiver.url)
+
+    given_up.set()
+    assert outcome.status is None
+    assert outcome.error
+
+
+def test_a_receiver_that_never_reads_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(posting, "SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        outcome = post(f"http://127.0.0.1:{listener.getsockname()[1]}/", b"x" * 10_000_000)
+
+    assert outcome == Outcome(None, "no answer within 0 s")
+
+
+def test_a_port_without_a_receiver_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+    assert post(f"http://127.0.0.1:{port}/").error.startswith("the connection failed")
+
+
+def test_a_name_that_leads_nowhere_is_named() -> None:
+    assert post("http://nowhere.invalid/") == Outcome(None, "the name nowhere.invalid does not lead anywhere")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "0x7f000001", "2130706433", "127.1"])
+def test_no_spelling_of_a_private_address_is_connected_to(
+    receiver: Receiver, settings: LazySettings, host: str
+) -> None:
+    settings.WEBHOOKS_ALLOW_PRIVATE = False
+
+    outcome = post(receiver.url.replace("127.0.0.1", host))
+
+    assert outcome.status is None
+    assert "private network" in outcome.error or "does not lead anywhere" in outcome.error
+    assert receiver.received == []
