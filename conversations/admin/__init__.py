@@ -2,9 +2,9 @@
 
 from django.contrib import admin
 
-from conversations.admin import contact, conversation, event, ingestion, instance, message, tokens, users
+from conversations.admin import contact, conversation, event, ingestion, instance, message, tokens, users, webhooks
 
-__all__ = ["contact", "conversation", "event", "ingestion", "instance", "message", "tokens", "users"]
+__all__ = ["contact", "conversation", "event", "ingestion", "instance", "message", "tokens", "users", "webhooks"]
 
 admin.site.site_header = "WhatsAI"
 admin.site.site_title = "WhatsAI"

@@ -110,15 +110,12 @@ class WebhookViewSet(AccessViewSet):
         with transaction.atomic():
             row = self._locked(pk)
             if after == NOW:
-                row.cursor = present_cursor(row)
-            else:
-                try:
-                    check_cursor(after)
-                except UnknownCursor:
-                    raise ValidationError({"after": ["This is not a cursor of this database."]}) from None
-                row.cursor = after
-            row.turn_on()
-            row.save(update_fields=["cursor", *row.STATE, "updated_at"])
+                after = present_cursor(row)
+            try:
+                check_cursor(after)
+            except UnknownCursor:
+                raise ValidationError({"after": ["This is not a cursor of this database."]}) from None
+            row.replay(after)
         return Response(self._show(row))
 
     @extend_schema(parameters=[ID_PARAMETER], request=None, responses={200: serializers.NewWebhookSerializer})

@@ -120,6 +120,12 @@ class WebhookSubscription(models.Model):
     def __str__(self) -> str:
         return f"{self.name or 'webhook'} {self.pk}"
 
+    def replay(self, cursor: str) -> None:
+        """Deliver again from a cursor on, and save."""
+        self.cursor = cursor
+        self.turn_on()
+        self.save(update_fields=["cursor", *self.STATE, "updated_at"])
+
     def turn_on(self) -> None:
         """Deliver again, from where the receiver has got to. The caller saves `STATE`."""
         self.is_active, self.off_reason = True, ""

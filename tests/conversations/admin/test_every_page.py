@@ -22,6 +22,7 @@ from conversations.models import (
     ApiToken,
     Contact,
     Conversation,
+    DeliveryAttempt,
     IngestCounter,
     Instance,
     Membership,
@@ -29,6 +30,7 @@ from conversations.models import (
     ReadingRecord,
     Role,
     WebhookEvent,
+    WebhookSubscription,
 )
 from tests.conversations.rows import NOON, a_chat, a_contact, a_message, an_instance
 from tests.effort import sweep
@@ -47,6 +49,8 @@ MODELS: dict[Any, bool] = {
     Membership: False,
     ApiToken: False,
     ReadingRecord: False,
+    WebhookSubscription: False,
+    DeliveryAttempt: False,
     User: False,
     Group: False,
 }
@@ -74,6 +78,7 @@ ACTIONS = {
     (Conversation, "mark_read"), (Conversation, "archive"), (Conversation, "unarchive"), (Conversation, "pin"),
     (Conversation, "unpin"), (Conversation, "mark_unread"), (Conversation, "unmute"),
     (WebhookEvent, "replay"), (WebhookEvent, "delete_selected"), (ApiToken, "revoke"),
+    (WebhookSubscription, "delete_selected"), (DeliveryAttempt, "replay"),
     (ApiToken, "delete_selected"), (Membership, "delete_selected"), (User, "delete_selected"),
     (Group, "delete_selected"),
 }  # fmt: skip
@@ -110,6 +115,7 @@ def a_house(mark: str) -> House:
         payload={"event": "messages.upsert", "data": {"message": {"conversation": f"{mark}text"}}},
     )  # fmt: skip
     IngestCounter.objects.create(instance=instance, name=f"{mark}counter", value=1)
+    webhook = WebhookSubscription.objects.create(user=user, name=f"{mark}webhook", url="https://crm.example/")
     rows = {
         Instance: instance,
         Contact: contact,
@@ -119,6 +125,17 @@ def a_house(mark: str) -> House:
         Membership: Membership.objects.create(user=user, instance=instance),
         ApiToken: ApiToken.objects.issue(user, name=f"{mark}token", instances=[instance.pk])[0],
         ReadingRecord: record,
+        WebhookSubscription: webhook,
+        DeliveryAttempt: DeliveryAttempt.objects.create(
+            subscription=webhook,
+            kind="changes",
+            message_id=f"{mark}id",
+            at=NOON,
+            duration_ms=1,
+            changes=1,
+            cursor="",
+            error=f"{mark}error",
+        ),
         User: user,
         Group: Group.objects.create(name=f"{mark}group"),
     }

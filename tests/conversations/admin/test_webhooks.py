@@ -1,0 +1,95 @@
+"""The admin makes outgoing webhooks, shows a secret once, sends tests, and delivers again from an attempt on."""
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+
+from conversations.models import DeliveryAttempt, WebhookSubscription
+from conversations.models import webhook_subscription as models
+from tests.conversations.admin.pages import admin_url, list_url, page_url
+from tests.conversations.rows import NOON, an_instance
+
+pytestmark = pytest.mark.django_db
+FORM = {"name": "CRM", "url": "https://crm.example/hook", "is_active": "on"}
+
+
+def secret_in(answer: Any) -> str:
+    found = re.search(r'<code class="secret">(whsec_[\w+/=]+)</code>', answer.content.decode())
+    return found[1] if found else ""
+
+
+def make(client: Client, **fields: Any) -> tuple[WebhookSubscription, Any]:
+    answer = client.post(admin_url(WebhookSubscription, "add"), {**FORM, **fields})
+    return WebhookSubscription.objects.get(), answer
+
+
+def test_a_secret_is_shown_when_it_is_made_and_never_again(admin_client: Client) -> None:
+    shop = an_instance()
+    row, answer = make(admin_client, events=["message.created"], instances=[shop.pk])
+
+    assert (row.user.username, row.events, row.instance_ids) == ("admin", ["message.created"], [shop.pk])
+    assert row.cursor
+    assert secret_in(answer) == row.secret
+    old = row.secret
+    answer = admin_client.post(page_url(row), {**FORM, "_rotate": "1"})
+    row.refresh_from_db()
+    assert secret_in(answer) == row.secret != old
+    for url in (list_url(WebhookSubscription), page_url(row), admin_url(WebhookSubscription, "history", row.pk)):
+        assert row.secret not in admin_client.get(url).content.decode()
+    assert not any(row.secret in entry.change_message for entry in LogEntry.objects.all())
+
+
+@pytest.mark.parametrize(
+    "fields", [{"url": "http://127.0.0.1/"}, {"url": "x"}, {"events": ["message.read"]}, {"instances": [10**9]}]
+)
+def test_a_wrong_form_makes_nothing(admin_client: Client, fields: dict[str, Any]) -> None:
+    admin_client.post(admin_url(WebhookSubscription, "add"), {**FORM, **fields})
+
+    assert not WebhookSubscription.objects.exists()
+
+
+def test_there_is_a_highest_number(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(admin_client)
+    monkeypatch.setattr(models, "MAX_SUBSCRIPTIONS", 1)
+
+    assert b"Delete one first" in admin_client.post(admin_url(WebhookSubscription, "add"), FORM).content
+
+
+def test_a_webhook_that_was_turned_off_says_why_and_can_be_turned_on(admin_client: Client) -> None:
+    row, _ = make(admin_client)
+    WebhookSubscription.objects.update(is_active=False, off_reason="it is gone", failing_since=NOON, failures=9)
+    assert "it is gone" in admin_client.get(list_url(WebhookSubscription)).content.decode()
+
+    admin_client.post(page_url(row), FORM)
+
+    row.refresh_from_db()
+    assert (row.is_active, row.off_reason, row.failures) == (True, "", 0)
+
+
+@pytest.mark.parametrize("is_active", [True, False])
+def test_a_test_is_sent_unless_the_webhook_is_off(admin_client: Client, is_active: bool) -> None:  # noqa: FBT001 - a parameter
+    row, _ = make(admin_client)
+
+    admin_client.post(page_url(row), {**FORM, "is_active": "on" if is_active else "", "_test": "1"})
+
+    row.refresh_from_db()
+    assert row.test_requested is is_active
+
+
+def test_attempts_are_shown_and_can_be_the_place_to_deliver_again_from(admin_client: Client) -> None:
+    row, _ = make(admin_client)
+    fields = {"subscription": row, "kind": "changes", "at": NOON, "duration_ms": 1, "changes": 1}
+    attempts = [
+        DeliveryAttempt.objects.create(message_id=f"msg_{cursor}", cursor=cursor, error="answered 500", **fields)
+        for cursor in ("first", "second")
+    ]
+    url = list_url(DeliveryAttempt)
+    assert "answered 500" in admin_client.get(f"{url}?subscription__id__exact={row.pk}").content.decode()
+
+    admin_client.post(url, {"action": "replay", "_selected_action": [one.pk for one in attempts]})
+
+    row.refresh_from_db()
+    assert row.cursor == "first"
