@@ -4,10 +4,12 @@ The format is described at https://prometheus.io/docs/instrumenting/exposition_f
 """
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from conversations.monitoring.metric import Metric, Sample
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+MAX_CACHED = 8192  # texts of labels
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 
@@ -20,9 +22,10 @@ def _lines(metric: Metric, samples: Iterable[Sample]) -> Iterator[str]:
     yield f"# HELP {metric.name} {metric.help}"
     yield f"# TYPE {metric.name} {metric.kind}"
     for sample in samples:
-        yield f"{metric.name}{sample.suffix}{_labels(metric, sample)} {sample.value}"
+        yield f"{metric.name}{sample.suffix}{_labels(metric.labels, sample.labels, sample.extra)} {sample.value}"
 
 
-def _labels(metric: Metric, sample: Sample) -> str:
-    pairs = [*zip(metric.labels, sample.labels, strict=True), *sample.extra]
+@lru_cache(maxsize=MAX_CACHED)  # a scrape has the same series as the one before
+def _labels(names: tuple[str, ...], values: tuple[str, ...], extra: tuple[tuple[str, str], ...]) -> str:
+    pairs = [*zip(names, values, strict=True), *extra]
     return "{" + ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in pairs) + "}" if pairs else ""

@@ -15,8 +15,9 @@ ACTIVITY_SECONDS = 600.0
 def remember_activity() -> None:
     """Store in which hour each number last had events, and delete what is too old. Call it some times an hour."""
     now = timezone.now()
-    recent = IngestLease.objects.filter(next_at__gt=now - dt.timedelta(seconds=2 * ACTIVITY_SECONDS), next_at__lte=now)
-    rows = [ActiveHour(instance_id=pk, hour=hour_of(at)) for pk, at in recent.values_list("pk", "next_at")]
+    recent = IngestLease.objects.filter(next_at__gt=now - dt.timedelta(seconds=2 * ACTIVITY_SECONDS))
+    # The next batch of a busy number is always ahead.
+    rows = [ActiveHour(instance_id=pk, hour=hour_of(min(at, now))) for pk, at in recent.values_list("pk", "next_at")]
     ActiveHour.objects.bulk_create(rows, ignore_conflicts=True)
     ActiveHour.objects.filter(hour__lt=hour_of(now) - KEPT_HOURS).delete()
     Alarm.objects.filter(ended_at__lt=now - KEPT_ALARMS).delete()

@@ -14,7 +14,13 @@ from cachelayer.runtime.histograms import SLOW, histogram
 REQUESTS = "whatsai_http_request_seconds"
 OTHER = "other"
 # The beginnings of the paths that middleware answers, before Django looks for a route.
-_BY_PREFIX = (("/webhooks", "webhook"), ("/health", "health"), ("/readyz", "health"), ("/static/", "static"))
+_BY_PREFIX = (
+    ("/webhooks", "webhook"),
+    ("/health", "health"),
+    ("/readyz", "health"),
+    ("/static/", "static"),
+    ("/metrics", "metrics"),
+)
 
 
 def middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:

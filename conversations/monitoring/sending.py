@@ -25,7 +25,7 @@ TIMEOUT = 10.0  # seconds for a server to take a message
 MAX_ATTEMPTS = 8
 FIRST_RETRY = dt.timedelta(seconds=30)  # doubles with each attempt: the last attempt is an hour after the first
 MAX_MESSAGES = 100  # in one e-mail or request
-KEPT = dt.timedelta(days=1)
+KEPT = dt.timedelta(days=1)  # a message that is due for longer is not sent: its channel was turned off
 log = Context.GENERAL.logger
 
 Channel = AlarmMessage.Channel
@@ -38,8 +38,8 @@ def send_due(channel: str) -> None:
         DatabaseError, InterfaceError: the database is unavailable.
     """
     now = timezone.now()
-    due = AlarmMessage.objects.filter(channel=channel, sent_at=None, due_at__lte=now, attempts__lt=MAX_ATTEMPTS)
-    messages = list(due.select_related("alarm").order_by("pk")[:MAX_MESSAGES])
+    due = AlarmMessage.objects.filter(channel=channel, sent_at=None, due_at__lte=now, due_at__gt=now - KEPT)
+    messages = list(due.filter(attempts__lt=MAX_ATTEMPTS).select_related("alarm").order_by("pk")[:MAX_MESSAGES])
     if not messages:
         return
     for message in messages:  # before they are sent, so that a message that cannot be sent is not sent for ever

@@ -57,7 +57,8 @@ def _gauge(value: Callable[[State], float]) -> Callable[[Reading], tuple[Sample,
 
 def _instance_up(reading: Reading) -> Iterator[Sample]:
     for number in reading.state.numbers:
-        yield Sample(int(number.state == Instance.State.OPEN), (str(number.pk), number.name))
+        if number.state != Instance.State.UNKNOWN:  # the numbers of Meta's Cloud API have no connection
+            yield Sample(int(number.state == Instance.State.OPEN), (str(number.pk), number.name))
 
 
 def _last_event(reading: Reading) -> Iterator[Sample]:

@@ -1,9 +1,12 @@
 """The page `/metrics` shows the sums of all processes to those who have the key."""
 
+import io
+import json
 import re
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 
 from cachelayer.ops import statistics
@@ -36,6 +39,24 @@ def test_the_page_shows_the_sums_of_all_processes() -> None:
     assert 'whatsai_webhook_events_total{counter="received"} 10' in lines
 
 
+def test_all_views_of_the_counters_agree(admin_client: Client) -> None:
+    counts = {
+        (tier, name): 1000 + number for number, (tier, name) in enumerate((("local", "hits"), ("shared", "fills")))
+    }
+    statistics.increment({("messages", *key): value for key, value in counts.items()})
+    page = admin_client.get("/admin/cachelayer/countertotal/").content.decode()
+    api = admin_client.get("/api/v1/cache/stats/").json()["namespaces"]["messages"]
+    output = io.StringIO()
+    call_command("cache_stats", "--json", stdout=output)
+    command = json.loads(output.getvalue())["namespaces"]["messages"]
+    metrics_page = scrape().content.decode()
+    for (tier, name), value in counts.items():
+        assert re.search(rf"<td[^>]*>{value}</td>", page)
+        assert api[tier][name] == command[tier][name] == value
+        series = f'{{namespace="messages",tier="{tier}",operation="{name}"}} {value}\n'
+        assert f"whatsai_cache_operations_total{series}" in metrics_page
+
+
 def test_without_a_key_in_the_settings_the_page_does_not_exist(settings: Any) -> None:
     settings.METRICS_KEY = ""
     for header in ("Bearer ", "Bearer", ""):
@@ -60,7 +81,7 @@ def test_other_methods_are_not_allowed() -> None:
 
 
 def test_gauges_name_the_instances() -> None:
-    for name, state in (("sales", "open"), ("support", "close")):
+    for name, state in (("sales", "open"), ("support", "close"), ("cloud", "unknown")):
         Instance.objects.create(name=name, state=state)
     found = scrape().content.decode()
     assert re.findall(r'whatsai_instance_up\{id="\d+",instance="(\w+)"\} (\d)', found) == [

@@ -185,6 +185,14 @@ def test_a_server_that_refuses_is_tried_again_a_few_times(hook: Receiver, status
     assert not AlarmMessage.objects.exclude(sent_at=None).exists()
 
 
+def test_old_messages_are_not_sent_when_a_channel_is_turned_on_again(hook: Receiver) -> None:
+    drop()
+    evaluate()
+    AlarmMessage.objects.update(due_at=timezone.now() - dt.timedelta(days=2))
+    sending.send_due("webhook")
+    assert hook.received == []
+
+
 def test_a_dead_mail_server_delays_no_webhook(settings: Any, hook: Receiver) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     with running(MailHandler) as server:
@@ -208,7 +216,7 @@ def test_an_alarm_of_a_deleted_number_ends() -> None:
 
 def test_activity_is_remembered_for_eight_days() -> None:
     number, now = a_number(), timezone.now()
-    IngestLease.objects.create(pk=number.pk, next_at=now)
+    IngestLease.objects.create(pk=number.pk, next_at=now + dt.timedelta(seconds=1))  # it is busy
     ActiveHour.objects.create(instance=number, hour=memory.hour_of(now - 9 * 24 * HOUR))
     memory.remember_activity()
     memory.remember_activity()
