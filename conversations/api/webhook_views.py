@@ -68,7 +68,7 @@ class WebhookViewSet(AccessViewSet):
         parameters=[ID_PARAMETER, IF_MATCH], request=serializers.WebhookBody, responses=serializers.WebhookSerializer
     )
     def partial_update(self, request: Request, pk: str) -> Response:
-        """Change a webhook. Turned on, it goes on from where its receiver is, at once."""
+        """Change a webhook. Turned on, it goes on from where its receiver is. Turned off, it raises no alarm."""
         self._row(pk)
         body, rows = serializers.WebhookBody.parse(request.data), self.rows().filter(pk=pk)
         with transaction.atomic(), if_unchanged(request, rows, self._show):
@@ -77,6 +77,8 @@ class WebhookViewSet(AccessViewSet):
                 setattr(row, name, value)
             if body.get("is_active"):
                 row.turn_on()
+            elif "is_active" in body:
+                row.off_reason = ""  # somebody wants it off, so the alarm about it ends
             row.save(update_fields=[*body, *row.STATE, "updated_at"])
         return shown(row, self._show(row))
 

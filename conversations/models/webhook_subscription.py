@@ -76,6 +76,10 @@ class WebhookSubscriptionManager(models.Manager["WebhookSubscription"]):
         """Return the subscriptions that are on."""
         return self.filter(is_active=True)
 
+    def turned_off(self) -> QuerySet["WebhookSubscription"]:
+        """Return the subscriptions that were turned off automatically, because deliveries failed."""
+        return self.filter(is_active=False).exclude(off_reason="")
+
 
 class WebhookSubscription(models.Model):
     """Where changes are sent, which ones, and how far the receiver has got.

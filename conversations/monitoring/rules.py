@@ -18,6 +18,7 @@ FEED_LAG_SECONDS = 60.0
 MISSED_CHECKS = 5  # a regular check that was missed so often has failed
 USUAL_DAYS = (1, 2, 3, 7)  # a number is silent if it had events at this time of day, so many days ago each
 HOUR = 3600
+MAX_NAMES = 5  # that one alarm lists
 
 DROPPED = (Instance.State.CLOSED, Instance.State.REFUSED)
 
@@ -111,6 +112,11 @@ def _feed(state: State) -> Iterator[tuple[None, str]]:
         yield None, f"by {state.feed_lag:.0f} s"
 
 
+def _webhooks(state: State) -> Iterator[tuple[None, str]]:
+    if state.lost_webhooks:
+        yield None, ", ".join(state.lost_webhooks[:MAX_NAMES])
+
+
 def _cache(state: State) -> Iterator[tuple[None, str]]:
     if not state.is_cache_used:
         yield None, ""
@@ -167,6 +173,13 @@ RULES = (
         60,
         _feed,
         "End the transaction that is open in PostgreSQL: see pg_stat_activity.",
+    ),
+    Rule(
+        "webhook",
+        "an outgoing webhook was turned off, because deliveries failed",
+        0,
+        _webhooks,
+        "Look at its attempts in the admin, mend the receiver, and turn the webhook on: it goes on from where it was.",
     ),
     Rule("cache", "the cache is not in use", 60, _cache, "Look whether Redis runs; reads use the database meanwhile."),
     Rule(

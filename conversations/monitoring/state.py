@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from cachelayer.runtime.runtime import get_runtime
 from cachelayer.write import outbox
-from conversations.models import EPOCH, ActiveHour, CheckResult, IngestLease, Instance, RefusalMark
+from conversations.models import EPOCH, ActiveHour, CheckResult, IngestLease, Instance, RefusalMark, WebhookSubscription
 from conversations.monitoring.backlog import Backlog, measure
 
 PROBE = "whatsai-probe"  # the name of the instance that belongs to the probe, which is no number
@@ -53,6 +53,7 @@ class State:
         numbers: the instances that exist on Evolution, at most `MAX_NUMBERS`.
         backlog: the events that wait.
         feed_lag: seconds by which readers of the change feed are behind.
+        lost_webhooks: the outgoing webhooks that were turned off because deliveries failed.
         outbox: the number of writes that the shared store of the cache has not been told about.
         is_cache_used: whether this process uses the cache: its circuit breaker is closed.
         checks: the last result of each regular check, by its name.
@@ -65,6 +66,7 @@ class State:
     numbers: tuple[Number, ...] = ()
     backlog: Backlog = field(default_factory=Backlog)
     feed_lag: float = 0.0
+    lost_webhooks: tuple[str, ...] = ()
     outbox: int = 0
     is_cache_used: bool = True
     checks: dict[str, CheckResult] = field(default_factory=dict)
@@ -89,6 +91,7 @@ def read() -> State:
         active_hours=_active_hours(numbers, now - dt.timedelta(hours=silent_hours)) if silent_hours else {},
         backlog=measure(),
         feed_lag=_feed_lag(),
+        lost_webhooks=tuple(map(str, WebhookSubscription.objects.turned_off().order_by("pk"))),
         outbox=outbox.pending_count(),
         is_cache_used=get_runtime().breaker.is_closed,
     )

@@ -28,6 +28,12 @@ def test_nothing_is_found_if_all_is_well() -> None:
     assert of_number(last_event_at=NOW) == []
 
 
+def test_webhooks_that_were_turned_off_are_named() -> None:
+    (found,) = rules.find_all(State(at=NOW, lost_webhooks=("CRM 1", "ERP 2")))
+
+    assert (found.kind, found.detail) == ("webhook", "CRM 1, ERP 2")
+
+
 @pytest.mark.parametrize(
     ("state", "was_paired", "found"),
     [

@@ -20,6 +20,7 @@ from conversations.models import (
     WebhookSubscription,
 )
 from conversations.models.webhook_subscription import KEPT_ATTEMPTS
+from conversations.monitoring import state
 from conversations.webhooks_out import delivering
 from conversations.webhooks_out.claims import CLAIM, Claims
 from tests.conversations.rows import a_chat, a_contact, a_message, an_instance
@@ -119,6 +120,7 @@ def test_a_receiver_that_is_gone_turns_its_webhook_off(root: User, instance: Ins
 
     assert not row.is_active
     assert "410" in row.off_reason
+    assert state.read().lost_webhooks == (str(row),)  # raises an alarm
     row.turn_on()
     row.save()
     deliver(row)
