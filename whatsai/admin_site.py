@@ -12,6 +12,8 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
 from django.http import HttpRequest, HttpResponse
+from django.urls import include, path, reverse
+from django.utils.translation import gettext as _
 
 from whatsai import known_browsers, login_throttle
 
@@ -49,6 +51,21 @@ class AdminSite(admin.AdminSite):
             base.__name__, (OfferedLookupsMixin, base), {"__module__": base.__module__, "__doc__": base.__doc__}
         )
         super().register(model_or_iterable, limited, **options)
+
+    def get_urls(self) -> list[Any]:
+        """Return the URLs of the inbox and of Django's admin."""
+        from conversations.admin.inbox.urls import urls  # noqa: PLC0415 - models are not loaded when this module is
+
+        return [path("inbox/", include(urls(self))), *super().get_urls()]
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """Return the models by app, with the inbox before those of the conversations."""
+        apps = super().get_app_list(request, app_label)
+        for app in apps:
+            if app["app_label"] == "conversations" and any(m["object_name"] == "Conversation" for m in app["models"]):
+                inbox = {"name": _("Inbox"), "object_name": "Inbox", "admin_url": reverse("admin:inbox")}
+                app["models"].insert(0, {**inbox, "add_url": None, "view_only": True, "perms": {"view": True}})
+        return apps
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the login form or log in; answer 429 after too many failed logins, without checking the password."""

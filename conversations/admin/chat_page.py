@@ -1,10 +1,10 @@
 """Loads one page of a conversation's chat messages for display, with a constant number of queries."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.utils import timezone
 
-from cachelayer import Page
 from conversations.admin.display_names import DisplayNames, referenced_contacts, referenced_keys
 from conversations.admin.thread_view import Day, group_by_day
 from conversations.db.keyset import InvalidCursor
@@ -38,24 +38,28 @@ def load_chat_page(conversation: Conversation, cursor: str = "") -> ChatPage:
     except InvalidCursor:
         page = Message.objects.for_conversation(conversation.pk, limit=MESSAGES_PER_PAGE)
         is_cursor_invalid = True
-    days = group_by_day(
-        page.rows,
-        _load_display_names(conversation, page),
-        zone=timezone.get_current_timezone(),
-        is_group=conversation.kind != Conversation.Kind.DIRECT,
-    )
     return ChatPage(
-        days,
+        days_of(conversation, page.rows),
         older_cursor=page.next_cursor,
         newer_cursor=page.previous_cursor if cursor else "",  # the first page is the newest
         is_cursor_invalid=is_cursor_invalid,
     )
 
 
-def _load_display_names(conversation: Conversation, page: Page[Message]) -> DisplayNames:
-    instance_id, keys = conversation.instance_id, referenced_keys(page.rows)
+def days_of(conversation: Conversation, rows: Sequence[Message]) -> list[Day]:
+    """Return messages of a conversation, latest first, prepared for the template."""
+    return group_by_day(
+        rows,
+        _load_display_names(conversation, rows),
+        zone=timezone.get_current_timezone(),
+        is_group=conversation.kind != Conversation.Kind.DIRECT,
+    )
+
+
+def _load_display_names(conversation: Conversation, rows: Sequence[Message]) -> DisplayNames:
+    instance_id, keys = conversation.instance_id, referenced_keys(rows)
     addresses = ContactAddress.objects.filter(instance=instance_id, key__in=keys)
     contact_ids = dict(addresses.filter(contact__isnull=False).values_list("key", "contact_id"))
-    contacts = Contact.objects.fetch_many(referenced_contacts(page.rows) | set(contact_ids.values()))
+    contacts = Contact.objects.fetch_many(referenced_contacts(rows) | set(contact_ids.values()))
     own_jids = (address.jid for address in conversation.instance.own_addresses)
     return DisplayNames(contacts, contact_ids, *own_jids)

@@ -36,6 +36,8 @@ _DELIVERY_MARKS: dict[int, DeliveryMark] = {
     Message.Status.PLAYED: DeliveryMark("✓✓", "played", "read"),
 }
 
+_PLAYERS: dict[str, str] = {Message.Kind.AUDIO: "audio", Message.Kind.VIDEO: "video", Message.Kind.VIDEO_NOTE: "video"}
+
 
 @dataclass(frozen=True)
 class Quote:
@@ -83,6 +85,7 @@ class MessageView:
     album_id: str = ""
     has_file: bool = False
     has_thumbnail: bool = False
+    player: str = ""  # the HTML element that plays the file: "audio", "video", or "" for none
 
     @property
     def anchor(self) -> str:
@@ -162,11 +165,17 @@ def message_view(
         is_deleted=row.is_deleted,
         quote=_quote(row, names, anchors),
         reactions=_reactions(row, names),
-        delivery=_DELIVERY_MARKS.get(row.status) if row.from_me else None,
+        delivery=delivery_mark(row),
         album_id=_album_id(row),
         has_file=bool(stored_name(row, REFERENCE)),
         has_thumbnail=has_thumbnail(row) and not row.is_deleted,
+        player="" if row.is_deleted else _PLAYERS.get(row.kind, ""),
     )
+
+
+def delivery_mark(row: Message) -> DeliveryMark | None:
+    """Return the delivery status of a message; None for a received one."""
+    return _DELIVERY_MARKS.get(row.status) if row.from_me else None
 
 
 def _first_lines(lines: Iterable[LinkedText]) -> list[LinkedText]:

@@ -242,6 +242,7 @@ class ReadingRecord(models.Model):
         MESSAGE = "message"
         MESSAGES = "messages", "list of messages"
         EVENT = "event", "webhook event"
+        INBOX = "inbox"
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     username = models.CharField(max_length=150)

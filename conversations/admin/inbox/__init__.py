@@ -1,0 +1,1 @@
+"""The inbox of the admin: a list of conversations beside the messages of one of them."""
