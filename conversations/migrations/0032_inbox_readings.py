@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('conversations', '0030_alarms'),
+        ('conversations', '0031_webhook_subscriptions'),
     ]
 
     operations = [
