@@ -63,6 +63,16 @@ def post_worker_init(_worker: Any) -> None:
     gc.freeze()
 
 
+def worker_exit(_server: Any, _worker: Any) -> None:
+    """Stop the background threads of a worker process, before Python forbids its thread pools to start anything.
+
+    Gunicorn calls this hook in each worker process that ends, also in one that could not load the application.
+    """
+    startup = sys.modules.get("conversations.startup")
+    if startup is not None:
+        startup.stop()
+
+
 def child_exit(_server: Any, worker: Any) -> None:
     """Forget the connections of a worker process that has ended.
 
