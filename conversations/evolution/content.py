@@ -18,8 +18,10 @@ from conversations.evolution.media_names import REFERENCE
 from conversations.evolution.message_types import (
     ALL,
     COMPANIONS,
+    ENCRYPTED,
     METADATA_KEYS,
     REPLY_KINDS,
+    SIGNAL,
     TYPES,
     UNKNOWN,
     MessageClass,
@@ -188,8 +190,8 @@ def parse_content(message: object, message_type: str = "") -> Content:
     """
     unwrapped = unwrap(message)
     key, body = _key_and_body(unwrapped, message_type)
-    spec = find_type(key or message_type)
     fields = body if isinstance(body, dict) else {}
+    spec = _describe(key or message_type, fields)
     text = _text(spec, body)
     return Content(
         key=key,
@@ -202,6 +204,12 @@ def parse_content(message: object, message_type: str = "") -> Content:
         details=_details(spec, body, key, text or "") | _view_once(spec, unwrapped) | _truncated(text or ""),
         unwrapped=unwrapped,
     )
+
+
+def _describe(key: str, fields: Json) -> MessageType:
+    """Return the description of content, which may depend on its fields."""
+    described = find_type(key)
+    return SIGNAL if described is UNKNOWN and ENCRYPTED in fields else described
 
 
 def quoted_text(message: object) -> str:

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from conversations.evolution.business import CHOICES, ORDER, SCHEDULED_CALL, Reader, payment
 from conversations.evolution.rich_responses import read_answer
+from conversations.evolution.vcards import contact_name, contact_names
 
 
 class MessageClass(StrEnum):
@@ -79,7 +80,7 @@ _CHANNEL_INVITE = _text(
     "channel_invite", "caption", "newsletterName", details=("newsletterJid", "newsletterName", "inviteExpiration")
 )
 _ANSWER = MessageType(MessageClass.TEXT, "text", ("text",), answers="key")
-_CONTACT = _text("contact", "displayName", details=("vcard",))
+_CONTACT = MessageType(MessageClass.TEXT, "contact", details=("vcard",), read_text=contact_name)
 _LIST = _business("list", "title", "description", "*", reader=CHOICES)
 _BUTTONS = _business("buttons", "contentText", "description", "body", "text", "title", "*", reader=CHOICES)
 
@@ -87,7 +88,7 @@ PROTOCOL: dict[str, MessageType] = {
     "conversation": _text("text"),
     "extendedTextMessage": _text("text", "text", details=("matchedText", "title", "description")),
     "contactMessage": _CONTACT,
-    "contactsArrayMessage": _text("contacts", "displayName", details=("contacts",)),
+    "contactsArrayMessage": MessageType(MessageClass.TEXT, "contacts", details=("contacts",), read_text=contact_names),
     "locationMessage": _text(
         "location", "name", "address", "comment", details=(*_COORDINATES, "address", "url", "comment", "isLive")
     ),
@@ -103,7 +104,9 @@ PROTOCOL: dict[str, MessageType] = {
     ),
     "newsletterAdminInviteMessage": _CHANNEL_INVITE,
     "newsletterFollowerInviteMessageV2": _CHANNEL_INVITE,
-    "richResponseMessage": MessageType(MessageClass.TEXT, "text", ("*",), ("submessages",), read_text=read_answer),
+    "richResponseMessage": MessageType(
+        MessageClass.TEXT, "text", ("submessages.*",), ("submessages",), read_text=read_answer
+    ),
     "statusQuestionAnswerMessage": _ANSWER,
     "questionResponseMessage": _ANSWER,
     "statusQuotedMessage": MessageType(MessageClass.TEXT, "text", ("text",), answers="originalStatusId"),
@@ -221,6 +224,9 @@ CHANNELS: dict[str, MessageType] = {
 }
 
 TYPES = PROTOCOL | CHANNELS
+
+# A field that makes unknown content an encrypted addition to a message, such as a reaction, a comment or an edit.
+ENCRYPTED = "encPayload"
 
 # Content keys of signals that accompany a message; the message's own content key beside them is the one that counts.
 COMPANIONS = frozenset(

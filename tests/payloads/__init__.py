@@ -31,6 +31,17 @@ def messages() -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
+def stories() -> list[dict[str, Any]]:
+    """Return webhook events from every part of WhatsApp's protocol, each list of them with what a phone then shows.
+
+    Each story has a `name`, `events` in order of arrival, the messages that it `shows`, oldest first, and how many of
+    them are `unread`. A message is `[me ]kind: text`, and then, if it has them: `edited`, `deleted`, `re` with the id
+    and text of the quoted message, its reactions, and its media and details that are named in `fields`.
+    """
+    lines = (HERE / "stories.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
 def protocol_fields() -> dict[str, str]:
     """Return the type of each field of WhatsApp's protocol buffer `Message`, as of version 7.0.0-rc.9 of Baileys."""
     lines = (HERE / "message_fields.txt").read_text(encoding="utf-8").splitlines()

@@ -7,16 +7,14 @@ A body may contain hundreds of thousands of small files. The web process writes 
 stored body, until a worker writes them when it parses a stored event (`worker.parse`).
 """
 
-import base64
-import binascii
 import hashlib
 from io import BytesIO
 from typing import Any
-from urllib.parse import unquote
 
 from django.core.files.storage import default_storage
 
-from conversations.evolution.coerce import as_list, is_index
+from conversations.evolution.byte_forms import decode
+from conversations.evolution.coerce import as_list
 from conversations.evolution.content import MAX_WRAPPERS, find_type
 from conversations.evolution.large_json import LargeList
 from conversations.evolution.media_names import REFERENCE, media_name
@@ -32,11 +30,6 @@ MAX_THUMBNAIL_BYTES = 128 * 1024  # WhatsApp's have a few thousand
 MAX_FILES = 200  # files of one body that the web process writes, because a request waits for them
 MAX_FILES_OF_EVENT = 1000  # files of one stored event that a worker writes; the longest import has parts of this length
 _MAX_ENCODED = 2 * MAX_THUMBNAIL_BYTES  # the length of an encoded thumbnail: characters, or numbers
-BYTE = 256
-_SPACES = "".join(char for char in map(chr, range(0x3001)) if char.isspace())
-# From the URL-safe alphabet to the standard one, without white space. A list of the parts between spaces would take
-# many times the memory of the text.
-_STANDARD = str.maketrans("-_", "+/", _SPACES)
 
 log = Context.MEDIA.logger
 
@@ -136,38 +129,6 @@ def _to_file(files: MediaFiles, encoded: object) -> object:
     if not content:
         return encoded if isinstance(encoded, str) else None
     return files.save(content)
-
-
-def decode(encoded: object) -> bytes:
-    """Return the bytes of encoded media; b"" if they cannot be decoded.
-
-    Base64 may be a data URL, in the URL-safe alphabet, percent-encoded, broken into lines or without padding. Bytes may
-    also be a JSON array of numbers, or an object of numbers by index, as Node.js writes its buffers.
-    """
-    if isinstance(encoded, str):
-        return _decode_base64(encoded) or _decode_base64(_normalize(encoded))
-    numbers = encoded.get("data", encoded) if isinstance(encoded, dict) else encoded
-    if isinstance(numbers, dict) and numbers and all(map(is_index, numbers)):
-        numbers = [numbers[index] for index in sorted(numbers, key=int)]
-    if isinstance(numbers, list) and all(type(number) is int and 0 <= number < BYTE for number in numbers):
-        return bytes(numbers)
-    return b""
-
-
-def _decode_base64(encoded: str) -> bytes:
-    try:
-        return base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError):
-        return b""
-
-
-def _normalize(encoded: str) -> str:
-    """Return base64 of any form in its standard form: without prefix and white space, and with padding."""
-    if encoded[:5].lower() == "data:":
-        encoded = encoded.partition(",")[2]
-    encoded = encoded.strip("\"'").replace("\\r", "").replace("\\n", "")  # line breaks and quotes of JSON within JSON
-    plain = unquote(encoded).translate(_STANDARD).rstrip("=")
-    return plain + "=" * (-len(plain) % 4)
 
 
 def _write(name: str, content: bytes) -> None:

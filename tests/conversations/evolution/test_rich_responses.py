@@ -1,5 +1,7 @@
 """The text of Meta AI's answers: every part in its order, and every word as often as it is written."""
 
+import base64
+import json
 from typing import Any
 
 import pytest
@@ -35,3 +37,42 @@ def test_each_part_gives_its_text(parts: list[Any], text: str) -> None:
 )
 def test_an_answer_without_words_has_no_text(content: dict[str, Any]) -> None:
     assert parse_content({"richResponseMessage": content}).text == ""
+
+
+SECTIONS = [
+    {"view_model": {"primitive": {"text": "Veja {{IE_0}}aqui{{/IE_0}}", "__typename": "GenAIMarkdownTextUXPrimitive"}}},
+    {
+        "view_model": {
+            "primitives": [{"language": "python", "code_blocks": [{"content": "f("}, {"content": "1)\n"}]}, 5]
+        }
+    },
+    {
+        "view_model": {
+            "primitive": {"title": "Preços", "rows": [{"items": ["Pão", "2"]}, {"cells": [{"text": "3"}]}, 5]}
+        }
+    },
+    {"view_model": 5},
+    5,
+]
+DATA = json.dumps({"response_id": "x", "sections": SECTIONS}).encode()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        base64.b64encode(DATA).decode(),
+        {str(index): byte for index, byte in enumerate(DATA)},
+        {"type": "Buffer", "data": list(DATA)},
+    ],
+    ids=["base64", "index", "buffer"],
+)
+def test_the_unified_form_gives_its_text_if_there_are_no_parts(data: Any) -> None:
+    answer: dict[str, Any] = {"unifiedResponse": {"data": data}}
+    assert parse_content({"richResponseMessage": answer}).text == "Veja aqui\nf(1)\nPreços\nPão | 2\n3"
+    answer["submessages"] = [{"messageText": "oi"}]
+    assert parse_content({"richResponseMessage": answer}).text == "oi"
+
+
+@pytest.mark.parametrize("data", [None, 5, "", "YWJj", "W10=", "não", {"0": 300}, [1], {"type": "Buffer"}])
+def test_a_unified_form_that_cannot_be_read_gives_no_text(data: Any) -> None:
+    assert parse_content({"richResponseMessage": {"unifiedResponse": {"data": data}}}).text == ""
