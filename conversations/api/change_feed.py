@@ -15,6 +15,7 @@ from conversations.api.query_params import MAX_PAGE_ROWS
 from conversations.changes import log
 from conversations.changes.feed import cursor_at
 from conversations.changes.following import Batch, Credentials, Look
+from conversations.changes.history import current_history
 from conversations.changes.log import Position, Selection
 
 MAX_KINDS = 1000  # combinations of instance, conversation… of new changes that are told apart
@@ -30,18 +31,19 @@ class ChangeFeed:
         return _with_connection(lambda: self._look(after))
 
     def _look(self, after: Position | None) -> Look:
-        end = log.head()
+        history, end = current_history(), log.head()
         if after is None or after == end:
-            return Look(end, None if after is None else ())
-        return Look(end, log.kinds_of_changes(after, end, MAX_KINDS))
+            return Look(end, history, None if after is None else ())
+        return Look(end, history, log.kinds_of_changes(after, end, MAX_KINDS))
 
-    def read(self, selection: Selection, after: Position, until: Position) -> Batch | None:
+    def read(self, selection: Selection, after: Position, until: Look) -> Batch | None:
         """See `Feed.read`."""
         return _with_connection(lambda: self._read(selection, after, until))
 
-    def _read(self, selection: Selection, after: Position, until: Position) -> Batch | None:
+    def _read(self, selection: Selection, after: Position, until: Look) -> Batch | None:
+        cursor = cursor_at(after, selection, until.history)
         try:
-            batch, page = read_page(cursor_at(after, selection), selection, MAX_PAGE_ROWS, until)
+            batch, page = read_page(cursor, selection, MAX_PAGE_ROWS, until.position)
         except CursorUnknown:
             return None
         return Batch(batch.end, as_event(page) if batch.steps else b"")

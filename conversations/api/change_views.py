@@ -28,9 +28,9 @@ from conversations.api.serializers.conversation import ConversationSerializer
 from conversations.api.serializers.instance import InstanceSerializer
 from conversations.api.serializers.message import MessageSerializer
 from conversations.api.ticket_authentication import TICKET, EventTicketAuthentication
-from conversations.changes.feed import NOW
+from conversations.changes.feed import NOW, Batch
 from conversations.changes.following import FOLLOW, Credentials, Subscription, TooManyFollowersError
-from conversations.changes.log import Position, Selection
+from conversations.changes.log import Selection
 from conversations.models import Change
 from conversations.models.base import PAGE_SIZE
 
@@ -155,7 +155,7 @@ class ChangesView(CacheStatusView):
         selection = selection_of(request, params)
         batch, page = read_page(params["after"], selection, params["limit"])
         if params["wait"] and not batch.has_more and not batch.steps:
-            wait_for_changes(request, selection, batch.end, params["wait"])
+            wait_for_changes(request, selection, batch, params["wait"])
         return Response(page)
 
 
@@ -182,7 +182,7 @@ class EventsView(APIView):
         params = FollowParameters.parse(query)
         selection = selection_of(request, params)
         batch, page = read_page(request.headers.get(LAST_EVENT_ID) or params["after"], selection, MAX_PAGE_ROWS)
-        follow_changes(request, selection, batch.end)
+        follow_changes(request, selection, batch)
         return HttpResponse(
             RETRY + as_event(page),
             content_type="text/event-stream",
@@ -200,14 +200,14 @@ def selection_of(request: Request, params: dict[str, Any]) -> Selection:
     )
 
 
-def wait_for_changes(request: Request, selection: Selection, position: Position, seconds: int) -> None:
+def wait_for_changes(request: Request, selection: Selection, batch: Batch, seconds: int) -> None:
     """Let the server repeat the request at the next change, if it can; otherwise the answer is sent at once."""
     if FOLLOW in request.META:
-        follow_changes(request, selection, position, seconds)
+        follow_changes(request, selection, batch, seconds)
 
 
-def follow_changes(request: Request, selection: Selection, position: Position, seconds: int | None = None) -> None:
-    """Let the server continue with the changes after a position.
+def follow_changes(request: Request, selection: Selection, batch: Batch, seconds: int | None = None) -> None:
+    """Let the server continue with the changes after a batch.
 
     Raises:
         CannotFollow: the server cannot do this, or not for one more client.
@@ -221,6 +221,6 @@ def follow_changes(request: Request, selection: Selection, position: Position, s
     session_key = request.session.session_key if is_session else None
     credentials = Credentials(access.user_id, access.token_id, session_key, access.readable_key)
     try:
-        leave(Subscription(selection, position, credentials, seconds))
+        leave(Subscription(selection, batch.end, batch.history, credentials, seconds))
     except TooManyFollowersError as error:
         raise Throttled(wait=RETRY_SECONDS) if error.is_of_user else CannotFollow from None

@@ -87,9 +87,9 @@ def check_cursor(text: str) -> None:
         raise UnknownCursor
 
 
-def cursor_at(position: Position, selection: Selection) -> str:
-    """Return the cursor of a reader that knows all changes up to a position."""
-    return encode(Cursor(position, current_history(), _fingerprint(selection)))
+def cursor_at(position: Position, selection: Selection, history: str | None = None) -> str:
+    """Return the cursor of a reader that knows all changes up to a position, by default of the present history."""
+    return encode(Cursor(position, history or current_history(), _fingerprint(selection)))
 
 
 def _reset(history: str, selected: str) -> Batch:

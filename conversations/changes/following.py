@@ -53,12 +53,14 @@ class Subscription:
     Attributes:
         selection: what changes concern the client.
         position: the client has all changes up to here.
+        history: the history that the position belongs to (`conversations.changes.history`).
         credentials: with what right it follows them.
         seconds: how long its request waits for one change; None for an event stream.
     """
 
     selection: Selection
     position: Position
+    history: str
     credentials: Credentials
     seconds: float | None = None
 
@@ -78,10 +80,12 @@ class Look(NamedTuple):
 
     Attributes:
         position: the end of the log.
+        history: the history that the position belongs to.
         kinds: one change of each instance, conversation, resource and kind; None if anything may have changed.
     """
 
     position: Position
+    history: str
     kinds: Sequence[Entry] | None
 
     def concerns(self, selection: Selection) -> bool:
@@ -107,8 +111,8 @@ class Feed(Protocol):
     def look(self, after: Position | None) -> Look:
         """Return the end of the log, and what has changed since the position."""
 
-    def read(self, selection: Selection, after: Position, until: Position) -> Batch | None:
-        """Return the changes of a selection between two positions, or as many as one batch may contain.
+    def read(self, selection: Selection, after: Position, until: Look) -> Batch | None:
+        """Return the changes of a selection from a position to that of a look, or as many as one batch may contain.
 
         Returns:
             None if the log no longer continues the position, as after a failover to a server that was behind.

@@ -196,25 +196,28 @@ class Followers:
         look = await self._in_thread(self._feed.look, None if previous is None else previous.position)
         reached = None if previous is None else previous.position
         groups: dict[tuple[Selection, Position], list[Follower]] = defaultdict(list)
-        for follower in self._all:
+        for follower in list(self._all):
             selection = follower.subscription.selection
+            if follower.subscription.history != look.history:
+                follower.end()  # what it has was lost by a restore or a failover
+                continue
             if follower.position == look.position:
                 continue
             if follower.position == reached and not look.concerns(selection):
                 follower.position = look.position
             elif follower.is_ready:
                 groups[selection, follower.position].append(follower)
-        await asyncio.gather(*(self._deliver_to(group, *key, look.position) for key, group in groups.items()))
+        await asyncio.gather(*(self._deliver_to(group, *key, look) for key, group in groups.items()))
         return look
 
-    async def _deliver_to(self, group: list[Follower], selection: Selection, after: Position, until: Position) -> None:
+    async def _deliver_to(self, group: list[Follower], selection: Selection, after: Position, until: Look) -> None:
         batch = await self._in_thread(self._feed.read, selection, after, until)
         if batch is None:
             for follower in group:
                 follower.end()
             return
         now = asyncio.get_running_loop().time()
-        if batch.position != until:
+        if batch.position != until.position:
             self._woken.set()  # the next batch follows at once
         for follower in group:
             follower.position = batch.position

@@ -10,16 +10,17 @@ from conversations.changes.log import Position, Selection
 from whatsai.server.followers import MAX_INTERESTS, MAX_OF_USER, Followers
 
 START = Position(0, 0)
+HISTORY = "0" * 16
 
 
 class QuietFeed:
     """A log without changes."""
 
     def look(self, _after: Position | None) -> Look:
-        return Look(START, ())
+        return Look(START, HISTORY, ())
 
-    def read(self, _selection: Selection, _after: Position, until: Position) -> Batch:
-        return Batch(until, b"")
+    def read(self, _selection: Selection, _after: Position, until: Look) -> Batch:
+        return Batch(until.position, b"")
 
     def find_ended(self, _credentials: Collection[Credentials]) -> frozenset[Credentials]:
         return frozenset()
@@ -27,7 +28,7 @@ class QuietFeed:
 
 def waiting(chat: int, session: str = "s", user: int = 1) -> Subscription:
     selection = Selection(conversations=frozenset({chat}))
-    return Subscription(selection, START, Credentials(user, None, session, "*"), 60)
+    return Subscription(selection, START, HISTORY, Credentials(user, None, session, "*"), 60)
 
 
 def is_refused_now(followers: Followers, new: Subscription) -> bool:

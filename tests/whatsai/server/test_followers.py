@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 
+from conversations.changes import history
 from conversations.models import ApiToken, Conversation, Instance, Membership, Role
 from tests.cachelayer.gunicorn import Gunicorn, serving
 from tests.conversations.rows import a_chat, a_message, an_instance
@@ -159,6 +161,27 @@ def test_a_stop_ends_streams_and_answers_those_who_wait(server: Gunicorn, follow
         assert json.loads(waiting.getresponse().read())["results"] == []
     assert [stream.event() for stream in streams] == [None] * 50
     assert server.process.wait(TIMEOUT) == 0
+
+
+def test_a_stream_ends_when_the_database_has_another_history(server: Gunicorn, follow: Follow, token: str) -> None:
+    """As after a failover to a server that was behind: the client must learn that its copy may be wrong."""
+    chat = a_chat(an_instance())
+    busy, idle = follow(token), follow(token, "resource=contact")
+    assert busy.changed() == idle.changed() == set()
+    history.only_row().delete()
+    Conversation.objects.pin(chat.pk)
+    assert (busy.event(), idle.event()) == (None, None)
+    assert follow(token, last_id=busy.cursor).status == 410
+    with closing(send(server, token, f"changes/?after={idle.cursor}&resource=contact")) as asking:
+        assert asking.getresponse().status == 410
+
+
+def test_streams_keep_no_connection_to_the_database(follow: Follow, token: str) -> None:
+    streams = [follow(token) for _ in range(60)]
+    assert [stream.changed() for stream in streams] == [set()] * 60
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+        assert cursor.fetchone()[0] < 30  # those of the server's threads, and of this test
 
 
 def test_a_client_that_does_not_read_is_left_behind_and_loses_nothing(follow: Follow, token: str) -> None:
