@@ -10,11 +10,14 @@ from tests.waiting import wait_until
 
 EVERYTHING = Selection()
 _NEXT_ID = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
-_ELSEWHERE = "SELECT 1 FROM pg_stat_activity WHERE datname <> current_database() AND backend_xid::text::bigint < %s"
+_ELSEWHERE = """
+    SELECT 1 FROM pg_stat_activity WHERE backend_xid::text::bigint < %s
+    AND (datname <> current_database() OR backend_type = 'autovacuum worker')
+"""
 
 
 def settle() -> None:
-    """Wait until the transactions that other tests now run in other databases of the server have ended."""
+    """Wait for the transactions of the server itself, and of other tests in other databases of the server."""
     if connection.vendor != "postgresql":
         return
     with connection.cursor() as cursor:

@@ -7,7 +7,8 @@ import datetime as dt
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import permutations
+from functools import reduce
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from django.contrib.auth.models import User
 from django.db import connection, connections, transaction
 from django.test import Client
 from django.urls import reverse
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
 from conversations.admin.actions import NAMES as ADMIN_ACTIONS
@@ -244,53 +247,108 @@ def a_second_writer() -> Iterator[Call]:
             thread.submit(connections.close_all).result()
 
 
-def interleave(world: World) -> Iterator[tuple[str, ...]]:
-    """Let two writers overlap in each order of their steps; the readers read after each step; yield wrong orders."""
-    for order in permutations(("slow writes", "fast writes", "slow commits")):
-        if order.index("slow writes") < order.index("slow commits"):
-            with a_second_writer() as call:
-                run(world, order, call)
-            if not world.is_right:
-                yield order
+MAX_ROWS = 2  # of one statement that are named in the log, instead of 10,000
+NUMBERS = count()
 
 
-def run(world: World, order: tuple[str, ...], call: Call) -> None:
-    """Run the steps of two writers in an order."""
-    atomic = transaction.atomic()
+class Writer:
+    """Writes in a thread of its own, in one transaction after another. Its first contacts are more than `MAX_ROWS`."""
 
-    def write_slowly() -> None:
-        a_message(world.house.chat)
-        world.foreign.message.save()
+    def __init__(self, chat: Conversation, call: Call) -> None:
+        self.chat, self.call = chat, call
+        self.contacts = [a_contact(chat.instance) for _ in range(MAX_ROWS + 1)]
+        self.atomic: Any = None
 
-    def write_fast() -> None:
-        world.house.message.save()
-        a_contact(world.foreign.instance)
+    def step(self, name: str) -> None:
+        self.call(lambda: self.write(name))
 
-    steps: dict[str, Callable[[], object]] = {
-        "slow writes": lambda: call(write_slowly),
-        "fast writes": write_fast,
-        "slow commits": lambda: call(lambda: atomic.__exit__(None, None, None)),
-    }
-    call(atomic.__enter__)
-    for step in order:
-        steps[step]()
-        for follower in world.followers.values():
-            follower.catch_up()
+    def write(self, name: str) -> None:
+        if self.atomic is None:
+            self.kept = list(self.contacts)
+            self.atomic = transaction.atomic()
+            self.atomic.__enter__()
+        STEPS[name](self)
+
+    def end(self, *, is_kept: bool) -> None:
+        transaction.set_rollback(not is_kept)
+        self.contacts = self.contacts if is_kept else self.kept
+        self.atomic.__exit__(None, None, None)
+        self.atomic = None
+
+    def rows(self, contacts: list[Contact]) -> Any:
+        return Contact.objects.filter(pk__in=[contact.pk for contact in contacts])
+
+
+# What a step of a writer does to the rows of its own; a writer must not wait for the other's rows.
+STEPS: dict[str, Callable[[Writer], object]] = {
+    "message": lambda writer: a_message(writer.chat),
+    "new contact": lambda writer: writer.contacts.append(a_contact(writer.chat.instance)),
+    "rename": lambda writer: writer.rows(writer.contacts[-1:]).update(name=f"Ana {next(NUMBERS)}"),
+    "delete": lambda writer: writer.contacts and writer.contacts.pop().delete(),
+    "pin": lambda writer: Conversation.objects.filter(pk=writer.chat.pk).update(is_pinned=next(NUMBERS) % 2 == 0),
+    "bulk": lambda writer: writer.rows(writer.contacts).update(push_name=f"Eva {next(NUMBERS)}"),
+    "commit": lambda writer: writer.end(is_kept=True),
+    "roll back": lambda writer: writer.end(is_kept=False),
+}
+
+
+def is_right_after(world: World, steps: list[tuple[int, str]]) -> bool:
+    """Let two writers make steps, after each of which the readers read; return whether the copies are right then."""
+    chats = [a_chat(one.instance) for one in (world.house, world.foreign)]
+    with a_second_writer() as first, a_second_writer() as second:
+        writers = [Writer(chat, call) for chat, call in zip(chats, (first, second), strict=True)]
+        for number, name in [*steps, (0, "commit"), (1, "commit")]:
+            writers[number].step(name)
+            for follower in world.followers.values():
+                follower.catch_up()
+    return world.is_right
+
+
+@contextmanager
+def with_fewer_rows(**mutation: str) -> Iterator[None]:
+    """Let triggers name few rows of a statement, and replace parts of the triggers' functions."""
+    changes = {"10001": str(MAX_ROWS + 1), "10000": str(MAX_ROWS), **mutation}
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_get_functiondef(oid) FROM pg_proc WHERE prosrc LIKE '%count > 10000%'")
+        definitions = [definition for (definition,) in cursor.fetchall()]
+        assert len(definitions) == 13
+        try:
+            for definition in definitions:
+                cursor.execute(reduce(lambda text, change: text.replace(*change), changes.items(), definition))
+            yield
+        finally:
+            for definition in definitions:
+                cursor.execute(definition)
 
 
 @pytest.mark.postgresql
-def test_copies_are_right_whichever_of_two_writers_commits_first(world: World) -> None:
-    assert list(interleave(world)) == []
+def test_copies_are_right_however_two_writers_interleave(world: World) -> None:
+    @settings(max_examples=10)
+    @given(steps=st.lists(st.tuples(st.integers(0, 1), st.sampled_from(sorted(STEPS))), max_size=8))
+    def run(steps: list[tuple[int, str]]) -> None:
+        assert is_right_after(world, steps)
+
+    with with_fewer_rows():
+        run()
 
 
 # --- mutants ----------------------------------------------------------------------------------------------------------
+@pytest.mark.postgresql
+def test_a_statement_with_too_many_rows_without_a_reset_makes_a_copy_wrong(world: World) -> None:
+    steps = [(0, "bulk"), (1, "message"), (0, "commit"), (1, "commit")]
+    with with_fewer_rows():
+        assert is_right_after(world, steps)
+    with with_fewer_rows(scopes="scopes WHERE false"):
+        assert not is_right_after(world, steps)
+
+
 @pytest.mark.postgresql
 def test_positions_taken_before_the_commit_miss_changes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def greatest() -> Position:
         return Position(*Change.objects.order_by("-transaction_id", "-pk").values_list("transaction_id", "pk")[0])
 
     monkeypatch.setattr(log, "head", greatest)
-    assert ("slow writes", "fast writes", "slow commits") in list(interleave(world))
+    assert not is_right_after(world, [(0, "message"), (1, "message"), (1, "commit")])
 
 
 @pytest.mark.parametrize(
