@@ -6,6 +6,8 @@ The client implements only what the load test needs, because it shares the machi
 import asyncio
 import re
 from collections import deque
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from conversations.demo.events import Event
@@ -27,9 +29,19 @@ def webhook_request(event: Event, token: str, host: str) -> bytes:
     return head.encode() + delivery.body
 
 
-def api_request(path: str, token: str, host: str) -> bytes:
+def api_request(path: str, token: str, host: str, headers: Mapping[str, str] = MappingProxyType({})) -> bytes:
     """Return the bytes of an HTTP GET request to a path of the REST API."""
-    return f"GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Token {token}\r\n\r\n".encode()
+    lines = {"Host": host, "Authorization": f"Token {token}", **headers}
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return f"GET {path} HTTP/1.1\r\n{head}\r\n".encode()
+
+
+class ApiError(Exception):
+    """A request to the REST API returned a status other than 200."""
+
+    def __init__(self, path: str, status: int) -> None:
+        super().__init__(f"{path} returned {status}")
+        self.status = status
 
 
 class Response(NamedTuple):
@@ -94,8 +106,8 @@ class ConnectionPool:
     """Holds at most `limit` connections to one server; a connection is opened only if no open one is idle."""
 
     def __init__(self, host: str, port: int, limit: int) -> None:
-        self._host = host
-        self._port = port
+        self.host = host
+        self.port = port
         self._slots = asyncio.Semaphore(limit)
         self._idle: deque[Connection] = deque()
 
@@ -125,7 +137,7 @@ class ConnectionPool:
             connection = self._idle.popleft()
             if connection.is_open:
                 return connection
-        _, connection = await asyncio.get_running_loop().create_connection(Connection, self._host, self._port)
+        _, connection = await asyncio.get_running_loop().create_connection(Connection, self.host, self.port)
         return connection
 
     def close(self) -> None:

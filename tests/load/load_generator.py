@@ -45,6 +45,7 @@ class LoadGenerator:
     Args:
         pool: the connections to the site.
         retry_scale: a factor for Evolution's time-out and for its delays between attempts.
+        on_sent: a function that is called with each post and the loop time, before its first attempt.
         on_accepted: a function that is called with each accepted post and the loop time at which its response arrived.
         on_finished: a function that is called when the site has accepted a post, or Evolution would give the post up.
     """
@@ -53,11 +54,13 @@ class LoadGenerator:
         self,
         pool: ConnectionPool,
         retry_scale: float,
+        on_sent: Callable[[Post, float], None],
         on_accepted: Callable[[Post, float], None],
         on_finished: Callable[[], object],
     ) -> None:
         self._pool = pool
         self._retry_scale = retry_scale
+        self._on_sent = on_sent
         self._on_accepted = on_accepted
         self._on_finished = on_finished
         self._random = rng_for("retries")
@@ -76,7 +79,9 @@ class LoadGenerator:
         for index, post in enumerate(posts):
             if (remaining := start + post.due - clock()) > 0:
                 await asyncio.sleep(remaining)
-            self.tally.lateness.append(clock() - start - post.due)
+            now = clock()
+            self.tally.lateness.append(now - start - post.due)
+            self._on_sent(post, now)
             task = asyncio.create_task(self._deliver(index, post, requests[index]))
             tasks.add(task)
             task.add_done_callback(tasks.discard)

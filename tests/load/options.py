@@ -25,6 +25,8 @@ class Options:
         patience: how many seconds to wait for the workers, and for one chat message to appear in the API.
         expect_p99_answer: a limit in ms for the response time; the report states whether the 99th percentile meets it.
         expect_p99_lag: a limit in ms for the time from the webhook's response until the API shows the chat message.
+        expect_p99_stream: a limit in ms for the time from the webhook until the chat message arrives in a stream.
+        followers: how many clients of each kind keep a copy of the rows, which must be right at the end.
     """
 
     plan: Plan
@@ -36,6 +38,8 @@ class Options:
     patience: float
     expect_p99_answer: float | None
     expect_p99_lag: float | None
+    expect_p99_stream: float | None
+    followers: int
 
     @classmethod
     def parse(cls, arguments: Sequence[str], description: str | None = None) -> "Options":
@@ -60,6 +64,12 @@ class Options:
         add("--patience", type=positive, default=60.0, help="seconds to wait for the workers (%(default)s)")
         add("--expect-p99-answer", type=positive, help="limit for the response time in ms; the report compares it")
         add("--expect-p99-lag", type=positive, help="limit in ms from the response to the API; the report compares it")
+        add(
+            "--expect-p99-stream",
+            type=positive,
+            help="limit in ms from the webhook to a stream; the report compares it",
+        )
+        add("--followers", type=int, default=20, help="clients of each kind that keep a copy of the rows (%(default)s)")
         values = vars(parser.parse_args(arguments))
         plan = Plan(**{field.name: values.pop(field.name) for field in fields(Plan)})
         if plan.instances < 1:

@@ -1,11 +1,12 @@
 """The report of a load test: mismatches between the site and the oracle, request counts, and percentiles."""
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tests.load.load_generator import Tally
+from tests.load.options import Options
 from tests.load.plan import Plan
 from tests.load.visibility_probe import POLL_SECONDS
 
@@ -30,7 +31,21 @@ CHECKS = (
     "wrong state",
     "stale in the API",
     "not applied",
+    "wrong in a copy",
 )
+
+
+@dataclass(frozen=True)
+class Lags:
+    """How long chat messages took, in seconds.
+
+    Attributes:
+        visible: from the response to the webhook until the API showed the message.
+        streamed: from the webhook's request until the message arrived in an event stream.
+    """
+
+    visible: list[float]
+    streamed: list[float]
 
 
 @dataclass
@@ -41,11 +56,19 @@ class Report:
         mismatches: descriptions of the mismatches, by the name of the check.
         messages: how many chat messages were compared.
         conversations: how many conversations were compared.
+        copies: how many clients of each kind kept a copy.
+        copied_rows: how many rows of copies were compared.
+        resets: how often clients had to load rows again.
+        reconnects: how often clients connected again.
     """
 
     mismatches: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     messages: int = 0
     conversations: int = 0
+    copies: Counter[str] = field(default_factory=Counter)
+    copied_rows: int = 0
+    resets: int = 0
+    reconnects: int = 0
 
     def add(self, check: str, description: str) -> None:
         """Add the description of a mismatch to a check."""
@@ -97,21 +120,25 @@ def load_lines(plan: Plan, tally: Tally, posts: int) -> Iterator[str]:
     yield f"  answers     {answers}; {tally.retries:,} sent again, {len(tally.lost):,} given up"
 
 
-def timing_lines(
-    tally: Tally, lags: Sequence[float], answer_limit: float | None, lag_limit: float | None
-) -> Iterator[str]:
-    """Yield lines of text with percentiles of the response times, of the lateness of requests, and of the lags.
-
-    Args:
-        tally: the results of the requests.
-        lags: seconds from a webhook response until the API showed the chat message.
-        answer_limit: a limit in ms for the response times.
-        lag_limit: a limit in ms for `lags`.
-    """
-    yield f"  answered    {distribution(tally.latencies)}{expectation(tally.latencies, answer_limit)}"
+def timing_lines(tally: Tally, lags: Lags, options: Options) -> Iterator[str]:
+    """Yield lines of text with percentiles of the response times, of the lateness of requests, and of the lags."""
+    yield f"  answered    {distribution(tally.latencies)}{expectation(tally.latencies, options.expect_p99_answer)}"
     yield f"  sent late   {distribution(tally.lateness)}"
-    sample = f"{len(lags)} messages watched, ±{POLL_SECONDS * 1000:.0f} ms"
-    yield f"  visible     {distribution(lags)}{expectation(lags, lag_limit)}  {sample}"
+    sample = f"{len(lags.visible)} messages watched, ±{POLL_SECONDS * 1000:.0f} ms"
+    yield f"  visible     {distribution(lags.visible)}{expectation(lags.visible, options.expect_p99_lag)}  {sample}"
+    limit = expectation(lags.streamed, options.expect_p99_stream)
+    yield f"  streamed    {distribution(lags.streamed)}{limit}  {len(lags.streamed):,} messages, from their webhooks"
+
+
+def copy_lines(report: Report) -> Iterator[str]:
+    """Yield a line of text: how many copies were compared, and what their clients went through."""
+    kinds = ", ".join(f"{count} by {kind}" for kind, count in report.copies.items())
+    wrong = len(report.mismatches.get("wrong in a copy", []))
+    if kinds:
+        yield (
+            f"  copies      {kinds}: {report.copied_rows:,} rows compared, {wrong:,} wrong; "
+            f"{report.resets:,} times loaded again, {report.reconnects:,} times connected again"
+        )
 
 
 def mismatch_lines(report: Report) -> Iterator[str]:

@@ -13,7 +13,7 @@ from conversations.demo.demo_instances import DemoInstance
 from conversations.demo.events import Event
 from conversations.demo.rng import Random, hexadecimal, rng_for
 from tests.load.plan import Plan
-from tests.load.scenario import Scenario, connection_event
+from tests.load.scenario import Scenario, connection_event, is_new_message
 
 STORM_RATE = 65  # connection states that an instance without network posts each second, as seen on a real server
 _MIN_DELAY = 0.05  # the shortest delay of a delayed request, in seconds
@@ -35,6 +35,11 @@ class Post:
     due: float
     event: Event
     is_on_time: bool = False
+
+
+def new_message_id(post: Post) -> str | None:
+    """Return the id of the chat message that a post delivers, if the schedule neither delays nor repeats it."""
+    return post.event.data["key"]["id"] if post.is_on_time and is_new_message(post.event) else None
 
 
 def schedule(plan: Plan, scenario: Scenario) -> list[Post]:

@@ -24,11 +24,17 @@ async def send(server: StubServer, schedule: Sequence[Post]) -> tuple[Tally, lis
     pool = ConnectionPool("127.0.0.1", server.port, limit=100)
     accepted: list[Post] = []
     finished: list[None] = []
+    sent: list[Post] = []
     generator = LoadGenerator(
-        pool, 0.001, lambda post, _at: accepted.append(post), on_finished=lambda: finished.append(None)
+        pool,
+        0.001,
+        on_sent=lambda post, _at: sent.append(post),
+        on_accepted=lambda post, _at: accepted.append(post),
+        on_finished=lambda: finished.append(None),
     )
     await generator.run(schedule, [webhook_request(post.event, "secret", "here") for post in schedule])
     pool.close()
+    assert sent == list(schedule)
     return generator.tally, accepted, len(finished)
 
 

@@ -1,6 +1,7 @@
 """Complete runs of the load test, against a real web server and a real ingest worker on the test database."""
 
 import os
+import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit, urlunsplit
 
@@ -41,6 +42,7 @@ def test_every_post_is_stored_once_and_correctly(site: SiteConfig, capsys: pytes
     output = capsys.readouterr().out
     assert "202: 200; 0 sent again, 0 given up" in output
     assert "0 lost, 0 duplicated, 0 out of order, 0 wrong unread" in output
+    assert re.search(r"copies      2 by long poll, 2 by stream: [1-9]\d+ rows compared, 0 wrong", output)
     assert Message.objects.count() > 10
     assert sorted(Instance.objects.values_list("name", flat=True)) == ["load-01", "load-02", "load-03"]
     assert not User.objects.filter(username=access.USERNAME).exists()
@@ -52,4 +54,4 @@ def test_events_that_no_worker_applies_are_a_failure(site: SiteConfig, capsys: p
 
 
 def parse(site: SiteConfig, *arguments: str) -> Options:
-    return Options.parse(["--url", site.url, *arguments])
+    return Options.parse(["--url", site.url, "--followers=2", *arguments])

@@ -1,47 +1,15 @@
 """Compares the responses of the REST API with the state that the oracle expects."""
 
 import asyncio
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from http import HTTPStatus
-from typing import Any
 
-from tests.load.http_client import ConnectionPool, api_request
+from tests.load.api_client import ApiClient
+from tests.load.http_client import ApiError, ConnectionPool
 from tests.load.oracle import ExpectedConversation
 from tests.load.report import Report
 
 PAGE_SIZE = 200
-TIMEOUT = 30.0  # seconds to wait for one response
 CONCURRENT_CONVERSATIONS = 4
-
-
-class ApiError(Exception):
-    """A request to the REST API returned a status other than 200."""
-
-    def __init__(self, path: str, status: int) -> None:
-        super().__init__(f"{path} returned {status}")
-
-
-@dataclass(frozen=True)
-class ApiClient:
-    """Sends GET requests to the REST API of a site; `host` includes the port."""
-
-    pool: ConnectionPool
-    token: str
-    host: str
-
-    async def get(self, path: str) -> Any:
-        """Send a GET request to a path and return the decoded JSON body of the response.
-
-        Raises:
-            OSError: the connection failed or timed out.
-            ApiError: the status of the response is not 200.
-        """
-        response = await self.pool.send(api_request(path, self.token, self.host), TIMEOUT)
-        if response.status != HTTPStatus.OK:
-            raise ApiError(path, response.status)
-        return json.loads(response.body)
 
 
 async def verify_api(
@@ -72,7 +40,7 @@ async def _verify_conversation(client: ApiClient, pk: int, expected: ExpectedCon
     while next_path:
         page = await client.get(next_path)
         key_ids += [row["key_id"] for row in page["results"]]
-        next_path = page["next"].partition(client.host)[2] if page["next"] else ""
+        next_path = client.path_of(page["next"])
     expected_ids = [message.key_id for message in expected.messages]
     if sorted(key_ids) != sorted(expected_ids):
         report.add("stale in the API", f"{path}messages/ shows {len(key_ids)} of {len(expected_ids)} messages")

@@ -10,8 +10,7 @@ import math
 from collections.abc import Mapping
 
 from tests.load.http_client import ConnectionPool, api_request
-from tests.load.scenario import MESSAGE_EVENTS, is_new_message
-from tests.load.schedule import Post
+from tests.load.schedule import Post, new_message_id
 
 POLL_SECONDS = 0.25
 RECENT_MESSAGES, DEEP_MESSAGES = 20, 200  # `limit` of the two API requests
@@ -42,13 +41,10 @@ class VisibilityProbe:
 
     def accepted(self, post: Post, at: float) -> None:
         """Watch for the chat message of a post, if the post is its first copy and the schedule did not delay it."""
-        event = post.event
-        if not post.is_on_time or event.name not in MESSAGE_EVENTS or event.instance.name not in self._waiting:
-            return
-        key_id = event.data["key"]["id"]
-        if is_new_message(event) and key_id not in self._seen:
+        waiting, key_id = self._waiting.get(post.event.instance.name), new_message_id(post)
+        if waiting is not None and key_id and key_id not in self._seen:
             self._seen.add(key_id)
-            self._waiting[event.instance.name][key_id] = at
+            waiting[key_id] = at
 
     async def run(self) -> None:
         """Poll the API until `stop` is called and no chat message is watched any more."""
