@@ -1,0 +1,72 @@
+"""Fixtures: Chromium, windows of it that are logged in, and the server."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.cachelayer.gunicorn import serving
+
+# The browser asks nobody but the server, and runs as root too.
+OPTIONS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
+MILLISECONDS = 30_000  # to wait for what a page shows
+
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def browser(django_db_setup: None) -> Iterator[Browser]:  # noqa: ARG001 - creates the database before
+    """Start the system's Chromium.
+
+    Playwright runs an event loop in the thread of the tests, in which Django would refuse to use the database.
+    """
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("Chromium is not installed")
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        browser = playwright.chromium.launch(executable_path=program, args=list(OPTIONS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def site(tmp_path: Path, transactional_db: None) -> Iterator[str]:  # noqa: ARG001 - enables database access
+    """Start the server; return its address."""
+    with serving(tmp_path, HTTPS="false") as gunicorn:
+        yield f"http://127.0.0.1:{gunicorn.port}"
+
+
+@pytest.fixture
+def open_page(browser: Browser, site: str) -> Iterator[OpenPage]:
+    """Return a function that opens a path in a window of its own; each error in the page fails the test."""
+    problems: list[str] = []
+    contexts = []
+
+    def open_path(path: str, user: User | None = None, *, width: int = 1280, scheme: str = "light") -> Page:
+        context = browser.new_context(
+            base_url=site,
+            viewport={"width": width, "height": 800},
+            color_scheme="dark" if scheme == "dark" else "light",
+        )
+        context.set_default_timeout(MILLISECONDS)
+        contexts.append(context)
+        if user is not None:
+            client = Client()
+            client.force_login(user)
+            cookies = [(name, morsel.value) for name, morsel in client.cookies.items()]
+            context.add_cookies([{"name": name, "value": value, "url": site} for name, value in cookies])
+        page = context.new_page()
+        page.on("pageerror", lambda error: problems.append(error.message))
+        page.on("console", lambda line: problems.append(line.text) if "Security Policy" in line.text else None)
+        page.goto(path)
+        return page
+
+    yield open_path
+    for context in contexts:
+        context.close()
+    assert problems == []
