@@ -9,10 +9,11 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
 
-from django.db import close_old_connections, connections
+from django.db import DatabaseError, InterfaceError, close_old_connections, connections
 from django.utils import timezone
 
 from cachelayer import write_listeners
@@ -161,9 +162,11 @@ class Deliverer:
         for task in list(self._tasks.values()):
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        await _safely(self._in_thread(self._claims.release))
         together = threading.Barrier(THREADS)  # so that each thread closes its connection
-        await asyncio.gather(*(self._in_thread(_close_connections, together) for _ in range(THREADS)))
+        # The interpreter may be ending and have ended the threads, or the database be away. Then the claims run out.
+        with suppress(RuntimeError, DatabaseError, InterfaceError):
+            await self._in_thread(self._claims.release)
+            await asyncio.gather(*(self._in_thread(_close_connections, together) for _ in range(THREADS)))
         self._threads.shutdown()
 
     async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
