@@ -65,6 +65,7 @@ class Environment:
     media_storage_url: str
     media_keep_days: float
     changes_keep_days: float
+    readings_keep_days: float
     ingest_in_web_process: bool
     ingest_window: float
     ingest_interval: float
@@ -105,7 +106,10 @@ class Environment:
         options = {
             name.removeprefix(prefix).upper(): value for name, value in vars(self).items() if name.startswith(prefix)
         }
-        return {**options, "MEDIA_KEEP_DAYS": self.media_keep_days, "CHANGES_KEEP_DAYS": self.changes_keep_days}
+        keep = {
+            name: getattr(self, name.lower()) for name in ("MEDIA_KEEP_DAYS", "CHANGES_KEEP_DAYS", "READINGS_KEEP_DAYS")
+        }
+        return {**options, **keep}
 
 
 def open_env(base_dir: Path = BASE_DIR) -> Env:
@@ -167,6 +171,7 @@ def read(base_dir: Path = BASE_DIR) -> Environment:
         "media_storage_url": env.str("MEDIA_STORAGE_URL", default="", validate=_media_storage),
         "media_keep_days": env.float("MEDIA_KEEP_DAYS", default=0.0, validate=validate.Range(min=0)),
         "changes_keep_days": env.float("CHANGES_KEEP_DAYS", default=7.0, validate=validate.Range(min=0.1)),
+        "readings_keep_days": env.float("READINGS_KEEP_DAYS", default=365.0, validate=validate.Range(min=1)),
         # With SQLite, the web process is the only process, so the ingestion must run inside the web process.
         "ingest_in_web_process": env.bool("INGEST_IN_WEB_PROCESS", default=str(database).startswith("sqlite")),
         "ingest_window": env.float("INGEST_WINDOW", default=1.0, validate=validate.Range(min=0, max=60)),

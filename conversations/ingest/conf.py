@@ -27,6 +27,7 @@ class Options:
         keep_mb: megabytes of unknown events that are kept, and of foreign ones; more of failed events is warned of.
         pending_days: days for which a pending update waits for its message.
         changes_keep_days: days for which the log of changes is kept.
+        readings_keep_days: days for which the records of who has read which conversation in the admin are kept.
         media_keep_days: days for which a message keeps its media files; 0 for ever.
         in_web_process: whether each web process runs a worker; if not, only `manage.py ingest` runs workers.
     """
@@ -42,6 +43,7 @@ class Options:
     keep_mb: int = 1024
     pending_days: float = 7.0
     changes_keep_days: float = 7.0
+    readings_keep_days: float = 365.0
     media_keep_days: float = 0.0
     in_web_process: bool = False
 

@@ -1,4 +1,4 @@
-"""Deletes old events, pending updates whose message never came, old changes and old media files, in small steps.
+"""Deletes old events, pending updates whose message never came, old changes, records and media files, in small steps.
 
 The steps also compact the tally of conversations (`conversations.models.conversation_tally`).
 
@@ -22,7 +22,7 @@ from conversations.changes.log import remove_old
 from conversations.ingest import metrics
 from conversations.ingest.conf import Options
 from conversations.ingest.worker.media_retention import MediaRetention
-from conversations.models import ConversationTally, Message, PendingUpdate, WebhookEvent
+from conversations.models import ConversationTally, Message, PendingUpdate, ReadingRecord, WebhookEvent
 from logs.contexts import Context
 
 STEP_ROWS = 1000  # maximum number of rows that one DELETE statement removes
@@ -61,6 +61,7 @@ class Retention:
             deleted = delete_events(self._options.keep_days, self._options.keep_mb)
             deleted += expire_pending_updates(self._options.pending_days)
             deleted += remove_old(_days_ago(self._options.changes_keep_days))
+            deleted += delete_readings(self._options.readings_keep_days)
             self._next_at = monotonic() + (STEP_SECONDS if deleted else IDLE_SECONDS)
         if monotonic() >= self._next_warning:
             self._next_warning = monotonic() + WARNING_SECONDS
@@ -150,6 +151,12 @@ def expire_pending_updates(days: float) -> int:
         unmatched = Counter(rows.filter(~Exists(message), ~Exists(album)).values_list("instance", flat=True))
         metrics.add_to_totals({(instance, "expired"): count for instance, count in unmatched.items()})
         return rows.delete()[0]
+
+
+def delete_readings(days: float) -> int:
+    """Delete up to `STEP_ROWS` records of reading that are older than `days`; return the number of deleted rows."""
+    old = _oldest(ReadingRecord.objects.all(), STEP_ROWS).filter(read_at__lt=_days_ago(days))
+    return old.delete()[0]
 
 
 def _lock(rows: "QuerySet[Row]") -> list[int]:

@@ -11,7 +11,7 @@ from conversations.ingest import metrics
 from conversations.ingest.conf import Options
 from conversations.ingest.worker import retention
 from conversations.ingest.worker.worker import Worker
-from conversations.models import Instance, Message, PendingUpdate, WebhookEvent
+from conversations.models import Instance, Message, PendingUpdate, ReadingRecord, WebhookEvent
 from logs.testing import capture
 from tests.conversations.ingest.bodies import PHONE, envelope, text, texts
 from tests.conversations.ingest.inboxes import NO_DELAY, store_all
@@ -152,6 +152,17 @@ def test_a_pending_update_that_was_applied_to_a_message_expires_uncounted(instan
     make_old(7.1)
     assert retention.expire_pending_updates(7) == 1
     assert "expired" not in metrics.for_instance(instance.pk)
+
+
+def test_records_of_reading_are_deleted_after_their_retention_time(instance: Instance) -> None:
+    now = timezone.now()
+    for days in (9, 8, 6):
+        ReadingRecord.objects.create(
+            instance=instance, read_at=now - dt.timedelta(days=days), conversation_jid=f"{days}"
+        )
+    assert retention.delete_readings(7) == 2
+    assert retention.delete_readings(7) == 0
+    assert ReadingRecord.objects.get().conversation_jid == "6"
 
 
 def test_after_a_step_the_next_one_waits(instance: Instance) -> None:
