@@ -36,7 +36,7 @@ MAX_TEXT = 65_536  # maximum characters of a text, as in WhatsApp; `is_truncated
 _INHERITED = (*METADATA_KEYS, "messageContextInfo")  # members of a wrapper that also hold for the message inside
 _TARGET = "targetMessageKey"  # member of the wrapper of a comment: the key of the message that the comment is about
 _VERSION = re.compile(r"V\d+$")
-_BY_FAMILY = {_VERSION.sub("", key): described for key, described in reversed(TYPES.items())}
+_FIRST_VERSIONS = {_VERSION.sub("", key): key for key in reversed(TYPES)}
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ class Content:
     """The parsed content of one chat message.
 
     Attributes:
-        key: the content key, such as `imageMessage`; "" if the `message` object has no content.
+        key: the content key, such as `imageMessage`, or the known key of which it is another version; "" if the
+            `message` object has no content.
         body: the JSON value of the content key, of any type.
         cls: what the content means for a chat.
         kind: a value of `models.Message.Kind`, or the name of a signal.
@@ -177,8 +178,13 @@ def find_type(key: str) -> MessageType:
 
     Another version of a known key, such as `pollCreationMessageV6`, is read like the known one.
     """
-    found = TYPES.get(key) or _BY_FAMILY.get(_VERSION.sub("", key), UNKNOWN)
+    found = TYPES.get(known_key(key), UNKNOWN)
     return found if found.kind or found.cls is not MessageClass.WRAPPER else UNKNOWN
+
+
+def known_key(key: str) -> str:
+    """Return a content key, or the known key of which it is another version."""
+    return key if key in TYPES else _FIRST_VERSIONS.get(_VERSION.sub("", key), key)
 
 
 def parse_content(message: object, message_type: str = "") -> Content:
@@ -194,7 +200,7 @@ def parse_content(message: object, message_type: str = "") -> Content:
     spec = _describe(key or message_type, fields)
     text = _text(spec, body)
     return Content(
-        key=key,
+        key=known_key(key),
         body=body,
         cls=spec.cls,
         kind=REPLY_KINDS.get(message_type, spec.kind) if key in ("", "conversation") else spec.kind,

@@ -87,12 +87,12 @@ def parse_update(raw: object, envelope: Envelope) -> Iterator[Fact]:
     message = update.get("message")
     if not isinstance(message, dict):
         return
-    inner = content.unwrap(message).message
+    parsed = content.parse_content(message)
     context = UpdateContext(chat, from_me, fallback_ms=ms, received_ms=envelope.received_ms)
-    if isinstance(inner.get("protocolMessage"), dict):
-        yield from parse_protocol_message(inner["protocolMessage"], context)
+    if parsed.key == "protocolMessage":
+        yield from parse_protocol_message(parsed.fields, context)
     elif "editedMessage" in message:
-        yield from _edit(key_id, content.parse_content(message), context)
+        yield from _edit(key_id, parsed, context)
 
 
 def parse_edit(raw: object, envelope: Envelope) -> Iterator[Fact]:

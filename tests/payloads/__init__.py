@@ -36,7 +36,7 @@ def stories() -> list[dict[str, Any]]:
 
     Each story has a `name`, `events` in order of arrival, the messages that it `shows`, oldest first, and how many of
     them are `unread`. A message is `[me ]kind: text`, and then, if it has them: `edited`, `deleted`, `re` with the id
-    and text of the quoted message, its reactions, and its media and details that are named in `fields`.
+    and text of the quoted message, its reactions, its votes, and its media and details that are named in `fields`.
     """
     lines = (HERE / "stories.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]

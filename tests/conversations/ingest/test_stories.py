@@ -1,4 +1,4 @@
-"""A chat shows after each story what WhatsApp shows on a phone: its messages, and how many of them are unread."""
+"""A chat shows after each story what a phone shows: its messages, which is the last, and how many are unread."""
 
 from typing import Any
 
@@ -23,7 +23,8 @@ def line_of(row: Message, fields: list[str]) -> str:
         "deleted" if row.is_deleted else "",
         f're {row.quoted_key_id} "{row.quoted_text}"' if row.quoted_key_id else "",
         "".join(reaction["emoji"] for _, reaction in row.first_reactions),
-        " ".join(f"{name}={values[name]}" for name in fields),
+        " ".join(f"{option['voter_count']} for {option['name']}" for option in row.poll_count if option["voters"]),
+        " ".join(f"{name}={values.get(name)}" for name in fields),
     ]
     return " | ".join([f"{'me ' if row.from_me else ''}{row.kind}: {row.text}", *filter(None, signs)])
 
@@ -35,4 +36,7 @@ def test_a_chat_shows_what_the_phone_shows(story: dict[str, Any]) -> None:
     assert not outcomes & UNREAD_OUTCOMES
     rows = Message.objects.order_by("timestamp", "key_id")
     assert [line_of(row, story.get("fields", [])) for row in rows] == story["shows"]
+    for chat in Conversation.objects.all():
+        last = rows.filter(conversation=chat).exclude(kind=Message.Kind.SUPPLEMENT).last()
+        assert chat.last_message_text == ("" if last is None or last.is_deleted else last.text)
     assert sum(Conversation.objects.values_list("unread_count", flat=True)) == story["unread"]
