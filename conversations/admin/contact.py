@@ -49,7 +49,7 @@ class ContactAdmin(SearchAdmin):
         pk = Conversation.objects.filter(contact=row).values_list("pk", flat=True).first()
         if pk is None:
             return EMPTY
-        url = reverse("admin:conversations_conversation_change", args=[pk])
+        url = reverse("admin:inbox_conversation", args=[pk])
         return format_html('<a href="{}">Open conversation</a>', url)
 
     @admin.display(description="all addresses")

@@ -101,6 +101,8 @@ def test_messages_and_ticks_arrive_in_all_windows(open_page: OpenPage, root: Use
     for page in windows:
         expect(page.locator(".inbox")).to_have_attribute("data-live", "on")
         expect(page.locator(".bubble-text")).to_have_text(["first"])
+    archive = windows[0].locator(".thread-head").get_by_role("button", name="Archive")
+    archive.focus()
     sent = say(chat, "an answer", from_me=True, status=Message.Status.SENT)
     Conversation.objects.recount(chat.pk)
     for page in windows:
@@ -110,6 +112,7 @@ def test_messages_and_ticks_arrive_in_all_windows(open_page: OpenPage, root: Use
     Message.objects.filter(pk=sent.pk).update(status=Message.Status.READ)
     for page in windows:
         expect(page.locator(".bubble .delivery")).to_have_attribute("aria-label", "read")
+    expect(archive).to_be_focused()  # what has not changed is not replaced
     say(other, "are you there?")
     Conversation.objects.recount(other.pk)
     first = windows[0].locator(".chat").first

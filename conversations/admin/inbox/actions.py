@@ -31,6 +31,20 @@ TITLES: Mapping[str, Any] = {
     "remove_label": _("Remove label"),
 }
 
+# The actions that would change nothing in a list: the state of the list → names of actions; "" for other states.
+USELESS: Mapping[str, frozenset[str]] = {
+    "": frozenset({"unarchive"}),
+    "archived": frozenset({"archive"}),
+    "pinned": frozenset({"pin"}),
+}
+LABEL_ACTIONS = frozenset({"add_label", "remove_label"})
+
+
+def offered(state: str, *, has_labels: bool) -> dict[str, Any]:
+    """Return the titles of the actions for a list of conversations in a state, by name."""
+    left_out = USELESS.get(state, USELESS[""]) | (frozenset() if has_labels else LABEL_ACTIONS)
+    return {name: title for name, title in TITLES.items() if name not in left_out}
+
 
 def may_change(request: HttpRequest) -> bool:
     """Return whether the user may change conversations of any instance."""

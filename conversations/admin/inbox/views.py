@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 from conversations.access.records import Shown, record_reading
 from conversations.admin.access import access_of
 from conversations.admin.display_names import format_address
-from conversations.admin.inbox.actions import TITLES, may_change
+from conversations.admin.inbox.actions import may_change, offered
 from conversations.admin.inbox.listing import load_list
 from conversations.admin.inbox.query import STATES, ListQuery, parse
 from conversations.admin.inbox.rows import chat_row, instance_name, instance_number, labels_of
@@ -90,6 +90,7 @@ def _list_context(
         record_reading(request.user, ReadingRecord.Page.INBOX, found.shown)
     numbers = Instance.objects.page(access.readable, limit=MAX_NUMBERS).rows
     number = next((one for one in numbers if one.pk == chosen), None)
+    labels = labels_of(number, number.usable_labels) if number else []
     return {
         "found": found,
         "states": [(name, title, query.url(state=name, q="", after="")) for name, (title, _filters) in STATES.items()],
@@ -97,8 +98,8 @@ def _list_context(
         "number": number and instance_name(number),
         "first_url": query.url(opened.pk if opened else None, after=""),
         "older_url": query.url(opened.pk if opened else None, after=found.older),
-        "labels": labels_of(number, number.usable_labels) if number else [],
-        "titles": TITLES.items(),
+        "labels": labels,
+        "titles": offered(query.state, has_labels=bool(labels)).items(),
     }
 
 

@@ -40,6 +40,9 @@ async function refresh(part) {
     const response = await fetch(url, { headers: { Accept: "text/html" }, redirect: "error" });
     if (!response.ok) return;
     const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+    // Each answer masks the token in another way, which is no difference.
+    const token = document.querySelector("[name=csrfmiddlewaretoken]")?.value;
+    for (const input of fresh.querySelectorAll("[name=csrfmiddlewaretoken]")) input.setAttribute("value", token);
     for (const element of fresh.querySelectorAll("[data-live]")) {
         const shown = document.getElementById(element.id);
         if (shown) update(shown, element);

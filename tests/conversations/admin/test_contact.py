@@ -10,7 +10,7 @@ def test_the_page_links_to_the_conversation_and_shows_all_addresses(admin_client
     contact = Contact.objects.get()
     contact.addresses.create(instance=contact.instance, key="lid:777", jid="777@lid")
     content = admin_client.get(page_url(contact)).content.decode()
-    assert page_url(chat) in content
+    assert f"/admin/inbox/{chat.pk}/" in content
     assert "5511999000000@s.whatsapp.net, 777@lid" in content
 
 

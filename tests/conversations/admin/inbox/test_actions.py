@@ -2,7 +2,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from conversations.admin.inbox.actions import LABEL_ACTIONS, TITLES, offered
 from conversations.models import Conversation, Instance, Membership, Role
+from conversations.models.conversation_changes import ACTIONS
 from tests.conversations.admin.conftest import Populate, StaffClient
 
 pytestmark = pytest.mark.django_db
@@ -14,6 +16,15 @@ def chats(populate: Populate) -> list[Conversation]:
     populate(3)
     Conversation.objects.update(is_archived=False)
     return list(Conversation.objects.order_by("pk"))
+
+
+def test_a_list_offers_what_changes_it() -> None:
+    assert {"archive", "pin", "unpin"} <= offered("unread", has_labels=False).keys()
+    assert "archive" not in offered("archived", has_labels=True)
+    assert "unarchive" not in offered("", has_labels=True)
+    assert "pin" not in offered("pinned", has_labels=True)
+    assert offered("", has_labels=True).keys() >= LABEL_ACTIONS
+    assert TITLES.keys() <= ACTIONS.keys()
 
 
 def archived() -> list[bool]:
