@@ -33,6 +33,7 @@ class SiteConfig:
             "LOG_DIR": str(self.folder / "log"),
             "MEDIA_DIR": str(self.folder / "media"),
             "API_RATE_LIMIT": "0",  # the load test reads every conversation with one token
+            "WEBHOOKS_ALLOW_PRIVATE": "true",  # the load test receives webhooks on this machine
         }
 
     @property

@@ -1,4 +1,4 @@
-"""Sends GET requests to the REST API of the site."""
+"""Sends requests to the REST API of the site."""
 
 import json
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ FRESH = {"Cache-Control": "no-cache"}
 
 @dataclass(frozen=True)
 class ApiClient:
-    """Sends GET requests to the REST API of a site; `host` includes the port."""
+    """Sends requests to the REST API of a site; `host` includes the port."""
 
     pool: ConnectionPool
     token: str
@@ -35,6 +35,16 @@ class ApiClient:
         if response.status != HTTPStatus.OK:
             raise ApiError(path, response.status)
         return response.body
+
+    async def post(self, path: str, content: Any) -> Any:
+        """Send a POST request with JSON to a path and return the decoded JSON body of the response; see `get`."""
+        body = json.dumps(content).encode()
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+        request = api_request(path, self.token, self.host, headers, method="POST")
+        response = await self.pool.send(request + body, TIMEOUT)
+        if response.status != HTTPStatus.CREATED:
+            raise ApiError(path, response.status)
+        return json.loads(response.body)
 
     def path_of(self, url: str | None) -> str:
         """Return the path of a link to another page; "" if there is none."""

@@ -1,16 +1,17 @@
-"""Clients that follow the site's changes during the load, by long poll and by event stream, and keep copies.
+"""Clients that follow the site's changes during the load by long poll, event stream and webhook, and keep copies.
 
 Half of them follow one instance only. Some begin in the middle of the load. Each one breaks its connection now and
-then, and continues from its cursor, as it does when the server ends the connection.
+then, and continues from its cursor, as it does when the server ends the connection. Receivers of webhooks refuse some
+deliveries, and break off others.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from http import HTTPStatus
 from typing import Any
 
-from conversations.demo.rng import Random, rng_for
+from conversations.demo.rng import Random
 from tests.load.api_client import ApiClient
 from tests.load.copies import LISTS, Copy, Key, Loaded, Page, parse_page, text_of
 from tests.load.event_stream import read_events
@@ -18,10 +19,8 @@ from tests.load.http_client import ApiError
 
 PAGE_SIZE = 200
 WAIT = 25  # seconds that a long poll waits for a change
-LATE = 4  # every fourth follower begins late
 CONNECTED = (3.0, 15.0)  # seconds after which a follower breaks its connection
 PAUSE = (0.1, 1.0)  # seconds before it connects again
-POLL_SECONDS = 0.1
 
 
 class Follower:
@@ -30,12 +29,12 @@ class Follower:
     Args:
         api: sends requests to the site.
         instance: the only instance that is followed; None for all.
-        rng: draws when the follower breaks its connection.
+        rng: draws when something goes wrong.
 
     Attributes:
         copy: what the client has.
         resets: how often rows had to be loaded anew, after the first load.
-        reconnects: how often the client has connected again.
+        reconnects: how often the client has connected again, or a receiver did not confirm.
     """
 
     kind = ""
@@ -46,50 +45,24 @@ class Follower:
         self.copy = Copy()
         self.resets = 0
         self.reconnects = 0
-        self.leaves_at = 0.0
-        self._rng = rng
+        self.rng = rng
 
     async def run(self, delay: float) -> None:
-        """Follow until this task is cancelled."""
-        await asyncio.sleep(delay)
-        while True:
-            self.leaves_at = asyncio.get_running_loop().time() + self._rng.uniform(*CONNECTED)
-            try:
-                if not self.copy.cursor:
-                    await self._start()
-                async with aclosing(self.pages()) as pages:
-                    async for page in pages:
-                        await self._apply(page)
-            except ApiError as error:
-                if error.status == HTTPStatus.GONE:
-                    self.copy.cursor = ""
-                    self.resets += 1
-            except OSError:
-                pass
-            self.reconnects += 1
-            await asyncio.sleep(self._rng.uniform(*PAUSE))
-
-    def pages(self) -> AsyncGenerator[Page, None]:
-        """Yield the changes after the copy's cursor, as they come, over one connection."""
+        """Follow until this task is cancelled, but begin later."""
         raise NotImplementedError
-
-    @property
-    def query(self) -> str:
-        """What is followed, as query parameters."""
-        return f"after={self.copy.cursor}" + (f"&instance={self.instance}" if self.instance else "")
 
     def has(self, keys: Sequence[tuple[int, Key]]) -> bool:
         """Return whether the copy has these rows, each with its instance, if the client follows the instance."""
         return all(key in self.copy.rows for instance, key in keys if self.instance in (None, instance))
 
-    async def _start(self) -> None:
-        """Take a cursor, then load all rows: changes meanwhile come after the cursor."""
-        page = parse_page(await self.api.read(f"/api/v1/changes/?{self.query}"))
+    async def start(self, page: Page) -> None:
+        """Load all rows: changes meanwhile come after the cursor of the page."""
         loaded = [await self._load(resource, self.instance) for resource in LISTS]
         self.copy.rows.clear()
         self.copy.apply(page, loaded)
 
-    async def _apply(self, page: Page) -> None:
+    async def apply(self, page: Page) -> None:
+        """Apply changes, and load what they reset."""
         loaded = [await self._load(resource, instance or self.instance) for resource, instance in page.resets]
         self.resets += bool(loaded)
         self.copy.apply(page, loaded)
@@ -120,7 +93,42 @@ class Follower:
         return shown
 
 
-class LongPoll(Follower):
+class Client(Follower):
+    """Asks the site. A subclass says how."""
+
+    leaves_at = 0.0  # when it breaks its connection
+
+    async def run(self, delay: float) -> None:
+        """See `Follower.run`."""
+        await asyncio.sleep(delay)
+        while True:
+            self.leaves_at = asyncio.get_running_loop().time() + self.rng.uniform(*CONNECTED)
+            try:
+                if not self.copy.cursor:
+                    await self.start(parse_page(await self.api.read(f"/api/v1/changes/?{self.query}")))
+                async with aclosing(self.pages()) as pages:
+                    async for page in pages:
+                        await self.apply(page)
+            except ApiError as error:
+                if error.status == HTTPStatus.GONE:
+                    self.copy.cursor = ""
+                    self.resets += 1
+            except OSError:
+                pass
+            self.reconnects += 1
+            await asyncio.sleep(self.rng.uniform(*PAUSE))
+
+    def pages(self) -> AsyncGenerator[Page, None]:
+        """Yield the changes after the copy's cursor, as they come, over one connection."""
+        raise NotImplementedError
+
+    @property
+    def query(self) -> str:
+        """What is followed, as query parameters."""
+        return f"after={self.copy.cursor}" + (f"&instance={self.instance}" if self.instance else "")
+
+
+class LongPoll(Client):
     """Asks for the next changes, and waits for the answer."""
 
     kind = "long poll"
@@ -133,7 +141,7 @@ class LongPoll(Follower):
             yield parse_page(await self.api.read(path, seconds))
 
 
-class Stream(Follower):
+class Stream(Client):
     """Reads an event stream."""
 
     kind = "stream"
@@ -146,51 +154,3 @@ class Stream(Follower):
                 async with asyncio.timeout_at(self.leaves_at):
                     event = await anext(events)
                 yield parse_page(event)
-
-
-KINDS = (LongPoll, Stream)
-
-
-class Followers:
-    """All followers of one run.
-
-    Args:
-        api: sends requests to the site.
-        instances: the primary keys of the instances that post.
-        count: the number of followers of each kind.
-        late_after: seconds after which those begin that begin late.
-    """
-
-    def __init__(self, api: ApiClient, instances: Sequence[int], count: int, late_after: float) -> None:
-        self.all: list[Follower] = []
-        self._delays: list[float] = []
-        self._tasks: list[asyncio.Task[None]] = []
-        for kind in KINDS:
-            for number in range(count):
-                instance = instances[number % len(instances)] if number % 2 else None
-                self.all.append(kind(api, instance, rng_for("followers", kind.kind, number)))
-                self._delays.append(late_after if number % LATE == LATE - 1 else 0.0)
-
-    async def start(self, patience: float) -> None:
-        """Let all follow; return when those that do not begin late have their first copy."""
-        self._tasks = [asyncio.create_task(one.run(delay)) for one, delay in zip(self.all, self._delays, strict=True)]
-        early = [one for one, delay in zip(self.all, self._delays, strict=True) if not delay]
-        await self._wait_until(lambda: all(one.copy.cursor for one in early), patience)
-
-    async def finish(self, last: Sequence[tuple[int, Key]], patience: float) -> None:
-        """Stop all when they have these rows, each with its instance, which were written last."""
-        await self._wait_until(lambda: all(one.has(last) for one in self.all), patience)
-        for task in self._tasks:
-            task.cancel()
-        ended = await asyncio.gather(*self._tasks, return_exceptions=True)
-        if faults := [one for one in ended if not isinstance(one, asyncio.CancelledError) and one is not None]:
-            raise BaseExceptionGroup("followers", faults)
-
-    def _has_fault(self) -> bool:
-        return any(task.done() for task in self._tasks)
-
-    async def _wait_until(self, is_true: Callable[[], bool], patience: float) -> None:
-        clock = asyncio.get_running_loop().time
-        end = clock() + patience
-        while not is_true() and clock() < end and not self._has_fault():  # noqa: ASYNC110 - it depends on many tasks
-            await asyncio.sleep(POLL_SECONDS)

@@ -29,11 +29,13 @@ def webhook_request(event: Event, token: str, host: str) -> bytes:
     return head.encode() + delivery.body
 
 
-def api_request(path: str, token: str, host: str, headers: Mapping[str, str] = MappingProxyType({})) -> bytes:
-    """Return the bytes of an HTTP GET request to a path of the REST API."""
+def api_request(
+    path: str, token: str, host: str, headers: Mapping[str, str] = MappingProxyType({}), *, method: str = "GET"
+) -> bytes:
+    """Return the bytes of an HTTP request to a path of the REST API, without its body."""
     lines = {"Host": host, "Authorization": f"Token {token}", **headers}
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-    return f"GET {path} HTTP/1.1\r\n{head}\r\n".encode()
+    return f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode()
 
 
 class ApiError(Exception):

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from conversations.models import Instance, WebhookEvent
 from tests.load import access, chaos
 from tests.load.api_client import ApiClient
-from tests.load.followers import Followers
+from tests.load.following import Followers
 from tests.load.http_client import ConnectionPool, webhook_request
 from tests.load.load_generator import MAX_CONNECTIONS, START_DELAY, LoadGenerator, Tally
 from tests.load.options import Options
