@@ -29,6 +29,14 @@ _BYTES_NAME = re.compile(
 )
 _FILE_MARKS = ("mediaKey", "directPath", "fileEncSha256")
 _FILE_NAMES = frozenset({"url", "mediaKeyTimestamp"})
+# 64-bit integers of the protocol, which some versions of Evolution write as decimal strings.
+_INTEGERS = frozenset(
+    {
+        *("amount_1000", "price_amount_1000", "sale_price_amount_1000", "total_amount_1000"),
+        *("start_time", "end_time", "reminder_offset_sec", "expiry_timestamp", "invite_expiration"),
+        *("option_vote_count", "sequence_number", "sticker_pack_size", "message_count", "duration_secs"),
+    }
+)
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[A-Za-z])(?=\d)")
 _BASE64 = re.compile(r"(?:data:[\w/+.;=-]*,)?(?=[A-Za-z+/_-]*\d)[A-Za-z0-9+/_-]{256,}={0,2}")
 _VCARD_FILE = re.compile(r"^(?:item\d+\.)?(?:PHOTO|LOGO|SOUND|KEY)[;:].*(?:\r?\n[ \t].*)*(?:\r?\n|\Z)", re.MULTILINE)
@@ -123,7 +131,7 @@ def _clean_object(value: Json, depth: int, budget: _Budget) -> Json:
             continue
         if not budget.take(len(name) + 6):
             break
-        item = _clean(_without_files(member) if name == "vcard" else member, depth - 1, budget)
+        item = _clean(_normalized(name, member), depth - 1, budget)
         if item not in (None, "", [], {}):
             cleaned[name] = item
     return cleaned
@@ -155,9 +163,19 @@ def _clean_string(value: str, budget: _Budget) -> str | None:
     return text if budget.take(len(text.encode("utf-8", "surrogatepass"))) else None
 
 
-def _without_files(vcard: object) -> object:
+def _normalized(name: str, value: object) -> object:
+    """Return the value of a member with its name in snake_case; an integer of the protocol may be a decimal string."""
+    if not isinstance(value, str):
+        return value
+    if name == "vcard":
+        return _without_files(value)
+    number = coerce.int64(value) if name in _INTEGERS else None
+    return value if number is None else number
+
+
+def _without_files(vcard: str) -> str:
     """Return a vCard without its embedded pictures and sounds."""
-    return _VCARD_FILE.sub("", vcard[:MAX_VCARD]) if isinstance(vcard, str) else vcard
+    return _VCARD_FILE.sub("", vcard[:MAX_VCARD])
 
 
 def _is_byte(value: object) -> bool:

@@ -80,6 +80,17 @@ def test_the_url_of_an_encrypted_file_is_left_out_and_other_urls_are_kept() -> N
     assert clean({"product": product}) == {"product": {"url": "https://loja.example.com/9"}}
 
 
+@pytest.mark.parametrize("value", ["1766000000", 1766000000, {"low": 1766000000, "high": 0, "unsigned": False}])
+def test_an_integer_of_the_protocol_is_an_integer_in_every_form(value: object) -> None:
+    cleaned = clean({"inviteExpiration": value, "pollVotes": [{"optionVoteCount": value}]})
+    assert cleaned == {"invite_expiration": 1766000000, "poll_votes": [{"option_vote_count": 1766000000}]}
+
+
+@pytest.mark.parametrize("content", [{"start_time": "amanhã"}, {"invite_code": "123"}, {"end_time": "9" * 30}])
+def test_other_strings_stay_strings(content: dict[str, object]) -> None:
+    assert clean(content) == content
+
+
 def test_a_vcard_loses_its_picture() -> None:
     assert clean({"vcard": PHOTO}) == {"vcard": "BEGIN:VCARD\nFN:Ana\nTEL:1\nEND:VCARD"}
 

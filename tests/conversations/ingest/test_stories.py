@@ -24,7 +24,7 @@ def line_of(row: Message, fields: list[str]) -> str:
         f're {row.quoted_key_id} "{row.quoted_text}"' if row.quoted_key_id else "",
         "".join(reaction["emoji"] for _, reaction in row.first_reactions),
         " ".join(f"{option['voter_count']} for {option['name']}" for option in row.poll_count if option["voters"]),
-        " ".join(f"{name}={values.get(name)}" for name in fields),
+        " ".join(f"{name}={values[name]!r}" for name in fields if name in values),
     ]
     return " | ".join([f"{'me ' if row.from_me else ''}{row.kind}: {row.text}", *filter(None, signs)])
 
