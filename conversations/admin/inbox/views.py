@@ -50,6 +50,7 @@ def inbox(request: HttpRequest, pk: int | None = None) -> HttpResponse:
         context |= _thread_context(request, opened, query, context)
     if part in PARTS and (opened or part == "list"):
         return TemplateResponse(request, PARTS[part], context)
+    context["numbers"] = _numbers(request)
     page = {**admin.site.each_context(request), "title": _("Inbox"), "is_nav_sidebar_enabled": False}
     return TemplateResponse(request, "admin/inbox/inbox.html", {**page, **context})
 
@@ -88,19 +89,27 @@ def _list_context(
     found = load_list(query, visible, shows_text=shows_text)
     if shows_text:
         record_reading(request.user, ReadingRecord.Page.INBOX, found.shown)
-    numbers = Instance.objects.page(access.readable, limit=MAX_NUMBERS).rows
-    number = next((one for one in numbers if one.pk == chosen), None)
+    number = _instance(chosen) if chosen is not None and access.allows(chosen) else None
     labels = labels_of(number, number.usable_labels) if number else []
     return {
         "found": found,
         "states": [(name, title, query.url(state=name, q="", after="")) for name, (title, _filters) in STATES.items()],
-        "numbers": [(one.pk, instance_name(one), instance_number(one)) for one in numbers],
         "number": number and instance_name(number),
         "first_url": query.url(opened.pk if opened else None, after=""),
         "older_url": query.url(opened.pk if opened else None, after=found.older),
         "labels": labels,
         "titles": offered(query.state, has_labels=bool(labels)).items(),
     }
+
+
+def _instance(pk: int) -> Instance | None:
+    return Instance.objects.fetch_many([pk]).get(pk)
+
+
+def _numbers(request: HttpRequest) -> list[tuple[int, str, str]]:
+    """Return primary key, name and phone number of the instances that the user may choose."""
+    rows = Instance.objects.page(access_of(request).readable, limit=MAX_NUMBERS).rows
+    return [(one.pk, instance_name(one), instance_number(one)) for one in rows]
 
 
 def _thread_context(
