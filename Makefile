@@ -16,7 +16,7 @@ PRODUCTION = ENV_FILE=/dev/null DEBUG=false HTTPS=true DATABASE_URL=sqlite://:me
 	SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(50))')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench bench-api bench-ingest bench-inbox bench-logs bench-scale soak stack simulate lock clean venv run-venv dev-venv bench-venv
+.PHONY: help run test check bench bench-api bench-ingest bench-inbox bench-logs bench-scale bench-streams soak stack simulate lock clean venv run-venv dev-venv bench-venv
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -67,6 +67,9 @@ bench-logs: bench-venv ## compare the logs with other libraries; writes docs/ben
 
 bench-scale: dev-venv ## measure the API with 10,000,000 messages; writes docs/benchmarks-scale.md (30 minutes, 20 GB of disk)
 	@exec $(PY) -m tests.benchmarks.scale $(ARGS)
+
+bench-streams: dev-venv ## measure event streams and the web server; writes docs/benchmarks-streams.md (5 minutes)
+	@exec $(PY) -m tests.benchmarks.streams $(ARGS)
 
 DURATION ?= 60
 soak: dev-venv ## check every read for staleness while Valkey and the writers fail, for DURATION=60 seconds

@@ -60,6 +60,7 @@ class Report:
         copied_rows: how many rows of copies were compared.
         resets: how often clients had to load rows again.
         reconnects: how often clients connected again.
+        lags: how long the chat messages took.
     """
 
     mismatches: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -69,6 +70,7 @@ class Report:
     copied_rows: int = 0
     resets: int = 0
     reconnects: int = 0
+    lags: Lags = field(default_factory=lambda: Lags([], []))
 
     def add(self, check: str, description: str) -> None:
         """Add the description of a mismatch to a check."""

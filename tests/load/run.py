@@ -42,10 +42,11 @@ def run(options: Options) -> bool:
         ExceptionGroup: `options.chaos` is set, but `make stack` is not running; the group contains a `NoStackError`.
     """
     with access.api_token() as token:
-        return _run(options, token).is_correct
+        return run_with(options, token).is_correct
 
 
-def _run(options: Options, api_token: str) -> Report:
+def run_with(options: Options, api_token: str) -> Report:
+    """Run the load test with a token of the API, and print and return its report; see `run`."""
     plan = options.plan
     print(f"Writing {plan.posts:,} posts, with seed {plan.seed} …", file=sys.stderr)
     scenario = build_scenario(plan)
@@ -63,6 +64,7 @@ def _run(options: Options, api_token: str) -> Report:
     report, conversations = verify_database(scenario, instances, delivered.values())
     for index, answer in load.tally.lost.items():
         report.add("lost", f"{posts[index].event.name} of {posts[index].event.instance.name}: {answer}")
+    report.lags = load.lags
     verify_copies(load.followers.all, report)
     connections.close_all()
     asyncio.run(verify_api(options.host, options.port, api_token, conversations, report))
