@@ -36,6 +36,7 @@ from conversations.models.base import PAGE_SIZE
 
 MAX_CURSOR_CHARS = 200
 MAX_WAIT = 60  # seconds
+HELD_SECONDS = 0.5  # for which an answer to a request that would wait is held back if it has changes already
 RETRY_SECONDS = 5  # after which a client that was one too many may ask again
 RETRY = b"retry: 2000\n\n"  # milliseconds after which a browser connects again
 LAST_EVENT_ID = "Last-Event-ID"
@@ -154,7 +155,7 @@ class ChangesView(CacheStatusView):
         params = ChangesParameters.parse(request.query_params)
         selection = selection_of(request, params)
         batch, page = read_page(params["after"], selection, params["limit"])
-        if params["wait"] and not batch.has_more and not batch.steps:
+        if params["wait"] and not batch.has_more:
             wait_for_changes(request, selection, batch, params["wait"])
         return Response(page)
 
@@ -201,12 +202,16 @@ def selection_of(request: Request, params: dict[str, Any]) -> Selection:
 
 
 def wait_for_changes(request: Request, selection: Selection, batch: Batch, seconds: int) -> None:
-    """Let the server repeat the request at the next change, if it can; otherwise the answer is sent at once."""
+    """Let the server repeat the request at the next change, if it can; otherwise the answer is sent at once.
+
+    An answer that has changes already is held back for a moment. Otherwise a client that asks again after each answer
+    would keep the server busy with small answers, while rows change all the time.
+    """
     if FOLLOW in request.META:
-        follow_changes(request, selection, batch, seconds)
+        follow_changes(request, selection, batch, min(seconds, HELD_SECONDS) if batch.steps else seconds)
 
 
-def follow_changes(request: Request, selection: Selection, batch: Batch, seconds: int | None = None) -> None:
+def follow_changes(request: Request, selection: Selection, batch: Batch, seconds: float | None = None) -> None:
     """Let the server continue with the changes after a batch.
 
     Raises:
@@ -221,6 +226,6 @@ def follow_changes(request: Request, selection: Selection, batch: Batch, seconds
     session_key = request.session.session_key if is_session else None
     credentials = Credentials(access.user_id, access.token_id, session_key, access.readable_key)
     try:
-        leave(Subscription(selection, batch.end, batch.history, credentials, seconds))
+        leave(Subscription(selection, batch.end, batch.history, credentials, seconds, bool(batch.steps)))
     except TooManyFollowersError as error:
         raise Throttled(wait=RETRY_SECONDS) if error.is_of_user else CannotFollow from None

@@ -56,6 +56,7 @@ class Subscription:
         history: the history that the position belongs to (`conversations.changes.history`).
         credentials: with what right it follows them.
         seconds: how long its request waits for one change; None for an event stream.
+        has_changes: the answer has changes already; it is held back for `seconds`, to be followed by fewer requests.
     """
 
     selection: Selection
@@ -63,6 +64,7 @@ class Subscription:
     history: str
     credentials: Credentials
     seconds: float | None = None
+    has_changes: bool = False
 
     @property
     def interest(self) -> Interest:

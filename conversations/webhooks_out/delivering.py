@@ -107,8 +107,12 @@ def save_passed(subscription: WebhookSubscription, cursor: str) -> None:
 
 
 def _body(kind: DeliveryAttempt.Kind, data: Mapping[str, Any]) -> bytes:
-    """Return a body of the form that Standard Webhooks recommends."""
-    content = {"type": kind.value, "timestamp": timezone.now(), "data": data}
+    """Return a body of the form that Standard Webhooks recommends.
+
+    Its time is always of the same length, so that receivers can compare the times of two deliveries as texts.
+    """
+    now = timezone.now().astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    content = {"type": kind.value, "timestamp": now, "data": data}
     return json.dumps(content, cls=DjangoJSONEncoder, ensure_ascii=False, separators=(",", ":")).encode()
 
 

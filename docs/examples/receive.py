@@ -33,14 +33,24 @@ def is_genuine(secret: str, headers: dict[str, str], body: bytes, now: float) ->
     return any(hmac.compare_digest(one, expected) for one in given)
 
 
-def receive(follower: follow.Follower, secret: str, headers: dict[str, str], body: bytes) -> int:
-    """Apply a delivery, and return the HTTP status of the answer. A repeated delivery does no harm."""
-    if not is_genuine(secret, headers, body, time.time()):
-        return 401
-    content = json.loads(body)
-    if content["type"] == "changes":
-        follower.apply_page(content["data"])
-    return 204
+class Receiver:
+    """Applies deliveries to a copy."""
+
+    def __init__(self, follower: follow.Follower, secret: str) -> None:
+        self.follower = follower
+        self.secret = secret
+        self.last = ""  # the time of the last delivery that was applied
+
+    def receive(self, headers: dict[str, str], body: bytes) -> int:
+        """Apply a delivery, and return the HTTP status of the answer. A repeated delivery does no harm."""
+        if not is_genuine(self.secret, headers, body, time.time()):
+            return 401
+        content = json.loads(body)
+        # A request that was given up can arrive after its repetition. It has older rows.
+        if content["type"] == "changes" and content["timestamp"] >= self.last:
+            self.follower.apply_page(content["data"])
+            self.last = content["timestamp"]
+        return 204
 
 
 def main() -> None:
@@ -50,12 +60,14 @@ def main() -> None:
     if not follower.copy.cursor:
         follower.start()
 
+    receiver = Receiver(follower, secret)
+
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             """Answer 2xx only after the changes are stored; otherwise they would be lost."""
             body = self.rfile.read(int(self.headers["Content-Length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            self.send_response(receive(follower, secret, headers, body))
+            self.send_response(receiver.receive(headers, body))
             self.end_headers()
 
     HTTPServer(("127.0.0.1", int(port)), Handler).serve_forever()

@@ -27,6 +27,7 @@ class Receiver(Follower):
         super().__init__(api, instance, rng)
         self._busy = asyncio.Lock()  # deliveries wait while rows are loaded
         self._has_failed = False
+        self._last = ""  # the time of the last delivery that was applied
         self._path = ""  # of the only webhook that is wanted
 
     async def run(self, delay: float) -> None:
@@ -75,8 +76,11 @@ class Receiver(Follower):
         if self._has_failed:
             self.reconnects += 1
             return self.rng.choice([HTTPStatus.SERVICE_UNAVAILABLE, None])
+        content = json.loads(body)
         async with self._busy:
-            await self.apply(parse_page(json.dumps(json.loads(body)["data"]).encode()))
+            if content["timestamp"] >= self._last:  # a request that was given up can arrive after its repetition
+                await self.apply(parse_page(json.dumps(content["data"]).encode()))
+                self._last = content["timestamp"]
         return HTTPStatus.NO_CONTENT
 
 

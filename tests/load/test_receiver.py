@@ -18,7 +18,8 @@ pytestmark = pytest.mark.once
 
 NOW = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
 CHANGE = {"resource": "message", "kind": "created", "id": 1, "instance_id": 7, "row": {"id": 1}}
-PAGE = json.dumps({"type": "changes", "data": {"cursor": "c1", "has_more": False, "results": [CHANGE]}}).encode()
+DATA = {"cursor": "c1", "has_more": False, "results": [CHANGE]}
+PAGE = json.dumps({"type": "changes", "timestamp": "2026-03-01T00:00:00.000Z", "data": DATA}).encode()
 
 
 class SiteWithoutRows(ApiClient):

@@ -160,8 +160,11 @@ class Application:
     async def _wait_for_change(self, response: Response, scope: Scope, body: RequestBody) -> Response:
         """Return the response of a request that waits for a change: after the change, or when its time is over."""
         loop = asyncio.get_running_loop()
-        started_at = loop.time()
+        started_at, first = loop.time(), response
         while (subscription := response.subscription) is not None and subscription.seconds is not None:
+            if subscription.has_changes:
+                await asyncio.sleep(subscription.seconds if response is first else 0)
+                break
             if not await self._followers.wait(subscription, started_at + subscription.seconds - loop.time()):
                 break
             response = await self._run(scope, body, None)

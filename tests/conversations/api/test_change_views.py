@@ -8,9 +8,10 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from conversations.api import change_pages
+from conversations.api import change_pages, change_views
 from conversations.changes import history, log
 from conversations.changes.cursor import UnknownCursor, decode, encode
+from conversations.changes.following import FOLLOW, Subscription
 from conversations.models import ApiToken, Change, Contact, Conversation, Membership, Message, Participant, Role
 from tests.conversations.changes.reading import settle
 from tests.conversations.rows import a_chat, a_contact, a_group, a_message, an_instance
@@ -183,3 +184,19 @@ def test_a_page_ends_early_when_its_rows_are_large(admin: User, monkeypatch: pyt
     answer = reader.ask(after=reader.cursor)
     assert (len(answer["results"]), answer["has_more"]) == (1, True)
     assert reader.read() == [("message", "created", row.pk) for row in messages]
+
+
+def test_an_answer_with_changes_is_held_back_for_a_moment(admin: User) -> None:
+    """Otherwise a client that asks again after each answer keeps the server busy while rows change all the time."""
+    reader = Reader(admin)
+    a_contact(an_instance())
+    settle()
+    followed: list[Subscription] = []
+
+    for seconds in (60, 0):
+        query = {"after": reader.cursor, "wait": seconds}
+        environ: dict[str, Any] = {FOLLOW: followed.append}
+        answer = reader.api.get("/api/v1/changes/", query, **environ)
+        assert len(answer.json()["results"]) == 2
+
+    assert [(one.seconds, one.has_changes) for one in followed] == [(change_views.HELD_SECONDS, True)]

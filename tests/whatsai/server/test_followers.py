@@ -148,6 +148,7 @@ def test_a_request_waits_for_a_change(server: Gunicorn, token: str) -> None:
         Conversation.objects.pin(chat.pk)
         page = json.loads(waiting.getresponse().read())
     assert [change["id"] for change in page["results"]] == [chat.pk]
+    assert ask(server, token, f"changes/?after={cursor}&wait=60")["results"] == page["results"]
     assert ask(server, token, f"changes/?after={page['cursor']}&wait=1")["results"] == []
 
 
