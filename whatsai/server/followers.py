@@ -7,8 +7,9 @@ follower costs no thread and no database connection: followers with the same sel
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from cachelayer import write_listeners
@@ -26,11 +27,13 @@ HEARTBEAT_SECONDS = 25.0
 SLOW_SECONDS = 30.0  # for a client to read what was written to its stream
 MAX_OF_USER = 1_000  # followers of one user in one process
 MAX_INTERESTS = 100  # of one user in one process, because each one is read and checked by itself, while others wait
+BEHIND_OF_USER = 2  # groups of one user's followers that are read at each look, of those that are behind
 MAX_PENDING_BYTES = 64 * 1024 * 1024  # that all clients together have not read; then the slowest are cut off
 HEARTBEAT = b":\n\n"  # a comment, which tells a client and all between that the connection is open
 THREADS = 2  # that read changes, each with a database connection of its own
 
 T = TypeVar("T")
+Group = tuple[Selection, Position]  # what followers that are read together have in common
 
 
 class Follower:
@@ -195,7 +198,7 @@ class Followers:
         """Look for changes, and give each follower those that concern it."""
         look = await self._in_thread(self._feed.look, None if previous is None else previous.position)
         reached = None if previous is None else previous.position
-        groups: dict[tuple[Selection, Position], list[Follower]] = defaultdict(list)
+        groups: dict[Group, list[Follower]] = defaultdict(list)
         for follower in list(self._all):
             selection = follower.subscription.selection
             if follower.subscription.history != look.history:
@@ -207,7 +210,10 @@ class Followers:
                 follower.position = look.position
             elif follower.is_ready:
                 groups[selection, follower.position].append(follower)
-        await asyncio.gather(*(self._deliver_to(group, *key, look) for key, group in groups.items()))
+        chosen = _in_turn(groups, reached)
+        await asyncio.gather(*(self._deliver_to(groups[group], *group, look) for group in chosen))
+        if len(chosen) < len(groups):
+            self._woken.set()  # the others follow at once
         return look
 
     async def _deliver_to(self, group: list[Follower], selection: Selection, after: Position, until: Look) -> None:
@@ -257,6 +263,22 @@ class Followers:
 
     async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
+
+
+def _in_turn(groups: Mapping[Group, Sequence[Follower]], reached: Position | None) -> list[Group]:
+    """Return the groups to read now: those that had everything so far, and for each user some of those behind.
+
+    The ones furthest behind come first. A user can open a thousand streams, each from another old cursor, and reading
+    all of them at once would make everybody wait.
+    """
+    chosen = {group: None for group in groups if group[1] == reached}
+    turns = Counter[int]()
+    for group in sorted(groups.keys() - chosen.keys(), key=itemgetter(1)):
+        users = {follower.subscription.credentials.user_id for follower in groups[group]}
+        if any(turns[user] < BEHIND_OF_USER for user in users):
+            chosen[group] = None
+            turns.update(users)
+    return list(chosen)
 
 
 def _log_failure(error: Exception) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from conversations.changes.following import Batch, Credentials, Look, Subscription, TooManyFollowersError
 from conversations.changes.log import Position, Selection
-from whatsai.server.followers import MAX_INTERESTS, MAX_OF_USER, Followers
+from whatsai.server.followers import BEHIND_OF_USER, MAX_INTERESTS, MAX_OF_USER, Followers
 
 START = Position(0, 0)
 HISTORY = "0" * 16
@@ -26,9 +26,23 @@ class QuietFeed:
         return frozenset()
 
 
-def waiting(chat: int, session: str = "s", user: int = 1) -> Subscription:
+class BusyFeed(QuietFeed):
+    """A log with a change for everybody, which records from where it was read."""
+
+    def __init__(self) -> None:
+        self.reads: list[Position] = []
+
+    def look(self, _after: Position | None) -> Look:
+        return Look(Position(1, 0), HISTORY, None)
+
+    def read(self, _selection: Selection, after: Position, until: Look) -> Batch:
+        self.reads.append(after)
+        return Batch(until.position, b"data")
+
+
+def waiting(chat: int, session: str = "s", user: int = 1, position: Position = START) -> Subscription:
     selection = Selection(conversations=frozenset({chat}))
-    return Subscription(selection, START, HISTORY, Credentials(user, None, session, "*"), 60)
+    return Subscription(selection, position, HISTORY, Credentials(user, None, session, "*"), 60)
 
 
 def is_refused_now(followers: Followers, new: Subscription) -> bool:
@@ -74,3 +88,20 @@ def test_one_user_follows_with_a_limited_number_of_sessions_because_each_is_chec
 @pytest.mark.parametrize(("count", "is_refused"), [(MAX_OF_USER, True), (MAX_OF_USER - 1, False)])
 def test_one_user_has_a_limited_number_of_followers(count: int, is_refused: bool) -> None:  # noqa: FBT001 - pytest passes the argument by keyword
     assert is_refused_after(waiting(0), *[waiting(0)] * count) is is_refused
+
+
+def test_a_user_who_follows_from_many_old_cursors_delays_nobody() -> None:
+    """1,000 streams of one token that began at different places of the log made all others wait for over 30 s."""
+    feed, other = BusyFeed(), Position(0, 99)
+
+    async def follow() -> list[bool]:
+        followers = Followers(feed, MAX_OF_USER)
+        behind = [waiting(0, position=Position(0, number)) for number in range(50)]
+        all_of_them = [*behind, waiting(0, user=2, position=other)]
+        found = await asyncio.gather(*(followers.wait(one, 60) for one in all_of_them))
+        followers.stop()
+        return found
+
+    assert all(asyncio.run(follow()))
+    assert feed.reads.index(other) <= BEHIND_OF_USER
+    assert len(feed.reads) == 51
