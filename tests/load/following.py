@@ -1,6 +1,7 @@
 """Runs all followers of one run of the load test."""
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 
 from conversations.demo.rng import rng_for
@@ -11,6 +12,7 @@ from tests.load.receiver import Receiver
 
 LATE = 4  # every fourth follower begins late
 POLL_SECONDS = 0.1
+SHARES: dict[type[Follower], float] = {LongPoll: 1.0, Stream: 1.0, Receiver: 0.25}  # sites have few webhooks
 
 
 class Followers:
@@ -19,7 +21,7 @@ class Followers:
     Args:
         api: sends requests to the site.
         instances: the primary keys of the instances that post.
-        count: the number of followers of each kind.
+        count: the number of followers by long poll, and by stream; a quarter as many receive webhooks.
         late_after: seconds after which those begin that begin late.
     """
 
@@ -27,8 +29,8 @@ class Followers:
         self.all: list[Follower] = []
         self._delays: list[float] = []
         self._tasks: list[asyncio.Task[None]] = []
-        for kind in (LongPoll, Stream, Receiver):
-            for number in range(count):
+        for kind, share in SHARES.items():
+            for number in range(math.ceil(count * share)):
                 instance = instances[number % len(instances)] if number % 2 else None
                 self.all.append(kind(api, instance, rng_for("followers", kind.kind, number)))
                 self._delays.append(late_after if number % LATE == LATE - 1 else 0.0)

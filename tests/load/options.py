@@ -26,7 +26,7 @@ class Options:
         expect_p99_answer: a limit in ms for the response time; the report states whether the 99th percentile meets it.
         expect_p99_lag: a limit in ms for the time from the webhook's response until the API shows the chat message.
         expect_p99_stream: a limit in ms for the time from the webhook until the chat message arrives in a stream.
-        followers: how many clients of each kind keep a copy of the rows, which must be right at the end.
+        followers: how many clients keep a copy by long poll, as many by stream, a quarter as many by webhook.
     """
 
     plan: Plan
