@@ -144,12 +144,14 @@ class Deliverer:
                 self._due[row.pk] = current.next_attempt_at
                 return
             following = await self._in_thread(next_delivery, current, self._pages, self._passed.after(current))
-            if isinstance(following, str):
+            if isinstance(following, Delivery):
+                await self._attempt(following)
+                continue
+            if self._passed.must_be_saved(current, following.cursor):
+                await self._in_thread(save_passed, current, following.cursor)
+            if not following.has_more:
                 self._reached[row.pk] = (current.updated_at, news)
-                if self._passed.must_be_saved(current, following):
-                    await self._in_thread(save_passed, current, following)
                 return
-            await self._attempt(following)
 
     async def _attempt(self, delivery: Delivery) -> None:
         row, started_at = delivery.subscription, timezone.now()

@@ -73,8 +73,15 @@ class Delivery:
     end: str
 
 
-def next_delivery(subscription: WebhookSubscription, pages: Pages, after: str) -> Delivery | str:
-    """Return what is to be sent to a receiver next; if there is nothing, return the cursor up to which that holds.
+class Nothing(NamedTuple):
+    """There is nothing to send up to a cursor; `has_more` says whether changes after it can be read at once."""
+
+    cursor: str
+    has_more: bool
+
+
+def next_delivery(subscription: WebhookSubscription, pages: Pages, after: str) -> Delivery | Nothing:
+    """Return what is to be sent to a receiver next, if one page of changes contains it.
 
     Args:
         subscription: the row as it is now.
@@ -87,18 +94,15 @@ def next_delivery(subscription: WebhookSubscription, pages: Pages, after: str) -
     selection = selection_of(subscription)
     if selection is None:
         _turn_off(subscription, USER_ENDED)
-        return after
-    has_more = True
-    while has_more:
-        page = pages.read(after, selection)
-        after, has_more = page.data["cursor"], page.data["has_more"]
-        wanted = [change for change in page.data["results"] if wants(subscription, change)]
-        if wanted:
-            kind = DeliveryAttempt.Kind.CHANGES
-            identity = signature.message_id(subscription.pk, subscription.cursor, page.last)
-            body = _body(kind, {**page.data, "results": wanted})
-            return Delivery(subscription, kind, identity, body, len(wanted), after)
-    return after
+        return Nothing(after, has_more=False)
+    page = pages.read(after, selection)
+    wanted = [change for change in page.data["results"] if wants(subscription, change)]
+    if not wanted:
+        return Nothing(page.data["cursor"], page.data["has_more"])
+    kind = DeliveryAttempt.Kind.CHANGES
+    identity = signature.message_id(subscription.pk, subscription.cursor, page.last)
+    body = _body(kind, {**page.data, "results": wanted})
+    return Delivery(subscription, kind, identity, body, len(wanted), page.data["cursor"])
 
 
 def save_passed(subscription: WebhookSubscription, cursor: str) -> None:

@@ -18,6 +18,7 @@ from conversations.webhooks_out.retries import Outcome
 
 SECONDS = 10.0  # for the whole exchange, from the resolution of the name to the head of the answer
 MAX_HEAD_BYTES = 16_384  # of the answer; its content is not read
+MAX_INFORMATIONAL = 10  # responses before the final one
 CHUNK = 4096
 USER_AGENT = "WhatsAI"
 
@@ -93,10 +94,14 @@ async def _send(writer: asyncio.StreamWriter, head: bytes, body: bytes) -> None:
 
 async def _read_head(connection: h11.Connection, reader: asyncio.StreamReader) -> h11.Response:
     """Read until the final answer's head is complete."""
+    informational = 0
     while True:
         event = connection.next_event()
         if isinstance(event, h11.Response):
             return event
+        informational += isinstance(event, h11.InformationalResponse)
+        if informational > MAX_INFORMATIONAL:
+            raise h11.RemoteProtocolError("too many informational responses")
         if event is h11.NEED_DATA:
             connection.receive_data(await reader.read(CHUNK))
         elif isinstance(event, h11.ConnectionClosed):

@@ -115,8 +115,8 @@ def check_stored(fact: MessageCopy) -> None:
 def test_a_value_beside_the_text_does_not_lose_the_text(place: tuple[Body, Body, Path], value: Any) -> None:
     described, body, path = place
     text = described["gives"].get("text", "")
-    places_of_text = places_of(text, body)
-    if not text or any(path[: len(found)] == found[: len(path)] for found in places_of_text):
+    places_of_text = places_of(text, body)  # none, if the text is a part of a value, as in a vCard
+    if not text or not places_of_text or any(path[: len(found)] == found[: len(path)] for found in places_of_text):
         return
     copies = [fact for fact in facts_of(replaced(body, path, value)) if isinstance(fact, MessageCopy)]
     assert [text in copy.text for copy in copies] == [True]

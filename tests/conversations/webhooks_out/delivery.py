@@ -10,7 +10,7 @@ from conversations.api.outgoing_pages import OutgoingPages
 from conversations.models import DeliveryAttempt, WebhookSubscription
 from conversations.webhooks_out import signature
 from conversations.webhooks_out.claims import Claims
-from conversations.webhooks_out.delivering import Delivery, next_delivery, record, save_passed
+from conversations.webhooks_out.delivering import Delivery, Nothing, next_delivery, record, save_passed
 from conversations.webhooks_out.post import post
 from conversations.webhooks_out.selection import present_cursor
 from tests.conversations.changes.reading import settle
@@ -32,9 +32,12 @@ def prepare(row: WebhookSubscription, claims: Claims) -> Delivery | None:
     if current is None or (current.next_attempt_at > timezone.now() and not current.test_requested):
         return None
     following = next_delivery(current, OutgoingPages(), current.cursor)
-    if isinstance(following, str):
-        save_passed(current, following)
-        return None
+    while isinstance(following, Nothing):
+        save_passed(current, following.cursor)
+        current.cursor = following.cursor
+        if not following.has_more:
+            return None
+        following = next_delivery(current, OutgoingPages(), current.cursor)
     return following
 
 

@@ -49,6 +49,7 @@ ANSWERS: list[tuple[Answer, Outcome]] = [
     (raw(b"SSH-2.0-OpenSSH\r\n\r\n"), Outcome(None, "the answer is not HTTP")),
     (raw(b""), Outcome(None, "the answer is not HTTP")),
     (raw(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 10_000), Outcome(None, "the answer is not HTTP")),
+    (raw(b"HTTP/1.1 102 Processing\r\n\r\n" * 1000), Outcome(None, "the answer is not HTTP")),
     (raw(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nx"), Outcome(200)),
 ]
 
