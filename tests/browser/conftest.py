@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
-from django.test import Client
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.cachelayer.gunicorn import serving
@@ -15,7 +14,16 @@ from tests.cachelayer.gunicorn import serving
 OPTIONS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
 MILLISECONDS = 30_000  # to wait for what a page shows
 
+PASSWORD = "a long password"
+
 OpenPage = Callable[..., Page]
+
+
+def log_in(page: Page, name: str) -> None:
+    """Fill in and send the form of a page that asks who it is."""
+    page.fill("#id_username", name)
+    page.fill("#id_password", PASSWORD)
+    page.click("[type=submit]")
 
 
 @pytest.fixture(scope="module")
@@ -55,15 +63,13 @@ def open_page(browser: Browser, site: str) -> Iterator[OpenPage]:
         )
         context.set_default_timeout(MILLISECONDS)
         contexts.append(context)
-        if user is not None:
-            client = Client()
-            client.force_login(user)
-            cookies = [(name, morsel.value) for name, morsel in client.cookies.items()]
-            context.add_cookies([{"name": name, "value": value, "url": site} for name, value in cookies])
         page = context.new_page()
         page.on("pageerror", lambda error: problems.append(error.message))
         page.on("console", lambda line: problems.append(line.text) if "Security Policy" in line.text else None)
         page.goto(path)
+        if user is not None:
+            log_in(page, user.username)
+            page.wait_for_url(f"**{path}")
         return page
 
     yield open_path

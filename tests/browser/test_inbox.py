@@ -11,12 +11,11 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from conversations.models import Conversation, Instance, Message
-from tests.browser.conftest import MILLISECONDS, OpenPage
+from tests.browser.conftest import MILLISECONDS, PASSWORD, OpenPage, log_in
 from tests.conversations.rows import a_chat, a_contact, a_group, a_message, an_instance
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 INBOX = "/admin/inbox/"
-PASSWORD = "a long password"
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
 expect.set_options(timeout=MILLISECONDS)
 
@@ -66,9 +65,7 @@ def test_staff_find_read_and_mark_a_conversation(open_page: OpenPage, root: User
     chat_of(shop, "Bruno Lima", "good morning")
     assert ana.contact is not None
     page = open_page(INBOX)
-    page.fill("#id_username", "root")
-    page.fill("#id_password", PASSWORD)
-    page.click("[type=submit]")
+    log_in(page, "root")
     expect(page.locator(".chat")).to_have_count(2)
 
     page.fill(".search input", f"+{ana.contact.phone}")
