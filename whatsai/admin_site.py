@@ -14,8 +14,10 @@ from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path, reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from whatsai import known_browsers, login_throttle
+from whatsai.error_pages import error_page
 
 # The endings of the query parameters that Django's own filters of a field use.
 FILTER_SUFFIXES = ("", "__exact", "__isnull", "__gte", "__lt", "__id__exact")
@@ -73,9 +75,10 @@ class AdminSite(admin.AdminSite):
         if request.method == "POST":
             seconds = login_throttle.seconds_to_wait(request, name)
             if seconds:
-                text = f"Too many failed logins. Try again in {math.ceil(seconds / 60)} minutes.\n"
+                minutes = math.ceil(seconds / 60)
+                advice = ngettext("Try again in %(count)d minute.", "Try again in %(count)d minutes.", minutes)
                 headers = {"Retry-After": str(math.ceil(seconds))}
-                return HttpResponse(text, status=429, content_type="text/plain", headers=headers)
+                return error_page(HTTPStatus.TOO_MANY_REQUESTS, advice=advice % {"count": minutes}, headers=headers)
         response = super().login(request, extra_context)
         if request.method == "POST" and response.status_code == HTTPStatus.FOUND:
             known_browsers.remember(request, response, login_throttle.account_of(name))

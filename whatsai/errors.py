@@ -1,4 +1,4 @@
-"""HTTP errors are problem details for paths under `/api/`, and Django's own pages for other paths.
+"""HTTP errors are problem details for paths under `/api/`, and pages for people for other paths.
 
 Handlers answer for Django, and a middleware replaces the content of everything else, such as the page of a refused
 method of a view that renders HTML.
@@ -12,9 +12,9 @@ from typing import Any
 
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
-from django.views import defaults
 
 from conversations.api.problems import CONTENT_TYPE, problem, problem_response
+from whatsai.error_pages import EXPIRED_FORM, error_page
 from whatsai.statement_timeout import is_timeout
 
 Handler = Callable[..., HttpResponse]
@@ -46,13 +46,11 @@ def middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[
     return answer
 
 
-def handler(status: int, detail: str, page: Handler) -> Handler:
+def handler(status: int, detail: str) -> Handler:
     """Return the error handler for one HTTP status (https://docs.djangoproject.com/en/stable/ref/urls/#handler400)."""
 
-    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if is_api(request.path_info):
-            return problem_response(problem(status, detail))
-        return page(request, *args, **kwargs)
+    def answer(request: HttpRequest, *_: Any, **__: Any) -> HttpResponse:
+        return problem_response(problem(status, detail)) if is_api(request.path_info) else error_page(status)
 
     return answer
 
@@ -65,10 +63,15 @@ def server_error(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpRespons
     detail, headers = TOO_SLOW if is_timeout(error) else UNAVAILABLE, {"Retry-After": str(OUTAGE_SECONDS)}
     if is_api(request.path_info):
         return problem_response(problem(503, detail), headers)
-    return HttpResponse(f"{detail}\n", status=503, headers=headers, content_type="text/plain; charset=utf-8")
+    return error_page(503, headers=headers)
 
 
-bad_request = handler(400, "The request is malformed.", defaults.bad_request)
-permission_denied = handler(403, "This request is not permitted.", defaults.permission_denied)
-not_found = handler(404, "Not found.", defaults.page_not_found)
-fault = handler(500, "The server failed. It has been logged.", defaults.server_error)
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001 - Django's parameters
+    """Answer a form without a valid CSRF token; under `/api/`, the middleware replaces the page."""
+    return error_page(403, EXPIRED_FORM)
+
+
+bad_request = handler(400, "The request is malformed.")
+permission_denied = handler(403, "This request is not permitted.")
+not_found = handler(404, "Not found.")
+fault = handler(500, "The server failed. It has been logged.")

@@ -21,6 +21,7 @@ CSRF_TRUSTED_ORIGINS = env.csrf_trusted_origins
 PUBLIC_URL = env.public_url.rstrip("/")
 WEBHOOKS_ALLOW_PRIVATE = env.webhooks_allow_private
 ROOT_URLCONF = "whatsai.urls"
+CSRF_FAILURE_VIEW = "whatsai.errors.csrf_failure"
 WSGI_APPLICATION = "whatsai.wsgi.application"
 
 INSTALLED_APPS = [
@@ -66,6 +67,7 @@ MIDDLEWARE = [
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "whatsai" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [

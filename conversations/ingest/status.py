@@ -1,4 +1,4 @@
-"""The inbox's status for operators: queue depth, delay, running history imports, failed events and counters."""
+"""The status of ingestion for operators: queue depth, delay, running history imports, failed events and counters."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class SettingsWarning:
 
 @dataclass(frozen=True)
 class Status:
-    """The current state of the inbox.
+    """The current state of ingestion.
 
     Attributes:
         waiting: number of stored events that are not applied yet, at most `MAX_COUNTED`.
@@ -65,7 +65,7 @@ class Status:
 
 
 def read(instance: int | None = None) -> Status:
-    """Read the inbox's status for one instance; None stands for all instances."""
+    """Read the status of ingestion for one instance; None stands for all instances."""
     events = WebhookEvent.objects.order_by()
     if instance is not None:
         events = events.filter(instance=instance)

@@ -1,4 +1,4 @@
-"""Error responses are problem details under `/api/` and HTML pages elsewhere, without details of the error."""
+"""Error responses are problem details under `/api/` and pages for people elsewhere, without details of the error."""
 
 from typing import Any
 
@@ -47,14 +47,55 @@ def test_an_outage_of_the_database_under_api_is_unavailable(client: Client) -> N
 def test_an_outage_of_the_database_elsewhere_is_unavailable(client: Client) -> None:
     with connection.execute_wrapper(is_down):
         answer = client.get("/admin/")
-    assert (answer.status_code, answer.content) == (503, b"The database is not available now. Ask again later.\n")
+    assert_is_page(answer, 503)
+    assert "The database does not answer" in answer.content.decode()
     assert int(answer["Retry-After"]) > 0
 
 
-def test_a_server_error_elsewhere_is_a_page(client: Client) -> None:
+def assert_is_page(answer: Any, status: int) -> None:
+    """Check that an answer is a page of ours, in the admin's look, with the id under which the logs have the request."""
+    text = answer.content.decode()
+    assert (answer.status_code, answer["Content-Type"]) == (status, "text/html; charset=utf-8")
+    assert '<div class="error-page">' in text
+    assert "admin/css/base.css" in text
+    assert answer["X-Request-ID"] in text
+    assert "hunter2" not in text
+
+
+def test_a_server_error_elsewhere_is_a_page_that_needs_no_database(client: Client) -> None:
     with connection.execute_wrapper(fails):
-        answer = client.get("/admin/")
-    assert (answer.status_code, answer["Content-Type"]) == (500, "text/html; charset=utf-8")
+        assert_is_page(client.get("/admin/"), 500)
+
+
+def test_a_page_that_is_not_permitted_says_so(client: Client) -> None:
+    User.objects.filter(username="ana").update(is_staff=True)
+    answer = client.get("/admin/auth/user/")
+    assert_is_page(answer, 403)
+    assert "ask an administrator" in answer.content.decode().lower()
+
+
+def test_a_form_without_a_token_says_what_to_do(client: Client) -> None:
+    client.handler.enforce_csrf_checks = True
+    answer = client.post("/admin/login/", {"username": "hunter2"})
+    assert_is_page(answer, 403)
+    assert "The form has expired" in answer.content.decode()
+
+
+def test_an_unknown_host_elsewhere_is_rejected_on_a_page(client: Client) -> None:
+    answer = client.get("/admin/", headers={"Host": "hunter2.example"})
+    assert_is_page(answer, 400)
+
+
+def test_an_unknown_page_of_the_admin_is_ours(client: Client, django_assert_max_num_queries: Any) -> None:
+    User.objects.filter(username="ana").update(is_staff=True)
+    for path in ("/hunter2/", "/admin/hunter2/"):
+        with django_assert_max_num_queries(2):  # of the admin: the session and the user
+            assert_is_page(client.get(path), 404)
+
+
+def test_the_pages_of_errors_are_translated(client: Client) -> None:
+    answer = client.get("/hunter2/", headers={"Accept-Language": "pt-br"})
+    assert '<html lang="pt-br"' in answer.content.decode()
 
 
 def test_an_unknown_host_under_api_is_rejected_in_json(client: Client) -> None:

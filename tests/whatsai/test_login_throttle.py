@@ -40,6 +40,7 @@ def test_an_address_with_many_failed_logins_waits(admin: User, clock: StoppedClo
         assert log_in("wrong", f"user {number}").status_code == 200
     answer = log_in("right", admin.username)
     assert (answer.status_code, int(answer["Retry-After"])) == (429, WINDOW)
+    assert "Try again in 15 minutes." in answer.content.decode()
     assert log_in("right", admin.username, address="192.0.2.2").status_code == 302
     clock.now += WINDOW
     assert log_in("right", admin.username).status_code == 302
