@@ -25,7 +25,7 @@ PAGES: Mapping[int, Page] = {
     400: Page(_("The request is malformed"), _("Go back, and try again. If you followed a link, it is damaged.")),
     403: Page(
         _("You may not see this"),
-        _("Your account lacks the permission for this page. Ask an administrator for it, or log in with another account."),
+        _("Your account lacks the permission for this page. Ask an administrator for it, or use another account."),
     ),
     404: Page(
         _("There is no such page"),

@@ -53,7 +53,7 @@ def test_an_outage_of_the_database_elsewhere_is_unavailable(client: Client) -> N
 
 
 def assert_is_page(answer: Any, status: int) -> None:
-    """Check that an answer is a page of ours, in the admin's look, with the id under which the logs have the request."""
+    """Check that an answer is a page of ours, in the admin's look, with the id that the logs name."""
     text = answer.content.decode()
     assert (answer.status_code, answer["Content-Type"]) == (status, "text/html; charset=utf-8")
     assert '<div class="error-page">' in text
