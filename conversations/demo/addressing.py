@@ -8,7 +8,6 @@ The addresses in a direct chat follow one of these modes, all of which real serv
     lid_then_phone  payloads contain only the LID, until a later message adds the phone number
 """
 
-from conversations.demo import demo_clock
 from conversations.demo.chat_plan import Chat, ChatAction
 from conversations.demo.events import Json
 
@@ -32,7 +31,7 @@ class ChatAddressing:
         else:
             self.mode = "lid" if chat.rng_for("naming").random() < _LID_SHARE else "phone"
         inbound = [action.at for action in chat.live if action.is_message and action.author]
-        self._revealed_at = inbound[min(_REVEALING_MESSAGE, len(inbound) - 1)] if inbound else demo_clock.END
+        self._revealed_at = inbound[min(_REVEALING_MESSAGE, len(inbound) - 1)] if inbound else chat.instance.end
 
     def has_only_lid(self, action: ChatAction) -> bool:
         """Whether the action's payload contains only the customer's LID and no phone number."""

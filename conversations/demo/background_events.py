@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from conversations.demo.addressing import ChatAddressing
 from conversations.demo.chat_plan import Chat
-from conversations.demo.demo_clock import END, HOUR, MINUTE, SECOND
+from conversations.demo.demo_clock import HOUR, MINUTE, SECOND
 from conversations.demo.demo_instances import SUPPORT_RJ, DemoInstance
 from conversations.demo.events import Event, Json, TimedEvent
 from conversations.demo.rng import hexadecimal, index_bytes, rng_for
@@ -25,10 +25,10 @@ def events(seed: int, instance: DemoInstance, chats: list[Chat]) -> list[Event]:
         *(item for chat in chats if chat.group_jid for item in _membership_changes(chat)),
         *_presences(live),
         *_statuses(instance, live, hexadecimal(rng, 30)),
-        *_deletion(quiet),
+        *_deletion(instance, quiet),
         *_renaming(instance, quiet),
     ]
-    if instance is SUPPORT_RJ:  # of the demo's servers, only the one of `SUPPORT_RJ` runs Evolution 2.4
+    if instance.name == SUPPORT_RJ.name:  # of the demo's servers, only the one of `SUPPORT_RJ` runs Evolution 2.4
         counts = {"messageCount": sum(len(chat.history) for chat in chats), "chatCount": len(chats)}
         counts |= {"contactCount": len(direct), "progress": 100}
         timed.append((instance.connected_at + 5 * MINUTE, "messaging-history.set", counts))
@@ -120,10 +120,10 @@ def _statuses(instance: DemoInstance, live: list[Chat], ids: str) -> Iterator[Ti
         )
 
 
-def _deletion(quiet: list[Chat]) -> Iterator[TimedEvent]:
+def _deletion(instance: DemoInstance, quiet: list[Chat]) -> Iterator[TimedEvent]:
     """Yield the event that a chat was deleted on the phone; the chat with the oldest last message is chosen."""
     for chat in sorted(quiet, key=lambda chat: chat.history[-1].at)[:1]:
-        yield END - 2 * HOUR, "chats.delete", [ChatAddressing(chat).initial_jid()]
+        yield instance.end - 2 * HOUR, "chats.delete", [ChatAddressing(chat).initial_jid()]
 
 
 def _renaming(instance: DemoInstance, quiet: list[Chat]) -> Iterator[TimedEvent]:
@@ -131,4 +131,4 @@ def _renaming(instance: DemoInstance, quiet: list[Chat]) -> Iterator[TimedEvent]
     for chat in quiet[:1]:
         name = f"{chat.person.name} (antigo)" if chat.person.is_saved else chat.person.name
         item = {"remoteJid": ChatAddressing(chat).initial_jid(), "pushName": name, "instanceId": instance.instance_id}
-        yield END - 3 * HOUR, "contacts.update", [{**item, "profilePicUrl": chat.person.picture}]
+        yield instance.end - 3 * HOUR, "contacts.update", [{**item, "profilePicUrl": chat.person.picture}]

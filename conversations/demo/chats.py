@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from conversations.demo import demo_clock, script
 from conversations.demo.chat_plan import Chat, ChatAction
 from conversations.demo.conversation_builder import ConversationBuilder
-from conversations.demo.demo_clock import CLOSING_HOUR, DAY, END, HOUR, MINUTE, OPENING_HOUR
+from conversations.demo.demo_clock import CLOSING_HOUR, DAY, HOUR, MINUTE, OPENING_HOUR
 from conversations.demo.demo_instances import DemoInstance
 from conversations.demo.people import generate_people
 from conversations.demo.rng import Random, digits, rng_for
@@ -104,7 +104,7 @@ def _history(chat: Chat, order: Sequence[Script], rng: Random, messages: int) ->
             break
         chosen.append(each)
         total += each.message_count
-    day = demo_clock.CONNECTED - 3 * DAY - round(min(rng.expovariate(1 / _MEAN_SILENCE), _MAX_SILENCE))
+    day = chat.instance.connected_at - 3 * DAY - round(min(rng.expovariate(1 / _MEAN_SILENCE), _MAX_SILENCE))
     actions: list[ChatAction] = []
     for each in reversed(chosen):
         start = demo_clock.at_hour(day, rng.uniform(OPENING_HOUR, _latest_hour(each)))
@@ -116,7 +116,7 @@ def _history(chat: Chat, order: Sequence[Script], rng: Random, messages: int) ->
 def _live(chat: Chat, live_script: Script, rng: Random) -> list[ChatAction]:
     """Return the actions of a script that starts within business hours after the number was connected."""
     earliest = chat.instance.connected_at + 30 * MINUTE
-    latest = max(END - _max_duration(live_script) - HOUR, earliest + HOUR)
+    latest = max(chat.instance.end - _max_duration(live_script) - HOUR, earliest + HOUR)
     latest_hour = _latest_hour(live_script)
     drawn = (rng.randrange(earliest, latest) for _ in range(_START_ATTEMPTS))
     start = next((at for at in drawn if OPENING_HOUR <= demo_clock.hour(at) < latest_hour), earliest)
@@ -129,8 +129,8 @@ def _unanswered(chat: Chat, next_script: Script, rng: Random) -> list[ChatAction
         lambda line: line.speaker == "c" and line.kind in script.MESSAGE_KINDS, next_script.lines
     )
     question = Script(next_script.topic, next_script.language, tuple(opening))
-    start = max(chat.live[-1].at + 5 * MINUTE, END - rng.randrange(10 * MINUTE, 4 * HOUR))
-    return [action for action in ConversationBuilder(chat, question, rng, start).build() if action.at < END]
+    start = max(chat.live[-1].at + 5 * MINUTE, chat.instance.end - rng.randrange(10 * MINUTE, 4 * HOUR))
+    return ConversationBuilder(chat, question, rng, start).build()
 
 
 def _max_duration(timed: Script) -> int:

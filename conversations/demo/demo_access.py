@@ -1,10 +1,12 @@
-"""Creates the demo's instances and issues their webhook tokens.
+"""Creates the demo's instances, issues their webhook tokens, and remembers when the demo was loaded first.
 
 Tokens are derived from SECRET_KEY, so every run of the demo uses the same tokens.
 """
 
+from django.db.models import Min
 from django.utils.crypto import salted_hmac
 
+from conversations.demo import demo_clock
 from conversations.demo.demo_instances import INSTANCES, DemoInstance
 from conversations.models import Instance
 from conversations.models.instance import hash_token
@@ -36,6 +38,16 @@ def ensure_instances() -> dict[str, str]:
         if not row.token_hash:
             Instance.objects.issue_token(row.pk, token=tokens[row.name])
     return tokens
+
+
+def first_loaded_at() -> int:
+    """Return when the first of the demo's instances was created, in milliseconds since the epoch.
+
+    The demo ends at this moment, so that it is near the present, and a second run repeats the same events.
+    """
+    names = [instance.name for instance in INSTANCES]
+    first = Instance.objects.filter(name__in=names).aggregate(at=Min("created_at"))["at"]
+    return int(first.timestamp()) * demo_clock.SECOND
 
 
 def _token(instance: DemoInstance) -> str:

@@ -1,4 +1,4 @@
-"""Time in the demo. The generated events end on a fixed day, and business hours are in the time zone of São Paulo.
+"""Time in the demo. The caller chooses when the events end, and business hours are in the time zone of São Paulo.
 
 Times of the demo are integers: milliseconds since the Unix epoch.
 """
@@ -13,6 +13,7 @@ DAY = 24 * HOUR
 # São Paulo and Rio de Janeiro have had no daylight saving time since 2019.
 OFFSET = -3 * HOUR
 
+# The end unless the caller chooses another one: 15:00 local time.
 END = int(dt.datetime(2026, 11, 20, 18, tzinfo=dt.UTC).timestamp()) * SECOND
 CONNECTED = END - 31 * HOUR  # time when the number `SALES_SP` is connected: 8:00 local time on the day before `END`
 OPENING_HOUR, CLOSING_HOUR = 8, 19  # business hours in local time

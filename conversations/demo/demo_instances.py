@@ -1,6 +1,6 @@
 """The three instances of the demo: two Baileys numbers on two servers, and one number on Meta's Cloud API."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from conversations.demo import demo_clock
 
@@ -18,6 +18,7 @@ class DemoInstance:
         share: fraction of the demo's conversations that belong to the instance.
         group_share: fraction of the instance's conversations that are groups.
         connected_at: time of the instance's first `connection.update` event with state `open`.
+        end: time after which the instance sends no event.
         webhook_by_events: whether the event name is the last segment of the webhook URL.
     """
 
@@ -38,6 +39,12 @@ class DemoInstance:
     connected_at: int
     webhook_by_events: bool = False
     api_key: str | None = None
+    end: int = demo_clock.END
+
+    def ending(self, end: int) -> "DemoInstance":
+        """Return the instance with another end, connected at the same hour and as many days before the end."""
+        moved = demo_clock.at_hour(end, 0) - demo_clock.at_hour(self.end, 0)
+        return replace(self, end=end, connected_at=self.connected_at + moved)
 
     @property
     def owner_jid(self) -> str:
@@ -65,7 +72,7 @@ SALES_SP = DemoInstance(
     groups=(
         ("Entregas zona oeste 🛵", "deliveries"),
         ("Loja Vendas | interno", "social"),
-        ("Feirão de novembro", "social"),
+        ("Feirão do mês", "social"),
         ("Motoboys parceiros", "deliveries"),
     ),
     share=0.58,

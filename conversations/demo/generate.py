@@ -4,13 +4,14 @@ import json
 from collections.abc import Iterator
 from importlib.resources import files
 
-from conversations.demo import background_events, connection_events, initial_sync
+from conversations.demo import background_events, connection_events, demo_clock, initial_sync
 from conversations.demo.baileys import LiveChat
 from conversations.demo.chats import build_chats
 from conversations.demo.cloud import CloudChat
 from conversations.demo.delivery_order import shuffle_and_repeat
 from conversations.demo.demo_instances import INSTANCES, SALES_SP, SUPPORT_CLOUD, SUPPORT_RJ, DemoInstance
 from conversations.demo.events import Delivery, Event, encode
+from conversations.demo.media.attach import attach
 from conversations.demo.rng import rng_for
 
 MIN_CONVERSATIONS = len(INSTANCES)
@@ -23,21 +24,25 @@ def samples() -> Iterator[Delivery]:
         yield Delivery(f"/webhooks/evolution/{body['instance']}", encode(body), body["instance"], body["event"])
 
 
-def history(seed: int, conversations: int, messages: int) -> list[Event]:
+def history(seed: int, conversations: int, messages: int, end: int = demo_clock.END) -> list[Event]:
     """Return all generated events of the demo in the order of arrival.
 
     Args:
         seed: the same seed gives the same events.
         conversations: number of conversations of all instances together, at least `MIN_CONVERSATIONS`.
         messages: average number of messages of a conversation that began before its number was connected.
+        end: the moment of the last events; nothing is later.
     """
     events = [
         event
         for instance, count in _conversation_counts(conversations).items()
-        for event in _events(seed, instance, count, messages)
+        for event in _events(seed, instance.ending(end), count, messages)
     ]
+    for event in events:
+        _add_media(event)
     events.sort(key=lambda event: event.at)
-    return shuffle_and_repeat(events, rng_for(seed, "arrivals"))
+    arrivals = shuffle_and_repeat(events, rng_for(seed, "arrivals"))
+    return [event for event in arrivals if event.at <= end]
 
 
 def _conversation_counts(total: int) -> dict[DemoInstance, int]:
@@ -54,3 +59,13 @@ def _events(seed: int, instance: DemoInstance, conversations: int, messages: int
         yield from background_events.events(seed, instance, chats)
     for chat in chats:
         yield from CloudChat(chat).events() if instance.is_cloud_api else LiveChat(chat).events()
+
+
+def _add_media(event: Event) -> None:
+    """Add files to new messages, and thumbnails to past ones, whose files Evolution does not load."""
+    topic = event.instance.topic
+    if event.name == "messages.set":
+        for record in event.data:
+            attach(record, topic, has_file=False)
+    elif event.name in ("messages.upsert", "send.message"):
+        attach(event.data, topic, has_file=True)

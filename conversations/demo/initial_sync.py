@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-from conversations.demo import demo_clock
 from conversations.demo.addressing import ChatAddressing
 from conversations.demo.baileys_messages import record
 from conversations.demo.chat_plan import Chat, ChatAction
@@ -78,7 +77,7 @@ def _chat_upserts(chat: Chat, rng: Random) -> list[Json]:
 
 def _group(chat: Chat) -> Json:
     """Return the metadata of a group, with the LID and the phone number of each member."""
-    owner, created = chat.person, demo_clock.END // SECOND - 200 * 86400 + chat.number
+    owner, created = chat.person, chat.instance.end // SECOND - 200 * 86400 + chat.number
     people = [(person.lid_jid, person.jid, "superadmin" if person is owner else None) for person in chat.people]
     people.append((chat.instance.owner_lid_jid, chat.instance.owner_jid, "admin"))
     return {

@@ -2,7 +2,7 @@
 
 import http.client
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -29,8 +29,16 @@ _WAIT_TIMEOUT = 120  # seconds to wait for an overloaded server or for its inges
 _POLL_SECONDS = 0.2
 
 
+OnApplied = Callable[[int], object]
+
+
 class PostingError(Exception):
     """The server did not accept a webhook request, or did not respond."""
+
+
+def count_waiting() -> int:
+    """Return how many stored events have not been applied yet."""
+    return WebhookEvent.objects.filter(outcome=WebhookEvent.Outcome.STORED, attempts=0).count()
 
 
 class InProcess:
@@ -49,9 +57,13 @@ class InProcess:
         headers = {"authorization": f"Bearer {token}"}
         return self._client.post(path, body, content_type="application/json", headers=headers).status_code
 
-    def wait_until_applied(self) -> None:
-        """Apply the stored webhook events in the current process, and write the ingestion metrics."""
-        Worker().drain()
+    def wait_until_applied(self, on_applied: OnApplied = bool) -> None:
+        """Apply the stored webhook events in the current process, and write the ingestion metrics.
+
+        Args:
+            on_applied: called from time to time with the number of events that were applied since the last call.
+        """
+        Worker().drain(on_applied)
         metrics.flush()
 
     def close(self) -> None:
@@ -98,18 +110,24 @@ class OverHttp:
                 raise PostingError(f"no response from {self._address}: {error}") from error
         raise PostingError(f"{self._address} closes the connection before it responds")
 
-    def wait_until_applied(self) -> None:
+    def wait_until_applied(self, on_applied: OnApplied = bool) -> None:
         """Wait until the server's worker has applied the stored events.
+
+        Args:
+            on_applied: as in `InProcess.wait_until_applied`.
 
         Raises:
             PostingError: the worker has not applied all stored events before the timeout.
         """
-        stored = WebhookEvent.objects.filter(outcome=WebhookEvent.Outcome.STORED, attempts=0)
         deadline = time.monotonic() + _WAIT_TIMEOUT
-        while stored.exists():
+        before = count_waiting()
+        while before:
             if time.monotonic() > deadline:
                 raise PostingError("the events are stored, but no worker applies them: is `manage.py ingest` running?")
             time.sleep(_POLL_SECONDS)
+            waiting = count_waiting()
+            on_applied(max(before - waiting, 0))
+            before = waiting
 
     def close(self) -> None:
         """Close the connection to the server."""

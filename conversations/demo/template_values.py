@@ -79,7 +79,7 @@ class TemplateValues:
             "amount": f"R$ {amount}",
             "order": f"#{digits(rng, 5)}",
             "invoice": digits(rng, 6),
-            "protocol": f"2026{digits(rng, 8)}",
+            "protocol": f"{demo_clock.local_time(start).year}{digits(rng, 8)}",
             "tracking": f"BR{digits(rng, 9)}XX",
             "cnpj": "00.000.000/0001-00",
             "district": rng.choice(_DISTRICTS),

@@ -5,6 +5,7 @@ acquires. A worker stops between two batches; a batch that is interrupted is rol
 defect in the code ends the loop of a worker.
 """
 
+from collections.abc import Callable
 from time import monotonic, sleep
 
 from django.db import Error as DatabaseError
@@ -74,12 +75,17 @@ class Worker:
                 applied += self._apply(instance, ignore_schedule=ignore_schedule)
         return applied, 0.0 if applied else min(BUSY_RETRY if ready else POLL_SECONDS, due.next_due_in)
 
-    def drain(self) -> int:
-        """Apply all stored events, ignoring batch intervals and debounce windows; return the number of events."""
+    def drain(self, on_applied: Callable[[int], object] = bool) -> int:
+        """Apply all stored events, ignoring batch intervals and debounce windows; return the number of events.
+
+        Args:
+            on_applied: called after each round with the number of events that the round has applied.
+        """
         total = 0
         while True:
             applied, seconds = self.round(ignore_schedule=True)
             total += applied
+            on_applied(applied)
             if not applied:
                 if not WebhookEvent.objects.filter(outcome=WebhookEvent.Outcome.STORED, attempts=0).exists():
                     return total

@@ -1,15 +1,19 @@
 """`manage.py demo`: generates a realistic chat history, and posts it to the webhook endpoint."""
 
+import argparse
+import datetime as dt
+import sys
 import time
 from contextlib import closing
-from typing import Any
+from typing import Any, TextIO
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from conversations.demo import demo_access, generate, scale
+from conversations.demo import demo_access, demo_clock, desk, generate, scale
 from conversations.demo.events import Delivery
-from conversations.demo.post import InProcess, OverHttp, Poster, PostingError, post_all
+from conversations.demo.post import InProcess, OverHttp, Poster, PostingError, count_waiting, post_all
+from conversations.demo.progress import Progress
 from conversations.models import Conversation, Instance, Message
 
 
@@ -26,6 +30,12 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--messages", type=int, default=25, help="average messages per conversation (default %(default)s)"
+        )
+        parser.add_argument(
+            "--end",
+            type=_moment,
+            metavar="TIME",
+            help="the last events are then, such as 2026-11-20T18:00Z (default: when the demo was first loaded)",
         )
         parser.add_argument(
             "--url", help="URL of the server to post to; without it, the events are handled in this process"
@@ -49,15 +59,16 @@ class Command(BaseCommand):
                 f"--conversations must be at least {generate.MIN_CONVERSATIONS}, and --messages at least 1"
             )
         started = time.monotonic()
-        samples = [] if options["no_samples"] else list(generate.samples())
-        events = generate.history(options["seed"], options["conversations"], options["messages"])
-        deliveries = samples + [event.delivery for event in events]
+        stream = None if options["quiet"] else sys.stderr
         try:
             poster: Poster = OverHttp(options["url"]) if options["url"] is not None else InProcess()
             with closing(poster):
-                _post(deliveries, poster, is_quiet=options["quiet"])
+                tokens = demo_access.ensure_instances()
+                deliveries = _deliveries(options, stream)
+                _post(deliveries, poster, tokens, stream)
         except (demo_access.NameInUseError, PostingError) as error:
             raise CommandError(str(error)) from error
+        desk.tidy()
         self.stdout.write(_summary(deliveries, time.monotonic() - started))
 
     def _fill(self, messages: int, *, is_quiet: bool) -> None:
@@ -73,12 +84,37 @@ class Command(BaseCommand):
         )
 
 
-def _post(deliveries: list[Delivery], poster: Poster, *, is_quiet: bool) -> None:
-    accepted = post_all(deliveries, poster, demo_access.ensure_instances())
-    # `disable=None` hides the progress bar if the output is not a terminal.
-    for _ in tqdm(accepted, total=len(deliveries), unit=" webhooks", disable=True if is_quiet else None):
-        pass
-    poster.wait_until_applied()
+def _moment(text: str) -> int:
+    """Parse a time in ISO 8601, and return it in milliseconds since the epoch; without a zone, it is UTC.
+
+    Raises:
+        ArgumentTypeError: the text is no time, or the time is in the future.
+    """
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time in ISO 8601") from None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+    if aware > dt.datetime.now(dt.UTC):
+        raise argparse.ArgumentTypeError(f"{text!r} is in the future")
+    return int(aware.timestamp()) * demo_clock.SECOND
+
+
+def _deliveries(options: dict[str, Any], stream: TextIO | None) -> list[Delivery]:
+    if stream is not None:
+        print("Demo: generating the webhooks …", file=stream, flush=True)
+    end = demo_access.first_loaded_at() if options["end"] is None else options["end"]
+    samples = [] if options["no_samples"] else list(generate.samples())
+    events = generate.history(options["seed"], options["conversations"], options["messages"], end)
+    return samples + [event.delivery for event in events]
+
+
+def _post(deliveries: list[Delivery], poster: Poster, tokens: dict[str, str], stream: TextIO | None) -> None:
+    with Progress("Demo: webhooks posted", len(deliveries), stream) as progress:
+        for _ in post_all(deliveries, poster, tokens):
+            progress.advance()
+    with Progress("Demo: webhooks applied", count_waiting(), stream) as progress:
+        poster.wait_until_applied(progress.advance)
 
 
 def _summary(deliveries: list[Delivery], seconds: float) -> str:

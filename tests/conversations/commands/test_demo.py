@@ -1,10 +1,13 @@
+import datetime as dt
 import socket
 from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
 from django.db.models import Manager
+from django.utils import timezone
 
 from conversations.models import (
     Contact,
@@ -17,6 +20,7 @@ from conversations.models import (
     StateClock,
     WebhookEvent,
 )
+from conversations.models.stored_media import stored_name
 
 TABLES: tuple[Manager[Any], ...] = (
     Instance.objects,
@@ -82,6 +86,41 @@ def test_the_demo_creates_realistic_rows() -> None:
     assert Message.objects.exclude(reactions={}).exists()
     assert Message.objects.filter(from_me=True, status=Message.Status.READ).exists()
     assert all(chat.last_message_at == max(m.timestamp for m in chat.messages.all()) for chat in direct)
+
+
+@pytest.mark.django_db
+def test_the_demo_ends_when_it_is_loaded_and_shows_each_state_of_conversations() -> None:
+    before = timezone.now()
+    demo("--no-samples", "--conversations", "60")
+    latest = max(Conversation.objects.values_list("last_message_at", flat=True))
+    assert before - dt.timedelta(hours=4) < latest <= timezone.now()
+    assert Conversation.objects.filter(is_pinned=True).exists()
+    assert Conversation.objects.filter(is_archived=True).exists()
+    assert Conversation.objects.filter(unread_count__gt=0).exists()
+    assert any(chat.attached_labels for chat in Conversation.objects.all())
+    with_file = [message for message in Message.objects.exclude(media={}) if stored_name(message, "file")]
+    assert all(default_storage.exists(stored_name(message, "file")) for message in with_file)
+    assert {message.kind for message in with_file} >= {"image", "video"}
+
+
+@pytest.mark.django_db
+def test_the_end_can_be_chosen() -> None:
+    demo("--no-samples", "--end", "2026-03-08T12:00Z")
+    assert max(Message.objects.values_list("timestamp", flat=True)).date() == dt.date(2026, 3, 8)
+
+
+@pytest.mark.parametrize(("end", "problem"), [("noon", "not a time"), ("2999-01-01", "in the future")])
+def test_an_impossible_end_is_an_error(end: str, problem: str) -> None:
+    with pytest.raises(CommandError, match=problem):
+        demo("--end", end)
+
+
+def test_progress_is_shown_from_the_beginning(capsys: pytest.CaptureFixture[str], db: None) -> None:  # noqa: ARG001 - enables database access
+    call_command("demo", "--conversations", "3", "--messages", "1", "--no-samples", stdout=StringIO())
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "Demo: generating the webhooks …"
+    assert any(line.startswith("Demo: webhooks posted: 0 of ") for line in lines)
+    assert any(line.startswith("Demo: webhooks applied: 0 of ") for line in lines)
 
 
 @pytest.mark.django_db

@@ -112,8 +112,20 @@ def test_a_bodys_date_time_is_local_time_with_a_z(events: list[Event]) -> None:
             assert 0 <= late < 2
 
 
-def test_no_message_is_later_than_the_end(events: list[Event]) -> None:
-    assert max(record["messageTimestamp"] for event in events for record in records(event)) * 1000 <= demo_clock.END
+@pytest.mark.parametrize("hours", range(0, 24, 3))
+def test_nothing_is_later_than_the_end_and_some_messages_are_shortly_before(hours: int) -> None:
+    end = demo_clock.END + hours * demo_clock.HOUR + 17 * demo_clock.MINUTE
+    events = generate.history(7, 60, 8, end)
+    times = {record["messageTimestamp"] * 1000 for event in events for record in records(event)}
+    assert max(times) <= end
+    assert max(event.at for event in events) <= end
+    assert max(times) > end - 4 * demo_clock.HOUR
+    assert min(event.instance.connected_at for event in events) < end - 9 * demo_clock.DAY
+
+
+def test_a_later_end_moves_the_history_by_whole_days() -> None:
+    usual, later = (generate.history(7, 12, 10, demo_clock.END + days * demo_clock.DAY) for days in (0, 9))
+    assert [event.at + 9 * demo_clock.DAY for event in usual] == [event.at for event in later]
 
 
 def test_message_ids_are_unique_within_an_instance(events: list[Event]) -> None:
