@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from conversations.doctor.findings import Finding, ok, problem
 from conversations.evolution.media_names import REFERENCE
-from conversations.models import Change, Contact, Conversation, ConversationTally, Instance, Message
+from conversations.models import Change, ChangeHistory, Contact, Conversation, ConversationTally, Instance, Message
 
 SUMMARIZED = ("last_message_id", "last_message_at", "unread_count")
 EXAMPLES = 5  # rows that a finding names
@@ -74,7 +74,9 @@ def _examine_postgresql() -> Iterator[Finding]:
 
 
 def _numbered_models() -> list[type[Model]]:
-    return [model for model in apps.get_models() if isinstance(model._meta.pk, AutoField)]  # noqa: SLF001 - as above
+    """Return the models whose rows get their numbers from a sequence; `ChangeHistory` has one row, with a fixed one."""
+    models = [model for model in apps.get_models() if model is not ChangeHistory]
+    return [model for model in models if isinstance(model._meta.pk, AutoField)]  # noqa: SLF001 - as above
 
 
 def _is_sequence_behind(cursor: Any, model: type[Model]) -> bool:

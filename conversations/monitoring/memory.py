@@ -4,7 +4,7 @@ import datetime as dt
 
 from django.utils import timezone
 
-from conversations.models import ActiveHour, Alarm, IngestCounter, IngestLease, RefusalMark
+from conversations.models import ActiveHour, Alarm, IngestCounter, IngestLease, Instance, RefusalMark
 from conversations.monitoring.rules import HOUR, USUAL_DAYS
 
 KEPT_ALARMS = dt.timedelta(days=90)
@@ -24,10 +24,14 @@ def remember_activity() -> None:
 
 
 def remember_refusals() -> None:
-    """Store which numbers of refused webhooks have grown since the last call."""
+    """Store of which instances the number of refused webhooks has grown since the last call.
+
+    At its first call for an instance, what was refused before is not new.
+    """
     marks = RefusalMark.objects.in_bulk()
     counts = dict(IngestCounter.objects.filter(name="refused").values_list("instance", "value"))
-    new = [RefusalMark(pk=pk, value=value) for pk, value in counts.items() if pk not in marks]
+    unknown = set(Instance.objects.values_list("pk", flat=True)) - marks.keys()
+    new = [RefusalMark(pk=pk, value=counts.get(pk, 0)) for pk in sorted(unknown)]
     RefusalMark.objects.bulk_create(new, ignore_conflicts=True)
     grown = [mark for pk, mark in marks.items() if counts.get(pk, 0) != mark.value]
     for mark in grown:

@@ -14,6 +14,7 @@ from http.client import HTTPException
 from time import monotonic
 from typing import Any
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -78,6 +79,7 @@ def _run(instance: Instance, token: str) -> None:
 
 
 def _ask(path: str, headers: dict[str, str], body: bytes | None = None) -> Any:
+    headers = {**headers, "Host": urlsplit(settings.PUBLIC_URL).netloc}  # the site answers to no other name
     if settings.SECURE_PROXY_SSL_HEADER:
         headers = {**headers, "X-Forwarded-Proto": "https"}
     return send(settings.PROBE_URL.rstrip("/") + path, headers, body, timeout=TIMEOUT)

@@ -6,7 +6,9 @@ import signal
 import ssl
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -44,12 +46,23 @@ class Site(BaseHTTPRequestHandler):
         """Print nothing."""
 
 
+@contextmanager
+def running_site(port: int = 0) -> Iterator[int]:
+    """Run a site on a port until the block ends; yield the port."""
+    with ThreadingHTTPServer(("127.0.0.1", port), Site) as site:
+        threading.Thread(target=site.serve_forever, daemon=True).start()
+        yield site.server_port
+        site.shutdown()
+
+
 @dataclass(frozen=True)
 class Proxy:
-    """A running proxy."""
+    """A running proxy; `stop_site` ends the site behind it, whose port is `port`."""
 
     url: str
     folder: Path
+    port: int
+    stop_site: Callable[[], None]
 
     def open(self, path: str, **headers: str) -> "urllib.request._UrlopenRet":
         """Request a path over TLS."""
@@ -65,16 +78,15 @@ def proxy(tmp_path: Path) -> Iterator[Proxy]:
     test_options = f"http_port {plain}\n https_port {secure}\n admin 127.0.0.1:{management}\n skip_install_trust"
     ours = (files.FOLDER / "Caddyfile").read_text(encoding="utf-8")
     (tmp_path / "Caddyfile").write_text(f"{{\n {test_options}\n}}\n{ours}", encoding="utf-8")
-    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as site:
-        threading.Thread(target=site.serve_forever, daemon=True).start()
-        variables = {"DOMAIN": "localhost", "UPSTREAM": f"127.0.0.1:{site.server_port}"}
+    with ExitStack() as site:
+        port = site.enter_context(running_site())
+        variables = {"DOMAIN": "localhost", "UPSTREAM": f"127.0.0.1:{port}"}
         variables |= {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path / "data")}
         with running(["caddy", "run", "--config", "Caddyfile"], tmp_path, variables) as server:
-            running_proxy = Proxy(f"https://localhost:{secure}", tmp_path)
+            running_proxy = Proxy(f"https://localhost:{secure}", tmp_path, port, site.close)
             wait_until(lambda: _answers(running_proxy))
             yield running_proxy
             server.send_signal(signal.SIGTERM)
-        site.shutdown()
 
 
 def _answers(proxy: Proxy) -> bool:
@@ -102,3 +114,13 @@ def test_it_passes_events_on_at_once(proxy: Proxy) -> None:
         assert stream.readline() == b"data: first\n"
         may_continue.set()
         assert stream.read() == b"\ndata: second\n\n"
+
+
+def test_while_the_site_restarts_requests_wait_for_it(proxy: Proxy) -> None:
+    proxy.stop_site()
+    with ThreadPoolExecutor() as threads:
+        status = threads.submit(lambda: _answers(proxy))
+        with pytest.raises(TimeoutError):
+            status.result(1.0)  # without the wait, the proxy would answer 502 at once
+        with running_site(proxy.port):
+            assert status.result(TIMEOUT)

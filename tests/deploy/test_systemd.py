@@ -3,7 +3,6 @@
 import shutil
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,15 +13,14 @@ from whatsai import environment
 
 SERVICES = [one.name for one in files.units() if one.suffix == ".service"]
 FOLDER = "/srv/whatsai"
+MIGRATE = "whatsai-migrate.service"
+START = "/usr/bin/env .venv/bin/"  # relative to the folder that the link `current` led to at the start
 
 
 @pytest.mark.once
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="this machine has no systemd")
 def test_systemd_accepts_them(tmp_path: Path) -> None:
-    commands = tmp_path / ".venv" / "bin"
-    commands.mkdir(parents=True)
-    for name in ("python", "gunicorn"):
-        (commands / name).symlink_to(sys.executable)
+    (tmp_path / "current").mkdir()
     for unit in files.units():
         text = unit.read_text(encoding="utf-8").replace(FOLDER, str(tmp_path))
         (tmp_path / unit.name).write_text(text, encoding="utf-8")
@@ -41,17 +39,25 @@ def test_systemd_accepts_them(tmp_path: Path) -> None:
 def test_they_run_in_one_folder_and_write_to_var_alone(name: str) -> None:
     service = files.unit(name)["Service"]
 
-    assert service["WorkingDirectory"] == FOLDER
-    assert service["ExecStart"].startswith(f"{FOLDER}/.venv/bin/")
+    assert service["WorkingDirectory"] == f"{FOLDER}/current"
+    assert service["ExecStart"].startswith(START)
     assert service["ProtectSystem"] == "strict"
     assert service["ReadWritePaths"] == f"{FOLDER}/var"
     assert service["EnvironmentFile"] == "/etc/whatsai.env"
 
 
-def test_the_target_starts_the_web_processes_and_two_workers() -> None:
+def test_the_target_starts_the_web_processes_and_two_workers_after_the_migrations() -> None:
     wanted = files.unit("whatsai.target")["Unit"]["Wants"].split()
 
-    assert wanted == ["whatsai-web.service", "whatsai-worker@1.service", "whatsai-worker@2.service"]
+    assert wanted == [MIGRATE, "whatsai-web.service", "whatsai-worker@1.service", "whatsai-worker@2.service"]
+    assert all(MIGRATE in files.unit(name)["Unit"]["After"].split() for name in SERVICES if name != MIGRATE)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_migrations_of_an_upgrade_restart_no_other_unit(name: str) -> None:
+    unit = files.unit(name)["Unit"]
+
+    assert all(MIGRATE not in unit.get(kind, "") for kind in ("Requires", "Requisite", "BindsTo", "PartOf"))
 
 
 def test_the_site_accepts_the_variables_of_the_example(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -64,6 +70,7 @@ def test_the_site_accepts_the_variables_of_the_example(monkeypatch: pytest.Monke
     site = environment.read()
 
     assert site.database["NAME"] == "whatsai"
+    assert site.media_dir == Path(FOLDER) / "var" / "media"
     assert site.https
     assert site.language_code == "pt-br"
 
@@ -75,7 +82,7 @@ def test_the_web_command_tells_systemd_when_it_is_ready(tmp_path: Path) -> None:
     values = {"ENV_FILE": "/dev/null", "SECRET_KEY": "k" * 50, "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3"}
     values |= {"LOG_DIR": str(tmp_path / "log"), "MEDIA_DIR": str(tmp_path / "media")}
     (command,) = [files.unit(name)["Service"]["ExecStart"] for name in SERVICES if "web" in name]
-    words = files.replace_variables(command, {"WEB_PROCESSES": "1"}).replace(f"{FOLDER}/.venv/bin/", "").split()
+    words = files.replace_variables(command, {"WEB_PROCESSES": "1"}).removeprefix(START).split()
     run(["python", "manage.py", "migrate", "--no-input"], tmp_path, values)
 
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:

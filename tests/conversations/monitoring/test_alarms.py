@@ -81,7 +81,6 @@ def fall_silent() -> Callable[[], object]:
 
 def refuse() -> Callable[[], object]:
     number = a_number()
-    metrics.add_to_totals({(number.pk, "refused"): 1})
     alarms.evaluate()
     metrics.add_to_totals({(number.pk, "refused"): 1})
     return lambda: RefusalMark.objects.update(grew_at=timezone.now() - HOUR)
@@ -170,6 +169,12 @@ def test_many_alarms_are_one_message(mail: Receiver) -> None:
     (message,) = mail.received
     assert " ".join(message["Subject"].split()).endswith("and 49 more")
     assert text_of(message).count("not connected") == 50
+
+
+def test_what_was_refused_before_the_first_evaluation_raises_no_alarm() -> None:
+    metrics.add_to_totals({(a_number().pk, "refused"): 1})
+    evaluate()
+    assert attention.needs() == []
 
 
 @pytest.mark.parametrize("status", [302, 500])

@@ -30,7 +30,11 @@ def has_worker() -> bool:
 
 @pytest.fixture
 def site(tmp_path: Path, settings: Any, has_worker: bool) -> Iterator[subprocess.Popen[bytes]]:  # noqa: FBT001 - a fixture
-    """Run a web process, normally with a worker inside, on the database and the store of the test."""
+    """Run a web process, normally with a worker inside, on the database and the store of the test.
+
+    The probe reaches it by an address to which the site does not answer by itself.
+    """
+    settings.PUBLIC_URL = "https://inbox.example"
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         settings.PROBE_URL = f"http://127.0.0.1:{listener.getsockname()[1]}"
         environ = os.environ | {
@@ -39,6 +43,7 @@ def site(tmp_path: Path, settings: Any, has_worker: bool) -> Iterator[subprocess
             "SECRET_KEY": settings.SECRET_KEY,
             "LOG_DIR": str(tmp_path),
             "HTTPS": "false",
+            "ALLOWED_HOSTS": "inbox.example",
             "INGEST_IN_WEB_PROCESS": str(has_worker),
         }
         command = ["-m", "gunicorn", "--config=python:whatsai.gunicorn", f"--bind=fd://{listener.fileno()}"]
