@@ -16,7 +16,7 @@ PRODUCTION = ENV_FILE=/dev/null DEBUG=false HTTPS=true DATABASE_URL=sqlite://:me
 	SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(50))')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench bench-api bench-ingest bench-inbox bench-logs bench-scale bench-streams soak stack simulate lock clean venv run-venv dev-venv bench-venv
+.PHONY: help run test check bench bench-api bench-ingest bench-inbox bench-logs bench-scale bench-streams soak stack simulate messages lock clean venv run-venv dev-venv bench-venv
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -74,6 +74,9 @@ bench-streams: dev-venv ## measure event streams and the web server; writes docs
 DURATION ?= 60
 soak: dev-venv ## check every read for staleness while Valkey and the writers fail, for DURATION=60 seconds
 	@exec $(PY) -m tests.soak --duration "$(DURATION)" $(ARGS)
+
+messages: dev-venv ## find all texts, update the catalogues of translations and compile them
+	@exec $(PY) -m tests.languages
 
 # Lock files for all platforms and Python 3.11+; each is constrained by the one before. ARGS=--upgrade upgrades.
 COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(ARGS) \

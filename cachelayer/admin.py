@@ -12,6 +12,9 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from cachelayer import cache
@@ -23,6 +26,19 @@ from cachelayer.write import outbox
 
 PAGE = "cachelayer_countertotal_changelist"
 CLEAR = "cachelayer_countertotal_clear"
+# The names of tiers and counters, as the page shows them.
+TITLES = {
+    "local": gettext_lazy("local"),
+    "shared": gettext_lazy("shared"),
+    "hits": gettext_lazy("hits"),
+    "misses": gettext_lazy("misses"),
+    "bypasses": gettext_lazy("bypasses"),
+    "negatives": gettext_lazy("negatives"),
+    "fills": gettext_lazy("fills"),
+    "evictions": gettext_lazy("evictions"),
+    "invalidations": gettext_lazy("invalidations"),
+    "errors": gettext_lazy("errors"),
+}
 
 
 @admin.register(CounterTotal)
@@ -48,9 +64,9 @@ class CacheAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's ModelAd
         totals = statistics.totals()
         context = {
             **self.admin_site.each_context(request),
-            "title": "Cache",
+            "title": _("Cache"),
             "state": _store_state(),
-            "columns": statistics.COLUMNS,
+            "columns": [TITLES[column] for column in statistics.COLUMNS],
             "namespaces": list(_namespace_rows(statistics.by_namespace(totals))),
             "events": statistics.events(totals),
             "pending": outbox.pending_count(),
@@ -66,7 +82,7 @@ class CacheAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's ModelAd
             raise PermissionDenied
         field = next((field for field in _ACTIONS if request.POST.get(field)), "")
         try:
-            message = _ACTIONS[field](request.POST[field]) if field else "Nothing was selected."
+            message = _ACTIONS[field](request.POST[field]) if field else _("Nothing was selected.")
         except UnknownNamespace as error:
             messages.error(request, str(error))
         else:
@@ -76,22 +92,26 @@ class CacheAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's ModelAd
 
 # --- the actions of the forms -----------------------------------------------------------------------------------------
 def _clear_pattern(pattern: str) -> str:
-    return f"Removed {cache.clear(pattern)} entries that match {pattern}."
+    count = cache.clear(pattern)
+    text = ngettext(
+        "Removed %(count)d entry that matches %(pattern)s.", "Removed %(count)d entries that match %(pattern)s.", count
+    )
+    return text % {"count": count, "pattern": pattern}
 
 
 def _clear_namespace(name: str) -> str:
     cache.clear_namespace(name)
-    return f"Invalidated all entries of the namespace {name}."
+    return _("Invalidated all entries of the namespace %(name)s.") % {"name": name}
 
 
 def _clear_all(_value: str) -> str:
     cache.clear_all()
-    return "Invalidated all entries."
+    return _("Invalidated all entries.")
 
 
 def _reset(_value: str) -> str:
     statistics.reset()
-    return "Set all counters to 0."
+    return _("Set all counters to 0.")
 
 
 # The name of a form field selects one of these functions, which gets the value of the field.
@@ -105,10 +125,10 @@ def _store_state() -> str:
     """Return a sentence that tells whether this process uses the cache."""
     runtime = get_runtime()
     if runtime.bypasses_cache:
-        return "This process bypasses the cache and reads from the database, because another process owns the cache."
+        return _("This process bypasses the cache and reads from the database, because another process owns the cache.")
     if runtime.breaker.is_closed:
-        return "The cache is in use."
-    return "The store does not answer. Reads use the database until it is back."
+        return _("The cache is in use.")
+    return _("The store does not answer. Reads use the database until it is back.")
 
 
 def _namespace_rows(counts_by_namespace: dict[str, dict[str, int]]) -> Iterator[dict[str, Any]]:
@@ -119,13 +139,13 @@ def _namespace_rows(counts_by_namespace: dict[str, dict[str, int]]) -> Iterator[
         yield {
             "name": namespace.name,
             "limits": _limits(namespace),
-            "hit_rate": "" if rate is None else f"{rate:.2%}",
+            "hit_rate": "" if rate is None else f"{number_format(100 * rate, 2)}%",
             "tiers": [
-                (tier, [tier_counts.get(column, "") for column in statistics.COLUMNS])
+                (TITLES[tier], [tier_counts.get(column, "") for column in statistics.COLUMNS])
                 for tier, tier_counts in statistics.by_tier(counts).items()
             ],
         }
 
 
 def _limits(namespace: Namespace) -> str:
-    return f"{namespace.ttl / 60:g} min, {namespace.max_items} items"
+    return _("%(minutes)g min, %(count)d items") % {"minutes": namespace.ttl / 60, "count": namespace.max_items}

@@ -16,7 +16,7 @@ from django.urls import include, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from whatsai import known_browsers, login_throttle
+from whatsai import known_browsers, login_throttle, model_texts
 from whatsai.error_pages import error_page
 
 # The endings of the query parameters that Django's own filters of a field use.
@@ -89,3 +89,8 @@ class AdminConfig(DjangoAdminConfig):
     """Makes `AdminSite` the default admin site."""
 
     default_site = "whatsai.admin_site.AdminSite"
+
+    def ready(self) -> None:
+        """Translate the texts of the models, before the forms and pages of the admin copy them."""
+        model_texts.translate()
+        super().ready()

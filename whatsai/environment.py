@@ -193,7 +193,7 @@ def read(base_dir: Path = BASE_DIR) -> Environment:
         "public_url": env.str("PUBLIC_URL", default=_default_public_url(env, base_dir), validate=_scheme(*WEB_SCHEMES)),
         "webhooks_allow_private": env.bool("WEBHOOKS_ALLOW_PRIVATE", default=False),
         "time_zone": env.str("TIME_ZONE", default="UTC", validate=_time_zone),
-        "language_code": env.str("LANGUAGE_CODE", default="en-us"),
+        "language_code": env.str("LANGUAGE_CODE", default="en", validate=validate.OneOf(("en", "en-us", "pt-br"))),
     }
     try:
         env.seal()

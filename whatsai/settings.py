@@ -42,6 +42,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "logs.middleware.middleware",
+    "whatsai.language.middleware",
     "conversations.monitoring.requests.middleware",
     "whatsai.response_headers.middleware",
     "whatsai.errors.middleware",
@@ -56,7 +57,6 @@ MIDDLEWARE = [
     "conversations.api.answers.middleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -146,6 +146,8 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 LANGUAGE_CODE = env.language_code
+LANGUAGES = [("en", "English"), ("pt-br", "Português (Brasil)")]
+LOCALE_PATHS = [BASE_DIR / "whatsai" / "locale"]
 TIME_ZONE = env.time_zone
 USE_TZ = True
 

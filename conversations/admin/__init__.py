@@ -1,6 +1,7 @@
 """Django admin pages in which operators search conversations and inspect webhook events."""
 
 from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
 
 from conversations.admin import contact, conversation, event, ingestion, instance, message, tokens, users, webhooks
 
@@ -8,4 +9,4 @@ __all__ = ["contact", "conversation", "event", "ingestion", "instance", "message
 
 admin.site.site_header = "WhatsAI"
 admin.site.site_title = "WhatsAI"
-admin.site.index_title = "Administration"
+admin.site.index_title = _("Administration")

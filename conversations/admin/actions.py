@@ -6,7 +6,8 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.template.defaultfilters import pluralize
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from conversations.admin.access import permitted
 from conversations.models import Conversation, Scope
@@ -31,8 +32,8 @@ def _make_action(name: str, title: str) -> Action:
         selected = ConversationFilters(ids=tuple(pks), deleted=None)
         portion = change_many(name, selected, None)
         count = len(portion.changed) + len(portion.unchanged)
-        text = f"{title}: {count} conversation{pluralize(count)} updated."
-        modeladmin.message_user(request, text, messages.SUCCESS)
+        text = ngettext("%(count)d conversation updated.", "%(count)d conversations updated.", count) % {"count": count}
+        modeladmin.message_user(request, f"{_(title)}: {text}", messages.SUCCESS)
 
     run.__name__ = name
-    return admin.action(run, description=title, permissions=["change"])
+    return admin.action(run, description=gettext_lazy(title), permissions=["change"])

@@ -16,6 +16,7 @@ from django.db import DataError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.text import smart_split
+from django.utils.translation import gettext_lazy as _
 
 from conversations.admin.access import access_of, permitted
 from conversations.admin.paginator import BoundedPaginator, count_up_to
@@ -77,7 +78,8 @@ class BoundedSearch:
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[QuerySet[Any], bool]:
         """Return the rows that match all words; none, with a message, if there are too many words."""
         if len(list(smart_split(search_term))) > MAX_WORDS:
-            cast("Any", self).message_user(request, f"A search may have at most {MAX_WORDS} words.", messages.ERROR)
+            text = _("A search may have at most %(count)d words.") % {"count": MAX_WORDS}
+            cast("Any", self).message_user(request, text, messages.ERROR)
             return queryset.none(), False
         found: tuple[QuerySet[Any], bool] = super().get_search_results(request, queryset, search_term)  # type: ignore[misc]  # a method of ModelAdmin
         return found
@@ -146,8 +148,8 @@ class BoundedAdmin(BoundedSearch, ReadOnly, admin.ModelAdmin):  # type: ignore[t
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:  # type: ignore[override] # newer Django versions have one more parameter
         """Run an admin action, unless the user selected all rows of a list that is longer than `MAX_ACTION_ROWS`."""
         if request.POST.get("select_across", "0") != "0" and count_up_to(queryset, MAX_ACTION_ROWS)[1]:
-            text = f"An action can change at most {MAX_ACTION_ROWS} rows. Use a search or a filter to narrow the list."
-            self.message_user(request, text, messages.ERROR)
+            text = _("An action can change at most %(count)d rows. Use a search or a filter to narrow the list.")
+            self.message_user(request, text % {"count": MAX_ACTION_ROWS}, messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
         return super().response_action(request, queryset)
 
@@ -162,7 +164,7 @@ class InstanceRowsAdmin(BoundedAdmin):
 
     list_select_related: ClassVar[tuple[str, ...]] = ("instance",)
 
-    @admin.display(description="instance")
+    @admin.display(description=_("instance"))
     def instance_name(self, row: Any) -> str:
         """Return the name of the instance that the row belongs to."""
         return str(row.instance.name)

@@ -5,7 +5,11 @@ The details come from an external server, so the type of each value in them is c
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
+
+from django.utils.formats import date_format, number_format
+from django.utils.translation import gettext as _
 
 from conversations.admin.links import LinkedText, web_url
 from conversations.evolution import coerce
@@ -29,7 +33,7 @@ def choice_lines(details: Json) -> Lines:
             yield from _plain(f"• {' — '.join(part for part in (title, _text(row.get('description'))) if part)}")
     yield from _button_lines(details)
     total = format_amount(details.get("total_amount_1000"), details.get("total_currency_code"))
-    yield from _plain(details.get("footer"), total and f"Total: {total}")
+    yield from _plain(details.get("footer"), total and _("Total: %(amount)s") % {"amount": total})
 
 
 def order_lines(details: Json) -> Lines:
@@ -39,9 +43,9 @@ def order_lines(details: Json) -> Lines:
         amount = format_amount(item.get("price_amount_1000"), item.get("currency_code"))
         yield from _plain(f"{item.get('quantity')} × {_text(item.get('product_id'))}{amount and f' · {amount}'}")  # noqa: RUF001 - a multiplication sign
     if _is_integer(details.get("item_count")):
-        yield LinkedText(f"Items: {details['item_count']}")
+        yield LinkedText(_("Items: %(count)d") % {"count": details["item_count"]})
     total = format_amount(details.get("total_amount_1000"), details.get("total_currency_code"))
-    yield from _plain(total and f"Total: {total}")
+    yield from _plain(total and _("Total: %(amount)s") % {"amount": total})
 
 
 def product_lines(details: Json) -> Lines:
@@ -64,12 +68,13 @@ def payment_lines(details: Json) -> Lines:
 def event_lines(details: Json) -> Lines:
     """Yield start, end, place and link of an event or a scheduled call, in UTC, and whether it was canceled."""
     if details.get("is_canceled") is True:
-        yield LinkedText("Canceled")
+        yield LinkedText(_("Canceled"))
     yield from _plain(details.get("description"))
-    for name, title in (("start_time", "Starts"), ("end_time", "Ends")):
+    for name, title in (("start_time", _("Starts")), ("end_time", _("Ends"))):
         ms = coerce.epoch_ms(details.get(name))
         if ms:
-            yield LinkedText(f"{title}: {coerce.from_ms(ms).astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC")
+            time = date_format(coerce.from_ms(ms).astimezone(dt.UTC), "DATETIME_FORMAT")
+            yield LinkedText(f"{title}: {time} UTC")
     place = details.get("location")
     yield from _plain(*(place.get(name) for name in ("name", "address"))) if isinstance(place, Mapping) else ()
     if link := web_url(details.get("join_link")):
@@ -106,7 +111,8 @@ def format_amount(thousandths: object, currency: object) -> str:
         return ""
     sign, (whole, rest) = "-" if thousandths < 0 else "", divmod(abs(thousandths), 1000)
     digits = f"{rest:03}" if rest % 10 else f"{rest // 10:02}"
-    return f"{sign}{whole:,}.{digits} {_text(currency)}".strip()
+    amount = number_format(Decimal(f"{sign}{whole}.{digits}"), force_grouping=True)
+    return f"{amount} {_text(currency)}".strip()
 
 
 def _button_lines(details: Json) -> Lines:

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
 from conversations.admin.display_names import contact_display_name
 from conversations.admin.filters import InstanceFilter
@@ -29,35 +30,35 @@ class ContactAdmin(SearchAdmin):
     )  # fmt: skip
     list_filter = (InstanceFilter, "presence")
     find_pks = staticmethod(contact_pks)
-    search_help_text = "Search by the beginning of words of a name, by a phone number in any writing, or by a LID."
+    search_help_text = _("Search by the beginning of words of a name, by a phone number in any writing, or by a LID.")
 
     fieldsets: ClassVar[Any] = (
         (None, {"fields": ("name", "custom_name", "saved_name", "push_name", "instance", "conversation_link")}),
-        ("Addresses", {"fields": ("jid", "phone", "lid", "all_addresses")}),
-        ("State", {"fields": ("presence", "last_seen_at", "picture")}),
-        ("Record", {"fields": ("id", "created_at", "updated_at")}),
+        (_("Addresses"), {"fields": ("jid", "phone", "lid", "all_addresses")}),
+        (_("State"), {"fields": ("presence", "last_seen_at", "picture")}),
+        (_("Record"), {"fields": ("id", "created_at", "updated_at")}),
     )
 
-    @admin.display(description="name", ordering="name")
+    @admin.display(description=_("name"), ordering="name")
     def display_name(self, row: Contact) -> str:
         """Return the contact's name, or the number of a contact without a name."""
         return contact_display_name(row)
 
-    @admin.display(description="conversation")
+    @admin.display(description=_("conversation"))
     def conversation_link(self, row: Contact) -> SafeString | str:
         """Return a link to the conversation with the contact."""
         pk = Conversation.objects.filter(contact=row).values_list("pk", flat=True).first()
         if pk is None:
             return EMPTY
         url = reverse("admin:inbox_conversation", args=[pk])
-        return format_html('<a href="{}">Open conversation</a>', url)
+        return format_html('<a href="{}">{}</a>', url, _("Open conversation"))
 
-    @admin.display(description="all addresses")
+    @admin.display(description=_("all addresses"))
     def all_addresses(self, row: Contact) -> str:
         """Return the first `MAX_ADDRESSES` addresses of the contact, separated by commas."""
         return ", ".join(row.addresses.order_by("id").values_list("jid", flat=True)[:MAX_ADDRESSES]) or EMPTY
 
-    @admin.display(description="picture")
+    @admin.display(description=_("picture"))
     def picture(self, row: Contact) -> SafeString | str:
         """Return a link to the picture, because an embedded picture would make browsers send requests to WhatsApp."""
         return web_link(row.picture_url)

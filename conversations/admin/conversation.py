@@ -7,8 +7,10 @@ from typing import Any, ClassVar
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
 from conversations.access.records import Shown, record_reading
 from conversations.admin.actions import conversation_actions
@@ -43,12 +45,12 @@ class ConversationAdmin(SearchAdmin):
     )  # fmt: skip
     list_filter = (InstanceFilter, UnreadFilter, "is_archived", "is_pinned", "kind", "is_deleted")
     find_pks = staticmethod(conversation_pks)
-    search_help_text = "Search by the beginning of words of a name, or by a phone number in any writing."
+    search_help_text = _("Search by the beginning of words of a name, or by a phone number in any writing.")
     actions = conversation_actions()
 
     editable_fields = ("custom_name", "is_archived", "is_pinned", "muted_until")
     fieldsets: ClassVar[Any] = (
-        ("Local state", {"fields": (*editable_fields, "unread_count", "read_watermark")}),
+        (_("Local state"), {"fields": (*editable_fields, "unread_count", "read_watermark")}),
         (
             "WhatsApp",
             {
@@ -64,7 +66,7 @@ class ConversationAdmin(SearchAdmin):
                 )
             },
         ),
-        ("Record", {"fields": ("id", "created_at", "updated_at")}),
+        (_("Record"), {"fields": ("id", "created_at", "updated_at")}),
     )
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -93,7 +95,7 @@ class ConversationAdmin(SearchAdmin):
         if row is not None and _can_view_messages(request):
             chat_page = load_chat_page(row, request.GET.get("cursor", ""))
             if chat_page.is_cursor_invalid:
-                text = "The page link is invalid. The latest messages are shown instead."
+                text = _("The page link is invalid. The latest messages are shown instead.")
                 self.message_user(request, text, messages.WARNING)
             context["chat_page"] = chat_page
             record_reading(request.user, ReadingRecord.Page.CONVERSATION, [_shown(row)], row.pk)
@@ -109,24 +111,25 @@ class ConversationAdmin(SearchAdmin):
             shown = [_shown(row) for row in rows if row.last_message_at != EPOCH]
             record_reading(request.user, ReadingRecord.Page.CONVERSATIONS, shown)
 
-    @admin.display(description="name")
+    @admin.display(description=_("name"))
     def display_name(self, row: Conversation) -> str:
         """Return the conversation's name, or the number of a conversation without a name."""
         return conversation_display_name(row)
 
-    @admin.display(description="last message")
+    @admin.display(description=_("last message"))
     def last_message_preview(self, row: Conversation) -> str:
         """Return the beginning of the conversation's last message."""
         if row.last_message_at == EPOCH:
             return EMPTY
-        return f"{'You: ' if row.last_message_from_me else ''}{preview(row.last_message_kind, row.last_message_text)}"
+        you = f"{_('You:')} " if row.last_message_from_me else ""
+        return f"{you}{preview(row.last_message_kind, row.last_message_text)}"
 
-    @admin.display(description="time", ordering="last_message_at")
+    @admin.display(description=_("time"), ordering="last_message_at")
     def last_message_time(self, row: Conversation) -> dt.datetime | None:
         """Return WhatsApp's timestamp of the conversation's last message."""
         return None if row.last_message_at == EPOCH else row.last_message_at
 
-    @admin.display(description="unread", empty_value="")
+    @admin.display(description=_("unread"), empty_value="")
     def unread(self, row: Conversation) -> SafeString | str:
         """Return the number of unread messages as a badge, a dot if it is marked as unread, or "" if it is read."""
         text = str(row.unread_count or "") or ("●" if row.is_marked_unread else "")
@@ -137,20 +140,20 @@ class ConversationAdmin(SearchAdmin):
         """Return a symbol for each state that the conversation has: pinned, archived, muted, deleted."""
         is_muted = row.muted_until is not None and row.muted_until > timezone.now()
         flags = (
-            ("pinned", "📌", row.is_pinned),
-            ("archived", "📥", row.is_archived),
-            ("muted", "🔇", is_muted),
-            ("deleted on the phone", "🗑", row.is_deleted),
+            (_("pinned"), "📌", row.is_pinned),
+            (_("archived"), "📥", row.is_archived),
+            (_("muted"), "🔇", is_muted),
+            (_("deleted on the phone"), "🗑", row.is_deleted),
         )
         symbols = ((name, symbol) for name, symbol, is_set in flags if is_set)
         return format_html_join(" ", '<span title="{}">{}</span>', symbols)
 
-    @admin.display(description="read until")
+    @admin.display(description=_("read until"))
     def read_watermark(self, row: Conversation) -> str:
         """Return the time up to which the conversation's messages count as read."""
         return EMPTY if row.read_until == EPOCH else format_time(row.read_until)
 
-    @admin.display(description="participants")
+    @admin.display(description=_("participants"))
     def participant_names(self, row: Conversation) -> SafeString | str:
         """Return the names of the group's first participants, and the role of each participant who is an admin."""
         shown = Participant.objects.shown(row)
@@ -159,7 +162,7 @@ class ConversationAdmin(SearchAdmin):
         names = format_html_join(", ", "<bdi>{}</bdi>{}", names_and_roles)
         return format_html("{}{}", names, _more(others)) if shown else EMPTY
 
-    @admin.display(description="labels")
+    @admin.display(description=_("labels"))
     def label_names(self, row: Conversation) -> str:
         """Return the names of the conversation's first labels; a label whose name is unknown is shown by its id."""
         labels, attached = row.instance.labels, row.attached_labels - row.instance.deleted_labels
@@ -178,8 +181,8 @@ def _shown(row: Conversation) -> Shown:
 
 def _more(count: int) -> str:
     """Return what stands behind the first items of a list; `count` is the number of the others."""
-    return f" and {count:,} more" if count > 0 else ""
+    return " " + _("and %(count)s more") % {"count": number_format(count, force_grouping=True)} if count > 0 else ""
 
 
 def _role_suffix(participant: Participant) -> str:
-    return "" if participant.role == Participant.Role.MEMBER else f" ({participant.role})"
+    return "" if participant.role == Participant.Role.MEMBER else f" ({participant.get_role_display()})"

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 
+from django.utils.translation import gettext_lazy as _
+
 from conversations.evolution import jid
 from conversations.evolution.facts import ME
 from conversations.models import Contact, Conversation, Message
 
-YOU = "You"
+YOU = _("You")
 _SERVERS = frozenset(jid.AddressKind)
 
 
@@ -22,12 +24,12 @@ class DisplayNames:
     def __init__(self, contacts: Mapping[int, Contact], contact_ids: Mapping[str, int], *own_jids: str) -> None:
         self._contacts = contacts
         self._names = {key: contact_display_name(contacts[pk]) for key, pk in contact_ids.items() if pk in contacts}
-        self._names |= {ME: YOU} | {own.key: YOU for text in own_jids if (own := jid.parse(text))}
+        self._names |= {ME: str(YOU)} | {own.key: str(YOU) for text in own_jids if (own := jid.parse(text))}
 
     def for_sender(self, message: Message) -> str:
         """Return the sender's name: the name of the contact, else the name in the message, else the sender's number."""
         contact = self._contacts.get(message.sender_id or 0)
-        number = contact_display_name(contact) if contact else "Unknown"
+        number = contact_display_name(contact) if contact else str(_("Unknown"))
         return (contact.name if contact else "") or message.sender_name or number
 
     def for_author(self, author: str) -> str:

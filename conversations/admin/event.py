@@ -5,14 +5,16 @@ from typing import Any, ClassVar
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.template.defaultfilters import pluralize
+from django.utils.formats import number_format
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from conversations.access.records import Shown, record_reading
 from conversations.admin.access import permitted
 from conversations.admin.base import InstanceRowsAdmin
 from conversations.admin.filters import EventNameFilter, InstanceFilter
-from conversations.admin.markup import badge, pretty_json
+from conversations.admin.markup import EMPTY, badge, format_time, pretty_json
 from conversations.ingest.worker import replay
 from conversations.models import ReadingRecord, Scope, WebhookEvent
 
@@ -41,13 +43,13 @@ class WebhookEventAdmin(InstanceRowsAdmin):
     )  # fmt: skip
     list_filter = (InstanceFilter, "outcome", EventNameFilter)
     search_fields = ("name__startswith", "reason")
-    search_help_text = "Search by the beginning of an event's name or part of a reason."
+    search_help_text = _("Search by the beginning of an event's name or part of a reason.")
     actions = ("replay",)
 
     fieldsets: ClassVar[Any] = (
         (None, {"fields": ("event", "instance", "received_at", "request_id", "outcome", "reason")}),
-        ("Processing", {"fields": ("failures", "next_attempt", "finished_at")}),
-        ("Body (secrets removed)", {"fields": ("body",)}),
+        (_("Processing"), {"fields": ("failures", "next_attempt", "finished_at")}),
+        (_("Body (secrets removed)"), {"fields": ("body",)}),
     )
 
     def load_row(self, pk: int) -> WebhookEvent:
@@ -70,41 +72,44 @@ class WebhookEventAdmin(InstanceRowsAdmin):
         record_reading(request.user, ReadingRecord.Page.EVENT, [Shown(row.instance_id)], row.pk)
         return super().render_change_form(request, context, *args, **kwargs)
 
-    @admin.action(description="Replay failed events", permissions=["replay"])
+    @admin.action(description=_("Replay failed events"), permissions=["replay"])
     def replay(self, request: HttpRequest, queryset: QuerySet[WebhookEvent]) -> None:
         """Queue the selected webhook events that failed, so that a worker processes them again."""
         queued = replay.requeue(permitted(request, queryset, Scope.WRITE).values_list("pk", flat=True))
-        text = f"{queued} event{pluralize(queued)} queued to be processed again."
-        self.message_user(request, text, messages.SUCCESS)
+        text = ngettext(
+            "%(count)d event queued to be processed again.", "%(count)d events queued to be processed again.", queued
+        )
+        self.message_user(request, text % {"count": queued}, messages.SUCCESS)
 
-    @admin.display(description="received", ordering="id")
+    @admin.display(description=_("received"), ordering="id")
     def received(self, row: WebhookEvent) -> Any:
         """Return when the webhook event was received; the column sorts by id, which has the same order and an index."""
         return row.received_at
 
-    @admin.display(description="event")
+    @admin.display(description=_("event"))
     def event(self, row: WebhookEvent) -> str:
         """Return the event's name; if the event was stored in several parts, append the number of the part."""
         return row.name if row.parts == 1 else f"{row.name} {row.part}/{row.parts}"
 
-    @admin.display(description="outcome")
+    @admin.display(description=_("outcome"))
     def outcome_badge(self, row: WebhookEvent) -> SafeString:
         """Return the outcome of processing the webhook event, in a colour."""
-        return badge(row.outcome, _BADGE_STYLES.get(WebhookEvent.Outcome(row.outcome), "plain"))
+        return badge(row.get_outcome_display(), _BADGE_STYLES.get(WebhookEvent.Outcome(row.outcome), "plain"))
 
-    @admin.display(description="failed attempts")
-    def failures(self, row: WebhookEvent) -> int | None:
+    @admin.display(description=_("failed attempts"))
+    def failures(self, row: WebhookEvent) -> str:
         """Return the number of failed attempts to apply the event."""
-        return row.attempts or None
+        return str(row.attempts or EMPTY)
 
-    @admin.display(description="next attempt")
-    def next_attempt(self, row: WebhookEvent) -> Any:
-        """Return when a worker will next try to apply the event; return None if no attempt is planned."""
-        return row.due_at if row.outcome == WebhookEvent.Outcome.STORED else None
+    @admin.display(description=_("next attempt"))
+    def next_attempt(self, row: WebhookEvent) -> str:
+        """Return when a worker will next try to apply the event, if an attempt is planned."""
+        return format_time(row.due_at) if row.outcome == WebhookEvent.Outcome.STORED else EMPTY
 
-    @admin.display(description="body")
+    @admin.display(description=_("body"))
     def body(self, row: WebhookEvent) -> SafeString | str:
         """Return the body of the webhook event as indented JSON, or only its length if it is very long."""
         if row.size > MAX_BODY_LENGTH:
-            return f"The body has {row.size:,} characters and is too long to be shown."
+            size = number_format(row.size, force_grouping=True)
+            return _("The body has %(size)s characters and is too long to be shown.") % {"size": size}
         return pretty_json(row.payload)

@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from conversations.admin.access import permitted
 from conversations.evolution import events
@@ -29,7 +30,7 @@ class InstanceFilter(admin.SimpleListFilter):
     The admin page of each instance links to the lists of that instance's rows.
     """
 
-    title = "instance"
+    title = _("instance")
     parameter_name = INSTANCE
     max_choices = 100
 
@@ -56,12 +57,12 @@ class InstanceFilter(admin.SimpleListFilter):
 class UnreadFilter(admin.SimpleListFilter):
     """Selects conversations with or without unread messages."""
 
-    title = "unread"
+    title = _("unread")
     parameter_name = "unread"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's hook
         """Return the two choices of the filter: unread messages or none."""
-        return [("1", "Yes"), ("0", "No")]
+        return [("1", str(_("Yes"))), ("0", str(_("No")))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002 - Django's hook
         """Return the selected conversations; an unknown value of the query parameter selects all conversations."""
@@ -76,12 +77,12 @@ class UnreadFilter(admin.SimpleListFilter):
 class MessageStatusFilter(admin.SimpleListFilter):
     """Selects messages by delivery status, with an index for the failed ones."""
 
-    title = "status"
+    title = _("status")
     parameter_name = "status__exact"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's hook
         """Return the delivery statuses."""
-        return [(str(status.value), status.label) for status in Message.Status]
+        return [(str(status.value), str(_(status.label))) for status in Message.Status]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002 - Django's hook
         """Return the messages with the selected status.
@@ -100,7 +101,7 @@ class MessageStatusFilter(admin.SimpleListFilter):
 class EventNameFilter(admin.SimpleListFilter):
     """Selects webhook events by event name."""
 
-    title = "event"
+    title = _("event")
     parameter_name = "event"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's hook

@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils.translation import gettext_lazy as _
 
 from conversations.admin.access import access_of
 from conversations.ingest import status
@@ -42,11 +43,13 @@ class IngestionAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's cla
             raise PermissionDenied
         instance = _selected_instance(request)
         if instance is None and access_of(request).instances() is not None:
-            raise PermissionDenied("Only superusers see all instances at once. Follow the link on an instance's page.")
+            raise PermissionDenied(
+                _("Only superusers see all instances at once. Follow the link on an instance's page.")
+            )
         pk = instance.pk if instance else ""
         context = {
             **self.admin_site.each_context(request),
-            "title": f"Ingestion of {instance.name}" if instance else "Ingestion",
+            "title": _("Ingestion of %(name)s") % {"name": instance.name} if instance else _("Ingestion"),
             "status": status.read(instance.pk if instance else None),
             "events_url": f"{reverse('admin:conversations_webhookevent_changelist')}?instance={pk}",
             **(extra_context or {}),
@@ -63,5 +66,5 @@ def _selected_instance(request: HttpRequest) -> Instance | None:
     except (ValueError, OverflowError, Instance.DoesNotExist):
         instance = None
     if instance is None or not access_of(request).allows(instance.pk):
-        raise Http404("There is no such instance.")
+        raise Http404(_("There is no such instance."))
     return instance

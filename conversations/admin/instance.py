@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
 from conversations.admin.access import access_of
 from conversations.admin.base import BoundedAdmin, ReadOnly
@@ -28,7 +29,7 @@ _BADGE_STYLES = {
     Instance.State.REFUSED: "bad",
     Instance.State.UNKNOWN: "plain",
 }
-_ADD_HELP = (
+_ADD_HELP = _(
     "An instance needs a token before it can receive webhooks. "
     "The command manage.py webhook_token NAME creates a token and prints it once."
 )
@@ -45,7 +46,7 @@ class InstanceForm(forms.ModelForm):  # type: ignore[type-arg] # Django's class 
         """
         name: str = self.cleaned_data["name"]
         if reason := instances.name_error(name):
-            raise ValidationError(f"The name {reason}.")
+            raise ValidationError(_("The name %(reason)s.") % {"reason": _(reason)})
         return name
 
     def clean(self) -> dict[str, Any]:
@@ -57,7 +58,7 @@ class InstanceForm(forms.ModelForm):  # type: ignore[type-arg] # Django's class 
         values = super().clean() or self.cleaned_data
         name, server = values.get("name", ""), server_key(values.get("server_url", ""))
         if server and any(server_key(row.server_url) == server for row in Instance.objects.by_name(name)):
-            raise ValidationError("The server has an instance of this name already.")
+            raise ValidationError(_("The server has an instance of this name already."))
         return values
 
     def clean_server_url(self) -> str:
@@ -69,7 +70,7 @@ class InstanceForm(forms.ModelForm):  # type: ignore[type-arg] # Django's class 
         try:
             return normalize_server_url(self.cleaned_data["server_url"]) if self.cleaned_data["server_url"] else ""
         except ValueError as error:
-            raise ValidationError(f"The server URL {error}.") from None
+            raise ValidationError(_("The server URL %(reason)s.") % {"reason": _(str(error))}) from None
 
 
 @admin.register(Instance)
@@ -86,17 +87,17 @@ class InstanceAdmin(BoundedAdmin):
     )  # fmt: skip
     list_filter = ("state", "is_removed")
     search_fields = ("name", "profile_name", "owner_jid__contains", "server_url")
-    search_help_text = "Search by part of a name, a number or a server URL."
+    search_help_text = _("Search by part of a name, a number or a server URL.")
 
     # Users fill these fields when they add an instance. Later changes are forbidden (`has_change_permission` is False),
     # because an instance belongs to one WhatsApp number permanently.
     editable_fields = ("name", "server_url")
     fieldsets: ClassVar[Any] = (
         (None, {"fields": ("name", "server_url", "related_links")}),
-        ("Connection", {"fields": ("state_badge", "state_reason", "pairing_qr_code", "is_removed")}),
+        (_("Connection"), {"fields": ("state_badge", "state_reason", "pairing_qr_code", "is_removed")}),
         ("WhatsApp", {"fields": ("profile_name", "owner_jid", "picture", "evolution_id", "label_list")}),
-        ("Webhook token", {"fields": ("has_token", "previous_token_until", "is_global_webhook")}),
-        ("Record", {"fields": ("id", "created_at", "updated_at")}),
+        (_("Webhook token"), {"fields": ("has_token", "previous_token_until", "is_global_webhook")}),
+        (_("Record"), {"fields": ("id", "created_at", "updated_at")}),
     )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -119,41 +120,41 @@ class InstanceAdmin(BoundedAdmin):
         """Return only the editable fields on the page that adds an instance, and all fields on other pages."""
         return self.fieldsets if obj else ((None, {"fields": self.editable_fields, "description": _ADD_HELP}),)
 
-    @admin.display(description="state")
+    @admin.display(description=_("state"))
     def state_badge(self, row: Instance) -> SafeString:
         """Return the instance's connection state in a colour."""
         if row.is_removed:
-            return badge("removed", "plain")
-        return badge(row.state, _BADGE_STYLES.get(Instance.State(row.state), "plain"))
+            return badge(_("removed"), "plain")
+        return badge(row.get_state_display(), _BADGE_STYLES.get(Instance.State(row.state), "plain"))
 
-    @admin.display(description="number")
+    @admin.display(description=_("number"))
     def number(self, row: Instance) -> str:
         """Return the instance's own WhatsApp number."""
         return format_address(row.owner_jid)
 
-    @admin.display(description="token", boolean=True)
+    @admin.display(description=_("token"), boolean=True)
     def has_token(self, row: Instance) -> bool:
         """Return whether the instance has a webhook token, of which only the hash is stored."""
         return bool(row.token_hash)
 
-    @admin.display(description="pairing QR code")
+    @admin.display(description=_("pairing QR code"))
     def pairing_qr_code(self, row: Instance) -> SafeString | str:
         """Return the QR code for pairing, while the instance waits to be paired with a phone."""
         if row.state != Instance.State.CONNECTING:
             return EMPTY
-        return png_image(row.qr_code, alt="QR code to scan with WhatsApp")
+        return png_image(row.qr_code, alt=_("QR code to scan with WhatsApp"))
 
-    @admin.display(description="picture")
+    @admin.display(description=_("picture"))
     def picture(self, row: Instance) -> SafeString | str:
         """Return a link to the picture, because an embedded picture would make browsers send requests to WhatsApp."""
         return web_link(row.picture_url)
 
-    @admin.display(description="labels")
+    @admin.display(description=_("labels"))
     def label_list(self, row: Instance) -> SafeString | str:
         """Return the instance's labels as JSON."""
         return pretty_json(row.labels)
 
-    @admin.display(description="related pages")
+    @admin.display(description=_("related pages"))
     def related_links(self, row: Instance) -> SafeString:
         """Return links to the lists of the instance's rows, each with the number of rows, and to the Ingestion page."""
         return format_html_join(
@@ -162,17 +163,20 @@ class InstanceAdmin(BoundedAdmin):
             (
                 (reverse(f"admin:conversations_{model}_changelist"), row.pk, label, _format_count(rows.all()))
                 for model, label, rows in (
-                    ("conversation", "conversations", row.conversations),
-                    ("contact", "contacts", row.contacts),
-                    ("message", "messages", row.messages),
-                    ("webhookevent", "webhook events", row.events),
+                    ("conversation", _("conversations"), row.conversations),
+                    ("contact", _("contacts"), row.contacts),
+                    ("message", _("messages"), row.messages),
+                    ("webhookevent", _("webhook events"), row.events),
                 )
             ),
         ) + format_html(
-            ' · <a href="{}?instance={}">ingestion</a>', reverse("admin:conversations_ingestcounter_changelist"), row.pk
+            ' · <a href="{}?instance={}">{}</a>',
+            reverse("admin:conversations_ingestcounter_changelist"),
+            row.pk,
+            _("ingestion"),
         )
 
 
 def _format_count(rows: QuerySet[Any]) -> str:
     count, has_more = count_up_to(rows, MAX_COUNTED_ROWS)
-    return f"more than {count}" if has_more else str(count)
+    return _("more than %(count)d") % {"count": count} if has_more else str(count)

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.utils.formats import localize
+from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
+from django.utils.translation import gettext as _
 
 from conversations.admin.links import shorten, web_url
 
@@ -22,7 +24,7 @@ _PNG_PREFIX = "data:image/png;base64,"
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-def badge(text: str, style: str) -> SafeString:
+def badge(text: str | Promise, style: str) -> SafeString:
     """Return a text on a coloured background; `style` is a suffix of a `.badge-…` class in admin.css."""
     return format_html('<span class="badge badge-{}">{}</span>', style, text)
 
@@ -39,7 +41,7 @@ def web_link(url: str) -> SafeString | str:
     return format_html('<a href="{0}" rel="noopener noreferrer" target="_blank">{0}</a>', url)
 
 
-def png_image(data_url: str, alt: str) -> SafeString | str:
+def png_image(data_url: str, alt: str | Promise) -> SafeString | str:
     """Return an <img> element for the data URL of a PNG image; return a placeholder text for any other value."""
     if not data_url:
         return EMPTY
@@ -48,7 +50,7 @@ def png_image(data_url: str, alt: str) -> SafeString | str:
     except ValueError:
         data = b""
     if not data_url.startswith(_PNG_PREFIX) or not data.startswith(_PNG_SIGNATURE):
-        return "(not a PNG image)"
+        return _("(not a PNG image)")
     return format_html('<img class="pairing-image" src="{}" alt="{}">', data_url, alt)
 
 
@@ -77,9 +79,9 @@ class _Excerpt:
                 shorten(name, MAX_TEXT_LENGTH): self.of(item, levels - 1)
                 for name, item in self._first(value.items(), levels)
             }
-            return items | ({"…": f"{len(value)} members"} if len(items) < len(value) else {})
+            return items | ({"…": _("%(count)d members") % {"count": len(value)}} if len(items) < len(value) else {})
         shown = [self.of(item, levels - 1) for item in self._first(value, levels)]
-        return shown + ([f"… ({len(value)} items)"] if len(shown) < len(value) else [])
+        return shown + (["… " + _("(%(count)d items)") % {"count": len(value)}] if len(shown) < len(value) else [])
 
     def _first(self, items: Iterable[Any], levels: int) -> Iterator[Any]:
         for item in items if levels > 0 else ():

@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Left
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
 from conversations.access.records import Shown, record_reading
 from conversations.admin.display_names import YOU, conversation_display_name
@@ -34,18 +35,18 @@ class MessageAdmin(SearchAdmin):
     list_filter = (InstanceFilter, "timestamp", "kind", "from_me", MessageStatusFilter, "is_deleted", "is_history")
     extra_lookups = ("conversation__id__exact",)
     find_pks = staticmethod(message_pks)
-    search_help_text = "Search by the beginning of words of the text, or by a complete WhatsApp id."
+    search_help_text = _("Search by the beginning of words of the text, or by a complete WhatsApp id.")
 
     fieldsets: ClassVar[Any] = (
         (None, {"fields": ("conversation", "instance", "key_id", "timestamp")}),
-        ("Sender", {"fields": ("from_me", "sender", "sender_name", "source")}),
-        ("Content", {"fields": ("kind", "text", "media_json", "details_json")}),
-        ("Reply to", {"fields": ("quoted_key_id", "quoted_sender", "quoted_text")}),
+        (_("Sender"), {"fields": ("from_me", "sender", "sender_name", "source")}),
+        (_("Content"), {"fields": ("kind", "text", "media_json", "details_json")}),
+        (_("Reply to"), {"fields": ("quoted_key_id", "quoted_sender", "quoted_text")}),
         (
-            "Updates",
+            _("Updates"),
             {"fields": ("status", "is_deleted", "edited_at", "original_text", "reactions_json", "poll_results_json")},
         ),
-        ("Record", {"fields": ("id", "is_history", "created_at", "updated_at")}),
+        (_("Record"), {"fields": ("id", "is_history", "created_at", "updated_at")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -71,37 +72,37 @@ class MessageAdmin(SearchAdmin):
         record_reading(request.user, ReadingRecord.Page.MESSAGE, [_shown(row)], row.pk)
         return super().render_change_form(request, context, *args, **kwargs)
 
-    @admin.display(description="conversation")
+    @admin.display(description=_("conversation"))
     def conversation_name(self, row: Message) -> str:
         """Return the name or number of the message's conversation."""
         return conversation_display_name(row.conversation)
 
-    @admin.display(description="from")
+    @admin.display(description=_("from"))
     def author(self, row: Message) -> str:
         """Return "You" for a message that the instance sent, else the sender's name as the message contains it."""
-        return YOU if row.from_me else row.sender_name
+        return str(YOU) if row.from_me else row.sender_name
 
-    @admin.display(description="message")
+    @admin.display(description=_("message"))
     def text_preview(self, row: Any) -> str:
         """Return the symbol of the message's kind and the beginning of the text; a symbol marks a deleted message."""
         return f"{'🗑 ' if row.is_deleted else ''}{preview(row.kind, row.text_beginning)}"
 
-    @admin.display(description="media")
+    @admin.display(description=_("media"))
     def media_json(self, row: Message) -> SafeString | str:
         """Return the properties of the message's file as JSON."""
         return pretty_json(row.media)
 
-    @admin.display(description="details")
+    @admin.display(description=_("details"))
     def details_json(self, row: Message) -> SafeString | str:
         """Return the data of the message besides text and file, such as a location, as JSON."""
         return pretty_json(row.details)
 
-    @admin.display(description="reactions")
+    @admin.display(description=_("reactions"))
     def reactions_json(self, row: Message) -> SafeString | str:
         """Return the reactions to the message as JSON, including removed reactions."""
         return pretty_json(row.reactions)
 
-    @admin.display(description="poll results")
+    @admin.display(description=_("poll results"))
     def poll_results_json(self, row: Message) -> SafeString | str:
         """Return the votes in the message's poll as JSON."""
         return pretty_json(row.poll_results)

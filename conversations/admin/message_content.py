@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.template.defaultfilters import filesizeformat
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 
 from conversations.admin import business_lines
 from conversations.admin.links import LinkedText, web_url
@@ -15,41 +17,46 @@ from conversations.admin.links import LinkedText, web_url
 # kind of message → (symbol, name), both of which are empty for a text message
 KINDS = {
     "text": ("", ""),
-    "image": ("🖼", "Photo"),
-    "video": ("🎬", "Video"),
-    "video_note": ("🎬", "Video note"),
-    "audio": ("🎵", "Audio"),
-    "document": ("📄", "Document"),
-    "sticker": ("🏷", "Sticker"),
-    "sticker_pack": ("🏷", "Sticker pack"),
-    "location": ("📍", "Location"),
-    "live_location": ("📍", "Live location"),
-    "contact": ("👤", "Contact"),
-    "contacts": ("👥", "Contacts"),
-    "poll": ("📊", "Poll"),
-    "poll_result": ("📊", "Poll result"),
-    "button_reply": ("↪", "Button reply"),
-    "list_reply": ("↪", "List reply"),
-    "template_reply": ("↪", "Template reply"),
-    "interactive_reply": ("↪", "Form reply"),
-    "list": ("☰", "List"),
-    "buttons": ("☰", "Buttons"),
-    "template": ("☰", "Template"),
-    "interactive": ("☰", "Interactive"),
-    "product": ("🛍", "Product"),
-    "order": ("🛒", "Order"),
-    "payment": ("💳", "Payment"),
-    "event": ("📅", "Event"),
-    "group_invite": ("👥", "Group invitation"),
-    "channel_invite": ("📣", "Channel invitation"),
-    "call": ("📞", "Call"),
-    "notice": ("📌", "Notice"),
-    "supplement": ("🧩", "Supplement"),
+    "image": ("🖼", _("Photo")),
+    "video": ("🎬", _("Video")),
+    "video_note": ("🎬", _("Video note")),
+    "audio": ("🎵", _("Audio")),
+    "document": ("📄", _("Document")),
+    "sticker": ("🏷", _("Sticker")),
+    "sticker_pack": ("🏷", _("Sticker pack")),
+    "location": ("📍", _("Location")),
+    "live_location": ("📍", _("Live location")),
+    "contact": ("👤", _("Contact")),
+    "contacts": ("👥", _("Contacts")),
+    "poll": ("📊", _("Poll")),
+    "poll_result": ("📊", _("Poll result")),
+    "button_reply": ("↪", _("Button reply")),
+    "list_reply": ("↪", _("List reply")),
+    "template_reply": ("↪", _("Template reply")),
+    "interactive_reply": ("↪", _("Form reply")),
+    "list": ("☰", _("List")),
+    "buttons": ("☰", _("Buttons")),
+    "template": ("☰", _("Template")),
+    "interactive": ("☰", _("Interactive")),
+    "product": ("🛍", _("Product")),
+    "order": ("🛒", _("Order")),
+    "payment": ("💳", _("Payment")),
+    "event": ("📅", _("Event")),
+    "group_invite": ("👥", _("Group invitation")),
+    "channel_invite": ("📣", _("Channel invitation")),
+    "call": ("📞", _("Call")),
+    "notice": ("📌", _("Notice")),
+    "supplement": ("🧩", _("Supplement")),
 }
-UNKNOWN_KIND = ("❔", "Unsupported kind of message")
+UNKNOWN_KIND = ("❔", _("Unsupported kind of message"))
 
 # name of a flag in `Message.media` → displayed word
-_MEDIA_FLAGS = {"is_voice": "voice", "is_gif": "GIF", "is_animated": "animated", "is_view_once": "view once"}
+_MEDIA_FLAGS = {
+    "is_voice": _("voice"),
+    "is_gif": "GIF",
+    "is_animated": _("animated"),
+    "is_view_once": _("view once"),
+}
 PREVIEW_LENGTH = 80  # maximum number of characters of a preview's text
 _MAP_URL = "https://www.openstreetmap.org/?mlat={0:.6f}&mlon={1:.6f}#map=16/{0:.6f}/{1:.6f}"
 _VCARD_NUMBER = re.compile(r"waid=(\d{1,20})")
@@ -63,7 +70,8 @@ Json = Mapping[str, Any]
 
 def kind_label(kind: str) -> tuple[str, str]:
     """Return the symbol and the name of a kind of message."""
-    return KINDS.get(kind, UNKNOWN_KIND)
+    symbol, name = KINDS.get(kind, UNKNOWN_KIND)
+    return symbol, str(name)
 
 
 def preview(kind: str, text: str) -> str:
@@ -81,8 +89,8 @@ def media_facts(media: Json) -> list[str]:
         filesizeformat(media["size"]) if _as_integer(media.get("size")) else "",
         format_duration(media["seconds"]) if _as_integer(media.get("seconds")) else "",
         f"{width} × {height}" if width and height else "",  # noqa: RUF001 - dimensions use a multiplication sign
-        f"{pages} pages" if pages else "",
-        *(word for name, word in _MEDIA_FLAGS.items() if media.get(name) is True),
+        ngettext("%(count)d page", "%(count)d pages", pages) % {"count": pages} if pages else "",
+        *(str(word) for name, word in _MEDIA_FLAGS.items() if media.get(name) is True),
     ]
     return [fact for fact in facts if fact]
 
@@ -103,7 +111,7 @@ def media_lines(media: Json) -> Iterator[LinkedText]:
     name = _as_text(media.get("file_name")) or _as_text(media.get("title"))
     url = web_url(media.get("url"))
     if name or url:
-        yield LinkedText(name or "file", url)
+        yield LinkedText(name or gettext("file"), url)
     if transcript := _as_text(media.get("transcript")):
         yield LinkedText(f"“{transcript}”")
 
@@ -147,7 +155,8 @@ def _vcard_lines(details: Json) -> Iterator[LinkedText]:
 
 def _call_lines(details: Json) -> Iterator[LinkedText]:
     stage = _as_text(details.get("stage"))
-    yield LinkedText(f"{'video' if details.get('is_video') is True else 'voice'}{stage and f', {stage}'}")
+    kind = gettext("video") if details.get("is_video") is True else gettext("voice")
+    yield LinkedText(f"{kind}{stage and f', {stage}'}")
 
 
 def _scalar_lines(details: Json) -> Iterator[LinkedText]:

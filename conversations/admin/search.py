@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from conversations.admin.access import access_of
 from conversations.admin.base import InstanceRowsAdmin
@@ -33,8 +34,8 @@ class SearchAdmin(InstanceRowsAdmin):
         instances = access_of(request).visible(None if chosen is None else [chosen])
         pks = self.find_pks(query, instances, limit=MAX_FOUND + 1) if query else []
         if len(pks) > MAX_FOUND:
-            text = f"The search found more than {MAX_FOUND} rows. The list contains the first of them only."
-            self.message_user(request, text, messages.INFO)
+            text = _("The search found more than %(count)d rows. The list contains the first of them only.")
+            self.message_user(request, text % {"count": MAX_FOUND}, messages.INFO)
         return queryset.filter(pk__in=[*pks[:MAX_FOUND], *self.pks_by_id(search_term.strip(), instances)]), False
 
     def pks_by_id(self, term: str, instances: Any) -> list[int]:  # noqa: ARG002 - for subclasses

@@ -6,6 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
 from conversations.admin import message_content
 from conversations.admin.display_names import DisplayNames
 from conversations.admin.links import MAX_LENGTH, LinkedText, linkify, shorten
@@ -23,17 +27,17 @@ class DeliveryMark:
     """The delivery status of a sent message: the displayed sign, its accessible name and its CSS class suffix."""
 
     sign: str
-    name: str
+    name: str | Promise
     style: str
 
 
 _DELIVERY_MARKS: dict[int, DeliveryMark] = {
-    Message.Status.PENDING: DeliveryMark("🕓", "pending", "pending"),
-    Message.Status.SENT: DeliveryMark("✓", "sent", "sent"),
-    Message.Status.FAILED: DeliveryMark("⚠", "failed", "failed"),
-    Message.Status.DELIVERED: DeliveryMark("✓✓", "delivered", "delivered"),
-    Message.Status.READ: DeliveryMark("✓✓", "read", "read"),
-    Message.Status.PLAYED: DeliveryMark("✓✓", "played", "read"),
+    Message.Status.PENDING: DeliveryMark("🕓", gettext_lazy("pending"), "pending"),
+    Message.Status.SENT: DeliveryMark("✓", gettext_lazy("sent"), "sent"),
+    Message.Status.FAILED: DeliveryMark("⚠", gettext_lazy("failed"), "failed"),
+    Message.Status.DELIVERED: DeliveryMark("✓✓", gettext_lazy("delivered"), "delivered"),
+    Message.Status.READ: DeliveryMark("✓✓", gettext_lazy("read"), "read"),
+    Message.Status.PLAYED: DeliveryMark("✓✓", gettext_lazy("played"), "read"),
 }
 
 _PLAYERS: dict[str, str] = {Message.Kind.AUDIO: "audio", Message.Kind.VIDEO: "video", Message.Kind.VIDEO_NOTE: "video"}
@@ -104,7 +108,7 @@ class Day:
     def groups(self) -> list[list[MessageView]]:
         """The messages in groups: an album is one group, and any other message is a group of its own."""
         groups = groupby(self.messages, lambda view: view.album_id or view.pk)
-        return [list(views) for _, views in groups]
+        return [list(views) for _key, views in groups]
 
 
 def group_by_day(messages: Sequence[Message], names: DisplayNames, *, zone: dt.tzinfo, is_group: bool) -> list[Day]:
@@ -188,15 +192,15 @@ def _anchor(pk: int) -> str:
 
 def _flags(row: Message) -> Iterator[str]:
     if row.details.get("is_forwarded"):
-        yield "forwarded"
+        yield _("forwarded")
     if row.details.get("view_once"):
-        yield "view once"
+        yield _("view once")
     if row.details.get("mentions_all"):
-        yield "mentions everybody"
+        yield _("mentions everybody")
     if row.edited_at:
-        yield "edited"
+        yield _("edited")
     if row.is_history:
-        yield "imported"
+        yield _("imported")
 
 
 def _quote(row: Message, names: DisplayNames, anchors: Mapping[str, str]) -> Quote | None:
@@ -205,16 +209,16 @@ def _quote(row: Message, names: DisplayNames, anchors: Mapping[str, str]) -> Quo
     author = names.for_address(row.quoted_sender) if row.quoted_sender else ""
     chat = row.details.get("quoted_chat")
     if isinstance(chat, str) and chat:
-        return Quote(author, row.quoted_text or "[message]", place=_quoted_place(chat, names))
-    return Quote(author, row.quoted_text or "[message]", anchors.get(row.quoted_key_id, ""))
+        return Quote(author, row.quoted_text or _("[message]"), place=_quoted_place(chat, names))
+    return Quote(author, row.quoted_text or _("[message]"), anchors.get(row.quoted_key_id, ""))
 
 
 def _quoted_place(chat: str, names: DisplayNames) -> str:
     """Return where a quoted message is; a group that has no name here is "another chat"."""
     address = jid.parse(chat)
     if address is None or not address.is_person:
-        return "Status" if address and address.kind is jid.AddressKind.STATUS else "in another chat"
-    return f"in the chat with {names.for_address(chat)}"
+        return _("Status") if address and address.kind is jid.AddressKind.STATUS else _("in another chat")
+    return _("in the chat with %(name)s") % {"name": names.for_address(chat)}
 
 
 def _reactions(row: Message, names: DisplayNames) -> list[Reaction]:

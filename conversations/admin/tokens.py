@@ -6,8 +6,9 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.defaultfilters import pluralize
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from conversations.admin.markup import EMPTY, badge
 from conversations.admin.users import SuperuserAdmin
@@ -22,13 +23,17 @@ class NewTokenForm(forms.ModelForm):  # type: ignore[type-arg] # Django's class 
     """Form of a new token, with one box for each scope."""
 
     scopes = forms.MultipleChoiceField(
-        choices=Scope.choices, initial=list(Scope.values), widget=forms.CheckboxSelectMultiple
+        label=_("scopes"),
+        choices=Scope.choices,
+        initial=list(Scope.values),
+        widget=forms.CheckboxSelectMultiple,
     )
     instances = forms.ModelMultipleChoiceField(
         Instance.objects.order_by("name", "pk"),
         required=False,
+        label=_("instances"),
         widget=forms.SelectMultiple({"size": 10}),
-        help_text="Limits the token to these instances. Without a choice, the token sees all instances of its user.",
+        help_text=_("Limits the token to these instances. Without a choice, the token sees all instances of its user."),
     )
 
     def clean(self) -> dict[str, Any] | None:
@@ -79,7 +84,7 @@ class ApiTokenAdmin(SuperuserAdmin):
         """Show the new token. No redirect follows, because the next request could find the token only in a store."""
         context = {
             **self.admin_site.each_context(request),
-            "title": "New API token",
+            "title": _("New API token"),
             "opts": self.opts,
             "row": obj,
             "secret": getattr(request, _SECRET),
@@ -91,38 +96,39 @@ class ApiTokenAdmin(SuperuserAdmin):
         if REVOKE not in request.POST:
             return super().response_change(request, obj)
         obj.revoke()
-        self.message_user(request, "The token is revoked.", messages.SUCCESS)
+        self.message_user(request, _("The token is revoked."), messages.SUCCESS)
         return HttpResponseRedirect(request.get_full_path())
 
     def construct_change_message(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Return what the history of the token says about the change."""
         return REVOKED if REVOKE in request.POST else super().construct_change_message(request, *args, **kwargs)
 
-    @admin.action(description="Revoke", permissions=["change"])
+    @admin.action(description=_("Revoke"), permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
         """End the selected tokens now, and those that they have made."""
         tokens = list(queryset)
         for token in tokens:
             token.revoke()
             self.log_change(request, token, REVOKED)
-        self.message_user(request, f"{len(tokens)} token{pluralize(len(tokens))} revoked.", messages.SUCCESS)
+        text = ngettext("%(count)d token revoked.", "%(count)d tokens revoked.", len(tokens))
+        self.message_user(request, text % {"count": len(tokens)}, messages.SUCCESS)
 
-    @admin.display(description="state")
+    @admin.display(description=_("state"))
     def state(self, row: ApiToken) -> str:
         """Return whether the token is valid, has expired or is revoked."""
         if row.revoked_at:
-            return badge("revoked", "plain")
-        return badge("valid", "good") if row.is_live else badge("expired", "waiting")
+            return badge(_("revoked"), "plain")
+        return badge(_("valid"), "good") if row.is_live else badge(_("expired"), "waiting")
 
-    @admin.display(description="scopes")
+    @admin.display(description=_("scopes"))
     def scope_names(self, row: ApiToken) -> str:
         """Return what the token may do."""
-        return ", ".join(row.scopes)
+        return ", ".join(str(Scope(name).label) for name in row.scopes)
 
-    @admin.display(description="instances")
+    @admin.display(description=_("instances"))
     def instance_names(self, row: ApiToken) -> str:
         """Return the names of the instances to which the token is limited."""
         if row.instance_ids is None:
-            return "all of the user"
+            return str(_("all of the user"))
         names = Instance.objects.filter(pk__in=row.instance_ids).order_by("name").values_list("name", flat=True)
         return ", ".join(cast("Any", names)) or EMPTY

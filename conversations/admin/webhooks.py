@@ -12,6 +12,8 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from conversations.admin.base import ReadOnly
 from conversations.admin.markup import badge
@@ -28,14 +30,16 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg] # Django's class a
     events = forms.MultipleChoiceField(
         choices=[(name, name) for name in ALL_EVENTS],
         required=False,
+        label=_("events"),
         widget=forms.CheckboxSelectMultiple,
-        help_text="The changes that are sent. Without a choice, all are.",
+        help_text=_("The changes that are sent. Without a choice, all are."),
     )
     instances = forms.ModelMultipleChoiceField(
         Instance.objects.order_by("name", "pk"),
         required=False,
+        label=_("instances"),
         widget=forms.SelectMultiple({"size": 10}),
-        help_text="Only changes of these instances are sent. Without a choice, of all.",
+        help_text=_("Only changes of these instances are sent. Without a choice, of all."),
     )
 
     class Meta:
@@ -52,7 +56,7 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg] # Django's class a
         try:
             check_address(url)
         except AddressRefused as error:
-            raise ValidationError(f"This {error}.") from None
+            raise ValidationError(_("This %(reason)s.") % {"reason": error}) from None
         return url
 
     def clean(self) -> dict[str, Any] | None:
@@ -101,7 +105,7 @@ class WebhookAdmin(SuperuserAdmin):
             obj.turn_on()
         obj.save(update_fields=[*WebhookForm.Meta.fields, "instance_ids", *obj.STATE, "updated_at"])
 
-    def response_add(self, request: HttpRequest, obj: WebhookSubscription, *_: Any, **__: Any) -> HttpResponse:
+    def response_add(self, request: HttpRequest, obj: WebhookSubscription, *args: Any, **kwargs: Any) -> HttpResponse:  # noqa: ARG002 - Django's hook
         """Show the secret of the new webhook."""
         return self._show_secret(request, obj)
 
@@ -114,7 +118,11 @@ class WebhookAdmin(SuperuserAdmin):
         if "_test" in request.POST:
             obj.test_requested = obj.is_active
             obj.save(update_fields=["test_requested", "updated_at"])
-            text = "A test is sent within some seconds; see the attempts." if obj.is_active else "The webhook is off."
+            text = (
+                _("A test is sent within some seconds; see the attempts.")
+                if obj.is_active
+                else _("The webhook is off.")
+            )
             self.message_user(request, text, messages.SUCCESS if obj.is_active else messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
         return super().response_change(request, obj)
@@ -123,30 +131,30 @@ class WebhookAdmin(SuperuserAdmin):
         """Return a page with the secret. No redirect follows, because the next request must not show it."""
         context = {
             **self.admin_site.each_context(request),
-            "title": "Secret of the webhook",
+            "title": _("Secret of the webhook"),
             "opts": self.opts,
             "row": row,
             "secret": row.secret,
         }
         return TemplateResponse(request, "admin/conversations/webhooksubscription/secret.html", context)
 
-    @admin.display(description="webhook", ordering="id")
+    @admin.display(description=_("webhook"), ordering="id")
     def label(self, row: WebhookSubscription) -> str:
         """Return the name."""
         return row.name or str(row)
 
-    @admin.display(description="state")
+    @admin.display(description=_("state"))
     def state(self, row: WebhookSubscription) -> str:
         """Return whether the webhook is on, fails, or was turned off, and why."""
         if not row.is_active:
-            return format_html("{} {}", badge("off", "plain"), row.off_reason)
-        return badge("failing", "waiting") if row.failing_since else badge("on", "good")
+            return format_html("{} {}", badge(_("off"), "plain"), row.off_reason)
+        return badge(_("failing"), "waiting") if row.failing_since else badge(_("on"), "good")
 
-    @admin.display(description="attempts")
+    @admin.display(description=_("attempts"))
     def attempt_list(self, row: WebhookSubscription) -> SafeString:
         """Return a link to the attempts to deliver."""
         url = reverse("admin:conversations_deliveryattempt_changelist")
-        return format_html('<a href="{}?subscription__id__exact={}">Attempts</a>', url, row.pk)
+        return format_html('<a href="{}?subscription__id__exact={}">{}</a>', url, row.pk, _("Attempts"))
 
 
 @admin.register(DeliveryAttempt)
@@ -160,16 +168,16 @@ class DeliveryAttemptAdmin(ReadOnly, SuperuserAdmin):
     ordering = ("-id",)
     actions = ("replay",)
 
-    @admin.display(description="outcome")
+    @admin.display(description=_("outcome"))
     def outcome(self, row: DeliveryAttempt) -> str:
         """Return the HTTP status, or why there is none."""
         return (
             badge(str(row.status), "good")
             if row.is_success
-            else format_html("{} {}", badge("failed", "bad"), row.error)
+            else format_html("{} {}", badge(_("failed"), "bad"), row.error)
         )
 
-    @admin.action(description="Deliver again from here", permissions=["view"])
+    @admin.action(description=_("Deliver again from here"), permissions=["view"])
     def replay(self, request: HttpRequest, queryset: QuerySet[DeliveryAttempt]) -> None:
         """Set the webhook of each selected attempt back to the position before it."""
         attempts = {row.subscription_id: row for row in queryset.order_by("-pk")}
@@ -178,4 +186,5 @@ class DeliveryAttemptAdmin(ReadOnly, SuperuserAdmin):
                 row = WebhookSubscription.objects.select_for_update(no_key=True).get(pk=attempt.subscription_id)
                 row.replay(attempt.cursor)
             self.log_change(request, row, "Replayed.")
-        self.message_user(request, f"{len(attempts)} webhooks deliver again.", messages.SUCCESS)
+        text = ngettext("%(count)d webhook delivers again.", "%(count)d webhooks deliver again.", len(attempts))
+        self.message_user(request, text % {"count": len(attempts)}, messages.SUCCESS)

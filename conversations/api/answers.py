@@ -54,8 +54,6 @@ HIT = "whatsai; hit; detail=answer"
 MAX_ETAGS_CHARS = 1000
 WINDOW = 60.0  # seconds
 STORED_BYTES = 30_000_000  # that the answers to one user may add to the store in a window
-# Headers that describe one response, and not the answer. The answers do not depend on the language.
-OWN_HEADERS = ("Cache-Status", "Content-Language")
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -158,7 +156,7 @@ def _render(
     is_keyed = bool(use.checked) and not use.is_general if is_by_row else True
     is_storable = response.status_code == OK and is_keyed and not response.streaming and not response.cookies
     if is_storable and _may_store(access, len(response.content)):
-        headers = {name: value for name, value in response.items() if name not in OWN_HEADERS}
+        headers = {name: value for name, value in response.items() if name != "Cache-Status"}
         notes = json.dumps({"instances": sorted(use.checked), "headers": headers}).encode()
         answers.store(_key(request, access, is_by_row=is_by_row), response.content, notes, collected)
     return response
@@ -175,7 +173,6 @@ def _conditional(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     """Add the ETag to an answer with status 200; leave out the content if the client has it already."""
     if response.status_code != OK or response.streaming:
         return response
-    del response["Content-Language"]
     if "ETag" not in response:
         response["ETag"] = f'"{etag_of(response.content)}"'
     return _not_modified(dict(response.items())) if _is_known(request, response["ETag"]) else response

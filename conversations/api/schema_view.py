@@ -37,7 +37,7 @@ class SchemaView(SpectacularAPIView):
 
 @cache
 def rendered(renderer: Any) -> bytes:
-    """Return the schema in the site's language, as a renderer class of `SchemaView` renders it."""
-    with translation.override(settings.LANGUAGE_CODE):
+    """Return the schema in English, as a renderer class of `SchemaView` renders it."""
+    with translation.override("en"):
         generator: Any = SchemaView.generator_class()
         return cast("bytes", renderer().render(generator.get_schema(public=True), renderer_context={}))

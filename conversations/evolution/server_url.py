@@ -4,6 +4,8 @@ from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
+from conversations.evolution.marking import mark as _
+
 MAX_LENGTH = 255  # maximum characters of a server's URL, as in the model `Instance`
 LOCALHOST = "localhost"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -22,9 +24,9 @@ def normalize_server_url(text: str) -> str:
     """
     parts = _split(text.strip())
     if parts is None:
-        raise ValueError("must be the URL of an Evolution server, such as https://evolution.example.com")
+        raise ValueError(_("must be the URL of an Evolution server, such as https://evolution.example.com"))
     if any(mark in text for mark in "@?#"):
-        raise ValueError("must be a URL without credentials, query and fragment")
+        raise ValueError(_("must be a URL without credentials, query and fragment"))
     return _join(parts, _host(parts))
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Min, Q, Sum
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from conversations.ingest import metrics
 from conversations.models import IngestCounter, Instance, WebhookEvent
@@ -12,9 +13,9 @@ from conversations.models import IngestCounter, Instance, WebhookEvent
 Outcome = WebhookEvent.Outcome
 # Counter → what its events are, for the counters that hint at wrong settings in Evolution.
 WARNINGS = {
-    "refused": "refused, because the webhook token was missing or wrong; Evolution has dropped them",
-    "foreign": "posted with the token of this instance, but are about another one",
-    "other_server": "from another Evolution server than that of the instance",
+    "refused": _("refused, because the webhook token was missing or wrong; Evolution has dropped them"),
+    "foreign": _("posted with the token of this instance, but are about another one"),
+    "other_server": _("from another Evolution server than that of the instance"),
 }
 MAX_WARNINGS = 50
 MAX_COUNTED = 200_000  # maximum number of events that a query counts, so that the queries stay cheap
@@ -104,4 +105,4 @@ def _warnings(instance: int | None) -> list[SettingsWarning]:
     if instance is not None:
         counters = counters.filter(instance=instance)
     rows = counters.order_by("-value", "pk")[:MAX_WARNINGS]
-    return [SettingsWarning(row.instance, row.value, WARNINGS[row.name]) for row in rows]
+    return [SettingsWarning(row.instance, row.value, str(WARNINGS[row.name])) for row in rows]

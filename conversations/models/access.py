@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.db import models, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from cachelayer import CachedModel
 from conversations.db.managers import TableManager
@@ -26,10 +27,10 @@ PURGED_TOKENS = 100  # at most, for each new one
 class Scope(models.TextChoices):
     """What the bearer of an API token may do. The values are stored in tokens."""
 
-    READ = "read"
-    WRITE = "write"
-    SEND = "send"
-    MANAGE = "manage"
+    READ = "read", _("Read messages")
+    WRITE = "write", _("Change conversations")
+    SEND = "send", _("Send messages")
+    MANAGE = "manage", _("Manage")
 
 
 class Role(models.TextChoices):
@@ -92,7 +93,8 @@ class Membership(CachedModel):
         constraints = [models.UniqueConstraint(fields=["user", "instance"], name="membership")]
 
     def __str__(self) -> str:
-        return f"user {self.user_id} is {self.role} of instance {self.instance_id}"
+        text = _("user %(user)s is %(role)s of instance %(instance)s")
+        return text % {"user": self.user_id, "role": self.get_role_display(), "instance": self.instance_id}
 
 
 class ApiTokenManager(TableManager["ApiToken"]):
@@ -254,4 +256,5 @@ class ReadingRecord(models.Model):
     read_at = models.DateTimeField(default=timezone.now, db_index=True)
 
     def __str__(self) -> str:
-        return f"user {self.user_id} read conversation {self.conversation_pk} on a page of the kind {self.page}"
+        text = _("user %(user)s read conversation %(conversation)s on the page: %(page)s")
+        return text % {"user": self.user_id, "conversation": self.conversation_pk, "page": self.get_page_display()}

@@ -23,7 +23,12 @@ class TimestampedModel(CachedModel):
         abstract = True
 
     def __str__(self) -> str:
-        return " ".join(str(value) for name in self.str_fields if (value := getattr(self, name)) not in ("", None))
+        return " ".join(str(value) for name in self.str_fields if (value := self._shown(name)) not in ("", None))
+
+    def _shown(self, name: str) -> Any:
+        """Return the value of a field, or the label of a choice."""
+        display = getattr(self, f"get_{name}_display", None)
+        return display() if display else getattr(self, name)
 
 
 Row = TypeVar("Row", bound=TimestampedModel)

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from django.utils.translation import gettext_noop as _
+
 from conversations.models.conversation_summary import Position
 
 Fields = dict[str, Any]
@@ -91,7 +93,7 @@ class Action:
     """A change with a name.
 
     Attributes:
-        title: the name for people.
+        title: the name for people, in English.
         change: returns the fields that the change writes; its arguments are the row, and the argument if there is one.
         argument: the name of the argument; "" for none.
     """
@@ -107,14 +109,14 @@ def _set(title: str, **fields: Any) -> Action:
 
 LABEL_ARGUMENT = "label"  # the argument of the actions on labels
 ACTIONS = {
-    "mark_read": Action("Mark as read", read_all),
-    "mark_unread": Action("Mark as unread", mark_unread),
-    "archive": _set("Archive", is_archived=True),
-    "unarchive": _set("Unarchive", is_archived=False),
-    "pin": _set("Pin", is_pinned=True),
-    "unpin": _set("Unpin", is_pinned=False),
-    "mute": Action("Mute", lambda _, muted_until: {"muted_until": muted_until}, "muted_until"),
-    "unmute": _set("Unmute", muted_until=None),
-    "add_label": Action("Add a label", attach, LABEL_ARGUMENT),
-    "remove_label": Action("Remove a label", detach, LABEL_ARGUMENT),
+    "mark_read": Action(_("Mark as read"), read_all),
+    "mark_unread": Action(_("Mark as unread"), mark_unread),
+    "archive": _set(_("Archive"), is_archived=True),
+    "unarchive": _set(_("Unarchive"), is_archived=False),
+    "pin": _set(_("Pin"), is_pinned=True),
+    "unpin": _set(_("Unpin"), is_pinned=False),
+    "mute": Action(_("Mute"), lambda _, muted_until: {"muted_until": muted_until}, "muted_until"),
+    "unmute": _set(_("Unmute"), muted_until=None),
+    "add_label": Action(_("Add a label"), attach, LABEL_ARGUMENT),
+    "remove_label": Action(_("Remove a label"), detach, LABEL_ARGUMENT),
 }

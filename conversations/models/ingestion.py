@@ -64,7 +64,7 @@ class WebhookEvent(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.name} {self.pk} ({self.outcome})"
+        return f"{self.name} {self.pk} ({self.get_outcome_display()})"
 
 
 class IngestLease(models.Model):

@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from conversations.models.change import Change
 
@@ -122,7 +123,7 @@ class WebhookSubscription(models.Model):
         verbose_name = "outgoing webhook"
 
     def __str__(self) -> str:
-        return f"{self.name or 'webhook'} {self.pk}"
+        return f"{self.name or _('webhook')} {self.pk}"
 
     def replay(self, cursor: str) -> None:
         """Deliver again from a cursor on, and save."""
@@ -159,7 +160,8 @@ class DeliveryAttempt(models.Model):
         indexes = [models.Index(fields=["subscription", "-id"], name="delivery_attempts")]
 
     def __str__(self) -> str:
-        return f"attempt {self.pk} of webhook {self.subscription_id}: {self.status or self.error}"
+        text = _("attempt %(pk)s of webhook %(webhook)s: %(outcome)s")
+        return text % {"pk": self.pk, "webhook": self.subscription_id, "outcome": self.status or self.error}
 
     @property
     def is_success(self) -> bool:

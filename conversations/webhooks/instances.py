@@ -9,6 +9,8 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
+from django.utils.translation import gettext_noop as _
+
 from conversations.evolution.server_url import server_key
 from conversations.ingest import metrics
 from conversations.models import Instance
@@ -27,21 +29,21 @@ NEVER = float("-inf")
 NEW_PER_SECOND = 1.0  # instances that a process creates for one global webhook, in the long run
 NEW_BURST_SECONDS = 60.0  # the instances of this many seconds may be created at once
 MAX_PER_SERVER = 1_000  # instances; a global webhook creates no more, but an operator can
-MAX_LENGTH = 255  # maximum characters of an instance's name, as in the model `Instance`
+MAX_LENGTH = 255  # maximum characters of an instance's name, as in the model `Instance` and in the text below
 
 # (end of the error text, function that returns whether an instance's name breaks the rule). A name must fit into one
 # segment of a URL, and the database must be able to store the name.
 _NAME_RULES: tuple[tuple[str, Callable[[str], bool]], ...] = (
-    ("is blank", lambda name: not name.strip()),
-    (f"is longer than {MAX_LENGTH} characters", lambda name: len(name) > MAX_LENGTH),
-    ("contains a slash, which a webhook URL cannot contain", lambda name: "/" in name),
-    ("is a relative path, which a webhook URL cannot contain", lambda name: name in (".", "..")),
-    ("contains a control character or a lone surrogate", lambda name: any(map(_is_unstorable, name))),
+    (_("is blank"), lambda name: not name.strip()),
+    (_("is longer than 255 characters"), lambda name: len(name) > MAX_LENGTH),
+    (_("contains a slash, which a webhook URL cannot contain"), lambda name: "/" in name),
+    (_("is a relative path, which a webhook URL cannot contain"), lambda name: name in (".", "..")),
+    (_("contains a control character or a lone surrogate"), lambda name: any(map(_is_unstorable, name))),
 )
 
 
 def name_error(name: str) -> str:
-    """Return why an instance cannot have the name `name`, as the end of a sentence; "" if the name is valid."""
+    """Return why an instance cannot have a name, as the end of an English sentence; "" if the name is valid."""
     return next((message for message, is_broken in _NAME_RULES if is_broken(name)), "")
 
 

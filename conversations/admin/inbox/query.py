@@ -7,6 +7,7 @@ from typing import Any
 from django.http import QueryDict
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from cachelayer.orm.managers import MAX_ID
 
@@ -15,7 +16,7 @@ MAX_LABEL_CHARS = 64
 
 # state → its title, and the filters of the list
 STATES: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
-    "": (_("Open"), {"archived": False}),
+    "": (pgettext_lazy("conversations", "Open"), {"archived": False}),
     "unread": (_("Unread"), {"archived": False, "unread": True}),
     "pinned": (_("Pinned"), {"pinned": True}),
     "groups": (_("Groups"), {"archived": False, "kind": "group"}),

@@ -195,7 +195,7 @@ def test_a_group_shows_its_participants(admin_client: Client, chat: Conversation
     group = Conversation.objects.create(instance=chat.instance, kind="group", jid="1@g.us", name="Equipe")
     Participant.objects.create(conversation=group, contact=Contact.objects.get(), clock="1", role="admin")
     content = admin_client.get(page_url(group)).content.decode()
-    assert "<bdi>Ana 000</bdi> (admin)" in content
+    assert "<bdi>Ana 000</bdi> (Admin)" in content
 
 
 def test_of_many_participants_and_labels_the_first_are_shown_with_the_number_of_the_others(

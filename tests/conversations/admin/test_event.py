@@ -46,7 +46,7 @@ def test_the_page_reads_the_body_once_unless_it_is_very_long(
 def test_the_list_shows_the_outcome_and_the_reason(admin_client: Client, event: WebhookEvent) -> None:
     WebhookEvent.objects.filter(pk=event.pk).update(outcome="failed", reason="no such thing")
     content = admin_client.get(list_url(WebhookEvent)).content.decode()
-    assert '<span class="badge badge-bad">failed</span>' in content
+    assert '<span class="badge badge-bad">could not be applied</span>' in content
     assert "no such thing" in content
 
 

@@ -36,7 +36,7 @@ def test_the_page_shows_the_queue_failures_imports_and_counters(admin_client: Cl
 def test_the_page_warns_of_refused_webhooks(admin_client: Client, event: WebhookEvent) -> None:
     assert "warning" not in admin_client.get(URL).content.decode()
     IngestCounter.objects.create(instance=event.instance, name="refused", value=7)
-    assert f"7 events of {event.instance} were refused" in admin_client.get(URL).content.decode()
+    assert f"7 events of {event.instance}: refused" in admin_client.get(URL).content.decode()
 
 
 def test_the_page_can_be_restricted_to_one_instance(

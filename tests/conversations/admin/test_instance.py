@@ -50,8 +50,8 @@ def test_adding_requires_the_add_permission(staff_client: StaffClient, db: None)
 @pytest.mark.parametrize(
     ("fields", "html"),
     [
-        ({"state": "open"}, '<span class="badge badge-good">open</span>'),
-        ({"state": "close"}, '<span class="badge badge-bad">close</span>'),
+        ({"state": "open"}, '<span class="badge badge-good">Open</span>'),
+        ({"state": "close"}, '<span class="badge badge-bad">closed</span>'),
         ({"state": "open", "is_removed": True}, '<span class="badge badge-plain">removed</span>'),
     ],
 )

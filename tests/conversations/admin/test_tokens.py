@@ -92,4 +92,4 @@ def test_the_list_shows_the_state_of_each_token(admin_client: Client, bia: User)
     ApiToken.objects.issue(bia, name="painel")[0].revoke()
     page = admin_client.get(list_url(ApiToken)).content.decode()
     assert "revoked" in page
-    assert "read, write, send, manage" in page
+    assert "Read messages, Change conversations, Send messages, Manage" in page

@@ -1,0 +1,1 @@
+"""The catalogues of translations: extracting, updating and compiling them (`make messages`), and their tests."""
