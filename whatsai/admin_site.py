@@ -12,6 +12,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
 from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.urls import include, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -46,6 +47,8 @@ class OfferedLookupsMixin:
 class AdminSite(admin.AdminSite):
     """The site that `admin.site` and `admin.register` use."""
 
+    index_template = "admin/home/home.html"
+
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
         """Register models with an admin class that accepts only the lookups it offers."""
         base = admin_class or admin.ModelAdmin
@@ -59,6 +62,12 @@ class AdminSite(admin.AdminSite):
         from conversations.admin.inbox.urls import urls  # noqa: PLC0415 - models are not loaded when this module is
 
         return [path("inbox/", include(urls(self))), *super().get_urls()]
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """Show the home page, or the part of it that changes."""
+        from conversations.admin.home import views  # noqa: PLC0415 - models are not loaded when this module is
+
+        return views.live_part(request) or super().index(request, {**views.context(request), **(extra_context or {})})
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """Return the models by app, with the inbox before those of the conversations."""

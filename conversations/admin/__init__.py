@@ -3,9 +3,31 @@
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
-from conversations.admin import contact, conversation, event, ingestion, instance, message, tokens, users, webhooks
+from conversations.admin import (
+    alarm,
+    contact,
+    conversation,
+    event,
+    ingestion,
+    instance,
+    message,
+    tokens,
+    users,
+    webhooks,
+)
 
-__all__ = ["contact", "conversation", "event", "ingestion", "instance", "message", "tokens", "users", "webhooks"]
+__all__ = [
+    "alarm",
+    "contact",
+    "conversation",
+    "event",
+    "ingestion",
+    "instance",
+    "message",
+    "tokens",
+    "users",
+    "webhooks",
+]
 
 admin.site.site_header = "WhatsAI"
 admin.site.site_title = "WhatsAI"

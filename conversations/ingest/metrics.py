@@ -2,7 +2,8 @@
 
 Workers increment the counters `applied`, `ignored`, `unknown`, `unsupported`, `foreign`, `failed`, `retried`,
 `coalesced`, `collapsed`, `other_server`, `expired` and `delayed` (by the batch interval). A worker writes its counts in
-the transaction that applies the events, so that a rolled-back batch is not counted.
+the transaction that applies the events, so that a rolled-back batch is not counted. `messages` counts new messages that
+are not older than a day, because an import would count years at once.
 
 Web processes increment the counters `received`, `refused` (for an answer 401), `delayed` (for an answer 429) and
 `overloaded` (for an answer 503). A web process counts in memory, and its background thread (`inbox.web_background`)

@@ -15,7 +15,15 @@ from conversations.models.idempotent_request import IdempotentRequest
 from conversations.models.ingestion import IngestCounter, IngestLease, PendingUpdate, WebhookEvent
 from conversations.models.instance import Instance
 from conversations.models.message import Message
-from conversations.models.monitoring import ActiveHour, Alarm, AlarmMessage, CheckResult, RefusalMark, Turn
+from conversations.models.monitoring import (
+    ActiveHour,
+    Alarm,
+    AlarmMessage,
+    CheckResult,
+    MinuteRecord,
+    RefusalMark,
+    Turn,
+)
 from conversations.models.participant import Participant
 from conversations.models.state_clock import StateClock
 from conversations.models.webhook_subscription import DeliveryAttempt, WebhookSubscription
@@ -40,6 +48,7 @@ __all__ = [
     "Instance",
     "Membership",
     "Message",
+    "MinuteRecord",
     "Participant",
     "PendingUpdate",
     "ReadingRecord",

@@ -1,4 +1,4 @@
-"""The models of monitoring: alarms and their messages, and what the alarm rules need to remember."""
+"""The models of monitoring: alarms and their messages, and what the alarm rules and the plots need to remember."""
 
 from django.db import models
 from django.db.models import Q
@@ -110,3 +110,34 @@ class RefusalMark(models.Model):
 
     def __str__(self) -> str:
         return f"{self.instance_id} {self.value}"
+
+
+class MinuteRecord(models.Model):
+    """The counters of the whole site at the beginning of a minute, for plots. A day is kept.
+
+    Attributes:
+        minute: the minute, counted from the epoch.
+        messages: new messages so far (`conversations.ingest.metrics`).
+        failed: events that used up their attempts so far.
+        refused: refused webhooks so far.
+        errors: requests so far that were answered with an error of the server.
+        cache_hits: reads so far that a cache answered.
+        cache_misses: cached reads so far that the database answered.
+        lags: how many events fell into each bucket of the histogram of the ingestion's lag so far.
+        waiting: how many events wait then.
+        late: the seconds since the earliest due time of these.
+    """
+
+    minute = models.IntegerField(primary_key=True)
+    messages = models.BigIntegerField()
+    failed = models.BigIntegerField()
+    refused = models.BigIntegerField()
+    errors = models.BigIntegerField()
+    cache_hits = models.BigIntegerField()
+    cache_misses = models.BigIntegerField()
+    lags = models.JSONField(default=list)
+    waiting = models.IntegerField()
+    late = models.FloatField()
+
+    def __str__(self) -> str:
+        return f"minute {self.minute}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from conversations.models import Alarm
 from conversations.monitoring import rules, state
 from conversations.monitoring.rules import BY_KIND
+from conversations.monitoring.state import State
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,14 @@ class Need:
     since: dt.datetime
 
 
-def needs(instances: Collection[int] | None = None) -> list[Need]:
+def needs(instances: Collection[int] | None = None, present: State | None = None) -> list[Need]:
     """Return what needs a person now, the most urgent first.
 
     Args:
         instances: the primary keys of the instances that the reader may see; None for all, and for the site itself.
+        present: the state of the site, if the caller has read it.
     """
-    present = state.read()
+    present = present or state.read()
     open_alarms = Alarm.objects.filter(ended_at=None).values_list("kind", "subject", "since")
     since = {(kind, subject): at for kind, subject, at in open_alarms}
     return [

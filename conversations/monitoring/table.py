@@ -219,7 +219,7 @@ METRICS = (
     Metric(
         "whatsai_webhook_events_total",
         "counter",
-        "Webhook events by what happened to them: received, refused, applied, failed, retried and so on.",
+        "Webhook events by what happened to them, such as received, refused, applied or failed; and new messages.",
         _ingestion,
         ("counter",),
         panel=Panel("Webhook events", "ops"),

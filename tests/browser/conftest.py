@@ -45,7 +45,7 @@ def browser(django_db_setup: None) -> Iterator[Browser]:  # noqa: ARG001 - creat
 @pytest.fixture
 def site(tmp_path: Path, transactional_db: None) -> Iterator[str]:  # noqa: ARG001 - enables database access
     """Start the server; return its address."""
-    with serving(tmp_path, HTTPS="false") as gunicorn:
+    with serving(tmp_path, HTTPS="false", INGEST_IN_WEB_PROCESS="true") as gunicorn:
         yield f"http://127.0.0.1:{gunicorn.port}"
 
 

@@ -1,30 +1,26 @@
 """The inbox as staff use it: find, read, mark as read, and follow conversations in several windows."""
 
 import datetime as dt
-from importlib.resources import files
 from typing import Any
 
 import pytest
-from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.contrib.auth.models import User
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from conversations.models import Conversation, Instance, Message
-from tests.browser.conftest import MILLISECONDS, PASSWORD, OpenPage, log_in
+from tests.browser.conftest import MILLISECONDS, OpenPage, log_in
+from tests.browser.pages import a_superuser, serious_problems
 from tests.conversations.rows import a_chat, a_contact, a_group, a_message, an_instance
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 INBOX = "/admin/inbox/"
-AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
 expect.set_options(timeout=MILLISECONDS)
 
 
 @pytest.fixture
 def root() -> User:
-    # The server does not know the fast hash of the tests.
-    password = PBKDF2PasswordHasher().encode(PASSWORD, "salt")
-    return User.objects.create(username="root", password=password, is_superuser=True, is_staff=True)
+    return a_superuser()
 
 
 @pytest.fixture
@@ -46,18 +42,6 @@ def say(chat: Conversation, text: str, *, minutes_ago: int = 0, **fields: Any) -
     """Add a message, as ingestion does."""
     time = timezone.now() - dt.timedelta(minutes=minutes_ago)
     return a_message(chat, text=text, timestamp=time, **fields)
-
-
-def serious_problems(page: Page) -> list[str]:
-    """Return what axe finds on a page that keeps people from using it."""
-    page.evaluate(AXE)
-    found = page.evaluate("axe.run()")["violations"]
-    return [
-        f"{one['id']}: {node['html']}: {node['failureSummary']}"
-        for one in found
-        if one["impact"] in {"serious", "critical"}
-        for node in one["nodes"]
-    ]
 
 
 def test_staff_find_read_and_mark_a_conversation(open_page: OpenPage, root: User, shop: Instance) -> None:  # noqa: ARG001 - logs in

@@ -37,7 +37,7 @@ from conversations.ingest.apply.identity import ContactIndex, Identities, look_u
 from conversations.ingest.apply.latest_state import LatestState
 from conversations.ingest.apply.messages import MessageBatch, address_keys, pending_for_contacts, pending_for_keys
 from conversations.ingest.apply.unit_of_work import UnitOfWork
-from conversations.models import Contact, Instance
+from conversations.models import Contact, Instance, Message
 from conversations.models.state_clock import INSTANCE, chat_subject, contact_subject, direct_subject
 
 STATEMENTS = ("reaction", "poll")  # kinds of updates whose authors need a contact
@@ -45,15 +45,19 @@ MAX_FACTS = 2500  # maximum number of facts merged together; a history import co
 F = TypeVar("F")
 
 
-def apply(instance: Instance, facts: Iterable[Fact]) -> None:
-    """Apply facts of one instance in one transaction. Several calls with parts of the facts give the same rows."""
+def apply(instance: Instance, facts: Iterable[Fact]) -> list[Message]:
+    """Apply facts of one instance in one transaction. Several calls with parts of the facts give the same rows.
+
+    Returns:
+        The messages that are new.
+    """
     facts = list(facts)
     if not facts:
-        return
+        return []
     with transaction.atomic():
         locked = Instance.objects.lock(instance.pk)
-        for start in range(0, len(facts), MAX_FACTS):
-            _apply(locked, _FactsByType(facts[start : start + MAX_FACTS]))
+        parts = (facts[start : start + MAX_FACTS] for start in range(0, len(facts), MAX_FACTS))
+        return [message for part in parts for message in _apply(locked, _FactsByType(part))]
 
 
 class _FactsByType:
@@ -69,7 +73,7 @@ class _FactsByType:
         return self._groups.get(kind, [])
 
 
-def _apply(instance: Instance, facts: _FactsByType) -> None:
+def _apply(instance: Instance, facts: _FactsByType) -> list[Message]:
     unit_of_work = UnitOfWork()
     instance_states = facts.of_type(InstanceState)
     own = own_identity.learn(instance, facts.of_type(OwnIdentity), instance_states, unit_of_work)
@@ -112,6 +116,7 @@ def _apply(instance: Instance, facts: _FactsByType) -> None:
         summaries.update_summary(conversations.by_pk[pk], change, unit_of_work)
     unit_of_work.save()
     states.save()
+    return new_messages
 
 
 def _chats(facts: Iterable[ConversationState | Membership]) -> Iterator[Chat]:

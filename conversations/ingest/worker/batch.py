@@ -38,6 +38,7 @@ from logs.contexts import Context
 
 MAX_BATCH_CHARS = 2_000_000  # maximum JSON characters in a batch, because facts take up to 16 times as much memory
 MAX_REASON_CHARS = 255
+COUNTED_AGE = dt.timedelta(days=1)  # older messages are history, which an import would count at once
 # The columns that a worker needs, beside the payload, for applying an event and recording the event's outcome.
 _EVENT_FIELDS = (
     "instance", "name", "received_at", "request_id",
@@ -105,9 +106,10 @@ def apply_events(instance: Instance, events: Sequence[WebhookEvent], options: Op
         items = [_parse(instance, event, own) for event in events]
         parsed = [item for item in items if item.parsed.outcome is not Outcome.FAILED]
         failed = {item.event: item.parsed.reason for item in items if item.parsed.outcome is Outcome.FAILED}
-        failed |= _apply_items(instance, parsed)
+        counts: Counter[str] = Counter()
+        failed |= _apply_items(instance, parsed, counts)
         applied = [item for item in parsed if item.event not in failed]
-        counts = Counter(coalesced=_count_coalesced(applied), unsupported=_count_unsupported(applied))
+        counts.update(coalesced=_count_coalesced(applied), unsupported=_count_unsupported(applied))
         counts.update(_record_failure(event, reason, options) for event, reason in failed.items())
         deleted, counts["collapsed"] = collapse(instance, [(item.event, item.parsed) for item in applied])
         counts.update(record_outcomes(applied, deleted=deleted))
@@ -163,8 +165,11 @@ def _limit_size(events: QuerySet[WebhookEvent]) -> dict[int, int]:
 
 
 # --- applying facts ---------------------------------------------------------------------------------------------------
-def _apply_items(instance: Instance, items: Sequence[ParsedItem]) -> dict[WebhookEvent, str]:
-    """Apply the facts of parsed events; return the events that could not be applied, each with the reason.
+def _apply_items(instance: Instance, items: Sequence[ParsedItem], counts: "Counter[str]") -> dict[WebhookEvent, str]:
+    """Apply the facts of parsed events, and add the new messages to the counter of messages.
+
+    Returns:
+        The events that could not be applied, each with the reason.
 
     Raises:
         DatabaseError, InterfaceError: the database is unavailable.
@@ -174,17 +179,18 @@ def _apply_items(instance: Instance, items: Sequence[ParsedItem]) -> dict[Webhoo
         return {}
     try:
         with _log_context(items), transaction.atomic():
-            apply(instance, facts)
+            new = apply(instance, facts)
     except Exception as error:  # a defect in the code: an operator can replay the event after a fix
         if is_transient_db_error(error):
             raise
         if len(items) > 1:
             half = len(items) // 2
-            return _apply_items(instance, items[:half]) | _apply_items(instance, items[half:])
+            return _apply_items(instance, items[:half], counts) | _apply_items(instance, items[half:], counts)
         reason = type(error).__name__
         with _log_context(items):
             log.error("Event NOT APPLIED: %s", reason, extra=traceback_extra(error))  # noqa: TRY400 - error texts may quote rows
         return {items[0].event: reason}
+    counts["messages"] += sum(message.timestamp > timezone.now() - COUNTED_AGE for message in new)
     return {}
 
 

@@ -19,6 +19,7 @@ from django.urls import reverse
 
 from conversations.admin.tokens import REVOKE
 from conversations.models import (
+    Alarm,
     ApiToken,
     Contact,
     Conversation,
@@ -46,6 +47,7 @@ MODELS: dict[Any, bool] = {
     Conversation: True,
     Message: True,
     WebhookEvent: True,
+    Alarm: True,
     Membership: False,
     ApiToken: False,
     ReadingRecord: False,
@@ -125,6 +127,7 @@ def a_house(mark: str) -> House:
         Conversation: chat,
         Message: message,
         WebhookEvent: event,
+        Alarm: Alarm.objects.create(kind="disconnected", subject=instance.pk, name=f"{mark}shop"),
         Membership: Membership.objects.create(user=user, instance=instance),
         ApiToken: ApiToken.objects.issue(user, name=f"{mark}token", instances=[instance.pk])[0],
         ReadingRecord: record,

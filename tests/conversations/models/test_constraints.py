@@ -27,6 +27,7 @@ from conversations.models import (
     Instance,
     Membership,
     Message,
+    MinuteRecord,
     Participant,
     PendingUpdate,
     ReadingRecord,
@@ -227,7 +228,7 @@ def test_deleting_an_instance_deletes_its_rows_and_no_others() -> None:
     # A token and its requests belong to a user, who may be a member of other instances too. Triggers write the tally,
     # and the log, which says that the rows were deleted. Alarms end by themselves. Webhooks belong to users.
     others = {ApiToken, Change, ChangeHistory, ConversationTally, IdempotentRequest}
-    others |= {Alarm, AlarmMessage, CheckResult, Turn, DeliveryAttempt, WebhookSubscription}
+    others |= {Alarm, AlarmMessage, CheckResult, MinuteRecord, Turn, DeliveryAttempt, WebhookSubscription}
     models = [model for model in apps.get_app_config("conversations").get_models() if model not in others]
     assert {Contact, ContactAddress, Conversation, Instance, Message, PendingUpdate, Participant} <= set(models)
     before = {model: model._default_manager.count() for model in models}  # noqa: SLF001 - Django documents the attribute _default_manager

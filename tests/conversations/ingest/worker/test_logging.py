@@ -9,7 +9,7 @@ from conversations.evolution.facts import MessageCopy
 from conversations.ingest.apply.apply import apply
 from conversations.ingest.worker import batch, schedule
 from conversations.ingest.worker.worker import Worker
-from conversations.models import Instance, WebhookEvent
+from conversations.models import Instance, Message, WebhookEvent
 from logs.binding import bound
 from logs.testing import capture
 from tests.conversations.ingest.bodies import envelope, text, texts
@@ -56,10 +56,11 @@ def test_a_repeated_event_is_logged_with_its_last_request(instance: Instance) ->
 def test_only_the_event_that_cannot_be_applied_is_logged_with_a_traceback(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail_for_one(instance: Instance, facts: Any) -> None:
-        apply(instance, facts)
+    def fail_for_one(instance: Instance, facts: Any) -> list[Message]:
+        new = apply(instance, facts)
         if any(isinstance(fact, MessageCopy) and fact.key_id == "M3" for fact in facts):
             throw(KeyError("Bom dia!".upper()))
+        return new
 
     monkeypatch.setattr(batch, "apply", fail_for_one)
     store_all(instance, *texts(8))

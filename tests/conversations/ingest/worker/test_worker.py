@@ -32,10 +32,11 @@ def failing_key_ids(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """Return a set; applying a chat message whose key id the test adds to the set raises an error."""
     key_ids: set[str] = set()
 
-    def apply_or_fail(instance: Instance, facts: Any) -> None:
-        apply(instance, facts)  # the KeyError must roll back the applied facts
+    def apply_or_fail(instance: Instance, facts: Any) -> list[Message]:
+        new = apply(instance, facts)  # the KeyError must roll back the applied facts
         if any(isinstance(fact, MessageCopy) and fact.key_id in key_ids for fact in facts):
             raise KeyError("Bom dia!")
+        return new
 
     monkeypatch.setattr(batch, "apply", apply_or_fail)
     return key_ids
@@ -222,11 +223,11 @@ def test_a_database_error_that_one_event_causes_fails_only_that_event(
 ) -> None:
     """For some invalid statements, SQLite raises the same error class as for an unavailable database."""
 
-    def apply_or_fail(instance: Instance, facts: Any) -> None:
+    def apply_or_fail(instance: Instance, facts: Any) -> list[Message]:
         if any(isinstance(fact, MessageCopy) and fact.key_id == "M2" for fact in facts):
             with connection.cursor() as cursor:
                 cursor.execute("SELECT no_such_function()")
-        apply(instance, facts)
+        return apply(instance, facts)
 
     monkeypatch.setattr(batch, "apply", apply_or_fail)
     store_all(instance, *texts(5))

@@ -46,12 +46,13 @@ def test_many_workers_apply_each_event_once(monkeypatch: pytest.MonkeyPatch) -> 
     running: Counter[int] = Counter()
     concurrent: list[int] = []
 
-    def count_running(instance: Instance, facts: Any) -> None:
+    def count_running(instance: Instance, facts: Any) -> list[Message]:
         running[instance.pk] += 1
         if running[instance.pk] > 1:
             concurrent.append(instance.pk)
-        apply(instance, facts)
+        new = apply(instance, facts)
         running[instance.pk] -= 1
+        return new
 
     monkeypatch.setattr(batch, "apply", count_running)
     instances = [Instance.objects.create(name=f"sales-{n}") for n in range(4)]
@@ -71,9 +72,9 @@ def test_many_workers_apply_each_event_once(monkeypatch: pytest.MonkeyPatch) -> 
 def test_instances_do_not_wait_for_one_another(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
     barrier = threading.Barrier(2)
 
-    def apply_concurrently(instance: Instance, facts: Any) -> None:
+    def apply_concurrently(instance: Instance, facts: Any) -> list[Message]:
         barrier.wait(TIMEOUT)
-        apply(instance, facts)
+        return apply(instance, facts)
 
     monkeypatch.setattr(batch, "apply", apply_concurrently)
     other = Instance.objects.create(name="support")
@@ -89,10 +90,10 @@ def test_a_worker_skips_an_instance_whose_lease_another_worker_holds(
 ) -> None:
     has_begun, may_continue = threading.Event(), threading.Event()
 
-    def apply_slowly(instance: Instance, facts: Any) -> None:
+    def apply_slowly(instance: Instance, facts: Any) -> list[Message]:
         has_begun.set()
         assert may_continue.wait(TIMEOUT)
-        apply(instance, facts)
+        return apply(instance, facts)
 
     store_all(instance, *texts(1))
     with monkeypatch.context() as patch:
