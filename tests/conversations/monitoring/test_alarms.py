@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 
+from cachelayer.runtime.runtime import get_runtime
 from conversations.ingest import metrics
 from conversations.models import (
     ActiveHour,
@@ -19,11 +21,18 @@ from conversations.models import (
     Instance,
     RefusalMark,
     WebhookEvent,
+    WebhookSubscription,
 )
 from conversations.monitoring import alarms, attention, audit, memory, rules, sending
 from logs.testing import capture
+from tests.cachelayer.conftest import (
+    valkey_server,  # noqa: F401 - pytest finds the imported fixture by name
+    wait_until_in_use,
+)
+from tests.conversations.changes.reading import settle
 from tests.conversations.ingest.processes import INGEST_COMMAND, run_process
 from tests.conversations.monitoring.receivers import MailHandler, Receiver, WebhookHandler, running, text_of
+from tests.valkey import Valkey
 from tests.waiting import TIMEOUT, wait_until
 
 pytestmark = pytest.mark.django_db
@@ -92,6 +101,22 @@ def stop_workers() -> Callable[[], object]:
     return lambda: WebhookEvent.objects.update(outcome="applied")
 
 
+def lose_a_receiver() -> Callable[[], object]:
+    row = WebhookSubscription.objects.create(
+        user=User.objects.create_user("rui"),
+        url="https://example.com/",
+        cursor="",
+        is_active=False,
+        off_reason="it said no",
+    )
+
+    def turn_on() -> None:
+        row.turn_on()
+        row.save(update_fields=row.STATE)
+
+    return turn_on
+
+
 def fail_check(name: str) -> Callable[[], Callable[[], object]]:
     def fail() -> Callable[[], object]:
         audit.remember(name, "it said no", 1.0)
@@ -105,6 +130,7 @@ CAUSES = {
     "silent": fall_silent,
     "refused": refuse,
     "backlog": stop_workers,
+    "webhook": lose_a_receiver,
     "probe": fail_check("probe"),
     "audit": fail_check("audit"),
 }
@@ -112,7 +138,48 @@ CAUSES = {
 
 @pytest.mark.parametrize("kind", CAUSES)
 def test_an_alarm_is_raised_once_and_recovers(kind: str, mail: Receiver, hook: Receiver) -> None:
-    cure = CAUSES[kind]()
+    check_that_it_is_raised_once_and_recovers(kind, CAUSES[kind](), mail, hook)
+
+
+def test_the_alarm_of_the_cache_is_raised_once_and_recovers(
+    valkey_server: Valkey,  # noqa: F811 - the fixture
+    mail: Receiver,
+    hook: Receiver,
+) -> None:
+    runtime = get_runtime()
+    valkey_server.kill()
+    wait_until(lambda: not runtime.breaker.is_closed)
+
+    def restart() -> None:
+        valkey_server.start()
+        wait_until_in_use(runtime)
+
+    check_that_it_is_raised_once_and_recovers("cache", restart, mail, hook)
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_the_alarm_of_the_change_feed_is_raised_once_and_recovers(
+    monkeypatch: pytest.MonkeyPatch, mail: Receiver, hook: Receiver
+) -> None:
+    monkeypatch.setattr(rules, "FEED_LAG_SECONDS", 0.0)
+    settle()
+    other = connection.copy()
+    with other.cursor() as cursor:
+        other.set_autocommit(False)
+        cursor.execute("SELECT pg_current_xact_id()")
+    a_number()  # its change is not readable before the other transaction has ended
+
+    def end_transaction() -> None:
+        other.close()
+        settle()
+
+    check_that_it_is_raised_once_and_recovers("feed", end_transaction, mail, hook)
+
+
+def check_that_it_is_raised_once_and_recovers(
+    kind: str, cure: Callable[[], object], mail: Receiver, hook: Receiver
+) -> None:
     with capture() as lines:
         for _ in range(3):
             evaluate()
