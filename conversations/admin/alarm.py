@@ -10,14 +10,20 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
+from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from conversations.admin.access import access_of
 from conversations.admin.base import BoundedAdmin
 from conversations.admin.markup import EMPTY, badge
 from conversations.models import Alarm, Scope
 from conversations.monitoring.rules import BY_KIND, RULES
+
+
+def what_was_wrong(row: Alarm) -> str:
+    """Return what is or was wrong, and what was found, if it is known; a kind may be of another version."""
+    title = gettext(BY_KIND[row.kind].title) if row.kind in BY_KIND else row.kind
+    return f"{title} ({row.detail})" if row.detail else title
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -43,7 +49,7 @@ class KindFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:  # noqa: ARG002 - Django's hook
         """Return the kinds of the rules."""
-        return [(rule.kind, rule.title) for rule in RULES]
+        return [(rule.kind, gettext(rule.title)) for rule in RULES]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002 - Django's hook
         """Return the alarms of the chosen kind."""
@@ -84,8 +90,7 @@ class AlarmAdmin(BoundedAdmin):
     @admin.display(description=gettext_lazy("what"))
     def what(self, row: Alarm) -> str:
         """Return what is or was wrong."""
-        title = BY_KIND[row.kind].title if row.kind in BY_KIND else row.kind
-        return f"{title} ({row.detail})" if row.detail else str(title)
+        return what_was_wrong(row)
 
     @admin.display(description=gettext_lazy("number"))
     def number(self, row: Alarm) -> SafeString | str:
@@ -99,7 +104,7 @@ class AlarmAdmin(BoundedAdmin):
     @admin.display(description=gettext_lazy("what to do"))
     def advice(self, row: Alarm) -> str:
         """Return what to do about it."""
-        return str(BY_KIND[row.kind].advice) if row.kind in BY_KIND else EMPTY
+        return gettext(BY_KIND[row.kind].advice) if row.kind in BY_KIND else EMPTY
 
     @admin.display(description=gettext_lazy("recovered"))
     def recovered(self, row: Alarm) -> Any:

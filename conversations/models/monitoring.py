@@ -35,7 +35,7 @@ class Alarm(models.Model):
         indexes = [models.Index(fields=["ended_at"], name="alarm_ended")]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.name}".strip()
+        return f"#{self.pk}"
 
 
 class AlarmMessage(models.Model):

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from django.utils.translation import gettext_noop as _  # translated where people read it, as the log is English
+
 from conversations.models import Instance
 from conversations.monitoring.state import Number, State
 
@@ -138,63 +140,73 @@ def _check(name: str) -> Callable[[State], Iterator[tuple[None, str]]]:
 RULES = (
     Rule(
         "disconnected",
-        "the number is not connected to WhatsApp",
+        _("the number is not connected to WhatsApp"),
         60,
         _disconnected,
-        "Open the number in Evolution and connect it again, with a QR code if it asks for one.",
+        _("Open the number in Evolution and connect it again, with a QR code if it asks for one."),
     ),
     Rule(
-        "pairing", "the number waits for its QR code", None, _pairing, "Scan the QR code of the number with the phone."
+        "pairing",
+        _("the number waits for its QR code"),
+        None,
+        _pairing,
+        _("Scan the QR code of the number with the phone."),
     ),
     Rule(
         "silent",
-        "no events, although there were some at this time on other days",
+        _("no events, although there were some at this time on other days"),
         0,
         _silent,
-        "Send a message to the number. If it does not arrive here, look at the webhook in Evolution.",
+        _("Send a message to the number. If it does not arrive here, look at the webhook in Evolution."),
     ),
     Rule(
         "refused",
-        "webhooks are refused, because their token is missing or wrong",
+        _("webhooks are refused, because their token is missing or wrong"),
         0,
         _refused,
-        "Run manage.py webhook_token for the number, and paste the new token into Evolution.",
+        _("Run manage.py webhook_token for the number, and paste the new token into Evolution."),
     ),
     Rule(
         "backlog",
-        "events wait too long",
+        _("events wait too long"),
         60,
         _backlog,
-        "Look whether the workers run (manage.py ingest), and start more of them.",
+        _("Look whether the workers run (manage.py ingest), and start more of them."),
     ),
     Rule(
         "feed",
-        "the change feed is behind",
+        _("the change feed is behind"),
         60,
         _feed,
-        "End the transaction that is open in PostgreSQL: see pg_stat_activity.",
+        _("End the transaction that is open in PostgreSQL: see pg_stat_activity."),
     ),
     Rule(
         "webhook",
-        "an outgoing webhook was turned off, because deliveries failed",
+        _("an outgoing webhook was turned off, because deliveries failed"),
         0,
         _webhooks,
-        "Look at its attempts in the admin, mend the receiver, and turn the webhook on: it goes on from where it was.",
+        _("Look at its attempts in the admin, mend the receiver, and turn the webhook on: it continues where it was."),
     ),
-    Rule("cache", "the cache is not in use", 60, _cache, "Look whether Redis runs; reads use the database meanwhile."),
+    Rule(
+        "cache",
+        _("the cache is not in use"),
+        60,
+        _cache,
+        _("Look whether Redis runs; reads use the database meanwhile."),
+    ),
     Rule(
         "probe",
-        "the probe fails",
+        _("the probe fails"),
         0,
         _check("probe"),
-        "Look at the step that failed: the proxy, the web processes, the workers, Redis.",
+        _("Look at the step that failed: the proxy, the web processes, the workers, Redis."),
     ),
     Rule(
         "audit",
-        "the cache differs from the database",
+        _("the cache differs from the database"),
         0,
         _check("audit"),
-        "Run manage.py cache_audit to see the entries, and manage.py cache_clear --all to drop all.",
+        _("Run manage.py cache_audit to see the entries, and manage.py cache_clear --all to drop all."),
     ),
 )
 TITLES = {rule.kind: rule.title for rule in RULES}

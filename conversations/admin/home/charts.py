@@ -107,7 +107,7 @@ CHARTS = (
         lambda change: change.failures,
         format_count,
         lambda change: (
-            _("%(failed)s events, %(refused)s refused, %(errors)s errors")
+            _("%(failed)s failed, %(refused)s refused, %(errors)s errors")
             % {name: format_count(getattr(change, name)) for name in ("failed", "refused", "errors")}
         ),
     ),

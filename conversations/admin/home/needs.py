@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from conversations.models import Instance
@@ -88,7 +89,7 @@ def groups(needs: Sequence[Need], may: Callable[[str], bool]) -> list[Group]:
     for kind in dict.fromkeys(need.kind for need in needs):
         same = [need for need in needs if need.kind == kind]
         shown = tuple((need, *link_of(need, may)) for need in same[:MAX_SHOWN])
-        found.append(Group(kind, same[0].title, same[0].advice, shown, len(same) - len(shown)))
+        found.append(Group(kind, gettext(same[0].title), gettext(same[0].advice), shown, len(same) - len(shown)))
     return found
 
 

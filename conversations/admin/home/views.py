@@ -10,10 +10,11 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from conversations.admin.access import access_of
+from conversations.admin.alarm import what_was_wrong
 from conversations.admin.home.charts import Board, board
 from conversations.admin.home.needs import groups, tiles
 from conversations.models import Alarm
-from conversations.monitoring import alarms, attention, history, reading, state
+from conversations.monitoring import attention, history, reading, state
 from conversations.monitoring.series import HOUR, PERIODS, Period
 from conversations.monitoring.state import State
 
@@ -53,10 +54,10 @@ def _with_charts(period: Period) -> tuple[State, Board | None]:
 
 
 def _alarms(instances: Collection[int] | None) -> list[tuple[Alarm, str]]:
-    """Return the alarms that are open or have ended recently, each with what it says, the open ones first."""
+    """Return the alarms that are open or have ended recently, each with what was wrong, the open ones first."""
     rows = Alarm.objects.filter(Q(ended_at=None) | Q(ended_at__gt=timezone.now() - ENDED_ALARMS))
     rows = rows.exclude(announced_at=None)
     if instances is not None:
         rows = rows.filter(subject__in=instances)
     found = sorted(rows.order_by("-since")[:MAX_ALARMS], key=lambda alarm: alarm.ended_at is not None)
-    return [(alarm, alarms.finding_of(alarm).sentence) for alarm in found]
+    return [(alarm, what_was_wrong(alarm)) for alarm in found]
