@@ -130,7 +130,8 @@ class MessageSerializer(RowSerializer[Message]):
             }
             for author, reaction in row.first_reactions
         ]
-        return list(ReactionSerializer(rows, many=True).data)
+        # Most messages have no reaction, and a serializer takes longer to make than the rest of a row.
+        return list(ReactionSerializer(rows, many=True).data) if rows else []
 
     def get_reaction_count(self, row: Message) -> int:
         """Return the number of reactions that were not removed."""
