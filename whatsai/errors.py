@@ -12,6 +12,8 @@ from typing import Any
 
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
 
 from conversations.api.problems import CONTENT_TYPE, problem, problem_response
 from whatsai.error_pages import EXPIRED_FORM, error_page
@@ -22,8 +24,8 @@ Handler = Callable[..., HttpResponse]
 # Headers that describe the replaced content, and not the error.
 _CONTENT_HEADERS = ("Content-Type", "Content-Length", "Content-Language")
 OUTAGE_SECONDS = 5  # when to ask again after the database was unavailable
-UNAVAILABLE = "The database is not available now. Ask again later."
-TOO_SLOW = "The database needed too long for this request. Ask for less, or ask again later."
+UNAVAILABLE = _("The database is not available now. Ask again later.")
+TOO_SLOW = _("The database needed too long for this request. Ask for less, or ask again later.")
 
 
 def is_api(path: str) -> bool:
@@ -41,7 +43,7 @@ def middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[
         if response.headers.get("Content-Type") == CONTENT_TYPE:
             return response
         headers = {name: value for name, value in response.headers.items() if name not in _CONTENT_HEADERS}
-        return problem_response(problem(response.status_code, f"{response.reason_phrase}."), headers)
+        return problem_response(problem(response.status_code, f"{gettext(response.reason_phrase)}."), headers)
 
     return answer
 
@@ -49,7 +51,7 @@ def middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[
 def handler(status: int, detail: str) -> Handler:
     """Return the error handler for one HTTP status (https://docs.djangoproject.com/en/stable/ref/urls/#handler400)."""
 
-    def answer(request: HttpRequest, *_: Any, **__: Any) -> HttpResponse:
+    def answer(request: HttpRequest, *_args: Any, **_kwargs: Any) -> HttpResponse:
         return problem_response(problem(status, detail)) if is_api(request.path_info) else error_page(status)
 
     return answer
@@ -71,7 +73,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noq
     return error_page(403, EXPIRED_FORM)
 
 
-bad_request = handler(400, "The request is malformed.")
-permission_denied = handler(403, "This request is not permitted.")
-not_found = handler(404, "Not found.")
-fault = handler(500, "The server failed. It has been logged.")
+bad_request = handler(400, _("The request is malformed."))
+permission_denied = handler(403, _("This request is not permitted."))
+not_found = handler(404, _("Not found."))
+fault = handler(500, _("The server failed. It has been logged."))

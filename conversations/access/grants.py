@@ -4,6 +4,8 @@ import datetime as dt
 from collections.abc import Collection
 from typing import NamedTuple
 
+from django.utils.translation import gettext as _
+
 from conversations.access.policy import ROLE_SCOPES, Access, implied_scopes
 from conversations.models import Scope
 
@@ -46,10 +48,14 @@ def token_terms(
     else:
         raise UnknownInstance
     if excess := implied_scopes(scopes) - grantable_scopes(access, limit):
-        raise NotGranted(f"This needs scopes that you do not have there: {', '.join(sorted(excess))}.")
+        raise NotGranted(
+            _("This needs scopes that you do not have there: %(scopes)s.") % {"scopes": ", ".join(sorted(excess))}
+        )
     end = access.expires_at
     if end is not None and expires_at is not None and expires_at > end:
-        raise NotGranted(f"The new token cannot end after the present one, which ends at {end.isoformat()}.")
+        raise NotGranted(
+            _("The new token cannot end after the present one, which ends at %(time)s.") % {"time": end.isoformat()}
+        )
     return TokenTerms(frozenset(scopes), limit, expires_at or end)
 
 

@@ -17,13 +17,14 @@ from conversations.admin.access import access_of
 from conversations.admin.base import BoundedAdmin
 from conversations.admin.markup import EMPTY, badge
 from conversations.models import Alarm, Scope
-from conversations.monitoring.rules import BY_KIND, RULES
+from conversations.monitoring.rules import BY_KIND, RULES, translate_detail
 
 
 def what_was_wrong(row: Alarm) -> str:
     """Return what is or was wrong, and what was found, if it is known; a kind may be of another version."""
     title = gettext(BY_KIND[row.kind].title) if row.kind in BY_KIND else row.kind
-    return f"{title} ({row.detail})" if row.detail else title
+    detail = translate_detail(row.detail)
+    return f"{title} ({detail})" if detail else title
 
 
 class StateFilter(admin.SimpleListFilter):

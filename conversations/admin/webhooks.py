@@ -56,7 +56,7 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg] # Django's class a
         try:
             check_address(url)
         except AddressRefused as error:
-            raise ValidationError(_("This %(reason)s.") % {"reason": error}) from None
+            raise ValidationError(_("This %(reason)s.") % {"reason": error.translated}) from None
         return url
 
     def clean(self) -> dict[str, Any] | None:

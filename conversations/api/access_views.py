@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.exceptions import APIException, NotFound, PermissionDenied
@@ -33,7 +34,7 @@ from conversations.db.keyset import InvalidCursor, keyset_page
 from conversations.models import ApiToken, Instance, Membership, Scope
 from conversations.models.access import MembershipExists, TokenNotIssued
 
-NO_INSTANCE = "There is no such instance."
+NO_INSTANCE = _("There is no such instance.")
 
 
 class Conflict(APIException):
@@ -155,7 +156,7 @@ class MembershipViewSet(AccessViewSet):
         except Instance.DoesNotExist:
             raise NotFound(NO_INSTANCE) from None
         except User.DoesNotExist:
-            raise NotFound("There is no such user.") from None
+            raise NotFound(_("There is no such user.")) from None
         except MembershipExists as error:
             raise Conflict(str(error)) from None
         return Response(self._show(row), status.HTTP_201_CREATED)

@@ -13,6 +13,7 @@ from typing import cast
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import authentication
 from rest_framework.exceptions import APIException, AuthenticationFailed, Throttled
@@ -105,7 +106,7 @@ def _refusal(request: Request) -> APIException:
         fields = {"address": client_address(request._request), **left_out}  # noqa: SLF001 - as above
         Context.API.logger.warning("Token REFUSED", extra=fields)
     if taken.has_token:
-        return AuthenticationFailed("Invalid token.")
+        return AuthenticationFailed(_("Invalid token."))
     return Throttled(wait=max(ceil(taken.seconds_to_token), 1))
 
 

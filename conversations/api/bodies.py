@@ -3,13 +3,14 @@
 from collections.abc import Collection
 from typing import Any, ClassVar, cast
 
+from django.utils.translation import gettext_noop as _
 from drf_spectacular.extensions import OpenApiSerializerExtension
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
 from conversations.api.query_params import UNKNOWN
 
-READ_ONLY = ErrorDetail("This field cannot be changed.", "read_only")
+READ_ONLY = ErrorDetail(_("This field cannot be changed."), "read_only")
 
 
 class Body(serializers.Serializer[Any]):

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.permissions import BasePermission
@@ -19,7 +20,7 @@ from conversations.models import Scope
 class IsAdministrator(BasePermission):
     """Admits superusers whose token has the scope `manage` and is not limited to some instances."""
 
-    message = "Only administrators may do this, with a token that has the scope manage in all instances."
+    message = _("Only administrators may do this, with a token that has the scope manage in all instances.")
 
     def has_permission(self, request: Request, view: Any) -> bool:  # noqa: ARG002 - DRF defines the signature
         """Return whether the request may see what concerns all instances."""

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
 from rest_framework import status
 from rest_framework.exceptions import APIException
 from rest_framework.utils.encoders import JSONEncoder
@@ -38,7 +39,7 @@ class CursorUnknown(APIException):
 
     status_code = status.HTTP_410_GONE
     default_code = "cursor_unknown"
-    default_detail = (
+    default_detail = _(
         "This cursor is unknown here; the database may have been restored. Take a new one with changes/?after=now, and "
         "then load all rows again."
     )

@@ -6,6 +6,7 @@ A view only describes what its client follows. The server waits, and sends event
 from typing import Any, ClassVar
 
 from django.http import HttpResponse
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema, extend_schema_field
@@ -47,7 +48,7 @@ class CannotFollow(APIException):
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     default_code = "unavailable"
-    default_detail = "This server cannot send events now. Ask changes/ instead."
+    default_detail = _("This server cannot send events now. Ask changes/ instead.")
     headers: ClassVar = {"Retry-After": str(RETRY_SECONDS)}
 
 

@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.exceptions import ErrorDetail, NotFound, ValidationError
@@ -82,7 +83,13 @@ class ConversationViewSet(RowViewSet):
             return self.change_row(pk, lambda key: Conversation.objects.change(key, **body), locks_instance=True)
         except UnknownLabels as error:
             raise ValidationError(
-                {"labels": [ErrorDetail(f"Unknown label: {', '.join(sorted(error.labels))}.", "unknown")]}
+                {
+                    "labels": [
+                        ErrorDetail(
+                            _("Unknown label: %(names)s.") % {"names": ", ".join(sorted(error.labels))}, "unknown"
+                        )
+                    ]
+                }
             ) from None
 
     @extend_schema(request=BULK_BODY, responses=PortionSerializer, operation_id="conversations_bulk")
@@ -114,7 +121,7 @@ class ConversationViewSet(RowViewSet):
         try:
             return self.change_row(pk, lambda key: Conversation.objects.mark_read(key, **body))
         except NoSuchMessage:
-            raise NotFound("The conversation has no message with the id in `until`.") from None
+            raise NotFound(_("The conversation has no message with the id in `until`.")) from None
 
     @extend_schema(responses=ParticipantSerializer(many=True))
     @action(detail=True, detail_serializer_class=ParticipantSerializer)
@@ -141,6 +148,6 @@ class ConversationViewSet(RowViewSet):
         try:
             anchor = find(conversation)
         except Message.DoesNotExist:
-            raise NotFound("The anchor is no message of this conversation.") from None
+            raise NotFound(_("The anchor is no message of this conversation.")) from None
         window = read_window(conversation, anchor, **around)
         return ThreadPagination().build_window_response(request, window, self.serialize(window.rows))

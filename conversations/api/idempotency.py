@@ -12,6 +12,7 @@ from hashlib import blake2b
 from typing import Any, cast
 
 from django.db import transaction
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
 from rest_framework.renderers import JSONRenderer
@@ -41,7 +42,7 @@ class RequestInProgress(APIException):
 
     status_code = 409
     default_code = "request_in_progress"
-    default_detail = "The first request with this Idempotency-Key still runs. Ask again."
+    default_detail = _("The first request with this Idempotency-Key still runs. Ask again.")
     wait = 1
 
 
@@ -50,7 +51,7 @@ class AnswerNotStored(APIException):
 
     status_code = 409
     default_code = "answer_not_stored"
-    default_detail = "The first request with this Idempotency-Key succeeded. Its answer cannot be shown again."
+    default_detail = _("The first request with this Idempotency-Key succeeded. Its answer cannot be shown again.")
 
 
 class KeyReused(APIException):
@@ -58,7 +59,7 @@ class KeyReused(APIException):
 
     status_code = 422
     default_code = "idempotency_key_reused"
-    default_detail = "This Idempotency-Key was used with another request."
+    default_detail = _("This Idempotency-Key was used with another request.")
 
 
 def idempotent(*, shows_secret: bool = False) -> Callable[[View], View]:
@@ -132,7 +133,9 @@ def key_of(request: Request) -> str | None:
         return None
     found = KEY.fullmatch(header.strip())
     if found is None:
-        raise ValidationError({HEADER: [ErrorDetail("Must be 1 to 255 printable ASCII characters.", "invalid")]})
+        raise ValidationError(
+            {HEADER: [ErrorDetail(str(_("Must be 1 to 255 printable ASCII characters.")), "invalid")]}
+        )
     return found[1]
 
 

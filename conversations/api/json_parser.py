@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.utils.translation import gettext as _
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser as StandardParser
 
@@ -18,4 +19,4 @@ class JSONParser(StandardParser):
         try:
             return super().parse(*args, **options)
         except RecursionError:
-            raise ParseError("JSON parse error - too many levels") from None
+            raise ParseError(_("JSON parse error - too many levels")) from None

@@ -11,6 +11,7 @@ from django.core.files.storage import default_storage
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.cache import get_conditional_response
 from django.utils.http import content_disposition_header
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
@@ -50,7 +51,7 @@ class UnsatisfiableRangeError(APIException):
     """Answers a request for a part that the file does not have; the header says how long the file is."""
 
     status_code = 416
-    default_detail = "The file has no such part."
+    default_detail = _("The file has no such part.")
     default_code = "range_not_satisfiable"
 
     def __init__(self, size: int) -> None:
@@ -62,7 +63,7 @@ class GoneError(APIException):
     """Answers a request for a file that is no longer stored."""
 
     status_code = 410
-    default_detail = "The file is no longer stored."
+    default_detail = _("The file is no longer stored.")
     default_code = "media_gone"
 
 
@@ -70,7 +71,7 @@ class StorageError(APIException):
     """Answers a request for a file while the storage cannot be read."""
 
     status_code = 503
-    default_detail = "The storage of media is not available now."
+    default_detail = _("The storage of media is not available now.")
     default_code = "unavailable"
     headers: ClassVar = {"Retry-After": "5"}
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, cast
 
+from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import NotFound, PermissionDenied
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
@@ -19,7 +20,7 @@ from conversations.models import Scope
 class HasScope(BasePermission):
     """Admits authenticated requests whose token has the scope that the view needs (`required_scope`)."""
 
-    message = "The token does not have the scope that this request needs."
+    message = _("The token does not have the scope that this request needs.")
 
     def has_permission(self, request: Request, view: Any) -> bool:
         """Return whether the request is authenticated and has the scope."""
@@ -77,4 +78,4 @@ def check_instance(request: Request, view: Any, instance_id: int) -> None:
     if not access.allows(instance_id):
         raise NotFound
     if not access.allows(instance_id, required_scope(request, view)):
-        raise PermissionDenied("The role in this instance does not permit this.")
+        raise PermissionDenied(_("The role in this instance does not permit this."))

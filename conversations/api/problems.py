@@ -1,6 +1,6 @@
 """Errors of the API as problem details (RFC 9457): `CODES` lists the stable code of every error.
 
-The `code` and the `title` are English in every language; a `detail` may be in the language of the request.
+The `code` is the same in every language; `title` and `detail` are in the language of the request.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,6 +8,8 @@ from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from django.http import HttpResponse, JsonResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop as noop
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.views import exception_handler
 
@@ -56,6 +58,21 @@ CODES = {
 }
 
 
+# The titles of the errors.
+PHRASES = (
+    *(noop("Bad Request"), noop("Unauthorized"), noop("Forbidden"), noop("Not Found"), noop("Method Not Allowed")),
+    *(noop("Not Acceptable"), noop("Request Timeout"), noop("Conflict"), noop("Gone"), noop("Precondition Failed")),
+    *(noop("Request Entity Too Large"), noop("Unsupported Media Type"), noop("Requested Range Not Satisfiable")),
+    *(noop("Unprocessable Entity"), noop("Too Many Requests"), noop("Internal Server Error")),
+    *(
+        noop("Service Unavailable"),
+        noop("Content Too Large"),
+        noop("Range Not Satisfiable"),
+        noop("Unprocessable Content"),
+    ),
+)
+
+
 def general_code(status: int) -> str:
     """Return the code of an error with an HTTP status that says nothing more precise."""
     return next((code for code, known in CODES.items() if known.status == status), "error")
@@ -66,15 +83,15 @@ def problem(status: int, detail: str, code: str = "", errors: Sequence[Mapping[s
 
     Args:
         status: the HTTP status.
-        detail: what went wrong, in one sentence.
+        detail: what went wrong, in one sentence: in English, if it is marked for translation, or in any language.
         code: the name of the error in `CODES`; any other is replaced by the general one of the status.
         errors: one `{"name", "code", "detail"}` for each reason why a parameter is wrong.
     """
     found: dict[str, Any] = {
         "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
+        "title": _(HTTPStatus(status).phrase),
         "status": status,
-        "detail": detail,
+        "detail": _(detail) if detail else "",
         "code": code if code in CODES else general_code(status),
     }
     if request_id := binding.current().get("request_id"):
@@ -96,7 +113,7 @@ def handle(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
     if isinstance(error, ValidationError):
         errors = list(_reasons(error.detail))
         names = ", ".join(dict.fromkeys(reason["name"] for reason in errors if reason["name"]))
-        detail = f"Wrong parameters: {names}." if names else "The content is wrong."
+        detail = _("Wrong parameters: %(names)s.") % {"names": names} if names else _("The content is wrong.")
         return problem_response(problem(status, detail, "invalid_parameters", errors), headers)
     code = getattr(error.detail, "code", "") if isinstance(error, APIException) else ""
     return problem_response(problem(status, str(response.data["detail"]), code), headers)
@@ -118,4 +135,8 @@ def _reasons(detail: Any, name: str = "") -> Iterator[dict[str, str]]:
             is_nested = isinstance(value, Mapping | list)
             yield from _reasons(value, f"{name}.{index}".lstrip(".") if is_nested else name)
     else:
-        yield {"name": name, "code": str(getattr(detail, "code", "invalid")), "detail": str(detail)}
+        yield {
+            "name": name,
+            "code": str(getattr(detail, "code", "invalid")),
+            "detail": _(str(detail)) if detail else "",
+        }

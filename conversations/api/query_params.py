@@ -10,6 +10,8 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from django.http import QueryDict
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop as noop
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
@@ -18,7 +20,10 @@ from cachelayer.orm.managers import MAX_ID
 from conversations.api.serializers.base import EXPAND, FIELDS, RowSerializer
 from conversations.models.base import PAGE_SIZE
 
-UNKNOWN, REPEATED = ErrorDetail("Unknown parameter.", "unknown"), ErrorDetail("Given more than once.", "repeated")
+UNKNOWN, REPEATED = (
+    ErrorDetail(noop("Unknown parameter."), "unknown"),
+    ErrorDetail(noop("Given more than once."), "repeated"),
+)
 MAX_PAGE_ROWS = 200
 MAX_IDS = 200  # maximum number of ids in one parameter
 
@@ -28,7 +33,7 @@ class FlagField(serializers.Field[bool | None, str, bool | None, Any]):
     """A query parameter that filters by a boolean column: `true`, `false`, or `any` for no filter."""
 
     words: ClassVar[dict[str, bool | None]] = {"true": True, "false": False, "any": None}
-    default_error_messages = {"invalid": "Must be true, false or any."}
+    default_error_messages = {"invalid": _("Must be true, false or any.")}
 
     def to_internal_value(self, data: str) -> bool | None:
         """Convert `true`, `false` or `any`, in upper or lower case, to True, False or None."""
@@ -55,8 +60,8 @@ class IdsField(CommaSeparatedField):
     """A query parameter that contains ids separated by commas."""
 
     default_error_messages = {
-        "invalid": "Must be ids separated by commas.",
-        "too_many": f"Must be {MAX_IDS} ids at most.",
+        "invalid": _("Must be ids separated by commas."),
+        "too_many": _("Must be {limit} ids at most."),
     }
     array_schema: Mapping[str, Any] = MappingProxyType(
         {
@@ -71,7 +76,7 @@ class IdsField(CommaSeparatedField):
         """Convert the text to sorted ids without duplicates."""
         words = super().to_internal_value(data).split(",")
         if len(words) > MAX_IDS:
-            self.fail("too_many")
+            self.fail("too_many", limit=MAX_IDS)
         if not all(word.isascii() and word.isdigit() and len(word) <= len(str(MAX_ID)) for word in words):
             self.fail("invalid")
         ids = sorted({int(word) for word in words})
@@ -90,7 +95,7 @@ def instance_field() -> IdsField:
 class NamesField(CommaSeparatedField):
     """A query parameter that contains names separated by commas; each must be one of the names that are known."""
 
-    default_error_messages = {"unknown": "Unknown: {names}. Known are: {known}."}
+    default_error_messages = {"unknown": _("Unknown: {names}. Known are: {known}.")}
 
     def __init__(self, known: Sequence[str], **options: Any) -> None:
         super().__init__(required=False, **options)
@@ -129,7 +134,10 @@ class Parameters(serializers.Serializer[Any]):
 
     @classmethod
     def _unknown(cls, name: str) -> ErrorDetail:
-        return ErrorDetail(f"{UNKNOWN} Use {cls.moved[name]} instead.", "unknown") if name in cls.moved else UNKNOWN
+        if name not in cls.moved:
+            return UNKNOWN
+        text = _("Unknown parameter. Use %(name)s instead.") % {"name": cls.moved[name]}
+        return ErrorDetail(text, "unknown")
 
 
 class PageParameters(Parameters):

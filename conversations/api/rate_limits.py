@@ -10,6 +10,7 @@ from math import ceil, floor
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
 
 from conversations.api.authentication import bearer_of_request, request_token
 from conversations.api.client_address import client_network
@@ -62,5 +63,5 @@ def policy_of(request: HttpRequest) -> tuple[str, int | str]:
 def refusal(taken: Taken) -> HttpResponse:
     """Return the answer to a request beyond the limit."""
     wait = max(ceil(taken.seconds_to_token), 1)
-    content = problem(429, f"Too many requests. Ask again in {wait} s.")
+    content = problem(429, _("Too many requests. Ask again in %(seconds)d s.") % {"seconds": wait})
     return problem_response(content, {"Retry-After": str(wait)})

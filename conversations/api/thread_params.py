@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -38,7 +39,7 @@ class AnchorField(serializers.Field[FindAnchor | None, str, str, Any]):
     """A query parameter that names one message of a conversation."""
 
     default_error_messages = {
-        "invalid": "Must be the id of a message, quoted:<id>, first_unread, newest, a date or a time."
+        "invalid": _("Must be the id of a message, quoted:<id>, first_unread, newest, a date or a time.")
     }
     time = serializers.DateTimeField(default_timezone=dt.UTC)
 

@@ -4,6 +4,7 @@ from time import time
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.utils.translation import gettext as _
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -45,7 +46,7 @@ class TicketAuthentication(BaseAuthentication):
         ticket = read(text, self.purpose, time())
         found = _bearer(ticket) if ticket is not None and self.permits(ticket, request) else None
         if found is None:
-            raise AuthenticationFailed(f"Invalid {self.name.replace('_', ' ')}.", code="invalid_ticket")
+            raise AuthenticationFailed(_("The ticket is invalid."), code="invalid_ticket")
         bind(user=found.user.pk)
         return found.user, found.access
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from cachelayer.orm.managers import MAX_ID
@@ -65,7 +66,7 @@ class UrlField(TextField):
         try:
             check_address(url)
         except AddressRefused as error:
-            raise serializers.ValidationError(f"This {error}.") from None
+            raise serializers.ValidationError(_("This %(reason)s.") % {"reason": error.translated}) from None
         return url
 
 
@@ -78,7 +79,7 @@ class SecretField(TextField):
         try:
             secret_bytes(secret)
         except ValueError as error:
-            raise serializers.ValidationError(f"This {error}.") from None
+            raise serializers.ValidationError(_("This %(reason)s.") % {"reason": error}) from None
         return secret
 
 

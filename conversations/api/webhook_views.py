@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
@@ -97,7 +98,7 @@ class WebhookViewSet(AccessViewSet):
         with transaction.atomic():
             row = self._locked(pk)
             if not row.is_active:
-                raise Conflict("The webhook is off.")
+                raise Conflict(_("The webhook is off."))
             row.test_requested = True
             row.save(update_fields=["test_requested", "updated_at"])
         return Response(self._show(row), status.HTTP_202_ACCEPTED)
@@ -116,7 +117,7 @@ class WebhookViewSet(AccessViewSet):
             try:
                 check_cursor(after)
             except UnknownCursor:
-                raise ValidationError({"after": ["This is not a cursor of this database."]}) from None
+                raise ValidationError({"after": [_("This is not a cursor of this database.")]}) from None
             row.replay(after)
         return Response(self._show(row))
 

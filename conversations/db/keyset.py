@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar, cast
 
 from django.core.exceptions import ValidationError
 from django.db.models import Field, Model, Q, QuerySet
+from django.utils.translation import gettext_noop as _
 
 from cachelayer import Page
 from conversations.db.page_bytes import MAX_PAGE_BYTES
@@ -78,7 +79,7 @@ def after(model: type[Model], order: Sequence[str], cursor: str) -> Q:
         return Q()
     direction, boundary = _decode(cursor, model, order)
     if direction != "next":
-        raise InvalidCursor("the list has no previous pages")
+        raise InvalidCursor(_("the list has no previous pages"))
     return _is_after(order, boundary)
 
 
@@ -120,13 +121,13 @@ def _decode(cursor: str, model: type[Model], order: Sequence[str]) -> tuple[Dire
     """Decode a cursor. A cursor is valid only if encoding its decoded values yields exactly the same cursor."""
     try:
         if len(cursor) > MAX_CURSOR_CHARS:
-            raise InvalidCursor("the cursor is too long")
-        _, direction, *values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+            raise InvalidCursor(_("the cursor is too long"))
+        _checksum, direction, *values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         boundary = [_parse_value(model, name.lstrip("-"), value) for name, value in zip(order, values, strict=True)]
         if direction not in ("next", "previous") or _encode(direction, model, order, boundary) != cursor:
-            raise InvalidCursor("the cursor does not belong to this list")
+            raise InvalidCursor(_("the cursor does not belong to this list"))
     except (ValueError, TypeError, OverflowError, RecursionError, ValidationError) as error:
-        raise InvalidCursor("the cursor does not belong to this list") from error
+        raise InvalidCursor(_("the cursor does not belong to this list")) from error
     return direction, boundary
 
 
@@ -135,7 +136,7 @@ def _parse_value(model: type[Model], name: str, value: Any) -> Any:
     field = cast("Field[Any, Any]", model._meta.get_field(name))  # noqa: SLF001 - Django documents _meta
     value = field.to_python(value)
     if value is None or (isinstance(value, str) and "\0" in value):
-        raise InvalidCursor("a cursor contains neither nulls nor NUL characters")
+        raise InvalidCursor(_("a cursor contains neither nulls nor NUL characters"))
     field.run_validators(value)
     return value
 

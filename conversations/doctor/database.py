@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
 
 from conversations.doctor.findings import Finding, judge_clock, ok, problem, warning
 from conversations.ingest.notify import CHANNEL
@@ -12,9 +14,11 @@ from conversations.ingest.notify import CHANNEL
 MIN_VERSION = 150000  # as PostgreSQL numbers its versions
 # Setting of PostgreSQL → what happens without it.
 DURABILITY = {
-    "fsync": "a crash of the host can destroy the database",
-    "full_page_writes": "a crash of the host can destroy the database",
-    "synchronous_commit": "a crash loses events that were confirmed to Evolution, which never sends them again",
+    "fsync": gettext_noop("a crash of the host can destroy the database"),
+    "full_page_writes": gettext_noop("a crash of the host can destroy the database"),
+    "synchronous_commit": gettext_noop(
+        "a crash loses events that were confirmed to Evolution, which never sends them again"
+    ),
 }
 
 
@@ -25,12 +29,12 @@ def examine() -> Iterator[Finding]:
             yield from _examine_postgresql()
         else:
             yield warning(
-                "the database is SQLite, which is for one server process on one host; larger sites need PostgreSQL"
+                _("the database is SQLite, which is for one server process on one host; larger sites need PostgreSQL")
             )
         yield from examine_schema()
     except (DatabaseError, InterfaceError) as error:
         cause = " ".join(str(error).split())
-        yield problem(f"the database does not answer: {cause}")
+        yield problem(_("the database does not answer: %(cause)s") % {"cause": cause})
 
 
 def is_usable() -> bool:
@@ -55,11 +59,11 @@ def _examine_postgresql() -> Iterator[Finding]:
             [f"LISTEN {CHANNEL}"],
         )
         workers = cursor.fetchone()[0]
-    yield ok(f"the database is PostgreSQL {settings['server_version']}")
+    yield ok(_("the database is PostgreSQL %(version)s") % {"version": settings["server_version"]})
     if int(settings["server_version_num"]) < MIN_VERSION:
-        yield problem("PostgreSQL is too old; 15 or newer is needed")
+        yield problem(_("PostgreSQL is too old; 15 or newer is needed"))
     yield from judge_durability(settings)
-    yield judge_clock("the database", ahead)
+    yield judge_clock(_("the database"), ahead)
     yield judge_workers(workers)
 
 
@@ -67,16 +71,18 @@ def judge_durability(settings: Mapping[str, str]) -> Iterator[Finding]:
     """Judge whether PostgreSQL keeps what it has confirmed, by its settings."""
     for name, consequence in DURABILITY.items():
         if settings[name] == "off":
-            yield problem(f"{name} is off in PostgreSQL: {consequence}")
+            yield problem(
+                _("%(name)s is off in PostgreSQL: %(consequence)s") % {"name": name, "consequence": _(consequence)}
+            )
 
 
 def judge_workers(count: int) -> Finding:
     """Judge how many workers wait for events."""
     if count == 0:
-        return problem("no worker is connected, so events wait; start two or more `manage.py ingest`")
+        return problem(_("no worker is connected, so events wait; start two or more `manage.py ingest`"))
     if count == 1:
-        return warning("one worker is connected; with a second one, events are applied while it restarts")
-    return ok(f"{count} workers are connected")
+        return warning(_("one worker is connected; with a second one, events are applied while it restarts"))
+    return ok(_("%(count)d workers are connected") % {"count": count})
 
 
 def examine_schema() -> Iterator[Finding]:
@@ -85,8 +91,13 @@ def examine_schema() -> Iterator[Finding]:
     missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
     unknown = executor.loader.applied_migrations.keys() - executor.loader.disk_migrations.keys()
     if missing:
-        yield problem(f"{len(missing)} migrations are missing; run `manage.py migrate`")
-    if any(app in executor.loader.migrated_apps for app, _ in unknown):
-        yield warning("the database has migrations of a newer version than this one")
+        text = ngettext(
+            "%(count)d migration is missing; run `manage.py migrate`",
+            "%(count)d migrations are missing; run `manage.py migrate`",
+            len(missing),
+        )
+        yield problem(text % {"count": len(missing)})
+    if any(app in executor.loader.migrated_apps for app, _name in unknown):
+        yield warning(_("the database has migrations of a newer version than this one"))
     if not missing:
-        yield ok("all migrations have been applied")
+        yield ok(_("all migrations have been applied"))

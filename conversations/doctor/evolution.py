@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from conversations.doctor.findings import Finding, ok, problem, warning
 from conversations.evolution.media_names import REFERENCE
@@ -48,12 +49,16 @@ def judge_ingestion(current: status.Status) -> Iterator[Finding]:
     """Judge the events that have arrived."""
     if current.late > MAX_DELAY:
         yield problem(
-            f"{current.waiting} events wait, the oldest for {current.late:.0f} s; are enough workers running?"
+            _("%(count)d events wait, the oldest for %(seconds)d s; are enough workers running?")
+            % {"count": current.waiting, "seconds": round(current.late)}
         )
     if current.failed:
-        yield problem(f"{current.failed} events have failed; `manage.py ingest --status` tells more")
+        yield problem(
+            _("%(count)d events have failed; `manage.py ingest --status` tells more") % {"count": current.failed}
+        )
     for one in current.warnings:
-        yield warning(f"{one.count} events of {one.instance.name} were {one.meaning}")
+        values = {"count": one.count, "name": one.instance.name, "meaning": one.meaning}
+        yield warning(_("%(count)d events of %(name)s: %(meaning)s") % values)
 
 
 def _recent_media() -> list[tuple[str, bool]]:
@@ -66,16 +71,17 @@ def _recent_media() -> list[tuple[str, bool]]:
 
 def judge_media(messages: Collection[tuple[str, bool]]) -> Iterator[Finding]:
     """Judge whether media arrive with their content."""
-    counts = Counter(name for name, _ in messages)
+    counts = Counter(name for name, _has_file in messages)
     with_file = {name for name, has_file in messages if has_file}
     for name, count in sorted(counts.items()):
         if count >= MIN_MEDIA and name not in with_file:
-            yield problem(
-                f"none of the {count} newest media of {name} came with its file: set `base64: true` in Evolution's "
+            text = _(
+                "none of the %(count)d newest media of %(name)s came with its file: set `base64: true` in Evolution's "
                 "webhook, and connect the number again"
             )
+            yield problem(text % {"count": count, "name": name})
     if messages and with_file:
-        yield ok("media arrive with their files")
+        yield ok(_("media arrive with their files"))
 
 
 def _recent_times() -> list[float]:
@@ -87,4 +93,5 @@ def _recent_times() -> list[float]:
 def judge_times(seconds: Collection[float]) -> Iterator[Finding]:
     """Judge this host's clock by WhatsApp's: no message can be received before it is sent."""
     if seconds and max(seconds) > MAX_FUTURE:
-        yield problem(f"this host's clock is at least {max(seconds):.0f} s behind WhatsApp's; let NTP set it")
+        text = _("this host's clock is at least %(seconds)d s behind WhatsApp's; let NTP set it")
+        yield problem(text % {"seconds": round(max(seconds))})

@@ -4,6 +4,9 @@ import enum
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+
 MAX_CLOCK_SECONDS = 1.0  # by which clocks may differ; times that differ more confuse the order of events
 GIGABYTE = 2**30
 MIN_FREE_BYTES = GIGABYTE
@@ -16,6 +19,11 @@ class Level(enum.StrEnum):
     OK = "ok"
     WARNING = "warning"
     PROBLEM = "problem"
+
+    @property
+    def word(self) -> str:
+        """The name of the level, as it is printed."""
+        return {Level.OK: _("ok"), Level.WARNING: _("warning"), Level.PROBLEM: _("problem")}[self]
 
 
 class Finding(NamedTuple):
@@ -43,12 +51,18 @@ def problem(text: str) -> Finding:
 def judge_clock(name: str, ahead: float) -> Finding:
     """Judge a clock that is `ahead` seconds ahead of the clock of this host (behind it, if negative)."""
     if abs(ahead) <= MAX_CLOCK_SECONDS:
-        return ok(f"the clocks of {name} and of this host agree")
-    direction = "ahead of" if ahead > 0 else "behind"
-    return problem(f"the clock of {name} is {abs(ahead):.0f} s {direction} that of this host; let NTP set both")
+        return ok(_("the clocks of %(name)s and of this host agree") % {"name": name})
+    text = (
+        _("the clock of %(name)s is %(seconds)d s ahead of that of this host; let NTP set both")
+        if ahead > 0
+        else _("the clock of %(name)s is %(seconds)d s behind that of this host; let NTP set both")
+    )
+    return problem(text % {"name": name, "seconds": round(abs(ahead))})
 
 
 def judge_disk(folder: str, free: int, total: int) -> Iterator[Finding]:
     """Judge the free space of a folder's disk, both in bytes."""
     if free < MIN_FREE_BYTES or free < total * MIN_FREE_SHARE:
-        yield warning(f"the disk of {folder} has only {free / GIGABYTE:.1f} GB left, of {total / GIGABYTE:.0f} GB")
+        text = _("the disk of %(folder)s has only %(free)s GB left, of %(total)s GB")
+        sizes = {"free": number_format(free / GIGABYTE, 1), "total": number_format(total / GIGABYTE, 0)}
+        yield warning(text % {"folder": folder, **sizes})

@@ -10,6 +10,8 @@ from django.core.files.storage import default_storage
 from django.db import IntegrityError, connection, transaction
 from django.db.models import AutoField, Count, F, Max, Model, Sum
 from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
 
 from conversations.doctor.findings import Finding, ok, problem
 from conversations.evolution.media_names import REFERENCE
@@ -41,10 +43,15 @@ def _examine_age(max_age: dt.timedelta | None) -> Finding:
     count = Message.objects.count()
     newest = Message.objects.aggregate(newest=Max("created_at"))["newest"]
     if newest is None:
-        return problem("there are no messages")
+        return problem(_("there are no messages"))
     chats = Conversation.objects.count()
-    text = f"{count:,} messages in {chats:,} conversations, the newest received at {newest:%F %T} UTC"
-    return ok(text) if max_age is None or timezone.now() - newest <= max_age else problem(f"{text}, which is too old")
+    text = _("%(messages)s messages in %(chats)s conversations, the newest received at %(time)s UTC") % {
+        "messages": number_format(count, force_grouping=True),
+        "chats": number_format(chats, force_grouping=True),
+        "time": f"{newest:%F %T}",
+    }
+    is_new = max_age is None or timezone.now() - newest <= max_age
+    return ok(text) if is_new else problem(_("%(text)s, which is too old") % {"text": text})
 
 
 def _examine_references() -> Iterator[Finding]:
@@ -53,23 +60,29 @@ def _examine_references() -> Iterator[Finding]:
         with transaction.atomic():
             connection.check_constraints()
     except IntegrityError as error:
-        yield problem(f"a row names another one that does not exist: {error}")
+        yield problem(_("a row names another one that does not exist: %(error)s") % {"error": error})
     else:
-        yield ok("all references between rows are right")
+        yield ok(_("all references between rows are right"))
 
 
 def _examine_postgresql() -> Iterator[Finding]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid")
-        yield from (problem(f"the index {name} is not valid; REINDEX it") for (name,) in cursor.fetchall())
+        yield from (
+            problem(_("the index %(name)s is not valid; REINDEX it") % {"name": name}) for (name,) in cursor.fetchall()
+        )
         cursor.execute("SELECT conname FROM pg_constraint WHERE NOT convalidated")
-        yield from (problem(f"the constraint {name} was not validated") for (name,) in cursor.fetchall())
+        yield from (
+            problem(_("the constraint %(name)s was not validated") % {"name": name}) for (name,) in cursor.fetchall()
+        )
         behind = [model for model in _numbered_models() if _is_sequence_behind(cursor, model)]
     if behind:
         names = ", ".join(model._meta.db_table for model in behind)  # noqa: SLF001 - Django documents _meta
-        yield problem(f"new rows of {names} would get numbers that exist already; set the sequences")
+        yield problem(
+            _("new rows of %(names)s would get numbers that exist already; set the sequences") % {"names": names}
+        )
     else:
-        yield ok("new rows get new numbers")
+        yield ok(_("new rows get new numbers"))
     yield from _examine_tally()
 
 
@@ -96,9 +109,9 @@ def _examine_tally() -> Iterator[Finding]:
     real = dict(shown.annotate(count=Count("pk")).order_by().values_list("instance_id", "count"))
     wrong = [pk for pk in kept.keys() | real.keys() if kept.get(pk, 0) != real.get(pk, 0)]
     if wrong:
-        yield problem(f"the counters of {_some(wrong)} do not agree with their conversations")
+        yield problem(_("the counters of %(rows)s do not agree with their conversations") % {"rows": _some(wrong)})
     else:
-        yield ok("the counters agree with the conversations")
+        yield ok(_("the counters agree with the conversations"))
 
 
 def _examine_writes() -> Iterator[Finding]:
@@ -115,9 +128,10 @@ def _examine_writes() -> Iterator[Finding]:
         transaction.set_rollback(True)
     missing = {"instance", "contact", "conversation", "message"} - logged
     if missing:
-        yield problem(f"triggers are missing: changes of {', '.join(sorted(missing))} are not logged")
+        text = _("triggers are missing: changes of %(names)s are not logged")
+        yield problem(text % {"names": ", ".join(sorted(missing))})
     else:
-        yield ok("rows can be written, and changes are logged")
+        yield ok(_("rows can be written, and changes are logged"))
 
 
 def _examine_summaries(limit: int) -> Iterator[Finding]:
@@ -132,9 +146,12 @@ def _examine_summaries(limit: int) -> Iterator[Finding]:
         if any(getattr(chat, name) != expected[name] for name in SUMMARIZED):
             wrong.append(chat.pk)
     if wrong:
-        yield problem(f"conversations {_some(wrong)} do not agree with their messages")
+        yield problem(_("conversations %(rows)s do not agree with their messages") % {"rows": _some(wrong)})
     else:
-        yield ok(f"{count:,} conversations agree with their messages")
+        yield ok(
+            _("%(count)s conversations agree with their messages")
+            % {"count": number_format(count, force_grouping=True)}
+        )
 
 
 def _examine_media(limit: int) -> Iterator[Finding]:
@@ -143,11 +160,17 @@ def _examine_media(limit: int) -> Iterator[Finding]:
     names = dict.fromkeys(named.annotate(file=F(f"media__{REFERENCE}")).values_list("file", flat=True)[:limit])
     missing = [name for name in names if not default_storage.exists(name)]
     damaged = [name for name in names if name not in missing and not _is_intact(name)]
-    for kind, found in (("missing", missing), ("damaged", damaged)):
+    for text, found in (
+        (_("%(count)d of %(all)d files of messages are missing: %(names)s"), missing),
+        (_("%(count)d of %(all)d files of messages are damaged: %(names)s"), damaged),
+    ):
         if found:
-            yield problem(f"{len(found)} of {len(names)} files of messages are {kind}: {_some(found)}")
+            yield problem(text % {"count": len(found), "all": len(names), "names": _some(found)})
     if not missing and not damaged:
-        yield ok(f"{len(names):,} files of messages are there and intact")
+        yield ok(
+            _("%(count)s files of messages are there and intact")
+            % {"count": number_format(len(names), force_grouping=True)}
+        )
 
 
 def _is_intact(name: str) -> bool:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core import checks
+from django.utils.translation import gettext as _
 
 from conversations.doctor.findings import Finding, judge_disk, ok, problem, warning
 from conversations.evolution.server_url import is_loopback
@@ -47,7 +48,7 @@ def _examine_folder(folder: Path) -> Iterator[Finding]:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(4096))
     except OSError as error:
-        yield problem(f"cannot write to {folder}: {error.strerror}")
+        yield problem(_("cannot write to %(folder)s: %(error)s") % {"folder": folder, "error": error.strerror})
         return
     usage = shutil.disk_usage(folder)
     yield from judge_disk(str(folder), usage.free, usage.total)
@@ -56,18 +57,21 @@ def _examine_folder(folder: Path) -> Iterator[Finding]:
 def _examine_address(url: str) -> Iterator[Finding]:
     parts = urlsplit(url)
     if is_loopback(parts.hostname or ""):
-        yield warning(f"PUBLIC_URL is {url}, which only this machine can reach")
+        yield warning(_("PUBLIC_URL is %(url)s, which only this machine can reach") % {"url": url})
     elif parts.scheme == "http":
-        yield warning(f"PUBLIC_URL is {url}: without TLS, everybody between can read messages and tokens")
+        yield warning(
+            _("PUBLIC_URL is %(url)s: without TLS, everybody between can read messages and tokens") % {"url": url}
+        )
     try:
         with urllib.request.urlopen(f"{url}/health/", timeout=TIMEOUT) as answer:  # noqa: S310 - the settings' own http URL
             health = json.load(answer)
     except urllib.error.HTTPError as error:
-        yield problem(f"{url}/health/ answers {error.code}; is the site running, and does the proxy lead to it?")
+        text = _("%(url)s/health/ answers %(code)d; is the site running, and does the proxy lead to it?")
+        yield problem(text % {"url": url, "code": error.code})
     except urllib.error.URLError as error:
-        yield problem(f"{url} cannot be reached from this host: {error.reason}")
+        yield problem(_("%(url)s cannot be reached from this host: %(error)s") % {"url": url, "error": error.reason})
     except (OSError, ValueError) as error:
-        yield problem(f"{url}/health/ does not answer as this site does: {error}")
+        yield problem(_("%(url)s/health/ does not answer as this site does: %(error)s") % {"url": url, "error": error})
     else:
         yield from judge_health(url, health)
         yield from _examine_certificate(url)
@@ -77,11 +81,11 @@ def judge_health(url: str, health: Any) -> Iterator[Finding]:
     """Judge the answer to a health check."""
     status = health.get("status") if isinstance(health, dict) else None
     if status == "ok":
-        yield ok(f"the site answers at {url}")
+        yield ok(_("the site answers at %(url)s") % {"url": url})
     elif status == "degraded":
-        yield warning(f"the site at {url} is degraded: {json.dumps(health)}")
+        yield warning(_("the site at %(url)s is degraded: %(state)s") % {"url": url, "state": json.dumps(health)})
     else:
-        yield problem(f"{url}/health/ does not answer as this site does")
+        yield problem(_("%(url)s/health/ does not answer as this site does") % {"url": url})
 
 
 def _examine_certificate(url: str) -> Iterator[Finding]:
@@ -97,4 +101,4 @@ def _examine_certificate(url: str) -> Iterator[Finding]:
         certificate = secure.getpeercert() or {}
     left = dt.timedelta(seconds=ssl.cert_time_to_seconds(str(certificate["notAfter"])) - time.time())
     if left < MIN_CERTIFICATE_TIME:
-        yield warning(f"the certificate of {host} ends in {left.days} days")
+        yield warning(_("the certificate of %(host)s ends in %(count)d days") % {"host": host, "count": left.days})

@@ -73,7 +73,9 @@ class MembershipManager(TableManager["Membership"]):
             instance = Instance.objects.lock(instance_id)
             user = User.objects.select_for_update(no_key=True).get(username=username)
             if self.filter(instance=instance, user=user).exists():
-                raise MembershipExists(f"The user has a role in instance {instance_id} already.")
+                raise MembershipExists(
+                    _("The user has a role in instance %(instance)s already.") % {"instance": instance_id}
+                )
             return self.create(instance=instance, user=user, role=role)
 
 
@@ -147,9 +149,9 @@ class ApiTokenManager(TableManager["ApiToken"]):
             lock_tokens(user.pk)
             live = self.live().filter(user=user)
             if made_by is not None and not live.filter(pk=made_by).exists():
-                raise TokenNotIssued("The token of this request has ended.")
+                raise TokenNotIssued(_("The token of this request has ended."))
             if live.count() >= MAX_TOKENS:
-                raise TokenNotIssued(f"There are {MAX_TOKENS} valid tokens. Revoke one first.")
+                raise TokenNotIssued(_("There are %(count)d valid tokens. Revoke one first.") % {"count": MAX_TOKENS})
             self._purge(user)
             return self.issue(user, made_by=made_by, **options)
 

@@ -43,9 +43,8 @@ def secret_bytes(secret: str) -> bytes:
     except binascii.Error:
         key = b""
     if not secret.startswith(SECRET_PREFIX) or not MIN_SECRET_BYTES <= len(key) <= MAX_SECRET_BYTES:
-        raise ValueError(
-            f"must be {SECRET_PREFIX} and the base64 of {MIN_SECRET_BYTES} to {MAX_SECRET_BYTES} random bytes"
-        )
+        text = _("must be %(prefix)s and the base64 of %(least)d to %(most)d random bytes")
+        raise ValueError(text % {"prefix": SECRET_PREFIX, "least": MIN_SECRET_BYTES, "most": MAX_SECRET_BYTES})
     return key
 
 
@@ -71,7 +70,9 @@ class WebhookSubscriptionManager(models.Manager["WebhookSubscription"]):
             TooManySubscriptions: there are `MAX_SUBSCRIPTIONS`.
         """
         if self.count() >= MAX_SUBSCRIPTIONS:
-            raise TooManySubscriptions(f"There are {MAX_SUBSCRIPTIONS} webhooks. Delete one first.")
+            raise TooManySubscriptions(
+                _("There are %(count)d webhooks. Delete one first.") % {"count": MAX_SUBSCRIPTIONS}
+            )
 
     def active(self) -> QuerySet["WebhookSubscription"]:
         """Return the subscriptions that are on."""

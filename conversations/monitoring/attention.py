@@ -49,7 +49,7 @@ def needs(instances: Collection[int] | None = None, present: State | None = None
             finding.subject or None,
             finding.name,
             BY_KIND[finding.kind].title,
-            finding.detail,
+            rules.translate_detail(finding.detail),
             BY_KIND[finding.kind].advice,
             since.get((finding.kind, finding.subject), present.at),
         )

@@ -5,10 +5,12 @@ The home page shows what holds now (`conversations.monitoring.attention`).
 """
 
 import datetime as dt
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _  # translated where people read it, as the log is English
 
 from conversations.models import Instance
@@ -21,6 +23,12 @@ MISSED_CHECKS = 5  # a regular check that was missed so often has failed
 USUAL_DAYS = (1, 2, 3, 7)  # a number is silent if it had events at this time of day, so many days ago each
 HOUR = 3600
 MAX_NAMES = 5  # that one alarm lists
+
+# What rules find, as the details of alarms are stored.
+NONE_SINCE, WAITING = _("none since %(time)s UTC"), _("%(count)s wait, the earliest for %(seconds)s s")
+LAGGING, NOT_RUN = _("by %(seconds)s s"), _("did not run since %(time)s UTC")
+DETAILS = (NONE_SINCE, WAITING, LAGGING, NOT_RUN)
+STATES = (_("close"), _("refused"), _("connecting"))  # details of "disconnected"
 
 DROPPED = (Instance.State.CLOSED, Instance.State.REFUSED)
 
@@ -35,10 +43,16 @@ class Finding(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """What is wrong, as a sentence without its full stop."""
+        """What is wrong, as an English sentence without its full stop, for the log."""
         return f"{self.name or 'The site'}: {TITLES.get(self.kind, self.kind)}" + (
             f" ({self.detail})" if self.detail else ""
         )
+
+    @property
+    def translated(self) -> str:
+        """The sentence in the language that is active."""
+        title, detail = gettext(TITLES.get(self.kind, self.kind)), translate_detail(self.detail)
+        return f"{self.name or gettext('The site')}: {title}" + (f" ({detail})" if detail else "")
 
 
 @dataclass(frozen=True)
@@ -47,7 +61,7 @@ class Rule:
 
     Attributes:
         kind: the name of the alarm.
-        title: what is wrong, in a few words.
+        title: what is wrong, in a few English words, which are marked for translation; so is the advice.
         patience: seconds for which the rule must hold before messages are sent; None for no messages.
         find: returns the details that the rule finds, each with the number that it is about or None.
         advice: what to do.
@@ -58,6 +72,15 @@ class Rule:
     patience: float | None
     find: Callable[[State], Iterable[tuple[Number | None, str]]]
     advice: str
+
+
+def translate_detail(detail: str) -> str:
+    """Return a detail, which is stored in English, in the language that is active."""
+    for template in DETAILS:
+        pattern = re.sub(r"%\\\((\w+)\\\)s", r"(?P<\1>.+)", re.escape(template))
+        if found := re.fullmatch(pattern, detail):
+            return gettext(template) % found.groupdict()
+    return gettext(detail) if detail else ""
 
 
 def find_all(state: State) -> list[Finding]:
@@ -90,7 +113,7 @@ def _pairing(state: State) -> Iterator[tuple[Number, str]]:
 def _silent(state: State) -> Iterator[tuple[Number, str]]:
     for number in state.numbers:
         if number.state not in DROPPED and number.last_event_at is not None and _is_silent(number, state):
-            yield number, f"none since {number.last_event_at:%Y-%m-%d %H:%M} UTC"
+            yield number, NONE_SINCE % {"time": f"{number.last_event_at:%Y-%m-%d %H:%M}"}
 
 
 def _is_silent(number: Number, state: State) -> bool:
@@ -106,12 +129,12 @@ def _refused(state: State) -> Iterator[tuple[Number, str]]:
 
 def _backlog(state: State) -> Iterator[tuple[None, str]]:
     if state.backlog.late > LATE_SECONDS:
-        yield None, f"{state.backlog.waiting} wait, the earliest for {state.backlog.late:.0f} s"
+        yield None, WAITING % {"count": state.backlog.waiting, "seconds": f"{state.backlog.late:.0f}"}
 
 
 def _feed(state: State) -> Iterator[tuple[None, str]]:
     if state.feed_lag > FEED_LAG_SECONDS:
-        yield None, f"by {state.feed_lag:.0f} s"
+        yield None, LAGGING % {"seconds": f"{state.feed_lag:.0f}"}
 
 
 def _webhooks(state: State) -> Iterator[tuple[None, str]]:
@@ -132,7 +155,7 @@ def _check(name: str) -> Callable[[State], Iterator[tuple[None, str]]]:
         if not result.is_ok:
             yield None, result.detail
         elif state.at - result.at > dt.timedelta(seconds=MISSED_CHECKS * seconds):
-            yield None, f"did not run since {result.at:%Y-%m-%d %H:%M} UTC"
+            yield None, NOT_RUN % {"time": f"{result.at:%Y-%m-%d %H:%M}"}
 
     return find
 

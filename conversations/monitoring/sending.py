@@ -13,11 +13,13 @@ from django.conf import settings
 from django.core.mail import EmailMessage
 from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from conversations.models import AlarmMessage
 from conversations.monitoring.alarms import finding_of
 from conversations.monitoring.http_client import send
-from conversations.monitoring.rules import BY_KIND
+from conversations.monitoring.rules import BY_KIND, translate_detail
 from logs.contexts import Context
 
 SENDING_SECONDS = 5.0  # between two looks for due messages
@@ -61,20 +63,22 @@ def lines(messages: Sequence[AlarmMessage]) -> list[str]:
     found = []
     for message in messages:
         alarm = message.alarm
-        sentence = finding_of(alarm).sentence
+        values = {"alarm": finding_of(alarm).translated, "time": f"{alarm.since:%Y-%m-%d %H:%M}"}
         if message.is_recovery:
-            found.append(f"Over: {sentence}. It began at {alarm.since:%Y-%m-%d %H:%M} UTC.")
+            found.append(_("Over: %(alarm)s. It began at %(time)s UTC.") % values)
         else:
-            advice = BY_KIND[alarm.kind].advice
-            found.append(f"{sentence}, since {alarm.since:%Y-%m-%d %H:%M} UTC. {advice}")
+            found.append(_("%(alarm)s, since %(time)s UTC.") % values + f" {_(BY_KIND[alarm.kind].advice)}")
     return found
 
 
 def _send_email(messages: Sequence[AlarmMessage]) -> None:
     first = messages[0]
-    title = finding_of(first.alarm).sentence
-    others = f" and {len(messages) - 1} more" if len(messages) > 1 else ""
-    subject = f"[WhatsAI] {'over: ' if first.is_recovery else ''}{title}{others}"
+    title = finding_of(first.alarm).translated
+    if first.is_recovery:
+        title = _("over: %(alarm)s") % {"alarm": title}
+    others = len(messages) - 1
+    more = " " + ngettext("and %(count)d more", "and %(count)d more", others) % {"count": others} if others else ""
+    subject = f"[WhatsAI] {title}{more}"
     body = "\n\n".join([*lines(messages), f"{settings.PUBLIC_URL}/admin/"])
     EmailMessage(" ".join(subject.split()), body, settings.DEFAULT_FROM_EMAIL, settings.ALARM_EMAIL).send()
 
@@ -94,8 +98,8 @@ def _as_json(message: AlarmMessage) -> dict[str, Any]:
         "state": "ended" if message.is_recovery else "raised",
         "instance_id": alarm.subject or None,
         "instance": alarm.name,
-        "title": BY_KIND[alarm.kind].title,
-        "detail": alarm.detail,
+        "title": _(BY_KIND[alarm.kind].title),
+        "detail": translate_detail(alarm.detail),
         "since": alarm.since.isoformat(),
         "ended_at": alarm.ended_at.isoformat() if alarm.ended_at else None,
     }

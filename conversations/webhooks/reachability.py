@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from django.utils.translation import gettext as _
+
 from conversations.evolution.server_url import host_of, is_loopback, is_private
 
 
@@ -14,14 +16,19 @@ def warnings(public_url: str, server_url: str, *, is_global: bool) -> Iterator[s
         is_global: whether the server's global webhook is used.
     """
     site, server = host_of(public_url), host_of(server_url)
+    names = {"url": public_url, "server": server, "host": site}
     if is_loopback(site) and server and not is_loopback(server):
-        yield f"{server} cannot reach {public_url}, which is the address of this machine for itself; set PUBLIC_URL"
-    elif is_loopback(site):
         yield (
-            f"only an Evolution server on this machine, outside of containers, can reach {public_url}; for any other"
-            " one set PUBLIC_URL"
+            _("%(server)s cannot reach %(url)s, which is the address of this machine for itself; set PUBLIC_URL")
+            % names
         )
+    elif is_loopback(site):
+        text = _(
+            "only an Evolution server on this machine, outside of containers, can reach %(url)s; for any other one set "
+            "PUBLIC_URL"
+        )
+        yield text % names
     elif is_private(site) and server and not is_private(server):
-        yield f"{server} may be unable to reach {public_url}, an address of a private network; set PUBLIC_URL"
+        yield _("%(server)s may be unable to reach %(url)s, an address of a private network; set PUBLIC_URL") % names
     if is_global and not set(".:") & set(site):
-        yield f"Evolution ignores a global webhook whose host has no dot, such as {site!r}; set PUBLIC_URL"
+        yield _("Evolution ignores a global webhook whose host has no dot, such as '%(host)s'; set PUBLIC_URL") % names

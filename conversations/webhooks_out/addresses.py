@@ -12,13 +12,29 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
 
 PORTS = {"http": 80, "https": 443}
 NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
 
 
 class AddressRefused(Exception):
-    """The address of a receiver is wrong, or is not one to which deliveries may be sent."""
+    """The address of a receiver is wrong, or is not one to which deliveries may be sent.
+
+    Args:
+        text: why, as the end of an English sentence that is marked for translation.
+        host: the value of `%(host)s` in it.
+    """
+
+    def __init__(self, text: str, host: str = "") -> None:
+        super().__init__(text % {"host": host})
+        self._text, self._host = text, host
+
+    @property
+    def translated(self) -> str:
+        """The reason in the language of the request."""
+        return gettext(self._text) % {"host": self._host}
 
 
 def check_url(url: str) -> SplitResult:
@@ -29,13 +45,13 @@ def check_url(url: str) -> SplitResult:
     """
     try:
         parts = urlsplit(url)
-        _ = parts.port
+        parts.port  # noqa: B018 - raises ValueError for a wrong port
     except ValueError:
-        raise AddressRefused("must be a URL such as https://example.com/webhook") from None
+        raise AddressRefused(_("must be a URL such as https://example.com/webhook")) from None
     if parts.scheme not in PORTS or not parts.hostname or not url.isascii() or not url.isprintable() or " " in url:
-        raise AddressRefused("must be a URL such as https://example.com/webhook")
+        raise AddressRefused(_("must be a URL such as https://example.com/webhook"))
     if parts.username is not None or parts.fragment:
-        raise AddressRefused("must be a URL without credentials and fragment")
+        raise AddressRefused(_("must be a URL without credentials and fragment"))
     return parts
 
 
@@ -62,7 +78,7 @@ def check_address(url: str) -> None:
     except ValueError:
         return
     if not settings.WEBHOOKS_ALLOW_PRIVATE and not is_public(address):
-        raise AddressRefused(f"must not lead to a private network, as {host} does")
+        raise AddressRefused(_("must not lead to a private network, as %(host)s does"), host)
 
 
 async def resolve(host: str, port: int) -> list[str]:
@@ -74,8 +90,8 @@ async def resolve(host: str, port: int) -> list[str]:
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise AddressRefused(f"the name {host} does not lead anywhere") from None
+        raise AddressRefused(_("the name %(host)s does not lead anywhere"), host) from None
     addresses = list(dict.fromkeys(str(address[0]).partition("%")[0] for *_, address in found))
     if not settings.WEBHOOKS_ALLOW_PRIVATE and not all(is_public(ip_address(address)) for address in addresses):
-        raise AddressRefused(f"{host} leads to a private network (WEBHOOKS_ALLOW_PRIVATE is not set)")
+        raise AddressRefused(_("%(host)s leads to a private network (WEBHOOKS_ALLOW_PRIVATE is not set)"), host)
     return addresses

@@ -64,7 +64,7 @@ def test_reset_sets_the_counters_to_zero() -> None:
 def test_a_pattern_removes_only_entries_that_match() -> None:
     for key in ("conversations:digest:7", "conversations:digest:70", "messages:42:x", "messages:420:x"):
         cache.set(key, key)
-    assert run("cache_clear", "messages:42:*") == "1 entries removed\n"
+    assert run("cache_clear", "messages:42:*") == "1 entry removed\n"
     assert cache.get("messages:42:x") is None
     assert cache.get("messages:420:x") == "messages:420:x"
     run("cache_clear", "conversations:digest:7")

@@ -80,7 +80,7 @@ def texts_of(client: Client, url: str, language: str) -> set[str]:
 
 
 _TAGS = re.compile(
-    r"{% block \w*class %}.*?{% endblock %}|{%\s*blocktranslate.*?%}.*?{%\s*endblocktranslate\s*%}"
+    r"{% block (?:\w*class|coltype) %}.*?{% endblock %}|{%\s*blocktranslate.*?%}.*?{%\s*endblocktranslate\s*%}"
     r"|{%.*?%}|{{.*?}}|{#.*?#}",
     re.DOTALL,
 )

@@ -63,3 +63,18 @@ def test_data_of_the_api_are_the_same_in_every_language(api: Client) -> None:
 def test_the_languages_are_those_of_the_catalogues() -> None:
     catalogues = {path.name for path in Path(settings.LOCALE_PATHS[0]).iterdir()}
     assert catalogues == {translation.to_locale(code) for code, _ in settings.LANGUAGES}
+
+
+@pytest.mark.django_db
+def test_an_error_of_the_api_is_translated_and_its_codes_are_not(api: Client) -> None:
+    english, portuguese = (
+        api.get("/api/v1/messages/?color=red", headers={"Accept-Language": tag}) for tag in ("en", PT)
+    )
+    assert (english["Content-Language"], portuguese["Content-Language"]) == ("en", "pt-br")
+    assert "Accept-Language" in portuguese["Vary"]
+    first, second = english.json(), portuguese.json()
+    assert (first["title"], first["errors"][0]["detail"]) == ("Bad Request", "Unknown parameter.")
+    assert (second["title"], second["errors"][0]["detail"]) == ("Requisição inválida", "Parâmetro desconhecido.")
+    assert [(found["code"], found["errors"][0]["code"]) for found in (first, second)] == [
+        ("invalid_parameters", "unknown")
+    ] * 2

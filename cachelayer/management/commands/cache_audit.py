@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS
+from django.utils.translation import gettext as _
 
 from cachelayer.ops.audit import Auditor
 from cachelayer.runtime.runtime import get_runtime
@@ -37,8 +38,10 @@ class Command(BaseCommand):
         runtime = get_runtime()
         if runtime.bypasses_cache:
             self.stdout.write(
-                "Nothing to audit: without REDIS_URL the entries are inside the server process, "
-                "where this command cannot read them."
+                _(
+                    "Nothing to audit: without REDIS_URL the entries are inside the server process, where this command "
+                    "cannot read them."
+                )
             )
             return
         auditor = Auditor(runtime, DEFAULT_DB_ALIAS)
@@ -49,7 +52,7 @@ class Command(BaseCommand):
                 second = auditor.compare(sorted({one.entry for one in result.differences}))
                 result.differences &= second.differences
         except StoreDown as error:
-            raise CommandError(f"the store does not answer: {error}") from None
+            raise CommandError(_("the store does not answer: %(error)s") % {"error": error}) from None
         differences = sorted(result.differences, key=str)
         if options["json"]:
             report = {**asdict(result), "differences": [asdict(one) for one in differences]}
@@ -57,8 +60,8 @@ class Command(BaseCommand):
         else:
             for one in differences:
                 self.stdout.write(f"{strip_fingerprint(one.entry)}: {one.model} {one.pk} {one.description}")
-            self.stdout.write(
-                f"Compared {result.entries} entries with {result.rows} rows; {len(differences)} rows differ."
-            )
+            counts = {"entries": result.entries, "rows": result.rows, "count": len(differences)}
+            text = _("Compared %(entries)d entries with %(rows)d rows; %(count)d rows differ.")
+            self.stdout.write(text % counts)
         if differences:
             sys.exit(1)

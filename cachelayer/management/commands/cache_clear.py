@@ -4,6 +4,8 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from cachelayer import cache
 from cachelayer.protocol.tags import UnknownNamespace
@@ -28,16 +30,18 @@ class Command(BaseCommand):
         """Invalidate the chosen entries, and print what was done."""
         if options["pattern"] is not None:
             removed = cache.clear(options["pattern"])
-            message = f"{removed} entries removed"
+            message = ngettext("%(count)d entry removed", "%(count)d entries removed", removed) % {"count": removed}
         elif options["namespace"]:
             try:
                 cache.clear_namespace(options["namespace"])
             except UnknownNamespace as error:
                 raise CommandError(str(error)) from None
-            message = f"all entries of the namespace {options['namespace']} invalidated"
+            message = _("all entries of the namespace %(name)s invalidated") % {"name": options["namespace"]}
         else:
             cache.clear_all()
-            message = "all entries invalidated"
+            message = _("all entries invalidated")
         if get_runtime().bypasses_cache:
-            message = "request recorded; the server process, which owns the cache, clears it within a second if it runs"
+            message = _(
+                "request recorded; the server process, which owns the cache, clears it within a second if it runs"
+            )
         self.stdout.write(message)

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
 
 from cachelayer.ops import statistics
 from cachelayer.runtime.metrics import Snapshot
@@ -55,15 +57,15 @@ def format_json(totals: Snapshot) -> str:
 
 def format_table(totals: Snapshot) -> str:
     """Return the counters as a table with two rows for each namespace, followed by the counts of events."""
-    rows = [["namespace", "tier", *statistics.COLUMNS, "hit rate"]]
+    rows = [[_("namespace"), _("tier"), *map(_, statistics.COLUMNS), _("hit rate")]]
     for name, counts in statistics.by_namespace(totals).items():
         rate = statistics.hit_rate(counts)
-        percentage = "" if rate is None else f"{rate:.2%}"
+        percentage = "" if rate is None else f"{number_format(100 * rate, 2)}%"
         for tier, tier_counts in statistics.by_tier(counts).items():
             is_first = tier == "local"
             numbers = [str(tier_counts.get(column, "")) for column in statistics.COLUMNS]
-            rows.append([name if is_first else "", tier, *numbers, percentage if is_first else ""])
-    lines = list(_align(rows)) if len(rows) > 1 else ["No counters yet."]
+            rows.append([name if is_first else "", _(tier), *numbers, percentage if is_first else ""])
+    lines = list(_align(rows)) if len(rows) > 1 else [_("No counters yet.")]
     lines += ["", *(f"{times:>9}  {event}" for event, times in statistics.events(totals).items())]
     return "\n".join(lines).rstrip()
 

@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from conversations.models import ApiToken, Instance, Membership, Role, Scope
 
@@ -68,10 +69,10 @@ def _issue(  # noqa: PLR0913 - the options of the command
     **_options: Any,
 ) -> dict[str, Any]:
     if days is not None and not 1 <= days <= 36_500:  # noqa: PLR2004 - a century
-        raise CommandError("--days must be between 1 and 36500")
+        raise CommandError(_("--days must be between 1 and 36500"))
     row, created = _get_or_create_user(user)
     granted = _grant(row, instance or ([ALL] if created else []), role)
-    _, token = ApiToken.objects.issue(
+    _row, token = ApiToken.objects.issue(
         row,
         name=name,
         scopes=scope or tuple(Scope),
@@ -104,7 +105,7 @@ def _instances(names: Iterable[str]) -> list[Instance]:
     rows = list(Instance.objects.filter(name__in=names).order_by("name", "pk"))
     unknown = sorted(set(names) - {row.name for row in rows})
     if unknown:
-        raise CommandError(f"no instance is named {unknown[0]!r}")
+        raise CommandError(_("no instance is named '%(name)s'") % {"name": unknown[0]})
     return rows
 
 
@@ -114,7 +115,7 @@ def _get_or_create_user(name: str) -> tuple[User, bool]:
     if user is None:
         return _create_user(name), True
     if not user.is_active:
-        raise CommandError(f"user {name!r} is inactive, so the API would reject the token")
+        raise CommandError(_("user '%(name)s' is inactive, so the API would reject the token") % {"name": name})
     return user, False
 
 
@@ -124,7 +125,7 @@ def _create_user(name: str) -> User:
     try:
         user.full_clean()
     except ValidationError as error:
-        raise CommandError(f"invalid user name: {' '.join(error.messages)}") from None
+        raise CommandError(_("invalid user name: %(reason)s") % {"reason": " ".join(error.messages)}) from None
     user.save()
     return user
 
@@ -132,7 +133,9 @@ def _create_user(name: str) -> User:
 def _revoke(tokens: Iterable[ApiToken], hint: str) -> list[ApiToken]:
     matching = [token for token in tokens if hint and token.hint.startswith(hint[: len(token.hint)])]
     if not matching:
-        raise CommandError(f"the user has no token that begins with {hint!r}; --list shows the tokens")
+        raise CommandError(
+            _("the user has no token that begins with '%(hint)s'; --list shows the tokens") % {"hint": hint}
+        )
     for token in matching:
         token.revoke()
     return matching
@@ -154,11 +157,11 @@ def _list(tokens: Iterable[ApiToken], *, as_json: bool) -> str:
     if as_json:
         return json.dumps({"tokens": rows}, ensure_ascii=False)
     lines = [
-        f"{row['hint']}…  {','.join(row['scopes'])}  {'revoked' if row['revoked_at'] else 'valid'}"
-        f"{'  until ' + row['expires_at'] if row['expires_at'] else ''}  {row['name']}".rstrip()
+        f"{row['hint']}…  {','.join(row['scopes'])}  {_('revoked') if row['revoked_at'] else _('valid')}"
+        f"{'  ' + _('until') + ' ' + row['expires_at'] if row['expires_at'] else ''}  {row['name']}".rstrip()
         for row in rows
     ]
-    return "\n".join(lines) or "The user has no tokens."
+    return "\n".join(lines) or _("The user has no tokens.")
 
 
 def _curl(token: str) -> str:
@@ -166,10 +169,13 @@ def _curl(token: str) -> str:
 
 
 def _format(report: dict[str, Any]) -> str:
-    lines = [f"Created user {report['user']}." if report["created"] else f"User {report['user']} already exists."]
+    user = {"user": report["user"]}
+    lines = [_("Created user %(user)s.") % user if report["created"] else _("User %(user)s already exists.") % user]
     if report["instances"]:
-        lines.append(f"The user has the role {report['role']} in: {', '.join(report['instances'])}.")
+        values = {"role": report["role"], "names": ", ".join(report["instances"])}
+        lines.append(_("The user has the role %(role)s in: %(names)s.") % values)
     elif not report["sees_instances"]:
-        lines.append("The user sees no instance yet: run the command again with --instance NAME.")
-    lines.append(f"New API token, which cannot be shown again:\n\n  {report['token']}\n\nTry it:\n\n{report['curl']}")
+        lines.append(_("The user sees no instance yet: run the command again with --instance NAME."))
+    lines += [_("New API token, which cannot be shown again:"), "", f"  {report['token']}", ""]
+    lines += [_("Try it:"), "", report["curl"]]
     return "\n".join(lines)

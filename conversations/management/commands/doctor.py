@@ -24,6 +24,6 @@ class Command(BaseCommand):
             findings += evolution.examine()
         order = list(Level)
         for level, text in sorted(findings, key=lambda finding: order.index(finding.level)):
-            self.stdout.write(f"{level:<8}  {text}")
+            self.stdout.write(f"{level.word:<8}  {text}")
         if any(finding.level == Level.PROBLEM for finding in findings):
             sys.exit(1)

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from conversations import startup
 from conversations.ingest import status
@@ -45,14 +48,20 @@ class Command(BaseCommand):
         if options["status"]:
             self.stdout.write("\n".join(_format(status.read())))
         elif options["replay"] is not None:
-            self.stdout.write(f"{replay.requeue(options['replay'] or None)} events queued again")
+            queued = replay.requeue(options["replay"] or None)
+            self.stdout.write(
+                ngettext("%(count)d event queued again", "%(count)d events queued again", queued) % {"count": queued}
+            )
         elif options["drain"]:
-            self.stdout.write(f"{_worker().drain()} events applied")
+            applied = _worker().drain()
+            self.stdout.write(
+                ngettext("%(count)d event applied", "%(count)d events applied", applied) % {"count": applied}
+            )
         else:
             os.nice(options["nice"])
             worker = _worker()
             for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, lambda *_: worker.stop())
+                signal.signal(number, lambda *_signal: worker.stop())
             startup.start_beside_worker()
             worker.run()
             startup.stop()
@@ -64,15 +73,18 @@ def _worker() -> Worker:
 
 
 def _format(current: status.Status) -> Iterator[str]:
-    yield f"waiting events: {current.waiting}, {current.retried} of them after a failed attempt"
-    yield f"longest delay: {current.late:.1f} s"
-    size = f"{current.failed_size / 2**20:.1f} MB"
-    yield f"failed events: {current.failed}, {size} (apply them again with `manage.py ingest --replay`)"
+    waiting = {"waiting": current.waiting, "retried": current.retried}
+    yield _("waiting events: %(waiting)d, %(retried)d of them after a failed attempt") % waiting
+    yield _("longest delay: %(seconds)s s") % {"seconds": number_format(current.late, 1)}
+    failed = {"count": current.failed, "size": number_format(current.failed_size / 2**20, 1)}
+    yield _("failed events: %(count)d, %(size)s MB (apply them again with `manage.py ingest --replay`)") % failed
     for history in current.imports:
-        title = f"import into {history.instance} of {history.received_at:%Y-%m-%d %H:%M}"
-        yield f"{title}: {history.applied} of {history.parts} parts applied"
+        values = {"name": history.instance, "time": f"{history.received_at:%Y-%m-%d %H:%M}"}
+        values |= {"applied": str(history.applied), "parts": str(history.parts)}
+        yield _("import into %(name)s of %(time)s: %(applied)s of %(parts)s parts applied") % values
     for warning in current.warnings:
-        yield f"warning: {warning.count} events of {warning.instance} were {warning.meaning}"
+        found = {"count": warning.count, "name": warning.instance, "meaning": warning.meaning}
+        yield _("warning: %(count)d events of %(name)s: %(meaning)s") % found
     yield ""
-    yield "all-time counters:"
+    yield _("all-time counters:")
     yield from (f"{count:>12}  {name}" for name, count in current.counts.items())

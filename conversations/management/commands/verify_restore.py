@@ -40,6 +40,6 @@ class Command(BaseCommand):
                 max_age=None if hours is None else dt.timedelta(hours=hours),
             )
         for level, text in findings:
-            self.stdout.write(f"{level:<8}  {text}")
+            self.stdout.write(f"{level.word:<8}  {text}")
         if any(finding.level == Level.PROBLEM for finding in findings):
             sys.exit(1)

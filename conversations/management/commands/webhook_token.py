@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.http.request import validate_host
+from django.utils.translation import gettext as _
 
 from conversations.evolution.server_url import normalize_server_url, server_key
 from conversations.models import Instance
@@ -66,7 +67,7 @@ class Command(BaseCommand):
 # --- the instance -----------------------------------------------------------------------------------------------------
 def _upsert_instance(name: str, server: str | None, *, for_server: bool | None) -> tuple[Instance, bool]:
     if reason := instances.name_error(name):
-        raise CommandError(f"the instance's name {reason}")
+        raise CommandError(_("The name %(reason)s.") % {"reason": _(reason)})
     fields = {} if for_server is None else {"is_global_webhook": for_server}
     return Instance.objects.upsert(name, _server_url(name, server), **fields)
 
@@ -81,14 +82,15 @@ def _server_url(name: str, option: str | None) -> str:
     if option is None:
         if len(stored) > 1:
             choices = ", ".join(server or NO_SERVER for server in stored)
-            raise CommandError(f"several servers have an instance of this name; choose one with --server: {choices}")
+            text = _("several servers have an instance of this name; choose one with --server: %(names)s")
+            raise CommandError(text % {"names": choices})
         return stored[0] if stored else ""
     if option == NO_SERVER:
         return ""
     try:
         url = normalize_server_url(option)
     except ValueError as error:
-        raise CommandError(f"--server {error}") from None
+        raise CommandError(f"--server {_(str(error))}") from None
     return next((server for server in stored if server_key(server) == server_key(url)), url)
 
 
@@ -120,20 +122,23 @@ def _warnings(instance: Instance, *, created: bool) -> Iterator[str]:
     url, server = settings.PUBLIC_URL, instance.server_url
     host = urlsplit(url).hostname or ""
     if settings.ALLOWED_HOSTS and not validate_host(host, settings.ALLOWED_HOSTS):
-        yield f"add {host!r}, the host of PUBLIC_URL, to ALLOWED_HOSTS; otherwise people cannot open the site there"
+        text = _(
+            "add '%(host)s', the host of PUBLIC_URL, to ALLOWED_HOSTS; otherwise people cannot open the site there"
+        )
+        yield text % {"host": host}
     yield from reachability.warnings(url, server, is_global=instance.is_global_webhook and bool(server))
     if instance.is_global_webhook and not server:
-        yield (
-            "--for-server needs --server URL; without it, the token is valid for this instance only, because no other"
-            " one is known to be on its server"
+        yield _(
+            "--for-server needs --server URL; without it, the token is valid for this instance only, because no other "
+            "one is known to be on its server"
         )
     others = [other.server_url for other in Instance.objects.by_name(instance.name) if other.pk != instance.pk]
     if created and others:
         servers = ", ".join(other or NO_SERVER for other in others)
-        yield (
-            f"this is a second instance named {instance.name!r}; to use the one that exists, pass --server with"
-            f" {servers}"
+        text = _(
+            "this is a second instance named '%(name)s'; to use the one that exists, pass --server with %(servers)s"
         )
+        yield text % {"name": instance.name, "servers": servers}
 
 
 def _curl(server: str, path: str, body: dict[str, Any] | None = None) -> str:
@@ -147,23 +152,29 @@ def _curl(server: str, path: str, body: dict[str, Any] | None = None) -> str:
 def _format(report: dict[str, Any]) -> Iterator[str]:
     """Yield the lines of the report for a person."""
     server = report["server"]
-    name = f"{report['instance']} of {server}" if server else report["instance"]
-    title = f"Created instance {name}." if report["created"] else f"Instance {name} already exists."
-    yield from (f"{title} New webhook token, which cannot be shown again:", "", f"  {report['token']}")
-    yield from ("", f"Evolution will post to {report['url']}")
-    yield from ("", "If the instance exists in Evolution, set its webhook:", "", report["curl"])
+    name = {"name": f"{report['instance']} ({server})" if server else report["instance"]}
+    yield _("Created instance %(name)s.") % name if report["created"] else _("Instance %(name)s already exists.") % name
+    yield from (_("New webhook token, which cannot be shown again:"), "", f"  {report['token']}")
+    yield from ("", _("Evolution will post to %(url)s") % {"url": report["url"]})
+    yield from ("", _("If the instance exists in Evolution, set its webhook:"), "", report["curl"])
     if report["body"]["webhook"]["base64"]:
-        yield from ("", "A connected number sends media only after its next connection, so restart it once:", "")
+        yield from ("", _("A connected number sends media only after its next connection, so restart it once:"), "")
         yield report["restart"]
-    yield from ("", "To import the history of a number, run this before you pair it. WhatsApp sends the history only")
-    yield from ("while a number is paired: log a paired one out, and pair it again.", "", report["history"])
-    yield from ("", f"Or paste this as the body of POST {server}{report['path']}:", "")
+    yield from ("", _("To import the history of a number, run this before you pair it."))
+    yield _("WhatsApp sends the history only while a number is paired: log a paired one out, and pair it again.")
+    yield from ("", report["history"])
+    yield from ("", _("Or paste this as the body of POST %(url)s:") % {"url": f"{server}{report['path']}"}, "")
     yield json.dumps(report["body"], indent=2)
-    yield from ("", "If the instance is new in Evolution, this body creates it, and imports the history:", "")
+    yield from ("", _("If the instance is new in Evolution, this body creates it, and imports the history:"), "")
     yield from (f"POST {server}/instance/create", "", json.dumps(report["create"], indent=2))
     if report["global"]:
-        yield from ("", "Or configure all instances of the server with these environment variables of Evolution:", "")
+        yield from (
+            "",
+            _("Or configure all instances of the server with these environment variables of Evolution:"),
+            "",
+        )
         yield from (f"{name}={value}" for name, value in report["global"].items())
-        yield from ("", "A global webhook contains no media, unless Evolution stores them in S3.")
+        yield from ("", _("A global webhook contains no media, unless Evolution stores them in S3."))
     if report["old_token_until"]:
-        yield from ("", f"The old token is valid until {report['old_token_until']}. --revoke-old revokes it now.")
+        text = _("The old token is valid until %(time)s. --revoke-old revokes it now.")
+        yield from ("", text % {"time": report["old_token_until"]})

@@ -186,7 +186,7 @@ def test_an_ambiguous_name_requires_a_server() -> None:
 
 @pytest.mark.parametrize("name", ["", "  ", "a/b", "..", "n" * 256, "a\nb"])
 def test_a_name_that_cannot_be_in_a_url_is_an_error(name: str) -> None:
-    with pytest.raises(CommandError, match="the instance's name"):
+    with pytest.raises(CommandError, match="The name"):
         run_command(name)
     assert not Instance.objects.exists()
 
