@@ -34,6 +34,7 @@ class Access:
         limited_to: the primary keys of the instances to which the token is limited; None for no limit.
         token_id: the primary key of the token; None for a user without a token.
         expires_at: when the token ends; None for never.
+        session_key: the session in which the user has logged in; None for a token.
     """
 
     user_id: int
@@ -43,6 +44,7 @@ class Access:
     limited_to: frozenset[int] | None = None
     token_id: int | None = None
     expires_at: dt.datetime | None = None
+    session_key: str | None = None
 
     @cached_property
     def readable(self) -> frozenset[int] | None:

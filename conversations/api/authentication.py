@@ -7,6 +7,7 @@ live are looked up in the database. No valid token is delayed, except a new one 
 
 from collections.abc import Callable
 from copy import copy
+from dataclasses import replace
 from math import ceil
 from typing import cast
 
@@ -69,7 +70,9 @@ class SessionAuthentication(authentication.SessionAuthentication):
         """Return the user who has logged in and the user's rights; None without a session."""
         found = super().authenticate(request)
         access = access_of_user(found[0]) if found else None
-        return (found[0], access) if found and access else None
+        if found is None or access is None:
+            return None
+        return found[0], replace(access, session_key=request._request.session.session_key)  # noqa: SLF001 - documented by DRF
 
 
 def bearer_of_request(

@@ -3,15 +3,12 @@
 from collections.abc import Callable, Collection
 from typing import TypeVar
 
-from django.contrib.auth import HASH_SESSION_KEY
 from django.contrib.auth.models import User
-from django.contrib.sessions.models import Session
 from django.db import close_old_connections
-from django.utils import timezone
-from django.utils.crypto import constant_time_compare
 
 from conversations.access.policy import Access
 from conversations.access.reading import access_of_user, bearer_of_token_id
+from conversations.access.sessions import is_live
 from conversations.api.change_pages import CursorUnknown, as_event, read_page
 from conversations.api.query_params import MAX_PAGE_ROWS
 from conversations.changes import log
@@ -66,22 +63,9 @@ def _access(credentials: Credentials) -> Access | None:
         bearer = bearer_of_token_id(credentials.token_id)
         return bearer.access if bearer else None
     user = User.objects.filter(pk=credentials.user_id).first()
-    if user is None or (credentials.session_key is not None and not _is_live(credentials.session_key, user)):
+    if user is None or credentials.session_key is None or not is_live(credentials.session_key, user):
         return None
     return access_of_user(user)
-
-
-def _is_live(session_key: str, user: User) -> bool:
-    """Return whether a session has not ended; a new password ends the sessions of the user."""
-    session = Session.objects.filter(session_key=session_key, expire_date__gt=timezone.now()).first()
-    if session is None:
-        return False
-    known = str(session.get_decoded().get(HASH_SESSION_KEY, ""))
-    return any(constant_time_compare(known, valid) for valid in _hashes(user))
-
-
-def _hashes(user: User) -> list[str]:
-    return [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
 
 
 def _with_connection(read: Callable[[], T]) -> T:

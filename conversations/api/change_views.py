@@ -166,7 +166,7 @@ class EventsView(APIView):
 
     Each event `changes` has the content of an answer of `changes/`, and its `cursor` as its id. A client that connects
     again with the id of the last event in the header `Last-Event-ID`, as browsers do, misses nothing. The stream ends
-    within a second after its token, user or access.
+    within a second after its token, session, user or access.
     """
 
     authentication_classes = [TokenAuthentication, EventTicketAuthentication, SessionAuthentication]
@@ -223,9 +223,7 @@ def follow_changes(request: Request, selection: Selection, batch: Batch, seconds
     if leave is None:
         raise CannotFollow
     access = access_of(request)
-    is_session = isinstance(request.successful_authenticator, SessionAuthentication)
-    session_key = request.session.session_key if is_session else None
-    credentials = Credentials(access.user_id, access.token_id, session_key, access.readable_key)
+    credentials = Credentials(access.user_id, access.token_id, access.session_key, access.readable_key)
     try:
         leave(Subscription(selection, batch.end, batch.history, credentials, seconds, bool(batch.steps)))
     except TooManyFollowersError as error:

@@ -1,5 +1,6 @@
 """Issues tickets, and authenticates requests for media and for the event stream with them."""
 
+from dataclasses import replace
 from time import time
 from typing import Any
 
@@ -17,6 +18,7 @@ from rest_framework.views import APIView
 from cachelayer.orm.managers import MAX_ID
 from conversations.access.policy import Access
 from conversations.access.reading import Bearer, access_of_user, bearer_of_token_id
+from conversations.access.sessions import find_session_key, is_live, session_digest
 from conversations.api.negotiation import JSONOnlyNegotiation
 from conversations.api.permissions import access_of
 from conversations.api.query_params import Parameters
@@ -44,7 +46,7 @@ class TicketAuthentication(BaseAuthentication):
         if text is None:
             return None
         ticket = read(text, self.purpose, time())
-        found = _bearer(ticket) if ticket is not None and self.permits(ticket, request) else None
+        found = self.bearer(ticket) if ticket is not None and self.permits(ticket, request) else None
         if found is None:
             raise AuthenticationFailed(_("The ticket is invalid."), code="invalid_ticket")
         bind(user=found.user.pk)
@@ -53,6 +55,14 @@ class TicketAuthentication(BaseAuthentication):
     def permits(self, ticket: Ticket, request: Request) -> bool:  # noqa: ARG002 - for subclasses
         """Return whether a ticket may be used for a request."""
         return True
+
+    def bearer(self, ticket: Ticket) -> Bearer | None:
+        """Return the user behind a ticket and what is permitted now; None if the token or the user has ended."""
+        if ticket.token_id is not None:
+            return bearer_of_token_id(ticket.token_id)
+        user = User.objects.filter(pk=ticket.user_id).first()
+        access = access_of_user(user) if user else None
+        return Bearer(user, access) if user and access else None
 
 
 class MediaTicketAuthentication(TicketAuthentication):
@@ -75,14 +85,15 @@ class EventTicketAuthentication(TicketAuthentication):
     name = "event_ticket"
     description = "An event ticket of `event-ticket/`, for `EventSource`, which cannot send a header."
 
-
-def _bearer(ticket: Ticket) -> Bearer | None:
-    """Return the user behind a ticket and what is permitted now; None if the token or the user has ended."""
-    if ticket.token_id is not None:
-        return bearer_of_token_id(ticket.token_id)
-    user = User.objects.filter(pk=ticket.user_id).first()
-    access = access_of_user(user) if user else None
-    return Bearer(user, access) if user and access else None
+    def bearer(self, ticket: Ticket) -> Bearer | None:
+        """Return the same as the base class, with the session of the ticket; None also if the session has ended."""
+        found = super().bearer(ticket)
+        if found is None or ticket.token_id is not None:
+            return found
+        session_key = find_session_key(ticket.session)
+        if session_key is None or not is_live(session_key, found.user):
+            return None
+        return Bearer(found.user, replace(found.access, session_key=session_key))
 
 
 class TicketScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # the base class has an untyped __init_subclass__
@@ -141,9 +152,11 @@ class EventTicketView(APIView):
     def get(self, request: Request) -> Response:
         """Get a text that, as `?ticket=…`, lets a browser's `EventSource` open `events/` for 15 to 30 minutes.
 
-        The end of the ticket does not end a stream, the end of its token or user does.
+        The end of the ticket does not end a stream, the end of its token, session or user does.
         """
-        return _answer(issue(access_of(request), time()), Purpose.EVENTS)
+        access = access_of(request)
+        session = session_digest(access.session_key) if access.session_key else ""
+        return _answer(issue(access, time(), session=session), Purpose.EVENTS)
 
 
 def _answer(ticket: Ticket, purpose: Purpose) -> Response:

@@ -33,7 +33,7 @@ class Credentials:
     Attributes:
         user_id: the user.
         token_id: the API token; None for a user who has logged in.
-        session_key: the session of a user who has logged in; None for a token or a ticket.
+        session_key: the session of a user who has logged in; None for a token.
         readable_key: names the instances whose rows could be read when following began (`Access.readable_key`).
     """
 

@@ -10,10 +10,11 @@ from conversations.api.tickets import PERIOD, Purpose, Ticket, issue, read, sign
 
 @given(st.integers(1, 2**62), st.none() | st.integers(1, 2**62), st.none() | st.integers(1, 2**62))
 def test_a_ticket_is_read_as_it_was_signed(user: int, token: int | None, message: int | None) -> None:
-    ticket = Ticket(user, token, message, 1000)
-    for purpose in Purpose:
-        assert read(sign(ticket, purpose), purpose, 999.9) == ticket
-        assert read(sign(ticket, purpose), purpose, 1000) is None
+    for session in ("", "f" * 64):
+        ticket = Ticket(user, token, message, 1000, session)
+        for purpose in Purpose:
+            assert read(sign(ticket, purpose), purpose, 999.9) == ticket
+            assert read(sign(ticket, purpose), purpose, 1000) is None
 
 
 def test_a_ticket_is_not_valid_for_another_purpose() -> None:
