@@ -7,13 +7,14 @@ later.
 """
 
 import asyncio
-import socket
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
 from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _
+
+from conversations.webhooks_out.name_lookups import TooManyLookupsError, lookups
 
 PORTS = {"http": 80, "https": 443}
 NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
@@ -88,10 +89,12 @@ async def resolve(host: str, port: int) -> list[str]:
         AddressRefused: the name does not exist, or leads to a private network, even if only one of its addresses does.
     """
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.wrap_future(lookups.start(host, port))
+    except TooManyLookupsError:
+        raise AddressRefused(_("the name %(host)s was not looked up: too many others do not answer"), host) from None
     except (OSError, UnicodeError):
         raise AddressRefused(_("the name %(host)s does not lead anywhere"), host) from None
-    addresses = list(dict.fromkeys(str(address[0]).partition("%")[0] for *_, address in found))
+    addresses = [address.partition("%")[0] for address in found]
     if not settings.WEBHOOKS_ALLOW_PRIVATE and not all(is_public(ip_address(address)) for address in addresses):
         raise AddressRefused(_("%(host)s leads to a private network (WEBHOOKS_ALLOW_PRIVATE is not set)"), host)
     return addresses
