@@ -32,6 +32,7 @@ from conversations.evolution.media_names import REFERENCE, REMOVED
 from conversations.evolution.thumbnails import THUMBNAIL
 from conversations.media import thumbnails
 from conversations.media.file_types import HEAD_BYTES, detect, download_name
+from conversations.media.storage import seek_part
 from conversations.models import Message
 from conversations.models.stored_media import has_thumbnail, stored_name
 from logs.contexts import Context
@@ -80,7 +81,7 @@ class FilePart:
     """A part of an open file, as a file that can be read once."""
 
     def __init__(self, file: "File[bytes]", part: ByteRange) -> None:
-        file.seek(part.first)
+        seek_part(file, part.first, part.length)
         self._file = file
         self._left = part.length
 

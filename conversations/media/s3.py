@@ -1,7 +1,8 @@
 """Stores media files in a bucket of S3, or of a server that is compatible with it.
 
 Files are read with the client of django-storages, because its own files are read whole to send a part of them. Errors
-of the network and of the server become `OSError`, as of a disk.
+of the network and of the server become `OSError`, as of a disk. Requests of this site wait for the server, so it is
+asked once, not for long, and not while it is known to be away (`conversations.media.remote_server`).
 """
 
 import datetime as dt
@@ -15,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.core.files.base import File
 from storages.backends.s3 import S3Storage
 
+from conversations.media.remote_server import RemoteServer
 from conversations.media.storage import StoredFile
 
 if TYPE_CHECKING:
@@ -22,9 +24,9 @@ if TYPE_CHECKING:
 
 MISSING = ("404", "NoSuchKey")
 CONFIG = Config(
-    connect_timeout=5,
-    read_timeout=30,
-    retries={"max_attempts": 2},
+    connect_timeout=2,
+    read_timeout=5,
+    retries={"total_max_attempts": 1},
     # Servers that are only compatible do not know the newer checksums.
     request_checksum_calculation="when_required",
     response_checksum_validation="when_required",
@@ -43,7 +45,7 @@ def translated_errors() -> Iterator[None]:
             raise FileNotFoundError from None
         raise OSError(f"the media server answers {code}") from None
     except BotoCoreError as error:
-        raise OSError(f"the media server cannot be reached: {type(error).__name__}") from None
+        raise ConnectionError(f"the media server cannot be reached: {type(error).__name__}") from None
 
 
 class S3File(BufferedIOBase):
@@ -55,7 +57,9 @@ class S3File(BufferedIOBase):
         self.name = key
         self.size: int = client.head_object(**self._address)["ContentLength"]
         self._position = 0
+        self._expected = 0
         self._body: StreamingBody | None = None
+        self._left = 0  # bytes of the body
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Set the position of the next read, from the start of the file (0) or its end (2)."""
@@ -63,22 +67,34 @@ class S3File(BufferedIOBase):
         self._position = offset + (self.size if whence == 2 else 0)  # noqa: PLR2004 - `os.SEEK_END`
         return self._position
 
+    def expect(self, length: int) -> None:
+        """See `conversations.media.storage.Expecting`."""
+        self._expected = length
+
     def read(self, size: int | None = -1) -> bytes:
-        """Return the next bytes, at most `size`, or all; b"" at the end."""
-        if self._position >= self.size:
+        """Return the next bytes, at most `size`, or all; b"" at the end. The server sends no more than is expected."""
+        rest = self.size - self._position
+        wanted = rest if size is None or size < 0 else min(size, rest)
+        if wanted <= 0:
             return b""
         with translated_errors():
-            if self._body is None:
-                found = self._client.get_object(**self._address, Range=f"bytes={self._position}-")
-                self._body = found["Body"]
-            content: bytes = self._body.read(None if size is None or size < 0 else size)
+            if self._body is None or self._left < wanted:
+                self._open_body(min(max(wanted, self._expected), rest))
+            content: bytes = self._body.read(wanted) if self._body else b""
         self._position += len(content)
+        self._left -= len(content)
         return content
 
     def close(self) -> None:
         """Close the connection."""
         self._close_body()
         super().close()
+
+    def _open_body(self, length: int) -> None:
+        self._close_body()
+        last = self._position + length - 1
+        self._body = self._client.get_object(**self._address, Range=f"bytes={self._position}-{last}")["Body"]
+        self._left, self._expected = length, 0
 
     def _close_body(self) -> None:
         if self._body is not None:
@@ -92,6 +108,7 @@ class S3MediaStorage(S3Storage):  # type: ignore[misc]  # django-storages has no
     def __init__(self, **options: Any) -> None:
         config = CONFIG.merge(COMPATIBLE) if options.get("endpoint_url") else CONFIG
         super().__init__(client_config=config, file_overwrite=True, **options)
+        self._server = RemoteServer()
 
     @property
     def client(self) -> Any:
@@ -102,24 +119,30 @@ class S3MediaStorage(S3Storage):  # type: ignore[misc]  # django-storages has no
         """Return the key of a file in the bucket."""
         return str(self._normalize_name(name))
 
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Ask the server in the block, for a request of this site, and translate its errors."""
+        with self._server.asking(), translated_errors():
+            yield
+
     def _open(self, name: str, mode: str = "rb") -> "File[bytes]":  # noqa: ARG002 - Django defines the signature
-        with translated_errors():
+        with self._asking():
             return File(cast("Any", S3File(self.client, self.bucket_name, self.key(name))), name)
 
     def _save(self, name: str, content: "File[bytes]") -> str:
-        with translated_errors():
+        with self._asking():
             return str(super()._save(name, content))
 
     def exists(self, name: str) -> bool:
         """Return whether a file exists."""
-        with suppress(FileNotFoundError), translated_errors():
+        with suppress(FileNotFoundError), self._asking():
             self.client.head_object(Bucket=self.bucket_name, Key=self.key(name))
             return True
         return False
 
     def delete(self, name: str) -> None:
         """Delete a file if it exists."""
-        with translated_errors():
+        with self._asking():
             self.client.delete_object(Bucket=self.bucket_name, Key=self.key(name))
 
     def touch(self, name: str) -> bool:  # noqa: ARG002 - as in the other storage
@@ -146,6 +169,6 @@ class S3MediaStorage(S3Storage):  # type: ignore[misc]  # django-storages has no
         with suppress(FileNotFoundError), translated_errors():
             found = self.client.head_object(Bucket=self.bucket_name, Key=self.key(name))
             if found["LastModified"] < moment:
-                self.delete(name)
+                self.client.delete_object(Bucket=self.bucket_name, Key=self.key(name))
                 return True
         return False

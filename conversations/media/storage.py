@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast, runtime_checkable
 from uuid import uuid4
 
 from django.core.files.storage import FileSystemStorage, default_storage
@@ -42,6 +42,21 @@ class SweptStorage(Protocol):
 
     def delete_older(self, name: str, moment: dt.datetime) -> bool:
         """Delete a file unless it was received at `moment` or later; return whether it was deleted."""
+
+
+@runtime_checkable
+class Expecting(Protocol):
+    """An open file on another server, which should not send more than is read."""
+
+    def expect(self, length: int) -> None:
+        """Note that the next `length` bytes will be read, in several steps."""
+
+
+def seek_part(file: "File[bytes]", first: int, length: int) -> None:
+    """Set the position of an open file, from which `length` bytes will be read."""
+    file.seek(first)
+    if isinstance(file.file, Expecting):
+        file.file.expect(length)
 
 
 def swept_storage() -> SweptStorage:

@@ -1,13 +1,15 @@
 """The ASGI application of the server: receives whole requests and runs the WSGI application in threads.
 
 A thread starts when a request is complete, and is free when its response is; a slow client costs no thread. Health
-checks have threads of their own, so that they are answered while all others are busy. Requests are refused before so
+checks have threads of their own, so that they are answered while all others are busy. Requests for media have half of
+the threads, because the server of a bucket may hang. Requests are refused before so
 many run that a health check would find no free connection.
 """
 
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any
 from wsgiref.types import WSGIApplication
@@ -30,11 +32,15 @@ from whatsai.server.request_body import (
 )
 from whatsai.server.sending import SendingMemory
 from whatsai.server.stage import Stage
-from whatsai.server.threads import RequestThreads, TooManyRequestsError
+from whatsai.server.threads import RequestThreads, Share, TooManyRequestsError
 from whatsai.server.wsgi import Response, Scope, build_environ, error_response, respond
 
 Send = Callable[[Message], Awaitable[None]]
 
+# Paths of files that may be in a bucket: their requests wait for its server.
+MEDIA = re.compile(r"/api/v1/messages/[0-9]+/(media|thumbnail)/?", re.ASCII)
+MAX_WAITING_MEDIA = 200  # requests for media that may wait for a thread; a page shows a hundred pictures
+MEDIA_READERS = 4  # threads that read media which are being sent
 LARGE_BODIES = re.compile(rb"/+webhooks/")  # paths whose bodies may have `MAX_BYTES`
 OTHER_MAX_BYTES = MEMORY_BYTES - 1  # for all other paths: what anybody may send takes no space on the disk
 CHUNK_BYTES = 64 * 1024  # of a response, written at once
@@ -75,6 +81,8 @@ class Application:
             name: RequestThreads(name, 1, len(HEALTH_METHODS)) for name in set(health.PATHS.values())
         }
         self._checks: dict[tuple[str, str], asyncio.Future[Response]] = {}  # the latest of each check and method
+        self._media_share = Share(self._threads, max(1, threads // 2), MAX_WAITING_MEDIA)
+        self._media_readers = ThreadPoolExecutor(MEDIA_READERS, thread_name_prefix="media")
         health.watch(self._threads)
         self._space = space or SpoolSpace()
         self._sending = SendingMemory(max_sending_bytes)
@@ -113,7 +121,7 @@ class Application:
             return
         try:
             async with self._sending.limit(FILE_BYTES if response.file else len(response.content)):
-                await _send(response, send)
+                await _send(response, send, self._media_readers if _is_media(scope) else None)
             if not body.is_complete:
                 await _drain(receive)
         except TimeoutError:
@@ -150,7 +158,8 @@ class Application:
             if check is not None:
                 response = await self._check_health(check, scope["method"], environ)
             else:
-                response = await self._threads.run(respond, self._wsgi, environ)
+                threads = self._media_share if _is_media(scope) else self._threads
+                response = await threads.run(respond, self._wsgi, environ)
         finally:
             scope["enter_stage"](Stage.CLIENT)
         body.file.seek(0, 2)
@@ -179,6 +188,10 @@ class Application:
         return await asyncio.shield(running)
 
 
+def _is_media(scope: Scope) -> bool:
+    return MEDIA.fullmatch(scope["path"]) is not None
+
+
 def _content_length(scope: Scope) -> int:
     return int(_header(scope, b"content-length") or 0)
 
@@ -187,23 +200,24 @@ def _header(scope: Scope, searched: bytes) -> bytes:
     return next((value for name, value in scope["headers"] if name == searched), b"")
 
 
-async def _send(response: Response, send: Send) -> None:
-    """Send a response; give up if the client takes a chunk too slowly."""
+async def _send(response: Response, send: Send, readers: Executor | None) -> None:
+    """Send a response, whose file some threads read; give up if the client takes a chunk too slowly."""
     await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
     if response.file is None:
         for start in range(0, len(response.content), CHUNK_BYTES):
             await _send_chunk(response.content[start : start + CHUNK_BYTES], send)
     else:
-        await _send_file(response.file, send)
+        await _send_file(response.file, send, readers)
     await send({"type": "http.response.body"})
 
 
-async def _send_file(file: Any, send: Send) -> None:
+async def _send_file(file: Any, send: Send, readers: Executor | None) -> None:
+    loop = asyncio.get_running_loop()
     try:
-        while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+        while chunk := await loop.run_in_executor(readers, file.read, CHUNK_BYTES):
             await _send_chunk(chunk, send)
     finally:
-        await asyncio.to_thread(file.close)
+        await loop.run_in_executor(readers, file.close)
 
 
 async def _send_chunk(chunk: bytes, send: Send) -> None:

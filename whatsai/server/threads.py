@@ -1,4 +1,7 @@
-"""The threads that run requests: how many requests may wait for them, and which threads are stuck in a request."""
+"""The threads that run requests: how many requests may wait for them, and which threads are stuck in a request.
+
+Requests that may wait for another server have a share of the threads, so that others always find a free one.
+"""
 
 import asyncio
 import threading
@@ -57,3 +60,43 @@ class RequestThreads:
             return function()
         finally:
             del self._started_at[thread]
+
+
+class Share:
+    """A share of the threads, for requests that may wait for another server. Only the event loop may use it.
+
+    Args:
+        threads: all threads.
+        running: the number of threads that the requests may have at once.
+        waiting: the number of requests that may wait for one of these.
+    """
+
+    def __init__(self, threads: RequestThreads, running: int, waiting: int) -> None:
+        self._threads = threads
+        self._turns = asyncio.Semaphore(running)
+        self._free = running + waiting
+
+    async def run(
+        self, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Result:
+        """Call a function in a thread and return its result.
+
+        Raises:
+            TooManyRequestsError: too many requests of this kind run or wait.
+        """
+        if not self._free:
+            raise TooManyRequestsError
+        self._free -= 1
+        try:
+            await self._turns.acquire()
+        except BaseException:
+            self._free += 1
+            raise
+        # A thread may be busy for longer than its client waits, so the task counts, and not this coroutine.
+        running = asyncio.ensure_future(self._threads.run(function, *args, **kwargs))
+        running.add_done_callback(self._release)
+        return await asyncio.shield(running)
+
+    def _release(self, _running: "asyncio.Future[Result]") -> None:
+        self._turns.release()
+        self._free += 1

@@ -3,9 +3,9 @@
 import datetime as dt
 import os
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
-from socket import socket
+from socket import create_server, socket
 from typing import Any
 
 import pytest
@@ -14,10 +14,12 @@ from django.contrib.auth.models import User
 from django.core.files.base import ContentFile
 from rest_framework.test import APIClient
 
+from conversations.api.byte_range import ByteRange
+from conversations.api.media import FilePart
 from conversations.evolution.media_names import media_name
 from conversations.ingest.inbox.media import extract_media
 from conversations.ingest.worker.media_retention import sweep
-from conversations.media import s3
+from conversations.media import remote_server, s3
 from conversations.media.s3 import S3MediaStorage
 from conversations.models import ApiToken
 from tests.conversations.media.buckets import BUCKET, server
@@ -117,6 +119,71 @@ def test_a_server_that_is_away_is_an_os_error(offline: S3MediaStorage) -> None:
     for action in actions:
         with pytest.raises(OSError, match="cannot be reached"):
             action()
+
+
+class Hung:
+    """A server that accepts connections and never answers."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(s3, "CONFIG", s3.CONFIG.merge(Config(read_timeout=0.1)))
+        self._listener = create_server(("127.0.0.1", 0))
+        self._listener.settimeout(0)
+        url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        keys = {"region_name": "x", "access_key": "a", "secret_key": "b"}
+        self.storage = S3MediaStorage(bucket_name=BUCKET, endpoint_url=url, **keys)
+        self._accepted: list[socket] = []
+
+    @property
+    def connections(self) -> int:
+        with suppress(BlockingIOError):
+            while True:
+                self._accepted.append(self._listener.accept()[0])
+        return len(self._accepted)
+
+    def close(self) -> None:
+        for one in (self._listener, *self._accepted):
+            one.close()
+
+
+def test_a_server_that_hangs_is_asked_once_and_then_not_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote_server, "AWAY_SECONDS", 3600.0)
+    with closing(Hung(monkeypatch)) as hung:
+        actions: tuple[Callable[[], Any], ...] = (
+            lambda: hung.storage.open(NAME),
+            lambda: hung.storage.save(NAME, ContentFile(b"x")),
+            lambda: hung.storage.exists(NAME),
+        )
+        for action in actions:
+            with pytest.raises(OSError, match="cannot be reached"):
+                action()
+        assert hung.connections == 1
+
+
+class Requests:
+    """Records what `Range` a bucket is asked for."""
+
+    def __init__(self, storage: S3MediaStorage) -> None:
+        self.ranges: list[str] = []
+        storage.client.meta.events.register("before-send.s3.GetObject", self._note)
+
+    def _note(self, request: Any, **_: Any) -> None:
+        found = request.headers["Range"]
+        self.ranges.append(found.decode() if isinstance(found, bytes) else found)
+
+
+def test_the_server_is_asked_for_no_more_than_is_read(storage: S3MediaStorage) -> None:
+    storage.save(NAME, ContentFile(CONTENT))
+    requests = Requests(storage)
+    with storage.open(NAME) as file:
+        assert file.read(64) == CONTENT[:64]
+        part = FilePart(file, ByteRange(7, 7))
+        assert (part.read(65536), part.read(65536)) == (CONTENT[7:8], b"")
+        part = FilePart(file, ByteRange(100, 200_099))
+        assert b"".join(iter(lambda: part.read(65536), b"")) == CONTENT[100:200_100]
+        file.seek(len(CONTENT) - 2)
+        assert file.read(10) == CONTENT[-2:]
+    last = len(CONTENT) - 1
+    assert requests.ranges == ["bytes=0-63", "bytes=7-7", "bytes=100-200099", f"bytes={last - 1}-{last}"]
 
 
 @pytest.mark.django_db

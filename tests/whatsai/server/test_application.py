@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.waiting import TIMEOUT
-from whatsai.server.application import FILE_BYTES, Application
+from whatsai.server.application import FILE_BYTES, MEDIA_READERS, Application
 from whatsai.server.request_body import SpoolSpace
 
 
@@ -179,5 +179,61 @@ def test_the_unfinished_uploads_of_one_sender_leave_space_to_others() -> None:
         again = await Upload(application, "greedy").send(150_000)
         assert (await again.send(100_000)).status == 503
         assert await again.end() == 503
+
+    asyncio.run(run())
+
+
+class HungBucket:
+    """A WSGI application that waits for a bucket which never answers, before the answer or while a file is read."""
+
+    def __init__(self) -> None:
+        self.waiting = threading.Semaphore(0)
+        self.release = threading.Event()
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        start_response("200 OK", [])
+        if environ["PATH_INFO"].endswith("/thumbnail/"):
+            self.read()
+        is_media = environ["PATH_INFO"].endswith("/media/")
+        return environ["wsgi.file_wrapper"](self if is_media else BytesIO(b"others"))
+
+    def read(self, _size: int = -1) -> bytes:
+        self.waiting.release()
+        self.release.wait(TIMEOUT)
+        return b""
+
+    def close(self) -> None:
+        return
+
+
+async def get(application: Application, path: str) -> bytes:
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await application(scope(path), receive, send)
+    return b"".join(message.get("body", b"") for message in sent)
+
+
+@pytest.mark.parametrize(("file", "threads"), [("media", MEDIA_READERS), ("thumbnail", 2)])
+def test_media_that_hang_leave_threads_to_others(file: str, threads: int) -> None:
+    """All threads waited for the server of a bucket that accepted connections and never answered."""
+
+    async def run() -> None:
+        bucket = HungBucket()
+        application = Application(bucket, 4, 1000)
+        media = [asyncio.create_task(get(application, f"/api/v1/messages/{pk}/{file}/")) for pk in range(100)]
+        for _ in range(threads):
+            assert await asyncio.to_thread(bucket.waiting.acquire, timeout=TIMEOUT)
+        try:
+            for path in ("/static/x.css", "/api/v1/messages/"):
+                assert await asyncio.wait_for(get(application, path), TIMEOUT / 2) == b"others"
+        finally:
+            bucket.release.set()
+        await asyncio.gather(*media)
 
     asyncio.run(run())

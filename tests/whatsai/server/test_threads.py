@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from tests.waiting import TIMEOUT
-from whatsai.server.threads import RequestThreads, TooManyRequestsError
+from whatsai.server.threads import RequestThreads, Share, TooManyRequestsError
 
 
 def test_the_result_of_a_function_is_returned_and_its_error_raised() -> None:
@@ -56,5 +56,33 @@ def test_threads_that_run_one_request_for_long_are_counted() -> None:
         release.set()
         await asyncio.gather(*tasks, queued)
         assert threads.count_stuck(0) == 0
+
+    asyncio.run(run())
+
+
+def test_a_share_leaves_threads_to_others_also_when_its_clients_have_gone() -> None:
+    async def run() -> None:
+        threads, started, release = RequestThreads("test", 2, 100), threading.Event(), threading.Event()
+        share = Share(threads, 1, 2)
+
+        def wait() -> bool:
+            started.set()
+            return release.wait(TIMEOUT)
+
+        gone = asyncio.create_task(share.run(wait))
+        assert await asyncio.to_thread(started.wait, TIMEOUT)
+        waiting = [asyncio.create_task(share.run(release.wait)) for _ in range(2)]
+        await asyncio.sleep(0)
+        gone.cancel()
+        waiting.pop().cancel()
+        await asyncio.sleep(0)
+        waiting.append(asyncio.create_task(share.run(release.wait)))
+        await asyncio.sleep(0)
+        with pytest.raises(TooManyRequestsError):
+            await share.run(release.wait)
+        assert await asyncio.wait_for(threads.run(int, "1"), TIMEOUT) == 1
+        release.set()
+        assert await asyncio.gather(*waiting) == [True, True]
+        assert await share.run(int, "2") == 2
 
     asyncio.run(run())

@@ -1,0 +1,62 @@
+"""Limits how requests of this site wait for another server that hangs, so that threads stay free for all others.
+
+A few requests may wait at once. Once the server has not answered, all fail at once for a while; then one asks again,
+and the others follow when it is answered.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+
+MAX_WAITING = 4  # requests that wait for the server at once: half of the usual number of threads
+PLACE_SECONDS = 1.0  # for which a request waits for others to be answered
+AWAY_SECONDS = 5.0  # for which a server that has not answered is not asked again
+
+AWAY = "the media server cannot be reached: it did not answer a moment ago"
+BUSY = "the media server is too slow: too many requests wait for it"
+
+
+class RemoteServer:
+    """What this process knows of the other server.
+
+    Args:
+        clock: returns the time in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._places = threading.BoundedSemaphore(MAX_WAITING)
+        self._asked_again_at: float | None = None  # None while the server answers
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Ask the server in the block, which raises `ConnectionError` if it does not answer.
+
+        Raises:
+            OSError: the server did not answer a moment ago, or too many others wait for it.
+        """
+        self._check()
+        if not self._places.acquire(timeout=PLACE_SECONDS):
+            raise OSError(BUSY)
+        try:
+            yield
+        except ConnectionError:
+            self._asked_again_at = self._clock() + AWAY_SECONDS
+            raise
+        except Exception:
+            self._asked_again_at = None  # it has answered, with an error
+            raise
+        else:
+            self._asked_again_at = None
+        finally:
+            self._places.release()
+
+    def _check(self) -> None:
+        with self._lock:
+            if self._asked_again_at is None:
+                return
+            if self._clock() < self._asked_again_at:
+                raise ConnectionError(AWAY)
+            self._asked_again_at = self._clock() + AWAY_SECONDS  # this request asks; others wait for its answer

@@ -1,0 +1,80 @@
+"""A server that does not answer is left alone for a while, then one asks; few requests wait for it at once."""
+
+import threading
+from contextlib import ExitStack
+
+import pytest
+
+from conversations.media import remote_server
+from conversations.media.remote_server import AWAY_SECONDS, MAX_WAITING, RemoteServer
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def server(clock: Clock) -> RemoteServer:
+    return RemoteServer(clock)
+
+
+def ask(server: RemoteServer, error: Exception | None = None) -> str:
+    """Return what came of a request whose answer is `error`."""
+    try:
+        with server.asking():
+            if error is not None:
+                raise error
+    except OSError as raised:
+        return str(raised)
+    return "answered"
+
+
+def test_a_server_that_does_not_answer_is_asked_again_by_one_after_a_while(server: RemoteServer, clock: Clock) -> None:
+    assert ask(server, ConnectionError("timeout")) == "timeout"
+    assert ask(server) == remote_server.AWAY
+    clock.now += AWAY_SECONDS
+    with server.asking():
+        assert ask(server) == remote_server.AWAY, "only one asks"
+    assert ask(server) == "answered"
+
+
+def test_a_server_that_stays_away_is_asked_by_one_at_a_time(server: RemoteServer, clock: Clock) -> None:
+    for _ in range(3):
+        assert ask(server, ConnectionError("timeout")) == "timeout"
+        assert ask(server) == remote_server.AWAY
+        clock.now += AWAY_SECONDS
+
+
+@pytest.mark.parametrize("error", [OSError("denied"), FileNotFoundError("no file")])
+def test_an_error_is_an_answer(server: RemoteServer, error: OSError) -> None:
+    assert ask(server, error) == str(error)
+    assert ask(server) == "answered"
+
+
+def test_few_requests_wait_at_once(server: RemoteServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote_server, "PLACE_SECONDS", 0.0)
+    with ExitStack() as waiting:
+        for _ in range(MAX_WAITING):
+            waiting.enter_context(server.asking())
+        assert ask(server) == remote_server.BUSY
+    assert ask(server) == "answered"
+
+
+def test_a_request_waits_for_others_to_be_answered(server: RemoteServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote_server, "PLACE_SECONDS", 60.0)
+    answers: list[str] = []
+    with ExitStack() as waiting:
+        for _ in range(MAX_WAITING):
+            waiting.enter_context(server.asking())
+        thread = threading.Thread(target=lambda: answers.append(ask(server)))
+        thread.start()
+    thread.join()
+    assert answers == ["answered"]
