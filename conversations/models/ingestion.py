@@ -1,7 +1,11 @@
 """The models of ingestion: webhook events, a lease per instance, counters and pending updates."""
 
+from typing import Any
+
 from django.db import models
 from django.db.models import Q
+from django.db.models.signals import pre_delete
+from django.dispatch import receiver
 from django.utils import timezone
 
 from conversations.models.instance import Instance
@@ -78,6 +82,17 @@ class IngestLease(models.Model):
 
     def __str__(self) -> str:
         return f"lease of instance {self.instance_id}"
+
+
+@receiver(pre_delete, sender=Instance)
+def lock_before_deletion(instance: Instance, using: str, **_signal: Any) -> None:
+    """Lock an instance that is about to be deleted, before any of its rows, in the same order as a batch does.
+
+    Otherwise the deletion would lock messages and then wait for the lease, while a batch that has the lease waits for
+    the messages. Django sends the signal inside the transaction of the deletion.
+    """
+    for model in (IngestLease, Instance):
+        list(model._base_manager.using(using).select_for_update().filter(pk=instance.pk).values_list("pk"))  # noqa: SLF001 - sees every row, and reads no cache
 
 
 class IngestCounter(models.Model):
