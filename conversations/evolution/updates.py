@@ -88,7 +88,8 @@ def parse_update(raw: object, envelope: Envelope) -> Iterator[Fact]:
     if not isinstance(message, dict):
         return
     parsed = content.parse_content(message)
-    context = UpdateContext(chat, from_me, fallback_ms=ms, received_ms=envelope.received_ms)
+    author = jid.parse(key.get("participant")) if chat.startswith(_MODERATED_PREFIXES) and from_me != OUTBOUND else None
+    context = UpdateContext(chat, from_me, author, fallback_ms=ms, received_ms=envelope.received_ms)
     if parsed.key == "protocolMessage":
         yield from parse_protocol_message(parsed.fields, context)
     elif "editedMessage" in message:

@@ -191,6 +191,23 @@ def test_an_edit_inside_messages_update_is_an_edit() -> None:
     assert (row["text"], row["status"]) == ("olá", Message.Status.DELIVERED)
 
 
+@pytest.mark.parametrize(("key", "text_after"), [
+    ({"participant": BOB}, "oi"),
+    ({"participant": "999000111222333@lid"}, "oi"),
+    ({"participant": PHONE}, "olá"),
+    ({"participant": LID, "participantAlt": PHONE}, "olá"),
+    ({}, "olá"),
+])  # fmt: skip
+def test_in_a_group_an_edit_inside_messages_update_changes_messages_of_its_participant(
+    key: dict[str, str], text_after: str
+) -> None:
+    """Baileys takes the id from the editor's content and all else from the delivery, and compares nothing."""
+    new = {"editedMessage": {"message": {"conversation": "olá"}}}
+    update = envelope("messages.update", {"keyId": "M1", "remoteJid": GROUP, "fromMe": False, "message": new, **key})
+    assert fates(text("M1", GROUP, "oi", key={"participant": PHONE}), update) == {"M1": (text_after, False)}
+    assert fates(text("M1", GROUP, "oi", from_me=True), update) == {"M1": ("oi", False)}
+
+
 def vote(voter: str, at: int, *options: str) -> Body:
     """Build an event with a poll vote, as Evolution API sends it: the poll results contain only this voter."""
     results = [{"name": name, "voters": [voter] if name in options else []} for name in ("9h", "14h")]
