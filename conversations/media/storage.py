@@ -55,8 +55,9 @@ class Expecting(Protocol):
 def seek_part(file: "File[bytes]", first: int, length: int) -> None:
     """Set the position of an open file, from which `length` bytes will be read."""
     file.seek(first)
-    if isinstance(file.file, Expecting):
-        file.file.expect(length)
+    opened: object = file.file
+    if isinstance(opened, Expecting):
+        opened.expect(length)
 
 
 def swept_storage() -> SweptStorage:
