@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.expressions import DatabaseDefault
 
 # Field classes whose values JSON can represent unchanged or, for dates and times, in ISO format. A subclass of one of
 # these classes is not supported, because the subclass may convert values.
@@ -52,7 +53,8 @@ def bulk_insert(connection: BaseDatabaseWrapper, rows: Sequence[models.Model]) -
         return
     meta = rows[0]._meta  # noqa: SLF001 - Django documents _meta
     fields: list[Any] = [field for field in meta.concrete_fields if not field.primary_key and not field.generated]
-    if not _supports_json(connection, fields) or any(row.pk is not None for row in rows):
+    is_plain = _supports_json(connection, fields) and not _has_database_default(fields, rows)
+    if not is_plain or any(row.pk is not None for row in rows):
         models.QuerySet[Any](type(rows[0]), using=connection.alias).bulk_create(rows)
         return
     names = {"columns": ", ".join(_quote_columns(connection, fields)), **_quote_names(connection, meta)}
@@ -99,6 +101,12 @@ def _quote_names(connection: BaseDatabaseWrapper, meta: Any) -> dict[str, str]:
 def _supports_json(connection: BaseDatabaseWrapper, fields: Iterable[Any]) -> bool:
     supported = (type(field) in _JSON_FIELDS and not getattr(field, "encoder", None) for field in fields)
     return connection.vendor == "postgresql" and all(supported)
+
+
+def _has_database_default(fields: Iterable[Any], rows: Sequence[models.Model]) -> bool:
+    """Return whether the database must choose a value, because a field has a `db_default` and no `default`."""
+    names = [field.attname for field in fields if field.has_db_default()]
+    return any(isinstance(vars(row)[name], DatabaseDefault) for row in rows for name in names)
 
 
 def _to_json(fields: Sequence[Any], rows: Sequence[models.Model], *, add: bool) -> str:
