@@ -81,12 +81,13 @@ messages: dev-venv ## find all texts, update the catalogues of translations and 
 # Lock files for all platforms and Python 3.11+; each is constrained by the one before. ARGS=--upgrade upgrades.
 COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(ARGS) \
 	pyproject.toml
-LOCKS = whatsai/requirements.txt whatsai/requirements-s3.txt tests/requirements.txt tests/benchmarks/requirements.txt
+LOCKS = whatsai/requirements.txt whatsai/requirements-otel.txt whatsai/requirements-s3.txt tests/requirements.txt tests/benchmarks/requirements.txt
 lock: venv ## compile the lock files from pyproject.toml and tests/benchmarks/requirements.in
 	@$(PY) -I -m pip install --quiet uv
 	$(COMPILE) -o whatsai/requirements.txt
+	$(COMPILE) --extra otel -c whatsai/requirements.txt -o whatsai/requirements-otel.txt
 	$(COMPILE) --extra s3 -c whatsai/requirements.txt -o whatsai/requirements-s3.txt
-	$(COMPILE) --group dev -c whatsai/requirements-s3.txt -o tests/requirements.txt
+	$(COMPILE) --group dev -c whatsai/requirements-otel.txt -c whatsai/requirements-s3.txt -o tests/requirements.txt
 	$(COMPILE) tests/benchmarks/requirements.in --group test -c tests/requirements.txt -o tests/benchmarks/requirements.txt
 	@! grep -n '://' $(LOCKS) tests/benchmarks/node/package-lock.json || { echo "make: a lock file contains a URL" >&2; exit 1; }
 

@@ -3,6 +3,7 @@
 `install` adds an execute wrapper to every connection that Django opens.
 """
 
+import re
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
@@ -12,10 +13,13 @@ from django.db import Error, IntegrityError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
+from logs import spans
 from logs.contexts import Context
 
 DEFAULT_SLOW_MS = 200.0  # the default of the setting `LOGS_SLOW_SQL_MS`
 MAX_SQL_CHARS = 2000  # how many characters of an SQL statement are logged
+# A literal in an SQL statement, also one that is cut off at the end: a text, or a number.
+LITERAL = re.compile(r"""'(?:[^']|'')*(?:'|$)|\$(\w*)\$.*?(?:\$\1\$|$)|\b\d+(?:\.\d+)?\b""", re.DOTALL)
 
 log = Context.DATABASE.logger
 Execute = Callable[[str, Any, bool, dict[str, Any]], Any]
@@ -58,9 +62,17 @@ class SlowQueryLogger:
         finally:
             for observe in observers:
                 observe(perf_counter() - started)
+            if spans.recorder is not None:
+                self._record(spans.recorder, sql, context, perf_counter() - started)
         if perf_counter() - started >= self.slow_seconds:
             log.warning("SQL slow", extra=self._fields(sql, started))
         return result
+
+    def _record(self, recorder: spans.Recorder, sql: str, context: dict[str, Any], seconds: float) -> None:
+        statement = LITERAL.sub("?", sql[:MAX_SQL_CHARS])
+        operation = next(iter(statement.split(None, 1)), "")
+        attributes = {"db.system.name": context["connection"].vendor, "db.operation.name": operation}
+        recorder.past(f"SQL {operation}", seconds, {**attributes, "db.query.text": statement})
 
     def _fields(self, sql: str, started: float) -> dict[str, Any]:
         duration = round((perf_counter() - started) * 1000, 2)

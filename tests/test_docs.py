@@ -25,7 +25,8 @@ SYSTEM_CHECK = re.compile(r"cachelayer\.[EW]\d{3}")
 # Names in the documentation that look like environment variables of WhatsAI but are not.
 OTHER_CAPITALS = {
     "ATOMIC_REQUESTS", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "DB_CASCADE", "ENV_FILE", "INSTALLED_APPS",
-    "INVALIDATION_RULES",
+    "INVALIDATION_RULES", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_SDK_DISABLED",
+    "OTEL_SERVICE_NAME", "OTEL_TRACES_SAMPLER",
 }  # fmt: skip
 
 

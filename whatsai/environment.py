@@ -18,7 +18,7 @@ from environs import Env, EnvValidationError, ValidationError, validate
 
 from logs import config, levels
 from logs.contexts import Context
-from whatsai import mail_server, media_storage
+from whatsai import mail_server, media_storage, tracing
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR = BASE_DIR / "var"  # the default folder of everything that the site writes
@@ -127,12 +127,13 @@ def open_env(base_dir: Path = BASE_DIR) -> Env:
 
 
 def configure_logging(options: dict[str, Any]) -> None:
-    """Configure logging as Django's `LOGGING_CONFIG`, and log a warning for each variable with an old name.
+    """Configure logging and traces as Django's `LOGGING_CONFIG`, and warn of each variable with an old name.
 
     Raises:
-        ImproperlyConfigured: the log directory is not writable.
+        ImproperlyConfigured: the log directory is not writable, or the packages for traces are missing.
     """
     config.configure(options)
+    tracing.configure()
     env = open_env()
     for old, new in RENAMED.items():
         if env.str(old, None) is not None:

@@ -31,6 +31,7 @@ from cachelayer.runtime.write_listeners import WriteListeners
 from cachelayer.stores.base import Store, StoreDown, StoreFull
 from cachelayer.stores.memory import MemoryStore
 from cachelayer.stores.redis import RedisStore
+from logs import spans
 from logs.contexts import Context
 from logs.fork import after_fork
 
@@ -325,8 +326,21 @@ def _redis_store(runtime: CacheRuntime, options: Options) -> Store:
         options.seal_keys(),
         on_touch=runtime.local.invalidate,
         count=runtime.counters.count,
-        observe=histogram(ROUND_TRIP, FAST).observe,
+        observe=_round_trip_observer(),
     )
+
+
+def _round_trip_observer() -> Callable[[float], None]:
+    """Return what counts a round trip, and also records it if spans are recorded."""
+    observe, recorder = histogram(ROUND_TRIP, FAST).observe, spans.recorder
+    if recorder is None:
+        return observe
+
+    def observe_and_record(seconds: float) -> None:
+        observe(seconds)
+        recorder.past("store", seconds, {"db.system.name": "redis"})
+
+    return observe_and_record
 
 
 # --- the runtime of this process --------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from time import perf_counter
 from django.http import HttpRequest, HttpResponse
 
 from cachelayer.runtime.histograms import SLOW, histogram
+from logs import spans
 
 REQUESTS = "whatsai_http_request_seconds"
 OTHER = "other"
@@ -28,9 +29,11 @@ def middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[
 
     def answer(request: HttpRequest) -> HttpResponse:
         started = perf_counter()
-        response = get_response(request)
-        series = f"{route_of(request)} {response.status_code // 100}xx"
-        histogram(REQUESTS, SLOW, series).observe(perf_counter() - started)
+        with spans.root("request") as span:
+            response = get_response(request)
+            route = route_of(request)
+            span.describe(route, {"http.route": route, "http.response.status_code": response.status_code})
+        histogram(REQUESTS, SLOW, f"{route} {response.status_code // 100}xx").observe(perf_counter() - started)
         return response
 
     return answer

@@ -20,6 +20,7 @@ from conversations.ingest.worker import schedule
 from conversations.ingest.worker.batch import apply_due
 from conversations.ingest.worker.retention import Retention
 from conversations.models import Instance, WebhookEvent
+from logs import spans
 from logs.contexts import Context
 
 BUSY_RETRY = 0.05  # seconds to wait when other workers hold the leases of all ready instances
@@ -111,7 +112,10 @@ class Worker:
     def _apply(self, instance: int, *, ignore_schedule: bool) -> int:
         """Apply one batch of an instance. If the batch fails as a whole, delay only the next batch of the instance."""
         try:
-            return apply_due(instance, self._options, ignore_schedule=ignore_schedule)
+            with spans.root("batch") as span:
+                applied = apply_due(instance, self._options, ignore_schedule=ignore_schedule)
+                span.describe("batch", {"whatsai.instance_id": instance, "whatsai.events": applied})
+            return applied  # noqa: TRY300 - beside the handlers of its errors
         except Instance.DoesNotExist:
             return 0
         except Exception as error:
