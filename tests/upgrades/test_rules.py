@@ -1,5 +1,7 @@
 """Migrations only expand the schema; what breaks the release before is listed with a reason."""
 
+from typing import Any
+
 import pytest
 from django.db import models
 from django.db.migrations import operations as ops
@@ -54,7 +56,10 @@ def test_migrations_break_the_release_before_only_if_a_reason_is_given() -> None
 )
 def test_operations_are_judged_by_what_old_code_still_does(operation: Operation, is_allowed: bool) -> None:  # noqa: FBT001 - a parameter of pytest
     before = ProjectState()
-    fields = [("id", models.AutoField(primary_key=True)), ("text", models.CharField(max_length=10, null=True))]
+    fields: dict[str, Any] = {
+        "id": models.AutoField(primary_key=True),
+        "text": models.CharField(max_length=10, null=True),
+    }
     before.add_model(ModelState("app", "Row", fields))
     after = before.clone()
     operation.state_forwards("app", after)

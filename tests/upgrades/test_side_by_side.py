@@ -74,7 +74,7 @@ def texts(database: str, condition: str = "true") -> set[str]:
     """Return the texts of the stored messages."""
     with psycopg.connect(database) as connection:
         query = f"SELECT text FROM conversations_message WHERE {condition}"  # noqa: S608 - a constant of this module
-        return {text for (text,) in connection.execute(query)}  # type: ignore[call-overload]  # as above
+        return {text for (text,) in connection.execute(query)}
 
 
 def followed(site: Site, cursor: str) -> set[int]:

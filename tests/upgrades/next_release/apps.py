@@ -14,5 +14,5 @@ class NextRelease(AppConfig):
         """Add the columns to the models."""
         for name in ("Instance", "Contact", "Conversation", "Message"):
             model = apps.get_model("conversations", name)
-            model.add_to_class("next_note", models.TextField(null=True))  # type: ignore[attr-defined]  # a method of Django's metaclass
-            model.add_to_class("next_count", models.IntegerField(db_default=7))  # type: ignore[attr-defined]  # as above
+            model.add_to_class("next_note", models.TextField(null=True))
+            model.add_to_class("next_count", models.IntegerField(db_default=7))
