@@ -18,6 +18,7 @@ class StoreServer:
         name: the program and its version.
         max_bytes: how much memory it may take; 0 if that is not limited.
         eviction_policy: its `maxmemory-policy`.
+        used_bytes: how much memory it takes.
         ahead: by how many seconds its clock is ahead of the clock of this host.
     """
 
@@ -25,6 +26,7 @@ class StoreServer:
     max_bytes: int
     eviction_policy: str
     ahead: float
+    used_bytes: int = 0
 
 
 def read() -> StoreServer | None:
@@ -47,4 +49,5 @@ def read() -> StoreServer | None:
         max_bytes=info["maxmemory"],
         eviction_policy=info["maxmemory_policy"],
         ahead=seconds + microseconds / 1e6 - (asked_at + time.time()) / 2,
+        used_bytes=info["used_memory"],
     )

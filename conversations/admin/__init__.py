@@ -5,6 +5,7 @@ from django.utils.translation import gettext_lazy as _
 
 from conversations.admin import (
     alarm,
+    cache,
     contact,
     conversation,
     event,
@@ -18,6 +19,7 @@ from conversations.admin import (
 
 __all__ = [
     "alarm",
+    "cache",
     "contact",
     "conversation",
     "event",

@@ -247,6 +247,7 @@ class ReadingRecord(models.Model):
         MESSAGES = "messages", "list of messages"
         EVENT = "event", "webhook event"
         INBOX = "inbox"
+        CACHE = "cache", "cache entry"
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     username = models.CharField(max_length=150)

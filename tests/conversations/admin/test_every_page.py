@@ -72,6 +72,7 @@ OTHER_PAGES: dict[str, Callable[["House"], list[Any]]] = {
     "conversations_ingestcounter_changelist": lambda _: [],
     "cachelayer_countertotal_changelist": lambda _: [],
     "cachelayer_countertotal_clear": lambda _: [],
+    "cachelayer_countertotal_entry": lambda _: [],
     "inbox": lambda _: [],
     "inbox_actions": lambda _: [],
     "inbox_conversation": lambda house: [house.rows[Conversation].pk],
@@ -260,6 +261,10 @@ def pages(own: House, foreign: House, visitor: Visitor) -> Iterator[tuple[str, s
         f"{counters}?instance={own.rows[Instance].pk}",
         {OWN} if everything or (visitor.role and visitor.is_staff) else set(),
     )
+    entry = reverse("admin:cachelayer_countertotal_entry")
+    for house in (own, foreign):
+        yield f"{entry}?key=message:{house.message.pk}", set()
+        yield f"{entry}?model=conversations.conversation&pk={house.rows[Conversation].pk}", set()
     yield from inbox_pages(own, foreign, everything or ({OWN} if visitor.role and visitor.is_staff else set()))
     for page, arguments in OTHER_PAGES.items():
         if page != "logout":
