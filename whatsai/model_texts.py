@@ -29,12 +29,12 @@ def first_party_apps() -> Iterator[AppConfig]:
 
 
 def texts() -> Iterator[str]:
-    """Yield the texts of the models that the admin shows, in the language that is active."""
+    """Yield the names of all models, and all texts of those that the admin shows, in the language that is active."""
     for app in first_party_apps():
         yield str(app.verbose_name)
-        for model in filter(admin.site.is_registered, app.get_models()):
+        for model in app.get_models():
             yield from (str(model._meta.verbose_name), str(model._meta.verbose_name_plural))  # noqa: SLF001 - documented
-            for field in _fields(model):
+            for field in _fields(model) if admin.site.is_registered(model) else ():
                 yield from (str(field.verbose_name), str(field.help_text))
                 yield from (str(label) for _value, label in field.choices or ())
 

@@ -4,9 +4,10 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from conversations.admin.base import BoundedSearch, ReadOnly
 from conversations.admin.paginator import BoundedPaginator
@@ -94,13 +95,40 @@ class MembershipInline(admin.TabularInline):  # type: ignore[type-arg] # as abov
     extra = 0
 
 
-class UserWithMembershipsAdmin(BoundedSearch, SuperusersOnly, UserAdmin):  # type: ignore[type-arg] # as above
+# The names of Django's permissions, which the database keeps in English, by the beginning of their code.
+PERMISSIONS = {
+    "add": _("Can add %(model)s"),
+    "change": _("Can change %(model)s"),
+    "delete": _("Can delete %(model)s"),
+    "view": _("Can view %(model)s"),
+}
+
+
+def permission_name(permission: Permission) -> str:
+    """Return what a permission permits, in the language of the request."""
+    model, text = permission.content_type.model_class(), PERMISSIONS.get(permission.codename.partition("_")[0])
+    name = permission.name if model is None or text is None else text % {"model": model._meta.verbose_name}  # noqa: SLF001 - documented
+    return f"{permission.content_type} | {name}"
+
+
+class TranslatedPermissions:
+    """Shows permissions in the language of the request."""
+
+    def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
+        """Return the field of a form."""
+        field: Any = super().formfield_for_manytomany(db_field, request, **kwargs)  # type: ignore[misc]  # a method of ModelAdmin
+        if db_field.related_model is Permission:
+            field.label_from_instance = permission_name
+        return field
+
+
+class UserWithMembershipsAdmin(TranslatedPermissions, BoundedSearch, SuperusersOnly, UserAdmin):  # type: ignore[type-arg] # as above
     """Django's admin of users, with the memberships of the user."""
 
     inlines: ClassVar[Any] = (MembershipInline,)
 
 
-class RightsGroupAdmin(BoundedSearch, SuperusersOnly, GroupAdmin):
+class RightsGroupAdmin(TranslatedPermissions, BoundedSearch, SuperusersOnly, GroupAdmin):
     """Django's admin of groups, which give their users rights."""
 
 

@@ -8,6 +8,8 @@ from contextlib import closing
 from typing import Any, TextIO
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
 from tqdm import tqdm
 
 from conversations.demo import demo_access, demo_clock, desk, generate, scale
@@ -49,15 +51,14 @@ class Command(BaseCommand):
             help="instead, insert N messages directly into the tables, without the endpoint",
         )
 
-    def handle(self, *_: Any, **options: Any) -> None:
+    def handle(self, *_args: Any, **options: Any) -> None:
         """Generate webhook events and post them; with --scale, insert messages directly into the tables."""
         if options["scale"] is not None:
             self._fill(options["scale"], is_quiet=options["quiet"])
             return
         if options["conversations"] < generate.MIN_CONVERSATIONS or options["messages"] < 1:
-            raise CommandError(
-                f"--conversations must be at least {generate.MIN_CONVERSATIONS}, and --messages at least 1"
-            )
+            text = _("--conversations must be at least %(count)d, and --messages at least 1")
+            raise CommandError(text % {"count": generate.MIN_CONVERSATIONS})
         started = time.monotonic()
         stream = None if options["quiet"] else sys.stderr
         try:
@@ -73,15 +74,15 @@ class Command(BaseCommand):
 
     def _fill(self, messages: int, *, is_quiet: bool) -> None:
         if messages < 1:
-            raise CommandError("--scale must be 1 or more")
+            raise CommandError(_("--scale must be 1 or more"))
         started, filled = time.monotonic(), 0
         with tqdm(total=messages, unit=" messages", unit_scale=True, disable=True if is_quiet else None) as bar:
             for count in scale.fill(messages):
                 filled += count
                 bar.update(count)
-        self.stdout.write(
-            f"Wrote {filled} messages in {time.monotonic() - started:.1f} s; the database now has {_counts()}."
-        )
+        text = _("Wrote %(count)d messages in %(seconds)s s; the database now has %(rows)s.")
+        seconds = number_format(time.monotonic() - started, 1)
+        self.stdout.write(text % {"count": filled, "seconds": seconds, "rows": _counts()})
 
 
 def _moment(text: str) -> int:
@@ -102,7 +103,7 @@ def _moment(text: str) -> int:
 
 def _deliveries(options: dict[str, Any], stream: TextIO | None) -> list[Delivery]:
     if stream is not None:
-        print("Demo: generating the webhooks …", file=stream, flush=True)
+        print(_("Demo: generating the webhooks …"), file=stream, flush=True)
     end = demo_access.first_loaded_at() if options["end"] is None else options["end"]
     samples = [] if options["no_samples"] else list(generate.samples())
     events = generate.history(options["seed"], options["conversations"], options["messages"], end)
@@ -110,19 +111,23 @@ def _deliveries(options: dict[str, Any], stream: TextIO | None) -> list[Delivery
 
 
 def _post(deliveries: list[Delivery], poster: Poster, tokens: dict[str, str], stream: TextIO | None) -> None:
-    with Progress("Demo: webhooks posted", len(deliveries), stream) as progress:
-        for _ in post_all(deliveries, poster, tokens):
+    with Progress(_("Demo: webhooks posted"), len(deliveries), stream) as progress:
+        for _posted in post_all(deliveries, poster, tokens):
             progress.advance()
-    with Progress("Demo: webhooks applied", count_waiting(), stream) as progress:
+    with Progress(_("Demo: webhooks applied"), count_waiting(), stream) as progress:
         poster.wait_until_applied(progress.advance)
 
 
 def _summary(deliveries: list[Delivery], seconds: float) -> str:
     repeated = sum(delivery.is_repetition for delivery in deliveries)
-    posted = f"Posted {len(deliveries)} webhooks, including {repeated} repetitions, in {seconds:.1f} s"
-    return f"{posted}; the database now has {_counts()}."
+    text = _(
+        "Posted %(count)d webhooks, including %(repeated)d repetitions, in %(seconds)s s; the database now has "
+        "%(rows)s."
+    )
+    counts = {"count": len(deliveries), "repeated": repeated, "rows": _counts()}
+    return text % {**counts, "seconds": number_format(seconds, 1)}
 
 
 def _counts() -> str:
-    rows = ((Instance, "instances"), (Conversation, "conversations"), (Message, "messages"))
+    rows = ((Instance, _("instances")), (Conversation, _("conversations")), (Message, _("messages")))
     return ", ".join(f"{model.objects.count()} {name}" for model, name in rows)
