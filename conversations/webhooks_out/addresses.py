@@ -18,6 +18,8 @@ from conversations.webhooks_out.name_lookups import TooManyLookupsError, lookups
 
 PORTS = {"http": 80, "https": 443}
 NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
+# All that is assigned to the public internet. Outside are other forms of IPv4 addresses, and networks of one site.
+GLOBAL_UNICAST = IPv6Network("2000::/3")
 
 
 class AddressRefused(Exception):
@@ -64,6 +66,8 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
             inner = IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(inner)
+        if address not in GLOBAL_UNICAST:
+            return False
     return address.is_global and not address.is_multicast
 
 

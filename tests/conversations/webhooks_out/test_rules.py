@@ -37,6 +37,8 @@ def test_an_id_names_the_subscription_and_the_range() -> None:
         "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1",
         "::ffff:10.0.0.1", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "2002:a00:1::1",
         "192.0.2.1", "198.18.0.1", "240.0.0.1", "2001:db8::1",
+        "::7f00:1", "::a00:1", "::ffff:0:7f00:1", "64:ff9b:1::7f00:1", "64:ff9b:1:fffe::a9fe:a9fe",
+        "fec0::1", "4000::1",
     ],
 )  # fmt: skip
 def test_private_addresses_are_refused(address: str) -> None:
