@@ -4,7 +4,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from operator import le
+from typing import Any, NamedTuple
 
 from conversations.monitoring.history import LAG_BOUNDS, MINUTE, Figures
 
@@ -79,23 +80,23 @@ def change(rows: Sequence[Figures]) -> Change:
 
     A counter that falls was reset, or its instance was deleted: what it counted since the row before is not known.
     """
-    pairs = list(pairwise(rows))
-
-    def grown(name: str) -> int:
-        return sum(max(0, getattr(after, name) - getattr(before, name)) for before, after in pairs)
-
-    counts = [
-        sum(max(0, after.lags[bucket] - before.lags[bucket]) for before, after in pairs)
-        for bucket in range(min((len(row.lags) for row in rows), default=0))
-    ]
+    columns: dict[str, Any] = dict(zip(Figures._fields, zip(*rows, strict=True), strict=True))
+    counts = [_grown(bucket) for bucket in zip(*columns["lags"], strict=False)]
     names = ("messages", "failed", "refused", "errors", "cache_hits", "cache_misses")
     return Change(
         minutes=(rows[-1].at - rows[0].at) / MINUTE,
-        **{name: grown(name) for name in names},
+        **{name: _grown(columns[name]) for name in names},
         lag=quantile(counts, LAG_BOUNDS, LAG_SHARE),
         waiting=rows[-1].waiting,
         late=rows[-1].late,
     )
+
+
+def _grown(values: Sequence[int]) -> int:
+    """Return by how much a counter has grown, without the times at which it fell."""
+    if all(map(le, values, values[1:])):  # a day has many values, and a loop in Python would take long
+        return values[-1] - values[0]
+    return sum(max(0, after - before) for before, after in pairwise(values))
 
 
 def parts(rows: Sequence[Figures], period: Period) -> list[Part]:

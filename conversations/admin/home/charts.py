@@ -180,14 +180,15 @@ def board(
         return None
     total = series.change([*remembered, present])
     parts = series.parts(remembered, period)
-    panels = tuple(_panel(chart, parts, total) for chart in charts)
-    return Board(panels, tuple(_time(part.at) for part in parts), _time(parts[-1].at + period.step * history.MINUTE))
+    times = tuple(_time(part.at) for part in parts)
+    panels = tuple(_panel(chart, parts, times, total) for chart in charts)
+    return Board(panels, times, end=_time(parts[-1].at + period.step * history.MINUTE))
 
 
-def _panel(chart: Chart, parts: Sequence[Part], total: Change) -> Panel:
+def _panel(chart: Chart, parts: Sequence[Part], times: Sequence[str], total: Change) -> Panel:
     values = [part.change and chart.value(part.change) for part in parts]
     texts = tuple(map(chart.format, values))
-    points = [Point(value, f"{_time(part.at)}: {text}") for part, value, text in zip(parts, values, texts, strict=True)]
+    points = [Point(value, f"{time}: {text}") for time, value, text in zip(times, values, texts, strict=True)]
     plot = draw(points, is_line=chart.is_line, least_top=chart.least_top, most_top=chart.most_top)
     highest = max((value for value in values if value is not None), default=None)
     return Panel(
