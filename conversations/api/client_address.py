@@ -19,9 +19,17 @@ def client_network(request: HttpRequest) -> str:
     """Return the client's IPv4 address, or its whole IPv6 network, because each client has a network."""
     text = client_address(request)
     try:
-        address = ipaddress.ip_address(text)
+        address = ipaddress.ip_address(_without_port(text))
     except ValueError:
         return text[:MAX_CHARS]
-    if isinstance(address, ipaddress.IPv4Address) or address.ipv4_mapped:
-        return str(address)
-    return str(ipaddress.ip_network((int(address), IPV6_PREFIX), strict=False))
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(address.ipv4_mapped or ipaddress.ip_network((int(address), IPV6_PREFIX), strict=False))
+    return str(address)
+
+
+def _without_port(text: str) -> str:
+    """Return an address without the client's port, which some proxies append and which each connection changes."""
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    host, _, port = text.partition(":")
+    return host if port.isdecimal() else text
