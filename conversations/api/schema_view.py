@@ -9,7 +9,6 @@ from typing import Any, cast
 
 from django.conf import settings
 from django.http import HttpResponse
-from django.utils import translation
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.request import Request
@@ -37,7 +36,6 @@ class SchemaView(SpectacularAPIView):
 
 @cache
 def rendered(renderer: Any) -> bytes:
-    """Return the schema in English, as a renderer class of `SchemaView` renders it."""
-    with translation.override("en"):
-        generator: Any = SchemaView.generator_class()
-        return cast("bytes", renderer().render(generator.get_schema(public=True), renderer_context={}))
+    """Return the schema, as a renderer class of `SchemaView` renders it."""
+    generator: Any = SchemaView.generator_class()
+    return cast("bytes", renderer().render(generator.get_schema(public=True), renderer_context={}))

@@ -6,8 +6,10 @@ import pytest
 import yaml
 from django.conf import settings
 from django.test import Client
+from django.utils import translation
 from drf_spectacular.generators import SchemaGenerator
 
+from conversations.api.schema_generator import EnglishGenerator
 from conversations.api.schema_view import rendered
 
 FORMATS = ["application/vnd.oai.openapi", "application/yaml", "application/json"]
@@ -45,3 +47,11 @@ def test_all_formats_have_the_same_contents() -> None:
     first, second, third = (yaml.safe_load(answer.content) for answer in answers)
     assert first == second == third
     assert first["info"]["title"] == settings.SPECTACULAR_SETTINGS["TITLE"]
+
+
+def test_the_schema_is_english_for_commands_and_checks_too() -> None:
+    schemas = []
+    for language in ("en", "pt-br"):
+        with translation.override(language):
+            schemas.append(EnglishGenerator().get_schema(public=True))
+    assert schemas[0] == schemas[1]
