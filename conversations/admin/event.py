@@ -7,8 +7,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.formats import number_format
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from conversations.access.records import Shown, record_reading
 from conversations.admin.access import permitted
@@ -37,7 +37,7 @@ class WebhookEventAdmin(InstanceRowsAdmin):
 
     ordering = ("-id",)
     sortable_by = ("received",)
-    list_display = ("received", "event", "outcome_badge", "reason", "failures", "next_attempt", "instance_name")
+    list_display = ("received", "event", "outcome_badge", "why", "failures", "next_attempt", "instance_name")
     list_only_fields = (
         "received_at", "name", "part", "parts", "outcome", "reason", "attempts", "due_at", "instance__name",
     )  # fmt: skip
@@ -47,7 +47,7 @@ class WebhookEventAdmin(InstanceRowsAdmin):
     actions = ("replay",)
 
     fieldsets: ClassVar[Any] = (
-        (None, {"fields": ("event", "instance", "received_at", "request_id", "outcome", "reason")}),
+        (None, {"fields": ("event", "instance", "received_at", "request_id", "outcome", "why")}),
         (_("Processing"), {"fields": ("failures", "next_attempt", "finished_at")}),
         (_("Body (secrets removed)"), {"fields": ("body",)}),
     )
@@ -95,6 +95,11 @@ class WebhookEventAdmin(InstanceRowsAdmin):
     def outcome_badge(self, row: WebhookEvent) -> SafeString:
         """Return the outcome of processing the webhook event, in a colour."""
         return badge(row.get_outcome_display(), _BADGE_STYLES.get(WebhookEvent.Outcome(row.outcome), "plain"))
+
+    @admin.display(description=_("reason"))
+    def why(self, row: WebhookEvent) -> str:
+        """Return the reason of the outcome, which the database keeps in English, in the language of the request."""
+        return gettext(row.reason) if row.reason else EMPTY
 
     @admin.display(description=_("failed attempts"))
     def failures(self, row: WebhookEvent) -> str:

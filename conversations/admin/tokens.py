@@ -7,6 +7,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -23,7 +24,7 @@ class NewTokenForm(forms.ModelForm):  # type: ignore[type-arg] # Django's class 
     """Form of a new token, with one box for each scope."""
 
     scopes = forms.MultipleChoiceField(
-        label=_("scopes"),
+        label=capfirst(_("scopes")),
         choices=Scope.choices,
         initial=list(Scope.values),
         widget=forms.CheckboxSelectMultiple,
@@ -31,7 +32,7 @@ class NewTokenForm(forms.ModelForm):  # type: ignore[type-arg] # Django's class 
     instances = forms.ModelMultipleChoiceField(
         Instance.objects.order_by("name", "pk"),
         required=False,
-        label=_("instances"),
+        label=capfirst(_("instances")),
         widget=forms.SelectMultiple({"size": 10}),
         help_text=_("Limits the token to these instances. Without a choice, the token sees all instances of its user."),
     )

@@ -12,6 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -30,14 +31,14 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg] # Django's class a
     events = forms.MultipleChoiceField(
         choices=[(name, name) for name in ALL_EVENTS],
         required=False,
-        label=_("events"),
+        label=capfirst(_("events")),
         widget=forms.CheckboxSelectMultiple,
         help_text=_("The changes that are sent. Without a choice, all are."),
     )
     instances = forms.ModelMultipleChoiceField(
         Instance.objects.order_by("name", "pk"),
         required=False,
-        label=_("instances"),
+        label=capfirst(_("instances")),
         widget=forms.SelectMultiple({"size": 10}),
         help_text=_("Only changes of these instances are sent. Without a choice, of all."),
     )

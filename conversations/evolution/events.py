@@ -8,6 +8,7 @@ from conversations.evolution import calls, coerce, connection, labels, people, r
 from conversations.evolution.coerce import UnknownShapeError
 from conversations.evolution.envelope import Envelope
 from conversations.evolution.facts import Fact
+from conversations.evolution.marking import mark as _
 
 Parser = Callable[[object, Envelope], Iterator[Fact]]
 
@@ -64,15 +65,15 @@ _NO_DATA: dict[str, Parser] = {
     "instance.create": connection.parse_creation,
 }
 
-# Known events from which no facts are parsed, and why.
+# Known events from which no facts are parsed, and why; the admin translates the reasons.
 _IGNORED = {
-    "application.startup": "it is about the Evolution server",
-    "messaging.history.set": "it only counts the history that other events contain",
-    "typebot.start": "it is about a bot of the Evolution server",
-    "typebot.change.status": "it is about a bot of the Evolution server",
-    "error": "it is about a failed request to the Evolution server",
+    "application.startup": _("it is about the Evolution server"),
+    "messaging.history.set": _("it only counts the history that other events contain"),
+    "typebot.start": _("it is about a bot of the Evolution server"),
+    "typebot.change.status": _("it is about a bot of the Evolution server"),
+    "error": _("it is about a failed request to the Evolution server"),
 }
-NOTHING_NEW = "nothing in it is kept, such as a signal between WhatsApp clients or an empty list"
+NOTHING_NEW = _("nothing in it is kept, such as a signal between WhatsApp clients or an empty list")
 
 
 NAMES = tuple(sorted({*_PARSERS, *_NO_DATA, *_IGNORED}))
