@@ -127,13 +127,14 @@ class CacheAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's ModelAd
     def _confirmation(self, request: HttpRequest, field: str, value: str) -> HttpResponse:
         action = _ACTIONS[field]
         hits, misses = statistics.hits_and_misses(statistics.by_namespace(statistics.totals()).get(value, {}))
+        reads = hits + misses if field == "namespace" else 0
         context = {
             **self.admin_site.each_context(request),
             "title": action.question % {"value": value},
             "effect": action.effect % {"value": value},
             "is_clearing": action.is_clearing,
-            "reads": hits + misses if field == "namespace" else 0,
-            "hits": hits,
+            "reads": reads and number_format(reads, force_grouping=True),
+            "hits": number_format(hits, force_grouping=True),
             "field": field,
             "value": value,
             "page_url": reverse(f"admin:{PAGE}"),

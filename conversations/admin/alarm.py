@@ -28,18 +28,18 @@ def what_was_wrong(row: Alarm) -> str:
 
 
 class StateFilter(admin.SimpleListFilter):
-    """Selects the alarms that are open or over."""
+    """Selects the alarms that are raised or over."""
 
     title = gettext_lazy("state")
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:  # noqa: ARG002 - Django's hook
         """Return both states."""
-        return [("open", _("open")), ("over", _("over"))]
+        return [("raised", _("raised")), ("over", _("over"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002 - Django's hook
         """Return the alarms in the chosen state."""
-        return queryset.filter(ended_at__isnull=self.value() == "open") if self.value() else queryset
+        return queryset.filter(ended_at__isnull=self.value() == "raised") if self.value() else queryset
 
 
 class KindFilter(admin.SimpleListFilter):
@@ -85,8 +85,8 @@ class AlarmAdmin(BoundedAdmin):
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, row: Alarm) -> SafeString:
-        """Return whether the alarm is open or over."""
-        return badge(_("over"), "good") if row.ended_at else badge(_("open"), "bad")
+        """Return whether the alarm is raised or over."""
+        return badge(_("over"), "good") if row.ended_at else badge(_("raised"), "bad")
 
     @admin.display(description=gettext_lazy("what"))
     def what(self, row: Alarm) -> str:

@@ -29,7 +29,7 @@ def test_the_list_tells_states_and_times(admin_client: Client) -> None:
     assert "the whole site" in text
     assert "5\xa0minutes" in text
     assert "2\xa0hours" in text
-    for query, shown in (("?state=open", {"sales"}), ("?state=over", {"the whole site"}), ("?rule=x", set())):
+    for query, shown in (("?state=raised", {"sales"}), ("?state=over", {"the whole site"}), ("?rule=x", set())):
         text = admin_client.get(list_url(Alarm) + query).content.decode()
         assert {mark for mark in ("sales", "the whole site") if f">{mark}<" in text} == shown, query
 
