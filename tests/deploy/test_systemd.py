@@ -49,7 +49,8 @@ def test_they_run_in_one_folder_and_write_to_var_alone(name: str) -> None:
 def test_the_target_starts_the_web_processes_and_two_workers_after_the_migrations() -> None:
     wanted = files.unit("whatsai.target")["Unit"]["Wants"].split()
 
-    assert wanted == [MIGRATE, "whatsai-web.service", "whatsai-worker@1.service", "whatsai-worker@2.service"]
+    assert wanted[:2] == [MIGRATE, "whatsai-web.socket"]
+    assert wanted[2:] == ["whatsai-web.service", "whatsai-worker@1.service", "whatsai-worker@2.service"]
     assert all(MIGRATE in files.unit(name)["Unit"]["After"].split() for name in SERVICES if name != MIGRATE)
 
 
@@ -75,21 +76,42 @@ def test_the_site_accepts_the_variables_of_the_example(monkeypatch: pytest.Monke
     assert site.language_code == "pt-br"
 
 
-@pytest.mark.once
-def test_the_web_command_tells_systemd_when_it_is_ready(tmp_path: Path) -> None:
+@pytest.fixture
+def site(tmp_path: Path) -> dict[str, str]:
+    """Lay out a folder of a version with a migrated database; return its environment variables."""
     for name in files.copied():
         (tmp_path / name).symlink_to(environment.BASE_DIR / name)
     values = {"ENV_FILE": "/dev/null", "SECRET_KEY": "k" * 50, "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3"}
     values |= {"LOG_DIR": str(tmp_path / "log"), "MEDIA_DIR": str(tmp_path / "media")}
-    (command,) = [files.unit(name)["Service"]["ExecStart"] for name in SERVICES if "web" in name]
-    words = files.replace_variables(command, {"WEB_PROCESSES": "1"}).removeprefix(START).split()
     run(["python", "manage.py", "migrate", "--no-input"], tmp_path, values)
+    return values
 
+
+def web_command() -> str:
+    command: str = files.unit("whatsai-web.service")["Service"]["ExecStart"]
+    return files.replace_variables(command, {"WEB_PROCESSES": "1"}).removeprefix(START)
+
+
+@pytest.mark.once
+def test_the_web_command_tells_systemd_when_it_is_ready(site: dict[str, str], tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
         systemd.settimeout(TIMEOUT)
-        bound = [*words[:-1], "--bind", "127.0.0.1:0", words[-1]]
-        with running(bound, tmp_path, {**values, "NOTIFY_SOCKET": str(tmp_path / "notify")}) as server:
+        *words, application = web_command().split()
+        bound = [*words, "--bind", "127.0.0.1:0", application]
+        with running(bound, tmp_path, {**site, "NOTIFY_SOCKET": str(tmp_path / "notify")}) as server:
             assert b"READY=1" in systemd.recv(1024)
 
     assert server.returncode == 0
+
+
+@pytest.mark.once
+def test_requests_wait_at_the_open_address_during_a_restart(site: dict[str, str], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as address:  # as systemd opens it, and gives it as the descriptor 3
+        start = f"export LISTEN_FDS=1 LISTEN_PID=$$; exec {web_command()} 3<&{address.fileno()}"
+        for _ in range(2):
+            with socket.create_connection(address.getsockname(), TIMEOUT) as client:
+                client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                with running(["bash", "-c", start], tmp_path, site, pass_fds=[address.fileno()]) as server:
+                    assert client.recv(1024).startswith(b"HTTP/1.1 200")
+            assert server.returncode == 0
