@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 
 from conversations.admin.access import access_of, permitted
 from conversations.admin.paginator import BoundedPaginator, count_up_to
+from conversations.admin.readable_list import ReadableList
 from conversations.models import Scope
 from conversations.search.query import MAX_WORDS
 
@@ -85,7 +86,7 @@ class BoundedSearch:
         return found
 
 
-class BoundedAdmin(BoundedSearch, ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg] # Django's class accepts no type argument at run time
+class BoundedAdmin(ReadableList, BoundedSearch, ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg] # Django's class accepts no type argument at run time
     """Base class of the model admins. Each admin page reads a limited number of rows with a constant number of queries.
 
     Attributes:

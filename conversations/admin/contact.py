@@ -30,6 +30,7 @@ class ContactAdmin(SearchAdmin):
     )  # fmt: skip
     list_filter = (InstanceFilter, "presence")
     find_pks = staticmethod(contact_pks)
+    empty_text = _("No contacts yet. They appear with the first messages of a connected number.")
     search_help_text = _("Search by the beginning of words of a name, by a phone number in any writing, or by a LID.")
 
     fieldsets: ClassVar[Any] = (

@@ -45,6 +45,7 @@ class ConversationAdmin(SearchAdmin):
     )  # fmt: skip
     list_filter = (InstanceFilter, UnreadFilter, "is_archived", "is_pinned", "kind", "is_deleted")
     find_pks = staticmethod(conversation_pks)
+    empty_text = _("No conversations yet. They appear with the first messages of a connected number.")
     search_help_text = _("Search by the beginning of words of a name, or by a phone number in any writing.")
     actions = conversation_actions()
 

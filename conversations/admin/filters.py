@@ -10,12 +10,15 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from conversations.admin.access import permitted
+from conversations.admin.choice_filter import ChoiceFilter
+from conversations.admin.inbox.rows import instance_name, instance_number
 from conversations.evolution import events
 from conversations.models import Instance, Message
 from conversations.models.conversation_filters import IS_UNREAD
 from conversations.models.message_filters import has_status
 
 INSTANCE = "instance"  # the query parameter
+_NAMED_BY = ("name", "profile_name", "owner_jid", "server_url")
 
 
 def selected_instance(query: Mapping[str, Any]) -> int | None:
@@ -24,7 +27,7 @@ def selected_instance(query: Mapping[str, Any]) -> int | None:
     return int(value) if value.isdecimal() and len(value) < len(str(2**63)) else None
 
 
-class InstanceFilter(admin.SimpleListFilter):
+class InstanceFilter(ChoiceFilter):
     """Selects the rows of one instance. The filter offers the first `max_choices` instances by name.
 
     The admin page of each instance links to the lists of that instance's rows.
@@ -32,16 +35,16 @@ class InstanceFilter(admin.SimpleListFilter):
 
     title = _("instance")
     parameter_name = INSTANCE
-    max_choices = 100
+    max_choices = 1000
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's hook
         """Return the instances that users can choose, always including the selected instance."""
-        instances = permitted(request, Instance.objects.only("name", "server_url"), field="pk").order_by("name", "id")
+        instances = permitted(request, Instance.objects.only(*_NAMED_BY), field="pk").order_by("name", "id")
         choices = list(instances[: self.max_choices])
         selected = self._selected_id()
         if selected is not None and selected not in [instance.pk for instance in choices]:
             choices += instances.filter(pk=selected)
-        return [(str(instance.pk), str(instance)) for instance in choices]
+        return [(str(instance.pk), _instance_title(instance)) for instance in choices]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002 - Django's hook
         """Return the rows of the selected instance; return no rows if the query parameter is not an id."""
@@ -52,6 +55,12 @@ class InstanceFilter(admin.SimpleListFilter):
 
     def _selected_id(self) -> int | None:
         return selected_instance({INSTANCE: self.value()})
+
+
+def _instance_title(instance: Instance) -> str:
+    """Return the name and the phone number of an instance; its server, if the number is unknown."""
+    number = instance_number(instance)
+    return f"{instance_name(instance)} · {number}" if number else str(instance)
 
 
 class UnreadFilter(admin.SimpleListFilter):
@@ -98,7 +107,7 @@ class MessageStatusFilter(admin.SimpleListFilter):
         return queryset.filter(has_status(chosen[0]))
 
 
-class EventNameFilter(admin.SimpleListFilter):
+class EventNameFilter(ChoiceFilter):
     """Selects webhook events by event name."""
 
     title = _("event")

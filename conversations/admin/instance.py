@@ -87,6 +87,7 @@ class InstanceAdmin(BoundedAdmin):
     )  # fmt: skip
     list_filter = ("state", "is_removed")
     search_fields = ("name", "profile_name", "owner_jid__contains", "server_url")
+    empty_text = _("No number is connected yet. Add an instance, then connect it with manage.py webhook_token NAME.")
     search_help_text = _("Search by part of a name, a number or a server URL.")
 
     # Users fill these fields when they add an instance. Later changes are forbidden (`has_change_permission` is False),

@@ -35,6 +35,7 @@ class MessageAdmin(SearchAdmin):
     list_filter = (InstanceFilter, "timestamp", "kind", "from_me", MessageStatusFilter, "is_deleted", "is_history")
     extra_lookups = ("conversation__id__exact",)
     find_pks = staticmethod(message_pks)
+    empty_text = _("No messages yet. They appear as soon as a connected number sends or receives one.")
     search_help_text = _("Search by the beginning of words of the text, or by a complete WhatsApp id.")
 
     fieldsets: ClassVar[Any] = (

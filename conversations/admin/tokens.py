@@ -51,6 +51,7 @@ class ApiTokenAdmin(SuperuserAdmin):
 
     list_display = ("hint", "name", "user", "state", "scope_names", "last_used_at", "expires_at", "created_at")
     list_select_related = ("user",)
+    empty_text = _("No tokens yet. Add one for each program that uses the API.")
     search_fields = ("name", "hint", "user__username")
     ordering = ("-id",)
     raw_id_fields = ("user",)

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from conversations.admin.base import BoundedSearch, ReadOnly
 from conversations.admin.paginator import BoundedPaginator
+from conversations.admin.readable_list import ReadableList
 from conversations.models import Membership, ReadingRecord
 
 
@@ -51,11 +52,12 @@ class SuperusersOnly:
         return bool(request.user.is_active and request.user.is_superuser)
 
 
-class SuperuserAdmin(BoundedSearch, SuperusersOnly, admin.ModelAdmin):  # type: ignore[type-arg] # Django's class accepts no type argument at run time
+class SuperuserAdmin(ReadableList, BoundedSearch, SuperusersOnly, admin.ModelAdmin):  # type: ignore[type-arg] # Django's class accepts no type argument at run time
     """Base class of the admin of memberships, tokens and reading records."""
 
     paginator = BoundedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
 
     class Media:
         css = {"all": ["conversations/admin.css"]}
@@ -68,6 +70,7 @@ class MembershipAdmin(SuperuserAdmin):
     list_display = ("user", "instance", "role", "created_at")
     list_select_related = ("user", "instance")
     list_filter = ("role",)
+    empty_text = _("Only superusers see the numbers now. Add a membership to give a user a role in one number.")
     search_fields = ("user__username", "instance__name")
     raw_id_fields = ("user", "instance")
 
@@ -83,6 +86,7 @@ class ReadingRecordAdmin(ReadOnly, SuperuserAdmin):
     list_display = ("read_at", "username", "page", "instance", "conversation_jid", "row_pk")
     list_select_related = ("instance",)
     list_filter = ("page",)
+    empty_text = _("Nobody has looked at messages in the admin yet.")
     search_fields = ("username", "conversation_jid__contains")
     ordering = ("-read_at",)
 
@@ -122,13 +126,13 @@ class TranslatedPermissions:
         return field
 
 
-class UserWithMembershipsAdmin(TranslatedPermissions, BoundedSearch, SuperusersOnly, UserAdmin):  # type: ignore[type-arg] # as above
+class UserWithMembershipsAdmin(ReadableList, TranslatedPermissions, BoundedSearch, SuperusersOnly, UserAdmin):  # type: ignore[type-arg] # as above
     """Django's admin of users, with the memberships of the user."""
 
     inlines: ClassVar[Any] = (MembershipInline,)
 
 
-class RightsGroupAdmin(TranslatedPermissions, BoundedSearch, SuperusersOnly, GroupAdmin):
+class RightsGroupAdmin(ReadableList, TranslatedPermissions, BoundedSearch, SuperusersOnly, GroupAdmin):
     """Django's admin of groups, which give their users rights."""
 
 

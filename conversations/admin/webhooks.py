@@ -80,6 +80,7 @@ class WebhookAdmin(SuperuserAdmin):
     list_display = ("label", "url", "state", "delivered_at", "failing_since", "user")
     list_select_related = ("user",)
     search_fields = ("name", "url")
+    empty_text = _("No webhooks yet. Add one to send each change to another system.")
     ordering = ("-id",)
     fields = ("name", "url", "events", "instances", "is_active")
     state_fields = (
@@ -166,6 +167,7 @@ class DeliveryAttemptAdmin(ReadOnly, SuperuserAdmin):
     list_display_links = None
     list_select_related = ("subscription",)
     list_filter = ("subscription", "kind")
+    empty_text = _("Nothing was sent yet. Attempts appear when an outgoing webhook has something to deliver.")
     ordering = ("-id",)
     actions = ("replay",)
 

@@ -1,0 +1,107 @@
+"""All lists and forms of the admin: axe finds nothing serious, and a phone shows them without scrolling sideways."""
+
+import pytest
+from django.contrib import admin
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from django.contrib.auth.models import Group, User
+from django.contrib.contenttypes.models import ContentType
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+
+from conversations.models import (
+    ApiToken,
+    DeliveryAttempt,
+    IngestCounter,
+    Instance,
+    Membership,
+    ReadingRecord,
+    WebhookEvent,
+    WebhookSubscription,
+)
+from tests.browser.conftest import PASSWORD, OpenPage
+from tests.browser.test_inbox import serious_problems
+from tests.conversations.rows import a_chat, a_contact, a_message, an_instance
+
+pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
+LONG = "a-text-without-a-space-" * 9
+PHONE = 390
+
+
+@pytest.fixture
+def root() -> User:
+    # The server does not know the fast hash of the tests.
+    password = PBKDF2PasswordHasher().encode(PASSWORD, "salt")
+    return User.objects.create(username="root", password=password, is_superuser=True, is_staff=True)
+
+
+def fill(root: User) -> None:
+    """Create a row for each list, with long texts that do not break."""
+    shop = an_instance(name="shop", profile_name=LONG[:60], owner_jid="551140000000@s.whatsapp.net", state="open")
+    chat = a_chat(shop, contact=a_contact(shop, name=LONG[:90]))
+    message = a_message(chat, text=LONG)
+    for outcome in WebhookEvent.Outcome:
+        WebhookEvent.objects.create(
+            instance=shop, name="messages.upsert", outcome=outcome, reason=LONG, attempts=3, digest=outcome.ljust(64),
+            payload={"event": "messages.upsert", "data": {LONG: [LONG, {"apikey": "x"}]}},
+        )  # fmt: skip
+    Membership.objects.create(user=User.objects.create(username=LONG[:90]), instance=shop)
+    ApiToken.objects.issue(root, name=LONG[:90], instances=[shop.pk])
+    Group.objects.create(name=LONG[:90])
+    webhook = WebhookSubscription.objects.create(user=root, name=LONG[:90], url=f"https://crm.example/{LONG}")
+    DeliveryAttempt.objects.create(
+        subscription=webhook, kind="changes", message_id=LONG[:60], at=timezone.now(), duration_ms=1, changes=1,
+        cursor="", error=LONG[:190],
+    )  # fmt: skip
+    ReadingRecord.objects.create(
+        user=root, username="root", instance=shop, conversation_pk=chat.pk, conversation_jid=LONG[:90], page="message",
+        row_pk=message.pk,
+    )  # fmt: skip
+    LogEntry.objects.create(
+        user=root, content_type=ContentType.objects.get_for_model(Instance), object_id=str(shop.pk),
+        object_repr=LONG[:190], action_flag=CHANGE, change_message=LONG,
+    )  # fmt: skip
+    IngestCounter.objects.create(instance=shop, name="refused", value=7)
+
+
+def paths() -> list[str]:
+    """Return the paths of all lists, of the form of one row of each, and of all forms that add a row."""
+    found = []
+    for model in admin.site._registry:  # noqa: SLF001 - no public API
+        prefix = f"admin:{model._meta.app_label}_{model._meta.model_name}"  # noqa: SLF001 - Django documents _meta
+        row = model._default_manager.first()  # noqa: SLF001 - Django documents it
+        for page, arguments in (("changelist", []), ("add", []), ("change", [row.pk if row else 0])):
+            try:
+                found.append(reverse(f"{prefix}_{page}", args=arguments))
+            except NoReverseMatch:  # this page does not exist
+                continue
+    return [*found, f"{reverse('admin:conversations_contact_changelist')}?q=nobody", "/nothing/"]
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "dark"), (PHONE, "light")])
+def test_axe_finds_nothing_serious_and_nothing_scrolls_sideways(
+    open_page: OpenPage, root: User, width: int, scheme: str
+) -> None:
+    fill(root)
+    page, problems = open_page("/admin/", root, width=width, scheme=scheme), []
+    for path in paths():
+        page.goto(path)
+        problems += [f"{path}: {one}" for one in serious_problems(page)]
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        if wide > width:
+            problems.append(f"{path} is {wide} pixels wide")
+    assert problems == []
+
+
+def test_a_phone_reaches_actions_and_filters(open_page: OpenPage, root: User) -> None:
+    fill(root)
+    phone = open_page("/admin/conversations/webhookevent/", root, width=PHONE)
+    assert phone.locator("#result_list tbody tr").first.bounding_box()["width"] <= PHONE  # type: ignore[index]
+    phone.locator("#action-toggle").check()
+    assert phone.locator("#result_list tbody input:checked").count() == len(WebhookEvent.Outcome)
+    phone.get_by_role("link", name="Filter", exact=True).click()
+    phone.locator("#changelist-filter select[name=event]").select_option("call")
+    phone.locator("#changelist-filter form", has=phone.locator("[name=event]")).get_by_role("button").click()
+    phone.wait_for_url("**event=call*")
+    phone.get_by_role("link", name="Show everything").click()
+    assert phone.locator("#result_list tbody tr").count() == len(WebhookEvent.Outcome)
