@@ -2,8 +2,20 @@
 
 from typing import Any, ClassVar
 
+from django.contrib.admin.widgets import AdminDateWidget, AdminSplitDateTime, AdminTimeWidget
+from django.db.models import DateTimeField
+from django.forms import MultiWidget
 from django.http import HttpRequest
 from django.utils.text import capfirst
+from django.utils.translation import gettext_lazy as _
+
+
+class LabelledDateTime(AdminSplitDateTime):
+    """Django's fields for a date and a time, each with a label for screen readers."""
+
+    def __init__(self, attrs: Any = None) -> None:
+        widgets = (AdminDateWidget({"aria-label": _("Date")}), AdminTimeWidget({"aria-label": _("Time")}))
+        MultiWidget.__init__(self, widgets, attrs)
 
 
 class ReadableList:
@@ -14,6 +26,7 @@ class ReadableList:
     """
 
     empty_text: ClassVar[Any] = ""
+    formfield_overrides: ClassVar[Any] = {DateTimeField: {"widget": LabelledDateTime}}
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Return the list, headed by the name of its rows instead of Django's "Select … to change"."""

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -55,11 +56,14 @@ def open_page(browser: Browser, site: str) -> Iterator[OpenPage]:
     problems: list[str] = []
     contexts = []
 
-    def open_path(path: str, user: User | None = None, *, width: int = 1280, scheme: str = "light") -> Page:
+    def open_path(
+        path: str, user: User | None = None, *, width: int = 1280, scheme: str = "light", **options: Any
+    ) -> Page:
         context = browser.new_context(
             base_url=site,
             viewport={"width": width, "height": 800},
             color_scheme="dark" if scheme == "dark" else "light",
+            **options,
         )
         context.set_default_timeout(MILLISECONDS)
         contexts.append(context)

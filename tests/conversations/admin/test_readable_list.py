@@ -5,9 +5,9 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
 
-from conversations.models import Contact, Conversation
+from conversations.models import ApiToken, Contact, Conversation
 from tests.conversations.admin.conftest import Populate
-from tests.conversations.admin.pages import list_url
+from tests.conversations.admin.pages import admin_url, list_url
 
 LISTS = [
     (model, f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")  # noqa: SLF001 - Django documents _meta
@@ -22,6 +22,11 @@ def test_a_list_is_headed_by_the_name_of_its_rows(admin_client: Client, model: t
     title = str(model._meta.verbose_name_plural)  # type: ignore[attr-defined]  # noqa: SLF001 - Django documents _meta
     assert f"<h1>{title[0].upper()}{title[1:]}</h1>" in content
     assert "conversations/lists.css" in content
+
+
+def test_fields_of_date_and_time_have_labels(admin_client: Client) -> None:
+    content = admin_client.get(admin_url(ApiToken, "add")).content.decode()
+    assert content.count('aria-label="Date"') == content.count('aria-label="Time"') == 1
 
 
 @pytest.mark.parametrize("model", [Contact, Conversation])
