@@ -3,7 +3,6 @@
 import pytest
 from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
-from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
 from django.urls import NoReverseMatch, reverse
@@ -19,8 +18,8 @@ from conversations.models import (
     WebhookEvent,
     WebhookSubscription,
 )
-from tests.browser.conftest import PASSWORD, OpenPage
-from tests.browser.test_inbox import serious_problems
+from tests.browser.conftest import OpenPage
+from tests.browser.pages import a_superuser, serious_problems
 from tests.conversations.rows import a_chat, a_contact, a_message, an_instance
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
@@ -30,9 +29,7 @@ PHONE = 390
 
 @pytest.fixture
 def root() -> User:
-    # The server does not know the fast hash of the tests.
-    password = PBKDF2PasswordHasher().encode(PASSWORD, "salt")
-    return User.objects.create(username="root", password=password, is_superuser=True, is_staff=True)
+    return a_superuser()
 
 
 def fill(root: User) -> None:

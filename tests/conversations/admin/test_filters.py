@@ -37,7 +37,7 @@ def test_the_selected_instance_is_always_among_the_choices(
 
 def test_a_drop_down_keeps_the_other_parameters(admin_client: Client, populate: Populate) -> None:
     populate(1)
-    query = {"q": "Bom", "kind__exact": "text", "p": "2", "e": "1", "instance": Instance.objects.get().pk}
+    query = {"q": "Bom", "kind__exact": "text", "p": "2", "e": "1", "instance": str(Instance.objects.get().pk)}
     content = admin_client.get(list_url(Message), query, follow=True).content.decode()
     form = content.split('<form method="get" class="choice-filter">')[1].split("</form>")[0]
     assert re.findall(r'<input type="hidden" name="(\w+)" value="(\w+)">', form) == [

@@ -1,5 +1,7 @@
 """Lists are headed by the name of their rows, say what an empty list means, and have labels for narrow screens."""
 
+from typing import Any
+
 import pytest
 from django.contrib import admin
 from django.test import Client
@@ -31,8 +33,8 @@ def test_fields_of_date_and_time_have_labels(admin_client: Client) -> None:
 
 @pytest.mark.parametrize("model", [Contact, Conversation])
 def test_an_empty_list_says_what_to_do(admin_client: Client, populate: Populate, model: type) -> None:
-    page = admin.site.get_model_admin(model)
-    assert str(page.empty_text) in admin_client.get(list_url(model)).content.decode()  # type: ignore[attr-defined]
+    page: Any = admin.site.get_model_admin(model)
+    assert str(page.empty_text) in admin_client.get(list_url(model)).content.decode()
     populate(1)
     content = admin_client.get(list_url(model), {"q": "nobody"}).content.decode()
     assert "Nothing matches the search and the filters." in content
