@@ -206,6 +206,19 @@ def test_after_the_last_attempt_an_event_is_failed_and_no_longer_due(
     assert metrics.for_instance(instance.pk) == {"applied": 1, "failed": 1, "retried": 2, "delayed": 1}
 
 
+def test_each_new_message_is_counted_once_unless_it_is_old(instance: Instance, failing_key_ids: set[str]) -> None:
+    recent = int(timezone.now().timestamp()) - SECOND
+    failing_key_ids.add("M3")
+    copies = [text("M1", at=recent), text("M1", at=recent, pushName="Ana"), text("M2", at=recent)]
+    store_all(instance, *copies, text("M3", at=recent), text("M0"))
+    Worker(NO_DELAY).round()
+    assert metrics.for_instance(instance.pk)["messages"] == 2
+    store_all(instance, text("M2", at=recent, pushName="Bia"))
+    Worker(NO_DELAY).round()
+    assert metrics.for_instance(instance.pk)["messages"] == 2
+    assert Message.objects.filter(instance=instance).count() == 3
+
+
 def test_a_failed_event_that_is_posted_again_is_retried(instance: Instance, failing_key_ids: set[str]) -> None:
     failing_key_ids.add("M0")
     store_all(instance, *texts(1))
