@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from time import monotonic
 
 MAX_WAITING = 4  # requests that wait for the server at once: half of the usual number of threads
-PLACE_SECONDS = 1.0  # for which a request waits for others to be answered
+PLACE_SECONDS = 1.0  # others wait for a place until the oldest request has waited for so long; then the server is slow
 AWAY_SECONDS = 5.0  # for which a server that has not answered is not asked again
 
 AWAY = "the media server cannot be reached: it did not answer a moment ago"
@@ -28,6 +28,7 @@ class RemoteServer:
         self._clock = clock
         self._lock = threading.Lock()
         self._places = threading.BoundedSemaphore(MAX_WAITING)
+        self._since: dict[object, float] = {}  # when each of the requests that wait has begun
         self._asked_again_at: float | None = None  # None while the server answers
 
     @contextmanager
@@ -38,8 +39,10 @@ class RemoteServer:
             OSError: the server did not answer a moment ago, or too many others wait for it.
         """
         self._check()
-        if not self._places.acquire(timeout=PLACE_SECONDS):
+        if not self._take_place():
             raise OSError(BUSY)
+        request = object()
+        self._since[request] = self._clock()
         try:
             yield
         except ConnectionError:
@@ -51,7 +54,16 @@ class RemoteServer:
         else:
             self._asked_again_at = None
         finally:
+            del self._since[request]
             self._places.release()
+
+    def _take_place(self) -> bool:
+        """Take a place, and wait for it only while the others have not waited for long."""
+        if self._places.acquire(blocking=False):
+            return True
+        now = self._clock()
+        left = min(list(self._since.values()), default=now) + PLACE_SECONDS - now
+        return left > 0 and self._places.acquire(timeout=left)
 
     def _check(self) -> None:
         with self._lock:

@@ -31,6 +31,7 @@ CONFIG = Config(
     request_checksum_calculation="when_required",
     response_checksum_validation="when_required",
 )
+server = RemoteServer()  # of the process: threads that begin together may each make a storage
 COMPATIBLE = Config(s3={"addressing_style": "path"})  # and may have no host names for buckets
 
 
@@ -108,7 +109,6 @@ class S3MediaStorage(S3Storage):  # type: ignore[misc]  # django-storages has no
     def __init__(self, **options: Any) -> None:
         config = CONFIG.merge(COMPATIBLE) if options.get("endpoint_url") else CONFIG
         super().__init__(client_config=config, file_overwrite=True, **options)
-        self._server = RemoteServer()
 
     @property
     def client(self) -> Any:
@@ -122,7 +122,7 @@ class S3MediaStorage(S3Storage):  # type: ignore[misc]  # django-storages has no
     @contextmanager
     def _asking(self) -> Iterator[None]:
         """Ask the server in the block, for a request of this site, and translate its errors."""
-        with self._server.asking(), translated_errors():
+        with server.asking(), translated_errors():
             yield
 
     def _open(self, name: str, mode: str = "rb") -> "File[bytes]":  # noqa: ARG002 - Django defines the signature

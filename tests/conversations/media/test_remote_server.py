@@ -68,6 +68,18 @@ def test_few_requests_wait_at_once(server: RemoteServer, monkeypatch: pytest.Mon
     assert ask(server) == "answered"
 
 
+def test_nobody_waits_for_a_place_once_the_server_is_slow(
+    server: RemoteServer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Webhooks with media, which waited for a second each, held all other threads for 7 s."""
+    monkeypatch.setattr(remote_server, "PLACE_SECONDS", 3600.0)
+    with ExitStack() as waiting:
+        for _ in range(MAX_WAITING):
+            waiting.enter_context(server.asking())
+        clock.now += 3600.0
+        assert ask(server) == remote_server.BUSY
+
+
 def test_a_request_waits_for_others_to_be_answered(server: RemoteServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_server, "PLACE_SECONDS", 60.0)
     answers: list[str] = []

@@ -20,6 +20,7 @@ from conversations.evolution.media_names import media_name
 from conversations.ingest.inbox.media import extract_media
 from conversations.ingest.worker.media_retention import sweep
 from conversations.media import remote_server, s3
+from conversations.media.remote_server import RemoteServer
 from conversations.media.s3 import S3MediaStorage
 from conversations.models import ApiToken
 from tests.conversations.media.buckets import BUCKET, server
@@ -46,6 +47,12 @@ def storage(data: Path) -> Iterator[S3MediaStorage]:
         )
         yield bucket
         bucket.client.close()
+
+
+@pytest.fixture(autouse=True)
+def server_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget what an earlier test has found out about its server."""
+    monkeypatch.setattr(s3, "server", RemoteServer())
 
 
 def use(settings: Any, storage: S3MediaStorage, monkeypatch: pytest.MonkeyPatch) -> None:
