@@ -36,6 +36,7 @@ from conversations.media.storage import seek_part
 from conversations.models import Message
 from conversations.models.stored_media import has_thumbnail, stored_name
 from logs.contexts import Context
+from logs.line_limit import line_limit
 
 if TYPE_CHECKING:
     from django.core.files.base import File
@@ -138,7 +139,7 @@ class MediaView(APIView):
         if isinstance(exc, FileNotFoundError):
             exc = GoneError()
         elif isinstance(exc, OSError):
-            log.error("Media NOT READ: %s", exc if type(exc) is OSError else type(exc).__name__)
+            _log_outage(exc)
             exc = StorageError()
         return super().handle_exception(exc)
 
@@ -198,6 +199,14 @@ class MessageThumbnailView(MediaView):
             return send(request, row, _made_thumbnail(picture))
         except thumbnails.BusyError:
             return send(request, row, picture, NOT_KEPT)
+
+
+def _log_outage(error: OSError) -> None:
+    """Log why a file cannot be read, at a bounded rate. Errors of a disk may quote paths, those of a server do not."""
+    left_out = line_limit.admit("media read")
+    if left_out is not None:
+        text = error if type(error) in (OSError, ConnectionError) else type(error).__name__
+        log.error("Media NOT READ: %s", text, extra=left_out)
 
 
 def _made_thumbnail(picture: str) -> str:

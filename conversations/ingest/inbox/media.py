@@ -24,6 +24,7 @@ from conversations.media.file_types import detect
 from conversations.media.storage import swept_storage
 from conversations.models import Instance
 from logs.contexts import Context
+from logs.line_limit import line_limit
 
 FIELD = "base64"
 MAX_THUMBNAIL_BYTES = 128 * 1024  # WhatsApp's have a few thousand
@@ -137,5 +138,7 @@ def _write(name: str, content: bytes) -> None:
             default_storage.save(name, BytesIO(content))
             log.debug("Media WRITTEN", extra={"file": name, "size": len(content)})
     except OSError:
-        log.exception("Media NOT WRITTEN", extra={"file": name, "size": len(content)})
+        left_out = line_limit.admit("media written")
+        if left_out is not None:
+            log.exception("Media NOT WRITTEN", extra={"file": name, "size": len(content), **left_out})
         raise

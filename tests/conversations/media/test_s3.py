@@ -227,3 +227,22 @@ def test_a_server_that_is_away_is_503(
     for file in ("media", "thumbnail"):
         answer = api.get(f"/api/v1/messages/{row.pk}/{file}/")
         assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+
+
+@pytest.mark.django_db
+def test_an_outage_is_logged_with_its_reason_at_a_bounded_rate(
+    offline: S3MediaStorage,
+    api: APIClient,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    use(settings, offline, monkeypatch)
+    instance = an_instance()
+    row = a_message(a_chat(instance), kind="image", media={"file": media_name(instance.pk, "ab" * 32)})
+    for number in range(50):
+        api.get(f"/api/v1/messages/{row.pk}/media/")
+        with pytest.raises(OSError, match="cannot be reached"):
+            extract_media(instance, {"data": {"message": {"imageMessage": {}, "base64": list(b"%d" % number)}}})
+    for text in ("Media NOT READ: the media server cannot be reached", "Media NOT WRITTEN"):
+        assert 0 < sum(record.getMessage().startswith(text) for record in caplog.records) < 30
