@@ -7,8 +7,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.formats import number_format
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from conversations.access.records import Shown, record_reading
 from conversations.admin.access import permitted
@@ -17,6 +17,7 @@ from conversations.admin.filters import EventNameFilter, InstanceFilter
 from conversations.admin.markup import EMPTY, badge, format_time, pretty_json
 from conversations.ingest.worker import replay
 from conversations.models import ReadingRecord, Scope, WebhookEvent
+from conversations.models.stored_texts import translate
 
 _BADGE_STYLES = {
     WebhookEvent.Outcome.STORED: "waiting",
@@ -100,7 +101,7 @@ class WebhookEventAdmin(InstanceRowsAdmin):
     @admin.display(description=_("reason"))
     def why(self, row: WebhookEvent) -> str:
         """Return the reason of the outcome, which the database keeps in English, in the language of the request."""
-        return gettext(row.reason) if row.reason else EMPTY
+        return translate(row.reason) or EMPTY
 
     @admin.display(description=_("failed attempts"))
     def failures(self, row: WebhookEvent) -> str:

@@ -20,8 +20,10 @@ from conversations.admin.base import ReadOnly
 from conversations.admin.markup import badge
 from conversations.admin.users import SuperuserAdmin
 from conversations.models import DeliveryAttempt, Instance, WebhookSubscription
+from conversations.models.stored_texts import translate
 from conversations.models.webhook_subscription import ALL_EVENTS, TooManySubscriptions, new_secret
 from conversations.webhooks_out.addresses import AddressRefused, check_address
+from conversations.webhooks_out.errors import TEMPLATES
 from conversations.webhooks_out.selection import present_cursor
 
 
@@ -149,7 +151,7 @@ class WebhookAdmin(SuperuserAdmin):
     def state(self, row: WebhookSubscription) -> str:
         """Return whether the webhook is on, fails, or was turned off, and why."""
         if not row.is_active:
-            return format_html("{} {}", badge(_("off"), "plain"), row.off_reason)
+            return format_html("{} {}", badge(_("off"), "plain"), translate(row.off_reason, TEMPLATES))
         return badge(_("failing"), "waiting") if row.failing_since else badge(_("on"), "good")
 
     @admin.display(description=_("attempts"))
@@ -177,7 +179,7 @@ class DeliveryAttemptAdmin(ReadOnly, SuperuserAdmin):
         return (
             badge(str(row.status), "good")
             if row.is_success
-            else format_html("{} {}", badge(_("failed"), "bad"), row.error)
+            else format_html("{} {}", badge(_("failed"), "bad"), translate(row.error, TEMPLATES))
         )
 
     @admin.action(description=_("Deliver again from here"), permissions=["view"])

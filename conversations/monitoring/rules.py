@@ -5,7 +5,6 @@ The home page shows what holds now (`conversations.monitoring.attention`).
 """
 
 import datetime as dt
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -14,6 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _  # translated where people read it, as the log is English
 
 from conversations.models import Instance
+from conversations.models.stored_texts import translate
 from conversations.monitoring.state import Number, State
 
 REFUSED_FOR = dt.timedelta(minutes=10)  # how long a refused webhook keeps its alarm
@@ -76,11 +76,7 @@ class Rule:
 
 def translate_detail(detail: str) -> str:
     """Return a detail, which is stored in English, in the language that is active."""
-    for template in DETAILS:
-        pattern = re.sub(r"%\\\((\w+)\\\)s", r"(?P<\1>.+)", re.escape(template))
-        if found := re.fullmatch(pattern, detail):
-            return gettext(template) % found.groupdict()
-    return gettext(detail) if detail else ""
+    return translate(detail, DETAILS)
 
 
 def find_all(state: State) -> list[Finding]:

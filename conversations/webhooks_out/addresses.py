@@ -14,6 +14,7 @@ from django.conf import settings
 from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _
 
+from conversations.webhooks_out import errors
 from conversations.webhooks_out.name_lookups import TooManyLookupsError, lookups
 
 PORTS = {"http": 80, "https": 443}
@@ -83,7 +84,7 @@ def check_address(url: str) -> None:
     except ValueError:
         return
     if not settings.WEBHOOKS_ALLOW_PRIVATE and not is_public(address):
-        raise AddressRefused(_("must not lead to a private network, as %(host)s does"), host)
+        raise AddressRefused(errors.PRIVATE_ADDRESS, host)
 
 
 async def resolve(host: str, port: int) -> list[str]:
@@ -95,10 +96,10 @@ async def resolve(host: str, port: int) -> list[str]:
     try:
         found = await asyncio.wrap_future(lookups.start(host, port))
     except TooManyLookupsError:
-        raise AddressRefused(_("the name %(host)s was not looked up: too many others do not answer"), host) from None
+        raise AddressRefused(errors.NOT_LOOKED_UP, host) from None
     except (OSError, UnicodeError):
-        raise AddressRefused(_("the name %(host)s does not lead anywhere"), host) from None
+        raise AddressRefused(errors.NO_ADDRESS, host) from None
     addresses = [address.partition("%")[0] for address in found]
     if not settings.WEBHOOKS_ALLOW_PRIVATE and not all(is_public(ip_address(address)) for address in addresses):
-        raise AddressRefused(_("%(host)s leads to a private network (WEBHOOKS_ALLOW_PRIVATE is not set)"), host)
+        raise AddressRefused(errors.PRIVATE_NAME, host)
     return addresses

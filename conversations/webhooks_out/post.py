@@ -13,6 +13,7 @@ from functools import cache
 
 import h11
 
+from conversations.webhooks_out import errors
 from conversations.webhooks_out.addresses import PORTS, AddressRefused, check_url, resolve
 from conversations.webhooks_out.retries import Outcome
 
@@ -29,15 +30,15 @@ async def post(url: str, headers: Mapping[str, str], body: bytes) -> Outcome:
         async with asyncio.timeout(SECONDS):
             return await _exchange(url, headers, body)
     except TimeoutError:
-        return Outcome(None, f"no answer within {SECONDS:.0f} s")
+        return Outcome(None, errors.NO_ANSWER % {"seconds": f"{SECONDS:.0f}"})
     except AddressRefused as error:
         return Outcome(None, str(error))
     except ssl.SSLCertVerificationError as error:
-        return Outcome(None, f"the certificate is not valid: {error.verify_message}")
+        return Outcome(None, errors.BAD_CERTIFICATE % {"reason": error.verify_message})
     except OSError as error:
-        return Outcome(None, f"the connection failed: {error.strerror or type(error).__name__}")
+        return Outcome(None, errors.NO_CONNECTION % {"reason": error.strerror or type(error).__name__})
     except h11.RemoteProtocolError:
-        return Outcome(None, "the answer is not HTTP")
+        return Outcome(None, errors.NOT_HTTP)
 
 
 async def _exchange(url: str, headers: Mapping[str, str], body: bytes) -> Outcome:
@@ -112,10 +113,8 @@ def _outcome(response: h11.Response) -> Outcome:
     status = int(response.status_code)
     if 200 <= status < 300:  # noqa: PLR2004 - the class of successful answers
         return Outcome(status)
-    error = f"answered {status}"
-    if 300 <= status < 400:  # noqa: PLR2004 - the class of redirects
-        error += "; redirects are not followed"
-    return Outcome(status, error, _retry_after(dict(response.headers).get(b"retry-after", b"")))
+    text = errors.REDIRECTED if 300 <= status < 400 else errors.ANSWERED  # noqa: PLR2004 - the class of redirects
+    return Outcome(status, text % {"status": status}, _retry_after(dict(response.headers).get(b"retry-after", b"")))
 
 
 def _retry_after(value: bytes) -> float | None:

@@ -3,6 +3,8 @@
 import datetime as dt
 from typing import NamedTuple
 
+from conversations.webhooks_out import errors
+
 GONE = 410  # the receiver wants no more deliveries (Standard Webhooks)
 MAX_FAILING = dt.timedelta(days=1)  # after which a subscription is turned off
 MIN_DELAY = 1.0
@@ -50,9 +52,9 @@ def after_failure(
         variation: a random number from -1 to 1.
     """
     if outcome.status == GONE:
-        return Next(now, "the receiver answered 410: it wants no more deliveries")
+        return Next(now, errors.GONE)
     if now - failing_since >= MAX_FAILING:
-        return Next(now, f"no delivery has succeeded for a day; the last error: {outcome.error}")
+        return Next(now, errors.FAILED_FOR_A_DAY % {"error": outcome.error})
     delay = DELAYS[min(failures, len(DELAYS)) - 1] * (1 + JITTER * variation)
     if outcome.retry_after is not None:
         delay = min(max(delay, outcome.retry_after), DELAYS[-1])
