@@ -76,7 +76,7 @@ soak: dev-venv ## check every read for staleness while Valkey and the writers fa
 	@exec $(PY) -m tests.soak --duration "$(DURATION)" $(ARGS)
 
 messages: dev-venv ## find all texts, update the catalogues of translations and compile them
-	@exec $(PY) -m tests.languages
+	@$(PRODUCTION) $(PY) -m tests.languages
 
 # Lock files for all platforms and Python 3.11+; each is constrained by the one before. ARGS=--upgrade upgrades.
 COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(ARGS) \
