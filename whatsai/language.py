@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
 
-TRANSLATED = ("text/", "application/problem+json")  # the types of content that contain translated text
+TRANSLATED = ("text/html", "application/problem+json")  # the types of content that contain translated text
 
 
 def middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:

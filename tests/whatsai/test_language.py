@@ -78,3 +78,12 @@ def test_an_error_of_the_api_is_translated_and_its_codes_are_not(api: Client) ->
     assert [(found["code"], found["errors"][0]["code"]) for found in (first, second)] == [
         ("invalid_parameters", "unknown")
     ] * 2
+
+
+@pytest.mark.django_db
+def test_static_files_do_not_vary_with_the_language() -> None:
+    answer = Client().get("/static/admin/css/base.css", headers={"Accept-Language": PT})
+    answer.close()
+    assert answer.status_code == 200
+    assert "Content-Language" not in answer
+    assert "Accept-Language" not in answer.get("Vary", "")
