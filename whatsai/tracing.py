@@ -18,6 +18,8 @@ from logs.spans import Attributes, Span
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor
 
+# Seconds to wait for a receiver, unless the same variable says otherwise; the end of a process waits for it, too.
+TIMEOUT = ("OTEL_EXPORTER_OTLP_TIMEOUT", "2")
 RECEIVERS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 
@@ -43,6 +45,7 @@ def configure() -> None:
     except ImportError:
         text = "needs more packages: pip install -r whatsai/requirements-otel.txt"
         raise ImproperlyConfigured(f"{RECEIVERS[0]}: {text}") from None
+    os.environ.setdefault(*TIMEOUT)
     start(BatchSpanProcessor(OTLPSpanExporter()))
 
 
