@@ -5,7 +5,9 @@ from django.utils.translation import gettext_lazy as _
 
 from conversations.admin import (
     alarm,
+    audit,
     cache,
+    change,
     contact,
     conversation,
     event,
@@ -19,7 +21,9 @@ from conversations.admin import (
 
 __all__ = [
     "alarm",
+    "audit",
     "cache",
+    "change",
     "contact",
     "conversation",
     "event",

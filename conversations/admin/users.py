@@ -7,9 +7,13 @@ from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, Permission, User
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from conversations.admin.base import BoundedSearch, ReadOnly
+from conversations.admin.display_names import format_address
+from conversations.admin.markup import EMPTY
 from conversations.admin.paginator import BoundedPaginator
 from conversations.admin.readable_list import ReadableList
 from conversations.models import Membership, ReadingRecord
@@ -83,12 +87,21 @@ class MembershipAdmin(SuperuserAdmin):
 class ReadingRecordAdmin(ReadOnly, SuperuserAdmin):
     """Admin of the records of who has read which conversation in the admin; nobody can change them there."""
 
-    list_display = ("read_at", "username", "page", "instance", "conversation_jid", "row_pk")
+    list_display = ("read_at", "username", "page", "conversation", "instance")
     list_select_related = ("instance",)
     list_filter = ("page",)
     empty_text = _("Nobody has looked at messages in the admin yet.")
     search_fields = ("username", "conversation_jid__contains")
     ordering = ("-read_at",)
+
+    @admin.display(description=_("conversation"))
+    def conversation(self, row: ReadingRecord) -> Any:
+        """Return the address of the conversation, with a link to it."""
+        number = format_address(row.conversation_jid) or EMPTY
+        if row.conversation_pk is None:
+            return number
+        url = reverse("admin:inbox_conversation", args=[row.conversation_pk])
+        return format_html('<a href="{}">{}</a>', url, number)
 
 
 class MembershipInline(admin.TabularInline):  # type: ignore[type-arg] # as above

@@ -70,6 +70,8 @@ OTHER_PAGES: dict[str, Callable[["House"], list[Any]]] = {
     "view_on_site": lambda house: [ContentType.objects.get_for_model(Message).pk, house.message.pk],
     "auth_user_password_change": lambda house: [house.rows[User].pk],
     "conversations_ingestcounter_changelist": lambda _: [],
+    "conversations_change_changelist": lambda _: [],
+    "admin_logentry_changelist": lambda _: [],
     "cachelayer_countertotal_changelist": lambda _: [],
     "cachelayer_countertotal_clear": lambda _: [],
     "cachelayer_countertotal_entry": lambda _: [],
