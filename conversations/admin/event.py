@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.utils.formats import number_format
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -72,16 +73,30 @@ class WebhookEventAdmin(InstanceRowsAdmin):
         """Render the page of an event, and record that it is shown, because the body may contain messages."""
         row = kwargs["obj"]
         record_reading(request.user, ReadingRecord.Page.EVENT, [Shown(row.instance_id)], row.pk)
+        may_replay = self.has_replay_permission(request) and self.may(request, row, Scope.WRITE)
+        context["may_replay"] = may_replay and row.outcome in replay.REPLAYABLE
         return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.action(description=_("Replay failed events"), permissions=["replay"])
-    def replay(self, request: HttpRequest, queryset: QuerySet[WebhookEvent]) -> None:
-        """Queue the selected webhook events that failed, so that a worker processes them again."""
-        queued = replay.requeue(permitted(request, queryset, Scope.WRITE).values_list("pk", flat=True))
+    def replay(self, request: HttpRequest, queryset: QuerySet[WebhookEvent]) -> HttpResponse | None:
+        """Ask, and then queue the selected webhook events that failed, so that a worker processes them again."""
+        rows = permitted(request, queryset, Scope.WRITE).filter(outcome__in=replay.REPLAYABLE)
+        pks = list(rows.values_list("pk", flat=True))
+        if "post" not in request.POST:
+            context = {
+                **self.admin_site.each_context(request),
+                "title": _("Replay events"),
+                "opts": self.opts,
+                "pks": pks,
+                "left_out": queryset.count() - len(pks),
+            }
+            return TemplateResponse(request, "admin/conversations/webhookevent/replay.html", context)
+        queued = replay.requeue(pks)
         text = ngettext(
             "%(count)d event queued to be processed again.", "%(count)d events queued to be processed again.", queued
         )
         self.message_user(request, text % {"count": queued}, messages.SUCCESS)
+        return None
 
     @admin.display(description=_("received"), ordering="id")
     def received(self, row: WebhookEvent) -> Any:

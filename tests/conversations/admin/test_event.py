@@ -76,14 +76,14 @@ def test_a_failed_event_shows_its_failures_and_the_next_attempt(admin_client: Cl
         content = admin_client.get(page).content.decode()
         assert "KeyError" in content
         assert "2031" in content
-    assert '<td class="field-failures">3</td>' in admin_client.get(list_url(WebhookEvent)).content.decode()
+    assert 'class="field-failures">3</td>' in admin_client.get(list_url(WebhookEvent)).content.decode()
 
 
 def test_a_failed_event_can_be_replayed_with_the_change_permission(
     staff_client: StaffClient, event: WebhookEvent
 ) -> None:
     WebhookEvent.objects.filter(pk=event.pk).update(outcome="failed", attempts=8)
-    replay_data = {"action": "replay", "_selected_action": [str(event.pk)]}
+    replay_data = {"action": "replay", "_selected_action": [str(event.pk)], "post": "yes"}
     staff_client("view_webhookevent").post(list_url(WebhookEvent), replay_data)
     assert WebhookEvent.objects.get().outcome == "failed"
     User.objects.all().delete()
@@ -92,3 +92,27 @@ def test_a_failed_event_can_be_replayed_with_the_change_permission(
     )
     assert "1 event queued to be processed again." in content.content.decode()
     assert (WebhookEvent.objects.get().outcome, WebhookEvent.objects.get().attempts) == ("stored", 0)
+
+
+def test_a_replay_asks_first_and_can_be_started_from_the_page_of_the_event(
+    admin_client: Client, event: WebhookEvent
+) -> None:
+    applied = WebhookEvent.objects.create(
+        instance=event.instance, name="call", payload={}, digest="c", outcome="applied"
+    )
+    WebhookEvent.objects.filter(pk=event.pk).update(outcome="failed")
+    assert "Replay this event" in admin_client.get(page_url(event)).content.decode()
+    assert "Replay this event" not in admin_client.get(page_url(applied)).content.decode()
+    form = {"action": "replay", "index": "0", "_selected_action": [event.pk, applied.pk]}
+    asked = admin_client.post(list_url(WebhookEvent), form).content.decode()
+    assert "A worker will process 1 event again" in asked
+    assert "1 selected event is left out" in asked
+    assert WebhookEvent.objects.get(pk=event.pk).outcome == "failed"
+    admin_client.post(list_url(WebhookEvent), {**form, "post": "yes"})
+    assert WebhookEvent.objects.get(pk=event.pk).outcome == "stored"
+    assert WebhookEvent.objects.get(pk=applied.pk).outcome == "applied"
+
+
+def test_staff_who_may_only_view_see_no_button(staff_client: StaffClient, event: WebhookEvent) -> None:
+    WebhookEvent.objects.filter(pk=event.pk).update(outcome="failed")
+    assert "Replay this event" not in staff_client("view_webhookevent").get(page_url(event)).content.decode()
