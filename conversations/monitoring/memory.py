@@ -5,7 +5,7 @@ import datetime as dt
 from django.utils import timezone
 
 from conversations.models import ActiveHour, Alarm, IngestCounter, IngestLease, Instance, RefusalMark
-from conversations.monitoring.rules import HOUR, USUAL_DAYS
+from conversations.monitoring.state import USUAL_DAYS, hour_of
 
 KEPT_ALARMS = dt.timedelta(days=90)
 KEPT_HOURS = 24 * (max(USUAL_DAYS) + 1)
@@ -39,8 +39,3 @@ def remember_refusals() -> None:
         mark.grew_at = timezone.now() if value > mark.value else mark.grew_at
         mark.value = value
     RefusalMark.objects.bulk_update(grown, ["value", "grew_at"])
-
-
-def hour_of(moment: dt.datetime) -> int:
-    """Return the hour of a moment, counted from the epoch."""
-    return int(moment.timestamp()) // HOUR

@@ -1,6 +1,7 @@
 """Reads from the database everything that the metrics are made of, with a constant number of queries."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from cachelayer.ops import histogram_totals, statistics
 from cachelayer.runtime.histograms import Snapshot as Histograms
@@ -24,6 +25,14 @@ class Reading:
     cache: Snapshot = field(default_factory=dict)
     ingestion: dict[str, int] = field(default_factory=dict)
     histograms: Histograms = field(default_factory=dict)
+
+    @cached_property
+    def buckets(self) -> dict[str, dict[str, dict[int, int]]]:
+        """The values of `histograms`: the name of a histogram → its series → the number of a bucket → the value."""
+        found: dict[str, dict[str, dict[int, int]]] = {}
+        for (name, series, bucket), value in self.histograms.items():
+            found.setdefault(name, {}).setdefault(series, {})[bucket] = value
+        return found
 
 
 def read() -> Reading:

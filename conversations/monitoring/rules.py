@@ -14,14 +14,12 @@ from django.utils.translation import gettext_noop as _  # translated where peopl
 
 from conversations.models import Instance
 from conversations.models.stored_texts import translate
-from conversations.monitoring.state import Number, State
+from conversations.monitoring.state import Number, State, usual_hours
 
 REFUSED_FOR = dt.timedelta(minutes=10)  # how long a refused webhook keeps its alarm
 LATE_SECONDS = 120.0
 FEED_LAG_SECONDS = 60.0
 MISSED_CHECKS = 5  # a regular check that was missed so often has failed
-USUAL_DAYS = (1, 2, 3, 7)  # a number is silent if it had events at this time of day, so many days ago each
-HOUR = 3600
 MAX_NAMES = 5  # that one alarm lists
 
 # What rules find, as the details of alarms are stored.
@@ -86,12 +84,6 @@ def find_all(state: State) -> list[Finding]:
         for rule in RULES
         for number, detail in rule.find(state)
     ]
-
-
-def usual_hours(now: dt.datetime, silent_hours: int) -> list[frozenset[int]]:
-    """Return the hours before the same time of `USUAL_DAYS`, as hours since the epoch, a set for each day."""
-    hour = int(now.timestamp()) // HOUR
-    return [frozenset(hour - 24 * day - before for before in range(silent_hours)) for day in USUAL_DAYS]
 
 
 def _disconnected(state: State) -> Iterator[tuple[Number, str]]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import Min, Q
 from django.utils import timezone
 
 from cachelayer.runtime.runtime import get_runtime
@@ -15,6 +16,8 @@ from conversations.models import EPOCH, ActiveHour, CheckResult, IngestLease, In
 from conversations.monitoring.backlog import Backlog, measure
 
 PROBE = "whatsai-probe"  # the name of the instance that belongs to the probe, which is no number
+HOUR = 3600
+USUAL_DAYS = (1, 2, 3, 7)  # a number is silent if it had events at this time of day, so many days ago each
 MAX_NUMBERS = 1000  # instances that are watched; of more, those with the lowest primary keys
 
 # The earliest committed change that readers do not get yet, because an earlier transaction is still running.
@@ -59,7 +62,8 @@ class State:
         checks: the last result of each regular check, by its name.
         check_seconds: how often each check runs that is turned on, by its name.
         silent_hours: hours without an event after which a number may be silent; 0 for never.
-        active_hours: the hours of the last days with events, for the numbers without events for so many hours.
+        active_hours: hours with events at this time of `USUAL_DAYS`, one for each day, for the numbers without events
+            for `silent_hours` that had some on all of these days.
     """
 
     at: dt.datetime = field(default_factory=timezone.now)
@@ -88,7 +92,7 @@ def read() -> State:
         checks=CheckResult.objects.in_bulk(),
         check_seconds=settings.MONITORING_CHECKS,
         silent_hours=silent_hours,
-        active_hours=_active_hours(numbers, now - dt.timedelta(hours=silent_hours)) if silent_hours else {},
+        active_hours=active_hours(numbers, now, silent_hours) if silent_hours else {},
         backlog=measure(),
         feed_lag=_feed_lag(),
         lost_webhooks=tuple(map(str, WebhookSubscription.objects.turned_off().order_by("pk"))),
@@ -107,12 +111,27 @@ def _numbers() -> tuple[Number, ...]:
     )
 
 
-def _active_hours(numbers: Iterable[Number], before: dt.datetime) -> dict[int, frozenset[int]]:
-    quiet = [number.pk for number in numbers if number.last_event_at is not None and number.last_event_at < before]
-    hours: dict[int, set[int]] = {}
-    for pk, hour in ActiveHour.objects.filter(instance__in=quiet).values_list("instance", "hour") if quiet else ():
-        hours.setdefault(pk, set()).add(hour)
-    return {pk: frozenset(found) for pk, found in hours.items()}
+def hour_of(moment: dt.datetime) -> int:
+    """Return the hour of a moment, counted from the epoch."""
+    return int(moment.timestamp()) // HOUR
+
+
+def usual_hours(now: dt.datetime, silent_hours: int) -> list[frozenset[int]]:
+    """Return the hours before the same time of `USUAL_DAYS`, as hours since the epoch, a set for each day."""
+    return [frozenset(hour_of(now) - 24 * day - before for before in range(silent_hours)) for day in USUAL_DAYS]
+
+
+def active_hours(numbers: Iterable[Number], now: dt.datetime, silent_hours: int) -> dict[int, frozenset[int]]:
+    """Return `State.active_hours`. The database looks at few hours, because at night all numbers may be quiet."""
+    before = now - dt.timedelta(hours=silent_hours)
+    quiet = {number.pk for number in numbers if number.last_event_at is not None and number.last_event_at < before}
+    if not quiet:
+        return {}
+    days = usual_hours(now, silent_hours)
+    firsts = {f"hour_{day}": Min("hour", filter=Q(hour__in=hours)) for day, hours in enumerate(days)}
+    rows = ActiveHour.objects.filter(hour__in=frozenset().union(*days)).values_list("instance").annotate(**firsts)
+    complete = rows.filter(**{f"{name}__isnull": False for name in firsts}).order_by()
+    return {pk: frozenset(hours) for pk, *hours in complete if pk in quiet}
 
 
 def _feed_lag() -> float:

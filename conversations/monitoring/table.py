@@ -40,12 +40,12 @@ def _histogram(name: str, bounds: tuple[float, ...]) -> Callable[[Reading], Iter
     limits = (*map(str, bounds), "+Inf")
 
     def samples(reading: Reading) -> Iterator[Sample]:
-        for series in sorted({series for histogram, series, _ in reading.histograms if histogram == name}):
+        for series, values in sorted(reading.buckets.get(name, {}).items()):
             labels = tuple(series.split())
-            counts = [reading.histograms.get((name, series, bucket), 0) for bucket in range(len(limits))]
+            counts = [values.get(bucket, 0) for bucket in range(len(limits))]
             for limit, count in zip(limits, accumulate(counts), strict=True):
                 yield Sample(count, labels, "_bucket", (("le", limit),))
-            yield Sample(reading.histograms.get((name, series, SUM), 0) / 1e6, labels, "_sum")
+            yield Sample(values.get(SUM, 0) / 1e6, labels, "_sum")
             yield Sample(sum(counts), labels, "_count")
 
     return samples

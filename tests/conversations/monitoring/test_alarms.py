@@ -23,7 +23,7 @@ from conversations.models import (
     WebhookEvent,
     WebhookSubscription,
 )
-from conversations.monitoring import alarms, attention, audit, memory, rules, sending
+from conversations.monitoring import alarms, attention, audit, memory, rules, sending, state
 from logs.testing import capture
 from tests.cachelayer.conftest import (
     valkey_server,  # noqa: F401 - pytest finds the imported fixture by name
@@ -83,8 +83,8 @@ def drop() -> Callable[[], object]:
 def fall_silent() -> Callable[[], object]:
     number, now = a_number(), timezone.now()
     IngestLease.objects.create(pk=number.pk, next_at=now - 5 * HOUR)
-    for day in rules.USUAL_DAYS:
-        ActiveHour.objects.create(instance=number, hour=memory.hour_of(now - day * 24 * HOUR))
+    for day in state.USUAL_DAYS:
+        ActiveHour.objects.create(instance=number, hour=state.hour_of(now - day * 24 * HOUR))
     return lambda: IngestLease.objects.update(next_at=now)
 
 
@@ -289,10 +289,10 @@ def test_an_alarm_of_a_deleted_number_ends() -> None:
 def test_activity_is_remembered_for_eight_days() -> None:
     number, now = a_number(), timezone.now()
     IngestLease.objects.create(pk=number.pk, next_at=now + dt.timedelta(seconds=1))  # it is busy
-    ActiveHour.objects.create(instance=number, hour=memory.hour_of(now - 9 * 24 * HOUR))
+    ActiveHour.objects.create(instance=number, hour=state.hour_of(now - 9 * 24 * HOUR))
     memory.remember_activity()
     memory.remember_activity()
-    assert [row.hour for row in ActiveHour.objects.all()] == [memory.hour_of(now)]
+    assert [row.hour for row in ActiveHour.objects.all()] == [state.hour_of(now)]
 
 
 @pytest.mark.postgresql
