@@ -16,7 +16,7 @@ PRODUCTION = ENV_FILE=/dev/null DEBUG=false HTTPS=true DATABASE_URL=sqlite://:me
 	SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(50))')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench bench-api bench-ingest bench-inbox bench-logs bench-scale bench-streams soak stack simulate messages lock clean venv run-venv dev-venv bench-venv
+.PHONY: help run test check bench bench-admin bench-api bench-ingest bench-inbox bench-logs bench-scale bench-streams soak stack simulate messages lock clean venv run-venv dev-venv bench-venv
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -52,6 +52,9 @@ check: dev-venv ## check lint, format, types, imports, migrations, deployment se
 BENCH = .venv-bench/bin/python
 bench: bench-venv ## compare the cache with other libraries; writes docs/benchmarks.md and .svg (8 minutes; ARGS=--quick)
 	@exec $(BENCH) -m tests.benchmarks.cache $(ARGS)
+
+bench-admin: dev-venv ## measure the pages of the admin with 1,000,000 conversations; writes docs/benchmarks-admin.md (60 minutes, 12 GB of disk)
+	@exec $(PY) -m tests.benchmarks.admin $(ARGS)
 
 bench-api: bench-venv ## compare answers of the API with constants and other libraries; writes docs/benchmarks-api.md (30 minutes; ARGS=--pairs=1000)
 	@exec $(BENCH) -m tests.benchmarks.api $(ARGS)

@@ -10,22 +10,24 @@ from typing import Any, ClassVar, cast
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import flatten_fieldsets
-from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
 from django.core.exceptions import ValidationError
 from django.db import DataError
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.text import smart_split
 from django.utils.translation import gettext_lazy as _
 
 from conversations.admin.access import access_of, permitted
-from conversations.admin.paginator import BoundedPaginator, count_up_to
+from conversations.admin.paginator import MAX_ROWS, BoundedPaginator, count_up_to
 from conversations.admin.readable_list import ReadableList
+from conversations.db.keyset import before
 from conversations.models import Scope
 from conversations.search.query import MAX_WORDS
 
 ROWS_PER_PAGE = 50
 MAX_ACTION_ROWS = 500  # maximum number of rows that one admin action may change
+MAX_CHECKED_ROWS = MAX_ROWS  # rows among which a list looks for what no index finds
 
 
 class FixedOrderChangeList(ChangeList):
@@ -36,6 +38,29 @@ class FixedOrderChangeList(ChangeList):
         ordering = [str(name) for name in self.model_admin.ordering or ()]
         reverse = [name[1:] if name.startswith("-") else f"-{name}" for name in ordering]
         return reverse if super().get_ordering(request, queryset)[0] == reverse[0] else ordering
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+        """Return the rows of the list; the parameters `checked` of the admin apply to its first rows only."""
+        asked = {name for name in cast("FixedOrder", self.model_admin).checked if request.GET.get(name)}
+        if not asked or (self.query and SEARCH_VAR not in asked):  # a search with an index finds few rows
+            return super().get_queryset(request, exclude_parameters)
+        filters, query = self.filter_params, self.query
+        self.filter_params = {name: values for name, values in filters.items() if name not in asked}
+        self.query = ""
+        every = super().get_queryset(request)
+        self.filter_params, self.query = filters, query
+        return super().get_queryset(request, exclude_parameters).filter(self._first_rows(request, every))
+
+    def _first_rows(self, request: HttpRequest, rows: QuerySet[Any]) -> Q:
+        """Return the condition for the first `MAX_CHECKED_ROWS` rows of a list, and say that others are left out."""
+        order = self.get_ordering(request, rows)
+        fields = [name.lstrip("-") for name in order]
+        beyond = list(rows.values_list(*fields)[MAX_CHECKED_ROWS : MAX_CHECKED_ROWS + 1])
+        if not beyond:
+            return Q()
+        text = _("Only the first %(count)d rows were looked through. Choose an instance or a time to see others.")
+        self.model_admin.message_user(request, text % {"count": MAX_CHECKED_ROWS}, messages.INFO)
+        return before(order, beyond[0])
 
     def get_results(self, request: HttpRequest) -> None:
         """Read one page of rows. If the requested page number is too high, the last page is read.
@@ -53,8 +78,24 @@ class FixedOrderChangeList(ChangeList):
             # is hidden if counting stopped at the paginator's limit, because the list has more rows.
             self.full_result_count = self.result_count
         if request.method == "GET":
-            shown_by = cast("BoundedAdmin", self.model_admin)
-            shown_by.rows_shown(request, list(self.result_list))
+            cast("FixedOrder", self.model_admin).rows_shown(request, list(self.result_list))
+
+
+class FixedOrder:
+    """Gives the list of an admin of a large table its fixed order, and bounds what the list reads.
+
+    Attributes:
+        checked: query parameters of the list that no index supports; `q` stands for a search without an index.
+    """
+
+    checked: ClassVar[tuple[str, ...]] = ()
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:  # noqa: ARG002 - Django's hook
+        """Return the class that gives the admin list a fixed order of rows."""
+        return FixedOrderChangeList
+
+    def rows_shown(self, request: HttpRequest, rows: list[Any]) -> None:
+        """Handle that a list shows rows to the user."""
 
 
 class ReadOnly:
@@ -74,10 +115,13 @@ class ReadOnly:
 
 
 class BoundedSearch:
-    """Limits the words of Django's own search, which compares each word with each searched column of each row."""
+    """Limits what Django's own search and page for deleting read."""
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[QuerySet[Any], bool]:
-        """Return the rows that match all words; none, with a message, if there are too many words."""
+        """Return the rows that match all words; none, with a message, if there are too many words.
+
+        Django compares each word with each searched column of each row.
+        """
         if len(list(smart_split(search_term))) > MAX_WORDS:
             text = _("A search may have at most %(count)d words.") % {"count": MAX_WORDS}
             cast("Any", self).message_user(request, text, messages.ERROR)
@@ -85,8 +129,13 @@ class BoundedSearch:
         found: tuple[QuerySet[Any], bool] = super().get_search_results(request, queryset, search_term)  # type: ignore[misc]  # a method of ModelAdmin
         return found
 
+    def get_deleted_objects(self, objs: Iterable[Any], request: HttpRequest) -> Any:  # noqa: ARG002 - Django's hook
+        """Return the selected rows without related rows, which may be too many for the confirmation page."""
+        rows = [str(row) for row in objs]
+        return rows, {str(cast("Any", self).opts.verbose_name_plural): len(rows)}, set(), []
 
-class BoundedAdmin(ReadableList, BoundedSearch, ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg] # Django's class accepts no type argument at run time
+
+class BoundedAdmin(FixedOrder, ReadableList, BoundedSearch, ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg] # Django's class accepts no type argument at run time
     """Base class of the model admins. Each admin page reads a limited number of rows with a constant number of queries.
 
     Attributes:
@@ -108,17 +157,10 @@ class BoundedAdmin(ReadableList, BoundedSearch, ReadOnly, admin.ModelAdmin):  # 
     class Media:
         css = {"all": ["conversations/admin.css"]}
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:  # noqa: ARG002 - Django's hook
-        """Return the class that gives the admin list a fixed order of rows."""
-        return FixedOrderChangeList
-
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the rows of the user's instances, with only the columns in `list_only_fields`."""
         rows = super().get_queryset(request).only(*self.list_only_fields)
         return permitted(request, rows, field=self.instance_field)
-
-    def rows_shown(self, request: HttpRequest, rows: list[Any]) -> None:
-        """Handle that a list shows rows to the user."""
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:  # noqa: ARG002 - Django's hook
         """Return one row with all columns; None if the id is invalid, or no row that the user may see has the id."""
@@ -153,11 +195,6 @@ class BoundedAdmin(ReadableList, BoundedSearch, ReadOnly, admin.ModelAdmin):  # 
             self.message_user(request, text % {"count": MAX_ACTION_ROWS}, messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
         return super().response_action(request, queryset)
-
-    def get_deleted_objects(self, objs: Iterable[Any], request: HttpRequest) -> Any:  # noqa: ARG002 - Django's hook
-        """Return the selected rows without related rows, which may be too many for the confirmation page."""
-        rows = [str(row) for row in objs]
-        return rows, {str(self.opts.verbose_name_plural): len(rows)}, set(), []
 
 
 class InstanceRowsAdmin(BoundedAdmin):

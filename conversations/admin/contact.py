@@ -29,6 +29,7 @@ class ContactAdmin(SearchAdmin):
         "name", "jid", "phone", "lid", "presence", "last_seen_at", "updated_at", "instance__name",
     )  # fmt: skip
     list_filter = (InstanceFilter, "presence")
+    checked = ("presence__exact",)
     find_pks = staticmethod(contact_pks)
     empty_text = _("No contacts yet. They appear with the first messages of a connected number.")
     search_help_text = _("Search by the beginning of words of a name, by a phone number in any writing, or by a LID.")

@@ -44,6 +44,7 @@ class WebhookEventAdmin(InstanceRowsAdmin):
         "received_at", "name", "part", "parts", "outcome", "reason", "attempts", "due_at", "instance__name",
     )  # fmt: skip
     list_filter = (InstanceFilter, "outcome", EventNameFilter)
+    checked = ("event", "q")
     search_fields = ("name__startswith", "reason")
     empty_text = _("No events yet. Check in Evolution that the webhook of a number points here.")
     search_help_text = _("Search by the beginning of an event's name or part of a reason.")

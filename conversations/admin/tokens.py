@@ -11,6 +11,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from conversations.admin.instance_choice import instance_choice
 from conversations.admin.markup import EMPTY, badge
 from conversations.admin.users import SuperuserAdmin
 from conversations.models import ApiToken, Instance, Scope
@@ -29,12 +30,8 @@ class NewTokenForm(forms.ModelForm):  # type: ignore[type-arg] # Django's class 
         initial=list(Scope.values),
         widget=forms.CheckboxSelectMultiple,
     )
-    instances = forms.ModelMultipleChoiceField(
-        Instance.objects.order_by("name", "pk"),
-        required=False,
-        label=capfirst(_("instances")),
-        widget=forms.SelectMultiple({"size": 10}),
-        help_text=_("Limits the token to these instances. Without a choice, the token sees all instances of its user."),
+    instances = instance_choice(
+        _("Limits the token to these instances. Without a choice, the token sees all instances of its user.")
     )
 
     def clean(self) -> dict[str, Any] | None:

@@ -9,12 +9,13 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from conversations.admin.base import BoundedSearch, ReadOnly
+from conversations.admin.base import ROWS_PER_PAGE, BoundedSearch, FixedOrder, ReadOnly
 from conversations.admin.display_names import format_address
 from conversations.admin.markup import EMPTY
-from conversations.admin.paginator import BoundedPaginator
+from conversations.admin.paginator import BoundedPaginator, count_up_to
 from conversations.admin.readable_list import ReadableList
 from conversations.models import Membership, ReadingRecord
 
@@ -60,6 +61,7 @@ class SuperuserAdmin(ReadableList, BoundedSearch, SuperusersOnly, admin.ModelAdm
     """Base class of the admin of memberships, tokens and reading records."""
 
     paginator = BoundedPaginator
+    list_per_page = list_max_show_all = ROWS_PER_PAGE
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
 
@@ -75,6 +77,7 @@ class MembershipAdmin(SuperuserAdmin):
     list_select_related = ("user", "instance")
     list_filter = ("role",)
     empty_text = _("Only superusers see the numbers now. Add a membership to give a user a role in one number.")
+    extra_lookups = ("user__id__exact",)
     search_fields = ("user__username", "instance__name")
     raw_id_fields = ("user", "instance")
 
@@ -84,15 +87,17 @@ class MembershipAdmin(SuperuserAdmin):
 
 
 @admin.register(ReadingRecord)
-class ReadingRecordAdmin(ReadOnly, SuperuserAdmin):
+class ReadingRecordAdmin(FixedOrder, ReadOnly, SuperuserAdmin):
     """Admin of the records of who has read which conversation in the admin; nobody can change them there."""
 
     list_display = ("read_at", "username", "page", "conversation", "instance")
     list_select_related = ("instance",)
     list_filter = ("page",)
     empty_text = _("Nobody has looked at messages in the admin yet.")
+    checked = ("page__exact", "q")
     search_fields = ("username", "conversation_jid__contains")
-    ordering = ("-read_at",)
+    ordering = ("-read_at", "-id")
+    sortable_by = ("read_at",)
 
     @admin.display(description=_("conversation"))
     def conversation(self, row: ReadingRecord) -> Any:
@@ -140,9 +145,22 @@ class TranslatedPermissions:
 
 
 class UserWithMembershipsAdmin(ReadableList, TranslatedPermissions, BoundedSearch, SuperusersOnly, UserAdmin):  # type: ignore[type-arg] # as above
-    """Django's admin of users, with the memberships of the user."""
+    """Django's admin of users, with the memberships of the user, or a link to them if there are many."""
 
     inlines: ClassVar[Any] = (MembershipInline,)
+    readonly_fields = ("membership_list",)
+    fieldsets: ClassVar[Any] = (*(UserAdmin.fieldsets or ()), (None, {"fields": ("membership_list",)}))
+
+    def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
+        """Return the form of the memberships, unless there are too many for one page."""
+        has_many = obj is not None and count_up_to(Membership.objects.filter(user=obj), ROWS_PER_PAGE)[1]
+        return () if has_many else super().get_inlines(request, obj)
+
+    @admin.display(description=_("memberships"))
+    def membership_list(self, row: User) -> SafeString:
+        """Return a link to the memberships of the user."""
+        url = reverse("admin:conversations_membership_changelist")
+        return format_html('<a href="{}?user__id__exact={}">{}</a>', url, row.pk, _("memberships"))
 
 
 class RightsGroupAdmin(ReadableList, TranslatedPermissions, BoundedSearch, SuperusersOnly, GroupAdmin):

@@ -16,10 +16,11 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from conversations.admin.base import ReadOnly
+from conversations.admin.base import FixedOrder, ReadOnly
+from conversations.admin.instance_choice import instance_choice
 from conversations.admin.markup import badge
 from conversations.admin.users import SuperuserAdmin
-from conversations.models import DeliveryAttempt, Instance, WebhookSubscription
+from conversations.models import DeliveryAttempt, WebhookSubscription
 from conversations.models.stored_texts import translate
 from conversations.models.webhook_subscription import ALL_EVENTS, TooManySubscriptions, new_secret
 from conversations.webhooks_out.addresses import AddressRefused, check_address
@@ -37,13 +38,7 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg] # Django's class a
         widget=forms.CheckboxSelectMultiple,
         help_text=_("The changes that are sent. Without a choice, all are."),
     )
-    instances = forms.ModelMultipleChoiceField(
-        Instance.objects.order_by("name", "pk"),
-        required=False,
-        label=capfirst(_("instances")),
-        widget=forms.SelectMultiple({"size": 10}),
-        help_text=_("Only changes of these instances are sent. Without a choice, of all."),
-    )
+    instances = instance_choice(_("Only changes of these instances are sent. Without a choice, of all."))
 
     class Meta:
         model = WebhookSubscription
@@ -162,7 +157,7 @@ class WebhookAdmin(SuperuserAdmin):
 
 
 @admin.register(DeliveryAttempt)
-class DeliveryAttemptAdmin(ReadOnly, SuperuserAdmin):
+class DeliveryAttemptAdmin(FixedOrder, ReadOnly, SuperuserAdmin):
     """Admin of the attempts to deliver; one can be the place from which everything is delivered again."""
 
     list_display = ("at", "subscription", "kind", "changes", "outcome", "duration_ms", "message_id")
@@ -170,7 +165,9 @@ class DeliveryAttemptAdmin(ReadOnly, SuperuserAdmin):
     list_select_related = ("subscription",)
     list_filter = ("subscription", "kind")
     empty_text = _("Nothing was sent yet. Attempts appear when an outgoing webhook has something to deliver.")
+    checked = ("kind__exact",)
     ordering = ("-id",)
+    sortable_by = ()
     actions = ("replay",)
 
     @admin.display(description=_("outcome"))

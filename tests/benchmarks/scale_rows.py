@@ -1,5 +1,8 @@
 """Fills PostgreSQL with many instances, conversations and messages, in SQL alone."""
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
 from django.db import connection
 
 INSTANCES = 100
@@ -57,12 +60,28 @@ FILL = (
 BIG_TABLES = ("conversations_contact", "conversations_conversation", "conversations_message")
 
 
-def fill(conversations: int) -> None:
-    """Fill the empty tables. The indexes of large tables are dropped meanwhile, and few triggers run."""
-    values = {
-        "instances": INSTANCES,
+def fill(
+    conversations: int,
+    *,
+    instances: int = INSTANCES,
+    per_chat: int = MESSAGES_PER_CONVERSATION,
+    more: Sequence[str] = (),
+    values: Mapping[str, int] = MappingProxyType({}),
+) -> None:
+    """Fill the empty tables. The indexes of large tables are dropped meanwhile, and few triggers run.
+
+    Args:
+        conversations: the number of conversations.
+        instances: the number of instances.
+        per_chat: the number of messages of a conversation.
+        more: further statements in the form of `FILL`.
+        values: the values of the names in these.
+    """
+    filled_in = {
+        **values,
+        "instances": instances,
         "count": conversations,
-        "per_chat": MESSAGES_PER_CONVERSATION,
+        "per_chat": per_chat,
         "first_names": FIRST_NAMES,
         "first_name_count": len(FIRST_NAMES.split(",")),
         "surnames": SURNAMES,
@@ -73,7 +92,7 @@ def fill(conversations: int) -> None:
     }
     from conversations.models import Instance  # noqa: PLC0415 - the import needs configured Django settings
 
-    Instance.objects.bulk_create(Instance(pk=n, name=f"scale-{n}", state="open") for n in range(1, INSTANCES + 1))
+    Instance.objects.bulk_create(Instance(pk=n, name=f"scale-{n}", state="open") for n in range(1, instances + 1))
     with connection.cursor() as cursor:
         cursor.execute("SET session_replication_role = 'replica'; SET maintenance_work_mem = '1GB'")
         cursor.execute(
@@ -86,8 +105,8 @@ def fill(conversations: int) -> None:
             cursor.execute(f"DROP INDEX {name}")
         tally = "ALTER TABLE conversations_conversation ENABLE {} TRIGGER conversations_tally_insert"
         cursor.execute(tally.format("ALWAYS"))
-        for statement in FILL:
-            cursor.execute(statement.format(**values))
+        for statement in (*FILL, *more):
+            cursor.execute(statement.format(**filled_in))
         cursor.execute(tally.format(""))
         for _, definition in indexes:
             cursor.execute(definition)

@@ -4,10 +4,11 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.db import connection, transaction
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from conversations.admin import base
 from conversations.admin.base import MAX_ACTION_ROWS
 from conversations.admin.paginator import BoundedPaginator
 from conversations.admin.search import SearchAdmin
@@ -204,3 +205,53 @@ def test_a_search_with_hundreds_of_words_is_refused(admin_client: Client, popula
         is_refused = b"A search may have at most 8 words." in response.content
         assert is_refused is (count > 8 and not uses_index)
         assert max(entry["sql"].count("LIKE") for entry in queries) <= 8 * 4
+
+
+# --- what no index finds ----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("query", "shown"), [("", [4, 3]), ("&o=0", [0, 1]), ("&instance={}", [0])])
+def test_a_filter_without_an_index_looks_through_the_first_rows(
+    admin_client: Client, populate: Populate, monkeypatch: pytest.MonkeyPatch, query: str, shown: list[int]
+) -> None:
+    monkeypatch.setattr(base, "MAX_CHECKED_ROWS", 2)
+    populate(5)
+    query = query.format(Instance.objects.get(name="loja-000").pk)
+    content = admin_client.get(f"{list_url(Message)}?status__exact=3{query}").content.decode()
+    assert re.findall(r"Bom dia 00(\d)", content) == [str(number) for number in shown]
+    assert ("Only the first 2 rows" in content) == ("instance" not in query)
+
+
+def test_a_search_without_an_index_looks_through_the_first_rows(
+    admin_client: Client, populate: Populate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    populate(5)
+    monkeypatch.setattr(base, "MAX_CHECKED_ROWS", 2)
+    for query in ("q=messages", "event=messages.upsert", "q=messages&event=messages.upsert&instance="):
+        found = admin_client.get(f"{list_url(WebhookEvent)}?{query}").context["cl"].result_list
+        assert [row.digest[-1] for row in WebhookEvent.objects.filter(pk__in=[row.pk for row in found])] == ["3", "4"]
+
+
+def test_all_rows_are_looked_through_if_the_list_is_short(
+    admin_client: Client, populate: Populate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    populate(2)
+    monkeypatch.setattr(base, "MAX_CHECKED_ROWS", 2)
+    content = admin_client.get(f"{list_url(Message)}?status__exact=3").content.decode()
+    assert content.count("Bom dia") == 2
+    assert "Only the first" not in content
+
+
+def test_a_search_with_an_index_finds_every_row(
+    admin_client: Client, populate: Populate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    populate(4)
+    monkeypatch.setattr(base, "MAX_CHECKED_ROWS", 2)
+    content = admin_client.get(f"{list_url(Message)}?q=Bom&status__exact=3").content.decode()
+    assert re.findall(r"Bom dia 00(\d)", content) == ["3", "2", "1", "0"]
+
+
+def test_every_parameter_without_an_index_is_offered(rf: RequestFactory, admin_user: Any) -> None:
+    request = rf.get("/")
+    request.user = admin_user
+    for model_admin in admin.site._registry.values():  # noqa: SLF001 - Django has no public name for the registered models
+        names = set(getattr(model_admin, "checked", ())) - {"q"}
+        assert all(model_admin.lookup_allowed(name, "1", request) for name in names)
