@@ -15,7 +15,7 @@ from django.apps import apps
 from django.contrib.auth.models import User
 from django.core.files.base import ContentFile
 from django.db import connection, models
-from django.db.models import Field, Model
+from django.db.models import AutoField, Field, Model
 from django.db.models.fields.files import FieldFile
 from django.db.models.signals import post_init, pre_init
 from django.test.utils import CaptureQueriesContext, isolate_apps
@@ -100,7 +100,7 @@ def make_row(model: type[Model]) -> Model:
                 setattr(row, field.name, next(source for source in sources if type(source) is field.related_model))
         elif field.choices:
             setattr(row, field.attname, getattr(row, field.attname) or field.choices[0][0])
-        elif not field.primary_key:
+        elif not isinstance(field, AutoField):
             setattr(row, field.attname, VALUES[field.get_internal_type()])
     row.save()
     return row
