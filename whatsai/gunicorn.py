@@ -13,6 +13,7 @@ from gunicorn.glogging import Logger
 
 from logs.config import Options, build_dict_config, check_writable
 from whatsai import environment, private_files
+from whatsai.server import stop_signals
 
 private_files.protect(environment.VAR)
 
@@ -90,3 +91,12 @@ def on_starting(server: Any) -> None:
     os.environ["WEB_CONCURRENCY"] = str(options.workers)
     if (options.workers > 1 or options.preload_app) and not environment.open_env().str("REDIS_URL", ""):
         sys.exit("configuration error: REDIS_URL: is empty; without Redis, run one worker and no preload_app")
+    stop_signals.guard_forks()
+
+
+def when_ready(_server: Any) -> None:
+    """Receive the signals that `make run` held back until gunicorn handles them.
+
+    Gunicorn calls this hook in its master process before it starts workers.
+    """
+    stop_signals.let_through()

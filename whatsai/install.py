@@ -7,15 +7,20 @@ After an interrupted creation or installation, the script deletes the virtual en
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+COLLECTING, UNPACKING = "Collecting ", "Installing collected packages"  # the beginnings of lines that pip prints
+PINNED = re.compile(r"^[\w.\[\]-]+==(?!.*win32)", re.MULTILINE)  # a package in a lock file
+LINE_EVERY = 10  # packages, if the output is not a terminal
+PIP_FAILED = "the packages could not be installed; the lines above show the reason. Try again."
 NO_VENV = "this Python cannot create virtual environments: install its venv module (Debian, Ubuntu: apt install"
 NO_VENV += " python3-venv), or choose another Python, 3.11 or newer, with PYTHON=…"
 
@@ -53,9 +58,9 @@ def ensure_venv(venv: Path, lock: Path | None) -> None:
         _create(venv, unfinished)
     if lock is None or _is_installed(venv, lock):
         return
-    print(f"Installing the packages of {lock.relative_to(ROOT)} into {venv.name} (once) …", file=sys.stderr)
+    print(f"Installing the packages of {lock.relative_to(ROOT)} into {venv.name} (once) …", file=sys.stderr, flush=True)
     unfinished.touch()
-    _run([venv / "bin" / "python", "-I", "-m", "pip", "install", "--quiet", "--require-hashes", "-r", lock])
+    _install(venv, lock)
     _installed_copy(venv, lock).write_bytes(lock.read_bytes())
     unfinished.unlink()
 
@@ -65,6 +70,7 @@ def _create(venv: Path, unfinished: Path) -> None:
         raise InstallFailed(NO_VENV)
     if venv.exists():
         shutil.rmtree(venv)
+    print(f"Creating {venv.name} (once) …", file=sys.stderr, flush=True)
     venv.mkdir()
     unfinished.touch()
     # Run the base interpreter, because the current interpreter may be in the environment that was just removed.
@@ -91,9 +97,40 @@ def _is_installed(venv: Path, lock: Path) -> bool:
     return copy.exists() and copy.read_bytes() == lock.read_bytes()
 
 
+def _install(venv: Path, lock: Path) -> None:
+    """Run pip, and show how many packages it has reached: each one on a terminal, otherwise every tenth.
+
+    Raises:
+        InstallFailed: pip failed.
+    """
+    total = len(PINNED.findall(lock.read_text(encoding="utf-8")))
+    options = ["--require-hashes", "--progress-bar", "off", "--disable-pip-version-check", "-r", lock]
+    command = [venv / "bin" / "python", "-I", "-m", "pip", "install", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, errors="replace") as pip:
+        for text in progress(pip.stdout or (), total, is_terminal=sys.stderr.isatty()):
+            sys.stderr.write(text)
+            sys.stderr.flush()
+    if pip.returncode:
+        raise InstallFailed(PIP_FAILED)
+
+
+def progress(lines: Iterable[str], total: int, *, is_terminal: bool) -> Iterator[str]:
+    """Yield what to show while pip prints these lines; `total` is the number of packages in the lock file."""
+    start, end = ("\r\x1b[K", "") if is_terminal else ("", "\n")
+    count = 0
+    for line in lines:
+        if line.startswith(COLLECTING):
+            count += 1
+            name = line.removeprefix(COLLECTING).partition("==")[0].strip()
+            if is_terminal or count in (1, total) or count % LINE_EVERY == 0:
+                yield f"{start}  package {count} of {total}: {name}{end}"
+        elif line.startswith(UNPACKING):
+            yield f"{start}  unpacking ...\n"
+
+
 def _run(command: list[str | Path]) -> None:
     if subprocess.run(command, check=False).returncode:
-        raise InstallFailed("the packages could not be installed; the lines above show the reason. Try again.")
+        raise InstallFailed(PIP_FAILED)
 
 
 @contextmanager

@@ -19,10 +19,12 @@ from typing import NoReturn
 import django
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, connection, connections
+from django.db.migrations.executor import MigrationExecutor
 
 from logs.file_lock import exclusive_lock
 from whatsai import environment, local_state, private_files
+from whatsai.server import stop_signals
 
 VAR = environment.VAR
 MAX_PORT = 65535
@@ -40,6 +42,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
     private_files.protect(VAR)
     try:
         listener = listen(options.host, options.port)
+        show("setting up the site …")
         url = local_url(options.host, listener.getsockname()[1])
         state, password = set_up(VAR, local_defaults(options.host, url), demo=options.demo)
         local_state.write(VAR / "url", url + "\n")
@@ -86,7 +89,8 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise StartError(f"port {port} is in use; choose another one, such as: make run PORT={port + 1}") from None
+            other = port + 1 if port < MAX_PORT else port - 1
+            raise StartError(f"port {port} is in use; choose another one, such as: make run PORT={other}") from None
         raise StartError(f"cannot listen on {host} port {port}: {error.strerror}") from None
 
 
@@ -137,14 +141,28 @@ def _set_up_django(var: Path, *, demo: bool) -> tuple[local_state.LocalState, st
     local_state.ensure_secret_key(var / "secret_key")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "whatsai.settings")
     django.setup()
+    if count := _count_migrations():
+        show(f"preparing the database ({count} migrations) …")
     call_command("migrate", verbosity=0, interactive=False)
     state = local_state.ensure_access(var / "local.json")
     if state.demo_due and demo:
-        call_command("demo")
+        show("loading the demo (once; ARGS=--no-demo leaves it out) …")
+        call_command("demo", stdout=sys.stderr)
         state = local_state.save(var / "local.json", replace(state, demo_due=False))
     password = local_state.create_password()  # last, because an interrupted set-up would not show it
     connections.close_all()
     return state, password
+
+
+def _count_migrations() -> int:
+    """Return how many migrations the database lacks."""
+    executor = MigrationExecutor(connection)
+    return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+
+
+def show(step: str) -> None:
+    """Tell the user what happens now; standard output has only the result."""
+    print(f"make run: {step}", file=sys.stderr, flush=True)
 
 
 def _ensure_writable(folder: Path) -> None:
@@ -162,7 +180,7 @@ def _ensure_writable(folder: Path) -> None:
 
 
 def _print_waiting() -> None:
-    print("Another `make run` is setting up the site; waiting for it …", file=sys.stderr)
+    show("another one is setting up the site; waiting for it …")
 
 
 # --- the server -------------------------------------------------------------------------------------------------------
@@ -196,6 +214,7 @@ def serve(listener: socket.socket) -> NoReturn:
     """Replace this process with gunicorn, which accepts connections on `listener`."""
     listener.set_inheritable(True)
     logging.shutdown()
+    stop_signals.hold_back()  # until gunicorn handles them
     os.chdir(environment.BASE_DIR)
     gunicorn = [sys.executable, "-m", "gunicorn", "--config", "python:whatsai.gunicorn", "--log-level", "warning"]
     os.execv(sys.executable, [*gunicorn, "--bind", f"fd://{listener.fileno()}", "whatsai.wsgi"])  # noqa: S606 - execv runs no shell

@@ -54,6 +54,24 @@ def test_a_changed_lock_is_installed_into_the_same_environment(root: Path, capfd
     assert capfd.readouterr().err == ""
 
 
+def test_the_progress_of_pip_is_counted() -> None:
+    lines = [f"Collecting package-{n}==1.{n} (from -r lock.txt)\n" for n in range(1, 26)]
+    lines[5:5] = ["  Downloading package_5-1.5.whl (2 kB)\n"]
+    lines += ["Installing collected packages: package-1, package-2\n", "Successfully installed package-1\n"]
+    plain = list(install.progress(lines, 25, is_terminal=False))
+    assert [text.split()[1] for text in plain[:-1]] == ["1", "10", "20", "25"]
+    assert plain[0] == "  package 1 of 25: package-1\n"
+    assert plain[-1] == "  unpacking ...\n"
+    shown = list(install.progress(lines, 25, is_terminal=True))
+    assert len(shown) == 26
+    assert all(text.startswith("\r") for text in shown)
+
+
+def test_the_packages_of_a_lock_file_are_counted() -> None:
+    lock = "a-b==1 \\\n    --hash=sha256:00==\nc[x]==2 \\\nd==3 ; sys_platform == 'win32' \\\n"
+    assert install.PINNED.findall(lock) == ["a-b==", "c[x]=="]
+
+
 def test_a_second_environment_can_be_created(root: Path) -> None:
     assert install.main([LOCK, ".venv-other"]) == 0
     assert install.is_usable(root / ".venv-other")

@@ -35,6 +35,11 @@ def test_a_port_in_use_is_one_line_that_suggests_another() -> None:
             quickstart.listen("127.0.0.1", port)
 
 
+def test_the_suggested_port_exists() -> None:
+    with quickstart.listen("127.0.0.1", 65535), pytest.raises(quickstart.StartError, match=r"PORT=65534$"):
+        quickstart.listen("127.0.0.1", 65535)
+
+
 def test_an_address_of_another_machine_is_one_line() -> None:
     with pytest.raises(quickstart.StartError, match=r"^cannot listen on 192\.0\.2\.1 port 0: .+$"):
         quickstart.listen("192.0.2.1", 0)
@@ -150,6 +155,26 @@ def test_variables_set_by_the_user_win(project: Path) -> None:
     with started(project) as (welcome, _):
         assert status(welcome) == 400
         assert status(welcome, host="inbox.example") == 200
+
+
+def test_it_says_what_it_does_from_the_beginning(first_start: FirstStart) -> None:
+    lines = (first_start.folder / "errors").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "make run: setting up the site …"
+    assert re.fullmatch(r"make run: preparing the database \(\d+ migrations\) …", lines[1])
+
+
+def test_all_printed_addresses_have_its_port(project: Path) -> None:
+    with started(project) as (welcome, _):
+        assert set(re.findall(r"127\.0\.0\.1:(\d+)", welcome)) == {str(port(welcome))}
+        assert (project / "var" / "url").read_text(encoding="utf-8") == f"http://127.0.0.1:{port(welcome)}\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_it_serves_stops_it_at_once(project: Path, number: signal.Signals) -> None:
+    with started(project) as (_, server):
+        os.kill(server.pid, number)  # gunicorn has not started yet
+        assert server.wait(TIMEOUT) == 0
+    assert "Traceback" not in (project / "errors").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -17,6 +17,7 @@ from gunicorn.asgi.parser import InvalidChunkSize
 from gunicorn.asgi.protocol import ASGIProtocol
 from gunicorn.workers.gasgi import ASGIWorker
 
+from whatsai.server import stop_signals
 from whatsai.server.open_files import permit
 from whatsai.server.stage import Stage
 
@@ -197,6 +198,16 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no type hints
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
         """Accept the option `--threads`, unlike gunicorn's worker class."""
+
+    def init_signals(self) -> None:
+        """Exit at a signal that stops the process, because it has no requests to finish before it serves."""
+        stop_signals.exit_at_once()
+
+    def run(self) -> None:
+        """Serve until a signal, which the event loop handles. Ctrl-C sends two; the second must not end the cleanup."""
+        super().init_signals()
+        super().run()
+        stop_signals.ignore()
 
     def load_wsgi(self) -> None:
         """Load the WSGI application, and put the ASGI application in front of it."""
