@@ -16,7 +16,7 @@ PRODUCTION = ENV_FILE=/dev/null DEBUG=false HTTPS=true DATABASE_URL=sqlite://:me
 	SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(50))')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench bench-admin bench-api bench-ingest bench-inbox bench-logs bench-scale bench-streams soak stack simulate messages lock clean venv run-venv dev-venv bench-venv
+.PHONY: help run test check bench bench-admin bench-api bench-ingest bench-inbox bench-logs bench-scale bench-streams screenshots soak stack simulate messages lock clean venv run-venv dev-venv bench-venv
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -73,6 +73,9 @@ bench-scale: dev-venv ## measure the API with 10,000,000 messages; writes docs/b
 
 bench-streams: dev-venv ## measure event streams and the web server; writes docs/benchmarks-streams.md (5 minutes)
 	@exec $(PY) -m tests.benchmarks.streams $(ARGS)
+
+screenshots: dev-venv ## photograph the demo in Chromium; writes docs/*.png
+	@SCREENSHOTS=docs $(PY) -m tests.servers $(PY) -m pytest -q tests/browser/test_screenshots.py $(ARGS)
 
 DURATION ?= 60
 soak: dev-venv ## check every read for staleness while Valkey and the writers fail, for DURATION=60 seconds

@@ -57,6 +57,7 @@ _MEDIA_FLAGS = {
     "is_animated": _("animated"),
     "is_view_once": _("view once"),
 }
+PICTURE_SIDE = 320  # pixels of the longer side of a picture
 PREVIEW_LENGTH = 80  # maximum number of characters of a preview's text
 _MAP_URL = "https://www.openstreetmap.org/?mlat={0:.6f}&mlon={1:.6f}#map=16/{0:.6f}/{1:.6f}"
 _VCARD_NUMBER = re.compile(r"waid=(\d{1,20})")
@@ -87,12 +88,18 @@ def media_facts(media: Json) -> list[str]:
     facts = [
         _as_text(media.get("mimetype")),
         filesizeformat(media["size"]) if _as_integer(media.get("size")) else "",
-        format_duration(media["seconds"]) if _as_integer(media.get("seconds")) else "",
+        duration(media),
         f"{width} × {height}" if width and height else "",  # noqa: RUF001 - dimensions use a multiplication sign
         ngettext("%(count)d page", "%(count)d pages", pages) % {"count": pages} if pages else "",
         *(str(word) for name, word in _MEDIA_FLAGS.items() if media.get(name) is True),
     ]
     return [fact for fact in facts if fact]
+
+
+def duration(media: Json) -> str:
+    """Return how long a recording is; "" if the sender did not tell."""
+    seconds = _as_integer(media.get("seconds"))
+    return format_duration(seconds) if seconds else ""
 
 
 def format_duration(seconds: int) -> str:
@@ -104,6 +111,19 @@ def format_duration(seconds: int) -> str:
     minutes, remainder = divmod(max(seconds, 0), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{remainder:02}" if hours else f"{minutes}:{remainder:02}"
+
+
+def picture_size(media: Json) -> tuple[int, int] | None:
+    """Return the width and height in which a picture or video is shown; None if the sender did not tell its size.
+
+    >>> picture_size({"width": 1200, "height": 1600}), picture_size({"width": 100, "height": 50}), picture_size({})
+    ((240, 320), (320, 160), None)
+    """
+    width, height = _as_integer(media.get("width")), _as_integer(media.get("height"))
+    if not width or not height or width < 0 or height < 0:
+        return None
+    longest = max(width, height)
+    return max(1, width * PICTURE_SIDE // longest), max(1, height * PICTURE_SIDE // longest)
 
 
 def media_lines(media: Json) -> Iterator[LinkedText]:

@@ -40,6 +40,7 @@ _DELIVERY_MARKS: dict[int, DeliveryMark] = {
     Message.Status.PLAYED: DeliveryMark("✓✓", gettext_lazy("played"), "read"),
 }
 
+_PICTURES = frozenset({Message.Kind.IMAGE, Message.Kind.STICKER})
 _PLAYERS: dict[str, str] = {Message.Kind.AUDIO: "audio", Message.Kind.VIDEO: "video", Message.Kind.VIDEO_NOTE: "video"}
 
 
@@ -89,7 +90,15 @@ class MessageView:
     album_id: str = ""
     has_file: bool = False
     has_thumbnail: bool = False
+    is_picture: bool = False  # whether the file is a picture
+    picture_size: tuple[int, int] | None = None  # width and height
+    duration: str = ""  # of a file that is played
     player: str = ""  # the HTML element that plays the file: "audio", "video", or "" for none
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the file can be seen or heard in the thread itself."""
+        return self.has_file and (self.is_picture or bool(self.player))
 
     @property
     def anchor(self) -> str:
@@ -173,6 +182,9 @@ def message_view(
         album_id=_album_id(row),
         has_file=bool(stored_name(row, REFERENCE)),
         has_thumbnail=has_thumbnail(row) and not row.is_deleted,
+        is_picture=row.kind in _PICTURES and not row.is_deleted,
+        picture_size=message_content.picture_size(row.media),
+        duration=message_content.duration(row.media),
         player="" if row.is_deleted else _PLAYERS.get(row.kind, ""),
     )
 

@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from playwright.sync_api import expect
 
+from conversations.admin.inbox.thread import MESSAGES_AFTER_UNREAD, MESSAGES_AROUND
 from conversations.models import Conversation, Instance, Message
 from tests.browser.conftest import MILLISECONDS, OpenPage, log_in
 from tests.browser.pages import a_superuser, serious_problems
@@ -100,6 +101,24 @@ def test_messages_and_ticks_arrive_in_all_windows(open_page: OpenPage, root: Use
     expect(first.locator(".chat-name")).to_have_text("Bruno")
     expect(first.locator(".chat-preview")).to_contain_text("are you there?")
     expect(first.locator(".chat-count")).to_contain_text("2")
+
+
+@pytest.mark.parametrize("opens_at_message", [True, False], ids=["message", "unread"])
+def test_a_window_that_shows_the_newest_message_goes_on_to_do_so(
+    open_page: OpenPage, root: User, shop: Instance, *, opens_at_message: bool
+) -> None:
+    chat = chat_of(shop, "Ana", "first")
+    page = open_page(f"{INBOX}{chat.pk}/" + (f"?at={chat.last_message_id}" if opens_at_message else ""), root)
+    expect(page.locator(".inbox")).to_have_attribute("data-live", "on")
+    for n in range(MESSAGES_AROUND if opens_at_message else MESSAGES_AFTER_UNREAD):
+        say(chat, f"line {n}")
+    say(chat, "the newest")
+    Conversation.objects.recount(chat.pk)
+    expect(page.locator(".bubble-text").last).to_have_text("the newest")
+    expect(page.locator("#newer")).to_have_count(0)
+    say(chat, "one more")
+    Conversation.objects.recount(chat.pk)
+    expect(page.locator(".bubble-text").last).to_have_text("one more")
 
 
 def test_the_keyboard_and_a_phone_reach_everything(open_page: OpenPage, root: User, shop: Instance) -> None:

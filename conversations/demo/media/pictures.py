@@ -14,7 +14,7 @@ Size = tuple[int, int]
 Colour = str | tuple[int, int, int]
 
 WIDTH = 360  # pixels of a picture; phones send larger ones
-THUMBNAIL_WIDTH = 48
+THUMBNAIL_WIDTH = 72
 STICKER_SIDE = 256
 _SMOOTHING = 2  # each picture is drawn larger by this factor, which makes edges smooth
 

@@ -1,8 +1,25 @@
 /* Keeps the inbox up to date: on a change, fetches the parts of the page again and replaces the elements that differ. */
 
-import { follow, refreshSoon } from "./live.js";
+import { asking, follow, refreshSoon } from "./live.js";
 
 const inbox = document.querySelector(".inbox");
+
+/* --- the newest message ------------------------------------------------------------------------------------------- */
+
+// The address asks for the messages around one of them. Whoever saw the newest message goes on to see the newest.
+let followsEnd = false;
+
+asking.prepare = (url) => {
+    if (!followsEnd) return;
+    url.searchParams.delete("at");
+    url.searchParams.set("page", "latest");
+};
+
+asking.isOutgrown = (fresh) => {
+    if (followsEnd || document.getElementById("newer") || !fresh.getElementById("newer")) return false;
+    followsEnd = true;
+    return true;
+};
 
 /* --- the event stream --------------------------------------------------------------------------------------------- */
 

@@ -30,13 +30,30 @@ export function update(shown, fresh) {
     }
 }
 
-/** Fetch a part of the page as it is now, and show it. */
-async function refresh(part) {
+/** How a page asks for its parts: a page may replace both functions. */
+export const asking = {
+    /** Change the address of a part, which is that of the page otherwise. */
+    prepare(_url) {},
+    /** Return whether to ask again, because the fresh part is not what the page goes on to show. */
+    isOutgrown(_fresh) {
+        return false;
+    },
+};
+
+/** Fetch a part of the page as it is now; return null if the server refuses. */
+async function load(part) {
     const url = new URL(location.href);
     url.searchParams.set("part", part);
+    asking.prepare(url);
     const response = await fetch(url, { headers: { Accept: "text/html" }, redirect: "error" });
-    if (!response.ok) return;
-    const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+    return response.ok ? new DOMParser().parseFromString(await response.text(), "text/html") : null;
+}
+
+/** Fetch a part of the page as it is now, and show it. */
+async function refresh(part) {
+    let fresh = await load(part);
+    if (fresh && asking.isOutgrown(fresh)) fresh = await load(part);
+    if (!fresh) return;
     // Each answer masks the token in another way, which is no difference.
     const token = document.querySelector("[name=csrfmiddlewaretoken]")?.value;
     for (const input of fresh.querySelectorAll("[name=csrfmiddlewaretoken]")) input.setAttribute("value", token);

@@ -167,10 +167,24 @@ def test_media_are_played_in_the_page(admin_client: Client, chat: Conversation) 
     rows = [a_message(chat, timestamp=START, kind=kind, media={"file": file}) for kind in kinds]
     page = text_of(admin_client, page_of(chat))
     image, audio, video, document = (f"/api/v1/messages/{row.pk}" for row in rows)
-    assert re.search(rf'<a href="{image}/media"[^>]*><img [^>]*src="{image}/thumbnail"', page)
+    assert re.search(rf'<a href="{image}/media"[^>]*><img [^>]*src="{image}/media"', page)
     assert re.search(rf'<audio [^>]*src="{audio}/media" controls', page)
     assert re.search(rf'<video [^>]*src="{video}/media" controls', page)
     assert f'<a href="{document}/media"' in page
+
+
+def test_a_picture_has_its_size_and_no_words_about_it(admin_client: Client, chat: Conversation) -> None:
+    media = {"file": media_name(chat.instance_id, "ab" * 32), "mimetype": "image/jpeg", "width": 1200, "height": 1600}
+    a_message(chat, timestamp=START, kind="image", media=media)
+    page = text_of(admin_client, page_of(chat))
+    assert re.search(r'<img class="bubble-picture"[^>]* width="240" height="320">', page)
+    assert "image/jpeg" not in page
+
+
+def test_the_length_of_a_voice_message_is_shown(admin_client: Client, chat: Conversation) -> None:
+    media = {"file": media_name(chat.instance_id, "ab" * 32), "seconds": 75}
+    a_message(chat, timestamp=START, kind="audio", media=media)
+    assert "<span>1:15</span>" in text_of(admin_client, page_of(chat))
 
 
 def test_nothing_inline_runs_or_is_styled(admin_client: Client, chat: Conversation) -> None:
