@@ -104,8 +104,8 @@ def _install(venv: Path, lock: Path) -> None:
         InstallFailed: pip failed.
     """
     total = len(PINNED.findall(lock.read_text(encoding="utf-8")))
-    options = ["--require-hashes", "--progress-bar", "off", "--disable-pip-version-check", "-r", lock]
-    command = [venv / "bin" / "python", "-I", "-m", "pip", "install", *options]
+    options: list[str | Path] = ["--require-hashes", "--progress-bar", "off", "--disable-pip-version-check", "-r", lock]
+    command: list[str | Path] = [venv / "bin" / "python", "-I", "-m", "pip", "install", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, errors="replace") as pip:
         for text in progress(pip.stdout or (), total, is_terminal=sys.stderr.isatty()):
             sys.stderr.write(text)
