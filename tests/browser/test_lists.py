@@ -7,6 +7,7 @@ from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
+from playwright.sync_api import expect
 
 from conversations.models import (
     ApiToken,
@@ -18,13 +19,15 @@ from conversations.models import (
     WebhookEvent,
     WebhookSubscription,
 )
-from tests.browser.conftest import OpenPage
+from tests.browser.conftest import MILLISECONDS, OpenPage
 from tests.browser.pages import a_superuser, serious_problems
 from tests.conversations.rows import a_chat, a_contact, a_message, an_instance
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 LONG = "a-text-without-a-space-" * 9
 PHONE = 390
+
+expect.set_options(timeout=MILLISECONDS)
 
 
 @pytest.fixture
@@ -102,4 +105,4 @@ def test_a_phone_reaches_actions_and_filters(open_page: OpenPage, root: User) ->
     phone.locator("#changelist-filter form", has=phone.locator("[name=event]")).get_by_role("button").click()
     phone.wait_for_url("**event=call*")
     phone.get_by_role("link", name="Show everything").click()
-    assert phone.locator("#result_list tbody tr").count() == len(WebhookEvent.Outcome)
+    expect(phone.locator("#result_list tbody tr")).to_have_count(len(WebhookEvent.Outcome))
