@@ -174,9 +174,9 @@ def _vcard_lines(details: Json) -> Iterator[LinkedText]:
 
 
 def _call_lines(details: Json) -> Iterator[LinkedText]:
-    stage = _as_text(details.get("stage"))
     kind = gettext("video") if details.get("is_video") is True else gettext("voice")
-    yield LinkedText(f"{kind}{stage and f', {stage}'}")
+    outcome = _CALL_OUTCOMES.get(_as_text(details.get("stage")))
+    yield LinkedText(f"{kind}, {outcome}" if outcome else kind)
 
 
 def _scalar_lines(details: Json) -> Iterator[LinkedText]:
@@ -186,6 +186,15 @@ def _scalar_lines(details: Json) -> Iterator[LinkedText]:
             yield LinkedText(f"{name}: {value}")
 
 
+# What became of a call, by the last stage that Evolution has reported (`conversations.evolution.calls.STAGES`).
+_CALL_OUTCOMES = {
+    "offer": _("ringing"),
+    "ringing": _("ringing"),
+    "terminate": _("ended"),
+    "timeout": _("not answered"),
+    "reject": _("declined"),
+    "accept": _("answered"),
+}
 _DETAIL_FORMATTERS: dict[str, Callable[[Json], Iterator[LinkedText]]] = {
     "location": _location_lines,
     "live_location": _location_lines,

@@ -80,7 +80,7 @@ def test_a_file_shows_its_name_and_link_and_transcript(media: Any, lines: list[L
         ("contacts", {"contacts": [{"display_name": "Mãe", "vcard": "waid=1"}, {"display_name": "Pai"}, 3]}, [],
          ["Mãe · +1", "Pai"]),
         ("poll", {}, [{"name": "Sim", "voter_count": 2}, {"name": "Não", "voter_count": 0}], ["Sim: 2", "Não: 0"]),
-        ("call", {"stage": "timeout", "is_video": True}, [], ["video, timeout"]),
+        ("call", {"stage": "timeout", "is_video": True}, [], ["video, not answered"]),
         ("product_list", {"id": "77", "count": 2, "is_forwarded": 1, "raw": {}}, [], ["id: 77", "count: 2"]),
         ("event", {"start_time": 0, "edited": {"is_canceled": True, "at": 5}}, [], ["Canceled"]),
     ],
