@@ -50,6 +50,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
         sys.exit(f"make run: {error}")
     except KeyboardInterrupt:
         sys.exit("\nmake run: stopped during the setup; the next start continues it.")
+    stop_signals.hold_back()  # until gunicorn handles them; whoever reads the addresses may stop the site at once
     print(welcome(url, state, password), flush=True)
     serve(listener)
 
@@ -214,7 +215,6 @@ def serve(listener: socket.socket) -> NoReturn:
     """Replace this process with gunicorn, which accepts connections on `listener`."""
     listener.set_inheritable(True)
     logging.shutdown()
-    stop_signals.hold_back()  # until gunicorn handles them
     os.chdir(environment.BASE_DIR)
     gunicorn = [sys.executable, "-m", "gunicorn", "--config", "python:whatsai.gunicorn", "--log-level", "warning"]
     os.execv(sys.executable, [*gunicorn, "--bind", f"fd://{listener.fileno()}", "whatsai.wsgi"])  # noqa: S606 - execv runs no shell
