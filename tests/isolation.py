@@ -11,6 +11,7 @@ import secrets
 from pathlib import Path
 
 import django
+from django.conf import settings
 
 from tests.scratch import scratch_folder
 
@@ -45,6 +46,8 @@ def set_up(database: str) -> None:
     }
     os.environ |= kept
     django.setup()
+    # A worker of pytest-xdist has loaded the settings before, with the secret key of its parent process.
+    os.environ["SECRET_KEY"] = settings.SECRET_KEY  # server processes must accept the sessions and entries of this one
 
 
 def _project_variables() -> list[str]:

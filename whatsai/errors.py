@@ -65,7 +65,7 @@ def server_error(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpRespons
     detail, headers = TOO_SLOW if is_timeout(error) else UNAVAILABLE, {"Retry-After": str(OUTAGE_SECONDS)}
     if is_api(request.path_info):
         return problem_response(problem(503, detail), headers)
-    return error_page(503, headers=headers)
+    return error_page(503, advice=gettext(detail), headers=headers)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001 - Django's parameters

@@ -32,7 +32,7 @@ def test_a_slow_statement_of_a_web_request_is_answered_503() -> None:
         answers = [client.get(path) for path in ("/admin/conversations/webhookevent/", "/api/v1/messages/")]
     assert [answer.status_code for answer in answers] == [503, 503]
     detail = "The database needed too long for this request. Ask for less, or ask again later."
-    assert answers[0].content.decode() == f"{detail}\n"
+    assert detail in answers[0].content.decode()
     assert answers[1].json()["detail"] == detail
     assert client.get("/api/v1/messages/").status_code == 200, "the connection is still good"
 
