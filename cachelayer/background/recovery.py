@@ -102,8 +102,9 @@ class RecoveryThread(PeriodicThread):
             return
         self._with_database(lambda: outbox.drain(runtime))
         self._recovered_epoch, self._reachable_since = epoch, None
-        runtime.breaker.reset()
         if runtime.unannounced_count == epoch:
+            runtime.breaker.reset()
+        if runtime.unannounced_count == epoch:  # still
             runtime.counters.count("recoveries")
         else:
             runtime.breaker.trip(StoreDown("a write could not be announced meanwhile"))

@@ -105,6 +105,8 @@ class WriteIntent:
                     runtime.on_write_error(error)
             else:
                 return True
+        # A recovery that is under way has perhaps read the outbox already, so another one must follow.
+        runtime.unannounced_count += 1
         return False
 
     def renew(self, older_than: float = 0.0) -> None:
