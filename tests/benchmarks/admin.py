@@ -6,6 +6,7 @@ caches are cleared; a warm request repeats the one before. The requests go throu
 """
 
 import argparse
+import gc
 import statistics
 import sys
 import time
@@ -69,6 +70,7 @@ def main(arguments: Sequence[str]) -> None:
         from tests.benchmarks import admin_rows  # noqa: PLC0415 - the import needs configured Django settings
 
         admin_rows.fill_once(options.conversations)
+        gc.freeze()  # the web server calls gc.freeze() after its startup too
         text = report(options.conversations, options.requests, list(_measure_all(options.requests, options.only)))
     print(text)
     if options.conversations == CONVERSATIONS and not options.only:

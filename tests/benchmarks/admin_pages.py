@@ -95,11 +95,16 @@ def _pages_of(model: type[Model], model_admin: Any) -> Iterator[Page]:
     if model_admin.search_fields:
         yield Page(f"{name}: search", tuple(f"{base}?q={text}" for text in SEARCHES))
     for spec in shown.filter_specs:
-        chosen = [choice["query_string"] for choice in spec.choices(shown) if not choice["selected"]]
+        chosen = [_query(shown, spec, choice) for choice in spec.choices(shown) if not choice["selected"]]
         yield Page(f"{name}: filtered by {spec.title}", tuple(f"{base}{query}" for query in chosen))
     for page in ("change", "history", "delete"):
         yield Page(f"{name}: {page}", (f"{base}{{{model.__name__}}}/{page}/",))
     yield Page(f"{name}: add", (f"{base}add/",))
+
+
+def _query(shown: Any, spec: Any, choice: Mapping[str, Any]) -> str:
+    """Return the query of a choice of a filter: that of its link, or what the form of a `ChoiceFilter` sends."""
+    return str(choice.get("query_string") or shown.get_query_string({spec.parameter_name: choice["value"]}))
 
 
 def _prefix(model: type[Model]) -> str:
