@@ -72,9 +72,8 @@ def copy_factory(value: Any, levels: int = 3) -> Factory | None:
     if not containers:
         return None if isinstance(value, tuple) else value.copy
     if levels and isinstance(value, dict | list):
-        return _nested_copy(
-            value, [(key, copy) for key, item in containers if (copy := copy_factory(item, levels - 1))]
-        )
+        mutable = [(key, copy) for key, item in containers if (copy := copy_factory(item, levels - 1))]
+        return _nested_copy(value, mutable) if mutable else value.copy
     try:
         return partial(decode, encode(value))
     except NotCacheable as error:

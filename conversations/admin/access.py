@@ -34,4 +34,4 @@ def permitted(
         field: the path to the instance.
     """
     instances = access_of(request).instances(scope)
-    return rows if instances is None else rows.filter(**{f"{field}__in": instances})
+    return rows if instances is None else rows.filter(**{f"{field}__any_of": instances})

@@ -6,7 +6,10 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.views.main import ERROR_FLAG, PAGE_VAR
 from django.http import HttpRequest
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+
+from conversations.admin.markup import select_options
 
 
 class ChoiceFilter(admin.SimpleListFilter):
@@ -19,8 +22,13 @@ class ChoiceFilter(admin.SimpleListFilter):
         left_out = {self.parameter_name, PAGE_VAR, ERROR_FLAG}
         self.other_parameters = [(name, value) for name, value in request.GET.items() if name not in left_out]
 
+    @property
+    def options(self) -> SafeString:
+        """The HTML of the choices, of which the first one stands for all rows."""
+        return select_options([("", _("All")), *self.lookup_choices], [self.value() or ""])
+
     def choices(self, changelist: Any) -> Iterator[Any]:  # noqa: ARG002 - Django's hook
-        """Yield the choices for the template, of which the first one stands for all rows."""
+        """Yield the same choices as dictionaries, as Django's own filters do."""
         yield {"value": "", "display": _("All"), "selected": not self.value()}
         for value, title in self.lookup_choices:
             yield {"value": value, "display": title, "selected": str(value) == self.value()}

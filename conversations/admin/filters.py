@@ -9,16 +9,15 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from conversations.admin.access import permitted
+from conversations.admin.access import access_of
 from conversations.admin.choice_filter import ChoiceFilter
-from conversations.admin.inbox.rows import instance_name, instance_number
+from conversations.admin.numbers import MAX_NUMBERS, number_of, readable_numbers
 from conversations.evolution import events
 from conversations.models import Instance, Message
 from conversations.models.conversation_filters import IS_UNREAD
 from conversations.models.message_filters import has_status
 
 INSTANCE = "instance"  # the query parameter
-_NAMED_BY = ("name", "profile_name", "owner_jid", "server_url")
 
 
 def selected_instance(query: Mapping[str, Any]) -> int | None:
@@ -35,16 +34,15 @@ class InstanceFilter(ChoiceFilter):
 
     title = _("instance")
     parameter_name = INSTANCE
-    max_choices = 1000
+    max_choices = MAX_NUMBERS
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's hook
         """Return the instances that users can choose, always including the selected instance."""
-        instances = permitted(request, Instance.objects.only(*_NAMED_BY), field="pk").order_by("name", "id")
-        choices = list(instances[: self.max_choices])
-        selected = self._selected_id()
-        if selected is not None and selected not in [instance.pk for instance in choices]:
-            choices += instances.filter(pk=selected)
-        return [(str(instance.pk), _instance_title(instance)) for instance in choices]
+        access, selected = access_of(request), self._selected_id()
+        choices = readable_numbers(access)[: self.max_choices]
+        if selected is not None and access.allows(selected) and selected not in {number.pk for number in choices}:
+            choices += map(number_of, Instance.objects.fetch_many([selected]).values())
+        return [(str(number.pk), number.title) for number in choices]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002 - Django's hook
         """Return the rows of the selected instance; return no rows if the query parameter is not an id."""
@@ -55,12 +53,6 @@ class InstanceFilter(ChoiceFilter):
 
     def _selected_id(self) -> int | None:
         return selected_instance({INSTANCE: self.value()})
-
-
-def _instance_title(instance: Instance) -> str:
-    """Return the name and the phone number of an instance; its server, if the number is unknown."""
-    number = instance_number(instance)
-    return f"{instance_name(instance)} · {number}" if number else str(instance)
 
 
 class UnreadFilter(admin.SimpleListFilter):

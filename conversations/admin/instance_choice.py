@@ -4,27 +4,23 @@ from typing import Any
 
 from django import forms
 from django.forms.utils import flatatt
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
+from conversations.admin.markup import select_options
 from conversations.models import Instance
 
 
 class ListBox(forms.SelectMultiple):
-    """A list box. Django's own one renders a template for each option: 150 ms for 500 of them."""
+    """A list box for hundreds of options (see `select_options`)."""
 
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:  # noqa: ARG002 - Django's hook
         """Return the HTML of the list box."""
-        chosen = set(self.format_value(value))
-        options = ((str(key), flatatt({"selected": str(key) in chosen}), label) for key, label in self.choices)
+        options = select_options(self.choices, self.format_value(value))
         attributes = self.build_attrs(self.attrs, {**(attrs or {}), "name": name, "multiple": True})
-        return format_html(
-            "<select{}>{}</select>",
-            flatatt(attributes),
-            format_html_join("\n", '<option value="{}"{}>{}</option>', options),
-        )
+        return format_html("<select{}>{}</select>", flatatt(attributes), options)
 
 
 def instance_choice(help_text: Any) -> forms.ModelMultipleChoiceField:  # type: ignore[type-arg] # Django's class accepts no type argument at run time

@@ -3,12 +3,13 @@
 import base64
 import datetime as dt
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
+from django.forms.utils import flatatt
 from django.utils.formats import localize
 from django.utils.functional import Promise
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
@@ -27,6 +28,17 @@ _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 def badge(text: str | Promise, style: str) -> SafeString:
     """Return a text on a coloured background; `style` is a suffix of a `.badge-…` class in admin.css."""
     return format_html('<span class="badge badge-{}">{}</span>', style, text)
+
+
+def select_options(choices: Iterable[tuple[Any, Any]], chosen: Collection[str]) -> SafeString:
+    """Return the options of a drop-down. Django renders a template for each option: 150 ms for 500 of them.
+
+    Args:
+        choices: value and title of each option.
+        chosen: the texts of the values that are selected.
+    """
+    options = ((key := str(value), flatatt({"selected": key in chosen}), title) for value, title in choices)
+    return format_html_join("\n", '<option value="{}"{}>{}</option>', options)
 
 
 def format_time(time: dt.datetime) -> str:

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Left
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
@@ -16,6 +16,7 @@ from conversations.admin.markup import pretty_json
 from conversations.admin.message_content import PREVIEW_LENGTH, preview
 from conversations.admin.search import MAX_FOUND, SearchAdmin
 from conversations.models import Instance, Message, ReadingRecord
+from conversations.models.instance_scoped import scope
 from conversations.search.find import message_pks
 
 
@@ -58,8 +59,8 @@ class MessageAdmin(SearchAdmin):
 
     def pks_by_id(self, term: str, instances: Any) -> list[int]:
         """Return the primary keys of the messages with this WhatsApp id."""
-        scope: Any = Instance.objects.values("pk") if instances is None else instances
-        rows = Message.objects.filter(instance__in=scope, key_id=term)
+        every = Q(instance__in=Instance.objects.values("pk"))  # the index of the ids begins with the instance
+        rows = Message.objects.filter(every if instances is None else scope(instances), key_id=term)
         return list(rows.values_list("pk", flat=True)[:MAX_FOUND])
 
     def rows_shown(self, request: HttpRequest, rows: list[Message]) -> None:

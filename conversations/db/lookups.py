@@ -11,12 +11,14 @@ the name of a key, not for the index of a list.
 import json
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Field, JSONField
+from django.db.models import Field, ForeignObject, JSONField
 from django.db.models.lookups import In, Lookup
 from django.db.models.sql.compiler import SQLCompiler
 
 
+@ForeignObject.register_lookup  # a foreign key does not inherit the lookups of other fields
 @Field.register_lookup
 class AnyOf(In):
     """Finds the rows whose column has one of the given values, which must have the column's Python type."""
@@ -28,7 +30,13 @@ class AnyOf(In):
         return list(self.rhs)
 
     def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
-        """Return the condition for PostgreSQL."""
+        """Return the condition for PostgreSQL.
+
+        Raises:
+            EmptyResultSet: there are no values; Django then runs no query, as for `in`.
+        """
+        if not self.rhs:
+            raise EmptyResultSet
         column, parameters = self.process_lhs(compiler, connection)
         return f"{column} = ANY(%s)", [*parameters, self.rhs]
 

@@ -93,7 +93,7 @@ def _compiled(rows: QuerySet[Row]) -> Statement:
 
 
 def _has_value(column: str, values: Sequence[int]) -> Q:
-    return Q(**{column: values[0]}) if len(values) == 1 else Q(**{f"{column}__in": values})
+    return Q(**{column: values[0]}) if len(values) == 1 else Q(**{f"{column}__any_of": values})
 
 
 def _first_by_union(parts: Parts[Row], order: Sequence[str], limit: int) -> Statement:

@@ -46,7 +46,7 @@ class InstanceManager(TableManager["Instance"]):
         order = ("name", "id")
 
         def rows() -> QuerySet["Instance"]:
-            return self.all() if pks is None else self.filter(pk__in=pks)
+            return self.all() if pks is None else self.filter(pk__any_of=pks)
 
         return self.fetch_page("instances:all", rows, order, cursor=cursor, limit=limit, fresh=fresh, pks=pks)
 

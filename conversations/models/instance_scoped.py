@@ -28,7 +28,7 @@ def scope(instances: Instances) -> Q:
     pks = instance_pks(instances)
     if pks is None:
         return Q()
-    return Q(instance=pks[0]) if len(pks) == 1 else Q(instance__in=pks)
+    return Q(instance=pks[0]) if len(pks) == 1 else Q(instance__any_of=pks)
 
 
 class InstanceScopedManager(TableManager[Row]):

@@ -13,17 +13,21 @@ _START = len("<td")  # Django's cells begin with <td or <th
 
 
 @register.simple_tag
-def labelled_cells(cells: Iterable[SafeString], headers: Iterable[Mapping[str, Any]]) -> SafeString:
-    """Return the cells of a row; the box that selects the row has no label.
+def labelled_rows(rows: Iterable[Iterable[SafeString]], headers: Iterable[Mapping[str, Any]]) -> SafeString:
+    """Return the rows of the table; the box that selects a row has no label.
 
     Args:
-        cells: the HTML of each cell, as `admin_list.result_list` makes it.
-        headers: the columns, in the same order.
+        rows: the HTML of each cell of each row, as `admin_list.result_list` makes it.
+        headers: the columns, in the order of the cells.
     """
-    return mark_safe("".join(_labelled(cell, header) for cell, header in zip(cells, headers, strict=False)))  # noqa: S308 - Django has escaped the cells
+    labels = [_label(header) for header in headers]  # once for all rows, because translating costs more than the rest
+    return mark_safe("\n".join(f"<tr>{_labelled(cells, labels)}</tr>" for cells in rows))  # noqa: S308 - Django has escaped the cells
 
 
-def _labelled(cell: SafeString, header: Mapping[str, Any]) -> str:
-    if "action-checkbox" in header.get("class_attrib", ""):
-        return cell
-    return cell[:_START] + format_html(' data-label="{}"', capfirst(header["text"])) + cell[_START:]
+def _label(header: Mapping[str, Any]) -> str:
+    is_box = "action-checkbox" in header.get("class_attrib", "")
+    return "" if is_box else format_html(' data-label="{}"', capfirst(header["text"]))
+
+
+def _labelled(cells: Iterable[str], labels: Iterable[str]) -> str:
+    return "".join(f"{cell[:_START]}{label}{cell[_START:]}" for cell, label in zip(cells, labels, strict=False))

@@ -1,11 +1,15 @@
 """The pages of the inbox: the whole page, and its parts, which the page's script fetches again when rows change."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.forms.utils import flatatt
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
@@ -15,12 +19,12 @@ from conversations.admin.display_names import format_address
 from conversations.admin.inbox.actions import may_change, offered
 from conversations.admin.inbox.listing import load_list
 from conversations.admin.inbox.query import STATES, ListQuery, parse
-from conversations.admin.inbox.rows import chat_row, instance_name, instance_number, labels_of
+from conversations.admin.inbox.rows import chat_row, instance_name, labels_of
 from conversations.admin.inbox.thread import load_thread, quoted_message
+from conversations.admin.numbers import Number, readable_numbers
 from conversations.models import Conversation, Instance, ReadingRecord, Scope
 from conversations.models.conversation_filters import this_minute
 
-MAX_NUMBERS = 1000  # that the drop-down offers
 PARTS = {"list": "admin/inbox/list.html", "thread": "admin/inbox/thread.html"}
 
 
@@ -50,7 +54,8 @@ def inbox(request: HttpRequest, pk: int | None = None) -> HttpResponse:
         context |= _thread_context(request, opened, query, context)
     if part in PARTS and (opened or part == "list"):
         return TemplateResponse(request, PARTS[part], context)
-    context["numbers"] = _numbers(request)
+    numbers = readable_numbers(access_of(request))
+    context |= {"has_numbers": len(numbers) > 1, "number_links": _number_links(numbers, query)}
     page = {**admin.site.each_context(request), "title": _("Inbox"), "is_nav_sidebar_enabled": False}
     return TemplateResponse(request, "admin/inbox/inbox.html", {**page, **context})
 
@@ -106,10 +111,14 @@ def _instance(pk: int) -> Instance | None:
     return Instance.objects.fetch_many([pk]).get(pk)
 
 
-def _numbers(request: HttpRequest) -> list[tuple[int, str, str]]:
-    """Return primary key, name and phone number of the instances that the user may choose."""
-    rows = Instance.objects.page(access_of(request).readable, limit=MAX_NUMBERS).rows
-    return [(one.pk, instance_name(one), instance_number(one)) for one in rows]
+def _number_links(numbers: Iterable[Number], query: ListQuery) -> SafeString:
+    """Return the links of the drop-down. A template would take several times as long for hundreds of numbers."""
+    current = flatatt({"aria-current": "true"})
+    return format_html_join(
+        "\n",
+        '<li><a href="?number={}&amp;state={}"{}><bdi>{}</bdi> <small>{}</small></a></li>',
+        ((one.pk, query.state, current if one.pk == query.instance_pk else "", one.name, one.phone) for one in numbers),
+    )
 
 
 def _thread_context(

@@ -205,6 +205,14 @@ def test_immutable_values_are_not_copied() -> None:
     assert copy_factory((1, "a")) is None
 
 
+@pytest.mark.parametrize("value", [[(1, "a"), (2, "b")], {"a": (1,)}, [(), frozenset()], {"a": [(1, 2)]}])
+def test_a_container_of_immutable_containers_is_copied(value: Any) -> None:
+    serializer = ValueSerializer()
+    make = serializer.loader(serializer.dumps(value))
+    assert make() == make() == value
+    assert make() is not make()
+
+
 def test_a_deeply_nested_value_is_copied() -> None:
     deep: Any = []
     for _ in range(900):

@@ -40,6 +40,14 @@ def test_lists_show_the_rows_of_the_users_instances(staff: Client, model: Any) -
     assert Instance.objects.order_by("pk")[1].name not in page, "no filter offers it"
 
 
+@pytest.mark.parametrize("model", [Contact, Conversation, Message, WebhookEvent])
+def test_a_foreign_instance_is_no_choice_even_if_it_is_chosen(staff: Client, model: Any) -> None:
+    foreign = Instance.objects.order_by("pk")[1]
+    page = staff.get(list_url(model), {"instance": foreign.pk}).content.decode()
+    assert foreign.name not in page
+    assert "Nothing matches" in page
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_a_row_of_another_instance_does_not_exist(staff: Client, model: Any) -> None:
     own, foreign = rows_of(model)

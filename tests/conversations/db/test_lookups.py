@@ -1,5 +1,7 @@
 """The lookup `any_of` finds the same rows as `in`, with one parameter on PostgreSQL."""
 
+from typing import Any
+
 import pytest
 from django.db import connection
 
@@ -30,6 +32,19 @@ def test_numbers(clocks: list[StateClock]) -> None:
     assert set(rows.exclude(pk__any_of=wanted)) == set(clocks[3:])
     assert rows.filter(pk__any_of=wanted).update(clocks={"name": "2:"}) == len(wanted)
     assert set(rows.filter(clocks={"name": "2:"})) == set(clocks[:3])
+
+
+def test_foreign_keys(clocks: list[StateClock]) -> None:
+    other, instance = an_instance(name="other"), clocks[0].instance_id
+    row = StateClock.objects.create(instance=other, subject="instance")
+    assert set(StateClock.objects.filter(instance__any_of=frozenset({other.pk}))) == {row}
+    assert set(StateClock.objects.filter(instance__any_of=(instance, other.pk))) == {*clocks, row}
+    assert set(StateClock.objects.filter(instance__name__any_of=["other"])) == {row}
+
+
+def test_no_values_take_no_query(django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(0):
+        assert not StateClock.objects.filter(instance__any_of=frozenset())
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="only PostgreSQL has arrays")
