@@ -40,7 +40,7 @@ class RecoveryThread(PeriodicThread):
         self.reporter = Reporter(runtime)
         self._reported_at = monotonic()
         self._reachable_since: float | None = None  # when a store that is not used yet began to answer
-        self._recovered_epoch = 0  # `unannounced_count` of the runtime at the last recovery
+        self._recovered_epoch = 0  # `unannounced_count` of the breaker at the last recovery
 
     def tick(self, *, woken: bool) -> float:
         """Renew intents, or recover from an outage; in a server process, also apply the outbox and report counters."""
@@ -92,7 +92,7 @@ class RecoveryThread(PeriodicThread):
             DatabaseError: the outbox cannot be read, so the store may have missed tags.
         """
         runtime, now = self._runtime, monotonic()
-        epoch = runtime.unannounced_count  # later unannounced writes need another recovery
+        epoch = runtime.breaker.unannounced_count  # later unannounced writes need another recovery
         needs_quarantine = epoch != self._recovered_epoch
         with runtime.breaker.attempt_write():
             runtime.store.reinitialize(quarantine=needs_quarantine)
@@ -102,12 +102,8 @@ class RecoveryThread(PeriodicThread):
             return
         self._with_database(lambda: outbox.drain(runtime))
         self._recovered_epoch, self._reachable_since = epoch, None
-        if runtime.unannounced_count == epoch:
-            runtime.breaker.reset()
-        if runtime.unannounced_count == epoch:  # still
+        if runtime.breaker.reset(epoch):
             runtime.counters.count("recoveries")
-        else:
-            runtime.breaker.trip(StoreDown("a write could not be announced meanwhile"))
 
     def _with_database(self, work: Callable[[], object]) -> None:
         """Call `work`, and then close the database connections of this thread."""

@@ -12,8 +12,12 @@ uses entries of the store any more.
 If a process with a heartbeat has sent no accepted write for `TRUST_S` seconds, another process may have recorded such a
 write in the outbox, so the breaker opens. Before its first heartbeat a process uses no entries, and rarely sends
 writes: the time between two of these writes says nothing about the store.
+
+The tags of a write that the store has not accepted are in the outbox, which is read before the breaker closes. A write
+that is counted in between keeps the breaker open; a write that is counted later opens it again.
 """
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
@@ -38,6 +42,7 @@ class CircuitBreaker:
         writes_fail_since: the time on the monotonic clock since which the store has accepted no write, although it may
             answer reads; None if it accepts writes.
         has_heartbeat: whether the store has accepted a write of this process' heartbeat.
+        unannounced_count: how many times the store has not accepted a write of this process.
     """
 
     def __init__(self, on_open: Callable[[], None]) -> None:
@@ -53,6 +58,8 @@ class CircuitBreaker:
         self.trusted_until = trusted_until
         self.writes_fail_since: float | None = None
         self.has_heartbeat = False
+        self.unannounced_count = 0
+        self._lock = threading.Lock()
 
     @property
     def is_trusted(self) -> bool:
@@ -94,6 +101,12 @@ class CircuitBreaker:
         elif self.is_closed:
             log.warning("Cache UNANSWERED: %s", error, exc_info=error)
 
+    def count_unannounced(self, error: Exception) -> None:
+        """Open the breaker because the store has not accepted a write; call this before the write commits."""
+        with self._lock:
+            self.unannounced_count += 1
+        self.trip(error)
+
     def trip(self, error: Exception) -> None:
         """Open the breaker."""
         if self.is_closed:
@@ -101,9 +114,13 @@ class CircuitBreaker:
             self._on_open()
             log.warning("Cache DEGRADED: %s; reads go to the database until it is back", error, exc_info=error)
 
-    def reset(self) -> None:
-        """Close the breaker."""
-        if not self.is_closed:
-            self._failures = 0
-            self.is_closed = True
+    def reset(self, unannounced_count: int) -> bool:
+        """Close the breaker, unless more than `unannounced_count` writes are counted; return whether it closed."""
+        with self._lock:
+            closes = not self.is_closed and self.unannounced_count == unannounced_count
+            if closes:
+                self._failures = 0
+                self.is_closed = True
+        if closes:
             log.warning("Cache RECOVERED")
+        return closes

@@ -87,7 +87,6 @@ class CacheRuntime:
         bypasses_cache: whether another process owns the cache, so that this process reads from the database.
         in_flight: the writes of this process that have not ended.
         pending_ends: writes that have ended, but whose intents the store could not release.
-        unannounced_count: how many writes of this process the store has not accepted.
         retry_writes_at: the time on the monotonic clock until which writes do not call a store that has just failed.
         client_id: the id of this process in invalidation messages.
         ownership: without Redis, the claim of this process on the cache of the database; otherwise None.
@@ -115,7 +114,6 @@ class CacheRuntime:
         self.single_flight = SingleFlight()
         self.in_flight = InFlightWrites()
         self.pending_ends: deque[InFlightWrite] = deque(maxlen=MAX_PENDING_ENDS)
-        self.unannounced_count = 0
         self.retry_writes_at = 0.0
         self.client_id = secrets.token_hex(6)
         self._log_full_at = 0.0
@@ -252,9 +250,8 @@ class CacheRuntime:
     def on_write_error(self, error: Exception) -> None:
         """Handle a write whose tags the store did not accept: open the circuit breaker."""
         self.retry_writes_at = monotonic() + WRITE_RETRY_DELAY
-        self.unannounced_count += 1
         self.counters.count("unannounced writes")
-        self.breaker.trip(error)
+        self.breaker.count_unannounced(error)
         self.ensure_started()
 
     def on_end_error(self, write: InFlightWrite, error: Exception) -> None:

@@ -158,8 +158,8 @@ return 1
 
 # Called with the saved identity of the server, the tag `*` and the namespaces as KEYS, and as ARGV a new version, the
 # channel, the invalidation message, the duration of a quarantine in ms, the write id of a quarantine, and 1 to force a
-# quarantine or 0. Returns 1 if a quarantine began and 0 if not, or the role of a server that is not a master. A server
-# that rejects writes rejects the script, even if the script would write nothing.
+# quarantine or 0. Returns 1 if a quarantine began and 0 if not, or the role of a server that is not a master. It always
+# writes, so that a server that rejects writes, or the writes of this user, rejects the script.
 RESTORE = (
     _SHEBANG
     + _HOLDERS
@@ -172,8 +172,8 @@ local replaced = ARGV[6] == '1' or redis.call('GET', KEYS[1]) ~= run
 for i = 3, #KEYS do
   if redis.call('EXISTS', KEYS[i]) == 0 then renew(KEYS[i], ARGV[1], 0) end
 end
-if not replaced then return 0 end
 redis.call('SET', KEYS[1], run)
+if not replaced then return 0 end
 local alive = without(holders(redis.call('GET', KEYS[2])), ARGV[5])
 alive[#alive + 1] = {ARGV[5], now() + ARGV[4]}
 hold(KEYS[2], alive)

@@ -89,24 +89,24 @@ class WriteIntent:
         """Send intents to the store; return whether the store accepted the intents.
 
         A store that is slow, or answers with an error, may still answer the reads of other processes. So this method
-        returns False only after `UNANNOUNCED_S` seconds, when no process uses entries of such a store any more.
+        returns False only after `UNANNOUNCED_S` seconds, when no process uses entries of such a store any more. Other
+        writes that the store accepts meanwhile do not prolong the wait.
         """
-        runtime, breaker = self._runtime, self._runtime.breaker
-        while not runtime.bypasses_cache and monotonic() >= runtime.retry_writes_at:
+        runtime, breaker, fails_since = self._runtime, self._runtime.breaker, monotonic()
+        while not runtime.bypasses_cache and (breaker.is_closed or monotonic() >= runtime.retry_writes_at):
             self.announced.update(dict.fromkeys(tags))
             try:
                 with breaker.attempt_write():
                     runtime.store.begin(self.id, tags)
             except (StoreDown, StoreFull) as error:
-                since = breaker.writes_fail_since
-                if isinstance(error, StoreSlow | StoreRefuses) and since and monotonic() - since < UNANNOUNCED_S:
+                fails_since = min(fails_since, breaker.writes_fail_since or fails_since)
+                if isinstance(error, StoreSlow | StoreRefuses) and monotonic() - fails_since < UNANNOUNCED_S:
                     sleep(RETRY_DELAY)
                 else:
                     runtime.on_write_error(error)
             else:
                 return True
-        # A recovery that is under way has perhaps read the outbox already, so another one must follow.
-        runtime.unannounced_count += 1
+        breaker.count_unannounced(StoreDown("it has just failed to accept another write"))
         return False
 
     def renew(self, older_than: float = 0.0) -> None:

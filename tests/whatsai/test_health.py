@@ -109,7 +109,7 @@ def test_while_the_circuit_breaker_is_open_the_status_is_degraded(cache_without_
     answer = Client().get("/health/")
     assert answer.status_code == 200
     assert answer.json() == {"status": "degraded", "database": "ok", "cache": "unavailable", "requests": "ok"}
-    cache_without_recovery.breaker.reset()
+    cache_without_recovery.breaker.reset(0)
     assert Client().get("/health/").json() == HEALTHY
 
 

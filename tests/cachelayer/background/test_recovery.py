@@ -1,6 +1,10 @@
 import threading
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
 
 import pytest
+from django.db import connection, connections
 
 from cachelayer.background.recovery import RecoveryThread
 from cachelayer.models import Outbox
@@ -34,6 +38,48 @@ def test_an_unexpected_error_leaves_the_breaker_open_until_a_later_run_succeeds(
     assert "KeyError" in failed[0]["exc_info"]
     assert cache_runtime.counters.snapshot([])["events", "", "background errors"]
     wait_until(lambda: recovery.tick(woken=False) and cache_runtime.breaker.is_closed)
+
+
+class WriteAfterTheLastLook:
+    """Calls `write` in another thread, once, when the recovery has found the outbox empty."""
+
+    def __init__(self, write: Callable[[], None]) -> None:
+        self._thread = threading.Thread(target=write)
+
+    def __call__(self, execute: Callable[..., Any], sql: str, *arguments: Any) -> Any:
+        result = execute(sql, *arguments)
+        if self._thread.ident is None and sql.startswith("SELECT") and "outbox" in sql:
+            self._thread.start()
+            self._thread.join()
+        return result
+
+
+@pytest.mark.postgresql
+def test_a_write_between_the_last_look_into_the_outbox_and_the_end_of_the_recovery_is_announced(
+    cache_runtime: CacheRuntime,
+) -> None:
+    runtime, row = cache_runtime, an_instance(profile_name="old")
+    assert runtime.threads is not None
+    runtime.threads.stop(within=10.0)
+    runtime.threads = None  # the test calls the recovery itself
+    recovery = RecoveryThread(runtime, threading.Event())
+
+    def write() -> None:
+        Instance.objects.filter(pk=row.pk).update(profile_name="new")
+        connections.close_all()
+
+    assert Instance.objects.fetch(row.pk, fresh=True).profile_name == "old"
+    runtime.on_write_error(StoreDown("as in an outage"))
+    runtime.retry_writes_at = monotonic() + 3600.0
+    with connection.execute_wrapper(WriteAfterTheLastLook(write)):
+        recovery.tick(woken=False)
+    assert Outbox.objects.exists(), "the write was not announced"
+    assert not runtime.breaker.is_closed
+    assert Instance.objects.fetch(row.pk, fresh=True).profile_name == "new"
+    recovery.tick(woken=False)
+    assert runtime.breaker.is_closed
+    assert not Outbox.objects.exists()
+    assert Instance.objects.fetch(row.pk, fresh=True).profile_name == "new"
 
 
 @pytest.mark.postgresql

@@ -113,7 +113,7 @@ class BackgroundActor:
 
     def state(self) -> tuple[object, ...]:
         """Return all data that determines how the background work goes on."""
-        has_unannounced = self.process.runtime.unannounced_count != vars(self._recovery)["_recovered_epoch"]
+        has_unannounced = self.process.runtime.breaker.unannounced_count != vars(self._recovery)["_recovered_epoch"]
         return (
             has_unannounced,
             self._is_woken,

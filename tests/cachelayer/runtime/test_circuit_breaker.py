@@ -62,8 +62,7 @@ def test_repeated_calls_open_and_close_it_once(
 ) -> None:
     for _ in range(2):
         breaker.trip(StoreDown("no answer"))
-    for _ in range(2):
-        breaker.reset()
+    assert [breaker.reset(0) for _ in range(2)] == [True, False]
     assert openings == ["open"]
     assert [record.message.partition(":")[0] for record in caplog.records] == ["Cache DEGRADED", "Cache RECOVERED"]
     for _ in range(FAILURES - 1):
@@ -123,8 +122,27 @@ def test_a_store_that_accepts_writes_again_after_a_second_is_used_only_after_a_r
     clock.now += TRUST_S
     send_write(breaker)
     assert openings == ["open"]
-    breaker.reset()
+    breaker.reset(0)
     assert breaker.is_trusted
+
+
+def test_it_stays_open_if_a_write_was_counted_after_the_outbox_was_read(breaker: CircuitBreaker) -> None:
+    breaker.count_unannounced(StoreDown("no answer"))
+    count = breaker.unannounced_count
+    breaker.count_unannounced(StoreDown("no answer"))
+    assert not breaker.reset(count)
+    assert not breaker.is_closed
+    assert breaker.reset(breaker.unannounced_count)
+
+
+def test_a_write_that_is_counted_after_the_breaker_has_closed_opens_it(
+    breaker: CircuitBreaker, openings: list[str]
+) -> None:
+    breaker.count_unannounced(StoreDown("no answer"))
+    assert breaker.reset(breaker.unannounced_count)
+    breaker.count_unannounced(StoreDown("no answer"))
+    assert not breaker.is_closed
+    assert openings == ["open", "open"]
 
 
 def test_the_time_between_two_writes_means_nothing_in_a_process_without_a_heartbeat(

@@ -224,6 +224,7 @@ FAULTS = {
     "no CLIENT REPLY": narrowed("-client|reply"),
     "no ECHO": narrowed("-echo"),
     "no writes": narrowed("-@write"),
+    "no PUBLISH": narrowed("-publish"),
 }
 
 
