@@ -76,8 +76,7 @@ def test_a_write_between_the_last_look_into_the_outbox_and_the_end_of_the_recove
     assert Outbox.objects.exists(), "the write was not announced"
     assert not runtime.breaker.is_closed
     assert Instance.objects.fetch(row.pk, fresh=True).profile_name == "new"
-    recovery.tick(woken=False)
-    assert runtime.breaker.is_closed
+    wait_until(lambda: recovery.tick(woken=False) and runtime.breaker.is_closed)
     assert not Outbox.objects.exists()
     assert Instance.objects.fetch(row.pk, fresh=True).profile_name == "new"
 
