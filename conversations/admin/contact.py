@@ -3,16 +3,16 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.urls import reverse
-from django.utils.html import format_html
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from conversations.admin import contact_chats
 from conversations.admin.display_names import contact_display_name
 from conversations.admin.filters import InstanceFilter
 from conversations.admin.markup import EMPTY, web_link
 from conversations.admin.search import SearchAdmin
-from conversations.models import Contact, Conversation
+from conversations.models import Contact
 from conversations.search.find import contact_pks
 
 MAX_ADDRESSES = 20  # maximum number of addresses that a contact's admin page shows
@@ -24,7 +24,9 @@ class ContactAdmin(SearchAdmin):
 
     ordering = ("name", "id")
     sortable_by = ("display_name",)
-    list_display = ("display_name", "phone", "lid", "instance_name", "presence", "last_seen_at", "updated_at")
+    list_display = (
+        "display_name", "phone", "lid", "chats", "instance_name", "presence", "last_seen_at", "updated_at",
+    )  # fmt: skip
     list_only_fields = (
         "name", "jid", "phone", "lid", "presence", "last_seen_at", "updated_at", "instance__name",
     )  # fmt: skip
@@ -35,25 +37,42 @@ class ContactAdmin(SearchAdmin):
     search_help_text = _("Search by the beginning of words of a name, by a phone number in any writing, or by a LID.")
 
     fieldsets: ClassVar[Any] = (
-        (None, {"fields": ("name", "custom_name", "saved_name", "push_name", "instance", "conversation_link")}),
+        (None, {"fields": ("name", "custom_name", "saved_name", "push_name", "instance")}),
+        (_("Conversations"), {"fields": ("conversations",)}),
         (_("Addresses"), {"fields": ("jid", "phone", "lid", "all_addresses")}),
         (_("State"), {"fields": ("presence", "last_seen_at", "picture")}),
         (_("Record"), {"fields": ("id", "created_at", "updated_at")}),
     )
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Return the columns; the conversations are for users with the permission to view conversations."""
+        return [name for name in self.list_display if name != "chats" or contact_chats.may_view(request)]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:  # noqa: ARG002 - Django's hook
+        """Return the parts of the page; the conversations are for users with the permission to view conversations."""
+        may_view = contact_chats.may_view(request)
+        return [part for part in self.fieldsets if "conversations" not in part[1]["fields"] or may_view]
+
+    def rows_shown(self, request: HttpRequest, rows: list[Any]) -> None:
+        """Read the latest conversations of all contacts of the list, with a constant number of queries."""
+        found = contact_chats.latest_of_each(rows) if contact_chats.may_view(request) else {}
+        for row in rows:
+            row.latest_chats = found.get(row.pk, [])
 
     @admin.display(description=_("name"), ordering="name")
     def display_name(self, row: Contact) -> str:
         """Return the contact's name, or the number of a contact without a name."""
         return contact_display_name(row)
 
-    @admin.display(description=_("conversation"))
-    def conversation_link(self, row: Contact) -> SafeString | str:
-        """Return a link to the conversation with the contact."""
-        pk = Conversation.objects.filter(contact=row).values_list("pk", flat=True).first()
-        if pk is None:
-            return EMPTY
-        url = reverse("admin:inbox_conversation", args=[pk])
-        return format_html('<a href="{}">{}</a>', url, _("Open conversation"))
+    @admin.display(description=_("conversations"))
+    def chats(self, row: Any) -> SafeString | str:
+        """Return links to the latest conversations of a row of the list, which `rows_shown` has read."""
+        return contact_chats.links(row.pk, getattr(row, "latest_chats", ()), contact_chats.SHOWN_IN_LIST)
+
+    @admin.display(description=_("conversations"))
+    def conversations(self, row: Contact) -> SafeString | str:
+        """Return links to the latest conversations of the contact."""
+        return contact_chats.links(row.pk, contact_chats.latest(row.pk), contact_chats.SHOWN, with_time=True)
 
     @admin.display(description=_("all addresses"))
     def all_addresses(self, row: Contact) -> str:

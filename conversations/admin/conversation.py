@@ -16,6 +16,7 @@ from conversations.access.records import Shown, record_reading
 from conversations.admin.actions import conversation_actions
 from conversations.admin.base import ReadOnly
 from conversations.admin.chat_page import load_chat_page
+from conversations.admin.contact_chats import ContactFilter
 from conversations.admin.display_names import contact_display_name, conversation_display_name
 from conversations.admin.filters import InstanceFilter, UnreadFilter
 from conversations.admin.markup import EMPTY, badge, format_time
@@ -43,7 +44,7 @@ class ConversationAdmin(SearchAdmin):
         "unread_count", "unread_mark", "read_until", "is_archived", "is_pinned", "is_deleted", "muted_until",
         "instance__name",
     )  # fmt: skip
-    list_filter = (InstanceFilter, UnreadFilter, "is_archived", "is_pinned", "kind", "is_deleted")
+    list_filter = (InstanceFilter, ContactFilter, UnreadFilter, "is_archived", "is_pinned", "kind", "is_deleted")
     find_pks = staticmethod(conversation_pks)
     empty_text = _("No conversations yet. They appear with the first messages of a connected number.")
     search_help_text = _("Search by the beginning of words of a name, or by a phone number in any writing.")
