@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 from zoneinfo import available_timezones
 
 import dj_database_url
@@ -155,8 +155,8 @@ def read(base_dir: Path = BASE_DIR) -> Environment:
         "secret_key": env.str("SECRET_KEY", validate=_secret_key, **_default_secret_key(base_dir, debug=debug)),
         "secret_key_fallbacks": env.list("SECRET_KEY_FALLBACKS", default=[], validate=_each(_secret_key)),
         "allowed_hosts": env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"]),
-        "csrf_trusted_origins": env.list("CSRF_TRUSTED_ORIGINS", default=[], validate=_each(_scheme(*WEB_SCHEMES))),
-        "cors_allowed_origins": env.list("CORS_ALLOWED_ORIGINS", default=[], validate=_each(_scheme(*WEB_SCHEMES))),
+        "csrf_trusted_origins": env.list("CSRF_TRUSTED_ORIGINS", default=[], validate=_each(_web_url)),
+        "cors_allowed_origins": env.list("CORS_ALLOWED_ORIGINS", default=[], validate=_each(_web_url)),
         "api_rate_limit": env.int("API_RATE_LIMIT", default=6000, validate=validate.Range(min=0)),
         "api_address_rate_limit": env.int("API_ADDRESS_RATE_LIMIT", default=3000, validate=validate.Range(min=0)),
         "database": database,
@@ -184,14 +184,14 @@ def read(base_dir: Path = BASE_DIR) -> Environment:
         "ingest_pending_days": env.float("INGEST_PENDING_DAYS", default=7.0, validate=validate.Range(min=0.1)),
         "metrics_key": env.str("METRICS_KEY", default="", validate=_optional(_metrics_key)),
         "alarm_email": env.list("ALARM_EMAIL", default=[]),
-        "alarm_webhook_url": env.str("ALARM_WEBHOOK_URL", default="", validate=_optional(_scheme(*WEB_SCHEMES))),
+        "alarm_webhook_url": env.str("ALARM_WEBHOOK_URL", default="", validate=_optional(_web_url)),
         "alarm_silent_hours": env.int("ALARM_SILENT_HOURS", default=3, validate=validate.Range(min=0, max=24)),
         "audit_minutes": env.float("AUDIT_MINUTES", default=60.0, validate=validate.Range(min=0)),
-        "probe_url": env.str("PROBE_URL", default="", validate=_optional(_scheme(*WEB_SCHEMES))),
+        "probe_url": env.str("PROBE_URL", default="", validate=_optional(_web_url)),
         "probe_seconds": env.float("PROBE_SECONDS", default=60.0, validate=validate.Range(min=5)),
         "email_url": env.str("EMAIL_URL", default="smtp://127.0.0.1:25", validate=_mail_server),
         "email_from": env.str("EMAIL_FROM", default="whatsai@localhost"),
-        "public_url": env.str("PUBLIC_URL", default=_default_public_url(env, base_dir), validate=_scheme(*WEB_SCHEMES)),
+        "public_url": env.str("PUBLIC_URL", default=_default_public_url(env, base_dir), validate=_web_url),
         "webhooks_allow_private": env.bool("WEBHOOKS_ALLOW_PRIVATE", default=False),
         "time_zone": env.str("TIME_ZONE", default="UTC", validate=_time_zone),
         "language_code": env.str("LANGUAGE_CODE", default="en", validate=validate.OneOf(("en", "en-us", "pt-br"))),
@@ -258,6 +258,14 @@ def _scheme(*names: str) -> Callable[[str], None]:
     return check
 
 
+def _web_url(value: str) -> None:
+    _scheme(*WEB_SCHEMES)(value)
+    url = urlsplit(value)
+    if not url.hostname:
+        raise ValidationError("must name a host: https://inbox.example.com.")
+    _check_port(url)
+
+
 def _optional(check: Callable[[str], None]) -> Callable[[str], None]:
     return lambda value: check(value) if value else None
 
@@ -305,6 +313,10 @@ def _redis(value: str) -> None:
         raise ValidationError("must name one database by its number: redis://host:6379/0 or unix:///path?db=0.")
     if not all(name.startswith("ssl_") for name in options):
         raise ValidationError("may have only the options db and ssl_…; the cache sets all others itself.")
+    _check_port(url)
+
+
+def _check_port(url: SplitResult) -> None:
     try:
         _ = url.port
     except ValueError:
