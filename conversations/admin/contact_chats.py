@@ -90,7 +90,7 @@ def links(contact_pk: int, rows: Sequence[Conversation], limit: int, *, with_tim
     url, more = f"{reverse('admin:conversations_conversation_changelist')}?{CONTACT}={contact_pk}", ""
     if len(rows) > limit:
         more = format_html('<li><a href="{}">{}</a></li>', url, _("All conversations"))
-    return format_html('<ul class="chat-links">{}{}</ul>', items, more)
+    return format_html('<ul class="plain-list">{}{}</ul>', items, more)
 
 
 def _details(row: Conversation) -> SafeString:

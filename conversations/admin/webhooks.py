@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
@@ -18,7 +18,7 @@ from django.utils.translation import ngettext
 
 from conversations.admin.base import FixedOrder, ReadOnly
 from conversations.admin.instance_choice import instance_choice
-from conversations.admin.markup import badge
+from conversations.admin.markup import badge, format_time
 from conversations.admin.users import SuperuserAdmin
 from conversations.models import DeliveryAttempt, WebhookSubscription
 from conversations.models.stored_texts import translate
@@ -26,6 +26,9 @@ from conversations.models.webhook_subscription import ALL_EVENTS, TooManySubscri
 from conversations.webhooks_out.addresses import AddressRefused, check_address
 from conversations.webhooks_out.errors import TEMPLATES
 from conversations.webhooks_out.selection import present_cursor
+
+MAX_ATTEMPTS = 10  # that the page of a webhook shows
+_NOTHING_SENT = _("Nothing was sent yet.")
 
 
 class WebhookForm(forms.ModelForm):  # type: ignore[type-arg] # Django's class accepts no type argument at run time
@@ -151,9 +154,27 @@ class WebhookAdmin(SuperuserAdmin):
 
     @admin.display(description=_("attempts"))
     def attempt_list(self, row: WebhookSubscription) -> SafeString:
-        """Return a link to the attempts to deliver."""
-        url = reverse("admin:conversations_deliveryattempt_changelist")
-        return format_html('<a href="{}?subscription__id__exact={}">{}</a>', url, row.pk, _("Attempts"))
+        """Return the latest attempts to deliver, and a link to the list of all."""
+        items = format_html_join(
+            "",
+            '<li><time datetime="{}">{}</time> {} <span class="quiet">{} · {} ms</span></li>',
+            (
+                (one.at.isoformat(), format_time(one.at), outcome(one), one.get_kind_display(), one.duration_ms)
+                for one in row.attempts.order_by("-pk")[:MAX_ATTEMPTS]
+            ),
+        )
+        url = f"{reverse('admin:conversations_deliveryattempt_changelist')}?subscription__id__exact={row.pk}"
+        every = format_html('<li><a href="{}">{}</a></li>', url, _("All attempts"))
+        return format_html(
+            '<ul class="plain-list">{}{}</ul>', items or format_html("<li>{}</li>", _NOTHING_SENT), every
+        )
+
+
+def outcome(attempt: DeliveryAttempt) -> SafeString:
+    """Return the HTTP status of an attempt, or why it failed."""
+    if attempt.is_success:
+        return badge(str(attempt.status), "good")
+    return format_html("{} {}", badge(_("failed"), "bad"), translate(attempt.error, TEMPLATES))
 
 
 @admin.register(DeliveryAttempt)
@@ -171,13 +192,9 @@ class DeliveryAttemptAdmin(FixedOrder, ReadOnly, SuperuserAdmin):
     actions = ("replay",)
 
     @admin.display(description=_("outcome"))
-    def outcome(self, row: DeliveryAttempt) -> str:
+    def outcome(self, row: DeliveryAttempt) -> SafeString:
         """Return the HTTP status, or why there is none."""
-        return (
-            badge(str(row.status), "good")
-            if row.is_success
-            else format_html("{} {}", badge(_("failed"), "bad"), translate(row.error, TEMPLATES))
-        )
+        return outcome(row)
 
     @admin.action(description=_("Deliver again from here"), permissions=["view"])
     def replay(self, request: HttpRequest, queryset: QuerySet[DeliveryAttempt]) -> None:

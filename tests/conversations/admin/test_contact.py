@@ -12,6 +12,7 @@ from tests.conversations.admin.conftest import Populate, StaffClient
 from tests.conversations.admin.pages import list_url, page_url
 from tests.conversations.rows import NOON, a_chat, a_contact, a_group, a_message, an_instance
 
+pytestmark = pytest.mark.django_db
 OPENED = r'href="/admin/inbox/\d+/"><bdi>(.*?)</bdi>'
 
 

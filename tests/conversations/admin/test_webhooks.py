@@ -7,6 +7,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 
+from conversations.admin.webhooks import MAX_ATTEMPTS
 from conversations.models import DeliveryAttempt, WebhookSubscription
 from conversations.models import webhook_subscription as models
 from tests.conversations.admin.pages import admin_url, list_url, page_url
@@ -93,3 +94,21 @@ def test_attempts_are_shown_and_can_be_the_place_to_deliver_again_from(admin_cli
 
     row.refresh_from_db()
     assert row.cursor == "first"
+
+
+def test_the_page_shows_the_latest_attempts_and_links_to_all(admin_client: Client) -> None:
+    row, _ = make(admin_client)
+    assert "Nothing was sent yet." in admin_client.get(page_url(row)).content.decode()
+    other = WebhookSubscription.objects.create(user=row.user, name="other", url="https://other.example/")
+    fields = {"kind": "changes", "message_id": "m", "at": NOON, "duration_ms": 35, "changes": 1, "cursor": ""}
+    for number in range(MAX_ATTEMPTS):
+        DeliveryAttempt.objects.create(subscription=row, error=f"error-{number}.", status=None, **fields)
+    DeliveryAttempt.objects.create(subscription=row, status=204, **fields)
+    DeliveryAttempt.objects.create(subscription=other, error="error of others", **fields)
+
+    content = admin_client.get(page_url(row)).content.decode()
+
+    assert re.findall(r"error-(\d)", content) == [str(number) for number in range(1, MAX_ATTEMPTS)][::-1]
+    assert '<span class="badge badge-good">204</span> <span class="quiet">Changes · 35 ms' in content
+    assert "error of others" not in content
+    assert f"{list_url(DeliveryAttempt)}?subscription__id__exact={row.pk}" in content
