@@ -1,7 +1,7 @@
 """The Ingestion page of the admin: queue of stored webhook events, failed events, running imports, and counters.
 
-The page replaces the admin list of the model `IngestCounter`, so users need the permission to view that model. The
-query parameter `instance`, as in `?instance=7`, restricts the page to one instance.
+The page replaces the admin list of the model `IngestCounter`, so users need the permission to view that model. It is
+about all instances that the user may see; the query parameter `instance`, as in `?instance=7`, restricts it to one.
 """
 
 from typing import Any
@@ -13,11 +13,13 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.translation import gettext_lazy as _
 
-from conversations.admin.access import access_of
+from conversations.admin.access import access_of, permitted
+from conversations.admin.inbox.rows import instance_name
 from conversations.ingest import status
 from conversations.models import IngestCounter, Instance
 
 URL_NAME = "conversations_ingestcounter_changelist"
+MAX_NUMBERS = 500  # whose pages are linked
 
 
 @admin.register(IngestCounter)
@@ -33,7 +35,7 @@ class IngestionAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's cla
         return [path("", self.admin_site.admin_view(self.changelist_view), name=URL_NAME)]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Render the ingestion status of one instance or of all instances.
+        """Render the ingestion status of one instance, or of all that the user may see.
 
         Raises:
             Http404: the `instance` parameter is not the id of an instance.
@@ -42,19 +44,26 @@ class IngestionAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's cla
         if not self.has_view_permission(request):
             raise PermissionDenied
         instance = _selected_instance(request)
-        if instance is None and access_of(request).instances() is not None:
-            raise PermissionDenied(
-                _("Only superusers see all instances at once. Follow the link on an instance's page.")
-            )
-        pk = instance.pk if instance else ""
         context = {
             **self.admin_site.each_context(request),
             "title": _("Ingestion of %(name)s") % {"name": instance.name} if instance else _("Ingestion"),
-            "status": status.read(instance.pk if instance else None),
-            "events_url": f"{reverse('admin:conversations_webhookevent_changelist')}?instance={pk}",
+            "status": status.read([instance.pk] if instance else access_of(request).instances()),
+            "numbers": [] if instance else _numbers(request),
+            "events_url": _events_url(instance),
             **(extra_context or {}),
         }
         return TemplateResponse(request, "admin/conversations/ingestion.html", context)
+
+
+def _events_url(instance: Instance | None) -> str:
+    return f"{reverse('admin:conversations_webhookevent_changelist')}?instance={instance.pk if instance else ''}"
+
+
+def _numbers(request: HttpRequest) -> list[tuple[str, str]]:
+    """Return the name of each of the first numbers that the user may see, and the URL of its own page."""
+    rows = permitted(request, Instance.objects.only("name", "profile_name"), field="pk").order_by("name", "id")
+    url = reverse(f"admin:{URL_NAME}")
+    return [(instance_name(row), f"{url}?instance={row.pk}") for row in rows[:MAX_NUMBERS]]
 
 
 def _selected_instance(request: HttpRequest) -> Instance | None:

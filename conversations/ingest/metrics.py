@@ -12,7 +12,7 @@ flushes the counts to the database.
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from django.db import IntegrityError, connection
 from django.db.models import Sum
@@ -73,11 +73,12 @@ def add_to_totals(counts: Counts) -> None:
     add_counts(IngestCounter, ("instance_id", "name"), counts, using=connection.alias)
 
 
-def totals() -> dict[str, int]:
-    """Return the value of each counter by name, summed over all instances."""
-    return dict(IngestCounter.objects.values_list("name").annotate(Sum("value")).order_by("name"))
+def totals(instances: Collection[int] | None = None) -> dict[str, int]:
+    """Return the value of each counter by name, summed over some instances; None stands for all."""
+    rows = IngestCounter.objects.all() if instances is None else IngestCounter.objects.filter(instance__in=instances)
+    return dict(rows.values_list("name").annotate(Sum("value")).order_by("name"))
 
 
 def for_instance(instance: int) -> dict[str, int]:
     """Return the value of each counter of one instance, by name."""
-    return dict(IngestCounter.objects.filter(instance=instance).order_by("name").values_list("name", "value"))
+    return totals([instance])

@@ -1,15 +1,18 @@
 """The status of ingestion for operators: queue depth, delay, running history imports, failed events and counters."""
 
 import datetime as dt
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import TypeVar
 
-from django.db.models import Count, Min, Q, Sum
+from django.db.models import Count, Min, Model, Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from conversations.ingest import metrics
 from conversations.models import IngestCounter, Instance, WebhookEvent
 
+Row = TypeVar("Row", bound=Model)
 Outcome = WebhookEvent.Outcome
 # Counter → what its events are, for the counters that hint at wrong settings in Evolution.
 WARNINGS = {
@@ -65,11 +68,9 @@ class Status:
     counts: dict[str, int]
 
 
-def read(instance: int | None = None) -> Status:
-    """Read the status of ingestion for one instance; None stands for all instances."""
-    events = WebhookEvent.objects.order_by()
-    if instance is not None:
-        events = events.filter(instance=instance)
+def read(instances: Collection[int] | None = None) -> Status:
+    """Read the status of ingestion for some instances; None stands for all instances."""
+    events = _of(instances, WebhookEvent.objects.order_by())
     stored = events.filter(outcome=Outcome.STORED)
     queue = stored[:MAX_COUNTED].aggregate(
         waiting=Count("pk"), retried=Count("pk", filter=Q(attempts__gt=0)), due=Min("due_at")
@@ -83,16 +84,18 @@ def read(instance: int | None = None) -> Status:
         late=max(0.0, (timezone.now() - queue["due"]).total_seconds()) if queue["due"] else 0.0,
         failed=failed["count"],
         failed_size=failed["size"],
-        imports=tuple(_imports(instance)),
-        warnings=tuple(_warnings(instance)),
-        counts=metrics.totals() if instance is None else metrics.for_instance(instance),
+        imports=tuple(_imports(instances)),
+        warnings=tuple(_warnings(instances)),
+        counts=metrics.totals(instances),
     )
 
 
-def _imports(instance: int | None) -> list[Import]:
-    waiting = WebhookEvent.objects.filter(outcome=Outcome.STORED, is_history=True)
-    if instance is not None:
-        waiting = waiting.filter(instance=instance)
+def _of(instances: Collection[int] | None, rows: QuerySet[Row]) -> QuerySet[Row]:
+    return rows if instances is None else rows.filter(instance__in=instances)
+
+
+def _imports(instances: Collection[int] | None) -> list[Import]:
+    waiting = _of(instances, WebhookEvent.objects.filter(outcome=Outcome.STORED, is_history=True))
     bodies = waiting.values("instance__name", "received_at", "parts").annotate(left=Count("pk")).order_by("received_at")
     return [
         Import(body["instance__name"], body["received_at"], body["parts"] - body["left"], body["parts"])
@@ -100,9 +103,7 @@ def _imports(instance: int | None) -> list[Import]:
     ]
 
 
-def _warnings(instance: int | None) -> list[SettingsWarning]:
+def _warnings(instances: Collection[int] | None) -> list[SettingsWarning]:
     counters = IngestCounter.objects.filter(name__in=WARNINGS, value__gt=0).select_related("instance")
-    if instance is not None:
-        counters = counters.filter(instance=instance)
-    rows = counters.order_by("-value", "pk")[:MAX_WARNINGS]
+    rows = _of(instances, counters).order_by("-value", "pk")[:MAX_WARNINGS]
     return [SettingsWarning(row.instance, row.value, str(WARNINGS[row.name])) for row in rows]

@@ -7,6 +7,7 @@ from tests.conversations.admin.conftest import Populate, StaffClient
 from tests.conversations.admin.pages import page_url
 from tests.conversations.rows import an_instance
 
+pytestmark = pytest.mark.django_db
 URL = reverse("admin:conversations_ingestcounter_changelist")
 
 
@@ -67,3 +68,26 @@ def test_the_view_permission_is_sufficient_and_there_is_no_add_page(staff_client
 
 def test_users_without_the_view_permission_are_refused(staff_client: StaffClient) -> None:
     assert staff_client("view_webhookevent").get(URL).status_code == 403
+
+
+def test_staff_see_their_own_numbers_without_an_instance_in_the_address(staff_client: StaffClient) -> None:
+    own = an_instance(name="own")
+    client = staff_client("view_ingestcounter")
+    for instance, value in ((own, 4321), (an_instance(name="foreign"), 8765)):
+        IngestCounter.objects.create(instance=instance, name="coalesced", value=value)
+        IngestCounter.objects.create(instance=instance, name="refused", value=value)
+        WebhookEvent.objects.create(instance=instance, name="call", payload={}, digest=instance.name, outcome="failed")
+    content = client.get(URL).content.decode()
+    assert '<td>coalesced</td><td class="number">4321</td>' in content
+    assert f'{URL}?instance={own.pk}"><bdi>own</bdi>' in content
+    assert f"4321 events of {own}" in content
+    assert "1 event</a>," in content
+    assert "foreign" not in content
+
+
+def test_staff_without_numbers_see_an_empty_page(staff_client: StaffClient) -> None:
+    client = staff_client("view_ingestcounter")
+    IngestCounter.objects.create(instance=an_instance(name="foreign"), name="coalesced", value=4321)
+    response = client.get(URL)
+    assert response.status_code == 200
+    assert "4321" not in response.content.decode()

@@ -44,7 +44,8 @@ QUERIES: dict[str, Callable[[Instance], object]] = {
     "queue depth": lambda _: queue_depth.refresh(),
     "retention": lambda _: retention.delete_events(1, 1),
     "status": lambda _: status.read(),
-    "status of one instance": lambda instance: status.read(instance.pk),
+    "status of one instance": lambda instance: status.read([instance.pk]),
+    "status of several instances": lambda instance: status.read([instance.pk, instance.pk + 1]),
     "replay": lambda _: replay.requeue(),
 }
 
