@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.formats import number_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
@@ -157,9 +158,9 @@ class WebhookAdmin(SuperuserAdmin):
         """Return the latest attempts to deliver, and a link to the list of all."""
         items = format_html_join(
             "",
-            '<li><time datetime="{}">{}</time> {} <span class="quiet">{} · {} ms</span></li>',
+            '<li><time datetime="{}">{}</time> {} <span class="quiet">{} · {}</span></li>',
             (
-                (one.at.isoformat(), format_time(one.at), outcome(one), one.get_kind_display(), one.duration_ms)
+                (one.at.isoformat(), format_time(one.at), outcome(one), one.get_kind_display(), _took(one))
                 for one in row.attempts.order_by("-pk")[:MAX_ATTEMPTS]
             ),
         )
@@ -168,6 +169,10 @@ class WebhookAdmin(SuperuserAdmin):
         return format_html(
             '<ul class="plain-list">{}{}</ul>', items or format_html("<li>{}</li>", _NOTHING_SENT), every
         )
+
+
+def _took(attempt: DeliveryAttempt) -> str:
+    return _("%(count)s ms") % {"count": number_format(attempt.duration_ms, force_grouping=True)}
 
 
 def outcome(attempt: DeliveryAttempt) -> SafeString:
