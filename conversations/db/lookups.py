@@ -13,7 +13,7 @@ from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Field, ForeignObject, JSONField
+from django.db.models import Field, ForeignObject, IntegerField, JSONField
 from django.db.models.lookups import In, Lookup
 from django.db.models.sql.compiler import SQLCompiler
 
@@ -38,7 +38,17 @@ class AnyOf(In):
         if not self.rhs:
             raise EmptyResultSet
         column, parameters = self.process_lhs(compiler, connection)
-        return f"{column} = ANY(%s)", [*parameters, self.rhs]
+        return f"{column} = ANY(%s{self._cast(connection)})", [*parameters, self.rhs]
+
+    def _cast(self, connection: BaseDatabaseWrapper) -> str:
+        """Return the cast of an array of integers to the type of the column; "" for values of other types.
+
+        psycopg gives the array the smallest type that fits. The server compares a row with the array by hash only if
+        both types are equal; else it compares the row with each value, which took 450 ms in place of 7.
+        """
+        field: Any = self.lhs.output_field
+        field = getattr(field, "target_field", field)
+        return f"::{field.rel_db_type(connection)}[]" if isinstance(field, IntegerField) else ""
 
 
 @JSONField.register_lookup

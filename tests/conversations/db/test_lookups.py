@@ -52,3 +52,10 @@ def test_length_of_the_statement() -> None:
     one, many = (StateClock.objects.filter(pk__any_of=range(count)).query.sql_with_params() for count in (1, 1000))
     assert one[0] == many[0]
     assert len(many[1]) == 1
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="only PostgreSQL has arrays")
+@pytest.mark.parametrize("name", ["pk", "instance", "instance__id"])
+def test_the_array_has_the_type_of_the_column(name: str) -> None:
+    sql, _ = StateClock.objects.filter(**{f"{name}__any_of": [1, 2]}).query.sql_with_params()
+    assert "= ANY(%s::bigint[])" in sql
