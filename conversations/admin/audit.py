@@ -4,51 +4,27 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
-from django.contrib.auth.models import User
-from django.db.models import QuerySet
-from django.http import HttpRequest
 from django.urls import path
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from conversations.admin.base import ReadOnly
-from conversations.admin.choice_filter import ChoiceFilter
+from conversations.admin.base import FixedOrder, ReadOnly
+from conversations.admin.filters import ActorFilter
 from conversations.admin.markup import EMPTY, badge
 from conversations.admin.users import SuperuserAdmin
 
-MAX_USERS = 1000  # that the filter offers
-MAX_DIGITS = 9  # of the id of a user
 _BADGE_STYLES = {ADDITION: "good", CHANGE: "plain", DELETION: "bad"}
 
 
-class ActorFilter(ChoiceFilter):
-    """Selects what one user has done, with the index of the user."""
-
-    title = _("user")
-    parameter_name = "who"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's hook
-        """Return the users of the admin."""
-        rows = User.objects.filter(is_staff=True).order_by("username").values_list("pk", "username")[:MAX_USERS]
-        return [(str(pk), name) for pk, name in rows]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002 - Django's hook
-        """Return what the chosen user has done; nothing if the parameter is no id."""
-        value = self.value()
-        if not value:
-            return queryset
-        is_id = value.isascii() and value.isdecimal() and len(value) <= MAX_DIGITS
-        return queryset.filter(user_id=int(value)) if is_id else queryset.none()
-
-
 @admin.register(LogEntry)
-class AuditAdmin(ReadOnly, SuperuserAdmin):
+class AuditAdmin(FixedOrder, ReadOnly, SuperuserAdmin):
     """List of the audit trail, the newest entry first."""
 
     list_display = ("action_time", "user", "action", "kind", "row", "what")
     list_display_links = None
     list_select_related = ("user", "content_type")
     list_filter = (ActorFilter, "action_flag", "content_type")
+    checked = ("action_flag__exact", "content_type__id__exact")
     ordering = ("-id",)  # the order of time; the time has no index
     sortable_by = ()
     empty_text = _("Nobody has changed anything in the admin yet.")

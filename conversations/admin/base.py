@@ -40,8 +40,9 @@ class FixedOrderChangeList(ChangeList):
         return reverse if super().get_ordering(request, queryset)[0] == reverse[0] else ordering
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
-        """Return the rows of the list; the parameters `checked` of the admin apply to its first rows only."""
-        asked = {name for name in cast("FixedOrder", self.model_admin).checked if request.GET.get(name)}
+        """Return the rows of the list; the parameters that no index supports apply to its first rows only."""
+        checked = cast("FixedOrder", self.model_admin).checked_parameters(request)
+        asked = {name for name in checked if request.GET.get(name)}
         if not asked or (self.query and SEARCH_VAR not in asked):  # a search with an index finds few rows
             return super().get_queryset(request, exclude_parameters)
         filters, query = self.filter_params, self.query
@@ -93,6 +94,10 @@ class FixedOrder:
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:  # noqa: ARG002 - Django's hook
         """Return the class that gives the admin list a fixed order of rows."""
         return FixedOrderChangeList
+
+    def checked_parameters(self, request: HttpRequest) -> tuple[str, ...]:  # noqa: ARG002 - for subclasses
+        """Return the query parameters that no index supports together with the others of the request."""
+        return self.checked
 
     def rows_shown(self, request: HttpRequest, rows: list[Any]) -> None:
         """Handle that a list shows rows to the user."""

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from conversations.admin.base import ROWS_PER_PAGE, BoundedSearch, FixedOrder, ReadOnly
 from conversations.admin.display_names import format_address
+from conversations.admin.filters import INSTANCE, ActorFilter, InstanceFilter
 from conversations.admin.markup import EMPTY
 from conversations.admin.paginator import BoundedPaginator, count_up_to
 from conversations.admin.readable_list import ReadableList
@@ -92,12 +93,16 @@ class ReadingRecordAdmin(FixedOrder, ReadOnly, SuperuserAdmin):
 
     list_display = ("read_at", "username", "page", "conversation", "instance")
     list_select_related = ("instance",)
-    list_filter = ("page",)
+    list_filter = (ActorFilter, InstanceFilter, "read_at", "page")
     empty_text = _("Nobody has looked at messages in the admin yet.")
     checked = ("page__exact", "q")
     search_fields = ("username", "conversation_jid__contains")
     ordering = ("-read_at", "-id")
     sortable_by = ("read_at",)
+
+    def checked_parameters(self, request: HttpRequest) -> tuple[str, ...]:
+        """Return the parameters without an index; of what one user has read, those of one instance have none."""
+        return (*self.checked, INSTANCE) if request.GET.get(ActorFilter.parameter_name) else self.checked
 
     @admin.display(description=_("conversation"))
     def conversation(self, row: ReadingRecord) -> Any:

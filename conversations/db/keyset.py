@@ -88,6 +88,11 @@ def before(order: Sequence[str], boundary: Sequence[Any]) -> Q:
     return _is_after([_reverse(name) for name in order], boundary)
 
 
+def behind(order: Sequence[str], boundary: Sequence[Any]) -> Q:
+    """Return the filter for the rows after the row whose fields `order` have the values `boundary`."""
+    return _is_after(order, boundary)
+
+
 def cursor_at(row: Model, order: Sequence[str], direction: Direction) -> str:
     """Return the cursor of the rows after a row (`next`) or before it (`previous`), without the row itself."""
     return _cursor(direction, row, order)

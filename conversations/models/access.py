@@ -258,6 +258,12 @@ class ReadingRecord(models.Model):
     conversation_jid = models.CharField(max_length=128, verbose_name="conversation address")
     read_at = models.DateTimeField(default=timezone.now, db_index=True)
 
+    class Meta:
+        indexes = [
+            models.Index(fields=["user", "read_at", "id"], name="reading_by_user"),
+            models.Index(fields=["instance", "read_at", "id"], name="reading_by_instance"),
+        ]
+
     def __str__(self) -> str:
         text = _("user %(user)s read conversation %(conversation)s on the page: %(page)s")
         return text % {"user": self.user_id, "conversation": self.conversation_pk, "page": self.get_page_display()}

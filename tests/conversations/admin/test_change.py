@@ -1,5 +1,8 @@
 """The change log shows names and links, only of the numbers that the user may read, with a bounded effort."""
 
+import html
+import math
+import re
 from collections.abc import Callable
 
 import pytest
@@ -71,3 +74,51 @@ def test_the_effort_is_bounded_and_constant(
 @pytest.mark.parametrize("transaction", ["x", "9" * 40, "-1"])
 def test_an_odd_transaction_selects_all(admin_client: Client, transaction: str) -> None:
     assert admin_client.get(URL, {"transaction": transaction}, follow=True).status_code == 200
+
+
+def test_the_links_to_older_changes_lead_to_each_change_once(
+    admin_client: Client, populate: Populate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    populate(3)
+    monkeypatch.setattr(page, "WINDOW", 4)
+    seen: list[int] = []
+    url, pages = f"{URL}?resource__exact=contact", 0
+    while url:
+        response = admin_client.get(url)
+        seen += [row.pk for row in response.context["cl"].result_list]
+        link = re.search(r'<a href="([^"]*before=[^"]*)">Older changes', response.content.decode())
+        url, pages = URL + html.unescape(link[1]) if link else "", pages + 1
+    newest_first = Change.objects.filter(resource="contact").order_by(*page.ORDERING)
+    assert seen == list(newest_first.values_list("pk", flat=True))
+    assert pages == math.ceil(Change.objects.count() / 4)
+
+
+@pytest.mark.parametrize("position", ["x", "9" * 40, "-1", "1-2-3", "-"])
+def test_an_odd_position_selects_the_newest(admin_client: Client, populate: Populate, position: str) -> None:
+    populate(1)
+    assert "Ana 000" in admin_client.get(URL, {"before": position}).content.decode()
+
+
+def test_older_changes_have_a_way_back_to_the_newest(admin_client: Client, populate: Populate) -> None:
+    populate(2)
+    newest = Change.objects.order_by(*page.ORDERING).values_list(*(name[1:] for name in page.ORDERING)).first()
+    assert newest is not None
+    content = admin_client.get(URL, {"before": "-".join(map(str, newest))}).content.decode()
+    assert re.search(r'<a href="\?">\s*newest changes', content)
+    assert "Older changes" not in content
+
+
+@pytest.mark.postgresql
+def test_the_changes_of_an_older_transaction_are_found(
+    admin_client: Client, populate: Populate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    populate(1)
+    Change.objects.update(transaction_id=7)
+    monkeypatch.setattr(page, "WINDOW", 1)
+    an_instance(name="newer")
+    assert "transaction=7" in admin_client.get(URL, {"transaction": "7"}).content.decode().split("result_list")[1]
+
+
+def test_a_form_that_is_sent_to_the_list_does_no_harm(admin_client: Client, populate: Populate) -> None:
+    populate(1)
+    assert admin_client.post(URL, {"index": "0"}).status_code < 500
