@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from itertools import islice
 from urllib.parse import urlsplit
 
+from django.utils.html import conditional_escape, format_html
+from django.utils.safestring import SafeString
+
 from conversations.evolution.combining_marks import limit_runs
 
 _URL = re.compile(r"https?://[^\s<>\"'`]+", re.IGNORECASE)
@@ -20,6 +23,13 @@ class LinkedText:
 
     text: str
     url: str = ""
+
+    @property
+    def html(self) -> SafeString:
+        """The piece as HTML; including a template for each piece would take a tenth of the time of a thread."""
+        if not self.url:
+            return conditional_escape(self.text)
+        return format_html('<a href="{}" rel="noopener noreferrer" target="_blank">{}</a>', self.url, self.text)
 
 
 def linkify(text: str) -> list[LinkedText]:

@@ -11,7 +11,7 @@ from conversations.admin.inbox.rows import instance_name, instance_number
 from conversations.models import Instance
 
 MAX_NUMBERS = 1000  # that a page offers
-_NAMED_BY = ("name", "profile_name", "owner_jid", "server_url")
+_NAMED_BY = ("pk", "name", "profile_name", "owner_jid", "server_url")
 
 
 class Number(NamedTuple):
@@ -28,9 +28,10 @@ class Number(NamedTuple):
         return f"{self.name} · {self.phone}" if self.phone else self.instance
 
 
-def number_of(row: Instance) -> Number:
-    """Return the number of an instance, of which the columns `_NAMED_BY` are read."""
-    return Number(row.pk, instance_name(row), instance_number(row), str(row))
+def number_of(row: Any) -> Number:
+    """Return the number of an instance, or of a named tuple with the columns `_NAMED_BY` of an instance."""
+    in_evolution = " ".join(filter(None, (row.name, row.server_url)))  # as `str` of an instance
+    return Number(row.pk, instance_name(row), instance_number(row), in_evolution)
 
 
 def readable_numbers(access: Access) -> list[Number]:
@@ -39,7 +40,7 @@ def readable_numbers(access: Access) -> list[Number]:
 
     def load() -> list[Any]:
         readable = Q() if access.readable is None else Q(pk__any_of=access.readable)
-        rows = Instance.objects.filter(readable).only(*_NAMED_BY).order_by("name", "id")
-        return [tuple(number_of(row)) for row in Instance.objects.primary(rows)[:MAX_NUMBERS]]
+        rows = Instance.objects.primary(Instance.objects.filter(readable)).order_by("name", "id")[:MAX_NUMBERS]
+        return [tuple(number_of(row)) for row in rows.values_list(*_NAMED_BY, named=True)]  # instances take 20 ms
 
     return [Number(*values) for values in cache.fetch(f"instances:numbers:{digest}", load, tags=("instances:all",))]

@@ -50,3 +50,12 @@ def test_a_text_has_a_limited_number_of_links_and_characters() -> None:
     assert sum(bool(piece.url) for piece in pieces) == MAX_LINKS
     assert sum(len(piece.text) for piece in pieces) < MAX_LENGTH + 50
     assert pieces[-1].text.endswith("… (68,000 characters)")
+
+
+def test_pieces_are_escaped() -> None:
+    assert LinkedText("<b>1 & 2</b>").html == "&lt;b&gt;1 &amp; 2&lt;/b&gt;"
+    link = LinkedText('<a href="x">', 'https://a.example/?q="1"&b=2').html
+    assert link == (
+        '<a href="https://a.example/?q=&quot;1&quot;&amp;b=2" rel="noopener noreferrer" target="_blank">'
+        "&lt;a href=&quot;x&quot;&gt;</a>"
+    )
