@@ -4,13 +4,13 @@ import base64
 import datetime as dt
 import json
 from collections.abc import Collection, Iterable, Iterator
+from html import escape
 from typing import Any
 
-from django.forms.utils import flatatt
 from django.utils.formats import localize
 from django.utils.functional import Promise
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
@@ -37,8 +37,19 @@ def select_options(choices: Iterable[tuple[Any, Any]], chosen: Collection[str]) 
         choices: value and title of each option.
         chosen: the texts of the values that are selected.
     """
-    options = ((key := str(value), flatatt({"selected": key in chosen}), title) for value, title in choices)
-    return format_html_join("\n", '<option value="{}"{}>{}</option>', options)
+    chosen = frozenset(chosen)
+    return join_html(
+        f'<option value="{escape(key := str(value))}"{" selected" * (key in chosen)}>{escape(str(title))}</option>'
+        for value, title in choices
+    )
+
+
+def join_html(lines: Iterable[str]) -> SafeString:
+    """Return lines of HTML, of which each escapes its texts with `html.escape`.
+
+    For hundreds of lines. Django's functions, which call `html.escape` too, take twelve times as long.
+    """
+    return mark_safe("\n".join(lines))  # noqa: S308 - callers have escaped the texts
 
 
 def format_time(time: dt.datetime) -> str:

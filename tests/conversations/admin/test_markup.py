@@ -78,3 +78,13 @@ def test_json_with_many_items_and_levels_is_cut() -> None:
     assert "… (1 items)" in markup.pretty_json({"deep": deep})
     assert "… (100000 items)" in markup.pretty_json(list(range(100_000)))
     assert "100000 members" in markup.pretty_json({str(n): n for n in range(100_000)})
+
+
+def test_options_are_escaped_and_some_are_selected() -> None:
+    html = markup.select_options([("", "All"), (7, "<b>"), ('"', "'"), ("8", "8")], ["7", "8"])
+    assert html.split("\n") == [
+        '<option value="">All</option>',
+        '<option value="7" selected>&lt;b&gt;</option>',
+        '<option value="&quot;">&#x27;</option>',
+        '<option value="8" selected>8</option>',
+    ]

@@ -139,6 +139,20 @@ def test_states_numbers_and_labels_choose_conversations(admin_client: Client, po
     assert found("?number=99999") == set()
 
 
+def test_the_drop_down_offers_each_number_and_marks_the_chosen_one(admin_client: Client, populate: Populate) -> None:
+    populate(2)
+    first, second = Instance.objects.order_by("name")
+    second.profile_name = "<b>Centro</b>"
+    second.save()
+    page = text_of(admin_client, f"{INBOX}?number={first.pk}&state=unread")
+    assert (
+        f'<li><a href="?number={first.pk}&amp;state=unread" aria-current="true"><bdi>loja-000</bdi>'
+        f" <small>+551140000000</small></a></li>\n"
+        f'<li><a href="?number={second.pk}&amp;state=unread"><bdi>&lt;b&gt;Centro&lt;/b&gt;</bdi>'
+        f" <small>+551140000001</small></a></li>"
+    ) in page
+
+
 def test_the_list_has_pages(admin_client: Client, chat: Conversation) -> None:
     copies = [
         Conversation(instance=chat.instance, kind="group", jid=f"{n}@g.us", last_message_at=START) for n in range(60)
