@@ -2,29 +2,18 @@
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.utils import timezone
 from playwright.sync_api import expect
 
-from cachelayer.ops import inspection
-from cachelayer.protocol.entries import LookupStatus
-from cachelayer.runtime.runtime import get_runtime
-from conversations.models import Message
 from conversations.monitoring import history
 from tests.browser.conftest import MILLISECONDS, OpenPage
 from tests.browser.pages import a_superuser, serious_problems
 from tests.conversations.rows import a_chat, a_message, an_instance
+from tests.conversations.stored import is_stored
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 PAGE = "/admin/cachelayer/countertotal/"
 expect.set_options(timeout=MILLISECONDS)
-
-
-def is_stored(row: Message) -> bool:
-    """Read a row through the cache; return whether it is stored then, which takes a moment after a write."""
-    Message.objects.fetch(row.pk)
-    entry = inspection.inspect(get_runtime(), inspection.key_of(Message, row.pk), timezone.now())
-    return entry is not None and entry.status is LookupStatus.HIT
 
 
 def test_a_namespace_is_cleared_after_a_question(open_page: OpenPage) -> None:

@@ -94,7 +94,7 @@ class Followers:
         Raises:
             TooManyFollowersError: this process has too many, or the user has.
         """
-        if self._is_stopped or len(self._all) >= self._limit:
+        if len(self._all) >= self._limit:
             raise TooManyFollowersError(is_of_user=False)
         interests = self._of_user.get(subscription.credentials.user_id, Counter())
         has_more = len(interests) >= MAX_INTERESTS and subscription.interest not in interests
@@ -122,7 +122,10 @@ class Followers:
             self._discard(follower)
 
     def stop(self) -> None:
-        """End all streams and waits, and admit no more."""
+        """End all streams and waits, and from now on each new one at once: clients then turn to another process.
+
+        A refusal would be worse, because browsers do not open a refused stream again.
+        """
         self._is_stopped = True
         for follower in list(self._all):
             follower.end()

@@ -105,3 +105,15 @@ def test_a_user_who_follows_from_many_old_cursors_delays_nobody() -> None:
     assert all(asyncio.run(follow()))
     assert feed.reads.index(other) <= BEHIND_OF_USER
     assert len(feed.reads) == 51
+
+
+def test_who_follows_while_the_server_stops_is_answered_and_not_refused() -> None:
+    """The view of a request may still run when the server stops."""
+
+    async def follow() -> bool:
+        followers = Followers(QuietFeed(), 1)
+        followers.stop()
+        followers.admit(waiting(1))
+        return await followers.wait(waiting(1), 60)
+
+    assert asyncio.run(follow()) is False
