@@ -24,9 +24,11 @@ class PeriodicThread(ABC):
 
     def run(self) -> None:
         """Call `tick` until the thread is stopped; pass this method to `threading.Thread`."""
-        while not self._stopped.is_set():
+        while True:
             woken = self._woken.is_set()
             self._woken.clear()
+            if self._stopped.is_set():  # after `clear`, because `stopped` is set before `wake`
+                return
             delay = self.tick(woken=woken)
             if self.min_interval:
                 self._stopped.wait(self.min_interval)

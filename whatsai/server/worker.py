@@ -66,6 +66,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn ships no type 
         super().__init__(worker)
         self._max_buffer_size = READ_BYTES
         self._head_bytes = self._chunks = self._chunked_bytes = 0  # of the present request
+        self._has_ended = False  # whether the client sends nothing more
         self.enter(Stage.UNCHECKED)
 
     def connection_made(self, transport: Any) -> None:
@@ -85,6 +86,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn ships no type 
         """Answer a client that has closed its side of the connection after a request; say that a body is incomplete."""
         if self._body_receiver is not None and not self._body_receiver._complete:  # noqa: SLF001 - gunicorn's protocol reads it, too
             self._body_receiver.signal_disconnect()
+        self._has_ended = True
         return not self.is_idle
 
     @property
@@ -119,9 +121,17 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn ships no type 
         self.enter(Stage.UNCHECKED)
         return {**super()._build_http_scope(*arguments), "enter_stage": self.enter, "detach": self.detach}
 
+    def _arm_keepalive_timer(self) -> None:
+        """Wait for the next request, or close the connection if its client sends nothing more."""
+        if self._has_ended:
+            self._keepalive_timeout()
+        else:
+            super()._arm_keepalive_timer()
+
     def _close_transport(self) -> None:
         super()._close_transport()
         if self.transport is not None:
+            self.transport.close()  # gunicorn does not if the client has reset the connection
             self.worker.loop.call_later(CLOSE_SECONDS, self.transport.abort)
 
     def _feed_callback_parser(self, data: bytes) -> bool:

@@ -1,8 +1,12 @@
-"""A connection holds little of what its client sends before the response, and of what its client does not read."""
+"""A connection holds little of what its client sends before the response, and of what its client does not read.
+
+A connection whose client is gone holds nothing.
+"""
 
 import asyncio
 import os
 import socket
+import struct
 import tracemalloc
 from contextlib import closing
 from typing import Any
@@ -19,6 +23,14 @@ PIPELINED = REQUEST * 40_000  # 1.5 MB
 CHUNK = bytes(16 * 1024)
 
 
+def a_worker(application: Any) -> Worker:
+    """Return a worker of the running event loop, which accepts no connections."""
+    config = Config()
+    worker = Worker(0, os.getpid(), [], None, 30, config, Logger(config))
+    worker.loop, worker.asgi, worker.nr, worker.max_requests = asyncio.get_running_loop(), application, 0, 1_000_000
+    return worker
+
+
 async def held_bytes(application: Any, steps: list[int], data: bytes) -> int:
     """Return the memory that a connection takes whose client sends `data`, and reads nothing.
 
@@ -28,9 +40,7 @@ async def held_bytes(application: Any, steps: list[int], data: bytes) -> int:
         data: what the client sends.
     """
     loop = asyncio.get_running_loop()
-    config = Config()
-    worker = Worker(0, os.getpid(), [], None, 30, config, Logger(config))
-    worker.loop, worker.asgi, worker.nr, worker.max_requests = loop, application, 0, 1_000_000
+    worker = a_worker(application)
     connection = Connection(worker)
     server = await loop.create_server(lambda: connection, "127.0.0.1", 0)
     with closing(worker.tmp), closing(socket.create_connection(server.sockets[0].getsockname())) as client:
@@ -86,3 +96,29 @@ def test_a_response_waits_until_the_kernel_has_taken_its_last_chunk() -> None:
         return await held_bytes(application, steps, REQUEST)
 
     assert asyncio.run(run()) < 4 * len(CHUNK)
+
+
+def test_a_connection_that_its_client_has_reset_is_closed_at_once() -> None:
+    """It was held for `CLOSE_SECONDS`, and a server that stopped waited for it."""
+
+    async def run() -> int:
+        worker = a_worker(None)
+        connection = Connection(worker)
+        server = await asyncio.get_running_loop().create_server(lambda: connection, "127.0.0.1", 0)
+        with closing(worker.tmp), closing(server):
+            client = socket.create_connection(server.sockets[0].getsockname())
+            for _ in range(ROUNDS):
+                await asyncio.sleep(0)
+            assert worker.nr_conns == 1
+            connection.transport.pause_reading()  # as after the end of what a client sends: a reset is not noticed
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+            connection.close()
+            for _ in range(ROUNDS):
+                await asyncio.sleep(0)
+            left = int(worker.nr_conns)
+            connection.transport.abort()
+            await asyncio.sleep(0)
+            return left
+
+    assert asyncio.run(run()) == 0

@@ -305,6 +305,14 @@ def test_a_client_that_stops_sending_gets_its_response(shared: Start, request_: 
     assert answer(connection)[0] == 200
 
 
+def test_a_connection_ends_with_the_response_if_its_client_sends_nothing_more(shared: Start) -> None:
+    """It was kept for the next request, and made a server that stopped wait for it."""
+    connection = shared("--keep-alive=600").send(2 * b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    connection.shutdown(socket.SHUT_WR)
+    with connection.makefile("rb") as received:
+        assert received.read().count(b"HTTP/1.1 200") == 2
+
+
 @pytest.mark.parametrize(
     "request_",
     [post("/digest", 2, b"x"), b"POST /digest HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"],
