@@ -9,7 +9,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 
 from conversations.doctor.findings import Finding, judge_disk, ok, problem, warning
 from conversations.evolution.server_url import is_loopback
+from conversations.webhooks import reachability
 
 TIMEOUT = 10.0  # seconds
 MIN_CERTIFICATE_TIME = dt.timedelta(days=14)
@@ -31,6 +32,8 @@ def examine() -> Iterator[Finding]:
     yield from _examine_settings()
     for folder in dict.fromkeys((Path(settings.LOG_DIR), Path(settings.MEDIA_ROOT))):
         yield from _examine_folder(folder)
+    if settings.ALLOWED_HOSTS or not settings.DEBUG:
+        yield from judge_host(settings.PUBLIC_URL, settings.ALLOWED_HOSTS)
     yield from _examine_address(settings.PUBLIC_URL)
 
 
@@ -75,6 +78,11 @@ def _examine_address(url: str) -> Iterator[Finding]:
     else:
         yield from judge_health(url, health)
         yield from _examine_certificate(url)
+
+
+def judge_host(url: str, allowed_hosts: Sequence[str]) -> Iterator[Finding]:
+    """Judge whether people can open the site at its address."""
+    yield from map(problem, reachability.host_warnings(url, allowed_hosts))
 
 
 def judge_health(url: str, health: Any) -> Iterator[Finding]:

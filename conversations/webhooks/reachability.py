@@ -1,7 +1,9 @@
-"""Warns if an Evolution server cannot reach this site under PUBLIC_URL, as far as the addresses show."""
+"""Warns if Evolution servers or people cannot reach this site under PUBLIC_URL, as far as the settings show."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from urllib.parse import urlsplit
 
+from django.http.request import validate_host
 from django.utils.translation import gettext as _
 
 from conversations.evolution.server_url import host_of, is_loopback, is_private
@@ -32,3 +34,13 @@ def warnings(public_url: str, server_url: str, *, is_global: bool) -> Iterator[s
         yield _("%(server)s may be unable to reach %(url)s, an address of a private network; set PUBLIC_URL") % names
     if is_global and not set(".:") & set(site):
         yield _("Evolution ignores a global webhook whose host has no dot, such as '%(host)s'; set PUBLIC_URL") % names
+
+
+def host_warnings(public_url: str, allowed_hosts: Sequence[str]) -> Iterator[str]:
+    """Yield a sentence if people are refused under PUBLIC_URL, while webhooks and health checks are answered."""
+    host = urlsplit(public_url).hostname or ""
+    if not validate_host(host, allowed_hosts):
+        text = _(
+            "add '%(host)s', the host of PUBLIC_URL, to ALLOWED_HOSTS; otherwise people cannot open the site there"
+        )
+        yield text % {"host": host}

@@ -5,11 +5,9 @@ import json
 import shlex
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.http.request import validate_host
 from django.utils.translation import gettext as _
 
 from conversations.evolution.server_url import normalize_server_url, server_key
@@ -120,12 +118,8 @@ def _report(instance: Instance, token: str, *, created: bool, media: bool) -> di
 
 def _warnings(instance: Instance, *, created: bool) -> Iterator[str]:
     url, server = settings.PUBLIC_URL, instance.server_url
-    host = urlsplit(url).hostname or ""
-    if settings.ALLOWED_HOSTS and not validate_host(host, settings.ALLOWED_HOSTS):
-        text = _(
-            "add '%(host)s', the host of PUBLIC_URL, to ALLOWED_HOSTS; otherwise people cannot open the site there"
-        )
-        yield text % {"host": host}
+    if settings.ALLOWED_HOSTS or not settings.DEBUG:
+        yield from reachability.host_warnings(url, settings.ALLOWED_HOSTS)
     yield from reachability.warnings(url, server, is_global=instance.is_global_webhook and bool(server))
     if instance.is_global_webhook and not server:
         yield _(

@@ -37,6 +37,8 @@ def a_status(**fields: Any) -> Status:
         (store.judge_memory(replace(STORE, eviction_policy="noeviction")), Level.WARNING, "noeviction"),
         (site.judge_health("https://x.example", {"status": "degraded"}), Level.WARNING, "degraded"),
         (site.judge_health("https://x.example", ["something", "else"]), Level.PROBLEM, "does not answer as this site"),
+        (site.judge_host("https://x.example", ["y.example"]), Level.PROBLEM, "add 'x.example'"),
+        (site.judge_host("https://x.example", []), Level.PROBLEM, "add 'x.example'"),
         (
             evolution.judge_addresses("http://127.0.0.1:8000", ["https://evo.example"]),
             Level.PROBLEM,
@@ -63,6 +65,7 @@ def test_a_healthy_deployment_is_not_blamed() -> None:
         *findings.judge_disk("/media", 50 * GIGABYTE, 100 * GIGABYTE),
         *store.judge_memory(STORE),
         *site.judge_health("https://x.example", {"status": "ok"}),
+        *site.judge_host("https://x.example:8443", [".example"]),
         *evolution.judge_addresses("https://inbox.example", ["https://evo.example"]),
         *evolution.judge_ingestion(a_status(waiting=3, late=2.0)),
         *evolution.judge_media([("sales", True), ("sales", False)]),
