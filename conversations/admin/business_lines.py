@@ -22,6 +22,8 @@ Lines = Iterator[LinkedText]
 def choice_lines(details: Json) -> Lines:
     """Yield header, description, buttons, sections, cards and footer of a message with buttons or a list."""
     yield from _plain(details.get("header"), details.get("description"))
+    yield from _product_lines(details.get("product"))
+    yield from _place_lines(details.get("location"))
     for card in _objects(details.get("cards")):
         title = " · ".join(part for part in (_text(card.get("header")), _text(card.get("text"))) if part)
         yield from _plain(title and f"▫ {title}")
@@ -50,12 +52,7 @@ def order_lines(details: Json) -> Lines:
 
 def product_lines(details: Json) -> Lines:
     """Yield title, description and price of a product or a catalog."""
-    for product in _objects([details.get("product"), details.get("catalog")]):
-        title = _text(product.get("title"))
-        yield from [LinkedText(title, web_url(product.get("url")))] if title else []
-        yield from _plain(
-            product.get("description"), format_amount(product.get("price_amount_1000"), product.get("currency_code"))
-        )
+    yield from _product_lines(details.get("product"), details.get("catalog"))
     yield from _plain(details.get("footer"))
 
 
@@ -75,8 +72,7 @@ def event_lines(details: Json) -> Lines:
         if ms:
             time = date_format(coerce.from_ms(ms).astimezone(dt.UTC), "DATETIME_FORMAT")
             yield LinkedText(f"{title}: {time} UTC")
-    place = details.get("location")
-    yield from _plain(*(place.get(name) for name in ("name", "address"))) if isinstance(place, Mapping) else ()
+    yield from _place_lines(details.get("location"))
     if link := web_url(details.get("join_link")):
         yield LinkedText(link, link)
 
@@ -113,6 +109,19 @@ def format_amount(thousandths: object, currency: object) -> str:
     digits = f"{rest:03}" if rest % 10 else f"{rest // 10:02}"
     amount = number_format(Decimal(f"{sign}{whole}.{digits}"), force_grouping=True)
     return f"{amount} {_text(currency)}".strip()
+
+
+def _product_lines(*products: object) -> Lines:
+    for product in _objects([*products]):
+        title = _text(product.get("title"))
+        yield from [LinkedText(title, web_url(product.get("url")))] if title else []
+        yield from _plain(
+            product.get("description"), format_amount(product.get("price_amount_1000"), product.get("currency_code"))
+        )
+
+
+def _place_lines(place: object) -> Lines:
+    yield from _plain(*(place.get(name) for name in ("name", "address"))) if isinstance(place, Mapping) else ()
 
 
 def _button_lines(details: Json) -> Lines:

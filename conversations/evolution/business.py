@@ -28,6 +28,7 @@ _FRAMES = (
 _HEADERS = ("header", "hydratedTitleText", "title", "text")
 _FOOTERS = ("footer", "footerText", "hydratedFooterText")
 _BUTTONS = ("buttons", "hydratedButtons")
+_MONEY = ("amount", "totalAmount")
 _FILES = ("imageMessage", "videoMessage", "documentMessage")
 
 
@@ -54,17 +55,18 @@ def _read_choices(content: Json) -> Json:
     """
     frames = list(_frames(content))
     buttons = _items(frames, _BUTTONS)
+    params = [decode_object(raw.get("buttonParamsJson")) for raw in buttons]  # one may open a list or ask for a payment
     carousels = [frame["carouselMessage"] for frame in frames if isinstance(frame.get("carouselMessage"), dict)]
     cards = [card for carousel in carousels for card in _objects(carousel.get("cards"))]
     read: Json = {
         "header": _words(frames, _HEADERS, ("title", "subtitle", "text")),
         "footer": _words(frames, _FOOTERS, ("text",)),
         "buttons": [_button(raw) for raw in buttons],
-        "sections": [_section(raw) for frame in frames for raw in _raw_sections(frame)],
+        "sections": [_section(raw) for frame in (*frames, *params) for raw in _raw_sections(frame)][:MAX_CHOICES],
         "cards": [_card(raw) for raw in cards[:MAX_CARDS]],
         **_header_objects(frames),
     }
-    for param in (decode_object(raw.get("buttonParamsJson")) for raw in buttons):  # one may ask for a payment
+    for param in params:
         amount = _money(param.get("total_amount"))
         if amount is not None:
             read |= {"total_amount_1000": amount, "total_currency_code": _scalar(param, "currency")}
@@ -93,17 +95,21 @@ def _read_scheduled_call(content: Json) -> Json:
     return {"is_schedule_call": True, **({} if ms is None else {"start_time": ms // 1000})}
 
 
+def _read_event_invitation(content: Json) -> Json:
+    """Return the words and the link of an invitation to an event, under the names that events have."""
+    return {"description": content.get("caption"), "join_link": content.get("callLink")}
+
+
 CHOICES = Reader(
     _read_choices,
     frozenset({*_FRAMES, *_HEADERS, *_FOOTERS, *_BUTTONS, *_FILES, "sections", "productListInfo", "carouselMessage"})
-    | {"contentText", "body", "headerType"},
+    | {"contentText", "body", "headerType", "locationMessage"},
 )
 
 
 def _read_payment(content: Json) -> Json:
-    """Return the amount and the currency of a payment, which is in `amount` or in two fields of the content."""
-    money = content.get("amount")
-    money = money if isinstance(money, dict) else {}
+    """Return the amount and the currency of a payment, which is an object `Money` or in two fields of the content."""
+    money = next(iter(_objects([content.get(name) for name in _MONEY])), {})
     amount = coerce.int64(content.get("amount1000"))
     read = {
         "amount_1000": _money(money) if amount is None else amount,
@@ -113,12 +119,13 @@ def _read_payment(content: Json) -> Json:
 
 
 ORDER = Reader(_read_order, frozenset({"product_items"}))
+EVENT_INVITATION = Reader(_read_event_invitation, frozenset({"caption", "callLink"}))
 SCHEDULED_CALL = Reader(_read_scheduled_call, frozenset({"scheduledTimestampMs"}))
 
 
 def payment(step: str) -> Reader:
     """Return a reader that names the step of a payment: `request`, `sent`, `declined`, `canceled`, …."""
-    read_fields = frozenset({"noteMessage", "amount", "amount1000", "currencyCodeIso4217", "background"})
+    read_fields = frozenset({"noteMessage", *_MONEY, "amount1000", "currencyCodeIso4217", "background"})
     return Reader(lambda content: {"step": step, **_read_payment(content)}, read_fields)
 
 
@@ -154,8 +161,8 @@ def _parameters(value: object) -> str:
 
 
 def _header_objects(frames: list[Json]) -> Json:
-    """Return the product and the place above a message with buttons."""
-    headers = [frame["header"] for frame in frames if isinstance(frame.get("header"), dict)]
+    """Return the product and the place above a message with buttons; old forms have the place beside the buttons."""
+    headers = _objects([part for frame in frames for part in (frame.get("header"), frame)])
     products = _objects([header.get("productMessage") for header in headers])
     return {
         "product": next((product.get("product") for product in products), None),

@@ -1,14 +1,15 @@
 """The table of all content keys: what each means, and where its text and its other stored fields are.
 
 A content key is the member of a `message` object that holds the content, such as `imageMessage`. `PROTOCOL` has every
-field of WhatsApp's `Message`; `CHANNELS` has the content keys that Evolution's Cloud API and EVOLUTION channels add.
+field of WhatsApp's `Message`, as published with Baileys 7.0.0-rc.9. `LATER` has fields that WhatsApp has added since,
+and `CHANNELS` has the content keys that Evolution's Cloud API and EVOLUTION channels add.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from conversations.evolution.business import CHOICES, ORDER, SCHEDULED_CALL, Reader, payment
+from conversations.evolution.business import CHOICES, EVENT_INVITATION, ORDER, SCHEDULED_CALL, Reader, payment
 from conversations.evolution.rich_responses import read_answer
 from conversations.evolution.vcards import contact_name, contact_names
 
@@ -149,7 +150,14 @@ PROTOCOL: dict[str, MessageType] = {
         reader=CHOICES,
     ),
     "interactiveMessage": _business(
-        "interactive", "body.text", "header.title", "carouselMessage.cards.body.text", "footer.text", reader=CHOICES
+        "interactive",
+        "body.text",
+        "header.title",
+        "carouselMessage.cards.body.text",
+        "header.productMessage.product.title",
+        "header.locationMessage.name",
+        "footer.text",
+        reader=CHOICES,
     ),
     "buttonsMessage": _BUTTONS,
     "listMessage": _LIST,
@@ -216,6 +224,19 @@ PROTOCOL: dict[str, MessageType] = {
     "commentMessage": WRAPPER,
 }
 
+LATER: dict[str, MessageType] = {
+    "eventInviteMessage": _business("event", "eventTitle", "caption", reader=EVENT_INVITATION),
+    "splitPaymentMessage": _business("payment", "description", reader=payment("split")),
+    "paymentReminderMessage": _business("payment", "*", reader=payment("reminder")),
+    "groupRootKeyShare": SIGNAL,
+    "pollAddOptionMessage": SIGNAL,
+    "conditionalRevealMessage": SIGNAL,  # encrypted until its time comes
+    "spoilerMessage": WRAPPER,
+    "newsletterAdminProfileMessage": WRAPPER,
+    "newsletterAdminProfileMessageV2": WRAPPER,
+    "newsletterAdminProfileStatusMessage": WRAPPER,
+}
+
 CHANNELS: dict[str, MessageType] = {
     "contact": _CONTACT,  # sent through the Cloud API
     "systemMessage": NOTICE,  # the Cloud API: a customer changed their number or identity
@@ -223,14 +244,19 @@ CHANNELS: dict[str, MessageType] = {
     "buttonMessage": _BUTTONS,  # the EVOLUTION channel, without a content key of its own
 }
 
-TYPES = PROTOCOL | CHANNELS
+TYPES = PROTOCOL | LATER | CHANNELS
 
 # A field that makes unknown content an encrypted addition to a message, such as a reaction, a comment or an edit.
 ENCRYPTED = "encPayload"
 
 # Content keys of signals that accompany a message; the message's own content key beside them is the one that counts.
 COMPANIONS = frozenset(
-    {"messageContextInfo", "senderKeyDistributionMessage", "fastRatchetKeySenderKeyDistributionMessage"}
+    {
+        "messageContextInfo",
+        "senderKeyDistributionMessage",
+        "fastRatchetKeySenderKeyDistributionMessage",
+        "groupRootKeyShare",
+    }
 )
 
 # Members of a `message` object that Evolution adds and that are not content keys.

@@ -47,6 +47,11 @@ def test_an_amount_has_two_decimals_or_as_many_as_it_needs(thousandths: object, 
             ["▫ Um · card", "[Ver]"],
         ),
         (
+            "interactive",
+            {"product": DRESS, "location": {"name": "Loja", "address": "Rua A"}, "buttons": [{"text": "Ver"}]},
+            ["Vestido", "azul", "89.90 BRL", "Loja", "Rua A", "[Ver]"],
+        ),
+        (
             "order",
             {
                 "order_title": "Loja",
