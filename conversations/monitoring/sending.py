@@ -12,11 +12,12 @@ from typing import Any
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.db.models import F
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from conversations.models import AlarmMessage
+from conversations.models import Alarm, AlarmMessage
 from conversations.monitoring.alarms import finding_of
 from conversations.monitoring.http_client import send
 from conversations.monitoring.rules import BY_KIND, translate_detail
@@ -58,17 +59,29 @@ def send_due(channel: str) -> None:
         AlarmMessage.objects.filter(pk__in=[message.pk for message in messages]).update(sent_at=F("due_at"))
 
 
-def lines(messages: Sequence[AlarmMessage]) -> list[str]:
-    """Return a paragraph about each alarm."""
-    found = []
-    for message in messages:
-        alarm = message.alarm
-        values = {"alarm": finding_of(alarm).translated, "time": f"{alarm.since:%Y-%m-%d %H:%M}"}
-        if message.is_recovery:
-            found.append(_("Over: %(alarm)s. It began at %(time)s UTC.") % values)
-        else:
-            found.append(_("%(alarm)s, since %(time)s UTC.") % values + f" {_(BY_KIND[alarm.kind].advice)}")
-    return found
+def paragraph(message: AlarmMessage) -> str:
+    """Return what a person needs at night: the number, what is wrong, since when, what to do, and where to look."""
+    alarm = message.alarm
+    values = {"alarm": finding_of(alarm).translated, "time": _utc(alarm.since), "advice": _advice(alarm)}
+    if message.is_recovery:
+        values["end"] = _utc(alarm.ended_at or alarm.since)
+        text = _("Over: %(alarm)s. It lasted from %(time)s to %(end)s UTC.") % values
+    else:
+        text = _("%(alarm)s, since %(time)s UTC. What to do: %(advice)s") % values
+    return f"{text}\n{_url(alarm)}"
+
+
+def _utc(moment: dt.datetime) -> str:
+    return f"{moment.astimezone(dt.UTC):%Y-%m-%d %H:%M}"
+
+
+def _advice(alarm: Alarm) -> str:
+    return _(BY_KIND[alarm.kind].advice)
+
+
+def _url(alarm: Alarm) -> str:
+    """Return the address of the alarm in the admin, which leads to its number."""
+    return settings.PUBLIC_URL + reverse("admin:conversations_alarm_change", args=[alarm.pk])
 
 
 def _send_email(messages: Sequence[AlarmMessage]) -> None:
@@ -79,12 +92,12 @@ def _send_email(messages: Sequence[AlarmMessage]) -> None:
     others = len(messages) - 1
     more = " " + ngettext("and %(count)d more", "and %(count)d more", others) % {"count": others} if others else ""
     subject = f"[WhatsAI] {title}{more}"
-    body = "\n\n".join([*lines(messages), f"{settings.PUBLIC_URL}/admin/"])
+    body = "\n\n".join(map(paragraph, messages))
     EmailMessage(" ".join(subject.split()), body, settings.DEFAULT_FROM_EMAIL, settings.ALARM_EMAIL).send()
 
 
 def _send_webhook(messages: Sequence[AlarmMessage]) -> None:
-    content = {"text": "\n".join(lines(messages)), "alarms": [_as_json(message) for message in messages]}
+    content = {"text": "\n\n".join(map(paragraph, messages)), "alarms": [_as_json(message) for message in messages]}
     headers, body = {"Content-Type": "application/json"}, json.dumps(content).encode()
     with send(settings.ALARM_WEBHOOK_URL, headers, body, timeout=TIMEOUT) as response:
         response.read(1)
@@ -100,6 +113,8 @@ def _as_json(message: AlarmMessage) -> dict[str, Any]:
         "instance": alarm.name,
         "title": _(BY_KIND[alarm.kind].title),
         "detail": translate_detail(alarm.detail),
+        "advice": _advice(alarm),
+        "url": _url(alarm),
         "since": alarm.since.isoformat(),
         "ended_at": alarm.ended_at.isoformat() if alarm.ended_at else None,
     }

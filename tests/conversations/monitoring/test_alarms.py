@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
@@ -198,8 +199,9 @@ def check_that_it_is_raised_once_and_recovers(
     assert (alarm.kind, alarm.ended_at is None) == (kind, False)
     raised, over = mail.received
     assert rules.TITLES[kind] in text_of(raised)
-    assert rules.BY_KIND[kind].advice in text_of(raised)
+    check_that_it_says_everything(alarm, text_of(raised), hook.received[0])
     assert (raised["To"], "over: " in raised["Subject"]) == ("ana@example.com, rui@example.com", False)
+    assert f"{alarm.since:%Y-%m-%d %H:%M} to {alarm.ended_at:%Y-%m-%d %H:%M} UTC" in text_of(over)
     assert (text_of(over).startswith("Over: "), "over: " in over["Subject"]) == (True, True)
     assert [(one["alarms"][0]["kind"], one["alarms"][0]["state"]) for one in hook.received] == [
         (kind, "raised"),
@@ -209,6 +211,18 @@ def check_that_it_is_raised_once_and_recovers(
         "Alarm RAISED",
         "Alarm ENDED",
     ]
+
+
+def check_that_it_says_everything(alarm: Alarm, text: str, posted: dict[str, Any]) -> None:
+    """A person who is woken by the message needs no other page to begin."""
+    advice, url = (
+        rules.BY_KIND[alarm.kind].advice,
+        f"{settings.PUBLIC_URL}/admin/conversations/alarm/{alarm.pk}/change/",
+    )
+    for part in (alarm.name or "The site", alarm.detail, f"since {alarm.since:%Y-%m-%d %H:%M} UTC", advice, url):
+        assert part in text
+        assert part in posted["text"]
+    assert (posted["alarms"][0]["advice"], posted["alarms"][0]["url"]) == (advice, url)
 
 
 def test_a_short_drop_is_on_the_home_page_and_disturbs_nobody(hook: Receiver) -> None:
