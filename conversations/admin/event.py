@@ -6,8 +6,10 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.utils.formats import number_format
+from django.utils.formats import date_format, number_format
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -39,7 +41,7 @@ class WebhookEventAdmin(InstanceRowsAdmin):
 
     ordering = ("-id",)
     sortable_by = ("received",)
-    list_display = ("received", "event", "outcome_badge", "why", "failures", "next_attempt", "instance_name")
+    list_display = ("received", "event", "result", "instance_name")
     list_only_fields = (
         "received_at", "name", "part", "parts", "outcome", "reason", "attempts", "due_at", "instance__name",
     )  # fmt: skip
@@ -100,9 +102,9 @@ class WebhookEventAdmin(InstanceRowsAdmin):
         return None
 
     @admin.display(description=_("received"), ordering="id")
-    def received(self, row: WebhookEvent) -> Any:
+    def received(self, row: WebhookEvent) -> str:
         """Return when the webhook event was received; the column sorts by id, which has the same order and an index."""
-        return row.received_at
+        return date_format(localtime(row.received_at), "SHORT_DATETIME_FORMAT")
 
     @admin.display(description=_("event"))
     def event(self, row: WebhookEvent) -> str:
@@ -110,9 +112,16 @@ class WebhookEventAdmin(InstanceRowsAdmin):
         return row.name if row.parts == 1 else f"{row.name} {row.part}/{row.parts}"
 
     @admin.display(description=_("outcome"))
-    def outcome_badge(self, row: WebhookEvent) -> SafeString:
-        """Return the outcome of processing the webhook event, in a colour."""
-        return badge(row.get_outcome_display(), _BADGE_STYLES.get(WebhookEvent.Outcome(row.outcome), "plain"))
+    def result(self, row: WebhookEvent) -> SafeString:
+        """Return the outcome in a colour, why, and which attempts have failed or follow: one column, as rows are long."""
+        texts = [translate(row.reason)]
+        if row.attempts:
+            texts.append(_("failed attempts: %(count)s") % {"count": self.failures(row)})
+        if row.outcome == WebhookEvent.Outcome.STORED:
+            texts.append(_("next attempt: %(time)s") % {"time": self.next_attempt(row)})
+        details = format_html_join("", '<span class="cell-detail">{}</span>', ((text,) for text in texts if text))
+        style = _BADGE_STYLES.get(WebhookEvent.Outcome(row.outcome), "plain")
+        return format_html("{}{}", badge(row.get_outcome_display(), style), details)
 
     @admin.display(description=_("reason"))
     def why(self, row: WebhookEvent) -> str:

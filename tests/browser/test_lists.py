@@ -106,3 +106,15 @@ def test_a_phone_reaches_actions_and_filters(open_page: OpenPage, root: User) ->
     phone.wait_for_url("**event=call*")
     phone.get_by_role("link", name="Show everything").click()
     expect(phone.locator("#result_list tbody tr")).to_have_count(len(WebhookEvent.Outcome))
+
+
+@pytest.mark.parametrize("width", [1280, PHONE])
+def test_the_list_of_events_shows_all_of_each_row(open_page: OpenPage, root: User, width: int) -> None:
+    fill(root)
+    page = open_page("/admin/conversations/webhookevent/", root, width=width, locale="pt-BR")
+    table = page.locator("#changelist .results")
+    assert table.evaluate("table => table.scrollWidth <= table.clientWidth")
+    cells = page.locator("#result_list tbody :is(td, th), #result_list .badge, #result_list .cell-detail")
+    right = cells.evaluate_all("cells => Math.max(...cells.map(cell => cell.getBoundingClientRect().right))")
+    assert right <= table.bounding_box()["x"] + table.bounding_box()["width"]  # type: ignore[index]
+    expect(page.locator("#result_list .cell-detail").first).to_be_visible()
