@@ -25,7 +25,7 @@ class CounterTotal(models.Model):
     value = models.BigIntegerField()
 
     class Meta:
-        verbose_name_plural = "statistics"  # the text of the link to the cache page in Django's admin
+        verbose_name_plural = "cache page"  # the text of the link to the cache page in Django's admin
         constraints = [models.UniqueConstraint(fields=["namespace", "tier", "name"], name="counter_total")]
 
     def __str__(self) -> str:

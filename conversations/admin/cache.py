@@ -9,7 +9,7 @@ from cachelayer.admin import CacheAdmin
 from cachelayer.models import CounterTotal
 from cachelayer.ops.inspection import Entry, model_of
 from conversations.access.records import Shown, record_reading
-from conversations.admin.home.charts import CHARTS, board
+from conversations.admin.home.charts import CHARTS, board_context
 from conversations.models import CheckResult, Conversation, Message, ReadingRecord
 from conversations.monitoring import history, reading
 from conversations.monitoring.series import DAY, PERIODS
@@ -27,7 +27,7 @@ class CachePages(CacheAdmin):
         period = PERIODS.get(request.GET.get("period", ""), DAY)
         charts = [chart for chart in CHARTS if chart.name in SHOWN_CHARTS]
         context = {
-            "board": board(history.load(period.minutes), history.figures_of(reading.read()), period, charts),
+            **board_context(history.load(period.minutes), history.figures_of(reading.read()), period, charts),
             "period": period,
             "periods": PERIODS.values(),
             "audit": CheckResult.objects.filter(name="audit").first(),

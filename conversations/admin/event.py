@@ -113,7 +113,7 @@ class WebhookEventAdmin(InstanceRowsAdmin):
 
     @admin.display(description=_("outcome"))
     def result(self, row: WebhookEvent) -> SafeString:
-        """Return the outcome in a colour, why, and which attempts have failed or follow: one column, as rows are long."""
+        """Return the outcome in a colour, why, and which attempts have failed or follow."""
         texts = [translate(row.reason)]
         if row.attempts:
             texts.append(_("failed attempts: %(count)s") % {"count": self.failures(row)})

@@ -147,11 +147,16 @@ class Panel:
 
 @dataclass(frozen=True)
 class Board:
-    """All charts of one period, and the times of its parts."""
+    """All charts of one period, and the times of its parts.
+
+    Attributes:
+        since: the time from which on figures are known, or "" if they are known from the beginning of the period.
+    """
 
     panels: tuple[Panel, ...]
     times: tuple[str, ...]
     end: str
+    since: str = ""
 
     @property
     def middle(self) -> str:
@@ -168,7 +173,7 @@ class Board:
 def board(
     remembered: Sequence[Figures], present: Figures, period: Period, charts: Sequence[Chart] = CHARTS
 ) -> Board | None:
-    """Return the charts of a period; None if nothing is remembered yet.
+    """Return the charts of a period; None if nothing can be drawn yet, because a change needs two remembered minutes.
 
     Args:
         remembered: the counters of the minutes of the period, in the order of time.
@@ -176,13 +181,23 @@ def board(
         period: the period.
         charts: what to show.
     """
-    if not remembered:
+    parts = series.parts(remembered, period) if remembered else []
+    if not any(part.change for part in parts):
         return None
     total = series.change([*remembered, present])
-    parts = series.parts(remembered, period)
     times = tuple(_time(part.at) for part in parts)
     panels = tuple(_panel(chart, parts, times, total) for chart in charts)
-    return Board(panels, times, end=_time(parts[-1].at + period.step * history.MINUTE))
+    since = _time(remembered[0].at) if remembered[0].at > parts[0].at else ""
+    return Board(panels, times, end=_time(parts[-1].at + period.step * history.MINUTE), since=since)
+
+
+def board_context(
+    remembered: Sequence[Figures], present: Figures, period: Period, charts: Sequence[Chart] = CHARTS
+) -> dict[str, Any]:
+    """Return what the template of the charts shows: the charts, or when they begin if that is known; see `board`."""
+    begin = remembered[-1].at + history.MINUTE if remembered else 0.0
+    is_ahead = begin + history.REMEMBER_SECONDS > present.at
+    return {"board": board(remembered, present, period, charts), "plots_begin": _time(begin) if is_ahead else ""}
 
 
 def _panel(chart: Chart, parts: Sequence[Part], times: Sequence[str], total: Change) -> Panel:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from conversations.admin.access import access_of
 from conversations.admin.alarm import what_was_wrong
-from conversations.admin.home.charts import Board, board
+from conversations.admin.home.charts import board_context
 from conversations.admin.home.needs import groups, tiles
 from conversations.models import Alarm
 from conversations.monitoring import attention, history, reading, state
@@ -33,7 +33,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
     """Return what the templates show to the user: figures of the whole site are for superusers."""
     instances = access_of(request).instances()
     period = PERIODS.get(request.GET.get("period", ""), HOUR)
-    present, charts = (state.read(), None) if instances is not None else _with_charts(period)
+    present, charts = (state.read(), {}) if instances is not None else _with_charts(period)
     needs = attention.needs(instances, present)
     numbers = [number for number in present.numbers if instances is None or number.pk in instances]
     return {
@@ -42,15 +42,15 @@ def context(request: HttpRequest) -> dict[str, Any]:
         "groups": groups(needs, request.user.has_perm),
         "alarms": _alarms(instances),
         "shows_charts": instances is None,
-        "board": charts,
+        **charts,
         "period": period,
         "periods": PERIODS.values(),
     }
 
 
-def _with_charts(period: Period) -> tuple[State, Board | None]:
+def _with_charts(period: Period) -> tuple[State, dict[str, Any]]:
     current = reading.read()
-    return current.state, board(history.load(period.minutes), history.figures_of(current), period)
+    return current.state, board_context(history.load(period.minutes), history.figures_of(current), period)
 
 
 def _alarms(instances: Collection[int] | None) -> list[tuple[Alarm, str]]:

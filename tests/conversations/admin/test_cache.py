@@ -5,12 +5,13 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.core.management import call_command
+from django.db.models import F
 from django.test import Client
 from django.urls import reverse
 
 from cachelayer import cache
 from cachelayer.ops import statistics
-from conversations.models import ApiToken, Instance, Message, ReadingRecord
+from conversations.models import ApiToken, Instance, Message, MinuteRecord, ReadingRecord
 from conversations.monitoring import audit, history
 from tests.conversations.admin.conftest import StaffClient
 from tests.conversations.rows import a_chat, a_message, an_instance
@@ -29,6 +30,9 @@ def test_the_page_has_plots_and_the_last_audit(admin_client: Client) -> None:
     text = content(admin_client, PAGE)
     assert "Nothing is remembered yet." in text
     assert "No audit has run yet." in text
+    history.remember()
+    assert "The plots begin at " in content(admin_client, PAGE)
+    MinuteRecord.objects.update(minute=F("minute") - 1)
     history.remember()
     audit.remember("audit", "2 rows of 200 entries differ", 1.0)
     text = content(admin_client, PAGE, period="hour")

@@ -117,6 +117,25 @@ def test_the_figures_are_what_was_counted_in_the_period(admin_client: Client) ->
     assert "1,100 in total" in page(admin_client, "?part=live&period=nonsense")
 
 
+def test_one_remembered_minute_says_when_the_plots_begin(admin_client: Client) -> None:
+    history.remember()
+    minute = MinuteRecord.objects.get().minute
+    text = page(admin_client)
+    assert "The plots begin at " in text
+    assert 'class="plot"' not in text
+    MinuteRecord.objects.update(minute=minute - 5)  # nothing has been remembered since
+    text = page(admin_client)
+    assert "Nothing is remembered yet." in text
+
+
+def test_plots_that_begin_within_the_period_say_since_when(admin_client: Client) -> None:
+    remember_minutes_ago(10)
+    assert "Figures are known since " in page(admin_client)
+    assert "Figures are known since " in page(admin_client, "?part=live&period=day")
+    remember_minutes_ago(60)
+    assert "Figures are known since " not in page(admin_client)
+
+
 def test_the_number_of_queries_does_not_grow(admin_client: Client, admin_user: User) -> None:  # noqa: ARG001 - logs in
     def queries() -> int:
         page(admin_client, "")
