@@ -22,18 +22,11 @@ Lines = Iterator[LinkedText]
 def choice_lines(details: Json) -> Lines:
     """Yield header, description, buttons, sections, cards and footer of a message with buttons or a list."""
     yield from _plain(details.get("header"), details.get("description"))
-    yield from _product_lines(details.get("product"))
-    yield from _place_lines(details.get("location"))
     for card in _objects(details.get("cards")):
         title = " · ".join(part for part in (_text(card.get("header")), _text(card.get("text"))) if part)
         yield from _plain(title and f"▫ {title}")
-        yield from _button_lines(card)
-    for section in _objects(details.get("sections")):
-        yield from _plain(section.get("title"))
-        for row in _objects(section.get("rows")):
-            title = _text(row.get("title")) or _text(row.get("id"))
-            yield from _plain(f"• {' — '.join(part for part in (title, _text(row.get('description'))) if part)}")
-    yield from _button_lines(details)
+        yield from _card_lines(card)
+    yield from _card_lines(details)
     total = format_amount(details.get("total_amount_1000"), details.get("total_currency_code"))
     yield from _plain(details.get("footer"), total and _("Total: %(amount)s") % {"amount": total})
 
@@ -41,9 +34,7 @@ def choice_lines(details: Json) -> Lines:
 def order_lines(details: Json) -> Lines:
     """Yield the title, the items and the total of an order."""
     yield from _plain(details.get("order_title"))
-    for item in _objects(details.get("items")):
-        amount = format_amount(item.get("price_amount_1000"), item.get("currency_code"))
-        yield from _plain(f"{item.get('quantity')} × {_text(item.get('product_id'))}{amount and f' · {amount}'}")  # noqa: RUF001 - a multiplication sign
+    yield from _item_lines(details)
     if _is_integer(details.get("item_count")):
         yield LinkedText(_("Items: %(count)d") % {"count": details["item_count"]})
     total = format_amount(details.get("total_amount_1000"), details.get("total_currency_code"))
@@ -109,6 +100,27 @@ def format_amount(thousandths: object, currency: object) -> str:
     digits = f"{rest:03}" if rest % 10 else f"{rest // 10:02}"
     amount = number_format(Decimal(f"{sign}{whole}.{digits}"), force_grouping=True)
     return f"{amount} {_text(currency)}".strip()
+
+
+def _card_lines(card: Json) -> Lines:
+    """Yield what stands between the words and the footer of a message, or on a card of it."""
+    yield from _product_lines(card.get("product"))
+    yield from _place_lines(card.get("location"))
+    yield from _plain(card.get("order_status"))
+    yield from _item_lines(card)
+    for section in _objects(card.get("sections")):
+        yield from _plain(section.get("title"))
+        for row in _objects(section.get("rows")):
+            title = _text(row.get("title")) or _text(row.get("id"))
+            yield from _plain(f"• {' — '.join(part for part in (title, _text(row.get('description'))) if part)}")
+    yield from _button_lines(card)
+
+
+def _item_lines(order: Json) -> Lines:
+    for item in _objects(order.get("items")):
+        name = _text(item.get("title")) or _text(item.get("product_id"))
+        amount = format_amount(item.get("price_amount_1000"), item.get("currency_code"))
+        yield from _plain(f"{item.get('quantity')} × {name}{amount and f' · {amount}'}")  # noqa: RUF001 - a multiplication sign
 
 
 def _product_lines(*products: object) -> Lines:

@@ -67,11 +67,28 @@ def _read_choices(content: Json) -> Json:
         **_header_objects(frames),
     }
     for param in params:
-        amount = _money(param.get("total_amount"))
-        if amount is not None:
-            read |= {"total_amount_1000": amount, "total_currency_code": _scalar(param, "currency")}
+        read |= _asked_order(param)
     read = {name: value for name, value in read.items() if value}
     return read | {name: value for name, value in _other_members(frames).items() if name not in read}
+
+
+def _asked_order(param: Json) -> Json:
+    """Return the items, the status and the total of the order that a button opens for review or payment.
+
+    A request by Pix has an order without words, which says nothing.
+    """
+    order: Json = next(iter(_objects([param.get("order")])), {})
+    amount, currency = _money(param.get("total_amount")), _scalar(param, "currency")
+    named = [raw for raw in _objects(order.get("items"))[:MAX_CHOICES] if raw.get("name")]
+    asked = {
+        "items": [_order_item({"quantity": 1, "currency": currency, **raw}) for raw in named],
+        "description": _scalar(order, "description"),
+        "total_amount_1000": amount,
+        "total_currency_code": None if amount is None else currency,
+    }
+    if named or asked["description"]:
+        asked["order_status"] = _scalar(order, "status")
+    return {name: value for name, value in asked.items() if value not in (None, [])}
 
 
 def _read_order(content: Json) -> Json:
@@ -227,11 +244,13 @@ def _card(raw: Json) -> Json:
 
 
 def _order_item(raw: Json) -> Json:
-    price = raw.get("item_price")
+    """Return an item of an order of the Cloud API, or of an order that a button opens."""
+    price, quantity = _thousandths(raw.get("item_price")), coerce.int32(raw.get("quantity"))
     item = {
-        "product_id": _scalar(raw, "product_retailer_id", "productId"),
-        "quantity": max(coerce.int32(raw.get("quantity")) or 0, 0),
-        "price_amount_1000": _thousandths(price),
+        "product_id": _scalar(raw, "product_retailer_id", "productId", "retailer_id", "product_id"),
+        "title": _scalar(raw, "name"),
+        "quantity": max(quantity or 0, 0),
+        "price_amount_1000": _money(raw.get("amount")) if price is None else price,
         "currency_code": _scalar(raw, "currency", "currencyCode"),
     }
     return {name: value for name, value in item.items() if value is not None}

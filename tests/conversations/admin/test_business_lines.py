@@ -52,6 +52,16 @@ def test_an_amount_has_two_decimals_or_as_many_as_it_needs(thousandths: object, 
             ["Vestido", "azul", "89.90 BRL", "Loja", "Rua A", "[Ver]"],
         ),
         (
+            "interactive",
+            {"cards": [{"product": DRESS, "sections": [PIZZAS]}]},
+            ["Vestido", "azul", "89.90 BRL", "Pizzas", "• Média — 6 fatias", "• 9"],
+        ),
+        (
+            "interactive",
+            {"order_status": "shipped", "items": [{"title": "Camisa", "product_id": "c1", "quantity": 2}]},
+            ["shipped", "2 × Camisa"],  # noqa: RUF001 - a multiplication sign
+        ),
+        (
             "order",
             {
                 "order_title": "Loja",
