@@ -6,6 +6,7 @@ import pytest
 from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
+from django.utils import translation
 
 from conversations.models import ApiToken, Contact, Conversation
 from tests.conversations.admin.conftest import Populate
@@ -46,3 +47,11 @@ def test_cells_have_the_title_of_their_column(admin_client: Client, populate: Po
     content = admin_client.get(list_url(Conversation)).content.decode()
     assert '<td class="action-checkbox"' in content
     assert 'data-label="Instance" class="field-instance_name' in content
+
+
+def test_the_box_that_selects_a_row_is_that_of_django() -> None:
+    row = Contact(pk=7, name='<b> "Ana"', jid="5511900001234@s.whatsapp.net")
+    page: Any = admin.site.get_model_admin(Contact)
+    for language in ("en", "pt-br"):
+        with translation.override(language):
+            assert page.action_checkbox(row) == admin.ModelAdmin.action_checkbox(page, row)
