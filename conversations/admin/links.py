@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from itertools import islice
 from urllib.parse import urlsplit
 
+from django.utils.formats import number_format
 from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from conversations.evolution.combining_marks import limit_runs
 
@@ -48,7 +50,10 @@ def linkify(text: str) -> list[LinkedText]:
 
 def shorten(text: str, length: int) -> str:
     """Return the first `length` characters of a text, followed by its length if it is longer."""
-    return text if len(text) <= length else f"{text[:length]}… ({len(text):,} characters)"
+    if len(text) <= length:
+        return text
+    count = _("%(count)s characters") % {"count": number_format(len(text), force_grouping=True)}
+    return f"{text[:length]}… ({count})"
 
 
 def web_url(value: object) -> str:

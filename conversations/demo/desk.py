@@ -1,5 +1,6 @@
-"""Puts the demo's conversations in order, as the people who answer them would: pins, archives and marks some."""
+"""Puts the demo's conversations in order, as the people who answer them would: pins, mutes, archives and marks some."""
 
+import datetime as dt
 from collections.abc import Sequence
 
 from django.db.models import Q
@@ -12,9 +13,11 @@ from conversations.models.conversation_filters import ConversationFilters
 # action → (place of the first conversation that is changed, latest first; the distance to the next one; how many)
 _CHANGES = {
     "pin": (2, 5, 2),
+    "mute": (3, 6, 2),
     "mark_unread": (5, 1, 1),
     "archive": (12, 4, 12),
 }
+_ARGUMENTS = {"mute": dt.datetime(2100, 1, 1, tzinfo=dt.UTC)}  # for as long as the demo is used
 
 
 def tidy() -> None:
@@ -32,4 +35,4 @@ def tidy() -> None:
 def _change(action: str, latest: Sequence[int], first: int, step: int, count: int) -> None:
     pks = tuple(latest[first : first + step * count : step])
     if pks:
-        change_many(action, ConversationFilters(ids=pks), None)
+        change_many(action, ConversationFilters(ids=pks), None, argument=_ARGUMENTS.get(action))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from zlib import crc32
 
 from django.utils import timezone
-from django.utils.formats import date_format
+from django.utils.formats import date_format, number_format
 
 from conversations.admin.display_names import conversation_display_name, format_address
 from conversations.admin.message_content import preview
@@ -80,7 +80,8 @@ def chat_row(
         preview=preview(row.last_message_kind, row.last_message_text) if has_text else "",
         from_me=row.last_message_from_me and has_text,
         delivery=delivery_mark(last) if has_text and is_own and last else None,
-        unread=str(row.unread_count or "") or ("●" if row.is_marked_unread else ""),
+        unread=(number_format(row.unread_count, force_grouping=True) if row.unread_count else "")
+        or ("●" if row.is_marked_unread else ""),
         is_pinned=row.is_pinned,
         is_archived=row.is_archived,
         is_muted=row.muted_until is not None and row.muted_until > now,
