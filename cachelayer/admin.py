@@ -98,7 +98,8 @@ class CacheAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's ModelAd
         if not self.has_change_permission(request):
             raise PermissionDenied
         asked = request.POST if request.method == "POST" else request.GET
-        field = next((field for field in _ACTIONS if asked.get(field)), "")
+        # PostgreSQL stores no NUL, so a form with one would be carried out, and then not recorded.
+        field = next((field for field in _ACTIONS if asked.get(field) and "\0" not in asked[field]), "")
         if not field:
             messages.error(request, _("Nothing was selected."))
         elif request.method == "POST":

@@ -80,6 +80,18 @@ def test_clearing_asks_first_says_what_it_does_and_is_recorded(admin_client: Cli
     assert LogEntry.objects.count() == 1
 
 
+@pytest.mark.parametrize("field", ["pattern", "namespace", "all", "reset"])
+def test_nothing_is_cleared_that_the_database_cannot_record(admin_client: Client, field: str) -> None:
+    statistics.increment({("messages", "local", "hits"): 90})
+    cache.set("messages:7", "kept")
+    for value in ("messages:7\0", "\0"):
+        response = admin_client.post(CLEAR, {field: value}, follow=True)
+        assert "Nothing was selected." in response.content.decode()
+    assert cache.get("messages:7") == "kept"
+    assert statistics.by_namespace(statistics.totals())["messages"]["local hits"] >= 90
+    assert not LogEntry.objects.exists()
+
+
 def test_an_entry_is_found_by_model_and_pk_and_looks_at_messages_are_recorded(admin_client: Client) -> None:
     message = a_message(a_chat(an_instance()), text="where is my parcel?")
     query: dict[str, str | int] = {"model": "conversations.message", "pk": message.pk}
