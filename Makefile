@@ -16,7 +16,7 @@ PRODUCTION = ENV_FILE=/dev/null DEBUG=false HTTPS=true DATABASE_URL=sqlite://:me
 	SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(50))')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench bench-admin bench-api bench-ingest bench-inbox bench-logs bench-scale bench-streams screenshots soak stack simulate messages lock clean venv run-venv dev-venv bench-venv
+.PHONY: help run test check bench bench-admin bench-api bench-ingest bench-inbox bench-logs bench-metrics bench-scale bench-streams screenshots soak stack simulate messages lock clean venv run-venv dev-venv bench-venv
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -67,6 +67,9 @@ bench-inbox: dev-venv ## measure ingestion with small and large tables; writes d
 
 bench-logs: bench-venv ## compare the logs with other libraries; writes docs/benchmarks-logs.md (2 minutes; ARGS=--quick)
 	@exec $(BENCH) -m tests.benchmarks.logs $(ARGS)
+
+bench-metrics: dev-venv ## measure a scrape of /metrics with few and many numbers; writes docs/benchmarks-metrics.md (2 minutes)
+	@exec $(PY) -m tests.benchmarks.metrics $(ARGS)
 
 bench-scale: dev-venv ## measure the API with 10,000,000 messages; writes docs/benchmarks-scale.md (30 minutes, 20 GB of disk)
 	@exec $(PY) -m tests.benchmarks.scale $(ARGS)
