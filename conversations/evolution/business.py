@@ -6,6 +6,7 @@ function reads, because these fields are not stored a second time.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from conversations.evolution import coerce
@@ -62,7 +63,7 @@ def _read_choices(content: Json) -> Json:
         "header": _words(frames, _HEADERS, ("title", "subtitle", "text")),
         "footer": _words(frames, _FOOTERS, ("text",)),
         "buttons": [_button(raw) for raw in buttons],
-        "sections": [_section(raw) for frame in (*frames, *params) for raw in _raw_sections(frame)][:MAX_CHOICES],
+        "sections": _sections([*frames, *params]),
         "cards": [_card(raw) for raw in cards[:MAX_CARDS]],
         **_header_objects(frames),
     }
@@ -215,6 +216,12 @@ def _button(raw: Json) -> Json:
         "params_json": raw.get("buttonParamsJson") or raw.get("paramsJson"),
     }
     return {name: value for name, value in button.items() if value not in (None, "", "{}")}
+
+
+def _sections(frames: list[Json]) -> list[Json]:
+    """Return the first sections of all frames; the others are not read, because a sender may nest any number."""
+    raws = (raw for frame in frames for raw in _raw_sections(frame))
+    return [_section(raw) for raw in islice(raws, MAX_CHOICES)]
 
 
 def _raw_sections(frame: Json) -> list[Json]:
