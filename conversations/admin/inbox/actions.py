@@ -63,7 +63,7 @@ def change(request: HttpRequest) -> HttpResponse:
     """
     if not may_change(request):
         raise PermissionDenied
-    name, argument = request.POST.get("action", ""), request.POST.get("label", "")[:MAX_LABEL_CHARS]
+    name, argument = request.POST.get("action", ""), request.POST.get("label", "").replace("\0", "")[:MAX_LABEL_CHARS]
     pks = sorted({pk for text in request.POST.getlist("pk") if (pk := parse_id(text))})[:MAX_ROWS]
     if not pks:
         messages.info(request, _("Select conversations first."))
