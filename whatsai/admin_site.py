@@ -24,6 +24,10 @@ from whatsai.error_pages import error_page
 FILTER_SUFFIXES = ("", "__exact", "__isnull", "__gte", "__lt", "__id__exact")
 
 
+# The pages that the header of every page links to, by the object name of their entry in the list of all pages.
+MAIN_PAGES = ("Inbox", "Contact", "Instance", "IngestCounter", "Alarm", "CounterTotal")
+
+
 class OfferedLookupsMixin:
     """Limits the query parameters of an admin list to those of its filters.
 
@@ -68,6 +72,12 @@ class AdminSite(admin.AdminSite):
         from conversations.admin.home import views  # noqa: PLC0415 - models are not loaded when this module is
 
         return views.live_part(request) or super().index(request, {**views.context(request), **(extra_context or {})})
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """Return what every page shows, with those of the main pages that the user may see."""
+        context = super().each_context(request)
+        entries = {entry["object_name"]: entry for app in context["available_apps"] for entry in app["models"]}
+        return {**context, "main_pages": [entries[name] for name in MAIN_PAGES if name in entries]}
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """Return the models by app, with the inbox before those of the conversations."""

@@ -150,6 +150,7 @@ LANGUAGES = [("en", "English"), ("pt-br", "Português (Brasil)")]
 LOCALE_PATHS = [BASE_DIR / "whatsai" / "locale"]
 TIME_ZONE = env.time_zone
 USE_TZ = True
+FORMAT_MODULE_PATH = "whatsai.formats"
 
 # --- the API ----------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {

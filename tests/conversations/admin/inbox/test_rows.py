@@ -14,8 +14,8 @@ NOW = dt.datetime(2026, 3, 4, 12, tzinfo=dt.UTC)
         (NOW - dt.timedelta(hours=2, minutes=55), "09:05"),
         (NOW - dt.timedelta(days=1), "Tue"),
         (NOW - dt.timedelta(days=6), "Thu"),
-        (NOW - dt.timedelta(days=7), "02/25/2026"),
-        (NOW + dt.timedelta(days=1), "03/05/2026"),
+        (NOW - dt.timedelta(days=7), "25 Feb 2026"),
+        (NOW + dt.timedelta(days=1), "5 Mar 2026"),
     ],
 )
 def test_a_time_is_as_short_as_it_is_clear(time: dt.datetime, text: str) -> None:

@@ -44,7 +44,7 @@ def test_a_conversation_opens_beside_the_list(admin_client: Client, populate: Po
     chats = Conversation.objects.filter(is_archived=False).order_by("-last_message_at")
     page = text_of(admin_client, page_of(chats[0]))
     assert re.findall(r'id="chat-(\d+)"', page) == [str(chat.pk) for chat in chats]
-    assert re.findall(r'aria-current="page"', page) == ['aria-current="page"']
+    assert re.findall(r'class="chat-link" href="([^"#]*)[^>]*aria-current="page"', page) == [page_of(chats[0])]
     assert texts(page) == [chats[0].last_message_text]
 
 
