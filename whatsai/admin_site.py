@@ -1,16 +1,19 @@
-"""The admin site: it limits failed logins, and each model admin accepts only the filters that it offers.
+"""The admin site: it limits failed logins, and each model admin accepts only the filters and ids that it offers.
 
 Django's own admin accepts any lookup on a column of the list's model. A user who may only view a list could guess
 secrets of hidden columns with `?token_hash__startswith=…`, and stop the server with a slow `?text__regex=…`.
 """
 
 import math
+import re
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import include, path, reverse
@@ -22,6 +25,7 @@ from whatsai.error_pages import error_page
 
 # The endings of the query parameters that Django's own filters of a field use.
 FILTER_SUFFIXES = ("", "__exact", "__isnull", "__gte", "__lt", "__id__exact")
+AN_ID = re.compile(r"[0-9]{1,18}")  # a primary key that fits into 64 bits
 
 
 # The pages that the header of every page links to, by the object name of their entry in the list of all pages.
@@ -37,6 +41,12 @@ class OfferedLookupsMixin:
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Return whether the list offers this lookup; PostgreSQL rejects values with a NUL character."""
         return "\x00" not in value and lookup in self._offered_lookups(request)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Show the list or perform an action; answer 400 if the action names an id that the database cannot hold."""
+        if not all(map(AN_ID.fullmatch, request.POST.getlist(ACTION_CHECKBOX_NAME))):
+            raise SuspiciousOperation("an action on something that is no id")
+        return super().changelist_view(request, extra_context)  # type: ignore[misc]  # a method of ModelAdmin
 
     def _offered_lookups(self, request: HttpRequest) -> Iterator[str]:
         yield from getattr(self, "extra_lookups", ())

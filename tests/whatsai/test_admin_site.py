@@ -69,6 +69,14 @@ def test_a_viewer_cannot_probe_hidden_columns_or_run_regular_expressions(
     assert admin_client.get(list_url(model), query).status_code == 400
 
 
+@pytest.mark.once
+@pytest.mark.parametrize("model", WITH_LIST)
+def test_an_action_on_something_that_is_no_id_is_refused(admin_client: Client, model: Any) -> None:
+    for pk in ("\x00", "a", "", "1" * 19, "1" * 5000, "\u0661"):
+        form = {"action": "delete_selected", "_selected_action": pk}
+        assert admin_client.post(list_url(model), form).status_code in (400, 405), pk[:20]
+
+
 def test_the_filters_of_users_work(admin_client: Client) -> None:
     for query in ("is_staff__exact=1", "groups__id__exact=1", "groups__isnull=True"):
         assert admin_client.get(f"{list_url(User)}?{query}").status_code == 200
