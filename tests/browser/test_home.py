@@ -9,10 +9,10 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from conversations.models import Instance
-from conversations.monitoring import history
 from tests.browser.conftest import MILLISECONDS, OpenPage
 from tests.browser.pages import a_superuser, serious_problems
 from tests.conversations.ingest.bodies import envelope, text
+from tests.conversations.remembered import remember_minutes_ago
 from tests.conversations.rows import an_instance
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
@@ -37,7 +37,7 @@ def connection_update(state: str, reason: int) -> dict[str, object]:
 def test_a_number_that_drops_is_on_the_page_and_leaves_it(open_page: OpenPage, site: str) -> None:
     number = an_instance(name="sales", state="open", owner_jid="5511@s.whatsapp.net")
     token = Instance.objects.issue_token(number.pk)
-    history.remember()
+    remember_minutes_ago(1)
     page = open_page(HOME, a_superuser())
     expect(page.locator(".home")).to_have_attribute("data-live", "on")
     expect(page.locator("#no-needs")).to_be_visible()
@@ -61,7 +61,7 @@ def test_it_works_by_keyboard_on_a_phone_and_for_axe(open_page: OpenPage) -> Non
     for name in ("sales", "support"):
         an_instance(name=name, state="close", owner_jid="5511@s.whatsapp.net")
     an_instance(name="new", state="connecting")
-    history.remember()
+    remember_minutes_ago(1)
     user = a_superuser()
     for scheme in ("light", "dark"):
         for width in (1280, 390):

@@ -17,6 +17,7 @@ from playwright.sync_api import Page, expect
 from conversations.models import Conversation, Instance, Message
 from tests.browser.conftest import OpenPage
 from tests.browser.pages import a_superuser
+from tests.conversations.remembered import remember_minutes_ago
 
 FOLDER = os.environ.get("SCREENSHOTS", "")
 MAX_BYTES = 150_000
@@ -32,6 +33,7 @@ pytestmark = [
 @pytest.fixture
 def demo() -> User:
     """Load the demo, and return a user who may see all of it."""
+    remember_minutes_ago(1)
     options = {"conversations": 150, "messages": 12, "no_samples": True, "quiet": True}
     call_command("demo", stdout=StringIO(), **options)
     return a_superuser()

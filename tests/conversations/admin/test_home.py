@@ -16,6 +16,7 @@ from conversations.models import Alarm, Instance, MinuteRecord, WebhookEvent
 from conversations.monitoring import audit, history
 from conversations.monitoring.rules import BY_KIND
 from tests.conversations.admin.conftest import StaffClient
+from tests.conversations.remembered import remember_minutes_ago
 from tests.conversations.rows import an_instance
 
 pytestmark = pytest.mark.django_db
@@ -26,16 +27,6 @@ def page(client: Client, query: str = "?part=live") -> str:
     response = client.get(URL + query)
     assert response.status_code == 200
     return response.content.decode()
-
-
-def remember_minutes_ago(minutes: int, **values: int) -> None:
-    """Store a row as `history.remember` did some minutes ago, with lower counters."""
-    history.remember()
-    latest = MinuteRecord.objects.latest("minute")
-    for name, value in values.items():
-        setattr(latest, name, getattr(latest, name) - value)
-    latest.minute -= minutes
-    latest.save(force_insert=True)
 
 
 def test_an_empty_site_says_what_to_do(admin_client: Client) -> None:
