@@ -14,7 +14,8 @@ from django.urls import reverse
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from conversations.models import Conversation, Instance, Message
+from conversations.models import Conversation, Instance, Message, MinuteRecord
+from conversations.monitoring import history
 from tests.browser.conftest import OpenPage
 from tests.browser.pages import a_superuser
 from tests.conversations.remembered import remember_minutes_ago
@@ -34,8 +35,10 @@ pytestmark = [
 def demo() -> User:
     """Load the demo, and return a user who may see all of it."""
     remember_minutes_ago(1)
+    MinuteRecord.objects.latest("minute").delete()
     options = {"conversations": 150, "messages": 12, "no_samples": True, "quiet": True}
     call_command("demo", stdout=StringIO(), **options)
+    history.remember()
     return a_superuser()
 
 
