@@ -22,7 +22,8 @@ from conversations.access.reading import snapshots
 from conversations.api import answers
 from conversations.api.serializers.message import MessageSerializer
 from conversations.cache_policy import ACCESS, ANSWERS
-from conversations.models import ApiToken, Contact, Conversation, Instance, Membership, Role
+from conversations.models import ApiToken, Contact, Conversation, Instance, Membership, Role, conversation
+from conversations.models.conversation_filters import this_minute
 from logs import token_buckets
 from tests.cachelayer.conftest import cache_runtime  # noqa: F401 - a fixture
 from tests.cachelayer.orm.test_write_paths import FIELDS, OPERATIONS, OTHER_WRITES, World, loaded
@@ -93,6 +94,14 @@ VARIANTS = [
 ]
 
 
+@pytest.fixture
+def a_minute_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the minute from ending, because answers about muted conversations live until then."""
+    minute = this_minute() + dt.timedelta(hours=1)
+    monkeypatch.setattr(conversation, "this_minute", lambda: minute)
+
+
+@pytest.mark.usefixtures("a_minute_without_end")
 @pytest.mark.parametrize(("path", "query"), VARIANTS)
 def test_a_hit_sends_no_query_and_makes_at_most_one_round_trip(
     api: APIClient, house: House, round_trips: list[bytes], path: str, query: str
