@@ -53,7 +53,7 @@ def _merge_conversations(kept: Conversation, removed: Conversation, states: Late
     unread_marks = [time for time in (kept.unread_mark, removed.unread_mark) if time]
     changes.set(
         kept,
-        is_archived=kept.is_archived and removed.is_archived,
+        is_archived=kept.is_archived or removed.is_archived,  # as if both had been one conversation from the beginning
         is_pinned=kept.is_pinned or removed.is_pinned,
         muted_until=max(mute_ends, default=None),
         unread_mark=max(unread_marks, default=None),

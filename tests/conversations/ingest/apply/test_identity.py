@@ -211,15 +211,15 @@ def test_messages_with_one_key_id_from_both_sides_stay_two(pair: Pair) -> None:
 @pytest.mark.parametrize(
     ("field", "flags", "expected"),
     [
-        ("is_archived", (True, False), False),
-        ("is_archived", (False, True), False),
-        ("is_archived", (True, True), True),
+        ("is_archived", (True, False), True),
+        ("is_archived", (False, True), True),
+        ("is_archived", (False, False), False),
         ("is_pinned", (True, False), True),
         ("is_pinned", (False, True), True),
         ("is_pinned", (False, False), False),
     ],
 )
-def test_a_merged_conversation_is_archived_only_if_both_were_and_pinned_if_one_was(
+def test_a_merged_conversation_is_archived_or_pinned_if_one_half_was(
     pair: Pair,
     field: str,
     flags: tuple[bool, bool],
