@@ -17,7 +17,8 @@ from conversations.admin.access import access_of
 from conversations.admin.base import BoundedAdmin
 from conversations.admin.markup import EMPTY, badge
 from conversations.models import Alarm, Scope
-from conversations.monitoring.rules import BY_KIND, RULES, translate_detail
+from conversations.monitoring.details import translate_detail
+from conversations.monitoring.rules import BY_KIND, RULES
 
 
 def what_was_wrong(row: Alarm) -> str:

@@ -12,6 +12,7 @@ from conversations.access.records import Shown, record_reading
 from conversations.admin.home.charts import CHARTS, board_context
 from conversations.models import CheckResult, Conversation, Message, ReadingRecord
 from conversations.monitoring import history, reading
+from conversations.monitoring.details import translate_detail
 from conversations.monitoring.series import DAY, PERIODS
 
 SHOWN_CHARTS = ("hit-rate", "saved")
@@ -26,11 +27,13 @@ class CachePages(CacheAdmin):
         """Show the page, with plots and the result of the last audit."""
         period = PERIODS.get(request.GET.get("period", ""), DAY)
         charts = [chart for chart in CHARTS if chart.name in SHOWN_CHARTS]
+        audit = CheckResult.objects.filter(name="audit").first()
         context = {
             **board_context(history.load(period.minutes), history.figures_of(reading.read()), period, charts),
             "period": period,
             "periods": PERIODS.values(),
-            "audit": CheckResult.objects.filter(name="audit").first(),
+            "audit": audit,
+            "audit_detail": translate_detail(audit.detail) if audit else "",
         }
         return super().changelist_view(request, {**context, **(extra_context or {})})
 

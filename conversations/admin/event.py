@@ -18,6 +18,7 @@ from conversations.admin.access import permitted
 from conversations.admin.base import InstanceRowsAdmin
 from conversations.admin.filters import EventNameFilter, InstanceFilter
 from conversations.admin.markup import EMPTY, badge, format_time, pretty_json
+from conversations.ingest import reasons
 from conversations.ingest.worker import replay
 from conversations.models import ReadingRecord, Scope, WebhookEvent
 from conversations.models.stored_texts import translate
@@ -114,7 +115,7 @@ class WebhookEventAdmin(InstanceRowsAdmin):
     @admin.display(description=_("outcome"))
     def result(self, row: WebhookEvent) -> SafeString:
         """Return the outcome in a colour, why, and which attempts have failed or follow."""
-        texts = [translate(row.reason)]
+        texts = [translate(row.reason, reasons.TEMPLATES)]
         if row.attempts:
             texts.append(_("failed attempts: %(count)s") % {"count": self.failures(row)})
         if row.outcome == WebhookEvent.Outcome.STORED:
@@ -126,7 +127,7 @@ class WebhookEventAdmin(InstanceRowsAdmin):
     @admin.display(description=_("reason"))
     def why(self, row: WebhookEvent) -> str:
         """Return the reason of the outcome, which the database keeps in English, in the language of the request."""
-        return translate(row.reason) or EMPTY
+        return translate(row.reason, reasons.TEMPLATES) or EMPTY
 
     @admin.display(description=_("failed attempts"))
     def failures(self, row: WebhookEvent) -> str:

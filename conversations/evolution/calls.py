@@ -11,6 +11,7 @@ from conversations.evolution.coerce import Json, UnknownShapeError
 from conversations.evolution.envelope import Envelope, live_clock, sent_order
 from conversations.evolution.facts import ConversationState, Fact, MessageCopy, MessageUpdate, SamePerson
 from conversations.evolution.jid import Address, AddressKind
+from conversations.evolution.marking import mark as _
 from conversations.evolution.records import precedence
 from conversations.evolution.status import DELIVERED
 from conversations.evolution.updates import INBOUND
@@ -26,13 +27,13 @@ def parse_call(raw: object, envelope: Envelope) -> Iterator[Fact]:
     Raises:
         UnknownShapeError: the event lacks a chat, the call's id or a known stage.
     """
-    event = coerce.require_object(raw, "the call")
+    event = coerce.require_object(raw, _("the call"))
     called_at = envelope.stated_ms(event.get("date"))
     ms = envelope.arrival_ms if called_at is None else called_at
     chat, caller, identities = _parse_addresses(event, envelope, ms)
     key_id, stage = coerce.key_id(event.get("id")), coerce.one_of(event.get("status"), STAGES)
     if chat is None or not key_id or not stage:
-        raise UnknownShapeError("the call is not complete")
+        raise UnknownShapeError(_("the call is not complete"))
     yield from identities
     if event.get("isGroup") is True and chat.kind is not AddressKind.GROUP:
         yield MessageUpdate(key_id, "call", STAGES.index(stage), {"stage": stage}, from_me=INBOUND)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from conversations.evolution.large_json import LargeList
+from conversations.evolution.marking import mark as _
 
 Json = dict[str, Any]
 
@@ -29,6 +30,8 @@ _DECIMAL = re.compile(r"-?\d{1,20}(\.\d{1,9})?")
 # Encodes equal JSON values as equal text, because the members of each object are sorted.
 canonical_json: Callable[[Any], str] = json.JSONEncoder(sort_keys=True, default=str).encode
 
+NOT_AN_OBJECT = _("%(what)s is not an object")
+
 
 class UnknownShapeError(ValueError):
     """Raised for JSON whose structure the parser does not know. The error text quotes no content of the JSON."""
@@ -39,13 +42,13 @@ def require_object(value: object, description: str) -> Json:
 
     Args:
         value: any decoded JSON value.
-        description: the name of the value in the error text.
+        description: the name of the value in the error text, marked for translation.
 
     Raises:
         UnknownShapeError: `value` is not a JSON object.
     """
     if not isinstance(value, dict):
-        raise UnknownShapeError(f"{description} is not an object")
+        raise UnknownShapeError(NOT_AN_OBJECT % {"what": description})
     return value
 
 

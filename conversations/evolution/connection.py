@@ -7,6 +7,7 @@ from conversations.evolution import coerce, jid
 from conversations.evolution.coerce import UnknownShapeError
 from conversations.evolution.envelope import Envelope, live_clock
 from conversations.evolution.facts import Fact, InstanceState, OwnIdentity, Values
+from conversations.evolution.marking import mark as _
 from conversations.evolution.names import usable_name
 
 STATES = frozenset({"open", "connecting", "close", "refused"})
@@ -29,10 +30,10 @@ def parse_connection_update(raw: object, envelope: Envelope) -> Iterator[Fact]:
     Raises:
         UnknownShapeError: the connection state is not in `STATES`.
     """
-    update = coerce.require_object(raw, "the connection's update")
+    update = coerce.require_object(raw, _("the connection's update"))
     state = coerce.one_of(update.get("state"), STATES)
     if not state:
-        raise UnknownShapeError("the connection has an unknown state")
+        raise UnknownShapeError(_("the connection has an unknown state"))
     values: dict[str, Any] = {"state": state, "state_reason": coerce.int32(update.get("statusReason")), "qr_code": ""}
     if state == "open":
         owner = jid.parse(update.get("wuid"))
@@ -49,7 +50,7 @@ def parse_connection_update(raw: object, envelope: Envelope) -> Iterator[Fact]:
 
 def parse_instance_status(raw: object, envelope: Envelope) -> Iterator[Fact]:
     """Yield the facts parsed from `status.instance`: WhatsApp logged out, banned or refused the number."""
-    update = coerce.require_object(raw, "the instance's status")
+    update = coerce.require_object(raw, _("the instance's status"))
     reason = coerce.int32(update.get("disconnectionReasonCode"))
     yield _state({**CLOSED, "state_reason": reason}, envelope)
 
@@ -74,7 +75,7 @@ def parse_qr_code(raw: object, envelope: Envelope) -> Iterator[Fact]:
 
     An image that is longer than `MAX_QR_CODE` is left out, because each webhook request reads the instance's row.
     """
-    update = coerce.require_object(raw, "the pairing image's update")
+    update = coerce.require_object(raw, _("the pairing image's update"))
     code = update.get("qrcode")
     image = coerce.text(code.get("base64")) if isinstance(code, dict) else ""
     is_image = image.startswith(PNG_DATA_URL) and len(image) <= MAX_QR_CODE

@@ -8,6 +8,7 @@ from typing import Any
 
 from conversations.evolution import clocks, coerce, jid
 from conversations.evolution.jid import Address, AddressKind
+from conversations.evolution.marking import mark as _
 
 
 @dataclass(frozen=True)
@@ -147,10 +148,10 @@ def parse_envelope(
     Raises:
         UnknownShapeError: the body is not a JSON object, or neither the body nor the URL names an event.
     """
-    envelope = coerce.require_object(body, "the body")
+    envelope = coerce.require_object(body, _("the body"))
     event = event_name(coerce.text(envelope.get("event")) or suffix)
     if not event:
-        raise coerce.UnknownShapeError("no event is named")
+        raise coerce.UnknownShapeError(_("no event is named"))
     host_ms = coerce.epoch_ms(envelope.get("date_time")) or 0
     received_ms = None if received_at is None else coerce.to_ms(received_at)
     sender = jid.parse(envelope.get("sender"))

@@ -97,9 +97,9 @@ def parse(envelope: Envelope) -> ParseResult:
         return ParseResult(tuple(_NO_DATA[envelope.event](envelope.data, envelope)))
     parser = _PARSERS.get(envelope.event)
     if parser is None:
-        raise UnknownEventError("the event is not known")
+        raise UnknownEventError(_("the event is not known"))
     if envelope.data is None:
-        return ParseResult((), ("the event carries no data",))
+        return ParseResult((), (_("the event carries no data"),))
     facts: list[Fact] = []
     problems: list[str] = []
     for item in coerce.records(envelope.data):

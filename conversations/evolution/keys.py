@@ -13,6 +13,7 @@ from conversations.evolution.coerce import Json, UnknownShapeError
 from conversations.evolution.envelope import Envelope
 from conversations.evolution.facts import Correspondent, OwnIdentity, SamePerson
 from conversations.evolution.jid import Address, AddressKind
+from conversations.evolution.marking import mark as _
 
 IdentityFact = SamePerson | Correspondent | OwnIdentity
 
@@ -56,13 +57,13 @@ def parse_key(raw: object, envelope: Envelope, ms: int = 0) -> MessageKey:
     Raises:
         UnknownShapeError: the key has no id or no address.
     """
-    key = coerce.require_object(raw, "the message key")
+    key = coerce.require_object(raw, _("the message key"))
     key_id, chat, from_me = coerce.key_id(key.get("id")), jid.parse(key.get("remoteJid")), key.get("fromMe") is True
     is_view_once = key.get("isViewOnce") is True
     if not key_id:
-        raise UnknownShapeError("the message key has no id of a usable length")
+        raise UnknownShapeError(_("the message key has no id of a usable length"))
     if chat is None:
-        raise UnknownShapeError("the message key has no address")
+        raise UnknownShapeError(_("the message key has no address"))
     if chat.is_person:
         proof = _correspondent(chat, key, envelope)
         chat, identities = parse_person(chat, key, envelope, ms)

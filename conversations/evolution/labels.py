@@ -6,6 +6,7 @@ from conversations.evolution import coerce, jid
 from conversations.evolution.coerce import UnknownShapeError
 from conversations.evolution.envelope import Envelope, live_clock
 from conversations.evolution.facts import ConversationState, Fact, InstanceState
+from conversations.evolution.marking import mark as _
 
 
 def parse_label(raw: object, envelope: Envelope) -> Iterator[Fact]:
@@ -14,10 +15,10 @@ def parse_label(raw: object, envelope: Envelope) -> Iterator[Fact]:
     Raises:
         UnknownShapeError: the label has no id.
     """
-    edit = coerce.require_object(raw, "the label")
+    edit = coerce.require_object(raw, _("the label"))
     label_id = coerce.text(edit.get("id"), 64)
     if not label_id:
-        raise UnknownShapeError("the label has no id")
+        raise UnknownShapeError(_("the label has no id"))
     value = {
         "name": coerce.text(edit.get("name"), 255),
         "color": coerce.int32(edit.get("color")),
@@ -34,9 +35,9 @@ def parse_association(raw: object, envelope: Envelope) -> Iterator[Fact]:
     Raises:
         UnknownShapeError: the event lacks the chat, the label's id or the action.
     """
-    association = coerce.require_object(raw, "the label's association")
+    association = coerce.require_object(raw, _("the label's association"))
     chat, label_id = jid.parse(association.get("chatId")), coerce.text(association.get("labelId"), 64)
     action = coerce.one_of(association.get("type"), ("add", "remove"))
     if chat is None or not label_id or not action:
-        raise UnknownShapeError("the label's association is not complete")
+        raise UnknownShapeError(_("the label's association is not complete"))
     yield ConversationState(chat, {f"label:{label_id}": action == "add"}, live_clock(envelope))

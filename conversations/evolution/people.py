@@ -11,6 +11,7 @@ from conversations.evolution.envelope import Envelope, echo_clock, live_clock
 from conversations.evolution.facts import ContactState, ConversationState, Fact, Member, Membership
 from conversations.evolution.jid import Address, AddressKind
 from conversations.evolution.keys import IdentityFact
+from conversations.evolution.marking import mark as _
 from conversations.evolution.names import usable_name
 
 # Persons that are read of one event, because all of them are written in one transaction. WhatsApp's largest groups have
@@ -46,7 +47,7 @@ def parse_contact(raw: object, envelope: Envelope) -> Iterator[Fact]:
     An item of a group is skipped, because the name in such an item belongs to a participant. An item of the Cloud API
     is skipped, because it has no address.
     """
-    item = coerce.require_object(raw, "the contact")
+    item = coerce.require_object(raw, _("the contact"))
     address = jid.parse(item.get("remoteJid") or item.get("id"))
     if address is None or not address.is_person:
         return
@@ -89,7 +90,7 @@ def parse_chat_deletion(raw: object, envelope: Envelope) -> Iterator[Fact]:
     """
     address = _chat_address(raw)
     if address is None:
-        raise UnknownShapeError("the chat has no address")
+        raise UnknownShapeError(_("the chat has no address"))
     yield ConversationState(address, {"is_deleted": True}, live_clock(envelope))
 
 
@@ -99,7 +100,7 @@ def parse_group(raw: object, envelope: Envelope) -> Iterator[Fact]:
     Raises:
         UnknownShapeError: the metadata has no group address.
     """
-    metadata = coerce.require_object(raw, "the group")
+    metadata = coerce.require_object(raw, _("the group"))
     chat = _group_address(metadata)
     subject = coerce.text(metadata.get("subject"), 255)
     yield ConversationState(chat, {"name": subject} if subject else {}, live_clock(envelope))
@@ -116,7 +117,7 @@ def parse_participants_update(raw: object, envelope: Envelope) -> Iterator[Fact]
     Raises:
         UnknownShapeError: the event has no group address or an unknown action.
     """
-    update = coerce.require_object(raw, "the participants' update")
+    update = coerce.require_object(raw, _("the participants' update"))
     chat, action = _group_address(update), update.get("action")
     yield from _same_person(update, ("author", "authorPn"), envelope)
     changed = coerce.as_list(update.get("participants"))
@@ -127,7 +128,7 @@ def parse_participants_update(raw: object, envelope: Envelope) -> Iterator[Fact]
         return
     effect = ACTIONS.get(coerce.one_of(action, ACTIONS))
     if effect is None:
-        raise UnknownShapeError("the participants' update has an unknown action")
+        raise UnknownShapeError(_("the participants' update has an unknown action"))
     role, is_present = effect
     members = (
         replace(fact, role=role) if isinstance(fact, Member) and action in ROLE_ACTIONS else fact
@@ -138,7 +139,9 @@ def parse_participants_update(raw: object, envelope: Envelope) -> Iterator[Fact]
 
 def parse_presence(raw: object, envelope: Envelope) -> Iterator[Fact]:
     """Yield the facts parsed from `presence.update`, one fact for each person in the event."""
-    presences = coerce.require_object(coerce.require_object(raw, "the presence").get("presences"), "presences")
+    presences = coerce.require_object(
+        coerce.require_object(raw, _("the presence")).get("presences"), _("the list of presences")
+    )
     for jid_text, state in islice(presences.items(), MAX_PRESENCES):
         address = jid.parse(jid_text)
         if address is None or not address.is_person or not isinstance(state, dict):
@@ -158,7 +161,7 @@ def _chat_address(raw: object) -> Address | None:
     """
     if isinstance(raw, str):
         return jid.parse(raw)
-    item = coerce.require_object(raw, "the chat")
+    item = coerce.require_object(raw, _("the chat"))
     jid_text = item.get("remoteJid") or item.get("id")
     return jid.parse(jid_text) if isinstance(jid_text, str) and ("@" in jid_text or "remoteJid" in item) else None
 
@@ -176,7 +179,7 @@ def _chat_name(address: Address, raw: object, envelope: Envelope) -> Iterator[Fa
 def _group_address(metadata: Json) -> Address:
     chat = jid.parse(metadata.get("id"))
     if chat is None or chat.kind is not AddressKind.GROUP:
-        raise UnknownShapeError("the group has no address")
+        raise UnknownShapeError(_("the group has no address"))
     return chat
 
 

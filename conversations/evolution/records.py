@@ -23,6 +23,7 @@ from conversations.evolution.facts import (
     OwnIdentity,
 )
 from conversations.evolution.keys import MessageKey, parse_key
+from conversations.evolution.marking import mark as _
 from conversations.evolution.names import usable_name
 from conversations.evolution.updates import UpdateContext, parse_call_edit, parse_protocol_message
 from conversations.evolution.votes import parse_poll_results, parse_reaction, parse_vote
@@ -36,7 +37,7 @@ def parse_record(raw: object, envelope: Envelope, *, is_history: bool = False) -
     Raises:
         UnknownShapeError: `raw` is not a message record.
     """
-    record = coerce.require_object(raw, "the message record")
+    record = coerce.require_object(raw, _("the message record"))
     if _has_no_user(record.get("key")):
         return  # Evolution accepts a send to "abc", and stores it with the address `@s.whatsapp.net`
     ms = _message_ms(record, envelope)

@@ -20,6 +20,7 @@ from conversations.evolution.coerce import Json, UnknownShapeError
 from conversations.evolution.envelope import Envelope
 from conversations.evolution.facts import Fact, MessageUpdate, SamePerson
 from conversations.evolution.jid import Address, AddressKind
+from conversations.evolution.marking import mark as _
 from conversations.evolution.message_types import MessageClass
 from conversations.evolution.status import parse_status
 from conversations.evolution.votes import parse_poll_results
@@ -70,11 +71,11 @@ def parse_update(raw: object, envelope: Envelope) -> Iterator[Fact]:
     Raises:
         UnknownShapeError: the item has no key id.
     """
-    update = coerce.require_object(raw, "the update")
+    update = coerce.require_object(raw, _("the update"))
     key = update["key"] if isinstance(update.get("key"), dict) else update
     key_id = coerce.key_id(update.get("keyId")) or coerce.key_id(key.get("id"))
     if not key_id:
-        raise UnknownShapeError("the update names no message")
+        raise UnknownShapeError(_("the update names no message"))
     ms, from_me = coerce.clock_ms(envelope.clock), _from_me(key.get("fromMe"))
     chat, identities = _parse_chat(key, envelope, ms)
     yield from identities
@@ -103,7 +104,7 @@ def parse_edit(raw: object, envelope: Envelope) -> Iterator[Fact]:
     except if an admin deletes a message of another member of a group. A key with the address of a broadcast is ignored:
     `messages.update` and `messages.delete` report what happens to messages of a broadcast, with the real chat.
     """
-    body = coerce.require_object(raw, "the protocol message")
+    body = coerce.require_object(raw, _("the protocol message"))
     key = body["key"] if isinstance(body.get("key"), dict) else {}
     address = jid.parse(key.get("remoteJid"))
     if address is not None and address.kind in BROADCASTS:
@@ -137,7 +138,7 @@ def parse_edit(raw: object, envelope: Envelope) -> Iterator[Fact]:
 
 def parse_sent_edit(raw: object, envelope: Envelope) -> Iterator[Fact]:
     """Yield the facts parsed from `send.message.update`: an outbound message was edited through Evolution's API."""
-    body = coerce.require_object(raw, "the protocol message")
+    body = coerce.require_object(raw, _("the protocol message"))
     key = body["key"] if isinstance(body.get("key"), dict) else {}
     ms = coerce.clock_ms(envelope.clock)
     chat, identities = _parse_chat({**key, "fromMe": True}, envelope, ms)
@@ -155,14 +156,14 @@ def parse_deletion(raw: object, envelope: Envelope) -> Iterator[Fact]:
     Raises:
         UnknownShapeError: the event has no key id or no address.
     """
-    body = coerce.require_object(raw, "the deletion")
+    body = coerce.require_object(raw, _("the deletion"))
     key = body["key"] if isinstance(body.get("key"), dict) else body
-    _, identities = _parse_chat(key, envelope, coerce.clock_ms(envelope.clock))
+    _chat, identities = _parse_chat(key, envelope, coerce.clock_ms(envelope.clock))
     addresses = [a for name in ("remoteJid", "remoteJidAlt", "senderPn") if (a := jid.parse(key.get(name)))]
     others = [a for a in addresses if not envelope.is_own(a)]
     addresses = others or addresses  # a note of the instance to itself has only the instance's own address
     if not coerce.key_id(key.get("id")) or not addresses:
-        raise UnknownShapeError("the deletion names no message")
+        raise UnknownShapeError(_("the deletion names no message"))
     chat = next((a for a in addresses if a.kind is AddressKind.PHONE and addresses[0].is_person), addresses[0])
     if key.get("fromMe") is not True:
         chat = keys.direct_chat(chat, jid.parse(key.get("participant")), envelope)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from conversations.models import Alarm
 from conversations.monitoring import rules, state
+from conversations.monitoring.details import translate_detail
 from conversations.monitoring.rules import BY_KIND
 from conversations.monitoring.state import State
 
@@ -49,7 +50,7 @@ def needs(instances: Collection[int] | None = None, present: State | None = None
             finding.subject or None,
             finding.name,
             BY_KIND[finding.kind].title,
-            rules.translate_detail(finding.detail),
+            translate_detail(finding.detail),
             BY_KIND[finding.kind].advice,
             since.get((finding.kind, finding.subject), present.at),
         )

@@ -10,6 +10,8 @@ from cachelayer.ops.audit import Auditor
 from cachelayer.runtime.runtime import get_runtime
 from cachelayer.stores.base import StoreDown
 from conversations.models import CheckResult
+from conversations.models.stored_texts import fill
+from conversations.monitoring.details import DIFFERS
 
 SAMPLE = 200  # entries
 GRACE_SECONDS = 2.0  # after which entries that differ are compared again, because a write may have been under way
@@ -33,7 +35,8 @@ def audit() -> None:
             found &= auditor.compare(sorted({one.entry for one in found})).differences
     except StoreDown:
         return
-    remember("audit", f"{len(found)} rows of {SAMPLE} entries differ" if found else "", time.monotonic() - started)
+    problem = fill(DIFFERS, count=len(found), entries=SAMPLE) if found else ""
+    remember("audit", problem, time.monotonic() - started)
 
 
 def remember(name: str, problem: str, seconds: float) -> None:

@@ -25,6 +25,8 @@ from django.utils.crypto import salted_hmac
 from cachelayer.runtime.histograms import SLOW, histogram
 from conversations.models import ApiToken, Contact, Conversation, Instance, Membership, Role, Scope, WebhookEvent
 from conversations.models.instance import hash_token
+from conversations.models.stored_texts import fill
+from conversations.monitoring import details
 from conversations.monitoring.audit import remember
 from conversations.monitoring.http_client import send
 from conversations.monitoring.state import PROBE
@@ -67,15 +69,15 @@ def probe() -> None:
 def _run(instance: Instance, token: str) -> None:
     text, deadline = f"probe {secrets.token_hex(8)}", monotonic() + TIMEOUT
     access = {"Authorization": f"Bearer {token}"}
-    with _step("the event stream"), closing(_ask(f"/api/v1/events/?instance={instance.pk}", access)) as stream:
+    with _step(details.EVENT_STREAM), closing(_ask(f"/api/v1/events/?instance={instance.pk}", access)) as stream:
         pages = _pages(stream, deadline)
         next(pages)  # the stream has begun: it now sends what changes
-        with _step("the webhook"):
+        with _step(details.WEBHOOK):
             _ask(f"/webhooks/evolution/{PROBE}", _webhook_headers(), _body(text)).close()
         pk = next((found for page in pages if (found := _find(page, text))), None)
-    with _step("the API"), closing(_ask(f"/api/v1/messages/{pk}/", access)) as response:
+    with _step(details.API), closing(_ask(f"/api/v1/messages/{pk}/", access)) as response:
         if json.load(response)["text"] != text:
-            raise ProbeFailed("the API shows another text")
+            raise ProbeFailed(details.OTHER_TEXT)
 
 
 def _ask(path: str, headers: dict[str, str], body: bytes | None = None) -> Any:
@@ -93,7 +95,7 @@ def _pages(stream: Any, deadline: float) -> Iterator[dict[str, Any]]:
                 break
             if line.startswith(b"data:"):
                 yield json.loads(line.removeprefix(b"data:"))
-    raise ProbeFailed(f"the message did not arrive within {TIMEOUT:.0f} s")
+    raise ProbeFailed(fill(details.NOT_ARRIVED, seconds=f"{TIMEOUT:.0f}"))
 
 
 def _find(page: dict[str, Any], text: str) -> int | None:
@@ -117,11 +119,11 @@ def _step(name: str) -> Iterator[None]:
         yield
     except HTTPError as error:
         with error:
-            raise ProbeFailed(f"{name} answered {error.code}") from None
+            raise ProbeFailed(fill(details.ANSWERED, step=name, status=error.code)) from None
     except TimeoutError:
-        raise ProbeFailed(f"{name} did not answer within {TIMEOUT:.0f} s") from None
+        raise ProbeFailed(fill(details.NO_ANSWER, step=name, seconds=f"{TIMEOUT:.0f}")) from None
     except (OSError, HTTPException, ValueError, LookupError) as error:
-        raise ProbeFailed(f"{name} failed: {type(error).__name__}") from None
+        raise ProbeFailed(fill(details.FAILED, step=name, error=type(error).__name__)) from None
 
 
 # --- what the probe needs ---------------------------------------------------------------------------------------------

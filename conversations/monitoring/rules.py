@@ -13,7 +13,9 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _  # translated where people read it, as the log is English
 
 from conversations.models import Instance
-from conversations.models.stored_texts import translate
+from conversations.models.stored_texts import fill
+from conversations.monitoring import details
+from conversations.monitoring.details import translate_detail
 from conversations.monitoring.state import Number, State, usual_hours
 
 REFUSED_FOR = dt.timedelta(minutes=10)  # how long a refused webhook keeps its alarm
@@ -21,12 +23,6 @@ LATE_SECONDS = 120.0
 FEED_LAG_SECONDS = 60.0
 MISSED_CHECKS = 5  # a regular check that was missed so often has failed
 MAX_NAMES = 5  # that one alarm lists
-
-# What rules find, as the details of alarms are stored.
-NONE_SINCE, WAITING = _("none since %(time)s UTC"), _("%(count)s wait, the earliest for %(seconds)s s")
-LAGGING, NOT_RUN = _("by %(seconds)s s"), _("did not run since %(time)s UTC")
-DETAILS = (NONE_SINCE, WAITING, LAGGING, NOT_RUN)
-STATES = (_("close"), _("refused"), _("connecting"))  # details of "disconnected"
 
 DROPPED = (Instance.State.CLOSED, Instance.State.REFUSED)
 
@@ -72,11 +68,6 @@ class Rule:
     advice: str
 
 
-def translate_detail(detail: str) -> str:
-    """Return a detail, which is stored in English, in the language that is active."""
-    return translate(detail, DETAILS)
-
-
 def find_all(state: State) -> list[Finding]:
     """Return everything that needs a person now, in the order of the rules."""
     return [
@@ -101,7 +92,7 @@ def _pairing(state: State) -> Iterator[tuple[Number, str]]:
 def _silent(state: State) -> Iterator[tuple[Number, str]]:
     for number in state.numbers:
         if number.state not in DROPPED and number.last_event_at is not None and _is_silent(number, state):
-            yield number, NONE_SINCE % {"time": f"{number.last_event_at:%Y-%m-%d %H:%M}"}
+            yield number, fill(details.NONE_SINCE, time=f"{number.last_event_at:%Y-%m-%d %H:%M}")
 
 
 def _is_silent(number: Number, state: State) -> bool:
@@ -117,12 +108,12 @@ def _refused(state: State) -> Iterator[tuple[Number, str]]:
 
 def _backlog(state: State) -> Iterator[tuple[None, str]]:
     if state.backlog.late > LATE_SECONDS:
-        yield None, WAITING % {"count": state.backlog.waiting, "seconds": f"{state.backlog.late:.0f}"}
+        yield None, fill(details.WAITING, count=state.backlog.waiting, seconds=f"{state.backlog.late:.0f}")
 
 
 def _feed(state: State) -> Iterator[tuple[None, str]]:
     if state.feed_lag > FEED_LAG_SECONDS:
-        yield None, LAGGING % {"seconds": f"{state.feed_lag:.0f}"}
+        yield None, fill(details.LAGGING, seconds=f"{state.feed_lag:.0f}")
 
 
 def _webhooks(state: State) -> Iterator[tuple[None, str]]:
@@ -143,7 +134,7 @@ def _check(name: str) -> Callable[[State], Iterator[tuple[None, str]]]:
         if not result.is_ok:
             yield None, result.detail
         elif state.at - result.at > dt.timedelta(seconds=MISSED_CHECKS * seconds):
-            yield None, NOT_RUN % {"time": f"{result.at:%Y-%m-%d %H:%M}"}
+            yield None, fill(details.NOT_RUN, time=f"{result.at:%Y-%m-%d %H:%M}")
 
     return find
 

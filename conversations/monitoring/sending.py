@@ -19,8 +19,9 @@ from django.utils.translation import ngettext
 
 from conversations.models import Alarm, AlarmMessage
 from conversations.monitoring.alarms import finding_of
+from conversations.monitoring.details import translate_detail
 from conversations.monitoring.http_client import send
-from conversations.monitoring.rules import BY_KIND, translate_detail
+from conversations.monitoring.rules import BY_KIND
 from logs.contexts import Context
 
 SENDING_SECONDS = 5.0  # between two looks for due messages

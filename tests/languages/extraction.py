@@ -16,7 +16,7 @@ PACKAGES = ("whatsai", "conversations", "cachelayer", "logs")
 # The functions that mark texts → what their arguments are: c, a context; s, a text; p, the text for many.
 MARKS = {
     **dict.fromkeys(("_", "gettext", "gettext_lazy", "gettext_noop", "noop"), "s"),
-    **dict.fromkeys(("ngettext", "ngettext_lazy"), "sp"),
+    **dict.fromkeys(("ngettext", "ngettext_lazy", "plural"), "sp"),
     **dict.fromkeys(("pgettext", "pgettext_lazy"), "cs"),
     **dict.fromkeys(("npgettext", "npgettext_lazy"), "csp"),
 }

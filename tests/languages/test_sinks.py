@@ -13,18 +13,12 @@ from tests.languages.extraction import files
 SINKS = {
     **dict.fromkeys(("CommandError", "ValidationError", "NotFound", "PermissionDenied", "Conflict", "ParseError"), ""),
     **dict.fromkeys(("AuthenticationFailed", "Http404", "ErrorDetail", "AddressRefused", "InvalidCursor"), ""),
+    **dict.fromkeys(("UnknownShapeError", "UnknownEventError", "require_object", "ProbeFailed", "_step", "fill"), ""),
     **dict.fromkeys(("message_user", "badge", "ok", "warning", "problem", "write"), ""),
     "display": "description",
     "action": "description",
 }
-FILES = [
-    *files("admin/**/*.py"),
-    *files("admin.py"),
-    *files("api/*.py"),
-    *files("doctor/*.py"),
-    *files("management/commands/*.py"),
-    *files("error*.py"),
-]
+FILES = [path for path in files("*.py") if path.name != "environment.py"]
 
 
 def literals(node: ast.expr) -> Iterator[str]:

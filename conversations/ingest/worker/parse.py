@@ -12,9 +12,11 @@ from conversations.evolution.envelope import OwnAddresses
 from conversations.evolution.facts import Fact
 from conversations.evolution.large_json import LargeList
 from conversations.evolution.server_url import server_key
+from conversations.ingest import reasons
 from conversations.ingest.errors import traceback_extra
 from conversations.ingest.inbox.media import MAX_FILES_OF_EVENT, extract_media
 from conversations.models import Instance, WebhookEvent
+from conversations.models.stored_texts import fill
 from logs.binding import bound
 from logs.contexts import Context
 from logs.line_limit import line_limit, shorten
@@ -60,9 +62,8 @@ def parse(instance: Instance, event: WebhookEvent, own: OwnAddresses) -> ParsedE
     try:
         parsed = envelope.parse_envelope(event.payload, event.name, event.received_at, own)
         if parsed.instance not in ("", instance.name):
-            named, expected = shorten(parsed.instance), shorten(instance.name)
-            reason = f"the body names another instance ({named}) than the webhook's URL ({expected})"
-            return ParsedEvent(Outcome.FOREIGN, reason)
+            names = {"named": shorten(parsed.instance), "expected": shorten(instance.name)}
+            return ParsedEvent(Outcome.FOREIGN, fill(reasons.OTHER_INSTANCE, **names))
         if isinstance(parsed.data, list | LargeList):  # the web process may have left files in the records
             extract_media(instance, event.payload, MAX_FILES_OF_EVENT)
         if isinstance(parsed.data, LargeList):
@@ -75,7 +76,7 @@ def parse(instance: Instance, event: WebhookEvent, own: OwnAddresses) -> ParsedE
             log.error("Event NOT READ: %s", type(error).__name__, extra=traceback_extra(error))  # noqa: TRY400 - error texts may quote payloads
         return ParsedEvent(Outcome.FAILED, type(error).__name__)
     if result.problems:
-        reason = f"{len(result.problems)} items not understood: {result.problems[0]}"
+        reason = fill(reasons.NOT_UNDERSTOOD, count=len(result.problems), first=result.problems[0])
         return ParsedEvent(Outcome.UNKNOWN, reason, result.facts)
     is_other_server = _is_other_server(instance, event.payload)
     if result.facts:

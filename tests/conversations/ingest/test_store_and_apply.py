@@ -67,7 +67,7 @@ def test_the_known_items_of_a_partly_unknown_body_are_applied(instance: Instance
     event = receive(instance, body)
     assert (event.outcome, event.reason) == (
         "unknown",
-        "1 items not understood: the message key has no id of a usable length",
+        "1 item not understood: the message key has no id of a usable length",
     )
     assert Message.objects.count() == 3
 
