@@ -1,4 +1,7 @@
-"""Which rows a staff user may see and change in the admin: those of the user's instances; superusers see all."""
+"""Which rows a staff user may see and change in the admin: those of the user's instances; superusers see all.
+
+Which models a user may see at all is decided by Django's permissions, also where a page shows rows of another model.
+"""
 
 from typing import Any, cast
 
@@ -20,6 +23,11 @@ def access_of(request: HttpRequest) -> Access:
         access = access_of_user(request.user) or NOTHING
         setattr(request, _ATTRIBUTE, access)
     return cast("Access", access)
+
+
+def may_view(request: HttpRequest, model: str) -> bool:
+    """Return whether the user has Django's permission to see rows of a model of conversations, such as "contact"."""
+    return any(request.user.has_perm(f"conversations.{verb}_{model}") for verb in ("view", "change"))
 
 
 def permitted(

@@ -4,7 +4,7 @@ Single rows are read through the model's manager, which may answer from the cach
 forbidden unless a subclass permits it, because most rows are copies of WhatsApp's data.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
@@ -18,7 +18,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.text import smart_split
 from django.utils.translation import gettext_lazy as _
 
-from conversations.admin.access import access_of, permitted
+from conversations.admin.access import access_of, may_view, permitted
 from conversations.admin.paginator import MAX_ROWS, BoundedPaginator, count_up_to
 from conversations.admin.readable_list import ReadableList
 from conversations.db.keyset import before
@@ -147,11 +147,14 @@ class BoundedAdmin(FixedOrder, ReadableList, BoundedSearch, ReadOnly, admin.Mode
         instance_field: the path from a row to its instance.
         list_only_fields: columns that the admin list reads, also from related models; payloads and images are omitted.
         editable_fields: those fields of `fieldsets` that users may change; all other fields are read-only.
+        others_rows: columns, fields and filters that show rows of another model → that model; they are left out for
+            users who may not view it.
     """
 
     instance_field: ClassVar[str] = "instance"
     list_only_fields: ClassVar[tuple[str, ...]] = ()
     editable_fields: ClassVar[tuple[str, ...]] = ()
+    others_rows: ClassVar[Mapping[str, str]] = {}
 
     paginator = BoundedPaginator
     list_per_page = ROWS_PER_PAGE
@@ -188,6 +191,27 @@ class BoundedAdmin(FixedOrder, ReadableList, BoundedSearch, ReadOnly, admin.Mode
         manager: Any = self.model._default_manager  # noqa: SLF001 - Django documents _default_manager
         row: Model = manager.fetch(pk)
         return row
+
+    def shows(self, request: HttpRequest, name: str) -> bool:
+        """Return whether the user may view the rows that a column, field or filter shows."""
+        model = self.others_rows.get(name)
+        return model is None or may_view(request, model)
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Return the columns of rows that the user may view."""
+        return [name for name in self.list_display if self.shows(request, str(name))]
+
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        """Return the filters by rows that the user may view."""
+        return [item for item in self.list_filter if self.shows(request, getattr(item, "parameter_name", str(item)))]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:  # noqa: ARG002 - Django's hook
+        """Return the parts of the page, without fields of rows that the user may not view, and without empty parts."""
+        parts = [
+            (title, {**part, "fields": [name for name in part["fields"] if self.shows(request, name)]})
+            for title, part in cast("Any", self.fieldsets) or ()
+        ]
+        return [(title, part) for title, part in parts if part["fields"]]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:  # noqa: ARG002 - Django's hook
         """Return the names in `fieldsets` that are not in `editable_fields`."""

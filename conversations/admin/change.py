@@ -17,6 +17,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
+from conversations.admin.access import may_view
 from conversations.admin.base import BoundedAdmin
 from conversations.admin.display_names import contact_display_name, conversation_display_name
 from conversations.admin.filters import InstanceFilter
@@ -35,12 +36,13 @@ ORDERING = ("-transaction_id", "-id") if IS_POSTGRESQL else ("-id",)
 
 Resource, Kind = Change.Resource, Change.Kind
 _BADGE_STYLES = {Kind.CREATED: "good", Kind.UPDATED: "plain", Kind.DELETED: "bad", Kind.RESET: "waiting"}
+# The page of a row, and the model that the user must be permitted to view.
 _PAGES = {
-    Resource.INSTANCE: "admin:conversations_instance_change",
-    Resource.CONTACT: "admin:conversations_contact_change",
-    Resource.CONVERSATION: "admin:inbox_conversation",
-    Resource.PARTICIPANTS: "admin:inbox_conversation",
-    Resource.MESSAGE: "admin:conversations_message_change",
+    Resource.INSTANCE: ("admin:conversations_instance_change", "instance"),
+    Resource.CONTACT: ("admin:conversations_contact_change", "contact"),
+    Resource.CONVERSATION: ("admin:inbox_conversation", "conversation"),
+    Resource.PARTICIPANTS: ("admin:inbox_conversation", "conversation"),
+    Resource.MESSAGE: ("admin:conversations_message_change", "message"),
 }
 
 
@@ -134,17 +136,18 @@ class ChangeAdmin(BoundedAdmin):
         end = list(Change.objects.filter(start).order_by(*ORDERING).values_list(*columns)[WINDOW - 1 : WINDOW + 1])
         return start, end if len(end) > 1 else []
 
-    def rows_shown(self, request: HttpRequest, rows: list[Any]) -> None:  # noqa: ARG002 - a hook
-        """Read the names of all rows that have changed, with one query for each kind of row."""
-        chats = {row.conversation_id for row in rows if row.conversation_id}
-        people = {row.row_id for row in rows if row.resource == Resource.CONTACT and row.row_id}
+    def rows_shown(self, request: HttpRequest, rows: list[Any]) -> None:
+        """Read the names of the changed rows that the user may view, with one query for each kind of row."""
+        viewed = {model for _page, model in _PAGES.values() if may_view(request, model)}
+        chats = {row.conversation_id for row in rows if row.conversation_id and "conversation" in viewed}
+        people = {row.row_id for row in rows if row.resource == Resource.CONTACT and row.row_id and "contact" in viewed}
         numbers = {row.instance_id for row in rows if row.instance_id}
         found_chats, found_people = Conversation.objects.fetch_many(chats), Contact.objects.fetch_many(people)
         found_numbers = Instance.objects.fetch_many(numbers)
         for row in rows:
             number, chat = found_numbers.get(row.instance_id), found_chats.get(row.conversation_id)
             person = found_people.get(row.row_id) if row.resource == Resource.CONTACT else None
-            row.number_name = instance_name(number) if number else ""
+            row.number_name, row.viewed = instance_name(number) if number else "", viewed
             row.name = (
                 contact_display_name(person)
                 if person
@@ -160,13 +163,14 @@ class ChangeAdmin(BoundedAdmin):
 
     @admin.display(description=_("row"))
     def changed_row(self, row: Any) -> Any:
-        """Return the name of the row, with a link unless it was deleted; of a message, that of its conversation."""
+        """Return the name of the row, or of a message's conversation, with a link to its page if there is one."""
         if row.row_id is None:
             return _("all rows")
         title = f"{row.name} · {row.row_id}" if row.name else str(row.row_id)
-        if row.kind == Kind.DELETED:
+        page, model = _PAGES[Resource(row.resource)]
+        if row.kind == Kind.DELETED or model not in row.viewed:
             return title
-        return format_html('<a href="{}">{}</a>', reverse(_PAGES[Resource(row.resource)], args=[row.row_id]), title)
+        return format_html('<a href="{}">{}</a>', reverse(page, args=[row.row_id]), title)
 
     @admin.display(description=_("instance"))
     def number(self, row: Any) -> str:

@@ -31,6 +31,7 @@ class ContactAdmin(SearchAdmin):
         "name", "jid", "phone", "lid", "presence", "last_seen_at", "updated_at", "instance__name",
     )  # fmt: skip
     list_filter = (InstanceFilter, "presence")
+    others_rows: ClassVar[Any] = {"chats": "conversation", "conversations": "conversation"}
     checked = ("presence__exact",)
     find_pks = staticmethod(contact_pks)
     empty_text = _("No contacts yet. They appear with the first messages of a connected number.")
@@ -44,18 +45,9 @@ class ContactAdmin(SearchAdmin):
         (_("Record"), {"fields": ("id", "created_at", "updated_at")}),
     )
 
-    def get_list_display(self, request: HttpRequest) -> list[Any]:
-        """Return the columns; the conversations are for users with the permission to view conversations."""
-        return [name for name in self.list_display if name != "chats" or contact_chats.may_view(request)]
-
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:  # noqa: ARG002 - Django's hook
-        """Return the parts of the page; the conversations are for users with the permission to view conversations."""
-        may_view = contact_chats.may_view(request)
-        return [part for part in self.fieldsets if "conversations" not in part[1]["fields"] or may_view]
-
     def rows_shown(self, request: HttpRequest, rows: list[Any]) -> None:
         """Read the latest conversations of all contacts of the list, with a constant number of queries."""
-        found = contact_chats.latest_of_each(rows) if contact_chats.may_view(request) else {}
+        found = contact_chats.latest_of_each(rows) if self.shows(request, "chats") else {}
         for row in rows:
             row.latest_chats = found.get(row.pk, [])
 

@@ -34,11 +34,6 @@ MAX_MEMBERSHIPS = 1000  # that one page reads
 _NEWEST_MESSAGE_FIRST = ("-timestamp", "-sent_order", "-key_id", "-id")  # the index of the senders
 
 
-def may_view(request: HttpRequest) -> bool:
-    """Return whether the user has Django's permission to see conversations."""
-    return any(request.user.has_perm(f"conversations.{verb}_conversation") for verb in ("view", "change"))
-
-
 def conversation_pks(contact_pk: int) -> set[int]:
     """Return the primary keys of the conversations of a contact, with three queries."""
     groups = _memberships([contact_pk]).values_list("conversation_id", flat=True)[:MAX_MEMBERSHIPS]

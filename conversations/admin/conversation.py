@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from conversations.access.records import Shown, record_reading
+from conversations.admin.access import may_view
 from conversations.admin.actions import conversation_actions
 from conversations.admin.base import ReadOnly
 from conversations.admin.chat_page import load_chat_page
@@ -45,6 +46,9 @@ class ConversationAdmin(SearchAdmin):
         "instance__name",
     )  # fmt: skip
     list_filter = (InstanceFilter, ContactFilter, UnreadFilter, "is_archived", "is_pinned", "kind", "is_deleted")
+    others_rows: ClassVar[Any] = {
+        "last_message_preview": "message", "contact": "contact", "participant_names": "contact",
+    }  # fmt: skip
     find_pks = staticmethod(conversation_pks)
     empty_text = _("No conversations yet. They appear with the first messages of a connected number.")
     search_help_text = _("Search by the beginning of words of a name, or by a phone number in any writing.")
@@ -94,7 +98,7 @@ class ConversationAdmin(SearchAdmin):
     ) -> HttpResponse:
         """Render the form, and the chat messages if the user has the permission to view messages."""
         row = kwargs.get("obj")
-        if row is not None and _can_view_messages(request):
+        if row is not None and may_view(request, "message"):
             chat_page = load_chat_page(row, request.GET.get("cursor", ""))
             if chat_page.is_cursor_invalid:
                 text = _("The page link is invalid. The latest messages are shown instead.")
@@ -103,13 +107,9 @@ class ConversationAdmin(SearchAdmin):
             record_reading(request.user, ReadingRecord.Page.CONVERSATION, [_shown(row)], row.pk)
         return super().render_change_form(request, context, *args, **kwargs)
 
-    def get_list_display(self, request: HttpRequest) -> list[Any]:
-        """Return the columns; the last message is for users with the permission to view messages."""
-        return [name for name in self.list_display if name != "last_message_preview" or _can_view_messages(request)]
-
     def rows_shown(self, request: HttpRequest, rows: list[Conversation]) -> None:
         """Record that a list shows the last message of each conversation."""
-        if _can_view_messages(request):
+        if may_view(request, "message"):
             shown = [_shown(row) for row in rows if row.last_message_at != EPOCH]
             record_reading(request.user, ReadingRecord.Page.CONVERSATIONS, shown)
 
@@ -171,10 +171,6 @@ class ConversationAdmin(SearchAdmin):
         shown = nsmallest(MAX_LABELS, attached)
         names = ", ".join(str((labels.get(label_id) or {}).get("name") or label_id) for label_id in shown)
         return f"{names}{_more(len(attached) - len(shown))}" or EMPTY
-
-
-def _can_view_messages(request: HttpRequest) -> bool:
-    return any(request.user.has_perm(f"conversations.{verb}_message") for verb in ("view", "change"))
 
 
 def _shown(row: Conversation) -> Shown:

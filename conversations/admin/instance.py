@@ -8,17 +8,17 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from conversations.admin.access import access_of
+from conversations.admin.access import access_of, may_view
 from conversations.admin.base import BoundedAdmin, ReadOnly
 from conversations.admin.display_names import format_address
 from conversations.admin.markup import EMPTY, badge, png_image, pretty_json, web_link
 from conversations.admin.paginator import count_up_to
 from conversations.evolution.server_url import normalize_server_url, server_key
-from conversations.models import Instance, Membership, Role
+from conversations.models import Instance, Membership, Role, Scope
 from conversations.webhooks import instances
 
 MAX_COUNTED_ROWS = 1000  # above this number of related rows, the page shows "more than 1000"
@@ -28,6 +28,14 @@ _BADGE_STYLES = {
     Instance.State.CLOSED: "bad",
     Instance.State.REFUSED: "bad",
     Instance.State.UNKNOWN: "plain",
+}
+# The models with a list of an instance's rows → the title of the link, and the rows that it counts.
+_RELATED = {
+    "conversation": (_("conversations"), "conversations"),
+    "contact": (_("contacts"), "contacts"),
+    "message": (_("messages"), "messages"),
+    "webhookevent": (_("webhook events"), "events"),
+    "ingestcounter": (_("ingestion"), ""),
 }
 _ADD_HELP = _(
     "An instance needs a token before it can receive webhooks. "
@@ -106,8 +114,9 @@ class InstanceAdmin(BoundedAdmin):
         return super(ReadOnly, self).has_add_permission(request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return whether the user may delete this instance, which must have no conversations, contacts or events."""
-        is_permitted = obj is not None and super(ReadOnly, self).has_delete_permission(request, obj)
+        """Return whether the user may manage and delete this instance, which must have nothing but members."""
+        may = obj is not None and self.may(request, obj, Scope.MANAGE)
+        is_permitted = may and super(ReadOnly, self).has_delete_permission(request, obj)
         return is_permitted and not any(rows.exists() for rows in (obj.conversations, obj.contacts, obj.events))
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
@@ -155,27 +164,27 @@ class InstanceAdmin(BoundedAdmin):
         """Return the instance's labels as JSON."""
         return pretty_json(row.labels)
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Return an instance, with the names of the models whose rows the user may view."""
+        row = super().get_object(request, object_id, from_field)
+        if row is not None:
+            row.viewed = {model for model in _RELATED if may_view(request, model)}
+        return row
+
     @admin.display(description=_("related pages"))
-    def related_links(self, row: Instance) -> SafeString:
-        """Return links to the lists of the instance's rows, each with the number of rows, and to the Ingestion page."""
-        return format_html_join(
-            " · ",
-            '<a href="{}?instance={}">{}: {}</a>',
+    def related_links(self, row: Any) -> SafeString | str:
+        """Return links to the Ingestion page and the lists of the instance's rows, each with the number of rows."""
+        links = (
             (
-                (reverse(f"admin:conversations_{model}_changelist"), row.pk, label, _format_count(rows.all()))
-                for model, label, rows in (
-                    ("conversation", _("conversations"), row.conversations),
-                    ("contact", _("contacts"), row.contacts),
-                    ("message", _("messages"), row.messages),
-                    ("webhookevent", _("webhook events"), row.events),
-                )
-            ),
-        ) + format_html(
-            ' · <a href="{}?instance={}">{}</a>',
-            reverse("admin:conversations_ingestcounter_changelist"),
-            row.pk,
-            _("ingestion"),
+                reverse(f"admin:conversations_{model}_changelist"),
+                row.pk,
+                title,
+                f": {_format_count(getattr(row, name).all())}" if name else "",
+            )
+            for model, (title, name) in _RELATED.items()
+            if model in row.viewed
         )
+        return format_html_join(" · ", '<a href="{}?instance={}">{}{}</a>', links) or EMPTY
 
 
 def _format_count(rows: QuerySet[Any]) -> str:

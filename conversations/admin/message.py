@@ -35,6 +35,9 @@ class MessageAdmin(SearchAdmin):
     list_select_related = ("instance", "conversation")
     list_filter = (InstanceFilter, "timestamp", "kind", "from_me", MessageStatusFilter, "is_deleted", "is_history")
     checked = ("from_me__exact", "status__exact", "is_deleted__exact", "is_history__exact")
+    others_rows: ClassVar[Any] = {
+        "conversation_name": "conversation", "conversation": "conversation", "sender": "contact",
+    }  # fmt: skip
     extra_lookups = ("conversation__id__exact",)
     find_pks = staticmethod(message_pks)
     empty_text = _("No messages yet. They appear as soon as a connected number sends or receives one.")

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from conversations.admin.access import access_of
+from conversations.admin.access import access_of, may_view
 from conversations.admin.alarm import what_was_wrong
 from conversations.admin.home.charts import board_context
 from conversations.admin.home.needs import groups, tiles
@@ -40,7 +40,8 @@ def context(request: HttpRequest) -> dict[str, Any]:
         "tiles": tiles(numbers, needs),
         "has_numbers": bool(numbers),
         "groups": groups(needs, request.user.has_perm),
-        "alarms": _alarms(instances),
+        "shows_alarms": (shows_alarms := may_view(request, "alarm")),
+        "alarms": _alarms(instances) if shows_alarms else [],
         "shows_charts": instances is None,
         **charts,
         "period": period,

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from conversations.access.records import Shown, record_reading
-from conversations.admin.access import access_of
+from conversations.admin.access import access_of, may_view
 from conversations.admin.display_names import format_address
 from conversations.admin.inbox.actions import may_change, offered
 from conversations.admin.inbox.listing import load_list
@@ -36,7 +36,7 @@ def inbox(request: HttpRequest, pk: int | None = None) -> HttpResponse:
         Http404: the user may not see the conversation, or there is none.
         PermissionDenied: the user may not see conversations.
     """
-    if not _may_view(request, "conversation"):
+    if not may_view(request, "conversation"):
         raise PermissionDenied
     opened, query = _opened(request, pk), parse(request.GET)
     if opened and (quoting := request.GET.get("quoted")):
@@ -45,7 +45,7 @@ def inbox(request: HttpRequest, pk: int | None = None) -> HttpResponse:
     context: dict[str, Any] = {
         "query": query,
         "opened": opened,
-        "shows_text": _may_view(request, "message"),
+        "shows_text": may_view(request, "message"),
         "may_change": may_change(request),
     }
     if part != "thread":
@@ -58,10 +58,6 @@ def inbox(request: HttpRequest, pk: int | None = None) -> HttpResponse:
     context |= {"has_numbers": len(numbers) > 1, "number_links": _number_links(numbers, query)}
     page = {**admin.site.each_context(request), "title": _("Inbox"), "is_nav_sidebar_enabled": False}
     return TemplateResponse(request, "admin/inbox/inbox.html", {**page, **context})
-
-
-def _may_view(request: HttpRequest, model: str) -> bool:
-    return any(request.user.has_perm(f"conversations.{verb}_{model}") for verb in ("view", "change"))
 
 
 def _opened(request: HttpRequest, pk: int | None) -> Conversation | None:

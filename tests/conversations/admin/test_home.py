@@ -71,7 +71,7 @@ def test_alarms_are_shown_for_a_day(admin_client: Client) -> None:
 
 def test_staff_see_their_own_numbers_and_no_figures_of_the_site(staff_client: StaffClient) -> None:
     own = an_instance(name="own", state="close")
-    client = staff_client("view_instance")
+    client = staff_client("view_instance", "view_alarm")
     foreign = an_instance(name="foreign", state="close")
     for number in (own, foreign):
         Alarm.objects.create(kind="disconnected", name=number.name, subject=number.pk, announced_at=timezone.now())

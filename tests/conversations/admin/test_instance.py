@@ -6,7 +6,7 @@ from django.test import Client
 from django.urls import reverse
 
 from conversations.admin import instance as instance_admin
-from conversations.models import Conversation, Instance, WebhookEvent
+from conversations.models import Conversation, Instance, Membership, Role, WebhookEvent
 from tests.conversations.admin.conftest import Populate, StaffClient
 from tests.conversations.admin.pages import delete_url, list_url, page_url
 
@@ -98,6 +98,16 @@ def test_the_page_links_to_related_rows_and_counts_them_up_to_a_limit(
 def test_an_instance_without_rows_can_be_deleted(admin_client: Client, row: Instance) -> None:
     assert admin_client.post(delete_url(row), {"post": "yes"}).status_code == 302
     assert not Instance.objects.exists()
+
+
+@pytest.mark.parametrize(("role", "status"), [(Role.READER, 403), (Role.AGENT, 403), (Role.MANAGER, 302)])
+def test_staff_delete_only_instances_that_they_manage(
+    staff_client: StaffClient, row: Instance, role: Role, status: int
+) -> None:
+    client = staff_client("view_instance", "delete_instance")
+    Membership.objects.update(role=role)
+    assert client.post(delete_url(row), {"post": "yes"}).status_code == status
+    assert Instance.objects.exists() == (role != Role.MANAGER)
 
 
 def test_an_instance_with_events_cannot_be_deleted(admin_client: Client, row: Instance) -> None:
