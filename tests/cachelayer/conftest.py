@@ -46,24 +46,41 @@ def unblocked_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[None
 
 
 @pytest.fixture
-def cache_runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[CacheRuntime]:
-    """The cache runtime of the test process, with an empty cache, on the store that the settings configure."""
+def cache_runtime(
+    monkeypatch: pytest.MonkeyPatch,
+    django_db_setup: None,  # noqa: ARG001 - the fixture django_db_setup creates the database
+    django_db_blocker: Any,
+) -> Iterator[CacheRuntime]:
+    """The cache runtime of the test process, with an empty cache, on the store that the settings configure.
+
+    The recovery thread may use the database, because after an outage it has to read the outbox.
+    """
     shorten_delays(monkeypatch)
     monkeypatch.setattr(subscriber, "LOCAL_CACHE_VALID_FOR", MAX_PING_DELAY)
-    yield reset_cache()
-    reset_cache()
+    with django_db_blocker.unblock():
+        yield reset_cache()
+        reset_cache()
 
 
 @pytest.fixture
-def valkey_server(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[Valkey]:
-    """A new Valkey server for one test; the cache runtime of the test process uses the server, with an empty cache."""
+def valkey_server(
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Any,
+    django_db_setup: None,  # noqa: ARG001 - the fixture django_db_setup creates the database
+    django_db_blocker: Any,
+) -> Iterator[Valkey]:
+    """A new Valkey server for one test; the cache runtime of the test process uses the server, with an empty cache.
+
+    The recovery thread may use the database, because after an outage it has to read the outbox.
+    """
     shorten_delays(monkeypatch)
-    with valkey.running() as running:
-        use_redis(settings, running.url)
+    with django_db_blocker.unblock():
+        with valkey.running() as running:
+            use_redis(settings, running.url)
+            reset_cache()
+            yield running
+        settings.CACHES = _CACHES
         reset_cache()
-        yield running
-    settings.CACHES = _CACHES
-    reset_cache()
 
 
 _CACHES = django_settings.CACHES
