@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 
 from conversations.admin.access import access_of, may_view, permitted
 from conversations.admin.paginator import MAX_ROWS, BoundedPaginator, count_up_to
-from conversations.admin.readable_list import ReadableList
+from conversations.admin.readable_list import LinkedChangeList, ReadableList
 from conversations.db.keyset import before
 from conversations.models import Scope
 from conversations.search.query import MAX_WORDS
@@ -30,7 +30,7 @@ MAX_ACTION_ROWS = 500  # maximum number of rows that one admin action may change
 MAX_CHECKED_ROWS = MAX_ROWS  # rows among which a list looks for what no index finds
 
 
-class FixedOrderChangeList(ChangeList):
+class FixedOrderChangeList(LinkedChangeList):
     """Admin list sorted by the admin's `ordering` or in reverse, because no other order of the rows has an index."""
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:

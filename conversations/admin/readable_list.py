@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import AdminDateWidget, AdminSplitDateTime, AdminTimeWidget
 from django.db.models import DateTimeField
 from django.forms import MultiWidget
@@ -24,6 +25,19 @@ class LabelledDateTime(AdminSplitDateTime):
         MultiWidget.__init__(self, widgets, attrs)
 
 
+class LinkedChangeList(ChangeList):
+    """A list whose links to rows keep the search and the filters, as in Django, which looks up each URL to add them."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._filters, self.preserved_filters = self.preserved_filters, ""
+
+    def url_for_result(self, result: Any) -> str:
+        """Return the URL of the page of a row."""
+        url: str = super().url_for_result(result)
+        return f"{url}?{self._filters}" if self._filters else url
+
+
 class ReadableList:
     """A mixin of model admins.
 
@@ -42,6 +56,10 @@ class ReadableList:
             str(obj.pk),
             format_html(gettext(SELECT), str(obj)),
         )
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:  # noqa: ARG002 - Django's hook
+        """Return the class of the list."""
+        return LinkedChangeList
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Return the list, headed by the name of its rows instead of Django's "Select … to change"."""

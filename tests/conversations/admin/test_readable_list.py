@@ -4,8 +4,11 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
-from django.test import Client
-from django.urls import reverse
+from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
+from django.contrib.admin.views.main import ChangeList
+from django.contrib.auth.models import User
+from django.test import Client, RequestFactory
+from django.urls import resolve, reverse
 from django.utils import translation
 
 from conversations.models import ApiToken, Contact, Conversation
@@ -55,3 +58,19 @@ def test_the_box_that_selects_a_row_is_that_of_django() -> None:
     for language in ("en", "pt-br"):
         with translation.override(language):
             assert page.action_checkbox(row) == admin.ModelAdmin.action_checkbox(page, row)
+
+
+@pytest.mark.parametrize("query", ["", "q=a%26b+%C3%A3%22", "q=&o=-0", "_popup=1&_to_field=id", "q=<b>&p=2"])
+@pytest.mark.parametrize("model", [Conversation, User])
+def test_links_to_rows_are_those_of_django(populate: Populate, model: Any, query: str) -> None:
+    populate(2)
+    request = RequestFactory().get(f"{reverse(dict(LISTS)[model])}?{query}")
+    request.user = User.objects.create_superuser("ana")
+    request.resolver_match = resolve(request.path)
+    page: Any = admin.site.get_model_admin(model)
+    shown, filters = page.get_changelist_instance(request), page.get_preserved_filters(request)
+    assert bool(filters) == bool(query)
+    for row in model.objects.all():
+        linked = add_preserved_filters({**vars(shown)}, shown.url_for_result(row))
+        url = ChangeList.url_for_result(shown, row)
+        assert linked == add_preserved_filters({**vars(shown), "preserved_filters": filters}, url)
