@@ -56,13 +56,13 @@ def _read_choices(content: Json) -> Json:
     """
     frames = list(_frames(content))
     buttons = _items(frames, _BUTTONS)
-    params = [decode_object(raw.get("buttonParamsJson")) for raw in buttons]  # one may open a list or ask for a payment
+    params = [decode_object(_params_json(raw)) for raw in buttons]  # one may open a list or ask for a payment
     carousels = [frame["carouselMessage"] for frame in frames if isinstance(frame.get("carouselMessage"), dict)]
     cards = [card for carousel in carousels for card in _objects(carousel.get("cards"))]
     read: Json = {
         "header": _words(frames, _HEADERS, ("title", "subtitle", "text")),
         "footer": _words(frames, _FOOTERS, ("text",)),
-        "buttons": [_button(raw) for raw in buttons],
+        "buttons": [_button(raw, param) for raw, param in zip(buttons, params, strict=True)],
         "sections": _sections([*frames, *params]),
         "cards": [_card(raw) for raw in cards[:MAX_CARDS]],
         **_header_objects(frames),
@@ -201,9 +201,13 @@ def _items(frames: list[Json], names: tuple[str, ...]) -> list[Json]:
     return list(items.values())
 
 
-def _button(raw: Json) -> Json:
+def _params_json(raw: Json) -> object:
+    """Return the parameters of a button of any channel, which are JSON in a string."""
+    return raw.get("buttonParamsJson") or raw.get("paramsJson")
+
+
+def _button(raw: Json, params: Json) -> Json:
     """Return a button of any channel; Baileys and the Cloud API nest the fields in an object named after the type."""
-    params = decode_object(raw.get("buttonParamsJson") or raw.get("paramsJson"))
     nested = {name: member for value in raw.values() if isinstance(value, dict) for name, member in value.items()}
     nested |= {name: member for value in nested.values() if isinstance(value, dict) for name, member in value.items()}
     fields = {**params, **nested, **raw}
@@ -213,7 +217,7 @@ def _button(raw: Json) -> Json:
         "url": _scalar(fields, "url", "merchant_url"),
         "phone_number": _scalar(fields, "phoneNumber", "phone_number"),
         "type": _scalar(raw, "name", "type"),
-        "params_json": raw.get("buttonParamsJson") or raw.get("paramsJson"),
+        "params_json": _params_json(raw),
     }
     return {name: value for name, value in button.items() if value not in (None, "", "{}")}
 

@@ -91,6 +91,12 @@ def parse(text: object) -> Address | None:
     return _parse(text) if isinstance(text, str) and 0 < len(text) <= _MAX_JID_LENGTH else None
 
 
+def key_of(text: object) -> str:
+    """Return the address key of a JID; "" if `text` is not an address."""
+    address = parse(text)
+    return address.key if address is not None else ""
+
+
 @lru_cache(maxsize=CACHE_SIZE)
 def _parse(text: str) -> Address | None:
     user, _, host = text.strip().partition("@")

@@ -25,6 +25,7 @@ from conversations.evolution.facts import (
 )
 from conversations.evolution.jid import Address
 from conversations.ingest.apply import own_identity, summaries
+from conversations.ingest.apply.contact_index import ContactIndex
 from conversations.ingest.apply.conversations import (
     Chat,
     ConversationBatch,
@@ -33,9 +34,10 @@ from conversations.ingest.apply.conversations import (
     apply_memberships,
     refresh_contact_names,
 )
-from conversations.ingest.apply.identity import ContactIndex, Identities, look_up, resolve_contacts
+from conversations.ingest.apply.identities import Identities
 from conversations.ingest.apply.latest_state import LatestState
 from conversations.ingest.apply.messages import MessageBatch, address_keys, pending_for_contacts, pending_for_keys
+from conversations.ingest.apply.resolve_contacts import look_up, resolve_contacts
 from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Contact, Instance, Message
 from conversations.models.state_clock import INSTANCE, chat_subject, contact_subject, direct_subject

@@ -7,7 +7,7 @@ from django.db.models import F, Q
 
 from conversations.evolution.facts import ContactState, ConversationState, Membership
 from conversations.evolution.jid import Address
-from conversations.ingest.apply.identity import ContactIndex
+from conversations.ingest.apply.contact_index import ContactIndex
 from conversations.ingest.apply.latest_state import LatestState
 from conversations.ingest.apply.merge_rules import membership_order
 from conversations.ingest.apply.unit_of_work import UnitOfWork

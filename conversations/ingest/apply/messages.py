@@ -10,7 +10,7 @@ from conversations.evolution import jid
 from conversations.evolution.facts import ME, MessageCopy, MessageUpdate
 from conversations.evolution.updates import is_unique_key_id
 from conversations.ingest.apply import merge_rules
-from conversations.ingest.apply.identity import ContactIndex
+from conversations.ingest.apply.contact_index import ContactIndex
 from conversations.ingest.apply.summaries import MessageChanges
 from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Conversation, Instance, Message, PendingUpdate
@@ -280,8 +280,7 @@ class MessageBatch:
 
 def _who_key(update: MessageUpdate | PendingUpdate) -> str:
     """Return the key of the address that is shown for the author of a reaction or a vote; "" if it has none."""
-    address = jid.parse(update.value.get("who"))
-    return address.key if address is not None else ""
+    return jid.key_of(update.value.get("who"))
 
 
 def _update_key(update: PendingUpdate) -> UpdateKey:

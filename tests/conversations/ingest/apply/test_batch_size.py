@@ -10,7 +10,7 @@ from django.db.models import Model
 
 from conversations.ingest.apply import messages
 from conversations.ingest.apply.apply import apply
-from conversations.ingest.apply.identity import ContactIndex
+from conversations.ingest.apply.contact_index import ContactIndex
 from conversations.models import Contact
 from tests.conversations.ingest.apply.orders import apply_bodies, facts_of, new_instance
 from tests.conversations.ingest.bodies import GROUP, PHONE, Body, envelope

@@ -8,9 +8,12 @@ import pytest
 from conversations.evolution import jid
 from conversations.evolution.facts import SamePerson
 from conversations.evolution.jid import Address
-from conversations.ingest.apply import identity
-from conversations.ingest.apply.identity import ContactIndex, Identities, address_fields, resolve_contacts
+from conversations.ingest.apply import address_batch
+from conversations.ingest.apply.address_fields import address_fields
+from conversations.ingest.apply.contact_index import ContactIndex
+from conversations.ingest.apply.identities import Identities
 from conversations.ingest.apply.merge_contacts import merge_contacts
+from conversations.ingest.apply.resolve_contacts import resolve_contacts
 from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Contact, ContactAddress, Conversation, Instance, Message, Participant
 
@@ -126,7 +129,7 @@ def test_the_same_address_in_two_instances_is_two_contacts(instance: Instance) -
 
 
 def test_many_addresses_are_looked_up_in_several_queries(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(identity, "MAX_QUERY_KEYS", 2)
+    monkeypatch.setattr(address_batch, "MAX_QUERY_KEYS", 2)
     jids = [f"55219876543{n:02}@s.whatsapp.net" for n in range(5)]
     resolve(instance, *jids)
     resolve(instance, *jids)

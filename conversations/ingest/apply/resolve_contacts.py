@@ -1,0 +1,105 @@
+"""Resolves addresses to contacts: finds or creates the contact of each address, and merges contacts of one person."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from conversations.evolution.jid import Address
+from conversations.ingest.apply import merge_contacts, statements
+from conversations.ingest.apply.address_batch import AddressBatch
+from conversations.ingest.apply.address_fields import address_fields, set_address_fields
+from conversations.ingest.apply.contact_index import ContactIndex
+from conversations.ingest.apply.identities import Identities
+from conversations.ingest.apply.union_find import AddressGroup, group_addresses
+from conversations.ingest.apply.unit_of_work import UnitOfWork
+from conversations.models import Contact, Conversation, Instance
+
+
+def resolve_contacts(
+    instance: Instance,
+    addresses: Iterable[Address],
+    identities: Identities,
+    lookup_keys: Iterable[str],
+    changes: UnitOfWork,
+) -> ContactIndex:
+    """Find or create the contact of each address; the caller holds the instance lock.
+
+    Args:
+        instance: the instance that the contacts belong to.
+        addresses: addresses that need a contact.
+        identities: what the facts show about addresses; both addresses of a proven pair need a contact too.
+        lookup_keys: address keys whose contacts are looked up, but not created.
+        changes: the unit of work that collects changed contacts.
+    """
+    batch = AddressBatch(instance, identities.own_keys)
+    for address in addresses:
+        batch.need(address)
+    paired = {address.key for pair in identities.pairs for address in (pair.phone, pair.lid)}
+    batch.load({*lookup_keys, *identities.correspondents, *paired})
+    batch.add_identities(identities)
+    index = ContactIndex(batch.contacts(), batch.contested(), identities.own_keys)
+    index.new_keys |= batch.claimed_anew
+    _release(batch, changes)
+    known = {key: row.contact_id for key, row in batch.rows.items() if row.contact_id and key not in batch.moved}
+    groups = group_addresses(batch.jids, batch.pairs(), known)
+    _merge_groups(instance, index, [group for group in groups if len(group.contacts) > 1], batch)
+    _create_contacts(instance, index, [group for group in groups if not group.contacts], batch)
+    for group in groups:
+        index.complete(group.keys)
+    affected = batch.write(index)
+    index.renamed |= set_address_fields(affected | index.renamed, changes)
+    return index
+
+
+def look_up(instance: Instance, index: ContactIndex, keys: Iterable[str]) -> None:
+    """Add the contacts of stored addresses to an index."""
+    batch = AddressBatch(instance, index.own_keys)
+    batch.load(set(keys) - index.contacts.keys())
+    index.contacts = batch.contacts() | index.contacts
+    index.claims = batch.contested() | index.claims
+
+
+def _release(batch: AddressBatch, changes: UnitOfWork) -> None:
+    """Take the moved phone numbers from their contacts, so that another contact can be created with the number."""
+    losers = {contact for key in batch.moved if (contact := batch.rows[key].contact)}
+    if not losers:
+        return
+    set_address_fields(losers, changes, without=batch.moved)
+    conversations = Conversation.objects.select_for_update(of=("self",), no_key=True).filter(contact__in=losers)
+    by_pk = {contact.pk: contact for contact in losers}
+    for conversation in conversations.order_by("pk"):
+        changes.set(conversation, jid=by_pk[conversation.contact_id or 0].jid)
+    changes.save()
+
+
+def _merge_groups(instance: Instance, index: ContactIndex, groups: list[AddressGroup], batch: AddressBatch) -> None:
+    """Merge all contacts of each address group into the group's contact that was created first."""
+    by_pk = {contact.pk: contact for contact in index.contacts.values()}
+    keys_of: defaultdict[int, list[str]] = defaultdict(list)  # by contact
+    for key, contact in index.contacts.items():
+        keys_of[contact.pk].append(key)
+    subjects: dict[str, str] = {}
+    for group in groups:
+        kept, *removed = (by_pk[pk] for pk in sorted(group.contacts))
+        for contact in removed:
+            index.contacts |= dict.fromkeys(keys_of[contact.pk], kept)
+            subjects[str(contact.pk)] = str(kept.pk)
+            merge_contacts.merge_contacts(instance, kept, contact)
+        keys = set(kept.addresses.values_list("key", flat=True))
+        index.contacts |= dict.fromkeys(keys - batch.moved, kept)
+        index.new_keys |= keys
+        index.renamed.add(kept)
+    statements.replace_subjects(instance, subjects)
+
+
+def _create_contacts(instance: Instance, index: ContactIndex, groups: list[AddressGroup], batch: AddressBatch) -> None:
+    new = [
+        Contact(
+            instance=instance,
+            **address_fields(
+                {one: batch.new_claims.get(key, {}) for key in group.keys for one in batch.jids.get(key, ())}
+            ),
+        )
+        for group in groups
+    ]
+    for group, contact in zip(groups, Contact.objects.bulk_create(new), strict=True):
+        index.contacts |= dict.fromkeys(group.keys, contact)
