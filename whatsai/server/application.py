@@ -1,9 +1,9 @@
 """The ASGI application of the server: receives whole requests and runs the WSGI application in threads.
 
 A thread starts when a request is complete, and is free when its response is; a slow client costs no thread. Health
-checks have threads of their own, so that they are answered while all others are busy. Requests for media have half of
-the threads, because the server of a bucket may hang. Requests are refused before so
-many run that a health check would find no free connection.
+checks have threads of their own, so that they are answered while all others are busy. Webhooks may have all other
+threads, and everything else a share of them, so that nothing delays a webhook. Requests are refused before so many run
+that a health check would find no free connection.
 """
 
 import asyncio
@@ -40,8 +40,10 @@ Send = Callable[[Message], Awaitable[None]]
 # Paths of files that may be in a bucket: their requests wait for its server.
 MEDIA = re.compile(r"/api/v1/messages/[0-9]+/(media|thumbnail)/?", re.ASCII)
 MAX_WAITING_MEDIA = 200  # requests for media that may wait for a thread; a page shows a hundred pictures
+LOGIN = "/admin/login/"  # each login hashes a password, which takes half a second of a processor
+MAX_WAITING_LOGINS = 20
 MEDIA_READERS = 4  # threads that read media which are being sent
-LARGE_BODIES = re.compile(rb"/+webhooks/")  # paths whose bodies may have `MAX_BYTES`
+WEBHOOKS = re.compile(rb"/+webhooks/")  # their bodies may have `MAX_BYTES`
 OTHER_MAX_BYTES = MEMORY_BYTES - 1  # for all other paths: what anybody may send takes no space on the disk
 CHUNK_BYTES = 64 * 1024  # of a response, written at once
 FILE_BYTES = 2 * CHUNK_BYTES  # of memory for a file that is being sent: one chunk, and what the connection holds of it
@@ -81,7 +83,10 @@ class Application:
             name: RequestThreads(name, 1, len(HEALTH_METHODS)) for name in set(health.PATHS.values())
         }
         self._checks: dict[tuple[str, str], asyncio.Future[Response]] = {}  # the latest of each check and method
-        self._media_share = Share(self._threads, max(1, threads // 2), MAX_WAITING_MEDIA)
+        # What is no webhook leaves a quarter of the threads and of the waiting requests to webhooks.
+        self._others = Share(self._threads, threads - threads // 4 or 1, max_requests * 3 // 4)
+        self._media = Share(self._others, max(1, threads // 2), MAX_WAITING_MEDIA)
+        self._logins = Share(self._others, 1, MAX_WAITING_LOGINS)
         self._media_readers = ThreadPoolExecutor(MEDIA_READERS, thread_name_prefix="media")
         health.watch(self._threads)
         self._space = space or SpoolSpace()
@@ -128,7 +133,7 @@ class Application:
             return  # the client is too slow, or others need the memory; the server closes the connection
 
     async def _receive_and_respond(self, scope: Scope, body: RequestBody, check: health.Check | None) -> Response:
-        is_large_allowed = LARGE_BODIES.match(scope["raw_path"]) is not None
+        is_large_allowed = _is_webhook(scope)
         if not is_large_allowed and _header(scope, b"content-type").lower().startswith(b"multipart/"):
             raise BodyError(415, "unsupported_media_type", "multipart bodies are not accepted")
         limit = MAX_BYTES if is_large_allowed else OTHER_MAX_BYTES
@@ -158,13 +163,20 @@ class Application:
             if check is not None:
                 response = await self._check_health(check, scope["method"], environ)
             else:
-                threads = self._media_share if _is_media(scope) else self._threads
-                response = await threads.run(respond, self._wsgi, environ)
+                response = await self._threads_for(scope).run(respond, self._wsgi, environ)
         finally:
             scope["enter_stage"](Stage.CLIENT)
         body.file.seek(0, 2)
         response.subscription = followed[0] if followed and response.status == HTTPStatus.OK else None
         return response
+
+    def _threads_for(self, scope: Scope) -> RequestThreads | Share:
+        if _is_webhook(scope):
+            return self._threads
+        if _is_media(scope):
+            return self._media
+        is_login = scope["path"] == LOGIN and scope["method"] == "POST"
+        return self._logins if is_login else self._others
 
     async def _wait_for_change(self, response: Response, scope: Scope, body: RequestBody) -> Response:
         """Return the response of a request that waits for a change: after the change, or when its time is over."""
@@ -186,6 +198,10 @@ class Application:
             running = asyncio.ensure_future(self._health_threads[check].run(respond, self._wsgi, environ))
             self._checks[check, method] = running
         return await asyncio.shield(running)
+
+
+def _is_webhook(scope: Scope) -> bool:
+    return WEBHOOKS.match(scope["raw_path"]) is not None
 
 
 def _is_media(scope: Scope) -> bool:

@@ -1,6 +1,6 @@
 """The threads that run requests: how many requests may wait for them, and which threads are stuck in a request.
 
-Requests that may wait for another server have a share of the threads, so that others always find a free one.
+Requests that may take long have a share of the threads, so that others always find a free one.
 """
 
 import asyncio
@@ -41,9 +41,25 @@ class RequestThreads:
         Raises:
             TooManyRequestsError: too many requests run or wait.
         """
+        self.admit()
+        return await self.run_admitted(lambda: function(*args, **kwargs))
+
+    def admit(self) -> None:
+        """Count a request that will run or wait.
+
+        Raises:
+            TooManyRequestsError: too many requests run or wait.
+        """
         if not self._free.acquire(blocking=False):
             raise TooManyRequestsError
-        future = self._pool.submit(self._call, lambda: function(*args, **kwargs))
+
+    def dismiss(self) -> None:
+        """Forget a request that was admitted and will not run."""
+        self._free.release()
+
+    async def run_admitted(self, function: Callable[[], Result]) -> Result:
+        """Call the function of a request that was admitted in a thread, and return its result."""
+        future = self._pool.submit(self._call, function)
         # A thread may be busy for longer than its client waits, so the future counts, and not this coroutine.
         future.add_done_callback(lambda _future: self._free.release())
         return await asyncio.wrap_future(future)
@@ -63,15 +79,15 @@ class RequestThreads:
 
 
 class Share:
-    """A share of the threads, for requests that may wait for another server. Only the event loop may use it.
+    """A share of the threads, for requests that may take long. Only the event loop may use it.
 
     Args:
-        threads: all threads.
+        threads: all threads, or a larger share of them.
         running: the number of threads that the requests may have at once.
         waiting: the number of requests that may wait for one of these.
     """
 
-    def __init__(self, threads: RequestThreads, running: int, waiting: int) -> None:
+    def __init__(self, threads: "RequestThreads | Share", running: int, waiting: int) -> None:
         self._threads = threads
         self._turns = asyncio.Semaphore(running)
         self._free = running + waiting
@@ -82,18 +98,36 @@ class Share:
         """Call a function in a thread and return its result.
 
         Raises:
-            TooManyRequestsError: too many requests of this kind run or wait.
+            TooManyRequestsError: too many requests of this kind, or of all, run or wait.
+        """
+        self.admit()
+        return await self.run_admitted(lambda: function(*args, **kwargs))
+
+    def admit(self) -> None:
+        """Count a request that will run or wait, also for all threads.
+
+        Raises:
+            TooManyRequestsError: too many requests of this kind, or of all, run or wait.
         """
         if not self._free:
             raise TooManyRequestsError
+        self._threads.admit()
         self._free -= 1
+
+    def dismiss(self) -> None:
+        """Forget a request that was admitted and will not run."""
+        self._free += 1
+        self._threads.dismiss()
+
+    async def run_admitted(self, function: Callable[[], Result]) -> Result:
+        """Call the function of a request that was admitted in a thread, and return its result."""
         try:
             await self._turns.acquire()
         except BaseException:
-            self._free += 1
+            self.dismiss()
             raise
         # A thread may be busy for longer than its client waits, so the task counts, and not this coroutine.
-        running = asyncio.ensure_future(self._threads.run(function, *args, **kwargs))
+        running = asyncio.ensure_future(self._threads.run_admitted(function))
         running.add_done_callback(self._release)
         return await asyncio.shield(running)
 

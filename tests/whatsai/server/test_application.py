@@ -12,10 +12,10 @@ from whatsai.server.application import FILE_BYTES, MEDIA_READERS, Application
 from whatsai.server.request_body import SpoolSpace
 
 
-def scope(path: str) -> dict[str, Any]:
+def scope(path: str, method: str = "GET") -> dict[str, Any]:
     return {
         "type": "http",
-        "method": "GET",
+        "method": method,
         "path": path,
         "raw_path": path.encode(),
         "query_string": b"",
@@ -206,7 +206,7 @@ class HungBucket:
         return
 
 
-async def get(application: Application, path: str) -> bytes:
+async def get(application: Application, path: str, method: str = "GET") -> bytes:
     sent: list[Any] = []
 
     async def receive() -> dict[str, Any]:
@@ -215,7 +215,7 @@ async def get(application: Application, path: str) -> bytes:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    await application(scope(path), receive, send)
+    await application(scope(path, method), receive, send)
     return b"".join(message.get("body", b"") for message in sent)
 
 
@@ -235,5 +235,48 @@ def test_media_that_hang_leave_threads_to_others(file: str, threads: int) -> Non
         finally:
             bucket.release.set()
         await asyncio.gather(*media)
+
+    asyncio.run(run())
+
+
+class Busy:
+    """A WSGI application whose answers to some paths take until they are released."""
+
+    def __init__(self, *slow: str) -> None:
+        self.slow = slow
+        self.started = threading.Semaphore(0)
+        self.release = threading.Event()
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        if environ["PATH_INFO"] in self.slow:
+            self.started.release()
+            self.release.wait(TIMEOUT)
+        return [b"answered"]
+
+
+@pytest.mark.parametrize(
+    ("slow", "method", "threads", "quick"),
+    [
+        ("/api/v1/conversations/", "GET", 6, ("/webhooks/evolution/x", "//webhooks/evolution/x")),
+        ("/admin/login/", "POST", 1, ("/webhooks/evolution/x", "/api/v1/conversations/", "/admin/")),
+    ],
+)
+def test_slow_requests_leave_threads_to_others(slow: str, method: str, threads: int, quick: tuple[str, ...]) -> None:
+    """Sixty failed logins at once, each of which hashes a password, kept webhooks waiting for ten seconds."""
+
+    async def run() -> None:
+        busy = Busy(slow)
+        application = Application(busy, 8, 100)
+        requests = [asyncio.create_task(get(application, slow, method)) for _ in range(200)]
+        for _ in range(threads):
+            assert await asyncio.to_thread(busy.started.acquire, timeout=TIMEOUT)
+        try:
+            for path in quick:
+                assert await asyncio.wait_for(get(application, path, "POST"), TIMEOUT / 2) == b"answered"
+        finally:
+            busy.release.set()
+        answers = await asyncio.gather(*requests)
+        assert 0 < answers.count(b"answered") < len(answers)
 
     asyncio.run(run())

@@ -86,3 +86,34 @@ def test_a_share_leaves_threads_to_others_also_when_its_clients_have_gone() -> N
         assert await share.run(int, "2") == 2
 
     asyncio.run(run())
+
+
+def test_shares_of_a_share_count_for_the_limits_of_all() -> None:
+    async def run() -> None:
+        threads, started, release = RequestThreads("test", 4, 6), threading.Semaphore(0), threading.Event()
+        outer = Share(threads, 2, 2)
+        inner = Share(outer, 1, 3)
+
+        def wait() -> bool:
+            started.release()
+            return release.wait(TIMEOUT)
+
+        running = [asyncio.create_task(share.run(wait)) for share in (inner, outer)]
+        waiting = [asyncio.create_task(inner.run(wait)) for _ in range(2)]
+        for _ in running:
+            assert await asyncio.to_thread(started.acquire, timeout=TIMEOUT)
+        for share in (inner, outer):
+            with pytest.raises(TooManyRequestsError):
+                await share.run(release.wait)
+        waiting[0].cancel()  # a client that has gone gives its place in all queues back
+        await asyncio.sleep(0)
+        waiting.append(asyncio.create_task(inner.run(wait)))
+        rest = [asyncio.create_task(threads.run(wait)) for _ in range(2)]
+        for _ in rest:
+            assert await asyncio.to_thread(started.acquire, timeout=TIMEOUT)
+        with pytest.raises(TooManyRequestsError):
+            await threads.run(release.wait)
+        release.set()
+        assert await asyncio.gather(*running, *waiting[1:], *rest) == [True] * 6
+
+    asyncio.run(run())
