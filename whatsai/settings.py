@@ -219,7 +219,7 @@ ALARM_WEBHOOK_URL = env.alarm_webhook_url
 ALARM_CHANNELS = [name for name, is_on in (("email", env.alarm_email), ("webhook", env.alarm_webhook_url)) if is_on]
 ALARM_SILENT_HOURS = env.alarm_silent_hours
 # Seconds between two runs of each regular check; 0 for none.
-MONITORING_CHECKS = {"audit": 60 * env.audit_minutes, "probe": env.probe_seconds if env.probe_url else 0}
+MONITORING_CHECKS = {"audit": 60 * env.audit_minutes, "media": 60, "probe": env.probe_seconds if env.probe_url else 0}
 PROBE_URL = env.probe_url
 EMAIL_HOST, EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD, EMAIL_USE_TLS, EMAIL_USE_SSL = mail_server.options(
     env.email_url

@@ -23,7 +23,8 @@ from conversations.evolution.server_url import is_loopback
 from conversations.webhooks import reachability
 
 TIMEOUT = 10.0  # seconds
-MIN_CERTIFICATE_TIME = dt.timedelta(days=14)
+MIN_CERTIFICATE_TIME = 14 * 24 * 3600.0  # seconds before its end
+MIN_CERTIFICATE_SHARE = 0.25  # of its whole time, as some live for hours only; proxies renew them when a third is left
 HTTPS_PORT = 443
 
 
@@ -107,6 +108,15 @@ def _examine_certificate(url: str) -> Iterator[Finding]:
         ssl.create_default_context().wrap_socket(plain, server_hostname=host) as secure,
     ):
         certificate = secure.getpeercert() or {}
-    left = dt.timedelta(seconds=ssl.cert_time_to_seconds(str(certificate["notAfter"])) - time.time())
-    if left < MIN_CERTIFICATE_TIME:
-        yield warning(_("the certificate of %(host)s ends in %(count)d days") % {"host": host, "count": left.days})
+    begin, end = (ssl.cert_time_to_seconds(str(certificate[name])) for name in ("notBefore", "notAfter"))
+    yield from judge_certificate(host, begin, end, time.time())
+
+
+def judge_certificate(host: str, begin: float, end: float, now: float) -> Iterator[Finding]:
+    """Judge whether a certificate should have been renewed; the three times are seconds since the epoch."""
+    if end - now < min(MIN_CERTIFICATE_TIME, MIN_CERTIFICATE_SHARE * (end - begin)):
+        moment = f"{dt.datetime.fromtimestamp(end, dt.UTC):%Y-%m-%d %H:%M}"
+        yield warning(
+            _("the certificate of %(host)s ends at %(time)s UTC, and was not renewed yet")
+            % {"host": host, "time": moment}
+        )

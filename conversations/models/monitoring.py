@@ -75,7 +75,7 @@ class Turn(models.Model):
 
 
 class CheckResult(models.Model):
-    """The last result of a regular check: of the probe, or of the audit of the cache."""
+    """The last result of a regular check: of the probe, of the audit of the cache, or of the storage of media."""
 
     name = models.CharField(max_length=32, primary_key=True)
     at = models.DateTimeField()

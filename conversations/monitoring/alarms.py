@@ -1,7 +1,8 @@
 """Raises and ends alarms: each once, however many processes there are, and queues messages about them.
 
 An open alarm is a row that a unique constraint permits once. Its messages are queued by the process that sets
-`announced_at`, and those about its end by the process that sets `ended_at`, in the same transaction.
+`announced_at`, and those about its end by the process that sets `ended_at`, in the same transaction. A channel that is
+set up later hears of the alarms that are still open.
 """
 
 import datetime as dt
@@ -41,6 +42,7 @@ def settle(findings: Iterable[Finding], now: dt.datetime) -> None:
             _end(alarm, now)
         elif alarm.announced_at is None and _is_patience_over(alarm, now):
             _announce(alarm, now)
+    _tell_new_channels()
 
 
 def finding_of(alarm: Alarm) -> Finding:
@@ -73,3 +75,14 @@ def _queue(alarm: Alarm, *, is_recovery: bool) -> None:
         AlarmMessage(alarm=alarm, channel=channel, is_recovery=is_recovery) for channel in settings.ALARM_CHANNELS
     ]
     AlarmMessage.objects.bulk_create(messages, ignore_conflicts=True)
+
+
+def _tell_new_channels() -> None:
+    """Queue messages about open alarms that were announced before a channel was set up."""
+    announced = Alarm.objects.filter(ended_at=None).exclude(announced_at=None)
+    for channel in settings.ALARM_CHANNELS:
+        told = AlarmMessage.objects.filter(channel=channel, is_recovery=False, alarm__ended_at=None).values("alarm")
+        messages = [
+            AlarmMessage(alarm=alarm, channel=channel, is_recovery=False) for alarm in announced.exclude(pk__in=told)
+        ]
+        AlarmMessage.objects.bulk_create(messages, ignore_conflicts=True)

@@ -5,6 +5,7 @@ import datetime as dt
 from django.utils import timezone
 
 from conversations.models import ActiveHour, Alarm, IngestCounter, IngestLease, Instance, RefusalMark
+from conversations.monitoring.rules import REFUSED_FOR
 from conversations.monitoring.state import USUAL_DAYS, hour_of
 
 KEPT_ALARMS = dt.timedelta(days=90)
@@ -26,16 +27,21 @@ def remember_activity() -> None:
 def remember_refusals() -> None:
     """Store of which instances the number of refused webhooks has grown since the last call.
 
-    At its first call for an instance, what was refused before is not new.
+    At its first call for an instance, what was refused before is new only if the instance is.
     """
+    now = timezone.now()
     marks = RefusalMark.objects.in_bulk()
     counts = dict(IngestCounter.objects.filter(name="refused").values_list("instance", "value"))
-    unknown = set(Instance.objects.values_list("pk", flat=True)) - marks.keys()
-    new = [RefusalMark(pk=pk, value=counts.get(pk, 0)) for pk in sorted(unknown)]
+    created = Instance.objects.order_by("pk").values_list("pk", "created_at")
+    unknown = {pk: now - at < REFUSED_FOR for pk, at in created if pk not in marks}
+    new = [
+        RefusalMark(pk=pk, value=counts.get(pk, 0), grew_at=now if is_new and counts.get(pk) else None)
+        for pk, is_new in unknown.items()
+    ]
     RefusalMark.objects.bulk_create(new, ignore_conflicts=True)
     grown = [mark for pk, mark in marks.items() if counts.get(pk, 0) != mark.value]
     for mark in grown:
         value = counts.get(mark.pk, 0)
-        mark.grew_at = timezone.now() if value > mark.value else mark.grew_at
+        mark.grew_at = now if value > mark.value else mark.grew_at
         mark.value = value
     RefusalMark.objects.bulk_update(grown, ["value", "grew_at"])

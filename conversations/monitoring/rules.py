@@ -197,6 +197,13 @@ RULES = (
         _("Look whether Redis runs; reads use the database meanwhile."),
     ),
     Rule(
+        "media",
+        _("the files of messages cannot be stored"),
+        0,
+        _check("media"),
+        _("Make room on the disk of MEDIA_DIR, or mend the bucket. Evolution posts again for half an hour."),
+    ),
+    Rule(
         "probe",
         _("the probe fails"),
         0,

@@ -167,7 +167,7 @@ METRICS = (
     Metric(
         "whatsai_check_ok",
         "gauge",
-        "Whether the last run of a regular check found all well: the probe, or the audit of the cache.",
+        "Whether the last run of a regular check found all well: the probe, the audit, or media.",
         _check(lambda _, result: int(result.is_ok)),
         ("check",),
         panel=Panel("Regular checks", "bool_on_off"),

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import connection
 
 from conversations.ingest.inbox.web_background import PeriodicTask
-from conversations.monitoring import alarms, audit, history, memory, probe, sending, turns
+from conversations.monitoring import alarms, audit, history, media, memory, probe, sending, turns
 from logs.periodic import PeriodicThread
 
 STOP_SECONDS = 1.0  # to wait for the end of a thread; what it does is repeated by another process
@@ -64,7 +64,7 @@ def make_threads() -> list[MonitoringThread]:
         Duty("activity", memory.ACTIVITY_SECONDS, memory.remember_activity),
         Duty("history", history.REMEMBER_SECONDS, history.remember),
     ]
-    functions = {"audit": audit.audit, "probe": probe.probe}
+    functions = {"audit": audit.audit, "media": media.check, "probe": probe.probe}
     checks = [Duty(name, seconds, functions[name]) for name, seconds in settings.MONITORING_CHECKS.items() if seconds]
     senders = [
         [Duty(f"send {channel}", sending.SENDING_SECONDS, partial(sending.send_due, channel))]

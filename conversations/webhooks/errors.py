@@ -18,6 +18,7 @@ class ErrorCode(enum.StrEnum):
     LENGTH_REQUIRED = "length_required"
     BODY_TOO_LARGE = "body_too_large"
     DATABASE_UNAVAILABLE = "database_unavailable"
+    MEDIA_UNAVAILABLE = "media_unavailable"
     OVERLOADED = "overloaded"
     FLOODING = "flooding"
     TOO_MANY_INSTANCES = "too_many_instances"
@@ -39,6 +40,7 @@ STATUS = {
     ErrorCode.TOO_MANY_INSTANCES: 429,
     ErrorCode.UNVERIFIED: 429,
     ErrorCode.DATABASE_UNAVAILABLE: 503,
+    ErrorCode.MEDIA_UNAVAILABLE: 503,
     ErrorCode.OVERLOADED: 503,
 }
 
@@ -46,6 +48,7 @@ HEADERS = {
     ErrorCode.UNAUTHORIZED: {"WWW-Authenticate": 'Bearer realm="webhooks"'},
     ErrorCode.METHOD_NOT_ALLOWED: {"Allow": "POST"},
     ErrorCode.DATABASE_UNAVAILABLE: {"Retry-After": "5"},  # seconds
+    ErrorCode.MEDIA_UNAVAILABLE: {"Retry-After": "5"},
     ErrorCode.OVERLOADED: {"Retry-After": "30"},
     ErrorCode.FLOODING: {"Retry-After": "10"},
     ErrorCode.TOO_MANY_INSTANCES: {"Retry-After": "60"},

@@ -16,6 +16,10 @@ from logs.contexts import Context
 from logs.line_limit import line_limit, shorten
 
 logger = Context.WEBHOOK.logger
+NOT_STORED = {
+    ErrorCode.DATABASE_UNAVAILABLE: "the event was not stored; send it again",
+    ErrorCode.MEDIA_UNAVAILABLE: "the event was not stored, because its media cannot be; send it again",
+}
 
 
 @csrf_exempt
@@ -46,11 +50,12 @@ def _receive(request: HttpRequest, name: str, suffix: str, reservation: body.Res
     except WebhookError as error:
         _log_refusal(error)
         return error.response()
-    except (DatabaseError, OSError):  # the database is unavailable, or the disk has no space for media
-        left_out = line_limit.admit(("webhooks", ErrorCode.DATABASE_UNAVAILABLE))
+    except (DatabaseError, OSError) as error:
+        code = ErrorCode.MEDIA_UNAVAILABLE if isinstance(error, OSError) else ErrorCode.DATABASE_UNAVAILABLE
+        left_out = line_limit.admit(("webhooks", code))
         if left_out is not None:
-            logger.exception("Webhook NOT STORED: the sender must retry", extra=left_out)
-        return WebhookError(ErrorCode.DATABASE_UNAVAILABLE, "the event was not stored; send it again").response()
+            logger.exception("Webhook NOT STORED: the sender must retry", extra={"error": code.value, **left_out})
+        return WebhookError(code, NOT_STORED[code]).response()
     logger.debug("Webhook STORED")
     return JsonResponse({"status": "stored", "event": event}, status=202)
 

@@ -36,6 +36,7 @@ class Remedy(NamedTuple):
 _INSTANCE = ("conversations_instance_change", "conversations.view_instance")
 _INGESTION = ("conversations_ingestcounter_changelist", "conversations.view_ingestcounter")
 _CACHE = ("cachelayer_countertotal_changelist", "cachelayer.view_countertotal")
+_ALARMS = ("conversations_alarm_changelist", "conversations.view_alarm")
 REMEDIES = {
     "disconnected": Remedy(*_INSTANCE, _("Open the number"), has_row=True),
     "pairing": Remedy(*_INSTANCE, _("Show the QR code"), has_row=True),
@@ -50,7 +51,8 @@ REMEDIES = {
     ),
     "cache": Remedy(*_CACHE, _("Show the cache")),
     "audit": Remedy(*_CACHE, _("Show the cache")),
-    "probe": Remedy("conversations_alarm_changelist", "conversations.view_alarm", _("Show the alarms")),
+    "media": Remedy(*_ALARMS, _("Show the alarms")),
+    "probe": Remedy(*_ALARMS, _("Show the alarms")),
 }
 
 

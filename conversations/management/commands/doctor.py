@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from conversations.doctor import database, evolution, site, store
+from conversations.doctor import alarms, database, evolution, site, store
 from conversations.doctor.findings import Level
 
 
@@ -13,15 +13,16 @@ class Command(BaseCommand):
     """Prints one line for each finding; exits with status 1 if there is a problem. It changes nothing."""
 
     help = (
-        "Examine the deployment: database, shared store, public address, clocks, disks, workers, Evolution's settings."
+        "Examine the deployment: database, shared store, public address, clocks, disks, workers, Evolution's settings, "
+        "alarms."
     )
     requires_system_checks = ()  # they are findings
 
     def handle(self, *_args: object, **_options: Any) -> None:
         """Print the findings, the worst last."""
-        findings = [*database.examine(), *store.examine(), *site.examine()]
+        findings = [*database.examine(), *store.examine(), *site.examine(), *alarms.examine()]
         if database.is_usable():
-            findings += evolution.examine()
+            findings += [*evolution.examine(), *alarms.examine_messages()]
         order = list(Level)
         for level, text in sorted(findings, key=lambda finding: order.index(finding.level)):
             self.stdout.write(f"{level.word:<8}  {text}")

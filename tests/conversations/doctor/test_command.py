@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
-from conversations.models import Message
+from conversations.models import Alarm, AlarmMessage, Message
 from tests.conversations import rows
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -34,10 +34,12 @@ def test_it_examines_what_runs_here(
     settings: LazySettings, live_server: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings.PUBLIC_URL = live_server.url
+    settings.ALARM_CHANNELS, settings.METRICS_KEY = [], ""
 
     said, _ = examine(capsys)
 
     assert f"ok        the site answers at {live_server.url}" in said
+    assert "warning   nobody hears of alarms" in said
     assert "ok        all migrations have been applied" in said
     if connection.vendor == "postgresql":
         assert "ok        the clocks of the database and of this host agree" in said
@@ -49,6 +51,11 @@ def test_it_examines_what_runs_here(
 @pytest.mark.usefixtures("folders")
 def test_it_finds_what_is_wrong(settings: LazySettings, capsys: pytest.CaptureFixture[str]) -> None:
     settings.PUBLIC_URL = "http://127.0.0.1:9"
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT, settings.ALARM_EMAIL = "127.0.0.1", 9, ["ana@example.com"]
+    settings.ALARM_CHANNELS = ["email"]
+    alarm = Alarm.objects.create(kind="probe")
+    AlarmMessage.objects.create(alarm=alarm, channel="email", is_recovery=False, attempts=1)
     chat = rows.a_chat(rows.an_instance(name="sales", server_url="https://evo.example"))
     for _ in range(5):
         rows.a_message(chat, kind=Message.Kind.IMAGE, media={"mimetype": "image/jpeg"}, timestamp=timezone.now())
@@ -57,6 +64,8 @@ def test_it_finds_what_is_wrong(settings: LazySettings, capsys: pytest.CaptureFi
 
     assert exit_status == 1
     assert "problem   http://127.0.0.1:9 cannot be reached from this host" in said
+    assert "problem   the mail server of EMAIL_URL does not answer, so alarms are not sent: Connection refused" in said
+    assert "problem   1 message about an alarm could not be sent" in said
     assert "problem   evo.example cannot reach http://127.0.0.1:9" in said
     assert "problem   none of the 5 newest media of sales came with its file" in said
     assert said.index("warning ") < said.index("problem ")

@@ -14,6 +14,7 @@ from conversations.ingest.status import Status
 DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 STORE = StoreServer("valkey 9", 2**29, "volatile-lru", 0.0)
 GIGABYTE = findings.GIGABYTE
+DAY = 24 * 3600
 
 
 def a_status(**fields: Any) -> Status:
@@ -37,6 +38,8 @@ def a_status(**fields: Any) -> Status:
         (store.judge_memory(replace(STORE, eviction_policy="noeviction")), Level.WARNING, "noeviction"),
         (site.judge_health("https://x.example", {"status": "degraded"}), Level.WARNING, "degraded"),
         (site.judge_health("https://x.example", ["something", "else"]), Level.PROBLEM, "does not answer as this site"),
+        (site.judge_certificate("x.example", 0, 90 * DAY, 77 * DAY), Level.WARNING, "ends at 1970-04-01 00:00 UTC"),
+        (site.judge_certificate("x.example", 0, DAY, DAY - 1), Level.WARNING, "ends at 1970-01-02 00:00 UTC"),
         (site.judge_host("https://x.example", ["y.example"]), Level.PROBLEM, "add 'x.example'"),
         (site.judge_host("https://x.example", []), Level.PROBLEM, "add 'x.example'"),
         (
@@ -65,6 +68,8 @@ def test_a_healthy_deployment_is_not_blamed() -> None:
         *findings.judge_disk("/media", 50 * GIGABYTE, 100 * GIGABYTE),
         *store.judge_memory(STORE),
         *site.judge_health("https://x.example", {"status": "ok"}),
+        *site.judge_certificate("x.example", 0, 90 * DAY, 60 * DAY),
+        *site.judge_certificate("x.example", 0, DAY / 2, DAY / 3),  # of Caddy's own authority, which live for 12 hours
         *site.judge_host("https://x.example:8443", [".example"]),
         *evolution.judge_addresses("https://inbox.example", ["https://evo.example"]),
         *evolution.judge_ingestion(a_status(waiting=3, late=2.0)),

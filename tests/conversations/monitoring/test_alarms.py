@@ -3,6 +3,7 @@
 import datetime as dt
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from conversations.models import (
     WebhookEvent,
     WebhookSubscription,
 )
-from conversations.monitoring import alarms, attention, audit, memory, rules, sending, state
+from conversations.monitoring import alarms, attention, audit, media, memory, rules, sending, state
 from logs.testing import capture
 from tests.cachelayer.conftest import (
     valkey_server,  # noqa: F401 - pytest finds the imported fixture by name
@@ -63,7 +64,7 @@ def hook(settings: Any) -> Iterator[Receiver]:
 def _settings(settings: Any) -> None:
     settings.ALARM_CHANNELS = list(CHANNELS)
     settings.ALARM_EMAIL = ["ana@example.com", "rui@example.com"]
-    settings.MONITORING_CHECKS = {"audit": 3600, "probe": 60}
+    settings.MONITORING_CHECKS = {"audit": 3600, "media": 60, "probe": 60}
 
 
 def a_number(**fields: Any) -> Instance:
@@ -180,6 +181,22 @@ def test_the_alarm_of_the_change_feed_is_raised_once_and_recovers(
     check_that_it_is_raised_once_and_recovers("feed", end_transaction, mail, hook)
 
 
+def test_the_alarm_of_media_is_raised_once_and_recovers(
+    settings: Any, tmp_path: Path, mail: Receiver, hook: Receiver
+) -> None:
+    folder = tmp_path / "media"
+    folder.touch()  # a file in place of the folder: nothing can be written below it
+    settings.MEDIA_ROOT = folder
+    media.check()
+
+    def make_room() -> None:
+        folder.unlink()
+        media.check()
+        assert list(folder.iterdir()) == []
+
+    check_that_it_is_raised_once_and_recovers("media", make_room, mail, hook)
+
+
 def check_that_it_is_raised_once_and_recovers(
     kind: str, cure: Callable[[], object], mail: Receiver, hook: Receiver
 ) -> None:
@@ -254,10 +271,38 @@ def test_many_alarms_are_one_message(mail: Receiver) -> None:
     assert text_of(message).count("not connected") == 50
 
 
-def test_what_was_refused_before_the_first_evaluation_raises_no_alarm() -> None:
-    metrics.add_to_totals({(a_number().pk, "refused"): 1})
+def test_what_was_refused_long_before_the_first_evaluation_raises_no_alarm() -> None:
+    number = a_number()
+    Instance.objects.filter(pk=number.pk).update(created_at=timezone.now() - HOUR)
+    metrics.add_to_totals({(number.pk, "refused"): 1})
     evaluate()
     assert attention.needs() == []
+
+
+def test_the_first_webhook_of_a_new_number_raises_an_alarm_if_it_is_refused() -> None:
+    metrics.add_to_totals({(a_number().pk, "refused"): 1})
+    evaluate()
+    assert [need.kind for need in attention.needs()] == ["refused"]
+
+
+def test_a_channel_that_is_set_up_later_hears_of_open_alarms_once(
+    settings: Any, mail: Receiver, hook: Receiver
+) -> None:
+    settings.ALARM_CHANNELS = ["webhook"]
+    cure = drop()
+    evaluate()
+    sending.send_due("webhook")
+    settings.ALARM_CHANNELS = list(CHANNELS)
+    for _ in range(3):
+        evaluate()
+        for channel in CHANNELS:
+            sending.send_due(channel)
+    assert (len(mail.received), len(hook.received)) == (1, 1)
+    cure()
+    evaluate()
+    for channel in CHANNELS:
+        sending.send_due(channel)
+    assert (len(mail.received), len(hook.received)) == (2, 2)
 
 
 @pytest.mark.parametrize("status", [302, 500])

@@ -5,6 +5,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -339,6 +340,22 @@ def test_the_sender_must_retry_if_the_database_fails(
     assert not stored_events()
     metrics.flush()
     assert metrics.totals() == {}
+
+
+@pytest.mark.usefixtures("sales", "reset_counts")
+def test_the_sender_must_retry_if_media_cannot_be_written(
+    post: Post, settings: LazySettings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "media"
+    folder.touch()  # a file in place of the folder: nothing can be written below it
+    settings.MEDIA_ROOT = folder
+    with_media = event()
+    with_media["data"]["message"] = {"imageMessage": {"mimetype": "image/png"}, "base64": "aGVsbG8="}
+    response = post(body=with_media)
+    assert (response.status_code, response.json()["error"]) == (503, "media_unavailable")
+    assert any(record.getMessage().startswith("Webhook NOT STORED") for record in caplog.records)
+    assert post().status_code == 202  # an event without media
+    assert len(stored_events()) == 1
 
 
 def test_a_check_stores_nothing_and_names_the_sender_to_the_web_server(sales: Instance) -> None:
