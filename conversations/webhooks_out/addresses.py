@@ -7,7 +7,7 @@ later.
 """
 
 import asyncio
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
@@ -21,6 +21,13 @@ PORTS = {"http": 80, "https": 443}
 NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
 # All that is assigned to the public internet. Outside are other forms of IPv4 addresses, and networks of one site.
 GLOBAL_UNICAST = IPv6Network("2000::/3")
+# Special networks that Python counts as public, some versions at least.
+REFUSED = (
+    ip_network("192.0.0.0/24"),  # RFC 6890; Oracle's cloud tells secrets there
+    ip_network("168.63.129.16/32"),  # the host of a machine in Azure
+    ip_network("2001::/23"),  # RFC 2928, with the tunnel Teredo, which leads to IPv4 addresses
+    ip_network("2002::/16"),  # 6to4, which leads to IPv4 addresses
+)
 
 
 class AddressRefused(Exception):
@@ -49,10 +56,11 @@ def check_url(url: str) -> SplitResult:
     """
     try:
         parts = urlsplit(url)
-        parts.port  # noqa: B018 - raises ValueError for a wrong port
+        port = parts.port
     except ValueError:
         raise AddressRefused(_("must be a URL such as https://example.com/webhook")) from None
-    if parts.scheme not in PORTS or not parts.hostname or not url.isascii() or not url.isprintable() or " " in url:
+    is_plain = url.isascii() and url.isprintable() and " " not in url
+    if parts.scheme not in PORTS or not parts.hostname or port == 0 or not is_plain:
         raise AddressRefused(_("must be a URL such as https://example.com/webhook"))
     if parts.username is not None or parts.fragment:
         raise AddressRefused(_("must be a URL without credentials and fragment"))
@@ -62,14 +70,14 @@ def check_url(url: str) -> SplitResult:
 def is_public(address: IPv4Address | IPv6Address) -> bool:
     """Return whether an address belongs to the public internet."""
     if isinstance(address, IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
+        inner = address.ipv4_mapped
         if inner is None and address in NAT64:
             inner = IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(inner)
         if address not in GLOBAL_UNICAST:
             return False
-    return address.is_global and not address.is_multicast
+    return address.is_global and not address.is_multicast and not any(address in network for network in REFUSED)
 
 
 def check_address(url: str) -> None:

@@ -38,7 +38,8 @@ def test_an_id_names_the_subscription_and_the_range() -> None:
         "::ffff:10.0.0.1", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "2002:a00:1::1",
         "192.0.2.1", "198.18.0.1", "240.0.0.1", "2001:db8::1",
         "::7f00:1", "::a00:1", "::ffff:0:7f00:1", "64:ff9b:1::7f00:1", "64:ff9b:1:fffe::a9fe:a9fe",
-        "fec0::1", "4000::1",
+        "fec0::1", "4000::1", "192.0.0.1", "192.0.0.192", "168.63.129.16", "::ffff:192.0.0.192", "64:ff9b::a83f:8110",
+        "2001:0:808:808::f7f7:f7f7", "2001:1::1", "2001:20::1", "2002:808:808::1",
     ],
 )  # fmt: skip
 def test_private_addresses_are_refused(address: str) -> None:
@@ -46,7 +47,8 @@ def test_private_addresses_are_refused(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["8.8.8.8", "200.147.3.157", "2606:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8"]
+    "address",
+    ["8.8.8.8", "200.147.3.157", "2606:4700::1111", "2001:200::1", "192.0.1.1", "64:ff9b::808:808", "::ffff:8.8.8.8"],
 )
 def test_public_addresses_are_not(address: str) -> None:
     assert is_public(ip_address(address))
@@ -56,7 +58,7 @@ def test_public_addresses_are_not(address: str) -> None:
     "url",
     [
         "", "x", "ftp://example.com/", "file:///etc/passwd", "http://", "https:///x", "http://user:pw@example.com/",
-        "http://example.com:99999/", "http://example.com/a b", "http://exämple.com/", "http://[::1", "http://a/#x",
+        "http://example.com:99999/", "http://example.com/a b", "http://exämple.com/", "http://[::1", "http://a/#x", "http://example.com:0/",
         "http://example.com/\r\nX: y",
     ],
 )  # fmt: skip
