@@ -37,6 +37,7 @@ def set_up(database: str) -> None:
         "SECRET_KEY": secrets.token_urlsafe(50),
         "DEBUG": "false",
         "HTTPS": "false",
+        "LANGUAGE_CODE": "en",
         "PUBLIC_URL": "http://127.0.0.1:8000",
         "DATABASE_URL": database.format(scratch=scratch),
         "CACHE_PREFIX": f"test-{os.getpid()}",

@@ -7,6 +7,7 @@ value, because values may be secret. `settings.py` reads environment variables o
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
@@ -28,7 +29,24 @@ REDIS_SCHEMES = ("redis", "rediss", "unix")
 WEB_SCHEMES = ("http", "https")
 MIN_SECRET_KEY_CHARS = 50
 MIN_METRICS_KEY_CHARS = 20
+LANGUAGES = ("en", "en-us", "pt-br")
+LOCALE_VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")  # of the machine; the first that is set counts
 URL_FILE = "var/url"  # where `make run` writes the URL of the site that it serves
+
+
+def noop(text: str) -> str:
+    """Mark a text for translation, as Django's `gettext_noop` does, which needs the settings."""
+    return text
+
+
+# What the library that reads variables says.
+LIBRARY_TEXTS = (
+    noop("Environment variable not set."),
+    noop("Not a valid boolean."),
+    noop("Not a valid integer."),
+    noop("Not a valid number."),
+    noop("String does not match expected pattern."),
+)
 
 # Old name of an environment variable → new name. Old names of environment variables work in this release only.
 RENAMED = {
@@ -157,44 +175,44 @@ def read(base_dir: Path = BASE_DIR) -> Environment:
         "allowed_hosts": env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"]),
         "csrf_trusted_origins": env.list("CSRF_TRUSTED_ORIGINS", default=[], validate=_each(_web_url)),
         "cors_allowed_origins": env.list("CORS_ALLOWED_ORIGINS", default=[], validate=_each(_web_url)),
-        "api_rate_limit": env.int("API_RATE_LIMIT", default=6000, validate=validate.Range(min=0)),
-        "api_address_rate_limit": env.int("API_ADDRESS_RATE_LIMIT", default=3000, validate=validate.Range(min=0)),
+        "api_rate_limit": env.int("API_RATE_LIMIT", default=6000, validate=_range(0)),
+        "api_address_rate_limit": env.int("API_ADDRESS_RATE_LIMIT", default=3000, validate=_range(0)),
         "database": database,
         "redis_url": env.str("REDIS_URL", default="", validate=_optional(_redis)),
         "cache_prefix": env.str("CACHE_PREFIX", default="whatsai", validate=validate.Regexp(r"^[\w.-]+$")),
-        "cache_local_mb": env.float("CACHE_LOCAL_MB", default=64.0, validate=validate.Range(min=1)),
+        "cache_local_mb": env.float("CACHE_LOCAL_MB", default=64.0, validate=_range(1)),
         "log_dir": env.path("LOG_DIR", default=base_dir / "var" / "log"),
         "log_level": env.str("LOG_LEVEL", default="INFO", validate=_level),
-        "log_keep": env.int("LOG_KEEP", default=5, validate=validate.Range(min=1, max=1000)),
+        "log_keep": env.int("LOG_KEEP", default=5, validate=_range(1, 1000)),
         "log_console": env.bool("LOG_CONSOLE", default=True),
-        "log_slow_sql_ms": env.float("LOG_SLOW_SQL_MS", default=200.0, validate=validate.Range(min=0)),
+        "log_slow_sql_ms": env.float("LOG_SLOW_SQL_MS", default=200.0, validate=_range(0)),
         "media_dir": env.path("MEDIA_DIR", default=base_dir / "var" / "media"),
         "media_storage_url": env.str("MEDIA_STORAGE_URL", default="", validate=_media_storage),
-        "media_keep_days": env.float("MEDIA_KEEP_DAYS", default=0.0, validate=validate.Range(min=0)),
-        "changes_keep_days": env.float("CHANGES_KEEP_DAYS", default=7.0, validate=validate.Range(min=0.1)),
-        "readings_keep_days": env.float("READINGS_KEEP_DAYS", default=365.0, validate=validate.Range(min=1)),
+        "media_keep_days": env.float("MEDIA_KEEP_DAYS", default=0.0, validate=_range(0)),
+        "changes_keep_days": env.float("CHANGES_KEEP_DAYS", default=7.0, validate=_range(0.1)),
+        "readings_keep_days": env.float("READINGS_KEEP_DAYS", default=365.0, validate=_range(1)),
         # With SQLite, the web process is the only process, so the ingestion must run inside the web process.
         "ingest_in_web_process": env.bool("INGEST_IN_WEB_PROCESS", default=str(database).startswith("sqlite")),
-        "ingest_window": env.float("INGEST_WINDOW", default=1.0, validate=validate.Range(min=0, max=60)),
-        "ingest_interval": env.float("INGEST_INTERVAL", default=0.25, validate=validate.Range(min=0, max=60)),
-        "ingest_queue_limit": env.int("INGEST_QUEUE_LIMIT", default=100_000, validate=validate.Range(min=1)),
-        "ingest_rate_limit": env.float("INGEST_RATE_LIMIT", default=100.0, validate=validate.Range(min=1)),
-        "ingest_keep_days": env.float("INGEST_KEEP_DAYS", default=7.0, validate=validate.Range(min=0)),
-        "ingest_keep_mb": env.int("INGEST_KEEP_MB", default=1024, validate=validate.Range(min=0)),
-        "ingest_pending_days": env.float("INGEST_PENDING_DAYS", default=7.0, validate=validate.Range(min=0.1)),
+        "ingest_window": env.float("INGEST_WINDOW", default=1.0, validate=_range(0, 60)),
+        "ingest_interval": env.float("INGEST_INTERVAL", default=0.25, validate=_range(0, 60)),
+        "ingest_queue_limit": env.int("INGEST_QUEUE_LIMIT", default=100_000, validate=_range(1)),
+        "ingest_rate_limit": env.float("INGEST_RATE_LIMIT", default=100.0, validate=_range(1)),
+        "ingest_keep_days": env.float("INGEST_KEEP_DAYS", default=7.0, validate=_range(0)),
+        "ingest_keep_mb": env.int("INGEST_KEEP_MB", default=1024, validate=_range(0)),
+        "ingest_pending_days": env.float("INGEST_PENDING_DAYS", default=7.0, validate=_range(0.1)),
         "metrics_key": env.str("METRICS_KEY", default="", validate=_optional(_metrics_key)),
         "alarm_email": env.list("ALARM_EMAIL", default=[]),
         "alarm_webhook_url": env.str("ALARM_WEBHOOK_URL", default="", validate=_optional(_web_url)),
-        "alarm_silent_hours": env.int("ALARM_SILENT_HOURS", default=3, validate=validate.Range(min=0, max=24)),
-        "audit_minutes": env.float("AUDIT_MINUTES", default=60.0, validate=validate.Range(min=0)),
+        "alarm_silent_hours": env.int("ALARM_SILENT_HOURS", default=3, validate=_range(0, 24)),
+        "audit_minutes": env.float("AUDIT_MINUTES", default=60.0, validate=_range(0)),
         "probe_url": env.str("PROBE_URL", default="", validate=_optional(_web_url)),
-        "probe_seconds": env.float("PROBE_SECONDS", default=60.0, validate=validate.Range(min=5)),
+        "probe_seconds": env.float("PROBE_SECONDS", default=60.0, validate=_range(5)),
         "email_url": env.str("EMAIL_URL", default="smtp://127.0.0.1:25", validate=_mail_server),
         "email_from": env.str("EMAIL_FROM", default="whatsai@localhost"),
         "public_url": env.str("PUBLIC_URL", default=_default_public_url(env, base_dir), validate=_web_url),
         "webhooks_allow_private": env.bool("WEBHOOKS_ALLOW_PRIVATE", default=False),
         "time_zone": env.str("TIME_ZONE", default="UTC", validate=_time_zone),
-        "language_code": env.str("LANGUAGE_CODE", default="en", validate=validate.OneOf(("en", "en-us", "pt-br"))),
+        "language_code": env.str("LANGUAGE_CODE", default=_default_language(), validate=_language),
     }
     try:
         env.seal()
@@ -204,8 +222,14 @@ def read(base_dir: Path = BASE_DIR) -> Environment:
     return Environment(**values)  # type: ignore[arg-type]  # env.seal() has checked the types of all values
 
 
+def _range(minimum: float, maximum: float | None = None) -> validate.Range:
+    text = _("must be at least {min}.") if maximum is None else _("must be from {min} to {max}.")
+    return validate.Range(min=minimum, max=maximum, error=text)
+
+
 def _join_messages(errors: Any) -> str:
-    return "; ".join(f"{name}: {' '.join(map(str, messages))}" for name, messages in dict(errors).items())
+    """Return one line; the library's own messages, such as "Not a valid integer.", are translated as texts of ours."""
+    return "; ".join(f"{name}: {' '.join(_(str(text)) for text in texts)}" for name, texts in dict(errors).items())
 
 
 def _default_secret_key(base_dir: Path, *, debug: bool) -> dict[str, str]:
@@ -219,14 +243,16 @@ def _default_secret_key(base_dir: Path, *, debug: bool) -> dict[str, str]:
 def _secret_key(value: str) -> None:
     if len(value) < MIN_SECRET_KEY_CHARS:
         raise ValidationError(
-            f"must be a random text of at least {MIN_SECRET_KEY_CHARS} characters (only DEBUG=true has a default)."
+            _("must be a random text of at least %(count)s characters (only DEBUG=true has a default).")
+            % {"count": MIN_SECRET_KEY_CHARS}
         )
 
 
 def _metrics_key(value: str) -> None:
     if len(value) < MIN_METRICS_KEY_CHARS or not value.isascii() or " " in value:
         raise ValidationError(
-            f"must be a random text of at least {MIN_METRICS_KEY_CHARS} ASCII characters, without spaces."
+            _("must be a random text of at least %(count)s ASCII characters, without spaces.")
+            % {"count": MIN_METRICS_KEY_CHARS}
         )
 
 
@@ -243,7 +269,7 @@ def _level(value: str) -> None:
     try:
         levels.number(value)
     except ValueError:
-        raise ValidationError(f"must be one of {', '.join(levels.NAMES.values())}.") from None
+        raise ValidationError(_("must be one of %(names)s.") % {"names": ", ".join(levels.NAMES.values())}) from None
 
 
 def _scheme(*names: str) -> Callable[[str], None]:
@@ -251,9 +277,10 @@ def _scheme(*names: str) -> Callable[[str], None]:
         try:
             scheme = urlsplit(value).scheme
         except ValueError:
-            raise ValidationError("is not a URL; special characters in its parts must be URL-quoted.") from None
+            raise ValidationError(_("is not a URL; special characters in its parts must be URL-quoted.")) from None
         if scheme not in names:
-            raise ValidationError(f"must be a URL that starts with {' or '.join(f'{n}://' for n in names)}.")
+            starts = ", ".join(f"{name}://" for name in names)
+            raise ValidationError(_("must be a URL that starts with one of: %(starts)s.") % {"starts": starts})
 
     return check
 
@@ -262,7 +289,7 @@ def _web_url(value: str) -> None:
     _scheme(*WEB_SCHEMES)(value)
     url = urlsplit(value)
     if not url.hostname:
-        raise ValidationError("must name a host: https://inbox.example.com.")
+        raise ValidationError(_("must name a host: https://inbox.example.com."))
     _check_port(url)
 
 
@@ -283,7 +310,7 @@ def _database(value: str) -> None:
     try:
         dj_database_url.parse(value)
     except ValueError:
-        raise ValidationError("is not a database URL; user, password and name must be URL-quoted.") from None
+        raise ValidationError(_("is not a database URL; user, password and name must be URL-quoted.")) from None
 
 
 def _media_storage(value: str) -> None:
@@ -297,7 +324,7 @@ def _mail_server(value: str) -> None:
     try:
         mail_server.options(value)
     except ValueError:
-        raise ValidationError("must be smtp://user:password@host:587, smtp+tls://… or smtps://…") from None
+        raise ValidationError(_("must be smtp://user:password@host:587, smtp+tls://… or smtps://…")) from None
 
 
 def _redis(value: str) -> None:
@@ -308,21 +335,37 @@ def _redis(value: str) -> None:
     if url.scheme != "unix" and url.path not in ("", "/"):
         numbers.append(url.path[1:])
     if not (url.path.strip("/") if url.scheme == "unix" else url.hostname):
-        raise ValidationError("must name a server: redis://host:6379/0, rediss://host:6380/0 or unix:///path?db=0.")
+        raise ValidationError(_("must name a server: redis://host:6379/0, rediss://host:6380/0 or unix:///path?db=0."))
     if len(numbers) > 1 or not all(number.isdecimal() for number in numbers):
-        raise ValidationError("must name one database by its number: redis://host:6379/0 or unix:///path?db=0.")
+        raise ValidationError(_("must name one database by its number: redis://host:6379/0 or unix:///path?db=0."))
     if not all(name.startswith("ssl_") for name in options):
-        raise ValidationError("may have only the options db and ssl_…; the cache sets all others itself.")
+        raise ValidationError(_("may have only the options db and ssl_…; the cache sets all others itself."))
     _check_port(url)
 
 
 def _check_port(url: SplitResult) -> None:
     try:
-        _ = url.port
+        url.port  # noqa: B018 - raises ValueError for a wrong port
     except ValueError:
-        raise ValidationError("must have a port from 0 to 65535.") from None
+        raise ValidationError(_("must have a port from 0 to 65535.")) from None
+
+
+def read_language() -> str:
+    """Return the language of the installation; what is set may be no language of ours."""
+    return open_env().str("LANGUAGE_CODE", default=_default_language()) or ""
+
+
+def _default_language() -> str:
+    """Return the language of the machine, as its locale says it, if it is Portuguese, and English otherwise."""
+    named = (os.environ.get(name, "") for name in LOCALE_VARIABLES)
+    return "pt-br" if next(filter(None, named), "").lower().startswith("pt") else "en"
+
+
+def _language(value: str) -> None:
+    if value not in LANGUAGES:
+        raise ValidationError(_("must be one of %(names)s.") % {"names": ", ".join(LANGUAGES)})
 
 
 def _time_zone(value: str) -> None:
     if value not in available_timezones():
-        raise ValidationError("must be a time zone of the IANA database, such as America/Sao_Paulo.")
+        raise ValidationError(_("must be a time zone of the IANA database, such as America/Sao_Paulo."))

@@ -6,6 +6,7 @@ After an interrupted creation or installation, the script deletes the virtual en
 """
 
 import fcntl
+import gettext as translations
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from gettext import gettext as _
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,9 +22,6 @@ ROOT = Path(__file__).resolve().parent.parent
 COLLECTING, UNPACKING = "Collecting ", "Installing collected packages"  # the beginnings of lines that pip prints
 PINNED = re.compile(r"^[\w.\[\]-]+==(?!.*win32)", re.MULTILINE)  # a package in a lock file
 LINE_EVERY = 10  # packages, if the output is not a terminal
-PIP_FAILED = "the packages could not be installed; the lines above show the reason. Try again."
-NO_VENV = "this Python cannot create virtual environments: install its venv module (Debian, Ubuntu: apt install"
-NO_VENV += " python3-venv), or choose another Python, 3.11 or newer, with PYTHON=…"
 
 
 def main(arguments: list[str]) -> int:
@@ -37,9 +36,21 @@ def main(arguments: list[str]) -> int:
         with _exclusive_lock(ROOT):
             ensure_venv(venv, lock)
     except (OSError, InstallFailed) as error:
-        print(f"make: {error}", file=sys.stderr)
+        _show(f"make: {error}")
         return 1
     return 0
+
+
+def _speak() -> None:
+    """Use the catalogues of the project, in the language that `LANGUAGE_CODE` or else the machine's locale names."""
+    translations.bindtextdomain("django", str(ROOT / "whatsai" / "locale"))
+    translations.textdomain("django")
+    if os.environ.get("LANGUAGE_CODE") == "pt-br":
+        os.environ["LANGUAGE"] = "pt_BR"
+
+
+def _show(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 class InstallFailed(Exception):
@@ -58,7 +69,8 @@ def ensure_venv(venv: Path, lock: Path | None) -> None:
         _create(venv, unfinished)
     if lock is None or _is_installed(venv, lock):
         return
-    print(f"Installing the packages of {lock.relative_to(ROOT)} into {venv.name} (once) …", file=sys.stderr, flush=True)
+    names = {"lock": lock.relative_to(ROOT), "folder": venv.name}
+    _show(_("Installing the packages of %(lock)s into %(folder)s (once) …") % names)
     unfinished.touch()
     _install(venv, lock)
     _installed_copy(venv, lock).write_bytes(lock.read_bytes())
@@ -67,10 +79,14 @@ def ensure_venv(venv: Path, lock: Path | None) -> None:
 
 def _create(venv: Path, unfinished: Path) -> None:
     if not find_spec("ensurepip"):
-        raise InstallFailed(NO_VENV)
+        text = _(
+            "this Python cannot create virtual environments: install its venv module (Debian, Ubuntu: apt install "
+            "python3-venv), or choose another Python, 3.11 or newer, with PYTHON=…"
+        )
+        raise InstallFailed(text)
     if venv.exists():
         shutil.rmtree(venv)
-    print(f"Creating {venv.name} (once) …", file=sys.stderr, flush=True)
+    _show(_("Creating %(folder)s (once) …") % {"folder": venv.name})
     venv.mkdir()
     unfinished.touch()
     # Run the base interpreter, because the current interpreter may be in the environment that was just removed.
@@ -111,7 +127,7 @@ def _install(venv: Path, lock: Path) -> None:
             sys.stderr.write(text)
             sys.stderr.flush()
     if pip.returncode:
-        raise InstallFailed(PIP_FAILED)
+        raise InstallFailed(_("the packages could not be installed; the lines above show the reason. Try again."))
 
 
 def progress(lines: Iterable[str], total: int, *, is_terminal: bool) -> Iterator[str]:
@@ -123,14 +139,15 @@ def progress(lines: Iterable[str], total: int, *, is_terminal: bool) -> Iterator
             count += 1
             name = line.removeprefix(COLLECTING).partition("==")[0].strip()
             if is_terminal or count in (1, total) or count % LINE_EVERY == 0:
-                yield f"{start}  package {count} of {total}: {name}{end}"
+                text = _("package %(number)s of %(total)s: %(name)s")
+                yield f"{start}  {text % {'number': count, 'total': total, 'name': name}}{end}"
         elif line.startswith(UNPACKING):
-            yield f"{start}  unpacking ...\n"
+            yield f"{start}  {_('unpacking ...')}\n"
 
 
 def _run(command: list[str | Path]) -> None:
     if subprocess.run(command, check=False).returncode:
-        raise InstallFailed(PIP_FAILED)
+        raise InstallFailed(_("the packages could not be installed; the lines above show the reason. Try again."))
 
 
 @contextmanager
@@ -148,4 +165,5 @@ def _exclusive_lock(folder: Path) -> Iterator[None]:
 
 
 if __name__ == "__main__":
+    _speak()
     sys.exit(main(sys.argv[1:]))

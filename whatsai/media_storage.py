@@ -1,5 +1,6 @@
 """Reads `MEDIA_STORAGE_URL`: where media files are stored, if not in the folder `MEDIA_DIR`."""
 
+from gettext import gettext as _
 from importlib.util import find_spec
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -23,16 +24,16 @@ def storage(url: str) -> dict[str, Any]:
         return FOLDER
     parts = urlsplit(url)
     if parts.scheme != SCHEME or not parts.hostname:
-        raise ValueError("must have the form s3://bucket/prefix?endpoint=https://host&region=name")
+        raise ValueError(_("must have the form s3://bucket/prefix?endpoint=https://host&region=name"))
     if parts.username or parts.password or parts.port:
-        raise ValueError("must have no user, password or port; set AWS_ACCESS_KEY_ID, and the port in `endpoint`")
+        raise ValueError(_("must have no user, password or port; set AWS_ACCESS_KEY_ID, and the port in `endpoint`"))
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     if unknown := options.keys() - PARAMETERS.keys():
-        raise ValueError(f"has unknown parameters: {', '.join(sorted(unknown))}")
+        raise ValueError(_("has unknown parameters: %(names)s") % {"names": ", ".join(sorted(unknown))})
     if not options.get("endpoint", "https://").startswith(("https://", "http://")):
-        raise ValueError("has an endpoint that is no http:// or https:// URL")
+        raise ValueError(_("has an endpoint that is no http:// or https:// URL"))
     if find_spec("storages") is None or find_spec("boto3") is None:
-        raise ValueError("needs the package django-storages[s3]")
+        raise ValueError(_("needs the package django-storages[s3]"))
     named = {PARAMETERS[name]: value for name, value in options.items()}
     return {
         "BACKEND": "conversations.media.s3.S3MediaStorage",

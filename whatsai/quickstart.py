@@ -13,6 +13,8 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
+from gettext import gettext as _
+from gettext import ngettext
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,13 +25,14 @@ from django.db import DatabaseError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from logs.file_lock import exclusive_lock
-from whatsai import environment, local_state, private_files
+from whatsai import command_line, environment, local_state, private_files
 from whatsai.server import stop_signals
 
 VAR = environment.VAR
 MAX_PORT = 65535
 WILDCARD_HOSTS = ("", "0.0.0.0", "::")  # noqa: S104 - the addresses are only compared with the option --host
 LOOPBACK = "127.0.0.1"
+MANAGE = ".venv/bin/python manage.py"
 
 
 class StartError(Exception):
@@ -38,18 +41,19 @@ class StartError(Exception):
 
 def main(arguments: Sequence[str]) -> NoReturn:
     """Set up the site, print its addresses and credentials, and replace this process with the web server."""
+    command_line.speak(environment.read_language())
     options = _parser().parse_args(arguments)
     private_files.protect(VAR)
     try:
         listener = listen(options.host, options.port)
-        show("setting up the site …")
+        show(_("setting up the site …"))
         url = local_url(options.host, listener.getsockname()[1])
         state, password = set_up(VAR, local_defaults(options.host, url), demo=options.demo)
         local_state.write(VAR / "url", url + "\n")
     except StartError as error:
         sys.exit(f"make run: {error}")
     except KeyboardInterrupt:
-        sys.exit("\nmake run: stopped during the setup; the next start continues it.")
+        sys.exit("\nmake run: " + _("stopped during the setup; the next start continues it."))
     stop_signals.hold_back()  # until gunicorn handles them; whoever reads the addresses may stop the site at once
     print(welcome(url, state, password), flush=True)
     serve(listener)
@@ -57,13 +61,13 @@ def main(arguments: Sequence[str]) -> NoReturn:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m whatsai.quickstart", description="Set up and serve the site on one machine."
+        prog="python -m whatsai.quickstart", description=_("Set up and serve the site on one machine.")
     )
     parser.add_argument(
-        "--port", type=port_number, default=8000, help="the port to listen on (default 8000; 0: any free port)"
+        "--port", type=port_number, default=8000, help=_("the port to listen on (default 8000; 0: any free port)")
     )
-    parser.add_argument("--host", default=LOOPBACK, help="the address to listen on (default: this machine only)")
-    parser.add_argument("--no-demo", dest="demo", action="store_false", help="do not load the demo")
+    parser.add_argument("--host", default=LOOPBACK, help=_("the address to listen on (default: this machine only)"))
+    parser.add_argument("--no-demo", dest="demo", action="store_false", help=_("do not load the demo"))
     return parser
 
 
@@ -74,7 +78,7 @@ def port_number(text: str) -> int:
         ArgumentTypeError: the text is not a port number.
     """
     if not text.isdecimal() or int(text) > MAX_PORT:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port (0 to {MAX_PORT})")
+        raise argparse.ArgumentTypeError(_("%(text)r is not a port (0 to %(last)s)") % {"text": text, "last": MAX_PORT})
     return int(text)
 
 
@@ -91,8 +95,10 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             other = port + 1 if port < MAX_PORT else port - 1
-            raise StartError(f"port {port} is in use; choose another one, such as: make run PORT={other}") from None
-        raise StartError(f"cannot listen on {host} port {port}: {error.strerror}") from None
+            text = _("port %(port)s is in use; choose another one, such as: make run PORT=%(other)s")
+            raise StartError(text % {"port": port, "other": other}) from None
+        text = _("cannot listen on %(host)s port %(port)s: %(error)s")
+        raise StartError(text % {"host": host, "port": port, "error": error.strerror}) from None
 
 
 def local_url(host: str, port: int) -> str:
@@ -123,11 +129,11 @@ def set_up(var: Path, defaults: dict[str, str], *, demo: bool) -> tuple[local_st
             _set_default_variables(defaults)
             return _set_up_django(var, demo=demo)
     except OSError as error:
-        raise StartError(f"cannot write to {error.filename or var}: {error.strerror}") from None
+        raise _not_writable(error.filename or var, error) from None
     except ImproperlyConfigured as error:
-        raise StartError(f"configuration error: {error}") from None
+        raise StartError(_("configuration error: %(error)s") % {"error": error}) from None
     except DatabaseError as error:
-        raise StartError(f"database error: {' '.join(str(error).split())}") from None
+        raise StartError(_("database error: %(error)s") % {"error": " ".join(str(error).split())}) from None
     except CommandError as error:
         raise StartError(str(error)) from None
 
@@ -143,11 +149,14 @@ def _set_up_django(var: Path, *, demo: bool) -> tuple[local_state.LocalState, st
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "whatsai.settings")
     django.setup()
     if count := _count_migrations():
-        show(f"preparing the database ({count} migrations) …")
+        text = ngettext(
+            "preparing the database (%(count)d migration) …", "preparing the database (%(count)d migrations) …", count
+        )
+        show(text % {"count": count})
     call_command("migrate", verbosity=0, interactive=False)
     state = local_state.ensure_access(var / "local.json")
     if state.demo_due and demo:
-        show("loading the demo (once; ARGS=--no-demo leaves it out) …")
+        show(_("loading the demo (once; ARGS=--no-demo leaves it out) …"))
         call_command("demo", stdout=sys.stderr)
         state = local_state.save(var / "local.json", replace(state, demo_due=False))
     password = local_state.create_password()  # last, because an interrupted set-up would not show it
@@ -177,38 +186,47 @@ def _ensure_writable(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder) as probe:
             probe.write(bytes(4096))
     except OSError as error:
-        raise StartError(f"cannot write to {folder}: {error.strerror}") from None
+        raise _not_writable(folder, error) from None
+
+
+def _not_writable(folder: object, error: OSError) -> StartError:
+    text = _("cannot write to %(folder)s: %(error)s")
+    return StartError(text % {"folder": folder, "error": error.strerror})
 
 
 def _print_waiting() -> None:
-    show("another one is setting up the site; waiting for it …")
+    show(_("another one is setting up the site; waiting for it …"))
 
 
 # --- the server -------------------------------------------------------------------------------------------------------
 def welcome(url: str, state: local_state.LocalState, password: str) -> str:
     """Return the text that `make run` prints: the addresses, the login, and an API request to try."""
-    return f"""
-WhatsAI runs at {url}
-
-  admin     {url}/admin/   {login(password)}
-  API       {url}/api/v1/conversations/
-  API docs  {url}/api/docs/
-  webhook   {url}/webhooks/evolution/<instance name>
-            create its token: .venv/bin/python manage.py webhook_token <instance name>
-
-To list conversations, run in another shell:
-
-  curl -H 'Authorization: Token {state.token}' '{url}/api/v1/conversations/?limit=2'
-
-Ctrl-C stops the server.
-"""
+    name = _("<instance name>")
+    rows = (
+        (_("admin"), f"{url}/admin/   {login(password)}"),
+        (_("API"), f"{url}/api/v1/conversations/"),
+        (_("API docs"), f"{url}/api/docs/"),
+        (_("webhook"), f"{url}/webhooks/evolution/{name}"),
+        ("", _("create its token: %(command)s") % {"command": f"{MANAGE} webhook_token {name}"}),
+    )
+    width = max(len(title) for title, _text in rows)
+    lines = [
+        *("", _("WhatsAI runs at %(url)s") % {"url": url}, ""),
+        *(f"  {title:<{width}}  {text}" for title, text in rows),
+        *("", _("To list conversations, run in another shell:"), ""),
+        f"  curl -H 'Authorization: Token {state.token}' '{url}/api/v1/conversations/?limit=2'",
+        *("", _("Ctrl-C stops the server."), ""),
+    ]
+    return "\n".join(lines)
 
 
 def login(password: str) -> str:
     """Return how to log in to the admin; `password` is "" unless it was created now."""
+    user = local_state.USERNAME
     if password:
-        return f"user {local_state.USERNAME}, password {password} (shown only now)"
-    return f"user {local_state.USERNAME}; to set a new password: .venv/bin/python manage.py changepassword admin"
+        return _("user %(user)s, password %(password)s (shown only now)") % {"user": user, "password": password}
+    command = f"{MANAGE} changepassword {user}"
+    return _("user %(user)s; to set a new password: %(command)s") % {"user": user, "command": command}
 
 
 def serve(listener: socket.socket) -> NoReturn:

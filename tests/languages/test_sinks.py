@@ -14,11 +14,13 @@ SINKS = {
     **dict.fromkeys(("CommandError", "ValidationError", "NotFound", "PermissionDenied", "Conflict", "ParseError"), ""),
     **dict.fromkeys(("AuthenticationFailed", "Http404", "ErrorDetail", "AddressRefused", "InvalidCursor"), ""),
     **dict.fromkeys(("UnknownShapeError", "UnknownEventError", "require_object", "ProbeFailed", "_step", "fill"), ""),
+    **dict.fromkeys(("StartError", "InstallFailed", "ArgumentTypeError"), ""),
     **dict.fromkeys(("message_user", "badge", "ok", "warning", "problem", "write"), ""),
+    "add_argument": "help",
     "display": "description",
     "action": "description",
 }
-FILES = [path for path in files("*.py") if path.name != "environment.py"]
+FILES = list(files("*.py"))
 
 
 def literals(node: ast.expr) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop as noop
 
 from cachelayer.ops.audit import Auditor
 from cachelayer.runtime.runtime import get_runtime
@@ -19,19 +20,19 @@ from cachelayer.stores.base import StoreDown, strip_fingerprint
 class Command(BaseCommand):
     """Compares cached entries with the database; exits with status 1 if a second comparison confirms a difference."""
 
-    help = "Compare a sample of cached entries with the database; exit with status 1 if any differ."
+    help = noop("Compare a sample of cached entries with the database; exit with status 1 if any differ.")
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the command-line options."""
-        parser.add_argument("--sample", type=int, default=1000, help="number of entries (default 1000)")
+        parser.add_argument("--sample", type=int, default=1000, help=_("number of entries (default 1000)"))
         parser.add_argument(
             "--grace",
             type=float,
             default=2.0,
             metavar="SECONDS",
-            help="wait this long before comparing again the entries that differ (default 2)",
+            help=_("wait this long before comparing again the entries that differ (default 2)"),
         )
-        parser.add_argument("--json", action="store_true", help="print JSON")
+        parser.add_argument("--json", action="store_true", help=_("print JSON"))
 
     def handle(self, *_args: object, **options: Any) -> None:
         """Compare a sample of entries, wait, and compare again the entries that differed."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop as noop
 from django.utils.translation import ngettext
 
 from cachelayer import cache
@@ -15,16 +16,19 @@ from cachelayer.runtime.runtime import get_runtime
 class Command(BaseCommand):
     """Clears the cache of all processes. No data is lost, because the next reads load from the database."""
 
-    help = "Invalidate cached entries in all processes."
+    help = noop("Invalidate cached entries in all processes.")
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the command-line options."""
         scope = parser.add_mutually_exclusive_group(required=True)
         scope.add_argument(
-            "pattern", nargs="?", help="glob; removes the entries whose name matches, as 'conversations:instance:7*'"
+            "pattern",
+            nargs="?",
+            metavar="PATTERN",
+            help=_("glob; removes the entries whose name matches, as 'conversations:instance:7*'"),
         )
-        scope.add_argument("--namespace", help="invalidate all entries of this namespace, in one step")
-        scope.add_argument("--all", action="store_true", help="invalidate all entries, in one step")
+        scope.add_argument("--namespace", help=_("invalidate all entries of this namespace, in one step"))
+        scope.add_argument("--all", action="store_true", help=_("invalidate all entries, in one step"))
 
     def handle(self, *_args: object, **options: Any) -> None:
         """Invalidate the chosen entries, and print what was done."""

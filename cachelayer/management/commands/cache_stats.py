@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop as noop
 
 from cachelayer.ops import statistics
 from cachelayer.runtime.metrics import Snapshot
@@ -19,20 +20,20 @@ CLEAR_SCREEN = "\x1b[2J\x1b[H"
 class Command(BaseCommand):
     """Prints the counters summed over all processes; each process adds its counts every two seconds."""
 
-    help = "Show the cache counters of all processes (hits, misses and so on), by namespace and tier."
+    help = noop("Show the cache counters of all processes (hits, misses and so on), by namespace and tier.")
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the command-line options."""
-        parser.add_argument("--json", action="store_true", help="print JSON")
+        parser.add_argument("--json", action="store_true", help=_("print JSON"))
         parser.add_argument(
             "--watch",
             nargs="?",
             type=float,
             const=2.0,
             metavar="SECONDS",
-            help="print again every SECONDS (default 2) until Ctrl-C",
+            help=_("print again every SECONDS (default 2) until Ctrl-C"),
         )
-        parser.add_argument("--reset", action="store_true", help="set the counters to 0 after printing them")
+        parser.add_argument("--reset", action="store_true", help=_("set the counters to 0 after printing them"))
 
     def handle(self, *_args: object, **options: Any) -> None:
         """Print the counters once, or repeatedly with `--watch`."""

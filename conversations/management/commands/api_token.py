@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop as noop
 
 from conversations.models import ApiToken, Instance, Membership, Role, Scope
 
@@ -21,28 +22,35 @@ ALL = "all"
 class Command(BaseCommand):
     """Creates the user if necessary, gives the user a role in instances, issues an API token and prints it."""
 
-    help = "Issue an API token for a user, and create the user if necessary. Or list or revoke the user's tokens."
+    help = noop("Issue an API token for a user, and create the user if necessary. Or list or revoke the user's tokens.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the command-line arguments."""
-        parser.add_argument("user", metavar="USER", help="user name; a new user can call the API but not log in")
+        parser.add_argument("user", metavar="USER", help=_("user name; a new user can call the API but not log in"))
         parser.add_argument(
             "--instance",
             action="append",
             metavar="NAME",
-            help="give the user a role in this instance (repeatable); 'all' for all present instances, "
-            "which is the default for a new user",
+            help=_(
+                "give the user a role in this instance (repeatable); 'all' for all present instances, "
+                "which is the default for a new user"
+            ),
         )
-        parser.add_argument("--role", choices=Role.values, default=Role.AGENT.value, help="the role (default: agent)")
-        parser.add_argument("--name", default="", help="what the token is for")
         parser.add_argument(
-            "--scope", action="append", choices=Scope.values, help="limit the token (repeatable; default: all scopes)"
+            "--role", choices=Role.values, default=Role.AGENT.value, help=_("the role (default: agent)")
         )
-        parser.add_argument("--only", action="append", metavar="NAME", help="limit the token to this instance")
-        parser.add_argument("--days", type=int, metavar="N", help="let the token end after N days (default: never)")
-        parser.add_argument("--list", action="store_true", help="only list the user's tokens")
-        parser.add_argument("--revoke", metavar="HINT", help="only revoke the user's tokens that begin with HINT")
-        parser.add_argument("--json", action="store_true", help="print only one JSON object")
+        parser.add_argument("--name", default="", help=_("what the token is for"))
+        parser.add_argument(
+            "--scope",
+            action="append",
+            choices=Scope.values,
+            help=_("limit the token (repeatable; default: all scopes)"),
+        )
+        parser.add_argument("--only", action="append", metavar="NAME", help=_("limit the token to this instance"))
+        parser.add_argument("--days", type=int, metavar="N", help=_("let the token end after N days (default: never)"))
+        parser.add_argument("--list", action="store_true", help=_("only list the user's tokens"))
+        parser.add_argument("--revoke", metavar="HINT", help=_("only revoke the user's tokens that begin with HINT"))
+        parser.add_argument("--json", action="store_true", help=_("print only one JSON object"))
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django passes positional arguments
         """Issue, list or revoke tokens."""

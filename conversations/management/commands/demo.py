@@ -10,6 +10,7 @@ from typing import Any, TextIO
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop as noop
 from tqdm import tqdm
 
 from conversations.demo import demo_access, demo_clock, desk, generate, scale
@@ -22,33 +23,35 @@ from conversations.models import Conversation, Instance, Message
 class Command(BaseCommand):
     """Posts sample payloads and a history of three instances. A second run with the same options changes no row."""
 
-    help = "Load demo data through the webhook endpoint: every sample payload, then a history of three instances."
+    help = noop("Load demo data through the webhook endpoint: every sample payload, then a history of three instances.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the command-line arguments."""
-        parser.add_argument("--seed", type=int, default=7, help="seed of the generated history (default %(default)s)")
         parser.add_argument(
-            "--conversations", type=int, default=300, help="total of the three instances (default %(default)s)"
+            "--seed", type=int, default=7, help=_("seed of the generated history (default %(default)s)")
         )
         parser.add_argument(
-            "--messages", type=int, default=25, help="average messages per conversation (default %(default)s)"
+            "--conversations", type=int, default=300, help=_("total of the three instances (default %(default)s)")
+        )
+        parser.add_argument(
+            "--messages", type=int, default=25, help=_("average messages per conversation (default %(default)s)")
         )
         parser.add_argument(
             "--end",
             type=_moment,
             metavar="TIME",
-            help="the last events are then, such as 2026-11-20T18:00Z (default: when the demo was first loaded)",
+            help=_("the last events are then, such as 2026-11-20T18:00Z (default: when the demo was first loaded)"),
         )
         parser.add_argument(
-            "--url", help="URL of the server to post to; without it, the events are handled in this process"
+            "--url", help=_("URL of the server to post to; without it, the events are handled in this process")
         )
-        parser.add_argument("--no-samples", action="store_true", help="do not post the sample payloads")
-        parser.add_argument("--quiet", action="store_true", help="show no progress bar")
+        parser.add_argument("--no-samples", action="store_true", help=_("do not post the sample payloads"))
+        parser.add_argument("--quiet", action="store_true", help=_("show no progress bar"))
         parser.add_argument(
             "--scale",
             type=int,
             metavar="N",
-            help="instead, insert N messages directly into the tables, without the endpoint",
+            help=_("instead, insert N messages directly into the tables, without the endpoint"),
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -94,10 +97,10 @@ def _moment(text: str) -> int:
     try:
         moment = dt.datetime.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time in ISO 8601") from None
+        raise argparse.ArgumentTypeError(_("%(text)r is not a time in ISO 8601") % {"text": text}) from None
     aware = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
     if aware > dt.datetime.now(dt.UTC):
-        raise argparse.ArgumentTypeError(f"{text!r} is in the future")
+        raise argparse.ArgumentTypeError(_("%(text)r is in the future") % {"text": text})
     return int(aware.timestamp()) * demo_clock.SECOND
 
 

@@ -4,6 +4,7 @@ import sys
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from django.utils.translation import gettext_noop as noop
 
 from conversations.doctor import alarms, database, evolution, site, store
 from conversations.doctor.findings import Level
@@ -12,7 +13,7 @@ from conversations.doctor.findings import Level
 class Command(BaseCommand):
     """Prints one line for each finding; exits with status 1 if there is a problem. It changes nothing."""
 
-    help = (
+    help = noop(
         "Examine the deployment: database, shared store, public address, clocks, disks, workers, Evolution's settings, "
         "alarms."
     )

@@ -10,6 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop as noop
 from django.utils.translation import ngettext
 
 from conversations import startup
@@ -23,24 +24,24 @@ NICE = 10  # niceness of a worker, so that web processes on the same host go fir
 class Command(BaseCommand):
     """Applies events until SIGTERM or Ctrl-C, then finishes the current batch. Options select other actions."""
 
-    help = "Apply stored webhook events until stopped. Several workers may run, also on several hosts."
+    help = noop("Apply stored webhook events until stopped. Several workers may run, also on several hosts.")
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the command-line options."""
         action = parser.add_mutually_exclusive_group()
-        action.add_argument("--drain", action="store_true", help="apply all stored events, then exit")
+        action.add_argument("--drain", action="store_true", help=_("apply all stored events, then exit"))
         action.add_argument(
-            "--status", action="store_true", help="show waiting and failed events, progress of imports, and counters"
+            "--status", action="store_true", help=_("show waiting and failed events, progress of imports, and counters")
         )
         action.add_argument(
             "--replay",
             nargs="*",
             metavar="ID",
             type=int,
-            help="apply these events again; without IDs, all failed events",
+            help=_("apply these events again; without IDs, all failed events"),
         )
         parser.add_argument(
-            "--nice", type=int, default=NICE, help="niceness of the worker process (default %(default)s)"
+            "--nice", type=int, default=NICE, help=_("niceness of the worker process (default %(default)s)")
         )
 
     def handle(self, *_args: object, **options: Any) -> None:

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop as noop
 
 from conversations.monitoring.files import files
 
@@ -11,13 +13,18 @@ from conversations.monitoring.files import files
 class Command(BaseCommand):
     """Writes the files that are made from the tables of metrics and alarm rules."""
 
-    help = "Write a dashboard for Grafana and alerts for Prometheus, which fit this version."
+    help = noop("Write a dashboard for Grafana and alerts for Prometheus, which fit this version.")
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the command-line arguments."""
         parser.add_argument(
-            "folder", nargs="?", type=Path, default=Path("docs/monitoring"), help="default: %(default)s"
+            "folder",
+            nargs="?",
+            metavar="FOLDER",
+            type=Path,
+            default=Path("docs/monitoring"),
+            help=_("default: %(default)s"),
         )
 
     def handle(self, *_args: object, **options: Any) -> None:

@@ -6,6 +6,8 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop as noop
 
 from conversations.doctor import database, restored
 from conversations.doctor.findings import Finding, Level
@@ -14,7 +16,7 @@ from conversations.doctor.findings import Finding, Level
 class Command(BaseCommand):
     """Examines the database and the media of its settings; exits with status 1 if there is a problem."""
 
-    help = (
+    help = noop(
         "Examine a restored copy: run this with DATABASE_URL and MEDIA_DIR of the copy, and with REDIS_URL empty. It "
         "changes nothing."
     )
@@ -22,11 +24,14 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the command-line options."""
         parser.add_argument(
-            "--conversations", type=int, default=1000, help="compare so many with their messages (default %(default)s)"
+            "--conversations",
+            type=int,
+            default=1000,
+            help=_("compare so many with their messages (default %(default)s)"),
         )
-        parser.add_argument("--media", type=int, default=1000, help="read so many files (default %(default)s)")
+        parser.add_argument("--media", type=int, default=1000, help=_("read so many files (default %(default)s)"))
         parser.add_argument(
-            "--max-age", type=float, metavar="HOURS", help="the newest message must have been received since then"
+            "--max-age", type=float, metavar="HOURS", help=_("the newest message must have been received since then")
         )
 
     def handle(self, *_args: object, **options: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop as noop
 
 from conversations.evolution.server_url import normalize_server_url, server_key
 from conversations.models import Instance
@@ -29,27 +30,31 @@ HISTORY_SETTINGS = {
 class Command(BaseCommand):
     """Creates an instance if necessary, issues a webhook token for the instance, and prints the token."""
 
-    help = (
+    help = noop(
         "Issue a webhook token for an instance, create the instance if necessary, and print the settings for Evolution."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the command-line arguments."""
-        parser.add_argument("instance", metavar="INSTANCE", help="the instance's name in Evolution")
+        parser.add_argument("instance", metavar="INSTANCE", help=_("the instance's name in Evolution"))
         parser.add_argument(
             "--server",
             metavar="URL",
-            help=f"URL of its Evolution server, or {NO_SERVER!r}; required if the name exists on several servers",
+            help=_("URL of its Evolution server, or 'none'; required if the name exists on several servers"),
         )
         parser.add_argument(
             "--for-server",
             action=argparse.BooleanOptionalAction,
-            help="whether the token is valid for every instance of the server, for Evolution's global webhook; without"
-            " this option, nothing changes",
+            help=_(
+                "whether the token is valid for every instance of the server, for Evolution's global webhook; without"
+                " this option, nothing changes"
+            ),
         )
-        parser.add_argument("--no-media", action="store_true", help="do not let webhooks contain media files")
-        parser.add_argument("--revoke-old", action="store_true", help="revoke the old token now instead of in an hour")
-        parser.add_argument("--json", action="store_true", help="print only one JSON object")
+        parser.add_argument("--no-media", action="store_true", help=_("do not let webhooks contain media files"))
+        parser.add_argument(
+            "--revoke-old", action="store_true", help=_("revoke the old token now instead of in an hour")
+        )
+        parser.add_argument("--json", action="store_true", help=_("print only one JSON object"))
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django passes positional arguments
         """Issue a webhook token and print it with the settings for Evolution."""

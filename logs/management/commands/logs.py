@@ -15,6 +15,8 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop as noop
 
 from logs import levels
 from logs.contexts import Context
@@ -28,7 +30,7 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 class Command(BaseCommand):
     """Shows the log files in `LOG_DIR`."""
 
-    help = (
+    help = noop(
         "Show log records, filtered by context, level, time, request or text; -f also shows new records as they come."
     )
     requires_system_checks = ()
@@ -41,23 +43,27 @@ class Command(BaseCommand):
             action="append",
             type=_context,
             metavar="CONTEXT",
-            help="only this context; may be repeated",
+            help=_("only this context; may be repeated"),
         )
-        parser.add_argument("-l", "--level", type=_level, default=0, help="only this level and above, such as warn")
+        parser.add_argument("-l", "--level", type=_level, default=0, help=_("only this level and above, such as warn"))
         parser.add_argument(
             "--since",
             type=_since,
             default=0.0,
             metavar="TIME",
-            help="only since this time: 10m, 2h, 3d, or an ISO date",
+            help=_("only since this time: 10m, 2h, 3d, or an ISO date"),
         )
-        parser.add_argument("--request", metavar="ID", help="only records of this request (X-Request-ID)")
+        parser.add_argument("--request", metavar="ID", help=_("only records of this request (X-Request-ID)"))
         parser.add_argument(
-            "-g", "--grep", type=_pattern, metavar="REGEX", help="only records with a match in the message or a field"
+            "-g",
+            "--grep",
+            type=_pattern,
+            metavar="REGEX",
+            help=_("only records with a match in the message or a field"),
         )
-        parser.add_argument("-n", "--lines", type=_count, metavar="N", help="only the last N records (0: none)")
-        parser.add_argument("-f", "--follow", action="store_true", help="show new records until Ctrl-C")
-        parser.add_argument("--json", action="store_true", help="print the JSON lines of the files")
+        parser.add_argument("-n", "--lines", type=_count, metavar="N", help=_("only the last N records (0: none)"))
+        parser.add_argument("-f", "--follow", action="store_true", help=_("show new records until Ctrl-C"))
+        parser.add_argument("--json", action="store_true", help=_("print the JSON lines of the files"))
 
     def handle(self, *_args: object, **options: Any) -> None:
         """Show the records in the log files; with `--follow`, then show new records as they are added."""
@@ -121,14 +127,16 @@ def _context(text: str) -> Context:
     try:
         return Context(text.lower())
     except ValueError:
-        raise ArgumentTypeError(f"{text!r} is not a context; use one of {', '.join(Context)}") from None
+        reason = _("%(text)r is not a context; use one of %(names)s") % {"text": text, "names": ", ".join(Context)}
+        raise ArgumentTypeError(reason) from None
 
 
 def _level(text: str) -> int:
     try:
         return levels.number(text)
-    except ValueError as error:
-        raise ArgumentTypeError(str(error)) from None
+    except ValueError:
+        names = {"text": text, "names": ", ".join(levels.NAMES.values())}
+        raise ArgumentTypeError(_("%(text)r is not a level; use one of %(names)s") % names) from None
 
 
 def _since(text: str) -> float:
@@ -139,12 +147,12 @@ def _since(text: str) -> float:
             return max(0.0, time.time() - int(ago[1]) * SECONDS[ago[2]])
         return dt.datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError):
-        raise ArgumentTypeError(f"{text!r} is not a time such as 10m, 2h or an ISO date") from None
+        raise ArgumentTypeError(_("%(text)r is not a time such as 10m, 2h or an ISO date") % {"text": text}) from None
 
 
 def _count(text: str) -> int:
     if not text.isdecimal():
-        raise ArgumentTypeError(f"{text!r} is not a number of lines")
+        raise ArgumentTypeError(_("%(text)r is not a number of lines") % {"text": text})
     return min(int(text), sys.maxsize)
 
 
@@ -152,4 +160,5 @@ def _pattern(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text, re.IGNORECASE)
     except re.error as error:
-        raise ArgumentTypeError(f"{text!r} is not a regular expression: {error}") from None
+        reason = _("%(text)r is not a regular expression: %(error)s") % {"text": text, "error": error}
+        raise ArgumentTypeError(reason) from None
