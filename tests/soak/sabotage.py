@@ -40,7 +40,7 @@ def claim_versions_late() -> None:
         sequence, value = runtime.local.sequence(), load()
         with suppress(StoreDown, StoreFull):
             states, _ = runtime.store.claim_versions(entry_key.all_tags, "", 0)
-            self._fill([(key, entry_key, states, value)], sequence)
+            self._entries.fill([(key, entry_key, states, value)], sequence)
         return value
 
     Reader._load_and_fill = load_and_fill  # type: ignore[method-assign]  # noqa: SLF001 - sabotage patches this method

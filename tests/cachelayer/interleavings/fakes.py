@@ -18,7 +18,8 @@ from cachelayer import cache
 from cachelayer.background import recovery
 from cachelayer.orm import managers
 from cachelayer.protocol.entries import LookupStatus
-from cachelayer.read import reader
+from cachelayer.read import entries, reader
+from cachelayer.read.entries import Entries
 from cachelayer.runtime import circuit_breaker, local_cache, runtime, single_flight
 from cachelayer.write import intents, outbox, transactions
 from conversations.models import Instance
@@ -71,9 +72,8 @@ def install_fakes(*, polls: int = 0) -> Iterator[CurrentSystem]:
         patch.setattr(runtime, "LocalCache", SteppedLocalCache)
         patch.setattr(runtime, "SingleFlight", ObservedSingleFlight)
         patch.setattr(intents, "token", lambda: current.get().new_write_id())
-        patch.setattr(reader, "random", SimpleNamespace(uniform=lambda _least, _most: 1))
-        lookup_many = _observe_result(current, reader.Reader._lookup_many)  # noqa: SLF001 - no public method returns the results of lookups
-        patch.setattr(reader.Reader, "_lookup_many", lookup_many)
+        patch.setattr(entries, "random", SimpleNamespace(uniform=lambda _least, _most: 1))
+        patch.setattr(Entries, "lookup_many", _observe_result(current, Entries.lookup_many))
         patch.setattr(circuit_breaker, "FAILURES", 1)
         with _without_overhead():
             yield current
@@ -101,7 +101,8 @@ def _fake_threads(patch: pytest.MonkeyPatch, current: CurrentSystem, polls: int)
         patch.setattr(module, "monotonic", clock)
     patch.setattr(intents, "sleep", lambda seconds: current.get().sleep(seconds))
     patch.setattr(reader, "monotonic", observed_clock)
-    patch.setattr(reader, "time", SimpleNamespace(time=clock, sleep=lambda _: step("poll")))
+    patch.setattr(reader, "time", SimpleNamespace(sleep=lambda _: step("poll")))
+    patch.setattr(entries, "time", SimpleNamespace(time=clock))
 
 
 def _fake_database(patch: pytest.MonkeyPatch) -> None:
@@ -143,7 +144,7 @@ def _interruptible(release: Callable[[Any], None]) -> Callable[[Any], None]:
 
 
 def _observe_result(current: CurrentSystem, lookup_many: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap `Reader._lookup_many`: only its result counts as observed, because readers use nothing else of a lookup."""
+    """Wrap `Entries.lookup_many`: only its result counts as observed, because readers use nothing else of a lookup."""
 
     def observed(*args: Any) -> Any:
         observations = running_actor().observations

@@ -53,7 +53,7 @@ def _version_after_the_load(patch: pytest.MonkeyPatch) -> None:
     def load_and_fill(self: Any, key: Hashable, wanted: EntryKey, load: Callable[[], Any]) -> Any:
         sequence, value = self._runtime.local.sequence(), load()
         states, _ = self._runtime.store.claim_versions(wanted.all_tags, "", 0)
-        self._fill([(key, wanted, states, value)], sequence)
+        self._entries.fill([(key, wanted, states, value)], sequence)
         return value
 
     patch.setattr(Reader, "_load_and_fill", load_and_fill)

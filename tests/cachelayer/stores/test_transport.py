@@ -18,6 +18,7 @@ from tests.cachelayer.test_faults import a_replica
 from tests.valkey import Valkey
 from tests.waiting import wait_until
 
+PATIENCE = 60.0  # seconds
 ECHO = Script("return ARGV[1]")
 WRITE = Script("#!lua flags=allow-oom\nreturn redis.call('SET', KEYS[1], ARGV[1])")
 WRITE_AGAIN = Script("#!lua flags=allow-oom\nreturn redis.call('SET', KEYS[1], 'again')")
@@ -109,7 +110,12 @@ def test_a_paused_server_is_slow_and_its_late_replies_are_discarded(
 
 
 def test_concurrent_commands_share_few_connections(transport: RedisTransport, valkey_server: Valkey) -> None:
-    """If each of 100 threads opened its own connection simultaneously, many threads would get no reply in time."""
+    """If each of 100 threads opened its own connection simultaneously, many threads would get no reply in time.
+
+    The test counts connections, so its time-outs are long: on a busy machine, few connections may be slow as well.
+    """
+    pool = transport._pool  # noqa: SLF001 - no public method changes the time-outs
+    pool.connection_kwargs |= dict.fromkeys(("socket_timeout", "socket_connect_timeout"), PATIENCE)
     thread_count, before = 100, valkey_server.client.info("stats")["total_connections_received"]
     barrier = threading.Barrier(thread_count)
 
