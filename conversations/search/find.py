@@ -16,6 +16,7 @@ from typing import Any
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
 from django.db.models import BooleanField, Case, Q, QuerySet, Value, When
+from django.db.models.functions import Left
 
 from cachelayer import Page, cache
 from conversations.db import page_bytes
@@ -26,11 +27,12 @@ from conversations.models.conversation import LATEST_FIRST as LATEST_CONVERSATIO
 from conversations.models.instance_scoped import Instances, InstanceScopedManager, instance_pks, scope
 from conversations.models.message import LATEST_FIRST as LATEST_MESSAGE_FIRST
 from conversations.search.buckets import bucket, span
-from conversations.search.folding import INDEXED_CHARS, fold
+from conversations.search.folding import fold
 from conversations.search.lexemes import CONTACTS, GROUPS, MESSAGES, Index, Matches
 from conversations.search.query import Alternatives, Query
 
 SAMPLE = 200  # rows that tell how frequent a search is
+SAMPLE_CHARS = 1_000  # of each: folding the longest texts whole would take a second, in which other threads wait
 FREQUENT = 5  # matching rows among these with which reading in order is expected to find a page in the first step
 # For each step: the number of matching rows that are sorted, and the number of rows that are read in order.
 STEPS = ((2_000, 5_000), (10_000, 10_000))
@@ -183,7 +185,7 @@ def message_pks(query: Query, instances: Instances, *, cursor: str = "", limit: 
         return found
     every = Message.objects.filter(MESSAGES.condition)
     texts = scoped.filter(after(Message, order, cursor), MESSAGES.condition).order_by(*order)
-    sample = _Sample(query.texts, texts.values_list("text", flat=True)[:SAMPLE])
+    sample = _Sample(query.texts, texts.values_list(Left("text", SAMPLE_CHARS), flat=True)[:SAMPLE])
     is_one_word = sample.rarest == query.texts
     high, low = bucket(newest), bucket(oldest)
     size, most, is_rare = 1, high - low + 1, not sample.is_frequent
@@ -251,7 +253,7 @@ class _Sample:
         self.rarest, self.is_frequent = alternatives, False
         if len(alternatives) > 1:  # the forms of a number
             return
-        folded = [f" {fold(text[:INDEXED_CHARS])} " for text in texts]
+        folded = [f" {fold(text)} " for text in texts]
         parts = {word: f" {word.text}" if word.is_prefix else f" {word.text} " for word in alternatives[0]}
         counts = {word: sum(part in text for text in folded) for word, part in parts.items()}
         self.rarest = ((min(counts, key=lambda word: (counts[word], -len(word.text))),),)

@@ -14,6 +14,7 @@ from conversations.models.message import LATEST_FIRST
 from conversations.search import find
 from conversations.search.buckets import DAYS, bucket
 from conversations.search.find import find_contacts, find_conversations, find_messages
+from conversations.search.folding import fold
 from conversations.search.lexemes import CONTACTS, MAX_INDEXED_INSTANCES, MESSAGES, Matches
 from conversations.search.query import parse
 from tests.conversations.rows import NOON, a_chat, a_contact, a_group, a_message, an_instance
@@ -340,6 +341,21 @@ def test_rows_that_are_read_in_order_match_like_those_from_the_index(
             found = by_index[model]
             limit = max(len(found), 1)  # reading in order succeeds only if it fills the page
             assert set(pks(words, scope, limit=limit)) == found, model
+
+
+def test_the_frequency_of_a_word_is_estimated_from_a_part_of_long_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    folded: list[str] = []
+
+    def fold_and_note(text: str) -> str:
+        folded.append(text)
+        return fold(text)
+
+    monkeypatch.setattr(find, "fold", fold_and_note)
+    chat = a_chat(an_instance())
+    for _ in range(3):
+        a_message(chat, text="açúcar " * 9_000)
+    assert len(find.message_pks(parse("açúcar"), None, limit=5)) == 3
+    assert 0 < sum(map(len, folded)) <= 3 * find.SAMPLE_CHARS
 
 
 def test_a_cursor_of_another_list_is_refused() -> None:
