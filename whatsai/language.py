@@ -14,6 +14,13 @@ from django.utils.cache import patch_vary_headers
 TRANSLATED = ("text/html", "application/problem+json")  # the types of content that contain translated text
 
 
+def of_client(accept_language: str) -> translation.override:
+    """Return a context in the language of a client, for answers that the server gives without Django."""
+    request = HttpRequest()
+    request.META["HTTP_ACCEPT_LANGUAGE"] = accept_language
+    return translation.override(translation.get_language_from_request(request))
+
+
 def middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
     """Activate the language of each request, and name it in the answer."""
 

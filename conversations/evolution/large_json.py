@@ -266,7 +266,7 @@ class _Decoder:
             value = item[1] if isinstance(item, tuple) else item
             count += not isinstance(value, int | float)
             if self._is_limited and count > MAX_ITEMS:
-                raise TooManyItemsError(f"a large array or object has more than {MAX_ITEMS} items")
+                raise TooManyItemsError
             yield item
 
 

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext_noop as _
 
 from conversations.ingest import metrics
 from conversations.models import Instance
@@ -22,7 +23,7 @@ from logs.line_limit import shorten
 
 _BEARER = re.compile(r"(?:^|,)\s*bearer\s+([^\s,]+)", re.IGNORECASE)
 # The names of the places are not written as in a request, because the redaction of logs would mask what follows them.
-HOW_TO_SEND = (
+HOW_TO_SEND = _(
     "no token; send it in the header Authorization as a Bearer token, in the header X-Webhook-Token, or in the URL's"
     " parameter named token"
 )
@@ -45,17 +46,16 @@ def authenticate(request: HttpRequest, name: str) -> Instance:
     if sender := _find_sender(candidates, digests):
         return sender
     if not candidates:
-        raise WebhookError(
-            ErrorCode.UNKNOWN_INSTANCE, f"no instance is named {shorten(name)!r}; `manage.py webhook_token` creates it"
-        )
-    raise _refusal(candidates, f"not a valid webhook token of instance {shorten(name)!r}")
+        text = _("no instance is named %(name)r; `manage.py webhook_token` creates it")
+        raise WebhookError(ErrorCode.UNKNOWN_INSTANCE, text, name=shorten(name))
+    raise _refusal(candidates, _("not a valid webhook token of instance %(name)r"), name=shorten(name))
 
 
-def _refusal(candidates: Iterable[Instance], detail: str) -> WebhookError:
+def _refusal(candidates: Iterable[Instance], text: str, **values: object) -> WebhookError:
     """Count a request without a valid token for each instance that it may be meant for, and return its error."""
     for instance in candidates:
         metrics.increment(instance.pk, "refused")
-    return WebhookError(ErrorCode.UNAUTHORIZED, detail)
+    return WebhookError(ErrorCode.UNAUTHORIZED, text, **values)
 
 
 def request_tokens(request: HttpRequest) -> list[str]:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.translation import gettext_noop as _
 
 from conversations.evolution import large_json
 from conversations.evolution.json_numbers import MAX_DIGITS, parse_float, parse_int, reject_constant
@@ -26,7 +27,7 @@ MAX_BYTES = 100 * 1024 * 1024  # a history import or a long video arrives in one
 CHUNK_BYTES = 1024 * 1024  # maximum bytes per read from the request
 # The web server sets this WSGI variable to ask whether it should receive the rest of a large body; see `views.py`.
 CHECK_ONLY = "webhooks.check_only"
-TOO_DEEP = "the body is nested too deeply"
+TOO_DEEP = _("the body is nested too deeply")
 
 MAX_VALUES = 2_500_000  # names and values in one body, about those of 80,000 messages
 MEMORY_BUDGET = 540 * 1024 * 1024  # estimated bytes of memory for the bodies that this process decodes at once
@@ -91,7 +92,7 @@ class MemoryBudget:
             is_large = reservation.size + count > self.limit // LARGE_SHARE
             has_other = is_large and self._large.get(reservation.sender, reservation) is not reservation
             if has_other or count > self._free:
-                raise WebhookError(ErrorCode.OVERLOADED, "too many large bodies at once; send it again later")
+                raise WebhookError(ErrorCode.OVERLOADED, _("too many large bodies at once; send it again later"))
             if is_large:
                 self._large[reservation.sender] = reservation
             self._free -= count
@@ -130,7 +131,8 @@ def read(request: HttpRequest, reservation: Reservation, limit: int = MAX_BYTES)
             raise _too_large(limit)
         _reserve(reservation, size)
     if size < len(raw):
-        raise WebhookError(ErrorCode.INCOMPLETE_BODY, f"received {size} of {length} bytes")
+        text = _("received %(size)s of %(length)s bytes")
+        raise WebhookError(ErrorCode.INCOMPLETE_BODY, text, size=size, length=length)
     return raw
 
 
@@ -153,18 +155,19 @@ def _byte_source(request: HttpRequest, length: int | None) -> Callable[[int], by
     if request.META.get("wsgi.input_terminated"):
         read_stream: Callable[[int], bytes] = request.META["wsgi.input"].read
         return read_stream
-    raise WebhookError(ErrorCode.LENGTH_REQUIRED, "send a valid Content-Length")
+    raise WebhookError(ErrorCode.LENGTH_REQUIRED, _("send a valid Content-Length"))
 
 
 def _read_chunk(read_bytes: Callable[[int], bytes]) -> bytes:
     try:
         return read_bytes(CHUNK_BYTES)
     except Exception as error:  # WSGI servers raise different exceptions for lost connections and malformed chunks
-        raise WebhookError(ErrorCode.INCOMPLETE_BODY, f"the body could not be read: {type(error).__name__}") from error
+        text = _("the body could not be read: %(error)s")
+        raise WebhookError(ErrorCode.INCOMPLETE_BODY, text, error=type(error).__name__) from error
 
 
 def _too_large(limit: int) -> WebhookError:
-    return WebhookError(ErrorCode.BODY_TOO_LARGE, f"the body is larger than {limit} bytes")
+    return WebhookError(ErrorCode.BODY_TOO_LARGE, _("the body is larger than %(limit)s bytes"), limit=limit)
 
 
 def decode(raw: bytearray, reservation: Reservation) -> Any:
@@ -177,10 +180,10 @@ def decode(raw: bytearray, reservation: Reservation) -> Any:
         WebhookError: the body is not JSON in UTF-8, has too many values or levels, or there is no memory for it.
     """
     if not raw:
-        raise WebhookError(ErrorCode.MALFORMED_JSON, "the body is empty")
+        raise WebhookError(ErrorCode.MALFORMED_JSON, _("the body is empty"))
     values = sum(raw.count(separator) for separator in _SEPARATORS)
     if values > MAX_VALUES:
-        raise WebhookError(ErrorCode.BODY_TOO_LARGE, f"the body has more than {MAX_VALUES} values")
+        raise WebhookError(ErrorCode.BODY_TOO_LARGE, _("the body has more than %(count)s values"), count=MAX_VALUES)
     factor = ASCII_FACTOR if raw.isascii() and b"\\u" not in raw else WIDE_FACTOR
     if len(raw) > SMALL_BYTES:
         reservation.grow(factor * len(raw) + BYTES_PER_VALUE * values)
@@ -193,10 +196,11 @@ def decode(raw: bytearray, reservation: Reservation) -> Any:
         return decoder.decode(text)
     except (RecursionError, large_json.TooDeepError):
         raise WebhookError(ErrorCode.MALFORMED_JSON, TOO_DEEP) from None
-    except large_json.TooManyItemsError as error:
-        raise WebhookError(ErrorCode.BODY_TOO_LARGE, str(error)) from None
+    except large_json.TooManyItemsError:
+        text = _("a large array or object has more than %(count)s items")
+        raise WebhookError(ErrorCode.BODY_TOO_LARGE, text, count=large_json.MAX_ITEMS) from None
     except ValueError as error:  # the UTF-8 codec, the JSON decoder and int() raise errors that quote no content
-        raise WebhookError(ErrorCode.MALFORMED_JSON, f"the body is not JSON: {error}") from None
+        raise WebhookError(ErrorCode.MALFORMED_JSON, _("the body is not JSON: %(error)s"), error=error) from None
 
 
 _LONG_DIGITS = re.compile(rb"[0-9]{%d}" % (MAX_DIGITS + 1))

@@ -3,6 +3,7 @@
 import enum
 
 from django.http import JsonResponse
+from django.utils.translation import gettext
 
 
 class ErrorCode(enum.StrEnum):
@@ -57,12 +58,19 @@ HEADERS = {
 
 
 class WebhookError(Exception):
-    """Raised to reject a webhook request. `detail` explains the rejection to the operator and contains no secret."""
+    """Raised to reject a webhook request.
 
-    def __init__(self, code: ErrorCode, detail: str) -> None:
-        super().__init__(code, detail)
+    Args:
+        code: why, for programs.
+        text: why, for the operator: an English text that is marked for translation and contains no secret.
+        values: the values in the text.
+    """
+
+    def __init__(self, code: ErrorCode, text: str, **values: object) -> None:
         self.code = code
-        self.detail = detail
+        self.detail = text % values  # for the log
+        super().__init__(code, self.detail)
+        self._text, self._values = text, values
 
     @property
     def status(self) -> int:
@@ -70,6 +78,6 @@ class WebhookError(Exception):
         return STATUS[self.code]
 
     def response(self) -> JsonResponse:
-        """Return the JSON response `{"error": …, "detail": …}`."""
-        body = {"error": self.code.value, "detail": self.detail}
+        """Return the JSON response `{"error": …, "detail": …}`, with the detail in the language of the request."""
+        body = {"error": self.code.value, "detail": gettext(self._text) % self._values}
         return JsonResponse(body, status=self.status, headers=HEADERS.get(self.code))

@@ -91,7 +91,9 @@ class KnownNames:
             WebhookError: outsiders caused too many queries of this kind in the last seconds.
         """
         if not self._checks.take(kind, CHECKS_PER_SECOND):
-            raise WebhookError(ErrorCode.UNVERIFIED, "too many wrong requests to check this one; send it again later")
+            raise WebhookError(
+                ErrorCode.UNVERIFIED, _("too many wrong requests to check this one; send it again later")
+            )
 
     def _load(self) -> None:
         started_at = monotonic()
@@ -155,17 +157,17 @@ after_fork(new_instances.reset)
 def _create(name: str, sender: Instance) -> Instance:
     """Create an instance of the sender's server; its number is limited, because a global webhook may name anything."""
     if not new_instances.take(sender.pk, NEW_PER_SECOND):
-        raise _too_many(sender, "a global webhook named too many new instances at once; send it again later")
+        raise _too_many(sender, _("a global webhook named too many new instances at once; send it again later"))
     others = Instance.objects.primary(Instance.objects.filter(server_url=sender.server_url))
     if others.count() >= MAX_PER_SERVER:
-        detail = f"the server has {MAX_PER_SERVER} instances; `manage.py webhook_token` creates more"
-        raise _too_many(sender, detail)
+        text = _("the server has %(count)s instances; `manage.py webhook_token` creates more")
+        raise _too_many(sender, text, count=MAX_PER_SERVER)
     instance, is_new = Instance.objects.upsert(name, sender.server_url)
     if is_new:
         logger.info("Instance CREATED: a global webhook named %s", shorten(name))
     return instance
 
 
-def _too_many(sender: Instance, detail: str) -> WebhookError:
+def _too_many(sender: Instance, text: str, **values: object) -> WebhookError:
     metrics.increment(sender.pk, "delayed")
-    return WebhookError(ErrorCode.TOO_MANY_INSTANCES, detail)
+    return WebhookError(ErrorCode.TOO_MANY_INSTANCES, text, **values)

@@ -5,6 +5,8 @@ of all instances, wait than workers can apply soon. The status is 429 if one ins
 that only repeats the latest state. Events with chat messages are never rate limited; see docs/decisions/inbox.md.
 """
 
+from django.utils.translation import gettext_noop as _
+
 from conversations.ingest import metrics
 from conversations.ingest.conf import Options
 from conversations.ingest.event_policy import HISTORY, RATE_LIMITED
@@ -43,7 +45,7 @@ def check_overload(instance: Instance, event: str) -> None:
 
 def _overloaded(instance: Instance) -> WebhookError:
     metrics.increment(instance.pk, "overloaded")
-    return WebhookError(ErrorCode.OVERLOADED, "too many events wait to be applied; send it again later")
+    return WebhookError(ErrorCode.OVERLOADED, _("too many events wait to be applied; send it again later"))
 
 
 def check_rate_limit(instance: Instance, event: str) -> None:
@@ -54,4 +56,4 @@ def check_rate_limit(instance: Instance, event: str) -> None:
     """
     if event in RATE_LIMITED and not buckets.take(instance.pk, Options.read().rate_limit):
         metrics.increment(instance.pk, "delayed")
-        raise WebhookError(ErrorCode.FLOODING, f"too many {event} events at once; send it again later")
+        raise WebhookError(ErrorCode.FLOODING, _("too many %(event)s events at once; send it again later"), event=event)

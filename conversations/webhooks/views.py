@@ -2,6 +2,7 @@
 
 from django.db import Error as DatabaseError
 from django.http import HttpRequest, JsonResponse
+from django.utils.translation import gettext_noop as _
 from django.views.decorators.csrf import csrf_exempt
 
 from conversations.evolution.large_json import TooDeepError
@@ -17,7 +18,7 @@ from logs.line_limit import line_limit, shorten
 
 logger = Context.WEBHOOK.logger
 NOT_STORED = {
-    ErrorCode.DATABASE_UNAVAILABLE: "the event was not stored; send it again",
+    ErrorCode.DATABASE_UNAVAILABLE: _("the event was not stored; send it again"),
     ErrorCode.MEDIA_UNAVAILABLE: "the event was not stored, because its media cannot be; send it again",
 }
 
@@ -63,7 +64,7 @@ def _receive(request: HttpRequest, name: str, suffix: str, reservation: body.Res
 @csrf_exempt
 def unknown_url(request: HttpRequest) -> JsonResponse:
     """Answer 404 to a request for a URL under /webhooks/ that no other route matches."""
-    error = WebhookError(ErrorCode.UNKNOWN_URL, "webhooks are accepted at /webhooks/evolution/<instance>[/<event>]")
+    error = WebhookError(ErrorCode.UNKNOWN_URL, _("webhooks are accepted at /webhooks/evolution/<instance>[/<event>]"))
     bind(path=shorten(request.path))
     _log_refusal(error)
     return error.response()
@@ -86,7 +87,9 @@ def _check_sender(request: HttpRequest, name: str) -> Instance:
         DatabaseError: the database is unavailable.
     """
     if request.method != "POST":
-        raise WebhookError(ErrorCode.METHOD_NOT_ALLOWED, f"{request.method} is not allowed; use POST")
+        raise WebhookError(
+            ErrorCode.METHOD_NOT_ALLOWED, _("%(method)s is not allowed; use POST"), method=request.method
+        )
     sender = authenticate(request, name)
     rate_limit.check_sender(sender)
     return sender

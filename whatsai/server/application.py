@@ -14,10 +14,12 @@ from http import HTTPStatus
 from typing import Any
 from wsgiref.types import WSGIApplication
 
+from django.utils.translation import gettext_noop as _
+
 from conversations.api.change_feed import ChangeFeed
 from conversations.changes.following import FOLLOW, Subscription
 from conversations.webhooks.body import CHECK_ONLY, MAX_BYTES
-from whatsai import health
+from whatsai import health, language
 from whatsai.server.event_stream import stream_head
 from whatsai.server.followers import Followers
 from whatsai.server.request_body import (
@@ -111,15 +113,13 @@ class Application:
                 response = await self._receive_and_respond(scope, body, check)
                 response = await self._wait_for_change(response, scope, body)
             except BodyError as error:
-                response = _refusal(scope["path"], error)
+                response = _refusal(scope, error)
             except TooManyRequestsError:
-                response = _refusal(
-                    scope["path"], BodyError(503, "overloaded", "too many requests at once; send it again later")
-                )
+                text = _("too many requests at once; send it again later")
+                response = _refusal(scope, BodyError(503, "overloaded", text))
             except OSError as error:
-                response = _refusal(
-                    scope["path"], BodyError(503, "overloaded", f"cannot store the body: {error.strerror}")
-                )
+                text = _("cannot store the body: %(error)s")
+                response = _refusal(scope, BodyError(503, "overloaded", text, error=error.strerror))
         if response.subscription is not None and response.subscription.is_stream:
             head = stream_head(response.headers, response.content)
             self._followers.open_stream(response.subscription, scope["detach"](), head)
@@ -135,7 +135,7 @@ class Application:
     async def _receive_and_respond(self, scope: Scope, body: RequestBody, check: health.Check | None) -> Response:
         is_large_allowed = _is_webhook(scope)
         if not is_large_allowed and _header(scope, b"content-type").lower().startswith(b"multipart/"):
-            raise BodyError(415, "unsupported_media_type", "multipart bodies are not accepted")
+            raise BodyError(415, "unsupported_media_type", _("multipart bodies are not accepted"))
         limit = MAX_BYTES if is_large_allowed else OTHER_MAX_BYTES
         if _content_length(scope) > limit:
             raise too_large(limit)
@@ -248,6 +248,7 @@ async def _drain(receive: Receive) -> None:
             pass
 
 
-def _refusal(path: str, error: BodyError) -> Response:
+def _refusal(scope: Scope, error: BodyError) -> Response:
     headers = [(b"Retry-After", b"5")] if error.status == HTTPStatus.SERVICE_UNAVAILABLE else []
-    return error_response(path, error.status, error.code, error.detail, *headers)
+    with language.of_client(_header(scope, b"accept-language").decode("latin-1")):
+        return error_response(scope["path"], error.status, error.code, error.translated, *headers)

@@ -6,6 +6,9 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from tempfile import SpooledTemporaryFile
 from typing import Any, Self
 
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
@@ -18,13 +21,25 @@ MAX_SENDER_BYTES = MAX_SPOOLED_BYTES // 4  # of these, for the requests of one s
 
 
 class BodyError(Exception):
-    """Raised if a body is not accepted; the arguments are the HTTP status, an error code and a sentence about it."""
+    """Raised if a body is not accepted.
 
-    def __init__(self, status: int, code: str, detail: str) -> None:
-        super().__init__(status, code, detail)
+    Args:
+        status: the HTTP status.
+        code: why, for programs.
+        text: why, in an English sentence that is marked for translation.
+        values: the values in the text.
+    """
+
+    def __init__(self, status: int, code: str, text: str, **values: object) -> None:
+        super().__init__(status, code, text % values)
         self.status = status
         self.code = code
-        self.detail = detail
+        self._text, self._values = text, values
+
+    @property
+    def translated(self) -> str:
+        """The text in the language that is active."""
+        return gettext(self._text) % self._values
 
 
 class SpoolSpace:
@@ -45,7 +60,7 @@ class SpoolSpace:
             BodyError: requests of the same sender, or of all, have reserved the space.
         """
         if count > self._free or self._taken[sender] + count > self._sender_limit:
-            raise BodyError(503, "overloaded", "too many large requests at once; send it again later")
+            raise BodyError(503, "overloaded", _("too many large requests at once; send it again later"))
         self._free -= count
         self._taken[sender] += count
 
@@ -106,12 +121,13 @@ class RequestBody:
                 while not self.is_complete and self.size < until:
                     await self._receive_part(limit)
         except TimeoutError:
-            raise BodyError(408, "incomplete_body", f"the body did not arrive within {seconds} s") from None
+            text = _("the body did not arrive within %(seconds)s s")
+            raise BodyError(408, "incomplete_body", text, seconds=seconds) from None
 
     async def _receive_part(self, limit: int) -> None:
         message = await self._receive()
         if message["type"] == "http.disconnect":
-            raise BodyError(408, "incomplete_body", f"the body ended after {self.size} bytes")
+            raise BodyError(408, "incomplete_body", _("the body ended after %(size)s bytes"), size=self.size)
         part = message.get("body", b"")
         self.size += len(part)
         if self.size > limit:
@@ -125,4 +141,4 @@ class RequestBody:
 
 def too_large(limit: int) -> BodyError:
     """Return the error for a body with more than `limit` bytes."""
-    return BodyError(413, "body_too_large", f"the body is larger than {limit} bytes")
+    return BodyError(413, "body_too_large", _("the body is larger than %(limit)s bytes"), limit=limit)

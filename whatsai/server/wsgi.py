@@ -9,11 +9,15 @@ from urllib.parse import unquote_to_bytes
 from wsgiref.types import WSGIApplication
 from wsgiref.util import FileWrapper
 
+from django.utils.translation import get_language
+from django.utils.translation import gettext_noop as _
+
 from conversations.api.problems import CONTENT_TYPE as PROBLEM
 from conversations.api.problems import problem
 from conversations.changes.following import Subscription
 from logs.contexts import Context
 from logs.line_limit import line_limit
+from whatsai import language
 from whatsai.errors import is_api
 from whatsai.request_headers import without_charset
 from whatsai.response_headers import API_CACHE_CONTROL, CONTENT_SECURITY_POLICY
@@ -99,14 +103,16 @@ def respond(application: WSGIApplication, environ: dict[str, Any]) -> Response:
         left_out = line_limit.admit("failed requests")
         if left_out is not None:
             Context.GENERAL.logger.exception("Request FAILED: the application raised an error", extra=left_out)
-        detail = "The server failed. It has been logged."
-        return error_response(environ["PATH_INFO"], 500, "server_error", detail)
+        with language.of_client(environ.get("HTTP_ACCEPT_LANGUAGE", "")):
+            detail = _("The server failed. It has been logged.")
+            return error_response(environ["PATH_INFO"], 500, "server_error", detail)
 
 
 def error_response(path: str, status: int, code: str, detail: str, *headers: tuple[bytes, bytes]) -> Response:
     """Return the server's own JSON response for a request that the application does not answer.
 
-    It is a problem under `/api/`; for other paths, such as webhooks, it is `{"error": …, "detail": …}`.
+    It is a problem under `/api/`; for other paths, such as webhooks, it is `{"error": …, "detail": …}`. Its language is
+    the one that is active.
     """
     is_problem = is_api(path)
     content = json.dumps(problem(status, detail) if is_problem else {"error": code, "detail": detail}).encode()
@@ -115,6 +121,8 @@ def error_response(path: str, status: int, code: str, detail: str, *headers: tup
         [
             (b"Content-Type", PROBLEM.encode() if is_problem else b"application/json"),
             (b"Content-Length", str(len(content)).encode()),
+            (b"Content-Language", str(get_language()).encode()),
+            (b"Vary", b"Accept-Language"),
             (b"Content-Security-Policy", CONTENT_SECURITY_POLICY.encode()),
             (b"Cache-Control", API_CACHE_CONTROL.encode()),
             *headers,

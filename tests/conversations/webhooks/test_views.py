@@ -220,6 +220,16 @@ def test_a_rejected_request_is_logged_with_its_instance_and_status(
     assert "401" in record.getMessage()
 
 
+@pytest.mark.usefixtures("sales")
+def test_a_refusal_is_in_the_language_of_the_client_and_its_log_line_in_english(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    response = client.post("/webhooks/evolution/none", b"{}", "application/json", headers={"Accept-Language": "pt-BR"})
+    assert (response.status_code, response.json()["error"]) == (401, "unauthorized")
+    assert response.json()["detail"].startswith("sem token; envie-o no cabeçalho Authorization")
+    assert "no token; send it in the header Authorization" in caplog.text
+
+
 @pytest.mark.usefixtures("sales", "reset_counts")
 @pytest.mark.parametrize(
     ("path", "token"),

@@ -1,6 +1,7 @@
 """Health checks share responses; slow clients take a limited amount of memory and, for each sender, of the disk."""
 
 import asyncio
+import json
 import threading
 from io import BytesIO
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from tests.waiting import TIMEOUT
 from whatsai.server.application import FILE_BYTES, MEDIA_READERS, Application
 from whatsai.server.request_body import SpoolSpace
+from whatsai.server.wsgi import respond
 
 
 def scope(path: str, method: str = "GET") -> dict[str, Any]:
@@ -280,3 +282,44 @@ def test_slow_requests_leave_threads_to_others(slow: str, method: str, threads: 
         assert 0 < answers.count(b"answered") < len(answers)
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("accepted", "detail"),
+    [
+        ("pt-BR,pt;q=0.9", "corpos multipart não são aceitos"),
+        ("en", "multipart bodies are not accepted"),
+        ("", "multipart bodies are not accepted"),  # LANGUAGE_CODE
+        ("\xff;q=x,,", "multipart bodies are not accepted"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/api/v1/conversations/", "/admin/"])
+def test_a_refusal_is_in_the_language_of_the_client(path: str, accepted: str, detail: str) -> None:
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def run() -> None:
+        headers = [(b"content-type", b"multipart/form-data"), (b"accept-language", accepted.encode("latin-1"))]
+        await Application(no_wsgi, 1, 10)({**scope(path, "POST"), "headers": headers}, receive, send)
+
+    asyncio.run(run())
+    assert sent[0]["status"] == 415
+    language = "pt-br" if "corpos" in detail else "en"
+    assert (b"Content-Language", language.encode()) in sent[0]["headers"]
+    assert json.loads(b"".join(message.get("body", b"") for message in sent))["detail"] == detail
+
+
+def no_wsgi(_environ: dict[str, Any], _start_response: Any) -> list[bytes]:
+    raise ValueError
+
+
+def test_a_failure_is_in_the_language_of_the_client() -> None:
+    environ = {"PATH_INFO": "/api/v1/conversations/", "HTTP_ACCEPT_LANGUAGE": "pt-BR"}
+    content = json.loads(respond(no_wsgi, environ).content)
+    assert (content["title"], content["code"]) == ("Erro interno do servidor", "server_error")
+    assert content["detail"] == "O servidor falhou. A falha foi registrada nos logs."
