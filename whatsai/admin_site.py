@@ -90,8 +90,8 @@ class AdminSite(admin.AdminSite):
         return {**context, "main_pages": [entries[name] for name in MAIN_PAGES if name in entries]}
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
-        """Return the models by app, with the inbox before those of the conversations."""
-        apps = super().get_app_list(request, app_label)
+        """Return the models by app: first those of the conversations, which begin with the inbox."""
+        apps = sorted(super().get_app_list(request, app_label), key=lambda app: app["app_label"] != "conversations")
         for app in apps:
             if app["app_label"] == "conversations" and any(m["object_name"] == "Conversation" for m in app["models"]):
                 inbox = {"name": _("Inbox"), "object_name": "Inbox", "admin_url": reverse("admin:inbox")}

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from conversations.admin.access import access_of
 from conversations.admin.base import BoundedAdmin
-from conversations.admin.markup import EMPTY, badge
+from conversations.admin.markup import EMPTY, badge, format_time
 from conversations.models import Alarm, Scope
 from conversations.monitoring.details import translate_detail
 from conversations.monitoring.rules import BY_KIND, RULES
@@ -109,9 +109,9 @@ class AlarmAdmin(BoundedAdmin):
         return gettext(BY_KIND[row.kind].advice) if row.kind in BY_KIND else EMPTY
 
     @admin.display(description=gettext_lazy("recovered"))
-    def recovered(self, row: Alarm) -> Any:
+    def recovered(self, row: Alarm) -> str:
         """Return when the alarm was over."""
-        return row.ended_at
+        return format_time(row.ended_at) if row.ended_at else EMPTY
 
     @admin.display(description=gettext_lazy("lasted"))
     def lasted(self, row: Alarm) -> str:
@@ -119,6 +119,6 @@ class AlarmAdmin(BoundedAdmin):
         return timesince(row.since, row.ended_at or timezone.now())
 
     @admin.display(description=gettext_lazy("messages sent"))
-    def messages_sent(self, row: Alarm) -> Any:
+    def messages_sent(self, row: Alarm) -> str:
         """Return when messages about it were queued."""
-        return row.announced_at
+        return format_time(row.announced_at) if row.announced_at else EMPTY

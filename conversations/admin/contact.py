@@ -4,13 +4,14 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from conversations.admin import contact_chats
 from conversations.admin.display_names import contact_display_name
 from conversations.admin.filters import InstanceFilter
-from conversations.admin.markup import EMPTY, web_link
+from conversations.admin.markup import EMPTY, format_time, web_link
 from conversations.admin.search import SearchAdmin
 from conversations.models import Contact
 from conversations.search.find import contact_pks
@@ -24,11 +25,9 @@ class ContactAdmin(SearchAdmin):
 
     ordering = ("name", "id")
     sortable_by = ("display_name",)
-    list_display = (
-        "display_name", "phone", "lid", "chats", "instance_name", "presence", "last_seen_at", "updated_at",
-    )  # fmt: skip
+    list_display = ("display_name", "phone", "lid", "chats", "instance_name", "seen")
     list_only_fields = (
-        "name", "jid", "phone", "lid", "presence", "last_seen_at", "updated_at", "instance__name",
+        "name", "jid", "phone", "lid", "presence", "last_seen_at", "instance__name",
     )  # fmt: skip
     list_filter = (InstanceFilter, "presence")
     others_rows: ClassVar[Any] = {"chats": "conversation", "conversations": "conversation"}
@@ -60,6 +59,14 @@ class ContactAdmin(SearchAdmin):
     def chats(self, row: Any) -> SafeString | str:
         """Return links to the latest conversations of a row of the list, which `rows_shown` has read."""
         return contact_chats.links(row.pk, getattr(row, "latest_chats", ()), contact_chats.SHOWN_IN_LIST)
+
+    @admin.display(description=_("presence"))
+    def seen(self, row: Contact) -> SafeString | str:
+        """Return the presence, and when the contact was last seen if that is known."""
+        presence = row.get_presence_display()
+        if row.last_seen_at is None:
+            return presence
+        return format_html('{}<span class="cell-detail">{}</span>', presence, format_time(row.last_seen_at))
 
     @admin.display(description=_("conversations"))
     def conversations(self, row: Contact) -> SafeString | str:

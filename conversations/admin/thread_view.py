@@ -211,8 +211,6 @@ def _flags(row: Message) -> Iterator[str]:
         yield _("mentions everybody")
     if row.edited_at:
         yield _("edited")
-    if row.is_history:
-        yield _("imported")
 
 
 def _quote(row: Message, names: DisplayNames, anchors: Mapping[str, str]) -> Quote | None:

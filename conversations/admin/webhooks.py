@@ -179,7 +179,8 @@ def outcome(attempt: DeliveryAttempt) -> SafeString:
     """Return the HTTP status of an attempt, or why it failed."""
     if attempt.is_success:
         return badge(str(attempt.status), "good")
-    return format_html("{} {}", badge(_("failed"), "bad"), translate(attempt.error, TEMPLATES))
+    detail = translate(attempt.error, TEMPLATES)
+    return format_html('{} <span class="cell-detail">{}</span>', badge(_("failed"), "bad"), detail)
 
 
 @admin.register(DeliveryAttempt)

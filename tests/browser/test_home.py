@@ -8,7 +8,9 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import expect
 
+from conversations.admin.home.charts import CHARTS, LEAST_PARTS
 from conversations.models import Instance
+from conversations.monitoring import history
 from tests.browser.conftest import MILLISECONDS, OpenPage
 from tests.browser.pages import a_superuser, serious_problems
 from tests.conversations.ingest.bodies import envelope, text
@@ -57,6 +59,36 @@ def test_a_number_that_drops_is_on_the_page_and_leaves_it(open_page: OpenPage, s
     expect(page.locator("#chart-hit-rate .chart-headline")).to_contain_text("%")
 
 
+def test_the_first_plots_come_with_their_table(open_page: OpenPage) -> None:
+    history.remember()
+    page = open_page(HOME, a_superuser())
+    expect(page.locator("#no-charts")).to_be_visible()
+    expect(page.locator(".chart-table")).to_be_hidden()
+    remember_minutes_ago(1)
+    expect(page.locator(".chart")).to_have_count(len(CHARTS))
+    expect(page.locator("#chart-since")).to_contain_text("Figures are known since")
+    page.locator(".chart-table summary").click()
+    expect(page.locator("#chart-columns th")).to_have_count(1 + len(CHARTS))
+    expect(page.locator("#chart-rows tr")).to_have_count(LEAST_PARTS)
+
+
+def test_the_menu_of_a_phone_opens_and_closes_by_keyboard(open_page: OpenPage) -> None:
+    page = open_page(HOME, a_superuser(), width=390)
+    menu, links = page.get_by_role("button", name="Main pages"), page.locator("#main-menu a")
+    expect(links.first).to_be_hidden()
+    menu.focus()
+    page.keyboard.press("Enter")
+    for link in links.all():
+        expect(link).to_be_in_viewport(ratio=1)
+    expect(links.first).to_have_attribute("aria-current", "page")
+    assert serious_problems(page) == []
+    page.keyboard.press("Escape")
+    expect(links.first).to_be_hidden()
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Ingestion").first.click()
+    expect(page.locator("h1", has_text="Ingestion")).to_be_visible()
+
+
 def test_it_works_by_keyboard_on_a_phone_and_for_axe(open_page: OpenPage) -> None:
     for name in ("sales", "support"):
         an_instance(name=name, state="close", owner_jid="5511@s.whatsapp.net")
@@ -69,7 +101,7 @@ def test_it_works_by_keyboard_on_a_phone_and_for_axe(open_page: OpenPage) -> Non
             expect(page.locator(".need")).to_have_count(2)
             page.locator(".chart-table summary").focus()
             page.keyboard.press("Enter")
-            expect(page.locator("#chart-rows tr")).to_have_count(60)
+            expect(page.locator("#chart-rows tr")).to_have_count(LEAST_PARTS)
             assert page.evaluate("document.documentElement.scrollWidth") == width
             assert serious_problems(page) == [], f"{scheme}, {width} pixels"
     page = open_page(HOME, user)

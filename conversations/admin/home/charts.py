@@ -19,6 +19,7 @@ from conversations.monitoring.series import Change, Part, Period
 UNKNOWN = "-"
 SECONDS_IN_FULL = 10.0  # shorter times are shown with a decimal
 MINUTE = 60.0
+LEAST_PARTS = 10  # parts that a plot shows at least
 
 
 def format_count(value: float | None) -> str:
@@ -175,6 +176,8 @@ def board(
 ) -> Board | None:
     """Return the charts of a period; None if nothing can be drawn yet, because a change needs two remembered minutes.
 
+    The plots of a site that began to run within the period begin with it, so that its first figures do not look lost.
+
     Args:
         remembered: the counters of the minutes of the period, in the order of time.
         present: the counters now, which the figures of the whole period include.
@@ -185,9 +188,11 @@ def board(
     if not any(part.change for part in parts):
         return None
     total = series.change([*remembered, present])
+    since = _time(remembered[0].at) if remembered[0].at > parts[0].at else ""
+    unknown = sum(part.at + period.step * history.MINUTE <= remembered[0].at for part in parts)
+    parts = parts[min(unknown, len(parts) - LEAST_PARTS) :]
     times = tuple(_time(part.at) for part in parts)
     panels = tuple(_panel(chart, parts, times, total) for chart in charts)
-    since = _time(remembered[0].at) if remembered[0].at > parts[0].at else ""
     return Board(panels, times, end=_time(parts[-1].at + period.step * history.MINUTE), since=since)
 
 

@@ -18,6 +18,7 @@ from conversations.demo.events import Delivery
 from conversations.demo.post import InProcess, OverHttp, Poster, PostingError, count_waiting, post_all
 from conversations.demo.progress import Progress
 from conversations.models import Conversation, Instance, Message
+from conversations.monitoring import history
 
 
 class Command(BaseCommand):
@@ -67,6 +68,7 @@ class Command(BaseCommand):
         try:
             poster: Poster = OverHttp(options["url"]) if options["url"] is not None else InProcess()
             with closing(poster):
+                history.remember()  # a plot needs the counters before what it shows
                 tokens = demo_access.ensure_instances()
                 deliveries = _deliveries(options, stream)
                 _post(deliveries, poster, tokens, stream)

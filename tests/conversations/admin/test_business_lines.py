@@ -81,7 +81,7 @@ def test_an_amount_has_two_decimals_or_as_many_as_it_needs(thousandths: object, 
         (
             "event",
             {"start_time": 1772900000, "end_time": 1772910000, "is_canceled": True, "location": {"name": "Casa"}},
-            ["Canceled", "Starts: 7 March 2026, 16:13 UTC", "Ends: 7 March 2026, 19:00 UTC", "Casa"],
+            ["Canceled", "Starts: 7 Mar 2026, 16:13 UTC", "Ends: 7 Mar 2026, 19:00 UTC", "Casa"],
         ),
         ("poll_result", {"poll_votes": [{"option_name": "sexta", "option_vote_count": 3}]}, ["sexta: 3"]),
         (

@@ -9,13 +9,14 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from cachelayer.ops import statistics
-from conversations.admin.home.charts import format_count, format_seconds, format_share
+from conversations.admin.home.charts import LEAST_PARTS, format_count, format_seconds, format_share
 from conversations.admin.home.needs import REMEDIES
 from conversations.ingest import metrics
-from conversations.models import Alarm, Instance, MinuteRecord, WebhookEvent
+from conversations.models import Alarm, Contact, Instance, MinuteRecord, WebhookEvent
 from conversations.monitoring import audit, history
 from conversations.monitoring.rules import BY_KIND
 from tests.conversations.admin.conftest import StaffClient
+from tests.conversations.admin.pages import list_url
 from tests.conversations.remembered import remember_minutes_ago
 from tests.conversations.rows import an_instance
 
@@ -125,6 +126,27 @@ def test_plots_that_begin_within_the_period_say_since_when(admin_client: Client)
     assert "Figures are known since " in page(admin_client, "?part=live&period=day")
     remember_minutes_ago(60)
     assert "Figures are known since " not in page(admin_client)
+
+
+def test_plots_begin_with_the_first_figures(admin_client: Client) -> None:
+    def parts() -> int:
+        return page(admin_client).count('<tr><th scope="row">')
+
+    assert parts() == 0
+    remember_minutes_ago(1)
+    assert parts() == LEAST_PARTS
+    remember_minutes_ago(30)
+    assert parts() == 30
+    remember_minutes_ago(60)
+    assert parts() == 60
+
+
+def test_home_is_the_current_page_of_the_menu(admin_client: Client) -> None:
+    current = 'aria-current="page">'
+    assert f'href="/admin/" {current}Home<' in page(admin_client, "")
+    contacts = admin_client.get(list_url(Contact)).content.decode()
+    assert f'href="/admin/" {current}' not in contacts
+    assert f"{current}Contacts<" in contacts
 
 
 def test_the_number_of_queries_does_not_grow(admin_client: Client, admin_user: User) -> None:  # noqa: ARG001 - logs in

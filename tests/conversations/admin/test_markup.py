@@ -68,7 +68,7 @@ def test_empty_json_is_shown_as_a_dash(value: object) -> None:
 
 def test_a_time_is_shown_in_the_current_time_zone() -> None:
     with timezone.override("America/Sao_Paulo"):
-        assert markup.format_time(dt.datetime(2026, 3, 2, 15, 30, tzinfo=dt.UTC)) == "2 March 2026, 12:30"
+        assert markup.format_time(dt.datetime(2026, 3, 2, 15, 30, tzinfo=dt.UTC)) == "2 Mar 2026, 12:30"
 
 
 def test_json_with_many_items_and_levels_is_cut() -> None:

@@ -131,7 +131,7 @@ def test_edits_deletions_and_flags_are_shown() -> None:
     )  # fmt: skip
     assert view.is_deleted
     assert view.original_text == "antes"
-    assert view.flags == ["forwarded", "view once", "mentions everybody", "edited", "imported"]
+    assert view.flags == ["forwarded", "view once", "mentions everybody", "edited"]
 
 
 def test_a_voice_message_shows_its_kind_and_media_facts() -> None:
