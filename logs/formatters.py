@@ -4,7 +4,7 @@ import datetime as dt
 import json
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pythonjsonlogger import json as jsonlogger
@@ -101,17 +101,18 @@ def _console_value(value: object) -> str:
     return text if text.isprintable() and " " not in text else _escape_unprintable(json.dumps(text, ensure_ascii=False))
 
 
-def _escape_unprintable(text: str) -> str:
+def _escape_unprintable(text: str, escape: Callable[[str], str] = ascii) -> str:
     """Escape line breaks and control characters, so that a text can neither forge a line nor control a terminal."""
-    return text if text.isprintable() else "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    return text if text.isprintable() else "".join(char if char.isprintable() else escape(char)[1:-1] for char in text)
 
 
 def _to_json(value: object) -> str:
-    """Return any value as JSON, because every line of a log file must be valid JSON."""
+    """Return any value as printable JSON, because every line of a log file must be valid JSON on one line."""
     try:
-        return _encode(value)
+        text = _encode(value)
     except (TypeError, ValueError, RecursionError):
-        return _encode(_jsonable(value))
+        text = _encode(_jsonable(value))
+    return _escape_unprintable(text, json.dumps)
 
 
 def _jsonable(value: object, depth: int = _MAX_DEPTH) -> object:

@@ -89,6 +89,20 @@ def test_cyclic_and_deep_structures_are_cut_off() -> None:
     assert parsed(record(cyclic=cyclic, deep=deep))["message"] == "Cache CLEAR all"
 
 
+UNPRINTABLE = "a\n\r\t\x00\x1b[2J\x7f\x9b2J\x85\u200b\u2028\u2029\u202egnp\u2066\ud800\U000e0041 é🍕"
+
+
+def test_a_line_of_json_has_printable_characters_only_and_keeps_all_others() -> None:
+    """Programs that show or split lines also heed U+0085, U+2028, C1 controls and changes of direction."""
+    one = record(text=UNPRINTABLE, key=UNPRINTABLE, exc_text=UNPRINTABLE, tags=[UNPRINTABLE], where={UNPRINTABLE: 1})
+    line = JsonFormatter().format(one)
+    assert line.isprintable()
+    assert "é🍕" in line
+    found = json.loads(line)
+    assert (found["message"], found["key"], found["tags"]) == (UNPRINTABLE, UNPRINTABLE, [UNPRINTABLE])
+    assert (found["exc_info"], found["where"]) == (UNPRINTABLE, {UNPRINTABLE: 1})
+
+
 # --- the console ------------------------------------------------------------------------------------------------------
 @pytest.fixture
 def in_sao_paulo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
