@@ -177,9 +177,9 @@ class Action(NamedTuple):
     """Something that clears entries or counters; the methods get the value of the form field.
 
     Attributes:
-        run: does it, and returns what was done.
-        question: asks whether to do it.
-        effect: says what it will do.
+        run: clears the entries or counters, and returns a sentence with their number.
+        question: the question that the user confirms.
+        effect: the consequences of the action, in a sentence.
         is_clearing: whether it clears entries, and not counters.
     """
 

@@ -22,7 +22,7 @@ Snapshot = Mapping[tuple[str, str, str], int]
 
 
 class SharedCounts:
-    """Counts of what readers and writers of one namespace did with the shared store.
+    """Counts of the reads and writes of one namespace in the shared store.
 
     Attributes:
         negatives: how many hits returned that a row does not exist.

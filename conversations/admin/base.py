@@ -27,7 +27,7 @@ from conversations.search.query import MAX_WORDS
 
 ROWS_PER_PAGE = 50
 MAX_ACTION_ROWS = 500  # maximum number of rows that one admin action may change
-MAX_CHECKED_ROWS = MAX_ROWS  # rows among which a list looks for what no index finds
+MAX_CHECKED_ROWS = MAX_ROWS  # rows that a list examines for a filter without an index
 
 
 class FixedOrderChangeList(LinkedChangeList):

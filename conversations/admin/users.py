@@ -101,7 +101,7 @@ class ReadingRecordAdmin(FixedOrder, ReadOnly, SuperuserAdmin):
     sortable_by = ("read_at",)
 
     def checked_parameters(self, request: HttpRequest) -> tuple[str, ...]:
-        """Return the parameters without an index; of what one user has read, those of one instance have none."""
+        """Return the parameters without an index; the records of one user have no index by instance."""
         return (*self.checked, INSTANCE) if request.GET.get(ActorFilter.parameter_name) else self.checked
 
     @admin.display(description=_("conversation"))

@@ -19,7 +19,7 @@ class MessageClass(StrEnum):
 
     TEXT = "text"  # words, and cards without a file: contacts, locations, polls, invitations
     MEDIA = "media"  # files
-    BUSINESS = "business"  # what shops and bots send, and the answers to it
+    BUSINESS = "business"  # messages of shops and bots, and the answers to these
     SIGNAL = "signal"  # between WhatsApp clients: changes another message or nothing, and is no message itself
     CALL = "call"  # a record of a call; the event `call` reports the call itself
     NOTICE = "notice"  # a line that WhatsApp writes about the chat; never unread

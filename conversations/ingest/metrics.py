@@ -22,7 +22,7 @@ from cachelayer.runtime.histograms import SLOW, histogram
 from conversations.models import IngestCounter, Instance
 
 LAG = "whatsai_ingestion_lag_seconds"
-lag = histogram(LAG, SLOW)  # from the receipt of an event to the commit of what it says
+lag = histogram(LAG, SLOW)  # from the receipt of an event to the commit of its changes
 
 Counts = Mapping[tuple[int, str], int]  # (instance's primary key, counter name) → count
 

@@ -61,7 +61,7 @@ def send_due(channel: str) -> None:
 
 
 def paragraph(message: AlarmMessage) -> str:
-    """Return what a person needs at night: the number, what is wrong, since when, what to do, and where to look."""
+    """Return a paragraph with the number, the fault, its time, advice, and a link to the page of the alarm."""
     alarm = message.alarm
     values = {"alarm": finding_of(alarm).translated, "time": _utc(alarm.since), "advice": _advice(alarm)}
     if message.is_recovery:

@@ -255,7 +255,7 @@ METRICS = (
     Metric(
         LAG,
         "histogram",
-        "Seconds from the receipt of a webhook event to the commit of what it says, without imports and retries.",
+        "Seconds from the receipt of a webhook event to the commit of its changes, without imports and retries.",
         _histogram(LAG, SLOW),
         panel=Panel("Ingestion, 95th percentile", "s"),
     ),

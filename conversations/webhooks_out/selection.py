@@ -1,4 +1,4 @@
-"""Which changes a subscription gets: those that it wants, of what its user may read now."""
+"""Which changes a subscription gets: those that it asks for, of the rows that its user may read now."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -24,7 +24,7 @@ _DATE_TIME = KeyTextTransform("date_time", "payload")
 
 
 class State(NamedTuple):
-    """What the event of one row says: a digest of its content without its time, and the time as Evolution wrote it."""
+    """The state in one event: a digest of its content without its time, and the time as Evolution wrote it."""
 
     digest: str
     date_time: str
@@ -74,7 +74,7 @@ def _state(event: WebhookEvent, parsed: ParsedEvent) -> State:
 
 
 def _content_digest(event: WebhookEvent, parsed: ParsedEvent) -> str:
-    """Return a digest of what an event says, without the time at which Evolution sent it."""
+    """Return a digest of the content of an event, without the time at which Evolution sent it."""
     if parsed.facts:
         content = repr([_without_clock(fact) for fact in parsed.facts])
     else:
