@@ -1,5 +1,6 @@
 """What the lists of the admin have in common: the heading names the rows, and an empty list says what fills it."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -8,11 +9,14 @@ from django.contrib.admin.widgets import AdminDateWidget, AdminSplitDateTime, Ad
 from django.db.models import DateTimeField
 from django.forms import MultiWidget
 from django.http import HttpRequest
+from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+
+from conversations.admin.row_urls import row_urls
 
 SELECT = "Select this object for an action - {}"  # Django's words, which Django translates
 
@@ -26,16 +30,22 @@ class LabelledDateTime(AdminSplitDateTime):
 
 
 class LinkedChangeList(ChangeList):
-    """A list whose links to rows keep the search and the filters, as in Django, which looks up each URL to add them."""
+    """A list whose links to rows keep the search and the filters.
+
+    Django reverses the URL of each link, and resolves it again to add the filters.
+    """
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._filters, self.preserved_filters = self.preserved_filters, ""
+        self._query, self.preserved_filters = self.preserved_filters and f"?{self.preserved_filters}", ""
 
     def url_for_result(self, result: Any) -> str:
         """Return the URL of the page of a row."""
-        url: str = super().url_for_result(result)
-        return f"{url}?{self._filters}" if self._filters else url
+        return self._row_url(result.pk) + self._query
+
+    @cached_property
+    def _row_url(self) -> Callable[[int], str]:
+        return row_urls(f"admin:{self.opts.app_label}_{self.opts.model_name}_change")
 
 
 class ReadableList:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 from conversations.admin import message_content
 from conversations.admin.display_names import DisplayNames
 from conversations.admin.links import MAX_LENGTH, LinkedText, linkify, shorten
+from conversations.admin.row_urls import row_urls
 from conversations.evolution import jid
 from conversations.evolution.media_names import REFERENCE
 from conversations.models import Message
@@ -74,6 +75,7 @@ class MessageView:
     pk: int
     from_me: bool
     time: dt.datetime
+    url: str
     author: str = ""
     symbol: str = ""
     kind_name: str = ""
@@ -105,6 +107,28 @@ class MessageView:
         """The HTML id of the chat message."""
         return _anchor(self.pk)
 
+    @property
+    def time_text(self) -> str:
+        """The time of day."""
+        return f"{self.time:%H:%M}"
+
+
+@dataclass(frozen=True)
+class Group:
+    """An album, or one message."""
+
+    messages: list[MessageView]
+
+    @property
+    def first(self) -> MessageView:
+        """The first message."""
+        return self.messages[0]
+
+    @property
+    def is_album(self) -> bool:
+        """Whether there are several messages."""
+        return len(self.messages) > 1
+
 
 @dataclass(frozen=True)
 class Day:
@@ -114,10 +138,10 @@ class Day:
     messages: list[MessageView]
 
     @property
-    def groups(self) -> list[list[MessageView]]:
+    def groups(self) -> list[Group]:
         """The messages in groups: an album is one group, and any other message is a group of its own."""
         groups = groupby(self.messages, lambda view: view.album_id or view.pk)
-        return [list(views) for _key, views in groups]
+        return [Group(list(views)) for _key, views in groups]
 
 
 def group_by_day(messages: Sequence[Message], names: DisplayNames, *, zone: dt.tzinfo, is_group: bool) -> list[Day]:
@@ -131,6 +155,7 @@ def group_by_day(messages: Sequence[Message], names: DisplayNames, *, zone: dt.t
     """
     rows = list(reversed(messages))
     anchors = {row.key_id: _anchor(row.pk) for row in rows}
+    url_of = row_urls("admin:conversations_message_change")
     days: list[Day] = []
     for date, rows_of_day in groupby(rows, lambda row: row.timestamp.astimezone(zone).date()):
         views: list[MessageView] = []
@@ -139,7 +164,8 @@ def group_by_day(messages: Sequence[Message], names: DisplayNames, *, zone: dt.t
             sender = None if row.from_me else row.sender_id or row.sender_name
             author = names.for_sender(row) if is_group and not row.from_me and sender != previous_sender else ""
             previous_sender = sender
-            views.append(message_view(row, names, zone=zone, author=author, anchors=anchors))
+            url = url_of(row.pk)
+            views.append(message_view(row, names, zone=zone, author=author, anchors=anchors, url=url))
         days.append(Day(date, views))
     return days
 
@@ -157,8 +183,8 @@ def _album_id(row: Message) -> str:
     return album_id if isinstance(album_id, str) else ""
 
 
-def message_view(
-    row: Message, names: DisplayNames, *, zone: dt.tzinfo, author: str, anchors: Mapping[str, str]
+def message_view(  # noqa: PLR0913 - all arguments together make the view
+    row: Message, names: DisplayNames, *, zone: dt.tzinfo, author: str, anchors: Mapping[str, str], url: str
 ) -> MessageView:
     """Return one message prepared for the template; `anchors` maps WhatsApp's message ids on the page to HTML ids."""
     symbol, kind_name = message_content.kind_label(row.kind)
@@ -166,6 +192,7 @@ def message_view(
         pk=row.pk,
         from_me=row.from_me,
         time=row.timestamp.astimezone(zone),
+        url=url,
         author=author,
         symbol=symbol,
         kind_name=kind_name,

@@ -9,6 +9,7 @@ from conversations.access.records import Shown
 from conversations.admin.display_names import conversation_display_name
 from conversations.admin.inbox.query import ListQuery
 from conversations.admin.inbox.rows import ChatRow, chat_row, instance_name, short_time
+from conversations.admin.row_urls import row_urls
 from conversations.db.keyset import InvalidCursor
 from conversations.models import EPOCH, Conversation, Instance, Message
 from conversations.models.instance_scoped import Instances
@@ -17,15 +18,21 @@ from conversations.search.query import parse
 from conversations.search.snippet import Snippet, snippet
 
 ROWS_PER_PAGE = 50
+OPENED = "admin:inbox_conversation"  # the name of the URL of an opened conversation
 FOUND_CHATS, FOUND_MESSAGES = 20, 30  # of a search
 
 
 @dataclass(frozen=True)
 class FoundMessage:
-    """A message that a search finds; `pieces` are the parts of its text, each with whether it is a match."""
+    """A message that a search finds.
+
+    Attributes:
+        path: the path of the page with the conversation opened.
+        pieces: the parts of the text, each with whether it is a match.
+    """
 
     pk: int
-    chat_pk: int
+    path: str
     name: str
     number: str
     time_text: str
@@ -76,11 +83,11 @@ def _search(query: ListQuery, instances: Instances, *, shows_text: bool) -> Foun
     rows = find_messages(words, instances, limit=FOUND_MESSAGES).rows
     chats_of_rows = Conversation.objects.fetch_many(row.conversation_id for row in rows)
     numbers = Instance.objects.fetch_many(row.instance_id for row in rows)
-    now = timezone.localtime()
+    now, path_of = timezone.localtime(), row_urls(OPENED)
     messages = [
         FoundMessage(
             pk=row.pk,
-            chat_pk=row.conversation_id,
+            path=path_of(row.conversation_id),
             name=conversation_display_name(chats_of_rows[row.conversation_id]),
             number=instance_name(numbers[row.instance_id]),
             time_text=short_time(timezone.localtime(row.timestamp), now),
@@ -107,9 +114,16 @@ def _prepare(rows: Sequence[Conversation], *, shows_text: bool) -> list[ChatRow]
     instances = Instance.objects.fetch_many(row.instance_id for row in rows)
     own = (row.last_message_id for row in rows if row.last_message_from_me and row.last_message_id)
     last = Message.objects.fetch_many(own) if shows_text else {}
-    now = timezone.now()
+    now, path_of = timezone.now(), row_urls(OPENED)
     return [
-        chat_row(row, instances.get(row.instance_id), last.get(row.last_message_id or 0), now, shows_text=shows_text)
+        chat_row(
+            row,
+            instances.get(row.instance_id),
+            last.get(row.last_message_id or 0),
+            now,
+            shows_text=shows_text,
+            path=path_of(row.pk),
+        )
         for row in rows
     ]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from django.http import QueryDict
@@ -63,7 +64,7 @@ class ListQuery:
         url = self.url(pk)
         return f"{url}{'&' if '?' in url else '?'}"
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The query string."""
         query = QueryDict(mutable=True)

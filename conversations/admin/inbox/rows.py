@@ -7,6 +7,7 @@ from zlib import crc32
 
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
+from django.utils.translation import gettext as _
 
 from conversations.admin.display_names import conversation_display_name, format_address
 from conversations.admin.message_content import preview
@@ -47,15 +48,27 @@ class ChatRow:
     is_muted: bool = False
     is_group: bool = False
     labels: list[Label] = field(default_factory=list)
+    path: str = ""  # of the page with the conversation opened
 
     @property
     def anchor(self) -> str:
         """The HTML id of the row."""
         return f"chat-{self.pk}"
 
+    @property
+    def box_label(self) -> str:
+        """The label of the box that selects the row."""
+        return _("Select %(name)s") % {"name": self.name}
 
-def chat_row(
-    row: Conversation, instance: Instance | None, last: Message | None, now: dt.datetime, *, shows_text: bool
+
+def chat_row(  # noqa: PLR0913 - all arguments together make the row
+    row: Conversation,
+    instance: Instance | None,
+    last: Message | None,
+    now: dt.datetime,
+    *,
+    shows_text: bool,
+    path: str = "",
 ) -> ChatRow:
     """Return a conversation prepared for the template.
 
@@ -65,6 +78,7 @@ def chat_row(
         last: its last message, if it is known.
         now: the present time.
         shows_text: whether the user may read messages.
+        path: the path of the page with the conversation opened.
     """
     name, has_text = conversation_display_name(row), shows_text and row.last_message_at != EPOCH
     is_own = last is not None and last.from_me and row.last_message_from_me
@@ -87,6 +101,7 @@ def chat_row(
         is_muted=row.muted_until is not None and row.muted_until > now,
         is_group=row.kind == Conversation.Kind.GROUP,
         labels=labels_of(instance, row.attached_labels)[:MAX_ROW_LABELS] if instance else [],
+        path=path,
     )
 
 
@@ -125,5 +140,5 @@ def initials(name: str) -> str:
 def short_time(time: dt.datetime, now: dt.datetime) -> str:
     """Return the time of day of a time today, the weekday within the last days, else the date."""
     if time.date() == now.date():
-        return date_format(time, "H:i")
+        return f"{time:%H:%M}"
     return date_format(time, "D" if dt.timedelta() < now.date() - time.date() <= WEEK else "SHORT_DATE_FORMAT")

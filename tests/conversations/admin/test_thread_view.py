@@ -107,7 +107,7 @@ def test_an_album_is_one_group() -> None:
     album = {"album_id": "ALBUM"}
     rows = [message(1), message(2, details=album), message(3), message(4, details=album), message(5)]
     (day,) = group_by_day(rows[::-1], NAMES, zone=SAO_PAULO, is_group=False)
-    assert [[view.pk for view in group] for group in day.groups] == [[1], [2, 4], [3], [5]]
+    assert [[view.pk for view in group.messages] for group in day.groups] == [[1], [2, 4], [3], [5]]
 
 
 def test_reactions_are_grouped_by_emoji_without_removed_ones() -> None:
