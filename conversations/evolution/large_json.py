@@ -9,16 +9,22 @@ import codecs
 import json
 import re
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 STEP = 256 * 1024  # bytes that are converted to text at once
 WINDOW = 1024 * 1024  # characters of a value that is decoded at once
 MAX_LEVELS = 16  # of values that do not fit into a window; WhatsApp's messages have about fifteen in all
 MAX_ITEMS = 10_000  # of a value that does not fit into a window, without numbers and without the items of `data`
+MAX_RECORDS = 250_000  # items of `data`; each is decoded by itself, three times until it is stored
 MAX_TEXT_LENGTH = 1_000_000  # characters; WhatsApp's texts have 65,536 at most, only encoded files are longer
 RECORDS = "data"  # the member of a body whose items may be many
 
 _SPACE = re.compile(r"[ \t\n\r]*")
+# Numbers or members that are numbers, each with the comma behind it: they may be a file, and each alone takes long.
+_NUMBER = r"[ \t\n\r]*+[-+.0-9eE]++[ \t\n\r]*+,"
+_NUMBERS = re.compile(f"(?:{_NUMBER})++")
+_NUMBER_MEMBERS = re.compile(rf'(?:[ \t\n\r]*+"(?:[^"\\]++|\\.)*+"[ \t\n\r]*+:{_NUMBER})++')
 _TEXT_PART = re.compile(r'(?:[^"\\]++|\\u[0-9a-fA-F]{4}|\\[^u])*+', re.DOTALL)
 _ESCAPE_LENGTH = 6  # characters of the longest escape
 _ENCODED = re.compile(r"[\w+/=:;,. \r\n-]*", re.ASCII)  # base64, or a data URL of base64
@@ -216,6 +222,8 @@ class _Decoder:
         if self._ends("]"):
             return
         while True:
+            if not keep_json and (numbers := self._skip(_NUMBERS)):
+                yield from self._decoder.decode(f"[{numbers}]")
             yield self._value(levels, keep_json=keep_json)
             if self._take(",]") == "]":
                 return
@@ -224,6 +232,8 @@ class _Decoder:
         if self._ends("}"):
             return
         while True:
+            if members := self._skip(_NUMBER_MEMBERS):
+                yield from self._decoder.decode(f"{{{members}}}").items()
             if self._next() != '"':
                 raise ValueError("expected the name of a member")
             name = self._value(levels)
@@ -233,9 +243,19 @@ class _Decoder:
             if self._take(",}") == "}":
                 return
 
+    def _skip(self, pattern: re.Pattern[str]) -> str:
+        """Skip what matches a pattern in the next step of the window; return it without its last comma."""
+        match = pattern.match(self._text, self._at, self._at + STEP)
+        self._at = match.end() if match else self._at
+        return match[0][:-1] if match else ""
+
     def _records(self, levels: int) -> Any:
         self._take("[")
-        return LargeList(self._decoder, list(self._items(levels - 1, keep_json=True)))
+        limit = MAX_RECORDS + 1 if self._is_limited else None
+        records = list(islice(self._items(levels - 1, keep_json=True), limit))
+        if limit and len(records) == limit:
+            raise TooManyItemsError(f"`{RECORDS}` has more than {MAX_RECORDS} items")
+        return LargeList(self._decoder, records)
 
     def _long_text(self) -> str:
         """Return the text whose opening quote was read."""

@@ -124,6 +124,48 @@ def test_a_large_value_with_many_items_is_refused_unless_they_are_numbers(monkey
         assert plain(decode(json.dumps(value))) == value
 
 
+def test_data_with_too_many_records_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(large_json, "MAX_RECORDS", 20)
+    assert plain(decode(json.dumps({"data": [1] * 20}))) == {"data": [1] * 20}
+    stored = json.dumps({"data": [1] * 21})
+    with pytest.raises(TooManyItemsError):
+        decode(stored)
+    assert plain(large_json.decode(bytearray(stored.encode()), DECODER, is_limited=False)) == {"data": [1] * 21}
+
+
+NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(numbers=st.lists(NUMBERS, min_size=20), last=VALUES, space=st.sampled_from(["", " ", "\n\t "]))
+def test_numbers_are_decoded_like_others(numbers: list[float], last: Any, space: str) -> None:
+    members = {f"{index}\\é"[: index % 4 + 1]: number for index, number in enumerate(numbers)}
+    for value in ([*numbers, last, *numbers], {**members, "z": last, **{f"y{name}": 1 for name in members}}):
+        text = json.dumps({"a": value}, separators=(f"{space},{space}", f"{space}:{space}"))
+        assert plain(decode(text)) == json.loads(text)
+
+
+def test_a_file_of_numbers_is_decoded_in_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body of 12 MB with 1,200,000 members kept a processor busy for 30 seconds."""
+    monkeypatch.setattr(large_json, "STEP", 1000)
+    monkeypatch.setattr(large_json, "WINDOW", 1000)
+    steps = []
+
+    class Decoder(json.JSONDecoder):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scan, self.scan_once = self.scan_once, self.count  # type: ignore[has-type] # missing in typeshed
+
+        def count(self, text: str, at: int) -> tuple[Any, int]:
+            steps.append(at)
+            found: tuple[Any, int] = self.scan(text, at)
+            return found
+
+    for value in ({"a": [255] * 10_000}, {"a": {str(index): 255 for index in range(10_000)}}):
+        assert plain(large_json.decode(bytearray(json.dumps(value).encode()), Decoder())) == value
+    assert len(steps) < 2_000
+
+
 def test_large_values_have_a_limited_depth() -> None:
     def nested(levels: int) -> str:
         return '{"a":' * levels + '"' + "x" * 100 + '"' + "}" * levels
