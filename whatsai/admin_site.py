@@ -14,7 +14,7 @@ from django.contrib import admin
 from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import SuspiciousOperation
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import include, path, reverse
 from django.utils.translation import gettext as _
@@ -82,6 +82,14 @@ class AdminSite(admin.AdminSite):
         from conversations.admin.home import views  # noqa: PLC0415 - models are not loaded when this module is
 
         return views.live_part(request) or super().index(request, {**views.context(request), **(extra_context or {})})
+
+    def autocomplete_view(self, request: HttpRequest) -> HttpResponse:  # noqa: ARG002 - Django's hook
+        """Answer 404: no form here completes a name, and this page would search messages without a record of it.
+
+        Raises:
+            Http404: always.
+        """
+        raise Http404
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Return what every page shows, with those of the main pages that the user may see."""

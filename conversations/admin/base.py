@@ -78,8 +78,6 @@ class FixedOrderChangeList(LinkedChangeList):
             # Django's search form hides the number of results if `result_count` equals `full_result_count`. The number
             # is hidden if counting stopped at the paginator's limit, because the list has more rows.
             self.full_result_count = self.result_count
-        if request.method == "GET":
-            cast("FixedOrder", self.model_admin).rows_shown(request, list(self.result_list))
 
 
 class FixedOrder:
@@ -98,6 +96,14 @@ class FixedOrder:
     def checked_parameters(self, request: HttpRequest) -> tuple[str, ...]:  # noqa: ARG002 - for subclasses
         """Return the query parameters that no index supports together with the others of the request."""
         return self.checked
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show the list, as Django does to requests of every method, or perform an action."""
+        response: HttpResponse = super().changelist_view(request, extra_context)  # type: ignore[misc]  # a method of ModelAdmin
+        shown = getattr(response, "context_data", None) or {}
+        if "cl" in shown:
+            self.rows_shown(request, list(shown["cl"].result_list))
+        return response
 
     def rows_shown(self, request: HttpRequest, rows: list[Any]) -> None:
         """Handle that a list shows rows to the user."""

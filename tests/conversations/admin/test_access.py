@@ -9,6 +9,7 @@ from django.test import Client
 from conversations.models import Contact, Conversation, Instance, Membership, Message, ReadingRecord, Role, WebhookEvent
 from tests.conversations.admin.conftest import Populate
 from tests.conversations.admin.pages import delete_url, list_url, page_url
+from tests.conversations.rows import NOON
 
 pytestmark = pytest.mark.django_db
 MODELS = (Instance, Contact, Conversation, Message, WebhookEvent)
@@ -115,6 +116,22 @@ def test_reading_a_conversation_is_recorded(staff: Client) -> None:
     assert (record.username, record.conversation_pk, record.instance_id) == ("ana", own.pk, own.instance_id)
     User.objects.filter(username="ana").delete()
     assert ReadingRecord.objects.get().username == "ana"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH"])
+@pytest.mark.parametrize("model", [Conversation, Message])
+def test_a_list_that_shows_messages_is_recorded_whatever_the_method(staff: Client, model: Any, method: str) -> None:
+    Conversation.objects.update(last_message_at=NOON, last_message_text="hello")
+    own, _ = rows_of(model)
+    answer = staff.generic(method, list_url(model))
+    assert page_url(own) in answer.content.decode()
+    assert ReadingRecord.objects.exists()
+
+
+def test_no_page_completes_terms_because_it_would_search_messages_without_a_record(staff: Client) -> None:
+    query = {"app_label": "conversations", "model_name": "conversation", "field_name": "last_message", "term": "hello"}
+    assert staff.get("/admin/autocomplete/", query).status_code == 404
+    assert staff.get("/admin/autocomplete/", {**query, "field_name": "messages"}).status_code == 404
 
 
 def test_who_adds_an_instance_becomes_its_manager(staff: Client) -> None:

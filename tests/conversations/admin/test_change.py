@@ -37,6 +37,11 @@ def test_a_change_has_the_name_of_its_row_and_a_link(admin_client: Client, popul
     assert reverse("admin:inbox_conversation", args=[chat.pk]) not in content
 
 
+def test_the_head_of_the_list_can_be_asked_for(admin_client: Client, populate: Populate) -> None:
+    populate(1)
+    assert admin_client.head(URL).status_code == 200
+
+
 def test_staff_see_the_changes_of_their_numbers_only(staff: Callable[[], Client], populate: Populate) -> None:
     populate(1)
     client = staff()
