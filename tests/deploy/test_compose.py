@@ -24,6 +24,12 @@ VALUES = {
     "TIME_ZONE": "America/Sao_Paulo",
     "LANGUAGE_CODE": "pt-br",
     "WEB_PROCESSES": "2",
+    "ALARM_EMAIL": "ana@example.com",
+    "ALARM_WEBHOOK_URL": "https://chat.example/hook",
+    "EMAIL_URL": "smtp+tls://user:password@mail.example",
+    "EMAIL_FROM": "whatsai@inbox.example",
+    "METRICS_KEY": "m" * 20,
+    "PROBE_URL": "http://web:8000",
 }
 
 
@@ -56,6 +62,7 @@ def test_the_site_accepts_its_variables(
     assert site.public_url == "https://inbox.example"
     assert site.database["PASSWORD"] == "a1"
     assert site.redis_url == "redis://:b2@valkey:6379/0"
+    assert (site.alarm_email, site.probe_url) == (["ana@example.com"], "http://web:8000")
 
 
 def test_every_service_that_lasts_is_restarted(services: dict[str, Any]) -> None:
