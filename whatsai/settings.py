@@ -41,6 +41,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "whatsai.frame_room.middleware",
     "logs.middleware.middleware",
     "whatsai.language.middleware",
     "conversations.monitoring.requests.middleware",
