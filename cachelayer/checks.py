@@ -14,6 +14,8 @@ from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Djan
 from django.db import connections, router
 from django.db.models import Model
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as noop
 
 from cachelayer import conf
 from cachelayer.conf import Options
@@ -31,58 +33,63 @@ MAX_TIMEOUT = 1.0  # seconds; a longer time-out for the Redis server is reported
 
 # The text and the hint of each problem, by the id of the problem. The arguments of `_message` replace the placeholders.
 PROBLEMS = {
-    "E001": ("CACHELAYER has no option {0}.", "The options are {1}."),
+    "E001": (noop("CACHELAYER has no option {0}."), noop("The options are {1}.")),
     "E002": (
-        "CACHELAYER['ALIAS'] is {0!r}, but CACHES has no such cache.",
-        "Set it to the key in CACHES of the cache that uses Redis.",
+        noop("CACHELAYER['ALIAS'] is {0!r}, but CACHES has no such cache."),
+        noop("Set it to the key in CACHES of the cache that uses Redis."),
     ),
     "E003": (
-        "CACHES[{0!r}] uses the backend {1}, which cachelayer does not support.",
-        "Use django_redis.cache.RedisCache. With a single process, LocMemCache is possible too.",
+        noop("CACHES[{0!r}] uses the backend {1}, which cachelayer does not support."),
+        noop("Use django_redis.cache.RedisCache. With a single process, LocMemCache is possible too."),
     ),
     "E004": (
-        "CACHELAYER['PREFIX'] is {0!r}, which contains characters that are not allowed or is empty.",
-        "Use letters, digits, '.', '_' and '-', because keys are split at colons and searched with glob patterns.",
+        noop("CACHELAYER['PREFIX'] is {0!r}, which contains characters that are not allowed or is empty."),
+        noop(
+            "Use letters, digits, '.', '_' and '-', because keys are split at colons and searched with glob patterns."
+        ),
     ),
     "E005": (
-        "CACHES[{0!r}]['OPTIONS']['CONNECTION_POOL_KWARGS'] does not have the {1} that cachelayer needs.",
-        "Start from cachelayer.REDIS_OPTIONS. Otherwise a server that restarts with old data is not detected.",
+        noop("CACHES[{0!r}]['OPTIONS']['CONNECTION_POOL_KWARGS'] does not have the {1} that cachelayer needs."),
+        noop("Start from cachelayer.REDIS_OPTIONS. Otherwise a server that restarts with old data is not detected."),
     ),
     "E006": (
-        "{0} has an invalidation rule, but is not a CachedModel.",
-        "Derive the model from CachedModel. Otherwise its writes do not invalidate entries.",
+        noop("{0} has an invalidation rule, but is not a CachedModel."),
+        noop("Derive the model from CachedModel. Otherwise its writes do not invalidate entries."),
     ),
     "E007": (
-        "{0}.{1} is not a CachedManager, so writes through it do not invalidate entries.",
-        "Derive it from CachedManager. For _base_manager, set Meta.base_manager_name to such a manager.",
+        noop("{0}.{1} is not a CachedManager, so writes through it do not invalidate entries."),
+        noop("Derive it from CachedManager. For _base_manager, set Meta.base_manager_name to such a manager."),
     ),
     "E008": (
-        "A tag of the invalidation rule of {0} uses {1}, which is not a column of the model.",
-        "Use columns, such as instance_id, or pk. A property that never changes must be listed in `immutable`.",
+        noop("A tag of the invalidation rule of {0} uses {1}, which is not a column of the model."),
+        noop("Use columns, such as instance_id, or pk. A property that never changes must be listed in `immutable`."),
     ),
     "E009": (
-        "{0} is written to the database {1!r}, which has no outbox, so its writes fail while the server is away.",
-        "Let the database routers allow the migrations of cachelayer there.",
+        noop("{0} is written to the database {1!r}, which has no outbox, so its writes fail while the server is away."),
+        noop("Let the database routers allow the migrations of cachelayer there."),
     ),
     "E010": (
-        "The namespace {0} has max_items={1} and ttl={2}, so it stores nothing.",
-        "Set both to more than 0.",
+        noop("The namespace {0} has max_items={1} and ttl={2}, so it stores nothing."),
+        noop("Set both to more than 0."),
     ),
     "E011": (
-        "CACHELAYER['LOCAL_MB'] is {0!r}, so the local cache of a process stores nothing.",
-        "Set it to a number above 0, in MB of memory.",
+        noop("CACHELAYER['LOCAL_MB'] is {0!r}, so the local cache of a process stores nothing."),
+        noop("Set it to a number above 0, in MB of memory."),
     ),
     "E012": (
-        "CACHES[{0!r}] decodes values from Redis with pickle, so whoever can write to Redis can run code.",
-        "Start from cachelayer.REDIS_OPTIONS, or set SERIALIZER to django_redis.serializers.json.JSONSerializer.",
+        noop("CACHES[{0!r}] decodes values from Redis with pickle, so whoever can write to Redis can run code."),
+        noop("Start from cachelayer.REDIS_OPTIONS, or set SERIALIZER to django_redis.serializers.json.JSONSerializer."),
     ),
     "W001": (
-        "CACHES[{0!r}]['OPTIONS'] has no {1}, or one above a second, so requests wait as long for a server that hangs.",
-        "Start from cachelayer.REDIS_OPTIONS.",
+        noop(
+            "CACHES[{0!r}]['OPTIONS'] has no {1}, or one above a second, so requests wait as long for a server that "
+            "hangs."
+        ),
+        noop("Start from cachelayer.REDIS_OPTIONS."),
     ),
     "W002": (
-        "ATOMIC_REQUESTS is on for the database {0!r}, and reads inside a transaction are not cached.",
-        "Turn it off, and use transaction.atomic() around writes.",
+        noop("ATOMIC_REQUESTS is on for the database {0!r}, and reads inside a transaction are not cached."),
+        noop("Turn it off, and use transaction.atomic() around writes."),
     ),
 }
 
@@ -101,7 +108,7 @@ def check(**_kwargs: Any) -> list[CheckMessage]:
 def _message(problem: str, *arguments: object) -> CheckMessage:
     message, hint = PROBLEMS[problem]
     kind = Error if problem.startswith("E") else Warning
-    return kind(message.format(*arguments), hint=hint.format(*arguments), id=f"cachelayer.{problem}")
+    return kind(gettext(message).format(*arguments), hint=gettext(hint).format(*arguments), id=f"cachelayer.{problem}")
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import atexit
 from contextlib import suppress
+from gettext import gettext as _
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError, connections
@@ -97,9 +98,8 @@ def _raise_if_permanent(error: Exception) -> None:
     if isinstance(cause, _TEMPORARY) or str(cause).startswith(_TEMPORARY_MESSAGES):
         return
     if isinstance(cause, _PERMANENT):
-        raise ImproperlyConfigured(
-            f"REDIS_URL: the server refuses: {cause}; it must be Redis 7 or newer, or Valkey, and allow scripts"
-        ) from error
+        text = _("the server refuses: %(cause)s; it must be Redis 7 or newer, or Valkey, and allow scripts")
+        raise ImproperlyConfigured(f"REDIS_URL: {text % {'cause': cause}}") from error
 
 
 def _stop() -> None:

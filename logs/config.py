@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 from dataclasses import dataclass
+from gettext import gettext as _
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -101,7 +102,8 @@ def check_writable(directory: Path) -> None:
         for checked in filter(Path.exists, (directory / name for name in files.ALL_FILES)):
             checked.open("ab").close()
     except OSError as error:
-        raise ImproperlyConfigured(f"LOG_DIR: cannot write to {checked}: {error.strerror}") from None
+        text = _("cannot write to %(folder)s: %(error)s") % {"folder": checked, "error": error.strerror}
+        raise ImproperlyConfigured(f"LOG_DIR: {text}") from None
 
 
 def _flush_on_signals() -> None:

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from gettext import gettext as _
 from typing import Any
 
 from django.core.asgi import get_asgi_application
@@ -32,7 +33,7 @@ def start() -> Application:
     from conversations import startup as ingestion  # noqa: PLC0415 - Django must load the apps first
 
     if not Options.read().is_shared and worker_count(sys.argv, os.environ) > 1:
-        raise ImproperlyConfigured("REDIS_URL: is empty; without Redis, run one worker")
+        raise ImproperlyConfigured("REDIS_URL: " + _("is empty; without Redis, run one worker"))
     # A server with several processes imports this module inside an event loop, where Django refuses database queries.
     with ThreadPoolExecutor(1) as thread:
         thread.submit(cache.start).result()

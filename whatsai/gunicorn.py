@@ -7,12 +7,13 @@ memory of one process. docs/decisions/web-server.md explains the values of this 
 import gc
 import os
 import sys
+from gettext import gettext as _
 from typing import Any
 
 from gunicorn.glogging import Logger
 
 from logs.config import Options, build_dict_config, check_writable
-from whatsai import environment, private_files
+from whatsai import command_line, environment, private_files
 from whatsai.server import stop_signals
 
 private_files.protect(environment.VAR)
@@ -90,7 +91,9 @@ def on_starting(server: Any) -> None:
     options = server.cfg
     os.environ["WEB_CONCURRENCY"] = str(options.workers)
     if (options.workers > 1 or options.preload_app) and not environment.open_env().str("REDIS_URL", ""):
-        sys.exit("configuration error: REDIS_URL: is empty; without Redis, run one worker and no preload_app")
+        command_line.speak(environment.read_language())
+        text = _("is empty; without Redis, run one worker and no preload_app")
+        sys.exit(_("configuration error: %(error)s") % {"error": f"REDIS_URL: {text}"})
     stop_signals.guard_forks()
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.utils.translation import gettext as _
 
 from conversations.monitoring import exposition, reading
 from conversations.monitoring.table import METRICS
@@ -46,6 +47,6 @@ def _has_key(request: HttpRequest) -> bool:
 
 
 def _refusal() -> HttpResponse:
-    text = "The header must be: Authorization: Bearer METRICS_KEY\n"
+    text = _("The header must be: Authorization: Bearer METRICS_KEY") + "\n"
     headers = {"WWW-Authenticate": "Bearer", "Cache-Control": "no-store"}
     return HttpResponse(text, status=401, content_type="text/plain; charset=utf-8", headers=headers)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Model
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as noop
 
 from cachelayer.orm import rules
 from cachelayer.protocol.codec import DecodeError, decode
@@ -22,12 +24,31 @@ from cachelayer.stores.base import strip_fingerprint
 
 @dataclass(frozen=True)
 class Difference:
-    """A row that is not the same in a cached entry and in the database."""
+    """A row that is not the same in a cached entry and in the database.
+
+    Attributes:
+        entry: the name of the entry.
+        model: the label of the row's model.
+        pk: the primary key of the row.
+        text: how it differs, in English, marked for translation.
+        columns: the names of the columns in the text.
+    """
 
     entry: str
     model: str
     pk: object
-    description: str
+    text: str
+    columns: str = ""
+
+    @property
+    def description(self) -> str:
+        """How the row differs, in English; it has no values, because these may be personal data."""
+        return self.text % {"columns": self.columns}
+
+    @property
+    def translated(self) -> str:
+        """The description in the language that is active."""
+        return gettext(self.text) % {"columns": self.columns}
 
 
 @dataclass
@@ -120,20 +141,17 @@ class Auditor:
         serializer: RowSerializer[Any] = RowSerializer(model, self._alias)
         stored = model._base_manager.using(self._alias).in_bulk(list(cached))  # noqa: SLF001 - documented by Django
         for pk, values in cached.items():
-            description = _describe_difference(serializer, values, stored.get(pk))
-            if description:
-                yield Difference(name, model._meta.label, pk, description)  # noqa: SLF001 - Django documents _meta
+            difference = _compare(serializer, values, stored.get(pk))
+            if difference:
+                yield Difference(name, model._meta.label, pk, *difference)  # noqa: SLF001 - Django documents _meta
 
 
-def _describe_difference(serializer: RowSerializer[Any], values: list[Any] | None, row: Model | None) -> str:
-    """Describe how a cached row differs from the stored row; return "" if the two rows are equal.
-
-    The description names columns but contains no values, because values may be personal data.
-    """
+def _compare(serializer: RowSerializer[Any], values: list[Any] | None, row: Model | None) -> tuple[str, str] | None:
+    """Return how a cached row differs from the stored row, and in which columns; None if the two rows are equal."""
     if values is None:
-        return "" if row is None else "is in the database"
+        return None if row is None else (noop("is in the database"), "")
     if row is None:
-        return "is not in the database"
+        return noop("is not in the database"), ""
     pairs = zip(serializer.names, values, serializer.values(row), strict=True)
     changed = ", ".join(name for name, cached, stored in pairs if cached != stored)
-    return f"differs in {changed}" if changed else ""
+    return (noop("differs in %(columns)s"), changed) if changed else None

@@ -13,6 +13,7 @@ A server process that starts waits up to `MAX_WAIT` seconds for the owner to end
 
 import os
 import secrets
+from gettext import gettext as _
 from time import monotonic, sleep
 from typing import Any
 
@@ -62,10 +63,8 @@ class Ownership:
         deadline, is_waiting = monotonic() + MAX_WAIT, False
         while not self.renew():
             if monotonic() > deadline:
-                raise ImproperlyConfigured(
-                    "REDIS_URL: is empty, and another process owns the cache of this database; "
-                    "without Redis, run only one"
-                )
+                text = _("is empty, and another process owns the cache of this database; without Redis, run only one")
+                raise ImproperlyConfigured(f"REDIS_URL: {text}")
             if not is_waiting:
                 is_waiting = True
                 log.warning("Cache WAITS for the process that owns it to end")

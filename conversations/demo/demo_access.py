@@ -5,6 +5,7 @@ Tokens are derived from SECRET_KEY, so every run of the demo uses the same token
 
 from django.db.models import Min
 from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext as _
 
 from conversations.demo import demo_clock
 from conversations.demo.demo_instances import INSTANCES, DemoInstance
@@ -16,10 +17,11 @@ class NameInUseError(Exception):
     """An instance that does not belong to the demo has the name of a demo instance."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(
-            f"the name {name} is in use by an instance that this demo did not create (or that it created with"
-            " another SECRET_KEY)"
+        text = _(
+            "the name %(name)s is in use by an instance that this demo did not create (or that it created with another "
+            "SECRET_KEY)"
         )
+        super().__init__(text % {"name": name})
 
 
 def ensure_instances() -> dict[str, str]:
@@ -34,7 +36,7 @@ def ensure_instances() -> dict[str, str]:
             if row.server_url != instance.server_url or row.token_hash not in ("", hash_token(tokens[row.name])):
                 raise NameInUseError(instance.name)
     for instance in INSTANCES:
-        row, _ = Instance.objects.get_or_create(name=instance.name, server_url=instance.server_url)
+        row, _is_new = Instance.objects.get_or_create(name=instance.name, server_url=instance.server_url)
         if not row.token_hash:
             Instance.objects.issue_token(row.pk, token=tokens[row.name])
     return tokens

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.test import Client, override_settings
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop as noop
 
 from conversations.demo.events import Delivery
 from conversations.ingest import metrics
@@ -22,8 +24,8 @@ _CONNECTION_ATTEMPTS = 2
 _SUCCESS = range(200, 300)
 _RETRY_STATUSES = (429, 503)
 _HINTS = {
-    401: ": does the server use this database and this SECRET_KEY?",
-    404: ": does the server use this database?",
+    401: noop(": does the server use this database and this SECRET_KEY?"),
+    404: noop(": does the server use this database?"),
 }
 _WAIT_TIMEOUT = 120  # seconds to wait for an overloaded server or for its ingestion worker
 _POLL_SECONDS = 0.2
@@ -101,14 +103,16 @@ class OverHttp:
         Raises:
             PostingError: the server cannot be reached or does not respond.
         """
-        for _ in range(_CONNECTION_ATTEMPTS):
+        for _attempt in range(_CONNECTION_ATTEMPTS):
             try:
                 return self._request(path, body, token)
             except (ConnectionResetError, BrokenPipeError):
                 self._connection.close()  # the server closed the idle connection, so the next attempt opens another
             except (http.client.HTTPException, OSError) as error:
-                raise PostingError(f"no response from {self._address}: {error}") from error
-        raise PostingError(f"{self._address} closes the connection before it responds")
+                text = _("no response from %(address)s: %(error)s")
+                raise PostingError(text % {"address": self._address, "error": error}) from error
+        text = _("%(address)s closes the connection before it responds")
+        raise PostingError(text % {"address": self._address})
 
     def wait_until_applied(self, on_applied: OnApplied = bool) -> None:
         """Wait until the server's worker has applied the stored events.
@@ -123,7 +127,8 @@ class OverHttp:
         before = count_waiting()
         while before:
             if time.monotonic() > deadline:
-                raise PostingError("the events are stored, but no worker applies them: is `manage.py ingest` running?")
+                text = _("the events are stored, but no worker applies them: is `manage.py ingest` running?")
+                raise PostingError(text)
             time.sleep(_POLL_SECONDS)
             waiting = count_waiting()
             on_applied(max(before - waiting, 0))
@@ -145,7 +150,7 @@ Poster = InProcess | OverHttp
 
 
 def _invalid_url() -> PostingError:
-    return PostingError("--url must be an address such as http://127.0.0.1:8000")
+    return PostingError(_("--url must be an address such as http://127.0.0.1:8000"))
 
 
 def post_all(deliveries: Iterable[Delivery], poster: Poster, tokens: Mapping[str, str]) -> Iterator[Delivery]:
@@ -162,8 +167,9 @@ def post_all(deliveries: Iterable[Delivery], poster: Poster, tokens: Mapping[str
     for delivery in deliveries:
         status = _post_with_retries(delivery, poster, tokens[delivery.instance])
         if status not in _SUCCESS:
-            hint = _HINTS.get(status, "")
-            raise PostingError(f"{delivery.event} of {delivery.instance} got the response {status}{hint}")
+            values = {"event": delivery.event, "name": delivery.instance, "status": status}
+            hint = _(_HINTS[status]) if status in _HINTS else ""
+            raise PostingError(_("%(event)s of %(name)s got the response %(status)s") % values + hint)
         yield delivery
 
 

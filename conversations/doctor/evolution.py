@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from django.conf import settings
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from conversations.doctor.findings import Finding, ok, problem, warning
 from conversations.evolution.media_names import REFERENCE
@@ -48,17 +49,25 @@ def judge_addresses(public_url: str, servers: Iterable[str]) -> Iterator[Finding
 def judge_ingestion(current: status.Status) -> Iterator[Finding]:
     """Judge the events that have arrived."""
     if current.late > MAX_DELAY:
-        yield problem(
-            _("%(count)d events wait, the oldest for %(seconds)d s; are enough workers running?")
-            % {"count": current.waiting, "seconds": round(current.late)}
+        text = ngettext(
+            "%(count)d event waits, for %(seconds)d s; are enough workers running?",
+            "%(count)d events wait, the oldest for %(seconds)d s; are enough workers running?",
+            current.waiting,
         )
+        yield problem(text % {"count": current.waiting, "seconds": round(current.late)})
     if current.failed:
-        yield problem(
-            _("%(count)d events have failed; `manage.py ingest --status` tells more") % {"count": current.failed}
+        text = ngettext(
+            "%(count)d event has failed; `manage.py ingest --status` tells more",
+            "%(count)d events have failed; `manage.py ingest --status` tells more",
+            current.failed,
         )
+        yield problem(text % {"count": current.failed})
     for one in current.warnings:
         values = {"count": one.count, "name": one.instance.name, "meaning": one.meaning}
-        yield warning(_("%(count)d events of %(name)s: %(meaning)s") % values)
+        text = ngettext(
+            "%(count)d event of %(name)s: %(meaning)s", "%(count)d events of %(name)s: %(meaning)s", one.count
+        )
+        yield warning(text % values)
 
 
 def _recent_media() -> list[tuple[str, bool]]:

@@ -10,8 +10,9 @@ from django.core.files.storage import default_storage
 from django.db import IntegrityError, connection, transaction
 from django.db.models import AutoField, Count, F, Max, Model, Sum
 from django.utils import timezone
-from django.utils.formats import number_format
+from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from conversations.doctor.findings import Finding, ok, problem
 from conversations.evolution.media_names import REFERENCE
@@ -48,7 +49,7 @@ def _examine_age(max_age: dt.timedelta | None) -> Finding:
     text = _("%(messages)s messages in %(chats)s conversations, the newest received at %(time)s UTC") % {
         "messages": number_format(count, force_grouping=True),
         "chats": number_format(chats, force_grouping=True),
-        "time": f"{newest:%F %T}",
+        "time": date_format(newest, "SHORT_DATETIME_FORMAT"),
     }
     is_new = max_age is None or timezone.now() - newest <= max_age
     return ok(text) if is_new else problem(_("%(text)s, which is too old") % {"text": text})
@@ -148,10 +149,12 @@ def _examine_summaries(limit: int) -> Iterator[Finding]:
     if wrong:
         yield problem(_("conversations %(rows)s do not agree with their messages") % {"rows": _some(wrong)})
     else:
-        yield ok(
-            _("%(count)s conversations agree with their messages")
-            % {"count": number_format(count, force_grouping=True)}
+        text = ngettext(
+            "%(count)s conversation agrees with its messages",
+            "%(count)s conversations agree with their messages",
+            count,
         )
+        yield ok(text % {"count": number_format(count, force_grouping=True)})
 
 
 def _examine_media(limit: int) -> Iterator[Finding]:
@@ -167,10 +170,12 @@ def _examine_media(limit: int) -> Iterator[Finding]:
         if found:
             yield problem(text % {"count": len(found), "all": len(names), "names": _some(found)})
     if not missing and not damaged:
-        yield ok(
-            _("%(count)s files of messages are there and intact")
-            % {"count": number_format(len(names), force_grouping=True)}
+        text = ngettext(
+            "%(count)s file of messages is there and intact",
+            "%(count)s files of messages are there and intact",
+            len(names),
         )
+        yield ok(text % {"count": number_format(len(names), force_grouping=True)})
 
 
 def _is_intact(name: str) -> bool:
@@ -184,4 +189,7 @@ def _is_intact(name: str) -> bool:
 def _some(values: list[Any]) -> str:
     """Return the first values as a text."""
     shown = ", ".join(map(str, values[:EXAMPLES]))
-    return shown if len(values) <= EXAMPLES else f"{shown} and {len(values) - EXAMPLES} more"
+    others = len(values) - EXAMPLES
+    if others <= 0:
+        return shown
+    return f"{shown} {ngettext('and %(count)d more', 'and %(count)d more', others) % {'count': others}}"

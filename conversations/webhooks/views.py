@@ -19,7 +19,7 @@ from logs.line_limit import line_limit, shorten
 logger = Context.WEBHOOK.logger
 NOT_STORED = {
     ErrorCode.DATABASE_UNAVAILABLE: _("the event was not stored; send it again"),
-    ErrorCode.MEDIA_UNAVAILABLE: "the event was not stored, because its media cannot be; send it again",
+    ErrorCode.MEDIA_UNAVAILABLE: _("the event was not stored, because its media cannot be; send it again"),
 }
 
 

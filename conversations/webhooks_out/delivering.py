@@ -14,6 +14,7 @@ from uuid import uuid4
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_noop as _
 
 from conversations.changes.log import Selection
 from conversations.models import DeliveryAttempt, WebhookSubscription
@@ -26,7 +27,7 @@ from logs.contexts import Context
 KEPT = dt.timedelta(days=30)  # for which attempts are kept
 MAX_ERROR_CHARS = 200
 PURGE_EVERY = 50  # attempts, after which old ones are deleted
-USER_ENDED = "its user is not active any more"
+USER_ENDED = _("its user is not active any more")
 log = Context.WEBHOOK.logger
 
 

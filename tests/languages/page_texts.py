@@ -23,7 +23,7 @@ class PageTexts(HTMLParser):
         is_button = tag == "input" and values.get("type") in {"submit", "button", "reset"}
         for name, value in attrs:
             if value and (name in _SEEN or (is_button and name == "value")):
-                self.found.append(self._outside(value, 0)[0])
+                self.found.append(outside(value)[0])
         if tag in _UNSEEN:
             self._open.append(tag)
 
@@ -34,14 +34,15 @@ class PageTexts(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         """Read the text of an element; a mark may end in another element than that in which it begins."""
-        text, self._depth = self._outside(data, self._depth)
+        text, self._depth = outside(data, self._depth)
         if not self._open:
             self.found.append(text)
 
-    @staticmethod
-    def _outside(text: str, depth: int) -> tuple[str, int]:
-        outside = []
-        for char in text:
-            depth += (char == BEGIN) - (char == END)
-            outside.append(" " if depth or char == END else char)
-        return "".join(outside), depth
+
+def outside(text: str, depth: int = 0) -> tuple[str, int]:
+    """Return what stands outside of all marks, and how many are open at the end, if `depth` are at the beginning."""
+    found = []
+    for char in text:
+        depth += (char == BEGIN) - (char == END)
+        found.append(" " if depth or char == END else char)
+    return "".join(found), depth

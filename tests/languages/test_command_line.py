@@ -2,7 +2,9 @@
 
 import argparse
 import ast
+import contextlib
 import inspect
+import io
 import os
 import re
 from pathlib import Path
@@ -11,10 +13,10 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management import base, get_commands
+from django.core.management import base, call_command, get_commands
 from django.utils import translation
 
-from tests.languages.page_texts import BEGIN, END
+from tests.languages.page_texts import BEGIN, END, outside
 from whatsai import command_line, environment, local_state, model_texts, quickstart
 
 APPS = {app.name for app in model_texts.first_party_apps()}
@@ -35,8 +37,8 @@ def spoken(pseudo_language: str, settings: Any, monkeypatch: pytest.MonkeyPatch)
 
 def unmarked(text: str) -> set[str]:
     """Return the words that are not marked; words in capitals stand for values, and options begin with a hyphen."""
-    outside = re.sub(rf"{BEGIN}[^{END}]*{END}|^  curl .*$|http://[^\s{BEGIN}]+", " ", text, flags=re.MULTILINE)
-    words = re.findall(r"(?<![\w/.{,-])[^\W\d_]{2,}(?![\w/}-])", outside)
+    unquoted = re.sub(rf"^  curl .*$|https?://[^\s{BEGIN}]+", " ", text, flags=re.MULTILINE)
+    words = re.findall(r"(?<![\w/.{,-])[^\W\d_]{2,}(?![\w/}-])", outside(unquoted)[0])
     return {word for word in words if not word.isupper()} - TYPED
 
 
@@ -52,6 +54,30 @@ def test_what_make_run_prints_is_translated(spoken: None) -> None:  # noqa: ARG0
     state = local_state.LocalState("some-token", demo_due=False)
     for password in ("", "some-password"):
         assert unmarked(quickstart.welcome("http://127.0.0.1:8000", state, password)) == set()
+
+
+@pytest.mark.once
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "command",
+    [
+        "api_token some-user",
+        "api_token some-user --list",
+        "cache_audit",
+        "cache_clear --all",
+        "cache_stats",
+        "ingest --drain",
+        "ingest --status",
+        "verify_restore",
+        "webhook_token shop-1 --server https://evolution.example.com",
+    ],
+)
+def test_what_a_command_prints_is_translated(command: str, spoken: None) -> None:  # noqa: ARG001 - changes the language
+    output = io.StringIO()
+    with contextlib.suppress(SystemExit):  # some commands judge what they have found
+        call_command(*command.split(), stdout=output, stderr=output)
+    text = re.sub(r"^(?:curl|POST|\{|\}| ).*$", "", output.getvalue(), flags=re.MULTILINE)  # what people copy, counters
+    assert unmarked(text) == set()
 
 
 def test_each_step_of_make_run_is_marked() -> None:

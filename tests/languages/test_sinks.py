@@ -15,7 +15,7 @@ SINKS = {
     **dict.fromkeys(("AuthenticationFailed", "Http404", "ErrorDetail", "AddressRefused", "InvalidCursor"), ""),
     **dict.fromkeys(("UnknownShapeError", "UnknownEventError", "require_object", "ProbeFailed", "_step", "fill"), ""),
     **dict.fromkeys(("WebhookError", "BodyError", "_too_many", "_refusal"), ""),
-    **dict.fromkeys(("StartError", "InstallFailed", "ArgumentTypeError"), ""),
+    **dict.fromkeys(("StartError", "InstallFailed", "ArgumentTypeError", "PostingError"), ""),
     **dict.fromkeys(("message_user", "badge", "ok", "warning", "problem", "write"), ""),
     "add_argument": "help",
     "display": "description",

@@ -11,8 +11,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as noop
+from django.utils.translation import ngettext
 
-from cachelayer.ops.audit import Auditor
+from cachelayer.ops.audit import Auditor, Difference
 from cachelayer.runtime.runtime import get_runtime
 from cachelayer.stores.base import StoreDown, strip_fingerprint
 
@@ -56,13 +57,24 @@ class Command(BaseCommand):
             raise CommandError(_("the store does not answer: %(error)s") % {"error": error}) from None
         differences = sorted(result.differences, key=str)
         if options["json"]:
-            report = {**asdict(result), "differences": [asdict(one) for one in differences]}
+            report = {**asdict(result), "differences": [_as_json(one) for one in differences]}
             self.stdout.write(json.dumps(report, default=str))
         else:
             for one in differences:
-                self.stdout.write(f"{strip_fingerprint(one.entry)}: {one.model} {one.pk} {one.description}")
-            counts = {"entries": result.entries, "rows": result.rows, "count": len(differences)}
-            text = _("Compared %(entries)d entries with %(rows)d rows; %(count)d rows differ.")
-            self.stdout.write(text % counts)
+                self.stdout.write(f"{strip_fingerprint(one.entry)}: {one.model} {one.pk} {one.translated}")
+            self.stdout.write(_summary(result.entries, result.rows, len(differences)))
         if differences:
             sys.exit(1)
+
+
+def _summary(entries: int, rows: int, differing: int) -> str:
+    counts = {
+        "entries": ngettext("%(count)d entry", "%(count)d entries", entries) % {"count": entries},
+        "rows": ngettext("%(count)d row", "%(count)d rows", rows) % {"count": rows},
+        "differ": ngettext("%(count)d row differs", "%(count)d rows differ", differing) % {"count": differing},
+    }
+    return _("Compared %(entries)s with %(rows)s; %(differ)s.") % counts
+
+
+def _as_json(one: Difference) -> dict[str, object]:
+    return {"entry": one.entry, "model": one.model, "pk": one.pk, "description": one.description}

@@ -10,7 +10,7 @@ from django.utils.translation import ngettext
 
 from cachelayer import cache
 from cachelayer.protocol.tags import UnknownNamespace
-from cachelayer.runtime.runtime import get_runtime
+from cachelayer.runtime.runtime import get_runtime, namespaces
 
 
 class Command(BaseCommand):
@@ -38,8 +38,10 @@ class Command(BaseCommand):
         elif options["namespace"]:
             try:
                 cache.clear_namespace(options["namespace"])
-            except UnknownNamespace as error:
-                raise CommandError(str(error)) from None
+            except UnknownNamespace:
+                text = _("no namespace is named %(name)r; the namespaces are %(names)s")
+                names = {"name": options["namespace"], "names": ", ".join(space.name for space in namespaces)}
+                raise CommandError(text % names) from None
             message = _("all entries of the namespace %(name)s invalidated") % {"name": options["namespace"]}
         else:
             cache.clear_all()

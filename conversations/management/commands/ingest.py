@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.utils.formats import number_format
+from django.utils.formats import date_format, number_format
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as noop
 from django.utils.translation import ngettext
@@ -80,12 +81,20 @@ def _format(current: status.Status) -> Iterator[str]:
     failed = {"count": current.failed, "size": number_format(current.failed_size / 2**20, 1)}
     yield _("failed events: %(count)d, %(size)s MB (apply them again with `manage.py ingest --replay`)") % failed
     for history in current.imports:
-        values = {"name": history.instance, "time": f"{history.received_at:%Y-%m-%d %H:%M}"}
+        values = {
+            "name": history.instance,
+            "time": date_format(localtime(history.received_at), "SHORT_DATETIME_FORMAT"),
+        }
         values |= {"applied": str(history.applied), "parts": str(history.parts)}
         yield _("import into %(name)s of %(time)s: %(applied)s of %(parts)s parts applied") % values
     for warning in current.warnings:
         found = {"count": warning.count, "name": warning.instance, "meaning": warning.meaning}
-        yield _("warning: %(count)d events of %(name)s: %(meaning)s") % found
+        text = ngettext(
+            "warning: %(count)d event of %(name)s: %(meaning)s",
+            "warning: %(count)d events of %(name)s: %(meaning)s",
+            warning.count,
+        )
+        yield text % found
     yield ""
     yield _("all-time counters:")
     yield from (f"{count:>12}  {name}" for name, count in current.counts.items())

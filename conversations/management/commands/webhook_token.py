@@ -1,6 +1,7 @@
 """`manage.py webhook_token`: issues a webhook token for an instance, and prints the settings for Evolution."""
 
 import argparse
+import datetime as dt
 import json
 import shlex
 from collections.abc import Iterator
@@ -8,6 +9,8 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as noop
 
@@ -63,7 +66,7 @@ class Command(BaseCommand):
         instance.refresh_from_db()
         report = _report(instance, token, created=created, media=not options["no_media"])
         for warning in report["warnings"]:
-            self.stderr.write(f"warning: {warning}")
+            self.stderr.write(f"{_('warning')}: {warning}")
         self.stdout.write(json.dumps(report, ensure_ascii=False) if options["json"] else "\n".join(_format(report)))
 
 
@@ -176,4 +179,5 @@ def _format(report: dict[str, Any]) -> Iterator[str]:
         yield from ("", _("A global webhook contains no media, unless Evolution stores them in S3."))
     if report["old_token_until"]:
         text = _("The old token is valid until %(time)s. --revoke-old revokes it now.")
-        yield from ("", text % {"time": report["old_token_until"]})
+        until = localtime(dt.datetime.fromisoformat(report["old_token_until"]))
+        yield from ("", text % {"time": date_format(until, "SHORT_DATETIME_FORMAT")})
