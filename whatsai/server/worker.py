@@ -28,7 +28,7 @@ LINGER_SECONDS = 1.0  # how long a process that stops still takes requests on it
 # milliseconds of parsing at once.
 MAX_HEAD_BYTES = 32 * 1024  # of all lines of a head
 HEAD_STEP = 16 * 1024  # bytes of a head that are parsed at once
-MAX_TINY_CHUNKS = 1000  # of one body, besides one for each `CHUNK_BYTES` that it has
+MAX_TINY_CHUNKS = 250  # of one body, besides one for each `CHUNK_BYTES` that it has
 CHUNK_BYTES = 64
 READ_BYTES = 64 * 1024  # that a connection reads at once, and holds of a body before it stops reading
 MAX_STREAMS = 10_000  # event streams of a process
