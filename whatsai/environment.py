@@ -135,13 +135,27 @@ def open_env(base_dir: Path = BASE_DIR) -> Env:
 
     The variable `ENV_FILE` names the env file; the default is `.env`. If a variable is set only under an old name, the
     variable's new name is set to the same value.
+
+    Raises:
+        ImproperlyConfigured: the env file cannot be read, or `ENV_FILE` names one that does not exist.
     """
     env = Env(eager=False)
-    env.read_env(os.environ.get("ENV_FILE") or base_dir / ".env", recurse=False)
+    named, default = os.environ.get("ENV_FILE"), base_dir / ".env"
+    if named or default.exists():
+        _check_readable(named or default)
+        env.read_env(named or default, recurse=False)
     for old, new in RENAMED.items():
         if (value := env.str(old, None)) is not None and env.str(new, None) is None:
             os.environ[new] = value
     return env
+
+
+def _check_readable(file: str | Path) -> None:
+    try:
+        with Path(file).open("rb"):
+            pass
+    except OSError as error:
+        raise ImproperlyConfigured(f"ENV_FILE: cannot read {file}: {error.strerror}") from None
 
 
 def configure_logging(options: dict[str, Any]) -> None:

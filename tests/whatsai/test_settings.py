@@ -183,6 +183,13 @@ def test_another_file_can_be_selected(read: Read, tmp_path: Path) -> None:
     assert read(ENV_FILE=str(tmp_path / "other")).log_level == "DEBUG"
 
 
+def test_a_selected_file_that_cannot_be_read_is_named(read: Read, tmp_path: Path) -> None:
+    with pytest.raises(ImproperlyConfigured, match=r"ENV_FILE: cannot read .*missing: No such file"):
+        read(ENV_FILE=str(tmp_path / "missing"))
+    with pytest.raises(ImproperlyConfigured, match="Is a directory"):
+        read(ENV_FILE=str(tmp_path))
+
+
 # --- old names --------------------------------------------------------------------------------------------------------
 OLD_VALUES = {"INGEST_INSIDE": "true", "INGEST_BACKLOG": "7", "INGEST_FLOOD": "7", "INGEST_PARK_DAYS": "7"}
 
