@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core import checks
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from conversations.doctor.findings import Finding, judge_disk, ok, problem, warning
@@ -115,7 +116,7 @@ def _examine_certificate(url: str) -> Iterator[Finding]:
 def judge_certificate(host: str, begin: float, end: float, now: float) -> Iterator[Finding]:
     """Judge whether a certificate should have been renewed; the three times are seconds since the epoch."""
     if end - now < min(MIN_CERTIFICATE_TIME, MIN_CERTIFICATE_SHARE * (end - begin)):
-        moment = f"{dt.datetime.fromtimestamp(end, dt.UTC):%Y-%m-%d %H:%M}"
+        moment = date_format(dt.datetime.fromtimestamp(end, dt.UTC), "SHORT_DATETIME_FORMAT")
         yield warning(
             _("the certificate of %(host)s ends at %(time)s UTC, and was not renewed yet")
             % {"host": host, "time": moment}

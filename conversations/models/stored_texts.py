@@ -4,14 +4,17 @@ A text that contains values is made from a template by `fill`. `translate` finds
 same in the language of the reader. A text of another version may have no template; it is shown as it is.
 """
 
+import datetime as dt
 import re
 from collections.abc import Iterable
 from functools import cache
 
+from django.utils.formats import date_format
 from django.utils.translation import gettext, ngettext
 
 # A text with values such as `%(name)s`; or a pair of such texts, for one and for many of `%(count)s`.
 Template = str | tuple[str, str]
+TIME = "%Y-%m-%d %H:%M"  # how `%(time)s` is stored, in UTC
 
 
 def plural(one: str, many: str) -> tuple[str, str]:
@@ -35,10 +38,21 @@ def translate(text: str, templates: Iterable[Template] = ()) -> str:
     for template in templates:
         for form in (template,) if isinstance(template, str) else template:
             if found := _pattern(form).fullmatch(text):
-                values = {name: translate(value, templates) for name, value in found.groupdict().items()}
+                values = {name: _shown(name, value, templates) for name, value in found.groupdict().items()}
                 shown = gettext(form) if isinstance(template, str) else ngettext(*template, int(values["count"]))
                 return shown % values
     return gettext(text) if text else ""
+
+
+def _shown(name: str, value: str, templates: tuple[Template, ...]) -> str:
+    """Return a value as the language writes it: a time, or what may be a text itself."""
+    if name != "time":
+        return translate(value, templates)
+    try:
+        moment = dt.datetime.strptime(value, TIME).replace(tzinfo=dt.UTC)
+    except ValueError:
+        return value
+    return date_format(moment, "SHORT_DATETIME_FORMAT")
 
 
 @cache

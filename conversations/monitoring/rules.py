@@ -13,7 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _  # translated where people read it, as the log is English
 
 from conversations.models import Instance
-from conversations.models.stored_texts import fill
+from conversations.models.stored_texts import TIME, fill
 from conversations.monitoring import details
 from conversations.monitoring.details import translate_detail
 from conversations.monitoring.state import Number, State, usual_hours
@@ -92,7 +92,7 @@ def _pairing(state: State) -> Iterator[tuple[Number, str]]:
 def _silent(state: State) -> Iterator[tuple[Number, str]]:
     for number in state.numbers:
         if number.state not in DROPPED and number.last_event_at is not None and _is_silent(number, state):
-            yield number, fill(details.NONE_SINCE, time=f"{number.last_event_at:%Y-%m-%d %H:%M}")
+            yield number, fill(details.NONE_SINCE, time=f"{number.last_event_at:{TIME}}")
 
 
 def _is_silent(number: Number, state: State) -> bool:
@@ -134,7 +134,7 @@ def _check(name: str) -> Callable[[State], Iterator[tuple[None, str]]]:
         if not result.is_ok:
             yield None, result.detail
         elif state.at - result.at > dt.timedelta(seconds=MISSED_CHECKS * seconds):
-            yield None, fill(details.NOT_RUN, time=f"{result.at:%Y-%m-%d %H:%M}")
+            yield None, fill(details.NOT_RUN, time=f"{result.at:{TIME}}")
 
     return find
 

@@ -14,6 +14,7 @@ from django.core.mail import EmailMessage
 from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -73,7 +74,7 @@ def paragraph(message: AlarmMessage) -> str:
 
 
 def _utc(moment: dt.datetime) -> str:
-    return f"{moment.astimezone(dt.UTC):%Y-%m-%d %H:%M}"
+    return date_format(moment.astimezone(dt.UTC), "SHORT_DATETIME_FORMAT")
 
 
 def _advice(alarm: Alarm) -> str:

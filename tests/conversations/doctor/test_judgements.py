@@ -38,8 +38,8 @@ def a_status(**fields: Any) -> Status:
         (store.judge_memory(replace(STORE, eviction_policy="noeviction")), Level.WARNING, "noeviction"),
         (site.judge_health("https://x.example", {"status": "degraded"}), Level.WARNING, "degraded"),
         (site.judge_health("https://x.example", ["something", "else"]), Level.PROBLEM, "does not answer as this site"),
-        (site.judge_certificate("x.example", 0, 90 * DAY, 77 * DAY), Level.WARNING, "ends at 1970-04-01 00:00 UTC"),
-        (site.judge_certificate("x.example", 0, DAY, DAY - 1), Level.WARNING, "ends at 1970-01-02 00:00 UTC"),
+        (site.judge_certificate("x.example", 0, 90 * DAY, 77 * DAY), Level.WARNING, "ends at 1 Apr 1970, 00:00 UTC"),
+        (site.judge_certificate("x.example", 0, DAY, DAY - 1), Level.WARNING, "ends at 2 Jan 1970, 00:00 UTC"),
         (site.judge_host("https://x.example", ["y.example"]), Level.PROBLEM, "add 'x.example'"),
         (site.judge_host("https://x.example", []), Level.PROBLEM, "add 'x.example'"),
         (

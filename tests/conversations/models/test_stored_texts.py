@@ -43,6 +43,8 @@ def test_a_stored_text_is_translated_by_its_template(text: str, expected: str) -
         ("2 wait, the earliest for 130 s", "2 wait, the earliest for 130 s", "2 esperam, o primeiro há 130 s"),
         ("the event stream answered 502", "the event stream answered 502", "o fluxo de eventos respondeu 502"),
         ("close", "closed", "desconectado"),
+        ("none since 2026-11-20 18:00 UTC", "none since 20 Nov 2026, 18:00 UTC", "nenhum desde 20/11/2026 18:00 UTC"),
+        ("none since then UTC", "none since then UTC", "nenhum desde then UTC"),
     ],
 )  # fmt: skip
 def test_a_stored_text_reads_well_in_each_language(text: str, english: str, portuguese: str) -> None:

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from cachelayer.runtime.runtime import get_runtime
 from conversations.ingest import metrics
@@ -27,6 +28,7 @@ from conversations.models import (
     WebhookSubscription,
 )
 from conversations.monitoring import alarms, attention, audit, media, memory, rules, sending, state
+from conversations.monitoring.details import translate_detail
 from logs.testing import capture
 from tests.cachelayer.conftest import (
     valkey_server,  # noqa: F401 - pytest finds the imported fixture by name
@@ -218,7 +220,9 @@ def check_that_it_is_raised_once_and_recovers(
     assert rules.TITLES[kind] in text_of(raised)
     check_that_it_says_everything(alarm, text_of(raised), hook.received[0])
     assert (raised["To"], "over: " in raised["Subject"]) == ("ana@example.com, rui@example.com", False)
-    assert f"{alarm.since:%Y-%m-%d %H:%M} to {alarm.ended_at:%Y-%m-%d %H:%M} UTC" in text_of(over)
+    assert alarm.ended_at
+    begin, end = (date_format(moment, "SHORT_DATETIME_FORMAT") for moment in (alarm.since, alarm.ended_at))
+    assert f"{begin} to {end} UTC" in text_of(over)
     assert (text_of(over).startswith("Over: "), "over: " in over["Subject"]) == (True, True)
     assert [(one["alarms"][0]["kind"], one["alarms"][0]["state"]) for one in hook.received] == [
         (kind, "raised"),
@@ -236,7 +240,8 @@ def check_that_it_says_everything(alarm: Alarm, text: str, posted: dict[str, Any
         rules.BY_KIND[alarm.kind].advice,
         f"{settings.PUBLIC_URL}/admin/conversations/alarm/{alarm.pk}/change/",
     )
-    for part in (alarm.name or "The site", alarm.detail, f"since {alarm.since:%Y-%m-%d %H:%M} UTC", advice, url):
+    since = f"since {date_format(alarm.since, 'SHORT_DATETIME_FORMAT')} UTC"
+    for part in (alarm.name or "The site", translate_detail(alarm.detail), since, advice, url):
         assert part in text
         assert part in posted["text"]
     assert (posted["alarms"][0]["advice"], posted["alarms"][0]["url"]) == (advice, url)
