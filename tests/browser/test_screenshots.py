@@ -86,7 +86,8 @@ def photograph(page: Page, name: str) -> None:
     for video in page.locator("video").all():
         video.scroll_into_view_if_needed()
         page.wait_for_function("(video) => video.readyState > 1", arg=video.element_handle())
-    page.locator(".bubble").last.scroll_into_view_if_needed() if page.locator(".bubble").count() else None
+    if page.locator(".bubble").count() and not page.locator(".bubble:target").count():
+        page.locator(".bubble").last.scroll_into_view_if_needed()
     picture = Image.open(BytesIO(page.screenshot(animations="disabled"))).convert("RGB")
     file = BytesIO()
     picture.quantize(COLOURS, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
@@ -114,6 +115,8 @@ def test_the_pages_of_the_docs(open_page: OpenPage, site: str, demo: User) -> No
     photograph(page, "thread")
 
     page.goto("/admin/inbox/?q=pix")
+    page.locator(".hit").first.click()
+    expect(page.locator(".bubble:target")).to_be_in_viewport()
     photograph(page, "search")
 
     phone = open_page("/admin/inbox/", demo, width=390)
