@@ -22,13 +22,16 @@ local function now()
 end
 
 local NO_HOLDERS = {}
+local MAX_MS = 3600000
 
--- Returns the holders in a state that have not expired, as a list of {id, expires}.
+-- Returns the holders in a state that have not expired, as a list of {id, expires}. No write announces an intent for
+-- more than a minute; one for more than an hour was planted, and would keep its tag out of use for ever.
 local function holders(state)
   if not state or state:byte() ~= 33 then return NO_HOLDERS end  -- 33 is '!'
   local alive = {}
   for id, expires in state:gmatch('([^!:,]+):(%d+)') do
-    if tonumber(expires) > now() then alive[#alive + 1] = {id, tonumber(expires)} end
+    local left = tonumber(expires) - now()
+    if left > 0 and left < MAX_MS then alive[#alive + 1] = {id, tonumber(expires)} end
   end
   return alive
 end

@@ -7,10 +7,12 @@ import pytest
 from django.conf import settings as django_settings
 
 from cachelayer import cache
+from cachelayer.protocol.entries import is_version
 from cachelayer.protocol.seal import Seal
 from cachelayer.runtime.metrics import EVENTS
 from cachelayer.runtime.runtime import get_runtime, runtime
 from conversations.models import Contact
+from tests.cachelayer.conftest import wait_until_in_use
 from tests.conversations.rows import a_contact, an_instance
 from tests.valkey import Valkey
 
@@ -128,3 +130,26 @@ def test_without_a_fallback_a_new_secret_key_makes_misses(
     before = entries(valkey_server)
     assert read() == expected
     assert all(entry != before.get(key) for key, entry in entries(valkey_server).items())
+
+
+@pytest.mark.parametrize(
+    "planted", [b"!evil:99999999999999", b"!" + b",".join(b"%d:99999999999999" % n for n in range(9))]
+)
+@pytest.mark.parametrize("is_write", [True, False])
+def test_a_planted_intent_without_end_ends_with_the_next_write_or_clearing(
+    valkey_server: Valkey,
+    planted: bytes,
+    is_write: bool,  # noqa: FBT001 - pytest passes keywords
+) -> None:
+    """One such intent on the tag of all entries kept the whole cache out of use, and no command removed it."""
+    store = get_runtime().store
+    wait_until_in_use(get_runtime())
+    valkey_server.client.set(f"{django_settings.CACHELAYER['PREFIX']}:t:conversation:1", planted)
+    if is_write:
+        store.begin(b"m" * 16, ["conversation:1"])
+        store.end(b"m" * 16, ["conversation:1"])
+    else:
+        store.touch(["conversation:1"])
+    (state,) = store.read([], ["conversation:1"])[1]
+    assert state is not None
+    assert is_version(state)
