@@ -24,7 +24,7 @@ def test_the_list_tells_states_and_times(admin_client: Client) -> None:
     an_alarm(subject=number.pk, name="sales", detail="close")
     an_alarm(kind="probe", ended=True)
     text = admin_client.get(list_url(Alarm)).content.decode()
-    assert f"{BY_KIND['disconnected'].title} (close)" in text
+    assert f"{BY_KIND['disconnected'].title} (closed)" in text
     assert f'<a href="/admin/conversations/instance/{number.pk}/change/">sales</a>' in text
     assert "the whole site" in text
     assert "5\xa0minutes" in text
