@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Iterator, Mapping
+from secrets import token_bytes
 
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
@@ -11,6 +12,7 @@ from django.utils.translation import gettext_noop, ngettext
 from conversations.doctor.findings import Finding, judge_clock, ok, problem, warning
 from conversations.ingest.notify import CHANNEL
 
+WRITTEN_BYTES = 2**20
 MIN_VERSION = 150000  # as PostgreSQL numbers its versions
 # Setting of PostgreSQL → what happens without it.
 DURABILITY = {
@@ -63,8 +65,20 @@ def _examine_postgresql() -> Iterator[Finding]:
     if int(settings["server_version_num"]) < MIN_VERSION:
         yield problem(_("PostgreSQL is too old; 15 or newer is needed"))
     yield from judge_durability(settings)
+    yield from _examine_writing()
     yield judge_clock(_("the database"), ahead)
     yield judge_workers(workers)
+
+
+def _examine_writing() -> Iterator[Finding]:
+    """Write more than fits into the free space of a table, and undo it: small changes may succeed on a full disk."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT lo_from_bytea(0, %s)", [token_bytes(WRITTEN_BYTES)])
+            transaction.set_rollback(True)
+    except DatabaseError as error:
+        cause = " ".join(str(error).split())
+        yield problem(_("the database cannot be written: %(cause)s") % {"cause": cause})
 
 
 def judge_durability(settings: Mapping[str, str]) -> Iterator[Finding]:

@@ -48,6 +48,19 @@ def test_it_examines_what_runs_here(
         assert "problem   no worker is connected" in said
 
 
+@pytest.mark.postgresql
+@pytest.mark.usefixtures("folders")
+def test_it_writes_to_the_database_and_undoes_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with connection.cursor() as cursor:
+        assert "cannot be written" not in examine(capsys)[0]
+        cursor.execute("SELECT count(*) FROM pg_largeobject_metadata")
+        assert cursor.fetchone() == (0,)
+        cursor.execute("SET default_transaction_read_only = on")
+        said, _ = examine(capsys)
+        cursor.execute("RESET default_transaction_read_only")
+    assert "problem   the database cannot be written: cannot execute lo_from_bytea() in a read-only" in said
+
+
 @pytest.mark.usefixtures("folders")
 def test_it_finds_what_is_wrong(settings: LazySettings, capsys: pytest.CaptureFixture[str]) -> None:
     settings.PUBLIC_URL = "http://127.0.0.1:9"
