@@ -133,7 +133,7 @@ def test_data_with_too_many_records_are_refused(monkeypatch: pytest.MonkeyPatch)
     assert plain(large_json.decode(bytearray(stored.encode()), DECODER, is_limited=False)) == {"data": [1] * 21}
 
 
-NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+NUMBERS = st.integers(-(2**64), 2**64) | st.floats(allow_nan=False, allow_infinity=False)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
