@@ -14,7 +14,7 @@ from conversations.admin.filters import selected_instance
 from conversations.search.query import parse
 
 # Rows that a search finds; the list's filters apply to them. With 500, a name that is not in every tenth row took a
-# second among 1,000,000 conversations, because a search is fast for pages (`conversations.search.find.STEPS`).
+# second among 1,000,000 conversations, because a search is fast for pages (`conversations.search.steps.STEPS`).
 MAX_FOUND = 100
 
 

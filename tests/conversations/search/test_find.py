@@ -11,7 +11,7 @@ from cachelayer import Page
 from conversations.db.keyset import InvalidCursor
 from conversations.models import Contact, Conversation, Instance, Message
 from conversations.models.message import LATEST_FIRST
-from conversations.search import find
+from conversations.search import find, steps
 from conversations.search.buckets import DAYS, bucket
 from conversations.search.find import find_contacts, find_conversations, find_messages
 from conversations.search.folding import fold
@@ -231,7 +231,7 @@ def test_all_pages_together_show_each_message_once_in_order(limit: int) -> None:
 
 @pytest.mark.parametrize("limit", [1, 3, 50])
 @pytest.mark.parametrize(
-    ("frequent", "candidates", "steps"),
+    ("frequent", "candidates", "tried"),
     [
         (1, 9, ((2, 5_000),)),
         (1, 9, ((2, 1), (4, 5_000))),
@@ -242,9 +242,9 @@ def test_all_pages_together_show_each_message_once_in_order(limit: int) -> None:
     ids=["in order", "in order, one row", "few matches", "too many in a group of buckets", "too many in a bucket"],
 )
 def test_a_frequent_word_is_found_in_the_same_order(
-    monkeypatch: pytest.MonkeyPatch, frequent: int, candidates: int, steps: tuple[tuple[int, int], ...], limit: int
+    monkeypatch: pytest.MonkeyPatch, frequent: int, candidates: int, tried: tuple[tuple[int, int], ...], limit: int
 ) -> None:
-    monkeypatch.setattr(find, "STEPS", steps)
+    monkeypatch.setattr(steps, "STEPS", tried)
     monkeypatch.setattr(find, "CANDIDATES", candidates)
     monkeypatch.setattr(find, "FREQUENT", frequent)
     expected = many_messages()

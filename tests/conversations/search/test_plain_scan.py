@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from conversations.db.keyset import cursor_at
 from conversations.models import Instance, Message
 from conversations.models.message import LATEST_FIRST
-from conversations.search import find
+from conversations.search import find, steps
 from conversations.search.buckets import DAYS
 from conversations.search.find import message_pks
 from conversations.search.folding import fold
@@ -28,9 +28,9 @@ SEARCHED = ("bom", "ped", "pedido", "acao", "joao", "a", "entrega", "amanha", "r
 
 # The limits that decide how rows are read; small ones let few rows count as many.
 LIMITS = {
-    "FREQUENT": st.sampled_from([0, 5, 999]),
-    "CANDIDATES": st.sampled_from([0, 3, 20, 2_000]),
-    "STEPS": st.sampled_from([((1, 1),), ((2, 10), (20, 20)), ((10, 1), (2_000, 5_000))]),
+    (find, "FREQUENT"): st.sampled_from([0, 5, 999]),
+    (find, "CANDIDATES"): st.sampled_from([0, 3, 20, 2_000]),
+    (steps, "STEPS"): st.sampled_from([((1, 1),), ((2, 10), (20, 20)), ((10, 1), (2_000, 5_000))]),
 }
 
 
@@ -71,8 +71,8 @@ def test_pages_show_what_a_comparison_of_all_texts_finds(instances: list[Instanc
     limit = data.draw(st.sampled_from([1, 7, MESSAGES]))
     expected = expected_pks(query, scope)
     with pytest.MonkeyPatch.context() as patch:
-        for name, values in LIMITS.items():
-            patch.setattr(find, name, data.draw(values))
+        for (module, name), values in LIMITS.items():
+            patch.setattr(module, name, data.draw(values))
         start = data.draw(st.integers(0, len(expected)))
         cursor = cursor_at(Message.objects.get(pk=expected[start - 1]), LATEST_FIRST, "next") if start else ""
         assert message_pks(query, scope, cursor=cursor, limit=limit) == expected[start : start + limit]
