@@ -46,7 +46,7 @@ def _examine_age(max_age: dt.timedelta | None) -> Finding:
     if newest is None:
         return problem(_("there are no messages"))
     chats = Conversation.objects.count()
-    text = _("%(messages)s messages in %(chats)s conversations, the newest received at %(time)s UTC") % {
+    text = _("messages: %(messages)s, conversations: %(chats)s; the newest message was received at %(time)s UTC") % {
         "messages": number_format(count, force_grouping=True),
         "chats": number_format(chats, force_grouping=True),
         "time": date_format(newest, "SHORT_DATETIME_FORMAT"),
