@@ -158,7 +158,7 @@ class Entries(Generic[T]):
         try:
             return self._runtime.store.claim_versions(entry_key.all_tags, self._lease(entry_key), LEASE_MS)
         except (StoreFull, StoreDown) as error:
-            self.on_store_error(error)
+            self._on_store_error(error)
             return None
 
     def claim_all(self, entry_keys: Iterable[EntryKey]) -> dict[str, bytes | None]:
@@ -169,7 +169,7 @@ class Entries(Generic[T]):
         try:
             states, _ = self._runtime.store.claim_versions(tags, "", 0)
         except (StoreFull, StoreDown) as error:
-            self.on_store_error(error)
+            self._on_store_error(error)
             return {}
         return dict(zip(tags, states, strict=True))
 
@@ -234,7 +234,7 @@ class Entries(Generic[T]):
         try:
             self._runtime.store.fill(entries, lease)
         except (StoreFull, StoreDown) as error:
-            self.on_store_error(error)
+            self._on_store_error(error)
             return False
         return True
 
@@ -251,12 +251,12 @@ class Entries(Generic[T]):
                 return False
             self._runtime.store.put(self._entry_name(entry_key), body, entry_key.tags, int(ttl * 1000))
         except (StoreFull, StoreDown) as error:
-            self.on_store_error(error)
+            self._on_store_error(error)
             return False
         self.counts.fills += 1
         return True
 
-    def on_store_error(self, error: Exception) -> None:
+    def _on_store_error(self, error: Exception) -> None:
         """Count an error of the store, and tell the runtime."""
         on_store_error(self._runtime, self.counts, error)
 

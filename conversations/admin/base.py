@@ -98,7 +98,7 @@ class FixedOrder:
         return self.checked
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Show the list, as Django does to requests of every method, or perform an action."""
+        """Show the list or perform an action; Django answers requests of every method with the list."""
         response: HttpResponse = super().changelist_view(request, extra_context)  # type: ignore[misc]  # a method of ModelAdmin
         shown = getattr(response, "context_data", None) or {}
         if "cl" in shown:
@@ -153,14 +153,14 @@ class BoundedAdmin(FixedOrder, ReadableList, BoundedSearch, ReadOnly, admin.Mode
         instance_field: the path from a row to its instance.
         list_only_fields: columns that the admin list reads, also from related models; payloads and images are omitted.
         editable_fields: those fields of `fieldsets` that users may change; all other fields are read-only.
-        others_rows: columns, fields and filters that show rows of another model → that model; they are left out for
-            users who may not view it.
+        required_models: columns, fields and filters that show rows of another model → that model; they are left out
+            for users who may not view it.
     """
 
     instance_field: ClassVar[str] = "instance"
     list_only_fields: ClassVar[tuple[str, ...]] = ()
     editable_fields: ClassVar[tuple[str, ...]] = ()
-    others_rows: ClassVar[Mapping[str, str]] = {}
+    required_models: ClassVar[Mapping[str, str]] = {}
 
     paginator = BoundedPaginator
     list_per_page = ROWS_PER_PAGE
@@ -200,7 +200,7 @@ class BoundedAdmin(FixedOrder, ReadableList, BoundedSearch, ReadOnly, admin.Mode
 
     def shows(self, request: HttpRequest, name: str) -> bool:
         """Return whether the user may view the rows that a column, field or filter shows."""
-        model = self.others_rows.get(name)
+        model = self.required_models.get(name)
         return model is None or may_view(request, model)
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:

@@ -30,7 +30,7 @@ class ContactAdmin(SearchAdmin):
         "name", "jid", "phone", "lid", "presence", "last_seen_at", "instance__name",
     )  # fmt: skip
     list_filter = (InstanceFilter, "presence")
-    others_rows: ClassVar[Any] = {"chats": "conversation", "conversations": "conversation"}
+    required_models: ClassVar[Any] = {"chats": "conversation", "conversations": "conversation"}
     checked = ("presence__exact",)
     find_pks = staticmethod(contact_pks)
     empty_text = _("No contacts yet. They appear with the first messages of a connected number.")

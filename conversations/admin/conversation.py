@@ -46,7 +46,7 @@ class ConversationAdmin(SearchAdmin):
         "instance__name",
     )  # fmt: skip
     list_filter = (InstanceFilter, ContactFilter, UnreadFilter, "is_archived", "is_pinned", "kind", "is_deleted")
-    others_rows: ClassVar[Any] = {
+    required_models: ClassVar[Any] = {
         "last_message_preview": "message", "contact": "contact", "participant_names": "contact",
     }  # fmt: skip
     find_pks = staticmethod(conversation_pks)

@@ -35,7 +35,7 @@ class MessageAdmin(SearchAdmin):
     list_select_related = ("instance", "conversation")
     list_filter = (InstanceFilter, "timestamp", "kind", "from_me", MessageStatusFilter, "is_deleted", "is_history")
     checked = ("from_me__exact", "status__exact", "is_deleted__exact", "is_history__exact")
-    others_rows: ClassVar[Any] = {
+    required_models: ClassVar[Any] = {
         "conversation_name": "conversation", "conversation": "conversation", "sender": "contact",
     }  # fmt: skip
     extra_lookups = ("conversation__id__exact",)

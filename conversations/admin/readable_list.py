@@ -1,4 +1,4 @@
-"""What the lists of the admin have in common: the heading names the rows, and an empty list says what fills it."""
+"""What the lists of the admin have in common: the heading, links to rows, and a sentence in a list without rows."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar

@@ -112,7 +112,15 @@ class TooDeepError(ValueError):
 
 
 class TooManyItemsError(ValueError):
-    """Raised for a large array or object that no message of WhatsApp contains."""
+    """Raised for a large array or object that no message of WhatsApp contains.
+
+    Attributes:
+        limit: the number of items that it may have.
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"more than {limit} items")
+        self.limit = limit
 
 
 def is_encoded(text: str) -> bool:
@@ -136,7 +144,7 @@ def decode(raw: bytearray, decoder: json.JSONDecoder, *, is_limited: bool = True
 
     Raises:
         TooDeepError: large values are nested too deeply.
-        TooManyItemsError: a large value, other than `data`, has more than `MAX_ITEMS` items.
+        TooManyItemsError: `data` has more than `MAX_RECORDS` items, or another large value more than `MAX_ITEMS`.
         RecursionError: other values are nested too deeply.
         ValueError: the body is not JSON in UTF-8.
     """
@@ -254,7 +262,7 @@ class _Decoder:
         limit = MAX_RECORDS + 1 if self._is_limited else None
         records = list(islice(self._items(levels - 1, keep_json=True), limit))
         if limit and len(records) == limit:
-            raise TooManyItemsError(f"`{RECORDS}` has more than {MAX_RECORDS} items")
+            raise TooManyItemsError(MAX_RECORDS)
         return LargeList(self._decoder, records)
 
     def _long_text(self) -> str:
@@ -284,9 +292,9 @@ class _Decoder:
         count = 0
         for item in items:
             value = item[1] if isinstance(item, tuple) else item
-            count += not isinstance(value, int | float)
+            count += isinstance(value, bool) or not isinstance(value, int | float)
             if self._is_limited and count > MAX_ITEMS:
-                raise TooManyItemsError
+                raise TooManyItemsError(MAX_ITEMS)
             yield item
 
 

@@ -196,9 +196,9 @@ def decode(raw: bytearray, reservation: Reservation) -> Any:
         return decoder.decode(text)
     except (RecursionError, large_json.TooDeepError):
         raise WebhookError(ErrorCode.MALFORMED_JSON, TOO_DEEP) from None
-    except large_json.TooManyItemsError:
+    except large_json.TooManyItemsError as error:
         text = _("a large array or object has more than %(count)s items")
-        raise WebhookError(ErrorCode.BODY_TOO_LARGE, text, count=large_json.MAX_ITEMS) from None
+        raise WebhookError(ErrorCode.BODY_TOO_LARGE, text, count=error.limit) from None
     except ValueError as error:  # the UTF-8 codec, the JSON decoder and int() raise errors that quote no content
         raise WebhookError(ErrorCode.MALFORMED_JSON, _("the body is not JSON: %(error)s"), error=error) from None
 

@@ -176,7 +176,7 @@ def board(
 ) -> Board | None:
     """Return the charts of a period; None if nothing can be drawn yet, because a change needs two remembered minutes.
 
-    The plots of a site that began to run within the period begin with it, so that its first figures do not look lost.
+    If the site began to run within the period, earlier parts are left out, but at least `LEAST_PARTS` parts are shown.
 
     Args:
         remembered: the counters of the minutes of the period, in the order of time.

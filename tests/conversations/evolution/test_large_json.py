@@ -111,6 +111,8 @@ def test_what_is_no_json_is_refused_wherever_it_stands(bad: str) -> None:
 def many(count: int) -> Iterator[str]:
     yield json.dumps(["x"] * count)
     yield json.dumps({"a": {str(number): "x" for number in range(count)}})
+    yield json.dumps({"a": [True] * count})
+    yield json.dumps({"a": {str(number): False for number in range(count)}})
 
 
 def test_a_large_value_with_many_items_is_refused_unless_they_are_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +130,7 @@ def test_data_with_too_many_records_are_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(large_json, "MAX_RECORDS", 20)
     assert plain(decode(json.dumps({"data": [1] * 20}))) == {"data": [1] * 20}
     stored = json.dumps({"data": [1] * 21})
-    with pytest.raises(TooManyItemsError):
+    with pytest.raises(TooManyItemsError, match="more than 20 items"):
         decode(stored)
     assert plain(large_json.decode(bytearray(stored.encode()), DECODER, is_limited=False)) == {"data": [1] * 21}
 
