@@ -85,8 +85,8 @@ class Application:
             name: RequestThreads(name, 1, len(HEALTH_METHODS)) for name in set(health.PATHS.values())
         }
         self._checks: dict[tuple[str, str], asyncio.Future[Response]] = {}  # the latest of each check and method
-        # What is no webhook leaves a quarter of the threads and of the waiting requests to webhooks.
-        self._others = Share(self._threads, threads - threads // 4 or 1, max_requests * 3 // 4)
+        # What is no webhook leaves a quarter of the threads, at least one, and of the waiting requests to webhooks.
+        self._others = Share(self._threads, max(1, threads - max(1, threads // 4)), max_requests * 3 // 4)
         self._media = Share(self._others, max(1, threads // 2), MAX_WAITING_MEDIA)
         self._logins = Share(self._others, 1, MAX_WAITING_LOGINS)
         self._media_readers = ThreadPoolExecutor(MEDIA_READERS, thread_name_prefix="media")

@@ -10,7 +10,7 @@ from wsgiref.types import WSGIApplication
 from wsgiref.util import FileWrapper
 
 from django.utils.translation import get_language
-from django.utils.translation import gettext_noop as _
+from django.utils.translation import gettext as _
 
 from conversations.api.problems import CONTENT_TYPE as PROBLEM
 from conversations.api.problems import problem
