@@ -69,10 +69,20 @@ def speak(language: str, catalogues: Path = CATALOGUES) -> None:
     os.environ["LANGUAGE"] = to_locale(language)  # where `gettext` looks first
 
 
+def speak_as_set() -> None:
+    """Speak the language of the installation or, if its env file cannot be read, that of the process's environment.
+
+    Raises:
+        ImproperlyConfigured: the env file cannot be read.
+    """
+    speak(environment.default_language())
+    speak(environment.read_language())
+
+
 def run(arguments: Sequence[str]) -> None:
     """Run one management command; a wrong setting is reported in one line, without a traceback."""
-    speak(environment.read_language())
     try:
+        speak_as_set()
         CommandLine(list(arguments)).execute()
     except ImproperlyConfigured as error:
         sys.exit(_("configuration error: %(error)s") % {"error": error})

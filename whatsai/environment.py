@@ -155,7 +155,8 @@ def _check_readable(file: str | Path) -> None:
         with Path(file).open("rb"):
             pass
     except OSError as error:
-        raise ImproperlyConfigured(f"ENV_FILE: cannot read {file}: {error.strerror}") from None
+        text = _("ENV_FILE: cannot read %(file)s: %(error)s")
+        raise ImproperlyConfigured(text % {"file": file, "error": error.strerror}) from None
 
 
 def configure_logging(options: dict[str, Any]) -> None:
@@ -226,7 +227,7 @@ def read(base_dir: Path = BASE_DIR) -> Environment:
         "public_url": env.str("PUBLIC_URL", default=_default_public_url(env, base_dir), validate=_web_url),
         "webhooks_allow_private": env.bool("WEBHOOKS_ALLOW_PRIVATE", default=False),
         "time_zone": env.str("TIME_ZONE", default="UTC", validate=_time_zone),
-        "language_code": env.str("LANGUAGE_CODE", default=_default_language(), validate=_language),
+        "language_code": env.str("LANGUAGE_CODE", default=default_language(), validate=_language),
     }
     try:
         env.seal()
@@ -365,14 +366,22 @@ def _check_port(url: SplitResult) -> None:
 
 
 def read_language() -> str:
-    """Return the language of the installation; what is set may be no language of ours."""
-    return open_env().str("LANGUAGE_CODE", default=_default_language()) or ""
+    """Return the language of the installation; what is set may be no language of ours.
+
+    Raises:
+        ImproperlyConfigured: the env file cannot be read.
+    """
+    return open_env().str("LANGUAGE_CODE", default="") or default_language()
 
 
-def _default_language() -> str:
-    """Return the language of the machine, as its locale says it, if it is Portuguese, and English otherwise."""
+def default_language() -> str:
+    """Return the language that the process's environment sets, or else Portuguese or English, as its locale says.
+
+    The env file is not read.
+    """
     named = (os.environ.get(name, "") for name in LOCALE_VARIABLES)
-    return "pt-br" if next(filter(None, named), "").lower().startswith("pt") else "en"
+    is_portuguese = next(filter(None, named), "").lower().startswith("pt")
+    return os.environ.get("LANGUAGE_CODE") or ("pt-br" if is_portuguese else "en")
 
 
 def _language(value: str) -> None:

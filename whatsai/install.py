@@ -21,6 +21,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 COLLECTING, UNPACKING = "Collecting ", "Installing collected packages"  # the beginnings of lines that pip prints
 PINNED = re.compile(r"^[\w.\[\]-]+==(?!.*win32)", re.MULTILINE)  # a package in a lock file
+# The first that is set names the language: the setting, or else the locale of the machine.
+LANGUAGE_VARIABLES = ("LANGUAGE_CODE", "LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
 LINE_EVERY = 10  # packages, if the output is not a terminal
 
 
@@ -41,12 +43,16 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _speak() -> None:
-    """Use the catalogues of the project, in the language that `LANGUAGE_CODE` or else the machine's locale names."""
+def speak() -> None:
+    """Use the catalogues of the project, in the language that `LANGUAGE_CODE` or else the machine's locale names.
+
+    This function repeats the rules of `environment.default_language`, because a script run with `python -I` cannot
+    import the project.
+    """
     translations.bindtextdomain("django", str(ROOT / "whatsai" / "locale"))
     translations.textdomain("django")
-    if os.environ.get("LANGUAGE_CODE") == "pt-br":
-        os.environ["LANGUAGE"] = "pt_BR"
+    named = next(filter(None, map(os.environ.get, LANGUAGE_VARIABLES)), "")
+    os.environ["LANGUAGE"] = "pt_BR" if named.lower().startswith("pt") else "en"
 
 
 def _show(text: str) -> None:
@@ -165,5 +171,5 @@ def _exclusive_lock(folder: Path) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    _speak()
+    speak()
     sys.exit(main(sys.argv[1:]))

@@ -41,10 +41,10 @@ class StartError(Exception):
 
 def main(arguments: Sequence[str]) -> NoReturn:
     """Set up the site, print its addresses and credentials, and replace this process with the web server."""
-    command_line.speak(environment.read_language())
-    options = _parser().parse_args(arguments)
-    private_files.protect(VAR)
     try:
+        command_line.speak_as_set()
+        options = _parser().parse_args(arguments)
+        private_files.protect(VAR)
         listener = listen(options.host, options.port)
         show(_("setting up the site …"))
         url = local_url(options.host, listener.getsockname()[1])
@@ -52,6 +52,8 @@ def main(arguments: Sequence[str]) -> NoReturn:
         local_state.write(VAR / "url", url + "\n")
     except StartError as error:
         sys.exit(f"make run: {error}")
+    except ImproperlyConfigured as error:
+        sys.exit("make run: " + _("configuration error: %(error)s") % {"error": error})
     except KeyboardInterrupt:
         sys.exit("\nmake run: " + _("stopped during the setup; the next start continues it."))
     stop_signals.hold_back()  # until gunicorn handles them; whoever reads the addresses may stop the site at once
@@ -121,7 +123,8 @@ def set_up(var: Path, defaults: dict[str, str], *, demo: bool) -> tuple[local_st
         The saved state, and the administrator's password if it was created now, else "".
 
     Raises:
-        StartError: `var` is not writable, a setting is wrong, or the database rejects a statement.
+        StartError: `var` is not writable, or the database rejects a statement.
+        ImproperlyConfigured: a setting is wrong.
     """
     try:
         _ensure_writable(var)
@@ -130,8 +133,6 @@ def set_up(var: Path, defaults: dict[str, str], *, demo: bool) -> tuple[local_st
             return _set_up_django(var, demo=demo)
     except OSError as error:
         raise _not_writable(error.filename or var, error) from None
-    except ImproperlyConfigured as error:
-        raise StartError(_("configuration error: %(error)s") % {"error": error}) from None
     except DatabaseError as error:
         raise StartError(_("database error: %(error)s") % {"error": " ".join(str(error).split())}) from None
     except CommandError as error:

@@ -7,6 +7,9 @@ import inspect
 import io
 import os
 import re
+import subprocess
+import sys
+from gettext import gettext
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,7 +20,7 @@ from django.core.management import base, call_command, get_commands
 from django.utils import translation
 
 from tests.languages.page_texts import BEGIN, END, outside
-from whatsai import command_line, environment, local_state, model_texts, quickstart
+from whatsai import command_line, environment, install, local_state, model_texts, quickstart
 
 APPS = {app.name for app in model_texts.first_party_apps()}
 COMMANDS = sorted(name for name, app in get_commands().items() if app in APPS and name not in ("flush", "migrate"))
@@ -110,7 +113,11 @@ def test_what_python_and_django_say_is_known_word_for_word(texts: tuple[Any, ...
         ({"LANG": "pt_BR.UTF-8", "LC_ALL": "C"}, "en"),
         ({"LANG": "de_DE.UTF-8"}, "en"),
         ({"LANG": "pt_BR.UTF-8", "LANGUAGE_CODE": "en"}, "en"),
+        ({"LANG": "pt_PT.UTF-8"}, "pt-br"),
+        ({"LANG": "pt_BR.UTF-8", "LANGUAGE_CODE": ""}, "pt-br"),
+        ({"LANGUAGE": "de:pt_BR"}, "en"),
         ({"LANGUAGE_CODE": "pt-br"}, "pt-br"),
+        ({"LANGUAGE_CODE": "en-us", "LANGUAGE": "pt_BR"}, "en-us"),
     ],
 )
 def test_the_setting_chooses_the_language_or_else_the_locale(
@@ -118,6 +125,39 @@ def test_the_setting_chooses_the_language_or_else_the_locale(
 ) -> None:
     monkeypatch.setattr(os, "environ", {"ENV_FILE": os.devnull, **variables})
     assert environment.read_language() == language
+    install.speak()  # it cannot import the project, and chooses by the same rules
+    try:
+        assert gettext("package %(number)s of %(total)s: %(name)s").startswith(
+            "pacote" if language == "pt-br" else "package"
+        )
+    finally:
+        command_line.speak("en")
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"LANG": "C"}, "configuration error: ENV_FILE: cannot read {file}: "),
+        ({"LANG": "pt_PT.UTF-8"}, "erro de configuração: ENV_FILE: não é possível ler {file}: "),
+        ({"LANGUAGE_CODE": "pt-br"}, "erro de configuração: ENV_FILE: não é possível ler {file}: "),
+    ],
+)
+@pytest.mark.parametrize(("command", "prefix"), [("manage.py check", ""), ("-m whatsai.quickstart", "make run: ")])
+def test_an_unreadable_env_file_is_one_line(
+    command: str, prefix: str, variables: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    completed = subprocess.run(
+        [sys.executable, *command.split()],
+        cwd=environment.BASE_DIR,
+        env={"ENV_FILE": str(tmp_path), "PYTHONUTF8": "1", **variables},  # a folder cannot be read
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    (line,) = completed.stderr.splitlines()
+    assert line.startswith(prefix + said.format(file=tmp_path))
+    assert completed.returncode == 1
 
 
 def test_wrong_settings_are_named_in_portuguese(monkeypatch: pytest.MonkeyPatch) -> None:
