@@ -199,7 +199,7 @@ RULES = (
     Rule(
         "media",
         _("the files of messages cannot be stored"),
-        0,
+        90,  # two checks in a row: a busy bucket may miss one
         _check("media"),
         _("Make room on the disk of MEDIA_DIR, or mend the bucket. Evolution posts again for half an hour."),
     ),

@@ -194,7 +194,7 @@ def test_the_alarm_of_media_is_raised_once_and_recovers(
     def make_room() -> None:
         folder.unlink()
         media.check()
-        assert list(folder.iterdir()) == []
+        assert [path for path in folder.rglob("*") if path.is_file()] == []
 
     check_that_it_is_raised_once_and_recovers("media", make_room, mail, hook)
 
