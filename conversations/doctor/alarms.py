@@ -1,6 +1,7 @@
 """Examines whether somebody would hear of an alarm."""
 
 from collections.abc import Iterator
+from contextlib import closing
 
 from django.conf import settings
 from django.core.mail import get_connection
@@ -19,13 +20,16 @@ def examine() -> Iterator[Finding]:
     if not settings.ALARM_CHANNELS and not settings.METRICS_KEY:
         yield warning(_("nobody hears of alarms; set ALARM_EMAIL, ALARM_WEBHOOK_URL, or METRICS_KEY for Prometheus"))
     if settings.ALARM_EMAIL:
-        try:
-            mail = get_connection()
+        yield from _examine_mail()
+
+
+def _examine_mail() -> Iterator[Finding]:
+    try:
+        with closing(get_connection()) as mail:
             mail.open()
-            mail.close()
-        except OSError as error:  # smtplib's errors are OSErrors, too
-            text = _("the mail server of EMAIL_URL does not answer, so alarms are not sent: %(error)s")
-            yield problem(text % {"error": error.strerror or type(error).__name__})
+    except (OSError, ValueError) as error:  # smtplib's errors are OSErrors; passwords and names must be ASCII
+        text = _("the mail server of EMAIL_URL cannot be used, so alarms are not sent: %(error)s")
+        yield problem(text % {"error": getattr(error, "strerror", None) or type(error).__name__})
 
 
 def examine_messages() -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core import checks
+from django.db import connection
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
@@ -32,7 +33,7 @@ HTTPS_PORT = 443
 def examine() -> Iterator[Finding]:
     """Examine the site."""
     yield from _examine_settings()
-    for folder in dict.fromkeys((Path(settings.LOG_DIR), Path(settings.MEDIA_ROOT))):
+    for folder in dict.fromkeys(_folders()):
         yield from _examine_folder(folder)
     if settings.ALLOWED_HOSTS or not settings.DEBUG:
         yield from judge_host(settings.PUBLIC_URL, settings.ALLOWED_HOSTS)
@@ -45,6 +46,13 @@ def _examine_settings() -> Iterator[Finding]:
         if message.level >= checks.WARNING and not message.is_silenced():
             level = problem if message.level >= checks.ERROR else warning
             yield level(f"{message.id}: {' '.join(message.msg.split())}")
+
+
+def _folders() -> Iterator[Path]:
+    yield Path(settings.LOG_DIR)
+    yield Path(settings.MEDIA_ROOT)
+    if connection.vendor == "sqlite" and not connection.is_in_memory_db():  # type: ignore[attr-defined]  # only of SQLite
+        yield Path(connection.settings_dict["NAME"]).parent
 
 
 def _examine_folder(folder: Path) -> Iterator[Finding]:

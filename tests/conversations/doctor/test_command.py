@@ -9,8 +9,11 @@ from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
+from conversations.doctor import alarms, site
+from conversations.doctor.findings import problem
 from conversations.models import Alarm, AlarmMessage, Message
 from tests.conversations import rows
+from tests.conversations.monitoring.receivers import RefusingMailHandler, running
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -77,8 +80,33 @@ def test_it_finds_what_is_wrong(settings: LazySettings, capsys: pytest.CaptureFi
 
     assert exit_status == 1
     assert "problem   http://127.0.0.1:9 cannot be reached from this host" in said
-    assert "problem   the mail server of EMAIL_URL does not answer, so alarms are not sent: Connection refused" in said
+    assert "problem   the mail server of EMAIL_URL cannot be used, so alarms are not sent: Connection refused" in said
     assert "problem   1 message about an alarm could not be sent" in said
     assert "problem   evo.example cannot reach http://127.0.0.1:9" in said
     assert "problem   none of the 5 newest media of sales came with its file" in said
     assert said.index("warning ") < said.index("problem ")
+
+
+@pytest.mark.usefixtures("folders")
+@pytest.mark.parametrize(
+    ("password", "error"), [("wrong", "SMTPAuthenticationError"), ("\N{KEY}", "UnicodeEncodeError")]
+)
+def test_it_finds_a_password_that_the_mail_server_refuses(settings: LazySettings, password: str, error: str) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = "ana", password
+    settings.ALARM_CHANNELS, settings.ALARM_EMAIL = ["email"], ["ana@example.com"]
+    with running(RefusingMailHandler) as server:
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
+        (found,) = alarms.examine()
+    assert found == problem(f"the mail server of EMAIL_URL cannot be used, so alarms are not sent: {error}")
+
+
+@pytest.mark.once
+def test_it_examines_the_folder_of_sqlite(
+    settings: LazySettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.LOG_DIR = settings.MEDIA_ROOT = tmp_path
+    folder = tmp_path / "database"
+    folder.touch()  # a file in place of the folder: nothing can be written below it
+    monkeypatch.setitem(connection.settings_dict, "NAME", folder / "db.sqlite3")
+    assert problem(f"cannot write to {folder}: File exists") in list(site.examine())

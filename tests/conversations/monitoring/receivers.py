@@ -28,6 +28,17 @@ class MailHandler(socketserver.StreamRequestHandler):
         self.wfile.write(f"{text}\r\n".encode())
 
 
+class RefusingMailHandler(socketserver.StreamRequestHandler):
+    """Speaks as much SMTP (RFC 4954) as a client needs to learn that its password is wrong."""
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 ready\r\n")
+        for line in self.rfile:
+            command = line.split()[0].upper()
+            replies = {b"EHLO": b"250-here\r\n250 AUTH PLAIN", b"AUTH": b"535 wrong password", b"QUIT": b"221 bye"}
+            self.wfile.write(replies.get(command, b"250 ok") + b"\r\n")
+
+
 class WebhookHandler(http.server.BaseHTTPRequestHandler):
     """Answers each POST with the server's status."""
 
