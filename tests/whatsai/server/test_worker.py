@@ -419,7 +419,7 @@ def test_a_header_with_underscores_cannot_pose_as_another(shared: Start) -> None
 
 
 def test_a_running_request_is_finished_at_sigterm(start: Start) -> None:
-    server = start("--threads", "2")
+    server = start("--threads", "3")  # one of them waits for webhooks
     idle = server.send(b"GET ")
     running = server.send(b"GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n")
     release = server.send(post("/health/?release", 2, b"x"))
