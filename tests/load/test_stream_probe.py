@@ -1,5 +1,6 @@
 import asyncio
 import math
+from contextlib import closing, suppress
 
 import pytest
 
@@ -27,9 +28,9 @@ async def measure(*replies: bytes) -> tuple[list[float], list[bytes]]:
     script = iter(replies)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        requests.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(next(script, b"HTTP/1.1 503 Busy\r\n\r\n"))
-        writer.close()
+        with closing(writer), suppress(asyncio.IncompleteReadError):  # the probe may end before it sends a request
+            requests.append(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(next(script, b"HTTP/1.1 503 Busy\r\n\r\n"))
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
