@@ -2,10 +2,11 @@
 
 The whole exchange has a time limit, so a receiver that sends a byte from time to time holds nothing. Redirects are not
 followed, because they could lead into a private network. Proxies of the environment are not used, because they would
-resolve the name themselves.
+resolve the name themselves. An answer counts, also of a receiver that closes before it has read the body.
 """
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,6 +16,7 @@ import h11
 
 from conversations.webhooks_out import errors
 from conversations.webhooks_out.addresses import PORTS, AddressRefused, check_url, resolve
+from conversations.webhooks_out.answer_socket import AnswerSocket
 from conversations.webhooks_out.retries import Outcome
 
 SECONDS = 10.0  # for the whole exchange, from the resolution of the name to the head of the answer
@@ -45,8 +47,9 @@ async def _exchange(url: str, headers: Mapping[str, str], body: bytes) -> Outcom
     parts = check_url(url)
     host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
     addresses = await resolve(host, port)
-    is_secure = parts.scheme == "https"
-    reader, writer = await _connect(addresses, port, tls=_tls() if is_secure else None, host=host)
+    sock = await _connect(addresses, port)
+    tls, name = (_tls(), host) if parts.scheme == "https" else (None, None)
+    reader, writer = await asyncio.open_connection(sock=sock, limit=MAX_HEAD_BYTES, ssl=tls, server_hostname=name)
     try:
         connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -62,6 +65,10 @@ async def _exchange(url: str, headers: Mapping[str, str], body: bytes) -> Outcom
         sending = asyncio.ensure_future(_send(writer, head or b"", body))
         try:
             return _outcome(await _read_head(connection, reader))
+        except h11.RemoteProtocolError:
+            if sock.error is not None:
+                raise sock.error from None  # there is no answer, and this is why
+            raise
         finally:
             sending.cancel()
             with suppress(asyncio.CancelledError, OSError):
@@ -70,20 +77,21 @@ async def _exchange(url: str, headers: Mapping[str, str], body: bytes) -> Outcom
         writer.transport.abort()
 
 
-async def _connect(
-    addresses: list[str], port: int, *, tls: ssl.SSLContext | None, host: str
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _connect(addresses: list[str], port: int) -> AnswerSocket:
     """Connect to the first of the addresses that accepts."""
     error = OSError("no address")
     for address in addresses:
+        sock = AnswerSocket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+        sock.settimeout(0)
         try:
-            return await asyncio.open_connection(
-                address, port, ssl=tls, server_hostname=host if tls else None, limit=MAX_HEAD_BYTES
-            )
-        except ssl.SSLError:
-            raise
-        except OSError as refused:
+            await asyncio.get_running_loop().sock_connect(sock, (address, port))
+        except BaseException as refused:
+            sock.close()
+            if not isinstance(refused, OSError):
+                raise
             error = refused
+        else:
+            return sock
     raise error
 
 

@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
+from typing import Any
 
 import pytest
 from django.conf import LazySettings
@@ -60,6 +61,45 @@ def test_each_answer_has_an_outcome(receiver: Receiver, answer: Answer, outcome:
 
     assert post(receiver.url) == outcome
     assert len(receiver.received) == 1
+
+
+EARLY = b"HTTP/1.1 413 Content Too Large\r\nRetry-After: 7\r\n\r\n"
+
+
+def test_an_answer_that_was_given_before_anything_was_sent_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The receiver has closed before the first byte, so sending fails before the answer is read."""
+    connect = posting._connect  # noqa: SLF001 - the receiver acts between the connection and the request
+
+    async def answered(*args: Any) -> Any:
+        connected = await connect(*args)
+        with listener.accept()[0] as connection:
+            connection.sendall(EARLY)
+        return connected
+
+    monkeypatch.setattr(posting, "_connect", answered)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        outcome = post(f"http://127.0.0.1:{listener.getsockname()[1]}/", b"x" * 1_000_000)
+
+    assert outcome == Outcome(413, "answered 413", 7.0)
+
+
+@pytest.mark.parametrize("answer", [EARLY, b""])
+def test_a_receiver_that_does_not_read_the_body_can_answer(answer: bytes) -> None:
+    """It closes while the body is being sent, and resets the connection, since it has not read what has arrived."""
+
+    def refuse() -> None:
+        with listener.accept()[0] as connection:
+            connection.recv(100)
+            connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        receiver = threading.Thread(target=refuse)
+        receiver.start()
+        outcome = post(f"http://127.0.0.1:{listener.getsockname()[1]}/", b"x" * 10_000_000)
+        receiver.join()
+
+    assert outcome.status == (413 if answer else None)
+    assert outcome.error.startswith("answered 413" if answer else "the connection failed")
 
 
 def test_a_receiver_that_answers_byte_by_byte_is_given_up(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
