@@ -17,7 +17,7 @@ from cachelayer.protocol.entries import FORMAT, is_version
 from cachelayer.protocol.tags import Namespace
 from cachelayer.read import dependencies
 from cachelayer.read.dependencies import Dependencies
-from cachelayer.read.entries import JITTER
+from cachelayer.read.entry_store import JITTER
 from cachelayer.read.store_access import on_store_error, read_store
 from cachelayer.runtime.metrics import SharedCounts
 from cachelayer.runtime.runtime import runtime

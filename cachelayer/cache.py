@@ -16,7 +16,7 @@ from cachelayer.protocol import keys
 from cachelayer.protocol.entries import EntryKey
 from cachelayer.protocol.messages import PATTERN
 from cachelayer.protocol.tags import GLOBAL_TAG, Namespace
-from cachelayer.read.entries import MISSING
+from cachelayer.read.entry_store import MISSING
 from cachelayer.read.reader import Reader
 from cachelayer.read.serializers import ValueSerializer
 from cachelayer.runtime.runtime import get_runtime, runtime

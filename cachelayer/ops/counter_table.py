@@ -7,12 +7,19 @@ from django.db import connections
 from django.db.models import Model
 
 _ADD = """
-INSERT INTO {table} ({columns}, value) VALUES {rows}
-ON CONFLICT ({columns}) DO UPDATE SET value = {table}.value + excluded.value
+INSERT INTO {table} ({columns}, value{time}) VALUES {rows}
+ON CONFLICT ({columns}) DO UPDATE SET value = {table}.value + excluded.value{new_time}
 """
 
 
-def add_counts(model: type[Model], columns: Sequence[str], counts: Mapping[tuple[Any, ...], int], using: str) -> None:
+def add_counts(
+    model: type[Model],
+    columns: Sequence[str],
+    counts: Mapping[tuple[Any, ...], int],
+    using: str,
+    *,
+    time_column: str = "",
+) -> None:
     """Add counts to counters, inside the current database transaction if there is one.
 
     Args:
@@ -20,6 +27,7 @@ def add_counts(model: type[Model], columns: Sequence[str], counts: Mapping[tuple
         columns: the columns that together name a counter.
         counts: the number to add to each counter, by the values of `columns`; zeros are skipped.
         using: the alias of the database.
+        time_column: the column that gets the present time, if the model has one.
 
     Raises:
         DatabaseError, InterfaceError: the database does not accept the statement.
@@ -29,7 +37,15 @@ def add_counts(model: type[Model], columns: Sequence[str], counts: Mapping[tuple
     rows = [(*key, counts[key]) for key in sorted(counts) if counts[key]]
     if not rows:
         return
-    names = {"table": model._meta.db_table, "columns": ", ".join(columns)}  # noqa: SLF001 - Django documents _meta
-    placeholders = ", ".join([f"({', '.join(['%s'] * (len(columns) + 1))})"] * len(rows))
+    time = f", {time_column}" if time_column else ""
+    new_time = f", {time_column} = excluded.{time_column}" if time_column else ""
+    row = f"({', '.join(['%s'] * (len(columns) + 1))}{', CURRENT_TIMESTAMP' if time_column else ''})"
+    statement = _ADD.format(
+        table=model._meta.db_table,  # noqa: SLF001 - Django documents _meta
+        columns=", ".join(columns),
+        rows=", ".join([row] * len(rows)),
+        time=time,
+        new_time=new_time,
+    )
     with connections[using].cursor() as cursor:
-        cursor.execute(_ADD.format(rows=placeholders, **names), [value for row in rows for value in row])
+        cursor.execute(statement, [value for row in rows for value in row])

@@ -16,7 +16,7 @@ from cachelayer.orm.querysets import CachedQuerySet
 from cachelayer.protocol import keys
 from cachelayer.protocol.entries import EntryKey
 from cachelayer.protocol.tags import GLOBAL_TAG, Namespace
-from cachelayer.read.entries import MISSING, Missing
+from cachelayer.read.entry_store import MISSING, Missing
 from cachelayer.read.page import Page
 from cachelayer.read.reader import Reader
 from cachelayer.read.serializers import PageSerializer, RowSerializer

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from cachelayer.protocol.entries import EntryKey, LookupStatus
 from cachelayer.protocol.tags import Namespace
 from cachelayer.read import dependencies, instrumentation
-from cachelayer.read.entries import MISSING, Entries, Missing, Serializer, all_tags
+from cachelayer.read.entry_store import MISSING, Entries, Missing, Serializer, all_tags
 from cachelayer.read.instrumentation import DATABASE, SHARED, log_read
 from cachelayer.runtime.runtime import CacheRuntime
 

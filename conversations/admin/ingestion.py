@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from conversations.admin.access import access_of, permitted
 from conversations.admin.inbox.rows import instance_name
 from conversations.ingest import status
+from conversations.ingest.counter_meanings import MEANINGS
 from conversations.models import IngestCounter, Instance
 
 URL_NAME = "conversations_ingestcounter_changelist"
@@ -44,10 +45,12 @@ class IngestionAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's cla
         if not self.has_view_permission(request):
             raise PermissionDenied
         instance = _selected_instance(request)
+        current = status.read([instance.pk] if instance else access_of(request).instances())
         context = {
             **self.admin_site.each_context(request),
             "title": _("Ingestion of %(name)s") % {"name": instance.name} if instance else _("Ingestion"),
-            "status": status.read([instance.pk] if instance else access_of(request).instances()),
+            "status": current,
+            "counters": [(name, MEANINGS.get(name, ""), total) for name, total in current.counts.items()],
             "numbers": [] if instance else _numbers(request),
             "events_url": _events_url(instance),
             **(extra_context or {}),

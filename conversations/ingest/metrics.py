@@ -70,7 +70,7 @@ def add_to_totals(counts: Counts) -> None:
     Raises:
         DatabaseError, InterfaceError: the database rejects the statement.
     """
-    add_counts(IngestCounter, ("instance_id", "name"), counts, using=connection.alias)
+    add_counts(IngestCounter, ("instance_id", "name"), counts, using=connection.alias, time_column="counted_at")
 
 
 def totals(instances: Collection[int] | None = None) -> dict[str, int]:

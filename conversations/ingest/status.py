@@ -21,6 +21,7 @@ WARNINGS = {
     "other_server": _("from another Evolution server than that of the instance"),
 }
 MAX_WARNINGS = 50
+WARNED_FOR = dt.timedelta(days=7)  # since the latest such event
 MAX_COUNTED = 200_000  # maximum number of events that a query counts, so that the queries stay cheap
 
 
@@ -54,7 +55,8 @@ class Status:
         failed: number of events that used up their attempts and can be replayed, at most `MAX_COUNTED`.
         failed_size: the bytes of the failed events that were counted.
         imports: history imports in progress, the oldest import first.
-        warnings: what hints at wrong settings in Evolution, the highest numbers first, at most `MAX_WARNINGS`.
+        warnings: what hinted at wrong settings in Evolution within `WARNED_FOR`, the highest numbers first, at most
+            `MAX_WARNINGS`.
         counts: value of each ingestion counter by its name (see `metrics`).
     """
 
@@ -104,6 +106,7 @@ def _imports(instances: Collection[int] | None) -> list[Import]:
 
 
 def _warnings(instances: Collection[int] | None) -> list[SettingsWarning]:
-    counters = IngestCounter.objects.filter(name__in=WARNINGS, value__gt=0).select_related("instance")
+    recent = IngestCounter.objects.filter(counted_at__gt=timezone.now() - WARNED_FOR)
+    counters = recent.filter(name__in=WARNINGS, value__gt=0).select_related("instance")
     rows = _of(instances, counters).order_by("-value", "pk")[:MAX_WARNINGS]
     return [SettingsWarning(row.instance, row.value, str(WARNINGS[row.name])) for row in rows]

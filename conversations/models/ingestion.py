@@ -101,6 +101,7 @@ class IngestCounter(models.Model):
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="ingest_counts", db_index=False)
     name = models.CharField(max_length=32)
     value = models.BigIntegerField()
+    counted_at = models.DateTimeField(null=True, default=timezone.now)  # time of the latest increment, if known
 
     class Meta:
         verbose_name = verbose_name_plural = "ingestion"

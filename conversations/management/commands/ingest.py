@@ -16,6 +16,7 @@ from django.utils.translation import ngettext
 
 from conversations import startup
 from conversations.ingest import status
+from conversations.ingest.counter_meanings import MEANINGS
 from conversations.ingest.worker import replay
 from conversations.ingest.worker.worker import Worker
 
@@ -97,4 +98,5 @@ def _format(current: status.Status) -> Iterator[str]:
         yield text % found
     yield ""
     yield _("all-time counters:")
-    yield from (f"{count:>12}  {name}" for name, count in current.counts.items())
+    for name, count in current.counts.items():
+        yield f"{count:>12}  {name:<12}  {MEANINGS.get(name, '')}".rstrip()

@@ -14,7 +14,7 @@ from cachelayer.orm.querysets import CachedQuerySet
 from cachelayer.orm.rules import get_rule
 from cachelayer.protocol.entries import EntryKey
 from cachelayer.protocol.tags import GLOBAL_TAG
-from cachelayer.read.entries import MISSING
+from cachelayer.read.entry_store import MISSING
 from cachelayer.read.reader import Reader
 from cachelayer.read.serializers import RowSerializer, ValueSerializer
 from cachelayer.runtime.runtime import CacheRuntime, runtime

@@ -18,8 +18,8 @@ from cachelayer import cache
 from cachelayer.background import recovery
 from cachelayer.orm import managers
 from cachelayer.protocol.entries import LookupStatus
-from cachelayer.read import entries, reader
-from cachelayer.read.entries import Entries
+from cachelayer.read import entry_store, reader
+from cachelayer.read.entry_store import Entries
 from cachelayer.runtime import circuit_breaker, local_cache, runtime, single_flight
 from cachelayer.write import intents, outbox, transactions
 from conversations.models import Instance
@@ -72,7 +72,7 @@ def install_fakes(*, polls: int = 0) -> Iterator[CurrentSystem]:
         patch.setattr(runtime, "LocalCache", SteppedLocalCache)
         patch.setattr(runtime, "SingleFlight", ObservedSingleFlight)
         patch.setattr(intents, "token", lambda: current.get().new_write_id())
-        patch.setattr(entries, "random", SimpleNamespace(uniform=lambda _least, _most: 1))
+        patch.setattr(entry_store, "random", SimpleNamespace(uniform=lambda _least, _most: 1))
         patch.setattr(Entries, "lookup_many", _observe_result(current, Entries.lookup_many))
         patch.setattr(circuit_breaker, "FAILURES", 1)
         with _without_overhead():
@@ -102,7 +102,7 @@ def _fake_threads(patch: pytest.MonkeyPatch, current: CurrentSystem, polls: int)
     patch.setattr(intents, "sleep", lambda seconds: current.get().sleep(seconds))
     patch.setattr(reader, "monotonic", observed_clock)
     patch.setattr(reader, "time", SimpleNamespace(sleep=lambda _: step("poll")))
-    patch.setattr(entries, "time", SimpleNamespace(time=clock))
+    patch.setattr(entry_store, "time", SimpleNamespace(time=clock))
 
 
 def _fake_database(patch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,13 @@
+import datetime as dt
+
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
+from conversations.ingest import metrics
+from conversations.ingest.counter_meanings import MEANINGS
+from conversations.ingest.status import WARNED_FOR
 from conversations.models import IngestCounter, WebhookEvent
 from tests.conversations.admin.conftest import Populate, StaffClient
 from tests.conversations.admin.pages import page_url
@@ -31,13 +37,24 @@ def test_the_page_shows_the_queue_failures_imports_and_counters(admin_client: Cl
     assert "9 events</a>" in content
     assert "1 event</a>" in content
     assert "7 of 15 parts applied" in content
-    assert '<td>coalesced</td><td class="number">4321</td>' in content
+    meaning = MEANINGS["coalesced"]
+    assert f'<td>coalesced</td><td>{meaning}</td><td class="number">4321</td>' in content
 
 
 def test_the_page_warns_of_refused_webhooks(admin_client: Client, event: WebhookEvent) -> None:
     assert "warning" not in admin_client.get(URL).content.decode()
     IngestCounter.objects.create(instance=event.instance, name="refused", value=7)
     assert f"7 events of {event.instance}: refused" in admin_client.get(URL).content.decode()
+
+
+@pytest.mark.parametrize("counted_at", [None, timezone.now() - WARNED_FOR])
+def test_the_page_no_longer_warns_of_what_ended_long_ago(
+    admin_client: Client, event: WebhookEvent, counted_at: dt.datetime | None
+) -> None:
+    IngestCounter.objects.create(instance=event.instance, name="refused", value=7, counted_at=counted_at)
+    assert "warning" not in admin_client.get(URL).content.decode()
+    metrics.add_to_totals({(event.instance.pk, "refused"): 1})
+    assert f"8 events of {event.instance}: refused" in admin_client.get(URL).content.decode()
 
 
 def test_the_page_can_be_restricted_to_one_instance(
@@ -78,7 +95,7 @@ def test_staff_see_their_own_numbers_without_an_instance_in_the_address(staff_cl
         IngestCounter.objects.create(instance=instance, name="refused", value=value)
         WebhookEvent.objects.create(instance=instance, name="call", payload={}, digest=instance.name, outcome="failed")
     content = client.get(URL).content.decode()
-    assert '<td>coalesced</td><td class="number">4321</td>' in content
+    assert f'<td>coalesced</td><td>{MEANINGS["coalesced"]}</td><td class="number">4321</td>' in content
     assert f'{URL}?instance={own.pk}"><bdi>own</bdi>' in content
     assert f"4321 events of {own}" in content
     assert "1 event</a>" in content
