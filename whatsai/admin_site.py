@@ -1,4 +1,4 @@
-"""The admin site: it limits failed logins, and each model admin accepts only the filters and ids that it offers.
+"""The admin site: it limits guesses of passwords, and each model admin accepts only the filters and ids that it offers.
 
 Django's own admin accepts any lookup on a column of the list's model. A user who may only view a list could guess
 secrets of hidden columns with `?token_hash__startswith=…`, and stop the server with a slow `?text__regex=…`.
@@ -112,14 +112,31 @@ class AdminSite(admin.AdminSite):
         if request.method == "POST":
             seconds = login_throttle.seconds_to_wait(request, name)
             if seconds:
-                minutes = math.ceil(seconds / 60)
-                advice = ngettext("Try again in %(count)d minute.", "Try again in %(count)d minutes.", minutes)
-                headers = {"Retry-After": str(math.ceil(seconds))}
-                return error_page(HTTPStatus.TOO_MANY_REQUESTS, advice=advice % {"count": minutes}, headers=headers)
+                return _too_many_failures(seconds)
         response = super().login(request, extra_context)
         if request.method == "POST" and response.status_code == HTTPStatus.FOUND:
             known_browsers.remember(request, response, login_throttle.account_of(name))
         return response
+
+    def password_change(  # type: ignore[override] # Django's stubs leave out the redirect after a change
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the form for a new password or change it; answer 429 after too many failures in this session."""
+        if request.method == "POST":
+            seconds = login_throttle.seconds_to_wait_for_change(request)
+            if seconds:
+                return _too_many_failures(seconds)
+        response = super().password_change(request, extra_context)
+        if request.method == "POST" and response.status_code == HTTPStatus.OK:  # the form again, with its errors
+            login_throttle.count_failed_change(request)
+        return response
+
+
+def _too_many_failures(seconds: float) -> HttpResponse:
+    minutes = math.ceil(seconds / 60)
+    advice = ngettext("Try again in %(count)d minute.", "Try again in %(count)d minutes.", minutes)
+    headers = {"Retry-After": str(math.ceil(seconds))}
+    return error_page(HTTPStatus.TOO_MANY_REQUESTS, advice=advice % {"count": minutes}, headers=headers)
 
 
 class AdminConfig(DjangoAdminConfig):

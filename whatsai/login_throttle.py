@@ -1,5 +1,8 @@
 """Limits the failed logins of an address, an account and a known browser, and logs failed logins at a bounded rate.
 
+Whoever has stolen a session can guess the password in the form that changes it. Its failures count for the session, so
+that the thief does not keep the owner of the account out of another one.
+
 The counts are in the memory of this process: they need no database or Redis, so that an outage opens no door. With N
 server processes an attacker has N times the attempts.
 
@@ -29,7 +32,8 @@ ADDRESS_LIMIT = 10
 ACCOUNT_LIMIT = 30
 MAX_NAME = 150  # characters of an account's name; no account has a longer one
 BROWSER_LIMIT = 10
-MAX_KEYS = 10_000  # addresses, accounts and browsers that are remembered; the oldest is forgotten first
+SESSION_LIMIT = 10
+MAX_KEYS = 10_000  # addresses, accounts, browsers and sessions that are remembered; the oldest is forgotten first
 
 Key = tuple[str, str]
 
@@ -81,6 +85,17 @@ def seconds_to_wait(request: HttpRequest, account: str) -> float:
     return max(failed_logins.seconds_to_wait(key, limit) for key, limit in _limits(request, account).items())
 
 
+def seconds_to_wait_for_change(request: HttpRequest) -> float:
+    """Return after how many seconds the password may be changed in this session; 0 for now."""
+    return failed_logins.seconds_to_wait(_session(request), SESSION_LIMIT)
+
+
+def count_failed_change(request: HttpRequest) -> None:
+    """Count and log that a password was not changed."""
+    failed_logins.add(_session(request))
+    _log(request, "Password change FAILED")
+
+
 @receiver(user_login_failed)
 def count_failed_login(credentials: dict[str, Any], request: HttpRequest | None = None, **_signal: Any) -> None:
     """Count and log a failed login (a receiver of Django's signal); the log does not contain the given name."""
@@ -88,9 +103,13 @@ def count_failed_login(credentials: dict[str, Any], request: HttpRequest | None 
         return
     for key in _limits(request, str(credentials.get("username", ""))):
         failed_logins.add(key)
+    _log(request, "Login FAILED")
+
+
+def _log(request: HttpRequest, text: str) -> None:
     left_out = line_limit.admit("logins")
     if left_out is not None:
-        Context.GENERAL.logger.warning("Login FAILED", extra={"address": client_address(request), **left_out})
+        Context.GENERAL.logger.warning(text, extra={"address": client_address(request), **left_out})
 
 
 def account_of(name: str) -> str:
@@ -104,3 +123,7 @@ def _limits(request: HttpRequest, name: str) -> dict[Key, int]:
     if browser := known_browser(request, account):
         return {("browser", browser): BROWSER_LIMIT}
     return {("address", client_network(request)): ADDRESS_LIMIT, ("account", account): ACCOUNT_LIMIT}
+
+
+def _session(request: HttpRequest) -> Key:
+    return "session", str(request.session.session_key)

@@ -12,7 +12,15 @@ from conversations.api.client_address import client_address
 from tests.waiting import StoppedClock
 from whatsai import login_throttle
 from whatsai.known_browsers import COOKIE
-from whatsai.login_throttle import ACCOUNT_LIMIT, ADDRESS_LIMIT, BROWSER_LIMIT, MAX_KEYS, WINDOW, FailedLogins
+from whatsai.login_throttle import (
+    ACCOUNT_LIMIT,
+    ADDRESS_LIMIT,
+    BROWSER_LIMIT,
+    MAX_KEYS,
+    SESSION_LIMIT,
+    WINDOW,
+    FailedLogins,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -68,6 +76,21 @@ def test_failures_of_others_keep_nobody_out_of_a_browser_that_is_known(admin: Us
     for _ in range(BROWSER_LIMIT):
         assert browser.post("/admin/login/", wrong).status_code == 200
     assert browser.post("/admin/login/", right).status_code == 429
+
+
+def test_whoever_has_a_session_cannot_guess_the_password_by_changing_it(admin: User) -> None:
+    stolen, own = Client(), Client()
+    right = {"old_password": "right", "new_password1": "a new Password 7", "new_password2": "a new Password 7"}
+    for client in (stolen, own):
+        client.force_login(admin)
+    for number in range(SESSION_LIMIT):
+        assert stolen.post("/admin/password_change/", {**right, "old_password": str(number)}).status_code == 200
+    answer = stolen.post("/admin/password_change/", right)
+    assert (answer.status_code, int(answer["Retry-After"])) == (429, WINDOW)
+    assert stolen.get("/admin/password_change/").status_code == 200
+    assert log_in("right", admin.username).status_code == 302
+    assert own.post("/admin/password_change/", right).status_code == 302
+    assert log_in(right["new_password1"], admin.username).status_code == 302
 
 
 @pytest.mark.parametrize("change", ["", "x", "other"])

@@ -42,7 +42,8 @@ Send = Callable[[Message], Awaitable[None]]
 # Paths of files that may be in a bucket: their requests wait for its server.
 MEDIA = re.compile(r"/api/v1/messages/[0-9]+/(media|thumbnail)/?", re.ASCII)
 MAX_WAITING_MEDIA = 200  # requests for media that may wait for a thread; a page shows a hundred pictures
-LOGIN = "/admin/login/"  # each login hashes a password, which takes half a second of a processor
+# Each form that is sent there hashes a password, which takes half a second of a processor.
+PASSWORD_PAGES = frozenset({"/admin/login/", "/admin/password_change/"})
 MAX_WAITING_LOGINS = 20
 MEDIA_READERS = 4  # threads that read media which are being sent
 WEBHOOKS = re.compile(rb"/+webhooks/")  # their bodies may have `MAX_BYTES`
@@ -175,8 +176,8 @@ class Application:
             return self._threads
         if _is_media(scope):
             return self._media
-        is_login = scope["path"] == LOGIN and scope["method"] == "POST"
-        return self._logins if is_login else self._others
+        is_hashed = scope["path"] in PASSWORD_PAGES and scope["method"] == "POST"
+        return self._logins if is_hashed else self._others
 
     async def _wait_for_change(self, response: Response, scope: Scope, body: RequestBody) -> Response:
         """Return the response of a request that waits for a change: after the change, or when its time is over."""

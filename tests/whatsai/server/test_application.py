@@ -262,6 +262,7 @@ class Busy:
     [
         (8, "/api/v1/conversations/", "GET", 6, ("/webhooks/evolution/x", "//webhooks/evolution/x")),
         (8, "/admin/login/", "POST", 1, ("/webhooks/evolution/x", "/api/v1/conversations/", "/admin/")),
+        (8, "/admin/password_change/", "POST", 1, ("/webhooks/evolution/x", "/api/v1/conversations/", "/admin/")),
         (3, "/api/v1/conversations/", "GET", 2, ("/webhooks/evolution/x",)),
         (2, "/api/v1/conversations/", "GET", 1, ("/webhooks/evolution/x",)),
     ],
