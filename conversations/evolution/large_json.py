@@ -72,15 +72,6 @@ class LargeList:
                 item = function(item)
             yield item
 
-    def apply_changes(self) -> None:
-        """Change the items now, one by one, and keep them encoded."""
-        for index, encoded in enumerate(self._items):
-            item = self._decode(encoded)
-            for function in self._changes:
-                item = function(item)
-            self._items[index] = _dump(item) if isinstance(encoded, bytes) else item
-        self._changes = ()
-
     def clear(self) -> None:
         """Remove all items."""
         self._items.clear()

@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from time import monotonic
 
 MAX_WAITING = 4  # requests that wait for the server at once: half of the usual number of threads
+# Others that wait for one of these places, each for another owner of files: one sender must neither hold all threads,
+# nor all places. A refused webhook is sent again.
+MAX_QUEUED = 2
 PLACE_SECONDS = 1.0  # others wait for a place until the oldest request has waited for so long; then the server is slow
 AWAY_SECONDS = 5.0  # for which a server that has not answered is not asked again
 
@@ -28,18 +31,22 @@ class RemoteServer:
         self._clock = clock
         self._lock = threading.Lock()
         self._places = threading.BoundedSemaphore(MAX_WAITING)
+        self._queue: set[str] = set()  # the owners of the files for which requests wait for a place
         self._since: dict[object, float] = {}  # when each of the requests that wait has begun
         self._asked_again_at: float | None = None  # None while the server answers
 
     @contextmanager
-    def asking(self) -> Iterator[None]:
+    def asking(self, owner: str = "") -> Iterator[None]:
         """Ask the server in the block, which raises `ConnectionError` if it does not answer.
+
+        Args:
+            owner: whose file it is about.
 
         Raises:
             OSError: the server did not answer a moment ago, or too many others wait for it.
         """
         self._check()
-        if not self._take_place():
+        if not self._take_place(owner):
             raise OSError(BUSY)
         request = object()
         self._since[request] = self._clock()
@@ -57,13 +64,26 @@ class RemoteServer:
             del self._since[request]
             self._places.release()
 
-    def _take_place(self) -> bool:
+    @property
+    def queued(self) -> int:
+        """How many requests wait for a place."""
+        return len(self._queue)
+
+    def _take_place(self, owner: str) -> bool:
         """Take a place, and wait for it only while the others have not waited for long."""
         if self._places.acquire(blocking=False):
             return True
-        now = self._clock()
-        left = min(list(self._since.values()), default=now) + PLACE_SECONDS - now
-        return left > 0 and self._places.acquire(timeout=left)
+        with self._lock:
+            if owner in self._queue or len(self._queue) >= MAX_QUEUED:
+                return False
+            self._queue.add(owner)
+        try:
+            now = self._clock()
+            left = min(list(self._since.values()), default=now) + PLACE_SECONDS - now
+            return left > 0 and self._places.acquire(timeout=left)
+        finally:
+            with self._lock:
+                self._queue.discard(owner)
 
     def _check(self) -> None:
         with self._lock:

@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.core.files.base import File
 from storages.backends.s3 import S3Storage
 
+from conversations.media.file_types import HEAD_BYTES
 from conversations.media.remote_server import RemoteServer
 from conversations.media.storage import StoredFile
 
@@ -47,6 +48,10 @@ def translated_errors() -> Iterator[None]:
         raise OSError(f"the media server answers {code}") from None
     except BotoCoreError as error:
         raise ConnectionError(f"the media server cannot be reached: {type(error).__name__}") from None
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001 - botocore raises many errors for answers that are not of S3
+        raise OSError(f"the media server answers something else than S3: {type(error).__name__}") from None
 
 
 class S3File(BufferedIOBase):
@@ -61,6 +66,9 @@ class S3File(BufferedIOBase):
         self._expected = 0
         self._body: StreamingBody | None = None
         self._left = 0  # bytes of the body
+        self._head = b""
+        self._head = self.read(HEAD_BYTES)  # while the server is asked for the file: every request for media reads it
+        self.seek(0)
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Set the position of the next read, from the start of the file (0) or its end (2)."""
@@ -78,6 +86,10 @@ class S3File(BufferedIOBase):
         wanted = rest if size is None or size < 0 else min(size, rest)
         if wanted <= 0:
             return b""
+        head = self._head[self._position : self._position + wanted]
+        if len(head) == wanted:
+            self._position += wanted
+            return head
         with translated_errors():
             if self._body is None or self._left < wanted:
                 self._open_body(min(max(wanted, self._expected), rest))
@@ -120,29 +132,29 @@ class S3MediaStorage(S3Storage):  # type: ignore[misc]  # django-storages has no
         return str(self._normalize_name(name))
 
     @contextmanager
-    def _asking(self) -> Iterator[None]:
-        """Ask the server in the block, for a request of this site, and translate its errors."""
-        with server.asking(), translated_errors():
+    def _asking(self, name: str) -> Iterator[None]:
+        """Ask the server in the block for a file, whose outermost folder is that of its owner; translate errors."""
+        with server.asking(name.partition("/")[0]), translated_errors():
             yield
 
     def _open(self, name: str, mode: str = "rb") -> "File[bytes]":  # noqa: ARG002 - Django defines the signature
-        with self._asking():
+        with self._asking(name):
             return File(cast("Any", S3File(self.client, self.bucket_name, self.key(name))), name)
 
     def _save(self, name: str, content: "File[bytes]") -> str:
-        with self._asking():
+        with self._asking(name):
             return str(super()._save(name, content))
 
     def exists(self, name: str) -> bool:
         """Return whether a file exists."""
-        with suppress(FileNotFoundError), self._asking():
+        with suppress(FileNotFoundError), self._asking(name):
             self.client.head_object(Bucket=self.bucket_name, Key=self.key(name))
             return True
         return False
 
     def delete(self, name: str) -> None:
         """Delete a file if it exists."""
-        with self._asking():
+        with self._asking(name):
             self.client.delete_object(Bucket=self.bucket_name, Key=self.key(name))
 
     def touch(self, name: str) -> bool:  # noqa: ARG002 - as in the other storage

@@ -1,6 +1,7 @@
 """Inserts rows into the inbox table; the rows of concurrent requests share one statement (see `group_commit`)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -56,32 +57,49 @@ def write_rows(rows: Sequence[Row]) -> None:
     """
     rows = sorted({row[:2]: row for row in rows}.values(), key=_sort_key)
     connection.health_check_done = True  # type: ignore[attr-defined]  # missing in django-stubs
-    insert = _insert_unchecked if connection.vendor == "sqlite" and _is_large(rows) else _insert
     with sqlite_lock.serialized_writes():
         try:
-            insert(rows)
+            _insert(rows)
         except (OperationalError, InterfaceError):
             if connection.in_atomic_block or connection.is_usable():
                 raise
             connection.close()
-            insert(rows)
+            _insert(rows)
     if _is_large(rows) and not connection.in_atomic_block:
         connection.close()  # it keeps the memory for the values of its last statements
+
+
+def replace_payload(pk: int, text: str) -> None:
+    """Replace the payload of a stored event that is not applied yet.
+
+    Raises:
+        DatabaseError, InterfaceError: the database rejects the statement.
+    """
+    table = WebhookEvent._meta.db_table  # noqa: SLF001 - Django documents _meta
+    value = "%s::jsonb" if connection.vendor == "postgresql" else "%s"
+    sql = f"UPDATE {table} SET payload = {value}, size = %s WHERE id = %s AND outcome = 'stored'"  # noqa: S608 - names
+    is_large = len(text) > LARGE
+    with sqlite_lock.serialized_writes(), _unchecked(is_large=is_large), _cursor(is_large=is_large) as cursor:
+        cursor.execute(sql, [text, len(text), pk])
 
 
 def _is_large(rows: Sequence[Row]) -> bool:
     return any(row[-1] > LARGE for row in rows)
 
 
-def _insert_unchecked(rows: Sequence[Row]) -> None:
-    """Insert rows without SQLite's check whether a payload is JSON, which takes up to four times the payload's memory.
+@contextmanager
+def _unchecked(*, is_large: bool) -> Iterator[None]:
+    """Let SQLite not check whether a large payload is JSON, which takes up to four times the payload's memory.
 
     A JSON encoder has written the payload, so the check would find nothing.
     """
+    if not is_large or connection.vendor != "sqlite":
+        yield
+        return
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA ignore_check_constraints = ON")
         try:
-            _insert(rows)
+            yield
         finally:
             cursor.execute("PRAGMA ignore_check_constraints = OFF")
 
@@ -109,17 +127,18 @@ def _insert(rows: Sequence[Row]) -> None:
 
 def _execute(rows: Sequence[Row], action: str) -> int:
     """Insert rows with an ON CONFLICT action; return the number of rows that were written."""
-    with _cursor(rows) as cursor:
+    is_large = _is_large(rows)
+    with _unchecked(is_large=is_large), _cursor(is_large=is_large) as cursor:
         cursor.execute(_statement(connection.vendor, len(rows), action), [value for row in rows for value in row])
         return int(cursor.rowcount)
 
 
-def _cursor(rows: Sequence[Row]) -> CursorWrapper:
+def _cursor(*, is_large: bool) -> CursorWrapper:
     """Return a cursor; for large rows on PostgreSQL, one that sends the values apart from the statement.
 
     Django's cursor writes the values into the statement, so a payload is in memory once more for each step of that.
     """
-    if connection.vendor != "postgresql" or not _is_large(rows):
+    if connection.vendor != "postgresql" or not is_large:
         return connection.cursor()
     connection.ensure_connection()
     return CursorWrapper(psycopg.Cursor(connection.connection), connection)

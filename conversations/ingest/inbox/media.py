@@ -4,11 +4,13 @@ The name of a media file is the hash of its content, so a repeated event writes 
 Django's default storage, in the folder `MEDIA_DIR`.
 
 A body may contain hundreds of thousands of small files. The web process writes the first ones. The others stay in the
-stored body, until a worker writes them when it parses a stored event (`worker.parse`).
+stored body, until a worker writes them (`worker.left_media`).
 """
 
 import hashlib
+import math
 from io import BytesIO
+from time import monotonic
 from typing import Any
 
 from django.core.files.storage import default_storage
@@ -29,7 +31,6 @@ from logs.line_limit import line_limit
 FIELD = "base64"
 MAX_THUMBNAIL_BYTES = 128 * 1024  # WhatsApp's have a few thousand
 MAX_FILES = 200  # files of one body that the web process writes, because a request waits for them
-MAX_FILES_OF_EVENT = 1000  # files of one stored event that a worker writes; the longest import has parts of this length
 _MAX_ENCODED = 2 * MAX_THUMBNAIL_BYTES  # the length of an encoded thumbnail: characters, or numbers
 
 log = Context.MEDIA.logger
@@ -41,26 +42,53 @@ class MediaFiles:
     Args:
         instance: the instance whose primary key becomes the name of the media folder.
         limit: the maximum number of files. Files that exist already count too, so that a repeated body is stored alike.
+        seconds: for how long files are written after the first one.
     """
 
-    def __init__(self, instance: Instance, limit: int) -> None:
+    def __init__(self, instance: Instance, limit: float, seconds: float = math.inf) -> None:
         self._instance = instance
         self._left = limit
+        self._seconds = seconds
+        self._until = math.inf
 
     @property
     def is_full(self) -> bool:
-        """Whether as many files were written as the limit permits."""
-        return self._left <= 0
+        """Whether as many files were written as the limits permit."""
+        return self._left <= 0 or monotonic() >= self._until
 
     def save(self, content: bytes) -> dict[str, str]:
         """Write content into a file, unless the file exists, and return its reference."""
         self._left -= 1
         name = media_name(self._instance.pk, hashlib.sha256(content).hexdigest())
         _write(name, content)
+        self._until = min(self._until, monotonic() + self._seconds)
         return {REFERENCE: name}
 
 
-def extract_media(instance: Instance, body: Any, limit: int = MAX_FILES) -> Any:
+class _MediaFound(Exception):
+    """A medium that is not in a file."""
+
+
+class _Search(MediaFiles):
+    """Stands for files, but writes none."""
+
+    def save(self, content: bytes) -> dict[str, str]:  # noqa: ARG002 - as in the base class
+        """Tell that there is content to write."""
+        raise _MediaFound
+
+
+def has_media(instance: Instance, body: Any) -> bool:
+    """Return whether `extract_media` would move media of a body into files. The records of a `LargeList` stay."""
+    search = _Search(instance, math.inf)
+    try:
+        for record in _records(body):
+            _extract_from_record(search, record)
+    except _MediaFound:
+        return True
+    return False
+
+
+def extract_media(instance: Instance, body: Any, limit: float = MAX_FILES, seconds: float = math.inf) -> Any:
     """Move the media of a webhook body's message records into files, and return the body.
 
     Args:
@@ -71,18 +99,24 @@ def extract_media(instance: Instance, body: Any, limit: int = MAX_FILES) -> Any:
             pictures are replaced in the same way; others stay as they are. References to files stay. A `LargeList` is
             changed later, when its records are taken.
         limit: the maximum number of files; media beyond it stay as they are.
+        seconds: for how long files are written after the first one; media that would take longer stay as they are.
 
     Raises:
         OSError: a media file cannot be written.
     """
-    files = MediaFiles(instance, limit)
-    data = body.get("data") if isinstance(body, dict) else None
-    if isinstance(data, LargeList):
-        data.change(lambda record: _extract_from_record(files, record))
+    files = MediaFiles(instance, limit, seconds)
+    records = _records(body)
+    if isinstance(records, LargeList):
+        records.change(lambda record: _extract_from_record(files, record))
     else:
-        for record in as_list(data):
+        for record in records:
             _extract_from_record(files, record)
     return body
+
+
+def _records(body: Any) -> list[Any] | LargeList:
+    data = body.get("data") if isinstance(body, dict) else None
+    return data if isinstance(data, LargeList) else as_list(data)
 
 
 def _extract_from_record(files: MediaFiles, record: Any) -> Any:

@@ -7,6 +7,8 @@ or fails alone, and takes little memory.
 
 import hashlib
 import json
+from collections.abc import Callable
+from typing import Any
 
 from django.db import connection
 from django.utils import timezone
@@ -47,7 +49,7 @@ def store_body(instance: Instance, body: object, *, suffix: str = "") -> list[st
     name = event_name(payload, suffix)
     due = event_policy.due_at(now, options.window, instance.pk) if event_policy.is_latest_state(name, payload) else now
     times = [connection.ops.adapt_datetimefield_value(moment) for moment in (now, due)]
-    dump = large_json.encode if isinstance(payload, large_json.LargeDict) else _dump
+    dump = dump_of(payload)
     parts = event_policy.split(payload, options.chunk)
     count = len(parts)
     if count > 1 and isinstance(payload, dict | list):
@@ -71,6 +73,11 @@ def _digest(salt: str, text: str) -> str:
     for start in range(0, len(text), LARGE):
         digest.update(text[start : start + LARGE].encode())
     return digest.hexdigest()
+
+
+def dump_of(payload: object) -> Callable[[Any], str]:
+    """Return the function that writes a payload, or a part of it, as JSON; a large one is emptied by it."""
+    return large_json.encode if isinstance(payload, large_json.LargeDict) else _dump
 
 
 def _dump(payload: object) -> str:

@@ -28,7 +28,7 @@ from conversations.ingest.apply.apply import apply
 from conversations.ingest.conf import CLOCK_SKEW_LIMIT, Options, is_due, retry_after
 from conversations.ingest.errors import is_transient_db_error, traceback_extra
 from conversations.ingest.event_policy import ACKNOWLEDGEMENT, LATEST_STATE, RATE_LIMITED
-from conversations.ingest.worker import parse
+from conversations.ingest.worker import left_media, parse
 from conversations.ingest.worker.collapse import collapse
 from conversations.ingest.worker.large_payloads import load_events
 from conversations.ingest.worker.parse import ParsedEvent
@@ -38,6 +38,7 @@ from logs.contexts import Context
 
 MAX_BATCH_CHARS = 2_000_000  # maximum JSON characters in a batch, because facts take up to 16 times as much memory
 MAX_REASON_CHARS = 255
+MEDIA_LEASE = dt.timedelta(seconds=30)  # for which a worker may write media before others do it again
 COUNTED_AGE = dt.timedelta(days=1)  # older messages are history, which an import would count at once
 # The columns that a worker needs, beside the payload, for applying an event and recording the event's outcome.
 _EVENT_FIELDS = (
@@ -78,13 +79,34 @@ def apply_due(instance_id: int, options: Options, *, ignore_schedule: bool = Fal
         events = find_due_events(instance, options, ignore_schedule=ignore_schedule)
         if not events:
             return 0
-        counts = apply_events(instance, events, options)
+        counts, unwritten = apply_events(instance, events, options)
         counts["delayed"] = 0 if ignore_schedule else sum(event.due_at < lease.next_at for event in events)
-        lease.next_at = timezone.now() + dt.timedelta(seconds=options.interval)
+        pause = MEDIA_LEASE if unwritten else dt.timedelta(seconds=options.interval)
+        lease.next_at = timezone.now() + pause
         lease.save(update_fields=["next_at"])
         metrics.add_to_totals({(instance.pk, name): count for name, count in counts.items()})
-    _observe_lag(events)
-    return len(events)
+    if unwritten:
+        _write_media(instance, unwritten[0], options)
+    applied = [event for event in events if event not in unwritten]
+    _observe_lag(applied)
+    return len(applied)
+
+
+def _write_media(instance: Instance, event: WebhookEvent, options: Options) -> None:
+    """Write media that are left in an event, in the time of one step, and make the instance due again."""
+    reasons: list[str] = []
+    with bound(instance=instance.name), parse.log_context(event):
+        try:
+            left_media.write(instance, event)
+        except Exception as error:
+            if is_transient_db_error(error):
+                raise
+            log.error("Event NOT READ: %s", type(error).__name__, extra=traceback_extra(error))  # noqa: TRY400 - error texts may quote payloads
+            reasons.append(type(error).__name__)
+    with sqlite_lock.serialized_writes(), transaction.atomic():
+        for reason in reasons:
+            metrics.add_to_totals({(instance.pk, _record_failure(event, reason, options)): 1})
+        IngestLease.objects.filter(pk=instance.pk).update(next_at=EPOCH)
 
 
 def _observe_lag(events: Iterable[WebhookEvent]) -> None:
@@ -95,16 +117,20 @@ def _observe_lag(events: Iterable[WebhookEvent]) -> None:
             metrics.lag.observe(max(0.0, (now - event.received_at).total_seconds()))
 
 
-def apply_events(instance: Instance, events: Sequence[WebhookEvent], options: Options) -> "Counter[str]":
+def apply_events(
+    instance: Instance, events: Sequence[WebhookEvent], options: Options
+) -> tuple["Counter[str]", list[WebhookEvent]]:
     """Apply events of an instance and record their outcomes, inside the caller's transaction.
 
     Returns:
-        Counter name → number of events to add to the counter (see `metrics`).
+        Counter name → number of events to add to the counter (see `metrics`); and the events that were left as they
+        are, because their media must become files first.
     """
     with bound(instance=instance.name):
         own = OwnAddresses.of(instance.own_addresses)
         items = [_parse(instance, event, own) for event in events]
-        parsed = [item for item in items if item.parsed.outcome is not Outcome.FAILED]
+        unwritten = [item.event for item in items if item.parsed.outcome is Outcome.STORED]
+        parsed = [item for item in items if item.parsed.outcome not in {Outcome.FAILED, Outcome.STORED}]
         failed = {item.event: item.parsed.reason for item in items if item.parsed.outcome is Outcome.FAILED}
         counts: Counter[str] = Counter()
         failed |= _apply_items(instance, parsed, counts)
@@ -113,13 +139,14 @@ def apply_events(instance: Instance, events: Sequence[WebhookEvent], options: Op
         counts.update(_record_failure(event, reason, options) for event, reason in failed.items())
         deleted, counts["collapsed"] = collapse(instance, [(item.event, item.parsed) for item in applied])
         counts.update(record_outcomes(applied, deleted=deleted))
-    return counts
+    return counts, unwritten
 
 
 def _parse(instance: Instance, event: WebhookEvent, own: OwnAddresses) -> ParsedItem:
     """Parse an event, and free its payload, because SQLite needs memory for the whole row when it saves the outcome."""
     item = ParsedItem(event, parse.parse(instance, event, own))
-    if event.name not in RATE_LIMITED:  # `collapse` reads the payloads of these
+    # `collapse` reads the payloads of the former, and `left_media` those of the latter.
+    if event.name not in RATE_LIMITED and item.parsed.outcome is not Outcome.STORED:
         del event.payload
     return item
 

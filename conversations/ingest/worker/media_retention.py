@@ -3,7 +3,8 @@
 A pass goes through the messages of an instance, takes the files from those that are too old, and remembers the files of
 the others. Then it goes through the instance's folder. A file that was not remembered is looked up once more while
 nothing is applied (instance lock), because messages change meanwhile. A file that a stored event may still need is
-left alone: it was received after the oldest stored event.
+left alone: it was received after the oldest stored event. No lock is held while files are deleted: a bucket may answer
+slowly, and a message gets a file only with an event, which renews the time of the file.
 
 A folder belongs to the instance that was there at its first pass, by the time at which the instance was created. So a
 site that is started with another database deletes nothing. The folder of a deleted instance is emptied if another
@@ -12,7 +13,7 @@ folder has belonged to this database for a month.
 
 import datetime as dt
 from bisect import bisect_left
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from io import BytesIO
 from itertools import islice
 from time import monotonic
@@ -34,7 +35,7 @@ from logs.contexts import Context
 
 PAGE_ROWS = 1000  # messages read in one step
 STEP_FILES = 200  # files looked at, and possibly deleted, in one step
-STEP_SECONDS = 0.2  # seconds to pause after a step
+STEP_SECONDS = 0.2  # seconds to pause after a step, and for which one deletes files
 PASS_SECONDS = 6 * 3600.0  # seconds to pause after a pass
 FIRST_SECONDS = 600.0  # seconds to pause before the first pass
 UNUSED_DAYS = 30.0  # days for which a file without a message is kept, unless `MEDIA_KEEP_DAYS` is shorter
@@ -93,9 +94,7 @@ def _empty(folder: str, before: dt.datetime) -> Iterator[None]:
     """Delete the files of a deleted instance. Databases give its primary key to no other instance."""
     files = swept_storage().files(f"{folder}/")
     while step := list(islice(files, STEP_FILES)):
-        deleted = sum(swept_storage().delete_older(file.name, before) for file in step)
-        log.info("Media DELETED", extra={"instance_id": int(folder), "count": deleted})
-        yield
+        yield from _delete(int(folder), [file.name for file in step], before)
 
 
 def _sweep_instance(instance: int, keep_days: float | None, now: dt.datetime) -> Iterator[None]:
@@ -113,9 +112,7 @@ def _sweep_instance(instance: int, keep_days: float | None, now: dt.datetime) ->
     files = swept_storage().files(f"{instance}/")
     while step := list(islice(files, STEP_FILES)):
         loose = [file for file in step if file.received_at < before and not _contains(needed, _source(file.name))]
-        if loose:
-            _delete_unneeded(instance, loose, before)
-        yield
+        yield from _delete(instance, _unneeded(instance, loose), before) if loose else (None,)
 
 
 def _pages(instance: int) -> Iterator[list[Message]]:
@@ -199,14 +196,24 @@ def _contains(keys: list[int], name: str) -> bool:
     return at < len(keys) and keys[at] == _key(name)
 
 
-def _delete_unneeded(instance: int, files: Collection[StoredFile], before: dt.datetime) -> None:
-    """Delete files that no message refers to, unless they were received again at `before` or later."""
+def _unneeded(instance: int, files: Collection[StoredFile]) -> list[str]:
+    """Return the names of the files that no message refers to."""
     with transaction.atomic():
         Instance.objects.lock(instance)
         needed = _referenced(instance, {_source(file.name) for file in files})
-        unneeded = [file.name for file in files if _source(file.name) not in needed]
-        deleted = sum(swept_storage().delete_older(name, before) for name in unneeded)
+    return [file.name for file in files if _source(file.name) not in needed]
+
+
+def _delete(instance: int, names: Sequence[str], before: dt.datetime) -> Iterator[None]:
+    """Delete files unless they were received again at `before` or later; pause if the storage takes long."""
+    deleted, until = 0, monotonic() + STEP_SECONDS
+    for name in names:
+        if monotonic() >= until:
+            yield
+            until = monotonic() + STEP_SECONDS
+        deleted += swept_storage().delete_older(name, before)
     log.info("Media DELETED", extra={"instance_id": instance, "count": deleted})
+    yield
 
 
 def _referenced(instance: int, names: Collection[str]) -> set[str]:

@@ -1,7 +1,4 @@
-"""Parses a stored event into facts and decides the event's outcome; never raises an error or uses the database.
-
-Media that the web process has left in the event's body become files first.
-"""
+"""Parses a stored event into facts and decides the event's outcome; never raises an error or uses the database."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -14,7 +11,7 @@ from conversations.evolution.large_json import LargeList
 from conversations.evolution.server_url import server_key
 from conversations.ingest import reasons
 from conversations.ingest.errors import traceback_extra
-from conversations.ingest.inbox.media import MAX_FILES_OF_EVENT, extract_media
+from conversations.ingest.inbox.media import has_media
 from conversations.models import Instance, WebhookEvent
 from conversations.models.stored_texts import fill
 from logs.binding import bound
@@ -57,17 +54,16 @@ def parse(instance: Instance, event: WebhookEvent, own: OwnAddresses) -> ParsedE
         IGNORED: the parser understands the event, but the event contains no facts.
         UNKNOWN: the parser does not understand the event or some items in it; the facts of other items are returned.
         FOREIGN: the webhook body names another instance.
-        FAILED: the parser raised an unexpected error, or a media file cannot be written.
+        FAILED: the parser raised an unexpected error.
+        STORED: the web process has left media in the records, which must become files first (`worker.left_media`).
     """
     try:
         parsed = envelope.parse_envelope(event.payload, event.name, event.received_at, own)
         if parsed.instance not in ("", instance.name):
             names = {"named": shorten(parsed.instance), "expected": shorten(instance.name)}
             return ParsedEvent(Outcome.FOREIGN, fill(reasons.OTHER_INSTANCE, **names))
-        if isinstance(parsed.data, list | LargeList):  # the web process may have left files in the records
-            extract_media(instance, event.payload, MAX_FILES_OF_EVENT)
-        if isinstance(parsed.data, LargeList):
-            parsed.data.apply_changes()
+        if isinstance(parsed.data, list | LargeList) and has_media(instance, event.payload):
+            return ParsedEvent(Outcome.STORED)
         result = events.parse(parsed)
     except (coerce.UnknownShapeError, events.UnknownEventError) as error:
         return ParsedEvent(Outcome.UNKNOWN, str(error))
@@ -79,9 +75,8 @@ def parse(instance: Instance, event: WebhookEvent, own: OwnAddresses) -> ParsedE
         reason = fill(reasons.NOT_UNDERSTOOD, count=len(result.problems), first=result.problems[0])
         return ParsedEvent(Outcome.UNKNOWN, reason, result.facts)
     is_other_server = _is_other_server(instance, event.payload)
-    if result.facts:
-        return ParsedEvent(Outcome.APPLIED, facts=result.facts, is_other_server=is_other_server)
-    return ParsedEvent(Outcome.IGNORED, result.ignored, is_other_server=is_other_server)
+    outcome, reason = (Outcome.APPLIED, "") if result.facts else (Outcome.IGNORED, result.ignored)
+    return ParsedEvent(outcome, reason, result.facts, is_other_server)
 
 
 def _is_other_server(instance: Instance, payload: Any) -> bool:

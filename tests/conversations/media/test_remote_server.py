@@ -1,12 +1,13 @@
 """A server that does not answer is left alone for a while, then one asks; few requests wait for it at once."""
 
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 
 from conversations.media import remote_server
-from conversations.media.remote_server import AWAY_SECONDS, MAX_WAITING, RemoteServer
+from conversations.media.remote_server import AWAY_SECONDS, MAX_QUEUED, MAX_WAITING, RemoteServer
+from tests.waiting import wait_until
 
 
 class Clock:
@@ -90,3 +91,32 @@ def test_a_request_waits_for_others_to_be_answered(server: RemoteServer, monkeyp
         thread.start()
     thread.join()
     assert answers == ["answered"]
+
+
+def test_one_request_for_the_files_of_each_of_few_owners_waits_for_a_place(
+    server: RemoteServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One sender held all threads, so that texts of all others waited for 20 s, and their media were refused."""
+    monkeypatch.setattr(remote_server, "PLACE_SECONDS", 60.0)
+    answers: list[str] = []
+
+    def ask_for(owner: str) -> threading.Thread:
+        def run() -> None:
+            with suppress(OSError), server.asking(owner):
+                answers.append(owner)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        return thread
+
+    with ExitStack() as waiting:
+        for _ in range(MAX_WAITING):
+            waiting.enter_context(server.asking("1"))
+        threads = [ask_for("1"), ask_for("2")]
+        wait_until(lambda: server.queued == MAX_QUEUED)
+        for owner in ("1", "2", "3"):
+            ask_for(owner).join()  # it does not wait
+        assert answers == []
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == ["1", "2"]

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -166,6 +167,47 @@ def test_a_server_that_hangs_is_asked_once_and_then_not_for_a_while(monkeypatch:
         assert hung.connections == 1
 
 
+HEAD = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\n"
+
+
+class Scripted(Hung):
+    """A server that answers each connection with one of some texts in turn, and hangs when none is left."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: str) -> None:
+        super().__init__(monkeypatch)
+        self._listener.settimeout(None)
+        self._thread = threading.Thread(target=self._answer, args=(answers,), daemon=True)
+        self._thread.start()
+
+    def _answer(self, answers: tuple[str, ...]) -> None:
+        for answer in answers:
+            connection, _ = self._listener.accept()
+            connection.recv(65536)
+            connection.sendall(answer.encode())
+            connection.close()
+        self._listener.settimeout(0)
+
+
+def test_a_server_that_hangs_while_a_file_is_read_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests for media held all threads, five seconds each, because only `HEAD` was noticed."""
+    monkeypatch.setattr(remote_server, "AWAY_SECONDS", 3600.0)
+    with closing(Scripted(monkeypatch, HEAD)) as hung:
+        for _ in range(2):
+            with pytest.raises(ConnectionError, match="cannot be reached"):
+                hung.storage.open(NAME)
+        assert hung.connections == 1, "after the one that was answered"
+
+
+@pytest.mark.parametrize(
+    "head",
+    ["Content-Length: many\r\n", "Transfer-Encoding: chunked\r\n", "Content-Length: 3\r\nLast-Modified: never\r\n"],
+)
+def test_an_answer_that_is_not_of_s3_is_an_os_error(monkeypatch: pytest.MonkeyPatch, head: str) -> None:
+    answer = f"HTTP/1.1 200 OK\r\nConnection: close\r\n{head}\r\n"
+    with closing(Scripted(monkeypatch, answer)) as other, pytest.raises(OSError, match="the media server"):
+        other.storage.open(NAME)
+
+
 class Requests:
     """Records what `Range` a bucket is asked for."""
 
@@ -185,12 +227,14 @@ def test_the_server_is_asked_for_no_more_than_is_read(storage: S3MediaStorage) -
         assert file.read(64) == CONTENT[:64]
         part = FilePart(file, ByteRange(7, 7))
         assert (part.read(65536), part.read(65536)) == (CONTENT[7:8], b"")
+        part = FilePart(file, ByteRange(70, 70))
+        assert (part.read(65536), part.read(65536)) == (CONTENT[70:71], b"")
         part = FilePart(file, ByteRange(100, 200_099))
         assert b"".join(iter(lambda: part.read(65536), b"")) == CONTENT[100:200_100]
         file.seek(len(CONTENT) - 2)
         assert file.read(10) == CONTENT[-2:]
     last = len(CONTENT) - 1
-    assert requests.ranges == ["bytes=0-63", "bytes=7-7", "bytes=100-200099", f"bytes={last - 1}-{last}"]
+    assert requests.ranges == ["bytes=0-63", "bytes=70-70", "bytes=100-200099", f"bytes={last - 1}-{last}"]
 
 
 @pytest.mark.django_db

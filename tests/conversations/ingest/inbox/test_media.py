@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import pytest
 from django.core.files.storage import default_storage
+from django.db import connection
 from django.utils import timezone
 
 from conversations.evolution.content import parse_content
@@ -18,8 +19,9 @@ from conversations.evolution.large_json import LargeDict, LargeList
 from conversations.ingest.inbox import media
 from conversations.ingest.inbox.media import MAX_THUMBNAIL_BYTES, extract_media
 from conversations.ingest.inbox.store import store_body
-from conversations.ingest.worker import large_payloads
+from conversations.ingest.worker import large_payloads, left_media
 from conversations.ingest.worker.worker import Worker
+from conversations.media.storage import MediaStorage
 from conversations.models import Instance, WebhookEvent
 from tests.conversations.ingest.bodies import envelope
 from tests.conversations.ingest.inboxes import NO_DELAY
@@ -244,6 +246,36 @@ def test_workers_write_the_large_files_of_a_part(instance: Instance) -> None:
     assert [stored(row.media) for row in rows if row.key_id in {f"H{n}" for n in range(COUNT - 3, COUNT)}] == contents
 
 
+def test_workers_hold_no_lock_while_they_write_files(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    store_body(instance, an_import(COUNT))
+    levels: list[int] = []
+    touch = MediaStorage.touch
+
+    def note_and_touch(*arguments: Any) -> bool:
+        levels.append(len(connection.savepoint_ids))
+        return touch(*arguments)
+
+    monkeypatch.setattr(MediaStorage, "touch", note_and_touch)
+    Worker(NO_DELAY).drain()
+    assert levels == [0] * (COUNT - media.MAX_FILES)
+
+
+def test_the_events_of_others_are_applied_between_the_files_of_an_import(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(left_media, "STEP_SECONDS", 0.0)
+    store_body(instance, an_import(COUNT))
+    other, worker = Instance.objects.create(name="other"), Worker(NO_DELAY)
+    worker.round(ignore_schedule=True)  # applies the first part
+    for left in reversed(range(COUNT - media.MAX_FILES)):
+        store_body(other, a_record(f"OTHER{left}", {"conversation": "oi"}))
+        worker.round(ignore_schedule=True)
+        assert other.messages.filter(key_id=f"OTHER{left}").exists()
+        assert count_files(instance) == COUNT - left
+    worker.drain()
+    assert instance.messages.filter(media__has_key="file").count() == COUNT
+
+
 def test_media_beyond_the_limit_stay_until_they_are_extracted_again(instance: Instance) -> None:
     forms = [record(base64=form)["data"] for form in FORMS.values()]
     thumbnails = [record(videoMessage={"jpegThumbnail": form})["data"] for form in (NUMBERS, list(PICTURE))]
@@ -264,5 +296,7 @@ def test_media_that_a_worker_cannot_write_are_written_later(instance: Instance, 
     assert set(instance.events.values_list("outcome", "reason")) == {("applied", ""), ("stored", "NotADirectoryError")}
     settings.MEDIA_ROOT = whole
     WebhookEvent.objects.update(due_at=timezone.now())
-    Worker(NO_DELAY).round()
+    worker = Worker(NO_DELAY)
+    worker.round()  # writes the files
+    worker.round()
     assert instance.messages.filter(media__has_key="file").count() == COUNT

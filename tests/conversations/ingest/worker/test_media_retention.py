@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 from django.core.files.storage import default_storage
+from django.db import connection
 from django.utils import timezone
 
 from conversations.evolution.media_names import media_name
 from conversations.ingest.inbox.media import extract_media
 from conversations.ingest.worker import media_retention
 from conversations.ingest.worker.media_retention import MediaRetention, sweep
+from conversations.media.storage import MediaStorage
 from conversations.media.thumbnails import made_name, make
 from conversations.models import Conversation, Instance, Message, WebhookEvent
 from logs.testing import capture
@@ -223,6 +225,27 @@ def test_the_first_pass_waits(instance: Instance) -> None:
     for _ in range(6):
         schedule.step()
     assert default_storage.exists(file)
+
+
+@pytest.mark.usefixtures("no_pause")
+def test_a_slow_storage_pauses_the_pass_after_each_file(instance: Instance) -> None:
+    files = [a_file(instance, bytes([n])) for n in range(3)]
+    left = [sum(map(default_storage.exists, files)) for _ in sweep(None)]
+    assert {0, 1, 2, 3} == set(left)
+
+
+def test_no_lock_is_held_while_files_are_deleted(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_file(instance)
+    levels: list[int] = []
+    delete = MediaStorage.delete_older
+
+    def note_and_delete(*arguments: Any) -> bool:
+        levels.append(len(connection.savepoint_ids))
+        return delete(*arguments)
+
+    monkeypatch.setattr(MediaStorage, "delete_older", note_and_delete)
+    run()
+    assert levels == [0]
 
 
 @pytest.mark.usefixtures("no_pause")
