@@ -42,7 +42,7 @@ def order_lines(details: Json) -> Lines:
 
 
 def product_lines(details: Json) -> Lines:
-    """Yield title, description and price of a product or a catalog."""
+    """Yield title, description and price of a product or a catalog; a sale price replaces the usual one."""
     yield from _product_lines(details.get("product"), details.get("catalog"))
     yield from _plain(details.get("footer"))
 
@@ -127,9 +127,9 @@ def _product_lines(*products: object) -> Lines:
     for product in _objects([*products]):
         title = _text(product.get("title"))
         yield from [LinkedText(title, web_url(product.get("url")))] if title else []
-        yield from _plain(
-            product.get("description"), format_amount(product.get("price_amount_1000"), product.get("currency_code"))
-        )
+        prices = (product.get(name) for name in ("sale_price_amount_1000", "price_amount_1000"))
+        amounts = (format_amount(price, product.get("currency_code")) for price in prices if price)
+        yield from _plain(product.get("description"), next(filter(None, amounts), ""))
 
 
 def _place_lines(place: object) -> Lines:

@@ -26,7 +26,7 @@ _FRAMES = (
     "action",
     "nativeFlowMessage",
 )
-_HEADERS = ("header", "hydratedTitleText", "title", "text")
+_HEADERS = ("header", "hydratedTitleText", "highlyStructuredMessage", "title", "text")
 _FOOTERS = ("footer", "footerText", "hydratedFooterText")
 _BUTTONS = ("buttons", "hydratedButtons")
 _MONEY = ("amount", "totalAmount")

@@ -207,15 +207,22 @@ def parse_content(message: object, message_type: str = "") -> Content:
         text=(text or "")[:MAX_TEXT],
         has_text=text is not None,
         media=_media(spec, fields, unwrapped.message),
-        details=_details(spec, body, key, text or "") | _view_once(spec, unwrapped) | _truncated(text or ""),
+        details=_details(spec, body, key, text or "") | _view_once(spec, fields, unwrapped) | _truncated(text or ""),
         unwrapped=unwrapped,
     )
 
 
 def _describe(key: str, fields: Json) -> MessageType:
-    """Return the description of content, which may depend on its fields."""
+    """Return the description of content, which may depend on its fields.
+
+    An encrypted addition has its payload among its fields, or in an object beside the key of the other message, as
+    votes have it.
+    """
     described = find_type(key)
-    return SIGNAL if described is UNKNOWN and ENCRYPTED in fields else described
+    if described is not UNKNOWN:
+        return described
+    is_encrypted = any(ENCRYPTED in part for part in (fields, *fields.values()) if isinstance(part, dict))
+    return SIGNAL if is_encrypted else described
 
 
 def quoted_text(message: object) -> str:
@@ -223,7 +230,8 @@ def quoted_text(message: object) -> str:
     if not isinstance(message, dict) or not message:
         return ""
     content = parse_content(message)
-    return content.text or f"[{content.kind or content.key}]"
+    kind = content.kind or (content.cls if content.cls is MessageClass.CALL else content.key)
+    return content.text or f"[{kind}]"
 
 
 def _key_and_body(unwrapped: Unwrapped, message_type: str) -> tuple[str, Any]:
@@ -289,10 +297,10 @@ def _media(spec: MessageType, fields: Json, message: Json) -> Json:
     return media
 
 
-def _view_once(spec: MessageType, unwrapped: Unwrapped) -> Json:
+def _view_once(spec: MessageType, fields: Json, unwrapped: Unwrapped) -> Json:
     """Return the mark of media that can be seen once; Evolution also wraps buttons and lists like such media."""
     may_be = spec is UNKNOWN or spec.cls is MessageClass.MEDIA
-    return {"view_once": True} if may_be and unwrapped.is_view_once else {}
+    return {"view_once": True} if may_be and (unwrapped.is_view_once or fields.get("viewOnce") is True) else {}
 
 
 def _truncated(text: str) -> Json:

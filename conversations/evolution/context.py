@@ -1,6 +1,8 @@
 """Parses the context of a message: quoted message, mentions, forwarding, advertisement, and membership in an album."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from conversations.evolution import coerce, jid
 from conversations.evolution.coerce import Json
@@ -28,6 +30,7 @@ _STORED = frozenset(
     }
 )
 MAX_CONTEXT_BYTES = 3000  # maximum bytes of the stored fields of one context
+MAX_CONTEXT_DEPTH = 4  # levels of objects inside of a content in which its context is searched
 # Values of `associationType`, which says how a message belongs to another one.
 _ALBUM = (1, "MEDIA_ALBUM")
 _SUPPLEMENTS = (
@@ -86,13 +89,23 @@ def parse_context(record: Json, content: Content, chat: Address) -> MessageConte
 
 
 def _find_context(record: Json, content: Content) -> Json:
-    """Return the first `contextInfo` that is found in the record, in the content and in the `message` object."""
-    candidates = (
-        record.get("contextInfo"),
-        content.fields.get("contextInfo"),
-        content.unwrapped.message.get("contextInfo"),
+    """Return the first `contextInfo` that is found in the record, in the content and in the `message` object.
+
+    A template has it in its inner form, and a payment in its note, so the content is searched to some depth.
+    """
+    levels = (record, content.fields, content.unwrapped.message)
+    candidates = chain(
+        (level.get("contextInfo") for level in levels), _nested_contexts(content.fields, MAX_CONTEXT_DEPTH)
     )
-    return next((context for context in candidates if isinstance(context, dict)), {})
+    return next((context for context in candidates if context and isinstance(context, dict)), {})
+
+
+def _nested_contexts(fields: Json, depth: int) -> Iterator[object]:
+    """Yield the contexts in the objects of a content. Bytes are objects by index; quotes have contexts of others."""
+    for name, member in fields.items() if depth else ():
+        if isinstance(member, dict) and "0" not in member and name != "contextInfo":
+            yield member.get("contextInfo")
+            yield from _nested_contexts(member, depth - 1)
 
 
 def _other_chat(raw: object, chat: Address) -> str:

@@ -25,17 +25,15 @@ MAX_DEPTH = 10  # maximum depth of nested objects and lists
 # are keys, hashes and addresses of encrypted files. `url` is left out only in an object that describes such a file.
 _LEFT_OUT = frozenset({"contextInfo", "messageContextInfo", "token", "directPath", "staticUrl", "thumbnailDirectPath"})
 _BYTES_NAME = re.compile(
-    r"(?i)thumb(nail|data)$|thumbnailv\d$|sha256$|sidecar$|mediakey|directpath$|masterkey$|callkey$|waveform$"
+    r"(?i)thumb(nail|data)$|thumbnailv\d$|sha256$|sidecar$|mediakey|directpath$|(master|call|enc)key$|waveform$"
+    r"|(enc|ctwa)payload$|enciv$|secret$|blocklist$"
 )
 _FILE_MARKS = ("mediaKey", "directPath", "fileEncSha256")
 _FILE_NAMES = frozenset({"url", "mediaKeyTimestamp"})
-# 64-bit integers of the protocol, which some versions of Evolution write as decimal strings.
-_INTEGERS = frozenset(
-    {
-        *("amount_1000", "price_amount_1000", "sale_price_amount_1000", "total_amount_1000"),
-        *("start_time", "end_time", "reminder_offset_sec", "expiry_timestamp", "invite_expiration"),
-        *("option_vote_count", "sequence_number", "sticker_pack_size", "message_count", "duration_secs"),
-    }
+# Names of the protocol's 64-bit integers, which some versions of Evolution write as decimal strings.
+_INTEGER_NAME = re.compile(
+    r"(?:^|_)(?:timestamp|ts|ms|secs?|amount_1000|start_time|end_time|file_length|sticker_pack_size"
+    r"|invite_expiration|vote_count|message_count|sequence_number|version)$"
 )
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[A-Za-z])(?=\d)")
 _BASE64 = re.compile(r"(?:data:[\w/+.;=-]*,)?(?=[A-Za-z+/_-]*\d)[A-Za-z0-9+/_-]{256,}={0,2}")
@@ -114,13 +112,18 @@ def _clean(value: object, depth: int, budget: _Budget) -> Any:
         case list():
             return _clean_list(value, depth, budget)
         case dict():
-            return coerce.int64(value) if coerce.is_long(value) else _clean_object(value, depth, budget)
+            return _clean_long(value, budget) if coerce.is_long(value) else _clean_object(value, depth, budget)
     return None
 
 
 def _clean_number(value: Any, budget: _Budget) -> Any:
     is_storable = coerce.is_int64(value) if isinstance(value, int) else math.isfinite(value)
     return value if is_storable and budget.take(len(str(value))) else None
+
+
+def _clean_long(value: Json, budget: _Budget) -> int | None:
+    number = coerce.int64(value)
+    return None if number is None else _clean_number(number, budget)
 
 
 def _clean_object(value: Json, depth: int, budget: _Budget) -> Json:
@@ -169,8 +172,13 @@ def _normalized(name: str, value: object) -> object:
         return value
     if name == "vcard":
         return _without_files(value)
-    number = coerce.int64(value) if name in _INTEGERS else None
+    number = _integer(name, value)
     return value if number is None else number
+
+
+def _integer(name: str, value: str) -> int | None:
+    """Return the integer in a decimal string if the protocol has an integer under the name; otherwise None."""
+    return coerce.int64(value) if _INTEGER_NAME.search(name) else None
 
 
 def _without_files(vcard: str) -> str:
@@ -186,9 +194,11 @@ def _find_texts(value: object, name: str, depth: int, found: dict[str, None]) ->
     if len(found) >= MAX_TEXT_COUNT or not depth:
         return
     if isinstance(value, str):
+        snake_name = snake_case(name)
         if (
             value.strip()
-            and not _NO_TEXT.search(snake_case(name))
+            and not _NO_TEXT.search(snake_name)
+            and _integer(snake_name, value) is None
             and not _ADDRESS.fullmatch(value)
             and not _BASE64.fullmatch(value)
         ):

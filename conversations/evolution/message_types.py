@@ -75,7 +75,14 @@ WRAPPER = MessageType(MessageClass.WRAPPER)
 NOTICE = MessageType(MessageClass.NOTICE, "notice", ("body", "text"), ALL)
 
 _COORDINATES = ("degreesLatitude", "degreesLongitude", "accuracyInMeters", "speedInMps")
-_POLL = _text("poll", "name", details=("options", "selectableOptionsCount", "pollType", "correctAnswer"))
+_POLL = _text(
+    "poll",
+    "name",
+    details=(
+        *("options", "selectableOptionsCount", "pollType", "correctAnswer"),
+        *("endTime", "hideParticipantName", "allowAddOption"),  # later fields
+    ),
+)
 _POLL_RESULT = _text("poll_result", "name", details=("pollVotes", "pollType"))
 _CHANNEL_INVITE = _text(
     "channel_invite", "caption", "newsletterName", details=("newsletterJid", "newsletterName", "inviteExpiration")
@@ -138,6 +145,7 @@ PROTOCOL: dict[str, MessageType] = {
         "interactiveMessageTemplate.body.text",
         "fourRowTemplate.content.hydratedHsm.*",
         "fourRowTemplate.content.params",
+        "fourRowTemplate.content.localizableParams.default",
         "*",
         reader=CHOICES,
     ),
@@ -145,8 +153,10 @@ PROTOCOL: dict[str, MessageType] = {
         "template",
         "hydratedHsm.hydratedTemplate.hydratedContentText",
         "hydratedHsm.hydratedFourRowTemplate.hydratedContentText",
+        "hydratedHsm.interactiveMessageTemplate.body.text",
         "hydratedHsm.*",
         "params",
+        "localizableParams.default",
         reader=CHOICES,
     ),
     "interactiveMessage": _business(
@@ -154,6 +164,7 @@ PROTOCOL: dict[str, MessageType] = {
         "body.text",
         "header.title",
         "carouselMessage.cards.body.text",
+        "carouselMessage.cards.header.title",
         "header.productMessage.product.title",
         "header.locationMessage.name",
         "footer.text",

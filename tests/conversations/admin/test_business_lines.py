@@ -51,6 +51,8 @@ def test_an_amount_has_two_decimals_or_as_many_as_it_needs(thousandths: object, 
             {"product": DRESS, "location": {"name": "Loja", "address": "Rua A"}, "buttons": [{"text": "Ver"}]},
             ["Vestido", "azul", "89.90 BRL", "Loja", "Rua A", "[Ver]"],
         ),
+        ("product", {"product": {**DRESS, "sale_price_amount_1000": 59900}}, ["Vestido", "azul", "59.90 BRL"]),
+        ("product", {"product": {**DRESS, "sale_price_amount_1000": 0}}, ["Vestido", "azul", "89.90 BRL"]),
         (
             "interactive",
             {"cards": [{"product": DRESS, "sections": [PIZZAS]}]},

@@ -80,13 +80,47 @@ def test_the_url_of_an_encrypted_file_is_left_out_and_other_urls_are_kept() -> N
     assert clean({"product": product}) == {"product": {"url": "https://loja.example.com/9"}}
 
 
-@pytest.mark.parametrize("value", ["1766000000", 1766000000, {"low": 1766000000, "high": 0, "unsigned": False}])
-def test_an_integer_of_the_protocol_is_an_integer_in_every_form(value: object) -> None:
-    cleaned = clean({"inviteExpiration": value, "pollVotes": [{"optionVoteCount": value}]})
-    assert cleaned == {"invite_expiration": 1766000000, "poll_votes": [{"option_vote_count": 1766000000}]}
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "amount1000",
+            "priceAmount1000",
+            "startTime",
+            "endTime",
+            "inviteExpiration",
+            "optionVoteCount",
+            "messageCount",
+        ),
+        *("fileLength", "stickerPackSize", "expiryTimestamp", "timestampMs", "oldestMsgInChunkTimestampSec"),
+        *("durationSecs", "musicSongStartTimeInMs", "sequenceNumber", "stickerSentTs"),
+    ],
+)
+def test_an_integer_of_the_protocol_is_an_integer_in_every_form(name: str) -> None:
+    for value in ("1766000000", 1766000000, {"low": 1766000000, "high": 0, "unsigned": False}):
+        assert clean({name: value, "of": [{name: value}]}) == {
+            snake_case(name): 1766000000,
+            "of": [{snake_case(name): 1766000000}],
+        }
+        assert texts({name: value, "text": "12"}) == "12"
 
 
-@pytest.mark.parametrize("content", [{"start_time": "amanhã"}, {"invite_code": "123"}, {"end_time": "9" * 30}])
+@pytest.mark.parametrize("name", ["ctwaPayload", "encPayload", "encIv", "encKey", "messageSecret", "countryBlocklist"])
+def test_short_bytes_are_left_out_in_every_form(name: str) -> None:
+    for value in ("AQIDBAUG", {"0": 1, "1": 2}, {"type": "Buffer", "data": [1, 2]}):
+        assert clean({name: value, "keep": 1}) == {"keep": 1}
+
+
+def test_every_form_of_an_integer_takes_as_much_room() -> None:
+    forms: tuple[Any, ...] = (1766000000, {"low": 1766000000, "high": 0}, "1766000000")
+    lengths = {len(clean({f"n{n}_ms": form for n in range(MAX_BYTES)})) for form in forms}
+    assert len(lengths) == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{"start_time": "amanhã"}, {"invite_code": "123"}, {"end_time": "9" * 30}, {"phone_number": "551140028922"}],
+)
 def test_other_strings_stay_strings(content: dict[str, object]) -> None:
     assert clean(content) == content
 
