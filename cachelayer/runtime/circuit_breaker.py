@@ -2,7 +2,7 @@
 
 While the breaker is open, reads use the database and store nothing in the cache, and the recovery thread
 (`cachelayer.background.recovery`) tries to close the breaker. Reads open the breaker if the store fails several times
-in a row.
+in a row, and at once if it holds what no process stores.
 
 A store may answer reads although it does not accept writes, so a hit says nothing about writes. This process uses
 entries of the store only for `TRUST_S` seconds after the store has accepted one of its writes; the heartbeat sends one
@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 
-from cachelayer.stores.base import StoreDown, StoreRefuses, StoreSlow
+from cachelayer.stores.base import StoreDown, StoreRefuses, StoreSlow, StoreTampered
 from logs.contexts import Context
 
 FAILURES = 3  # number of failures in a row that open the breaker
@@ -91,6 +91,9 @@ class CircuitBreaker:
 
     def record_failure(self, error: Exception) -> None:
         """Record that the store did not answer; open the breaker after several failures in a row."""
+        if isinstance(error, StoreTampered):
+            self.trip(error)
+            return
         now = monotonic()
         if now - self._failed_at < FAILURE_WINDOW:
             return

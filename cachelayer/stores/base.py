@@ -40,6 +40,10 @@ class StoreRefuses(StoreDown):
     """The store answers with an error, so other processes may still read entries from it."""
 
 
+class StoreTampered(StoreDown):
+    """The store holds a value that no process can have stored, so every read may cost as much as somebody wants."""
+
+
 class StoreEmptied(StoreDown):
     """The store was emptied after its last initialization, so intents and versions may be missing."""
 

@@ -29,6 +29,7 @@ from cachelayer.stores.base import (
     StoreEmptied,
     StoreFull,
     StoreRefuses,
+    StoreTampered,
     strip_fingerprint,
     token,
 )
@@ -123,7 +124,7 @@ class RedisStore:
         found = [None if value is None else unseal(name, value) for name, value in zip(entries, values, strict=False)]
         if None in found:
             self._count_rejected(found, values)
-        return found, values[len(entries) :]
+        return found, _check_states(values[len(entries) :])
 
     def claim_versions(self, tags: Sequence[str], lease: str, lease_ms: int) -> tuple[States, bool]:
         """See `Store.claim_versions`."""
@@ -135,7 +136,7 @@ class RedisStore:
         if lease:
             commands.append(("SET", self._lease_key(lease), self._sender, "NX", "PX", lease_ms))
         replies = self._transport.set_strings(commands)
-        states: States = [version if state is None else state for state in replies[: len(tags)]]
+        states = _check_states([version if state is None else state for state in replies[: len(tags)]])
         return states, replies[-1] is not None if lease else True
 
     def fill(self, entries: Sequence[tuple[str, bytes, int]], lease: str) -> None:
@@ -152,10 +153,12 @@ class RedisStore:
     def read_answer(self, name: str, etags: str, tags: Sequence[str]) -> tuple[bytes | None, bytes | None, States]:
         """See `Store.read_answer`."""
         keys = [self._server_key, self._entry_prefix + name, *(self._tag_prefix + tag for tag in tags)]
-        found = self._transport.eval_strings(_READ_ANSWER, keys, [self._tag_prefix, etags], 3 + len(tags))
+        arguments = [self._tag_prefix, etags, MAX_VALUE_BYTES]
+        found = self._transport.eval_strings(_READ_ANSWER, keys, arguments, 3 + len(tags))
         server, sealed, content, *states = found
         if server is None:
             raise StoreEmptied("the server was emptied")
+        _check_states(states)
         head = None if sealed is None else self._seal.open(name, sealed)
         if head is None:
             self._count_rejected([head], [sealed])
@@ -289,6 +292,17 @@ class RedisStore:
                     yield matching
                 if int(cursor) == 0:
                     break
+
+
+def _check_states(states: States) -> States:
+    """Return the states of tags.
+
+    Raises:
+        StoreTampered: one of them is larger than the intents of all writes together.
+    """
+    if any(state is not None and len(state) > scripts.MAX_STATE_BYTES for state in states):
+        raise StoreTampered("the state of a tag is larger than any that is stored")
+    return states
 
 
 def _check_size(*sizes: int) -> None:

@@ -9,10 +9,15 @@ because a write that is not announced would cause stale reads. The script PUT, w
 the memory is full.
 """
 
+MAX_STATE_BYTES = 2**17  # of a tag: the intents of 4,000 writes; no more hold a tag at once
+
 _SHEBANG = "#!lua flags=allow-oom\n"
 _SHEBANG_OF_VALUES = "#!lua\n"
 
-_HOLDERS = """
+_LIMIT = f"local MAX_STATE = {MAX_STATE_BYTES}"
+_HOLDERS = (
+    _LIMIT
+    + """
 local clock
 
 -- Returns the server's time in milliseconds.
@@ -25,9 +30,10 @@ local NO_HOLDERS = {}
 local MAX_MS = 3600000
 
 -- Returns the holders in a state that have not expired, as a list of {id, expires}. No write announces an intent for
--- more than a minute; one for more than an hour was planted, and would keep its tag out of use for ever.
+-- more than a minute; one for more than an hour was planted, and would keep its tag out of use for ever. So was a state
+-- that is too large: its millions of holders would keep the server busy for seconds.
 local function holders(state)
-  if not state or state:byte() ~= 33 then return NO_HOLDERS end  -- 33 is '!'
+  if not state or state:byte() ~= 33 or #state > MAX_STATE then return NO_HOLDERS end  -- 33 is '!'
   local alive = {}
   for id, expires in state:gmatch('([^!:,]+):(%d+)') do
     local left = tonumber(expires) - now()
@@ -68,6 +74,7 @@ local function renew(key, version, ttl)
   return fresh
 end
 """
+)
 
 # Called with the tags as KEYS, and as ARGV the write id, the time to live in ms, the channel, and the invalidation
 # message.
@@ -144,7 +151,7 @@ for i = 2, #KEYS do
   local state = redis.call('GET', KEYS[i])
   if #holders(state) > 0 then
     held = true
-  elseif i == 2 or not state or state:sub(1, 1) == '!' then
+  elseif i == 2 or not state or #state ~= 16 or state:byte() == 33 then
     state = renew(KEYS[i], ARGV[1], ARGV[4 + i])
   end
   versions[i - 1] = state
@@ -186,19 +193,24 @@ return 1
 )
 
 # Called with the saved identity of the server, an answer and further tags as KEYS, and as ARGV the prefix of the keys
-# of tags, and ETags. Returns the identity, the sealed head and the content of the answer, and the states of the further
-# tags. `cachelayer.protocol.answers` describes the answer: 4 bytes, the seal of 16 bytes, and the head, which consists
-# of 7 bytes, the size of the tags in 4 bytes, the tags, the ETag of 32 bytes, other things, and versions of 16 bytes.
+# of tags, ETags, and the number of bytes that an answer may have. Returns the identity, the sealed head and the content
+# of the answer, and the states of the further tags. `cachelayer.protocol.answers` describes the answer: 4 bytes, the
+# seal of 16 bytes, and the head, which consists of 7 bytes, the size of the tags in 4 bytes, the tags, the ETag of 32
+# bytes, other things, and versions of 16 bytes.
 READ_ANSWER = """#!lua flags=no-writes
 local reply = redis.call('MGET', KEYS[1], unpack(KEYS, 3))
 local result = {reply[1], false, false, unpack(reply, 2)}
+if redis.call('STRLEN', KEYS[2]) > tonumber(ARGV[3]) then return result end
 local answer = redis.call('GET', KEYS[2])
 if not answer or #answer < 63 then return result end
 local size, tags_size = struct.unpack('>I4', answer), struct.unpack('>I4', answer, 28)
 if #answer < size + 4 or size < tags_size + 59 then return result end
 local keys = {}
-for tag in answer:sub(32, 31 + tags_size):gmatch('[^\\n]+') do keys[#keys + 1] = ARGV[1] .. tag end
-if #keys == 0 or #keys > 2000 then return result end
+for tag in answer:sub(32, 31 + tags_size):gmatch('[^\\n]+') do
+  if #keys == 2000 then return result end
+  keys[#keys + 1] = ARGV[1] .. tag
+end
+if #keys == 0 then return result end
 local states = redis.call('MGET', unpack(keys))
 for _, state in ipairs(states) do
   if not state or #state ~= 16 or state:byte() == 33 then return result end  -- 33 is '!'

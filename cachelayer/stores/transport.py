@@ -22,8 +22,17 @@ from weakref import WeakSet
 import redis
 from redis import exceptions
 
-from cachelayer.stores.base import CountEvent, Observe, States, StoreDown, StoreFull, StoreRefuses, StoreSlow
-from cachelayer.stores.replies import MisplacedReply, read_replies
+from cachelayer.stores.base import (
+    CountEvent,
+    Observe,
+    States,
+    StoreDown,
+    StoreFull,
+    StoreRefuses,
+    StoreSlow,
+    StoreTampered,
+)
+from cachelayer.stores.replies import MisplacedReply, ValueTooLarge, read_replies
 from logs.contexts import Context
 from logs.fork import after_fork
 
@@ -304,6 +313,8 @@ class RedisTransport:
             return StoreFull(text)
         if isinstance(error, exceptions.TimeoutError):
             return StoreSlow(text)
+        if isinstance(error, ValueTooLarge):
+            return StoreTampered(str(error))
         if isinstance(error, exceptions.ReadOnlyError):
             self._disconnect_all()
         is_reply = isinstance(error, exceptions.ResponseError) or isinstance(error.__cause__, StoreRefuses)

@@ -1,5 +1,6 @@
 """Entries that something else has written to the Redis server, or copied to other names, are not used."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,8 @@ from cachelayer.protocol.entries import is_version
 from cachelayer.protocol.seal import Seal
 from cachelayer.runtime.metrics import EVENTS
 from cachelayer.runtime.runtime import get_runtime, runtime
+from cachelayer.stores.replies import MAX_VALUE_BYTES
+from cachelayer.stores.scripts import MAX_STATE_BYTES
 from conversations.models import Contact
 from tests.cachelayer.conftest import wait_until_in_use
 from tests.conversations.rows import a_contact, an_instance
@@ -19,6 +22,8 @@ from tests.valkey import Valkey
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PREFIX = f"{django_settings.CACHELAYER['PREFIX']}:e:"
+TAG_PREFIX = f"{django_settings.CACHELAYER['PREFIX']}:t:"
+IN_TEN_MINUTES = int(time.time() + 600) * 1000
 
 
 def entries(server: Valkey) -> dict[bytes, bytes]:
@@ -133,7 +138,12 @@ def test_without_a_fallback_a_new_secret_key_makes_misses(
 
 
 @pytest.mark.parametrize(
-    "planted", [b"!evil:99999999999999", b"!" + b",".join(b"%d:99999999999999" % n for n in range(9))]
+    "planted",
+    [
+        b"!evil:99999999999999",
+        b"!" + b",".join(b"%d:99999999999999" % n for n in range(9)),
+        pytest.param(b"!" + b",".join(b"%016d:%d" % (n, IN_TEN_MINUTES) for n in range(5000)), id="too many"),
+    ],
 )
 @pytest.mark.parametrize("is_write", [True, False])
 def test_a_planted_intent_without_end_ends_with_the_next_write_or_clearing(
@@ -144,7 +154,7 @@ def test_a_planted_intent_without_end_ends_with_the_next_write_or_clearing(
     """One such intent on the tag of all entries kept the whole cache out of use, and no command removed it."""
     store = get_runtime().store
     wait_until_in_use(get_runtime())
-    valkey_server.client.set(f"{django_settings.CACHELAYER['PREFIX']}:t:conversation:1", planted)
+    valkey_server.client.set(f"{TAG_PREFIX}conversation:1", planted)
     if is_write:
         store.begin(b"m" * 16, ["conversation:1"])
         store.end(b"m" * 16, ["conversation:1"])
@@ -153,3 +163,45 @@ def test_a_planted_intent_without_end_ends_with_the_next_write_or_clearing(
     (state,) = store.read([], ["conversation:1"])[1]
     assert state is not None
     assert is_version(state)
+
+
+@pytest.mark.parametrize(
+    ("key", "size"),
+    [(f"{TAG_PREFIX}contact:{{pk}}", MAX_STATE_BYTES + 1), (f"{PREFIX}contact:{{pk}}@", MAX_VALUE_BYTES + 1)],
+)
+def test_the_first_value_that_no_process_stores_ends_the_use_of_the_store(
+    valkey_server: Valkey, read: Callable[[], Any], key: str, size: int
+) -> None:
+    """Each read of another entry forgot the failure before, so every read of this one took its time."""
+    pk = Contact.objects.values_list("pk", flat=True)[0]
+    wait_until_in_use(get_runtime())
+    read()
+    (name,) = valkey_server.client.scan_iter(match=key.format(pk=pk) + "*")
+    valkey_server.client.set(name, b"x" * size)
+
+    assert Contact.objects.fetch(pk, fresh=True).pk == pk
+
+    assert not runtime.breaker.is_closed
+    cache.clear("*")
+    assert valkey_server.client.strlen(name) < size
+
+
+def test_an_answer_that_is_too_large_is_not_received(valkey_server: Valkey) -> None:
+    """The script asks for its size, so it copies nothing and looks for no tags in it."""
+    store = get_runtime().store
+    wait_until_in_use(get_runtime())
+    valkey_server.client.set(f"{PREFIX}answers:1@f", b"x" * (MAX_VALUE_BYTES + 1))
+
+    assert store.read_answer("answers:1@f", "", []) == (None, None, [])
+
+    assert runtime.breaker.is_closed
+
+
+def test_a_planted_state_does_not_become_a_part_of_an_entry(valkey_server: Valkey) -> None:
+    """Entries end with the versions of their tags: one state of 16 MB would have made each of them as large."""
+    wait_until_in_use(get_runtime())
+    valkey_server.client.set(f"{TAG_PREFIX}values", b"x" * 100)
+
+    cache.set("x", 1)
+
+    assert cache.get("x") == 1
