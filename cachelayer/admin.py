@@ -1,7 +1,8 @@
 """The admin pages of the cache: counters and the state of the store, one entry, and the question before clearing.
 
 The page takes the place of the change list of the model `CounterTotal`. Users who may view `CounterTotal` see the page;
-users who may change `CounterTotal` can clear cache entries.
+users who may change `CounterTotal` can clear cache entries. Superusers alone can name a key: whether an entry exists,
+and since when, would tell others of rows that they may not see.
 """
 
 import json
@@ -85,6 +86,7 @@ class CacheAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's ModelAd
             "events": statistics.events(totals),
             "pending": outbox.pending_count(),
             "may_clear": self.has_change_permission(request),
+            "may_name_keys": may_name_keys(request),
             "clear_url": reverse(f"admin:{CLEAR}"),
             "entry_url": reverse(f"admin:{ENTRY}"),
             "models": row_models(),
@@ -98,6 +100,8 @@ class CacheAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's ModelAd
         if not self.has_change_permission(request):
             raise PermissionDenied
         asked = request.POST if request.method == "POST" else request.GET
+        if "pattern" in asked and not may_name_keys(request):
+            raise PermissionDenied
         # PostgreSQL stores no NUL, so a form with one would be carried out, and then not recorded.
         field = next((field for field in _ACTIONS if asked.get(field) and "\0" not in asked[field]), "")
         if not field:
@@ -144,7 +148,7 @@ class CacheAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's ModelAd
 
     def entry_view(self, request: HttpRequest) -> HttpResponse:
         """Show one entry of the store: of a key, or of a row that a model and a primary key name."""
-        if not self.has_view_permission(request):
+        if not may_name_keys(request):
             raise PermissionDenied
         key = _key_of(request.GET)
         entry, problem = None, ""
@@ -152,24 +156,28 @@ class CacheAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's ModelAd
             entry = inspect(get_runtime(), key, timezone.now()) if key else None
         except StoreDown:
             problem = _("The store does not answer.")
-        may_see_value = self.may_see_value(request, key, entry) if entry else False
+        if entry:
+            self.entry_shown(request, key, entry)
         context = {
             **self.admin_site.each_context(request),
             "title": _("Cache entry"),
             "key": key,
             "entry": entry,
             "status": entry and STATUSES[entry.status],
-            "value": shown_value(entry.value) if entry and may_see_value else "",
-            "may_see_value": may_see_value,
+            "value": shown_value(entry.value) if entry else "",
             "problem": problem,
             "models": row_models(),
             "page_url": reverse(f"admin:{PAGE}"),
         }
         return TemplateResponse(request, "admin/cachelayer/entry.html", context)
 
-    def may_see_value(self, request: HttpRequest, key: str, entry: Entry) -> bool:  # noqa: ARG002 - subclasses need them
-        """Return whether the user may see the value of an entry, which may be of any row."""
-        return bool(request.user.is_active and request.user.is_superuser)
+    def entry_shown(self, request: HttpRequest, key: str, entry: Entry) -> None:
+        """Handle that the user sees the value of an entry."""
+
+
+def may_name_keys(request: HttpRequest) -> bool:
+    """Return whether the user may ask about keys, which may be of any row."""
+    return bool(request.user.is_active and request.user.is_superuser)
 
 
 # --- the actions ------------------------------------------------------------------------------------------------------

@@ -37,16 +37,14 @@ class CachePages(CacheAdmin):
         }
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
-    def may_see_value(self, request: HttpRequest, key: str, entry: Entry) -> bool:
-        """Return whether the user may see the value; record it if the value is a text that people wrote."""
-        is_permitted = super().may_see_value(request, key, entry)
+    def entry_shown(self, request: HttpRequest, key: str, entry: Entry) -> None:
+        """Record that the user sees a text that people wrote."""
         model, pk = model_of(key) or (None, "")
-        if is_permitted and model in (Conversation, Message) and entry.value is not None:
+        if model in (Conversation, Message) and entry.value is not None:
             value = entry.value
             chat = (value["id"], value["jid"]) if model is Conversation else (value["conversation_id"], "")
             shown = Shown(value["instance_id"], *chat)
             record_reading(request.user, ReadingRecord.Page.CACHE, [shown], int(pk))
-        return is_permitted
 
 
 admin.site.unregister(CounterTotal)

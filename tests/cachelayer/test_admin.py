@@ -69,6 +69,7 @@ def test_each_form_clears_its_entries_or_resets_the_counters(
     staff: Staff, form: dict[str, str], remaining: set[str]
 ) -> None:
     client = staff("view_countertotal", "change_countertotal")
+    User.objects.update(is_superuser="pattern" in form)
     statistics.increment({("conversations", "local", "hits"): 1003})
     for key in ("conversations:digest:7", "messages:7"):
         cache.set(key, key)

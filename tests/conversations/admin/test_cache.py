@@ -120,14 +120,15 @@ def test_secrets_and_their_hashes_are_not_shown(admin_client: Client) -> None:
     assert all(part not in text for part in ("a" * 64, "mine", "raw"))
 
 
-def test_staff_see_the_state_of_an_entry_and_no_value(staff_client: StaffClient) -> None:
+def test_staff_learn_nothing_of_a_row_by_its_key(staff_client: StaffClient) -> None:
     message = a_message(a_chat(an_instance()), text="where is my parcel?")
     Message.objects.fetch(message.pk)
-    client = staff_client("view_countertotal")
-    text = content(client, ENTRY, key=f"message:{message.pk}")
-    assert "Readers use it." in text
-    assert "parcel" not in text
-    assert client.get(CLEAR, {"all": "1"}).status_code == 403
-    assert not ReadingRecord.objects.exists()
+    client, key = staff_client("view_countertotal", "change_countertotal"), f"message:{message.pk}"
+    assert [client.get(ENTRY, query).status_code for query in ({"key": key}, {"key": "message:0"}, {})] == [403] * 3
+    assert [client.post(CLEAR, {"pattern": text}).status_code for text in (key, "message:0")] == [403, 403]
+    page = content(client, PAGE)
+    assert ENTRY not in page
+    assert 'name="pattern"' not in page
+    assert f"{CLEAR}?all=1" in page
     client.logout()
     assert client.get(ENTRY).status_code == 302
