@@ -159,7 +159,12 @@ class Threads:
 
 @pytest.mark.parametrize(
     ("stuck", "status", "state", "code"),
-    [(0, "ok", "ok", 200), (1, "degraded", "degraded", 200), (8, "unavailable", "unavailable", 503)],
+    [
+        (0, "ok", "ok", 200),
+        (1, "degraded", "degraded", 200),
+        (7, "degraded", "degraded", 200),
+        (8, "unavailable", "unavailable", 503),
+    ],
 )
 def test_threads_that_are_stuck_in_requests_are_reported(
     stuck: int, status: str, state: str, code: int, caplog: pytest.LogCaptureFixture
