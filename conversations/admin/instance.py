@@ -12,7 +12,8 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from conversations.admin.access import access_of, may_view
+from conversations.access.policy import Access
+from conversations.admin.access import NOTHING, access_of, may_view
 from conversations.admin.base import BoundedAdmin, ReadOnly
 from conversations.admin.display_names import format_address
 from conversations.admin.markup import EMPTY, badge, png_image, pretty_json, web_link
@@ -44,7 +45,16 @@ _ADD_HELP = _(
 
 
 class InstanceForm(forms.ModelForm):  # type: ignore[type-arg] # Django's class accepts no type argument at run time
-    """Form for a new instance, which validates name and server URL by the rules of the webhook endpoint."""
+    """Form for a new instance, which validates name and server URL by the rules of the webhook endpoint.
+
+    A global webhook sends the events of all instances of its server, also of those that it has not named yet. So only
+    its managers may add one of them: whoever adds an instance sees its messages.
+
+    Attributes:
+        access: what the user may do.
+    """
+
+    access: ClassVar[Access] = NOTHING
 
     def clean_name(self) -> str:
         """Return the instance's name.
@@ -73,12 +83,20 @@ class InstanceForm(forms.ModelForm):  # type: ignore[type-arg] # Django's class 
         """Return the server URL as it will be stored, without trailing slashes.
 
         Raises:
-            ValidationError: the text is not a URL, or the URL contains credentials, a query or a fragment.
+            ValidationError: the text is not a URL, or the URL contains credentials, a query or a fragment; or the
+                server has a global webhook that the user does not manage.
         """
         try:
-            return normalize_server_url(self.cleaned_data["server_url"]) if self.cleaned_data["server_url"] else ""
+            url = normalize_server_url(self.cleaned_data["server_url"]) if self.cleaned_data["server_url"] else ""
         except ValueError as error:
             raise ValidationError(_("The server URL %(reason)s.") % {"reason": _(str(error))}) from None
+        senders = Instance.objects.filter(is_global_webhook=True) if url else ()
+        if any(server_key(one.server_url) == server_key(url) for one in senders if not self._manages(one)):
+            raise ValidationError(_("The server has a global webhook, so only its managers add instances."))
+        return url
+
+    def _manages(self, row: Instance) -> bool:
+        return self.access.allows(row.pk, Scope.MANAGE)
 
 
 @admin.register(Instance)
@@ -118,6 +136,12 @@ class InstanceAdmin(BoundedAdmin):
         may = obj is not None and self.may(request, obj, Scope.MANAGE)
         is_permitted = may and super(ReadOnly, self).has_delete_permission(request, obj)
         return is_permitted and not any(rows.exists() for rows in (obj.conversations, obj.contacts, obj.events))
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:  # noqa: FBT001, FBT002 - Django's hook
+        """Return the form, a new class for each request, with what the user may do."""
+        form: Any = super().get_form(request, obj, change, **options)
+        form.access = access_of(request)
+        return form
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
         """Save a new instance; a user who is not a superuser becomes its manager, and so can see it."""

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -14,6 +14,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as noop
 
+from conversations.evolution.server_url import normalize_server_url, server_key
+from conversations.management.commands.webhook_token import NO_SERVER
 from conversations.models import ApiToken, Instance, Membership, Role, Scope
 
 ALL = "all"
@@ -47,6 +49,11 @@ class Command(BaseCommand):
             help=_("limit the token (repeatable; default: all scopes)"),
         )
         parser.add_argument("--only", action="append", metavar="NAME", help=_("limit the token to this instance"))
+        parser.add_argument(
+            "--server",
+            metavar="URL",
+            help=_("URL of the Evolution server of these instances, or 'none'; required if a name exists on several"),
+        )
         parser.add_argument("--days", type=int, metavar="N", help=_("let the token end after N days (default: never)"))
         parser.add_argument("--list", action="store_true", help=_("only list the user's tokens"))
         parser.add_argument("--revoke", metavar="HINT", help=_("only revoke the user's tokens that begin with HINT"))
@@ -73,18 +80,19 @@ def _issue(  # noqa: PLR0913 - the options of the command
     name: str,
     scope: Sequence[str] | None,
     only: Sequence[str] | None,
+    server: str | None,
     days: int | None,
     **_options: Any,
 ) -> dict[str, Any]:
     if days is not None and not 1 <= days <= 36_500:  # noqa: PLR2004 - a century
         raise CommandError(_("--days must be between 1 and 36500"))
     row, created = _get_or_create_user(user)
-    granted = _grant(row, instance or ([ALL] if created else []), role)
+    granted = _grant(row, _instances(instance or ([ALL] if created else []), server), role)
     _row, token = ApiToken.objects.issue(
         row,
         name=name,
         scopes=scope or tuple(Scope),
-        instances=None if only is None else [instance.pk for instance in _instances(only)],
+        instances=None if only is None else [instance.pk for instance in _instances(only, server)],
         expires_at=None if days is None else timezone.now() + dt.timedelta(days=days),
     )
     return {
@@ -98,23 +106,39 @@ def _issue(  # noqa: PLR0913 - the options of the command
     }
 
 
-def _grant(user: User, names: Sequence[str], role: str) -> list[str]:
-    """Give the user a role in the named instances; return the instances' names."""
-    rows = _instances(names)
+def _grant(user: User, rows: Iterable[Instance], role: str) -> list[str]:
+    """Give the user a role in the instances; return the instances' names."""
     for row in rows:
         Membership.objects.update_or_create(user=user, instance=row, defaults={"role": role})
     return [row.name for row in rows]
 
 
-def _instances(names: Iterable[str]) -> list[Instance]:
-    names = list(names)
-    if ALL in names:
-        return list(Instance.objects.order_by("name", "pk"))
-    rows = list(Instance.objects.filter(name__in=names).order_by("name", "pk"))
-    unknown = sorted(set(names) - {row.name for row in rows})
-    if unknown:
-        raise CommandError(_("no instance is named '%(name)s'") % {"name": unknown[0]})
+def _instances(names: Collection[str], server: str | None) -> list[Instance]:
+    """Return the instances with these names, of a server if one is given.
+
+    Raises:
+        CommandError: a name is of no instance or, without a server, of several; or the server is not a URL.
+    """
+    chosen = Instance.objects.order_by("name", "pk")
+    rows = list(chosen if ALL in names else chosen.filter(name__in=names))
+    if server is not None:
+        key = _server_key(server)
+        rows = [row for row in rows if server_key(row.server_url) == key]
+    for name in sorted(set(names) - {ALL}):
+        servers = [row.server_url or NO_SERVER for row in rows if row.name == name]
+        if not servers:
+            raise CommandError(_("no instance is named '%(name)s'") % {"name": name})
+        if len(servers) > 1:
+            text = _("several servers have an instance of this name; choose one with --server: %(names)s")
+            raise CommandError(text % {"names": ", ".join(servers)})
     return rows
+
+
+def _server_key(option: str) -> str:
+    try:
+        return "" if option == NO_SERVER else server_key(normalize_server_url(option))
+    except ValueError as error:
+        raise CommandError(f"--server {_(str(error))}") from None
 
 
 def _get_or_create_user(name: str) -> tuple[User, bool]:

@@ -47,6 +47,22 @@ def test_adding_requires_the_add_permission(staff_client: StaffClient, db: None)
     assert staff_client("view_instance").get(reverse(ADD_URL_NAME)).status_code == 403
 
 
+def test_only_managers_of_a_global_webhook_add_instances_of_its_server(
+    staff_client: StaffClient, admin_client: Client, row: Instance
+) -> None:
+    manager = staff_client("add_instance", "view_instance")
+    other = Instance.objects.create(name="nova", server_url="https://other.example.com", is_global_webhook=True)
+    for server in ("https://other.example.com", "HTTPS://Other.Example.com:443/"):
+        pages = [manager.post(reverse(ADD_URL_NAME), {"name": name, "server_url": server}) for name in ("nova", "x")]
+        assert ["global webhook" in page.content.decode() for page in pages] == [True, True]
+        assert "already" not in pages[0].content.decode()
+    Membership.objects.create(user=Membership.objects.get(instance=row).user, instance=other, role=Role.MANAGER)
+    for client, name in ((manager, "x"), (admin_client, "y")):
+        data = {"name": name, "server_url": other.server_url}
+        assert client.post(reverse(ADD_URL_NAME), data).status_code == 302
+    assert set(Instance.objects.values_list("name", flat=True)) == {row.name, other.name, "x", "y"}
+
+
 @pytest.mark.parametrize(
     ("fields", "html"),
     [

@@ -1,4 +1,5 @@
 import json
+import re
 import shlex
 from io import StringIO
 from typing import Any
@@ -8,7 +9,7 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.test import Client
 
-from conversations.models import ApiToken
+from conversations.models import ApiToken, Instance, Membership
 
 pytestmark = pytest.mark.django_db
 
@@ -84,3 +85,20 @@ def test_an_inactive_user_gets_no_token() -> None:
     with pytest.raises(CommandError, match="inactive"):
         run_command("inactive")
     assert not ApiToken.objects.exists()
+
+
+@pytest.mark.parametrize("option", ["--instance", "--only"])
+def test_a_name_on_several_servers_needs_the_server(option: str) -> None:
+    servers = ("", "https://one.example.com", "https://two.example.com")
+    pks = [Instance.objects.create(name="sales", server_url=server).pk for server in servers]
+    with pytest.raises(CommandError, match=re.escape(", ".join(["none", *servers[1:]]))):
+        run_command("ana", option, "sales")
+    for server, pk in zip(("none", "HTTPS://One.Example.com/"), pks, strict=False):
+        issue_token("ana", "--instance", "sales", option, "sales", "--server", server)
+        given = Membership.objects.filter(user__username="ana").order_by("-pk").values_list("instance", flat=True)
+        limit = ApiToken.objects.latest("pk").instance_ids
+        assert (given[0], limit) == (pk, [pk] if option == "--only" else None)
+    for server, error in (("https://three.example.com", "no instance is named"), ("x", "--server must be")):
+        with pytest.raises(CommandError, match=error):
+            run_command("ana", option, "sales", "--server", server)
+    assert Membership.objects.count() == ApiToken.objects.count() == 2
