@@ -40,7 +40,8 @@ _BASE64 = re.compile(r"(?:data:[\w/+.;=-]*,)?(?=[A-Za-z+/_-]*\d)[A-Za-z0-9+/_-]{
 _VCARD_FILE = re.compile(r"^(?:item\d+\.)?(?:PHOTO|LOGO|SOUND|KEY)[;:].*(?:\r?\n[ \t].*)*(?:\r?\n|\Z)", re.MULTILINE)
 
 # Names, or ends of names, of fields that hold no text for people.
-_NO_TEXT = re.compile(r"(?:^|_)(?:ids?|jid|lid|key|path|hash|mime_?type|type|iv|payload|secret|json)$")
+_NO_TEXT = re.compile(r"(?:^|_)(?:ids?|jid|lid|key|path|hash|mime_?type|type|iv|payload|secret|json)$|currency")
+_MONEY = frozenset({"value", "offset"})  # members of an amount, whose numbers may be strings
 _ADDRESS = re.compile(r"\S*@(?:s\.whatsapp\.net|c\.us|lid|g\.us|broadcast|newsletter|bot)")
 
 
@@ -206,6 +207,6 @@ def _find_texts(value: object, name: str, depth: int, found: dict[str, None]) ->
     elif isinstance(value, list):
         for item in value[:MAX_TEXT_COUNT]:
             _find_texts(item, name, depth - 1, found)
-    elif isinstance(value, dict):
+    elif isinstance(value, dict) and not _MONEY.issubset(value):
         for member_name, member in _members(value):
             _find_texts(member, member_name, depth - 1, found)

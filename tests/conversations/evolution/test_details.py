@@ -153,6 +153,8 @@ def test_texts_are_found_at_any_depth_and_technical_values_are_not() -> None:
         "from": "5521987654321@s.whatsapp.net",
         "contextInfo": {"quotedMessage": {"conversation": "de outra pessoa"}},
         "mimetype": "image/png",
+        "amount": {"value": "5000", "offset": 100, "currencyCode": "BRL"},
+        "totalCurrencyCode": "BRL",
         "count": 3,
     }
     assert texts(content) == "Título\num\ndois"
