@@ -71,7 +71,7 @@ class RemoteServer:
 
     def _take_place(self, owner: str) -> bool:
         """Take a place, and wait for it only while the others have not waited for long."""
-        if self._places.acquire(blocking=False):
+        if not self._queue and self._places.acquire(blocking=False):  # no request overtakes those that wait
             return True
         with self._lock:
             if owner in self._queue or len(self._queue) >= MAX_QUEUED:
