@@ -72,10 +72,11 @@ class AdminSite(admin.AdminSite):
         super().register(model_or_iterable, limited, **options)
 
     def get_urls(self) -> list[Any]:
-        """Return the URLs of the inbox and of Django's admin."""
+        """Return the URLs of the inbox and of Django's admin, but not of rows on the site: no model has them."""
         from conversations.admin.inbox.urls import urls  # noqa: PLC0415 - models are not loaded when this module is
 
-        return [path("inbox/", include(urls(self))), *super().get_urls()]
+        others = [one for one in super().get_urls() if getattr(one, "name", "") != "view_on_site"]
+        return [path("inbox/", include(urls(self))), *others]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Show the home page, or the part of it that changes."""

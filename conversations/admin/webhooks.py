@@ -21,7 +21,7 @@ from conversations.admin.base import FixedOrder, ReadOnly
 from conversations.admin.instance_choice import instance_choice
 from conversations.admin.markup import badge, format_time
 from conversations.admin.users import SuperuserAdmin
-from conversations.models import DeliveryAttempt, WebhookSubscription
+from conversations.models import DeliveryAttempt, Instance, WebhookSubscription
 from conversations.models.stored_texts import translate
 from conversations.models.webhook_subscription import ALL_EVENTS, TooManySubscriptions, new_secret
 from conversations.webhooks_out.addresses import AddressRefused, check_address
@@ -62,14 +62,19 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg] # Django's class a
         return url
 
     def clean(self) -> dict[str, Any] | None:
-        """Store the chosen instances; refuse a webhook too many."""
+        """Store the chosen instances; refuse a webhook too many.
+
+        Instances that were deleted stay: without them, a webhook of these alone would send the changes of all.
+        """
         values = super().clean()
         if self.instance.pk is None:
             try:
                 WebhookSubscription.objects.check_number()
             except TooManySubscriptions as error:
                 raise ValidationError(str(error)) from None
-        self.instance.instance_ids = sorted(row.pk for row in self.cleaned_data.get("instances") or ())
+        known = set(self.instance.instance_ids)
+        deleted = known - set(Instance.objects.filter(pk__in=known).values_list("pk", flat=True))
+        self.instance.instance_ids = sorted(deleted | {row.pk for row in self.cleaned_data.get("instances") or ()})
         return values
 
 

@@ -6,6 +6,8 @@ import pytest
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
+from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import reverse
 
@@ -75,6 +77,12 @@ def test_an_action_on_something_that_is_no_id_is_refused(admin_client: Client, m
     for pk in ("\x00", "a", "", "1" * 19, "1" * 5000, "\u0661"):
         form = {"action": "delete_selected", "_selected_action": pk}
         assert admin_client.post(list_url(model), form).status_code in (400, 405), pk[:20]
+
+
+def test_no_row_has_a_page_on_the_site(admin_client: Client) -> None:
+    """Django's view looks the row up first; PostgreSQL raises an error for the key of a session with NUL."""
+    pk = ContentType.objects.get_for_model(Session).pk
+    assert [admin_client.get(f"/admin/r/{pk}/{key}/").status_code for key in ("x", "%00")] == [404, 404]
 
 
 def test_the_filters_of_users_work(admin_client: Client) -> None:

@@ -38,18 +38,18 @@ def inbox(request: HttpRequest, pk: int | None = None) -> HttpResponse:
     """
     if not may_view(request, "conversation"):
         raise PermissionDenied
-    opened, query = _opened(request, pk), parse(request.GET)
-    if opened and (quoting := request.GET.get("quoted")):
+    opened, query, shows_text = _opened(request, pk), parse(request.GET), may_view(request, "message")
+    if opened and shows_text and (quoting := request.GET.get("quoted")):
         return _go_to_quoted(request, opened, quoting, query)
     part = request.GET.get("part", "")
     context: dict[str, Any] = {
         "query": query,
         "opened": opened,
-        "shows_text": may_view(request, "message"),
+        "shows_text": shows_text,
         "may_change": may_change(request),
     }
     if part != "thread":
-        context |= _list_context(request, query, opened, shows_text=context["shows_text"])
+        context |= _list_context(request, query, opened, shows_text=shows_text)
     if opened and part != "list":
         context |= _thread_context(request, opened, query, context)
     if part in PARTS and (opened or part == "list"):

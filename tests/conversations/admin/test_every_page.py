@@ -67,7 +67,6 @@ OTHER_PAGES: dict[str, Callable[["House"], list[Any]]] = {
     "password_change_done": lambda _: [],
     "jsi18n": lambda _: [],
     "autocomplete": lambda _: [],
-    "view_on_site": lambda house: [ContentType.objects.get_for_model(Message).pk, house.message.pk],
     "auth_user_password_change": lambda house: [house.rows[User].pk],
     "conversations_ingestcounter_changelist": lambda _: [],
     "conversations_change_changelist": lambda _: [],

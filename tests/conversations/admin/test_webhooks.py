@@ -8,7 +8,7 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 
 from conversations.admin.webhooks import MAX_ATTEMPTS
-from conversations.models import DeliveryAttempt, WebhookSubscription
+from conversations.models import DeliveryAttempt, Instance, WebhookSubscription
 from conversations.models import webhook_subscription as models
 from tests.conversations.admin.pages import admin_url, list_url, page_url
 from tests.conversations.rows import NOON, an_instance
@@ -50,6 +50,17 @@ def test_a_wrong_form_makes_nothing(admin_client: Client, fields: dict[str, Any]
     admin_client.post(admin_url(WebhookSubscription, "add"), {**FORM, **fields})
 
     assert not WebhookSubscription.objects.exists()
+
+
+def test_a_webhook_of_deleted_instances_does_not_send_the_changes_of_all_after_its_form(admin_client: Client) -> None:
+    gone, other = an_instance(name="gone"), an_instance(name="other")
+    row, _ = make(admin_client, instances=[gone.pk])
+    pk = gone.pk
+    Instance.objects.delete(pk)
+    for chosen, kept in (([], [pk]), ([other.pk], [pk, other.pk])):
+        assert admin_client.post(page_url(row), {**FORM, "name": "x", "instances": chosen}).status_code == 302
+        row.refresh_from_db()
+        assert (row.name, row.instance_ids) == ("x", kept)
 
 
 def test_there_is_a_highest_number(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

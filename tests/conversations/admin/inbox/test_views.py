@@ -95,6 +95,15 @@ def test_a_quote_leads_to_the_quoted_message_on_another_page(admin_client: Clien
     assert admin_client.get(page_of(chat, f"?quoted={reply.pk}x"))["Location"] == page_of(chat)
 
 
+def test_a_quote_leads_nobody_to_a_message_who_may_not_view_messages(
+    chat: Conversation, staff_client: StaffClient
+) -> None:
+    reply = a_message(chat, quoted_key_id=chat.messages.get().key_id, quoted_text="Bom dia")
+    client = staff_client("view_conversation")
+    assert client.get(page_of(chat, f"?quoted={reply.pk}")).status_code == 200
+    assert client.get(page_of(chat, f"?at={reply.pk}")).status_code == 200
+
+
 @pytest.mark.parametrize("query", ["?at=x", "?at=999999999999999999999", "?page=x", "?page=latest", "?after=x"])
 def test_wrong_places_show_the_newest_messages(admin_client: Client, chat: Conversation, query: str) -> None:
     assert texts(text_of(admin_client, page_of(chat, query))) == ["Bom dia 000"]
