@@ -2,23 +2,35 @@
 
 Decoded JSON needs many times the memory of its bytes: one emoji makes Python store a text with four bytes for each
 character. So a body is decoded value by value from a window of text, and the bytes before the window are freed. The
-items of the large array `data` are checked, but stay JSON in UTF-8 until each of them is changed and encoded.
+items of the large array `data` are checked, but stay JSON in UTF-8 until each of them is changed and encoded. All other
+values are decoded, so their memory is estimated and limited: short ones need many times the memory of their bytes.
 """
 
 import codecs
 import json
+import math
 import re
-from collections.abc import Callable, Iterator
-from itertools import islice
+import sys
+from collections.abc import Callable, Collection, Iterator
+from itertools import groupby, islice
 from typing import Any
 
 STEP = 256 * 1024  # bytes that are converted to text at once
 WINDOW = 1024 * 1024  # characters of a value that is decoded at once
+WINDOW_MEMORY = 8 * 1024 * 1024  # estimated bytes of memory of such a value; an item of `data` may need more
 MAX_LEVELS = 16  # of values that do not fit into a window; WhatsApp's messages have about fifteen in all
 MAX_ITEMS = 10_000  # of a value that does not fit into a window, without numbers and without the items of `data`
 MAX_RECORDS = 250_000  # items of `data`; each is decoded by itself, three times until it is stored
 MAX_TEXT_LENGTH = 1_000_000  # characters; WhatsApp's texts have 65,536 at most, only encoded files are longer
 RECORDS = "data"  # the member of a body whose items may be many
+# Memory that a decoded body may take: so many times its bytes, and so many bytes if that is more.
+MEMORY_FACTOR, MEMORY_FLOOR = 4.1, 24 * 1024 * 1024
+BYTES_PER_VALUE = 80  # of memory for one name or value in an array or object, without the characters of texts
+# Bytes of memory for an item of an array and for a member of an object, without the values; and for a number or a text
+# beside `sys.getsizeof`, because the allocator rounds, and an array is copied as it grows.
+BYTES_PER_ITEM, BYTES_PER_MEMBER, BYTES_PER_OBJECT = 9, 60, 16
+SEPARATORS = (",", ":", "[", "{")  # each name and each value in JSON follows one of these
+NUMBERS = 10_000  # that are encoded at once
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 # Numbers or members that are numbers, each with the comma behind it: they may be a file, and each alone takes long.
@@ -114,6 +126,23 @@ class TooManyItemsError(ValueError):
         self.limit = limit
 
 
+class TooMuchMemoryError(ValueError):
+    """Raised for values that need many times the memory of their bytes.
+
+    Attributes:
+        limit: the number of bytes that they may take.
+    """
+
+    def __init__(self, limit: float) -> None:
+        super().__init__(f"more than {limit} bytes of memory")
+        self.limit = limit
+
+
+def memory_limit(size: int) -> int:
+    """Return how many bytes of memory a decoded body of `size` bytes may take."""
+    return max(int(MEMORY_FACTOR * size), MEMORY_FLOOR)
+
+
 def is_encoded(text: str) -> bool:
     """Return whether a text is base64.
 
@@ -131,11 +160,12 @@ def decode(raw: bytearray, decoder: json.JSONDecoder, *, is_limited: bool = True
     Args:
         raw: the body.
         decoder: decodes values that fit into a window.
-        is_limited: whether the number of items of a large value is limited.
+        is_limited: whether the number of items of a large value is limited, and the memory of all values.
 
     Raises:
         TooDeepError: large values are nested too deeply.
         TooManyItemsError: `data` has more than `MAX_RECORDS` items, or another large value more than `MAX_ITEMS`.
+        TooMuchMemoryError: the values need more than `memory_limit` of the body.
         RecursionError: other values are nested too deeply.
         ValueError: the body is not JSON in UTF-8.
     """
@@ -147,6 +177,7 @@ class _Decoder:
         self._raw = raw
         self._decoder = decoder
         self._is_limited = is_limited
+        self._limit = self._free = memory_limit(len(raw)) if is_limited else math.inf
         self._utf8 = codecs.getincrementaldecoder("utf-8-sig")()
         self._text, self._at = "", 0  # the window, and the position of the next character in it
 
@@ -193,19 +224,33 @@ class _Decoder:
             self._next()
             try:
                 value, end = self._decoder.scan_once(self._text, self._at)  # type: ignore[attr-defined]  # missing in typeshed
-            except (StopIteration, ValueError) as error:
-                if len(self._text) - self._at >= WINDOW:
-                    return self._large_value(levels)
-                if not self._read():
-                    raise ValueError("expected a value" if isinstance(error, StopIteration) else error) from None
+            except (StopIteration, ValueError) as error:  # which keeps the window in memory
+                problem = "expected a value" if isinstance(error, StopIteration) else str(error)
+            else:
+                # A number may go on after the window: "1", "1." and "1e+" may become "1e+9".
+                is_whole = self._text[end - 1] in '"]}' or len(self._text) - end >= len("e+9")
+                if not is_whole and end - self._at >= WINDOW:
+                    raise ValueError("a number has too many digits")
+                if is_whole or not self._read():
+                    return self._keep(value, end, keep_json=keep_json)
                 continue
-            # A number may go on after the window: "1", "1." and "1e+" may become "1e+9".
-            is_whole = self._text[end - 1] in '"]}' or len(self._text) - end >= len("e+9")
-            if not is_whole and end - self._at >= WINDOW:
-                raise ValueError("a number has too many digits")
-            if is_whole or not self._read():
-                start, self._at = self._at, end
-                return self._text[start:end].encode() if keep_json else value
+            if self._exceeds_window(is_record=keep_json):
+                return self._large_value(levels)
+            if not self._read():
+                raise ValueError(problem)
+
+    def _keep(self, value: Any, end: int, *, keep_json: bool) -> Any:
+        """Skip a decoded value; return it or its JSON."""
+        text, self._at = self._text[self._at : end], end
+        kept = text.encode() if keep_json else value
+        self._charge(_estimate(text) if isinstance(kept, list | dict) else _size_of((kept,)))
+        return kept
+
+    def _exceeds_window(self, *, is_record: bool) -> bool:
+        """Return whether the next value, whose end is not in the window, is too large to be decoded at once."""
+        text = self._text[self._at :]
+        memory = self._free if is_record else WINDOW_MEMORY
+        return len(text) >= WINDOW or (text[:1] in ("[", "{") and _estimate(text) > memory)
 
     def _large_value(self, levels: int) -> Any:
         if not levels:
@@ -221,8 +266,10 @@ class _Decoder:
         if self._ends("]"):
             return
         while True:
-            if not keep_json and (numbers := self._skip(_NUMBERS)):
-                yield from self._decoder.decode(f"[{numbers}]")
+            if not keep_json and (text := self._skip(_NUMBERS)):
+                numbers = self._decoder.decode(f"[{text}]")
+                self._charge(_size_of(numbers))
+                yield from numbers
             yield self._value(levels, keep_json=keep_json)
             if self._take(",]") == "]":
                 return
@@ -231,8 +278,10 @@ class _Decoder:
         if self._ends("}"):
             return
         while True:
-            if members := self._skip(_NUMBER_MEMBERS):
-                yield from self._decoder.decode(f"{{{members}}}").items()
+            if text := self._skip(_NUMBER_MEMBERS):
+                members = self._decoder.decode(f"{{{text}}}")
+                self._charge(BYTES_PER_MEMBER * len(members) + _size_of(members) + _size_of(members.values()))
+                yield from members.items()
             if self._next() != '"':
                 raise ValueError("expected the name of a member")
             name = self._value(levels)
@@ -247,6 +296,12 @@ class _Decoder:
         match = pattern.match(self._text, self._at, self._at + STEP)
         self._at = match.end() if match else self._at
         return match[0][:-1] if match else ""
+
+    def _charge(self, size: int) -> None:
+        """Count the memory of decoded values."""
+        self._free -= size
+        if self._free < 0:
+            raise TooMuchMemoryError(self._limit)
 
     def _records(self, levels: int) -> Any:
         self._take("[")
@@ -274,7 +329,9 @@ class _Decoder:
             if self._text[end : end + 1] == '"':
                 self._at += 1
                 text = "".join(parts)
-                return _join_halves(text)[:MAX_TEXT_LENGTH] if is_plain else text
+                text = _join_halves(text)[:MAX_TEXT_LENGTH] if is_plain else text
+                self._charge(_size_of((text,)))
+                return text
             if len(self._text) - end >= _ESCAPE_LENGTH or not self._read():
                 raise ValueError("a text has a wrong escape or no end")
 
@@ -287,6 +344,23 @@ class _Decoder:
             if self._is_limited and count > MAX_ITEMS:
                 raise TooManyItemsError(MAX_ITEMS)
             yield item
+
+
+def _size_of(values: Collection[Any]) -> int:
+    """Return how many bytes of memory the items of an array take, which are no arrays or objects."""
+    size = BYTES_PER_ITEM * len(values)
+    try:
+        bytes(values)  # Python has one object for all equal numbers of a byte
+    except (TypeError, ValueError):
+        size += sum(map(sys.getsizeof, values)) + BYTES_PER_OBJECT * len(values)
+    return size
+
+
+def _estimate(text: str) -> int:
+    """Return how many bytes of memory a decoded array or object takes at most, from its JSON."""
+    values = 1 + sum(map(text.count, SEPARATORS))
+    width = 1 if text.isascii() and r"\u" not in text else 4
+    return BYTES_PER_VALUE * values + width * len(text)
 
 
 def _join_halves(text: str) -> str:
@@ -316,12 +390,26 @@ def _encode(value: Any, encoded: bytearray) -> None:
         encoded += b"}"
     elif isinstance(value, LargeArray | LargeList):
         encoded += b"["
-        for number, item in enumerate(value.take()):
+        for number, items in enumerate(_batches(value.take())):
             encoded += b", " if number else b""
-            _encode(item, encoded)
+            if len(items) == 1:
+                _encode(items[0], encoded)
+            else:
+                encoded += _dump(items)[1:-1]
         encoded += b"]"
     else:
         encoded += _dump(value)
+
+
+def _batches(items: Iterator[Any]) -> Iterator[list[Any]]:
+    """Yield numbers together, because they may be a file and each alone takes long, and every other item alone."""
+    for is_number, run in groupby(items, _is_number):
+        while batch := list(islice(run, NUMBERS if is_number else 1)):
+            yield batch
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float)
 
 
 def _dump(value: object) -> bytes:

@@ -43,7 +43,7 @@ def sanitize(value: Any, levels: int = MAX_DEPTH) -> Any:
     if not levels:
         raise TooDeepError
     if isinstance(value, list):
-        for index in [index for index, item in enumerate(value) if type(item) not in _SCALARS]:
+        for index in (index for index, item in enumerate(value) if type(item) not in _SCALARS):
             value[index] = sanitize(value[index], levels - 1)
     elif _has_plain_names(value):
         for name, item in value.items():

@@ -33,11 +33,9 @@ MAX_VALUES = 2_500_000  # names and values in one body, about those of 80,000 me
 MEMORY_BUDGET = 540 * 1024 * 1024  # estimated bytes of memory for the bodies that this process decodes at once
 SMALL_BYTES = 64 * 1024  # a body up to this size reserves nothing; one in each of eight threads takes 45 MB at most
 LARGE_SHARE = 8  # a sender may have one reservation at a time of more than the budget divided by this number
-BYTES_PER_VALUE = 80  # of memory for one decoded name or value, without the characters of texts
 # Bytes of memory for one byte of a body, beside the body itself. Python stores a text with an emoji as four bytes for
 # each character.
 ASCII_FACTOR, WIDE_FACTOR = 2, 5
-_SEPARATORS = (b",", b":", b"[", b"{")  # each name and each value in JSON follows one of these
 
 TRIM_BYTES = 16 * 1024 * 1024  # of a reservation whose freed memory is returned to the operating system
 LARGE_BYTES = 1024 * 1024  # longer bodies are decoded in steps: with less memory and more time
@@ -181,12 +179,13 @@ def decode(raw: bytearray, reservation: Reservation) -> Any:
     """
     if not raw:
         raise WebhookError(ErrorCode.MALFORMED_JSON, _("the body is empty"))
-    values = sum(raw.count(separator) for separator in _SEPARATORS)
+    values = sum(raw.count(separator.encode()) for separator in large_json.SEPARATORS)
     if values > MAX_VALUES:
         raise WebhookError(ErrorCode.BODY_TOO_LARGE, _("the body has more than %(count)s values"), count=MAX_VALUES)
     factor = ASCII_FACTOR if raw.isascii() and b"\\u" not in raw else WIDE_FACTOR
     if len(raw) > SMALL_BYTES:
-        reservation.grow(factor * len(raw) + BYTES_PER_VALUE * values)
+        short = min(large_json.BYTES_PER_VALUE * values, large_json.memory_limit(len(raw)))
+        reservation.grow(factor * len(raw) + short)
     try:
         if len(raw) > LARGE_BYTES:
             return large_json.decode(raw, _DIGITS_DECODER)
@@ -199,6 +198,9 @@ def decode(raw: bytearray, reservation: Reservation) -> Any:
     except large_json.TooManyItemsError as error:
         text = _("a large array or object has more than %(count)s items")
         raise WebhookError(ErrorCode.BODY_TOO_LARGE, text, count=error.limit) from None
+    except large_json.TooMuchMemoryError as error:
+        text = _("the values of the body take more than %(limit)s bytes of memory")
+        raise WebhookError(ErrorCode.BODY_TOO_LARGE, text, limit=error.limit) from None
     except ValueError as error:  # the UTF-8 codec, the JSON decoder and int() raise errors that quote no content
         raise WebhookError(ErrorCode.MALFORMED_JSON, _("the body is not JSON: %(error)s"), error=error) from None
 

@@ -106,6 +106,32 @@ KINDS: dict[str, Parts] = {
     "deep objects": (b'{"a":' * 2_000_000, b" ", b""),
 }
 
+# Where short values may be. A value in a place is a kind, too, such as "1.5 in a member".
+PLACES: dict[str, Callable[[bytes], Parts]] = {
+    "in data": lambda value: (b"[", value + b",", b"0]"),
+    "in a member": lambda value: (b'{"message":{"a":[', value + b",", b"0]}}"),
+    "as members": lambda value: (b'{"message":{"a":{', b'"#":' + value + b",", b'"a":0}}}'),
+    "in lists": lambda value: (b'{"message":{"a":[', repeat(value, 500), b"0]}}"),
+    "in long lists": lambda value: (b'{"message":{"a":[', repeat(value, 500_000), b"0]}}"),
+    "in large lists": lambda value: (b'{"message":{"a":[', repeat(value, 2_000_000), b"0]}}"),
+    "in records": lambda value: (b"[", b'{"a":%b"b":0},' % repeat(value, 1), b"0]"),
+    "in long records": lambda value: (b"[", b'{"a":%b"b":0},' % repeat(value, 500_000), b"0]"),
+    "in large records": lambda value: (b"[", b'{"a":%b"b":0},' % repeat(value, 2_000_000), b"0]"),
+}
+
+
+def repeat(value: bytes, size: int) -> bytes:
+    """Return an array of about `size` bytes with one value again and again, and a comma."""
+    return b"[" + (value + b",") * (size // len(value) + 1) + b"0],"
+
+
+def parts_of(kind: str) -> Parts:
+    """Return the parts of a body of a kind."""
+    if kind in KINDS:
+        return KINDS[kind]
+    value, _, place = kind.partition(" ")
+    return PLACES[place](value.encode())
+
 
 def write_body(file: Path, parts: Parts, size: int) -> None:
     """Write a body with about `size` bytes, without holding it in memory."""
@@ -162,7 +188,7 @@ def measure(instance: Instance, kind: str, size: int, threads: int, order: str) 
 
     with tempfile.TemporaryDirectory() as folder:
         body = Path(folder) / "body"
-        write_body(body, KINDS[kind], size)
+        write_body(body, parts_of(kind), size)
         before = reset_peak()
         running = [threading.Thread(target=run) for _ in range(threads)]
         for thread in running:

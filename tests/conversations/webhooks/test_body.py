@@ -172,6 +172,34 @@ def test_a_body_with_too_many_values_is_too_large(monkeypatch: pytest.MonkeyPatc
         assert error_of(decode, bytearray(raw)).code is ErrorCode.BODY_TOO_LARGE
 
 
+def test_a_body_with_values_that_need_too_much_memory_is_too_large() -> None:
+    """Such a body needed eleven times its size."""
+    for values in (b"1.5," * 900_000, b"1000," * 900_000):
+        error = error_of(decode, bytearray(b'{"data":{"message":{"base64":[' + values + b"0]}}}"))
+        assert (error.code, "bytes of memory" in error.detail) == (ErrorCode.BODY_TOO_LARGE, True)
+
+
+FILE = [*range(256)] * 4000
+THUMBNAIL = {str(index): index % 256 for index in range(128 * 1024)}
+SMALL_THUMBNAIL = {str(index): index % 256 for index in range(5000)}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"message": {"base64": FILE}},
+        {"message": {"base64": {"type": "Buffer", "data": FILE}}},
+        {"message": {"imageMessage": {"jpegThumbnail": THUMBNAIL}}},
+        [{"message": {"imageMessage": {"jpegThumbnail": SMALL_THUMBNAIL}}}] * 200,
+    ],
+)
+def test_a_file_of_numbers_is_not_too_large(data: Any) -> None:
+    raw = bytearray(json.dumps({"data": data}).encode())
+    assert len(raw) > body.LARGE_BYTES
+    decoded = decode(raw)["data"]
+    assert (list(decoded) if isinstance(data, list) else decoded) == data
+
+
 def test_bodies_that_need_too_much_memory_at_once_are_refused_for_now(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body, "SMALL_BYTES", 0)
     budget = body.MemoryBudget(100)

@@ -1,7 +1,7 @@
 """No body, and no eight bodies at once, make a process need more memory than six times the largest body.
 
-Measured in processes of their own. A body with fewer bytes but many values needs up to a fixed amount of memory
-instead. With EXPLORE=all, single bodies have 99 MB instead of 25 MB, and more kinds are posted at once.
+Measured in processes of their own. A body of a few MB with many short values may need `SMALL` bytes instead. With
+EXPLORE=all, single bodies have 99 MB instead of 25 MB, and more kinds are posted at once.
 """
 
 import json
@@ -18,6 +18,7 @@ from tests.effort import EXPLORES_ALL, effort
 pytestmark = pytest.mark.once
 
 LARGEST = 99_000_000  # bytes
+SMALL = 40_000_000  # bytes of memory that a body may need even if that is more than six times its size
 KINDS = [
     "objects",
     "numbers",
@@ -31,6 +32,13 @@ KINDS = [
     "white space",
     "deep lists",
 ]
+# Short values where they need most memory, or least: see `memory_probe.PLACES`.
+SHORT = ["1.5 in a member", "1000 in a member", "1000 as members", "0.12345678 in a member", "255 in a member"]
+SHORT += ["1000 in large lists", '{"a":1000} in long lists', '{"a":1.5} in records', "1e3 in large records"]
+MORE_SHORT = ["-7 in a member", "123456789 in lists", "1000,1.5,-7,1e3 in long lists", '"a" in long records']
+MORE_SHORT += ["null in long lists", "true in large records", "[] in long records", "{} in long lists"]
+SHORT += MORE_SHORT if EXPLORES_ALL else []
+SHORT_SIZES = [3_000_000, 10_000_000, 30_000_000, LARGEST] if EXPLORES_ALL else [10_000_000]
 KINDS_AT_ONCE = ["objects", "long texts with an emoji in members"]
 KINDS_AT_ONCE += ["messages with emojis", "texts that end with an emoji"] if EXPLORES_ALL else []
 
@@ -49,6 +57,14 @@ def test_one_large_body_needs_six_times_its_size_at_most() -> None:
     assert [result["kind"] for result in results] == KINDS
     assert [result for result in results if result["grown"] > 6 * result["size"]] == []
     assert {status for result in results for status in result["answers"]} <= {"202", "400", "413"}
+
+
+def test_one_body_of_short_values_needs_six_times_its_size_at_most() -> None:
+    for size in SHORT_SIZES:
+        results = probe(SHORT, size)
+        assert [result["kind"] for result in results] == SHORT
+        assert [result for result in results if result["grown"] > max(6 * result["size"], SMALL)] == []
+        assert {status for result in results for status in result["answers"]} <= {"202", "413"}
 
 
 def test_eight_large_bodies_at_once_need_no_more_than_one() -> None:

@@ -57,7 +57,8 @@ def receive(kind: str, size: int, count: int, instances: list[Instance]) -> None
     with tempfile.TemporaryDirectory() as folder:
         body = Path(folder) / "body"
         for number in range(count):
-            webhooks.write_body(body, (KINDS | webhooks.KINDS)[kind], size - number * size // 100)
+            parts = KINDS[kind] if kind in KINDS else webhooks.parts_of(kind)
+            webhooks.write_body(body, parts, size - number * size // 100)
             webhooks.post(instances[number % len(instances)], body, answers)
     if set(answers) != {202}:
         raise SystemExit(f"{kind}: {answers}")
