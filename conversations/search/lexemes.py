@@ -1,4 +1,9 @@
-"""Database conditions for rows that match a search, in terms of the indexes that migrations 0015 and 0023 create."""
+"""Database conditions for rows that match a search, in terms of the indexes that migrations 0015, 0023 and 0037 create.
+
+A row that is read in some other order is compared with the search by folding its text. That would take milliseconds for
+a text of the longest, and senders choose how long texts are. So long texts are never folded in a search: an index of
+their own tells which of them match.
+"""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,6 +15,7 @@ from django.db.models.sql.compiler import SQLCompiler
 
 from conversations.search.query import Alternatives, Word
 
+LONG = 1_000  # bytes; migration 0037 indexes longer texts of messages once more
 MAX_INDEXED_INSTANCES = 20  # a condition names at most so many instances; the rows of more are filtered without index
 
 
@@ -21,11 +27,13 @@ class Index:
         name: the FTS5 table on SQLite; on PostgreSQL, the function that returns a row's lexemes is named after it.
         columns: the arguments of the function.
         condition: which rows the index of PostgreSQL contains.
+        long: the table and the column of texts that have an index of their own if they are long; None for neither.
     """
 
     name: str
     columns: tuple[str, ...]
     condition: Q = Q()  # noqa: RUF009 - nothing changes a Q in place
+    long: tuple[str, str] | None = None
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -35,7 +43,9 @@ class Index:
 
 CONTACTS = Index("contact_search", ("instance_id", "name", "saved_name", "push_name", "phone", "lid"))
 GROUPS = Index("group_search", ("instance_id", "name", "original_name", "jid"), Q(contact__isnull=True))
-MESSAGES = Index("message_search", ("instance_id", "timestamp", "text"), ~Q(text=""))
+MESSAGES = Index(
+    "message_search", ("instance_id", "timestamp", "text"), ~Q(text=""), long=("conversations_message", "text")
+)
 
 
 NULLABLE = frozenset({"original_name"})
@@ -94,7 +104,19 @@ class Matches(Func):
         queries = self.ts_queries()
         if self.uses_index:
             return f"({' AND '.join([condition] * len(queries))})", queries
-        ts_query = " & ".join(queries)
+        folded, parameters = self._folded(columns, condition, " & ".join(queries))
+        if self.index.long is None:
+            return folded, parameters
+        table, text = self.index.long
+        pk = compiler.compile(self.source_expressions[0])[0]
+        sql = (
+            f"CASE WHEN octet_length({columns[self.index.columns.index(text)]}) <= {LONG} THEN {folded}"
+            f" ELSE COALESCE({self._found_among_long(table, text)} @> {pk}, false) END"
+        )
+        return sql, [*parameters, *queries]
+
+    def _folded(self, columns: list[str], condition: str, ts_query: str) -> tuple[str, list[Any]]:
+        """Return the condition that compares the folded text of a row."""
         words = self._contained_words()
         if not words:
             return f"({condition}) IS TRUE", [ts_query]
@@ -103,8 +125,17 @@ class Matches(Func):
             f"CASE WHEN octet_length({texts}) = char_length({texts}) THEN lower({texts})"
             f" ELSE conversations_fold({texts}) END"
         )
-        contains = f"{folded} LIKE ALL(%s)"
-        return f"CASE WHEN {contains} THEN {condition} ELSE false END", [words, ts_query]
+        return f"CASE WHEN {folded} LIKE ALL(%s) THEN {condition} ELSE false END", [words, ts_query]
+
+    def _found_among_long(self, table: str, text: str) -> str:
+        """Return the subquery for the primary keys of all matching rows with long texts.
+
+        It depends on no row, so PostgreSQL runs it once, when it reads the first long text. It finds a key in a
+        multirange by bisection. With IN, it would run the query for each row if it expected many keys.
+        """
+        lexemes = f"conversations_{self.index.name}({', '.join(self.index.columns)})"
+        conditions = [f"octet_length({text}) > {LONG}", *[f"{lexemes} @@ %s::tsquery"] * len(self.ts_queries())]
+        return f"(SELECT range_agg(int8range(id, id, '[]')) FROM {table} WHERE {' AND '.join(conditions)})"  # noqa: S608 - constants
 
     def _contained_words(self) -> list[str]:
         """Return the patterns of words that the texts of each matching row contain, if they are folded.

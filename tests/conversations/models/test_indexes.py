@@ -115,6 +115,7 @@ LOOKUPS: list[tuple[str, Callable[[Instance], object]]] = [
             ("contact_search", contact_pks),
             ("contact_search", conversation_pks),
             ("message_search", message_pks),
+            ("message_search_long", message_pks),
         )
         for scoped in (True, False)
     ),

@@ -20,6 +20,7 @@ migration = import_module("conversations.migrations.0015_search")
 statistics = import_module("conversations.migrations.0020_search_statistics")
 names = import_module("conversations.migrations.0023_group_names")
 marks = import_module("conversations.migrations.0025_marks")
+long_texts = import_module("conversations.migrations.0037_long_texts")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -29,6 +30,7 @@ def test_the_migration_indexes_existing_rows() -> None:
     group = a_group(instance, name="Equipe", original_name="João")
     message = a_message(chat, text="João")
     with connection.schema_editor(atomic=False) as editor:
+        long_texts.drop(apps, editor)
         marks.restore(apps, editor)
         names.drop(apps, editor)
         statistics.drop(apps, editor)
@@ -37,6 +39,7 @@ def test_the_migration_indexes_existing_rows() -> None:
         statistics.create(apps, editor)
         names.create(apps, editor)
         marks.replace(apps, editor)
+        long_texts.create(apps, editor)
     query = parse("joao")
     assert find_contacts(query, None, limit=5).rows == [chat.contact]
     assert set(find_conversations(query, None, limit=5).rows) == {chat, group}

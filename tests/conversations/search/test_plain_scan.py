@@ -14,6 +14,7 @@ from conversations.search import find, steps
 from conversations.search.buckets import DAYS
 from conversations.search.find import message_pks
 from conversations.search.folding import fold
+from conversations.search.lexemes import LONG
 from conversations.search.query import Query, Word, parse
 from tests.conversations.rows import NOON, a_chat, an_instance
 from tests.effort import effort
@@ -45,7 +46,8 @@ def instances() -> list[Instance]:
         words = chosen.choices(WORDS, range(len(WORDS), 0, -1), k=chosen.randrange(5))
         time = NOON - dt.timedelta(days=chosen.randrange(BUCKETS * DAYS))
         fields = {"from_me": False, "kind": "text", "is_deleted": number % 20 == 0}
-        row = Message(instance=chat.instance, conversation=chat, timestamp=time, text=" ".join(words), **fields)
+        text = " ".join(words) + " é" * (LONG // 2 if number % 5 == 0 else 0)  # PostgreSQL has an index of long texts
+        row = Message(instance=chat.instance, conversation=chat, timestamp=time, text=text, **fields)
         row.key_id = f"3EB0{number}"
         rows.append(row)
     Message.objects.bulk_create(rows)
