@@ -31,8 +31,13 @@ def remember(request: HttpRequest, response: HttpResponse, account: str) -> None
 
 def known_browser(request: HttpRequest, account: str) -> str:
     """Return the name of the browser if the account has logged in there before, else ""."""
-    value = request.get_signed_cookie(COOKIE, default="", salt=SALT, max_age=MAX_AGE) or ""
+    value = signed_value(request)
     return value if constant_time_compare(value[:ACCOUNT_CHARS], _hash(account)) else ""
+
+
+def signed_value(request: HttpRequest) -> str:
+    """Return the name of the browser if any account has logged in there before, else ""."""
+    return request.get_signed_cookie(COOKIE, default="", salt=SALT, max_age=MAX_AGE) or ""
 
 
 def _hash(account: str) -> str:

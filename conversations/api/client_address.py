@@ -6,6 +6,7 @@ from django.conf import settings
 from django.http import HttpRequest
 
 IPV6_PREFIX = 64  # bits that all addresses of one client have in common
+NEIGHBOURS = {4: 24, 6: 48}  # bits, by version, that the addresses of one customer of a provider often have in common
 MAX_CHARS = 64  # of a text that is no address; no address is longer
 
 
@@ -25,6 +26,16 @@ def client_network(request: HttpRequest) -> str:
     if isinstance(address, ipaddress.IPv6Address):
         return str(address.ipv4_mapped or ipaddress.ip_network((int(address), IPV6_PREFIX), strict=False))
     return str(address)
+
+
+def neighbourhood(request: HttpRequest) -> str:
+    """Return the network of the client and of its neighbours: many addresses that one person may have."""
+    text = client_network(request)
+    try:
+        address = ipaddress.ip_address(text.partition("/")[0])
+    except ValueError:
+        return text
+    return str(ipaddress.ip_network(f"{address}/{NEIGHBOURS[address.version]}", strict=False))
 
 
 def _without_port(text: str) -> str:

@@ -14,13 +14,17 @@ from http import HTTPStatus
 from typing import Any
 from wsgiref.types import WSGIApplication
 
+from django.core.handlers.wsgi import WSGIRequest
 from django.utils.translation import gettext_noop as _
 
 from conversations.api.change_feed import ChangeFeed
+from conversations.api.client_address import neighbourhood
 from conversations.changes.following import FOLLOW, Subscription
 from conversations.webhooks.body import CHECK_ONLY, MAX_BYTES
 from whatsai import health, language
+from whatsai.known_browsers import signed_value
 from whatsai.server.event_stream import stream_head
+from whatsai.server.fair_queue import FairQueue, Sender
 from whatsai.server.followers import Followers
 from whatsai.server.request_body import (
     MEMORY_BYTES,
@@ -89,7 +93,7 @@ class Application:
         # What is no webhook leaves a quarter of the threads, at least one, and of the waiting requests to webhooks.
         self._others = Share(self._threads, max(1, threads - max(1, threads // 4)), max_requests * 3 // 4)
         self._media = Share(self._others, max(1, threads // 2), MAX_WAITING_MEDIA)
-        self._logins = Share(self._others, 1, MAX_WAITING_LOGINS)
+        self._logins = FairQueue(self._others, MAX_WAITING_LOGINS)
         self._media_readers = ThreadPoolExecutor(MEDIA_READERS, thread_name_prefix="media")
         health.watch(self._threads)
         self._space = space or SpoolSpace()
@@ -163,6 +167,8 @@ class Application:
         try:
             if check is not None:
                 response = await self._check_health(check, scope["method"], environ)
+            elif scope["path"] in PASSWORD_PAGES and scope["method"] == "POST":
+                response = await self._logins.run(_sender_of_password(environ), respond, self._wsgi, environ)
             else:
                 response = await self._threads_for(scope).run(respond, self._wsgi, environ)
         finally:
@@ -174,10 +180,7 @@ class Application:
     def _threads_for(self, scope: Scope) -> RequestThreads | Share:
         if _is_webhook(scope):
             return self._threads
-        if _is_media(scope):
-            return self._media
-        is_hashed = scope["path"] in PASSWORD_PAGES and scope["method"] == "POST"
-        return self._logins if is_hashed else self._others
+        return self._media if _is_media(scope) else self._others
 
     async def _wait_for_change(self, response: Response, scope: Scope, body: RequestBody) -> Response:
         """Return the response of a request that waits for a change: after the change, or when its time is over."""
@@ -207,6 +210,13 @@ def _is_webhook(scope: Scope) -> bool:
 
 def _is_media(scope: Scope) -> bool:
     return MEDIA.fullmatch(scope["path"]) is not None
+
+
+def _sender_of_password(environ: dict[str, Any]) -> Sender:
+    """Return whose turn a login takes: that of a browser in which somebody has logged in before, or of a network."""
+    request = WSGIRequest(environ)
+    browser = signed_value(request)
+    return Sender(browser or neighbourhood(request), is_known=bool(browser))
 
 
 def _content_length(scope: Scope) -> int:

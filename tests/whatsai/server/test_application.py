@@ -7,11 +7,16 @@ from io import BytesIO
 from typing import Any
 
 import pytest
+from django.http import HttpResponse
+from django.test import RequestFactory
 
 from tests.waiting import TIMEOUT
-from whatsai.server.application import FILE_BYTES, MEDIA_READERS, Application
+from whatsai import known_browsers
+from whatsai.server.application import FILE_BYTES, MAX_WAITING_LOGINS, MEDIA_READERS, Application
 from whatsai.server.request_body import SpoolSpace
 from whatsai.server.wsgi import respond
+
+LOGIN = "/admin/login/"
 
 
 def scope(path: str, method: str = "GET") -> dict[str, Any]:
@@ -208,7 +213,7 @@ class HungBucket:
         return
 
 
-async def get(application: Application, path: str, method: str = "GET") -> bytes:
+async def get(application: Application, path: str, method: str = "GET", **extra: Any) -> bytes:
     sent: list[Any] = []
 
     async def receive() -> dict[str, Any]:
@@ -217,7 +222,7 @@ async def get(application: Application, path: str, method: str = "GET") -> bytes
     async def send(message: Any) -> None:
         sent.append(message)
 
-    await application(scope(path, method), receive, send)
+    await application(scope(path, method) | extra, receive, send)
     return b"".join(message.get("body", b"") for message in sent)
 
 
@@ -285,6 +290,41 @@ def test_slow_requests_leave_threads_to_others(
             busy.release.set()
         answers = await asyncio.gather(*requests)
         assert 0 < answers.count(b"answered") < len(answers)
+
+    asyncio.run(run())
+
+
+def a_known_browser() -> dict[str, Any]:
+    response = HttpResponse()
+    known_browsers.remember(RequestFactory().post("/admin/login/"), response, "admin")
+    cookie = f"{known_browsers.COOKIE}={response.cookies[known_browsers.COOKIE].value}"
+    return {"client": ("198.51.1.1", 1), "headers": [(b"cookie", cookie.encode())]}
+
+
+@pytest.mark.parametrize(
+    ("flood", "own"),
+    [
+        ("198.51.100.{}", {"client": ("192.0.2.1", 1)}),
+        ("2001:db8:0:{}::1", {"client": ("2001:db8:1::1", 1)}),
+        ("198.51.{}.1", a_known_browser()),
+    ],
+    ids=["one network", "one IPv6 network", "many networks and a known browser"],
+)
+def test_a_login_is_answered_whatever_flood_of_logins_waits(flood: str, own: dict[str, Any]) -> None:
+    """All later logins were answered 503 while as many waited as may."""
+
+    async def run() -> None:
+        busy = Busy(LOGIN)
+        application = Application(busy, 4, 100)
+        addresses = [(flood.format(number), 1) for number in range(60)]
+        others = [asyncio.create_task(get(application, LOGIN, "POST", client=address)) for address in addresses]
+        assert await asyncio.to_thread(busy.started.acquire, timeout=TIMEOUT)
+        last = asyncio.create_task(get(application, LOGIN, "POST", **own))
+        await asyncio.sleep(0)
+        busy.release.set()
+        assert await last == b"answered"
+        answers = await asyncio.gather(*others)
+        assert answers.count(b"answered") == MAX_WAITING_LOGINS  # one runs, and one gave its place to the last
 
     asyncio.run(run())
 
