@@ -1,7 +1,8 @@
 """Caches answers: computed values, such as the bodies of HTTP responses, with the tags of all reads that compute them.
 
 `Answers.collecting` collects these tags. The answer is stored with them, so a lookup needs to know only the answer's
-name. A lookup validates the answer in the store, in one round trip; an answer is never used without that.
+name. A lookup validates the answer in the store, in one round trip; an answer is never used without that. A process
+keeps the contents that it has read, and the store does not send them again.
 """
 
 import random
@@ -12,8 +13,8 @@ from typing import NamedTuple
 
 from cachelayer.protocol import answers
 from cachelayer.protocol.codec import DecodeError
-from cachelayer.protocol.digests import Digests
 from cachelayer.protocol.entries import FORMAT, is_version
+from cachelayer.protocol.memo import Memo
 from cachelayer.protocol.tags import Namespace
 from cachelayer.read import dependencies
 from cachelayer.read.dependencies import Dependencies
@@ -25,6 +26,9 @@ from cachelayer.stores.base import StoreDown, StoreFull
 from logs.contexts import Context
 
 MIN_TTL = 1.0  # seconds; an answer that expires earlier is not stored
+MAX_KEPT_BYTES = 2**20  # bytes that all contents which a process keeps may have
+MAX_KEPT_ITEMS = 1024
+MAX_KEPT_LENGTH = 2**16  # bytes; a longer content is not kept
 
 log = Context.CACHE.logger
 
@@ -68,7 +72,8 @@ class Answers:
     def __init__(self, namespace: Namespace, fingerprint: str) -> None:
         self._namespace = namespace
         self._fingerprint = f"{FORMAT}{fingerprint}"
-        self._digests = Digests()  # of contents, by ETag
+        # What was last read under each name: the ETag, which is a hash of the content, and the content.
+        self._kept: Memo[str, tuple[str, bytes]] = Memo(MAX_KEPT_BYTES, MAX_KEPT_ITEMS)
 
     @property
     def _counts(self) -> SharedCounts:
@@ -83,27 +88,31 @@ class Answers:
             tags: the further tags.
         """
         name, tags = self._name(key), (self._namespace.name, *tags)
-        read = read_store(runtime, self._counts, lambda: runtime.store.read_answer(name, etags, tags))
+        kept_etag, kept = self._kept.get(name, ("", None))
+        known = f"{etags} {kept_etag}"
+        read = read_store(runtime, self._counts, lambda: runtime.store.read_answer(name, known, tags))
         if read is None:
             return Found()
         head, content, (version, *states) = read
-        return Found(None if head is None else self._unpack(head, content), states, version)
+        answer = None if head is None else self._unpack(name, head, content)
+        if content is None and answer is not None and answer.etag == kept_etag and kept_etag not in etags:
+            answer = answer._replace(content=kept)
+        return Found(answer, states, version)
 
-    def _unpack(self, head: bytes, content: bytes | None) -> Answer | None:
+    def _unpack(self, name: str, head: bytes, content: bytes | None) -> Answer | None:
         try:
-            unpacked = answers.unpack_head(head)
+            _, etag, notes, _ = answers.unpack_head(head)
         except DecodeError:
             log.exception("Cache answer cannot be read")
             self._counts.errors += 1
             return None
-        if content is not None and not self.is_content_of(unpacked.etag, content):
-            runtime.counters.count("rejected entries")
-            return None
-        return Answer(unpacked.etag, unpacked.notes, content)
-
-    def is_content_of(self, etag: str, content: bytes) -> bool:
-        """Tell whether a content has this ETag."""
-        return answers.etag(self._digests.digest(etag, content)) == etag
+        if content is not None:
+            if not answers.is_content_of(etag, content):
+                runtime.counters.count("rejected entries")
+                return None
+            if len(content) <= MAX_KEPT_LENGTH:
+                self._kept.keep(name, (etag, content), len(content))
+        return Answer(etag, notes, content)
 
     def count_hit(self) -> None:
         """Count an answer that was found and used."""

@@ -14,7 +14,7 @@ from cachelayer.protocol.entries import (
     EntryKey,
     Kind,
     LookupStatus,
-    body_size,
+    body_end,
     is_version,
     unpack,
     validate,
@@ -134,7 +134,7 @@ def inspect(runtime: CacheRuntime, key: str, now: dt.datetime, alias: str = "def
 
 
 def _versions(data: bytes) -> list[bytes]:
-    start = body_size(data)
+    start = body_end(data)
     return [data[place : place + VERSION_SIZE] for place in range(start, len(data), VERSION_SIZE)]
 
 

@@ -8,13 +8,14 @@ content. The Lua script READ_ANSWER reads the same format.
 
 import struct
 from collections.abc import Sequence
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from typing import NamedTuple
 
 from cachelayer.protocol.codec import DecodeError
 from cachelayer.protocol.entries import HEADER_SIZE, VERSION_SIZE, EntryKey, Kind, pack, unpack
 
 ETAG_SIZE = 32  # characters
+MAX_SHORT = 8192  # bytes; a longer content is hashed with SHA-256, which takes 5 µs to begin but less for each byte
 MAX_TAGS = 1000  # Lua can pass some thousand tags to a command
 _SIZE = struct.Struct(">I")
 
@@ -37,12 +38,14 @@ class Head(NamedTuple):
 
 def etag_of(content: bytes) -> str:
     """Return the hash of a content."""
-    return etag(sha256(content).digest())
+    if len(content) <= MAX_SHORT:
+        return blake2b(content, digest_size=ETAG_SIZE // 2).hexdigest()
+    return sha256(content).hexdigest()[:ETAG_SIZE]
 
 
-def etag(digest: bytes) -> str:
-    """Return the ETag of a content with this SHA-256."""
-    return digest.hex()[:ETAG_SIZE]
+def is_content_of(etag: str, content: bytes) -> bool:
+    """Tell whether a content has this ETag."""
+    return etag_of(content) == etag
 
 
 def pack_head(name: str, versions: dict[str, bytes], etag: str, notes: bytes, expires_at: int) -> bytes:

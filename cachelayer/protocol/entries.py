@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from cachelayer.protocol.codec import DecodeError
 
-FORMAT = 3  # part of the name of every entry; changes when the format of entries or of their seals changes
+FORMAT = 4  # part of the name of every entry; changes when the format of entries or of their seals changes
 VERSION_SIZE = 16  # bytes in the version of a tag
 INTENT_PREFIX = b"!"  # first byte of the state of a tag while a write holds an intent on the tag
 _HEADER = struct.Struct(">cHI")
@@ -74,7 +74,7 @@ def validate(entry_key: EntryKey, entry: bytes | None, states: Sequence[bytes | 
     if entry is not None and None not in own:
         needed = states if entry[:1] == Kind.NEGATIVE.value else own
         # `needed` contains no None here, which mypy cannot see.
-        if None not in needed and entry.endswith(b"".join(needed)) and _version_count(entry) == len(needed):  # type: ignore[arg-type]
+        if None not in needed and entry.endswith(b"".join(needed)) and (entry[1] << 8 | entry[2]) == len(needed):  # type: ignore[arg-type]
             return LookupStatus.HIT
     if any(state is not None and state.startswith(INTENT_PREFIX) for state in own):
         return LookupStatus.BYPASS
@@ -106,13 +106,12 @@ def pack(entry_key: EntryKey, kind: Kind, expires_at: int, payload: bytes) -> by
     return _HEADER.pack(kind.value, count, expires_at) + payload
 
 
-def body_size(entry: bytes) -> int:
-    """Return the size of the body of an entry of at least `HEADER_SIZE` bytes; less than that if it has no body."""
-    return len(entry) - VERSION_SIZE * _version_count(entry)
+def body_end(data: bytes, start: int = 0) -> int:
+    """Return the index after the body of an entry that begins at `start`, and has `HEADER_SIZE` bytes or more.
 
-
-def _version_count(entry: bytes) -> int:
-    return entry[1] << 8 | entry[2]
+    If the entry has no body, the index is less than `start + HEADER_SIZE`.
+    """
+    return len(data) - VERSION_SIZE * (data[start + 1] << 8 | data[start + 2])
 
 
 def unpack(entry: bytes) -> tuple[Kind, int, bytes]:

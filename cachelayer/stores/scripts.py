@@ -196,17 +196,19 @@ return 1
 # of tags, ETags, and the number of bytes that an answer may have. Returns the identity, the sealed head and the content
 # of the answer, and the states of the further tags. `cachelayer.protocol.answers` describes the answer: 4 bytes, the
 # seal of 16 bytes, and the head, which consists of 7 bytes, the size of the tags in 4 bytes, the tags, the ETag of 32
-# bytes, other things, and versions of 16 bytes.
+# bytes, other things, and versions of 16 bytes. Only what is needed is copied to Lua; most heads have less than 1 kB.
 READ_ANSWER = """#!lua flags=no-writes
 local reply = redis.call('MGET', KEYS[1], unpack(KEYS, 3))
 local result = {reply[1], false, false, unpack(reply, 2)}
 if redis.call('STRLEN', KEYS[2]) > tonumber(ARGV[3]) then return result end
-local answer = redis.call('GET', KEYS[2])
-if not answer or #answer < 63 then return result end
-local size, tags_size = struct.unpack('>I4', answer), struct.unpack('>I4', answer, 28)
-if #answer < size + 4 or size < tags_size + 59 then return result end
+local head = redis.call('GETRANGE', KEYS[2], 0, 1023)
+if #head < 63 then return result end
+local size, tags_size = struct.unpack('>I4', head), struct.unpack('>I4', head, 28)
+if size < tags_size + 59 then return result end
+if size > 1020 then head = redis.call('GETRANGE', KEYS[2], 0, size + 3) end
+if #head < size + 4 then return result end
 local keys = {}
-for tag in answer:sub(32, 31 + tags_size):gmatch('[^\\n]+') do
+for tag in head:sub(32, 31 + tags_size):gmatch('[^\\n]+') do
   if #keys == 2000 then return result end
   keys[#keys + 1] = ARGV[1] .. tag
 end
@@ -215,8 +217,10 @@ local states = redis.call('MGET', unpack(keys))
 for _, state in ipairs(states) do
   if not state or #state ~= 16 or state:byte() == 33 then return result end  -- 33 is '!'
 end
-if answer:sub(size + 5 - 16 * #keys, size + 4) ~= table.concat(states) then return result end
-result[2] = answer:sub(5, size + 4)
-if not ARGV[2]:find(answer:sub(32 + tags_size, 63 + tags_size), 1, true) then result[3] = answer:sub(size + 5) end
+if head:sub(size + 5 - 16 * #keys, size + 4) ~= table.concat(states) then return result end
+result[2] = head:sub(5, size + 4)
+if not ARGV[2]:find(head:sub(32 + tags_size, 63 + tags_size), 1, true) then
+  result[3] = redis.call('GETRANGE', KEYS[2], size + 4, -1)
+end
 return result
 """

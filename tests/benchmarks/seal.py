@@ -1,8 +1,9 @@
 """Measures what authentication adds to a hit in the shared store: `python -m tests.benchmarks.seal` prints a table.
 
 Each read is measured in one process, with and without authentication in turn, so that a slow moment of the machine
-affects both. Process and server run on one core, because waking another core takes longer than what is measured (see
-`report.NOTES`); `--cores` leaves that to the operating system.
+affects both. Each call is timed by itself. Other programs only lengthen calls, so the table shows the time that a fifth
+of the calls stay below. Process and server run on one core, because waking another core takes longer than what is
+measured (see `report.NOTES`); `--cores` leaves that to the operating system.
 """
 
 import argparse
@@ -10,16 +11,18 @@ import gc
 import os
 import sys
 import time
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from statistics import median, quantiles
+from functools import partial
+from statistics import quantiles
 
 from tests import isolation
 from tests.servers import valkey
 
 ROUNDS = 1000
-ROUND_SECONDS = 0.002
-CONTENT_BYTES = 8000
+CALLS = 10  # timed calls with, and as many without authentication in each round
+SIZES = (200, 1000, 8000, 64_000)  # characters of values and contents of answers
 Read = Callable[[], object]
 
 
@@ -34,93 +37,123 @@ def main(arguments: list[str]) -> None:
     with valkey() as url:
         os.environ["REDIS_URL"] = url
         isolation.set_up(database="sqlite:///{scratch}/bench.sqlite3")
-        reads = _reads()
+        from cachelayer import cache  # noqa: PLC0415 - this import needs configured Django settings
+
+        reads, authentication = _reads(), Authentication()
         gc.collect()
         gc.freeze()
-        print(f"{'':<34}{'without':>10}{'added':>10}{'share':>8}{'half of the rounds':>22}")
-        with _forgetting():
+        print(f"{'':<37}{'without':>10}{'added':>10}{'share':>8}")
+        with cache.fresh():
+            with _forgetting():
+                for name, read in reads.items():
+                    print(_line(f"{name}, never seen", read, authentication, options.rounds), flush=True)
             for name, read in reads.items():
-                print(_line(f"{name}, never seen", read, options.rounds), flush=True)
-        for name, read in reads.items():
-            print(_line(name, read, options.rounds), flush=True)
+                print(_line(name, read, authentication, options.rounds), flush=True)
 
 
 def _reads() -> dict[str, Read]:
-    """Store rows, a list and an answer; return a function for each, which reads it from the store."""
-    from conversations.api.answers import answers  # noqa: PLC0415 - these imports need configured Django settings
-    from tests.benchmarks import rows  # noqa: PLC0415
+    """Store rows and a list; return functions that read these, values and answers from the store."""
+    from tests.benchmarks import rows  # noqa: PLC0415 - these imports need configured Django settings
     from tests.benchmarks.adapters.whatsai import Shared  # noqa: PLC0415
 
     dataset = rows.create()
-    shared, content = Shared(dataset), os.urandom(CONTENT_BYTES // 2).hex().encode()
-    pk, fifty = dataset.hot_rows[0], dataset.hot_rows[:50]
-
-    def read_answer() -> None:
-        found = answers.look_up("page")
-        if found.answer is None:  # it has expired
-            with answers.collecting(found) as collected:
-                shared.page(dataset.instance)
-            answers.store("page", content, b"notes", collected)
-
+    shared, pk, fifty = Shared(dataset), dataset.hot_rows[0], dataset.hot_rows[:50]
+    read_list = partial(shared.page, dataset.instance)
+    texts = {size: os.urandom(size // 2).hex() for size in SIZES}
     return {
         "a row": lambda: shared.row(pk),
-        "a list of 50": lambda: shared.page(dataset.instance),
+        "a list of 50": read_list,
         "50 rows at once": lambda: shared.many(fifty),
-        f"an answer of {CONTENT_BYTES} bytes": read_answer,
+        **{f"a value of {size} bytes": _value_reader(text) for size, text in texts.items()},
+        **{f"an answer of {size} bytes": _answer_reader(text, read_list) for size, text in texts.items()},
     }
+
+
+def _value_reader(text: str) -> Read:
+    """Return a function that reads a value; it is stored if it has expired."""
+    from cachelayer import cache  # noqa: PLC0415 - see `_reads`
+
+    key = f"conversations:{len(text)}"
+
+    def read() -> None:
+        if cache.get(key) is None:
+            cache.set(key, text)
+
+    return read
+
+
+def _answer_reader(text: str, read_list: Read) -> Read:
+    """Return a function that reads an answer, which depends on a list; it is stored if it has expired."""
+    from conversations.api.answers import answers  # noqa: PLC0415 - see `_reads`
+
+    key, content = str(len(text)), text.encode()
+
+    def read() -> None:
+        found = answers.look_up(key)
+        if found.answer is None:
+            with answers.collecting(found) as collected:
+                read_list()
+            answers.store(key, content, b"notes", collected)
+
+    return read
 
 
 @contextmanager
 def _forgetting() -> Iterator[None]:
     """Let this process keep nothing of what it reads."""
-    from cachelayer.protocol import digests  # noqa: PLC0415 - see `_reads`
+    from cachelayer import answers  # noqa: PLC0415 - see `_reads`
+    from cachelayer.protocol import digests  # noqa: PLC0415
     from cachelayer.read import serializers  # noqa: PLC0415
 
-    lengths = serializers.MAX_ROW_BYTES, serializers.MAX_PAGE_BYTES, digests.MAX_LENGTH
-    serializers.MAX_ROW_BYTES = serializers.MAX_PAGE_BYTES = digests.MAX_LENGTH = -1
+    limits = (
+        (answers, "MAX_KEPT_LENGTH"), (digests, "MAX_LENGTH"),
+        (serializers, "MAX_ROW_BYTES"), (serializers, "MAX_PAGE_BYTES"),
+    )  # fmt: skip
+    before = [getattr(module, name) for module, name in limits]
+    for module, name in limits:
+        setattr(module, name, -1)
     try:
         yield
     finally:
-        serializers.MAX_ROW_BYTES, serializers.MAX_PAGE_BYTES, digests.MAX_LENGTH = lengths
+        for (module, name), value in zip(limits, before, strict=True):
+            setattr(module, name, value)
 
 
-@contextmanager
-def _without_authentication() -> Iterator[None]:
-    """Believe everything that the store returns."""
-    from cachelayer.answers import Answers  # noqa: PLC0415 - see `_reads`
-    from cachelayer.protocol.seal import SEAL_SIZE, Seal  # noqa: PLC0415
+class Authentication:
+    """Whether what the store returns is authenticated, or believed."""
 
-    open_, is_content_of = Seal.open, Answers.is_content_of
-    Seal.open = lambda _seal, _name, sealed: sealed[SEAL_SIZE:]  # type: ignore[method-assign,assignment]
-    Answers.is_content_of = lambda _answers, _etag, _content: True  # type: ignore[method-assign,assignment]
-    try:
-        yield
-    finally:
-        Seal.open, Answers.is_content_of = open_, is_content_of  # type: ignore[method-assign]
+    def __init__(self) -> None:
+        from cachelayer.protocol import answers  # noqa: PLC0415 - see `_reads`
+        from cachelayer.protocol.seal import SEAL_SIZE, Seal  # noqa: PLC0415
 
+        self.is_on = True
+        open_, is_content_of = Seal.open, answers.is_content_of
 
-def _line(name: str, read: Read, rounds: int) -> str:
-    """Return the median time of a hit without authentication, and what authentication adds."""
-    read()
-    calls = max(1, round(ROUND_SECONDS / _seconds(read, 50)))
-    pairs = []
-    for number in range(rounds):
-        with_it = _seconds(read, calls) if number % 2 else 0.0  # every other round in the other order
-        with _without_authentication():
-            without = _seconds(read, calls)
-        pairs.append((without, with_it or _seconds(read, calls)))
-    usual = median(without for without, _ in pairs)
-    low, share, high = quantiles(((with_it - without) / usual for without, with_it in pairs), n=4)
-    return f"{name:<34}{usual * 1e6:>7.1f} µs{share * usual * 1e6:>7.2f} µs{share:>8.1%}{low:>13.1%} to{high:>6.1%}"
+        def open_or_believe(seal: Seal, name: str, sealed: bytes) -> bytes | None:
+            return open_(seal, name, sealed) if self.is_on else sealed[SEAL_SIZE:]
+
+        Seal.open = open_or_believe  # type: ignore[method-assign,assignment]
+        answers.is_content_of = lambda etag, content: is_content_of(etag, content) if self.is_on else True
 
 
-def _seconds(read: Read, calls: int) -> float:
-    """Return the time of one call."""
+def _line(name: str, read: Read, authentication: Authentication, rounds: int) -> str:
+    """Return the time of a hit without authentication, and what authentication adds."""
+    without, with_it = array("d"), array("d")
+    for _ in range(rounds):
+        for authentication.is_on, times in ((False, without), (True, with_it)):
+            _measure(read, times)
+    usual = quantiles(without, n=5)[0]
+    added = quantiles(with_it, n=5)[0] - usual
+    return f"{name:<37}{usual * 1e6:>7.1f} µs{added * 1e6:>7.2f} µs{added / usual:>8.1%}"
+
+
+def _measure(read: Read, times: "array[float]") -> None:
+    """Append the durations of some calls."""
     read()  # so that each round begins alike
-    started = time.perf_counter()
-    for _ in range(calls):
+    for _ in range(CALLS):
+        started = time.perf_counter()
         read()
-    return (time.perf_counter() - started) / calls
+        times.append(time.perf_counter() - started)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from cachelayer import Answers, Found, cache, limit_ttl
+from cachelayer.answers import MAX_KEPT_LENGTH
 from cachelayer.protocol.tags import Namespace
 from cachelayer.runtime.runtime import CacheRuntime, get_runtime
 from conversations.models import Contact, Instance
@@ -14,7 +15,8 @@ from tests.conversations.rows import a_contact, an_instance
 from tests.valkey import Valkey
 
 pytestmark = pytest.mark.django_db(transaction=True)
-ANSWERS = Answers(Namespace("answers", row="answer", ttl=60, max_items=10), "code")
+NAMESPACE = Namespace("answers", row="answer", ttl=60, max_items=10)
+ANSWERS = Answers(NAMESPACE, "code")
 
 
 def compute(key: str, read: Callable[[], object]) -> bytes | None:
@@ -24,6 +26,11 @@ def compute(key: str, read: Callable[[], object]) -> bytes | None:
         content = repr(read()).encode()
     ANSWERS.store(key, content, b"notes", collected)
     return content_of(ANSWERS.look_up(key))
+
+
+def of_another_process() -> Answers:
+    """Return the same answers, of whose contents none has been read."""
+    return Answers(NAMESPACE, "code")
 
 
 def content_of(found: Found) -> bytes | None:
@@ -119,6 +126,12 @@ def test_an_answer_with_too_many_tags_is_not_stored(row: Instance) -> None:
     assert compute("x", lambda: (name_of(row), Instance.objects.fetch_many(pks))) is None
 
 
+def test_an_answer_with_many_tags_is_stored(row: Instance) -> None:
+    content = compute("x", lambda: (name_of(row), Instance.objects.fetch_many([*range(row.pk + 1, 100)])))
+    assert content == b"('old', {})"
+    assert content_of(of_another_process().look_up("x")) == content
+
+
 def test_an_answer_that_depends_on_the_time_expires(row: Instance) -> None:
     def read(seconds: float) -> Callable[[], str]:
         def read_for() -> str:
@@ -174,8 +187,28 @@ def test_an_answer_that_somebody_else_has_written_is_not_used(
 ) -> None:
     client, key = stored
     client.set(key, tamper(client.get(key)))
-    assert ANSWERS.look_up("x").answer is None
+    assert of_another_process().look_up("x").answer is None
     assert get_runtime().breaker.is_closed
+
+
+def test_a_content_that_the_process_has_read_is_not_read_again(stored: tuple[Any, bytes]) -> None:
+    client, key = stored
+    client.set(key, client.get(key).replace(b"'old'", b"'bad'"))
+    assert content_of(ANSWERS.look_up("x")) == b"'old'"
+    client.set(key, client.get(key).replace(b"notes", b"NOTES"))
+    assert ANSWERS.look_up("x").answer is None
+
+
+@pytest.mark.parametrize("length", [MAX_KEPT_LENGTH, MAX_KEPT_LENGTH + 1])
+def test_each_process_reads_what_was_stored_last(row: Instance, length: int) -> None:
+    processes = [of_another_process(), of_another_process()]
+    for name in ("a", "b", "a"):
+        Instance.objects.filter(pk=row.pk).update(profile_name=name)
+        content = compute("x", lambda: name_of(row).rjust(length - 2))
+        assert content is not None
+        assert len(content) == length
+        for process in processes * 2:
+            assert content_of(process.look_up("x")) == content
 
 
 def test_an_answer_under_the_name_of_another_is_not_used(stored: tuple[Any, bytes]) -> None:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, Protocol
 
-from cachelayer.protocol.entries import HEADER_SIZE, VERSION_SIZE, body_size
+from cachelayer.protocol.entries import HEADER_SIZE, VERSION_SIZE, body_end
 from cachelayer.protocol.messages import LOST
 from cachelayer.protocol.tags import GLOBAL_TAG, Namespaces
 from cachelayer.runtime.runtime import CacheRuntime
@@ -133,7 +133,7 @@ class Server(MemoryStore):
 
         Return empty bytes if a version in the entry no longer exists, because then the entry can never be valid again.
         """
-        versions, start = set(self._versions.values()), body_size(data)
+        versions, start = set(self._versions.values()), body_end(data)
         if any(data[at : at + VERSION_SIZE] not in versions for at in range(start, len(data), VERSION_SIZE)):
             return b""
         return data[:1] + data[HEADER_SIZE:]
