@@ -7,7 +7,7 @@ no connection, not even that of a health check, and open no database.
 import resource
 from typing import NamedTuple
 
-FILES_PER_CONNECTION = 2  # its socket, and the file that it receives into or that is sent over it
+FILES_PER_CONNECTION = 3  # its socket, a file that it receives into or sends, and a socket that waits for its turn
 OTHER_FILES = 200  # of database, cache, logs and media, and connections that are being closed
 STREAMS_PART = 4  # one in so many files is for event streams, if there are too few files for all
 

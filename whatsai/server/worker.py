@@ -18,11 +18,15 @@ from gunicorn.asgi.protocol import ASGIProtocol
 from gunicorn.workers.gasgi import ASGIWorker
 
 from whatsai.server import stop_signals
+from whatsai.server.arrivals import Arrivals
 from whatsai.server.open_files import permit
 from whatsai.server.stage import Stage
 
 CLOSE_SECONDS = 5.0  # how long a closed connection may take to transfer what is left
 YIELD_SECONDS = 0.002  # how long a process waits for another one with fewer connections to accept
+MAX_ACCEPTED = 512  # connections that are accepted at once
+MAX_OPENED = 8  # connections that are set up at once, which takes a few milliseconds
+EVENNESS = 8  # one in so many connections may be more than another process has
 LINGER_SECONDS = 1.0  # how long a process that stops still takes requests on its open connections
 # Python parses heads and chunks in the event loop, and all other clients wait meanwhile. So a client may cause a few
 # milliseconds of parsing at once.
@@ -53,8 +57,8 @@ class ConnectionCounts:
         self._counts[age % self.SLOTS] = count
 
     def is_more_than_another(self, count: int) -> bool:
-        """Return whether another worker process has less than `count` connections."""
-        return min(self._counts) < count
+        """Return whether another worker process has clearly less than `count` connections."""
+        return min(self._counts) < count - count // EVENNESS
 
 
 class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn ships no type hints
@@ -203,7 +207,9 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no type hints
         super().__init__(*args, **options)
         _, self.worker_connections, self._max_streams = permit(self.cfg.worker_connections, MAX_STREAMS)
         self._connections: dict[Connection, None] = {}  # in the order in which they were accepted
-        self._opening: set[asyncio.Task[Any]] = set()  # connections that are accepted but not yet in `_connections`
+        self._arrivals = Arrivals(self.worker_connections)  # connections that are accepted but not yet set up
+        self._has_arrivals = asyncio.Event()
+        self._opening: set[asyncio.Task[Any]] = set()  # connections that are being set up
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
@@ -239,7 +245,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no type hints
         self._connections[connection] = None
         if len(self._connections) > self.worker_connections:
             connection.close()
-        self.counts.set(self.age, len(self._connections))
+        self.counts.set(self.age, self._count)
 
     def _close_some(self, count: int) -> None:
         for connection in heapq.nsmallest(count, self._connections, key=_RANK):
@@ -250,7 +256,11 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no type hints
     def discard(self, connection: Connection) -> None:
         """Count a connection as closed."""
         self._connections.pop(connection, None)
-        self.counts.set(self.age, len(self._connections))
+        self.counts.set(self.age, self._count)
+
+    @property
+    def _count(self) -> int:
+        return len(self._connections) + len(self._arrivals)
 
     @property
     def alive(self) -> bool:
@@ -265,13 +275,15 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no type hints
     async def _serve(self) -> None:
         self.counts.set(self.age, 0)
         acceptors = [self.loop.create_task(self._accept_from(listener.sock)) for listener in self.sockets]
+        acceptors.append(self.loop.create_task(self._open_arrivals()))
         while self.alive and self.ppid == os.getppid():
             self.notify()
             await self._wait_for_stop(1.0)
         for acceptor in acceptors:
             acceptor.cancel()
         await asyncio.gather(*acceptors, return_exceptions=True)
-        await asyncio.gather(*self._opening, return_exceptions=True)
+        while self._opening or self._arrivals:  # an accepted connection must still be served
+            await self._open_some()
         self.asgi.stop()
         if self._connections and not self._quick_shutdown:
             await asyncio.sleep(LINGER_SECONDS)
@@ -291,21 +303,43 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no type hints
         listener.settimeout(0)
         while True:
             await self._wait_readable(listener)
-            if self.counts.is_more_than_another(len(self._connections)):
+            if self.counts.is_more_than_another(self._count):
                 await asyncio.sleep(YIELD_SECONDS)
             try:
-                accepted, _ = listener.accept()
+                self._accept_some(listener)
             except (BlockingIOError, ConnectionAbortedError):
                 continue  # another process has accepted the connection, or its client is gone
             except OSError as error:
                 self.log.warning("Connection NOT ACCEPTED: %s", error.strerror)
                 await asyncio.sleep(RETRY_SECONDS)
-                continue
-            # The process may stop now: an accepted connection must still be served.
-            opening = self.loop.create_task(self.loop.connect_accepted_socket(partial(Connection, self), accepted))
+
+    def _accept_some(self, listener: socket.socket) -> None:
+        """Accept one connection, and further ones while no other process has fewer."""
+        for _ in range(MAX_ACCEPTED):
+            accepted, address = listener.accept()
+            self._arrivals.add(address[0] if isinstance(address, tuple) else "", accepted)
+            self._has_arrivals.set()
+            self.counts.set(self.age, self._count)
+            if self.counts.is_more_than_another(self._count):
+                break
+
+    async def _open_arrivals(self) -> None:
+        """Set up the connections that were accepted."""
+        while True:
+            await self._has_arrivals.wait()
+            await self._open_some()
+            if not self._arrivals:
+                self._has_arrivals.clear()
+
+    async def _open_some(self) -> None:
+        """Set up the connections whose turn it is, and wait for them."""
+        while self._arrivals and len(self._opening) < MAX_OPENED:
+            connecting = self.loop.connect_accepted_socket(partial(Connection, self), self._arrivals.take())
+            opening = self.loop.create_task(connecting)
             self._opening.add(opening)
             opening.add_done_callback(self._opening.discard)
-            await asyncio.shield(opening)
+        if self._opening:
+            await asyncio.wait(self._opening)
 
     async def _wait_readable(self, listener: socket.socket) -> None:
         readable = asyncio.Event()

@@ -1,6 +1,7 @@
 """A WSGI application for tests of the web server; each path behaves in one way."""
 
 import hashlib
+import itertools
 import os
 import threading
 from collections.abc import Callable, Iterable
@@ -13,6 +14,7 @@ django.setup()
 
 FILE_BYTES = 50_000_000
 _released = threading.Event()
+_turns = itertools.count()
 
 Environ = dict[str, Any]
 Answer = tuple[str, Any]
@@ -69,6 +71,7 @@ _CONTENTS: dict[str, Callable[[Environ], Any]] = {
     "/wait": _wait,
     "/digest": _digest,
     "/fail": _fail,
+    "/turn": lambda _environ: str(next(_turns)),
     "/text": lambda _environ: b"x" * FILE_BYTES,
     "/file": lambda _environ: BytesIO(b"x" * FILE_BYTES),
     "/environ": lambda environ: "\n".join(f"{name}={value}" for name, value in sorted(environ.items())),
