@@ -12,7 +12,7 @@ from conversations.evolution.envelope import Envelope, live_clock, sent_order
 from conversations.evolution.facts import ConversationState, Fact, MessageCopy, MessageUpdate, SamePerson
 from conversations.evolution.jid import Address, AddressKind
 from conversations.evolution.marking import mark as _
-from conversations.evolution.records import precedence
+from conversations.evolution.records import MAX_MISSING, precedence
 from conversations.evolution.status import DELIVERED
 from conversations.evolution.updates import INBOUND
 
@@ -48,8 +48,9 @@ def parse_call(raw: object, envelope: Envelope) -> Iterator[Fact]:
         kind="call",
         status=DELIVERED,
         # The first digit of the precedence encodes the stage of the call. A later stage has a smaller digit, because
-        # users see the copy of a chat message with the smallest precedence.
-        precedence=f"{len(STAGES) - STAGES.index(stage)}{precedence(details, ms)[1:]}",
+        # users see the copy of a chat message with the smallest precedence. All digits are greater than those of other
+        # messages: what the events of a call say is joined, and no message with the call's id may come between them.
+        precedence=f"{len(STAGES) - STAGES.index(stage) + MAX_MISSING + 1}{precedence(details, ms)[1:]}",
         sender=caller,
         details=details,
     )

@@ -163,6 +163,7 @@ PROTOCOL: dict[str, MessageType] = {
         "interactive",
         "body.text",
         "header.title",
+        "header.subtitle",
         "carouselMessage.cards.body.text",
         "carouselMessage.cards.header.title",
         "header.productMessage.product.title",

@@ -116,13 +116,16 @@ def merge_copy(row: Message, copy: Values) -> None:
             `from_device`.
     """
     is_first = not row.precedence
+    before = row.details
     if is_first or copy["precedence"] < row.precedence:
-        edited = row.details.get(EDITED)
+        edited = before.get(EDITED)
         for name in COPY_FIELDS:
             setattr(row, name, copy[name])
         if edited:
             row.details = {**row.details, EDITED: edited}
         setattr(row, "text" if row.edited_at is None else "original_text", copy["text"])
+    if row.kind == Message.Kind.CALL:
+        row.details = _joined_call(row.details, before, copy["details"])
     row.timestamp = min(row.timestamp, copy["timestamp"])
     row.sent_order = min(filter(None, (row.sent_order, copy["sent_order"])), default=0)
     row.status = max(row.status, copy["status"])
@@ -157,7 +160,7 @@ def merge_update(row: Message, update: Update, subject: str = "") -> None:
         case "poll":
             _merge_statement(row.poll_results, subject, {**update.value, "at": update.rank_or_ms})
         case "call":
-            _merge_call_stage(row, update.rank_or_ms, update.value["stage"])
+            row.details = _joined_call(row.details, row.details, update.value)
         case _:
             raise ValueError(f"unknown kind of update: {update.kind}")
 
@@ -191,11 +194,18 @@ def _edit_value(row: Message) -> Values:
     return {"text": row.text, **({"is_estimated": True} if row.edited_at_is_estimated else {})}
 
 
-def _merge_call_stage(row: Message, rank: int, stage: str) -> None:
-    """Set the stage of a call, unless a copy of the call has a later one."""
-    shown = coerce.one_of(row.details.get("stage"), CALL_STAGES)
-    if not shown or rank > CALL_STAGES.index(shown):
-        row.details = {**row.details, "stage": stage}
+def _joined_call(details: Values, *known: Values) -> dict[str, Any]:
+    """Return the details of a call with the last known stage; it is a video call if any event says so.
+
+    WhatsApp's clients forget with the first end of a call what kind it was, so events of other ends do not say it.
+    """
+    stages = [stage for other in known if (stage := coerce.one_of(other.get("stage"), CALL_STAGES))]
+    joined = dict(details)
+    if stages:
+        joined["stage"] = max(stages, key=CALL_STAGES.index)
+    if any(other.get("is_video") is True for other in known):
+        joined["is_video"] = True
+    return joined
 
 
 def replace_subjects(statements: Mapping[str, Values], subjects: Mapping[str, str]) -> dict[str, Values]:

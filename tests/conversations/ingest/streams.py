@@ -309,7 +309,7 @@ presences = st.builds(
 )
 callers = addresses.map(lambda jid: {"from": jid}) | people.map(lambda pair: {"from": pair[1], "callerPn": pair[0]})
 calls = st.builds(
-    lambda caller, group, stage, second, clock: envelope(
+    lambda caller, group, medium, stage, second, clock: envelope(
         "call",
         {
             "chatId": caller["from"],
@@ -318,11 +318,13 @@ calls = st.builds(
             "status": stage,
             **caller,
             **group,
+            **medium,
         },
         clock,
     ),
     callers,
     st.sampled_from([{}, {"isGroup": True}, {"isGroup": True, "groupJid": GROUP}]),
+    st.sampled_from([{}, {"isVideo": True}]),
     st.sampled_from(["offer", "ringing", "terminate", "accept", "reject", "timeout"]),
     st.integers(0, 3),
     clocks,

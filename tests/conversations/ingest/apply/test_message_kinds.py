@@ -6,6 +6,8 @@ from unittest import mock
 import pytest
 
 from conversations.models import Conversation, Instance, Message, WebhookEvent
+from tests.conversations.ingest.apply.orders import apply_in_every_order
+from tests.conversations.ingest.bodies import envelope
 from tests.conversations.ingest.receive import receive
 from tests.payloads import captured, sample
 
@@ -147,6 +149,18 @@ def test_all_stages_of_an_incoming_call_are_one_message() -> None:
     assert (row.kind, row.details) == ("call", {"stage": "timeout", "is_video": False})
     assert row.timestamp.isoformat() == "2025-12-11T13:00:00+00:00"
     assert row.conversation.unread_count == 0
+
+
+def test_an_end_of_a_video_call_that_does_not_say_so_leaves_it_a_video_call() -> None:
+    call = {"id": "C1", "chatId": MARIANA, "from": MARIANA, "date": "2025-12-11T13:00:00.000Z"}
+    states: tuple[dict[str, Any], ...] = (
+        {"status": "offer", "isVideo": True},
+        {"status": "terminate", "isVideo": True},
+        {"status": "reject"},
+        {"status": "ringing", "isGroup": True},
+    )
+    row = apply_in_every_order(*(envelope("call", call | state) for state in states))["messages"][0]
+    assert row["details"] == {"stage": "reject", "is_video": True}
 
 
 def test_a_history_import_stores_old_messages_and_says_nothing_of_unread() -> None:

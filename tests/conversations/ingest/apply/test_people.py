@@ -145,6 +145,12 @@ def test_a_later_stage_never_changes_an_ordinary_message_with_the_calls_id() -> 
     assert [(row["key_id"], row["kind"], row["details"]) for row in rows["messages"]] == [("C1", "text", {})]
 
 
+def test_a_message_with_a_calls_id_hides_the_call_in_every_order() -> None:
+    unread = text("C1", message={}, messageType="unknown")
+    rows = apply_in_every_order(call("offer", 0, isVideo=True), unread, call("accept", 1), call("reject", 2))
+    assert [(row["kind"], row["details"]) for row in rows["messages"]] == [("unknown", {})]
+
+
 # --- reactions and votes ----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("late", [{"participant": LID}, {"participant": LID, "participantAlt": PHONE}])
 def test_a_person_with_two_addresses_has_one_reaction_the_latest(late: Body) -> None:
