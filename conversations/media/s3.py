@@ -61,7 +61,7 @@ class S3File(BufferedIOBase):
         super().__init__()
         self._client, self._address = client, {"Bucket": bucket, "Key": key}
         self.name = key
-        self.size: int = client.head_object(**self._address)["ContentLength"]
+        self.size = max(0, int(client.head_object(**self._address)["ContentLength"]))
         self._position = 0
         self._expected = 0
         self._body: StreamingBody | None = None

@@ -165,7 +165,7 @@ def _owns_folder(instance: Instance) -> bool:
     name, owner = f"{instance.pk}/{OWNER}", instance.created_at.isoformat().encode()
     try:
         with default_storage.open(name) as file:
-            is_owner: bool = file.read() == owner
+            is_owner: bool = file.read(len(owner) + 1) == owner
     except FileNotFoundError:
         default_storage.save(name, BytesIO(owner))
         return True
