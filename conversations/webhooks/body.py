@@ -184,8 +184,7 @@ def decode(raw: bytearray, reservation: Reservation) -> Any:
         raise WebhookError(ErrorCode.BODY_TOO_LARGE, _("the body has more than %(count)s values"), count=MAX_VALUES)
     factor = ASCII_FACTOR if raw.isascii() and b"\\u" not in raw else WIDE_FACTOR
     if len(raw) > SMALL_BYTES:
-        short = min(large_json.BYTES_PER_VALUE * values, large_json.memory_limit(len(raw)))
-        reservation.grow(factor * len(raw) + short)
+        reservation.grow(factor * len(raw) + large_json.BYTES_PER_VALUE * values)
     try:
         if len(raw) > LARGE_BYTES:
             return large_json.decode(raw, _DIGITS_DECODER)

@@ -179,6 +179,14 @@ def test_a_body_with_values_that_need_too_much_memory_is_too_large() -> None:
         assert (error.code, "bytes of memory" in error.detail) == (ErrorCode.BODY_TOO_LARGE, True)
 
 
+def test_a_body_of_short_values_reserves_memory_for_each_of_them() -> None:
+    """So a sender has one such body at a time; eight of 9 MB at once took 300 MB."""
+    raw = bytearray(b'{"data":[' + (b'{"a":[' + b"1.5," * 125_000 + b"0]},") * 18 + b"0]}")
+    with body.memory.reserve() as reservation:
+        assert len(body.decode(raw, reservation)["data"]) == 19
+        assert reservation.size > body.MEMORY_BUDGET // body.LARGE_SHARE
+
+
 FILE = [*range(256)] * 4000
 THUMBNAIL = {str(index): index % 256 for index in range(128 * 1024)}
 SMALL_THUMBNAIL = {str(index): index % 256 for index in range(5000)}
