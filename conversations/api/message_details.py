@@ -24,7 +24,14 @@ OBJECTS: Schema = {"type": "array", "items": OBJECT}
 CHOICES: dict[str, Schema] = {"header": TEXT, "footer": TEXT, "buttons": OBJECTS, "sections": OBJECTS, "cards": OBJECTS}
 INVITE = {"invite_expiration": INTEGER}
 PLACE = {"degrees_latitude": NUMBER, "degrees_longitude": NUMBER, "accuracy_in_meters": NUMBER, "speed_in_mps": NUMBER}
-POLL = {"options": OBJECTS, "selectable_options_count": INTEGER}
+POLL = {
+    "options": OBJECTS,
+    "selectable_options_count": INTEGER,
+    "correct_answer": OBJECT,
+    "end_time": INTEGER,
+    "hide_participant_name": FLAG,
+    "allow_add_option": FLAG,
+}
 
 # kind of message → member of `details` → type
 BY_KIND: dict[str, dict[str, Schema]] = {
