@@ -130,14 +130,13 @@ class RedisStore:
         """See `Store.claim_versions`."""
         version = token()
         commands: list[tuple[Any, ...]] = [
-            ("SET", self._tag_prefix + tag, version, "NX", "GET", *(("PX", ttl_ms) if (ttl_ms := _ttl_ms(tag)) else ()))
+            ("SET", self._tag_prefix + tag, version, "NX", *(("PX", ttl_ms) if (ttl_ms := _ttl_ms(tag)) else ()))
             for tag in tags
         ]
         if lease:
             commands.append(("SET", self._lease_key(lease), self._sender, "NX", "PX", lease_ms))
-        replies = self._transport.set_strings(commands)
-        states = _check_states([version if state is None else state for state in replies[: len(tags)]])
-        return states, replies[-1] is not None if lease else True
+        replies, states = self._transport.set_and_get(commands, [self._tag_prefix + tag for tag in tags])
+        return _check_states(states), replies[-1] is not None if lease else True
 
     def fill(self, entries: Sequence[tuple[str, bytes, int]], lease: str) -> None:
         """See `Store.fill`."""
@@ -212,7 +211,7 @@ class RedisStore:
     def note_database(self, identity: str, previous: str) -> bool:
         """See `Store.note_database`. If this process dies before it saves the identity, the next one touches again."""
         key = f"{self._prefix}:database"
-        noted: bytes | None = self._transport.execute("GET", key)
+        (noted,) = self._transport.get_strings([key])
         if noted == identity.encode():
             return False
         has_changed = noted is not None or previous not in {"", identity}
@@ -280,14 +279,14 @@ class RedisStore:
         """Find keys with SCAN; yield in batches the names (keys without `prefix`) that match a pattern.
 
         Redis globs differ from Python globs. So the server compares only the literal start of the pattern, and this
-        process matches the full pattern.
+        process matches the full pattern. Planted keys may be no text; what they are called here names no key.
         """
         for literal in literal_prefixes(pattern):
             cursor: Any = 0
             while True:
                 glob = f"{prefix}{literal}*"
                 cursor, keys = self._transport.execute("SCAN", cursor, "MATCH", glob, "COUNT", SCAN_COUNT)
-                names = [key.decode().removeprefix(prefix) for key in keys]
+                names = [key.decode(errors="replace").removeprefix(prefix) for key in keys]
                 if matching := [name for name in names if matches(to_name(name), pattern)]:
                     yield matching
                 if int(cursor) == 0:

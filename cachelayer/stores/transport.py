@@ -135,12 +135,16 @@ class RedisTransport:
 
         return self._with_connection(send)
 
-    def set_strings(self, commands: Sequence[tuple[Any, ...]]) -> States:
-        """Send several commands SET in one round trip and return the replies. Raises the same errors as `execute`."""
-        packed, count = b"".join(map(encode_command, commands)), len(commands)
+    def set_and_get(self, commands: Sequence[tuple[Any, ...]], keys: Sequence[str]) -> tuple[States, States]:
+        """Send several commands SET, then MGET, in one round trip; return the replies to SET, and the strings.
 
-        def send(connection: Any) -> States:
-            return _check_strings(_raise_first_error(self._converse(connection, packed, count)), count)
+        The option GET of SET would fail for a key of another type. Raises the same errors as `execute`.
+        """
+        packed = b"".join(map(encode_command, (*commands, ("MGET", *keys))))
+
+        def send(connection: Any) -> tuple[States, States]:
+            *replies, values = _raise_first_error(self._converse(connection, packed, len(commands) + 1))
+            return _check_strings(replies, len(commands)), _check_strings(values, len(keys))
 
         return self._with_connection(send)
 

@@ -273,7 +273,7 @@ MUTANTS = {
     "begin drops other holders": ("_BEGIN", "alive = without(alive, id)\n", "alive = {}\n"),
     "end drops other holders": ("_END", "if #others > 0 then", "if false then"),
     "end does not report lost intents": ("_END", "if lost > 0 then", "if false then"),
-    "touch ignores holders": ("_TOUCH", "if #holders(redis.call('GET', key)) == 0 then", "if true then"),
+    "touch ignores holders": ("_TOUCH", "if #holders(get(key)) == 0 then", "if true then"),
     "put ignores holders": ("_PUT", "if held then", "if false then"),
     "answers stay after a write": ("_READ_ANSWER", "~= table.concat(states)", "== ''"),
     "the content is always sent": ("_READ_ANSWER", "if not ARGV[2]", "if true or not ARGV[2]"),

@@ -2,16 +2,18 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
 
 from cachelayer import cache
-from cachelayer.protocol.entries import is_version
+from cachelayer.protocol.entries import EntryKey, Kind, is_version, pack
 from cachelayer.protocol.seal import Seal
 from cachelayer.runtime.metrics import EVENTS
 from cachelayer.runtime.runtime import get_runtime, runtime
+from cachelayer.stores.base import StoreDown
 from cachelayer.stores.replies import MAX_VALUE_BYTES
 from cachelayer.stores.scripts import MAX_STATE_BYTES
 from conversations.models import Contact
@@ -205,3 +207,92 @@ def test_a_planted_state_does_not_become_a_part_of_an_entry(valkey_server: Valke
     cache.set("x", 1)
 
     assert cache.get("x") == 1
+
+
+# --- what the next write must not need to repair ----------------------------------------------------------------------
+def plant_list(server: Valkey, key: str) -> None:
+    server.client.pipeline(transaction=True).delete(key).lpush(key, b"x").execute()
+
+
+def plant_rubbish(server: Valkey, key: str) -> None:
+    server.client.set(key, b"rubbish")
+
+
+def plant_endless_intent(server: Valkey, key: str) -> None:
+    server.client.set(key, b"!evil:99999999999999")
+
+
+def plant_many_intents(server: Valkey, key: str) -> None:
+    soon = int(time.time() * 1000) + 60_000
+    server.client.set(key, b"!" + b",".join(b"%d:%d" % (number, soon) for number in range(20_000)))
+
+
+PLANTS = [plant_list, plant_rubbish, plant_endless_intent, plant_many_intents]
+Plant = Callable[[Valkey, str], None]
+
+
+@pytest.mark.parametrize("name", ["server", "t:*", "t:contacts"])
+@pytest.mark.parametrize("plant", PLANTS)
+def test_nothing_planted_keeps_the_cache_out_of_use(
+    valkey_server: Valkey, read: Callable[[], Any], plant: Plant, name: str
+) -> None:
+    """One list in place of the identity of the server kept the cache out of use for ever; no command removed it."""
+    expected, runtime = read(), get_runtime()
+    plant(valkey_server, f"{django_settings.CACHELAYER['PREFIX']}:{name}")
+    with suppress(StoreDown):
+        runtime.check_store()
+    wait_until_in_use(runtime)
+    (state,) = runtime.store.read([], ["contacts"])[1]
+    assert state is not None
+    assert is_version(state)
+    assert read() == expected
+    before = entries(valkey_server)
+    assert read() == expected
+    assert entries(valkey_server) == before, "what was read is not cached"
+
+
+@pytest.mark.parametrize("plant", PLANTS)
+def test_a_planted_state_of_a_row_ends_with_the_next_write(valkey_server: Valkey, plant: Plant) -> None:
+    store, tag = get_runtime().store, "contact:1"
+
+    def put() -> None:
+        store.put("contact:1@x", pack(EntryKey(tag, (tag,)), Kind.PRESENT, 1, b""), [tag], 1000)
+
+    def begin_and_end() -> None:
+        store.begin(b"m" * 16, [tag])
+        store.end(b"m" * 16, [tag])
+
+    def touch() -> None:
+        store.touch([tag])
+
+    for write in (touch, put, begin_and_end):
+        plant(valkey_server, f"{django_settings.CACHELAYER['PREFIX']}:t:{tag}")
+        with suppress(StoreDown):  # the state is too large
+            store.claim_versions([tag], "", 0)
+        write()
+        (state,) = store.read([], [tag])[1]
+        assert state is not None
+        assert is_version(state)
+
+
+def test_a_list_in_place_of_an_answer_is_a_miss(valkey_server: Valkey) -> None:
+    store = get_runtime().store
+    plant_list(valkey_server, f"{PREFIX}answer")
+    assert store.read_answer("answer", "", [])[:2] == (None, None)
+
+
+def test_a_list_in_place_of_the_identity_of_the_database_is_replaced(valkey_server: Valkey) -> None:
+    store = get_runtime().store
+    plant_list(valkey_server, f"{django_settings.CACHELAYER['PREFIX']}:database")
+    assert not store.note_database("this", "")
+    assert store.note_database("other", "")
+
+
+def test_planted_keys_that_are_not_text_stop_no_clearing(valkey_server: Valkey, read: Callable[[], Any]) -> None:
+    """One such key made each clearing by pattern fail, each audit, and the recovery after an outage."""
+    read()
+    for kind in (b"e", b"t"):
+        valkey_server.client.set(b"%s:%s:\xff" % (django_settings.CACHELAYER["PREFIX"].encode(), kind), b"x")
+    names = list(get_runtime().store.entry_names("*"))
+    assert cache.clear("*") == len(names) - 1 > 0
+    assert len(list(get_runtime().store.entry_names("*"))) == 1
