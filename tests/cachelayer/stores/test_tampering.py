@@ -170,6 +170,7 @@ def test_a_planted_intent_without_end_ends_with_the_next_write_or_clearing(
 @pytest.mark.parametrize(
     ("key", "size"),
     [(f"{TAG_PREFIX}contact:{{pk}}", MAX_STATE_BYTES + 1), (f"{PREFIX}contact:{{pk}}@", MAX_VALUE_BYTES + 1)],
+    ids=["state", "entry"],  # the prefix is another one in each process of the tests
 )
 def test_the_first_value_that_no_process_stores_ends_the_use_of_the_store(
     valkey_server: Valkey, read: Callable[[], Any], key: str, size: int
