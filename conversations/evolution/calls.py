@@ -12,13 +12,16 @@ from conversations.evolution.envelope import Envelope, live_clock, sent_order
 from conversations.evolution.facts import ConversationState, Fact, MessageCopy, MessageUpdate, SamePerson
 from conversations.evolution.jid import Address, AddressKind
 from conversations.evolution.marking import mark as _
-from conversations.evolution.records import MAX_MISSING, precedence
+from conversations.evolution.records import precedence
 from conversations.evolution.status import DELIVERED
 from conversations.evolution.updates import INBOUND
 
 # Evolution sends one event for each stage of a call. Users see the stage that comes last in `STAGES`, even if the event
 # of an earlier stage arrives later.
 STAGES = ("offer", "ringing", "terminate", "timeout", "reject", "accept")
+# The precedence of each event begins with this word, that of all other messages with a digit, which sorts before it: a
+# message with the call's id hides all events of the call, and never comes between two whose details are joined.
+_PRECEDENCE = "call"
 
 
 def parse_call(raw: object, envelope: Envelope) -> Iterator[Fact]:
@@ -37,6 +40,8 @@ def parse_call(raw: object, envelope: Envelope) -> Iterator[Fact]:
     yield from identities
     if event.get("isGroup") is True and chat.kind is not AddressKind.GROUP:
         yield MessageUpdate(key_id, "call", STAGES.index(stage), {"stage": stage}, from_me=INBOUND)
+        if event.get("isVideo") is True:  # an update of its own, which no later stage replaces while it waits
+            yield MessageUpdate(key_id, "call", 0, {"is_video": True}, from_me=INBOUND, subject="video")
         return
     details = {"stage": stage, "is_video": event.get("isVideo") is True}
     yield MessageCopy(
@@ -47,14 +52,17 @@ def parse_call(raw: object, envelope: Envelope) -> Iterator[Fact]:
         sent_order=sent_order(envelope),
         kind="call",
         status=DELIVERED,
-        # The first digit of the precedence encodes the stage of the call. A later stage has a smaller digit, because
-        # users see the copy of a chat message with the smallest precedence. All digits are greater than those of other
-        # messages: what the events of a call say is joined, and no message with the call's id may come between them.
-        precedence=f"{len(STAGES) - STAGES.index(stage) + MAX_MISSING + 1}{precedence(details, ms)[1:]}",
+        # A later stage has a smaller number, because users see the copy of a chat message with the smallest precedence.
+        precedence=f"{_PRECEDENCE}{len(STAGES) - STAGES.index(stage):02d}{precedence(details, ms)}",
         sender=caller,
         details=details,
     )
     yield ConversationState(chat, {"is_deleted": False}, live_clock(envelope))
+
+
+def is_of_event(precedence: str) -> bool:
+    """Return whether the copy with this precedence is an event of a call, and no record of a call in a chat."""
+    return precedence.startswith(_PRECEDENCE)
 
 
 def _parse_addresses(

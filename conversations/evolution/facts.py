@@ -133,6 +133,7 @@ class MessageUpdate:
     """An update of a chat message that may not have arrived yet; `models.PendingUpdate` has the same fields.
 
     `subject` is the address key of the author of an edit, a reaction or a vote; `ME` for the instance itself.
+    For a call it is "video" if the update says that the call is a video call, and "" if it names a stage.
     """
 
     key_id: str

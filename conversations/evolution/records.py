@@ -28,7 +28,6 @@ from conversations.evolution.names import usable_name
 from conversations.evolution.updates import UpdateContext, parse_call_edit, parse_protocol_message
 from conversations.evolution.votes import parse_poll_results, parse_reaction, parse_vote
 
-MAX_MISSING = 2  # maximum of `missing` in `precedence`
 MAX_SUBJECT_LENGTH = 128  # maximum length of `MessageUpdate.subject`
 
 
@@ -145,7 +144,7 @@ def precedence(shown: Json, ms: int, *, missing: int = 0) -> str:
     Args:
         shown: the fields of the copy that users see.
         ms: the timestamp of this copy of the chat message, in milliseconds since the epoch.
-        missing: 0 if the copy's content could be read, more if less is known of it, at most `MAX_MISSING`.
+        missing: 0 if the copy's content could be read, more if less is known of it.
     """
     values = [*shown.values(), *shown.get("media", {}).values(), *shown.get("details", {}).values()]
     filled = min(len([value for value in values if value not in ("", None, {}, [])]), 99)

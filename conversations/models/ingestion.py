@@ -120,6 +120,8 @@ class PendingUpdate(models.Model):
     A row of kind ALBUM states that a message belongs to an album: `key_id` is the album's id, under which no message is
     stored, and `subject` is the message's key id. Reactions to the album are merged into its messages. `rank_or_ms` is
     the negative time of the message, because the greater rank wins, and the earliest messages are the album's.
+
+    A row of kind CALL names a stage of the call, or, with the `subject` "video", says that it is a video call.
     """
 
     class Kind(models.TextChoices):

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from conversations.evolution import coerce
 from conversations.evolution.calls import STAGES as CALL_STAGES
+from conversations.evolution.calls import is_of_event
 from conversations.models import Message, Participant
 
 Values = Mapping[str, Any]
@@ -117,6 +118,7 @@ def merge_copy(row: Message, copy: Values) -> None:
     """
     is_first = not row.precedence
     before = row.details
+    are_events = is_of_event(copy["precedence"]) and (is_first or is_of_event(row.precedence))
     if is_first or copy["precedence"] < row.precedence:
         edited = before.get(EDITED)
         for name in COPY_FIELDS:
@@ -124,7 +126,7 @@ def merge_copy(row: Message, copy: Values) -> None:
         if edited:
             row.details = {**row.details, EDITED: edited}
         setattr(row, "text" if row.edited_at is None else "original_text", copy["text"])
-    if row.kind == Message.Kind.CALL:
+    if are_events:  # any other copy hides all events of the call
         row.details = _joined_call(row.details, before, copy["details"])
     row.timestamp = min(row.timestamp, copy["timestamp"])
     row.sent_order = min(filter(None, (row.sent_order, copy["sent_order"])), default=0)
@@ -160,7 +162,8 @@ def merge_update(row: Message, update: Update, subject: str = "") -> None:
         case "poll":
             _merge_statement(row.poll_results, subject, {**update.value, "at": update.rank_or_ms})
         case "call":
-            row.details = _joined_call(row.details, row.details, update.value)
+            if is_of_event(row.precedence):
+                row.details = _joined_call(row.details, row.details, update.value)
         case _:
             raise ValueError(f"unknown kind of update: {update.kind}")
 

@@ -32,9 +32,15 @@ def test_a_group_call_belongs_to_the_group() -> None:
 
 
 def test_a_later_stage_takes_precedence_over_an_earlier_one() -> None:
-    assert min(STAGES, key=lambda stage: call_message(status=stage).precedence) == STAGES[-1]
+    assert sorted(STAGES, key=lambda stage: call_message(status=stage).precedence) == list(reversed(STAGES))
     later = call_message(status="accept", date="2025-12-11T13:00:09.000Z")
     assert later.precedence < call_message(status="offer").precedence
+
+
+def test_more_than_nine_stages_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    more = (*STAGES, *(f"stage_{n}" for n in range(6)))
+    monkeypatch.setattr("conversations.evolution.calls.STAGES", more)
+    assert sorted(more, key=lambda stage: call_message(status=stage).precedence) == list(reversed(more))
 
 
 def test_a_call_without_a_date_has_the_time_of_its_envelope() -> None:

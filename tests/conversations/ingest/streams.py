@@ -328,6 +328,22 @@ calls = st.builds(
     st.sampled_from(["offer", "ringing", "terminate", "accept", "reject", "timeout"]),
     st.integers(0, 3),
     clocks,
+) | st.builds(
+    # A record of a call in a chat, with the id of the call.
+    lambda jid, caption, at, clock: envelope(
+        "messages.upsert",
+        {
+            "key": {"id": "C1", "fromMe": False, "remoteJid": jid},
+            "message": {"bcallMessage": {"caption": caption, "mediaType": 1}},
+            "messageType": "bcallMessage",
+            "messageTimestamp": at,
+        },
+        clock,
+    ),
+    addresses,
+    texts,
+    seconds,
+    clocks,
 )
 connections = st.one_of(
     st.builds(

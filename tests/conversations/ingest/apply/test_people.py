@@ -151,6 +151,24 @@ def test_a_message_with_a_calls_id_hides_the_call_in_every_order() -> None:
     assert [(row["kind"], row["details"]) for row in rows["messages"]] == [("unknown", {})]
 
 
+def test_a_record_of_a_call_with_the_calls_id_hides_the_call_in_every_order() -> None:
+    unread = text("C1", message={}, messageType="unknown")
+    record = text("C1", message={"bcallMessage": {"caption": "Ao vivo", "mediaType": 1}}, messageType="bcallMessage")
+    late = call("terminate", 2, isGroup=True, isVideo=True)
+    rows = apply_in_every_order(call("offer", 0, isVideo=True), unread, record, late)
+    assert [(row["kind"], row["details"]) for row in rows["messages"]] == [("call", {"media_type": 1})]
+
+
+def test_a_stage_without_a_group_says_that_a_call_is_a_video_call_even_if_it_waits_with_later_stages() -> None:
+    rows = apply_in_every_order(
+        call("offer", 0, isGroup=True, groupJid=GROUP),
+        call("ringing", 1, isGroup=True, isVideo=True),
+        call("ringing", 1, isGroup=True),
+        call("terminate", 2, isGroup=True),
+    )
+    assert [row["details"] for row in rows["messages"]] == [{"stage": "terminate", "is_video": True}]
+
+
 # --- reactions and votes ----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("late", [{"participant": LID}, {"participant": LID, "participantAlt": PHONE}])
 def test_a_person_with_two_addresses_has_one_reaction_the_latest(late: Body) -> None:
