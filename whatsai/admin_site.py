@@ -128,7 +128,8 @@ class AdminSite(admin.AdminSite):
             if seconds:
                 return _too_many_failures(seconds)
         response = super().password_change(request, extra_context)
-        if request.method == "POST" and response.status_code == HTTPStatus.OK:  # the form again, with its errors
+        form = (getattr(response, "context_data", None) or {}).get("form")  # with its errors, if it is shown again
+        if request.method == "POST" and form is not None and "old_password" in form.errors:
             login_throttle.count_failed_change(request)
         return response
 

@@ -14,9 +14,10 @@ RECEIVE_SIZE = 65_536  # bytes read from the socket at once
 # when its rows have 1 MB; the rows of 200 messages with the longest text, which are read at once, have 50 MB.
 MAX_VALUE_BYTES = 2 * 2**20
 MAX_BYTES = 128 * 2**20  # of all replies to one round trip
-# In which all replies must arrive. The time-out of the connection is that of one part of them, and threads that receive
-# many parts wait for each other at each.
+# In which all replies must arrive, beside the time that their bytes take at a slow rate. The time-out of the connection
+# is that of one part of them, and threads that receive many parts wait for each other at each.
 MAX_SECONDS = 0.25
+BYTES_PER_SECOND = 50 * 2**20
 _ARRAY, _BULK, _INTEGER, _SIMPLE, _ERROR = b"*$:+-"
 
 
@@ -69,8 +70,8 @@ def read_replies(connection: Any, count: int) -> list[Any]:
                 if end != len(received):
                     raise MisplacedReply("more replies than commands")
                 return replies
-        if monotonic() >= deadline:
-            raise exceptions.TimeoutError(f"the replies did not arrive within {MAX_SECONDS} s")
+        if monotonic() >= deadline + size / BYTES_PER_SECOND:
+            raise exceptions.TimeoutError(f"{size} bytes took more than {MAX_SECONDS} s at {BYTES_PER_SECOND} B/s")
 
 
 def _receive(connection: Any) -> bytes:

@@ -140,10 +140,12 @@ class RedisTransport:
 
         The option GET of SET would fail for a key of another type. Raises the same errors as `execute`.
         """
-        packed = b"".join(map(encode_command, (*commands, ("MGET", *keys))))
+        reads = [("MGET", *keys)] if keys else []  # the server refuses MGET without keys
+        packed = b"".join(map(encode_command, (*commands, *reads)))
 
         def send(connection: Any) -> tuple[States, States]:
-            *replies, values = _raise_first_error(self._converse(connection, packed, len(commands) + 1))
+            replies = _raise_first_error(self._converse(connection, packed, len(commands) + len(reads)))
+            values = replies.pop() if keys else []
             return _check_strings(replies, len(commands)), _check_strings(values, len(keys))
 
         return self._with_connection(send)

@@ -18,7 +18,11 @@ def client_address(request: HttpRequest) -> str:
 
 def client_network(request: HttpRequest) -> str:
     """Return the client's IPv4 address, or its whole IPv6 network, because each client has a network."""
-    text = client_address(request)
+    return network_of(client_address(request))
+
+
+def network_of(text: str) -> str:
+    """Return an IPv4 address, or the network of an IPv6 address; another text, such as a name, as it is."""
     try:
         address = ipaddress.ip_address(_without_port(text))
     except ValueError:

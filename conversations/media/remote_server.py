@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from time import monotonic
 
 MAX_WAITING = 4  # requests that wait for the server at once: half of the usual number of threads
-# Others that wait for one of these places, each for another owner of files: one sender must neither hold all threads,
-# nor all places. A refused webhook is sent again.
+# Others that wait for one of these places once the server hesitates, each for another owner of files: one sender must
+# not hold all threads, although it may hold all places. A refused webhook is sent again.
 MAX_QUEUED = 2
-PLACE_SECONDS = 1.0  # others wait for a place until the oldest request has waited for so long; then the server is slow
+HESITATION_SECONDS = 0.2  # any number wait for a place until the oldest request has waited for so long
+PLACE_SECONDS = 1.0  # and those few until it has waited for so long; then the server is slow
 AWAY_SECONDS = 5.0  # for which a server that has not answered is not asked again
 
 AWAY = "the media server cannot be reached: it did not answer a moment ago"
@@ -31,7 +32,7 @@ class RemoteServer:
         self._clock = clock
         self._lock = threading.Lock()
         self._places = threading.BoundedSemaphore(MAX_WAITING)
-        self._queue: set[str] = set()  # the owners of the files for which requests wait for a place
+        self._queue: set[str] = set()  # the owners of the files for which few requests wait for a place
         self._since: dict[object, float] = {}  # when each of the requests that wait has begun
         self._asked_again_at: float | None = None  # None while the server answers
 
@@ -66,7 +67,7 @@ class RemoteServer:
 
     @property
     def queued(self) -> int:
-        """How many requests wait for a place."""
+        """How many requests wait for a place even if the server hesitates."""
         return len(self._queue)
 
     def _take_place(self, owner: str) -> bool:
@@ -74,16 +75,27 @@ class RemoteServer:
         if not self._queue and self._places.acquire(blocking=False):  # no request overtakes those that wait
             return True
         with self._lock:
-            if owner in self._queue or len(self._queue) >= MAX_QUEUED:
-                return False
-            self._queue.add(owner)
+            is_queued = owner not in self._queue and len(self._queue) < MAX_QUEUED
+            if is_queued:
+                self._queue.add(owner)
+        if not is_queued:
+            return self._wait(HESITATION_SECONDS)
         try:
-            now = self._clock()
-            left = min(list(self._since.values()), default=now) + PLACE_SECONDS - now
-            return left > 0 and self._places.acquire(timeout=left)
+            return self._wait(PLACE_SECONDS)
         finally:
             with self._lock:
                 self._queue.discard(owner)
+
+    def _wait(self, seconds: float) -> bool:
+        """Wait for a place until the oldest request has waited for so many seconds; return whether it was taken."""
+        while (left := seconds - self._oldest_age()) > 0:
+            if self._places.acquire(timeout=left):
+                return True
+        return False
+
+    def _oldest_age(self) -> float:
+        now = self._clock()
+        return now - min(list(self._since.values()), default=now)
 
     def _check(self) -> None:
         with self._lock:

@@ -1,8 +1,8 @@
 """Connections that were accepted and wait for their turn, so that no address makes others wait.
 
 Setting up a connection costs some thirty times what accepting it costs. So connections are accepted as fast as they
-come, because the kernel forgets those that find its queue full, and their clients ask again after seconds. Then each
-address has its turn, with one connection.
+come: the kernel drops those that find its queue full, and their clients try again only after a second or more. Then
+each address has its turn, with one connection.
 """
 
 import socket
@@ -30,12 +30,12 @@ class Arrivals:
         self._by_address.setdefault(address, deque()).append(connection)
         self._count += 1
         if self._count > self._limit:
-            crowded = max(self._by_address, key=lambda each: len(self._by_address[each]))
+            crowded = max(reversed(self._by_address), key=lambda each: len(self._by_address[each]))
             self._by_address[crowded].popleft().close()
             self._removed(crowded)
 
     def take(self) -> socket.socket:
-        """Return the connection whose turn it is, of which there must be one; then it is the next address' turn."""
+        """Return the connection whose turn it is, if any waits; then it is the next address' turn."""
         address = next(iter(self._by_address))
         waiting = self._by_address.pop(address)
         self._by_address[address] = waiting

@@ -14,11 +14,11 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Sender:
-    """Whoever has a turn.
+    """A browser or a network whose requests take turns.
 
     Attributes:
         name: what its requests have in common.
-        is_known: whether its requests go before those of unknown senders.
+        is_known: whether it has every other turn before unknown senders.
     """
 
     name: str
@@ -28,7 +28,8 @@ class Sender:
 class FairQueue:
     """The requests that wait until one at a time may run: one of each sender in turn. Only the event loop may use it.
 
-    If too many wait, the latest request of the sender with the most is refused, unless it is a known sender's.
+    Known senders and unknown ones have turns alternately, known ones first. If too many wait, the latest request of the
+    sender with the most is refused. The only request of a known sender is refused last.
 
     Args:
         threads: the threads that run the requests.
@@ -37,7 +38,7 @@ class FairQueue:
 
     def __init__(self, threads: Share, waiting: int) -> None:
         self._threads, self._limit = threads, waiting
-        self._is_running = False
+        self._is_running = self._was_known = False
         self._waiting: dict[Sender, deque[asyncio.Future[None]]] = {}  # in the order of turns
 
     async def run(
@@ -80,7 +81,8 @@ class FairQueue:
         """Refuse the latest request of the sender with the most, if that is not the sender of a new request."""
 
         def rank(other: Sender, new: int = 0) -> tuple[bool, int]:
-            return not other.is_known, len(self._waiting.get(other, ())) + new
+            count = len(self._waiting.get(other, ())) + new
+            return not other.is_known or count > 1, count
 
         most = max(reversed(self._waiting), key=rank)
         if rank(most) <= rank(sender, new=1):
@@ -91,9 +93,11 @@ class FairQueue:
             turn.set_exception(TooManyRequestsError())
 
     def _start_next(self) -> None:
-        """Give the turn to the next known sender, else to the next one; one with more requests lines up again."""
+        """Give the turn to the next sender of those whose turn it is; one with more requests lines up again."""
         while self._waiting:
-            sender = next((sender for sender in self._waiting if sender.is_known), next(iter(self._waiting)))
+            due = (sender for sender in self._waiting if sender.is_known is not self._was_known)
+            sender = next(due, next(iter(self._waiting)))
+            self._was_known = sender.is_known
             turns = self._waiting.pop(sender)
             turn = turns.popleft()
             if turns:

@@ -17,6 +17,7 @@ from gunicorn.asgi.parser import InvalidChunkSize
 from gunicorn.asgi.protocol import ASGIProtocol
 from gunicorn.workers.gasgi import ASGIWorker
 
+from conversations.api.client_address import network_of
 from whatsai.server import stop_signals
 from whatsai.server.arrivals import Arrivals
 from whatsai.server.open_files import permit
@@ -24,7 +25,7 @@ from whatsai.server.stage import Stage
 
 CLOSE_SECONDS = 5.0  # how long a closed connection may take to transfer what is left
 YIELD_SECONDS = 0.002  # how long a process waits for another one with fewer connections to accept
-MAX_ACCEPTED = 512  # connections that are accepted at once
+MAX_ACCEPTED = 64  # connections that are accepted at once
 MAX_OPENED = 8  # connections that are set up at once, which takes a few milliseconds
 EVENNESS = 8  # one in so many connections may be more than another process has
 LINGER_SECONDS = 1.0  # how long a process that stops still takes requests on its open connections
@@ -317,7 +318,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no type hints
         """Accept one connection, and further ones while no other process has fewer."""
         for _ in range(MAX_ACCEPTED):
             accepted, address = listener.accept()
-            self._arrivals.add(address[0] if isinstance(address, tuple) else "", accepted)
+            self._arrivals.add(network_of(address[0]) if isinstance(address, tuple) else "", accepted)
             self._has_arrivals.set()
             self.counts.set(self.age, self._count)
             if self.counts.is_more_than_another(self._count):
@@ -337,9 +338,14 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no type hints
             connecting = self.loop.connect_accepted_socket(partial(Connection, self), self._arrivals.take())
             opening = self.loop.create_task(connecting)
             self._opening.add(opening)
-            opening.add_done_callback(self._opening.discard)
+            opening.add_done_callback(self._opened)
         if self._opening:
             await asyncio.wait(self._opening)
+
+    def _opened(self, opening: "asyncio.Task[Any]") -> None:
+        self._opening.discard(opening)
+        if not opening.cancelled() and (error := opening.exception()):
+            self.log.warning("Connection NOT OPENED: %s", error)
 
     async def _wait_readable(self, listener: socket.socket) -> None:
         readable = asyncio.Event()

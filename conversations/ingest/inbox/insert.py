@@ -81,6 +81,8 @@ def replace_payload(pk: int, text: str) -> None:
     is_large = len(text) > LARGE
     with sqlite_lock.serialized_writes(), _unchecked(is_large=is_large), _cursor(is_large=is_large) as cursor:
         cursor.execute(sql, [text, len(text), pk])
+    if is_large and not connection.in_atomic_block:
+        connection.close()  # it keeps the memory for the values of its last statements
 
 
 def _is_large(rows: Sequence[Row]) -> bool:

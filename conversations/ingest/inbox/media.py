@@ -70,7 +70,7 @@ class _MediaFound(Exception):
 
 
 class _Search(MediaFiles):
-    """Stands for files, but writes none."""
+    """Raises `_MediaFound` instead of writing a file."""
 
     def save(self, content: bytes) -> dict[str, str]:  # noqa: ARG002 - as in the base class
         """Tell that there is content to write."""

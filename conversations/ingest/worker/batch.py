@@ -58,7 +58,9 @@ class ParsedItem:
 
 
 def apply_due(instance_id: int, options: Options, *, ignore_schedule: bool = False) -> int:
-    """Apply an instance's due events. Return the number of events, which is 0 if another worker holds the lease.
+    """Apply an instance's due events. Return the number of events.
+
+    It is 0 if another worker holds the lease, and if only media of an event were written.
 
     Args:
         instance_id: the instance's primary key.
@@ -94,19 +96,32 @@ def apply_due(instance_id: int, options: Options, *, ignore_schedule: bool = Fal
 
 def _write_media(instance: Instance, event: WebhookEvent, options: Options) -> None:
     """Write media that are left in an event, in the time of one step, and make the instance due again."""
-    reasons: list[str] = []
-    with bound(instance=instance.name), parse.log_context(event):
-        try:
+    try:
+        with bound(instance=instance.name), parse.log_context(event):
             left_media.write(instance, event)
-        except Exception as error:
-            if is_transient_db_error(error):
-                raise
+    except Exception as error:
+        if is_transient_db_error(error):
+            raise
+        with bound(instance=instance.name), parse.log_context(event):
             log.error("Event NOT READ: %s", type(error).__name__, extra=traceback_extra(error))  # noqa: TRY400 - error texts may quote payloads
-            reasons.append(type(error).__name__)
+        _record_unwritten(instance, event, type(error).__name__, options)
+    finally:
+        with sqlite_lock.serialized_writes():
+            IngestLease.objects.filter(pk=instance.pk).update(next_at=EPOCH)
+
+
+def _record_unwritten(instance: Instance, event: WebhookEvent, reason: str, options: Options) -> None:
+    """Record that media could not be written, unless another worker has finished the event meanwhile.
+
+    Rows are locked in the order of `apply_due`.
+    """
     with sqlite_lock.serialized_writes(), transaction.atomic():
-        for reason in reasons:
-            metrics.add_to_totals({(instance.pk, _record_failure(event, reason, options)): 1})
-        IngestLease.objects.filter(pk=instance.pk).update(next_at=EPOCH)
+        IngestLease.objects.select_for_update().filter(pk=instance.pk).first()
+        Instance.objects.lock(instance.pk)
+        stored = WebhookEvent.objects.filter(pk=event.pk, outcome=Outcome.STORED).select_for_update()
+        current = stored.only(*_EVENT_FIELDS).first()
+        if current is not None:
+            metrics.add_to_totals({(instance.pk, _record_failure(current, reason, options)): 1})
 
 
 def _observe_lag(events: Iterable[WebhookEvent]) -> None:
@@ -145,7 +160,7 @@ def apply_events(
 def _parse(instance: Instance, event: WebhookEvent, own: OwnAddresses) -> ParsedItem:
     """Parse an event, and free its payload, because SQLite needs memory for the whole row when it saves the outcome."""
     item = ParsedItem(event, parse.parse(instance, event, own))
-    # `collapse` reads the payloads of the former, and `left_media` those of the latter.
+    # `collapse` reads the payloads of rate-limited events; `left_media` reads those of stored ones.
     if event.name not in RATE_LIMITED and item.parsed.outcome is not Outcome.STORED:
         del event.payload
     return item

@@ -97,6 +97,7 @@ def test_one_request_for_the_files_of_each_of_few_owners_waits_for_a_place(
     server: RemoteServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One sender held all threads, so that texts of all others waited for 20 s, and their media were refused."""
+    monkeypatch.setattr(remote_server, "HESITATION_SECONDS", 0.0)
     monkeypatch.setattr(remote_server, "PLACE_SECONDS", 60.0)
     answers: list[str] = []
 
@@ -120,3 +121,20 @@ def test_one_request_for_the_files_of_each_of_few_owners_waits_for_a_place(
     for thread in threads:
         thread.join()
     assert sorted(answers) == ["1", "2"]
+
+
+def test_a_server_that_answers_refuses_no_album(server: RemoteServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of eight photos of one instance at once, three were refused although each took 30 ms."""
+    monkeypatch.setattr(remote_server, "HESITATION_SECONDS", 60.0)
+    monkeypatch.setattr(remote_server, "PLACE_SECONDS", 60.0)
+    answers: list[str] = []
+    with ExitStack() as waiting:
+        for _ in range(MAX_WAITING):
+            waiting.enter_context(server.asking())
+        threads = [threading.Thread(target=lambda: answers.append(ask(server))) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: server.queued == 1)
+    for thread in threads:
+        thread.join()
+    assert answers == ["answered"] * 4

@@ -49,6 +49,13 @@ def test_an_address_that_comes_later_waits_for_one_turn(connections: Connections
     assert take_all(arrivals, connections) == "a2 b1 a3"
 
 
+def test_of_as_many_from_each_address_the_latest_is_closed(connections: Connections) -> None:
+    arrivals = Arrivals(2)
+    for name in ("a", "b", "c"):
+        arrivals.add(name, connections[name])
+    assert take_all(arrivals, connections) == "a b"
+
+
 def test_of_too_many_the_address_with_most_loses_its_oldest(connections: Connections) -> None:
     arrivals = Arrivals(3)
     for name in ("a1", "a2", "a3", "b1", "a4"):

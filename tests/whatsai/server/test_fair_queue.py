@@ -54,6 +54,18 @@ def test_senders_take_turns_and_known_ones_go_first() -> None:
     assert asyncio.run(run()) == ["browser", "flood", "other", "third", "flood", "other", "flood"]
 
 
+def test_a_known_sender_with_many_requests_leaves_every_other_turn_to_others() -> None:
+    async def run() -> list[str]:
+        queue = Queue(10)
+        first = await queue.start()
+        waiting = await queue.add(KNOWN, KNOWN, KNOWN, OTHER, THIRD)
+        queue.release.set()
+        await asyncio.gather(first, *waiting)
+        return queue.turns
+
+    assert asyncio.run(run()) == ["browser", "other", "browser", "third", "browser"]
+
+
 @pytest.mark.parametrize(
     ("waiting", "new", "refused"),
     [
@@ -62,8 +74,9 @@ def test_senders_take_turns_and_known_ones_go_first() -> None:
         ([FLOOD, OTHER, FLOOD], OTHER, 3),
         ([FLOOD, OTHER, FLOOD], THIRD, 2),
         ([FLOOD, OTHER, THIRD], KNOWN, 2),
-        ([FLOOD, KNOWN, KNOWN], OTHER, 3),
-        ([KNOWN, KNOWN, KNOWN], OTHER, 3),
+        ([FLOOD, KNOWN, OTHER], THIRD, 3),
+        ([FLOOD, KNOWN, KNOWN], OTHER, 2),
+        ([KNOWN, KNOWN, KNOWN], OTHER, 2),
     ],
 )
 def test_the_sender_with_the_most_requests_loses_its_latest_one(

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 from django.core.files.storage import default_storage
-from django.db import connection
+from django.db import InterfaceError, connection
 from django.utils import timezone
 
 from conversations.evolution.content import parse_content
@@ -20,9 +20,10 @@ from conversations.ingest.inbox import media
 from conversations.ingest.inbox.media import MAX_THUMBNAIL_BYTES, extract_media
 from conversations.ingest.inbox.store import store_body
 from conversations.ingest.worker import large_payloads, left_media
+from conversations.ingest.worker.batch import apply_due
 from conversations.ingest.worker.worker import Worker
 from conversations.media.storage import MediaStorage
-from conversations.models import Instance, WebhookEvent
+from conversations.models import EPOCH, IngestLease, Instance, WebhookEvent
 from tests.conversations.ingest.bodies import envelope
 from tests.conversations.ingest.inboxes import NO_DELAY
 from tests.conversations.ingest.receive import receive
@@ -300,3 +301,31 @@ def test_media_that_a_worker_cannot_write_are_written_later(instance: Instance, 
     worker.round()  # writes the files
     worker.round()
     assert instance.messages.filter(media__has_key="file").count() == COUNT
+
+
+def test_media_that_cannot_be_written_leave_the_outcome_of_another_worker(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def finish_and_fail(*_: Any) -> bool:
+        WebhookEvent.objects.update(outcome="applied")
+        raise OSError("no space")
+
+    store_body(instance, an_import(COUNT))
+    monkeypatch.setattr(MediaStorage, "touch", finish_and_fail)
+    for _ in range(2):
+        apply_due(instance.pk, NO_DELAY, ignore_schedule=True)
+    assert set(instance.events.values_list("outcome", "attempts")) == {("applied", 0)}
+
+
+def test_an_unavailable_database_leaves_no_lease_while_media_are_written(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> bool:
+        raise InterfaceError("connection closed")
+
+    store_body(instance, an_import(COUNT))
+    apply_due(instance.pk, NO_DELAY, ignore_schedule=True)
+    monkeypatch.setattr(MediaStorage, "touch", fail)
+    with pytest.raises(InterfaceError):
+        apply_due(instance.pk, NO_DELAY, ignore_schedule=True)
+    assert IngestLease.objects.get(pk=instance.pk).next_at == EPOCH
