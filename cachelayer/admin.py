@@ -1,8 +1,8 @@
 """The admin pages of the cache: counters and the state of the store, one entry, and the question before clearing.
 
 The page takes the place of the change list of the model `CounterTotal`. Users who may view `CounterTotal` see the page;
-users who may change `CounterTotal` can clear cache entries. Superusers alone can name a key: whether an entry exists,
-and since when, would tell others of rows that they may not see.
+users who may change `CounterTotal` can clear cache entries. Only superusers can name a key, because the existence and
+the age of an entry reveal that a row exists, which other users may have no access to.
 """
 
 import json

@@ -92,7 +92,7 @@ def parse(data: bytes, count: int) -> tuple[list[Any], int]:
 
     Raises:
         Incomplete: the data end before the last reply.
-        MisplacedReply: the data contain something that is no reply.
+        MisplacedReply: the data contain bytes that are not a reply.
         ValueTooLarge: the data contain the beginning of a value that no process stores.
     """
     try:

@@ -40,7 +40,8 @@ def parse_call(raw: object, envelope: Envelope) -> Iterator[Fact]:
     yield from identities
     if event.get("isGroup") is True and chat.kind is not AddressKind.GROUP:
         yield MessageUpdate(key_id, "call", STAGES.index(stage), {"stage": stage}, from_me=INBOUND)
-        if event.get("isVideo") is True:  # an update of its own, which no later stage replaces while it waits
+        if event.get("isVideo") is True:
+            # An update with a subject of its own, because a waiting update replaces others with the same subject.
             yield MessageUpdate(key_id, "call", 0, {"is_video": True}, from_me=INBOUND, subject="video")
         return
     details = {"stage": stage, "is_video": event.get("isVideo") is True}

@@ -114,28 +114,24 @@ class TooDeepError(ValueError):
     """Raised for JSON with too many levels."""
 
 
-class TooManyItemsError(ValueError):
-    """Raised for a large array or object that no message of WhatsApp contains.
+class LimitExceededError(ValueError):
+    """Raised for values beyond a limit.
 
     Attributes:
-        limit: the number of items that it may have.
-    """
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"more than {limit} items")
-        self.limit = limit
-
-
-class TooMuchMemoryError(ValueError):
-    """Raised for values that need many times the memory of their bytes.
-
-    Attributes:
-        limit: the number of bytes that they may take.
+        limit: the largest permitted number.
     """
 
     def __init__(self, limit: float) -> None:
-        super().__init__(f"more than {limit} bytes of memory")
+        super().__init__(f"more than {limit}")
         self.limit = limit
+
+
+class TooManyItemsError(LimitExceededError):
+    """Raised for a large array or object with more items than any in WhatsApp's messages."""
+
+
+class TooMuchMemoryError(LimitExceededError):
+    """Raised for values that need more bytes of memory than a body of their size may take."""
 
 
 def memory_limit(size: int) -> int:

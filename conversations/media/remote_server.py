@@ -22,7 +22,7 @@ BUSY = "the media server is too slow: too many requests wait for it"
 
 
 class RemoteServer:
-    """What this process knows of the other server.
+    """Counts the requests of this process to the other server, and remembers whether the server answers.
 
     Args:
         clock: returns the time in seconds.
@@ -51,17 +51,14 @@ class RemoteServer:
             raise OSError(BUSY)
         request = object()
         self._since[request] = self._clock()
+        asked_again_at: float | None = None  # any other error is an answer of the server
         try:
             yield
         except ConnectionError:
-            self._asked_again_at = self._clock() + AWAY_SECONDS
+            asked_again_at = self._clock() + AWAY_SECONDS
             raise
-        except Exception:
-            self._asked_again_at = None  # it has answered, with an error
-            raise
-        else:
-            self._asked_again_at = None
         finally:
+            self._asked_again_at = asked_again_at
             del self._since[request]
             self._places.release()
 

@@ -67,7 +67,7 @@ async def _exchange(url: str, headers: Mapping[str, str], body: bytes) -> Outcom
             return _outcome(await _read_head(connection, reader))
         except h11.RemoteProtocolError:
             if sock.error is not None:
-                raise sock.error from None  # there is no answer, and this is why
+                raise sock.error from None  # the reason why the receiver has not answered
             raise
         finally:
             sending.cancel()
