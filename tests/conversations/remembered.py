@@ -11,4 +11,4 @@ def remember_minutes_ago(minutes: int, **values: int) -> None:
     for name, value in values.items():
         setattr(latest, name, getattr(latest, name) - value)
     latest.minute -= minutes
-    latest.save(force_insert=True)
+    latest.save()  # inserts a row, or replaces that of a minute which has ended since the last call
