@@ -4,8 +4,8 @@ The clock of each field is stored in `models.StateClock`, so that an event that 
 of the contact or conversation.
 """
 
+from bisect import insort
 from collections.abc import Iterable, Mapping
-from heapq import nsmallest
 from typing import Any
 
 from django.db import connection
@@ -58,7 +58,7 @@ class LatestState:
         self._rows = {name: known.get(name) or StateClock(instance=instance, subject=name) for name in names}
         self._new = names - known.keys()
         self._changed: dict[str, StateClock] = {}
-        self._with_own_labels: set[StatefulRow] = set()  # rows whose dict of labels nothing else refers to
+        self._label_ids: dict[StatefulRow, list[str]] = {}  # sorted, of rows whose labels nothing else refers to
 
     def apply(self, row: StatefulRow, values: Values, clock: str, changes: UnitOfWork) -> set[str]:
         """Set the new values that are newer than the row's current values; return the names of the changed fields."""
@@ -66,41 +66,43 @@ class LatestState:
         clocks = self._rows[subject].clocks
         changed: set[str] = set()
         for name, value in newer_values(row, clocks, values, clock).items():
-            if name.startswith(LABEL) and not self._has_room(row, name.removeprefix(LABEL), changes):
+            label = name.removeprefix(LABEL) if name.startswith(LABEL) else None
+            if label is not None and not self._has_room(row, label):
                 continue
             if clock != clocks.get(name, ""):
                 clocks[name] = clock
                 self._changed[subject] = self._rows[subject]
             if value == _get(row, name):
                 continue
-            if name.startswith(LABEL):
-                self._set_label(row, name.removeprefix(LABEL), value)
+            if label is not None:
+                self._set_label(row, label, value, clocks)
                 changes.mark(row, {"labels"})
                 changed.add("labels")
             else:
                 changed |= changes.set(row, **{_column(row, name): value})
         return changed
 
-    def _set_label(self, row: Any, label: str, value: Any) -> None:
-        """Set a label of a row, whose labels are copied only once, because a batch may change thousands of them."""
-        if row not in self._with_own_labels:
-            row.labels = dict(row.labels)
-            self._with_own_labels.add(row)
-        row.labels[label] = value
+    def _has_room(self, row: Any, label: str) -> bool:
+        """Return whether a row keeps a label, for which it may have to forget another."""
+        return label in row.labels or len(row.labels) < MAX_KEPT_LABELS or label < self._own_labels(row)[-1]
 
-    def _has_room(self, row: StatefulRow, label: str, changes: UnitOfWork) -> bool:
-        """Return whether a row keeps a label, for which it may have to forget others."""
-        labels: dict[str, Any] = getattr(row, "labels", {})
-        if label in labels or len(labels) < MAX_KEPT_LABELS:
-            return True
-        if label > max(labels):
-            return False
-        kept = {one: labels[one] for one in nsmallest(MAX_KEPT_LABELS, {*labels, label}) if one != label}
-        clocks = self._rows[subject_for(row)].clocks
-        for forgotten in labels.keys() - kept.keys():
+    def _set_label(self, row: Any, label: str, value: Any, clocks: dict[str, str]) -> None:
+        """Set a label of a row, and forget the last of its labels if there are too many."""
+        ids = self._own_labels(row)
+        if label not in row.labels:
+            insort(ids, label)
+        row.labels[label] = value
+        for forgotten in ids[MAX_KEPT_LABELS:]:
+            del row.labels[forgotten]
             clocks.pop(f"{LABEL}{forgotten}", None)
-        changes.set(row, labels=kept)
-        return True
+        del ids[MAX_KEPT_LABELS:]
+
+    def _own_labels(self, row: Any) -> list[str]:
+        """Return the sorted ids of a row's labels, which are copied only once: a batch may change thousands of them."""
+        if row not in self._label_ids:
+            row.labels = dict(row.labels)
+            self._label_ids[row] = sorted(row.labels)
+        return self._label_ids[row]
 
     def merge(self, row: StatefulRow, other: StatefulRow, names: Iterable[str], changes: UnitOfWork) -> None:
         """Copy values and labels of `other` that are newer than those of `row` to `row`; delete clocks of `other`."""

@@ -117,6 +117,18 @@ def test_thousands_of_labels_of_a_batch_are_copied_once(instance: Instance) -> N
 
 
 @pytest.mark.django_db
+def test_labels_that_displace_others_are_not_copied_or_sorted_again(instance: Instance) -> None:
+    labels = {f"{number:04}": True for number in range(1000, 1000 + MAX_KEPT_LABELS)}
+    group = Conversation.objects.create(instance=instance, kind="group", jid="7@g.us", labels=labels)
+    states, changes = LatestState(instance, [subject_for(group)]), UnitOfWork()
+    states.apply(group, {"label:0999": True}, "1", changes)
+    copied = group.labels
+    states.apply(group, {"label:0998": True}, "1", changes)
+    assert group.labels is copied
+    assert sorted(group.labels) == sorted({"0998", "0999", *labels})[:MAX_KEPT_LABELS]
+
+
+@pytest.mark.django_db
 def test_the_labels_of_a_row_are_bounded_in_any_order(instance: Instance) -> None:
     names = [f"label:{number:03}" for number in range(MAX_KEPT_LABELS + 5)]
     for jid, order in {"7@g.us": names, "8@g.us": names[::-1]}.items():
