@@ -15,7 +15,8 @@ import pytest
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
-from whatsai.server.worker import READ_BYTES, Connection, Worker
+from whatsai.server.connection import READ_BYTES, Connection
+from whatsai.server.worker import Worker
 
 ROUNDS = 100  # of the event loop, without a step of the application: it waits for its client
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
