@@ -86,7 +86,7 @@ def replace_payload(pk: int, text: str) -> None:
 
 
 def _is_large(rows: Sequence[Row]) -> bool:
-    return any(row[-1] > LARGE for row in rows)
+    return sum(row[-1] for row in rows) > LARGE
 
 
 @contextmanager
