@@ -23,12 +23,11 @@ def limit_runs(text: str) -> str:
     return _MAYBE_RUN.sub(_divide, text)
 
 
-def _divide(run: re.Match[str]) -> str:
-    parts, length = [], 0
-    for character in run[0]:
+def _divide(match: re.Match[str]) -> str:
+    run, parts, start, length = match[0], [], 0, 0
+    for index, character in enumerate(run):
         length = length + 1 if combining(normalize("NFKD", character)[0]) else 0
         if length > MAX_RUN:
-            parts.append(DIVIDER)
-            length = 1
-        parts.append(character)
-    return "".join(parts)
+            parts.append(run[start:index])
+            start, length = index, 1
+    return DIVIDER.join([*parts, run[start:]])

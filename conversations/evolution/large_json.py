@@ -41,9 +41,6 @@ _TEXT_PART = re.compile(r'(?:[^"\\]++|\\u[0-9a-fA-F]{4}|\\[^u])*+', re.DOTALL)
 _ESCAPE_LENGTH = 6  # characters of the longest escape
 _ENCODED = re.compile(r"[\w+/=:;,. \r\n-]*", re.ASCII)  # base64, or a data URL of base64
 _ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
-_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
-# The first bytes of characters that UTF-8 writes with two to three, and with four bytes; and the bytes that follow.
-_SHORT, _LONG, _FOLLOWING = bytes(range(0xC0, 0xF0)), bytes(range(0xF0, 0x100)), bytes(range(0x80, 0xC0))
 
 
 class LargeList:
@@ -364,17 +361,15 @@ def _join_halves(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
-def encode(value: Any) -> str:
-    """Return JSON with sorted names, in the form that takes less memory: with escapes in ASCII, or without escapes.
-
-    The large values in `value` are emptied.
+def encode(value: Any) -> bytearray:
+    """Return JSON in UTF-8 with sorted names. The large values in `value` are emptied.
 
     Raises:
         Exception: an error of a change of a `LargeList`.
     """
     encoded = bytearray()
     _encode(value, encoded)
-    return to_text(encoded)
+    return encoded
 
 
 def _encode(value: Any, encoded: bytearray) -> None:
@@ -410,32 +405,3 @@ def _is_number(value: object) -> bool:
 
 def _dump(value: object) -> bytes:
     return _ENCODER.encode(value).encode()
-
-
-def to_text(raw: bytearray) -> str:
-    """Return JSON in UTF-8 as text, and empty `raw`.
-
-    Escapes mean the same in JSON. They are used where they take less memory than the two or four bytes that Python
-    stores for each character otherwise.
-    """
-    following, long, short = (_count(raw, chars) for chars in (_FOLLOWING, _LONG, _SHORT))
-    chars = len(raw) - following
-    if chars * (4 if long else 2 if short else 1) <= chars + 11 * long + 5 * short:
-        text = raw.decode()
-        raw.clear()
-        return text
-    utf8, parts = codecs.getincrementaldecoder("utf-8")(), []
-    while raw:
-        parts.append(_NOT_ASCII.sub(_escape, utf8.decode(raw[:STEP], final=len(raw) <= STEP)))
-        del raw[:STEP]
-    return "".join(parts)
-
-
-def _count(raw: bytearray, searched: bytes) -> int:
-    """Return how many bytes of `raw` are among those that are searched."""
-    steps = (raw[start : start + STEP] for start in range(0, len(raw), STEP))
-    return sum(len(step) - len(step.translate(None, searched)) for step in steps)
-
-
-def _escape(match: re.Match[str]) -> str:
-    return json.dumps(match[0])[1:-1]

@@ -44,7 +44,7 @@ class WebhookEvent(models.Model):
     )
     part = models.PositiveIntegerField(default=1, help_text="number of this part of a long import")
     parts = models.PositiveIntegerField(default=1, help_text="number of parts of the import")
-    size = models.PositiveIntegerField(default=0, help_text="length of the body in characters")
+    size = models.PositiveIntegerField(default=0, help_text="length of the body in bytes")
     request_id = models.CharField(max_length=64, blank=True, default="", help_text="the request's id in the logs")
 
     class Meta:

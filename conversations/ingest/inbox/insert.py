@@ -3,25 +3,31 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 import psycopg
 from django.db import InterfaceError, OperationalError, connection
 from django.db.backends.utils import CursorWrapper
+from psycopg.adapt import Dumper
 
 from conversations.ingest import sqlite_lock
 from conversations.ingest.inbox.group_commit import GroupCommit
 from conversations.models import WebhookEvent
 from logs.fork import after_fork
 
-GROUP_COMMIT_LIMIT = 65_536  # characters; a larger webhook body is inserted alone and delays no other request
-LARGE = 1_000_000  # characters; larger payloads are inserted with less memory, and less convenience
-Row = tuple[Any, ...]  # column values in the order of _COLUMNS: two for the unique key first, the size last
+GROUP_COMMIT_LIMIT = 65_536  # bytes; a larger webhook body is inserted alone and delays no other request
+LARGE = 1_000_000  # bytes; more, or payloads in bytes, are inserted with less memory, and less convenience
+# Column values in the order of _COLUMNS: two for the unique key first, the size last. A payload is JSON: text, or a
+# bytearray of UTF-8.
+Row = tuple[Any, ...]
 
 _COLUMNS = (
     "instance_id", "digest", "request_id", "name", "payload", "received_at", "due_at", "is_history", "part", "parts",
     "size",
 )  # fmt: skip
+_PAYLOAD_OF = itemgetter(_COLUMNS.index("payload"))
+_PAYLOAD = {"postgresql": "%s::jsonb", "sqlite": "CAST(%s AS TEXT)"}  # placeholders of text, and of bytes
 _INSERT = """
 INSERT INTO {table} ({columns}, outcome, reason, attempts) VALUES {rows}
 ON CONFLICT (instance_id, digest) DO {action}
@@ -65,28 +71,27 @@ def write_rows(rows: Sequence[Row]) -> None:
                 raise
             connection.close()
             _insert(rows)
-    if _is_large(rows) and not connection.in_atomic_block:
+    if _is_large(*map(_PAYLOAD_OF, rows)) and not connection.in_atomic_block:
         connection.close()  # it keeps the memory for the values of its last statements
 
 
-def replace_payload(pk: int, text: str) -> None:
+def replace_payload(pk: int, payload: str | bytearray) -> None:
     """Replace the payload of a stored event that is not applied yet.
 
     Raises:
         DatabaseError, InterfaceError: the database rejects the statement.
     """
     table = WebhookEvent._meta.db_table  # noqa: SLF001 - Django documents _meta
-    value = "%s::jsonb" if connection.vendor == "postgresql" else "%s"
-    sql = f"UPDATE {table} SET payload = {value}, size = %s WHERE id = %s AND outcome = 'stored'"  # noqa: S608 - names
-    is_large = len(text) > LARGE
+    sql = f"UPDATE {table} SET payload = {_PAYLOAD[connection.vendor]}, size = %s WHERE id = %s AND outcome = 'stored'"  # noqa: S608 - names
+    is_large = _is_large(payload)
     with sqlite_lock.serialized_writes(), _unchecked(is_large=is_large), _cursor(is_large=is_large) as cursor:
-        cursor.execute(sql, [text, len(text), pk])
+        cursor.execute(sql, [payload, len(payload), pk])
     if is_large and not connection.in_atomic_block:
         connection.close()  # it keeps the memory for the values of its last statements
 
 
-def _is_large(rows: Sequence[Row]) -> bool:
-    return sum(row[-1] for row in rows) > LARGE
+def _is_large(*payloads: str | bytearray) -> bool:
+    return any(isinstance(payload, bytearray) for payload in payloads) or sum(map(len, payloads)) > LARGE
 
 
 @contextmanager
@@ -129,7 +134,7 @@ def _insert(rows: Sequence[Row]) -> None:
 
 def _execute(rows: Sequence[Row], action: str) -> int:
     """Insert rows with an ON CONFLICT action; return the number of rows that were written."""
-    is_large = _is_large(rows)
+    is_large = _is_large(*map(_PAYLOAD_OF, rows))
     with _unchecked(is_large=is_large), _cursor(is_large=is_large) as cursor:
         cursor.execute(_statement(connection.vendor, len(rows), action), [value for row in rows for value in row])
         return int(cursor.rowcount)
@@ -143,14 +148,22 @@ def _cursor(*, is_large: bool) -> CursorWrapper:
     if connection.vendor != "postgresql" or not is_large:
         return connection.cursor()
     connection.ensure_connection()
-    return CursorWrapper(psycopg.Cursor(connection.connection), connection)
+    cursor = psycopg.Cursor(connection.connection)
+    cursor.adapters.register_dumper(bytearray, _EncodedJson)
+    return CursorWrapper(cursor, connection)
+
+
+class _EncodedJson(Dumper):
+    """Sends a payload in UTF-8 without copying it; psycopg would send a bytearray as the type `bytea`."""
+
+    def dump(self, obj: bytearray) -> bytearray:
+        return obj
 
 
 @cache
 def _statement(vendor: str, count: int, action: str) -> str:
     table = WebhookEvent._meta.db_table  # noqa: SLF001 - Django documents _meta
-    placeholders = {"payload": "%s::jsonb"} if vendor == "postgresql" else {}
-    row = ", ".join(placeholders.get(column, "%s") for column in _COLUMNS)
+    row = ", ".join(_PAYLOAD[vendor] if column == "payload" else "%s" for column in _COLUMNS)
     rows = ", ".join([f"({row}, 'stored', '', 0)"] * count)
     return _INSERT.format(table=table, columns=", ".join(_COLUMNS), rows=rows, action=action.format(table=table))
 

@@ -22,8 +22,6 @@ from conversations.ingest.inbox.media import extract_media
 from conversations.models import Instance
 from logs.binding import current
 
-LARGE = 1_000_000  # characters
-
 
 def event_name(body: object, suffix: str = "") -> str:
     """Return an event's normalised name, from the webhook body or else from the URL; "" if neither contains a name."""
@@ -57,10 +55,10 @@ def store_body(instance: Instance, body: object, *, suffix: str = "") -> list[st
     request_id = current().get("request_id", "")
     rows: list[insert.Row] = []
     for part in range(1, count + 1):
-        text = dump(parts.pop(0))
+        encoded = dump(parts.pop(0))
         # The digest covers the part's number, because two parts of one import may have equal contents.
-        digest = _digest(suffix if count == 1 else f"{suffix} {part}/{count}", text)
-        event = request_id, name, text, *times, name in event_policy.HISTORY, part, count, len(text)
+        digest = _digest(suffix if count == 1 else f"{suffix} {part}/{count}", encoded)
+        event = request_id, name, encoded, *times, name in event_policy.HISTORY, part, count, len(encoded)
         rows.append((instance.pk, digest, *event))
     if isinstance(payload, dict | list):
         payload.clear()
@@ -68,18 +66,17 @@ def store_body(instance: Instance, body: object, *, suffix: str = "") -> list[st
     return [digest for _, digest, *_ in rows]
 
 
-def _digest(salt: str, text: str) -> str:
+def _digest(salt: str, encoded: str | bytearray) -> str:
     digest = hashlib.sha256(f"{salt}\n".encode())
-    for start in range(0, len(text), LARGE):
-        digest.update(text[start : start + LARGE].encode())
+    digest.update(encoded.encode() if isinstance(encoded, str) else encoded)
     return digest.hexdigest()
 
 
-def dump_of(payload: object) -> Callable[[Any], str]:
-    """Return the function that writes a payload, or a part of it, as JSON; a large one is emptied by it."""
+def dump_of(payload: object) -> Callable[[Any], str | bytearray]:
+    """Return the function that writes a payload, or a part of it, as JSON; a large one as bytes, and it is emptied."""
     return large_json.encode if isinstance(payload, large_json.LargeDict) else _dump
 
 
 def _dump(payload: object) -> str:
-    """Return a payload as JSON in ASCII, because one emoji would quadruple the memory of a whole text."""
+    """Return a payload as JSON in ASCII, because Python would store a text with an emoji with four bytes a character."""
     return json.dumps(payload, sort_keys=True)

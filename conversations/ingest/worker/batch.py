@@ -36,7 +36,7 @@ from conversations.models import EPOCH, IngestLease, Instance, Message, WebhookE
 from logs.binding import bound
 from logs.contexts import Context
 
-MAX_BATCH_CHARS = 2_000_000  # maximum JSON characters in a batch, because facts take up to 16 times as much memory
+MAX_BATCH_BYTES = 2_000_000  # maximum bytes of JSON in a batch, because facts take up to 16 times as much memory
 MAX_REASON_CHARS = 255
 MEDIA_LEASE = dt.timedelta(seconds=30)  # for which a worker may write media before others do it again
 COUNTED_AGE = dt.timedelta(days=1)  # older messages are history, which an import would count at once
@@ -197,10 +197,10 @@ def find_due_events(instance: Instance, options: Options, *, ignore_schedule: bo
 
 
 def _limit_size(events: QuerySet[WebhookEvent]) -> dict[int, int]:
-    """Return the primary keys and the sizes of as many events as fit into `MAX_BATCH_CHARS`, but at least one."""
+    """Return the primary keys and the sizes of as many events as fit into `MAX_BATCH_BYTES`, but at least one."""
     sizes: dict[int, int] = {}
     for pk, size in events.values_list("pk", "size"):
-        if sizes and sum(sizes.values()) + size > MAX_BATCH_CHARS:
+        if sizes and sum(sizes.values()) + size > MAX_BATCH_BYTES:
             break
         sizes[pk] = size
     return sizes

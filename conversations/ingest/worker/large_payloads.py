@@ -15,7 +15,7 @@ from django.db.backends.utils import CursorWrapper
 from conversations.evolution import large_json
 from conversations.models import WebhookEvent
 
-LARGE = 1_000_000  # characters of a payload
+LARGE = 1_000_000  # bytes of a payload
 # As bytes, because Python would store a text with an emoji with four bytes for each character.
 _SELECT = {
     "postgresql": "SELECT convert_to(payload::text, 'UTF8') FROM {table} WHERE id = %s",
@@ -27,7 +27,7 @@ def load_events(sizes: Mapping[int, int], fields: tuple[str, ...]) -> list[Webho
     """Return events with the given fields and their payloads, in the order of their primary keys.
 
     Args:
-        sizes: the primary keys of the events, each with the length of its payload in characters.
+        sizes: the primary keys of the events, each with the length of its payload in bytes.
         fields: the names of fields to load.
     """
     small = {pk for pk, size in sizes.items() if size <= LARGE}

@@ -1,5 +1,7 @@
 """Runs of combining marks are divided, and all other texts stay as they are."""
 
+import sys
+import tracemalloc
 from unicodedata import combining, normalize
 
 import pytest
@@ -58,3 +60,13 @@ def test_only_dividers_are_added(text: str) -> None:
 )
 def test_ordinary_texts_stay_as_they_are(text: str) -> None:
     assert limit_runs(text * 40) == text * 40
+
+
+def test_a_long_run_takes_little_memory() -> None:
+    text = ("😀" * 999 + ACUTE) * 100
+    tracemalloc.start()
+    try:
+        limit_runs(text)
+        assert tracemalloc.get_traced_memory()[1] < 4 * sys.getsizeof(text)
+    finally:
+        tracemalloc.stop()

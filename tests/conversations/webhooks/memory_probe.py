@@ -73,6 +73,8 @@ KINDS: dict[str, Parts] = {
         b'"#":"' + b"x " * 499_000 + rb'\ud83d\ude00",',
         b'"a":0}}}',
     ),
+    "messages of letters and emojis": (b"[", b'{"message":{"conversation":"%b"}},' % ("xxx😀".encode() * 140), b"0]"),
+    "short records": (b"[", b'{"a":"%b","b":{"c":[1]}},' % (b"x" * 70 + "ж".encode()), b"0]"),
     "letters": (b'"', "aя".encode(), b'"'),
     "escapes": (b'"', rb"\u00e9", b'"'),
     "quotes": (b'"', rb"\"", b'"'),

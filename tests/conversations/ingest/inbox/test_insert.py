@@ -66,17 +66,34 @@ def test_inserting_repeated_events_does_not_deadlock_with_the_worker_that_applie
     assert set(WebhookEvent.objects.values_list("digest", "outcome")) == {("a", "ignored"), ("b", "applied")}
 
 
-def test_a_large_payload_is_in_memory_twice_at_most(instance: Instance) -> None:
-    text = json.dumps("é" * 200_000)
-    rows = [(*row[:4], text, *row[5:-1], len(text)) for row in build_rows(instance, "large")]
+def with_payloads(rows: list[insert.Row], payload: str | bytearray) -> list[insert.Row]:
+    return [(*row[:4], payload, *row[5:-1], len(payload)) for row in rows]
+
+
+@pytest.mark.parametrize("count", [1, 40], ids=["one", "many parts"])
+@pytest.mark.parametrize("kind", [str, bytearray])
+def test_large_payloads_are_in_memory_twice_at_most(instance: Instance, kind: type, count: int) -> None:
+    text = json.dumps("é" * (800_000 // count), ensure_ascii=kind is str)
+    payload = text if kind is str else bytearray(text.encode())
+    rows = with_payloads(build_rows(instance, *[f"{number:02}" for number in range(count)]), payload)
     insert.insert_events(rows)  # imports what it needs
+    WebhookEvent.objects.all().delete()
     tracemalloc.start()
     try:
         insert.insert_events(rows)
-        assert tracemalloc.get_traced_memory()[1] < 1.2 * len(text)
+        assert tracemalloc.get_traced_memory()[1] < 1.2 * len(payload) * count
     finally:
         tracemalloc.stop()
-    assert WebhookEvent.objects.get().payload == "é" * 200_000
+    assert [event.payload for event in WebhookEvent.objects.all()] == [json.loads(text)] * count
+
+
+def test_a_payload_in_bytes_becomes_json_like_text(instance: Instance) -> None:
+    encoded = bytearray('{"a": "é😀"}'.encode())
+    rows = build_rows(instance, "text", "bytes")
+    insert.insert_events([rows[0], *with_payloads(rows[1:], encoded)])
+    insert.replace_payload(WebhookEvent.objects.get(digest="text").pk, encoded)
+    assert [event.payload for event in WebhookEvent.objects.all()] == [{"a": "é😀"}] * 2
+    assert WebhookEvent.objects.filter(payload__a="é😀").count() == 2
 
 
 def test_a_repeated_event_becomes_due_again_only_if_it_failed_or_was_unknown(instance: Instance) -> None:

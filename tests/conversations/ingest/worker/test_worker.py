@@ -109,7 +109,7 @@ def test_a_batch_has_at_most_the_configured_number_of_events_the_longest_waiting
 def test_the_total_size_of_a_batch_is_limited_but_a_larger_single_event_is_applied(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch, "MAX_BATCH_CHARS", 3000)
+    monkeypatch.setattr(batch, "MAX_BATCH_BYTES", 3000)
     store_all(instance, *[text(f"M{n}", body="x" * 1000) for n in range(4)], text("M4", body="x" * 100_000), text("M5"))
     sizes = []
     while applied := batch.apply_due(instance.pk, NO_DELAY):
