@@ -85,7 +85,8 @@ def replace_payload(pk: int, payload: str | bytearray) -> None:
     sql = f"UPDATE {table} SET payload = {_PAYLOAD[connection.vendor]}, size = %s WHERE id = %s AND outcome = 'stored'"  # noqa: S608 - names
     is_large = _is_large(payload)
     with sqlite_lock.serialized_writes(), _unchecked(is_large=is_large), _cursor(is_large=is_large) as cursor:
-        cursor.execute(sql, [payload, len(payload), pk])
+        parameters: list[Any] = [payload, len(payload), pk]
+        cursor.execute(sql, parameters)
     if is_large and not connection.in_atomic_block:
         connection.close()  # it keeps the memory for the values of its last statements
 

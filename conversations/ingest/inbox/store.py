@@ -78,5 +78,5 @@ def dump_of(payload: object) -> Callable[[Any], str | bytearray]:
 
 
 def _dump(payload: object) -> str:
-    """Return a payload as JSON in ASCII, because Python would store a text with an emoji with four bytes a character."""
+    """Return a payload as JSON in ASCII, because one emoji would quadruple the memory of a whole text."""
     return json.dumps(payload, sort_keys=True)
