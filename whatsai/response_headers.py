@@ -28,6 +28,7 @@ def middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[
     def answer(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
         if is_api(request.path_info):
             response.headers.setdefault("Cache-Control", API_CACHE_CONTROL)
         return response

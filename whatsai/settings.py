@@ -47,7 +47,7 @@ MIDDLEWARE = [
     "conversations.monitoring.requests.middleware",
     "whatsai.response_headers.middleware",
     "whatsai.errors.middleware",
-    "corsheaders.middleware.CorsMiddleware",
+    "whatsai.cors.Middleware",
     "whatsai.health.middleware",
     "whatsai.statement_timeout.middleware",
     "whatsai.metrics_page.middleware",

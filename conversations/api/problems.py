@@ -48,12 +48,15 @@ CODES = {
     "answer_not_stored": Code(409, "The first request succeeded; its answer was secret, or access has changed since."),
     "precondition_failed": Code(412, "The row is not the one that `If-Match` names."),
     "content_too_large": Code(413, "The content is too large."),
+    "uri_too_long": Code(414, "The path and the query are too long."),
     "unsupported_media_type": Code(415, "The content is not `application/json`."),
     "range_not_satisfiable": Code(416, "The file has no such part; `Content-Range` says how long it is."),
     "unprocessable_content": Code(422, "The request is understood, but cannot be processed."),
     "idempotency_key_reused": Code(422, "The `Idempotency-Key` was used with another request."),
     "throttled": Code(429, "Too many requests; `Retry-After` says when to ask again."),
+    "headers_too_large": Code(431, "The headers are too long, or too many."),
     "server_error": Code(500, "The server failed. Its logs have the traceback under `request_id`."),
+    "not_implemented": Code(501, "The content has a transfer coding that the server does not know."),
     "unavailable": Code(503, "The database is not available or too slow now; `Retry-After` says when to ask again."),
 }
 
@@ -64,6 +67,8 @@ PHRASES = (
     *(noop("Not Acceptable"), noop("Request Timeout"), noop("Conflict"), noop("Gone"), noop("Precondition Failed")),
     *(noop("Request Entity Too Large"), noop("Unsupported Media Type"), noop("Requested Range Not Satisfiable")),
     *(noop("Unprocessable Entity"), noop("Too Many Requests"), noop("Internal Server Error")),
+    *(noop("Request-URI Too Long"), noop("URI Too Long")),
+    *(noop("Request Header Fields Too Large"), noop("Not Implemented")),
     *(
         noop("Service Unavailable"),
         noop("Content Too Large"),

@@ -29,10 +29,19 @@ def test_an_allowed_origin_may_read_answers_and_errors(client: Client, path: str
 def test_an_allowed_origin_may_ask_for_changes_with_their_headers(client: Client) -> None:
     asks = {"Origin": OURS, "Access-Control-Request-Method": "POST"}
     answer = client.options("/api/v1/conversations/1/archive/", headers=asks)
-    assert answer.status_code == 200
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert "Content-Type" not in answer
     allowed = answer["Access-Control-Allow-Headers"].split(", ")
     assert {"authorization", "if-match", "idempotency-key", "if-none-match"} <= set(allowed)
     assert {"POST", "PATCH"} <= set(answer["Access-Control-Allow-Methods"].split(", "))
+
+
+@pytest.mark.parametrize("origin", [OURS, OTHER])
+@pytest.mark.parametrize("path", ["/api/", "/api/nothing", "/api/v1/nothing/"])
+def test_a_preflight_of_an_unknown_path_is_not_found(client: Client, path: str, origin: str) -> None:
+    answer = client.options(path, headers={"Origin": origin, "Access-Control-Request-Method": "PUT"})
+    assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
+    assert answer["Cache-Control"] == "private, no-store"
 
 
 @pytest.mark.parametrize("path", [*PATHS, "/admin/login/"])

@@ -101,10 +101,8 @@ class Application:
         self._followers = Followers(ChangeFeed(), max_followers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; refuse WebSockets."""
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.close"})
-        elif scope["type"] == "http":
+        """Answer one request."""
+        if scope["type"] == "http":
             await self._answer(scope, receive, send)
 
     def stop(self) -> None:

@@ -4,11 +4,13 @@ gunicorn's `ASGIProtocol` parses HTTP. `Connection` adds a time limit before the
 parsing causes, and what the worker needs to know in order to choose the connection that it closes.
 """
 
+from http import HTTPStatus
 from typing import Any
 
 from gunicorn.asgi.parser import InvalidChunkSize
 from gunicorn.asgi.protocol import ASGIProtocol
 
+from whatsai.server.request_target import read_target
 from whatsai.server.stage import Stage
 
 CLOSE_SECONDS = 5.0  # how long a closed connection may take to transfer what is left
@@ -83,7 +85,16 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn ships no type 
 
     def _build_http_scope(self, *arguments: Any) -> dict[str, Any]:
         self.enter(Stage.UNCHECKED)
-        return {**super()._build_http_scope(*arguments), "enter_stage": self.enter, "detach": self.detach}
+        scope = {**super()._build_http_scope(*arguments), "enter_stage": self.enter, "detach": self.detach}
+        target = read_target(scope["raw_path"])
+        if target.host is not None:
+            others = [header for header in scope["headers"] if header[0] != b"host"]
+            scope |= {"raw_path": target.raw_path, "path": target.path, "headers": [(b"host", target.host), *others]}
+        return scope
+
+    def _is_websocket_upgrade(self, _request: Any) -> bool:
+        """Answer every upgrade as the request that it is without it (RFC 9110, section 7.8): no path has WebSockets."""
+        return False
 
     def _arm_keepalive_timer(self) -> None:
         """Wait for the next request, or close the connection if its client sends nothing more."""
@@ -147,11 +158,16 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn ships no type 
             self._close_transport()
             return False
 
-    def _send_error_response(self, status: int, message: str, extra_headers: Any = ()) -> None:
-        """Answer a malformed chunk of a body with 408, so that senders retry: a connection was cut off or garbled.
-
-        The message can quote the request, so the headers forbid a browser to take it for a page.
-        """
+    def _send_error_response(self, status: int, message: str, _extra_headers: Any = ()) -> None:
+        """Answer a malformed chunk of a body with 408, so that senders retry: a connection was cut off or garbled."""
         is_body = self._body_receiver is not None and not self._body_receiver._complete  # noqa: SLF001 - as above
-        headers = [*extra_headers, *self.worker.error_headers]
-        super()._send_error_response(408 if is_body and status == 400 else status, message, headers)  # noqa: PLR2004 - the statuses of HTTP
+        status = 408 if is_body and status == 400 else status  # noqa: PLR2004 - the statuses of HTTP
+        self._safe_write(self.worker.malformed(self._requested_path(status), status, message))
+
+    def _requested_path(self, status: int) -> str:
+        """Return the path of a malformed request; "" if it is malformed before its path ends."""
+        parser = self._callback_parser
+        if parser is None:
+            return ""
+        line = parser._buffer if status == HTTPStatus.REQUEST_URI_TOO_LONG else b""  # noqa: SLF001 - the parser keeps a line that is too long there only
+        return read_target(parser.path or bytes(line).partition(b" ")[2]).path

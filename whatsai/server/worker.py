@@ -63,11 +63,10 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no type hints
     def load_wsgi(self) -> None:
         """Load the WSGI application, and put the ASGI application in front of it."""
         wsgi = self.app.wsgi()
-        from whatsai.response_headers import CONTENT_SECURITY_POLICY  # noqa: PLC0415 - it needs the settings of `wsgi`
         from whatsai.server.application import Application  # noqa: PLC0415 - it needs the settings that `wsgi` loads
+        from whatsai.server.malformed import malformed  # noqa: PLC0415 - as above
 
-        csp, nosniff = ("Content-Security-Policy", CONTENT_SECURITY_POLICY), ("X-Content-Type-Options", "nosniff")
-        self.error_headers = [csp, nosniff]
+        self.malformed = malformed
 
         # The remaining connections are free for health checks, because no running request's connection is closed.
         max_requests = max(self.worker_connections * 9 // 10, 1)

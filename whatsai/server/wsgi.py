@@ -124,6 +124,7 @@ def error_response(path: str, status: int, code: str, detail: str, *headers: tup
             (b"Content-Language", str(get_language()).encode()),
             (b"Vary", b"Accept-Language"),
             (b"Content-Security-Policy", CONTENT_SECURITY_POLICY.encode()),
+            (b"X-Content-Type-Options", b"nosniff"),
             (b"Cache-Control", API_CACHE_CONTROL.encode()),
             *headers,
         ],

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from conversations.api.problems import CODES
 from tests.waiting import TIMEOUT, wait_until
 
 pytestmark = pytest.mark.once
@@ -385,6 +386,56 @@ def test_a_malformed_head_is_answered_and_is_no_page(shared: Start) -> None:
             assert response.status in (400, 501, 505), kind
             assert response.headers["Content-Security-Policy"], kind
             assert response.headers["X-Content-Type-Options"] == "nosniff", kind
+            assert response.headers["Cache-Control"] == "private, no-store", kind
+
+
+LONG = b"a" * 9000
+MALFORMED_UNDER_API = {
+    "a method in lower case": (400, b"get /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    "a long method": (400, b"A" * 30 + b" /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    "HTTP/9": (400, b"GET /api/x HTTP/9.0\r\nHost: localhost\r\n\r\n"),
+    "a space in the path": (400, b"GET /api/x y HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    "a URL as target": (400, b"get http://localhost/api/x HTTP/1.1\r\n\r\n"),
+    "two hosts": (400, b"GET /api/x HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"),
+    "a chunk": (408, b"POST /api/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n"),
+    "a long path": (414, b"GET /api/" + LONG + b" HTTP/1.1\r\n\r\n"),
+    "a long header": (431, b"GET /api/x HTTP/1.1\r\nHost: localhost\r\nA: " + LONG + b"\r\n\r\n"),
+    "a transfer coding": (501, b"POST /api/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: <b>\r\n\r\n"),
+}
+
+
+def test_a_malformed_request_is_a_problem_under_api(shared: Start) -> None:
+    server = shared()
+    for kind, (status, request_) in MALFORMED_UNDER_API.items():
+        with closing(HTTPResponse(server.send(request_))) as response:
+            response.begin()
+            assert (response.status, response.headers["Content-Type"]) == (status, "application/problem+json"), kind
+            assert response.headers["Content-Security-Policy"], kind
+            assert response.headers["Cache-Control"] == "private, no-store", kind
+            content = json.loads(response.read())
+            assert content["status"] == status, kind
+            assert content["code"] in CODES, kind
+
+
+UPGRADES = {
+    "WebSocket": "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    "WebSocket of another version": "Upgrade: websocket\r\nSec-WebSocket-Version: 12",
+    "HTTP/2": "Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA",
+}
+
+
+@pytest.mark.parametrize("kind", UPGRADES)
+def test_a_request_for_another_protocol_is_answered_as_if_it_did_not_ask(shared: Start, kind: str) -> None:
+    head = f"GET /digest HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n{UPGRADES[kind]}\r\n\r\n"
+    status, text = answer(shared().send(head.encode()))
+    assert (status, text[:2]) == (200, "0 ")
+
+
+def test_a_url_as_target_is_its_path_and_its_host(shared: Start) -> None:
+    head = b"GET http://example.com:81/environ?a=b HTTP/1.1\r\nHost: other\r\n\r\n"
+    status, text = answer(shared().send(head))
+    assert status == 200
+    assert {"PATH_INFO=/environ", "QUERY_STRING=a=b", "HTTP_HOST=example.com:81"} <= set(text.splitlines())
 
 
 def test_a_head_is_limited_as_a_whole(shared: Start) -> None:
