@@ -13,11 +13,10 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django names the class `Warning`
 from django.db import connections, router
 from django.db.models import Model
-from django.utils.module_loading import import_string
 from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as noop
 
-from cachelayer import conf
+from cachelayer import conf, pickles
 from cachelayer.conf import Options
 from cachelayer.orm import rules
 from cachelayer.orm.base import CachedModel
@@ -77,8 +76,11 @@ PROBLEMS = {
         noop("Set it to a number above 0, in MB of memory."),
     ),
     "E012": (
-        noop("CACHES[{0!r}] decodes values from Redis with pickle, so whoever can write to Redis can run code."),
-        noop("Start from cachelayer.REDIS_OPTIONS, or set SERIALIZER to django_redis.serializers.json.JSONSerializer."),
+        noop("CACHES[{0!r}] decodes values from {1} with pickle, so whoever can write there can run code."),
+        noop(
+            "On Redis, start from cachelayer.REDIS_OPTIONS, or choose a JSON serializer. A folder of files must belong "
+            "to the user of the server, and nobody else may write to it. Memcached cannot be used."
+        ),
     ),
     "W001": (
         noop(
@@ -99,7 +101,7 @@ def check(**_kwargs: Any) -> list[CheckMessage]:
     return [
         *_check_options(),
         *_check_redis_options(),
-        *_check_serializers(),
+        *_check_pickles(),
         *_check_namespaces(),
         *_check_rules(),
     ]
@@ -143,20 +145,12 @@ def _check_redis_options() -> Iterator[CheckMessage]:
             yield _message("W001", options.alias, name)
 
 
-def _check_serializers() -> Iterator[CheckMessage]:
-    """Report each cache on a Redis server, also those that `cachelayer` does not use, whose values are pickled."""
+def _check_pickles() -> Iterator[CheckMessage]:
+    """Report each cache, also those that `cachelayer` does not use, that decodes with pickle what others may write."""
     caches: Mapping[str, Mapping[str, Any]] = settings.CACHES
     for alias, config in caches.items():
-        if "redis" in config.get("BACKEND", "").lower() and _is_pickled(config.get("OPTIONS", {})):
-            yield _message("E012", alias)
-
-
-def _is_pickled(redis_options: Mapping[str, Any]) -> bool:
-    """Tell whether the options name a pickle serializer, or none: both django-redis and Django then use pickle."""
-    name = redis_options.get("SERIALIZER") or redis_options.get("serializer")
-    serializer = import_string(name) if isinstance(name, str) else name
-    bases = serializer.__mro__ if isinstance(serializer, type) else type(serializer).__mro__
-    return serializer is None or any("pickle" in f"{one.__module__}.{one.__name__}".lower() for one in bases)
+        if source := pickles.source(config):
+            yield _message("E012", alias, source)
 
 
 # --- namespaces and rules ---------------------------------------------------------------------------------------------

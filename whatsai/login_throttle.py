@@ -1,7 +1,7 @@
 """Limits the failed logins of an address, an account and a known browser, and logs failed logins at a bounded rate.
 
-Whoever has stolen a session can guess the password in the form that changes it. Its failures count for the session, so
-that the thief does not keep the owner of the account out of another one.
+The form that changes a password asks for the old one, so a thief of a session could guess it there. Wrong guesses in
+this form count for the session, and not for the account: its owner can still log in elsewhere.
 
 The counts are in the memory of this process: they need no database or Redis, so that an outage opens no door. With N
 server processes an attacker has N times the attempts.

@@ -10,12 +10,14 @@ from redis import exceptions
 from redis.connection import DefaultParser
 
 RECEIVE_SIZE = 65_536  # bytes read from the socket at once
-# Large values that an attacker wrote to the server must cost this process neither memory nor time. A page ends early
-# when its rows have 1 MB; the rows of 200 messages with the longest text, which are read at once, have 50 MB.
+# An attacker who can write to the server must not make this process use much memory or time by large values. The
+# largest value that a process stores is a page of rows, which ends at 1 MB.
 MAX_VALUE_BYTES = 2 * 2**20
-MAX_BYTES = 128 * 2**20  # of all replies to one round trip
-# In which all replies must arrive, beside the time that their bytes take at a slow rate. The time-out of the connection
-# is that of one part of them, and threads that receive many parts wait for each other at each.
+# The limit for all replies to one round trip. The rows of 200 messages with the longest text are read in one, and have
+# 50 MB.
+MAX_BYTES = 128 * 2**20
+# All replies to one round trip must arrive within `MAX_SECONDS`, and one second more for each `BYTES_PER_SECOND` of
+# them. The connection's own time-out begins again with each part that arrives, so many slow parts could take minutes.
 MAX_SECONDS = 0.25
 BYTES_PER_SECOND = 50 * 2**20
 _ARRAY, _BULK, _INTEGER, _SIMPLE, _ERROR = b"*$:+-"

@@ -7,6 +7,7 @@ from django.core.checks import CheckMessage, Error, Warning, run_checks  # noqa:
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, models
 from django.test.utils import isolate_apps
+from django.utils.module_loading import import_string
 
 from cachelayer import REDIS_OPTIONS, CachedModel, checks, startup
 from cachelayer.orm.managers import CachedManager
@@ -16,8 +17,10 @@ from conversations.models import Instance
 
 # --- settings ---------------------------------------------------------------------------------------------------------
 LOCAL = "django.core.cache.backends.locmem.LocMemCache"
+FILES = "django.core.cache.backends.filebased.FileBasedCache"
 REDIS = "django_redis.cache.RedisCache"
 DJANGO_REDIS = "django.core.cache.backends.redis.RedisCache"
+DJANGO_PICKLE = "django.core.cache.backends.redis.RedisSerializer"
 JSON = "django_redis.serializers.json.JSONSerializer"
 
 
@@ -38,6 +41,8 @@ VALID: list[dict[str, Any]] = [
     {"CACHES": on_redis()},
     {"CACHES": on_redis(SOCKET_TIMEOUT=1, SOCKET_CONNECT_TIMEOUT=0.5, **pool(max_connections=10))},
     {"CACHES": on_redis(SERIALIZER="django_redis.serializers.msgpack.MSGPackSerializer")},
+    {"CACHES": {**on_redis(), "other": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "a"}}},
+    {"CACHES": {**on_redis(), "other": {"BACKEND": FILES, "LOCATION": "/nonexistent/cache"}}},
     {"CACHES": {"default": {"BACKEND": LOCAL}, "redis": on_redis()["default"]}, "CACHELAYER": {"ALIAS": "redis"}},
 ]
 
@@ -55,7 +60,17 @@ INVALID: list[tuple[str, str, dict[str, Any]]] = [
     ("E012", "'default'", {"CACHES": on_redis(SERIALIZER="django_redis.serializers.pickle.PickleSerializer")}),
     ("E012", "'default'", {"CACHES": on_redis(SERIALIZER=None)}),
     ("E012", "'other'", {"CACHES": {**on_redis(), "other": {"BACKEND": REDIS}}}),
-    ("E012", "'other'", {"CACHES": {**on_redis(), "other": {"BACKEND": DJANGO_REDIS}}}),
+    *(
+        ("E012", "'other'", {"CACHES": {**on_redis(), "other": other}})
+        for other in (
+            {"BACKEND": DJANGO_REDIS},
+            {"BACKEND": DJANGO_REDIS, "OPTIONS": {"serializer": DJANGO_PICKLE}},
+            {"BACKEND": DJANGO_REDIS, "OPTIONS": {"serializer": import_string(DJANGO_PICKLE)()}},
+            {"BACKEND": DJANGO_REDIS, "OPTIONS": {"SERIALIZER": JSON}},  # the option of django-redis
+            {"BACKEND": REDIS, "OPTIONS": {"serializer": JSON}},  # the option of Django's own backend
+            {"BACKEND": "django.core.cache.backends.memcached.PyMemcacheCache", "LOCATION": "127.0.0.1:11211"},
+        )
+    ),
     ("E003", "db.DatabaseCache", {"CACHES": {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache"}}}),
     *(("E004", repr(name), {"CACHELAYER": {"PREFIX": name}}) for name in ("", "a:b", "a*", "a b", "[a]", "a\n")),
     ("E005", "redis_connect_func", {"CACHES": on_redis(**pool(redis_connect_func=print))}),
@@ -91,6 +106,15 @@ def test_an_invalid_setting_is_reported(problem: str, subject: str, values: dict
     configure(settings, values)
     (message,) = checks.check()
     assert_message(message, problem, subject)
+
+
+@pytest.mark.parametrize(("mode", "problems"), [(0o700, []), (0o755, []), (0o770, ["E012"]), (0o1777, ["E012"])])
+def test_a_cache_of_files_is_reported_if_others_may_write_them(
+    mode: int, problems: list[str], tmp_path: Path, settings: Any
+) -> None:
+    tmp_path.chmod(mode)
+    settings.CACHES = {**on_redis(), "other": {"BACKEND": FILES, "LOCATION": tmp_path}}
+    assert [str(one.id).removeprefix("cachelayer.") for one in checks.check()] == problems
 
 
 def test_the_checks_are_registered_with_django() -> None:
