@@ -12,7 +12,7 @@ import math
 import re
 import sys
 from collections.abc import Callable, Collection, Iterator
-from itertools import groupby, islice
+from itertools import islice
 from typing import Any
 
 STEP = 256 * 1024  # bytes that are converted to text at once
@@ -74,16 +74,18 @@ class LargeList:
         self._changes = (*self._changes, function)
 
     def take(self) -> Iterator[Any]:
-        """Yield the changed items, and remove them."""
-        for encoded in _take(self._items):
-            item = self._decode(encoded)
-            for function in self._changes:
-                item = function(item)
-            yield item
+        """Yield the changed items, and remove them. Only the caller refers to an item that was yielded."""
+        return map(self._changed, _take(self._items))
 
     def clear(self) -> None:
         """Remove all items."""
         self._items.clear()
+
+    def _changed(self, encoded: Any) -> Any:
+        item = self._decode(encoded)
+        for function in self._changes:
+            item = function(item)
+        return item
 
     def _decode(self, item: Any) -> Any:
         return self._decoder.decode(item.decode()) if isinstance(item, bytes) else item
@@ -384,7 +386,7 @@ def _encode(value: Any, encoded: bytearray) -> None:
         for number, items in enumerate(_batches(value.take())):
             encoded += b", " if number else b""
             if len(items) == 1:
-                _encode(items[0], encoded)
+                _encode(items.pop(), encoded)  # so that it is freed before the next one is decoded
             else:
                 encoded += _dump(items)[1:-1]
         encoded += b"]"
@@ -394,13 +396,19 @@ def _encode(value: Any, encoded: bytearray) -> None:
 
 def _batches(items: Iterator[Any]) -> Iterator[list[Any]]:
     """Yield numbers together, because they may be a file and each alone takes long, and every other item alone."""
-    for is_number, run in groupby(items, _is_number):
-        while batch := list(islice(run, NUMBERS if is_number else 1)):
-            yield batch
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float)
+    numbers: list[Any] = []
+    for item in items:
+        is_number = isinstance(item, int | float)
+        if numbers and (not is_number or len(numbers) == NUMBERS):
+            yield numbers
+            numbers = []
+        if is_number:
+            numbers.append(item)
+        else:
+            yield [item]
+        del item  # before the next one is decoded
+    if numbers:
+        yield numbers
 
 
 def _dump(value: object) -> bytes:
