@@ -47,6 +47,15 @@ class Options:
     media_keep_days: float = 0.0
     in_web_process: bool = False
 
+    @property
+    def skew_limit(self) -> dt.timedelta:
+        """Twice the longest time that an event or an instance waits; a due time further ahead is of a wrong clock.
+
+        A host whose clock is set back is kept waiting no longer than this by the due times of before.
+        """
+        pauses = (dt.timedelta(seconds=seconds) for seconds in (self.window, self.interval))
+        return 2 * max(retry_after(self.attempts - 1), MEDIA_LEASE, *pauses)
+
     @classmethod
     def read(cls) -> "Options":
         """Read the setting `INGEST`; log a warning for each option with an old name.
@@ -76,12 +85,12 @@ def _warn_renamed(name: str) -> None:
 
 FIRST_RETRY = dt.timedelta(seconds=2)
 LONGEST_RETRY = dt.timedelta(hours=1)
-CLOCK_SKEW_LIMIT = 2 * LONGEST_RETRY  # a due time further ahead was set by a host with a wrong clock
+MEDIA_LEASE = dt.timedelta(seconds=30)  # for which a worker may write media before others do it again
 
 
-def is_due(moment: dt.datetime, now: dt.datetime) -> bool:
-    """Return whether a due time has passed, or is further ahead than a correct clock sets one (`CLOCK_SKEW_LIMIT`)."""
-    return moment <= now or moment > now + CLOCK_SKEW_LIMIT
+def is_due(moment: dt.datetime, now: dt.datetime, skew_limit: dt.timedelta) -> bool:
+    """Return whether a due time has passed, or is further ahead than a correct clock sets one."""
+    return moment <= now or moment > now + skew_limit
 
 
 def retry_after(attempts: int) -> dt.timedelta:

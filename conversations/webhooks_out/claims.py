@@ -14,6 +14,7 @@ from django.utils import timezone
 from conversations.models import WebhookSubscription
 
 CLAIM = dt.timedelta(seconds=60)  # how long a claim holds; much longer than a delivery may take
+SKEW_LIMIT = 2 * CLAIM  # a claim that ends further ahead was made by a host with a wrong clock, and does not hold
 
 
 class Claims:
@@ -30,7 +31,8 @@ class Claims:
         """
         now = timezone.now()
         rows = WebhookSubscription.objects.active()
-        wanted = rows.filter(Q(claimed_until=None) | Q(claimed_until__lt=now))
+        is_free = Q(claimed_until=None) | Q(claimed_until__lt=now) | Q(claimed_until__gt=now + SKEW_LIMIT)
+        wanted = rows.filter(is_free)
         ending = rows.filter(claimed_by=self.owner, claimed_until__lt=now + CLAIM / 2)
         if (wanted | ending).exists():
             with transaction.atomic():

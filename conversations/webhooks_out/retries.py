@@ -13,6 +13,10 @@ DELAYS = (5, 30, 120, 600, 1800, 3600, 7200, 14_400)
 JITTER = 0.2  # the share by which a delay varies, so that receivers that failed together are not asked together
 
 
+# An attempt that is due further ahead was put off by a host with a wrong clock.
+SKEW_LIMIT = dt.timedelta(seconds=2 * DELAYS[-1])
+
+
 class Outcome(NamedTuple):
     """What came of one attempt.
 
@@ -37,6 +41,11 @@ class Next(NamedTuple):
 
     at: dt.datetime
     off_reason: str = ""
+
+
+def is_due(at: dt.datetime, now: dt.datetime) -> bool:
+    """Return whether the time of the next attempt has come, or is further ahead than a correct clock puts it."""
+    return at <= now or at > now + SKEW_LIMIT
 
 
 def after_failure(

@@ -25,7 +25,7 @@ from conversations.evolution.facts import (
 )
 from conversations.ingest import metrics, sqlite_lock
 from conversations.ingest.apply.apply import apply
-from conversations.ingest.conf import CLOCK_SKEW_LIMIT, Options, is_due, retry_after
+from conversations.ingest.conf import MEDIA_LEASE, Options, is_due, retry_after
 from conversations.ingest.errors import is_transient_db_error, traceback_extra
 from conversations.ingest.event_policy import ACKNOWLEDGEMENT, LATEST_STATE, RATE_LIMITED
 from conversations.ingest.worker import left_media, parse
@@ -38,7 +38,6 @@ from logs.contexts import Context
 
 MAX_BATCH_BYTES = 2_000_000  # maximum bytes of JSON in a batch, because facts take up to 16 times as much memory
 MAX_REASON_CHARS = 255
-MEDIA_LEASE = dt.timedelta(seconds=30)  # for which a worker may write media before others do it again
 COUNTED_AGE = dt.timedelta(days=1)  # older messages are history, which an import would count at once
 # The columns that a worker needs, beside the payload, for applying an event and recording the event's outcome.
 _EVENT_FIELDS = (
@@ -74,7 +73,7 @@ def apply_due(instance_id: int, options: Options, *, ignore_schedule: bool = Fal
     if not IngestLease.objects.filter(pk=instance_id).exists():
         _create_lease(instance_id)
     with sqlite_lock.serialized_writes(), transaction.atomic():
-        lease = _acquire_lease(instance_id, ignore_schedule=ignore_schedule)
+        lease = _acquire_lease(instance_id, options, ignore_schedule=ignore_schedule)
         if lease is None:
             return 0
         instance = Instance.objects.lock(instance_id)
@@ -167,11 +166,12 @@ def _parse(instance: Instance, event: WebhookEvent, own: OwnAddresses) -> Parsed
 
 
 # --- selecting events -------------------------------------------------------------------------------------------------
-def _acquire_lease(instance_id: int, *, ignore_schedule: bool) -> IngestLease | None:
+def _acquire_lease(instance_id: int, options: Options, *, ignore_schedule: bool) -> IngestLease | None:
     """Lock and return an instance's lease, or None if a worker holds the lease or the batch interval has not passed."""
     skips = connection.features.has_select_for_update_skip_locked
     lease = IngestLease.objects.select_for_update(skip_locked=skips).filter(pk=instance_id).first()
-    return lease if lease and (ignore_schedule or is_due(lease.next_at, timezone.now())) else None
+    is_free = lease and (ignore_schedule or is_due(lease.next_at, timezone.now(), options.skew_limit))
+    return lease if is_free else None
 
 
 def _create_lease(instance_id: int) -> None:
@@ -187,7 +187,7 @@ def find_due_events(instance: Instance, options: Options, *, ignore_schedule: bo
     if ignore_schedule:
         due = stored.filter(attempts=0)
     else:
-        due = stored.filter(Q(due_at__lte=now) | Q(due_at__gt=now + CLOCK_SKEW_LIMIT))
+        due = stored.filter(Q(due_at__lte=now) | Q(due_at__gt=now + options.skew_limit))
     due = due.order_by("due_at", "id")
     size = sqlite_lock.max_batch_size(options.batch)
     sizes = _limit_size(due.filter(is_history=False)[:size])

@@ -12,7 +12,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
-from conversations.ingest.conf import is_due
+from conversations.ingest.conf import Options, is_due
 from conversations.models import EPOCH, IngestLease, WebhookEvent
 
 _FIND_DUE = """
@@ -42,10 +42,11 @@ class Schedule:
     next_due_in: float
 
 
-def find_due(*, ignore_schedule: bool = False) -> Schedule:
+def find_due(options: Options, *, ignore_schedule: bool = False) -> Schedule:
     """Find the instances with due events whose batch interval has passed.
 
     Args:
+        options: how far ahead a due time can be.
         ignore_schedule: find all instances with stored events, even if none of their events is due yet.
 
     Raises:
@@ -55,10 +56,10 @@ def find_due(*, ignore_schedule: bool = False) -> Schedule:
         tables = {"event": WebhookEvent._meta.db_table, "lease": IngestLease._meta.db_table}  # noqa: SLF001 - Django documents _meta
         cursor.execute(_FIND_DUE.format(**tables))
         rows = cursor.fetchall()
-    now = timezone.now()
+    now, limit = timezone.now(), options.skew_limit
     due_times = sorted((max(map(_to_datetime, times)), instance) for instance, *times in rows)
-    ready = tuple(instance for due, instance in due_times if ignore_schedule or is_due(due, now))
-    later = [(due - now).total_seconds() for due, _ in due_times if not is_due(due, now)]
+    ready = tuple(instance for due, instance in due_times if ignore_schedule or is_due(due, now, limit))
+    later = [(due - now).total_seconds() for due, _ in due_times if not is_due(due, now, limit)]
     return Schedule(ready, min(later, default=float("inf")))
 
 

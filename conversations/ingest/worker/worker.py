@@ -68,7 +68,7 @@ class Worker:
         Raises:
             DatabaseError, InterfaceError: the database is unavailable.
         """
-        due = schedule.find_due(ignore_schedule=ignore_schedule)
+        due = schedule.find_due(self._options, ignore_schedule=ignore_schedule)
         ready = [instance for instance in due.ready if self._delayed_until.get(instance, 0.0) <= monotonic()]
         applied = 0
         for instance in ready:

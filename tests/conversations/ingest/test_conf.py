@@ -6,7 +6,7 @@ import pytest
 from pytest_django import Settings
 
 from conversations.ingest import conf
-from conversations.ingest.conf import CLOCK_SKEW_LIMIT, Options, is_due, retry_after
+from conversations.ingest.conf import MEDIA_LEASE, Options, is_due, retry_after
 from logs.testing import capture
 
 
@@ -24,14 +24,19 @@ def test_retry_delays_grow_up_to_an_hour() -> None:
 
 def test_a_past_time_is_due_and_a_future_one_is_not() -> None:
     now = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-    assert is_due(now, now)
-    assert not is_due(now + dt.timedelta(seconds=1), now)
+    assert is_due(now, now, Options().skew_limit)
+    assert not is_due(now + dt.timedelta(seconds=1), now, Options().skew_limit)
 
 
-def test_a_time_beyond_the_clock_skew_limit_is_due() -> None:
+@pytest.mark.parametrize(
+    "options", [Options(), Options(attempts=20), Options(interval=900.0), Options(window=900.0), Options(attempts=1)]
+)
+def test_only_a_time_further_ahead_than_a_correct_clock_sets_one_is_due(options: Options) -> None:
     now = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-    assert not is_due(now + CLOCK_SKEW_LIMIT, now)
-    assert is_due(now + CLOCK_SKEW_LIMIT + dt.timedelta(seconds=1), now)
+    waits = [retry_after(attempts) for attempts in range(1, options.attempts)]
+    waits += [MEDIA_LEASE, dt.timedelta(seconds=options.interval), dt.timedelta(seconds=options.window)]
+    assert not any(is_due(now + wait, now, options.skew_limit) for wait in waits)
+    assert is_due(now + 3 * max(waits) + dt.timedelta(hours=1), now, options.skew_limit)
 
 
 @pytest.mark.parametrize("old", conf.RENAMED)

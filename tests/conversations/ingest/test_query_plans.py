@@ -39,7 +39,7 @@ def busy_instance(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> 
 
 
 QUERIES: dict[str, Callable[[Instance], object]] = {
-    "find due instances": lambda _: schedule.find_due(),
+    "find due instances": lambda _: schedule.find_due(Options()),
     "find due events": lambda instance: batch.find_due_events(instance, Options(), ignore_schedule=False),
     "queue depth": lambda _: queue_depth.refresh(),
     "retention": lambda _: retention.delete_events(1, 1),

@@ -249,6 +249,18 @@ def test_one_worker_delivers_at_a_time_and_another_takes_over(
     assert len(outcomes(row)) == 2
 
 
+def test_a_host_whose_clock_was_ahead_keeps_no_webhook(root: User, instance: Instance, receiver: Receiver) -> None:
+    row = a_webhook(root, receiver)
+    Claims().renew()  # by a worker that was killed, before its clock was set back
+    in_a_day = timezone.now() + dt.timedelta(days=1)
+    WebhookSubscription.objects.update(claimed_until=in_a_day, next_attempt_at=in_a_day)
+    contact = a_contact(instance)
+
+    deliver(row)
+
+    assert changes(receiver) == [("contact", "created", contact.pk)]
+
+
 def test_a_replay_during_a_delivery_is_not_lost(root: User, instance: Instance, receiver: Receiver) -> None:
     row = a_webhook(root, receiver)
     start = row.cursor
