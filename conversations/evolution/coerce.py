@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from conversations.evolution.large_json import LargeList
+from conversations.evolution.large_json.values import LargeList
 from conversations.evolution.marking import mark as _
 
 Json = dict[str, Any]

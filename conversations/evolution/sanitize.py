@@ -8,7 +8,9 @@ import re
 from typing import Any
 
 from conversations.evolution.combining_marks import limit_runs
-from conversations.evolution.large_json import MAX_TEXT_LENGTH, LargeList, TooDeepError, is_encoded
+from conversations.evolution.large_json.errors import TooDeepError
+from conversations.evolution.large_json.texts import MAX_TEXT_LENGTH, is_encoded
+from conversations.evolution.large_json.values import LargeList
 from conversations.evolution.media_names import REFERENCE, is_media_name
 
 SECRET_FIELDS = frozenset(

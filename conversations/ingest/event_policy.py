@@ -10,7 +10,7 @@ import datetime as dt
 from typing import Any
 
 from conversations.evolution.coerce import records
-from conversations.evolution.large_json import LargeList
+from conversations.evolution.large_json.values import LargeList
 
 # Names of events that contain only current values. Events with new messages, edits or deletions are never debounced.
 LATEST_STATE = frozenset(

@@ -18,8 +18,10 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.translation import gettext_noop as _
 
-from conversations.evolution import large_json
 from conversations.evolution.json_numbers import MAX_DIGITS, parse_float, parse_int, reject_constant
+from conversations.evolution.large_json.decoder import decode as decode_large
+from conversations.evolution.large_json.errors import TooDeepError, TooManyItemsError, TooMuchMemoryError
+from conversations.evolution.large_json.memory import BYTES_PER_VALUE, SEPARATORS
 from conversations.webhooks import free_memory
 from conversations.webhooks.errors import ErrorCode, WebhookError
 
@@ -179,25 +181,25 @@ def decode(raw: bytearray, reservation: Reservation) -> Any:
     """
     if not raw:
         raise WebhookError(ErrorCode.MALFORMED_JSON, _("the body is empty"))
-    values = sum(raw.count(separator.encode()) for separator in large_json.SEPARATORS)
+    values = sum(raw.count(separator.encode()) for separator in SEPARATORS)
     if values > MAX_VALUES:
         raise WebhookError(ErrorCode.BODY_TOO_LARGE, _("the body has more than %(count)s values"), count=MAX_VALUES)
     factor = ASCII_FACTOR if raw.isascii() and b"\\u" not in raw else WIDE_FACTOR
     if len(raw) > SMALL_BYTES:
-        reservation.grow(factor * len(raw) + large_json.BYTES_PER_VALUE * values)
+        reservation.grow(factor * len(raw) + BYTES_PER_VALUE * values)
     try:
         if len(raw) > LARGE_BYTES:
-            return large_json.decode(raw, _DIGITS_DECODER)
+            return decode_large(raw, _DIGITS_DECODER)
         decoder = _DIGITS_DECODER if _LONG_DIGITS.search(raw) else _DECODER
         text = raw.decode("utf-8-sig")
         raw.clear()
         return decoder.decode(text)
-    except (RecursionError, large_json.TooDeepError):
+    except (RecursionError, TooDeepError):
         raise WebhookError(ErrorCode.MALFORMED_JSON, TOO_DEEP) from None
-    except large_json.TooManyItemsError as error:
+    except TooManyItemsError as error:
         text = _("a large array or object has more than %(count)s items")
         raise WebhookError(ErrorCode.BODY_TOO_LARGE, text, count=error.limit) from None
-    except large_json.TooMuchMemoryError as error:
+    except TooMuchMemoryError as error:
         text = _("the values of the body take more than %(limit)s bytes of memory")
         raise WebhookError(ErrorCode.BODY_TOO_LARGE, text, limit=error.limit) from None
     except ValueError as error:  # the UTF-8 codec, the JSON decoder and int() raise errors that quote no content

@@ -5,7 +5,7 @@ from django.http import HttpRequest, JsonResponse
 from django.utils.translation import gettext_noop as _
 from django.views.decorators.csrf import csrf_exempt
 
-from conversations.evolution.large_json import TooDeepError
+from conversations.evolution.large_json.errors import TooDeepError
 from conversations.ingest import metrics, notify
 from conversations.ingest.inbox import store
 from conversations.models import Instance

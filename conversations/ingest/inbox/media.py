@@ -18,7 +18,7 @@ from django.core.files.storage import default_storage
 from conversations.evolution.byte_forms import decode
 from conversations.evolution.coerce import as_list
 from conversations.evolution.content import MAX_WRAPPERS, find_type
-from conversations.evolution.large_json import LargeList
+from conversations.evolution.large_json.values import LargeList
 from conversations.evolution.media_names import REFERENCE, media_name
 from conversations.evolution.message_types import METADATA_KEYS, MessageClass
 from conversations.evolution.thumbnails import find_thumbnails, referenced_name

@@ -13,7 +13,9 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
-from conversations.evolution import envelope, large_json
+from conversations.evolution import envelope
+from conversations.evolution.large_json.encoder import encode
+from conversations.evolution.large_json.values import LargeDict
 from conversations.evolution.sanitize import sanitize
 from conversations.ingest import event_policy
 from conversations.ingest.conf import Options
@@ -74,7 +76,7 @@ def _digest(salt: str, encoded: str | bytearray) -> str:
 
 def dump_of(payload: object) -> Callable[[Any], str | bytearray]:
     """Return the function that writes a payload, or a part of it, as JSON; a large one as bytes, and it is emptied."""
-    return large_json.encode if isinstance(payload, large_json.LargeDict) else _dump
+    return encode if isinstance(payload, LargeDict) else _dump
 
 
 def _dump(payload: object) -> str:

@@ -12,7 +12,7 @@ import psycopg
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
-from conversations.evolution import large_json
+from conversations.evolution.large_json.decoder import decode
 from conversations.models import WebhookEvent
 
 LARGE = 1_000_000  # bytes of a payload
@@ -42,7 +42,7 @@ def load_events(sizes: Mapping[int, int], fields: tuple[str, ...]) -> list[Webho
 def _load(pk: int) -> Any:
     """Return a payload; its member `data` is a `LargeList` if it is a list."""
     try:
-        return large_json.decode(_read(pk), json.JSONDecoder(), is_limited=False)
+        return decode(_read(pk), json.JSONDecoder(), is_limited=False)
     except ValueError:  # it is nested too deeply to be decoded in steps
         return json.loads(_read(pk))
 

@@ -7,7 +7,7 @@ from typing import Any
 from conversations.evolution import coerce, envelope, events
 from conversations.evolution.envelope import OwnAddresses
 from conversations.evolution.facts import Fact
-from conversations.evolution.large_json import LargeList
+from conversations.evolution.large_json.values import LargeList
 from conversations.evolution.server_url import server_key
 from conversations.ingest import reasons
 from conversations.ingest.errors import traceback_extra

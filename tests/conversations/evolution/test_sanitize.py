@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conversations.evolution.large_json import MAX_TEXT_LENGTH, TooDeepError
+from conversations.evolution.large_json.errors import TooDeepError
+from conversations.evolution.large_json.texts import MAX_TEXT_LENGTH
 from conversations.evolution.media_names import media_name
 from conversations.evolution.sanitize import MASK, MAX_DEPTH, sanitize
 

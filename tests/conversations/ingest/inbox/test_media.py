@@ -15,7 +15,7 @@ from django.db import InterfaceError, connection
 from django.utils import timezone
 
 from conversations.evolution.content import parse_content
-from conversations.evolution.large_json import LargeDict, LargeList
+from conversations.evolution.large_json.values import LargeDict, LargeList
 from conversations.ingest.inbox import media
 from conversations.ingest.inbox.media import MAX_THUMBNAIL_BYTES, extract_media
 from conversations.ingest.inbox.store import store_body
