@@ -85,7 +85,8 @@ def _warn_renamed(name: str) -> None:
 
 FIRST_RETRY = dt.timedelta(seconds=2)
 LONGEST_RETRY = dt.timedelta(hours=1)
-MEDIA_LEASE = dt.timedelta(seconds=30)  # for which a worker may write media before others do it again
+# For which a worker may write media before others do it again: longer than the slowest step, which a test adds up.
+MEDIA_LEASE = dt.timedelta(minutes=5)
 
 
 def is_due(moment: dt.datetime, now: dt.datetime, skew_limit: dt.timedelta) -> bool:

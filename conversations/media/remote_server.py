@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from time import monotonic
 
 MAX_WAITING = 4  # requests that wait for the server at once: half of the usual number of threads
+MAX_OWNED = MAX_WAITING - 1  # of them for the files of one owner, who may send or read large ones only
 # Others that wait for one of these places once the server hesitates, each for another owner of files: one sender must
-# not hold all threads, although it may hold all places. A refused webhook is sent again.
+# not hold all threads. A refused webhook is sent again.
 MAX_QUEUED = 2
 HESITATION_SECONDS = 0.2  # any number wait for a place until the oldest request has waited for so long
 PLACE_SECONDS = 1.0  # and those few until it has waited for so long; then the server is slow
@@ -30,10 +31,9 @@ class RemoteServer:
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
-        self._places = threading.BoundedSemaphore(MAX_WAITING)
+        self._lock = threading.Condition()
         self._queue: set[str] = set()  # the owners of the files for which few requests wait for a place
-        self._since: dict[object, float] = {}  # when each of the requests that wait has begun
+        self._waiting: list[tuple[float, str]] = []  # when each of the requests has begun, and for whose file
         self._asked_again_at: float | None = None  # None while the server answers
 
     @contextmanager
@@ -47,10 +47,9 @@ class RemoteServer:
             OSError: the server did not answer a moment ago, or too many others wait for it.
         """
         self._check()
-        if not self._take_place(owner):
+        request = self._take_place(owner)
+        if request is None:
             raise OSError(BUSY)
-        request = object()
-        self._since[request] = self._clock()
         asked_again_at: float | None = None  # any other error is an answer of the server
         try:
             yield
@@ -58,41 +57,48 @@ class RemoteServer:
             asked_again_at = self._clock() + AWAY_SECONDS
             raise
         finally:
-            self._asked_again_at = asked_again_at
-            del self._since[request]
-            self._places.release()
+            with self._lock:
+                self._asked_again_at = asked_again_at
+                self._waiting.remove(request)
+                self._lock.notify_all()
 
     @property
     def queued(self) -> int:
         """How many requests wait for a place even if the server hesitates."""
         return len(self._queue)
 
-    def _take_place(self, owner: str) -> bool:
-        """Take a place, and wait for it only while the others have not waited for long."""
-        if not self._queue and self._places.acquire(blocking=False):  # no request overtakes those that wait
-            return True
+    def _take_place(self, owner: str) -> tuple[float, str] | None:
+        """Take a place, and wait for it only while the others have not waited for long; None if there was none."""
         with self._lock:
-            is_queued = owner not in self._queue and len(self._queue) < MAX_QUEUED
-            if is_queued:
-                self._queue.add(owner)
-        if not is_queued:
-            return self._wait(HESITATION_SECONDS)
-        try:
-            return self._wait(PLACE_SECONDS)
-        finally:
-            with self._lock:
+            if not self._queue and self._is_free(owner):  # no request overtakes those that wait
+                return self._begin(owner)
+            if owner in self._queue or len(self._queue) >= MAX_QUEUED:
+                return self._wait(owner, HESITATION_SECONDS)
+            self._queue.add(owner)
+            try:
+                return self._wait(owner, PLACE_SECONDS)
+            finally:
                 self._queue.discard(owner)
 
-    def _wait(self, seconds: float) -> bool:
-        """Wait for a place until the oldest request has waited for so many seconds; return whether it was taken."""
+    def _wait(self, owner: str, seconds: float) -> tuple[float, str] | None:
+        """Wait for a place until the oldest request has waited for so many seconds, and take it."""
         while (left := seconds - self._oldest_age()) > 0:
-            if self._places.acquire(timeout=left):
-                return True
-        return False
+            if self._lock.wait_for(lambda: self._is_free(owner), timeout=left):
+                return self._begin(owner)
+        return None
+
+    def _is_free(self, owner: str) -> bool:
+        owned = sum(other == owner for _, other in self._waiting)
+        return len(self._waiting) < MAX_WAITING and owned < MAX_OWNED
+
+    def _begin(self, owner: str) -> tuple[float, str]:
+        request = self._clock(), owner
+        self._waiting.append(request)
+        return request
 
     def _oldest_age(self) -> float:
         now = self._clock()
-        return now - min(list(self._since.values()), default=now)
+        return now - min((since for since, _ in self._waiting), default=now)
 
     def _check(self) -> None:
         with self._lock:

@@ -2,15 +2,17 @@
 
 Files are read with the client of django-storages, because its own files are read whole to send a part of them. Errors
 of the network and of the server become `OSError`, as of a disk. Requests of this site wait for the server, so it is
-asked once, not for long, and not while it is known to be away (`conversations.media.remote_server`).
+asked once, not for long (`conversations.media.s3_deadline`), and not while it is known to be away
+(`conversations.media.remote_server`).
 """
 
 import datetime as dt
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from io import BufferedIOBase
 from typing import TYPE_CHECKING, Any, cast
 
+from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from django.core.files.base import File
@@ -18,6 +20,7 @@ from storages.backends.s3 import S3Storage
 
 from conversations.media.file_types import HEAD_BYTES
 from conversations.media.remote_server import RemoteServer
+from conversations.media.s3_deadline import Deadline, seconds_for
 from conversations.media.storage import StoredFile
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ CONFIG = Config(
 )
 server = RemoteServer()  # of the process: threads that begin together may each make a storage
 COMPATIBLE = Config(s3={"addressing_style": "path"})  # and may have no host names for buckets
+TRANSFER = TransferConfig(use_threads=False)  # a deadline is of one thread
 
 
 @contextmanager
@@ -54,6 +58,13 @@ def translated_errors() -> Iterator[None]:
         raise OSError(f"the media server answers something else than S3: {type(error).__name__}") from None
 
 
+@contextmanager
+def limited(size: int = 0) -> Iterator[None]:
+    """Limit the time of requests that send `size` bytes in all, and translate their errors."""
+    with closing(Deadline()) as deadline, translated_errors(), deadline.within(seconds_for(size)):
+        yield
+
+
 class S3File(BufferedIOBase):
     """A file in a bucket, which is read from the position that `seek` has set."""
 
@@ -65,6 +76,7 @@ class S3File(BufferedIOBase):
         self._position = 0
         self._expected = 0
         self._body: StreamingBody | None = None
+        self._deadline = Deadline()  # of the body
         self._left = 0  # bytes of the body
         self._head = b""
         self._head = self.read(HEAD_BYTES)  # while the server is asked for the file: every request for media reads it
@@ -90,10 +102,10 @@ class S3File(BufferedIOBase):
         if len(head) == wanted:
             self._position += wanted
             return head
-        with translated_errors():
-            if self._body is None or self._left < wanted:
-                self._open_body(min(max(wanted, self._expected), rest))
-            content: bytes = self._body.read(wanted) if self._body else b""
+        if self._left < wanted:
+            self._close_body()
+        with translated_errors(), self._deadline.within(seconds_for(wanted)):
+            content: bytes = (self._body or self._open_body(min(max(wanted, self._expected), rest))).read(wanted)
         self._position += len(content)
         self._left -= len(content)
         return content
@@ -103,16 +115,19 @@ class S3File(BufferedIOBase):
         self._close_body()
         super().close()
 
-    def _open_body(self, length: int) -> None:
-        self._close_body()
+    def _open_body(self, length: int) -> "StreamingBody":
         last = self._position + length - 1
         self._body = self._client.get_object(**self._address, Range=f"bytes={self._position}-{last}")["Body"]
         self._left, self._expected = length, 0
+        return self._body
 
     def _close_body(self) -> None:
         if self._body is not None:
             self._body.close()
             self._body = None
+        self._left = 0
+        self._deadline.close()
+        self._deadline = Deadline()
 
 
 class S3MediaStorage(S3Storage):  # type: ignore[misc]  # django-storages has no types
@@ -120,7 +135,7 @@ class S3MediaStorage(S3Storage):  # type: ignore[misc]  # django-storages has no
 
     def __init__(self, **options: Any) -> None:
         config = CONFIG.merge(COMPATIBLE) if options.get("endpoint_url") else CONFIG
-        super().__init__(client_config=config, file_overwrite=True, **options)
+        super().__init__(client_config=config, transfer_config=TRANSFER, file_overwrite=True, **options)
 
     @property
     def client(self) -> Any:
@@ -132,9 +147,9 @@ class S3MediaStorage(S3Storage):  # type: ignore[misc]  # django-storages has no
         return str(self._normalize_name(name))
 
     @contextmanager
-    def _asking(self, name: str) -> Iterator[None]:
-        """Ask the server in the block for a file, whose outermost folder is that of its owner; translate errors."""
-        with server.asking(name.partition("/")[0]), translated_errors():
+    def _asking(self, name: str, size: int = 0) -> Iterator[None]:
+        """Ask the server in the block for a file in the folder of its owner; `size` bytes are sent."""
+        with server.asking(name.partition("/")[0]), limited(size):
             yield
 
     def _open(self, name: str, mode: str = "rb") -> "File[bytes]":  # noqa: ARG002 - Django defines the signature
@@ -142,7 +157,7 @@ class S3MediaStorage(S3Storage):  # type: ignore[misc]  # django-storages has no
             return File(cast("Any", S3File(self.client, self.bucket_name, self.key(name))), name)
 
     def _save(self, name: str, content: "File[bytes]") -> str:
-        with self._asking(name):
+        with self._asking(name, content.size):
             return str(super()._save(name, content))
 
     def exists(self, name: str) -> bool:
@@ -157,28 +172,38 @@ class S3MediaStorage(S3Storage):  # type: ignore[misc]  # django-storages has no
         with self._asking(name):
             self.client.delete_object(Bucket=self.bucket_name, Key=self.key(name))
 
+    def get_modified_time(self, name: str) -> dt.datetime:
+        """Return when a file was last received."""
+        with limited():
+            modified: dt.datetime = super().get_modified_time(name)
+        return modified
+
     def touch(self, name: str) -> bool:  # noqa: ARG002 - as in the other storage
         """Return False: the file must be written again, because S3 has no other way to change its time."""
         return False
 
     def folders(self) -> list[str]:
         """See `SweptStorage`."""
-        with translated_errors():
+        with limited():
             return list(self.listdir("")[0])
 
     def files(self, folder: str) -> Iterator[StoredFile]:
         """See `SweptStorage`."""
         prefix = self.key(folder).rstrip("/") + "/"
         root = len(prefix) - len(folder)
-        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket_name, Prefix=prefix)
-        with translated_errors():
-            for page in pages:
-                for found in page.get("Contents", ()):
-                    yield StoredFile(found["Key"][root:], found["LastModified"])
+        paginator = self.client.get_paginator("list_objects_v2")
+        pages = iter(paginator.paginate(Bucket=self.bucket_name, Prefix=prefix))
+        while (page := self._next_page(pages)) is not None:
+            for found in page.get("Contents", ()):
+                yield StoredFile(found["Key"][root:], found["LastModified"])
+
+    def _next_page(self, pages: Iterator[dict[str, Any]]) -> dict[str, Any] | None:
+        with limited():
+            return next(pages, None)
 
     def delete_older(self, name: str, moment: dt.datetime) -> bool:
         """See `SweptStorage`. A file that is received between the two requests is lost: S3 has no condition for it."""
-        with suppress(FileNotFoundError), translated_errors():
+        with suppress(FileNotFoundError), limited():
             found = self.client.head_object(Bucket=self.bucket_name, Key=self.key(name))
             if found["LastModified"] < moment:
                 self.client.delete_object(Bucket=self.bucket_name, Key=self.key(name))

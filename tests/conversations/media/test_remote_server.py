@@ -6,7 +6,7 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from conversations.media import remote_server
-from conversations.media.remote_server import AWAY_SECONDS, MAX_QUEUED, MAX_WAITING, RemoteServer
+from conversations.media.remote_server import AWAY_SECONDS, MAX_OWNED, MAX_QUEUED, MAX_WAITING, RemoteServer
 from tests.waiting import wait_until
 
 
@@ -27,10 +27,10 @@ def server(clock: Clock) -> RemoteServer:
     return RemoteServer(clock)
 
 
-def ask(server: RemoteServer, error: Exception | None = None) -> str:
+def ask(server: RemoteServer, error: Exception | None = None, owner: str = "") -> str:
     """Return what came of a request whose answer is `error`."""
     try:
-        with server.asking():
+        with server.asking(owner):
             if error is not None:
                 raise error
     except OSError as raised:
@@ -63,10 +63,21 @@ def test_an_error_is_an_answer(server: RemoteServer, error: OSError) -> None:
 def test_few_requests_wait_at_once(server: RemoteServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_server, "PLACE_SECONDS", 0.0)
     with ExitStack() as waiting:
-        for _ in range(MAX_WAITING):
-            waiting.enter_context(server.asking())
+        for number in range(MAX_WAITING):
+            waiting.enter_context(server.asking(f"other {number}"))
         assert ask(server) == remote_server.BUSY
     assert ask(server) == "answered"
+
+
+def test_one_owner_leaves_a_place_to_others(server: RemoteServer, clock: Clock) -> None:
+    """An instance that sent long videos held all places, so that the media of all others were refused."""
+    with ExitStack() as waiting:
+        for _ in range(MAX_OWNED):
+            waiting.enter_context(server.asking("1"))
+        clock.now += 3600.0
+        assert ask(server, owner="1") == remote_server.BUSY
+        assert ask(server, owner="2") == "answered"
+    assert ask(server, owner="1") == "answered"
 
 
 def test_nobody_waits_for_a_place_once_the_server_is_slow(
@@ -75,8 +86,8 @@ def test_nobody_waits_for_a_place_once_the_server_is_slow(
     """Webhooks with media, which waited for a second each, held all other threads for 7 s."""
     monkeypatch.setattr(remote_server, "PLACE_SECONDS", 3600.0)
     with ExitStack() as waiting:
-        for _ in range(MAX_WAITING):
-            waiting.enter_context(server.asking())
+        for number in range(MAX_WAITING):
+            waiting.enter_context(server.asking(f"other {number}"))
         clock.now += 3600.0
         assert ask(server) == remote_server.BUSY
 
@@ -85,8 +96,8 @@ def test_a_request_waits_for_others_to_be_answered(server: RemoteServer, monkeyp
     monkeypatch.setattr(remote_server, "PLACE_SECONDS", 60.0)
     answers: list[str] = []
     with ExitStack() as waiting:
-        for _ in range(MAX_WAITING):
-            waiting.enter_context(server.asking())
+        for number in range(MAX_WAITING):
+            waiting.enter_context(server.asking(f"other {number}"))
         thread = threading.Thread(target=lambda: answers.append(ask(server)))
         thread.start()
     thread.join()
@@ -111,8 +122,8 @@ def test_one_request_for_the_files_of_each_of_few_owners_waits_for_a_place(
         return thread
 
     with ExitStack() as waiting:
-        for _ in range(MAX_WAITING):
-            waiting.enter_context(server.asking("1"))
+        for number in range(MAX_WAITING):
+            waiting.enter_context(server.asking(f"other {number}"))
         threads = [ask_for("1"), ask_for("2")]
         wait_until(lambda: server.queued == MAX_QUEUED)
         for owner in ("1", "2", "3"):
@@ -129,8 +140,8 @@ def test_a_server_that_answers_refuses_no_album(server: RemoteServer, monkeypatc
     monkeypatch.setattr(remote_server, "PLACE_SECONDS", 60.0)
     answers: list[str] = []
     with ExitStack() as waiting:
-        for _ in range(MAX_WAITING):
-            waiting.enter_context(server.asking())
+        for number in range(MAX_WAITING):
+            waiting.enter_context(server.asking(f"other {number}"))
         threads = [threading.Thread(target=lambda: answers.append(ask(server))) for _ in range(4)]
         for thread in threads:
             thread.start()

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
-from socket import create_server, socket
+from socket import MSG_DONTWAIT, SHUT_RDWR, SO_RCVBUF, SOL_SOCKET, create_server, socket
 from typing import Any
 
 import pytest
@@ -20,7 +20,7 @@ from conversations.api.media import FilePart
 from conversations.evolution.media_names import media_name
 from conversations.ingest.inbox.media import extract_media
 from conversations.ingest.worker.media_retention import sweep
-from conversations.media import remote_server, s3
+from conversations.media import remote_server, s3, s3_deadline
 from conversations.media.remote_server import RemoteServer
 from conversations.media.s3 import S3MediaStorage
 from conversations.models import ApiToken
@@ -99,6 +99,8 @@ def test_a_file_is_stored_and_read_in_parts(storage: S3MediaStorage, data: Path)
 def test_a_file_that_is_missing(storage: S3MediaStorage) -> None:
     with pytest.raises(FileNotFoundError):
         storage.open("1/ab/missing")
+    with pytest.raises(FileNotFoundError):
+        storage.get_modified_time("1/ab/missing")
     storage.delete("1/ab/missing")
     assert not storage.delete_older("1/ab/missing", dt.datetime.now(dt.UTC))
     assert list(storage.files("77/")) == []
@@ -122,6 +124,7 @@ def test_a_server_that_is_away_is_an_os_error(offline: S3MediaStorage) -> None:
         lambda: offline.open(NAME),
         lambda: offline.save(NAME, ContentFile(b"x")),
         lambda: offline.exists(NAME),
+        lambda: offline.get_modified_time(NAME),
         lambda: list(offline.files("1/")),
     )
     for action in actions:
@@ -132,11 +135,11 @@ def test_a_server_that_is_away_is_an_os_error(offline: S3MediaStorage) -> None:
 class Hung:
     """A server that accepts connections and never answers."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(s3, "CONFIG", s3.CONFIG.merge(Config(read_timeout=0.1)))
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, scheme: str = "http", seconds: float = 0.1) -> None:
+        monkeypatch.setattr(s3, "CONFIG", s3.CONFIG.merge(Config(read_timeout=seconds)))
         self._listener = create_server(("127.0.0.1", 0))
         self._listener.settimeout(0)
-        url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        url = f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}"
         keys = {"region_name": "x", "access_key": "a", "secret_key": "b"}
         self.storage = S3MediaStorage(bucket_name=BUCKET, endpoint_url=url, **keys)
         self._accepted: list[socket] = []
@@ -207,6 +210,72 @@ def test_an_answer_that_is_not_of_s3_is_an_os_error(monkeypatch: pytest.MonkeyPa
     answer = f"HTTP/1.1 200 OK\r\nConnection: close\r\n{head}\r\n"
     with closing(Scripted(monkeypatch, answer)) as other, pytest.raises(OSError, match="the media server"):
         other.storage.open(NAME)
+
+
+class Dripping(Hung):
+    """A server that sends a byte a moment after some first ones, and reads no faster, until it has sent many."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, first: bytes, byte: bytes, scheme: str) -> None:
+        super().__init__(monkeypatch, scheme, seconds=60)
+        self._listener.settimeout(None)
+        self._first, self._byte = first, byte
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._drip)
+        self._thread.start()
+
+    def _drip(self) -> None:
+        with suppress(OSError), self._listener.accept()[0] as connection:
+            connection.setsockopt(SOL_SOCKET, SO_RCVBUF, 4096)
+            connection.recv(100)
+            connection.sendall(self._first)
+            for _ in range(100):
+                if self._ended.wait(0.03):
+                    return
+                connection.recv(1, MSG_DONTWAIT)
+                connection.sendall(self._byte)
+
+    def close(self) -> None:
+        self._ended.set()
+        with suppress(OSError):
+            self._listener.shutdown(SHUT_RDWR)
+        self._thread.join()
+        super().close()
+
+
+DRIPS = {
+    "a greeting of TLS": ("https", b"\x16\x03\x03\x40\x00", b"\x02"),
+    "the head of an answer": ("http", b"HTTP/1.1 200 OK\r\n", b"X"),
+    "an answer": ("http", HEAD.replace("200 OK", "500 E").replace("Length: 3", "Length: 999").encode(), b"x"),
+    "nothing, while a file is sent": ("http", b"", b""),
+}
+
+
+@pytest.mark.parametrize(("scheme", "first", "byte"), DRIPS.values(), ids=DRIPS)
+def test_a_request_as_a_whole_has_a_deadline(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, first: bytes, byte: bytes
+) -> None:
+    """Each byte was in time, so the request held its thread as long as the server liked."""
+    with closing(Dripping(monkeypatch, first=first, byte=byte, scheme=scheme)) as slow:
+        assert slow.storage.client, "is made before the time begins"
+        monkeypatch.setattr(s3_deadline, "BASE_SECONDS", 0.5)
+        monkeypatch.setattr(s3_deadline, "SLOWEST", 1e12)
+        with pytest.raises(ConnectionError, match="did not finish in time"):
+            slow.storage.save(NAME, ContentFile(b"" if byte else b"x" * 7_000_000))
+
+
+def test_each_read_of_a_file_has_a_deadline(monkeypatch: pytest.MonkeyPatch, storage: S3MediaStorage) -> None:
+    storage.save(NAME, ContentFile(CONTENT))
+    head = f"HTTP/1.1 206 OK\r\nContent-Length: {len(CONTENT)}\r\n\r\n".encode()
+    with (
+        storage.open(NAME) as file,
+        closing(Dripping(monkeypatch, first=head, byte=b"x", scheme="http")) as slow,
+    ):
+        slow_file: Any = file.file
+        slow_file._client = slow.storage.client  # noqa: SLF001 - the server has become slow meanwhile
+        monkeypatch.setattr(s3_deadline, "BASE_SECONDS", 0.5)
+        monkeypatch.setattr(s3_deadline, "SLOWEST", 1e12)
+        with pytest.raises(ConnectionError, match="did not finish in time"):
+            file.read()
 
 
 class Requests:
